@@ -1,0 +1,79 @@
+# `make` builds everything; `make help` lists the targets.
+FLAVOUR ?= release
+B       := build/$(FLAVOUR)
+GEN     := build/gen
+
+SERVICES := producer bronze-sink funnel-aggregator pg-loader
+TOOLS    := topics
+
+CC       ?= cc
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
+            -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
+OPT_release := -O2 -g
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
+INCLUDE_core    := -Icommon/core
+INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql
+LIBS     := -lrdkafka -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
+
+core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o
+runtime_o := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/runtime/*.c))
+service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
+fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s))))
+unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
+bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
+
+.PHONY: all bins tools unit-tests bench-bins clean help
+.DELETE_ON_ERROR:
+all: bins tools
+bins: $(SERVICES:%=$(B)/bin/%)
+tools: $(TOOLS:%=$(B)/bin/%)
+unit-tests: $(unit:%=$(B)/test/%)
+bench-bins: $(bench:%=$(B)/bench/%)
+
+$(B)/lib/libcore.a: $(core_o)
+$(B)/lib/libruntime.a: $(runtime_o)
+$(B)/lib/libfold.a: $(fold_o)
+$(B)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	ar rcs $@ $^
+
+$(B)/obj/common/core/%.o: common/core/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INCLUDE_core) -c $< -o $@
+$(B)/obj/gen/%.o: $(GEN)/%.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) -Wno-overlength-strings $(INCLUDE_core) -c $< -o $@
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
+
+$(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
+	@mkdir -p $(@D)
+	common/tools/embed-schemas schemas >$@
+
+define SERVICE_RULE
+$(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $$(@D)
+	$$(CC) $$(CFLAGS) $$^ $$(LIBS) -o $$@
+endef
+$(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$(s))))
+
+$(B)/bin/%: $(B)/obj/common/tools/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+$(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LIBS) -lcriterion -o $@
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+clean:
+	rm -rf build
+
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+-include deploy/local/stack.mk
+-include tests/tests.mk

@@ -1,0 +1,239 @@
+/* The order of the verdicts is fixed: what the frame says, what the value says, whether the
+ * key belongs here, then time (too far ahead, too old to tell from a repeat), then the repeat.
+ *
+ * Only accepted events move the clock. An event older than the horizon is refused by reference, as it
+ * is most often a second replay of a whole month. Limit: an id of DEDUP_KEY=source meets its copy only if
+ * the source row still has the same time. */
+#include "bronze_fold.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "dedup.h"
+#include "partitioner.h"
+#include "table.h"
+#include "timetext.h"
+
+struct bronze_fold {
+	const struct bronze_fold_config *config;
+	struct partition_clock clock;
+	struct dedup *dedup;
+	struct event_parser *parser;
+	struct buffer value;
+	int32_t partition;
+	int64_t forgotten_until_us;
+};
+
+static void *fold_new(const void *config, int32_t partition)
+{
+	struct bronze_fold *fold = xrealloc(NULL, sizeof(*fold));
+
+	*fold = (struct bronze_fold){.config = config, .partition = partition, .forgotten_until_us = INT64_MIN};
+	clock_init(&fold->clock);
+	fold->dedup = dedup_new(fold->config->dedup_horizon_us);
+	fold->parser = event_parser_new();
+	return fold;
+}
+
+static void fold_free(void *state)
+{
+	struct bronze_fold *fold = state;
+
+	dedup_free(fold->dedup);
+	event_parser_free(fold->parser);
+	buffer_free(&fold->value);
+	free(fold);
+}
+
+static int64_t oldest_known_us(const struct bronze_fold *fold)
+{
+	int64_t now_us = clock_now(&fold->clock);
+
+	return now_us == CLOCK_NONE ? INT64_MIN : now_us - fold->config->dedup_horizon_us;
+}
+
+static struct lineage lineage_of(const struct input_record *record)
+{
+	struct lineage lineage = {record_header(record, "source_file"), 0, record->offset, record->timestamp_ms, record->partition};
+	struct span row = record_header(record, "source_row");
+
+	for (size_t i = 0; row.at && i < row.len && i < 18; i++) {
+		if (row.at[i] < '0' || row.at[i] > '9')
+			break;
+		lineage.source_row = lineage.source_row * 10 + (row.at[i] - '0');
+	}
+	if (lineage.source_file.len > EVENT_TEXT_MAX)
+		lineage.source_file.len = EVENT_TEXT_MAX;
+	return lineage;
+}
+
+/* What the value itself says, before anything the partition knows. */
+static enum reason read_event(struct bronze_fold *fold, const struct input_record *record, struct event *event, char *detail, size_t cap)
+{
+	struct span source_error = record_header(record, "source_error");
+
+	if (record->refused != REASON_NONE) {
+		snprintf(detail, cap, "%s", record->detail ? record->detail : "");
+		return record->refused;
+	}
+	if (!record->value.at)
+		return REASON_NULL_VALUE;
+	if (source_error.at) {
+		snprintf(detail, cap, "%.*s", (int)(source_error.len < 200 ? source_error.len : 200), source_error.at);
+		return REASON_MALFORMED_SOURCE_ROW;
+	}
+	return event_parse_json(fold->parser, record->body, event, detail, cap);
+}
+
+/* What the partition says of a valid event. */
+static enum reason judge(const struct bronze_fold *fold, const struct input_record *record, const struct event *event, struct span key,
+                         char *detail, size_t cap)
+{
+	int32_t home = partition_of(key, fold->config->partition_count);
+	char now[32], time[32];
+
+	if (home != record->partition) {
+		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home, fold->config->partition_count);
+		return REASON_WRONG_PARTITION;
+	}
+	if (clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
+		time_format_iso(event->event_time_us, time);
+		if (clock_now(&fold->clock) == CLOCK_NONE)
+			snprintf(now, sizeof(now), "not set");
+		else
+			time_format_iso(clock_now(&fold->clock), now);
+		snprintf(detail, cap, "event_time %s, partition clock %s", time, now);
+		return REASON_FUTURE_EVENT_TIME;
+	}
+	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE : REASON_NONE;
+}
+
+static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,
+                             struct outbox *out)
+{
+	if (control.kind == CONTROL_INVALID) {
+		counts->records_in++;
+		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL, NULL, false, counts);
+		return FOLD_NOTHING;
+	}
+	if (control.kind != CONTROL_END)
+		clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
+	if (out)
+		outbox_add(out, OUTPUT_BRONZE, record->partition, SPAN_NULL, SPAN_NULL, record->headers, record->header_count);
+	return FOLD_NOTHING;
+}
+
+static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, struct span key, struct outbox *out)
+{
+	fold->value.len = 0;
+	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_BRONZE], bronze);
+	outbox_add(out, OUTPUT_BRONZE, fold->partition, key, (struct span){fold->value.at, fold->value.len}, NULL, 0);
+}
+
+/* Forgetting touches the whole ring, so it is done once per hour of event time. */
+static void forget_old(struct bronze_fold *fold)
+{
+	int64_t oldest_us = oldest_known_us(fold);
+
+	if (oldest_us == INT64_MIN || oldest_us < fold->forgotten_until_us + US_PER_HOUR)
+		return;
+	dedup_forget(fold->dedup, oldest_us);
+	fold->forgotten_until_us = time_floor(oldest_us, US_PER_HOUR);
+}
+
+static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts, struct outbox *out)
+{
+	struct bronze_fold *fold = state;
+	struct control control = control_read(record);
+	struct bronze_event bronze;
+	char key_buffer[32], detail[256] = "";
+	struct span key;
+	enum reason reason;
+
+	if (control.kind != CONTROL_NONE)
+		return apply_control(fold, record, control, counts, out);
+	counts->records_in++;
+	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
+	if (reason == REASON_NONE) {
+		key = event_session_key(&bronze.event, key_buffer);
+		reason = judge(fold, record, &bronze.event, key, detail, sizeof(detail));
+	}
+	if (reason != REASON_NONE) {
+		output_dead_letter(out, fold->config->outputs, record, reason, detail, reason == REASON_TOO_LATE_TO_DEDUPLICATE, counts);
+		return FOLD_NOTHING;
+	}
+	bronze.lineage = lineage_of(record);
+	if (fold->config->dedup_by_source && bronze.lineage.source_file.at)
+		event_id_source(&bronze.lineage, bronze.event_id);
+	else
+		event_id_content(&bronze.event, bronze.event_id);
+	if (!dedup_add(fold->dedup, bronze.event.event_time_us, bronze.event_id)) {
+		counts->duplicates++;
+		return FOLD_NOTHING;
+	}
+	clock_event(&fold->clock, bronze.event.event_time_us, bronze.event.user_id);
+	forget_old(fold);
+	counts->records_out++;
+	if (out)
+		emit(fold, &bronze, key, out);
+	return bronze.event.event_time_us;
+}
+
+static void fold_flush(void *state, struct outbox *out)
+{
+	(void)state; /* every output was made as its record came */
+	(void)out;
+}
+
+static void fold_settle(void *state)
+{
+	(void)state;
+}
+
+static int64_t fold_horizon(const void *state)
+{
+	return oldest_known_us(state);
+}
+
+static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
+{
+	const struct bronze_fold *fold = state;
+
+	return clock_format(&fold->clock, out);
+}
+
+static bool fold_adopt_header(void *state, struct span header, struct err *err)
+{
+	struct bronze_fold *fold = state;
+
+	return clock_parse(header, &fold->clock) ||
+	       err_set(err, ERR_REFUSE, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
+}
+
+static void fold_dump(const void *state, struct buffer *out)
+{
+	const struct bronze_fold *fold = state;
+	int64_t oldest_us = oldest_known_us(fold);
+	char line[256];
+	size_t len = clock_format(&fold->clock, line);
+
+	/* The hour that the horizon cuts is left out: a rebuild may not have its older part. */
+	len += (size_t)snprintf(line + len, sizeof(line) - len, " ids=%016" PRIx64 "\n",
+	                        dedup_digest(fold->dedup, oldest_us == INT64_MIN ? INT64_MIN / 2 : oldest_us + US_PER_HOUR));
+	buffer_append(out, line, len);
+}
+
+const struct fold_ops bronze_fold_ops = {
+	.name = "bronze-sink",
+	.new = fold_new,
+	.free = fold_free,
+	.apply = fold_apply,
+	.flush = fold_flush,
+	.settle = fold_settle,
+	.horizon = fold_horizon,
+	.header = fold_header,
+	.adopt_header = fold_adopt_header,
+	.dump = fold_dump,
+};

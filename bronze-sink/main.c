@@ -1,0 +1,87 @@
+/* bronze-sink: raw events in; valid, de-duplicated events in standard form out. Declares; the work
+ * is in bronze_fold.c and in the task loop. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bronze_fold.h"
+#include "table.h"
+#include "task_loop.h"
+
+struct bronze_config {
+	struct service_config service;
+	struct kafka_config kafka;
+	struct task_loop_config loop;
+	int64_t dedup_horizon_us;
+	const char *dedup_key;
+};
+
+static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_config, kafka);
+static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
+static const struct config_option options[] = {
+	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d", INT64_C(3600000000), INT64_C(7776000000000),
+     "event time behind the clock over which repeats are known; older events are dead-lettered", NULL},
+	{"DEDUP_KEY", CONFIG_CHOICE, offsetof(struct bronze_config, dedup_key), "content", 0, 0,
+     "what makes two events the same: their content, or their source file and row", "content|source"},
+	{0},
+};
+static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
+
+struct bronze {
+	struct task_loop *loop;
+	struct output_terms outputs;
+	struct bronze_fold_config fold;
+	struct task_loop_input input;
+	char meaning[TASK_LOOP_MEANING_MAX];
+};
+
+static bool bronze_open(void *settings, void **state, struct err *err)
+{
+	const struct bronze_config *config = settings;
+	struct bronze *bronze = xrealloc(NULL, sizeof(*bronze));
+	unsigned writes = 1u << OUTPUT_BRONZE | 1u << OUTPUT_DEAD_LETTER | 1u << OUTPUT_COUNTS;
+
+	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = config->dedup_key[0] == 's'}};
+	*state = bronze;
+	bronze->fold.outputs = &bronze->outputs;
+	snprintf(bronze->meaning, sizeof(bronze->meaning), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
+	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, OUTPUT_BRONZE, true, true};
+	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop, "bronze-sink", writes, &bronze->outputs, err) ||
+	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
+		return false;
+	if (bronze->fold.partition_count != bronze->outputs.partition_count[OUTPUT_BRONZE])
+		return err_set(err, ERR_REFUSE, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32 ": they must have the same number",
+		               bronze->fold.partition_count, bronze->outputs.partition_count[OUTPUT_BRONZE]);
+	return task_loop_start(bronze->loop, &bronze->input, 1, err);
+}
+
+static enum step bronze_step(void *state, bool stopping, struct err *err)
+{
+	struct bronze *bronze = state;
+
+	return task_loop_step(bronze->loop, stopping, err);
+}
+
+static void bronze_close(void *state)
+{
+	struct bronze *bronze = state;
+
+	if (bronze)
+		task_loop_close(bronze->loop);
+	free(bronze);
+}
+
+static const struct service bronze_sink = {
+	.name = "bronze-sink",
+	.summary = "validates, standardises and de-duplicates raw events; everything else goes to the dead letter with its reason",
+	.tables = tables,
+	.config_size = sizeof(struct bronze_config),
+	.open = bronze_open,
+	.step = bronze_step,
+	.close = bronze_close,
+};
+
+int main(int argc, char **argv)
+{
+	return service_main(&bronze_sink, argc, argv);
+}

@@ -1,0 +1,94 @@
+/* Dead letters carry the header names of Kafka Connect, values as text, so that tools made
+ * for those work here too: exception.class.name is the reason code, exception.message says
+ * what was found. There is no stack to trace. */
+#include "outputs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "partitioner.h"
+#include "timetext.h"
+
+#define KEPT_HEADERS_MAX 32
+
+static const char *const suffixes[OUTPUT_TOPIC_COUNT] = {
+	"bronze_events", "dead_letter", "late_events", "counts", "session_funnels", "funnel_partials", "aggregated_events",
+};
+
+const char *output_topic_suffix(enum output_topic topic)
+{
+	return suffixes[topic];
+}
+
+void output_keyed(struct outbox *out, const struct output_terms *terms, enum output_topic topic, struct span partition_key, struct span key,
+                  struct span value)
+{
+	outbox_add(out, topic, partition_of(partition_key, terms->partition_count[topic]), key, value, NULL, 0);
+}
+
+static size_t original_headers(const struct input_record *record, struct header *headers)
+{
+	size_t count = record->header_count < KEPT_HEADERS_MAX ? record->header_count : KEPT_HEADERS_MAX;
+
+	for (size_t i = 0; i < count; i++)
+		headers[i] = record->headers[i];
+	return count;
+}
+
+void output_dead_letter(struct outbox *out, const struct output_terms *terms, const struct input_record *record, enum reason reason,
+                        const char *detail, bool by_reference, struct counts *counts)
+{
+	struct header headers[KEPT_HEADERS_MAX + 11];
+	char partition[16], offset[24], time[32], message[512];
+	size_t n;
+
+	counts->dead[reason]++;
+	if (!out)
+		return;
+	n = original_headers(record, headers);
+	snprintf(partition, sizeof(partition), "%" PRId32, record->partition);
+	snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
+	snprintf(message, sizeof(message), "%s%s%s", reason_help(reason), detail && *detail ? ": " : "", detail ? detail : "");
+	time_format_iso(record->timestamp_ms * 1000, time);
+	headers[n++] = (struct header){SPAN("__connect.errors.topic"), record->topic};
+	headers[n++] = (struct header){SPAN("__connect.errors.partition"), span_of(partition)};
+	headers[n++] = (struct header){SPAN("__connect.errors.offset"), span_of(offset)};
+	headers[n++] = (struct header){SPAN("__connect.errors.connector.name"), span_of(terms->service)};
+	headers[n++] = (struct header){SPAN("__connect.errors.task.id"), span_of(partition)};
+	headers[n++] = (struct header){SPAN("__connect.errors.stage"), SPAN("VALUE_CONVERTER")};
+	headers[n++] = (struct header){SPAN("__connect.errors.class.name"), span_of(terms->service)};
+	headers[n++] = (struct header){SPAN("__connect.errors.exception.class.name"), span_of(reason_name(reason))};
+	headers[n++] = (struct header){SPAN("__connect.errors.exception.message"), span_of(message)};
+	headers[n++] = (struct header){SPAN("__connect.errors.exception.stacktrace"), SPAN("")};
+	headers[n++] = (struct header){SPAN("source_time"), span_of(time)};
+	outbox_add(out, OUTPUT_DEAD_LETTER, record->partition % terms->partition_count[OUTPUT_DEAD_LETTER], record->key,
+	           by_reference ? SPAN_NULL : record->value, headers, n);
+}
+
+void output_counts(struct outbox *out, const struct output_terms *terms, struct span topic, int32_t partition, const struct counts *counts,
+                   int64_t revision)
+{
+	struct counts_record record = {span_of(terms->service), topic, partition, *counts, revision};
+	struct buffer value = {0};
+	char key[RECORD_KEY_MAX];
+	int len = snprintf(key, sizeof(key), "%s|%.*s|%" PRId32, terms->service, (int)topic.len, topic.at, partition);
+
+	counts_encode(&value, terms->schema_id[SCHEMA_COUNTS], &record);
+	output_keyed(out, terms, OUTPUT_COUNTS, (struct span){key, (size_t)len}, (struct span){key, (size_t)len},
+	             (struct span){value.at, value.len});
+	buffer_free(&value);
+}
+
+struct control control_read(const struct input_record *record)
+{
+	struct span kind = record_header(record, "control");
+	struct control control = {CONTROL_INVALID, 0};
+
+	if (!kind.at)
+		return (struct control){CONTROL_NONE, 0};
+	if (span_is(kind, "end"))
+		control.kind = CONTROL_END;
+	else if (time_parse(record_header(record, "event_time"), &control.event_time_us))
+		control.kind = span_is(kind, "begin") ? CONTROL_BEGIN : span_is(kind, "jump") ? CONTROL_JUMP : CONTROL_INVALID;
+	return control;
+}

@@ -1,0 +1,33 @@
+/* A span is a borrowed run of bytes: not terminated, not owned. at == NULL means
+ * "no value" (null); at != NULL with len == 0 is an empty value. */
+#ifndef FUNNEL_SPAN_H
+#define FUNNEL_SPAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+struct span {
+	const char *at;
+	size_t len;
+};
+
+#define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
+#define SPAN_NULL ((struct span){NULL, 0})
+
+static inline struct span span_of(const char *text)
+{
+	return (struct span){text, text ? strlen(text) : 0};
+}
+
+static inline bool span_equal(struct span a, struct span b)
+{
+	return a.len == b.len && (a.at == NULL) == (b.at == NULL) && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+static inline bool span_is(struct span a, const char *text)
+{
+	return a.at && a.len == strlen(text) && memcmp(a.at, text, a.len) == 0;
+}
+
+#endif

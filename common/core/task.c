@@ -1,0 +1,317 @@
+/* The restore index is sparse: one block per few thousand records, with the newest time that
+ * matters in it and the fold's header (clock, watermarks) at its start. restore_from is the start of
+ * the oldest block that still matters, so a rebuild reads at most one block too much.
+ *
+ *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row> t=<terms> h=<header> x=<xxh32 of all before>
+ *
+ * It is text because the broker keeps it as a string, and because people look at it. The counts
+ * are those at the commit, not at restore_from: a replayed verdict may differ for what lies
+ * beyond the horizon, and the counts must not.
+ *
+ * Limit: the header has to fit, which bounds the merge half to about 200 source partitions. */
+#include "task.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "table.h"
+
+struct task_block {
+	int64_t first_offset;
+	int64_t newest_us; /* newest time that matters */
+	int64_t records;
+	char *header; /* at first_offset; owned */
+};
+
+struct span record_header(const struct input_record *record, const char *name)
+{
+	for (size_t i = record->header_count; i-- > 0;)
+		if (span_is(record->headers[i].name, name))
+			return record->headers[i].value;
+	return SPAN_NULL;
+}
+
+static void blocks_drop(struct task *task, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(task->blocks[i].header);
+	task->block_count -= count;
+	if (count)
+		memmove(task->blocks, task->blocks + count, task->block_count * sizeof(*task->blocks));
+}
+
+static char *header_copy(const struct task *task)
+{
+	char header[FOLD_HEADER_MAX];
+	size_t len = task->terms.ops->header(task->fold, header);
+	char *copy = xrealloc(NULL, len + 1);
+
+	memcpy(copy, header, len);
+	copy[len] = '\0';
+	return copy;
+}
+
+/* The block that the record at offset belongs to; called before it is folded. */
+static struct task_block *block_for(struct task *task, int64_t offset)
+{
+	struct task_block *last = task->block_count ? &task->blocks[task->block_count - 1] : NULL;
+
+	if (!last || last->records >= task->terms.block_records) {
+		GROW(task->blocks, task->block_count, task->block_capacity);
+		last = &task->blocks[task->block_count++];
+		*last = (struct task_block){offset, FOLD_NOTHING, 0, header_copy(task)};
+	}
+	last->records++;
+	return last;
+}
+
+void task_start(struct task *task, const struct task_terms *terms, int64_t offset)
+{
+	*task = (struct task){.terms = *terms, .committed = offset, .position = offset, .restore_to = offset, .last_row = -1};
+	task->fold = terms->ops->new(terms->fold_config, terms->partition);
+	terms->ops->settle(task->fold);
+}
+
+void task_free(struct task *task)
+{
+	blocks_drop(task, task->block_count);
+	free(task->blocks);
+	if (task->fold)
+		task->terms.ops->free(task->fold);
+	*task = (struct task){0};
+}
+
+static void restore_done(struct task *task)
+{
+	task->restoring = false;
+	task->counts = task->committed_counts;
+	task->counts_changed = false;
+	if (task->position < task->restore_to)
+		task->position = task->restore_to;
+	task->terms.ops->settle(task->fold);
+}
+
+void task_apply(struct task *task, const struct input_record *record, struct outbox *out)
+{
+	struct task_block *block;
+	int64_t newest_us;
+	struct counts before;
+
+	if (record->offset < task->position) {
+		task->stale_count++;
+		return;
+	}
+	if (task->restoring && record->offset >= task->restore_to)
+		restore_done(task);
+	block = block_for(task, record->offset);
+	before.records_in = task->counts.records_in;
+	newest_us = task->terms.ops->apply(task->fold, record, &task->counts, task->restoring ? NULL : out);
+	if (newest_us > block->newest_us)
+		block->newest_us = newest_us;
+	if (task->counts.records_in != before.records_in && !task->restoring) {
+		task->counts_changed = true;
+		task->last_row = record->offset;
+	}
+	task->position = record->offset + 1;
+}
+
+void task_at_end(struct task *task, int64_t end_offset)
+{
+	if (end_offset > task->position)
+		task->position = end_offset;
+	if (task->restoring && task->position >= task->restore_to)
+		restore_done(task);
+}
+
+void task_flush(struct task *task, struct outbox *out)
+{
+	task->terms.ops->flush(task->fold, out);
+}
+
+void task_committed(struct task *task)
+{
+	int64_t horizon_us = task->terms.ops->horizon(task->fold);
+	size_t drop = 0;
+
+	task->committed = task->position;
+	task->counts_changed = false;
+	while (drop < task->block_count && task->blocks[drop].newest_us < horizon_us)
+		drop++;
+	blocks_drop(task, drop);
+}
+
+static const struct task_block *oldest_that_matters(const struct task *task)
+{
+	int64_t horizon_us = task->terms.ops->horizon(task->fold);
+
+	for (size_t i = 0; i < task->block_count; i++)
+		if (task->blocks[i].newest_us != FOLD_NOTHING && task->blocks[i].newest_us >= horizon_us)
+			return &task->blocks[i];
+	return NULL;
+}
+
+int64_t task_restore_from(const struct task *task)
+{
+	const struct task_block *block = oldest_that_matters(task);
+
+	return block ? block->first_offset : task->position;
+}
+
+/* in,out,duplicates,late and then reason:count for each that occurred. */
+static size_t counts_format(const struct counts *counts, char *out, size_t cap)
+{
+	size_t len = (size_t)snprintf(out, cap, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, counts->records_in, counts->records_out,
+	                              counts->duplicates, counts->late);
+
+	for (int i = 0; i < REASON_COUNT && len < cap; i++)
+		if (counts->dead[i])
+			len += (size_t)snprintf(out + len, cap - len, ",%s:%" PRId64, reason_name((enum reason)i), counts->dead[i]);
+	return len;
+}
+
+static bool counts_parse(const char *text, struct counts *counts)
+{
+	int used = 0;
+
+	*counts = (struct counts){0};
+	if (sscanf(text, "%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 "%n", &counts->records_in, &counts->records_out, &counts->duplicates,
+	           &counts->late, &used) != 4)
+		return false;
+	for (text += used; *text == ','; text += used) {
+		char name[64];
+		int64_t value;
+		enum reason reason;
+
+		if (sscanf(text, ",%63[a-z0-9_]:%" SCNd64 "%n", name, &value, &used) != 2)
+			return false;
+		reason = reason_from_name(name);
+		if (reason == REASON_COUNT)
+			return false;
+		counts->dead[reason] = value;
+	}
+	return *text == '\0';
+}
+
+bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
+{
+	const struct task_block *block = oldest_that_matters(task);
+	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[1536];
+	size_t len, header_len;
+
+	header_len = block ? strlen(block->header) : task->terms.ops->header(task->fold, header);
+	counts_format(&task->counts, counts, sizeof(counts));
+	if (task->terms.ops->terms)
+		task->terms.ops->terms(task->fold, terms);
+	len = (size_t)snprintf(out, TASK_METADATA_MAX, "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " t=%s h=%.*s",
+	                       block ? block->first_offset : task->position, task->terms.partition_count, task->terms.meaning, counts,
+	                       task->last_row, terms, (int)header_len, block ? block->header : header);
+	if (len + 16 > TASK_METADATA_MAX)
+		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
+		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
+	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
+	return true;
+}
+
+#define WAY_ON \
+	"; the way on is to process into a fresh set: another TOPIC_PREFIX and PostgreSQL schema, then switch (README, 'When a service refuses to start')"
+
+/* One "k=value" of the metadata, up to the next space. */
+static bool field(const char *text, const char *key, char *out, size_t cap)
+{
+	char pattern[8];
+	const char *at;
+	size_t len;
+
+	snprintf(pattern, sizeof(pattern), " %s=", key);
+	at = strstr(text, pattern);
+	if (!at)
+		return false;
+	at += strlen(pattern);
+	len = strcspn(at, " ");
+	if (len >= cap)
+		return false;
+	memcpy(out, at, len);
+	out[len] = '\0';
+	return true;
+}
+
+static bool checksum_fits(const char *text)
+{
+	const char *mark = strrchr(text, ' ');
+	unsigned found;
+
+	return strncmp(text, "v1 ", 3) == 0 && mark && sscanf(mark, " x=%8x", &found) == 1 && found == XXH32(text, (size_t)(mark - text), 0);
+}
+
+struct parsed_metadata {
+	int64_t restore_from, last_row;
+	int32_t partition_count;
+	struct counts counts;
+	char meaning[TASK_MEANING_MAX], terms[FOLD_TERMS_MAX], header[FOLD_HEADER_MAX];
+};
+
+static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
+{
+	char text[TASK_METADATA_MAX], number[32], counts[1536];
+
+	if (!metadata.at || metadata.len >= sizeof(text))
+		return false;
+	memcpy(text, metadata.at, metadata.len);
+	text[metadata.len] = '\0';
+	if (!checksum_fits(text) || !field(text, "r", number, sizeof(number)) || sscanf(number, "%" SCNd64, &parsed->restore_from) != 1)
+		return false;
+	if (!field(text, "p", number, sizeof(number)) || sscanf(number, "%" SCNd32, &parsed->partition_count) != 1)
+		return false;
+	if (!field(text, "l", number, sizeof(number)) || sscanf(number, "%" SCNd64, &parsed->last_row) != 1)
+		return false;
+	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
+	       counts_parse(counts, &parsed->counts) && field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
+	       field(text, "h", parsed->header, sizeof(parsed->header));
+}
+
+static bool metadata_fits(const struct task_terms *terms, int64_t committed, const struct parsed_metadata *parsed, struct err *err)
+{
+	if (parsed->partition_count != terms->partition_count)
+		return err_set(err, ERR_REFUSE,
+		               "%s: the input topic had %" PRId32 " partitions when partition %" PRId32 " was committed and has %" PRId32
+		               " now: keys have moved, so state and de-duplication no longer hold" WAY_ON,
+		               terms->ops->name, parsed->partition_count, terms->partition, terms->partition_count);
+	if (strcmp(parsed->meaning, terms->meaning) != 0)
+		return err_set(err, ERR_REFUSE,
+		               "%s: partition %" PRId32 " was committed under the settings %s and they are %s now: set them back" WAY_ON,
+		               terms->ops->name, terms->partition, parsed->meaning, terms->meaning);
+	if (parsed->restore_from > committed || parsed->restore_from < 0)
+		return err_set(err, ERR_REFUSE, "%s: partition %" PRId32 ": restore offset %" PRId64 " lies beyond the committed %" PRId64 WAY_ON,
+		               terms->ops->name, terms->partition, parsed->restore_from, committed);
+	return true;
+}
+
+bool task_resume(struct task *task, const struct task_terms *terms, int64_t committed, struct span metadata, struct err *err)
+{
+	struct parsed_metadata parsed;
+
+	*task = (struct task){.terms = *terms};
+	if (!metadata_parse(metadata, &parsed))
+		return err_set(err, ERR_REFUSE,
+		               "%s: the metadata of the offset committed for partition %" PRId32 " cannot be read ('%.*s')" WAY_ON, terms->ops->name,
+		               terms->partition, (int)(metadata.len < 80 ? metadata.len : 80), metadata.at ? metadata.at : "");
+	if (!metadata_fits(terms, committed, &parsed, err))
+		return false;
+	task->fold = terms->ops->new(terms->fold_config, terms->partition);
+	if (terms->ops->adopt_terms && !terms->ops->adopt_terms(task->fold, span_of(parsed.terms), err))
+		return false;
+	if (!terms->ops->adopt_header(task->fold, span_of(parsed.header), err))
+		return false;
+	task->committed = task->restore_to = committed;
+	task->position = parsed.restore_from;
+	task->committed_counts = parsed.counts;
+	task->last_row = parsed.last_row;
+	task->restoring = true;
+	if (task->position >= committed)
+		restore_done(task);
+	return true;
+}

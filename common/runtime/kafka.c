@@ -1,0 +1,508 @@
+/* Properties are set in four layers, the later winning: tuning, the guarded ones, the service's own (extra), then
+ * KAFKA_PROPERTIES, which may hold none of the guarded names or their aliases.
+ *
+ * The tuning is for small transactions back to back: the broker answers CONCURRENT_TRANSACTIONS to the first
+ * request of the next one, and retry.backoff.ms is what that costs (100 ms by default, 5 ms here); a flush ignores linger.ms.
+ * Lag is taken from the position, not from committed offsets: librdkafka does not see those that
+ * a transaction or PostgreSQL commits. At the end of a partition it is 0, though markers lie behind the last record.
+ * A property of the other role is accepted by librdkafka with a warning, which is logged as debug here.
+ * Limits: KAFKA_PROPERTIES of up to 4 KiB. */
+#include "kafka.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "metrics.h"
+#include "service.h"
+
+#define PROPERTIES_CAP 4096
+#define UNREACHABLE_LOG_US INT64_C(10000000)
+#define IN_FLIGHT_MAX 5 /* above this the idempotent producer could reorder */
+
+struct property {
+	const char *name, *value;
+};
+
+static const struct property tuning_all[] = {
+	{"reconnect.backoff.ms", "50"},
+	{"reconnect.backoff.max.ms", "2000"},
+	{"topic.metadata.refresh.interval.ms", "30000"},
+	{"socket.nagle.disable", "true"},
+	{"socket.keepalive.enable", "true"},
+	{"message.max.bytes", "8388608"}, /* of 4 MiB with its headers, and room for what the dead letter adds */
+	{"receive.message.max.bytes", "67108864"},
+	{"statistics.interval.ms", "5000"},
+	{"log.connection.close", "false"},
+	{NULL, NULL},
+};
+static const struct property tuning_consumer[] = {
+	{"fetch.wait.max.ms", "10"},
+	{"fetch.error.backoff.ms", "20"},
+	{"fetch.message.max.bytes", "8388608"},
+	{"fetch.max.bytes", "33554432"},
+	{"queued.max.messages.kbytes", "65536"},
+	{"session.timeout.ms", "10000"},
+	{"heartbeat.interval.ms", "1000"},
+	{"max.poll.interval.ms", "300000"},
+	{"fetch.queue.backoff.ms", "5"}, /* not before librdkafka 2.2: skipped there */
+	{NULL, NULL},
+};
+static const struct property tuning_producer[] = {
+	{"retry.backoff.ms", "5"},
+	{"queue.buffering.max.messages", "1000000"},
+	{"queue.buffering.max.kbytes", "524288"},
+	{"batch.num.messages", "10000"},
+	{"batch.size", "1048576"},
+	{"compression.codec", "lz4"},
+	{NULL, NULL},
+};
+static const struct property tuning_idempotent[] = {{"linger.ms", "5"}, {NULL, NULL}};
+static const struct property tuning_transactional[] = {
+	{"linger.ms", "1"},
+	{"transaction.timeout.ms", "10000"},
+	{NULL, NULL},
+};
+
+static const struct property guarded_consumer[] = {
+	{"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"}, {"isolation.level", "read_committed"},
+	{"auto.offset.reset", "error"},        {"enable.partition.eof", "true"},      {"partition.assignment.strategy", "range"},
+	{NULL, NULL},
+};
+static const struct property guarded_producer[] = {
+	{"enable.idempotence", "true"},
+	{"acks", "all"},
+	{"max.in.flight.requests.per.connection", "5"},
+	{"partitioner", "murmur2_random"},
+	{NULL, NULL},
+};
+
+/* Names that KAFKA_PROPERTIES may not hold; the comments say whose alias. */
+static const char *const guarded_names[] = {
+	"enable.auto.commit",
+	"auto.commit.enable", /* enable.auto.commit */
+	"enable.auto.offset.store",
+	"isolation.level",
+	"auto.offset.reset",
+	"enable.partition.eof",
+	"partition.assignment.strategy",
+	"group.id",
+	"transactional.id",
+	"enable.idempotence",
+	"acks",
+	"request.required.acks", /* acks */
+	"partitioner",
+	"bootstrap.servers",
+	"metadata.broker.list", /* bootstrap.servers */
+};
+
+static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
+{
+	/* A refused connection has level 3 and is no error of ours: librdkafka goes on trying. */
+	bool transport = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
+	bool other_role = strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");
+	enum log_level our_level = other_role || level > 6 ? LOG_DEBUG
+	                           : level > 4             ? LOG_INFO
+	                           : level == 4 || transport ? LOG_WARN
+	                                                     : LOG_ERROR;
+
+	log_event(our_level, "kafka", "client=%s facility=%s detail=\"%s\"", client ? rd_kafka_name(client) : "-", facility, text);
+}
+
+static void log_unreachable(const char *client, const char *why)
+{
+	static _Atomic int64_t last_us;
+	int64_t now_us = monotonic_us(), then_us = atomic_load(&last_us);
+
+	if ((then_us == 0 || now_us - then_us > UNREACHABLE_LOG_US) && atomic_compare_exchange_strong(&last_us, &then_us, now_us))
+		log_warn("kafka_unreachable", "client=%s detail=\"%s\"", client, why);
+}
+
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+	char why[512];
+
+	(void)opaque;
+	switch (code) {
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__RESOLVE: log_unreachable(rd_kafka_name(client), reason); return;
+	case RD_KAFKA_RESP_ERR__FATAL:
+		code = rd_kafka_fatal_error(client, why, sizeof(why));
+		log_error("kafka_fatal", "client=%s code=%s detail=\"%s\"", rd_kafka_name(client), rd_kafka_err2name((rd_kafka_resp_err_t)code), why);
+		return;
+	default:
+		log_warn("kafka_error", "client=%s code=%s detail=\"%s\"", rd_kafka_name(client), rd_kafka_err2name((rd_kafka_resp_err_t)code),
+		         reason);
+		return;
+	}
+}
+
+/* Label values come from topic and client names: what could end the quotes is left out. */
+static void label_text(const char *text, char *out, size_t cap)
+{
+	size_t len = 0;
+
+	for (; text && *text && len + 1 < cap; text++)
+		if (*text != '"' && *text != '\\' && *text != '\n')
+			out[len++] = *text;
+	out[len] = '\0';
+}
+
+static int64_t json_number(const json_t *object, const char *name, int64_t missing)
+{
+	const json_t *value = json_object_get(object, name);
+
+	return json_is_integer(value) ? (int64_t)json_integer_value(value) : missing;
+}
+
+/* Records between what the application was given and the end it may read; 0 where nothing is assigned. */
+static int64_t partition_lag(const json_t *partition)
+{
+	int64_t end = json_number(partition, "ls_offset", -1), position = json_number(partition, "app_offset", -1);
+	bool drained = json_number(partition, "eof_offset", -1) >= end && json_number(partition, "fetchq_cnt", 0) == 0;
+	const char *state = json_string_value(json_object_get(partition, "fetch_state"));
+
+	if (!state || strcmp(state, "active") != 0 || end < 0 || drained)
+		return 0;
+	if (position < 0)
+		position = json_number(partition, "committed_offset", -1);
+	return position >= 0 && end > position ? end - position : 0;
+}
+
+static void stats_topics(json_t *root, const char *client)
+{
+	const char *topic_name, *number;
+	json_t *topic, *partition;
+
+	json_object_foreach(json_object_get(root, "topics"), topic_name, topic) {
+		char topic_label[256];
+
+		label_text(topic_name, topic_label, sizeof(topic_label));
+		json_object_foreach(json_object_get(topic, "partitions"), number, partition) {
+			char labels[512];
+
+			if (number[0] == '-')
+				continue; /* librdkafka's "no partition yet" */
+			snprintf(labels, sizeof(labels), "client=\"%s\",topic=\"%s\",partition=\"%s\"", client, topic_label, number);
+			metric_set(metric_get(METRIC_GAUGE, "consumer_lag", labels, "records not yet read, by position; 0 when not assigned here"),
+			           partition_lag(partition));
+		}
+	}
+}
+
+static void stats_brokers(json_t *root, const char *labels)
+{
+	int64_t rtt_p95_us = 0, retries = 0, timeouts = 0;
+	const char *name;
+	json_t *broker;
+
+	json_object_foreach(json_object_get(root, "brokers"), name, broker) {
+		int64_t p95 = json_number(json_object_get(broker, "rtt"), "p95", 0);
+
+		(void)name;
+		rtt_p95_us = p95 > rtt_p95_us ? p95 : rtt_p95_us;
+		retries += json_number(broker, "txretries", 0);
+		timeouts += json_number(broker, "req_timeouts", 0);
+	}
+	metric_set(metric_get(METRIC_GAUGE, "kafka_rtt_p95_microseconds", labels, "slowest broker's 95th percentile of request times"), rtt_p95_us);
+	metric_set(metric_get(METRIC_COUNTER, "kafka_request_retries_total", labels, "requests sent again"), retries);
+	metric_set(metric_get(METRIC_COUNTER, "kafka_request_timeouts_total", labels, "requests without an answer in time"), timeouts);
+}
+
+static int on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque)
+{
+	json_t *root = json_loadb(text, len, 0, NULL);
+	char name[128], labels[160];
+
+	(void)opaque;
+	if (!root)
+		return 0; /* 0: librdkafka frees the text */
+	label_text(json_string_value(json_object_get(root, "client_id")), name, sizeof(name));
+	snprintf(labels, sizeof(labels), "client=\"%s\",type=\"%s\"", name, rd_kafka_type(client) == RD_KAFKA_CONSUMER ? "consumer" : "producer");
+	stats_brokers(root, labels);
+	metric_set(metric_get(METRIC_GAUGE, "kafka_queued_messages", labels, "messages in the producer's queue, and in flight"),
+	           json_number(root, "msg_cnt", 0));
+	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER) {
+		stats_topics(root, name);
+		metric_set(metric_get(METRIC_COUNTER, "kafka_rebalances_total", labels, "rebalances of the consumer group seen here"),
+		           json_number(json_object_get(root, "cgrp"), "rebalance_cnt", 0));
+	}
+	json_decref(root);
+	return 0;
+}
+
+static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
+{
+	char why[512];
+
+	if (rd_kafka_conf_set(conf, name, value, why, sizeof(why)) == RD_KAFKA_CONF_OK)
+		return true;
+	return err_set(err, ERR_REFUSE, "Kafka property %s: %s", name, why);
+}
+
+static bool set_properties(rd_kafka_conf_t *conf, const struct property *properties, struct err *err)
+{
+	for (; properties->name; properties++) {
+		char why[512];
+
+		if (rd_kafka_conf_set(conf, properties->name, properties->value, why, sizeof(why)) == RD_KAFKA_CONF_INVALID)
+			return err_set(err, ERR_REFUSE, "Kafka property %s: %s", properties->name, why);
+	}
+	return true;
+}
+
+static bool check_user_property(const char *name, const char *value, struct err *err)
+{
+	bool in_flight = strcmp(name, "max.in.flight") == 0 || strcmp(name, "max.in.flight.requests.per.connection") == 0;
+
+	for (size_t i = 0; i < sizeof(guarded_names) / sizeof(*guarded_names); i++)
+		if (strcmp(name, guarded_names[i]) == 0)
+			return err_set(err, ERR_REFUSE, "KAFKA_PROPERTIES: %s cannot be set, since exactly-once depends on it; take it out", name);
+	if (in_flight) {
+		char *end;
+		long number = strtol(value, &end, 10);
+
+		if (*end || end == value || number < 1 || number > IN_FLIGHT_MAX)
+			return err_set(err, ERR_REFUSE, "KAFKA_PROPERTIES: %s=%s; expected 1 to %d, above which messages could be reordered", name,
+			               value, IN_FLIGHT_MAX);
+	}
+	return true;
+}
+
+/* Ends the item at its comma. An item without = belongs to the value before it, so debug=cgrp,topic is one
+ * property; \, is a comma in a value that needs both. Returns the next item, NULL at the end. */
+static char *split_property(char *item)
+{
+	char *to = item, *from = item;
+
+	for (; *from; from++) {
+		if (*from == '\\' && from[1] == ',') {
+			*to++ = *++from;
+			continue;
+		}
+		if (*from == ',' && (strcspn(from + 1, ",") == 0 || memchr(from + 1, '=', strcspn(from + 1, ","))))
+			break;
+		*to++ = *from;
+	}
+	from = *from ? from + 1 : NULL;
+	*to = '\0';
+	return from;
+}
+
+static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct err *err)
+{
+	char copy[PROPERTIES_CAP], *item = copy, *next;
+	bool good = true;
+
+	if (!text)
+		return true;
+	if (strlen(text) >= sizeof(copy))
+		return err_set(err, ERR_REFUSE, "KAFKA_PROPERTIES is longer than %d bytes", PROPERTIES_CAP - 1);
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (; good && item; item = next) {
+		char *equals;
+
+		next = split_property(item);
+		item += strspn(item, " ");
+		equals = strchr(item, '=');
+		if (!*item)
+			continue;
+		if (!equals || equals == item)
+			good = err_set(err, ERR_REFUSE, "KAFKA_PROPERTIES: \"%s\" is not name=value", equals ? "=..." : item);
+		else {
+			*equals = '\0';
+			good = check_user_property(item, equals + 1, err) && (set_property(conf, item, equals + 1, err) || err_prefix(err, "KAFKA_PROPERTIES"));
+		}
+	}
+	explicit_bzero(copy, sizeof(copy));
+	return good;
+}
+
+static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
+{
+	switch (role) {
+	case KAFKA_CONSUMER: return set_properties(conf, tuning_consumer, err) && set_properties(conf, guarded_consumer, err);
+	case KAFKA_PRODUCER_IDEMPOTENT:
+		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_idempotent, err) &&
+		       set_properties(conf, guarded_producer, err);
+	case KAFKA_PRODUCER_TRANSACTIONAL:
+		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_transactional, err) &&
+		       set_properties(conf, guarded_producer, err);
+	}
+	return err_set(err, ERR_FATAL, "no such Kafka role");
+}
+
+static bool set_extra(rd_kafka_conf_t *conf, const char *const *extra, struct err *err)
+{
+	for (; extra && extra[0]; extra += 2)
+		if (!set_property(conf, extra[0], extra[1], err))
+			return false;
+	return true;
+}
+
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
+                                struct err *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool good;
+
+	rd_kafka_conf_set_log_cb(conf, on_log);
+	rd_kafka_conf_set_error_cb(conf, on_error);
+	rd_kafka_conf_set_stats_cb(conf, on_stats);
+	good = set_properties(conf, tuning_all, err) && set_property(conf, "bootstrap.servers", config->brokers, err) &&
+	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) && set_extra(conf, extra, err) &&
+	       set_user_properties(conf, config->properties, err);
+	if (good)
+		return conf;
+	rd_kafka_conf_destroy(conf);
+	return NULL;
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
+{
+	char why[512];
+	rd_kafka_t *client = rd_kafka_new(role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+
+	if (!client) {
+		rd_kafka_conf_destroy(conf); /* not taken on failure */
+		err_set(err, ERR_REFUSE, "cannot make a Kafka client: %s", why);
+		return NULL;
+	}
+	if (role == KAFKA_CONSUMER)
+		rd_kafka_poll_set_consumer(client);
+	return client;
+}
+
+/* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */
+bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
+	const rd_kafka_metadata_topic_t *found = NULL;
+	bool good;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err_set(err, ERR_RETRY, "topic %s: no broker has answered in %d ms: %s", topic, timeout_ms, rd_kafka_err2str(code));
+	for (int i = 0; i < metadata->topic_cnt && !found; i++)
+		if (strcmp(metadata->topics[i].topic, topic) == 0)
+			found = &metadata->topics[i];
+	if (!found)
+		good = err_set(err, ERR_REFUSE, "topic %s does not exist; make the topics first, then start this again", topic);
+	else if (found->partition_cnt <= 0)
+		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
+	else {
+		*count = found->partition_cnt;
+		good = true;
+	}
+	rd_kafka_metadata_destroy(metadata);
+	return good;
+}
+
+enum err_class kafka_err_class(rd_kafka_resp_err_t code)
+{
+	switch (code) {
+	case RD_KAFKA_RESP_ERR_NO_ERROR: return ERR_NONE;
+
+	case RD_KAFKA_RESP_ERR__FENCED:
+	case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
+	case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
+	case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID: return ERR_FENCED;
+
+	/* The assignment or the transaction is gone, not the data. */
+	case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+	case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
+	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
+	case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
+	case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
+	case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING: return ERR_ABORT;
+
+	case RD_KAFKA_RESP_ERR__TRANSPORT:
+	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+	case RD_KAFKA_RESP_ERR__RESOLVE:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR__WAIT_COORD:
+	case RD_KAFKA_RESP_ERR__WAIT_CACHE:
+	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
+	case RD_KAFKA_RESP_ERR__IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR__RETRY:
+	case RD_KAFKA_RESP_ERR__INTR:
+	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+	case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+	case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+	case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
+	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
+	case RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS:
+	case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+	case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND:
+	case RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE:
+	case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
+	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return ERR_RETRY; /* a broker that starts may not know its topics yet */
+
+	/* Records are gone, or an operator has to change something. */
+	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: /* librdkafka has waited: the topic is not there */
+	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+	case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
+	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return ERR_REFUSE;
+
+	default: return ERR_FATAL; /* what is not known is fatal */
+	}
+}
+
+bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context)
+{
+	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+	enum err_class class = ERR_FATAL;
+
+	if (kafka_err_class(code) == ERR_FENCED)
+		class = ERR_FENCED;
+	else if (rd_kafka_error_is_fatal(error))
+		class = ERR_FATAL;
+	else if (rd_kafka_error_txn_requires_abort(error))
+		class = ERR_ABORT;
+	else if (rd_kafka_error_is_retriable(error))
+		class = ERR_RETRY;
+	err_set(err, class, "%s: %s (%s)", context, rd_kafka_error_string(error), rd_kafka_error_name(error));
+	rd_kafka_error_destroy(error);
+	return false;
+}
+
+struct span kafka_header(const rd_kafka_message_t *message, const char *name)
+{
+	rd_kafka_headers_t *headers;
+	const void *value;
+	size_t len;
+
+	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+	    rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return SPAN_NULL;
+	return (struct span){value, len};
+}

@@ -1,0 +1,53 @@
+/* Kafka client set-up, the same for every service: settings, guarded properties, logs.
+ *
+ * KAFKA_PROPERTIES ("name=value,name=value") reaches every librdkafka property but those that our
+ * guarantees depend on; those are refused by name. It may hold a password, so it is never shown. A part without
+ * = belongs to the value before it (debug=cgrp,topic); \, is a comma within a value. */
+#ifndef FUNNEL_KAFKA_H
+#define FUNNEL_KAFKA_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "config.h"
+#include "err.h"
+#include "span.h"
+
+struct kafka_config {
+	const char *brokers;      /* KAFKA_BROKERS */
+	const char *properties;   /* KAFKA_PROPERTIES */
+	const char *topic_prefix; /* TOPIC_PREFIX */
+};
+/* A table for `struct kafka_config` at the given offset of the service's config struct:
+ *   static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct my_config, kafka); */
+#define KAFKA_OPTIONS(type, member) \
+	{ \
+		{"KAFKA_BROKERS", CONFIG_TEXT, offsetof(type, member.brokers), "127.0.0.1:19092", 0, 0, "bootstrap servers, comma-separated", NULL}, \
+		{"KAFKA_PROPERTIES", CONFIG_SECRET, offsetof(type, member.properties), "", 0, 0, "further librdkafka properties: name=value,name=value", NULL}, \
+		{"TOPIC_PREFIX", CONFIG_TEXT, offsetof(type, member.topic_prefix), "ecommerce_", 0, 0, "what every topic's and group's name begins with", NULL}, \
+		{0} \
+	}
+
+enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRANSACTIONAL };
+
+/* Base conf: brokers, client.id, log callback, error handling, statistics, sizes for 4 MiB messages. The role's guarded properties are set
+ * (consumer: enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,
+ * enable.partition.eof=true; producers: idempotence, lz4). Extra "name","value" pairs end with NULL.
+ * KAFKA_PROPERTIES is applied before the guarded ones; an unknown name is skipped for the role it is not for.
+ * NULL and err (ERR_REFUSE) on bad properties. The caller owns the conf until rd_kafka_new. */
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
+                                struct err *err);
+/* Takes conf in every case. */
+rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err);
+
+/* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic. */
+MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err);
+
+/* Error classes of librdkafka's results. */
+enum err_class kafka_err_class(rd_kafka_resp_err_t code);
+/* From an rd_kafka_error_t (taken and destroyed): fenced, fatal, abortable, retriable. Returns false. */
+bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
+
+/* A header's last value; at == NULL where there is none. */
+struct span kafka_header(const rd_kafka_message_t *message, const char *name);
+
+#endif

@@ -1,0 +1,45 @@
+/* Schema registry client (Confluent's REST interface; Apicurio's ccompat v7 answers too).
+ *
+ * Calls block up to timeout_ms. ERR_RETRY: not reachable, 408, 429, 5xx, 404 on a path
+ * that should exist while the server starts. ERR_REFUSE: incompatible schema (409), invalid (422) or
+ * refused credentials (401, 403), with the registry's own reason in the message. Messages never
+ * hold the user or password of a URL. Found ids are cached by the frame opener. */
+#ifndef FUNNEL_REGISTRY_H
+#define FUNNEL_REGISTRY_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "records.h"
+#include "span.h"
+
+struct registry;
+
+/* urls: one to eight base URLs (http, https), comma-separated, tried in turn; userinfo gives basic
+ * auth. NULL and ERR_FATAL where they are none. */
+struct registry *registry_new(const char *urls, long timeout_ms, struct err *err);
+void registry_free(struct registry *registry);
+
+/* Registers our schema under <topic_prefix><suffix>-value, makes that subject's compatibility
+ * BACKWARD unless it is stricter, and gives its id. Registering the same text again gives the same id, also from
+ * several processes at once. */
+MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id,
+                                struct err *err);
+
+enum registry_answer { REGISTRY_FOUND, REGISTRY_UNKNOWN_ID, REGISTRY_FAILED /* err is set, class ERR_RETRY */ };
+/* The text of a schema id. *text is owned by the client and lives until its next call. */
+enum registry_answer registry_schema(struct registry *registry, int32_t schema_id, struct span *text, bool *is_json_schema,
+                                     struct err *err);
+
+/* Opens a framed value for a reader of `slot`: looks up the id, resolves, and gives a body that
+ * our decoders take (borrowed from value, or from the opener until the next call).
+ * REASON_NONE: *body is set. Other reasons: dead-letter it (detail says why).
+ * Returns false with ERR_RETRY only where the registry could not be asked. Unknown ids are remembered for
+ * a second, so that a flood of them is not a flood of requests. */
+struct frame_opener;
+struct frame_opener *frame_opener_new(struct registry *registry, enum schema_id_slot slot);
+void frame_opener_free(struct frame_opener *opener);
+MUST_USE bool frame_opener_open(struct frame_opener *opener, struct span value, struct span *body, enum reason *reason, char *detail,
+                                size_t detail_cap, struct err *err);
+
+#endif

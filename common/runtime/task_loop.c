@@ -1,0 +1,428 @@
+/* The loop: poll, fold, and commit when the input is drained, at the latest every COMMIT_INTERVAL,
+ * or when a bound is reached. Short queues give low latency, long queues give big batches.
+ *
+ * "Drained" means that a poll of a millisecond brought nothing. Transaction markers of the input's own
+ * producers take offsets too; positions that moved only over those are committed after a while of
+ * quiet, so that lag reads 0 and idle partitions cost nothing. */
+#include "task_loop.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "table.h"
+#include "task_loop_internal.h"
+
+#define OPEN_TIMEOUT_MS 10000
+#define REGISTRY_TIMEOUT_MS 5000
+#define IDLE_POLL_MS 50
+#define DRAIN_POLL_MS 1
+#define MARKER_COMMIT_US 300000
+#define SEND_EVERY_OUTPUTS 1000
+#define HEADERS_MAX 64
+#define RETRY_PAUSE_US 100000
+
+/* ---- opening */
+
+static bool open_producer(struct task_loop *loop, const char *instance, struct err *err)
+{
+	char id[256], timeout[32];
+	const char *extra[] = {"transactional.id", id, "transaction.timeout.ms", timeout, NULL};
+	rd_kafka_conf_t *conf;
+	rd_kafka_error_t *error;
+
+	snprintf(id, sizeof(id), "%s%s-%s", loop->kafka.topic_prefix, loop->service_name, instance);
+	snprintf(timeout, sizeof(timeout), "%" PRId64, loop->config.transaction_timeout_us / 1000);
+	conf = kafka_conf_new(&loop->kafka, KAFKA_PRODUCER_TRANSACTIONAL, id, extra, err);
+	if (!conf)
+		return false;
+	loop->producer = kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, err);
+	if (!loop->producer)
+		return false;
+	error = rd_kafka_init_transactions(loop->producer, 60000);
+	return !error || kafka_err_take(err, error, "init transactions");
+}
+
+static bool open_consumer(struct task_loop *loop, const char *instance, struct err *err)
+{
+	char group[256], client[256];
+	const char *const extra[] = {"group.id", group, NULL};
+	rd_kafka_conf_t *conf;
+
+	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);
+	snprintf(client, sizeof(client), "%s-%s", loop->service_name, instance);
+	conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, client, extra, err);
+	if (!conf)
+		return false;
+	rd_kafka_conf_set_rebalance_cb(conf, assignment_rebalance_cb);
+	rd_kafka_conf_set_opaque(conf, loop);
+	loop->consumer = kafka_client_new(conf, KAFKA_CONSUMER, err);
+	if (!loop->consumer)
+		return false;
+	rd_kafka_poll_set_consumer(loop->consumer);
+	loop->queue = rd_kafka_queue_get_consumer(loop->consumer);
+	return true;
+}
+
+static bool open_output(struct task_loop *loop, enum output_topic output, struct err *err)
+{
+	char topic[TOPIC_NAME_MAX];
+
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, output_topic_suffix(output));
+	if (!kafka_partition_count(loop->producer, topic, OPEN_TIMEOUT_MS, &loop->terms->partition_count[output], err))
+		return false;
+	loop->output_topics[output] = rd_kafka_topic_new(loop->producer, topic, NULL);
+	return loop->output_topics[output] || err_set(err, ERR_FATAL, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+}
+
+static bool register_schemas(struct task_loop *loop, unsigned writes, struct err *err)
+{
+	static const struct {
+		enum output_topic output;
+		enum schema_id_slot slot;
+	} written[] = {
+		{OUTPUT_BRONZE, SCHEMA_BRONZE}, {OUTPUT_LATE, SCHEMA_LATE},       {OUTPUT_COUNTS, SCHEMA_COUNTS},
+		{OUTPUT_VISITS, SCHEMA_VISIT},  {OUTPUT_PARTIALS, SCHEMA_PARTIAL}, {OUTPUT_AGGREGATES, SCHEMA_AGGREGATE},
+	};
+
+	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
+		enum schema_id_slot slot = written[i].slot;
+
+		if (writes & (1u << written[i].output) &&
+		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot, &loop->terms->schema_id[slot], err))
+			return false;
+	}
+	return true;
+}
+
+/* At start nothing is at stake yet, so what is not ready is waited for. */
+static bool wait_for(bool (*try)(struct task_loop *, unsigned, struct err *), struct task_loop *loop, unsigned argument, struct err *err)
+{
+	int64_t deadline_us = monotonic_us() + 120 * INT64_C(1000000);
+
+	while (!try(loop, argument, err)) {
+		if (err->class != ERR_RETRY || monotonic_us() > deadline_us || service_stopping())
+			return false;
+		log_warn("waiting", "for=\"%s\"", err->message);
+		health_ready(err->message);
+		health_alive();
+		usleep(500000);
+	}
+	return true;
+}
+
+static bool open_outputs(struct task_loop *loop, unsigned writes, struct err *err)
+{
+	for (enum output_topic output = 0; output < OUTPUT_TOPIC_COUNT; output++)
+		if (writes & (1u << output) && !loop->output_topics[output] && !open_output(loop, output, err))
+			return false;
+	return true;
+}
+
+bool task_loop_open(struct task_loop **result, const struct service_config *service, const struct kafka_config *kafka,
+                    const struct task_loop_config *config, const char *service_name, unsigned writes, struct output_terms *terms,
+                    struct err *err)
+{
+	struct task_loop *loop = xrealloc(NULL, sizeof(*loop));
+
+	*result = loop;
+	*loop = (struct task_loop){.service_name = service_name, .config = *config, .kafka = *kafka, .terms = terms};
+	loop->messages = xrealloc(NULL, BATCH_MESSAGES * sizeof(*loop->messages));
+	loop->commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
+	loop->aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
+	loop->stale_metric = metric_get(METRIC_COUNTER, "stale_records_total", "", "Records below the position that were discarded");
+	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
+	terms->service = service_name;
+	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
+	return loop->registry && wait_for(register_schemas, loop, writes, err) && open_producer(loop, service->instance_id, err) &&
+	       wait_for(open_outputs, loop, writes, err) && open_consumer(loop, service->instance_id, err);
+}
+
+bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
+{
+	char topic[TOPIC_NAME_MAX];
+
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_suffix);
+	return kafka_partition_count(loop->consumer, topic, OPEN_TIMEOUT_MS, count, err);
+}
+
+bool task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs, size_t input_count, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new((int)input_count);
+	rd_kafka_resp_err_t code;
+
+	loop->inputs = inputs;
+	loop->input_count = input_count;
+	for (size_t i = 0; i < input_count; i++) {
+		snprintf(loop->input_topics[i], TOPIC_NAME_MAX, "%s%s", loop->kafka.topic_prefix, inputs[i].topic_suffix);
+		if (!task_loop_partition_count(loop, inputs[i].topic_suffix, &loop->input_partitions[i], err)) {
+			rd_kafka_topic_partition_list_destroy(topics);
+			return false;
+		}
+		loop->openers[i] = frame_opener_new(loop->registry, inputs[i].slot);
+		rd_kafka_topic_partition_list_add(topics, loop->input_topics[i], RD_KAFKA_PARTITION_UA);
+	}
+	code = rd_kafka_subscribe(loop->consumer, topics);
+	rd_kafka_topic_partition_list_destroy(topics);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "subscribe: %s", rd_kafka_err2str(code));
+}
+
+/* ---- folding */
+
+static size_t read_headers(const rd_kafka_message_t *message, struct header *headers)
+{
+	rd_kafka_headers_t *list;
+	const char *name;
+	const void *value;
+	size_t size, count = 0;
+
+	if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return 0;
+	while (count < HEADERS_MAX && rd_kafka_header_get_all(list, count, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers[count++] = (struct header){span_of(name), {value, size}};
+	return count;
+}
+
+/* Takes the framing off. False with ERR_RETRY only where the registry cannot be asked. */
+static bool open_frame(struct task_loop *loop, const struct slot *slot, struct input_record *record, char *detail, size_t cap,
+                       struct err *err)
+{
+	unsigned char first = record->value.len ? (unsigned char)record->value.at[0] : ' ';
+
+	record->body = record->value;
+	if (!record->value.at)
+		return true;
+	if (slot->input->slot == SCHEMA_RAW) {
+		if (first >= ' ' || first == '\t' || first == '\n' || first == '\r')
+			return true; /* plain JSON, or not even that: the parser says */
+		if (first != 0) {
+			record->refused = REASON_UNKNOWN_MAGIC_BYTE;
+			snprintf(detail, cap, "first byte 0x%02x", first);
+			return true;
+		}
+	}
+	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
+}
+
+static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kafka_message_t *message, struct err *err)
+{
+	struct header headers[HEADERS_MAX];
+	char detail[256] = "";
+	int64_t stale_before = slot->task.stale_count;
+	struct input_record record = {
+		.topic = span_of(slot->topic),
+		.offset = message->offset,
+		.timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+		.partition = message->partition,
+		.key = {message->key, message->key_len},
+		.value = {message->payload, message->len},
+		.detail = detail,
+		.headers = headers,
+	};
+
+	if (slot->input->read_headers || !message->payload)
+		record.header_count = read_headers(message, headers);
+	if (!open_frame(loop, slot, &record, detail, sizeof(detail), err))
+		return false;
+	task_apply(&slot->task, &record, &loop->outbox);
+	if (slot->task.stale_count != stale_before) {
+		metric_add(loop->stale_metric, 1);
+		return true;
+	}
+	slot->moved |= !slot->task.restoring;
+	slot->at_end_since_us = 0;
+	slot->idle_announced = false;
+	metric_add(slot->records_metric, 1);
+	return true;
+}
+
+static bool message_error(struct task_loop *loop, const rd_kafka_message_t *message, struct err *err)
+{
+	char text[512];
+
+	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		struct slot *slot = assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition);
+
+		if (!slot)
+			return true;
+		task_at_end(&slot->task, message->offset);
+		if (!slot->at_end_since_us)
+			slot->at_end_since_us = monotonic_us();
+		return true;
+	}
+	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		return err_set(err, ERR_REFUSE, "%s/%" PRId32 ": %s: the log no longer holds the offset to read from (retention)",
+		               message->rkt ? rd_kafka_topic_name(message->rkt) : "?", message->partition, rd_kafka_message_errstr(message));
+	if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
+		rd_kafka_fatal_error(loop->consumer, text, sizeof(text));
+		return err_set(err, ERR_FENCED, "consumer: %s", text);
+	}
+	log_warn("consumer_error", "error=\"%s\"", rd_kafka_message_errstr(message));
+	return true;
+}
+
+/* Folds the batch from where it stands. What is left when the registry is away waits for the next step. */
+static bool fold_batch(struct task_loop *loop, struct err *err)
+{
+	struct slot *slot = NULL;
+	bool ok = true;
+
+	for (; ok && loop->next_message < loop->message_count; loop->next_message++) {
+		rd_kafka_message_t *message = loop->messages[loop->next_message];
+
+		if (message->err) {
+			ok = message_error(loop, message, err);
+		} else {
+			if (!slot || slot->task.terms.partition != message->partition || strcmp(slot->topic, rd_kafka_topic_name(message->rkt)) != 0)
+				slot = assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition);
+			ok = !slot || fold_message(loop, slot, message, err);
+		}
+		if (!ok)
+			break;
+		rd_kafka_message_destroy(message);
+		if (loop->outbox.count - loop->outbox.sent >= SEND_EVERY_OUTPUTS && !transaction_send(loop, err)) {
+			loop->next_message++;
+			return false;
+		}
+	}
+	for (size_t i = 0; i < loop->slot_count; i++)
+		if (loop->slots[i].moved && !loop->first_uncommitted_us)
+			loop->first_uncommitted_us = monotonic_us();
+	return ok;
+}
+
+/* ---- when to commit */
+
+static bool batch_is_full(const struct task_loop *loop)
+{
+	int64_t records = 0;
+
+	for (size_t i = 0; i < loop->slot_count; i++)
+		if (!loop->slots[i].task.restoring)
+			records += loop->slots[i].task.position - loop->slots[i].task.committed;
+	return records >= loop->config.batch_records || (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
+}
+
+static bool announce_idle(struct task_loop *loop)
+{
+	int64_t now_us = monotonic_us();
+	bool any = false;
+
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		struct slot *slot = &loop->slots[i];
+
+		if (!slot->at_end_since_us || slot->idle_announced || slot->task.restoring || !slot->input->ops->idle ||
+		    now_us - slot->at_end_since_us < loop->config.idle_timeout_us)
+			continue;
+		slot->input->ops->idle(slot->task.fold, &loop->outbox);
+		slot->idle_announced = true;
+		any = true;
+	}
+	return any;
+}
+
+static bool markers_to_commit(const struct task_loop *loop)
+{
+	if (monotonic_us() - loop->last_commit_us < MARKER_COMMIT_US)
+		return false;
+	for (size_t i = 0; i < loop->slot_count; i++)
+		if (!loop->slots[i].task.restoring && loop->slots[i].task.position != loop->slots[i].task.committed)
+			return true;
+	return false;
+}
+
+static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
+{
+	if (loop->first_uncommitted_us)
+		return drained || stopping || batch_is_full(loop) ||
+		       monotonic_us() - loop->first_uncommitted_us >= loop->config.commit_interval_us;
+	return drained && (announce_idle(loop) || loop->outbox.count || markers_to_commit(loop));
+}
+
+/* ---- the step */
+
+/* The first message is waited for; what came with it is taken at once. */
+static bool poll_batch(struct task_loop *loop)
+{
+	int timeout_ms = loop->first_uncommitted_us ? DRAIN_POLL_MS : IDLE_POLL_MS;
+	ssize_t n = rd_kafka_consume_batch_queue(loop->queue, 0, loop->messages, BATCH_MESSAGES);
+
+	if (n <= 0) {
+		n = rd_kafka_consume_batch_queue(loop->queue, timeout_ms, loop->messages, 1);
+		if (n > 0) {
+			ssize_t more = rd_kafka_consume_batch_queue(loop->queue, 0, loop->messages + n, BATCH_MESSAGES - (size_t)n);
+
+			n += more > 0 ? more : 0;
+		}
+	}
+	loop->message_count = n > 0 ? (size_t)n : 0;
+	loop->next_message = 0;
+	return loop->message_count > 0;
+}
+
+static enum step after_error(struct task_loop *loop, struct err *err)
+{
+	if (err->class != ERR_RETRY)
+		return STEP_FAILED;
+	log_warn("retry", "cause=\"%s\"", err->message);
+	health_ready(err->message);
+	(void)loop;
+	usleep(RETRY_PAUSE_US);
+	return STEP_MORE;
+}
+
+enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
+{
+	bool polled = false;
+
+	rd_kafka_poll(loop->producer, 0);
+	if (!loop->committing) {
+		if (loop->next_message == loop->message_count)
+			polled = poll_batch(loop);
+		if (!fold_batch(loop, err) || !transaction_send(loop, err))
+			return after_error(loop, err);
+		if (!assignment_carry_out(loop, err))
+			return after_error(loop, err);
+	}
+	if (loop->committing || commit_is_due(loop, !polled, stopping)) {
+		if (!transaction_commit(loop, err))
+			return after_error(loop, err);
+	}
+	assignment_report_health(loop);
+	return stopping && !loop->committing && !loop->first_uncommitted_us ? STEP_DONE : STEP_MORE;
+}
+
+void task_loop_close(struct task_loop *loop)
+{
+	if (!loop)
+		return;
+	loop->closing = true;
+	for (; loop->next_message < loop->message_count; loop->next_message++)
+		rd_kafka_message_destroy(loop->messages[loop->next_message]);
+	free(loop->messages);
+	if (loop->producer && loop->phase != TRANSACTION_NONE)
+		transaction_drop(loop);
+	if (loop->rebalance_partitions) {
+		rd_kafka_topic_partition_list_destroy(loop->rebalance_partitions);
+		rd_kafka_assign(loop->consumer, NULL);
+	}
+	if (loop->queue)
+		rd_kafka_queue_destroy(loop->queue);
+	if (loop->consumer) {
+		rd_kafka_consumer_close(loop->consumer);
+		rd_kafka_destroy(loop->consumer);
+	}
+	for (size_t i = 0; i < OUTPUT_TOPIC_COUNT; i++)
+		if (loop->output_topics[i])
+			rd_kafka_topic_destroy(loop->output_topics[i]);
+	if (loop->producer)
+		rd_kafka_destroy(loop->producer);
+	assignment_drop_all(loop);
+	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
+		frame_opener_free(loop->openers[i]);
+	registry_free(loop->registry);
+	outbox_free(&loop->outbox);
+	free(loop);
+}

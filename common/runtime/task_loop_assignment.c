@@ -1,0 +1,303 @@
+/* Partitions come and go: eager rebalances, carried out between batches.
+ *
+ * The rebalance callback only notes what was announced; librdkafka waits until assign or unassign is
+ * called. So every message of a poll belongs to the assignment before it, and a rebuild never
+ * meets messages of an older position.
+ *
+ * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
+ * count, a recreated topic, lost offsets) stops the service with an explanation. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "table.h"
+#include "task_loop_internal.h"
+
+#define CALL_TIMEOUT_MS 10000
+#define STABLE_OFFSETS_DEADLINE_US (60 * INT64_C(1000000))
+
+void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+	struct task_loop *loop = opaque;
+
+	if (loop->closing) {
+		rd_kafka_assign(consumer, NULL);
+		return;
+	}
+	if (loop->rebalance_partitions)
+		rd_kafka_topic_partition_list_destroy(loop->rebalance_partitions);
+	loop->rebalance_kind = kind;
+	loop->rebalance_partitions = rd_kafka_topic_partition_list_copy(partitions);
+}
+
+struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition)
+{
+	for (size_t i = 0; i < loop->slot_count; i++)
+		if (loop->slots[i].task.terms.partition == partition && strcmp(loop->slots[i].topic, topic) == 0)
+			return &loop->slots[i];
+	return NULL;
+}
+
+static void slots_free(struct slot **slots, size_t *count)
+{
+	for (size_t i = 0; i < *count; i++)
+		task_free(&(*slots)[i].task);
+	free(*slots);
+	*slots = NULL;
+	*count = 0;
+}
+
+void assignment_drop_all(struct task_loop *loop)
+{
+	slots_free(&loop->slots, &loop->slot_count);
+	slots_free(&loop->parked, &loop->parked_count);
+}
+
+void assignment_report_health(const struct task_loop *loop)
+{
+	char reason[512];
+	size_t len = 0;
+
+	if (!loop->assigned) {
+		health_ready("waiting for the group's first assignment");
+		return;
+	}
+	for (size_t i = 0; i < loop->slot_count && len < sizeof(reason); i++) {
+		const struct task *task = &loop->slots[i].task;
+
+		if (task->restoring)
+			len += (size_t)snprintf(reason + len, sizeof(reason) - len, "restoring %s/%" PRId32 ": at %" PRId64 " of %" PRId64 "\n",
+			                        loop->slots[i].topic, task->terms.partition, task->position, task->restore_to);
+	}
+	health_ready(len ? reason : NULL);
+}
+
+/* ---- what the broker knows of a partition */
+
+/* Committed offsets, waiting for the transaction of a crashed predecessor to be resolved. */
+static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
+	rd_kafka_resp_err_t code;
+
+	do {
+		code = rd_kafka_committed(loop->consumer, list, CALL_TIMEOUT_MS);
+		for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+			code = list->elems[i].err;
+		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+			return true;
+		log_warn("committed_offsets_retry", "error=\"%s\"", rd_kafka_err2str(code));
+		health_alive();
+	} while (monotonic_us() < deadline_us && !service_stopping());
+	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
+}
+
+static bool watermarks(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(loop->consumer, topic, partition, low, high, CALL_TIMEOUT_MS);
+
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+}
+
+static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(loop->input_partitions[input]);
+	bool ok;
+
+	rd_kafka_topic_partition_list_add_range(list, loop->input_topics[input], 0, loop->input_partitions[input] - 1);
+	ok = committed_offsets(loop, list, err);
+	*ever = false;
+	for (int i = 0; ok && i < list->cnt; i++)
+		*ever |= list->elems[i].offset >= 0;
+	rd_kafka_topic_partition_list_destroy(list);
+	return ok;
+}
+
+/* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
+static bool holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
+{
+	static const char *const extra[] = {"group.id", "funnel-start-check", NULL};
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partition_count);
+	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "start-check", extra, err);
+	rd_kafka_t *reader = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
+	int ended = 0;
+
+	*holds = false;
+	for (int32_t p = 0; p < partition_count; p++)
+		rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+	if (reader)
+		rd_kafka_assign(reader, list);
+	while (reader && ended < partition_count && !*holds && monotonic_us() < deadline_us) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
+
+		if (message && !message->err)
+			*holds = true;
+		else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			ended++;
+		if (message)
+			rd_kafka_message_destroy(message);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!reader)
+		return false;
+	rd_kafka_consumer_close(reader);
+	rd_kafka_destroy(reader);
+	return *holds || ended == partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", topic);
+}
+
+/* There is no committed offset: fine for a new deployment, but not where our output exists. */
+static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct err *err)
+{
+	char topic[TOPIC_NAME_MAX];
+	enum output_topic output = loop->inputs[input].main_output;
+	bool ever, holds;
+
+	if (!group_ever_committed(loop, input, &ever, err))
+		return false;
+	if (ever)
+		return true;
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, output_topic_suffix(output));
+	if (!holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
+		return false;
+	return !holds || err_set(err, ERR_REFUSE,
+	                         "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
+	                         "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+	                         loop->kafka.topic_prefix, loop->service_name, loop->input_topics[input], topic);
+}
+
+/* ---- tasks */
+
+static bool log_still_holds(const struct slot *slot, int64_t low, int64_t high, struct err *err)
+{
+	const struct task *task = &slot->task;
+
+	if (task->restore_to > high)
+		return err_set(err, ERR_REFUSE,
+		               "%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
+		               ": the topic was deleted and created again; delete this group's offsets too, or use another TOPIC_PREFIX",
+		               slot->topic, task->terms.partition, task->restore_to, high);
+	if (task->restoring && task->position < low)
+		return err_set(err, ERR_REFUSE,
+		               "%s/%" PRId32 ": state must be rebuilt from offset %" PRId64 ", but retention has removed everything below %" PRId64
+		               "; the way on is to process into a fresh set (another TOPIC_PREFIX), and a longer retention.ms",
+		               slot->topic, task->terms.partition, task->position, low);
+	return true;
+}
+
+static struct slot *unpark(struct task_loop *loop, const char *topic, int32_t partition, int64_t committed)
+{
+	for (size_t i = 0; i < loop->parked_count; i++) {
+		struct slot *slot = &loop->parked[i];
+
+		if (slot->task.fold && slot->task.terms.partition == partition && strcmp(slot->topic, topic) == 0)
+			return slot->task.committed == committed && slot->task.position == committed && !slot->task.restoring ? slot : NULL;
+	}
+	return NULL;
+}
+
+static void slot_metrics(struct slot *slot)
+{
+	char labels[TOPIC_NAME_MAX + 64];
+
+	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", slot->topic, slot->task.terms.partition);
+	slot->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels, "Records folded, replays of a rebuild included");
+}
+
+static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, const rd_kafka_topic_partition_t *committed, struct err *err)
+{
+	const struct task_loop_input *in = &loop->inputs[input];
+	struct task_terms terms = {in->ops, in->fold_config, committed->partition, loop->input_partitions[input], in->meaning, TASK_BLOCK_RECORDS};
+	struct slot *parked = unpark(loop, committed->topic, committed->partition, committed->offset);
+	int64_t low, high;
+
+	*slot = (struct slot){.input = in, .topic = loop->input_topics[input]};
+	if (!watermarks(loop, slot->topic, committed->partition, &low, &high, err))
+		return false;
+	if (parked) {
+		slot->task = parked->task;
+		parked->task = (struct task){0};
+	} else if (committed->offset < 0) {
+		if (!may_start_from_nothing(loop, input, err))
+			return false;
+		if (low > 0)
+			log_warn("start_after_gap", "topic=%s partition=%" PRId32 " first_offset=%" PRId64, slot->topic, committed->partition, low);
+		task_start(&slot->task, &terms, low);
+	} else if (!task_resume(&slot->task, &terms, committed->offset,
+	                        (struct span){committed->metadata, committed->metadata_size}, err)) {
+		return false;
+	}
+	slot_metrics(slot);
+	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
+	         committed->partition, committed->offset, slot->task.position, parked ? "true" : "false");
+	return log_still_holds(slot, low, high, err);
+}
+
+static size_t input_of(const struct task_loop *loop, const char *topic)
+{
+	size_t i = 0;
+
+	while (i < loop->input_count && strcmp(loop->input_topics[i], topic) != 0)
+		i++;
+	return i;
+}
+
+static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *partitions, struct err *err)
+{
+	rd_kafka_resp_err_t code;
+
+	if (partitions->cnt && !committed_offsets(loop, partitions, err))
+		return false;
+	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
+	for (int i = 0; i < partitions->cnt; i++) {
+		rd_kafka_topic_partition_t *partition = &partitions->elems[i];
+		struct slot *slot = &loop->slots[loop->slot_count++];
+
+		*slot = (struct slot){0};
+		if (!slot_open(loop, slot, input_of(loop, partition->topic), partition, err))
+			return false;
+		partition->offset = slot->task.position;
+	}
+	slots_free(&loop->parked, &loop->parked_count);
+	code = rd_kafka_assign(loop->consumer, partitions);
+	loop->assigned = true;
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));
+}
+
+/* Commits what is done, then lets go; state is kept aside in case the partitions come back. */
+static bool revoke(struct task_loop *loop, struct err *err)
+{
+	bool lost = rd_kafka_assignment_lost(loop->consumer);
+
+	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->slot_count, lost ? "true" : "false");
+	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count)) {
+		if (!transaction_commit(loop, err) && err->class != ERR_RETRY)
+			return false;
+	}
+	transaction_drop(loop); /* whatever could not be committed */
+	slots_free(&loop->parked, &loop->parked_count);
+	loop->parked = loop->slots;
+	loop->parked_count = loop->slot_count;
+	loop->slots = NULL;
+	loop->slot_count = 0;
+	rd_kafka_assign(loop->consumer, NULL);
+	return true;
+}
+
+bool assignment_carry_out(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *partitions = loop->rebalance_partitions;
+	rd_kafka_resp_err_t kind = loop->rebalance_kind;
+	bool ok;
+
+	if (kind == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	loop->rebalance_partitions = NULL;
+	loop->rebalance_kind = RD_KAFKA_RESP_ERR_NO_ERROR;
+	ok = kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? assign(loop, partitions, err) : revoke(loop, err);
+	rd_kafka_topic_partition_list_destroy(partitions);
+	assignment_report_health(loop);
+	return ok;
+}

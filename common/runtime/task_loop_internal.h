@@ -1,0 +1,90 @@
+/* What the parts of the task loop share: the loop itself, its slots, and one function per part.
+ * Nothing outside common/runtime/task_loop*.c includes this. */
+#ifndef FUNNEL_TASK_LOOP_INTERNAL_H
+#define FUNNEL_TASK_LOOP_INTERNAL_H
+
+#include "metrics.h"
+#include "registry.h"
+#include "task.h"
+#include "task_loop.h"
+
+#define TOPIC_NAME_MAX 256
+
+/* One assigned partition. */
+struct slot {
+	const struct task_loop_input *input;
+	const char *topic; /* of the loop's input_topics */
+	struct task task;
+	int64_t at_end_since_us; /* 0: not at its end */
+	bool idle_announced;
+	bool moved; /* a record was folded since the last commit */
+	struct metric *records_metric, *lag_metric;
+};
+
+enum transaction_phase {
+	TRANSACTION_NONE,         /* nothing begun */
+	TRANSACTION_OPEN,         /* begun; outputs may have been handed over */
+	TRANSACTION_OFFSETS_SENT, /* only the commit itself is missing */
+};
+
+struct task_loop {
+	const char *service_name;
+	struct task_loop_config config;
+	struct kafka_config kafka;
+	struct output_terms *terms;
+	struct registry *registry;
+
+	rd_kafka_t *consumer, *producer;
+	rd_kafka_queue_t *queue;
+	rd_kafka_topic_t *output_topics[OUTPUT_TOPIC_COUNT];
+
+	const struct task_loop_input *inputs;
+	size_t input_count;
+	char input_topics[TASK_LOOP_INPUTS_MAX][TOPIC_NAME_MAX];
+	int32_t input_partitions[TASK_LOOP_INPUTS_MAX];
+	struct frame_opener *openers[TASK_LOOP_INPUTS_MAX];
+
+	struct slot *slots;
+	size_t slot_count;
+	struct slot *parked; /* given up with everything committed: used again if they come back unchanged */
+	size_t parked_count;
+	bool assigned; /* there has been an assignment */
+
+	/* A rebalance that a poll announced: carried out between batches. */
+	rd_kafka_topic_partition_list_t *rebalance_partitions;
+	rd_kafka_resp_err_t rebalance_kind; /* NO_ERROR: none pending */
+	bool closing;
+
+	struct outbox outbox;
+	enum transaction_phase phase;
+	bool committing;             /* a commit has begun: nothing may be folded until it is through */
+	int64_t first_uncommitted_us; /* monotonic; 0: no record since the last commit */
+	int64_t last_commit_us;
+	int64_t commit_started_us;
+
+	rd_kafka_message_t **messages; /* the batch being folded */
+	size_t message_count, next_message;
+
+	struct metric *commits_metric, *aborts_metric, *stale_metric;
+	struct histogram *commit_histogram;
+};
+
+#define BATCH_MESSAGES 2000
+
+/* task_loop_assignment.c */
+void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque);
+MUST_USE bool assignment_carry_out(struct task_loop *loop, struct err *err);
+void assignment_drop_all(struct task_loop *loop);
+struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition);
+void assignment_report_health(const struct task_loop *loop);
+
+/* task_loop_transaction.c */
+/* Hands outputs that are not yet sent to the producer, beginning a transaction if need be. */
+MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
+/* Commits outputs and offsets. ERR_RETRY: call again later, fold nothing in between. ERR_ABORT was already
+ * acted on: the outputs wait in the outbox for the next commit. */
+MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
+/* Aborts and forgets the outputs. */
+void transaction_drop(struct task_loop *loop);
+
+#endif

@@ -1,0 +1,250 @@
+/* One transaction holds everything: outputs, counts, and the offsets of every partition that
+ * moved, each with its restore metadata.
+ *
+ * Outputs stay in the outbox until the commit has succeeded, so an abort only rewinds it:
+ * the next transaction sends the same records with the same offsets, and the state stays. A commit
+ * that timed out is asked for again, as librdkafka wants it; nothing is folded in between,
+ * because the offsets of this transaction are already fixed. */
+#include <stdlib.h>
+
+#include "log.h"
+#include "task_loop_internal.h"
+
+#define CALL_TIMEOUT_MS 5000
+#define PRODUCE_RUN_MAX 512
+
+static bool begin(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_error_t *error;
+
+	if (loop->phase != TRANSACTION_NONE)
+		return true;
+	error = rd_kafka_begin_transaction(loop->producer);
+	if (error)
+		return kafka_err_take(err, error, "begin transaction");
+	loop->phase = TRANSACTION_OPEN;
+	return true;
+}
+
+/* Acts on ERR_ABORT: the broker forgets the transaction, we keep its outputs. */
+static bool abort_and_keep(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_error_t *error;
+
+	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", err->message, loop->outbox.count);
+	metric_add(loop->aborts_metric, 1);
+	error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
+	if (error)
+		return kafka_err_take(err, error, "abort transaction");
+	loop->phase = TRANSACTION_NONE;
+	loop->committing = false;
+	loop->outbox.sent = 0;
+	return true;
+}
+
+static bool produce_error(struct err *err, rd_kafka_resp_err_t code)
+{
+	enum err_class class = code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code);
+
+	return err_set(err, class, "produce: %s", rd_kafka_err2str(code));
+}
+
+/* A full local queue is waited for, not an error. */
+static bool produce_with_headers(struct task_loop *loop, const struct output *output, struct err *err)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
+	rd_kafka_resp_err_t code;
+
+	for (uint16_t i = 0; i < output->header_count; i++)
+		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
+		                    (ssize_t)output->headers[i].value.len);
+	for (;;) {
+		code = rd_kafka_producev(loop->producer, RD_KAFKA_V_RKT(loop->output_topics[output->topic]),
+		                         RD_KAFKA_V_PARTITION(output->partition),
+		                         RD_KAFKA_V_KEY(output->key.at, output->key.len),
+		                         RD_KAFKA_V_VALUE((void *)(uintptr_t)output->value.at, output->value.len), RD_KAFKA_V_HEADERS(headers),
+		                         RD_KAFKA_V_END);
+		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+			break;
+		rd_kafka_poll(loop->producer, 10);
+	}
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	rd_kafka_headers_destroy(headers);
+	return produce_error(err, code);
+}
+
+static size_t run_length(const struct outbox *box)
+{
+	const struct output *first = &box->at[box->sent];
+	size_t n = 1;
+
+	while (n < PRODUCE_RUN_MAX && box->sent + n < box->count && first[n].topic == first->topic && !first[n].header_count)
+		n++;
+	return n;
+}
+
+/* Hands over a run of header-less records of one topic; *taken is how many went in. */
+static bool produce_run(struct task_loop *loop, size_t count, size_t *taken, struct err *err)
+{
+	rd_kafka_message_t messages[PRODUCE_RUN_MAX];
+	const struct output *first = &loop->outbox.at[loop->outbox.sent];
+
+	memset(messages, 0, count * sizeof(*messages));
+	for (size_t i = 0; i < count; i++) {
+		messages[i].partition = first[i].partition;
+		messages[i].payload = (void *)(uintptr_t)first[i].value.at;
+		messages[i].len = first[i].value.len;
+		messages[i].key = (void *)(uintptr_t)first[i].key.at;
+		messages[i].key_len = first[i].key.len;
+	}
+	rd_kafka_produce_batch(loop->output_topics[first->topic], RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, messages, (int)count);
+	for (*taken = 0; *taken < count; ++*taken) {
+		rd_kafka_resp_err_t code = messages[*taken].err;
+
+		if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
+			rd_kafka_poll(loop->producer, 10);
+			return true;
+		}
+		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return produce_error(err, code);
+	}
+	return true;
+}
+
+bool transaction_send(struct task_loop *loop, struct err *err)
+{
+	struct outbox *box = &loop->outbox;
+
+	if (box->sent == box->count)
+		return true;
+	if (!begin(loop, err))
+		return false;
+	while (box->sent < box->count) {
+		size_t taken = 1;
+		bool ok = box->at[box->sent].header_count ? produce_with_headers(loop, &box->at[box->sent], err)
+		                                          : produce_run(loop, run_length(box), &taken, err);
+
+		if (!ok)
+			return err->class == ERR_ABORT ? abort_and_keep(loop, err) : false;
+		box->sent += taken;
+	}
+	return true;
+}
+
+static void flush_tasks(struct task_loop *loop)
+{
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		struct slot *slot = &loop->slots[i];
+
+		if (slot->task.restoring)
+			continue;
+		task_flush(&slot->task, &loop->outbox);
+		if (slot->input->rows && slot->task.counts_changed)
+			output_counts(&loop->outbox, loop->terms, span_of(slot->topic), slot->task.terms.partition, &slot->task.counts,
+			              slot->task.last_row);
+	}
+}
+
+/* Partitions that are being rebuilt have nothing to commit: their committed offset already stands. */
+static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	char metadata[TASK_METADATA_MAX];
+
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		struct slot *slot = &loop->slots[i];
+		rd_kafka_topic_partition_t *entry;
+
+		if (slot->task.restoring || slot->task.position == slot->task.committed)
+			continue;
+		if (!task_metadata(&slot->task, metadata, err))
+			return false;
+		entry = rd_kafka_topic_partition_list_add(list, slot->topic, slot->task.terms.partition);
+		entry->offset = slot->task.position;
+		entry->metadata_size = strlen(metadata);
+		entry->metadata = strdup(metadata);
+	}
+	return true;
+}
+
+static bool send_offsets(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)loop->slot_count);
+	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+	rd_kafka_error_t *error = NULL;
+	bool ok = add_offsets(loop, list, err);
+
+	if (ok && list->cnt)
+		error = rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS);
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (error)
+		return kafka_err_take(err, error, "send offsets to transaction");
+	if (ok)
+		loop->phase = TRANSACTION_OFFSETS_SENT;
+	return ok;
+}
+
+static bool commit_stages(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_error_t *error;
+
+	if (loop->phase != TRANSACTION_OFFSETS_SENT) {
+		if (!begin(loop, err) || !transaction_send(loop, err) || !loop->committing || !send_offsets(loop, err))
+			return false;
+	}
+	error = rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS);
+	return error ? kafka_err_take(err, error, "commit transaction") : true;
+}
+
+static void committed(struct task_loop *loop)
+{
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		struct slot *slot = &loop->slots[i];
+
+		if (slot->task.restoring)
+			continue;
+		task_committed(&slot->task);
+		slot->moved = false;
+	}
+	outbox_clear(&loop->outbox);
+	loop->phase = TRANSACTION_NONE;
+	loop->committing = false;
+	loop->first_uncommitted_us = 0;
+	loop->last_commit_us = monotonic_us();
+	metric_add(loop->commits_metric, 1);
+	histogram_observe_us(loop->commit_histogram, loop->last_commit_us - loop->commit_started_us);
+}
+
+bool transaction_commit(struct task_loop *loop, struct err *err)
+{
+	if (!loop->committing) {
+		loop->commit_started_us = monotonic_us();
+		flush_tasks(loop);
+		loop->committing = true;
+	}
+	err->class = ERR_NONE;
+	if (commit_stages(loop, err)) {
+		committed(loop);
+		return true;
+	}
+	if (err->class == ERR_ABORT)
+		return abort_and_keep(loop, err);
+	return err->class == ERR_NONE; /* aborted while sending: the outputs wait for the next commit */
+}
+
+void transaction_drop(struct task_loop *loop)
+{
+	if (loop->phase != TRANSACTION_NONE) {
+		rd_kafka_error_t *error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
+
+		if (error) {
+			log_warn("abort_failed", "error=\"%s\"", rd_kafka_error_string(error));
+			rd_kafka_error_destroy(error);
+		}
+	}
+	loop->phase = TRANSACTION_NONE;
+	loop->committing = false;
+	loop->first_uncommitted_us = 0;
+	outbox_clear(&loop->outbox);
+}

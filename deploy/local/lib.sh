@@ -1,0 +1,191 @@
+# shellcheck shell=bash
+# What the scripts of the local stack share: settings, folders, messages, and how a daemon is started, found and stopped.
+# Sourced, never run.
+#
+# A daemon NAME has run/NAME.pid (its process id) and run/NAME.id (boot id and start time of that process). A process is
+# ours only if both agree with /proc, so a file left behind by a crash or a reboot never points at a stranger. Nothing
+# is ever found or stopped by its program's name.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
+HERE=$ROOT/deploy/local
+LOCAL_DIR=${LOCAL_DIR:-$ROOT/.local}
+[[ $LOCAL_DIR == /* ]] || LOCAL_DIR=$PWD/$LOCAL_DIR
+CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
+BIN_DIR=${BIN_DIR:-$ROOT/build/${FLAVOUR:-release}/bin}
+RUN_DIR=$LOCAL_DIR/run
+LOG_DIR=$LOCAL_DIR/log
+SECRET_DIR=$LOCAL_DIR/secret
+
+say()  { printf '%s\n' "$*"; }
+warn() { printf '%s\n' "$*" >&2; }
+# Exit 78, as everywhere in the project: it refuses to go on, and the message says the way on.
+die()  { warn "stack: $*"; exit 78; }
+
+# Ports: the environment, else what the running stack was started with, else the default.
+load_settings() {
+    local name value
+    local -A saved=()
+    if [[ -r $RUN_DIR/settings ]]; then
+        while IFS='=' read -r name value; do saved[$name]=$value; done <"$RUN_DIR/settings"
+    fi
+    local -a defaults=(KAFKA_PORT=19092 KAFKA_CONTROLLER_PORT=19093 REGISTRY_PORT=18081 POSTGRES_PORT=15432
+                       HTTP_BASE_PORT=19100)
+    for name in "${defaults[@]}"; do
+        value=${name#*=} name=${name%%=*}
+        declare -g "$name=${!name:-${saved[$name]:-$value}}"
+        [[ ${!name} =~ ^[0-9]+$ && ${!name} -ge 1 && ${!name} -le 65535 ]] || die "$name=${!name} is not a port"
+    done
+    TOPIC_PREFIX=${TOPIC_PREFIX:-ecommerce_}
+    PARTITIONS=${PARTITIONS:-}
+    KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
+    SCHEMA_REGISTRY_URL=http://127.0.0.1:$REGISTRY_PORT/apis/ccompat/v7
+}
+
+save_settings() {
+    local name
+    for name in KAFKA_PORT KAFKA_CONTROLLER_PORT REGISTRY_PORT POSTGRES_PORT HTTP_BASE_PORT; do
+        printf '%s=%s\n' "$name" "${!name}"
+    done >"$RUN_DIR/settings.new"
+    mv "$RUN_DIR/settings.new" "$RUN_DIR/settings"
+}
+
+make_dirs() {
+    mkdir -p "$RUN_DIR" "$LOG_DIR" "$CACHE_DIR"
+    [[ -d $SECRET_DIR ]] || mkdir -m 700 "$SECRET_DIR"
+}
+
+# The database owner's password: made once, hexadecimal so that it needs no quoting anywhere.
+owner_password() {
+    local file=$SECRET_DIR/funnel_owner
+    if [[ ! -s $file ]]; then
+        make_dirs
+        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$file.$$" && mv -n "$file.$$" "$file"; rm -f "$file.$$")
+    fi
+    cat "$file"
+}
+
+dsn() {
+    printf 'host=127.0.0.1 port=%s dbname=funnel user=funnel_owner password=%s\n' "$POSTGRES_PORT" "$(owner_password)"
+}
+
+# One daemon-starting command at a time in this LOCAL_DIR. Daemons must not inherit the lock: spawn closes 9.
+take_lock() {
+    make_dirs
+    exec 9>"$RUN_DIR/lock"
+    flock -n 9 || { warn "stack: waiting for another stack command in $LOCAL_DIR"; flock 9; }
+}
+
+# Start time of a live process, in clock ticks since boot; fails for a dead or zombie one.
+start_time_of() {
+    local stat
+    { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
+    # The second field, the name in parentheses, may hold blanks: count from behind it.
+    read -r -a stat <<<"${stat##*) }"
+    [[ ${stat[0]} != [ZX] ]] || return 1
+    printf '%s\n' "${stat[19]}"
+}
+
+identity_of() {
+    local ticks boot
+    ticks=$(start_time_of "$1") || return 1
+    read -r boot </proc/sys/kernel/random/boot_id
+    printf '%s %s\n' "$boot" "$ticks"
+}
+
+# Prints the process id of daemon NAME; fails if it does not run.
+pid_of() {
+    local pid known
+    { read -r pid <"$RUN_DIR/$1.pid" && read -r known <"$RUN_DIR/$1.id"; } 2>/dev/null || return 1
+    [[ $pid =~ ^[0-9]+$ && "$(identity_of "$pid")" == "$known" ]] || return 1
+    printf '%s\n' "$pid"
+}
+
+is_up() { pid_of "$1" >/dev/null; }
+
+# spawn NAME COMMAND...: start a daemon that outlives us, its output appended to log/NAME.log.
+spawn() {
+    local name=$1 log=$LOG_DIR/$1.log pid
+    shift
+    if [[ -f $log && $(stat -c %s "$log") -gt 50000000 ]]; then mv -f "$log" "$log.1"; fi
+    (cd "$ROOT" && exec setsid "$@" </dev/null >>"$log" 2>&1 9>&-) &
+    pid=$!
+    identity_of "$pid" >"$RUN_DIR/$name.id" || true
+    printf '%s\n' "$pid" >"$RUN_DIR/$name.pid"
+}
+
+forget() { rm -f "$RUN_DIR/$1.pid" "$RUN_DIR/$1.id"; }
+
+# show_end NAME: the last lines of a daemon's log, for a start that failed.
+show_end() {
+    warn "--- last lines of $LOG_DIR/$1.log"
+    tail -n 20 "$LOG_DIR/$1.log" >&2 || true
+    warn "---"
+}
+
+# wait_ready NAME SECONDS COMMAND...: until COMMAND succeeds; fails early if the daemon dies.
+wait_ready() {
+    local name=$1 deadline=$((SECONDS + $2))
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        if ! is_up "$name"; then
+            show_end "$name"
+            warn "stack: $name ended while starting"
+            return 1
+        fi
+        if ((SECONDS >= deadline)); then
+            show_end "$name"
+            warn "stack: $name runs but is not ready in time"
+            return 1
+        fi
+        sleep 0.1
+    done
+}
+
+# wait_gone PID SECONDS
+wait_gone() {
+    local deadline=$((SECONDS + $2)) known
+    known=$(identity_of "$1") || return 0
+    while [[ "$(identity_of "$1")" == "$known" ]]; do
+        ((SECONDS < deadline)) || return 1
+        sleep 0.05
+    done
+}
+
+# stop_daemon NAME SIGNAL SECONDS: ask, wait, and only then force.
+stop_daemon() {
+    local pid
+    pid=$(pid_of "$1") || { forget "$1"; return 0; }
+    kill -s "$2" "$pid" 2>/dev/null || true
+    if ! wait_gone "$pid" "$3"; then
+        warn "stack: $1 (pid $pid) did not stop within $3 s: killed"
+        kill -s KILL "$pid" 2>/dev/null || true
+        wait_gone "$pid" 10 || die "$1 (pid $pid) survives SIGKILL"
+    fi
+    forget "$1"
+}
+
+# kill_daemon NAME: what a crash looks like, its files left behind included.
+kill_daemon() {
+    local pid
+    pid=$(pid_of "$1") || die "$1 does not run"
+    kill -s KILL "$pid"
+    wait_gone "$pid" 10 || die "$1 (pid $pid) survives SIGKILL"
+}
+
+port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# need_port SETTING: a daemon of ours is about to listen there.
+need_port() {
+    ! port_taken "${!1}" || die "port ${!1} is taken by another program; choose another one: $1=<port> make up"
+}
+
+# fill TEMPLATE NAME...: the template with @NAME@ replaced by the variable's value.
+fill() {
+    local text name
+    text=$(<"$1")
+    shift
+    for name in "$@"; do text=${text//@$name@/"${!name}"}; done
+    printf '%s\n' "$text"
+}
+
+load_settings

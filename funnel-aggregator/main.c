@@ -1,0 +1,94 @@
+/* funnel-aggregator: bronze events to live funnel aggregates. Both halves run in one process: by
+ * session, and the merge of what the sessions' partitions give. Declares; the work is in the folds. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "merge_fold.h"
+#include "session_fold.h"
+#include "table.h"
+#include "task_loop.h"
+
+struct aggregator_config {
+	struct service_config service;
+	struct kafka_config kafka;
+	struct task_loop_config loop;
+	const char *rollups, *stages;
+	int64_t disorder_us, grace_us;
+};
+
+static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct aggregator_config, kafka);
+static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct aggregator_config, loop);
+static const struct config_option options[] = {
+	{"ROLLUPS", CONFIG_TEXT, offsetof(struct aggregator_config, rollups), "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 0, 0,
+     "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL},
+	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0, 0, "ordered stages of the funnel", NULL},
+	{"DISORDER", CONFIG_DURATION, offsetof(struct aggregator_config, disorder_us), "5s", 0, INT64_C(86400000000),
+     "how far the watermark stays behind the clock", NULL},
+	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0, INT64_C(604800000000),
+     "how long after its end a window takes events", NULL},
+	{0},
+};
+static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
+
+struct aggregator {
+	struct task_loop *loop;
+	struct output_terms outputs;
+	struct session_fold_config session;
+	struct merge_fold_config merge;
+	struct task_loop_input inputs[2];
+	char meaning[TASK_LOOP_MEANING_MAX];
+};
+
+static bool aggregator_open(void *settings, void **state, struct err *err)
+{
+	const struct aggregator_config *config = settings;
+	struct aggregator *a = xrealloc(NULL, sizeof(*a));
+	unsigned writes = 1u << OUTPUT_DEAD_LETTER | 1u << OUTPUT_LATE | 1u << OUTPUT_COUNTS | 1u << OUTPUT_VISITS | 1u << OUTPUT_PARTIALS |
+	                  1u << OUTPUT_AGGREGATES;
+
+	*a = (struct aggregator){.session = {.disorder_us = config->disorder_us, .grace_us = config->grace_us}, .merge = {.grace_us = config->grace_us}};
+	*state = a;
+	a->session.outputs = a->merge.outputs = &a->outputs;
+	snprintf(a->meaning, sizeof(a->meaning), "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages, config->disorder_us, config->grace_us);
+	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, OUTPUT_PARTIALS, true, false};
+	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, OUTPUT_AGGREGATES, false, false};
+	if (!rollups_parse(config->rollups, &a->session.rollups, err) || !stages_parse(config->stages, &a->session.stages, err) ||
+	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop, "funnel-aggregator", writes, &a->outputs, err) ||
+	    !task_loop_partition_count(a->loop, "bronze_events", &a->merge.source_count, err))
+		return false;
+	if (a->merge.source_count > MERGE_SOURCES_MAX)
+		return err_set(err, ERR_REFUSE, "bronze_events has %" PRId32 " partitions; at most %d are supported", a->merge.source_count, MERGE_SOURCES_MAX);
+	return task_loop_start(a->loop, a->inputs, 2, err);
+}
+
+static enum step aggregator_step(void *state, bool stopping, struct err *err)
+{
+	struct aggregator *a = state;
+
+	return task_loop_step(a->loop, stopping, err);
+}
+
+static void aggregator_close(void *state)
+{
+	struct aggregator *a = state;
+
+	if (a)
+		task_loop_close(a->loop);
+	free(a);
+}
+
+static const struct service funnel_aggregator = {
+	.name = "funnel-aggregator",
+	.summary = "folds bronze events into visits and live funnel aggregates by window and group",
+	.tables = tables,
+	.config_size = sizeof(struct aggregator_config),
+	.open = aggregator_open,
+	.step = aggregator_step,
+	.close = aggregator_close,
+};
+
+int main(int argc, char **argv)
+{
+	return service_main(&funnel_aggregator, argc, argv);
+}

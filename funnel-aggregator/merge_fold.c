@@ -1,0 +1,415 @@
+/* A partial is absolute, so its source's old contribution is taken out and the new one put
+ * in. Sources tell how far they are by progress records; those come after the partials of the
+ * same transaction, so a watermark never overtakes what it speaks for.
+ *
+ * The mark is the lowest watermark of the sources that are not idle; if all are, the furthest
+ * one. A partial of an idle source wakes it. After a final mark, a partial makes the total not final again, with a newer
+ * revision.
+ *
+ * Limit: a source partition that never has data keeps every total in memory. The producer
+ * sends its begin to all partitions, which gives each a clock. */
+#include "merge_fold.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "panes.h"
+#include "window.h"
+
+#define QUIET_FLUSH_RECORDS 8192
+
+struct source {
+	int64_t watermark_us; /* INT64_MIN: none yet */
+	bool idle;
+};
+
+struct contribution {
+	int32_t source;
+	struct measures measures;
+};
+
+struct total {
+	struct measures measures;
+	int64_t revision;
+	struct contribution *from;
+	uint32_t from_count, from_capacity;
+	uint32_t group;
+	bool final, changed;
+};
+
+struct merge_pane {
+	struct window window;
+	uint32_t rollup; /* number in rollup_names */
+	uint32_t total_count, total_capacity, open_count; /* open: not final */
+	struct index64 total_of_group;
+	struct total *totals;
+};
+
+struct changed_total {
+	struct merge_pane *pane;
+	uint32_t total;
+};
+
+struct merge_fold {
+	const struct merge_fold_config *config;
+	struct source sources[MERGE_SOURCES_MAX];
+	struct names rollup_names, groups;
+	int64_t keep_from_us;
+	struct merge_pane **panes;
+	uint32_t pane_count, pane_capacity;
+	struct merge_pane *recent;
+	struct changed_total *changed;
+	uint32_t changed_count, changed_capacity;
+	uint32_t quiet_records;
+	struct buffer value;
+};
+
+static void *fold_new(const void *config, int32_t partition)
+{
+	struct merge_fold *fold = xrealloc(NULL, sizeof(*fold));
+
+	(void)partition;
+	*fold = (struct merge_fold){.config = config, .keep_from_us = INT64_MIN};
+	for (int32_t i = 0; i < MERGE_SOURCES_MAX; i++)
+		fold->sources[i] = (struct source){INT64_MIN, false};
+	return fold;
+}
+
+static void merge_pane_free(struct merge_pane *pane)
+{
+	for (uint32_t i = 0; i < pane->total_count; i++)
+		free(pane->totals[i].from);
+	free(pane->totals);
+	index64_free(&pane->total_of_group);
+	free(pane);
+}
+
+static void fold_free(void *state)
+{
+	struct merge_fold *fold = state;
+
+	for (uint32_t i = 0; i < fold->pane_count; i++)
+		merge_pane_free(fold->panes[i]);
+	free(fold->panes);
+	free(fold->changed);
+	names_free(&fold->rollup_names);
+	names_free(&fold->groups);
+	buffer_free(&fold->value);
+	free(fold);
+}
+
+/* ---- time */
+
+/* The watermark that all sources have passed, idle or not. */
+static int64_t passed_by_all(const struct merge_fold *fold)
+{
+	int64_t lowest_us = INT64_MAX;
+
+	for (int32_t i = 0; i < fold->config->source_count; i++)
+		if (fold->sources[i].watermark_us < lowest_us)
+			lowest_us = fold->sources[i].watermark_us;
+	return lowest_us;
+}
+
+static int64_t mark(const struct merge_fold *fold)
+{
+	int64_t lowest_us = INT64_MAX, furthest_us = INT64_MIN;
+
+	for (int32_t i = 0; i < fold->config->source_count; i++) {
+		const struct source *source = &fold->sources[i];
+
+		if (!source->idle && source->watermark_us < lowest_us)
+			lowest_us = source->watermark_us;
+		if (source->watermark_us > furthest_us)
+			furthest_us = source->watermark_us;
+	}
+	return lowest_us == INT64_MAX ? furthest_us : lowest_us;
+}
+
+static int64_t fold_horizon(const void *state)
+{
+	const struct merge_fold *fold = state;
+	int64_t passed_us = passed_by_all(fold);
+
+	return passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us + 1;
+}
+
+static bool is_over(const struct merge_fold *fold, int64_t window_end_us, int64_t watermark_us)
+{
+	return watermark_us != INT64_MIN && window_end_us + fold->config->grace_us <= watermark_us;
+}
+
+/* ---- records */
+
+static void mark_changed(struct merge_fold *fold, struct merge_pane *pane, uint32_t number)
+{
+	if (pane->totals[number].changed)
+		return;
+	pane->totals[number].changed = true;
+	GROW(fold->changed, fold->changed_count, fold->changed_capacity);
+	fold->changed[fold->changed_count++] = (struct changed_total){pane, number};
+}
+
+static void finalise(struct merge_fold *fold)
+{
+	int64_t mark_us = mark(fold);
+
+	for (uint32_t i = 0; i < fold->pane_count; i++) {
+		struct merge_pane *pane = fold->panes[i];
+
+		if (!pane->open_count || !is_over(fold, pane->window.end_us, mark_us))
+			continue;
+		for (uint32_t t = 0; t < pane->total_count; t++) {
+			if (pane->totals[t].final)
+				continue;
+			pane->totals[t].final = true;
+			mark_changed(fold, pane, t);
+		}
+		pane->open_count = 0;
+	}
+}
+
+static struct merge_pane *find_pane(struct merge_fold *fold, const struct partial *partial)
+{
+	uint32_t rollup = names_put(&fold->rollup_names, partial->rollup, INT64_MAX, INT64_MIN);
+	struct merge_pane *pane = fold->recent;
+
+	for (uint32_t i = fold->pane_count + 1; i-- > 0; pane = i ? fold->panes[i - 1] : NULL)
+		if (pane && pane->rollup == rollup && pane->window.start_us == partial->window_start_us &&
+		    pane->window.end_us == partial->window_end_us)
+			return fold->recent = pane;
+	pane = xrealloc(NULL, sizeof(*pane));
+	*pane = (struct merge_pane){.window = {partial->window_start_us, partial->window_end_us}, .rollup = rollup};
+	GROW(fold->panes, fold->pane_count, fold->pane_capacity);
+	fold->panes[fold->pane_count++] = pane;
+	return fold->recent = pane;
+}
+
+static struct contribution *contribution_of(struct total *total, int32_t source)
+{
+	for (uint32_t i = 0; i < total->from_count; i++)
+		if (total->from[i].source == source)
+			return &total->from[i];
+	if (total->from_count == total->from_capacity) {
+		total->from_capacity = total->from_capacity ? total->from_capacity * 2 : 2;
+		total->from = xrealloc(total->from, total->from_capacity * sizeof(*total->from));
+	}
+	total->from[total->from_count] = (struct contribution){.source = source};
+	return &total->from[total->from_count++];
+}
+
+static void add_partial(struct merge_fold *fold, const struct partial *partial, int64_t offset)
+{
+	struct merge_pane *pane = find_pane(fold, partial);
+	uint32_t group = names_put(&fold->groups, partial->group_value, partial->window_end_us, fold->keep_from_us);
+	bool added;
+	uint32_t number = index64_put(&pane->total_of_group, group, pane->total_count, &added);
+	struct total *total;
+	struct contribution *contribution;
+
+	if (added) {
+		GROW(pane->totals, pane->total_count, pane->total_capacity);
+		pane->totals[pane->total_count++] = (struct total){.group = group, .final = true};
+	}
+	total = &pane->totals[number];
+	contribution = contribution_of(total, partial->source_partition);
+	measures_add(&total->measures, &contribution->measures, -1);
+	measures_add(&total->measures, &partial->measures, +1);
+	contribution->measures = partial->measures;
+	total->revision = offset;
+	pane->open_count += total->final;
+	total->final = false;
+	mark_changed(fold, pane, number);
+}
+
+static void drop_passed(struct merge_fold *fold)
+{
+	int64_t passed_us = passed_by_all(fold);
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < fold->pane_count; i++) {
+		if (is_over(fold, fold->panes[i]->window.end_us, passed_us))
+			merge_pane_free(fold->panes[i]);
+		else
+			fold->panes[kept++] = fold->panes[i];
+	}
+	fold->pane_count = kept;
+	fold->recent = NULL;
+	fold->keep_from_us = passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
+}
+
+static void quiet_flush(struct merge_fold *fold)
+{
+	for (uint32_t i = 0; i < fold->changed_count; i++)
+		fold->changed[i].pane->totals[fold->changed[i].total].changed = false;
+	fold->changed_count = 0;
+	drop_passed(fold);
+	fold->quiet_records = 0;
+}
+
+static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts, struct outbox *out)
+{
+	struct merge_fold *fold = state;
+	enum reason reason = record->refused;
+	const char *why = record->detail;
+	struct partial partial;
+
+	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
+		quiet_flush(fold);
+	if (reason == REASON_NONE && !record->value.at)
+		reason = REASON_NULL_VALUE;
+	if (reason == REASON_NONE && !partial_decode(record->body, &partial, &why))
+		reason = REASON_MALFORMED_AVRO;
+	if (reason == REASON_NONE && (partial.source_partition < 0 || partial.source_partition >= fold->config->source_count)) {
+		reason = REASON_WRONG_PARTITION;
+		why = "source_partition is not one of bronze's";
+	}
+	if (reason == REASON_NONE && partial.rollup.len == 0) {
+		fold->sources[partial.source_partition] = (struct source){partial.watermark_us, partial.idle};
+		finalise(fold);
+		return FOLD_NOTHING;
+	}
+	if (reason == REASON_NONE && is_over(fold, partial.window_end_us, passed_by_all(fold)))
+		reason = REASON_LATE_PARTIAL;
+	if (reason != REASON_NONE) {
+		output_dead_letter(out, fold->config->outputs, record, reason, why, false, counts);
+		return FOLD_NOTHING;
+	}
+	fold->sources[partial.source_partition].idle = false;
+	add_partial(fold, &partial, record->offset);
+	return partial.window_end_us;
+}
+
+/* ---- output */
+
+static void emit_total(struct merge_fold *fold, const struct changed_total *changed, struct outbox *out)
+{
+	const struct merge_pane *pane = changed->pane;
+	struct total *total = &changed->pane->totals[changed->total];
+	struct aggregate aggregate = {
+		.rollup = names_text(&fold->rollup_names, pane->rollup),
+		.group_value = names_text(&fold->groups, total->group),
+		.window_start_us = pane->window.start_us,
+		.window_end_us = pane->window.end_us,
+		.measures = total->measures,
+		.revision = total->revision,
+		.final = total->final,
+	};
+	char key[RECORD_KEY_MAX];
+	struct span key_span = {key, aggregate_key(aggregate.rollup, aggregate.window_start_us, aggregate.window_end_us, aggregate.group_value, key)};
+
+	total->changed = false;
+	fold->value.len = 0;
+	aggregate_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_AGGREGATE], &aggregate);
+	output_keyed(out, fold->config->outputs, OUTPUT_AGGREGATES, key_span, key_span, (struct span){fold->value.at, fold->value.len});
+}
+
+static void fold_flush(void *state, struct outbox *out)
+{
+	struct merge_fold *fold = state;
+
+	for (uint32_t i = 0; i < fold->changed_count; i++)
+		emit_total(fold, &fold->changed[i], out);
+	fold->changed_count = 0;
+	drop_passed(fold);
+}
+
+static void fold_settle(void *state)
+{
+	quiet_flush(state);
+}
+
+/* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.' */
+
+static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
+{
+	const struct merge_fold *fold = state;
+	size_t len = 0;
+
+	for (int32_t i = 0; i < fold->config->source_count; i++) {
+		const struct source *source = &fold->sources[i];
+
+		if (source->watermark_us == INT64_MIN)
+			len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "%s-%c", i ? "," : "", source->idle ? '!' : '.');
+		else
+			len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "%s%" PRIx64 "%c", i ? "," : "", (uint64_t)source->watermark_us,
+			                        source->idle ? '!' : '.');
+	}
+	return len;
+}
+
+static bool fold_adopt_header(void *state, struct span header, struct err *err)
+{
+	struct merge_fold *fold = state;
+	const char *at = header.at;
+	int32_t count = 0;
+
+	for (; count < fold->config->source_count && at < header.at + header.len; count++) {
+		struct source *source = &fold->sources[count];
+		char *end;
+
+		source->watermark_us = *at == '-' ? INT64_MIN : (int64_t)strtoull(at, &end, 16);
+		at = *at == '-' ? at + 1 : end;
+		source->idle = *at == '!';
+		at += 1 + (at[1] == ',');
+	}
+	return count == fold->config->source_count ||
+	       err_set(err, ERR_REFUSE,
+	               "restore metadata names %" PRId32 " source partitions and there are %" PRId32
+	               ": the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
+	               count, fold->config->source_count);
+}
+
+/* ---- dump */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void fold_dump(const void *state, struct buffer *out)
+{
+	const struct merge_fold *fold = state;
+	char header[FOLD_HEADER_MAX], line[EVENT_TEXT_MAX + 512], values[300];
+	size_t len = fold_header(fold, header), count = 0;
+	char **lines = NULL;
+	uint32_t capacity = 0;
+
+	buffer_append(out, header, len);
+	buffer_append(out, "\n", 1);
+	for (uint32_t i = 0; i < fold->pane_count; i++) {
+		const struct merge_pane *pane = fold->panes[i];
+
+		for (uint32_t t = 0; t < pane->total_count; t++) {
+			struct span rollup = names_text(&fold->rollup_names, pane->rollup), group = names_text(&fold->groups, pane->totals[t].group);
+
+			measures_format(&pane->totals[t].measures, values, sizeof(values));
+			snprintf(line, sizeof(line), "total %.*s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "%s\n", (int)rollup.len, rollup.at,
+			         pane->window.start_us, pane->window.end_us, (int)group.len, group.at, values, pane->totals[t].revision,
+			         pane->totals[t].final ? " final" : "");
+			GROW(lines, count, capacity);
+			lines[count++] = strdup(line);
+		}
+	}
+	if (count)
+		qsort(lines, count, sizeof(*lines), by_text);
+	for (size_t i = 0; i < count; i++) {
+		buffer_append(out, lines[i], strlen(lines[i]));
+		free(lines[i]);
+	}
+	free(lines);
+}
+
+const struct fold_ops merge_fold_ops = {
+	.name = "funnel-aggregator (merge half)",
+	.new = fold_new,
+	.free = fold_free,
+	.apply = fold_apply,
+	.flush = fold_flush,
+	.settle = fold_settle,
+	.horizon = fold_horizon,
+	.header = fold_header,
+	.adopt_header = fold_adopt_header,
+	.dump = fold_dump,
+};

@@ -1,0 +1,21 @@
+/* The merge half: partials of all source partitions to totals, upserted by key, and marked final
+ * once every source has passed the window's end and grace.
+ *
+ * Idleness of a source is only about the mark: a total is kept until every source's own watermark has
+ * passed it, so no partial is ever dropped and no total replaced by less. */
+#ifndef FUNNEL_MERGE_FOLD_H
+#define FUNNEL_MERGE_FOLD_H
+
+#include "outputs.h"
+
+#define MERGE_SOURCES_MAX 128 /* so many watermarks fit into restore metadata */
+
+struct merge_fold_config {
+	const struct output_terms *outputs;
+	int32_t source_count; /* partitions of bronze */
+	int64_t grace_us;
+};
+
+extern const struct fold_ops merge_fold_ops; /* config: struct merge_fold_config */
+
+#endif

@@ -1,0 +1,171 @@
+/* Most sessions hold views alone, so the lists of the middle stages are made when first needed,
+ * and their times are cut as soon as an earlier C_k makes them useless: then one time per list is the rule. */
+#include "stages.h"
+
+#include <stdlib.h>
+
+#include "table.h"
+
+bool stages_parse(const char *text, struct stages *stages, struct err *err)
+{
+	stages->count = 0;
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		stages->of_type[i] = -1;
+	for (;;) {
+		struct span name = {text, strcspn(text, ",")};
+		enum event_type type;
+
+		if (!event_type_parse(name, &type))
+			return err_set(err, ERR_REFUSE, "STAGES: '%.*s' is no event type (view, cart, remove_from_cart, checkout, purchase)",
+			               (int)name.len, name.at);
+		if (stages->of_type[type] >= 0)
+			return err_set(err, ERR_REFUSE, "STAGES: '%s' is named twice", event_type_name(type));
+		stages->of_type[type] = stages->count;
+		stages->at[stages->count++] = type;
+		if (!text[name.len])
+			break;
+		text += name.len + 1;
+	}
+	return stages->count >= 2 || err_set(err, ERR_REFUSE, "STAGES: at least two stages are needed");
+}
+
+void times_free(struct times *times)
+{
+	free(times->at);
+	*times = (struct times){0};
+}
+
+/* Index of the first element at or after a time. */
+static uint32_t lower_bound(const struct times *times, int64_t time_us)
+{
+	uint32_t low = 0, high = times->count;
+
+	while (low < high) {
+		uint32_t middle = (low + high) / 2;
+
+		if (times->at[middle] < time_us)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+bool times_add(struct times *times, int64_t time_us)
+{
+	uint32_t at = lower_bound(times, time_us);
+
+	if (at < times->count && times->at[at] == time_us)
+		return true;
+	if (times->count == STAGE_TIMES_MAX)
+		return false;
+	if (times->count == times->capacity) {
+		times->capacity = times->capacity ? times->capacity * 2 : 2;
+		times->at = xrealloc(times->at, times->capacity * sizeof(*times->at));
+	}
+	memmove(times->at + at + 1, times->at + at, (times->count - at) * sizeof(*times->at));
+	times->at[at] = time_us;
+	times->count++;
+	return true;
+}
+
+int64_t times_first_from(const struct times *times, int64_t from_us)
+{
+	uint32_t at = lower_bound(times, from_us);
+
+	return at < times->count ? times->at[at] : INT64_MAX;
+}
+
+void times_cut(struct times *times, int64_t after_us)
+{
+	while (times->count && times->at[times->count - 1] > after_us)
+		times->count--;
+}
+
+void funnel_init(struct funnel *funnel)
+{
+	*funnel = (struct funnel){.first_us = INT64_MAX, .last_us = INT64_MIN};
+}
+
+void funnel_free(struct funnel *funnel, const struct stages *stages)
+{
+	for (int i = 0; funnel->middle && i < stages->count - 2; i++)
+		times_free(&funnel->middle[i]);
+	free(funnel->middle);
+	funnel->middle = NULL;
+}
+
+static struct times *middle_of(struct funnel *funnel, const struct stages *stages, int stage)
+{
+	if (!funnel->middle) {
+		size_t size = (size_t)(stages->count - 2) * sizeof(*funnel->middle);
+
+		funnel->middle = xrealloc(NULL, size);
+		memset(funnel->middle, 0, size);
+	}
+	return &funnel->middle[stage - 1];
+}
+
+int64_t funnel_stage_time(const struct funnel *funnel, const struct stages *stages, int stage)
+{
+	int64_t time_us = funnel->first_us;
+
+	for (int k = 1; k <= stage && k < stages->count - 1 && time_us != INT64_MAX; k++)
+		time_us = funnel->middle ? times_first_from(&funnel->middle[k - 1], time_us) : INT64_MAX;
+	return time_us;
+}
+
+/* Walks the stages, drops times that have become useless, and notes how far it came. */
+static void update(struct funnel *funnel, const struct stages *stages)
+{
+	int64_t time_us = funnel->first_us;
+	int k = 1;
+
+	funnel->reached = time_us != INT64_MAX;
+	if (!funnel->reached)
+		return;
+	for (; k < stages->count - 1; k++) {
+		time_us = funnel->middle ? times_first_from(&funnel->middle[k - 1], time_us) : INT64_MAX;
+		if (time_us == INT64_MAX)
+			return;
+		times_cut(&funnel->middle[k - 1], time_us);
+		funnel->reached++;
+	}
+	if (funnel->last_us >= time_us)
+		funnel->reached++;
+}
+
+static bool take(struct funnel *funnel, const struct stages *stages, int stage, int64_t time_us)
+{
+	if (stage == 0) {
+		if (time_us < funnel->first_us)
+			funnel->first_us = time_us;
+	} else if (stage == stages->count - 1) {
+		if (time_us > funnel->last_us)
+			funnel->last_us = time_us;
+	} else {
+		return times_add(middle_of(funnel, stages, stage), time_us);
+	}
+	return true;
+}
+
+bool funnel_add(struct funnel *funnel, const struct stages *stages, int stage, int64_t time_us)
+{
+	bool kept = take(funnel, stages, stage, time_us);
+
+	update(funnel, stages);
+	return kept;
+}
+
+bool funnel_merge(struct funnel *funnel, const struct stages *stages, const struct funnel *other)
+{
+	bool kept = true;
+
+	take(funnel, stages, 0, other->first_us);
+	take(funnel, stages, stages->count - 1, other->last_us);
+	for (int stage = 1; other->middle && stage < stages->count - 1; stage++)
+		for (uint32_t i = 0; i < other->middle[stage - 1].count; i++)
+			kept &= take(funnel, stages, stage, other->middle[stage - 1].at[i]);
+	update(funnel, stages);
+	return kept;
+}

@@ -1,0 +1,467 @@
+/* Each sum of a visit (counts, first and last event, set of products, stage times) can be merged
+ * with another's, so no list of events is kept. Open visits of a session form a short linked list, as
+ * a visit leaves memory gap + grace + disorder after its end.
+ *
+ * Closing uses a heap with one entry per visit, holding the deadline known when it was pushed;
+ * an entry that comes up early is pushed again. What closes at one record is put into an order
+ * of its own, so that the output does not depend on the heap's history.
+ *
+ * Limit: a visit's distinct products are all kept; that is one number per event at most. */
+#include "visits.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define NEVER_EMITTED INT64_MIN
+
+struct open_visit {
+	uint32_t session, next; /* next open visit of the session */
+	uint32_t first_category, last_category;
+	int64_t start_us, end_us;
+	uint8_t first_id[EVENT_ID_BYTES], last_id[EVENT_ID_BYTES];
+	int64_t user_id;
+	int64_t events[EVENT_TYPE_COUNT];
+	int64_t revenue_cents;
+	int64_t revision;
+	int64_t emitted_start_us; /* the key under which it stands outside; NEVER_EMITTED */
+	struct index64 products;
+	struct funnel funnel;
+	struct times purchases; /* those up to the first at or after the first view */
+	bool changed, closed, gone;
+};
+
+struct deadline {
+	int64_t end_us;
+	uint32_t visit;
+};
+
+struct withdrawn {
+	uint32_t session;
+	int64_t start_us, revision, user_id;
+};
+
+struct visits {
+	const struct stages *stages;
+	struct names *sessions, *categories;
+	struct open_visit *at;
+	uint32_t count, capacity;
+	uint32_t *unused, unused_count, unused_capacity;
+	uint32_t *changed, changed_count, changed_capacity;
+	struct deadline *heap;
+	uint32_t heap_count, heap_capacity;
+	struct withdrawn *withdrawn;
+	uint32_t withdrawn_count, withdrawn_capacity;
+};
+
+struct visits *visits_new(const struct stages *stages, struct names *sessions, struct names *categories)
+{
+	struct visits *visits = xrealloc(NULL, sizeof(*visits));
+
+	*visits = (struct visits){.stages = stages, .sessions = sessions, .categories = categories};
+	return visits;
+}
+
+static void visit_fini(struct visits *visits, struct open_visit *visit)
+{
+	index64_free(&visit->products);
+	funnel_free(&visit->funnel, visits->stages);
+	times_free(&visit->purchases);
+}
+
+void visits_free(struct visits *visits)
+{
+	for (uint32_t i = 0; i < visits->count; i++)
+		visit_fini(visits, &visits->at[i]);
+	free(visits->at);
+	free(visits->unused);
+	free(visits->changed);
+	free(visits->heap);
+	free(visits->withdrawn);
+	free(visits);
+}
+
+/* ---- heap of deadlines */
+
+static void heap_push(struct visits *visits, struct deadline item)
+{
+	uint32_t at;
+
+	GROW(visits->heap, visits->heap_count, visits->heap_capacity);
+	for (at = visits->heap_count++; at > 0 && visits->heap[(at - 1) / 2].end_us > item.end_us; at = (at - 1) / 2)
+		visits->heap[at] = visits->heap[(at - 1) / 2];
+	visits->heap[at] = item;
+}
+
+static struct deadline heap_pop(struct visits *visits)
+{
+	struct deadline top = visits->heap[0], last = visits->heap[--visits->heap_count];
+	uint32_t at = 0, child;
+
+	while ((child = 2 * at + 1) < visits->heap_count) {
+		if (child + 1 < visits->heap_count && visits->heap[child + 1].end_us < visits->heap[child].end_us)
+			child++;
+		if (visits->heap[child].end_us >= last.end_us)
+			break;
+		visits->heap[at] = visits->heap[child];
+		at = child;
+	}
+	visits->heap[at] = last;
+	return top;
+}
+
+/* ---- one visit */
+
+static uint32_t visit_open(struct visits *visits, uint32_t session)
+{
+	uint32_t number;
+
+	if (visits->unused_count) {
+		number = visits->unused[--visits->unused_count];
+	} else {
+		GROW(visits->at, visits->count, visits->capacity);
+		number = visits->count++;
+	}
+	visits->at[number] = (struct open_visit){.session = session,
+	                                         .next = visits->sessions->at[session].attached,
+	                                         .first_category = NAME_NONE,
+	                                         .last_category = NAME_NONE,
+	                                         .start_us = INT64_MAX,
+	                                         .end_us = INT64_MIN,
+	                                         .emitted_start_us = NEVER_EMITTED};
+	funnel_init(&visits->at[number].funnel);
+	visits->sessions->at[session].attached = number;
+	return number;
+}
+
+static void visit_unlink(struct visits *visits, uint32_t number)
+{
+	uint32_t *link = &visits->sessions->at[visits->at[number].session].attached;
+
+	while (*link != number)
+		link = &visits->at[*link].next;
+	*link = visits->at[number].next;
+	visit_fini(visits, &visits->at[number]);
+	visits->at[number].gone = true;
+}
+
+static void mark_changed(struct visits *visits, uint32_t number)
+{
+	if (visits->at[number].changed)
+		return;
+	visits->at[number].changed = true;
+	GROW(visits->changed, visits->changed_count, visits->changed_capacity);
+	visits->changed[visits->changed_count++] = number;
+}
+
+/* Times, then ids, decide which event is first and last. */
+static bool is_before(int64_t a_us, const uint8_t *a_id, int64_t b_us, const uint8_t *b_id)
+{
+	return a_us != b_us ? a_us < b_us : memcmp(a_id, b_id, EVENT_ID_BYTES) < 0;
+}
+
+static bool add_purchase_time(struct open_visit *visit, int64_t time_us)
+{
+	bool kept = times_add(&visit->purchases, time_us);
+	int64_t first_us = times_first_from(&visit->purchases, visit->funnel.first_us);
+
+	if (first_us != INT64_MAX)
+		times_cut(&visit->purchases, first_us);
+	return kept;
+}
+
+static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t category, const struct bronze_event *bronze)
+{
+	const struct event *event = &bronze->event;
+	int64_t time_us = event->event_time_us;
+	int stage = visits->stages->of_type[event->type];
+	bool added, kept = true;
+
+	if (is_before(time_us, bronze->event_id, visit->start_us, visit->first_id)) {
+		visit->start_us = time_us;
+		memcpy(visit->first_id, bronze->event_id, EVENT_ID_BYTES);
+		visit->user_id = event->user_id;
+		visit->first_category = category;
+	}
+	if (visit->end_us == INT64_MIN || is_before(visit->end_us, visit->last_id, time_us, bronze->event_id)) {
+		visit->end_us = time_us;
+		memcpy(visit->last_id, bronze->event_id, EVENT_ID_BYTES);
+		visit->last_category = category;
+	}
+	visit->events[event->type]++;
+	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
+		visit->revenue_cents += event->price_cents;
+	index64_put(&visit->products, (uint64_t)event->product_id, 0, &added);
+	if (stage >= 0)
+		kept = funnel_add(&visit->funnel, visits->stages, stage, time_us);
+	if (event->type == EVENT_PURCHASE)
+		kept &= add_purchase_time(visit, time_us);
+	return kept;
+}
+
+static void withdraw(struct visits *visits, struct open_visit *visit, int64_t revision)
+{
+	if (visit->emitted_start_us == NEVER_EMITTED)
+		return;
+	GROW(visits->withdrawn, visits->withdrawn_count, visits->withdrawn_capacity);
+	visits->withdrawn[visits->withdrawn_count++] = (struct withdrawn){visit->session, visit->emitted_start_us, revision, visit->user_id};
+	visit->emitted_start_us = NEVER_EMITTED;
+}
+
+static bool visit_merge(struct visits *visits, struct open_visit *visit, const struct open_visit *other)
+{
+	bool added, kept;
+
+	if (is_before(other->start_us, other->first_id, visit->start_us, visit->first_id)) {
+		visit->start_us = other->start_us;
+		memcpy(visit->first_id, other->first_id, EVENT_ID_BYTES);
+		visit->user_id = other->user_id;
+		visit->first_category = other->first_category;
+	}
+	if (is_before(visit->end_us, visit->last_id, other->end_us, other->last_id)) {
+		visit->end_us = other->end_us;
+		memcpy(visit->last_id, other->last_id, EVENT_ID_BYTES);
+		visit->last_category = other->last_category;
+	}
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		visit->events[i] += other->events[i];
+	visit->revenue_cents += other->revenue_cents;
+	for (uint32_t i = 0; other->products.slots && i <= other->products.mask; i++)
+		if (other->products.slots[i].taken)
+			index64_put(&visit->products, other->products.slots[i].key, 0, &added);
+	kept = funnel_merge(&visit->funnel, visits->stages, &other->funnel);
+	for (uint32_t i = 0; i < other->purchases.count; i++)
+		kept &= add_purchase_time(visit, other->purchases.at[i]);
+	return kept;
+}
+
+/* Where the other's key is the merged visit's own, that row stays and is updated, never withdrawn. */
+static void keep_standing_key(struct open_visit *visit, struct open_visit *other)
+{
+	int64_t emitted_us = visit->emitted_start_us;
+
+	if (other->emitted_start_us != visit->start_us)
+		return;
+	visit->emitted_start_us = other->emitted_start_us;
+	other->emitted_start_us = emitted_us;
+}
+
+static bool touches(const struct open_visit *visit, int64_t time_us)
+{
+	return time_floor(visit->start_us, US_PER_DAY) == time_floor(time_us, US_PER_DAY) && time_us >= visit->start_us - VISIT_GAP_US &&
+	       time_us <= visit->end_us + VISIT_GAP_US;
+}
+
+bool visits_add(struct visits *visits, uint32_t session, uint32_t category, const struct bronze_event *event, int64_t revision)
+{
+	uint32_t number = visits->sessions->at[session].attached, other = NAME_NONE, next;
+	bool is_new, kept;
+
+	while (number != NAME_NONE && !touches(&visits->at[number], event->event.event_time_us))
+		number = visits->at[number].next;
+	for (next = number == NAME_NONE ? NAME_NONE : visits->at[number].next; next != NAME_NONE; next = visits->at[next].next)
+		if (touches(&visits->at[next], event->event.event_time_us))
+			other = next;
+	is_new = number == NAME_NONE;
+	if (is_new)
+		number = visit_open(visits, session);
+	kept = visit_take(visits, &visits->at[number], category, event);
+	if (is_new)
+		heap_push(visits, (struct deadline){visits->at[number].end_us, number});
+	if (other != NAME_NONE) {
+		kept &= visit_merge(visits, &visits->at[number], &visits->at[other]);
+		keep_standing_key(&visits->at[number], &visits->at[other]);
+		withdraw(visits, &visits->at[other], revision);
+		visit_unlink(visits, other);
+	}
+	visits->at[number].revision = revision;
+	mark_changed(visits, number);
+	return kept;
+}
+
+/* ---- closing */
+
+struct closing {
+	const struct visits *visits;
+	uint32_t number;
+};
+
+static int by_first_event(const void *a, const void *b)
+{
+	const struct closing *x = a, *y = b;
+
+	return memcmp(x->visits->at[x->number].first_id, y->visits->at[y->number].first_id, EVENT_ID_BYTES);
+}
+
+void visits_close(struct visits *visits, int64_t before_us)
+{
+	struct closing *closing = NULL;
+	uint32_t count = 0, capacity = 0;
+
+	while (visits->heap_count && visits->heap[0].end_us + VISIT_GAP_US < before_us) {
+		struct deadline top = heap_pop(visits);
+		struct open_visit *visit = &visits->at[top.visit];
+
+		if (visit->gone) {
+			if (!visit->changed) { /* otherwise the flush still holds its number */
+				GROW(visits->unused, visits->unused_count, visits->unused_capacity);
+				visits->unused[visits->unused_count++] = top.visit;
+			} else {
+				visit->closed = true;
+			}
+		} else if (visit->end_us + VISIT_GAP_US >= before_us) {
+			heap_push(visits, (struct deadline){visit->end_us, top.visit});
+		} else {
+			GROW(closing, count, capacity);
+			closing[count++] = (struct closing){visits, top.visit};
+		}
+	}
+	if (count > 1)
+		qsort(closing, count, sizeof(*closing), by_first_event);
+	for (uint32_t i = 0; i < count; i++) {
+		visits->at[closing[i].number].closed = true;
+		mark_changed(visits, closing[i].number);
+	}
+	free(closing);
+}
+
+/* ---- output */
+
+static int64_t after_first_view(const struct visits *visits, const struct open_visit *visit, int64_t time_us)
+{
+	if (visits->stages->at[0] != EVENT_VIEW || visit->funnel.first_us == INT64_MAX || time_us == INT64_MAX)
+		return -1;
+	return (time_us - visit->funnel.first_us) / 1000;
+}
+
+static struct visit describe(const struct visits *visits, const struct open_visit *visit)
+{
+	const struct stages *stages = visits->stages;
+	int cart = stages->of_type[EVENT_CART];
+	struct visit out = {
+		.user_session = names_text(visits->sessions, visit->session),
+		.start_us = visit->start_us,
+		.end_us = visit->end_us,
+		.user_id = visit->user_id,
+		.products = visit->products.used,
+		.revenue_cents = visit->revenue_cents,
+		.first_category = names_text(visits->categories, visit->first_category),
+		.last_category = names_text(visits->categories, visit->last_category),
+		.furthest_stage = visit->funnel.reached,
+		.view_to_cart_ms = cart == 1 ? after_first_view(visits, visit, funnel_stage_time(&visit->funnel, stages, cart)) : -1,
+		.view_to_purchase_ms = after_first_view(visits, visit, times_first_from(&visit->purchases, visit->funnel.first_us)),
+		.revision = visit->revision,
+		.final = visit->closed,
+	};
+
+	if (visit->funnel.reached == 0)
+		out.drop_off_stage = SPAN("none");
+	else if (visit->funnel.reached < stages->count)
+		out.drop_off_stage = span_of(event_type_name(stages->at[visit->funnel.reached - 1]));
+	memcpy(out.events, visit->events, sizeof(out.events));
+	return out;
+}
+
+static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *context)
+{
+	for (uint32_t i = 0; i < visits->withdrawn_count; i++) {
+		const struct withdrawn *row = &visits->withdrawn[i];
+		struct visit visit = {.user_session = names_text(visits->sessions, row->session),
+		                      .start_us = row->start_us,
+		                      .end_us = row->start_us,
+		                      .user_id = row->user_id,
+		                      .revision = row->revision,
+		                      .drop_off_stage = SPAN("none"),
+		                      .view_to_cart_ms = -1,
+		                      .view_to_purchase_ms = -1,
+		                      .deleted = true};
+
+		sink(context, &visit);
+	}
+	visits->withdrawn_count = 0;
+}
+
+/* Takes a changed visit off the list; gives its number back once nothing refers to it. */
+static void visit_flushed(struct visits *visits, uint32_t number)
+{
+	struct open_visit *visit = &visits->at[number];
+
+	visit->changed = false;
+	if (!visit->closed)
+		return; /* open, or merged away and still in the heap */
+	if (!visit->gone)
+		visit_unlink(visits, number);
+	GROW(visits->unused, visits->unused_count, visits->unused_capacity);
+	visits->unused[visits->unused_count++] = number;
+}
+
+void visits_flush(struct visits *visits, visit_sink *sink, void *context)
+{
+	for (uint32_t i = 0; i < visits->changed_count; i++) {
+		struct open_visit *visit = &visits->at[visits->changed[i]];
+
+		if (!visit->gone && visit->emitted_start_us != visit->start_us)
+			withdraw(visits, visit, visit->revision);
+	}
+	flush_withdrawn(visits, sink, context);
+	for (uint32_t i = 0; i < visits->changed_count; i++) {
+		struct open_visit *visit = &visits->at[visits->changed[i]];
+
+		if (!visit->gone) {
+			struct visit row = describe(visits, visit);
+
+			sink(context, &row);
+			visit->emitted_start_us = visit->start_us;
+		}
+		visit_flushed(visits, visits->changed[i]);
+	}
+	visits->changed_count = 0;
+}
+
+static void sink_nothing(void *context, const struct visit *visit)
+{
+	(void)context;
+	(void)visit;
+}
+
+void visits_settle(struct visits *visits)
+{
+	visits_flush(visits, sink_nothing, NULL);
+}
+
+/* ---- dump */
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void visits_dump(const struct visits *visits, struct buffer *out)
+{
+	char **lines = xrealloc(NULL, (visits->count + 1) * sizeof(*lines));
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < visits->count; i++) {
+		const struct open_visit *visit = &visits->at[i];
+		struct visit v;
+		char line[EVENT_TEXT_MAX * 3 + 512];
+
+		if (visit->gone)
+			continue;
+		v = describe(visits, visit);
+		snprintf(line, sizeof(line),
+		         "visit %.*s %" PRId64 " %" PRId64 " user=%" PRId64 " %" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+		         " products=%" PRId64 " cents=%" PRId64 " %.*s %.*s stage=%d cart=%" PRId64 " purchase=%" PRId64 " @%" PRId64 "%s\n",
+		         (int)v.user_session.len, v.user_session.at, v.start_us, v.end_us, v.user_id, v.events[0], v.events[1], v.events[2],
+		         v.events[3], v.events[4], v.products, v.revenue_cents, (int)v.first_category.len, v.first_category.at ? v.first_category.at : "",
+		         (int)v.last_category.len, v.last_category.at ? v.last_category.at : "", (int)v.furthest_stage, v.view_to_cart_ms,
+		         v.view_to_purchase_ms, v.revision, v.final ? " closed" : "");
+		lines[count++] = strdup(line);
+	}
+	qsort(lines, count, sizeof(*lines), by_text);
+	for (size_t i = 0; i < count; i++) {
+		buffer_append(out, lines[i], strlen(lines[i]));
+		free(lines[i]);
+	}
+	free(lines);
+}

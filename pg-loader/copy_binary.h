@@ -1,0 +1,44 @@
+/* PostgreSQL's binary COPY format, as bytes (manual: COPY, "Binary Format").
+ *
+ *   file:  "PGCOPY\n\377\r\n\0" | flags i32 = 0 | extension length i32 = 0 | rows ... | i16 = -1
+ *   row:   field count i16 | per field: length i32 (-1: null) | bytes, big-endian
+ *
+ * Writers take a place with enough room and return the place after what they wrote; the sizes below say how
+ * much each may take. Nothing is allocated here. Texts must have passed copy_text_fault. */
+#ifndef FUNNEL_COPY_BINARY_H
+#define FUNNEL_COPY_BINARY_H
+
+#include <stdint.h>
+
+#include "reason.h"
+#include "span.h"
+
+#define COPY_HEADER_BYTES 19
+#define COPY_TRAILER_BYTES 2
+extern const char copy_header[COPY_HEADER_BYTES];
+extern const char copy_trailer[COPY_TRAILER_BYTES];
+
+#define COPY_FIELD_MAX 32 /* bytes of any field of fixed size, length word included; numeric among them */
+
+char *copy_row_begin(char *at, int field_count); /* 2 bytes */
+char *copy_null(char *at);
+char *copy_bool(char *at, bool value);
+char *copy_int2(char *at, int16_t value);
+char *copy_int4(char *at, int32_t value);
+char *copy_int8(char *at, int64_t value);
+char *copy_uuid(char *at, const uint8_t id[16]);
+char *copy_timestamptz(char *at, int64_t time_us); /* since 1970-01-01 UTC */
+char *copy_date(char *at, int64_t day);            /* days since 1970-01-01 */
+char *copy_cents(char *at, int64_t cents);         /* numeric with two decimals */
+/* 4 bytes and the span's; at == NULL is null. */
+char *copy_text(char *at, struct span text);
+char *copy_bytea(char *at, struct span bytes);
+/* 5 bytes and the span's: a version byte of 1 comes first. */
+char *copy_jsonb(char *at, struct span json);
+/* text[]: 24 bytes, and 4 and the span's for each. No element is null. */
+char *copy_text_array(char *at, const struct span *texts, int count);
+
+/* What PostgreSQL's UTF8 would refuse in a text: REASON_NONE, REASON_NUL_CHARACTER or REASON_INVALID_UTF8. */
+enum reason copy_text_fault(struct span text);
+
+#endif

@@ -1,0 +1,494 @@
+/* Decoded record to COPY row, field by field in the column order of targets.c.
+ *
+ * Texts are checked here for what PostgreSQL would refuse (NUL, broken UTF-8): to find that out from a failed COPY
+ * would cost a bisection. Headers of a dead letter are the exception: they are outside texts that must not be
+ * lost, so offending bytes are written as \xHH. */
+#include "load_rows.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "copy_binary.h"
+#include "event_fields.h"
+#include "table.h"
+#include "timetext.h"
+
+#define DAY_MIN INT64_C(-719162) /* 0001-01-01 */
+#define DAY_MAX INT64_C(2932896) /* 9999-12-31 */
+#define EVENT_FIELDS 15
+#define LATE_FOR_MAX 64
+
+static enum reason refuse(enum reason reason, char *detail, size_t cap, const char *what)
+{
+	snprintf(detail, cap, "%s", what ? what : "");
+	return reason;
+}
+
+static enum reason check_texts(const struct span *texts, const char *const *names, size_t count, char *detail, size_t cap)
+{
+	for (size_t i = 0; i < count; i++) {
+		enum reason reason = texts[i].at ? copy_text_fault(texts[i]) : REASON_NONE;
+
+		if (reason != REASON_NONE)
+			return refuse(reason, detail, cap, names[i]);
+	}
+	return REASON_NONE;
+}
+
+static char *copy_optional(char *at, int64_t value, int64_t none)
+{
+	return value == none ? copy_null(at) : copy_int8(at, value);
+}
+
+/* A record's own time, within what PostgreSQL takes: anybody may have written it. */
+static int64_t record_time_us(const struct input_record *record)
+{
+	int64_t max_ms = (DAY_MAX + 1) * (US_PER_DAY / 1000) - 1;
+
+	return (record->timestamp_ms < 0 ? 0 : record->timestamp_ms > max_ms ? max_ms : record->timestamp_ms) * 1000;
+}
+
+static struct span bytes_since(const char *start, const char *end)
+{
+	return (struct span){start, (size_t)(end - start)};
+}
+
+/* ---- events and late events */
+
+static enum reason read_event(struct span body, struct bronze_event *bronze, char *detail, size_t cap)
+{
+	static const char *const names[] = {"category_code", "brand", "user_session", "source_file"};
+	const char *why = NULL;
+	int64_t day;
+
+	if (!bronze_decode(body, bronze, &why))
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+	day = time_floor(bronze->event.event_time_us, US_PER_DAY) / US_PER_DAY;
+	if (day < DAY_MIN || day > DAY_MAX)
+		return refuse(REASON_INVALID_EVENT_TIME, detail, cap, "outside the years 1 to 9999");
+	return check_texts(
+		(struct span[]){bronze->event.category_code, bronze->event.brand, bronze->event.user_session, bronze->lineage.source_file}, names, 4,
+		detail, cap);
+}
+
+static size_t event_room(const struct bronze_event *bronze)
+{
+	return (EVENT_FIELDS + 4) * COPY_FIELD_MAX + bronze->event.category_code.len + bronze->event.brand.len + bronze->event.user_session.len +
+	       bronze->lineage.source_file.len;
+}
+
+static char *put_event(char *at, const struct bronze_event *bronze, int64_t day)
+{
+	const struct event *event = &bronze->event;
+	const struct lineage *lineage = &bronze->lineage;
+
+	at = copy_timestamptz(at, event->event_time_us);
+	at = copy_date(at, day);
+	at = copy_text(at, span_of(event_type_name(event->type)));
+	at = copy_int8(at, event->product_id);
+	at = copy_optional(at, event->category_id, 0);
+	at = copy_text(at, event->category_code);
+	at = copy_text(at, event->brand);
+	at = event->price_cents < 0 ? copy_null(at) : copy_cents(at, event->price_cents);
+	at = copy_int8(at, event->user_id);
+	at = copy_text(at, event->user_session);
+	at = copy_text(at, lineage->source_file);
+	at = copy_optional(at, lineage->source_row, 0);
+	at = copy_int4(at, lineage->raw_partition);
+	at = copy_int8(at, lineage->raw_offset);
+	return copy_timestamptz(at, (int64_t)((uint64_t)lineage->raw_time_ms * 1000));
+}
+
+static enum reason add_event(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	struct bronze_event bronze;
+	enum reason reason = read_event(record->body, &bronze, detail, cap);
+	int64_t day;
+	char *at;
+
+	if (reason != REASON_NONE)
+		return reason;
+	day = time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY;
+	load_batch_day(batch, day);
+	at = load_row_begin(batch, TARGET_EVENTS, event_room(&bronze));
+	at = copy_row_begin(at, 1 + EVENT_FIELDS);
+	at = copy_uuid(at, bronze.event_id);
+	at = put_event(at, &bronze, day);
+	load_row_end(batch, TARGET_EVENTS, at, 0, SPAN_NULL, TARGET_EVENTS);
+	return REASON_NONE;
+}
+
+static bool header_integer(const struct input_record *record, const char *name, int64_t max, int64_t *value)
+{
+	struct span text = record_header(record, name);
+	char copy[24], *end;
+	long long parsed;
+
+	if (!text.at || text.len == 0 || text.len >= sizeof(copy) || text.at[0] < '0' || text.at[0] > '9')
+		return false;
+	memcpy(copy, text.at, text.len);
+	copy[text.len] = '\0';
+	errno = 0;
+	parsed = strtoll(copy, &end, 10);
+	if (errno != 0 || end != copy + text.len || parsed > max)
+		return false;
+	*value = parsed;
+	return true;
+}
+
+/* Names between commas and spaces; none at all is as bad as too many. */
+static int split_names(struct span text, struct span names[LATE_FOR_MAX])
+{
+	size_t start = 0;
+	int count = 0;
+
+	for (size_t i = 0; i <= text.len; i++) {
+		if (i < text.len && text.at[i] != ',' && text.at[i] != ' ')
+			continue;
+		if (i > start) {
+			if (count == LATE_FOR_MAX)
+				return 0;
+			names[count++] = (struct span){text.at + start, i - start};
+		}
+		start = i + 1;
+	}
+	return count;
+}
+
+static enum reason add_late_event(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	struct span late_for = record_header(record, "late_for"), names[LATE_FOR_MAX];
+	struct bronze_event bronze;
+	enum reason reason = read_event(record->body, &bronze, detail, cap);
+	int64_t partition, offset;
+	int name_count;
+	char *at;
+
+	if (reason != REASON_NONE)
+		return reason;
+	if (!header_integer(record, "bronze_partition", INT32_MAX, &partition))
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "bronze_partition");
+	if (!header_integer(record, "bronze_offset", INT64_MAX, &offset))
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "bronze_offset");
+	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE ? split_names(late_for, names) : 0;
+	if (name_count == 0)
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
+	at = load_row_begin(batch, TARGET_LATE_EVENTS, event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len + (size_t)name_count * 4);
+	at = copy_row_begin(at, 2 + EVENT_FIELDS + 2);
+	at = copy_uuid(at, bronze.event_id);
+	at = copy_text_array(at, names, name_count);
+	at = put_event(at, &bronze, time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
+	at = copy_int4(at, (int32_t)partition);
+	at = copy_int8(at, offset);
+	load_row_end(batch, TARGET_LATE_EVENTS, at, 0, SPAN_NULL, TARGET_LATE_EVENTS);
+	return REASON_NONE;
+}
+
+/* ---- aggregates, visits, counts */
+
+static enum reason add_aggregate(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	static const char *const names[] = {"rollup", "group_value"};
+	struct aggregate aggregate;
+	const struct measures *m = &aggregate.measures;
+	const char *why = NULL;
+	enum reason reason;
+	struct span key;
+	char *start, *at;
+
+	if (!aggregate_decode(record->body, &aggregate, &why))
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+	reason = check_texts((struct span[]){aggregate.rollup, aggregate.group_value}, names, 2, detail, cap);
+	if (reason != REASON_NONE)
+		return reason;
+	start = load_row_begin(batch, TARGET_AGGREGATES, 24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
+	at = copy_row_begin(start, 19);
+	at = copy_text(at, aggregate.rollup);
+	at = copy_timestamptz(at, aggregate.window_start_us);
+	at = copy_timestamptz(at, aggregate.window_end_us);
+	at = copy_text(at, aggregate.group_value);
+	key = bytes_since(start + 2, at);
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		at = copy_int8(at, m->events[i]);
+	at = copy_cents(at, m->revenue_cents);
+	at = copy_int8(at, m->sessions);
+	at = copy_int8(at, m->view_sessions);
+	at = copy_int8(at, m->cart_sessions);
+	at = copy_int8(at, m->purchase_sessions);
+	at = copy_int8(at, m->funnel_cart_sessions);
+	at = copy_int8(at, m->funnel_checkout_sessions);
+	at = copy_int8(at, m->funnel_purchase_sessions);
+	at = copy_bool(at, aggregate.final);
+	at = copy_int8(at, aggregate.revision);
+	load_row_end(batch, TARGET_AGGREGATES, at, collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
+	return REASON_NONE;
+}
+
+static char *put_visit(char *at, const struct visit *visit)
+{
+	at = copy_timestamptz(at, visit->end_us);
+	at = copy_int8(at, visit->user_id);
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		at = copy_int8(at, visit->events[i]);
+	at = copy_int8(at, visit->products);
+	at = copy_cents(at, visit->revenue_cents);
+	at = copy_text(at, visit->first_category);
+	at = copy_text(at, visit->last_category);
+	at = copy_int2(at, (int16_t)visit->furthest_stage);
+	at = copy_text(at, visit->drop_off_stage);
+	at = copy_int8(at, (int64_t)(((uint64_t)visit->end_us - (uint64_t)visit->start_us) / 1000));
+	at = copy_optional(at, visit->view_to_cart_ms, -1);
+	at = copy_optional(at, visit->view_to_purchase_ms, -1);
+	at = copy_bool(at, visit->final);
+	return copy_int8(at, visit->revision);
+}
+
+static enum reason add_visit(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	static const char *const names[] = {"user_session", "first_category", "last_category", "drop_off_stage"};
+	struct visit visit;
+	const char *why = NULL;
+	enum target target;
+	enum reason reason;
+	struct span key;
+	char *start, *at;
+
+	if (!visit_decode(record->body, &visit, &why))
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 || visit.furthest_stage > INT16_MAX))
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, visit.end_us < visit.start_us ? "visit_end before visit_start" : "furthest_stage");
+	reason = check_texts((struct span[]){visit.user_session, visit.first_category, visit.last_category, visit.drop_off_stage}, names, 4, detail,
+	                     cap);
+	if (reason != REASON_NONE)
+		return reason;
+	target = visit.deleted ? TARGET_VISIT_REMOVALS : TARGET_VISITS;
+	start = load_row_begin(batch, target,
+	                       24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len + visit.last_category.len +
+	                           visit.drop_off_stage.len);
+	at = copy_row_begin(start, visit.deleted ? 2 : 19);
+	at = copy_text(at, visit.user_session);
+	at = copy_timestamptz(at, visit.start_us);
+	key = bytes_since(start + 2, at);
+	if (!visit.deleted)
+		at = put_visit(at, &visit);
+	load_row_end(batch, target, at, 0, key, TARGET_VISITS);
+	return REASON_NONE;
+}
+
+static void dead_reasons_json(struct buffer *out, const struct counts_record *record, int64_t unknown, int64_t *total)
+{
+	char item[96];
+
+	out->len = 0;
+	*total = unknown;
+	buffer_append(out, "{", 1);
+	for (int i = 0; i <= REASON_COUNT; i++) {
+		int64_t count = i < REASON_COUNT ? record->counts.dead[i] : unknown;
+		int len;
+
+		if (count == 0)
+			continue;
+		len = snprintf(item, sizeof(item), "%s\"%s\":%" PRId64, out->len > 1 ? "," : "",
+		               i < REASON_COUNT ? reason_name((enum reason)i) : "unknown_to_the_loader", count);
+		buffer_append(out, item, (size_t)len);
+		if (i < REASON_COUNT)
+			*total = (int64_t)((uint64_t)*total + (uint64_t)count);
+	}
+	buffer_append(out, "}", 1);
+}
+
+static enum reason add_counts(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	static const char *const names[] = {"service", "topic"};
+	struct counts_record counts;
+	const char *why = NULL;
+	int64_t unknown = 0, dead = 0;
+	enum reason reason;
+	struct span key;
+	char *start, *at;
+
+	if (!counts_decode(record->body, &counts, &unknown, &why))
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+	reason = check_texts((struct span[]){counts.service, counts.topic}, names, 2, detail, cap);
+	if (reason != REASON_NONE)
+		return reason;
+	dead_reasons_json(&batch->scratch, &counts, unknown, &dead);
+	start = load_row_begin(batch, TARGET_COUNTS, 16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len + batch->scratch.len);
+	at = copy_row_begin(start, 11);
+	at = copy_text(at, counts.service);
+	at = copy_text(at, counts.topic);
+	at = copy_int4(at, counts.partition);
+	key = bytes_since(start + 2, at);
+	at = copy_int8(at, counts.counts.records_in);
+	at = copy_int8(at, counts.counts.records_out);
+	at = copy_int8(at, counts.counts.duplicates);
+	at = copy_int8(at, counts.counts.late);
+	at = copy_int8(at, dead);
+	at = copy_jsonb(at, (struct span){batch->scratch.at, batch->scratch.len});
+	at = copy_int8(at, counts.revision);
+	at = copy_timestamptz(at, record_time_us(record));
+	load_row_end(batch, TARGET_COUNTS, at, counts.revision, key, TARGET_COUNTS);
+	return REASON_NONE;
+}
+
+/* ---- dead letters */
+
+/* Appends text as valid UTF-8 without NUL: other bytes become \xHH. json: also escapes what a JSON string needs. */
+static void escape(struct buffer *out, struct span text, bool json)
+{
+	char item[16];
+
+	while (text.len > 0) {
+		size_t good = utf8_valid_length(text);
+		int len;
+
+		for (size_t i = 0; i < good; i++) {
+			unsigned char byte = (unsigned char)text.at[i];
+
+			if (byte == 0)
+				len = snprintf(item, sizeof(item), json ? "\\\\x00" : "\\x00");
+			else if (json && (byte == '"' || byte == '\\'))
+				len = snprintf(item, sizeof(item), "\\%c", byte);
+			else if (json && byte < 0x20)
+				len = snprintf(item, sizeof(item), "\\u%04x", (unsigned)byte);
+			else
+				len = snprintf(item, sizeof(item), "%c", byte);
+			buffer_append(out, item, (size_t)len);
+		}
+		text = (struct span){text.at + good, text.len - good};
+		if (text.len == 0)
+			break;
+		len = snprintf(item, sizeof(item), json ? "\\\\x%02x" : "\\x%02x", (unsigned)(unsigned char)text.at[0]);
+		buffer_append(out, item, (size_t)len);
+		text = (struct span){text.at + 1, text.len - 1};
+	}
+}
+
+static void headers_json(struct buffer *out, const struct input_record *record)
+{
+	buffer_append(out, "{", 1);
+	for (size_t i = 0; i < record->header_count; i++) {
+		buffer_append(out, i > 0 ? ",\"" : "\"", i > 0 ? 2 : 1);
+		escape(out, record->headers[i].name, true);
+		buffer_append(out, "\":", 2);
+		if (!record->headers[i].value.at) {
+			buffer_append(out, "null", 4);
+			continue;
+		}
+		buffer_append(out, "\"", 1);
+		escape(out, record->headers[i].value, true);
+		buffer_append(out, "\"", 1);
+	}
+	buffer_append(out, "}", 1);
+}
+
+struct letter {
+	struct span stage, reason, detail, topic; /* any bytes; detail may be none */
+	int32_t partition;
+	int64_t offset;
+	enum reject_form form; /* REJECT_BARE: without bytes and headers */
+};
+
+/* Limits keep the primary key within what an index entry may hold. */
+#define STAGE_MAX 100
+#define TOPIC_MAX 249
+#define DETAIL_MAX 2000
+
+static struct span cut(struct span text, size_t max)
+{
+	return (struct span){text.at, text.len < max ? text.len : max};
+}
+
+static void put_letter(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
+{
+	struct buffer *scratch = &batch->scratch;
+	bool bare = letter->form == REJECT_BARE;
+	struct span key = bare ? SPAN_NULL : record->key, value = bare ? SPAN_NULL : record->value;
+	size_t ends[5];
+	char *at;
+
+	scratch->len = 0;
+	escape(scratch, cut(letter->stage, STAGE_MAX), false);
+	ends[0] = scratch->len;
+	escape(scratch, cut(letter->reason, STAGE_MAX), false);
+	ends[1] = scratch->len;
+	escape(scratch, cut(letter->topic, TOPIC_MAX), false);
+	ends[2] = scratch->len;
+	escape(scratch, cut(letter->detail, DETAIL_MAX), false);
+	ends[3] = scratch->len;
+	if (!bare)
+		headers_json(scratch, record);
+	ends[4] = scratch->len;
+	at = load_row_begin(batch, TARGET_DEAD_LETTERS, 12 * COPY_FIELD_MAX + scratch->len + key.len + value.len);
+	at = copy_row_begin(at, 10);
+	at = copy_text(at, (struct span){scratch->at, ends[0]});
+	at = copy_text(at, (struct span){scratch->at + ends[0], ends[1] - ends[0]});
+	at = ends[3] > ends[2] ? copy_text(at, (struct span){scratch->at + ends[2], ends[3] - ends[2]}) : copy_null(at);
+	at = copy_text(at, (struct span){scratch->at + ends[1], ends[2] - ends[1]});
+	at = copy_int4(at, letter->partition);
+	at = copy_int8(at, letter->offset);
+	at = copy_bytea(at, key);
+	at = copy_bytea(at, value);
+	at = bare ? copy_null(at) : copy_jsonb(at, (struct span){scratch->at + ends[3], ends[4] - ends[3]});
+	at = copy_timestamptz(at, record_time_us(record));
+	load_row_end(batch, TARGET_DEAD_LETTERS, at, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
+}
+
+static enum reason add_dead_letter(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+{
+	struct letter letter = {
+		.stage = record_header(record, "__connect.errors.connector.name"),
+		.reason = record_header(record, "__connect.errors.exception.class.name"),
+		.detail = record_header(record, "__connect.errors.exception.message"),
+		.topic = record_header(record, "__connect.errors.topic"),
+	};
+	int64_t partition;
+
+	if (letter.stage.len == 0 || letter.reason.len == 0 || letter.topic.len == 0)
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.connector.name, .exception.class.name or .topic");
+	if (!header_integer(record, "__connect.errors.partition", INT32_MAX, &partition) ||
+	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.partition or .offset");
+	letter.partition = (int32_t)partition;
+	put_letter(batch, &letter, record);
+	return REASON_NONE;
+}
+
+void load_row_reject(struct load_batch *batch, const struct input_record *record, enum reason reason, const char *detail,
+                     enum reject_form form)
+{
+	put_letter(batch,
+	           &(struct letter){SPAN("loader"), span_of(reason_name(reason)), span_of(detail), record->topic, record->partition, record->offset,
+	                            form},
+	           record);
+}
+
+enum reason load_rows_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, char *detail,
+                          size_t detail_cap)
+{
+	if (topic == OUTPUT_DEAD_LETTER)
+		return add_dead_letter(batch, record, detail, detail_cap);
+	if (!record->value.at)
+		return REASON_NULL_VALUE;
+	if (record->refused != REASON_NONE)
+		return refuse(record->refused, detail, detail_cap, record->detail);
+	switch (topic) {
+	case OUTPUT_BRONZE:
+		return add_event(batch, record, detail, detail_cap);
+	case OUTPUT_LATE:
+		return add_late_event(batch, record, detail, detail_cap);
+	case OUTPUT_COUNTS:
+		return add_counts(batch, record, detail, detail_cap);
+	case OUTPUT_VISITS:
+		return add_visit(batch, record, detail, detail_cap);
+	case OUTPUT_AGGREGATES:
+		return add_aggregate(batch, record, detail, detail_cap);
+	case OUTPUT_DEAD_LETTER:
+	case OUTPUT_PARTIALS:
+	case OUTPUT_TOPIC_COUNT:
+		break;
+	}
+	return REASON_WRONG_SCHEMA;
+}

@@ -1,0 +1,11 @@
+/* What a record of each topic means as rows. Pure: a record in, rows in the batch or a reason out. */
+#ifndef FUNNEL_LOAD_ROWS_H
+#define FUNNEL_LOAD_ROWS_H
+
+#include "load_batch.h"
+
+/* Adds the record's row. Other than REASON_NONE: nothing was added, and detail may say more. */
+enum reason load_rows_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, char *detail,
+                          size_t detail_cap);
+
+#endif

@@ -1,0 +1,258 @@
+/* One transaction: BEGIN, lock and compare the offsets, per target COPY into the staging table and one statement from
+ * there, move the offsets, COMMIT. Day partitions are made before it, in transactions of their own: that takes
+ * a lock which other loaders wait for.
+ *
+ * A refused batch is tried in halves, each in a transaction that is rolled back; what is refused alone becomes a
+ * reject, and the whole batch is written again. So the order of rows, and "all or nothing", stay as they are. */
+#include "load_store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bisect.h"
+#include "copy_binary.h"
+#include "table.h"
+
+#define DAYS_CACHED_MAX 4096
+
+struct load_store {
+	struct postgres *pg;
+	int64_t *days; /* whose partition exists */
+	size_t day_count, day_capacity;
+	bool staged; /* the session has its staging tables */
+};
+
+struct load_store *load_store_new(struct postgres *pg)
+{
+	struct load_store *store = xrealloc(NULL, sizeof(*store));
+
+	*store = (struct load_store){.pg = pg};
+	return store;
+}
+
+void load_store_free(struct load_store *store)
+{
+	if (!store)
+		return;
+	free(store->days);
+	free(store);
+}
+
+/* ---- the session */
+
+/* Our joins are of a few staged rows with a big table by its key. The staging tables have no statistics, so the
+ * planner must be told not to read the big table whole. */
+static bool make_staging(struct load_store *store, struct err *err)
+{
+	if (!postgres_run(store->pg, "SET enable_hashjoin = off; SET enable_mergejoin = off; SET search_path = pg_catalog", err))
+		return false;
+	for (int i = 0; i < TARGET_COUNT; i++)
+		if (!postgres_run(store->pg, targets[i].create, err))
+			return err_prefix(err, "cannot prepare the load of %s (migrations in place? see MIGRATE)", targets[i].table);
+	return true;
+}
+
+bool load_store_connect(struct load_store *store, bool *reconnected, struct err *err)
+{
+	bool fresh = false;
+
+	if (reconnected)
+		*reconnected = false;
+	if (!postgres_connect(store->pg, &fresh, err))
+		return false;
+	if (fresh) {
+		store->staged = false;
+		store->day_count = 0;
+	}
+	if (store->staged)
+		return true;
+	if (!make_staging(store, err)) {
+		postgres_disconnect(store->pg);
+		return false;
+	}
+	store->staged = true;
+	if (reconnected)
+		*reconnected = true;
+	return true;
+}
+
+/* ---- day partitions */
+
+static bool day_is_known(const struct load_store *store, int64_t day)
+{
+	for (size_t i = store->day_count; i-- > 0;)
+		if (store->days[i] == day)
+			return true;
+	return false;
+}
+
+static bool ensure_days(struct load_store *store, const struct load_batch *batch, struct err *err)
+{
+	for (uint32_t i = 0; i < batch->day_count; i++) {
+		char number[24];
+		const char *param = number;
+		PGresult *result = NULL;
+
+		if (day_is_known(store, batch->days[i]))
+			continue;
+		snprintf(number, sizeof(number), "%lld", (long long)batch->days[i]);
+		if (!postgres_query(store->pg, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)", 1, &param, &result, err)) {
+			if (err->class == ERR_INPUT)
+				err->class = ERR_FATAL;
+			return err_prefix(err, "cannot make the partition of raw.events for day %s after 1970-01-01", number);
+		}
+		PQclear(result);
+		if (store->day_count == DAYS_CACHED_MAX)
+			store->day_count = 0;
+		GROW(store->days, store->day_count, store->day_capacity);
+		store->days[store->day_count++] = batch->days[i];
+	}
+	return true;
+}
+
+/* ---- rows */
+
+static const char *row_bytes(const struct load_batch *batch, const struct load_row *row)
+{
+	return batch->bytes[row->target].at + row->at;
+}
+
+/* Neighbours are sent in one piece: a batch without gaps goes as one. */
+static bool send_rows(struct load_store *store, const struct load_batch *batch, const uint32_t *rows, uint32_t count, struct err *err)
+{
+	const char *from = NULL, *to = NULL;
+
+	for (uint32_t i = 0; i < count; i++) {
+		const struct load_row *row = &batch->rows[rows[i]];
+		const char *at = row_bytes(batch, row);
+
+		if (at != to) {
+			if (from && !postgres_copy_put(store->pg, from, (size_t)(to - from), err))
+				return false;
+			from = at;
+		}
+		to = at + row->len;
+	}
+	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
+}
+
+static bool load_target(struct load_store *store, const struct load_batch *batch, enum target target, const uint32_t *rows, uint32_t count,
+                        struct err *err)
+{
+	bool ok = postgres_copy_begin(store->pg, targets[target].copy, err) &&
+	          postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
+	          postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err) &&
+	          postgres_run(store->pg, targets[target].apply, err);
+
+	return ok || err_prefix(err, "%s", targets[target].table);
+}
+
+/* The live rows of a target; the caller frees *rows. */
+static uint32_t live_rows(const struct load_batch *batch, enum target target, uint32_t **rows)
+{
+	uint32_t count = 0;
+
+	*rows = xrealloc(NULL, (batch->target_rows[target] + 1) * sizeof(**rows));
+	for (uint32_t i = 0; i < batch->row_count; i++)
+		if (batch->rows[i].live && batch->rows[i].target == target)
+			(*rows)[count++] = i;
+	return count;
+}
+
+static bool load_targets(struct load_store *store, const struct load_batch *batch, enum target *failed, struct err *err)
+{
+	for (int t = 0; t < TARGET_COUNT; t++) {
+		uint32_t *rows = NULL, count;
+		bool ok;
+
+		if (batch->target_rows[t] == 0)
+			continue;
+		count = live_rows(batch, (enum target)t, &rows);
+		ok = load_target(store, batch, (enum target)t, rows, count, err);
+		free(rows);
+		if (!ok) {
+			*failed = (enum target)t;
+			return false;
+		}
+	}
+	return true;
+}
+
+/* *failed: the target whose rows were refused, TARGET_COUNT where it was none. */
+static bool attempt(struct load_store *store, const struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
+                    enum target *failed, struct err *err)
+{
+	*failed = TARGET_COUNT;
+	if (postgres_run(store->pg, "BEGIN", err) && loader_offsets_lock(store->pg, moved, moved_count, err) &&
+	    load_targets(store, batch, failed, err) && loader_offsets_move(store->pg, moved, moved_count, err) &&
+	    postgres_run(store->pg, "COMMIT", err))
+		return true;
+	postgres_rollback(store->pg);
+	return false;
+}
+
+/* ---- refused rows */
+
+struct search {
+	struct load_store *store;
+	struct load_batch *batch;
+	enum target target;
+};
+
+static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
+{
+	struct search *search = context;
+	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
+	          load_target(search->store, search->batch, search->target, rows, count, err);
+
+	postgres_rollback(search->store->pg);
+	return ok;
+}
+
+static bool found(void *context, uint32_t row, const struct err *why, struct err *err)
+{
+	struct search *search = context;
+
+	return load_batch_reject_row(search->batch, row, why->message) ||
+	       err_set(err, ERR_FATAL, "the database refuses even a bare dead letter: %.600s", why->message);
+}
+
+static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, enum target target, struct err *err)
+{
+	struct search search = {store, batch, target};
+	struct bisect bisect = {&search, try_rows, found};
+	uint32_t *rows = NULL, count = live_rows(batch, target, &rows);
+	bool ok = bisect_rows(&bisect, rows, count, err);
+
+	free(rows);
+	return ok;
+}
+
+bool load_store_write(struct load_store *store, struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
+                      struct err *err)
+{
+	bool days_checked_again = false;
+
+	for (;;) {
+		enum target failed;
+
+		if (!load_store_connect(store, NULL, err) || !ensure_days(store, batch, err))
+			return false;
+		if (attempt(store, batch, moved, moved_count, &failed, err))
+			return true;
+		if (err->class != ERR_INPUT)
+			return false;
+		if (failed == TARGET_COUNT) {
+			err->class = ERR_FATAL;
+			return err_prefix(err, "refused, but not for a row");
+		}
+		/* Retention may have dropped a day since we asked for it: that is no fault of the rows. */
+		if (failed == TARGET_EVENTS && !days_checked_again && strcmp(postgres_sqlstate(store->pg), "23514") == 0) {
+			days_checked_again = true;
+			store->day_count = 0;
+			continue;
+		}
+		if (!reject_bad_rows(store, batch, failed, err))
+			return false;
+	}
+}

@@ -1,0 +1,345 @@
+/* The loop: migrate, subscribe, then poll and commit.
+ *
+ *   poll --> batch --> one PostgreSQL transaction (rows, offsets) --> mirror to the consumer group
+ *
+ * kill -9 before the COMMIT: PostgreSQL rolls back, the next loader reads the same records again from the old offsets.
+ * After it: rows and offsets are there, and only the mirror is missing, which nobody relies on.
+ *
+ * There is one way back from every trouble (PostgreSQL away, offsets moved by another loader, registry away): drop the
+ * batch, stop reading, and when the world is ready read the offsets again and go on from there. So memory is bounded while
+ * waiting, and a commit whose answer was lost needs no thought. A transaction that fails for a moment's reason (a deadlock,
+ * a lock) is first tried again as it is.
+ *
+ * Commits come when nothing more is waiting, or at a bound of time, rows or bytes: short queues give low latency, long
+ * queues give big batches. */
+#include "loader.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "loader_state.h"
+#include "log.h"
+#include "migrate.h"
+#include "table.h"
+#include "wait_idle.h"
+
+#define IDLE_WAIT_MS 100 /* for the first record */
+#define MORE_WAIT_MS 3   /* for one more */
+#define WRITE_TRIES 4
+#define BACKOFF_MIN_US INT64_C(100000)
+#define BACKOFF_MAX_US INT64_C(5000000)
+#define REGISTRY_TIMEOUT_MS 5000
+
+/* ---- waiting for the world */
+
+void backoff_reset(struct backoff *backoff)
+{
+	backoff->delay_us = 0;
+	backoff->next_us = 0;
+}
+
+void backoff_grow(struct backoff *backoff)
+{
+	backoff->delay_us = backoff->delay_us == 0 ? BACKOFF_MIN_US : backoff->delay_us * 2;
+	if (backoff->delay_us > BACKOFF_MAX_US)
+		backoff->delay_us = BACKOFF_MAX_US;
+	backoff->next_us = monotonic_us() + backoff->delay_us / 2 + rand_r(&backoff->seed) % (backoff->delay_us / 2);
+}
+
+bool backoff_is_due(const struct backoff *backoff)
+{
+	return monotonic_us() >= backoff->next_us;
+}
+
+/* For errors that pass: says so, and when to try again. Others end the service. */
+static enum step wait_for(struct loader *loader, const char *what, struct err *err)
+{
+	char reason[1200];
+
+	if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+		return STEP_FAILED;
+	backoff_grow(&loader->backoff);
+	metric_set(loader->up, postgres_is_connected(loader->pg));
+	snprintf(reason, sizeof(reason), "%s: %s", what, err->message);
+	health_ready(reason);
+	log_warn("waiting", "for=\"%s\" retry_ms=%" PRId64 " detail=\"%s\"", what, (loader->backoff.next_us - monotonic_us()) / 1000, err->message);
+	return STEP_MORE;
+}
+
+/* ---- commits */
+
+static void rewind_loader(struct loader *loader, const char *why)
+{
+	load_batch_clear(&loader->batch);
+	loader->batch_started_us = 0;
+	if (!loader->positioned)
+		return;
+	loader_hold(loader);
+	metric_add(loader->rewinds, 1);
+	log_warn("rewind", "partitions=%zu detail=\"%s\"", loader->task_count, why);
+}
+
+static size_t list_moved(struct loader *loader)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < loader->task_count; i++) {
+		const struct loader_task *task = &loader->tasks[i];
+
+		if (task->position != task->committed)
+			loader->moved[count++] = (struct loader_offset){task->topic->name, task->partition, task->committed, task->position};
+	}
+	return count;
+}
+
+static void count_batch(struct loader *loader, int64_t began_us)
+{
+	for (int t = 0; t < TARGET_COUNT; t++)
+		metric_add(loader->rows[t], loader->batch.target_rows[t]);
+	for (int r = 0; r < REASON_COUNT; r++) {
+		char labels[80];
+
+		if (loader->batch.rejects[r] == 0)
+			continue;
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)r));
+		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels, "records that the loader itself dead-lettered"),
+		           loader->batch.rejects[r]);
+		log_warn("rejected", "reason=%s records=%" PRId64, reason_name((enum reason)r), loader->batch.rejects[r]);
+	}
+	metric_add(loader->batches, 1);
+	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
+}
+
+static void committed(struct loader *loader, size_t moved_count, int64_t began_us)
+{
+	count_batch(loader, began_us);
+	loader_mirror(loader, moved_count);
+	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.row_count, moved_count, monotonic_us() - began_us);
+	for (size_t i = 0; i < loader->task_count; i++) {
+		struct loader_task *task = &loader->tasks[i];
+		int64_t low, high;
+
+		task->committed = task->position;
+		if (rd_kafka_get_watermark_offsets(loader->consumer, task->topic->name, task->partition, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR)
+			metric_set(task->lag, high > task->committed ? high - task->committed : 0);
+	}
+	load_batch_clear(&loader->batch);
+	loader->batch_started_us = 0;
+}
+
+/* Writes what there is. ERR_RETRY and ERR_ABORT: it is to be read again. */
+static bool commit(struct loader *loader, struct err *err)
+{
+	size_t moved_count = list_moved(loader);
+	int64_t began_us = monotonic_us();
+
+	if (moved_count == 0)
+		return true;
+	for (int try = 1;; try++) {
+		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count, err)) {
+			committed(loader, moved_count, began_us);
+			return true;
+		}
+		if (err->class != ERR_RETRY || try == WRITE_TRIES || !postgres_is_connected(loader->pg) || service_stopping())
+			return false;
+		log_warn("write_again", "try=%d detail=\"%s\"", try, err->message);
+		poll(NULL, 0, 50 * try + rand_r(&loader->backoff.seed) % 50);
+	}
+}
+
+static bool drained(const struct loader *loader, size_t taken)
+{
+	if (taken == 0)
+		return true;
+	for (size_t i = 0; i < loader->task_count; i++)
+		if (!loader->tasks[i].at_end)
+			return false;
+	return true;
+}
+
+static bool commit_is_due(const struct loader *loader, size_t taken)
+{
+	const struct loader_config *config = loader->config;
+
+	return loader->batch_started_us != 0 &&
+	       (drained(loader, taken) || monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
+	        loader->batch.row_count >= config->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
+}
+
+/* ---- phases */
+
+static enum step migrate_step(struct loader *loader, struct err *err)
+{
+	const struct loader_config *config = loader->config;
+	struct migration_list list = {0};
+	char dir[1024];
+	bool ok = true;
+
+	if (strcmp(config->migrate, "false") != 0) {
+		ok = migrate_find_dir(config->migrations_dir, dir, sizeof(dir), err) && migrate_load(dir, &list, err) &&
+		     migrate_apply(&config->postgres, &list, err);
+		migrate_fini(&list);
+	}
+	if (!ok)
+		return wait_for(loader, "PostgreSQL, to migrate", err);
+	if (strcmp(config->migrate, "only") == 0)
+		return STEP_DONE;
+	backoff_reset(&loader->backoff);
+	loader->phase = LOADER_STARTING;
+	return STEP_MORE;
+}
+
+static enum step start_step(struct loader *loader, struct err *err)
+{
+	if (!loader_subscribe(loader, err))
+		return wait_for(loader, "Kafka", err);
+	backoff_reset(&loader->backoff);
+	health_ready("waiting for the group's assignment");
+	loader->phase = LOADER_RUNNING;
+	return STEP_MORE;
+}
+
+static enum step rewind_and_wait(struct loader *loader, const char *what, struct err *err)
+{
+	rewind_loader(loader, err->message);
+	return wait_for(loader, what, err);
+}
+
+static enum step position_step(struct loader *loader, struct err *err)
+{
+	bool reconnected = false;
+	bool ok = load_store_connect(loader->store, &reconnected, err);
+
+	metric_add(loader->reconnects, reconnected);
+	if (!ok || !loader_position(loader, err))
+		return wait_for(loader, "where to start", err);
+	metric_set(loader->up, 1);
+	health_ready(NULL);
+	return STEP_MORE;
+}
+
+/* A rebalance waits for the open batch, but not for a PostgreSQL that is away; a lost assignment is not ours to commit. */
+static enum step rebalance_step(struct loader *loader, struct err *err)
+{
+	enum step step = STEP_MORE;
+
+	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(loader->consumer) && !commit(loader, err))
+		step = rewind_and_wait(loader, "PostgreSQL", err);
+	load_batch_clear(&loader->batch);
+	loader->batch_started_us = 0;
+	loader_rebalance(loader);
+	if (loader->task_count == 0)
+		health_ready(NULL); /* in reserve: others have all partitions */
+	return step;
+}
+
+static enum step run_step(struct loader *loader, struct err *err)
+{
+	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
+	size_t taken = 0;
+
+	if (!loader->positioned && loader->task_count > 0 && backoff_is_due(&loader->backoff)) {
+		if (position_step(loader, err) == STEP_FAILED)
+			return STEP_FAILED;
+	}
+	if (!loader_poll(loader, wait_ms, &taken, err)) {
+		if (rewind_and_wait(loader, "schema registry", err) == STEP_FAILED)
+			return STEP_FAILED;
+	}
+	if (loader->rebalance)
+		return rebalance_step(loader, err);
+	if (!commit_is_due(loader, taken))
+		return STEP_MORE;
+	if (!commit(loader, err))
+		return rewind_and_wait(loader, "PostgreSQL", err);
+	backoff_reset(&loader->backoff);
+	return STEP_MORE;
+}
+
+static enum step stop_step(struct loader *loader, struct err *err)
+{
+	if (loader->phase == LOADER_RUNNING && loader->batch_started_us != 0 && !commit(loader, err)) {
+		if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+			return STEP_FAILED;
+		log_warn("stopped_uncommitted", "detail=\"%s; the next start reads it again\"", err->message);
+	}
+	return STEP_DONE;
+}
+
+enum step loader_step(void *state, bool stopping, struct err *err)
+{
+	struct loader *loader = state;
+
+	if (loader->wait)
+		return wait_idle_step(loader->wait, stopping, err);
+	if (stopping)
+		return stop_step(loader, err);
+	if (loader->phase != LOADER_RUNNING && !backoff_is_due(&loader->backoff)) {
+		poll(NULL, 0, 50);
+		return STEP_MORE;
+	}
+	switch (loader->phase) {
+	case LOADER_MIGRATING:
+		return migrate_step(loader, err);
+	case LOADER_STARTING:
+		return start_step(loader, err);
+	case LOADER_RUNNING:
+		return run_step(loader, err);
+	}
+	return STEP_FAILED;
+}
+
+/* ---- life */
+
+static void open_metrics(struct loader *loader)
+{
+	for (int t = 0; t < TARGET_COUNT; t++) {
+		char labels[80];
+
+		snprintf(labels, sizeof(labels), "table=\"%s\"", targets[t].table);
+		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels, "rows given to PostgreSQL, after collapsing by key");
+	}
+	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are not rows");
+	loader->stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "", "records below the position, discarded");
+	loader->batches = metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
+	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "", "connections made to PostgreSQL");
+	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "", "batches dropped and read again");
+	loader->up = metric_get(METRIC_GAUGE, "loader_postgres_up", "", "1 while connected to PostgreSQL");
+	loader->seconds = histogram_get("loader_batch_seconds", "", "time to write one batch, its retries included");
+}
+
+bool loader_open(void *config, void **state, struct err *err)
+{
+	struct loader *loader = xrealloc(NULL, sizeof(*loader));
+
+	*loader = (struct loader){.config = config};
+	*state = loader;
+	if (loader->config->wait_idle) {
+		loader->wait = wait_idle_new(config);
+		return true;
+	}
+	loader->backoff.seed = (unsigned)monotonic_us();
+	loader->pg = postgres_new(&loader->config->postgres, "pg-loader");
+	loader->store = load_store_new(loader->pg);
+	loader_topics_init(loader);
+	open_metrics(loader);
+	health_ready("connecting to PostgreSQL");
+	loader->registry = registry_new(loader->config->registry_urls, REGISTRY_TIMEOUT_MS, err);
+	return loader->registry != NULL;
+}
+
+void loader_close(void *state)
+{
+	struct loader *loader = state;
+
+	if (!loader)
+		return;
+	wait_idle_free(loader->wait);
+	loader_input_close(loader);
+	load_store_free(loader->store);
+	postgres_free(loader->pg);
+	registry_free(loader->registry);
+	free(loader);
+}

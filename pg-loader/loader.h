@@ -1,0 +1,29 @@
+/* The loader: consumes the result topics and writes them to PostgreSQL, exactly once.
+ *
+ * One consumer, one connection, one batch at a time. PostgreSQL's offsets are the truth; the consumer
+ * group only shares out partitions, and is told of the offsets for dashboards. */
+#ifndef FUNNEL_LOADER_H
+#define FUNNEL_LOADER_H
+
+#include "kafka.h"
+#include "postgres.h"
+#include "service.h"
+
+struct loader_config {
+	struct service_config service;
+	struct kafka_config kafka;
+	struct postgres_config postgres;
+	const char *registry_urls;
+	const char *migrations_dir;
+	const char *migrate;
+	int64_t batch_rows, batch_bytes, batch_interval_us;
+	int64_t wait_timeout_us;
+	bool wait_idle;
+};
+
+/* As struct service wants them. */
+bool loader_open(void *config, void **state, struct err *err);
+enum step loader_step(void *state, bool stopping, struct err *err);
+void loader_close(void *state);
+
+#endif

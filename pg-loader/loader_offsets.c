@@ -1,0 +1,146 @@
+/* One statement for any number of partitions: they travel as arrays. Locks are taken in the order of the
+ * key (FOR UPDATE locks after the sort), so that two loaders never deadlock here. The lock comes first in the
+ * transaction: a zombie loses before it has written anything. */
+#include "loader_offsets.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "records.h"
+
+enum { PARAM_TOPICS, PARAM_PARTITIONS, PARAM_COMMITTED, PARAM_POSITIONS, PARAM_COUNT };
+
+struct arrays {
+	struct buffer text[PARAM_COUNT];
+	const char *params[PARAM_COUNT];
+};
+
+static void arrays_make(struct arrays *arrays, const struct loader_offset *at, size_t count)
+{
+	char item[32];
+
+	*arrays = (struct arrays){0};
+	for (int p = 0; p < PARAM_COUNT; p++) {
+		struct buffer *text = &arrays->text[p];
+
+		buffer_append(text, "{", 1);
+		for (size_t i = 0; i < count; i++) {
+			int64_t number = p == PARAM_PARTITIONS ? at[i].partition : p == PARAM_COMMITTED ? at[i].committed : at[i].position;
+
+			if (i > 0)
+				buffer_append(text, ",", 1);
+			if (p == PARAM_TOPICS) { /* topic names are made of letters, digits, '.', '_' and '-' */
+				buffer_append(text, at[i].topic, strlen(at[i].topic));
+			} else {
+				int len = snprintf(item, sizeof(item), "%" PRId64, number);
+
+				buffer_append(text, item, (size_t)len);
+			}
+		}
+		buffer_append(text, "}", 2);
+		arrays->params[p] = text->at;
+	}
+}
+
+static void arrays_fini(struct arrays *arrays)
+{
+	for (int p = 0; p < PARAM_COUNT; p++)
+		buffer_free(&arrays->text[p]);
+}
+
+static bool query(struct postgres *pg, const char *sql, int param_count, const struct loader_offset *at, size_t count, PGresult **result,
+                  struct err *err)
+{
+	struct arrays arrays;
+	bool ok;
+
+	arrays_make(&arrays, at, count);
+	ok = postgres_query(pg, sql, param_count, arrays.params, result, err);
+	arrays_fini(&arrays);
+	return ok;
+}
+
+enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high)
+{
+	if (stored == OFFSET_NONE)
+		return OFFSET_FIRST_START;
+	if (stored < low)
+		return OFFSET_LOST_RECORDS;
+	return stored > high ? OFFSET_BEYOND_END : OFFSET_GO_ON;
+}
+
+bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
+{
+	PGresult *result = NULL;
+
+	if (!query(pg,
+	           "SELECT w.i - 1, o.next_offset FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
+	           " JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
+	           2, at, count, &result, err))
+		return false;
+	for (size_t i = 0; i < count; i++)
+		at[i].committed = OFFSET_NONE;
+	for (int r = 0; r < PQntuples(result); r++) {
+		size_t i = strtoul(PQgetvalue(result, r, 0), NULL, 10);
+
+		if (i < count)
+			at[i].committed = strtoll(PQgetvalue(result, r, 1), NULL, 10);
+	}
+	PQclear(result);
+	return true;
+}
+
+bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
+{
+	PGresult *result = NULL;
+
+	if (!query(pg,
+	           "INSERT INTO processed.loader_offsets (topic, partition, next_offset)"
+	           " SELECT topic, partition, position FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])"
+	           " AS w(topic, partition, committed, position) WHERE committed = -1 ORDER BY topic, partition ON CONFLICT DO NOTHING",
+	           4, at, count, &result, err))
+		return false;
+	PQclear(result);
+	return loader_offsets_read(pg, at, count, err);
+}
+
+static bool moved_by_another(struct err *err)
+{
+	return err_set(err, ERR_ABORT, "another loader has moved an offset of this batch");
+}
+
+bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err)
+{
+	PGresult *result = NULL;
+	bool same = true;
+
+	if (!query(pg,
+	           "SELECT o.next_offset = w.committed FROM processed.loader_offsets o"
+	           " JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS w(topic, partition, committed)"
+	           " ON o.topic = w.topic AND o.partition = w.partition ORDER BY o.topic, o.partition FOR UPDATE OF o",
+	           3, at, count, &result, err))
+		return false;
+	for (int r = 0; r < PQntuples(result); r++)
+		same = same && PQgetvalue(result, r, 0)[0] == 't';
+	same = same && (size_t)PQntuples(result) == count;
+	PQclear(result);
+	return same || moved_by_another(err);
+}
+
+bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err)
+{
+	PGresult *result = NULL;
+	bool all;
+
+	if (!query(pg,
+	           "UPDATE processed.loader_offsets o SET next_offset = w.position"
+	           " FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS w(topic, partition, committed, position)"
+	           " WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
+	           4, at, count, &result, err))
+		return false;
+	all = strtoul(PQcmdTuples(result), NULL, 10) == count;
+	PQclear(result);
+	return all || moved_by_another(err);
+}

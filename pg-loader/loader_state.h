@@ -1,0 +1,94 @@
+/* What loader.c (phases, commits) and loader_input.c (Kafka) share. */
+#ifndef FUNNEL_LOADER_STATE_H
+#define FUNNEL_LOADER_STATE_H
+
+#include "load_batch.h"
+#include "load_store.h"
+#include "loader.h"
+#include "loader_offsets.h"
+#include "metrics.h"
+#include "registry.h"
+
+#define LOADER_TOPICS 6
+#define POLL_MESSAGES 1000
+
+struct loader_topic {
+	enum output_topic kind;
+	enum schema_id_slot slot;
+	bool framed;
+	char name[256];
+	struct frame_opener *opener; /* NULL where values are not framed */
+	const rd_kafka_topic_t *seen; /* the client's object of it, of the last message */
+};
+
+struct loader_task {
+	struct loader_topic *topic;
+	struct metric *lag;
+	int64_t committed, position;
+	int64_t beyond_end_since_us; /* 0: the stored offset is not beyond the end */
+	int32_t partition;
+	bool at_end;
+};
+
+struct backoff {
+	int64_t next_us;
+	int64_t delay_us;
+	unsigned seed;
+};
+
+struct wait_idle;
+
+struct loader {
+	const struct loader_config *config;
+	enum { LOADER_MIGRATING, LOADER_STARTING, LOADER_RUNNING } phase;
+	struct postgres *pg;
+	struct load_store *store;
+	struct registry *registry;
+	struct wait_idle *wait;
+	rd_kafka_t *consumer;
+	rd_kafka_queue_t *queue;
+	struct loader_topic topics[LOADER_TOPICS];
+	char group[256];
+
+	struct loader_task *tasks;
+	size_t task_count;
+	bool positioned; /* the tasks' partitions are being read; else the client holds none */
+	struct backoff backoff;
+
+	/* Noted by the rebalance callback, carried out between polls. */
+	rd_kafka_resp_err_t rebalance_kind;
+	rd_kafka_topic_partition_list_t *rebalance; /* NULL: none */
+	bool closing;
+
+	struct load_batch batch;
+	struct loader_offset *moved; /* room for task_count */
+	int64_t batch_started_us;    /* 0: nothing to commit */
+	rd_kafka_message_t *messages[POLL_MESSAGES];
+
+	struct metric *rows[TARGET_COUNT], *controls, *stale, *batches, *reconnects, *rewinds, *up;
+	struct histogram *seconds;
+};
+
+/* Exponential from 0.1 s to 5 s, each between half and whole. */
+void backoff_reset(struct backoff *backoff);
+void backoff_grow(struct backoff *backoff);
+bool backoff_is_due(const struct backoff *backoff);
+
+/* ---- loader_input.c */
+void loader_topics_init(struct loader *loader);
+/* The consumer, and its subscription. ERR_RETRY: call again. */
+MUST_USE bool loader_subscribe(struct loader *loader, struct err *err);
+/* Takes in what has arrived, waiting up to wait_ms for the first record. *count: records and ends. ERR_RETRY: a schema could not be
+ * asked for, rewind. */
+MUST_USE bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *err);
+/* Carries out a noted rebalance; the batch must be empty. */
+void loader_rebalance(struct loader *loader);
+/* Reads the offsets from PostgreSQL, judges them, and starts reading there. */
+MUST_USE bool loader_position(struct loader *loader, struct err *err);
+/* Stops reading and forgets positions; membership in the group stays. */
+void loader_hold(struct loader *loader);
+/* Tells the group the committed offsets, for dashboards. */
+void loader_mirror(struct loader *loader, size_t moved_count);
+void loader_input_close(struct loader *loader);
+
+#endif

@@ -1,0 +1,93 @@
+/* Staging tables take their types from the real ones, without constraints or indexes, and empty themselves at the
+ * end of each transaction. Every `apply` is idempotent, or made so by moving forward only: rows of a batch that was
+ * rolled back, or of a replay, change nothing.
+ *
+ * Visits are the exception: records of a key come in order and exactly once (offsets move in the same transaction),
+ * and a visit may shrink when another takes over its events, so the last record wins, whatever its revision.
+ *
+ * Rejected: ON CONFLICT straight from COPY (does not exist), and one staging table for all (mixed types). */
+#include "targets.h"
+
+#define STAGE(name, columns, table) \
+	"CREATE TEMPORARY TABLE " name " ON COMMIT DELETE ROWS AS SELECT " columns " FROM " table " WITH NO DATA"
+#define COPY(name, columns) "COPY " name " (" columns ") FROM STDIN (FORMAT binary)"
+
+#define EVENT \
+	"event_time, event_date, event_type, product_id, category_id, category_code, brand, price, user_id, user_session, " \
+	"source_file, source_row, raw_partition, raw_offset, raw_time"
+#define EVENTS "event_id, " EVENT
+#define LATE "event_id, late_for, " EVENT ", bronze_partition, bronze_offset"
+#define DEAD "stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
+#define COUNTS_KEY "service, topic, partition"
+#define COUNTS COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
+#define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
+#define AGGREGATES \
+	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
+	"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
+#define VISIT_KEY "user_session, visit_start"
+#define VISITS \
+	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
+	"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
+
+const struct target_statements targets[TARGET_COUNT] = {
+	[TARGET_EVENTS] = {
+		"raw.events",
+		STAGE("stage_events", EVENTS, "raw.events"),
+		COPY("stage_events", EVENTS),
+		"INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS " FROM stage_events ON CONFLICT DO NOTHING",
+	},
+	[TARGET_AGGREGATES] = {
+		"processed.funnel_aggregates",
+		STAGE("stage_aggregates", AGGREGATES, "processed.funnel_aggregates"),
+		COPY("stage_aggregates", AGGREGATES),
+		"INSERT INTO processed.funnel_aggregates AS t (" AGGREGATES ") SELECT " AGGREGATES " FROM stage_aggregates"
+		" ON CONFLICT (" AGGREGATE_KEY ") DO UPDATE SET views = excluded.views, carts = excluded.carts, removes = excluded.removes,"
+		" checkouts = excluded.checkouts, purchases = excluded.purchases, revenue = excluded.revenue, sessions = excluded.sessions,"
+		" view_sessions = excluded.view_sessions, cart_sessions = excluded.cart_sessions, purchase_sessions = excluded.purchase_sessions,"
+		" funnel_cart_sessions = excluded.funnel_cart_sessions, funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
+		" funnel_purchase_sessions = excluded.funnel_purchase_sessions, final = excluded.final, revision = excluded.revision,"
+		" loaded_at = now()"
+		" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
+	},
+	[TARGET_VISIT_REMOVALS] = {
+		"processed.session_funnels:removals",
+		STAGE("stage_visit_removals", VISIT_KEY, "processed.session_funnels"),
+		COPY("stage_visit_removals", VISIT_KEY),
+		"DELETE FROM processed.session_funnels t USING stage_visit_removals s"
+		" WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start",
+	},
+	[TARGET_VISITS] = {
+		"processed.session_funnels",
+		STAGE("stage_visits", VISITS, "processed.session_funnels"),
+		COPY("stage_visits", VISITS),
+		"INSERT INTO processed.session_funnels (" VISITS ") SELECT " VISITS " FROM stage_visits"
+		" ON CONFLICT (" VISIT_KEY ") DO UPDATE SET visit_end = excluded.visit_end, user_id = excluded.user_id, views = excluded.views,"
+		" carts = excluded.carts, removes = excluded.removes, checkouts = excluded.checkouts, purchases = excluded.purchases,"
+		" products = excluded.products, revenue = excluded.revenue, first_category = excluded.first_category,"
+		" last_category = excluded.last_category, furthest_stage = excluded.furthest_stage, drop_off_stage = excluded.drop_off_stage,"
+		" duration_ms = excluded.duration_ms, view_to_cart_ms = excluded.view_to_cart_ms,"
+		" view_to_purchase_ms = excluded.view_to_purchase_ms, final = excluded.final, revision = excluded.revision, loaded_at = now()",
+	},
+	[TARGET_LATE_EVENTS] = {
+		"raw.late_events",
+		STAGE("stage_late_events", LATE, "raw.late_events"),
+		COPY("stage_late_events", LATE),
+		"INSERT INTO raw.late_events (" LATE ") SELECT " LATE " FROM stage_late_events ON CONFLICT DO NOTHING",
+	},
+	[TARGET_COUNTS] = {
+		"processed.counts",
+		STAGE("stage_counts", COUNTS, "processed.counts"),
+		COPY("stage_counts", COUNTS),
+		"INSERT INTO processed.counts AS t (" COUNTS ") SELECT " COUNTS " FROM stage_counts"
+		" ON CONFLICT (" COUNTS_KEY ") DO UPDATE SET records_in = excluded.records_in, records_out = excluded.records_out,"
+		" duplicates = excluded.duplicates, late = excluded.late, dead = excluded.dead, dead_by_reason = excluded.dead_by_reason,"
+		" revision = excluded.revision, updated_at = excluded.updated_at"
+		" WHERE excluded.revision > t.revision",
+	},
+	[TARGET_DEAD_LETTERS] = {
+		"raw.dead_letters",
+		STAGE("stage_dead_letters", DEAD, "raw.dead_letters"),
+		COPY("stage_dead_letters", DEAD),
+		"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD " FROM stage_dead_letters ON CONFLICT DO NOTHING",
+	},
+};

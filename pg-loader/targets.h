@@ -1,0 +1,27 @@
+/* Where rows go: one target per table and kind of change, with the statements that load it.
+ *
+ * Column lists here and the writers in rows.c stand in the same order. */
+#ifndef FUNNEL_TARGETS_H
+#define FUNNEL_TARGETS_H
+
+/* In the order in which a transaction writes them. */
+enum target {
+	TARGET_EVENTS,
+	TARGET_AGGREGATES,
+	TARGET_VISIT_REMOVALS,
+	TARGET_VISITS,
+	TARGET_LATE_EVENTS,
+	TARGET_COUNTS,
+	TARGET_DEAD_LETTERS,
+	TARGET_COUNT
+};
+
+struct target_statements {
+	const char *table;  /* for metrics and logs */
+	const char *create; /* makes the staging table of a session */
+	const char *copy;   /* fills it, binary */
+	const char *apply;  /* moves it into the table; leaves the staging table as it is */
+};
+extern const struct target_statements targets[TARGET_COUNT];
+
+#endif

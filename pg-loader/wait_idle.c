@@ -1,0 +1,275 @@
+/* Ends first, then what was committed, then ends again. A commit that equals an end seen before it, which is still the
+ * end after it, was made with all of the partition processed.
+ *
+ * A consumer per group asks for committed offsets and never joins. It reads uncommitted records' offsets on purpose: see
+ * the header. An empty partition (nothing there, or all of it freed) without a committed offset is drained. */
+#include "wait_idle.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "loader_offsets.h"
+#include "log.h"
+#include "metrics.h"
+#include "table.h"
+
+#define CALL_TIMEOUT_MS 5000
+#define LOOK_PAUSE_MS 100
+#define LOG_EVERY_US INT64_C(10000000)
+
+enum reader { READER_BRONZE_SINK, READER_AGGREGATOR, READER_LOADER, READER_COUNT };
+static const char *const reader_names[READER_COUNT] = {"bronze-sink", "funnel-aggregator", "pg-loader"};
+
+static const struct {
+	enum reader reader;
+	const char *suffix;
+} inputs[] = {
+	{READER_BRONZE_SINK, "raw_events"},   {READER_AGGREGATOR, "bronze_events"}, {READER_AGGREGATOR, "funnel_partials"},
+	{READER_LOADER, "bronze_events"},     {READER_LOADER, "aggregated_events"}, {READER_LOADER, "session_funnels"},
+	{READER_LOADER, "dead_letter"},       {READER_LOADER, "late_events"},       {READER_LOADER, "counts"},
+};
+#define INPUT_COUNT (sizeof(inputs) / sizeof(*inputs))
+
+struct watched {
+	enum reader reader;
+	char topic[256];
+	int32_t partition;
+	int64_t low, end, committed;
+};
+
+struct wait_idle {
+	const struct loader_config *config;
+	struct postgres *pg;
+	rd_kafka_t *clients[READER_LOADER]; /* by group; the loader's offsets are in PostgreSQL */
+	struct watched *at;
+	size_t count, capacity;
+	struct loader_offset *offsets;
+	int64_t deadline_us, logged_us;
+	int looks; /* in a row that found everything drained */
+	bool terminal;
+};
+
+struct wait_idle *wait_idle_new(const struct loader_config *config)
+{
+	struct wait_idle *wait = xrealloc(NULL, sizeof(*wait));
+
+	*wait = (struct wait_idle){.config = config, .terminal = isatty(STDERR_FILENO)};
+	wait->pg = postgres_new(&config->postgres, "pg-loader --wait-idle");
+	wait->deadline_us = monotonic_us() + config->wait_timeout_us;
+	wait->logged_us = monotonic_us();
+	return wait;
+}
+
+void wait_idle_free(struct wait_idle *wait)
+{
+	if (!wait)
+		return;
+	for (int i = 0; i < READER_LOADER; i++)
+		if (wait->clients[i])
+			rd_kafka_destroy(wait->clients[i]);
+	postgres_free(wait->pg);
+	free(wait->at);
+	free(wait->offsets);
+	free(wait);
+}
+
+/* ---- what to watch */
+
+static bool make_client(struct wait_idle *wait, enum reader reader, struct err *err)
+{
+	char group[256];
+	const char *const extra[] = {"group.id", group, "isolation.level", "read_uncommitted", NULL};
+	rd_kafka_conf_t *conf;
+
+	if (wait->clients[reader])
+		return true;
+	snprintf(group, sizeof(group), "%s%s", wait->config->kafka.topic_prefix, reader_names[reader]);
+	conf = kafka_conf_new(&wait->config->kafka, KAFKA_CONSUMER, "pg-loader-wait-idle", extra, err);
+	if (conf)
+		wait->clients[reader] = kafka_client_new(conf, KAFKA_CONSUMER, err);
+	return wait->clients[reader] != NULL;
+}
+
+static rd_kafka_t *client_of(const struct wait_idle *wait, const struct watched *watched)
+{
+	return wait->clients[watched->reader == READER_LOADER ? READER_BRONZE_SINK : watched->reader];
+}
+
+static bool list_partitions(struct wait_idle *wait, struct err *err)
+{
+	for (size_t i = 0; i < INPUT_COUNT; i++) {
+		struct watched watched = {.reader = inputs[i].reader};
+		int32_t partition_count = 0;
+
+		snprintf(watched.topic, sizeof(watched.topic), "%s%s", wait->config->kafka.topic_prefix, inputs[i].suffix);
+		if (!kafka_partition_count(client_of(wait, &watched), watched.topic, CALL_TIMEOUT_MS, &partition_count, err)) {
+			wait->count = 0;
+			return false;
+		}
+		for (watched.partition = 0; watched.partition < partition_count; watched.partition++) {
+			GROW(wait->at, wait->count, wait->capacity);
+			wait->at[wait->count++] = watched;
+		}
+	}
+	wait->offsets = xrealloc(wait->offsets, wait->count * sizeof(*wait->offsets));
+	return true;
+}
+
+/* ---- one look */
+
+/* *same: all ends were what they are now. */
+static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
+{
+	*same = true;
+	for (size_t i = 0; i < wait->count; i++) {
+		struct watched *watched = &wait->at[i];
+		int64_t low = 0, end = 0;
+		rd_kafka_resp_err_t code =
+			rd_kafka_query_watermark_offsets(client_of(wait, watched), watched->topic, watched->partition, &low, &end, CALL_TIMEOUT_MS);
+
+		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+			return err_set(err, ERR_RETRY, "end of %s/%" PRId32 ": %s", watched->topic, watched->partition, rd_kafka_err2str(code));
+		*same &= watched->end == end;
+		watched->low = low;
+		watched->end = end;
+	}
+	return true;
+}
+
+static bool read_group(struct wait_idle *wait, enum reader reader, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)wait->count);
+	rd_kafka_resp_err_t code;
+	int n = 0;
+
+	for (size_t i = 0; i < wait->count; i++)
+		if (wait->at[i].reader == reader)
+			rd_kafka_topic_partition_list_add(list, wait->at[i].topic, wait->at[i].partition);
+	code = rd_kafka_committed(wait->clients[reader], list, CALL_TIMEOUT_MS);
+	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		code = list->elems[i].err;
+	for (size_t i = 0; i < wait->count && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		if (wait->at[i].reader == reader) {
+			int64_t offset = list->elems[n++].offset;
+
+			wait->at[i].committed = offset >= 0 ? offset : OFFSET_NONE;
+		}
+	rd_kafka_topic_partition_list_destroy(list);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_RETRY, "committed offsets of %s: %s", reader_names[reader], rd_kafka_err2str(code));
+}
+
+static bool read_loader(struct wait_idle *wait, struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < wait->count; i++)
+		if (wait->at[i].reader == READER_LOADER)
+			wait->offsets[n++] = (struct loader_offset){wait->at[i].topic, wait->at[i].partition, OFFSET_NONE, OFFSET_NONE};
+	if (!postgres_connect(wait->pg, NULL, err) || !loader_offsets_read(wait->pg, wait->offsets, n, err))
+		return false;
+	n = 0;
+	for (size_t i = 0; i < wait->count; i++)
+		if (wait->at[i].reader == READER_LOADER)
+			wait->at[i].committed = wait->offsets[n++].committed;
+	return true;
+}
+
+static int64_t lag_of(const struct watched *watched)
+{
+	if (watched->committed == OFFSET_NONE)
+		return watched->end - watched->low;
+	return watched->end > watched->committed ? watched->end - watched->committed : watched->committed - watched->end;
+}
+
+static bool look(struct wait_idle *wait, bool *drained, struct err *err)
+{
+	bool same;
+
+	*drained = false;
+	for (int r = 0; r < READER_LOADER; r++)
+		if (!make_client(wait, (enum reader)r, err))
+			return false;
+	if ((wait->count == 0 && !list_partitions(wait, err)) || !read_ends(wait, &same, err))
+		return false;
+	for (int r = 0; r < READER_LOADER; r++)
+		if (!read_group(wait, (enum reader)r, err))
+			return false;
+	if (!read_loader(wait, err) || !read_ends(wait, &same, err))
+		return false;
+	*drained = same;
+	for (size_t i = 0; i < wait->count; i++)
+		*drained &= lag_of(&wait->at[i]) == 0;
+	return true;
+}
+
+/* ---- progress */
+
+/* "bronze-sink ecommerce_raw_events 120, ...": lag by reader and topic. */
+static void describe(const struct wait_idle *wait, char *out, size_t cap)
+{
+	size_t len = 0;
+
+	out[0] = '\0';
+	for (size_t i = 0; i < wait->count;) {
+		const struct watched *first = &wait->at[i];
+		int64_t lag = 0;
+
+		for (; i < wait->count && wait->at[i].reader == first->reader && strcmp(wait->at[i].topic, first->topic) == 0; i++)
+			lag += lag_of(&wait->at[i]);
+		if (lag > 0 && len < cap)
+			len += (size_t)snprintf(out + len, cap - len, "%s%s is %" PRId64 " behind on %s", len ? ", " : "", reader_names[first->reader], lag,
+			                        first->topic);
+	}
+	if (len == 0)
+		snprintf(out, cap, "ends still move");
+}
+
+static void show(struct wait_idle *wait, const char *text)
+{
+	if (wait->terminal) {
+		fprintf(stderr, "\r\033[K%.200s", text);
+	} else if (monotonic_us() - wait->logged_us > LOG_EVERY_US) {
+		wait->logged_us = monotonic_us();
+		log_info("wait_idle", "detail=\"%s\"", text);
+	}
+}
+
+enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
+{
+	struct err why = {ERR_NONE, ""};
+	char text[900];
+	bool drained = false;
+
+	if (look(wait, &drained, &why)) {
+		describe(wait, text, sizeof(text));
+	} else if (why.class == ERR_RETRY || why.class == ERR_ABORT) {
+		snprintf(text, sizeof(text), "%.800s", why.message);
+	} else {
+		*err = why;
+		return STEP_FAILED;
+	}
+	wait->looks = drained ? wait->looks + 1 : 0;
+	if (wait->looks >= 2) {
+		if (wait->terminal)
+			fputs("\r\033[K", stderr);
+		log_info("drained", "partitions=%zu", wait->count);
+		return STEP_DONE;
+	}
+	if (stopping) {
+		err_set(err, ERR_RETRY, "stopped while waiting: %s", text);
+		return STEP_FAILED;
+	}
+	if (monotonic_us() > wait->deadline_us) {
+		err_set(err, ERR_RETRY, "not drained within WAIT_TIMEOUT: %s", text);
+		return STEP_FAILED;
+	}
+	if (!drained) {
+		show(wait, text);
+		poll(NULL, 0, LOOK_PAUSE_MS);
+	}
+	return STEP_MORE;
+}

@@ -1,0 +1,32 @@
+/* Made-up visitors: who looks at, carts and buys what, and when. Pure and seeded; gives events in the order
+ * of their time.
+ *
+ * Sessions begin at random moments; lengths, gaps and the shares of carts and purchases are those counted in the
+ * real sample. A few sessions pause for over 30 minutes, a few are shared by two users. */
+#ifndef FUNNEL_BEHAVIOUR_H
+#define FUNNEL_BEHAVIOUR_H
+
+#include "catalogue.h"
+#include "event.h"
+#include "random.h"
+#include "span.h"
+
+struct behaviour_event {
+	int64_t time_us; /* whole seconds */
+	int64_t user_id;
+	uint32_t product;
+	enum event_type type;
+	bool free;        /* price 0 */
+	char session[36]; /* a UUID, not terminated */
+};
+
+struct behaviour;
+/* events_per_1000s: about how many events in 1,000 s of event time. checkouts: put checkout events before purchases.
+ * Borrows the catalogue. NULL: out of memory. */
+struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us, int64_t events_per_1000s, bool checkouts);
+void behaviour_free(struct behaviour *behaviour);
+
+/* Endless. False: out of memory. */
+bool behaviour_next(struct behaviour *behaviour, struct behaviour_event *event);
+
+#endif

@@ -1,0 +1,217 @@
+/* A window over the bytes, moved to the front when a line does not end in it. csv_next splits lines in place; a line
+ * with a quote is split in a copy first, because quoting may not work out, and then the next lines are needed
+ * as they came. */
+#include "csv_reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "byte_reader.h"
+
+#define WINDOW_BYTES (4 * CSV_LINE_MAX)
+
+struct csv_reader {
+	struct byte_reader *bytes;
+	struct row_columns columns;
+	size_t at, end;          /* of what is in the window */
+	int64_t window_offset;   /* of window[0] in the unpacked bytes */
+	int64_t row;
+	enum byte_verdict ended; /* BYTES_GIVEN: not yet */
+	struct err end_err;
+	bool skipping; /* in the rest of a line that is too long */
+	char copy[CSV_MULTILINE_MAX > CSV_LINE_MAX ? CSV_MULTILINE_MAX : CSV_LINE_MAX];
+	char window[WINDOW_BYTES];
+};
+
+/* More bytes into the window; changes `ended` where there are none. */
+static void fill(struct csv_reader *reader)
+{
+	size_t given;
+
+	memmove(reader->window, reader->window + reader->at, reader->end - reader->at);
+	reader->window_offset += (int64_t)reader->at;
+	reader->end -= reader->at;
+	reader->at = 0;
+	reader->ended = byte_reader_read(reader->bytes, reader->window + reader->end, WINDOW_BYTES - reader->end, &given, &reader->end_err);
+	reader->end += given;
+}
+
+/* The next line, with its line end where it has one; as much as may be of one that is too long. False: nothing left. */
+static bool next_line(struct csv_reader *reader, size_t *len)
+{
+	for (;;) {
+		size_t have = reader->end - reader->at;
+		const char *line_end = memchr(reader->window + reader->at, '\n', have);
+
+		*len = line_end ? (size_t)(line_end - reader->window) - reader->at + 1 : have;
+		if (line_end || have >= CSV_LINE_MAX || reader->ended != BYTES_GIVEN)
+			return *len > 0;
+		fill(reader);
+	}
+}
+
+struct csv_reader *csv_reader_new(const char *path, struct err *err)
+{
+	struct csv_reader *reader = calloc(1, sizeof(*reader));
+	size_t len = 0, header;
+
+	if (!reader) {
+		err_set(err, ERR_FATAL, "%s: out of memory", path);
+		return NULL;
+	}
+	reader->bytes = byte_reader_new(path, err);
+	if (!reader->bytes)
+		goto failed;
+	if (!next_line(reader, &len)) {
+		err_set(err, ERR_INPUT, "%s: %s", path, reader->ended == BYTES_END ? "the file is empty" : reader->end_err.message);
+		goto failed;
+	}
+	header = len;
+	while (header > 0 && (reader->window[header - 1] == '\n' || reader->window[header - 1] == '\r'))
+		header--;
+	if (!row_columns_read((struct span){reader->window, header}, &reader->columns, err)) {
+		err_prefix(err, "%s", path);
+		goto failed;
+	}
+	reader->at = len;
+	return reader;
+failed:
+	csv_reader_free(reader);
+	return NULL;
+}
+
+void csv_reader_free(struct csv_reader *reader)
+{
+	if (!reader)
+		return;
+	byte_reader_free(reader->bytes);
+	free(reader);
+}
+
+static bool is_blank(const char *line, size_t len)
+{
+	return len == 0 || (len == 1 && (line[0] == '\n' || line[0] == '\r')) || (len == 2 && line[0] == '\r' && line[1] == '\n');
+}
+
+static struct span without_line_end(const char *at, size_t len)
+{
+	if (len > 0 && at[len - 1] == '\n')
+		len--;
+	if (len > 0 && at[len - 1] == '\r')
+		len--;
+	return (struct span){at, len};
+}
+
+static bool whole(const struct csv_reader *reader, enum csv_verdict verdict, const struct csv_record *record)
+{
+	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
+}
+
+/* Splits the line at the window's front; *len grows where the record spans lines. */
+static void split(struct csv_reader *reader, size_t *len, struct row *row)
+{
+	const char *line = reader->window + reader->at;
+	struct span fields[ROW_COLUMNS_MAX];
+	struct csv_record record, many;
+	enum csv_verdict verdict;
+	size_t used, have;
+
+	if (!memchr(line, '"', *len)) {
+		verdict = csv_next(reader->window + reader->at, *len, true, fields, ROW_COLUMNS_MAX, &record, &used);
+		row_split(row, &reader->columns, verdict, &record, fields);
+		return;
+	}
+	memcpy(reader->copy, line, *len);
+	verdict = csv_next(reader->copy, *len, true, fields, ROW_COLUMNS_MAX, &record, &used);
+	if (!whole(reader, verdict, &record)) {
+		while (reader->end - reader->at < CSV_MULTILINE_MAX && reader->ended == BYTES_GIVEN)
+			fill(reader);
+		line = reader->window + reader->at;
+		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at : CSV_MULTILINE_MAX;
+		memcpy(reader->copy, line, have);
+		if (whole(reader, csv_next(reader->copy, have, reader->ended == BYTES_END, fields, ROW_COLUMNS_MAX, &many, &used), &many)) {
+			*len = used;
+			verdict = CSV_RECORD;
+			record = many;
+		}
+	}
+	row_split(row, &reader->columns, verdict, &record, fields);
+	row->raw = without_line_end(line, *len); /* unquoting has changed the copy */
+}
+
+static void too_long(struct csv_reader *reader, size_t *len, struct row *row)
+{
+	*len = *len < CSV_LINE_MAX ? *len : CSV_LINE_MAX;
+	row->raw = (struct span){reader->window + reader->at, *len};
+	row->event_time_us = ROW_TIME_NONE;
+	snprintf(row->error, sizeof(row->error), "line longer than %d bytes, cut", CSV_LINE_MAX);
+}
+
+/* Blank lines, and the rest of a line that was too long. */
+static bool skipped(struct csv_reader *reader, size_t len)
+{
+	bool line_end = reader->window[reader->at + len - 1] == '\n';
+
+	if (!reader->skipping && !is_blank(reader->window + reader->at, len))
+		return false;
+	reader->skipping = reader->skipping && !line_end;
+	reader->at += len;
+	return true;
+}
+
+static enum csv_reader_verdict at_end(const struct csv_reader *reader, struct err *err)
+{
+	if (reader->ended == BYTES_END)
+		return CSV_READER_END;
+	if (err)
+		*err = reader->end_err;
+	return reader->ended == BYTES_CUT ? CSV_READER_CUT : CSV_READER_FAILED;
+}
+
+enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *row, struct err *err)
+{
+	bool line_end;
+	size_t len;
+
+	do
+		if (!next_line(reader, &len))
+			return at_end(reader, err);
+	while (skipped(reader, len));
+	line_end = reader->window[reader->at + len - 1] == '\n';
+	if (!line_end && reader->ended == BYTES_FAILED)
+		return at_end(reader, err);
+	if (len > CSV_LINE_MAX || (!line_end && len >= CSV_LINE_MAX)) {
+		reader->skipping = !line_end || len > CSV_LINE_MAX;
+		too_long(reader, &len, row);
+	} else {
+		split(reader, &len, row);
+		if (!line_end && reader->ended == BYTES_CUT && !row->error[0])
+			snprintf(row->error, sizeof(row->error), "row cut off where the gzip stream ends early");
+	}
+	reader->at += len;
+	row->position = (struct row_position){0, ++reader->row, reader->window_offset + (int64_t)reader->at};
+	return CSV_READER_ROW;
+}
+
+/* One byte before the row's end is read too: if it is no line end, the row was a line that is too long. */
+bool csv_reader_seek(struct csv_reader *reader, const struct row_position *position)
+{
+	if (position->row == 0)
+		return true; /* after the header, where a new reader stands */
+	if (!byte_reader_seek(reader->bytes, position->byte_offset - 1))
+		return false;
+	reader->at = reader->end = 0;
+	reader->window_offset = position->byte_offset - 1;
+	reader->row = position->row;
+	reader->ended = BYTES_GIVEN;
+	fill(reader);
+	reader->skipping = reader->end > 0 && reader->window[0] != '\n';
+	reader->at = reader->end > 0 ? 1 : 0;
+	return true;
+}
+
+int64_t csv_reader_bytes(const struct csv_reader *reader)
+{
+	return byte_reader_position(reader->bytes);
+}

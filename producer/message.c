@@ -1,0 +1,71 @@
+/* The row's bytes go with its next row, so all that is needed of it is copied here. A message is large and mostly
+ * untouched: it is allocated once, and pages that are not used cost nothing.
+ *
+ * The key of a row without session is made of the user id in its standard form, without leading zeros, since bronze
+ * computes the key again from the parsed number. */
+#include "message.h"
+
+#include <stdio.h>
+
+#include "partitioner.h"
+
+static struct span standard_id(struct span id)
+{
+	for (size_t i = 0; i < id.len; i++)
+		if (id.at[i] < '0' || id.at[i] > '9')
+			return id;
+	while (id.len > 1 && id.at[0] == '0')
+		id = (struct span){id.at + 1, id.len - 1};
+	return id;
+}
+
+static struct span make_key(char *out, const struct span fields[EVENT_FIELD_COUNT])
+{
+	struct span user = standard_id(fields[7]), session = fields[8];
+
+	if (session.len > 0) {
+		memcpy(out, session.at, session.len);
+		return (struct span){out, session.len};
+	}
+	memcpy(out, "user:", 5);
+	memcpy(out + 5, user.at, user.len);
+	return (struct span){out, 5 + user.len};
+}
+
+static struct span make_value(char *out, const struct row *row, int32_t schema_id)
+{
+	size_t frame = 0;
+
+	if (row->error[0]) {
+		memcpy(out, row->raw.at, row->raw.len);
+		return (struct span){out, row->raw.len};
+	}
+	if (schema_id > 0) { /* 0 | schema id, big-endian | JSON */
+		out[0] = 0;
+		for (int i = 0; i < 4; i++)
+			out[1 + i] = (char)(unsigned char)((uint32_t)schema_id >> (24 - 8 * i) & 255);
+		frame = 5;
+	}
+	return (struct span){out, frame + event_write_json(row->fields, out + frame, MESSAGE_VALUE_MAX - frame)};
+}
+
+void message_make(struct message *message, const struct row *row, const struct message_form *form)
+{
+	message->position = row->position;
+	message->source_file = row->source_file;
+	message->event_time_us = row->event_time_us;
+	message->value = make_value(message->value_bytes, row, form->schema_id);
+	message->error[0] = '\0';
+	if (row->error[0]) {
+		memcpy(message->error, row->error, sizeof(message->error));
+		message->key = SPAN_NULL;
+		message->partition = (int32_t)(row->position.row % form->partition_count);
+	} else {
+		message->key = make_key(message->key_bytes, row->fields);
+		message->partition = partition_of(message->key, form->partition_count);
+	}
+	if (form->keep_line) {
+		memcpy(message->line_bytes, row->raw.at, row->raw.len);
+		message->line = (struct span){message->line_bytes, row->raw.len};
+	}
+}

@@ -1,0 +1,176 @@
+/* Each message's opaque is its entry among the acknowledgements, which the delivery report marks.
+ * rd_kafka_produceva is the only call that takes headers; it copies key and value.
+ * A delivery that fails is final for the run: the library has tried for as long as it may, and
+ * what comes after it in its partition would be out of order. */
+#include "sender.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "topics.h"
+
+#define HEADERS_MAX 4
+
+struct sender {
+	rd_kafka_t *client;
+	char topic[TOPIC_NAME_MAX + 1], cluster[128];
+	rd_kafka_topic_t *handle;
+	int64_t acknowledged;
+	bool failed;
+	struct err failure;
+};
+
+static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
+{
+	struct sender *sender = opaque;
+	struct ack *ack = message->_private;
+	char why[512] = "";
+
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		ack->broker_offset = message->offset;
+		ack->state = ACK_DONE;
+		sender->acknowledged++;
+		return;
+	}
+	if (sender->failed)
+		return;
+	sender->failed = true;
+	if (rd_kafka_fatal_error(client, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
+	err_set(&sender->failure, kafka_err_class(message->err), "topic %s partition %d: a record was not delivered: %s", sender->topic,
+	        (int)ack->partition, why);
+	if (sender->failure.class == ERR_ABORT || sender->failure.class == ERR_INPUT)
+		sender->failure.class = ERR_RETRY; /* another run goes on from the acknowledged prefix */
+}
+
+struct sender *sender_new(const struct kafka_config *config, const char *client_id, int64_t timeout_us, struct err *err)
+{
+	char timeout_ms[24];
+	const char *extra[] = {"message.timeout.ms", timeout_ms, "queue.buffering.max.messages", "200000", "queue.buffering.max.kbytes", "262144", NULL};
+	struct sender *sender = calloc(1, sizeof(*sender));
+	rd_kafka_conf_t *conf = NULL;
+
+	if (!sender) {
+		err_set(err, ERR_FATAL, "out of memory");
+		return NULL;
+	}
+	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
+	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic, sizeof(sender->topic)))
+		err_set(err, ERR_REFUSE, "TOPIC_PREFIX=%s is too long", config->topic_prefix);
+	else
+		conf = kafka_conf_new(config, KAFKA_PRODUCER_IDEMPOTENT, client_id, extra, err);
+	if (conf) {
+		rd_kafka_conf_set_opaque(conf, sender);
+		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+		sender->client = kafka_client_new(conf, KAFKA_PRODUCER_IDEMPOTENT, err);
+	}
+	if (!sender->client) {
+		free(sender);
+		return NULL;
+	}
+	return sender;
+}
+
+void sender_free(struct sender *sender)
+{
+	if (!sender)
+		return;
+	sender->failed = true; /* reports of what is purged say nothing new */
+	rd_kafka_purge(sender->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+	rd_kafka_poll(sender->client, 0);
+	if (sender->handle)
+		rd_kafka_topic_destroy(sender->handle);
+	rd_kafka_destroy(sender->client);
+	free(sender);
+}
+
+bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_count, struct err *err)
+{
+	char *cluster;
+
+	if (!kafka_partition_count(sender->client, sender->topic, timeout_ms, partition_count, err))
+		return false;
+	if (*partition_count > PARTITIONS_MAX)
+		return err_set(err, ERR_REFUSE, "topic %s has %d partitions, more than %d", sender->topic, (int)*partition_count, PARTITIONS_MAX);
+	cluster = rd_kafka_clusterid(sender->client, timeout_ms);
+	if (cluster)
+		snprintf(sender->cluster, sizeof(sender->cluster), "%s", cluster);
+	rd_kafka_mem_free(sender->client, cluster);
+	sender->handle = rd_kafka_topic_new(sender->client, sender->topic, NULL);
+	return sender->handle || err_set(err, ERR_FATAL, "topic %s: %s", sender->topic, rd_kafka_err2str(rd_kafka_last_error()));
+}
+
+const char *sender_topic(const struct sender *sender)
+{
+	return sender->topic;
+}
+
+const char *sender_cluster(const struct sender *sender)
+{
+	return sender->cluster;
+}
+
+bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset, bool *reaches, struct err *err)
+{
+	int64_t low, high;
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(sender->client, sender->topic, partition, &low, &high, 5000);
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err_set(err, ERR_RETRY, "topic %s partition %d: no answer to where its log ends: %s", sender->topic, (int)partition,
+		               rd_kafka_err2str(code));
+	*reaches = high > offset;
+	return true;
+}
+
+enum send_verdict sender_send(struct sender *sender, int32_t partition, struct span key, struct span value, const struct sender_header *headers,
+                              size_t header_count, struct ack *ack, struct err *err)
+{
+	rd_kafka_vu_t args[6 + HEADERS_MAX];
+	rd_kafka_error_t *error;
+	rd_kafka_resp_err_t code;
+	size_t count = 0;
+
+	args[count].vtype = RD_KAFKA_VTYPE_RKT;
+	args[count++].u.rkt = sender->handle;
+	args[count].vtype = RD_KAFKA_VTYPE_PARTITION;
+	args[count++].u.i32 = partition;
+	args[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
+	args[count++].u.i = RD_KAFKA_MSG_F_COPY;
+	args[count].vtype = RD_KAFKA_VTYPE_KEY;
+	args[count].u.mem.ptr = (void *)(uintptr_t)key.at;
+	args[count++].u.mem.size = key.len;
+	args[count].vtype = RD_KAFKA_VTYPE_VALUE;
+	args[count].u.mem.ptr = (void *)(uintptr_t)value.at;
+	args[count++].u.mem.size = value.len;
+	args[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
+	args[count++].u.ptr = ack;
+	for (size_t i = 0; i < header_count && i < HEADERS_MAX; i++) {
+		args[count].vtype = RD_KAFKA_VTYPE_HEADER;
+		args[count].u.header.name = headers[i].name;
+		args[count].u.header.val = headers[i].value.at;
+		args[count++].u.header.size = (ssize_t)headers[i].value.len;
+	}
+	error = rd_kafka_produceva(sender->client, args, count);
+	if (!error)
+		return SEND_TAKEN;
+	code = rd_kafka_error_code(error);
+	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code), "topic %s partition %d: a record was not taken: %s",
+		        sender->topic, (int)partition, rd_kafka_error_string(error));
+	rd_kafka_error_destroy(error);
+	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? SEND_FULL : SEND_FAILED;
+}
+
+bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)
+{
+	rd_kafka_poll(sender->client, timeout_ms);
+	if (sender->failed)
+		*err = sender->failure;
+	return !sender->failed;
+}
+
+int64_t sender_acknowledged(const struct sender *sender)
+{
+	return sender->acknowledged;
+}

@@ -1,0 +1,219 @@
+/* Files are read one after the other as one stream of rows. The generator cannot be entered in the
+ * middle: to resume, its rows are made again and left out. */
+#include "source.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "csv_reader.h"
+#include "file_list.h"
+
+struct source {
+	char segment[SEGMENT_NAME_MAX];
+	int64_t limit, rows;
+	bool whole, ended;
+	/* files */
+	struct file_list list;
+	size_t file;               /* the one that reader reads */
+	struct csv_reader *reader; /* NULL: not opened yet */
+	int64_t bytes_before;      /* of the files before it */
+	/* generator */
+	struct generator *generator;
+	int64_t events;
+};
+
+static void name_segment(struct source *source, const char *name, uint64_t hash)
+{
+	hash = hash_more(hash, &source->limit, sizeof(source->limit));
+	snprintf(source->segment, sizeof(source->segment), "%.100s-%012llx", name, (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
+}
+
+static struct source *source_alloc(int64_t limit, struct err *err)
+{
+	struct source *source = calloc(1, sizeof(*source));
+
+	if (!source)
+		err_set(err, ERR_FATAL, "out of memory");
+	else
+		source->limit = limit;
+	return source;
+}
+
+struct source *source_files_new(const char *path, int64_t limit, struct err *err)
+{
+	struct source *source = source_alloc(limit, err);
+	char name[101] = "input";
+	char *real;
+
+	if (!source)
+		return NULL;
+	if (!file_list_read(&source->list, path, err)) {
+		source_free(source);
+		return NULL;
+	}
+	real = realpath(path, NULL);
+	if (real && strrchr(real, '/') && strrchr(real, '/')[1])
+		snprintf(name, sizeof(name), "%.100s", strrchr(real, '/') + 1);
+	free(real);
+	name_segment(source, name, file_list_hash(&source->list));
+	return source;
+}
+
+static uint64_t config_hash(const struct generator_config *c)
+{
+	const int64_t numbers[] = {c->events,   (int64_t)c->seed, c->start_us,             c->duration_us, c->duplicates_ppm, c->malformed_ppm,
+	                           c->late_ppm, c->disorder_us,   c->missing_sessions_ppm, c->checkouts};
+
+	return hash_more(HASH_START, numbers, sizeof(numbers));
+}
+
+struct source *source_synthetic_new(const struct generator_config *config, int64_t limit, struct err *err)
+{
+	struct source *source = source_alloc(limit, err);
+
+	if (!source)
+		return NULL;
+	source->events = config->events;
+	source->generator = generator_new(config);
+	if (!source->generator) {
+		err_set(err, ERR_FATAL, "out of memory");
+		source_free(source);
+		return NULL;
+	}
+	name_segment(source, "synthetic", config_hash(config));
+	return source;
+}
+
+void source_free(struct source *source)
+{
+	if (!source)
+		return;
+	csv_reader_free(source->reader);
+	file_list_fini(&source->list);
+	generator_free(source->generator);
+	free(source);
+}
+
+const char *source_segment(const struct source *source)
+{
+	return source->segment;
+}
+
+bool source_whole(const struct source *source)
+{
+	return source->whole;
+}
+
+static bool open_file(struct source *source, struct err *err)
+{
+	if (!source->reader)
+		source->reader = csv_reader_new(source->list.files[source->file].path, err);
+	return source->reader != NULL;
+}
+
+static enum source_verdict next_of_files(struct source *source, struct row *row, struct err *err)
+{
+	while (source->file < source->list.count) {
+		if (!open_file(source, err))
+			return SOURCE_FAILED;
+		switch (csv_reader_next(source->reader, row, err)) {
+		case CSV_READER_ROW:
+			row->source_file = source->list.files[source->file].name;
+			row->position.file = (int32_t)source->file;
+			return SOURCE_ROW;
+		case CSV_READER_END: break;
+		case CSV_READER_CUT:
+		case CSV_READER_FAILED: return SOURCE_FAILED;
+		}
+		csv_reader_free(source->reader);
+		source->reader = NULL;
+		source->bytes_before += source->list.files[source->file++].bytes;
+	}
+	return SOURCE_END;
+}
+
+static void split_generated(struct row *row, struct span line)
+{
+	struct span fields[ROW_COLUMNS_MAX];
+	struct csv_record record;
+	char copy[1024];
+	size_t used;
+
+	line.len = line.len < sizeof(copy) ? line.len : sizeof(copy);
+	memcpy(copy, line.at, line.len);
+	row_split(row, &row_columns_standard, csv_next(copy, line.len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record, fields);
+	for (size_t i = 0; i < EVENT_FIELD_COUNT && !row->error[0]; i++) /* the copy ends here; nothing in it was quoted */
+		row->fields[i].at = line.at + (row->fields[i].at - copy);
+	row->raw = line;
+}
+
+static enum source_verdict next_of_generator(struct source *source, struct row *row, struct err *err)
+{
+	struct generated_row made;
+
+	switch (generator_next(source->generator, &made)) {
+	case GENERATOR_ROW: break;
+	case GENERATOR_END: return SOURCE_END;
+	case GENERATOR_NO_MEMORY: err_set(err, ERR_FATAL, "out of memory"); return SOURCE_FAILED;
+	}
+	if (made.whole) {
+		memcpy(row->fields, made.fields, sizeof(row->fields));
+		row->raw = made.line;
+		row->error[0] = '\0';
+		row->event_time_us = made.event_time_us;
+	} else {
+		split_generated(row, made.line);
+	}
+	row->source_file = source->segment;
+	row->position = (struct row_position){0, source->rows + 1, 0};
+	return SOURCE_ROW;
+}
+
+enum source_verdict source_next(struct source *source, struct row *row, struct err *err)
+{
+	enum source_verdict verdict;
+
+	if (source->ended)
+		return SOURCE_END;
+	verdict = source->generator ? next_of_generator(source, row, err) : next_of_files(source, row, err);
+	source->whole = verdict == SOURCE_END;
+	if (verdict == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
+		verdict = SOURCE_END; /* there is more */
+	source->ended = verdict == SOURCE_END;
+	if (verdict == SOURCE_ROW)
+		source->rows++;
+	return verdict;
+}
+
+bool source_resume(struct source *source, const struct row_position *position, int64_t rows, int64_t *skip, struct err *err)
+{
+	*skip = rows;
+	if (source->generator)
+		return true;
+	if (position->file < 0 || (size_t)position->file >= source->list.count)
+		return err_set(err, ERR_REFUSE, "the saved position is in file %d of %zu", (int)position->file + 1, source->list.count);
+	while (source->file < (size_t)position->file)
+		source->bytes_before += source->list.files[source->file++].bytes;
+	if (!open_file(source, err))
+		return false;
+	*skip = csv_reader_seek(source->reader, position) ? 0 : position->row;
+	source->rows = rows - *skip;
+	return true;
+}
+
+int64_t source_progress(const struct source *source, int64_t *total)
+{
+	if (source->generator) {
+		*total = source->events;
+		return generator_made(source->generator);
+	}
+	*total = source->list.bytes;
+	return source->bytes_before + (source->reader ? csv_reader_bytes(source->reader) : 0);
+}
+
+size_t source_file_count(const struct source *source, size_t *ignored)
+{
+	*ignored = source->list.ignored;
+	return source->list.count;
+}

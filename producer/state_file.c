@@ -1,0 +1,141 @@
+/* {"version":1, "segment":..., "topic":..., "cluster":..., "complete":false, "rows":n, "file":i, "row":n, "byte_offset":n,
+ *  "newest_us":n, "partitions":[{"rows":n,"last_offset":n}, ...]} */
+#include "state_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+static json_t *to_json(const struct saved_state *state)
+{
+	const struct checkpoint *c = &state->checkpoint;
+	json_t *partitions = json_array();
+
+	for (int32_t i = 0; i < c->partition_count; i++)
+		json_array_append_new(partitions, json_pack("{s:I,s:I}", "rows", (json_int_t)c->partitions[i].rows, "last_offset",
+		                                            (json_int_t)c->partitions[i].last_offset));
+	return json_pack("{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", 1, "segment", state->segment, "topic", state->topic,
+	                 "cluster", state->cluster, "complete", (int)state->complete, "rows", (json_int_t)c->rows, "file", (int)c->position.file,
+	                 "row", (json_int_t)c->position.row, "byte_offset", (json_int_t)c->position.byte_offset, "newest_us",
+	                 (json_int_t)c->newest_us, "partitions", partitions);
+}
+
+static bool make_folder(const char *path, struct err *err)
+{
+	char folder[PATH_MAX];
+	char *slash;
+
+	if ((size_t)snprintf(folder, sizeof(folder), "%s", path) >= sizeof(folder))
+		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: the path is too long", path);
+	slash = strrchr(folder, '/');
+	if (!slash || slash == folder)
+		return true;
+	*slash = '\0';
+	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
+		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without", path,
+		               strerror(errno));
+	return true;
+}
+
+static bool write_synced(const char *path, const char *text, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	size_t len = strlen(text), done = 0;
+	bool ok = fd >= 0;
+
+	while (ok && done < len) {
+		ssize_t put = write(fd, text + done, len - done);
+
+		if (put < 0 && errno != EINTR)
+			ok = false;
+		done += put > 0 ? (size_t)put : 0;
+	}
+	ok = ok && fsync(fd) == 0;
+	if (!ok)
+		err_set(err, ERR_REFUSE, "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool state_file_write(const char *path, const struct saved_state *state, struct err *err)
+{
+	char fresh[PATH_MAX];
+	json_t *json;
+	char *text;
+	bool ok;
+
+	if (!make_folder(path, err))
+		return false;
+	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
+		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: the path is too long", path);
+	json = to_json(state);
+	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
+	json_decref(json);
+	if (!text)
+		return err_set(err, ERR_FATAL, "%s: cannot be written as JSON", path);
+	ok = write_synced(fresh, text, err);
+	free(text);
+	if (ok && rename(fresh, path) != 0)
+		ok = err_set(err, ERR_REFUSE, "%s: cannot be replaced: %s", path, strerror(errno));
+	return ok;
+}
+
+static bool from_json(json_t *json, struct saved_state *state)
+{
+	json_int_t rows, row, byte_offset, newest_us;
+	const char *segment, *topic, *cluster;
+	int version, complete, file;
+	json_t *partitions;
+	size_t count;
+
+	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", &version, "segment", &segment, "topic", &topic,
+	                "cluster", &cluster, "complete", &complete, "rows", &rows, "file", &file, "row", &row, "byte_offset", &byte_offset,
+	                "newest_us", &newest_us, "partitions", &partitions) != 0)
+		return false;
+	count = json_array_size(partitions);
+	if (version != 1 || count < 1 || count > PARTITIONS_MAX || file < 0 || rows < 0 || row < 0 || row > rows || byte_offset < 0)
+		return false;
+	checkpoint_init(&state->checkpoint, (int32_t)count);
+	for (size_t i = 0; i < count; i++) {
+		json_int_t sent, last_offset;
+
+		if (json_unpack(json_array_get(partitions, i), "{s:I,s:I}", "rows", &sent, "last_offset", &last_offset) != 0 || sent < 0)
+			return false;
+		state->checkpoint.partitions[i].rows = sent;
+		state->checkpoint.partitions[i].last_offset = last_offset;
+	}
+	snprintf(state->segment, sizeof(state->segment), "%s", segment);
+	snprintf(state->topic, sizeof(state->topic), "%s", topic);
+	snprintf(state->cluster, sizeof(state->cluster), "%s", cluster);
+	state->complete = complete != 0;
+	state->checkpoint.rows = rows;
+	state->checkpoint.newest_us = newest_us;
+	state->checkpoint.position = (struct row_position){file, row, byte_offset};
+	return true;
+}
+
+enum state_file_verdict state_file_read(const char *path, struct saved_state *state, struct err *err)
+{
+	json_error_t why;
+	json_t *json;
+	bool ok;
+
+	if (access(path, F_OK) != 0 && errno == ENOENT)
+		return STATE_NONE;
+	json = json_load_file(path, 0, &why);
+	ok = json && from_json(json, state);
+	json_decref(json);
+	if (ok)
+		return STATE_FOUND;
+	err_set(err, ERR_REFUSE, "%s: the state file cannot be read (%s); --restart sends the input from its beginning", path,
+	        json ? "not as this version writes it" : why.text);
+	return STATE_UNREADABLE;
+}

@@ -1,0 +1,36 @@
+/* What a piece of a test writes to a descriptor (1 or 2), as text. Each test is a process of its own, so nothing else writes. */
+#ifndef FUNNEL_CAPTURE_H
+#define FUNNEL_CAPTURE_H
+
+#include <stdio.h>
+#include <unistd.h>
+
+struct capture {
+	FILE *file;
+	int fd, saved;
+};
+
+static inline void capture_begin(struct capture *capture, int fd)
+{
+	fflush(NULL);
+	capture->file = tmpfile();
+	capture->fd = fd;
+	capture->saved = dup(fd);
+	dup2(fileno(capture->file), fd);
+}
+
+/* Terminated, cut at cap - 1. */
+static inline void capture_end(struct capture *capture, char *out, size_t cap)
+{
+	size_t len;
+
+	fflush(NULL);
+	dup2(capture->saved, capture->fd);
+	close(capture->saved);
+	rewind(capture->file);
+	len = fread(out, 1, cap - 1, capture->file);
+	out[len] = '\0';
+	fclose(capture->file);
+}
+
+#endif

@@ -1,0 +1,253 @@
+/* Settings: what each type takes and refuses, which source wins, and that all errors are told at once. */
+#include "config.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "capture.h"
+
+struct settings {
+	const char *text, *empty, *secret, *choice;
+	int64_t integer, duration, bytes;
+	bool flag;
+};
+
+static const struct config_option options[] = {
+	{"A_TEXT", CONFIG_TEXT, offsetof(struct settings, text), "word", 0, 0, "a text", NULL},
+	{"MAY_BE_EMPTY", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text that may be empty", NULL},
+	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL},
+	{"A_CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "red", 0, 0, "a choice", "red|green"},
+	{"AN_INTEGER", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL},
+	{0},
+};
+static const struct config_option more_options[] = {
+	{"A_DURATION", CONFIG_DURATION, offsetof(struct settings, duration), "5s", 1000, 3600000000, "a time", NULL},
+	{"SOME_BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "64k", 0, 0, "a size", NULL},
+	{"A_FLAG", CONFIG_BOOLEAN, offsetof(struct settings, flag), "false", 0, 0, "a switch", NULL},
+	{0},
+};
+static const struct config_option *const tables[] = {options, more_options, NULL};
+
+/* args: NULL-terminated; errors and output may be NULL. */
+static enum config_verdict load(const char *const *args, struct settings *settings, char *errors, char *output, size_t cap)
+{
+	static char program[] = "test", copies[8][256]; /* static: the settings point into them */
+	char *argv[10] = {program};
+	struct capture out, err;
+	char dropped[16];
+	enum config_verdict verdict;
+	int argc = 1;
+
+	for (; args[argc - 1] && argc <= 8; argc++) {
+		snprintf(copies[argc - 1], sizeof(copies[0]), "%s", args[argc - 1]);
+		argv[argc] = copies[argc - 1];
+	}
+	capture_begin(&out, 1);
+	capture_begin(&err, 2);
+	verdict = config_load(tables, "test", "Tests settings.", argc, argv, settings);
+	capture_end(&err, errors ? errors : dropped, errors ? cap : sizeof(dropped));
+	capture_end(&out, output ? output : dropped, output ? cap : sizeof(dropped));
+	return verdict;
+}
+
+#define LOAD(settings, ...) load((const char *const[]){__VA_ARGS__, NULL}, settings, NULL, NULL, 0)
+
+Test(config, defaults_are_taken_where_nothing_is_set)
+{
+	struct settings settings = {0};
+
+	cr_assert_eq(load((const char *const[]){NULL}, &settings, NULL, NULL, 0), CONFIG_OK);
+	cr_expect_str_eq(settings.text, "word");
+	cr_expect_str_eq(settings.empty, "");
+	cr_expect_str_eq(settings.choice, "red");
+	cr_expect_eq(settings.integer, 5);
+	cr_expect_eq(settings.duration, 5000000);
+	cr_expect_eq(settings.bytes, 65536);
+	cr_expect_not(settings.flag);
+}
+
+Test(config, flags_are_taken_in_both_forms_and_win_over_the_environment)
+{
+	struct settings settings = {0};
+
+	setenv("A_TEXT", "environment", 1);
+	setenv("AN_INTEGER", "7", 1);
+	cr_assert_eq(LOAD(&settings, "--a-text", "first", "--a-text=last=one", "--a-flag", "--some-bytes", "2m"), CONFIG_OK);
+	cr_expect_str_eq(settings.text, "last=one");
+	cr_expect_eq(settings.integer, 7);
+	cr_expect_eq(settings.bytes, 2097152);
+	cr_expect(settings.flag);
+}
+
+Test(config, an_empty_variable_counts_as_not_set_but_an_empty_flag_is_a_value)
+{
+	struct settings settings = {0};
+
+	setenv("A_TEXT", "", 1);
+	setenv("AN_INTEGER", "", 1);
+	cr_assert_eq(LOAD(&settings, "--may-be-empty="), CONFIG_OK);
+	cr_expect_str_eq(settings.text, "word");
+	cr_expect_eq(LOAD(&settings, "--a-text="), CONFIG_BAD);
+}
+
+Test(config, values_that_each_type_takes_or_refuses)
+{
+	static const struct {
+		const char *flag;
+		bool taken;
+	} table[] = {
+		{"--an-integer=1", true},       {"--an-integer=10", true},     {"--an-integer=0", false},    {"--an-integer=11", false},
+		{"--an-integer=5x", false},     {"--an-integer= 5", false},    {"--an-integer=", false},     {"--an-integer=+5", false},
+		{"--an-integer=99999999999999999999", false},                  {"--a-duration=1ms", true},   {"--a-duration=1h", true},
+		{"--a-duration=2h", false},     {"--a-duration=5", false},     {"--a-duration=-5s", false},  {"--some-bytes=0", true},
+		{"--some-bytes=3G", true},      {"--some-bytes=k", false},     {"--some-bytes=-1", false},   {"--some-bytes=1kb", false},
+		{"--some-bytes=9007199254740992k", false},                     {"--a-flag=yes", true},       {"--a-flag=off", true},
+		{"--a-flag=maybe", false},      {"--a-flag=", false},          {"--a-choice=green", true},   {"--a-choice=gree", false},
+		{"--a-choice=red|green", false}, {"--a-choice=", false},       {"--a-text=", false},         {"--a-secret=", true},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct settings settings = {0};
+
+		cr_expect_eq(LOAD(&settings, table[i].flag) == CONFIG_OK, table[i].taken, "%s", table[i].flag);
+	}
+}
+
+Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
+{
+	static const char *const wanted[] = {"--nonsense", "\"stray\"", "A_CHOICE: \"blue\"", "red|green", "AN_INTEGER: \"eleven\"", "1 to 10",
+	                                     "A_DURATION: \"5\"", "A_SECRET and A_SECRET_FILE"};
+	struct settings settings = {0};
+	char errors[4096];
+
+	setenv("A_CHOICE", "blue", 1);
+	setenv("A_SECRET", "hunter2", 1);
+	setenv("A_SECRET_FILE", "/nonexistent", 1);
+	cr_assert_eq(load((const char *const[]){"--nonsense=1", "stray", "--an-integer=eleven", "--a-duration=5", NULL}, &settings, errors, NULL,
+	                  sizeof(errors)),
+	             CONFIG_BAD);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		cr_expect(strstr(errors, wanted[i]), "%s is not in: %s", wanted[i], errors);
+	cr_expect_not(strstr(errors, "hunter2"));
+}
+
+Test(config, a_flag_without_its_value_is_an_error_rather_than_taking_the_next_flag)
+{
+	struct settings settings = {0};
+
+	cr_expect_eq(LOAD(&settings, "--a-text", "--a-flag"), CONFIG_BAD);
+	cr_expect_eq(LOAD(&settings, "--a-text"), CONFIG_BAD);
+}
+
+Test(config, a_required_setting_must_be_given)
+{
+	static const struct config_option required[] = {
+		{"MUST_BE_SET", CONFIG_TEXT, offsetof(struct settings, text), NULL, 0, 0, "what it is for", NULL}, {0}};
+	static const struct config_option *const only[] = {required, NULL};
+	char program[] = "test", flag[] = "--must-be-set=x", *argv[] = {program, flag, NULL}, errors[512];
+	struct settings settings = {0};
+	struct capture err;
+
+	capture_begin(&err, 2);
+	cr_expect_eq(config_load(only, "test", "", 1, argv, &settings), CONFIG_BAD);
+	capture_end(&err, errors, sizeof(errors));
+	cr_expect(strstr(errors, "MUST_BE_SET: not set"), "%s", errors);
+	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_OK);
+}
+
+Test(config, a_file_gives_a_value_without_its_line_end)
+{
+	static const struct {
+		const char *label, *content, *want;
+	} table[] = {{"line end", "pass word\n", "pass word"}, {"dos line end", "x\r\n", "x"}, {"one only", "x\n\n", "x\n"}, {"none", "x", "x"}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		char path[] = "/tmp/config_test_XXXXXX";
+		int fd = mkstemp(path);
+		struct settings settings = {0};
+
+		cr_assert(fd >= 0 && write(fd, table[i].content, strlen(table[i].content)) == (ssize_t)strlen(table[i].content));
+		close(fd);
+		setenv("A_SECRET_FILE", path, 1);
+		cr_expect_eq(LOAD(&settings, "--a-flag"), CONFIG_OK);
+		cr_expect_str_eq(settings.secret, table[i].want, "%s", table[i].label);
+		unlink(path);
+	}
+}
+
+Test(config, a_file_that_cannot_be_read_is_an_error)
+{
+	struct settings settings = {0};
+
+	setenv("A_SECRET_FILE", "/nonexistent/file", 1);
+	cr_expect_eq(LOAD(&settings, "--a-flag"), CONFIG_BAD);
+	setenv("A_SECRET_FILE", "/tmp", 1);
+	cr_expect_eq(LOAD(&settings, "--a-flag"), CONFIG_BAD, "a directory");
+}
+
+Test(config, the_description_masks_secrets_and_quotes_what_has_spaces)
+{
+	struct settings settings = {0};
+	char described[1024];
+
+	cr_assert_eq(LOAD(&settings, "--a-text=two \"words\"", "--a-secret=hunter2", "--a-duration=90s"), CONFIG_OK);
+	config_describe(tables, &settings, described, sizeof(described));
+	cr_expect_str_eq(described, "A_TEXT=\"two \\\"words\\\"\" MAY_BE_EMPTY=\"\" A_SECRET=*** A_CHOICE=red AN_INTEGER=5 A_DURATION=90s "
+	                            "SOME_BYTES=64k A_FLAG=false");
+}
+
+Test(config, a_description_that_does_not_fit_is_cut_and_terminated)
+{
+	struct settings settings = {0};
+
+	cr_assert_eq(LOAD(&settings, "--a-text=abcdefgh"), CONFIG_OK);
+	for (size_t cap = 1; cap < 140; cap++) {
+		char described[160];
+
+		memset(described, '#', sizeof(described));
+		config_describe(tables, &settings, described, cap);
+		cr_expect(memchr(described, '\0', cap), "cap %zu", cap);
+		cr_expect_eq(described[cap], '#', "cap %zu", cap);
+	}
+}
+
+Test(config, help_names_every_setting_within_100_columns_and_asks_for_nothing)
+{
+	struct settings settings = {0};
+	char output[8192];
+
+	setenv("A_CHOICE", "blue", 1);
+	cr_assert_eq(load((const char *const[]){"--help", NULL}, &settings, NULL, output, sizeof(output)), CONFIG_HELP_SHOWN);
+	for (size_t i = 0; tables[i]; i++)
+		for (const struct config_option *option = tables[i]; option->name; option++)
+			cr_expect(strstr(output, option->name), "%s", option->name);
+	for (char *line = strtok(output, "\n"); line; line = strtok(NULL, "\n"))
+		cr_expect(strlen(line) <= 100, "%s", line);
+}
+
+Test(config, markdown_has_a_row_for_every_setting)
+{
+	struct settings settings = {0};
+	char output[8192];
+	size_t rows = 0;
+
+	cr_assert_eq(load((const char *const[]){"--help-markdown", NULL}, &settings, NULL, output, sizeof(output)), CONFIG_HELP_SHOWN);
+	cr_expect(strstr(output, "red\\|green"));
+	for (const char *at = output; (at = strchr(at, '\n')); at++)
+		rows++;
+	cr_expect_eq(rows, 2 + 8);
+}
+
+Test(config, check_config_validates_and_shows_the_settings)
+{
+	struct settings settings = {0};
+	char output[4096];
+
+	cr_expect_eq(LOAD(&settings, "--check-config", "--an-integer=0"), CONFIG_BAD);
+	cr_assert_eq(load((const char *const[]){"--check-config", "--a-secret=hunter2", NULL}, &settings, NULL, output, sizeof(output)),
+	             CONFIG_HELP_SHOWN);
+	cr_expect(strstr(output, "A_SECRET=***\n"));
+	cr_expect(strstr(output, "AN_INTEGER=5\n"));
+}

@@ -1,0 +1,184 @@
+/* The skeleton of a daemon, run in a process of its own: exit codes, signals, and the deadline. */
+#include "service.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct settings {
+	struct service_config common;
+	int64_t number;
+};
+
+static const struct config_option options[] = {
+	{"A_NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "5", 0, 9, "a number", NULL}, {0}};
+static const struct config_option *const tables[] = {options, NULL};
+
+/* What the service does, and what came of it, shared with the process that runs it. */
+struct script {
+	enum err_class open_fails, step_fails;
+	int steps; /* then STEP_DONE */
+	bool done_when_stopping, hang_when_stopping, hang_in_close;
+	int terms; /* signals that the first step sends itself, each waiting for the one before */
+	bool stop_in_open;
+	atomic_int steps_made, stopping_steps, closes, closed_with_state;
+	int64_t number;
+	char instance[64];
+};
+static struct script *script;
+
+static void hang(void)
+{
+	for (;;)
+		pause();
+}
+
+static void send_stop(int number)
+{
+	kill(getpid(), number);
+	while (!service_stopping())
+		usleep(1000);
+}
+
+static bool test_open(void *config, void **state, struct err *err)
+{
+	struct settings *settings = config;
+
+	script->number = settings->number;
+	snprintf(script->instance, sizeof(script->instance), "%s", settings->common.instance_id);
+	*state = script;
+	if (script->stop_in_open)
+		send_stop(SIGTERM);
+	return script->open_fails == ERR_NONE || err_set(err, script->open_fails, "open");
+}
+
+static enum step test_step(void *state, bool stopping, struct err *err)
+{
+	int made = atomic_fetch_add(&script->steps_made, 1);
+
+	cr_assert_eq(state, script);
+	if (stopping)
+		atomic_fetch_add(&script->stopping_steps, 1);
+	if (stopping && script->hang_when_stopping)
+		hang();
+	if (stopping && script->done_when_stopping)
+		return STEP_DONE;
+	if (made == 0)
+		for (int i = 0; i < script->terms; i++)
+			send_stop(i % 2 ? SIGINT : SIGTERM);
+	if (script->step_fails != ERR_NONE) {
+		err_set(err, script->step_fails, "step");
+		return STEP_FAILED;
+	}
+	return made + 1 >= script->steps ? STEP_DONE : STEP_MORE;
+}
+
+static void test_close(void *state)
+{
+	atomic_fetch_add(&script->closes, 1);
+	atomic_fetch_add(&script->closed_with_state, state != NULL);
+	if (script->hang_in_close)
+		hang();
+}
+
+/* The exit code of a process that runs the script; -1 if a signal ended it. */
+static int run_script(const struct script *wanted, const char *flag)
+{
+	static const struct service service = {"test-service", "Tests.", tables, sizeof(struct settings), test_open, test_step, test_close};
+	int status = 0;
+	pid_t child;
+
+	script = mmap(NULL, sizeof(*script), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(script, MAP_FAILED);
+	memcpy(script, wanted, sizeof(*script));
+	child = fork();
+	if (child == 0) {
+		char program[] = "test", timeout[] = "--shutdown-timeout=200ms", last[64], *argv[] = {program, timeout, last, NULL};
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, 1);
+		dup2(null, 2);
+		snprintf(last, sizeof(last), "%s", flag ? flag : "");
+		alarm(20); /* a test that would hang fails */
+		_exit(service_main(&service, flag ? 3 : 2, argv));
+	}
+	cr_assert(child > 0 && waitpid(child, &status, 0) == child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+Test(service, finishes_with_0_and_closes_once)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 3}, "--a-number=7"), 0);
+	cr_expect_eq(script->steps_made, 3);
+	cr_expect_eq(script->stopping_steps, 0);
+	cr_expect_eq(script->closes, 1);
+	cr_expect_eq(script->closed_with_state, 1);
+	cr_expect_eq(script->number, 7);
+	cr_expect(script->instance[0], "the host's name is the default");
+}
+
+Test(service, wrong_settings_end_with_64_before_anything_is_opened)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--a-number=10"), 64);
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--no-such-flag=1"), 64);
+	cr_expect_eq(script->steps_made + script->closes, 0);
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--help"), 0);
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--check-config"), 0);
+	cr_expect_eq(script->steps_made + script->closes, 0);
+}
+
+Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
+{
+	static const struct {
+		enum err_class class;
+		int exit_code;
+	} table[] = {{ERR_RETRY, 75}, {ERR_ABORT, 75}, {ERR_FENCED, 75}, {ERR_REFUSE, 78}, {ERR_FATAL, 70}, {ERR_INPUT, 70}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		cr_expect_eq(run_script(&(struct script){.open_fails = table[i].class}, NULL), table[i].exit_code, "open: %s",
+		             err_class_name(table[i].class));
+		cr_expect_eq(script->closed_with_state, 1);
+		cr_expect_eq(script->steps_made, 0);
+		cr_expect_eq(run_script(&(struct script){.step_fails = table[i].class, .steps = 2}, NULL), table[i].exit_code, "step: %s",
+		             err_class_name(table[i].class));
+		cr_expect_eq(script->closed_with_state, 1);
+		cr_expect_eq(script->steps_made, 1);
+	}
+}
+
+Test(service, the_first_signal_lets_the_loop_drain)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true}, NULL), 0);
+	cr_expect_eq(script->stopping_steps, 1);
+	cr_expect_eq(script->closes, 1);
+}
+
+Test(service, the_second_signal_leaves_at_once_with_75)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1, .terms = 2, .hang_when_stopping = true, .hang_in_close = true}, "--shutdown-timeout=1h"), 75);
+}
+
+Test(service, a_drain_past_the_deadline_ends_with_75)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .hang_when_stopping = true}, NULL), 75);
+	cr_expect_eq(script->closes, 0);
+}
+
+Test(service, a_close_past_the_deadline_keeps_the_exit_code)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1, .hang_in_close = true}, NULL), 0);
+	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_REFUSE, .hang_in_close = true}, NULL), 78);
+	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true, .hang_in_close = true}, NULL), 0);
+}
+
+Test(service, a_stop_while_opening_is_clean_unless_something_is_wrong)
+{
+	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY}, NULL), 0);
+	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_REFUSE}, NULL), 78);
+}
