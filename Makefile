@@ -7,6 +7,8 @@ SERVICES := producer bronze-sink funnel-aggregator pg-loader
 TOOLS    := topics
 
 CC       ?= cc
+Q        := $(if $(V),,@)# V=1 shows whole commands
+say       = @$(if $(V),:,printf '  %-5s %s\n')
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
 OPT_release := -O2 -g
@@ -38,17 +40,21 @@ $(B)/lib/libfold.a: $(fold_o)
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	ar rcs $@ $^
+	$(say) AR $@
+	$(Q)ar rcs $@ $^
 
 $(B)/obj/common/core/%.o: common/core/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INCLUDE_core) -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(CFLAGS) $(INCLUDE_core) -c $< -o $@
 $(B)/obj/gen/%.o: $(GEN)/%.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -Wno-overlength-strings $(INCLUDE_core) -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(CFLAGS) -Wno-overlength-strings $(INCLUDE_core) -c $< -o $@
 $(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
+	$(say) CC $<
+	$(Q)$(CC) $(CFLAGS) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
 
 $(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
 	@mkdir -p $(@D)
@@ -57,19 +63,23 @@ $(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
 define SERVICE_RULE
 $(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $$(@D)
-	$$(CC) $$(CFLAGS) $$^ $$(LIBS) -o $$@
+	$(say) LINK $$@
+	$(Q)$$(CC) $$(CFLAGS) $$^ $$(LIBS) -o $$@
 endef
 $(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$(s))))
 
 $(B)/bin/%: $(B)/obj/common/tools/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 $(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $^ $(LIBS) -lcriterion -o $@
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -lcriterion -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
 clean:
 	rm -rf build

@@ -168,10 +168,10 @@ static enum reason add_late_event(struct load_batch *batch, const struct input_r
 
 	if (reason != REASON_NONE)
 		return reason;
-	if (!header_integer(record, "bronze_partition", INT32_MAX, &partition))
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "bronze_partition");
-	if (!header_integer(record, "bronze_offset", INT64_MAX, &offset))
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "bronze_offset");
+	if (!header_integer(record, "source_partition", INT32_MAX, &partition))
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "source_partition");
+	if (!header_integer(record, "source_offset", INT64_MAX, &offset))
+		return refuse(REASON_INVALID_HEADERS, detail, cap, "source_offset");
 	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE ? split_names(late_for, names) : 0;
 	if (name_count == 0)
 		return refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
@@ -267,7 +267,7 @@ static enum reason add_visit(struct load_batch *batch, const struct input_record
 	start = load_row_begin(batch, target,
 	                       24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len + visit.last_category.len +
 	                           visit.drop_off_stage.len);
-	at = copy_row_begin(start, visit.deleted ? 2 : 19);
+	at = copy_row_begin(start, visit.deleted ? 2 : 20);
 	at = copy_text(at, visit.user_session);
 	at = copy_timestamptz(at, visit.start_us);
 	key = bytes_since(start + 2, at);

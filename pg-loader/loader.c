@@ -28,6 +28,7 @@
 #define IDLE_WAIT_MS 100 /* for the first record */
 #define MORE_WAIT_MS 3   /* for one more */
 #define WRITE_TRIES 4
+#define WRITE_AGAIN_US INT64_C(30000000) /* nobody polls meanwhile */
 #define BACKOFF_MIN_US INT64_C(100000)
 #define BACKOFF_MAX_US INT64_C(5000000)
 #define REGISTRY_TIMEOUT_MS 5000
@@ -142,7 +143,8 @@ static bool commit(struct loader *loader, struct err *err)
 			committed(loader, moved_count, began_us);
 			return true;
 		}
-		if (err->class != ERR_RETRY || try == WRITE_TRIES || !postgres_is_connected(loader->pg) || service_stopping())
+		if (err->class != ERR_RETRY || try == WRITE_TRIES || !postgres_is_connected(loader->pg) || service_stopping() ||
+		    monotonic_us() - began_us > WRITE_AGAIN_US)
 			return false;
 		log_warn("write_again", "try=%d detail=\"%s\"", try, err->message);
 		poll(NULL, 0, 50 * try + rand_r(&loader->backoff.seed) % 50);
@@ -226,7 +228,7 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	enum step step = STEP_MORE;
 
 	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(loader->consumer) && !commit(loader, err))
-		step = rewind_and_wait(loader, "PostgreSQL", err);
+		step = wait_for(loader, "PostgreSQL", err);
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
 	loader_rebalance(loader);

@@ -46,11 +46,11 @@ void acks_advance(struct acks *acks, struct checkpoint *checkpoint)
 		if (ack->state != ACK_DONE)
 			return;
 		acks->head++;
-		checkpoint->newest_us = ack->newest_us;
 		checkpoint->partitions[ack->partition].last_offset = ack->broker_offset;
 		if (!ack->is_row)
 			continue;
 		checkpoint->position = ack->position;
+		checkpoint->newest_us = ack->newest_us;
 		checkpoint->rows++;
 		checkpoint->partitions[ack->partition].rows++;
 	}

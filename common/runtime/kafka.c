@@ -52,6 +52,7 @@ static const struct property tuning_consumer[] = {
 	{NULL, NULL},
 };
 static const struct property tuning_producer[] = {
+	{"linger.ms", "5"}, /* measured: 1 ms costs up to a third of the rate and wins nothing, as a commit flushes at once */
 	{"retry.backoff.ms", "5"},
 	{"queue.buffering.max.messages", "1000000"},
 	{"queue.buffering.max.kbytes", "524288"},
@@ -60,9 +61,7 @@ static const struct property tuning_producer[] = {
 	{"compression.codec", "lz4"},
 	{NULL, NULL},
 };
-static const struct property tuning_idempotent[] = {{"linger.ms", "5"}, {NULL, NULL}};
 static const struct property tuning_transactional[] = {
-	{"linger.ms", "1"},
 	{"transaction.timeout.ms", "10000"},
 	{NULL, NULL},
 };
@@ -326,9 +325,7 @@ static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *er
 {
 	switch (role) {
 	case KAFKA_CONSUMER: return set_properties(conf, tuning_consumer, err) && set_properties(conf, guarded_consumer, err);
-	case KAFKA_PRODUCER_IDEMPOTENT:
-		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_idempotent, err) &&
-		       set_properties(conf, guarded_producer, err);
+	case KAFKA_PRODUCER_IDEMPOTENT: return set_properties(conf, tuning_producer, err) && set_properties(conf, guarded_producer, err);
 	case KAFKA_PRODUCER_TRANSACTIONAL:
 		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_transactional, err) &&
 		       set_properties(conf, guarded_producer, err);

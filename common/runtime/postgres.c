@@ -28,11 +28,13 @@ struct postgres {
 	char sqlstate[6];
 };
 
-/* Classes are the first two characters: PostgreSQL manual, appendix A. */
+/* The first that fits. Classes are the first two characters: PostgreSQL manual, appendix A. */
 static const struct {
 	const char *prefix;
 	enum err_class class;
 } sqlstate_classes[] = {
+	{"22P03", ERR_FATAL}, /* binary COPY in the wrong form is our mistake, not the row's */
+	{"22P04", ERR_FATAL},
 	{"21", ERR_INPUT}, /* cardinality violation */
 	{"22", ERR_INPUT}, /* data exception */
 	{"23", ERR_INPUT}, /* integrity constraint violation */
@@ -55,7 +57,7 @@ static const struct {
 enum err_class postgres_class(const char *sqlstate, bool connection_lost)
 {
 	for (size_t i = 0; sqlstate && i < sizeof(sqlstate_classes) / sizeof(*sqlstate_classes); i++)
-		if (strncmp(sqlstate, sqlstate_classes[i].prefix, 2) == 0)
+		if (strncmp(sqlstate, sqlstate_classes[i].prefix, strlen(sqlstate_classes[i].prefix)) == 0)
 			return sqlstate_classes[i].class;
 	return connection_lost ? ERR_RETRY : ERR_FATAL;
 }

@@ -25,7 +25,8 @@ struct postgres_config {
 		{0} \
 	}
 
-/* What a SQLSTATE says to do. ERR_INPUT: a row is bad (classes 21, 22, 23, 54). ERR_RETRY: the server or the moment is
+/* What a SQLSTATE says to do. ERR_INPUT: a row is bad (classes 21, 22 but for
+ * 22P03 and 22P04, 23, 54). ERR_RETRY: the server or the moment is
  * (08, 25, 40, 53, 55, 57, 58). ERR_REFUSE: schema, rights or authentication are (0A, 28, 2F, 3D, 3F, 42).
  * Anything else, NULL and "" among it, is ERR_RETRY where the connection was lost and ERR_FATAL where it was not. */
 enum err_class postgres_class(const char *sqlstate, bool connection_lost);

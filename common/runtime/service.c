@@ -213,7 +213,8 @@ static int run(const struct service *service, void *config)
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
 	if (failed && (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
-		exit_code = exit_code_of(err.class);
+		/* An input that cannot be used was named in the settings: usage. */
+		exit_code = !opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
 		log_error("failed", "class=%s exit=%d detail=\"%s\"", err_class_name(err.class), exit_code, err.message);
 	}
 	health_ready("stopping");

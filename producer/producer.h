@@ -1,0 +1,12 @@
+/* The producer's life: find the source, connect, resume, send, wait for the acknowledgements, end the segment. */
+#ifndef FUNNEL_PRODUCER_H
+#define FUNNEL_PRODUCER_H
+
+#include "service.h"
+
+/* Callbacks of struct service. */
+bool producer_open(void *config, void **state, struct err *err);
+enum step producer_step(void *state, bool stopping, struct err *err);
+void producer_close(void *state);
+
+#endif
