@@ -51,8 +51,8 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 	*state = a;
 	a->session.outputs = a->merge.outputs = &a->outputs;
 	snprintf(a->meaning, sizeof(a->meaning), "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages, config->disorder_us, config->grace_us);
-	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, OUTPUT_PARTIALS, true, false};
-	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, OUTPUT_AGGREGATES, false, false};
+	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, OUTPUT_PARTIALS, .rows = true};
+	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, OUTPUT_AGGREGATES, .trim = true};
 	if (!rollups_parse(config->rollups, &a->session.rollups, err) || !stages_parse(config->stages, &a->session.stages, err) ||
 	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop, "funnel-aggregator", writes, &a->outputs, err) ||
 	    !task_loop_partition_count(a->loop, "bronze_events", &a->merge.source_count, err))

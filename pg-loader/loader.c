@@ -252,6 +252,8 @@ static enum step run_step(struct loader *loader, struct err *err)
 	}
 	if (loader->rebalance)
 		return rebalance_step(loader, err);
+	if (taken == 0 && loader->positioned && !postgres_still_there(loader->pg, err))
+		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
 	if (!commit(loader, err))

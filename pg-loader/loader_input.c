@@ -343,7 +343,8 @@ bool loader_position(struct loader *loader, struct err *err)
 
 static bool make_consumer(struct loader *loader, struct err *err)
 {
-	const char *const extra[] = {"group.id", loader->group, NULL};
+	/* PostgreSQL is slower than Kafka: what is fetched ahead only takes memory. */
+	const char *const extra[] = {"group.id", loader->group, "queued.max.messages.kbytes", "16384", "queued.min.messages", "20000", NULL};
 	rd_kafka_conf_t *conf;
 
 	if (loader->consumer)

@@ -28,7 +28,7 @@
 
 #define SLICE_US INT64_C(50000)
 #define SLICE_ROWS 256
-#define ACKS_CAPACITY 524288 /* above the library's queue, so that the queue is what fills up */
+#define ACKS_CAPACITY 131072 /* above what the library's queue takes, so that the queue is what fills up */
 #define SAVE_EVERY_US INT64_C(1000000)
 #define STALLED_US INT64_C(10000000)
 #define STOP_DRAIN_US INT64_C(10000000)

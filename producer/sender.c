@@ -47,7 +47,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 struct sender *sender_new(const struct kafka_config *config, const char *client_id, int64_t timeout_us, struct err *err)
 {
 	char timeout_ms[24];
-	const char *extra[] = {"message.timeout.ms", timeout_ms, "queue.buffering.max.messages", "200000", "queue.buffering.max.kbytes", "262144", NULL};
+	const char *extra[] = {"message.timeout.ms", timeout_ms, "queue.buffering.max.messages", "50000", "queue.buffering.max.kbytes", "262144", NULL};
 	struct sender *sender = calloc(1, sizeof(*sender));
 	rd_kafka_conf_t *conf = NULL;
 

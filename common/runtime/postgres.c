@@ -93,6 +93,26 @@ bool postgres_is_connected(const struct postgres *pg)
 	return pg->connection && PQstatus(pg->connection) == CONNECTION_OK;
 }
 
+static bool lose(struct postgres *pg, const char *what, struct err *err)
+{
+	pg->sqlstate[0] = '\0';
+	postgres_disconnect(pg);
+	return err_set(err, ERR_RETRY, "PostgreSQL: %s", what);
+}
+
+bool postgres_still_there(struct postgres *pg, struct err *err)
+{
+	struct pollfd fd = {.events = POLLIN};
+
+	if (!postgres_is_connected(pg))
+		return lose(pg, "not connected", err);
+	fd.fd = PQsocket(pg->connection);
+	if (poll(&fd, 1, 0) == 0)
+		return true;
+	/* Nothing is asked, so this is a notice or the end. */
+	return (PQconsumeInput(pg->connection) && postgres_is_connected(pg)) || lose(pg, "the server has closed the connection", err);
+}
+
 const char *postgres_sqlstate(const struct postgres *pg)
 {
 	return pg->sqlstate;
@@ -129,13 +149,6 @@ static bool fail(struct postgres *pg, PGresult *result, struct err *err)
 	if (lost)
 		postgres_disconnect(pg);
 	return false;
-}
-
-static bool lose(struct postgres *pg, const char *what, struct err *err)
-{
-	pg->sqlstate[0] = '\0';
-	postgres_disconnect(pg);
-	return err_set(err, ERR_RETRY, "PostgreSQL: %s", what);
 }
 
 /* ---- waiting */

@@ -41,7 +41,9 @@ void postgres_free(struct postgres *pg);
 MUST_USE bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err);
 void postgres_disconnect(struct postgres *pg);
 bool postgres_is_connected(const struct postgres *pg);
-/* SQLSTATE of the last failure, "" where there was none. Valid until the next call. */
+/* Without a round trip: false where the server has closed the connection meanwhile; then it is closed here too. */
+MUST_USE bool postgres_still_there(struct postgres *pg, struct err *err);
+/* SQLSTATE of the last failure, "" where it had none. */
 const char *postgres_sqlstate(const struct postgres *pg);
 
 /* Several statements without parameters; results are thrown away. */

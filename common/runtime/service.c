@@ -22,6 +22,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "metrics_internal.h"
+#include "restart.h"
 
 enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
 
@@ -35,6 +36,8 @@ static const struct config_option common_options[] = {
 	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0, "form of log lines", "kv|json"},
 	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us), "20s", 100000, INT64_C(3600000000),
 	 "longest time from a stop signal to the end; then the process leaves as it is", NULL},
+	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0, 0,
+	 "where exit 75 would follow, start again in place instead (for running without a supervisor)", NULL},
 	{0},
 };
 
@@ -108,6 +111,8 @@ static void *watchdog_thread(void *unused)
 	if (log_is_writable())
 		log_error("shutdown_timeout", "exit=%d detail=\"SHUTDOWN_TIMEOUT has passed and the service has not ended; leaving\"",
 		          watchdog.exit_code);
+	if (watchdog.exit_code == EXIT_TRY_AGAIN)
+		restart_in_place();
 	_exit(watchdog.exit_code);
 }
 
@@ -263,6 +268,7 @@ static int run_configured(const struct service *service, const struct config_opt
 	stop_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	restart_enable(common->restart);
 	instance_default(common);
 	log_init(service->name, common->instance_id, log_level_of(common->log_level), strcmp(common->log_format, "json") == 0);
 	log_start(tables, config);
@@ -274,6 +280,8 @@ static int run_configured(const struct service *service, const struct config_opt
 	}
 	http_stop();
 	log_info("stopped", "exit=%d ran_ms=%lld", exit_code, (long long)((monotonic_us() - started_us) / 1000));
+	if (exit_code == EXIT_TRY_AGAIN)
+		restart_in_place();
 	return exit_code;
 }
 
@@ -284,6 +292,7 @@ int service_main(const struct service *service, int argc, char **argv)
 	int exit_code = EXIT_USAGE;
 	size_t count = 0;
 
+	restart_init(argv);
 	while (service->tables && service->tables[count] && count < TABLE_COUNT) {
 		tables[count] = service->tables[count];
 		count++;

@@ -25,6 +25,7 @@ struct service_config {
 	const char *log_level;   /* LOG_LEVEL: error|warn|info|debug */
 	const char *log_format;  /* LOG_FORMAT: kv|json */
 	int64_t shutdown_timeout_us; /* SHUTDOWN_TIMEOUT */
+	bool restart;                /* RESTART_IN_PLACE: see restart.h */
 };
 
 enum step { STEP_MORE /* call again */, STEP_DONE /* finished, exit 0 */, STEP_FAILED /* err says */ };

@@ -408,6 +408,8 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_topic_partition_list_destroy(loop->rebalance_partitions);
 		rd_kafka_assign(loop->consumer, NULL);
 	}
+	if (loop->trim_answers)
+		rd_kafka_queue_destroy(loop->trim_answers);
 	if (loop->queue)
 		rd_kafka_queue_destroy(loop->queue);
 	if (loop->consumer) {

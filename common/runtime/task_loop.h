@@ -48,6 +48,7 @@ struct task_loop_input {
 	const char *meaning; /* settings that give the state its meaning, no spaces */
 	enum output_topic main_output; /* not empty although nothing was ever committed: refuse to start */
 	bool rows;           /* its records are rows: cumulative counts are kept and emitted */
+	bool trim;           /* internal topic: what no rebuild can need is deleted */
 	bool read_headers;   /* of every record; otherwise only of those without a value */
 };
 

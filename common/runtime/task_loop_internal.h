@@ -17,6 +17,8 @@ struct slot {
 	struct task task;
 	int64_t at_end_since_us; /* 0: not at its end */
 	bool idle_announced;
+	int64_t restore_from; /* of the last commit made here; 0: none */
+	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
 	struct metric *records_metric, *lag_metric;
 };
@@ -65,6 +67,9 @@ struct task_loop {
 	rd_kafka_message_t **messages; /* the batch being folded */
 	size_t message_count, next_message;
 
+	rd_kafka_queue_t *trim_answers;
+	int64_t next_trim_us;
+
 	struct metric *commits_metric, *aborts_metric, *stale_metric;
 	struct histogram *commit_histogram;
 };
@@ -86,5 +91,9 @@ MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
 /* Aborts and forgets the outputs. */
 void transaction_drop(struct task_loop *loop);
+
+/* task_loop_trim.c */
+/* Called after commits; does something about once a minute. */
+void trim_inputs(struct task_loop *loop);
 
 #endif

@@ -205,6 +205,7 @@ static void committed(struct task_loop *loop)
 		if (slot->task.restoring)
 			continue;
 		task_committed(&slot->task);
+		slot->restore_from = task_restore_from(&slot->task);
 		slot->moved = false;
 	}
 	outbox_clear(&loop->outbox);
@@ -212,6 +213,7 @@ static void committed(struct task_loop *loop)
 	loop->committing = false;
 	loop->first_uncommitted_us = 0;
 	loop->last_commit_us = monotonic_us();
+	trim_inputs(loop);
 	metric_add(loop->commits_metric, 1);
 	histogram_observe_us(loop->commit_histogram, loop->last_commit_us - loop->commit_started_us);
 }
