@@ -26,7 +26,7 @@ fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins clean help
+.PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help
 .DELETE_ON_ERROR:
 all: bins tools
 bins: $(SERVICES:%=$(B)/bin/%)
@@ -81,8 +81,18 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a 
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
-clean:
+check-layers: all ## core <- runtime <- service, and core is pure
+	@common/tools/check-layers $(B)
+readme: bins ## renew the README's settings tables
+	@common/tools/readme-settings $(B)/bin README.md
+check-readme: bins ## fail if they are out of date
+	@common/tools/readme-settings $(B)/bin README.md --check
+clean: ## delete what was built
 	rm -rf build
+help: ## this list
+	@printf '%-18s %s\n' make 'build everything'
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sed 's/\$$\$$/$$/g' | \
+	  while IFS=$$(printf '\t') read -r target text; do printf 'make %-13s %s\n' "$$target" "$$text"; done
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 -include deploy/local/stack.mk

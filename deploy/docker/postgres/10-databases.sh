@@ -1,0 +1,25 @@
+#!/bin/bash
+# Run once by the postgres image, when its data folder is empty: one database and one owner for the funnel, the schema
+# registry and Metabase each, and the login by which Metabase reads. Tables are the loader's migrations' matter.
+set -eu
+
+# Passwords go in by the environment (\getenv): arguments are visible to every process.
+psql -X -q -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
+\getenv owner_password FUNNEL_OWNER_PASSWORD
+\getenv registry_password REGISTRY_DB_PASSWORD
+\getenv metabase_password METABASE_DB_PASSWORD
+\getenv analyst_password ANALYST_PASSWORD
+
+-- CREATEROLE: migrations grant to roles, and make those that are missing.
+CREATE ROLE funnel_owner LOGIN CREATEROLE PASSWORD :'owner_password';
+CREATE ROLE registry LOGIN PASSWORD :'registry_password';
+CREATE ROLE metabase LOGIN PASSWORD :'metabase_password';
+CREATE ROLE funnel_analyst NOLOGIN;
+CREATE ROLE analyst LOGIN IN ROLE funnel_analyst PASSWORD :'analyst_password';
+
+CREATE DATABASE funnel OWNER funnel_owner;
+CREATE DATABASE registry OWNER registry;
+CREATE DATABASE metabase OWNER metabase;
+REVOKE CONNECT, TEMPORARY ON DATABASE funnel, registry, metabase FROM PUBLIC;
+GRANT CONNECT ON DATABASE funnel TO funnel_analyst;
+SQL

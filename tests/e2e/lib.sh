@@ -1,0 +1,189 @@
+# shellcheck shell=bash
+# What the scenarios share: checks and their record, the private stack's tools, replays, waiting, and looks into Kafka
+# and PostgreSQL. Sourced by every scenario; `run` has made the stack and exports where it is.
+#
+# A scenario is a straight script. A step that fails outside a check ends it, and counts as a failed check: what would
+# follow has no meaning then. A check that fails is recorded, and the scenario goes on.
+#
+# Nothing here judges by time. Deadlines only keep a broken part from hanging the suite; they are generous, because the
+# machine may be busy.
+
+# shellcheck source=../../deploy/local/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../../deploy/local/lib.sh"
+E2E=$ROOT/tests/e2e
+STACK=$HERE/stack
+: "${E2E_RESULTS:?run scenarios by tests/e2e/run}" "${E2E_WORK:?}"
+SCENARIO=$(basename "$0" .sh)
+LONG=${E2E_LONG:-180} # seconds that anything may take before it counts as hanging
+DSN=$(dsn)
+
+# ---- checks
+
+now_ms() { local t=${EPOCHREALTIME/[.,]/}; printf '%s\n' "${t%???}"; }
+
+# record VERDICT NAME MILLISECONDS [WHY]
+record() {
+    local line
+    line=$(printf '%s %s: %s (%d.%d s)%s' "$(printf '%-4s' "$1")" "$SCENARIO" "$2" $(($3 / 1000)) $(($3 % 1000 / 100)) "${4:+: $4}")
+    say "$line" >&3
+    printf '%s\n' "$line" >>"$E2E_RESULTS"
+}
+
+# check NAME COMMAND...: runs it in a subshell of its own, where set -e holds, and records how it ended.
+check() {
+    local name=$1 began out status=0
+    shift
+    began=$(now_ms)
+    out=$(mktemp -p "$E2E_WORK")
+    set +e
+    (set -e; "$@") >"$out" 2>&1
+    status=$?
+    set -e
+    if ((status == 0)); then
+        record ok "$name" $(($(now_ms) - began))
+    else
+        record FAIL "$name" $(($(now_ms) - began)) "exit $status: $(tail -n 4 "$out" | tr '\n' ' ' | cut -c1-400)"
+    fi
+    printf -- '---- %s: exit %d\n' "$name" "$status"
+    cat "$out"
+    rm -f "$out"
+    return 0
+}
+
+same() { # WHAT EXPECTED ACTUAL
+    [[ "$2" == "$3" ]] || { warn "$1: expected '$2', found '$3'"; return 1; }
+}
+
+scenario_ended() {
+    local status=$?
+    ((status == 0)) || record FAIL "runs to its end" 0 "line ${E2E_LINE:-?}: ${E2E_COMMAND:-?} (exit $status)"
+    printf 'done\n' >>"$E2E_RESULTS.done"
+}
+set -E
+trap 'E2E_LINE=$LINENO E2E_COMMAND=$BASH_COMMAND' ERR
+trap scenario_ended EXIT
+# Checks are told on the terminal; all else of a scenario goes to its log.
+exec 3>&1 >>"$LOG_DIR/$SCENARIO.scenario.log" 2>&1
+
+# wait_until WHAT COMMAND...
+wait_until() {
+    local what=$1 deadline=$((SECONDS + LONG))
+    shift
+    until "$@"; do
+        ((SECONDS < deadline)) || { warn "in vain waited $LONG s until $what"; return 1; }
+        sleep 0.1
+    done
+}
+
+# ---- the stack
+
+# Services of the scenario before are gone; topics, offsets and tables are empty.
+fresh() {
+    timeout "$LONG" "$STACK" reset
+    rm -f "$E2E_WORK"/*.state
+}
+
+services() { timeout "$LONG" "$STACK" services; }
+stop_services() { timeout "$LONG" "$STACK" stop-services; }
+start() { timeout "$LONG" "$STACK" start "$@"; }
+crash() { timeout "$LONG" "$STACK" kill "$1"; }
+drain() { timeout $((LONG + 20)) "$STACK" wait --wait-timeout "${LONG}s"; }
+
+# Runs one of our programs outside of the stack, in the foreground or as a job of the scenario.
+program() { # NAME [NAME=VALUE...] [--flags]
+    local name=$1
+    shift
+    local -a settings=()
+    while (($#)) && [[ $1 =~ ^[A-Z_]+= ]]; do settings+=("$1"); shift; done
+    env "KAFKA_BROKERS=$KAFKA_BROKERS" "SCHEMA_REGISTRY_URL=$SCHEMA_REGISTRY_URL" "POSTGRES_DSN=$DSN" HTTP_PORT=0 "INSTANCE_ID=$name-1" \
+        "${settings[@]}" "$BIN_DIR/$name" "$@"
+}
+
+# refused CODE TEXT NAME [SETTINGS...]: the program ends with this code, and says this.
+refused() {
+    local want=$1 text=$2 status=0 out=$E2E_WORK/refused.$BASHPID
+    shift 2
+    timeout "$LONG" "$BASH" -c 'source "$0"; program "$@"' "$E2E/program.sh" "$@" >"$out" 2>&1 || status=$?
+    cat "$out"
+    same "exit code of $1" "$want" "$status" || return 1
+    grep -qiE -- "$text" "$out" || { warn "says nothing of '$text'"; return 1; }
+}
+
+http_get() { curl -fsS -m 5 "http://127.0.0.1:$(http_port "$1")/$2"; }
+http_port() { # as deploy/local/stack gives them
+    local -A decade=([bronze-sink]=1 [funnel-aggregator]=2 [pg-loader]=3 [producer]=4)
+    printf '%s\n' $((HTTP_BASE_PORT + 10 * ${decade[${1%-*}]} + ${1##*-}))
+}
+
+# ---- replays
+
+# replay [FLAGS...]: a whole run of the producer, which must end well.
+replay() { timeout "$LONG" "$BIN_DIR/producer" --kafka-brokers "$KAFKA_BROKERS" --state-file none --http-port 0 --timeout "${LONG}s" "$@"; }
+
+# A paced run in the background, which remembers how far it is.
+replay_begin() { # FILE RATE
+    start producer -- --input "$1" --rate "$2" --state-file "$E2E_WORK/producer.state" --timeout "${LONG}s"
+}
+replay_ended() { ! is_up producer-1; }
+replay_end() {
+    wait_until "the producer ends" replay_ended
+    tail -n 3 "$LOG_DIR/producer-1.log" | grep -q 'event=stopped .*exit=0' || { warn "the producer did not end well"; tail -n 5 "$LOG_DIR/producer-1.log" >&2; return 1; }
+}
+
+rows_of() { grep -vc '^event_time,' "$1"; }
+
+# in_the_middle FILE: waits until between a fifth and three fifths of FILE's rows are in the database.
+in_the_middle() {
+    local rows loaded
+    rows=$(rows_of "$1")
+    wait_until "a fifth of $1 is in the database" loaded_at_least $((rows / 5))
+    loaded=$(count raw.events)
+    printf 'in the middle: %d of %d rows are loaded\n' "$loaded" "$rows"
+    ((loaded < rows * 3 / 5)) || { warn "$loaded of $rows rows are loaded already: not the middle any more"; return 1; }
+}
+loaded_at_least() { (($(count raw.events) >= $1)); }
+
+# ---- PostgreSQL
+
+sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -c "$1"; }
+count() { sql "SELECT count(*) FROM $1"; }
+oracle() { PSQL=psql timeout $((2 * LONG)) "$E2E/oracle" --dsn "$DSN" "$@"; }
+
+# What a replay must leave as it is, row for row. `final` is left out: it only says that time has passed.
+snapshot() { # FILE
+    psql -X -q -v ON_ERROR_STOP=1 -d "$DSN" >"$1" <<'SQL'
+SET TimeZone = 'UTC';
+\copy (SELECT to_jsonb(t) - 'loaded_at' FROM raw.events t ORDER BY event_date, event_id) TO STDOUT
+\copy (SELECT to_jsonb(t) - 'loaded_at' - 'final' FROM processed.funnel_aggregates t ORDER BY rollup, window_start, window_end, group_value) TO STDOUT
+\copy (SELECT to_jsonb(t) - 'loaded_at' - 'final' FROM processed.session_funnels t ORDER BY user_session, visit_start) TO STDOUT
+SQL
+}
+
+same_snapshot() { cmp "$1" "$2" || { diff "$1" "$2" | head -n 6; return 1; }; }
+
+counts_in() { sql "SELECT coalesce(sum(records_in), 0) FROM processed.counts WHERE service = 'bronze-sink'"; }
+counts_duplicates() { sql "SELECT coalesce(sum(duplicates), 0) FROM processed.counts WHERE service = 'bronze-sink'"; }
+
+# ---- Kafka
+
+topic() { printf '%s%s\n' "$TOPIC_PREFIX" "$1"; }
+
+# Committed records of a topic, one line for each.
+committed() { # TOPIC FORMAT
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -X isolation.level=read_committed -t "$(topic "$1")" -f "$2"
+}
+
+# A record as it stands in a file, past the producer.
+send_file() { # TOPIC FILE [KCAT FLAGS...]
+    local name=$1 file=$2
+    shift 2
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -X partitioner=murmur2_random -X message.max.bytes=6000000 -t "$(topic "$name")" "$@" "$file"
+}
+
+# Every upserted topic's last value per key is the table's row, and per key (revision, final) never goes back.
+topic_equals_table() { # TOPIC
+    committed "$1" '%K %k%R%s' | "$E2E/last_values" "$ROOT/schemas/$1.avsc" >"$E2E_WORK/$1.topic"
+    "$E2E/last_values" --query "$ROOT/schemas/$1.avsc" | psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -f - | LC_ALL=C sort >"$E2E_WORK/$1.table"
+    [[ -s $E2E_WORK/$1.table ]] || { warn "nothing to compare"; return 1; }
+    cmp "$E2E_WORK/$1.topic" "$E2E_WORK/$1.table" || { diff "$E2E_WORK/$1.topic" "$E2E_WORK/$1.table" | head -n 6; return 1; }
+}

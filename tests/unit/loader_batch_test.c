@@ -1,0 +1,249 @@
+/* Records to rows: which row of a key counts, what is rejected, and what is kept of it. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "load_batch.h"
+
+static int released;
+
+static void release(void *message)
+{
+	(void)message;
+	released++;
+}
+
+static struct input_record framed(const struct buffer *value, int64_t offset)
+{
+	return (struct input_record){.topic = SPAN("t"),
+	                             .offset = offset,
+	                             .partition = 1,
+	                             .timestamp_ms = 1000,
+	                             .key = SPAN("k"),
+	                             .value = {value->at, value->len},
+	                             .body = {value->at + FRAME_BYTES, value->len - FRAME_BYTES}};
+}
+
+static enum load_verdict add_aggregate(struct load_batch *batch, const char *group, int64_t revision, bool final)
+{
+	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = span_of(group), .window_end_us = 60000000, .revision = revision,
+	                              .final = final};
+	struct buffer value = {0};
+	struct input_record record;
+	enum load_verdict verdict;
+
+	aggregate_encode(&value, 1, &aggregate);
+	record = framed(&value, batch->source_count);
+	verdict = load_batch_add(batch, OUTPUT_AGGREGATES, &record, batch);
+	buffer_free(&value);
+	return verdict;
+}
+
+static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision, bool deleted)
+{
+	struct visit visit = {.user_session = span_of(session), .start_us = 5, .end_us = 2005, .user_id = 1, .revision = revision, .deleted = deleted,
+	                      .view_to_cart_ms = -1, .view_to_purchase_ms = -1, .drop_off_stage = SPAN("none")};
+	struct buffer value = {0};
+	struct input_record record;
+	enum load_verdict verdict;
+
+	visit_encode(&value, 1, &visit);
+	record = framed(&value, batch->source_count);
+	verdict = load_batch_add(batch, OUTPUT_VISITS, &record, batch);
+	buffer_free(&value);
+	return verdict;
+}
+
+/* The last 8 bytes of an aggregate's or a visit's row are its revision. */
+static int64_t revision_of(const struct load_batch *batch, uint32_t number)
+{
+	const struct load_row *row = &batch->rows[number];
+	const unsigned char *end = (const unsigned char *)batch->bytes[row->target].at + row->at + row->len;
+	uint64_t value = 0;
+
+	for (int i = -8; i < 0; i++)
+		value = value << 8 | end[i];
+	return (int64_t)value;
+}
+
+static const struct load_row *only_live(const struct load_batch *batch, enum target target, int64_t *revision)
+{
+	const struct load_row *live = NULL;
+
+	for (uint32_t i = 0; i < batch->row_count; i++)
+		if (batch->rows[i].live && batch->rows[i].target == target) {
+			cr_assert_null(live, "two live rows of one key");
+			live = &batch->rows[i];
+			*revision = revision_of(batch, i);
+		}
+	return live;
+}
+
+Test(loader_batch, the_newest_revision_of_an_aggregate_counts_whatever_the_order)
+{
+	static const struct {
+		const char *label;
+		struct {
+			int64_t revision;
+			bool final;
+		} in[3];
+		int64_t want;
+		uint32_t want_row;
+	} table[] = {
+		{"ascending", {{1, false}, {2, false}, {3, false}}, 3, 2},
+		{"descending", {{3, false}, {2, false}, {1, false}}, 3, 0},
+		{"newest in the middle", {{1, false}, {9, false}, {2, true}}, 9, 1},
+		{"final beats its own revision", {{4, false}, {4, true}, {4, false}}, 4, 1},
+		{"a newer one beats final", {{4, true}, {5, false}, {4, true}}, 5, 1},
+		{"equal ones: the first", {{4, false}, {4, false}, {4, false}}, 4, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct load_batch batch = {0};
+		int64_t revision = -1;
+		const struct load_row *live;
+
+		for (int n = 0; n < 3; n++)
+			cr_assert_eq(add_aggregate(&batch, "all", table[i].in[n].revision, table[i].in[n].final), LOAD_ROW);
+		live = only_live(&batch, TARGET_AGGREGATES, &revision);
+		cr_assert_not_null(live, "%s", table[i].label);
+		cr_expect_eq(live - batch.rows, table[i].want_row, "%s", table[i].label);
+		cr_expect_eq(revision, table[i].want, "%s", table[i].label);
+		cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 1);
+		load_batch_free(&batch);
+	}
+}
+
+Test(loader_batch, the_last_record_of_a_visit_counts_even_with_an_older_revision)
+{
+	struct load_batch batch = {0};
+	int64_t revision = 0;
+
+	add_visit(&batch, "s", 7, false);
+	add_visit(&batch, "s", 5, false);
+	cr_expect_not_null(only_live(&batch, TARGET_VISITS, &revision));
+	cr_expect_eq(revision, 5);
+	add_visit(&batch, "s", 8, true);
+	cr_expect_null(only_live(&batch, TARGET_VISITS, &revision), "removed");
+	cr_expect_eq(batch.target_rows[TARGET_VISIT_REMOVALS], 1);
+	add_visit(&batch, "s", 6, false);
+	cr_expect_not_null(only_live(&batch, TARGET_VISITS, &revision), "inserted again");
+	cr_expect_eq(revision, 6);
+	cr_expect_eq(batch.target_rows[TARGET_VISIT_REMOVALS], 0);
+	load_batch_free(&batch);
+}
+
+Test(loader_batch, other_keys_are_left_alone_and_a_clear_forgets_all)
+{
+	struct load_batch batch = {.release = release};
+	int64_t revision = 0;
+
+	released = 0;
+	for (int round = 0; round < 3; round++) {
+		for (int n = 0; n < 3000; n++) {
+			char group[16];
+
+			snprintf(group, sizeof(group), "g%d", n);
+			add_aggregate(&batch, group, 9 - round, false);
+			add_visit(&batch, group, 1, false);
+		}
+		cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 3000);
+		cr_expect_eq(batch.target_rows[TARGET_VISITS], 3000);
+		load_batch_clear(&batch);
+		cr_expect_eq(released, 6000 * (round + 1));
+	}
+	add_aggregate(&batch, "g1", 1, false);
+	cr_expect_not_null(only_live(&batch, TARGET_AGGREGATES, &revision));
+	cr_expect_eq(revision, 1, "an older batch does not count");
+	load_batch_free(&batch);
+}
+
+static bool contains(const struct buffer *bytes, const char *text)
+{
+	size_t len = strlen(text);
+
+	for (size_t i = 0; i + len <= bytes->len; i++)
+		if (memcmp(bytes->at + i, text, len) == 0)
+			return true;
+	return false;
+}
+
+Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader)
+{
+	static const struct {
+		const char *label;
+		enum output_topic topic;
+		struct input_record record;
+		const char *reason;
+	} table[] = {
+		{"null value", OUTPUT_BRONZE, {.topic = {"t", 1}}, "null_value"},
+		{"null value with a header that is no control", OUTPUT_COUNTS, {.topic = {"t", 1}}, "null_value"},
+		{"refused frame", OUTPUT_BRONZE, {.topic = {"t", 1}, .value = {"x", 1}, .refused = REASON_WRONG_SCHEMA}, "wrong_schema"},
+		{"body cut off", OUTPUT_BRONZE, {.topic = {"t", 1}, .value = {"\0\0\0\0\1\2", 6}, .body = {"\2", 1}}, "malformed_avro"},
+		{"body of nothing", OUTPUT_VISITS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1", 5}, .body = {"", 0}}, "malformed_avro"},
+		{"dead letter without headers", OUTPUT_DEAD_LETTER, {.topic = {"t", 1}, .value = {"x", 1}}, "invalid_headers"},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct load_batch batch = {0};
+
+		cr_expect_eq(load_batch_add(&batch, table[i].topic, &table[i].record, NULL), LOAD_REJECTED, "%s", table[i].label);
+		cr_expect_eq(batch.row_count, 1, "%s", table[i].label);
+		cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1, "%s", table[i].label);
+		cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], table[i].reason), "%s", table[i].label);
+		cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "loader"), "%s", table[i].label);
+		load_batch_free(&batch);
+	}
+}
+
+Test(loader_batch, a_control_is_no_row)
+{
+	const struct header headers[] = {{SPAN("control"), SPAN("end")}};
+	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 1};
+	struct load_batch batch = {0};
+
+	cr_expect_eq(load_batch_add(&batch, OUTPUT_BRONZE, &record, NULL), LOAD_CONTROL);
+	cr_expect_eq(batch.row_count, 0);
+	cr_expect_eq(batch.source_count, 0);
+	load_batch_free(&batch);
+}
+
+Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_then_not_at_all)
+{
+	struct load_batch batch = {0};
+
+	add_aggregate(&batch, "all", 1, false);
+	cr_expect(load_batch_reject_row(&batch, 0, "SQLSTATE 22003"));
+	cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 0);
+	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
+	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "rejected_by_database"));
+	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "SQLSTATE 22003"));
+	cr_expect_eq(batch.rejects[REASON_REJECTED_BY_DATABASE], 1);
+	cr_expect(load_batch_reject_row(&batch, 1, "again"));
+	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
+	cr_expect_lt(batch.rows[2].len, batch.rows[1].len, "without bytes and headers");
+	cr_expect_eq(batch.rejects[REASON_REJECTED_BY_DATABASE], 1, "one record, one reject");
+	cr_expect_not(load_batch_reject_row(&batch, 2, "and again"));
+	load_batch_free(&batch);
+}
+
+Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
+{
+	const struct header headers[] = {
+		{SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
+		{SPAN("__connect.errors.exception.class.name"), SPAN("invalid_price")},
+		{SPAN("__connect.errors.exception.message"), SPAN("a\xff\0z")},
+		{SPAN("__connect.errors.topic"), SPAN("raw")},
+		{SPAN("__connect.errors.partition"), SPAN("3")},
+		{SPAN("__connect.errors.offset"), SPAN("77")},
+		{SPAN("q\"\\\x01"), {NULL, 0}},
+	};
+	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 7, .key = SPAN("k\0k")};
+	struct load_batch batch = {0};
+
+	cr_expect_eq(load_batch_add(&batch, OUTPUT_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
+	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
+	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
+	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
+	load_batch_free(&batch);
+}
