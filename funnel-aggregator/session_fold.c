@@ -402,6 +402,7 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 	for (int32_t p = 0; p < fold->config->outputs->partition_count[OUTPUT_PARTIALS]; p++)
 		outbox_add(out, OUTPUT_PARTIALS, p, key_span, (struct span){fold->value.at, fold->value.len}, NULL, 0);
 	fold->told_us = boundary_passed(fold);
+	fold->idle_told = idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
 }
 
 static void drop_passed(struct session_fold *fold)
@@ -444,7 +445,6 @@ static void fold_idle(void *state, struct outbox *out)
 	if (fold->idle_told)
 		return;
 	emit_progress(fold, true, out);
-	fold->idle_told = true;
 }
 
 /* ---- rebuild */

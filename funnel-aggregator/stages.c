@@ -106,15 +106,6 @@ static struct times *middle_of(struct funnel *funnel, const struct stages *stage
 	return &funnel->middle[stage - 1];
 }
 
-int64_t funnel_stage_time(const struct funnel *funnel, const struct stages *stages, int stage)
-{
-	int64_t time_us = funnel->first_us;
-
-	for (int k = 1; k <= stage && k < stages->count - 1 && time_us != INT64_MAX; k++)
-		time_us = funnel->middle ? times_first_from(&funnel->middle[k - 1], time_us) : INT64_MAX;
-	return time_us;
-}
-
 /* Walks the stages, drops times that have become useless, and notes how far it came. */
 static void update(struct funnel *funnel, const struct stages *stages)
 {

@@ -48,7 +48,5 @@ void funnel_free(struct funnel *funnel, const struct stages *stages);
 MUST_USE bool funnel_add(struct funnel *funnel, const struct stages *stages, int stage, int64_t time_us);
 /* Takes all that another one holds. */
 MUST_USE bool funnel_merge(struct funnel *funnel, const struct stages *stages, const struct funnel *other);
-/* C_k of a reached stage other than the last; INT64_MAX where it is not reached. */
-int64_t funnel_stage_time(const struct funnel *funnel, const struct stages *stages, int stage);
 
 #endif

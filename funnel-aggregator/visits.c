@@ -27,7 +27,8 @@ struct open_visit {
 	int64_t emitted_start_us; /* the key under which it stands outside; NEVER_EMITTED */
 	struct index64 products;
 	struct funnel funnel;
-	struct times purchases; /* those up to the first at or after the first view */
+	int64_t first_view_us;         /* INT64_MAX: none */
+	struct times carts, purchases; /* those up to the first at or after the first view; whatever the stages are */
 	bool changed, closed, gone;
 };
 
@@ -66,6 +67,7 @@ static void visit_fini(struct visits *visits, struct open_visit *visit)
 {
 	index64_free(&visit->products);
 	funnel_free(&visit->funnel, visits->stages);
+	times_free(&visit->carts);
 	times_free(&visit->purchases);
 }
 
@@ -128,6 +130,7 @@ static uint32_t visit_open(struct visits *visits, uint32_t session)
 	                                         .last_category = NAME_NONE,
 	                                         .start_us = INT64_MAX,
 	                                         .end_us = INT64_MIN,
+	                                         .first_view_us = INT64_MAX,
 	                                         .emitted_start_us = NEVER_EMITTED};
 	funnel_init(&visits->at[number].funnel);
 	visits->sessions->at[session].attached = number;
@@ -160,13 +163,13 @@ static bool is_before(int64_t a_us, const uint8_t *a_id, int64_t b_us, const uin
 	return a_us != b_us ? a_us < b_us : memcmp(a_id, b_id, EVENT_ID_BYTES) < 0;
 }
 
-static bool add_purchase_time(struct open_visit *visit, int64_t time_us)
+static bool add_time(struct times *times, int64_t first_view_us, int64_t time_us)
 {
-	bool kept = times_add(&visit->purchases, time_us);
-	int64_t first_us = times_first_from(&visit->purchases, visit->funnel.first_us);
+	bool kept = times_add(times, time_us);
+	int64_t first_us = times_first_from(times, first_view_us);
 
 	if (first_us != INT64_MAX)
-		times_cut(&visit->purchases, first_us);
+		times_cut(times, first_us);
 	return kept;
 }
 
@@ -194,8 +197,12 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	index64_put(&visit->products, (uint64_t)event->product_id, 0, &added);
 	if (stage >= 0)
 		kept = funnel_add(&visit->funnel, visits->stages, stage, time_us);
+	if (event->type == EVENT_VIEW && time_us < visit->first_view_us)
+		visit->first_view_us = time_us;
+	if (event->type == EVENT_CART)
+		kept &= add_time(&visit->carts, visit->first_view_us, time_us);
 	if (event->type == EVENT_PURCHASE)
-		kept &= add_purchase_time(visit, time_us);
+		kept &= add_time(&visit->purchases, visit->first_view_us, time_us);
 	return kept;
 }
 
@@ -230,8 +237,12 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit, const s
 		if (other->products.slots[i].taken)
 			index64_put(&visit->products, other->products.slots[i].key, 0, &added);
 	kept = funnel_merge(&visit->funnel, visits->stages, &other->funnel);
+	if (other->first_view_us < visit->first_view_us)
+		visit->first_view_us = other->first_view_us;
+	for (uint32_t i = 0; i < other->carts.count; i++)
+		kept &= add_time(&visit->carts, visit->first_view_us, other->carts.at[i]);
 	for (uint32_t i = 0; i < other->purchases.count; i++)
-		kept &= add_purchase_time(visit, other->purchases.at[i]);
+		kept &= add_time(&visit->purchases, visit->first_view_us, other->purchases.at[i]);
 	return kept;
 }
 
@@ -327,17 +338,16 @@ void visits_close(struct visits *visits, int64_t before_us)
 
 /* ---- output */
 
-static int64_t after_first_view(const struct visits *visits, const struct open_visit *visit, int64_t time_us)
+static int64_t after_first_view_ms(const struct open_visit *visit, const struct times *times)
 {
-	if (visits->stages->at[0] != EVENT_VIEW || visit->funnel.first_us == INT64_MAX || time_us == INT64_MAX)
-		return -1;
-	return (time_us - visit->funnel.first_us) / 1000;
+	int64_t time_us = times_first_from(times, visit->first_view_us);
+
+	return visit->first_view_us == INT64_MAX || time_us == INT64_MAX ? -1 : (time_us - visit->first_view_us) / 1000;
 }
 
 static struct visit describe(const struct visits *visits, const struct open_visit *visit)
 {
 	const struct stages *stages = visits->stages;
-	int cart = stages->of_type[EVENT_CART];
 	struct visit out = {
 		.user_session = names_text(visits->sessions, visit->session),
 		.start_us = visit->start_us,
@@ -348,8 +358,8 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 		.first_category = names_text(visits->categories, visit->first_category),
 		.last_category = names_text(visits->categories, visit->last_category),
 		.furthest_stage = visit->funnel.reached,
-		.view_to_cart_ms = cart == 1 ? after_first_view(visits, visit, funnel_stage_time(&visit->funnel, stages, cart)) : -1,
-		.view_to_purchase_ms = after_first_view(visits, visit, times_first_from(&visit->purchases, visit->funnel.first_us)),
+		.view_to_cart_ms = after_first_view_ms(visit, &visit->carts),
+		.view_to_purchase_ms = after_first_view_ms(visit, &visit->purchases),
 		.revision = visit->revision,
 		.final = visit->closed,
 	};

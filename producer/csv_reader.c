@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "byte_reader.h"
+#include "timetext.h"
 
 #define WINDOW_BYTES (4 * CSV_LINE_MAX)
 
@@ -108,6 +109,38 @@ static bool whole(const struct csv_reader *reader, enum csv_verdict verdict, con
 	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
 }
 
+/* Whether a line has the right number of commas and a time where the event time belongs. */
+static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
+{
+	struct span time = SPAN_NULL;
+	size_t column = 0, start = 0;
+	int64_t time_us;
+
+	for (size_t i = 0; i <= line.len; i++) {
+		if (i < line.len && line.at[i] != ',')
+			continue;
+		if (column++ == reader->columns.at[0])
+			time = (struct span){line.at + start, i - start};
+		start = i + 1;
+	}
+	return column == reader->columns.count && time_parse(time, &time_us);
+}
+
+/* Two stray quotes can make one well-formed record of all rows between them, which would then be lost in a field. */
+static bool swallows_a_row(const struct csv_reader *reader, const char *record, size_t len)
+{
+	const char *end = record + len, *line = memchr(record, '\n', len);
+
+	while (line && line + 1 < end) {
+		const char *start = line + 1;
+
+		line = memchr(start, '\n', (size_t)(end - start));
+		if (looks_like_a_row(reader, without_line_end(start, (size_t)((line ? line + 1 : end) - start))))
+			return true;
+	}
+	return false;
+}
+
 /* Splits the line at the window's front; *len grows where the record spans lines. */
 static void split(struct csv_reader *reader, size_t *len, struct row *row)
 {
@@ -130,7 +163,8 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 		line = reader->window + reader->at;
 		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at : CSV_MULTILINE_MAX;
 		memcpy(reader->copy, line, have);
-		if (whole(reader, csv_next(reader->copy, have, reader->ended == BYTES_END, fields, ROW_COLUMNS_MAX, &many, &used), &many)) {
+		if (whole(reader, csv_next(reader->copy, have, reader->ended == BYTES_END, fields, ROW_COLUMNS_MAX, &many, &used), &many) &&
+		    !swallows_a_row(reader, line, used)) {
 			*len = used;
 			verdict = CSV_RECORD;
 			record = many;

@@ -242,9 +242,12 @@ static bool field(const char *text, const char *key, char *out, size_t cap)
 static bool checksum_fits(const char *text)
 {
 	const char *mark = strrchr(text, ' ');
-	unsigned found;
+	char want[16];
 
-	return strncmp(text, "v1 ", 3) == 0 && mark && sscanf(mark, " x=%8x", &found) == 1 && found == XXH32(text, (size_t)(mark - text), 0);
+	if (strncmp(text, "v1 ", 3) != 0 || !mark)
+		return false;
+	snprintf(want, sizeof(want), " x=%08" PRIx32, XXH32(text, (size_t)(mark - text), 0));
+	return strcmp(mark, want) == 0;
 }
 
 struct parsed_metadata {

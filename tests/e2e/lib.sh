@@ -79,34 +79,39 @@ wait_until() {
 
 # Services of the scenario before are gone; topics, offsets and tables are empty.
 fresh() {
-    timeout "$LONG" "$STACK" reset
+    stack reset
     rm -f "$E2E_WORK"/*.state
 }
 
-services() { timeout "$LONG" "$STACK" services; }
-stop_services() { timeout "$LONG" "$STACK" stop-services; }
-start() { timeout "$LONG" "$STACK" start "$@"; }
-crash() { timeout "$LONG" "$STACK" kill "$1"; }
-drain() { timeout $((LONG + 20)) "$STACK" wait --wait-timeout "${LONG}s"; }
+# What the stack starts must not hold our standard output open.
+stack() { timeout $((LONG + 20)) "$STACK" "$@" 3>&-; }
+services() { stack services; }
+stop_services() { stack stop-services; }
+start() { stack start "$@"; }
+crash() { stack kill "$1"; }
+drain() { stack wait --wait-timeout "${LONG}s"; }
 
-# Runs one of our programs outside of the stack, in the foreground or as a job of the scenario.
-program() { # NAME [NAME=VALUE...] [--flags]
+# program NAME [NAME=VALUE...] [--flags]: sets PROGRAM, a command that runs it outside of the stack's books.
+program() {
     local name=$1
     shift
-    local -a settings=()
-    while (($#)) && [[ $1 =~ ^[A-Z_]+= ]]; do settings+=("$1"); shift; done
-    env "KAFKA_BROKERS=$KAFKA_BROKERS" "SCHEMA_REGISTRY_URL=$SCHEMA_REGISTRY_URL" "POSTGRES_DSN=$DSN" HTTP_PORT=0 "INSTANCE_ID=$name-1" \
-        "${settings[@]}" "$BIN_DIR/$name" "$@"
+    PROGRAM=(env "KAFKA_BROKERS=$KAFKA_BROKERS" "SCHEMA_REGISTRY_URL=$SCHEMA_REGISTRY_URL" "POSTGRES_DSN=$DSN" HTTP_PORT=0
+        "INSTANCE_ID=$name-1")
+    while (($#)) && [[ $1 =~ ^[A-Z_]+= ]]; do PROGRAM+=("$1"); shift; done
+    PROGRAM+=("$BIN_DIR/$name" "$@")
 }
 
-# refused CODE TEXT NAME [SETTINGS...]: the program ends with this code, and says this.
+# refused CODE TEXT NAME [SETTINGS...]: the program ends with this code, and says each word of TEXT.
 refused() {
-    local want=$1 text=$2 status=0 out=$E2E_WORK/refused.$BASHPID
+    local want=$1 text=$2 status=0 word out=$E2E_WORK/refused.$BASHPID
     shift 2
-    timeout "$LONG" "$BASH" -c 'source "$0"; program "$@"' "$E2E/program.sh" "$@" >"$out" 2>&1 || status=$?
+    program "$@"
+    timeout "$LONG" "${PROGRAM[@]}" >"$out" 2>&1 || status=$?
     cat "$out"
     same "exit code of $1" "$want" "$status" || return 1
-    grep -qiE -- "$text" "$out" || { warn "says nothing of '$text'"; return 1; }
+    for word in $text; do
+        grep -qiF -- "$word" "$out" || { warn "says nothing of '$word'"; return 1; }
+    done
 }
 
 http_get() { curl -fsS -m 5 "http://127.0.0.1:$(http_port "$1")/$2"; }

@@ -1,15 +1,17 @@
 /* Records to rows: which row of a key counts, what is rejected, and what is kept of it. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "load_batch.h"
 
 static int released;
 
+/* The message of a test is its value's bytes. */
 static void release(void *message)
 {
-	(void)message;
+	free(message);
 	released++;
 }
 
@@ -30,13 +32,10 @@ static enum load_verdict add_aggregate(struct load_batch *batch, const char *gro
 	                              .final = final};
 	struct buffer value = {0};
 	struct input_record record;
-	enum load_verdict verdict;
 
 	aggregate_encode(&value, 1, &aggregate);
 	record = framed(&value, batch->source_count);
-	verdict = load_batch_add(batch, OUTPUT_AGGREGATES, &record, batch);
-	buffer_free(&value);
-	return verdict;
+	return load_batch_add(batch, OUTPUT_AGGREGATES, &record, value.at);
 }
 
 static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision, bool deleted)
@@ -45,13 +44,10 @@ static enum load_verdict add_visit(struct load_batch *batch, const char *session
 	                      .view_to_cart_ms = -1, .view_to_purchase_ms = -1, .drop_off_stage = SPAN("none")};
 	struct buffer value = {0};
 	struct input_record record;
-	enum load_verdict verdict;
 
 	visit_encode(&value, 1, &visit);
 	record = framed(&value, batch->source_count);
-	verdict = load_batch_add(batch, OUTPUT_VISITS, &record, batch);
-	buffer_free(&value);
-	return verdict;
+	return load_batch_add(batch, OUTPUT_VISITS, &record, value.at);
 }
 
 /* The last 8 bytes of an aggregate's or a visit's row are its revision. */
@@ -99,7 +95,7 @@ Test(loader_batch, the_newest_revision_of_an_aggregate_counts_whatever_the_order
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct load_batch batch = {0};
+		struct load_batch batch = {.release = release};
 		int64_t revision = -1;
 		const struct load_row *live;
 
@@ -116,7 +112,7 @@ Test(loader_batch, the_newest_revision_of_an_aggregate_counts_whatever_the_order
 
 Test(loader_batch, the_last_record_of_a_visit_counts_even_with_an_older_revision)
 {
-	struct load_batch batch = {0};
+	struct load_batch batch = {.release = release};
 	int64_t revision = 0;
 
 	add_visit(&batch, "s", 7, false);
@@ -185,7 +181,7 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct load_batch batch = {0};
+		struct load_batch batch = {.release = release};
 
 		cr_expect_eq(load_batch_add(&batch, table[i].topic, &table[i].record, NULL), LOAD_REJECTED, "%s", table[i].label);
 		cr_expect_eq(batch.row_count, 1, "%s", table[i].label);
@@ -200,7 +196,7 @@ Test(loader_batch, a_control_is_no_row)
 {
 	const struct header headers[] = {{SPAN("control"), SPAN("end")}};
 	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 1};
-	struct load_batch batch = {0};
+	struct load_batch batch = {.release = release};
 
 	cr_expect_eq(load_batch_add(&batch, OUTPUT_BRONZE, &record, NULL), LOAD_CONTROL);
 	cr_expect_eq(batch.row_count, 0);
@@ -210,7 +206,7 @@ Test(loader_batch, a_control_is_no_row)
 
 Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_then_not_at_all)
 {
-	struct load_batch batch = {0};
+	struct load_batch batch = {.release = release};
 
 	add_aggregate(&batch, "all", 1, false);
 	cr_expect(load_batch_reject_row(&batch, 0, "SQLSTATE 22003"));
@@ -239,7 +235,7 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 		{SPAN("q\"\\\x01"), {NULL, 0}},
 	};
 	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 7, .key = SPAN("k\0k")};
-	struct load_batch batch = {0};
+	struct load_batch batch = {.release = release};
 
 	cr_expect_eq(load_batch_add(&batch, OUTPUT_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));

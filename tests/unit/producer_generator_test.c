@@ -45,7 +45,12 @@ Test(producer_generator, the_same_seed_gives_the_same_bytes_and_another_does_not
 Test(producer_generator, a_known_seed_gives_known_bytes_on_every_machine)
 {
 	static const char *const want[] = {
-#include "producer_generator_want.h"
+		"2019-10-01 00:00:00 UTC,view,7726685,2053013640473387203,computers.ebooks,elmack,393.98,547146091,"
+		"92f89756-082a-4514-990b-871ef099a8e9",
+		"2019-10-01 00:00:00 UTC,view,4921688,2053013636244569011,electronics.smartphone,junmack,315.14,558628622,"
+		"eeca3115-e23b-48f1-aad2-7b4f6d31990d",
+		"2019-10-01 00:00:02 UTC,view,1995131,2053013654481347464,furniture.kitchen.table,alnela,512.17,547146091,"
+		"9c5cdfcc-ab68-44c1-9662-92b3883870d0",
 	};
 	struct generator_config config = {.events = 3, .seed = 1, .start_us = START_US};
 	struct generator *generator = generator_new(&config);
@@ -233,7 +238,7 @@ Test(producer_generator, every_kind_of_bad_row_is_refused_by_the_parser_or_the_s
 
 		row_split(&row, &row_columns_standard, csv_next(line, len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record, fields);
 		cr_assert_eq(used, len, "kind %u reaches into the next row", kind);
-		if (row.error[0] || strstr(good.line.at, "9999"))
+		if (row.error[0])
 			continue;
 		len = event_write_json(row.fields, json, sizeof(json));
 		if (span_is(row.fields[0], "9999-12-31 23:59:59 UTC"))

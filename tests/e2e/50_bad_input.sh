@@ -1,0 +1,117 @@
+#!/usr/bin/env bash
+# Bytes that are no events: each gets a dead letter with its reason and its bytes, and the stream goes on behind it.
+source "$(dirname "$0")/lib.sh"
+
+HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
+GOOD=$E2E_WORK/good.csv
+printf '%s\n' "$HEADER" >"$GOOD"
+
+# An event of session `s`, in JSON.
+json() { # PRODUCT
+    printf '{"event_time":"2019-10-01 10:00:00 UTC","event_type":"view","product_id":%d,"category_id":1,"category_code":"a.b","brand":"b","price":1.5,"user_id":7,"user_session":"s"}' "${1:-99999}"
+}
+
+send_good() { # PRODUCT
+    json "$1" >"$E2E_WORK/good.json"
+    send_file raw_events "$E2E_WORK/good.json" -k s
+    printf '2019-10-01 10:00:00 UTC,view,%d,1,a.b,b,1.5,7,s\n' "$1" >>"$GOOD"
+}
+
+dead_with() { # REASON STAGE: at least so many
+    (($(count "raw.dead_letters WHERE reason = '$1' AND stage = '$2'") > ${3:-0}))
+}
+arrived() { (($(count "raw.events WHERE product_id = $1") == 1)); }
+
+# bad REASON LABEL [KCAT FLAGS]: the bytes on standard input, and a good event behind them.
+bad_number=0
+bad() {
+    local reason=$1 label=$2 file=$E2E_WORK/bad.$((++bad_number))
+    shift 2
+    cat >"$file"
+    check "$label: dead letter $reason, and the stream goes on" bad_is_told "$reason" "$file" "$bad_number"
+}
+
+bad_is_told() { # REASON FILE PRODUCT
+    local before
+    before=$(count "raw.dead_letters WHERE reason = '$1'")
+    send_file raw_events "$2" -k s
+    send_good "$3"
+    wait_until "a dead letter $1 comes" dead_with "$1" bronze-sink "$before"
+    same "bytes of the dead letter" "$(sha256sum <"$2" | cut -c1-64)" "$(sql "
+        SELECT encode(sha256(value), 'hex') FROM raw.dead_letters WHERE reason = '$1' ORDER BY source_offset DESC LIMIT 1")"
+    wait_until "the good event behind it arrives" arrived "$3"
+}
+
+fresh
+services
+send_good 1000
+wait_until "the first event arrives" arrived 1000
+
+bad malformed_json "half a JSON object" < <(printf '{"event_time":"2019-10-01 10:00:00 UTC","event_type":"vi')
+bad malformed_json "a JSON array" < <(printf '[1,2]')
+bad invalid_product_id "a text as product" < <(json | sed 's/"product_id":[0-9]*/"product_id":"boots"/')
+bad invalid_user_id "a negative user" < <(json | sed 's/"user_id":7/"user_id":-7/')
+bad invalid_price "a word as price" < <(json | sed 's/"price":1.5/"price":"cheap"/')
+bad unknown_event_type "an unknown event type" < <(json | sed 's/"view"/"stare"/')
+bad missing_event_time "no time" < <(json | sed 's/"event_time":"[^"]*",//')
+bad invalid_user_session "a reserved session" < <(json | sed 's/"user_session":"s"/"user_session":"user:7"/')
+bad unknown_magic_byte "an unknown magic byte" < <(printf '\x07%s' "$(json)")
+bad unknown_schema_id "an unknown schema id" < <(printf '\x00\x00\x0f\x42\x3f%s' "$(json)")
+bad oversized_message "2 MB" < <({ json | sed 's/}$//'; printf ',"more":"'; head -c 2097152 /dev/zero | tr '\0' x; printf '"}'; })
+bad nul_character "an escaped NUL" < <(json | sed 's/"brand":"b"/"brand":"a\\u0000b"/')
+bad invalid_utf8 "invalid UTF-8" < <(json | sed 's/"brand":"b"/"brand":"\xff\xfe"/')
+bad future_event_time "the year 9999" < <(json | sed 's/2019-10-01/9999-12-31/')
+bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
+bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
+
+# A key no partitioner would put there: the event's own session says where it belongs.
+wrong_partition() {
+    local home file=$E2E_WORK/wrong.json
+    home=$(sql "SELECT raw_partition FROM raw.events LIMIT 1")
+    json >"$file"
+    send_file raw_events "$file" -k s -p $(((home + 1) % 4))
+    wait_until "it is told" dead_with wrong_partition bronze-sink
+    same "events of it" 0 "$(count "raw.events WHERE product_id = 99999")"
+}
+check "an event in a partition where its key does not belong: dead letter wrong_partition" wrong_partition
+
+truncated() {
+    printf '%s\n2019-10-01 10:00:05 UTC,view,5,1,a.b' "$HEADER" >"$E2E_WORK/truncated.csv"
+    replay --input "$E2E_WORK/truncated.csv"
+    wait_until "it is told" dead_with malformed_source_row bronze-sink
+    same "bytes of the dead letter" "2019-10-01 10:00:05 UTC,view,5,1,a.b" \
+        "$(sql "SELECT convert_from(value, 'UTF8') FROM raw.dead_letters WHERE reason = 'malformed_source_row'")"
+}
+check "a truncated CSV row: dead letter malformed_source_row with the row" truncated
+
+no_value() {
+    printf 's:' | timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -Z -K : -X partitioner=murmur2_random -t "$(topic raw_events)"
+    wait_until "it is told" dead_with null_value bronze-sink
+}
+check "a record without a value: dead letter null_value" no_value
+
+bad_control() {
+    json >"$E2E_WORK/control.json"
+    send_file raw_events "$E2E_WORK/control.json" -p 0 -H control=dance
+    wait_until "it is told" dead_with invalid_control bronze-sink
+}
+check "a control that says nothing known: dead letter invalid_control" bad_control
+
+# Past the sink: what reads bronze must stand it too, each reader for itself.
+bad_bronze() {
+    printf 'no avro at all' >"$E2E_WORK/bronze"
+    send_file bronze_events "$E2E_WORK/bronze" -p 1 -k s
+    wait_until "the aggregator tells" dead_with unknown_magic_byte funnel-aggregator
+    wait_until "the loader tells" dead_with unknown_magic_byte loader
+}
+check "bytes in bronze that are not Avro: dead letters of aggregator and loader" bad_bronze
+
+send_good 2000
+drain
+check "the last good event arrived" arrived 2000
+check "every good event is there, and nothing else" same events "$(rows_of "$GOOD")" "$(count raw.events)"
+counted() {
+    same "rows in - bronze - duplicates - dead" 0 "$(sql "SELECT sum(records_in - records_out - duplicates - dead) FROM processed.counts WHERE service = 'bronze-sink'")"
+    same "dead letters by count and by table" "$(sql "SELECT sum(dead) FROM processed.counts WHERE service = 'bronze-sink'")" "$(count "raw.dead_letters WHERE stage = 'bronze-sink'")"
+}
+check "every bad one is counted and kept" counted

@@ -1,0 +1,169 @@
+/* The clock of a partition: two users move it, one never does; and what is too far ahead. */
+#include "clock.h"
+
+#include "fold_kit.h"
+
+#define T0 KIT_DAY0_US
+
+static struct partition_clock clock_at(int64_t now_us)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	clock_event(&clock, now_us, 1);
+	return clock;
+}
+
+Test(clock, is_not_set_before_anything_came)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	cr_assert_eq(clock_now(&clock), CLOCK_NONE);
+}
+
+Test(clock, first_event_sets_it_and_one_user_alone_never_moves_it)
+{
+	struct partition_clock clock = clock_at(T0);
+
+	cr_assert_eq(clock_now(&clock), T0);
+	clock_event(&clock, T0 + US_PER_HOUR, 1);
+	clock_event(&clock, T0 + 23 * US_PER_HOUR, 1);
+	cr_assert_eq(clock_now(&clock), T0);
+	clock_event(&clock, T0 + US_PER_MINUTE, 2);
+	cr_assert_eq(clock_now(&clock), T0 + US_PER_MINUTE, "a second user reaches a minute: so does the clock");
+	clock_event(&clock, T0 + 24 * US_PER_HOUR, 2);
+	cr_assert_eq(clock_now(&clock), T0 + 23 * US_PER_HOUR, "the second user overtakes the first: the first's time counts");
+}
+
+/* The rule as the contract says it, with memory without bound. */
+static int64_t slow_clock(const int64_t *times_us, const int64_t *users, size_t count, int64_t control_us)
+{
+	int64_t best[8], clock_us = control_us;
+
+	for (int u = 0; u < 8; u++)
+		best[u] = CLOCK_NONE;
+	for (size_t i = 0; i < count; i++)
+		if (times_us[i] > best[users[i]])
+			best[users[i]] = times_us[i];
+	for (int a = 0; a < 8; a++)
+		for (int b = 0; b < 8; b++) {
+			int64_t both_us = best[a] < best[b] ? best[a] : best[b];
+
+			if (a != b && both_us > clock_us)
+				clock_us = both_us;
+		}
+	return clock_us;
+}
+
+Test(clock, is_the_newest_time_that_two_users_have_reached_for_random_events)
+{
+	for (uint64_t seed = 1; seed <= 300; seed++) {
+		struct rng rng = {seed};
+		struct partition_clock clock;
+		int64_t times_us[60], users[60], users_max = rng_between(&rng, 1, 8), before_us = CLOCK_NONE;
+
+		clock_init(&clock);
+		for (size_t i = 0; i < 60; i++) {
+			times_us[i] = T0 + rng_below(&rng, 40);
+			users[i] = rng_below(&rng, users_max);
+			clock_event(&clock, times_us[i], users[i]);
+			cr_assert_eq(clock_now(&clock), slow_clock(times_us, users, i + 1, times_us[0]), "seed %" PRIu64 ", event %zu", seed, i);
+			cr_assert(clock_now(&clock) >= before_us, "seed %" PRIu64 ": the clock went back", seed);
+			before_us = clock_now(&clock);
+		}
+	}
+}
+
+Test(clock, control_moves_it_forward_only_and_never_beyond_the_record)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	clock_control(&clock, T0, T0 + US_PER_DAY);
+	cr_assert_eq(clock_now(&clock), T0);
+	clock_control(&clock, T0 - 1, T0 + US_PER_DAY);
+	cr_assert_eq(clock_now(&clock), T0);
+	clock_control(&clock, INT64_MAX, T0 + US_PER_DAY);
+	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY, "cut to the record's own time");
+	clock_event(&clock, T0 + US_PER_HOUR, 1);
+	clock_event(&clock, T0 + US_PER_HOUR, 2);
+	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY);
+	clock_event(&clock, T0 + 2 * US_PER_DAY, 1);
+	clock_event(&clock, T0 + 2 * US_PER_DAY, 2);
+	cr_assert_eq(clock_now(&clock), T0 + 2 * US_PER_DAY);
+}
+
+Test(clock, first_event_after_a_control_does_not_set_it)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	clock_control(&clock, T0, T0);
+	clock_event(&clock, T0 + US_PER_HOUR, 1);
+	cr_assert_eq(clock_now(&clock), T0);
+}
+
+Test(clock, future_rule_in_all_its_branches)
+{
+	static const struct {
+		const char *label;
+		int64_t now_us, event_us, record_us;
+		bool want;
+	} rows[] = {
+	        {"empty partition, at the record's time", CLOCK_NONE, T0, T0, false},
+	        {"empty partition, 5 minutes ahead of the record", CLOCK_NONE, T0 + 5 * US_PER_MINUTE, T0, false},
+	        {"empty partition, more than that", CLOCK_NONE, T0 + 5 * US_PER_MINUTE + 1, T0, true},
+	        {"empty partition, long past", CLOCK_NONE, T0 - 900 * US_PER_DAY, T0, false},
+	        {"24 h ahead of the clock", T0, T0 + US_PER_DAY, T0 + 900 * US_PER_DAY, false},
+	        {"more than 24 h ahead, in a replay", T0, T0 + US_PER_DAY + 1, T0 + 900 * US_PER_DAY, true},
+	        {"more than 24 h ahead, live, not ahead of the record", T0, T0 + 29 * US_PER_DAY, T0 + 29 * US_PER_DAY, false},
+	        {"live at the edge of 30 days", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY, false},
+	        {"just not live", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY + 1, true},
+	        {"live, 5 minutes ahead of the record", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE, T0 + 2 * US_PER_DAY, false},
+	        {"live, more than that", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE + 1, T0 + 2 * US_PER_DAY, true},
+	        {"live, ahead of the record but within 24 h of the clock", T0, T0 + 23 * US_PER_HOUR, T0, false},
+	        {"before the clock", T0, T0 - 900 * US_PER_DAY, T0, false},
+	        {"clock far ahead of the record", T0, T0 + US_PER_DAY + 1, T0 - 90 * US_PER_DAY, true},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct partition_clock clock;
+
+		clock_init(&clock);
+		if (rows[i].now_us != CLOCK_NONE)
+			clock = clock_at(rows[i].now_us);
+		cr_assert_eq(clock_is_future(&clock, rows[i].event_us, rows[i].record_us), rows[i].want, "%s", rows[i].label);
+	}
+}
+
+Test(clock, text_form_comes_back_the_same)
+{
+	struct rng rng = {77};
+
+	for (int i = 0; i < 2000; i++) {
+		struct partition_clock clock, again;
+		char text[CLOCK_TEXT_MAX];
+		size_t len;
+
+		clock_init(&clock);
+		for (int64_t n = rng_below(&rng, 5); n > 0; n--)
+			clock_event(&clock, (int64_t)rng_next(&rng) / 4, rng_between(&rng, 1, INT64_MAX - 1));
+		len = clock_format(&clock, text);
+		cr_assert(len < CLOCK_TEXT_MAX);
+		cr_assert(clock_parse((struct span){text, len}, &again), "'%s'", text);
+		cr_assert(again.first_us == clock.first_us && again.first_user == clock.first_user && again.second_us == clock.second_us &&
+		                  again.control_us == clock.control_us,
+		          "'%s'", text);
+	}
+}
+
+Test(clock, text_form_that_is_none_is_refused)
+{
+	static const char *const texts[] = {"", "1", "1,2,3", "1,2,3,", "1,2,3,4,5", "1,2,3,4 ", "a,2,3,4", "1;2;3;4"};
+	struct partition_clock clock;
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		cr_assert_not(clock_parse(span_of(texts[i]), &clock), "'%s'", texts[i]);
+	cr_assert_not(clock_parse(SPAN_NULL, &clock));
+}

@@ -1,0 +1,110 @@
+/* A pane's cells against counting by hand, in random order of arrival. */
+#include "panes.h"
+
+#include "fold_kit.h"
+
+#define SESSIONS 5
+#define CELLS 2
+
+struct seen_event {
+	struct event event;
+	uint32_t session, group;
+};
+
+static int64_t earliest(const struct seen_event *events, int count, uint32_t group, uint32_t session, enum event_type type, int64_t from_us)
+{
+	int64_t best_us = INT64_MAX;
+
+	for (int i = 0; i < count; i++)
+		if (events[i].group == group && events[i].session == session && events[i].event.type == type &&
+		    events[i].event.event_time_us >= from_us && events[i].event.event_time_us < best_us)
+			best_us = events[i].event.event_time_us;
+	return best_us;
+}
+
+static struct measures recount(const struct seen_event *events, int count, uint32_t group)
+{
+	struct measures m = {0};
+
+	for (int i = 0; i < count; i++) {
+		if (events[i].group != group)
+			continue;
+		m.events[events[i].event.type]++;
+		if (events[i].event.type == EVENT_PURCHASE)
+			m.revenue_cents += events[i].event.price_cents;
+	}
+	for (uint32_t s = 0; s < SESSIONS; s++) {
+		int64_t view_us = earliest(events, count, group, s, EVENT_VIEW, INT64_MIN), cart_us, checkout_us;
+		bool any = false;
+
+		for (int i = 0; i < count; i++)
+			any |= events[i].group == group && events[i].session == s;
+		m.sessions += any;
+		m.view_sessions += view_us != INT64_MAX;
+		m.cart_sessions += earliest(events, count, group, s, EVENT_CART, INT64_MIN) != INT64_MAX;
+		m.purchase_sessions += earliest(events, count, group, s, EVENT_PURCHASE, INT64_MIN) != INT64_MAX;
+		cart_us = view_us == INT64_MAX ? INT64_MAX : earliest(events, count, group, s, EVENT_CART, view_us);
+		m.funnel_cart_sessions += cart_us != INT64_MAX;
+		checkout_us = cart_us == INT64_MAX ? INT64_MAX : earliest(events, count, group, s, EVENT_CHECKOUT, cart_us);
+		m.funnel_checkout_sessions += checkout_us != INT64_MAX;
+		m.funnel_purchase_sessions += checkout_us != INT64_MAX && earliest(events, count, group, s, EVENT_PURCHASE, checkout_us) != INT64_MAX;
+	}
+	return m;
+}
+
+Test(panes, cells_equal_a_recount_after_every_event)
+{
+	struct stages stages;
+	struct err err;
+
+	cr_assert(stages_parse("view,cart,checkout,purchase", &stages, &err));
+	for (uint64_t seed = 1; seed <= 60; seed++) {
+		struct rng rng = {seed};
+		struct seen_event events[80];
+		struct pane *pane = pane_new(0, (struct window){0, 100});
+
+		for (int i = 0; i < 80; i++) {
+			struct event event = {.event_time_us = rng_below(&rng, 20), .type = (enum event_type)rng_below(&rng, EVENT_TYPE_COUNT),
+			                      .price_cents = rng_below(&rng, 1000)};
+			uint32_t group = (uint32_t)rng_below(&rng, CELLS) + 7, cell = pane_cell(pane, group);
+			struct measures want;
+
+			events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS), group};
+			cr_assert(pane_count(pane, cell, events[i].session, &event, &stages));
+			want = recount(events, i + 1, group);
+			cr_assert_arr_eq(&pane->cells[cell].measures, &want, sizeof(want), "seed %" PRIu64 ", event %d", seed, i);
+		}
+		cr_assert_eq(pane->cell_count, CELLS);
+		pane_free(pane, &stages);
+	}
+}
+
+Test(panes, purchase_without_a_price_adds_nothing_to_revenue)
+{
+	struct stages stages;
+	struct err err;
+	struct pane *pane = pane_new(0, (struct window){0, 100});
+	struct event event = {.type = EVENT_PURCHASE, .price_cents = -1};
+	uint32_t cell = pane_cell(pane, 1);
+
+	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
+	cr_assert(pane_count(pane, cell, 1, &event, &stages));
+	cr_assert_eq(pane->cells[cell].measures.revenue_cents, 0);
+	cr_assert_eq(pane->cells[cell].measures.events[EVENT_PURCHASE], 1);
+	pane_free(pane, &stages);
+}
+
+Test(panes, adding_and_taking_out_measures_gives_back_what_was_there)
+{
+	struct measures a, b, sum;
+	struct rng rng = {3};
+
+	for (size_t i = 0; i < sizeof(a) / 8; i++)
+		((int64_t *)&a)[i] = rng_below(&rng, 1000), ((int64_t *)&b)[i] = rng_below(&rng, 1000);
+	sum = a;
+	measures_add(&sum, &b, +1);
+	for (size_t i = 0; i < sizeof(a) / 8; i++)
+		cr_assert_eq(((int64_t *)&sum)[i], ((int64_t *)&a)[i] + ((int64_t *)&b)[i], "measure %zu", i);
+	measures_add(&sum, &b, -1);
+	cr_assert_arr_eq(&sum, &a, sizeof(a));
+}

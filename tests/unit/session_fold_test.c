@@ -1,0 +1,563 @@
+/* The session half by itself: lateness, visits, partials, progress, idleness, refusals, and rollups that come and go. */
+#include "session_fold.h"
+
+#include "fold_pipeline.h"
+#include "task.h"
+
+/* ---- lateness */
+
+Test(session_fold, late_header_names_exactly_what_the_event_is_left_out_of)
+{
+	size_t late = 0, tuples_seen = 0;
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct rng rng = {seed};
+		struct pipeline pipe;
+		struct pipe_tuple *tuples;
+
+		pipe_init(&pipe, seed, 2, PIPE_ROLLUPS, "view,cart,purchase");
+		for (int p = 0; p < 2; p++)
+			pipe_generate(&pipe, &rng, p, 400, KIT_DAY0_US + 20 * US_PER_HOUR, 4 * US_PER_MINUTE);
+		pipe_run_sessions(&pipe, &rng, 50);
+		tuples_seen += pipe_tuples(&pipe, &tuples); /* compares header and the partition's own watermark for each window */
+		for (size_t i = 0; i < pipe.event_count; i++) {
+			const struct pipe_event *event = &pipe.events[i];
+			bool visit_late = event->bronze.event.event_time_us < event->watermark_us - pipe.session.grace_us;
+
+			cr_assert_eq(pipe_left_out(event->late_for, "visit", 0), visit_late, "seed %" PRIu64 ", event %zu", seed, i);
+		}
+		cr_assert_eq(pipe.counts[0].late + pipe.counts[1].late, (int64_t)pipe.late.count, "seed %" PRIu64, seed);
+		cr_assert_eq(pipe.counts[0].records_in, 400);
+		cr_assert_eq(pipe.counts[0].records_out, 400);
+		late += pipe.late.count;
+		free(tuples);
+		pipe_free(&pipe);
+	}
+	cr_assert(late > 100 && tuples_seen > 10000, "%zu late events, %zu windows: the test does not reach what it is for", late, tuples_seen);
+}
+
+Test(session_fold, late_event_goes_out_as_it_was_with_its_source)
+{
+	struct rng rng = {42};
+	struct pipeline pipe;
+	const struct output *output;
+	struct bronze_event again;
+
+	pipe_init(&pipe, 42, 1, PIPE_ROLLUPS, "view,cart,purchase");
+	pipe_generate(&pipe, &rng, 0, 300, KIT_DAY0_US, 4 * US_PER_MINUTE);
+	pipe_run_sessions(&pipe, &rng, 50);
+	cr_assert(pipe.late.count > 0);
+	for (size_t i = 0; i < pipe.late.count; i++) {
+		output = &pipe.late.at[i];
+		cr_assert(bronze_decode(kit_body(output), &again, NULL));
+		for (size_t e = 0; e < pipe.event_count; e++)
+			if (pipe.events[e].late_for.at == kit_header(output, "late_for").at)
+				cr_assert_arr_eq(again.event_id, pipe.events[e].bronze.event_id, EVENT_ID_BYTES);
+	}
+	pipe_free(&pipe);
+}
+
+/* ---- visits */
+
+struct visit_row {
+	char key[64];
+	int64_t start_us, end_us, events;
+	bool final, stands;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct visit_row *)a)->key, ((const struct visit_row *)b)->key);
+}
+
+static size_t standing_visits(const struct pipeline *pipe, struct visit_row *rows)
+{
+	struct names keys = {0};
+	size_t count = 0, kept = 0;
+
+	for (size_t i = 0; i < pipe->visits.count; i++) {
+		const struct output *output = &pipe->visits.at[i];
+		struct visit visit;
+		struct visit_row *row;
+		uint32_t number;
+		bool added;
+
+		cr_assert(visit_decode(kit_body(output), &visit, NULL));
+		cr_assert_eq(output->partition, partition_of(visit.user_session, kit_terms()->partition_count[OUTPUT_VISITS]));
+		number = kit_number(&keys, output->key, &added);
+		row = &rows[number];
+		count += added;
+		cr_assert(!visit.deleted || (!added && row->stands), "seed %" PRIu64 ": a visit is deleted that does not stand", pipe->seed);
+		*row = (struct visit_row){.start_us = visit.start_us, .end_us = visit.end_us, .final = visit.final, .stands = !visit.deleted};
+		snprintf(row->key, sizeof(row->key), "%.*s", (int)output->key.len, output->key.at);
+		for (int t = 0; t < EVENT_TYPE_COUNT; t++)
+			row->events += visit.events[t];
+	}
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].stands)
+			rows[kept++] = rows[i];
+	qsort(rows, kept, sizeof(*rows), by_key);
+	names_free(&keys);
+	return kept;
+}
+
+static int by_session_and_time(const void *a, const void *b)
+{
+	const struct event *x = &(*(const struct pipe_event *const *)a)->bronze.event, *y = &(*(const struct pipe_event *const *)b)->bronze.event;
+	char x_key[32], y_key[32], x_text[64], y_text[64];
+	struct span x_span = event_session_key(x, x_key), y_span = event_session_key(y, y_key);
+	int order;
+
+	snprintf(x_text, sizeof(x_text), "%.*s", (int)x_span.len, x_span.at);
+	snprintf(y_text, sizeof(y_text), "%.*s", (int)y_span.len, y_span.at);
+	order = strcmp(x_text, y_text);
+	return order ? order : (x->event_time_us > y->event_time_us) - (x->event_time_us < y->event_time_us);
+}
+
+static size_t batch_visits(const struct pipeline *pipe, struct visit_row *rows)
+{
+	const struct pipe_event **events = xrealloc(NULL, pipe->event_count * sizeof(*events));
+	size_t count = 0, kept = 0;
+	char key[32], text[RECORD_KEY_MAX];
+
+	for (size_t i = 0; i < pipe->event_count; i++)
+		if (!pipe_left_out(pipe->events[i].late_for, "visit", 0))
+			events[kept++] = &pipe->events[i];
+	qsort(events, kept, sizeof(*events), by_session_and_time);
+	for (size_t i = 0; i < kept; i++) {
+		const struct event *event = &events[i]->bronze.event, *before = i ? &events[i - 1]->bronze.event : NULL;
+		struct span session = event_session_key(event, key);
+		char other_key[32];
+
+		if (before && span_equal(session, event_session_key(before, other_key)) && event->event_time_us - before->event_time_us <= 30 * US_PER_MINUTE &&
+		    event->event_time_us / US_PER_DAY == before->event_time_us / US_PER_DAY) {
+			rows[count - 1].end_us = event->event_time_us;
+			rows[count - 1].events++;
+			continue;
+		}
+		rows[count] = (struct visit_row){.start_us = event->event_time_us, .end_us = event->event_time_us, .events = 1};
+		visit_key(session, event->event_time_us, text);
+		snprintf(rows[count++].key, sizeof(rows[0].key), "%.63s", text);
+	}
+	qsort(rows, count, sizeof(*rows), by_key);
+	free(events);
+	return count;
+}
+
+Test(session_fold, visits_equal_a_batch_computation_over_the_events_that_were_not_late)
+{
+	static struct visit_row got[20000], want[20000];
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct rng rng = {seed + 60};
+		struct pipeline pipe;
+		size_t got_count, want_count;
+
+		pipe_init(&pipe, seed, 2, "1m:all", "view,cart,purchase");
+		for (int p = 0; p < 2; p++)
+			pipe_generate(&pipe, &rng, p, 800, KIT_DAY0_US + 20 * US_PER_HOUR, seed % 2 ? US_PER_MINUTE : 5 * US_PER_SECOND);
+		pipe_run_sessions(&pipe, &rng, 30);
+		got_count = standing_visits(&pipe, got);
+		want_count = batch_visits(&pipe, want);
+		cr_assert_eq(got_count, want_count, "seed %" PRIu64 ": %zu visits for %zu", seed, got_count, want_count);
+		for (size_t i = 0; i < got_count; i++) {
+			cr_assert_str_eq(got[i].key, want[i].key, "seed %" PRIu64, seed);
+			cr_assert_eq(got[i].end_us, want[i].end_us, "seed %" PRIu64 ": %s", seed, got[i].key);
+			cr_assert_eq(got[i].events, want[i].events, "seed %" PRIu64 ": %s", seed, got[i].key);
+			cr_assert(got[i].final, "seed %" PRIu64 ": %s", seed, got[i].key);
+		}
+		pipe_free(&pipe);
+	}
+}
+
+/* ---- partials and progress */
+
+Test(session_fold, partials_are_keyed_by_row_and_source_and_partitioned_by_row_alone)
+{
+	struct rng rng = {7};
+	struct pipeline pipe;
+	size_t rows = 0;
+
+	pipe_init(&pipe, 7, 2, PIPE_ROLLUPS, "view,cart,purchase");
+	for (int p = 0; p < 2; p++)
+		pipe_generate(&pipe, &rng, p, 200, KIT_DAY0_US, US_PER_MINUTE);
+	pipe_run_sessions(&pipe, &rng, 50);
+	for (int m = 0; m < PIPE_MERGES; m++) {
+		for (size_t i = 0; i < pipe.partials[m].bytes.count; i++) {
+			struct input_record record = kit_log_record(&pipe.partials[m], i);
+			struct partial partial;
+			char key[RECORD_KEY_MAX], want[RECORD_KEY_MAX + 16];
+
+			cr_assert(partial_decode(record.body, &partial, NULL));
+			if (!partial.rollup.len)
+				continue;
+			aggregate_key(partial.rollup, partial.window_start_us, partial.window_end_us, partial.group_value, key);
+			cr_assert_eq(partition_of(span_of(key), PIPE_MERGES), m);
+			snprintf(want, sizeof(want), "%s|%d", key, (int)partial.source_partition);
+			cr_assert(span_is(record.key, want));
+			rows++;
+		}
+	}
+	cr_assert(rows > 1000);
+	pipe_free(&pipe);
+}
+
+Test(session_fold, no_partial_comes_after_the_progress_that_passes_its_window)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct rng rng = {seed + 20};
+		struct pipeline pipe;
+
+		pipe_init(&pipe, seed, 3, PIPE_ROLLUPS, "view,cart,purchase");
+		pipe.idles = true;
+		for (int p = 0; p < 3; p++)
+			pipe_generate(&pipe, &rng, p, 300, KIT_DAY0_US, 2 * US_PER_MINUTE);
+		pipe_run_sessions(&pipe, &rng, 60);
+		for (int m = 0; m < PIPE_MERGES; m++) {
+			int64_t told_us[PIPE_SOURCES] = {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
+
+			for (size_t i = 0; i < pipe.partials[m].bytes.count; i++) {
+				struct partial partial;
+
+				cr_assert(partial_decode(kit_log_record(&pipe.partials[m], i).body, &partial, NULL));
+				if (partial.rollup.len) {
+					cr_assert(told_us[partial.source_partition] == INT64_MIN ||
+					                  partial.window_end_us + pipe.session.grace_us > told_us[partial.source_partition],
+					          "seed %" PRIu64 ": a partial for a window that its source has passed", seed);
+				} else {
+					cr_assert(partial.watermark_us >= told_us[partial.source_partition], "seed %" PRIu64, seed);
+					told_us[partial.source_partition] = partial.watermark_us;
+				}
+			}
+			for (int p = 0; p < 3; p++)
+				cr_assert_eq(told_us[p], PIPE_FAR_US - pipe.session.disorder_us, "the last progress says where the source stands");
+		}
+		pipe_free(&pipe);
+	}
+}
+
+struct solo {
+	struct pipeline pipe;
+	struct rng rng;
+	void *fold;
+	struct counts counts;
+	struct outbox box;
+	struct kit_log *log;
+	int64_t offset;
+};
+
+static void solo_init(struct solo *solo)
+{
+	*solo = (struct solo){.rng = {1}};
+	pipe_init(&solo->pipe, 1, 1, "1m:all 1d:brand", "view,cart,purchase");
+	solo->log = &solo->pipe.sources[0];
+	solo->fold = session_fold_ops.new(&solo->pipe.session, 0);
+}
+
+static void solo_free(struct solo *solo)
+{
+	session_fold_ops.free(solo->fold);
+	outbox_free(&solo->box);
+	pipe_free(&solo->pipe);
+}
+
+static void solo_last(struct solo *solo)
+{
+	struct input_record record = kit_log_record(solo->log, solo->log->bytes.count - 1);
+
+	session_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box);
+}
+
+static void solo_event(struct solo *solo, int64_t time_us, int session, enum event_type type)
+{
+	struct bronze_event event = kit_event(&solo->rng, time_us, session);
+
+	event.event.type = type;
+	kit_log_event(solo->log, solo->offset++, &event);
+	solo_last(solo);
+}
+
+static void solo_control(struct solo *solo, const char *kind, int64_t time_us)
+{
+	kit_log_control(solo->log, solo->offset++, kind, time_us);
+	solo_last(solo);
+}
+
+/* The progress records among the outputs, which are then forgotten: how many, and the last one's idle flag. */
+static int progress_count(struct solo *solo, bool *idle)
+{
+	int count = 0;
+
+	for (size_t i = 0; i < solo->box.count; i++) {
+		struct partial partial;
+
+		if (solo->box.at[i].topic != OUTPUT_PARTIALS)
+			continue;
+		cr_assert(partial_decode(kit_body(&solo->box.at[i]), &partial, NULL));
+		if (!partial.rollup.len) {
+			count++;
+			*idle = partial.idle;
+		}
+	}
+	outbox_clear(&solo->box);
+	return count;
+}
+
+Test(session_fold, progress_goes_to_every_merge_partition_when_a_boundary_is_crossed_and_only_then)
+{
+	struct solo solo;
+	bool idle;
+
+	solo_init(&solo);
+	solo_control(&solo, "begin", KIT_DAY0_US);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
+	solo_event(&solo, KIT_DAY0_US + US_PER_SECOND, 1, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), 0, "the watermark is still in the same minute");
+	solo_control(&solo, "jump", KIT_DAY0_US + 5 * US_PER_SECOND);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES, "a boundary itself is passed");
+	cr_assert_not(idle);
+	solo_free(&solo);
+}
+
+Test(session_fold, idle_source_says_so_once_until_it_wakes)
+{
+	struct solo solo;
+	bool idle = false;
+
+	solo_init(&solo);
+	solo_event(&solo, KIT_DAY0_US, 1, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	progress_count(&solo, &idle);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
+	cr_assert(idle);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), 0);
+	solo_event(&solo, KIT_DAY0_US, 2, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	progress_count(&solo, &idle);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
+	cr_assert(idle);
+	solo_free(&solo);
+}
+
+Test(session_fold, idle_source_that_only_a_control_has_woken_can_say_again_that_it_is_idle)
+{
+	struct solo solo;
+	bool idle = false;
+
+	solo_init(&solo);
+	solo_event(&solo, KIT_DAY0_US, 1, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	progress_count(&solo, &idle);
+	cr_assert(idle);
+	solo_control(&solo, "jump", KIT_DAY0_US + US_PER_DAY);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
+	cr_assert_not(idle, "the progress of the jump wakes the source");
+	session_fold_ops.idle(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES, "so it must be able to say it again");
+	cr_assert(idle);
+	solo_free(&solo);
+}
+
+Test(session_fold, key_is_emitted_once_per_commit_however_many_events_touched_it)
+{
+	struct solo solo;
+
+	solo_init(&solo);
+	for (int i = 0; i < 50; i++)
+		solo_event(&solo, KIT_DAY0_US + i, 1, EVENT_VIEW);
+	outbox_clear(&solo.box);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	for (size_t i = 0; i < solo.box.count; i++)
+		for (size_t k = 0; k < i; k++)
+			cr_assert_not(solo.box.at[i].topic == solo.box.at[k].topic && solo.box.at[i].partition == solo.box.at[k].partition &&
+			              span_equal(solo.box.at[i].key, solo.box.at[k].key));
+	outbox_clear(&solo.box);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	cr_assert_eq(solo.box.count, 0, "nothing changed, nothing is emitted");
+	solo_free(&solo);
+}
+
+Test(session_fold, everything_that_closed_is_forgotten)
+{
+	struct solo solo;
+	struct buffer dump = {0};
+
+	solo_init(&solo);
+	for (int i = 0; i < 500; i++)
+		solo_event(&solo, KIT_DAY0_US + i * US_PER_MINUTE, i % 30, (enum event_type)(i % 5));
+	solo_control(&solo, "jump", PIPE_FAR_US);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	session_fold_ops.dump(solo.fold, &dump);
+	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1, "more than the clock is left: %.*s", (int)dump.len, dump.at);
+	cr_assert(session_fold_ops.horizon(solo.fold) > KIT_DAY0_US + 30 * US_PER_DAY);
+	buffer_free(&dump);
+	solo_free(&solo);
+}
+
+/* ---- refusals */
+
+static enum reason refused_as(struct solo *solo, struct input_record record)
+{
+	struct counts before = solo->counts;
+	enum reason reason = REASON_NONE;
+
+	outbox_clear(&solo->box);
+	record.offset = solo->offset++;
+	session_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box);
+	for (int r = 0; r < REASON_COUNT; r++)
+		if (solo->counts.dead[r] != before.dead[r])
+			reason = (enum reason)r;
+	cr_assert_eq(solo->counts.records_in, before.records_in + 1);
+	cr_assert_eq(solo->counts.records_out, before.records_out);
+	cr_assert_eq(solo->box.count, 1);
+	cr_assert_eq(solo->box.at[0].topic, OUTPUT_DEAD_LETTER);
+	cr_assert(span_is(kit_header(&solo->box.at[0], "__connect.errors.exception.class.name"), reason_name(reason)));
+	return reason;
+}
+
+Test(session_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
+{
+	static const struct header bad_control[] = {{{"control", 7}, {"pause", 5}}};
+	struct solo solo;
+
+	solo_init(&solo);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN_NULL}), REASON_NULL_VALUE);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("?????x"), .body = SPAN("x")}), REASON_MALFORMED_AVRO);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("x"), .refused = REASON_WRONG_SCHEMA, .detail = "why"}), REASON_WRONG_SCHEMA);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.headers = bad_control, .header_count = 1}), REASON_INVALID_CONTROL);
+	solo_free(&solo);
+}
+
+Test(session_fold, session_with_too_many_stage_times_is_told_by_reference_and_counted_once)
+{
+	struct solo solo;
+
+	solo_init(&solo);
+	for (int i = 0; i <= STAGE_TIMES_MAX; i++)
+		solo_event(&solo, KIT_DAY0_US + i, 1, EVENT_CART);
+	cr_assert_eq(solo.counts.dead[REASON_TOO_MANY_STAGE_TIMES], 1);
+	cr_assert_eq(solo.counts.records_in, STAGE_TIMES_MAX + 1);
+	cr_assert_eq(solo.counts.records_out, STAGE_TIMES_MAX);
+	for (size_t i = 0; i < solo.box.count; i++)
+		if (solo.box.at[i].topic == OUTPUT_DEAD_LETTER)
+			cr_assert_null(solo.box.at[i].value.at);
+	solo_free(&solo);
+}
+
+/* ---- rollups that come and go */
+
+struct window_sum {
+	int64_t views;
+	bool seen;
+};
+
+/* Runs the second half of a stream after a restart under other rollups; sums each window's views of one rollup as last emitted. */
+static void restart_with(struct pipeline *pipe, const char *before, const char *after, const char *rollup, struct window_sum *days, int day_count,
+                         int64_t *restart_us)
+{
+	struct task_terms terms = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
+	size_t half = pipe->sources[0].bytes.count / 2;
+	struct outbox box = {0};
+	char metadata[TASK_METADATA_MAX];
+	struct task task;
+	struct err err;
+	int64_t committed;
+
+	cr_assert(rollups_parse(before, &pipe->session.rollups, &err));
+	task_start(&task, &terms, 0);
+	for (size_t i = 0; i < half; i++) {
+		struct input_record record = kit_log_record(&pipe->sources[0], i);
+
+		task_apply(&task, &record, &box);
+	}
+	task_flush(&task, &box);
+	cr_assert(task_metadata(&task, metadata, &err));
+	committed = task.position;
+	task_committed(&task);
+	task_free(&task);
+	outbox_clear(&box);
+
+	*restart_us = pipe->events[half - 1].watermark_us;
+	cr_assert(rollups_parse(after, &pipe->session.rollups, &err));
+	cr_assert(task_resume(&task, &terms, committed, span_of(metadata), &err), "%s", err.message);
+	for (size_t i = 0; i < pipe->sources[0].bytes.count; i++) {
+		struct input_record record = kit_log_record(&pipe->sources[0], i);
+
+		if (record.offset >= task.position)
+			task_apply(&task, &record, &box);
+		if (i % 50 == 0 && !task.restoring)
+			task_flush(&task, &box);
+	}
+	task_flush(&task, &box);
+	for (size_t i = 0; i < box.count; i++) {
+		struct partial partial;
+		int64_t day;
+
+		if (box.at[i].topic != OUTPUT_PARTIALS || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
+			continue;
+		day = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
+		cr_assert(day >= 0 && day < day_count);
+		days[day] = (struct window_sum){partial.measures.events[EVENT_VIEW], true};
+	}
+	task_free(&task);
+	outbox_free(&box);
+}
+
+Test(session_fold, added_rollup_starts_at_its_first_window_after_the_change_and_is_never_half_counted)
+{
+	static struct window_sum hours[1000];
+	struct rng rng = {11};
+	struct pipeline pipe;
+	int64_t restart_us, views[1000] = {0};
+	int first = -1, counted = 0;
+
+	pipe_init(&pipe, 11, 1, "1m:all", "view,cart,purchase");
+	pipe_generate(&pipe, &rng, 0, 1500, KIT_DAY0_US + 3 * US_PER_HOUR, 2 * US_PER_MINUTE);
+	restart_with(&pipe, "1m:all", "1m:all 1h:all", "1h:all", hours, 1000, &restart_us);
+	for (size_t i = 0; i < pipe.event_count; i++) {
+		int64_t hour_us = pipe.events[i].bronze.event.event_time_us / US_PER_HOUR * US_PER_HOUR;
+
+		if (hour_us + US_PER_HOUR + pipe.session.grace_us > pipe.events[i].watermark_us)
+			views[(hour_us - KIT_DAY0_US) / US_PER_HOUR] += pipe.events[i].bronze.event.type == EVENT_VIEW;
+	}
+	for (int h = 0; h < 1000; h++) {
+		if (!hours[h].seen)
+			continue;
+		if (first < 0)
+			first = h;
+		cr_assert_eq(hours[h].views, views[h], "hour %d is counted by part: %" PRId64 " of %" PRId64, h, hours[h].views, views[h]);
+		counted++;
+	}
+	cr_assert(counted > 3);
+	cr_assert(KIT_DAY0_US + first * US_PER_HOUR > restart_us, "begins after what was seen");
+	cr_assert(KIT_DAY0_US + first * US_PER_HOUR <= restart_us + 2 * US_PER_HOUR, "and at the first window that does");
+	pipe_free(&pipe);
+}
+
+Test(session_fold, removed_rollup_ends_and_the_others_go_on)
+{
+	static struct window_sum hours[1000], kept[1000];
+	struct rng rng = {12};
+	struct pipeline pipe;
+	int64_t restart_us;
+	int seen = 0;
+
+	pipe_init(&pipe, 12, 1, "1m:all", "view,cart,purchase");
+	pipe_generate(&pipe, &rng, 0, 600, KIT_DAY0_US + 3 * US_PER_HOUR, 2 * US_PER_MINUTE);
+	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:all", hours, 1000, &restart_us);
+	for (int h = 0; h < 1000; h++)
+		cr_assert_not(hours[h].seen);
+	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:brand", kept, 1000, &restart_us);
+	for (int h = 0; h < 1000; h++)
+		seen += kept[h].seen;
+	cr_assert(seen > 3);
+	pipe_free(&pipe);
+}
