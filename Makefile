@@ -13,6 +13,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+OPT_fault   := -O2 -g -DFAULT_POINTS
 OPT_tsan    := -O1 -g -fsanitize=thread
 CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 INCLUDE_core    := -Icommon/core

@@ -16,6 +16,8 @@
 #include "table.h"
 #include "timetext.h"
 
+#define CONTROL_HEADERS_MAX 32 /* a control has three */
+
 struct bronze_fold {
 	const struct bronze_fold_config *config;
 	struct partition_clock clock;
@@ -110,18 +112,35 @@ static enum reason judge(const struct bronze_fold *fold, const struct input_reco
 	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE : REASON_NONE;
 }
 
+/* A control goes on as it came, but for an announced time beyond the record's own, which is cut here: the copy gets a
+ * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. */
+static void forward_control(const struct input_record *record, int64_t announced_us, struct outbox *out)
+{
+	struct header headers[CONTROL_HEADERS_MAX];
+	char time[32];
+	struct span cut = {time, time_format_iso(record->timestamp_ms * 1000, time)};
+
+	for (size_t i = 0; i < record->header_count; i++) {
+		headers[i] = record->headers[i];
+		if (announced_us > record->timestamp_ms * 1000 && span_is(headers[i].name, "event_time"))
+			headers[i].value = cut;
+	}
+	outbox_add(out, OUTPUT_BRONZE, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count);
+}
+
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,
                              struct outbox *out)
 {
-	if (control.kind == CONTROL_INVALID) {
+	if (control.kind == CONTROL_INVALID || record->value.at || record->header_count > CONTROL_HEADERS_MAX) {
 		counts->records_in++;
-		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL, NULL, false, counts);
+		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL, record->value.at ? "a control has no value" : NULL, false,
+		                   counts);
 		return FOLD_NOTHING;
 	}
 	if (control.kind != CONTROL_END)
 		clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (out)
-		outbox_add(out, OUTPUT_BRONZE, record->partition, SPAN_NULL, SPAN_NULL, record->headers, record->header_count);
+		forward_control(record, control.kind == CONTROL_END ? INT64_MIN : control.event_time_us, out);
 	return FOLD_NOTHING;
 }
 

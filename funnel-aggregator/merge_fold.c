@@ -339,26 +339,33 @@ static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 	return len;
 }
 
+static bool source_parse(const char **at, struct source *source)
+{
+	char *end = (char *)(uintptr_t)*at + 1;
+
+	source->watermark_us = **at == '-' ? INT64_MIN : (int64_t)strtoull(*at, &end, 16);
+	if (end == *at || (*end != '!' && *end != '.'))
+		return false;
+	source->idle = *end == '!';
+	*at = end + 1;
+	return true;
+}
+
 static bool fold_adopt_header(void *state, struct span header, struct err *err)
 {
 	struct merge_fold *fold = state;
-	const char *at = header.at;
+	const char *at = header.at, *end = header.at + header.len;
 	int32_t count = 0;
 
-	for (; count < fold->config->source_count && at < header.at + header.len; count++) {
-		struct source *source = &fold->sources[count];
-		char *end;
-
-		source->watermark_us = *at == '-' ? INT64_MIN : (int64_t)strtoull(at, &end, 16);
-		at = *at == '-' ? at + 1 : end;
-		source->idle = *at == '!';
-		at += 1 + (at[1] == ',');
+	while (count < fold->config->source_count && at < end && source_parse(&at, &fold->sources[count])) {
+		count++;
+		at += count < fold->config->source_count && *at == ',';
 	}
-	return count == fold->config->source_count ||
+	return (count == fold->config->source_count && at == end) ||
 	       err_set(err, ERR_REFUSE,
-	               "restore metadata names %" PRId32 " source partitions and there are %" PRId32
-	               ": the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
-	               count, fold->config->source_count);
+	               "restore metadata ('%.*s') does not name %" PRId32
+	               " source partitions: the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
+	               (int)(header.len < 40 ? header.len : 40), header.at, fold->config->source_count);
 }
 
 /* ---- dump */

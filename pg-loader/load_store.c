@@ -11,6 +11,7 @@
 
 #include "bisect.h"
 #include "copy_binary.h"
+#include "fault.h"
 #include "table.h"
 
 #define DAYS_CACHED_MAX 4096
@@ -139,11 +140,15 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 static bool load_target(struct load_store *store, const struct load_batch *batch, enum target target, const uint32_t *rows, uint32_t count,
                         struct err *err)
 {
-	bool ok = postgres_copy_begin(store->pg, targets[target].copy, err) &&
-	          postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
-	          postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err) &&
-	          postgres_run(store->pg, targets[target].apply, err);
+	bool ok;
 
+	FAULT_POINT("before_copy");
+	ok = postgres_copy_begin(store->pg, targets[target].copy, err) &&
+	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
+	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err);
+	FAULT_POINT("after_copy");
+	ok = ok && postgres_run(store->pg, targets[target].apply, err);
+	FAULT_POINT("after_upsert");
 	return ok || err_prefix(err, "%s", targets[target].table);
 }
 
@@ -182,13 +187,19 @@ static bool load_targets(struct load_store *store, const struct load_batch *batc
 static bool attempt(struct load_store *store, const struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
                     enum target *failed, struct err *err)
 {
+	bool ok;
+
 	*failed = TARGET_COUNT;
-	if (postgres_run(store->pg, "BEGIN", err) && loader_offsets_lock(store->pg, moved, moved_count, err) &&
-	    load_targets(store, batch, failed, err) && loader_offsets_move(store->pg, moved, moved_count, err) &&
-	    postgres_run(store->pg, "COMMIT", err))
-		return true;
-	postgres_rollback(store->pg);
-	return false;
+	ok = postgres_run(store->pg, "BEGIN", err) && loader_offsets_lock(store->pg, moved, moved_count, err) &&
+	     load_targets(store, batch, failed, err);
+	FAULT_POINT("before_offsets");
+	ok = ok && loader_offsets_move(store->pg, moved, moved_count, err);
+	FAULT_POINT("before_pg_commit");
+	ok = ok && postgres_run(store->pg, "COMMIT", err);
+	FAULT_POINT("after_pg_commit");
+	if (!ok)
+		postgres_rollback(store->pg);
+	return ok;
 }
 
 /* ---- refused rows */

@@ -36,7 +36,7 @@ struct window {
 	int64_t start_us, end_us; /* [start, end) */
 };
 
-/* Space- or comma-separated rollups. ERR_REFUSE names what is wrong. */
+/* Space- or comma-separated rollups. ERR_INPUT names what is wrong. */
 MUST_USE bool rollups_parse(const char *text, struct rollup_list *list, struct err *err);
 
 /* The windows that hold a time: how many, and the i-th of them. */

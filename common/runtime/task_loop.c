@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "log.h"
 #include "table.h"
 #include "task_loop_internal.h"
@@ -226,6 +227,8 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 		record.header_count = read_headers(message, headers);
 	if (!open_frame(loop, slot, &record, detail, sizeof(detail), err))
 		return false;
+	if (slot->task.restoring)
+		FAULT_POINT("in_restore");
 	task_apply(&slot->task, &record, &loop->outbox);
 	if (slot->task.stale_count != stale_before) {
 		metric_add(loop->stale_metric, 1);

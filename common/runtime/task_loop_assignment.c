@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "fault.h"
 #include "log.h"
 #include "table.h"
 #include "task_loop_internal.h"
@@ -261,6 +262,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 		partition->offset = slot->task.position;
 	}
 	slots_free(&loop->parked, &loop->parked_count);
+	FAULT_POINT("before_restore");
 	code = rd_kafka_assign(loop->consumer, partitions);
 	loop->assigned = true;
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));

@@ -27,6 +27,7 @@ enum transaction_phase {
 	TRANSACTION_NONE,         /* nothing begun */
 	TRANSACTION_OPEN,         /* begun; outputs may have been handed over */
 	TRANSACTION_OFFSETS_SENT, /* only the commit itself is missing */
+	TRANSACTION_ABORTING,     /* an abort has timed out: nothing else is possible before it is through */
 };
 
 struct task_loop {

@@ -4,19 +4,44 @@
  * Outputs stay in the outbox until the commit has succeeded, so an abort only rewinds it:
  * the next transaction sends the same records with the same offsets, and the state stays. A commit
  * that timed out is asked for again, as librdkafka wants it; nothing is folded in between,
- * because the offsets of this transaction are already fixed. */
+ * because the offsets of this transaction are already fixed. So is an abort that timed out: until it
+ * is through, every other transactional call is refused as a conflict. */
 #include <stdlib.h>
 
+#include "fault.h"
 #include "log.h"
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define PRODUCE_RUN_MAX 512
 
+/* Asks for the abort, or asks again. A conflict means that a commit is under way which nobody waits for any more (a
+ * rebalance cut it short): only a fresh start resolves that, so it is no ERR_RETRY. */
+static bool finish_abort(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_error_t *error;
+	bool conflict;
+
+	loop->phase = TRANSACTION_ABORTING;
+	error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
+	if (error) {
+		conflict = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__CONFLICT;
+		if (!kafka_err_take(err, error, "abort transaction") && conflict)
+			err->class = ERR_ABORT;
+		return false;
+	}
+	loop->phase = TRANSACTION_NONE;
+	loop->committing = false;
+	loop->outbox.sent = 0;
+	return true;
+}
+
 static bool begin(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
 
+	if (loop->phase == TRANSACTION_ABORTING && !finish_abort(loop, err))
+		return false;
 	if (loop->phase != TRANSACTION_NONE)
 		return true;
 	error = rd_kafka_begin_transaction(loop->producer);
@@ -29,17 +54,9 @@ static bool begin(struct task_loop *loop, struct err *err)
 /* Acts on ERR_ABORT: the broker forgets the transaction, we keep its outputs. */
 static bool abort_and_keep(struct task_loop *loop, struct err *err)
 {
-	rd_kafka_error_t *error;
-
 	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", err->message, loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
-	error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
-	if (error)
-		return kafka_err_take(err, error, "abort transaction");
-	loop->phase = TRANSACTION_NONE;
-	loop->committing = false;
-	loop->outbox.sent = 0;
-	return true;
+	return finish_abort(loop, err);
 }
 
 static bool produce_error(struct err *err, rd_kafka_resp_err_t code)
@@ -118,6 +135,7 @@ bool transaction_send(struct task_loop *loop, struct err *err)
 
 	if (box->sent == box->count)
 		return true;
+	FAULT_POINT("before_produce");
 	if (!begin(loop, err))
 		return false;
 	while (box->sent < box->count) {
@@ -129,6 +147,7 @@ bool transaction_send(struct task_loop *loop, struct err *err)
 			return err->class == ERR_ABORT ? abort_and_keep(loop, err) : false;
 		box->sent += taken;
 	}
+	FAULT_POINT("after_produce");
 	return true;
 }
 
@@ -174,12 +193,14 @@ static bool send_offsets(struct task_loop *loop, struct err *err)
 	rd_kafka_error_t *error = NULL;
 	bool ok = add_offsets(loop, list, err);
 
+	FAULT_POINT("before_send_offsets");
 	if (ok && list->cnt)
 		error = rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS);
 	rd_kafka_consumer_group_metadata_destroy(group);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (error)
 		return kafka_err_take(err, error, "send offsets to transaction");
+	FAULT_POINT("after_send_offsets");
 	if (ok)
 		loop->phase = TRANSACTION_OFFSETS_SENT;
 	return ok;
@@ -193,6 +214,7 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 		if (!begin(loop, err) || !transaction_send(loop, err) || !loop->committing || !send_offsets(loop, err))
 			return false;
 	}
+	FAULT_POINT("before_commit");
 	error = rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS);
 	return error ? kafka_err_take(err, error, "commit transaction") : true;
 }
@@ -227,6 +249,7 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 	}
 	err->class = ERR_NONE;
 	if (commit_stages(loop, err)) {
+		FAULT_POINT("after_commit");
 		committed(loop);
 		return true;
 	}
@@ -237,15 +260,10 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 
 void transaction_drop(struct task_loop *loop)
 {
-	if (loop->phase != TRANSACTION_NONE) {
-		rd_kafka_error_t *error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
+	struct err err = {ERR_NONE, ""};
 
-		if (error) {
-			log_warn("abort_failed", "error=\"%s\"", rd_kafka_error_string(error));
-			rd_kafka_error_destroy(error);
-		}
-	}
-	loop->phase = TRANSACTION_NONE;
+	if (loop->phase != TRANSACTION_NONE && !finish_abort(loop, &err))
+		log_warn("abort_failed", "error=\"%s\"", err.message); /* the next transaction begins by asking again */
 	loop->committing = false;
 	loop->first_uncommitted_us = 0;
 	outbox_clear(&loop->outbox);

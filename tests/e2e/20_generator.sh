@@ -10,6 +10,10 @@ send_generated() {
         --malformed 0.002 --late 0.001 --missing-sessions 0.01 --checkouts --tee "$ROWS"
 }
 
+# Whether an event is too far ahead depends on the moment it came, which the recount cannot know: the generator's rows of
+# the year 9999 lose their time here, so that the recount, too, takes each for one dead letter.
+recountable() { sed -E 's/^9999-[^,]*//' "$1" >"$1.recountable"; }
+
 some_are_late() { local n; n=$(count raw.late_events) && ((n > 0)); }
 
 # Every service's counts, added up over partitions: nothing is lost from one stage to the next.
@@ -33,7 +37,8 @@ fresh
 services
 send_generated
 drain
-check "duplicates, disorder, late and malformed rows: the oracle holds" oracle --exact-counts "$ROWS"
+recountable "$ROWS"
+check "duplicates, disorder, late and malformed rows: the oracle holds" oracle --exact-counts "$ROWS.recountable"
 check "some events were late" some_are_late
 check "nothing is lost between the stages" nothing_is_lost
 check "the last values in the topic of aggregates are the table's rows" topic_equals_table aggregated_events
@@ -46,7 +51,8 @@ check "the same rows again: events, aggregates and visits stay, row for row" rep
 
 # From the middle, so that nothing of it is new or newest.
 { head -n 1 "$ROWS"; sed -n "$((EVENTS / 4)),$((EVENTS / 2))p" "$ROWS"; } >"$E2E_WORK/part.csv"
+recountable "$E2E_WORK/part.csv"
 before=$(counts_in)
 replay --input "$E2E_WORK/part.csv"
 check "a part of the rows again: events, aggregates and visits stay, row for row" replayed "$E2E_WORK/part.csv" "$before"
-check "after the replays the oracle still holds" oracle "$ROWS" "$ROWS" "$E2E_WORK/part.csv"
+check "after the replays the oracle still holds" oracle "$ROWS.recountable" "$ROWS.recountable" "$E2E_WORK/part.csv.recountable"

@@ -135,7 +135,7 @@ replay_end() {
     tail -n 3 "$LOG_DIR/producer-1.log" | grep -q 'event=stopped .*exit=0' || { warn "the producer did not end well"; tail -n 5 "$LOG_DIR/producer-1.log" >&2; return 1; }
 }
 
-rows_of() { grep -vc '^event_time,' "$1"; }
+rows_of() { grep -avc '^event_time,' "$1"; }
 
 # in_the_middle FILE: waits until between a fifth and three fifths of FILE's rows are in the database.
 in_the_middle() {

@@ -105,7 +105,7 @@ Test(kafka, guarded_unknown_and_malformed_properties_are_refused_by_name)
 			struct err err = {0};
 
 			cr_expect_null(conf_of((enum kafka_role)role, table[i], &err), "%s", table[i]);
-			cr_expect_eq(err.class, ERR_REFUSE, "%s", table[i]);
+			cr_expect_eq(err.class, ERR_INPUT, "%s", table[i]);
 			cr_expect(strstr(err.message, "KAFKA_PROPERTIES"), "%s", err.message);
 		}
 	}

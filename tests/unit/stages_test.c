@@ -180,6 +180,6 @@ Test(stages, stage_lists_that_are_taken_and_refused)
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		err.class = ERR_NONE;
 		cr_assert_not(stages_parse(refused[i], &stages, &err), "'%s'", refused[i]);
-		cr_assert_eq(err.class, ERR_REFUSE);
+		cr_assert_eq(err.class, ERR_INPUT);
 	}
 }

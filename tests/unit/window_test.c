@@ -167,7 +167,7 @@ Test(window, rollups_that_are_refused)
 		struct err err = {0};
 
 		cr_assert_not(rollups_parse(texts[i], &list, &err), "'%s'", texts[i]);
-		cr_assert_eq(err.class, ERR_REFUSE, "'%s'", texts[i]);
+		cr_assert_eq(err.class, ERR_INPUT, "'%s'", texts[i]);
 	}
 }
 

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Where going on would make numbers wrong, a service stops with 78 and says why and what the way on is.
+source "$(dirname "$0")/lib.sh"
+
+ROWS=$E2E_WORK/few.csv
+head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
+
+broker() { KAFKA_BROKERS=$KAFKA_BROKERS timeout "$LONG" "$(dirname "$BIN_DIR")/test/e2e-broker" "$@"; }
+
+processed() {
+    fresh
+    services
+    replay --input "$ROWS"
+    drain
+    stop_services
+}
+
+cut_raw() { local p; for p in 0 1 2 3; do broker cut "$(topic raw_events)" "$p" -1; done; }
+
+gone() { ! timeout "$LONG" kcat -b "$KAFKA_BROKERS" -L -J | jq -e --arg t "$1" '.topics[] | select(.topic == $t)' >/dev/null; }
+there() { ! gone "$1"; }
+
+recreate() { # TOPIC
+    broker delete-topic "$(topic "$1")"
+    wait_until "$1 is gone" gone "$(topic "$1")"
+    broker create-topic "$(topic "$1")" 4
+    wait_until "$1 is there" there "$(topic "$1")"
+}
+
+processed
+check "funnel-aggregator refuses another GRACE over its state" refused 78 "grace TOPIC_PREFIX" funnel-aggregator GRACE=20m
+check "bronze-sink refuses another DEDUP_HORIZON over its state" refused 78 "horizon TOPIC_PREFIX" bronze-sink DEDUP_HORIZON=3d
+services
+check "with the former settings both go on" oracle --exact-counts "$ROWS"
+stop_services
+
+broker commit "$(topic funnel-aggregator)" "$(topic bronze_events)" 0 5 "not ours"
+check "funnel-aggregator refuses restore metadata that it cannot read" refused 78 "metadata" funnel-aggregator
+broker delete-group "$(topic funnel-aggregator)"
+check "funnel-aggregator refuses to begin again over its own output" refused 78 "no committed offsets TOPIC_PREFIX" funnel-aggregator
+cut_raw
+check "bronze-sink refuses a rebuild that retention has cut" refused 78 "retention TOPIC_PREFIX" bronze-sink
+broker delete-group "$(topic bronze-sink)"
+check "bronze-sink refuses to begin again over its own output" refused 78 "no committed offsets TOPIC_PREFIX" bronze-sink
+
+processed
+recreate raw_events
+check "bronze-sink refuses a topic that was made anew" refused 78 "TOPIC_PREFIX" bronze-sink
+recreate bronze_events
+check "pg-loader refuses a topic that was made anew" refused 78 "bronze_events" pg-loader
+check "funnel-aggregator refuses a topic that was made anew" refused 78 "TOPIC_PREFIX" funnel-aggregator
+broker grow-topic "$(topic raw_events)" 6
+check "bronze-sink refuses another number of partitions than bronze has" refused 78 "same number" bronze-sink

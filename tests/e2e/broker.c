@@ -1,0 +1,161 @@
+/* What the scenarios do to a broker behind the services' back, as a command each:
+ *
+ *   broker delete-group GROUP                           its committed offsets are gone
+ *   broker delete-topic TOPIC
+ *   broker create-topic TOPIC PARTITIONS
+ *   broker grow-topic TOPIC PARTITIONS
+ *   broker cut TOPIC PARTITION OFFSET                   what retention does: nothing is left below OFFSET
+ *   broker commit GROUP TOPIC PARTITION OFFSET METADATA
+ *
+ * The broker is named by KAFKA_BROKERS. Exit 0, or 1 with what went wrong. Limits: one thing per call, 30 s each. */
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CALL_MS 30000
+
+static bool failed(const char *what, const char *why)
+{
+	fprintf(stderr, "broker: %s: %s\n", what, why);
+	return false;
+}
+
+/* The one result of an answer, whatever was asked. */
+static const char *trouble_of(rd_kafka_event_t *event)
+{
+	const rd_kafka_topic_result_t **topics = NULL;
+	const rd_kafka_group_result_t **groups;
+	size_t count = 0;
+
+	if (rd_kafka_event_error(event))
+		return rd_kafka_event_error_string(event);
+	switch (rd_kafka_event_type(event)) {
+	case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
+		topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+		break;
+	case RD_KAFKA_EVENT_DELETETOPICS_RESULT:
+		topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+		break;
+	case RD_KAFKA_EVENT_CREATEPARTITIONS_RESULT:
+		topics = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+		break;
+	case RD_KAFKA_EVENT_DELETEGROUPS_RESULT:
+		groups = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+		return count && rd_kafka_group_result_error(groups[0]) ? rd_kafka_error_string(rd_kafka_group_result_error(groups[0])) : NULL;
+	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
+		return rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err ? "not cut" : NULL;
+	default: return "an answer to another question";
+	}
+	return count && rd_kafka_topic_result_error(topics[0]) ? rd_kafka_err2str(rd_kafka_topic_result_error(topics[0])) : NULL;
+}
+
+static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+{
+	char text[256];
+	const char *command = args[0];
+
+	if (strcmp(command, "delete-group") == 0) {
+		rd_kafka_DeleteGroup_t *group = rd_kafka_DeleteGroup_new(args[1]);
+
+		rd_kafka_DeleteGroups(client, &group, 1, options, queue);
+		rd_kafka_DeleteGroup_destroy(group);
+	} else if (strcmp(command, "delete-topic") == 0) {
+		rd_kafka_DeleteTopic_t *topic = rd_kafka_DeleteTopic_new(args[1]);
+
+		rd_kafka_DeleteTopics(client, &topic, 1, options, queue);
+		rd_kafka_DeleteTopic_destroy(topic);
+	} else if (strcmp(command, "create-topic") == 0) {
+		rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(args[1], (int)strtol(args[2], NULL, 10), 1, text, sizeof(text));
+
+		rd_kafka_CreateTopics(client, &topic, 1, options, queue);
+		rd_kafka_NewTopic_destroy(topic);
+	} else if (strcmp(command, "grow-topic") == 0) {
+		rd_kafka_NewPartitions_t *partitions = rd_kafka_NewPartitions_new(args[1], (size_t)strtol(args[2], NULL, 10), text, sizeof(text));
+
+		rd_kafka_CreatePartitions(client, &partitions, 1, options, queue);
+		rd_kafka_NewPartitions_destroy(partitions);
+	} else {
+		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+		rd_kafka_DeleteRecords_t *records;
+
+		rd_kafka_topic_partition_list_add(list, args[1], (int32_t)strtol(args[2], NULL, 10))->offset = strtoll(args[3], NULL, 10);
+		records = rd_kafka_DeleteRecords_new(list);
+		rd_kafka_DeleteRecords(client, &records, 1, options, queue);
+		rd_kafka_DeleteRecords_destroy(records);
+		rd_kafka_topic_partition_list_destroy(list);
+	}
+}
+
+static bool administer(rd_kafka_t *client, char **args)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY);
+	char why[256] = "";
+	rd_kafka_event_t *event;
+	const char *trouble;
+
+	rd_kafka_AdminOptions_set_request_timeout(options, CALL_MS, why, sizeof(why));
+	ask(client, queue, options, args);
+	event = rd_kafka_queue_poll(queue, CALL_MS);
+	trouble = event ? trouble_of(event) : "no answer";
+	if (trouble)
+		failed(args[0], trouble);
+	if (event)
+		rd_kafka_event_destroy(event);
+	rd_kafka_AdminOptions_destroy(options);
+	rd_kafka_queue_destroy(queue);
+	return !trouble;
+}
+
+static bool commit(rd_kafka_t *client, char **args)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
+	rd_kafka_resp_err_t code;
+
+	partition->offset = strtoll(args[4], NULL, 10);
+	partition->metadata = strdup(args[5]); /* the list frees it */
+	partition->metadata_size = strlen(args[5]);
+	code = rd_kafka_commit(client, list, 0);
+	rd_kafka_topic_partition_list_destroy(list);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("commit", rd_kafka_err2str(code));
+}
+
+static int arguments_of(const char *command)
+{
+	static const struct {
+		const char *name;
+		int arguments;
+	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5}};
+
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].name, command) == 0)
+			return commands[i].arguments;
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	const char *brokers = getenv("KAFKA_BROKERS");
+	bool commits = argc > 1 && strcmp(argv[1], "commit") == 0, good;
+	rd_kafka_conf_t *conf;
+	rd_kafka_t *client;
+	char why[256];
+
+	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit ...; KAFKA_BROKERS must be set\n", stderr);
+		return 64;
+	}
+	conf = rd_kafka_conf_new();
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) != RD_KAFKA_CONF_OK ||
+	    (commits && rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK))
+		return failed("settings", why), 1;
+	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	if (!client)
+		return failed("client", why), 1;
+	good = commits ? commit(client, argv + 1) : administer(client, argv + 1);
+	rd_kafka_destroy(client);
+	return good ? 0 : 1;
+}

@@ -1,0 +1,147 @@
+/* Dead letters, counts and controls as other tools see them. */
+#include "outputs.h"
+
+#include "fold_kit.h"
+
+static const struct header original[] = {{{"source_file", 11}, {"a.csv", 5}}, {{"control", 7}, {"end", 3}}};
+
+static struct input_record some_record(void)
+{
+	return (struct input_record){.topic = SPAN("raw"), .offset = 1234567890123, .timestamp_ms = KIT_DAY0_US / 1000, .partition = 2,
+	                             .key = SPAN("key"), .value = SPAN("{bytes}"), .headers = original, .header_count = 2};
+}
+
+Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names)
+{
+	static const struct {
+		const char *name, *want;
+	} rows[] = {
+	        {"source_file", "a.csv"},
+	        {"__connect.errors.topic", "raw"},
+	        {"__connect.errors.partition", "2"},
+	        {"__connect.errors.offset", "1234567890123"},
+	        {"__connect.errors.connector.name", "test-service"},
+	        {"__connect.errors.exception.class.name", "invalid_price"},
+	        {"__connect.errors.exception.message", "negative, not a number, or more than two decimals: -1"},
+	        {"source_time", "2019-10-01T00:00:00Z"},
+	};
+	struct outbox box = {0};
+	struct counts counts = {0};
+	struct input_record record = some_record();
+
+	output_dead_letter(&box, kit_terms(), &record, REASON_INVALID_PRICE, "-1", false, &counts);
+	cr_assert_eq(box.count, 1);
+	cr_assert_eq(box.at[0].topic, OUTPUT_DEAD_LETTER);
+	cr_assert_eq(box.at[0].partition, 0, "there is one partition of them here");
+	cr_assert(span_is(box.at[0].key, "key"));
+	cr_assert(span_is(box.at[0].value, "{bytes}"));
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct span got = kit_header(&box.at[0], rows[i].name);
+
+		cr_assert(span_is(got, rows[i].want), "%s: '%.*s'", rows[i].name, (int)got.len, got.at ? got.at : "");
+	}
+	cr_assert_eq(counts.dead[REASON_INVALID_PRICE], 1);
+	outbox_free(&box);
+}
+
+Test(outputs, dead_letter_by_reference_has_no_bytes)
+{
+	struct outbox box = {0};
+	struct counts counts = {0};
+	struct input_record record = some_record();
+
+	output_dead_letter(&box, kit_terms(), &record, REASON_TOO_LATE_TO_DEDUPLICATE, NULL, true, &counts);
+	cr_assert_null(box.at[0].value.at);
+	cr_assert(span_is(box.at[0].key, "key"));
+	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.message"), reason_help(REASON_TOO_LATE_TO_DEDUPLICATE)));
+	outbox_free(&box);
+}
+
+Test(outputs, dead_letter_of_a_rebuild_is_counted_and_not_sent)
+{
+	struct counts counts = {0};
+	struct input_record record = some_record();
+
+	output_dead_letter(NULL, kit_terms(), &record, REASON_MALFORMED_JSON, NULL, false, &counts);
+	cr_assert_eq(counts.dead[REASON_MALFORMED_JSON], 1);
+}
+
+Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
+{
+	struct header headers[100];
+	struct outbox box = {0};
+	struct counts counts = {0};
+	struct input_record record = some_record();
+	char detail[4096];
+
+	for (int i = 0; i < 100; i++)
+		headers[i] = (struct header){SPAN("h"), SPAN_NULL};
+	memset(detail, 'x', sizeof(detail));
+	detail[sizeof(detail) - 1] = '\0';
+	record.headers = headers;
+	record.header_count = 100;
+	output_dead_letter(&box, kit_terms(), &record, REASON_MALFORMED_JSON, detail, false, &counts);
+	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.class.name"), "malformed_json"));
+	outbox_free(&box);
+}
+
+Test(outputs, counts_are_keyed_by_service_topic_and_partition)
+{
+	struct outbox box = {0};
+	struct counts counts = {.records_in = 10, .records_out = 7, .duplicates = 1, .late = 3};
+	struct counts_record again;
+	int64_t unknown;
+
+	counts.dead[REASON_OVERSIZED] = 2;
+	output_counts(&box, kit_terms(), SPAN("raw"), 3, &counts, 99);
+	cr_assert(span_is(box.at[0].key, "test-service|raw|3"));
+	cr_assert_eq(box.at[0].topic, OUTPUT_COUNTS);
+	cr_assert(counts_decode(kit_body(&box.at[0]), &again, &unknown, NULL));
+	cr_assert(again.partition == 3 && again.revision == 99 && unknown == 0);
+	cr_assert_arr_eq(&again.counts, &counts, sizeof(counts));
+	outbox_free(&box);
+}
+
+Test(outputs, control_is_read_from_headers)
+{
+	static const struct {
+		const char *kind, *time;
+		enum control_kind want;
+	} rows[] = {
+	        {NULL, NULL, CONTROL_NONE},
+	        {NULL, "2019-10-01T00:00:00Z", CONTROL_NONE},
+	        {"begin", "2019-10-01T00:00:00Z", CONTROL_BEGIN},
+	        {"jump", "2019-10-01T00:00:00Z", CONTROL_JUMP},
+	        {"end", NULL, CONTROL_END},
+	        {"begin", NULL, CONTROL_INVALID},
+	        {"jump", "yesterday", CONTROL_INVALID},
+	        {"pause", "2019-10-01T00:00:00Z", CONTROL_INVALID},
+	        {"", NULL, CONTROL_INVALID},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct header headers[2];
+		struct input_record record = {.headers = headers};
+		struct control control;
+
+		if (rows[i].kind)
+			headers[record.header_count++] = (struct header){SPAN("control"), span_of(rows[i].kind)};
+		if (rows[i].time)
+			headers[record.header_count++] = (struct header){SPAN("event_time"), span_of(rows[i].time)};
+		control = control_read(&record);
+		cr_assert_eq(control.kind, rows[i].want, "row %zu", i);
+		if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)
+			cr_assert_eq(control.event_time_us, KIT_DAY0_US);
+	}
+}
+
+Test(outputs, topics_have_their_names)
+{
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_BRONZE), "bronze_events");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_DEAD_LETTER), "dead_letter");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_LATE), "late_events");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_COUNTS), "counts");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_VISITS), "session_funnels");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_PARTIALS), "funnel_partials");
+	cr_assert_str_eq(output_topic_suffix(OUTPUT_AGGREGATES), "aggregated_events");
+}

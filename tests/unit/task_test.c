@@ -1,0 +1,855 @@
+/* Rebuild by replay, with a fake log: whatever the point of a crash, the output stream is that of a task that never stopped.
+ * Records have gaps between their offsets, as transaction markers leave them. */
+#include "task.h"
+
+#include "bronze_fold.h"
+#include "fold_pipeline.h"
+
+#define RECORDS 500
+#define BLOCK_RECORDS 8
+
+/* ---- three inputs, one for each fold */
+
+struct scenario {
+	const char *label;
+	struct task_terms terms;
+	bool rows; /* counts are emitted */
+	struct kit_log log;
+	struct pipeline pipe;
+	struct bronze_fold_config bronze;
+	int64_t *ends; /* at_end is told these offsets: the next record's, or some of the gap before it */
+};
+
+static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
+{
+	char text[512], time[32], session[24];
+	int number = (int)rng_below(rng, 60);
+	int len;
+
+	do
+		snprintf(session, sizeof(session), "raw-%d", number++);
+	while (partition_of(span_of(session), 2) != 0);
+	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
+	len = snprintf(text, sizeof(text),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}", time,
+	               rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3), (int)rng_below(rng, 90), (int)rng_below(rng, 99),
+	               (int)rng_between(rng, 1, 6), session);
+	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session), (struct span){text, (size_t)len}, NULL, 0);
+}
+
+/* Raw events over days, a quarter of them repeats of earlier ones, some beyond the horizon. */
+static void generate_raw(struct kit_log *log, struct rng *rng, size_t count, int64_t step_us)
+{
+	int64_t front_us = KIT_DAY0_US, offset = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (i && rng_chance(rng, 4)) {
+			size_t again = (size_t)(rng_chance(rng, 3) ? rng_below(rng, (int64_t)i) : (int64_t)i - 1 - rng_below(rng, i < 40 ? (int64_t)i : 40));
+			struct output copy = log->bytes.at[again];
+
+			kit_log_add(log, offset, log->times_ms[i - 1], copy.key, copy.value, copy.headers, copy.header_count);
+		} else if (rng_chance(rng, 60)) {
+			kit_log_control(log, offset, "jump", front_us);
+			log->times_ms[i] = (front_us + 400 * US_PER_DAY) / 1000;
+		} else {
+			raw_event(log, rng, offset, kit_next_time(rng, &front_us, step_us));
+		}
+		offset += rng_chance(rng, 6) ? rng_between(rng, 2, 5) : 1;
+	}
+}
+
+static void scenario_ends(struct scenario *s, struct rng *rng)
+{
+	size_t count = s->log.bytes.count;
+
+	s->ends = xrealloc(NULL, count * sizeof(*s->ends));
+	for (size_t i = 0; i < count; i++) {
+		int64_t next = i + 1 < count ? s->log.offsets[i + 1] : s->log.offsets[i] + 3;
+
+		s->ends[i] = rng_between(rng, s->log.offsets[i] + 1, next);
+	}
+}
+
+static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int64_t step_us, int64_t horizon_us)
+{
+	struct rng rng = {seed};
+
+	*s = (struct scenario){.label = "bronze", .rows = true};
+	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
+	s->terms = (struct task_terms){&bronze_fold_ops, &s->bronze, 0, 2, "horizon=1", BLOCK_RECORDS};
+	generate_raw(&s->log, &rng, count, step_us);
+	scenario_ends(s, &rng);
+}
+
+static void scenario_session(struct scenario *s, uint64_t seed, size_t count, int64_t step_us, const char *rollups)
+{
+	struct rng rng = {seed};
+
+	*s = (struct scenario){.label = "session", .rows = true};
+	pipe_init(&s->pipe, seed, 1, rollups, "view,cart,purchase");
+	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
+	s->log = s->pipe.sources[0];
+	s->pipe.sources[0] = (struct kit_log){0};
+	s->terms = (struct task_terms){&session_fold_ops, &s->pipe.session, 0, 1, "grace=600", BLOCK_RECORDS};
+	scenario_ends(s, &rng);
+}
+
+static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
+{
+	struct rng rng = {seed};
+
+	*s = (struct scenario){.label = "merge"};
+	pipe_init(&s->pipe, seed, 3, "1m:all 15m:brand 1d+6h:all", "view,cart,purchase");
+	s->pipe.idles = true;
+	for (int p = 0; p < 3; p++)
+		pipe_generate(&s->pipe, &rng, p, 200, KIT_DAY0_US + 20 * US_PER_HOUR, 20 * US_PER_MINUTE);
+	pipe_run_sessions(&s->pipe, &rng, 12);
+	s->log = s->pipe.partials[0];
+	s->pipe.partials[0] = (struct kit_log){0};
+	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
+	s->log.bytes.count = count;
+	s->terms = (struct task_terms){&merge_fold_ops, &s->pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	scenario_ends(s, &rng);
+}
+
+static void scenario_of(struct scenario *s, int which, uint64_t seed)
+{
+	if (which == 0)
+		scenario_bronze(s, seed, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
+	else if (which == 1)
+		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, "1m:all 1h:category 1d:brand 6h+1h:all");
+	else
+		scenario_merge(s, seed, RECORDS);
+}
+
+static void scenario_free(struct scenario *s)
+{
+	pipe_free(&s->pipe);
+	kit_log_free(&s->log);
+	free(s->ends);
+}
+
+/* ---- commits */
+
+struct commit {
+	size_t next;       /* first record after it */
+	int64_t committed; /* offset */
+	char metadata[TASK_METADATA_MAX];
+	struct buffer outputs, dump;
+};
+
+static void commit_free(struct commit *commit)
+{
+	buffer_free(&commit->outputs);
+	buffer_free(&commit->dump);
+}
+
+/* What the loop does at a commit. Bytes of all outputs go to commit->outputs, the state as text to commit->dump if asked for. */
+static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end, size_t next, bool dump, struct commit *commit)
+{
+	struct err err = {0};
+
+	if (at_end)
+		task_at_end(task, s->ends[next - 1]);
+	task_flush(task, box);
+	if (s->rows && task->counts_changed)
+		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts, task->last_row);
+	cr_assert(task_metadata(task, commit->metadata, &err), "%s: %s", s->label, err.message);
+	commit->next = next;
+	commit->committed = task->position;
+	commit->outputs = (struct buffer){0};
+	commit->dump = (struct buffer){0};
+	for (size_t i = 0; i < box->count; i++)
+		kit_serialise(&commit->outputs, &box->at[i]);
+	task_committed(task);
+	if (dump)
+		task->terms.ops->dump(task->fold, &commit->dump);
+	outbox_clear(box);
+}
+
+/* Where a schedule commits: after which records, and whether the end of the partition is seen there. */
+struct schedule {
+	size_t after[RECORDS + 1];
+	bool at_end[RECORDS + 1];
+	size_t count;
+};
+
+static struct schedule schedule_of(uint64_t seed, size_t records, int64_t batch_max)
+{
+	struct rng rng = {seed};
+	struct schedule schedule = {.count = 0};
+
+	for (size_t next = 0; next < records; schedule.count++) {
+		next += (size_t)rng_between(&rng, 1, batch_max);
+		schedule.after[schedule.count] = next < records ? next : records;
+		schedule.at_end[schedule.count] = rng_chance(&rng, 2);
+	}
+	return schedule;
+}
+
+/* Runs from a task's state to the commit `last` of a schedule, as from the commit before `from`. A run after a restart
+ * dumps the state at its first and its last commit only, for the sake of time. */
+static void run(const struct scenario *s, struct task *task, const struct schedule *schedule, size_t from, size_t last, struct commit *commits)
+{
+	size_t next = from ? schedule->after[from - 1] : 0;
+	struct outbox box = {0};
+
+	for (size_t c = from; c <= last; c++) {
+		for (; next < schedule->after[c]; next++) {
+			struct input_record record = kit_log_record(&s->log, next);
+
+			task_apply(task, &record, &box);
+		}
+		do_commit(s, task, &box, schedule->at_end[c], next, from == 0 || c == from || c == last, &commits[c]);
+	}
+	outbox_free(&box);
+}
+
+/* A restart: reads from where the metadata says up to the committed offset, quietly. */
+static void restart(const struct scenario *s, const struct commit *from, struct task *task)
+{
+	struct outbox box = {0};
+	struct err err = {0};
+
+	cr_assert(task_resume(task, &s->terms, from->committed, span_of(from->metadata), &err), "%s: %s", s->label, err.message);
+	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
+		struct input_record record = kit_log_record(&s->log, i);
+
+		if (record.offset >= task->position)
+			task_apply(task, &record, &box);
+	}
+	cr_assert_eq(box.count, 0, "%s: a rebuild has emitted", s->label);
+	if (task->restoring && task->position >= task->restore_to)
+		task_at_end(task, from->committed);
+	outbox_free(&box);
+}
+
+static void expect_same(const struct scenario *s, const struct commit *got, const struct commit *want, const char *what, size_t crash, size_t at)
+{
+	cr_assert_eq(got->committed, want->committed, "%s: %s %zu: commit %zu at %" PRId64 " for %" PRId64, s->label, what, crash, at, got->committed,
+	             want->committed);
+	cr_assert(got->outputs.len == want->outputs.len && (!got->outputs.len || memcmp(got->outputs.at, want->outputs.at, got->outputs.len) == 0),
+	          "%s: %s %zu: other outputs at commit %zu", s->label, what, crash, at);
+	cr_assert(!got->dump.len || (got->dump.len == want->dump.len && memcmp(got->dump.at, want->dump.at, got->dump.len) == 0),
+	          "%s: %s %zu: another state at commit %zu:\n%.*s\nfor\n%.*s", s->label, what, crash, at, (int)got->dump.len, got->dump.at, (int)want->dump.len,
+	          want->dump.at);
+}
+
+/* ---- the tests of the promise */
+
+static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
+{
+	static struct commit want[RECORDS + 1], got[RECORDS + 1];
+	struct scenario s;
+	struct schedule schedule;
+	struct task task;
+	size_t moved = 0;
+	int64_t shortest = INT64_MAX;
+
+	scenario_of(&s, which, seed);
+	schedule = schedule_of(seed, s.log.bytes.count, batch_max);
+	task_start(&task, &s.terms, 0);
+	run(&s, &task, &schedule, 0, schedule.count - 1, want);
+	task_free(&task);
+	for (size_t crash = 0; crash + 1 < schedule.count; crash++) { /* any record until the next commit: the same commit counts */
+		restart(&s, &want[crash], &task);
+		cr_assert_not(task.restoring && task.position < task.restore_to && s.log.offsets[schedule.after[crash]] < task.restore_to);
+		run(&s, &task, &schedule, crash + 1, schedule.count - 1, got);
+		for (size_t c = crash + 1; c < schedule.count; c++) {
+			expect_same(&s, &got[c], &want[c], "restart at commit", crash, c);
+			commit_free(&got[c]);
+		}
+		task_free(&task);
+	}
+	for (size_t c = 0; c < schedule.count; c++) {
+		int64_t from;
+
+		cr_assert_eq(sscanf(want[c].metadata, "v1 r=%" SCNd64, &from), 1);
+		moved += from > 0;
+		if (want[c].committed - from < shortest)
+			shortest = want[c].committed - from;
+		commit_free(&want[c]);
+	}
+	cr_assert(moved > schedule.count / 4, "%s: restore_from hardly moves: the test does not reach what it is for", s.label);
+	scenario_free(&s);
+}
+
+Test(task, restart_at_every_record_boundary_gives_the_same_outputs_in_bronze)
+{
+	restart_everywhere(0, 1, 1);
+	restart_everywhere(0, 2, 30);
+}
+
+Test(task, restart_at_every_record_boundary_gives_the_same_outputs_in_the_session_half)
+{
+	restart_everywhere(1, 3, 1);
+	restart_everywhere(1, 4, 30);
+}
+
+Test(task, restart_at_every_record_boundary_gives_the_same_outputs_in_the_merge_half)
+{
+	restart_everywhere(2, 5, 1);
+	restart_everywhere(2, 6, 30);
+}
+
+/* A crash in the middle of a batch: its records were folded and its outputs lost. */
+Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
+{
+	for (int which = 0; which < 3; which++) {
+		static struct commit want[RECORDS + 1], got[RECORDS + 1];
+		struct scenario s;
+		struct schedule schedule;
+		struct rng rng = {70 + (uint64_t)which};
+
+		scenario_of(&s, which, 71);
+		schedule = schedule_of(72, RECORDS, 25);
+		for (int round = 0; round < 20; round++) {
+			struct outbox box = {0};
+			struct task task;
+			size_t crash = (size_t)rng_below(&rng, (int64_t)schedule.count - 1), next;
+
+			task_start(&task, &s.terms, 0);
+			run(&s, &task, &schedule, 0, crash, want);
+			for (next = schedule.after[crash]; next < schedule.after[crash + 1]; next++) {
+				struct input_record record = kit_log_record(&s.log, next);
+
+				if (rng_chance(&rng, 4))
+					break;
+				task_apply(&task, &record, &box);
+			}
+			task_flush(&task, &box);
+			task_free(&task);
+			restart(&s, &want[crash], &task);
+			run(&s, &task, &schedule, crash + 1, crash + 1, got);
+			task_free(&task);
+			for (size_t c = 0; c <= crash; c++)
+				commit_free(&want[c]);
+			task_start(&task, &s.terms, 0);
+			run(&s, &task, &schedule, 0, crash + 1, want);
+			expect_same(&s, &got[crash + 1], &want[crash + 1], "crash after commit", crash, crash + 1);
+			for (size_t c = 0; c <= crash + 1; c++)
+				commit_free(&want[c]);
+			commit_free(&got[crash + 1]);
+			task_free(&task);
+			outbox_free(&box);
+		}
+		scenario_free(&s);
+	}
+}
+
+Test(task, pairs_of_crash_points_give_the_same_outputs)
+{
+	for (int which = 0; which < 3; which++) {
+		static struct commit want[RECORDS + 1], first[RECORDS + 1], second[RECORDS + 1];
+		struct scenario s;
+		struct schedule schedule;
+		struct task task;
+		struct rng rng = {80 + (uint64_t)which};
+
+		scenario_of(&s, which, 81);
+		schedule = schedule_of(82, RECORDS, 6);
+		task_start(&task, &s.terms, 0);
+		run(&s, &task, &schedule, 0, schedule.count - 1, want);
+		task_free(&task);
+		for (int round = 0; round < 150; round++) {
+			size_t a = (size_t)rng_below(&rng, (int64_t)schedule.count - 2);
+			size_t b = (size_t)rng_between(&rng, (int64_t)a + 1, (int64_t)schedule.count - 2);
+
+			restart(&s, &want[a], &task);
+			run(&s, &task, &schedule, a + 1, b, first);
+			task_free(&task);
+			restart(&s, &first[b], &task);
+			run(&s, &task, &schedule, b + 1, schedule.count - 1, second);
+			task_free(&task);
+			for (size_t c = a + 1; c < schedule.count; c++) {
+				expect_same(&s, c <= b ? &first[c] : &second[c], &want[c], "second restart at commit", b, c);
+				commit_free(c <= b ? &first[c] : &second[c]);
+			}
+		}
+		for (size_t c = 0; c < schedule.count; c++)
+			commit_free(&want[c]);
+		scenario_free(&s);
+	}
+}
+
+Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
+{
+	for (int which = 0; which < 3; which++) {
+		static struct commit want[RECORDS + 1];
+		struct scenario s;
+		struct schedule schedule;
+		struct task task;
+
+		scenario_of(&s, which, 91);
+		schedule = schedule_of(92, RECORDS, 9);
+		task_start(&task, &s.terms, 0);
+		run(&s, &task, &schedule, 0, schedule.count - 1, want);
+		task_free(&task);
+		for (size_t c = 0; c < schedule.count; c++) {
+			struct buffer dump = {0};
+			struct err err;
+			char metadata[TASK_METADATA_MAX];
+
+			restart(&s, &want[c], &task);
+			task_at_end(&task, want[c].committed);
+			cr_assert_not(task.restoring);
+			cr_assert_eq(task.position, want[c].committed);
+			s.terms.ops->dump(task.fold, &dump);
+			cr_assert(dump.len == want[c].dump.len && memcmp(dump.at, want[c].dump.at, dump.len) == 0, "%s at commit %zu:\n%.*s\nfor\n%.*s", s.label, c,
+			          (int)dump.len, dump.at, (int)want[c].dump.len, want[c].dump.at);
+			cr_assert(task_metadata(&task, metadata, &err));
+			cr_assert_str_eq(metadata, want[c].metadata, "%s at commit %zu", s.label, c);
+			buffer_free(&dump);
+			commit_free(&want[c]);
+			task_free(&task);
+		}
+		scenario_free(&s);
+	}
+}
+
+/* A rebuild of many thousand records lets go of what has passed on its way. */
+static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
+{
+	static struct commit want[RECORDS + 1], got[RECORDS + 1];
+	struct schedule schedule = schedule_of(seed, s->log.bytes.count, 1500);
+	struct task task;
+	size_t last = schedule.count - 1;
+	int64_t longest = 0;
+
+	s->terms.block_records = 512;
+	task_start(&task, &s->terms, 0);
+	run(s, &task, &schedule, 0, last, want);
+	task_free(&task);
+	for (size_t crash = last / 2; crash < last; crash++) {
+		restart(s, &want[crash], &task);
+		run(s, &task, &schedule, crash + 1, crash + 1, got);
+		expect_same(s, &got[crash + 1], &want[crash + 1], "long rebuild at commit", crash, crash + 1);
+		commit_free(&got[crash + 1]);
+		task_free(&task);
+	}
+	for (size_t c = 0; c <= last; c++) {
+		int64_t from;
+
+		cr_assert_eq(sscanf(want[c].metadata, "v1 r=%" SCNd64, &from), 1);
+		if (want[c].committed - from > longest)
+			longest = want[c].committed - from;
+		commit_free(&want[c]);
+	}
+	cr_assert(longest > 9000, "%s: the longest rebuild has %" PRId64 " offsets", s->label, longest);
+}
+
+Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
+{
+	struct scenario s;
+
+	scenario_session(&s, 41, 24000, 16 * US_PER_SECOND, "1m:all 1h:category 1d:all");
+	expect_same_after_a_long_rebuild(&s, 42);
+	scenario_free(&s);
+}
+
+Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
+{
+	struct scenario s;
+	struct rng rng = {43};
+
+	s = (struct scenario){.label = "merge"};
+	pipe_init(&s.pipe, 43, 2, "1m:all 10m:brand 1d:all", "view,cart,purchase");
+	pipe_generate(&s.pipe, &rng, 0, 6000, KIT_DAY0_US + 20 * US_PER_HOUR, US_PER_MINUTE);
+	pipe_generate(&s.pipe, &rng, 1, 3000, KIT_DAY0_US + 4 * US_PER_HOUR, US_PER_MINUTE); /* behind, so everything is kept for long */
+	pipe_run_sessions(&s.pipe, &rng, 1);
+	s.log = s.pipe.partials[0];
+	s.pipe.partials[0] = (struct kit_log){0};
+	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
+	s.terms = (struct task_terms){&merge_fold_ops, &s.pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	scenario_ends(&s, &rng);
+	expect_same_after_a_long_rebuild(&s, 44);
+	scenario_free(&s);
+}
+
+/* ---- any commit points, the same last value of each key */
+
+struct last_value {
+	char key[160];
+	struct buffer value;
+};
+
+static int by_key(const void *a, const void *b)
+{
+	return strcmp(((const struct last_value *)a)->key, ((const struct last_value *)b)->key);
+}
+
+/* What stays of an output whatever the commit points were: a partial's watermark is that of its commit; a visit that was
+ * withdrawn may never have been shown. */
+static void lasting_value(const struct output *output, struct buffer *value)
+{
+	struct partial partial;
+	struct visit visit;
+
+	value->len = 0;
+	if (output->topic == OUTPUT_PARTIALS) {
+		cr_assert(partial_decode(kit_body(output), &partial, NULL));
+		if (partial.rollup.len)
+			partial.watermark_us = 0;
+		else
+			partial.watermark_us = time_floor(partial.watermark_us, US_PER_MINUTE);
+		partial_encode(value, 0, &partial);
+		return;
+	}
+	if (output->topic == OUTPUT_VISITS) {
+		cr_assert(visit_decode(kit_body(output), &visit, NULL));
+		if (visit.deleted)
+			return;
+	}
+	kit_serialise(value, output);
+}
+
+/* Runs with commits at random points; the last values by topic and key, in order of key; outputs that are no upserts in their order. */
+static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values, struct buffer *stream)
+{
+	struct rng rng = {seed};
+	struct names keys = {0};
+	struct outbox box = {0};
+	struct task task;
+	size_t count = 0, kept = 0;
+	int64_t every = rng_between(&rng, 1, 60);
+
+	task_start(&task, &s->terms, 0);
+	for (size_t i = 0; i <= s->log.bytes.count; i++) {
+		if (i == s->log.bytes.count || (i && rng_chance(&rng, every))) {
+			task_flush(&task, &box);
+			if (s->rows && task.counts_changed)
+				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts, task.last_row);
+			task_committed(&task);
+			for (size_t o = 0; o < box.count; o++) {
+				const struct output *output = &box.at[o];
+				char key[160];
+				uint32_t number;
+				bool added;
+
+				if (output->topic <= OUTPUT_LATE) {
+					kit_serialise(stream, output);
+					continue;
+				}
+				snprintf(key, sizeof(key), "%u/%d/%.*s", (unsigned)output->topic, output->partition, (int)output->key.len, output->key.at);
+				number = kit_number(&keys, span_of(key), &added);
+				if (added)
+					values[count++] = (struct last_value){.value = {0}};
+				memcpy(values[number].key, key, sizeof(key));
+				lasting_value(output, &values[number].value);
+			}
+			outbox_clear(&box);
+		}
+		if (i < s->log.bytes.count) {
+			struct input_record record = kit_log_record(&s->log, i);
+
+			task_apply(&task, &record, &box);
+		}
+	}
+	for (size_t i = 0; i < count; i++) {
+		if (values[i].value.len)
+			values[kept++] = values[i];
+		else
+			buffer_free(&values[i].value);
+	}
+	qsort(values, kept, sizeof(*values), by_key);
+	task_free(&task);
+	names_free(&keys);
+	outbox_free(&box);
+	return kept;
+}
+
+Test(task, random_commit_points_give_the_same_last_value_of_every_key)
+{
+	static struct last_value want[20000], got[20000];
+
+	for (int which = 0; which < 3; which++) {
+		struct scenario s;
+		struct buffer want_stream = {0};
+		size_t want_count;
+
+		scenario_of(&s, which, 100);
+		want_count = last_values(&s, 1, want, &want_stream);
+		cr_assert(want_count > (which ? 50 : 0));
+		for (uint64_t seed = 2; seed < 20; seed++) {
+			struct buffer stream = {0};
+			size_t count = last_values(&s, seed, got, &stream);
+
+			cr_assert(stream.len == want_stream.len && (!stream.len || memcmp(stream.at, want_stream.at, stream.len) == 0), "%s, seed %" PRIu64, s.label,
+			          seed);
+			cr_assert_eq(count, want_count, "%s, seed %" PRIu64 ": %zu keys for %zu", s.label, seed, count, want_count);
+			for (size_t i = 0; i < count; i++) {
+				cr_assert_str_eq(got[i].key, want[i].key, "%s, seed %" PRIu64, s.label, seed);
+				cr_assert(got[i].value.len == want[i].value.len && memcmp(got[i].value.at, want[i].value.at, got[i].value.len) == 0,
+				          "%s, seed %" PRIu64 ": %s", s.label, seed, got[i].key);
+				buffer_free(&got[i].value);
+			}
+			buffer_free(&stream);
+		}
+		for (size_t i = 0; i < want_count; i++)
+			buffer_free(&want[i].value);
+		buffer_free(&want_stream);
+		scenario_free(&s);
+	}
+}
+
+/* ---- metadata that does not fit */
+
+static void some_commit(struct scenario *s, struct commit *commit)
+{
+	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
+	struct task task;
+
+	scenario_of(s, 1, 7);
+	task_start(&task, &s->terms, 0);
+	run(s, &task, &schedule, 0, 0, commit);
+	task_free(&task);
+}
+
+static void expect_refusal(const struct task_terms *terms, int64_t committed, struct span metadata, const char *mention, const char *label)
+{
+	struct task task;
+	struct err err = {0};
+
+	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
+	cr_assert_eq(err.class, ERR_REFUSE, "%s: %s", label, err.message);
+	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message, mention);
+	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the way on is not told: %s", label, err.message);
+	task_free(&task);
+}
+
+Test(task, metadata_that_cannot_be_read_refuses)
+{
+	static const char *const texts[] = {"", "v1", "v1 ", "v2 r=0", "garbage", "v1 r=0 p=1 m=x n=0,0,0,0 l=0 t= h= x=00000000"};
+	struct scenario s;
+	struct commit commit;
+
+	some_commit(&s, &commit);
+	expect_refusal(&s.terms, commit.committed, SPAN_NULL, "cannot be read", "null");
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		expect_refusal(&s.terms, commit.committed, span_of(texts[i]), "cannot be read", texts[i]);
+	for (size_t cut = 0; cut < strlen(commit.metadata); cut++)
+		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, cut}, "cannot be read", "cut");
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, every_flipped_bit_of_the_metadata_refuses)
+{
+	struct scenario s;
+	struct commit commit;
+	size_t len;
+
+	some_commit(&s, &commit);
+	len = strlen(commit.metadata);
+	for (size_t bit = 0; bit < len * 8; bit++) {
+		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
+		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, len}, "cannot be read", commit.metadata);
+		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task_terms terms;
+	int64_t from;
+
+	some_commit(&s, &commit);
+	terms = s.terms;
+	terms.partition_count = 8;
+	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions", "partition count");
+	terms = s.terms;
+	terms.meaning = "grace=601";
+	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601", "meaning");
+	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
+	cr_assert(from > 0);
+	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond", "restore_from beyond committed");
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
+{
+	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
+	struct task_terms terms = {&merge_fold_ops, &config, 0, 128, "stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000", 8};
+	char metadata[TASK_METADATA_MAX];
+	struct task task, again;
+	struct outbox box = {0};
+	struct err err = {0};
+
+	task_start(&task, &terms, 0);
+	for (int32_t p = 0; p < MERGE_SOURCES_MAX; p++) {
+		struct partial progress = {.rollup = SPAN(""), .group_value = SPAN(""), .source_partition = p, .watermark_us = INT64_C(4000000000000000) + p};
+		struct buffer value = {0};
+		struct input_record record = {.offset = INT64_C(900000000000) + p};
+
+		partial_encode(&value, 16, &progress);
+		record.value = (struct span){value.at, value.len};
+		record.body = (struct span){value.at + FRAME_BYTES, value.len - FRAME_BYTES};
+		task_apply(&task, &record, &box);
+		buffer_free(&value);
+	}
+	for (int r = 1; r < REASON_COUNT; r++)
+		task.counts.dead[r] = 999;
+	cr_assert(task_metadata(&task, metadata, &err), "%s", err.message);
+	cr_assert(strlen(metadata) < TASK_METADATA_MAX);
+	cr_assert(task_resume(&again, &terms, task.position, span_of(metadata), &err), "%s", err.message);
+	cr_assert_arr_eq(&again.counts, &task.counts, sizeof(task.counts));
+	task_free(&task);
+	task_free(&again);
+	outbox_free(&box);
+}
+
+Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task task;
+	struct err err = {0};
+
+	some_commit(&s, &commit);
+	restart(&s, &commit, &task);
+	task_at_end(&task, commit.committed);
+	for (int r = 1; r < REASON_COUNT; r++)
+		task.counts.dead[r] = INT64_MAX;
+	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
+		struct task again;
+
+		cr_assert(task_resume(&again, &s.terms, task.position, span_of(commit.metadata), &err), "%s", err.message);
+		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
+		task_free(&again);
+	} else {
+		cr_assert_eq(err.class, ERR_FATAL);
+	}
+	task_free(&task);
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+/* ---- deliveries and the way forward */
+
+Test(task, delivery_below_position_is_discarded_and_counted)
+{
+	struct scenario s;
+	struct task task;
+	struct outbox box = {0};
+	struct buffer before = {0}, after = {0};
+	size_t outputs;
+
+	scenario_of(&s, 0, 9);
+	task_start(&task, &s.terms, 0);
+	for (size_t i = 0; i < 100; i++) {
+		struct input_record record = kit_log_record(&s.log, i);
+
+		task_apply(&task, &record, &box);
+	}
+	outputs = box.count;
+	s.terms.ops->dump(task.fold, &before);
+	for (size_t i = 40; i < 100; i++) {
+		struct input_record record = kit_log_record(&s.log, i);
+
+		task_apply(&task, &record, &box);
+	}
+	s.terms.ops->dump(task.fold, &after);
+	cr_assert_eq(task.stale_count, 60);
+	cr_assert_eq(box.count, outputs);
+	cr_assert(before.len == after.len && memcmp(before.at, after.at, before.len) == 0);
+	buffer_free(&before);
+	buffer_free(&after);
+	outbox_free(&box);
+	task_free(&task);
+	scenario_free(&s);
+}
+
+Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
+{
+	struct scenario s;
+	struct task task;
+
+	scenario_of(&s, 0, 10);
+	task_start(&task, &s.terms, 5);
+	cr_assert_eq(task.position, 5);
+	task_at_end(&task, 9);
+	cr_assert_eq(task.position, 9);
+	task_at_end(&task, 7);
+	cr_assert_eq(task.position, 9);
+	cr_assert_eq(task_restore_from(&task), 9, "an idle task has nothing to read again");
+	task_free(&task);
+	scenario_free(&s);
+}
+
+/* Over a long input a restart never reads more than what can matter, and two blocks. */
+static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us, const int64_t *times_us, int64_t block_records)
+{
+	struct outbox box = {0};
+	struct task task;
+	size_t count = s->log.bytes.count, oldest = 0;
+	int64_t before = 0, front_us = INT64_MIN;
+
+	task_start(&task, &s->terms, 0);
+	for (size_t i = 0; i < count; i++) {
+		struct input_record record = kit_log_record(&s->log, i);
+
+		task_apply(&task, &record, &box);
+		if (times_us[i] > front_us)
+			front_us = times_us[i];
+		if (i % 100 || i < count / 2)
+			continue;
+		task_flush(&task, &box);
+		task_committed(&task);
+		outbox_clear(&box);
+		cr_assert(task_restore_from(&task) >= before, "%s: restore_from went back", s->label);
+		before = task_restore_from(&task);
+		while (times_us[oldest] < front_us - horizon_us)
+			oldest++;
+		cr_assert(before >= s->log.offsets[oldest] - 4 * block_records, "%s at record %zu: a restart reads from %" PRId64 ", what matters begins at %" PRId64,
+		          s->label, i, before, s->log.offsets[oldest]);
+	}
+	cr_assert(before > s->log.offsets[count / 4], "%s: restore_from stands at %" PRId64 " of %" PRId64, s->label, before, s->log.offsets[count - 1]);
+	cr_assert(task.block_count < count / (size_t)block_records * 3 / 4, "%s: %zu blocks are kept", s->label, task.block_count);
+	outbox_free(&box);
+	task_free(&task);
+}
+
+Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
+{
+	struct scenario s;
+	size_t count = 20000;
+	int64_t *times_us = xrealloc(NULL, count * sizeof(*times_us)), front_us = KIT_DAY0_US;
+	struct rng rng = {17};
+
+	scenario_bronze(&s, 1, 1, US_PER_MINUTE, 7 * US_PER_DAY);
+	kit_log_free(&s.log);
+	s.log = (struct kit_log){0};
+	for (size_t i = 0; i < count; i++) {
+		times_us[i] = kit_next_time(&rng, &front_us, 2 * US_PER_MINUTE);
+		raw_event(&s.log, &rng, (int64_t)i, times_us[i]);
+	}
+	cr_assert(front_us > KIT_DAY0_US + 13 * US_PER_DAY);
+	s.terms.block_records = 64;
+	expect_bounded_replay(&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us, 64); /* blocks hold events of up to 3 h ago; the clock lags a little */
+	free(times_us);
+	scenario_free(&s);
+}
+
+Test(task, restore_from_moves_on_over_4_days_in_the_session_half_and_bounds_the_replay)
+{
+	struct scenario s;
+	size_t count = 12000;
+	int64_t *times_us;
+
+	scenario_session(&s, 18, count, US_PER_MINUTE, "1m:all 1h:category 1d:all");
+	cr_assert_eq(s.pipe.event_count, count);
+	times_us = xrealloc(NULL, (count + 1) * sizeof(*times_us));
+	for (size_t i = 0; i < count; i++)
+		times_us[i] = s.pipe.events[i].bronze.event.event_time_us;
+	cr_assert(times_us[count - 1] > KIT_DAY0_US + 4 * US_PER_DAY);
+	s.log.bytes.count = count; /* without the control at its end */
+	s.terms.block_records = 64;
+	expect_bounded_replay(&s, US_PER_DAY + 4 * US_PER_HOUR, times_us, 64);
+	free(times_us);
+	scenario_free(&s);
+}
