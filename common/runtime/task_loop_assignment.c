@@ -156,13 +156,17 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	enum output_topic output = loop->inputs[input].main_output;
 	bool ever, holds;
 
+	if (loop->start_checked[input])
+		return true;
 	if (!group_ever_committed(loop, input, &ever, err))
 		return false;
+	loop->start_checked[input] = ever;
 	if (ever)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, output_topic_suffix(output));
 	if (!holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
 		return false;
+	loop->start_checked[input] = !holds;
 	return !holds || err_set(err, ERR_REFUSE,
 	                         "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
 	                         "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
@@ -249,6 +253,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 {
 	rd_kafka_resp_err_t code;
 
+	memset(loop->start_checked, 0, sizeof(loop->start_checked));
 	if (partitions->cnt && !committed_offsets(loop, partitions, err))
 		return false;
 	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));

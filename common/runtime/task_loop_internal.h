@@ -51,6 +51,7 @@ struct task_loop {
 	size_t slot_count;
 	struct slot *parked; /* given up with everything committed: used again if they come back unchanged */
 	size_t parked_count;
+	bool start_checked[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
 	bool assigned; /* there has been an assignment */
 
 	/* A rebalance that a poll announced: carried out between batches. */

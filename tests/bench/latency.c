@@ -48,7 +48,7 @@ static const struct {
 
 struct settings {
 	struct kafka_config kafka;
-	int64_t rate, seconds, warmup_seconds, limit_ms;
+	int64_t rate, measure_us, warmup_us, limit_us;
 	bool stages;
 };
 
@@ -92,9 +92,9 @@ struct bench {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
 	OPTION("RATE", CONFIG_INTEGER, rate, "5000", 1, 1000000, "events a second"),
-	OPTION("SECONDS", CONFIG_INTEGER, seconds, "20", 1, RUN_SECONDS_MAX - 600, "seconds measured"),
-	OPTION("WARMUP", CONFIG_INTEGER, warmup_seconds, "5", 0, 600, "seconds before those, not measured"),
-	OPTION("LIMIT_MS", CONFIG_INTEGER, limit_ms, "0", 0, 60000, "fail if the 99th percentile is above this; 0: only print"),
+	OPTION("MEASURE", CONFIG_DURATION, measure_us, "20s", US_PER_SECOND, RUN_SECONDS_MAX * US_PER_SECOND - 10 * US_PER_MINUTE, "how long to measure"),
+	OPTION("WARMUP", CONFIG_DURATION, warmup_us, "5s", 0, 10 * US_PER_MINUTE, "how long before that, not measured"),
+	OPTION("LIMIT", CONFIG_DURATION, limit_us, "0s", 0, US_PER_MINUTE, "fail if the 99th percentile is above this; 0s: only print"),
 	OPTION("STAGES", CONFIG_BOOLEAN, stages, "false", 0, 0, "watch the topics between as well, which costs some load"),
 	{0},
 };
@@ -382,7 +382,7 @@ static bool bench_open(struct bench *bench, struct err *err)
 static bool produce_steadily(struct bench *bench, struct err *err)
 {
 	int64_t start_us = now_us();
-	int64_t total = bench->settings.rate * (bench->settings.seconds + bench->settings.warmup_seconds);
+	int64_t total = bench->settings.rate * (bench->settings.measure_us + bench->settings.warmup_us) / US_PER_SECOND;
 
 	while ((int64_t)bench->produced < total) {
 		int64_t due = (now_us() - start_us) * bench->settings.rate / US_PER_SECOND;
@@ -439,7 +439,7 @@ static int compare(const void *a, const void *b)
 /* Prints one line; returns the 99th percentile in microseconds. */
 static int64_t report(const struct bench *bench, enum place place, bool from_append)
 {
-	size_t first = (size_t)(bench->settings.rate * bench->settings.warmup_seconds), count = bench->produced - first;
+	size_t first = (size_t)(bench->settings.rate * bench->settings.warmup_us / US_PER_SECOND), count = bench->produced - first;
 	int64_t *latencies = xrealloc(NULL, count * sizeof(*latencies)), p99;
 
 	for (size_t i = 0; i < count; i++) {
@@ -460,7 +460,7 @@ static bool report_all(const struct bench *bench, struct err *err)
 	int64_t p99_us;
 
 	printf("%" PRId64 " events/s for %" PRId64 " s after %" PRId64 " s of warm-up; every event seen (%zu); milliseconds\n", bench->settings.rate,
-	       bench->settings.seconds, bench->settings.warmup_seconds, bench->produced);
+	       bench->settings.measure_us / US_PER_SECOND, bench->settings.warmup_us / US_PER_SECOND, bench->produced);
 	printf("%-26s %-14s %8s %8s %8s %8s %8s\n", "visible as", "since", "events", "p50", "p90", "p99", "max");
 	for (enum place place = 0; place < PLACE_AGGREGATES; place++)
 		if (is_watched(bench, place))
@@ -468,8 +468,8 @@ static bool report_all(const struct bench *bench, struct err *err)
 	p99_us = report(bench, PLACE_AGGREGATES, true);
 	report(bench, PLACE_AGGREGATES, false);
 	report(bench, PLACE_TOTALS, true);
-	if (bench->settings.limit_ms && p99_us > bench->settings.limit_ms * 1000)
-		return err_set(err, ERR_INPUT, "the 99th percentile is above %" PRId64 " ms", bench->settings.limit_ms);
+	if (bench->settings.limit_us && p99_us > bench->settings.limit_us)
+		return err_set(err, ERR_INPUT, "the 99th percentile is above %" PRId64 " ms", bench->settings.limit_us / 1000);
 	return true;
 }
 

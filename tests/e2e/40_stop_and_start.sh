@@ -33,7 +33,6 @@ records() { # how many committed records each of our topics has
 
 # Nothing moved for longer than the idle time.
 settle() {
-    local now before=
     wait_until "the topics are quiet" settled
 }
 settled() {
@@ -41,6 +40,15 @@ settled() {
     before=$(records)
     sleep 4
     [[ "$(records)" == "$before" ]]
+}
+
+# Public topics stay as they are, to the record. In the internal one a partition that is quiet says so once more to each
+# partition of the merge half, since quiet is a matter of the clock on the wall: 4 x 4 progress records, without values.
+nothing_new() {
+    local grown
+    diff <(grep -v funnel_partials "$E2E_WORK/records.before") <(grep -v funnel_partials "$E2E_WORK/records.after")
+    grown=$(($(awk '/funnel_partials/ {print $2}' "$E2E_WORK/records.after") - $(awk '/funnel_partials/ {print $2}' "$E2E_WORK/records.before")))
+    ((grown == 0 || grown == 16)) || { warn "funnel_partials has $grown new records"; return 1; }
 }
 
 fresh
@@ -65,7 +73,7 @@ services
 settle
 records >"$E2E_WORK/records.after"
 snapshot "$E2E_WORK/after"
-check "a start with nothing to do emits nothing" diff "$E2E_WORK/records.before" "$E2E_WORK/records.after"
+check "a start with nothing to do emits nothing" nothing_new
 check "and changes no row" same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
 
 replay --input "$ROWS"

@@ -1,0 +1,9 @@
+WITH period AS (
+    SELECT greatest(reporting.period_first_day(coalesce([[{{period}}, ]] 'last 30 days')) [[, {{from}}]]) AS first_day,
+           least(today [[, {{to}}]]) AS last_day
+    FROM reporting.data_clock
+)
+SELECT measure, value, before, round(100 * change, 1) AS change_percent
+FROM period
+CROSS JOIN LATERAL reporting.sales_summary(first_day, last_day)
+ORDER BY position

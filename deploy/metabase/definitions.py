@@ -1,0 +1,156 @@
+"""Dashboards as files: dashboards/*.json say what stands where, cards/*.sql hold one query each.
+
+A dashboard file:
+    name, description
+    filters   slug, name, type: choice (with choices), date, or card (values are column `column` of card `card`); default
+    tiles     card (cards/<card>.sql), name, description, display, settings, at [row, column], size [width, height]
+              or text (Markdown), at, size
+    helpers   cards that no tile shows: card, name, description, display (the source of a filter's values)
+A card's filters are the variables of its SQL: each must be a filter's slug, and a dashboard's filter must be used by one of
+its cards at least. The grid is 24 columns wide.
+"""
+import dataclasses
+import json
+import pathlib
+from typing import Any, Optional
+
+import template
+
+HERE = pathlib.Path(__file__).resolve().parent
+GRID_WIDTH = 24
+DISPLAYS = ("funnel", "line", "area", "bar", "row", "scalar", "table")
+
+
+class DefinitionError(Exception):
+    """A file is wrong; the message names it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    slug: str
+    name: str
+    type: str  # choice, date, card
+    choices: tuple[str, ...] = ()
+    card: str = ""
+    column: str = ""
+    default: Optional[str] = None
+
+    @property
+    def tag_type(self) -> str:
+        return "date" if self.type == "date" else "text"
+
+    @property
+    def parameter_type(self) -> str:
+        return "date/single" if self.type == "date" else "string/="
+
+
+@dataclasses.dataclass(frozen=True)
+class Card:
+    key: str
+    name: str
+    description: str
+    display: str
+    settings: dict[str, Any]
+    sql: str
+
+    @property
+    def variables(self) -> list[str]:
+        return template.variables(self.sql)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tile:
+    row: int
+    column: int
+    width: int
+    height: int
+    card: Optional[Card] = None
+    text: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Dashboard:
+    key: str
+    name: str
+    description: str
+    filters: tuple[Filter, ...]
+    tiles: tuple[Tile, ...]
+    helpers: tuple[Card, ...]
+
+    @property
+    def cards(self) -> list[Card]:
+        """All cards, those first that others take values from."""
+        return [*self.helpers, *(tile.card for tile in self.tiles if tile.card)]
+
+    def filter(self, slug: str) -> Filter:
+        return next(f for f in self.filters if f.slug == slug)
+
+    @property
+    def defaults(self) -> dict[str, Optional[str]]:
+        return {f.slug: f.default for f in self.filters}
+
+
+def load(folder: pathlib.Path = HERE) -> list[Dashboard]:
+    """All dashboards, checked."""
+    found = [read_dashboard(path, folder / "cards") for path in sorted((folder / "dashboards").glob("*.json"))]
+    if not found:
+        raise DefinitionError(f"no dashboards in {folder / 'dashboards'}")
+    names: dict[str, Card] = {}
+    for card in (card for dashboard in found for card in dashboard.cards):
+        if names.setdefault(card.name, card) != card:
+            raise DefinitionError(f"two cards are called {card.name!r}: names tell cards apart in Metabase")
+    return found
+
+
+def read_dashboard(path: pathlib.Path, cards: pathlib.Path) -> Dashboard:
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        filters = tuple(Filter(**{**f, "choices": tuple(f.get("choices", ()))}) for f in raw["filters"])
+        dashboard = Dashboard(path.stem, raw["name"], raw["description"], filters,
+                              tuple(read_tile(t, cards) for t in raw["tiles"]),
+                              tuple(read_card(c, cards) for c in raw.get("helpers", [])))
+    except KeyError as error:
+        raise DefinitionError(f"{path}: missing {error}") from error
+    except (ValueError, TypeError, OSError) as error:
+        raise DefinitionError(f"{path}: {error}") from error
+    check(dashboard, path)
+    return dashboard
+
+
+def read_tile(raw: dict[str, Any], cards: pathlib.Path) -> Tile:
+    (row, column), (width, height) = raw["at"], raw["size"]
+    if "text" in raw:
+        return Tile(row, column, width, height, text=raw["text"])
+    return Tile(row, column, width, height, card=read_card(raw, cards))
+
+
+def read_card(raw: dict[str, Any], cards: pathlib.Path) -> Card:
+    sql = (cards / f"{raw['card']}.sql").read_text(encoding="utf-8").strip()
+    return Card(raw["card"], raw["name"], raw["description"], raw["display"], raw.get("settings", {}), sql)
+
+
+def check(dashboard: Dashboard, path: pathlib.Path) -> None:
+    def wrong(why: str) -> DefinitionError:
+        return DefinitionError(f"{path}: {why}")
+
+    slugs = {f.slug for f in dashboard.filters}
+    used = {name for card in dashboard.cards for name in card.variables}
+    if slugs != used:
+        raise wrong(f"filters {sorted(slugs)}, but the cards use {sorted(used)}")
+    helpers = {card.key for card in dashboard.helpers}
+    for f in dashboard.filters:
+        if f.type not in ("choice", "date", "card") or (f.type == "choice") != bool(f.choices):
+            raise wrong(f"filter {f.slug}: type {f.type!r} with {len(f.choices)} choices")
+        if f.type == "card" and f.card not in helpers:
+            raise wrong(f"filter {f.slug}: no helper card {f.card!r}")
+        if f.type == "choice" and f.default is not None and f.default not in f.choices:
+            raise wrong(f"filter {f.slug}: its default is none of its choices")
+    taken: set[tuple[int, int]] = set()
+    for tile in dashboard.tiles:
+        name = tile.card.name if tile.card else "text"
+        cells = {(tile.row + y, tile.column + x) for y in range(tile.height) for x in range(tile.width)}
+        if tile.column + tile.width > GRID_WIDTH or cells & taken:
+            raise wrong(f"tile {name!r} leaves the grid or lies over another")
+        taken |= cells
+        if tile.card and tile.card.display not in DISPLAYS:
+            raise wrong(f"tile {name!r}: display {tile.card.display!r} is none of {', '.join(DISPLAYS)}")

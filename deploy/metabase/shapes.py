@@ -1,0 +1,92 @@
+"""Request bodies of Metabase's API, made from definitions. Nothing here talks to anybody.
+
+The schemas are closed: only keys that are listed there may be sent. Text and date variables are used, not field filters:
+those need field ids, which exist only after a sync that gives no sign of its end.
+
+Whether a stored card or dashboard is up to date is seen by the mark at the end of its description, a digest of what was
+sent: newer servers give queries back in another form than they were sent in, so comparing those says nothing. What people
+change by hand in Metabase stays, therefore, until the file changes (or `provision --force`).
+"""
+import hashlib
+import json
+import re
+import uuid
+from typing import Any, Optional
+
+from definitions import Card, Dashboard, Filter, Tile
+
+Json = dict[str, Any]
+NAMESPACE = uuid.UUID("6f9b8f0e-5d0c-4f0e-9a51-0d6a3c1f7b42")  # any fixed one: ids of tags are the same in every run
+MARK = re.compile(r"\(definition ([0-9a-f]{12})\)$")
+
+
+def mark_of(description: Optional[str]) -> Optional[str]:
+    found = MARK.search(description or "")
+    return found[1] if found else None
+
+
+def marked(body: Json) -> Json:
+    """The body with a digest of all of it behind its description."""
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
+    return {**body, "description": f"{body['description']} (definition {digest})"}
+
+
+def tag_id(card: Card, slug: str) -> str:
+    return str(uuid.uuid5(NAMESPACE, f"{card.key}/{slug}"))
+
+
+def parameter_id(dashboard: Dashboard, slug: str) -> str:
+    return uuid.uuid5(NAMESPACE, f"{dashboard.key}/{slug}").hex[:8]
+
+
+def target(slug: str) -> list[Any]:
+    return ["variable", ["template-tag", slug]]
+
+
+def card_body(card: Card, filters: dict[str, Filter], database_id: int, collection_id: int) -> Json:
+    used = [filters[slug] for slug in card.variables]
+    tags = {f.slug: {"id": tag_id(card, f.slug), "name": f.slug, "display-name": f.name, "type": f.tag_type} for f in used}
+    return marked({
+        "name": card.name, "type": "question", "display": card.display, "description": card.description,
+        "collection_id": collection_id, "visualization_settings": card.settings,
+        "dataset_query": {"database": database_id, "type": "native", "native": {"query": card.sql, "template-tags": tags}},
+        "parameters": [{"id": tag_id(card, f.slug), "type": f.parameter_type, "target": target(f.slug), "name": f.name, "slug": f.slug}
+                       for f in used],
+    })
+
+
+def parameter(dashboard: Dashboard, f: Filter, card_ids: dict[str, int]) -> Json:
+    body: Json = {"id": parameter_id(dashboard, f.slug), "name": f.name, "slug": f.slug, "type": f.parameter_type,
+                  "sectionId": "date" if f.type == "date" else "string"}
+    if f.type != "date":
+        body |= {"isMultiSelect": False, "values_query_type": "list"}
+    if f.type == "choice":
+        body |= {"values_source_type": "static-list", "values_source_config": {"values": list(f.choices)}}
+    if f.type == "card":
+        body |= {"values_source_type": "card", "values_source_config": {
+            "card_id": card_ids[f.card], "value_field": ["field", f.column, {"base-type": "type/Text"}]}}
+    if f.default is not None:
+        body["default"] = [f.default] if f.type != "date" else f.default
+    return body
+
+
+def dashcard(dashboard: Dashboard, tile: Tile, card_ids: dict[str, int], dashboard_id: int) -> Json:
+    """One tile, without its id."""
+    place: Json = {"row": tile.row, "col": tile.column, "size_x": tile.width, "size_y": tile.height, "series": []}
+    if tile.card is None:
+        text = tile.text.replace("$DASHBOARD", f"/dashboard/{dashboard_id}")
+        virtual = {"name": None, "display": "text", "visualization_settings": {}, "dataset_query": {}, "archived": False}
+        return {**place, "card_id": None, "parameter_mappings": [],
+                "visualization_settings": {"virtual_card": virtual, "text": text}}
+    card_id = card_ids[tile.card.key]
+    return {**place, "card_id": card_id, "visualization_settings": {}, "parameter_mappings": [
+        {"parameter_id": parameter_id(dashboard, slug), "card_id": card_id, "target": target(slug)} for slug in tile.card.variables]}
+
+
+def dashboard_body(dashboard: Dashboard, card_ids: dict[str, int], collection_id: int, dashboard_id: int) -> Json:
+    """What PUT /api/dashboard/:id takes, but for the ids of the tiles."""
+    return marked({
+        "name": dashboard.name, "description": dashboard.description, "collection_id": collection_id, "width": "full",
+        "auto_apply_filters": True, "parameters": [parameter(dashboard, f, card_ids) for f in dashboard.filters],
+        "dashcards": [dashcard(dashboard, tile, card_ids, dashboard_id) for tile in dashboard.tiles], "tabs": [],
+    })
