@@ -90,8 +90,6 @@ static void restore_done(struct task *task)
 	task->restoring = false;
 	task->counts = task->committed_counts;
 	task->counts_changed = false;
-	if (task->position < task->restore_to)
-		task->position = task->restore_to;
 	task->terms.ops->settle(task->fold);
 }
 

@@ -5,7 +5,7 @@
  * category here lives in one partition only, where order is kept: so in 1m:category1 the k-th event is exactly known, and
  * that is the figure quoted. In 1m:all, which sums over partitions, the k-th of all events is taken, an approximation.
  *
- * The clock starts at the raw record's own time (LogAppendTime, in whole milliseconds and cut, so up to 1 ms too early), and
+ * Events are sent with the settings of our own producer. The clock starts at the raw record's own time (LogAppendTime, in whole milliseconds and cut, so up to 1 ms too early), and
  * in a second figure just before the produce call; it stops when the consumer's poll returns. One machine, one clock.
  *
  * Limits: runs within one process's memory; at most RUN_SECONDS_MAX seconds. Categories carry a tag of the run, and what
@@ -305,8 +305,7 @@ static bool see_what_came(struct bench *bench, int timeout_ms, struct err *err)
 
 static bool open_producer(struct bench *bench, struct err *err)
 {
-	static const char *const extra[] = {"linger.ms", "1", NULL};
-	rd_kafka_conf_t *conf = kafka_conf_new(&bench->settings.kafka, KAFKA_PRODUCER_IDEMPOTENT, "bench-latency", extra, err);
+	rd_kafka_conf_t *conf = kafka_conf_new(&bench->settings.kafka, KAFKA_PRODUCER_IDEMPOTENT, "bench-latency", NULL, err);
 
 	if (!conf)
 		return false;

@@ -9,7 +9,7 @@ export IDLE_TIMEOUT=2s
 # Ours, not the stack's, to see the exit code.
 own() { # NAME
     program "$1"
-    "${PROGRAM[@]}" 3>&- 9>&- >>"$LOG_DIR/own-$1.scenario.log" 2>&1 &
+    "${PROGRAM[@]}" 3>&- 9>&- >>"$LOG_DIR/own-$1.$SCENARIO.own.log" 2>&1 &
     OWN[$1]=$!
 }
 declare -A OWN=()
@@ -22,7 +22,7 @@ ends_with_0() { # NAME: the second TERM would be a refusal to wait, so there is 
     printf '%s\n' "$status" >"$E2E_WORK/exit.$1"
 }
 
-said_0() { same "exit code of $1" 0 "$(cat "$E2E_WORK/exit.$1")"; ! grep -E 'event=(shutdown_timeout|leaving_at_once)' "$LOG_DIR/own-$1.scenario.log"; }
+said_0() { same "exit code of $1" 0 "$(cat "$E2E_WORK/exit.$1")"; ! grep -E 'event=(shutdown_timeout|leaving_at_once)' "$LOG_DIR/own-$1.$SCENARIO.own.log"; }
 
 records() { # how many committed records each of our topics has
     local name

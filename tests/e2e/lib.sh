@@ -77,10 +77,14 @@ wait_until() {
 
 # ---- the stack
 
-# Services of the scenario before are gone; topics, offsets and tables are empty.
+# Topics, offsets and tables are empty, no service runs, and their logs begin anew.
 fresh() {
+    local log
     stack reset
     rm -f "$E2E_WORK"/*.state
+    for log in "$LOG_DIR"/*-[1-9].log; do
+        [[ ! -e $log ]] || { cat "$log" >>"${log%.log}.$SCENARIO.earlier.log"; rm "$log"; }
+    done
 }
 
 # What the stack starts must not hold our standard output open.

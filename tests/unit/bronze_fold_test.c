@@ -339,6 +339,24 @@ Test(bronze_fold, control_with_a_value_is_no_way_to_lose_a_row)
 	bench_free(&bench);
 }
 
+Test(bronze_fold, repeat_is_known_up_to_the_horizon_itself)
+{
+	for (int64_t into_hour_us = 0; into_hour_us < US_PER_HOUR; into_hour_us += 59 * US_PER_MINUTE) {
+		int64_t time_us = KIT_DAY0_US + into_hour_us;
+		struct bench bench;
+
+		bench_init(&bench, false);
+		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
+		for (int64_t hour = 1; hour <= 7 * 24; hour++) { /* an event each hour, so that what is old is forgotten on the way */
+			bench_apply(&bench, control_of("jump", time_us + hour * US_PER_HOUR));
+			cr_assert_eq(verdict(&bench, view_at(2, 2, time_us + hour * US_PER_HOUR)), REASON_NONE);
+		}
+		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
+		cr_assert_eq(bench.counts.duplicates, 1, "the repeat 7 days later was taken as new");
+		bench_free(&bench);
+	}
+}
+
 /* ---- nothing is lost, nothing is doubled */
 
 static struct input_record random_record(struct rng *rng, int64_t *front_us)

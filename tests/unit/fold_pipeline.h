@@ -31,6 +31,7 @@ struct pipeline {
 	struct counts counts[PIPE_SOURCES];
 	struct pipe_event *events;
 	size_t event_count, event_capacity;
+	int64_t granule_us; /* event times are multiples of this, so that many are the same; 0: any */
 	bool idles; /* sources say now and then that they are idle */
 };
 
@@ -99,11 +100,13 @@ static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t
 	for (int i = 0; i < count; i++) {
 		struct pipe_event event = {.partition = partition};
 		int session;
+		int64_t time_us;
 
 		do
 			session = 1 + i / 25 * 3 + (int)rng_below(rng, KIT_SESSIONS);
 		while (kit_home(session, pipe->source_count) != partition);
-		event.bronze = kit_event(rng, kit_next_time(rng, &front_us, step_us), session);
+		time_us = kit_next_time(rng, &front_us, step_us);
+		event.bronze = kit_event(rng, pipe->granule_us ? time_floor(time_us, pipe->granule_us) : time_us, session);
 		event.offset = offset;
 		event.watermark_us = slow_clock_take(&clock, event.bronze.event.event_time_us, event.bronze.event.user_id) - pipe->session.disorder_us;
 		kit_log_event(&pipe->sources[partition], offset, &event.bronze);

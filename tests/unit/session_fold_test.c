@@ -402,6 +402,32 @@ Test(session_fold, everything_that_closed_is_forgotten)
 	solo_free(&solo);
 }
 
+/* How the partition's late events are told while its watermark stands exactly at, or just before, a minute's end and grace. */
+static size_t late_at(int64_t before_close_us)
+{
+	struct solo solo;
+	size_t late = 0;
+	int64_t close_us = KIT_DAY0_US + US_PER_MINUTE;
+
+	solo_init(&solo);
+	close_us += solo.pipe.session.grace_us + solo.pipe.session.disorder_us;
+	solo_control(&solo, "jump", close_us - before_close_us);
+	solo_event(&solo, KIT_DAY0_US + US_PER_MINUTE - 1, 1, EVENT_VIEW);
+	for (size_t i = 0; i < solo.box.count; i++) {
+		struct span late_for = kit_header(&solo.box.at[i], "late_for");
+
+		late += solo.box.at[i].topic == OUTPUT_LATE && pipe_left_out(late_for, "1m:all", 0) && !pipe_left_out(late_for, "1d:brand", 0);
+	}
+	solo_free(&solo);
+	return late;
+}
+
+Test(session_fold, window_closes_when_the_watermark_stands_at_its_end_and_grace_and_not_before)
+{
+	cr_assert_eq(late_at(1), 0);
+	cr_assert_eq(late_at(0), 1);
+}
+
 /* ---- refusals */
 
 static enum reason refused_as(struct solo *solo, struct input_record record)

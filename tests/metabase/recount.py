@@ -1,0 +1,211 @@
+"""What each tile must show, counted from the list of events. One function per card, of the filters' values by slug."""
+import collections
+import datetime as dt
+import decimal
+
+from world import KINDS
+
+Decimal = decimal.Decimal
+DAY = dt.timedelta(days=1)
+LABELS = dict(zip(KINDS, ('view', 'cart', 'remove from cart', 'checkout', 'purchase')))
+
+
+def rounded(value, digits):
+    return None if value is None else Decimal(value).quantize(Decimal(1).scaleb(-digits), rounding=decimal.ROUND_HALF_UP)
+
+
+def ratio(a, b):
+    return None if not b else Decimal(a) / Decimal(b)
+
+
+def percent(a, b, digits=1):
+    return None if not b else rounded(Decimal(100) * a / b, digits)
+
+
+def stamp(time):
+    return time.strftime('%Y-%m-%dT%H:%M:%S+00:00')
+
+
+class Recount:
+    def __init__(self, events, visits, segments=()):
+        self.events, self.visits, self.segments = events, [(v, v.stage()) for v in visits], list(segments)
+        newest = max((e.time for e in events), default=None)
+        self.now = newest and newest.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
+        self.today = newest and newest.date()
+
+    def rows(self, card, values):
+        return getattr(self, card)(values)
+
+    def start(self, period):
+        midnight = dt.datetime.combine(self.today, dt.time())
+        return {'last 5 minutes': self.now - dt.timedelta(minutes=5), 'last 15 minutes': self.now - dt.timedelta(minutes=15),
+                'last hour': self.now - dt.timedelta(hours=1), 'last 3 hours': self.now - dt.timedelta(hours=3), 'today': midnight,
+                'last 7 days': midnight - 6 * DAY, 'last 30 days': midnight - 29 * DAY, 'last 90 days': midnight - 89 * DAY,
+                'everything': dt.datetime.combine(min(e.day for e in self.events), dt.time())}[period]
+
+    # ---- live
+    def live_events(self, period, category):
+        since = self.start(period or 'last hour').replace(second=0)
+        return [e for e in self.events if e.time >= since and category in (None, e.level1)]
+
+    def active(self, period, category):
+        return [(v, stage) for v, stage in self.visits if v.end >= self.start(period) and category in (None, v.entry)]
+
+    @staticmethod
+    def stages(found):
+        return [[name, sum(stage >= least for _, stage in found)] for least, name in ((1, 'viewed'), (2, 'then put into the cart'), (3, 'then bought'))]
+
+    def live_categories(self, _):
+        return [[c] for c in sorted({e.level1 for e in self.events})]
+
+    def live_clock(self, _):
+        return [[self.now.strftime('%Y-%m-%d %H:%M')]]
+
+    def live_visits(self, f):
+        return [[len(self.active('last 5 minutes', f.get('category')))]]
+
+    def live_purchases_today(self, f):
+        return [[sum(e.kind == 'purchase' for e in self.live_events('today', f.get('category')))]]
+
+    def live_revenue_today(self, f):
+        return [[sum((e.revenue for e in self.live_events('today', f.get('category'))), Decimal(0))]]
+
+    def live_funnel_now(self, f):
+        return self.stages(self.active('last 5 minutes', f.get('category')))
+
+    def live_funnel_last_hour(self, f):
+        return self.stages(self.active('last hour', f.get('category')))
+
+    def live_funnel_today(self, f):
+        return self.stages(self.active('today', f.get('category')))
+
+    def live_events_per_minute(self, f):
+        found = collections.Counter((e.time.replace(second=0, microsecond=0), KINDS.index(e.kind)) for e in self.live_events(f.get('period'), f.get('category')))
+        return [[stamp(minute), LABELS[KINDS[kind]], n] for (minute, kind), n in sorted(found.items())]
+
+    def live_revenue_per_minute(self, f):
+        found = collections.defaultdict(Decimal)
+        for e in self.live_events(f.get('period'), f.get('category')):
+            found[e.time.replace(second=0, microsecond=0)] += e.revenue
+        return [[stamp(minute), revenue] for minute, revenue in sorted(found.items())]
+
+    def live_conversion(self, f):
+        rows = []
+        for span in ('last 15 minutes', 'last hour', 'last 3 hours', 'today'):
+            views, purchases = self.between(self.start(span), self.now, f.get('category'))
+            views_before, purchases_before = self.between(self.start(span) - DAY, self.now - DAY, f.get('category'))
+            rate, before = percent(purchases, views, 2), percent(purchases_before, views_before, 2)
+            rows.append([span, views, purchases, rate, before, None if None in (rate, before) else rate - before])
+        return rows
+
+    def between(self, start, end, category):
+        found = [e.kind for e in self.events if start <= e.time < end and category in (None, e.level1)]
+        return found.count('view'), found.count('purchase')
+
+    def live_top_categories(self, f):
+        return self.by_group(self.live_events(f.get('period'), f.get('category')), lambda e: e.level1, lambda r: (-r[3], -r[1], r[0]), 10)
+
+    @staticmethod
+    def by_group(events, key, order, limit):
+        """[group, views, purchases, revenue]"""
+        groups = collections.defaultdict(list)
+        for e in events:
+            groups[key(e)].append(e)
+        rows = [[group, sum(e.kind == 'view' for e in es), sum(e.kind == 'purchase' for e in es), sum((e.revenue for e in es), Decimal(0))] for group, es in groups.items()]
+        return sorted(rows, key=order)[:limit]
+
+    # ---- business
+    def days(self, f):
+        first, last = self.start(f.get('period') or 'last 30 days').date(), self.today
+        return max(first, f.get('from') or first), min(last, f.get('to') or last)
+
+    def in_days(self, f, category=True):
+        first, last = self.days(f)
+        wanted = f.get('category') if category else None
+        return [e for e in self.events if first <= e.day <= last and (wanted is None or e.category == wanted or e.category.startswith(wanted + '.'))]
+
+    def cohort(self, f):
+        first, last = self.days(f)
+        wanted = f['category'].split('.')[0] if f.get('category') else None
+        return [(v, stage) for v, stage in self.visits if first <= v.start.date() <= last and wanted in (None, v.entry)]
+
+    def business_categories(self, _):
+        return [[c] for c in sorted({e.category for e in self.events} | {e.level1 for e in self.events})]
+
+    def sales(self, first, last):
+        bought = [e for e in self.events if e.kind == 'purchase' and first <= e.day <= last]
+        earlier = {e.user for e in self.events if e.kind == 'purchase' and e.day < first}
+        orders = collections.defaultdict(set)
+        for e in bought:
+            orders[e.user].add(e.session)
+        revenue, sessions = sum((e.revenue for e in bought), Decimal(0)), len({e.session for e in bought})
+        repeat = sum(len(s) > 1 for s in orders.values())
+        return [revenue, len(bought), sessions, rounded(ratio(revenue, sessions), 2), len(orders), repeat, len(set(orders) - earlier), rounded(ratio(repeat, len(orders)), 4)]
+
+    def business_summary(self, f):
+        first, last = self.days(f)
+        length = (last - first).days + 1
+        names = ('revenue', 'purchases', 'orders', 'average_order_value', 'buyers', 'repeat_buyers', 'new_buyers', 'repeat_share')
+        now, before = self.sales(first, last), self.sales(first - length * DAY, first - DAY)
+        return [[name, a, b, None if a is None or not b else rounded(100 * rounded((a - b) / Decimal(b), 4), 1)] for name, a, b in zip(names, now, before)]
+
+    def business_funnel(self, f):
+        return self.stages(self.cohort(f))
+
+    def business_daily_revenue(self, f):
+        found = collections.defaultdict(Decimal)
+        for e in self.in_days(f):
+            found[e.day] += e.revenue
+        return [[day.isoformat(), revenue] for day, revenue in sorted(found.items())]
+
+    def business_daily_events(self, f):
+        found = collections.Counter((e.day, KINDS.index(e.kind)) for e in self.in_days(f))
+        return [[day.isoformat(), LABELS[KINDS[kind]], n] for (day, kind), n in sorted(found.items())]
+
+    def business_top_categories(self, f):
+        rows = self.by_group([e for e in self.in_days(f) if e.category != 'unknown'], lambda e: e.category, lambda r: (-r[3], -r[2], -r[1], r[0]), None)
+        return [[name, revenue, purchases, views] for name, views, purchases, revenue in rows if purchases][:15]
+
+    def business_top_brands(self, f):
+        rows = self.by_group([e for e in self.in_days(f) if e.brand != 'unknown' and e.kind == 'purchase'], lambda e: e.brand, lambda r: (-r[2], -r[3], r[0]), 15)
+        return [[name, revenue, purchases] for name, _, purchases, revenue in rows]
+
+    def business_funnel_by_category(self, f):
+        rows = []
+        for category in {v.entry for v, _ in self.cohort(f)}:
+            found = [(v, stage) for v, stage in self.cohort(f) if v.entry == category]
+            viewed, carted, bought = (sum(stage >= least for _, stage in found) for least in (1, 2, 3))
+            rows.append([category, viewed, carted, bought, percent(viewed - carted, viewed), percent(carted - bought, carted), percent(bought, viewed),
+                         sum((v.revenue for v, _ in found), Decimal(0))])
+        return sorted(rows, key=lambda r: (-r[1], r[0]))
+
+    def business_daily_visitors(self, f):
+        sessions, users = collections.defaultdict(set), collections.defaultdict(set)
+        for e in self.in_days(f, category=False):
+            sessions[e.day].add(e.session)
+            users[e.day].add(e.user)
+        return [[day.isoformat(), len(sessions[day]), len(users[day])] for day in sorted(sessions)]
+
+    def business_rfm(self, f):
+        first, last = self.days(f)
+        of_user = collections.defaultdict(list)
+        for e in self.events:
+            if e.kind == 'purchase' and first <= e.day <= last:
+                of_user[e.user].append(e)
+        buyers = [((last - max(e.day for e in es)).days, len({e.session for e in es}), sum(e.revenue for e in es)) for es in of_user.values()]
+        recencies, frequencies, spends = ([b[i] for b in buyers] for i in range(3))
+
+        def quintile(values, value, best_is_low=False):
+            behind = sum(v > value if best_is_low else v < value for v in values)
+            return 1 + min(4, (5 * behind) // (len(values) - 1) if len(values) > 1 else 0)
+
+        groups = collections.defaultdict(list)
+        for b in buyers:
+            r, fr, m = quintile(recencies, b[0], True), quintile(frequencies, b[1]), quintile(spends, b[2])
+            groups[('champion' if min(r, fr, m) >= 4 else 'loyal' if r >= 3 and fr >= 4 else 'big spender' if r >= 4 and m >= 4 else 'recent' if r >= 4 else
+                    'promising' if r == 3 else 'at risk' if max(fr, m) >= 4 else 'dormant')].append(b)
+        rows = [[name, len(bs), sum(b[1] for b in bs), sum((b[2] for b in bs), Decimal(0)), rounded(Decimal(sum(b[0] for b in bs)) / len(bs), 1)] for name, bs in groups.items()]
+        return sorted(rows, key=lambda r: (-r[3], r[0]))
+
+    def business_segments(self, _):
+        return self.segments

@@ -1,0 +1,209 @@
+"""A throw-away PostgreSQL with the project's migrations, and data in it that was counted apart, in plain Python.
+
+Events come from a CSV. Tables that the pipeline would have filled are filled here: raw.events by COPY, the two rollups
+that dashboards read by SQL, visits by the definition, one session after the other. Then reporting.refresh() does its
+work. What tiles must show is recounted from the list of events (see recount.py), not from these tables.
+"""
+import csv
+import dataclasses
+import datetime as dt
+import decimal
+import glob
+import gzip
+import hashlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import tempfile
+import uuid
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+# One or more folders, for trying migrations that are not in place yet.
+MIGRATIONS = os.environ.get('MIGRATIONS_DIRS', str(ROOT / 'sql' / 'migrations')).split(':')
+READER = 'dashboards_test'  # a login with the role that Metabase is given
+KINDS = ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase')
+
+
+@dataclasses.dataclass
+class Event:
+    time: dt.datetime
+    kind: str
+    product: int
+    category: str  # unknown without one
+    brand: str
+    price: decimal.Decimal | None
+    user: int
+    session: str  # user:<id> without one
+    id: bytes
+    row: list[str]
+
+    @property
+    def day(self):
+        return self.time.date()
+
+    @property
+    def level1(self):
+        return self.category.split('.')[0]
+
+    @property
+    def revenue(self):
+        return self.price if self.kind == 'purchase' else decimal.Decimal(0)
+
+
+@dataclasses.dataclass
+class Visit:
+    events: list[Event]
+
+    @property
+    def start(self):
+        return self.events[0].time
+
+    @property
+    def end(self):
+        return self.events[-1].time
+
+    @property
+    def entry(self):
+        return self.events[0].level1
+
+    @property
+    def revenue(self):
+        return sum(e.revenue for e in self.events)
+
+    def stage(self):
+        """0 none, 1 viewed, 2 a cart at or after the first view, 3 a purchase at or after such a cart."""
+        reached, since = 0, None
+        for kind in ('view', 'cart', 'purchase'):
+            times = [e.time for e in self.events if e.kind == kind and (since is None or e.time >= since)]
+            if not times:
+                return reached
+            reached, since = reached + 1, min(times)
+        return reached
+
+
+def read_events(path):
+    """The valid events of a CSV, each once. Only as strict as these files need it: what has a price that is a number is valid."""
+    data = gzip.open(path).read() if str(path).endswith('.gz') else pathlib.Path(path).read_bytes()
+    events, seen = [], set()
+    for line in data.splitlines():
+        try:
+            row = next(csv.reader([line.decode('utf-8')]))
+            time = dt.datetime.fromisoformat(row[0].removesuffix(' UTC'))
+            price = decimal.Decimal(row[6]) if row[6] else None
+            product, user = int(row[2]), int(row[7])
+        except (ValueError, IndexError, StopIteration, decimal.InvalidOperation, csv.Error):
+            continue
+        if len(row) != 9 or row[1] not in KINDS or min(product, user) <= 0 or (price is None and row[1] == 'purchase') or (price is not None and price < 0):
+            continue
+        identity = hashlib.md5(f'{row[8]}|{user}|{product}|{row[1]}|{time:%Y-%m-%d %H:%M:%S}'.encode()).digest()
+        if identity not in seen:
+            seen.add(identity)
+            events.append(Event(time, row[1], product, row[4] or 'unknown', row[5] or 'unknown', price, user, row[8] or f'user:{user}', identity, row))
+    return events
+
+
+def visits_of(events):
+    sessions, visits = {}, []
+    for e in sorted(events, key=lambda e: (e.time, e.id)):
+        run = sessions.get(e.session)
+        if run is None or e.day != run.end.date() or e.time - run.end > dt.timedelta(minutes=30):
+            run = sessions[e.session] = Visit([])
+            visits.append(run)
+        run.events.append(e)
+    return visits
+
+
+# ------------------------------------------------------------------ PostgreSQL
+
+class Cluster:
+    def __enter__(self):
+        self.bin = os.path.dirname((sorted(glob.glob('/usr/lib/postgresql/*/bin/initdb')) or [shutil.which('initdb') or ''])[-1])
+        self.dir = tempfile.mkdtemp(prefix='metabase-test.')
+        self.prefix = []
+        if os.geteuid() == 0:
+            shutil.chown(self.dir, 'postgres')
+            self.prefix = ['runuser', '-u', 'postgres', '--']
+        self.server('initdb', '-D', self.dir + '/data', '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--locale=C.UTF-8', '--no-sync')
+        with open(self.dir + '/data/postgresql.conf', 'a', encoding='utf-8') as conf:
+            conf.write(f"listen_addresses = ''\nunix_socket_directories = '{self.dir}'\nfsync = off\nsynchronous_commit = off\n"
+                       "full_page_writes = off\nshared_buffers = 256MB\nmax_locks_per_transaction = 256\ntimezone = 'Pacific/Auckland'\n")
+        self.server('pg_ctl', '-D', self.dir + '/data', '-l', self.dir + '/log', '-w', 'start')
+        return self
+
+    def __exit__(self, *_):
+        try:
+            self.server('pg_ctl', '-D', self.dir + '/data', '-m', 'immediate', '-w', 'stop')
+        finally:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def server(self, program, *arguments):
+        done = subprocess.run([*self.prefix, os.path.join(self.bin, program), *arguments], cwd=self.dir, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(f'{program}: {done.stdout}')
+
+    def dsn(self, database, user='postgres'):
+        return f'host={self.dir} port=5432 dbname={database} user={user}'
+
+    def psql(self, database, script, user='postgres', one_transaction=False):
+        done = subprocess.run(['psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', *(['-1'] if one_transaction else []), '-d', self.dsn(database, user), '-f', '-'],
+                              input=script, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+        return done.stdout
+
+    def answers(self, database, queries, user=READER):
+        """The rows of each query, as lists of values; numbers with decimals are Decimal."""
+        script = ''.join("SELECT replace(coalesce(json_agg(t), '[]')::text, E'\\n', '') FROM (\n%s\n) AS t;\n" % sql for sql in queries)
+        lines = self.psql(database, script, user).splitlines()
+        assert len(lines) == len(queries), (len(lines), len(queries))
+        return [[list(row.values()) for row in json.loads(line, parse_float=decimal.Decimal)] for line in lines]
+
+    def create(self, database):
+        self.psql('postgres', f'CREATE DATABASE {database}')
+        files = sorted((path for folder in MIGRATIONS for path in pathlib.Path(folder).glob('*.sql')), key=lambda path: path.name)
+        for path in files:
+            self.psql(database, 'SET client_min_messages = warning;\n' + path.read_text(encoding='utf-8'), one_transaction=True)
+        self.psql(database, f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN "
+                            f"CREATE ROLE {READER} LOGIN PASSWORD 'secret' IN ROLE funnel_metabase; END IF; END $$")
+
+    def copy(self, database, table, columns, rows):
+        out = io.StringIO()
+        csv.writer(out, lineterminator='\n').writerows(rows)
+        done = subprocess.run(['psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-d', self.dsn(database), '-c', f'COPY {table} ({columns}) FROM STDIN WITH (FORMAT csv)'],
+                              input=out.getvalue(), capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr)
+
+    def fill(self, database, events, visits):
+        self.psql(database, ''.join(f"SELECT raw.ensure_event_partition('{day}');\n" for day in sorted({e.day for e in events})))
+        self.copy(database, 'raw.events', 'event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
+                  'raw_partition,raw_offset,raw_time',
+                  ([uuid.UUID(bytes=e.id), f'{e.time}+00', e.day, *e.row[1:6], e.price, e.user, e.row[8], 0, n, '2026-01-01 00:00:00+00']
+                   for n, e in enumerate(events)))
+        for rollup, group in (('1m:all', "'all'"), ('1m:category1', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
+            self.psql(database, ROLLUP % (rollup, group))
+        self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
+                  'first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,final,revision', map(visit_row, visits))
+        while int(self.psql(database, 'SELECT events_waiting FROM reporting.refresh(10000)')) > 0:
+            pass
+
+
+ROLLUP = """
+INSERT INTO processed.funnel_aggregates
+SELECT '%s', date_trunc('minute', event_time), date_trunc('minute', event_time) + interval '1 minute', %s,
+       count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
+       count(*) FILTER (WHERE event_type = 'remove_from_cart'), count(*) FILTER (WHERE event_type = 'checkout'),
+       count(*) FILTER (WHERE event_type = 'purchase'), coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
+       count(DISTINCT coalesce(user_session, 'user:' || user_id)), 0, 0, 0, 0, 0, 0, true, 1
+FROM raw.events GROUP BY 2, 3, 4"""
+
+
+def visit_row(v):
+    first, last, stage = v.events[0], v.events[-1], v.stage()
+    counts = [sum(e.kind == kind for e in v.events) for kind in KINDS]
+    return [first.session, f'{v.start}+00', f'{v.end}+00', first.user, *counts, len({e.product for e in v.events}), v.revenue, first.row[4], last.row[4],
+            stage, ('none', 'view', 'cart', None)[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), None, None, 'true', 1]
