@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "dedup.h"
+#include "event_fields.h"
 #include "partitioner.h"
 #include "table.h"
 #include "timetext.h"
@@ -56,19 +57,32 @@ static int64_t oldest_known_us(const struct bronze_fold *fold)
 	return now_us == CLOCK_NONE ? INT64_MIN : now_us - fold->config->dedup_horizon_us;
 }
 
+/* Headers are for people's use; one that cannot be taken as it is counts as none. */
+static int64_t row_number(struct span text)
+{
+	int64_t row = 0;
+
+	if (!text.at || text.len > 18)
+		return 0;
+	for (size_t i = 0; i < text.len; i++) {
+		if (text.at[i] < '0' || text.at[i] > '9')
+			return 0;
+		row = row * 10 + (text.at[i] - '0');
+	}
+	return row;
+}
+
+static bool is_text(struct span text)
+{
+	return text.at && text.len > 0 && text.len <= EVENT_TEXT_MAX && utf8_valid_length(text) == text.len && !memchr(text.at, '\0', text.len);
+}
+
 static struct lineage lineage_of(const struct input_record *record)
 {
-	struct lineage lineage = {record_header(record, "source_file"), 0, record->offset, record->timestamp_ms, record->partition};
-	struct span row = record_header(record, "source_row");
+	struct span file = record_header(record, "source_file");
 
-	for (size_t i = 0; row.at && i < row.len && i < 18; i++) {
-		if (row.at[i] < '0' || row.at[i] > '9')
-			break;
-		lineage.source_row = lineage.source_row * 10 + (row.at[i] - '0');
-	}
-	if (lineage.source_file.len > EVENT_TEXT_MAX)
-		lineage.source_file.len = EVENT_TEXT_MAX;
-	return lineage;
+	return (struct lineage){is_text(file) ? file : SPAN_NULL, row_number(record_header(record, "source_row")), record->offset,
+	                        record->timestamp_ms, record->partition};
 }
 
 /* What the value itself says, before anything the partition knows. */
@@ -125,7 +139,7 @@ static void forward_control(const struct input_record *record, int64_t announced
 		if (announced_us > record->timestamp_ms * 1000 && span_is(headers[i].name, "event_time"))
 			headers[i].value = cut;
 	}
-	outbox_add(out, OUTPUT_BRONZE, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count);
+	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count);
 }
 
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,
@@ -148,7 +162,7 @@ static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, st
 {
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_BRONZE], bronze);
-	outbox_add(out, OUTPUT_BRONZE, fold->partition, key, (struct span){fold->value.at, fold->value.len}, NULL, 0);
+	outbox_add(out, TOPIC_BRONZE_EVENTS, fold->partition, key, (struct span){fold->value.at, fold->value.len}, NULL, 0);
 }
 
 /* Forgetting touches the whole ring, so it is done once per hour of event time. */

@@ -39,19 +39,19 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 {
 	const struct bronze_config *config = settings;
 	struct bronze *bronze = xrealloc(NULL, sizeof(*bronze));
-	unsigned writes = 1u << OUTPUT_BRONZE | 1u << OUTPUT_DEAD_LETTER | 1u << OUTPUT_COUNTS;
+	unsigned writes = 1u << TOPIC_BRONZE_EVENTS | 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_COUNTS;
 
 	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = config->dedup_key[0] == 's'}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
 	snprintf(bronze->meaning, sizeof(bronze->meaning), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
-	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, OUTPUT_BRONZE, .rows = true, .read_headers = true};
+	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, TOPIC_BRONZE_EVENTS, .rows = true, .read_headers = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop, "bronze-sink", writes, &bronze->outputs, err) ||
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
 		return false;
-	if (bronze->fold.partition_count != bronze->outputs.partition_count[OUTPUT_BRONZE])
+	if (bronze->fold.partition_count != bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS])
 		return err_set(err, ERR_REFUSE, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32 ": they must have the same number",
-		               bronze->fold.partition_count, bronze->outputs.partition_count[OUTPUT_BRONZE]);
+		               bronze->fold.partition_count, bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
 	return task_loop_start(bronze->loop, &bronze->input, 1, err);
 }
 

@@ -44,15 +44,15 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 {
 	const struct aggregator_config *config = settings;
 	struct aggregator *a = xrealloc(NULL, sizeof(*a));
-	unsigned writes = 1u << OUTPUT_DEAD_LETTER | 1u << OUTPUT_LATE | 1u << OUTPUT_COUNTS | 1u << OUTPUT_VISITS | 1u << OUTPUT_PARTIALS |
-	                  1u << OUTPUT_AGGREGATES;
+	unsigned writes = 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_LATE_EVENTS | 1u << TOPIC_COUNTS | 1u << TOPIC_SESSION_FUNNELS | 1u << TOPIC_FUNNEL_PARTIALS |
+	                  1u << TOPIC_AGGREGATED_EVENTS;
 
 	*a = (struct aggregator){.session = {.disorder_us = config->disorder_us, .grace_us = config->grace_us}, .merge = {.grace_us = config->grace_us}};
 	*state = a;
 	a->session.outputs = a->merge.outputs = &a->outputs;
 	snprintf(a->meaning, sizeof(a->meaning), "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages, config->disorder_us, config->grace_us);
-	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, OUTPUT_PARTIALS, .rows = true};
-	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, OUTPUT_AGGREGATES, .trim = true};
+	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, TOPIC_FUNNEL_PARTIALS, .rows = true};
+	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, TOPIC_AGGREGATED_EVENTS, .trim = true};
 	if (!rollups_parse(config->rollups, &a->session.rollups, err) || !stages_parse(config->stages, &a->session.stages, err) ||
 	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop, "funnel-aggregator", writes, &a->outputs, err) ||
 	    !task_loop_partition_count(a->loop, "bronze_events", &a->merge.source_count, err))

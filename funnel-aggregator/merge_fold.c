@@ -302,7 +302,7 @@ static void emit_total(struct merge_fold *fold, const struct changed_total *chan
 	total->changed = false;
 	fold->value.len = 0;
 	aggregate_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_AGGREGATE], &aggregate);
-	output_keyed(out, fold->config->outputs, OUTPUT_AGGREGATES, key_span, key_span, (struct span){fold->value.at, fold->value.len});
+	output_keyed(out, fold->config->outputs, TOPIC_AGGREGATED_EVENTS, key_span, key_span, (struct span){fold->value.at, fold->value.len});
 }
 
 static void fold_flush(void *state, struct outbox *out)

@@ -258,7 +258,7 @@ static void emit_late(struct session_fold *fold, const struct input_record *reco
 
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_LATE], bronze);
-	outbox_add(out, OUTPUT_LATE, record->partition % fold->config->outputs->partition_count[OUTPUT_LATE], record->key,
+	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS], record->key,
 	           (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
 }
 
@@ -362,7 +362,7 @@ static void emit_cell(struct session_fold *fold, const struct changed_cell *chan
 	cell->changed = false;
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &partial);
-	output_keyed(out, fold->config->outputs, OUTPUT_PARTIALS, (struct span){key, len}, (struct span){key, with_source},
+	output_keyed(out, fold->config->outputs, TOPIC_FUNNEL_PARTIALS, (struct span){key, len}, (struct span){key, with_source},
 	             (struct span){fold->value.at, fold->value.len});
 }
 
@@ -379,7 +379,7 @@ static void emit_visit(void *context, const struct visit *visit)
 
 	c->fold->value.len = 0;
 	visit_encode(&c->fold->value, c->fold->config->outputs->schema_id[SCHEMA_VISIT], visit);
-	output_keyed(c->out, c->fold->config->outputs, OUTPUT_VISITS, visit->user_session, (struct span){key, len},
+	output_keyed(c->out, c->fold->config->outputs, TOPIC_SESSION_FUNNELS, visit->user_session, (struct span){key, len},
 	             (struct span){c->fold->value.at, c->fold->value.len});
 }
 
@@ -399,8 +399,8 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &progress);
-	for (int32_t p = 0; p < fold->config->outputs->partition_count[OUTPUT_PARTIALS]; p++)
-		outbox_add(out, OUTPUT_PARTIALS, p, key_span, (struct span){fold->value.at, fold->value.len}, NULL, 0);
+	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
+		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, (struct span){fold->value.at, fold->value.len}, NULL, 0);
 	fold->told_us = boundary_passed(fold);
 	fold->idle_told = idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
 }

@@ -107,12 +107,12 @@ static void add_reject(struct load_batch *batch, const struct input_record *reco
 	batch->rows[batch->row_count - 1].form = (uint8_t)form;
 }
 
-enum load_verdict load_batch_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, void *message)
+enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, void *message)
 {
 	char detail[256] = "";
 	enum reason reason;
 
-	if (topic == OUTPUT_BRONZE && !record->value.at && record_header(record, "control").at)
+	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at && record_header(record, "control").at)
 		return LOAD_CONTROL;
 	GROW(batch->sources, batch->source_count, batch->source_capacity);
 	batch->sources[batch->source_count] = (struct load_source){*record, message};

@@ -49,9 +49,9 @@ void load_batch_clear(struct load_batch *batch);
 
 enum load_verdict { LOAD_ROW, LOAD_CONTROL, LOAD_REJECTED };
 /* Adds what one record of a topic means. record->body, refused and detail are set as for a fold; headers are needed for
- * OUTPUT_DEAD_LETTER, OUTPUT_LATE and records without a value. Keeps message where the verdict is not LOAD_CONTROL
+ * TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS and records without a value. Keeps message where the verdict is not LOAD_CONTROL
  * (then it stays the caller's). A record that is bad becomes a reject: a dead letter of stage "loader". */
-enum load_verdict load_batch_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, void *message);
+enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, void *message);
 
 /* Takes a row out that the database refused, and dead-letters its record; a refused reject is tried once more
  * without its bytes. False: that was refused too, and nothing more can be done. */

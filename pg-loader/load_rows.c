@@ -393,7 +393,7 @@ struct letter {
 
 /* Limits keep the primary key within what an index entry may hold. */
 #define STAGE_MAX 100
-#define TOPIC_MAX 249
+
 #define DETAIL_MAX 2000
 
 static struct span cut(struct span text, size_t max)
@@ -414,7 +414,7 @@ static void put_letter(struct load_batch *batch, const struct letter *letter, co
 	ends[0] = scratch->len;
 	escape(scratch, cut(letter->reason, STAGE_MAX), false);
 	ends[1] = scratch->len;
-	escape(scratch, cut(letter->topic, TOPIC_MAX), false);
+	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX), false);
 	ends[2] = scratch->len;
 	escape(scratch, cut(letter->detail, DETAIL_MAX), false);
 	ends[3] = scratch->len;
@@ -465,29 +465,30 @@ void load_row_reject(struct load_batch *batch, const struct input_record *record
 	           record);
 }
 
-enum reason load_rows_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, char *detail,
+enum reason load_rows_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, char *detail,
                           size_t detail_cap)
 {
-	if (topic == OUTPUT_DEAD_LETTER)
+	if (topic == TOPIC_DEAD_LETTER)
 		return add_dead_letter(batch, record, detail, detail_cap);
 	if (!record->value.at)
 		return REASON_NULL_VALUE;
 	if (record->refused != REASON_NONE)
 		return refuse(record->refused, detail, detail_cap, record->detail);
 	switch (topic) {
-	case OUTPUT_BRONZE:
+	case TOPIC_BRONZE_EVENTS:
 		return add_event(batch, record, detail, detail_cap);
-	case OUTPUT_LATE:
+	case TOPIC_LATE_EVENTS:
 		return add_late_event(batch, record, detail, detail_cap);
-	case OUTPUT_COUNTS:
+	case TOPIC_COUNTS:
 		return add_counts(batch, record, detail, detail_cap);
-	case OUTPUT_VISITS:
+	case TOPIC_SESSION_FUNNELS:
 		return add_visit(batch, record, detail, detail_cap);
-	case OUTPUT_AGGREGATES:
+	case TOPIC_AGGREGATED_EVENTS:
 		return add_aggregate(batch, record, detail, detail_cap);
-	case OUTPUT_DEAD_LETTER:
-	case OUTPUT_PARTIALS:
-	case OUTPUT_TOPIC_COUNT:
+	case TOPIC_DEAD_LETTER:
+	case TOPIC_RAW_EVENTS:
+	case TOPIC_FUNNEL_PARTIALS:
+	case TOPIC_COUNT:
 		break;
 	}
 	return REASON_WRONG_SCHEMA;

@@ -5,7 +5,7 @@
 #include "load_batch.h"
 
 /* Adds the record's row. Other than REASON_NONE: nothing was added, and detail may say more. */
-enum reason load_rows_add(struct load_batch *batch, enum output_topic topic, const struct input_record *record, char *detail,
+enum reason load_rows_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, char *detail,
                           size_t detail_cap);
 
 #endif

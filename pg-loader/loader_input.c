@@ -20,12 +20,12 @@
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
 static const struct {
-	enum output_topic kind;
+	enum topic_id kind;
 	enum schema_id_slot slot;
 	bool framed;
 } topic_kinds[LOADER_TOPICS] = {
-	{OUTPUT_BRONZE, SCHEMA_BRONZE, true},    {OUTPUT_AGGREGATES, SCHEMA_AGGREGATE, true}, {OUTPUT_VISITS, SCHEMA_VISIT, true},
-	{OUTPUT_DEAD_LETTER, SCHEMA_RAW, false}, {OUTPUT_LATE, SCHEMA_LATE, true},            {OUTPUT_COUNTS, SCHEMA_COUNTS, true},
+	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE, true},    {TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE, true}, {TOPIC_SESSION_FUNNELS, SCHEMA_VISIT, true},
+	{TOPIC_DEAD_LETTER, SCHEMA_RAW, false}, {TOPIC_LATE_EVENTS, SCHEMA_LATE, true},            {TOPIC_COUNTS, SCHEMA_COUNTS, true},
 };
 
 void loader_topics_init(struct loader *loader)
@@ -36,7 +36,7 @@ void loader_topics_init(struct loader *loader)
 		topic->kind = topic_kinds[i].kind;
 		topic->slot = topic_kinds[i].slot;
 		topic->framed = topic_kinds[i].framed;
-		snprintf(topic->name, sizeof(topic->name), "%s%s", loader->config->kafka.topic_prefix, output_topic_suffix(topic->kind));
+		snprintf(topic->name, sizeof(topic->name), "%s%s", loader->config->kafka.topic_prefix, topic_of(topic->kind)->suffix);
 	}
 }
 
@@ -131,7 +131,7 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	if (topic->framed && record.value.at &&
 	    !frame_opener_open(topic->opener, record.value, &record.body, &record.refused, detail, sizeof(detail), err))
 		return false;
-	if (!record.value.at || record.refused != REASON_NONE || topic->kind == OUTPUT_DEAD_LETTER || topic->kind == OUTPUT_LATE)
+	if (!record.value.at || record.refused != REASON_NONE || topic->kind == TOPIC_DEAD_LETTER || topic->kind == TOPIC_LATE_EVENTS)
 		record.header_count = read_headers(message, &record.headers);
 	switch (load_batch_add(&loader->batch, topic->kind, &record, message)) {
 	case LOAD_CONTROL:

@@ -13,7 +13,7 @@
 #define POLL_MESSAGES 1000
 
 struct loader_topic {
-	enum output_topic kind;
+	enum topic_id kind;
 	enum schema_id_slot slot;
 	bool framed;
 	char name[256];

@@ -5,13 +5,15 @@ tests_goal_before := $(.DEFAULT_GOAL)
 ASAN_SCENARIOS := 10 20 21 30 50
 E2E_TOOLS       = $(B)/test/e2e-broker
 
-.PHONY: test unit e2e asan e2e-tools
+.PHONY: test unit e2e e2e-faults asan e2e-tools
 test: deps ## everything: unit tests, the oracle's own test, and the pipeline on real parts
 	@tests/all
 unit: unit-tests ## unit tests; T='csv_test clock_test' for some
 	@FLAVOUR=$(FLAVOUR) tests/unit/run $(T)
 e2e: all e2e-tools ## the pipeline on real parts; S='20 kill' for some scenarios
 	@FLAVOUR=$(FLAVOUR) tests/e2e/run $(S)
+e2e-faults: ## crashes at every fault point of every service (FLAVOUR=fault)
+	@FLAVOUR=fault tests/all e2e 70
 asan: deps ## unit tests and scenarios under address, leak and undefined-behaviour sanitizers
 	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit e2e $(ASAN_SCENARIOS)
 

@@ -11,16 +11,7 @@
 
 #define KEPT_HEADERS_MAX 32
 
-static const char *const suffixes[OUTPUT_TOPIC_COUNT] = {
-	"bronze_events", "dead_letter", "late_events", "counts", "session_funnels", "funnel_partials", "aggregated_events",
-};
-
-const char *output_topic_suffix(enum output_topic topic)
-{
-	return suffixes[topic];
-}
-
-void output_keyed(struct outbox *out, const struct output_terms *terms, enum output_topic topic, struct span partition_key, struct span key,
+void output_keyed(struct outbox *out, const struct output_terms *terms, enum topic_id topic, struct span partition_key, struct span key,
                   struct span value)
 {
 	outbox_add(out, topic, partition_of(partition_key, terms->partition_count[topic]), key, value, NULL, 0);
@@ -61,7 +52,7 @@ void output_dead_letter(struct outbox *out, const struct output_terms *terms, co
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.message"), span_of(message)};
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.stacktrace"), SPAN("")};
 	headers[n++] = (struct header){SPAN("source_time"), span_of(time)};
-	outbox_add(out, OUTPUT_DEAD_LETTER, record->partition % terms->partition_count[OUTPUT_DEAD_LETTER], record->key,
+	outbox_add(out, TOPIC_DEAD_LETTER, record->partition % terms->partition_count[TOPIC_DEAD_LETTER], record->key,
 	           by_reference ? SPAN_NULL : record->value, headers, n);
 }
 
@@ -74,7 +65,7 @@ void output_counts(struct outbox *out, const struct output_terms *terms, struct 
 	int len = snprintf(key, sizeof(key), "%s|%.*s|%" PRId32, terms->service, (int)topic.len, topic.at, partition);
 
 	counts_encode(&value, terms->schema_id[SCHEMA_COUNTS], &record);
-	output_keyed(out, terms, OUTPUT_COUNTS, (struct span){key, (size_t)len}, (struct span){key, (size_t)len},
+	output_keyed(out, terms, TOPIC_COUNTS, (struct span){key, (size_t)len}, (struct span){key, (size_t)len},
 	             (struct span){value.at, value.len});
 	buffer_free(&value);
 }

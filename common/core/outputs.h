@@ -3,28 +3,16 @@
 #define FUNNEL_OUTPUTS_H
 
 #include "fold.h"
-
-enum output_topic {
-	OUTPUT_BRONZE,
-	OUTPUT_DEAD_LETTER,
-	OUTPUT_LATE,
-	OUTPUT_COUNTS,
-	OUTPUT_VISITS,
-	OUTPUT_PARTIALS,
-	OUTPUT_AGGREGATES,
-	OUTPUT_TOPIC_COUNT
-};
+#include "topics.h"
 
 struct output_terms {
 	const char *service;                            /* as it appears in dead letters and counts */
-	int32_t partition_count[OUTPUT_TOPIC_COUNT];    /* 0 where this service does not write */
+	int32_t partition_count[TOPIC_COUNT];    /* 0 where this service does not write */
 	int32_t schema_id[SCHEMA_COUNT];                /* as the registry gave them */
 };
 
-const char *output_topic_suffix(enum output_topic topic);
-
 /* Adds a record whose partition follows from partition_key as everywhere (murmur2). */
-void output_keyed(struct outbox *out, const struct output_terms *terms, enum output_topic topic, struct span partition_key, struct span key,
+void output_keyed(struct outbox *out, const struct output_terms *terms, enum topic_id topic, struct span partition_key, struct span key,
                   struct span value);
 
 /* Sends an input record to the dead letter as it came, with the reason in Kafka Connect's headers; the

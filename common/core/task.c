@@ -197,7 +197,7 @@ static bool counts_parse(const char *text, struct counts *counts)
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_that_matters(task);
-	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[1536];
+	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048];
 	size_t len, header_len;
 
 	header_len = block ? strlen(block->header) : task->terms.ops->header(task->fold, header);
@@ -257,7 +257,7 @@ struct parsed_metadata {
 
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 {
-	char text[TASK_METADATA_MAX], number[32], counts[1536];
+	char text[TASK_METADATA_MAX], number[32], counts[2048];
 
 	if (!metadata.at || metadata.len >= sizeof(text))
 		return false;

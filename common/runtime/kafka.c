@@ -40,7 +40,7 @@ static const struct property tuning_all[] = {
 	{NULL, NULL},
 };
 static const struct property tuning_consumer[] = {
-	{"fetch.wait.max.ms", "10"},
+	{"fetch.wait.max.ms", "50"}, /* what is there is given at once; this is how often an idle consumer asks again */
 	{"fetch.error.backoff.ms", "20"},
 	{"fetch.message.max.bytes", "8388608"},
 	{"fetch.max.bytes", "33554432"},

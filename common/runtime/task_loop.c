@@ -67,11 +67,11 @@ static bool open_consumer(struct task_loop *loop, const char *instance, struct e
 	return true;
 }
 
-static bool open_output(struct task_loop *loop, enum output_topic output, struct err *err)
+static bool open_output(struct task_loop *loop, enum topic_id output, struct err *err)
 {
-	char topic[TOPIC_NAME_MAX];
+	char topic[TOPIC_NAME_MAX + 1];
 
-	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, output_topic_suffix(output));
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!kafka_partition_count(loop->producer, topic, OPEN_TIMEOUT_MS, &loop->terms->partition_count[output], err))
 		return false;
 	loop->output_topics[output] = rd_kafka_topic_new(loop->producer, topic, NULL);
@@ -81,11 +81,11 @@ static bool open_output(struct task_loop *loop, enum output_topic output, struct
 static bool register_schemas(struct task_loop *loop, unsigned writes, struct err *err)
 {
 	static const struct {
-		enum output_topic output;
+		enum topic_id output;
 		enum schema_id_slot slot;
 	} written[] = {
-		{OUTPUT_BRONZE, SCHEMA_BRONZE}, {OUTPUT_LATE, SCHEMA_LATE},       {OUTPUT_COUNTS, SCHEMA_COUNTS},
-		{OUTPUT_VISITS, SCHEMA_VISIT},  {OUTPUT_PARTIALS, SCHEMA_PARTIAL}, {OUTPUT_AGGREGATES, SCHEMA_AGGREGATE},
+		{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE}, {TOPIC_LATE_EVENTS, SCHEMA_LATE},       {TOPIC_COUNTS, SCHEMA_COUNTS},
+		{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT},  {TOPIC_FUNNEL_PARTIALS, SCHEMA_PARTIAL}, {TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE},
 	};
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
@@ -116,7 +116,7 @@ static bool wait_for(bool (*try)(struct task_loop *, unsigned, struct err *), st
 
 static bool open_outputs(struct task_loop *loop, unsigned writes, struct err *err)
 {
-	for (enum output_topic output = 0; output < OUTPUT_TOPIC_COUNT; output++)
+	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
 		if (writes & (1u << output) && !loop->output_topics[output] && !open_output(loop, output, err))
 			return false;
 	return true;
@@ -143,7 +143,7 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 
 bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
 {
-	char topic[TOPIC_NAME_MAX];
+	char topic[TOPIC_NAME_MAX + 1];
 
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_suffix);
 	return kafka_partition_count(loop->consumer, topic, OPEN_TIMEOUT_MS, count, err);
@@ -157,7 +157,7 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 	loop->inputs = inputs;
 	loop->input_count = input_count;
 	for (size_t i = 0; i < input_count; i++) {
-		snprintf(loop->input_topics[i], TOPIC_NAME_MAX, "%s%s", loop->kafka.topic_prefix, inputs[i].topic_suffix);
+		snprintf(loop->input_topics[i], sizeof(loop->input_topics[i]), "%s%s", loop->kafka.topic_prefix, inputs[i].topic_suffix);
 		if (!task_loop_partition_count(loop, inputs[i].topic_suffix, &loop->input_partitions[i], err)) {
 			rd_kafka_topic_partition_list_destroy(topics);
 			return false;
@@ -207,6 +207,15 @@ static bool open_frame(struct task_loop *loop, const struct slot *slot, struct i
 	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
 }
 
+/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
+static int64_t record_time_ms(const rd_kafka_message_t *message)
+{
+	const int64_t last_ms = INT64_C(253402300799999);
+	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
+
+	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
+}
+
 static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kafka_message_t *message, struct err *err)
 {
 	struct header headers[HEADERS_MAX];
@@ -215,7 +224,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	struct input_record record = {
 		.topic = span_of(slot->topic),
 		.offset = message->offset,
-		.timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+		.timestamp_ms = record_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
@@ -419,7 +428,7 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_consumer_close(loop->consumer);
 		rd_kafka_destroy(loop->consumer);
 	}
-	for (size_t i = 0; i < OUTPUT_TOPIC_COUNT; i++)
+	for (size_t i = 0; i < TOPIC_COUNT; i++)
 		if (loop->output_topics[i])
 			rd_kafka_topic_destroy(loop->output_topics[i]);
 	if (loop->producer)

@@ -46,7 +46,7 @@ struct task_loop_input {
 	const struct fold_ops *ops;
 	const void *fold_config;
 	const char *meaning; /* settings that give the state its meaning, no spaces */
-	enum output_topic main_output; /* not empty although nothing was ever committed: refuse to start */
+	enum topic_id main_output; /* not empty although nothing was ever committed: refuse to start */
 	bool rows;           /* its records are rows: cumulative counts are kept and emitted */
 	bool trim;           /* internal topic: what no rebuild can need is deleted */
 	bool read_headers;   /* of every record; otherwise only of those without a value */
@@ -55,7 +55,7 @@ struct task_loop_input {
 struct task_loop;
 
 /* First half: connects, learns partition counts and registers schemas, and fills terms for the folds' configs.
- * writes: bit set of 1 << enum output_topic. Input topics must exist. */
+ * writes: bit set of 1 << enum topic_id. Input topics must exist. */
 MUST_USE bool task_loop_open(struct task_loop **loop, const struct service_config *service, const struct kafka_config *kafka,
                              const struct task_loop_config *config, const char *service_name, unsigned writes, struct output_terms *terms,
                              struct err *err);

@@ -152,8 +152,8 @@ static bool holds_records(struct task_loop *loop, const char *topic, int32_t par
 /* There is no committed offset: fine for a new deployment, but not where our output exists. */
 static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct err *err)
 {
-	char topic[TOPIC_NAME_MAX];
-	enum output_topic output = loop->inputs[input].main_output;
+	char topic[TOPIC_NAME_MAX + 1];
+	enum topic_id output = loop->inputs[input].main_output;
 	bool ever, holds;
 
 	if (loop->start_checked[input])
@@ -163,7 +163,7 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	loop->start_checked[input] = ever;
 	if (ever)
 		return true;
-	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, output_topic_suffix(output));
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
 		return false;
 	loop->start_checked[input] = !holds;

@@ -8,8 +8,6 @@
 #include "task.h"
 #include "task_loop.h"
 
-#define TOPIC_NAME_MAX 256
-
 /* One assigned partition. */
 struct slot {
 	const struct task_loop_input *input;
@@ -39,11 +37,11 @@ struct task_loop {
 
 	rd_kafka_t *consumer, *producer;
 	rd_kafka_queue_t *queue;
-	rd_kafka_topic_t *output_topics[OUTPUT_TOPIC_COUNT];
+	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
 
 	const struct task_loop_input *inputs;
 	size_t input_count;
-	char input_topics[TASK_LOOP_INPUTS_MAX][TOPIC_NAME_MAX];
+	char input_topics[TASK_LOOP_INPUTS_MAX][TOPIC_NAME_MAX + 1];
 	int32_t input_partitions[TASK_LOOP_INPUTS_MAX];
 	struct frame_opener *openers[TASK_LOOP_INPUTS_MAX];
 

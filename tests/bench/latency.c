@@ -5,8 +5,9 @@
  * category here lives in one partition only, where order is kept: so in 1m:category1 the k-th event is exactly known, and
  * that is the figure quoted. In 1m:all, which sums over partitions, the k-th of all events is taken, an approximation.
  *
- * Events are sent with the settings of our own producer. The clock starts at the raw record's own time (LogAppendTime, in whole milliseconds and cut, so up to 1 ms too early), and
- * in a second figure just before the produce call; it stops when the consumer's poll returns. One machine, one clock.
+ * Events are sent with the settings of our own producer. The clock starts at the raw record's own time (LogAppendTime, in
+ * whole milliseconds and cut, so up to 1 ms too early), and in a second figure just before the produce call; it stops when
+ * the consumer's poll returns. One machine, one clock.
  *
  * Limits: runs within one process's memory; at most RUN_SECONDS_MAX seconds. Categories carry a tag of the run, and what
  * 1m:all held before is subtracted, so a run may follow another in the same topics. */

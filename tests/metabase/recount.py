@@ -145,7 +145,7 @@ class Recount:
     def business_summary(self, f):
         first, last = self.days(f)
         length = (last - first).days + 1
-        names = ('revenue', 'purchases', 'orders', 'average_order_value', 'buyers', 'repeat_buyers', 'new_buyers', 'repeat_share')
+        names = ('revenue', 'purchases', 'orders', 'average order value', 'buyers', 'repeat buyers', 'new buyers', 'repeat share')
         now, before = self.sales(first, last), self.sales(first - length * DAY, first - DAY)
         return [[name, a, b, None if a is None or not b else rounded(100 * rounded((a - b) / Decimal(b), 4), 1)] for name, a, b in zip(names, now, before)]
 
@@ -171,9 +171,9 @@ class Recount:
         return [[name, revenue, purchases] for name, _, purchases, revenue in rows]
 
     def business_funnel_by_category(self, f):
-        rows = []
-        for category in {v.entry for v, _ in self.cohort(f)}:
-            found = [(v, stage) for v, stage in self.cohort(f) if v.entry == category]
+        rows, cohort = [], self.cohort(f)
+        for category in {v.entry for v, _ in cohort}:
+            found = [(v, stage) for v, stage in cohort if v.entry == category]
             viewed, carted, bought = (sum(stage >= least for _, stage in found) for least in (1, 2, 3))
             rows.append([category, viewed, carted, bought, percent(viewed - carted, viewed), percent(carted - bought, carted), percent(bought, viewed),
                          sum((v.revenue for v, _ in found), Decimal(0))])

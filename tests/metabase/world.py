@@ -40,17 +40,10 @@ class Event:
     id: bytes
     row: list[str]
 
-    @property
-    def day(self):
-        return self.time.date()
-
-    @property
-    def level1(self):
-        return self.category.split('.')[0]
-
-    @property
-    def revenue(self):
-        return self.price if self.kind == 'purchase' else decimal.Decimal(0)
+    def __post_init__(self):
+        self.day = self.time.date()
+        self.level1 = self.category.split('.')[0]
+        self.revenue = self.price if self.kind == 'purchase' else decimal.Decimal(0)
 
 
 @dataclasses.dataclass

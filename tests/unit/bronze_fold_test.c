@@ -65,7 +65,7 @@ static enum reason verdict(struct bench *bench, struct input_record record)
 	if (bench->counts.duplicates == before.duplicates)
 		cr_assert_eq(bench->box.count, 1);
 	if (reason != REASON_NONE) {
-		cr_assert_eq(bench->box.at[0].topic, OUTPUT_DEAD_LETTER);
+		cr_assert_eq(bench->box.at[0].topic, TOPIC_DEAD_LETTER);
 		cr_assert(span_is(kit_header(&bench->box.at[0], "__connect.errors.exception.class.name"), reason_name(reason)));
 	}
 	return reason;
@@ -220,7 +220,7 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 	bench.offset = 500;
 	cr_assert_eq(bench_apply(&bench, record), KIT_DAY0_US, "what matters of it is its time");
 	cr_assert_eq(bench.box.count, 1);
-	cr_assert_eq(bench.box.at[0].topic, OUTPUT_BRONZE);
+	cr_assert_eq(bench.box.at[0].topic, TOPIC_BRONZE_EVENTS);
 	cr_assert_eq(bench.box.at[0].partition, 0);
 	cr_assert(span_is(bench.box.at[0].key, home_session(1)));
 	cr_assert(bronze_decode(kit_body(&bench.box.at[0]), &bronze, NULL));
@@ -291,7 +291,7 @@ Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_no_row)
 	for (size_t i = 0; i < 3; i++) {
 		bench_apply(&bench, control_of(kinds[i], KIT_DAY0_US));
 		cr_assert_eq(bench.box.count, 1);
-		cr_assert(bench.box.at[0].topic == OUTPUT_BRONZE && bench.box.at[0].partition == 0);
+		cr_assert(bench.box.at[0].topic == TOPIC_BRONZE_EVENTS && bench.box.at[0].partition == 0);
 		cr_assert_null(bench.box.at[0].value.at);
 		cr_assert(span_is(kit_header(&bench.box.at[0], "control"), kinds[i]));
 		cr_assert(span_is(kit_header(&bench.box.at[0], "segment"), "7"));
@@ -391,8 +391,8 @@ Test(bronze_fold, rows_in_are_bronze_and_duplicates_and_dead_letters_for_random_
 		for (int i = 0; i < 1500; i++) {
 			bench_apply(&bench, random_record(&rng, &front_us));
 			for (size_t o = 0; o < bench.box.count; o++) {
-				bronze += bench.box.at[o].topic == OUTPUT_BRONZE;
-				dead += bench.box.at[o].topic == OUTPUT_DEAD_LETTER;
+				bronze += bench.box.at[o].topic == TOPIC_BRONZE_EVENTS;
+				dead += bench.box.at[o].topic == TOPIC_DEAD_LETTER;
 			}
 		}
 		cr_assert_eq(bench.counts.records_in, 1500);

@@ -134,7 +134,7 @@ static inline void kit_copy(struct outbox *to, const struct output *output)
 
 static inline const struct output_terms *kit_terms(void)
 {
-	static const struct output_terms terms = {"test-service", {4, 1, 4, 1, 4, 2, 4}, {11, 12, 13, 14, 15, 16, 17}};
+	static const struct output_terms terms = {"test-service", {[TOPIC_BRONZE_EVENTS] = 4, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 4, [TOPIC_COUNTS] = 1, [TOPIC_SESSION_FUNNELS] = 4, [TOPIC_FUNNEL_PARTIALS] = 2, [TOPIC_AGGREGATED_EVENTS] = 4}, {11, 12, 13, 14, 15, 16, 17}};
 
 	return &terms;
 }

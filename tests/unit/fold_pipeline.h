@@ -143,22 +143,23 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 		const struct output *output = &box->at[i];
 		struct kit_log *log;
 
-		switch ((enum output_topic)output->topic) {
-		case OUTPUT_PARTIALS:
+		switch ((enum topic_id)output->topic) {
+		case TOPIC_FUNNEL_PARTIALS:
 			log = &pipe->partials[output->partition];
 			kit_log_add(log, log->bytes.count ? log->offsets[log->bytes.count - 1] + 1 + (i == 0) : 0, 0, output->key, output->value, NULL, 0);
 			break;
-		case OUTPUT_VISITS:
+		case TOPIC_SESSION_FUNNELS:
 			kit_copy(&pipe->visits, output);
 			break;
-		case OUTPUT_LATE:
+		case TOPIC_LATE_EVENTS:
 			pipe_note_late(pipe, output);
 			break;
-		case OUTPUT_BRONZE:
-		case OUTPUT_DEAD_LETTER:
-		case OUTPUT_COUNTS:
-		case OUTPUT_AGGREGATES:
-		case OUTPUT_TOPIC_COUNT:
+		case TOPIC_BRONZE_EVENTS:
+		case TOPIC_DEAD_LETTER:
+		case TOPIC_COUNTS:
+		case TOPIC_AGGREGATED_EVENTS:
+		case TOPIC_RAW_EVENTS:
+		case TOPIC_COUNT:
 			cr_assert(false, "seed %" PRIu64 ": output to topic %u", pipe->seed, (unsigned)output->topic);
 		}
 	}

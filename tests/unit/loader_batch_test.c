@@ -35,7 +35,7 @@ static enum load_verdict add_aggregate(struct load_batch *batch, const char *gro
 
 	aggregate_encode(&value, 1, &aggregate);
 	record = framed(&value, batch->source_count);
-	return load_batch_add(batch, OUTPUT_AGGREGATES, &record, value.at);
+	return load_batch_add(batch, TOPIC_AGGREGATED_EVENTS, &record, value.at);
 }
 
 static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision, bool deleted)
@@ -47,7 +47,7 @@ static enum load_verdict add_visit(struct load_batch *batch, const char *session
 
 	visit_encode(&value, 1, &visit);
 	record = framed(&value, batch->source_count);
-	return load_batch_add(batch, OUTPUT_VISITS, &record, value.at);
+	return load_batch_add(batch, TOPIC_SESSION_FUNNELS, &record, value.at);
 }
 
 /* The last 8 bytes of an aggregate's or a visit's row are its revision. */
@@ -168,16 +168,16 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 {
 	static const struct {
 		const char *label;
-		enum output_topic topic;
+		enum topic_id topic;
 		struct input_record record;
 		const char *reason;
 	} table[] = {
-		{"null value", OUTPUT_BRONZE, {.topic = {"t", 1}}, "null_value"},
-		{"null value with a header that is no control", OUTPUT_COUNTS, {.topic = {"t", 1}}, "null_value"},
-		{"refused frame", OUTPUT_BRONZE, {.topic = {"t", 1}, .value = {"x", 1}, .refused = REASON_WRONG_SCHEMA}, "wrong_schema"},
-		{"body cut off", OUTPUT_BRONZE, {.topic = {"t", 1}, .value = {"\0\0\0\0\1\2", 6}, .body = {"\2", 1}}, "malformed_avro"},
-		{"body of nothing", OUTPUT_VISITS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1", 5}, .body = {"", 0}}, "malformed_avro"},
-		{"dead letter without headers", OUTPUT_DEAD_LETTER, {.topic = {"t", 1}, .value = {"x", 1}}, "invalid_headers"},
+		{"null value", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}}, "null_value"},
+		{"null value with a header that is no control", TOPIC_COUNTS, {.topic = {"t", 1}}, "null_value"},
+		{"refused frame", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}, .value = {"x", 1}, .refused = REASON_WRONG_SCHEMA}, "wrong_schema"},
+		{"body cut off", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1\2", 6}, .body = {"\2", 1}}, "malformed_avro"},
+		{"body of nothing", TOPIC_SESSION_FUNNELS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1", 5}, .body = {"", 0}}, "malformed_avro"},
+		{"dead letter without headers", TOPIC_DEAD_LETTER, {.topic = {"t", 1}, .value = {"x", 1}}, "invalid_headers"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -198,7 +198,7 @@ Test(loader_batch, a_control_is_no_row)
 	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 1};
 	struct load_batch batch = {.release = release};
 
-	cr_expect_eq(load_batch_add(&batch, OUTPUT_BRONZE, &record, NULL), LOAD_CONTROL);
+	cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL), LOAD_CONTROL);
 	cr_expect_eq(batch.row_count, 0);
 	cr_expect_eq(batch.source_count, 0);
 	load_batch_free(&batch);
@@ -237,7 +237,7 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 7, .key = SPAN("k\0k")};
 	struct load_batch batch = {.release = release};
 
-	cr_expect_eq(load_batch_add(&batch, OUTPUT_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));

@@ -35,12 +35,12 @@ static void reader_take(const struct output *output)
 	uint32_t number;
 	bool added;
 
-	cr_assert_eq(output->topic, OUTPUT_AGGREGATES, "seed %" PRIu64 ": output to topic %u", reader.seed, (unsigned)output->topic);
+	cr_assert_eq(output->topic, TOPIC_AGGREGATED_EVENTS, "seed %" PRIu64 ": output to topic %u", reader.seed, (unsigned)output->topic);
 	kit_copy(&reader.kept, output);
 	cr_assert(aggregate_decode(kit_body(&reader.kept.at[reader.kept.count - 1]), &aggregate, NULL));
 	aggregate_key(aggregate.rollup, aggregate.window_start_us, aggregate.window_end_us, aggregate.group_value, key);
 	cr_assert(span_is(output->key, key));
-	cr_assert_eq(output->partition, partition_of(output->key, kit_terms()->partition_count[OUTPUT_AGGREGATES]));
+	cr_assert_eq(output->partition, partition_of(output->key, kit_terms()->partition_count[TOPIC_AGGREGATED_EVENTS]));
 	number = kit_number(&reader.keys, output->key, &added);
 	cr_assert(number < ROWS_MAX);
 	row = &reader.rows[number];
@@ -343,7 +343,7 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 	record.offset = solo->offset++;
 	cr_assert_eq(merge_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box), FOLD_NOTHING);
 	cr_assert_eq(solo->box.count, 1);
-	cr_assert_eq(solo->box.at[0].topic, OUTPUT_DEAD_LETTER);
+	cr_assert_eq(solo->box.at[0].topic, TOPIC_DEAD_LETTER);
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (solo->counts.dead[r] != before.dead[r])
 			return (enum reason)r;

@@ -31,7 +31,7 @@ Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names
 
 	output_dead_letter(&box, kit_terms(), &record, REASON_INVALID_PRICE, "-1", false, &counts);
 	cr_assert_eq(box.count, 1);
-	cr_assert_eq(box.at[0].topic, OUTPUT_DEAD_LETTER);
+	cr_assert_eq(box.at[0].topic, TOPIC_DEAD_LETTER);
 	cr_assert_eq(box.at[0].partition, 0, "there is one partition of them here");
 	cr_assert(span_is(box.at[0].key, "key"));
 	cr_assert(span_is(box.at[0].value, "{bytes}"));
@@ -95,7 +95,7 @@ Test(outputs, counts_are_keyed_by_service_topic_and_partition)
 	counts.dead[REASON_OVERSIZED] = 2;
 	output_counts(&box, kit_terms(), SPAN("raw"), 3, &counts, 99);
 	cr_assert(span_is(box.at[0].key, "test-service|raw|3"));
-	cr_assert_eq(box.at[0].topic, OUTPUT_COUNTS);
+	cr_assert_eq(box.at[0].topic, TOPIC_COUNTS);
 	cr_assert(counts_decode(kit_body(&box.at[0]), &again, &unknown, NULL));
 	cr_assert(again.partition == 3 && again.revision == 99 && unknown == 0);
 	cr_assert_arr_eq(&again.counts, &counts, sizeof(counts));
@@ -137,11 +137,11 @@ Test(outputs, control_is_read_from_headers)
 
 Test(outputs, topics_have_their_names)
 {
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_BRONZE), "bronze_events");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_DEAD_LETTER), "dead_letter");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_LATE), "late_events");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_COUNTS), "counts");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_VISITS), "session_funnels");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_PARTIALS), "funnel_partials");
-	cr_assert_str_eq(output_topic_suffix(OUTPUT_AGGREGATES), "aggregated_events");
+	cr_assert_str_eq(topic_of(TOPIC_BRONZE_EVENTS)->suffix, "bronze_events");
+	cr_assert_str_eq(topic_of(TOPIC_DEAD_LETTER)->suffix, "dead_letter");
+	cr_assert_str_eq(topic_of(TOPIC_LATE_EVENTS)->suffix, "late_events");
+	cr_assert_str_eq(topic_of(TOPIC_COUNTS)->suffix, "counts");
+	cr_assert_str_eq(topic_of(TOPIC_SESSION_FUNNELS)->suffix, "session_funnels");
+	cr_assert_str_eq(topic_of(TOPIC_FUNNEL_PARTIALS)->suffix, "funnel_partials");
+	cr_assert_str_eq(topic_of(TOPIC_AGGREGATED_EVENTS)->suffix, "aggregated_events");
 }

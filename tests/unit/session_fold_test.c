@@ -83,7 +83,7 @@ static size_t standing_visits(const struct pipeline *pipe, struct visit_row *row
 		bool added;
 
 		cr_assert(visit_decode(kit_body(output), &visit, NULL));
-		cr_assert_eq(output->partition, partition_of(visit.user_session, kit_terms()->partition_count[OUTPUT_VISITS]));
+		cr_assert_eq(output->partition, partition_of(visit.user_session, kit_terms()->partition_count[TOPIC_SESSION_FUNNELS]));
 		number = kit_number(&keys, output->key, &added);
 		row = &rows[number];
 		count += added;
@@ -291,7 +291,7 @@ static int progress_count(struct solo *solo, bool *idle)
 	for (size_t i = 0; i < solo->box.count; i++) {
 		struct partial partial;
 
-		if (solo->box.at[i].topic != OUTPUT_PARTIALS)
+		if (solo->box.at[i].topic != TOPIC_FUNNEL_PARTIALS)
 			continue;
 		cr_assert(partial_decode(kit_body(&solo->box.at[i]), &partial, NULL));
 		if (!partial.rollup.len) {
@@ -416,7 +416,7 @@ static size_t late_at(int64_t before_close_us)
 	for (size_t i = 0; i < solo.box.count; i++) {
 		struct span late_for = kit_header(&solo.box.at[i], "late_for");
 
-		late += solo.box.at[i].topic == OUTPUT_LATE && pipe_left_out(late_for, "1m:all", 0) && !pipe_left_out(late_for, "1d:brand", 0);
+		late += solo.box.at[i].topic == TOPIC_LATE_EVENTS && pipe_left_out(late_for, "1m:all", 0) && !pipe_left_out(late_for, "1d:brand", 0);
 	}
 	solo_free(&solo);
 	return late;
@@ -444,7 +444,7 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 	cr_assert_eq(solo->counts.records_in, before.records_in + 1);
 	cr_assert_eq(solo->counts.records_out, before.records_out);
 	cr_assert_eq(solo->box.count, 1);
-	cr_assert_eq(solo->box.at[0].topic, OUTPUT_DEAD_LETTER);
+	cr_assert_eq(solo->box.at[0].topic, TOPIC_DEAD_LETTER);
 	cr_assert(span_is(kit_header(&solo->box.at[0], "__connect.errors.exception.class.name"), reason_name(reason)));
 	return reason;
 }
@@ -473,7 +473,7 @@ Test(session_fold, session_with_too_many_stage_times_is_told_by_reference_and_co
 	cr_assert_eq(solo.counts.records_in, STAGE_TIMES_MAX + 1);
 	cr_assert_eq(solo.counts.records_out, STAGE_TIMES_MAX);
 	for (size_t i = 0; i < solo.box.count; i++)
-		if (solo.box.at[i].topic == OUTPUT_DEAD_LETTER)
+		if (solo.box.at[i].topic == TOPIC_DEAD_LETTER)
 			cr_assert_null(solo.box.at[i].value.at);
 	solo_free(&solo);
 }
@@ -527,7 +527,7 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 		struct partial partial;
 		int64_t day;
 
-		if (box.at[i].topic != OUTPUT_PARTIALS || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
+		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
 			continue;
 		day = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
 		cr_assert(day >= 0 && day < day_count);

@@ -490,7 +490,7 @@ static void lasting_value(const struct output *output, struct buffer *value)
 	struct visit visit;
 
 	value->len = 0;
-	if (output->topic == OUTPUT_PARTIALS) {
+	if (output->topic == TOPIC_FUNNEL_PARTIALS) {
 		cr_assert(partial_decode(kit_body(output), &partial, NULL));
 		if (partial.rollup.len)
 			partial.watermark_us = 0;
@@ -499,7 +499,7 @@ static void lasting_value(const struct output *output, struct buffer *value)
 		partial_encode(value, 0, &partial);
 		return;
 	}
-	if (output->topic == OUTPUT_VISITS) {
+	if (output->topic == TOPIC_SESSION_FUNNELS) {
 		cr_assert(visit_decode(kit_body(output), &visit, NULL));
 		if (visit.deleted)
 			return;
@@ -530,7 +530,7 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 				uint32_t number;
 				bool added;
 
-				if (output->topic <= OUTPUT_LATE) {
+				if (output->topic <= TOPIC_LATE_EVENTS) {
 					kit_serialise(stream, output);
 					continue;
 				}

@@ -3,7 +3,7 @@ WITH period AS (
            least(today [[, {{to}}]]) AS last_day
     FROM reporting.data_clock
 )
-SELECT measure, value, before, round(100 * change, 1) AS change_percent
+SELECT replace(s.measure, '_', ' ') AS measure, value, before, round(100 * change, 1) AS change_percent
 FROM period
-CROSS JOIN LATERAL reporting.sales_summary(first_day, last_day)
-ORDER BY position
+CROSS JOIN LATERAL reporting.sales_summary(first_day, last_day) AS s
+ORDER BY array_position(ARRAY['revenue', 'purchases', 'orders', 'average_order_value', 'buyers', 'repeat_buyers', 'new_buyers', 'repeat_share'], s.measure)
