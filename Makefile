@@ -97,4 +97,5 @@ help: ## this list
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 -include deploy/local/stack.mk
+-include deploy/metabase/metabase.mk
 -include tests/tests.mk

@@ -82,9 +82,6 @@ class Dashboard:
         """All cards, those first that others take values from."""
         return [*self.helpers, *(tile.card for tile in self.tiles if tile.card)]
 
-    def filter(self, slug: str) -> Filter:
-        return next(f for f in self.filters if f.slug == slug)
-
     @property
     def defaults(self) -> dict[str, Optional[str]]:
         return {f.slug: f.default for f in self.filters}

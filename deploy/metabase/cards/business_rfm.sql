@@ -6,4 +6,4 @@ WITH period AS (
 SELECT segment, users, orders, revenue, average_recency_days
 FROM period
 CROSS JOIN LATERAL reporting.rfm_segments(first_day, last_day)
-ORDER BY revenue DESC, segment
+ORDER BY users DESC, segment
