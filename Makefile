@@ -29,6 +29,7 @@ bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
 .PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help
 .DELETE_ON_ERROR:
+.SECONDARY:
 all: bins tools
 bins: $(SERVICES:%=$(B)/bin/%)
 tools: $(TOOLS:%=$(B)/bin/%)

@@ -18,6 +18,7 @@
 #include "window.h"
 
 #define QUIET_FLUSH_RECORDS 8192
+#define PANE_BUCKETS 4096 /* a power of two */
 
 struct source {
 	int64_t watermark_us; /* INT64_MIN: none yet */
@@ -39,6 +40,7 @@ struct total {
 };
 
 struct merge_pane {
+	struct merge_pane *next; /* in its bucket */
 	struct window window;
 	uint32_t rollup; /* number in rollup_names */
 	uint32_t total_count, total_capacity, open_count; /* open: not final */
@@ -58,7 +60,7 @@ struct merge_fold {
 	int64_t keep_from_us;
 	struct merge_pane **panes;
 	uint32_t pane_count, pane_capacity;
-	struct merge_pane *recent;
+	struct merge_pane *buckets[PANE_BUCKETS]; /* the same panes by window and rollup: a backlog has thousands open */
 	struct changed_total *changed;
 	uint32_t changed_count, changed_capacity;
 	uint32_t quiet_records;
@@ -74,6 +76,11 @@ static void *fold_new(const void *config, int32_t partition)
 	for (int32_t i = 0; i < MERGE_SOURCES_MAX; i++)
 		fold->sources[i] = (struct source){INT64_MIN, false};
 	return fold;
+}
+
+static struct merge_pane **bucket_of(struct merge_fold *fold, uint32_t rollup, struct window window)
+{
+	return &fold->buckets[mix64((uint64_t)window.start_us ^ mix64((uint64_t)window.end_us + rollup)) & (PANE_BUCKETS - 1)];
 }
 
 static void merge_pane_free(struct merge_pane *pane)
@@ -173,17 +180,17 @@ static void finalise(struct merge_fold *fold)
 static struct merge_pane *find_pane(struct merge_fold *fold, const struct partial *partial)
 {
 	uint32_t rollup = names_put(&fold->rollup_names, partial->rollup, INT64_MAX, INT64_MIN);
-	struct merge_pane *pane = fold->recent;
+	struct window window = {partial->window_start_us, partial->window_end_us};
+	struct merge_pane **bucket = bucket_of(fold, rollup, window), *pane;
 
-	for (uint32_t i = fold->pane_count + 1; i-- > 0; pane = i ? fold->panes[i - 1] : NULL)
-		if (pane && pane->rollup == rollup && pane->window.start_us == partial->window_start_us &&
-		    pane->window.end_us == partial->window_end_us)
-			return fold->recent = pane;
+	for (pane = *bucket; pane; pane = pane->next)
+		if (pane->rollup == rollup && pane->window.start_us == window.start_us && pane->window.end_us == window.end_us)
+			return pane;
 	pane = xrealloc(NULL, sizeof(*pane));
-	*pane = (struct merge_pane){.window = {partial->window_start_us, partial->window_end_us}, .rollup = rollup};
+	*pane = (struct merge_pane){.next = *bucket, .window = window, .rollup = rollup};
 	GROW(fold->panes, fold->pane_count, fold->pane_capacity);
 	fold->panes[fold->pane_count++] = pane;
-	return fold->recent = pane;
+	return *bucket = pane;
 }
 
 static struct contribution *contribution_of(struct total *total, int32_t source)
@@ -223,19 +230,31 @@ static void add_partial(struct merge_fold *fold, const struct partial *partial, 
 	mark_changed(fold, pane, number);
 }
 
+static void unlink_pane(struct merge_fold *fold, const struct merge_pane *pane)
+{
+	struct merge_pane **at = bucket_of(fold, pane->rollup, pane->window);
+
+	while (*at != pane)
+		at = &(*at)->next;
+	*at = pane->next;
+}
+
 static void drop_passed(struct merge_fold *fold)
 {
 	int64_t passed_us = passed_by_all(fold);
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		if (is_over(fold, fold->panes[i]->window.end_us, passed_us))
-			merge_pane_free(fold->panes[i]);
-		else
-			fold->panes[kept++] = fold->panes[i];
+		struct merge_pane *pane = fold->panes[i];
+
+		if (!is_over(fold, pane->window.end_us, passed_us)) {
+			fold->panes[kept++] = pane;
+			continue;
+		}
+		unlink_pane(fold, pane);
+		merge_pane_free(pane);
 	}
 	fold->pane_count = kept;
-	fold->recent = NULL;
 	fold->keep_from_us = passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
 }
 

@@ -8,7 +8,8 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS 8 /* most tables of a visit stay this small */
+#define FIRST_NAME_SLOTS 64
 
 void *xrealloc(void *old, size_t size)
 {
@@ -108,7 +109,7 @@ static void names_sweep(struct names *names, int64_t keep_from_us)
 /* Sweeps; grows only if that left the table more than half full, so sweeps stay rare. */
 static void names_make_room(struct names *names, int64_t keep_from_us)
 {
-	uint32_t slot_count = names->slots ? names->mask + 1 : FIRST_SLOTS;
+	uint32_t slot_count = names->slots ? names->mask + 1 : FIRST_NAME_SLOTS;
 
 	names_sweep(names, keep_from_us);
 	if (names->live >= slot_count / 2)

@@ -165,6 +165,7 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 		loop->openers[i] = frame_opener_new(loop->registry, inputs[i].slot);
 		rd_kafka_topic_partition_list_add(topics, loop->input_topics[i], RD_KAFKA_PARTITION_UA);
 	}
+	assignment_report_health(loop); /* not ready before the first assignment */
 	code = rd_kafka_subscribe(loop->consumer, topics);
 	rd_kafka_topic_partition_list_destroy(topics);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "subscribe: %s", rd_kafka_err2str(code));
