@@ -127,11 +127,13 @@ static enum reason judge(const struct bronze_fold *fold, const struct input_reco
 }
 
 /* A control goes on as it came, but for an announced time beyond the record's own, which is cut here: the copy gets a
- * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. */
+ * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. Its place in the raw topic goes
+ * with it: between a segment's begin and end there lie its rows. */
 static void forward_control(const struct input_record *record, int64_t announced_us, struct outbox *out)
 {
-	struct header headers[CONTROL_HEADERS_MAX];
-	char time[32];
+	struct header headers[CONTROL_HEADERS_MAX + 1];
+	char time[32], offset[24];
+	int offset_len = snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
 	struct span cut = {time, time_format_iso(record->timestamp_ms * 1000, time)};
 
 	for (size_t i = 0; i < record->header_count; i++) {
@@ -139,7 +141,8 @@ static void forward_control(const struct input_record *record, int64_t announced
 		if (announced_us > record->timestamp_ms * 1000 && span_is(headers[i].name, "event_time"))
 			headers[i].value = cut;
 	}
-	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count);
+	headers[record->header_count] = (struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
+	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count + 1);
 }
 
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,

@@ -112,14 +112,16 @@ enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, 
 	char detail[256] = "";
 	enum reason reason;
 
-	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at && record_header(record, "control").at)
-		return LOAD_CONTROL;
 	GROW(batch->sources, batch->source_count, batch->source_capacity);
 	batch->sources[batch->source_count] = (struct load_source){*record, message};
 	batch->sources[batch->source_count].record.headers = NULL;
 	batch->sources[batch->source_count].record.header_count = 0;
 	batch->source_count++;
 	batch->input_bytes += record->key.len + record->value.len;
+	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at && record_header(record, "control").at) {
+		load_rows_add_control(batch, record);
+		return LOAD_CONTROL;
+	}
 	reason = load_rows_add(batch, topic, record, detail, sizeof(detail));
 	if (reason == REASON_NONE)
 		return LOAD_ROW;

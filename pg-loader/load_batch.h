@@ -38,6 +38,7 @@ struct load_batch {
 	uint32_t row_count, row_capacity, source_count, source_capacity, day_count, day_capacity;
 	uint32_t target_rows[TARGET_COUNT]; /* live ones */
 	int64_t rejects[REASON_COUNT];      /* our own, by reason */
+	int32_t bronze_partition_count;     /* set by the owner: so many ends a segment has */
 	/* Set by the owner, may be NULL: gives a message back, and reads its headers (valid until the next call). */
 	void (*release)(void *message);
 	size_t (*read_headers)(void *message, const struct header **headers);
@@ -49,8 +50,8 @@ void load_batch_clear(struct load_batch *batch);
 
 enum load_verdict { LOAD_ROW, LOAD_CONTROL, LOAD_REJECTED };
 /* Adds what one record of a topic means. record->body, refused and detail are set as for a fold; headers are needed for
- * TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS and records without a value. Keeps message where the verdict is not LOAD_CONTROL
- * (then it stays the caller's). A record that is bad becomes a reject: a dead letter of stage "loader". */
+ * TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS and records without a value. Keeps message. A control is no event, but one of a
+ * segment has a row of its own. A record that is bad becomes a reject: a dead letter of stage "loader". */
 enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, void *message);
 
 /* Takes a row out that the database refused, and dead-letters its record; a refused reject is tried once more

@@ -19,6 +19,7 @@
 #define DAY_MAX INT64_C(2932896) /* 9999-12-31 */
 #define EVENT_FIELDS 15
 #define LATE_FOR_MAX 64
+#define SEGMENT_MAX 512
 
 static enum reason refuse(enum reason reason, char *detail, size_t cap, const char *what)
 {
@@ -331,6 +332,36 @@ static enum reason add_counts(struct load_batch *batch, const struct input_recor
 	at = copy_timestamptz(at, record_time_us(record));
 	load_row_end(batch, TARGET_COUNTS, at, counts.revision, key, TARGET_COUNTS);
 	return REASON_NONE;
+}
+
+/* ---- controls */
+
+static char *copy_header_integer(char *at, const struct input_record *record, const char *name)
+{
+	int64_t value;
+
+	return header_integer(record, name, INT64_MAX, &value) ? copy_int8(at, value) : copy_null(at);
+}
+
+void load_rows_add_control(struct load_batch *batch, const struct input_record *record)
+{
+	struct span kind = record_header(record, "control"), segment = record_header(record, "segment");
+	char *at;
+
+	if (!segment.at || segment.len > SEGMENT_MAX || copy_text_fault(segment) != REASON_NONE || kind.len > SEGMENT_MAX ||
+	    copy_text_fault(kind) != REASON_NONE)
+		return;
+	at = load_row_begin(batch, TARGET_CONTROLS, 10 * COPY_FIELD_MAX + segment.len + kind.len);
+	at = copy_row_begin(at, 8);
+	at = copy_text(at, segment);
+	at = copy_int4(at, record->partition);
+	at = copy_text(at, kind);
+	at = copy_header_integer(at, record, "raw_offset");
+	at = copy_header_integer(at, record, "rows");
+	at = copy_int4(at, batch->bronze_partition_count);
+	at = copy_int8(at, record->offset);
+	at = copy_timestamptz(at, record_time_us(record));
+	load_row_end(batch, TARGET_CONTROLS, at, 0, SPAN_NULL, TARGET_CONTROLS);
 }
 
 /* ---- dead letters */

@@ -8,4 +8,7 @@
 enum reason load_rows_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, char *detail,
                           size_t detail_cap);
 
+/* Adds the row of a control record of bronze. One that names no segment, as another tool may write it, adds none. */
+void load_rows_add_control(struct load_batch *batch, const struct input_record *record);
+
 #endif

@@ -22,6 +22,7 @@
 #include "loader_state.h"
 #include "log.h"
 #include "migrate.h"
+#include "reporting.h"
 #include "table.h"
 #include "wait_idle.h"
 
@@ -188,6 +189,8 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 		return wait_for(loader, "PostgreSQL, to migrate", err);
 	if (strcmp(config->migrate, "only") == 0)
 		return STEP_DONE;
+	if (config->rebuild)
+		return reporting_rebuild(&config->postgres, err) ? STEP_DONE : wait_for(loader, "PostgreSQL, to rebuild", err);
 	backoff_reset(&loader->backoff);
 	loader->phase = LOADER_STARTING;
 	return STEP_MORE;
@@ -242,6 +245,7 @@ static enum step run_step(struct loader *loader, struct err *err)
 	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
 	size_t taken = 0;
 
+	reporting_step(loader->reporting);
 	if (!loader->positioned && loader->task_count > 0 && backoff_is_due(&loader->backoff)) {
 		if (position_step(loader, err) == STEP_FAILED)
 			return STEP_FAILED;
@@ -305,7 +309,7 @@ static void open_metrics(struct loader *loader)
 		snprintf(labels, sizeof(labels), "table=\"%s\"", targets[t].table);
 		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels, "rows given to PostgreSQL, after collapsing by key");
 	}
-	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are not rows");
+	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are no events");
 	loader->stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "", "records below the position, discarded");
 	loader->batches = metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
 	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "", "connections made to PostgreSQL");
@@ -327,6 +331,7 @@ bool loader_open(void *config, void **state, struct err *err)
 	loader->backoff.seed = (unsigned)monotonic_us();
 	loader->pg = postgres_new(&loader->config->postgres, "pg-loader");
 	loader->store = load_store_new(loader->pg);
+	loader->reporting = reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
 	loader_topics_init(loader);
 	open_metrics(loader);
 	health_ready("connecting to PostgreSQL");
@@ -342,6 +347,7 @@ void loader_close(void *state)
 		return;
 	wait_idle_free(loader->wait);
 	loader_input_close(loader);
+	reporting_free(loader->reporting);
 	load_store_free(loader->store);
 	postgres_free(loader->pg);
 	registry_free(loader->registry);

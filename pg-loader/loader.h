@@ -19,6 +19,8 @@ struct loader_config {
 	int64_t batch_rows, batch_bytes, batch_interval_us;
 	int64_t wait_timeout_us;
 	bool wait_idle;
+	bool rebuild;
+	int64_t reporting_interval_us;
 };
 
 /* As struct service wants them. */

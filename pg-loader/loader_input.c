@@ -133,15 +133,9 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 		return false;
 	if (!record.value.at || record.refused != REASON_NONE || topic->kind == TOPIC_DEAD_LETTER || topic->kind == TOPIC_LATE_EVENTS)
 		record.header_count = read_headers(message, &record.headers);
-	switch (load_batch_add(&loader->batch, topic->kind, &record, message)) {
-	case LOAD_CONTROL:
+	*kept = true;
+	if (load_batch_add(&loader->batch, topic->kind, &record, message) == LOAD_CONTROL)
 		metric_add(loader->controls, 1);
-		break;
-	case LOAD_ROW:
-	case LOAD_REJECTED:
-		*kept = true;
-		break;
-	}
 	task->at_end = false;
 	moved_to(loader, task, message->offset + 1);
 	return true;
@@ -376,6 +370,8 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 
 		if (!kafka_partition_count(loader->consumer, loader->topics[i].name, CALL_TIMEOUT_MS, &partition_count, err))
 			return false;
+		if (loader->topics[i].kind == TOPIC_BRONZE_EVENTS)
+			loader->batch.bronze_partition_count = partition_count;
 		if (loader->topics[i].framed && !loader->topics[i].opener)
 			loader->topics[i].opener = frame_opener_new(loader->registry, loader->topics[i].slot);
 	}

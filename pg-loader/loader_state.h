@@ -37,6 +37,7 @@ struct backoff {
 };
 
 struct wait_idle;
+struct reporting;
 
 struct loader {
 	const struct loader_config *config;
@@ -45,6 +46,7 @@ struct loader {
 	struct load_store *store;
 	struct registry *registry;
 	struct wait_idle *wait;
+	struct reporting *reporting;
 	rd_kafka_t *consumer;
 	rd_kafka_queue_t *queue;
 	struct loader_topic topics[LOADER_TOPICS];

@@ -1,6 +1,8 @@
 /* pg-loader: result topics to PostgreSQL, exactly once. This file declares; loader.c runs. */
 #include "loader.h"
 
+#include <string.h>
+
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct loader_config, kafka);
 static const struct config_option postgres_options[] = POSTGRES_OPTIONS(struct loader_config, postgres);
 static const struct config_option loader_options[] = {
@@ -15,6 +17,10 @@ static const struct config_option loader_options[] = {
 	 NULL},
 	{"BATCH_INTERVAL", CONFIG_DURATION, offsetof(struct loader_config, batch_interval_us), "200ms", 1000, 60000000,
 	 "commit at the latest after this; at once when nothing more waits", NULL},
+	{"REPORTING_INTERVAL", CONFIG_DURATION, offsetof(struct loader_config, reporting_interval_us), "30s", 0, INT64_C(86400000000),
+	 "bring the reports up to date this often, beside loading; 0s: never", NULL},
+	{"REBUILD", CONFIG_BOOLEAN, offsetof(struct loader_config, rebuild), "false", 0, 0,
+	 "load nothing; make all reports anew from the tables, and stop", NULL},
 	{"WAIT_IDLE", CONFIG_BOOLEAN, offsetof(struct loader_config, wait_idle), "false", 0, 0,
 	 "load nothing; return 0 once everything in the topics is in PostgreSQL", NULL},
 	{"WAIT_TIMEOUT", CONFIG_DURATION, offsetof(struct loader_config, wait_timeout_us), "10m", 0, INT64_C(86400000000),
@@ -25,6 +31,7 @@ static const struct config_option *const tables[] = {kafka_options, postgres_opt
 
 int main(int argc, char **argv)
 {
+	static char rebuild[] = "--rebuild";
 	static const struct service service = {
 		.name = "pg-loader",
 		.summary = "loads bronze events, aggregates, visits, dead letters, late events and counts into PostgreSQL",
@@ -35,5 +42,7 @@ int main(int argc, char **argv)
 		.close = loader_close,
 	};
 
+	if (argc > 1 && strcmp(argv[1], "rebuild") == 0) /* as if it were a command */
+		argv[1] = rebuild;
 	return service_main(&service, argc, argv);
 }

@@ -29,6 +29,8 @@
 	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
 	"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
 
+#define CONTROLS "segment, partition, kind, raw_offset, rows_announced, partition_count, bronze_offset, announced_at"
+
 const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] = {
 		"raw.events",
@@ -89,5 +91,11 @@ const struct target_statements targets[TARGET_COUNT] = {
 		STAGE("stage_dead_letters", DEAD, "raw.dead_letters"),
 		COPY("stage_dead_letters", DEAD),
 		"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD " FROM stage_dead_letters ON CONFLICT DO NOTHING",
+	},
+	[TARGET_CONTROLS] = {
+		"processed.segment_controls",
+		STAGE("stage_controls", CONTROLS, "processed.segment_controls"),
+		COPY("stage_controls", CONTROLS),
+		"INSERT INTO processed.segment_controls (" CONTROLS ") SELECT " CONTROLS " FROM stage_controls ON CONFLICT DO NOTHING",
 	},
 };

@@ -60,7 +60,7 @@ def text(x: float, y: float, words: str, anchor: str = "start", size: float = 12
 
 
 def bar_shape(x: float, y: float, width: float, height: float, color: str, title: str) -> str:
-    return (f'<rect class="mark" x="{x:.1f}" y="{y:.1f}" width="{max(width, 0.5):.1f}" height="{max(height, 0):.1f}" rx="2" fill="{color}">'
+    return (f'<rect class="mark" x="{x:.1f}" y="{y:.1f}" width="{max(width, 1) if width > 0 else 0:.1f}" height="{max(height, 0):.1f}" rx="2" fill="{color}">'
             f"<title>{esc(title)}</title></rect>")
 
 
@@ -94,8 +94,8 @@ def funnel(rows: list[Row], width: float, label: str, dimension: str, metric: st
 def rows_chart(rows: list[Row], width: float, label: str, dimension: str, metric: str) -> str:
     """Horizontal bars, one per row."""
     top = max((float(row[metric]) for row in rows), default=0) or 1
-    names = [cut(str(row[dimension]), 36) for row in rows]
-    left = min(0.45 * width, 12 + 6.6 * max((len(n) for n in names), default=0))
+    names = [cut(str(row[dimension]), 34) for row in rows]
+    left = min(0.45 * width, 14 + 7.4 * max((len(n) for n in names), default=0))
     right = 14 + 7.2 * max((len(number(row[metric])) for row in rows), default=0)
     step, parts = 24.0, []
     for i, row in enumerate(rows):

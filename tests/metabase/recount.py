@@ -32,6 +32,7 @@ class Recount:
         newest = max((e.time for e in events), default=None)
         self.now = newest and newest.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
         self.today = newest and newest.date()
+        self.first = newest and dt.datetime.combine(min(e.day for e in events), dt.time())
 
     def rows(self, card, values):
         return getattr(self, card)(values)
@@ -41,7 +42,7 @@ class Recount:
         return {'last 5 minutes': self.now - dt.timedelta(minutes=5), 'last 15 minutes': self.now - dt.timedelta(minutes=15),
                 'last hour': self.now - dt.timedelta(hours=1), 'last 3 hours': self.now - dt.timedelta(hours=3), 'today': midnight,
                 'last 7 days': midnight - 6 * DAY, 'last 30 days': midnight - 29 * DAY, 'last 90 days': midnight - 89 * DAY,
-                'everything': dt.datetime.combine(min(e.day for e in self.events), dt.time())}[period]
+                'everything': self.first}[period]
 
     # ---- live
     def live_events(self, period, category):
@@ -49,7 +50,8 @@ class Recount:
         return [e for e in self.events if e.time >= since and category in (None, e.level1)]
 
     def active(self, period, category):
-        return [(v, stage) for v, stage in self.visits if v.end >= self.start(period) and category in (None, v.entry)]
+        since = self.start(period)
+        return [(v, stage) for v, stage in self.visits if v.end >= since and category in (None, v.entry)]
 
     @staticmethod
     def stages(found):
@@ -205,7 +207,7 @@ class Recount:
             groups[('champion' if min(r, fr, m) >= 4 else 'loyal' if r >= 3 and fr >= 4 else 'big spender' if r >= 4 and m >= 4 else 'recent' if r >= 4 else
                     'promising' if r == 3 else 'at risk' if max(fr, m) >= 4 else 'dormant')].append(b)
         rows = [[name, len(bs), sum(b[1] for b in bs), sum((b[2] for b in bs), Decimal(0)), rounded(Decimal(sum(b[0] for b in bs)) / len(bs), 1)] for name, bs in groups.items()]
-        return sorted(rows, key=lambda r: (-r[3], r[0]))
+        return sorted(rows, key=lambda r: (-r[1], r[0]))
 
     def business_segments(self, _):
         return self.segments

@@ -295,6 +295,7 @@ Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_no_row)
 		cr_assert_null(bench.box.at[0].value.at);
 		cr_assert(span_is(kit_header(&bench.box.at[0], "control"), kinds[i]));
 		cr_assert(span_is(kit_header(&bench.box.at[0], "segment"), "7"));
+		cr_assert_not_null(kit_header(&bench.box.at[0], "raw_offset").at, "readers are told where it stood");
 		cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"), "2019-10-01T00:00:00Z"));
 	}
 	cr_assert_eq(bench.counts.records_in, 0);

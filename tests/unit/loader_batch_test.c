@@ -192,16 +192,33 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 	}
 }
 
-Test(loader_batch, a_control_is_no_row)
+Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segment)
 {
-	const struct header headers[] = {{SPAN("control"), SPAN("end")}};
-	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 1};
-	struct load_batch batch = {.release = release};
+	const struct {
+		const char *label;
+		struct header headers[4];
+		size_t count;
+		uint32_t rows;
+	} table[] = {
+		{"no segment", {{SPAN("control"), SPAN("end")}}, 1, 0},
+		{"a segment", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), SPAN("oct-7")}}, 2, 1},
+		{"all", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), SPAN("oct-7")}, {SPAN("rows"), SPAN("12")}, {SPAN("raw_offset"), SPAN("99")}}, 4, 1},
+		{"numbers that are none", {{SPAN("control"), SPAN("begin")}, {SPAN("segment"), SPAN("oct-7")}, {SPAN("rows"), SPAN("-1")}, {SPAN("raw_offset"), SPAN("x")}}, 4, 1},
+		{"a segment that is no text", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"\xff", 1}}}, 2, 0},
+		{"a NUL", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"a\0b", 3}}}, 2, 0},
+	};
 
-	cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL), LOAD_CONTROL);
-	cr_expect_eq(batch.row_count, 0);
-	cr_expect_eq(batch.source_count, 0);
-	load_batch_free(&batch);
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct load_batch batch = {.release = release};
+		struct input_record record = {.topic = SPAN("t"), .headers = table[i].headers, .header_count = table[i].count};
+
+		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL), LOAD_CONTROL, "%s", table[i].label);
+		cr_expect_eq(batch.row_count, table[i].rows, "%s", table[i].label);
+		cr_expect_eq(batch.target_rows[TARGET_CONTROLS], table[i].rows, "%s", table[i].label);
+		cr_expect_eq(batch.target_rows[TARGET_EVENTS], 0);
+		cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 0);
+		load_batch_free(&batch);
+	}
 }
 
 Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_then_not_at_all)
