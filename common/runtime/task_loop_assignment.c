@@ -76,6 +76,28 @@ void assignment_report_health(const struct task_loop *loop)
 
 /* ---- what the broker knows of a partition */
 
+/* Offsets that a broken-off transaction of our own id left pending, and whose end the coordinator no longer knows of, would
+ * stay unreadable for ever. A transaction of the same id over the same group, aborted at once, ends them: its
+ * marker counts for all of that id's. Offsets of others are not touched, and what it sends is never committed. */
+static void end_own_pending_offsets(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions)
+{
+	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+	rd_kafka_error_t *error = NULL;
+
+	rd_kafka_topic_partition_list_add(offsets, partitions->elems[0].topic, partitions->elems[0].partition)->offset = 0;
+	if (loop->phase == TRANSACTION_NONE && !(error = rd_kafka_begin_transaction(loop->producer))) {
+		loop->phase = TRANSACTION_OPEN;
+		error = rd_kafka_send_offsets_to_transaction(loop->producer, offsets, group, CALL_TIMEOUT_MS);
+		log_warn("pending_offsets_ended", "sent=%s", error ? rd_kafka_error_string(error) : "true");
+		transaction_drop(loop);
+	}
+	if (error)
+		rd_kafka_error_destroy(error);
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(offsets);
+}
+
 /* Committed offsets, waiting for the transaction of a crashed predecessor to be resolved. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
@@ -89,6 +111,7 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		log_warn("committed_offsets_retry", "error=\"%s\"", rd_kafka_err2str(code));
+		end_own_pending_offsets(loop, list);
 		health_alive();
 	} while (monotonic_us() < deadline_us && !service_stopping());
 	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
@@ -301,9 +324,14 @@ bool assignment_carry_out(struct task_loop *loop, struct err *err)
 
 	if (kind == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
+	ok = kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? assign(loop, partitions, err) : revoke(loop, err);
+	/* What could not be carried out yet stays pending: the group waits for our answer. */
+	if (!ok && err->class == ERR_RETRY) {
+		slots_free(&loop->slots, &loop->slot_count);
+		return false;
+	}
 	loop->rebalance_partitions = NULL;
 	loop->rebalance_kind = RD_KAFKA_RESP_ERR_NO_ERROR;
-	ok = kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? assign(loop, partitions, err) : revoke(loop, err);
 	rd_kafka_topic_partition_list_destroy(partitions);
 	assignment_report_health(loop);
 	return ok;
