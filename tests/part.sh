@@ -2,29 +2,42 @@
 # Sourced by tests/all and .ci/run: runs parts that each end with `N passed, N failed`, and adds them up.
 #
 # A part's own sum is shown as "== NAME: ...", so that the bare form stands once, at the end. A part that ends without a
-# sum, or whose exit code disagrees with it, is one failure more. A signal to us goes on to the part, which cleans up.
+# sum, or whose exit code disagrees with it, is one failure more. A signal to us goes on to the parts, which clean up.
 
 passed=0 failed=0
 PART_DIR=$(mktemp -d)
 PART_PID=
+BESIDE_PID=
 trap 'rm -rf "$PART_DIR"' EXIT
 trap 'part_stopped 130' INT
 trap 'part_stopped 143' TERM
 
 part_stopped() {
     trap '' INT TERM
-    if [[ -n $PART_PID ]]; then
-        kill -TERM "$PART_PID" 2>/dev/null || true
-        wait "$PART_PID" || true
-    fi
+    local pid
+    for pid in $PART_PID $BESIDE_PID; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in $PART_PID $BESIDE_PID; do wait "$pid" || true; done
     exit "$1"
+}
+
+# beside_begin COMMAND...: a part that runs beside the others and is shown by beside_end; one at a time.
+beside_begin() {
+    "$@" </dev/null >"$PART_DIR/beside" 2>&1 &
+    BESIDE_PID=$!
+}
+
+beside_end() { # NAME
+    local status=0
+    wait "$BESIDE_PID" || status=$?
+    BESIDE_PID=
+    part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/beside" "$status"
 }
 
 # part NAME SECONDS COMMAND...
 part() {
     local name=$1 limit=$2 status=0 sum began=$SECONDS filter
     shift 2
-    rm -f "$PART_DIR"/*
+    rm -f "$PART_DIR"/{pipe,out}
     mkfifo "$PART_DIR/pipe"
     tee "$PART_DIR/out" <"$PART_DIR/pipe" | sed -u -E 's/^([0-9]+ passed, [0-9]+ failed)$/== '"$name"': \1/' &
     filter=$!
