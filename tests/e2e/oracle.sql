@@ -3,7 +3,7 @@
 -- It shares no code with the services: it reads the files itself, judges each row by the rules of the design
 -- ("what the numbers mean"), makes event ids, de-duplicates, and derives every row of raw.events, of each rollup
 -- and of the visits. Run by the script `oracle` beside it, which feeds the lines (file number, line number, line;
--- separated by U+0001) and sets rollups, ignore_reasons, exact_counts and max_late.
+-- separated by U+0001) and sets rollups, ignore_reasons, exact_counts, resent and max_late.
 --
 -- Everything it makes is in the schema `oracle`, made anew at each run and left for inspection.
 --
@@ -28,6 +28,7 @@ CREATE UNLOGGED TABLE oracle.setting AS
 SELECT regexp_split_to_array(trim(:'rollups'), '\s+')                              AS rollups,
        array_remove(regexp_split_to_array(trim(:'ignore_reasons'), '[\s,]+'), '') AS ignore_reasons,
        :'exact_counts'::boolean                                                    AS exact_counts,
+       :'resent'::boolean                                                          AS resent,
        nullif(:'max_late', '')::bigint                                             AS max_late;
 
 -- ---------------------------------------------------------------- lines to fields
@@ -376,11 +377,12 @@ SELECT count(*) AS rows_read,
        (SELECT count(*) FROM oracle.event) AS events,
        (SELECT count(*) FROM raw.dead_letters, oracle.setting
         WHERE stage = 'bronze-sink' AND reason = ANY (ignore_reasons)) AS ignored_dead,
-       (SELECT count(*) FROM raw.dead_letters, oracle.setting
-        WHERE stage = 'bronze-sink' AND reason <> ALL (ignore_reasons)) AS actual_dead
+       (SELECT CASE WHEN resent THEN count(DISTINCT (headers->>'source_file', headers->>'source_row', reason)) ELSE count(*) END
+        FROM raw.dead_letters, oracle.setting
+        WHERE stage = 'bronze-sink' AND reason <> ALL (ignore_reasons) GROUP BY resent) AS actual_dead
 FROM oracle.judged;
 INSERT INTO oracle.result (what, expected, actual, missing, unexpected)
-SELECT 'dead letters', invalid, actual_dead, greatest(invalid - actual_dead, 0), greatest(actual_dead - invalid, 0) FROM oracle.tally;
+SELECT 'dead letters', invalid, coalesce(actual_dead, 0), greatest(invalid - coalesce(actual_dead, 0), 0), greatest(actual_dead - invalid, 0) FROM oracle.tally;
 CREATE UNLOGGED TABLE oracle.reason AS
 SELECT reason, coalesce(e.n, 0) AS expected, coalesce(a.n, 0) AS actual
 FROM (SELECT reason, count(*) AS n FROM oracle.judged WHERE reason IS NOT NULL GROUP BY reason) AS e
