@@ -7,13 +7,16 @@
  * a transaction or PostgreSQL commits. At the end of a partition it is 0, though markers lie behind the last record.
  * A property of the other role is accepted by librdkafka with a warning, which is logged as debug here.
  * Limits: KAFKA_PROPERTIES of up to 4 KiB. */
+#define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka.h"
 
 #include <jansson.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "log.h"
 #include "metrics.h"
@@ -383,6 +386,29 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	if (role == KAFKA_CONSUMER)
 		rd_kafka_poll_set_consumer(client);
 	return client;
+}
+
+static void *destroy_client(void *client)
+{
+	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	rd_kafka_destroy(client);
+	return NULL;
+}
+
+/* In a thread of its own, since there is no other way to stop waiting. */
+bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
+{
+	struct timespec deadline;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, destroy_client, client) != 0)
+		return err_set(err, ERR_FENCED, "no thread to end a Kafka client in");
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += timeout_ms / 1000;
+	if (pthread_timedjoin_np(thread, NULL, &deadline) == 0)
+		return true;
+	pthread_detach(thread);
+	return err_set(err, ERR_FENCED, "a Kafka client has not ended within %d ms", timeout_ms);
 }
 
 /* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */

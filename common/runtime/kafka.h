@@ -39,6 +39,10 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 /* Takes conf in every case. */
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err);
 
+/* rd_kafka_destroy, which may hang (seen before librdkafka 2.4, after a broker went away). ERR_FENCED if it takes longer: then the
+ * client still lives, and so must all memory that it was given. */
+MUST_USE bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err);
+
 /* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic. */
 MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err);
 

@@ -24,36 +24,18 @@
 #define SEND_EVERY_OUTPUTS 1000
 #define HEADERS_MAX 64
 #define RETRY_PAUSE_US 100000
+#define CLOSE_ABORT_TIMEOUT_MS 1000
 
 /* ---- opening */
 
-static bool open_producer(struct task_loop *loop, const char *instance, struct err *err)
-{
-	char id[256], timeout[32];
-	const char *extra[] = {"transactional.id", id, "transaction.timeout.ms", timeout, NULL};
-	rd_kafka_conf_t *conf;
-	rd_kafka_error_t *error;
-
-	snprintf(id, sizeof(id), "%s%s-%s", loop->kafka.topic_prefix, loop->service_name, instance);
-	snprintf(timeout, sizeof(timeout), "%" PRId64, loop->config.transaction_timeout_us / 1000);
-	conf = kafka_conf_new(&loop->kafka, KAFKA_PRODUCER_TRANSACTIONAL, id, extra, err);
-	if (!conf)
-		return false;
-	loop->producer = kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, err);
-	if (!loop->producer)
-		return false;
-	error = rd_kafka_init_transactions(loop->producer, 60000);
-	return !error || kafka_err_take(err, error, "init transactions");
-}
-
-static bool open_consumer(struct task_loop *loop, const char *instance, struct err *err)
+static bool open_consumer(struct task_loop *loop, struct err *err)
 {
 	char group[256], client[256];
 	const char *const extra[] = {"group.id", group, NULL};
 	rd_kafka_conf_t *conf;
 
 	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);
-	snprintf(client, sizeof(client), "%s-%s", loop->service_name, instance);
+	snprintf(client, sizeof(client), "%s-%s", loop->service_name, loop->instance);
 	conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, client, extra, err);
 	if (!conf)
 		return false;
@@ -65,17 +47,6 @@ static bool open_consumer(struct task_loop *loop, const char *instance, struct e
 	rd_kafka_poll_set_consumer(loop->consumer);
 	loop->queue = rd_kafka_queue_get_consumer(loop->consumer);
 	return true;
-}
-
-static bool open_output(struct task_loop *loop, enum topic_id output, struct err *err)
-{
-	char topic[TOPIC_NAME_MAX + 1];
-
-	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!kafka_partition_count(loop->producer, topic, OPEN_TIMEOUT_MS, &loop->terms->partition_count[output], err))
-		return false;
-	loop->output_topics[output] = rd_kafka_topic_new(loop->producer, topic, NULL);
-	return loop->output_topics[output] || err_set(err, ERR_FATAL, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 static bool register_schemas(struct task_loop *loop, unsigned writes, struct err *err)
@@ -114,12 +85,19 @@ static bool wait_for(bool (*try)(struct task_loop *, unsigned, struct err *), st
 	return true;
 }
 
-static bool open_outputs(struct task_loop *loop, unsigned writes, struct err *err)
+static bool learn_outputs(struct task_loop *loop, unsigned writes, struct err *err)
 {
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
-		if (writes & (1u << output) && !loop->output_topics[output] && !open_output(loop, output, err))
+		if (writes & (1u << output) &&
+		    !task_loop_partition_count(loop, topic_of(output)->suffix, &loop->terms->partition_count[output], err))
 			return false;
 	return true;
+}
+
+static bool make_producer(struct task_loop *loop, unsigned writes, struct err *err)
+{
+	(void)writes;
+	return producer_ready(loop, err);
 }
 
 bool task_loop_open(struct task_loop **result, const struct service_config *service, const struct kafka_config *kafka,
@@ -129,7 +107,12 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	struct task_loop *loop = xrealloc(NULL, sizeof(*loop));
 
 	*result = loop;
-	*loop = (struct task_loop){.service_name = service_name, .config = *config, .kafka = *kafka, .terms = terms};
+	*loop = (struct task_loop){.service_name = service_name,
+	                           .instance = service->instance_id,
+	                           .writes = writes,
+	                           .config = *config,
+	                           .kafka = *kafka,
+	                           .terms = terms};
 	loop->messages = xrealloc(NULL, BATCH_MESSAGES * sizeof(*loop->messages));
 	loop->commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
 	loop->aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
@@ -137,8 +120,8 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
-	return loop->registry && wait_for(register_schemas, loop, writes, err) && open_producer(loop, service->instance_id, err) &&
-	       wait_for(open_outputs, loop, writes, err) && open_consumer(loop, service->instance_id, err);
+	return loop->registry && wait_for(register_schemas, loop, writes, err) && open_consumer(loop, err) &&
+	       wait_for(learn_outputs, loop, writes, err) && wait_for(make_producer, loop, writes, err);
 }
 
 bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
@@ -375,13 +358,12 @@ static bool poll_batch(struct task_loop *loop)
 	return loop->message_count > 0;
 }
 
-static enum step after_error(struct task_loop *loop, struct err *err)
+static enum step after_error(const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
-	(void)loop;
 	usleep(RETRY_PAUSE_US);
 	return STEP_MORE;
 }
@@ -390,21 +372,37 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 {
 	bool polled = false;
 
-	rd_kafka_poll(loop->producer, 0);
+	if (loop->producer)
+		rd_kafka_poll(loop->producer, 0);
 	if (!loop->committing) {
-		if (loop->next_message == loop->message_count)
-			polled = poll_batch(loop);
-		if (!fold_batch(loop, err) || !transaction_send(loop, err))
-			return after_error(loop, err);
-		if (!assignment_carry_out(loop, err))
-			return after_error(loop, err);
+		/* A full batch goes out before anything is added to it, however often it has to be sent. */
+		if (!batch_is_full(loop)) {
+			if (loop->next_message == loop->message_count)
+				polled = poll_batch(loop);
+			if (!fold_batch(loop, err))
+				return after_error(err);
+		}
+		if (!transaction_send(loop, err) || !assignment_carry_out(loop, err))
+			return after_error(err);
 	}
 	if (loop->committing || commit_is_due(loop, !polled, stopping)) {
 		if (!transaction_commit(loop, err))
-			return after_error(loop, err);
+			return after_error(err);
 	}
 	assignment_report_health(loop);
 	return stopping && !loop->committing && !loop->first_uncommitted_us ? STEP_DONE : STEP_MORE;
+}
+
+/* No successor should have to wait until the broker gives up a transaction that was left open. */
+static void end_producer(struct task_loop *loop)
+{
+	struct err err;
+	rd_kafka_error_t *error = loop->phase == TRANSACTION_NONE ? NULL : rd_kafka_abort_transaction(loop->producer, CLOSE_ABORT_TIMEOUT_MS);
+
+	if (error)
+		rd_kafka_error_destroy(error);
+	if (!producer_close(loop, &err))
+		log_warn("producer_left", "detail=\"%s\"", err.message);
 }
 
 void task_loop_close(struct task_loop *loop)
@@ -415,8 +413,7 @@ void task_loop_close(struct task_loop *loop)
 	for (; loop->next_message < loop->message_count; loop->next_message++)
 		rd_kafka_message_destroy(loop->messages[loop->next_message]);
 	free(loop->messages);
-	if (loop->producer && loop->phase != TRANSACTION_NONE)
-		transaction_drop(loop);
+	end_producer(loop);
 	if (loop->rebalance_partitions) {
 		rd_kafka_topic_partition_list_destroy(loop->rebalance_partitions);
 		rd_kafka_assign(loop->consumer, NULL);
@@ -429,11 +426,6 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_consumer_close(loop->consumer);
 		rd_kafka_destroy(loop->consumer);
 	}
-	for (size_t i = 0; i < TOPIC_COUNT; i++)
-		if (loop->output_topics[i])
-			rd_kafka_topic_destroy(loop->output_topics[i]);
-	if (loop->producer)
-		rd_kafka_destroy(loop->producer);
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
 		frame_opener_free(loop->openers[i]);

@@ -76,34 +76,15 @@ void assignment_report_health(const struct task_loop *loop)
 
 /* ---- what the broker knows of a partition */
 
-/* Offsets that a broken-off transaction of our own id left pending, and whose end the coordinator no longer knows of, would
- * stay unreadable for ever. A transaction of the same id over the same group, aborted at once, ends them: its
- * marker counts for all of that id's. Offsets of others are not touched, and what it sends is never committed. */
-static void end_own_pending_offsets(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions)
-{
-	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
-	rd_kafka_error_t *error = NULL;
-
-	rd_kafka_topic_partition_list_add(offsets, partitions->elems[0].topic, partitions->elems[0].partition)->offset = 0;
-	if (loop->phase == TRANSACTION_NONE && !(error = rd_kafka_begin_transaction(loop->producer))) {
-		loop->phase = TRANSACTION_OPEN;
-		error = rd_kafka_send_offsets_to_transaction(loop->producer, offsets, group, CALL_TIMEOUT_MS);
-		log_warn("pending_offsets_ended", "sent=%s", error ? rd_kafka_error_string(error) : "true");
-		transaction_drop(loop);
-	}
-	if (error)
-		rd_kafka_error_destroy(error);
-	rd_kafka_consumer_group_metadata_destroy(group);
-	rd_kafka_topic_partition_list_destroy(offsets);
-}
-
-/* Committed offsets, waiting for the transaction of a crashed predecessor to be resolved. */
+/* Committed offsets, waiting for the transactions of a crashed predecessor to be resolved. Our own are, once the producer is
+ * ready. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
 	rd_kafka_resp_err_t code;
 
+	if (!producer_ready(loop, err))
+		return false;
 	do {
 		code = rd_kafka_committed(loop->consumer, list, CALL_TIMEOUT_MS);
 		for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
@@ -111,7 +92,6 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		log_warn("committed_offsets_retry", "error=\"%s\"", rd_kafka_err2str(code));
-		end_own_pending_offsets(loop, list);
 		health_alive();
 	} while (monotonic_us() < deadline_us && !service_stopping());
 	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
@@ -302,11 +282,11 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	bool lost = rd_kafka_assignment_lost(loop->consumer);
 
 	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->slot_count, lost ? "true" : "false");
-	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count)) {
-		if (!transaction_commit(loop, err) && err->class != ERR_RETRY)
-			return false;
-	}
-	transaction_drop(loop); /* whatever could not be committed */
+	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) && !transaction_commit(loop, err) &&
+	    err->class != ERR_RETRY)
+		return false;
+	if (!transaction_drop(loop, err)) /* whatever could not be committed */
+		return false;
 	slots_free(&loop->parked, &loop->parked_count);
 	loop->parked = loop->slots;
 	loop->parked_count = loop->slot_count;

@@ -25,11 +25,11 @@ enum transaction_phase {
 	TRANSACTION_NONE,         /* nothing begun */
 	TRANSACTION_OPEN,         /* begun; outputs may have been handed over */
 	TRANSACTION_OFFSETS_SENT, /* only the commit itself is missing */
-	TRANSACTION_ABORTING,     /* an abort has timed out: nothing else is possible before it is through */
 };
 
 struct task_loop {
-	const char *service_name;
+	const char *service_name, *instance;
+	unsigned writes; /* bit set of 1 << enum topic_id */
 	struct task_loop_config config;
 	struct kafka_config kafka;
 	struct output_terms *terms;
@@ -38,6 +38,7 @@ struct task_loop {
 	rd_kafka_t *consumer, *producer;
 	rd_kafka_queue_t *queue;
 	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
+	bool producer_is_ready; /* its transactions are initialised */
 
 	const struct task_loop_input *inputs;
 	size_t input_count;
@@ -83,14 +84,22 @@ void assignment_drop_all(struct task_loop *loop);
 struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition);
 void assignment_report_health(const struct task_loop *loop);
 
+/* task_loop_producer.c */
+MUST_USE bool producer_open(struct task_loop *loop, struct err *err);
+/* Fences whoever had our transactional id before, and ends what they or we left open. ERR_RETRY: call again. */
+MUST_USE bool producer_ready(struct task_loop *loop, struct err *err);
+/* Ends the client and with it the open transaction; the next producer_ready makes a new one. ERR_FENCED if the client does
+ * not end; the outputs are lost then. */
+MUST_USE bool producer_close(struct task_loop *loop, struct err *err);
+
 /* task_loop_transaction.c */
-/* Hands outputs that are not yet sent to the producer, beginning a transaction if need be. */
+/* Hands outputs that are not yet sent to the producer, beginning a transaction if need be. ERR_RETRY as below. */
 MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
-/* Commits outputs and offsets. ERR_RETRY: call again later, fold nothing in between. ERR_ABORT was already
- * acted on: the outputs wait in the outbox for the next commit. */
+/* Commits outputs and offsets. ERR_RETRY: call again later, and while loop->committing fold nothing in between. A
+ * transaction that was lost is one case of it: its outputs wait in the outbox and are sent again. */
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
-/* Aborts and forgets the outputs. */
-void transaction_drop(struct task_loop *loop);
+/* Ends the open transaction, if there is one, and forgets the outputs. */
+MUST_USE bool transaction_drop(struct task_loop *loop, struct err *err);
 
 /* task_loop_trim.c */
 /* Called after commits; does something about once a minute. */

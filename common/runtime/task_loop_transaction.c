@@ -1,11 +1,10 @@
 /* One transaction holds everything: outputs, counts, and the offsets of every partition that
  * moved, each with its restore metadata.
  *
- * Outputs stay in the outbox until the commit has succeeded, so an abort only rewinds it:
- * the next transaction sends the same records with the same offsets, and the state stays. A commit
- * that timed out is asked for again, as librdkafka wants it; nothing is folded in between,
- * because the offsets of this transaction are already fixed. So is an abort that timed out: until it
- * is through, every other transactional call is refused as a conflict. */
+ * Outputs stay in the outbox until the commit has succeeded, so a lost transaction only rewinds it: the next
+ * one, of a new producer (task_loop_producer.c), sends the same records with the same offsets, and the state stays. A
+ * commit that timed out is asked for again, as librdkafka wants it; nothing is folded in between, because the
+ * offsets of this transaction are already fixed. */
 #include <stdlib.h>
 
 #include "fault.h"
@@ -15,35 +14,14 @@
 #define CALL_TIMEOUT_MS 5000
 #define PRODUCE_RUN_MAX 512
 
-/* Asks for the abort, or asks again. A conflict means that a commit is under way which nobody waits for any more (a
- * rebalance cut it short): only a fresh start resolves that, so it is no ERR_RETRY. */
-static bool finish_abort(struct task_loop *loop, struct err *err)
-{
-	rd_kafka_error_t *error;
-	bool conflict;
-
-	loop->phase = TRANSACTION_ABORTING;
-	error = rd_kafka_abort_transaction(loop->producer, CALL_TIMEOUT_MS);
-	if (error) {
-		conflict = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR__CONFLICT;
-		if (!kafka_err_take(err, error, "abort transaction") && conflict)
-			err->class = ERR_ABORT;
-		return false;
-	}
-	loop->phase = TRANSACTION_NONE;
-	loop->committing = false;
-	loop->outbox.sent = 0;
-	return true;
-}
-
 static bool begin(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
 
-	if (loop->phase == TRANSACTION_ABORTING && !finish_abort(loop, err))
-		return false;
 	if (loop->phase != TRANSACTION_NONE)
 		return true;
+	if (!producer_ready(loop, err))
+		return false;
 	error = rd_kafka_begin_transaction(loop->producer);
 	if (error)
 		return kafka_err_take(err, error, "begin transaction");
@@ -51,12 +29,16 @@ static bool begin(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* Acts on ERR_ABORT: the broker forgets the transaction, we keep its outputs. */
-static bool abort_and_keep(struct task_loop *loop, struct err *err)
+/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay. */
+static bool failed(struct task_loop *loop, struct err *err)
 {
+	if (err->class != ERR_ABORT)
+		return false;
 	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", err->message, loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
-	return finish_abort(loop, err);
+	if (producer_close(loop, err))
+		err->class = ERR_RETRY;
+	return false;
 }
 
 static bool produce_error(struct err *err, rd_kafka_resp_err_t code)
@@ -137,15 +119,15 @@ bool transaction_send(struct task_loop *loop, struct err *err)
 		return true;
 	FAULT_POINT("before_produce");
 	if (!begin(loop, err))
-		return false;
+		return failed(loop, err);
 	while (box->sent < box->count) {
 		size_t taken = 1;
 		bool ok = box->at[box->sent].header_count ? produce_with_headers(loop, &box->at[box->sent], err)
 		                                          : produce_run(loop, run_length(box), &taken, err);
 
+		box->sent += ok ? taken : 0;
 		if (!ok)
-			return err->class == ERR_ABORT ? abort_and_keep(loop, err) : false;
-		box->sent += taken;
+			return failed(loop, err);
 	}
 	FAULT_POINT("after_produce");
 	return true;
@@ -210,10 +192,8 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
 
-	if (loop->phase != TRANSACTION_OFFSETS_SENT) {
-		if (!begin(loop, err) || !transaction_send(loop, err) || !loop->committing || !send_offsets(loop, err))
-			return false;
-	}
+	if (loop->phase != TRANSACTION_OFFSETS_SENT && (!begin(loop, err) || !transaction_send(loop, err) || !send_offsets(loop, err)))
+		return false;
 	FAULT_POINT("before_commit");
 	error = rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS);
 	return error ? kafka_err_take(err, error, "commit transaction") : true;
@@ -247,24 +227,19 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 		flush_tasks(loop);
 		loop->committing = true;
 	}
-	err->class = ERR_NONE;
-	if (commit_stages(loop, err)) {
-		FAULT_POINT("after_commit");
-		committed(loop);
-		return true;
-	}
-	if (err->class == ERR_ABORT)
-		return abort_and_keep(loop, err);
-	return err->class == ERR_NONE; /* aborted while sending: the outputs wait for the next commit */
+	if (!commit_stages(loop, err))
+		return failed(loop, err);
+	FAULT_POINT("after_commit");
+	committed(loop);
+	return true;
 }
 
-void transaction_drop(struct task_loop *loop)
+bool transaction_drop(struct task_loop *loop, struct err *err)
 {
-	struct err err = {ERR_NONE, ""};
-
-	if (loop->phase != TRANSACTION_NONE && !finish_abort(loop, &err))
-		log_warn("abort_failed", "error=\"%s\"", err.message); /* the next transaction begins by asking again */
+	if (loop->phase != TRANSACTION_NONE && !producer_close(loop, err))
+		return false;
 	loop->committing = false;
 	loop->first_uncommitted_us = 0;
 	outbox_clear(&loop->outbox);
+	return true;
 }

@@ -31,7 +31,7 @@ void trim_inputs(struct task_loop *loop)
 		return;
 	loop->next_trim_us = monotonic_us() + TRIM_INTERVAL_US;
 	if (!loop->trim_answers)
-		loop->trim_answers = rd_kafka_queue_new(loop->producer);
+		loop->trim_answers = rd_kafka_queue_new(loop->consumer);
 	take_answers(loop);
 	list = rd_kafka_topic_partition_list_new((int)loop->slot_count + 1);
 	for (size_t i = 0; i < loop->slot_count; i++) {
@@ -45,7 +45,7 @@ void trim_inputs(struct task_loop *loop)
 	}
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);
-		rd_kafka_DeleteRecords(loop->producer, &request, 1, NULL, loop->trim_answers);
+		rd_kafka_DeleteRecords(loop->consumer, &request, 1, NULL, loop->trim_answers);
 		rd_kafka_DeleteRecords_destroy(request);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
