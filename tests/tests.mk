@@ -3,7 +3,7 @@ tests_goal_before := $(.DEFAULT_GOAL)
 
 # What the sanitized flavour runs of the scenarios: it is several times slower.
 ASAN_SCENARIOS := 10 20 21 30 50
-E2E_TOOLS       = $(B)/test/e2e-broker
+E2E_TOOLS       = $(B)/test/e2e-broker $(B)/test/e2e-lost_answers
 
 .PHONY: test unit e2e e2e-faults asan e2e-tools
 test: deps ## everything: unit tests, the oracle's own test, and the pipeline on real parts
@@ -22,10 +22,10 @@ e2e-kafka: all e2e-tools ## outages of the broker itself; known to fail now and 
 	@E2E_KAFKA_OUTAGES=1 FLAVOUR=$(FLAVOUR) tests/e2e/run 32
 
 e2e-tools: $(E2E_TOOLS)
-$(B)/test/e2e-broker: $(B)/obj/tests/e2e/broker.o
+$(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ -lrdkafka -o $@
+	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
 -include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk
 

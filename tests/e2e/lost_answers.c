@@ -1,0 +1,125 @@
+/* A transaction whose last records were stored by the broker, and whose acknowledgement was lost, is given up, and the same
+ * records are sent again in the next one, which commits. Are they there?
+ *
+ *   lost_answers library DIR       as librdkafka offers it: abort_transaction, and on with the same client
+ *   lost_answers task-loop DIR     as the task loop does it (task_loop_producer.c)
+ *
+ * Both write to <TOPIC_PREFIX>bronze_events, partition 0, through tests/e2e/lossy_proxy, which DIR controls; KAFKA_BROKERS is the
+ * proxy. Exit 0 once the second transaction has been committed: what is in it, a reader has to tell. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "task_loop_internal.h"
+
+#define RECORDS 3
+
+static char lose_path[512], lost_path[512];
+
+static void lose_next_answer(void)
+{
+	FILE *file = fopen(lose_path, "w");
+
+	if (file)
+		fclose(file);
+}
+
+static bool is_lost(rd_kafka_t *producer)
+{
+	for (int i = 0; i < 300 && access(lost_path, F_OK) != 0; i++)
+		rd_kafka_poll(producer, 100);
+	return access(lost_path, F_OK) == 0;
+}
+
+static void add_records(struct task_loop *loop)
+{
+	for (int i = 0; i < RECORDS; i++) {
+		char text[32];
+		int len = snprintf(text, sizeof(text), "record-%d", i);
+
+		outbox_add(&loop->outbox, TOPIC_BRONZE_EVENTS, 0, SPAN("key"), (struct span){text, (size_t)len}, NULL, 0);
+	}
+}
+
+/* Calls that may have to be made again. */
+static bool until_done(bool (*call)(struct task_loop *, struct err *), struct task_loop *loop, struct err *err)
+{
+	for (int i = 0; i < 100; i++) {
+		if (call(loop, err))
+			return true;
+		if (err->class != ERR_RETRY)
+			return false;
+		usleep(100000);
+	}
+	return false;
+}
+
+static bool abort_and_go_on(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_error_t *error = rd_kafka_abort_transaction(loop->producer, 10000);
+
+	if (error)
+		return kafka_err_take(err, error, "abort");
+	loop->phase = TRANSACTION_NONE;
+	loop->outbox.sent = 0;
+	return true;
+}
+
+/* An acknowledged record first, so that the connection and the transaction are there when the answer gets lost. */
+static bool lose_a_transaction(struct task_loop *loop, struct err *err)
+{
+	outbox_add(&loop->outbox, TOPIC_BRONZE_EVENTS, 0, SPAN("key"), SPAN("before"), NULL, 0);
+	if (!until_done(transaction_send, loop, err))
+		return false;
+	rd_kafka_flush(loop->producer, 30000);
+	lose_next_answer();
+	add_records(loop);
+	return until_done(transaction_send, loop, err) &&
+	       (is_lost(loop->producer) || err_set(err, ERR_FATAL, "the proxy has lost no answer"));
+}
+
+static bool run(struct task_loop *loop, bool as_library, struct err *err)
+{
+	if (!until_done(producer_ready, loop, err) || !lose_a_transaction(loop, err))
+		return false;
+	if (as_library ? !abort_and_go_on(loop, err) : !producer_close(loop, err))
+		return false;
+	unlink(lost_path);
+	return until_done(transaction_send, loop, err) && until_done(transaction_commit, loop, err);
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const group[] = {"group.id", "lost-answers", NULL};
+	struct output_terms terms = {.service = "lost-answers"};
+	struct task_loop loop = {
+		.service_name = "lost-answers",
+		.instance = "1",
+		.writes = 1u << TOPIC_BRONZE_EVENTS,
+		.config = {.transaction_timeout_us = 60000000},
+		.kafka = {getenv("KAFKA_BROKERS"), "", getenv("TOPIC_PREFIX")},
+		.terms = &terms,
+	};
+	struct err err = {ERR_NONE, ""};
+	rd_kafka_conf_t *conf;
+	bool done;
+
+	if (argc != 3 || !loop.kafka.brokers || !loop.kafka.topic_prefix)
+		return 64;
+	snprintf(lose_path, sizeof(lose_path), "%s/lose", argv[2]);
+	snprintf(lost_path, sizeof(lost_path), "%s/lost", argv[2]);
+	loop.commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "");
+	loop.aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "");
+	loop.commit_histogram = histogram_get("commit_seconds", "", "");
+	conf = kafka_conf_new(&loop.kafka, KAFKA_CONSUMER, "lost-answers", group, &err);
+	loop.consumer = conf ? kafka_client_new(conf, KAFKA_CONSUMER, &err) : NULL;
+	done = loop.consumer && run(&loop, strcmp(argv[1], "library") == 0, &err);
+	printf("%s, librdkafka %s: %s\n", argv[1], rd_kafka_version_str(), done ? "committed" : err.message);
+	if (loop.producer && !producer_close(&loop, &err))
+		puts(err.message);
+	outbox_free(&loop.outbox);
+	if (loop.consumer)
+		rd_kafka_destroy(loop.consumer);
+	return done ? 0 : 1;
+}
