@@ -16,6 +16,7 @@
 #include <time.h>
 
 #include "display.h"
+#include "fault.h"
 #include "feed.h"
 #include "log.h"
 #include "metrics.h"
@@ -177,7 +178,11 @@ static bool save(struct producer *p, bool complete, struct err *err)
 	p->saved.complete = complete;
 	p->saved_us = monotonic_us();
 	p->saved_rows = p->saved.checkpoint.rows;
-	return !p->state_path[0] || state_file_write(p->state_path, &p->saved, err);
+	FAULT_POINT("before_save");
+	if (p->state_path[0] && !state_file_write(p->state_path, &p->saved, err))
+		return false;
+	FAULT_POINT("after_save");
+	return true;
 }
 
 /* The checks that the saved prefix is about this topic as it is now. */
@@ -439,6 +444,7 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	}
 	if (paced(p) && (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
 		return SENT_LATER;
+	FAULT_POINT("before_send");
 	sent = send_message(p, message, err);
 	if (sent != SENT)
 		return sent;
@@ -577,6 +583,7 @@ static enum step drained(struct producer *p, struct err *err)
 	}
 	if (!source_whole(p->source))
 		return finish(p, true, "finished", "stopped at LIMIT; the segment was not ended", err);
+	FAULT_POINT("before_end");
 	p->control = (struct control){"end", 0, 0, false};
 	p->phase = PHASE_ENDING;
 	return STEP_MORE;

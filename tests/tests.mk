@@ -17,10 +17,6 @@ e2e-faults: ## crashes at every fault point of every service (FLAVOUR=fault)
 asan: deps ## unit tests and scenarios under address, leak and undefined-behaviour sanitizers
 	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit e2e $(ASAN_SCENARIOS)
 
-.PHONY: e2e-kafka
-e2e-kafka: all e2e-tools ## outages of the broker itself; known to fail now and then, see README
-	@E2E_KAFKA_OUTAGES=1 FLAVOUR=$(FLAVOUR) tests/e2e/run 32
-
 e2e-tools: $(E2E_TOOLS)
 $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
