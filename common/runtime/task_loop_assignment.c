@@ -285,13 +285,17 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) && !transaction_commit(loop, err) &&
 	    err->class != ERR_RETRY)
 		return false;
-	if (!transaction_drop(loop, err)) /* whatever could not be committed */
-		return false;
 	slots_free(&loop->parked, &loop->parked_count);
-	loop->parked = loop->slots;
-	loop->parked_count = loop->slot_count;
+	if (loop->outbox.count) { /* it could not be committed: the state is ahead of what anybody has seen */
+		slots_free(&loop->slots, &loop->slot_count);
+	} else {
+		loop->parked = loop->slots;
+		loop->parked_count = loop->slot_count;
+	}
 	loop->slots = NULL;
 	loop->slot_count = 0;
+	if (!transaction_drop(loop, err))
+		return false;
 	rd_kafka_assign(loop->consumer, NULL);
 	return true;
 }
