@@ -15,6 +15,9 @@ OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_fault   := -O2 -g -DFAULT_POINTS
 OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_coverage := -O0 -g --coverage -fprofile-update=atomic
+# Not its leak check: gcc 12 loses sight of pointers that are kept through another pointer. LeakSanitizer looks for leaks.
+OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
 CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 INCLUDE_core    := -Icommon/core
 INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql

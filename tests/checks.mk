@@ -1,0 +1,42 @@
+# Checks with tools that `make test` does not need: each target installs its own (deploy/local/deps).
+.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins
+
+# Several times to many times slower, so: few scenarios, few events, long deadlines.
+TSAN_SCENARIOS     := 20 31 50
+VALGRIND_SCENARIOS := 10 20 50
+
+tsan: deps ## unit tests and scenarios under the thread sanitizer
+	@FLAVOUR=tsan E2E_EVENTS=6000 E2E_LONG=400 SCENARIO_TIMEOUT=1200 tests/all unit e2e $(TSAN_SCENARIOS)
+
+valgrind: deps ## scenarios with every program of ours under memcheck
+	@deploy/local/deps valgrind
+	@$(MAKE) --no-print-directory FLAVOUR=release all e2e-tools valgrind-bins
+	@FLAVOUR=valgrind E2E_EVENTS=2000 E2E_LONG=600 SCENARIO_TIMEOUT=1800 tests/e2e/run $(VALGRIND_SCENARIOS)
+# Programs that are valgrind with the release's programs in it, so that nothing else has to know of it.
+valgrind-bins: $(patsubst %,build/valgrind/bin/%,$(SERVICES) $(TOOLS))
+build/valgrind/bin/%: tests/valgrind
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $<) $@
+	@ln -sfn ../release/test build/valgrind/test
+
+analyze: deps ## gcc's static analyser over every C file
+	@$(MAKE) --no-print-directory -k FLAVOUR=analyze all unit-tests bench-bins e2e-tools
+	@echo "analyze: ok"
+
+tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
+	@deploy/local/deps clang
+	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
+	@echo "tidy: ok"
+tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
+tidy_c := $(wildcard common/*/*.c tests/*/*.c $(SERVICES:%=%/*.c))
+tidy-files: $(tidy_c:%=$(B)/%.ok)
+$(B)/%.c.ok: %.c .clang-tidy $(tidy_h)
+	@mkdir -p $(@D)
+	$(say) TIDY $<
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
+	  $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) 2>/dev/null
+	@touch $@
+
+coverage: deps ## lines and branches that unit tests and scenarios reach
+	@deploy/local/deps coverage
+	@tests/coverage $(S)
