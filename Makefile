@@ -14,7 +14,10 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_fault   := -O2 -g -DFAULT_POINTS
-OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_tsan    := -O1 -g -fsanitize=thread -Wl,-u,thrd_create
+OPT_coverage := -O0 -g --coverage -fprofile-update=atomic
+# Not its leak check: gcc 12 loses sight of pointers that are kept through another pointer. LeakSanitizer looks for leaks.
+OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
 CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 INCLUDE_core    := -Icommon/core
 INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql
@@ -22,6 +25,8 @@ LIBS     := -lrdkafka -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthre
 
 core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o
 runtime_o := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/runtime/*.c))
+# The thread sanitizer does not know the C11 threads that librdkafka uses.
+runtime_o += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
 fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s))))
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "number.h"
 #include "timetext.h"
 
 #define FUTURE_TOLERANCE_US US_PER_DAY
@@ -68,13 +69,15 @@ size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX
 bool clock_parse(struct span text, struct partition_clock *clock)
 {
 	char copy[CLOCK_TEXT_MAX];
-	int used = 0;
+	const char *at = copy;
+	int64_t parts[4];
 
 	if (text.len == 0 || text.len >= sizeof(copy))
 		return false;
 	memcpy(copy, text.at, text.len);
 	copy[text.len] = '\0';
-	return sscanf(copy, "%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 "%n", &clock->first_us, &clock->first_user, &clock->second_us,
-	              &clock->control_us, &used) == 4 &&
-	       (size_t)used == text.len;
+	if (!number_take_list(&at, parts, 4) || at != copy + text.len)
+		return false;
+	*clock = (struct partition_clock){parts[0], parts[1], parts[2], parts[3]};
+	return true;
 }

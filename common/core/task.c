@@ -18,6 +18,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "number.h"
 #include "table.h"
 
 struct task_block {
@@ -58,13 +59,13 @@ static char *header_copy(const struct task *task)
 /* The block that the record at offset belongs to; called before it is folded. */
 static struct task_block *block_for(struct task *task, int64_t offset)
 {
-	struct task_block *last = task->block_count ? &task->blocks[task->block_count - 1] : NULL;
+	struct task_block *last;
 
-	if (!last || last->records >= task->terms.block_records) {
+	if (task->block_count == 0 || task->blocks[task->block_count - 1].records >= task->terms.block_records) {
 		GROW(task->blocks, task->block_count, task->block_capacity);
-		last = &task->blocks[task->block_count++];
-		*last = (struct task_block){offset, FOLD_NOTHING, 0, header_copy(task)};
+		task->blocks[task->block_count++] = (struct task_block){offset, FOLD_NOTHING, 0, header_copy(task)};
 	}
+	last = &task->blocks[task->block_count - 1];
 	last->records++;
 	return last;
 }
@@ -171,27 +172,38 @@ static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 	return len;
 }
 
+/* One "reason:count". */
+static bool dead_parse(const char **text, struct counts *counts)
+{
+	char name[64];
+	size_t len = strcspn(*text, ":");
+	const char *at = *text + len;
+	int64_t value;
+	enum reason reason;
+
+	if (len >= sizeof(name) || *at++ != ':' || !number_take(&at, &value))
+		return false;
+	memcpy(name, *text, len);
+	name[len] = '\0';
+	reason = reason_from_name(name);
+	if (reason == REASON_COUNT)
+		return false;
+	counts->dead[reason] = value;
+	*text = at;
+	return true;
+}
+
 static bool counts_parse(const char *text, struct counts *counts)
 {
-	int used = 0;
+	int64_t parts[4];
 
-	*counts = (struct counts){0};
-	if (sscanf(text, "%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 "%n", &counts->records_in, &counts->records_out, &counts->duplicates,
-	           &counts->late, &used) != 4)
+	if (!number_take_list(&text, parts, 4))
 		return false;
-	for (text += used; *text == ','; text += used) {
-		char name[64];
-		int64_t value;
-		enum reason reason;
-
-		if (sscanf(text, ",%63[a-z0-9_]:%" SCNd64 "%n", name, &value, &used) != 2)
+	*counts = (struct counts){.records_in = parts[0], .records_out = parts[1], .duplicates = parts[2], .late = parts[3]};
+	while (*text++ == ',')
+		if (!dead_parse(&text, counts))
 			return false;
-		reason = reason_from_name(name);
-		if (reason == REASON_COUNT)
-			return false;
-		counts->dead[reason] = value;
-	}
-	return *text == '\0';
+	return text[-1] == '\0';
 }
 
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
@@ -255,20 +267,26 @@ struct parsed_metadata {
 	char meaning[TASK_MEANING_MAX], terms[FOLD_TERMS_MAX], header[FOLD_HEADER_MAX];
 };
 
+static bool number_field(const char *text, const char *key, int64_t *value)
+{
+	char number[32];
+
+	return field(text, key, number, sizeof(number)) && number_parse(number, value);
+}
+
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 {
-	char text[TASK_METADATA_MAX], number[32], counts[2048];
+	char text[TASK_METADATA_MAX], counts[2048];
+	int64_t partitions;
 
 	if (!metadata.at || metadata.len >= sizeof(text))
 		return false;
 	memcpy(text, metadata.at, metadata.len);
 	text[metadata.len] = '\0';
-	if (!checksum_fits(text) || !field(text, "r", number, sizeof(number)) || sscanf(number, "%" SCNd64, &parsed->restore_from) != 1)
+	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) || !number_field(text, "p", &partitions) ||
+	    partitions < 0 || partitions > INT32_MAX || !number_field(text, "l", &parsed->last_row))
 		return false;
-	if (!field(text, "p", number, sizeof(number)) || sscanf(number, "%" SCNd32, &parsed->partition_count) != 1)
-		return false;
-	if (!field(text, "l", number, sizeof(number)) || sscanf(number, "%" SCNd64, &parsed->last_row) != 1)
-		return false;
+	parsed->partition_count = (int32_t)partitions;
 	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
 	       counts_parse(counts, &parsed->counts) && field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
 	       field(text, "h", parsed->header, sizeof(parsed->header));

@@ -128,24 +128,19 @@ int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us)
 	return time_floor(time_us + unit_us - 1, unit_us);
 }
 
+static struct span known(struct span value)
+{
+	return value.at && value.len ? value : SPAN("unknown");
+}
+
 struct span group_value(enum group_kind group, const struct event *event, char buffer[32])
 {
-	struct span value = SPAN_NULL;
-
 	switch (group) {
-	case GROUP_ALL:
-		return SPAN("all");
-	case GROUP_CATEGORY1:
-		value = event_category_level(event->category_code, 1);
-		break;
-	case GROUP_CATEGORY:
-		value = event->category_code;
-		break;
-	case GROUP_BRAND:
-		value = event->brand;
-		break;
-	case GROUP_PRODUCT:
-		return (struct span){buffer, (size_t)snprintf(buffer, 32, "%" PRId64, event->product_id)};
+	case GROUP_ALL: return SPAN("all");
+	case GROUP_CATEGORY1: return known(event_category_level(event->category_code, 1));
+	case GROUP_CATEGORY: return known(event->category_code);
+	case GROUP_BRAND: return known(event->brand);
+	case GROUP_PRODUCT: return (struct span){buffer, (size_t)snprintf(buffer, 32, "%" PRId64, event->product_id)};
 	}
-	return value.at && value.len ? value : SPAN("unknown");
+	return SPAN("unknown");
 }

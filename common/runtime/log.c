@@ -179,9 +179,10 @@ static struct spec spec_read(const char **at, va_list *args)
 	return spec;
 }
 
+/* Several of these are one type here and others elsewhere. */
 static intmax_t signed_arg(char size, va_list *args)
 {
-	switch (size) {
+	switch (size) { // NOLINT(bugprone-branch-clone)
 	case 'l': return va_arg(*args, long);
 	case 'L': return va_arg(*args, long long);
 	case 'z': return va_arg(*args, ssize_t);

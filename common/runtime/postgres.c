@@ -451,13 +451,13 @@ bool postgres_copy_end(struct postgres *pg, struct err *err)
 
 void postgres_rollback(struct postgres *pg)
 {
+	PGTransactionStatusType state;
 	struct err ignored;
 
 	if (!pg->connection)
 		return;
+	state = PQtransactionStatus(pg->connection);
 	/* In the middle of a COPY or a half-read answer there is no cheap way back. */
-	if (PQtransactionStatus(pg->connection) == PQTRANS_ACTIVE || PQtransactionStatus(pg->connection) == PQTRANS_UNKNOWN)
-		postgres_disconnect(pg);
-	else if (PQtransactionStatus(pg->connection) != PQTRANS_IDLE && !postgres_run(pg, "ROLLBACK", &ignored))
+	if (state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN || (state != PQTRANS_IDLE && !postgres_run(pg, "ROLLBACK", &ignored)))
 		postgres_disconnect(pg);
 }

@@ -316,7 +316,7 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
 enum registry_answer registry_schema(struct registry *registry, int32_t schema_id, struct span *text, bool *is_json_schema, struct err *err)
 {
 	char path[PATH_MAX_BYTES], reason[REASON_MAX];
-	long status;
+	long status = 0;
 
 	if (schema_id < 1)
 		return REGISTRY_UNKNOWN_ID;

@@ -115,6 +115,7 @@ static bool parse_options(int argc, char **argv, struct options *options, struct
 	char name[TOPIC_NAME_MAX + 1];
 
 	*options = (struct options){
+		.command = "",
 		.brokers = from_env("KAFKA_BROKERS", "127.0.0.1:19092"),
 		.properties = from_env("KAFKA_PROPERTIES", ""),
 		.prefix = from_env("TOPIC_PREFIX", "ecommerce_"),

@@ -59,7 +59,7 @@ scenario_ended() {
     ((status == 0)) || record FAIL "runs to its end" 0 "line ${E2E_LINE:-?}: ${E2E_COMMAND:-?} (exit $status)"
     printf 'done\n' >>"$E2E_RESULTS.done"
 }
-set -E
+set -eE
 trap 'E2E_LINE=$LINENO E2E_COMMAND=$BASH_COMMAND' ERR
 trap scenario_ended EXIT
 # Checks are told on the terminal; all else of a scenario goes to its log.

@@ -140,6 +140,7 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 		int open_exit, step_exit; /* an input that cannot be opened was named in the settings */
 	} table[] = {{ERR_RETRY, 75, 75}, {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75}, {ERR_REFUSE, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
 
+	cr_assert_eq(sizeof(table) / sizeof(*table), ERR_FATAL, "every class but none has a line");
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		cr_expect_eq(run_script(&(struct script){.open_fails = table[i].class}, NULL), table[i].open_exit, "open: %s",
 		             err_class_name(table[i].class));

@@ -1,0 +1,155 @@
+/* Where a run begins: the state file of an earlier one, checked against the topic as it is now, and the rows of the input that
+ * need not be sent again. */
+#include "producer_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault.h"
+#include "log.h"
+
+/* ---- the state file */
+
+bool producer_save(struct producer *p, bool complete, struct err *err)
+{
+	p->saved.complete = complete;
+	p->saved_us = monotonic_us();
+	p->saved_rows = p->saved.checkpoint.rows;
+	FAULT_POINT("before_save");
+	if (p->state_path[0] && !state_file_write(p->state_path, &p->saved, err))
+		return false;
+	FAULT_POINT("after_save");
+	return true;
+}
+
+/* The checks that the saved prefix is about this topic as it is now. */
+static bool state_fits(struct producer *p, const struct saved_state *state, int32_t partition_count, struct err *err)
+{
+	const char *segment = source_segment(p->source);
+
+	if (strcmp(state->segment, segment) != 0 || strcmp(state->topic, sender_topic(p->sender)) != 0)
+		return err_set(err, ERR_REFUSE, "%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --restart", p->state_path,
+		               state->segment, state->topic, segment, sender_topic(p->sender));
+	if (state->checkpoint.partition_count != partition_count || strcmp(state->cluster, sender_cluster(p->sender)) != 0)
+		return err_set(err, ERR_REFUSE, "%s is about another cluster, or topic %s has another number of partitions (%d) now; --restart begins anew",
+		               p->state_path, state->topic, (int)partition_count);
+	for (int32_t i = 0; i < partition_count; i++) {
+		int64_t last_offset = state->checkpoint.partitions[i].last_offset;
+		bool reaches;
+
+		if (last_offset < 0)
+			continue;
+		if (!sender_log_reaches(p->sender, i, last_offset, &reaches, err))
+			return false;
+		if (!reaches)
+			return err_set(err, ERR_REFUSE, "topic %s was made anew since (partition %d ends before offset %lld); --restart sends the input from its beginning",
+			               state->topic, (int)i, (long long)last_offset);
+	}
+	return true;
+}
+
+static bool load_state(struct producer *p, int32_t partition_count, struct err *err)
+{
+	struct saved_state *found = NULL;
+	bool good = true;
+
+	checkpoint_init(&p->saved.checkpoint, partition_count);
+	snprintf(p->saved.segment, sizeof(p->saved.segment), "%s", source_segment(p->source));
+	snprintf(p->saved.topic, sizeof(p->saved.topic), "%s", sender_topic(p->sender));
+	snprintf(p->saved.cluster, sizeof(p->saved.cluster), "%s", sender_cluster(p->sender));
+	if (!p->state_path[0] || !p->config->resume || p->config->restart)
+		return true;
+	found = calloc(1, sizeof(*found));
+	if (!found)
+		return err_set(err, ERR_FATAL, "out of memory");
+	switch (state_file_read(p->state_path, found, err)) {
+	case STATE_NONE: break;
+	case STATE_UNREADABLE: good = false; break;
+	case STATE_FOUND:
+		if (found->complete)
+			break;
+		good = state_fits(p, found, partition_count, err);
+		if (good)
+			p->saved = *found;
+	}
+	free(found);
+	return good;
+}
+
+/* ---- connecting and skipping */
+
+static void begin_sending(struct producer *p)
+{
+	int64_t total;
+
+	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us, wallclock_us() + LATEST_AHEAD_US);
+	p->began_us = p->moved_us = monotonic_us();
+	display_init(&p->display, p->began_us, source_progress(p->source, &total));
+	p->display.shown_rows = p->saved.checkpoint.rows;
+	p->phase = PHASE_SENDING;
+	health_ready(NULL);
+}
+
+static bool resume(struct producer *p, struct err *err)
+{
+	const struct checkpoint *checkpoint = &p->saved.checkpoint;
+
+	if (checkpoint->rows == 0)
+		return true;
+	log_info("resumed", "segment=\"%s\" rows=%lld file=%d row=%lld", p->saved.segment, (long long)checkpoint->rows,
+	         (int)checkpoint->position.file + 1, (long long)checkpoint->position.row);
+	return source_resume(p->source, &checkpoint->position, checkpoint->rows, &p->skip, err);
+}
+
+static bool begin_segment(struct producer *p, struct err *err)
+{
+	int32_t partition_count;
+
+	if (!sender_connect(p->sender, 500, &partition_count, err))
+		return false;
+	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix, SCHEMA_RAW, &p->form.schema_id, err))
+		return false;
+	p->form.partition_count = partition_count;
+	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) || !resume(p, err))
+		return false;
+	log_info("sending", "segment=\"%s\" topic=%s partitions=%d state_file=\"%s\"", p->saved.segment, p->saved.topic, (int)partition_count,
+	         p->state_path);
+	p->phase = PHASE_SKIPPING;
+	return true;
+}
+
+enum step producer_step_connecting(struct producer *p, struct err *err)
+{
+	if (begin_segment(p, err))
+		return STEP_MORE;
+	if (err->class != ERR_RETRY)
+		return STEP_FAILED;
+	if (p->config->timeout_us > 0 && monotonic_us() - p->began_us > p->config->timeout_us)
+		return STEP_FAILED;
+	if (!p->unreachable_told)
+		log_warn("waiting", "detail=\"%s; trying on\"", err->message);
+	p->unreachable_told = true;
+	health_ready(err->message);
+	if (!sender_poll(p->sender, 100, err))
+		return STEP_FAILED;
+	return STEP_MORE;
+}
+
+/* The tee holds all rows of the segment, so those of the earlier run are written to it again. */
+enum step producer_step_skipping(struct producer *p, struct err *err)
+{
+	struct row row;
+
+	for (int i = 0; i < SKIP_ROWS && p->skip > 0; i++, p->skip--) {
+		switch (source_next(p->source, &row, err)) {
+		case SOURCE_ROW: break;
+		case SOURCE_END: err_set(err, ERR_REFUSE, "the input has fewer rows than were sent of it; --restart begins anew"); return STEP_FAILED;
+		case SOURCE_FAILED: return STEP_FAILED;
+		}
+		if (p->rows_out && !producer_write_line(p, row.raw, err))
+			return STEP_FAILED;
+	}
+	if (p->skip == 0)
+		begin_sending(p);
+	return STEP_MORE;
+}

@@ -1,0 +1,204 @@
+/* Rows and controls on their way: each is noted before it is handed over, so that acknowledgements, which come in any order,
+ * can be put together to the prefix that the state file may hold. */
+#include "producer_internal.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "fault.h"
+#include "log.h"
+
+#define SLICE_US INT64_C(50000)
+#define SLICE_ROWS 256
+#define SAVE_EVERY_US INT64_C(1000000)
+#define STALLED_US INT64_C(10000000)
+
+static enum sent as_sent(enum send_verdict verdict)
+{
+	switch (verdict) {
+	case SEND_TAKEN: return SENT;
+	case SEND_FULL: return SENT_FULL;
+	case SEND_FAILED: return SENT_FAILED;
+	}
+	return SENT_FAILED;
+}
+
+static struct ack *push_ack(struct producer *p, int32_t partition, bool is_row)
+{
+	struct ack *ack = acks_push(&p->acks);
+
+	if (ack) {
+		ack->partition = partition;
+		ack->is_row = is_row;
+		ack->newest_us = feed_newest_us(p->feed);
+	}
+	return ack;
+}
+
+static enum sent send_record(struct producer *p, int32_t partition, struct span key, struct span value, const struct sender_header *headers,
+                             size_t header_count, const struct row_position *position, struct err *err)
+{
+	struct ack *ack = push_ack(p, partition, position != NULL);
+	enum sent sent;
+
+	if (!ack)
+		return SENT_FULL;
+	if (position)
+		ack->position = *position;
+	sent = as_sent(sender_send(p->sender, partition, key, value, headers, header_count, ack, err));
+	if (sent != SENT)
+		acks_unpush(&p->acks);
+	return sent;
+}
+
+enum sent producer_send_control(struct producer *p, struct err *err)
+{
+	struct control *control = &p->control;
+	int64_t now_us = wallclock_us();
+	char text[32];
+
+	for (; control->next_partition < p->form.partition_count; control->next_partition++) {
+		bool is_end = strcmp(control->kind, "end") == 0;
+		struct sender_header headers[] = {{"control", span_of(control->kind)}, {"segment", span_of(p->saved.segment)}, {"event_time", SPAN_NULL}};
+		enum sent sent;
+
+		if (is_end) {
+			headers[2].name = "rows";
+			snprintf(text, sizeof(text), "%lld", (long long)p->saved.checkpoint.partitions[control->next_partition].rows);
+		} else {
+			time_format_iso(control->time_us < now_us ? control->time_us : now_us, text);
+		}
+		headers[2].value = span_of(text);
+		sent = send_record(p, control->next_partition, SPAN_NULL, SPAN_NULL, headers, 3, NULL, err);
+		if (sent != SENT)
+			return sent;
+	}
+	if (control->anchors)
+		pace_anchor(&p->pace, control->time_us, monotonic_us());
+	control->kind = NULL;
+	return SENT;
+}
+
+static size_t decimal(int64_t number, char out[20])
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	memcpy(out, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
+}
+
+static enum sent send_message(struct producer *p, const struct message *message, struct err *err)
+{
+	char row[20];
+	struct sender_header headers[3] = {{"source_file", span_of(message->source_file)},
+	                                   {"source_row", {row, decimal(message->position.row, row)}},
+	                                   {"source_error", span_of(message->error)}};
+
+	return send_record(p, message->partition, message->key, message->value, headers, message->error[0] ? 3 : 2, &message->position, err);
+}
+
+/* The next control or row. */
+static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err)
+{
+	const struct message *message = feed_message(p->feed);
+	int64_t time_us;
+	enum sent sent;
+
+	if (p->control.kind) {
+		sent = producer_send_control(p, err);
+		if (sent != SENT)
+			return sent;
+	}
+	if (!message)
+		return SENT_ALL;
+	switch (feed_announce(p->feed, &time_us)) {
+	case FEED_BEGIN: p->control = (struct control){"begin", time_us, 0, true}; return SENT;
+	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, true}; return SENT;
+	case FEED_NOTHING: break;
+	}
+	if (producer_paced(p) && (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
+		return SENT_LATER;
+	FAULT_POINT("before_send");
+	sent = send_message(p, message, err);
+	if (sent != SENT)
+		return sent;
+	if (p->rows_out && !producer_write_line(p, message->line, err))
+		return SENT_FAILED;
+	if (producer_paced(p))
+		pace_sent(&p->pace, monotonic_us());
+	p->sent++;
+	p->unsplit += message->error[0] != 0;
+	feed_advance(p->feed);
+	return SENT;
+}
+
+static void tell_stalled(struct producer *p, int64_t now_us)
+{
+	int64_t acknowledged = sender_acknowledged(p->sender);
+
+	if (acknowledged != p->moved_acks || acks_waiting(&p->acks) == 0) {
+		if (p->stalled_told)
+			log_info("broker_back", "acknowledged=%lld", (long long)acknowledged);
+		p->stalled_told = false;
+		p->moved_acks = acknowledged;
+		p->moved_us = now_us;
+	} else if (now_us - p->moved_us > STALLED_US && !p->stalled_told) {
+		log_warn("broker_silent", "waiting=%llu detail=\"no acknowledgement for 10 s; trying on, nothing is lost\"",
+		         (unsigned long long)acks_waiting(&p->acks));
+		p->stalled_told = true;
+	}
+}
+
+bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
+{
+	int64_t now_us;
+
+	if (!sender_poll(p->sender, timeout_ms, err))
+		return false;
+	now_us = monotonic_us();
+	acks_advance(&p->acks, &p->saved.checkpoint);
+	tell_stalled(p, now_us);
+	metric_set(p->metrics.acknowledged, sender_acknowledged(p->sender));
+	metric_set(p->metrics.waiting, (int64_t)acks_waiting(&p->acks));
+	producer_show(p, now_us);
+	return p->saved_rows == p->saved.checkpoint.rows || now_us - p->saved_us < SAVE_EVERY_US || producer_save(p, false, err);
+}
+
+/* Whole milliseconds are spent serving the library, the rest asleep. */
+static bool wait_for_row(struct producer *p, int64_t wait_us, struct err *err)
+{
+	struct timespec nap = {0, 500000};
+
+	if (wait_us >= 1000)
+		return producer_serve(p, (int)(wait_us < 100000 ? wait_us / 1000 : 100), err);
+	nanosleep(&nap, NULL);
+	return producer_serve(p, 0, err);
+}
+
+enum step producer_step_sending(struct producer *p, struct err *err)
+{
+	int64_t until_us = monotonic_us() + SLICE_US, wait_us = 0;
+
+	do {
+		enum sent sent = SENT;
+
+		for (int i = 0; i < SLICE_ROWS && sent == SENT; i++)
+			sent = send_next(p, &wait_us, err);
+		switch (sent) {
+		case SENT:
+			if (!producer_serve(p, 0, err))
+				return STEP_FAILED;
+			break;
+		case SENT_LATER: return wait_for_row(p, wait_us, err) ? STEP_MORE : STEP_FAILED;
+		case SENT_FULL: return producer_serve(p, 10, err) ? STEP_MORE : STEP_FAILED;
+		case SENT_ALL: p->phase = PHASE_DRAINING; return STEP_MORE;
+		case SENT_FAILED: return STEP_FAILED;
+		}
+	} while (monotonic_us() < until_us);
+	return STEP_MORE;
+}

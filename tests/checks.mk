@@ -1,0 +1,48 @@
+# Checks with tools that `make test` does not need: each target installs its own (deploy/local/deps).
+.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins
+
+# Several times to many times slower, so: few scenarios, few events, long deadlines.
+TSAN_SCENARIOS     := 20 30 50
+VALGRIND_SCENARIOS := 10 20 50
+
+tsan: deps ## scenarios, and what threads share under stress, under the thread sanitizer
+	@$(MAKE) --no-print-directory FLAVOUR=tsan all e2e-tools build/tsan/test/tsan-stress
+	@FLAVOUR=tsan tests/tsan/run $(TSAN_SCENARIOS)
+$(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+
+valgrind: deps ## scenarios with every program of ours under memcheck
+	@deploy/local/deps valgrind
+	@$(MAKE) --no-print-directory FLAVOUR=release all e2e-tools valgrind-bins
+	@FLAVOUR=valgrind E2E_EVENTS=2000 E2E_LONG=600 SCENARIO_TIMEOUT=1800 tests/e2e/run $(VALGRIND_SCENARIOS)
+# Programs that are valgrind with the release's programs in it, so that nothing else has to know of it.
+valgrind-bins: $(patsubst %,build/valgrind/bin/%,$(SERVICES) $(TOOLS))
+build/valgrind/bin/%: tests/valgrind
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $<) $@
+	@ln -sfn ../release/test build/valgrind/test
+
+# Not over the unit tests: Criterion's macros make some of those take it half an hour each. clang-tidy reads them.
+analyze: deps ## gcc's static analyser over the programs and tools
+	@$(MAKE) --no-print-directory -k FLAVOUR=analyze all bench-bins e2e-tools
+	@echo "analyze: ok"
+
+tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
+	@deploy/local/deps clang
+	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
+	@echo "tidy: ok"
+tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
+tidy_c := $(wildcard common/*/*.c tests/*/*.c $(SERVICES:%=%/*.c))
+tidy-files: $(tidy_c:%=$(B)/%.ok)
+$(B)/%.c.ok: %.c .clang-tidy $(tidy_h)
+	@mkdir -p $(@D)
+	$(say) TIDY $<
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
+	  $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) 2>/dev/null
+	@touch $@
+
+coverage: deps ## lines and branches that unit tests and scenarios reach
+	@deploy/local/deps coverage
+	@tests/coverage $(S)

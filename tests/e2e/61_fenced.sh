@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# A second instance with the name of one that still runs, as after a pause long enough for it to be replaced: the first is fenced,
+# ends with 75 and has written nothing beside the second.
+source "$(dirname "$0")/lib.sh"
+
+ROWS=$E2E_WORK/replay.csv
+
+# Ours, not the stack's, to see the exit code; it runs under the name that the stack gives its own.
+begin_first() { # NAME
+    program "$1" RESTART_IN_PLACE=false
+    "${PROGRAM[@]}" 3>&- 9>&- >>"$LOG_DIR/own-$1.$SCENARIO.own.log" 2>&1 &
+    FIRST=$!
+}
+
+first_ended() { ! kill -0 "$FIRST" 2>/dev/null; }
+
+first_is_fenced() {
+    local status
+    status=$(cat "$E2E_WORK/exit.first")
+    same "exit code" 75 "$status"
+    grep -q 'class=fenced' "$LOG_DIR/own-$1.$SCENARIO.own.log"
+}
+
+for name in bronze-sink funnel-aggregator; do
+    fresh
+    services
+    stack stop "$name-1"
+    begin_first "$name"
+    replay_begin "$ROWS" 2500
+    in_the_middle "$ROWS"
+    start "$name-1"
+    wait_until "the first $name ends" first_ended
+    status=0
+    wait "$FIRST" || status=$?
+    printf '%s\n' "$status" >"$E2E_WORK/exit.first"
+    check "$name: another of the same name takes over, the first ends with 75" first_is_fenced "$name"
+    replay_end
+    drain
+    check "$name: the oracle and all counts hold" oracle --exact-counts --max-late 0 "$ROWS"
+done

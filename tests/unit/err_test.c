@@ -1,0 +1,100 @@
+/* Every class of error is reached by something real; what the loop then does with each is in service_test and the scenarios. */
+#include "err.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kafka.h"
+#include "stages.h"
+
+static void nothing_fails(struct err *err)
+{
+	err->class = kafka_err_class(RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+static void a_setting_is_wrong(struct err *err)
+{
+	struct stages stages;
+
+	cr_expect_not(stages_parse("view,stare", &stages, err));
+}
+
+static void no_broker_answers(struct err *err)
+{
+	err->class = kafka_err_class(RD_KAFKA_RESP_ERR__TRANSPORT);
+}
+
+static void the_assignment_is_lost(struct err *err)
+{
+	err->class = kafka_err_class(RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+}
+
+static void another_instance_took_over(struct err *err)
+{
+	err->class = kafka_err_class(RD_KAFKA_RESP_ERR__FENCED);
+}
+
+static void records_are_gone(struct err *err)
+{
+	err->class = kafka_err_class(RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE);
+}
+
+static void nobody_knows_what_it_is(struct err *err)
+{
+	err->class = kafka_err_class((rd_kafka_resp_err_t)9999);
+}
+
+Test(err, every_class_is_reached)
+{
+	/* No default: the compiler asks for a line here when a class comes. */
+	for (enum err_class class = ERR_NONE; class <= ERR_FATAL; class++) {
+		struct err err = {.class = ERR_NONE};
+
+		switch (class) {
+		case ERR_NONE: nothing_fails(&err); break;
+		case ERR_INPUT: a_setting_is_wrong(&err); break;
+		case ERR_RETRY: no_broker_answers(&err); break;
+		case ERR_ABORT: the_assignment_is_lost(&err); break;
+		case ERR_FENCED: another_instance_took_over(&err); break;
+		case ERR_REFUSE: records_are_gone(&err); break;
+		case ERR_FATAL: nobody_knows_what_it_is(&err); break;
+		}
+		cr_expect_eq(err.class, class, "%s", err_class_name(class));
+	}
+}
+
+Test(err, every_class_has_a_name_of_its_own)
+{
+	for (int class = ERR_NONE; class <= ERR_FATAL; class++) {
+		cr_expect_str_neq(err_class_name((enum err_class)class), "unknown");
+		for (int other = ERR_NONE; other < class; other++)
+			cr_expect_str_neq(err_class_name((enum err_class)class), err_class_name((enum err_class)other));
+	}
+	cr_expect_str_eq(err_class_name((enum err_class)(ERR_FATAL + 1)), "unknown");
+}
+
+Test(err, what_does_not_fit_is_cut_and_a_prefix_keeps_the_class)
+{
+	char *text = malloc(5000);
+	struct err err;
+
+	cr_assert(text);
+	memset(text, 'x', 4999);
+	text[4999] = '\0';
+	cr_expect_not(err_set(&err, ERR_REFUSE, "%s", text));
+	cr_expect_eq(strlen(err.message), sizeof(err.message) - 1);
+	cr_expect_not(err_prefix(&err, "context %d", 7));
+	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(strncmp(err.message, "context 7: xxx", 14), 0);
+	cr_expect_lt(strlen(err.message), sizeof(err.message));
+	cr_expect_not(err_prefix(&err, "%s", text));
+	cr_expect_lt(strlen(err.message), sizeof(err.message));
+	free(text);
+}
+
+Test(err, nobody_has_to_ask_for_the_reason)
+{
+	cr_expect_not(err_set(NULL, ERR_FATAL, "%s", "unheard"));
+	cr_expect_not(err_prefix(NULL, "%s", "unheard"));
+}
