@@ -171,20 +171,27 @@ static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 	return len;
 }
 
+/* Half of what fits: so that counting on never overflows. */
+static bool is_count(int64_t value)
+{
+	return value >= 0 && value <= INT64_MAX / 2;
+}
+
 static bool counts_parse(const char *text, struct counts *counts)
 {
 	int used = 0;
 
 	*counts = (struct counts){0};
 	if (sscanf(text, "%" SCNd64 ",%" SCNd64 ",%" SCNd64 ",%" SCNd64 "%n", &counts->records_in, &counts->records_out, &counts->duplicates,
-	           &counts->late, &used) != 4)
+	           &counts->late, &used) != 4 ||
+	    !is_count(counts->records_in) || !is_count(counts->records_out) || !is_count(counts->duplicates) || !is_count(counts->late))
 		return false;
 	for (text += used; *text == ','; text += used) {
 		char name[64];
 		int64_t value;
 		enum reason reason;
 
-		if (sscanf(text, ",%63[a-z0-9_]:%" SCNd64 "%n", name, &value, &used) != 2)
+		if (sscanf(text, ",%63[a-z0-9_]:%" SCNd64 "%n", name, &value, &used) != 2 || !is_count(value))
 			return false;
 		reason = reason_from_name(name);
 		if (reason == REASON_COUNT)

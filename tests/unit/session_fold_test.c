@@ -462,6 +462,49 @@ Test(session_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	solo_free(&solo);
 }
 
+Test(session_fold, window_of_an_event_at_the_edge_of_time_is_one_that_the_merge_half_reads)
+{
+	static const int64_t times_us[] = {INT64_C(-62135596800000000), INT64_C(253402300799999999)}; /* years 1 and 9999 */
+
+	for (size_t i = 0; i < 2; i++) {
+		struct solo solo;
+		size_t partials = 0;
+
+		solo_init(&solo);
+		cr_assert(rollups_parse("1m:all 31d/1d:all", &solo.pipe.session.rollups, NULL));
+		solo_event(&solo, times_us[i], 1, EVENT_VIEW);
+		session_fold_ops.flush(solo.fold, &solo.box);
+		for (size_t o = 0; o < solo.box.count; o++) {
+			struct partial partial;
+			const char *why = "";
+
+			if (solo.box.at[o].topic != TOPIC_FUNNEL_PARTIALS)
+				continue;
+			cr_assert(partial_decode(kit_body(&solo.box.at[o]), &partial, &why), "event %zu: %s", i, why);
+			partials++;
+		}
+		cr_assert(partials >= 32);
+		solo_free(&solo);
+	}
+}
+
+Test(session_fold, terms_that_name_no_time_are_refused)
+{
+	static const char *const terms[] = {"1m:all@", "1m:all@soon", "1m:all@5x", "1m:all@9223372036854775807", "1m:all@-9223372036854775808",
+	                                    "1m:all@99999999999999999999", "1m:all@ever,1d:brand", "1m:all@5,"};
+	struct solo solo;
+
+	solo_init(&solo);
+	for (size_t i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
+		struct err err = {0};
+
+		cr_assert_not(session_fold_ops.adopt_terms(solo.fold, span_of(terms[i]), &err), "%s", terms[i]);
+		cr_assert_eq(err.class, ERR_REFUSE);
+	}
+	cr_assert(session_fold_ops.adopt_terms(solo.fold, SPAN("1m:all@ever,1d:brand@1569888000000000"), NULL));
+	solo_free(&solo);
+}
+
 Test(session_fold, session_with_too_many_stage_times_is_told_by_reference_and_counted_once)
 {
 	struct solo solo;
