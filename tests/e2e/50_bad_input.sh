@@ -64,6 +64,22 @@ bad future_event_time "the year 9999" < <(json | sed 's/2019-10-01/9999-12-31/')
 bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
 bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
 
+# Each has an id of its own, so that none is known from the one before: more than the registry is asked for in a second.
+flood_of_ids() {
+    local before dir=$E2E_WORK/flood i
+    before=$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")
+    mkdir -p "$dir"
+    for ((i = 0; i < 400; i++)); do
+        { printf "\\x00\\x7f\\x00\\x$(printf %02x $((i / 256)))\\x$(printf %02x $((i % 256)))"; json; } >"$dir/$i"
+    done
+    send_file raw_events "$dir/0" -k s "$dir"/[1-9]*
+    send_good 3000
+    wait_until "all are told" dead_with unknown_schema_id bronze-sink $((before + 399))
+    wait_until "the good event behind them arrives" arrived 3000
+    same "their dead letters" $((before + 400)) "$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")"
+}
+check "400 schema ids that nobody registered: dead letters, and the stream goes on" flood_of_ids
+
 # A key no partitioner would put there: the event's own session says where it belongs.
 wrong_partition() {
     local home file=$E2E_WORK/wrong.json

@@ -58,10 +58,11 @@ static void apply_one(struct task *task, int which, int64_t time_us)
 	buffer_free(&value);
 }
 
-static bool resume(int which, struct span metadata, bool again)
+#define COMMITTED INT64_C(1000000)
+
+static bool resume(int which, struct span metadata, int64_t committed, bool again)
 {
 	struct task_terms terms = terms_of(which);
-	int64_t committed = INT64_C(1000000);
 	char next[TASK_METADATA_MAX];
 	struct task task;
 	struct err err = {ERR_NONE, ""};
@@ -86,7 +87,7 @@ static bool resume(int which, struct span metadata, bool again)
 	outbox_clear(&box);
 	if (task_metadata(&task, next, &err)) {
 		task_committed(&task);
-		fuzz_check(again || resume(which, span_of(next), true));
+		fuzz_check(again || resume(which, span_of(next), task.position, true));
 	} else {
 		fuzz_check(err.class == ERR_FATAL);
 	}
@@ -103,11 +104,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (in.left > TASK_METADATA_MAX)
 		return 0;
 	if (form & 4) {
-		resume(form & 3, (struct span){in.at, in.left}, false);
+		resume(form & 3, (struct span){in.at, in.left}, COMMITTED, false);
 		return 0;
 	}
 	memcpy(text, in.at, in.left);
 	snprintf(text + in.left, sizeof(text) - in.left, " x=%08" PRIx32, XXH32(text, in.left, 0));
-	resume(form & 3, (struct span){text, in.left + strlen(" x=00000000")}, false);
+	resume(form & 3, (struct span){text, in.left + strlen(" x=00000000")}, COMMITTED, false);
 	return 0;
 }

@@ -159,8 +159,11 @@ static void check_answers(struct span body)
 	bool is_json_schema;
 	struct err err = {ERR_NONE, ""};
 	char reason[64];
-	int32_t id = 0;
+	int32_t id = 0, versions[4];
+	size_t count;
 
+	if (registry_read_versions(body, versions, 4, &count, &err))
+		fuzz_check(count <= 4);
 	fuzz_check(registry_read_id(body, &id, &err) ? id > 0 : err.class == ERR_RETRY);
 	if (registry_read_schema(body, &text, &is_json_schema, &err))
 		json_schema_title_is((struct span){text.at, text.len}, "RawEvent");
