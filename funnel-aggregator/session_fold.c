@@ -248,7 +248,7 @@ static bool apply_visit(struct session_fold *fold, uint32_t session, const struc
 static void emit_late(struct session_fold *fold, const struct input_record *record, const struct bronze_event *bronze,
                       const struct lateness *late, struct outbox *out)
 {
-	char partition[16], offset[24], watermark[32];
+	char partition[16], offset[24], watermark[32], key[32];
 	struct header headers[] = {
 		{SPAN("late_for"), {late->text, late->len}},
 		{SPAN("source_partition"), {partition, (size_t)snprintf(partition, sizeof(partition), "%" PRId32, record->partition)}},
@@ -258,8 +258,8 @@ static void emit_late(struct session_fold *fold, const struct input_record *reco
 
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_LATE], bronze);
-	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS], record->key,
-	           (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
+	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS],
+	           event_session_key(&bronze->event, key), (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
 }
 
 static void drop_passed(struct session_fold *fold);

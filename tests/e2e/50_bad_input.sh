@@ -80,6 +80,18 @@ flood_of_ids() {
 }
 check "400 schema ids that nobody registered: dead letters, and the stream goes on" flood_of_ids
 
+# Packed, a record passes every limit on the way in that its dead letter could not pass on the way out.
+packed() { # 12 MB of spaces
+    local before
+    before=$(count "raw.dead_letters WHERE reason = 'oversized_message'")
+    head -c 12582912 /dev/zero | tr '\0' ' ' >"$E2E_WORK/spaces"
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -z gzip -X partitioner=murmur2_random -X message.max.bytes=20000000 -t "$(topic raw_events)" -k s "$E2E_WORK/spaces"
+    send_good 4000
+    wait_until "it is told" dead_with oversized_message bronze-sink "$before"
+    wait_until "the good event behind it arrives" arrived 4000
+}
+check "12 MB in a small batch: a dead letter without its bytes, and the stream goes on" packed
+
 # A key no partitioner would put there: the event's own session says where it belongs.
 wrong_partition() {
     local home file=$E2E_WORK/wrong.json

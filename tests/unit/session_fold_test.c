@@ -57,6 +57,35 @@ Test(session_fold, late_event_goes_out_as_it_was_with_its_source)
 	pipe_free(&pipe);
 }
 
+/* A key that anybody wrote is not carried on: with it the late event might be larger than one may be. */
+Test(session_fold, late_event_has_its_sessions_key_whatever_the_records_was)
+{
+	static char huge[5 * 1024 * 1024];
+	struct rng rng = {9};
+	struct pipeline pipe;
+	struct outbox box = {0};
+	struct counts counts = {0};
+	struct bronze_event event = kit_event(&rng, KIT_DAY0_US - US_PER_DAY, 1);
+	struct buffer value = {0};
+	struct input_record record = {.topic = SPAN("bronze"), .key = {huge, sizeof(huge)}};
+	void *fold;
+
+	pipe_init(&pipe, 9, 1, "1m:all", "view,cart,purchase");
+	fold = session_fold_ops.new(&pipe.session, 0);
+	kit_log_control(&pipe.sources[0], 0, "begin", KIT_DAY0_US);
+	session_fold_ops.apply(fold, &(struct input_record[]){kit_log_record(&pipe.sources[0], 0)}[0], &counts, &box);
+	bronze_encode(&value, 11, &event);
+	record.value = (struct span){value.at, value.len};
+	record.body = (struct span){value.at + FRAME_BYTES, value.len - FRAME_BYTES};
+	session_fold_ops.apply(fold, &record, &counts, &box);
+	cr_assert_eq(counts.late, 1);
+	cr_assert(span_equal(box.at[0].key, event.event.user_session));
+	session_fold_ops.free(fold);
+	buffer_free(&value);
+	outbox_free(&box);
+	pipe_free(&pipe);
+}
+
 /* ---- visits */
 
 struct visit_row {
