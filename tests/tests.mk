@@ -15,7 +15,7 @@ e2e: all e2e-tools ## the pipeline on real parts; S='20 kill' for some scenarios
 e2e-faults: ## crashes at every fault point of every service (FLAVOUR=fault)
 	@FLAVOUR=fault tests/all e2e 70
 asan: deps ## unit tests and scenarios under address, leak and undefined-behaviour sanitizers
-	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit e2e $(ASAN_SCENARIOS)
+	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit fuzz-corpus e2e $(ASAN_SCENARIOS)
 
 .PHONY: e2e-kafka
 e2e-kafka: all e2e-tools ## outages of the broker itself; known to fail now and then, see README
