@@ -10,7 +10,7 @@
 #include "timetext.h"
 
 #define KEPT_HEADERS_MAX 32
-/* What the topic and our producer take (topics.h), less what is added here. A record may well be larger: packed, it came
+/* What the topic and our producer take (topics.c), less what is added here. A record may well be larger: packed, it came
  * in a batch that was small. */
 #define KEPT_BYTES_MAX (8 * 1024 * 1024 - 64 * 1024)
 
