@@ -17,7 +17,8 @@
 #include "table.h"
 #include "timetext.h"
 
-#define CONTROL_HEADERS_MAX 32 /* a control has three */
+#define CONTROL_HEADERS_MAX 32   /* a control has three */
+#define CONTROL_BYTES_MAX 65536  /* of its headers: the copy must fit wherever the control did */
 
 struct bronze_fold {
 	const struct bronze_fold_config *config;
@@ -126,6 +127,15 @@ static enum reason judge(const struct bronze_fold *fold, const struct input_reco
 	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE : REASON_NONE;
 }
 
+static bool control_is_sane(const struct input_record *record)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < record->header_count; i++)
+		bytes += record->headers[i].name.len + record->headers[i].value.len;
+	return record->header_count <= CONTROL_HEADERS_MAX && bytes <= CONTROL_BYTES_MAX;
+}
+
 /* A control goes on as it came, but for an announced time beyond the record's own, which is cut here: the copy gets a
  * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. Its place in the raw topic goes
  * with it: between a segment's begin and end there lie its rows. */
@@ -148,7 +158,7 @@ static void forward_control(const struct input_record *record, int64_t announced
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,
                              struct outbox *out)
 {
-	if (control.kind == CONTROL_INVALID || record->value.at || record->header_count > CONTROL_HEADERS_MAX) {
+	if (control.kind == CONTROL_INVALID || record->value.at || !control_is_sane(record)) {
 		counts->records_in++;
 		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL, record->value.at ? "a control has no value" : NULL, false,
 		                   counts);

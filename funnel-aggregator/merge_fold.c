@@ -1,6 +1,6 @@
-/* A partial is absolute, so its source's old contribution is taken out and the new one put
- * in. Sources tell how far they are by progress records; those come after the partials of the
- * same transaction, so a watermark never overtakes what it speaks for.
+/* A partial is absolute: it takes the place of its source's old contribution, and the total is summed anew, since
+ * from a capped sum nothing can be taken out. Sources tell how far they are by progress records; those come after
+ * the partials of the same transaction, so a watermark never overtakes what it speaks for.
  *
  * The mark is the lowest watermark of the sources that are not idle; if all are, the furthest
  * one. A partial of an idle source wakes it. After a final mark, a partial makes the total not final again, with a newer
@@ -213,17 +213,16 @@ static void add_partial(struct merge_fold *fold, const struct partial *partial, 
 	bool added;
 	uint32_t number = index64_put(&pane->total_of_group, group, pane->total_count, &added);
 	struct total *total;
-	struct contribution *contribution;
 
 	if (added) {
 		GROW(pane->totals, pane->total_count, pane->total_capacity);
 		pane->totals[pane->total_count++] = (struct total){.group = group, .final = true};
 	}
 	total = &pane->totals[number];
-	contribution = contribution_of(total, partial->source_partition);
-	measures_add(&total->measures, &contribution->measures, -1);
-	measures_add(&total->measures, &partial->measures, +1);
-	contribution->measures = partial->measures;
+	contribution_of(total, partial->source_partition)->measures = partial->measures;
+	total->measures = (struct measures){0};
+	for (uint32_t i = 0; i < total->from_count; i++)
+		measures_add(&total->measures, &total->from[i].measures);
 	total->revision = offset;
 	pane->open_count += total->final;
 	total->final = false;
@@ -360,10 +359,13 @@ static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 
 static bool source_parse(const char **at, struct source *source)
 {
-	char *end = (char *)(uintptr_t)*at + 1;
+	size_t digits = strspn(*at, "0123456789abcdef");
+	const char *end = *at + digits;
 
-	source->watermark_us = **at == '-' ? INT64_MIN : (int64_t)strtoull(*at, &end, 16);
-	if (end == *at || (*end != '!' && *end != '.'))
+	if (digits > 16 || (digits == 0 && *end++ != '-'))
+		return false;
+	source->watermark_us = digits ? (int64_t)strtoull(*at, NULL, 16) : INT64_MIN;
+	if ((*end != '!' && *end != '.') || !watermark_is_possible(source->watermark_us))
 		return false;
 	source->idle = *end == '!';
 	*at = end + 1;

@@ -94,7 +94,7 @@ bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct
 
 	measures->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
-		measures->revenue_cents += event->price_cents;
+		measures->revenue_cents = sum_capped(measures->revenue_cents, event->price_cents);
 	measures->sessions += added;
 	count_seen(measures, entry, event->type);
 	if (stage >= 0) {
@@ -104,18 +104,18 @@ bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct
 	return kept;
 }
 
-void measures_add(struct measures *measures, const struct measures *other, int64_t sign)
+void measures_add(struct measures *measures, const struct measures *other)
 {
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
-		measures->events[i] += sign * other->events[i];
-	measures->revenue_cents += sign * other->revenue_cents;
-	measures->sessions += sign * other->sessions;
-	measures->view_sessions += sign * other->view_sessions;
-	measures->cart_sessions += sign * other->cart_sessions;
-	measures->purchase_sessions += sign * other->purchase_sessions;
-	measures->funnel_cart_sessions += sign * other->funnel_cart_sessions;
-	measures->funnel_checkout_sessions += sign * other->funnel_checkout_sessions;
-	measures->funnel_purchase_sessions += sign * other->funnel_purchase_sessions;
+		measures->events[i] = sum_capped(measures->events[i], other->events[i]);
+	measures->revenue_cents = sum_capped(measures->revenue_cents, other->revenue_cents);
+	measures->sessions = sum_capped(measures->sessions, other->sessions);
+	measures->view_sessions = sum_capped(measures->view_sessions, other->view_sessions);
+	measures->cart_sessions = sum_capped(measures->cart_sessions, other->cart_sessions);
+	measures->purchase_sessions = sum_capped(measures->purchase_sessions, other->purchase_sessions);
+	measures->funnel_cart_sessions = sum_capped(measures->funnel_cart_sessions, other->funnel_cart_sessions);
+	measures->funnel_checkout_sessions = sum_capped(measures->funnel_checkout_sessions, other->funnel_checkout_sessions);
+	measures->funnel_purchase_sessions = sum_capped(measures->funnel_purchase_sessions, other->funnel_purchase_sessions);
 }
 
 int measures_format(const struct measures *m, char *out, size_t cap)

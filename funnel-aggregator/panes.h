@@ -33,8 +33,8 @@ uint32_t pane_cell(struct pane *pane, uint32_t group);
 /* Counts one event of a session in a cell. False: see funnel_add. */
 MUST_USE bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct event *event, const struct stages *stages);
 
-/* dst += sign * src. */
-void measures_add(struct measures *measures, const struct measures *other, int64_t sign);
+/* measures += other, capped; neither holds a negative number. */
+void measures_add(struct measures *measures, const struct measures *other);
 
 /* Adds the canonical text of a pane's cells, in order of group text. */
 void pane_dump(const struct pane *pane, const char *rollup, const struct names *groups, struct buffer *out);

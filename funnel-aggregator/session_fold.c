@@ -248,7 +248,7 @@ static bool apply_visit(struct session_fold *fold, uint32_t session, const struc
 static void emit_late(struct session_fold *fold, const struct input_record *record, const struct bronze_event *bronze,
                       const struct lateness *late, struct outbox *out)
 {
-	char partition[16], offset[24], watermark[32];
+	char partition[16], offset[24], watermark[32], key[32];
 	struct header headers[] = {
 		{SPAN("late_for"), {late->text, late->len}},
 		{SPAN("source_partition"), {partition, (size_t)snprintf(partition, sizeof(partition), "%" PRId32, record->partition)}},
@@ -258,8 +258,8 @@ static void emit_late(struct session_fold *fold, const struct input_record *reco
 
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_LATE], bronze);
-	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS], record->key,
-	           (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
+	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS],
+	           event_session_key(&bronze->event, key), (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
 }
 
 static void drop_passed(struct session_fold *fold);
@@ -494,27 +494,53 @@ static size_t fold_terms(const void *state, char out[FOLD_TERMS_MAX])
 	return len;
 }
 
+/* "ever", or a time; one near the ends of int64_t would be taken for the marks that these numbers have here. */
+static bool since_parse(struct span text, int64_t *since_us)
+{
+	char copy[24], *end;
+
+	if (span_is(text, "ever")) {
+		*since_us = SINCE_EVER;
+		return true;
+	}
+	if (text.len == 0 || text.len >= sizeof(copy))
+		return false;
+	memcpy(copy, text.at, text.len);
+	copy[text.len] = '\0';
+	*since_us = strtoll(copy, &end, 10);
+	return *end == '\0' && *since_us > SINCE_EVER / 2 && *since_us < SINCE_PENDING / 2;
+}
+
+static bool terms_entry(struct session_fold *fold, struct span entry)
+{
+	const char *at = memchr(entry.at, '@', entry.len);
+	struct span name = {entry.at, at ? (size_t)(at - entry.at) : 0};
+	int64_t since_us;
+
+	if (!at || !since_parse((struct span){at + 1, entry.len - name.len - 1}, &since_us))
+		return false;
+	for (int r = 0; r < fold->config->rollups.count; r++)
+		if (span_is(name, fold->config->rollups.at[r].name))
+			fold->since_us[r] = since_us;
+	return true;
+}
+
 static bool fold_adopt_terms(void *state, struct span terms, struct err *err)
 {
 	struct session_fold *fold = state;
 
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		fold->since_us[r] = SINCE_PENDING;
-	while (terms.len) {
-		const char *comma = memchr(terms.at, ',', terms.len), *at = memchr(terms.at, '@', terms.len);
+	for (;;) {
+		const char *comma = memchr(terms.at, ',', terms.len);
 		struct span entry = {terms.at, comma ? (size_t)(comma - terms.at) : terms.len};
-		char since[24];
 
-		if (!at || at >= entry.at + entry.len || (size_t)(entry.at + entry.len - at) > sizeof(since))
+		if (!terms_entry(fold, entry))
 			return err_set(err, ERR_REFUSE, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
-		snprintf(since, sizeof(since), "%.*s", (int)(entry.at + entry.len - at - 1), at + 1);
-		for (int r = 0; r < fold->config->rollups.count; r++)
-			if (span_is((struct span){entry.at, (size_t)(at - entry.at)}, fold->config->rollups.at[r].name))
-				fold->since_us[r] = strcmp(since, "ever") == 0 ? SINCE_EVER : strtoll(since, NULL, 10);
-		terms.at += entry.len + (comma != NULL);
-		terms.len -= entry.len + (comma != NULL);
+		if (!comma)
+			return true;
+		terms = (struct span){comma + 1, terms.len - entry.len - 1};
 	}
-	return true;
 }
 
 static int by_window(const void *a, const void *b)

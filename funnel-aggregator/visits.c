@@ -193,7 +193,7 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	}
 	visit->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
-		visit->revenue_cents += event->price_cents;
+		visit->revenue_cents = sum_capped(visit->revenue_cents, event->price_cents);
 	index64_put(&visit->products, (uint64_t)event->product_id, 0, &added);
 	if (stage >= 0)
 		kept = funnel_add(&visit->funnel, visits->stages, stage, time_us);
@@ -232,7 +232,7 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit, const s
 	}
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
 		visit->events[i] += other->events[i];
-	visit->revenue_cents += other->revenue_cents;
+	visit->revenue_cents = sum_capped(visit->revenue_cents, other->revenue_cents);
 	for (uint32_t i = 0; other->products.slots && i <= other->products.mask; i++)
 		if (other->products.slots[i].taken)
 			index64_put(&visit->products, other->products.slots[i].key, 0, &added);

@@ -17,6 +17,7 @@
 
 #define DAY_MIN INT64_C(-719162) /* 0001-01-01 */
 #define DAY_MAX INT64_C(2932896) /* 9999-12-31 */
+#define MS_PER_DAY (US_PER_DAY / 1000)
 #define EVENT_FIELDS 15
 #define LATE_FOR_MAX 64
 #define SEGMENT_MAX 512
@@ -46,7 +47,7 @@ static char *copy_optional(char *at, int64_t value, int64_t none)
 /* A record's own time, within what PostgreSQL takes: anybody may have written it. */
 static int64_t record_time_us(const struct input_record *record)
 {
-	int64_t max_ms = (DAY_MAX + 1) * (US_PER_DAY / 1000) - 1;
+	int64_t max_ms = (DAY_MAX + 1) * MS_PER_DAY - 1;
 
 	return (record->timestamp_ms < 0 ? 0 : record->timestamp_ms > max_ms ? max_ms : record->timestamp_ms) * 1000;
 }
@@ -66,6 +67,8 @@ static enum reason read_event(struct span body, struct bronze_event *bronze, cha
 
 	if (!bronze_decode(body, bronze, &why))
 		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+	if (bronze->lineage.raw_time_ms < DAY_MIN * MS_PER_DAY || bronze->lineage.raw_time_ms >= (DAY_MAX + 1) * MS_PER_DAY)
+		return refuse(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
 	day = time_floor(bronze->event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	if (day < DAY_MIN || day > DAY_MAX)
 		return refuse(REASON_INVALID_EVENT_TIME, detail, cap, "outside the years 1 to 9999");
@@ -99,7 +102,7 @@ static char *put_event(char *at, const struct bronze_event *bronze, int64_t day)
 	at = copy_optional(at, lineage->source_row, 0);
 	at = copy_int4(at, lineage->raw_partition);
 	at = copy_int8(at, lineage->raw_offset);
-	return copy_timestamptz(at, (int64_t)((uint64_t)lineage->raw_time_ms * 1000));
+	return copy_timestamptz(at, lineage->raw_time_ms * 1000);
 }
 
 static enum reason add_event(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)

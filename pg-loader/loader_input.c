@@ -373,7 +373,7 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 		if (loader->topics[i].kind == TOPIC_BRONZE_EVENTS)
 			loader->batch.bronze_partition_count = partition_count;
 		if (loader->topics[i].framed && !loader->topics[i].opener)
-			loader->topics[i].opener = frame_opener_new(loader->registry, loader->topics[i].slot);
+			loader->topics[i].opener = frame_opener_new(loader->registry, loader->config->kafka.topic_prefix, loader->topics[i].slot);
 	}
 	list = rd_kafka_topic_partition_list_new(LOADER_TOPICS);
 	for (size_t i = 0; i < LOADER_TOPICS; i++)

@@ -15,7 +15,7 @@ e2e: all e2e-tools ## the pipeline on real parts; S='20 kill' for some scenarios
 e2e-faults: ## crashes at every fault point of every service (FLAVOUR=fault)
 	@FLAVOUR=fault tests/all e2e 70
 asan: deps ## unit tests and scenarios under address, leak and undefined-behaviour sanitizers
-	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit e2e $(ASAN_SCENARIOS)
+	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit fuzz-corpus e2e $(ASAN_SCENARIOS)
 
 e2e-tools: $(E2E_TOOLS)
 $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
@@ -23,6 +23,6 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
--include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/soak/soak.mk tests/checks.mk
+-include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/checks.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)

@@ -22,6 +22,7 @@
 /* The times that timetext.h can write: years 1 to 9999. */
 #define AVRO_TIME_MIN_US INT64_C(-62135596800000000)
 #define AVRO_TIME_MAX_US INT64_C(253402300799999999)
+#define AVRO_WINDOW_MAX_US INT64_C(2678400000000) /* 31 days: an event's windows reach so far beyond it */
 
 static inline char *avro_put_long(char *at, int64_t value)
 {

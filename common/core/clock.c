@@ -14,6 +14,7 @@
 #define FUTURE_TOLERANCE_US US_PER_DAY
 #define LIVE_WITHIN_US (30 * US_PER_DAY)
 #define LIVE_TOLERANCE_US (5 * US_PER_MINUTE)
+#define TIME_LIMIT_US (INT64_C(1) << 62)
 
 void clock_init(struct partition_clock *clock)
 {
@@ -66,6 +67,12 @@ size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX
 	                        clock->second_us, clock->control_us);
 }
 
+/* Far beyond every year, and far enough from the ends of int64_t that sums with settings do not overflow. */
+static bool is_possible(int64_t time_us)
+{
+	return time_us == CLOCK_NONE || (time_us > -TIME_LIMIT_US && time_us < TIME_LIMIT_US);
+}
+
 bool clock_parse(struct span text, struct partition_clock *clock)
 {
 	char copy[CLOCK_TEXT_MAX];
@@ -79,5 +86,5 @@ bool clock_parse(struct span text, struct partition_clock *clock)
 	if (!number_take_list(&at, parts, 4) || at != copy + text.len)
 		return false;
 	*clock = (struct partition_clock){parts[0], parts[1], parts[2], parts[3]};
-	return true;
+	return is_possible(clock->first_us) && is_possible(clock->second_us) && is_possible(clock->control_us);
 }

@@ -10,6 +10,9 @@
 #include "timetext.h"
 
 #define KEPT_HEADERS_MAX 32
+/* What the topic and our producer take (topics.c), less what is added here. A record may well be larger: packed, it came
+ * in a batch that was small. */
+#define KEPT_BYTES_MAX (8 * 1024 * 1024 - 64 * 1024)
 
 void output_keyed(struct outbox *out, const struct output_terms *terms, enum topic_id topic, struct span partition_key, struct span key,
                   struct span value)
@@ -26,20 +29,46 @@ static size_t original_headers(const struct input_record *record, struct header 
 	return count;
 }
 
+/* Leaves out the value, then the headers, then the key, until the rest fits; gives the bytes left out. */
+static size_t fit(struct span *key, struct span *value, const struct header *headers, size_t *header_count)
+{
+	size_t header_bytes = 0, left_out = 0;
+
+	for (size_t i = 0; i < *header_count; i++)
+		header_bytes += headers[i].name.len + headers[i].value.len;
+	if (key->len + value->len + header_bytes > KEPT_BYTES_MAX) {
+		left_out += value->len;
+		*value = SPAN_NULL;
+	}
+	if (key->len + header_bytes > KEPT_BYTES_MAX) {
+		left_out += header_bytes;
+		header_bytes = *header_count = 0;
+	}
+	if (key->len > KEPT_BYTES_MAX) {
+		left_out += key->len;
+		*key = SPAN_NULL;
+	}
+	return left_out;
+}
+
 void output_dead_letter(struct outbox *out, const struct output_terms *terms, const struct input_record *record, enum reason reason,
                         const char *detail, bool by_reference, struct counts *counts)
 {
 	struct header headers[KEPT_HEADERS_MAX + 11];
-	char partition[16], offset[24], time[32], message[512];
-	size_t n;
+	struct span key = record->key, value = by_reference ? SPAN_NULL : record->value;
+	char partition[16], offset[24], time[32], message[512], cut[64] = "";
+	size_t n, left_out;
 
 	counts->dead[reason]++;
 	if (!out)
 		return;
 	n = original_headers(record, headers);
+	left_out = fit(&key, &value, headers, &n);
+	if (left_out)
+		snprintf(cut, sizeof(cut), "; %zu bytes left out", left_out);
 	snprintf(partition, sizeof(partition), "%" PRId32, record->partition);
 	snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
-	snprintf(message, sizeof(message), "%s%s%s", reason_help(reason), detail && *detail ? ": " : "", detail ? detail : "");
+	snprintf(message, sizeof(message), "%s%s%.300s%s", reason_help(reason), detail && *detail ? ": " : "", detail ? detail : "", cut);
 	time_format_iso(record->timestamp_ms * 1000, time);
 	headers[n++] = (struct header){SPAN("__connect.errors.topic"), record->topic};
 	headers[n++] = (struct header){SPAN("__connect.errors.partition"), span_of(partition)};
@@ -52,8 +81,7 @@ void output_dead_letter(struct outbox *out, const struct output_terms *terms, co
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.message"), span_of(message)};
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.stacktrace"), SPAN("")};
 	headers[n++] = (struct header){SPAN("source_time"), span_of(time)};
-	outbox_add(out, TOPIC_DEAD_LETTER, record->partition % terms->partition_count[TOPIC_DEAD_LETTER], record->key,
-	           by_reference ? SPAN_NULL : record->value, headers, n);
+	outbox_add(out, TOPIC_DEAD_LETTER, record->partition % terms->partition_count[TOPIC_DEAD_LETTER], key, value, headers, n);
 }
 
 void output_counts(struct outbox *out, const struct output_terms *terms, struct span topic, int32_t partition, const struct counts *counts,

@@ -16,7 +16,8 @@ void output_keyed(struct outbox *out, const struct output_terms *terms, enum top
                   struct span value);
 
 /* Sends an input record to the dead letter as it came, with the reason in Kafka Connect's headers; the
- * original headers are kept. by_reference: without its bytes. out may be NULL (rebuild). Counts it. */
+ * original headers are kept. by_reference: without its bytes. What would be too large for the topic is left out, which the
+ * message then says. out may be NULL (rebuild). Counts it. */
 void output_dead_letter(struct outbox *out, const struct output_terms *terms, const struct input_record *record, enum reason reason,
                         const char *detail, bool by_reference, struct counts *counts);
 

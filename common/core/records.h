@@ -22,6 +22,13 @@ struct schema_text {
 };
 extern const struct schema_text schema_texts[SCHEMA_COUNT];
 
+/* Sum of two numbers that are not negative. A sum too large stays at the largest number, in whatever order it was
+ * made: a few absurd prices, which are valid, must not turn everybody's total into one that no reader takes. */
+static inline int64_t sum_capped(int64_t a, int64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 /* What a rollup counts in one window and group. */
 struct measures {
 	int64_t events[EVENT_TYPE_COUNT]; /* by enum event_type */
@@ -29,6 +36,10 @@ struct measures {
 	int64_t sessions, view_sessions, cart_sessions, purchase_sessions;
 	int64_t funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions;
 };
+
+/* A watermark is INT64_MIN, none yet, or lies within the years of events, less the disorder: so
+ * far from the ends of int64_t that adding settings never overflows. */
+bool watermark_is_possible(int64_t watermark_us);
 
 struct aggregate {
 	struct span rollup, group_value;

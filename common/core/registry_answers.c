@@ -63,6 +63,23 @@ bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_sc
 	return ok;
 }
 
+bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count, struct err *err)
+{
+	json_t *json = body.at ? json_loadb(body.at, body.len, 0, NULL) : NULL;
+	size_t given = json_array_size(json), first = given > cap ? given - cap : 0;
+	bool ok = json_is_array(json);
+
+	*count = 0;
+	for (size_t i = first; i < given && ok; i++) {
+		json_int_t version = json_integer_value(json_array_get(json, i));
+
+		ok = version >= 1 && version <= INT32_MAX;
+		versions[(*count)++] = ok ? (int32_t)version : 0;
+	}
+	json_decref(json);
+	return ok || err_set(err, ERR_RETRY, "the registry's answer holds no versions");
+}
+
 bool registry_level_checks_backward(struct span body)
 {
 	static const char *const levels[] = {"BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"};

@@ -22,6 +22,10 @@ MUST_USE bool registry_read_id(struct span body, int32_t *id, struct err *err);
  * Protobuf is given as "not JSON Schema"; its text then fails to parse as Avro. */
 MUST_USE bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_schema, struct err *err);
 
+/* [1,2,3]: a subject's versions; the last cap of them. */
+#define REGISTRY_VERSIONS_MAX 64
+MUST_USE bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count, struct err *err);
+
 /* {"compatibilityLevel":"..."}: BACKWARD or a level that includes it. */
 bool registry_level_checks_backward(struct span body);
 

@@ -11,6 +11,8 @@
 #define FIRST_SLOTS 8 /* most tables of a visit stay this small */
 #define FIRST_NAME_SLOTS 64
 
+uint64_t table_key;
+
 void *xrealloc(void *old, size_t size)
 {
 	void *new = realloc(old, size);
@@ -46,7 +48,7 @@ static void index64_resize(struct index64 *index, uint32_t slot_count)
 	index->slots = xzalloc(slot_count, sizeof(*index->slots));
 	index->mask = slot_count - 1;
 	for (uint32_t i = 0; old.slots && i <= old.mask; i++) {
-		uint32_t at = (uint32_t)mix64(old.slots[i].key) & index->mask;
+		uint32_t at = (uint32_t)mix64(old.slots[i].key ^ table_key) & index->mask;
 
 		if (!old.slots[i].taken)
 			continue;
@@ -63,7 +65,7 @@ uint32_t index64_put(struct index64 *index, uint64_t key, uint32_t fresh, bool *
 
 	if (!index->slots || index->used >= index->mask / 4 * 3)
 		index64_resize(index, index->slots ? (index->mask + 1) * 2 : FIRST_SLOTS);
-	at = (uint32_t)mix64(key) & index->mask;
+	at = (uint32_t)mix64(key ^ table_key) & index->mask;
 	while (index->slots[at].taken && index->slots[at].key != key)
 		at = (at + 1) & index->mask;
 	*added = !index->slots[at].taken;
@@ -142,7 +144,7 @@ static uint32_t names_add(struct names *names, struct span text, uint32_t hash, 
 
 uint32_t names_put(struct names *names, struct span text, int64_t time_us, int64_t keep_from_us)
 {
-	uint32_t hash = (uint32_t)XXH3_64bits(text.at, text.len);
+	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(text.at, text.len, table_key);
 
 	if (!names->slots || names->live >= names->mask / 4 * 3)
 		names_make_room(names, keep_from_us);

@@ -30,6 +30,11 @@ static inline uint64_t mix64(uint64_t x) /* the finaliser of splitmix64 */
 	return x ^ (x >> 31);
 }
 
+/* Keys every hash, so that nobody can choose ids or texts that all fall into one place and make a table slow. It decides
+ * where things lie in a table, and nothing that can be seen from outside. A service sets it once, before its first table; 0 in
+ * tests. The one global of core: handing it to every table would cost more than it explains. */
+extern uint64_t table_key;
+
 /* u64 -> u32. Zero-initialised is empty and owns nothing. */
 struct index64 {
 	struct index64_slot {

@@ -172,6 +172,12 @@ static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 	return len;
 }
 
+/* Half of what fits: so that counting on never overflows. */
+static bool is_count(int64_t value)
+{
+	return value >= 0 && value <= INT64_MAX / 2;
+}
+
 /* One "reason:count". */
 static bool dead_parse(const char **text, struct counts *counts)
 {
@@ -181,7 +187,7 @@ static bool dead_parse(const char **text, struct counts *counts)
 	int64_t value;
 	enum reason reason;
 
-	if (len >= sizeof(name) || *at++ != ':' || !number_take(&at, &value))
+	if (len >= sizeof(name) || *at++ != ':' || !number_take(&at, &value) || !is_count(value))
 		return false;
 	memcpy(name, *text, len);
 	name[len] = '\0';
@@ -199,6 +205,9 @@ static bool counts_parse(const char *text, struct counts *counts)
 
 	if (!number_take_list(&text, parts, 4))
 		return false;
+	for (int i = 0; i < 4; i++)
+		if (!is_count(parts[i]))
+			return false;
 	*counts = (struct counts){.records_in = parts[0], .records_out = parts[1], .duplicates = parts[2], .late = parts[3]};
 	while (*text++ == ',')
 		if (!dead_parse(&text, counts))

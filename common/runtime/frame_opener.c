@@ -1,9 +1,13 @@
-/* Framed values to bodies of our own schema. What an id means is asked once and kept in a
- * small table, one place per id; two ids that share a place push each other out, which costs
- * requests and nothing else.
+/* Framed values to bodies of our own schema. What an id means is asked once and kept in small tables, one place per
+ * id: one for the ids whose bodies we read, one for those refused, so that no refused id can push out one that is
+ * needed. Two of a kind that share a place push each other out, which costs requests and nothing else.
  *
- * Limits: an id's meaning never changes in a registry that keeps its data, so it is kept as
- * long as the opener; "unknown" is kept for a second, because an id may be new. */
+ * Anybody who may write to the topic can invent ids, and each would cost a request. So beyond so many questions in a second
+ * it is asked, once in a second, which ids the topic's subject has, and an id that is none of them counts as unknown without
+ * a question. An id of the subject is always found, so a flood delays and loses no event of the topic's own writers.
+ *
+ * Limits: an id's meaning never changes in a registry that keeps its data, so it is kept as long as the opener; "unknown"
+ * is kept for a second, because an id may be new. While a flood lasts, ids registered under other subjects are unknown. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -14,6 +18,7 @@
 
 #define VERDICTS 256
 #define UNKNOWN_ID_KEPT_MS 1000
+#define SECOND_MS 1000
 #define FOR_EVER INT64_MAX
 
 struct verdict {
@@ -26,12 +31,18 @@ struct verdict {
 
 struct frame_opener {
 	struct registry *registry;
+	const char *topic_prefix;
 	enum schema_id_slot slot;
 	struct buffer body;
-	struct verdict verdicts[VERDICTS];
+	struct verdict read[VERDICTS], refused[VERDICTS];
+	int64_t second_ms; /* start of the second in which questions are counted */
+	int questions;
+	int64_t subject_asked_ms; /* 0: never */
+	int32_t subject_ids[REGISTRY_VERSIONS_MAX];
+	size_t subject_id_count;
 };
 
-struct frame_opener *frame_opener_new(struct registry *registry, enum schema_id_slot slot)
+struct frame_opener *frame_opener_new(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot)
 {
 	struct frame_opener *opener = calloc(1, sizeof(*opener));
 
@@ -40,6 +51,7 @@ struct frame_opener *frame_opener_new(struct registry *registry, enum schema_id_
 		abort();
 	}
 	opener->registry = registry;
+	opener->topic_prefix = topic_prefix;
 	opener->slot = slot;
 	return opener;
 }
@@ -49,7 +61,7 @@ void frame_opener_free(struct frame_opener *opener)
 	if (!opener)
 		return;
 	for (size_t i = 0; i < VERDICTS; i++)
-		schema_resolver_free(opener->verdicts[i].resolver);
+		schema_resolver_free(opener->read[i].resolver);
 	buffer_free(&opener->body);
 	free(opener);
 }
@@ -84,16 +96,14 @@ static void judge_avro(struct verdict *verdict, struct span text, bool is_json_s
 	}
 }
 
-/* Asks the registry; on failure the place stays empty. */
+/* Asks the registry. False: it did not answer, and there is no verdict. */
 static bool judge(struct frame_opener *opener, struct verdict *verdict, int32_t id, struct err *err)
 {
 	struct span text;
 	bool is_json_schema;
-	enum registry_answer answer = registry_schema(opener->registry, id, &text, &is_json_schema, err);
 
-	schema_resolver_free(verdict->resolver);
-	*verdict = (struct verdict){.id = id};
-	switch (answer) {
+	*verdict = (struct verdict){.id = id, .kept_until_ms = FOR_EVER};
+	switch (registry_schema(opener->registry, id, &text, &is_json_schema, err)) {
 	case REGISTRY_FAILED: return false;
 	case REGISTRY_UNKNOWN_ID:
 		verdict->reason = REASON_UNKNOWN_SCHEMA_ID;
@@ -106,7 +116,35 @@ static bool judge(struct frame_opener *opener, struct verdict *verdict, int32_t 
 		judge_json_schema(verdict, text, is_json_schema, schema_texts[opener->slot].record_name);
 	else
 		judge_avro(verdict, text, is_json_schema, opener->slot);
-	verdict->kept_until_ms = FOR_EVER;
+	return true;
+}
+
+/* Counts a question of this second; false: there were enough. */
+static bool may_ask(struct frame_opener *opener)
+{
+	int64_t time_ms = now_ms();
+
+	if (time_ms - opener->second_ms >= SECOND_MS) {
+		opener->second_ms = time_ms;
+		opener->questions = 0;
+	}
+	return opener->questions++ < FRAME_QUESTIONS_PER_SECOND;
+}
+
+/* Whether the topic's own subject has the id, as of a second ago at most. */
+static bool is_of_subject(struct frame_opener *opener, int32_t id, bool *is, struct err *err)
+{
+	int64_t time_ms = now_ms();
+
+	if (!opener->subject_asked_ms || time_ms - opener->subject_asked_ms >= SECOND_MS) {
+		if (!registry_subject_ids(opener->registry, opener->topic_prefix, opener->slot, opener->subject_ids, REGISTRY_VERSIONS_MAX,
+		                          &opener->subject_id_count, err))
+			return false;
+		opener->subject_asked_ms = now_ms();
+	}
+	*is = false;
+	for (size_t i = 0; i < opener->subject_id_count; i++)
+		*is = *is || opener->subject_ids[i] == id;
 	return true;
 }
 
@@ -125,6 +163,29 @@ static bool verdict_holds(const struct verdict *verdict, int32_t id)
 	return verdict->kept_until_ms == FOR_EVER || now_ms() < verdict->kept_until_ms;
 }
 
+/* What is known of an id, or can be learned. False with ERR_RETRY: nothing, as the registry does not answer. */
+static bool find_verdict(struct frame_opener *opener, int32_t id, struct verdict **found, struct err *err)
+{
+	struct verdict *read = &opener->read[(uint32_t)id % VERDICTS], *refused = &opener->refused[(uint32_t)id % VERDICTS], fresh;
+	bool ask = true;
+
+	*found = verdict_holds(read, id) ? read : refused;
+	if (verdict_holds(*found, id))
+		return true;
+	if (!may_ask(opener) && !is_of_subject(opener, id, &ask, err))
+		return false;
+	if (!ask) {
+		fresh = (struct verdict){.id = id, .reason = REASON_UNKNOWN_SCHEMA_ID, .kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS};
+		snprintf(fresh.detail, sizeof(fresh.detail), "schema id %d is none of the topic's subject; not asked for, among too many unknown ids", (int)id);
+	} else if (!judge(opener, &fresh, id, err)) {
+		return false;
+	}
+	*found = fresh.reason == REASON_NONE ? read : refused;
+	schema_resolver_free((*found)->resolver);
+	**found = fresh;
+	return true;
+}
+
 bool frame_opener_open(struct frame_opener *opener, struct span value, struct span *body, enum reason *reason, char *detail,
                        size_t detail_cap, struct err *err)
 {
@@ -139,8 +200,7 @@ bool frame_opener_open(struct frame_opener *opener, struct span value, struct sp
 	case FRAME_TOO_SHORT: return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap, "shorter than the framing's 5 bytes");
 	case FRAME_ID: break;
 	}
-	verdict = &opener->verdicts[(uint32_t)id % VERDICTS];
-	if (!verdict_holds(verdict, id) && !judge(opener, verdict, id, err))
+	if (!find_verdict(opener, id, &verdict, err))
 		return false;
 	if (verdict->reason != REASON_NONE)
 		return refuse(reason, verdict->reason, detail, detail_cap, verdict->detail);

@@ -296,19 +296,66 @@ static bool register_text(struct registry *registry, const struct schema_text *s
 	return err_set(err, conflict.class, "%s", conflict.message);
 }
 
+/* As part of a path; curl_free gives it back. */
+static char *subject_of(struct registry *registry, const char *topic_prefix, const struct schema_text *schema, struct err *err)
+{
+	char name[512], *subject;
+
+	if ((size_t)snprintf(name, sizeof(name), "%s%s-value", topic_prefix, schema->topic_suffix) >= 300) {
+		err_set(err, ERR_FATAL, "the topic prefix is too long");
+		return NULL;
+	}
+	subject = curl_easy_escape(registry->curl, name, 0); /* at most three bytes for one: fits a path */
+	if (!subject)
+		err_set(err, ERR_FATAL, "out of memory");
+	return subject;
+}
+
 bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id, struct err *err)
 {
 	const struct schema_text *schema = &schema_texts[slot];
-	char name[512], *subject;
+	char *subject = subject_of(registry, topic_prefix, schema, err);
 	bool ok;
 
-	if ((size_t)snprintf(name, sizeof(name), "%s%s-value", topic_prefix, schema->topic_suffix) >= 300)
-		return err_set(err, ERR_FATAL, "the topic prefix is too long");
-	subject = curl_easy_escape(registry->curl, name, 0); /* at most three bytes for one: fits a path */
 	if (!subject)
-		return err_set(err, ERR_FATAL, "out of memory");
+		return false;
 	ok = ensure_backward(registry, subject, true, err) && register_text(registry, schema, subject, schema_id, err) &&
 	     ensure_backward(registry, subject, false, err);
+	curl_free(subject);
+	return ok;
+}
+
+static bool version_id(struct registry *registry, const char *subject, int32_t version, int32_t *ids, size_t *count, struct err *err)
+{
+	char path[PATH_MAX_BYTES];
+	long status;
+
+	snprintf(path, sizeof(path), "/subjects/%s/versions/%d", subject, (int)version);
+	if (!call(registry, "GET", path, NULL, &status, err))
+		return false;
+	if (status >= 300)
+		return true; /* deleted since */
+	return registry_read_id(answer_of(registry), &ids[(*count)++], err);
+}
+
+bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
+                          size_t *count, struct err *err)
+{
+	char path[PATH_MAX_BYTES], *subject = subject_of(registry, topic_prefix, &schema_texts[slot], err);
+	int32_t versions[REGISTRY_VERSIONS_MAX];
+	size_t version_count = 0;
+	long status;
+	bool ok;
+
+	*count = 0;
+	if (!subject)
+		return false;
+	snprintf(path, sizeof(path), "/subjects/%s/versions", subject);
+	ok = call(registry, "GET", path, NULL, &status, err) &&
+	     (status >= 300 || registry_read_versions(answer_of(registry), versions, cap < REGISTRY_VERSIONS_MAX ? cap : REGISTRY_VERSIONS_MAX,
+	                                              &version_count, err));
+	for (size_t i = 0; i < version_count && ok; i++)
+		ok = version_id(registry, subject, versions[i], ids, count, err);
 	curl_free(subject);
 	return ok;
 }

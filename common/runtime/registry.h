@@ -31,13 +31,19 @@ enum registry_answer { REGISTRY_FOUND, REGISTRY_UNKNOWN_ID, REGISTRY_FAILED /* e
 enum registry_answer registry_schema(struct registry *registry, int32_t schema_id, struct span *text, bool *is_json_schema,
                                      struct err *err);
 
+/* The ids of the versions under <topic_prefix><suffix>-value, the newest cap of them; none where there is no such subject. */
+MUST_USE bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
+                                   size_t *count, struct err *err);
+
 /* Opens a framed value for a reader of `slot`: looks up the id, resolves, and gives a body that
  * our decoders take (borrowed from value, or from the opener until the next call).
  * REASON_NONE: *body is set. Other reasons: dead-letter it (detail says why).
- * Returns false with ERR_RETRY only where the registry could not be asked. Unknown ids are remembered for
- * a second, so that a flood of them is not a flood of requests. */
+ * Returns false with ERR_RETRY only where the registry could not be asked. A flood of ids that nobody registered is no flood
+ * of requests: beyond FRAME_QUESTIONS_PER_SECOND new ids only those of the topic's own subject are asked for. */
+#define FRAME_QUESTIONS_PER_SECOND 100
 struct frame_opener;
-struct frame_opener *frame_opener_new(struct registry *registry, enum schema_id_slot slot);
+/* topic_prefix: borrowed for the opener's life. */
+struct frame_opener *frame_opener_new(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot);
 void frame_opener_free(struct frame_opener *opener);
 MUST_USE bool frame_opener_open(struct frame_opener *opener, struct span value, struct span *body, enum reason *reason, char *detail,
                                 size_t detail_cap, struct err *err);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@
 #include "metrics.h"
 #include "metrics_internal.h"
 #include "restart.h"
+#include "table.h"
 
 enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
 
@@ -257,6 +259,13 @@ static void log_start(const struct config_option *const *tables, const void *con
 	log_info("start", "version=%s pid=%d %s", FUNNEL_VERSION, (int)getpid(), described);
 }
 
+/* Without it tables only lose a protection. */
+static void key_tables(void)
+{
+	if (getrandom(&table_key, sizeof(table_key), 0) != (ssize_t)sizeof(table_key))
+		log_warn("tables_not_keyed", "%s", "");
+}
+
 static int run_configured(const struct service *service, const struct config_option *const *tables, void *config)
 {
 	struct service_config *common = config;
@@ -272,6 +281,7 @@ static int run_configured(const struct service *service, const struct config_opt
 	instance_default(common);
 	log_init(service->name, common->instance_id, log_level_of(common->log_level), strcmp(common->log_format, "json") == 0);
 	log_start(tables, config);
+	key_tables();
 	if (common_start(service, common, &err)) {
 		exit_code = run(service, config);
 	} else {

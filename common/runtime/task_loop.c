@@ -145,7 +145,7 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 			rd_kafka_topic_partition_list_destroy(topics);
 			return false;
 		}
-		loop->openers[i] = frame_opener_new(loop->registry, inputs[i].slot);
+		loop->openers[i] = frame_opener_new(loop->registry, loop->kafka.topic_prefix, inputs[i].slot);
 		rd_kafka_topic_partition_list_add(topics, loop->input_topics[i], RD_KAFKA_PARTITION_UA);
 	}
 	assignment_report_health(loop); /* not ready before the first assignment */

@@ -64,6 +64,34 @@ bad future_event_time "the year 9999" < <(json | sed 's/2019-10-01/9999-12-31/')
 bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
 bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
 
+# Each has an id of its own, so that none is known from the one before: more than the registry is asked for in a second.
+flood_of_ids() {
+    local before dir=$E2E_WORK/flood i
+    before=$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")
+    mkdir -p "$dir"
+    for ((i = 0; i < 400; i++)); do
+        { printf "\\x00\\x7f\\x00\\x$(printf %02x $((i / 256)))\\x$(printf %02x $((i % 256)))"; json; } >"$dir/$i"
+    done
+    send_file raw_events "$dir/0" -k s "$dir"/[1-9]*
+    send_good 3000
+    wait_until "all are told" dead_with unknown_schema_id bronze-sink $((before + 399))
+    wait_until "the good event behind them arrives" arrived 3000
+    same "their dead letters" $((before + 400)) "$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")"
+}
+check "400 schema ids that nobody registered: dead letters, and the stream goes on" flood_of_ids
+
+# Packed, a record passes every limit on the way in that its dead letter could not pass on the way out.
+packed() { # 12 MB of spaces
+    local before
+    before=$(count "raw.dead_letters WHERE reason = 'oversized_message'")
+    head -c 12582912 /dev/zero | tr '\0' ' ' >"$E2E_WORK/spaces"
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -z gzip -X partitioner=murmur2_random -X message.max.bytes=20000000 -t "$(topic raw_events)" -k s "$E2E_WORK/spaces"
+    send_good 4000
+    wait_until "it is told" dead_with oversized_message bronze-sink "$before"
+    wait_until "the good event behind it arrives" arrived 4000
+}
+check "12 MB in a small batch: a dead letter without its bytes, and the stream goes on" packed
+
 # A key no partitioner would put there: the event's own session says where it belongs.
 wrong_partition() {
     local home file=$E2E_WORK/wrong.json

@@ -328,6 +328,21 @@ Test(bronze_fold, control_that_cannot_be_read_is_a_dead_letter)
 	bench_free(&bench);
 }
 
+/* Its copy is a little larger than itself, and would not fit where the control just did. */
+Test(bronze_fold, control_with_headers_too_large_for_one_is_a_dead_letter)
+{
+	static char large[65536];
+	struct header headers[] = {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {large, 60000}}, {SPAN("more"), {large, 1000}}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	bench_apply(&bench, (struct input_record){.headers = headers, .header_count = 3});
+	cr_assert_eq(bench.counts.records_in, 0);
+	headers[2].value.len = sizeof(large);
+	cr_assert_eq(verdict(&bench, (struct input_record){.headers = headers, .header_count = 3}), REASON_INVALID_CONTROL);
+	bench_free(&bench);
+}
+
 Test(bronze_fold, control_with_a_value_is_no_way_to_lose_a_row)
 {
 	struct bench bench;

@@ -160,7 +160,8 @@ Test(clock, text_form_comes_back_the_same)
 
 Test(clock, text_form_that_is_none_is_refused)
 {
-	static const char *const texts[] = {"", "1", "1,2,3", "1,2,3,", "1,2,3,4,5", "1,2,3,4 ", "a,2,3,4", "1;2;3;4"};
+	static const char *const texts[] = {"", "1", "1,2,3", "1,2,3,", "1,2,3,4,5", "1,2,3,4 ", "a,2,3,4", "1;2;3;4", /* and times so far off that sums with settings would overflow: */
+	                                    "9223372036854775807,2,3,4", "1,2,9223372036854775807,4", "1,2,3,-9223372036854775807", "1,2,3,99999999999999999999"};
 	struct partition_clock clock;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

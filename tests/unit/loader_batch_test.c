@@ -240,6 +240,35 @@ Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_th
 	load_batch_free(&batch);
 }
 
+Test(loader_batch, a_raw_time_that_no_timestamp_can_hold_is_no_row)
+{
+	static const struct {
+		int64_t time_ms;
+		enum load_verdict want;
+	} rows[] = {
+		{INT64_C(1569888000123), LOAD_ROW},
+		{0, LOAD_ROW},
+		{INT64_C(253402300799999), LOAD_ROW}, /* the end of the year 9999 */
+		{INT64_C(253402300800000), LOAD_REJECTED},
+		{INT64_MAX, LOAD_REJECTED},
+		{INT64_MIN, LOAD_REJECTED},
+		{INT64_C(4611686018427387904), LOAD_REJECTED}, /* 2^62: a thousand times that is 0 in 64 bits */
+	};
+	struct load_batch batch = {.release = release};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct bronze_event bronze = {.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = -1},
+		                              .lineage = {.raw_time_ms = rows[i].time_ms}};
+		struct buffer value = {0};
+		struct input_record record;
+
+		bronze_encode(&value, 1, &bronze);
+		record = framed(&value, (int64_t)i);
+		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, value.at), rows[i].want, "%lld", (long long)rows[i].time_ms);
+	}
+	load_batch_free(&batch);
+}
+
 Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 {
 	const struct header headers[] = {

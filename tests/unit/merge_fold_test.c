@@ -372,6 +372,45 @@ Test(merge_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	solo_free(&solo);
 }
 
+Test(merge_fold, total_stays_at_the_largest_number_where_it_would_overflow_and_comes_down_again)
+{
+	struct solo solo;
+
+	solo_init(&solo, 2);
+	solo_partial(&solo, 0, 0, INT64_MAX);
+	solo_partial(&solo, 1, 0, 5);
+	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], INT64_MAX);
+	reader_reset(0); /* which believes in no total that shrinks */
+	solo_partial(&solo, 0, 0, 7);
+	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], 12);
+	solo_free(&solo);
+}
+
+Test(merge_fold, watermark_that_no_partition_can_have_is_refused)
+{
+	struct solo solo;
+
+	solo_init(&solo, 1);
+	for (int64_t watermark_us = INT64_MIN + 1; watermark_us < INT64_MIN / 4; watermark_us /= 2) {
+		solo_apply(&solo, &(struct partial){.rollup = SPAN(""), .group_value = SPAN(""), .watermark_us = watermark_us, .revision = -1});
+		cr_assert_eq(merge_fold_ops.horizon(solo.fold), INT64_MIN, "%" PRId64 " was taken", watermark_us);
+	}
+	cr_assert_eq(solo.counts.dead[REASON_MALFORMED_AVRO], 2);
+	solo_free(&solo);
+}
+
+Test(merge_fold, header_with_a_watermark_that_no_source_can_have_is_refused)
+{
+	static const char *const headers[] = {"8000000000000001.", "7fffffffffffffff.", "ffffffffffffffffffff.", "+5.", "0x5.", ".", "5"};
+	struct solo solo;
+	struct err err = {0};
+
+	solo_init(&solo, 1);
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
+		cr_assert_not(merge_fold_ops.adopt_header(solo.fold, span_of(headers[i]), &err), "%s", headers[i]);
+	solo_free(&solo);
+}
+
 Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 {
 	for (int32_t sources = 1; sources <= MERGE_SOURCES_MAX; sources += sources < 4 ? 1 : 31) {

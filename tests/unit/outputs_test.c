@@ -85,6 +85,46 @@ Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
 	outbox_free(&box);
 }
 
+/* Packed, a record may be larger than what its dead letter may be: 8 MiB, see topics.c. */
+Test(outputs, dead_letter_of_a_record_too_large_for_one_leaves_bytes_out_and_says_so)
+{
+	static char huge[9 * 1024 * 1024];
+	static const struct span big = {huge, sizeof(huge)}, half = {huge, sizeof(huge) / 2};
+	const struct header big_header[] = {{{"source_file", 11}, {"a.csv", 5}}, {SPAN("h"), big}};
+	const struct {
+		const char *label;
+		struct input_record record;
+		bool value, headers, key;
+		const char *left_out;
+	} rows[] = {
+	        {"fits", {.key = SPAN("key"), .value = SPAN("v"), .headers = original, .header_count = 2}, true, true, true, NULL},
+	        {"value", {.key = SPAN("key"), .value = big, .headers = original, .header_count = 2}, false, true, true, "9437184 bytes left out"},
+	        {"header", {.key = SPAN("key"), .value = SPAN("v"), .headers = big_header, .header_count = 2}, false, false, true, " bytes left out"},
+	        {"key", {.key = big, .value = SPAN("v"), .headers = original, .header_count = 2}, false, false, false, " bytes left out"},
+	        {"key and value together", {.key = half, .value = half}, false, true, true, " bytes left out"},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct outbox box = {0};
+		struct counts counts = {0};
+		struct span message;
+		char text[512];
+
+		output_dead_letter(&box, kit_terms(), &rows[i].record, REASON_OVERSIZED, "why", false, &counts);
+		message = kit_header(&box.at[0], "__connect.errors.exception.message");
+		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.at);
+		cr_assert_leq(box.bytes, 8 * 1024 * 1024 - 32 * 1024, "%s", rows[i].label);
+		cr_assert_eq(box.at[0].value.at != NULL, rows[i].value, "%s", rows[i].label);
+		cr_assert_eq(box.at[0].key.at != NULL, rows[i].key, "%s", rows[i].label);
+		cr_assert(!rows[i].headers || rows[i].record.header_count == 0 || kit_header(&box.at[0], "source_file").at, "%s", rows[i].label);
+		cr_assert_eq(strstr(text, "left out") != NULL, rows[i].left_out != NULL, "%s: %s", rows[i].label, text);
+		cr_assert(!rows[i].left_out || strstr(text, rows[i].left_out), "%s: %s", rows[i].label, text);
+		cr_assert(strstr(text, "why"), "%s: %s", rows[i].label, text);
+		cr_assert_eq(counts.dead[REASON_OVERSIZED], 1);
+		outbox_free(&box);
+	}
+}
+
 Test(outputs, counts_are_keyed_by_service_topic_and_partition)
 {
 	struct outbox box = {0};

@@ -94,7 +94,7 @@ Test(panes, purchase_without_a_price_adds_nothing_to_revenue)
 	pane_free(pane, &stages);
 }
 
-Test(panes, adding_and_taking_out_measures_gives_back_what_was_there)
+Test(panes, measures_add_up_and_stay_at_the_largest_number_where_they_would_overflow)
 {
 	struct measures a, b, sum;
 	struct rng rng = {3};
@@ -102,9 +102,30 @@ Test(panes, adding_and_taking_out_measures_gives_back_what_was_there)
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
 		((int64_t *)&a)[i] = rng_below(&rng, 1000), ((int64_t *)&b)[i] = rng_below(&rng, 1000);
 	sum = a;
-	measures_add(&sum, &b, +1);
+	measures_add(&sum, &b);
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
 		cr_assert_eq(((int64_t *)&sum)[i], ((int64_t *)&a)[i] + ((int64_t *)&b)[i], "measure %zu", i);
-	measures_add(&sum, &b, -1);
-	cr_assert_arr_eq(&sum, &a, sizeof(a));
+	for (size_t i = 0; i < sizeof(a) / 8; i++)
+		((int64_t *)&a)[i] = INT64_MAX - 5, ((int64_t *)&b)[i] = (int64_t)i;
+	measures_add(&a, &b);
+	for (size_t i = 0; i < sizeof(a) / 8; i++)
+		cr_assert_eq(((int64_t *)&a)[i], i < 5 ? INT64_MAX - 5 + (int64_t)i : INT64_MAX, "measure %zu", i);
+}
+
+Test(panes, revenue_stays_at_the_largest_number_where_it_would_overflow)
+{
+	struct stages stages;
+	struct err err;
+	struct pane *pane = pane_new(0, (struct window){0, 100});
+	struct event event = {.type = EVENT_PURCHASE, .price_cents = INT64_C(99999999999999999)}; /* the highest valid price */
+	uint32_t cell = pane_cell(pane, 1);
+
+	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
+	for (int i = 0; i < 92; i++)
+		cr_assert(pane_count(pane, cell, 1, &event, &stages));
+	cr_assert_eq(pane->cells[cell].measures.revenue_cents, 92 * event.price_cents);
+	cr_assert(pane_count(pane, cell, 1, &event, &stages));
+	cr_assert(pane_count(pane, cell, 1, &event, &stages));
+	cr_assert_eq(pane->cells[cell].measures.revenue_cents, INT64_MAX);
+	pane_free(pane, &stages);
 }

@@ -525,6 +525,30 @@ Test(records, values_out_of_range_are_refused_and_the_field_is_named)
 	}
 }
 
+Test(records, windows_may_reach_beyond_the_years_of_events_by_a_window_and_no_more)
+{
+	static const struct {
+		int64_t start_us, end_us;
+		bool taken;
+	} rows[] = {
+	        {INT64_C(-62135596800000000) - 31 * US_PER_DAY, INT64_C(-62135596800000000), true},
+	        {INT64_C(-62135596800000000) - 31 * US_PER_DAY - 1, INT64_C(-62135596800000000), false},
+	        {INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY, true},
+	        {INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY + 1, false},
+	        {2, 1, false},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .window_start_us = rows[i].start_us,
+		                              .window_end_us = rows[i].end_us}, again;
+		struct buffer out = {0};
+
+		aggregate_encode(&out, SCHEMA_ID, &aggregate);
+		cr_assert_eq(aggregate_decode(body_of(&out), &again, NULL), rows[i].taken, "case %zu", i);
+		buffer_free(&out);
+	}
+}
+
 Test(records, a_count_below_zero_is_refused)
 {
 	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .measures = {.cart_sessions = -1}}, decoded;

@@ -192,3 +192,32 @@ Test(registry_answers, changed_bodies_never_break_the_readers)
 	}
 	buffer_free(&text);
 }
+
+Test(registry_answers, versions_are_a_list_of_numbers_and_the_last_of_them_count)
+{
+	static const struct {
+		const char *body;
+		int count; /* -1: refused */
+		int32_t first, last;
+	} rows[] = {
+	        {"[1]", 1, 1, 1},      {"[]", 0, 0, 0},        {"[1,2,3]", 3, 1, 3},  {"[1,2,3,4,9]", 3, 3, 9}, {"[2147483647]", 1, INT32_MAX, INT32_MAX},
+	        {"[0]", -1, 0, 0},     {"[\"1\"]", -1, 0, 0},  {"[1.5]", -1, 0, 0},   {"[-1]", -1, 0, 0},       {"[2147483648]", -1, 0, 0},
+	        {"[1,null]", -1, 0, 0}, {"{}", -1, 0, 0},      {"1", -1, 0, 0},       {"", -1, 0, 0},           {"<html>", -1, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int32_t versions[3];
+		struct err err = {ERR_NONE, ""};
+		size_t count;
+		bool taken = registry_read_versions(span_of(rows[i].body), versions, 3, &count, &err);
+
+		cr_assert_eq(taken, rows[i].count >= 0, "%s", rows[i].body);
+		if (!taken) {
+			cr_assert_eq(err.class, ERR_RETRY);
+			continue;
+		}
+		cr_assert_eq(count, (size_t)rows[i].count, "%s", rows[i].body);
+		if (count > 0)
+			cr_assert(versions[0] == rows[i].first && versions[count - 1] == rows[i].last, "%s", rows[i].body);
+	}
+}

@@ -92,3 +92,57 @@ Test(table, empty_text_is_a_name_and_no_name_is_null)
 	cr_assert_null(names_text(&names, NAME_NONE).at);
 	names_free(&names);
 }
+
+/* ---- ids chosen to collide */
+
+static uint64_t inverse(uint64_t odd)
+{
+	uint64_t x = odd; /* right in 3 bits; each step doubles them */
+
+	for (int i = 0; i < 5; i++)
+		x *= 2 - odd * x;
+	return x;
+}
+
+static uint64_t unmix64(uint64_t x)
+{
+	x ^= x >> 31 ^ x >> 62;
+	x *= inverse(UINT64_C(0x94d049bb133111eb));
+	x ^= x >> 27 ^ x >> 54;
+	x *= inverse(UINT64_C(0xbf58476d1ce4e5b9));
+	return x ^ x >> 30 ^ x >> 60;
+}
+
+static uint32_t longest_run(const struct index64 *index)
+{
+	uint32_t longest = 0, run = 0;
+
+	for (uint32_t i = 0; i <= index->mask; i++) {
+		run = index->slots[i].taken ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
+}
+
+Test(table, ids_that_collide_without_a_key_do_not_with_one)
+{
+	static const uint64_t keys[] = {0, UINT64_C(0x0123456789abcdef), UINT64_C(0xfedcba9876543210), 1};
+
+	for (size_t k = 0; k < sizeof(keys) / sizeof(keys[0]); k++) {
+		struct index64 index = {0};
+		bool added;
+
+		table_key = keys[k];
+		for (uint64_t i = 1; i <= 4000; i++) {
+			cr_assert_eq(mix64(unmix64(i << 32)), i << 32);
+			index64_put(&index, unmix64(i << 32), (uint32_t)i, &added);
+			cr_assert(added);
+		}
+		if (table_key == 0)
+			cr_assert_eq(longest_run(&index), 4000, "these ids do not collide: the test is none");
+		else
+			cr_assert_lt(longest_run(&index), 1000, "under key %" PRIu64 ": %u in a row", table_key, longest_run(&index));
+		index64_free(&index);
+	}
+	table_key = 0;
+}

@@ -2,6 +2,9 @@
  * Records have gaps between their offsets, as transaction markers leave them. */
 #include "task.h"
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "bronze_fold.h"
 #include "fold_pipeline.h"
 
@@ -637,6 +640,25 @@ Test(task, metadata_that_cannot_be_read_refuses)
 	scenario_free(&s);
 }
 
+Test(task, metadata_with_counts_that_cannot_be_refuses)
+{
+	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0", "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1", "0,0,0,0,none_such:1"};
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX];
+
+	some_commit(&s, &commit);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		const char *from = strstr(commit.metadata, " n=") + 3, *to = strchr(from, ' '), *end = strrchr(commit.metadata, ' ');
+		int len = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)(from - commit.metadata), commit.metadata, counts[i], (int)(end - to), to);
+
+		snprintf(text + len, sizeof(text) - (size_t)len, " x=%08" PRIx32, XXH32(text, (size_t)len, 0));
+		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read", counts[i]);
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
 Test(task, every_flipped_bit_of_the_metadata_refuses)
 {
 	struct scenario s;
@@ -718,7 +740,7 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	restart(&s, &commit, &task);
 	task_at_end(&task, commit.committed);
 	for (int r = 1; r < REASON_COUNT; r++)
-		task.counts.dead[r] = INT64_MAX;
+		task.counts.dead[r] = INT64_MAX / 2; /* the most that is read back; as many digits as INT64_MAX */
 	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
 		struct task again;
 

@@ -362,6 +362,29 @@ Test(visits, gap_of_exactly_30_minutes_joins_and_a_microsecond_more_does_not)
 	cr_assert_eq(visits_of_two(DAY_US + 30 * US_PER_MINUTE + 1, DAY_US), 2);
 }
 
+Test(visits, revenue_stays_at_the_largest_number_where_it_would_overflow)
+{
+	static struct reader reader;
+	struct bench bench;
+
+	bench_init(&bench, "view,cart,purchase");
+	for (int i = 0; i < 120; i++) { /* two visits of 60 purchases each, joined by the last event */
+		struct bronze_event event = view_at(DAY_US + i / 60 * US_PER_HOUR + i % 60, (uint8_t)i);
+
+		event.event.type = EVENT_PURCHASE;
+		event.event.price_cents = INT64_C(99999999999999999); /* the highest valid price */
+		bench_add(&bench, 0, &event);
+	}
+	bench_flush(&bench, &reader);
+	cr_assert_eq(reader.row_count, 2);
+	cr_assert_eq(reader.rows[0].visit.revenue_cents, 60 * INT64_C(99999999999999999));
+	bench_add(&bench, 0, &(struct bronze_event[]){view_at(DAY_US + 30 * US_PER_MINUTE + 59, 200)}[0]);
+	bench_flush(&bench, &reader);
+	cr_assert(reader.rows[0].stands && !reader.rows[1].stands);
+	cr_assert_eq(reader.rows[0].visit.revenue_cents, INT64_MAX);
+	bench_free(&bench);
+}
+
 Test(visits, midnight_splits_whatever_the_gap)
 {
 	cr_assert_eq(visits_of_two(DAY_US - 1, DAY_US), 2);

@@ -1,0 +1,67 @@
+/* Runs a fuzz target over committed inputs, without libFuzzer, so that any compiler can: files, or folders of
+ * files. Says how many inputs it ran; a target that finds something aborts, and takes this process with it. */
+#include <dirent.h>
+#include <sys/stat.h>
+
+#include "fuzz.h"
+
+/* Memory of exactly the input's size, so that a sanitizer sees the first byte read beyond it. */
+static bool run_file(const char *path)
+{
+	struct stat info;
+	FILE *file = fopen(path, "rb");
+	uint8_t *bytes = NULL;
+	bool ok = false;
+
+	if (file && fstat(fileno(file), &info) == 0) {
+		size_t size = (size_t)info.st_size;
+
+		bytes = malloc(size ? size : 1);
+		ok = bytes && fread(bytes, 1, size, file) == size;
+		if (ok)
+			LLVMFuzzerTestOneInput(bytes, size);
+	}
+	if (!ok)
+		fprintf(stderr, "cannot read %s\n", path);
+	free(bytes);
+	if (file)
+		fclose(file);
+	return ok;
+}
+
+static bool run_folder(const char *path, int *count)
+{
+	DIR *folder = opendir(path);
+	const struct dirent *entry;
+	char name[4096];
+	bool ok = folder != NULL;
+
+	while (ok && (entry = readdir(folder))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		ok = snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) < (int)sizeof(name) && run_file(name);
+		*count += ok;
+	}
+	if (folder)
+		closedir(folder);
+	return ok;
+}
+
+int main(int argc, char **argv)
+{
+	struct stat info;
+	int count = 0;
+	bool ok = true;
+
+	for (int i = 1; i < argc && ok; i++) {
+		ok = stat(argv[i], &info) == 0;
+		if (ok && S_ISDIR(info.st_mode)) {
+			ok = run_folder(argv[i], &count);
+		} else if (ok) {
+			ok = run_file(argv[i]);
+			count += ok;
+		}
+	}
+	printf("%d inputs\n", count);
+	return ok && count > 0 ? 0 : 1;
+}

@@ -1,0 +1,24 @@
+# Fuzz targets: tests/fuzz/<name>_fuzz.c, each with a corpus in tests/fuzz/corpus/<name>; tests/fuzz/run drives them.
+# Under any compiler a target runs over its corpus; clang's libFuzzer looks for more.
+fuzz := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+FUZZ_DRIVER = $(B)/obj/tests/fuzz/driver.o
+# clang has other warnings than gcc, and finds them in librdkafka's macros too: gcc's build is the judge of warnings.
+FUZZ_BUILD = FLAVOUR=fuzz CC=clang WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
+             OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
+
+.PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps
+fuzz: fuzz-deps ## look for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 for each, TARGET=json for one)
+	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-bins
+	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tests/fuzz/run search $(TARGET)
+fuzz-short: ## the same for 5 seconds each, as CI does
+	@$(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz
+fuzz-corpus: fuzz-bins ## every committed fuzz input once, without clang; part of make test
+	@FLAVOUR=$(FLAVOUR) tests/fuzz/run corpus $(TARGET)
+fuzz-bins: $(fuzz:%=$(B)/fuzz/%)
+fuzz-deps:
+	@deploy/local/deps clang
+
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/driver.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(CC) $(CFLAGS) $< $(FUZZ_DRIVER) $(filter %.a,$^) $(LIBS) -o $@

@@ -1,0 +1,194 @@
+/* Records of the topics that pg-loader reads, of any bytes. Whatever comes, what it makes is rows of COPY's binary format that
+ * PostgreSQL takes: the right number of fields, each of its type's form and range. So no byte of a record can
+ * be anything but a value, and none of these inputs has to be found by bisection. */
+#include <jansson.h>
+
+#include "event_fields.h"
+#include "fuzz.h"
+#include "load_batch.h"
+
+#define RECORDS_MAX 8
+#define HEADERS_MAX 12
+
+/* Of each target's columns: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b bool, y bytea, j jsonb, a text[]. */
+#define EVENT "tdx88xxn8xx848t"
+static const char *const columns[TARGET_COUNT] = {
+	[TARGET_EVENTS] = "u" EVENT,
+	[TARGET_AGGREGATES] = "xttx88888n8888888b8",
+	[TARGET_VISIT_REMOVALS] = "xt",
+	[TARGET_VISITS] = "xtt8888888nxx2x888b8",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48",
+	[TARGET_COUNTS] = "xx488888j8t",
+	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",
+	[TARGET_CONTROLS] = "x4x8848t",
+};
+
+/* ---- reading rows back */
+
+static int64_t take_integer(struct span *row, size_t bytes)
+{
+	uint64_t value = 0;
+
+	fuzz_check(row->len >= bytes);
+	for (size_t i = 0; i < bytes; i++)
+		value = value << 8 | (unsigned char)row->at[i];
+	*row = (struct span){row->at + bytes, row->len - bytes};
+	return (int64_t)(value << (64 - 8 * bytes)) >> (64 - 8 * bytes);
+}
+
+static void check_text(struct span text)
+{
+	fuzz_check(utf8_valid_length(text) == text.len && (text.len == 0 || !memchr(text.at, '\0', text.len)));
+}
+
+static void check_numeric(struct span field)
+{
+	int64_t count = take_integer(&field, 2), weight = take_integer(&field, 2), sign = take_integer(&field, 2), scale = take_integer(&field, 2);
+
+	fuzz_check(count >= 0 && (sign == 0 || sign == 0x4000) && scale == 2 && weight >= -1 && weight < 6);
+	for (; count > 0; count--) {
+		int64_t digit = take_integer(&field, 2);
+
+		fuzz_check(digit >= 0 && digit <= 9999);
+	}
+	fuzz_check(field.len == 0);
+}
+
+static void check_jsonb(struct span field)
+{
+	json_error_t error;
+	json_t *json;
+
+	fuzz_check(take_integer(&field, 1) == 1);
+	check_text(field);
+	json = json_loadb(field.at, field.len, 0, &error);
+	fuzz_check(json_is_object(json));
+	json_decref(json);
+}
+
+static void check_array(struct span field)
+{
+	int64_t dimensions = take_integer(&field, 4), has_null = take_integer(&field, 4), type = take_integer(&field, 4), count;
+
+	fuzz_check(dimensions == 1 && has_null == 0 && type == 25);
+	count = take_integer(&field, 4);
+	fuzz_check(count > 0 && take_integer(&field, 4) == 1);
+	for (; count > 0; count--) {
+		int64_t len = take_integer(&field, 4);
+
+		fuzz_check(len > 0 && (size_t)len <= field.len);
+		check_text((struct span){field.at, (size_t)len});
+		field = (struct span){field.at + len, field.len - (size_t)len};
+	}
+	fuzz_check(field.len == 0);
+}
+
+static void check_field(char type, struct span field)
+{
+	switch (type) {
+	case 'u': fuzz_check(field.len == 16); break;
+	case '8': fuzz_check(field.len == 8); break;
+	case '4':
+	case 'd': fuzz_check(field.len == 4); break;
+	case '2': fuzz_check(field.len == 2); break;
+	case 'b': fuzz_check(field.len == 1 && (unsigned char)*field.at <= 1); break;
+	case 'x': check_text(field); break;
+	case 'y': break;
+	case 'n': check_numeric(field); break;
+	case 'j': check_jsonb(field); break;
+	case 'a': check_array(field); break;
+	case 't': { /* PostgreSQL's own limits: 4714 BC to 294276 */
+		fuzz_check(field.len == 8);
+		int64_t time_us = take_integer(&field, 8);
+
+		fuzz_check(time_us >= INT64_C(-211813488000000000) && time_us < INT64_C(9223371331200000000));
+		break;
+	}
+	default: fuzz_check(!"a type");
+	}
+}
+
+static void check_row(const struct load_batch *batch, const struct load_row *row)
+{
+	const char *types = columns[row->target];
+	struct span bytes = {batch->bytes[row->target].at + row->at, row->len};
+
+	fuzz_check(row->at + row->len <= batch->bytes[row->target].len);
+	fuzz_check(take_integer(&bytes, 2) == (int64_t)strlen(types));
+	for (; *types; types++) {
+		int64_t len = take_integer(&bytes, 4);
+
+		if (len == -1)
+			continue;
+		fuzz_check(len >= 0 && (size_t)len <= bytes.len);
+		check_field(*types, (struct span){bytes.at, (size_t)len});
+		bytes = (struct span){bytes.at + len, bytes.len - (size_t)len};
+	}
+	fuzz_check(bytes.len == 0);
+}
+
+/* ---- records */
+
+static struct span any_header_name(struct fuzz_reader *in)
+{
+	static const char *const names[] = {"control", "segment", "rows", "raw_offset", "late_for", "source_partition", "source_offset",
+	                                    "__connect.errors.topic", "__connect.errors.partition", "__connect.errors.offset",
+	                                    "__connect.errors.connector.name", "__connect.errors.exception.class.name",
+	                                    "__connect.errors.exception.message"};
+	uint8_t name = fuzz_byte(in);
+
+	return name < sizeof(names) / sizeof(names[0]) ? span_of(names[name]) : fuzz_text(in);
+}
+
+static struct input_record any_record(struct fuzz_reader *in, struct header headers[HEADERS_MAX], int64_t offset)
+{
+	uint8_t form = fuzz_byte(in), header_count = fuzz_byte(in) % (HEADERS_MAX + 1);
+	struct input_record record = {.topic = SPAN("topic"), .offset = offset, .partition = form & 3, .detail = "why", .headers = headers};
+
+	record.timestamp_ms = form & 4 ? fuzz_int64(in) : 1569888000000;
+	record.key = form & 8 ? SPAN_NULL : fuzz_text(in);
+	for (; record.header_count < header_count; record.header_count++) {
+		headers[record.header_count].name = any_header_name(in);
+		headers[record.header_count].value = form & 16 && record.header_count == 0 ? SPAN_NULL : fuzz_text(in);
+	}
+	if (form & 32)
+		record.refused = (enum reason)(1 + fuzz_byte(in) % (REASON_COUNT - 1));
+	record.value = form & 64 ? SPAN_NULL : fuzz_take(in, (size_t)fuzz_byte(in) * 2);
+	record.body = record.value;
+	return record;
+}
+
+static size_t no_headers(void *message, const struct header **headers)
+{
+	(void)message;
+	*headers = NULL;
+	return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const enum topic_id topics[] = {TOPIC_BRONZE_EVENTS, TOPIC_LATE_EVENTS, TOPIC_COUNTS, TOPIC_SESSION_FUNNELS,
+	                                       TOPIC_AGGREGATED_EVENTS, TOPIC_DEAD_LETTER};
+	struct fuzz_reader in = {(const char *)data, size};
+	struct load_batch batch = {.bronze_partition_count = 4, .read_headers = no_headers};
+	struct header headers[HEADERS_MAX];
+	uint8_t refuse = fuzz_byte(&in);
+
+	for (int64_t offset = 0; in.left && offset < RECORDS_MAX; offset++) {
+		enum topic_id topic = topics[fuzz_byte(&in) % 6];
+		struct input_record record = any_record(&in, headers, offset);
+		int64_t rejects = batch.rejects[REASON_NONE];
+		uint32_t rows = batch.row_count;
+		enum load_verdict verdict = load_batch_add(&batch, topic, &record, NULL);
+
+		fuzz_check(batch.rejects[REASON_NONE] == rejects);
+		fuzz_check(batch.row_count == rows + 1 || (verdict == LOAD_CONTROL && batch.row_count == rows));
+		fuzz_check(verdict != LOAD_REJECTED || batch.rows[rows].target == TARGET_DEAD_LETTERS);
+	}
+	for (uint32_t i = 0; i < batch.row_count; i++)
+		check_row(&batch, &batch.rows[i]);
+	if (batch.row_count && load_batch_reject_row(&batch, refuse % batch.row_count, "PostgreSQL's words\n\"'\\"))
+		check_row(&batch, &batch.rows[batch.row_count - 1]);
+	load_batch_free(&batch);
+	return 0;
+}
