@@ -64,6 +64,8 @@ void assignment_report_health(const struct task_loop *loop)
 		health_ready("waiting for the group's first assignment");
 		return;
 	}
+	if (loop->aborts_in_row >= ABORTS_ARE_TROUBLE)
+		return; /* the reason stands */
 	for (size_t i = 0; i < loop->slot_count && len < sizeof(reason); i++) {
 		const struct task *task = &loop->slots[i].task;
 
@@ -242,6 +244,11 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 	int64_t low, high;
 
 	*slot = (struct slot){.input = in, .topic = loop->input_topics[input]};
+	if (committed->partition >= loop->input_partitions[input])
+		return err_set(err, ERR_REFUSE,
+		               "%s had %" PRId32 " partitions when this service started, and has more now: the number never changes, since keys would move; the "
+		               "way on is to process into a fresh set (another TOPIC_PREFIX)",
+		               slot->topic, loop->input_partitions[input]);
 	if (!watermarks(loop, slot->topic, committed->partition, &low, &high, err))
 		return false;
 	if (parked) {

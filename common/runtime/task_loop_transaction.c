@@ -6,6 +6,7 @@
  * that timed out is asked for again, as librdkafka wants it; nothing is folded in between,
  * because the offsets of this transaction are already fixed. So is an abort that timed out: until it
  * is through, every other transactional call is refused as a conflict. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "fault.h"
@@ -14,6 +15,9 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define PRODUCE_RUN_MAX 512
+#define ABORTS_MANY 10
+#define ABORT_PAUSE_MIN_US 50000
+#define ABORT_PAUSE_MAX_US 2000000
 
 /* Asks for the abort, or asks again. A conflict means that a commit is under way which nobody waits for any more (a
  * rebalance cut it short): only a fresh start resolves that, so it is no ERR_RETRY. */
@@ -51,19 +55,54 @@ static bool begin(struct task_loop *loop, struct err *err)
 	return true;
 }
 
+/* One abort may be chance and is not waited for. What is refused again and again (a record too large for its topic, no right to
+ * write, too few replicas) needs somebody's hand: the pause grows, and readiness says why until a commit succeeds. */
+static void pause_after_aborts(struct task_loop *loop, const char *why)
+{
+	int64_t pause_us = ABORT_PAUSE_MIN_US, until_us;
+
+	if (++loop->aborts_in_row < ABORTS_ARE_TROUBLE)
+		return;
+	health_ready(why);
+	for (int i = ABORTS_ARE_TROUBLE; i < loop->aborts_in_row && pause_us < ABORT_PAUSE_MAX_US; i++)
+		pause_us *= 2;
+	until_us = monotonic_us() + pause_us;
+	do
+		rd_kafka_poll(loop->producer, 50);
+	while (monotonic_us() < until_us && !service_stopping());
+}
+
+/* Polling goes on between attempts, for the group's sake, and so does folding: where that has gone on for too long, a fresh start
+ * gives the memory back. */
+static bool outgrown(const struct task_loop *loop)
+{
+	return (int64_t)loop->outbox.bytes > 2 * loop->config.batch_bytes || (int64_t)loop->outbox.count > 4 * loop->config.batch_records;
+}
+
 /* Acts on ERR_ABORT: the broker forgets the transaction, we keep its outputs. */
 static bool abort_and_keep(struct task_loop *loop, struct err *err)
 {
-	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", err->message, loop->outbox.count);
+	char why[sizeof(err->message)];
+
+	snprintf(why, sizeof(why), "%s", err->message);
+	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", why, loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
-	return finish_abort(loop, err);
+	if (!finish_abort(loop, err))
+		return false;
+	pause_after_aborts(loop, why);
+	return loop->aborts_in_row < ABORTS_MANY || !outgrown(loop) ||
+	       err_set(err, ERR_ABORT, "%d transactions in a row were refused, and too much waits: %.800s", loop->aborts_in_row, why);
 }
 
-static bool produce_error(struct err *err, rd_kafka_resp_err_t code)
+/* A transaction that has failed behind our back takes no records, and only a commit says why: in this state it is refused
+ * without being tried. */
+static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp_err_t code)
 {
-	enum err_class class = code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code);
+	rd_kafka_error_t *error = code == RD_KAFKA_RESP_ERR__STATE ? rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS) : NULL;
 
-	return err_set(err, class, "produce: %s", rd_kafka_err2str(code));
+	if (error)
+		return kafka_err_take(err, error, "produce");
+	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code), "produce: %s", rd_kafka_err2str(code));
 }
 
 /* A full local queue is waited for, not an error. */
@@ -88,7 +127,7 @@ static bool produce_with_headers(struct task_loop *loop, const struct output *ou
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	rd_kafka_headers_destroy(headers);
-	return produce_error(err, code);
+	return produce_error(loop, err, code);
 }
 
 static size_t run_length(const struct outbox *box)
@@ -124,7 +163,7 @@ static bool produce_run(struct task_loop *loop, size_t count, size_t *taken, str
 			return true;
 		}
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return produce_error(err, code);
+			return produce_error(loop, err, code);
 	}
 	return true;
 }
@@ -233,6 +272,7 @@ static void committed(struct task_loop *loop)
 	outbox_clear(&loop->outbox);
 	loop->phase = TRANSACTION_NONE;
 	loop->committing = false;
+	loop->aborts_in_row = 0;
 	loop->first_uncommitted_us = 0;
 	loop->last_commit_us = monotonic_us();
 	trim_inputs(loop);
