@@ -27,6 +27,6 @@ $(B)/test/e2e-broker: $(B)/obj/tests/e2e/broker.o
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $^ -lrdkafka -o $@
 
--include tests/compose/compose.mk tests/bench/bench.mk
+-include tests/compose/compose.mk tests/bench/bench.mk tests/trouble.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)
