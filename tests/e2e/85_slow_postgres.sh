@@ -29,7 +29,7 @@ locked() {
     wait "$holder"
     holds
 }
-check "somebody locks raw.events for 20 s: pg-loader waits, and everything comes in" locked
+thorough "somebody locks raw.events for 20 s: pg-loader waits, and everything comes in" locked
 
 # ---- connections are ended one after the other
 
