@@ -50,7 +50,8 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
 		return false;
 	if (bronze->fold.partition_count != bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS])
-		return err_set(err, ERR_REFUSE, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32 ": they must have the same number",
+		return err_set(err, ERR_REFUSE, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32
+		               ": they must have the same number, and keep it; the way on is to process into a fresh set (another TOPIC_PREFIX)",
 		               bronze->fold.partition_count, bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
 	return task_loop_start(bronze->loop, &bronze->input, 1, err);
 }

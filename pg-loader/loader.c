@@ -28,6 +28,7 @@
 
 #define IDLE_WAIT_MS 100 /* for the first record */
 #define MORE_WAIT_MS 3   /* for one more */
+#define QUERY_CANCELED "57014" /* statement_timeout */
 #define WRITE_TRIES 4
 #define WRITE_AGAIN_US INT64_C(30000000) /* nobody polls meanwhile */
 #define BACKOFF_MIN_US INT64_C(100000)
@@ -72,6 +73,22 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 
 /* ---- commits */
 
+/* What PostgreSQL could not take in time it would not take in time again: the next batch is half of this one, and they grow again
+ * by and by. Down to one row, so that some size is always small enough. */
+static void shrink_batches(struct loader *loader)
+{
+	if (loader->batch_rows > loader->batch.row_count)
+		loader->batch_rows = loader->batch.row_count;
+	loader->batch_rows = loader->batch_rows > 1 ? loader->batch_rows / 2 : 1;
+}
+
+static void grow_batches(struct loader *loader)
+{
+	loader->batch_rows += loader->batch_rows / 8 + 1;
+	if (loader->batch_rows > loader->config->batch_rows)
+		loader->batch_rows = loader->config->batch_rows;
+}
+
 static void rewind_loader(struct loader *loader, const char *why)
 {
 	load_batch_clear(&loader->batch);
@@ -80,7 +97,7 @@ static void rewind_loader(struct loader *loader, const char *why)
 		return;
 	loader_hold(loader);
 	metric_add(loader->rewinds, 1);
-	log_warn("rewind", "partitions=%zu detail=\"%s\"", loader->task_count, why);
+	log_warn("rewind", "partitions=%zu batch_rows=%" PRId64 " detail=\"%s\"", loader->task_count, loader->batch_rows, why);
 }
 
 static size_t list_moved(struct loader *loader)
@@ -142,7 +159,12 @@ static bool commit(struct loader *loader, struct err *err)
 	for (int try = 1;; try++) {
 		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count, err)) {
 			committed(loader, moved_count, began_us);
+			grow_batches(loader);
 			return true;
+		}
+		if (err->class == ERR_RETRY && strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0) {
+			shrink_batches(loader);
+			return false;
 		}
 		if (err->class != ERR_RETRY || try == WRITE_TRIES || !postgres_is_connected(loader->pg) || service_stopping() ||
 		    monotonic_us() - began_us > WRITE_AGAIN_US)
@@ -168,7 +190,7 @@ static bool commit_is_due(const struct loader *loader, size_t taken)
 
 	return loader->batch_started_us != 0 &&
 	       (drained(loader, taken) || monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
-	        loader->batch.row_count >= config->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
+	        loader->batch.row_count >= loader->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
 }
 
 /* ---- phases */
@@ -328,6 +350,7 @@ bool loader_open(void *config, void **state, struct err *err)
 		loader->wait = wait_idle_new(config);
 		return true;
 	}
+	loader->batch_rows = loader->config->batch_rows;
 	loader->backoff.seed = (unsigned)monotonic_us();
 	loader->pg = postgres_new(&loader->config->postgres, "pg-loader");
 	loader->store = load_store_new(loader->pg);

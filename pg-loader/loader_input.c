@@ -159,7 +159,8 @@ static bool take(struct loader *loader, rd_kafka_message_t *message, struct err 
 
 bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *err)
 {
-	ssize_t got = rd_kafka_consume_batch_queue(loader->queue, 0, loader->messages, POLL_MESSAGES);
+	int64_t room = loader->batch_rows - loader->batch.row_count;
+	ssize_t got = rd_kafka_consume_batch_queue(loader->queue, 0, loader->messages, room < 1 ? 1 : room < POLL_MESSAGES ? (size_t)room : POLL_MESSAGES);
 	bool ok = true;
 
 	/* A batch call waits until its array is full: to wait is for one message only. */
@@ -316,10 +317,23 @@ static void start_reading(struct loader *loader, const struct loader_offset *at)
 	log_info("positioned", "partitions=%zu", loader->task_count);
 }
 
+static bool counts_stand(const struct loader *loader, struct err *err)
+{
+	for (size_t i = 0; i < loader->task_count; i++)
+		if (loader->tasks[i].partition >= loader->tasks[i].topic->partition_count)
+			return err_set(err, ERR_REFUSE,
+			               "%s had %" PRId32 " partitions when this loader started, and has more now: the number never changes, since keys would move; "
+			               "the way on is to process into a fresh set (TOPIC_PREFIX and a database of its own)",
+			               loader->tasks[i].topic->name, loader->tasks[i].topic->partition_count);
+	return true;
+}
+
 bool loader_position(struct loader *loader, struct err *err)
 {
 	struct loader_offset *at = loader->moved;
 
+	if (!counts_stand(loader, err))
+		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
 		at[i] = (struct loader_offset){loader->tasks[i].topic->name, loader->tasks[i].partition, OFFSET_NONE, OFFSET_NONE};
 	if (!loader_offsets_read(loader->pg, at, loader->task_count, err))
@@ -358,6 +372,23 @@ static bool make_consumer(struct loader *loader, struct err *err)
 	return true;
 }
 
+/* The topics of a set have one number of partitions, as bronze has (which comes first in the table). */
+static bool count_partitions(struct loader *loader, struct loader_topic *topic, struct err *err)
+{
+	int32_t want;
+
+	if (!kafka_partition_count(loader->consumer, topic->name, CALL_TIMEOUT_MS, &topic->partition_count, err))
+		return false;
+	if (topic->kind == TOPIC_BRONZE_EVENTS)
+		loader->batch.bronze_partition_count = topic->partition_count;
+	want = topic_partitions(topic->kind, loader->batch.bronze_partition_count);
+	return topic->partition_count == want ||
+	       err_set(err, ERR_REFUSE,
+	               "%s has %" PRId32 " partitions and should have %" PRId32 ", as %s has %" PRId32
+	               ": the number never changes, since keys would move; the way on is to process into a fresh set (TOPIC_PREFIX and a database of its own)",
+	               topic->name, topic->partition_count, want, loader->topics[0].name, loader->batch.bronze_partition_count);
+}
+
 bool loader_subscribe(struct loader *loader, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list;
@@ -366,12 +397,8 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 	if (!make_consumer(loader, err))
 		return false;
 	for (size_t i = 0; i < LOADER_TOPICS; i++) {
-		int32_t partition_count;
-
-		if (!kafka_partition_count(loader->consumer, loader->topics[i].name, CALL_TIMEOUT_MS, &partition_count, err))
+		if (!count_partitions(loader, &loader->topics[i], err))
 			return false;
-		if (loader->topics[i].kind == TOPIC_BRONZE_EVENTS)
-			loader->batch.bronze_partition_count = partition_count;
 		if (loader->topics[i].framed && !loader->topics[i].opener)
 			loader->topics[i].opener = frame_opener_new(loader->registry, loader->config->kafka.topic_prefix, loader->topics[i].slot);
 	}

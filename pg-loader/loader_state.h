@@ -17,6 +17,7 @@ struct loader_topic {
 	enum schema_id_slot slot;
 	bool framed;
 	char name[256];
+	int32_t partition_count; /* at the start: it never changes */
 	struct frame_opener *opener; /* NULL where values are not framed */
 	const rd_kafka_topic_t *seen; /* the client's object of it, of the last message */
 };
@@ -65,6 +66,7 @@ struct loader {
 	struct load_batch batch;
 	struct loader_offset *moved; /* room for task_count */
 	int64_t batch_started_us;    /* 0: nothing to commit */
+	int64_t batch_rows;          /* at most; fewer than configured while PostgreSQL cannot take more */
 	rd_kafka_message_t *messages[POLL_MESSAGES];
 
 	struct metric *rows[TARGET_COUNT], *controls, *stale, *batches, *reconnects, *rewinds, *up;

@@ -150,6 +150,7 @@ static void tell_stalled(struct producer *p, int64_t now_us)
 	} else if (now_us - p->moved_us > STALLED_US && !p->stalled_told) {
 		log_warn("broker_silent", "waiting=%llu detail=\"no acknowledgement for 10 s; trying on, nothing is lost\"",
 		         (unsigned long long)acks_waiting(&p->acks));
+		sender_tell_partitions(p->sender);
 		p->stalled_told = true;
 	}
 }

@@ -170,6 +170,11 @@ bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)
 	return !sender->failed;
 }
 
+void sender_tell_partitions(struct sender *sender)
+{
+	kafka_tell_partitions(sender->client, 1000);
+}
+
 int64_t sender_acknowledged(const struct sender *sender)
 {
 	return sender->acknowledged;

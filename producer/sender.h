@@ -30,6 +30,8 @@ enum send_verdict sender_send(struct sender *sender, int32_t partition, struct s
                               size_t header_count, struct ack *ack, struct err *err);
 /* Serves delivery reports. False: a message could not be delivered. */
 MUST_USE bool sender_poll(struct sender *sender, int timeout_ms, struct err *err);
+/* Logs what the topic lacks, if anything. */
+void sender_tell_partitions(struct sender *sender);
 int64_t sender_acknowledged(const struct sender *sender);
 
 #endif

@@ -23,6 +23,6 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	$(say) LINK $@
 	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
 
--include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/checks.mk
+-include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/checks.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)

@@ -11,6 +11,7 @@
 #include "kafka.h"
 
 #include <jansson.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,6 +25,8 @@
 
 #define PROPERTIES_CAP 4096
 #define UNREACHABLE_LOG_US INT64_C(10000000)
+#define PARTITIONS_LOG_US INT64_C(10000000)
+#define MISSING_TOPIC_MS 5000
 #define IN_FLIGHT_MAX 5 /* above this the idempotent producer could reorder */
 
 struct property {
@@ -412,7 +415,7 @@ bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
 }
 
 /* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */
-bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
 {
 	const struct rd_kafka_metadata *metadata = NULL;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
@@ -436,80 +439,144 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return good;
 }
 
+/* A broker that has just started, or lags behind its controller, does not know yet what is there. */
+bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+{
+	int64_t until_us = monotonic_us() + (timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
+
+	while (!ask_partition_count(client, topic, timeout_ms, count, err)) {
+		if (err->class != ERR_REFUSE || monotonic_us() > until_us || service_stopping())
+			return false;
+		poll(NULL, 0, 200);
+	}
+	return true;
+}
+
+static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)
+{
+	if (partition->leader < 0)
+		log_warn("no_leader", "topic=%s partition=%d detail=\"the partition has no leader: nothing can be written or read\"", topic,
+		         (int)partition->id);
+	else
+		log_warn("replicas_missing",
+		         "topic=%s partition=%d in_sync=%d replicas=%d detail=\"where min.insync.replicas asks for more in-sync replicas, the broker refuses "
+		         "writes until they are back\"",
+		         topic, (int)partition->id, partition->isr_cnt, partition->replica_cnt);
+}
+
+void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms)
+{
+	static int64_t last_us; /* the main thread alone calls this */
+	const struct rd_kafka_metadata *metadata = NULL;
+	int64_t now_us = monotonic_us();
+
+	if (last_us != 0 && now_us - last_us < PARTITIONS_LOG_US)
+		return;
+	last_us = now_us;
+	if (rd_kafka_metadata(client, 0, NULL, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	for (int t = 0; t < metadata->topic_cnt; t++) {
+		const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
+
+		for (int p = 0; p < topic->partition_cnt; p++) {
+			if (topic->partitions[p].leader >= 0 && topic->partitions[p].isr_cnt >= topic->partitions[p].replica_cnt)
+				continue;
+			tell_partition(topic->topic, &topic->partitions[p]);
+			break; /* one tells enough of its topic */
+		}
+	}
+	rd_kafka_metadata_destroy(metadata);
+}
+
+/* What is not listed is fatal. */
+static const struct {
+	rd_kafka_resp_err_t code;
+	enum err_class class;
+} error_classes[] = {
+	{RD_KAFKA_RESP_ERR_NO_ERROR, ERR_NONE},
+	{RD_KAFKA_RESP_ERR__FENCED, ERR_FENCED},
+	{RD_KAFKA_RESP_ERR_PRODUCER_FENCED, ERR_FENCED},
+	{RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, ERR_FENCED},
+	{RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, ERR_FENCED},
+	{RD_KAFKA_RESP_ERR__FATAL, ERR_FENCED},
+	/* The assignment or the transaction is gone, not the data. */
+	{RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR__PURGE_QUEUE, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR__PURGE_INFLIGHT, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING, ERR_ABORT},
+	{RD_KAFKA_RESP_ERR__TRANSPORT, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__RESOLVE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__TIMED_OUT, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__WAIT_COORD, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__WAIT_CACHE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__QUEUE_FULL, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__IN_PROGRESS, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__RETRY, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR__INTR, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NOT_COORDINATOR, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NOT_CONTROLLER, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ERR_RETRY},
+	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY}, /* a broker that starts may not know its topics yet */
+	/* Records are gone, or an operator has to change something. */
+	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_REFUSE}, /* librdkafka has waited: the topic is not there */
+	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_REFUSE},
+	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_REFUSE},
+	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_REFUSE},
+	{RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, ERR_REFUSE},
+	{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_REFUSE},
+};
+
+/* Rights that somebody has to give. */
+static const rd_kafka_resp_err_t missing_rights[] = {
+	RD_KAFKA_RESP_ERR__AUTHENTICATION,
+	RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+	RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+	RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+	RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+	RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+};
+
+bool kafka_err_missing_right(rd_kafka_resp_err_t code)
+{
+	for (size_t i = 0; i < sizeof(missing_rights) / sizeof(*missing_rights); i++)
+		if (missing_rights[i] == code)
+			return true;
+	return false;
+}
+
 enum err_class kafka_err_class(rd_kafka_resp_err_t code)
 {
-	switch (code) {
-	case RD_KAFKA_RESP_ERR_NO_ERROR: return ERR_NONE;
-
-	case RD_KAFKA_RESP_ERR__FENCED:
-	case RD_KAFKA_RESP_ERR_PRODUCER_FENCED:
-	case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH:
-	case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
-	case RD_KAFKA_RESP_ERR__FATAL: return ERR_FENCED;
-
-	/* The assignment or the transaction is gone, not the data. */
-	case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
-	case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
-	case RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST:
-	case RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED:
-	case RD_KAFKA_RESP_ERR__PURGE_QUEUE:
-	case RD_KAFKA_RESP_ERR__PURGE_INFLIGHT:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID:
-	case RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING: return ERR_ABORT;
-
-	case RD_KAFKA_RESP_ERR__TRANSPORT:
-	case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
-	case RD_KAFKA_RESP_ERR__RESOLVE:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
-	case RD_KAFKA_RESP_ERR__MSG_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR__WAIT_COORD:
-	case RD_KAFKA_RESP_ERR__WAIT_CACHE:
-	case RD_KAFKA_RESP_ERR__QUEUE_FULL:
-	case RD_KAFKA_RESP_ERR__IN_PROGRESS:
-	case RD_KAFKA_RESP_ERR__PREV_IN_PROGRESS:
-	case RD_KAFKA_RESP_ERR__RETRY:
-	case RD_KAFKA_RESP_ERR__INTR:
-	case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
-	case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
-	case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
-	case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
-	case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
-	case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
-	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS:
-	case RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND:
-	case RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS:
-	case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
-	case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
-	case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
-	case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND:
-	case RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE:
-	case RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED:
-	case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART: return ERR_RETRY; /* a broker that starts may not know its topics yet */
-
-	/* Records are gone, or an operator has to change something. */
-	case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC: /* librdkafka has waited: the topic is not there */
-	case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
-	case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-	case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-	case RD_KAFKA_RESP_ERR__AUTHENTICATION:
-	case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-	case RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE:
-	case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE: return ERR_REFUSE;
-
-	default: return ERR_FATAL; /* what is not known is fatal */
-	}
+	for (size_t i = 0; i < sizeof(error_classes) / sizeof(*error_classes); i++)
+		if (error_classes[i].code == code)
+			return error_classes[i].class;
+	return kafka_err_missing_right(code) ? ERR_REFUSE : ERR_FATAL;
 }
 
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context)
@@ -517,8 +584,11 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
 	enum err_class class = ERR_FATAL;
 
-	/* A client in a fatal state (a lost sequence, say, after a long outage) is of no use, but a new one is. */
-	if (kafka_err_class(code) == ERR_FENCED || rd_kafka_error_is_fatal(error))
+	/* A client in a fatal state (a lost sequence, say, after a long outage) is of no use, but a new one is; not where a
+	 * right is missing, however librdkafka calls that. */
+	if (kafka_err_missing_right(code))
+		class = ERR_REFUSE;
+	else if (kafka_err_class(code) == ERR_FENCED || rd_kafka_error_is_fatal(error))
 		class = ERR_FENCED;
 	else if (rd_kafka_error_txn_requires_abort(error))
 		class = ERR_ABORT;

@@ -43,12 +43,19 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
  * client still lives, and so must all memory that it was given. */
 MUST_USE bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err);
 
-/* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic. */
+/* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic, and asking again for up to
+ * 5 s (at most timeout_ms) has not changed that. */
 MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err);
+
+/* Logs which of the client's topics lack a leader or replicas, since librdkafka itself tries on in silence. For calls that have
+ * failed for a while; does something every 10 s at most. */
+void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms);
 
 /* Error classes of librdkafka's results. */
 enum err_class kafka_err_class(rd_kafka_resp_err_t code);
-/* From an rd_kafka_error_t (taken and destroyed): fenced, fatal, abortable, retriable. Returns false. */
+/* A right is missing: somebody has to give it. */
+bool kafka_err_missing_right(rd_kafka_resp_err_t code);
+/* From an rd_kafka_error_t (taken and destroyed): a missing right, fenced, fatal, abortable, retriable. Returns false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
 /* A header's last value; at == NULL where there is none. */

@@ -24,6 +24,9 @@
 #define SEND_EVERY_OUTPUTS 1000
 #define HEADERS_MAX 64
 #define RETRY_PAUSE_US 100000
+#define FAILURES_QUICK 20 /* in a row; then it will take longer */
+#define RETRY_PAUSE_LONG_US 500000
+#define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
 
 /* ---- opening */
@@ -132,6 +135,22 @@ bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix,
 	return kafka_partition_count(loop->consumer, topic, OPEN_TIMEOUT_MS, count, err);
 }
 
+/* The topics of a set have one number of partitions, and keep it: a key's newest value is always in the same one. */
+static bool outputs_fit(const struct task_loop *loop, struct err *err)
+{
+	for (enum topic_id output = 0; output < TOPIC_COUNT; output++) {
+		int32_t want = topic_partitions(output, loop->input_partitions[0]);
+
+		if (loop->output_topics[output] && loop->terms->partition_count[output] != want)
+			return err_set(err, ERR_REFUSE,
+			               "%s has %" PRId32 " partitions and should have %" PRId32 ", as %s has %" PRId32
+			               ": the number never changes, since keys would move; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+			               rd_kafka_topic_name(loop->output_topics[output]), loop->terms->partition_count[output], want, loop->input_topics[0],
+			               loop->input_partitions[0]);
+	}
+	return true;
+}
+
 bool task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs, size_t input_count, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new((int)input_count);
@@ -147,6 +166,10 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 		}
 		loop->openers[i] = frame_opener_new(loop->registry, loop->kafka.topic_prefix, inputs[i].slot);
 		rd_kafka_topic_partition_list_add(topics, loop->input_topics[i], RD_KAFKA_PARTITION_UA);
+	}
+	if (!outputs_fit(loop, err)) {
+		rd_kafka_topic_partition_list_destroy(topics);
+		return false;
 	}
 	assignment_report_health(loop); /* not ready before the first assignment */
 	code = rd_kafka_subscribe(loop->consumer, topics);
@@ -251,6 +274,8 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		return err_set(err, ERR_REFUSE, "%s/%" PRId32 ": %s: the log no longer holds the offset to read from (retention)",
 		               message->rkt ? rd_kafka_topic_name(message->rkt) : "?", message->partition, rd_kafka_message_errstr(message));
+	if (kafka_err_missing_right(message->err))
+		return err_set(err, ERR_REFUSE, "%s: %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", rd_kafka_message_errstr(message));
 	if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
 		rd_kafka_fatal_error(loop->consumer, text, sizeof(text));
 		return err_set(err, ERR_FENCED, "consumer: %s", text);
@@ -358,13 +383,18 @@ static bool poll_batch(struct task_loop *loop)
 	return loop->message_count > 0;
 }
 
-static enum step after_error(const struct err *err)
+/* What fails again and again needs somebody's hand (a record too large for its topic, too few replicas): the pause grows, and
+ * readiness says why until something has succeeded. */
+static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
-	usleep(RETRY_PAUSE_US);
+	if (loop->producer)
+		kafka_tell_partitions(loop->producer, EXPLAIN_TIMEOUT_MS);
+	usleep(loop->failures_in_row < FAILURES_QUICK ? RETRY_PAUSE_US : RETRY_PAUSE_LONG_US);
+	loop->failures_in_row++;
 	return STEP_MORE;
 }
 
@@ -380,14 +410,14 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			if (loop->next_message == loop->message_count)
 				polled = poll_batch(loop);
 			if (!fold_batch(loop, err))
-				return after_error(err);
+				return after_error(loop, err);
 		}
 		if (!transaction_send(loop, err) || !assignment_carry_out(loop, err))
-			return after_error(err);
+			return after_error(loop, err);
 	}
 	if (loop->committing || commit_is_due(loop, !polled, stopping)) {
 		if (!transaction_commit(loop, err))
-			return after_error(err);
+			return after_error(loop, err);
 	}
 	assignment_report_health(loop);
 	return stopping && !loop->committing && !loop->first_uncommitted_us ? STEP_DONE : STEP_MORE;

@@ -64,6 +64,8 @@ void assignment_report_health(const struct task_loop *loop)
 		health_ready("waiting for the group's first assignment");
 		return;
 	}
+	if (loop->failures_in_row >= FAILURES_ARE_TROUBLE)
+		return; /* the reason stands */
 	for (size_t i = 0; i < loop->slot_count && len < sizeof(reason); i++) {
 		const struct task *task = &loop->slots[i].task;
 
@@ -222,6 +224,11 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 	int64_t low, high;
 
 	*slot = (struct slot){.input = in, .topic = loop->input_topics[input]};
+	if (committed->partition >= loop->input_partitions[input])
+		return err_set(err, ERR_REFUSE,
+		               "%s had %" PRId32 " partitions when this service started, and has more now: the number never changes, since keys would move; the "
+		               "way on is to process into a fresh set (another TOPIC_PREFIX)",
+		               slot->topic, loop->input_partitions[input]);
 	if (!watermarks(loop, slot->topic, committed->partition, &low, &high, err))
 		return false;
 	if (parked) {
@@ -317,6 +324,7 @@ bool assignment_carry_out(struct task_loop *loop, struct err *err)
 	loop->rebalance_partitions = NULL;
 	loop->rebalance_kind = RD_KAFKA_RESP_ERR_NO_ERROR;
 	rd_kafka_topic_partition_list_destroy(partitions);
+	loop->failures_in_row = 0;
 	assignment_report_health(loop);
 	return ok;
 }

@@ -64,6 +64,7 @@ struct task_loop {
 	int64_t first_uncommitted_us; /* monotonic; 0: no record since the last commit */
 	int64_t last_commit_us;
 	int64_t commit_started_us;
+	int failures_in_row; /* ERR_RETRY, since something succeeded */
 
 	rd_kafka_message_t **messages; /* the batch being folded */
 	size_t message_count, next_message;
@@ -76,6 +77,7 @@ struct task_loop {
 };
 
 #define BATCH_MESSAGES 2000
+#define FAILURES_ARE_TROUBLE 3 /* in a row */
 
 /* task_loop_assignment.c */
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque);

@@ -41,11 +41,15 @@ static bool failed(struct task_loop *loop, struct err *err)
 	return false;
 }
 
-static bool produce_error(struct err *err, rd_kafka_resp_err_t code)
+/* A transaction that has failed behind our back takes no records, and only a commit says why: in this state it is refused
+ * without being tried. */
+static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp_err_t code)
 {
-	enum err_class class = code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code);
+	rd_kafka_error_t *error = code == RD_KAFKA_RESP_ERR__STATE ? rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS) : NULL;
 
-	return err_set(err, class, "produce: %s", rd_kafka_err2str(code));
+	if (error)
+		return kafka_err_take(err, error, "produce");
+	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code), "produce: %s", rd_kafka_err2str(code));
 }
 
 /* A full local queue is waited for, not an error. */
@@ -70,7 +74,7 @@ static bool produce_with_headers(struct task_loop *loop, const struct output *ou
 	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
 	rd_kafka_headers_destroy(headers);
-	return produce_error(err, code);
+	return produce_error(loop, err, code);
 }
 
 static size_t run_length(const struct outbox *box)
@@ -106,7 +110,7 @@ static bool produce_run(struct task_loop *loop, size_t count, size_t *taken, str
 			return true;
 		}
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return produce_error(err, code);
+			return produce_error(loop, err, code);
 	}
 	return true;
 }
@@ -213,6 +217,7 @@ static void committed(struct task_loop *loop)
 	outbox_clear(&loop->outbox);
 	loop->phase = TRANSACTION_NONE;
 	loop->committing = false;
+	loop->failures_in_row = 0;
 	loop->first_uncommitted_us = 0;
 	loop->last_commit_us = monotonic_us();
 	trim_inputs(loop);

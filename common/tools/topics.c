@@ -425,6 +425,20 @@ static bool find_groups(struct admin *admin, const struct options *options, stru
 	return ok;
 }
 
+/* A broker that has just started is still reading who is in which group. */
+static bool find_groups_patiently(struct admin *admin, const struct options *options, struct groups *groups, struct err *err)
+{
+	int64_t deadline = now_ms() + VISIBLE_MS;
+
+	while (!find_groups(admin, options, groups, err)) {
+		groups_free(groups);
+		if (err->class != ERR_RETRY || now_ms() > deadline)
+			return false;
+		sleep_ms(200);
+	}
+	return true;
+}
+
 /* One round over all groups: *busy is the first that still has members, or NULL. */
 static bool try_delete_groups(struct admin *admin, struct groups *groups, const char **busy, struct err *err)
 {
@@ -464,7 +478,7 @@ static bool delete_groups(struct admin *admin, const struct options *options, st
 	int64_t deadline = now_ms() + GROUP_EMPTY_MS;
 	struct groups groups;
 	const char *busy = NULL;
-	bool told = false, ok = find_groups(admin, options, &groups, err);
+	bool told = false, ok = find_groups_patiently(admin, options, &groups, err);
 
 	while (ok && groups.count > 0) {
 		ok = try_delete_groups(admin, &groups, &busy, err);

@@ -6,6 +6,8 @@
  *   broker grow-topic TOPIC PARTITIONS
  *   broker cut TOPIC PARTITION OFFSET                   what retention does: nothing is left below OFFSET
  *   broker commit GROUP TOPIC PARTITION OFFSET METADATA
+ *   broker deny TOPIC read|write                        to everybody, for as long as there is this rule
+ *   broker allow TOPIC                                  takes all rules on it back
  *
  * The broker is named by KAFKA_BROKERS. Exit 0, or 1 with what went wrong. Limits: one thing per call, 30 s each. */
 #include <librdkafka/rdkafka.h>
@@ -20,6 +22,17 @@ static bool failed(const char *what, const char *why)
 {
 	fprintf(stderr, "broker: %s: %s\n", what, why);
 	return false;
+}
+
+static const char *acl_trouble(const rd_kafka_CreateAcls_result_t *result)
+{
+	size_t count = 0;
+	const rd_kafka_acl_result_t **results = rd_kafka_CreateAcls_result_acls(result, &count);
+
+	for (size_t i = 0; i < count; i++)
+		if (rd_kafka_acl_result_error(results[i]))
+			return rd_kafka_error_string(rd_kafka_acl_result_error(results[i]));
+	return NULL;
 }
 
 /* The one result of an answer, whatever was asked. */
@@ -44,11 +57,45 @@ static const char *trouble_of(rd_kafka_event_t *event)
 	case RD_KAFKA_EVENT_DELETEGROUPS_RESULT:
 		groups = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
 		return count && rd_kafka_group_result_error(groups[0]) ? rd_kafka_error_string(rd_kafka_group_result_error(groups[0])) : NULL;
+	case RD_KAFKA_EVENT_CREATEACLS_RESULT:
+		return acl_trouble(rd_kafka_event_CreateAcls_result(event));
+	case RD_KAFKA_EVENT_DELETEACLS_RESULT: return NULL; /* none there is as good as gone */
 	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
 		return rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err ? "not cut" : NULL;
 	default: return "an answer to another question";
 	}
 	return count && rd_kafka_topic_result_error(topics[0]) ? rd_kafka_err2str(rd_kafka_topic_result_error(topics[0])) : NULL;
+}
+
+/* Where a topic has any rule, what no rule allows is denied: so a rule that allows all goes beside the one that denies. */
+static void deny(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+{
+	const struct {
+		rd_kafka_AclOperation_t operation;
+		rd_kafka_AclPermissionType_t permission;
+	} rules[] = {
+		{RD_KAFKA_ACL_OPERATION_ALL, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW},
+		{strcmp(args[2], "read") == 0 ? RD_KAFKA_ACL_OPERATION_READ : RD_KAFKA_ACL_OPERATION_WRITE, RD_KAFKA_ACL_PERMISSION_TYPE_DENY},
+	};
+	rd_kafka_AclBinding_t *bindings[2];
+	char why[256];
+
+	for (size_t i = 0; i < 2; i++)
+		bindings[i] = rd_kafka_AclBinding_new(RD_KAFKA_RESOURCE_TOPIC, args[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, "User:*", "*",
+		                                      rules[i].operation, rules[i].permission, why, sizeof(why));
+	rd_kafka_CreateAcls(client, bindings, 2, options, queue);
+	rd_kafka_AclBinding_destroy_array(bindings, 2);
+}
+
+static void allow(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+{
+	char why[256];
+	rd_kafka_AclBindingFilter_t *filter =
+		rd_kafka_AclBindingFilter_new(RD_KAFKA_RESOURCE_TOPIC, args[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, NULL, NULL,
+	                                      RD_KAFKA_ACL_OPERATION_ANY, RD_KAFKA_ACL_PERMISSION_TYPE_ANY, why, sizeof(why));
+
+	rd_kafka_DeleteAcls(client, &filter, 1, options, queue);
+	rd_kafka_AclBinding_destroy(filter);
 }
 
 static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
@@ -66,6 +113,10 @@ static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_Admi
 
 		rd_kafka_DeleteTopics(client, &topic, 1, options, queue);
 		rd_kafka_DeleteTopic_destroy(topic);
+	} else if (strcmp(command, "deny") == 0) {
+		deny(client, queue, options, args);
+	} else if (strcmp(command, "allow") == 0) {
+		allow(client, queue, options, args);
 	} else if (strcmp(command, "create-topic") == 0) {
 		rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(args[1], (int)strtol(args[2], NULL, 10), 1, text, sizeof(text));
 
@@ -128,7 +179,8 @@ static int arguments_of(const char *command)
 	static const struct {
 		const char *name;
 		int arguments;
-	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5}};
+	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5},
+	                {"deny", 2},         {"allow", 1}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, command) == 0)
@@ -145,7 +197,7 @@ int main(int argc, char **argv)
 	char why[256];
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
-		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit ...; KAFKA_BROKERS must be set\n", stderr);
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|deny|allow ...; KAFKA_BROKERS must be set\n", stderr);
 		return 64;
 	}
 	conf = rd_kafka_conf_new();

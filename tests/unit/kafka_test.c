@@ -128,12 +128,30 @@ Test(kafka, errors_have_the_class_of_what_to_do)
 		{RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST, ERR_ABORT},
 		{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_REFUSE},
 		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_REFUSE},
+		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_REFUSE},
+		{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR__BAD_MSG, ERR_FATAL},
 		{(rd_kafka_resp_err_t)-12345, ERR_FATAL},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		cr_expect_eq(kafka_err_class(table[i].code), table[i].class, "%s", rd_kafka_err2name(table[i].code));
+}
+
+Test(kafka, a_missing_right_is_refused_and_told_with_its_context)
+{
+	static const rd_kafka_resp_err_t table[] = {
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct err err = {0};
+
+		cr_expect_not(kafka_err_take(&err, rd_kafka_error_new(table[i], "no right to t"), "produce"));
+		cr_expect_eq(err.class, ERR_REFUSE, "%s", rd_kafka_err2name(table[i]));
+		cr_expect(strstr(err.message, "produce: no right to t"), "%s", err.message);
+	}
 }
 
 Test(kafka, a_topic_cannot_be_asked_for_without_a_broker)

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# The schema registry holds a schema that ours does not fit, or is away: at start, and later.
+source "$(dirname "$0")/lib.sh"
+source "$E2E/trouble.sh"
+
+ROWS=$E2E_WORK/few.csv
+head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
+
+# ---- a schema that does not fit
+
+OTHER=${TOPIC_PREFIX}other_
+# Somebody else's record, without our fields.
+STRANGER='{"schema":"{\"type\":\"record\",\"name\":\"Stranger\",\"fields\":[{\"name\":\"only\",\"type\":\"string\"}]}"}'
+registry() { # METHOD PATH [BODY]
+    curl -fsS -m 20 -X "$1" -H 'Content-Type: application/vnd.schemaregistry.v1+json' ${3:+-d "$3"} "$SCHEMA_REGISTRY_URL$2"
+}
+ends_of() { # TOPIC: the sum of its partitions' ends
+    local p sum=0
+    for p in 0 1 2 3; do sum=$((sum + $(kcat -b "$KAFKA_BROKERS" -Q -t "$1:$p:-1" | sed 's/.* offset //'))); done
+    printf '%d\n' "$sum"
+}
+
+incompatible() { # SERVICE TOPIC
+    registry POST "/subjects/$OTHER$2-value/versions" "$STRANGER"
+    refused 78 "incompatible $OTHER$2-value" "$1" "TOPIC_PREFIX=$OTHER"
+    same "records of $OTHER$2" 0 "$(ends_of "$OTHER$2")"
+    registry DELETE "/subjects/$OTHER$2-value"
+}
+
+"$BIN_DIR/topics" create --brokers "$KAFKA_BROKERS" --prefix "$OTHER"
+json='{"event_time":"2019-10-01 10:00:00 UTC","event_type":"view","product_id":1,"category_id":1,"category_code":"a.b","brand":"b","price":1.5,"user_id":7,"user_session":"s"}'
+printf 's:%s\n' "$json" | kcat -b "$KAFKA_BROKERS" -P -K : -X partitioner=murmur2_random -t "${OTHER}raw_events"
+check "bronze-sink refuses a subject with a schema that ours does not fit, and writes nothing" incompatible bronze-sink bronze_events
+check "funnel-aggregator refuses the same, and writes nothing" incompatible funnel-aggregator aggregated_events
+"$BIN_DIR/topics" delete --brokers "$KAFKA_BROKERS" --prefix "$OTHER"
+
+# ---- away at start
+
+away_at_start() {
+    local service
+    local -a jobs=()
+    fresh
+    stack stop registry
+    for service in bronze-sink-1 funnel-aggregator-1; do
+        start "$service" &
+        jobs+=($!)
+    done
+    for service in bronze-sink-1 funnel-aggregator-1; do
+        wait_until "$service says what it waits for" says "$service" event=waiting "schema registry"
+        not_ready "$service"
+        quiet "$service" 5
+    done
+    start registry
+    wait "${jobs[@]}"
+    services
+    replay --input "$ROWS"
+    drain
+    oracle --exact-counts --max-late 0 "$ROWS"
+}
+check "the registry is away at the start: services wait for it, then all comes in" away_at_start
+
+# ---- away later: who knows the schemas goes on; who does not waits
+
+away_later() {
+    fresh
+    services
+    replay --input "$ROWS"
+    drain
+    stack stop registry
+    snapshot "$E2E_WORK/before"
+    stack stop pg-loader-1
+    replay --input "$ROWS" # knows all schemas: goes on
+    wait_until "bronze-sink goes on without the registry" drained_bronze
+    start pg-loader-1
+    replay --input "$ROWS"
+    wait_until "pg-loader says what it waits for" says pg-loader-1 event=waiting "schema registry"
+    quiet pg-loader-1 5
+    start registry
+    drain
+    snapshot "$E2E_WORK/after"
+    same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
+    same "rows counted" $((3 * $(rows_of "$ROWS"))) "$(counts_in)"
+    same "rows that pg-loader refused" 0 "$(count "raw.dead_letters WHERE stage = 'loader'")"
+}
+drained_bronze() { http_get bronze-sink-1 metrics | awk '/^funnel_records_in_total/ { n += $2 } END { exit !(n >= '$((2 * $(rows_of "$ROWS")))') }'; }
+check "the registry is away later: who knows the schemas goes on, pg-loader waits and loses nothing" away_later
