@@ -24,8 +24,7 @@
 #define SEND_EVERY_OUTPUTS 1000
 #define HEADERS_MAX 64
 #define RETRY_PAUSE_US 100000
-#define FAILURES_QUICK 20 /* in a row; then it will take longer */
-#define RETRY_PAUSE_LONG_US 500000
+#define RETRY_DOUBLINGS 4
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
 
@@ -387,13 +386,15 @@ static bool poll_batch(struct task_loop *loop)
  * readiness says why until something has succeeded. */
 static enum step after_error(struct task_loop *loop, const struct err *err)
 {
+	int doublings = loop->failures_in_row / 2;
+
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
 	if (loop->producer)
 		kafka_tell_partitions(loop->producer, EXPLAIN_TIMEOUT_MS);
-	usleep(loop->failures_in_row < FAILURES_QUICK ? RETRY_PAUSE_US : RETRY_PAUSE_LONG_US);
+	usleep(RETRY_PAUSE_US << (doublings < RETRY_DOUBLINGS ? doublings : RETRY_DOUBLINGS));
 	loop->failures_in_row++;
 	return STEP_MORE;
 }
