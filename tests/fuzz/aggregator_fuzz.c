@@ -13,7 +13,7 @@
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 #define TIME_MIN_US INT64_C(-62135596800000000)
 #define TIME_SPAN_US UINT64_C(315537897600000000) /* years 1 to 9999 */
-#define RECORDS_MAX 48
+#define RECORDS_MAX 128
 #define NORMAL_EVENTS 24
 #define KEPT_MAX 2048
 
@@ -59,8 +59,9 @@ static int64_t any_time(struct fuzz_reader *in)
 static struct bronze_event any_event(struct fuzz_reader *in)
 {
 	uint8_t who = fuzz_byte(in), what = fuzz_byte(in);
+	int64_t time_us = any_time(in);
 	struct bronze_event bronze = {
-		.event = {.event_time_us = any_time(in), .product_id = 1 + what / 32, .user_id = 1 + who % 4, .price_cents = -1, .type = (enum event_type)(what % 5)},
+		.event = {.event_time_us = time_us, .product_id = 1 + what / 32, .user_id = 1 + who % 4, .price_cents = -1, .type = (enum event_type)(what % 5)},
 		.event_id = {who, what, fuzz_byte(in)},
 	};
 
