@@ -26,7 +26,7 @@ static const struct session_fold_config *session_config(void)
 	static struct session_fold_config config = {.outputs = &terms, .disorder_us = 5 * US_PER_SECOND, .grace_us = 10 * US_PER_MINUTE};
 
 	if (config.rollups.count == 0) {
-		fuzz_check(rollups_parse("1m:all 1h:category 1d:brand 5m/1m:product 1d+1h:category1", &config.rollups, NULL));
+		fuzz_check(rollups_parse("1m:all 1h:category 1d:brand 3m/1m:product 1d+6h:category1", &config.rollups, NULL));
 		fuzz_check(stages_parse("view,cart,checkout,purchase", &config.stages, NULL));
 	}
 	return &config;
@@ -314,12 +314,11 @@ static void run_normal(const struct bronze_event *hostile, int64_t place, int64_
 		                              .event_id = {1, (uint8_t)i}};
 
 		bronze.event.user_session = (struct span){&"abc"[i % 3], 1};
-		if (hostile && i == place) {
+		if (hostile && i == place)
 			apply_event(fold, hostile, 2 * i + 1, out);
-			session_fold_ops.flush(fold, out);
-		}
 		apply_event(fold, &bronze, 2 * i + 2, out);
-		session_fold_ops.flush(fold, out);
+		if (i % 4 == 0)
+			session_fold_ops.flush(fold, out);
 	}
 	apply_control(fold, BASE_US + 40 * US_PER_DAY, 1000, out);
 	session_fold_ops.flush(fold, out);
