@@ -65,20 +65,26 @@ bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
 bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
 
 # Each has an id of its own, so that none is known from the one before: more than the registry is asked for in a second.
-flood_of_ids() {
-    local before dir=$E2E_WORK/flood i
-    before=$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")
+flood_of_ids() { # TOPIC PRODUCT STAGE...: whose subject has no schema (raw), or has one (bronze)
+    local dir=$E2E_WORK/flood topic=$1 product=$2 stage i
+    shift 2
     mkdir -p "$dir"
     for ((i = 0; i < 400; i++)); do
         { printf "\\x00\\x7f\\x00\\x$(printf %02x $((i / 256)))\\x$(printf %02x $((i % 256)))"; json; } >"$dir/$i"
     done
-    send_file raw_events "$dir/0" -k s "$dir"/[1-9]*
-    send_good 3000
-    wait_until "all are told" dead_with unknown_schema_id bronze-sink $((before + 399))
-    wait_until "the good event behind them arrives" arrived 3000
-    same "their dead letters" $((before + 400)) "$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")"
+    send_file "$topic" "$dir/0" -k s "$dir"/[1-9]*
+    send_good "$product"
+    for stage; do
+        wait_until "$stage tells of all" dead_with_ids "$stage"
+    done
+    wait_until "the good event behind them arrives" arrived "$product"
 }
-check "400 schema ids that nobody registered: dead letters, and the stream goes on" flood_of_ids
+dead_with_ids() { # STAGE
+    (($(count "raw.dead_letters WHERE reason = 'unknown_schema_id' AND stage = '$1' AND detail LIKE '%schema id 213%'") == 400))
+}
+check "400 schema ids that nobody registered, in raw: dead letters, and the stream goes on" flood_of_ids raw_events 3000 bronze-sink
+check "400 of them in bronze: dead letters of aggregator and loader, and the stream goes on" \
+    flood_of_ids bronze_events 3001 funnel-aggregator loader
 
 # Packed, a record passes every limit on the way in that its dead letter could not pass on the way out.
 packed() { # 12 MB of spaces

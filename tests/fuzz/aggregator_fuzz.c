@@ -13,7 +13,7 @@
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 #define TIME_MIN_US INT64_C(-62135596800000000)
 #define TIME_SPAN_US UINT64_C(315537897600000000) /* years 1 to 9999 */
-#define RECORDS_MAX 48
+#define RECORDS_MAX 128
 #define NORMAL_EVENTS 24
 #define KEPT_MAX 2048
 
@@ -26,7 +26,7 @@ static const struct session_fold_config *session_config(void)
 	static struct session_fold_config config = {.outputs = &terms, .disorder_us = 5 * US_PER_SECOND, .grace_us = 10 * US_PER_MINUTE};
 
 	if (config.rollups.count == 0) {
-		fuzz_check(rollups_parse("1m:all 1h:category 1d:brand 5m/1m:product 1d+1h:category1", &config.rollups, NULL));
+		fuzz_check(rollups_parse("1m:all 1h:category 1d:brand 3m/1m:product 1d+6h:category1", &config.rollups, NULL));
 		fuzz_check(stages_parse("view,cart,checkout,purchase", &config.stages, NULL));
 	}
 	return &config;
@@ -59,8 +59,9 @@ static int64_t any_time(struct fuzz_reader *in)
 static struct bronze_event any_event(struct fuzz_reader *in)
 {
 	uint8_t who = fuzz_byte(in), what = fuzz_byte(in);
+	int64_t time_us = any_time(in);
 	struct bronze_event bronze = {
-		.event = {.event_time_us = any_time(in), .product_id = 1 + what / 32, .user_id = 1 + who % 4, .price_cents = -1, .type = (enum event_type)(what % 5)},
+		.event = {.event_time_us = time_us, .product_id = 1 + what / 32, .user_id = 1 + who % 4, .price_cents = -1, .type = (enum event_type)(what % 5)},
 		.event_id = {who, what, fuzz_byte(in)},
 	};
 
@@ -313,12 +314,11 @@ static void run_normal(const struct bronze_event *hostile, int64_t place, int64_
 		                              .event_id = {1, (uint8_t)i}};
 
 		bronze.event.user_session = (struct span){&"abc"[i % 3], 1};
-		if (hostile && i == place) {
+		if (hostile && i == place)
 			apply_event(fold, hostile, 2 * i + 1, out);
-			session_fold_ops.flush(fold, out);
-		}
 		apply_event(fold, &bronze, 2 * i + 2, out);
-		session_fold_ops.flush(fold, out);
+		if (i % 4 == 0)
+			session_fold_ops.flush(fold, out);
 	}
 	apply_control(fold, BASE_US + 40 * US_PER_DAY, 1000, out);
 	session_fold_ops.flush(fold, out);

@@ -64,13 +64,15 @@ static struct span any_value(struct fuzz_reader *in, uint8_t form)
 	static const int64_t units[] = {1, US_PER_SECOND, US_PER_MINUTE, US_PER_HOUR, US_PER_DAY, 400 * US_PER_DAY};
 	uint8_t kind = fuzz_byte(in), user = fuzz_byte(in), unit = fuzz_byte(in);
 	int64_t steps = (int8_t)fuzz_byte(in);
+	struct span price, session;
 
 	if (form == 0)
 		return SPAN_NULL;
 	if (form == 1)
 		return fuzz_take(in, (size_t)fuzz_byte(in) * 4);
-	return make_json(BASE_US + steps * units[unit % 6], types[kind % 5], 1 + user % 4, 1 + user / 64, fuzz_take(in, fuzz_byte(in) % 8),
-	                 fuzz_take(in, fuzz_byte(in) % 4));
+	price = fuzz_take(in, fuzz_byte(in) % 8);
+	session = fuzz_take(in, fuzz_byte(in) % 4);
+	return make_json(BASE_US + steps * units[unit % 6], types[kind % 5], 1 + user % 4, 1 + user / 64, price, session);
 }
 
 static struct input_record any_record(struct fuzz_reader *in, struct header headers[8], int64_t offset)
@@ -203,16 +205,16 @@ static void run_normal(const struct hostile *hostile, bool with_it, struct outbo
 
 static void one_hostile_event(struct fuzz_reader *in)
 {
-	struct hostile hostile = {.place = fuzz_byte(in) % NORMAL_EVENTS, .live = fuzz_byte(in) & 1};
+	uint8_t place = fuzz_byte(in), live = fuzz_byte(in), form = fuzz_byte(in);
+	struct hostile hostile = {.place = place % NORMAL_EVENTS, .live = live & 1};
 	struct event_parser *parser = event_parser_new();
 	char *copy = NULL;
 	struct event event;
-	uint8_t form = fuzz_byte(in);
 
 	if (form & 1) {
-		int64_t time_us = (int64_t)((uint64_t)fuzz_int64(in) % 253402300800000000u), user = 1 + fuzz_byte(in) % 4;
+		int64_t time_us = (int64_t)((uint64_t)fuzz_int64(in) % 253402300800000000u), user = 1 + fuzz_byte(in) % 4, product = 1 + fuzz_byte(in);
 
-		hostile.value = make_json(time_us, form & 2 ? "purchase" : "view", user, 1 + fuzz_byte(in), fuzz_take(in, 6), SPAN("hostile"));
+		hostile.value = make_json(time_us, form & 2 ? "purchase" : "view", user, product, fuzz_take(in, 6), SPAN("hostile"));
 	} else {
 		hostile.value = fuzz_take(in, in->left);
 	}
