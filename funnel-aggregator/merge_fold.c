@@ -25,6 +25,7 @@
 
 #define QUIET_FLUSH_RECORDS 8192
 #define PANE_BUCKETS 4096 /* a power of two */
+#define SINCE_MAX (2 * ROLLUP_MAX) /* the former list and the new one */
 
 struct source {
 	int64_t watermark_us; /* INT64_MIN: none yet */
@@ -76,8 +77,8 @@ struct merge_fold {
 	struct source sources[MERGE_SOURCES_MAX];
 	struct source_set all;
 	struct source_set told; /* the sources that have told what they count */
-	struct rollup_since *since; /* every rollup that any of them has named */
-	uint32_t since_count, since_capacity;
+	struct rollup_since since[SINCE_MAX]; /* every rollup that any of them counts */
+	uint32_t since_count;
 	struct names rollup_names, groups;
 	int64_t keep_from_us;
 	struct merge_pane **panes;
@@ -133,7 +134,6 @@ static void fold_free(void *state)
 		merge_pane_free(fold->panes[i]);
 	free(fold->panes);
 	free(fold->changed);
-	free(fold->since);
 	names_free(&fold->rollup_names);
 	names_free(&fold->groups);
 	buffer_free(&fold->value);
@@ -188,12 +188,17 @@ static bool set_holds(const struct source_set *set, const struct source_set *par
 	return !(part->bits[0] & ~set->bits[0]) && !(part->bits[1] & ~set->bits[1]);
 }
 
+static bool set_is_empty(const struct source_set *set)
+{
+	return !set->bits[0] && !set->bits[1];
+}
+
 static uint32_t rollup_number(struct merge_fold *fold, struct span name)
 {
 	return names_put(&fold->rollup_names, name, INT64_MAX, INT64_MIN);
 }
 
-static struct rollup_since *find_since(const struct merge_fold *fold, uint32_t rollup)
+static const struct rollup_since *find_since(const struct merge_fold *fold, uint32_t rollup)
 {
 	for (uint32_t i = 0; i < fold->since_count; i++)
 		if (fold->since[i].rollup == rollup)
@@ -201,15 +206,22 @@ static struct rollup_since *find_since(const struct merge_fold *fold, uint32_t r
 	return NULL;
 }
 
+/* NULL where there are more rollups than any change of lists needs. A rollup that nobody counts any more gives its place away. */
 static struct rollup_since *put_since(struct merge_fold *fold, uint32_t rollup)
 {
-	struct rollup_since *since = find_since(fold, rollup);
+	struct rollup_since *since = NULL;
 
-	if (since)
-		return since;
-	GROW(fold->since, fold->since_count, fold->since_capacity);
-	fold->since[fold->since_count] = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
-	return &fold->since[fold->since_count++];
+	for (uint32_t i = 0; i < fold->since_count; i++)
+		if (fold->since[i].rollup == rollup)
+			since = &fold->since[i];
+	for (uint32_t i = 0; !since && i < fold->since_count; i++)
+		if (set_is_empty(&fold->since[i].counted_by))
+			since = &fold->since[i];
+	if (!since && fold->since_count < SINCE_MAX)
+		since = &fold->since[fold->since_count++];
+	if (since && (since->rollup != rollup || set_is_empty(&since->counted_by)))
+		*since = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
+	return since;
 }
 
 /* Whether every source has counted this window from its start. One that has told nothing counts what has been there for ever. */
@@ -331,10 +343,20 @@ static bool source_number(struct span text, int32_t source_count, int32_t *sourc
 	return text.len > 0 && *source < source_count;
 }
 
+/* It becomes part of restore metadata, which is text. */
+static bool is_rollup_name(struct span name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!name.at[i] || !strchr("abcdefghijklmnopqrstuvwxyz0123456789:/+_", name.at[i]))
+			return false;
+	return name.len > 0 && name.len < ROLLUP_NAME_MAX;
+}
+
 /* A source tells since when it counts which rollups; what it does not name it does not count. */
 static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record, const char **why)
 {
 	struct span told = record_header(record, "since"), rest = told, name;
+	int count = 0;
 	int32_t source;
 	int64_t since_us;
 
@@ -343,7 +365,7 @@ static enum reason adopt_rollups(struct merge_fold *fold, const struct input_rec
 		return REASON_INVALID_CONTROL;
 	*why = "since";
 	while (rollup_since_next(&rest, &name, &since_us))
-		if (name.len > RECORD_ROLLUP_MAX)
+		if (!is_rollup_name(name) || ++count > ROLLUP_MAX)
 			return REASON_INVALID_CONTROL;
 	if (!told.len || rest.len)
 		return REASON_INVALID_CONTROL;
@@ -353,6 +375,8 @@ static enum reason adopt_rollups(struct merge_fold *fold, const struct input_rec
 	while (rollup_since_next(&told, &name, &since_us)) {
 		struct rollup_since *since = put_since(fold, rollup_number(fold, name));
 
+		if (!since)
+			break; /* the source counts it, and it will not be shown */
 		set_put(&since->counted_by, source, true);
 		if (since_us > since->since_us)
 			since->since_us = since_us;
@@ -493,7 +517,7 @@ static void fold_settle(void *state)
 
 /* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.'; where any has told what
  * it counts, "|" and the set of those that have, and for each rollup "|name@since=set". Sets are '*' for all sources, else hexadecimal
- * without leading zeros, the first source the lowest bit; since is in seconds, hexadecimal, or "ever". */
+ * without leading zeros, the first source the lowest bit; since is in seconds, or "ever". */
 
 static size_t set_format(const struct merge_fold *fold, const struct source_set *set, char *out, size_t cap)
 {
@@ -524,11 +548,6 @@ static bool set_parse(const struct merge_fold *fold, struct span text, struct so
 	return true;
 }
 
-static bool set_is_empty(const struct source_set *set)
-{
-	return !set->bits[0] && !set->bits[1];
-}
-
 /* A rollup that nobody counts any more is as one that was never named. Written whole or, where there is no room, not at all, and then
  * cut so that the metadata's own limit is passed: task_metadata refuses it. */
 static size_t since_format(const struct merge_fold *fold, char *out, size_t len)
@@ -545,7 +564,7 @@ static size_t since_format(const struct merge_fold *fold, char *out, size_t len)
 		if (set_is_empty(&since->counted_by))
 			continue;
 		if (since->since_us != ROLLUP_SINCE_EVER)
-			snprintf(start, sizeof(start), "%" PRIx64, (uint64_t)(since->since_us / US_PER_SECOND));
+			snprintf(start, sizeof(start), "%" PRId64, time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
 		set_format(fold, &since->counted_by, sources, sizeof(sources));
 		len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "|%.*s@%s=%s", (int)name.len, name.at, start, sources);
 	}
@@ -563,10 +582,14 @@ static bool since_parse(struct merge_fold *fold, struct span text)
 		return false;
 	snprintf(start, sizeof(start), "%.*s", (int)(equals - at - 1), at + 1);
 	since = put_since(fold, rollup_number(fold, (struct span){text.at, (size_t)(at - text.at)}));
+	if (!since)
+		return false;
 	if (strcmp(start, "ever") != 0) {
-		since->since_us = (int64_t)strtoull(start, &end, 16) * US_PER_SECOND;
-		if (*end)
+		int64_t seconds = strtoll(start, &end, 10);
+
+		if (*end || seconds <= INT64_MIN / 2 / US_PER_SECOND || seconds >= INT64_MAX / 2 / US_PER_SECOND)
 			return false;
+		since->since_us = seconds * US_PER_SECOND;
 	}
 	return set_parse(fold, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
 }

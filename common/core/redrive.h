@@ -74,7 +74,7 @@ MUST_USE bool redrive_ranges_parse(const char *name, const char *text, struct re
 	  "it to raw_events") \
 	X(FROM_PARTIALS, "from funnel_partials", "internal; the events behind them are in raw.events: recount those windows") \
 	X(NO_BYTES, "kept without bytes", \
-	  "too_late_to_deduplicate keeps none, and would be refused again; replay the source into a fresh set (another TOPIC_PREFIX) to have them") \
+	  "too_late_to_deduplicate keeps none, and would be refused again, nor does what is too large for the dead letter; replay the source into a fresh set (another TOPIC_PREFIX) to have them") \
 	X(CONTROL, "controls", "they mean something only at their place in the log; run the producer over that input again") \
 	X(TOO_OLD, "beyond the de-duplication horizon", \
 	  "bronze-sink could not tell them from repeats; replay the source into a fresh set (another TOPIC_PREFIX) to have them") \

@@ -136,7 +136,7 @@ bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 	char number[24], *end;
 
 	at = entry.len ? memchr(entry.at, '@', entry.len) : NULL;
-	if (!at || at == entry.at)
+	if (!at || at == entry.at || entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
 		return false;
 	*name = (struct span){entry.at, (size_t)(at - entry.at)};
 	since = (struct span){at + 1, entry.len - name->len - 1};
@@ -145,7 +145,7 @@ bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 	memcpy(number, since.at, since.len);
 	number[since.len] = '\0';
 	*since_us = span_is(since, "ever") ? ROLLUP_SINCE_EVER : strtoll(number, &end, 10);
-	if (!span_is(since, "ever") && *end)
+	if (!span_is(since, "ever") && (*end || *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2))
 		return false;
 	rest->at += entry.len + (comma != NULL);
 	rest->len -= entry.len + (comma != NULL);

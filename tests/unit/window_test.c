@@ -199,7 +199,8 @@ Test(window, group_value_is_the_events_own_or_unknown)
 
 Test(window, since_when_rollups_count_is_read_entry_by_entry)
 {
-	static const char *const bad[] = {"1m:all", "@ever", "1m:all@", "1m:all@x", "1m:all@12x", "1m:all@1234567890123456789012345", ",1m:all@ever"};
+	static const char *const bad[] = {"1m:all", "@ever", "1m:all@", "1m:all@x", "1m:all@12x", "1m:all@1234567890123456789012345", ",1m:all@ever", "1m:all@ever,", "1m:all@9223372036854775807",
+	                                  "1m:all@-9223372036854775808"};
 	struct span rest = SPAN("1m:all@ever,5m/1m:brand@1569888300000000"), name;
 	int64_t since_us;
 
