@@ -4,7 +4,7 @@ B       := build/$(FLAVOUR)
 GEN     := build/gen
 
 SERVICES := producer bronze-sink funnel-aggregator pg-loader
-TOOLS    := topics
+TOOLS    := topics redrive
 
 CC       ?= cc
 Q        := $(if $(V),,@)# V=1 shows whole commands
@@ -90,9 +90,9 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a 
 
 check-layers: all ## core <- runtime <- service, and core is pure
 	@common/tools/check-layers $(B)
-readme: bins ## renew the README's settings tables
+readme: all ## renew the README's settings tables
 	@common/tools/readme-settings $(B)/bin README.md
-check-readme: bins ## fail if they are out of date
+check-readme: all ## fail if they are out of date
 	@common/tools/readme-settings $(B)/bin README.md --check
 clean: ## delete what was built
 	rm -rf build

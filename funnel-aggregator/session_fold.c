@@ -7,7 +7,10 @@
  * Texts are kept while any open pane or visit may refer to them: see keep_from.
  *
  * A rollup that is added to a running system counts from its first window that begins after
- * everything seen, so that no window is ever half counted; `since` says from when. */
+ * everything seen, so that no window of it is ever half counted here; `since` says from when. Other partitions begin at another
+ * window, and may still run with the former list. So each partition tells the merge half what it counts since when, in the
+ * first commit under a list that is new to it: the merge half alone can know which windows all have counted whole.
+ * It is told with a record of ours only, so that telling and committing are one: restore metadata holds what was told. */
 #include "session_fold.h"
 
 #include <inttypes.h>
@@ -20,7 +23,7 @@
 #include "timetext.h"
 #include "visits.h"
 
-#define SINCE_EVER INT64_MIN
+#define SINCE_EVER ROLLUP_SINCE_EVER
 #define SINCE_PENDING INT64_MAX
 #define NO_WATERMARK INT64_MIN
 #define QUIET_FLUSH_RECORDS 8192
@@ -41,6 +44,9 @@ struct session_fold {
 	int64_t told_us;      /* boundary last told */
 	int64_t next_close_us; /* watermark at which the next pane closes */
 	bool idle_told;
+	bool tell_rollups; /* what we count is not what the last commit says */
+	bool applied;      /* a record since the start or the rebuild */
+	char adopted[FOLD_TERMS_MAX]; /* as the last commit says; empty: nothing was told */
 	struct names sessions, groups;
 	struct visits *visits;
 	struct pane **panes;
@@ -319,6 +325,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct bronze_event bronze;
 	const char *why = NULL;
 
+	fold->applied |= out != NULL;
 	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
 		quiet_flush(fold);
 	if (control.kind == CONTROL_INVALID)
@@ -405,6 +412,24 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 	fold->idle_told = idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
 }
 
+static size_t format_rollups(const struct session_fold *fold, char out[FOLD_TERMS_MAX]);
+
+/* Tells every merge partition what this source counts since when. */
+static void emit_rollups(struct session_fold *fold, struct outbox *out)
+{
+	char key[32], partition[16], terms[FOLD_TERMS_MAX];
+	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "rollups|%" PRId32, fold->partition)};
+	struct header headers[] = {
+		{SPAN("control"), SPAN(CONTROL_ROLLUPS)},
+		{SPAN("source_partition"), {partition, (size_t)snprintf(partition, sizeof(partition), "%" PRId32, fold->partition)}},
+		{SPAN("since"), {terms, format_rollups(fold, terms)}},
+	};
+
+	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
+		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, SPAN_NULL, headers, sizeof(headers) / sizeof(headers[0]));
+	fold->tell_rollups = false;
+}
+
 static void drop_passed(struct session_fold *fold)
 {
 	uint32_t kept = 0;
@@ -429,6 +454,8 @@ static void fold_flush(void *state, struct outbox *out)
 	struct session_fold *fold = state;
 	struct visit_context context = {fold, out};
 
+	if (fold->tell_rollups && fold->applied)
+		emit_rollups(fold, out);
 	for (uint32_t i = 0; i < fold->changed_count; i++)
 		emit_cell(fold, &fold->changed[i], out);
 	fold->changed_count = 0;
@@ -453,12 +480,15 @@ static void fold_settle(void *state)
 {
 	struct session_fold *fold = state;
 	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us : fold->clock.control_us;
+	char terms[FOLD_TERMS_MAX];
 
 	quiet_flush(fold);
 	fold->told_us = boundary_passed(fold);
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		if (fold->since_us[r] == SINCE_PENDING)
 			fold->since_us[r] = seen_us == CLOCK_NONE ? SINCE_EVER : rollup_next_start(&fold->config->rollups.at[r], seen_us + 1);
+	format_rollups(fold, terms);
+	fold->tell_rollups = strcmp(terms, fold->adopted) != 0;
 }
 
 static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
@@ -479,9 +509,8 @@ static bool fold_adopt_header(void *state, struct span header, struct err *err)
 }
 
 /* "1m:all@ever,1d:brand@1569888000000000" */
-static size_t fold_terms(const void *state, char out[FOLD_TERMS_MAX])
+static size_t format_rollups(const struct session_fold *fold, char out[FOLD_TERMS_MAX])
 {
-	const struct session_fold *fold = state;
 	size_t len = 0;
 
 	for (int r = 0; r < fold->config->rollups.count; r++) {
@@ -494,53 +523,32 @@ static size_t fold_terms(const void *state, char out[FOLD_TERMS_MAX])
 	return len;
 }
 
-/* "ever", or a time; one near the ends of int64_t would be taken for the marks that these numbers have here. */
-static bool since_parse(struct span text, int64_t *since_us)
+/* What was told, not what is still to be told: offsets are committed for transaction markers too. */
+static size_t fold_terms(const void *state, char out[FOLD_TERMS_MAX])
 {
-	char copy[24], *end;
+	const struct session_fold *fold = state;
 
-	if (span_is(text, "ever")) {
-		*since_us = SINCE_EVER;
-		return true;
-	}
-	if (text.len == 0 || text.len >= sizeof(copy))
-		return false;
-	memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	*since_us = strtoll(copy, &end, 10);
-	return *end == '\0' && *since_us > SINCE_EVER / 2 && *since_us < SINCE_PENDING / 2;
-}
-
-static bool terms_entry(struct session_fold *fold, struct span entry)
-{
-	const char *at = memchr(entry.at, '@', entry.len);
-	struct span name = {entry.at, at ? (size_t)(at - entry.at) : 0};
-	int64_t since_us;
-
-	if (!at || !since_parse((struct span){at + 1, entry.len - name.len - 1}, &since_us))
-		return false;
-	for (int r = 0; r < fold->config->rollups.count; r++)
-		if (span_is(name, fold->config->rollups.at[r].name))
-			fold->since_us[r] = since_us;
-	return true;
+	if (!fold->tell_rollups)
+		return format_rollups(fold, out);
+	return (size_t)snprintf(out, FOLD_TERMS_MAX, "%s", fold->adopted);
 }
 
 static bool fold_adopt_terms(void *state, struct span terms, struct err *err)
 {
 	struct session_fold *fold = state;
+	struct span name;
+	int64_t since_us;
 
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		fold->since_us[r] = SINCE_PENDING;
-	for (;;) {
-		const char *comma = memchr(terms.at, ',', terms.len);
-		struct span entry = {terms.at, comma ? (size_t)(comma - terms.at) : terms.len};
-
-		if (!terms_entry(fold, entry))
-			return err_set(err, ERR_REFUSE, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
-		if (!comma)
-			return true;
-		terms = (struct span){comma + 1, terms.len - entry.len - 1};
-	}
+	snprintf(fold->adopted, sizeof(fold->adopted), "%.*s", (int)terms.len, terms.at);
+	while (rollup_since_next(&terms, &name, &since_us))
+		for (int r = 0; r < fold->config->rollups.count; r++)
+			if (span_is(name, fold->config->rollups.at[r].name))
+				fold->since_us[r] = since_us;
+	if (terms.len)
+		return err_set(err, ERR_REFUSE, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
+	return true;
 }
 
 static int by_window(const void *a, const void *b)

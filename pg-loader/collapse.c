@@ -93,6 +93,7 @@ bool collapse_supersedes(enum target later, int64_t earlier_order, int64_t later
 	case TARGET_EVENTS:
 	case TARGET_LATE_EVENTS:
 	case TARGET_DEAD_LETTERS:
+	case TARGET_REDRIVEN:
 	case TARGET_CONTROLS:
 	case TARGET_COUNT:
 		break;

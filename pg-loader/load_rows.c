@@ -12,6 +12,7 @@
 
 #include "copy_binary.h"
 #include "event_fields.h"
+#include "redrive.h"
 #include "table.h"
 #include "timetext.h"
 
@@ -470,6 +471,30 @@ static void put_letter(struct load_batch *batch, const struct letter *letter, co
 	load_row_end(batch, TARGET_DEAD_LETTERS, at, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
 }
 
+/* A mark that redrive has set behind a letter repeats what names the letter's row. */
+static void put_mark(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
+{
+	struct buffer *scratch = &batch->scratch;
+	size_t ends[2];
+	char *at;
+
+	scratch->len = 0;
+	escape(scratch, cut(letter->stage, STAGE_MAX), false);
+	ends[0] = scratch->len;
+	escape(scratch, cut(letter->reason, STAGE_MAX), false);
+	ends[1] = scratch->len;
+	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX), false);
+	at = load_row_begin(batch, TARGET_REDRIVEN, 8 * COPY_FIELD_MAX + scratch->len);
+	at = copy_row_begin(at, 6);
+	at = copy_text(at, (struct span){scratch->at, ends[0]});
+	at = copy_text(at, (struct span){scratch->at + ends[0], ends[1] - ends[0]});
+	at = copy_text(at, (struct span){scratch->at + ends[1], scratch->len - ends[1]});
+	at = copy_int4(at, letter->partition);
+	at = copy_int8(at, letter->offset);
+	at = copy_timestamptz(at, record_time_us(record));
+	load_row_end(batch, TARGET_REDRIVEN, at, 0, SPAN_NULL, TARGET_REDRIVEN);
+}
+
 static enum reason add_dead_letter(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
 {
 	struct letter letter = {
@@ -478,7 +503,8 @@ static enum reason add_dead_letter(struct load_batch *batch, const struct input_
 		.detail = record_header(record, "__connect.errors.exception.message"),
 		.topic = record_header(record, "__connect.errors.topic"),
 	};
-	int64_t partition;
+	int32_t marked_partition;
+	int64_t partition, marked_offset;
 
 	if (letter.stage.len == 0 || letter.reason.len == 0 || letter.topic.len == 0)
 		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.connector.name, .exception.class.name or .topic");
@@ -486,7 +512,10 @@ static enum reason add_dead_letter(struct load_batch *batch, const struct input_
 	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
 		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.partition or .offset");
 	letter.partition = (int32_t)partition;
-	put_letter(batch, &letter, record);
+	if (redrive_mark_read(record, &marked_partition, &marked_offset))
+		put_mark(batch, &letter, record);
+	else
+		put_letter(batch, &letter, record);
 	return REASON_NONE;
 }
 

@@ -18,6 +18,7 @@
 #define EVENTS "event_id, " EVENT
 #define LATE "event_id, late_for, " EVENT ", bronze_partition, bronze_offset"
 #define DEAD "stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
+#define REDRIVEN "stage, reason, source_topic, source_partition, source_offset, redriven_at"
 #define COUNTS_KEY "service, topic, partition"
 #define COUNTS COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
@@ -91,6 +92,13 @@ const struct target_statements targets[TARGET_COUNT] = {
 		STAGE("stage_dead_letters", DEAD, "raw.dead_letters"),
 		COPY("stage_dead_letters", DEAD),
 		"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD " FROM stage_dead_letters ON CONFLICT DO NOTHING",
+	},
+	[TARGET_REDRIVEN] = {
+		"raw.dead_letters:redriven",
+		STAGE("stage_redriven", REDRIVEN, "raw.dead_letters"),
+		COPY("stage_redriven", REDRIVEN),
+		"UPDATE raw.dead_letters t SET redriven_at = s.redriven_at FROM stage_redriven s WHERE t.stage = s.stage AND t.reason = s.reason"
+		" AND t.source_topic = s.source_topic AND t.source_partition = s.source_partition AND t.source_offset = s.source_offset",
 	},
 	[TARGET_CONTROLS] = {
 		"processed.segment_controls",

@@ -13,6 +13,7 @@ enum target {
 	TARGET_LATE_EVENTS,
 	TARGET_COUNTS,
 	TARGET_DEAD_LETTERS,
+	TARGET_REDRIVEN, /* marks of dead letters that were sent again */
 	TARGET_CONTROLS,
 	TARGET_COUNT
 };

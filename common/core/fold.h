@@ -28,7 +28,7 @@ struct input_record {
 };
 
 #define FOLD_NOTHING INT64_MIN /* apply: this record's content will never matter to a rebuild */
-#define FOLD_HEADER_MAX 2560
+#define FOLD_HEADER_MAX 3072
 #define FOLD_TERMS_MAX 1024
 
 struct fold_ops {

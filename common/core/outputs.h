@@ -33,4 +33,8 @@ struct control {
 };
 struct control control_read(const struct input_record *record);
 
+/* Header `control` of a record in the internal topic of partials by which a source tells since when it counts which rollups: headers
+ * `source_partition` and `since` (see window.h), no value. */
+#define CONTROL_ROLLUPS "rollups"
+
 #endif

@@ -228,7 +228,7 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	len = (size_t)snprintf(out, TASK_METADATA_MAX, "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " t=%s h=%.*s",
 	                       block ? block->first_offset : task->position, task->terms.partition_count, task->terms.meaning, counts,
 	                       task->last_row, terms, (int)header_len, block ? block->header : header);
-	if (len + 16 > TASK_METADATA_MAX)
+	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
 		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
@@ -299,6 +299,17 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
 	       counts_parse(counts, &parsed->counts) && field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
 	       field(text, "h", parsed->header, sizeof(parsed->header));
+}
+
+bool task_metadata_look(struct span metadata, char meaning[TASK_MEANING_MAX], char header[FOLD_HEADER_MAX])
+{
+	struct parsed_metadata parsed;
+
+	if (!metadata_parse(metadata, &parsed))
+		return false;
+	memcpy(meaning, parsed.meaning, sizeof(parsed.meaning));
+	memcpy(header, parsed.header, sizeof(parsed.header));
+	return true;
 }
 
 static bool metadata_fits(const struct task_terms *terms, int64_t committed, const struct parsed_metadata *parsed, struct err *err)

@@ -9,7 +9,7 @@
 #include "fold.h"
 
 #define TASK_BLOCK_RECORDS 4096
-#define TASK_METADATA_MAX 3072 /* the broker's default limit is 4,096 */
+#define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */
 #define TASK_MEANING_MAX 256
 
 struct task_terms {
@@ -54,6 +54,10 @@ void task_flush(struct task *task, struct outbox *out);
 MUST_USE bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err);
 /* The commit of `position` has succeeded. */
 void task_committed(struct task *task);
+
+/* What the metadata of a committed offset says, for tools that look from outside: the settings that gave the state its meaning, and the
+ * fold's header at restore_from. False where it cannot be read. */
+MUST_USE bool task_metadata_look(struct span metadata, char meaning[TASK_MEANING_MAX], char header[FOLD_HEADER_MAX]);
 
 /* Where a rebuild would begin now. */
 int64_t task_restore_from(const struct task *task);

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "timetext.h"
 
@@ -126,6 +127,29 @@ int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us)
 	int64_t unit_us = rollup->kind == WINDOW_CUMULATING ? rollup->size_us : rollup->step_us;
 
 	return time_floor(time_us + unit_us - 1, unit_us);
+}
+
+bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
+{
+	const char *comma = rest->len ? memchr(rest->at, ',', rest->len) : NULL, *at;
+	struct span entry = {rest->at, comma ? (size_t)(comma - rest->at) : rest->len}, since;
+	char number[24], *end;
+
+	at = entry.len ? memchr(entry.at, '@', entry.len) : NULL;
+	if (!at || at == entry.at || entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
+		return false;
+	*name = (struct span){entry.at, (size_t)(at - entry.at)};
+	since = (struct span){at + 1, entry.len - name->len - 1};
+	if (since.len == 0 || since.len >= sizeof(number))
+		return false;
+	memcpy(number, since.at, since.len);
+	number[since.len] = '\0';
+	*since_us = span_is(since, "ever") ? ROLLUP_SINCE_EVER : strtoll(number, &end, 10);
+	if (!span_is(since, "ever") && (*end || *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2))
+		return false;
+	rest->at += entry.len + (comma != NULL);
+	rest->len -= entry.len + (comma != NULL);
+	return true;
 }
 
 static struct span known(struct span value)

@@ -47,6 +47,11 @@ int64_t rollup_earliest_open(const struct rollup *rollup, int64_t time_us);
 /* First window start at or after a time. */
 int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us);
 
+/* Since when rollups count, as text: "1m:all@ever,1d:brand@1569888000000000" (microseconds). Takes the next entry off *rest.
+ * False at the end, where *rest is empty, and where the text cannot be read, where it is not; a time near the ends of int64_t cannot. */
+#define ROLLUP_SINCE_EVER INT64_MIN
+bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us);
+
 /* An event's value in a group; a number is written into buffer. Missing texts are "unknown". */
 struct span group_value(enum group_kind group, const struct event *event, char buffer[32]);
 

@@ -8,9 +8,12 @@
  *   broker commit GROUP TOPIC PARTITION OFFSET METADATA
  *   broker deny TOPIC read|write                        to everybody, for as long as there is this rule
  *   broker allow TOPIC                                  takes all rules on it back
+ *   broker hold TOPIC PARTITIONS SECONDS                a transaction with a record in each partition is open so long, or until TERM,
+ *                                                       then aborted; says "holding" when it is open
  *
  * The broker is named by KAFKA_BROKERS. Exit 0, or 1 with what went wrong. Limits: one thing per call, 30 s each. */
 #include <librdkafka/rdkafka.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -174,13 +177,50 @@ static bool commit(rd_kafka_t *client, char **args)
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("commit", rd_kafka_err2str(code));
 }
 
+static bool through(const char *what, rd_kafka_error_t *error)
+{
+	bool good = !error || failed(what, rd_kafka_error_string(error));
+
+	if (error)
+		rd_kafka_error_destroy(error);
+	return good;
+}
+
+static volatile sig_atomic_t released;
+
+static void release(int number)
+{
+	(void)number;
+	released = 1;
+}
+
+static bool hold(rd_kafka_t *client, char **args)
+{
+	char value[] = "held";
+	long partitions = strtol(args[2], NULL, 10), seconds = strtol(args[3], NULL, 10);
+
+	if (!through("init", rd_kafka_init_transactions(client, CALL_MS)) || !through("begin", rd_kafka_begin_transaction(client)))
+		return false;
+	for (int32_t p = 0; p < partitions; p++)
+		if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(p), RD_KAFKA_V_VALUE(value, 4), RD_KAFKA_V_END))
+			return failed("hold", "a record was not taken");
+	if (rd_kafka_flush(client, CALL_MS))
+		return failed("hold", "not sent in time");
+	signal(SIGTERM, release);
+	puts("holding");
+	fflush(stdout);
+	for (long waited_ms = 0; waited_ms < seconds * 1000 && !released; waited_ms += 100)
+		rd_kafka_poll(client, 100);
+	return through("abort", rd_kafka_abort_transaction(client, CALL_MS));
+}
+
 static int arguments_of(const char *command)
 {
 	static const struct {
 		const char *name;
 		int arguments;
 	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5},
-	                {"deny", 2},         {"allow", 1}};
+	                {"deny", 2},         {"allow", 1},        {"hold", 3}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, command) == 0)
@@ -191,23 +231,24 @@ static int arguments_of(const char *command)
 int main(int argc, char **argv)
 {
 	const char *brokers = getenv("KAFKA_BROKERS");
-	bool commits = argc > 1 && strcmp(argv[1], "commit") == 0, good;
+	bool commits = argc > 1 && strcmp(argv[1], "commit") == 0, holds = argc > 1 && strcmp(argv[1], "hold") == 0, good;
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client;
 	char why[256];
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
-		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|deny|allow ...; KAFKA_BROKERS must be set\n", stderr);
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|deny|allow|hold ...; KAFKA_BROKERS must be set\n", stderr);
 		return 64;
 	}
 	conf = rd_kafka_conf_new();
 	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) != RD_KAFKA_CONF_OK ||
-	    (commits && rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK))
+	    (commits && rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK) ||
+	    (holds && rd_kafka_conf_set(conf, "transactional.id", "broker-hold", why, sizeof(why)) != RD_KAFKA_CONF_OK))
 		return failed("settings", why), 1;
 	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!client)
 		return failed("client", why), 1;
-	good = commits ? commit(client, argv + 1) : administer(client, argv + 1);
+	good = commits ? commit(client, argv + 1) : holds ? hold(client, argv + 1) : administer(client, argv + 1);
 	rd_kafka_destroy(client);
 	return good ? 0 : 1;
 }

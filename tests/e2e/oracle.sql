@@ -133,7 +133,7 @@ CREATE UNLOGGED TABLE oracle.refused AS
 WITH dead AS (
     SELECT source_topic, source_partition, source_offset, oracle.json_or_null(value) AS j
     FROM raw.dead_letters, oracle.setting
-    WHERE stage = 'bronze-sink' AND reason = ANY (ignore_reasons) AND value IS NOT NULL
+    WHERE stage = 'bronze-sink' AND reason = ANY (ignore_reasons) AND value IS NOT NULL AND redriven_at IS NULL -- those came back
 ), copies AS (
     SELECT v.event_id, count(DISTINCT (d.source_topic, d.source_partition, d.source_offset)) AS refused
     FROM dead d

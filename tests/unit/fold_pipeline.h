@@ -146,7 +146,7 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 		switch ((enum topic_id)output->topic) {
 		case TOPIC_FUNNEL_PARTIALS:
 			log = &pipe->partials[output->partition];
-			kit_log_add(log, log->bytes.count ? log->offsets[log->bytes.count - 1] + 1 + (i == 0) : 0, 0, output->key, output->value, NULL, 0);
+			kit_log_add(log, log->bytes.count ? log->offsets[log->bytes.count - 1] + 1 + (i == 0) : 0, 0, output->key, output->value, output->headers, output->header_count);
 			break;
 		case TOPIC_SESSION_FUNNELS:
 			kit_copy(&pipe->visits, output);

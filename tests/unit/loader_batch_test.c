@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "load_batch.h"
+#include "redrive.h"
 
 static int released;
 
@@ -288,4 +289,37 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
 	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
 	load_batch_free(&batch);
+}
+
+Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_letters_row)
+{
+	static const struct header own[] = {{{"redriven", 8}, {"9/9", 3}}};
+	const struct header *headers;
+	struct load_batch batch = {.release = release};
+	struct input_record refused = {.topic = SPAN("raw_topic"), .partition = 3, .offset = 77, .key = SPAN("k"), .value = SPAN("{}"), .headers = own, .header_count = 1};
+	struct output_terms terms = {.service = "bronze-sink", .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
+	struct redrive_decision decision = {.letter = {.own_headers = 1}};
+	struct outbox box = {0}, out = {0};
+	struct counts counts = {0};
+	struct input_record letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5}, mark;
+
+	output_dead_letter(&box, &terms, &refused, REASON_WRONG_PARTITION, "d", false, &counts);
+	headers = box.at[0].headers;
+	letter.headers = headers;
+	letter.header_count = box.at[0].header_count;
+	letter.value = box.at[0].value;
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &letter, NULL), LOAD_ROW);
+	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1, "a header of the record's own makes no mark");
+	cr_expect_eq(batch.target_rows[TARGET_REDRIVEN], 0);
+	redrive_emit(&out, &decision, &letter);
+	mark = (struct input_record){.topic = SPAN("dead"), .partition = 3, .offset = 6, .timestamp_ms = 1000, .headers = out.at[1].headers, .header_count = out.at[1].header_count};
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &mark, NULL), LOAD_ROW);
+	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
+	cr_expect_eq(batch.target_rows[TARGET_REDRIVEN], 1);
+	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "bronze-sink"));
+	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "wrong_partition"));
+	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "raw_topic"));
+	load_batch_free(&batch);
+	outbox_free(&box);
+	outbox_free(&out);
 }

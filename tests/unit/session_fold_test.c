@@ -635,7 +635,7 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 		struct partial partial;
 		int64_t day;
 
-		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
+		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !box.at[i].value.at || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
 			continue;
 		day = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
 		cr_assert(day >= 0 && day < day_count);

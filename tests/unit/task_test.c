@@ -493,7 +493,7 @@ static void lasting_value(const struct output *output, struct buffer *value)
 	struct visit visit;
 
 	value->len = 0;
-	if (output->topic == TOPIC_FUNNEL_PARTIALS) {
+	if (output->topic == TOPIC_FUNNEL_PARTIALS && output->value.at) {
 		cr_assert(partial_decode(kit_body(output), &partial, NULL));
 		if (partial.rollup.len)
 			partial.watermark_us = 0;

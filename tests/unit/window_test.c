@@ -196,3 +196,25 @@ Test(window, group_value_is_the_events_own_or_unknown)
 		cr_assert(span_is(group_value(rows[i].group, &event, buffer), rows[i].want), "row %zu", i);
 	}
 }
+
+Test(window, since_when_rollups_count_is_read_entry_by_entry)
+{
+	static const char *const bad[] = {"1m:all", "@ever", "1m:all@", "1m:all@x", "1m:all@12x", "1m:all@1234567890123456789012345", ",1m:all@ever", "1m:all@ever,", "1m:all@9223372036854775807",
+	                                  "1m:all@-9223372036854775808"};
+	struct span rest = SPAN("1m:all@ever,5m/1m:brand@1569888300000000"), name;
+	int64_t since_us;
+
+	cr_assert(rollup_since_next(&rest, &name, &since_us));
+	cr_assert(span_is(name, "1m:all"));
+	cr_assert_eq(since_us, ROLLUP_SINCE_EVER);
+	cr_assert(rollup_since_next(&rest, &name, &since_us));
+	cr_assert(span_is(name, "5m/1m:brand"));
+	cr_assert_eq(since_us, INT64_C(1569888300000000));
+	cr_assert_not(rollup_since_next(&rest, &name, &since_us));
+	cr_assert_eq(rest.len, 0, "the end");
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		rest = span_of(bad[i]);
+		cr_assert_not(rollup_since_next(&rest, &name, &since_us), "'%s' is taken", bad[i]);
+		cr_assert(rest.len > 0, "'%s' is taken for an end", bad[i]);
+	}
+}

@@ -1,0 +1,204 @@
+#!/usr/bin/env bash
+# Dead letters come back, each once: chosen by reason, time and place, killed half-way, run by two at once.
+source "$(dirname "$0")/lib.sh"
+
+ROWS=$E2E_WORK/replay.csv
+LATER=$E2E_WORK/later.csv     # three days ahead: future_event_time until the clock has come near
+ASTRAY=$E2E_WORK/astray.csv   # all of it sent to partition 0, whatever the key says
+FORGOTTEN=$E2E_WORK/forgotten.csv
+BRIDGE=$E2E_WORK/bridge.csv   # moves the clock to three days ahead
+FAR=$E2E_WORK/far.csv         # and far beyond the horizon
+BAD=$E2E_WORK/bad.csv OLD=$E2E_WORK/old.csv
+
+generate() { # FILE EVENTS SEED START
+    "$BIN_DIR/producer" --source synthetic --events "$2" --seed "$3" --start-time "$4" --output "$1"
+}
+
+# Rows of a CSV as they stand in the raw topic, past the producer: no controls, and to any partition.
+send_rows() { # FILE [KCAT FLAGS...]
+    local file=$1
+    shift
+    paste -d '\t' <(awk -F, 'NR > 1 { print $9 != "" ? $9 : "user:" $8 }' "$file") <("$BIN_DIR/producer" --input "$file" --dry-run --state-file none) |
+        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random -t "$(topic raw_events)" "$@"
+}
+
+redrive() { program redrive; timeout "$LONG" "${PROGRAM[@]}" "$@"; }
+letters() { count "raw.dead_letters WHERE stage = 'bronze-sink' AND reason = '$1'"; }
+letters_are() { (($(letters "$1") == $2)); }
+redriven_places() { committed raw_events '%h\n' | grep -o 'redriven_from=[0-9/]*' || true; }
+redriven() { redriven_places | wc -l; }
+redriven_at_least() { (($(redriven) >= $1)); }
+sizes() { printf '%s %s\n' "$(committed raw_events '.\n' | wc -l)" "$(committed dead_letter '.\n' | wc -l)"; }
+says() { grep -qF -- "$1" "$2" || { warn "says nothing of '$1'"; cat "$2" >&2; return 1; }; }
+oracle_holds() { oracle --ignore-reasons wrong_partition,future_event_time,too_late_to_deduplicate,unknown_magic_byte "$@"; }
+
+generate "$LATER" 600 21 "2019-10-04 01:00:00"
+generate "$ASTRAY" 120 22 "2019-10-02 00:30:00"
+generate "$FORGOTTEN" 40 23 "2019-10-02 00:40:00"
+generate "$BRIDGE" 2000 24 "2019-10-03 23:00:00"
+generate "$FAR" 2000 25 "2019-10-20 12:00:00"
+generate "$OLD" 8 26 "2019-09-01 00:00:00"
+generate "$BAD.good" 6 27 "2019-10-01 23:00:00"
+sed 's/,view,/,stare,/; s/,cart,/,stare,/; s/,purchase,/,stare,/' "$BAD.good" >"$BAD"
+
+fresh
+services
+replay --input "$ROWS"
+drain
+OWN_BAD=$(count "raw.dead_letters WHERE stage = 'bronze-sink'")
+send_rows "$LATER"
+send_rows "$ASTRAY" -p 0
+send_rows "$BAD"
+send_rows "$OLD"
+wait_until "the future rows are refused" letters_are future_event_time 600
+wait_until "the old rows are refused" letters_are too_late_to_deduplicate 8
+printf 'no avro at all' >"$E2E_WORK/bronze"
+send_file bronze_events "$E2E_WORK/bronze" -p 1 -k s
+bronze_is_told() { (($(count "raw.dead_letters WHERE stage = 'funnel-aggregator'") == 1)); }
+wait_until "the bytes in bronze are refused" bronze_is_told
+drain
+ASTRAYED=$(letters wrong_partition)
+
+# ---- before anything is sent
+redrive_needs_a_word() {
+    local status=0
+    redrive >"$E2E_WORK/out" 2>&1 || status=$?
+    same "exit code" 64 "$status"
+    says --dry-run "$E2E_WORK/out"
+}
+check "without --dry-run or --yes nothing happens: 64" redrive_needs_a_word
+check "a reason that does not exist: 64, and says which" refused 64 "invalid_prize reason" redrive --dry-run --reasons invalid_prize
+check "a set that does not exist: 78" refused 78 "does not exist" redrive TOPIC_PREFIX=nowhere_ --dry-run
+
+SIZES=$(sizes)
+dry_run() {
+    redrive --dry-run >"$E2E_WORK/plan"
+    cat "$E2E_WORK/plan"
+    same "records in raw and dead letters" "$SIZES" "$(sizes)"
+    ((ASTRAYED > 40))
+    says "to be sent: $((600 + ASTRAYED))" "$E2E_WORK/plan"
+    says "reason wrong_partition: $ASTRAYED" "$E2E_WORK/plan"
+    says "reason future_event_time: 600" "$E2E_WORK/plan"
+    says "still too far ahead of their partition's clock, as far as it is known: 600" "$E2E_WORK/plan"
+    says "source $(topic raw_events): $((600 + ASTRAYED))" "$E2E_WORK/plan"
+    says "event times from 2019-10-02T00:30:" "$E2E_WORK/plan"
+    says "de-duplication horizon behind them: 7d" "$E2E_WORK/plan"
+    says "from bronze_events: 1;" "$E2E_WORK/plan"
+    says "kept without bytes: 8;" "$E2E_WORK/plan"
+    says "refused again as unknown_event_type" "$E2E_WORK/plan"
+    says "example " "$E2E_WORK/plan"
+    says "nothing was sent" "$E2E_WORK/plan"
+}
+check "a dry run shows what would be sent and what cannot come back, and changes nothing" dry_run
+
+# ---- by reason and place
+some_of_them() {
+    local middle
+    middle=$(sql "SELECT source_offset FROM raw.dead_letters WHERE reason = 'wrong_partition' ORDER BY 1 OFFSET 9 LIMIT 1")
+    redrive --yes --reasons wrong_partition --source "0:0-$middle" >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "sent: 10" "$E2E_WORK/out"
+    redrive --yes --reasons wrong_partition --until 2001-01-01T00:00:00Z | grep -x "sent: 0"
+    redrive --yes --reasons wrong_partition --since 2001-01-01T00:00:00Z >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "redriven before: 10;" "$E2E_WORK/out"
+    says "sent: $((ASTRAYED - 10))" "$E2E_WORK/out"
+    redrive --yes --reasons wrong_partition | grep -x "sent: 0"
+    redrive --yes --reasons wrong_partition --source 0 | grep -x "sent: 0"
+}
+check "rows of a wrong partition come back: some by their place, the rest by reason, none twice" some_of_them
+drain
+check "their events are where they belong: the oracle holds, nothing is late" oracle_holds --max-late 0 "$ROWS" "$LATER" "$ASTRAY" "$BAD"
+marked() { same "rows marked as redriven" "$1" "$(count "raw.dead_letters WHERE redriven_at IS NOT NULL")"; }
+check "their dead letters say so" marked "$ASTRAYED"
+balance() {
+    local rows
+    rows=$(($(rows_of "$ROWS") + 600 + 120 + 6 + 8 + $1))
+    same "rows in" "$rows" "$(counts_in)"
+    same "rows in - bronze - duplicates - dead" 0 "$(sql "SELECT sum(records_in - records_out - duplicates - dead) FROM processed.counts WHERE service = 'bronze-sink'")"
+}
+check "rows that come back are counted again, and the counts balance" balance "$ASTRAYED"
+
+# ---- the clock has moved on
+send_rows "$FORGOTTEN" -p 0
+replay --input "$BRIDGE"
+drain
+# Marks that lie behind a transaction which somebody else has open cannot be read before that has ended: the next run has to wait.
+kill_half_way() {
+    local pid holder
+    program redrive
+    "${PROGRAM[@]}" --yes --reasons future_event_time --batch-records 1 >/dev/null 2>&1 3>&- 9>&- &
+    pid=$!
+    wait_until "some are sent" redriven_at_least $((ASTRAYED + 30))
+    KAFKA_BROKERS=$KAFKA_BROKERS timeout "$LONG" "$(dirname "$BIN_DIR")/test/e2e-broker" hold "$(topic dead_letter)" 4 55 >"$E2E_WORK/holding" 3>&- 9>&- &
+    holder=$!
+    printf '%s\n' "$holder" >"$E2E_WORK/holder"
+    wait_until "a transaction is open" grep -s -q holding "$E2E_WORK/holding"
+    wait_until "some are sent behind it" redriven_at_least $(($(redriven) + 30))
+    kill -KILL "$pid"
+    wait "$pid" || true
+    kill -0 "$holder" # it still holds
+    printf 'killed when %d were sent\n' $(($(redriven) - ASTRAYED))
+    (($(redriven) < ASTRAYED + 600))
+}
+check "killed half-way, with marks behind an open transaction" kill_half_way
+HALF=$(redriven)
+two_at_once() {
+    local pid status=0
+    program redrive
+    "${PROGRAM[@]}" --yes --reasons future_event_time --batch-records 1 >"$E2E_WORK/first" 2>&1 3>&- 9>&- &
+    pid=$!
+    sleep 5 # in which one that did not wait would send again what it cannot see the marks of
+    same "sent while the marks cannot be read" 0 $(($(redriven) - HALF))
+    kill -TERM "$(cat "$E2E_WORK/holder")"
+    wait_until "some more are sent" redriven_at_least $((HALF + 60))
+    redrive --yes --reasons future_event_time >"$E2E_WORK/second"
+    cat "$E2E_WORK/first" "$E2E_WORK/second"
+    wait "$pid" || status=$?
+    same "exit code of the one that was overtaken" 75 "$status"
+    grep -E '^sent: [1-9]' "$E2E_WORK/second"
+}
+check "a second run overtakes the first, which ends with 75" two_at_once
+once_each() {
+    redriven_places | sort >"$E2E_WORK/places"
+    same "records that came back" $((ASTRAYED + 600)) "$(wc -l <"$E2E_WORK/places")"
+    same "letters they came from" $((ASTRAYED + 600)) "$(uniq "$E2E_WORK/places" | wc -l)"
+}
+check "every letter was sent once" once_each
+SIZES=$(sizes)
+again() {
+    redrive --yes --reasons future_event_time,invalid_price --since 2001-01-01T00:00:00Z >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "redriven before: 600;" "$E2E_WORK/out"
+    says "sent: 0" "$E2E_WORK/out"
+    same "records in raw and dead letters" "$SIZES" "$(sizes)"
+}
+check "run again, it sends nothing" again
+drain
+check "the future has come: the oracle holds" oracle_holds --max-late 0 "$ROWS" "$LATER" "$ASTRAY" "$BAD" "$FORGOTTEN" "$BRIDGE"
+check "all dead letters that came back say so" marked $((ASTRAYED + 600))
+check "none of them was refused again" letters_are future_event_time 600
+
+# ---- beyond the horizon
+replay --input "$FAR"
+drain
+too_old() {
+    local left
+    left=$(($(letters wrong_partition) - ASTRAYED))
+    ((left > 5))
+    SIZES=$(sizes)
+    redrive --yes --reasons wrong_partition >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "beyond the de-duplication horizon: $left;" "$E2E_WORK/out"
+    says "sent: 0" "$E2E_WORK/out"
+    same "records in raw and dead letters" "$SIZES" "$(sizes)"
+}
+check "what is older than the horizon by now cannot come back, and it says so" too_old
+refused_again() {
+    redrive --yes --reasons unknown_event_type --send-refused >"$E2E_WORK/out"
+    grep -E '^sent: [1-9]' "$E2E_WORK/out"
+    SENT=$(sed -n 's/^sent: //p' "$E2E_WORK/out")
+    wait_until "they are refused again" letters_are unknown_event_type $((2 * SENT))
+    same "marked" "$SENT" "$(count "raw.dead_letters WHERE reason = 'unknown_event_type' AND redriven_at IS NOT NULL")"
+}
+check "what is still bad goes only where asked for, and is refused once more" refused_again

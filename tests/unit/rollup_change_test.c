@@ -1,0 +1,500 @@
+/* The list of rollups changes while events flow, replica by replica: partitions go from replicas with the former list to such with the
+ * new one and back. What is shown of a rollup that is added or removed, and that all others stay exact. */
+#include "fold_pipeline.h"
+#include "task.h"
+
+#define SOURCES 3
+#define WINDOWS 2000
+#define KEPT "1h:all"
+#define REMOVED "20m:all"
+#define ADDED "30m:all"
+
+/* What a reader of the aggregates has of one rollup, by number of the window. */
+struct shown {
+	int64_t views[WINDOWS], revision[WINDOWS];
+	bool seen[WINDOWS], final[WINDOWS];
+};
+
+struct change {
+	struct pipeline pipe;
+	struct session_fold_config lists[2]; /* the former and the new list */
+	struct task tasks[SOURCES];
+	char metadata[SOURCES][TASK_METADATA_MAX];
+	int list_of[SOURCES]; /* of the replica that has the partition; -1: none yet */
+	size_t next[SOURCES];
+	void *merge;
+	struct counts merge_counts;
+	int64_t merge_offset;
+	struct shown kept, removed, added;
+};
+
+static struct change change;
+
+static struct shown *shown_of(struct span rollup, int64_t *size_us)
+{
+	*size_us = span_is(rollup, KEPT) ? US_PER_HOUR : span_is(rollup, REMOVED) ? 20 * US_PER_MINUTE : 30 * US_PER_MINUTE;
+	return span_is(rollup, KEPT) ? &change.kept : span_is(rollup, REMOVED) ? &change.removed : &change.added;
+}
+
+static void take_aggregates(struct outbox *box)
+{
+	for (size_t i = 0; i < box->count; i++) {
+		struct aggregate aggregate;
+		struct shown *shown;
+		int64_t size_us, n;
+
+		cr_assert_eq(box->at[i].topic, TOPIC_AGGREGATED_EVENTS);
+		cr_assert(aggregate_decode(kit_body(&box->at[i]), &aggregate, NULL));
+		shown = shown_of(aggregate.rollup, &size_us);
+		n = (aggregate.window_start_us - KIT_DAY0_US) / size_us;
+		cr_assert(n >= 0 && n < WINDOWS);
+		shown->views[n] = aggregate.measures.events[EVENT_VIEW];
+		shown->final[n] = aggregate.final;
+		shown->seen[n] = true;
+	}
+	outbox_clear(box);
+}
+
+/* The merge half starts anew from what it would have committed, as after a crash or a move. */
+static void rebuild_merge(void)
+{
+	char header[FOLD_HEADER_MAX], again[FOLD_HEADER_MAX];
+	void *fresh = merge_fold_ops.new(&change.pipe.merge, 0);
+	struct err err;
+	size_t len = merge_fold_ops.header(change.merge, header);
+
+	cr_assert(merge_fold_ops.adopt_header(fresh, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert_eq(merge_fold_ops.header(fresh, again), len);
+	cr_assert_arr_eq(header, again, len);
+	merge_fold_ops.free(fresh);
+}
+
+/* A commit of a source: its partials are read by the merge half, which commits too. */
+static void commit(int p, struct outbox *box)
+{
+	struct outbox totals = {0};
+	struct err err;
+
+	task_flush(&change.tasks[p], box);
+	for (size_t i = 0; i < box->count; i++) {
+		const struct output *output = &box->at[i];
+		struct input_record record = {.topic = SPAN("partials"), .offset = change.merge_offset, .key = output->key, .value = output->value,
+		                              .headers = output->headers, .header_count = output->header_count};
+
+		if (output->topic != TOPIC_FUNNEL_PARTIALS) /* one merge half reads all its partitions: progress comes twice */
+			continue;
+		if (record.value.at)
+			record.body = kit_body(output);
+		change.merge_offset++;
+		merge_fold_ops.apply(change.merge, &record, &change.merge_counts, &totals);
+	}
+	merge_fold_ops.flush(change.merge, &totals);
+	take_aggregates(&totals);
+	cr_assert(task_metadata(&change.tasks[p], change.metadata[p], &err), "%s", err.message);
+	task_committed(&change.tasks[p]);
+	outbox_free(&totals);
+	outbox_clear(box);
+}
+
+/* A replica with that list gets the partition. */
+static void assign(int p, int list)
+{
+	struct task_terms terms = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
+	int64_t committed = change.list_of[p] < 0 ? 0 : change.tasks[p].committed;
+	struct err err;
+
+	if (change.list_of[p] < 0) {
+		task_start(&change.tasks[p], &terms, 0);
+	} else {
+		task_free(&change.tasks[p]);
+		cr_assert(task_resume(&change.tasks[p], &terms, committed, span_of(change.metadata[p]), &err), "%s", err.message);
+		for (size_t i = 0; i < change.pipe.sources[p].bytes.count && change.pipe.sources[p].offsets[i] < committed; i++) {
+			struct input_record record = kit_log_record(&change.pipe.sources[p], i);
+
+			if (record.offset >= change.tasks[p].position)
+				task_apply(&change.tasks[p], &record, NULL);
+		}
+		task_at_end(&change.tasks[p], committed);
+		cr_assert_not(change.tasks[p].restoring);
+	}
+	change.list_of[p] = list;
+}
+
+static void run_some(int p, int64_t count)
+{
+	struct outbox box = {0};
+
+	for (; count > 0 && change.next[p] < change.pipe.sources[p].bytes.count; count--) {
+		struct input_record record = kit_log_record(&change.pipe.sources[p], change.next[p]++);
+
+		task_apply(&change.tasks[p], &record, &box);
+	}
+	commit(p, &box);
+	outbox_free(&box);
+}
+
+static bool is_through(void)
+{
+	for (int p = 0; p < SOURCES; p++)
+		if (change.next[p] < change.pipe.sources[p].bytes.count)
+			return false;
+	return true;
+}
+
+static void change_init(uint64_t seed, struct rng *rng)
+{
+	struct err err;
+
+	memset(&change, 0, sizeof(change));
+	pipe_init(&change.pipe, seed, SOURCES, KEPT, "view,cart,purchase");
+	change.lists[0] = change.lists[1] = change.pipe.session;
+	cr_assert(rollups_parse(KEPT " " REMOVED, &change.lists[0].rollups, &err));
+	cr_assert(rollups_parse(ADDED " " KEPT, &change.lists[1].rollups, &err));
+	for (int p = 0; p < SOURCES; p++) {
+		change.list_of[p] = -1;
+		/* Not all at the same time: one is hours ahead of another. */
+		pipe_generate(&change.pipe, rng, p, 500, KIT_DAY0_US + (4 + p) * US_PER_HOUR, 4 * US_PER_MINUTE);
+		assign(p, 0);
+	}
+	change.merge = merge_fold_ops.new(&change.pipe.merge, 0);
+	merge_fold_ops.settle(change.merge);
+}
+
+static void change_free(void)
+{
+	for (int p = 0; p < SOURCES; p++)
+		task_free(&change.tasks[p]);
+	merge_fold_ops.free(change.merge);
+	pipe_free(&change.pipe);
+}
+
+/* Views of each window by recount; a window is left out of what came too late for it. */
+static void recount(int64_t size_us, int64_t views[WINDOWS], bool any[WINDOWS])
+{
+	memset(views, 0, WINDOWS * sizeof(*views));
+	memset(any, 0, WINDOWS * sizeof(*any));
+	for (size_t i = 0; i < change.pipe.event_count; i++) {
+		const struct pipe_event *event = &change.pipe.events[i];
+		int64_t n = (event->bronze.event.event_time_us - KIT_DAY0_US) / size_us;
+
+		if (KIT_DAY0_US + (n + 1) * size_us + change.pipe.session.grace_us <= event->watermark_us)
+			continue;
+		views[n] += event->bronze.event.type == EVENT_VIEW;
+		any[n] = true;
+	}
+}
+
+/* final_only: rows that are not final are not looked at. Returns how many of the recount's windows are there. */
+static int expect_shown(const char *what, const struct shown *shown, int64_t size_us, bool final_only, int *first)
+{
+	static int64_t views[WINDOWS];
+	static bool any[WINDOWS];
+	int count = 0;
+
+	*first = -1;
+	recount(size_us, views, any);
+	for (int n = 0; n < WINDOWS; n++) {
+		if (!shown->seen[n] || (final_only && !shown->final[n]))
+			continue;
+		cr_assert(shown->final[n], "seed %" PRIu64 ": %s, window %d is shown and never becomes final", change.pipe.seed, what, n);
+		cr_assert_eq(shown->views[n], views[n], "seed %" PRIu64 ": %s, window %d has %" PRId64 " views, by recount %" PRId64, change.pipe.seed, what, n,
+		             shown->views[n], views[n]);
+		*first = *first < 0 ? n : *first;
+		count++;
+	}
+	for (int n = *first; n >= 0 && n < WINDOWS && !final_only; n++)
+		cr_assert_eq(shown->seen[n], any[n], "seed %" PRIu64 ": %s, window %d is missing", change.pipe.seed, what, n);
+	return count;
+}
+
+/* The newest windows of the added rollup are there: it runs in the end. */
+static void expect_running(void)
+{
+	static int64_t views[WINDOWS];
+	static bool any[WINDOWS];
+	int last = WINDOWS - 1;
+
+	recount(30 * US_PER_MINUTE, views, any);
+	while (!any[last])
+		last--;
+	cr_assert(change.added.final[last], "seed %" PRIu64 ": the last window of the added rollup is not there", change.pipe.seed);
+}
+
+/* moves: so many times a partition goes to a replica with either list, before all go to new ones for good. */
+static void run_change(uint64_t seed, int moves)
+{
+	struct rng rng = {seed};
+	int rolling = 0, kept, added, removed, open = 0, first_kept, first_added, first_removed;
+
+	change_init(seed, &rng);
+	for (int round = 0; !is_through(); round++) {
+		int p = (int)rng_below(&rng, SOURCES);
+
+		run_some(p, rng_between(&rng, 1, 20));
+		if (round > 40 && rolling < moves) {
+			/* To a new one at first, then this way and that, and at last all to new ones. */
+			assign((int)rng_below(&rng, SOURCES), rolling == 0 ? 1 : (int)rng_below(&rng, 2));
+			rolling++;
+			rebuild_merge();
+		} else if (round > 40 && rolling >= moves) {
+			for (p = 0; p < SOURCES; p++)
+				if (change.list_of[p] == 0 && rng_chance(&rng, 4))
+					assign(p, 1);
+		}
+	}
+	for (int r = 0; r < REASON_COUNT; r++)
+		cr_assert_eq(change.merge_counts.dead[r], 0, "seed %" PRIu64 ": %s", seed, reason_name((enum reason)r));
+	kept = expect_shown("kept", &change.kept, US_PER_HOUR, false, &first_kept);
+	/* What was whole, and shown, before a partition went back, stays not final. */
+	added = expect_shown("added", &change.added, 30 * US_PER_MINUTE, moves > 0, &first_added);
+	expect_running();
+	removed = expect_shown("removed", &change.removed, 20 * US_PER_MINUTE, true, &first_removed);
+	for (int n = 0; n < WINDOWS; n++)
+		open += change.removed.seen[n] && !change.removed.final[n];
+	cr_assert(kept > 10 && added > 3 && removed > 0 && open > 0, "seed %" PRIu64 ": kept %d, added %d, removed %d and %d that stay open: not what it is for",
+	          seed, kept, added, removed, open);
+	cr_assert(first_added > 2 * first_kept, "seed %" PRIu64 ": an added rollup begins later", seed);
+	change_free();
+}
+
+Test(rollup_change, partitions_that_change_one_by_one_show_whole_windows_only)
+{
+	for (uint64_t seed = 1; seed <= 30; seed++)
+		run_change(seed, 0);
+}
+
+Test(rollup_change, partitions_that_go_back_to_the_former_list_show_whole_windows_only)
+{
+	for (uint64_t seed = 101; seed <= 140; seed++)
+		run_change(seed, 12);
+}
+
+Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts_do_not)
+{
+	static const char *const bad[] = {"-.,-.,-.|", "-.,-.,-.|x", "-.,-.,-.|*|", "-.,-.,-.|*|a", "-.,-.,-.|*|a@=1", "-.,-.,-.|*|a@ever=", "-.,-.,-.|*|a@xyz=1", "-.,-.,-.|*|a@9223372036854775807=1", "-.,-.,-.|*|a@-9223372036854775807=1", "-.,-.,-.|*|@ever=1", "-.,-.,-.|*|a@ever=1g", "-.,-.,-.||", "-.,-.,-.|*a@ever=1"};
+	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	char again[FOLD_HEADER_MAX];
+	struct err err;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		void *fold = merge_fold_ops.new(&config, 0);
+
+		cr_assert_not(merge_fold_ops.adopt_header(fold, span_of(bad[i]), &err), "'%s' is taken", bad[i]);
+		merge_fold_ops.free(fold);
+	}
+	for (int i = 0; i < 2; i++) {
+		const char *good = i ? "-.,-.,-.|5|1m:all@ever=5|1d:brand@1569980000=4" : "-.,-.,-.|*|5m/1m:all@ever=*";
+		void *fold = merge_fold_ops.new(&config, 0);
+
+		cr_assert(merge_fold_ops.adopt_header(fold, span_of(good), &err), "%s", err.message);
+		merge_fold_ops.header(fold, again);
+		cr_assert_str_eq(again, good);
+		merge_fold_ops.free(fold);
+	}
+}
+
+Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
+{
+	static const struct {
+		const char *source, *since;
+	} rows[] = {{"3", "1m:all@ever"}, {"-1", "1m:all@ever"}, {"", "1m:all@ever"}, {"0", ""}, {"0", "1m:all"}, {"0", "@ever"}, {"0", "1m:all@"}, {"0", "1m:all@x"}, {"0", "1m:all@ever,"},
+	            {"0", "1m:all@ever,x"}, {"0", "1m:a l@ever"}, {"0", "1m|all@ever"}, {"0", "1m=all@ever"}, {"0", "a-name-longer-than-any-rollup-has@ever"}, {"0", "1m:\xc3\xa4@ever"},
+	            {"0", "a@1,b@1,c@1,d@1,e@1,f@1,g@1,h@1,i@1,j@1,k@1,l@1,m@1,n@1,o@1,p@1,q@1"}, {"99999999999", "1m:all@ever"}};
+	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	void *fold = merge_fold_ops.new(&config, 0);
+	struct outbox box = {0};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct header headers[] = {{SPAN("control"), SPAN("rollups")}, {SPAN("source_partition"), span_of(rows[i].source)}, {SPAN("since"), span_of(rows[i].since)}};
+		struct input_record record = {.topic = SPAN("partials"), .offset = (int64_t)i, .headers = headers, .header_count = 3};
+		struct counts counts = {0};
+
+		merge_fold_ops.apply(fold, &record, &counts, &box);
+		cr_assert_eq(counts.dead[REASON_INVALID_CONTROL], 1, "source '%s', since '%s'", rows[i].source, rows[i].since);
+	}
+	merge_fold_ops.free(fold);
+	outbox_free(&box);
+}
+
+/* Whether a flush tells what is counted. */
+static bool flush_tells(struct task *task, struct outbox *box)
+{
+	bool told = false;
+
+	task_flush(task, box);
+	for (size_t i = 0; i < box->count; i++)
+		told |= box->at[i].topic == TOPIC_FUNNEL_PARTIALS && span_is(kit_header(&box->at[i], "control"), "rollups");
+	outbox_clear(box);
+	return told;
+}
+
+static void restart(struct task *task, const struct task_terms *terms)
+{
+	char metadata[TASK_METADATA_MAX];
+	int64_t committed = task->position;
+	struct err err;
+
+	cr_assert(task_metadata(task, metadata, &err), "%s", err.message);
+	task_free(task);
+	cr_assert(task_resume(task, terms, committed, span_of(metadata), &err), "%s", err.message);
+	task_at_end(task, committed);
+	cr_assert_not(task->restoring);
+}
+
+Test(rollup_change, what_is_counted_is_told_with_the_first_record_also_where_transaction_markers_are_committed_before)
+{
+	struct outbox box = {0};
+	struct rng rng = {1};
+	struct task_terms terms;
+	struct task task;
+
+	change_init(1, &rng);
+	for (int list = 0; list < 2; list++) {
+		struct input_record record = kit_log_record(&change.pipe.sources[0], (size_t)list);
+
+		terms = (struct task_terms){&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
+		if (list == 0)
+			task_start(&task, &terms, 0);
+		else
+			restart(&task, &terms);
+		record.offset = task.position + 5;
+		task_at_end(&task, task.position + 3);
+		cr_assert_not(flush_tells(&task, &box), "list %d: told without a record: nothing would be committed with it", list);
+		restart(&task, &terms);
+		task_apply(&task, &record, &box);
+		cr_assert(flush_tells(&task, &box), "list %d: not told", list);
+		restart(&task, &terms);
+		record.offset = task.position + 5;
+		task_apply(&task, &record, &box);
+		cr_assert_not(flush_tells(&task, &box), "list %d: told twice", list);
+	}
+	task_free(&task);
+	outbox_free(&box);
+	change_free();
+}
+
+/* ---- by hand: two sources and the rollup 1m:all */
+
+struct hand {
+	struct merge_fold_config config;
+	void *fold;
+	struct counts counts;
+	struct outbox box;
+	int64_t offset;
+	bool quiet; /* as in a rebuild */
+};
+
+static void hand_apply(struct hand *hand, struct input_record record)
+{
+	record.topic = SPAN("partials");
+	record.offset = hand->offset++;
+	merge_fold_ops.apply(hand->fold, &record, &hand->counts, hand->quiet ? NULL : &hand->box);
+}
+
+static void hand_tell(struct hand *hand, int source, const char *since)
+{
+	char number[12];
+	struct header headers[] = {{SPAN("control"), SPAN("rollups")}, {SPAN("source_partition"), {number, (size_t)snprintf(number, sizeof(number), "%d", source)}}, {SPAN("since"), span_of(since)}};
+
+	hand_apply(hand, (struct input_record){.headers = headers, .header_count = 3});
+}
+
+static void hand_partial(struct hand *hand, int source, const char *rollup, int minute, int64_t watermark_us)
+{
+	struct partial partial = {.rollup = span_of(rollup), .group_value = span_of(*rollup ? "all" : ""), .source_partition = source, .watermark_us = watermark_us};
+	struct buffer value = {0};
+
+	partial.window_start_us = KIT_DAY0_US + minute * US_PER_MINUTE;
+	partial.window_end_us = partial.window_start_us + US_PER_MINUTE;
+	partial.measures.events[EVENT_VIEW] = 1;
+	partial_encode(&value, 16, &partial);
+	hand_apply(hand, (struct input_record){.value = {value.at, value.len}, .body = {value.at + FRAME_BYTES, value.len - FRAME_BYTES}});
+	buffer_free(&value);
+}
+
+/* Flushes; the only total that comes, by its minute; -1: none. */
+static int hand_total(struct hand *hand, bool *final)
+{
+	struct aggregate aggregate;
+	int minute = -1;
+
+	merge_fold_ops.flush(hand->fold, &hand->box);
+	cr_assert(hand->box.count <= 1);
+	if (hand->box.count) {
+		cr_assert(aggregate_decode(kit_body(&hand->box.at[0]), &aggregate, NULL));
+		minute = (int)((aggregate.window_start_us - KIT_DAY0_US) / US_PER_MINUTE);
+		*final = aggregate.final;
+	}
+	outbox_clear(&hand->box);
+	return minute;
+}
+
+static void hand_far(struct hand *hand)
+{
+	hand_partial(hand, 0, "", 0, PIPE_FAR_US);
+	hand_partial(hand, 1, "", 0, PIPE_FAR_US);
+}
+
+#define AT_MINUTE_5 "1m:all@1569888300000000"
+
+Test(rollup_change, total_is_withheld_until_every_source_counts_its_window_and_shown_when_the_last_one_tells)
+{
+	for (int rebuilt = 0; rebuilt < 2; rebuilt++) {
+		struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}, .quiet = rebuilt};
+		bool final = true;
+
+		hand.fold = merge_fold_ops.new(&hand.config, 0);
+		hand_tell(&hand, 0, AT_MINUTE_5);
+		hand_partial(&hand, 0, "1m:all", 4, 0);
+		hand_partial(&hand, 0, "1m:all", 7, 0);
+		if (rebuilt)
+			merge_fold_ops.settle(hand.fold);
+		hand.quiet = false;
+		cr_assert_eq(hand_total(&hand, &final), -1, "the other source has not told");
+		hand_tell(&hand, 1, "1h:all@ever");
+		cr_assert_eq(hand_total(&hand, &final), -1, "the other source does not count it");
+		hand_tell(&hand, 1, "1h:all@ever," AT_MINUTE_5);
+		cr_assert_eq(hand_total(&hand, &final), 7, "now both count it, from minute 5 on");
+		cr_assert_not(final);
+		hand_far(&hand);
+		cr_assert_eq(hand_total(&hand, &final), 7);
+		cr_assert(final);
+		merge_fold_ops.free(hand.fold);
+		outbox_free(&hand.box);
+	}
+}
+
+Test(rollup_change, total_of_a_rollup_that_one_source_has_ended_stays_as_it_is_and_not_final)
+{
+	struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}};
+	bool final = true;
+
+	hand.fold = merge_fold_ops.new(&hand.config, 0);
+	hand_tell(&hand, 0, "1m:all@ever,1h:all@ever");
+	hand_tell(&hand, 1, "1m:all@ever,1h:all@ever");
+	hand_partial(&hand, 0, "1m:all", 4, 0);
+	cr_assert_eq(hand_total(&hand, &final), 4);
+	cr_assert_not(final);
+	hand_tell(&hand, 0, "1h:all@ever");
+	hand_partial(&hand, 1, "1m:all", 4, 0);
+	hand_far(&hand);
+	cr_assert_eq(hand_total(&hand, &final), -1);
+	merge_fold_ops.free(hand.fold);
+	outbox_free(&hand.box);
+}
+
+Test(rollup_change, sources_that_tell_nothing_count_what_was_there_for_ever)
+{
+	struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}};
+	bool final = true;
+
+	hand.fold = merge_fold_ops.new(&hand.config, 0);
+	hand_tell(&hand, 0, "1m:all@ever");
+	hand_partial(&hand, 1, "1m:all", 4, 0);
+	cr_assert_eq(hand_total(&hand, &final), 4);
+	hand_far(&hand);
+	cr_assert_eq(hand_total(&hand, &final), 4);
+	cr_assert(final);
+	merge_fold_ops.free(hand.fold);
+	outbox_free(&hand.box);
+}
