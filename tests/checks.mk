@@ -2,7 +2,7 @@
 .PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins
 
 # Several times to many times slower, so: few scenarios, few events, long deadlines.
-TSAN_SCENARIOS     := 20 30 50
+TSAN_SCENARIOS     := 20 31 50
 VALGRIND_SCENARIOS := 10 20 50
 
 tsan: deps ## scenarios, and what threads share under stress, under the thread sanitizer
