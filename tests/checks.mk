@@ -34,7 +34,7 @@ tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
 tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
-tidy_c := $(wildcard common/*/*.c tests/*/*.c $(SERVICES:%=%/*.c))
+tidy_c := $(wildcard common/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
 tidy-files: $(tidy_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(tidy_h)
 	@mkdir -p $(@D)
