@@ -77,8 +77,10 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 	bool ok;
 
 	*text = NULL;
-	if (!file)
-		return err_set(err, ERR_REFUSE, "cannot open %s: %s", path, strerror(errno));
+	if (!file) {
+		err_set(err, ERR_REFUSE, "cannot open %s: %s", path, strerror(errno));
+		return false;
+	}
 	ok = fstat(fileno(file), &status) == 0 && status.st_size >= 0 && status.st_size <= FILE_BYTES_MAX;
 	if (ok) {
 		*len = (size_t)status.st_size;
@@ -87,7 +89,9 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 		(*text)[ok ? *len : 0] = '\0';
 	}
 	fclose(file);
-	return ok || err_set(err, ERR_REFUSE, "cannot read %s, or it has more than 16 MiB", path);
+	if (!ok)
+		err_set(err, ERR_REFUSE, "cannot read %s, or it has more than 16 MiB", path);
+	return ok;
 }
 
 static bool load_one(const char *dir, const char *name, struct migration_list *list, struct err *err)

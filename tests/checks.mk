@@ -2,7 +2,7 @@
 .PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins
 
 # Several times to many times slower, so: few scenarios, few events, long deadlines.
-TSAN_SCENARIOS     := 20 30 50
+TSAN_SCENARIOS     := 20 31 50
 VALGRIND_SCENARIOS := 10 20 50
 
 tsan: deps ## scenarios, and what threads share under stress, under the thread sanitizer
@@ -34,7 +34,7 @@ tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
 tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
-tidy_c := $(wildcard common/*/*.c tests/*/*.c $(SERVICES:%=%/*.c))
+tidy_c := $(wildcard common/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
 tidy-files: $(tidy_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(tidy_h)
 	@mkdir -p $(@D)

@@ -182,10 +182,10 @@ static struct spec spec_read(const char **at, va_list *args)
 /* Several of these are one type here and others elsewhere. */
 static intmax_t signed_arg(char size, va_list *args)
 {
-	switch (size) { // NOLINT(bugprone-branch-clone)
+	switch (size) {
 	case 'l': return va_arg(*args, long);
 	case 'L': return va_arg(*args, long long);
-	case 'z': return va_arg(*args, ssize_t);
+	case 'z': return va_arg(*args, ssize_t); /* NOLINT(bugprone-branch-clone) */
 	case 'j': return va_arg(*args, intmax_t);
 	case 't': return va_arg(*args, ptrdiff_t);
 	default: return va_arg(*args, int);

@@ -196,7 +196,7 @@ static size_t read_headers(const rd_kafka_message_t *message, struct header *hea
 static bool open_frame(struct task_loop *loop, const struct slot *slot, struct input_record *record, char *detail, size_t cap,
                        struct err *err)
 {
-	unsigned char first = record->value.len ? (unsigned char)record->value.at[0] : ' ';
+	unsigned char first = record->value.at && record->value.len ? (unsigned char)record->value.at[0] : ' ';
 
 	record->body = record->value;
 	if (!record->value.at)

@@ -449,7 +449,9 @@ static int64_t report(const struct bench *bench, enum place place, bool from_app
 	}
 	qsort(latencies, count, sizeof(*latencies), compare);
 	p99 = latencies[count * 99 / 100];
+	/* Divided are indices, not times. */
 	printf("%-26s %-14s %8zu %8.1f %8.1f %8.1f %8.1f\n", places[place].label, from_append ? "raw append" : "produce call", count,
+	       /* NOLINTNEXTLINE(bugprone-integer-division) */
 	       (double)latencies[count / 2] / 1000, (double)latencies[count * 9 / 10] / 1000, (double)p99 / 1000, (double)latencies[count - 1] / 1000);
 	free(latencies);
 	return p99;
