@@ -86,7 +86,8 @@ def funnel(rows: list[Row], width: float, label: str, dimension: str, metric: st
         parts.append(bar_shape(4, y + 18, float(share) * room, 22, FUNNEL[i % len(FUNNEL)], f"{row[dimension]}: {number(value)}"))
         if i + 1 < len(rows):
             left = value - rows[i + 1][metric]
-            parts.append(text(4, y + 55, f"{number(left)} went no further ({percent(left, value)} of these)", color=FAINT))
+            share_left = f" ({percent(left, value)} of these)" if value else ""
+            parts.append(text(4, y + 55, f"{number(left)} went no further{share_left}", color=FAINT))
         y += 70
     return svg(width, y - 18, label, parts)
 

@@ -16,7 +16,9 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
 import uuid
 
@@ -113,6 +115,7 @@ def visits_of(events):
 
 class Cluster:
     def __enter__(self):
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of __exit__: no server is left behind
         self.bin = os.path.dirname((sorted(glob.glob('/usr/lib/postgresql/*/bin/initdb')) or [shutil.which('initdb') or ''])[-1])
         self.dir = tempfile.mkdtemp(prefix='metabase-test.')
         self.prefix = []

@@ -3,21 +3,20 @@ WITH span AS (
     SELECT position, name, reporting.period_start(name) AS starts, now
     FROM reporting.data_clock
     CROSS JOIN (VALUES (1, 'last 15 minutes'), (2, 'last hour'), (3, 'last 3 hours'), (4, 'today')) AS s (position, name)
-), total AS (
-    SELECT position, name,
-           coalesce(sum(views) FILTER (WHERE minute >= starts), 0) AS views,
-           coalesce(sum(purchases) FILTER (WHERE minute >= starts), 0) AS purchases,
-           coalesce(sum(views) FILTER (WHERE minute < now - interval '1 day'), 0) AS views_before,
-           coalesce(sum(purchases) FILTER (WHERE minute < now - interval '1 day'), 0) AS purchases_before
-    FROM span
-    LEFT JOIN reporting.funnel_by_minute_category
-           ON minute >= starts - interval '1 day' AND (minute >= starts OR minute < now - interval '1 day')
-          [[AND category_level1 = {{category}}]]
-    GROUP BY position, name
 )
-SELECT name AS span, views::bigint, purchases::bigint,
-       round(100.0 * purchases / nullif(views, 0), 2) AS per_100_views,
-       round(100.0 * purchases_before / nullif(views_before, 0), 2) AS day_before,
-       round(100.0 * purchases / nullif(views, 0), 2) - round(100.0 * purchases_before / nullif(views_before, 0), 2) AS difference
-FROM total
+SELECT name AS span, n.views::bigint, n.purchases::bigint,
+       round(100.0 * n.purchases / nullif(n.views, 0), 2) AS per_100_views,
+       round(100.0 * b.purchases / nullif(b.views, 0), 2) AS day_before,
+       round(100.0 * n.purchases / nullif(n.views, 0), 2) - round(100.0 * b.purchases / nullif(b.views, 0), 2) AS difference
+FROM span
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(views), 0) AS views, coalesce(sum(purchases), 0) AS purchases
+    FROM reporting.funnel_by_minute_category
+    WHERE minute >= starts [[AND category_level1 = {{category}}]]
+) AS n
+CROSS JOIN LATERAL (
+    SELECT coalesce(sum(views), 0) AS views, coalesce(sum(purchases), 0) AS purchases
+    FROM reporting.funnel_by_minute_category
+    WHERE minute >= starts - interval '1 day' AND minute < now - interval '1 day' [[AND category_level1 = {{category}}]]
+) AS b
 ORDER BY position
