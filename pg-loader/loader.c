@@ -148,6 +148,12 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 	loader->batch_started_us = 0;
 }
 
+/* A deadlock or a lock: the same may well succeed at once. What else passes (a full disk, too many connections) takes longer. */
+static bool is_momentary(const char *sqlstate)
+{
+	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
+}
+
 /* Writes what there is. ERR_RETRY and ERR_ABORT: it is to be read again. */
 static bool commit(struct loader *loader, struct err *err)
 {
@@ -162,11 +168,10 @@ static bool commit(struct loader *loader, struct err *err)
 			grow_batches(loader);
 			return true;
 		}
-		if (err->class == ERR_RETRY && strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0) {
+		if (err->class == ERR_RETRY && strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0)
 			shrink_batches(loader);
-			return false;
-		}
-		if (err->class != ERR_RETRY || try == WRITE_TRIES || !postgres_is_connected(loader->pg) || service_stopping() ||
+		if (err->class != ERR_RETRY || !is_momentary(postgres_sqlstate(loader->pg)) || try == WRITE_TRIES ||
+		    !postgres_is_connected(loader->pg) || service_stopping() ||
 		    monotonic_us() - began_us > WRITE_AGAIN_US)
 			return false;
 		log_warn("write_again", "try=%d detail=\"%s\"", try, err->message);

@@ -20,9 +20,9 @@ small_disk() {
     cp -a "$1.before/." "$1/"
     DISK=$1
 }
-# The folder as it was before.
+# The folder as it was before. The last threads of a daemon that has ended may hold it for a moment.
 large_disk() {
-    umount "$DISK"
+    wait_until "nobody uses $DISK" umount "$DISK"
     rmdir "$DISK"
     mv "$DISK.before" "$DISK"
 }

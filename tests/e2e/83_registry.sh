@@ -42,7 +42,7 @@ away_at_start() {
     fresh
     stack stop registry
     for service in bronze-sink-1 funnel-aggregator-1; do
-        start "$service" &
+        READY_TIMEOUT=$LONG start "$service" &
         jobs+=($!)
     done
     for service in bronze-sink-1 funnel-aggregator-1; do
@@ -62,6 +62,7 @@ check "the registry is away at the start: services wait for it, then all comes i
 # ---- away later: who knows the schemas goes on; who does not waits
 
 away_later() {
+    local starting
     fresh
     services
     replay --input "$ROWS"
@@ -71,11 +72,13 @@ away_later() {
     stack stop pg-loader-1
     replay --input "$ROWS" # knows all schemas: goes on
     wait_until "bronze-sink goes on without the registry" drained_bronze
-    start pg-loader-1
+    READY_TIMEOUT=$LONG start pg-loader-1 & # ready once it can read what waits
+    starting=$!
     replay --input "$ROWS"
     wait_until "pg-loader says what it waits for" says pg-loader-1 event=waiting "schema registry"
     quiet pg-loader-1 5
     start registry
+    wait "$starting"
     drain
     snapshot "$E2E_WORK/after"
     same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
