@@ -198,8 +198,16 @@ SELECT '%s', date_trunc('minute', event_time), date_trunc('minute', event_time) 
 FROM raw.events GROUP BY 2, 3, 4"""
 
 
+def wait_ms(v, kind):
+    """From the first view to the first such event at or after it."""
+    viewed = min((e.time for e in v.events if e.kind == 'view'), default=None)
+    times = [e.time for e in v.events if e.kind == kind and viewed is not None and e.time >= viewed]
+    return (min(times) - viewed) // dt.timedelta(milliseconds=1) if times else None
+
+
 def visit_row(v):
     first, last, stage = v.events[0], v.events[-1], v.stage()
     counts = [sum(e.kind == kind for e in v.events) for kind in KINDS]
     return [first.session, f'{v.start}+00', f'{v.end}+00', first.user, *counts, len({e.product for e in v.events}), v.revenue, first.row[4], last.row[4],
-            stage, ('none', 'view', 'cart', None)[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), None, None, 'true', 1]
+            stage, ('none', 'view', 'cart', None)[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), wait_ms(v, 'cart'), wait_ms(v, 'purchase'),
+            'true', 1]

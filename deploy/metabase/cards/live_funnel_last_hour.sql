@@ -1,9 +1,9 @@
--- Visits that were active in the span, by how far they have come, in order. A visit lasts a day at most.
+-- Visits that were active in the span, by how far they have come, in order. A visit lies within one UTC day.
 WITH visit AS (
     SELECT furthest_stage
     FROM reporting.fct_session_funnel
     WHERE visit_end >= (SELECT reporting.period_start('last hour'))
-      AND visit_start >= (SELECT reporting.period_start('last hour')) - interval '1 day'
+      AND visit_start >= (SELECT date_trunc('day', reporting.period_start('last hour'), 'UTC'))
       [[AND split_part(entry_category, '.', 1) = {{category}}]]
 )
 SELECT stage, visits
