@@ -2,6 +2,8 @@
 # kill -9 of each service in the middle of a replay, then a start: the oracle still holds. E2E_KILL names fewer.
 source "$(dirname "$0")/lib.sh"
 
+export KAFKA_PROPERTIES=session.timeout.ms=4000 # for so long the dead keep their partitions
+
 ROWS=$E2E_WORK/replay.csv
 HEALTHY=$E2E_WORK/healthy.csv
 

@@ -2,6 +2,8 @@
 # Two replicas share four partitions; one is killed and stays dead: the other takes over.
 source "$(dirname "$0")/lib.sh"
 
+export KAFKA_PROPERTIES=session.timeout.ms=4000 # for so long the dead keep their partitions
+
 ROWS=$E2E_WORK/replay.csv
 
 # Partitions that an instance has folded records of.

@@ -2,6 +2,8 @@
 # Kafka or PostgreSQL goes away in the middle of a replay and comes back. Services survive, or end with 75 and start again.
 source "$(dirname "$0")/lib.sh"
 
+export KAFKA_PROPERTIES=session.timeout.ms=4000 # for so long the dead keep their partitions
+
 ROWS=$E2E_WORK/replay.csv
 
 all_run() {

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Topics that are not there, or whose number of partitions is not what it was: refused with an explanation, also under
-# running services, which notice when the client next looks at the topic (every 30 s).
+# running services, which notice when the client next looks at the topic (every 30 s; here sooner).
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
+export KAFKA_PROPERTIES=topic.metadata.refresh.interval.ms=2000
 ROWS=$E2E_WORK/few.csv
 head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
 

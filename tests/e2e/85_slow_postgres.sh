@@ -65,4 +65,4 @@ slowly() {
     wait_until "a batch takes too long" says pg-loader-1 57014
     holds
 }
-check "a full batch takes longer than a statement may: pg-loader makes them smaller" slowly
+thorough "a full batch takes longer than a statement may: pg-loader makes them smaller" slowly
