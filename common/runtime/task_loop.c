@@ -382,6 +382,12 @@ static bool poll_batch(struct task_loop *loop)
 	return loop->message_count > 0;
 }
 
+void task_loop_forget_messages(struct task_loop *loop)
+{
+	for (; loop->next_message < loop->message_count; loop->next_message++)
+		rd_kafka_message_destroy(loop->messages[loop->next_message]);
+}
+
 /* What fails again and again needs somebody's hand (a record too large for its topic, too few replicas): the pause grows, and
  * readiness says why until something has succeeded. */
 static enum step after_error(struct task_loop *loop, const struct err *err)
@@ -441,8 +447,7 @@ void task_loop_close(struct task_loop *loop)
 	if (!loop)
 		return;
 	loop->closing = true;
-	for (; loop->next_message < loop->message_count; loop->next_message++)
-		rd_kafka_message_destroy(loop->messages[loop->next_message]);
+	task_loop_forget_messages(loop);
 	free(loop->messages);
 	end_producer(loop);
 	if (loop->rebalance_partitions) {

@@ -1,8 +1,8 @@
 /* Partitions come and go: eager rebalances, carried out between batches.
  *
  * The rebalance callback only notes what was announced; librdkafka waits until assign or unassign is
- * called. So every message of a poll belongs to the assignment before it, and a rebuild never
- * meets messages of an older position.
+ * called. So every message of a poll belongs to the assignment before it; what is not folded by then is
+ * forgotten, and a rebuild never meets messages of an older position.
  *
  * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
  * count, a recreated topic, lost offsets) stops the service with an explanation. */
@@ -315,6 +315,7 @@ bool assignment_carry_out(struct task_loop *loop, struct err *err)
 
 	if (kind == RD_KAFKA_RESP_ERR_NO_ERROR)
 		return true;
+	task_loop_forget_messages(loop); /* of the former assignment: folded into the next one's tasks they would leave a gap before them */
 	ok = kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? assign(loop, partitions, err) : revoke(loop, err);
 	/* What could not be carried out yet stays pending: the group waits for our answer. */
 	if (!ok && err->class == ERR_RETRY) {

@@ -79,6 +79,10 @@ struct task_loop {
 #define BATCH_MESSAGES 2000
 #define FAILURES_ARE_TROUBLE 3 /* in a row */
 
+/* task_loop.c */
+/* Those of the last poll that are not folded yet. */
+void task_loop_forget_messages(struct task_loop *loop);
+
 /* task_loop_assignment.c */
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque);
 MUST_USE bool assignment_carry_out(struct task_loop *loop, struct err *err);
