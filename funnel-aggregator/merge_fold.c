@@ -6,10 +6,8 @@
  * one. A partial of an idle source wakes it. After a final mark, a partial makes the total not final again, with a newer
  * revision.
  *
- * Only whole windows are shown. Each source tells since when it counts which rollups; while the list of rollups changes, replica
- * by replica, some sources count a rollup and others do not yet, or no more. A total of a window that some source has not
- * counted from its start is withheld, and what was shown of it before stays as it is, never final. Of each rollup the latest start and
- * the sources that count it are enough: a source that counts a rollup again, after it had not, begins at a later window.
+ * Only whole windows are shown: a total of a window that some source has not counted from its start (rollup_sources.h) is withheld, and
+ * what was shown of it before stays as it is, never final.
  *
  * Limit: a source partition that never has data keeps every total in memory, and an added rollup from being shown. The producer
  * sends its begin to all partitions, which gives each a clock. */
@@ -20,27 +18,14 @@
 #include <stdlib.h>
 
 #include "panes.h"
-#include "timetext.h"
-#include "window.h"
+#include "rollup_sources.h"
 
 #define QUIET_FLUSH_RECORDS 8192
 #define PANE_BUCKETS 4096 /* a power of two */
-#define SINCE_MAX (2 * ROLLUP_MAX) /* the former list and the new one */
 
 struct source {
 	int64_t watermark_us; /* INT64_MIN: none yet */
 	bool idle;
-};
-
-/* One bit per source. */
-struct source_set {
-	uint64_t bits[2];
-};
-
-struct rollup_since {
-	uint32_t rollup; /* number in rollup_names */
-	int64_t since_us; /* the latest of the sources that count it */
-	struct source_set counted_by;
 };
 
 struct contribution {
@@ -75,10 +60,7 @@ struct changed_total {
 struct merge_fold {
 	const struct merge_fold_config *config;
 	struct source sources[MERGE_SOURCES_MAX];
-	struct source_set all;
-	struct source_set told; /* the sources that have told what they count */
-	struct rollup_since since[SINCE_MAX]; /* every rollup that any of them counts */
-	uint32_t since_count;
+	struct rollup_sources counting;
 	struct names rollup_names, groups;
 	int64_t keep_from_us;
 	struct merge_pane **panes;
@@ -90,15 +72,6 @@ struct merge_fold {
 	struct buffer value;
 };
 
-_Static_assert(MERGE_SOURCES_MAX <= 128, "a source_set has 128 bits");
-
-static void set_put(struct source_set *set, int32_t source, bool in)
-{
-	uint64_t bit = UINT64_C(1) << (source % 64);
-
-	set->bits[source / 64] = in ? set->bits[source / 64] | bit : set->bits[source / 64] & ~bit;
-}
-
 static void *fold_new(const void *config, int32_t partition)
 {
 	struct merge_fold *fold = xrealloc(NULL, sizeof(*fold));
@@ -107,8 +80,7 @@ static void *fold_new(const void *config, int32_t partition)
 	*fold = (struct merge_fold){.config = config, .keep_from_us = INT64_MIN};
 	for (int32_t i = 0; i < MERGE_SOURCES_MAX; i++)
 		fold->sources[i] = (struct source){INT64_MIN, false};
-	for (int32_t i = 0; i < fold->config->source_count; i++)
-		set_put(&fold->all, i, true);
+	rollup_sources_init(&fold->counting, fold->config->source_count);
 	return fold;
 }
 
@@ -181,59 +153,9 @@ static bool is_over(const struct merge_fold *fold, int64_t window_end_us, int64_
 	return watermark_us != INT64_MIN && window_end_us + fold->config->grace_us <= watermark_us;
 }
 
-/* ---- which windows are whole */
-
-static bool set_holds(const struct source_set *set, const struct source_set *part)
-{
-	return !(part->bits[0] & ~set->bits[0]) && !(part->bits[1] & ~set->bits[1]);
-}
-
-static bool set_is_empty(const struct source_set *set)
-{
-	return !set->bits[0] && !set->bits[1];
-}
-
-static uint32_t rollup_number(struct merge_fold *fold, struct span name)
-{
-	return names_put(&fold->rollup_names, name, INT64_MAX, INT64_MIN);
-}
-
-static const struct rollup_since *find_since(const struct merge_fold *fold, uint32_t rollup)
-{
-	for (uint32_t i = 0; i < fold->since_count; i++)
-		if (fold->since[i].rollup == rollup)
-			return &fold->since[i];
-	return NULL;
-}
-
-/* NULL where there are more rollups than any change of lists needs. A rollup that nobody counts any more gives its place away. */
-static struct rollup_since *put_since(struct merge_fold *fold, uint32_t rollup)
-{
-	struct rollup_since *since = NULL;
-
-	for (uint32_t i = 0; i < fold->since_count; i++)
-		if (fold->since[i].rollup == rollup)
-			since = &fold->since[i];
-	for (uint32_t i = 0; !since && i < fold->since_count; i++)
-		if (set_is_empty(&fold->since[i].counted_by))
-			since = &fold->since[i];
-	if (!since && fold->since_count < SINCE_MAX)
-		since = &fold->since[fold->since_count++];
-	if (since && (since->rollup != rollup || set_is_empty(&since->counted_by)))
-		*since = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
-	return since;
-}
-
-/* Whether every source has counted this window from its start. One that has told nothing counts what has been there for ever. */
 static bool is_whole(const struct merge_fold *fold, const struct merge_pane *pane)
 {
-	const struct rollup_since *since = find_since(fold, pane->rollup);
-	const struct source_set none = {0};
-	bool for_ever = !since || since->since_us == ROLLUP_SINCE_EVER;
-
-	if (!for_ever && pane->window.start_us < since->since_us)
-		return false;
-	return set_holds(since ? &since->counted_by : &none, &fold->told) && (for_ever || set_holds(&fold->told, &fold->all));
+	return rollup_sources_whole(&fold->counting, pane->rollup, pane->window.start_us);
 }
 
 /* ---- records */
@@ -268,7 +190,7 @@ static void finalise(struct merge_fold *fold)
 
 static struct merge_pane *find_pane(struct merge_fold *fold, const struct partial *partial)
 {
-	uint32_t rollup = rollup_number(fold, partial->rollup);
+	uint32_t rollup = rollup_number(&fold->rollup_names, partial->rollup);
 	struct window window = {partial->window_start_us, partial->window_end_us};
 	struct merge_pane **bucket = bucket_of(fold, rollup, window), *pane;
 
@@ -342,44 +264,16 @@ static bool source_number(struct span text, int32_t source_count, int32_t *sourc
 	return text.len > 0 && *source < source_count;
 }
 
-/* It becomes part of restore metadata, which is text. */
-static bool is_rollup_name(struct span name)
-{
-	for (size_t i = 0; i < name.len; i++)
-		if (!name.at[i] || !strchr("abcdefghijklmnopqrstuvwxyz0123456789:/+_", name.at[i]))
-			return false;
-	return name.len > 0 && name.len < ROLLUP_NAME_MAX;
-}
-
-/* A source tells since when it counts which rollups; what it does not name it does not count. */
 static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record, const char **why)
 {
-	struct span told = record_header(record, "since"), rest = told, name;
-	int count = 0;
 	int32_t source;
-	int64_t since_us;
 
 	*why = "source_partition";
 	if (!source_number(record_header(record, "source_partition"), fold->config->source_count, &source))
 		return REASON_INVALID_CONTROL;
 	*why = "since";
-	while (rollup_since_next(&rest, &name, &since_us))
-		if (!is_rollup_name(name) || ++count > ROLLUP_MAX)
-			return REASON_INVALID_CONTROL;
-	if (!told.len || rest.len)
+	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, source, record_header(record, "since")))
 		return REASON_INVALID_CONTROL;
-	set_put(&fold->told, source, true);
-	for (uint32_t i = 0; i < fold->since_count; i++)
-		set_put(&fold->since[i].counted_by, source, false);
-	while (rollup_since_next(&told, &name, &since_us)) {
-		struct rollup_since *since = put_since(fold, rollup_number(fold, name));
-
-		if (!since)
-			break; /* the source counts it, and it will not be shown */
-		set_put(&since->counted_by, source, true);
-		if (since_us > since->since_us)
-			since->since_us = since_us;
-	}
 	show_withheld(fold);
 	return REASON_NONE;
 }
@@ -514,97 +408,8 @@ static void fold_settle(void *state)
 			fold->panes[i]->totals[t].withheld = !is_whole(fold, fold->panes[i]);
 }
 
-/* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.'; where any has told what
- * it counts, "|" and the set of those that have, and for each rollup "|name@since=set". Sets are '*' for all sources, else hexadecimal
- * without leading zeros, the first source the lowest bit; since is in seconds, or "ever". */
-
-static size_t set_format(const struct merge_fold *fold, const struct source_set *set, char *out, size_t cap)
-{
-	if (set_holds(set, &fold->all))
-		return (size_t)snprintf(out, cap, "*");
-	if (set->bits[1])
-		return (size_t)snprintf(out, cap, "%" PRIx64 "%016" PRIx64, set->bits[1], set->bits[0]);
-	return (size_t)snprintf(out, cap, "%" PRIx64, set->bits[0]);
-}
-
-static bool set_parse(const struct merge_fold *fold, struct span text, struct source_set *set)
-{
-	*set = (struct source_set){0};
-	if (text.len == 0 || text.len > 32)
-		return false;
-	if (span_is(text, "*")) {
-		*set = fold->all;
-		return true;
-	}
-	for (size_t i = 0; i < text.len; i++) {
-		const char *digits = "0123456789abcdef", *digit = text.at[i] ? strchr(digits, text.at[i]) : NULL;
-
-		if (!digit)
-			return false;
-		set->bits[1] = set->bits[1] << 4 | set->bits[0] >> 60;
-		set->bits[0] = set->bits[0] << 4 | (uint64_t)(digit - digits);
-	}
-	return true;
-}
-
-/* A rollup that nobody counts any more is as one that was never named. Written whole or, where there is no room, not at all, and then
- * cut so that the metadata's own limit is passed: task_metadata refuses it. */
-static size_t since_format(const struct merge_fold *fold, char *out, size_t len)
-{
-	if (set_is_empty(&fold->told))
-		return len;
-	out[len++] = '|';
-	len += set_format(fold, &fold->told, out + len, FOLD_HEADER_MAX - len);
-	for (uint32_t i = 0; i < fold->since_count && len < FOLD_HEADER_MAX; i++) {
-		const struct rollup_since *since = &fold->since[i];
-		struct span name = names_text(&fold->rollup_names, since->rollup);
-		char start[24] = "ever", sources[40];
-
-		if (set_is_empty(&since->counted_by))
-			continue;
-		if (since->since_us != ROLLUP_SINCE_EVER)
-			snprintf(start, sizeof(start), "%" PRId64, time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
-		set_format(fold, &since->counted_by, sources, sizeof(sources));
-		len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "|%.*s@%s=%s", (int)name.len, name.at, start, sources);
-	}
-	return len < FOLD_HEADER_MAX ? len : FOLD_HEADER_MAX - 1;
-}
-
-/* "name@since=set" */
-static bool since_parse(struct merge_fold *fold, struct span text)
-{
-	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
-	struct rollup_since *since;
-	char start[24], *end = start;
-
-	if (!at || !equals || equals <= at + 1 || at == text.at || (size_t)(equals - at) > sizeof(start))
-		return false;
-	snprintf(start, sizeof(start), "%.*s", (int)(equals - at - 1), at + 1);
-	since = put_since(fold, rollup_number(fold, (struct span){text.at, (size_t)(at - text.at)}));
-	if (!since)
-		return false;
-	if (strcmp(start, "ever") != 0) {
-		int64_t seconds = strtoll(start, &end, 10);
-
-		if (*end || seconds <= INT64_MIN / 2 / US_PER_SECOND || seconds >= INT64_MAX / 2 / US_PER_SECOND)
-			return false;
-		since->since_us = seconds * US_PER_SECOND;
-	}
-	return set_parse(fold, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
-}
-
-static bool told_parse(struct merge_fold *fold, const char *at, const char *end)
-{
-	for (bool first = true; at < end; first = false) {
-		const char *bar = memchr(at + 1, '|', (size_t)(end - at - 1));
-		struct span text = {at + 1, (size_t)((bar ? bar : end) - at - 1)};
-
-		if (*at != '|' || text.len == 0 || !(first ? set_parse(fold, text, &fold->told) : since_parse(fold, text)))
-			return false;
-		at = bar ? bar : end;
-	}
-	return true;
-}
+/* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.'; then what rollup_sources
+ * has to say */
 
 static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 {
@@ -620,7 +425,7 @@ static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 			len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "%s%" PRIx64 "%c", i ? "," : "", (uint64_t)source->watermark_us,
 			                        source->idle ? '!' : '.');
 	}
-	return since_format(fold, out, len);
+	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len, FOLD_HEADER_MAX);
 }
 
 static bool source_parse(const char **at, struct source *source)
@@ -648,7 +453,7 @@ static bool fold_adopt_header(void *state, struct span header, struct err *err)
 		count++;
 		at += count < fold->config->source_count && *at == ',';
 	}
-	return (count == fold->config->source_count && told_parse(fold, at, end)) ||
+	return (count == fold->config->source_count && rollup_sources_parse(&fold->counting, &fold->rollup_names, at, end)) ||
 	       err_set(err, ERR_REFUSE,
 	               "restore metadata ('%.*s') does not name %" PRId32
 	               " source partitions: the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",

@@ -1,0 +1,197 @@
+/* Of each rollup the latest start and the sources that count it are enough: a source that counts a rollup again, after it had not,
+ * begins at a later window. A rollup that nobody counts any more is as one that was never named. */
+#include "rollup_sources.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "timetext.h"
+
+/* ---- sets */
+
+static void set_put(struct source_set *set, int32_t source, bool in)
+{
+	uint64_t bit = UINT64_C(1) << (source % 64);
+
+	set->bits[source / 64] = in ? set->bits[source / 64] | bit : set->bits[source / 64] & ~bit;
+}
+
+static bool set_holds(const struct source_set *set, const struct source_set *part)
+{
+	return !(part->bits[0] & ~set->bits[0]) && !(part->bits[1] & ~set->bits[1]);
+}
+
+static bool set_is_empty(const struct source_set *set)
+{
+	return !set->bits[0] && !set->bits[1];
+}
+
+void rollup_sources_init(struct rollup_sources *sources, int32_t source_count)
+{
+	*sources = (struct rollup_sources){.count = 0};
+	for (int32_t i = 0; i < source_count; i++)
+		set_put(&sources->all, i, true);
+}
+
+/* ---- what sources tell */
+
+static const struct rollup_since *find(const struct rollup_sources *sources, uint32_t rollup)
+{
+	for (uint32_t i = 0; i < sources->count; i++)
+		if (sources->at[i].rollup == rollup)
+			return &sources->at[i];
+	return NULL;
+}
+
+/* NULL where there are more rollups than any change of lists needs. A rollup that nobody counts any more gives its place away. */
+static struct rollup_since *put(struct rollup_sources *sources, uint32_t rollup)
+{
+	struct rollup_since *since = NULL;
+
+	for (uint32_t i = 0; i < sources->count; i++)
+		if (sources->at[i].rollup == rollup)
+			since = &sources->at[i];
+	for (uint32_t i = 0; !since && i < sources->count; i++)
+		if (set_is_empty(&sources->at[i].counted_by))
+			since = &sources->at[i];
+	if (!since && sources->count < ROLLUP_SINCES_MAX)
+		since = &sources->at[sources->count++];
+	if (since && (since->rollup != rollup || set_is_empty(&since->counted_by)))
+		*since = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
+	return since;
+}
+
+/* It becomes part of restore metadata, which is text. */
+static bool is_rollup_name(struct span name)
+{
+	for (size_t i = 0; i < name.len; i++)
+		if (!name.at[i] || !strchr("abcdefghijklmnopqrstuvwxyz0123456789:/+_", name.at[i]))
+			return false;
+	return name.len > 0 && name.len < ROLLUP_NAME_MAX;
+}
+
+bool rollup_sources_tell(struct rollup_sources *sources, struct names *names, int32_t source, struct span told)
+{
+	struct span rest = told, name;
+	int count = 0;
+	int64_t since_us;
+
+	while (rollup_since_next(&rest, &name, &since_us))
+		if (!is_rollup_name(name) || ++count > ROLLUP_MAX)
+			return false;
+	if (!told.len || rest.len)
+		return false;
+	set_put(&sources->told, source, true);
+	for (uint32_t i = 0; i < sources->count; i++)
+		set_put(&sources->at[i].counted_by, source, false);
+	while (rollup_since_next(&told, &name, &since_us)) {
+		struct rollup_since *since = put(sources, rollup_number(names, name));
+
+		if (!since)
+			break; /* the source counts it, and it will not be shown */
+		set_put(&since->counted_by, source, true);
+		if (since_us > since->since_us)
+			since->since_us = since_us;
+	}
+	return true;
+}
+
+bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup, int64_t window_start_us)
+{
+	const struct rollup_since *since = find(sources, rollup);
+	const struct source_set none = {0};
+	bool for_ever = !since || since->since_us == ROLLUP_SINCE_EVER;
+
+	if (!for_ever && window_start_us < since->since_us)
+		return false;
+	return set_holds(since ? &since->counted_by : &none, &sources->told) && (for_ever || set_holds(&sources->told, &sources->all));
+}
+
+/* ---- as text */
+
+static size_t set_format(const struct rollup_sources *sources, const struct source_set *set, char *out, size_t cap)
+{
+	if (set_holds(set, &sources->all))
+		return (size_t)snprintf(out, cap, "*");
+	if (set->bits[1])
+		return (size_t)snprintf(out, cap, "%" PRIx64 "%016" PRIx64, set->bits[1], set->bits[0]);
+	return (size_t)snprintf(out, cap, "%" PRIx64, set->bits[0]);
+}
+
+static bool set_parse(const struct rollup_sources *sources, struct span text, struct source_set *set)
+{
+	*set = (struct source_set){0};
+	if (text.len == 0 || text.len > 32)
+		return false;
+	if (span_is(text, "*")) {
+		*set = sources->all;
+		return true;
+	}
+	for (size_t i = 0; i < text.len; i++) {
+		const char *digits = "0123456789abcdef", *digit = text.at[i] ? strchr(digits, text.at[i]) : NULL;
+
+		if (!digit)
+			return false;
+		set->bits[1] = set->bits[1] << 4 | set->bits[0] >> 60;
+		set->bits[0] = set->bits[0] << 4 | (uint64_t)(digit - digits);
+	}
+	return true;
+}
+
+size_t rollup_sources_format(const struct rollup_sources *sources, const struct names *names, char *out, size_t len, size_t cap)
+{
+	if (set_is_empty(&sources->told))
+		return len;
+	out[len++] = '|';
+	len += set_format(sources, &sources->told, out + len, cap - len);
+	for (uint32_t i = 0; i < sources->count && len < cap; i++) {
+		const struct rollup_since *since = &sources->at[i];
+		struct span name = names_text(names, since->rollup);
+		char start[24] = "ever", counted_by[40];
+
+		if (set_is_empty(&since->counted_by))
+			continue;
+		if (since->since_us != ROLLUP_SINCE_EVER)
+			snprintf(start, sizeof(start), "%" PRId64, time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
+		set_format(sources, &since->counted_by, counted_by, sizeof(counted_by));
+		len += (size_t)snprintf(out + len, cap - len, "|%.*s@%s=%s", (int)name.len, name.at, start, counted_by);
+	}
+	return len < cap ? len : cap - 1;
+}
+
+/* "name@since=set" */
+static bool since_parse(struct rollup_sources *sources, struct names *names, struct span text)
+{
+	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
+	struct rollup_since *since;
+	char start[24], *end = start;
+
+	if (!at || !equals || equals <= at + 1 || at == text.at || (size_t)(equals - at) > sizeof(start))
+		return false;
+	snprintf(start, sizeof(start), "%.*s", (int)(equals - at - 1), at + 1);
+	since = put(sources, rollup_number(names, (struct span){text.at, (size_t)(at - text.at)}));
+	if (!since)
+		return false;
+	if (strcmp(start, "ever") != 0) {
+		int64_t seconds = strtoll(start, &end, 10);
+
+		if (*end || seconds <= INT64_MIN / 2 / US_PER_SECOND || seconds >= INT64_MAX / 2 / US_PER_SECOND)
+			return false;
+		since->since_us = seconds * US_PER_SECOND;
+	}
+	return set_parse(sources, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
+}
+
+bool rollup_sources_parse(struct rollup_sources *sources, struct names *names, const char *at, const char *end)
+{
+	for (bool first = true; at < end; first = false) {
+		const char *bar = memchr(at + 1, '|', (size_t)(end - at - 1));
+		struct span text = {at + 1, (size_t)((bar ? bar : end) - at - 1)};
+
+		if (*at != '|' || text.len == 0 || !(first ? set_parse(sources, text, &sources->told) : since_parse(sources, names, text)))
+			return false;
+		at = bar ? bar : end;
+	}
+	return true;
+}
