@@ -599,6 +599,16 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	return false;
 }
 
+rd_kafka_headers_t *kafka_headers_new(const struct output *output)
+{
+	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
+
+	for (uint16_t i = 0; i < output->header_count; i++)
+		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
+		                    (ssize_t)output->headers[i].value.len);
+	return headers;
+}
+
 struct span kafka_header(const rd_kafka_message_t *message, const char *name)
 {
 	rd_kafka_headers_t *headers;

@@ -55,12 +55,9 @@ static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp
 /* A full local queue is waited for, not an error. */
 static bool produce_with_headers(struct task_loop *loop, const struct output *output, struct err *err)
 {
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
+	rd_kafka_headers_t *headers = kafka_headers_new(output);
 	rd_kafka_resp_err_t code;
 
-	for (uint16_t i = 0; i < output->header_count; i++)
-		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
-		                    (ssize_t)output->headers[i].value.len);
 	for (;;) {
 		code = rd_kafka_producev(loop->producer, RD_KAFKA_V_RKT(loop->output_topics[output->topic]),
 		                         RD_KAFKA_V_PARTITION(output->partition),

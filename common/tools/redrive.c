@@ -500,12 +500,9 @@ static bool make_plan(struct redrive *redrive, struct err *err)
 
 static bool produce(struct redrive *redrive, const struct output *output, struct err *err)
 {
-	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
+	rd_kafka_headers_t *headers = kafka_headers_new(output);
 	rd_kafka_resp_err_t code;
 
-	for (uint16_t i = 0; i < output->header_count; i++)
-		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
-		                    (ssize_t)output->headers[i].value.len);
 	for (;;) {
 		code = rd_kafka_producev(redrive->producer, RD_KAFKA_V_TOPIC(output->topic == TOPIC_RAW_EVENTS ? redrive->raw : redrive->dead),
 		                         RD_KAFKA_V_PARTITION(output->partition), RD_KAFKA_V_KEY(output->key.at, output->key.len),
