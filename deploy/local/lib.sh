@@ -174,9 +174,14 @@ kill_daemon() {
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# need_port SETTING: a daemon of ours is about to listen there.
+# need_port SETTING: a daemon of ours is about to listen there. One that was killed just now may hold it for a moment longer.
 need_port() {
-    ! port_taken "${!1}" || die "port ${!1} is taken by another program; choose another one: $1=<port> make up"
+    local tries
+    for ((tries = 0; tries < 50; tries++)); do
+        port_taken "${!1}" || return 0
+        sleep 0.1
+    done
+    die "port ${!1} is taken by another program; choose another one: $1=<port> make up"
 }
 
 # fill TEMPLATE NAME...: the template with @NAME@ replaced by the variable's value.

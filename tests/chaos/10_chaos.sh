@@ -39,10 +39,10 @@ producer_finished() { grep -q 'event=finished' "$LOG_DIR"/producer-1.log 2>/dev/
 
 # ---- recovery
 
-# Any daemon that ended is started, as a supervisor would.
+# What ended is started, as a supervisor would.
 supervise() {
     local name
-    for name in "${DAEMONS[@]}"; do is_up "$name" || start "$name" || true; done
+    for name in kafka registry postgres "${DAEMONS[@]}"; do is_up "$name" || start "$name" || true; done
 }
 ready() { http_get "$1" readyz >/dev/null 2>&1; }
 all_ready() {
@@ -63,6 +63,7 @@ moved_on() {
 recover() { # KIND
     local began bronze funnel took
     began=$(now_ms)
+    supervise
     wait_until "PostgreSQL answers" counted bronze-sink
     bronze=$(counted bronze-sink) funnel=$(counted funnel-aggregator)
     producer_on
