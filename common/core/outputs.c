@@ -42,7 +42,7 @@ static size_t fit(struct span *key, struct span *value, const struct header *hea
 	}
 	if (key->len + header_bytes > KEPT_BYTES_MAX) {
 		left_out += header_bytes;
-		header_bytes = *header_count = 0;
+		*header_count = 0;
 	}
 	if (key->len > KEPT_BYTES_MAX) {
 		left_out += key->len;

@@ -22,7 +22,9 @@ static inline struct span span_of(const char *text)
 
 static inline bool span_equal(struct span a, struct span b)
 {
-	return a.len == b.len && (a.at == NULL) == (b.at == NULL) && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+	if (!a.at || !b.at)
+		return a.at == b.at;
+	return a.len == b.len && memcmp(a.at, b.at, a.len) == 0;
 }
 
 static inline bool span_is(struct span a, const char *text)

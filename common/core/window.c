@@ -144,9 +144,13 @@ bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 		return false;
 	memcpy(number, since.at, since.len);
 	number[since.len] = '\0';
-	*since_us = span_is(since, "ever") ? ROLLUP_SINCE_EVER : strtoll(number, &end, 10);
-	if (!span_is(since, "ever") && (*end || *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2))
-		return false;
+	if (span_is(since, "ever")) {
+		*since_us = ROLLUP_SINCE_EVER;
+	} else {
+		*since_us = strtoll(number, &end, 10);
+		if (*end || *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2)
+			return false;
+	}
 	rest->at += entry.len + (comma != NULL);
 	rest->len -= entry.len + (comma != NULL);
 	return true;

@@ -63,7 +63,7 @@ static struct span any_value(struct fuzz_reader *in, uint8_t form)
 	static const char *const types[] = {"view", "cart", "remove_from_cart", "checkout", "purchase"};
 	static const int64_t units[] = {1, US_PER_SECOND, US_PER_MINUTE, US_PER_HOUR, US_PER_DAY, 400 * US_PER_DAY};
 	uint8_t kind = fuzz_byte(in), user = fuzz_byte(in), unit = fuzz_byte(in);
-	int64_t steps = (int8_t)fuzz_byte(in);
+	int64_t steps = (int64_t)fuzz_byte(in) - 128;
 	struct span price, session;
 
 	if (form == 0)
