@@ -25,6 +25,9 @@
 #define HEADERS_MAX 64
 #define RETRY_PAUSE_US 100000
 #define RETRY_DOUBLINGS 4
+/* Twice what a step may take. Also how long the group waits for members that do not answer: after a crash of the broker it was seen
+ * (Kafka 4.3.1) to wait so long for members of before, which it had forgotten to time out. */
+#define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
 
@@ -33,7 +36,7 @@
 static bool open_consumer(struct task_loop *loop, struct err *err)
 {
 	char group[256], client[256];
-	const char *const extra[] = {"group.id", group, NULL};
+	const char *const extra[] = {"group.id", group, "max.poll.interval.ms", POLL_INTERVAL_MS, NULL};
 	rd_kafka_conf_t *conf;
 
 	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);

@@ -16,7 +16,7 @@
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define STABLE_OFFSETS_DEADLINE_US (60 * INT64_C(1000000))
+#define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
 
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
