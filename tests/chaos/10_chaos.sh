@@ -156,7 +156,8 @@ until producer_finished; do
     sleep 1
 done
 wait_until "all services are ready" all_ready
-LONG=900 drain
+LONG=1800 # a recount of millions of rows takes its time
+drain
 
 refused_writes() { cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|transaction_aborted|rewind) ' || true; }
 records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; }
