@@ -7,7 +7,7 @@
 passed=0 failed=0
 PART_DIR=$(mktemp -d)
 PART_PID=
-BESIDE_PID=
+BESIDE=() # process ids of what runs beside
 trap 'rm -rf "$PART_DIR"' EXIT
 trap 'part_stopped 130' INT
 trap 'part_stopped 143' TERM
@@ -15,22 +15,27 @@ trap 'part_stopped 143' TERM
 part_stopped() {
     trap '' INT TERM
     local pid
-    for pid in $PART_PID $BESIDE_PID; do kill -TERM "$pid" 2>/dev/null || true; done
-    for pid in $PART_PID $BESIDE_PID; do wait "$pid" || true; done
+    for pid in $PART_PID "${BESIDE[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in $PART_PID "${BESIDE[@]}"; do wait "$pid" || true; done
     exit "$1"
 }
 
-# beside_begin COMMAND...: a part that runs beside the others and is shown by beside_end; one at a time.
+# beside_begin COMMAND...: a part that runs beside the others and is shown by beside_end.
 beside_begin() {
-    "$@" </dev/null >"$PART_DIR/beside" 2>&1 &
-    BESIDE_PID=$!
+    "$@" </dev/null >"$PART_DIR/beside.${#BESIDE[@]}" 2>&1 &
+    BESIDE+=($!)
 }
 
-beside_end() { # NAME
-    local status=0
-    wait "$BESIDE_PID" || status=$?
-    BESIDE_PID=
-    part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/beside" "$status"
+# beside_end NAME...: the names of all that run beside, in the order of their beginning.
+beside_end() {
+    local number status
+    for ((number = 0; number < ${#BESIDE[@]}; number++)); do
+        status=0
+        wait "${BESIDE[number]}" || status=$?
+        part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/beside.$number" "$status"
+        shift
+    done
+    BESIDE=()
 }
 
 # part NAME SECONDS COMMAND...
