@@ -98,7 +98,7 @@ clean: ## delete what was built
 	rm -rf build
 help: ## this list
 	@printf '%-18s %s\n' make 'build everything'
-	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sed 's/\$$\$$/$$/g' | \
+	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sed 's/\$$\$$/$$/g' | \
 	  while IFS=$$(printf '\t') read -r target text; do printf 'make %-13s %s\n' "$$target" "$$text"; done
 
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
