@@ -395,15 +395,13 @@ void task_loop_forget_messages(struct task_loop *loop)
  * readiness says why until something has succeeded. */
 static enum step after_error(struct task_loop *loop, const struct err *err)
 {
-	int doublings = loop->failures_in_row / 2;
-
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
 	if (loop->producer)
 		kafka_tell_partitions(loop->producer, EXPLAIN_TIMEOUT_MS);
-	usleep(RETRY_PAUSE_US << (doublings < RETRY_DOUBLINGS ? doublings : RETRY_DOUBLINGS));
+	usleep(RETRY_PAUSE_US << (loop->failures_in_row < RETRY_DOUBLINGS ? loop->failures_in_row : RETRY_DOUBLINGS));
 	loop->failures_in_row++;
 	return STEP_MORE;
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "fault.h"
-#include "log.h"
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 5000
@@ -34,7 +33,7 @@ static bool failed(struct task_loop *loop, struct err *err)
 {
 	if (err->class != ERR_ABORT)
 		return false;
-	log_warn("transaction_aborted", "cause=\"%s\" outputs=%zu", err->message, loop->outbox.count);
+	err_prefix(err, "transaction lost, %zu outputs wait", loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
 	if (producer_close(loop, err))
 		err->class = ERR_RETRY;
