@@ -126,7 +126,7 @@ drain
 # Marks that lie behind a transaction which somebody else has open cannot be read before that has ended: the next run has to wait.
 kill_half_way() {
     local pid holder
-    program redrive
+    program redrive KAFKA_PROPERTIES=retry.backoff.ms=40 # of a transaction right behind another: so slow that it can be met half-way
     "${PROGRAM[@]}" --yes --reasons future_event_time --batch-records 1 >/dev/null 2>&1 3>&- 9>&- &
     pid=$!
     wait_until "some are sent" redriven_at_least $((ASTRAYED + 30))
@@ -145,7 +145,7 @@ check "killed half-way, with marks behind an open transaction" kill_half_way
 HALF=$(redriven)
 two_at_once() {
     local pid status=0
-    program redrive
+    program redrive KAFKA_PROPERTIES=retry.backoff.ms=40 # of a transaction right behind another: so slow that it can be met half-way
     "${PROGRAM[@]}" --yes --reasons future_event_time --batch-records 1 >"$E2E_WORK/first" 2>&1 3>&- 9>&- &
     pid=$!
     sleep 5 # in which one that did not wait would send again what it cannot see the marks of
