@@ -54,7 +54,7 @@ static bool open_consumer(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-static bool register_schemas(struct task_loop *loop, unsigned writes, struct err *err)
+static bool register_schemas(struct task_loop *loop, struct err *err)
 {
 	static const struct {
 		enum topic_id output;
@@ -67,7 +67,7 @@ static bool register_schemas(struct task_loop *loop, unsigned writes, struct err
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
 		enum schema_id_slot slot = written[i].slot;
 
-		if (writes & (1u << written[i].output) &&
+		if (loop->writes & (1u << written[i].output) &&
 		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot, &loop->terms->schema_id[slot], err))
 			return false;
 	}
@@ -75,11 +75,11 @@ static bool register_schemas(struct task_loop *loop, unsigned writes, struct err
 }
 
 /* At start nothing is at stake yet, so what is not ready is waited for. */
-static bool wait_for(bool (*try)(struct task_loop *, unsigned, struct err *), struct task_loop *loop, unsigned argument, struct err *err)
+static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_loop *loop, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + 120 * INT64_C(1000000);
 
-	while (!try(loop, argument, err)) {
+	while (!try(loop, err)) {
 		if (err->class != ERR_RETRY || monotonic_us() > deadline_us || service_stopping())
 			return false;
 		log_warn("waiting", "for=\"%s\"", err->message);
@@ -90,19 +90,13 @@ static bool wait_for(bool (*try)(struct task_loop *, unsigned, struct err *), st
 	return true;
 }
 
-static bool learn_outputs(struct task_loop *loop, unsigned writes, struct err *err)
+static bool learn_outputs(struct task_loop *loop, struct err *err)
 {
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
-		if (writes & (1u << output) &&
+		if (loop->writes & (1u << output) &&
 		    !task_loop_partition_count(loop, topic_of(output)->suffix, &loop->terms->partition_count[output], err))
 			return false;
 	return true;
-}
-
-static bool make_producer(struct task_loop *loop, unsigned writes, struct err *err)
-{
-	(void)writes;
-	return producer_ready(loop, err);
 }
 
 bool task_loop_open(struct task_loop **result, const struct service_config *service, const struct kafka_config *kafka,
@@ -125,8 +119,8 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
-	return loop->registry && wait_for(register_schemas, loop, writes, err) && open_consumer(loop, err) &&
-	       wait_for(learn_outputs, loop, writes, err) && wait_for(make_producer, loop, writes, err);
+	return loop->registry && wait_for(register_schemas, loop, err) && open_consumer(loop, err) &&
+	       wait_for(learn_outputs, loop, err) && wait_for(producer_ready, loop, err);
 }
 
 bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
