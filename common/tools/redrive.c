@@ -48,7 +48,7 @@ struct redrive_config {
 	const char *registry_urls;
 	bool dry_run, yes, send_refused;
 	const char *reasons, *since, *until, *source, *letters;
-	int64_t batch_records;
+	int64_t batch_records, rate;
 };
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
@@ -64,6 +64,7 @@ static const struct config_option options[] = {
 	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0, 0,
 	 "also send what this version would refuse again", NULL},
 	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL},
+	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
 	 "schema registry, one or more base URLs, comma-separated", NULL},
 	{0},
@@ -94,7 +95,7 @@ struct redrive {
 	int64_t *from, *to; /* of the dead-letter topic, per partition */
 	struct plan plan;
 	struct outbox outbox;
-	int64_t sent;
+	int64_t sent, began_us;
 };
 
 /* ---- opening */
@@ -561,6 +562,25 @@ static bool send_batch(struct redrive *redrive, struct err *err)
 	return true;
 }
 
+/* At RATE a batch is a second's worth at most, and the next one waits until it is due; no transaction is open meanwhile. */
+static int64_t batch_records(const struct redrive_config *config)
+{
+	return config->rate && config->rate < config->batch_records ? config->rate : config->batch_records;
+}
+
+static void keep_to_rate(const struct redrive *redrive)
+{
+	int64_t due_us, left_us;
+
+	if (!redrive->config->rate)
+		return;
+	due_us = redrive->began_us + redrive->sent * US_PER_SECOND / redrive->config->rate;
+	while ((left_us = due_us - monotonic_us()) > 0 && !service_stopping()) {
+		health_alive();
+		rd_kafka_poll(redrive->producer, (int)(left_us / 1000 < POLL_MS ? left_us / 1000 + 1 : POLL_MS));
+	}
+}
+
 static bool take_to_send(struct redrive *redrive, const struct input_record *record, struct err *err)
 {
 	struct redrive_decision decision;
@@ -569,7 +589,12 @@ static bool take_to_send(struct redrive *redrive, const struct input_record *rec
 	if (decision.verdict != REDRIVE_SEND)
 		return true;
 	redrive_emit(&redrive->outbox, &decision, record);
-	return ((int64_t)redrive->outbox.count < 2 * redrive->config->batch_records && redrive->outbox.bytes < BATCH_BYTES) || send_batch(redrive, err);
+	if ((int64_t)redrive->outbox.count < 2 * batch_records(redrive->config) && redrive->outbox.bytes < BATCH_BYTES)
+		return true;
+	if (!send_batch(redrive, err))
+		return false;
+	keep_to_rate(redrive);
+	return true;
 }
 
 static enum step redrive_step(void *state, bool stopping, struct err *err)
@@ -585,6 +610,7 @@ static enum step redrive_step(void *state, bool stopping, struct err *err)
 		puts("nothing was sent: this was a dry run");
 		return STEP_DONE;
 	}
+	redrive->began_us = monotonic_us();
 	if (redrive->plan.verdicts[REDRIVE_SEND] &&
 	    (!read_topic(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_to_send, err) || !send_batch(redrive, err))) {
 		printf("sent before it failed: %" PRId64 "\n", redrive->sent);

@@ -7,7 +7,7 @@ FUZZ_BUILD = FLAVOUR=fuzz CC=clang WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=
              OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
 .PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps
-fuzz: fuzz-deps ## look for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 for each, TARGET=json for one)
+fuzz: fuzz-deps ## look for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 of processor time for each, TARGET=json for one)
 	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-bins
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tests/fuzz/run search $(TARGET)
 fuzz-short: ## the same for 5 seconds each, as CI does
