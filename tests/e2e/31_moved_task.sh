@@ -12,7 +12,6 @@ partitions_of() { http_get "$1" metrics | awk '/^funnel_records_in_total\{.*topi
 shared() { # SERVICE TOPIC
     local one two
     one=$(partitions_of "$1-1" "$2") two=$(partitions_of "$1-2" "$2")
-    printf '%s: %d and %d partitions of %s\n' "$1" "$one" "$two" "$2"
     ((one == 2 && two == 2))
 }
 
@@ -21,8 +20,8 @@ export REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2
 services
 replay_begin "$ROWS" 2000
 in_the_middle "$ROWS"
-check "the replicas share the partitions of bronze-sink" shared bronze-sink raw_events
-check "the replicas share the partitions of funnel-aggregator" shared funnel-aggregator bronze_events
+check "the replicas share the partitions of bronze-sink" wait_until "they do" shared bronze-sink raw_events
+check "the replicas share the partitions of funnel-aggregator" wait_until "they do" shared funnel-aggregator bronze_events
 crash bronze-sink-1
 crash funnel-aggregator-2
 replay_end
