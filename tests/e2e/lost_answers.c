@@ -119,6 +119,8 @@ int main(int argc, char **argv)
 	if (loop.producer && !producer_close(&loop, &err))
 		puts(err.message);
 	outbox_free(&loop.outbox);
+	if (loop.trim_answers)
+		rd_kafka_queue_destroy(loop.trim_answers);
 	if (loop.consumer)
 		rd_kafka_destroy(loop.consumer);
 	return done ? 0 : 1;
