@@ -436,14 +436,14 @@ static struct span cut(struct span text, size_t max)
 	return (struct span){text.at, text.len < max ? text.len : max};
 }
 
-static void put_letter(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
+static struct span part(const struct buffer *scratch, size_t from, size_t to)
 {
-	struct buffer *scratch = &batch->scratch;
-	bool bare = letter->form == REJECT_BARE;
-	struct span key = bare ? SPAN_NULL : record->key, value = bare ? SPAN_NULL : record->value;
-	size_t ends[5];
-	char *at;
+	return (struct span){scratch->at + from, to - from};
+}
 
+/* Stage, reason and topic, which name a letter's row together with its place: one behind the other, with their ends. */
+static void escape_names(struct buffer *scratch, const struct letter *letter, size_t ends[3])
+{
 	scratch->len = 0;
 	escape(scratch, cut(letter->stage, STAGE_MAX), false);
 	ends[0] = scratch->len;
@@ -451,22 +451,33 @@ static void put_letter(struct load_batch *batch, const struct letter *letter, co
 	ends[1] = scratch->len;
 	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX), false);
 	ends[2] = scratch->len;
+}
+
+static void put_letter(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
+{
+	struct buffer *scratch = &batch->scratch;
+	bool bare = letter->form == REJECT_BARE;
+	struct span key = bare ? SPAN_NULL : record->key, value = bare ? SPAN_NULL : record->value;
+	size_t names[3], detail, headers;
+	char *at;
+
+	escape_names(scratch, letter, names);
 	escape(scratch, cut(letter->detail, DETAIL_MAX), false);
-	ends[3] = scratch->len;
+	detail = scratch->len;
 	if (!bare)
 		headers_json(scratch, record);
-	ends[4] = scratch->len;
+	headers = scratch->len;
 	at = load_row_begin(batch, TARGET_DEAD_LETTERS, 12 * COPY_FIELD_MAX + scratch->len + key.len + value.len);
 	at = copy_row_begin(at, 10);
-	at = copy_text(at, (struct span){scratch->at, ends[0]});
-	at = copy_text(at, (struct span){scratch->at + ends[0], ends[1] - ends[0]});
-	at = ends[3] > ends[2] ? copy_text(at, (struct span){scratch->at + ends[2], ends[3] - ends[2]}) : copy_null(at);
-	at = copy_text(at, (struct span){scratch->at + ends[1], ends[2] - ends[1]});
+	at = copy_text(at, part(scratch, 0, names[0]));
+	at = copy_text(at, part(scratch, names[0], names[1]));
+	at = detail > names[2] ? copy_text(at, part(scratch, names[2], detail)) : copy_null(at);
+	at = copy_text(at, part(scratch, names[1], names[2]));
 	at = copy_int4(at, letter->partition);
 	at = copy_int8(at, letter->offset);
 	at = copy_bytea(at, key);
 	at = copy_bytea(at, value);
-	at = bare ? copy_null(at) : copy_jsonb(at, (struct span){scratch->at + ends[3], ends[4] - ends[3]});
+	at = bare ? copy_null(at) : copy_jsonb(at, part(scratch, detail, headers));
 	at = copy_timestamptz(at, record_time_us(record));
 	load_row_end(batch, TARGET_DEAD_LETTERS, at, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
 }
@@ -475,20 +486,15 @@ static void put_letter(struct load_batch *batch, const struct letter *letter, co
 static void put_mark(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
 {
 	struct buffer *scratch = &batch->scratch;
-	size_t ends[2];
+	size_t names[3];
 	char *at;
 
-	scratch->len = 0;
-	escape(scratch, cut(letter->stage, STAGE_MAX), false);
-	ends[0] = scratch->len;
-	escape(scratch, cut(letter->reason, STAGE_MAX), false);
-	ends[1] = scratch->len;
-	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX), false);
+	escape_names(scratch, letter, names);
 	at = load_row_begin(batch, TARGET_REDRIVEN, 8 * COPY_FIELD_MAX + scratch->len);
 	at = copy_row_begin(at, 6);
-	at = copy_text(at, (struct span){scratch->at, ends[0]});
-	at = copy_text(at, (struct span){scratch->at + ends[0], ends[1] - ends[0]});
-	at = copy_text(at, (struct span){scratch->at + ends[1], scratch->len - ends[1]});
+	at = copy_text(at, part(scratch, 0, names[0]));
+	at = copy_text(at, part(scratch, names[0], names[1]));
+	at = copy_text(at, part(scratch, names[1], names[2]));
 	at = copy_int4(at, letter->partition);
 	at = copy_int8(at, letter->offset);
 	at = copy_timestamptz(at, record_time_us(record));
