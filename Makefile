@@ -75,10 +75,11 @@ $(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
 endef
 $(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$(s))))
 
+$(B)/bin/redrive: $(B)/obj/common/tools/redrive_read.o $(B)/obj/common/tools/redrive_plan.o
 $(B)/bin/%: $(B)/obj/common/tools/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
 $(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
