@@ -11,7 +11,7 @@ enum err_class {
 	ERR_NONE,   /* no error */
 	ERR_INPUT,  /* this input is bad: dead-letter it and go on */
 	ERR_RETRY,  /* the world is not ready: back off and make the same call again */
-	ERR_ABORT,  /* the open transaction is lost: abort it and send the same batch again */
+	ERR_ABORT,  /* the open transaction is lost: send the same batch again in another */
 	ERR_FENCED, /* this client is finished (another instance took over, or its state is fatal): touch nothing, exit 75 */
 	ERR_REFUSE, /* going on would make numbers wrong: explain, exit 78 */
 	ERR_FATAL,  /* cannot go on: exit non-zero */
