@@ -44,10 +44,31 @@ broker delete-group "$(topic bronze-sink)"
 check "bronze-sink refuses to begin again over its own output" refused 78 "no committed offsets TOPIC_PREFIX" bronze-sink
 
 processed
+# What an interrupted run of the producer has left is about one input, and about the topic as it was.
+STATE=$E2E_WORK/producer.state
+OTHER=$E2E_WORK/other.csv
+{ head -n 1 "$ROWS"; tail -n 500 "$ROWS"; } >"$OTHER"
+rows_are_saved() { jq -e '.rows > 0' "$STATE" >/dev/null 2>&1; }
+interrupted_run() {
+    rm -f "$STATE"
+    program producer
+    "${PROGRAM[@]}" --input "$ROWS" --rate 300 --state-file "$STATE" 3>&- 9>&- &
+    wait_until "some rows are saved" rows_are_saved
+    kill -TERM $!
+    wait $!
+}
+interrupted_run
+check "producer refuses the state of another input" refused 78 "belongs $STATE --restart" producer --input "$OTHER" --state-file "$STATE"
+head -c 100 "$STATE" >"$STATE.damaged"
+check "producer refuses a damaged state" refused 78 "$STATE.damaged" producer --input "$ROWS" --state-file "$STATE.damaged"
 recreate raw_events
+check "producer refuses the state of a topic that was made anew" refused 78 "anew --restart" producer --input "$ROWS" --state-file "$STATE"
+check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --restart
 check "bronze-sink refuses a topic that was made anew" refused 78 "TOPIC_PREFIX" bronze-sink
 recreate bronze_events
 check "pg-loader refuses a topic that was made anew" refused 78 "bronze_events" pg-loader
 check "funnel-aggregator refuses a topic that was made anew" refused 78 "TOPIC_PREFIX" funnel-aggregator
+interrupted_run
 broker grow-topic "$(topic raw_events)" 6
+check "producer refuses the state of a topic with another number of partitions" refused 78 "partitions --restart" producer --input "$ROWS" --state-file "$STATE"
 check "bronze-sink refuses another number of partitions than bronze has" refused 78 "same number" bronze-sink
