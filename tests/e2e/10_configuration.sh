@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Wrong settings: every service names all of them at once, and ends with 64.
+# Wrong settings: every service names all of them at once, and ends with 64. And a producer without a broker, or with half an input.
 source "$(dirname "$0")/lib.sh"
 
 check "bronze-sink names all wrong settings at once, exit 64" \
@@ -15,3 +15,46 @@ check "an unknown flag ends with 64" refused 64 "--colour" bronze-sink --colour 
 check "an input that is not there ends with 64" refused 64 "nowhere.csv" producer --input /nowhere.csv
 check "a property our guarantees rest on cannot be set, exit 64" \
     refused 64 "isolation.level" bronze-sink KAFKA_PROPERTIES=isolation.level=read_uncommitted
+
+# ---- the producer, where there is little to work with
+ROWS=$E2E_WORK/few.csv
+head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
+NOWHERE=(KAFKA_BROKERS=127.0.0.1:1) # where nobody listens
+
+cut_short_input() {
+    local status=0
+    gzip -c "$ROWS" | head -c 20000 >"$E2E_WORK/cut.csv.gz"
+    program producer
+    timeout "$LONG" "${PROGRAM[@]}" --input "$E2E_WORK/cut.csv.gz" --dry-run --state-file none >"$E2E_WORK/cut.json" 2>"$E2E_WORK/cut.log" || status=$?
+    cat "$E2E_WORK/cut.log"
+    same "exit code" 78 "$status"
+    grep -q 'cut.csv.gz: the gzip stream ends early' "$E2E_WORK/cut.log"
+    "${PROGRAM[@]}" --input "$ROWS" --dry-run --state-file none >"$E2E_WORK/whole.json"
+    head -n -1 "$E2E_WORK/cut.json" >"$E2E_WORK/before.json" # the last one is the row that was cut: sent as it is, for a dead letter
+    cmp "$E2E_WORK/before.json" <(head -n "$(wc -l <"$E2E_WORK/before.json")" "$E2E_WORK/whole.json")
+    (($(wc -l <"$E2E_WORK/before.json") > 100))
+    tail -n 1 "$E2E_WORK/cut.json" | grep '^2019-'
+}
+check "an input cut short: all whole rows are sent, the half one as it is, and 78 says what is wrong" cut_short_input
+
+paced() {
+    local flags=(--source synthetic --events 400 --seed 3 --state-file none)
+    program producer
+    "${PROGRAM[@]}" "${flags[@]}" --output "$E2E_WORK/at-once"
+    "${PROGRAM[@]}" "${flags[@]}" --rate 1000 --output - >"$E2E_WORK/paced"
+    cmp "$E2E_WORK/at-once" "$E2E_WORK/paced"
+}
+check "paced or at once, the same rows" paced
+
+check "no broker: the producer gives up after TIMEOUT, exit 75" refused 75 "no broker" producer "${NOWHERE[@]}" --input "$ROWS" --timeout 1s --state-file none
+stopped_while_waiting() {
+    local pid
+    program producer "${NOWHERE[@]}"
+    "${PROGRAM[@]}" --input "$ROWS" --state-file none >"$E2E_WORK/waiting" 2>&1 3>&- 9>&- &
+    pid=$!
+    wait_until "it waits for a broker" grep -q 'event=waiting' "$E2E_WORK/waiting"
+    kill -TERM "$pid"
+    wait "$pid"
+    grep 'event=interrupted .*nothing was sent' "$E2E_WORK/waiting"
+}
+check "no broker: stopped while it waits the producer ends with 0" stopped_while_waiting
