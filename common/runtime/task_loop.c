@@ -400,6 +400,12 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	return STEP_MORE;
 }
 
+/* Who is about to end takes nothing over, and need not wait for what that would take. */
+static bool carry_out_rebalance(struct task_loop *loop, bool stopping, struct err *err)
+{
+	return (stopping && loop->rebalance_kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) || assignment_carry_out(loop, err);
+}
+
 enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 {
 	bool polled = false;
@@ -414,7 +420,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			if (!fold_batch(loop, err))
 				return after_error(loop, err);
 		}
-		if (!transaction_send(loop, err) || !assignment_carry_out(loop, err))
+		if (!transaction_send(loop, err) || !carry_out_rebalance(loop, stopping, err))
 			return after_error(loop, err);
 	}
 	if (loop->committing || commit_is_due(loop, !polled, stopping)) {

@@ -17,6 +17,7 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
+#define OFFSETS_BEHIND_LIMIT_US (30 * INT64_C(1000000))
 
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -99,12 +100,48 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
 }
 
-static bool watermarks(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
+/* The first whose last counted row is not before its committed offset; cnt: there is none. */
+static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, const int64_t *counted)
 {
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(loop->consumer, topic, partition, low, high, CALL_TIMEOUT_MS);
+	int32_t i = 0;
 
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+	while (i < committed->cnt && (counted[i] < 0 || committed->elems[i].offset > counted[i]))
+		i++;
+	return i;
+}
+
+/* The same, and not before the coordinator knows them all: a broker that has just come back may answer from offsets that it is
+ * still loading. Kafka 4.3.1 was seen to, after kill -9: where a partition of __consumer_offsets loses and gets its leader again while
+ * it is loaded, the coordinator serves requests until the second load is through, with no group at first and then with one as it was
+ * long ago. Whoever goes on from there writes everything since a second time.
+ *
+ * The log itself tells: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last
+ * row that was counted. One that does not is waited for. Not for ever: counts could be forged, or an operator has set the group back.
+ * Limit: what was counted behind another instance's open transaction is not seen, and so not waited for. */
+static bool current_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
+	bool ok = producer_ready(loop, err) && log_last_counted(loop, list, counted, err) && committed_offsets(loop, list, err);
+	int32_t behind = ok ? first_behind(list, counted) : list->cnt;
+
+	if (ok && behind == list->cnt)
+		loop->offsets_behind_since_us = 0;
+	if (behind < list->cnt) {
+		const rd_kafka_topic_partition_t *partition = &list->elems[behind];
+
+		ok = err_set(err, ERR_RETRY,
+		             "%s/%" PRId32 ": the committed offset %" PRId64 " should be behind row %" PRId64
+		             ", which was counted in the same transaction: the group's coordinator does not know all yet",
+		             partition->topic, partition->partition, partition->offset, counted[behind]);
+		if (!loop->offsets_behind_since_us)
+			loop->offsets_behind_since_us = monotonic_us();
+		if (monotonic_us() - loop->offsets_behind_since_us > OFFSETS_BEHIND_LIMIT_US) {
+			log_error("offsets_set_back", "detail=\"%s; taken as it is after %d s\"", err->message, (int)(OFFSETS_BEHIND_LIMIT_US / 1000000));
+			ok = true;
+		}
+	}
+	free(counted);
+	return ok;
 }
 
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
@@ -119,39 +156,6 @@ static bool group_ever_committed(struct task_loop *loop, size_t input, bool *eve
 		*ever |= list->elems[i].offset >= 0;
 	rd_kafka_topic_partition_list_destroy(list);
 	return ok;
-}
-
-/* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
-static bool holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
-{
-	static const char *const extra[] = {"group.id", "funnel-start-check", NULL};
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partition_count);
-	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "start-check", extra, err);
-	rd_kafka_t *reader = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
-	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
-	int ended = 0;
-
-	*holds = false;
-	for (int32_t p = 0; p < partition_count; p++)
-		rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
-	if (reader)
-		rd_kafka_assign(reader, list);
-	while (reader && ended < partition_count && !*holds && monotonic_us() < deadline_us) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
-
-		if (message && !message->err)
-			*holds = true;
-		else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-			ended++;
-		if (message)
-			rd_kafka_message_destroy(message);
-	}
-	rd_kafka_topic_partition_list_destroy(list);
-	if (!reader)
-		return false;
-	rd_kafka_consumer_close(reader);
-	rd_kafka_destroy(reader);
-	return *holds || ended == partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", topic);
 }
 
 /* There is no committed offset: fine for a new deployment, but not where our output exists. */
@@ -169,7 +173,7 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	if (ever)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
+	if (!log_holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
 		return false;
 	loop->start_checked[input] = !holds;
 	return !holds || err_set(err, ERR_REFUSE,
@@ -229,7 +233,7 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 		               "%s had %" PRId32 " partitions when this service started, and has more now: the number never changes, since keys would move; the "
 		               "way on is to process into a fresh set (another TOPIC_PREFIX)",
 		               slot->topic, loop->input_partitions[input]);
-	if (!watermarks(loop, slot->topic, committed->partition, &low, &high, err))
+	if (!log_bounds(loop, slot->topic, committed->partition, &low, &high, err))
 		return false;
 	if (parked) {
 		slot->task = parked->task;
@@ -264,7 +268,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 	rd_kafka_resp_err_t code;
 
 	memset(loop->start_checked, 0, sizeof(loop->start_checked));
-	if (partitions->cnt && !committed_offsets(loop, partitions, err))
+	if (partitions->cnt && !current_offsets(loop, partitions, err))
 		return false;
 	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
 	for (int i = 0; i < partitions->cnt; i++) {

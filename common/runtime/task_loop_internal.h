@@ -52,6 +52,7 @@ struct task_loop {
 	size_t parked_count;
 	bool start_checked[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
 	bool assigned; /* there has been an assignment */
+	int64_t offsets_behind_since_us; /* monotonic: the coordinator has told offsets from before the last that were counted; 0: it has not */
 
 	/* A rebalance that a poll announced: carried out between batches. */
 	rd_kafka_topic_partition_list_t *rebalance_partitions;
@@ -89,6 +90,14 @@ MUST_USE bool assignment_carry_out(struct task_loop *loop, struct err *err);
 void assignment_drop_all(struct task_loop *loop);
 struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition);
 void assignment_report_health(const struct task_loop *loop);
+
+/* task_loop_log.c: what topics hold, seen by readers beside the group. All give ERR_RETRY where that cannot be told now. */
+MUST_USE bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err);
+/* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
+MUST_USE bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err);
+/* For each partition of the list the offset of the last row of it that this service has counted, as the end of the counts topic has
+ * it; -1 where it has none there. */
+MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err);
 
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);

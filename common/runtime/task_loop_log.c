@@ -1,0 +1,135 @@
+/* What topics hold, looked at when partitions come: by a reader of its own, which joins no group and lives for one look. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "log.h"
+#include "table.h"
+#include "task_loop_internal.h"
+
+#define CALL_TIMEOUT_MS 10000
+#define LOOK_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
+#define COUNTS_TAIL 20000                        /* offsets: a minute and more of commits of several instances */
+
+bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(loop->consumer, topic, partition, low, high, CALL_TIMEOUT_MS);
+
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+}
+
+/* One look: every committed record is shown to `take` until that has seen enough (false), or all partitions have ended. */
+struct look {
+	const char *topic;
+	int32_t partition_count;
+	int64_t tail; /* so many offsets before the end, at most */
+	bool (*take)(void *context, const rd_kafka_message_t *message);
+	void *context;
+};
+
+static bool place(struct task_loop *loop, const struct look *look, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	int64_t low, high;
+
+	for (int32_t p = 0; p < look->partition_count; p++) {
+		if (!log_bounds(loop, look->topic, p, &low, &high, err))
+			return false;
+		rd_kafka_topic_partition_list_add(list, look->topic, p)->offset = high - low > look->tail ? high - look->tail : low;
+	}
+	return true;
+}
+
+static bool read_on(rd_kafka_t *reader, const struct look *look, struct err *err)
+{
+	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
+	int32_t ended = 0;
+	bool enough = false;
+
+	while (ended < look->partition_count && !enough && monotonic_us() < deadline_us && !service_stopping()) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
+
+		health_alive();
+		if (message && !message->err)
+			enough = !look->take(look->context, message);
+		else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			ended++;
+		if (message)
+			rd_kafka_message_destroy(message);
+	}
+	return enough || ended == look->partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", look->topic);
+}
+
+static bool look_at(struct task_loop *loop, const struct look *look, struct err *err)
+{
+	static const char *const extra[] = {"group.id", "funnel-look", NULL}; /* must be there; nothing is joined or committed */
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(look->partition_count);
+	rd_kafka_conf_t *conf = place(loop, look, list, err) ? kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err) : NULL;
+	rd_kafka_t *reader = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	bool ok = false;
+
+	if (reader) {
+		rd_kafka_assign(reader, list);
+		ok = read_on(reader, look, err);
+		rd_kafka_consumer_close(reader);
+		rd_kafka_destroy(reader);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return ok;
+}
+
+/* ---- holds records */
+
+static bool take_any(void *context, const rd_kafka_message_t *message)
+{
+	(void)message;
+	*(bool *)context = true;
+	return false;
+}
+
+bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
+{
+	*holds = false;
+	return look_at(loop, &(struct look){topic, partition_count, INT64_MAX, take_any, holds}, err);
+}
+
+/* ---- last counted */
+
+struct counted {
+	const rd_kafka_topic_partition_list_t *partitions;
+	struct span service;
+	int32_t schema_id;
+	int64_t *last;
+};
+
+/* A record of another schema version is left out: to resolve it would take the registry, and a look must not wait for that. */
+static bool take_counts(void *context, const rd_kafka_message_t *message)
+{
+	const struct counted *counted = context;
+	struct counts_record record;
+	struct span body;
+	int32_t schema_id;
+	int64_t unknown_dead;
+
+	if (!message->payload || frame_open((struct span){message->payload, message->len}, &schema_id, &body) != FRAME_ID ||
+	    schema_id != counted->schema_id || !counts_decode(body, &record, &unknown_dead, NULL) || !span_equal(record.service, counted->service))
+		return true;
+	for (int i = 0; i < counted->partitions->cnt; i++) {
+		const rd_kafka_topic_partition_t *partition = &counted->partitions->elems[i];
+
+		if (partition->partition == record.partition && span_is(record.topic, partition->topic) && record.revision > counted->last[i])
+			counted->last[i] = record.revision;
+	}
+	return true;
+}
+
+bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
+{
+	char topic[TOPIC_NAME_MAX + 1];
+	struct counted counted = {partitions, span_of(loop->terms->service), loop->terms->schema_id[SCHEMA_COUNTS], last};
+
+	for (int i = 0; i < partitions->cnt; i++)
+		last[i] = -1;
+	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(TOPIC_COUNTS)->suffix);
+	return look_at(loop, &(struct look){topic, loop->terms->partition_count[TOPIC_COUNTS], COUNTS_TAIL, take_counts, &counted}, err);
+}
