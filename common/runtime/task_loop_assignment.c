@@ -17,7 +17,6 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
-#define OFFSETS_BEHIND_LIMIT_US (30 * INT64_C(1000000))
 
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
 {
@@ -79,9 +78,9 @@ void assignment_report_health(const struct task_loop *loop)
 
 /* ---- what the broker knows of a partition */
 
-/* Committed offsets, waiting for the transactions of a crashed predecessor to be resolved. Our own are, once the producer is
- * ready. */
-static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+/* Committed offsets as the coordinator has them, waiting for the transactions of a crashed predecessor to be resolved. Our own
+ * are, once the producer is ready. */
+static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
 	rd_kafka_resp_err_t code;
@@ -110,38 +109,34 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
 	return i;
 }
 
-/* The same, and not before the coordinator knows them all: a broker that has just come back may answer from offsets that it is
- * still loading. Kafka 4.3.1 was seen to, after kill -9: where a partition of __consumer_offsets loses and gets its leader again while
- * it is loaded, the coordinator serves requests until the second load is through, with no group at first and then with one as it was
- * long ago. Whoever goes on from there writes everything since a second time.
+/* The same, but the coordinator is not believed blindly. Kafka 4.3.1 was seen to have wrong ones in memory after kill -9: where a
+ * partition of __consumer_offsets loses its leader and gets it again while it is loaded, the coordinator serves requests in the middle
+ * of the second load, with no group at first, and keeps what was old by then, or holds offsets for pending for ever, until it is loaded
+ * again. Whoever goes on from there writes everything since a second time. The log that it is loaded from is right all the same.
  *
- * The log itself tells: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last
- * row that was counted. One that does not is waited for. Not for ever: counts could be forged, or an operator has set the group back.
- * Limit: what was counted behind another instance's open transaction is not seen, and so not waited for. */
-static bool current_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+ * What shows it: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last row
+ * that was counted. One that does not, or none to be had, is looked up in the log. Where that has it too, somebody has moved the group.
+ * Limit: what was counted behind another instance's open transaction is not seen. */
+static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
-	bool ok = producer_ready(loop, err) && log_last_counted(loop, list, counted, err) && committed_offsets(loop, list, err);
-	int32_t behind = ok ? first_behind(list, counted) : list->cnt;
+	bool ok = producer_ready(loop, err) && log_last_counted(loop, list, counted, err), told = ok && told_offsets(loop, list, err);
+	int32_t behind = told ? first_behind(list, counted) : 0;
 
-	if (ok && behind == list->cnt)
-		loop->offsets_behind_since_us = 0;
-	if (behind < list->cnt) {
+	if (ok && (!told || behind < list->cnt) && !service_stopping()) {
 		const rd_kafka_topic_partition_t *partition = &list->elems[behind];
 
-		ok = err_set(err, ERR_RETRY,
-		             "%s/%" PRId32 ": the committed offset %" PRId64 " should be behind row %" PRId64
-		             ", which was counted in the same transaction: the group's coordinator does not know all yet",
-		             partition->topic, partition->partition, partition->offset, counted[behind]);
-		if (!loop->offsets_behind_since_us)
-			loop->offsets_behind_since_us = monotonic_us();
-		if (monotonic_us() - loop->offsets_behind_since_us > OFFSETS_BEHIND_LIMIT_US) {
-			log_error("offsets_set_back", "detail=\"%s; taken as it is after %d s\"", err->message, (int)(OFFSETS_BEHIND_LIMIT_US / 1000000));
-			ok = true;
-		}
+		if (told)
+			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition,
+			         partition->offset, counted[behind]);
+		told = log_committed(loop, list, err);
+		behind = told ? first_behind(list, counted) : list->cnt;
+		if (behind < list->cnt)
+			log_error("offsets_moved", "topic=%s partition=%" PRId32 " offset=%" PRId64 " counted=%" PRId64 " detail=\"somebody has moved the group\"",
+			          partition->topic, partition->partition, list->elems[behind].offset, counted[behind]);
 	}
 	free(counted);
-	return ok;
+	return told;
 }
 
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
@@ -268,7 +263,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 	rd_kafka_resp_err_t code;
 
 	memset(loop->start_checked, 0, sizeof(loop->start_checked));
-	if (partitions->cnt && !current_offsets(loop, partitions, err))
+	if (partitions->cnt && !committed_offsets(loop, partitions, err))
 		return false;
 	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
 	for (int i = 0; i < partitions->cnt; i++) {

@@ -52,7 +52,6 @@ struct task_loop {
 	size_t parked_count;
 	bool start_checked[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
 	bool assigned; /* there has been an assignment */
-	int64_t offsets_behind_since_us; /* monotonic: the coordinator has told offsets from before the last that were counted; 0: it has not */
 
 	/* A rebalance that a poll announced: carried out between batches. */
 	rd_kafka_topic_partition_list_t *rebalance_partitions;
@@ -98,6 +97,9 @@ MUST_USE bool log_holds_records(struct task_loop *loop, const char *topic, int32
 /* For each partition of the list the offset of the last row of it that this service has counted, as the end of the counts topic has
  * it; -1 where it has none there. */
 MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err);
+/* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
+ * that has in memory. Waits for transactions that are open. */
+MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
 
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);

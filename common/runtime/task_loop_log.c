@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "group_offsets.h"
 #include "log.h"
 #include "table.h"
 #include "task_loop_internal.h"
@@ -132,4 +133,113 @@ bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_lis
 		last[i] = -1;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(TOPIC_COUNTS)->suffix);
 	return look_at(loop, &(struct look){topic, loop->terms->partition_count[TOPIC_COUNTS], COUNTS_TAIL, take_counts, &counted}, err);
+}
+
+/* ---- committed offsets */
+
+struct lookup {
+	rd_kafka_topic_partition_list_t *list;
+	struct span group;
+	int64_t end; /* of the log, open transactions included */
+	int64_t position;
+	rd_kafka_resp_err_t trouble; /* the last there was */
+};
+
+static void take_offset(const struct lookup *lookup, const rd_kafka_message_t *message)
+{
+	struct group_offset found;
+	rd_kafka_topic_partition_t *partition;
+	char topic[TOPIC_NAME_MAX + 1];
+
+	if (!group_offset_read((struct span){message->key, message->key_len}, (struct span){message->payload, message->len}, &found) ||
+	    !span_equal(found.group, lookup->group) || found.topic.len > TOPIC_NAME_MAX)
+		return;
+	snprintf(topic, sizeof(topic), "%.*s", (int)found.topic.len, found.topic.at);
+	partition = rd_kafka_topic_partition_list_find(lookup->list, topic, found.partition);
+	if (!partition)
+		return;
+	free(partition->metadata);
+	partition->metadata = NULL;
+	partition->metadata_size = 0;
+	partition->offset = found.offset < 0 ? RD_KAFKA_OFFSET_INVALID : found.offset;
+	if (found.metadata.len > 0) {
+		partition->metadata = xrealloc(NULL, found.metadata.len + 1);
+		memcpy(partition->metadata, found.metadata.at, found.metadata.len);
+		((char *)partition->metadata)[found.metadata.len] = '\0';
+		partition->metadata_size = found.metadata.len;
+	}
+}
+
+/* To the end of the log, and not only to the first open transaction: that could be one that is being committed. */
+static bool read_offsets(rd_kafka_t *reader, struct lookup *lookup, struct err *err)
+{
+	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
+
+	while (lookup->position < lookup->end && monotonic_us() < deadline_us && !service_stopping()) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
+
+		health_alive();
+		if (!message)
+			continue;
+		if (!message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
+			lookup->position = message->offset + !message->err;
+		else
+			lookup->trouble = message->err;
+		if (!message->err)
+			take_offset(lookup, message);
+		rd_kafka_message_destroy(message);
+	}
+	return lookup->position >= lookup->end || err_set(err, ERR_RETRY, "%s could not be read to offset %" PRId64 " in time%s%s", GROUP_OFFSETS_TOPIC, lookup->end,
+	                                                 lookup->trouble ? ": " : "", lookup->trouble ? rd_kafka_err2str(lookup->trouble) : "");
+}
+
+static rd_kafka_t *look_client(struct task_loop *loop, const char *isolation, struct err *err)
+{
+	const char *const extra[] = {"group.id", "funnel-look", "isolation.level", isolation, NULL};
+	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err);
+
+	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+}
+
+static bool end_of_log(struct task_loop *loop, int32_t partition, int64_t *low, int64_t *end, struct err *err)
+{
+	rd_kafka_t *client = look_client(loop, "read_uncommitted", err);
+	rd_kafka_resp_err_t code;
+
+	if (!client)
+		return false;
+	code = rd_kafka_query_watermark_offsets(client, GROUP_OFFSETS_TOPIC, partition, low, end, CALL_TIMEOUT_MS);
+	rd_kafka_destroy(client);
+	return !code || err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", GROUP_OFFSETS_TOPIC, partition, rd_kafka_err2str(code));
+}
+
+bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	char group[256];
+	struct lookup lookup = {.list = list};
+	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_t *reader = NULL;
+	int32_t partitions, partition;
+	bool ok;
+
+	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);
+	lookup.group = span_of(group);
+	for (int i = 0; i < list->cnt; i++) {
+		list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
+	ok = kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err);
+	partition = ok ? group_offsets_partition(lookup.group, partitions) : 0;
+	ok = ok && end_of_log(loop, partition, &lookup.position, &lookup.end, err) && (reader = look_client(loop, "read_committed", err));
+	if (ok) {
+		rd_kafka_topic_partition_list_add(places, GROUP_OFFSETS_TOPIC, partition)->offset = lookup.position;
+		rd_kafka_assign(reader, places);
+		ok = read_offsets(reader, &lookup, err);
+		rd_kafka_consumer_close(reader);
+		rd_kafka_destroy(reader);
+	}
+	rd_kafka_topic_partition_list_destroy(places);
+	if (ok)
+		log_warn("offsets_from_the_log", "group=%s partition=%s/%" PRId32 " end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, lookup.end);
+	return ok;
 }

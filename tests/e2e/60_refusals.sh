@@ -39,7 +39,7 @@ check "funnel-aggregator refuses restore metadata that it cannot read" refused 7
 cut_raw
 check "bronze-sink refuses a rebuild that retention has cut" refused 78 "retention TOPIC_PREFIX" bronze-sink
 
-# Lost offsets are waited for, half a minute: a coordinator may still be loading them. So several at once.
+# Each waits for what a dead one may have left open, so several at once.
 all_refused() { # WORDS NAME...
     local words=$1 name pids=() bad=0
     shift
