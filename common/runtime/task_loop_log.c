@@ -12,12 +12,26 @@
 #define LOOK_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
 #define COUNTS_TAIL 20000                        /* offsets: a minute and more of commits of several instances */
 
+/* A missing right is not waited for. */
+static bool cannot_read(struct err *err, rd_kafka_resp_err_t code, const char *what, const char *topic, int32_t partition)
+{
+	return err_set(err, kafka_err_class(code) == ERR_REFUSE ? ERR_REFUSE : ERR_RETRY, "%s %s/%" PRId32 ": %s", what, topic, partition,
+	               rd_kafka_err2str(code));
+}
+
 bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
 {
 	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(loop->consumer, topic, partition, low, high, CALL_TIMEOUT_MS);
 
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || cannot_read(err, code, "offsets of", topic, partition);
+}
+
+static rd_kafka_t *look_client(struct task_loop *loop, const char *isolation, struct err *err)
+{
+	const char *const extra[] = {"group.id", "funnel-look", "isolation.level", isolation, NULL}; /* group.id must be there; nothing is joined or committed */
+	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err);
+
+	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 }
 
 /* One look: every committed record is shown to `take` until that has seen enough (false), or all partitions have ended. */
@@ -41,16 +55,24 @@ static bool place(struct task_loop *loop, const struct look *look, rd_kafka_topi
 	return true;
 }
 
+/* All but a missing right librdkafka tries again by itself. */
+static bool tolerable(const rd_kafka_message_t *message, const char *topic, struct err *err)
+{
+	return !message || !message->err || kafka_err_class(message->err) != ERR_REFUSE ||
+	       cannot_read(err, message->err, "reading", topic, message->partition);
+}
+
 static bool read_on(rd_kafka_t *reader, const struct look *look, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
 	int32_t ended = 0;
-	bool enough = false;
+	bool enough = false, ok = true;
 
-	while (ended < look->partition_count && !enough && monotonic_us() < deadline_us && !service_stopping()) {
+	while (ok && ended < look->partition_count && !enough && monotonic_us() < deadline_us && !service_stopping()) {
 		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
 
 		health_alive();
+		ok = tolerable(message, look->topic, err);
 		if (message && !message->err)
 			enough = !look->take(look->context, message);
 		else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
@@ -58,15 +80,13 @@ static bool read_on(rd_kafka_t *reader, const struct look *look, struct err *err
 		if (message)
 			rd_kafka_message_destroy(message);
 	}
-	return enough || ended == look->partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", look->topic);
+	return ok && (enough || ended == look->partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", look->topic));
 }
 
 static bool look_at(struct task_loop *loop, const struct look *look, struct err *err)
 {
-	static const char *const extra[] = {"group.id", "funnel-look", NULL}; /* must be there; nothing is joined or committed */
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(look->partition_count);
-	rd_kafka_conf_t *conf = place(loop, look, list, err) ? kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err) : NULL;
-	rd_kafka_t *reader = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	rd_kafka_t *reader = place(loop, look, list, err) ? look_client(loop, "read_committed", err) : NULL;
 	bool ok = false;
 
 	if (reader) {
@@ -142,7 +162,6 @@ struct lookup {
 	struct span group;
 	int64_t end; /* of the log, open transactions included */
 	int64_t position;
-	rd_kafka_resp_err_t trouble; /* the last there was */
 };
 
 static void take_offset(const struct lookup *lookup, const rd_kafka_message_t *message)
@@ -174,31 +193,23 @@ static void take_offset(const struct lookup *lookup, const rd_kafka_message_t *m
 static bool read_offsets(rd_kafka_t *reader, struct lookup *lookup, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
+	bool ok = true;
 
-	while (lookup->position < lookup->end && monotonic_us() < deadline_us && !service_stopping()) {
+	while (ok && lookup->position < lookup->end && monotonic_us() < deadline_us && !service_stopping()) {
 		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
 
 		health_alive();
+		ok = tolerable(message, GROUP_OFFSETS_TOPIC, err);
 		if (!message)
 			continue;
 		if (!message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 			lookup->position = message->offset + !message->err;
-		else
-			lookup->trouble = message->err;
 		if (!message->err)
 			take_offset(lookup, message);
 		rd_kafka_message_destroy(message);
 	}
-	return lookup->position >= lookup->end || err_set(err, ERR_RETRY, "%s could not be read to offset %" PRId64 " in time%s%s", GROUP_OFFSETS_TOPIC, lookup->end,
-	                                                 lookup->trouble ? ": " : "", lookup->trouble ? rd_kafka_err2str(lookup->trouble) : "");
-}
-
-static rd_kafka_t *look_client(struct task_loop *loop, const char *isolation, struct err *err)
-{
-	const char *const extra[] = {"group.id", "funnel-look", "isolation.level", isolation, NULL};
-	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err);
-
-	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	return ok && (lookup->position >= lookup->end ||
+	              err_set(err, ERR_RETRY, "%s could not be read to offset %" PRId64 " in time", GROUP_OFFSETS_TOPIC, lookup->end));
 }
 
 static bool end_of_log(struct task_loop *loop, int32_t partition, int64_t *low, int64_t *end, struct err *err)
@@ -210,7 +221,7 @@ static bool end_of_log(struct task_loop *loop, int32_t partition, int64_t *low, 
 		return false;
 	code = rd_kafka_query_watermark_offsets(client, GROUP_OFFSETS_TOPIC, partition, low, end, CALL_TIMEOUT_MS);
 	rd_kafka_destroy(client);
-	return !code || err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", GROUP_OFFSETS_TOPIC, partition, rd_kafka_err2str(code));
+	return !code || cannot_read(err, code, "offsets of", GROUP_OFFSETS_TOPIC, partition);
 }
 
 bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)

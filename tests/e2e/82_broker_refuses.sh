@@ -92,6 +92,21 @@ check "bronze-sink: no right to write bronze_events" no_right bronze-sink bronze
 check "bronze-sink: no right to read raw_events" no_right bronze-sink raw_events read
 check "funnel-aggregator: no right to write session_funnels" no_right funnel-aggregator session_funnels write
 check "pg-loader: no right to read aggregated_events" no_right pg-loader aggregated_events read
+# What it has counted it reads when partitions come.
+no_right_at_start() {
+    fresh
+    services
+    replay --input "$FIRST"
+    drain
+    stop_services
+    deny_read counts
+    refused 78 "$(topic counts) authorization" funnel-aggregator
+    allow counts
+    services
+    replay --input "$SECOND"
+    holds
+}
+check "funnel-aggregator: no right to read counts at its start" no_right_at_start
 stack stop kafka
 start kafka
 
