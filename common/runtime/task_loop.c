@@ -342,11 +342,14 @@ static bool announce_idle(struct task_loop *loop)
 
 static bool markers_to_commit(const struct task_loop *loop)
 {
-	if (monotonic_us() - loop->last_commit_us < MARKER_COMMIT_US)
-		return false;
-	for (size_t i = 0; i < loop->slot_count; i++)
-		if (!loop->slots[i].task.restoring && loop->slots[i].task.position != loop->slots[i].task.committed)
+	bool due = monotonic_us() - loop->last_commit_us >= MARKER_COMMIT_US;
+
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		const struct slot *slot = &loop->slots[i];
+
+		if (!slot->task.restoring && (slot->commit_again || (due && slot->task.position != slot->task.committed)))
 			return true;
+	}
 	return false;
 }
 

@@ -116,20 +116,22 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
  *
  * What shows it: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last row
  * that was counted. One that does not, or none to be had, is looked up in the log. Where that has it too, somebody has moved the group.
+ * What was taken from the log is committed again at once, so that the coordinator has it.
  * Limit: what was counted behind another instance's open transaction is not seen. */
-static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, bool *from_log, struct err *err)
 {
 	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
 	bool ok = producer_ready(loop, err) && log_last_counted(loop, list, counted, err), told = ok && told_offsets(loop, list, err);
 	int32_t behind = told ? first_behind(list, counted) : 0;
 
+	*from_log = false;
 	if (ok && (!told || behind < list->cnt) && !service_stopping()) {
 		const rd_kafka_topic_partition_t *partition = &list->elems[behind];
 
 		if (told)
 			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition,
 			         partition->offset, counted[behind]);
-		told = log_committed(loop, list, err);
+		told = *from_log = log_committed(loop, list, err);
 		behind = told ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)
 			log_error("offsets_moved", "topic=%s partition=%" PRId32 " offset=%" PRId64 " counted=%" PRId64 " detail=\"somebody has moved the group\"",
@@ -142,10 +144,10 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(loop->input_partitions[input]);
-	bool ok;
+	bool ok, from_log;
 
 	rd_kafka_topic_partition_list_add_range(list, loop->input_topics[input], 0, loop->input_partitions[input] - 1);
-	ok = committed_offsets(loop, list, err);
+	ok = committed_offsets(loop, list, &from_log, err);
 	*ever = false;
 	for (int i = 0; ok && i < list->cnt; i++)
 		*ever |= list->elems[i].offset >= 0;
@@ -261,9 +263,10 @@ static size_t input_of(const struct task_loop *loop, const char *topic)
 static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *partitions, struct err *err)
 {
 	rd_kafka_resp_err_t code;
+	bool from_log = false;
 
 	memset(loop->start_checked, 0, sizeof(loop->start_checked));
-	if (partitions->cnt && !committed_offsets(loop, partitions, err))
+	if (partitions->cnt && !committed_offsets(loop, partitions, &from_log, err))
 		return false;
 	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
 	for (int i = 0; i < partitions->cnt; i++) {
@@ -273,6 +276,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 		*slot = (struct slot){0};
 		if (!slot_open(loop, slot, input_of(loop, partition->topic), partition, err))
 			return false;
+		slot->commit_again = from_log && partition->offset >= 0;
 		partition->offset = slot->task.position;
 	}
 	slots_free(&loop->parked, &loop->parked_count);

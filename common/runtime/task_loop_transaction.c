@@ -156,7 +156,7 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 		struct slot *slot = &loop->slots[i];
 		rd_kafka_topic_partition_t *entry;
 
-		if (slot->task.restoring || slot->task.position == slot->task.committed)
+		if (slot->task.restoring || (slot->task.position == slot->task.committed && !slot->commit_again))
 			continue;
 		if (!task_metadata(&slot->task, metadata, err))
 			return false;
@@ -208,7 +208,7 @@ static void committed(struct task_loop *loop)
 			continue;
 		task_committed(&slot->task);
 		slot->restore_from = task_restore_from(&slot->task);
-		slot->moved = false;
+		slot->moved = slot->commit_again = false;
 	}
 	outbox_clear(&loop->outbox);
 	loop->phase = TRANSACTION_NONE;

@@ -35,6 +35,8 @@ stop_services
 touch "$CONTROL/old"
 services
 check "told old offsets: both services notice" said coordinator_is_behind
+has_committed() { http_get bronze-sink-1 metrics | awk '/^funnel_commits_total/ {n += $2} END {exit n == 0}'; }
+check "and the coordinator is told again, though nothing has come" wait_until "bronze-sink commits" has_committed
 rm "$CONTROL/old" # what waits for the end is told, too
 replay --input "${parts[1]}"
 drain
