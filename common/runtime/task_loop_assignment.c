@@ -116,6 +116,9 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
  *
  * What shows it: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last row
  * that was counted. One that does not, or none to be had, is looked up in the log. Where that has it too, somebody has moved the group.
+ * Offsets that stay pending may be our own, left open in the log by a transaction that Kafka has forgotten when it was stopped: only the
+ * end of another one of the same transactional id closes them, so one is begun and given up.
+ *
  * What was taken from the log is committed again at once, so that the coordinator has it.
  * Limit: what was counted behind another instance's open transaction is not seen. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, bool *from_log, struct err *err)
@@ -131,6 +134,8 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 		if (told)
 			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition,
 			         partition->offset, counted[behind]);
+		else if (loop->phase == TRANSACTION_NONE && !transaction_end_pending(loop, list, err))
+			log_warn("retry", "cause=\"%s\"", err->message);
 		told = *from_log = log_committed(loop, list, err);
 		behind = told ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "fault.h"
+#include "log.h"
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 5000
@@ -186,6 +187,24 @@ static bool send_offsets(struct task_loop *loop, struct err *err)
 	if (ok)
 		loop->phase = TRANSACTION_OFFSETS_SENT;
 	return ok;
+}
+
+bool transaction_end_pending(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
+	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+	bool ok = begin(loop, err);
+	rd_kafka_error_t *error;
+
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = 0;
+	error = ok ? rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS) : NULL;
+	log_warn("end_pending_offsets", "detail=\"%s\"", error ? rd_kafka_error_string(error) : "");
+	if (error)
+		rd_kafka_error_destroy(error); /* whether they were taken or not: the group is a part of the transaction by now */
+	rd_kafka_consumer_group_metadata_destroy(group);
+	rd_kafka_topic_partition_list_destroy(list);
+	return ok && producer_close(loop, err) && producer_ready(loop, err);
 }
 
 static bool commit_stages(struct task_loop *loop, struct err *err)
