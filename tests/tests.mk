@@ -2,7 +2,7 @@
 tests_goal_before := $(.DEFAULT_GOAL)
 
 # What the sanitized flavour runs of the scenarios: it is several times slower.
-ASAN_SCENARIOS := 10 20 21 30 33 50 55 60
+ASAN_SCENARIOS := 10 20 21 30 33 34 50 55 60
 E2E_TOOLS       = $(B)/test/e2e-broker $(B)/test/e2e-lost_answers
 
 .PHONY: test unit e2e e2e-faults asan e2e-tools
