@@ -79,14 +79,12 @@ void assignment_report_health(const struct task_loop *loop)
 /* ---- what the broker knows of a partition */
 
 /* Committed offsets as the coordinator has them, waiting for the transactions of a crashed predecessor to be resolved. Our own
- * are, once the producer is ready. */
+ * are, once the producer is ready, which it has to be. */
 static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
 	rd_kafka_resp_err_t code;
 
-	if (!producer_ready(loop, err))
-		return false;
 	do {
 		code = rd_kafka_committed(loop->consumer, list, CALL_TIMEOUT_MS);
 		for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)

@@ -7,10 +7,11 @@ CONTROL=$E2E_WORK/proxy
 PROXY_PORT=$((HTTP_BASE_PORT + 60))
 ROWS=$E2E_WORK/replay.csv
 mkdir -p "$CONTROL"
+tail -n +2 "$ROWS" >"$E2E_WORK/rows"
 parts=()
 for part in 1 2 3; do
     parts+=("$E2E_WORK/part$part.csv")
-    { head -n 1 "$ROWS"; tail -n +2 "$ROWS" >"$E2E_WORK/rows"; split -n "l/$part/3" "$E2E_WORK/rows"; } >"${parts[-1]}"
+    { head -n 1 "$ROWS"; split -n "l/$part/3" "$E2E_WORK/rows"; } >"${parts[-1]}"
 done
 bronze_events_once() { same "its records" "$(count raw.events)" "$(committed bronze_events '%S\n' | awk '$1 >= 0' | wc -l)"; }
 said() { # EVENT: both have, since their last start

@@ -141,14 +141,14 @@ replay_end() {
 
 rows_of() { grep -avc '^event_time,' "$1"; }
 
-# in_the_middle FILE: waits until between a fifth and four fifths of FILE's rows are in the database.
+# in_the_middle FILE: waits until between a fifth and three fifths of FILE's rows are in the database.
 in_the_middle() {
     local rows loaded
     rows=$(rows_of "$1")
     wait_until "a fifth of $1 is in the database" loaded_at_least $((rows / 5))
     loaded=$(count raw.events)
     printf 'in the middle: %d of %d rows are loaded\n' "$loaded" "$rows"
-    ((loaded < rows * 4 / 5)) || { warn "$loaded of $rows rows are loaded already: not the middle any more"; return 1; }
+    ((loaded < rows * 3 / 5)) || { warn "$loaded of $rows rows are loaded already: not the middle any more"; return 1; }
 }
 loaded_at_least() { (($(count raw.events) >= $1)); }
 
