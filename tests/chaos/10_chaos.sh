@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Faults at random, seeded moments while rows come; then quiet; then the oracle over everything, and every topic against
-# its table. CHAOS_SECONDS, CHAOS_SEED and CHAOS_RATE say how long, which faults, and how fast; a table says what was done.
+# its table. CHAOS_SECONDS, CHAOS_SEED and CHAOS_RATE say how long, which faults, and how fast, CHAOS_FAULTS of which kinds
+# ("kafka_kill kafka_stop"; without it, all); a table says what was done.
 #
 # The seed fixes rows, faults and their order; what each of them meets depends on the machine. Nothing judges by time: the
 # recoveries are reported.
@@ -129,8 +130,9 @@ fault_kafka_and_one() {
     start kafka
 }
 
-KINDS=(kill kill kill two_killed term freeze kafka_kill kafka_kill kafka_stop kafka_freeze kafka_and_one registry postgres_kill postgres_stop
-    postgres_quit connections rebalance rebalance producer)
+read -r -a KINDS <<<"${CHAOS_FAULTS:-kill kill kill two_killed term freeze kafka_kill kafka_kill kafka_stop kafka_freeze kafka_and_one registry \
+    postgres_kill postgres_stop postgres_quit connections rebalance rebalance producer}"
+for kind in "${KINDS[@]}"; do declare -F "fault_$kind" >/dev/null || { told "CHAOS_FAULTS: there is no fault '$kind'"; exit 78; }; done
 
 # ---- the run
 
