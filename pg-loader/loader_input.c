@@ -267,11 +267,9 @@ static bool refuse_start(const struct loader_task *task, int64_t stored, int64_t
 static bool judge(struct loader *loader, struct loader_task *task, struct loader_offset *at, struct err *err)
 {
 	int64_t low = 0, high = 0, now_us = monotonic_us();
-	rd_kafka_resp_err_t code =
-		rd_kafka_query_watermark_offsets(loader->consumer, task->topic->name, task->partition, &low, &high, CALL_TIMEOUT_MS);
 
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", task->topic->name, task->partition, rd_kafka_err2str(code));
+	if (!kafka_bounds(loader->consumer, task->topic->name, task->partition, CALL_TIMEOUT_MS, &low, &high, err))
+		return false;
 	switch (loader_offset_judge(at->committed, low, high)) {
 	case OFFSET_GO_ON:
 		at->position = at->committed;

@@ -127,11 +127,9 @@ static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
 	for (size_t i = 0; i < wait->count; i++) {
 		struct watched *watched = &wait->at[i];
 		int64_t low = 0, end = 0;
-		rd_kafka_resp_err_t code =
-			rd_kafka_query_watermark_offsets(client_of(wait, watched), watched->topic, watched->partition, &low, &end, CALL_TIMEOUT_MS);
 
-		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return err_set(err, ERR_RETRY, "end of %s/%" PRId32 ": %s", watched->topic, watched->partition, rd_kafka_err2str(code));
+		if (!kafka_bounds(client_of(wait, watched), watched->topic, watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
+			return false;
 		*same &= watched->end == end;
 		watched->low = low;
 		watched->end = end;

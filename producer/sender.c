@@ -114,11 +114,9 @@ const char *sender_cluster(const struct sender *sender)
 bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset, bool *reaches, struct err *err)
 {
 	int64_t low, high;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(sender->client, sender->topic, partition, &low, &high, 5000);
 
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err_set(err, ERR_RETRY, "topic %s partition %d: no answer to where its log ends: %s", sender->topic, (int)partition,
-		               rd_kafka_err2str(code));
+	if (!kafka_bounds(sender->client, sender->topic, partition, 5000, &low, &high, err))
+		return false;
 	*reaches = high > offset;
 	return true;
 }

@@ -10,6 +10,7 @@
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
@@ -450,6 +451,14 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 		poll(NULL, 0, 200);
 	}
 	return true;
+}
+
+bool kafka_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
+
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, kafka_err_class(code) == ERR_REFUSE ? ERR_REFUSE : ERR_RETRY, "offsets of %s/%" PRId32 ": %s",
+	                                                     topic, partition, rd_kafka_err2str(code));
 }
 
 static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)

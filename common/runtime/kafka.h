@@ -48,6 +48,10 @@ MUST_USE bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct er
  * 5 s (at most timeout_ms) has not changed that. */
 MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err);
 
+/* First offset of a partition, and the one behind the last that its client's isolation level lets it read. ERR_REFUSE: a right is
+ * missing; ERR_RETRY: anything else. */
+MUST_USE bool kafka_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err);
+
 /* Logs which of the client's topics lack a leader or replicas, since librdkafka itself tries on in silence. For calls that have
  * failed for a while; does something every 10 s at most. */
 void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms);

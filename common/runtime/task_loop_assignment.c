@@ -7,6 +7,7 @@
  * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
  * count, a recreated topic, lost offsets) stops the service with an explanation. */
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 10000
+#define RETRY_PAUSE_MS 100
 #define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
 
 void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
@@ -93,6 +95,7 @@ static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t
 			return true;
 		log_warn("committed_offsets_retry", "error=\"%s\"", rd_kafka_err2str(code));
 		health_alive();
+		poll(NULL, 0, RETRY_PAUSE_MS); /* "not coordinator" is answered at once, for as long as a broker starts */
 	} while (monotonic_us() < deadline_us && !service_stopping());
 	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
 }

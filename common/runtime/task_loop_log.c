@@ -1,4 +1,4 @@
-/* What topics hold, looked at when partitions come: by a reader of its own, which joins no group and lives for one look. */
+/* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so a look has bounds. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,111 +7,49 @@
 #include "log.h"
 #include "table.h"
 #include "task_loop_internal.h"
+#include "topic_reader.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define LOOK_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
-#define COUNTS_TAIL 20000                        /* offsets: a minute and more of commits of several instances */
+#define QUIET_MS 20000
+#define COUNTS_TAIL 20000 /* offsets: a minute and more of commits of several instances */
 
-/* A missing right is not waited for. */
-static bool cannot_read(struct err *err, rd_kafka_resp_err_t code, const char *what, const char *topic, int32_t partition)
-{
-	return err_set(err, kafka_err_class(code) == ERR_REFUSE ? ERR_REFUSE : ERR_RETRY, "%s %s/%" PRId32 ": %s", what, topic, partition,
-	               rd_kafka_err2str(code));
-}
+typedef bool take_fn(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);
 
 bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
 {
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(loop->consumer, topic, partition, low, high, CALL_TIMEOUT_MS);
-
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || cannot_read(err, code, "offsets of", topic, partition);
+	return kafka_bounds(loop->consumer, topic, partition, CALL_TIMEOUT_MS, low, high, err);
 }
 
-static rd_kafka_t *look_client(struct task_loop *loop, const char *isolation, struct err *err)
+/* Reads what is committed now, the last `tail` offsets of each partition at most. */
+static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, int64_t tail, take_fn *take, void *context, struct err *err)
 {
-	const char *const extra[] = {"group.id", "funnel-look", "isolation.level", isolation, NULL}; /* group.id must be there; nothing is joined or committed */
-	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "look", extra, err);
+	int64_t *from = xrealloc(NULL, (size_t)partition_count * 2 * sizeof(*from)), *to = from + partition_count;
+	bool ok = true;
 
-	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
-}
-
-/* One look: every committed record is shown to `take` until that has seen enough (false), or all partitions have ended. */
-struct look {
-	const char *topic;
-	int32_t partition_count;
-	int64_t tail; /* so many offsets before the end, at most */
-	bool (*take)(void *context, const rd_kafka_message_t *message);
-	void *context;
-};
-
-static bool place(struct task_loop *loop, const struct look *look, rd_kafka_topic_partition_list_t *list, struct err *err)
-{
-	int64_t low, high;
-
-	for (int32_t p = 0; p < look->partition_count; p++) {
-		if (!log_bounds(loop, look->topic, p, &low, &high, err))
-			return false;
-		rd_kafka_topic_partition_list_add(list, look->topic, p)->offset = high - low > look->tail ? high - look->tail : low;
+	for (int32_t p = 0; ok && p < partition_count; p++) {
+		ok = log_bounds(loop, topic, p, &from[p], &to[p], err);
+		if (ok && to[p] - from[p] > tail)
+			from[p] = to[p] - tail;
 	}
-	return true;
-}
-
-/* All but a missing right librdkafka tries again by itself. */
-static bool tolerable(const rd_kafka_message_t *message, const char *topic, struct err *err)
-{
-	return !message || !message->err || kafka_err_class(message->err) != ERR_REFUSE ||
-	       cannot_read(err, message->err, "reading", topic, message->partition);
-}
-
-static bool read_on(rd_kafka_t *reader, const struct look *look, struct err *err)
-{
-	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
-	int32_t ended = 0;
-	bool enough = false, ok = true;
-
-	while (ok && ended < look->partition_count && !enough && monotonic_us() < deadline_us && !service_stopping()) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
-
-		health_alive();
-		ok = tolerable(message, look->topic, err);
-		if (message && !message->err)
-			enough = !look->take(look->context, message);
-		else if (message && message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-			ended++;
-		if (message)
-			rd_kafka_message_destroy(message);
-	}
-	return ok && (enough || ended == look->partition_count || err_set(err, ERR_RETRY, "%s could not be read in time", look->topic));
-}
-
-static bool look_at(struct task_loop *loop, const struct look *look, struct err *err)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(look->partition_count);
-	rd_kafka_t *reader = place(loop, look, list, err) ? look_client(loop, "read_committed", err) : NULL;
-	bool ok = false;
-
-	if (reader) {
-		rd_kafka_assign(reader, list);
-		ok = read_on(reader, look, err);
-		rd_kafka_consumer_close(reader);
-		rd_kafka_destroy(reader);
-	}
-	rd_kafka_topic_partition_list_destroy(list);
+	ok = ok && topic_read(&loop->kafka, &(struct topic_reading){topic, partition_count, from, to, QUIET_MS, take, context}, err);
+	free(from);
 	return ok;
 }
 
 /* ---- holds records */
 
-static bool take_any(void *context, const rd_kafka_message_t *message)
+static bool take_any(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
 {
 	(void)message;
-	*(bool *)context = true;
-	return false;
+	(void)err;
+	*(bool *)context = *enough = true;
+	return true;
 }
 
 bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
 {
 	*holds = false;
-	return look_at(loop, &(struct look){topic, partition_count, INT64_MAX, take_any, holds}, err);
+	return look_at(loop, topic, partition_count, INT64_MAX, take_any, holds, err);
 }
 
 /* ---- last counted */
@@ -124,7 +62,7 @@ struct counted {
 };
 
 /* A record of another schema version is left out: to resolve it would take the registry, and a look must not wait for that. */
-static bool take_counts(void *context, const rd_kafka_message_t *message)
+static bool take_counts(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
 {
 	const struct counted *counted = context;
 	struct counts_record record;
@@ -132,6 +70,8 @@ static bool take_counts(void *context, const rd_kafka_message_t *message)
 	int32_t schema_id;
 	int64_t unknown_dead;
 
+	(void)enough;
+	(void)err;
 	if (!message->payload || frame_open((struct span){message->payload, message->len}, &schema_id, &body) != FRAME_ID ||
 	    schema_id != counted->schema_id || !counts_decode(body, &record, &unknown_dead, NULL) || !span_equal(record.service, counted->service))
 		return true;
@@ -152,7 +92,7 @@ bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_lis
 	for (int i = 0; i < partitions->cnt; i++)
 		last[i] = -1;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(TOPIC_COUNTS)->suffix);
-	return look_at(loop, &(struct look){topic, loop->terms->partition_count[TOPIC_COUNTS], COUNTS_TAIL, take_counts, &counted}, err);
+	return look_at(loop, topic, loop->terms->partition_count[TOPIC_COUNTS], COUNTS_TAIL, take_counts, &counted, err);
 }
 
 /* ---- committed offsets */
@@ -160,23 +100,24 @@ bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_lis
 struct lookup {
 	rd_kafka_topic_partition_list_t *list;
 	struct span group;
-	int64_t end; /* of the log, open transactions included */
-	int64_t position;
 };
 
-static void take_offset(const struct lookup *lookup, const rd_kafka_message_t *message)
+static bool take_offset(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
 {
+	const struct lookup *lookup = context;
 	struct group_offset found;
 	rd_kafka_topic_partition_t *partition;
 	char topic[TOPIC_NAME_MAX + 1];
 
+	(void)enough;
+	(void)err;
 	if (!group_offset_read((struct span){message->key, message->key_len}, (struct span){message->payload, message->len}, &found) ||
 	    !span_equal(found.group, lookup->group) || found.topic.len > TOPIC_NAME_MAX)
-		return;
+		return true;
 	snprintf(topic, sizeof(topic), "%.*s", (int)found.topic.len, found.topic.at);
 	partition = rd_kafka_topic_partition_list_find(lookup->list, topic, found.partition);
 	if (!partition)
-		return;
+		return true;
 	free(partition->metadata);
 	partition->metadata = NULL;
 	partition->metadata_size = 0;
@@ -187,50 +128,28 @@ static void take_offset(const struct lookup *lookup, const rd_kafka_message_t *m
 		((char *)partition->metadata)[found.metadata.len] = '\0';
 		partition->metadata_size = found.metadata.len;
 	}
+	return true;
 }
 
-/* To the end of the log, and not only to the first open transaction: that could be one that is being committed. */
-static bool read_offsets(rd_kafka_t *reader, struct lookup *lookup, struct err *err)
+/* The log itself, and not only to the first open transaction: that could be one that is being committed. */
+static bool bounds_with_open(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *end, struct err *err)
 {
-	int64_t deadline_us = monotonic_us() + LOOK_DEADLINE_US;
-	bool ok = true;
+	const char *const extra[] = {"group.id", "reader", "isolation.level", "read_uncommitted", NULL};
+	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "reader", extra, err);
+	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	bool ok = client && kafka_bounds(client, topic, partition, CALL_TIMEOUT_MS, low, end, err);
 
-	while (ok && lookup->position < lookup->end && monotonic_us() < deadline_us && !service_stopping()) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, 200);
-
-		health_alive();
-		ok = tolerable(message, GROUP_OFFSETS_TOPIC, err);
-		if (!message)
-			continue;
-		if (!message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
-			lookup->position = message->offset + !message->err;
-		if (!message->err)
-			take_offset(lookup, message);
-		rd_kafka_message_destroy(message);
-	}
-	return ok && (lookup->position >= lookup->end ||
-	              err_set(err, ERR_RETRY, "%s could not be read to offset %" PRId64 " in time", GROUP_OFFSETS_TOPIC, lookup->end));
-}
-
-static bool end_of_log(struct task_loop *loop, int32_t partition, int64_t *low, int64_t *end, struct err *err)
-{
-	rd_kafka_t *client = look_client(loop, "read_uncommitted", err);
-	rd_kafka_resp_err_t code;
-
-	if (!client)
-		return false;
-	code = rd_kafka_query_watermark_offsets(client, GROUP_OFFSETS_TOPIC, partition, low, end, CALL_TIMEOUT_MS);
-	rd_kafka_destroy(client);
-	return !code || cannot_read(err, code, "offsets of", GROUP_OFFSETS_TOPIC, partition);
+	if (client)
+		rd_kafka_destroy(client);
+	return ok;
 }
 
 bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	char group[256];
 	struct lookup lookup = {.list = list};
-	rd_kafka_topic_partition_list_t *places = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_t *reader = NULL;
 	int32_t partitions, partition;
+	int64_t *from, *to;
 	bool ok;
 
 	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);
@@ -239,18 +158,16 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 		list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
-	ok = kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err);
-	partition = ok ? group_offsets_partition(lookup.group, partitions) : 0;
-	ok = ok && end_of_log(loop, partition, &lookup.position, &lookup.end, err) && (reader = look_client(loop, "read_committed", err));
-	if (ok) {
-		rd_kafka_topic_partition_list_add(places, GROUP_OFFSETS_TOPIC, partition)->offset = lookup.position;
-		rd_kafka_assign(reader, places);
-		ok = read_offsets(reader, &lookup, err);
-		rd_kafka_consumer_close(reader);
-		rd_kafka_destroy(reader);
-	}
-	rd_kafka_topic_partition_list_destroy(places);
+	if (!kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err))
+		return false;
+	partition = group_offsets_partition(lookup.group, partitions);
+	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
+	to = from + partitions;
+	memset(from, 0, (size_t)partitions * 2 * sizeof(*from)); /* of the others nothing is read */
+	ok = bounds_with_open(loop, GROUP_OFFSETS_TOPIC, partition, &from[partition], &to[partition], err) &&
+	     topic_read(&loop->kafka, &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS, take_offset, &lookup}, err);
 	if (ok)
-		log_warn("offsets_from_the_log", "group=%s partition=%s/%" PRId32 " end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, lookup.end);
+		log_warn("offsets_from_the_log", "group=%s partition=%s/%" PRId32 " end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, to[partition]);
+	free(from);
 	return ok;
 }

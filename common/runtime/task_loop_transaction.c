@@ -199,7 +199,7 @@ bool transaction_end_pending(struct task_loop *loop, const rd_kafka_topic_partit
 	for (int i = 0; i < list->cnt; i++)
 		list->elems[i].offset = 0;
 	error = ok ? rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS) : NULL;
-	log_warn("end_pending_offsets", "detail=\"%s\"", error ? rd_kafka_error_string(error) : "");
+	log_warn("end_pending_offsets", "begun=%s offsets=\"%s\"", ok ? "true" : "false", !ok ? "" : error ? rd_kafka_error_string(error) : "sent");
 	if (error)
 		rd_kafka_error_destroy(error); /* whether they were taken or not: the group is a part of the transaction by now */
 	rd_kafka_consumer_group_metadata_destroy(group);

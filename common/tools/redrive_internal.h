@@ -37,7 +37,6 @@ struct redrive {
 	char raw[TOPIC_NAME_MAX + 1], bronze[TOPIC_NAME_MAX + 1], partials[TOPIC_NAME_MAX + 1], dead[TOPIC_NAME_MAX + 1];
 	int32_t raw_partitions, dead_partitions;
 	rd_kafka_t *looker, *producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
-	rd_kafka_t *reader;            /* while a topic is read */
 	struct registry *registry;
 	struct frame_opener *opener;
 	struct partition_clock *clocks;

@@ -1,15 +1,13 @@
 /* Topics between two offsets, and what can be seen of bronze-sink's clocks from outside. */
-#include <inttypes.h>
 #include <stdlib.h>
 
-#include "metrics.h"
 #include "redrive_internal.h"
 #include "table.h"
 #include "task.h"
-#include "timetext.h"
+#include "topic_reader.h"
 
-#define QUIET_LIMIT_US (120 * US_PER_SECOND) /* a read that gets nothing for so long gives up */
-#define TAIL_RECORDS 2000                    /* of a bronze partition, to know its clock */
+#define QUIET_LIMIT_MS 120000 /* a read that gets nothing for so long gives up */
+#define TAIL_RECORDS 2000     /* of a bronze partition, to know its clock */
 
 rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err)
 {
@@ -28,31 +26,19 @@ void redrive_client_close(rd_kafka_t *client)
 
 bool redrive_bounds(struct redrive *redrive, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
 {
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(redrive->looker, topic, partition, low, high, REDRIVE_CALL_MS);
-
-	return !code || err_set(err, ERR_RETRY, "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+	return kafka_bounds(redrive->looker, topic, partition, REDRIVE_CALL_MS, low, high, err);
 }
 
-struct reading {
-	const char *topic;
-	const int64_t *from, *to;
-	int64_t *position;
-	int32_t partitions;
+struct taker {
+	struct redrive *redrive;
 	bool (*take)(struct redrive *redrive, const struct input_record *record, struct err *err);
 };
 
-static bool is_read(const struct reading *reading)
+static bool take_message(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
 {
-	for (int32_t p = 0; p < reading->partitions; p++)
-		if (reading->position[p] < reading->to[p])
-			return false;
-	return true;
-}
-
-static bool take_message(struct redrive *redrive, const struct reading *reading, const rd_kafka_message_t *message, struct err *err)
-{
+	const struct taker *taker = context;
 	struct header headers[REDRIVE_HEADERS_MAX];
-	struct input_record record = {.topic = span_of(reading->topic),
+	struct input_record record = {.topic = span_of(rd_kafka_topic_name(message->rkt)),
 	                              .offset = message->offset,
 	                              .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
 	                              .partition = message->partition,
@@ -64,67 +50,19 @@ static bool take_message(struct redrive *redrive, const struct reading *reading,
 	const void *value;
 	size_t size;
 
-	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return err_set(err, ERR_RETRY, "%s: retention has just removed what was to be read: run it again", reading->topic);
-	if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
-		return true; /* librdkafka tries again by itself; a long silence ends the read */
-	if (message->offset + !message->err > reading->position[message->partition])
-		reading->position[message->partition] = message->offset + !message->err;
-	if (message->err || message->offset >= reading->to[message->partition])
-		return true;
+	(void)enough;
 	if (rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		while (record.header_count < REDRIVE_HEADERS_MAX && !rd_kafka_header_get_all(list, record.header_count, &name, &value, &size))
 			headers[record.header_count++] = (struct header){span_of(name), {value, size}};
-	return reading->take(redrive, &record, err);
+	return taker->take(taker->redrive, &record, err);
 }
 
-static bool read_on(struct redrive *redrive, const struct reading *reading, struct err *err)
-{
-	int64_t quiet_since_us = monotonic_us();
-	bool ok = true;
-
-	while (ok && !is_read(reading)) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(redrive->reader, REDRIVE_POLL_MS);
-
-		health_alive();
-		if (service_stopping())
-			ok = err_set(err, ERR_RETRY, "stopped by a signal; %" PRId64 " were sent, run it again for the rest", redrive->sent);
-		else if (message)
-			ok = take_message(redrive, reading, message, err);
-		else if (monotonic_us() - quiet_since_us > QUIET_LIMIT_US)
-			ok = err_set(err, ERR_RETRY, "%s: nothing came for two minutes, and its end is not reached", reading->topic);
-		if (message) {
-			quiet_since_us = monotonic_us();
-			rd_kafka_message_destroy(message);
-		}
-	}
-	return ok;
-}
-
-/* Reads a topic between two offsets per partition, and shows every committed record to `take`. Each time with a client of its own: one
- * that is assigned the same partitions again may deliver from a fetch of the time before, and we would take that for the end. */
 bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions, const int64_t *from, const int64_t *to,
-                       bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err)
+                  bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err)
 {
-	struct reading reading = {topic, from, to, xrealloc(NULL, (size_t)partitions * sizeof(int64_t)), partitions, take};
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
-	const char *const extra[] = {"group.id", "redrive", NULL}; /* must be there, and is of no use: nothing is joined or committed */
-	rd_kafka_resp_err_t code;
-	bool ok;
+	struct taker taker = {redrive, take};
 
-	redrive->reader = redrive_client(redrive, KAFKA_CONSUMER, extra, err);
-	for (int32_t p = 0; p < partitions; p++) {
-		reading.position[p] = from[p];
-		if (from[p] < to[p])
-			rd_kafka_topic_partition_list_add(list, topic, p)->offset = from[p];
-	}
-	code = redrive->reader ? rd_kafka_assign(redrive->reader, list) : RD_KAFKA_RESP_ERR_NO_ERROR;
-	ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : redrive->reader && read_on(redrive, &reading, err);
-	redrive_client_close(redrive->reader);
-	redrive->reader = NULL;
-	rd_kafka_topic_partition_list_destroy(list);
-	free(reading.position);
-	return ok;
+	return topic_read(&redrive->config->kafka, &(struct topic_reading){topic, partitions, from, to, QUIET_LIMIT_MS, take_message, &taker}, err);
 }
 
 /* ---- the clocks */

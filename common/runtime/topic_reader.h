@@ -1,0 +1,22 @@
+/* A topic read between two offsets of each partition, by a client of its own, which joins no group and commits nothing. */
+#ifndef FUNNEL_TOPIC_READER_H
+#define FUNNEL_TOPIC_READER_H
+
+#include "kafka.h"
+
+struct topic_reading {
+	const char *topic;
+	int32_t partition_count;
+	const int64_t *from, *to; /* per partition: the first offset, and the one behind the last; nothing is read where from >= to */
+	int quiet_ms;             /* gives up when nothing comes for so long, as behind a transaction that stays open */
+	/* Is shown every committed record, in the order of its partition. false: failed, with err. */
+	bool (*take)(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);
+	void *context;
+};
+
+/* True when every partition is read to its end, or `take` has said that it has seen enough. ERR_RETRY: the end was not reached, or
+ * retention has removed what was to be read, or a signal has stopped it; ERR_REFUSE: a right is missing. Tells the health check that
+ * it is alive. */
+MUST_USE bool topic_read(const struct kafka_config *config, const struct topic_reading *reading, struct err *err);
+
+#endif
