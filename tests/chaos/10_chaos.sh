@@ -189,4 +189,6 @@ check "the topic of counts agrees with its table" topic_equals_table counts
 check "the topic of bronze events has each event once" same "its records" "$(count raw.events)" "$(records_of bronze_events)"
 check "the topic of late events agrees with its table" same "its records" "$(count raw.late_events)" "$(records_of late_events)"
 check "the topic of dead letters agrees with its table" same "its records" "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage <> 'loader'")" "$(records_of dead_letter)"
+# Kafka 4.3.0 to 4.4.0 leave out markers of partitions that have no leader just then; what differs above comes from there.
+check "Kafka has written the end of every transaction" same "its markers left out" 0 "$(grep -c "Couldn't find leader endpoint" "$LOG_DIR/kafka.log" || true)"
 check "no loader refused a row" same "the loader's own rejects" 0 "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage = 'loader'")"

@@ -72,3 +72,18 @@ interrupted_run
 broker grow-topic "$(topic raw_events)" 6
 check "producer refuses the state of a topic with another number of partitions" refused 78 "partitions --restart" producer --input "$ROWS" --state-file "$STATE"
 check "bronze-sink refuses another number of partitions than bronze has" refused 78 "same number" bronze-sink
+
+# Kafka's data go with its version: an older one cannot read them, and would only say so in its log.
+MADE_BY=$LOCAL_DIR/kafka/formatted-by
+refuses_newer_data() {
+    local said status=0
+    said=$(start kafka 2>&1) || status=$?
+    printf '%s\n' "$said"
+    same "exit code" 78 "$status" && [[ $said == *"made by Kafka 9.9.9"*clean-local* ]]
+}
+stack stop kafka
+cp "$MADE_BY" "$E2E_WORK/formatted-by"
+echo 9.9.9 >"$MADE_BY"
+check "the stack refuses Kafka's data of a newer version" refuses_newer_data
+cp "$E2E_WORK/formatted-by" "$MADE_BY"
+check "and starts with those of its own" start kafka
