@@ -21,7 +21,7 @@ services: ## start our services (REPLICAS_bronze_sink=2 and the like)
 	@$(STACK) services
 stop-services: ## stop our services, cleanly
 	@$(STACK) stop-services
-reset: ## empty the system: topics, group offsets, schemas, lake
+reset: ## empty the system: topics, group offsets, tables
 	@$(STACK) reset
 wait: ## wait until everything produced is in PostgreSQL
 	@$(STACK) wait

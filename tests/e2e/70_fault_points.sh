@@ -41,6 +41,7 @@ crash_at() { # SERVICE POINT
     FAULT=$2:$pass start "$name" || true # at a point of the rebuild it dies before it is ready
     replay --input "${parts[-1]}" --rate 600
     wait_until "$name dies at $2" dead "$name"
+    grep -q "fault point $2: killed" "$LOG_DIR/$name.log"
     start "$name"
 }
 

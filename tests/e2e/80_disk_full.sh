@@ -71,7 +71,7 @@ kafka_full() {
     start kafka
     replay_end
     drain
-    oracle --max-late 0 "$FIRST" "$SECOND"
+    oracle --resent --max-late 0 "$FIRST" "$SECOND"
     topic_equals_table aggregated_events
 }
 kafka_down() { ! is_up kafka; }
