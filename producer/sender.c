@@ -97,7 +97,8 @@ bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_co
 	if (cluster)
 		snprintf(sender->cluster, sizeof(sender->cluster), "%s", cluster);
 	rd_kafka_mem_free(sender->client, cluster);
-	sender->handle = rd_kafka_topic_new(sender->client, sender->topic, NULL);
+	if (!sender->handle) /* called again after ERR_RETRY */
+		sender->handle = rd_kafka_topic_new(sender->client, sender->topic, NULL);
 	return sender->handle || err_set(err, ERR_FATAL, "topic %s: %s", sender->topic, rd_kafka_err2str(rd_kafka_last_error()));
 }
 

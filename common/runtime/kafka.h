@@ -33,7 +33,7 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRAN
 /* Base conf: brokers, client.id, log callback, error handling, statistics, sizes for 4 MiB messages. The role's guarded properties are set
  * (consumer: enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,
  * enable.partition.eof=true; producers: idempotence, lz4). Extra "name","value" pairs end with NULL.
- * KAFKA_PROPERTIES is applied before the guarded ones; an unknown name is skipped for the role it is not for.
+ * KAFKA_PROPERTIES is applied last: it may hold no guarded name, and none that librdkafka does not know; one of the other role is accepted.
  * NULL and err (ERR_INPUT) on bad properties. The caller owns the conf until rd_kafka_new. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
                                 struct err *err);

@@ -25,7 +25,7 @@
 #define HEADERS_MAX 64
 #define RETRY_PAUSE_US 100000
 #define RETRY_DOUBLINGS 4
-/* Twice what a step may take. Also how long the group waits for members that do not answer: after a crash of the broker it was seen
+/* More than what a step takes, but for an assignment while a broker answers none of its calls: who is thrown out then asks again. Also how long the group waits for members that do not answer: after a crash of the broker it was seen
  * (Kafka 4.3.1) to wait so long for members of before, which it had forgotten to time out. */
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
@@ -403,6 +403,14 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	return STEP_MORE;
 }
 
+/* What was folded before a record that cannot be read yet need not wait for it. */
+static enum step after_fold_error(struct task_loop *loop, struct err *err)
+{
+	if (after_error(loop, err) == STEP_FAILED)
+		return STEP_FAILED;
+	return !loop->first_uncommitted_us || transaction_commit(loop, err) ? STEP_MORE : after_error(loop, err);
+}
+
 /* Who is about to end takes nothing over, and need not wait for what that would take. */
 static bool carry_out_rebalance(struct task_loop *loop, bool stopping, struct err *err)
 {
@@ -416,12 +424,14 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 	if (loop->producer)
 		rd_kafka_poll(loop->producer, 0);
 	if (!loop->committing) {
+		if (stopping)
+			task_loop_forget_messages(loop);
 		/* A full batch goes out before anything is added to it, however often it has to be sent. */
-		if (!batch_is_full(loop)) {
+		if (!stopping && !batch_is_full(loop)) {
 			if (loop->next_message == loop->message_count)
 				polled = poll_batch(loop);
 			if (!fold_batch(loop, err))
-				return after_error(loop, err);
+				return after_fold_error(loop, err);
 		}
 		if (!transaction_send(loop, err) || !carry_out_rebalance(loop, stopping, err))
 			return after_error(loop, err);

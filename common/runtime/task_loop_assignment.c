@@ -110,6 +110,21 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
 	return i;
 }
 
+static void tell_behind(enum log_level level, const char *event, const rd_kafka_topic_partition_t *partition, int64_t counted)
+{
+	log_event(level, event, "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition, partition->offset,
+	          counted);
+}
+
+/* What cannot be ended now is left to its time-out; only who may not write any more, or has lost a right, goes no further. */
+static bool end_pending(struct task_loop *loop, const rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	if (loop->phase != TRANSACTION_NONE || transaction_end_pending(loop, list, err))
+		return true;
+	log_warn("retry", "cause=\"%s\"", err->message);
+	return err->class == ERR_RETRY;
+}
+
 /* The same, but the coordinator is not believed blindly. Kafka 4.3.1 was seen to have wrong ones in memory after kill -9: where a
  * partition of __consumer_offsets loses its leader and gets it again while it is loaded, the coordinator serves requests in the middle
  * of the second load, with no group at first, and keeps what was old by then, or holds offsets for pending for ever, until it is loaded
@@ -129,19 +144,16 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 	int32_t behind = told ? first_behind(list, counted) : 0;
 
 	*from_log = false;
-	if (ok && (!told || behind < list->cnt) && !service_stopping()) {
-		const rd_kafka_topic_partition_t *partition = &list->elems[behind];
-
+	if (ok && service_stopping())
+		ok = told = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal", loop->service_name);
+	if (ok && (!told || behind < list->cnt)) {
 		if (told)
-			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition,
-			         partition->offset, counted[behind]);
-		else if (loop->phase == TRANSACTION_NONE && !transaction_end_pending(loop, list, err))
-			log_warn("retry", "cause=\"%s\"", err->message);
-		told = *from_log = log_committed(loop, list, err);
+			tell_behind(LOG_WARN, "coordinator_is_behind", &list->elems[behind], counted[behind]);
+		ok = told || end_pending(loop, list, err);
+		told = *from_log = ok && log_committed(loop, list, err);
 		behind = told ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)
-			log_error("offsets_moved", "topic=%s partition=%" PRId32 " offset=%" PRId64 " counted=%" PRId64 " detail=\"somebody has moved the group\"",
-			          partition->topic, partition->partition, list->elems[behind].offset, counted[behind]);
+			tell_behind(LOG_ERROR, "offsets_moved", &list->elems[behind], counted[behind]); /* by somebody */
 	}
 	free(counted);
 	return told;

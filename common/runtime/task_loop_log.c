@@ -1,4 +1,4 @@
-/* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so a look has bounds. */
+/* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so each call has its time. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define QUIET_MS 20000
-#define COUNTS_TAIL 20000 /* offsets: a minute and more of commits of several instances */
+#define DESTROY_TIMEOUT_MS 10000
 
 typedef bool take_fn(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);
 
@@ -20,17 +20,14 @@ bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, in
 	return kafka_bounds(loop->consumer, topic, partition, CALL_TIMEOUT_MS, low, high, err);
 }
 
-/* Reads what is committed now, the last `tail` offsets of each partition at most. */
-static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, int64_t tail, take_fn *take, void *context, struct err *err)
+/* Reads what is committed now. */
+static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, take_fn *take, void *context, struct err *err)
 {
 	int64_t *from = xrealloc(NULL, (size_t)partition_count * 2 * sizeof(*from)), *to = from + partition_count;
 	bool ok = true;
 
-	for (int32_t p = 0; ok && p < partition_count; p++) {
+	for (int32_t p = 0; ok && p < partition_count; p++)
 		ok = log_bounds(loop, topic, p, &from[p], &to[p], err);
-		if (ok && to[p] - from[p] > tail)
-			from[p] = to[p] - tail;
-	}
 	ok = ok && topic_read(&loop->kafka, &(struct topic_reading){topic, partition_count, from, to, QUIET_MS, take, context}, err);
 	free(from);
 	return ok;
@@ -49,7 +46,7 @@ static bool take_any(void *context, const rd_kafka_message_t *message, bool *eno
 bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
 {
 	*holds = false;
-	return look_at(loop, topic, partition_count, INT64_MAX, take_any, holds, err);
+	return look_at(loop, topic, partition_count, take_any, holds, err);
 }
 
 /* ---- last counted */
@@ -92,7 +89,7 @@ bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_lis
 	for (int i = 0; i < partitions->cnt; i++)
 		last[i] = -1;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(TOPIC_COUNTS)->suffix);
-	return look_at(loop, topic, loop->terms->partition_count[TOPIC_COUNTS], COUNTS_TAIL, take_counts, &counted, err);
+	return look_at(loop, topic, loop->terms->partition_count[TOPIC_COUNTS], take_counts, &counted, err);
 }
 
 /* ---- committed offsets */
@@ -134,14 +131,12 @@ static bool take_offset(void *context, const rd_kafka_message_t *message, bool *
 /* The log itself, and not only to the first open transaction: that could be one that is being committed. */
 static bool bounds_with_open(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *end, struct err *err)
 {
-	const char *const extra[] = {"group.id", "reader", "isolation.level", "read_uncommitted", NULL};
+	const char *const extra[] = {"group.id", "reader", "isolation.level", "read_uncommitted", "statistics.interval.ms", "0", NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "reader", extra, err);
 	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 	bool ok = client && kafka_bounds(client, topic, partition, CALL_TIMEOUT_MS, low, end, err);
 
-	if (client)
-		rd_kafka_destroy(client);
-	return ok;
+	return (!client || kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err)) && ok;
 }
 
 bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
@@ -158,8 +153,9 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 		list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
+	/* What we may not describe, the broker does not name at all. */
 	if (!kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err))
-		return false;
+		return err->class == ERR_REFUSE ? err_prefix(err, "the right to describe and read it is missing") : false;
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;

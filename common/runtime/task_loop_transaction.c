@@ -193,18 +193,32 @@ bool transaction_end_pending(struct task_loop *loop, const rd_kafka_topic_partit
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
 	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
-	bool ok = begin(loop, err);
+	bool ok = begin(loop, err), sent = false;
 	rd_kafka_error_t *error;
 
 	for (int i = 0; i < list->cnt; i++)
 		list->elems[i].offset = 0;
-	error = ok ? rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS) : NULL;
-	log_warn("end_pending_offsets", "begun=%s offsets=\"%s\"", ok ? "true" : "false", !ok ? "" : error ? rd_kafka_error_string(error) : "sent");
-	if (error)
-		rd_kafka_error_destroy(error); /* whether they were taken or not: the group is a part of the transaction by now */
+	if (ok) {
+		error = rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS);
+		sent = !error || kafka_err_take(err, error, "send offsets to transaction");
+		log_warn("end_pending_offsets", "sent=%s error=\"%s\"", sent ? "true" : "false", sent ? "" : err->message);
+		/* If they were not taken: the group is a part of the transaction by now. */
+		ok = sent || err->class == ERR_RETRY || err->class == ERR_ABORT;
+	}
 	rd_kafka_consumer_group_metadata_destroy(group);
 	rd_kafka_topic_partition_list_destroy(list);
 	return ok && producer_close(loop, err) && producer_ready(loop, err);
+}
+
+/* An error that the broker has no name for may have come after it had decided: whoever comes next reads the outcome. */
+static bool commit_error(rd_kafka_error_t *error, struct err *err)
+{
+	bool unknown = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN;
+
+	kafka_err_take(err, error, "commit transaction");
+	if (unknown && err->class == ERR_ABORT)
+		err->class = ERR_FENCED;
+	return false;
 }
 
 static bool commit_stages(struct task_loop *loop, struct err *err)
@@ -215,7 +229,7 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 		return false;
 	FAULT_POINT("before_commit");
 	error = rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS);
-	return error ? kafka_err_take(err, error, "commit transaction") : true;
+	return !error || commit_error(error, err);
 }
 
 static void committed(struct task_loop *loop)

@@ -16,8 +16,15 @@ static void take_answers(struct task_loop *loop)
 	rd_kafka_event_t *event;
 
 	while ((event = rd_kafka_queue_poll(loop->trim_answers, 0))) {
+		const rd_kafka_DeleteRecords_result_t *result = rd_kafka_event_DeleteRecords_result(event);
+		const rd_kafka_topic_partition_list_t *list = result ? rd_kafka_DeleteRecords_result_offsets(result) : NULL;
+
 		if (rd_kafka_event_error(event))
 			log_warn("trim_failed", "error=\"%s\"", rd_kafka_event_error_string(event));
+		for (int i = 0; list && i < list->cnt; i++)
+			if (list->elems[i].err)
+				log_warn("trim_failed", "topic=%s partition=%" PRId32 " error=\"%s\"", list->elems[i].topic, list->elems[i].partition,
+				         rd_kafka_err2str(list->elems[i].err));
 		rd_kafka_event_destroy(event);
 	}
 }

@@ -10,6 +10,7 @@
 #include "table.h"
 
 #define POLL_MS 100
+#define DESTROY_TIMEOUT_MS 10000
 
 struct progress {
 	int64_t *position; /* per partition: behind all that was seen of it */
@@ -79,7 +80,8 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading, str
 
 static rd_kafka_t *reader_new(const struct kafka_config *config, struct err *err)
 {
-	const char *const extra[] = {"group.id", "reader", NULL}; /* must be there, and is of no use */
+	/* A group must be named, and is of no use; what a client says of itself is for those that stay. */
+	const char *const extra[] = {"group.id", "reader", "statistics.interval.ms", "0", NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
@@ -102,8 +104,7 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	if (reader) {
 		code = rd_kafka_assign(reader, list);
 		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : read_on(reader, reading, &progress, err);
-		rd_kafka_consumer_close(reader);
-		rd_kafka_destroy(reader);
+		ok = kafka_destroy_within(reader, DESTROY_TIMEOUT_MS, err) && ok;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	free(progress.position);

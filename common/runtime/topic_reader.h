@@ -15,7 +15,7 @@ struct topic_reading {
 };
 
 /* True when every partition is read to its end, or `take` has said that it has seen enough. ERR_RETRY: the end was not reached, or
- * retention has removed what was to be read, or a signal has stopped it; ERR_REFUSE: a right is missing. Tells the health check that
+ * retention has removed what was to be read, or a signal has stopped it; ERR_REFUSE: a right is missing; ERR_FENCED: the client does not end. Tells the health check that
  * it is alive. */
 MUST_USE bool topic_read(const struct kafka_config *config, const struct topic_reading *reading, struct err *err);
 

@@ -87,3 +87,34 @@ away_later() {
 }
 drained_bronze() { http_get bronze-sink-1 metrics | awk '/^funnel_records_in_total/ { n += $2 } END { exit !(n >= '$((2 * $(rows_of "$ROWS")))') }'; }
 check "the registry is away later: who knows the schemas goes on, pg-loader waits and loses nothing" away_later
+
+# A record of a schema that is not known yet holds its partition until the registry is back. What came before it is committed all the same,
+# and who is told to end does.
+behind_a_stranger() {
+    local pid before i
+    fresh
+    services
+    replay --input "$ROWS"
+    drain
+    before=$(counts_in)
+    pid=$(pid_of bronze-sink-1)
+    kill -STOP "$pid" # so that all of it comes in one batch
+    for ((i = 1; i <= 500; i++)); do printf 's:%s\n' "${json/\"product_id\":1/\"product_id\":$i}"; done |
+        kcat -b "$KAFKA_BROKERS" -P -K : -X partitioner=murmur2_random -t "$(topic raw_events)"
+    printf '\x00\x00\x0f\x42\x3f' >"$E2E_WORK/stranger"
+    send_file raw_events "$E2E_WORK/stranger" -k s
+    stack stop registry
+    kill -CONT "$pid"
+    wait_until "what came before it is committed" counted_by_now $((before + 500))
+    wait_until "bronze-sink says what it waits for" says bronze-sink-1 event=retry "schema registry"
+    quiet bronze-sink-1 5
+    stack stop bronze-sink-1
+    says bronze-sink-1 event=stopped exit=0
+    start registry
+    services
+    drain
+    same "rows counted" $((before + 501)) "$(counts_in)"
+    same "dead letters of unknown schemas" 1 "$(count "raw.dead_letters WHERE reason = 'unknown_schema_id'")"
+}
+counted_by_now() { (($(counts_in) == $1)); }
+check "a schema that is not known yet: what came before is committed, a stop need not wait, then it comes in" behind_a_stranger
