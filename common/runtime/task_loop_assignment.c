@@ -110,32 +110,28 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
 	return i;
 }
 
-static void tell_behind(enum log_level level, const char *event, const rd_kafka_topic_partition_t *partition, int64_t counted)
+static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_partition_t *committed, int64_t counted, struct err *err)
 {
-	log_event(level, event, "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, partition->topic, partition->partition, partition->offset,
-	          counted);
+	char what[64] = "no committed offsets";
+
+	if (committed->offset >= 0)
+		snprintf(what, sizeof(what), "a committed offset of %" PRId64, committed->offset);
+	return err_set(err, ERR_REFUSE,
+	               "group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
+	               ": somebody has moved or deleted the offsets, they have expired, or Kafka has lost the end of a transaction; to go on from there "
+	               "would emit everything since twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+	               loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition, counted);
 }
 
-/* What cannot be ended now is left to its time-out; only who may not write any more, or has lost a right, goes no further. */
-static bool end_pending(struct task_loop *loop, const rd_kafka_topic_partition_list_t *list, struct err *err)
-{
-	if (loop->phase != TRANSACTION_NONE || transaction_end_pending(loop, list, err))
-		return true;
-	log_warn("retry", "cause=\"%s\"", err->message);
-	return err->class == ERR_RETRY;
-}
-
-/* The same, but the coordinator is not believed blindly. Kafka 4.3.1 was seen to have wrong ones in memory after kill -9: where a
- * partition of __consumer_offsets loses its leader and gets it again while it is loaded, the coordinator serves requests in the middle
- * of the second load, with no group at first, and keeps what was old by then, or holds offsets for pending for ever, until it is loaded
- * again. Whoever goes on from there writes everything since a second time. The log that it is loaded from is right all the same.
+/* The same, but the coordinator is not believed blindly. Kafka 4.3.1 was seen to have wrong ones in memory after kill -9, none, old ones
+ * or some that were pending for ever, until its next start: where a partition of __consumer_offsets loses its leader and gets it again
+ * while it is loaded, the coordinator serves requests in the middle of the second load. Whoever goes on from there writes everything
+ * since a second time. The log that it is loaded from is right all the same.
  *
  * What shows it: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last row
- * that was counted. One that does not, or none to be had, is looked up in the log. Where that has it too, somebody has moved the group.
- * Offsets that stay pending may be our own, left open in the log by a transaction that Kafka has forgotten when it was stopped: only the
- * end of another one of the same transactional id closes them, so one is begun and given up.
+ * that was counted. One that does not, or none to be had, is looked up in the log, and committed again at once, so that the coordinator
+ * has it. Where the log has it too, going on would be wrong. Where that has a transaction that does not end, this waits with it.
  *
- * What was taken from the log is committed again at once, so that the coordinator has it.
  * Limit: what was counted behind another instance's open transaction is not seen. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, bool *from_log, struct err *err)
 {
@@ -144,19 +140,19 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 	int32_t behind = told ? first_behind(list, counted) : 0;
 
 	*from_log = false;
-	if (ok && service_stopping())
-		ok = told = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal", loop->service_name);
-	if (ok && (!told || behind < list->cnt)) {
+	if (ok && service_stopping()) { /* whether they are right is not looked at any more */
+		ok = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal", loop->service_name);
+	} else if (ok && (!told || behind < list->cnt)) {
 		if (told)
-			tell_behind(LOG_WARN, "coordinator_is_behind", &list->elems[behind], counted[behind]);
-		ok = told || end_pending(loop, list, err);
-		told = *from_log = ok && log_committed(loop, list, err);
-		behind = told ? first_behind(list, counted) : list->cnt;
+			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, list->elems[behind].topic,
+			         list->elems[behind].partition, list->elems[behind].offset, counted[behind]);
+		ok = *from_log = log_committed(loop, list, err);
+		behind = ok ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)
-			tell_behind(LOG_ERROR, "offsets_moved", &list->elems[behind], counted[behind]); /* by somebody */
+			ok = refuse_behind(loop, &list->elems[behind], counted[behind], err);
 	}
 	free(counted);
-	return told;
+	return ok;
 }
 
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)

@@ -116,9 +116,6 @@ MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
 /* Commits outputs and offsets. ERR_RETRY: call again later, and while loop->committing fold nothing in between. A
  * transaction that was lost is one case of it: its outputs wait in the outbox and are sent again. */
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
-/* Between transactions: begins one with offsets of these partitions, and replaces its producer, so that it is aborted: whatever
- * offsets of our transactional id the coordinator or its log still have open end with it. */
-MUST_USE bool transaction_end_pending(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, struct err *err);
 /* Ends the open transaction, if there is one, and forgets the outputs. */
 MUST_USE bool transaction_drop(struct task_loop *loop, struct err *err);
 

@@ -189,27 +189,6 @@ static bool send_offsets(struct task_loop *loop, struct err *err)
 	return ok;
 }
 
-bool transaction_end_pending(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, struct err *err)
-{
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(partitions);
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
-	bool ok = begin(loop, err), sent = false;
-	rd_kafka_error_t *error;
-
-	for (int i = 0; i < list->cnt; i++)
-		list->elems[i].offset = 0;
-	if (ok) {
-		error = rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS);
-		sent = !error || kafka_err_take(err, error, "send offsets to transaction");
-		log_warn("end_pending_offsets", "sent=%s error=\"%s\"", sent ? "true" : "false", sent ? "" : err->message);
-		/* If they were not taken: the group is a part of the transaction by now. */
-		ok = sent || err->class == ERR_RETRY || err->class == ERR_ABORT;
-	}
-	rd_kafka_consumer_group_metadata_destroy(group);
-	rd_kafka_topic_partition_list_destroy(list);
-	return ok && producer_close(loop, err) && producer_ready(loop, err);
-}
-
 /* An error that the broker has no name for may have come after it had decided: whoever comes next reads the outcome. */
 static bool commit_error(rd_kafka_error_t *error, struct err *err)
 {
