@@ -26,7 +26,7 @@
 #define RETRY_PAUSE_US 100000
 #define RETRY_DOUBLINGS 4
 /* More than what a step takes, but for an assignment while a broker answers none of its calls: who is thrown out then asks again. Also
- * how long the group waits for members that do not answer: after a crash of the broker it was seen (Kafka 4.3.1) to wait so long for
+ * how long the group waits for members that do not answer: after a crash of the broker it was seen (Kafka 4.2.1) to wait so long for
  * members of before, which it had forgotten to time out. */
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000

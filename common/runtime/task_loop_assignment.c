@@ -123,8 +123,8 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 	               loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition, counted);
 }
 
-/* The same, but the coordinator is not believed blindly. Kafka 4.3.1 was seen to have wrong ones in memory after kill -9, none, old ones
- * or some that were pending for ever, until its next start: where a partition of __consumer_offsets loses its leader and gets it again
+/* The same, but the coordinator is not believed blindly. Kafka (4.2.1, 4.3.1) was seen to have wrong ones in memory after kill -9, none, old
+ * ones or some that were pending for ever, until its next start: where a partition of __consumer_offsets loses its leader and gets it again
  * while it is loaded, the coordinator serves requests in the middle of the second load. Whoever goes on from there writes everything
  * since a second time. The log that it is loaded from is right all the same.
  *

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The group's coordinator tells committed offsets that are older than what was committed, or holds them for pending for ever, as
-# Kafka 4.3.1 does after some crashes. Nothing is written from there: the log that it was loaded from is asked.
+# Kafka does after some crashes. Nothing is written from there: the log that it was loaded from is asked.
 source "$(dirname "$0")/lib.sh"
 
 CONTROL=$E2E_WORK/proxy
