@@ -38,14 +38,17 @@ static bool tolerable(const struct topic_reading *reading, const rd_kafka_messag
 static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message, struct progress *progress, struct err *err)
 {
 	int64_t next = message->offset + !message->err;
+	bool ok = true;
 
 	if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		return tolerable(reading, message, err);
+	if (!message->err && message->offset < reading->to[message->partition])
+		ok = reading->take(reading->context, message, &progress->enough, err);
 	if (next > progress->position[message->partition]) {
 		progress->position[message->partition] = next;
-		progress->moved_us = monotonic_us();
+		progress->moved_us = monotonic_us(); /* not before it was taken, which may have waited itself */
 	}
-	return message->err || message->offset >= reading->to[message->partition] || reading->take(reading->context, message, &progress->enough, err);
+	return ok;
 }
 
 static bool not_reached(const struct topic_reading *reading, const struct progress *progress, struct err *err)
