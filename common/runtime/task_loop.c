@@ -425,10 +425,10 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 	if (loop->producer)
 		rd_kafka_poll(loop->producer, 0);
 	if (!loop->committing) {
-		if (stopping)
-			task_loop_forget_messages(loop);
 		/* A full batch goes out before anything is added to it, however often it has to be sent. */
-		if (!stopping && !batch_is_full(loop)) {
+		if (stopping) {
+			task_loop_forget_messages(loop);
+		} else if (!batch_is_full(loop)) {
 			if (loop->next_message == loop->message_count)
 				polled = poll_batch(loop);
 			if (!fold_batch(loop, err))

@@ -244,7 +244,7 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 		               "%s had %" PRId32 " partitions when this service started, and has more now: the number never changes, since keys would move; the "
 		               "way on is to process into a fresh set (another TOPIC_PREFIX)",
 		               slot->topic, loop->input_partitions[input]);
-	if (!log_bounds(loop, slot->topic, committed->partition, &low, &high, err))
+	if (!kafka_bounds(loop->consumer, slot->topic, committed->partition, CALL_TIMEOUT_MS, &low, &high, err))
 		return false;
 	if (parked) {
 		slot->task = parked->task;

@@ -92,11 +92,9 @@ struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t 
 void assignment_report_health(const struct task_loop *loop);
 
 /* task_loop_log.c: what topics hold, seen by readers beside the group. All give ERR_RETRY where that cannot be told now. */
-MUST_USE bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err);
 /* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
 MUST_USE bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err);
-/* For each partition of the list the offset of the last row of it that this service has counted, as the end of the counts topic has
- * it; -1 where it has none there. */
+/* For each partition of the list the offset of the last row of it that this service has counted, as the counts topic has it; -1: none. */
 MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err);
 /* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
  * that has in memory. Waits for transactions that are open. */

@@ -11,23 +11,15 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define QUIET_MS 20000
-#define DESTROY_TIMEOUT_MS 10000
-
-typedef bool take_fn(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);
-
-bool log_bounds(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
-{
-	return kafka_bounds(loop->consumer, topic, partition, CALL_TIMEOUT_MS, low, high, err);
-}
 
 /* Reads what is committed now. */
-static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, take_fn *take, void *context, struct err *err)
+static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, topic_take_fn *take, void *context, struct err *err)
 {
 	int64_t *from = xrealloc(NULL, (size_t)partition_count * 2 * sizeof(*from)), *to = from + partition_count;
 	bool ok = true;
 
 	for (int32_t p = 0; ok && p < partition_count; p++)
-		ok = log_bounds(loop, topic, p, &from[p], &to[p], err);
+		ok = kafka_bounds(loop->consumer, topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
 	ok = ok && topic_read(&loop->kafka, &(struct topic_reading){topic, partition_count, from, to, QUIET_MS, take, context}, err);
 	free(from);
 	return ok;
@@ -128,17 +120,6 @@ static bool take_offset(void *context, const rd_kafka_message_t *message, bool *
 	return true;
 }
 
-/* The log itself, and not only to the first open transaction: that could be one that is being committed. */
-static bool bounds_with_open(struct task_loop *loop, const char *topic, int32_t partition, int64_t *low, int64_t *end, struct err *err)
-{
-	const char *const extra[] = {"group.id", "reader", "isolation.level", "read_uncommitted", "statistics.interval.ms", "0", NULL};
-	rd_kafka_conf_t *conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, "reader", extra, err);
-	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
-	bool ok = client && kafka_bounds(client, topic, partition, CALL_TIMEOUT_MS, low, end, err);
-
-	return (!client || kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err)) && ok;
-}
-
 bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	char group[256];
@@ -160,7 +141,7 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;
 	memset(from, 0, (size_t)partitions * 2 * sizeof(*from)); /* of the others nothing is read */
-	ok = bounds_with_open(loop, GROUP_OFFSETS_TOPIC, partition, &from[partition], &to[partition], err) &&
+	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS, &from[partition], &to[partition], err) &&
 	     topic_read(&loop->kafka, &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS, take_offset, &lookup}, err);
 	if (ok)
 		log_warn("offsets_from_the_log", "group=%s partition=%s/%" PRId32 " end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, to[partition]);

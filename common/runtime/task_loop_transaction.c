@@ -8,7 +8,6 @@
 #include <stdlib.h>
 
 #include "fault.h"
-#include "log.h"
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 5000

@@ -81,10 +81,10 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading, str
 	return ok;
 }
 
-static rd_kafka_t *reader_new(const struct kafka_config *config, struct err *err)
+static rd_kafka_t *reader_new(const struct kafka_config *config, const char *isolation, struct err *err)
 {
 	/* A group must be named, and is of no use; what a client says of itself is for those that stay. */
-	const char *const extra[] = {"group.id", "reader", "statistics.interval.ms", "0", NULL};
+	const char *const extra[] = {"group.id", "reader", "isolation.level", isolation, "statistics.interval.ms", "0", NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
@@ -103,7 +103,7 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 		if (reading->from[p] < reading->to[p])
 			rd_kafka_topic_partition_list_add(list, reading->topic, p)->offset = reading->from[p];
 	}
-	ok = list->cnt == 0 || (reader = reader_new(config, err));
+	ok = list->cnt == 0 || (reader = reader_new(config, "read_committed", err));
 	if (reader) {
 		code = rd_kafka_assign(reader, list);
 		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : read_on(reader, reading, &progress, err);
@@ -112,4 +112,13 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	rd_kafka_topic_partition_list_destroy(list);
 	free(progress.position);
 	return ok;
+}
+
+bool topic_bounds_with_open(const struct kafka_config *config, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *end,
+                            struct err *err)
+{
+	rd_kafka_t *client = reader_new(config, "read_uncommitted", err);
+	bool ok = client && kafka_bounds(client, topic, partition, timeout_ms, low, end, err);
+
+	return (!client || kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err)) && ok;
 }

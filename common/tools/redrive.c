@@ -152,7 +152,7 @@ static bool make_plan(struct redrive *redrive, struct err *err)
 	redrive->to = redrive->from + redrive->dead_partitions;
 	redrive_plan_begin(&redrive->plan);
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!redrive_bounds(redrive, redrive->dead, p, &redrive->from[p], &redrive->to[p], err))
+		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &redrive->from[p], &redrive->to[p], err))
 			return false;
 	return redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_mark, err) && redrive_read_clocks(redrive, err) &&
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_for_plan, err);
@@ -274,7 +274,7 @@ static enum step redrive_step(void *state, bool stopping, struct err *err)
 	redrive->began_us = monotonic_us();
 	if (redrive->plan.verdicts[REDRIVE_SEND] &&
 	    (!redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_to_send, err) || !send_batch(redrive, err))) {
-		printf("sent before it failed: %" PRId64 "\n", redrive->sent);
+		printf("sent before it failed: %" PRId64 "%s\n", redrive->sent, err->class == ERR_RETRY ? "; run the same command again for the rest" : "");
 		return STEP_FAILED;
 	}
 	printf("sent: %" PRId64 "\n", redrive->sent);

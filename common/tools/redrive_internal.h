@@ -53,8 +53,6 @@ struct redrive {
 rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err);
 void redrive_client_close(rd_kafka_t *client);
 
-/* First offset, and the one behind the last: of the log itself, whatever is committed of it. */
-MUST_USE bool redrive_bounds(struct redrive *redrive, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err);
 /* Shows every committed record between two offsets per partition to `take`, until that fails. */
 MUST_USE bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions, const int64_t *from, const int64_t *to,
                            bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err);

@@ -24,11 +24,6 @@ void redrive_client_close(rd_kafka_t *client)
 		rd_kafka_destroy(client);
 }
 
-bool redrive_bounds(struct redrive *redrive, const char *topic, int32_t partition, int64_t *low, int64_t *high, struct err *err)
-{
-	return kafka_bounds(redrive->looker, topic, partition, REDRIVE_CALL_MS, low, high, err);
-}
-
 struct taker {
 	struct redrive *redrive;
 	bool (*take)(struct redrive *redrive, const struct input_record *record, struct err *err);
@@ -124,7 +119,7 @@ bool redrive_read_clocks(struct redrive *redrive, struct err *err)
 	redrive->terms.clocks = redrive->clocks;
 	ok = look_at_sink(redrive, err);
 	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++) {
-		ok = redrive_bounds(redrive, redrive->bronze, p, &from[p], &to[p], err);
+		ok = kafka_bounds(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS, &from[p], &to[p], err);
 		if (ok && to[p] - from[p] > TAIL_RECORDS)
 			from[p] = to[p] - TAIL_RECORDS;
 	}

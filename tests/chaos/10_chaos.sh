@@ -169,7 +169,6 @@ LONG=1800 # a recount of millions of rows takes its time
 drain
 
 refused_writes() { cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|rewind|retry .*transaction lost)' || true; }
-records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; }
 told "$(printf '  %-16s %6s %18s' fault times 'longest recovery')"
 while read -r kind; do
     told "$(printf '  %-16s %6d %16d.%d s' "$kind" "${faults[$kind]}" $((${longest[$kind]:-0} / 1000)) $((${longest[$kind]:-0} % 1000 / 100)))"

@@ -3,20 +3,12 @@
 # again. They must be there, once. What librdkafka alone makes of it is reported: it is the reason for task_loop_producer.c.
 source "$(dirname "$0")/lib.sh"
 
-CONTROL=$E2E_WORK/proxy
-PROXY_PORT=$((HTTP_BASE_PORT + 60))
-mkdir -p "$CONTROL"
-
-# Clients are told to go through the proxy from now on.
 fresh
-stack stop kafka
-"$E2E/lossy_proxy" "$PROXY_PORT" "$KAFKA_PORT" "$CONTROL" &
-proxy=$!
-KAFKA_ADVERTISED_PORT=$PROXY_PORT start kafka
+proxy_begin
 
 in_topic() { committed bronze_events '%s\n' | grep '^record-' || true; }
 lose_and_repeat() { # library|task-loop
-    KAFKA_BROKERS=127.0.0.1:$PROXY_PORT TOPIC_PREFIX=$TOPIC_PREFIX timeout "$LONG" "$ROOT/build/$FLAVOUR/test/e2e-lost_answers" "$1" "$CONTROL"
+    KAFKA_BROKERS=127.0.0.1:$PROXY_PORT TOPIC_PREFIX=$TOPIC_PREFIX timeout "$LONG" "$ROOT/build/$FLAVOUR/test/e2e-lost_answers" "$1" "$PROXY_CONTROL"
 }
 
 by_task_loop() {
@@ -29,6 +21,4 @@ before=$(in_topic | wc -l)
 lose_and_repeat library || warn "librdkafka did not commit"
 say "note $SCENARIO: librdkafka's own abort: $(($(in_topic | wc -l) - before)) of 3 such records are in the transaction it says it has committed" >&3
 
-kill "$proxy"
-stack stop kafka
-start kafka
+proxy_end

@@ -3,17 +3,14 @@
 # Kafka does after some crashes. Nothing is written from there: the log that it was loaded from is asked.
 source "$(dirname "$0")/lib.sh"
 
-CONTROL=$E2E_WORK/proxy
-PROXY_PORT=$((HTTP_BASE_PORT + 60))
 ROWS=$E2E_WORK/replay.csv
-mkdir -p "$CONTROL"
 tail -n +2 "$ROWS" >"$E2E_WORK/rows"
 parts=()
 for part in 1 2 3; do
     parts+=("$E2E_WORK/part$part.csv")
     { head -n 1 "$ROWS"; split -n "l/$part/3" "$E2E_WORK/rows"; } >"${parts[-1]}"
 done
-bronze_events_once() { same "its records" "$(count raw.events)" "$(committed bronze_events '%S\n' | awk '$1 >= 0' | wc -l)"; }
+bronze_events_once() { same "its records" "$(count raw.events)" "$(records_of bronze_events)"; }
 said() { # EVENT: both have, since their last start
     local name
     for name in bronze-sink funnel-aggregator; do
@@ -21,24 +18,20 @@ said() { # EVENT: both have, since their last start
     done
 }
 
-# Clients are told to go through the proxy from now on.
 fresh
-stack stop kafka
-"$E2E/lossy_proxy" "$PROXY_PORT" "$KAFKA_PORT" "$CONTROL" 3>&- 9>&- &
-proxy=$!
-KAFKA_ADVERTISED_PORT=$PROXY_PORT start kafka
+proxy_begin
 services
 replay --input "${parts[0]}"
 drain
 check "through the proxy: the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[0]}"
 
 stop_services
-touch "$CONTROL/old"
+touch "$PROXY_CONTROL/old"
 services
 check "told old offsets: both services notice" said coordinator_is_behind
 has_committed() { http_get bronze-sink-1 metrics | awk '/^funnel_commits_total/ {n += $2} END {exit n == 0}'; }
 check "and the coordinator is told again, though nothing has come" wait_until "bronze-sink commits" has_committed
-rm "$CONTROL/old" # what waits for the end is told, too
+rm "$PROXY_CONTROL/old" # what waits for the end is told, too
 replay --input "${parts[1]}"
 drain
 check "and go on from the log: the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[@]:0:2}"
@@ -46,9 +39,9 @@ check "the topic of bronze events has each event once" bronze_events_once
 
 if [[ ${E2E_TROUBLE:-} == 1 ]]; then
     stop_services
-    touch "$CONTROL/unstable"
+    touch "$PROXY_CONTROL/unstable"
     services
-    rm "$CONTROL/unstable"
+    rm "$PROXY_CONTROL/unstable"
     replay --input "${parts[2]}"
     drain
     check "told that offsets are pending, for ever: both services go on from the log" said offsets_from_the_log
@@ -59,6 +52,4 @@ else
 fi
 
 stop_services
-kill "$proxy"
-stack stop kafka
-start kafka
+proxy_end

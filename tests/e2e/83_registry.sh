@@ -16,7 +16,7 @@ registry() { # METHOD PATH [BODY]
 }
 ends_of() { # TOPIC: the sum of its partitions' ends
     local p sum=0
-    for p in 0 1 2 3; do sum=$((sum + $(kcat -b "$KAFKA_BROKERS" -Q -t "$1:$p:-1" | sed 's/.* offset //'))); done
+    for p in 0 1 2 3; do sum=$((sum + $(end_of "$1" "$p"))); done
     printf '%d\n' "$sum"
 }
 

@@ -182,6 +182,24 @@ committed() { # TOPIC FORMAT
     timeout "$LONG" kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -X isolation.level=read_committed -t "$(topic "$1")" -f "$2"
 }
 
+records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; } # TOPIC: how many of them have a value
+end_of() { kcat -b "$KAFKA_BROKERS" -Q -t "$1:$2:-1" | sed 's/.* offset //'; } # FULL_TOPIC PARTITION
+
+# Clients are told to go through tests/e2e/lossy_proxy from now on, which spoils answers while there are files in PROXY_CONTROL.
+proxy_begin() {
+    PROXY_CONTROL=$E2E_WORK/proxy PROXY_PORT=$((HTTP_BASE_PORT + 60))
+    mkdir -p "$PROXY_CONTROL"
+    stack stop kafka
+    "$E2E/lossy_proxy" "$PROXY_PORT" "$KAFKA_PORT" "$PROXY_CONTROL" 3>&- 9>&- &
+    PROXY=$!
+    KAFKA_ADVERTISED_PORT=$PROXY_PORT start kafka
+}
+proxy_end() {
+    kill "$PROXY"
+    stack stop kafka
+    start kafka
+}
+
 # A record as it stands in a file, past the producer.
 send_file() { # TOPIC FILE [KCAT FLAGS...]
     local name=$1 file=$2
