@@ -116,6 +116,8 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->messages = xrealloc(NULL, BATCH_MESSAGES * sizeof(*loop->messages));
 	loop->commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
 	loop->aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
+	loop->doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "",
+	                                 "Transactions committed with a request that had no answer; the Kafka producer was replaced after each");
 	loop->stale_metric = metric_get(METRIC_COUNTER, "stale_records_total", "", "Records below the position that were discarded");
 	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;

@@ -318,7 +318,8 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	}
 	loop->slots = NULL;
 	loop->slot_count = 0;
-	if (!transaction_drop(loop, err))
+	/* A late request of our last transaction must find its epoch fenced before another member goes on from our offsets. */
+	if (!transaction_drop(loop, err) || (!lost && !producer_ready(loop, err)))
 		return false;
 	rd_kafka_assign(loop->consumer, NULL);
 	return true;

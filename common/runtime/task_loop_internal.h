@@ -7,6 +7,7 @@
 #include "registry.h"
 #include "task.h"
 #include "task_loop.h"
+#include "txn_doubt.h"
 
 /* One assigned partition. */
 struct slot {
@@ -40,6 +41,7 @@ struct task_loop {
 	rd_kafka_queue_t *queue;
 	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
 	bool producer_is_ready; /* its transactions are initialised */
+	struct txn_doubt *doubt; /* of the producer; NULL without one */
 
 	const struct task_loop_input *inputs;
 	size_t input_count;
@@ -73,7 +75,7 @@ struct task_loop {
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
 
-	struct metric *commits_metric, *aborts_metric, *stale_metric;
+	struct metric *commits_metric, *aborts_metric, *doubts_metric, *stale_metric;
 	struct histogram *commit_histogram;
 };
 
@@ -104,6 +106,9 @@ MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_lis
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);
 /* Fences whoever had our transactional id before, and ends what they or we left open. ERR_RETRY: call again. */
 MUST_USE bool producer_ready(struct task_loop *loop, struct err *err);
+/* After a commit: replaces a producer that is in doubt (txn_doubt.h), before anything else is done with it. ERR_RETRY: the new
+ * one is not ready yet, and the next transaction waits for it; the commit stands. */
+MUST_USE bool producer_settle(struct task_loop *loop, struct err *err);
 /* Ends the client and with it the open transaction; the next producer_ready makes a new one. ERR_FENCED if the client does
  * not end; the outputs are lost then. */
 MUST_USE bool producer_close(struct task_loop *loop, struct err *err);
@@ -111,8 +116,9 @@ MUST_USE bool producer_close(struct task_loop *loop, struct err *err);
 /* task_loop_transaction.c */
 /* Hands outputs that are not yet sent to the producer, beginning a transaction if need be. ERR_RETRY as below. */
 MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
-/* Commits outputs and offsets. ERR_RETRY: call again later, and while loop->committing fold nothing in between. A
- * transaction that was lost is one case of it: its outputs wait in the outbox and are sent again. */
+/* Commits outputs and offsets. ERR_RETRY with loop->committing: call again later, and fold nothing in between. A
+ * transaction that was lost is one case of it: its outputs wait in the outbox and are sent again. ERR_RETRY without
+ * loop->committing: the commit succeeded, and the producer is being replaced (producer_settle). */
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
 /* Ends the open transaction, if there is one, and forgets the outputs. */
 MUST_USE bool transaction_drop(struct task_loop *loop, struct err *err);

@@ -7,6 +7,10 @@
  * commit succeeds without it. A new client has a new epoch, whose numbers begin anew, and to initialise it ends whatever
  * the old one left open, a commit in doubt included: committed if it had been decided, aborted if not.
  *
+ * The same holds for a client whose transaction was committed, if one of its requests had no answer: librdkafka sent it
+ * again, and the first copy may reach the broker during the next transaction (txn_doubt.h). producer_settle() replaces such a client
+ * right after the commit. In between nothing is at stake: a late request can only repeat what has just been committed.
+ *
  * So nothing here waits for an abort, and an outcome that is unknown needs no case of its own: who reads committed
  * offsets after producer_ready() reads the outcome. */
 #include <inttypes.h>
@@ -44,8 +48,13 @@ bool producer_open(struct task_loop *loop, struct err *err)
 	conf = kafka_conf_new(&loop->kafka, KAFKA_PRODUCER_TRANSACTIONAL, id, extra, err);
 	if (!conf)
 		return false;
-	loop->producer = kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, err);
-	return loop->producer && open_topics(loop, err);
+	loop->doubt = txn_doubt_new();
+	loop->producer = txn_doubt_client_new(loop->doubt, conf, err);
+	if (loop->producer)
+		return open_topics(loop, err);
+	txn_doubt_free(loop->doubt);
+	loop->doubt = NULL;
+	return false;
 }
 
 bool producer_ready(struct task_loop *loop, struct err *err)
@@ -63,11 +72,25 @@ bool producer_ready(struct task_loop *loop, struct err *err)
 	return true;
 }
 
+bool producer_settle(struct task_loop *loop, struct err *err)
+{
+	int64_t unanswered = txn_doubt_count(loop->doubt);
+
+	if (unanswered == 0)
+		return true;
+	metric_add(loop->doubts_metric, 1);
+	log_info("producer_replaced", "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and may still reach the broker\"",
+	         unanswered);
+	return producer_close(loop, err) && producer_ready(loop, err);
+}
+
 bool producer_close(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_t *producer = loop->producer;
+	struct txn_doubt *doubt = loop->doubt;
 
 	loop->producer = NULL;
+	loop->doubt = NULL;
 	loop->producer_is_ready = false;
 	loop->phase = TRANSACTION_NONE;
 	loop->committing = false;
@@ -77,8 +100,10 @@ bool producer_close(struct task_loop *loop, struct err *err)
 			rd_kafka_topic_destroy(loop->output_topics[i]);
 		loop->output_topics[i] = NULL;
 	}
-	if (!producer || kafka_destroy_within(producer, DESTROY_TIMEOUT_MS, err))
+	if (!producer || kafka_destroy_within(producer, DESTROY_TIMEOUT_MS, err)) {
+		txn_doubt_free(doubt);
 		return true;
+	}
 	loop->outbox = (struct outbox){0}; /* what it holds points in there: leaked rather than touched */
 	return false;
 }

@@ -28,9 +28,12 @@ static bool begin(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay. */
+/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay. After ERR_RETRY the client stays
+ * until the commit has succeeded, and goes then. */
 static bool failed(struct task_loop *loop, struct err *err)
 {
+	if (err->class == ERR_RETRY && loop->phase != TRANSACTION_NONE) /* the call timed out; its requests may be on their way */
+		txn_doubt_raise(loop->doubt);
 	if (err->class != ERR_ABORT)
 		return false;
 	err_prefix(err, "transaction lost, %zu outputs wait", loop->outbox.count);
@@ -243,7 +246,7 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 		return failed(loop, err);
 	FAULT_POINT("after_commit");
 	committed(loop);
-	return true;
+	return producer_settle(loop, err);
 }
 
 bool transaction_drop(struct task_loop *loop, struct err *err)

@@ -8,6 +8,9 @@
  * that the first one has sent. "Ended" is the end of the log itself, not of what is committed: else a transaction that bronze-sink
  * has open could hide our own marks behind it. Reading is read_committed, and waits for such a transaction.
  *
+ * A request without an answer leaves the producer in doubt (txn_doubt.h). It is replaced before the next transaction; another
+ * redrive may have come in between, so the marks written since the start are read before the next letter is sent.
+ *
  * Killed at any moment: the open transaction is aborted, by the next run or by the broker; run it again for the rest.
  *
  * The clock of a partition is taken from bronze-sink's restore metadata and the last records of its bronze partition: it is never
@@ -68,23 +71,41 @@ static bool parse_selection(const struct redrive_config *config, struct redrive_
 	       parse_time("UNTIL", config->until, INT64_MAX, &selection->until_us, err);
 }
 
-static bool open_clients(struct redrive *redrive, struct err *err)
+static bool open_producer(struct redrive *redrive, struct err *err)
 {
-	char sink[256], own[256];
-	const char *const looker[] = {"group.id", sink, "isolation.level", "read_uncommitted", NULL};
-	const char *const producer[] = {"transactional.id", own, NULL};
+	char id[256];
+	const char *const extra[] = {"transactional.id", id, NULL};
 	rd_kafka_error_t *error;
+	rd_kafka_conf_t *conf;
 
-	snprintf(sink, sizeof(sink), "%sbronze-sink", redrive->config->kafka.topic_prefix);
-	snprintf(own, sizeof(own), "%sredrive", redrive->config->kafka.topic_prefix);
-	redrive->looker = redrive_client(redrive, KAFKA_CONSUMER, looker, err);
-	if (!redrive->looker || redrive->config->dry_run)
-		return redrive->looker != NULL;
-	redrive->producer = redrive_client(redrive, KAFKA_PRODUCER_TRANSACTIONAL, producer, err);
+	snprintf(id, sizeof(id), "%sredrive", redrive->config->kafka.topic_prefix);
+	conf = kafka_conf_new(&redrive->config->kafka, KAFKA_PRODUCER_TRANSACTIONAL, "redrive", extra, err);
+	if (!conf)
+		return false;
+	redrive->doubt = txn_doubt_new();
+	redrive->producer = txn_doubt_client_new(redrive->doubt, conf, err);
 	if (!redrive->producer)
 		return false;
 	error = rd_kafka_init_transactions(redrive->producer, 60000);
 	return !error || kafka_err_take(err, error, "init transactions");
+}
+
+static void close_producer(struct redrive *redrive)
+{
+	redrive_client_close(redrive->producer);
+	txn_doubt_free(redrive->doubt);
+	redrive->producer = NULL;
+	redrive->doubt = NULL;
+}
+
+static bool open_clients(struct redrive *redrive, struct err *err)
+{
+	char sink[256];
+	const char *const looker[] = {"group.id", sink, "isolation.level", "read_uncommitted", NULL};
+
+	snprintf(sink, sizeof(sink), "%sbronze-sink", redrive->config->kafka.topic_prefix);
+	redrive->looker = redrive_client(redrive, KAFKA_CONSUMER, looker, err);
+	return redrive->looker && (redrive->config->dry_run || open_producer(redrive, err));
 }
 
 static bool name_topics(struct redrive *redrive, struct err *err)
@@ -146,15 +167,23 @@ static bool take_for_plan(struct redrive *redrive, const struct input_record *re
 	return true;
 }
 
+/* First offset and end of each partition of the dead-letter topic. */
+static bool look_at_bounds(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
+{
+	for (int32_t p = 0; p < redrive->dead_partitions; p++)
+		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p], err))
+			return false;
+	return true;
+}
+
 static bool make_plan(struct redrive *redrive, struct err *err)
 {
 	redrive->from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(int64_t));
 	redrive->to = redrive->from + redrive->dead_partitions;
 	redrive_plan_begin(&redrive->plan);
-	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &redrive->from[p], &redrive->to[p], err))
-			return false;
-	return redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_mark, err) && redrive_read_clocks(redrive, err) &&
+	return look_at_bounds(redrive, redrive->from, redrive->to, err) &&
+	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_mark, err) &&
+	       redrive_read_clocks(redrive, err) &&
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_for_plan, err);
 }
 
@@ -181,12 +210,13 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 }
 
 /* Makes one transactional call until it is through, or is no use. */
-static bool persist(rd_kafka_error_t *(*call)(rd_kafka_t *, int), rd_kafka_t *producer, const char *what, struct err *err)
+static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_kafka_t *, int), const char *what, struct err *err)
 {
 	rd_kafka_error_t *error;
 
-	while ((error = call(producer, REDRIVE_CALL_MS))) {
+	while ((error = call(redrive->producer, REDRIVE_CALL_MS))) {
 		health_alive();
+		txn_doubt_raise(redrive->doubt);
 		if (kafka_err_take(err, error, what) || err->class != ERR_RETRY || service_stopping())
 			return false;
 		log_warn("retry", "cause=\"%s\"", err->message);
@@ -204,7 +234,7 @@ static bool send_once(struct redrive *redrive, struct err *err)
 		if (!produce(redrive, &redrive->outbox.at[i], err))
 			return false;
 	FAULT_POINT("before_commit");
-	if (!persist(rd_kafka_commit_transaction, redrive->producer, "commit transaction", err))
+	if (!persist(redrive, rd_kafka_commit_transaction, "commit transaction", err))
 		return false;
 	FAULT_POINT("after_commit");
 	return true;
@@ -221,6 +251,32 @@ static bool send_batch(struct redrive *redrive, struct err *err)
 	outbox_clear(&redrive->outbox);
 	redrive->sent += (int64_t)letters;
 	return true;
+}
+
+/* Marks that were written since the plan was made, by us or by another redrive. */
+static bool read_new_marks(struct redrive *redrive, struct err *err)
+{
+	int64_t *from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(*from)), *to = from + redrive->dead_partitions;
+	bool ok = look_at_bounds(redrive, from, to, err);
+
+	for (int32_t p = 0; p < redrive->dead_partitions; p++)
+		from[p] = redrive->to[p];
+	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to, take_mark, err);
+	free(from);
+	return ok;
+}
+
+/* After a commit with more to come: a producer in doubt is replaced. */
+static bool settle(struct redrive *redrive, struct err *err)
+{
+	int64_t unanswered = txn_doubt_count(redrive->doubt);
+
+	if (unanswered == 0)
+		return true;
+	log_info("producer_replaced", "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and may still reach the broker\"",
+	         unanswered);
+	close_producer(redrive);
+	return open_producer(redrive, err) && read_new_marks(redrive, err);
 }
 
 /* At RATE a batch is a second's worth at most, and the next one waits until it is due; no transaction is open meanwhile. */
@@ -252,7 +308,7 @@ static bool take_to_send(struct redrive *redrive, const struct input_record *rec
 	redrive_emit(&redrive->outbox, &decision, record);
 	if ((int64_t)redrive->outbox.count < 2 * batch_records(redrive->config) && redrive->outbox.bytes < BATCH_BYTES)
 		return true;
-	if (!send_batch(redrive, err))
+	if (!send_batch(redrive, err) || !settle(redrive, err))
 		return false;
 	keep_to_rate(redrive);
 	return true;
@@ -288,7 +344,7 @@ static void redrive_close(void *state)
 
 	if (!redrive)
 		return;
-	redrive_client_close(redrive->producer);
+	close_producer(redrive);
 	redrive_client_close(redrive->looker);
 	frame_opener_free(redrive->opener);
 	registry_free(redrive->registry);

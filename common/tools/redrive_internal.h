@@ -9,6 +9,7 @@
 #include "registry.h"
 #include "service.h"
 #include "topics.h"
+#include "txn_doubt.h"
 
 #define REDRIVE_CALL_MS 10000
 #define REDRIVE_POLL_MS 100
@@ -37,6 +38,7 @@ struct redrive {
 	char raw[TOPIC_NAME_MAX + 1], bronze[TOPIC_NAME_MAX + 1], partials[TOPIC_NAME_MAX + 1], dead[TOPIC_NAME_MAX + 1];
 	int32_t raw_partitions, dead_partitions;
 	rd_kafka_t *looker, *producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
+	struct txn_doubt *doubt; /* of the producer */
 	struct registry *registry;
 	struct frame_opener *opener;
 	struct partition_clock *clocks;

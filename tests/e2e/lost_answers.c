@@ -111,6 +111,7 @@ int main(int argc, char **argv)
 	snprintf(lost_path, sizeof(lost_path), "%s/lost", argv[2]);
 	loop.commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "");
 	loop.aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "");
+	loop.doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "", "");
 	loop.commit_histogram = histogram_get("commit_seconds", "", "");
 	conf = kafka_conf_new(&loop.kafka, KAFKA_CONSUMER, "lost-answers", group, &err);
 	loop.consumer = conf ? kafka_client_new(conf, KAFKA_CONSUMER, &err) : NULL;
