@@ -185,12 +185,12 @@ committed() { # TOPIC FORMAT
 records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; } # TOPIC: how many of them have a value
 end_of() { kcat -b "$KAFKA_BROKERS" -Q -t "$1:$2:-1" | sed 's/.* offset //'; } # FULL_TOPIC PARTITION
 
-# Clients are told to go through tests/e2e/lossy_proxy from now on, which spoils answers while there are files in PROXY_CONTROL.
-proxy_begin() {
+# From now on clients reach Kafka through a proxy of this folder, which files in PROXY_CONTROL control.
+proxy_begin() { # [PROXY], lossy_proxy if it is left out
     PROXY_CONTROL=$E2E_WORK/proxy PROXY_PORT=$((HTTP_BASE_PORT + 60))
     mkdir -p "$PROXY_CONTROL"
     stack stop kafka
-    "$E2E/lossy_proxy" "$PROXY_PORT" "$KAFKA_PORT" "$PROXY_CONTROL" 3>&- 9>&- &
+    "$E2E/${1:-lossy_proxy}" "$PROXY_PORT" "$KAFKA_PORT" "$PROXY_CONTROL" 3>&- 9>&- &
     PROXY=$!
     KAFKA_ADVERTISED_PORT=$PROXY_PORT start kafka
 }
