@@ -14,6 +14,7 @@ WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prot
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_fault   := -O2 -g -DFAULT_POINTS
+OPT_system  := $(OPT_release)
 OPT_tsan    := -O1 -g -fsanitize=thread -Wl,-u,thrd_create
 OPT_coverage := -O0 -g --coverage -fprofile-update=atomic
 # Not its leak check: gcc 12 loses sight of pointers that are kept through another pointer. LeakSanitizer looks for leaks.
@@ -21,7 +22,24 @@ OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
 CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 INCLUDE_core    := -Icommon/core
 INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql
-LIBS     := -lrdkafka -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
+LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
+
+# The pinned librdkafka, built once into build/librdkafka; LIBRDKAFKA=system takes the distribution's. FLAVOUR=system is the
+# release built with that, in a tree of its own.
+LIBRDKAFKA ?= $(if $(filter system,$(FLAVOUR)),system,pinned)
+export LIBRDKAFKA
+RDKAFKA := build/librdkafka
+ifeq ($(LIBRDKAFKA),system)
+LIBS     := -lrdkafka $(LIBS)
+else ifeq ($(LIBRDKAFKA),pinned)
+INCLUDE_runtime += -isystem $(RDKAFKA)/include
+LIBS     := $(RDKAFKA)/lib/librdkafka.a $(LIBS) -lsasl2 -lssl -lcrypto -lzstd -llz4 -lz -ldl
+RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
+else
+$(error invalid value "$(LIBRDKAFKA)" for LIBRDKAFKA: expected pinned or system)
+endif
+# Says which of them the objects of this tree were compiled for: what includes its header depends on this file.
+RDKAFKA_USED := $(B)/librdkafka.used
 
 core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o
 runtime_o := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/runtime/*.c))
@@ -58,7 +76,7 @@ $(B)/obj/gen/%.o: $(GEN)/%.c
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CFLAGS) -Wno-overlength-strings $(INCLUDE_core) -c $< -o $@
-$(B)/obj/%.o: %.c
+$(B)/obj/%.o: %.c $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(CC) $(CFLAGS) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
@@ -66,6 +84,13 @@ $(B)/obj/%.o: %.c
 $(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
 	@mkdir -p $(@D)
 	common/tools/embed-schemas schemas >$@
+
+$(RDKAFKA_USED): $(RDKAFKA_A) FORCE
+	@mkdir -p $(@D)
+	@[ "$$(cat $@ 2>/dev/null)" = $(LIBRDKAFKA) ] && [ ! $(or $(RDKAFKA_A),$@) -nt $@ ] || echo $(LIBRDKAFKA) >$@
+$(RDKAFKA)/lib/librdkafka.a: deploy/librdkafka/build deploy/librdkafka/sources.sha256
+	@deploy/librdkafka/build $(RDKAFKA)
+FORCE:
 
 define SERVICE_RULE
 $(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a

@@ -36,7 +36,7 @@ tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
 tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
 tidy_c := $(wildcard common/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
 tidy-files: $(tidy_c:%=$(B)/%.ok)
-$(B)/%.c.ok: %.c .clang-tidy $(tidy_h)
+$(B)/%.c.ok: %.c .clang-tidy $(tidy_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
 	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \

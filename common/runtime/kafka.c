@@ -28,6 +28,9 @@
 #define UNREACHABLE_LOG_US INT64_C(10000000)
 #define PARTITIONS_LOG_US INT64_C(10000000)
 #define MISSING_TOPIC_MS 5000
+/* librdkafka 2.2.0 to 2.13.1: see kafka_library_check. */
+#define POSITION_MOVES_FROM 0x020200
+#define POSITION_MOVES_TO 0x020d01
 #define IN_FLIGHT_MAX 5 /* above this the idempotent producer could reorder */
 
 struct property {
@@ -377,14 +380,32 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 	return NULL;
 }
 
+/* 0xMMmmrrxx: major, minor, revision, pre-release. The headers may be of another version than the library that runs. */
+bool kafka_library_check(int version, struct err *err)
+{
+	int release = version >> 8;
+
+	if (release < POSITION_MOVES_FROM || release > POSITION_MOVES_TO)
+		return true;
+	return err_set(err, ERR_REFUSE,
+	               "librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
+	               "position past the end of a partition when it reports that end (upstream #5213). "
+	               "Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 or newer",
+	               release >> 16, release >> 8 & 0xff, release & 0xff);
+}
+
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
 {
+	rd_kafka_type_t type = role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+	bool usable = kafka_library_check(rd_kafka_version(), err);
+	rd_kafka_t *client;
 	char why[512];
-	rd_kafka_t *client = rd_kafka_new(role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 
+	client = usable ? rd_kafka_new(type, conf, why, sizeof(why)) : NULL;
 	if (!client) {
 		rd_kafka_conf_destroy(conf); /* not taken on failure */
-		err_set(err, ERR_REFUSE, "cannot make a Kafka client: %s", why);
+		if (usable)
+			err_set(err, ERR_REFUSE, "cannot make a Kafka client: %s", why);
 		return NULL;
 	}
 	if (role == KAFKA_CONSUMER)

@@ -37,7 +37,9 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRAN
  * NULL and err (ERR_INPUT) on bad properties. The caller owns the conf until rd_kafka_new. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
                                 struct err *err);
-/* Takes conf in every case. */
+/* False and ERR_REFUSE for a librdkafka that our guarantees exclude. version: what rd_kafka_version() returns. */
+MUST_USE bool kafka_library_check(int version, struct err *err);
+/* Takes conf in every case. Refuses where kafka_library_check refuses the library that runs. */
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err);
 
 /* rd_kafka_destroy, which may hang (seen before librdkafka 2.4, after a broker went away). ERR_FENCED if it takes longer: then the

@@ -9,6 +9,7 @@
 #include "service.h"
 
 #include <errno.h>
+#include <librdkafka/rdkafka.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -256,7 +257,8 @@ static void log_start(const struct config_option *const *tables, const void *con
 	char described[6144];
 
 	config_describe(tables, config, described, sizeof(described));
-	log_info("start", "version=%s pid=%d %s", FUNNEL_VERSION, (int)getpid(), described);
+	log_info("start", "version=%s librdkafka=%s pid=%d %s", FUNNEL_VERSION, rd_kafka_version_str(),
+	         (int)getpid(), described);
 }
 
 /* Without it tables only lose a protection. */

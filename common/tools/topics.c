@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "err.h"
+#include "kafka.h"
 #include "topics.h"
 
 enum {
@@ -170,9 +171,12 @@ static bool set_properties(rd_kafka_conf_t *conf, const char *properties, struct
 
 static bool admin_open(struct admin *admin, const struct options *options, struct err *err)
 {
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_conf_t *conf;
 	char why[256];
 
+	if (!kafka_library_check(rd_kafka_version(), err))
+		return false;
+	conf = rd_kafka_conf_new();
 	/* A producer: the kind of client that joins no group and holds nothing open. */
 	if (!set_properties(conf, options->properties, err) || !set_property(conf, "bootstrap.servers", options->brokers, err) ||
 	    !set_property(conf, "client.id", "topics", err)) {

@@ -8,7 +8,7 @@ stack_goal_before := $(.DEFAULT_GOAL)
 .PHONY: deps up down status logs services stop-services reset wait demo dsn brokers registry env clean-local
 
 deps: ## install missing Debian packages
-	@deploy/local/deps
+	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
 up: deps ## start Kafka, schema registry and PostgreSQL
 	@$(STACK) up
 down: ## stop our services and the stack

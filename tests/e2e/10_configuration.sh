@@ -16,6 +16,21 @@ check "an input that is not there ends with 64" refused 64 "nowhere.csv" produce
 check "a property our guarantees rest on cannot be set, exit 64" \
     refused 64 "isolation.level" bronze-sink KAFKA_PROPERTIES=isolation.level=read_uncommitted
 
+# ---- a librdkafka that our guarantees exclude: only a shared one can be replaced by a pretended version
+old_library() { # PROGRAM [FLAGS...]: what it does where the library says that it is 2.8.0
+    local name=$1
+    shift
+    cc -shared -fPIC -o "$E2E_WORK/old.so" -x c - <<<'int rd_kafka_version(void) { return 0x020800ff; }'
+    refused 78 "2.8.0 #5213 2.13.2" "$name" LD_PRELOAD="$E2E_WORK/old.so" "$@"
+}
+if ldd "$BIN_DIR/bronze-sink" | grep -q librdkafka; then
+    for name in bronze-sink funnel-aggregator pg-loader; do
+        check "$name refuses librdkafka 2.8.0, exit 78" old_library "$name"
+    done
+    check "producer refuses librdkafka 2.8.0, exit 78" old_library producer --source synthetic --events 10 --state-file none
+    check "topics refuses librdkafka 2.8.0, exit 78" old_library topics list
+fi
+
 # ---- the producer, where there is little to work with
 ROWS=$E2E_WORK/few.csv
 head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"

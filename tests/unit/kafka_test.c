@@ -64,6 +64,32 @@ Test(kafka, every_role_makes_a_client_with_its_own_settings)
 	}
 }
 
+Test(kafka, a_library_that_moves_positions_at_the_end_of_a_partition_is_refused)
+{
+	static const struct {
+		int version;
+		const char *refused; /* the version in the message */
+	} table[] = {
+		{0x020002ff, NULL},     {0x020101ff, NULL},     {0x0201ffff, NULL},
+		{0x02020001, "2.2.0"},  {0x020200ff, "2.2.0"},  {0x020800ff, "2.8.0"},
+		{0x020c01ff, "2.12.1"}, {0x020d00ff, "2.13.0"}, {0x020d01ff, "2.13.1"},
+		{0x020d02ff, NULL},     {0x020e02ff, NULL},     {0x020f01ff, NULL},
+		{0x030000ff, NULL},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct err err = {0};
+		bool usable = kafka_library_check(table[i].version, &err);
+
+		cr_expect_eq(usable, table[i].refused == NULL, "%08x", (unsigned)table[i].version);
+		if (!table[i].refused)
+			continue;
+		cr_expect_eq(err.class, ERR_REFUSE, "%08x", (unsigned)table[i].version);
+		cr_expect(strstr(err.message, table[i].refused), "%s", err.message);
+		cr_expect(strstr(err.message, "#5213"), "%s", err.message);
+	}
+}
+
 Test(kafka, users_may_set_other_properties)
 {
 	static const struct {
