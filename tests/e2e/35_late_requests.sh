@@ -2,66 +2,86 @@
 # A connection breaks after a service has sent a transactional request. The client sends it again on a new connection, gets its
 # answer and begins the next transaction. Then the first copy reaches the broker. Nothing may be lost or doubled, wherever
 # the late request arrives, also if the service is killed at that moment. common/runtime/txn_doubt.h says how it is prevented.
-#   LATE_CASES='offsets_alone,killed silence'   runs these cases only
+#   LATE_CASES='offsets_alone,killed silence,alive'   runs these cases only
 source "$(dirname "$0")/lib.sh"
 
 B=bronze-sink A=funnel-aggregator
-FILES=() # rows sent since the stack was emptied
-HOUR=0
-export KAFKA_PROPERTIES=session.timeout.ms=4000 # a killed member keeps its partitions for this long
-export TRANSACTION_TIMEOUT=3s                   # librdkafka gives a silent connection up after 2.9 s
+# A killed member keeps its partitions for the session's time; a client gives a silent connection up after the socket's.
+export KAFKA_PROPERTIES=session.timeout.ms=4000,socket.timeout.ms=4000
+
+# ---- rows: one long input in small files, sent one by one, so that the number of transactions does not depend on the machine
+
+"$BIN_DIR/producer" --source synthetic --events 60000 --seed 3 --duplicates 0.01 --disorder 5s --output "$E2E_WORK/late.csv"
+mkdir "$E2E_WORK/late"
+tail -n +2 "$E2E_WORK/late.csv" | split -l 150 -a 3 -d - "$E2E_WORK/late/rows."
+for file in "$E2E_WORK"/late/rows.*; do sed -i "1i $(head -n 1 "$E2E_WORK/late.csv")" "$file"; done
+
+sent() { cat "$E2E_WORK/sent"; }
+send_next() {
+    local file
+    file=$(printf '%s/late/rows.%03d' "$E2E_WORK" "$(sent | wc -l)")
+    printf '%s\n' "$file" >>"$E2E_WORK/sent"
+    replay --input "$file"
+}
+send_until() { # NAME: the proxy reports it
+    local first
+    first=$(sent | wc -l)
+    until there "$1"; do
+        send_next
+        (($(sent | wc -l) - first < 60)) || { warn "60 replays have not brought '$1'"; return 1; }
+    done
+}
+pile_up() { # SERVICE: many rows wait for it
+    local number
+    stack stop "$1-1"
+    for number in {1..12}; do send_next; done
+}
+
+# ---- the proxy
 
 there() { [[ -e $PROXY_CONTROL/$1 ]]; }
-# The rows of each case follow those of the case before, so that the stack need not be emptied in between.
-make_rows() {
-    ROWS=$E2E_WORK/late.$((HOUR += 1)).csv
-    "$BIN_DIR/producer" --source synthetic --events "$EVENTS" --seed "$HOUR" \
-        --start-time "$(printf '2019-10-0%d %02d:00:00' $((1 + HOUR / 24)) $((HOUR % 24)))" --duplicates 0.01 --disorder 5s --output "$ROWS"
-    FILES+=("$ROWS")
-}
-stop_plan() {
+plan_dropped() { ! there stop; }
+keep_trace() { cp "$PROXY_CONTROL/trace" "$LOG_DIR/${CASE/,/-}.$SCENARIO.trace.log"; }
+drop_plan() {
     touch "$PROXY_CONTROL/stop"
     wait_until "the proxy has dropped its plan" plan_dropped
     rm -f "$PROXY_CONTROL"/{plan,taken,again,ready,deliver,delivered,go,reached,gone,often}
     : >"$PROXY_CONTROL/trace"
 }
-plan_dropped() { ! there stop; }
-keep_trace() { cp "$PROXY_CONTROL/trace" "$LOG_DIR/${CASE/,/-}.$SCENARIO.trace.log"; }
-start_over() {
-    fresh
-    FILES=()
-    HOUR=0
-    services
+put() { # NAME TEXT: at once, as a whole
+    printf '%s\n' "$2" >"$PROXY_CONTROL/$1.new"
+    mv "$PROXY_CONTROL/$1.new" "$PROXY_CONTROL/$1"
 }
 
+# ---- the cases
+
+start_over() {
+    fresh
+    : >"$E2E_WORK/sent"
+    services
+}
 verdict() {
+    local -a files
+    mapfile -t files <"$E2E_WORK/sent"
     drain
-    oracle --exact-counts --max-late 0 "${FILES[@]}"
+    oracle --exact-counts --max-late 0 "${files[@]}"
     same "records of the topic of bronze events" "$(count raw.events)" "$(records_of bronze_events)"
     topic_equals_table aggregated_events
     topic_equals_table session_funnels
 }
-replaced() { http_get "$1-1" metrics | awk '/^funnel_doubtful_transactions_total/ {n += $2} END {print n + 0}'; }
-was_replaced() { (($(replaced "$1") > 0)) || { warn "$1 has not replaced its producer"; return 1; }; }
-
-small() { EVENTS=1500 RATE=1000; }      # transactions of some tens of rows; their offsets arrive first
-backlog() { EVENTS=60000 RATE=; }       # transactions of thousands of rows; their offsets arrive last
-
-pile_up() { # SERVICE: all rows wait for it
-    stack stop "$1-1"
-    replay_begin "$ROWS" 0
-    replay_end
+was_replaced() { # SERVICE
+    local replaced
+    replaced=$(http_get "$1-1" metrics | awk '/^funnel_doubtful_transactions_total/ {n += $2} END {print n + 0}')
+    ((replaced > 0)) || { warn "$1 has not replaced its producer"; return 1; }
 }
 
-# late SERVICE REQUEST HOLD UNTIL THEN killed|alive: see late_proxy
+# late SERVICE REQUEST HOLD UNTIL THEN killed|alive [backlog]: see late_proxy
 late() {
-    local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6
-    stop_plan
-    [[ -n $RATE ]] || pile_up "$service"
-    printf '%s %s 3 %s %s %s\n' "$TOPIC_PREFIX$service-$service-1" "$request" "$hold" "$until" "$last" >"$PROXY_CONTROL/plan.new"
-    mv "$PROXY_CONTROL/plan.new" "$PROXY_CONTROL/plan"
-    if [[ -n $RATE ]]; then replay_begin "$ROWS" "$RATE"; else start "$service-1"; fi
-    wait_until "the next transaction has come so far as the late $request needs it" there ready
+    local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6 kind=${7:-}
+    [[ -z $kind ]] || pile_up "$service"
+    put plan "$TOPIC_PREFIX$service-$service-1 $request 1 $hold $until $last"
+    [[ -z $kind ]] || start "$service-1"
+    send_until ready
     touch "$PROXY_CONTROL/deliver"
     wait_until "the broker has answered the late $request" there delivered
     printf 'the late %s got error %s\n' "$request" "$(<"$PROXY_CONTROL/delivered")"
@@ -72,66 +92,98 @@ late() {
     [[ $then != killed ]] || crash "$service-1"
     touch "$PROXY_CONTROL"/{go,gone}
     [[ $then != killed ]] || start "$service-1"
-    [[ -z $RATE ]] || replay_end
+    send_next
     verdict
     [[ $then == killed ]] || was_replaced "$service"
 }
 
-# By time alone: every 10th EndTxn of SERVICE arrives MS late, whatever it meets.
+# By time alone: every third EndTxn of SERVICE arrives MS late, whatever it meets.
 often() { # SERVICE MS
-    stop_plan
-    printf '%s 10 %s\n' "$TOPIC_PREFIX$1-$1-1" "$2" >"$PROXY_CONTROL/often"
-    replay_begin "$ROWS" "$RATE"
-    replay_end
+    local number
+    put often "$TOPIC_PREFIX$1-$1-1 3 $2"
+    for number in {1..12}; do send_next; done
+    drain
     rm "$PROXY_CONTROL/often"
     printf 'late EndTxn: %d\n' "$(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace")"
-    (($(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace") > 0))
     verdict
     was_replaced "$1"
 }
 
-# run_case NAME COMMAND...: the next case starts from an empty stack if this one failed.
+# The same of redrive: some records of its second transaction have arrived when the EndTxn of its first arrives, and their marks have
+# not. Every dead letter comes back once, if need be by a second run.
+redriven() { committed raw_events '%h\n' | grep -o 'redriven_from=[0-9/]*' | sort; }
+redrive_late() {
+    local file letters status=0
+    file=$E2E_WORK/late/astray.csv
+    "$BIN_DIR/producer" --source synthetic --events 120 --seed 22 --start-time "2019-10-01 23:30:00" --output "$file"
+    send_rows "$file" -p 0
+    wait_until "the rows are in the database" arrived
+    drain
+    letters=$(count "raw.dead_letters WHERE reason = 'wrong_partition'")
+    ((letters > 40))
+    put plan "redrive EndTxn 0 !Produce/dead_letter Produce/raw_events:1 -"
+    program redrive
+    "${PROGRAM[@]}" --yes --batch-records 20 &
+    wait_until "the second transaction has records" there ready
+    touch "$PROXY_CONTROL/deliver"
+    wait_until "the broker has answered the late EndTxn" there delivered
+    touch "$PROXY_CONTROL/go"
+    wait $! || status=$?
+    printf 'the late EndTxn got error %s; redrive ended with %d\n' "$(<"$PROXY_CONTROL/delivered")" "$status"
+    timeout "$LONG" "${PROGRAM[@]}" --yes
+    same "letters that came back" "$letters" "$(redriven | wc -l)"
+    same "different ones of them" "$letters" "$(redriven | uniq | wc -l)"
+    same "exit code of the first redrive" 0 "$status"
+    drain
+    same "events" "$ASTRAY_EVENTS" "$(count "raw.events WHERE event_time >= '2019-10-01 23:30:00+00'")"
+}
+ASTRAY_EVENTS=120
+arrived() { (($(count "raw.dead_letters WHERE reason = 'wrong_partition'") + $(count "raw.events WHERE event_time >= '2019-10-01 23:30:00+00'") == ASTRAY_EVENTS)); }
+
+failures() { grep -c '^FAIL' "$E2E_RESULTS" || true; }
+# run_case NAME COMMAND...: a case that fails is followed by an empty stack.
 run_case() {
-    local failed
+    local before
     CASE=$1
-    [[ -z ${LATE_CASES:-} || " $LATE_CASES " == *" $CASE "* ]] || return 0
     shift
-    failed=$(failures)
-    make_rows
+    [[ -z ${LATE_CASES:-} || " $LATE_CASES " == *" $CASE "* ]] || return 0
+    before=$(failures)
+    drop_plan
     check "$CASE: nothing is lost or doubled" "$@"
     keep_trace
-    (($(failures) == failed)) || start_over
+    (($(failures) == before)) || start_over
 }
-failures() { grep -c '^FAIL' "$E2E_RESULTS" || true; }
+
+main() {
+    local ms
+    # Offsets have arrived and records have not: the order of small transactions.
+    run_case offsets_alone,alive late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
+    run_case offsets_alone,killed late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
+    # A moment later: the first records have arrived too.
+    run_case offsets_and_some_records,alive late $B EndTxn '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
+    # Records have arrived, all or some, and offsets have not: they go to another broker.
+    run_case records_alone,alive late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - alive
+    run_case records_alone,killed late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - killed
+    run_case some_records,killed late $B EndTxn '!TxnOffsetCommit,!Produce/counts' Produce/bronze_events:1 - killed
+    # Old offsets arrive after the new ones.
+    run_case old_offsets,alive late $B TxnOffsetCommit - TxnOffsetCommit EndTxn alive
+    run_case old_offsets,killed late $B TxnOffsetCommit - TxnOffsetCommit EndTxn killed
+    # Requests that only add to a transaction.
+    run_case old_partitions,alive late $B AddPartitionsToTxn - AddPartitionsToTxn EndTxn alive
+    run_case old_group,alive late $B AddOffsetsToTxn - AddOffsetsToTxn EndTxn alive
+    run_case aggregator_offsets_alone,alive late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
+    run_case aggregator_offsets_alone,killed late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
+    # The connection is not cut but silent, as with a broker that stands still; the client gives it up.
+    run_case silence,alive late $B 'EndTxn~' '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
+    for ms in 5 20 50 200 1000; do run_case "often_${ms}_ms" often $B "$ms"; done
+    # Some records have arrived, others and the offsets have not: the order of a backlog.
+    run_case backlog,alive late $B EndTxn - Produce/bronze_events:1 - alive backlog
+    run_case backlog,killed late $B EndTxn - Produce/bronze_events:1 - killed backlog
+    run_case redrive redrive_late # the last one: dead letters are counted twice from here on
+}
 
 proxy_begin late_proxy
 start_over
-
-small
-# Offsets have arrived and records have not: the order of small transactions.
-run_case offsets_alone,alive late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
-run_case offsets_alone,killed late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
-# A moment later: the first records have arrived too.
-run_case offsets_and_some_records,alive late $B EndTxn '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
-# Records have arrived, all or some, and offsets have not: they go to another broker.
-run_case records_alone,alive late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - alive
-run_case records_alone,killed late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - killed
-run_case some_records,killed late $B EndTxn '!TxnOffsetCommit,!Produce/counts' Produce/bronze_events:1 - killed
-# Old offsets arrive after the new ones.
-run_case old_offsets,alive late $B TxnOffsetCommit - TxnOffsetCommit EndTxn alive
-run_case old_offsets,killed late $B TxnOffsetCommit - TxnOffsetCommit EndTxn killed
-# Requests that only add to a transaction.
-run_case old_partitions,alive late $B AddPartitionsToTxn - AddPartitionsToTxn EndTxn alive
-run_case old_group,alive late $B AddOffsetsToTxn - AddOffsetsToTxn EndTxn alive
-run_case aggregator_offsets_alone,alive late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
-run_case aggregator_offsets_alone,killed late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
-# The connection is not cut but silent, as with a broker that stands still; the client gives it up.
-run_case silence,alive late $B 'EndTxn~' '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
-for ms in 5 20 50 200 1000; do run_case "often_${ms}_ms" often $B "$ms"; done
-# Some records have arrived, others and the offsets have not: the order of a backlog.
-backlog
-run_case backlog,alive late $B EndTxn - Produce/bronze_events:1 - alive
-run_case backlog,killed late $B EndTxn - Produce/bronze_events:1 - killed
-
+main
 stop_services
 proxy_end

@@ -14,14 +14,6 @@ generate() { # FILE EVENTS SEED START
     "$BIN_DIR/producer" --source synthetic --events "$2" --seed "$3" --start-time "$4" --output "$1"
 }
 
-# Rows of a CSV as they stand in the raw topic, past the producer: no controls, and to any partition.
-send_rows() { # FILE [KCAT FLAGS...]
-    local file=$1
-    shift
-    paste -d '\t' <(awk -F, 'NR > 1 { print $9 != "" ? $9 : "user:" $8 }' "$file") <("$BIN_DIR/producer" --input "$file" --dry-run --state-file none) |
-        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random -t "$(topic raw_events)" "$@"
-}
-
 redrive() { program redrive; timeout "$LONG" "${PROGRAM[@]}" "$@"; }
 letters() { count "raw.dead_letters WHERE stage = 'bronze-sink' AND reason = '$1'"; }
 letters_are() { (($(letters "$1") == $2)); }

@@ -207,6 +207,14 @@ send_file() { # TOPIC FILE [KCAT FLAGS...]
     timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -X partitioner=murmur2_random -X message.max.bytes=6000000 -t "$(topic "$name")" "$@" "$file"
 }
 
+# Rows of a CSV as they stand in the raw topic, past the producer: no controls, and to any partition.
+send_rows() { # FILE [KCAT FLAGS...]
+    local file=$1
+    shift
+    paste -d '\t' <(awk -F, 'NR > 1 { print $9 != "" ? $9 : "user:" $8 }' "$file") <("$BIN_DIR/producer" --input "$file" --dry-run --state-file none) |
+        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random -t "$(topic raw_events)" "$@"
+}
+
 # Every upserted topic's last value per key is the table's row, and per key (revision, final) never goes back.
 topic_equals_table() { # TOPIC
     committed "$1" '%K %k%R%s' | "$E2E/last_values" "$ROOT/schemas/$1.avsc" >"$E2E_WORK/$1.topic"
