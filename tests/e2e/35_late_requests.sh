@@ -80,7 +80,7 @@ late() {
     local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6 kind=${7:-}
     [[ -z $kind ]] || pile_up "$service"
     put plan "$TOPIC_PREFIX$service-$service-1 $request 1 $hold $until $last"
-    [[ -z $kind ]] || start "$service-1"
+    [[ -z $kind ]] || BATCH_RECORDS=300 start "$service-1" # several transactions
     send_until ready
     touch "$PROXY_CONTROL/deliver"
     wait_until "the broker has answered the late $request" there delivered
