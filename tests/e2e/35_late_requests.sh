@@ -80,7 +80,8 @@ late() {
     local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6 kind=${7:-}
     [[ -z $kind ]] || pile_up "$service"
     put plan "$TOPIC_PREFIX$service-$service-1 $request 1 $hold $until $last"
-    [[ -z $kind ]] || BATCH_RECORDS=300 start "$service-1" # several transactions
+    # Several transactions; beside us, since the service may not be ready before the proxy lets it go on.
+    [[ -z $kind ]] || BATCH_RECORDS=300 start "$service-1" &
     send_until ready
     touch "$PROXY_CONTROL/deliver"
     wait_until "the broker has answered the late $request" there delivered
@@ -91,6 +92,7 @@ late() {
     fi
     [[ $then != killed ]] || crash "$service-1"
     touch "$PROXY_CONTROL"/{go,gone}
+    wait || true # of a service that was killed while it started
     [[ $then != killed ]] || start "$service-1"
     send_next
     verdict
