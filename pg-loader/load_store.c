@@ -15,6 +15,9 @@
 #include "table.h"
 
 #define DAYS_CACHED_MAX 4096
+#define UNDEFINED_TABLE "42P01"
+#define UNDEFINED_COLUMN "42703"
+#define DUPLICATE_TABLE "42P07"
 
 struct load_store {
 	struct postgres *pg;
@@ -41,6 +44,22 @@ void load_store_free(struct load_store *store)
 
 /* ---- the session */
 
+static bool cannot_stage(const struct load_store *store, const char *table, struct err *err)
+{
+	const char *state = postgres_sqlstate(store->pg);
+
+	if (strcmp(state, UNDEFINED_TABLE) == 0 || strcmp(state, UNDEFINED_COLUMN) == 0)
+		return err_prefix(err,
+		                  "cannot prepare the load of %s: a migration is missing, apply it with "
+		                  "MIGRATE=only",
+		                  table);
+	if (strcmp(state, DUPLICATE_TABLE) == 0)
+		return err_prefix(err, "the pooler of POSTGRES_DSN has given us a session with another client's "
+		                       "tables: set its server_reset_query to DISCARD ALL, or connect to "
+		                       "PostgreSQL directly");
+	return err_prefix(err, "cannot prepare the load of %s", table);
+}
+
 /* Our joins are of a few staged rows with a big table by its key. The staging tables have no statistics, so the
  * planner must be told not to read the big table whole. */
 static bool make_staging(struct load_store *store, struct err *err)
@@ -49,7 +68,7 @@ static bool make_staging(struct load_store *store, struct err *err)
 		return false;
 	for (int i = 0; i < TARGET_COUNT; i++)
 		if (!postgres_run(store->pg, targets[i].create, err))
-			return err_prefix(err, "cannot prepare the load of %s (migrations in place? see MIGRATE)", targets[i].table);
+			return cannot_stage(store, targets[i].table, err);
 	return true;
 }
 
@@ -137,13 +156,23 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
 }
 
+/* The staging tables are there for as long as the session is. */
+static bool begin_copy(struct load_store *store, enum target target, struct err *err)
+{
+	if (postgres_copy_begin(store->pg, targets[target].copy, err))
+		return true;
+	if (strcmp(postgres_sqlstate(store->pg), UNDEFINED_TABLE) == 0)
+		err_prefix(err, "%s", POSTGRES_POOLER_REFUSAL);
+	return false;
+}
+
 static bool load_target(struct load_store *store, const struct load_batch *batch, enum target target, const uint32_t *rows, uint32_t count,
                         struct err *err)
 {
 	bool ok;
 
 	FAULT_POINT("before_copy");
-	ok = postgres_copy_begin(store->pg, targets[target].copy, err) &&
+	ok = begin_copy(store, target, err) &&
 	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
 	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err);
 	FAULT_POINT("after_copy");

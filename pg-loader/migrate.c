@@ -1,6 +1,7 @@
-/* The lock is a session's, so it spans the files; the connection is closed at the end, whatever happened, which
- * gives it back. What was applied is read before anything is written: a loader without the right to make tables can
- * run where an owner has migrated.
+/* The lock is a session's, so it spans the files. It is released at the end, whatever happened, and not
+ * left to the end of the connection: a session pooler may keep that for its next client. What was
+ * applied is read before anything is written: a loader without the right to make tables can run where
+ * an owner has migrated.
  *
  * Limits: one statement may take an hour; a file may have 16 MiB. */
 #include "migrate.h"
@@ -227,6 +228,16 @@ static bool apply_all(struct postgres *pg, const struct migration_list *list, st
 	return true;
 }
 
+/* A connection that is lost has lost its lock. */
+static void release_lock(struct postgres *pg)
+{
+	struct err ignored;
+
+	postgres_rollback(pg);
+	if (!postgres_run(pg, "SELECT pg_advisory_unlock_all()", &ignored))
+		postgres_disconnect(pg);
+}
+
 bool migrate_apply(const struct postgres_config *config, const struct migration_list *list, struct err *err)
 {
 	struct postgres_config patient = *config;
@@ -237,6 +248,7 @@ bool migrate_apply(const struct postgres_config *config, const struct migration_
 	pg = postgres_new(&patient, "pg-loader migrations");
 	health_limit_ms(STATEMENT_TIMEOUT_US / 1000);
 	ok = apply_all(pg, list, err);
+	release_lock(pg);
 	health_limit_ms(60000);
 	postgres_free(pg);
 	return ok;

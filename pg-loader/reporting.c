@@ -24,8 +24,12 @@
 
 #define REFRESH_SQL "SELECT events_counted, events_waiting, breaches, refreshed FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
-/* A segment's batch reports read all of its rows. */
-#define SESSION_SQL "SET TimeZone = 'UTC'; SET statement_timeout = '1h'; SET client_min_messages = warning;"
+/* One query is one transaction, and nothing outlives it: this connection is not checked for a pooler
+ * (postgres_pooler.c).
+ * A segment's batch reports read all of its rows. */
+#define SETTINGS_SQL \
+	"SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = '1h';" \
+	"SET LOCAL client_min_messages = warning;"
 #define ANSWER_TIMEOUT_US INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define AGAIN_US INT64_C(5000000) /* after trouble, at the least */
@@ -135,7 +139,7 @@ static void ask(struct reporting *r)
 	char sql[512];
 
 	r->retention = r->retention_us != 0 && monotonic_us() >= r->retention_us;
-	snprintf(sql, sizeof(sql), "%s%s", SESSION_SQL, r->retention ? RETENTION_SQL : REFRESH_SQL);
+	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL, r->retention ? RETENTION_SQL : REFRESH_SQL);
 	if (!PQsendQuery(r->connection, sql)) {
 		give_up(r, "cannot ask");
 		return;

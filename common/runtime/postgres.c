@@ -5,7 +5,7 @@
  * messages and the state is read from the text: a wrong password must not be retried as if the server were away.
  *
  * Limits: name resolution inside PQconnectStartParams blocks. Parameters and results are text. */
-#include "postgres.h"
+#include "postgres_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -16,17 +16,8 @@
 
 #include "service.h"
 
-#define SLACK_US INT64_C(10000000) /* beyond statement_timeout: the server's own answer is better than our guess */
 #define POLL_SLICE_MS 200
 #define COPY_PIECE ((size_t)256 * 1024)
-
-struct postgres {
-	const struct postgres_config *config;
-	const char *application_name;
-	PGconn *connection;
-	size_t unflushed; /* bytes of COPY given to libpq since it was last made to send */
-	char sqlstate[6];
-};
 
 /* The first that fits. Classes are the first two characters: PostgreSQL manual, appendix A. */
 static const struct {
@@ -170,7 +161,7 @@ static bool wait_socket(struct postgres *pg, short events, int64_t deadline_us)
 
 static int64_t statement_deadline(const struct postgres *pg)
 {
-	return monotonic_us() + pg->config->statement_timeout_us + SLACK_US;
+	return monotonic_us() + pg->config->statement_timeout_us + POSTGRES_SLACK_US;
 }
 
 /* Sends what libpq holds, reading meanwhile, so that a server which talks back cannot block us. */
@@ -274,15 +265,23 @@ static void sqlstate_in_text(const char *message, char state[6])
 	}
 }
 
+/* PostgreSQL takes every startup parameter that it knows. The words are PgBouncer's. */
+#define POOLER_REFUSES_PARAMETER "unsupported startup parameter"
+
 static bool connect_failed(struct postgres *pg, struct err *err)
 {
 	char text[512];
 
 	sqlstate_in_text(PQerrorMessage(pg->connection), pg->sqlstate);
 	first_line(PQerrorMessage(pg->connection), text, sizeof(text));
-	err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 	postgres_disconnect(pg);
-	return false;
+	if (strstr(text, POOLER_REFUSES_PARAMETER))
+		return err_set(err, ERR_REFUSE,
+		               "the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
+		               "the connection: %s; remove it from POSTGRES_DSN and PGOPTIONS, add it to the "
+		               "pooler's ignore_startup_parameters, or connect to PostgreSQL directly",
+		               text);
+	return err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 }
 
 static bool poll_connect(struct postgres *pg, struct err *err)
@@ -339,16 +338,24 @@ static bool check_dsn(const char *dsn, struct err *err)
 	return true;
 }
 
-bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err)
+bool postgres_open(struct postgres *pg, const struct postgres *same_address, struct err *err)
 {
-	/* The connection string comes last, so that what it says wins. */
-	const char *keys[] = {"application_name", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout", "dbname", NULL};
-	const char *values[] = {pg->application_name, "5", "2", "3", "10000", pg->config->dsn, NULL};
+	const PGconn *other = same_address ? same_address->connection : NULL;
+	/* What comes later wins; NULL and "" say nothing. */
+	const char *keys[] = {
+		"application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
+		"tcp_user_timeout", "dbname", "host", "hostaddr", "port", NULL,
+	};
+	const char *values[] = {
+		pg->application_name, "5", "2", "3",
+		"10000", pg->config->dsn, NULL, NULL, NULL, NULL,
+	};
 
-	if (fresh)
-		*fresh = false;
-	if (postgres_is_connected(pg))
-		return true;
+	if (other) {
+		values[6] = PQhost(other);
+		values[7] = PQhostaddr(other);
+		values[8] = PQport(other);
+	}
 	postgres_disconnect(pg);
 	pg->sqlstate[0] = '\0';
 	if (!check_dsn(pg->config->dsn, err))
@@ -363,9 +370,19 @@ bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err)
 		return false;
 	PQsetErrorVerbosity(pg->connection, PQERRORS_DEFAULT);
 	PQsetNoticeReceiver(pg->connection, ignore_notice, NULL);
-	if (PQsetnonblocking(pg->connection, 1) != 0)
-		return lose(pg, "cannot make the connection non-blocking", err);
-	if (!set_up_session(pg, err)) {
+	return PQsetnonblocking(pg->connection, 1) == 0 ||
+	       lose(pg, "cannot make the connection non-blocking", err);
+}
+
+bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err)
+{
+	if (fresh)
+		*fresh = false;
+	if (postgres_is_connected(pg))
+		return true;
+	/* The pooler first: a refused connection must leave nothing set on what it shares. */
+	if (!postgres_open(pg, NULL, err) || !postgres_check_pooler(pg, err) ||
+	    !set_up_session(pg, err)) {
 		postgres_disconnect(pg);
 		return false;
 	}
