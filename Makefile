@@ -4,7 +4,7 @@ B       := build/$(FLAVOUR)
 GEN     := build/gen
 
 SERVICES := producer bronze-sink funnel-aggregator pg-loader
-TOOLS    := topics redrive
+TOOLS    := topics redrive schemas
 
 CC       ?= cc
 Q        := $(if $(V),,@)# V=1 shows whole commands

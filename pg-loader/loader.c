@@ -226,7 +226,7 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 static enum step start_step(struct loader *loader, struct err *err)
 {
 	if (!loader_subscribe(loader, err))
-		return wait_for(loader, "Kafka", err);
+		return wait_for(loader, "Kafka and the schema registry", err);
 	backoff_reset(&loader->backoff);
 	health_ready("waiting for the group's assignment");
 	loader->phase = LOADER_RUNNING;
@@ -267,6 +267,17 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	return step;
 }
 
+/* Only while it reads: otherwise readiness says what it waits for. */
+static void report_schema_alarm(struct loader *loader)
+{
+	const char *reason = schema_alarm_reason(&loader->schema_alarm, monotonic_us());
+
+	if (!loader->positioned || (!reason && !loader->alarmed))
+		return;
+	health_ready(reason);
+	loader->alarmed = reason != NULL;
+}
+
 static enum step run_step(struct loader *loader, struct err *err)
 {
 	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
@@ -283,6 +294,7 @@ static enum step run_step(struct loader *loader, struct err *err)
 	}
 	if (loader->rebalance)
 		return rebalance_step(loader, err);
+	report_schema_alarm(loader);
 	if (taken == 0 && loader->positioned && !postgres_still_there(loader->pg, err))
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "counts_topic.h"
 #include "log.h"
 #include "table.h"
 
@@ -112,6 +113,17 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	return true;
 }
 
+/* The record becomes a reject like any other. But if the registry has lost its data, all records
+ * that follow become rejects too. */
+static void raise_alarm(struct loader *loader, const struct input_record *record)
+{
+	struct schema_place place =
+		schema_place_of(record->topic.at, record->partition, record->offset, record->value);
+
+	if (schema_alarm_raise(&loader->schema_alarm, monotonic_us(), &place, record->refused))
+		log_error("schema_refused", "detail=\"%s\"", loader->schema_alarm.reason);
+}
+
 /* *kept: the batch has the message now. */
 static bool take_record(struct loader *loader, struct loader_task *task, rd_kafka_message_t *message, bool *kept, struct err *err)
 {
@@ -133,6 +145,8 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 		return false;
 	if (!record.value.at || record.refused != REASON_NONE || topic->kind == TOPIC_DEAD_LETTER || topic->kind == TOPIC_LATE_EVENTS)
 		record.header_count = read_headers(message, &record.headers);
+	if (schema_loss_shows(record.refused))
+		raise_alarm(loader, &record);
 	*kept = true;
 	if (load_batch_add(&loader->batch, topic->kind, &record, message) == LOAD_CONTROL)
 		metric_add(loader->controls, 1);
@@ -387,6 +401,18 @@ static bool count_partitions(struct loader *loader, struct loader_topic *topic, 
 	               topic->name, topic->partition_count, want, loader->topics[0].name, loader->batch.bronze_partition_count);
 }
 
+static bool schemas_known(struct loader *loader, struct err *err)
+{
+	for (size_t i = 0; i < LOADER_TOPICS; i++) {
+		struct counts_topic counts = {&loader->config->kafka, loader->consumer,
+		                              loader->topics[i].opener, 0};
+
+		if (loader->topics[i].kind == TOPIC_COUNTS && !counts_topic_read(&counts, NULL, NULL, err))
+			return false;
+	}
+	return true;
+}
+
 bool loader_subscribe(struct loader *loader, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list;
@@ -400,6 +426,8 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 		if (loader->topics[i].framed && !loader->topics[i].opener)
 			loader->topics[i].opener = frame_opener_new(loader->registry, loader->config->kafka.topic_prefix, loader->topics[i].slot);
 	}
+	if (!schemas_known(loader, err))
+		return false;
 	list = rd_kafka_topic_partition_list_new(LOADER_TOPICS);
 	for (size_t i = 0; i < LOADER_TOPICS; i++)
 		rd_kafka_topic_partition_list_add(list, loader->topics[i].name, RD_KAFKA_PARTITION_UA);

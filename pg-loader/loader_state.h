@@ -8,6 +8,7 @@
 #include "loader_offsets.h"
 #include "metrics.h"
 #include "registry.h"
+#include "schema_loss.h"
 
 #define LOADER_TOPICS 6
 #define POLL_MESSAGES 1000
@@ -63,6 +64,9 @@ struct loader {
 	rd_kafka_topic_partition_list_t *rebalance; /* NULL: none */
 	bool closing;
 
+	struct schema_alarm schema_alarm;
+	bool alarmed; /* readiness says so */
+
 	struct load_batch batch;
 	struct loader_offset *moved; /* room for task_count */
 	int64_t batch_started_us;    /* 0: nothing to commit */
@@ -80,7 +84,8 @@ bool backoff_is_due(const struct backoff *backoff);
 
 /* ---- loader_input.c */
 void loader_topics_init(struct loader *loader);
-/* The consumer, and its subscription. ERR_RETRY: call again. */
+/* The consumer, and its subscription. ERR_RETRY: call again. ERR_REFUSE: the registry is not the
+ * one that the topics were written with. */
 MUST_USE bool loader_subscribe(struct loader *loader, struct err *err);
 /* Takes in what has arrived, waiting up to wait_ms for the first record. *count: records and ends. ERR_RETRY: a schema could not be
  * asked for, rewind. */

@@ -2,11 +2,20 @@
  * matters in it and the fold's header (clock, watermarks) at its start. restore_from is the start of
  * the oldest block that still matters, so a rebuild reads at most one block too much.
  *
- *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row> t=<terms> h=<header> x=<xxh32 of all before>
+ *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row>
+ *              u=<unreadable> t=<terms> h=<header> x=<xxh32 of all before>
  *
  * It is text because the broker keeps it as a string, and because people look at it. The counts
  * are those at the commit, not at restore_from: a replayed verdict may differ for what lies
  * beyond the horizon, and the counts must not.
+ *
+ * The registry decides whether a record can be read, and it may lose its data. So the metadata has
+ * the number of records that were refused for their schema, up to restore_from (u) and up to the
+ * commit (in n). A rebuild between the two must not meet more than the difference. It is a number
+ * and not a list of offsets, since anybody with the right to write can make any number of such
+ * records. It finds every loss as long as the same stray records are refused again. Limits: a stray
+ * record whose schema was registered since hides one loss; so does every stray record before
+ * restore_from in metadata of a version that had no u, which counts as 0.
  *
  * Limit: the header has to fit, which bounds the merge half to about 200 source partitions. */
 #include "task.h"
@@ -25,6 +34,7 @@ struct task_block {
 	int64_t first_offset;
 	int64_t newest_us; /* newest time that matters */
 	int64_t records;
+	int64_t unreadable; /* before first_offset */
 	char *header; /* at first_offset; owned */
 };
 
@@ -56,6 +66,25 @@ static char *header_copy(const struct task *task)
 	return copy;
 }
 
+/* Records refused for their schema, of those that a task has counted. */
+static int64_t unreadable_of(const struct counts *counts)
+{
+	return sum_capped(
+		sum_capped(counts->dead[REASON_UNKNOWN_SCHEMA_ID], counts->dead[REASON_WRONG_SCHEMA]),
+		counts->dead[REASON_MALFORMED_AVRO]);
+}
+
+/* The same since the partition's beginning. */
+static int64_t unreadable_so_far(const struct task *task)
+{
+	return sum_capped(task->unreadable_before, unreadable_of(&task->counts));
+}
+
+bool task_lost_records(const struct task *task)
+{
+	return task->restoring && unreadable_so_far(task) > unreadable_of(&task->committed_counts);
+}
+
 /* The block that the record at offset belongs to; called before it is folded. */
 static struct task_block *block_for(struct task *task, int64_t offset)
 {
@@ -63,7 +92,8 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 
 	if (task->block_count == 0 || task->blocks[task->block_count - 1].records >= task->terms.block_records) {
 		GROW(task->blocks, task->block_count, task->block_capacity);
-		task->blocks[task->block_count++] = (struct task_block){offset, FOLD_NOTHING, 0, header_copy(task)};
+		task->blocks[task->block_count++] = (struct task_block){
+			offset, FOLD_NOTHING, 0, unreadable_so_far(task), header_copy(task)};
 	}
 	last = &task->blocks[task->block_count - 1];
 	last->records++;
@@ -90,6 +120,7 @@ static void restore_done(struct task *task)
 {
 	task->restoring = false;
 	task->counts = task->committed_counts;
+	task->unreadable_before = 0;
 	task->counts_changed = false;
 	task->terms.ops->settle(task->fold);
 }
@@ -225,9 +256,13 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	counts_format(&task->counts, counts, sizeof(counts));
 	if (task->terms.ops->terms)
 		task->terms.ops->terms(task->fold, terms);
-	len = (size_t)snprintf(out, TASK_METADATA_MAX, "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " t=%s h=%.*s",
-	                       block ? block->first_offset : task->position, task->terms.partition_count, task->terms.meaning, counts,
-	                       task->last_row, terms, (int)header_len, block ? block->header : header);
+	len = (size_t)snprintf(out, TASK_METADATA_MAX,
+	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " u=%" PRId64
+	                       " t=%s h=%.*s",
+	                       block ? block->first_offset : task->position,
+	                       task->terms.partition_count, task->terms.meaning, counts, task->last_row,
+	                       block ? block->unreadable : unreadable_so_far(task), terms,
+	                       (int)header_len, block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
 		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
@@ -270,7 +305,7 @@ static bool checksum_fits(const char *text)
 }
 
 struct parsed_metadata {
-	int64_t restore_from, last_row;
+	int64_t restore_from, last_row, unreadable;
 	int32_t partition_count;
 	struct counts counts;
 	char meaning[TASK_MEANING_MAX], terms[FOLD_TERMS_MAX], header[FOLD_HEADER_MAX];
@@ -283,6 +318,13 @@ static bool number_field(const char *text, const char *key, int64_t *value)
 	return field(text, key, number, sizeof(number)) && number_parse(number, value);
 }
 
+/* Not there in the metadata of earlier versions. */
+static bool unreadable_field(const char *text, int64_t *value)
+{
+	*value = 0;
+	return !strstr(text, " u=") || (number_field(text, "u", value) && is_count(*value));
+}
+
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 {
 	char text[TASK_METADATA_MAX], counts[2048];
@@ -292,8 +334,9 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 		return false;
 	memcpy(text, metadata.at, metadata.len);
 	text[metadata.len] = '\0';
-	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) || !number_field(text, "p", &partitions) ||
-	    partitions < 0 || partitions > INT32_MAX || !number_field(text, "l", &parsed->last_row))
+	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) ||
+	    !number_field(text, "p", &partitions) || partitions < 0 || partitions > INT32_MAX ||
+	    !number_field(text, "l", &parsed->last_row) || !unreadable_field(text, &parsed->unreadable))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
 	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
@@ -348,6 +391,7 @@ bool task_resume(struct task *task, const struct task_terms *terms, int64_t comm
 	task->committed = task->restore_to = committed;
 	task->position = parsed.restore_from;
 	task->committed_counts = parsed.counts;
+	task->unreadable_before = parsed.unreadable;
 	task->last_row = parsed.last_row;
 	task->restoring = true;
 	if (task->position >= committed)

@@ -297,11 +297,12 @@ static bool register_text(struct registry *registry, const struct schema_text *s
 }
 
 /* As part of a path; curl_free gives it back. */
-static char *subject_of(struct registry *registry, const char *topic_prefix, const struct schema_text *schema, struct err *err)
+static char *subject_of(struct registry *registry, const char *topic_prefix,
+                        const char *topic_suffix, struct err *err)
 {
 	char name[512], *subject;
 
-	if ((size_t)snprintf(name, sizeof(name), "%s%s-value", topic_prefix, schema->topic_suffix) >= 300) {
+	if ((size_t)snprintf(name, sizeof(name), "%s%s-value", topic_prefix, topic_suffix) >= 300) {
 		err_set(err, ERR_FATAL, "the topic prefix is too long");
 		return NULL;
 	}
@@ -314,13 +315,49 @@ static char *subject_of(struct registry *registry, const char *topic_prefix, con
 bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id, struct err *err)
 {
 	const struct schema_text *schema = &schema_texts[slot];
-	char *subject = subject_of(registry, topic_prefix, schema, err);
+	char *subject = subject_of(registry, topic_prefix, schema->topic_suffix, err);
 	bool ok;
 
 	if (!subject)
 		return false;
 	ok = ensure_backward(registry, subject, true, err) && register_text(registry, schema, subject, schema_id, err) &&
 	     ensure_backward(registry, subject, false, err);
+	curl_free(subject);
+	return ok;
+}
+
+bool registry_register_text(struct registry *registry, const char *topic_prefix,
+                            const struct schema_text *schema, int32_t *schema_id, struct err *err)
+{
+	char *subject = subject_of(registry, topic_prefix, schema->topic_suffix, err);
+	bool ok = subject && register_text(registry, schema, subject, schema_id, err);
+
+	curl_free(subject);
+	return ok;
+}
+
+bool registry_guard(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot,
+                    struct err *err)
+{
+	char *subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
+	bool ok = subject && ensure_backward(registry, subject, false, err);
+
+	curl_free(subject);
+	return ok;
+}
+
+bool registry_delete_subject(struct registry *registry, const char *topic_prefix,
+                             const char *topic_suffix, struct err *err)
+{
+	char path[PATH_MAX_BYTES], *subject = subject_of(registry, topic_prefix, topic_suffix, err);
+	long status;
+	bool ok;
+
+	if (!subject)
+		return false;
+	snprintf(path, sizeof(path), "/subjects/%s", subject);
+	ok = call(registry, "DELETE", path, NULL, &status, err) &&
+	     (status < 300 || status == 404 || refused(registry, "deleting", subject, status, err));
 	curl_free(subject);
 	return ok;
 }
@@ -341,7 +378,8 @@ static bool version_id(struct registry *registry, const char *subject, int32_t v
 bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
                           size_t *count, struct err *err)
 {
-	char path[PATH_MAX_BYTES], *subject = subject_of(registry, topic_prefix, &schema_texts[slot], err);
+	char path[PATH_MAX_BYTES],
+		*subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
 	int32_t versions[REGISTRY_VERSIONS_MAX];
 	size_t version_count = 0;
 	long status;

@@ -122,8 +122,11 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
-	return loop->registry && wait_for(register_schemas, loop, err) && open_consumer(loop, err) &&
-	       wait_for(learn_outputs, loop, err) && wait_for(producer_ready, loop, err);
+	/* Nothing is registered with a registry that has lost its data: our schemas would take ids that
+	 * mean something else in the topics. */
+	return loop->registry && open_consumer(loop, err) && wait_for(learn_outputs, loop, err) &&
+	       wait_for(log_schemas_known, loop, err) && wait_for(register_schemas, loop, err) &&
+	       wait_for(producer_ready, loop, err);
 }
 
 bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
@@ -222,6 +225,25 @@ static int64_t record_time_ms(const rd_kafka_message_t *message)
 	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
 }
 
+/* After a record was folded. A rebuild may not lack what was read before; new records of our own
+ * topics that are refused for their schema are dead letters, and the service is not ready. Raw
+ * records are other people's: those of an unknown schema are their mistake. */
+static bool judge_schema(struct task_loop *loop, const struct slot *slot,
+                         const struct input_record *record, struct err *err)
+{
+	struct schema_place place =
+		schema_place_of(slot->topic, record->partition, record->offset, record->value);
+
+	if (task_lost_records(&slot->task))
+		return schema_loss_refuse(
+			err, &place, record->refused != REASON_NONE ? record->refused : REASON_MALFORMED_AVRO);
+	if (!slot->task.restoring && slot->input->slot != SCHEMA_RAW &&
+	    schema_loss_shows(record->refused) &&
+	    schema_alarm_raise(&loop->schema_alarm, monotonic_us(), &place, record->refused))
+		log_error("schema_refused", "detail=\"%s\"", loop->schema_alarm.reason);
+	return true;
+}
+
 static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kafka_message_t *message, struct err *err)
 {
 	struct header headers[HEADERS_MAX];
@@ -249,6 +271,9 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 		metric_add(loop->stale_metric, 1);
 		return true;
 	}
+	if ((record.refused != REASON_NONE || slot->task.restoring) &&
+	    !judge_schema(loop, slot, &record, err))
+		return false;
 	slot->moved |= !slot->task.restoring;
 	slot->at_end_since_us = 0;
 	slot->idle_announced = false;
@@ -482,6 +507,7 @@ void task_loop_close(struct task_loop *loop)
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
 		frame_opener_free(loop->openers[i]);
+	frame_opener_free(loop->counts_opener);
 	registry_free(loop->registry);
 	outbox_free(&loop->outbox);
 	free(loop);

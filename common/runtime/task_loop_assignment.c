@@ -59,6 +59,7 @@ void assignment_drop_all(struct task_loop *loop)
 
 void assignment_report_health(const struct task_loop *loop)
 {
+	const char *schema_reason = schema_alarm_reason(&loop->schema_alarm, monotonic_us());
 	char reason[512];
 	size_t len = 0;
 
@@ -75,7 +76,7 @@ void assignment_report_health(const struct task_loop *loop)
 			len += (size_t)snprintf(reason + len, sizeof(reason) - len, "restoring %s/%" PRId32 ": at %" PRId64 " of %" PRId64 "\n",
 			                        loop->slots[i].topic, task->terms.partition, task->position, task->restore_to);
 	}
-	health_ready(len ? reason : NULL);
+	health_ready(len ? reason : schema_reason);
 }
 
 /* ---- what the broker knows of a partition */

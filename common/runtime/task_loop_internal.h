@@ -5,6 +5,7 @@
 
 #include "metrics.h"
 #include "registry.h"
+#include "schema_loss.h"
 #include "task.h"
 #include "task_loop.h"
 #include "txn_doubt.h"
@@ -48,6 +49,8 @@ struct task_loop {
 	char input_topics[TASK_LOOP_INPUTS_MAX][TOPIC_NAME_MAX + 1];
 	int32_t input_partitions[TASK_LOOP_INPUTS_MAX];
 	struct frame_opener *openers[TASK_LOOP_INPUTS_MAX];
+	struct frame_opener *counts_opener; /* NULL before it is needed */
+	struct schema_alarm schema_alarm;
 
 	struct slot *slots;
 	size_t slot_count;
@@ -96,8 +99,13 @@ void assignment_report_health(const struct task_loop *loop);
 /* task_loop_log.c: what topics hold, seen by readers beside the group. All give ERR_RETRY where that cannot be told now. */
 /* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
 MUST_USE bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err);
-/* For each partition of the list the offset of the last row of it that this service has counted, as the counts topic has it; -1: none. */
+/* For each partition of the list the offset of the last row of it that this service has counted, as
+ * the counts topic has it; -1: none. ERR_REFUSE where counts of ours cannot be read: without them
+ * this check would see nothing. */
 MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err);
+/* Whether the registry is the one that the topics were written with, as far as the counts topic
+ * shows it. ERR_REFUSE: it is not. */
+MUST_USE bool log_schemas_known(struct task_loop *loop, struct err *err);
 /* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "counts_topic.h"
 #include "group_offsets.h"
 #include "log.h"
 #include "table.h"
@@ -46,42 +47,48 @@ bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partit
 struct counted {
 	const rd_kafka_topic_partition_list_t *partitions;
 	struct span service;
-	int32_t schema_id;
 	int64_t *last;
 };
 
-/* A record of another schema version is left out: to resolve it would take the registry, and a look must not wait for that. */
-static bool take_counts(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+static void take_counts(void *context, const struct counts_record *record)
 {
 	const struct counted *counted = context;
-	struct counts_record record;
-	struct span body;
-	int32_t schema_id;
-	int64_t unknown_dead;
 
-	(void)enough;
-	(void)err;
-	if (!message->payload || frame_open((struct span){message->payload, message->len}, &schema_id, &body) != FRAME_ID ||
-	    schema_id != counted->schema_id || !counts_decode(body, &record, &unknown_dead, NULL) || !span_equal(record.service, counted->service))
-		return true;
+	if (!span_equal(record->service, counted->service))
+		return;
 	for (int i = 0; i < counted->partitions->cnt; i++) {
 		const rd_kafka_topic_partition_t *partition = &counted->partitions->elems[i];
 
-		if (partition->partition == record.partition && span_is(record.topic, partition->topic) && record.revision > counted->last[i])
-			counted->last[i] = record.revision;
+		if (partition->partition == record->partition && span_is(record->topic, partition->topic) &&
+		    record->revision > counted->last[i])
+			counted->last[i] = record->revision;
 	}
-	return true;
+}
+
+static struct counts_topic counts_topic_of(struct task_loop *loop)
+{
+	if (!loop->counts_opener)
+		loop->counts_opener =
+			frame_opener_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
+	return (struct counts_topic){&loop->kafka, loop->consumer, loop->counts_opener,
+	                             loop->terms->schema_id[SCHEMA_COUNTS]};
 }
 
 bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
 {
-	char topic[TOPIC_NAME_MAX + 1];
-	struct counted counted = {partitions, span_of(loop->terms->service), loop->terms->schema_id[SCHEMA_COUNTS], last};
+	struct counted counted = {partitions, span_of(loop->terms->service), last};
+	struct counts_topic counts = counts_topic_of(loop);
 
 	for (int i = 0; i < partitions->cnt; i++)
 		last[i] = -1;
-	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(TOPIC_COUNTS)->suffix);
-	return look_at(loop, topic, loop->terms->partition_count[TOPIC_COUNTS], take_counts, &counted, err);
+	return counts_topic_read(&counts, take_counts, &counted, err);
+}
+
+bool log_schemas_known(struct task_loop *loop, struct err *err)
+{
+	struct counts_topic counts = counts_topic_of(loop);
+
+	return counts_topic_read(&counts, NULL, NULL, err);
 }
 
 /* ---- committed offsets */

@@ -755,6 +755,157 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	scenario_free(&s);
 }
 
+/* ---- records that the registry decides on */
+
+#define STRAYS_EVERY 11
+#define STRAY_COMMITS 12
+
+/* The record i. Every eleventh was a stray from the start; `lost` was read once, and is refused
+ * now. */
+static struct input_record record_under_schemas(const struct scenario *s, size_t i, size_t lost)
+{
+	static const enum reason reasons[] = {REASON_UNKNOWN_SCHEMA_ID, REASON_WRONG_SCHEMA,
+	                                      REASON_MALFORMED_AVRO};
+	struct input_record record = kit_log_record(&s->log, i);
+
+	if (record.value.at && (i % STRAYS_EVERY == 5 || i == lost))
+		record.refused = reasons[i % 3];
+	return record;
+}
+
+static void commits_with_strays(const struct scenario *s, struct commit commits[STRAY_COMMITS])
+{
+	struct outbox box = {0};
+	struct task task;
+	size_t each = RECORDS / STRAY_COMMITS;
+
+	task_start(&task, &s->terms, 0);
+	for (size_t c = 0; c < STRAY_COMMITS; c++) {
+		for (size_t i = c * each; i < (c + 1) * each; i++) {
+			struct input_record record = record_under_schemas(s, i, SIZE_MAX);
+
+			task_apply(&task, &record, &box);
+			cr_assert_not(task_lost_records(&task), "%s: only a rebuild can lose records",
+			              s->label);
+		}
+		do_commit(s, &task, &box, false, (c + 1) * each, false, &commits[c]);
+	}
+	task_free(&task);
+	outbox_free(&box);
+}
+
+/* Whether a rebuild notices. *from, *to: the records that it reads. Leaves the task that has been
+ * rebuilt. */
+static bool rebuild_notices(const struct scenario *s, const struct commit *commit, size_t lost,
+                            size_t *from, size_t *to, struct task *task)
+{
+	struct err err = {0};
+	bool noticed = false;
+
+	cr_assert(task_resume(task, &s->terms, commit->committed, span_of(commit->metadata), &err),
+	          "%s: %s", s->label, err.message);
+	*to = commit->next;
+	*from = 0;
+	while (*from < *to && s->log.offsets[*from] < task->position)
+		++*from;
+	for (size_t i = *from; i < *to; i++) {
+		struct input_record record = record_under_schemas(s, i, lost);
+
+		task_apply(task, &record, NULL);
+		noticed = noticed || task_lost_records(task);
+	}
+	task_at_end(task, commit->committed);
+	return noticed;
+}
+
+Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
+{
+	for (int which = 0; which < 4; which++) {
+		struct commit commits[STRAY_COMMITS];
+		struct scenario s;
+		size_t from, to, ignored_from, ignored_to;
+		int read = 0;
+
+		scenario_of(&s, which, 31);
+		commits_with_strays(&s, commits);
+		for (size_t c = 0; c < STRAY_COMMITS; c++) {
+			struct task task;
+
+			cr_assert_not(rebuild_notices(&s, &commits[c], SIZE_MAX, &from, &to, &task),
+			              "%s, commit %zu: a stray ends it", s.label, c);
+			task_free(&task);
+			for (size_t lost = from; lost < to; lost += 3) {
+				if (!kit_log_record(&s.log, lost).value.at || lost % STRAYS_EVERY == 5)
+					continue;
+				read++;
+				cr_assert(rebuild_notices(&s, &commits[c], lost, &ignored_from, &ignored_to, &task),
+				          "%s, commit %zu: record %zu is dropped without a word", s.label, c, lost);
+				task_free(&task);
+			}
+			commit_free(&commits[c]);
+		}
+		cr_assert(read > 100, "%s: only %d records were tried", s.label, read);
+		scenario_free(&s);
+	}
+}
+
+/* The number is right again after a rebuild, for the next one. */
+Test(task, a_rebuild_after_a_rebuild_notices_the_same)
+{
+	struct commit commits[STRAY_COMMITS], again;
+	struct outbox box = {0};
+	struct scenario s;
+	struct task task;
+	size_t from, to;
+
+	scenario_of(&s, 1, 32);
+	commits_with_strays(&s, commits);
+	cr_assert_not(rebuild_notices(&s, &commits[STRAY_COMMITS - 1], SIZE_MAX, &from, &to, &task));
+	do_commit(&s, &task, &box, false, to, false, &again);
+	task_free(&task);
+	cr_assert_not(rebuild_notices(&s, &again, SIZE_MAX, &from, &to, &task));
+	task_free(&task);
+	cr_assert(
+		rebuild_notices(&s, &again, to - 1 - ((to - 1) % STRAYS_EVERY == 5), &from, &to, &task));
+	task_free(&task);
+	commit_free(&again);
+	for (size_t c = 0; c < STRAY_COMMITS; c++)
+		commit_free(&commits[c]);
+	outbox_free(&box);
+	scenario_free(&s);
+}
+
+static void without_field(char metadata[TASK_METADATA_MAX], const char *key)
+{
+	char *from = strstr(metadata, key), *end;
+
+	cr_assert(from != NULL);
+	end = strchr(from + 1, ' ');
+	memmove(from, end, strlen(end) + 1);
+	end = strrchr(metadata, ' ');
+	snprintf(end, TASK_METADATA_MAX - (size_t)(end - metadata), " x=%08" PRIx32,
+	         XXH32(metadata, (size_t)(end - metadata), 0));
+}
+
+Test(task, metadata_of_a_version_without_the_number_is_taken_and_still_notices)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task task;
+	size_t from, to, lost;
+
+	some_commit(&s, &commit);
+	without_field(commit.metadata, " u=");
+	cr_assert_not(strstr(commit.metadata, " u="));
+	for (lost = commit.next - 1; !kit_log_record(&s.log, lost).value.at;)
+		lost--;
+	cr_assert(rebuild_notices(&s, &commit, lost, &from, &to, &task),
+	          "nothing was refused before it, and now something is");
+	task_free(&task);
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
 /* ---- deliveries and the way forward */
 
 Test(task, delivery_below_position_is_discarded_and_counted)

@@ -1,0 +1,26 @@
+/* Reads the topic of counts to its end: what our services have counted, and whether it can be read
+ * at all.
+ *
+ * Both Kafka services write it, under keys that only they use. So it shows whether the registry is
+ * the one that the topics were written with. */
+#ifndef FUNNEL_COUNTS_TOPIC_H
+#define FUNNEL_COUNTS_TOPIC_H
+
+#include "kafka.h"
+#include "registry.h"
+
+struct counts_topic {
+	const struct kafka_config *kafka;
+	rd_kafka_t *client; /* asked for the topic's bounds */
+	struct frame_opener *opener; /* of SCHEMA_COUNTS */
+	int32_t own_id; /* known without a question; 0: none */
+};
+
+/* Is shown each committed record that can be read, in the order of its partition. */
+typedef void counts_take_fn(void *context, const struct counts_record *record);
+/* ERR_REFUSE: the newest counts of one of our services cannot be read, so the registry has lost its
+ * data (schema_loss.h). ERR_RETRY: the registry or a broker does not answer. take may be NULL. */
+MUST_USE bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take,
+                                void *context, struct err *err);
+
+#endif

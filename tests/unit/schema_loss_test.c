@@ -1,0 +1,129 @@
+/* Signs that the registry has lost its data: counts of ours that cannot be read, and how long a
+ * service is not ready. */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "counts_unread.h"
+#include "schema_loss.h"
+
+#define PREFIX "set_"
+
+static struct schema_place place_of_id(int32_t id)
+{
+	return (struct schema_place){PREFIX "counts", 40 + id, 0, id};
+}
+
+struct entry {
+	const char *key;
+	enum reason reason;
+};
+
+/* Whether a topic with these records, in this order, is refused. */
+static bool refused(const struct entry *entries, size_t count, struct err *err)
+{
+	struct counts_unread unread = {0};
+
+	for (size_t i = 0; i < count; i++) {
+		struct schema_place place = place_of_id((int32_t)i + 1);
+
+		counts_unread_note(&unread, PREFIX, span_of(entries[i].key), &place, entries[i].reason);
+	}
+	return !counts_unread_none(&unread, PREFIX "counts", err);
+}
+
+Test(counts_unread, newest_counts_of_a_service_that_are_refused_for_their_schema_refuse)
+{
+	static const char *const keys[] = {"bronze-sink|set_raw_events|0",
+	                                   "bronze-sink|set_raw_events|127",
+	                                   "funnel-aggregator|set_bronze_events|3"};
+	static const enum reason reasons[] = {REASON_UNKNOWN_SCHEMA_ID, REASON_WRONG_SCHEMA};
+
+	for (size_t k = 0; k < 3; k++) {
+		for (size_t r = 0; r < 2; r++) {
+			struct entry entries[] = {{keys[k], REASON_NONE}, {keys[k], reasons[r]}};
+			struct err err = {ERR_NONE, ""};
+
+			cr_assert(refused(entries, 2, &err), "%s", keys[k]);
+			cr_assert_eq(err.class, ERR_REFUSE);
+			cr_assert(strstr(err.message, "schema id 2 of set_counts/0, offset 42") != NULL, "%s",
+			          err.message);
+			cr_assert(strstr(err.message, "schemas --yes") != NULL, "%s", err.message);
+		}
+	}
+}
+
+Test(counts_unread, older_records_of_a_key_do_not_matter)
+{
+	struct entry entries[] = {{"bronze-sink|set_raw_events|0", REASON_UNKNOWN_SCHEMA_ID},
+	                          {"bronze-sink|set_raw_events|0", REASON_NONE}};
+
+	cr_assert_not(refused(entries, 2, NULL));
+}
+
+Test(counts_unread, keys_that_no_service_writes_do_not_matter)
+{
+	static const char *const keys[] = {NULL,
+	                                   "",
+	                                   "stray",
+	                                   "bronze-sink|set_raw_events|",
+	                                   "bronze-sink|set_raw_events|x",
+	                                   "bronze-sink|set_raw_events|1x",
+	                                   "bronze-sink|set_raw_events|-1",
+	                                   "bronze-sink|set_raw_events|128",
+	                                   "bronze-sink|set_raw_events|99999999999999999999",
+	                                   "bronze-sink|other_raw_events|0",
+	                                   "bronze-sink|set_bronze_events|0",
+	                                   "funnel-aggregator|set_raw_events|0",
+	                                   "pg-loader|set_raw_events|0"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		cr_assert_not(refused(&(struct entry){keys[i], REASON_UNKNOWN_SCHEMA_ID}, 1, NULL), "%s",
+		              keys[i] ? keys[i] : "no key");
+}
+
+Test(counts_unread, bytes_that_were_never_counts_do_not_matter)
+{
+	static const enum reason reasons[] = {REASON_NULL_VALUE, REASON_UNKNOWN_MAGIC_BYTE,
+	                                      REASON_MALFORMED_AVRO};
+
+	for (size_t i = 0; i < 3; i++)
+		cr_assert_not(
+			refused(&(struct entry){"bronze-sink|set_raw_events|0", reasons[i]}, 1, NULL));
+}
+
+Test(schema_loss, a_place_has_the_id_of_its_frame)
+{
+	static const struct {
+		struct span value;
+		int32_t id;
+	} table[] = {
+		{{"\0\0\1\2\3body", 9}, 0x10203}, {{"\0\0\1", 3}, 0}, {{"{}", 2}, 0}, {{NULL, 0}, 0}};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		cr_assert_eq(schema_place_of("t", 1, 2, table[i].value).schema_id, table[i].id, "%zu", i);
+}
+
+Test(schema_loss, a_service_is_not_ready_for_a_minute_after_the_last_record)
+{
+	struct schema_alarm alarm = {0};
+	struct schema_place first = place_of_id(7), second = place_of_id(8);
+	int64_t now_us = 5;
+
+	cr_assert_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert(schema_alarm_raise(&alarm, now_us, &first, REASON_WRONG_SCHEMA),
+	          "the first is worth a line");
+	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 7 at set_counts/0 offset 47") !=
+	              NULL,
+	          "%s", schema_alarm_reason(&alarm, now_us));
+	now_us += SCHEMA_ALARM_US - 1;
+	cr_assert_not_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert_not(schema_alarm_raise(&alarm, now_us, &second, REASON_WRONG_SCHEMA),
+	              "one line until it is over");
+	now_us += SCHEMA_ALARM_US - 1;
+	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 7 at") != NULL);
+	now_us += 1;
+	cr_assert_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert(schema_alarm_raise(&alarm, now_us, &second, REASON_UNKNOWN_SCHEMA_ID),
+	          "and another one after it");
+	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 8 at") != NULL);
+}
