@@ -245,7 +245,7 @@ static int on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque)
 }
 
 /* Does nothing, and must be there: every commit begins with a flush, and without delivery reports the flush of librdkafka
- * (seen in 2.0.2) is not woken by the last acknowledgement but looks again every 10 ms. Measured at 5,000 events/s through
+ * (2.0.2 and 2.15.1) is not woken by the last acknowledgement but looks again every 10 ms. Measured at 5,000 events/s through
  * both services: p99 from raw append to visible aggregate 201 to 96 ms. */
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {

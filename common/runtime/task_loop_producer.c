@@ -2,8 +2,8 @@
  *
  * A client whose transaction was aborted is never used again. rd_kafka_abort_transaction() takes back what waits in its
  * queues, records among them that the broker has stored and whose acknowledgement was lost with a connection, and gives
- * their sequence numbers to the records that follow (seen in librdkafka 2.0.2: tests/e2e/33_lost_answers.sh). The same
- * batch, sent again, then looks like a repeat: the broker acknowledges it with the offsets of the aborted one, and the
+ * their sequence numbers to the records that follow (seen in librdkafka 2.0.2 and 2.15.1: tests/e2e/33_lost_answers.sh).
+ * The same batch, sent again, then looks like a repeat: the broker acknowledges it with the offsets of the aborted one, and the
  * commit succeeds without it. A new client has a new epoch, whose numbers begin anew, and to initialise it ends whatever
  * the old one left open, a commit in doubt included: committed if it had been decided, aborted if not.
  *

@@ -169,6 +169,16 @@ static bool set_properties(rd_kafka_conf_t *conf, const char *properties, struct
 	return ok;
 }
 
+/* The answer to a call says what is wrong with it. Without a callback librdkafka writes a line at every
+ * attempt to connect (2.15.1: 20 a second). */
+static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
+{
+	(void)client;
+	(void)code;
+	(void)reason;
+	(void)opaque;
+}
+
 static bool admin_open(struct admin *admin, const struct options *options, struct err *err)
 {
 	rd_kafka_conf_t *conf;
@@ -177,6 +187,7 @@ static bool admin_open(struct admin *admin, const struct options *options, struc
 	if (!kafka_library_check(rd_kafka_version(), err))
 		return false;
 	conf = rd_kafka_conf_new();
+	rd_kafka_conf_set_error_cb(conf, on_error);
 	/* A producer: the kind of client that joins no group and holds nothing open. */
 	if (!set_properties(conf, options->properties, err) || !set_property(conf, "bootstrap.servers", options->brokers, err) ||
 	    !set_property(conf, "client.id", "topics", err)) {

@@ -11,6 +11,8 @@ HERE=$ROOT/deploy/local
 LOCAL_DIR=${LOCAL_DIR:-$ROOT/.local}
 [[ $LOCAL_DIR == /* ]] || LOCAL_DIR=$PWD/$LOCAL_DIR
 CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
+# Named by its contents: two checkouts with different versions can share a cache.
+ARTIFACTS=$CACHE_DIR/artifacts-$(sha256sum "$HERE/kafka/artifacts.sha256" | cut -c1-12)
 BIN_DIR=${BIN_DIR:-$ROOT/build/${FLAVOUR:-release}/bin}
 RUN_DIR=$LOCAL_DIR/run
 LOG_DIR=$LOCAL_DIR/log

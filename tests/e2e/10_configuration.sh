@@ -73,3 +73,17 @@ stopped_while_waiting() {
     grep 'event=interrupted .*nothing was sent' "$E2E_WORK/waiting"
 }
 check "no broker: stopped while it waits the producer ends with 0" stopped_while_waiting
+
+# 2.15.1 says that brokers are down at every attempt to connect, 20 times a second.
+tried_twice() { (($(grep -c FAIL "$E2E_WORK/topics") >= 2)); }
+topics_without_broker() {
+    local pid
+    "$BIN_DIR/topics" list --brokers 127.0.0.1:1 >"$E2E_WORK/topics" 2>&1 3>&- 9>&- &
+    pid=$!
+    wait_until "it has tried to connect twice" tried_twice
+    kill -KILL "$pid"
+    wait "$pid" || true
+    cat "$E2E_WORK/topics"
+    ! grep 'brokers are down' "$E2E_WORK/topics"
+}
+check "no broker: topics does not repeat that brokers are down" topics_without_broker

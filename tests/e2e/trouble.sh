@@ -64,7 +64,7 @@ topic_setting() {
     local name change=--add-config
     name=$(topic "$1")
     [[ $2 == *=* ]] || change=--delete-config
-    timeout "$LONG" "$(readlink "/proc/$(pid_of kafka)/exe")" -XX:TieredStopAtLevel=1 -cp "$CACHE_DIR/artifacts/kafka/*" kafka.admin.ConfigCommand \
+    timeout "$LONG" "$(readlink "/proc/$(pid_of kafka)/exe")" -XX:TieredStopAtLevel=1 -cp "$ARTIFACTS/kafka/*" kafka.admin.ConfigCommand \
         --bootstrap-server "$KAFKA_BROKERS" --alter --entity-type topics --entity-name "$name" "$change" "$2"
 }
 
@@ -73,7 +73,7 @@ start_second_broker() {
     local conf=$RUN_DIR/kafka-second.properties listener=BROKER://127.0.0.1:$((KAFKA_PORT + 49)) data=$LOCAL_DIR/kafka-second
     local -a run
     run=("$(readlink "/proc/$(pid_of kafka)/exe")" "-Dlog4j2.configurationFile=file:$HERE/kafka/log4j2.properties" -Xmx256m
-        -XX:TieredStopAtLevel=1 -cp "$CACHE_DIR/artifacts/kafka/*")
+        -XX:TieredStopAtLevel=1 -cp "$ARTIFACTS/kafka/*")
     sed -e 's/^process.roles=.*/process.roles=broker/' -e 's/^node.id=.*/node.id=2/' -e "s|^listeners=.*|listeners=$listener|" \
         -e "s|^advertised.listeners=.*|advertised.listeners=$listener|" -e "s|^log.dirs=.*|log.dirs=$data|" "$RUN_DIR/kafka.properties" >"$conf"
     [[ -d $data ]] || "${run[@]}" kafka.tools.StorageTool format -t "$(sed -n 's/^cluster.id=//p' "$LOCAL_DIR/kafka/meta.properties")" -c "$conf"
