@@ -70,11 +70,13 @@ static int64_t doubt_after_transaction(int16_t api_key)
 	struct txn_doubt *doubt = txn_doubt_new();
 	rd_kafka_t *producer = producer_new(doubt);
 	char value[] = "x";
+	rd_kafka_mock_cluster_t *cluster = rd_kafka_handle_mock_cluster(producer);
 	int64_t count;
 
+	cr_assert_eq(rd_kafka_mock_topic_create(cluster, "input", 1, 1), 0);
 	succeeds(rd_kafka_init_transactions(producer, CALL_MS), "init transactions");
 	if (api_key >= 0)
-		rd_kafka_mock_push_request_errors(rd_kafka_handle_mock_cluster(producer), api_key, 1, RD_KAFKA_RESP_ERR__TRANSPORT);
+		rd_kafka_mock_push_request_errors(cluster, api_key, 1, RD_KAFKA_RESP_ERR__TRANSPORT);
 	succeeds(rd_kafka_begin_transaction(producer), "begin");
 	cr_assert_eq(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("output"), RD_KAFKA_V_VALUE(value, 1), RD_KAFKA_V_END), 0);
 	send_offsets(producer);
