@@ -17,6 +17,7 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define HEADERS_MAX 64
+#define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
 static const struct {
@@ -101,6 +102,7 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		if (task && message->offset >= task->position) {
 			task->at_end = true;
+			partition_end_reached(&task->watch.end, message->offset);
 			moved_to(loader, task, message->offset);
 		}
 		return true;
@@ -137,6 +139,7 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	if (load_batch_add(&loader->batch, topic->kind, &record, message) == LOAD_CONTROL)
 		metric_add(loader->controls, 1);
 	task->at_end = false;
+	partition_end_left(&task->watch.end);
 	moved_to(loader, task, message->offset + 1);
 	return true;
 }
@@ -205,14 +208,17 @@ void loader_hold(struct loader *loader)
 
 static void forget_tasks(struct loader *loader)
 {
-	for (size_t i = 0; i < loader->task_count; i++)
+	for (size_t i = 0; i < loader->task_count; i++) {
 		metric_set(loader->tasks[i].lag, 0);
+		partition_watch_stop(&loader->tasks[i].watch);
+	}
 	free(loader->tasks);
 	free(loader->moved);
 	loader->tasks = NULL;
 	loader->moved = NULL;
 	loader->task_count = 0;
 	loader->positioned = false;
+	loader->held = false;
 }
 
 static void add_task(struct loader *loader, const char *topic_name, int32_t partition)
@@ -226,6 +232,7 @@ static void add_task(struct loader *loader, const char *topic_name, int32_t part
 		snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", topic_name, partition);
 		*task = (struct loader_task){.topic = &loader->topics[i], .partition = partition};
 		task->lag = metric_get(METRIC_GAUGE, "loader_lag_records", labels, "records up to the partition's end that are not in PostgreSQL");
+		partition_watch_init(&task->watch, loader->topics[i].name, partition);
 		loader->task_count++;
 	}
 }
@@ -307,6 +314,7 @@ static void start_reading(struct loader *loader, const struct loader_offset *at)
 
 		task->committed = task->position = at[i].committed;
 		task->at_end = false;
+		partition_end_left(&task->watch.end);
 		rd_kafka_topic_partition_list_add(list, task->topic->name, task->partition)->offset = task->position;
 	}
 	rd_kafka_assign(loader->consumer, list);
@@ -343,6 +351,29 @@ bool loader_position(struct loader *loader, struct err *err)
 		return false;
 	start_reading(loader, at);
 	return true;
+}
+
+/* While nothing is positioned, /readyz says what the loader waits for. */
+void loader_watch(struct loader *loader)
+{
+	int64_t now_us = monotonic_us();
+	char text[512] = "";
+	size_t len = 0;
+
+	if (!loader->positioned || now_us < loader->next_watch_us)
+		return;
+	loader->next_watch_us = now_us + WATCH_EVERY_US;
+	for (size_t i = 0; i < loader->task_count; i++) {
+		struct loader_task *task = &loader->tasks[i];
+		int64_t high = partition_watch_look(&task->watch, loader->consumer,
+		                                    loader->config->idle_timeout_us);
+
+		metric_set(task->lag, high > task->committed ? high - task->committed : 0);
+		len = partition_watch_text(&task->watch, text, len, sizeof(text));
+	}
+	if (len || loader->held)
+		health_ready(len ? text : NULL);
+	loader->held = len > 0;
 }
 
 /* ---- the client */
