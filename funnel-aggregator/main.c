@@ -51,7 +51,10 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 	*state = a;
 	a->session.outputs = a->merge.outputs = &a->outputs;
 	snprintf(a->meaning, sizeof(a->meaning), "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages, config->disorder_us, config->grace_us);
-	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops, &a->session, a->meaning, TOPIC_FUNNEL_PARTIALS, .rows = true};
+	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops,
+	                                        &a->session, a->meaning, TOPIC_FUNNEL_PARTIALS,
+	                                        .rows = true,
+	                                        .writer = "bronze-sink", .source_suffix = "raw_events"};
 	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->meaning, TOPIC_AGGREGATED_EVENTS, .trim = true};
 	if (!rollups_parse(config->rollups, &a->session.rollups, err) || !stages_parse(config->stages, &a->session.stages, err) ||
 	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop, "funnel-aggregator", writes, &a->outputs, err) ||

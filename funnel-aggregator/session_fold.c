@@ -474,6 +474,11 @@ static void fold_idle(void *state, struct outbox *out)
 	emit_progress(fold, true, out);
 }
 
+static void fold_active(void *state, struct outbox *out)
+{
+	emit_progress(state, false, out);
+}
+
 /* ---- rebuild */
 
 static void fold_settle(void *state)
@@ -594,5 +599,6 @@ const struct fold_ops session_fold_ops = {
 	.terms = fold_terms,
 	.adopt_terms = fold_adopt_terms,
 	.idle = fold_idle,
+	.active = fold_active,
 	.dump = fold_dump,
 };

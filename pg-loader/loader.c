@@ -138,11 +138,8 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.row_count, moved_count, monotonic_us() - began_us);
 	for (size_t i = 0; i < loader->task_count; i++) {
 		struct loader_task *task = &loader->tasks[i];
-		int64_t low, high;
 
 		task->committed = task->position;
-		if (rd_kafka_get_watermark_offsets(loader->consumer, task->topic->name, task->partition, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR)
-			metric_set(task->lag, high > task->committed ? high - task->committed : 0);
 	}
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
@@ -267,17 +264,6 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	return step;
 }
 
-/* Only while it reads: otherwise readiness says what it waits for. */
-static void report_schema_alarm(struct loader *loader)
-{
-	const char *reason = schema_alarm_reason(&loader->schema_alarm, monotonic_us());
-
-	if (!loader->positioned || (!reason && !loader->alarmed))
-		return;
-	health_ready(reason);
-	loader->alarmed = reason != NULL;
-}
-
 static enum step run_step(struct loader *loader, struct err *err)
 {
 	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
@@ -294,7 +280,7 @@ static enum step run_step(struct loader *loader, struct err *err)
 	}
 	if (loader->rebalance)
 		return rebalance_step(loader, err);
-	report_schema_alarm(loader);
+	loader_watch(loader);
 	if (taken == 0 && loader->positioned && !postgres_still_there(loader->pg, err))
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))

@@ -17,6 +17,7 @@ struct loader_config {
 	const char *migrations_dir;
 	const char *migrate;
 	int64_t batch_rows, batch_bytes, batch_interval_us;
+	int64_t idle_timeout_us;
 	int64_t wait_timeout_us;
 	bool wait_idle;
 	bool rebuild;

@@ -18,6 +18,7 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define HEADERS_MAX 64
+#define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
 static const struct {
@@ -102,6 +103,7 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		if (task && message->offset >= task->position) {
 			task->at_end = true;
+			partition_end_reached(&task->watch.end, message->offset);
 			moved_to(loader, task, message->offset);
 		}
 		return true;
@@ -151,6 +153,7 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	if (load_batch_add(&loader->batch, topic->kind, &record, message) == LOAD_CONTROL)
 		metric_add(loader->controls, 1);
 	task->at_end = false;
+	partition_end_left(&task->watch.end);
 	moved_to(loader, task, message->offset + 1);
 	return true;
 }
@@ -219,14 +222,17 @@ void loader_hold(struct loader *loader)
 
 static void forget_tasks(struct loader *loader)
 {
-	for (size_t i = 0; i < loader->task_count; i++)
+	for (size_t i = 0; i < loader->task_count; i++) {
 		metric_set(loader->tasks[i].lag, 0);
+		partition_watch_stop(&loader->tasks[i].watch);
+	}
 	free(loader->tasks);
 	free(loader->moved);
 	loader->tasks = NULL;
 	loader->moved = NULL;
 	loader->task_count = 0;
 	loader->positioned = false;
+	loader->held = false;
 }
 
 static void add_task(struct loader *loader, const char *topic_name, int32_t partition)
@@ -240,6 +246,7 @@ static void add_task(struct loader *loader, const char *topic_name, int32_t part
 		snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", topic_name, partition);
 		*task = (struct loader_task){.topic = &loader->topics[i], .partition = partition};
 		task->lag = metric_get(METRIC_GAUGE, "loader_lag_records", labels, "records up to the partition's end that are not in PostgreSQL");
+		partition_watch_init(&task->watch, loader->topics[i].name, partition);
 		loader->task_count++;
 	}
 }
@@ -321,6 +328,7 @@ static void start_reading(struct loader *loader, const struct loader_offset *at)
 
 		task->committed = task->position = at[i].committed;
 		task->at_end = false;
+		partition_end_left(&task->watch.end);
 		rd_kafka_topic_partition_list_add(list, task->topic->name, task->partition)->offset = task->position;
 	}
 	rd_kafka_assign(loader->consumer, list);
@@ -357,6 +365,30 @@ bool loader_position(struct loader *loader, struct err *err)
 		return false;
 	start_reading(loader, at);
 	return true;
+}
+
+/* While nothing is positioned, /readyz says what the loader waits for. */
+void loader_watch(struct loader *loader)
+{
+	int64_t now_us = monotonic_us();
+	const char *schema_reason = schema_alarm_reason(&loader->schema_alarm, now_us);
+	char text[512] = "";
+	size_t len = 0;
+
+	if (!loader->positioned || now_us < loader->next_watch_us)
+		return;
+	loader->next_watch_us = now_us + WATCH_EVERY_US;
+	for (size_t i = 0; i < loader->task_count; i++) {
+		struct loader_task *task = &loader->tasks[i];
+		int64_t high = partition_watch_look(&task->watch, loader->consumer,
+		                                    loader->config->idle_timeout_us);
+
+		metric_set(task->lag, high > task->committed ? high - task->committed : 0);
+		len = partition_watch_text(&task->watch, text, len, sizeof(text));
+	}
+	if (len || schema_reason || loader->unready)
+		health_ready(len ? text : schema_reason);
+	loader->unready = len || schema_reason;
 }
 
 /* ---- the client */

@@ -7,6 +7,7 @@
 #include "loader.h"
 #include "loader_offsets.h"
 #include "metrics.h"
+#include "partition_watch.h"
 #include "registry.h"
 #include "schema_loss.h"
 
@@ -26,6 +27,7 @@ struct loader_topic {
 struct loader_task {
 	struct loader_topic *topic;
 	struct metric *lag;
+	struct partition_watch watch;
 	int64_t committed, position;
 	int64_t beyond_end_since_us; /* 0: the stored offset is not beyond the end */
 	int32_t partition;
@@ -57,6 +59,8 @@ struct loader {
 	struct loader_task *tasks;
 	size_t task_count;
 	bool positioned; /* the tasks' partitions are being read; else the client holds none */
+	bool unready;    /* loader_watch has put a reason into /readyz */
+	int64_t next_watch_us;
 	struct backoff backoff;
 
 	/* Noted by the rebalance callback, carried out between polls. */
@@ -65,7 +69,6 @@ struct loader {
 	bool closing;
 
 	struct schema_alarm schema_alarm;
-	bool alarmed; /* readiness says so */
 
 	struct load_batch batch;
 	struct loader_offset *moved; /* room for task_count */
@@ -96,6 +99,8 @@ void loader_rebalance(struct loader *loader);
 MUST_USE bool loader_position(struct loader *loader, struct err *err);
 /* Stops reading and forgets positions; membership in the group stays. */
 void loader_hold(struct loader *loader);
+/* Sees how far the log goes beyond what is committed, and which partitions are held back. */
+void loader_watch(struct loader *loader);
 /* Tells the group the committed offsets, for dashboards. */
 void loader_mirror(struct loader *loader, size_t moved_count);
 void loader_input_close(struct loader *loader);

@@ -50,8 +50,11 @@ struct fold_ops {
 	/* Terms that outlive a change of configuration (since when each rollup counts); may be NULL. */
 	size_t (*terms)(const void *fold, char out[FOLD_TERMS_MAX]);
 	bool (*adopt_terms)(void *fold, struct span terms, struct err *err);
-	/* The partition has stood at its end for a while; may be NULL. */
+	/* The partition has stood at its end for a while, and nothing that will come into it is under
+	 * way; may be NULL. */
 	void (*idle)(void *fold, struct outbox *out);
+	/* That no longer holds, though no record has come; NULL where idle is. */
+	void (*active)(void *fold, struct outbox *out);
 	/* Canonical text of the live state, for tests that compare two states. */
 	void (*dump)(const void *fold, struct buffer *out);
 };

@@ -4,7 +4,9 @@
  * The tuning is for small transactions back to back: the broker answers CONCURRENT_TRANSACTIONS to the first
  * request of the next one, and retry.backoff.ms is what that costs (100 ms by default, 5 ms here); a flush ignores linger.ms.
  * Lag is taken from the position, not from committed offsets: librdkafka does not see those that
- * a transaction or PostgreSQL commits. At the end of a partition it is 0, though markers lie behind the last record.
+ * a transaction or PostgreSQL commits. It counts up to the high watermark, so that what an open
+ * transaction holds back shows. At the end of a partition it is 0, though markers follow the last
+ * record.
  * A property of the other role is accepted by librdkafka with a warning, which is logged as debug here.
  * Limits: KAFKA_PROPERTIES of up to 4 KiB. */
 #define _GNU_SOURCE /* pthread_timedjoin_np */
@@ -168,18 +170,21 @@ static int64_t json_number(const json_t *object, const char *name, int64_t missi
 	return json_is_integer(value) ? (int64_t)json_integer_value(value) : missing;
 }
 
-/* Records between what the application was given and the end it may read; 0 where nothing is assigned. */
+/* Records from the position to the high watermark; 0 where nothing is assigned. */
 static int64_t partition_lag(const json_t *partition)
 {
-	int64_t end = json_number(partition, "ls_offset", -1), position = json_number(partition, "app_offset", -1);
-	bool drained = json_number(partition, "eof_offset", -1) >= end && json_number(partition, "fetchq_cnt", 0) == 0;
+	int64_t high = json_number(partition, "hi_offset", -1);
+	int64_t position = json_number(partition, "app_offset", -1);
+	int64_t last_end = json_number(partition, "eof_offset", -1);
 	const char *state = json_string_value(json_object_get(partition, "fetch_state"));
 
-	if (!state || strcmp(state, "active") != 0 || end < 0 || drained)
+	if (!state || strcmp(state, "active") != 0)
 		return 0;
+	if (last_end > position && json_number(partition, "fetchq_cnt", 0) == 0)
+		position = last_end; /* past markers and aborted records, which are not handed out */
 	if (position < 0)
 		position = json_number(partition, "committed_offset", -1);
-	return position >= 0 && end > position ? end - position : 0;
+	return position >= 0 && high > position ? high - position : 0;
 }
 
 static void stats_topics(json_t *root, const char *client)
@@ -197,7 +202,9 @@ static void stats_topics(json_t *root, const char *client)
 			if (number[0] == '-')
 				continue; /* librdkafka's "no partition yet" */
 			snprintf(labels, sizeof(labels), "client=\"%s\",topic=\"%s\",partition=\"%s\"", client, topic_label, number);
-			metric_set(metric_get(METRIC_GAUGE, "consumer_lag", labels, "records not yet read, by position; 0 when not assigned here"),
+			metric_set(metric_get(METRIC_GAUGE, "consumer_lag", labels,
+			                      "records from the position to the high watermark; 0 when not "
+			                      "assigned here"),
 			           partition_lag(partition));
 		}
 	}

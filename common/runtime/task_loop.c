@@ -275,8 +275,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	    !judge_schema(loop, slot, &record, err))
 		return false;
 	slot->moved |= !slot->task.restoring;
-	slot->at_end_since_us = 0;
-	slot->idle_announced = false;
+	idle_slot_moved(slot);
 	metric_add(slot->records_metric, 1);
 	return true;
 }
@@ -291,8 +290,7 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 		if (!slot)
 			return true;
 		task_at_end(&slot->task, message->offset);
-		if (!slot->at_end_since_us)
-			slot->at_end_since_us = monotonic_us();
+		partition_end_reached(&slot->watch.end, message->offset);
 		return true;
 	}
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
@@ -350,24 +348,6 @@ static bool batch_is_full(const struct task_loop *loop)
 	return records >= loop->config.batch_records || (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
-static bool announce_idle(struct task_loop *loop)
-{
-	int64_t now_us = monotonic_us();
-	bool any = false;
-
-	for (size_t i = 0; i < loop->slot_count; i++) {
-		struct slot *slot = &loop->slots[i];
-
-		if (!slot->at_end_since_us || slot->idle_announced || slot->task.restoring || !slot->input->ops->idle ||
-		    now_us - slot->at_end_since_us < loop->config.idle_timeout_us)
-			continue;
-		slot->input->ops->idle(slot->task.fold, &loop->outbox);
-		slot->idle_announced = true;
-		any = true;
-	}
-	return any;
-}
-
 static bool markers_to_commit(const struct task_loop *loop)
 {
 	bool due = monotonic_us() - loop->last_commit_us >= MARKER_COMMIT_US;
@@ -386,7 +366,7 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 	if (loop->first_uncommitted_us)
 		return drained || stopping || batch_is_full(loop) ||
 		       monotonic_us() - loop->first_uncommitted_us >= loop->config.commit_interval_us;
-	return drained && (announce_idle(loop) || loop->outbox.count || markers_to_commit(loop));
+	return drained && (loop->outbox.count || markers_to_commit(loop));
 }
 
 /* ---- the step */
@@ -463,6 +443,8 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 		}
 		if (!transaction_send(loop, err) || !carry_out_rebalance(loop, stopping, err))
 			return after_error(loop, err);
+		if (!stopping)
+			idle_watch(loop);
 	}
 	if (loop->committing || commit_is_due(loop, !polled, stopping)) {
 		if (!transaction_commit(loop, err))
@@ -504,6 +486,7 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_consumer_close(loop->consumer);
 		rd_kafka_destroy(loop->consumer);
 	}
+	idle_close(loop);
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
 		frame_opener_free(loop->openers[i]);

@@ -76,6 +76,8 @@ void assignment_report_health(const struct task_loop *loop)
 			len += (size_t)snprintf(reason + len, sizeof(reason) - len, "restoring %s/%" PRId32 ": at %" PRId64 " of %" PRId64 "\n",
 			                        loop->slots[i].topic, task->terms.partition, task->position, task->restore_to);
 	}
+	for (size_t i = 0; i < loop->slot_count; i++)
+		len = partition_watch_text(&loop->slots[i].watch, reason, len, sizeof(reason));
 	health_ready(len ? reason : schema_reason);
 }
 
@@ -261,6 +263,7 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 		return false;
 	}
 	slot_metrics(slot);
+	idle_slot_init(slot);
 	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
 	         committed->partition, committed->offset, slot->task.position, parked ? "true" : "false");
 	return log_still_holds(slot, low, high, err);
@@ -306,6 +309,8 @@ static bool revoke(struct task_loop *loop, struct err *err)
 {
 	bool lost = rd_kafka_assignment_lost(loop->consumer);
 
+	for (size_t i = 0; i < loop->slot_count; i++)
+		idle_slot_stop(&loop->slots[i]);
 	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->slot_count, lost ? "true" : "false");
 	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) && !transaction_commit(loop, err) &&
 	    err->class != ERR_RETRY)

@@ -4,19 +4,29 @@
 #define FUNNEL_TASK_LOOP_INTERNAL_H
 
 #include "metrics.h"
+#include "partition_watch.h"
 #include "registry.h"
 #include "schema_loss.h"
 #include "task.h"
 #include "task_loop.h"
 #include "txn_doubt.h"
 
+/* What the fold has last announced of a partition that stands at its end. */
+enum announced {
+	ANNOUNCED_NOTHING, /* since the assignment, or since a record that came after ANNOUNCED_IDLE */
+	ANNOUNCED_ACTIVE,
+	ANNOUNCED_IDLE,
+};
+
 /* One assigned partition. */
 struct slot {
 	const struct task_loop_input *input;
 	const char *topic; /* of the loop's input_topics */
 	struct task task;
-	int64_t at_end_since_us; /* 0: not at its end */
-	bool idle_announced;
+	struct partition_watch watch;
+	enum announced announced;
+	bool withheld; /* it was logged that the partition is not idle although it stands at its end */
+	struct metric *idle_metric; /* NULL where ops has no idle */
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
@@ -78,6 +88,9 @@ struct task_loop {
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
 
+	rd_kafka_t *observer; /* asks what idleness depends on; NULL: not needed yet */
+	int64_t next_watch_us, next_question_us, next_unanswered_log_us;
+
 	struct metric *commits_metric, *aborts_metric, *doubts_metric, *stale_metric;
 	struct histogram *commit_histogram;
 };
@@ -95,6 +108,17 @@ MUST_USE bool assignment_carry_out(struct task_loop *loop, struct err *err);
 void assignment_drop_all(struct task_loop *loop);
 struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition);
 void assignment_report_health(const struct task_loop *loop);
+
+/* task_loop_idle.c */
+void idle_slot_init(struct slot *slot);
+/* A record of it was folded. */
+void idle_slot_moved(struct slot *slot);
+/* It is read here no longer. */
+void idle_slot_stop(struct slot *slot);
+/* Called in every step in which the outbox takes outputs: sees which partitions are held back, and
+ * has the folds announce which have become idle, and which no longer are. */
+void idle_watch(struct task_loop *loop);
+void idle_close(struct task_loop *loop);
 
 /* task_loop_log.c: what topics hold, seen by readers beside the group. All give ERR_RETRY where that cannot be told now. */
 /* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */

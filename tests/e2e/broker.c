@@ -194,6 +194,13 @@ static void release(int number)
 	released = 1;
 }
 
+/* The broker must not end the transaction before SECONDS, which are ten minutes at most. */
+static bool hold_settings(rd_kafka_conf_t *conf, char *why, size_t cap)
+{
+	return !rd_kafka_conf_set(conf, "transactional.id", "broker-hold", why, cap) &&
+	       !rd_kafka_conf_set(conf, "transaction.timeout.ms", "600000", why, cap); /* 0 is OK */
+}
+
 static bool hold(rd_kafka_t *client, char **args)
 {
 	char value[] = "held";
@@ -243,7 +250,7 @@ int main(int argc, char **argv)
 	conf = rd_kafka_conf_new();
 	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) != RD_KAFKA_CONF_OK ||
 	    (commits && rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK) ||
-	    (holds && rd_kafka_conf_set(conf, "transactional.id", "broker-hold", why, sizeof(why)) != RD_KAFKA_CONF_OK))
+	    (holds && !hold_settings(conf, why, sizeof(why))))
 		return failed("settings", why), 1;
 	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!client)

@@ -319,6 +319,24 @@ Test(merge_fold, idle_source_does_not_hold_back_the_mark_but_its_late_partial_ad
 	solo_free(&solo);
 }
 
+Test(merge_fold, idle_source_that_is_active_again_holds_back_the_mark_at_its_own_watermark)
+{
+	struct solo solo;
+
+	solo_init(&solo, 2);
+	solo_partial(&solo, 0, 0, 5);
+	solo_partial(&solo, 0, 6, 5);
+	solo_progress(&solo, 1, 2, true);
+	solo_progress(&solo, 0, 3, false);
+	cr_assert(solo_row(&solo, 0)->final);
+	solo_progress(&solo, 1, 2, false);
+	solo_progress(&solo, 0, 20, false);
+	cr_assert_not(solo_row(&solo, 6)->final);
+	solo_progress(&solo, 1, 2, true);
+	cr_assert(solo_row(&solo, 6)->final);
+	solo_free(&solo);
+}
+
 Test(merge_fold, furthest_watermark_counts_where_all_sources_are_idle)
 {
 	struct solo solo;

@@ -410,6 +410,25 @@ Test(session_fold, idle_source_says_so_once_until_it_wakes)
 	solo_free(&solo);
 }
 
+Test(session_fold, idle_source_that_is_active_again_says_so_to_every_merge_partition)
+{
+	struct solo solo;
+	bool idle = false;
+
+	solo_init(&solo);
+	solo_event(&solo, KIT_DAY0_US, 1, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	progress_count(&solo, &idle);
+	session_fold_ops.active(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
+	cr_assert_not(idle);
+	session_fold_ops.idle(solo.fold, &solo.box);
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES, "idle again, without a record");
+	cr_assert(idle);
+	solo_free(&solo);
+}
+
 Test(session_fold, idle_source_that_only_a_control_has_woken_can_say_again_that_it_is_idle)
 {
 	struct solo solo;
