@@ -232,7 +232,7 @@ static void forget_tasks(struct loader *loader)
 	loader->moved = NULL;
 	loader->task_count = 0;
 	loader->positioned = false;
-	loader->held = false;
+	loader->unready = false;
 }
 
 static void add_task(struct loader *loader, const char *topic_name, int32_t partition)
