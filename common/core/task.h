@@ -7,6 +7,7 @@
 #define FUNNEL_TASK_H
 
 #include "fold.h"
+#include "record_mark.h"
 
 #define TASK_BLOCK_RECORDS 4096
 #define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */
@@ -32,6 +33,7 @@ struct task {
 	struct counts committed_counts; /* what a running restore will end with */
 	int64_t last_row;               /* offset of the last record counted */
 	int64_t stale_count;            /* records below position that were discarded */
+	struct record_mark last;        /* the newest record folded; a rebuild begins with that of the metadata */
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };
