@@ -13,6 +13,7 @@
 
 #include "fault.h"
 #include "log.h"
+#include "same_log.h"
 #include "table.h"
 #include "task_loop_internal.h"
 
@@ -211,15 +212,6 @@ static bool open_frame(struct task_loop *loop, const struct slot *slot, struct i
 	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
 }
 
-/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
-static int64_t record_time_ms(const rd_kafka_message_t *message)
-{
-	const int64_t last_ms = INT64_C(253402300799999);
-	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
-
-	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
-}
-
 static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kafka_message_t *message, struct err *err)
 {
 	struct header headers[HEADERS_MAX];
@@ -228,7 +220,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	struct input_record record = {
 		.topic = span_of(slot->topic),
 		.offset = message->offset,
-		.timestamp_ms = record_time_ms(message),
+		.timestamp_ms = kafka_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
@@ -242,6 +234,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 		return false;
 	if (slot->task.restoring)
 		FAULT_POINT("in_restore");
+	identity_seen(slot, loop->polled_us);
 	task_apply(&slot->task, &record, &loop->outbox);
 	if (slot->task.stale_count != stale_before) {
 		metric_add(loop->stale_metric, 1);
@@ -263,14 +256,17 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 
 		if (!slot)
 			return true;
+		identity_seen(slot, loop->polled_us);
 		task_at_end(&slot->task, message->offset);
 		if (!slot->at_end_since_us)
 			slot->at_end_since_us = monotonic_us();
 		return true;
 	}
-	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return err_set(err, ERR_REFUSE, "%s/%" PRId32 ": %s: the log no longer holds the offset to read from (retention)",
-		               message->rkt ? rd_kafka_topic_name(message->rkt) : "?", message->partition, rd_kafka_message_errstr(message));
+	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+		const struct slot *slot = message->rkt ? assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition) : NULL;
+
+		return !slot || same_log_out_of_range(loop->consumer, slot->topic, message->partition, slot->task.position, err);
+	}
 	if (kafka_err_missing_right(message->err))
 		return err_set(err, ERR_REFUSE, "%s: %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", rd_kafka_message_errstr(message));
 	if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
@@ -380,6 +376,7 @@ static bool poll_batch(struct task_loop *loop)
 	}
 	loop->message_count = n > 0 ? (size_t)n : 0;
 	loop->next_message = 0;
+	loop->polled_us = monotonic_us();
 	return loop->message_count > 0;
 }
 

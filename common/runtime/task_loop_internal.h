@@ -18,6 +18,9 @@ struct slot {
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
+	struct record_mark known; /* a record of the log that was there before the last doubt; see task_loop_identity.c */
+	int64_t known_us, seen_us; /* when that was checked; when the partition last delivered anything */
+	bool doubted;
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
 	struct metric *records_metric, *lag_metric;
 };
@@ -69,6 +72,7 @@ struct task_loop {
 
 	rd_kafka_message_t **messages; /* the batch being folded */
 	size_t message_count, next_message;
+	int64_t polled_us; /* when the batch came */
 
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
@@ -99,6 +103,15 @@ MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_part
 /* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
+
+/* task_loop_identity.c: is a partition's log still the one that was read? */
+/* The slot was just assigned: its log is in doubt. */
+void identity_open(struct slot *slot);
+/* The partition has delivered something, which is not folded yet. */
+void identity_seen(struct slot *slot, int64_t polled_us);
+/* Looks where there is doubt; before anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+ * has not answered, and nothing may be committed yet. */
+MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
 
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);
