@@ -1,83 +1,91 @@
-/* A client of its own for each question: one that is assigned a partition again may deliver from a fetch of the time before, which would be
- * the old log. It fetches one batch of each partition, however many records follow. On a local broker that takes a few milliseconds.
+/* A client of its own for each look: one that is assigned a partition again may deliver from a fetch of the time before, which would be
+ * the old log. It fetches one batch of each partition, however many records follow.
  *
  * Limit: below the log's start nothing can be compared, so a log whose marked record was deleted (retention, DeleteRecords) passes. */
 #include "same_log.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
+#include <string.h>
 
 #include "metrics.h"
 #include "service.h"
-#include "table.h"
 
 #define POLL_MS 100
 #define ANSWER_US INT64_C(5000000) /* nobody polls the group's consumer meanwhile */
 #define CALL_TIMEOUT_MS 5000
 #define DESTROY_TIMEOUT_MS 10000
 
-struct look {
-	rd_kafka_t *client;
-	const char *topic;
-	int32_t partition_count, open_count; /* open: no answer yet */
-	const struct record_mark *marks;
-	bool *answered;
-};
-
-static bool another_record(const struct look *look, int32_t partition, struct err *err)
+static bool another_record(const struct log_question *question, struct err *err)
 {
 	return err_set(err, ERR_REFUSE,
 	               "%s/%" PRId32 ": offset %" PRId64 " does not hold the record that was read there: the topic was deleted and created again; " WAY_ON_FRESH_SET,
-	               look->topic, partition, look->marks[partition].offset);
+	               question->topic, question->partition, question->mark.offset);
 }
 
-/* The marked record is not in the log: deleted from its start, as retention does, or never there. */
-static bool missing(const struct look *look, int32_t partition, struct err *err)
+/* The marked record is not in the log: deleted from its start, as retention does, compacted, or never there. */
+static bool missing(rd_kafka_t *client, const struct log_question *question, struct err *err)
 {
-	int64_t low, high, offset = look->marks[partition].offset;
+	int64_t low, high, offset = question->mark.offset;
 
-	if (!kafka_bounds(look->client, look->topic, partition, CALL_TIMEOUT_MS, &low, &high, err))
+	if (!kafka_bounds(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low, &high, err))
 		return false;
 	if (low > offset)
 		return true;
-	return high > offset ? another_record(look, partition, err) : same_log_out_of_range(look->client, look->topic, partition, offset + 1, err);
+	if (high > offset)
+		return question->compacted || another_record(question, err);
+	return same_log_out_of_range(client, question->topic, question->partition, offset + 1, err);
 }
 
-static bool take(struct look *look, const rd_kafka_message_t *message, struct err *err)
+static bool answer(rd_kafka_t *client, const struct log_question *question, const rd_kafka_message_t *message, struct err *err)
 {
-	const struct record_mark *want = &look->marks[message->partition];
 	struct record_mark found;
 
-	if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF && message->err != RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return !kafka_err_missing_right(message->err) ||
-		       err_set(err, ERR_REFUSE, "reading %s/%" PRId32 ": %s", look->topic, message->partition, rd_kafka_err2str(message->err));
-	if (look->answered[message->partition])
-		return true; /* what follows the marked record */
-	look->answered[message->partition] = true;
-	look->open_count--;
-	if (message->err || message->offset != want->offset)
-		return missing(look, message->partition, err);
+	if (message->err || message->offset != question->mark.offset)
+		return missing(client, question, err);
 	found = record_mark_of(message->offset, kafka_time_ms(message), (struct span){message->key, message->key_len},
 	                       (struct span){message->payload, message->len});
-	return record_mark_equal(&found, want) || another_record(look, message->partition, err);
+	return record_mark_equal(&found, &question->mark) || another_record(question, err);
 }
 
-static bool look_at_all(struct look *look, struct err *err)
+static struct log_question *open_question(struct log_question *questions, size_t count, const rd_kafka_message_t *message)
+{
+	for (size_t i = 0; message->rkt && i < count; i++)
+		if (!questions[i].answered && questions[i].partition == message->partition &&
+		    strcmp(questions[i].topic, rd_kafka_topic_name(message->rkt)) == 0)
+			return &questions[i];
+	return NULL;
+}
+
+/* What is neither a record nor the log's end librdkafka tries again by itself, but for a missing right. */
+static bool take(rd_kafka_t *client, struct log_question *questions, size_t count, const rd_kafka_message_t *message, size_t *left, struct err *err)
+{
+	bool says = !message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF || message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+	struct log_question *question = says ? open_question(questions, count, message) : NULL;
+
+	if (question) {
+		question->answered = true;
+		--*left;
+		return answer(client, question, message, err);
+	}
+	return !kafka_err_missing_right(message->err) || err_set(err, ERR_REFUSE, "to recognise the log: %s", rd_kafka_message_errstr(message));
+}
+
+static bool look(rd_kafka_t *client, struct log_question *questions, size_t count, size_t left, struct err *err)
 {
 	int64_t until_us = monotonic_us() + ANSWER_US;
 	bool ok = true;
 
-	while (ok && look->open_count > 0) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(look->client, POLL_MS);
+	while (ok && left > 0) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(client, POLL_MS);
 
 		health_alive();
-		if (message && message->rkt && message->partition >= 0 && message->partition < look->partition_count)
-			ok = take(look, message, err);
-		if (message)
+		if (message) {
+			ok = take(client, questions, count, message, &left, err);
 			rd_kafka_message_destroy(message);
-		else if (monotonic_us() > until_us)
-			ok = err_set(err, ERR_RETRY, "whether %s is still the log that was read: the broker has not answered in %" PRId64 " s", look->topic,
-			             ANSWER_US / 1000000);
+		}
+		if (ok && left > 0 && monotonic_us() > until_us)
+			ok = err_set(err, ERR_RETRY, "whether the topics are still those that were read: no answer for %zu partitions in %d s", left,
+			             (int)(ANSWER_US / 1000000));
 	}
 	return ok;
 }
@@ -91,28 +99,25 @@ static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 }
 
-bool same_log(const struct kafka_config *config, const char *topic, int32_t partition_count, const struct record_mark *marks, struct err *err)
+bool same_log(const struct kafka_config *config, struct log_question *questions, size_t count, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partition_count);
-	struct look look = {.topic = topic, .partition_count = partition_count, .marks = marks};
-	bool ok = true;
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+	rd_kafka_t *client = NULL;
+	bool ok;
 
-	look.answered = xrealloc(NULL, (size_t)partition_count * sizeof(*look.answered));
-	for (int32_t p = 0; p < partition_count; p++) {
-		look.answered[p] = marks[p].offset < 0;
-		if (!look.answered[p])
-			rd_kafka_topic_partition_list_add(list, topic, p)->offset = marks[p].offset;
+	for (size_t i = 0; i < count; i++) {
+		questions[i].answered = questions[i].mark.offset < 0;
+		if (!questions[i].answered)
+			rd_kafka_topic_partition_list_add(list, questions[i].topic, questions[i].partition)->offset = questions[i].mark.offset;
 	}
-	look.open_count = list->cnt;
-	ok = look.open_count == 0 || (look.client = client_new(config, err));
-	if (look.client) {
-		rd_kafka_resp_err_t code = rd_kafka_assign(look.client, list);
+	ok = list->cnt == 0 || (client = client_new(config, err));
+	if (client) {
+		rd_kafka_resp_err_t code = rd_kafka_assign(client, list);
 
-		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : look_at_all(&look, err);
-		ok = kafka_destroy_within(look.client, DESTROY_TIMEOUT_MS, err) && ok;
+		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : look(client, questions, count, (size_t)list->cnt, err);
+		ok = kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err) && ok;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
-	free(look.answered);
 	return ok;
 }
 
@@ -129,7 +134,7 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 		               topic, partition, position, low);
 	/* A log that has the offset by now has grown since it was asked, and only a new one was shorter than what was read. */
 	return err_set(err, ERR_REFUSE,
-	               "%s/%" PRId32 ": everything below offset %" PRId64 " was read, and the log ended before that (at %" PRId64
+	               "%s/%" PRId32 ": everything below offset %" PRId64 " was read, and the log ended before that (it ends at %" PRId64
 	               " now): the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
 	               topic, partition, position, high);
 }

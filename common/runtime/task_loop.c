@@ -32,6 +32,7 @@
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
+#define CLOSE_DESTROY_TIMEOUT_MS 2000 /* it has left the group; of a topic that was away and came back librdkafka 2.0.2 keeps a thread */
 
 /* ---- opening */
 
@@ -234,7 +235,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 		return false;
 	if (slot->task.restoring)
 		FAULT_POINT("in_restore");
-	identity_seen(slot, loop->polled_us);
+	log_watch_seen(&slot->watch, &slot->task.last, loop->polled_us);
 	task_apply(&slot->task, &record, &loop->outbox);
 	if (slot->task.stale_count != stale_before) {
 		metric_add(loop->stale_metric, 1);
@@ -256,7 +257,7 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 
 		if (!slot)
 			return true;
-		identity_seen(slot, loop->polled_us);
+		log_watch_seen(&slot->watch, &slot->task.last, loop->polled_us);
 		task_at_end(&slot->task, message->offset);
 		if (!slot->at_end_since_us)
 			slot->at_end_since_us = monotonic_us();
@@ -454,6 +455,20 @@ static void end_producer(struct task_loop *loop)
 		log_warn("producer_left", "detail=\"%s\"", err.message);
 }
 
+/* False: it lives on, and may still use what it was given. */
+static bool end_consumer(struct task_loop *loop)
+{
+	struct err err;
+
+	if (!loop->consumer)
+		return true;
+	rd_kafka_consumer_close(loop->consumer);
+	if (kafka_destroy_within(loop->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
+		return true;
+	log_warn("consumer_left", "detail=\"%s\"", err.message);
+	return false;
+}
+
 void task_loop_close(struct task_loop *loop)
 {
 	if (!loop)
@@ -470,10 +485,8 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_queue_destroy(loop->trim_answers);
 	if (loop->queue)
 		rd_kafka_queue_destroy(loop->queue);
-	if (loop->consumer) {
-		rd_kafka_consumer_close(loop->consumer);
-		rd_kafka_destroy(loop->consumer);
-	}
+	if (!end_consumer(loop))
+		return;
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
 		frame_opener_free(loop->openers[i]);

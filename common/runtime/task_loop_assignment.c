@@ -260,7 +260,7 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 	                        (struct span){committed->metadata, committed->metadata_size}, err)) {
 		return false;
 	}
-	identity_open(slot);
+	log_watch_begin(&slot->watch, &slot->task.last, monotonic_us());
 	slot_metrics(slot);
 	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
 	         committed->partition, committed->offset, slot->task.position, parked ? "true" : "false");

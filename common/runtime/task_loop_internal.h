@@ -3,6 +3,7 @@
 #ifndef FUNNEL_TASK_LOOP_INTERNAL_H
 #define FUNNEL_TASK_LOOP_INTERNAL_H
 
+#include "log_watch.h"
 #include "metrics.h"
 #include "registry.h"
 #include "task.h"
@@ -18,9 +19,7 @@ struct slot {
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
-	struct record_mark known; /* a record of the log that was there before the last doubt; see task_loop_identity.c */
-	int64_t known_us, seen_us; /* when that was checked; when the partition last delivered anything */
-	bool doubted;
+	struct log_watch watch; /* whether its log is still the one that was read */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
 	struct metric *records_metric, *lag_metric;
 };
@@ -104,12 +103,8 @@ MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_part
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
 
-/* task_loop_identity.c: is a partition's log still the one that was read? */
-/* The slot was just assigned: its log is in doubt. */
-void identity_open(struct slot *slot);
-/* The partition has delivered something, which is not folded yet. */
-void identity_seen(struct slot *slot, int64_t polled_us);
-/* Looks where there is doubt; before anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+/* task_loop_identity.c */
+/* Looks where it is in doubt whether a partition's log is still the one that was read; before anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
  * has not answered, and nothing may be committed yet. */
 MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
 

@@ -59,6 +59,17 @@ after_seconds() {
     refused_new_log bronze-sink-1
 }
 
+# The topic is missed for so long that the group gives its partitions back.
+missed() {
+    local -x KAFKA_PROPERTIES=topic.metadata.refresh.interval.ms=1000
+    loaded
+    delete_topic raw_events
+    wait_until "bronze-sink has given its partitions back" says bronze-sink-1 event=assignment_revoked
+    create_topic raw_events
+    replay --input "$ROWS"
+    refused_new_log bronze-sink-1
+}
+
 frozen() {
     local pid ends p
     loaded
@@ -83,6 +94,7 @@ stopped() {
 }
 
 check "created again at once: bronze-sink ends with 78 and takes nothing of it" at_once
-check "created again after seconds: the same, and the end does not hang" after_seconds
+check "created again after seconds: the same" after_seconds
+check "created again when the group has missed it: the same, and the end does not hang" missed
 check "bronze-sink frozen over it: the same" frozen
 check "bronze-sink stopped over it: the next start is refused" stopped
