@@ -1,5 +1,5 @@
 /* A client of its own for each look: one that is assigned a partition again may deliver from a fetch of the time before, which would be
- * the old log. It fetches one batch of each partition, however many records follow.
+ * the old log. A partition that has answered is paused, so that the records after the marked one take nothing from the others.
  *
  * Limit: below the log's start nothing can be compared, so a log whose marked record was deleted (retention, DeleteRecords) passes. */
 #include "same_log.h"
@@ -56,6 +56,15 @@ static struct log_question *open_question(struct log_question *questions, size_t
 	return NULL;
 }
 
+static void pause_partition(rd_kafka_t *client, const struct log_question *question)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+	rd_kafka_topic_partition_list_add(list, question->topic, question->partition);
+	rd_kafka_pause_partitions(client, list);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* What is neither a record nor the log's end librdkafka tries again by itself, but for a missing right. */
 static bool take(rd_kafka_t *client, struct log_question *questions, size_t count, const rd_kafka_message_t *message, size_t *left, struct err *err)
 {
@@ -65,6 +74,7 @@ static bool take(rd_kafka_t *client, struct log_question *questions, size_t coun
 	if (question) {
 		question->answered = true;
 		--*left;
+		pause_partition(client, question);
 		return answer(client, question, message, err);
 	}
 	return !kafka_err_missing_right(message->err) || err_set(err, ERR_REFUSE, "to recognise the log: %s", rd_kafka_message_errstr(message));
@@ -92,8 +102,8 @@ static bool look(rd_kafka_t *client, struct log_question *questions, size_t coun
 
 static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err)
 {
-	/* A group must be named, and is never joined. A fetch gives a batch at least, and no more than that is wanted. */
-	const char *const extra[] = {"group.id", "reader", "statistics.interval.ms", "0", "fetch.message.max.bytes", "1", "queued.min.messages", "1", NULL};
+	/* A group must be named, and is never joined. */
+	const char *const extra[] = {"group.id", "reader", "statistics.interval.ms", "0", "queued.min.messages", "1", NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;

@@ -84,12 +84,41 @@ frozen() {
     refused_new_log bronze-sink-1
 }
 
+# Kafka has deleted the group's offsets with the topic; where they are there all the same, their metadata says what was read.
 stopped() {
+    local p
+    local -a ends
     loaded
     stack stop bronze-sink-1
+    for p in 0 1 2 3; do ends+=("$(broker committed "$(topic bronze-sink)" "$(topic raw_events)" "$p")"); done
     recreate raw_events 0
     replay --input "$ROWS"
-    refused 78 "deleted created again TOPIC_PREFIX" bronze-sink
+    refused 78 "no committed offsets deleted created again TOPIC_PREFIX" bronze-sink
+    for p in 0 1 2 3; do broker commit "$(topic bronze-sink)" "$(topic raw_events)" "$p" "${ends[p]%%$'\t'*}" "${ends[p]#*$'\t'}"; done
+    refused 78 "does not hold the record deleted created again TOPIC_PREFIX" bronze-sink
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+}
+
+# What reads the bronze topic, while bronze-sink writes into the new one; pg-loader frozen over it, funnel-aggregator not.
+bronze() {
+    local pid ends p
+    loaded
+    pid=$(pid_of pg-loader-1)
+    ends=()
+    for p in 0 1 2 3; do ends+=("$(end_of "$(topic bronze_events)" "$p")"); done
+    kill -STOP "$pid"
+    recreate bronze_events 0
+    replay --input "$ROWS"
+    for p in 0 1 2 3; do wait_until "the new log is past $p" past "$(topic bronze_events)" "$p" "${ends[p]}"; done
+    kill -CONT "$pid"
+    for service in pg-loader-1 funnel-aggregator-1; do
+        wait_until "$service ends" ended_with "$service" 78
+        says "$service" event=failed "deleted and created again" TOPIC_PREFIX
+        says "$service" event=failed "$(topic bronze_events)"
+        if says "$service" event=shutdown_timeout; then warn "$service hung at its end"; return 1; fi
+    done
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+    refused 78 "does not hold the record deleted created again TOPIC_PREFIX" pg-loader
     same "rows that were loaded" "$BEFORE" "$(count raw.events)"
 }
 
@@ -98,3 +127,4 @@ check "created again after seconds: the same" after_seconds
 check "created again when the group has missed it: the same, and the end does not hang" missed
 check "bronze-sink frozen over it: the same" frozen
 check "bronze-sink stopped over it: the next start is refused" stopped
+check "the bronze topic: funnel-aggregator and pg-loader end with 78" bronze
