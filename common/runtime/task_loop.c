@@ -393,6 +393,11 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
+	if (kafka_err_is_expired_id(err) && loop->failures_in_row == 0) { /* if it comes again, it is trouble */
+		loop->failures_in_row++;
+		log_info("transactional_id_expired", "outputs=%zu detail=\"it has rested for longer than the broker keeps it; a new client goes on\"", loop->outbox.count);
+		return STEP_MORE;
+	}
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
 	if (loop->producer)
