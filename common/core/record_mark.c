@@ -1,4 +1,4 @@
-/* XXH3 costs about 20 ns for a record of 250 bytes. The log is recognised, not proved: who may write to the topic can forge it, and gains
+/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). The log is recognised, not proved: who may write to the topic can forge it, and gains
  * nothing by that which the right to write does not give anyway. */
 #include "record_mark.h"
 
