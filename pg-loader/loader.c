@@ -108,7 +108,8 @@ static size_t list_moved(struct loader *loader)
 		const struct loader_task *task = &loader->tasks[i];
 
 		if (task->position != task->committed)
-			loader->moved[count++] = (struct loader_offset){task->topic->name, task->partition, task->committed, task->position, task->last};
+			loader->moved[count++] = (struct loader_offset){
+				task->topic->name, task->partition, task->committed, task->position, task->last};
 	}
 	return count;
 }

@@ -17,7 +17,8 @@
 #include "table.h"
 
 #define CALL_TIMEOUT_MS 5000
-#define CLOSE_DESTROY_TIMEOUT_MS 2000 /* it has left the group; of a topic that was away and came back librdkafka 2.0.2 keeps a thread */
+/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
+#define CLOSE_DESTROY_TIMEOUT_MS 2000
 #define HEADERS_MAX 64
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
@@ -109,7 +110,8 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 		return true;
 	}
 	if (task && message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return same_log_out_of_range(loader->consumer, task->topic->name, task->partition, task->position, err);
+		return same_log_out_of_range(loader->consumer, task->topic->name, task->partition,
+		                             task->position, err);
 	if (class == ERR_REFUSE || class == ERR_FATAL || class == ERR_FENCED)
 		return err_set(err, class, "%s/%" PRId32 ": %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", message->partition,
 		               text ? text : rd_kafka_err2str(message->err));
@@ -302,8 +304,11 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	if (now_us - task->beyond_end_since_us < BEYOND_END_PATIENCE_US)
 		return err_set(err, ERR_RETRY, "%s/%" PRId32 " ends at %" PRId64 ", before the loaded offset %" PRId64, task->topic->name, task->partition,
 		               high, at->committed);
-	return refuse_start(task, at->committed, low, high, "the topic was deleted and created again, or the broker has lost records",
-	                    "The way on is to process into a fresh set: another TOPIC_PREFIX and another database", err);
+	return refuse_start(
+		task, at->committed, low, high,
+		"the topic was deleted and created again, or the broker has lost records",
+		"The way on is to process into a fresh set: another TOPIC_PREFIX and another database",
+		err);
 }
 
 static void start_reading(struct loader *loader, const struct loader_offset *at)
@@ -345,8 +350,11 @@ bool loader_recognises(struct loader *loader, struct err *err)
 		const struct loader_task *task = &loader->tasks[i];
 
 		if (log_watch_asks(&task->watch, &task->last, now_us))
-			questions[count++] = (struct log_question){.topic = task->topic->name, .partition = task->partition,
-			                                           .compacted = topic_is_compacted(task->topic->kind), .mark = task->watch.known};
+			questions[count++] =
+				(struct log_question){.topic = task->topic->name,
+			                          .partition = task->partition,
+			                          .compacted = topic_is_compacted(task->topic->kind),
+			                          .mark = task->watch.known};
 	}
 	ok = same_log(&loader->config->kafka, questions, count, err);
 	for (size_t i = 0; ok && i < loader->task_count; i++)
@@ -363,7 +371,8 @@ bool loader_position(struct loader *loader, struct err *err)
 	if (!counts_stand(loader, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
-		at[i] = (struct loader_offset){loader->tasks[i].topic->name, loader->tasks[i].partition, OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
+		at[i] = (struct loader_offset){loader->tasks[i].topic->name, loader->tasks[i].partition,
+		                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	if (!loader_offsets_read(loader->pg, at, loader->task_count, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)

@@ -23,13 +23,16 @@ static void append_item(struct buffer *text, int param, const struct loader_offs
 	int len = 0;
 
 	switch (param) {
-	case PARAM_TOPICS: buffer_append(text, at->topic, strlen(at->topic)); return; /* made of letters, digits, '.', '_' and '-' */
+	case PARAM_TOPICS:
+		buffer_append(text, at->topic, strlen(at->topic));
+		return; /* made of letters, digits, '.', '_' and '-' */
 	case PARAM_PARTITIONS: len = snprintf(item, sizeof(item), "%" PRId32, at->partition); break;
 	case PARAM_COMMITTED: len = snprintf(item, sizeof(item), "%" PRId64, at->committed); break;
 	case PARAM_POSITIONS: len = snprintf(item, sizeof(item), "%" PRId64, at->position); break;
 	case PARAM_LAST:
 		record_mark_format(&at->last, mark);
-		len = at->last.offset < 0 ? snprintf(item, sizeof(item), "NULL") : snprintf(item, sizeof(item), "\"%s\"", mark);
+		len = at->last.offset < 0 ? snprintf(item, sizeof(item), "NULL")
+		                          : snprintf(item, sizeof(item), "\"%s\"", mark);
 		break;
 	default: break;
 	}
@@ -83,9 +86,13 @@ enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t hig
 static bool take_row(const PGresult *result, int row, struct loader_offset *at, struct err *err)
 {
 	at->committed = strtoll(PQgetvalue(result, row, 1), NULL, 10);
-	return PQgetisnull(result, row, 2) || record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
-	       err_set(err, ERR_REFUSE, "%s/%" PRId32 ": processed.loader_offsets.last_record is '%s'; expected <offset>,<time>,<hash>: set it to null",
-	               at->topic, at->partition, PQgetvalue(result, row, 2));
+	return PQgetisnull(result, row, 2) ||
+	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
+	       err_set(
+			   err, ERR_REFUSE,
+			   "%s/%" PRId32
+			   ": processed.loader_offsets.last_record is '%s'; expected <offset>,<time>,<hash>: set it to null",
+			   at->topic, at->partition, PQgetvalue(result, row, 2));
 }
 
 bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
@@ -93,10 +100,11 @@ bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t c
 	PGresult *result = NULL;
 	bool ok = true;
 
-	if (!query(pg,
-	           "SELECT w.i - 1, o.next_offset, o.last_record FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
-	           " JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
-	           2, at, count, &result, err))
+	if (!query(
+			pg,
+			"SELECT w.i - 1, o.next_offset, o.last_record FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
+			" JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
+			2, at, count, &result, err))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		at[i].committed = OFFSET_NONE;
@@ -154,11 +162,12 @@ bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, si
 	PGresult *result = NULL;
 	bool all;
 
-	if (!query(pg,
-	           "UPDATE processed.loader_offsets o SET next_offset = w.position, last_record = w.last_record"
-	           " FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) AS w(topic, partition, committed, position, last_record)"
-	           " WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
-	           PARAM_COUNT, at, count, &result, err))
+	if (!query(
+			pg,
+			"UPDATE processed.loader_offsets o SET next_offset = w.position, last_record = w.last_record"
+			" FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) AS w(topic, partition, committed, position, last_record)"
+			" WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
+			PARAM_COUNT, at, count, &result, err))
 		return false;
 	all = strtoul(PQcmdTuples(result), NULL, 10) == count;
 	PQclear(result);

@@ -22,10 +22,10 @@ struct loader_offset {
 
 /* What a stored offset means against what the log holds: [low, high). Pure. */
 enum offset_verdict {
-	OFFSET_GO_ON,         /* start at the stored offset */
-	OFFSET_FIRST_START,   /* nothing stored: start at low */
-	OFFSET_LOST_RECORDS,  /* stored < low: retention removed what was never loaded */
-	OFFSET_BEYOND_END,    /* stored > high: the topic was deleted and created again */
+	OFFSET_GO_ON,        /* start at the stored offset */
+	OFFSET_FIRST_START,  /* nothing stored: start at low */
+	OFFSET_LOST_RECORDS, /* stored < low: retention removed what was never loaded */
+	OFFSET_BEYOND_END,   /* stored > high: the topic was deleted and created again */
 };
 enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high);
 
@@ -36,7 +36,8 @@ MUST_USE bool loader_offsets_insert(struct postgres *pg, struct loader_offset *a
 /* In a transaction: locks the rows, ordered by topic and partition, and compares them with committed. ERR_ABORT:
  * another loader moved one. */
 MUST_USE bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err);
-/* In the same transaction: committed becomes position, and last is stored with it. ERR_ABORT as above. */
+/* In the same transaction: committed becomes position, and last is stored with it. ERR_ABORT as
+ * above. */
 MUST_USE bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err);
 
 #endif

@@ -27,8 +27,8 @@ struct loader_task {
 	struct loader_topic *topic;
 	struct metric *lag;
 	int64_t committed, position;
-	struct record_mark last; /* the newest record before position */
-	struct log_watch watch;  /* whether its log is still the one that was read */
+	struct record_mark last;     /* the newest record before position */
+	struct log_watch watch;      /* whether its log is still the one that was read */
 	int64_t beyond_end_since_us; /* 0: the stored offset is not beyond the end */
 	int32_t partition;
 	bool at_end;
@@ -95,8 +95,9 @@ void loader_rebalance(struct loader *loader);
 MUST_USE bool loader_position(struct loader *loader, struct err *err);
 /* Stops reading and forgets positions; membership in the group stays. */
 void loader_hold(struct loader *loader);
-/* Looks where it is in doubt whether a partition's log is still the one that was read; before anything is committed. ERR_REFUSE: the topic was
- * deleted and created again. ERR_RETRY: the broker has not answered. */
+/* Looks where it is in doubt whether a partition's log is still the one that was read; before
+ * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+ * has not answered. */
 MUST_USE bool loader_recognises(struct loader *loader, struct err *err);
 /* Tells the group the committed offsets, for dashboards. */
 void loader_mirror(struct loader *loader, size_t moved_count);

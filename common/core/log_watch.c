@@ -1,8 +1,10 @@
-/* The mark of the first doubt stays until it is answered: what was read after it may be from another log, and would be found there.
+/* The mark of the first doubt stays until it is answered: what was read after it may be from
+ * another log, and would be found there.
  *
- * 0.5 s is more than a live input rests, and less than somebody needs to delete, create and fill a topic by hand. A program can do it in
- * less where the position is low. Then, as where the machine's clock stands still with the process, or where records fetched
- * ahead last longer than the replacement, the look after LOG_CHECK_US notices it; rows were skipped by then. */
+ * 0.5 s is more than a live input rests, and less than somebody needs to delete, create and fill a
+ * topic by hand. A program can do it in less where the position is low. Then, as where the
+ * machine's clock stands still with the process, or where records fetched ahead last longer than
+ * the replacement, the look after LOG_CHECK_US notices it; rows were skipped by then. */
 #include "log_watch.h"
 
 void log_watch_begin(struct log_watch *watch, const struct record_mark *last, int64_t now_us)
@@ -21,7 +23,8 @@ void log_watch_seen(struct log_watch *watch, const struct record_mark *last, int
 
 bool log_watch_asks(const struct log_watch *watch, const struct record_mark *last, int64_t now_us)
 {
-	return watch->doubted || (now_us - watch->known_us >= LOG_CHECK_US && last->offset > watch->known.offset);
+	return watch->doubted ||
+	       (now_us - watch->known_us >= LOG_CHECK_US && last->offset > watch->known.offset);
 }
 
 void log_watch_found(struct log_watch *watch, const struct record_mark *last, int64_t now_us)

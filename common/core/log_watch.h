@@ -1,12 +1,15 @@
 /* When a partition's log has to be recognised again (record_mark.h), as seen by one reader of it.
  *
- * A position in a deleted log is a valid one in the log that was created in its place, once that has grown past it. To be replaced unseen, a
- * log has to be deleted, created and filled past the position, and its partition cannot deliver records meanwhile. So the log is in doubt
+ * A position in a deleted log is a valid one in the log that was created in its place, once that
+ * has grown past it. To be replaced unseen, a log has to be deleted, created and filled past the
+ * position, and its partition cannot deliver records meanwhile. So the log is in doubt
  *   - when reading begins;
- *   - when a partition delivers something after it has delivered nothing for LOG_SILENCE_US: a quiet input, a frozen process, a broken
- *     connection, a topic that was away;
- *   - every LOG_CHECK_US of an input that never rests, as records that were fetched ahead hide a silence of the broker.
- * Nothing that was read after a doubt may be committed before a record from before it was found in its place. Pure; times are monotonic. */
+ *   - when a partition delivers something after it has delivered nothing for LOG_SILENCE_US: a
+ *     quiet input, a frozen process, a broken connection, a topic that was away;
+ *   - every LOG_CHECK_US of an input that never rests, as records that were fetched ahead hide a
+ *     silence of the broker.
+ * Nothing that was read after a doubt may be committed before a record from before it was found in
+ * its place. Pure; times are monotonic. */
 #ifndef FUNNEL_LOG_WATCH_H
 #define FUNNEL_LOG_WATCH_H
 

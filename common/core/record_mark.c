@@ -1,5 +1,6 @@
-/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). The log is recognised, not proved: who may write to the topic can forge it, and gains
- * nothing by that which the right to write does not give anyway. */
+/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). The log is recognised, not
+ * proved: who may write to the topic can forge it, and gains nothing by that which the right to
+ * write does not give anyway. */
 #include "record_mark.h"
 
 #include <inttypes.h>
@@ -18,7 +19,8 @@ static uint64_t hash_part(struct span part, uint64_t seed)
 	return part.at ? XXH3_64bits_withSeed(part.at, part.len, seed) : ~seed;
 }
 
-struct record_mark record_mark_of(int64_t offset, int64_t timestamp_ms, struct span key, struct span value)
+struct record_mark record_mark_of(int64_t offset, int64_t timestamp_ms, struct span key,
+                                  struct span value)
 {
 	return (struct record_mark){offset, timestamp_ms, hash_part(value, hash_part(key, 0))};
 }
@@ -30,7 +32,8 @@ bool record_mark_equal(const struct record_mark *a, const struct record_mark *b)
 
 void record_mark_format(const struct record_mark *mark, char out[RECORD_MARK_TEXT_MAX])
 {
-	snprintf(out, RECORD_MARK_TEXT_MAX, "%" PRId64 ",%" PRId64 ",%016" PRIx64, mark->offset, mark->timestamp_ms, mark->hash);
+	snprintf(out, RECORD_MARK_TEXT_MAX, "%" PRId64 ",%" PRId64 ",%016" PRIx64, mark->offset,
+	         mark->timestamp_ms, mark->hash);
 }
 
 static bool hash_take(const char *text, uint64_t *hash)
@@ -50,7 +53,8 @@ bool record_mark_parse(const char *text, struct record_mark *mark)
 {
 	int64_t numbers[2];
 
-	if (!number_take_list(&text, numbers, 2) || numbers[0] < 0 || *text++ != ',' || !hash_take(text, &mark->hash))
+	if (!number_take_list(&text, numbers, 2) || numbers[0] < 0 || *text++ != ',' ||
+	    !hash_take(text, &mark->hash))
 		return false;
 	mark->offset = numbers[0];
 	mark->timestamp_ms = numbers[1];

@@ -1,7 +1,9 @@
-/* One record of a partition, by which its log is recognised: offset, time, and a hash of key and value.
+/* One record of a partition, by which its log is recognised: offset, time, and a hash of key and
+ * value.
  *
- * An offset alone names no log: where a topic is deleted and created again, the new log counts from 0 and reaches every offset again.
- * A log that has the marked record at its offset is the log that it was read from. Pure. */
+ * An offset alone names no log: where a topic is deleted and created again, the new log counts from
+ * 0 and reaches every offset again. A log that has the marked record at its offset is the log that
+ * it was read from. Pure. */
 #ifndef FUNNEL_RECORD_MARK_H
 #define FUNNEL_RECORD_MARK_H
 
@@ -21,7 +23,8 @@ struct record_mark {
 
 #define RECORD_MARK_NONE ((struct record_mark){.offset = -1})
 
-struct record_mark record_mark_of(int64_t offset, int64_t timestamp_ms, struct span key, struct span value);
+struct record_mark record_mark_of(int64_t offset, int64_t timestamp_ms, struct span key,
+                                  struct span value);
 bool record_mark_equal(const struct record_mark *a, const struct record_mark *b);
 
 /* "<offset>,<time in ms>,<hash, 16 hexadecimal digits>". */

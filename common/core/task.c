@@ -2,9 +2,11 @@
  * matters in it and the fold's header (clock, watermarks) at its start. restore_from is the start of
  * the oldest block that still matters, so a rebuild reads at most one block too much.
  *
- *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row> f=<record_mark> t=<terms> h=<header> x=<xxh32 of all before>
+ *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row>
+ *              f=<record_mark> t=<terms> h=<header> x=<xxh32 of all before>
  *
- * f is the newest record folded, by which the log is recognised. It is left out before the first, and older versions wrote none.
+ * f is the newest record folded, by which the log is recognised. It is left out before the first
+ * one, and older versions wrote none.
  * It is text because the broker keeps it as a string, and because people look at it. The counts
  * are those at the commit, not at restore_from: a replayed verdict may differ for what lies
  * beyond the horizon, and the counts must not.
@@ -73,7 +75,12 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 
 void task_start(struct task *task, const struct task_terms *terms, int64_t offset)
 {
-	*task = (struct task){.terms = *terms, .committed = offset, .position = offset, .restore_to = offset, .last_row = -1, .last = RECORD_MARK_NONE};
+	*task = (struct task){.terms = *terms,
+	                      .committed = offset,
+	                      .position = offset,
+	                      .restore_to = offset,
+	                      .last_row = -1,
+	                      .last = RECORD_MARK_NONE};
 	task->fold = terms->ops->new(terms->fold_config, terms->partition);
 	terms->ops->settle(task->fold);
 }
@@ -117,7 +124,8 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		task->last_row = record->offset;
 	}
 	if (record->offset > task->last.offset)
-		task->last = record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
+		task->last =
+			record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
 	task->position = record->offset + 1;
 }
 
@@ -221,7 +229,8 @@ static bool counts_parse(const char *text, struct counts *counts)
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_that_matters(task);
-	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048], last[RECORD_MARK_TEXT_MAX];
+	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048],
+								  last[RECORD_MARK_TEXT_MAX];
 	size_t len, header_len;
 
 	header_len = block ? strlen(block->header) : task->terms.ops->header(task->fold, header);
@@ -229,10 +238,12 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	if (task->terms.ops->terms)
 		task->terms.ops->terms(task->fold, terms);
 	record_mark_format(&task->last, last);
-	len = (size_t)snprintf(out, TASK_METADATA_MAX, "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 "%s%s t=%s h=%.*s",
-	                       block ? block->first_offset : task->position, task->terms.partition_count, task->terms.meaning, counts,
-	                       task->last_row, task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last, terms, (int)header_len,
-	                       block ? block->header : header);
+	len = (size_t)snprintf(out, TASK_METADATA_MAX,
+	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 "%s%s t=%s h=%.*s",
+	                       block ? block->first_offset : task->position,
+	                       task->terms.partition_count, task->terms.meaning, counts, task->last_row,
+	                       task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last,
+	                       terms, (int)header_len, block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
 		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
@@ -295,7 +306,8 @@ static bool mark_field(const char *text, struct record_mark *mark)
 	char value[RECORD_MARK_TEXT_MAX];
 
 	*mark = RECORD_MARK_NONE;
-	return !strstr(text, " f=") || (field(text, "f", value, sizeof(value)) && record_mark_parse(value, mark));
+	return !strstr(text, " f=") ||
+	       (field(text, "f", value, sizeof(value)) && record_mark_parse(value, mark));
 }
 
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
@@ -307,8 +319,9 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 		return false;
 	memcpy(text, metadata.at, metadata.len);
 	text[metadata.len] = '\0';
-	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) || !number_field(text, "p", &partitions) ||
-	    partitions < 0 || partitions > INT32_MAX || !number_field(text, "l", &parsed->last_row) || !mark_field(text, &parsed->last))
+	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) ||
+	    !number_field(text, "p", &partitions) || partitions < 0 || partitions > INT32_MAX ||
+	    !number_field(text, "l", &parsed->last_row) || !mark_field(text, &parsed->last))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
 	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
@@ -343,7 +356,8 @@ static bool metadata_fits(const struct task_terms *terms, int64_t committed, con
 		               terms->ops->name, terms->partition, parsed->restore_from, committed);
 	if (parsed->last.offset >= committed)
 		return err_set(err, ERR_REFUSE,
-		               "%s: partition %" PRId32 ": the last record read has offset %" PRId64 ", and only %" PRId64 " is committed" WAY_ON,
+		               "%s: partition %" PRId32 ": the last record read has offset %" PRId64
+		               ", and only %" PRId64 " is committed" WAY_ON,
 		               terms->ops->name, terms->partition, parsed->last.offset, committed);
 	return true;
 }

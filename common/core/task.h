@@ -33,7 +33,7 @@ struct task {
 	struct counts committed_counts; /* what a running restore will end with */
 	int64_t last_row;               /* offset of the last record counted */
 	int64_t stale_count;            /* records below position that were discarded */
-	struct record_mark last;        /* the newest record folded; a rebuild begins with that of the metadata */
+	struct record_mark last;        /* newest record folded; in a rebuild that of the metadata */
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };

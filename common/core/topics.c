@@ -67,7 +67,8 @@ const struct topic *topic_of(enum topic_id id)
 
 bool topic_is_compacted(enum topic_id id)
 {
-	for (const struct topic_setting *setting = topics[id].settings; setting < topics[id].settings + TOPIC_SETTINGS_MAX && setting->name; setting++)
+	for (const struct topic_setting *setting = topics[id].settings;
+	     setting < topics[id].settings + TOPIC_SETTINGS_MAX && setting->name; setting++)
 		if (strcmp(setting->name, "cleanup.policy") == 0)
 			return strcmp(setting->value, "compact") == 0;
 	return false;

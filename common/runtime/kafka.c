@@ -105,7 +105,8 @@ static const char *const guarded_names[] = {
 	"metadata.broker.list", /* bootstrap.servers */
 };
 
-/* The broker has forgotten a transactional id that rested: the caller gets the same as an error, and a new client is the answer. */
+/* The broker has forgotten a transactional id that rested: the caller gets the same as an error,
+ * and a new client is the answer. */
 static bool says_expired_id(const char *text)
 {
 	return strstr(text, rd_kafka_err2str(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING)) != NULL;
@@ -117,9 +118,9 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
 	bool transport = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
 	bool other_role = strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");
 	enum log_level our_level = other_role || level > 6 || says_expired_id(text) ? LOG_DEBUG
-	                           : level > 4             ? LOG_INFO
-	                           : level == 4 || transport ? LOG_WARN
-	                                                     : LOG_ERROR;
+	                           : level > 4                                      ? LOG_INFO
+	                           : level == 4 || transport                        ? LOG_WARN
+	                                                                            : LOG_ERROR;
 
 	log_event(our_level, "kafka", "client=%s facility=%s detail=\"%s\"", client ? rd_kafka_name(client) : "-", facility, text);
 }
@@ -398,7 +399,8 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	return client;
 }
 
-/* What a producer still holds is known to be given up: purged, and its reports taken, nothing of it is warned of. */
+/* What a producer still holds is known to be given up: purged, and its reports taken, nothing of it
+ * is warned of. */
 static void *destroy_client(void *client)
 {
 	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {

@@ -32,7 +32,8 @@
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
-#define CLOSE_DESTROY_TIMEOUT_MS 2000 /* it has left the group; of a topic that was away and came back librdkafka 2.0.2 keeps a thread */
+/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
+#define CLOSE_DESTROY_TIMEOUT_MS 2000
 
 /* ---- opening */
 
@@ -264,9 +265,13 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 		return true;
 	}
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
-		const struct slot *slot = message->rkt ? assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition) : NULL;
+		const struct slot *slot =
+			message->rkt
+				? assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition)
+				: NULL;
 
-		return !slot || same_log_out_of_range(loop->consumer, slot->topic, message->partition, slot->task.position, err);
+		return !slot || same_log_out_of_range(loop->consumer, slot->topic, message->partition,
+		                                      slot->task.position, err);
 	}
 	if (kafka_err_missing_right(message->err))
 		return err_set(err, ERR_REFUSE, "%s: %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", rd_kafka_message_errstr(message));
@@ -393,9 +398,13 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
-	if (kafka_err_is_expired_id(err) && loop->failures_in_row == 0) { /* if it comes again, it is trouble */
+	if (kafka_err_is_expired_id(err) &&
+	    loop->failures_in_row == 0) { /* if it comes again, it is trouble */
 		loop->failures_in_row++;
-		log_info("transactional_id_expired", "outputs=%zu detail=\"it has rested for longer than the broker keeps it; a new client goes on\"", loop->outbox.count);
+		log_info(
+			"transactional_id_expired",
+			"outputs=%zu detail=\"it has rested for longer than the broker keeps it; a new client goes on\"",
+			loop->outbox.count);
 		return STEP_MORE;
 	}
 	log_warn("retry", "cause=\"%s\"", err->message);

@@ -117,11 +117,13 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 
 	if (committed->offset >= 0)
 		snprintf(what, sizeof(what), "a committed offset of %" PRId64, committed->offset);
-	return err_set(err, ERR_REFUSE,
-	               "group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
-	               ": the topic was deleted and created again (Kafka deletes a group's offsets with it), or the offsets were moved, deleted or have "
-	               "expired, or Kafka has lost the end of a transaction; to go on from there would emit rows twice; " WAY_ON_FRESH_SET,
-	               loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition, counted);
+	return err_set(
+		err, ERR_REFUSE,
+		"group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
+		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or the offsets were moved, deleted or have "
+		"expired, or Kafka has lost the end of a transaction; to go on from there would emit rows twice; " WAY_ON_FRESH_SET,
+		loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition,
+		counted);
 }
 
 /* The same, but the coordinator is not believed blindly. Kafka (4.2.1, 4.3.1) was seen to have wrong ones in memory after kill -9, none, old
@@ -201,10 +203,11 @@ static bool log_still_holds(const struct slot *slot, int64_t low, int64_t high, 
 	const struct task *task = &slot->task;
 
 	if (task->restore_to > high)
-		return err_set(err, ERR_REFUSE,
-		               "%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
-		               ": the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
-		               slot->topic, task->terms.partition, task->restore_to, high);
+		return err_set(
+			err, ERR_REFUSE,
+			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
+			": the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
+			slot->topic, task->terms.partition, task->restore_to, high);
 	if (task->restoring && task->position < low)
 		return err_set(err, ERR_REFUSE,
 		               "%s/%" PRId32 ": state must be rebuilt from offset %" PRId64 ", but retention has removed everything below %" PRId64

@@ -1,9 +1,11 @@
-/* Offsets count from 0 again where a topic is deleted and created again, and the group's consumer does not notice: librdkafka (2.0.2, and
- * 2.15.1 by its source) handles the errors of the time without a topic itself, and then reads on at the same offset of whatever log is
- * there. A process that was frozen over that moment does not even get the errors. So a partition's log is recognised by a record that was
- * read from it. core/log_watch.h says when, and what is not noticed.
+/* Offsets count from 0 again where a topic is deleted and created again, and the group's consumer
+ * does not notice: librdkafka (2.0.2; 2.15.1 has a FIXME for it) handles the errors of the time
+ * without a topic itself, and then reads on at the same offset of whatever log is there. A process
+ * that was frozen over that moment does not even get the errors. So a partition's log is recognised
+ * by a record that was read from it. core/log_watch.h says when, and what is not noticed.
  *
- * A busy input pays for one look a minute; one that rests between its records pays a few milliseconds for each commit. */
+ * A busy input pays for one look a minute; one that rests between its records pays a few
+ * milliseconds for each commit. */
 #include <stdlib.h>
 
 #include "log.h"
@@ -19,7 +21,9 @@ static size_t ask(const struct task_loop *loop, int64_t now_us, struct log_quest
 		const struct slot *slot = &loop->slots[i];
 
 		if (log_watch_asks(&slot->watch, &slot->task.last, now_us))
-			questions[count++] = (struct log_question){.topic = slot->topic, .partition = slot->task.terms.partition, .mark = slot->watch.known};
+			questions[count++] = (struct log_question){.topic = slot->topic,
+			                                           .partition = slot->task.terms.partition,
+			                                           .mark = slot->watch.known};
 	}
 	return count;
 }
@@ -32,7 +36,8 @@ bool identity_verified(struct task_loop *loop, struct err *err)
 	bool ok = same_log(&loop->kafka, questions, count, err);
 
 	if (ok && count)
-		log_debug("log_recognised", "partitions=%zu took_us=%" PRId64, count, monotonic_us() - now_us);
+		log_debug("log_recognised", "partitions=%zu took_us=%" PRId64, count,
+		          monotonic_us() - now_us);
 	for (size_t i = 0; ok && i < loop->slot_count; i++) {
 		struct slot *slot = &loop->slots[i];
 

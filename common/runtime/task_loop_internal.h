@@ -104,7 +104,8 @@ MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_part
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
 
 /* task_loop_identity.c */
-/* Looks where it is in doubt whether a partition's log is still the one that was read; before anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+/* Looks where it is in doubt whether a partition's log is still the one that was read; before
+ * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
  * has not answered, and nothing may be committed yet. */
 MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
 

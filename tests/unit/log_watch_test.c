@@ -17,7 +17,8 @@ static struct log_watch watch_at(int64_t now_us)
 
 static void expect_known(const struct log_watch *watch, const struct record_mark *want)
 {
-	cr_assert(record_mark_equal(&watch->known, want), "%lld for %lld", (long long)watch->known.offset, (long long)want->offset);
+	cr_assert(record_mark_equal(&watch->known, want), "%lld for %lld",
+	          (long long)watch->known.offset, (long long)want->offset);
 }
 
 Test(log_watch, the_beginning_is_in_doubt_until_the_record_is_found)
@@ -62,7 +63,8 @@ Test(log_watch, the_first_doubt_keeps_its_record_until_it_is_answered)
 
 	log_watch_seen(&watch, &first, SECOND_US);
 	log_watch_seen(&watch, &second, SECOND_US + 1);
-	log_watch_seen(&watch, &third, 9 * SECOND_US); /* `second` came after the doubt, and may be of another log */
+	log_watch_seen(&watch, &third,
+	               9 * SECOND_US); /* `second` came after the doubt, and may be of another log */
 	expect_known(&watch, &first);
 	log_watch_found(&watch, &third, 9 * SECOND_US);
 	expect_known(&watch, &third);

@@ -42,7 +42,10 @@ Test(record_mark, every_part_of_a_record_counts)
 
 Test(record_mark, text_gives_the_mark_back)
 {
-	struct record_mark marks[] = {mark("user", "{}"), {0, 0, 0}, {INT64_MAX, INT64_MAX, UINT64_MAX}, {1, -1, UINT64_C(1) << 63}};
+	struct record_mark marks[] = {mark("user", "{}"),
+	                              {0, 0, 0},
+	                              {INT64_MAX, INT64_MAX, UINT64_MAX},
+	                              {1, -1, UINT64_C(1) << 63}};
 
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		char text[RECORD_MARK_TEXT_MAX];
@@ -56,7 +59,15 @@ Test(record_mark, text_gives_the_mark_back)
 
 Test(record_mark, other_text_is_refused)
 {
-	static const char *const texts[] = {"", "5", "5,1", "5,1,", "-1,1,0011223344556677", "5,1,001122334455667", "5,1,00112233445566778", "5,1,001122334455667g", "5,1,0011223344556677 "};
+	static const char *const texts[] = {"",
+	                                    "5",
+	                                    "5,1",
+	                                    "5,1,",
+	                                    "-1,1,0011223344556677",
+	                                    "5,1,001122334455667",
+	                                    "5,1,00112233445566778",
+	                                    "5,1,001122334455667g",
+	                                    "5,1,0011223344556677 "};
 	struct record_mark got;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
