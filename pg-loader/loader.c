@@ -108,7 +108,8 @@ static size_t list_moved(struct loader *loader)
 		const struct loader_task *task = &loader->tasks[i];
 
 		if (task->position != task->committed)
-			loader->moved[count++] = (struct loader_offset){task->topic->name, task->partition, task->committed, task->position};
+			loader->moved[count++] = (struct loader_offset){
+				task->topic->name, task->partition, task->committed, task->position, task->last};
 	}
 	return count;
 }
@@ -159,6 +160,8 @@ static bool commit(struct loader *loader, struct err *err)
 
 	if (moved_count == 0)
 		return true;
+	if (!loader_recognises(loader, err))
+		return false;
 	for (int try = 1;; try++) {
 		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count, err)) {
 			committed(loader, moved_count, began_us);
@@ -285,6 +288,8 @@ static enum step run_step(struct loader *loader, struct err *err)
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
+	if (!loader_recognises(loader, err))
+		return rewind_and_wait(loader, "Kafka", err);
 	if (!commit(loader, err))
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	backoff_reset(&loader->backoff);

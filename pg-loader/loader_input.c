@@ -14,9 +14,12 @@
 
 #include "counts_topic.h"
 #include "log.h"
+#include "same_log.h"
 #include "table.h"
 
 #define CALL_TIMEOUT_MS 5000
+/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
+#define CLOSE_DESTROY_TIMEOUT_MS 2000
 #define HEADERS_MAX 64
 #define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
@@ -102,12 +105,16 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 
 	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
 		if (task && message->offset >= task->position) {
+			log_watch_seen(&task->log, &task->last, loader->polled_us);
 			task->at_end = true;
 			partition_end_reached(&task->watch.end, message->offset);
 			moved_to(loader, task, message->offset);
 		}
 		return true;
 	}
+	if (task && message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
+		return same_log_out_of_range(loader->consumer, task->topic->name, task->partition,
+		                             task->position, err);
 	if (class == ERR_REFUSE || class == ERR_FATAL || class == ERR_FENCED)
 		return err_set(err, class, "%s/%" PRId32 ": %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", message->partition,
 		               text ? text : rd_kafka_err2str(message->err));
@@ -154,6 +161,8 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 		metric_add(loader->controls, 1);
 	task->at_end = false;
 	partition_end_left(&task->watch.end);
+	log_watch_seen(&task->log, &task->last, loader->polled_us);
+	task->last = record_mark_of(message->offset, kafka_time_ms(message), record.key, record.value);
 	moved_to(loader, task, message->offset + 1);
 	return true;
 }
@@ -184,6 +193,7 @@ bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *
 	if (got == 0 && wait_ms > 0)
 		got = rd_kafka_consume_batch_queue(loader->queue, wait_ms, loader->messages, 1);
 	*count = got > 0 ? (size_t)got : 0;
+	loader->polled_us = monotonic_us();
 	for (size_t i = 0; i < *count; i++) {
 		if (ok)
 			ok = take(loader, loader->messages[i], err);
@@ -315,8 +325,11 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	if (now_us - task->beyond_end_since_us < BEYOND_END_PATIENCE_US)
 		return err_set(err, ERR_RETRY, "%s/%" PRId32 " ends at %" PRId64 ", before the loaded offset %" PRId64, task->topic->name, task->partition,
 		               high, at->committed);
-	return refuse_start(task, at->committed, low, high, "the topic was made anew, or the broker lost data",
-	                    "Load a new set of topics into a database of its own, or empty this one, processed.loader_offsets too", err);
+	return refuse_start(
+		task, at->committed, low, high,
+		"the topic was deleted and created again, or the broker has lost records",
+		"The way on is to process into a fresh set: another TOPIC_PREFIX and another database",
+		err);
 }
 
 static void start_reading(struct loader *loader, const struct loader_offset *at)
@@ -348,6 +361,31 @@ static bool counts_stand(const struct loader *loader, struct err *err)
 	return true;
 }
 
+bool loader_recognises(struct loader *loader, struct err *err)
+{
+	struct log_question *questions = xrealloc(NULL, (loader->task_count + 1) * sizeof(*questions));
+	int64_t now_us = monotonic_us();
+	size_t count = 0;
+	bool ok;
+
+	for (size_t i = 0; i < loader->task_count; i++) {
+		const struct loader_task *task = &loader->tasks[i];
+
+		if (log_watch_asks(&task->log, &task->last, now_us))
+			questions[count++] =
+				(struct log_question){.topic = task->topic->name,
+			                          .partition = task->partition,
+			                          .compacted = topic_is_compacted(task->topic->kind),
+			                          .mark = task->log.known};
+	}
+	ok = same_log(&loader->config->kafka, questions, count, err);
+	for (size_t i = 0; ok && i < loader->task_count; i++)
+		if (log_watch_asks(&loader->tasks[i].log, &loader->tasks[i].last, now_us))
+			log_watch_found(&loader->tasks[i].log, &loader->tasks[i].last, now_us);
+	free(questions);
+	return ok;
+}
+
 bool loader_position(struct loader *loader, struct err *err)
 {
 	struct loader_offset *at = loader->moved;
@@ -355,13 +393,20 @@ bool loader_position(struct loader *loader, struct err *err)
 	if (!counts_stand(loader, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
-		at[i] = (struct loader_offset){loader->tasks[i].topic->name, loader->tasks[i].partition, OFFSET_NONE, OFFSET_NONE};
+		at[i] = (struct loader_offset){loader->tasks[i].topic->name, loader->tasks[i].partition,
+		                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	if (!loader_offsets_read(loader->pg, at, loader->task_count, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
 		if (!judge(loader, &loader->tasks[i], &at[i], err))
 			return false;
 	if (!loader_offsets_insert(loader->pg, at, loader->task_count, err))
+		return false;
+	for (size_t i = 0; i < loader->task_count; i++) {
+		loader->tasks[i].last = at[i].last;
+		log_watch_begin(&loader->tasks[i].log, &at[i].last, monotonic_us());
+	}
+	if (!loader_recognises(loader, err))
 		return false;
 	start_reading(loader, at);
 	return true;
@@ -490,8 +535,11 @@ void loader_input_close(struct loader *loader)
 	if (loader->queue)
 		rd_kafka_queue_destroy(loader->queue);
 	if (loader->consumer) {
+		struct err err;
+
 		rd_kafka_consumer_close(loader->consumer);
-		rd_kafka_destroy(loader->consumer);
+		if (!kafka_destroy_within(loader->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
+			log_warn("consumer_left", "detail=\"%s\"", err.message);
 	}
 	loader->consumer = NULL;
 	for (size_t i = 0; i < LOADER_TOPICS; i++)

@@ -10,34 +10,46 @@
 
 #include "records.h"
 
-enum { PARAM_TOPICS, PARAM_PARTITIONS, PARAM_COMMITTED, PARAM_POSITIONS, PARAM_COUNT };
+enum { PARAM_TOPICS, PARAM_PARTITIONS, PARAM_COMMITTED, PARAM_POSITIONS, PARAM_LAST, PARAM_COUNT };
 
 struct arrays {
 	struct buffer text[PARAM_COUNT];
 	const char *params[PARAM_COUNT];
 };
 
+static void append_item(struct buffer *text, int param, const struct loader_offset *at)
+{
+	char item[RECORD_MARK_TEXT_MAX + 2], mark[RECORD_MARK_TEXT_MAX];
+	int len = 0;
+
+	switch (param) {
+	case PARAM_TOPICS:
+		buffer_append(text, at->topic, strlen(at->topic));
+		return; /* made of letters, digits, '.', '_' and '-' */
+	case PARAM_PARTITIONS: len = snprintf(item, sizeof(item), "%" PRId32, at->partition); break;
+	case PARAM_COMMITTED: len = snprintf(item, sizeof(item), "%" PRId64, at->committed); break;
+	case PARAM_POSITIONS: len = snprintf(item, sizeof(item), "%" PRId64, at->position); break;
+	case PARAM_LAST:
+		record_mark_format(&at->last, mark);
+		len = at->last.offset < 0 ? snprintf(item, sizeof(item), "NULL")
+		                          : snprintf(item, sizeof(item), "\"%s\"", mark);
+		break;
+	default: break;
+	}
+	buffer_append(text, item, (size_t)len);
+}
+
 static void arrays_make(struct arrays *arrays, const struct loader_offset *at, size_t count)
 {
-	char item[32];
-
 	*arrays = (struct arrays){0};
 	for (int p = 0; p < PARAM_COUNT; p++) {
 		struct buffer *text = &arrays->text[p];
 
 		buffer_append(text, "{", 1);
 		for (size_t i = 0; i < count; i++) {
-			int64_t number = p == PARAM_PARTITIONS ? at[i].partition : p == PARAM_COMMITTED ? at[i].committed : at[i].position;
-
 			if (i > 0)
 				buffer_append(text, ",", 1);
-			if (p == PARAM_TOPICS) { /* topic names are made of letters, digits, '.', '_' and '-' */
-				buffer_append(text, at[i].topic, strlen(at[i].topic));
-			} else {
-				int len = snprintf(item, sizeof(item), "%" PRId64, number);
-
-				buffer_append(text, item, (size_t)len);
-			}
+			append_item(text, p, &at[i]);
 		}
 		buffer_append(text, "}", 2);
 		arrays->params[p] = text->at;
@@ -71,25 +83,41 @@ enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t hig
 	return stored > high ? OFFSET_BEYOND_END : OFFSET_GO_ON;
 }
 
+static bool take_row(const PGresult *result, int row, struct loader_offset *at, struct err *err)
+{
+	at->committed = strtoll(PQgetvalue(result, row, 1), NULL, 10);
+	return PQgetisnull(result, row, 2) ||
+	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
+	       err_set(
+			   err, ERR_REFUSE,
+			   "%s/%" PRId32
+			   ": processed.loader_offsets.last_record is '%s'; expected <offset>,<time>,<hash>: set it to null",
+			   at->topic, at->partition, PQgetvalue(result, row, 2));
+}
+
 bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
 {
 	PGresult *result = NULL;
+	bool ok = true;
 
-	if (!query(pg,
-	           "SELECT w.i - 1, o.next_offset FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
-	           " JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
-	           2, at, count, &result, err))
+	if (!query(
+			pg,
+			"SELECT w.i - 1, o.next_offset, o.last_record FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
+			" JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
+			2, at, count, &result, err))
 		return false;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		at[i].committed = OFFSET_NONE;
-	for (int r = 0; r < PQntuples(result); r++) {
+		at[i].last = RECORD_MARK_NONE;
+	}
+	for (int r = 0; ok && r < PQntuples(result); r++) {
 		size_t i = strtoul(PQgetvalue(result, r, 0), NULL, 10);
 
 		if (i < count)
-			at[i].committed = strtoll(PQgetvalue(result, r, 1), NULL, 10);
+			ok = take_row(result, r, &at[i], err);
 	}
 	PQclear(result);
-	return true;
+	return ok;
 }
 
 bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
@@ -134,11 +162,12 @@ bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, si
 	PGresult *result = NULL;
 	bool all;
 
-	if (!query(pg,
-	           "UPDATE processed.loader_offsets o SET next_offset = w.position"
-	           " FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS w(topic, partition, committed, position)"
-	           " WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
-	           4, at, count, &result, err))
+	if (!query(
+			pg,
+			"UPDATE processed.loader_offsets o SET next_offset = w.position, last_record = w.last_record"
+			" FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) AS w(topic, partition, committed, position, last_record)"
+			" WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
+			PARAM_COUNT, at, count, &result, err))
 		return false;
 	all = strtoul(PQcmdTuples(result), NULL, 10) == count;
 	PQclear(result);

@@ -8,6 +8,7 @@
 
 #include "err.h"
 #include "postgres.h"
+#include "record_mark.h"
 
 #define OFFSET_NONE INT64_C(-1)
 
@@ -16,25 +17,27 @@ struct loader_offset {
 	int32_t partition;
 	int64_t committed; /* next_offset in the database; OFFSET_NONE: no row */
 	int64_t position;  /* next offset to take */
+	struct record_mark last; /* the newest record before that one */
 };
 
 /* What a stored offset means against what the log holds: [low, high). Pure. */
 enum offset_verdict {
-	OFFSET_GO_ON,         /* start at the stored offset */
-	OFFSET_FIRST_START,   /* nothing stored: start at low */
-	OFFSET_LOST_RECORDS,  /* stored < low: retention removed what was never loaded */
-	OFFSET_BEYOND_END,    /* stored > high: the topic was made anew */
+	OFFSET_GO_ON,        /* start at the stored offset */
+	OFFSET_FIRST_START,  /* nothing stored: start at low */
+	OFFSET_LOST_RECORDS, /* stored < low: retention removed what was never loaded */
+	OFFSET_BEYOND_END,   /* stored > high: the topic was deleted and created again */
 };
 enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high);
 
-/* Fills committed. */
+/* Fills committed, and the last record before it. ERR_REFUSE also where that cannot be read. */
 MUST_USE bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);
 /* Inserts the missing rows with next_offset = position, then reads all again: another loader may have been first. */
 MUST_USE bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);
 /* In a transaction: locks the rows, ordered by topic and partition, and compares them with committed. ERR_ABORT:
  * another loader moved one. */
 MUST_USE bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err);
-/* In the same transaction: committed becomes position. ERR_ABORT as above. */
+/* In the same transaction: committed becomes position, and last is stored with it. ERR_ABORT as
+ * above. */
 MUST_USE bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err);
 
 #endif

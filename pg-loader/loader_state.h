@@ -6,6 +6,7 @@
 #include "load_store.h"
 #include "loader.h"
 #include "loader_offsets.h"
+#include "log_watch.h"
 #include "metrics.h"
 #include "partition_watch.h"
 #include "registry.h"
@@ -29,6 +30,8 @@ struct loader_task {
 	struct metric *lag;
 	struct partition_watch watch;
 	int64_t committed, position;
+	struct record_mark last;     /* the newest record before position */
+	struct log_watch log;        /* whether its log is still the one that was read */
 	int64_t beyond_end_since_us; /* 0: the stored offset is not beyond the end */
 	int32_t partition;
 	bool at_end;
@@ -75,6 +78,7 @@ struct loader {
 	int64_t batch_started_us;    /* 0: nothing to commit */
 	int64_t batch_rows;          /* at most; fewer than configured while PostgreSQL cannot take more */
 	rd_kafka_message_t *messages[POLL_MESSAGES];
+	int64_t polled_us; /* when the last of them came */
 
 	struct metric *rows[TARGET_COUNT], *controls, *stale, *batches, *reconnects, *rewinds, *up;
 	struct histogram *seconds;
@@ -101,6 +105,10 @@ MUST_USE bool loader_position(struct loader *loader, struct err *err);
 void loader_hold(struct loader *loader);
 /* Sees how far the log goes beyond what is committed, and which partitions are held back. */
 void loader_watch(struct loader *loader);
+/* Looks where it is in doubt whether a partition's log is still the one that was read; before
+ * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+ * has not answered. */
+MUST_USE bool loader_recognises(struct loader *loader, struct err *err);
 /* Tells the group the committed offsets, for dashboards. */
 void loader_mirror(struct loader *loader, size_t moved_count);
 void loader_input_close(struct loader *loader);

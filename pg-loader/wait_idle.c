@@ -166,7 +166,8 @@ static bool read_loader(struct wait_idle *wait, struct err *err)
 
 	for (size_t i = 0; i < wait->count; i++)
 		if (wait->at[i].reader == READER_LOADER)
-			wait->offsets[n++] = (struct loader_offset){wait->at[i].topic, wait->at[i].partition, OFFSET_NONE, OFFSET_NONE};
+			wait->offsets[n++] = (struct loader_offset){wait->at[i].topic, wait->at[i].partition,
+			                                            OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	if (!postgres_connect(wait->pg, NULL, err) || !loader_offsets_read(wait->pg, wait->offsets, n, err))
 		return false;
 	n = 0;

@@ -3,8 +3,10 @@
  * the oldest block that still matters, so a rebuild reads at most one block too much.
  *
  *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row>
- *              u=<unreadable> t=<terms> h=<header> x=<xxh32 of all before>
+ *              u=<unreadable> f=<record_mark> t=<terms> h=<header> x=<xxh32 of all before>
  *
+ * f is the newest record folded, by which the log is recognised. It is left out before the first
+ * one, and older versions wrote none.
  * It is text because the broker keeps it as a string, and because people look at it. The counts
  * are those at the commit, not at restore_from: a replayed verdict may differ for what lies
  * beyond the horizon, and the counts must not.
@@ -102,7 +104,12 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 
 void task_start(struct task *task, const struct task_terms *terms, int64_t offset)
 {
-	*task = (struct task){.terms = *terms, .committed = offset, .position = offset, .restore_to = offset, .last_row = -1};
+	*task = (struct task){.terms = *terms,
+	                      .committed = offset,
+	                      .position = offset,
+	                      .restore_to = offset,
+	                      .last_row = -1,
+	                      .last = RECORD_MARK_NONE};
 	task->fold = terms->ops->new(terms->fold_config, terms->partition);
 	terms->ops->settle(task->fold);
 }
@@ -146,6 +153,9 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		task->counts_changed = true;
 		task->last_row = record->offset;
 	}
+	if (record->offset > task->last.offset)
+		task->last =
+			record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
 	task->position = record->offset + 1;
 }
 
@@ -249,20 +259,23 @@ static bool counts_parse(const char *text, struct counts *counts)
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_that_matters(task);
-	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048];
+	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048],
+								  last[RECORD_MARK_TEXT_MAX];
 	size_t len, header_len;
 
 	header_len = block ? strlen(block->header) : task->terms.ops->header(task->fold, header);
 	counts_format(&task->counts, counts, sizeof(counts));
 	if (task->terms.ops->terms)
 		task->terms.ops->terms(task->fold, terms);
+	record_mark_format(&task->last, last);
 	len = (size_t)snprintf(out, TASK_METADATA_MAX,
 	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " u=%" PRId64
-	                       " t=%s h=%.*s",
+	                       "%s%s t=%s h=%.*s",
 	                       block ? block->first_offset : task->position,
 	                       task->terms.partition_count, task->terms.meaning, counts, task->last_row,
-	                       block ? block->unreadable : unreadable_so_far(task), terms,
-	                       (int)header_len, block ? block->header : header);
+	                       block ? block->unreadable : unreadable_so_far(task),
+	                       task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last,
+	                       terms, (int)header_len, block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
 		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
@@ -308,6 +321,7 @@ struct parsed_metadata {
 	int64_t restore_from, last_row, unreadable;
 	int32_t partition_count;
 	struct counts counts;
+	struct record_mark last;
 	char meaning[TASK_MEANING_MAX], terms[FOLD_TERMS_MAX], header[FOLD_HEADER_MAX];
 };
 
@@ -325,6 +339,16 @@ static bool unreadable_field(const char *text, int64_t *value)
 	return !strstr(text, " u=") || (number_field(text, "u", value) && is_count(*value));
 }
 
+/* Not there: written by an older version, or before the first record. */
+static bool mark_field(const char *text, struct record_mark *mark)
+{
+	char value[RECORD_MARK_TEXT_MAX];
+
+	*mark = RECORD_MARK_NONE;
+	return !strstr(text, " f=") ||
+	       (field(text, "f", value, sizeof(value)) && record_mark_parse(value, mark));
+}
+
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 {
 	char text[TASK_METADATA_MAX], counts[2048];
@@ -336,7 +360,8 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 	text[metadata.len] = '\0';
 	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) ||
 	    !number_field(text, "p", &partitions) || partitions < 0 || partitions > INT32_MAX ||
-	    !number_field(text, "l", &parsed->last_row) || !unreadable_field(text, &parsed->unreadable))
+	    !number_field(text, "l", &parsed->last_row) ||
+	    !unreadable_field(text, &parsed->unreadable) || !mark_field(text, &parsed->last))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
 	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
@@ -369,6 +394,11 @@ static bool metadata_fits(const struct task_terms *terms, int64_t committed, con
 	if (parsed->restore_from > committed || parsed->restore_from < 0)
 		return err_set(err, ERR_REFUSE, "%s: partition %" PRId32 ": restore offset %" PRId64 " lies beyond the committed %" PRId64 WAY_ON,
 		               terms->ops->name, terms->partition, parsed->restore_from, committed);
+	if (parsed->last.offset >= committed)
+		return err_set(err, ERR_REFUSE,
+		               "%s: partition %" PRId32 ": the last record read has offset %" PRId64
+		               ", and only %" PRId64 " is committed" WAY_ON,
+		               terms->ops->name, terms->partition, parsed->last.offset, committed);
 	return true;
 }
 
@@ -393,6 +423,7 @@ bool task_resume(struct task *task, const struct task_terms *terms, int64_t comm
 	task->committed_counts = parsed.counts;
 	task->unreadable_before = parsed.unreadable;
 	task->last_row = parsed.last_row;
+	task->last = parsed.last;
 	task->restoring = true;
 	if (task->position >= committed)
 		restore_done(task);

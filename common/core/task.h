@@ -7,6 +7,7 @@
 #define FUNNEL_TASK_H
 
 #include "fold.h"
+#include "record_mark.h"
 
 #define TASK_BLOCK_RECORDS 4096
 #define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */
@@ -33,6 +34,7 @@ struct task {
 	int64_t unreadable_before;      /* while restoring: refused for their schema before restore_from */
 	int64_t last_row;               /* offset of the last record counted */
 	int64_t stale_count;            /* records below position that were discarded */
+	struct record_mark last;        /* newest record folded; in a rebuild that of the metadata */
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };

@@ -65,6 +65,15 @@ const struct topic *topic_of(enum topic_id id)
 	return &topics[id];
 }
 
+bool topic_is_compacted(enum topic_id id)
+{
+	for (const struct topic_setting *setting = topics[id].settings;
+	     setting < topics[id].settings + TOPIC_SETTINGS_MAX && setting->name; setting++)
+		if (strcmp(setting->name, "cleanup.policy") == 0)
+			return strcmp(setting->value, "compact") == 0;
+	return false;
+}
+
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions)
 {
 	return topics[id].fixed_partitions ? topics[id].fixed_partitions : set_partitions;

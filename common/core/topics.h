@@ -37,6 +37,9 @@ struct topic {
 
 const struct topic *topic_of(enum topic_id id);
 
+/* Whether older records of a key may go missing from its log. */
+bool topic_is_compacted(enum topic_id id);
+
 /* Partitions of the topic in a set of so many. */
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
 

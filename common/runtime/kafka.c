@@ -110,15 +110,22 @@ static const char *const guarded_names[] = {
 	"metadata.broker.list", /* bootstrap.servers */
 };
 
+/* The broker has forgotten a transactional id that rested: the caller gets the same as an error,
+ * and a new client is the answer. */
+static bool says_expired_id(const char *text)
+{
+	return strstr(text, rd_kafka_err2str(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING)) != NULL;
+}
+
 static void on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
 	/* A refused connection has level 3 and is no error of ours: librdkafka goes on trying. */
 	bool transport = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
 	bool other_role = strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");
-	enum log_level our_level = other_role || level > 6 ? LOG_DEBUG
-	                           : level > 4             ? LOG_INFO
-	                           : level == 4 || transport ? LOG_WARN
-	                                                     : LOG_ERROR;
+	enum log_level our_level = other_role || level > 6 || says_expired_id(text) ? LOG_DEBUG
+	                           : level > 4                                      ? LOG_INFO
+	                           : level == 4 || transport                        ? LOG_WARN
+	                                                                            : LOG_ERROR;
 
 	log_event(our_level, "kafka", "client=%s facility=%s detail=\"%s\"", client ? rd_kafka_name(client) : "-", facility, text);
 }
@@ -420,9 +427,15 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	return client;
 }
 
+/* What a producer still holds is known to be given up: purged, and its reports taken, nothing of it
+ * is warned of. */
 static void *destroy_client(void *client)
 {
-	rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {
+		rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		while (rd_kafka_poll(client, 0) > 0)
+			;
+	}
 	rd_kafka_destroy(client);
 	return NULL;
 }
@@ -634,6 +647,19 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	err_set(err, class, "%s: %s (%s)", context, rd_kafka_error_string(error), rd_kafka_error_name(error));
 	rd_kafka_error_destroy(error);
 	return false;
+}
+
+bool kafka_err_is_expired_id(const struct err *err)
+{
+	return says_expired_id(err->message);
+}
+
+int64_t kafka_time_ms(const rd_kafka_message_t *message)
+{
+	const int64_t last_ms = INT64_C(253402300799999);
+	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
+
+	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
 }
 
 rd_kafka_headers_t *kafka_headers_new(const struct output *output)

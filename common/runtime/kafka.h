@@ -65,6 +65,12 @@ bool kafka_err_missing_right(rd_kafka_resp_err_t code);
 /* From an rd_kafka_error_t (taken and destroyed): a missing right, fenced, fatal, abortable, retriable. Returns false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
+/* The error of a transactional id that the broker has forgotten while it rested
+ * (transactional.id.expiration.ms): a new client goes on. */
+bool kafka_err_is_expired_id(const struct err *err);
+
+/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
+int64_t kafka_time_ms(const rd_kafka_message_t *message);
 /* Copies of an output's headers; given to a produce call, which takes them, or to rd_kafka_headers_destroy. */
 rd_kafka_headers_t *kafka_headers_new(const struct output *output);
 /* A header's last value; at == NULL where there is none. */

@@ -13,6 +13,7 @@
 
 #include "fault.h"
 #include "log.h"
+#include "same_log.h"
 #include "table.h"
 #include "task_loop_internal.h"
 
@@ -31,6 +32,8 @@
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
+/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
+#define CLOSE_DESTROY_TIMEOUT_MS 2000
 
 /* ---- opening */
 
@@ -216,15 +219,6 @@ static bool open_frame(struct task_loop *loop, const struct slot *slot, struct i
 	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
 }
 
-/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
-static int64_t record_time_ms(const rd_kafka_message_t *message)
-{
-	const int64_t last_ms = INT64_C(253402300799999);
-	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
-
-	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
-}
-
 /* After a record was folded. A rebuild may not lack what was read before; new records of our own
  * topics that are refused for their schema are dead letters, and the service is not ready. Raw
  * records are other people's: those of an unknown schema are their mistake. */
@@ -252,7 +246,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	struct input_record record = {
 		.topic = span_of(slot->topic),
 		.offset = message->offset,
-		.timestamp_ms = record_time_ms(message),
+		.timestamp_ms = kafka_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
@@ -266,6 +260,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 		return false;
 	if (slot->task.restoring)
 		FAULT_POINT("in_restore");
+	log_watch_seen(&slot->log, &slot->task.last, loop->polled_us);
 	task_apply(&slot->task, &record, &loop->outbox);
 	if (slot->task.stale_count != stale_before) {
 		metric_add(loop->stale_metric, 1);
@@ -289,13 +284,20 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 
 		if (!slot)
 			return true;
+		log_watch_seen(&slot->log, &slot->task.last, loop->polled_us);
 		task_at_end(&slot->task, message->offset);
 		partition_end_reached(&slot->watch.end, message->offset);
 		return true;
 	}
-	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return err_set(err, ERR_REFUSE, "%s/%" PRId32 ": %s: the log no longer holds the offset to read from (retention)",
-		               message->rkt ? rd_kafka_topic_name(message->rkt) : "?", message->partition, rd_kafka_message_errstr(message));
+	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+		const struct slot *slot =
+			message->rkt
+				? assignment_slot(loop, rd_kafka_topic_name(message->rkt), message->partition)
+				: NULL;
+
+		return !slot || same_log_out_of_range(loop->consumer, slot->topic, message->partition,
+		                                      slot->task.position, err);
+	}
 	if (kafka_err_missing_right(message->err))
 		return err_set(err, ERR_REFUSE, "%s: %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", rd_kafka_message_errstr(message));
 	if (message->err == RD_KAFKA_RESP_ERR__FATAL) {
@@ -387,6 +389,7 @@ static bool poll_batch(struct task_loop *loop)
 	}
 	loop->message_count = n > 0 ? (size_t)n : 0;
 	loop->next_message = 0;
+	loop->polled_us = monotonic_us();
 	return loop->message_count > 0;
 }
 
@@ -402,6 +405,15 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
+	if (kafka_err_is_expired_id(err) &&
+	    loop->failures_in_row == 0) { /* if it comes again, it is trouble */
+		loop->failures_in_row++;
+		log_info(
+			"transactional_id_expired",
+			"outputs=%zu detail=\"it has rested for longer than the broker keeps it; a new client goes on\"",
+			loop->outbox.count);
+		return STEP_MORE;
+	}
 	log_warn("retry", "cause=\"%s\"", err->message);
 	health_ready(err->message);
 	if (loop->producer)
@@ -466,6 +478,20 @@ static void end_producer(struct task_loop *loop)
 		log_warn("producer_left", "detail=\"%s\"", err.message);
 }
 
+/* False: it lives on, and may still use what it was given. */
+static bool end_consumer(struct task_loop *loop)
+{
+	struct err err;
+
+	if (!loop->consumer)
+		return true;
+	rd_kafka_consumer_close(loop->consumer);
+	if (kafka_destroy_within(loop->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
+		return true;
+	log_warn("consumer_left", "detail=\"%s\"", err.message);
+	return false;
+}
+
 void task_loop_close(struct task_loop *loop)
 {
 	if (!loop)
@@ -482,11 +508,9 @@ void task_loop_close(struct task_loop *loop)
 		rd_kafka_queue_destroy(loop->trim_answers);
 	if (loop->queue)
 		rd_kafka_queue_destroy(loop->queue);
-	if (loop->consumer) {
-		rd_kafka_consumer_close(loop->consumer);
-		rd_kafka_destroy(loop->consumer);
-	}
 	idle_close(loop);
+	if (!end_consumer(loop))
+		return;
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
 		frame_opener_free(loop->openers[i]);

@@ -13,6 +13,7 @@
 
 #include "fault.h"
 #include "log.h"
+#include "same_log.h"
 #include "table.h"
 #include "task_loop_internal.h"
 
@@ -119,11 +120,13 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 
 	if (committed->offset >= 0)
 		snprintf(what, sizeof(what), "a committed offset of %" PRId64, committed->offset);
-	return err_set(err, ERR_REFUSE,
-	               "group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
-	               ": somebody has moved or deleted the offsets, they have expired, or Kafka has lost the end of a transaction; to go on from there "
-	               "would emit everything since twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
-	               loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition, counted);
+	return err_set(
+		err, ERR_REFUSE,
+		"group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
+		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or the offsets were moved, deleted or have "
+		"expired, or Kafka has lost the end of a transaction; to go on from there would emit rows twice; " WAY_ON_FRESH_SET,
+		loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition,
+		counted);
 }
 
 /* The same, but the coordinator is not believed blindly. Kafka (4.2.1, 4.3.1) was seen to have wrong ones in memory after kill -9, none, old
@@ -203,10 +206,11 @@ static bool log_still_holds(const struct slot *slot, int64_t low, int64_t high, 
 	const struct task *task = &slot->task;
 
 	if (task->restore_to > high)
-		return err_set(err, ERR_REFUSE,
-		               "%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
-		               ": the topic was deleted and created again; delete this group's offsets too, or use another TOPIC_PREFIX",
-		               slot->topic, task->terms.partition, task->restore_to, high);
+		return err_set(
+			err, ERR_REFUSE,
+			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
+			": the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
+			slot->topic, task->terms.partition, task->restore_to, high);
 	if (task->restoring && task->position < low)
 		return err_set(err, ERR_REFUSE,
 		               "%s/%" PRId32 ": state must be rebuilt from offset %" PRId64 ", but retention has removed everything below %" PRId64
@@ -262,6 +266,7 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 	                        (struct span){committed->metadata, committed->metadata_size}, err)) {
 		return false;
 	}
+	log_watch_begin(&slot->log, &slot->task.last, monotonic_us());
 	slot_metrics(slot);
 	idle_slot_init(slot);
 	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
@@ -297,6 +302,8 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 		slot->commit_again = from_log && partition->offset >= 0;
 		partition->offset = slot->task.position;
 	}
+	if (!identity_verified(loop, err))
+		return false;
 	slots_free(&loop->parked, &loop->parked_count);
 	FAULT_POINT("before_restore");
 	code = rd_kafka_assign(loop->consumer, partitions);

@@ -3,6 +3,7 @@
 #ifndef FUNNEL_TASK_LOOP_INTERNAL_H
 #define FUNNEL_TASK_LOOP_INTERNAL_H
 
+#include "log_watch.h"
 #include "metrics.h"
 #include "partition_watch.h"
 #include "registry.h"
@@ -30,6 +31,7 @@ struct slot {
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
+	struct log_watch log;   /* whether its log is still the one that was read */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
 	struct metric *records_metric, *lag_metric;
 };
@@ -84,6 +86,7 @@ struct task_loop {
 
 	rd_kafka_message_t **messages; /* the batch being folded */
 	size_t message_count, next_message;
+	int64_t polled_us; /* when the batch came */
 
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
@@ -133,6 +136,12 @@ MUST_USE bool log_schemas_known(struct task_loop *loop, struct err *err);
 /* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
+
+/* task_loop_identity.c */
+/* Looks where it is in doubt whether a partition's log is still the one that was read; before
+ * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
+ * has not answered, and nothing may be committed yet. */
+MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
 
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);

@@ -238,6 +238,8 @@ static void committed(struct task_loop *loop)
 bool transaction_commit(struct task_loop *loop, struct err *err)
 {
 	if (!loop->committing) {
+		if (!identity_verified(loop, err))
+			return false;
 		loop->commit_started_us = monotonic_us();
 		flush_tasks(loop);
 		loop->committing = true;

@@ -6,6 +6,7 @@
  *   broker grow-topic TOPIC PARTITIONS
  *   broker cut TOPIC PARTITION OFFSET                   what retention does: nothing is left below OFFSET
  *   broker commit GROUP TOPIC PARTITION OFFSET METADATA
+ *   broker committed GROUP TOPIC PARTITION              prints OFFSET and METADATA, with a tab between them
  *   broker deny TOPIC read|write                        to everybody, for as long as there is this rule
  *   broker allow TOPIC                                  takes all rules on it back
  *   broker hold TOPIC PARTITIONS SECONDS                a transaction with a record in each partition is open so long, or until TERM,
@@ -177,6 +178,18 @@ static bool commit(rd_kafka_t *client, char **args)
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("commit", rd_kafka_err2str(code));
 }
 
+static bool committed(rd_kafka_t *client, char **args)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	const rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
+	rd_kafka_resp_err_t code = rd_kafka_committed(client, list, CALL_MS);
+
+	if (!code)
+		printf("%lld\t%.*s\n", (long long)partition->offset, (int)partition->metadata_size, partition->metadata ? (char *)partition->metadata : "");
+	rd_kafka_topic_partition_list_destroy(list);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("committed", rd_kafka_err2str(code));
+}
+
 static bool through(const char *what, rd_kafka_error_t *error)
 {
 	bool good = !error || failed(what, rd_kafka_error_string(error));
@@ -227,7 +240,7 @@ static int arguments_of(const char *command)
 		const char *name;
 		int arguments;
 	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5},
-	                {"deny", 2},         {"allow", 1},        {"hold", 3}};
+	                {"committed", 3},   {"deny", 2},         {"allow", 1},        {"hold", 3}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, command) == 0)
@@ -238,13 +251,13 @@ static int arguments_of(const char *command)
 int main(int argc, char **argv)
 {
 	const char *brokers = getenv("KAFKA_BROKERS");
-	bool commits = argc > 1 && strcmp(argv[1], "commit") == 0, holds = argc > 1 && strcmp(argv[1], "hold") == 0, good;
+	bool commits = argc > 1 && strncmp(argv[1], "commit", 6) == 0, holds = argc > 1 && strcmp(argv[1], "hold") == 0, good;
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client;
 	char why[256];
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
-		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|deny|allow|hold ...; KAFKA_BROKERS must be set\n", stderr);
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|committed|deny|allow|hold ...; KAFKA_BROKERS must be set\n", stderr);
 		return 64;
 	}
 	conf = rd_kafka_conf_new();
@@ -255,7 +268,7 @@ int main(int argc, char **argv)
 	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!client)
 		return failed("client", why), 1;
-	good = commits ? commit(client, argv + 1) : holds ? hold(client, argv + 1) : administer(client, argv + 1);
+	good = commits ? (strcmp(argv[1], "commit") == 0 ? commit : committed)(client, argv + 1) : holds ? hold(client, argv + 1) : administer(client, argv + 1);
 	rd_kafka_destroy(client);
 	return good ? 0 : 1;
 }

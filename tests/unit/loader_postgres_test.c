@@ -89,8 +89,8 @@ Test(loader_postgres, a_stored_offset_is_judged_against_the_log)
 		{"at the start", 5, 5, 10, OFFSET_GO_ON},
 		{"at the end", 10, 5, 10, OFFSET_GO_ON},
 		{"retention was faster", 4, 5, 10, OFFSET_LOST_RECORDS},
-		{"topic made anew", 11, 0, 10, OFFSET_BEYOND_END},
-		{"topic made anew and empty", 1, 0, 0, OFFSET_BEYOND_END},
+		{"topic created again", 11, 0, 10, OFFSET_BEYOND_END},
+		{"topic created again and empty", 1, 0, 0, OFFSET_BEYOND_END},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)

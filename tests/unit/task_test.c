@@ -697,6 +697,101 @@ Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
 	scenario_free(&s);
 }
 
+/* commit's metadata with another f, or without one ("" as older versions wrote it), and a right
+ * checksum. */
+static void with_mark(const struct commit *commit, const char *mark, char out[TASK_METADATA_MAX])
+{
+	const char *from = strstr(commit->metadata, " f="), *to = strchr(from + 1, ' '),
+			   *end = strrchr(commit->metadata, ' ');
+	int len = snprintf(out, TASK_METADATA_MAX, "%.*s%s%s%.*s", (int)(from - commit->metadata),
+	                   commit->metadata, *mark ? " f=" : "", mark, (int)(end - to), to);
+
+	snprintf(out + len, TASK_METADATA_MAX - (size_t)len, " x=%08" PRIx32,
+	         XXH32(out, (size_t)len, 0));
+}
+
+Test(task, the_last_record_folded_comes_back_with_the_metadata)
+{
+	for (int which = 0; which < 3; which++) {
+		struct scenario s;
+		struct commit commit;
+		struct schedule schedule = {.after = {300}, .at_end = {true}, .count = 1};
+		struct input_record last;
+		struct record_mark want;
+		struct task task;
+		struct err err = {0};
+
+		scenario_of(&s, which, 7);
+		last = kit_log_record(&s.log, 299);
+		want = record_mark_of(last.offset, last.timestamp_ms, last.key, last.value);
+		task_start(&task, &s.terms, 0);
+		cr_assert_eq(task.last.offset, -1);
+		run(&s, &task, &schedule, 0, 0, &commit);
+		cr_assert(record_mark_equal(&task.last, &want), "%s", s.label);
+		task_free(&task);
+		cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(commit.metadata), &err),
+		          "%s: %s", s.label, err.message);
+		cr_assert(record_mark_equal(&task.last, &want), "%s: resumed", s.label);
+		task_free(&task);
+		restart(&s, &commit, &task);
+		cr_assert(record_mark_equal(&task.last, &want), "%s: rebuilt", s.label);
+		task_free(&task);
+		commit_free(&commit);
+		scenario_free(&s);
+	}
+}
+
+Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
+{
+	struct scenario s;
+	struct commit commit;
+	char old[TASK_METADATA_MAX], next[TASK_METADATA_MAX];
+	struct task task;
+	struct err err = {0};
+
+	some_commit(&s, &commit);
+	with_mark(&commit, "", old);
+	cr_assert_null(strstr(old, " f="));
+	cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(old), &err), "%s",
+	          err.message);
+	cr_assert_eq(task.last.offset, -1);
+	task_free(&task);
+	memcpy(commit.metadata, old, sizeof(old));
+	restart(&s, &commit, &task); /* what the rebuild passes over is marked */
+	cr_assert_eq(task.last.offset, s.log.offsets[299]);
+	cr_assert(task_metadata(&task, next, &err), "%s", err.message);
+	cr_assert_not_null(strstr(next, " f="));
+	task_free(&task);
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, a_mark_that_cannot_be_refuses)
+{
+	static const char *const marks[] = {"1,2",
+	                                    "1,2,",
+	                                    "-1,2,00112233445566ff",
+	                                    "1,2,00112233445566f",
+	                                    "1,2,00112233445566ff0",
+	                                    "1,2,00112233445566FF",
+	                                    "x"};
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX], beyond[RECORD_MARK_TEXT_MAX];
+
+	some_commit(&s, &commit);
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		with_mark(&commit, marks[i], text);
+		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read", marks[i]);
+	}
+	snprintf(beyond, sizeof(beyond), "%" PRId64 ",0,00112233445566ff", commit.committed);
+	with_mark(&commit, beyond, text);
+	expect_refusal(&s.terms, commit.committed, span_of(text), "last record",
+	               "a mark at the committed offset");
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
 	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};

@@ -1,0 +1,130 @@
+#!/usr/bin/env bash
+# The raw topic is deleted and created again under running services, and filled past the offset that bronze-sink has reached. Its position
+# means nothing in the new log: it ends with 78, says what happened, and takes no row of the new log.
+source "$(dirname "$0")/lib.sh"
+source "$E2E/trouble.sh"
+
+ROWS=$E2E_WORK/replay.csv
+FEW=$E2E_WORK/few.csv
+head -n 3001 "$ROWS" >"$FEW"
+
+topic_there() { timeout "$LONG" kcat -b "$KAFKA_BROKERS" -L -J | jq -e --arg t "$1" '.topics[] | select(.topic == $t)' >/dev/null; }
+topic_gone() { ! topic_there "$1"; }
+past() { (($(end_of "$1" "$2") > $3)); }
+
+delete_topic() { # TOPIC
+    broker delete-topic "$(topic "$1")"
+    wait_until "$1 is gone" topic_gone "$(topic "$1")"
+}
+create_topic() { # TOPIC
+    broker create-topic "$(topic "$1")" 4
+    wait_until "$1 is there" topic_there "$(topic "$1")"
+}
+
+# recreate TOPIC SECONDS: the topic is away for so long.
+recreate() {
+    delete_topic "$1"
+    sleep "$2"
+    create_topic "$1"
+}
+
+loaded() {
+    fresh
+    services
+    replay --input "$FEW"
+    drain
+    BEFORE=$(count raw.events)
+}
+
+refused_new_log() { # SERVICE
+    wait_until "$1 ends" ended_with "$1" 78
+    says "$1" event=failed "deleted and created again" TOPIC_PREFIX
+    says "$1" event=failed "$(topic raw_events)"
+    if says "$1" event=shutdown_timeout; then warn "$1 hung at its end"; return 1; fi
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+    same "rows that were counted" 3000 "$(counts_in)"
+}
+
+at_once() {
+    loaded
+    recreate raw_events 0
+    replay --input "$ROWS"
+    refused_new_log bronze-sink-1
+}
+
+after_seconds() {
+    loaded
+    recreate raw_events 5
+    replay --input "$ROWS"
+    refused_new_log bronze-sink-1
+}
+
+# The topic is missed for so long that the group gives its partitions back.
+missed() {
+    local -x KAFKA_PROPERTIES=topic.metadata.refresh.interval.ms=1000
+    loaded
+    delete_topic raw_events
+    wait_until "bronze-sink has given its partitions back" says bronze-sink-1 event=assignment_revoked
+    create_topic raw_events
+    replay --input "$ROWS"
+    refused_new_log bronze-sink-1
+}
+
+frozen() {
+    local pid ends p
+    loaded
+    pid=$(pid_of bronze-sink-1)
+    ends=()
+    for p in 0 1 2 3; do ends+=("$(end_of "$(topic raw_events)" "$p")"); done
+    kill -STOP "$pid"
+    recreate raw_events 0
+    replay --input "$ROWS"
+    for p in 0 1 2 3; do past "$(topic raw_events)" "$p" "${ends[p]}"; done
+    kill -CONT "$pid"
+    refused_new_log bronze-sink-1
+}
+
+# Kafka has deleted the group's offsets with the topic; where they are there all the same, their metadata says what was read.
+stopped() {
+    local p
+    local -a ends
+    loaded
+    stack stop bronze-sink-1
+    for p in 0 1 2 3; do ends+=("$(broker committed "$(topic bronze-sink)" "$(topic raw_events)" "$p")"); done
+    recreate raw_events 0
+    replay --input "$ROWS"
+    refused 78 "no committed offsets deleted created again TOPIC_PREFIX" bronze-sink
+    for p in 0 1 2 3; do broker commit "$(topic bronze-sink)" "$(topic raw_events)" "$p" "${ends[p]%%$'\t'*}" "${ends[p]#*$'\t'}"; done
+    refused 78 "does not hold the record deleted created again TOPIC_PREFIX" bronze-sink
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+}
+
+# What reads the bronze topic, while bronze-sink writes into the new one; pg-loader frozen over it, funnel-aggregator not.
+bronze() {
+    local pid ends p
+    loaded
+    pid=$(pid_of pg-loader-1)
+    ends=()
+    for p in 0 1 2 3; do ends+=("$(end_of "$(topic bronze_events)" "$p")"); done
+    kill -STOP "$pid"
+    recreate bronze_events 0
+    replay --input "$ROWS"
+    for p in 0 1 2 3; do wait_until "the new log is past $p" past "$(topic bronze_events)" "$p" "${ends[p]}"; done
+    kill -CONT "$pid"
+    for service in pg-loader-1 funnel-aggregator-1; do
+        wait_until "$service ends" ended_with "$service" 78
+        says "$service" event=failed "deleted and created again" TOPIC_PREFIX
+        says "$service" event=failed "$(topic bronze_events)"
+        if says "$service" event=shutdown_timeout; then warn "$service hung at its end"; return 1; fi
+    done
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+    refused 78 "does not hold the record deleted created again TOPIC_PREFIX" pg-loader
+    same "rows that were loaded" "$BEFORE" "$(count raw.events)"
+}
+
+check "created again at once: bronze-sink ends with 78 and takes nothing of it" at_once
+check "created again after seconds: the same" after_seconds
+check "created again when the group has missed it: the same, and the end does not hang" missed
+check "bronze-sink frozen over it: the same" frozen
+check "bronze-sink stopped over it: the next start is refused" stopped
+check "the bronze topic: funnel-aggregator and pg-loader end with 78" bronze
