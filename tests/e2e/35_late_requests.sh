@@ -99,11 +99,11 @@ late() {
     [[ $then == killed ]] || was_replaced "$service"
 }
 
-# By time alone: every third EndTxn of SERVICE arrives MS late, whatever it meets.
+# By time alone: every second EndTxn of SERVICE arrives MS late, whatever it meets.
 often() { # SERVICE MS
     local number
-    put often "$TOPIC_PREFIX$1-$1-1 3 $2"
-    for number in {1..12}; do send_next; done
+    put often "$TOPIC_PREFIX$1-$1-1 2 $2"
+    for number in {1..6}; do send_next; done
     drain
     rm "$PROXY_CONTROL/often"
     printf 'late EndTxn: %d\n' "$(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace")"
