@@ -50,7 +50,7 @@ fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help
+.PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: bins tools
@@ -90,7 +90,6 @@ $(RDKAFKA_USED): $(RDKAFKA_A) FORCE
 	@[ "$$(cat $@ 2>/dev/null)" = $(LIBRDKAFKA) ] && [ ! $(or $(RDKAFKA_A),$@) -nt $@ ] || echo $(LIBRDKAFKA) >$@
 $(RDKAFKA)/lib/librdkafka.a: deploy/librdkafka/build deploy/librdkafka/sources.sha256
 	@deploy/librdkafka/build $(RDKAFKA)
-FORCE:
 
 define SERVICE_RULE
 $(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
