@@ -69,7 +69,7 @@ struct loader {
 	int64_t batch_rows;          /* at most; fewer than configured while PostgreSQL cannot take more */
 	rd_kafka_message_t *messages[POLL_MESSAGES];
 
-	struct metric *rows[TARGET_COUNT], *controls, *stale, *batches, *reconnects, *rewinds, *up;
+	struct metric *rows[TARGET_COUNT], *controls, *stale, *doubles, *batches, *reconnects, *rewinds, *up;
 	struct histogram *seconds;
 };
 
