@@ -137,7 +137,7 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
 }
 
-/* The statements that move rows out of the staging table. *doubles grows by what apply_new has found. */
+/* Moves rows out of the staging table. *doubles grows by what apply_new has found. */
 static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
 {
 	PGresult *result = NULL;

@@ -55,7 +55,8 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	r->events = metric_get(METRIC_COUNTER, "reporting_events_total", "", "events counted into the reports");
 	r->waiting = metric_get(METRIC_GAUGE, "reporting_events_waiting", "", "events that are stored and not yet in the reports");
 	r->breaches = metric_get(METRIC_GAUGE, "reporting_breaches", "", "measures of data quality beyond their threshold");
-	r->differences = metric_get(METRIC_GAUGE, "reporting_reconciliation_differences", "", "rows of reporting.reconciliation that differ");
+	r->differences = metric_get(METRIC_GAUGE, "reporting_reconciliation_differences", "",
+	                            "rows of reporting.reconciliation that differ");
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "", "time of the last refresh by this loader");
 	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh");
 	return r;
