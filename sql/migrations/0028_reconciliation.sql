@@ -551,7 +551,8 @@ CREATE FUNCTION mart.check_segments() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_checks
     SELECT 'segment rows', g.subject, g.rows_announced,
            CASE WHEN g.complete THEN least(coalesce(g.rows_in, 0), g.rows_announced) END,
-           (SELECT sum(records_in) FROM processed.counts WHERE service = 'bronze-sink'), g.complete,
+           (SELECT coalesce(sum(records_in), 0) FROM processed.counts WHERE service = 'bronze-sink'),
+           g.complete,
            CASE WHEN g.complete AND NOT p.placed
                 THEN 'bronze-sink did not say where its controls stand in raw' END,
            g.waiting_for
