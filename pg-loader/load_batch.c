@@ -34,6 +34,7 @@ void load_batch_clear(struct load_batch *batch)
 	}
 	batch->row_count = batch->source_count = batch->day_count = 0;
 	batch->input_bytes = 0;
+	batch->doubles = 0;
 	collapse_clear(&batch->collapse);
 	memset(batch->rejects, 0, sizeof(batch->rejects));
 }

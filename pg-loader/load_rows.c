@@ -118,9 +118,11 @@ static enum reason add_event(struct load_batch *batch, const struct input_record
 	day = time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	load_batch_day(batch, day);
 	at = load_row_begin(batch, TARGET_EVENTS, event_room(&bronze));
-	at = copy_row_begin(at, 1 + EVENT_FIELDS);
+	at = copy_row_begin(at, 1 + EVENT_FIELDS + 2);
 	at = copy_uuid(at, bronze.event_id);
 	at = put_event(at, &bronze, day);
+	at = copy_int4(at, record->partition);
+	at = copy_int8(at, record->offset);
 	load_row_end(batch, TARGET_EVENTS, at, 0, SPAN_NULL, TARGET_EVENTS);
 	return REASON_NONE;
 }

@@ -166,8 +166,24 @@ static bool begin_copy(struct load_store *store, enum target target, struct err 
 	return false;
 }
 
+/* Moves rows out of the staging table. *doubles grows by what apply_new has found. */
+static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
+{
+	PGresult *result = NULL;
+
+	if (!postgres_run(store->pg, targets[target].apply, err))
+		return false;
+	if (!targets[target].apply_new)
+		return true;
+	if (!postgres_query(store->pg, targets[target].apply_new, 0, NULL, &result, err))
+		return false;
+	*doubles += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	return true;
+}
+
 static bool load_target(struct load_store *store, const struct load_batch *batch, enum target target, const uint32_t *rows, uint32_t count,
-                        struct err *err)
+                        int64_t *doubles, struct err *err)
 {
 	bool ok;
 
@@ -176,7 +192,7 @@ static bool load_target(struct load_store *store, const struct load_batch *batch
 	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
 	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err);
 	FAULT_POINT("after_copy");
-	ok = ok && postgres_run(store->pg, targets[target].apply, err);
+	ok = ok && apply(store, target, doubles, err);
 	FAULT_POINT("after_upsert");
 	return ok || err_prefix(err, "%s", targets[target].table);
 }
@@ -193,8 +209,9 @@ static uint32_t live_rows(const struct load_batch *batch, enum target target, ui
 	return count;
 }
 
-static bool load_targets(struct load_store *store, const struct load_batch *batch, enum target *failed, struct err *err)
+static bool load_targets(struct load_store *store, struct load_batch *batch, enum target *failed, struct err *err)
 {
+	batch->doubles = 0;
 	for (int t = 0; t < TARGET_COUNT; t++) {
 		uint32_t *rows = NULL, count;
 		bool ok;
@@ -202,7 +219,7 @@ static bool load_targets(struct load_store *store, const struct load_batch *batc
 		if (batch->target_rows[t] == 0)
 			continue;
 		count = live_rows(batch, (enum target)t, &rows);
-		ok = load_target(store, batch, (enum target)t, rows, count, err);
+		ok = load_target(store, batch, (enum target)t, rows, count, &batch->doubles, err);
 		free(rows);
 		if (!ok) {
 			*failed = (enum target)t;
@@ -213,7 +230,7 @@ static bool load_targets(struct load_store *store, const struct load_batch *batc
 }
 
 /* *failed: the target whose rows were refused, TARGET_COUNT where it was none. */
-static bool attempt(struct load_store *store, const struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
+static bool attempt(struct load_store *store, struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
                     enum target *failed, struct err *err)
 {
 	bool ok;
@@ -242,8 +259,9 @@ struct search {
 static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
 {
 	struct search *search = context;
+	int64_t doubles = 0;
 	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
-	          load_target(search->store, search->batch, search->target, rows, count, err);
+	          load_target(search->store, search->batch, search->target, rows, count, &doubles, err);
 
 	postgres_rollback(search->store->pg);
 	return ok;

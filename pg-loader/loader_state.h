@@ -80,7 +80,7 @@ struct loader {
 	rd_kafka_message_t *messages[POLL_MESSAGES];
 	int64_t polled_us; /* when the last of them came */
 
-	struct metric *rows[TARGET_COUNT], *controls, *stale, *batches, *reconnects, *rewinds, *up;
+	struct metric *rows[TARGET_COUNT], *controls, *stale, *doubles, *batches, *reconnects, *rewinds, *up;
 	struct histogram *seconds;
 };
 

@@ -22,7 +22,7 @@
 #include "service.h"
 #include "table.h"
 
-#define REFRESH_SQL "SELECT events_counted, events_waiting, breaches, refreshed FROM reporting.refresh()"
+#define REFRESH_SQL "SELECT events_counted, events_waiting, breaches, refreshed, differences FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
 /* One query is one transaction, and nothing outlives it: this connection is not checked for a pooler
  * (postgres_pooler.c).
@@ -44,7 +44,7 @@ struct reporting {
 	bool retention; /* what was asked */
 	int64_t interval_us, next_us, deadline_us, asked_us;
 	int64_t retention_us; /* when to apply it; 0: after the first refresh */
-	struct metric *refreshes, *failures, *events, *waiting, *breaches, *refreshed_at;
+	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences, *refreshed_at;
 	struct histogram *seconds;
 };
 
@@ -59,6 +59,8 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	r->events = metric_get(METRIC_COUNTER, "reporting_events_total", "", "events counted into the reports");
 	r->waiting = metric_get(METRIC_GAUGE, "reporting_events_waiting", "", "events that are stored and not yet in the reports");
 	r->breaches = metric_get(METRIC_GAUGE, "reporting_breaches", "", "measures of data quality beyond their threshold");
+	r->differences = metric_get(METRIC_GAUGE, "reporting_reconciliation_differences", "",
+	                            "rows of reporting.reconciliation that differ");
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "", "time of the last refresh by this loader");
 	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh");
 	return r;
@@ -168,6 +170,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_add(r->events, counted);
 	metric_set(r->waiting, waiting);
 	metric_set(r->breaches, number_at(result, 2));
+	metric_set(r->differences, number_at(result, 4));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
 	histogram_observe_us(r->seconds, monotonic_us() - r->asked_us);
 	log_debug("reporting", "events=%" PRId64 " waiting=%" PRId64 " us=%" PRId64, counted, waiting, monotonic_us() - r->asked_us);

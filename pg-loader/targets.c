@@ -5,6 +5,10 @@
  * Visits are the exception: records of a key come in order and exactly once (offsets move in the same transaction),
  * and a visit may shrink when another takes over its events, so the last record wins, whatever its revision.
  *
+ * Events are stored in two steps. The event of a record that is read again (its offset was loaded
+ * before) has to be there already; the event of any other must not be: that record is a double.
+ * processed.bronze_loads has how far each partition was ever loaded.
+ *
  * Rejected: ON CONFLICT straight from COPY (does not exist), and one staging table for all (mixed types). */
 #include "targets.h"
 
@@ -16,7 +20,15 @@
 	"event_time, event_date, event_type, product_id, category_id, category_code, brand, price, user_id, user_session, " \
 	"source_file, source_row, raw_partition, raw_offset, raw_time"
 #define EVENTS "event_id, " EVENT
-#define LATE "event_id, late_for, " EVENT ", bronze_partition, bronze_offset"
+#define BRONZE "bronze_partition, bronze_offset"
+#define STORE_EVENTS "INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS " FROM stage_events s"
+/* Of a staged row's partition. An array by partition, made once: a join would look at every
+ * partition for every row. */
+#define LOADED_UP_TO \
+	"coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p)" \
+	" FROM generate_series(0, (SELECT max(partition) FROM processed.bronze_loads)) AS p" \
+	" LEFT JOIN processed.bronze_loads l ON l.partition = p)[s.bronze_partition + 1], 0)"
+#define LATE "event_id, late_for, " EVENT ", " BRONZE
 #define DEAD "stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
 #define REDRIVEN "stage, reason, source_topic, source_partition, source_offset, redriven_at"
 #define COUNTS_KEY "service, topic, partition"
@@ -35,9 +47,33 @@
 const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] = {
 		"raw.events",
-		STAGE("stage_events", EVENTS, "raw.events"),
-		COPY("stage_events", EVENTS),
-		"INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS " FROM stage_events ON CONFLICT DO NOTHING",
+		STAGE("stage_events", EVENTS ", " BRONZE, "raw.late_events"),
+		COPY("stage_events", EVENTS ", " BRONZE),
+		STORE_EVENTS " WHERE s.bronze_offset < " LOADED_UP_TO " ON CONFLICT DO NOTHING",
+		"WITH stored AS ("
+		STORE_EVENTS " WHERE s.bronze_offset >= " LOADED_UP_TO
+		" ON CONFLICT DO NOTHING RETURNING raw_partition"
+		"), came AS ("
+		" SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS up_to,"
+		" count(*) FILTER (WHERE s.bronze_offset >= " LOADED_UP_TO ") AS events"
+		" FROM stage_events s GROUP BY 1"
+		"), total AS ("
+		" SELECT (SELECT sum(events) FROM came) - (SELECT count(*) FROM stored) AS doubles"
+		/* By partition only if there are any: what a foreign writer names as raw partition may be
+		 * any number. */
+		"), doubled AS ("
+		" SELECT partition, up_to, CASE WHEN doubles > 0 THEN greatest(0, events -"
+		" (SELECT count(*) FROM stored WHERE raw_partition = partition)) ELSE 0 END AS doubles"
+		" FROM came, total"
+		"), noted AS ("
+		" INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to, doubles, doubled_at)"
+		" SELECT partition, up_to, doubles, CASE WHEN doubles > 0 THEN now() END"
+		" FROM doubled ORDER BY partition"
+		" ON CONFLICT (partition) DO UPDATE"
+		" SET loaded_up_to = greatest(t.loaded_up_to, excluded.loaded_up_to),"
+		" doubles = t.doubles + excluded.doubles,"
+		" doubled_at = coalesce(excluded.doubled_at, t.doubled_at)"
+		") SELECT doubles FROM total",
 	},
 	[TARGET_AGGREGATES] = {
 		"processed.funnel_aggregates",

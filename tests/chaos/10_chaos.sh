@@ -197,4 +197,5 @@ check "the topic of late events agrees with its table" same "its records" "$(cou
 check "the topic of dead letters agrees with its table" same "its records" "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage <> 'loader'")" "$(records_of dead_letter)"
 # Kafka 4.3.0 to 4.4.0 leave out markers of partitions that have no leader just then; what differs above comes from there.
 check "Kafka has written the end of every transaction" same "its markers left out" 0 "$(cat "$LOG_DIR"/kafka.log* | grep -c "Couldn't find leader endpoint" || true)"
+check "every layer holds the same events" reconciled
 check "no loader refused a row" same "the loader's own rejects" 0 "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage = 'loader'")"

@@ -40,6 +40,7 @@ drain
 recountable "$ROWS"
 check "duplicates, disorder, late and malformed rows: the oracle holds" oracle --exact-counts "$ROWS.recountable"
 check "some events were late" some_are_late
+check "every layer holds the same events" reconciled
 check "nothing is lost between the stages" nothing_is_lost
 check "the last values in the topic of aggregates are the table's rows" topic_equals_table aggregated_events
 check "the last values in the topic of visits are the table's rows" topic_equals_table session_funnels
@@ -56,3 +57,4 @@ before=$(counts_in)
 replay --input "$E2E_WORK/part.csv"
 check "a part of the rows again: events, aggregates and visits stay, row for row" replayed "$E2E_WORK/part.csv" "$before"
 check "after the replays the oracle still holds" oracle "$ROWS.recountable" "$ROWS.recountable" "$E2E_WORK/part.csv.recountable"
+check "and every layer still holds the same events" reconciled

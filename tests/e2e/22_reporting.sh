@@ -62,7 +62,7 @@ equal_recount() {
 # All tables that a rebuild makes, but for what tells of the moment.
 mart() { # FILE
     local table
-    for table in $(sql "SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'mart'::regnamespace AND relkind = 'r' AND relpersistence = 'p' AND relname NOT IN ('state', 'quality_measures') ORDER BY 1") \
+    for table in $(sql "SELECT c.oid::regclass FROM pg_class c WHERE relnamespace = 'mart'::regnamespace AND relkind = 'r' AND relpersistence = 'p' AND relname NOT IN ('state', 'quality_measures', 'reconciliations') ORDER BY 1") \
         reporting.clickstream_metrics; do
         printf '%s\n' "$table"
         sql "SELECT t FROM $table t ORDER BY t::text COLLATE \"C\""

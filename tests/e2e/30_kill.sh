@@ -34,6 +34,7 @@ crash_and_start() { # SERVICE [ORACLE FLAGS...]
     replay_end
     drain
     oracle "$@" --max-late 0 "$ROWS"
+    reconciled
     topic_equals_table aggregated_events
 }
 

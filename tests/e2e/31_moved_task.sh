@@ -43,4 +43,5 @@ replay_end
 drain
 snapshot "$E2E_WORK/after"
 check "partitions moved by clean stops: the same rows again change nothing" same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
+check "every layer holds the same events" reconciled
 check "and were all counted" same rows $((2 * $(rows_of "$ROWS"))) "$(counts_in)"

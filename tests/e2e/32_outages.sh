@@ -28,6 +28,7 @@ outage() { # BACKEND kill|stop
     drain
     all_run
     oracle "${flags[@]}" "$ROWS"
+    reconciled
 }
 
 check "Kafka stopped and started again: the oracle holds" outage kafka stop

@@ -158,6 +158,15 @@ sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -c "$1"; }
 count() { sql "SELECT count(*) FROM $1"; }
 oracle() { PSQL=psql timeout $((2 * LONG)) "$E2E/oracle" --dsn "$DSN" "$@"; }
 
+# Everything is loaded: all layers hold the same events, of every kind of check there is something to compare, and no row is in doubt.
+# The loader's own refresh may be under way: it is waited for.
+reconciled() {
+    sql "SELECT reporting.reconcile()"
+    same "rows of reporting.reconciliation that are not ok" "" "$(sql "SELECT check_name, subject, expected, actual, state FROM reporting.reconciliation WHERE state <> 'ok'")"
+    same "kinds of checks" "bronze doubles,day events,day revenue,partition events,segment rows,visit events,visit revenue" \
+        "$(sql "SELECT string_agg(DISTINCT check_name, ',' ORDER BY check_name) FROM reporting.reconciliation")"
+}
+
 # What a replay must leave as it is, row for row. `final` is left out: it only says that time has passed.
 snapshot() { # FILE
     psql -X -q -v ON_ERROR_STOP=1 -d "$DSN" >"$1" <<'SQL'

@@ -13,7 +13,7 @@
 /* Of each target's columns: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b bool, y bytea, j jsonb, a text[]. */
 #define EVENT "tdx88xxn8xx848t"
 static const char *const columns[TARGET_COUNT] = {
-	[TARGET_EVENTS] = "u" EVENT,
+	[TARGET_EVENTS] = "u" EVENT "48",
 	[TARGET_AGGREGATES] = "xttx88888n8888888b8",
 	[TARGET_VISIT_REMOVALS] = "xt",
 	[TARGET_VISITS] = "xtt8888888nxx2x888b8",
