@@ -184,7 +184,7 @@ CREATE TABLE mart.reconciliations (
 ) WITH (fillfactor = 75);
 COMMENT ON TABLE mart.reconciliations IS 'Result of each check of reporting.reconciliation.';
 COMMENT ON COLUMN mart.reconciliations.progress IS
-    'Besides expected and actual, what shows that something moves.';
+    'With expected and actual, this shows whether anything moves.';
 COMMENT ON COLUMN mart.reconciliations.accepted IS
     'Difference that was taken note of: no difference any more.';
 COMMENT ON COLUMN mart.reconciliations.unchanged_for IS
@@ -340,8 +340,8 @@ $$;
 
 -- ---------------------------------------------------------------- comparing
 -- Compares what mart.new_checks holds with what was found before. settled: all that there is has been
--- loaded. An expected number that is null is not known yet: that is no agreement, and a difference
--- that was found before is kept.
+-- loaded. An expected number that is null is not known yet: the layers do not agree then, and a
+-- difference that was found before is kept.
 CREATE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGUAGE sql AS $$
     WITH seen AS (
         SELECT n.*, o.accepted_note, n.actual - n.expected - coalesce(o.accepted, 0) AS off,
@@ -670,7 +670,7 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.accept_difference(text, text, text) IS
-    'Takes note of a difference that is understood and stays. It is no breach any more; any other '
+    'Takes note of a difference that is understood and stays. It stops being a breach; any other '
     'difference of the same check and subject is one.';
 
 -- rebuild() ends with rebuild_visits(), so what this migration keeps is made there. Events stored
