@@ -37,7 +37,7 @@ static const struct config_option sending_options[] = {
         {"STATE_FILE", CONFIG_TEXT, AT(state_file), "", 0, 0, "where progress is kept; empty: .producer-state/<topic>.<segment>.json; none: nowhere", NULL},
         {"TIMEOUT", CONFIG_DURATION, AT(timeout_us), "0s", 0, INT64_C(2000000000000), "give up when no broker takes a row for so long; 0s: never", NULL},
         {"FRAMING", CONFIG_CHOICE, AT(framing), "plain", 0, 0, "plain JSON, or Confluent's JSON Schema framing", "plain|confluent"},
-        {"SCHEMA_REGISTRY_URL", CONFIG_TEXT, AT(registry_url), "", 0, 0, "registry of the schema, for FRAMING=confluent", NULL},
+        {"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0, "registry of the schema, for FRAMING=confluent", NULL},
         {"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0, "write the JSON values to standard output instead of sending", NULL},
         {"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0, "synthetic: write the rows as CSV to this file (- is standard output) instead of sending", NULL},
         {"TEE", CONFIG_TEXT, AT(tee), "", 0, 0, "synthetic: write the rows as CSV to this file as they are sent", NULL},

@@ -24,7 +24,7 @@ struct task_loop_config {
 };
 #define TASK_LOOP_OPTIONS(type, member) \
 	{ \
-		{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(type, member.registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0, \
+		{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(type, member.registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0, \
 		 "schema registry, one or more base URLs, comma-separated", NULL}, \
 		{"COMMIT_INTERVAL", CONFIG_DURATION, offsetof(type, member.commit_interval_us), "100ms", 1000, 60000000, \
 		 "commit at the latest this long after the first uncommitted record; sooner when the input is drained", NULL}, \

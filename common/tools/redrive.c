@@ -47,7 +47,7 @@ static const struct config_option options[] = {
 	 "also send what this version would refuse again", NULL},
 	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL},
 	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
 	 "schema registry, one or more base URLs, comma-separated", NULL},
 	{0},
 };

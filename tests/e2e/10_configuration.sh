@@ -16,6 +16,24 @@ check "an input that is not there ends with 64" refused 64 "nowhere.csv" produce
 check "a property our guarantees rest on cannot be set, exit 64" \
     refused 64 "isolation.level" bronze-sink KAFKA_PROPERTIES=isolation.level=read_uncommitted
 
+# ---- a registry's password
+no_password() { # PROGRAM [FLAGS...]: neither the check of the settings nor a start shows it
+    local name=$1 out=$E2E_WORK/password.$BASHPID
+    shift
+    program "$name" SCHEMA_REGISTRY_URL=http://user:hunter2@127.0.0.1:1 KAFKA_BROKERS=127.0.0.1:1
+    "${PROGRAM[@]}" "$@" --check-config >"$out"
+    grep -F 'SCHEMA_REGISTRY_URL=http://***@127.0.0.1:1' "$out"
+    "${PROGRAM[@]}" "$@" >>"$out" 2>&1 3>&- 9>&- &
+    wait_until "it has started" grep -q 'event=start ' "$out"
+    kill -KILL $! 2>/dev/null || true # it may have given up already
+    wait $! || true
+    ! grep hunter2 "$out"
+}
+for name in bronze-sink funnel-aggregator pg-loader "redrive --dry-run" schemas "producer --source synthetic --events 10 --state-file none"; do
+    # shellcheck disable=SC2086
+    check "${name%% *} never shows the registry's password" no_password $name
+done
+
 # ---- a librdkafka that our guarantees exclude: only a shared one can be replaced by a pretended version
 old_library() { # PROGRAM [FLAGS...]: what it does where the library says that it is 2.8.0
     local name=$1

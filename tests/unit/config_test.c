@@ -198,6 +198,38 @@ Test(config, the_description_masks_secrets_and_quotes_what_has_spaces)
 	                            "SOME_BYTES=64k A_FLAG=false");
 }
 
+Test(config, a_url_shows_its_host_but_never_its_user_or_password)
+{
+	static const struct {
+		const char *label, *given, *shown;
+	} table[] = {
+		{"none", "http://registry:8081/apis", "http://registry:8081/apis"},
+		{"user and password", "https://user:hunter2@registry:8081/apis", "https://***@registry:8081/apis"},
+		{"two", "http://a:hunter2@one,https://b:hunter2@two", "http://***@one,https://***@two"},
+		{"the second alone", "http://one,http://b:hunter2@two", "http://one,http://***@two"},
+		{"a comma in it", "http://user:hunter2,hunter2@one", "http://***@one"},
+		{"a slash in it", "http://user:hunter2/hunter2@one", "http://***@one"},
+		{"an @ in it", "http://user:hunter2@hunter2@one", "http://***@one"},
+		{"a scheme in it", "http://user:hunter2://hunter2@one", "http://***@one"},
+		{"no scheme", "user:hunter2@one", "***@one"},
+	};
+	static const struct config_option urls[] = {
+		{"SOME_URLS", CONFIG_URLS, offsetof(struct settings, text), NULL, 0, 0, "where", NULL}, {0}};
+	static const struct config_option *const only[] = {urls, NULL};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct settings settings = {0};
+		char program[] = "test", *argv[] = {program, NULL}, described[256], want[256];
+
+		setenv("SOME_URLS", table[i].given, 1);
+		cr_assert_eq(config_load(only, "test", "", 1, argv, &settings), CONFIG_OK);
+		cr_expect_str_eq(settings.text, table[i].given, "%s: the service gets all of it", table[i].label);
+		config_describe(only, &settings, described, sizeof(described));
+		snprintf(want, sizeof(want), "SOME_URLS=%s", table[i].shown);
+		cr_expect_str_eq(described, want, "%s", table[i].label);
+	}
+}
+
 Test(config, a_description_that_does_not_fit_is_cut_and_terminated)
 {
 	struct settings settings = {0};
