@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+#include "registry.h"
+
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct loader_config, kafka);
 static const struct config_option postgres_options[] = POSTGRES_OPTIONS(struct loader_config, postgres);
 static const struct config_option loader_options[] = {
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct loader_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-	 "schema registry, one or more base URLs, comma-separated", NULL},
+	 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"MIGRATIONS_DIR", CONFIG_TEXT, offsetof(struct loader_config, migrations_dir), "", 0, 0,
 	 "folder of migrations; empty: sql/migrations here, or beside the program", NULL},
 	{"MIGRATE", CONFIG_CHOICE, offsetof(struct loader_config, migrate), "true", 0, 0, "apply migrations at start; only: and then stop",

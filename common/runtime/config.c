@@ -163,6 +163,14 @@ static void complain_value(struct load *load, const struct config_option *option
 	         range[0] ? ")" : "", option->type == CONFIG_CHOICE ? " " : "", option->type == CONFIG_CHOICE ? option->choices : "");
 }
 
+static void complain_check(struct load *load, const struct config_option *option, const char *value, const struct err *err)
+{
+	char shown[1024];
+
+	text_show(option, value, shown, sizeof(shown));
+	complain(load, "%s: \"%s\" is not good: %s", option->name, shown, err->message);
+}
+
 static bool integer_parse(const char *text, int64_t *number)
 {
 	char *end;
@@ -238,6 +246,7 @@ static void store(struct load *load, const struct config_option *option, const c
 {
 	char *field = (char *)config + option->offset;
 	int64_t number = 0;
+	struct err err = {.class = ERR_NONE};
 	bool truth = false, good;
 
 	if (is_number(option)) {
@@ -252,6 +261,8 @@ static void store(struct load *load, const struct config_option *option, const c
 	}
 	if (!good)
 		complain_value(load, option, value);
+	else if (option->check && *value && !option->check(value, &err))
+		complain_check(load, option, value, &err);
 }
 
 static const char *keep_file_text(const char *text, size_t len)

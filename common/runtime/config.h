@@ -36,6 +36,9 @@ struct config_option {
 	int64_t min, max;          /* both 0: any */
 	const char *help;          /* one line */
 	const char *choices;       /* for CONFIG_CHOICE */
+	/* For a text with a grammar of its own; may be NULL. Not called for an empty text. ERR_INPUT: the message says what is wrong and
+	 * what was expected; it names neither the setting nor, for a secret, any part of the value. */
+	bool (*check)(const char *text, struct err *err);
 };
 
 /* The end of a table: {0}. Tables may be chained by `next` lists: see struct service. */

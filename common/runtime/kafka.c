@@ -280,14 +280,14 @@ static bool check_user_property(const char *name, const char *value, struct err 
 
 	for (size_t i = 0; i < sizeof(guarded_names) / sizeof(*guarded_names); i++)
 		if (strcmp(name, guarded_names[i]) == 0)
-			return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: %s cannot be set, since exactly-once depends on it; take it out", name);
+			return err_set(err, ERR_INPUT, "%s cannot be set, since exactly-once depends on it; take it out", name);
 	if (in_flight) {
 		char *end;
 		long number = strtol(value, &end, 10);
 
 		if (*end || end == value || number < 1 || number > IN_FLIGHT_MAX)
-			return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: %s=%s; expected 1 to %d, above which messages could be reordered", name,
-			               value, IN_FLIGHT_MAX);
+			return err_set(err, ERR_INPUT, "%s=%s; expected 1 to %d, above which messages could be reordered", name, value,
+			               IN_FLIGHT_MAX);
 	}
 	return true;
 }
@@ -320,7 +320,7 @@ static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct 
 	if (!text)
 		return true;
 	if (strlen(text) >= sizeof(copy))
-		return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES is longer than %d bytes", PROPERTIES_CAP - 1);
+		return err_set(err, ERR_INPUT, "expected at most %d bytes", PROPERTIES_CAP - 1);
 	snprintf(copy, sizeof(copy), "%s", text);
 	for (; good && item; item = next) {
 		char *equals;
@@ -331,13 +331,22 @@ static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct 
 		if (!*item)
 			continue;
 		if (!equals || equals == item)
-			good = err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: \"%s\" is not name=value", equals ? "=..." : item);
+			good = err_set(err, ERR_INPUT, "expected name=value,name=value");
 		else {
 			*equals = '\0';
-			good = check_user_property(item, equals + 1, err) && (set_property(conf, item, equals + 1, err) || err_prefix(err, "KAFKA_PROPERTIES"));
+			good = check_user_property(item, equals + 1, err) && set_property(conf, item, equals + 1, err);
 		}
 	}
 	explicit_bzero(copy, sizeof(copy));
+	return good;
+}
+
+bool kafka_properties_check(const char *properties, struct err *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool good = set_user_properties(conf, properties, err);
+
+	rd_kafka_conf_destroy(conf);
 	return good;
 }
 
@@ -373,7 +382,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	good = set_properties(conf, tuning_all, err) && set_property(conf, "bootstrap.servers", config->brokers, err) &&
 	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) && set_extra(conf, extra, err) &&
-	       set_user_properties(conf, config->properties, err);
+	       (set_user_properties(conf, config->properties, err) || err_prefix(err, "KAFKA_PROPERTIES"));
 	if (good)
 		return conf;
 	rd_kafka_conf_destroy(conf);

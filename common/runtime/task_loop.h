@@ -12,6 +12,7 @@
 #include "fold.h"
 #include "kafka.h"
 #include "outputs.h"
+#include "registry.h"
 #include "service.h"
 
 struct task_loop_config {
@@ -25,7 +26,7 @@ struct task_loop_config {
 #define TASK_LOOP_OPTIONS(type, member) \
 	{ \
 		{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(type, member.registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0, \
-		 "schema registry, one or more base URLs, comma-separated", NULL}, \
+		 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check}, \
 		{"COMMIT_INTERVAL", CONFIG_DURATION, offsetof(type, member.commit_interval_us), "100ms", 1000, 60000000, \
 		 "commit at the latest this long after the first uncommitted record; sooner when the input is drained", NULL}, \
 		{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(type, member.batch_records), "100000", 1, 1000000, "records in one transaction at most", NULL}, \

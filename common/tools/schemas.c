@@ -51,7 +51,7 @@ static const struct config_option options[] = {
      10000000, "schemas to register, at most, only to use up the ids between ours", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
      "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-     "schema registry, one or more base URLs, comma-separated", NULL},
+     "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};

@@ -133,6 +133,45 @@ Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 	cr_expect_not(strstr(errors, "hunter2"));
 }
 
+static bool even_check(const char *text, struct err *err)
+{
+	return strlen(text) % 2 == 0 || err_set(err, ERR_INPUT, "expected an even number of letters");
+}
+
+Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
+{
+	static const struct config_option rows[] = {
+		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text", NULL, even_check},
+		{"SECOND", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, even_check},
+		{"THIRD", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text", NULL, even_check},
+		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL},
+		{0},
+	};
+	static const struct config_option *const only[] = {rows, NULL};
+	static const char *const wanted[] = {"FIRST: \"odd\" is not good: expected an even number of letters\n",
+	                                     "SECOND: \"***\" is not good: expected an even number of letters\n", "FOURTH: \"11\""};
+	char program[] = "test", check[] = "--check-config", *argv[] = {program, check, NULL}, errors[1024];
+	struct settings settings = {0};
+	struct capture err, out;
+
+	setenv("FIRST", "odd", 1);
+	setenv("SECOND", "hunter2", 1);
+	setenv("FOURTH", "11", 1);
+	capture_begin(&err, 2);
+	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_BAD);
+	capture_end(&err, errors, sizeof(errors));
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		cr_expect(strstr(errors, wanted[i]), "%s is not in: %s", wanted[i], errors);
+	cr_expect_not(strstr(errors, "hunter2"));
+	cr_expect_not(strstr(errors, "THIRD"), "an empty text is not checked: %s", errors);
+	setenv("FIRST", "fine", 1);
+	setenv("SECOND", "hunter", 1);
+	unsetenv("FOURTH");
+	capture_begin(&out, 1);
+	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_HELP_SHOWN);
+	capture_end(&out, errors, sizeof(errors));
+}
+
 Test(config, a_flag_without_its_value_is_an_error_rather_than_taking_the_next_flag)
 {
 	struct settings settings = {0};
