@@ -359,6 +359,7 @@ static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *er
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_transactional, err) &&
 		       set_properties(conf, guarded_producer, err);
+	case KAFKA_ADMIN: return true;
 	}
 	return err_set(err, ERR_FATAL, "no such Kafka role");
 }

@@ -31,7 +31,12 @@ MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
 		{0} \
 	}
 
-enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRANSACTIONAL };
+enum kafka_role {
+	KAFKA_CONSUMER,
+	KAFKA_PRODUCER_IDEMPOTENT,
+	KAFKA_PRODUCER_TRANSACTIONAL,
+	KAFKA_ADMIN, /* for the brokers' own matters: joins no group, and holds nothing open */
+};
 
 /* Base conf: brokers, client.id, log callback, error handling, statistics, sizes for 4 MiB messages. The role's guarded properties are set
  * (consumer: enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,

@@ -34,6 +34,24 @@ for flag in --check-config --http-port=0; do
         SINCE=yesterday UNTIL=1 SOURCE=x LETTERS=1:9-2 SCHEMA_REGISTRY_URL=registry RATE=-1 --dry-run "$flag"
 done
 
+# ---- topics reads what the services read
+echo 'debug=cgrp,topic,linger.ms=4' >"$E2E_WORK/properties"
+echo isolation.level=read_committed >"$E2E_WORK/guarded"
+topics_with_services_properties() {
+    KAFKA_PROPERTIES='debug=cgrp,topic,client.rack=a\,b' "$BIN_DIR/topics" list --brokers "$KAFKA_BROKERS" --prefix "$TOPIC_PREFIX" >"$E2E_WORK/listed"
+    cat "$E2E_WORK/listed"
+    grep 'raw_events ' "$E2E_WORK/listed"
+    KAFKA_PROPERTIES_FILE=$E2E_WORK/properties "$BIN_DIR/topics" list --brokers "$KAFKA_BROKERS" | grep raw_events
+}
+check "topics takes the properties that the services take" topics_with_services_properties
+check "topics reads KAFKA_PROPERTIES_FILE: a guarded name in it ends with 64" \
+    refused 64 "KAFKA_PROPERTIES: isolation.level" topics "KAFKA_PROPERTIES_FILE=$E2E_WORK/guarded" list
+check "topics names all wrong settings at once, exit 64" \
+    refused 64 "TOPICS_COMMAND: make PARTITIONS: KAFKA_PROPERTIES: no.such.property" topics KAFKA_PROPERTIES=no.such.property=1 PARTITIONS=many make
+check "topics without a command ends with 64" refused 64 "TOPICS_COMMAND: create" topics
+check "topics refuses no copy at all, exit 64" refused 64 "REPLICATION_FACTOR" topics create --replication-factor 0
+check "topics gives up without a broker, exit 75" refused 75 "127.0.0.1:1" topics list --brokers 127.0.0.1:1
+
 # ---- a registry's password
 no_password() { # PROGRAM [FLAGS...]: neither the check of the settings nor a start shows it
     local name=$1 out=$E2E_WORK/password.$BASHPID
