@@ -639,6 +639,14 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	return false;
 }
 
+int64_t kafka_record_time_ms(const rd_kafka_message_t *message)
+{
+	const int64_t last_ms = INT64_C(253402300799999);
+	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
+
+	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
+}
+
 rd_kafka_headers_t *kafka_headers_new(const struct output *output)
 {
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);

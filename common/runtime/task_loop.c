@@ -216,15 +216,6 @@ static bool open_frame(struct task_loop *loop, const struct slot *slot, struct i
 	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
 }
 
-/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
-static int64_t record_time_ms(const rd_kafka_message_t *message)
-{
-	const int64_t last_ms = INT64_C(253402300799999);
-	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
-
-	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
-}
-
 /* After a record was folded. A rebuild may not lack what was read before; new records of our own
  * topics that are refused for their schema are dead letters, and the service is not ready. Raw
  * records are other people's: those of an unknown schema are their mistake. */
@@ -252,7 +243,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	struct input_record record = {
 		.topic = span_of(slot->topic),
 		.offset = message->offset,
-		.timestamp_ms = record_time_ms(message),
+		.timestamp_ms = kafka_record_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
