@@ -73,6 +73,8 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 		return false;
 	if (a->merge.source_count > MERGE_SOURCES_MAX)
 		return err_set(err, ERR_REFUSE, "bronze_events has %" PRId32 " partitions; at most %d are supported", a->merge.source_count, MERGE_SOURCES_MAX);
+	if (!merge_fold_fits(a->merge.source_count, &a->session.rollups, err))
+		return false;
 	return task_loop_start(a->loop, a->inputs, 2, err);
 }
 

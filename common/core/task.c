@@ -264,7 +264,7 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	                       block ? block->unreadable : unreadable_so_far(task), terms,
 	                       (int)header_len, block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
-		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
+		return err_set(err, ERR_REFUSE, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
 	return true;
