@@ -1,7 +1,7 @@
 /* A batch: rows ready for COPY, by target, and the records that they came from.
  *
  * Records are kept until the batch is cleared, so that a row which the database refuses can be dead-lettered with its
- * bytes. Knows nothing of Kafka or PostgreSQL. */
+ * bytes. Pure: knows nothing of Kafka or PostgreSQL. */
 #ifndef FUNNEL_LOAD_BATCH_H
 #define FUNNEL_LOAD_BATCH_H
 
