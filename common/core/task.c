@@ -17,7 +17,7 @@
  * record whose schema was registered since hides one loss; so does every stray record before
  * restore_from in metadata of a version that had no u, which counts as 0.
  *
- * Limit: the header has to fit, which bounds the merge half to about 200 source partitions. */
+ * Limit: the header has to fit, which bounds the merge half to 128 source partitions and fewer rollups (merge_fold_fits). */
 #include "task.h"
 
 #include <inttypes.h>

@@ -41,7 +41,7 @@ struct config_option {
 	bool (*check)(const char *text, struct err *err);
 };
 
-/* The end of a table: {0}. Tables may be chained by `next` lists: see struct service. */
+/* The end of a table: {0}. */
 enum config_verdict { CONFIG_OK, CONFIG_HELP_SHOWN /* exit 0 */, CONFIG_BAD /* errors were printed to stderr: exit 64 */ };
 
 /* tables: NULL-terminated array of tables, each ended by a zero row, all writing into `config`.
