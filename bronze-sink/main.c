@@ -32,7 +32,7 @@ struct bronze {
 	struct output_terms outputs;
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
-	char meaning[TASK_LOOP_MEANING_MAX];
+	char meaning[TASK_MEANING_MAX];
 };
 
 static bool bronze_open(void *settings, void **state, struct err *err)

@@ -51,7 +51,7 @@ struct aggregator {
 	struct session_fold_config session;
 	struct merge_fold_config merge;
 	struct task_loop_input inputs[2];
-	char meaning[TASK_LOOP_MEANING_MAX];
+	char meaning[TASK_MEANING_MAX];
 };
 
 static bool aggregator_open(void *settings, void **state, struct err *err)

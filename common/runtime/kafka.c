@@ -656,15 +656,3 @@ rd_kafka_headers_t *kafka_headers_new(const struct output *output)
 		                    (ssize_t)output->headers[i].value.len);
 	return headers;
 }
-
-struct span kafka_header(const rd_kafka_message_t *message, const char *name)
-{
-	rd_kafka_headers_t *headers;
-	const void *value;
-	size_t len;
-
-	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-	    rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return SPAN_NULL;
-	return (struct span){value, len};
-}

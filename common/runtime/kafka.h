@@ -78,7 +78,5 @@ int64_t kafka_record_time_ms(const rd_kafka_message_t *message);
 
 /* Copies of an output's headers; given to a produce call, which takes them, or to rd_kafka_headers_destroy. */
 rd_kafka_headers_t *kafka_headers_new(const struct output *output);
-/* A header's last value; at == NULL where there is none. */
-struct span kafka_header(const rd_kafka_message_t *message, const char *name);
 
 #endif

@@ -14,6 +14,7 @@
 #include "outputs.h"
 #include "registry.h"
 #include "service.h"
+#include "task.h"
 
 struct task_loop_config {
 	const char *registry_urls;
@@ -39,7 +40,6 @@ struct task_loop_config {
 	}
 
 #define TASK_LOOP_INPUTS_MAX 2
-#define TASK_LOOP_MEANING_MAX 256
 
 struct task_loop_input {
 	const char *topic_suffix;

@@ -21,7 +21,7 @@ struct slot {
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
-	struct metric *records_metric, *lag_metric;
+	struct metric *records_metric;
 };
 
 enum transaction_phase {
