@@ -537,10 +537,21 @@ static void value_format(const struct config_option *option, const void *config,
 	}
 }
 
-/* Quoted where a reader of key=value could not tell where the value ends. */
-static void append_value(const char *value, char *out, size_t cap, size_t *len)
+static bool looks_like_a_number(const char *value)
 {
-	bool quote = !*value || strpbrk(value, " \"\\\t\r\n");
+	const char *at = value + (*value == '-');
+
+	at += strspn(at, "0123456789");
+	at += *at == '.';
+	at += strspn(at, "0123456789");
+	return !*at || strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+}
+
+/* Quoted where a reader of key=value could not tell where the value ends, or would take a text for a number. */
+static void append_value(const struct config_option *option, const char *value, char *out, size_t cap, size_t *len)
+{
+	bool is_text = option->type != CONFIG_INTEGER && option->type != CONFIG_BOOLEAN;
+	bool quote = strpbrk(value, " \"\\\t\r\n") || (is_text && looks_like_a_number(value));
 
 	if (quote && *len + 1 < cap)
 		out[(*len)++] = '"';
@@ -568,7 +579,7 @@ void config_describe(const struct config_option *const *tables, const void *conf
 			break;
 		len += (size_t)snprintf(out + len, cap - len, "%s%s=", i ? " " : "", option->name);
 		value_format(option, config, value, sizeof(value));
-		append_value(value, out, cap, &len);
+		append_value(option, value, out, cap, &len);
 	}
 	out[len] = '\0';
 }

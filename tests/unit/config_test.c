@@ -269,6 +269,17 @@ Test(config, a_url_shows_its_host_but_never_its_user_or_password)
 	}
 }
 
+Test(config, a_text_that_looks_like_a_number_is_quoted)
+{
+	struct settings settings = {0};
+	char described[1024];
+
+	cr_assert_eq(LOAD(&settings, "--a-text=1", "--may-be-empty=true", "--some-bytes=1000"), CONFIG_OK);
+	config_describe(tables, &settings, described, sizeof(described));
+	cr_expect_str_eq(described, "A_TEXT=\"1\" MAY_BE_EMPTY=\"true\" A_SECRET=\"\" A_CHOICE=red AN_INTEGER=5 A_DURATION=5s "
+	                            "SOME_BYTES=\"1000\" A_FLAG=false");
+}
+
 Test(config, a_description_that_does_not_fit_is_cut_and_terminated)
 {
 	struct settings settings = {0};
