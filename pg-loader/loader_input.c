@@ -129,7 +129,7 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	struct input_record record = {
 		.topic = span_of(topic->name),
 		.offset = message->offset,
-		.timestamp_ms = kafka_record_time_ms(message),
+		.timestamp_ms = kafka_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},

@@ -639,7 +639,7 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	return false;
 }
 
-int64_t kafka_record_time_ms(const rd_kafka_message_t *message)
+int64_t kafka_time_ms(const rd_kafka_message_t *message)
 {
 	const int64_t last_ms = INT64_C(253402300799999);
 	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);

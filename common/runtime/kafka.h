@@ -74,7 +74,7 @@ bool kafka_err_missing_right(rd_kafka_resp_err_t code);
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
 /* A record's own time. Its writer may have set it to any number: cut to the years 1970 to 9999. */
-int64_t kafka_record_time_ms(const rd_kafka_message_t *message);
+int64_t kafka_time_ms(const rd_kafka_message_t *message);
 
 /* Copies of an output's headers; given to a produce call, which takes them, or to rd_kafka_headers_destroy. */
 rd_kafka_headers_t *kafka_headers_new(const struct output *output);

@@ -242,7 +242,7 @@ static bool fold_message(struct task_loop *loop, struct slot *slot, const rd_kaf
 	struct input_record record = {
 		.topic = span_of(slot->topic),
 		.offset = message->offset,
-		.timestamp_ms = kafka_record_time_ms(message),
+		.timestamp_ms = kafka_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
