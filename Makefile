@@ -11,6 +11,8 @@ Q        := $(if $(V),,@)# V=1 shows whole commands
 say       = @$(if $(V),:,printf '  %-5s %s\n')
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
+# A row of a table may leave out its last fields: they are zero.
+WARNINGS += -Wno-missing-field-initializers
 OPT_release := -O2 -g
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_fault   := -O2 -g -DFAULT_POINTS

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bronze_fold.h"
 #include "table.h"
@@ -32,7 +33,7 @@ struct bronze {
 	struct output_terms outputs;
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
-	char meaning[TASK_LOOP_MEANING_MAX];
+	char meaning[TASK_MEANING_MAX];
 };
 
 static bool bronze_open(void *settings, void **state, struct err *err)
@@ -41,7 +42,7 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	struct bronze *bronze = xrealloc(NULL, sizeof(*bronze));
 	unsigned writes = 1u << TOPIC_BRONZE_EVENTS | 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_COUNTS;
 
-	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = config->dedup_key[0] == 's'}};
+	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
 	snprintf(bronze->meaning, sizeof(bronze->meaning), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);

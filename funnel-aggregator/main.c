@@ -17,12 +17,26 @@ struct aggregator_config {
 	int64_t disorder_us, grace_us;
 };
 
+static bool rollups_check(const char *text, struct err *err)
+{
+	struct rollup_list list;
+
+	return rollups_parse(text, &list, err);
+}
+
+static bool stages_check(const char *text, struct err *err)
+{
+	struct stages stages;
+
+	return stages_parse(text, &stages, err);
+}
+
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct aggregator_config, kafka);
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct aggregator_config, loop);
 static const struct config_option options[] = {
 	{"ROLLUPS", CONFIG_TEXT, offsetof(struct aggregator_config, rollups), "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 0, 0,
-     "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL},
-	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0, 0, "ordered stages of the funnel", NULL},
+     "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL, rollups_check},
+	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0, 0, "ordered stages of the funnel", NULL, stages_check},
 	{"DISORDER", CONFIG_DURATION, offsetof(struct aggregator_config, disorder_us), "5s", 0, INT64_C(86400000000),
      "how far the watermark stays behind the clock", NULL},
 	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0, INT64_C(604800000000),
@@ -37,7 +51,7 @@ struct aggregator {
 	struct session_fold_config session;
 	struct merge_fold_config merge;
 	struct task_loop_input inputs[2];
-	char meaning[TASK_LOOP_MEANING_MAX];
+	char meaning[TASK_MEANING_MAX];
 };
 
 static bool aggregator_open(void *settings, void **state, struct err *err)
@@ -62,6 +76,8 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 		return false;
 	if (a->merge.source_count > MERGE_SOURCES_MAX)
 		return err_set(err, ERR_REFUSE, "bronze_events has %" PRId32 " partitions; at most %d are supported", a->merge.source_count, MERGE_SOURCES_MAX);
+	if (!merge_fold_fits(a->merge.source_count, &a->session.rollups, err))
+		return false;
 	return task_loop_start(a->loop, a->inputs, 2, err);
 }
 

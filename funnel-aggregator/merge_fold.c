@@ -428,6 +428,22 @@ static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len, FOLD_HEADER_MAX);
 }
 
+/* A source is 13 digits, its flag and a comma; a rollup is |name@start=set with a start of 10 digits; a set has a digit for four
+ * sources. */
+bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, struct err *err)
+{
+	size_t set_len = ((size_t)source_count + 3) / 4, list_len = 0, len;
+
+	for (int i = 0; i < rollups->count; i++)
+		list_len += strlen(rollups->at[i].name) + 13 + set_len;
+	len = (size_t)source_count * 15 + 1 + set_len + 2 * list_len;
+	return len + 1 < FOLD_HEADER_MAX ||
+	       err_set(err, ERR_REFUSE,
+	               "ROLLUPS names %d rollups and bronze_events has %" PRId32 " partitions: while such a list changes, restore metadata takes up "
+	               "to %zu bytes, and at most %d are kept; name fewer rollups, or process into a set with fewer partitions (another TOPIC_PREFIX)",
+	               rollups->count, source_count, len, FOLD_HEADER_MAX - 2);
+}
+
 static bool source_parse(const char **at, struct source *source)
 {
 	size_t digits = strspn(*at, "0123456789abcdef");

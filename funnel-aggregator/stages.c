@@ -16,17 +16,17 @@ bool stages_parse(const char *text, struct stages *stages, struct err *err)
 		enum event_type type;
 
 		if (!event_type_parse(name, &type))
-			return err_set(err, ERR_INPUT, "STAGES: '%.*s' is no event type (view, cart, remove_from_cart, checkout, purchase)",
+			return err_set(err, ERR_INPUT, "'%.*s' is not an event type; expected view, cart, remove_from_cart, checkout, purchase",
 			               (int)name.len, name.at);
 		if (stages->of_type[type] >= 0)
-			return err_set(err, ERR_INPUT, "STAGES: '%s' is named twice", event_type_name(type));
+			return err_set(err, ERR_INPUT, "'%s' is named twice; expected each stage once", event_type_name(type));
 		stages->of_type[type] = stages->count;
 		stages->at[stages->count++] = type;
 		if (!text[name.len])
 			break;
 		text += name.len + 1;
 	}
-	return stages->count >= 2 || err_set(err, ERR_INPUT, "STAGES: at least two stages are needed");
+	return stages->count >= 2 || err_set(err, ERR_INPUT, "expected at least two stages");
 }
 
 void times_free(struct times *times)

@@ -1,4 +1,4 @@
-/* PostgreSQL's binary COPY format, as bytes (manual: COPY, "Binary Format").
+/* PostgreSQL's binary COPY format, as bytes (manual: COPY, "Binary Format"). Pure.
  *
  *   file:  "PGCOPY\n\377\r\n\0" | flags i32 = 0 | extension length i32 = 0 | rows ... | i16 = -1
  *   row:   field count i16 | per field: length i32 (-1: null) | bytes, big-endian

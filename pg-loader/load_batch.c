@@ -140,8 +140,10 @@ bool load_batch_reject_row(struct load_batch *batch, uint32_t number, const char
 	if (row.form == REJECT_BARE)
 		return false;
 	supersede(batch, number);
-	if (source->message && batch->read_headers)
-		record.header_count = batch->read_headers(source->message, &record.headers);
+	if (source->message && batch->read_headers) {
+		record.headers = batch->headers;
+		record.header_count = batch->read_headers(source->message, batch->headers);
+	}
 	if (row.form == REJECT_NONE)
 		batch->rejects[REASON_REJECTED_BY_DATABASE]++;
 	add_reject(batch, &record, REASON_REJECTED_BY_DATABASE, detail, row.form == REJECT_FULL ? REJECT_BARE : REJECT_FULL);

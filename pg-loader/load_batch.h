@@ -1,7 +1,7 @@
 /* A batch: rows ready for COPY, by target, and the records that they came from.
  *
  * Records are kept until the batch is cleared, so that a row which the database refuses can be dead-lettered with its
- * bytes. Knows nothing of Kafka or PostgreSQL. */
+ * bytes. Pure: knows nothing of Kafka or PostgreSQL. */
 #ifndef FUNNEL_LOAD_BATCH_H
 #define FUNNEL_LOAD_BATCH_H
 
@@ -24,6 +24,8 @@ struct load_row {
 
 enum reject_form { REJECT_NONE, REJECT_FULL, REJECT_BARE /* without bytes, headers and detail */ };
 
+#define LOAD_HEADERS_MAX 64
+
 struct load_batch {
 	struct buffer bytes[TARGET_COUNT];
 	struct load_row *rows;
@@ -40,9 +42,10 @@ struct load_batch {
 	int64_t rejects[REASON_COUNT];      /* our own, by reason */
 	int64_t doubles;                    /* set by load_store_write: events that bronze holds once more */
 	int32_t bronze_partition_count;     /* set by the owner: so many ends a segment has */
-	/* Set by the owner, may be NULL: gives a message back, and reads its headers (valid until the next call). */
+	/* Set by the owner, may be NULL: gives a message back, and reads its first LOAD_HEADERS_MAX headers. */
 	void (*release)(void *message);
-	size_t (*read_headers)(void *message, const struct header **headers);
+	size_t (*read_headers)(void *message, struct header headers[LOAD_HEADERS_MAX]);
+	struct header headers[LOAD_HEADERS_MAX]; /* of the message at hand */
 };
 
 void load_batch_free(struct load_batch *batch);

@@ -45,14 +45,6 @@ static char *copy_optional(char *at, int64_t value, int64_t none)
 	return value == none ? copy_null(at) : copy_int8(at, value);
 }
 
-/* A record's own time, within what PostgreSQL takes: anybody may have written it. */
-static int64_t record_time_us(const struct input_record *record)
-{
-	int64_t max_ms = (DAY_MAX + 1) * MS_PER_DAY - 1;
-
-	return (record->timestamp_ms < 0 ? 0 : record->timestamp_ms > max_ms ? max_ms : record->timestamp_ms) * 1000;
-}
-
 static struct span bytes_since(const char *start, const char *end)
 {
 	return (struct span){start, (size_t)(end - start)};
@@ -335,7 +327,7 @@ static enum reason add_counts(struct load_batch *batch, const struct input_recor
 	at = copy_int8(at, dead);
 	at = copy_jsonb(at, (struct span){batch->scratch.at, batch->scratch.len});
 	at = copy_int8(at, counts.revision);
-	at = copy_timestamptz(at, record_time_us(record));
+	at = copy_timestamptz(at, record->timestamp_ms * 1000);
 	load_row_end(batch, TARGET_COUNTS, at, counts.revision, key, TARGET_COUNTS);
 	return REASON_NONE;
 }
@@ -366,7 +358,7 @@ void load_rows_add_control(struct load_batch *batch, const struct input_record *
 	at = copy_header_integer(at, record, "rows");
 	at = copy_int4(at, batch->bronze_partition_count);
 	at = copy_int8(at, record->offset);
-	at = copy_timestamptz(at, record_time_us(record));
+	at = copy_timestamptz(at, record->timestamp_ms * 1000);
 	load_row_end(batch, TARGET_CONTROLS, at, 0, SPAN_NULL, TARGET_CONTROLS);
 }
 
@@ -480,7 +472,7 @@ static void put_letter(struct load_batch *batch, const struct letter *letter, co
 	at = copy_bytea(at, key);
 	at = copy_bytea(at, value);
 	at = bare ? copy_null(at) : copy_jsonb(at, part(scratch, detail, headers));
-	at = copy_timestamptz(at, record_time_us(record));
+	at = copy_timestamptz(at, record->timestamp_ms * 1000);
 	load_row_end(batch, TARGET_DEAD_LETTERS, at, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
 }
 
@@ -499,7 +491,7 @@ static void put_mark(struct load_batch *batch, const struct letter *letter, cons
 	at = copy_text(at, part(scratch, names[1], names[2]));
 	at = copy_int4(at, letter->partition);
 	at = copy_int8(at, letter->offset);
-	at = copy_timestamptz(at, record_time_us(record));
+	at = copy_timestamptz(at, record->timestamp_ms * 1000);
 	load_row_end(batch, TARGET_REDRIVEN, at, 0, SPAN_NULL, TARGET_REDRIVEN);
 }
 

@@ -20,7 +20,6 @@
 #define CALL_TIMEOUT_MS 5000
 /* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
 #define CLOSE_DESTROY_TIMEOUT_MS 2000
-#define HEADERS_MAX 64
 #define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
@@ -47,19 +46,17 @@ void loader_topics_init(struct loader *loader)
 
 /* ---- messages */
 
-static size_t read_headers(void *message, const struct header **headers)
+static size_t read_headers(void *message, struct header headers[LOAD_HEADERS_MAX])
 {
-	static struct header list[HEADERS_MAX]; /* one loader, one thread: valid until the next call */
 	rd_kafka_headers_t *kafka_headers;
 	const char *name;
 	const void *value;
 	size_t size, count = 0;
 
-	*headers = list;
 	if (rd_kafka_message_headers(message, &kafka_headers) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
-	while (count < HEADERS_MAX && rd_kafka_header_get_all(kafka_headers, count, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		list[count++] = (struct header){span_of(name), {value, size}};
+	while (count < LOAD_HEADERS_MAX && rd_kafka_header_get_all(kafka_headers, count, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers[count++] = (struct header){span_of(name), {value, size}};
 	return count;
 }
 
@@ -141,7 +138,7 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	struct input_record record = {
 		.topic = span_of(topic->name),
 		.offset = message->offset,
-		.timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+		.timestamp_ms = kafka_time_ms(message),
 		.partition = message->partition,
 		.key = {message->key, message->key_len},
 		.value = {message->payload, message->len},
@@ -152,8 +149,10 @@ static bool take_record(struct loader *loader, struct loader_task *task, rd_kafk
 	if (topic->framed && record.value.at &&
 	    !frame_opener_open(topic->opener, record.value, &record.body, &record.refused, detail, sizeof(detail), err))
 		return false;
-	if (!record.value.at || record.refused != REASON_NONE || topic->kind == TOPIC_DEAD_LETTER || topic->kind == TOPIC_LATE_EVENTS)
-		record.header_count = read_headers(message, &record.headers);
+	if (!record.value.at || record.refused != REASON_NONE || topic->kind == TOPIC_DEAD_LETTER || topic->kind == TOPIC_LATE_EVENTS) {
+		record.headers = loader->batch.headers;
+		record.header_count = read_headers(message, loader->batch.headers);
+	}
 	if (schema_loss_shows(record.refused))
 		raise_alarm(loader, &record);
 	*kept = true;

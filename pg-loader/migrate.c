@@ -41,9 +41,6 @@ bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err 
 		snprintf(out, cap, "%s", configured);
 		return is_dir(out) || err_set(err, ERR_REFUSE, "MIGRATIONS_DIR %s is no folder", configured);
 	}
-	snprintf(out, cap, "sql/migrations");
-	if (is_dir(out))
-		return true;
 	len = readlink("/proc/self/exe", program, sizeof(program) - 1);
 	program[len > 0 ? len : 0] = '\0';
 	slash = strrchr(program, '/');
@@ -52,7 +49,8 @@ bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err 
 		if (snprintf(out, cap, "%s/../../../sql/migrations", program) < (int)cap && is_dir(out))
 			return true;
 	}
-	return err_set(err, ERR_REFUSE, "no folder sql/migrations here or beside the program: set MIGRATIONS_DIR, or MIGRATE=false");
+	snprintf(out, cap, "sql/migrations");
+	return is_dir(out) || err_set(err, ERR_REFUSE, "no folder sql/migrations next to the program or here: set MIGRATIONS_DIR, or MIGRATE=false");
 }
 
 static int is_migration(const struct dirent *entry)
@@ -202,30 +200,37 @@ static bool apply_one(struct postgres *pg, const struct migration *migration, st
 	return true;
 }
 
-static bool apply_all(struct postgres *pg, const struct migration_list *list, struct err *err)
+/* Moves *next to the first migration from there on that is not applied; to the end where all are. */
+static bool skip_applied(struct postgres *pg, const struct migration_list *list, size_t *next, struct err *err)
 {
-	bool exists = false, locked = false;
-
-	if (!postgres_connect(pg, NULL, err) || !table_exists(pg, &exists, err))
-		return false;
-	for (size_t i = 0; i < list->count; i++) {
-		bool applied = false;
-
-		if (exists && !is_applied(pg, &list->at[i], &applied, err))
+	for (bool applied; *next < list->count; ++*next) {
+		if (!is_applied(pg, &list->at[*next], &applied, err))
 			return false;
-		if (applied)
-			continue;
-		if (!locked) { /* wait for one who is migrating now, then look again */
-			if (!postgres_run(pg, LOCK_SQL, err) || (!exists && !make_table(pg, err)))
-				return false;
-			exists = locked = true;
-			i--;
-			continue;
-		}
-		if (!apply_one(pg, &list->at[i], err))
-			return false;
+		if (!applied)
+			return true;
 	}
 	return true;
+}
+
+static bool apply_all(struct postgres *pg, const struct migration_list *list, struct err *err)
+{
+	bool exists = false;
+	size_t next = 0;
+
+	if (!postgres_connect(pg, NULL, err) || !table_exists(pg, &exists, err) || (exists && !skip_applied(pg, list, &next, err)))
+		return false;
+	if (next == list->count)
+		return true;
+	/* Another instance may be migrating now: wait for it, then look again. */
+	if (!postgres_run(pg, LOCK_SQL, err) || (!exists && !make_table(pg, err)))
+		return false;
+	for (; skip_applied(pg, list, &next, err); next++) {
+		if (next == list->count)
+			return true;
+		if (!apply_one(pg, &list->at[next], err))
+			return false;
+	}
+	return false;
 }
 
 /* A connection that is lost has lost its lock. */

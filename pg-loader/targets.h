@@ -1,6 +1,6 @@
 /* Where rows go: one target per table and kind of change, with the statements that load it.
  *
- * Column lists here and the writers in load_rows.c stand in the same order. */
+ * Column lists here and the writers in load_rows.c stand in the same order. Pure. */
 #ifndef FUNNEL_TARGETS_H
 #define FUNNEL_TARGETS_H
 

@@ -1,5 +1,5 @@
 /* The made-up shop: products with a fixed category, brand and price, some far more popular than
- * others. The same for every seed, as a shop is the same for all its visitors.
+ * others. The same for every seed, as a shop is the same for all its visitors. Pure.
  *
  * Shares by events follow the real sample: a third without category code, 14 % without brand,
  * two fifths of the coded ones in one category; 115 codes of depth 2 to 4, 860 brands. */

@@ -1,4 +1,4 @@
-/* Rows as no source should write them: one of each way in which the sink must refuse a row. */
+/* Rows as no source should write them: one of each way in which the sink must refuse a row. Pure. */
 #ifndef FUNNEL_MISHAPS_H
 #define FUNNEL_MISHAPS_H
 

@@ -98,12 +98,17 @@ static bool state_path_of(struct producer *p, struct err *err)
 
 bool producer_open(void *config, void **state, struct err *err)
 {
+	struct producer_config *settings = config;
 	struct producer *p = calloc(1, sizeof(*p));
 
 	if (!p)
 		return err_set(err, ERR_FATAL, "out of memory");
 	*state = p;
-	p->config = config;
+	p->config = settings;
+	if (settings->restart) {
+		log_warn("former_setting", "setting=RESTART detail=\"use RESUME=false (--resume=false)\"");
+		settings->resume = false;
+	}
 	p->form.partition_count = 1;
 	open_metrics(p);
 	if (!producer_plan_read(p->config, &p->plan, err) || !open_source(p, err) || !open_rows_out(p, err))

@@ -21,7 +21,7 @@ static enum step finish(struct producer *p, bool complete, const char *event, co
 static enum step finish_stopped(struct producer *p, struct err *err)
 {
 	return finish(p, false, "interrupted",
-	              p->state_path[0] ? "the same command goes on from here; add --restart to begin anew" : "there is no state file to go on from", err);
+	              p->state_path[0] ? "the same command goes on from here; add --resume=false to begin anew" : "there is no state file to go on from", err);
 }
 
 /* False: still waiting. */

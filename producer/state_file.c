@@ -135,7 +135,7 @@ enum state_file_verdict state_file_read(const char *path, struct saved_state *st
 	json_decref(json);
 	if (ok)
 		return STATE_FOUND;
-	err_set(err, ERR_REFUSE, "%s: the state file cannot be read (%s); --restart sends the input from its beginning", path,
+	err_set(err, ERR_REFUSE, "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning", path,
 	        json ? "not as this version writes it" : why.text);
 	return STATE_UNREADABLE;
 }

@@ -1,5 +1,5 @@
 /* A priority queue of slots by time; equal times come out in the order they went in, so that
- * the result never depends on the heap's shape. Grows as needed; the caller bounds it. */
+ * the result never depends on the heap's shape. Grows as needed; the caller bounds it. Pure. */
 #ifndef FUNNEL_TIME_HEAP_H
 #define FUNNEL_TIME_HEAP_H
 

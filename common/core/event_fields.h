@@ -1,5 +1,5 @@
 /* The nine fields of an event between its text and its meaning: what both JSON paths make of
- * a value, and the one judge of it. Used inside core only.
+ * a value, and the one judge of it.
  *
  * Order of the checks, the first that fails names the reason:
  *   size of the value, UTF-8 of the whole value, JSON object,

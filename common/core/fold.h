@@ -17,7 +17,7 @@
 struct input_record {
 	struct span topic;
 	int64_t offset;
-	int64_t timestamp_ms; /* the record's own time */
+	int64_t timestamp_ms; /* the record's own time, in the years 1970 to 9999 */
 	int32_t partition;
 	struct span key, value; /* as they came */
 	struct span body;       /* the value without framing, under our own schema */

@@ -20,7 +20,7 @@ struct output {
 	const struct header *headers;
 	int32_t partition;
 	uint16_t header_count;
-	uint16_t topic; /* the service's own numbering */
+	uint16_t topic; /* enum topic_id */
 };
 
 struct outbox {
@@ -32,7 +32,7 @@ struct outbox {
 };
 
 void outbox_free(struct outbox *box);
-/* Forgets all records; keeps one chunk. */
+/* Forgets all records; keeps up to 64 MiB for the next ones. */
 void outbox_clear(struct outbox *box);
 /* Copies everything given. */
 void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key, struct span value, const struct header *headers,

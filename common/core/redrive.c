@@ -161,7 +161,7 @@ bool redrive_reasons_parse(const char *text, struct redrive_selection *selection
 		snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : sizeof(name) - 1), text);
 		reason = len < sizeof(name) ? reason_from_name(name) : REASON_COUNT;
 		if (reason == REASON_COUNT || reason == REASON_NONE)
-			return err_set(err, ERR_INPUT, "REASONS: '%s' is no reason code", name);
+			return err_set(err, ERR_INPUT, "'%s' is not a reason code; expected codes as in the reports, such as invalid_price", name);
 		selection->reasons[reason] = true;
 		selection->any_reason = false;
 		text += len;
@@ -194,17 +194,16 @@ static bool range_parse(struct span text, struct redrive_range *range)
 	return range->first <= range->last;
 }
 
-bool redrive_ranges_parse(const char *name, const char *text, struct redrive_ranges *ranges, struct err *err)
+bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struct err *err)
 {
 	ranges->count = 0;
 	for (text += strspn(text, SEPARATORS); *text; text += strspn(text, SEPARATORS)) {
 		struct span one = {text, strcspn(text, SEPARATORS)};
 
 		if (ranges->count == REDRIVE_RANGES_MAX)
-			return err_set(err, ERR_INPUT, "%s: more than %d ranges", name, REDRIVE_RANGES_MAX);
+			return err_set(err, ERR_INPUT, "expected at most %d ranges", REDRIVE_RANGES_MAX);
 		if (!range_parse(one, &ranges->at[ranges->count++]))
-			return err_set(err, ERR_INPUT, "%s: '%.*s' is none of: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-", name,
-			               (int)(one.len < 60 ? one.len : 60), one.at);
+			return err_set(err, ERR_INPUT, "'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or 2:17-", (int)(one.len < 60 ? one.len : 60), one.at);
 		text += one.len;
 	}
 	return true;

@@ -58,8 +58,8 @@ struct redrive_selection {
 };
 /* "invalid_price,wrong_partition"; empty: any. ERR_INPUT names what is no reason code. */
 MUST_USE bool redrive_reasons_parse(const char *text, struct redrive_selection *selection, struct err *err);
-/* "2" a whole partition, "2:17" one offset, "2:17-90", "2:17-"; several with commas; empty: everything. name: the setting's. */
-MUST_USE bool redrive_ranges_parse(const char *name, const char *text, struct redrive_ranges *ranges, struct err *err);
+/* "2" a whole partition, "2:17" one offset, "2:17-90", "2:17-"; several with commas; empty: everything. */
+MUST_USE bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struct err *err);
 
 /* ---- the verdict on one record of the dead-letter topic */
 #define REDRIVE_VERDICTS(X) \

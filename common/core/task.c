@@ -19,7 +19,7 @@
  * record whose schema was registered since hides one loss; so does every stray record before
  * restore_from in metadata of a version that had no u, which counts as 0.
  *
- * Limit: the header has to fit, which bounds the merge half to about 200 source partitions. */
+ * Limit: the header has to fit, which bounds the merge half to 128 source partitions and fewer rollups (merge_fold_fits). */
 #include "task.h"
 
 #include <inttypes.h>
@@ -277,7 +277,7 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	                       task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last,
 	                       terms, (int)header_len, block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
-		return err_set(err, ERR_FATAL, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d",
+		return err_set(err, ERR_REFUSE, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
 	return true;

@@ -60,18 +60,18 @@ static bool rollup_parse(struct span text, struct rollup *rollup, struct err *er
 	struct span group = text, window;
 
 	if (text.len >= ROLLUP_NAME_MAX || !memchr(text.at, ':', text.len))
-		return err_set(err, ERR_INPUT, "ROLLUPS: '%.*s' is not <window>:<group> of at most %d characters", (int)text.len, text.at,
+		return err_set(err, ERR_INPUT, "'%.*s': expected <window>:<group> of at most %d characters", (int)text.len, text.at,
 		               ROLLUP_NAME_MAX - 1);
 	window = cut(&group, ':');
 	memcpy(rollup->name, text.at, text.len);
 	rollup->name[text.len] = '\0';
 	if (!window_parse(window, rollup))
 		return err_set(err, ERR_INPUT,
-		               "ROLLUPS: '%s': the window must be like 1m, 5m/1m (size/slide) or 1d+1h (size+step), from 1 s to 31 days, "
+		               "'%s': expected a window such as 1m, 5m/1m (size/slide) or 1d+1h (size+step), from 1 s to 31 days, "
 		               "the size a multiple of at most %d steps",
 		               rollup->name, WINDOWS_PER_EVENT_MAX);
 	if (!group_parse(group, &rollup->group))
-		return err_set(err, ERR_INPUT, "ROLLUPS: '%s': the group must be all, category1, category, brand or product", rollup->name);
+		return err_set(err, ERR_INPUT, "'%s': expected the group all, category1, category, brand or product", rollup->name);
 	return true;
 }
 
@@ -84,16 +84,16 @@ bool rollups_parse(const char *text, struct rollup_list *list, struct err *err)
 		struct span one = {text, strcspn(text, separators)};
 
 		if (list->count == ROLLUP_MAX)
-			return err_set(err, ERR_INPUT, "ROLLUPS: more than %d rollups", ROLLUP_MAX);
+			return err_set(err, ERR_INPUT, "expected at most %d rollups", ROLLUP_MAX);
 		if (!rollup_parse(one, &list->at[list->count], err))
 			return false;
 		for (int i = 0; i < list->count; i++)
 			if (strcmp(list->at[i].name, list->at[list->count].name) == 0)
-				return err_set(err, ERR_INPUT, "ROLLUPS: '%s' is named twice", list->at[i].name);
+				return err_set(err, ERR_INPUT, "'%s' is named twice; expected each rollup once", list->at[i].name);
 		list->count++;
 		text += one.len;
 	}
-	return list->count > 0 || err_set(err, ERR_INPUT, "ROLLUPS: empty");
+	return list->count > 0 || err_set(err, ERR_INPUT, "expected at least one rollup");
 }
 
 int rollup_window_count(const struct rollup *rollup, int64_t time_us)

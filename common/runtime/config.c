@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "span.h"
 #include "timetext.h"
@@ -77,6 +78,36 @@ static void number_format(const struct config_option *option, int64_t number, ch
 		snprintf(out, 32, "%lld", (long long)number);
 }
 
+/* Ends of URLs in a list: a comma before a scheme. Any other comma may be part of a password. */
+static size_t url_len(const char *text)
+{
+	size_t len = 0;
+
+	while (text[len] && !(text[len] == ',' && strncasecmp(text + len + 1, "http", 4) == 0))
+		len++;
+	return len;
+}
+
+/* Puts three stars in place of what stands before the last @ of a URL, since a password may hold an @ by mistake. */
+static void urls_mask(const char *text, char *out, size_t cap)
+{
+	size_t used = 0;
+
+	out[0] = '\0';
+	while (*text && used < cap) {
+		size_t len = url_len(text), scheme = 0, host;
+		const char *slashes = strstr(text, "://");
+
+		for (host = len; host > 0 && text[host - 1] != '@'; host--)
+			;
+		if (host > 0 && slashes && slashes < text + host)
+			scheme = (size_t)(slashes + 3 - text);
+		used += (size_t)snprintf(out + used, cap - used, "%.*s%s%.*s%s", (int)scheme, text, host ? "***@" : "", (int)(len - host),
+		                         text + host, text[len] ? "," : "");
+		text += len + (text[len] == ',');
+	}
+}
+
 static bool is_number(const struct config_option *option)
 {
 	return option->type == CONFIG_INTEGER || option->type == CONFIG_DURATION || option->type == CONFIG_BYTES;
@@ -102,7 +133,8 @@ static const char *expected(const struct config_option *option)
 {
 	switch (option->type) {
 	case CONFIG_TEXT:
-	case CONFIG_SECRET: return "a text that is not empty";
+	case CONFIG_SECRET:
+	case CONFIG_URLS: return "a text that is not empty";
 	case CONFIG_INTEGER: return "a whole number";
 	case CONFIG_BOOLEAN: return "true or false";
 	case CONFIG_DURATION: return "a duration such as 250ms, 5s, 10m, 1h or 7d";
@@ -112,14 +144,31 @@ static const char *expected(const struct config_option *option)
 	return "";
 }
 
+/* A value without what must not be shown. */
+static void text_show(const struct config_option *option, const char *value, char *out, size_t cap)
+{
+	if (option->type == CONFIG_URLS)
+		urls_mask(value, out, cap);
+	else
+		snprintf(out, cap, "%s", option->type == CONFIG_SECRET && *value ? "***" : value);
+}
+
 static void complain_value(struct load *load, const struct config_option *option, const char *value)
 {
-	char range[96];
+	char range[96], shown[1024];
 
 	range_format(option, range, sizeof(range));
-	complain(load, "%s: \"%s\" is not good; expected %s%s%s%s%s%s", option->name, option->type == CONFIG_SECRET ? "***" : value,
-	         expected(option), range[0] ? " (" : "", range, range[0] ? ")" : "", option->type == CONFIG_CHOICE ? " " : "",
-	         option->type == CONFIG_CHOICE ? option->choices : "");
+	text_show(option, value, shown, sizeof(shown));
+	complain(load, "%s: \"%s\" is not good; expected %s%s%s%s%s%s", option->name, shown, expected(option), range[0] ? " (" : "", range,
+	         range[0] ? ")" : "", option->type == CONFIG_CHOICE ? " " : "", option->type == CONFIG_CHOICE ? option->choices : "");
+}
+
+static void complain_check(struct load *load, const struct config_option *option, const char *value, const struct err *err)
+{
+	char shown[1024];
+
+	text_show(option, value, shown, sizeof(shown));
+	complain(load, "%s: \"%s\" is not good: %s", option->name, shown, err->message);
 }
 
 static bool integer_parse(const char *text, int64_t *number)
@@ -197,6 +246,7 @@ static void store(struct load *load, const struct config_option *option, const c
 {
 	char *field = (char *)config + option->offset;
 	int64_t number = 0;
+	struct err err = {.class = ERR_NONE};
 	bool truth = false, good;
 
 	if (is_number(option)) {
@@ -211,6 +261,8 @@ static void store(struct load *load, const struct config_option *option, const c
 	}
 	if (!good)
 		complain_value(load, option, value);
+	else if (option->check && *value && !option->check(value, &err))
+		complain_check(load, option, value, &err);
 }
 
 static const char *keep_file_text(const char *text, size_t len)
@@ -481,16 +533,25 @@ static void value_format(const struct config_option *option, const void *config,
 		snprintf(out, cap, "%s", truth ? "true" : "false");
 	} else {
 		memcpy(&text, field, sizeof(text));
-		if (option->type == CONFIG_SECRET && text && *text)
-			text = "***";
-		snprintf(out, cap, "%s", text ? text : "");
+		text_show(option, text ? text : "", out, cap);
 	}
 }
 
-/* Quoted where a reader of key=value could not tell where the value ends. */
-static void append_value(const char *value, char *out, size_t cap, size_t *len)
+static bool looks_like_a_number(const char *value)
 {
-	bool quote = !*value || strpbrk(value, " \"\\\t\r\n");
+	const char *at = value + (*value == '-');
+
+	at += strspn(at, "0123456789");
+	at += *at == '.';
+	at += strspn(at, "0123456789");
+	return !*at || strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
+}
+
+/* Quoted where a reader of key=value could not tell where the value ends, or would take a text for a number. */
+static void append_value(const struct config_option *option, const char *value, char *out, size_t cap, size_t *len)
+{
+	bool is_text = option->type != CONFIG_INTEGER && option->type != CONFIG_BOOLEAN;
+	bool quote = strpbrk(value, " \"\\\t\r\n") || (is_text && looks_like_a_number(value));
 
 	if (quote && *len + 1 < cap)
 		out[(*len)++] = '"';
@@ -518,7 +579,7 @@ void config_describe(const struct config_option *const *tables, const void *conf
 			break;
 		len += (size_t)snprintf(out + len, cap - len, "%s%s=", i ? " " : "", option->name);
 		value_format(option, config, value, sizeof(value));
-		append_value(value, out, cap, &len);
+		append_value(option, value, out, cap, &len);
 	}
 	out[len] = '\0';
 }

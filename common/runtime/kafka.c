@@ -294,14 +294,14 @@ static bool check_user_property(const char *name, const char *value, struct err 
 
 	for (size_t i = 0; i < sizeof(guarded_names) / sizeof(*guarded_names); i++)
 		if (strcmp(name, guarded_names[i]) == 0)
-			return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: %s cannot be set, since exactly-once depends on it; take it out", name);
+			return err_set(err, ERR_INPUT, "%s cannot be set, since exactly-once depends on it; take it out", name);
 	if (in_flight) {
 		char *end;
 		long number = strtol(value, &end, 10);
 
 		if (*end || end == value || number < 1 || number > IN_FLIGHT_MAX)
-			return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: %s=%s; expected 1 to %d, above which messages could be reordered", name,
-			               value, IN_FLIGHT_MAX);
+			return err_set(err, ERR_INPUT, "%s=%s; expected 1 to %d, above which messages could be reordered", name, value,
+			               IN_FLIGHT_MAX);
 	}
 	return true;
 }
@@ -334,7 +334,7 @@ static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct 
 	if (!text)
 		return true;
 	if (strlen(text) >= sizeof(copy))
-		return err_set(err, ERR_INPUT, "KAFKA_PROPERTIES is longer than %d bytes", PROPERTIES_CAP - 1);
+		return err_set(err, ERR_INPUT, "expected at most %d bytes", PROPERTIES_CAP - 1);
 	snprintf(copy, sizeof(copy), "%s", text);
 	for (; good && item; item = next) {
 		char *equals;
@@ -345,13 +345,22 @@ static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct 
 		if (!*item)
 			continue;
 		if (!equals || equals == item)
-			good = err_set(err, ERR_INPUT, "KAFKA_PROPERTIES: \"%s\" is not name=value", equals ? "=..." : item);
+			good = err_set(err, ERR_INPUT, "expected name=value,name=value");
 		else {
 			*equals = '\0';
-			good = check_user_property(item, equals + 1, err) && (set_property(conf, item, equals + 1, err) || err_prefix(err, "KAFKA_PROPERTIES"));
+			good = check_user_property(item, equals + 1, err) && set_property(conf, item, equals + 1, err);
 		}
 	}
 	explicit_bzero(copy, sizeof(copy));
+	return good;
+}
+
+bool kafka_properties_check(const char *properties, struct err *err)
+{
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	bool good = set_user_properties(conf, properties, err);
+
+	rd_kafka_conf_destroy(conf);
 	return good;
 }
 
@@ -364,6 +373,7 @@ static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *er
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
 		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_transactional, err) &&
 		       set_properties(conf, guarded_producer, err);
+	case KAFKA_ADMIN: return true;
 	}
 	return err_set(err, ERR_FATAL, "no such Kafka role");
 }
@@ -387,7 +397,7 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 	rd_kafka_conf_set_stats_cb(conf, on_stats);
 	good = set_properties(conf, tuning_all, err) && set_property(conf, "bootstrap.servers", config->brokers, err) &&
 	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) && set_extra(conf, extra, err) &&
-	       set_user_properties(conf, config->properties, err);
+	       (set_user_properties(conf, config->properties, err) || err_prefix(err, "KAFKA_PROPERTIES"));
 	if (good)
 		return conf;
 	rd_kafka_conf_destroy(conf);
@@ -670,16 +680,4 @@ rd_kafka_headers_t *kafka_headers_new(const struct output *output)
 		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
 		                    (ssize_t)output->headers[i].value.len);
 	return headers;
-}
-
-struct span kafka_header(const rd_kafka_message_t *message, const char *name)
-{
-	rd_kafka_headers_t *headers;
-	const void *value;
-	size_t len;
-
-	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-	    rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return SPAN_NULL;
-	return (struct span){value, len};
 }

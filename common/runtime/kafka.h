@@ -18,17 +18,25 @@ struct kafka_config {
 	const char *properties;   /* KAFKA_PROPERTIES */
 	const char *topic_prefix; /* TOPIC_PREFIX */
 };
+/* Whether KAFKA_PROPERTIES can be read, and holds none of the guarded names. ERR_INPUT. */
+MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
 /* A table for `struct kafka_config` at the given offset of the service's config struct:
  *   static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct my_config, kafka); */
 #define KAFKA_OPTIONS(type, member) \
 	{ \
 		{"KAFKA_BROKERS", CONFIG_TEXT, offsetof(type, member.brokers), "127.0.0.1:19092", 0, 0, "bootstrap servers, comma-separated", NULL}, \
-		{"KAFKA_PROPERTIES", CONFIG_SECRET, offsetof(type, member.properties), "", 0, 0, "further librdkafka properties: name=value,name=value", NULL}, \
+		{"KAFKA_PROPERTIES", CONFIG_SECRET, offsetof(type, member.properties), "", 0, 0, "further librdkafka properties: name=value,name=value", NULL, \
+		 kafka_properties_check}, \
 		{"TOPIC_PREFIX", CONFIG_TEXT, offsetof(type, member.topic_prefix), "ecommerce_", 0, 0, "what every topic's and group's name begins with", NULL}, \
 		{0} \
 	}
 
-enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRANSACTIONAL };
+enum kafka_role {
+	KAFKA_CONSUMER,
+	KAFKA_PRODUCER_IDEMPOTENT,
+	KAFKA_PRODUCER_TRANSACTIONAL,
+	KAFKA_ADMIN, /* for the brokers' own matters: joins no group, and holds nothing open */
+};
 
 /* Base conf: brokers, client.id, log callback, error handling, statistics, sizes for 4 MiB messages. The role's guarded properties are set
  * (consumer: enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,
@@ -69,11 +77,10 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
  * (transactional.id.expiration.ms): a new client goes on. */
 bool kafka_err_is_expired_id(const struct err *err);
 
-/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
+/* A record's own time. Its writer may have set it to any number: cut to the years 1970 to 9999. */
 int64_t kafka_time_ms(const rd_kafka_message_t *message);
+
 /* Copies of an output's headers; given to a produce call, which takes them, or to rd_kafka_headers_destroy. */
 rd_kafka_headers_t *kafka_headers_new(const struct output *output);
-/* A header's last value; at == NULL where there is none. */
-struct span kafka_header(const rd_kafka_message_t *message, const char *name);
 
 #endif

@@ -128,7 +128,7 @@ static void put_value(struct line *line, const char *text, size_t len)
 
 	if (line->quoted) {
 		put_escaped(line, text, len, true);
-	} else if (is_value && needs_quotes(text, len)) {
+	} else if (is_value && (logger.json || needs_quotes(text, len))) { /* JSON: a string, even where it looks like a number */
 		put(line, "\"", 1);
 		line->quoted = !line->cut;
 		put_escaped(line, text, len, true);
@@ -216,7 +216,11 @@ static void put_number(struct line *line, struct spec spec, va_list *args)
 		line->cut = true;
 		return;
 	}
-	put(line, text, len < (int)sizeof(text) ? (size_t)len : sizeof(text) - 1);
+	len = len < (int)sizeof(text) ? len : (int)sizeof(text) - 1;
+	if (strchr("xXp", spec.kind)) /* some of them look like decimal numbers */
+		put_value(line, text, (size_t)len);
+	else
+		put(line, text, (size_t)len);
 }
 
 static void put_format(struct line *line, const char *format, va_list *args)
@@ -261,13 +265,13 @@ static void put_head(struct line *line, enum log_level level, const char *event)
 {
 	struct timespec now;
 	struct tm utc;
-	char text[32];
+	char text[32], ts[48];
 
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &utc);
 	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &utc);
-	put_pairs(line, "ts=%s.%03ldZ level=%s service=%s instance=%s event=%s ", text, now.tv_nsec / 1000000, level_name(level), logger.service,
-	          logger.instance, event);
+	snprintf(ts, sizeof(ts), "%s.%03ldZ", text, now.tv_nsec / 1000000);
+	put_pairs(line, "ts=%s level=%s service=%s instance=%s event=%s ", ts, level_name(level), logger.service, logger.instance, event);
 }
 
 static void put_tail(struct line *line, unsigned long held)

@@ -5,6 +5,8 @@
  *
  * The format holds space-separated key=value pairs; a value with spaces is written as
  * key="..." by using %s inside quotes in the format: detail=\"%s\" (quotes and control bytes inside are escaped).
+ * In JSON what came by %s, %c, %x or %p is a string, whatever it holds, and what came by %d, %u or %f is a number. A value of several
+ * conversions stands in quotes: partition=\"%s/%d\".
  * Never per record, never payloads or secrets. Each (event) is limited to 20 lines a second; what was held
  * back is said in the next line that passes as suppressed=N. Thread-safe. */
 #ifndef FUNNEL_LOG_H

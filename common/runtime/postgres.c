@@ -326,14 +326,14 @@ static void ignore_notice(void *context, const PGresult *result)
 }
 
 /* libpq's message may quote a part of the string, which may be the password: ours does not. */
-static bool check_dsn(const char *dsn, struct err *err)
+bool postgres_dsn_check(const char *dsn, struct err *err)
 {
 	char *message = NULL;
 	PQconninfoOption *options = PQconninfoParse(dsn, &message);
 
 	PQfreemem(message);
 	if (!options)
-		return err_set(err, ERR_REFUSE, "POSTGRES_DSN is no connection string: want postgresql://user@host:port/database or key=value pairs");
+		return err_set(err, ERR_INPUT, "expected postgresql://user@host:port/database or key=value pairs");
 	PQconninfoFree(options);
 	return true;
 }
@@ -358,7 +358,7 @@ bool postgres_open(struct postgres *pg, const struct postgres *same_address, str
 	}
 	postgres_disconnect(pg);
 	pg->sqlstate[0] = '\0';
-	if (!check_dsn(pg->config->dsn, err))
+	if (!postgres_dsn_check(pg->config->dsn, err))
 		return false;
 	pg->connection = PQconnectStartParams(keys, values, 1);
 	if (!pg->connection)

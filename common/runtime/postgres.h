@@ -17,9 +17,11 @@ struct postgres_config {
 	int64_t connect_timeout_us;   /* POSTGRES_CONNECT_TIMEOUT */
 	int64_t statement_timeout_us; /* POSTGRES_STATEMENT_TIMEOUT */
 };
+/* Whether libpq can read it. ERR_INPUT; the message holds nothing of it. */
+MUST_USE bool postgres_dsn_check(const char *dsn, struct err *err);
 #define POSTGRES_OPTIONS(type, member) \
 	{ \
-		{"POSTGRES_DSN", CONFIG_SECRET, offsetof(type, member.dsn), NULL, 0, 0, "PostgreSQL connection string (URL or key=value)", NULL}, \
+		{"POSTGRES_DSN", CONFIG_SECRET, offsetof(type, member.dsn), NULL, 0, 0, "PostgreSQL connection string (URL or key=value)", NULL, postgres_dsn_check}, \
 		{"POSTGRES_CONNECT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.connect_timeout_us), "5s", 100000, 60000000, "longest wait for a connection", NULL}, \
 		{"POSTGRES_STATEMENT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.statement_timeout_us), "60s", 1000000, 240000000, "longest time one statement may take", NULL}, \
 		{0} \

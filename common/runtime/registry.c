@@ -25,11 +25,16 @@ struct endpoint {
 	char *name; /* the same without userinfo, for messages */
 };
 
+struct endpoints {
+	struct endpoint at[URLS_MAX];
+	size_t count;
+};
+
 struct registry {
 	CURL *curl;
 	struct curl_slist *headers;
-	struct endpoint endpoints[URLS_MAX];
-	size_t endpoint_count, current; /* current: the one that answered last */
+	struct endpoints endpoints;
+	size_t current; /* the one that answered last */
 	long timeout_ms;
 	struct buffer request, answer, text;
 	char curl_error[CURL_ERROR_SIZE];
@@ -37,7 +42,7 @@ struct registry {
 
 /* ---- set-up ---- */
 
-/* What userinfo and anything odd make of a URL is the library's business. */
+/* An @ after the host is the end of a password that holds a bare / or ?: what follows would be shown as part of a path. */
 static bool endpoint_read(struct endpoint *endpoint, const char *text)
 {
 	CURLU *url = curl_url();
@@ -47,7 +52,7 @@ static bool endpoint_read(struct endpoint *endpoint, const char *text)
 	if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
 	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) && curl_url_get(url, CURLUPART_URL, &full, 0) == CURLUE_OK &&
 	    curl_url_set(url, CURLUPART_USER, NULL, 0) == CURLUE_OK && curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
-	    curl_url_get(url, CURLUPART_URL, &bare, 0) == CURLUE_OK) {
+	    curl_url_get(url, CURLUPART_URL, &bare, 0) == CURLUE_OK && !strchr(bare, '@')) {
 		for (size_t len = strlen(full); len > 0 && full[len - 1] == '/'; len--)
 			full[len - 1] = '\0';
 		for (size_t len = strlen(bare); len > 0 && bare[len - 1] == '/'; len--)
@@ -63,25 +68,43 @@ static bool endpoint_read(struct endpoint *endpoint, const char *text)
 	return ok;
 }
 
-static bool endpoints_read(struct registry *registry, const char *urls, struct err *err)
+static void endpoints_free(struct endpoints *endpoints)
+{
+	for (size_t i = 0; i < endpoints->count; i++) {
+		free(endpoints->at[i].url);
+		free(endpoints->at[i].name);
+	}
+	endpoints->count = 0;
+}
+
+static bool endpoints_read(struct endpoints *endpoints, const char *urls, struct err *err)
 {
 	char one[1024];
 
 	while (*urls) {
 		size_t len = strcspn(urls, ",");
-		if (registry->endpoint_count == URLS_MAX)
-			return err_set(err, ERR_FATAL, "more than %d schema registry URLs", URLS_MAX);
+
+		if (endpoints->count == URLS_MAX)
+			return err_set(err, ERR_INPUT, "expected at most %d URLs", URLS_MAX);
 		if (len >= sizeof(one))
-			return err_set(err, ERR_FATAL, "a schema registry URL is too long");
+			return err_set(err, ERR_INPUT, "expected at most %zu bytes in a URL", sizeof(one) - 1);
 		memcpy(one, urls, len);
 		one[len] = '\0';
-		if (!endpoint_read(&registry->endpoints[registry->endpoint_count++], one))
-			return err_set(err, ERR_FATAL, "schema registry URL %zu is not an http or https URL", registry->endpoint_count);
+		if (!endpoint_read(&endpoints->at[endpoints->count++], one))
+			return err_set(err, ERR_INPUT, "expected http://host:port/path, or https://, as URL %zu; in a user or password, %%40 for @, "
+			               "%%2C for a comma, %%2F for / and %%3F for ?", endpoints->count);
 		urls += len + (urls[len] == ',');
 	}
-	if (registry->endpoint_count == 0)
-		return err_set(err, ERR_FATAL, "no schema registry URL");
-	return true;
+	return endpoints->count > 0 || err_set(err, ERR_INPUT, "expected at least one URL");
+}
+
+bool registry_urls_check(const char *urls, struct err *err)
+{
+	struct endpoints endpoints = {.count = 0};
+	bool good = endpoints_read(&endpoints, urls, err);
+
+	endpoints_free(&endpoints);
+	return good;
 }
 
 static bool headers_make(struct registry *registry)
@@ -111,7 +134,7 @@ struct registry *registry_new(const char *urls, long timeout_ms, struct err *err
 	registry->curl = curl_easy_init();
 	if (!registry->curl || !headers_make(registry))
 		err_set(err, ERR_FATAL, "out of memory for curl");
-	else if (endpoints_read(registry, urls ? urls : "", err))
+	else if (endpoints_read(&registry->endpoints, urls ? urls : "", err))
 		return registry;
 	registry_free(registry);
 	return NULL;
@@ -121,10 +144,7 @@ void registry_free(struct registry *registry)
 {
 	if (!registry)
 		return;
-	for (size_t i = 0; i < registry->endpoint_count; i++) {
-		free(registry->endpoints[i].url);
-		free(registry->endpoints[i].name);
-	}
+	endpoints_free(&registry->endpoints);
 	curl_slist_free_all(registry->headers);
 	curl_easy_cleanup(registry->curl);
 	buffer_free(&registry->request);
@@ -198,9 +218,9 @@ static bool call_endpoint(struct registry *registry, const struct endpoint *endp
 /* True: some endpoint gave an answer that settles the matter: *status, and answer_of. */
 static bool call(struct registry *registry, const char *method, const char *path, const struct buffer *body, long *status, struct err *err)
 {
-	for (size_t i = 0; i < registry->endpoint_count; i++) {
-		size_t index = (registry->current + i) % registry->endpoint_count;
-		if (call_endpoint(registry, &registry->endpoints[index], method, path, body, status, err)) {
+	for (size_t i = 0; i < registry->endpoints.count; i++) {
+		size_t index = (registry->current + i) % registry->endpoints.count;
+		if (call_endpoint(registry, &registry->endpoints.at[index], method, path, body, status, err)) {
 			registry->current = index;
 			return true;
 		}
@@ -215,7 +235,7 @@ static bool refused(const struct registry *registry, const char *what, const cha
 	char reason[REASON_MAX];
 
 	registry_read_failure(status, answer_of(registry), reason, sizeof(reason));
-	return err_set(err, ERR_REFUSE, "schema registry %.200s: %s %.200s: HTTP %ld: %s", registry->endpoints[registry->current].name, what,
+	return err_set(err, ERR_REFUSE, "schema registry %.200s: %s %.200s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, what,
 	               subject, status, reason);
 }
 
@@ -416,6 +436,6 @@ enum registry_answer registry_schema(struct registry *registry, int32_t schema_i
 	}
 	if (registry_read_failure(status, answer_of(registry), reason, sizeof(reason)) == REGISTRY_FAILURE_UNKNOWN)
 		return REGISTRY_UNKNOWN_ID;
-	err_set(err, ERR_RETRY, "schema registry %.200s%s: HTTP %ld: %s", registry->endpoints[registry->current].name, path, status, reason);
+	err_set(err, ERR_RETRY, "schema registry %.200s%s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, path, status, reason);
 	return REGISTRY_FAILED;
 }

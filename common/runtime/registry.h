@@ -15,8 +15,10 @@
 
 struct registry;
 
+/* Whether registry_new takes these URLs. ERR_INPUT; the message holds nothing of them. */
+MUST_USE bool registry_urls_check(const char *urls, struct err *err);
 /* urls: one to eight base URLs (http, https), comma-separated, tried in turn; userinfo gives basic
- * auth. NULL and ERR_FATAL where they are none. */
+ * auth. NULL and err where they are none (ERR_INPUT), or memory is short (ERR_FATAL). */
 struct registry *registry_new(const char *urls, long timeout_ms, struct err *err);
 void registry_free(struct registry *registry);
 

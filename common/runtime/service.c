@@ -211,13 +211,14 @@ static enum step run_steps(const struct service *service, void *state, struct er
 static int run(const struct service *service, void *config)
 {
 	struct err err = {.class = ERR_NONE};
+	int64_t began_us = monotonic_us();
 	void *state = NULL;
 	bool opened = service->open(config, &state, &err), failed = !opened;
 	int exit_code = EXIT_CLEAN;
 
 	if (opened) {
 		health_opened();
-		log_info("opened", "%s", "");
+		log_info("opened", "took_ms=%lld", (long long)((monotonic_us() - began_us) / 1000));
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
 	if (failed && (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
@@ -265,7 +266,7 @@ static void log_start(const struct config_option *const *tables, const void *con
 static void key_tables(void)
 {
 	if (getrandom(&table_key, sizeof(table_key), 0) != (ssize_t)sizeof(table_key))
-		log_warn("tables_not_keyed", "%s", "");
+		log_warn("tables_not_keyed", "error=\"%s\" detail=\"chosen keys could make a table slow\"", strerror(errno));
 }
 
 static int run_configured(const struct service *service, const struct config_option *const *tables, void *config)

@@ -53,7 +53,6 @@ static bool open_consumer(struct task_loop *loop, struct err *err)
 	loop->consumer = kafka_client_new(conf, KAFKA_CONSUMER, err);
 	if (!loop->consumer)
 		return false;
-	rd_kafka_poll_set_consumer(loop->consumer);
 	loop->queue = rd_kafka_queue_get_consumer(loop->consumer);
 	return true;
 }

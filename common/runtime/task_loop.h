@@ -12,7 +12,9 @@
 #include "fold.h"
 #include "kafka.h"
 #include "outputs.h"
+#include "registry.h"
 #include "service.h"
+#include "task.h"
 
 struct task_loop_config {
 	const char *registry_urls;
@@ -24,8 +26,8 @@ struct task_loop_config {
 };
 #define TASK_LOOP_OPTIONS(type, member) \
 	{ \
-		{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(type, member.registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0, \
-		 "schema registry, one or more base URLs, comma-separated", NULL}, \
+		{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(type, member.registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0, \
+		 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check}, \
 		{"COMMIT_INTERVAL", CONFIG_DURATION, offsetof(type, member.commit_interval_us), "100ms", 1000, 60000000, \
 		 "commit at the latest this long after the first uncommitted record; sooner when the input is drained", NULL}, \
 		{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(type, member.batch_records), "100000", 1, 1000000, "records in one transaction at most", NULL}, \
@@ -39,7 +41,6 @@ struct task_loop_config {
 	}
 
 #define TASK_LOOP_INPUTS_MAX 2
-#define TASK_LOOP_MEANING_MAX 256
 
 struct task_loop_input {
 	const char *topic_suffix;

@@ -33,42 +33,67 @@
 #define REGISTRY_MS 5000
 #define BATCH_BYTES (16 * 1024 * 1024) /* in one transaction, so that it is through before it times out */
 
+/* ---- texts with a grammar of their own: read once to check the settings, and once to take them */
+
+static bool reasons_check(const char *text, struct err *err)
+{
+	struct redrive_selection selection;
+
+	return redrive_reasons_parse(text, &selection, err);
+}
+
+static bool ranges_check(const char *text, struct err *err)
+{
+	struct redrive_ranges ranges;
+
+	return redrive_ranges_parse(text, &ranges, err);
+}
+
+static bool parse_time(const char *text, int64_t otherwise_us, int64_t *time_us, struct err *err)
+{
+	*time_us = otherwise_us;
+	return !*text || time_parse(span_of(text), time_us) || err_set(err, ERR_INPUT, "expected a time such as 2026-01-31T12:00:00Z");
+}
+
+static bool time_check(const char *text, struct err *err)
+{
+	int64_t time_us;
+
+	return parse_time(text, 0, &time_us, err);
+}
+
+/* ---- settings */
+
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0, "show what would be sent, and send nothing", NULL},
 	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0, "show the same, and send it", NULL},
-	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0, "reason codes, comma-separated; empty: any", NULL},
-	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0, "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL},
-	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0, "dead letters written before this; empty: any", NULL},
+	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0, "reason codes, comma-separated; empty: any", NULL, reasons_check},
+	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0, "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL, time_check},
+	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0, "dead letters written before this; empty: any", NULL, time_check},
 	{"SOURCE", CONFIG_TEXT, offsetof(struct redrive_config, source), "", 0, 0,
-	 "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any", NULL},
-	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0, "place of the dead letter itself, written in the same way; empty: any", NULL},
+	 "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any", NULL, ranges_check},
+	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0, "place of the dead letter itself, written in the same way; empty: any", NULL, ranges_check},
 	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0, 0,
 	 "also send what this version would refuse again", NULL},
 	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL},
 	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-	 "schema registry, one or more base URLs, comma-separated", NULL},
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
+	 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
 
 /* ---- opening */
 
-static bool parse_time(const char *name, const char *text, int64_t otherwise_us, int64_t *time_us, struct err *err)
-{
-	*time_us = otherwise_us;
-	return !*text || time_parse(span_of(text), time_us) || err_set(err, ERR_INPUT, "%s=%s is no time such as 2026-01-31T12:00:00Z", name, text);
-}
-
 static bool parse_selection(const struct redrive_config *config, struct redrive_selection *selection, struct err *err)
 {
 	if (config->dry_run == config->yes)
 		return err_set(err, ERR_INPUT, "say either --dry-run, to see what would be sent, or --yes, to send it");
-	return redrive_reasons_parse(config->reasons, selection, err) && redrive_ranges_parse("SOURCE", config->source, &selection->source, err) &&
-	       redrive_ranges_parse("LETTERS", config->letters, &selection->letters, err) &&
-	       parse_time("SINCE", config->since, INT64_MIN, &selection->since_us, err) &&
-	       parse_time("UNTIL", config->until, INT64_MAX, &selection->until_us, err);
+	return redrive_reasons_parse(config->reasons, selection, err) && redrive_ranges_parse(config->source, &selection->source, err) &&
+	       redrive_ranges_parse(config->letters, &selection->letters, err) &&
+	       parse_time(config->since, INT64_MIN, &selection->since_us, err) &&
+	       parse_time(config->until, INT64_MAX, &selection->until_us, err);
 }
 
 static bool open_producer(struct redrive *redrive, struct err *err)

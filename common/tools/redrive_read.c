@@ -35,7 +35,7 @@ static bool take_message(void *context, const rd_kafka_message_t *message, bool 
 	struct header headers[REDRIVE_HEADERS_MAX];
 	struct input_record record = {.topic = span_of(rd_kafka_topic_name(message->rkt)),
 	                              .offset = message->offset,
-	                              .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
+	                              .timestamp_ms = kafka_time_ms(message),
 	                              .partition = message->partition,
 	                              .key = {message->key, message->key_len},
 	                              .value = {message->payload, message->len},

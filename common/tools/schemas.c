@@ -49,9 +49,9 @@ static const struct config_option options[] = {
      "ids that are not ours, comma-separated", NULL},
 	{"MAX_FILLERS", CONFIG_INTEGER, offsetof(struct schemas_config, fillers_max), "10000", 0,
      10000000, "schemas to register, at most, only to use up the ids between ours", NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_TEXT, offsetof(struct schemas_config, registry_urls),
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
      "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-     "schema registry, one or more base URLs, comma-separated", NULL},
+     "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};

@@ -50,7 +50,7 @@ static const struct {
 struct settings {
 	struct kafka_config kafka;
 	int64_t rate, measure_us, warmup_us, limit_us;
-	bool stages;
+	bool watch_all;
 };
 
 /* Events of one window and group, in their order; those below visible have been seen. */
@@ -96,7 +96,7 @@ static const struct config_option options[] = {
 	OPTION("MEASURE", CONFIG_DURATION, measure_us, "20s", US_PER_SECOND, RUN_SECONDS_MAX * US_PER_SECOND - 10 * US_PER_MINUTE, "how long to measure"),
 	OPTION("WARMUP", CONFIG_DURATION, warmup_us, "5s", 0, 10 * US_PER_MINUTE, "how long before that, not measured"),
 	OPTION("LIMIT", CONFIG_DURATION, limit_us, "0s", 0, US_PER_MINUTE, "fail if the 99th percentile is above this; 0s: only print"),
-	OPTION("STAGES", CONFIG_BOOLEAN, stages, "false", 0, 0, "watch the topics between as well, which costs some load"),
+	OPTION("WATCH_ALL", CONFIG_BOOLEAN, watch_all, "false", 0, 0, "watch the topics between as well, which costs some load"),
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -117,7 +117,7 @@ static uint64_t next_random(struct bench *bench)
 
 static bool is_watched(const struct bench *bench, enum place place)
 {
-	return bench->settings.stages || place == PLACE_AGGREGATES || place == PLACE_TOTALS;
+	return bench->settings.watch_all || place == PLACE_AGGREGATES || place == PLACE_TOTALS;
 }
 
 /* ---- producing */

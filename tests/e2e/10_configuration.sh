@@ -16,6 +16,60 @@ check "an input that is not there ends with 64" refused 64 "nowhere.csv" produce
 check "a property our guarantees rest on cannot be set, exit 64" \
     refused 64 "isolation.level" bronze-sink KAFKA_PROPERTIES=isolation.level=read_uncommitted
 
+# ---- texts with a grammar of their own: named along with all others, and by --check-config too
+for flag in --check-config --http-port=0; do
+    check "funnel-aggregator names wrong rollups and stages with the rest ($flag), exit 64" \
+        refused 64 "ROLLUPS: 1x:all STAGES: stare GRACE: SCHEMA_REGISTRY_URL: KAFKA_PROPERTIES: expected" funnel-aggregator ROLLUPS=1x:all \
+        STAGES=view,stare GRACE=soon SCHEMA_REGISTRY_URL=registry:8081 KAFKA_PROPERTIES=acks=1 "$flag"
+    check "bronze-sink refuses a registry that is not a URL ($flag), exit 64" \
+        refused 64 "SCHEMA_REGISTRY_URL: http:// DEDUP_KEY:" bronze-sink SCHEMA_REGISTRY_URL=registry:8081 DEDUP_KEY=colour "$flag"
+    check "pg-loader refuses a connection string that is none ($flag), exit 64" \
+        refused 64 "POSTGRES_DSN: postgresql:// SCHEMA_REGISTRY_URL: BATCH_ROWS:" pg-loader POSTGRES_DSN=nonsense SCHEMA_REGISTRY_URL=ftp://registry \
+        BATCH_ROWS=0 "$flag"
+    check "producer names wrong shares, speed and time with the rest ($flag), exit 64" \
+        refused 64 "SPEED: START_TIME: DUPLICATES: MALFORMED: LATE: MISSING_SESSIONS: SCHEMA_REGISTRY_URL: RATE:" producer SPEED=fast START_TIME=noon \
+        DUPLICATES=2 MALFORMED=some LATE=-1 MISSING_SESSIONS=1e-3 SCHEMA_REGISTRY_URL=registry RATE=-1 "$flag"
+    check "redrive names its wrong selection with the rest ($flag), exit 64" \
+        refused 64 "REASONS: no_such_reason SINCE: yesterday UNTIL: SOURCE: LETTERS: SCHEMA_REGISTRY_URL: RATE:" redrive REASONS=no_such_reason \
+        SINCE=yesterday UNTIL=1 SOURCE=x LETTERS=1:9-2 SCHEMA_REGISTRY_URL=registry RATE=-1 --dry-run "$flag"
+done
+
+# ---- topics reads what the services read
+echo 'debug=cgrp,topic,linger.ms=4' >"$E2E_WORK/properties"
+echo isolation.level=read_committed >"$E2E_WORK/guarded"
+topics_with_services_properties() {
+    KAFKA_PROPERTIES='debug=cgrp,topic,client.rack=a\,b' "$BIN_DIR/topics" list --brokers "$KAFKA_BROKERS" --prefix "$TOPIC_PREFIX" >"$E2E_WORK/listed"
+    cat "$E2E_WORK/listed"
+    grep 'raw_events ' "$E2E_WORK/listed"
+    KAFKA_PROPERTIES_FILE=$E2E_WORK/properties "$BIN_DIR/topics" list --brokers "$KAFKA_BROKERS" | grep raw_events
+}
+check "topics takes the properties that the services take" topics_with_services_properties
+check "topics reads KAFKA_PROPERTIES_FILE: a guarded name in it ends with 64" \
+    refused 64 "KAFKA_PROPERTIES: isolation.level" topics "KAFKA_PROPERTIES_FILE=$E2E_WORK/guarded" list
+check "topics names all wrong settings at once, exit 64" \
+    refused 64 "TOPICS_COMMAND: make PARTITIONS: KAFKA_PROPERTIES: no.such.property" topics KAFKA_PROPERTIES=no.such.property=1 PARTITIONS=many make
+check "topics without a command ends with 64" refused 64 "TOPICS_COMMAND: create" topics
+check "topics refuses no copy at all, exit 64" refused 64 "REPLICATION_FACTOR" topics create --replication-factor 0
+check "topics gives up without a broker, exit 75" refused 75 "127.0.0.1:1" topics list --brokers 127.0.0.1:1
+
+# ---- a registry's password
+no_password() { # PROGRAM [FLAGS...]: neither the check of the settings nor a start shows it
+    local name=$1 out=$E2E_WORK/password.$BASHPID
+    shift
+    program "$name" SCHEMA_REGISTRY_URL=http://user:hunter2@127.0.0.1:1 KAFKA_BROKERS=127.0.0.1:1
+    "${PROGRAM[@]}" "$@" --check-config >"$out"
+    grep -F 'SCHEMA_REGISTRY_URL=http://***@127.0.0.1:1' "$out"
+    "${PROGRAM[@]}" "$@" >>"$out" 2>&1 3>&- 9>&- &
+    wait_until "it has started" grep -q 'event=start ' "$out"
+    kill -KILL $! 2>/dev/null || true # it may have given up already
+    wait $! || true
+    ! grep hunter2 "$out"
+}
+for name in bronze-sink funnel-aggregator pg-loader "redrive --dry-run" schemas "producer --source synthetic --events 10 --state-file none"; do
+    # shellcheck disable=SC2086
+    check "${name%% *} never shows the registry's password" no_password $name
+done
+
 # ---- a librdkafka that our guarantees exclude: only a shared one can be replaced by a pretended version
 old_library() { # PROGRAM [FLAGS...]: what it does where the library says that it is 2.8.0
     local name=$1

@@ -199,3 +199,19 @@ refused_again() {
     same "marked" "$SENT" "$(count "raw.dead_letters WHERE reason = 'unknown_event_type' AND redriven_at IS NOT NULL")"
 }
 check "what is still bad goes only where asked for, and is refused once more" refused_again
+
+# ---- a dead letter whose time somebody else wrote: in microseconds it does not fit 64 bits
+broker() { KAFKA_BROKERS=$KAFKA_BROKERS timeout "$LONG" "$(dirname "$BIN_DIR")/test/e2e-broker" "$@"; }
+absurd_time() {
+    local partition offset
+    read -r partition offset < <(committed dead_letter '%p %o %h\n' | grep unknown_event_type | grep -v redriven= | sed -n 1p | cut -d' ' -f1,2)
+    broker repeat "$(topic dead_letter)" "$partition" "$offset" -9223372036854776
+    offset=$(($(end_of "$(topic dead_letter)" "$partition") - 1))
+    redrive --dry-run --send-refused --letters "$partition:$offset" >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "to be sent: 1" "$E2E_WORK/out"
+    redrive --dry-run --send-refused --letters "$partition:$offset" --since 2001-01-01T00:00:00Z >"$E2E_WORK/out"
+    cat "$E2E_WORK/out"
+    says "to be sent: 0" "$E2E_WORK/out"
+}
+check "a dead letter with an absurd time counts as written in 1970" absurd_time

@@ -60,19 +60,22 @@ interrupted_run() {
     wait $!
 }
 interrupted_run
-check "producer refuses the state of another input" refused 78 "belongs $STATE --restart" producer --input "$OTHER" --state-file "$STATE"
+check "producer refuses the state of another input" refused 78 "belongs $STATE --resume=false" producer --input "$OTHER" --state-file "$STATE"
 head -c 100 "$STATE" >"$STATE.damaged"
 check "producer refuses a damaged state" refused 78 "$STATE.damaged" producer --input "$ROWS" --state-file "$STATE.damaged"
 recreate raw_events
-check "producer refuses the state of a topic that was made anew" refused 78 "anew --restart" producer --input "$ROWS" --state-file "$STATE"
-check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --restart
+check "producer refuses the state of a topic that was made anew" refused 78 "anew --resume=false" producer --input "$ROWS" --state-file "$STATE"
+cp "$STATE" "$STATE.former"
+check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --resume=false
+check "by the former name too, which says its successor" \
+    refused 0 "rows=3000 former_setting RESTART RESUME=false" producer --input "$ROWS" --state-file "$STATE.former" --restart
 check "bronze-sink refuses a topic that was made anew" refused 78 "deleted created again TOPIC_PREFIX" bronze-sink
 recreate bronze_events
 check "pg-loader refuses a topic that was made anew" refused 78 "bronze_events deleted created again TOPIC_PREFIX" pg-loader
 check "funnel-aggregator refuses a topic that was made anew" refused 78 "bronze_events deleted created again TOPIC_PREFIX" funnel-aggregator
 interrupted_run
 broker grow-topic "$(topic raw_events)" 6
-check "producer refuses the state of a topic with another number of partitions" refused 78 "partitions --restart" producer --input "$ROWS" --state-file "$STATE"
+check "producer refuses the state of a topic with another number of partitions" refused 78 "partitions --resume=false" producer --input "$ROWS" --state-file "$STATE"
 check "bronze-sink refuses another number of partitions than bronze has" refused 78 "same number" bronze-sink
 
 # Kafka's data go with its version: an older one cannot read them, and would only say so in its log.

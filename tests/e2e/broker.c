@@ -11,6 +11,7 @@
  *   broker allow TOPIC                                  takes all rules on it back
  *   broker hold TOPIC PARTITIONS SECONDS                a transaction with a record in each partition is open so long, or until TERM,
  *                                                       then aborted; says "holding" when it is open
+ *   broker repeat TOPIC PARTITION OFFSET TIME           the record once more, as written at TIME (milliseconds, any number)
  *
  * The broker is named by KAFKA_BROKERS. Exit 0, or 1 with what went wrong. Limits: one thing per call, 30 s each. */
 #include <librdkafka/rdkafka.h>
@@ -234,13 +235,49 @@ static bool hold(rd_kafka_t *client, char **args)
 	return through("abort", rd_kafka_abort_transaction(client, CALL_MS));
 }
 
+static rd_kafka_message_t *read_one(const char *topic, int32_t partition, int64_t offset)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	rd_kafka_message_t *message = NULL;
+	rd_kafka_t *client;
+	char why[256];
+
+	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", getenv("KAFKA_BROKERS"), why, sizeof(why)) != RD_KAFKA_CONF_OK ||
+	    rd_kafka_conf_set(conf, "group.id", "broker-repeat", why, sizeof(why)) != RD_KAFKA_CONF_OK)
+		return NULL;
+	client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
+	if (client && rd_kafka_assign(client, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		message = rd_kafka_consumer_poll(client, CALL_MS);
+	rd_kafka_topic_partition_list_destroy(list);
+	return message; /* its client lives as long as this process */
+}
+
+static bool repeat(rd_kafka_t *client, char **args)
+{
+	int32_t partition = (int32_t)strtol(args[2], NULL, 10);
+	rd_kafka_message_t *message = read_one(args[1], partition, strtoll(args[3], NULL, 10));
+	rd_kafka_headers_t *headers = NULL;
+
+	if (!message || message->err)
+		return failed("repeat", "the record cannot be read");
+	rd_kafka_message_detach_headers(message, &headers);
+	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(message->key, message->key_len),
+	                      RD_KAFKA_V_VALUE(message->payload, message->len), RD_KAFKA_V_HEADERS(headers),
+	                      RD_KAFKA_V_TIMESTAMP(strtoll(args[4], NULL, 10)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END))
+		return failed("repeat", "the record was not taken");
+	return !rd_kafka_flush(client, CALL_MS) || failed("repeat", "not sent in time");
+}
+
 static int arguments_of(const char *command)
 {
 	static const struct {
 		const char *name;
 		int arguments;
 	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5},
-	                {"committed", 3},   {"deny", 2},         {"allow", 1},        {"hold", 3}};
+	                {"committed", 3},   {"deny", 2},         {"allow", 1},        {"hold", 3},
+	                {"repeat", 4}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, command) == 0)
@@ -257,7 +294,8 @@ int main(int argc, char **argv)
 	char why[256];
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
-		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|committed|deny|allow|hold ...; KAFKA_BROKERS must be set\n", stderr);
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|committed|deny|allow|hold|repeat ...; "
+		      "KAFKA_BROKERS must be set\n", stderr);
 		return 64;
 	}
 	conf = rd_kafka_conf_new();
@@ -268,7 +306,12 @@ int main(int argc, char **argv)
 	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!client)
 		return failed("client", why), 1;
-	good = commits ? (strcmp(argv[1], "commit") == 0 ? commit : committed)(client, argv + 1) : holds ? hold(client, argv + 1) : administer(client, argv + 1);
+	if (commits)
+		good = (strcmp(argv[1], "commit") == 0 ? commit : committed)(client, argv + 1);
+	else if (holds)
+		good = hold(client, argv + 1);
+	else
+		good = strcmp(argv[1], "repeat") == 0 ? repeat(client, argv + 1) : administer(client, argv + 1);
 	rd_kafka_destroy(client);
 	return good ? 0 : 1;
 }

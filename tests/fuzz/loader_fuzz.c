@@ -158,10 +158,10 @@ static struct input_record any_record(struct fuzz_reader *in, struct header head
 	return record;
 }
 
-static size_t no_headers(void *message, const struct header **headers)
+static size_t no_headers(void *message, struct header headers[LOAD_HEADERS_MAX])
 {
 	(void)message;
-	*headers = NULL;
+	(void)headers;
 	return 0;
 }
 

@@ -133,6 +133,45 @@ Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 	cr_expect_not(strstr(errors, "hunter2"));
 }
 
+static bool even_check(const char *text, struct err *err)
+{
+	return strlen(text) % 2 == 0 || err_set(err, ERR_INPUT, "expected an even number of letters");
+}
+
+Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
+{
+	static const struct config_option rows[] = {
+		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text", NULL, even_check},
+		{"SECOND", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, even_check},
+		{"THIRD", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text", NULL, even_check},
+		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL},
+		{0},
+	};
+	static const struct config_option *const only[] = {rows, NULL};
+	static const char *const wanted[] = {"FIRST: \"odd\" is not good: expected an even number of letters\n",
+	                                     "SECOND: \"***\" is not good: expected an even number of letters\n", "FOURTH: \"11\""};
+	char program[] = "test", check[] = "--check-config", *argv[] = {program, check, NULL}, errors[1024];
+	struct settings settings = {0};
+	struct capture err, out;
+
+	setenv("FIRST", "odd", 1);
+	setenv("SECOND", "hunter2", 1);
+	setenv("FOURTH", "11", 1);
+	capture_begin(&err, 2);
+	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_BAD);
+	capture_end(&err, errors, sizeof(errors));
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		cr_expect(strstr(errors, wanted[i]), "%s is not in: %s", wanted[i], errors);
+	cr_expect_not(strstr(errors, "hunter2"));
+	cr_expect_not(strstr(errors, "THIRD"), "an empty text is not checked: %s", errors);
+	setenv("FIRST", "fine", 1);
+	setenv("SECOND", "hunter", 1);
+	unsetenv("FOURTH");
+	capture_begin(&out, 1);
+	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_HELP_SHOWN);
+	capture_end(&out, errors, sizeof(errors));
+}
+
 Test(config, a_flag_without_its_value_is_an_error_rather_than_taking_the_next_flag)
 {
 	struct settings settings = {0};
@@ -196,6 +235,49 @@ Test(config, the_description_masks_secrets_and_quotes_what_has_spaces)
 	config_describe(tables, &settings, described, sizeof(described));
 	cr_expect_str_eq(described, "A_TEXT=\"two \\\"words\\\"\" MAY_BE_EMPTY=\"\" A_SECRET=*** A_CHOICE=red AN_INTEGER=5 A_DURATION=90s "
 	                            "SOME_BYTES=64k A_FLAG=false");
+}
+
+Test(config, a_url_shows_its_host_but_never_its_user_or_password)
+{
+	static const struct {
+		const char *label, *given, *shown;
+	} table[] = {
+		{"none", "http://registry:8081/apis", "http://registry:8081/apis"},
+		{"user and password", "https://user:hunter2@registry:8081/apis", "https://***@registry:8081/apis"},
+		{"two", "http://a:hunter2@one,https://b:hunter2@two", "http://***@one,https://***@two"},
+		{"the second alone", "http://one,http://b:hunter2@two", "http://one,http://***@two"},
+		{"a comma in it", "http://user:hunter2,hunter2@one", "http://***@one"},
+		{"a slash in it", "http://user:hunter2/hunter2@one", "http://***@one"},
+		{"an @ in it", "http://user:hunter2@hunter2@one", "http://***@one"},
+		{"a scheme in it", "http://user:hunter2://hunter2@one", "http://***@one"},
+		{"no scheme", "user:hunter2@one", "***@one"},
+	};
+	static const struct config_option urls[] = {
+		{"SOME_URLS", CONFIG_URLS, offsetof(struct settings, text), NULL, 0, 0, "where", NULL}, {0}};
+	static const struct config_option *const only[] = {urls, NULL};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct settings settings = {0};
+		char program[] = "test", *argv[] = {program, NULL}, described[256], want[256];
+
+		setenv("SOME_URLS", table[i].given, 1);
+		cr_assert_eq(config_load(only, "test", "", 1, argv, &settings), CONFIG_OK);
+		cr_expect_str_eq(settings.text, table[i].given, "%s: the service gets all of it", table[i].label);
+		config_describe(only, &settings, described, sizeof(described));
+		snprintf(want, sizeof(want), "SOME_URLS=%s", table[i].shown);
+		cr_expect_str_eq(described, want, "%s", table[i].label);
+	}
+}
+
+Test(config, a_text_that_looks_like_a_number_is_quoted)
+{
+	struct settings settings = {0};
+	char described[1024];
+
+	cr_assert_eq(LOAD(&settings, "--a-text=1", "--may-be-empty=true", "--some-bytes=1000"), CONFIG_OK);
+	config_describe(tables, &settings, described, sizeof(described));
+	cr_expect_str_eq(described, "A_TEXT=\"1\" MAY_BE_EMPTY=\"true\" A_SECRET=\"\" A_CHOICE=red AN_INTEGER=5 A_DURATION=5s "
+	                            "SOME_BYTES=\"1000\" A_FLAG=false");
 }
 
 Test(config, a_description_that_does_not_fit_is_cut_and_terminated)

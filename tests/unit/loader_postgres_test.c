@@ -57,8 +57,8 @@ Test(loader_postgres, an_unreachable_server_is_retried_and_a_bad_string_is_refus
 		{"host=127.0.0.1 port=1 dbname=x user=y", ERR_RETRY},
 		{"postgresql://y@127.0.0.1:1/x", ERR_RETRY},
 		{"host=/nonexistent user=y", ERR_RETRY},
-		{"hunter2", ERR_REFUSE},
-		{"hosst=1", ERR_REFUSE},
+		{"hunter2", ERR_INPUT},
+		{"hosst=1", ERR_INPUT},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {

@@ -76,7 +76,7 @@ Test(log, json_holds_the_same_values)
 	json_t *root;
 
 	log_init("s", "i", LOG_INFO, true);
-	CAPTURED(line, log_info("e", "n=%d f=%.1f big=%s zip=%s yes=%s text=\"%s\" path=C:\\x%s", -5, 2.5, "12345678901234567890", "0123", "true",
+	CAPTURED(line, log_info("e", "n=%d f=%.1f big=%s zip=%s yes=true text=\"%s\" path=C:\\x%s", -5, 2.5, "12345678901234567890", "0123",
 	                        "a \"b\"\n\xff", "y"));
 	root = json_loads(line, 0, NULL);
 	cr_assert(root, "%s", line);
@@ -89,6 +89,28 @@ Test(log, json_holds_the_same_values)
 	cr_expect_str_eq(json_string_value(json_object_get(root, "text")), "a \"b\"\n\xc3\xbf");
 	cr_expect_str_eq(json_string_value(json_object_get(root, "path")), "C:\\xy");
 	json_decref(root);
+}
+
+Test(log, json_types_do_not_depend_on_the_value)
+{
+	static const char *const values[] = {"a", "1", "-2.5", "true", "false", "", "a b", "0x1f"};
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(*values); i++) {
+		char line[2048];
+		json_t *root;
+
+		log_init(values[i], values[i], LOG_INFO, true);
+		CAPTURED(line, log_info("e", "text=%s hex=%x part=\"%s/%d\" n=%d", values[i], (unsigned)i, values[i], 1, 1));
+		root = json_loads(line, 0, NULL);
+		cr_assert(root, "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "service")), values[i], "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "instance")), values[i], "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "text")), values[i], "%s", line);
+		cr_expect(json_is_string(json_object_get(root, "hex")), "%s", line);
+		cr_expect(json_is_string(json_object_get(root, "part")), "%s", line);
+		cr_expect(json_is_integer(json_object_get(root, "n")), "%s", line);
+		json_decref(root);
+	}
 }
 
 Test(log, any_bytes_make_one_line_that_json_readers_take)

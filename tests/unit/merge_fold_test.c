@@ -472,3 +472,84 @@ Test(merge_fold, header_of_another_partition_count_is_refused)
 	solo_free(&two);
 	solo_free(&three);
 }
+
+/* ---- how many rollups and sources fit into restore metadata */
+
+/* So many rollups; the names of two lists differ. */
+static void fill_list(struct rollup_list *list, int count, char letter)
+{
+	list->count = count;
+	for (int i = 0; i < count; i++)
+		snprintf(list->at[i].name, sizeof(list->at[i].name), "1%c%d:category1", letter, 10 + i);
+}
+
+static void tell_list(struct solo *solo, int32_t source, const struct rollup_list *list)
+{
+	char number[16], since[1024] = "";
+	struct header headers[3];
+	struct input_record record = {.topic = SPAN("partials"), .offset = solo->offset++, .headers = headers, .header_count = 3};
+
+	for (int i = 0; i < list->count; i++)
+		snprintf(since + strlen(since), sizeof(since) - strlen(since), "%s%s@%" PRId64, i ? "," : "", list->at[i].name, KIT_DAY0_US);
+	snprintf(number, sizeof(number), "%d", (int)source);
+	headers[0] = (struct header){SPAN("control"), SPAN("rollups")};
+	headers[1] = (struct header){SPAN("source_partition"), span_of(number)};
+	headers[2] = (struct header){SPAN("since"), span_of(since)};
+	merge_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box);
+	cr_assert_eq(solo->box.count, 0, "the list is not taken");
+}
+
+/* Every second source has the former list, the others have the new one. */
+static void expect_room(int32_t sources, int rollups)
+{
+	struct rollup_list lists[2];
+	struct solo a, b;
+	char header[FOLD_HEADER_MAX], again[FOLD_HEADER_MAX];
+	struct err err = {0};
+	size_t len;
+
+	fill_list(&lists[0], rollups, 'a');
+	fill_list(&lists[1], rollups, 'b');
+	solo_init(&a, sources);
+	solo_init(&b, sources);
+	for (int32_t s = 0; s < sources; s++) {
+		solo_progress(&a, s, 100000, true);
+		tell_list(&a, s, &lists[s % 2]);
+	}
+	len = merge_fold_ops.header(a.fold, header);
+	cr_assert(len + 1 < FOLD_HEADER_MAX, "%d rollups of %d sources take %zu bytes", rollups, sources, len);
+	cr_assert(merge_fold_ops.adopt_header(b.fold, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert_eq(merge_fold_ops.header(b.fold, again), len);
+	cr_assert_str_eq(again, header);
+	solo_free(&a);
+	solo_free(&b);
+}
+
+Test(merge_fold, rollups_that_are_accepted_fit_into_the_header_half_way_through_a_change)
+{
+	static const int32_t sources[] = {1, 2, 4, 63, 64, 65, 100, 127, 128};
+
+	for (size_t s = 0; s < sizeof(sources) / sizeof(*sources); s++) {
+		for (int rollups = 1; rollups <= ROLLUP_MAX; rollups++) {
+			struct rollup_list list;
+			struct err err = {0};
+
+			fill_list(&list, rollups, 'a');
+			if (merge_fold_fits(sources[s], &list, &err))
+				expect_room(sources[s], rollups);
+			else
+				cr_assert(sources[s] > 64 && rollups > 6, "%d rollups of %d sources are refused", rollups, (int)sources[s]);
+		}
+	}
+}
+
+Test(merge_fold, rollups_and_sources_that_do_not_fit_are_refused_by_both_numbers)
+{
+	struct rollup_list list;
+	struct err err = {0};
+
+	fill_list(&list, 16, 'a');
+	cr_assert_not(merge_fold_fits(128, &list, &err));
+	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect(strstr(err.message, "16 rollups") && strstr(err.message, "128 partitions"), "%s", err.message);
+}

@@ -843,7 +843,7 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
 		task_free(&again);
 	} else {
-		cr_assert_eq(err.class, ERR_FATAL);
+		cr_assert_eq(err.class, ERR_REFUSE);
 	}
 	task_free(&task);
 	commit_free(&commit);
