@@ -11,7 +11,7 @@ tsan: deps ## scenarios, and what threads share under stress, under the thread s
 $(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $^ $(LIBS) -o $@
 
 valgrind: deps ## scenarios with every program of ours under memcheck
 	@deploy/local/deps valgrind
@@ -39,7 +39,7 @@ tidy-files: $(tidy_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(tidy_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
-	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
 	  $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) 2>/dev/null
 	@touch $@
 

@@ -20,6 +20,7 @@
 #include "err.h"
 #include "kafka.h"
 #include "topics.h"
+#include "version.h"
 
 enum {
 	CALL_MS = 30000,         /* one request to the brokers */
@@ -621,6 +622,10 @@ int main(int argc, char **argv)
 
 	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
 		usage(stdout);
+		return 0;
+	}
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		version_print("topics");
 		return 0;
 	}
 	ok = parse_options(argc, argv, &options, &err) &&
