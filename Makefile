@@ -76,7 +76,7 @@ fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help FORCE
+.PHONY: all bins tools unit-tests bench-bins install uninstall check-layers readme check-readme clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: bins tools
@@ -146,6 +146,11 @@ readme: all ## renew the README's settings tables
 	@common/tools/readme-settings $(B)/bin README.md
 check-readme: all ## fail if they are out of date
 	@common/tools/readme-settings $(B)/bin README.md --check
+PREFIX ?= /usr/local
+install: all ## copy programs, migrations and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
+uninstall: ## remove what make install has written
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall
 clean: ## delete what was built
 	rm -rf build
 help: ## this list
