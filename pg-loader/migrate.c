@@ -48,21 +48,26 @@ static void program_dir(char *out, size_t cap)
  * directory may be anybody's. */
 bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err)
 {
-	static const char *const places[] = {"../share/funnel/sql/migrations" /* bin */, "../../../sql/migrations" /* build/FLAVOUR/bin */};
+	static const char *const places[] = {"../share/funnel/sql/migrations" /* bin */,
+	                                     "../../../sql/migrations" /* build/FLAVOUR/bin */};
 	char program[PATH_CAP];
 
 	if (*configured) {
 		snprintf(out, cap, "%s", configured);
-		return is_dir(out) || err_set(err, ERR_REFUSE, "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder", configured);
+		return is_dir(out) ||
+		       err_set(err, ERR_REFUSE,
+		               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder",
+		               configured);
 	}
 	program_dir(program, sizeof(program));
 	for (size_t i = 0; *program && i < sizeof(places) / sizeof(places[0]); i++)
 		if (snprintf(out, cap, "%s/%s", program, places[i]) < (int)cap && is_dir(out))
 			return true;
 	snprintf(out, cap, "sql/migrations");
-	return is_dir(out) || err_set(err, ERR_REFUSE,
-	                              "no folder of migrations belongs to the program, and there is no sql/migrations here: set MIGRATIONS_DIR, "
-	                              "or MIGRATE=false");
+	return is_dir(out) ||
+	       err_set(err, ERR_REFUSE,
+	               "no folder of migrations belongs to the program, and there is no sql/migrations here: set MIGRATIONS_DIR, "
+	               "or MIGRATE=false");
 }
 
 static int is_migration(const struct dirent *entry)

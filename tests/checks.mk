@@ -56,8 +56,8 @@ shellcheck: deps ## shellcheck over every shell script; exceptions are in .shell
 BASE ?= HEAD
 format: deps ## bring the C lines that were changed since BASE=HEAD into the form of .clang-format
 	@deploy/local/deps format
-	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h $(BASE) || [ $$? = 1 ]
+	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h $$(git merge-base $(BASE) HEAD) || [ $$? = 1 ]
 check-format: deps ## fail if lines that were changed since BASE=HEAD have another form
 	@deploy/local/deps format
-	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h --diff $(BASE) >$(B)/format.diff; \
+	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h --diff $$(git merge-base $(BASE) HEAD) >$(B)/format.diff; \
 	  if grep -q '^@@' $(B)/format.diff; then cat $(B)/format.diff; exit 1; else echo "format: ok"; fi

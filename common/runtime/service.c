@@ -248,7 +248,8 @@ static bool common_start(const struct service *service, const struct service_con
 {
 	char labels[256];
 
-	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"", service->name, program_version, program_commit);
+	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"",
+	         service->name, program_version, program_commit);
 	metric_set(metric_get(METRIC_GAUGE, "build_info", labels, "always 1; the labels say what runs"), 1);
 	return threads_start(common->shutdown_timeout_us, err) && http_start(common->http_address, (int)common->http_port, err);
 }
@@ -258,8 +259,9 @@ static void log_start(const struct config_option *const *tables, const void *con
 	char described[6144];
 
 	config_describe(tables, config, described, sizeof(described));
-	log_info("start", "version=%s%s%s librdkafka=%s pid=%d %s", program_version, program_commit[0] ? " commit=" : "",
-	         program_commit, rd_kafka_version_str(), (int)getpid(), described);
+	log_info("start", "version=%s%s%s librdkafka=%s pid=%d %s", program_version,
+	         program_commit[0] ? " commit=" : "", program_commit, rd_kafka_version_str(),
+	         (int)getpid(), described);
 }
 
 /* Without it tables only lose a protection. */

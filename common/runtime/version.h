@@ -3,7 +3,7 @@
 #define FUNNEL_VERSION_H
 
 extern const char program_version[]; /* "0.1.0" */
-extern const char program_commit[];  /* "26a9332e6", with "-dirty" for changed files; "": built outside a checkout */
+extern const char program_commit[];  /* "26a9332e6", "26a9332e6-dirty"; "": no checkout */
 
 /* For --version: "producer 0.1.0 (26a9332e6), librdkafka 2.15.1" and a line end. */
 void version_print(const char *program);
