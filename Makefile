@@ -7,21 +7,38 @@ SERVICES := producer bronze-sink funnel-aggregator pg-loader
 TOOLS    := topics redrive schemas
 
 CC       ?= cc
+AR       ?= ar
 Q        := $(if $(V),,@)# V=1 shows whole commands
 say       = @$(if $(V),:,printf '  %-5s %s\n')
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
 # A row of a table may leave out its last fields: they are zero.
 WARNINGS += -Wno-missing-field-initializers
-OPT_release := -O2 -g
+
+# What makes a fault in memory end the program instead of serving an attacker. Sanitizers check more, and without these.
+# Without optimisation there is no _FORTIFY_SOURCE, and a packager may ask for another level.
+has_flag = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
+fortify  = $(if $(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
+HARDEN    = $(fortify) -fstack-protector-strong $(stack_clash) -fPIE
+HARDEN_LD = -pie -Wl,-z,relro,-z,now
+HARDENED := release system fault
+ifneq ($(filter $(FLAVOUR),$(HARDENED)),)
+stack_clash := $(call has_flag,-fstack-clash-protection)
+LINK_$(FLAVOUR) = $(HARDEN_LD)
+endif
+
+OPT_release  = -O2 -g $(HARDEN)
 OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
-OPT_fault   := -O2 -g -DFAULT_POINTS
-OPT_system  := $(OPT_release)
+OPT_fault    = $(OPT_release) -DFAULT_POINTS
+OPT_system   = $(OPT_release)
 OPT_tsan    := -O1 -g -fsanitize=thread -Wl,-u,thrd_create
 OPT_coverage := -O0 -g --coverage -fprofile-update=atomic
 # Not its leak check: gcc 12 loses sight of pointers that are kept through another pointer. LeakSanitizer looks for leaks.
 OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
-CFLAGS   := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
+# CFLAGS, CPPFLAGS and LDFLAGS are those of the user: they follow ours, so that they win.
+OUR_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
+COMPILE  = $(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)
+LINK     = $(CC) $(OUR_CFLAGS) $(CFLAGS) $(LINK_$(FLAVOUR)) $(LDFLAGS)
 INCLUDE_core    := -Icommon/core
 INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql
 LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
@@ -31,6 +48,7 @@ LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
 LIBRDKAFKA ?= $(if $(filter system,$(FLAVOUR)),system,pinned)
 export LIBRDKAFKA
 RDKAFKA := build/librdkafka
+RDKAFKA_CC = $(CC)
 ifeq ($(LIBRDKAFKA),system)
 LIBS     := -lrdkafka $(LIBS)
 else ifeq ($(LIBRDKAFKA),pinned)
@@ -40,6 +58,14 @@ RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
 else
 $(error invalid value "$(LIBRDKAFKA)" for LIBRDKAFKA: expected pinned or system)
 endif
+# The version is an object of its own that every program links: a new commit links the programs again and compiles nothing else.
+# Both files change before make looks at any other, and only if their text is another one.
+VERSION_C  := $(GEN)/version.c
+VERSION_O  := $(B)/obj/gen/version.o
+LIBS       := $(VERSION_O) $(LIBS)
+FLAGS_USED := $(B)/flags.used# with which compiler and flags the objects of this tree were compiled
+$(shell COMMIT='$(COMMIT)' common/tools/embed-version $(VERSION_C) 2>/dev/null)
+$(shell { mkdir -p $(B); set -- '$(subst ','\'',$(COMPILE))'; [ "$$(cat $(FLAGS_USED))" = "$$1" ] || echo "$$1" >$(FLAGS_USED); } 2>/dev/null)
 # Says which of them the objects of this tree were compiled for: what includes its header depends on this file.
 RDKAFKA_USED := $(B)/librdkafka.used
 
@@ -52,7 +78,7 @@ fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins check-layers readme check-readme clean help FORCE
+.PHONY: all bins tools unit-tests bench-bins install uninstall check-layers readme check-readme clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: bins tools
@@ -62,26 +88,26 @@ unit-tests: $(unit:%=$(B)/test/%)
 bench-bins: $(bench:%=$(B)/bench/%)
 
 $(B)/lib/libcore.a: $(core_o)
-$(B)/lib/libruntime.a: $(runtime_o)
+$(B)/lib/libruntime.a: $(runtime_o) | $(VERSION_O)
 $(B)/lib/libfold.a: $(fold_o)
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(say) AR $@
-	$(Q)ar rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
-$(B)/obj/common/core/%.o: common/core/%.c
+$(B)/obj/common/core/%.o: common/core/%.c $(FLAGS_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(CFLAGS) $(INCLUDE_core) -c $< -o $@
-$(B)/obj/gen/%.o: $(GEN)/%.c
+	$(Q)$(COMPILE) $(INCLUDE_core) -c $< -o $@
+$(B)/obj/gen/%.o: $(GEN)/%.c $(FLAGS_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(CFLAGS) -Wno-overlength-strings $(INCLUDE_core) -c $< -o $@
-$(B)/obj/%.o: %.c $(RDKAFKA_USED)
+	$(Q)$(COMPILE) -Wno-overlength-strings $(INCLUDE_core) -Icommon/runtime -c $< -o $@
+$(B)/obj/%.o: %.c $(RDKAFKA_USED) $(FLAGS_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(CC) $(CFLAGS) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
+	$(Q)$(COMPILE) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
 
 $(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
 	@mkdir -p $(@D)
@@ -91,13 +117,14 @@ $(RDKAFKA_USED): $(RDKAFKA_A) FORCE
 	@mkdir -p $(@D)
 	@[ "$$(cat $@ 2>/dev/null)" = $(LIBRDKAFKA) ] && [ ! $(or $(RDKAFKA_A),$@) -nt $@ ] || echo $(LIBRDKAFKA) >$@
 $(RDKAFKA)/lib/librdkafka.a: deploy/librdkafka/build deploy/librdkafka/sources.sha256
-	@deploy/librdkafka/build $(RDKAFKA)
+	@CC='$(RDKAFKA_CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' deploy/librdkafka/build $(RDKAFKA)
 
+$(patsubst %,$(B)/bin/%,$(SERVICES) $(TOOLS)): $(VERSION_C)
 define SERVICE_RULE
 $(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $$(@D)
 	$(say) LINK $$@
-	$(Q)$$(CC) $$(CFLAGS) $$^ $$(LIBS) -o $$@
+	$(Q)$$(LINK) $$(filter %.o %.a,$$^) $$(LIBS) -o $$@
 endef
 $(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$(s))))
 
@@ -105,15 +132,15 @@ $(B)/bin/redrive: $(B)/obj/common/tools/redrive_read.o $(B)/obj/common/tools/red
 $(B)/bin/%: $(B)/obj/common/tools/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+	$(Q)$(LINK) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
 $(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -lcriterion -o $@
+	$(Q)$(LINK) $^ $(LIBS) -lcriterion -o $@
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $^ $(LIBS) -o $@
 
 check-layers: all ## core <- runtime <- service, and core is pure
 	@common/tools/check-layers $(B)
@@ -121,6 +148,11 @@ readme: all ## renew the README's settings tables
 	@common/tools/readme-settings $(B)/bin README.md
 check-readme: all ## fail if they are out of date
 	@common/tools/readme-settings $(B)/bin README.md --check
+PREFIX ?= /usr/local
+install: all ## copy programs, migrations and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
+uninstall: ## remove what make install has written
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall
 clean: ## delete what was built
 	rm -rf build
 help: ## this list

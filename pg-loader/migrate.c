@@ -32,25 +32,42 @@ static bool is_dir(const char *path)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
+/* The folder that the program lies in; empty where it cannot be found out. */
+static void program_dir(char *out, size_t cap)
+{
+	ssize_t len = readlink("/proc/self/exe", out, cap - 1);
+	char *slash;
+
+	out[len > 0 ? len : 0] = '\0';
+	slash = strrchr(out, '/');
+	if (slash)
+		*slash = '\0';
+}
+
+/* The program's own folder comes first: migrations are applied with the rights of the database's owner, and the working
+ * directory may be anybody's. */
 bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err)
 {
-	char program[PATH_CAP], *slash;
-	ssize_t len;
+	static const char *const places[] = {"../share/funnel/sql/migrations" /* bin */,
+	                                     "../../../sql/migrations" /* build/FLAVOUR/bin */};
+	char program[PATH_CAP];
 
 	if (*configured) {
 		snprintf(out, cap, "%s", configured);
-		return is_dir(out) || err_set(err, ERR_REFUSE, "MIGRATIONS_DIR %s is no folder", configured);
+		return is_dir(out) ||
+		       err_set(err, ERR_REFUSE,
+		               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder",
+		               configured);
 	}
-	len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	program[len > 0 ? len : 0] = '\0';
-	slash = strrchr(program, '/');
-	if (slash) {
-		*slash = '\0';
-		if (snprintf(out, cap, "%s/../../../sql/migrations", program) < (int)cap && is_dir(out))
+	program_dir(program, sizeof(program));
+	for (size_t i = 0; *program && i < sizeof(places) / sizeof(places[0]); i++)
+		if (snprintf(out, cap, "%s/%s", program, places[i]) < (int)cap && is_dir(out))
 			return true;
-	}
 	snprintf(out, cap, "sql/migrations");
-	return is_dir(out) || err_set(err, ERR_REFUSE, "no folder sql/migrations next to the program or here: set MIGRATIONS_DIR, or MIGRATE=false");
+	return is_dir(out) ||
+	       err_set(err, ERR_REFUSE,
+	               "no folder of migrations belongs to the program, and there is no sql/migrations here: set MIGRATIONS_DIR, "
+	               "or MIGRATE=false");
 }
 
 static int is_migration(const struct dirent *entry)
@@ -126,7 +143,9 @@ bool migrate_load(const char *dir, struct migration_list *list, struct err *err)
 		free(entries[i]);
 	}
 	free(entries);
-	return ok || count > 0 || err_set(err, ERR_REFUSE, "no migrations (NNNN_name.sql) in %s", dir);
+	if (count <= 0)
+		return err_set(err, ERR_REFUSE, "no migrations (NNNN_name.sql) in %s", dir);
+	return ok;
 }
 
 void migrate_fini(struct migration_list *list)

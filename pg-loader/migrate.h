@@ -22,8 +22,8 @@ struct migration_list {
 	size_t count, capacity;
 };
 
-/* configured, or where it is empty: ../../../sql/migrations from the program's own folder, else sql/migrations below the
- * working directory. ERR_REFUSE where there is none. */
+/* configured, or where it is empty: the folder of the installation that the program belongs to, else that of its checkout,
+ * else sql/migrations below the working directory. ERR_REFUSE where there is none. */
 MUST_USE bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err);
 /* All NNNN_name.sql of a folder, sorted. ERR_REFUSE: unreadable, none at all, or a number twice. */
 MUST_USE bool migrate_load(const char *dir, struct migration_list *list, struct err *err);

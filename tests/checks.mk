@@ -1,5 +1,5 @@
 # Checks with tools that `make test` does not need: each target installs its own (deploy/local/deps).
-.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins
+.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins shellcheck format check-format
 
 # Several times to many times slower, so: few scenarios, few events, long deadlines.
 TSAN_SCENARIOS     := 20 31 50
@@ -11,7 +11,7 @@ tsan: deps ## scenarios, and what threads share under stress, under the thread s
 $(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $^ $(LIBS) -o $@
 
 valgrind: deps ## scenarios with every program of ours under memcheck
 	@deploy/local/deps valgrind
@@ -39,10 +39,25 @@ tidy-files: $(tidy_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(tidy_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
-	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
 	  $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) 2>/dev/null
 	@touch $@
 
 coverage: deps ## lines and branches that unit tests and scenarios reach
 	@deploy/local/deps coverage
 	@tests/coverage $(S)
+
+shellcheck: deps ## shellcheck over every shell script; exceptions are in .shellcheckrc and at their lines
+	@deploy/local/deps lint
+	@git ls-files -co --exclude-standard | xargs grep -lE '^#!.*[/ ](ba)?sh$$|^# shellcheck shell=' | xargs shellcheck
+	@echo "shellcheck: ok"
+
+# Only lines that differ from BASE: the older ones are not in this form yet. One version of clang-format, since each has its own idea.
+BASE ?= HEAD
+format: deps ## bring the C lines that were changed since BASE=HEAD into the form of .clang-format
+	@deploy/local/deps format
+	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h $$(git merge-base $(BASE) HEAD) || [ $$? = 1 ]
+check-format: deps ## fail if lines that were changed since BASE=HEAD have another form
+	@deploy/local/deps format
+	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h --diff $$(git merge-base $(BASE) HEAD) >$(B)/format.diff; \
+	  if grep -q '^@@' $(B)/format.diff; then cat $(B)/format.diff; exit 1; else echo "format: ok"; fi

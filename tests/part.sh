@@ -32,6 +32,7 @@ beside_end() {
     for ((number = 0; number < ${#BESIDE[@]}; number++)); do
         status=0
         wait "${BESIDE[number]}" || status=$?
+        # shellcheck disable=SC2016 # for the shell that is started
         part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/beside.$number" "$status"
         shift
     done

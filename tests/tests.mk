@@ -21,7 +21,7 @@ e2e-tools: $(E2E_TOOLS)
 $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $^ $(LIBS) -o $@
+	$(Q)$(LINK) $^ $(LIBS) -o $@
 
 -include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/checks.mk
 

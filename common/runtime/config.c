@@ -16,6 +16,7 @@
 
 #include "span.h"
 #include "timetext.h"
+#include "version.h"
 
 #define COLUMNS 100
 #define DEFAULT_COLUMN_MAX 20
@@ -482,7 +483,7 @@ static void print_help(const struct load *load, const char *summary)
 	       "  --help           this text\n"
 	       "  --help-markdown  the table of settings in Markdown\n"
 	       "  --check-config   read and check the settings, then leave\n"
-	       "  --version        the version\n"
+	       "  --version        the version, the commit, and the version of librdkafka\n"
 	       "\nExit codes:\n"
 	       "  0   finished, or stopped when asked to\n"
 	       "  64  wrong settings; all are named\n"
@@ -594,7 +595,7 @@ static enum config_verdict config_shown(const struct load *load, const char *sum
 	else if (load->markdown)
 		print_markdown(load->tables);
 	else if (load->version)
-		printf("%s %s\n", load->program, FUNNEL_VERSION);
+		version_print(load->program);
 	else
 		for (size_t i = 0; (option = option_at(load->tables, i)); i++) {
 			value_format(option, config, value, sizeof(value));

@@ -13,10 +13,6 @@
 
 #include "err.h"
 
-#ifndef FUNNEL_VERSION
-#define FUNNEL_VERSION "0.1.0"
-#endif
-
 enum config_type {
 	CONFIG_TEXT,     /* const char * */
 	CONFIG_SECRET,   /* const char *, never shown */

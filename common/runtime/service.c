@@ -26,6 +26,7 @@
 #include "metrics_internal.h"
 #include "restart.h"
 #include "table.h"
+#include "version.h"
 
 enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
 
@@ -246,9 +247,10 @@ static void instance_default(struct service_config *common)
 
 static bool common_start(const struct service *service, const struct service_config *common, struct err *err)
 {
-	char labels[192];
+	char labels[256];
 
-	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\"", service->name, FUNNEL_VERSION);
+	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"",
+	         service->name, program_version, program_commit);
 	metric_set(metric_get(METRIC_GAUGE, "build_info", labels, "always 1; the labels say what runs"), 1);
 	return threads_start(common->shutdown_timeout_us, err) && http_start(common->http_address, (int)common->http_port, err);
 }
@@ -258,7 +260,8 @@ static void log_start(const struct config_option *const *tables, const void *con
 	char described[6144];
 
 	config_describe(tables, config, described, sizeof(described));
-	log_info("start", "version=%s librdkafka=%s pid=%d %s", FUNNEL_VERSION, rd_kafka_version_str(),
+	log_info("start", "version=%s%s%s librdkafka=%s pid=%d %s", program_version,
+	         program_commit[0] ? " commit=" : "", program_commit, rd_kafka_version_str(),
 	         (int)getpid(), described);
 }
 

@@ -12,6 +12,7 @@ LOCAL_DIR=${LOCAL_DIR:-$ROOT/.local}
 [[ $LOCAL_DIR == /* ]] || LOCAL_DIR=$PWD/$LOCAL_DIR
 CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
 # Named by its contents: two checkouts with different versions can share a cache.
+# shellcheck disable=SC2034 # for the scripts that source this file
 ARTIFACTS=$CACHE_DIR/artifacts-$(sha256sum "$HERE/kafka/artifacts.sha256" | cut -c1-12)
 BIN_DIR=${BIN_DIR:-$ROOT/build/${FLAVOUR:-release}/bin}
 RUN_DIR=$LOCAL_DIR/run
@@ -39,7 +40,9 @@ load_settings() {
     done
     TOPIC_PREFIX=${TOPIC_PREFIX:-ecommerce_}
     PARTITIONS=${PARTITIONS:-}
+    # shellcheck disable=SC2034 # for the scripts that source this file
     KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
+    # shellcheck disable=SC2034 # for the scripts that source this file
     SCHEMA_REGISTRY_URL=http://127.0.0.1:$REGISTRY_PORT/apis/ccompat/v7
 }
 

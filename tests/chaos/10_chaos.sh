@@ -165,6 +165,7 @@ until producer_finished; do
     sleep 1
 done
 wait_until "all services are ready" all_ready
+# shellcheck disable=SC2034 # read by lib.sh
 LONG=1800 # a recount of millions of rows takes its time
 drain
 

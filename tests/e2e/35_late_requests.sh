@@ -32,9 +32,8 @@ send_until() { # NAME: the proxy reports it
     done
 }
 pile_up() { # SERVICE: many rows wait for it
-    local number
     stack stop "$1-1"
-    for number in {1..12}; do send_next; done
+    for _ in {1..12}; do send_next; done
 }
 
 # ---- the proxy
@@ -101,9 +100,8 @@ late() {
 
 # By time alone: every second EndTxn of SERVICE arrives MS late, whatever it meets.
 often() { # SERVICE MS
-    local number
     put often "$TOPIC_PREFIX$1-$1-1 2 $2"
-    for number in {1..6}; do send_next; done
+    for _ in {1..6}; do send_next; done
     drain
     rm "$PROXY_CONTROL/often"
     printf 'late EndTxn: %d\n' "$(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace")"

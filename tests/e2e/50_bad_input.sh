@@ -70,6 +70,7 @@ flood_of_ids() { # TOPIC PRODUCT STAGE...: whose subject has no schema (raw), or
     shift 2
     mkdir -p "$dir"
     for ((i = 0; i < 400; i++)); do
+        # shellcheck disable=SC2059 # the numbers are a part of the escapes
         { printf "\\x00\\x7f\\x00\\x$(printf %02x $((i / 256)))\\x$(printf %02x $((i % 256)))"; json; } >"$dir/$i"
     done
     send_file "$topic" "$dir/0" -k s "$dir"/[1-9]*

@@ -38,7 +38,6 @@ fresh
 services
 replay --input "$ROWS"
 drain
-OWN_BAD=$(count "raw.dead_letters WHERE stage = 'bronze-sink'")
 send_rows "$LATER"
 send_rows "$ASTRAY" -p 0
 send_rows "$BAD"

@@ -3,7 +3,7 @@
 fuzz := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_DRIVER = $(B)/obj/tests/fuzz/driver.o
 # clang has other warnings than gcc, and finds them in librdkafka's macros too: gcc's build is the judge of warnings.
-FUZZ_BUILD = FLAVOUR=fuzz CC=clang WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
+FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
              OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
 .PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps
@@ -21,4 +21,4 @@ fuzz-deps:
 $(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/driver.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
-	$(Q)$(CC) $(CFLAGS) $< $(FUZZ_DRIVER) $(filter %.a,$^) $(LIBS) -o $@
+	$(Q)$(LINK) $< $(FUZZ_DRIVER) $(filter %.a,$^) $(LIBS) -o $@
