@@ -38,7 +38,7 @@ RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
 else
 $(error invalid value "$(LIBRDKAFKA)" for LIBRDKAFKA: expected pinned or system)
 endif
-# Says which of them the objects of this tree were compiled for: what includes its header depends on this file.
+# Records which of the two the objects of this tree were compiled for: objects that include its header depend on this file.
 RDKAFKA_USED := $(B)/librdkafka.used
 
 core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o

@@ -131,7 +131,8 @@ static void count_batch(struct loader *loader, int64_t began_us)
 	if (loader->batch.doubles > 0) {
 		metric_add(loader->doubles, loader->batch.doubles);
 		log_warn("bronze_doubles",
-		         "records=%" PRId64 " detail=\"bronze holds these events twice: see reporting.reconciliation\"",
+		         "records=%" PRId64
+		         " detail=\"bronze holds these events twice: see reporting.reconciliation\"",
 		         loader->batch.doubles);
 	}
 	metric_add(loader->batches, 1);
@@ -348,7 +349,8 @@ static void open_metrics(struct loader *loader)
 	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are no events");
 	loader->stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "", "records below the position, discarded");
 	loader->doubles = metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
-	                             "bronze records, not read before, whose event was stored already");
+	                             "bronze records, read for the first time, whose event was already "
+	                             "stored");
 	loader->batches = metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
 	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "", "connections made to PostgreSQL");
 	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "", "batches dropped and read again");

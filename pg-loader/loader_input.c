@@ -122,8 +122,8 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	return true;
 }
 
-/* The record becomes a reject like any other. But if the registry has lost its data, all records
- * that follow become rejects too. */
+/* The record becomes a reject like any other. But if the registry has lost its data, all further
+ * records become rejects too. */
 static void raise_alarm(struct loader *loader, const struct input_record *record)
 {
 	struct schema_place place =
@@ -286,12 +286,13 @@ void loader_rebalance(struct loader *loader)
 
 /* ---- where to start */
 
-static bool refuse_start(const struct loader_task *task, int64_t stored, int64_t low, int64_t high, const char *what, const char *way_on,
-                         struct err *err)
+static bool refuse_start(const struct loader_task *task, int64_t stored, int64_t low, int64_t high,
+                         const char *what, const char *advice, struct err *err)
 {
 	return err_set(err, ERR_REFUSE,
-	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64 " to %" PRId64 ": %s. %s",
-	               task->topic->name, task->partition, stored, low, high, what, way_on);
+	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64
+	               " to %" PRId64 ": %s; %s",
+	               task->topic->name, task->partition, stored, low, high, what, advice);
 }
 
 /* Sets at->position where the partition is to be read from. */
@@ -314,8 +315,8 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 		return true;
 	case OFFSET_LOST_RECORDS:
 		return refuse_start(task, at->committed, low, high, "retention has removed records that were never loaded",
-		                    "To go on without them, set next_offset of this row to the log's first offset; to have them, process into a fresh "
-		                    "set (TOPIC_PREFIX and a database of its own)",
+		                    "to go on without them, set next_offset of this row to the log's first "
+		                    "offset; to have them, process into a fresh set (TOPIC_PREFIX and a database of its own)",
 		                    err);
 	case OFFSET_BEYOND_END:
 		break;
@@ -328,8 +329,7 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	return refuse_start(
 		task, at->committed, low, high,
 		"the topic was deleted and created again, or the broker has lost records",
-		"The way on is to process into a fresh set: another TOPIC_PREFIX and another database",
-		err);
+		ERR_ADVICE_FRESH_SET, err);
 }
 
 static void start_reading(struct loader *loader, const struct loader_offset *at)
@@ -412,7 +412,7 @@ bool loader_position(struct loader *loader, struct err *err)
 	return true;
 }
 
-/* While nothing is positioned, /readyz says what the loader waits for. */
+/* While the loader has no position, its other steps set what /readyz waits for. */
 void loader_watch(struct loader *loader)
 {
 	int64_t now_us = monotonic_us();

@@ -1,4 +1,5 @@
-/* An id is asked for once (registry.h). Limit: records of an open transaction are not seen. */
+/* The opener asks the registry once per id (registry.h). Limit: records of an open transaction are
+ * not read. */
 #include "counts_topic.h"
 
 #include <stdio.h>

@@ -37,7 +37,8 @@ enum kafka_role { KAFKA_CONSUMER, KAFKA_PRODUCER_IDEMPOTENT, KAFKA_PRODUCER_TRAN
  * NULL and err (ERR_INPUT) on bad properties. The caller owns the conf until rd_kafka_new. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
                                 struct err *err);
-/* False and ERR_REFUSE for a librdkafka that our guarantees exclude. version: what rd_kafka_version() returns. */
+/* False and ERR_REFUSE for a librdkafka that breaks our guarantees. version: as rd_kafka_version()
+ * returns it. */
 MUST_USE bool kafka_library_check(int version, struct err *err);
 /* Takes conf in every case. Refuses where kafka_library_check refuses the library that runs. */
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err);
@@ -65,11 +66,11 @@ bool kafka_err_missing_right(rd_kafka_resp_err_t code);
 /* From an rd_kafka_error_t (taken and destroyed): a missing right, fenced, fatal, abortable, retriable. Returns false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
-/* The error of a transactional id that the broker has forgotten while it rested
- * (transactional.id.expiration.ms): a new client goes on. */
+/* The broker has dropped a transactional id that was unused for transactional.id.expiration.ms; a
+ * new client can go on. */
 bool kafka_err_is_expired_id(const struct err *err);
 
-/* A record's own time; what is absurd (a hostile CreateTime) is cut to the years 1970 to 9999. */
+/* A record's own time, clamped to the years 1970 to 9999 (a CreateTime may be hostile). */
 int64_t kafka_time_ms(const rd_kafka_message_t *message);
 /* Copies of an output's headers; given to a produce call, which takes them, or to rd_kafka_headers_destroy. */
 rd_kafka_headers_t *kafka_headers_new(const struct output *output);

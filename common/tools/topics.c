@@ -169,8 +169,8 @@ static bool set_properties(rd_kafka_conf_t *conf, const char *properties, struct
 	return ok;
 }
 
-/* The answer to a call says what is wrong with it. Without a callback librdkafka writes a line at every
- * attempt to connect (2.15.1: 20 a second). */
+/* Every call returns its own error. Without a callback librdkafka logs a line at every attempt to
+ * connect (2.15.1: 20 a second). */
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
 {
 	(void)client;

@@ -75,4 +75,4 @@ send_double
 check "an event that bronze holds twice: the loader, both metrics and data quality notice it" loader_has_seen_it
 check "the rollup and the visit that have it twice differ" day_differs
 check "a rollup that has too little differs, too, once nothing moves any more" settled
-check "what was accepted is no breach any more" accepted
+check "an accepted difference is not a breach any more" accepted

@@ -66,10 +66,10 @@ check "producer refuses a damaged state" refused 78 "$STATE.damaged" producer --
 recreate raw_events
 check "producer refuses the state of a topic that was made anew" refused 78 "anew --restart" producer --input "$ROWS" --state-file "$STATE"
 check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --restart
-check "bronze-sink refuses a topic that was made anew" refused 78 "deleted created again TOPIC_PREFIX" bronze-sink
+check "bronze-sink refuses a topic that was created again" refused 78 "deleted created again TOPIC_PREFIX" bronze-sink
 recreate bronze_events
-check "pg-loader refuses a topic that was made anew" refused 78 "bronze_events deleted created again TOPIC_PREFIX" pg-loader
-check "funnel-aggregator refuses a topic that was made anew" refused 78 "bronze_events deleted created again TOPIC_PREFIX" funnel-aggregator
+check "pg-loader refuses a topic that was created again" refused 78 "bronze_events deleted created again TOPIC_PREFIX" pg-loader
+check "funnel-aggregator refuses a topic that was created again" refused 78 "bronze_events deleted created again TOPIC_PREFIX" funnel-aggregator
 interrupted_run
 broker grow-topic "$(topic raw_events)" 6
 check "producer refuses the state of a topic with another number of partitions" refused 78 "partitions --restart" producer --input "$ROWS" --state-file "$STATE"

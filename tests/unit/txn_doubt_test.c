@@ -1,5 +1,6 @@
-/* Doubt about a transactional producer. librdkafka's mock cluster cuts the connection under one request; the call of the
- * application succeeds all the same, and only the count shows that the request was sent twice. */
+/* Doubt about a transactional producer. librdkafka's mock cluster cuts the connection under one
+ * request. The call of the application succeeds, and only the count shows that the request was sent
+ * twice. */
 #include "txn_doubt.h"
 
 #include <criterion/criterion.h>
@@ -9,7 +10,14 @@
 
 #define CALL_MS 20000
 
-enum { API_PRODUCE = 0, API_INIT_PRODUCER_ID = 22, API_ADD_PARTITIONS = 24, API_ADD_OFFSETS = 25, API_END_TXN = 26, API_TXN_OFFSET_COMMIT = 28 };
+enum {
+	API_PRODUCE = 0,
+	API_INIT_PRODUCER_ID = 22,
+	API_ADD_PARTITIONS = 24,
+	API_ADD_OFFSETS = 25,
+	API_END_TXN = 26,
+	API_TXN_OFFSET_COMMIT = 28,
+};
 
 Test(txn_doubt, only_unanswered_requests_of_the_four_kinds_raise_it)
 {
@@ -64,7 +72,8 @@ static void send_offsets(rd_kafka_t *producer)
 	rd_kafka_topic_partition_list_destroy(offsets);
 }
 
-/* One whole transaction; the mock broker hangs up once on a request of kind api_key, unless that is -1. */
+/* One complete transaction. The mock broker cuts the connection once under a request of kind
+ * api_key, unless that is -1. */
 static int64_t doubt_after_transaction(int16_t api_key)
 {
 	struct txn_doubt *doubt = txn_doubt_new();
