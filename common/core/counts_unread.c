@@ -2,7 +2,6 @@
  * write to the topic can write under such a key, and so keep the services from starting. */
 #include "counts_unread.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "number.h"

@@ -2,11 +2,7 @@
  * not read. */
 #include "counts_topic.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "counts_unread.h"
-#include "table.h"
 #include "topic_reader.h"
 #include "topics.h"
 

@@ -14,7 +14,6 @@
  * missed, or that changes to transaction mode later, is noticed when a staging table is missing
  * (load_store.c). A pooler that gives a client its own backend only after the client has set
  * something, as Amazon's RDS Proxy may, can be refused. */
-#include <stdlib.h>
 
 #include "number.h"
 #include "pooling.h"

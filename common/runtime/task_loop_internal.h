@@ -33,7 +33,7 @@ struct slot {
 	bool moved; /* a record was folded since the last commit */
 	struct log_watch log;   /* whether its log is still the one that was read */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
-	struct metric *records_metric, *lag_metric;
+	struct metric *records_metric;
 };
 
 enum transaction_phase {

@@ -1,7 +1,5 @@
 /* Which schema ids the topics name, and whether they can be had again. */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "avro_resolver.h"
 #include "schema_ids.h"
