@@ -159,7 +159,7 @@ static bool is_momentary(const char *sqlstate)
 	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
 }
 
-/* Writes the batch. ERR_RETRY and ERR_ABORT: the batch has to be read again; *away is the system that
+/* Writes the batch. ERR_RETRY and ERR_ABORT: the batch has to be read again; *away names what
  * failed. */
 static bool commit(struct loader *loader, const char **away, struct err *err)
 {

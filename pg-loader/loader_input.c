@@ -316,7 +316,8 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	case OFFSET_LOST_RECORDS:
 		return refuse_start(task, at->committed, low, high, "retention has removed records that were never loaded",
 		                    "to go on without them, set next_offset of this row to the log's first "
-		                    "offset; to have them, process into a fresh set (TOPIC_PREFIX and a database of its own)",
+		                    "offset; to have them, process into a fresh set (TOPIC_PREFIX and a "
+		                    "database of its own)",
 		                    err);
 	case OFFSET_BEYOND_END:
 		break;

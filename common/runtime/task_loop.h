@@ -32,7 +32,8 @@ struct task_loop_config {
 		{"BATCH_BYTES", CONFIG_BYTES, offsetof(type, member.batch_bytes), "64m", 65536, 1073741824, "bytes of output in one transaction at most", NULL}, \
 		{"IDLE_TIMEOUT", CONFIG_DURATION, offsetof(type, member.idle_timeout_us), "30s", 100000, 3600000000, \
 		 "a partition that has stood at its end this long no longer holds back final marks; " \
-		 "one that an open transaction has held back this long is reported, and /readyz is 503", NULL}, \
+		 "one that an open transaction has held back this long is reported, and /readyz is 503", \
+		 NULL}, \
 		{"TRANSACTION_TIMEOUT", CONFIG_DURATION, offsetof(type, member.transaction_timeout_us), "10s", 1000000, 900000000, \
 		 "the broker aborts a transaction left open this long", NULL}, \
 		{0} \

@@ -620,7 +620,8 @@ static void expect_refusal(const struct task_terms *terms, int64_t committed, st
 	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_REFUSE, "%s: %s", label, err.message);
 	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message, mention);
-	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the message does not say what to do: %s", label, err.message);
+	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the message does not say what to do: %s",
+	          label, err.message);
 	task_free(&task);
 }
 
