@@ -18,8 +18,6 @@
 #include "table.h"
 
 #define CALL_TIMEOUT_MS 5000
-/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
-#define CLOSE_DESTROY_TIMEOUT_MS 2000
 #define HEADERS_MAX 64
 #define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
@@ -535,13 +533,7 @@ void loader_input_close(struct loader *loader)
 	load_batch_free(&loader->batch);
 	if (loader->queue)
 		rd_kafka_queue_destroy(loader->queue);
-	if (loader->consumer) {
-		struct err err;
-
-		rd_kafka_consumer_close(loader->consumer);
-		if (!kafka_destroy_within(loader->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
-			log_warn("consumer_left", "detail=\"%s\"", err.message);
-	}
+	kafka_consumer_end(loader->consumer);
 	loader->consumer = NULL;
 	for (size_t i = 0; i < LOADER_TOPICS; i++)
 		frame_opener_free(loader->topics[i].opener);

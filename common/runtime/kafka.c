@@ -30,6 +30,7 @@
 #define UNREACHABLE_LOG_US INT64_C(10000000)
 #define PARTITIONS_LOG_US INT64_C(10000000)
 #define MISSING_TOPIC_MS 5000
+#define CONSUMER_END_MS 2000
 /* librdkafka 2.2.0 to 2.13.1: see kafka_library_check. */
 #define POSITION_MOVES_FROM 0x020200
 #define POSITION_MOVES_TO 0x020d01
@@ -457,6 +458,20 @@ bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
 		return true;
 	pthread_detach(thread);
 	return err_set(err, ERR_FENCED, "a Kafka client has not ended within %d ms", timeout_ms);
+}
+
+/* librdkafka 2.0.2 keeps a thread of a topic that was away and came back. */
+bool kafka_consumer_end(rd_kafka_t *consumer)
+{
+	struct err err;
+
+	if (!consumer)
+		return true;
+	rd_kafka_consumer_close(consumer);
+	if (kafka_destroy_within(consumer, CONSUMER_END_MS, &err))
+		return true;
+	log_warn("consumer_left", "detail=\"%s\"", err.message);
+	return false;
 }
 
 /* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */

@@ -46,6 +46,9 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 /* rd_kafka_destroy, which may hang (seen before librdkafka 2.4, after a broker went away). ERR_FENCED if it takes longer: then the
  * client still lives, and so must all memory that it was given. */
 MUST_USE bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err);
+/* Leaves the group and destroys the consumer, which may be NULL. False, with a line in the log: the
+ * client still lives after 2 s, and so must all memory that it was given. */
+bool kafka_consumer_end(rd_kafka_t *consumer);
 
 /* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic, and asking again for up to
  * 5 s (at most timeout_ms) has not changed that. */

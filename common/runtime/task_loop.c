@@ -32,8 +32,6 @@
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
-/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
-#define CLOSE_DESTROY_TIMEOUT_MS 2000
 
 /* ---- opening */
 
@@ -479,20 +477,6 @@ static void end_producer(struct task_loop *loop)
 		log_warn("producer_left", "detail=\"%s\"", err.message);
 }
 
-/* False: the client lives on, and may still use what it was given. */
-static bool end_consumer(struct task_loop *loop)
-{
-	struct err err;
-
-	if (!loop->consumer)
-		return true;
-	rd_kafka_consumer_close(loop->consumer);
-	if (kafka_destroy_within(loop->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
-		return true;
-	log_warn("consumer_left", "detail=\"%s\"", err.message);
-	return false;
-}
-
 void task_loop_close(struct task_loop *loop)
 {
 	if (!loop)
@@ -510,7 +494,7 @@ void task_loop_close(struct task_loop *loop)
 	if (loop->queue)
 		rd_kafka_queue_destroy(loop->queue);
 	idle_close(loop);
-	if (!end_consumer(loop))
+	if (!kafka_consumer_end(loop->consumer))
 		return;
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)
