@@ -66,7 +66,7 @@ LIBS       := $(VERSION_O) $(LIBS)
 FLAGS_USED := $(B)/flags.used# with which compiler and flags the objects of this tree were compiled
 $(shell COMMIT='$(COMMIT)' common/tools/embed-version $(VERSION_C) 2>/dev/null)
 $(shell { mkdir -p $(B); set -- '$(subst ','\'',$(COMPILE))'; [ "$$(cat $(FLAGS_USED))" = "$$1" ] || echo "$$1" >$(FLAGS_USED); } 2>/dev/null)
-# Says which of them the objects of this tree were compiled for: what includes its header depends on this file.
+# Records which of the two the objects of this tree were compiled for: objects that include its header depend on this file.
 RDKAFKA_USED := $(B)/librdkafka.used
 
 core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o

@@ -40,7 +40,7 @@ struct load_batch {
 	uint32_t row_count, row_capacity, source_count, source_capacity, day_count, day_capacity;
 	uint32_t target_rows[TARGET_COUNT]; /* live ones */
 	int64_t rejects[REASON_COUNT];      /* our own, by reason */
-	int64_t doubles;                    /* set by load_store_write: events that bronze holds once more */
+	int64_t doubles;                    /* set by load_store_write: events bronze holds twice */
 	int32_t bronze_partition_count;     /* set by the owner: so many ends a segment has */
 	/* Set by the owner, may be NULL: gives a message back, and reads its first LOAD_HEADERS_MAX headers. */
 	void (*release)(void *message);

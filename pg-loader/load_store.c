@@ -54,9 +54,10 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
 		                  "MIGRATE=only",
 		                  table);
 	if (strcmp(state, DUPLICATE_TABLE) == 0)
-		return err_prefix(err, "the pooler of POSTGRES_DSN has given us a session with another client's "
-		                       "tables: set its server_reset_query to DISCARD ALL, or connect to "
-		                       "PostgreSQL directly");
+		return err_prefix(err,
+		                  "the pooler of POSTGRES_DSN has given us a session with another client's "
+		                  "tables: set its server_reset_query to DISCARD ALL, or connect to "
+		                  "PostgreSQL directly");
 	return err_prefix(err, "cannot prepare the load of %s", table);
 }
 
@@ -156,7 +157,7 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
 }
 
-/* The staging tables are there for as long as the session is. */
+/* Staging tables last as long as their session, so a missing one shows that a pooler changed it. */
 static bool begin_copy(struct load_store *store, enum target target, struct err *err)
 {
 	if (postgres_copy_begin(store->pg, targets[target].copy, err))
@@ -166,7 +167,7 @@ static bool begin_copy(struct load_store *store, enum target target, struct err 
 	return false;
 }
 
-/* Moves rows out of the staging table. *doubles grows by what apply_new has found. */
+/* Moves rows out of the staging table. Adds the doubles that apply_new finds to *doubles. */
 static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
 {
 	PGresult *result = NULL;
@@ -209,7 +210,8 @@ static uint32_t live_rows(const struct load_batch *batch, enum target target, ui
 	return count;
 }
 
-static bool load_targets(struct load_store *store, struct load_batch *batch, enum target *failed, struct err *err)
+static bool load_targets(struct load_store *store, struct load_batch *batch, enum target *failed,
+                         struct err *err)
 {
 	batch->doubles = 0;
 	for (int t = 0; t < TARGET_COUNT; t++) {
@@ -230,8 +232,9 @@ static bool load_targets(struct load_store *store, struct load_batch *batch, enu
 }
 
 /* *failed: the target whose rows were refused, TARGET_COUNT where it was none. */
-static bool attempt(struct load_store *store, struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
-                    enum target *failed, struct err *err)
+static bool attempt(struct load_store *store, struct load_batch *batch,
+                    const struct loader_offset *moved, size_t moved_count, enum target *failed,
+                    struct err *err)
 {
 	bool ok;
 

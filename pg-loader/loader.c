@@ -131,7 +131,8 @@ static void count_batch(struct loader *loader, int64_t began_us)
 	if (loader->batch.doubles > 0) {
 		metric_add(loader->doubles, loader->batch.doubles);
 		log_warn("bronze_doubles",
-		         "records=%" PRId64 " detail=\"bronze holds these events twice: see reporting.reconciliation\"",
+		         "records=%" PRId64
+		         " detail=\"bronze holds these events twice: see reporting.reconciliation\"",
 		         loader->batch.doubles);
 	}
 	metric_add(loader->batches, 1);
@@ -158,16 +159,19 @@ static bool is_momentary(const char *sqlstate)
 	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
 }
 
-/* Writes what there is. ERR_RETRY and ERR_ABORT: it is to be read again. */
-static bool commit(struct loader *loader, struct err *err)
+/* Writes the batch. ERR_RETRY and ERR_ABORT: the batch has to be read again; *away names what
+ * failed. */
+static bool commit(struct loader *loader, const char **away, struct err *err)
 {
 	size_t moved_count = list_moved(loader);
 	int64_t began_us = monotonic_us();
 
+	*away = "Kafka";
 	if (moved_count == 0)
 		return true;
 	if (!loader_recognises(loader, err))
 		return false;
+	*away = "PostgreSQL";
 	for (int try = 1;; try++) {
 		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count, err)) {
 			committed(loader, moved_count, began_us);
@@ -262,9 +266,11 @@ static enum step position_step(struct loader *loader, struct err *err)
 static enum step rebalance_step(struct loader *loader, struct err *err)
 {
 	enum step step = STEP_MORE;
+	const char *away;
 
-	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(loader->consumer) && !commit(loader, err))
-		step = wait_for(loader, "PostgreSQL", err);
+	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(loader->consumer) &&
+	    !commit(loader, &away, err))
+		step = wait_for(loader, away, err);
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
 	loader_rebalance(loader);
@@ -276,6 +282,7 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 static enum step run_step(struct loader *loader, struct err *err)
 {
 	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
+	const char *away;
 	size_t taken = 0;
 
 	reporting_step(loader->reporting);
@@ -294,17 +301,18 @@ static enum step run_step(struct loader *loader, struct err *err)
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
-	if (!loader_recognises(loader, err))
-		return rewind_and_wait(loader, "Kafka", err);
-	if (!commit(loader, err))
-		return rewind_and_wait(loader, "PostgreSQL", err);
+	if (!commit(loader, &away, err))
+		return rewind_and_wait(loader, away, err);
 	backoff_reset(&loader->backoff);
 	return STEP_MORE;
 }
 
 static enum step stop_step(struct loader *loader, struct err *err)
 {
-	if (loader->phase == LOADER_RUNNING && loader->batch_started_us != 0 && !commit(loader, err)) {
+	const char *away;
+
+	if (loader->phase == LOADER_RUNNING && loader->batch_started_us != 0 &&
+	    !commit(loader, &away, err)) {
 		if (err->class != ERR_RETRY && err->class != ERR_ABORT)
 			return STEP_FAILED;
 		log_warn("stopped_uncommitted", "detail=\"%s; the next start reads it again\"", err->message);
@@ -348,7 +356,8 @@ static void open_metrics(struct loader *loader)
 	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are no events");
 	loader->stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "", "records below the position, discarded");
 	loader->doubles = metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
-	                             "bronze records, not read before, whose event was stored already");
+	                             "bronze records, read for the first time, whose event was already "
+	                             "stored");
 	loader->batches = metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
 	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "", "connections made to PostgreSQL");
 	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "", "batches dropped and read again");

@@ -18,8 +18,6 @@
 #include "table.h"
 
 #define CALL_TIMEOUT_MS 5000
-/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
-#define CLOSE_DESTROY_TIMEOUT_MS 2000
 #define WATCH_EVERY_US INT64_C(100000)
 #define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
 
@@ -119,8 +117,8 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	return true;
 }
 
-/* The record becomes a reject like any other. But if the registry has lost its data, all records
- * that follow become rejects too. */
+/* The record becomes a reject like any other. But if the registry has lost its data, all further
+ * records become rejects too. */
 static void raise_alarm(struct loader *loader, const struct input_record *record)
 {
 	struct schema_place place =
@@ -285,12 +283,13 @@ void loader_rebalance(struct loader *loader)
 
 /* ---- where to start */
 
-static bool refuse_start(const struct loader_task *task, int64_t stored, int64_t low, int64_t high, const char *what, const char *way_on,
-                         struct err *err)
+static bool refuse_start(const struct loader_task *task, int64_t stored, int64_t low, int64_t high,
+                         const char *what, const char *advice, struct err *err)
 {
 	return err_set(err, ERR_REFUSE,
-	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64 " to %" PRId64 ": %s. %s",
-	               task->topic->name, task->partition, stored, low, high, what, way_on);
+	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64
+	               " to %" PRId64 ": %s; %s",
+	               task->topic->name, task->partition, stored, low, high, what, advice);
 }
 
 /* Sets at->position where the partition is to be read from. */
@@ -313,8 +312,9 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 		return true;
 	case OFFSET_LOST_RECORDS:
 		return refuse_start(task, at->committed, low, high, "retention has removed records that were never loaded",
-		                    "To go on without them, set next_offset of this row to the log's first offset; to have them, process into a fresh "
-		                    "set (TOPIC_PREFIX and a database of its own)",
+		                    "to go on without them, set next_offset of this row to the log's first "
+		                    "offset; to have them, process into a fresh set (TOPIC_PREFIX and a "
+		                    "database of its own)",
 		                    err);
 	case OFFSET_BEYOND_END:
 		break;
@@ -327,8 +327,7 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	return refuse_start(
 		task, at->committed, low, high,
 		"the topic was deleted and created again, or the broker has lost records",
-		"The way on is to process into a fresh set: another TOPIC_PREFIX and another database",
-		err);
+		ERR_ADVICE_FRESH_SET, err);
 }
 
 static void start_reading(struct loader *loader, const struct loader_offset *at)
@@ -411,7 +410,7 @@ bool loader_position(struct loader *loader, struct err *err)
 	return true;
 }
 
-/* While nothing is positioned, /readyz says what the loader waits for. */
+/* While the loader has no position, its other steps set what /readyz waits for. */
 void loader_watch(struct loader *loader)
 {
 	int64_t now_us = monotonic_us();
@@ -533,13 +532,7 @@ void loader_input_close(struct loader *loader)
 	load_batch_free(&loader->batch);
 	if (loader->queue)
 		rd_kafka_queue_destroy(loader->queue);
-	if (loader->consumer) {
-		struct err err;
-
-		rd_kafka_consumer_close(loader->consumer);
-		if (!kafka_destroy_within(loader->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
-			log_warn("consumer_left", "detail=\"%s\"", err.message);
-	}
+	kafka_consumer_end(loader->consumer);
 	loader->consumer = NULL;
 	for (size_t i = 0; i < LOADER_TOPICS; i++)
 		frame_opener_free(loader->topics[i].opener);

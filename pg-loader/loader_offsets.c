@@ -88,11 +88,10 @@ static bool take_row(const PGresult *result, int row, struct loader_offset *at, 
 	at->committed = strtoll(PQgetvalue(result, row, 1), NULL, 10);
 	return PQgetisnull(result, row, 2) ||
 	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
-	       err_set(
-			   err, ERR_REFUSE,
-			   "%s/%" PRId32
-			   ": processed.loader_offsets.last_record is '%s'; expected <offset>,<time>,<hash>: set it to null",
-			   at->topic, at->partition, PQgetvalue(result, row, 2));
+	       err_set(err, ERR_REFUSE,
+	               "%s/%" PRId32 ": invalid value '%s' in processed.loader_offsets.last_record: "
+	               "expected <offset>,<time>,<hash>; set it to null",
+	               at->topic, at->partition, PQgetvalue(result, row, 2));
 }
 
 bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
@@ -100,11 +99,12 @@ bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t c
 	PGresult *result = NULL;
 	bool ok = true;
 
-	if (!query(
-			pg,
-			"SELECT w.i - 1, o.next_offset, o.last_record FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
-			" JOIN processed.loader_offsets o ON o.topic = w.topic AND o.partition = w.partition",
-			2, at, count, &result, err))
+	if (!query(pg,
+	           "SELECT w.i - 1, o.next_offset, o.last_record"
+	           " FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
+	           " JOIN processed.loader_offsets o"
+	           " ON o.topic = w.topic AND o.partition = w.partition",
+	           2, at, count, &result, err))
 		return false;
 	for (size_t i = 0; i < count; i++) {
 		at[i].committed = OFFSET_NONE;
@@ -162,12 +162,14 @@ bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, si
 	PGresult *result = NULL;
 	bool all;
 
-	if (!query(
-			pg,
-			"UPDATE processed.loader_offsets o SET next_offset = w.position, last_record = w.last_record"
-			" FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[]) AS w(topic, partition, committed, position, last_record)"
-			" WHERE o.topic = w.topic AND o.partition = w.partition AND o.next_offset = w.committed",
-			PARAM_COUNT, at, count, &result, err))
+	if (!query(pg,
+	           "UPDATE processed.loader_offsets o"
+	           " SET next_offset = w.position, last_record = w.last_record"
+	           " FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::text[])"
+	           " AS w(topic, partition, committed, position, last_record)"
+	           " WHERE o.topic = w.topic AND o.partition = w.partition"
+	           " AND o.next_offset = w.committed",
+	           PARAM_COUNT, at, count, &result, err))
 		return false;
 	all = strtoul(PQcmdTuples(result), NULL, 10) == count;
 	PQclear(result);

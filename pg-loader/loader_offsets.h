@@ -17,7 +17,7 @@ struct loader_offset {
 	int32_t partition;
 	int64_t committed; /* next_offset in the database; OFFSET_NONE: no row */
 	int64_t position;  /* next offset to take */
-	struct record_mark last; /* the newest record before that one */
+	struct record_mark last; /* the newest record before position */
 };
 
 /* What a stored offset means against what the log holds: [low, high). Pure. */
@@ -29,7 +29,7 @@ enum offset_verdict {
 };
 enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high);
 
-/* Fills committed, and the last record before it. ERR_REFUSE also where that cannot be read. */
+/* Fills committed and last. ERR_REFUSE also if the stored last record cannot be parsed. */
 MUST_USE bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);
 /* Inserts the missing rows with next_offset = position, then reads all again: another loader may have been first. */
 MUST_USE bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);

@@ -80,7 +80,8 @@ struct loader {
 	rd_kafka_message_t *messages[POLL_MESSAGES];
 	int64_t polled_us; /* when the last of them came */
 
-	struct metric *rows[TARGET_COUNT], *controls, *stale, *doubles, *batches, *reconnects, *rewinds, *up;
+	struct metric *rows[TARGET_COUNT], *controls, *stale, *doubles, *batches, *reconnects;
+	struct metric *rewinds, *up;
 	struct histogram *seconds;
 };
 
@@ -103,11 +104,10 @@ void loader_rebalance(struct loader *loader);
 MUST_USE bool loader_position(struct loader *loader, struct err *err);
 /* Stops reading and forgets positions; membership in the group stays. */
 void loader_hold(struct loader *loader);
-/* Sees how far the log goes beyond what is committed, and which partitions are held back. */
+/* Updates each partition's lag, and reports partitions that a transaction holds back. */
 void loader_watch(struct loader *loader);
-/* Looks where it is in doubt whether a partition's log is still the one that was read; before
- * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
- * has not answered. */
+/* Called before each commit: recognises the logs that are in doubt (log_watch.h). ERR_REFUSE: a
+ * topic was deleted and created again. ERR_RETRY: the broker has not answered. */
 MUST_USE bool loader_recognises(struct loader *loader, struct err *err);
 /* Tells the group the committed offsets, for dashboards. */
 void loader_mirror(struct loader *loader, size_t moved_count);

@@ -1,7 +1,7 @@
-/* The lock is a session's, so it spans the files. It is released at the end, whatever happened, and not
- * left to the end of the connection: a session pooler may keep that for its next client. What was
- * applied is read before anything is written: a loader without the right to make tables can run where
- * an owner has migrated.
+/* The lock belongs to the session, so it spans the files. It is released explicitly at the end,
+ * whatever happened, since a session pooler may keep the connection for its next client. The list
+ * of applied migrations is read before anything is written: a loader without the right to make
+ * tables can run where an owner has migrated.
  *
  * Limits: one statement may take an hour; a file may have 16 MiB. */
 #include "migrate.h"

@@ -22,11 +22,13 @@
 #include "service.h"
 #include "table.h"
 
-#define REFRESH_SQL "SELECT events_counted, events_waiting, breaches, refreshed, differences FROM reporting.refresh()"
+#define REFRESH_SQL \
+	"SELECT events_counted, events_waiting, breaches, refreshed, differences" \
+	" FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
-/* One query is one transaction, and nothing outlives it: this connection is not checked for a pooler
- * (postgres_pooler.c).
- * A segment's batch reports read all of its rows. */
+/* One query is one transaction, so no setting outlives it; this connection is not checked for a
+ * pooler (postgres_pooler.c). The timeout is long because a segment's batch reports read all of its
+ * rows. */
 #define SETTINGS_SQL \
 	"SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = '1h';" \
 	"SET LOCAL client_min_messages = warning;"

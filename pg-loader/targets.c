@@ -5,9 +5,9 @@
  * Visits are the exception: records of a key come in order and exactly once (offsets move in the same transaction),
  * and a visit may shrink when another takes over its events, so the last record wins, whatever its revision.
  *
- * Events are stored in two steps. The event of a record that is read again (its offset was loaded
- * before) has to be there already; the event of any other must not be: that record is a double.
- * processed.bronze_loads has how far each partition was ever loaded.
+ * Events are stored in two steps. A record that is read again (its offset was loaded before) has
+ * its event stored already. Any other record whose event is stored already is a double.
+ * processed.bronze_loads keeps how far each partition was ever loaded.
  *
  * Rejected: ON CONFLICT straight from COPY (does not exist), and one staging table for all (mixed types). */
 #include "targets.h"
@@ -22,8 +22,8 @@
 #define EVENTS "event_id, " EVENT
 #define BRONZE "bronze_partition, bronze_offset"
 #define STORE_EVENTS "INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS " FROM stage_events s"
-/* Of a staged row's partition. An array by partition, made once: a join would look at every
- * partition for every row. */
+/* How far a staged row's partition was loaded. The array by partition is built once: a join would
+ * look at every partition for every row. */
 #define LOADED_UP_TO \
 	"coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p)" \
 	" FROM generate_series(0, (SELECT max(partition) FROM processed.bronze_loads)) AS p" \
@@ -59,8 +59,8 @@ const struct target_statements targets[TARGET_COUNT] = {
 		" FROM stage_events s GROUP BY 1"
 		"), total AS ("
 		" SELECT (SELECT sum(events) FROM came) - (SELECT count(*) FROM stored) AS doubles"
-		/* By partition only if there are any: what a foreign writer names as raw partition may be
-		 * any number. */
+		/* Doubles are counted by partition only if there are any: a foreign writer may name any
+		 * number as raw partition. */
 		"), doubled AS ("
 		" SELECT partition, up_to, CASE WHEN doubles > 0 THEN greatest(0, events -"
 		" (SELECT count(*) FROM stored WHERE raw_partition = partition)) ELSE 0 END AS doubles"

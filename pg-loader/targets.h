@@ -23,8 +23,8 @@ struct target_statements {
 	const char *create; /* makes the staging table of a session */
 	const char *copy;   /* fills it, binary */
 	const char *apply;  /* moves it into the table; leaves the staging table as it is */
-	/* NULL, or what comes after it: moves the rest, and selects how many of these rows were in
-	 * the table already though they are read for the first time. */
+	/* NULL, or the statement after apply: moves the other rows, and selects how many of them were
+	 * in the table already, although they are read for the first time. */
 	const char *apply_new;
 };
 extern const struct target_statements targets[TARGET_COUNT];

@@ -1,8 +1,7 @@
-/* The keys are those of output_counts: service|topic|partition. Limit: somebody with the right to
- * write to the topic can write under such a key, and so end the services at their start. */
+/* The keys are those of output_counts: service|topic|partition. Limit: a client with the right to
+ * write to the topic can write under such a key, and so keep the services from starting. */
 #include "counts_unread.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "number.h"
@@ -12,7 +11,7 @@ static const struct {
 } writers[COUNTS_SERVICES] = {{"bronze-sink", "raw_events"},
                               {"funnel-aggregator", "bronze_events"}};
 
-/* The partition that a key of this writer names; -1: it is not one. */
+/* The partition that a key of this writer names; -1: another key. */
 static int64_t partition_of_key(struct span key, size_t writer, const char *topic_prefix)
 {
 	char text[512], start[400];

@@ -11,21 +11,21 @@
 #include "span.h"
 
 #define COUNTS_SERVICES 2
-#define COUNTS_PARTITIONS_MAX 128 /* of the input: more than that no set has */
+#define COUNTS_PARTITIONS_MAX 128 /* of the input; a set has at most this many */
 
 /* Zero-initialised: nothing was read. */
 struct counts_unread {
 	struct counts_refusal {
-		enum reason reason; /* REASON_NONE: there is no record, or it can be read */
+		enum reason reason; /* REASON_NONE: no record, or a record that can be read */
 		int64_t offset;
 		int32_t partition, schema_id;
 	} newest[COUNTS_SERVICES][COUNTS_PARTITIONS_MAX];
 };
 
-/* The next record: its place, its key, and why it cannot be read (REASON_NONE: it can). */
+/* Takes the next record: its place, its key, and why it cannot be read (REASON_NONE: readable). */
 void counts_unread_note(struct counts_unread *unread, const char *topic_prefix, struct span key,
                         const struct schema_place *place, enum reason reason);
-/* False, and ERR_REFUSE, where the newest counts of a key are refused for their schema. */
+/* False and ERR_REFUSE if the newest counts of a key are refused for their schema. */
 MUST_USE bool counts_unread_none(const struct counts_unread *unread, const char *topic,
                                  struct err *err);
 

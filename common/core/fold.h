@@ -50,10 +50,10 @@ struct fold_ops {
 	/* Terms that outlive a change of configuration (since when each rollup counts); may be NULL. */
 	size_t (*terms)(const void *fold, char out[FOLD_TERMS_MAX]);
 	bool (*adopt_terms)(void *fold, struct span terms, struct err *err);
-	/* The partition has stood at its end for a while, and nothing that will come into it is under
-	 * way; may be NULL. */
+	/* The partition is idle: it has stood at its end for a while, and no record for it is on its
+	 * way. May be NULL. */
 	void (*idle)(void *fold, struct outbox *out);
-	/* That no longer holds, though no record has come; NULL where idle is. */
+	/* The partition is no longer idle, although no record has come; NULL where idle is NULL. */
 	void (*active)(void *fold, struct outbox *out);
 	/* Canonical text of the live state, for tests that compare two states. */
 	void (*dump)(const void *fold, struct buffer *out);

@@ -1,10 +1,10 @@
-/* The mark of the first doubt stays until it is answered: what was read after it may be from
+/* The first doubt keeps its mark until it is settled: records that were read after it may be from
  * another log, and would be found there.
  *
- * 0.5 s is more than a live input rests, and less than somebody needs to delete, create and fill a
- * topic by hand. A program can do it in less where the position is low. Then, as where the
- * machine's clock stands still with the process, or where records fetched ahead last longer than
- * the replacement, the look after LOG_CHECK_US notices it; rows were skipped by then. */
+ * A live input rarely pauses for 0.5 s, and nobody can delete, create and fill a topic by hand in
+ * that time. A program can, if the position is low. Only the look after LOG_CHECK_US notices that
+ * case, and rows were skipped by then. The same holds if the machine's clock stops together with
+ * the process, or if records fetched ahead last longer than the replacement takes. */
 #include "log_watch.h"
 
 void log_watch_begin(struct log_watch *watch, const struct record_mark *last, int64_t now_us)

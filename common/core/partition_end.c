@@ -1,6 +1,6 @@
-/* The partition's own producers hold records back as well, while a transaction of theirs is open,
- * and under load there always is one. Each commit moves the last stable offset. So a hold is
- * measured from the moment at which that last moved. */
+/* The partition's own producers hold records back as well while they have a transaction open, and
+ * under load one is always open. Each commit moves the last stable offset. So the age of a hold is
+ * the time since that offset last moved. */
 #include "partition_end.h"
 
 void partition_end_init(struct partition_end *end)

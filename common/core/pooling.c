@@ -1,10 +1,10 @@
-/* Nothing is held while looking: no transaction, no lock. So a pool with a single backend needs no
- * case of its own (all connections are seen on it), and nobody waits for us.
+/* A look holds no transaction and no lock. So a pool with a single backend needs no case of its own
+ * (all connections are seen on it), and other clients do not wait for us.
  *
- * Limits: no contradiction is not a proof of session pooling. Poolers use the free backend that was
- * used last, or the one that was used first; five connections find both out where nobody else uses
- * the pool. Other clients can hide it by chance, and so can more than four pooler processes at one
- * address. */
+ * Limits: a comparison without a contradiction does not prove session pooling. Poolers hand out the
+ * free backend that was used last, or the one that was used first. Five connections detect both as
+ * long as no other client uses the pool. Other clients can hide transaction pooling by chance, and
+ * so can more than four pooler processes at one address. */
 #include "pooling.h"
 
 #include <stdbool.h>

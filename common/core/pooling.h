@@ -3,8 +3,8 @@
  *   session pooling       a connection has one backend, alone, until it is closed
  *   transaction pooling   each transaction of a connection gets a backend that is free
  *
- * Each look notes on which backend a connection was. Two looks can contradict session pooling: a
- * connection on two backends, or two open connections on one. */
+ * Each look notes which backend a connection was on. Two looks can contradict session pooling: one
+ * connection on two backends, or two open connections on one backend. */
 #ifndef FUNNEL_POOLING_H
 #define FUNNEL_POOLING_H
 
@@ -23,9 +23,9 @@ struct pooling {
 };
 
 /* Notes that the connection (0 to POOLING_CONNECTIONS - 1) was on the backend. Returns the
- * connection that this contradicts: itself, which was on another backend before, or another one
- * that was last seen on this backend; that is a contradiction if it is still open.
- * POOLING_NONE: there is no contradiction. */
+ * connection that this contradicts: the same one, if it was on another backend before, or another
+ * one that was last seen on this backend. The latter counts only if it is still open.
+ * POOLING_NONE: no contradiction. */
 int pooling_note(struct pooling *pooling, int connection, struct backend backend);
 
 #endif

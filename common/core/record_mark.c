@@ -1,6 +1,6 @@
-/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). The log is recognised, not
- * proved: who may write to the topic can forge it, and gains nothing by that which the right to
- * write does not give anyway. */
+/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). A mark recognises a
+ * log, and does not prove its identity: a client with the right to write to the topic can forge a
+ * mark, and gains nothing that this right does not give anyway. */
 #include "record_mark.h"
 
 #include <inttypes.h>
@@ -13,7 +13,7 @@
 
 #define HASH_DIGITS 16
 
-/* No value, an empty one and a missing part of the other differ. */
+/* A missing part and an empty one have different hashes. */
 static uint64_t hash_part(struct span part, uint64_t seed)
 {
 	return part.at ? XXH3_64bits_withSeed(part.at, part.len, seed) : ~seed;

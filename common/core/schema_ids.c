@@ -1,9 +1,9 @@
-/* Ids that decode under our schema are ours for certain: a record of another kind does not fill
- * every field to its last byte.
+/* An id is ours if one of its records decodes under our schema: a record of another kind does not
+ * fill every field to its last byte.
  *
- * Limits: the texts of the schemas' former versions are not at hand, so a record of one is taken
- * for a stray. The operator can leave out ids of records that only look like ours (a forged record,
- * or a copy of ours under an invented id). */
+ * Limits: the program does not have the texts of former schema versions, so it counts their records
+ * as strays. The operator can leave out the ids of records that only look like ours (a forged
+ * record, or a copy of ours under an invented id). */
 #include "schema_ids.h"
 
 #include <inttypes.h>
@@ -56,7 +56,7 @@ bool schema_body_fits(enum schema_id_slot slot, struct span body)
 	return false;
 }
 
-/* Records of one id come in long runs, so the last one found is looked at first. */
+/* Searches from the newest entry, as records of one id come in long runs. */
 static struct schema_use *find(struct schema_uses *uses, enum schema_id_slot slot, int32_t id)
 {
 	for (size_t i = uses->count; i-- > 0;)
@@ -142,22 +142,22 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 
 		if (use->state == SCHEMA_USE_TAKEN)
 			return refuse_use(use,
-			                  "belongs to another schema in the registry, and an id is never given "
-			                  "twice: give the registry its data back, or empty it first",
+			                  "belongs to another schema in the registry, and a registry never "
+			                  "gives an id twice: restore the registry's data, or empty it first",
 			                  err);
 		if (use->state != SCHEMA_USE_MISSING || use->id == planned)
 			continue; /* a second topic with the same id takes the same text */
 		snprintf(why, sizeof(why),
-		         "cannot be given again: the registry has given out ids up to %" PRId64
-		         " already, and goes on from there: empty it first",
+		         "cannot be registered: the registry has already given out the ids up to %" PRId64
+		         ": empty it first",
 		         last);
 		if (use->id <= last)
 			return refuse_use(use, why, err);
 		fillers += use->id - last - 1;
 		snprintf(why, sizeof(why),
 		         "needs %" PRId64
-		         " other schemas registered before it: if its records are ours, raise MAX_FILLERS "
-		         "to that, else leave it out: LEAVE_OUT=%" PRId32,
+		         " other schemas before it: if its records are ours, set MAX_FILLERS to that "
+		         "number, otherwise leave the id out by LEAVE_OUT=%" PRId32,
 		         fillers, use->id);
 		if (fillers > fillers_max)
 			return refuse_use(use, why, err);
@@ -166,7 +166,7 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 	return true;
 }
 
-/* Whether the same text has, or will have, another id. */
+/* Whether the same text has another id, or will have one. */
 static bool is_second_id(const struct schema_uses *uses, size_t number)
 {
 	const struct schema_use *use = &uses->at[number];
@@ -193,5 +193,5 @@ void schema_use_text(const struct schema_uses *uses, size_t number, struct buffe
 		         uses->at[number].id);
 	out->len = 0;
 	buffer_append(out, attribute, strlen(attribute));
-	buffer_append(out, text + 1, strlen(text)); /* its end too */
+	buffer_append(out, text + 1, strlen(text)); /* with its terminator */
 }

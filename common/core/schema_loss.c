@@ -1,5 +1,5 @@
 /* Limit: the alarm cannot know whether a refused record was one of ours, so a stray record makes a
- * service not ready for a minute too. The service goes on working meanwhile. */
+ * service not ready for a minute too. The service keeps working during that minute. */
 #include "schema_loss.h"
 
 #include <inttypes.h>
@@ -28,10 +28,10 @@ bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum 
 	return err_set(err, ERR_REFUSE,
 	               "schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
 	               ", cannot be read: %s: the schema registry has lost its data, or is "
-	               "another one than before. Stop the services; then give the registry its data "
-	               "back, or empty it and run `schemas --yes`, which "
-	               "registers the schemas again under the ids that the topics name (README, 'When "
-	               "a service refuses to start')",
+	               "another one than before. Stop the services. Then restore the registry's data, "
+	               "or empty the registry and run `schemas --yes`, which registers the schemas "
+	               "again under the ids that the topics name (README, 'When a service refuses to "
+	               "start')",
 	               place->schema_id, place->topic, place->partition, place->offset,
 	               reason_help(reason));
 }

@@ -5,19 +5,19 @@
  *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row>
  *              u=<unreadable> f=<record_mark> t=<terms> h=<header> x=<xxh32 of all before>
  *
- * f is the newest record folded, by which the log is recognised. It is left out before the first
- * one, and older versions wrote none.
- * It is text because the broker keeps it as a string, and because people look at it. The counts
- * are those at the commit, not at restore_from: a replayed verdict may differ for what lies
+ * f is the newest record folded, by which the log is recognised. It is missing before the first
+ * record, and in metadata of older versions.
+ * The metadata is text because the broker keeps it as a string, and because people look at it. The
+ * counts are those at the commit, not at restore_from: a replayed verdict may differ for what lies
  * beyond the horizon, and the counts must not.
  *
  * The registry decides whether a record can be read, and it may lose its data. So the metadata has
  * the number of records that were refused for their schema, up to restore_from (u) and up to the
- * commit (in n). A rebuild between the two must not meet more than the difference. It is a number
- * and not a list of offsets, since anybody with the right to write can make any number of such
- * records. It finds every loss as long as the same stray records are refused again. Limits: a stray
- * record whose schema was registered since hides one loss; so does every stray record before
- * restore_from in metadata of a version that had no u, which counts as 0.
+ * commit (in n). A rebuild between the two must not meet more than the difference. u is a number
+ * and not a list of offsets, since a client with the right to write can make any number of such
+ * records. The check finds every loss as long as the same stray records are refused again. Limits:
+ * a stray record whose schema was registered in the meantime hides one loss. So does every stray
+ * record before restore_from in metadata of a version that had no u, which counts as 0.
  *
  * Limit: the header has to fit, which bounds the merge half to 128 source partitions and fewer rollups (merge_fold_fits). */
 #include "task.h"
@@ -76,7 +76,7 @@ static int64_t unreadable_of(const struct counts *counts)
 		counts->dead[REASON_MALFORMED_AVRO]);
 }
 
-/* The same since the partition's beginning. */
+/* Records refused for their schema since the partition's beginning. */
 static int64_t unreadable_so_far(const struct task *task)
 {
 	return sum_capped(task->unreadable_before, unreadable_of(&task->counts));
@@ -283,8 +283,7 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	return true;
 }
 
-#define WAY_ON \
-	"; the way on is to process into a fresh set: another TOPIC_PREFIX and another database, then switch (README, 'When a service refuses to start')"
+#define WAY_ON "; " ERR_ADVICE_FRESH_SET
 
 /* One "k=value" of the metadata, up to the next space. */
 static bool field(const char *text, const char *key, char *out, size_t cap)
@@ -332,14 +331,14 @@ static bool number_field(const char *text, const char *key, int64_t *value)
 	return field(text, key, number, sizeof(number)) && number_parse(number, value);
 }
 
-/* Not there in the metadata of earlier versions. */
+/* The field is missing in metadata of older versions. */
 static bool unreadable_field(const char *text, int64_t *value)
 {
 	*value = 0;
 	return !strstr(text, " u=") || (number_field(text, "u", value) && is_count(*value));
 }
 
-/* Not there: written by an older version, or before the first record. */
+/* The field is missing in metadata of older versions, and before the first record. */
 static bool mark_field(const char *text, struct record_mark *mark)
 {
 	char value[RECORD_MARK_TEXT_MAX];

@@ -31,10 +31,10 @@ struct task {
 	bool counts_changed; /* since the last flush */
 	struct counts counts;
 	struct counts committed_counts; /* what a running restore will end with */
-	int64_t unreadable_before;      /* while restoring: refused for their schema before restore_from */
+	int64_t unreadable_before;      /* while restoring: refused for their schema before its start */
 	int64_t last_row;               /* offset of the last record counted */
 	int64_t stale_count;            /* records below position that were discarded */
-	struct record_mark last;        /* newest record folded; in a rebuild that of the metadata */
+	struct record_mark last;        /* newest record folded; in a rebuild the metadata's */
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };
@@ -49,9 +49,9 @@ void task_free(struct task *task);
 /* Folds one record, or discards it where it is below position. out gets nothing while restoring. */
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out);
 /* While restoring: more records were refused for their schema (an id unknown or of another record,
- * bytes that do not decode) than when the same offsets were first folded. So a record that was read
- * then cannot be read now, and the state would lack it: the registry has lost its data. Ask after
- * each record. Records that were dead letters then do not count. */
+ * bytes that do not decode) than when the same offsets were first folded. So the registry has lost
+ * its data: a record that was read then cannot be read now, and the state would lack it. Records
+ * that were dead letters then do not count. Call after each record. */
 bool task_lost_records(const struct task *task);
 /* The partition's end was seen at an offset: takes transaction markers over, ends a rebuild that has reached its aim. */
 void task_at_end(struct task *task, int64_t end_offset);

@@ -37,7 +37,7 @@ struct topic {
 
 const struct topic *topic_of(enum topic_id id);
 
-/* Whether older records of a key may go missing from its log. */
+/* Whether compaction removes older records of a key from the log. */
 bool topic_is_compacted(enum topic_id id);
 
 /* Partitions of the topic in a set of so many. */

@@ -1,11 +1,8 @@
-/* An id is asked for once (registry.h). Limit: records of an open transaction are not seen. */
+/* The opener asks the registry once per id (registry.h). Limit: records of an open transaction are
+ * not read. */
 #include "counts_topic.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "counts_unread.h"
-#include "table.h"
 #include "topic_reader.h"
 #include "topics.h"
 

@@ -1,8 +1,8 @@
-/* Reads the topic of counts to its end: what our services have counted, and whether it can be read
- * at all.
+/* Reads the topic of counts to its end: what our services have counted, and whether these records
+ * can be read.
  *
- * Both Kafka services write it, under keys that only they use. So it shows whether the registry is
- * the one that the topics were written with. */
+ * Both Kafka services write the topic, under keys that only they use. So it shows whether the
+ * registry is the one that the topics were written with. */
 #ifndef FUNNEL_COUNTS_TOPIC_H
 #define FUNNEL_COUNTS_TOPIC_H
 
@@ -11,12 +11,12 @@
 
 struct counts_topic {
 	const struct kafka_config *kafka;
-	rd_kafka_t *client; /* asked for the topic's bounds */
+	rd_kafka_t *client;          /* for the topic's bounds */
 	struct frame_opener *opener; /* of SCHEMA_COUNTS */
-	int32_t own_id; /* known without a question; 0: none */
+	int32_t own_id;              /* opened without asking the registry; 0: none */
 };
 
-/* Is shown each committed record that can be read, in the order of its partition. */
+/* Gets each committed record that can be read, in the order of its partition. */
 typedef void counts_take_fn(void *context, const struct counts_record *record);
 /* ERR_REFUSE: the newest counts of one of our services cannot be read, so the registry has lost its
  * data (schema_loss.h). ERR_RETRY: the registry or a broker does not answer. take may be NULL. */

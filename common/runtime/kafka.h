@@ -45,7 +45,8 @@ enum kafka_role {
  * NULL and err (ERR_INPUT) on bad properties. The caller owns the conf until rd_kafka_new. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
                                 struct err *err);
-/* False and ERR_REFUSE for a librdkafka that our guarantees exclude. version: what rd_kafka_version() returns. */
+/* False and ERR_REFUSE for a librdkafka that breaks our guarantees. version: as rd_kafka_version()
+ * returns it. */
 MUST_USE bool kafka_library_check(int version, struct err *err);
 /* Takes conf in every case. Refuses where kafka_library_check refuses the library that runs. */
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err);
@@ -53,6 +54,9 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 /* rd_kafka_destroy, which may hang (seen before librdkafka 2.4, after a broker went away). ERR_FENCED if it takes longer: then the
  * client still lives, and so must all memory that it was given. */
 MUST_USE bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err);
+/* Leaves the group and destroys the consumer, which may be NULL. False, with a line in the log: the
+ * client still lives after 2 s, and so must all memory that it was given. */
+bool kafka_consumer_end(rd_kafka_t *consumer);
 
 /* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_REFUSE: no such topic, and asking again for up to
  * 5 s (at most timeout_ms) has not changed that. */
@@ -73,8 +77,8 @@ bool kafka_err_missing_right(rd_kafka_resp_err_t code);
 /* From an rd_kafka_error_t (taken and destroyed): a missing right, fenced, fatal, abortable, retriable. Returns false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
-/* The error of a transactional id that the broker has forgotten while it rested
- * (transactional.id.expiration.ms): a new client goes on. */
+/* The broker has dropped a transactional id that was unused for transactional.id.expiration.ms; a
+ * new client can go on. */
 bool kafka_err_is_expired_id(const struct err *err);
 
 /* A record's own time. Its writer may have set it to any number: cut to the years 1970 to 9999. */

@@ -1,10 +1,10 @@
-/* The high watermark is librdkafka's copy of the one in the last fetch response (rktp_hi_offset,
- * in 2.0.2 and 2.15), which is not asked of a broker again. rd_kafka_query_watermark_offsets of a
- * read_committed consumer returns the last stable offset instead. The response that ends a
- * partition sets the copy before the end is queued, so it is never older than that end.
+/* The high watermark is librdkafka's copy from the last fetch response (rktp_hi_offset, in 2.0.2
+ * and 2.15); reading the copy asks no broker. rd_kafka_query_watermark_offsets of a read_committed
+ * consumer returns the last stable offset instead. The response that ends a partition sets the copy
+ * before the end is queued, so the copy is never older than that end.
  *
- * Limits: while a broker does not answer, the copy grows old. So a hold may be shown that is over;
- * whether a partition is idle is not judged by the copy alone (task_loop_idle.c). */
+ * Limits: the copy is stale while a broker does not answer. So a hold that is over may still be
+ * shown. task_loop_idle.c does not judge idleness by the copy alone. */
 #include "partition_watch.h"
 
 #include <inttypes.h>
@@ -26,12 +26,12 @@ void partition_watch_init(struct partition_watch *watch, const char *topic, int3
 	partition_end_init(&watch->end);
 	watch->held_seconds =
 		metric_get(METRIC_GAUGE, "partition_held_seconds", labels,
-	               "Time for which an open transaction has held back the records from the last "
-	               "stable offset on; 0: none are held back");
+	               "Seconds for which an open transaction has held back the records from the last "
+	               "stable offset on; 0 while it holds back none");
 	watch->held_records =
 		metric_get(METRIC_GAUGE, "partition_held_records", labels,
-	               "Records between the last stable offset and the high watermark, once all before "
-	               "them are read");
+	               "Records between the last stable offset and the high watermark, once all "
+	               "records before them are read");
 }
 
 void partition_watch_stop(struct partition_watch *watch)
@@ -93,9 +93,9 @@ size_t partition_watch_text(const struct partition_watch *watch, char *text, siz
 		len += (size_t)snprintf(
 			text + len, cap - len,
 			"list the producers: kafka-transactions.sh describe-producers --topic %s --partition "
-			"%" PRId32 "; end the transaction: kafka-transactions.sh abort with these and "
-			"--start-offset %" PRId64 "; the broker ends it after its producer's "
-			"transaction.timeout.ms\n",
+			"%" PRId32 "; end the transaction: kafka-transactions.sh abort with the same topic and "
+			"partition and --start-offset %" PRId64 "; otherwise the broker ends it after the "
+			"producer's transaction.timeout.ms\n",
 			watch->topic, watch->partition, end->held_offset);
 	return len;
 }

@@ -1,6 +1,6 @@
-/* One assigned partition as seen from its end: what an open transaction holds back is logged,
- * counted in metrics and put into words for /readyz. The same in the task loop and in pg-loader;
- * the verdicts are in core/partition_end.h. */
+/* Watches the end of one assigned partition: logs what an open transaction holds back, and reports
+ * it in metrics and in /readyz. The task loop and pg-loader use it; core/partition_end.h has the
+ * verdicts. */
 #ifndef FUNNEL_PARTITION_WATCH_H
 #define FUNNEL_PARTITION_WATCH_H
 
@@ -20,13 +20,13 @@ void partition_watch_init(struct partition_watch *watch, const char *topic, int3
 /* The partition is no longer read here: its metrics go to 0. */
 void partition_watch_stop(struct partition_watch *watch);
 
-/* To be called some times a second; asks no broker. Returns the high watermark of the consumer's
- * last fetch, -1: not known yet. */
+/* Call several times a second; asks no broker. Returns the high watermark of the consumer's last
+ * fetch, -1: not known yet. */
 int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer,
                              int64_t limit_us);
 
-/* Appends a line where a hold has been reported, with the way on if it is the first of the text.
- * Returns the length of all, which may exceed cap. */
+/* Appends a line if a hold has been reported; a first line is followed by what to do. Returns the
+ * new length, which may exceed cap. */
 size_t partition_watch_text(const struct partition_watch *watch, char *text, size_t len,
                             size_t cap);
 

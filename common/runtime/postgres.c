@@ -278,8 +278,9 @@ static bool connect_failed(struct postgres *pg, struct err *err)
 	if (strstr(text, POOLER_REFUSES_PARAMETER))
 		return err_set(err, ERR_REFUSE,
 		               "the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
-		               "the connection: %s; remove it from POSTGRES_DSN and PGOPTIONS, add it to the "
-		               "pooler's ignore_startup_parameters, or connect to PostgreSQL directly",
+		               "the connection: %s; remove the setting from POSTGRES_DSN and PGOPTIONS, "
+		               "add it to the pooler's ignore_startup_parameters, or connect to PostgreSQL "
+		               "directly",
 		               text);
 	return err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 }
@@ -341,7 +342,7 @@ bool postgres_dsn_check(const char *dsn, struct err *err)
 bool postgres_open(struct postgres *pg, const struct postgres *same_address, struct err *err)
 {
 	const PGconn *other = same_address ? same_address->connection : NULL;
-	/* What comes later wins; NULL and "" say nothing. */
+	/* Later entries win; NULL and "" set nothing. */
 	const char *keys[] = {
 		"application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
 		"tcp_user_timeout", "dbname", "host", "hostaddr", "port", NULL,
@@ -380,7 +381,8 @@ bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err)
 		*fresh = false;
 	if (postgres_is_connected(pg))
 		return true;
-	/* The pooler first: a refused connection must leave nothing set on what it shares. */
+	/* The pooler is checked first: a refused connection must leave no setting on a shared
+	 * session. */
 	if (!postgres_open(pg, NULL, err) || !postgres_check_pooler(pg, err) ||
 	    !set_up_session(pg, err)) {
 		postgres_disconnect(pg);

@@ -15,13 +15,13 @@ struct postgres {
 	char sqlstate[6];
 };
 
-/* Connects and sets nothing. same_address (may be NULL): the connection goes to the host of that one,
- * since POSTGRES_DSN may name several. */
+/* Connects and sets nothing. same_address (may be NULL): connects to the host of that connection,
+ * since POSTGRES_DSN may name several hosts. */
 MUST_USE bool postgres_open(struct postgres *pg, const struct postgres *same_address,
                             struct err *err);
 
-/* ERR_REFUSE: a pooler gives pg another backend for each transaction. ERR_RETRY: that cannot be
- * decided now. One round trip where pg is connected to PostgreSQL directly. */
+/* ERR_REFUSE: a pooler gives pg another backend for each transaction. ERR_RETRY: this cannot be
+ * decided now. One round trip if pg is connected to PostgreSQL directly. */
 MUST_USE bool postgres_check_pooler(struct postgres *pg, struct err *err);
 
 #endif

@@ -1,26 +1,26 @@
 /* Temporary tables, session settings and advisory locks need a session of their own. A pooler in
- * transaction mode leaves them to its other clients, so it is refused before anything is set.
+ * transaction mode would leave them to its other clients, so we refuse it before we set anything.
  *
  * PostgreSQL announces a connection's backend when the connection is made (PQbackendPID). A pooler
- * that changes backends cannot, and makes a number up: PgBouncer, Odyssey, pgcat and Supavisor do.
- * So a number that differs from pg_backend_pid() shows a pooler, at the price of one round trip.
- * Session pooling works. A comparison of five connections shows which pooling it is (pooling.h).
+ * that changes backends cannot do so, and invents a number: PgBouncer, Odyssey, pgcat and Supavisor
+ * do. So a number that differs from pg_backend_pid() shows a pooler, for one round trip. Session
+ * pooling works. A comparison of five connections shows which pooling it is (pooling.h).
  *
- * Rejected: asking the pooler, whose console needs rights of its own; holding a transaction open, so
- * that the pooler must use another backend: other clients would wait for it, and statement pooling
- * forbids it.
+ * Rejected: asking the pooler, whose console needs rights of its own; holding a transaction open to
+ * force the pooler to another backend, since other clients would wait for that transaction, and
+ * statement pooling forbids it.
  *
- * Limits: pgagroal announces a real backend and is not noticed here. A pooler that was missed, or
- * that was changed to transaction mode later, is noticed when a staging table is missing
+ * Limits: pgagroal announces a real backend, so this check does not notice it. A pooler that was
+ * missed, or that changes to transaction mode later, is noticed when a staging table is missing
  * (load_store.c). A pooler that gives a client its own backend only after the client has set
  * something, as Amazon's RDS Proxy may, can be refused. */
-#include <stdlib.h>
 
 #include "number.h"
 #include "pooling.h"
 #include "postgres_internal.h"
 
-/* The time as a number: its text depends on settings that another client may have left. */
+/* The time is queried as a number: its text depends on settings that another client may have
+ * left. */
 #define WHERE_SQL \
 	"SELECT pg_backend_pid(), (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint"
 
@@ -43,8 +43,8 @@ static bool where_is(struct postgres *pg, struct backend *backend, struct err *e
 	return ok || err_set(err, ERR_FATAL, "PostgreSQL: no numbers from: " WHERE_SQL);
 }
 
-/* Another connection that was seen on this backend must still be open. With session pooling too, a
- * closed connection leaves its backend to the next. */
+/* Asks the other connection that was seen on this backend, to make sure that it is still open: with
+ * session pooling too, a closed connection leaves its backend to the next one. */
 static bool judge(struct comparison *comparison, int i, struct backend backend, struct err *err)
 {
 	int contradicts = pooling_note(&comparison->seen, i, backend);
@@ -67,7 +67,7 @@ static bool add_connection(struct comparison *comparison, int i, struct backend 
 	       where_is(comparison->at[i], backend, err);
 }
 
-/* A session pool may be too small for all of these. One connection alone cannot be compared. */
+/* A session pool may be too small for five connections; a comparison needs two. */
 static bool compare(struct comparison *comparison, struct err *err)
 {
 	struct backend backend = {0};
@@ -96,7 +96,7 @@ bool postgres_check_pooler(struct postgres *pg, struct err *err)
 		return false;
 	if (backend.pid == PQbackendPID(pg->connection))
 		return true;
-	/* These wait no longer for an answer than for a connection. */
+	/* The extra connections wait for an answer only as long as for a connection. */
 	comparison.config.statement_timeout_us = pg->config->connect_timeout_us - POSTGRES_SLACK_US;
 	ok = judge(&comparison, 0, backend, err) && compare(&comparison, err);
 	for (int i = 1; i < POOLING_CONNECTIONS; i++)

@@ -28,15 +28,15 @@ void registry_free(struct registry *registry);
 MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id,
                                 struct err *err);
 
-/* Registers a text under <topic_prefix><its topic_suffix>-value as it is, and leaves the subject's
- * compatibility alone. */
+/* Registers a text unchanged under <topic_prefix><its topic_suffix>-value, and does not set the
+ * subject's compatibility. */
 MUST_USE bool registry_register_text(struct registry *registry, const char *topic_prefix,
                                      const struct schema_text *schema, int32_t *schema_id,
                                      struct err *err);
 /* Makes the subject's compatibility BACKWARD unless it is stricter. */
 MUST_USE bool registry_guard(struct registry *registry, const char *topic_prefix,
                              enum schema_id_slot slot, struct err *err);
-/* Hides the subject; ids of its schemas stay taken. */
+/* Hides the subject; the ids of its schemas stay taken. */
 MUST_USE bool registry_delete_subject(struct registry *registry, const char *topic_prefix,
                                       const char *topic_suffix, struct err *err);
 

@@ -1,8 +1,8 @@
-/* A client of its own for each look: one that is assigned a partition again may deliver from a
- * fetch of the time before, which would be the old log. A partition that has answered is paused, so
- * that the records after the marked one take nothing from the others.
+/* Each look makes a new client: a client that is assigned a partition again may deliver from an
+ * earlier fetch, and so from the old log. A partition that has answered is paused, so that its
+ * further records do not delay the other partitions.
  *
- * Limit: below the log's start nothing can be compared, so a log whose marked record was deleted
+ * Limit: records below the log's start cannot be compared, so a log whose marked record was deleted
  * (retention, DeleteRecords) passes. */
 #include "same_log.h"
 
@@ -22,12 +22,13 @@ static bool another_record(const struct log_question *question, struct err *err)
 	return err_set(
 		err, ERR_REFUSE,
 		"%s/%" PRId32 ": offset %" PRId64
-		" does not hold the record that was read there: the topic was deleted and created again; " WAY_ON_FRESH_SET,
+		" does not hold the record that was read there: the topic was deleted and created "
+		"again; " ERR_ADVICE_FRESH_SET,
 		question->topic, question->partition, question->mark.offset);
 }
 
-/* The marked record is not in the log: deleted from its start, as retention does, compacted, or
- * never there. */
+/* The marked record is not in the log: it was deleted from the log's start (retention), compacted
+ * away, or was never there. */
 static bool missing(rd_kafka_t *client, const struct log_question *question, struct err *err)
 {
 	int64_t low, high, offset = question->mark.offset;
@@ -74,14 +75,13 @@ static void pause_partition(rd_kafka_t *client, const struct log_question *quest
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* What is neither a record nor the log's end librdkafka tries again by itself, but for a missing
- * right. */
+/* librdkafka retries all other errors by itself, except a missing right. */
 static bool take(rd_kafka_t *client, struct log_question *questions, size_t count,
                  const rd_kafka_message_t *message, size_t *left, struct err *err)
 {
-	bool says = !message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
-	            message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
-	struct log_question *question = says ? open_question(questions, count, message) : NULL;
+	bool answers = !message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+	               message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
+	struct log_question *question = answers ? open_question(questions, count, message) : NULL;
 
 	if (question) {
 		question->answered = true;
@@ -90,7 +90,8 @@ static bool take(rd_kafka_t *client, struct log_question *questions, size_t coun
 		return answer(client, question, message, err);
 	}
 	return !kafka_err_missing_right(message->err) ||
-	       err_set(err, ERR_REFUSE, "to recognise the log: %s", rd_kafka_message_errstr(message));
+	       err_set(err, ERR_REFUSE, "cannot recognise the log: %s",
+	               rd_kafka_message_errstr(message));
 }
 
 static bool look(rd_kafka_t *client, struct log_question *questions, size_t count, size_t left,
@@ -110,7 +111,8 @@ static bool look(rd_kafka_t *client, struct log_question *questions, size_t coun
 		if (ok && left > 0 && monotonic_us() > until_us)
 			ok = err_set(
 				err, ERR_RETRY,
-				"whether the topics are still those that were read: no answer for %zu partitions in %d s",
+				"cannot check whether the topics are still those that were read: no answer for %zu "
+				"partitions in %d s",
 				left, (int)(ANSWER_US / 1000000));
 	}
 	return ok;
@@ -161,15 +163,17 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 	if (position < low)
 		return err_set(
 			err, ERR_REFUSE,
-			"%s/%" PRId32 ": offset %" PRId64 " was to be read next, and the log begins at %" PRId64
-			": retention has removed records that were never read; give the topic a longer retention.ms; " WAY_ON_FRESH_SET,
+			"%s/%" PRId32 ": the next offset to read is %" PRId64 ", but the log begins at %" PRId64
+			": retention has removed records that were never read; give the topic a longer "
+			"retention.ms; " ERR_ADVICE_FRESH_SET,
 			topic, partition, position, low);
-	/* A log that has the offset by now has grown since it was asked, and only a new one was shorter
-	 * than what was read. */
+	/* The log ended before the position, so it is a new one, even if it has grown past the position
+	 * since. */
 	return err_set(
 		err, ERR_REFUSE,
 		"%s/%" PRId32 ": everything below offset %" PRId64
 		" was read, and the log ended before that (it ends at %" PRId64
-		" now): the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
+		" now): the topic was deleted and created again, or the broker has lost records; "
+		ERR_ADVICE_FRESH_SET,
 		topic, partition, position, high);
 }

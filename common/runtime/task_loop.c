@@ -32,8 +32,6 @@
 #define POLL_INTERVAL_MS "60000"
 #define EXPLAIN_TIMEOUT_MS 1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
-/* It has left the group. Of a topic that was away and came back librdkafka 2.0.2 keeps a thread. */
-#define CLOSE_DESTROY_TIMEOUT_MS 2000
 
 /* ---- opening */
 
@@ -119,7 +117,8 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
 	loop->aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
 	loop->doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "",
-	                                 "Transactions committed with a request that had no answer; the Kafka producer was replaced after each");
+	                                 "Transactions committed although a request had no answer; the "
+	                                 "Kafka producer was replaced after each");
 	loop->stale_metric = metric_get(METRIC_COUNTER, "stale_records_total", "", "Records below the position that were discarded");
 	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;
@@ -218,9 +217,9 @@ static bool open_frame(struct task_loop *loop, const struct slot *slot, struct i
 	return frame_opener_open(loop->openers[slot->input - loop->inputs], record->value, &record->body, &record->refused, detail, cap, err);
 }
 
-/* After a record was folded. A rebuild may not lack what was read before; new records of our own
- * topics that are refused for their schema are dead letters, and the service is not ready. Raw
- * records are other people's: those of an unknown schema are their mistake. */
+/* Called after a record was folded. A rebuild must not lack a record that was read before. A new
+ * record of our own topics that is refused for its schema is a dead letter, and the service is not
+ * ready. Raw records come from other writers, so an unknown schema is their mistake. */
 static bool judge_schema(struct task_loop *loop, const struct slot *slot,
                          const struct input_record *record, struct err *err)
 {
@@ -404,13 +403,13 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
-	if (kafka_err_is_expired_id(err) &&
-	    loop->failures_in_row == 0) { /* if it comes again, it is trouble */
+	/* A second one in a row is a failure like any other. */
+	if (kafka_err_is_expired_id(err) && loop->failures_in_row == 0) {
 		loop->failures_in_row++;
-		log_info(
-			"transactional_id_expired",
-			"outputs=%zu detail=\"it has rested for longer than the broker keeps it; a new client goes on\"",
-			loop->outbox.count);
+		log_info("transactional_id_expired",
+		         "outputs=%zu detail=\"it was unused for longer than the broker keeps it; a new "
+		         "client goes on\"",
+		         loop->outbox.count);
 		return STEP_MORE;
 	}
 	log_warn("retry", "cause=\"%s\"", err->message);
@@ -477,20 +476,6 @@ static void end_producer(struct task_loop *loop)
 		log_warn("producer_left", "detail=\"%s\"", err.message);
 }
 
-/* False: it lives on, and may still use what it was given. */
-static bool end_consumer(struct task_loop *loop)
-{
-	struct err err;
-
-	if (!loop->consumer)
-		return true;
-	rd_kafka_consumer_close(loop->consumer);
-	if (kafka_destroy_within(loop->consumer, CLOSE_DESTROY_TIMEOUT_MS, &err))
-		return true;
-	log_warn("consumer_left", "detail=\"%s\"", err.message);
-	return false;
-}
-
 void task_loop_close(struct task_loop *loop)
 {
 	if (!loop)
@@ -508,7 +493,7 @@ void task_loop_close(struct task_loop *loop)
 	if (loop->queue)
 		rd_kafka_queue_destroy(loop->queue);
 	idle_close(loop);
-	if (!end_consumer(loop))
+	if (!kafka_consumer_end(loop->consumer))
 		return;
 	assignment_drop_all(loop);
 	for (size_t i = 0; i < TASK_LOOP_INPUTS_MAX; i++)

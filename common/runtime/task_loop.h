@@ -33,8 +33,9 @@ struct task_loop_config {
 		{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(type, member.batch_records), "100000", 1, 1000000, "records in one transaction at most", NULL}, \
 		{"BATCH_BYTES", CONFIG_BYTES, offsetof(type, member.batch_bytes), "64m", 65536, 1073741824, "bytes of output in one transaction at most", NULL}, \
 		{"IDLE_TIMEOUT", CONFIG_DURATION, offsetof(type, member.idle_timeout_us), "30s", 100000, 3600000000, \
-		 "a partition that has stood at its end this long no longer holds back final marks; one " \
-		 "that an open transaction has held back this long is reported, and /readyz is 503", NULL}, \
+		 "a partition that has stood at its end this long no longer holds back final marks; " \
+		 "one that an open transaction has held back this long is reported, and /readyz is 503", \
+		 NULL}, \
 		{"TRANSACTION_TIMEOUT", CONFIG_DURATION, offsetof(type, member.transaction_timeout_us), "10s", 1000000, 900000000, \
 		 "the broker aborts a transaction left open this long", NULL}, \
 		{0} \
@@ -52,9 +53,9 @@ struct task_loop_input {
 	bool rows;           /* its records are rows: cumulative counts are kept and emitted */
 	bool trim;           /* internal topic: what no rebuild can need is deleted */
 	bool read_headers;   /* of every record; otherwise only of those without a value */
-	/* Where ops has idle: the service that writes this topic, and the suffix of the topic that it
-	 * reads, partition for partition. A partition is not idle before the writer has committed the
-	 * log end of the source's. */
+	/* Needed if ops has idle: the service that writes this topic, and the suffix of its source
+	 * topic, which it reads partition by partition. A partition is not idle before the writer has
+	 * committed the log end of the same source partition. */
 	const char *writer, *source_suffix;
 };
 

@@ -123,8 +123,9 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 	return err_set(
 		err, ERR_REFUSE,
 		"group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
-		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or the offsets were moved, deleted or have "
-		"expired, or Kafka has lost the end of a transaction; to go on from there would emit rows twice; " WAY_ON_FRESH_SET,
+		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or "
+		"the offsets were moved, deleted or have expired, or Kafka has lost the end of a "
+		"transaction; going on from there would emit rows twice; " ERR_ADVICE_FRESH_SET,
 		loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition,
 		counted);
 }
@@ -209,7 +210,8 @@ static bool log_still_holds(const struct slot *slot, int64_t low, int64_t high, 
 		return err_set(
 			err, ERR_REFUSE,
 			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
-			": the topic was deleted and created again, or the broker has lost records; " WAY_ON_FRESH_SET,
+			": the topic was deleted and created again, or the broker has lost records; "
+			ERR_ADVICE_FRESH_SET,
 			slot->topic, task->terms.partition, task->restore_to, high);
 	if (task->restoring && task->position < low)
 		return err_set(err, ERR_REFUSE,
@@ -331,7 +333,8 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	}
 	loop->slots = NULL;
 	loop->slot_count = 0;
-	/* A late request of our last transaction must find its epoch fenced before another member goes on from our offsets. */
+	/* Before another member goes on from our offsets, the broker must have fenced the epoch of our
+	 * last transaction, in case one of its requests arrives late. */
 	if (!transaction_drop(loop, err) || (!lost && !producer_ready(loop, err)))
 		return false;
 	rd_kafka_assign(loop->consumer, NULL);

@@ -1,11 +1,13 @@
-/* Offsets count from 0 again where a topic is deleted and created again, and the group's consumer
- * does not notice: librdkafka (2.0.2; 2.15.1 has a FIXME for it) handles the errors of the time
- * without a topic itself, and then reads on at the same offset of whatever log is there. A process
- * that was frozen over that moment does not even get the errors. So a partition's log is recognised
- * by a record that was read from it. core/log_watch.h says when, and what is not noticed.
+/* Offsets count from 0 again after a topic is deleted and created again, and the group's consumer
+ * does not notice: librdkafka (2.0.2; 2.15.1 has a FIXME for it) handles the errors itself while
+ * the topic is missing, and then reads on at the same offset of the new log. A process that is
+ * frozen during that time does not even get the errors. So a partition's log is recognised by a
+ * record that was read from it. core/log_watch.h defines when, and core/log_watch.c what is not
+ * noticed.
  *
- * A busy input pays for one look a minute; one that rests between its records pays a few
+ * A busy input costs one look a minute. An input that pauses between its records costs a few
  * milliseconds for each commit. */
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "log.h"

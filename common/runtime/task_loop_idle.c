@@ -1,22 +1,22 @@
 /* Which assigned partitions are held back by an open transaction, and which are idle.
  *
- * Idleness lets windows become final without a partition. So it takes evidence that nothing of the
- * partition is under way. An end of partition is none: a transaction can hold records back, in this
- * topic or in its source, and the writer of this topic can lag or be down. A client of its own
- * asks the brokers, in this order:
+ * Windows become final without an idle partition. So idleness needs evidence that no record for the
+ * partition is on its way. An end of partition is not enough: a transaction can hold records back,
+ * in this topic or in its source, and the writer of this topic can lag or be down. An observer, a
+ * client of its own, asks the brokers in this order:
  *
  *   1. the source's log end, uncommitted records included
- *   2. what the writer has committed of the source: up to that end, all of it is in this topic
- *   3. this topic's log end, uncommitted records included: it is our position, so all is folded
+ *   2. the writer's committed offset in the source: at that end, all its records are in this topic
+ *   3. this topic's log end, uncommitted records included: at our position, all of it is folded
  *
- * Which partition has been announced as idle is asked again every second, and it is announced as
- * active where this no longer holds. No announcement changes a total (merge_fold.c).
+ * A partition that was announced as idle is asked about again every second, and announced as active
+ * once this no longer holds. No announcement changes a total (merge_fold.c).
  *
- * Rejected: the high watermark of the last fetch alone. It is old where a broker does not answer,
- * and says nothing of the source.
- * Limits: what comes in the second between two questions does not count yet; with a grace of ten
- * minutes this matters in a replay at more than 600 times real time. While a broker does not
- * answer, nothing is announced. At most one input of a service has idle. */
+ * Rejected: the high watermark of the last fetch alone. It is stale while a broker does not answer,
+ * and shows nothing of the source.
+ * Limits: records that arrive in the second between two questions do not count yet; with a grace of
+ * ten minutes this matters in a replay at more than 600 times real time. While a broker does not
+ * answer, no partition is announced. At most one input of a service has idle. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@
 
 #define WATCH_EVERY_US INT64_C(100000)
 #define ASK_EVERY_US INT64_C(1000000)
-#define ASK_AGAIN_US INT64_C(5000000) /* after no answer: nobody polls while one is waited for */
+#define ASK_AGAIN_US INT64_C(5000000) /* after no answer: the loop waits for one without polling */
 #define UNANSWERED_LOG_US INT64_C(60000000)
 #define CALL_TIMEOUT_MS 1000
 #define DESTROY_TIMEOUT_MS 5000
@@ -71,14 +71,14 @@ void idle_slot_stop(struct slot *slot)
 
 /* ---- questions */
 
-/* The partitions that are asked for. Entry i of each list is that of slots[i]. */
+/* The partitions that are asked about. Entry i of each list belongs to slots[i]. */
 struct question {
 	struct slot **slots;
 	int count;
 	rd_kafka_topic_partition_list_t *source_end, *written, *own_end;
 };
 
-/* It joins no group; the group's name is the writer's, to ask for its committed offsets. */
+/* The observer joins no group. Its group.id is the writer's, to read the writer's offsets. */
 static bool observer_ready(struct task_loop *loop, const struct task_loop_input *input,
                            struct err *err)
 {
@@ -110,7 +110,7 @@ static bool answered(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_li
 	               rd_kafka_err2str(code));
 }
 
-/* By the observer's isolation level, uncommitted records included. */
+/* The observer reads uncommitted, so the ends include uncommitted records. */
 static bool ask_ends(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	rd_kafka_resp_err_t code;
@@ -129,7 +129,7 @@ static bool ask_written(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 	return answered(code, list, "the writer's committed offset", err);
 }
 
-/* Where the writer has committed nothing, the source partition may be empty. */
+/* If the writer has committed nothing, the source partition may be empty. */
 static bool source_is_empty(struct task_loop *loop, const rd_kafka_topic_partition_t *source,
                             bool *empty, struct err *err)
 {
@@ -202,8 +202,8 @@ static bool announce(struct task_loop *loop, const struct question *question, st
 	return true;
 }
 
-/* Where records were folded and not committed, their outputs would come after the announcement, and
- * take it back. */
+/* A partition with folded but uncommitted records is left out: their outputs would come after the
+ * announcement and cancel it. */
 static bool is_in_question(const struct task_loop *loop, const struct slot *slot)
 {
 	return slot->input->ops->idle && !slot->task.restoring && !slot->moved &&
@@ -235,7 +235,7 @@ static bool ask(struct task_loop *loop, struct question *question, struct err *e
 	        announce(loop, question, err));
 }
 
-/* Not more often than IDLE_TIMEOUT asks for, and seldom while nobody answers. */
+/* No more often than IDLE_TIMEOUT needs, and less often while no broker answers. */
 static void schedule(struct task_loop *loop, bool ok, const struct err *err)
 {
 	int64_t now_us = monotonic_us(), every_us = loop->config.idle_timeout_us;
@@ -247,7 +247,7 @@ static void schedule(struct task_loop *loop, bool ok, const struct err *err)
 		return;
 	loop->next_unanswered_log_us = now_us + UNANSWERED_LOG_US;
 	log_warn("idle_unknown",
-	         "error=\"%s\" detail=\"until this is answered no partition is announced as idle\"",
+	         "error=\"%s\" detail=\"no partition is announced as idle until the broker answers\"",
 	         err->message);
 }
 
@@ -262,7 +262,7 @@ static void ask_and_announce(struct task_loop *loop)
 	};
 	struct err err = {ERR_NONE, ""};
 	bool ok = ask(loop, &question, &err);
-	/* Serves its callbacks; it reads nothing. */
+	/* Serves the observer's callbacks; the observer has no partitions. */
 	rd_kafka_message_t *event = loop->observer ? rd_kafka_consumer_poll(loop->observer, 0) : NULL;
 
 	if (event)

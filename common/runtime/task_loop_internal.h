@@ -12,7 +12,7 @@
 #include "task_loop.h"
 #include "txn_doubt.h"
 
-/* What the fold has last announced of a partition that stands at its end. */
+/* The last announcement of the fold about a partition that stands at its end. */
 enum announced {
 	ANNOUNCED_NOTHING, /* since the assignment, or since a record that came after ANNOUNCED_IDLE */
 	ANNOUNCED_ACTIVE,
@@ -26,8 +26,8 @@ struct slot {
 	struct task task;
 	struct partition_watch watch;
 	enum announced announced;
-	bool withheld; /* it was logged that the partition is not idle although it stands at its end */
-	struct metric *idle_metric; /* NULL where ops has no idle */
+	bool withheld; /* logged: the partition stands at its end and is not idle */
+	struct metric *idle_metric; /* NULL if ops has no idle */
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
@@ -91,7 +91,7 @@ struct task_loop {
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
 
-	rd_kafka_t *observer; /* asks what idleness depends on; NULL: not needed yet */
+	rd_kafka_t *observer; /* asks the brokers about idleness; NULL: not needed yet */
 	int64_t next_watch_us, next_question_us, next_unanswered_log_us;
 
 	struct metric *commits_metric, *aborts_metric, *doubts_metric, *stale_metric;
@@ -114,41 +114,44 @@ void assignment_report_health(const struct task_loop *loop);
 
 /* task_loop_idle.c */
 void idle_slot_init(struct slot *slot);
-/* A record of it was folded. */
+/* A record of the slot was folded. */
 void idle_slot_moved(struct slot *slot);
-/* It is read here no longer. */
+/* The slot's partition is no longer read here. */
 void idle_slot_stop(struct slot *slot);
-/* Called in every step in which the outbox takes outputs: sees which partitions are held back, and
- * has the folds announce which have become idle, and which no longer are. */
+/* Called in every step in which the outbox takes outputs: looks which partitions are held back, and
+ * lets the folds announce partitions that became idle or active. */
 void idle_watch(struct task_loop *loop);
 void idle_close(struct task_loop *loop);
 
-/* task_loop_log.c: what topics hold, seen by readers beside the group. All give ERR_RETRY where that cannot be told now. */
-/* Whether a topic holds a committed record. Offsets alone do not tell: an aborted transaction leaves some too. */
+/* task_loop_log.c: what topics hold, read by clients outside the group. All return ERR_RETRY while
+ * the brokers or the registry do not answer. */
+/* Whether a topic holds a committed record. Offsets do not show it: an aborted transaction takes
+ * some too. */
 MUST_USE bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err);
-/* For each partition of the list the offset of the last row of it that this service has counted, as
- * the counts topic has it; -1: none. ERR_REFUSE where counts of ours cannot be read: without them
- * this check would see nothing. */
+/* For each partition of the list, the offset of the last row that this service has counted,
+ * according to the counts topic; -1: none. ERR_REFUSE if counts of ours cannot be read, since this
+ * check depends on them. */
 MUST_USE bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err);
-/* Whether the registry is the one that the topics were written with, as far as the counts topic
- * shows it. ERR_REFUSE: it is not. */
+/* Checks by the counts topic that the registry is the one that the topics were written with.
+ * ERR_REFUSE: it is not. */
 MUST_USE bool log_schemas_known(struct task_loop *loop, struct err *err);
 /* Offsets and metadata of the list as the group has committed them, by the log that the coordinator itself is loaded from, whatever
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
 
 /* task_loop_identity.c */
-/* Looks where it is in doubt whether a partition's log is still the one that was read; before
- * anything is committed. ERR_REFUSE: the topic was deleted and created again. ERR_RETRY: the broker
- * has not answered, and nothing may be committed yet. */
+/* Called before each commit: recognises the logs that are in doubt (log_watch.h). ERR_REFUSE: a
+ * topic was deleted and created again. ERR_RETRY: the broker has not answered, and nothing may be
+ * committed yet. */
 MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
 
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);
 /* Fences whoever had our transactional id before, and ends what they or we left open. ERR_RETRY: call again. */
 MUST_USE bool producer_ready(struct task_loop *loop, struct err *err);
-/* After a commit: replaces a producer that is in doubt (txn_doubt.h), before anything else is done with it. ERR_RETRY: the new
- * one is not ready yet, and the next transaction waits for it; the commit stands. */
+/* Called after a commit, before the producer is used again: replaces a producer that is in doubt
+ * (txn_doubt.h). ERR_RETRY: the commit stands, and the next transaction waits for the new
+ * producer. */
 MUST_USE bool producer_settle(struct task_loop *loop, struct err *err);
 /* Ends the client and with it the open transaction; the next producer_ready makes a new one. ERR_FENCED if the client does
  * not end; the outputs are lost then. */
@@ -157,9 +160,11 @@ MUST_USE bool producer_close(struct task_loop *loop, struct err *err);
 /* task_loop_transaction.c */
 /* Hands outputs that are not yet sent to the producer, beginning a transaction if need be. ERR_RETRY as below. */
 MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
-/* Commits outputs and offsets. ERR_RETRY with loop->committing: call again later, and fold nothing in between. A
- * transaction that was lost is one case of it: its outputs wait in the outbox and are sent again. ERR_RETRY without
- * loop->committing: the commit succeeded, and the producer is being replaced (producer_settle). */
+/* Commits outputs and offsets. ERR_RETRY with loop->committing: call again later, and fold nothing
+ * in between; this includes a lost transaction, whose outputs wait in the outbox and are sent
+ * again. ERR_RETRY without loop->committing: either no commit has begun, since the broker has not
+ * answered (identity_verified), or the commit succeeded, and the new producer is not ready
+ * (producer_settle). Folding may go on in both cases. */
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
 /* Ends the open transaction, if there is one, and forgets the outputs. */
 MUST_USE bool transaction_drop(struct task_loop *loop, struct err *err);

@@ -2,14 +2,16 @@
  *
  * A client whose transaction was aborted is never used again. rd_kafka_abort_transaction() takes back what waits in its
  * queues, records among them that the broker has stored and whose acknowledgement was lost with a connection, and gives
- * their sequence numbers to the records that follow (seen in librdkafka 2.0.2 and 2.15.1: tests/e2e/33_lost_answers.sh).
- * The same batch, sent again, then looks like a repeat: the broker acknowledges it with the offsets of the aborted one, and the
- * commit succeeds without it. A new client has a new epoch, whose numbers begin anew, and to initialise it ends whatever
- * the old one left open, a commit in doubt included: committed if it had been decided, aborted if not.
+ * their sequence numbers to the records that follow (seen in librdkafka 2.0.2 and 2.15.1:
+ * tests/e2e/33_lost_answers.sh). The same batch, sent again, then looks like a repeat: the broker
+ * acknowledges it with the offsets of the aborted one, and the commit succeeds without it. A new
+ * client has a new epoch, whose numbers begin at 0. Its initialisation ends a transaction that the
+ * old client left open: committed if the commit had been decided, aborted if not.
  *
- * The same holds for a client whose transaction was committed, if one of its requests had no answer: librdkafka sent it
- * again, and the first copy may reach the broker during the next transaction (txn_doubt.h). producer_settle() replaces such a client
- * right after the commit. In between nothing is at stake: a late request can only repeat what has just been committed.
+ * A client whose transaction was committed is not used again either if one of its requests had no
+ * answer: librdkafka sent that request again, and the first copy may reach the broker during the
+ * next transaction (txn_doubt.h). producer_settle() replaces such a client right after the commit.
+ * A late request that arrives before that can only repeat what has just been committed.
  *
  * So nothing here waits for an abort, and an outcome that is unknown needs no case of its own: who reads committed
  * offsets after producer_ready() reads the outcome. */
@@ -79,7 +81,9 @@ bool producer_settle(struct task_loop *loop, struct err *err)
 	if (unanswered == 0)
 		return true;
 	metric_add(loop->doubts_metric, 1);
-	log_info("producer_replaced", "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and may still reach the broker\"",
+	log_info("producer_replaced",
+	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
+	         "may still reach the broker\"",
 	         unanswered);
 	return producer_close(loop, err) && producer_ready(loop, err);
 }

@@ -28,11 +28,13 @@ static bool begin(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay. After ERR_RETRY the client stays
- * until the commit has succeeded, and goes then. */
+/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay.
+ * After ERR_RETRY the client is in doubt: it stays until the commit has succeeded, and is replaced
+ * then. */
 static bool failed(struct task_loop *loop, struct err *err)
 {
-	if (err->class == ERR_RETRY && loop->phase != TRANSACTION_NONE) /* the call timed out; its requests may be on their way */
+	/* The call timed out; its requests may still be on their way. */
+	if (err->class == ERR_RETRY && loop->phase != TRANSACTION_NONE)
 		txn_doubt_raise(loop->doubt);
 	if (err->class != ERR_ABORT)
 		return false;

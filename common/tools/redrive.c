@@ -8,8 +8,9 @@
  * that the first one has sent. "Ended" is the end of the log itself, not of what is committed: else a transaction that bronze-sink
  * has open could hide our own marks behind it. Reading is read_committed, and waits for such a transaction.
  *
- * A request without an answer leaves the producer in doubt (txn_doubt.h). It is replaced before the next transaction; another
- * redrive may have come in between, so the marks written since the start are read before the next letter is sent.
+ * A request without an answer leaves the producer in doubt (txn_doubt.h). Such a producer is
+ * replaced before the next transaction. Another redrive may have run in between, so the marks
+ * written since the start are read before the next letter is sent.
  *
  * Killed at any moment: the open transaction is aborted, by the next run or by the broker; run it again for the rest.
  *
@@ -104,7 +105,8 @@ static bool open_producer(struct redrive *redrive, struct err *err)
 	rd_kafka_conf_t *conf;
 
 	snprintf(id, sizeof(id), "%sredrive", redrive->config->kafka.topic_prefix);
-	conf = kafka_conf_new(&redrive->config->kafka, KAFKA_PRODUCER_TRANSACTIONAL, "redrive", extra, err);
+	conf = kafka_conf_new(&redrive->config->kafka, KAFKA_PRODUCER_TRANSACTIONAL, "redrive", extra,
+	                      err);
 	if (!conf)
 		return false;
 	redrive->doubt = txn_doubt_new();
@@ -196,7 +198,8 @@ static bool take_for_plan(struct redrive *redrive, const struct input_record *re
 static bool look_at_bounds(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
 {
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p], err))
+		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p],
+		                  err))
 			return false;
 	return true;
 }
@@ -207,7 +210,8 @@ static bool make_plan(struct redrive *redrive, struct err *err)
 	redrive->to = redrive->from + redrive->dead_partitions;
 	redrive_plan_begin(&redrive->plan);
 	return look_at_bounds(redrive, redrive->from, redrive->to, err) &&
-	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_mark, err) &&
+	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
+	                    redrive->to, take_mark, err) &&
 	       redrive_read_clocks(redrive, err) &&
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_for_plan, err);
 }
@@ -235,7 +239,8 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 }
 
 /* Makes one transactional call until it is through, or is no use. */
-static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_kafka_t *, int), const char *what, struct err *err)
+static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_kafka_t *, int),
+                    const char *what, struct err *err)
 {
 	rd_kafka_error_t *error;
 
@@ -281,12 +286,14 @@ static bool send_batch(struct redrive *redrive, struct err *err)
 /* Marks that were written since the plan was made, by us or by another redrive. */
 static bool read_new_marks(struct redrive *redrive, struct err *err)
 {
-	int64_t *from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(*from)), *to = from + redrive->dead_partitions;
+	int64_t *from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(*from));
+	int64_t *to = from + redrive->dead_partitions;
 	bool ok = look_at_bounds(redrive, from, to, err);
 
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
 		from[p] = redrive->to[p];
-	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to, take_mark, err);
+	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to, take_mark,
+	                        err);
 	free(from);
 	return ok;
 }
@@ -298,7 +305,9 @@ static bool settle(struct redrive *redrive, struct err *err)
 
 	if (unanswered == 0)
 		return true;
-	log_info("producer_replaced", "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and may still reach the broker\"",
+	log_info("producer_replaced",
+	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
+	         "may still reach the broker\"",
 	         unanswered);
 	close_producer(redrive);
 	return open_producer(redrive, err) && read_new_marks(redrive, err);

@@ -1,17 +1,17 @@
-/* schemas --dry-run | --yes: which schema ids the records of a set's topics name, and what the
- * registry makes of them; with --yes the schemas are registered again under the same ids, in a
+/* schemas --dry-run | --yes: shows which schema ids the records of a set's topics name, and whether
+ * the registry knows them. With --yes it registers the schemas again under the same ids, in a
  * registry that has lost them.
  *
- * Ids are a sequence: neither Confluent's registry nor Apicurio lets a client choose one in its
- * ordinary mode (Confluent's IMPORT mode does; Apicurio 2.6 ignores an id that is asked for). So
- * the schemas are registered in the order of their ids, with fillers in between, and each answer
- * has to be the id that was expected. core/schema_ids.h has the rules.
+ * Registries give out ids in sequence: neither Confluent's nor Apicurio lets a client choose an id
+ * in its ordinary mode (Confluent's IMPORT mode does; Apicurio 2.6 ignores a requested id). So the
+ * program registers the schemas in the order of their ids, with fillers in between, and each answer
+ * has to be the expected id. core/schema_ids.h has the rules.
  *
- * Services and producers must not run meanwhile, since each schema that they register takes an id
- * too. After kill -9 the same command goes on where it was.
+ * Services and producers must not run at the same time, since each schema that they register takes
+ * an id too. After kill -9 the same command continues from where it stopped.
  *
- * Limits: reads all topics from their beginning to their end. Knows the texts of its own version of
- * the schemas only: ids of former versions come back from a backup of the registry. */
+ * Limits: reads all topics from beginning to end. Knows only the texts of its own version of the
+ * schemas: ids of former versions come back from a backup of the registry. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +56,7 @@ static const struct config_option options[] = {
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
 
-/* The topics whose values are framed, or may be. */
+/* The topics whose values have a schema id, or may have one. */
 static const struct {
 	enum topic_id topic;
 	enum schema_id_slot slot;
@@ -162,7 +162,7 @@ static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 	return ok;
 }
 
-/* ---- what they mean in the registry */
+/* ---- what the ids mean in the registry */
 
 static bool is_left_out(const struct schemas *schemas, int32_t id)
 {
@@ -176,7 +176,7 @@ static enum schema_use_state state_of(const struct schemas *schemas, const struc
                                       enum reason reason)
 {
 	if (reason == REASON_NONE || (!use->fits && reason == REASON_MALFORMED_AVRO))
-		return SCHEMA_USE_KNOWN; /* its bytes never decoded under their schema */
+		return SCHEMA_USE_KNOWN; /* never decoded under its schema either */
 	if (is_left_out(schemas, use->id))
 		return SCHEMA_USE_LEFT_OUT;
 	if (!use->fits)
@@ -184,7 +184,7 @@ static enum schema_use_state state_of(const struct schemas *schemas, const struc
 	return reason == REASON_UNKNOWN_SCHEMA_ID ? SCHEMA_USE_MISSING : SCHEMA_USE_TAKEN;
 }
 
-/* Openers live for one round only: they keep the answers of the registry. */
+/* Openers cache the registry's answers, so each round uses new ones. */
 static bool ask_registry(struct schemas *schemas, struct err *err)
 {
 	struct frame_opener *openers[SCHEMA_COUNT];
@@ -225,9 +225,9 @@ static void print_uses(const struct schemas *schemas)
 		[SCHEMA_USE_KNOWN] = "known",
 		[SCHEMA_USE_MISSING] = "the registry does not know it",
 		[SCHEMA_USE_TAKEN] = "belongs to another schema in the registry",
-		[SCHEMA_USE_STRAY] = "not known, and no record of it is one of this topic's (as this "
-	                         "version writes them): left out",
-		[SCHEMA_USE_LEFT_OUT] = "left out, as LEAVE_OUT says",
+		[SCHEMA_USE_STRAY] = "not known, and no record decodes as one of this topic (by this "
+	                         "version's schema): left out",
+		[SCHEMA_USE_LEFT_OUT] = "left out by LEAVE_OUT",
 	};
 	const struct schema_uses *uses = &schemas->uses;
 
@@ -244,7 +244,7 @@ static void print_uses(const struct schemas *schemas)
 
 /* ---- registering */
 
-/* The highest id that the registry is seen to have given out, below the first that is missing. */
+/* The highest id below the first missing one that the registry knows, used by our topics or not. */
 static bool last_given(struct schemas *schemas, int32_t *last, struct err *err)
 {
 	int32_t first_missing = 0;
@@ -268,7 +268,7 @@ static bool can_be_registered(struct schemas *schemas, int32_t *last, struct err
 	const struct schema_uses *uses = &schemas->uses;
 	int32_t first_missing;
 
-	/* Once before the registry is asked for each id in between, of which there may be millions. */
+	/* Checked first without asking the registry for each id in between: there may be millions. */
 	schema_uses_bounds(uses, last, &first_missing);
 	return schema_uses_can_be_registered(uses, *last, schemas->config->fillers_max, err) &&
 	       last_given(schemas, last, err) &&
@@ -280,7 +280,7 @@ static bool got_id(int32_t expected, int32_t given, struct err *err)
 	return given == expected ||
 	       err_set(err, ERR_REFUSE,
 	               "the registry gave id %" PRId32 " where %" PRId32
-	               " was next: it is not empty, or somebody else registers schemas at the "
+	               " was next: it was not empty, or another client registers schemas at the "
 	               "same time. Stop services and producers, empty the registry, and run this again",
 	               given, expected);
 }
@@ -358,7 +358,7 @@ static bool all_known(const struct schemas *schemas, struct err *err)
 	return !unknown ||
 	       err_set(err, ERR_REFUSE, "%zu schema ids of our records cannot be read%s", unknown,
 	               schemas->config->dry_run ? ": the registry has lost its data, or is another "
-	                                          "one; --yes registers what is missing"
+	                                          "one; --yes registers the missing schemas"
 	                                        : "");
 }
 

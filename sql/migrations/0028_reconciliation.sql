@@ -16,7 +16,7 @@
 -- flow. An unequal row differs where the offsets prove it, where the caller knows that all topics are
 -- loaded (reporting.reconcile), or where nothing has moved for mart.state.settle_after. Until then it
 -- is moving. Where it does not move for mart.state.overdue_after, it is overdue. A difference stays
--- until the layers agree, or until reporting.accept_difference() has taken note of it.
+-- until the layers agree, or until reporting.accept_difference() accepts it.
 --
 -- Each layer is kept as sums per partition and per day, and a refresh compares what has changed.
 --
@@ -53,9 +53,8 @@ COMMENT ON COLUMN processed.bronze_loads.doubles IS
     'twice.';
 COMMENT ON COLUMN processed.bronze_loads.doubled_at IS 'When the last of them was loaded.';
 
--- A loader that reads a partition for the first time says where it begins. One that finds the
--- offsets deleted begins again, and changes
--- nothing, unless the events were deleted as well.
+-- A loader that reads a partition for the first time records where it begins. A loader that finds the
+-- offsets deleted begins again, and changes nothing unless the events were deleted as well.
 CREATE FUNCTION processed.note_first_offset() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
@@ -186,7 +185,7 @@ COMMENT ON TABLE mart.reconciliations IS 'Result of each check of reporting.reco
 COMMENT ON COLUMN mart.reconciliations.progress IS
     'With expected and actual, this shows whether anything moves.';
 COMMENT ON COLUMN mart.reconciliations.accepted IS
-    'Difference that was taken note of: no difference any more.';
+    'Accepted difference, which is not a difference any more.';
 COMMENT ON COLUMN mart.reconciliations.unchanged_for IS
     'How long expected, actual and progress have been seen as they are. Between two looks at most '
     'a minute counts, so that a time without refreshes does not.';
@@ -196,10 +195,10 @@ ALTER TABLE mart.state
     ADD COLUMN overdue_after interval NOT NULL DEFAULT '15 minutes',
     ADD COLUMN reconciled_since timestamptz NOT NULL DEFAULT now();
 COMMENT ON COLUMN mart.state.settle_after IS
-    'Layers of a day that differ and have not moved for so long are taken for complete. Longer '
+    'Layers of a day that differ and have not moved for this long count as complete. Longer '
     'than a service takes to recover.';
 COMMENT ON COLUMN mart.state.overdue_after IS
-    'What could not be compared for so long, and has not moved, is a breach.';
+    'A row that could not be compared for this long, and has not moved, is a breach.';
 COMMENT ON COLUMN mart.state.reconciled_since IS 'Segments completed before are not compared.';
 
 -- Scratch of the one refresh that runs.
@@ -592,7 +591,7 @@ AS $body$
 BEGIN
     events_counted := 0;
     refreshed := pg_try_advisory_xact_lock(mart.lock_reporting());
-    IF NOT refreshed THEN -- somebody else is at it
+    IF NOT refreshed THEN -- another call is running
         RETURN;
     END IF;
     PERFORM mart.count_visits();
@@ -609,8 +608,8 @@ BEGIN
         PERFORM mart.refresh_segments();
     END IF;
     PERFORM mart.reconcile(false);
-    -- A breach may have been of a moment (counts that came before their dead letters): it is looked
-    -- at again soon.
+    -- A breach may be momentary (counts that came before their dead letters), so it is checked again
+    -- soon.
     PERFORM reporting.measure_quality(events_waiting = 0 AND (
         SELECT coalesce(quality_at < now() - CASE
             WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
@@ -645,8 +644,8 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.reconcile() IS
-    'For the moment when all that there is has been loaded, as after pg-loader --wait-idle: '
-    'counts what waits, compares all layers, and takes every difference for one. Returns how many '
+    'For use when everything has been loaded, as after pg-loader --wait-idle: '
+    'counts the waiting events, compares all layers, and reports every difference. Returns how many '
     'rows of reporting.reconciliation differ.';
 
 CREATE FUNCTION reporting.accept_difference(a_check_name text, a_subject text, note text)
@@ -670,7 +669,7 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.accept_difference(text, text, text) IS
-    'Takes note of a difference that is understood and stays. It stops being a breach; any other '
+    'Accepts a difference that is understood and stays. It is not a breach any more; any other '
     'difference of the same check and subject is one.';
 
 -- rebuild() ends with rebuild_visits(), so what this migration keeps is made there. Events stored
@@ -771,7 +770,7 @@ COMMENT ON COLUMN reporting.reconciliation.checked_at IS
     'When it was last compared. What has not changed since it was ok is not compared again.';
 COMMENT ON COLUMN reporting.reconciliation.agreed_at IS 'When it was last found equal.';
 COMMENT ON COLUMN reporting.reconciliation.accepted_difference IS
-    'Difference that an administrator has taken note of (reporting.accept_difference); 0: none.';
+    'Difference that an administrator has accepted (reporting.accept_difference); 0: none.';
 COMMENT ON COLUMN reporting.reconciliation.explanation IS
     'What the state means here: what it waits for, or what a difference comes from.';
 

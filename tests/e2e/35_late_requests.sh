@@ -47,7 +47,7 @@ drop_plan() {
     rm -f "$PROXY_CONTROL"/{plan,taken,again,ready,deliver,delivered,go,reached,gone,often}
     : >"$PROXY_CONTROL/trace"
 }
-put() { # NAME TEXT: at once, as a whole
+put() { # NAME TEXT: atomically
     printf '%s\n' "$2" >"$PROXY_CONTROL/$1.new"
     mv "$PROXY_CONTROL/$1.new" "$PROXY_CONTROL/$1"
 }
@@ -79,7 +79,7 @@ late() {
     local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6 kind=${7:-}
     [[ -z $kind ]] || pile_up "$service"
     put plan "$TOPIC_PREFIX$service-$service-1 $request 1 $hold $until $last"
-    # Several transactions; beside us, since the service may not be ready before the proxy lets it go on.
+    # Several transactions; in the background, since the service may not be ready before the proxy lets it go on.
     [[ -z $kind ]] || BATCH_RECORDS=300 start "$service-1" &
     send_until ready
     touch "$PROXY_CONTROL/deliver"

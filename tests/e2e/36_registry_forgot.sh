@@ -47,7 +47,7 @@ refused_saying() { # TEXT NAME [SETTINGS...]: exit code 78, and a line with the 
     out=$(refused 78 event= "$@") || { printf '%s\n' "$out"; return 1; }
     printf '%s\n' "$out"
     grep -F -- "$text" <<<"$out" | grep -qF 'schemas --yes' ||
-        { warn "says nothing of '$text' and the way on"; return 1; }
+        { warn "does not say '$text' and what to do"; return 1; }
 }
 nothing_written() {
     ends | diff "$E2E_WORK/ends" -
@@ -78,7 +78,7 @@ ends >"$E2E_WORK/ends"
 empty_registry
 for ((id = 1; id <= last; id++)); do stranger "$id" | register "stranger$id"; done
 lost="schema id $counts of $(topic counts)/0"
-check "ids are given to others: bronze-sink names the id and the way on" refused_saying "$lost" bronze-sink
+check "ids are given to others: bronze-sink names the id and what to do" refused_saying "$lost" bronze-sink
 check "funnel-aggregator the same" refused_saying "$lost" funnel-aggregator
 other_database
 check "pg-loader the same, also into a fresh database" \
@@ -124,7 +124,7 @@ unready() { # PORT TEXT
 }
 check "pg-loader on a fresh database is not ready while it rejects for that reason" loader_not_ready
 
-# ---- the way on
+# ---- registered again
 
 empty_registry
 restored() {

@@ -53,7 +53,7 @@ lag_is() { at_least lag "$3" "$(metric "$1" consumer_lag "$(of_topic "$2")")"; }
 no_lag() { same "lag of $1" 0 "$(metric "$1" consumer_lag "")"; }
 loader_lag_is() { at_least lag "$2" "$(metric pg-loader-1 loader_lag_records "$(of_topic "$1")")"; }
 
-reports() { # NAME TOPIC RECORDS: so many are held back, or more
+reports() { # NAME TOPIC RECORDS: at least that many are held back
     local p
     not_ready "$1" || return 1
     readyz_has "$1" kafka-transactions.sh "--start-offset" transaction.timeout.ms || return 1

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The raw topic is deleted and created again under running services, and filled past the offset that bronze-sink has reached. Its position
-# means nothing in the new log: it ends with 78, says what happened, and takes no row of the new log.
+# The raw topic is deleted and created again under running services, and filled past the offset that bronze-sink has reached.
+# bronze-sink's position means nothing in the new log: it ends with 78, says what happened, and takes no row of the new log.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
@@ -21,7 +21,7 @@ create_topic() { # TOPIC
     wait_until "$1 is there" topic_there "$(topic "$1")"
 }
 
-# recreate TOPIC SECONDS: the topic is away for so long.
+# recreate TOPIC SECONDS: the topic is missing for that time.
 recreate() {
     delete_topic "$1"
     sleep "$2"
@@ -59,7 +59,7 @@ after_seconds() {
     refused_new_log bronze-sink-1
 }
 
-# The topic is missed for so long that the group gives its partitions back.
+# The topic is missing until the group gives its partitions back.
 missed() {
     local -x KAFKA_PROPERTIES=topic.metadata.refresh.interval.ms=1000
     loaded
@@ -84,7 +84,7 @@ frozen() {
     refused_new_log bronze-sink-1
 }
 
-# Kafka has deleted the group's offsets with the topic; where they are there all the same, their metadata says what was read.
+# Kafka deletes the group's offsets with the topic. If they still exist, their metadata says what was read.
 stopped() {
     local p
     local -a ends
@@ -99,9 +99,9 @@ stopped() {
     same "rows that were loaded" "$BEFORE" "$(count raw.events)"
 }
 
-# What reads the bronze topic, while bronze-sink writes into the new one; pg-loader frozen over it, funnel-aggregator not.
+# The readers of the bronze topic, while bronze-sink writes into the new one: pg-loader is frozen meanwhile, funnel-aggregator is not.
 bronze() {
-    local pid ends p
+    local pid ends p service
     loaded
     pid=$(pid_of pg-loader-1)
     ends=()
@@ -122,9 +122,9 @@ bronze() {
     same "rows that were loaded" "$BEFORE" "$(count raw.events)"
 }
 
-check "created again at once: bronze-sink ends with 78 and takes nothing of it" at_once
+check "created again at once: bronze-sink ends with 78 and takes no row of it" at_once
 check "created again after seconds: the same" after_seconds
-check "created again when the group has missed it: the same, and the end does not hang" missed
-check "bronze-sink frozen over it: the same" frozen
-check "bronze-sink stopped over it: the next start is refused" stopped
-check "the bronze topic: funnel-aggregator and pg-loader end with 78" bronze
+check "created again after the group has noticed: the same, and bronze-sink does not hang at its end" missed
+check "created again while bronze-sink is frozen: the same" frozen
+check "created again while bronze-sink is stopped: the next start is refused" stopped
+check "the bronze topic is created again: funnel-aggregator and pg-loader end with 78" bronze

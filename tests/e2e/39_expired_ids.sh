@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Transactional ids and producer ids expire while nothing is written, as after a quiet week. The next transaction gets a new client, and
-# that is no trouble: one line says so, nothing is lost or doubled.
+# that is not an error: one line of information, and nothing is lost or doubled.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 

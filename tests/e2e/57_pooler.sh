@@ -42,7 +42,7 @@ settings() {
     psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$1" -c "SELECT name, setting FROM pg_settings, pg_sleep(0.1)
         WHERE name <> 'application_name' AND name NOT LIKE '%.%'"
 }
-# By so many at once that each connection of the pool serves some of them.
+# Enough clients at once that each connection of the pool serves some of them.
 others_see_defaults() {
     local i
     local -a jobs=()

@@ -182,11 +182,13 @@ static bool commit(rd_kafka_t *client, char **args)
 static bool committed(rd_kafka_t *client, char **args)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	const rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
+	const rd_kafka_topic_partition_t *partition =
+		rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
 	rd_kafka_resp_err_t code = rd_kafka_committed(client, list, CALL_MS);
 
 	if (!code)
-		printf("%lld\t%.*s\n", (long long)partition->offset, (int)partition->metadata_size, partition->metadata ? (char *)partition->metadata : "");
+		printf("%lld\t%.*s\n", (long long)partition->offset, (int)partition->metadata_size,
+		       partition->metadata ? (char *)partition->metadata : "");
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("committed", rd_kafka_err2str(code));
 }
@@ -288,7 +290,8 @@ static int arguments_of(const char *command)
 int main(int argc, char **argv)
 {
 	const char *brokers = getenv("KAFKA_BROKERS");
-	bool commits = argc > 1 && strncmp(argv[1], "commit", 6) == 0, holds = argc > 1 && strcmp(argv[1], "hold") == 0, good;
+	bool commits = argc > 1 && strncmp(argv[1], "commit", 6) == 0;
+	bool holds = argc > 1 && strcmp(argv[1], "hold") == 0, good;
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client;
 	char why[256];

@@ -158,8 +158,8 @@ sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -c "$1"; }
 count() { sql "SELECT count(*) FROM $1"; }
 oracle() { PSQL=psql timeout $((2 * LONG)) "$E2E/oracle" --dsn "$DSN" "$@"; }
 
-# Everything is loaded: all layers hold the same events, of every kind of check there is something to compare, and no row is in doubt.
-# The loader's own refresh may be under way: it is waited for.
+# Once everything is loaded: all layers hold the same events, every kind of check has a row, and each row is ok.
+# Waits for the loader's own refresh.
 reconciled() {
     sql "SELECT reporting.reconcile()"
     same "rows of reporting.reconciliation that are not ok" "" "$(sql "SELECT check_name, subject, expected, actual, state FROM reporting.reconciliation WHERE state <> 'ok'")"

@@ -32,7 +32,7 @@ Test(log_watch, the_beginning_is_in_doubt_until_the_record_is_found)
 	cr_assert_not(log_watch_asks(&watch, &first, SECOND_US));
 }
 
-Test(log_watch, an_input_that_does_not_rest_is_in_no_doubt)
+Test(log_watch, an_input_that_never_pauses_is_not_in_doubt)
 {
 	struct log_watch watch = watch_at(0);
 
@@ -41,7 +41,7 @@ Test(log_watch, an_input_that_does_not_rest_is_in_no_doubt)
 	cr_assert_not(log_watch_asks(&watch, &second, 30 * SECOND_US));
 }
 
-Test(log_watch, what_comes_after_a_silence_is_in_doubt_and_the_record_before_it_is_looked_for)
+Test(log_watch, a_record_after_a_silence_raises_doubt_and_the_record_before_it_is_looked_for)
 {
 	struct log_watch watch = watch_at(0);
 
@@ -57,7 +57,7 @@ Test(log_watch, silence_alone_asks_nothing)
 	cr_assert_not(log_watch_asks(&watch, &first, 3600 * SECOND_US));
 }
 
-Test(log_watch, the_first_doubt_keeps_its_record_until_it_is_answered)
+Test(log_watch, the_first_doubt_keeps_its_record_until_it_is_settled)
 {
 	struct log_watch watch = watch_at(0);
 

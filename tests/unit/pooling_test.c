@@ -60,7 +60,7 @@ static int connection_of(int n)
 	return n % 2 ? n / 2 + 1 : 0;
 }
 
-Test(pooling, a_pool_that_nobody_else_uses_is_found_out)
+Test(pooling, transaction_pooling_is_found_if_no_other_client_uses_the_pool)
 {
 	for (int size = 0; size < POOL_MAX; size++)
 		for (int in_turn = 0; in_turn < 2; in_turn++) {
@@ -70,7 +70,8 @@ Test(pooling, a_pool_that_nobody_else_uses_is_found_out)
 
 			for (int n = 0; n < LOOKS; n++)
 				found = look(&pooling, &pool, connection_of(n)) || found;
-			cr_expect(found, "%d free backends, %s", size, in_turn ? "in turn" : "last in, first out");
+			cr_expect(found, "%d free backends, %s", size,
+			          in_turn ? "in turn" : "last in, first out");
 		}
 }
 

@@ -1,7 +1,5 @@
 /* Which schema ids the topics name, and whether they can be had again. */
 #include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "avro_resolver.h"
 #include "schema_ids.h"
@@ -113,7 +111,7 @@ static struct schema_uses uses_of(const struct plan_row *row, struct schema_use 
 	return uses;
 }
 
-Test(schema_ids, what_can_be_registered_and_what_cannot)
+Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 {
 	static const struct plan_row table[] = {
 		{"nothing is missing", 7, 0, NULL, {BRONZE(7, KNOWN)}},

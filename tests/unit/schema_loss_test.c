@@ -1,7 +1,6 @@
 /* Signs that the registry has lost its data: counts of ours that cannot be read, and how long a
  * service is not ready. */
 #include <criterion/criterion.h>
-#include <stdio.h>
 
 #include "counts_unread.h"
 #include "schema_loss.h"

@@ -620,7 +620,8 @@ static void expect_refusal(const struct task_terms *terms, int64_t committed, st
 	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_REFUSE, "%s: %s", label, err.message);
 	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message, mention);
-	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the way on is not told: %s", label, err.message);
+	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the message does not say what to do: %s",
+	          label, err.message);
 	task_free(&task);
 }
 
@@ -766,7 +767,7 @@ Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
 	scenario_free(&s);
 }
 
-Test(task, a_mark_that_cannot_be_refuses)
+Test(task, an_invalid_mark_is_refused)
 {
 	static const char *const marks[] = {"1,2",
 	                                    "1,2,",
@@ -982,7 +983,7 @@ static void without_field(char metadata[TASK_METADATA_MAX], const char *key)
 	         XXH32(metadata, (size_t)(end - metadata), 0));
 }
 
-Test(task, metadata_of_a_version_without_the_number_is_taken_and_still_notices)
+Test(task, a_rebuild_from_metadata_without_the_number_still_notices_a_loss)
 {
 	struct scenario s;
 	struct commit commit;
