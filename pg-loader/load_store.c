@@ -137,16 +137,16 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
 }
 
-/* Moves rows out of the staging table. *doubles grows by what apply_new has found. */
+/* Moves rows out of the staging table. *doubles grows by the rows that should not have been there. */
 static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
 {
 	PGresult *result = NULL;
 
 	if (!postgres_run(store->pg, targets[target].apply, err))
 		return false;
-	if (!targets[target].apply_new)
+	if (!targets[target].doubles)
 		return true;
-	if (!postgres_query(store->pg, targets[target].apply_new, 0, NULL, &result, err))
+	if (!postgres_query(store->pg, targets[target].doubles, 0, NULL, &result, err))
 		return false;
 	*doubles += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 	PQclear(result);

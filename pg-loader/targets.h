@@ -23,9 +23,9 @@ struct target_statements {
 	const char *create; /* makes the staging table of a session */
 	const char *copy;   /* fills it, binary */
 	const char *apply;  /* moves it into the table; leaves the staging table as it is */
-	/* NULL, or what comes after it: moves the rest, and selects how many of these rows were in
-	 * the table already though they are read for the first time. */
-	const char *apply_new;
+	/* NULL, or what comes after it: notes and selects how many of these rows were in the table
+	 * already though they are read for the first time. */
+	const char *doubles;
 };
 extern const struct target_statements targets[TARGET_COUNT];
 
