@@ -167,16 +167,16 @@ static bool begin_copy(struct load_store *store, enum target target, struct err 
 	return false;
 }
 
-/* Moves rows out of the staging table. Adds the doubles that apply_new finds to *doubles. */
+/* Moves rows out of the staging table. Adds the rows that should not have been there to *doubles. */
 static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
 {
 	PGresult *result = NULL;
 
 	if (!postgres_run(store->pg, targets[target].apply, err))
 		return false;
-	if (!targets[target].apply_new)
+	if (!targets[target].doubles)
 		return true;
-	if (!postgres_query(store->pg, targets[target].apply_new, 0, NULL, &result, err))
+	if (!postgres_query(store->pg, targets[target].doubles, 0, NULL, &result, err))
 		return false;
 	*doubles += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 	PQclear(result);

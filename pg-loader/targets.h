@@ -23,9 +23,9 @@ struct target_statements {
 	const char *create; /* makes the staging table of a session */
 	const char *copy;   /* fills it, binary */
 	const char *apply;  /* moves it into the table; leaves the staging table as it is */
-	/* NULL, or the statement after apply: moves the other rows, and selects how many of them were
-	 * in the table already, although they are read for the first time. */
-	const char *apply_new;
+	/* NULL, or the statement after apply: notes and selects how many of these rows were in the table
+	 * already, although they are read for the first time. */
+	const char *doubles;
 };
 extern const struct target_statements targets[TARGET_COUNT];
 

@@ -75,6 +75,17 @@ INSERT INTO processed.bronze_loads (partition, loaded_up_to)
 SELECT partition, max(next_offset) FROM processed.loader_offsets
 WHERE topic LIKE '%bronze\_events' GROUP BY partition;
 
+-- A function, so that the days of raw.events are not planned for every batch that has no need of them.
+CREATE FUNCTION processed.stored_now(id uuid, day date) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    RETURN EXISTS (SELECT FROM raw.events e
+                   WHERE e.event_id = id AND e.event_date = day AND e.loaded_at = now());
+END
+$body$;
+COMMENT ON FUNCTION processed.stored_now(uuid, date) IS
+    'Whether this transaction has stored the event.';
+
 CREATE TABLE processed.late_deltas (
     event_date     date          NOT NULL,
     rollup_events  bigint        NOT NULL,
@@ -801,8 +812,8 @@ $body$;
 -- ---------------------------------------------------------------- rights
 REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA mart FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION processed.note_first_offset(), processed.note_late(),
-    processed.late_sums(text), reporting.refresh(bigint), reporting.reconcile(),
-    reporting.accept_difference(text, text, text) FROM PUBLIC;
+    processed.late_sums(text), processed.stored_now(uuid, date), reporting.refresh(bigint),
+    reporting.reconcile(), reporting.accept_difference(text, text, text) FROM PUBLIC;
 DO $body$
 DECLARE
     name text;
@@ -817,7 +828,9 @@ BEGIN
     END IF;
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'funnel_loader') THEN
         GRANT SELECT, INSERT, UPDATE ON processed.bronze_loads TO funnel_loader;
-        GRANT EXECUTE ON FUNCTION reporting.refresh(bigint) TO funnel_loader;
+        GRANT SELECT ON processed.load_batches TO funnel_loader;
+        GRANT EXECUTE ON FUNCTION reporting.refresh(bigint), processed.stored_now(uuid, date)
+            TO funnel_loader;
     END IF;
 END
 $body$;
