@@ -144,10 +144,10 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a 
 
 check-layers: all ## core <- runtime <- service, and core is pure
 	@common/tools/check-layers $(B)
-readme: all ## renew the README's settings tables
-	@common/tools/readme-settings $(B)/bin README.md
+readme: all ## renew the settings tables of the READMEs
+	@common/tools/readme-settings $(B)/bin
 check-readme: all ## fail if they are out of date
-	@common/tools/readme-settings $(B)/bin README.md --check
+	@common/tools/readme-settings $(B)/bin --check
 PREFIX ?= /usr/local
 install: all ## copy programs, migrations and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
