@@ -284,7 +284,8 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 }
 
 #define WAY_ON \
-	"; the way on is to process into a fresh set: another TOPIC_PREFIX and another database, then switch (README, 'When a service refuses to start')"
+	"; the way on is to process into a fresh set: another TOPIC_PREFIX and another database, then " \
+	"switch (deploy/README.md, 'When a service refuses to start')"
 
 /* One "k=value" of the metadata, up to the next space. */
 static bool field(const char *text, const char *key, char *out, size_t cap)

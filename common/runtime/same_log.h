@@ -8,7 +8,8 @@
 #include "record_mark.h"
 
 #define WAY_ON_FRESH_SET                                                                           \
-	"the way on is to process into a fresh set: another TOPIC_PREFIX and another database, then switch (README, 'When a service refuses to start')"
+	"the way on is to process into a fresh set: another TOPIC_PREFIX and another database, then "      \
+	"switch (deploy/README.md, 'When a service refuses to start')"
 
 struct log_question {
 	const char *topic;
