@@ -78,7 +78,7 @@ fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins install uninstall check-layers readme check-readme clean help FORCE
+.PHONY: all bins tools unit-tests bench-bins install uninstall check-layers readme check-readme dictionary clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
 all: bins tools
@@ -144,10 +144,12 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a 
 
 check-layers: all ## core <- runtime <- service, and core is pure
 	@common/tools/check-layers $(B)
-readme: all ## renew the README's settings tables
-	@common/tools/readme-settings $(B)/bin README.md
+readme: all ## renew the settings tables of the READMEs
+	@common/tools/readme-settings $(B)/bin
 check-readme: all ## fail if they are out of date
-	@common/tools/readme-settings $(B)/bin README.md --check
+	@common/tools/readme-settings $(B)/bin --check
+dictionary: ## renew sql/DICTIONARY.md from the comments in the database (a private PostgreSQL)
+	@tests/sql/reporting_test --write-dictionary
 PREFIX ?= /usr/local
 install: all ## copy programs, migrations and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)

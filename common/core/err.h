@@ -25,7 +25,7 @@ struct err {
 /* What an ERR_REFUSE advises where the log no longer fits what was computed from it. */
 #define ERR_ADVICE_FRESH_SET                                                                  \
 	"to continue, process into a fresh set: another TOPIC_PREFIX and another database, then " \
-	"switch (README, 'When a service refuses to start')"
+	"switch (deploy/README.md, 'When a service refuses to start')"
 
 #define MUST_USE __attribute__((warn_unused_result))
 

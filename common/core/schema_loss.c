@@ -30,8 +30,8 @@ bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum 
 	               ", cannot be read: %s: the schema registry has lost its data, or is "
 	               "another one than before. Stop the services. Then restore the registry's data, "
 	               "or empty the registry and run `schemas --yes`, which registers the schemas "
-	               "again under the ids that the topics name (README, 'When a service refuses to "
-	               "start')",
+	               "again under the ids that the topics name (deploy/README.md, 'Registry lost "
+	               "its data')",
 	               place->schema_id, place->topic, place->partition, place->offset,
 	               reason_help(reason));
 }
@@ -45,7 +45,7 @@ bool schema_alarm_raise(struct schema_alarm *alarm, int64_t now_us,
 		snprintf(alarm->reason, sizeof(alarm->reason),
 		         "records are refused for their schema id, first %" PRId32 " at %.200s/%" PRId32
 		         " offset %" PRId64 ": %s; if they are ours, the registry has lost its data: see "
-		                            "README, 'When a service refuses to start'",
+		                            "deploy/README.md, 'Refused schema ids'",
 		         place->schema_id, place->topic, place->partition, place->offset,
 		         reason_help(reason));
 	alarm->until_us = now_us + SCHEMA_ALARM_US;
