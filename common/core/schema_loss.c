@@ -30,8 +30,8 @@ bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum 
 	               ", cannot be read: %s: the schema registry has lost its data, or is "
 	               "another one than before. Stop the services. Then restore the registry's data, "
 	               "or empty the registry and run `schemas --yes`, which registers the schemas "
-	               "again under the ids that the topics name (deploy/README.md, 'Registry lost "
-	               "its data')",
+	               "again under the ids that the topics name "
+	               "(deploy/README.md, 'Registry lost its data')",
 	               place->schema_id, place->topic, place->partition, place->offset,
 	               reason_help(reason));
 }
