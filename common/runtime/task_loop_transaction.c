@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "fault.h"
+#include "send_offsets.h"
 #include "task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 5000
@@ -176,21 +177,21 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 static bool send_offsets(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)loop->slot_count);
-	rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
-	rd_kafka_error_t *error = NULL;
 	bool ok = add_offsets(loop, list, err);
 
 	FAULT_POINT("before_send_offsets");
-	if (ok && list->cnt)
-		error = rd_kafka_send_offsets_to_transaction(loop->producer, list, group, CALL_TIMEOUT_MS);
-	rd_kafka_consumer_group_metadata_destroy(group);
-	rd_kafka_topic_partition_list_destroy(list);
-	if (error)
-		return kafka_err_take(err, error, "send offsets to transaction");
+	if (!ok || list->cnt == 0) {
+		rd_kafka_topic_partition_list_destroy(list);
+	} else {
+		rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+
+		ok = send_offsets_within(loop->producer, list, group, CALL_TIMEOUT_MS, err);
+	}
+	if (!ok)
+		return false;
 	FAULT_POINT("after_send_offsets");
-	if (ok)
-		loop->phase = TRANSACTION_OFFSETS_SENT;
-	return ok;
+	loop->phase = TRANSACTION_OFFSETS_SENT;
+	return true;
 }
 
 /* An error that the broker has no name for may have come after it had decided: whoever comes next reads the outcome. */
