@@ -59,6 +59,8 @@ struct fold_ops {
 	void (*dump)(const void *fold, struct buffer *out);
 };
 
+/* A record's time as its writer has set it, clamped to the years 1970 to 9999. */
+int64_t record_time_clamp_ms(int64_t timestamp_ms);
 /* A header's last value; at == NULL where there is none. */
 struct span record_header(const struct input_record *record, const char *name);
 

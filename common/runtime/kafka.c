@@ -22,6 +22,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "fold.h"
 #include "log.h"
 #include "metrics.h"
 #include "service.h"
@@ -684,10 +685,7 @@ bool kafka_err_is_expired_id(const struct err *err)
 
 int64_t kafka_time_ms(const rd_kafka_message_t *message)
 {
-	const int64_t last_ms = INT64_C(253402300799999);
-	int64_t time_ms = rd_kafka_message_timestamp(message, NULL);
-
-	return time_ms < 0 ? 0 : time_ms > last_ms ? last_ms : time_ms;
+	return record_time_clamp_ms(rd_kafka_message_timestamp(message, NULL));
 }
 
 rd_kafka_headers_t *kafka_headers_new(const struct output *output)

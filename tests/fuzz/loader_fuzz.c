@@ -145,7 +145,7 @@ static struct input_record any_record(struct fuzz_reader *in, struct header head
 	uint8_t form = fuzz_byte(in), header_count = fuzz_byte(in) % (HEADERS_MAX + 1);
 	struct input_record record = {.topic = SPAN("topic"), .offset = offset, .partition = form & 3, .detail = "why", .headers = headers};
 
-	record.timestamp_ms = form & 4 ? fuzz_int64(in) : 1569888000000;
+	record.timestamp_ms = record_time_clamp_ms(form & 4 ? fuzz_int64(in) : 1569888000000); /* as every reader does */
 	record.key = form & 8 ? SPAN_NULL : fuzz_text(in);
 	for (; record.header_count < header_count; record.header_count++) {
 		headers[record.header_count].name = any_header_name(in);
