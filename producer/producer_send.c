@@ -147,14 +147,11 @@ static void tell_stalled(struct producer *p, int64_t now_us)
 		p->stalled_told = false;
 		p->moved_acks = acknowledged;
 		p->moved_us = now_us;
-	} else if (now_us - p->moved_us > STALLED_US) {
-		if (!p->stalled_told)
-			log_warn("broker_silent", "waiting=%llu detail=\"no acknowledgement for 10 s; still retrying, no data is lost\"",
-			         (unsigned long long)acks_waiting(&p->acks));
-		p->stalled_told = true;
-		/* Every 10 s. The question also makes librdkafka look for the brokers: 2.15.1 forgets one that
-		 * was stopped, and was seen not to find it again before the records timed out. */
+	} else if (now_us - p->moved_us > STALLED_US && !p->stalled_told) {
+		log_warn("broker_silent", "waiting=%llu detail=\"no acknowledgement for 10 s; trying on, nothing is lost\"",
+		         (unsigned long long)acks_waiting(&p->acks));
 		sender_tell_partitions(p->sender);
+		p->stalled_told = true;
 	}
 }
 
