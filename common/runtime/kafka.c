@@ -42,6 +42,7 @@ struct property {
 };
 
 static const struct property tuning_all[] = {
+	{"enable.sparse.connections", "false"}, /* else 2.15.1 may never connect again to its only broker after a stop */
 	{"reconnect.backoff.ms", "50"},
 	{"reconnect.backoff.max.ms", "2000"},
 	{"topic.metadata.refresh.interval.ms", "30000"},

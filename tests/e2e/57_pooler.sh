@@ -130,7 +130,8 @@ pooler_end
 
 loader_begin() { # NAME=VALUE...: in the background, until it is ready to load
     program pg-loader "$@"
-    "${PROGRAM[@]}" >"$E2E_WORK/loader.log" 2>&1 3>&- 9>&- &
+    : >"$E2E_WORK/loader.log" # of an earlier loader
+    "${PROGRAM[@]}" >>"$E2E_WORK/loader.log" 2>&1 3>&- 9>&- &
     LOADER=$!
     wait_until "pg-loader has its partitions" grep -q event=positioned "$E2E_WORK/loader.log"
 }
