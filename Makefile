@@ -39,8 +39,11 @@ OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
 OUR_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 COMPILE  = $(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(OUR_CFLAGS) $(CFLAGS) $(LINK_$(FLAVOUR)) $(LDFLAGS)
-INCLUDE_core    := -Icommon/core
-INCLUDE_runtime := $(INCLUDE_core) -Icommon/runtime -I/usr/include/postgresql
+# common/rooms lists the rooms of common/, each of which uses those above it. Pure ones see no header of a client library.
+ROOMS      := $(shell awk '!/^\#/ { print $$1 }' common/rooms)
+PURE_ROOMS := $(shell awk '$$2 == "pure" { print $$1 }' common/rooms)
+INCLUDES   := -Icommon -I/usr/include/postgresql
+INCLUDES_tests := -Itests $(SERVICES:%=-I%) $(TOOLS:%=-Icommon/tools/%)# tests look into every room
 LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
 
 # The pinned librdkafka, built once into build/librdkafka; LIBRDKAFKA=system takes the distribution's. FLAVOUR=system is the
@@ -52,7 +55,7 @@ RDKAFKA_CC = $(CC)
 ifeq ($(LIBRDKAFKA),system)
 LIBS     := -lrdkafka $(LIBS)
 else ifeq ($(LIBRDKAFKA),pinned)
-INCLUDE_runtime += -isystem $(RDKAFKA)/include
+INCLUDES += -isystem $(RDKAFKA)/include
 LIBS     := $(RDKAFKA)/lib/librdkafka.a $(LIBS) -lsasl2 -lssl -lcrypto -lzstd -llz4 -lz -ldl
 RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
 else
@@ -69,12 +72,11 @@ $(shell { mkdir -p $(B); set -- '$(subst ','\'',$(COMPILE))'; [ "$$(cat $(FLAGS_
 # Records which of the two the objects of this tree were compiled for: objects that include its header depend on this file.
 RDKAFKA_USED := $(B)/librdkafka.used
 
-core_o    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/core/*.c)) $(B)/obj/gen/schema_texts.o
-runtime_o := $(patsubst %.c,$(B)/obj/%.o,$(wildcard common/runtime/*.c))
+common_o  := $(patsubst %.c,$(B)/obj/%.o,$(foreach room,$(ROOMS),$(wildcard common/$(room)/*.c))) $(B)/obj/gen/schema_texts.o
 # The thread sanitizer does not know the C11 threads that librdkafka uses.
-runtime_o += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
+common_o  += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
-fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s))))
+fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)))) $(B)/obj/common/tools/redrive/redrive_rules.o
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
@@ -87,8 +89,7 @@ tools: $(TOOLS:%=$(B)/bin/%)
 unit-tests: $(unit:%=$(B)/test/%)
 bench-bins: $(bench:%=$(B)/bench/%)
 
-$(B)/lib/libcore.a: $(core_o)
-$(B)/lib/libruntime.a: $(runtime_o) | $(VERSION_O)
+$(B)/lib/libcommon.a: $(common_o) | $(VERSION_O)
 $(B)/lib/libfold.a: $(fold_o)
 $(B)/lib/%.a:
 	@mkdir -p $(@D)
@@ -96,18 +97,21 @@ $(B)/lib/%.a:
 	$(say) AR $@
 	$(Q)$(AR) rcs $@ $^
 
-$(B)/obj/common/core/%.o: common/core/%.c $(FLAGS_USED)
-	@mkdir -p $(@D)
-	$(say) CC $<
-	$(Q)$(COMPILE) $(INCLUDE_core) -c $< -o $@
+define PURE_RULE
+$(B)/obj/common/$(1)/%.o: common/$(1)/%.c $(FLAGS_USED)
+	@mkdir -p $$(@D)
+	$(say) CC $$<
+	$(Q)$$(COMPILE) -Icommon -c $$< -o $$@
+endef
+$(foreach room,$(PURE_ROOMS),$(eval $(call PURE_RULE,$(room))))
 $(B)/obj/gen/%.o: $(GEN)/%.c $(FLAGS_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) -Wno-overlength-strings $(INCLUDE_core) -Icommon/runtime -c $< -o $@
+	$(Q)$(COMPILE) -Wno-overlength-strings -Icommon -c $< -o $@
 $(B)/obj/%.o: %.c $(RDKAFKA_USED) $(FLAGS_USED)
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(COMPILE) $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) -c $< -o $@
+	$(Q)$(COMPILE) $(INCLUDES) $(INCLUDES_$(firstword $(subst /, ,$<))) -c $< -o $@
 
 $(GEN)/schema_texts.c: common/tools/embed-schemas $(wildcard schemas/*)
 	@mkdir -p $(@D)
@@ -120,29 +124,24 @@ $(RDKAFKA)/lib/librdkafka.a: deploy/librdkafka/build deploy/librdkafka/sources.s
 	@CC='$(RDKAFKA_CC)' CPPFLAGS='$(CPPFLAGS)' CFLAGS='$(CFLAGS)' LDFLAGS='$(LDFLAGS)' deploy/librdkafka/build $(RDKAFKA)
 
 $(patsubst %,$(B)/bin/%,$(SERVICES) $(TOOLS)): $(VERSION_C)
-define SERVICE_RULE
-$(B)/bin/$(1): $(call service_o,$(1)) $(B)/lib/libruntime.a $(B)/lib/libcore.a
+define PROGRAM_RULE
+$(B)/bin/$(notdir $(1)): $(call service_o,$(1)) $(B)/lib/libcommon.a
 	@mkdir -p $$(@D)
 	$(say) LINK $$@
 	$(Q)$$(LINK) $$(filter %.o %.a,$$^) $$(LIBS) -o $$@
 endef
-$(foreach s,$(SERVICES),$(eval $(call SERVICE_RULE,$(s))))
+$(foreach p,$(SERVICES) $(TOOLS:%=common/tools/%),$(eval $(call PROGRAM_RULE,$(p))))
 
-$(B)/bin/redrive: $(B)/obj/common/tools/redrive_read.o $(B)/obj/common/tools/redrive_plan.o
-$(B)/bin/%: $(B)/obj/common/tools/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
-	@mkdir -p $(@D)
-	$(say) LINK $@
-	$(Q)$(LINK) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
-$(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+$(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -lcriterion -o $@
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-check-layers: all ## core <- runtime <- service, and core is pure
+check-layers: all ## each room uses only those before it, and the pure ones have no effects
 	@common/tools/check-layers $(B)
 readme: all ## renew the settings tables of the READMEs
 	@common/tools/readme-settings $(B)/bin

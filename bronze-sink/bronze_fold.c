@@ -10,12 +10,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "base/utf8.h"
 #include "dedup.h"
-#include "event_fields.h"
-#include "partitioner.h"
-#include "table.h"
-#include "timetext.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/event_json.h"
+#include "event/reason.h"
+#include "stream/control.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
+#include "wire/topics.h"
 
 #define CONTROL_HEADERS_MAX 32   /* a control has three */
 #define CONTROL_BYTES_MAX 65536  /* of its headers: the copy must fit wherever the control did */

@@ -3,7 +3,8 @@
 #ifndef FUNNEL_BRONZE_FOLD_H
 #define FUNNEL_BRONZE_FOLD_H
 
-#include "outputs.h"
+#include "stream/fold.h"
+#include "stream/outputs.h"
 
 struct bronze_fold_config {
 	const struct output_terms *outputs;

@@ -7,8 +7,8 @@
 
 #include <stdlib.h>
 
-#include "table.h"
-#include "timetext.h"
+#include "base/memory.h"
+#include "base/timetext.h"
 
 #define FIRST_SLOTS 64
 #define AHEAD_HOURS (31 * 24)

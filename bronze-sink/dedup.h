@@ -5,7 +5,7 @@
 #ifndef FUNNEL_DEDUP_H
 #define FUNNEL_DEDUP_H
 
-#include "event.h"
+#include "event/event_id.h"
 
 struct dedup;
 

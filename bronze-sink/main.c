@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "bronze_fold.h"
-#include "table.h"
-#include "task_loop.h"
+#include "service/config.h"
+#include "service/service.h"
+#include "task_loop/task_loop_internal.h"
+#include "wire/schemas.h"
 
 struct bronze_config {
 	struct service_config service;

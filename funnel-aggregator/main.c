@@ -4,10 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+#include "event/window.h"
 #include "merge_fold.h"
+#include "service/config.h"
+#include "service/service.h"
 #include "session_fold.h"
-#include "table.h"
-#include "task_loop.h"
+#include "stages.h"
+#include "task_loop/task_loop_internal.h"
+#include "wire/schemas.h"
 
 struct aggregator_config {
 	struct service_config service;

@@ -17,8 +17,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "event/event.h"
+#include "event/reason.h"
 #include "panes.h"
 #include "rollup_sources.h"
+#include "stream/control.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "wire/record_keys.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
+#include "wire/topics.h"
 
 #define QUIET_FLUSH_RECORDS 8192
 #define PANE_BUCKETS 4096 /* a power of two */

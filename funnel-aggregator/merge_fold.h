@@ -6,8 +6,10 @@
 #ifndef FUNNEL_MERGE_FOLD_H
 #define FUNNEL_MERGE_FOLD_H
 
-#include "outputs.h"
-#include "window.h"
+#include "base/err.h"
+#include "event/window.h"
+#include "stream/fold.h"
+#include "stream/outputs.h"
 
 #define MERGE_SOURCES_MAX 128 /* so many watermarks fit into restore metadata */
 

@@ -7,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/span.h"
+
 enum seen { SEEN_VIEW = 1, SEEN_CART = 2, SEEN_PURCHASE = 4 };
 
 struct session_entry {

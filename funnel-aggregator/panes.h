@@ -3,10 +3,13 @@
 #ifndef FUNNEL_PANES_H
 #define FUNNEL_PANES_H
 
-#include "records.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/table.h"
+#include "event/event.h"
+#include "event/window.h"
 #include "stages.h"
-#include "table.h"
-#include "window.h"
+#include "wire/records.h"
 
 struct cell {
 	struct measures measures;

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "timetext.h"
+#include "base/timetext.h"
 
 /* ---- sets */
 

@@ -6,8 +6,9 @@
 #ifndef FUNNEL_ROLLUP_SOURCES_H
 #define FUNNEL_ROLLUP_SOURCES_H
 
-#include "table.h"
-#include "window.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "event/window.h"
 
 #define ROLLUP_SOURCES_MAX 128 /* bits of a set */
 #define ROLLUP_SINCES_MAX (2 * ROLLUP_MAX) /* the former list and the new one */

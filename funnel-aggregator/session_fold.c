@@ -17,11 +17,25 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "clock.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/reason.h"
 #include "panes.h"
-#include "partitioner.h"
-#include "timetext.h"
+#include "stream/control.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
 #include "visits.h"
+#include "wire/record_keys.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
+#include "wire/topics.h"
 
 #define SINCE_EVER ROLLUP_SINCE_EVER
 #define SINCE_PENDING INT64_MAX

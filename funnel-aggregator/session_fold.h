@@ -5,9 +5,10 @@
 #ifndef FUNNEL_SESSION_FOLD_H
 #define FUNNEL_SESSION_FOLD_H
 
-#include "outputs.h"
+#include "event/window.h"
 #include "stages.h"
-#include "window.h"
+#include "stream/fold.h"
+#include "stream/outputs.h"
 
 struct session_fold_config {
 	const struct output_terms *outputs;

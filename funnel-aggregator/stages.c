@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-#include "table.h"
+#include "base/memory.h"
+#include "base/span.h"
 
 bool stages_parse(const char *text, struct stages *stages, struct err *err)
 {

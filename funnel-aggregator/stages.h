@@ -7,7 +7,8 @@
 #ifndef FUNNEL_STAGES_H
 #define FUNNEL_STAGES_H
 
-#include "event.h"
+#include "base/err.h"
+#include "event/event.h"
 
 #define STAGES_MAX EVENT_TYPE_COUNT
 #define STAGE_TIMES_MAX 256 /* distinct times of one stage in one session that are kept */

@@ -13,6 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+#include "base/number.h"
+#include "base/span.h"
+#include "event/event.h"
+#include "event/event_id.h"
+
 #define NEVER_EMITTED INT64_MIN
 
 struct open_visit {

@@ -5,10 +5,12 @@
 #ifndef FUNNEL_VISITS_H
 #define FUNNEL_VISITS_H
 
-#include "records.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/table.h"
+#include "base/timetext.h"
 #include "stages.h"
-#include "table.h"
-#include "timetext.h"
+#include "wire/records.h"
 
 #define VISIT_GAP_US (30 * US_PER_MINUTE)
 

@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-#include "table.h"
+#include "base/memory.h"
+#include "base/table.h"
 
 #define SLOTS_MIN 1024
 

@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "records.h"
-#include "span.h"
+#include "base/buffer.h"
+#include "base/span.h"
 #include "targets.h"
 
 /* Keys seen since the last clear, each with the number of the row that counts. */

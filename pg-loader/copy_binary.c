@@ -6,8 +6,8 @@
  * Cents fit it well: the digit of weight -1 is the two decimals times 100. */
 #include "copy_binary.h"
 
-#include "event_fields.h"
-#include "timetext.h"
+#include "base/timetext.h"
+#include "base/utf8.h"
 
 #define POSTGRES_EPOCH_DAYS 10957 /* 2000-01-01 minus 1970-01-01 */
 #define TEXT_OID 25

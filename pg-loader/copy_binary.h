@@ -10,8 +10,8 @@
 
 #include <stdint.h>
 
-#include "reason.h"
-#include "span.h"
+#include "base/span.h"
+#include "event/reason.h"
 
 #define COPY_HEADER_BYTES 19
 #define COPY_TRAILER_BYTES 2

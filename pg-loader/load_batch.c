@@ -7,8 +7,9 @@
 
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "load_rows.h"
-#include "table.h"
+#include "wire/record_keys.h"
 
 void load_batch_free(struct load_batch *batch)
 {

@@ -7,10 +7,14 @@
 
 #include <stdint.h>
 
+#include "base/buffer.h"
+#include "base/span.h"
 #include "collapse.h"
-#include "fold.h"
-#include "outputs.h"
+#include "event/reason.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
 #include "targets.h"
+#include "wire/topics.h"
 
 struct load_row {
 	size_t at;      /* in the target's bytes */

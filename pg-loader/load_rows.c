@@ -10,11 +10,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/buffer.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "base/utf8.h"
+#include "collapse.h"
 #include "copy_binary.h"
-#include "event_fields.h"
-#include "redrive.h"
-#include "table.h"
-#include "timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/window.h"
+#include "stream/dead_letter.h"
+#include "targets.h"
+#include "wire/records.h"
 
 #define DAY_MIN INT64_C(-719162) /* 0001-01-01 */
 #define DAY_MAX INT64_C(2932896) /* 9999-12-31 */

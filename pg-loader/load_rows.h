@@ -2,7 +2,10 @@
 #ifndef FUNNEL_LOAD_ROWS_H
 #define FUNNEL_LOAD_ROWS_H
 
+#include "event/reason.h"
 #include "load_batch.h"
+#include "stream/record.h"
+#include "wire/topics.h"
 
 /* Adds the record's row. Other than REASON_NONE: nothing was added, and detail may say more. */
 enum reason load_rows_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, char *detail,

@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "bisect.h"
 #include "copy_binary.h"
-#include "fault.h"
-#include "table.h"
+#include "postgres/postgres.h"
+#include "service/fault.h"
+#include "targets.h"
 
 #define DAYS_CACHED_MAX 4096
 #define UNDEFINED_TABLE "42P01"

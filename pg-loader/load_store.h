@@ -2,9 +2,10 @@
 #ifndef FUNNEL_LOAD_STORE_H
 #define FUNNEL_LOAD_STORE_H
 
+#include "base/err.h"
 #include "load_batch.h"
 #include "loader_offsets.h"
-#include "postgres.h"
+#include "postgres/postgres_internal.h"
 
 struct load_store;
 /* pg is borrowed. */

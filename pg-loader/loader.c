@@ -19,11 +19,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
+#include "event/reason.h"
+#include "load_batch.h"
+#include "load_store.h"
+#include "loader_offsets.h"
 #include "loader_state.h"
-#include "log.h"
 #include "migrate.h"
+#include "registry/registry.h"
 #include "reporting.h"
-#include "table.h"
+#include "service/health.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/monotime.h"
+#include "service/stop.h"
+#include "targets.h"
 #include "wait_idle.h"
 
 #define IDLE_WAIT_MS 100 /* for the first record */

@@ -5,9 +5,10 @@
 #ifndef FUNNEL_LOADER_H
 #define FUNNEL_LOADER_H
 
-#include "kafka.h"
-#include "postgres.h"
-#include "service.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "postgres/postgres.h"
+#include "service/service.h"
 
 struct loader_config {
 	struct service_config service;

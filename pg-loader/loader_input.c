@@ -6,16 +6,23 @@
  * leftovers of the old position could pass for a gap at the new one.
  *
  * Gaps in offsets are normal (transaction markers, compaction); records below the position are not ours any more. */
-#include "loader_state.h"
-
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "counts_topic.h"
-#include "log.h"
-#include "same_log.h"
-#include "table.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "event/reason.h"
+#include "kafka/counts_topic.h"
+#include "kafka/kafka.h"
+#include "kafka/same_log.h"
+#include "loader_state.h"
+#include "service/health.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "stream/outbox.h"
+#include "stream/partition_end.h"
+#include "stream/record.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define WATCH_EVERY_US INT64_C(100000)

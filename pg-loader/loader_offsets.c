@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "records.h"
+#include "base/buffer.h"
+#include "postgres/postgres.h"
 
 enum { PARAM_TOPICS, PARAM_PARTITIONS, PARAM_COMMITTED, PARAM_POSITIONS, PARAM_LAST, PARAM_COUNT };
 

@@ -6,9 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "err.h"
-#include "postgres.h"
-#include "record_mark.h"
+#include "base/err.h"
+#include "postgres/postgres_internal.h"
+#include "stream/record_mark.h"
 
 #define OFFSET_NONE INT64_C(-1)
 

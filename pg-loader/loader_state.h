@@ -2,15 +2,22 @@
 #ifndef FUNNEL_LOADER_STATE_H
 #define FUNNEL_LOADER_STATE_H
 
+#include "base/err.h"
+#include "kafka/partition_watch.h"
 #include "load_batch.h"
 #include "load_store.h"
 #include "loader.h"
 #include "loader_offsets.h"
-#include "log_watch.h"
-#include "metrics.h"
-#include "partition_watch.h"
-#include "registry.h"
-#include "schema_loss.h"
+#include "postgres/postgres_internal.h"
+#include "registry/frame_opener.h"
+#include "registry/registry.h"
+#include "service/metrics.h"
+#include "stream/log_watch.h"
+#include "stream/record_mark.h"
+#include "targets.h"
+#include "wire/schema_loss.h"
+#include "wire/schemas.h"
+#include "wire/topics.h"
 
 #define LOADER_TOPICS 6
 #define POLL_MESSAGES 1000

@@ -1,9 +1,12 @@
 /* pg-loader: result topics to PostgreSQL, exactly once. This file declares; loader.c runs. */
-#include "loader.h"
-
 #include <string.h>
 
-#include "registry.h"
+#include "kafka/kafka.h"
+#include "loader.h"
+#include "postgres/postgres.h"
+#include "registry/registry.h"
+#include "service/config.h"
+#include "service/service.h"
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct loader_config, kafka);
 static const struct config_option postgres_options[] = POSTGRES_OPTIONS(struct loader_config, postgres);

@@ -16,9 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "metrics.h"
-#include "table.h"
+#include "base/memory.h"
+#include "postgres/postgres_internal.h"
+#include "service/health.h"
+#include "service/log.h"
 
 #define FILE_BYTES_MAX (16 * 1024 * 1024)
 #define STATEMENT_TIMEOUT_US (INT64_C(3600) * 1000000)

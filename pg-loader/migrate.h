@@ -7,8 +7,8 @@
 
 #include <stddef.h>
 
-#include "err.h"
-#include "postgres.h"
+#include "base/err.h"
+#include "postgres/postgres.h"
 
 #define MIGRATION_NAME_MAX 120
 

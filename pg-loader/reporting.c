@@ -17,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
-#include "metrics.h"
-#include "service.h"
-#include "table.h"
+#include "base/memory.h"
+#include "postgres/postgres_internal.h"
+#include "service/health.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/monotime.h"
 
 #define REFRESH_SQL \
 	"SELECT events_counted, events_waiting, breaches, refreshed, differences" \

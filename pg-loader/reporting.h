@@ -6,7 +6,8 @@
 #ifndef FUNNEL_REPORTING_H
 #define FUNNEL_REPORTING_H
 
-#include "postgres.h"
+#include "base/err.h"
+#include "postgres/postgres.h"
 
 struct reporting;
 /* config is borrowed. interval_us 0: does nothing. */

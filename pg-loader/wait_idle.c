@@ -11,10 +11,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+#include "kafka/kafka.h"
 #include "loader_offsets.h"
-#include "log.h"
-#include "metrics.h"
-#include "table.h"
+#include "postgres/postgres.h"
+#include "postgres/postgres_internal.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "stream/record_mark.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define LOOK_PAUSE_MS 100

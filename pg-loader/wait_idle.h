@@ -7,7 +7,9 @@
 #ifndef FUNNEL_WAIT_IDLE_H
 #define FUNNEL_WAIT_IDLE_H
 
+#include "base/err.h"
 #include "loader.h"
+#include "service/service.h"
 
 struct wait_idle;
 /* config is borrowed. */

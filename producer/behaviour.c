@@ -5,8 +5,9 @@
 
 #include <stdlib.h>
 
+#include "base/timetext.h"
+#include "random.h"
 #include "time_heap.h"
-#include "timetext.h"
 
 #define SCRIPT_MAX 60
 #define OPEN_SESSIONS_MAX 262144

@@ -7,9 +7,7 @@
 #define FUNNEL_BEHAVIOUR_H
 
 #include "catalogue.h"
-#include "event.h"
-#include "random.h"
-#include "span.h"
+#include "event/event.h"
 
 struct behaviour_event {
 	int64_t time_us; /* whole seconds */

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "err.h"
+#include "base/err.h"
 
 struct byte_reader;
 /* NULL and err (ERR_INPUT) where the file cannot be opened. */

@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
+#include "base/span.h"
+#include "base/timetext.h"
 #include "byte_reader.h"
-#include "timetext.h"
 
 #define WINDOW_BYTES (4 * CSV_LINE_MAX)
 

@@ -6,6 +6,7 @@
 #ifndef FUNNEL_CSV_READER_H
 #define FUNNEL_CSV_READER_H
 
+#include "base/err.h"
 #include "row.h"
 
 #define CSV_LINE_MAX 262144     /* bytes of one line; the rest of a longer one is skipped, and its row says so */

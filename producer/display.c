@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "timetext.h"
+#include "base/timetext.h"
+#include "service/log.h"
 
 #define TERMINAL_EVERY_US INT64_C(200000)
 #define LOG_EVERY_US INT64_C(5000000)

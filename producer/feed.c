@@ -4,6 +4,9 @@
 
 #include <stdlib.h>
 
+#include "event_clock.h"
+#include "row.h"
+
 struct feed {
 	struct source *source;
 	struct message_form form;

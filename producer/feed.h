@@ -2,7 +2,7 @@
 #ifndef FUNNEL_FEED_H
 #define FUNNEL_FEED_H
 
-#include "event_clock.h"
+#include "base/err.h"
 #include "message.h"
 #include "source.h"
 

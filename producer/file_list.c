@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "csv_reader.h"
+#include "row.h"
 
 #define LOOK_ROWS 1000 /* for the first event */
 

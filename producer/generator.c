@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/timetext.h"
 #include "behaviour.h"
 #include "catalogue.h"
 #include "mishaps.h"
 #include "random.h"
 #include "time_heap.h"
-#include "timetext.h"
 
 #define LINE_CAP 384 /* time 23, type 16, product columns 150, user 20, session 36, commas, and a mishap's growth */
 #define WAITING_MAX 262144

@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#include "event.h"
-#include "span.h"
+#include "base/span.h"
+#include "event/event.h"
 
 struct generator_config {
 	int64_t events; /* good rows, without copies and bad rows */

@@ -1,6 +1,7 @@
 /* Replays click events into Kafka, from files or made up. See producer.h. */
 #include "options.h"
 #include "producer.h"
+#include "service/service.h"
 
 int main(int argc, char **argv)
 {

@@ -7,7 +7,9 @@
 
 #include <stdio.h>
 
-#include "partitioner.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "wire/partitioner.h"
 
 static struct span standard_id(struct span id)
 {

@@ -5,9 +5,9 @@
 #ifndef FUNNEL_MESSAGE_H
 #define FUNNEL_MESSAGE_H
 
+#include "base/span.h"
 #include "csv_reader.h"
 #include "row.h"
-#include "span.h"
 
 #define MESSAGE_VALUE_MAX (5 + 6 * CSV_LINE_MAX + 1024) /* framing; every byte escaped as \u00xx; field names */
 

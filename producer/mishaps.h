@@ -2,8 +2,9 @@
 #ifndef FUNNEL_MISHAPS_H
 #define FUNNEL_MISHAPS_H
 
-#include "random.h"
-#include "span.h"
+#include <stdint.h>
+
+#include "base/span.h"
 
 #define MISHAP_GROWTH 64 /* bytes by which a spoilt row may be longer than a good one */
 #define MISHAP_KINDS 18

@@ -3,9 +3,9 @@
 
 #include <stddef.h>
 
+#include "base/timetext.h"
 #include "pace.h"
-#include "registry.h"
-#include "timetext.h"
+#include "registry/registry.h"
 
 #define AT(member) offsetof(struct producer_config, member)
 

@@ -2,9 +2,12 @@
 #ifndef FUNNEL_OPTIONS_H
 #define FUNNEL_OPTIONS_H
 
+#include "base/err.h"
+#include "base/span.h"
 #include "generator.h"
-#include "kafka.h"
-#include "service.h"
+#include "kafka/kafka.h"
+#include "service/config.h"
+#include "service/service.h"
 
 struct producer_config {
 	struct service_config service;

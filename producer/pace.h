@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "span.h"
+#include "base/span.h"
 
 struct pace {
 	int64_t speed_milli; /* 60x: 60000; 0: as fast as possible */

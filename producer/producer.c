@@ -7,13 +7,27 @@
  * removes repeats). The end of a segment is announced after every row of it was acknowledged, and the segment counts
  * as complete after the announcement was. A stop drains what was sent and keeps the rest for the next run.
  * What survives kill -9: everything; up to a second of rows is sent twice. */
-#include "producer_internal.h"
+#include "producer.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "log.h"
+#include "acks.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "display.h"
+#include "event_clock.h"
+#include "feed.h"
+#include "options.h"
+#include "pace.h"
+#include "producer_internal.h"
+#include "registry/registry.h"
+#include "sender.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/monotime.h"
+#include "source.h"
 
 #define ACKS_CAPACITY 131072 /* above what the library's queue takes, so that the queue is what fills up */
 #define CSV_HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"

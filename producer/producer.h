@@ -2,7 +2,8 @@
 #ifndef FUNNEL_PRODUCER_H
 #define FUNNEL_PRODUCER_H
 
-#include "service.h"
+#include "base/err.h"
+#include "service/service.h"
 
 /* Callbacks of struct service. */
 bool producer_open(void *config, void **state, struct err *err);

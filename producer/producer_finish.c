@@ -1,10 +1,10 @@
 /* The way out: what was sent is waited for, then the end of the segment is announced; or, without Kafka, rows are written. */
-#include "producer_internal.h"
-
 #include <time.h>
 
-#include "fault.h"
-#include "log.h"
+#include "producer_internal.h"
+#include "service/fault.h"
+#include "service/log.h"
+#include "service/monotime.h"
 
 #define STOP_DRAIN_US INT64_C(10000000)
 

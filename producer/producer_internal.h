@@ -5,16 +5,21 @@
 
 #include <stdio.h>
 
+#include "acks.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
 #include "display.h"
 #include "feed.h"
-#include "metrics.h"
+#include "message.h"
 #include "options.h"
 #include "pace.h"
-#include "producer.h"
-#include "registry.h"
+#include "registry/registry.h"
 #include "sender.h"
+#include "service/metrics.h"
+#include "service/service.h"
+#include "source.h"
 #include "state_file.h"
-#include "timetext.h"
 
 #define LATEST_AHEAD_US US_PER_DAY /* times beyond this from now do not move the event clock */
 #define SKIP_ROWS 100000           /* in one step */

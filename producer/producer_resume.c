@@ -1,12 +1,15 @@
 /* Where a run begins: the state file of an earlier one, checked against the topic as it is now, and the rows of the input that
  * need not be sent again. */
-#include "producer_internal.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-#include "fault.h"
-#include "log.h"
+#include "producer_internal.h"
+#include "row.h"
+#include "service/fault.h"
+#include "service/health.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "wire/schemas.h"
 
 /* ---- the state file */
 

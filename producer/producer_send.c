@@ -1,12 +1,13 @@
 /* Rows and controls on their way: each is noted before it is handed over, so that acknowledgements, which come in any order,
  * can be put together to the prefix that the state file may hold. */
-#include "producer_internal.h"
-
 #include <string.h>
 #include <time.h>
 
-#include "fault.h"
-#include "log.h"
+#include "producer_internal.h"
+#include "row.h"
+#include "service/fault.h"
+#include "service/log.h"
+#include "service/monotime.h"
 
 #define SLICE_US INT64_C(50000)
 #define SLICE_ROWS 256

@@ -5,7 +5,7 @@
 
 #include <stdio.h>
 
-#include "timetext.h"
+#include "base/timetext.h"
 
 #define HEADER_MAX 4096
 

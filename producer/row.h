@@ -4,10 +4,10 @@
 
 #include <stdint.h>
 
-#include "csv.h"
-#include "err.h"
-#include "event.h"
-#include "span.h"
+#include "base/csv.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "event/event.h"
 
 #define ROW_TIME_NONE INT64_MIN
 #define ROW_COLUMNS_MAX 64 /* columns a file may have */

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "topics.h"
+#include "wire/topics.h"
 
 #define HEADERS_MAX 4
 

@@ -4,7 +4,9 @@
 #define FUNNEL_SENDER_H
 
 #include "acks.h"
-#include "kafka.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "kafka/kafka.h"
 
 struct sender;
 /* timeout_us: how long a message may wait for a broker; 0: for ever. */

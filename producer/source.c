@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
+#include "base/span.h"
 #include "csv_reader.h"
+#include "event/event.h"
 #include "file_list.h"
 
 struct source {

@@ -2,6 +2,7 @@
 #ifndef FUNNEL_SOURCE_H
 #define FUNNEL_SOURCE_H
 
+#include "base/err.h"
 #include "generator.h"
 #include "row.h"
 

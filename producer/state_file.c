@@ -13,6 +13,8 @@
 
 #include <jansson.h>
 
+#include "row.h"
+
 static json_t *to_json(const struct saved_state *state)
 {
 	const struct checkpoint *c = &state->checkpoint;

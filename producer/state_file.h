@@ -3,7 +3,7 @@
 #define FUNNEL_STATE_FILE_H
 
 #include "acks.h"
-#include "err.h"
+#include "base/err.h"
 
 struct saved_state {
 	char segment[128], topic[256], cluster[128];

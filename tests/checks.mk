@@ -8,7 +8,7 @@ VALGRIND_SCENARIOS := 10 20 50
 tsan: deps ## scenarios, and what threads share under stress, under the thread sanitizer
 	@$(MAKE) --no-print-directory FLAVOUR=tsan all e2e-tools build/tsan/test/tsan-stress
 	@FLAVOUR=tsan tests/tsan/run $(TSAN_SCENARIOS)
-$(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
+$(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
@@ -33,14 +33,13 @@ tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
 	@deploy/local/deps clang
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
-tidy_h := $(wildcard common/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
-tidy_c := $(wildcard common/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
+tidy_h := $(wildcard common/*/*.h common/tools/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
+tidy_c := $(wildcard common/*/*.c common/tools/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
 tidy-files: $(tidy_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(tidy_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
-	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDE_runtime) -I$(firstword $(subst /, ,$<)) \
-	  $(if $(filter tests/%,$<),$(SERVICES:%=-I%)) 2>/dev/null
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDES) $(INCLUDES_$(firstword $(subst /, ,$<))) 2>/dev/null
 	@touch $@
 
 coverage: deps ## lines and branches that unit tests and scenarios reach

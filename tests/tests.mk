@@ -18,7 +18,7 @@ asan: deps ## unit tests and scenarios under address, leak and undefined-behavio
 	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit fuzz-corpus e2e $(ASAN_SCENARIOS)
 
 e2e-tools: $(E2E_TOOLS)
-$(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libruntime.a $(B)/lib/libcore.a
+$(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@

@@ -6,8 +6,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "avro_resolver.h"
-#include "records.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "event/event.h"
+#include "event/reason.h"
+#include "wire/avro_resolver.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
 
 #define ROUNDS 1000000
 

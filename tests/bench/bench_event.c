@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "csv.h"
-#include "event.h"
-#include "partitioner.h"
+#include "base/csv.h"
+#include "base/span.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/event_json.h"
+#include "event/reason.h"
+#include "wire/partitioner.h"
 
 #define RUNS 5
 #define RUN_SECONDS 0.05

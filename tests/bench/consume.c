@@ -5,9 +5,10 @@
 #include <stdio.h>
 #include <sys/resource.h>
 
-#include "config.h"
-#include "kafka.h"
-#include "service.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "service/config.h"
+#include "service/monotime.h"
 
 #define BATCH 2000
 #define OPEN_TIMEOUT_MS 10000

@@ -6,9 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config.h"
-#include "kafka.h"
-#include "service.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "service/config.h"
+#include "service/monotime.h"
 
 #define CALL_TIMEOUT_MS 10000
 #define LOOK_PAUSE_US 50000

@@ -17,13 +17,19 @@
 #include <string.h>
 #include <time.h>
 
-#include "config.h"
-#include "event.h"
-#include "kafka.h"
-#include "partitioner.h"
-#include "records.h"
-#include "table.h"
-#include "timetext.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/window.h"
+#include "kafka/kafka.h"
+#include "service/config.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
 
 #define RUN_SECONDS_MAX 3600
 #define WINDOWS_MAX (RUN_SECONDS_MAX / 60 + 2)

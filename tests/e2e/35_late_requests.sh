@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A connection breaks after a service has sent a transactional request. The client sends it again on a new connection, gets its
 # answer and begins the next transaction. Then the first copy reaches the broker. Nothing may be lost or doubled, wherever
-# the late request arrives, also if the service is killed at that moment. common/runtime/txn_doubt.h says how it is prevented.
+# the late request arrives, also if the service is killed at that moment. common/kafka/txn_doubt.h says how it is prevented.
 #   LATE_CASES='offsets_alone,killed silence,alive'   runs these cases only
 source "$(dirname "$0")/lib.sh"
 

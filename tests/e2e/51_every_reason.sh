@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Every reason code there is (common/core/reason.h) is reached by a record on real parts, and found in raw.dead_letters; and no
+# Every reason code there is (common/event/reason.h) is reached by a record on real parts, and found in raw.dead_letters; and no
 # other. A new code fails here until something reaches it.
 source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
 ROWS=$E2E_WORK/few.csv
 
-codes() { sed -n 's/^\tX([A-Z_0-9]*, "\([a-z_0-9]*\)".*/\1/p' "$ROOT/common/core/reason.h" | grep -vx none | LC_ALL=C sort; }
+codes() { sed -n 's/^\tX([A-Z_0-9]*, "\([a-z_0-9]*\)".*/\1/p' "$ROOT/common/event/reason.h" | grep -vx none | LC_ALL=C sort; }
 found() { sql "SELECT DISTINCT reason FROM raw.dead_letters" | LC_ALL=C sort; }
 
 # The events of nine days, so that what was first is too late in the end: a day at a time, for all partitions, by several users.

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A crash at every arrow: each service kills itself, as kill -9 would, at each of its fault points (common/runtime/fault.h) while
+# A crash at every arrow: each service kills itself, as kill -9 would, at each of its fault points (common/service/fault.h) while
 # rows come, and is started again; behind each of these crashes the oracle, over all rows so far. Only the flavour `fault` has
 # the points: make e2e-faults. FAULTS='pg-loader:after_copy producer:before_save' takes fewer.
 source "$(dirname "$0")/lib.sh"

@@ -11,7 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "task_loop_internal.h"
+#include "base/span.h"
+#include "task_loop/task_loop_internal.h"
 
 #define RECORDS 3
 

@@ -4,11 +4,24 @@
  * partials by a merge half that refuses none of them), a replay without outputs ends in the same state, and clock and watermark
  * move as bronze's do. Merge half, any partials: what it writes can be read. And one hostile event among normal ones of
  * three users: no other event is late, and no other window, group or visit ends up with other numbers. */
-#include "clock.h"
+#include "base/buffer.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "merge_fold.h"
 #include "session_fold.h"
-#include "timetext.h"
+#include "stages.h"
+#include "stream/fold.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 #define TIME_MIN_US INT64_C(-62135596800000000)

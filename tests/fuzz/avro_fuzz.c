@@ -1,7 +1,14 @@
 /* Avro bodies of every kind, frames, and bodies under other writers' schemas. What a decoder takes, its encoder writes in
  * one form only, and that form decodes to the same; what it refuses, it names. */
-#include "avro_resolver.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
+#include "wire/avro_resolver.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
 
 union any {
 	struct bronze_event bronze;

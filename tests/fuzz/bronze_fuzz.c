@@ -6,10 +6,23 @@
  * event's verdict may change. */
 #include <inttypes.h>
 
+#include "base/buffer.h"
+#include "base/span.h"
+#include "base/timetext.h"
 #include "bronze_fold.h"
-#include "clock.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "event/reason.h"
 #include "fuzz.h"
-#include "timetext.h"
+#include "fuzz/fuzz.h"
+#include "stream/fold.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 #define TIME_MAX_MS INT64_C(253402300799999)

@@ -4,10 +4,17 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "csv.h"
+#include "base/csv.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/utf8.h"
 #include "csv_reader.h"
-#include "event_fields.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "event/reason.h"
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
+#include "row.h"
 
 #define FIELDS 16
 #define JSON_MAX 65536 /* an input of 4 KiB, each byte escaped, and the names */

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 /* Memory of exactly the input's size, so that a sanitizer sees the first byte read beyond it. */
 static bool run_file(const char *path)

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "span.h"
+#include "base/span.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -18,7 +18,7 @@ fuzz-bins: $(fuzz:%=$(B)/fuzz/%)
 fuzz-deps:
 	@deploy/local/deps clang
 
-$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/driver.o $(B)/lib/libfold.a $(B)/lib/libruntime.a $(B)/lib/libcore.a
+$(B)/fuzz/%: $(B)/obj/tests/fuzz/%_fuzz.o $(B)/obj/tests/fuzz/driver.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
 	$(say) LINK $@
 	$(Q)$(LINK) $< $(FUZZ_DRIVER) $(filter %.a,$^) $(LIBS) -o $@

@@ -1,10 +1,16 @@
 /* One raw value. The scanner and the library must agree wherever the scanner takes the value; what is accepted
  * lies within its limits and survives Avro; what is refused has a reason and a terminated detail. */
-#include "event.h"
-#include "event_fields.h"
+#include "base/buffer.h"
+#include "base/span.h"
+#include "base/utf8.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/event_json.h"
+#include "event/reason.h"
 #include "fuzz.h"
-#include "records.h"
-#include "timetext.h"
+#include "fuzz/fuzz.h"
+#include "wire/frame.h"
+#include "wire/records.h"
 
 static bool same_event(const struct event *a, const struct event *b)
 {

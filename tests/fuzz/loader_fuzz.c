@@ -3,9 +3,16 @@
  * be anything but a value, and none of these inputs has to be found by bisection. */
 #include <jansson.h>
 
-#include "event_fields.h"
+#include "base/span.h"
+#include "base/utf8.h"
+#include "event/reason.h"
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "load_batch.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "targets.h"
+#include "wire/topics.h"
 
 #define RECORDS_MAX 8
 #define HEADERS_MAX 12

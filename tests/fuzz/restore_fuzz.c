@@ -5,12 +5,24 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/window.h"
 #include "fuzz.h"
+#include "fuzz/fuzz.h"
 #include "merge_fold.h"
 #include "session_fold.h"
-#include "task.h"
-#include "timetext.h"
+#include "stages.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "stream/task.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 

@@ -1,13 +1,17 @@
 /* Texts that people and registries write: settings by flag and environment, rollups, stages, times, money, durations,
  * restore clocks, and the registry's answers. What is taken can be written again, and means the same. */
-#include "clock.h"
-#include "config.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/clock.h"
+#include "event/window.h"
 #include "fuzz.h"
-#include "registry_answers.h"
+#include "fuzz/fuzz.h"
+#include "service/config.h"
 #include "stages.h"
-#include "timetext.h"
-#include "topics.h"
-#include "window.h"
+#include "wire/registry_messages.h"
+#include "wire/topics.h"
 
 #define ARGUMENTS_MAX 8
 

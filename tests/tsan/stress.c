@@ -11,8 +11,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "log.h"
-#include "metrics.h"
+#include "base/err.h"
+#include "service/health.h"
+#include "service/http.h"
+#include "service/log.h"
+#include "service/metrics.h"
 
 #define WRITERS 3
 #define ROUNDS 3000

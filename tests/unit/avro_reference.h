@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "records.h"
+#include "base/span.h"
 
 struct reference {
 	avro_schema_t schema;

@@ -1,10 +1,19 @@
 /* Schema resolution: by cases, against the Avro library where it can resolve too, and against
  * hostile bytes. Writers' schemas are made from ours by replacing a piece of the text. */
-#include "avro_resolver.h"
-
 #include <stdio.h>
 
 #include "avro_reference.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "event/event.h"
+#include "event/window.h"
+#include "unit/avro_reference.h"
+#include "unit/fold_kit.h"
+#include "wire/avro_resolver.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
 
 #define SPACED_LONG "{\"name\":\"product_id\",\"type\":\"long\"}"
 #define CHECKOUT_FIELD "{\"name\":\"funnel_checkout_sessions\",\"type\":\"long\",\"default\":0},"

@@ -1,7 +1,17 @@
 /* Raw records to verdicts: each kind of bad input by its reason, time, repeats, controls, and that nothing is ever lost. */
+#include "base/span.h"
+#include "base/timetext.h"
 #include "bronze_fold.h"
-
+#include "event/event_id.h"
+#include "event/reason.h"
 #include "fold_kit.h"
+#include "stream/fold.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "unit/fold_kit.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define PARTITIONS 4
 #define NOW_US (KIT_DAY0_US + 100 * US_PER_DAY) /* the records' own time */

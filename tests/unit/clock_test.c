@@ -1,7 +1,9 @@
 /* The clock of a partition: two users move it, one never does; and what is too far ahead. */
-#include "clock.h"
-
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/clock.h"
 #include "fold_kit.h"
+#include "unit/fold_kit.h"
 
 #define T0 KIT_DAY0_US
 

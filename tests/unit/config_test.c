@@ -1,12 +1,13 @@
 /* Settings: what each type takes and refuses, which source wins, and that all errors are told at once. */
-#include "config.h"
-
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "capture.h"
+#include "service/config.h"
+#include "unit/capture.h"
 
 struct settings {
 	const char *text, *empty, *secret, *choice;

@@ -1,10 +1,11 @@
 /* CSV records: what is split how, what is refused, and that neither the place where the input is
  * cut nor the quoting changes a field. */
-#include "csv.h"
-
 #include <criterion/criterion.h>
 #include <stdint.h>
 #include <stdio.h>
+
+#include "base/csv.h"
+#include "base/span.h"
 
 #define FIELD_CAP 4
 

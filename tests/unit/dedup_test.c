@@ -1,7 +1,10 @@
 /* De-duplication against a list that forgets nothing. */
+#include "base/table.h"
+#include "base/timetext.h"
 #include "dedup.h"
-
+#include "event/event_id.h"
 #include "fold_kit.h"
+#include "unit/fold_kit.h"
 
 static void id_of(uint64_t number, uint8_t id[EVENT_ID_BYTES])
 {

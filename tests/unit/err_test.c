@@ -1,11 +1,10 @@
 /* Every class of error is reached by something real; what the loop then does with each is in service_test and the scenarios. */
-#include "err.h"
-
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "kafka.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
 #include "stages.h"
 
 static void nothing_fails(struct err *err)

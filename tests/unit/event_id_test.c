@@ -1,9 +1,12 @@
 /* Event ids against known digests (printf '...' | md5sum), and their text form. */
-#include "event.h"
-#include "timetext.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
+
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "unit/fold_kit.h"
 
 static void hex_of(const uint8_t id[EVENT_ID_BYTES], char hex[33])
 {

@@ -1,12 +1,16 @@
 /* Events as JSON: what is taken, what is refused and why, that the fast and the library path
  * agree on anything, and that what is written is what is read. */
-#include "event.h"
-#include "timetext.h"
-
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "event/reason.h"
+#include "unit/fold_kit.h"
 
 #define TIME "\"event_time\":\"2019-10-01 00:00:00 UTC\""
 #define TYPE ",\"event_type\":\"view\""

@@ -8,10 +8,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "outputs.h"
-#include "partitioner.h"
-#include "table.h"
-#include "timetext.h"
+#include "base/buffer.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define KIT_DAY0_US INT64_C(1569888000000000) /* 2019-10-01T00:00:00Z */
 

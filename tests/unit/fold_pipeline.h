@@ -3,9 +3,21 @@
 #ifndef FUNNEL_FOLD_PIPELINE_H
 #define FUNNEL_FOLD_PIPELINE_H
 
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/window.h"
 #include "fold_kit.h"
 #include "merge_fold.h"
 #include "session_fold.h"
+#include "stages.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "unit/fold_kit.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define PIPE_SOURCES 4
 #define PIPE_MERGES 2

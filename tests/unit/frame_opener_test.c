@@ -1,10 +1,16 @@
 /* Frames against a registry of our own: what is read, what is refused, and how often the registry is asked. The two
  * functions by which it is asked stand here, so the real client is not linked in. */
-#include "registry.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <time.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "event/reason.h"
+#include "registry/frame_opener.h"
+#include "registry/registry.h"
+#include "wire/frame.h"
+#include "wire/schemas.h"
 
 #define GOOD_ID 7
 #define OTHER_RECORD_ID 8

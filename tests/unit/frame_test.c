@@ -1,7 +1,11 @@
 /* The registry's framing. */
 #include <criterion/criterion.h>
 
-#include "records.h"
+#include "base/buffer.h"
+#include "base/span.h"
+#include "event/window.h"
+#include "wire/frame.h"
+#include "wire/records.h"
 
 #define BYTES(literal) {(literal), sizeof(literal) - 1}
 

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "group_offsets.h"
+#include "base/span.h"
+#include "wire/group_offsets.h"
 
 #define INIT(text) {text, sizeof(text) - 1}
 #define BYTES(text) ((struct span)INIT(text))

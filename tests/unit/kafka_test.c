@@ -1,9 +1,10 @@
 /* Kafka settings: what a user may set, what is guarded, and the class of each error. No broker is needed. */
-#include "kafka.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/err.h"
+#include "kafka/kafka.h"
 
 static rd_kafka_conf_t *conf_of(enum kafka_role role, const char *properties, struct err *err)
 {

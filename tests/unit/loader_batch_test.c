@@ -4,8 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/span.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "load_batch.h"
-#include "redrive.h"
+#include "redrive_rules.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "targets.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 static int released;
 

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/span.h"
 #include "copy_binary.h"
+#include "event/reason.h"
 
 static char place[4096];
 

@@ -1,11 +1,12 @@
 /* Whose migrations are applied where no folder is named. */
-#include "migrate.h"
-
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/err.h"
+#include "migrate.h"
 
 /* A folder of somebody else, with migrations of its own; we are in it then. */
 static void enter_foreign_folder(void)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "loader_offsets.h"
-#include "postgres.h"
+#include "postgres/postgres_internal.h"
 
 Test(loader_postgres, sqlstates_are_classified_by_what_helps)
 {

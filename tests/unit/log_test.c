@@ -1,6 +1,4 @@
 /* Log lines: escaping in both forms, hostile bytes, cutting, and the limit on bursts. */
-#include "log.h"
-
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <jansson.h>
@@ -8,6 +6,8 @@
 #include <time.h>
 
 #include "capture.h"
+#include "service/log.h"
+#include "unit/capture.h"
 
 #define CAPTURED(out, ...) \
 	do { \

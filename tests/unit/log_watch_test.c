@@ -1,6 +1,7 @@
-#include "log_watch.h"
-
 #include <criterion/criterion.h>
+
+#include "stream/log_watch.h"
+#include "stream/record_mark.h"
 
 #define SECOND_US INT64_C(1000000)
 

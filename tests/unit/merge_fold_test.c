@@ -1,7 +1,24 @@
 /* The merge half: totals against a recount of the events behind them, the final mark, idleness, and what is refused. */
-#include "merge_fold.h"
-
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "fold_pipeline.h"
+#include "merge_fold.h"
+#include "stream/fold.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "unit/fold_kit.h"
+#include "unit/fold_pipeline.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/record_keys.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define ROWS_MAX 120000
 

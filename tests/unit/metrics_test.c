@@ -1,6 +1,4 @@
 /* Metrics as Prometheus reads them, health, and the three paths over a loopback socket. */
-#include "metrics.h"
-
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -11,7 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "metrics_internal.h"
+#include "base/err.h"
+#include "service/health.h"
+#include "service/http.h"
+#include "service/metrics.h"
 
 static bool shown(const char *line)
 {

@@ -1,6 +1,6 @@
-#include "number.h"
-
 #include <criterion/criterion.h>
+
+#include "base/number.h"
 
 Test(number, takes_what_fits_and_stands_behind_it)
 {

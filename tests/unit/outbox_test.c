@@ -1,7 +1,9 @@
 /* The outbox keeps what it was given, where it was put, until it is cleared. */
-#include "outbox.h"
-
+#include "base/span.h"
+#include "base/table.h"
 #include "fold_kit.h"
+#include "stream/outbox.h"
+#include "unit/fold_kit.h"
 
 static void fill(char *text, size_t len, uint64_t salt)
 {

@@ -1,7 +1,15 @@
 /* Dead letters, counts and controls as other tools see them. */
-#include "outputs.h"
-
+#include "base/span.h"
+#include "event/reason.h"
 #include "fold_kit.h"
+#include "stream/control.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "unit/fold_kit.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 static const struct header original[] = {{{"source_file", 11}, {"a.csv", 5}}, {{"control", 7}, {"end", 3}}};
 

@@ -1,7 +1,12 @@
 /* A pane's cells against counting by hand, in random order of arrival. */
-#include "panes.h"
-
+#include "base/err.h"
+#include "event/event.h"
+#include "event/window.h"
 #include "fold_kit.h"
+#include "panes.h"
+#include "stages.h"
+#include "unit/fold_kit.h"
+#include "wire/records.h"
 
 #define SESSIONS 5
 #define CELLS 2

@@ -1,7 +1,7 @@
 /* Where a reader of committed records stands: at the high watermark, held before it, or reading. */
 #include <criterion/criterion.h>
 
-#include "partition_end.h"
+#include "stream/partition_end.h"
 
 #define SECOND INT64_C(1000000)
 #define LIMIT (30 * SECOND)

@@ -1,9 +1,10 @@
 /* Keys go to the partitions that Java clients choose: the vectors of Kafka's own UtilsTest. */
-#include "partitioner.h"
-
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
+
+#include "base/span.h"
+#include "wire/partitioner.h"
 
 Test(partitioner, murmur2_gives_the_hashes_of_kafkas_own_test)
 {

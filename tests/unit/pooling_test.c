@@ -2,7 +2,7 @@
  * processes at one address. */
 #include <criterion/criterion.h>
 
-#include "pooling.h"
+#include "postgres/pooling.h"
 
 #define POOL_MAX 8
 

@@ -5,11 +5,14 @@
 #include <unistd.h>
 
 #include "acks.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
 #include "event_clock.h"
 #include "options.h"
 #include "pace.h"
+#include "row.h"
 #include "state_file.h"
-#include "timetext.h"
 
 /* ---- pace */
 

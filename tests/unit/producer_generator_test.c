@@ -3,11 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/csv.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "event/reason.h"
 #include "generator.h"
 #include "mishaps.h"
-#include "partitioner.h"
 #include "row.h"
-#include "timetext.h"
+#include "unit/fold_kit.h"
 
 #define START_US (INT64_C(1569888000) * US_PER_SECOND) /* 2019-10-01 */
 

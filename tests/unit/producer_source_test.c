@@ -7,8 +7,12 @@
 
 #include <zlib.h>
 
+#include "base/csv.h"
+#include "base/err.h"
+#include "base/span.h"
 #include "csv_reader.h"
 #include "message.h"
+#include "row.h"
 #include "source.h"
 
 #define HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"

@@ -1,6 +1,7 @@
-#include "record_mark.h"
-
 #include <criterion/criterion.h>
+
+#include "base/span.h"
+#include "stream/record_mark.h"
 
 static struct record_mark mark(const char *key, const char *value)
 {

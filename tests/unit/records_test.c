@@ -1,8 +1,18 @@
 /* The hand-written codecs against the Avro library, and against hostile bytes. */
-#include "records.h"
-
 #include "avro_reference.h"
-#include "timetext.h"
+#include "base/buffer.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/reason.h"
+#include "event/window.h"
+#include "unit/avro_reference.h"
+#include "unit/fold_kit.h"
+#include "wire/frame.h"
+#include "wire/record_keys.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
 
 #define ROUNDS 4000
 #define SCHEMA_ID 77

@@ -1,7 +1,20 @@
 /* Dead letters that go back: what is read of them, what is chosen, what may go, and what is sent. */
-#include "redrive.h"
-
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/event_json.h"
+#include "event/reason.h"
 #include "fold_kit.h"
+#include "redrive_rules.h"
+#include "stream/dead_letter.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "unit/fold_kit.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define HORIZON_US (7 * US_PER_DAY)
 #define JSON(time, type) \

@@ -1,9 +1,13 @@
 /* What registries answer, as Confluent's specifies it and as Apicurio 2.6 does it. */
-#include "registry_answers.h"
-
 #include "avro_reference.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "unit/avro_reference.h"
+#include "wire/registry_messages.h"
+#include "wire/schemas.h"
 
-Test(registry_answers, a_schema_goes_out_as_one_json_text)
+Test(registry_messages, a_schema_goes_out_as_one_json_text)
 {
 	struct schema_text plain = {"t", "n", "{\"a\":\"b\"}", false}, json = {"t", "n", "{}", true};
 	struct buffer out = {0};
@@ -16,7 +20,7 @@ Test(registry_answers, a_schema_goes_out_as_one_json_text)
 	buffer_free(&out);
 }
 
-Test(registry_answers, every_schema_of_ours_comes_back_from_its_own_request)
+Test(registry_messages, every_schema_of_ours_comes_back_from_its_own_request)
 {
 	for (int slot = 0; slot < SCHEMA_COUNT; slot++) {
 		struct buffer request = {0}, text = {0};
@@ -52,7 +56,7 @@ static const struct {
         {"{\"id\":1", false, 0},
 };
 
-Test(registry_answers, an_id_is_a_positive_int_or_refused)
+Test(registry_messages, an_id_is_a_positive_int_or_refused)
 {
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
 		struct err err = {ERR_NONE, ""};
@@ -80,7 +84,7 @@ static const struct {
         {"gone", NULL, false},
 };
 
-Test(registry_answers, a_schema_is_a_text_with_a_type)
+Test(registry_messages, a_schema_is_a_text_with_a_type)
 {
 	struct buffer text = {0};
 
@@ -124,7 +128,7 @@ static const struct {
         {"bytes that are no text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
 };
 
-Test(registry_answers, each_failure_has_its_class_and_its_reason_on_one_line)
+Test(registry_messages, each_failure_has_its_class_and_its_reason_on_one_line)
 {
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
 		char reason[200];
@@ -135,7 +139,7 @@ Test(registry_answers, each_failure_has_its_class_and_its_reason_on_one_line)
 	}
 }
 
-Test(registry_answers, a_reason_is_cut_to_its_room)
+Test(registry_messages, a_reason_is_cut_to_its_room)
 {
 	static char body[70000];
 	char reason[16];
@@ -148,7 +152,7 @@ Test(registry_answers, a_reason_is_cut_to_its_room)
 	cr_assert_eq(registry_read_failure(409, span_of(body), NULL, 0), REGISTRY_FAILURE_INCOMPATIBLE);
 }
 
-Test(registry_answers, a_level_at_least_backward_is_left_alone)
+Test(registry_messages, a_level_at_least_backward_is_left_alone)
 {
 	cr_assert(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"BACKWARD\"}")));
 	cr_assert(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"FULL_TRANSITIVE\"}")));
@@ -158,7 +162,7 @@ Test(registry_answers, a_level_at_least_backward_is_left_alone)
 	cr_assert_not(registry_level_checks_backward(span_of("BACKWARD")));
 }
 
-Test(registry_answers, a_json_schema_is_known_by_its_title)
+Test(registry_messages, a_json_schema_is_known_by_its_title)
 {
 	cr_assert(json_schema_title_is(span_of(schema_texts[SCHEMA_RAW].text), "RawEvent"));
 	cr_assert_not(json_schema_title_is(span_of(schema_texts[SCHEMA_RAW].text), "Raw"));
@@ -168,7 +172,7 @@ Test(registry_answers, a_json_schema_is_known_by_its_title)
 }
 
 /* Changed bytes of every body above: any verdict, no crash. */
-Test(registry_answers, changed_bodies_never_break_the_readers)
+Test(registry_messages, changed_bodies_never_break_the_readers)
 {
 	struct buffer text = {0};
 
@@ -193,7 +197,7 @@ Test(registry_answers, changed_bodies_never_break_the_readers)
 	buffer_free(&text);
 }
 
-Test(registry_answers, versions_are_a_list_of_numbers_and_the_last_of_them_count)
+Test(registry_messages, versions_are_a_list_of_numbers_and_the_last_of_them_count)
 {
 	static const struct {
 		const char *body;

@@ -1,8 +1,9 @@
 /* Which texts are URLs of a schema registry. What is refused is named by its number, never by its text: it may hold a password. */
-#include "registry.h"
-
 #include <criterion/criterion.h>
 #include <string.h>
+
+#include "base/err.h"
+#include "registry/registry.h"
 
 Test(registry_urls, accepts)
 {

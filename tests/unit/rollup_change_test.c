@@ -1,7 +1,23 @@
 /* The list of rollups changes while events flow, replica by replica: partitions go from replicas with the former list to such with the
  * new one and back. What is shown of a rollup that is added or removed, and that all others stay exact. */
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "fold_pipeline.h"
-#include "task.h"
+#include "merge_fold.h"
+#include "session_fold.h"
+#include "stream/fold.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "stream/task.h"
+#include "unit/fold_kit.h"
+#include "unit/fold_pipeline.h"
+#include "wire/frame.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define SOURCES 3
 #define WINDOWS 2000

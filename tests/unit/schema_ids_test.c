@@ -1,8 +1,14 @@
 /* Which schema ids the topics name, and whether they can be had again. */
 #include <criterion/criterion.h>
 
-#include "avro_resolver.h"
-#include "schema_ids.h"
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "event/window.h"
+#include "wire/avro_resolver.h"
+#include "wire/records.h"
+#include "wire/schema_ids.h"
+#include "wire/schemas.h"
 
 static void add_bronze(struct schema_uses *uses, enum schema_id_slot slot, int32_t id,
                        int64_t offset)

@@ -2,8 +2,11 @@
  * service is not ready. */
 #include <criterion/criterion.h>
 
-#include "counts_unread.h"
-#include "schema_loss.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "event/reason.h"
+#include "stream/counts_unread.h"
+#include "wire/schema_loss.h"
 
 #define PREFIX "set_"
 

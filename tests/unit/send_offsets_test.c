@@ -1,11 +1,12 @@
 /* A group coordinator that is away: librdkafka's own call has been seen to wait for it without end. librdkafka's mock cluster
  * stops the broker; Criterion's limit stands for "without end". */
-#include "send_offsets.h"
-
 #include <criterion/criterion.h>
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include "kafka.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "kafka/send_offsets.h"
 
 #define CALL_MS 20000
 #define TRANSACTION_COORDINATOR 1

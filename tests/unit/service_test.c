@@ -1,6 +1,4 @@
 /* The skeleton of a daemon, run in a process of its own: exit codes, signals, and the deadline. */
-#include "service.h"
-
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,6 +8,11 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "base/err.h"
+#include "service/config.h"
+#include "service/service.h"
+#include "service/stop.h"
 
 struct settings {
 	struct service_config common;

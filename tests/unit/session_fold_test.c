@@ -1,8 +1,27 @@
 /* The session half by itself: lateness, visits, partials, progress, idleness, refusals, and rollups that come and go. */
-#include "session_fold.h"
-
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "fold_pipeline.h"
-#include "task.h"
+#include "session_fold.h"
+#include "stages.h"
+#include "stream/outbox.h"
+#include "stream/record.h"
+#include "stream/task.h"
+#include "unit/fold_kit.h"
+#include "unit/fold_pipeline.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/record_keys.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 /* ---- lateness */
 

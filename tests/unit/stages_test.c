@@ -1,7 +1,8 @@
 /* The funnel of a session against brute force, in every order of arrival. */
-#include "stages.h"
-
+#include "base/err.h"
 #include "fold_kit.h"
+#include "stages.h"
+#include "unit/fold_kit.h"
 
 #define EVENTS_MAX 6
 

@@ -1,7 +1,8 @@
 /* The tables against slow ones. */
-#include "table.h"
-
+#include "base/span.h"
+#include "base/table.h"
 #include "fold_kit.h"
+#include "unit/fold_kit.h"
 
 Test(table, index_gives_every_key_its_first_value)
 {

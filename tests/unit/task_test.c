@@ -1,12 +1,31 @@
 /* Rebuild by replay, with a fake log: whatever the point of a crash, the output stream is that of a task that never stopped.
  * Records have gaps between their offsets, as transaction markers leave them. */
-#include "task.h"
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/memory.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/reason.h"
+#include "event/window.h"
 #include "fold_pipeline.h"
+#include "merge_fold.h"
+#include "session_fold.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/record.h"
+#include "stream/record_mark.h"
+#include "stream/task.h"
+#include "unit/fold_kit.h"
+#include "unit/fold_pipeline.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/records.h"
+#include "wire/topics.h"
 
 #define RECORDS 500
 #define BLOCK_RECORDS 8

@@ -1,10 +1,11 @@
 /* Times, money and durations: tables of what is taken and refused, and round trips. */
-#include "timetext.h"
-
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
+
+#include "base/span.h"
+#include "base/timetext.h"
 
 static const int64_t untouched = INT64_C(-123456789);
 

@@ -1,12 +1,13 @@
 /* Doubt about a transactional producer. librdkafka's mock cluster cuts the connection under one
  * request. The call of the application succeeds, and only the count shows that the request was sent
  * twice. */
-#include "txn_doubt.h"
-
 #include <criterion/criterion.h>
+#include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
 
-#include "kafka.h"
+#include "base/err.h"
+#include "kafka/kafka.h"
+#include "kafka/txn_doubt.h"
 
 #define CALL_MS 20000
 

@@ -1,9 +1,18 @@
 /* Visits against a batch computation: sort by time and id, split by UTC day and by gaps of over 30
  * minutes. Events come in random order and are flushed at random points; the sink is a table of rows as a
  * reader would keep it, and is as strict as one can be: no row is deleted that does not stand. */
-#include "visits.h"
-
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/span.h"
+#include "base/table.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/event_id.h"
 #include "fold_kit.h"
+#include "stages.h"
+#include "unit/fold_kit.h"
+#include "visits.h"
+#include "wire/records.h"
 
 #define EVENTS_MAX 120
 #define SESSIONS 4

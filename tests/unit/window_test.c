@@ -1,7 +1,11 @@
 /* Windows by arithmetic against windows by enumeration; rollups that are taken and refused; group values. */
-#include "window.h"
-
+#include "base/err.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "event/event.h"
+#include "event/window.h"
 #include "fold_kit.h"
+#include "unit/fold_kit.h"
 
 static struct rollup rollup_of(const char *text)
 {

@@ -1,0 +1,155 @@
+/* CSV records. A line without a quote, nearly all of them, is found with memchr and cut at its
+ * commas. A line with a quote takes two passes: the first finds the end of the record and checks
+ * the quoting without touching a byte, so that NEED_MORE can be answered by calling again, and a
+ * malformed record is handed on as it came; only the second unquotes in place.
+ *
+ * Malformed: a quote inside an unquoted field, or anything but a comma or a line end after a
+ * closing quote; such a record ends at the next line break after the fault. A quote that is
+ * still open when the input has ended makes only its first line malformed, so that one stray
+ * quote never swallows the rows after it; a caller with a full buffer gets the same by saying
+ * at_end. A lone CR ends no record. Limit: after NEED_MORE the scan starts again. */
+#include "base/csv.h"
+
+static struct span without_cr(const char *at, size_t len)
+{
+	if (len > 0 && at[len - 1] == '\r')
+		len--;
+	return (struct span){at, len};
+}
+
+static inline void add_field(struct span field, struct span *fields, size_t field_cap, size_t *count)
+{
+	if (*count < field_cap)
+		fields[*count] = field;
+	(*count)++;
+}
+
+static size_t split_plain(struct span line, struct span *fields, size_t field_cap)
+{
+	const char *start = line.at, *end = line.at + line.len;
+	size_t count = 0;
+
+	for (const char *p = start; p < end; p++) {
+		if (*p != ',')
+			continue;
+		add_field((struct span){start, (size_t)(p - start)}, fields, field_cap, &count);
+		start = p + 1;
+	}
+	add_field((struct span){start, (size_t)(end - start)}, fields, field_cap, &count);
+	return count;
+}
+
+enum scan { SCAN_FIELD_START, SCAN_UNQUOTED, SCAN_QUOTED, SCAN_QUOTE_SEEN, SCAN_BROKEN };
+
+static enum scan scan_next(enum scan state, const char *p, const char *end)
+{
+	switch (state) {
+	case SCAN_FIELD_START:
+		if (*p == '"')
+			return SCAN_QUOTED;
+		return *p == ',' ? SCAN_FIELD_START : SCAN_UNQUOTED;
+	case SCAN_UNQUOTED:
+		if (*p == '"')
+			return SCAN_BROKEN;
+		return *p == ',' ? SCAN_FIELD_START : SCAN_UNQUOTED;
+	case SCAN_QUOTED:
+		return *p == '"' ? SCAN_QUOTE_SEEN : SCAN_QUOTED;
+	case SCAN_QUOTE_SEEN:
+		if (*p == '"')
+			return SCAN_QUOTED;
+		if (*p == '\r' && (p + 1 == end || p[1] == '\n'))
+			return SCAN_QUOTE_SEEN; /* the line end's first half */
+		return *p == ',' ? SCAN_FIELD_START : SCAN_BROKEN;
+	case SCAN_BROKEN:
+		return SCAN_BROKEN;
+	}
+	return SCAN_BROKEN;
+}
+
+/* Finds the end of the record at input; *end_state says how it ended. False: no end in sight. */
+static bool scan_record(const char *input, size_t length, size_t *record_len, enum scan *end_state)
+{
+	const char *end = input + length, *p = input;
+	enum scan state = SCAN_FIELD_START;
+
+	for (; p < end; p++) {
+		if (*p == '\n' && state != SCAN_QUOTED)
+			break;
+		state = scan_next(state, p, end);
+	}
+	*record_len = (size_t)(p - input);
+	*end_state = state;
+	return p < end;
+}
+
+/* Cuts off one field of a well-formed record and the comma after it; false: it was the last. */
+static bool take_field(char **at, char *end, struct span *field)
+{
+	char *p = *at, *to;
+
+	if (p == end || *p != '"') {
+		char *comma = memchr(p, ',', (size_t)(end - p));
+
+		*field = (struct span){p, (size_t)((comma ? comma : end) - p)};
+		*at = comma ? comma + 1 : end;
+		return comma != NULL;
+	}
+	field->at = to = ++p;
+	for (; *p != '"' || (p + 1 < end && p[1] == '"'); p++) {
+		if (*p == '"')
+			p++;
+		*to++ = *p;
+	}
+	field->len = (size_t)(to - field->at);
+	*at = p + 1 < end ? p + 2 : end;
+	return p + 1 < end;
+}
+
+static enum csv_verdict next_quoted(char *input, size_t length, size_t first_line_len, bool at_end, struct span *fields,
+                                    size_t field_cap, struct csv_record *record, size_t *used)
+{
+	size_t record_len;
+	enum scan state;
+	bool ended = scan_record(input, length, &record_len, &state), more = true;
+	char *at = input, *end;
+
+	if (!ended && !at_end)
+		return CSV_NEED_MORE;
+	if (state == SCAN_QUOTED)
+		record_len = first_line_len, ended = first_line_len < length, state = SCAN_BROKEN;
+	*used = record_len + (ended ? 1 : 0);
+	record->raw = without_cr(input, record_len);
+	record->field_count = 0;
+	if (state == SCAN_BROKEN)
+		return CSV_MALFORMED;
+	end = input + record->raw.len;
+	while (more) {
+		struct span field;
+
+		more = take_field(&at, end, &field);
+		add_field(field, fields, field_cap, &record->field_count);
+	}
+	return CSV_RECORD;
+}
+
+enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields, size_t field_cap, struct csv_record *record,
+                          size_t *used)
+{
+	const char *line_end;
+	size_t line_len;
+
+	*used = 0;
+	*record = (struct csv_record){.raw = SPAN_NULL};
+	if (length == 0)
+		return at_end ? CSV_END : CSV_NEED_MORE;
+	line_end = memchr(input, '\n', length);
+	if (!line_end && !at_end)
+		return CSV_NEED_MORE;
+	line_len = line_end ? (size_t)(line_end - input) : length;
+	if (memchr(input, '"', line_len))
+		return next_quoted(input, length, line_len, at_end, fields, field_cap, record, used);
+	*used = line_len + (line_end ? 1 : 0);
+	record->raw = without_cr(input, line_len);
+	record->field_count = split_plain(record->raw, fields, field_cap);
+	return CSV_RECORD;
+}

@@ -1,0 +1,263 @@
+/* Times, money and durations, by hand: strptime and strftime read the locale, know no
+ * fractions, and are an order of magnitude too slow for a function called per record.
+ *
+ * The calendar is the proleptic Gregorian one. Days are counted from 0001-01-01, where the
+ * leap rule needs no special case (365 y + y/4 - y/100 + y/400 for y whole years before), and
+ * moved to 1970 by a constant. Limits: parsing takes years 1 to 9999; formatting takes every
+ * int64_t, with years of more digits or a sign outside that range. */
+#include "base/timetext.h"
+
+#include <stdio.h>
+
+#define DAYS_TO_1970 INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
+#define DAYS_PER_400_YEARS INT64_C(146097)
+#define DAYS_PER_100_YEARS INT64_C(36524) /* but the fourth century has one more */
+#define DAYS_PER_4_YEARS INT64_C(1461)
+#define DAYS_PER_YEAR INT64_C(365) /* but the fourth year has one more */
+
+static const short days_before_month[2][13] = {
+        {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
+        {0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
+};
+
+static unsigned is_leap(int64_t year)
+{
+	return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+static inline unsigned digit_of(char c)
+{
+	return (unsigned)(unsigned char)c - '0'; /* over 9: not a digit */
+}
+
+/* Two digits, or at least 100 where there are none. */
+static inline unsigned two_digits(const char *p)
+{
+	unsigned tens = digit_of(p[0]), ones = digit_of(p[1]);
+
+	return tens > 9 || ones > 9 ? 100 : tens * 10 + ones;
+}
+
+static bool date_parse(const char *p, int64_t *days)
+{
+	unsigned century = two_digits(p), in_century = two_digits(p + 2), month = two_digits(p + 5), day = two_digits(p + 8);
+	unsigned year = century * 100 + in_century, leap;
+	int64_t before = (int64_t)year - 1;
+
+	if (century > 99 || in_century > 99 || year == 0 || p[4] != '-' || p[7] != '-' || month < 1 || month > 12)
+		return false;
+	leap = is_leap(year);
+	if (day < 1 || (int)day > days_before_month[leap][month] - days_before_month[leap][month - 1])
+		return false;
+	*days = 365 * before + before / 4 - before / 100 + before / 400 + days_before_month[leap][month - 1] + (int64_t)day - 1 -
+	        DAYS_TO_1970;
+	return true;
+}
+
+/* Takes ".123" from the front of *rest; nothing is a fraction of 0. */
+static bool fraction_parse(struct span *rest, int64_t *us)
+{
+	size_t count = 0;
+	int64_t value = 0;
+
+	*us = 0;
+	if (rest->len == 0 || rest->at[0] != '.')
+		return true;
+	rest->at++, rest->len--;
+	while (count < rest->len && digit_of(rest->at[count]) <= 9) {
+		if (count == 6)
+			return false;
+		value = value * 10 + digit_of(rest->at[count++]);
+	}
+	if (count == 0)
+		return false;
+	rest->at += count, rest->len -= count;
+	for (; count < 6; count++)
+		value *= 10;
+	*us = value;
+	return true;
+}
+
+static bool zone_is_utc(struct span rest)
+{
+	return rest.len == 0 || (rest.len == 4 && memcmp(rest.at, " UTC", 4) == 0) || (rest.len == 1 && rest.at[0] == 'Z') ||
+	       (rest.len == 6 && memcmp(rest.at, "+00:00", 6) == 0);
+}
+
+bool time_parse(struct span text, int64_t *time_us)
+{
+	const char *p = text.at;
+	unsigned hour, minute, second;
+	int64_t days, fraction_us;
+	struct span rest;
+
+	if (text.len < 19 || (p[10] != ' ' && p[10] != 'T') || p[13] != ':' || p[16] != ':')
+		return false;
+	hour = two_digits(p + 11), minute = two_digits(p + 14), second = two_digits(p + 17);
+	if (hour > 23 || minute > 59 || second > 59 || !date_parse(p, &days))
+		return false;
+	rest = (struct span){p + 19, text.len - 19};
+	if (!fraction_parse(&rest, &fraction_us) || !zone_is_utc(rest))
+		return false;
+	*time_us = days * US_PER_DAY + ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_SECOND + fraction_us;
+	return true;
+}
+
+static inline char *put_two(char *p, int64_t value)
+{
+	p[0] = (char)('0' + value / 10);
+	p[1] = (char)('0' + value % 10);
+	return p + 2;
+}
+
+static char *put_date(char *p, int64_t days_since_1970)
+{
+	int64_t days = days_since_1970 + DAYS_TO_1970, year, part;
+	int month = 0;
+	unsigned leap;
+
+	part = days / DAYS_PER_400_YEARS - (days % DAYS_PER_400_YEARS < 0);
+	days -= part * DAYS_PER_400_YEARS, year = part * 400 + 1;
+	part = days / DAYS_PER_100_YEARS - (days / DAYS_PER_100_YEARS == 4);
+	days -= part * DAYS_PER_100_YEARS, year += part * 100;
+	part = days / DAYS_PER_4_YEARS;
+	days -= part * DAYS_PER_4_YEARS, year += part * 4;
+	part = days / DAYS_PER_YEAR - (days / DAYS_PER_YEAR == 4);
+	days -= part * DAYS_PER_YEAR, year += part;
+
+	leap = is_leap(year);
+	month = (int)(days / 31); /* never too late, at most one too early */
+	if (days >= days_before_month[leap][month + 1])
+		month++;
+	if (year >= 1 && year <= 9999)
+		p = put_two(put_two(p, year / 100), year % 100);
+	else
+		p += snprintf(p, 9, "%04lld", (long long)year);
+	*p++ = '-';
+	p = put_two(p, month + 1);
+	*p++ = '-';
+	return put_two(p, days - days_before_month[leap][month] + 1);
+}
+
+static char *put_clock(char *p, int64_t us_of_day)
+{
+	int64_t seconds = us_of_day / US_PER_SECOND, fraction_us = us_of_day % US_PER_SECOND;
+
+	p = put_two(p, seconds / 3600);
+	*p++ = ':';
+	p = put_two(p, seconds / 60 % 60);
+	*p++ = ':';
+	p = put_two(p, seconds % 60);
+	if (fraction_us == 0)
+		return p;
+	*p++ = '.';
+	put_two(put_two(put_two(p, fraction_us / 10000), fraction_us / 100 % 100), fraction_us % 100);
+	p += 6;
+	while (p[-1] == '0')
+		p--;
+	return p;
+}
+
+static size_t time_format(int64_t time_us, char separator, const char *zone, char out[32])
+{
+	int64_t us_of_day = time_us % US_PER_DAY, days = time_us / US_PER_DAY;
+	char *p;
+
+	if (us_of_day < 0)
+		us_of_day += US_PER_DAY, days--;
+	p = put_date(out, days);
+	*p++ = separator;
+	p = put_clock(p, us_of_day);
+	while (*zone)
+		*p++ = *zone++;
+	*p = '\0';
+	return (size_t)(p - out);
+}
+
+size_t time_format_plain(int64_t time_us, char out[32])
+{
+	return time_format(time_us, ' ', "", out);
+}
+
+size_t time_format_iso(int64_t time_us, char out[32])
+{
+	return time_format(time_us, 'T', "Z", out);
+}
+
+bool money_parse(struct span text, int64_t *cents)
+{
+	size_t i = 0, point;
+	int64_t value = 0;
+
+	for (; i < text.len && digit_of(text.at[i]) <= 9; i++) {
+		if (i == 15)
+			return false;
+		value = value * 10 + digit_of(text.at[i]);
+	}
+	if (i == 0)
+		return false;
+	point = i;
+	if (i < text.len && (text.at[i++] != '.' || text.len - i < 1 || text.len - i > 2))
+		return false;
+	for (; i < text.len; i++) {
+		if (digit_of(text.at[i]) > 9)
+			return false;
+		value = value * 10 + digit_of(text.at[i]);
+	}
+	if (text.len == point)
+		value *= 100;
+	else if (text.len == point + 2)
+		value *= 10;
+	*cents = value;
+	return true;
+}
+
+size_t money_format(int64_t cents, char out[32])
+{
+	uint64_t magnitude = cents < 0 ? -(uint64_t)cents : (uint64_t)cents;
+
+	return (size_t)snprintf(out, 32, "%s%llu.%02u", cents < 0 ? "-" : "", (unsigned long long)(magnitude / 100),
+	                        (unsigned)(magnitude % 100));
+}
+
+static const struct {
+	const char *name;
+	int64_t us;
+} duration_units[] = {/* the largest first: formatting takes the first that divides */
+                      {"d", US_PER_DAY}, {"h", US_PER_HOUR}, {"m", US_PER_MINUTE}, {"s", US_PER_SECOND}, {"ms", 1000}, {"us", 1}};
+
+#define DURATION_UNIT_COUNT (sizeof(duration_units) / sizeof(*duration_units))
+
+bool duration_parse(struct span text, int64_t *duration_us)
+{
+	size_t i = 0;
+	int64_t value = 0;
+
+	for (; i < text.len && digit_of(text.at[i]) <= 9; i++) {
+		if (i == 18)
+			return false;
+		value = value * 10 + digit_of(text.at[i]);
+	}
+	if (i == 0)
+		return false;
+	for (size_t unit = 0; unit < DURATION_UNIT_COUNT; unit++) {
+		if (!span_is((struct span){text.at + i, text.len - i}, duration_units[unit].name))
+			continue;
+		if (value > INT64_MAX / duration_units[unit].us)
+			return false;
+		*duration_us = value * duration_units[unit].us;
+		return true;
+	}
+	return false;
+}
+
+size_t duration_format(int64_t duration_us, char out[32])
+{
+	size_t unit = 0;
+
+	if (duration_us == 0)
+		return (size_t)snprintf(out, 32, "0s");
+	while (duration_us % duration_units[unit].us != 0)
+		unit++; /* ends: the last unit divides all */
+	return (size_t)snprintf(out, 32, "%lld%s", (long long)(duration_us / duration_units[unit].us), duration_units[unit].name);
+}

@@ -1,0 +1,239 @@
+/* The judge of an event. Both JSON paths end here, so they can differ only in how they read
+ * literals, not in what is valid; the table below is the order of the checks.
+ *
+ * A price written as a real arrives from the library as a double. It is taken when it is the
+ * double nearest to a whole number of cents, which is the same as to say that its shortest
+ * literal has at most two decimals: 33.20, 33.200 and 3.32e1 are one double. Above 2^53 cents
+ * (90 trillion) neighbouring doubles are more than a cent apart, so a real proves nothing and
+ * is refused; integers and texts are exact up to 10^15. */
+#include "event/event_fields.h"
+
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include "base/timetext.h"
+
+#define EVENT_TIME_MIN_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 00:00:00 */
+#define PRICE_LIMIT INT64_C(1000000000000000)                  /* 10^15, not reached */
+#define EXACT_CENTS_MAX INT64_C(9007199254740992)              /* 2^53 */
+#define DETAIL_FOUND_MAX 64
+
+static enum reason judge_event_time(const struct event_field *field, struct event *event)
+{
+	if (field->kind == FIELD_MISSING)
+		return REASON_MISSING_EVENT_TIME;
+	if (field->kind != FIELD_TEXT || !time_parse(field->text, &event->event_time_us) || event->event_time_us < EVENT_TIME_MIN_US)
+		return REASON_INVALID_EVENT_TIME;
+	return REASON_NONE;
+}
+
+static enum reason judge_event_type(const struct event_field *field, struct event *event)
+{
+	if (field->kind == FIELD_MISSING)
+		return REASON_MISSING_EVENT_TYPE;
+	if (field->kind != FIELD_TEXT || !event_type_parse(field->text, &event->type))
+		return REASON_UNKNOWN_EVENT_TYPE;
+	return REASON_NONE;
+}
+
+/* Digits only; leading zeros are fine; 1 to 2^63 - 1. */
+static bool id_parse(struct span text, int64_t *id)
+{
+	int64_t value = 0;
+
+	for (size_t i = 0; i < text.len; i++) {
+		int digit = text.at[i] - '0';
+
+		if (digit < 0 || digit > 9 || value > (INT64_MAX - digit) / 10)
+			return false;
+		value = value * 10 + digit;
+	}
+	*id = value;
+	return value > 0;
+}
+
+static enum reason judge_id(const struct event_field *field, int64_t *id, enum reason missing, enum reason invalid)
+{
+	switch (field->kind) {
+	case FIELD_MISSING: return missing;
+	case FIELD_TEXT: return id_parse(field->text, id) ? REASON_NONE : invalid;
+	case FIELD_INTEGER: *id = field->integer; return field->integer > 0 ? REASON_NONE : invalid;
+	case FIELD_REAL:
+	case FIELD_DECIMAL:
+	case FIELD_OTHER: break;
+	}
+	return invalid;
+}
+
+static enum reason judge_product_id(const struct event_field *field, struct event *event)
+{
+	return judge_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID, REASON_INVALID_PRODUCT_ID);
+}
+
+static enum reason judge_user_id(const struct event_field *field, struct event *event)
+{
+	return judge_id(field, &event->user_id, REASON_MISSING_USER_ID, REASON_INVALID_USER_ID);
+}
+
+static enum reason judge_category_id(const struct event_field *field, struct event *event)
+{
+	event->category_id = 0;
+	return judge_id(field, &event->category_id, REASON_NONE, REASON_INVALID_CATEGORY_ID);
+}
+
+static enum reason judge_text(const struct event_field *field, struct span *text, enum reason invalid)
+{
+	*text = field->kind == FIELD_TEXT ? field->text : SPAN_NULL;
+	return field->kind == FIELD_TEXT || field->kind == FIELD_MISSING ? REASON_NONE : invalid;
+}
+
+static enum reason judge_category_code(const struct event_field *field, struct event *event)
+{
+	return judge_text(field, &event->category_code, REASON_INVALID_CATEGORY_CODE);
+}
+
+static enum reason judge_brand(const struct event_field *field, struct event *event)
+{
+	return judge_text(field, &event->brand, REASON_INVALID_BRAND);
+}
+
+static bool cents_of_integer(int64_t value, int64_t *cents)
+{
+	if (value < 0 || value >= PRICE_LIMIT)
+		return false;
+	*cents = value * 100;
+	return true;
+}
+
+static bool cents_of_real(double value, int64_t *cents)
+{
+	int64_t near;
+
+	if (!(value >= 0 && value <= (double)EXACT_CENTS_MAX / 100))
+		return false;
+	near = (int64_t)(value * 100 + 0.5); /* the product is rounded too: near the limit it is one off */
+	for (int64_t try = near - 1; try <= near + 1; try++) {
+		if (try >= 0 && try <= EXACT_CENTS_MAX && (double)try / 100.0 == value) {
+			*cents = try;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* A text is read exactly; one in another form than money_parse takes ("33.200", "3.32e1") must
+ * be a JSON number, and then counts as if it had been written as one. */
+static bool cents_of_text(struct span text, int64_t *cents)
+{
+	char last = text.at[text.len - 1];
+	bool taken = false;
+	json_t *number;
+
+	if (money_parse(text, cents))
+		return true;
+	if (text.at[0] < '0' || text.at[0] > '9' || last < '0' || last > '9' || text.len > DETAIL_FOUND_MAX)
+		return false;
+	number = json_loadb(text.at, text.len, JSON_DECODE_ANY, NULL);
+	if (json_is_integer(number))
+		taken = cents_of_integer(json_integer_value(number), cents);
+	else if (json_is_real(number))
+		taken = cents_of_real(json_real_value(number), cents);
+	json_decref(number);
+	return taken;
+}
+
+static enum reason judge_price(const struct event_field *field, struct event *event)
+{
+	bool taken = false;
+
+	switch (field->kind) {
+	case FIELD_MISSING:
+		event->price_cents = -1;
+		return event->type == EVENT_PURCHASE ? REASON_MISSING_PRICE : REASON_NONE;
+	case FIELD_TEXT: taken = cents_of_text(field->text, &event->price_cents); break;
+	case FIELD_INTEGER: taken = cents_of_integer(field->integer, &event->price_cents); break;
+	case FIELD_REAL: taken = cents_of_real(field->real, &event->price_cents); break;
+	case FIELD_DECIMAL:
+		event->price_cents = field->integer;
+		taken = true;
+		break;
+	case FIELD_OTHER: break;
+	}
+	return taken ? REASON_NONE : REASON_INVALID_PRICE;
+}
+
+static enum reason judge_user_session(const struct event_field *field, struct event *event)
+{
+	if (field->kind == FIELD_TEXT && field->text.len >= 5 && memcmp(field->text.at, "user:", 5) == 0)
+		return REASON_INVALID_USER_SESSION;
+	return judge_text(field, &event->user_session, REASON_INVALID_USER_SESSION);
+}
+
+static const struct {
+	enum event_field_index field;
+	enum reason (*judge)(const struct event_field *field, struct event *event);
+} checks[EVENT_FIELD_COUNT] = {
+        {FIELD_EVENT_TIME, judge_event_time},       {FIELD_EVENT_TYPE, judge_event_type},
+        {FIELD_PRODUCT_ID, judge_product_id},       {FIELD_USER_ID, judge_user_id},
+        {FIELD_CATEGORY_ID, judge_category_id},     {FIELD_CATEGORY_CODE, judge_category_code},
+        {FIELD_BRAND, judge_brand},                 {FIELD_PRICE, judge_price}, /* needs the type */
+        {FIELD_USER_SESSION, judge_user_session},
+};
+
+static const enum event_field_index text_fields[] = {FIELD_CATEGORY_CODE, FIELD_BRAND, FIELD_USER_SESSION};
+
+static enum reason judge_bytes(const struct event_field *field)
+{
+	if (field->kind != FIELD_TEXT)
+		return REASON_NONE;
+	if (memchr(field->text.at, '\0', field->text.len))
+		return REASON_NUL_CHARACTER;
+	return field->text.len > EVENT_TEXT_MAX ? REASON_TEXT_TOO_LONG : REASON_NONE;
+}
+
+static void describe(const char *name, const struct event_field *field, char *detail, size_t detail_cap)
+{
+	char found[DETAIL_FOUND_MAX + 1];
+	size_t len = field->text.len < DETAIL_FOUND_MAX ? field->text.len : DETAIL_FOUND_MAX;
+
+	if (!detail)
+		return;
+	switch (field->kind) {
+	case FIELD_MISSING: snprintf(detail, detail_cap, "%s is absent, null or empty", name); break;
+	case FIELD_TEXT:
+		for (size_t i = 0; i < len; i++)
+			found[i] = field->text.at[i] >= ' ' && field->text.at[i] <= '~' ? field->text.at[i] : '?';
+		found[len] = '\0';
+		snprintf(detail, detail_cap, "%s is \"%s\"%s (%zu bytes)", name, found, len < field->text.len ? "..." : "",
+		         field->text.len);
+		break;
+	case FIELD_INTEGER: snprintf(detail, detail_cap, "%s is %lld", name, (long long)field->integer); break;
+	case FIELD_REAL: snprintf(detail, detail_cap, "%s is %.17g", name, field->real); break;
+	case FIELD_DECIMAL: snprintf(detail, detail_cap, "%s is a number with decimals", name); break;
+	case FIELD_OTHER: snprintf(detail, detail_cap, "%s is neither text nor number", name); break;
+	}
+}
+
+enum reason event_judge(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap)
+{
+	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
+		const struct event_field *field = &fields[checks[i].field];
+		enum reason reason = checks[i].judge(field, event);
+
+		if (reason != REASON_NONE) {
+			describe(event_field_names[checks[i].field], field, detail, detail_cap);
+			return reason;
+		}
+	}
+	for (size_t i = 0; i < sizeof(text_fields) / sizeof(*text_fields); i++) {
+		const struct event_field *field = &fields[text_fields[i]];
+		enum reason reason = judge_bytes(field);
+
+		if (reason != REASON_NONE) {
+			describe(event_field_names[text_fields[i]], field, detail, detail_cap);
+			return reason;
+		}
+	}
+	return REASON_NONE;
+}

@@ -1,0 +1,163 @@
+/* The common shape of an event, scanned in one pass: a flat object of known fields, each at most
+ * once; texts of plain printable ASCII without a backslash; integers that fit 64 bits; prices
+ * with at most two decimals; null. Everything else, and everything that would be refused, is left
+ * to the library path, so this file only needs to be right about what it takes, and a refusal's
+ * detail is written in one place.
+ *
+ * Texts are pure ASCII here, hence valid UTF-8, and are not decoded: spans borrow from the value.
+ * Rejected: word-at-a-time scanning, since texts of an event are short and this is fast enough. */
+#include "base/span.h"
+#include "event/event.h"
+#include "event/event_fields.h"
+#include "event/event_json.h"
+#include "event/reason.h"
+
+#define INTEGER_DIGITS_MAX 19
+#define DECIMAL_DIGITS_MAX 12 /* before the point: such prices are the same by way of a double */
+
+struct scanner {
+	const char *at, *end;
+};
+
+static const struct {
+	const char *name; /* with its closing quote */
+	size_t len;
+} keys[EVENT_FIELD_COUNT] = {
+#define EVENT_FIELD_KEY(id, name, numeric) {name "\"", sizeof(name "\"") - 1},
+        EVENT_FIELD_TABLE(EVENT_FIELD_KEY)
+#undef EVENT_FIELD_KEY
+};
+
+static inline void skip_space(struct scanner *s)
+{
+	while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
+		s->at++;
+}
+
+static inline bool take(struct scanner *s, char c)
+{
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
+}
+
+static inline bool key_is(const struct scanner *s, size_t index)
+{
+	return (size_t)(s->end - s->at) >= keys[index].len && memcmp(s->at, keys[index].name, keys[index].len) == 0;
+}
+
+/* The known key at the scanner, just behind its opening quote; the expected one is tried first. */
+static inline bool take_key(struct scanner *s, size_t expected, size_t *index)
+{
+	*index = expected;
+	if (expected >= EVENT_FIELD_COUNT || !key_is(s, expected)) {
+		for (*index = 0; *index < EVENT_FIELD_COUNT && !key_is(s, *index); (*index)++)
+			;
+		if (*index == EVENT_FIELD_COUNT)
+			return false;
+	}
+	s->at += keys[*index].len;
+	return true;
+}
+
+static inline bool take_text(struct scanner *s, struct event_field *field)
+{
+	const char *start = s->at, *p = start;
+
+	while (p < s->end && *p >= ' ' && *p <= '~' && *p != '"' && *p != '\\')
+		p++;
+	if (p == s->end || *p != '"')
+		return false;
+	s->at = p + 1;
+	field->kind = p == start ? FIELD_MISSING : FIELD_TEXT;
+	field->text = (struct span){start, (size_t)(p - start)};
+	return true;
+}
+
+static inline uint64_t take_digits(struct scanner *s, size_t max, size_t *count)
+{
+	uint64_t value = 0;
+
+	for (*count = 0; s->at < s->end && *count < max && *s->at >= '0' && *s->at <= '9'; s->at++, (*count)++)
+		value = value * 10 + (uint64_t)(*s->at - '0');
+	return value;
+}
+
+/* What follows a number must end it; the caller sees to that, since a digit, a point or an
+ * exponent there is neither a comma nor a brace. */
+static inline bool take_number(struct scanner *s, struct event_field *field)
+{
+	const char *start = s->at;
+	size_t digits, decimals;
+	uint64_t value = take_digits(s, INTEGER_DIGITS_MAX, &digits), fraction;
+
+	if (digits == 0 || (*start == '0' && digits > 1) || value > INT64_MAX)
+		return false;
+	field->kind = FIELD_INTEGER;
+	field->integer = (int64_t)value;
+	if (!take(s, '.'))
+		return true;
+	fraction = take_digits(s, 2, &decimals);
+	if (decimals == 0 || digits > DECIMAL_DIGITS_MAX)
+		return false;
+	field->kind = FIELD_DECIMAL;
+	field->integer = (int64_t)(value * 100 + (decimals == 1 ? fraction * 10 : fraction));
+	return true;
+}
+
+static inline bool take_value(struct scanner *s, struct event_field *field)
+{
+	if (take(s, '"'))
+		return take_text(s, field);
+	if (s->end - s->at >= 4 && memcmp(s->at, "null", 4) == 0) {
+		s->at += 4;
+		field->kind = FIELD_MISSING;
+		return true;
+	}
+	return take_number(s, field);
+}
+
+static bool scan_object(struct scanner *s, struct event_field fields[EVENT_FIELD_COUNT])
+{
+	unsigned seen = 0;
+	size_t expected = 0, index;
+
+	skip_space(s);
+	if (!take(s, '{'))
+		return false;
+	do {
+		skip_space(s);
+		if (!take(s, '"') || !take_key(s, expected, &index) || (seen & 1u << index))
+			return false;
+		seen |= 1u << index;
+		expected = index + 1;
+		skip_space(s);
+		if (!take(s, ':'))
+			return false;
+		skip_space(s);
+		if (!take_value(s, &fields[index]))
+			return false;
+		skip_space(s);
+	} while (take(s, ','));
+	if (!take(s, '}'))
+		return false;
+	skip_space(s);
+	return s->at == s->end;
+}
+
+bool event_parse_json_fast(struct span value, struct event *event, enum reason *reason)
+{
+	struct event_field fields[EVENT_FIELD_COUNT];
+	struct scanner s;
+
+	if (value.len == 0 || value.len > EVENT_VALUE_MAX)
+		return false;
+	s = (struct scanner){value.at, value.at + value.len};
+	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
+		fields[i].kind = FIELD_MISSING;
+	if (!scan_object(&s, fields) || event_judge(fields, event, NULL, 0) != REASON_NONE)
+		return false;
+	*reason = REASON_NONE;
+	return true;
+}

@@ -1,0 +1,134 @@
+/* Source texts to the raw topic's JSON. The producer repairs nothing: what is wrong in the source
+ * must reach the sink, and be refused there with its reason, so
+ *  - a number-like text is a bare literal only where every reader gets its exact value out of it
+ *    (an integer of 64 bits, a short real without a big exponent), otherwise a JSON text: a
+ *    literal beyond that would make the whole object unreadable, where the sink can say
+ *    invalid_product_id;
+ *  - bytes above 0x7f pass through as they are, so that broken UTF-8 arrives as invalid_utf8. */
+#include "base/span.h"
+#include "event/event.h"
+#include "event/event_fields.h"
+#include "event/event_json.h"
+
+#define LITERAL_MAX 64
+
+struct writer {
+	char *at, *end;
+	bool full;
+};
+
+static const struct {
+	const char *text; /* what stands before the field's value */
+	size_t len;
+	bool numeric;
+} prefixes[EVENT_FIELD_COUNT] = {
+#define EVENT_FIELD_PREFIX(id, name, numeric) {",\"" name "\":", sizeof(",\"" name "\":") - 1, numeric},
+        EVENT_FIELD_TABLE(EVENT_FIELD_PREFIX)
+#undef EVENT_FIELD_PREFIX
+};
+
+static inline void put(struct writer *w, const char *at, size_t len)
+{
+	if ((size_t)(w->end - w->at) < len) {
+		w->full = true;
+		return;
+	}
+	memcpy(w->at, at, len);
+	w->at += len;
+}
+
+static size_t digits_at(struct span text, size_t from)
+{
+	size_t i = from;
+
+	while (i < text.len && text.at[i] >= '0' && text.at[i] <= '9')
+		i++;
+	return i - from;
+}
+
+static bool integer_fits(struct span digits)
+{
+	return digits.len < 19 || (digits.len == 19 && memcmp(digits.at, "9223372036854775807", 19) <= 0);
+}
+
+/* -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]{1,2})? */
+static bool is_number_literal(struct span text)
+{
+	size_t i = text.len > 0 && text.at[0] == '-', whole = digits_at(text, i), part;
+
+	if (text.len > LITERAL_MAX || whole == 0 || (text.at[i] == '0' && whole > 1))
+		return false;
+	i += whole;
+	if (i == text.len)
+		return integer_fits((struct span){text.at + i - whole, whole});
+	if (text.at[i] == '.') {
+		part = digits_at(text, i + 1);
+		i += 1 + part;
+		if (part == 0)
+			return false;
+	}
+	if (i < text.len && (text.at[i] == 'e' || text.at[i] == 'E')) {
+		i++;
+		if (i < text.len && (text.at[i] == '+' || text.at[i] == '-'))
+			i++;
+		part = digits_at(text, i);
+		i += part;
+		if (part < 1 || part > 2)
+			return false;
+	}
+	return i == text.len;
+}
+
+static inline bool needs_escape(char c)
+{
+	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+static void put_escaped(struct writer *w, char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char escape[6] = {'\\', 'u', '0', '0', hex[(unsigned char)c >> 4], hex[c & 15]};
+
+	if (c == '"' || c == '\\') {
+		escape[1] = c;
+		put(w, escape, 2);
+		return;
+	}
+	put(w, escape, 6);
+}
+
+static void put_text(struct writer *w, struct span text)
+{
+	size_t start = 0;
+
+	put(w, "\"", 1);
+	for (size_t i = 0; i < text.len; i++) {
+		if (!needs_escape(text.at[i]))
+			continue;
+		put(w, text.at + start, i - start);
+		put_escaped(w, text.at[i]);
+		start = i + 1;
+	}
+	put(w, text.at + start, text.len - start);
+	put(w, "\"", 1);
+}
+
+size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, size_t cap)
+{
+	struct writer w = {out, out + cap, false};
+
+	put(&w, "{", 1);
+	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
+		size_t no_comma = i == 0;
+
+		put(&w, prefixes[i].text + no_comma, prefixes[i].len - no_comma);
+		if (fields[i].len == 0)
+			put(&w, "null", 4);
+		else if (prefixes[i].numeric && is_number_literal(fields[i]))
+			put(&w, fields[i].at, fields[i].len);
+		else
+			put_text(&w, fields[i]);
+	}
+	put(&w, "}", 1);
+	return w.full ? 0 : (size_t)(w.at - out);
+}

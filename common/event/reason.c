@@ -1,0 +1,30 @@
+/* The table of reason codes, expanded. */
+#include "event/reason.h"
+
+#include <string.h>
+
+static const struct {
+	const char *name, *help;
+} reasons[REASON_COUNT] = {
+#define REASON_ROW(id, name, help) {name, help},
+	REASON_TABLE(REASON_ROW)
+#undef REASON_ROW
+};
+
+const char *reason_name(enum reason reason)
+{
+	return reasons[reason].name;
+}
+
+const char *reason_help(enum reason reason)
+{
+	return reasons[reason].help;
+}
+
+enum reason reason_from_name(const char *name)
+{
+	for (int i = 0; i < REASON_COUNT; i++)
+		if (strcmp(reasons[i].name, name) == 0)
+			return (enum reason)i;
+	return REASON_COUNT;
+}

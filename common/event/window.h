@@ -1,0 +1,58 @@
+/* Rollups: a window and a group each, and the arithmetic of windows.
+ *
+ * Written <window>:<group>. Windows: tumbling "1m"; hopping "5m/1m" (size/slide); cumulating
+ * "1d+1h" (windows of 1 h, 2 h, ... up to the day, all from its start). Aligned to 1970-01-01 UTC.
+ * Groups: all, category1, category, brand, product. Names: those of Flink's window functions. */
+#ifndef FUNNEL_WINDOW_H
+#define FUNNEL_WINDOW_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "event/event.h"
+
+enum window_kind { WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_CUMULATING };
+enum group_kind { GROUP_ALL, GROUP_CATEGORY1, GROUP_CATEGORY, GROUP_BRAND, GROUP_PRODUCT };
+
+#define ROLLUP_MAX 16
+#define ROLLUP_NAME_MAX 32
+#define WINDOWS_PER_EVENT_MAX 288
+
+struct rollup {
+	char name[ROLLUP_NAME_MAX]; /* as configured */
+	enum window_kind kind;
+	enum group_kind group;
+	int64_t size_us;
+	int64_t step_us; /* slide of a hopping, step of a cumulating window; size of a tumbling one */
+};
+
+struct rollup_list {
+	struct rollup at[ROLLUP_MAX];
+	int count;
+};
+
+struct window {
+	int64_t start_us, end_us; /* [start, end) */
+};
+
+/* Space- or comma-separated rollups. ERR_INPUT names what is wrong. */
+MUST_USE bool rollups_parse(const char *text, struct rollup_list *list, struct err *err);
+
+/* The windows that hold a time: how many, and the i-th of them. */
+int rollup_window_count(const struct rollup *rollup, int64_t time_us);
+struct window rollup_window(const struct rollup *rollup, int64_t time_us, int i);
+/* Start of the earliest window that ends after a time. */
+int64_t rollup_earliest_open(const struct rollup *rollup, int64_t time_us);
+/* First window start at or after a time. */
+int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us);
+
+/* Since when rollups count, as text: "1m:all@ever,1d:brand@1569888000000000" (microseconds). Takes the next entry off *rest.
+ * False at the end, where *rest is empty, and where the text cannot be read, where it is not; a time near the ends of int64_t cannot. */
+#define ROLLUP_SINCE_EVER INT64_MIN
+bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us);
+
+/* An event's value in a group; a number is written into buffer. Missing texts are "unknown". */
+struct span group_value(enum group_kind group, const struct event *event, char buffer[32]);
+
+#endif

@@ -1,0 +1,121 @@
+/* librdkafka's on_response_received interceptor sees the end of every request, with an error if no
+ * answer came. Error events, logs and statistics do not show it: a closed connection raises no
+ * error event (log.connection.close=false), a retry is not logged, and statistics come seconds
+ * later.
+ *
+ * Why no request escapes (read in librdkafka 2.15.1; scenario 35_late_requests runs on 2.0.2 too):
+ *   - A request leaves the client's queues only through rd_kafka_buf_callback(): with its answer,
+ *     at its timeout, or when its connection fails. That function calls the interceptor in the
+ *     broker's thread, before it queues the reply for the thread that decides on a retry. So the
+ *     count has changed before a second copy exists, and before the application's call returns.
+ *   - A request that is held for minutes first times out in the client (socket.timeout.ms) and
+ *     counts then. A frozen broker and a cut connection are the same case.
+ *   - A call of the application can time out earlier than its requests (its limit is 5 s). The
+ *     caller then calls txn_doubt_raise() itself.
+ *   - An answer that carries an error code is an answer: the broker has finished with that request.
+ *   - Late Produce requests are harmless: the broker knows their sequence numbers.
+ *   - A late InitProducerId gives the transactional id a newer epoch, which fences this process.
+ * A request that was never sent also counts when its connection fails. Then a clean client is
+ * replaced, which costs one InitProducerId.
+ *
+ * Rejected: comparing requests sent with answers received, because the interceptor fires twice for
+ * requests whose reply goes through a queue; judging by the duration of a commit, because a delay
+ * of 20 ms is enough.
+ *
+ * Limit: the old epoch's TxnOffsetCommit is refused only if the broker verifies it with the
+ * transaction coordinator (transaction.partition.verification.enable, on by default). */
+#include "kafka/txn_doubt.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "kafka/kafka.h"
+
+#define INTERCEPTOR "txn_doubt"
+
+/* API keys of Kafka's protocol. */
+enum {
+	API_ADD_PARTITIONS_TO_TXN = 24,
+	API_ADD_OFFSETS_TO_TXN = 25,
+	API_END_TXN = 26,
+	API_TXN_OFFSET_COMMIT = 28,
+};
+
+struct txn_doubt {
+	_Atomic int64_t count;
+	bool counting; /* the interceptor is in place */
+};
+
+struct txn_doubt *txn_doubt_new(void)
+{
+	struct txn_doubt *doubt = xrealloc(NULL, sizeof(*doubt));
+
+	*doubt = (struct txn_doubt){0};
+	return doubt;
+}
+
+void txn_doubt_free(struct txn_doubt *doubt)
+{
+	free(doubt);
+}
+
+bool txn_doubt_is_raised_by(int16_t api_key, rd_kafka_resp_err_t err)
+{
+	switch (api_key) {
+	case API_ADD_PARTITIONS_TO_TXN:
+	case API_ADD_OFFSETS_TO_TXN:
+	case API_END_TXN:
+	case API_TXN_OFFSET_COMMIT: return err != RD_KAFKA_RESP_ERR_NO_ERROR;
+	default: return false;
+	}
+}
+
+static rd_kafka_resp_err_t on_response(rd_kafka_t *client, int socket, const char *broker,
+                                       int32_t broker_id, int16_t api_key, int16_t version,
+                                       int32_t correlation_id, size_t size, int64_t rtt,
+                                       rd_kafka_resp_err_t err, void *opaque)
+{
+	(void)client, (void)socket, (void)broker, (void)broker_id, (void)version;
+	(void)correlation_id, (void)size, (void)rtt;
+	if (txn_doubt_is_raised_by(api_key, err))
+		txn_doubt_raise(opaque);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static rd_kafka_resp_err_t on_new(rd_kafka_t *client, const rd_kafka_conf_t *conf, void *opaque,
+                                  char *text, size_t size)
+{
+	struct txn_doubt *doubt = opaque;
+	rd_kafka_resp_err_t code =
+		rd_kafka_interceptor_add_on_response_received(client, INTERCEPTOR, on_response, doubt);
+
+	(void)conf, (void)text, (void)size;
+	doubt->counting = code == RD_KAFKA_RESP_ERR_NO_ERROR;
+	return code;
+}
+
+rd_kafka_t *txn_doubt_client_new(struct txn_doubt *doubt, rd_kafka_conf_t *conf, struct err *err)
+{
+	rd_kafka_t *client;
+
+	rd_kafka_conf_interceptor_add_on_new(conf, INTERCEPTOR, on_new, doubt);
+	client = kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, err);
+	if (!client || doubt->counting)
+		return client;
+	rd_kafka_destroy(client); /* librdkafka ignores an interceptor that fails */
+	err_set(err, ERR_FATAL,
+	        "librdkafka %s does not report unanswered requests (interceptor on_response_received)",
+	        rd_kafka_version_str());
+	return NULL;
+}
+
+void txn_doubt_raise(struct txn_doubt *doubt)
+{
+	atomic_fetch_add(&doubt->count, 1);
+}
+
+int64_t txn_doubt_count(const struct txn_doubt *doubt)
+{
+	return atomic_load(&doubt->count);
+}

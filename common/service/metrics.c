@@ -1,0 +1,308 @@
+/* Families in order of registration, each with its series; nothing is ever removed, so pointers stay good.
+ *
+ * A lock covers registration and rendering; values are atomics and need none. Look-up is linear: it happens at start, and
+ * per partition every few seconds. A histogram's buckets are kept apart and added up when rendered.
+ * Limits: 8,192 series; a registration past that, or without memory, gives a spare series that is not shown,
+ * so callers need no check, and funnel_metrics_refused_total says so. */
+#include "service/metrics.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SERIES_MAX 8192
+#define BUCKET_COUNT 15
+
+struct metric {
+	struct metric *next;
+	char *labels;
+	_Atomic int64_t value;
+};
+
+struct histogram {
+	struct histogram *next;
+	char *labels;
+	_Atomic int64_t sum_us;
+	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* the last is everything above */
+};
+
+enum family_kind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM };
+
+struct family {
+	struct family *next;
+	enum family_kind kind;
+	char *name, *help;
+	struct metric *series, **series_tail;
+	struct histogram *histograms, **histograms_tail;
+};
+
+static const struct bucket {
+	int64_t limit_us;
+	const char *limit;
+} buckets[BUCKET_COUNT] = {
+	{1000, "0.001"},   {2500, "0.0025"},  {5000, "0.005"}, {10000, "0.01"},  {25000, "0.025"}, {50000, "0.05"},   {100000, "0.1"},   {250000, "0.25"},
+	{500000, "0.5"},   {1000000, "1"},    {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
+};
+
+static struct {
+	pthread_mutex_t lock;
+	struct family *families, **tail;
+	size_t series_count;
+	_Atomic int64_t refused;
+	struct metric spare_metric;
+	struct histogram spare_histogram;
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &registry.families};
+
+static void family_free(struct family *family)
+{
+	if (family) {
+		free(family->name);
+		free(family->help);
+	}
+	free(family);
+}
+
+static struct family *family_get(enum family_kind kind, const char *name, const char *help)
+{
+	struct family *family = registry.families;
+
+	while (family && strcmp(family->name, name) != 0)
+		family = family->next;
+	if (family)
+		return family->kind == kind ? family : NULL;
+	family = calloc(1, sizeof(*family));
+	if (family) {
+		family->name = strdup(name);
+		family->help = strdup(help);
+	}
+	if (!family || !family->name || !family->help) {
+		family_free(family);
+		return NULL;
+	}
+	family->kind = kind;
+	family->series_tail = &family->series;
+	family->histograms_tail = &family->histograms;
+	*registry.tail = family;
+	registry.tail = &family->next;
+	return family;
+}
+
+static struct metric *series_get(struct family *family, const char *labels)
+{
+	struct metric *metric = family->series;
+
+	while (metric && strcmp(metric->labels, labels) != 0)
+		metric = metric->next;
+	if (metric || registry.series_count >= SERIES_MAX)
+		return metric;
+	metric = calloc(1, sizeof(*metric));
+	if (metric && !(metric->labels = strdup(labels))) {
+		free(metric);
+		metric = NULL;
+	}
+	if (metric) {
+		*family->series_tail = metric;
+		family->series_tail = &metric->next;
+		registry.series_count++;
+	}
+	return metric;
+}
+
+static struct histogram *histogram_series_get(struct family *family, const char *labels)
+{
+	struct histogram *histogram = family->histograms;
+
+	while (histogram && strcmp(histogram->labels, labels) != 0)
+		histogram = histogram->next;
+	if (histogram || registry.series_count >= SERIES_MAX)
+		return histogram;
+	histogram = calloc(1, sizeof(*histogram));
+	if (histogram && !(histogram->labels = strdup(labels))) {
+		free(histogram);
+		histogram = NULL;
+	}
+	if (histogram) {
+		*family->histograms_tail = histogram;
+		family->histograms_tail = &histogram->next;
+		registry.series_count++;
+	}
+	return histogram;
+}
+
+struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels, const char *help)
+{
+	struct metric *metric = NULL;
+	struct family *family;
+
+	pthread_mutex_lock(&registry.lock);
+	family = family_get(kind == METRIC_COUNTER ? FAMILY_COUNTER : FAMILY_GAUGE, name, help);
+	if (family)
+		metric = series_get(family, labels);
+	pthread_mutex_unlock(&registry.lock);
+	if (metric)
+		return metric;
+	atomic_fetch_add(&registry.refused, 1);
+	return &registry.spare_metric;
+}
+
+void metric_add(struct metric *metric, int64_t amount)
+{
+	atomic_fetch_add_explicit(&metric->value, amount, memory_order_relaxed);
+}
+
+void metric_set(struct metric *metric, int64_t value)
+{
+	atomic_store_explicit(&metric->value, value, memory_order_relaxed);
+}
+
+int64_t metric_value(const struct metric *metric)
+{
+	return atomic_load_explicit(&metric->value, memory_order_relaxed);
+}
+
+struct histogram *histogram_get(const char *name, const char *labels, const char *help)
+{
+	struct histogram *histogram = NULL;
+	struct family *family;
+
+	pthread_mutex_lock(&registry.lock);
+	family = family_get(FAMILY_HISTOGRAM, name, help);
+	if (family)
+		histogram = histogram_series_get(family, labels);
+	pthread_mutex_unlock(&registry.lock);
+	if (histogram)
+		return histogram;
+	atomic_fetch_add(&registry.refused, 1);
+	return &registry.spare_histogram;
+}
+
+void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
+{
+	size_t i = 0;
+
+	while (i < BUCKET_COUNT && duration_us > buckets[i].limit_us)
+		i++;
+	atomic_fetch_add_explicit(&histogram->buckets[i], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&histogram->sum_us, duration_us, memory_order_relaxed);
+}
+
+static void render_series(FILE *out, const char *name, const struct metric *metric)
+{
+	if (*metric->labels)
+		fprintf(out, "funnel_%s{%s} %lld\n", name, metric->labels, (long long)metric_value(metric));
+	else
+		fprintf(out, "funnel_%s %lld\n", name, (long long)metric_value(metric));
+}
+
+static void render_histogram(FILE *out, const char *name, const struct histogram *histogram)
+{
+	const char *labels = histogram->labels, *comma = *labels ? "," : "", *open = *labels ? "{" : "", *close = *labels ? "}" : "";
+	long long count = 0, sum_us;
+
+	for (size_t i = 0; i <= BUCKET_COUNT; i++) {
+		count += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
+		fprintf(out, "funnel_%s_bucket{%s%sle=\"%s\"} %lld\n", name, labels, comma, i < BUCKET_COUNT ? buckets[i].limit : "+Inf", count);
+	}
+	sum_us = atomic_load_explicit(&histogram->sum_us, memory_order_relaxed);
+	fprintf(out, "funnel_%s_sum%s%s%s %.6f\n", name, open, labels, close, (double)sum_us / 1e6);
+	fprintf(out, "funnel_%s_count%s%s%s %lld\n", name, open, labels, close, count);
+}
+
+static void render_family(FILE *out, const struct family *family)
+{
+	static const char *const types[] = {[FAMILY_COUNTER] = "counter", [FAMILY_GAUGE] = "gauge", [FAMILY_HISTOGRAM] = "histogram"};
+
+	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help, family->name, types[family->kind]);
+	for (const struct metric *metric = family->series; metric; metric = metric->next)
+		render_series(out, family->name, metric);
+	for (const struct histogram *histogram = family->histograms; histogram; histogram = histogram->next)
+		render_histogram(out, family->name, histogram);
+}
+
+/* Field `index` (from 0) after the command's name in /proc/self/stat; 0 where it cannot be read. */
+static long long stat_field(int index)
+{
+	char text[1024];
+	FILE *file = fopen("/proc/self/stat", "r");
+	size_t len = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+	char *at;
+
+	if (file)
+		fclose(file);
+	text[len] = '\0';
+	at = strrchr(text, ')'); /* the name may hold spaces */
+	for (int i = 0; at && i <= index; i++)
+		at = strchr(at + 1, ' ');
+	return at ? strtoll(at + 1, NULL, 10) : 0;
+}
+
+static int open_files(void)
+{
+	DIR *dir = opendir("/proc/self/fd");
+	int count = -3; /* "." and "..", and the directory itself */
+
+	if (!dir)
+		return 0;
+	while (readdir(dir))
+		count++;
+	closedir(dir);
+	return count;
+}
+
+static double start_time(void)
+{
+	struct timespec now, up;
+	double boot;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(CLOCK_BOOTTIME, &up);
+	boot = (double)(now.tv_sec - up.tv_sec) + (double)(now.tv_nsec - up.tv_nsec) / 1e9;
+	return boot + (double)stat_field(19) / (double)sysconf(_SC_CLK_TCK);
+}
+
+/* Names as other Prometheus clients have them, hence without our prefix. */
+static void render_process(FILE *out)
+{
+	struct rusage usage = {0};
+	double cpu;
+
+	getrusage(RUSAGE_SELF, &usage);
+	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	fprintf(out, "# HELP process_cpu_seconds_total user and system time\n# TYPE process_cpu_seconds_total counter\n"
+	             "process_cpu_seconds_total %.6f\n", cpu);
+	fprintf(out, "# HELP process_resident_memory_bytes resident memory\n# TYPE process_resident_memory_bytes gauge\n"
+	             "process_resident_memory_bytes %lld\n", stat_field(21) * sysconf(_SC_PAGESIZE));
+	fprintf(out, "# HELP process_open_fds open file descriptors\n# TYPE process_open_fds gauge\nprocess_open_fds %d\n", open_files());
+	fprintf(out, "# HELP process_start_time_seconds start, since 1970\n# TYPE process_start_time_seconds gauge\n"
+	             "process_start_time_seconds %.2f\n", start_time());
+}
+
+char *metrics_render(size_t *len)
+{
+	char *text = NULL;
+	FILE *out = open_memstream(&text, len);
+	long long refused = atomic_load(&registry.refused);
+	bool failed;
+
+	if (!out)
+		return NULL;
+	pthread_mutex_lock(&registry.lock);
+	for (const struct family *family = registry.families; family; family = family->next)
+		render_family(out, family);
+	pthread_mutex_unlock(&registry.lock);
+	if (refused)
+		fprintf(out, "# HELP funnel_metrics_refused_total registrations past the limit\n# TYPE funnel_metrics_refused_total counter\n"
+		             "funnel_metrics_refused_total %lld\n", refused);
+	render_process(out);
+	failed = ferror(out) != 0;
+	if (fclose(out) == 0 && !failed)
+		return text;
+	free(text);
+	return NULL;
+}

@@ -1,0 +1,63 @@
+/* How often and when is carried over in the environment. Two processes that share one
+ * transactional id would fence each other for ever; the growing pause and the limit end that.
+ *
+ * Descriptors beyond the standard ones are closed, whether a library marked them or not. */
+#include "service/restart.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "service/log.h"
+#include "service/monotime.h"
+#include "service/stop.h"
+
+#define COUNT_VARIABLE "FUNNEL_RESTART_COUNT"
+#define RESTARTS_MAX 10
+#define LONG_RUN_US (300 * INT64_C(1000000))
+#define DESCRIPTORS_MAX 4096
+
+static char **arguments;
+static bool wanted;
+static int64_t started_us;
+
+void restart_init(char **argv)
+{
+	arguments = argv;
+	started_us = monotonic_us();
+}
+
+void restart_enable(bool enabled)
+{
+	wanted = enabled;
+}
+
+static void pause_before(long count)
+{
+	int64_t pause_us = 500000;
+
+	for (long i = 1; i < count && pause_us < 30000000; i++)
+		pause_us *= 2;
+	log_warn("restarting", "count=%ld pause_ms=%lld", count, (long long)(pause_us / 1000));
+	for (int64_t until_us = monotonic_us() + pause_us; monotonic_us() < until_us && !service_stopping();)
+		usleep(50000);
+}
+
+void restart_in_place(void)
+{
+	const char *before = getenv(COUNT_VARIABLE);
+	long count = before && monotonic_us() - started_us < LONG_RUN_US ? strtol(before, NULL, 10) + 1 : 1;
+	char text[24];
+
+	if (!wanted || service_stopping() || count > RESTARTS_MAX)
+		return;
+	pause_before(count);
+	if (service_stopping())
+		return;
+	snprintf(text, sizeof(text), "%ld", count);
+	setenv(COUNT_VARIABLE, text, 1);
+	for (int fd = 3; fd < DESCRIPTORS_MAX; fd++)
+		close(fd);
+	execv("/proc/self/exe", arguments);
+}

@@ -1,0 +1,304 @@
+/* The main thread runs open, step and close. Two detached threads wait beside it:
+ *
+ * - the signal thread sits in sigwait() for TERM and INT, which every other thread has blocked (they inherit the mask,
+ *   since it is set before any is made), so no code ever runs in a signal handler;
+ * - the watchdog leaves the process when the deadline has passed, because a library's destroy may hang for ever.
+ *
+ * The deadline is set once: at the first signal, so that it covers draining too, or else when close begins.
+ * Limits: one service per process. */
+#include "service/service.h"
+
+#include <errno.h>
+#include <librdkafka/rdkafka.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/table.h"
+#include "service/health.h"
+#include "service/http.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/monotime.h"
+#include "service/restart.h"
+#include "service/stop.h"
+#include "service/version.h"
+
+enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
+
+#define TABLE_COUNT 16
+
+static const struct config_option common_options[] = {
+	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0, "name of this instance; empty: the host's name", NULL},
+	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0, 0, "address of /metrics, /livez and /readyz", NULL},
+	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535, "port of the same; 0: not served", NULL},
+	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0, "least severe lines to log", "error|warn|info|debug"},
+	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0, "form of log lines", "kv|json"},
+	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us), "20s", 100000, INT64_C(3600000000),
+	 "longest time from a stop signal to the end; then the process leaves as it is", NULL},
+	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0, 0,
+	 "where exit 75 would follow, start again in place instead (for running without a supervisor)", NULL},
+	{0},
+};
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	int64_t timeout_us, deadline_us; /* deadline 0: not set */
+	int exit_code;
+} watchdog = {.lock = PTHREAD_MUTEX_INITIALIZER, .exit_code = EXIT_TRY_AGAIN};
+
+/* A full pipe must not keep a process that leaves. */
+static bool log_is_writable(void)
+{
+	struct pollfd err_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	return poll(&err_fd, 1, 0) == 1 && (err_fd.revents & POLLOUT);
+}
+
+static void watchdog_arm(void)
+{
+	pthread_mutex_lock(&watchdog.lock);
+	if (!watchdog.deadline_us)
+		watchdog.deadline_us = monotonic_us() + watchdog.timeout_us;
+	pthread_cond_signal(&watchdog.wake);
+	pthread_mutex_unlock(&watchdog.lock);
+}
+
+static void watchdog_exit_code(int exit_code)
+{
+	pthread_mutex_lock(&watchdog.lock);
+	watchdog.exit_code = exit_code;
+	pthread_mutex_unlock(&watchdog.lock);
+}
+
+static void *watchdog_thread(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&watchdog.lock);
+	while (!watchdog.deadline_us)
+		pthread_cond_wait(&watchdog.wake, &watchdog.lock);
+	while (monotonic_us() < watchdog.deadline_us) {
+		struct timespec until = {.tv_sec = watchdog.deadline_us / 1000000, .tv_nsec = watchdog.deadline_us % 1000000 * 1000};
+
+		pthread_cond_timedwait(&watchdog.wake, &watchdog.lock, &until);
+	}
+	if (log_is_writable())
+		log_error("shutdown_timeout", "exit=%d detail=\"SHUTDOWN_TIMEOUT has passed and the service has not ended; leaving\"",
+		          watchdog.exit_code);
+	if (watchdog.exit_code == EXIT_TRY_AGAIN)
+		restart_in_place();
+	_exit(watchdog.exit_code);
+}
+
+static void stop_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
+static void *signal_thread(void *unused)
+{
+	sigset_t set;
+	int number;
+
+	(void)unused;
+	stop_signals(&set);
+	while (sigwait(&set, &number) == 0) {
+		const char *name = number == SIGTERM ? "TERM" : "INT";
+
+		if (stop_request() == 0) {
+			watchdog_arm();
+			log_info("stop_asked", "signal=%s", name);
+			continue;
+		}
+		if (log_is_writable())
+			log_warn("leaving_at_once", "signal=%s exit=%d", name, EXIT_TRY_AGAIN);
+		_exit(EXIT_TRY_AGAIN);
+	}
+	return NULL;
+}
+
+static bool thread_start(void *(*body)(void *), struct err *err)
+{
+	pthread_t thread;
+	int why = pthread_create(&thread, NULL, body, NULL);
+
+	if (why != 0)
+		return err_set(err, ERR_FATAL, "cannot start a thread: %s", strerror(why));
+	pthread_detach(thread);
+	return true;
+}
+
+static bool threads_start(int64_t timeout_us, struct err *err)
+{
+	pthread_condattr_t attributes;
+
+	watchdog.timeout_us = timeout_us;
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&watchdog.wake, &attributes);
+	pthread_condattr_destroy(&attributes);
+	return thread_start(watchdog_thread, err) && thread_start(signal_thread, err);
+}
+
+static int exit_code_of(enum err_class class)
+{
+	switch (class) {
+	case ERR_RETRY:
+	case ERR_ABORT:
+	case ERR_FENCED: return EXIT_TRY_AGAIN;
+	case ERR_REFUSE: return EXIT_OPERATOR;
+	case ERR_NONE:
+	case ERR_INPUT: /* should have ended in the dead letter */
+	case ERR_FATAL: return EXIT_BUG;
+	}
+	return EXIT_BUG;
+}
+
+static enum log_level log_level_of(const char *name)
+{
+	return strcmp(name, "error") == 0 ? LOG_ERROR : strcmp(name, "warn") == 0 ? LOG_WARN : strcmp(name, "debug") == 0 ? LOG_DEBUG : LOG_INFO;
+}
+
+static enum step run_steps(const struct service *service, void *state, struct err *err)
+{
+	enum step step = STEP_MORE;
+	bool told = false;
+
+	while (step == STEP_MORE) {
+		bool stopping = service_stopping();
+
+		if (stopping && !told)
+			health_ready("stopping");
+		told = stopping;
+		health_alive();
+		step = service->step(state, stopping, err);
+	}
+	return step;
+}
+
+/* open ... close; returns the exit code. A stop during open that makes it fail for now has lost nothing: clean. */
+static int run(const struct service *service, void *config)
+{
+	struct err err = {.class = ERR_NONE};
+	int64_t began_us = monotonic_us();
+	void *state = NULL;
+	bool opened = service->open(config, &state, &err), failed = !opened;
+	int exit_code = EXIT_CLEAN;
+
+	if (opened) {
+		health_opened();
+		log_info("opened", "took_ms=%lld", (long long)((monotonic_us() - began_us) / 1000));
+		failed = run_steps(service, state, &err) == STEP_FAILED;
+	}
+	if (failed && (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
+		/* An input that cannot be used was named in the settings: usage. */
+		exit_code = !opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
+		log_error("failed", "class=%s exit=%d detail=\"%s\"", err_class_name(err.class), exit_code, err.message);
+	}
+	health_ready("stopping");
+	watchdog_exit_code(exit_code);
+	watchdog_arm();
+	service->close(state);
+	return exit_code;
+}
+
+static void instance_default(struct service_config *common)
+{
+	static char host[256];
+
+	if (*common->instance_id)
+		return;
+	if (gethostname(host, sizeof(host) - 1) != 0 || !host[0])
+		snprintf(host, sizeof(host), "instance");
+	common->instance_id = host;
+}
+
+static bool common_start(const struct service *service, const struct service_config *common, struct err *err)
+{
+	char labels[256];
+
+	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"",
+	         service->name, program_version, program_commit);
+	metric_set(metric_get(METRIC_GAUGE, "build_info", labels, "always 1; the labels say what runs"), 1);
+	return threads_start(common->shutdown_timeout_us, err) && http_start(common->http_address, (int)common->http_port, err);
+}
+
+static void log_start(const struct config_option *const *tables, const void *config)
+{
+	char described[6144];
+
+	config_describe(tables, config, described, sizeof(described));
+	log_info("start", "version=%s%s%s librdkafka=%s pid=%d %s", program_version,
+	         program_commit[0] ? " commit=" : "", program_commit, rd_kafka_version_str(),
+	         (int)getpid(), described);
+}
+
+/* Without it tables only lose a protection. */
+static void key_tables(void)
+{
+	if (getrandom(&table_key, sizeof(table_key), 0) != (ssize_t)sizeof(table_key))
+		log_warn("tables_not_keyed", "error=\"%s\" detail=\"chosen keys could make a table slow\"", strerror(errno));
+}
+
+static int run_configured(const struct service *service, const struct config_option *const *tables, void *config)
+{
+	struct service_config *common = config;
+	struct err err = {.class = ERR_NONE};
+	int64_t started_us = monotonic_us();
+	sigset_t set;
+	int exit_code;
+
+	stop_signals(&set);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	restart_enable(common->restart);
+	instance_default(common);
+	log_init(service->name, common->instance_id, log_level_of(common->log_level), strcmp(common->log_format, "json") == 0);
+	log_start(tables, config);
+	key_tables();
+	if (common_start(service, common, &err)) {
+		exit_code = run(service, config);
+	} else {
+		exit_code = exit_code_of(err.class);
+		log_error("failed", "class=%s exit=%d detail=\"%s\"", err_class_name(err.class), exit_code, err.message);
+	}
+	http_stop();
+	log_info("stopped", "exit=%d ran_ms=%lld", exit_code, (long long)((monotonic_us() - started_us) / 1000));
+	if (exit_code == EXIT_TRY_AGAIN)
+		restart_in_place();
+	return exit_code;
+}
+
+int service_main(const struct service *service, int argc, char **argv)
+{
+	const struct config_option *tables[TABLE_COUNT + 2] = {0};
+	void *config = calloc(1, service->config_size);
+	int exit_code = EXIT_USAGE;
+	size_t count = 0;
+
+	restart_init(argv);
+	while (service->tables && service->tables[count] && count < TABLE_COUNT) {
+		tables[count] = service->tables[count];
+		count++;
+	}
+	tables[count] = common_options;
+	if (!config)
+		return EXIT_BUG;
+	switch (config_load(tables, service->name, service->summary, argc, argv, config)) {
+	case CONFIG_OK: exit_code = run_configured(service, tables, config); break;
+	case CONFIG_HELP_SHOWN: exit_code = EXIT_CLEAN; break;
+	case CONFIG_BAD: exit_code = EXIT_USAGE; break;
+	}
+	free(config);
+	return exit_code;
+}

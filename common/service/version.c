@@ -1,0 +1,13 @@
+/* The program and the commit are one file of the build, librdkafka may be another: its version is asked for at run time. */
+#include "service/version.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+
+void version_print(const char *program)
+{
+	printf("%s %s", program, program_version);
+	if (program_commit[0])
+		printf(" (%s)", program_commit);
+	printf(", librdkafka %s\n", rd_kafka_version_str());
+}

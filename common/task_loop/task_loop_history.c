@@ -1,0 +1,160 @@
+/* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so each call has its time. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/span.h"
+#include "kafka/counts_topic.h"
+#include "kafka/topic_reader.h"
+#include "service/log.h"
+#include "task_loop/task_loop_internal.h"
+#include "wire/group_offsets.h"
+#include "wire/records.h"
+#include "wire/schemas.h"
+
+#define CALL_TIMEOUT_MS 10000
+#define QUIET_MS 20000
+
+/* Reads what is committed now. */
+static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, topic_take_fn *take, void *context, struct err *err)
+{
+	int64_t *from = xrealloc(NULL, (size_t)partition_count * 2 * sizeof(*from)), *to = from + partition_count;
+	bool ok = true;
+
+	for (int32_t p = 0; ok && p < partition_count; p++)
+		ok = kafka_bounds(loop->consumer, topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
+	ok = ok && topic_read(&loop->kafka, &(struct topic_reading){topic, partition_count, from, to, QUIET_MS, take, context}, err);
+	free(from);
+	return ok;
+}
+
+/* ---- holds records */
+
+static bool take_any(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+{
+	(void)message;
+	(void)err;
+	*(bool *)context = *enough = true;
+	return true;
+}
+
+bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
+{
+	*holds = false;
+	return look_at(loop, topic, partition_count, take_any, holds, err);
+}
+
+/* ---- last counted */
+
+struct counted {
+	const rd_kafka_topic_partition_list_t *partitions;
+	struct span service;
+	int64_t *last;
+};
+
+static void take_counts(void *context, const struct counts_record *record)
+{
+	const struct counted *counted = context;
+
+	if (!span_equal(record->service, counted->service))
+		return;
+	for (int i = 0; i < counted->partitions->cnt; i++) {
+		const rd_kafka_topic_partition_t *partition = &counted->partitions->elems[i];
+
+		if (partition->partition == record->partition && span_is(record->topic, partition->topic) &&
+		    record->revision > counted->last[i])
+			counted->last[i] = record->revision;
+	}
+}
+
+static struct counts_topic counts_topic_of(struct task_loop *loop)
+{
+	if (!loop->counts_opener)
+		loop->counts_opener =
+			frame_opener_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
+	return (struct counts_topic){&loop->kafka, loop->consumer, loop->counts_opener,
+	                             loop->terms->schema_id[SCHEMA_COUNTS]};
+}
+
+bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
+{
+	struct counted counted = {partitions, span_of(loop->terms->service), last};
+	struct counts_topic counts = counts_topic_of(loop);
+
+	for (int i = 0; i < partitions->cnt; i++)
+		last[i] = -1;
+	return counts_topic_read(&counts, take_counts, &counted, err);
+}
+
+bool log_schemas_known(struct task_loop *loop, struct err *err)
+{
+	struct counts_topic counts = counts_topic_of(loop);
+
+	return counts_topic_read(&counts, NULL, NULL, err);
+}
+
+/* ---- committed offsets */
+
+struct lookup {
+	rd_kafka_topic_partition_list_t *list;
+	struct span group;
+};
+
+static bool take_offset(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+{
+	const struct lookup *lookup = context;
+	struct group_offset found;
+	rd_kafka_topic_partition_t *partition;
+	char topic[TOPIC_NAME_MAX + 1];
+
+	(void)enough;
+	(void)err;
+	if (!group_offset_read((struct span){message->key, message->key_len}, (struct span){message->payload, message->len}, &found) ||
+	    !span_equal(found.group, lookup->group) || found.topic.len > TOPIC_NAME_MAX)
+		return true;
+	snprintf(topic, sizeof(topic), "%.*s", (int)found.topic.len, found.topic.at);
+	partition = rd_kafka_topic_partition_list_find(lookup->list, topic, found.partition);
+	if (!partition)
+		return true;
+	free(partition->metadata);
+	partition->metadata = NULL;
+	partition->metadata_size = 0;
+	partition->offset = found.offset < 0 ? RD_KAFKA_OFFSET_INVALID : found.offset;
+	if (found.metadata.len > 0) {
+		partition->metadata = xrealloc(NULL, found.metadata.len + 1);
+		memcpy(partition->metadata, found.metadata.at, found.metadata.len);
+		((char *)partition->metadata)[found.metadata.len] = '\0';
+		partition->metadata_size = found.metadata.len;
+	}
+	return true;
+}
+
+bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	char group[256];
+	struct lookup lookup = {.list = list};
+	int32_t partitions, partition;
+	int64_t *from, *to;
+	bool ok;
+
+	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, loop->service_name);
+	lookup.group = span_of(group);
+	for (int i = 0; i < list->cnt; i++) {
+		list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
+		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	}
+	/* What we may not describe, the broker does not name at all. */
+	if (!kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err))
+		return err->class == ERR_REFUSE ? err_prefix(err, "the right to describe and read it is missing") : false;
+	partition = group_offsets_partition(lookup.group, partitions);
+	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
+	to = from + partitions;
+	memset(from, 0, (size_t)partitions * 2 * sizeof(*from)); /* of the others nothing is read */
+	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS, &from[partition], &to[partition], err) &&
+	     topic_read(&loop->kafka, &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS, take_offset, &lookup}, err);
+	if (ok)
+		log_warn("offsets_from_the_log", "group=%s partition=\"%s/%" PRId32 "\" end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, to[partition]);
+	free(from);
+	return ok;
+}

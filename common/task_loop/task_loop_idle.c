@@ -1,0 +1,300 @@
+/* Which assigned partitions are held back by an open transaction, and which are idle.
+ *
+ * Windows become final without an idle partition. So idleness needs evidence that no record for the
+ * partition is on its way. An end of partition is not enough: a transaction can hold records back,
+ * in this topic or in its source, and the writer of this topic can lag or be down. An observer, a
+ * client of its own, asks the brokers in this order:
+ *
+ *   1. the source's log end, uncommitted records included
+ *   2. the writer's committed offset in the source: at that end, all its records are in this topic
+ *   3. this topic's log end, uncommitted records included: at our position, all of it is folded
+ *
+ * A partition that was announced as idle is asked about again every second, and announced as active
+ * once this no longer holds. No announcement changes a total (merge_fold.c).
+ *
+ * Rejected: the high watermark of the last fetch alone. It is stale while a broker does not answer,
+ * and shows nothing of the source.
+ * Limits: records that arrive in the second between two questions do not count yet; with a grace of
+ * ten minutes this matters in a replay at more than 600 times real time. While a broker does not
+ * answer, no partition is announced. At most one input of a service has idle. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "stream/partition_end.h"
+#include "task_loop/task_loop_internal.h"
+
+#define WATCH_EVERY_US INT64_C(100000)
+#define ASK_EVERY_US INT64_C(1000000)
+#define ASK_AGAIN_US INT64_C(5000000) /* after no answer: the loop waits for one without polling */
+#define UNANSWERED_LOG_US INT64_C(60000000)
+#define CALL_TIMEOUT_MS 1000
+#define DESTROY_TIMEOUT_MS 5000
+
+void idle_slot_init(struct slot *slot)
+{
+	char labels[TOPIC_NAME_MAX + 64];
+
+	partition_watch_init(&slot->watch, slot->topic, slot->task.terms.partition);
+	slot->announced = ANNOUNCED_NOTHING;
+	if (!slot->input->ops->idle)
+		return;
+	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", slot->topic,
+	         slot->task.terms.partition);
+	slot->idle_metric =
+		metric_get(METRIC_GAUGE, "partition_idle", labels,
+	               "1 while the partition is idle, and so does not hold back final marks");
+	metric_set(slot->idle_metric, 0);
+}
+
+static void announced(struct slot *slot, enum announced what)
+{
+	slot->announced = what;
+	if (slot->idle_metric)
+		metric_set(slot->idle_metric, what == ANNOUNCED_IDLE);
+}
+
+void idle_slot_moved(struct slot *slot)
+{
+	partition_end_left(&slot->watch.end);
+	slot->withheld = false;
+	if (slot->announced == ANNOUNCED_IDLE)
+		announced(slot, ANNOUNCED_NOTHING);
+}
+
+void idle_slot_stop(struct slot *slot)
+{
+	partition_watch_stop(&slot->watch);
+	announced(slot, ANNOUNCED_NOTHING);
+}
+
+/* ---- questions */
+
+/* The partitions that are asked about. Entry i of each list belongs to slots[i]. */
+struct question {
+	struct slot **slots;
+	int count;
+	rd_kafka_topic_partition_list_t *source_end, *written, *own_end;
+};
+
+/* The observer joins no group. Its group.id is the writer's, to read the writer's offsets. */
+static bool observer_ready(struct task_loop *loop, const struct task_loop_input *input,
+                           struct err *err)
+{
+	char group[256], client[256];
+	const char *const extra[] = {"group.id", group, "isolation.level", "read_uncommitted",
+	                             "statistics.interval.ms", "0", NULL};
+	rd_kafka_conf_t *conf;
+
+	if (loop->observer)
+		return true;
+	snprintf(group, sizeof(group), "%s%s", loop->kafka.topic_prefix, input->writer);
+	snprintf(client, sizeof(client), "%s-%s-observer", loop->service_name, loop->instance);
+	conf = kafka_conf_new(&loop->kafka, KAFKA_CONSUMER, client, extra, err);
+	loop->observer = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
+	return loop->observer != NULL;
+}
+
+static bool answered(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list,
+                     const char *what, struct err *err)
+{
+	const rd_kafka_topic_partition_t *first = &list->elems[0];
+
+	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+		first = &list->elems[i];
+		code = first->err;
+	}
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_RETRY, "%s of %s/%" PRId32 ": %s", what, first->topic, first->partition,
+	               rd_kafka_err2str(code));
+}
+
+/* The observer reads uncommitted, so the ends include uncommitted records. */
+static bool ask_ends(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+	rd_kafka_resp_err_t code;
+
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = RD_KAFKA_OFFSET_END;
+	code = rd_kafka_offsets_for_times(loop->observer, list, CALL_TIMEOUT_MS);
+	return answered(code, list, "log end", err);
+}
+
+static bool ask_written(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                        struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_committed(loop->observer, list, CALL_TIMEOUT_MS);
+
+	return answered(code, list, "the writer's committed offset", err);
+}
+
+/* If the writer has committed nothing, the source partition may be empty. */
+static bool source_is_empty(struct task_loop *loop, const rd_kafka_topic_partition_t *source,
+                            bool *empty, struct err *err)
+{
+	int64_t low = 0, end = 0;
+	bool ok = source->offset == 0 || kafka_bounds(loop->observer, source->topic, source->partition,
+	                                              CALL_TIMEOUT_MS, &low, &end, err);
+
+	*empty = ok && low == end && end == source->offset;
+	return ok;
+}
+
+static bool all_is_folded(struct task_loop *loop, const struct question *question, int i, bool *all,
+                          struct err *err)
+{
+	const struct slot *slot = question->slots[i];
+	const rd_kafka_topic_partition_t *source = &question->source_end->elems[i];
+	int64_t written = question->written->elems[i].offset;
+
+	*all = written >= source->offset;
+	if (written < 0 && !source_is_empty(loop, source, all, err))
+		return false;
+	*all = *all && question->own_end->elems[i].offset == slot->task.position &&
+	       slot->watch.end.offset == slot->task.position;
+	return true;
+}
+
+/* ---- announcements */
+
+static bool stood(const struct task_loop *loop, const struct slot *slot)
+{
+	int64_t since_us = slot->watch.end.idle_since_us;
+
+	return since_us && monotonic_us() - since_us >= loop->config.idle_timeout_us;
+}
+
+static void withhold(const struct task_loop *loop, const struct question *question, int i)
+{
+	struct slot *slot = question->slots[i];
+	const rd_kafka_topic_partition_t *source = &question->source_end->elems[i];
+	int64_t written = question->written->elems[i].offset;
+
+	if (slot->withheld || !stood(loop, slot) || written >= source->offset)
+		return;
+	slot->withheld = true;
+	log_info("idle_withheld",
+	         "topic=%s partition=%" PRId32 " source=%s source_end=%" PRId64 " committed=%" PRId64
+	         " detail=\"it holds back final marks: %s has not committed all of the source\"",
+	         slot->topic, slot->task.terms.partition, source->topic, source->offset,
+	         written < 0 ? 0 : written, slot->input->writer);
+}
+
+static bool announce(struct task_loop *loop, const struct question *question, struct err *err)
+{
+	for (int i = 0; i < question->count; i++) {
+		struct slot *slot = question->slots[i];
+		bool all = false;
+
+		if (!all_is_folded(loop, question, i, &all, err))
+			return false;
+		if (!all) {
+			withhold(loop, question, i);
+			if (slot->announced != ANNOUNCED_ACTIVE)
+				slot->input->ops->active(slot->task.fold, &loop->outbox);
+			announced(slot, ANNOUNCED_ACTIVE);
+		} else if (stood(loop, slot) && slot->announced != ANNOUNCED_IDLE) {
+			slot->input->ops->idle(slot->task.fold, &loop->outbox);
+			announced(slot, ANNOUNCED_IDLE);
+		}
+	}
+	return true;
+}
+
+/* A partition with folded but uncommitted records is left out: their outputs would come after the
+ * announcement and cancel it. */
+static bool is_in_question(const struct task_loop *loop, const struct slot *slot)
+{
+	return slot->input->ops->idle && !slot->task.restoring && !slot->moved &&
+	       slot->watch.end.offset != PARTITION_END_NONE &&
+	       (slot->announced != ANNOUNCED_ACTIVE || stood(loop, slot));
+}
+
+static void add_slot(struct task_loop *loop, struct question *question, struct slot *slot)
+{
+	char source[TOPIC_NAME_MAX + 1];
+
+	snprintf(source, sizeof(source), "%s%s", loop->kafka.topic_prefix,
+	         slot->input->source_suffix);
+	question->slots[question->count++] = slot;
+	rd_kafka_topic_partition_list_add(question->source_end, source, slot->task.terms.partition);
+	rd_kafka_topic_partition_list_add(question->written, source, slot->task.terms.partition);
+	rd_kafka_topic_partition_list_add(question->own_end, slot->topic, slot->task.terms.partition);
+}
+
+static bool ask(struct task_loop *loop, struct question *question, struct err *err)
+{
+	for (size_t i = 0; i < loop->slot_count; i++)
+		if (is_in_question(loop, &loop->slots[i]))
+			add_slot(loop, question, &loop->slots[i]);
+	return question->count == 0 ||
+	       (observer_ready(loop, question->slots[0]->input, err) &&
+	        ask_ends(loop, question->source_end, err) &&
+	        ask_written(loop, question->written, err) && ask_ends(loop, question->own_end, err) &&
+	        announce(loop, question, err));
+}
+
+/* No more often than IDLE_TIMEOUT needs, and less often while no broker answers. */
+static void schedule(struct task_loop *loop, bool ok, const struct err *err)
+{
+	int64_t now_us = monotonic_us(), every_us = loop->config.idle_timeout_us;
+
+	if (every_us > ASK_EVERY_US)
+		every_us = ASK_EVERY_US;
+	loop->next_question_us = now_us + (ok ? every_us : ASK_AGAIN_US);
+	if (ok || now_us < loop->next_unanswered_log_us)
+		return;
+	loop->next_unanswered_log_us = now_us + UNANSWERED_LOG_US;
+	log_warn("idle_unknown",
+	         "error=\"%s\" detail=\"no partition is announced as idle until the broker answers\"",
+	         err->message);
+}
+
+static void ask_and_announce(struct task_loop *loop)
+{
+	int room = (int)loop->slot_count + 1;
+	struct question question = {
+		.slots = xrealloc(NULL, (size_t)room * sizeof(*question.slots)),
+		.source_end = rd_kafka_topic_partition_list_new(room),
+		.written = rd_kafka_topic_partition_list_new(room),
+		.own_end = rd_kafka_topic_partition_list_new(room),
+	};
+	struct err err = {ERR_NONE, ""};
+	bool ok = ask(loop, &question, &err);
+	/* Serves the observer's callbacks; the observer has no partitions. */
+	rd_kafka_message_t *event = loop->observer ? rd_kafka_consumer_poll(loop->observer, 0) : NULL;
+
+	if (event)
+		rd_kafka_message_destroy(event);
+	schedule(loop, ok, &err);
+	rd_kafka_topic_partition_list_destroy(question.own_end);
+	rd_kafka_topic_partition_list_destroy(question.written);
+	rd_kafka_topic_partition_list_destroy(question.source_end);
+	free(question.slots);
+}
+
+void idle_watch(struct task_loop *loop)
+{
+	int64_t now_us = monotonic_us();
+
+	if (now_us < loop->next_watch_us)
+		return;
+	loop->next_watch_us = now_us + WATCH_EVERY_US;
+	for (size_t i = 0; i < loop->slot_count; i++)
+		partition_watch_look(&loop->slots[i].watch, loop->consumer,
+		                     loop->config.idle_timeout_us);
+	if (now_us >= loop->next_question_us)
+		ask_and_announce(loop);
+}
+
+void idle_close(struct task_loop *loop)
+{
+	struct err err;
+
+	if (loop->observer && !kafka_destroy_within(loop->observer, DESTROY_TIMEOUT_MS, &err))
+		log_warn("observer_left", "detail=\"%s\"", err.message);
+	loop->observer = NULL;
+}

@@ -1,0 +1,60 @@
+/* Frees what no rebuild can need any more from an internal input topic (DeleteRecords).
+ *
+ * The bound is the restore_from of the last commit, so a rebuild by whoever comes next still finds
+ * everything. It is asked for now and then, without waiting for the answer: a request that failed is
+ * made again with the next bound. */
+#include <inttypes.h>
+
+#include "service/log.h"
+#include "service/monotime.h"
+#include "task_loop/task_loop_internal.h"
+
+#define TRIM_INTERVAL_US (60 * INT64_C(1000000))
+#define TRIM_RECORDS_MIN 10000
+
+static void take_answers(struct task_loop *loop)
+{
+	rd_kafka_event_t *event;
+
+	while ((event = rd_kafka_queue_poll(loop->trim_answers, 0))) {
+		const rd_kafka_DeleteRecords_result_t *result = rd_kafka_event_DeleteRecords_result(event);
+		const rd_kafka_topic_partition_list_t *list = result ? rd_kafka_DeleteRecords_result_offsets(result) : NULL;
+
+		if (rd_kafka_event_error(event))
+			log_warn("trim_failed", "error=\"%s\"", rd_kafka_event_error_string(event));
+		for (int i = 0; list && i < list->cnt; i++)
+			if (list->elems[i].err)
+				log_warn("trim_failed", "topic=%s partition=%" PRId32 " error=\"%s\"", list->elems[i].topic, list->elems[i].partition,
+				         rd_kafka_err2str(list->elems[i].err));
+		rd_kafka_event_destroy(event);
+	}
+}
+
+void trim_inputs(struct task_loop *loop)
+{
+	rd_kafka_topic_partition_list_t *list;
+	rd_kafka_DeleteRecords_t *request;
+
+	if (monotonic_us() < loop->next_trim_us)
+		return;
+	loop->next_trim_us = monotonic_us() + TRIM_INTERVAL_US;
+	if (!loop->trim_answers)
+		loop->trim_answers = rd_kafka_queue_new(loop->consumer);
+	take_answers(loop);
+	list = rd_kafka_topic_partition_list_new((int)loop->slot_count + 1);
+	for (size_t i = 0; i < loop->slot_count; i++) {
+		struct slot *slot = &loop->slots[i];
+
+		if (!slot->input->trim || slot->restore_from < slot->trimmed_to + TRIM_RECORDS_MIN)
+			continue;
+		rd_kafka_topic_partition_list_add(list, slot->topic, slot->task.terms.partition)->offset = slot->restore_from;
+		slot->trimmed_to = slot->restore_from;
+		log_info("trim", "topic=%s partition=%" PRId32 " below=%" PRId64, slot->topic, slot->task.terms.partition, slot->restore_from);
+	}
+	if (list->cnt) {
+		request = rd_kafka_DeleteRecords_new(list);
+		rd_kafka_DeleteRecords(loop->consumer, &request, 1, NULL, loop->trim_answers);
+		rd_kafka_DeleteRecords_destroy(request);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+}

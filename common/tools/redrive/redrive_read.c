@@ -1,0 +1,136 @@
+/* Topics between two offsets, and what can be seen of bronze-sink's clocks from outside. */
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/span.h"
+#include "kafka/topic_reader.h"
+#include "redrive_internal.h"
+#include "stream/control.h"
+#include "stream/fold.h"
+#include "stream/task.h"
+#include "wire/records.h"
+
+#define QUIET_LIMIT_MS 120000 /* a read that gets nothing for so long gives up */
+#define TAIL_RECORDS 2000     /* of a bronze partition, to know its clock */
+
+rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err)
+{
+	rd_kafka_conf_t *conf = kafka_conf_new(&redrive->config->kafka, role, "redrive", extra, err);
+
+	return conf ? kafka_client_new(conf, role, err) : NULL;
+}
+
+void redrive_client_close(rd_kafka_t *client)
+{
+	if (client && rd_kafka_type(client) == RD_KAFKA_CONSUMER)
+		rd_kafka_consumer_close(client);
+	if (client)
+		rd_kafka_destroy(client);
+}
+
+struct taker {
+	struct redrive *redrive;
+	bool (*take)(struct redrive *redrive, const struct input_record *record, struct err *err);
+};
+
+static bool take_message(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+{
+	const struct taker *taker = context;
+	struct header headers[REDRIVE_HEADERS_MAX];
+	struct input_record record = {.topic = span_of(rd_kafka_topic_name(message->rkt)),
+	                              .offset = message->offset,
+	                              .timestamp_ms = kafka_time_ms(message),
+	                              .partition = message->partition,
+	                              .key = {message->key, message->key_len},
+	                              .value = {message->payload, message->len},
+	                              .headers = headers};
+	rd_kafka_headers_t *list;
+	const char *name;
+	const void *value;
+	size_t size;
+
+	(void)enough;
+	if (rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
+		while (record.header_count < REDRIVE_HEADERS_MAX && !rd_kafka_header_get_all(list, record.header_count, &name, &value, &size))
+			headers[record.header_count++] = (struct header){span_of(name), {value, size}};
+	return taker->take(taker->redrive, &record, err);
+}
+
+bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions, const int64_t *from, const int64_t *to,
+                  bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err)
+{
+	struct taker taker = {redrive, take};
+
+	return topic_read(&redrive->config->kafka, &(struct topic_reading){topic, partitions, from, to, QUIET_LIMIT_MS, take_message, &taker}, err);
+}
+
+/* ---- the clocks */
+
+static bool take_bronze(struct redrive *redrive, const struct input_record *record, struct err *err)
+{
+	struct partition_clock *clock = &redrive->clocks[record->partition];
+	struct control control = control_read(record);
+	struct bronze_event bronze;
+	enum reason reason = REASON_NONE;
+	struct span body;
+
+	if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)
+		clock_control(clock, control.event_time_us, record->timestamp_ms * 1000);
+	if (!record->value.at)
+		return true;
+	if (!frame_opener_open(redrive->opener, record->value, &body, &reason, NULL, 0, err))
+		return false;
+	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL))
+		clock_event(clock, bronze.event.event_time_us, bronze.event.user_id);
+	return true;
+}
+
+/* A clock that knows nothing takes the first event's time, as an empty partition's does; one in the middle of a log must not:
+ * 1970 stands for "nothing known" while the tail is read. */
+static void clock_before_tail(struct partition_clock *clock, const char *header)
+{
+	if (!clock_parse(span_of(header), clock))
+		clock_init(clock);
+	if (clock_now(clock) == CLOCK_NONE)
+		clock->control_us = 0;
+}
+
+static bool look_at_sink(struct redrive *redrive, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(redrive->raw_partitions);
+	rd_kafka_resp_err_t code;
+
+	rd_kafka_topic_partition_list_add_range(list, redrive->raw, 0, redrive->raw_partitions - 1);
+	code = rd_kafka_committed(redrive->looker, list, REDRIVE_CALL_MS);
+	for (int i = 0; !code && i < list->cnt; i++) {
+		char meaning[TASK_MEANING_MAX] = "", header[FOLD_HEADER_MAX] = "";
+		struct span metadata = {list->elems[i].metadata, list->elems[i].metadata_size};
+
+		if (metadata.at && task_metadata_look(metadata, meaning, header))
+			redrive->terms.horizon_us = redrive_horizon(meaning);
+		clock_before_tail(&redrive->clocks[list->elems[i].partition], header);
+	}
+	rd_kafka_topic_partition_list_destroy(list);
+	return !code || err_set(err, ERR_RETRY, "committed offsets of bronze-sink: %s", rd_kafka_err2str(code));
+}
+
+bool redrive_read_clocks(struct redrive *redrive, struct err *err)
+{
+	int64_t *from = xrealloc(NULL, (size_t)redrive->raw_partitions * 2 * sizeof(*from)), *to = from + redrive->raw_partitions;
+	bool ok;
+
+	redrive->clocks = xrealloc(NULL, (size_t)redrive->raw_partitions * sizeof(*redrive->clocks));
+	redrive->terms.clocks = redrive->clocks;
+	ok = look_at_sink(redrive, err);
+	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++) {
+		ok = kafka_bounds(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS, &from[p], &to[p], err);
+		if (ok && to[p] - from[p] > TAIL_RECORDS)
+			from[p] = to[p] - TAIL_RECORDS;
+	}
+	ok = ok && redrive_read(redrive, redrive->bronze, redrive->raw_partitions, from, to, take_bronze, err);
+	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++)
+		if (clock_now(&redrive->clocks[p]) == 0)
+			clock_init(&redrive->clocks[p]);
+	free(from);
+	return ok;
+}

@@ -1,0 +1,285 @@
+/* What is certain to be refused again is not sent: it would only become one more dead letter. Certain is what follows from
+ * the bytes alone (by the same parser as bronze-sink's), and what is older than the horizon behind a clock that can only
+ * have gone on since. Whether an event is a repeat, or still too far ahead, is left to bronze-sink.
+ *
+ * An event goes where its own session belongs, not where its key says: `wrong_partition` comes from writers whose keys or
+ * partitioner are wrong, and would come back for ever otherwise. The key stays as it came; bronze-sink makes its own.
+ *
+ * Rejected for the ledger: committed offsets of a consumer group (a selection is no prefix of the log), a compacted topic of its own
+ * (one more topic to make, keep and read), the header in the raw topic alone (all of it would have to be read).
+ *
+ * Limits: partitions up to 65,535, offsets below 2^48, as keys of the ledger. */
+#include "redrive_rules.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "base/number.h"
+#include "event/event.h"
+#include "wire/frame.h"
+#include "wire/partitioner.h"
+#include "wire/topics.h"
+
+static const struct {
+	const char *what, *way;
+} verdicts[REDRIVE_VERDICT_COUNT] = {
+#define REDRIVE_ROW(id, what, way) {what, way},
+	REDRIVE_VERDICTS(REDRIVE_ROW)
+#undef REDRIVE_ROW
+};
+
+const char *redrive_what(enum redrive_verdict verdict)
+{
+	return verdicts[verdict].what;
+}
+
+const char *redrive_way(enum redrive_verdict verdict)
+{
+	return verdicts[verdict].way;
+}
+
+/* ---- the ledger */
+
+static uint64_t place_key(int32_t partition, int64_t offset)
+{
+	return (uint64_t)partition << 48 | (uint64_t)offset;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void redrive_ledger_free(struct redrive_ledger *ledger)
+{
+	free(ledger->at);
+	*ledger = (struct redrive_ledger){0};
+}
+
+void redrive_ledger_add(struct redrive_ledger *ledger, int32_t partition, int64_t offset)
+{
+	GROW(ledger->at, ledger->count, ledger->capacity);
+	ledger->at[ledger->count++] = place_key(partition, offset);
+	ledger->sorted = false;
+}
+
+bool redrive_ledger_has(struct redrive_ledger *ledger, int32_t partition, int64_t offset)
+{
+	uint64_t key = place_key(partition, offset);
+
+	if (ledger->count == 0)
+		return false;
+	if (!ledger->sorted)
+		qsort(ledger->at, ledger->count, sizeof(*ledger->at), by_key);
+	ledger->sorted = true;
+	return bsearch(&key, ledger->at, ledger->count, sizeof(*ledger->at), by_key) != NULL;
+}
+
+/* ---- the selection */
+
+#define SEPARATORS ", \t\n"
+
+bool redrive_reasons_parse(const char *text, struct redrive_selection *selection, struct err *err)
+{
+	memset(selection->reasons, 0, sizeof(selection->reasons));
+	selection->any_reason = true;
+	for (text += strspn(text, SEPARATORS); *text; text += strspn(text, SEPARATORS)) {
+		size_t len = strcspn(text, SEPARATORS);
+		char name[64];
+		enum reason reason;
+
+		snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : sizeof(name) - 1), text);
+		reason = len < sizeof(name) ? reason_from_name(name) : REASON_COUNT;
+		if (reason == REASON_COUNT || reason == REASON_NONE)
+			return err_set(err, ERR_INPUT, "'%s' is not a reason code; expected codes as in the reports, such as invalid_price", name);
+		selection->reasons[reason] = true;
+		selection->any_reason = false;
+		text += len;
+	}
+	return true;
+}
+
+static bool range_parse(struct span text, struct redrive_range *range)
+{
+	const char *colon = memchr(text.at, ':', text.len), *dash;
+	struct span partition = {text.at, colon ? (size_t)(colon - text.at) : text.len}, first, last;
+	int64_t number;
+
+	if (!number_parse_span(partition, INT32_MAX, &number))
+		return false;
+	*range = (struct redrive_range){(int32_t)number, 0, INT64_MAX};
+	if (!colon)
+		return true;
+	first = (struct span){colon + 1, text.len - partition.len - 1};
+	dash = memchr(first.at, '-', first.len);
+	last = dash ? (struct span){dash + 1, first.len - (size_t)(dash + 1 - first.at)} : SPAN_NULL;
+	if (dash)
+		first.len = (size_t)(dash - first.at);
+	if (!number_parse_span(first, INT64_MAX, &range->first))
+		return false;
+	if (!dash)
+		range->last = range->first;
+	else if (last.len && !number_parse_span(last, INT64_MAX, &range->last))
+		return false;
+	return range->first <= range->last;
+}
+
+bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struct err *err)
+{
+	ranges->count = 0;
+	for (text += strspn(text, SEPARATORS); *text; text += strspn(text, SEPARATORS)) {
+		struct span one = {text, strcspn(text, SEPARATORS)};
+
+		if (ranges->count == REDRIVE_RANGES_MAX)
+			return err_set(err, ERR_INPUT, "expected at most %d ranges", REDRIVE_RANGES_MAX);
+		if (!range_parse(one, &ranges->at[ranges->count++]))
+			return err_set(err, ERR_INPUT, "'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or 2:17-", (int)(one.len < 60 ? one.len : 60), one.at);
+		text += one.len;
+	}
+	return true;
+}
+
+static bool in_ranges(const struct redrive_ranges *ranges, int32_t partition, int64_t offset)
+{
+	for (int i = 0; i < ranges->count; i++)
+		if (ranges->at[i].partition == partition && offset >= ranges->at[i].first && offset <= ranges->at[i].last)
+			return true;
+	return ranges->count == 0;
+}
+
+static enum reason letter_reason(const struct dead_letter *letter)
+{
+	char name[64];
+
+	if (letter->reason.len >= sizeof(name))
+		return REASON_COUNT;
+	memcpy(name, letter->reason.at, letter->reason.len);
+	name[letter->reason.len] = '\0';
+	return reason_from_name(name);
+}
+
+static bool is_chosen(const struct redrive_selection *selection, const struct input_record *record, const struct dead_letter *letter)
+{
+	enum reason reason = letter_reason(letter);
+	int64_t time_us = record->timestamp_ms * 1000;
+
+	return (selection->any_reason || (reason != REASON_COUNT && selection->reasons[reason])) && time_us >= selection->since_us &&
+	       time_us < selection->until_us && in_ranges(&selection->source, letter->source_partition, letter->source_offset) &&
+	       in_ranges(&selection->letters, record->partition, record->offset);
+}
+
+/* ---- the verdict */
+
+static bool own_header(const struct input_record *record, const struct dead_letter *letter, const char *name)
+{
+	struct input_record own = *record;
+
+	own.header_count = letter->own_headers;
+	return record_header(&own, name).at != NULL;
+}
+
+/* What bronze-sink would say of the bytes, and where the event belongs. */
+static enum reason judge_bytes(struct event_parser *parser, const struct input_record *record, int32_t raw_partitions, struct redrive_decision *decision)
+{
+	struct span body = record->value;
+	struct event event;
+	char key[32];
+	int32_t schema_id;
+	enum reason reason;
+
+	decision->target = record->key.at ? partition_of(record->key, raw_partitions) : decision->letter.source_partition % raw_partitions;
+	if (own_header(record, &decision->letter, "source_error"))
+		return REASON_MALFORMED_SOURCE_ROW;
+	if (body.len && body.at[0] == '\0' && frame_open(record->value, &schema_id, &body) != FRAME_ID)
+		return REASON_UNKNOWN_SCHEMA_ID;
+	reason = event_parse_json(parser, body, &event, NULL, 0);
+	if (reason != REASON_NONE)
+		return reason;
+	decision->target = partition_of(event_session_key(&event, key), raw_partitions);
+	decision->event_time_us = event.event_time_us;
+	return REASON_NONE;
+}
+
+static enum redrive_verdict judge_source(const struct redrive_terms *terms, const struct input_record *record, const struct dead_letter *letter)
+{
+	if (span_equal(letter->source_topic, terms->bronze_topic))
+		return REDRIVE_FROM_BRONZE;
+	if (span_equal(letter->source_topic, terms->partials_topic))
+		return REDRIVE_FROM_PARTIALS;
+	if (!span_equal(letter->source_topic, terms->raw_topic))
+		return REDRIVE_OTHER_SET;
+	if (own_header(record, letter, "control"))
+		return REDRIVE_CONTROL;
+	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
+}
+
+static enum redrive_verdict judge_event(const struct redrive_terms *terms, struct event_parser *parser, const struct input_record *record,
+                                        struct redrive_decision *decision)
+{
+	const struct partition_clock *clock;
+
+	if (record->value.len > EVENT_VALUE_MAX)
+		return REDRIVE_TOO_LARGE;
+	decision->refused = judge_bytes(parser, record, terms->raw_partitions, decision);
+	if (decision->refused != REASON_NONE)
+		return terms->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
+	clock = &terms->clocks[decision->target];
+	decision->ahead = clock_now(clock) != CLOCK_NONE && clock_is_future(clock, decision->event_time_us, terms->now_us);
+	if (terms->horizon_us > 0 && clock_now(clock) != CLOCK_NONE && decision->event_time_us < clock_now(clock) - terms->horizon_us)
+		return REDRIVE_TOO_OLD;
+	return REDRIVE_SEND;
+}
+
+void redrive_judge(const struct redrive_terms *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
+                   struct redrive_decision *decision)
+{
+	int32_t partition;
+	int64_t offset;
+
+	*decision = (struct redrive_decision){.verdict = REDRIVE_MARK};
+	if (redrive_mark_read(record, &partition, &offset))
+		return;
+	decision->verdict = REDRIVE_UNREADABLE;
+	if (!dead_letter_read(record, &decision->letter))
+		return;
+	decision->verdict = REDRIVE_NOT_CHOSEN;
+	if (!is_chosen(&terms->selection, record, &decision->letter))
+		return;
+	decision->verdict = judge_source(terms, record, &decision->letter);
+	if (decision->verdict == REDRIVE_SEND && redrive_ledger_has(ledger, record->partition, record->offset))
+		decision->verdict = REDRIVE_BEFORE;
+	if (decision->verdict == REDRIVE_SEND)
+		decision->verdict = judge_event(terms, parser, record, decision);
+}
+
+/* ---- sending */
+
+void redrive_emit(struct outbox *out, const struct redrive_decision *decision, const struct input_record *record)
+{
+	struct header headers[REDRIVE_HEADERS_MAX + 1];
+	char place[48];
+	struct span place_span = {place, (size_t)snprintf(place, sizeof(place), "%" PRId32 "/%" PRId64, record->partition, record->offset)};
+	size_t count = 0;
+
+	for (size_t i = 0; i < decision->letter.own_headers && count < REDRIVE_HEADERS_MAX; i++)
+		if (!span_is(record->headers[i].name, REDRIVE_HEADER_FROM))
+			headers[count++] = record->headers[i];
+	headers[count++] = (struct header){SPAN(REDRIVE_HEADER_FROM), place_span};
+	outbox_add(out, TOPIC_RAW_EVENTS, decision->target, record->key, record->value, headers, count);
+	memcpy(headers, record->headers + decision->letter.own_headers, DEAD_LETTER_HEADERS * sizeof(*headers));
+	headers[DEAD_LETTER_HEADERS] = (struct header){SPAN(REDRIVE_HEADER_MARK), place_span};
+	outbox_add(out, TOPIC_DEAD_LETTER, record->partition, record->key, SPAN_NULL, headers, DEAD_LETTER_HEADERS + 1);
+}
+
+int64_t redrive_horizon(const char *meaning)
+{
+	static const char name[] = "horizon_us=";
+	const char *at = strstr(meaning, name);
+
+	return at ? strtoll(at + sizeof(name) - 1, NULL, 10) : 0;
+}

@@ -1,0 +1,207 @@
+/* Avro's binary primitives, for the hand-written codecs of records_*.c alone.
+ *
+ *   int, long   zig-zag, then 7 bits a byte, lowest first; bit 7 = more follow
+ *   string      length as long, bytes          union    branch as long, value
+ *   decimal     length as long, big-endian two's complement of the cents, as short as can be
+ *
+ * Writers take memory that was reserved beforehand and return its new end. Readers keep
+ * the first failure: after it they return zeros, so a decoder is straight-line code with
+ * one check at its end. */
+#ifndef FUNNEL_AVRO_IO_H
+#define FUNNEL_AVRO_IO_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+#include "event/event.h"
+#include "wire/records.h"
+
+#define AVRO_LONG_MAX_BYTES 10   /* 64 bits, 7 a byte */
+#define AVRO_DECIMAL_MAX_BYTES 9 /* length, 64 bits */
+#define AVRO_TEXT_MAX 1024
+#define AVRO_MONEY_MAX INT64_C(999999999999999999) /* 18 digits: the precision of an event's price */
+/* The times that timetext.h can write: years 1 to 9999. */
+#define AVRO_TIME_MIN_US INT64_C(-62135596800000000)
+#define AVRO_TIME_MAX_US INT64_C(253402300799999999)
+#define AVRO_WINDOW_MAX_US INT64_C(2678400000000) /* 31 days: an event's windows reach so far beyond it */
+
+static inline char *avro_put_long(char *at, int64_t value)
+{
+	uint64_t rest = ((uint64_t)value << 1) ^ (value < 0 ? UINT64_MAX : 0);
+
+	for (; rest >= 0x80; rest >>= 7)
+		*at++ = (char)(rest | 0x80);
+	*at++ = (char)rest;
+	return at;
+}
+
+static inline char *avro_put_bool(char *at, bool value)
+{
+	*at++ = value ? 1 : 0;
+	return at;
+}
+
+static inline char *avro_put_text(char *at, struct span text)
+{
+	at = avro_put_long(at, (int64_t)text.len);
+	if (text.len > 0)
+		memcpy(at, text.at, text.len);
+	return at + text.len;
+}
+
+/* ["null", "string"] */
+static inline char *avro_put_optional_text(char *at, struct span text)
+{
+	at = avro_put_long(at, text.at != NULL);
+	return text.at ? avro_put_text(at, text) : at;
+}
+
+/* ["null", "long"] */
+static inline char *avro_put_optional_long(char *at, bool present, int64_t value)
+{
+	at = avro_put_long(at, present);
+	return present ? avro_put_long(at, value) : at;
+}
+
+static inline char *avro_put_decimal(char *at, int64_t cents)
+{
+	int size = 1;
+
+	/* one bit more than the value needs: the sign */
+	while (size < 8 && (cents >> (8 * size - 1)) != 0 && (cents >> (8 * size - 1)) != -1)
+		size++;
+	at = avro_put_long(at, size);
+	while (size-- > 0)
+		*at++ = (char)((uint64_t)cents >> (8 * size));
+	return at;
+}
+
+static inline char *avro_put_frame(char *at, int32_t schema_id)
+{
+	*at++ = 0;
+	for (int shift = 24; shift >= 0; shift -= 8)
+		*at++ = (char)((uint32_t)schema_id >> shift);
+	return at;
+}
+
+struct avro_in {
+	const char *at, *end;
+	const char *why; /* the first field that failed; NULL: none */
+};
+
+static inline struct avro_in avro_in_of(struct span body)
+{
+	const char *at = body.at ? body.at : "";
+
+	return (struct avro_in){at, at + body.len, NULL};
+}
+
+static inline int64_t avro_fail(struct avro_in *in, const char *field)
+{
+	if (!in->why)
+		in->why = field;
+	in->at = in->end;
+	return 0;
+}
+
+/* The value must lie within min and max. */
+static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t max, const char *field)
+{
+	uint64_t raw = 0;
+	int64_t value;
+	unsigned byte;
+	int shift = 0;
+
+	do {
+		if (in->at == in->end || shift > 63)
+			return avro_fail(in, field);
+		byte = (unsigned char)*in->at++;
+		if (shift == 63 && byte > 1)
+			return avro_fail(in, field);
+		raw |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80);
+	value = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
+	return value < min || value > max ? avro_fail(in, field) : value;
+}
+
+static inline int64_t avro_take_count(struct avro_in *in, const char *field)
+{
+	return avro_take_long(in, 0, INT64_MAX, field);
+}
+
+static inline int64_t avro_take_time_us(struct avro_in *in, const char *field)
+{
+	return avro_take_long(in, AVRO_TIME_MIN_US, AVRO_TIME_MAX_US, field);
+}
+
+static inline bool avro_take_bool(struct avro_in *in, const char *field)
+{
+	if (in->at == in->end || (unsigned char)*in->at > 1)
+		return avro_fail(in, field);
+	return *in->at++ == 1;
+}
+
+static inline struct span avro_take_text(struct avro_in *in, size_t max, const char *field)
+{
+	size_t len = (size_t)avro_take_long(in, 0, (int64_t)max, field);
+	struct span text = {in->at, len};
+
+	if (len > (size_t)(in->end - in->at)) {
+		avro_fail(in, field);
+		return (struct span){in->at, 0};
+	}
+	in->at += len;
+	return text;
+}
+
+/* Branch 0 is null everywhere in our schemas; an optional text is never empty. */
+static inline bool avro_take_present(struct avro_in *in, const char *field)
+{
+	return avro_take_long(in, 0, 1, field) == 1;
+}
+
+static inline struct span avro_take_optional_text(struct avro_in *in, size_t max, const char *field)
+{
+	struct span text;
+
+	if (!avro_take_present(in, field))
+		return SPAN_NULL;
+	text = avro_take_text(in, max, field);
+	if (text.len == 0)
+		avro_fail(in, field);
+	return text;
+}
+
+/* Takes longer forms of a value than ours too, up to 8 bytes. */
+static inline int64_t avro_take_decimal(struct avro_in *in, int64_t max, const char *field)
+{
+	struct span bytes = avro_take_text(in, 8, field);
+	uint64_t value;
+
+	if (bytes.len == 0)
+		return avro_fail(in, field);
+	value = (signed char)*bytes.at < 0 ? UINT64_MAX : 0;
+	for (size_t i = 0; i < bytes.len; i++)
+		value = value << 8 | (unsigned char)bytes.at[i];
+	return (int64_t)value < 0 || (int64_t)value > max ? avro_fail(in, field) : (int64_t)value;
+}
+
+/* The verdict on a whole body. */
+static inline bool avro_in_finish(struct avro_in *in, const char **why)
+{
+	if (!in->why && in->at != in->end)
+		in->why = "bytes after the last field";
+	if (in->why && why)
+		*why = in->why;
+	return !in->why;
+}
+
+/* The parts that two kinds of record share (records_measures.c). */
+#define AVRO_MEASURES_MAX_BYTES (12 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
+char *avro_put_measures(char *at, const struct measures *measures);
+void avro_take_measures(struct avro_in *in, struct measures *measures);
+char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT]);
+void avro_take_events(struct avro_in *in, int64_t events[EVENT_TYPE_COUNT]);
+
+#endif

@@ -1,0 +1,46 @@
+/* The runs of numbers that aggregates, partials and visits have in common. Their order is
+ * that of the schemas, where the five event counts follow enum event_type. */
+#include "event/event.h"
+#include "wire/avro_io.h"
+#include "wire/records.h"
+
+char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT])
+{
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		at = avro_put_long(at, events[i]);
+	return at;
+}
+
+void avro_take_events(struct avro_in *in, int64_t events[EVENT_TYPE_COUNT])
+{
+	static const char *const names[EVENT_TYPE_COUNT] = {"views", "carts", "removes", "checkouts", "purchases"};
+
+	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
+		events[i] = avro_take_count(in, names[i]);
+}
+
+char *avro_put_measures(char *at, const struct measures *measures)
+{
+	at = avro_put_events(at, measures->events);
+	at = avro_put_decimal(at, measures->revenue_cents);
+	at = avro_put_long(at, measures->sessions);
+	at = avro_put_long(at, measures->view_sessions);
+	at = avro_put_long(at, measures->cart_sessions);
+	at = avro_put_long(at, measures->purchase_sessions);
+	at = avro_put_long(at, measures->funnel_cart_sessions);
+	at = avro_put_long(at, measures->funnel_checkout_sessions);
+	return avro_put_long(at, measures->funnel_purchase_sessions);
+}
+
+void avro_take_measures(struct avro_in *in, struct measures *measures)
+{
+	avro_take_events(in, measures->events);
+	measures->revenue_cents = avro_take_decimal(in, INT64_MAX, "revenue");
+	measures->sessions = avro_take_count(in, "sessions");
+	measures->view_sessions = avro_take_count(in, "view_sessions");
+	measures->cart_sessions = avro_take_count(in, "cart_sessions");
+	measures->purchase_sessions = avro_take_count(in, "purchase_sessions");
+	measures->funnel_cart_sessions = avro_take_count(in, "funnel_cart_sessions");
+	measures->funnel_checkout_sessions = avro_take_count(in, "funnel_checkout_sessions");
+	measures->funnel_purchase_sessions = avro_take_count(in, "funnel_purchase_sessions");
+}

@@ -1,0 +1,104 @@
+/* Retention follows what a rebuild needs: 90 days for what is read again (raw, bronze) and for what people look at
+ * (dead letters, late events); for ever where only the newest value per key matters, which compaction keeps; and partials
+ * are freed by the merge half itself, which alone knows what it still needs.
+ *
+ * raw and bronze carry the broker's own time (LogAppendTime): lateness in live traffic is judged against it, so a
+ * producer's wrong clock must not matter.
+ *
+ * Sizes: an event may have 4 MiB, and the dead letter must take it with headers around it. Compacted topics have small
+ * segments, because the one being written is never compacted. */
+#include "wire/topics.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define DAYS_90_MS "7776000000"
+#define MIB_4 "4194304"
+#define MIB_8 "8388608"
+#define MIB_32 "33554432"
+
+static const struct topic topics[TOPIC_COUNT] = {
+	[TOPIC_RAW_EVENTS] = {"raw_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+		{"message.timestamp.type", "LogAppendTime"},
+	}},
+	[TOPIC_BRONZE_EVENTS] = {"bronze_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+		{"message.timestamp.type", "LogAppendTime"},
+	}},
+	[TOPIC_DEAD_LETTER] = {"dead_letter", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_8},
+	}},
+	[TOPIC_LATE_EVENTS] = {"late_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+	}},
+	[TOPIC_COUNTS] = {"counts", 1, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_8},
+	}},
+	[TOPIC_SESSION_FUNNELS] = {"session_funnels", 0, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_32},
+	}},
+	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", "-1"},
+		{"retention.bytes", "-1"},
+		{"segment.bytes", MIB_32},
+	}},
+	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_32},
+	}},
+};
+
+const struct topic *topic_of(enum topic_id id)
+{
+	return &topics[id];
+}
+
+bool topic_is_compacted(enum topic_id id)
+{
+	for (const struct topic_setting *setting = topics[id].settings;
+	     setting < topics[id].settings + TOPIC_SETTINGS_MAX && setting->name; setting++)
+		if (strcmp(setting->name, "cleanup.policy") == 0)
+			return strcmp(setting->value, "compact") == 0;
+	return false;
+}
+
+int32_t topic_partitions(enum topic_id id, int32_t set_partitions)
+{
+	return topics[id].fixed_partitions ? topics[id].fixed_partitions : set_partitions;
+}
+
+bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)
+{
+	int length = snprintf(buf, cap, "%s%s", prefix, topics[id].suffix);
+
+	return length > 0 && (size_t)length < cap && length <= TOPIC_NAME_MAX;
+}
+
+bool topic_is_group_of_set(const char *prefix, const char *group)
+{
+	static const char *const services[] = {"bronze-sink", "funnel-aggregator", "pg-loader"};
+	size_t prefix_len = strlen(prefix);
+
+	if (strncmp(group, prefix, prefix_len) != 0)
+		return false;
+	group += prefix_len;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		size_t len = strlen(services[i]);
+
+		if (strncmp(group, services[i], len) == 0 && (group[len] == '\0' || group[len] == '-'))
+			return true;
+	}
+	return false;
+}
