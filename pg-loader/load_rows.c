@@ -13,13 +13,13 @@
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "base/utf8.h"
 #include "collapse.h"
 #include "copy_binary.h"
+#include "dead_letter_rows.h"
 #include "event/event.h"
 #include "event/event_id.h"
 #include "event/window.h"
-#include "stream/dead_letter.h"
+#include "row_fields.h"
 #include "targets.h"
 #include "wire/records.h"
 
@@ -30,19 +30,13 @@
 #define LATE_FOR_MAX 64
 #define SEGMENT_MAX 512
 
-static enum reason refuse(enum reason reason, char *detail, size_t cap, const char *what)
-{
-	snprintf(detail, cap, "%s", what ? what : "");
-	return reason;
-}
-
 static enum reason check_texts(const struct span *texts, const char *const *names, size_t count, char *detail, size_t cap)
 {
 	for (size_t i = 0; i < count; i++) {
 		enum reason reason = texts[i].at ? copy_text_fault(texts[i]) : REASON_NONE;
 
 		if (reason != REASON_NONE)
-			return refuse(reason, detail, cap, names[i]);
+			return row_refuse(reason, detail, cap, names[i]);
 	}
 	return REASON_NONE;
 }
@@ -66,12 +60,12 @@ static enum reason read_event(struct span body, struct bronze_event *bronze, cha
 	int64_t day;
 
 	if (!bronze_decode(body, bronze, &why))
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
 	if (bronze->lineage.raw_time_ms < DAY_MIN * MS_PER_DAY || bronze->lineage.raw_time_ms >= (DAY_MAX + 1) * MS_PER_DAY)
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
 	day = time_floor(bronze->event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	if (day < DAY_MIN || day > DAY_MAX)
-		return refuse(REASON_INVALID_EVENT_TIME, detail, cap, "outside the years 1 to 9999");
+		return row_refuse(REASON_INVALID_EVENT_TIME, detail, cap, "outside the years 1 to 9999");
 	return check_texts(
 		(struct span[]){bronze->event.category_code, bronze->event.brand, bronze->event.user_session, bronze->lineage.source_file}, names, 4,
 		detail, cap);
@@ -105,7 +99,7 @@ static char *put_event(char *at, const struct bronze_event *bronze, int64_t day)
 	return copy_timestamptz(at, lineage->raw_time_ms * 1000);
 }
 
-static enum reason add_event(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+static enum reason add_event(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
 {
 	struct bronze_event bronze;
 	enum reason reason = read_event(record->body, &bronze, detail, cap);
@@ -115,33 +109,15 @@ static enum reason add_event(struct load_batch *batch, const struct input_record
 	if (reason != REASON_NONE)
 		return reason;
 	day = time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY;
-	load_batch_day(batch, day);
-	at = load_row_begin(batch, TARGET_EVENTS, event_room(&bronze));
+	row_day(rows, day);
+	at = row_begin(rows, TARGET_EVENTS, event_room(&bronze));
 	at = copy_row_begin(at, 1 + EVENT_FIELDS + 2);
 	at = copy_uuid(at, bronze.event_id);
 	at = put_event(at, &bronze, day);
 	at = copy_int4(at, record->partition);
 	at = copy_int8(at, record->offset);
-	load_row_end(batch, TARGET_EVENTS, at, 0, SPAN_NULL, TARGET_EVENTS);
+	row_end(rows, TARGET_EVENTS, at, source, 0, SPAN_NULL, TARGET_EVENTS);
 	return REASON_NONE;
-}
-
-static bool header_integer(const struct input_record *record, const char *name, int64_t max, int64_t *value)
-{
-	struct span text = record_header(record, name);
-	char copy[24], *end;
-	long long parsed;
-
-	if (!text.at || text.len == 0 || text.len >= sizeof(copy) || text.at[0] < '0' || text.at[0] > '9')
-		return false;
-	memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	errno = 0;
-	parsed = strtoll(copy, &end, 10);
-	if (errno != 0 || end != copy + text.len || parsed > max)
-		return false;
-	*value = parsed;
-	return true;
 }
 
 /* Names between commas and spaces; none at all is as bad as too many. */
@@ -163,7 +139,7 @@ static int split_names(struct span text, struct span names[LATE_FOR_MAX])
 	return count;
 }
 
-static enum reason add_late_event(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+static enum reason add_late_event(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
 {
 	struct span late_for = record_header(record, "late_for"), names[LATE_FOR_MAX];
 	struct bronze_event bronze;
@@ -175,26 +151,26 @@ static enum reason add_late_event(struct load_batch *batch, const struct input_r
 	if (reason != REASON_NONE)
 		return reason;
 	if (!header_integer(record, "source_partition", INT32_MAX, &partition))
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "source_partition");
+		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_partition");
 	if (!header_integer(record, "source_offset", INT64_MAX, &offset))
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "source_offset");
+		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_offset");
 	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE ? split_names(late_for, names) : 0;
 	if (name_count == 0)
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
-	at = load_row_begin(batch, TARGET_LATE_EVENTS, event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len + (size_t)name_count * 4);
+		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
+	at = row_begin(rows, TARGET_LATE_EVENTS, event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len + (size_t)name_count * 4);
 	at = copy_row_begin(at, 2 + EVENT_FIELDS + 2);
 	at = copy_uuid(at, bronze.event_id);
 	at = copy_text_array(at, names, name_count);
 	at = put_event(at, &bronze, time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
 	at = copy_int4(at, (int32_t)partition);
 	at = copy_int8(at, offset);
-	load_row_end(batch, TARGET_LATE_EVENTS, at, 0, SPAN_NULL, TARGET_LATE_EVENTS);
+	row_end(rows, TARGET_LATE_EVENTS, at, source, 0, SPAN_NULL, TARGET_LATE_EVENTS);
 	return REASON_NONE;
 }
 
 /* ---- aggregates, visits, counts */
 
-static enum reason add_aggregate(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+static enum reason add_aggregate(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
 {
 	static const char *const names[] = {"rollup", "group_value"};
 	struct aggregate aggregate;
@@ -205,11 +181,11 @@ static enum reason add_aggregate(struct load_batch *batch, const struct input_re
 	char *start, *at;
 
 	if (!aggregate_decode(record->body, &aggregate, &why))
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
 	reason = check_texts((struct span[]){aggregate.rollup, aggregate.group_value}, names, 2, detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
-	start = load_row_begin(batch, TARGET_AGGREGATES, 24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
+	start = row_begin(rows, TARGET_AGGREGATES, 24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
 	at = copy_row_begin(start, 19);
 	at = copy_text(at, aggregate.rollup);
 	at = copy_timestamptz(at, aggregate.window_start_us);
@@ -228,7 +204,7 @@ static enum reason add_aggregate(struct load_batch *batch, const struct input_re
 	at = copy_int8(at, m->funnel_purchase_sessions);
 	at = copy_bool(at, aggregate.final);
 	at = copy_int8(at, aggregate.revision);
-	load_row_end(batch, TARGET_AGGREGATES, at, collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
+	row_end(rows, TARGET_AGGREGATES, at, source, collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
 	return REASON_NONE;
 }
 
@@ -251,7 +227,7 @@ static char *put_visit(char *at, const struct visit *visit)
 	return copy_int8(at, visit->revision);
 }
 
-static enum reason add_visit(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+static enum reason add_visit(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
 {
 	static const char *const names[] = {"user_session", "first_category", "last_category", "drop_off_stage"};
 	struct visit visit;
@@ -262,15 +238,15 @@ static enum reason add_visit(struct load_batch *batch, const struct input_record
 	char *start, *at;
 
 	if (!visit_decode(record->body, &visit, &why))
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
 	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 || visit.furthest_stage > INT16_MAX))
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, visit.end_us < visit.start_us ? "visit_end before visit_start" : "furthest_stage");
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, visit.end_us < visit.start_us ? "visit_end before visit_start" : "furthest_stage");
 	reason = check_texts((struct span[]){visit.user_session, visit.first_category, visit.last_category, visit.drop_off_stage}, names, 4, detail,
 	                     cap);
 	if (reason != REASON_NONE)
 		return reason;
 	target = visit.deleted ? TARGET_VISIT_REMOVALS : TARGET_VISITS;
-	start = load_row_begin(batch, target,
+	start = row_begin(rows, target,
 	                       24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len + visit.last_category.len +
 	                           visit.drop_off_stage.len);
 	at = copy_row_begin(start, visit.deleted ? 2 : 20);
@@ -279,7 +255,7 @@ static enum reason add_visit(struct load_batch *batch, const struct input_record
 	key = bytes_since(start + 2, at);
 	if (!visit.deleted)
 		at = put_visit(at, &visit);
-	load_row_end(batch, target, at, 0, key, TARGET_VISITS);
+	row_end(rows, target, at, source, 0, key, TARGET_VISITS);
 	return REASON_NONE;
 }
 
@@ -305,7 +281,7 @@ static void dead_reasons_json(struct buffer *out, const struct counts_record *re
 	buffer_append(out, "}", 1);
 }
 
-static enum reason add_counts(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
+static enum reason add_counts(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
 {
 	static const char *const names[] = {"service", "topic"};
 	struct counts_record counts;
@@ -316,12 +292,12 @@ static enum reason add_counts(struct load_batch *batch, const struct input_recor
 	char *start, *at;
 
 	if (!counts_decode(record->body, &counts, &unknown, &why))
-		return refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
 	reason = check_texts((struct span[]){counts.service, counts.topic}, names, 2, detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
-	dead_reasons_json(&batch->scratch, &counts, unknown, &dead);
-	start = load_row_begin(batch, TARGET_COUNTS, 16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len + batch->scratch.len);
+	dead_reasons_json(&rows->scratch, &counts, unknown, &dead);
+	start = row_begin(rows, TARGET_COUNTS, 16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len + rows->scratch.len);
 	at = copy_row_begin(start, 11);
 	at = copy_text(at, counts.service);
 	at = copy_text(at, counts.topic);
@@ -332,10 +308,10 @@ static enum reason add_counts(struct load_batch *batch, const struct input_recor
 	at = copy_int8(at, counts.counts.duplicates);
 	at = copy_int8(at, counts.counts.late);
 	at = copy_int8(at, dead);
-	at = copy_jsonb(at, (struct span){batch->scratch.at, batch->scratch.len});
+	at = copy_jsonb(at, (struct span){rows->scratch.at, rows->scratch.len});
 	at = copy_int8(at, counts.revision);
 	at = copy_timestamptz(at, record->timestamp_ms * 1000);
-	load_row_end(batch, TARGET_COUNTS, at, counts.revision, key, TARGET_COUNTS);
+	row_end(rows, TARGET_COUNTS, at, source, counts.revision, key, TARGET_COUNTS);
 	return REASON_NONE;
 }
 
@@ -348,7 +324,7 @@ static char *copy_header_integer(char *at, const struct input_record *record, co
 	return header_integer(record, name, INT64_MAX, &value) ? copy_int8(at, value) : copy_null(at);
 }
 
-void load_rows_add_control(struct load_batch *batch, const struct input_record *record)
+void load_rows_add_control(struct row_buffers *rows, const struct input_record *record, uint32_t source, int32_t bronze_partition_count)
 {
 	struct span kind = record_header(record, "control"), segment = record_header(record, "segment");
 	char *at;
@@ -356,205 +332,39 @@ void load_rows_add_control(struct load_batch *batch, const struct input_record *
 	if (!segment.at || segment.len > SEGMENT_MAX || copy_text_fault(segment) != REASON_NONE || kind.len > SEGMENT_MAX ||
 	    copy_text_fault(kind) != REASON_NONE)
 		return;
-	at = load_row_begin(batch, TARGET_CONTROLS, 10 * COPY_FIELD_MAX + segment.len + kind.len);
+	at = row_begin(rows, TARGET_CONTROLS, 10 * COPY_FIELD_MAX + segment.len + kind.len);
 	at = copy_row_begin(at, 8);
 	at = copy_text(at, segment);
 	at = copy_int4(at, record->partition);
 	at = copy_text(at, kind);
 	at = copy_header_integer(at, record, "raw_offset");
 	at = copy_header_integer(at, record, "rows");
-	at = copy_int4(at, batch->bronze_partition_count);
+	at = copy_int4(at, bronze_partition_count);
 	at = copy_int8(at, record->offset);
 	at = copy_timestamptz(at, record->timestamp_ms * 1000);
-	load_row_end(batch, TARGET_CONTROLS, at, 0, SPAN_NULL, TARGET_CONTROLS);
+	row_end(rows, TARGET_CONTROLS, at, source, 0, SPAN_NULL, TARGET_CONTROLS);
 }
 
-/* ---- dead letters */
-
-/* Appends text as valid UTF-8 without NUL: other bytes become \xHH. json: also escapes what a JSON string needs. */
-static void escape(struct buffer *out, struct span text, bool json)
-{
-	char item[16];
-
-	while (text.len > 0) {
-		size_t good = utf8_valid_length(text);
-		int len;
-
-		for (size_t i = 0; i < good; i++) {
-			unsigned char byte = (unsigned char)text.at[i];
-
-			if (byte == 0)
-				len = snprintf(item, sizeof(item), json ? "\\\\x00" : "\\x00");
-			else if (json && (byte == '"' || byte == '\\'))
-				len = snprintf(item, sizeof(item), "\\%c", byte);
-			else if (json && byte < 0x20)
-				len = snprintf(item, sizeof(item), "\\u%04x", (unsigned)byte);
-			else
-				len = snprintf(item, sizeof(item), "%c", byte);
-			buffer_append(out, item, (size_t)len);
-		}
-		text = (struct span){text.at + good, text.len - good};
-		if (text.len == 0)
-			break;
-		len = snprintf(item, sizeof(item), json ? "\\\\x%02x" : "\\x%02x", (unsigned)(unsigned char)text.at[0]);
-		buffer_append(out, item, (size_t)len);
-		text = (struct span){text.at + 1, text.len - 1};
-	}
-}
-
-static void headers_json(struct buffer *out, const struct input_record *record)
-{
-	buffer_append(out, "{", 1);
-	for (size_t i = 0; i < record->header_count; i++) {
-		buffer_append(out, i > 0 ? ",\"" : "\"", i > 0 ? 2 : 1);
-		escape(out, record->headers[i].name, true);
-		buffer_append(out, "\":", 2);
-		if (!record->headers[i].value.at) {
-			buffer_append(out, "null", 4);
-			continue;
-		}
-		buffer_append(out, "\"", 1);
-		escape(out, record->headers[i].value, true);
-		buffer_append(out, "\"", 1);
-	}
-	buffer_append(out, "}", 1);
-}
-
-struct letter {
-	struct span stage, reason, detail, topic; /* any bytes; detail may be none */
-	int32_t partition;
-	int64_t offset;
-	enum reject_form form; /* REJECT_BARE: without bytes and headers */
-};
-
-/* Limits keep the primary key within what an index entry may hold. */
-#define STAGE_MAX 100
-
-#define DETAIL_MAX 2000
-
-static struct span cut(struct span text, size_t max)
-{
-	return (struct span){text.at, text.len < max ? text.len : max};
-}
-
-static struct span part(const struct buffer *scratch, size_t from, size_t to)
-{
-	return (struct span){scratch->at + from, to - from};
-}
-
-/* Stage, reason and topic, which name a letter's row together with its place: one behind the other, with their ends. */
-static void escape_names(struct buffer *scratch, const struct letter *letter, size_t ends[3])
-{
-	scratch->len = 0;
-	escape(scratch, cut(letter->stage, STAGE_MAX), false);
-	ends[0] = scratch->len;
-	escape(scratch, cut(letter->reason, STAGE_MAX), false);
-	ends[1] = scratch->len;
-	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX), false);
-	ends[2] = scratch->len;
-}
-
-static void put_letter(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
-{
-	struct buffer *scratch = &batch->scratch;
-	bool bare = letter->form == REJECT_BARE;
-	struct span key = bare ? SPAN_NULL : record->key, value = bare ? SPAN_NULL : record->value;
-	size_t names[3], detail, headers;
-	char *at;
-
-	escape_names(scratch, letter, names);
-	escape(scratch, cut(letter->detail, DETAIL_MAX), false);
-	detail = scratch->len;
-	if (!bare)
-		headers_json(scratch, record);
-	headers = scratch->len;
-	at = load_row_begin(batch, TARGET_DEAD_LETTERS, 12 * COPY_FIELD_MAX + scratch->len + key.len + value.len);
-	at = copy_row_begin(at, 10);
-	at = copy_text(at, part(scratch, 0, names[0]));
-	at = copy_text(at, part(scratch, names[0], names[1]));
-	at = detail > names[2] ? copy_text(at, part(scratch, names[2], detail)) : copy_null(at);
-	at = copy_text(at, part(scratch, names[1], names[2]));
-	at = copy_int4(at, letter->partition);
-	at = copy_int8(at, letter->offset);
-	at = copy_bytea(at, key);
-	at = copy_bytea(at, value);
-	at = bare ? copy_null(at) : copy_jsonb(at, part(scratch, detail, headers));
-	at = copy_timestamptz(at, record->timestamp_ms * 1000);
-	load_row_end(batch, TARGET_DEAD_LETTERS, at, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
-}
-
-/* A mark that redrive has set behind a letter repeats what names the letter's row. */
-static void put_mark(struct load_batch *batch, const struct letter *letter, const struct input_record *record)
-{
-	struct buffer *scratch = &batch->scratch;
-	size_t names[3];
-	char *at;
-
-	escape_names(scratch, letter, names);
-	at = load_row_begin(batch, TARGET_REDRIVEN, 8 * COPY_FIELD_MAX + scratch->len);
-	at = copy_row_begin(at, 6);
-	at = copy_text(at, part(scratch, 0, names[0]));
-	at = copy_text(at, part(scratch, names[0], names[1]));
-	at = copy_text(at, part(scratch, names[1], names[2]));
-	at = copy_int4(at, letter->partition);
-	at = copy_int8(at, letter->offset);
-	at = copy_timestamptz(at, record->timestamp_ms * 1000);
-	load_row_end(batch, TARGET_REDRIVEN, at, 0, SPAN_NULL, TARGET_REDRIVEN);
-}
-
-static enum reason add_dead_letter(struct load_batch *batch, const struct input_record *record, char *detail, size_t cap)
-{
-	struct letter letter = {
-		.stage = record_header(record, "__connect.errors.connector.name"),
-		.reason = record_header(record, "__connect.errors.exception.class.name"),
-		.detail = record_header(record, "__connect.errors.exception.message"),
-		.topic = record_header(record, "__connect.errors.topic"),
-	};
-	int32_t marked_partition;
-	int64_t partition, marked_offset;
-
-	if (letter.stage.len == 0 || letter.reason.len == 0 || letter.topic.len == 0)
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.connector.name, .exception.class.name or .topic");
-	if (!header_integer(record, "__connect.errors.partition", INT32_MAX, &partition) ||
-	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
-		return refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.partition or .offset");
-	letter.partition = (int32_t)partition;
-	if (redrive_mark_read(record, &marked_partition, &marked_offset))
-		put_mark(batch, &letter, record);
-	else
-		put_letter(batch, &letter, record);
-	return REASON_NONE;
-}
-
-void load_row_reject(struct load_batch *batch, const struct input_record *record, enum reason reason, const char *detail,
-                     enum reject_form form)
-{
-	put_letter(batch,
-	           &(struct letter){SPAN("loader"), span_of(reason_name(reason)), span_of(detail), record->topic, record->partition, record->offset,
-	                            form},
-	           record);
-}
-
-enum reason load_rows_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, char *detail,
-                          size_t detail_cap)
+enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic, const struct input_record *record, uint32_t source,
+                          char *detail, size_t detail_cap)
 {
 	if (topic == TOPIC_DEAD_LETTER)
-		return add_dead_letter(batch, record, detail, detail_cap);
+		return dead_letter_row_add(rows, record, source, detail, detail_cap);
 	if (!record->value.at)
 		return REASON_NULL_VALUE;
 	if (record->refused != REASON_NONE)
-		return refuse(record->refused, detail, detail_cap, record->detail);
+		return row_refuse(record->refused, detail, detail_cap, record->detail);
 	switch (topic) {
 	case TOPIC_BRONZE_EVENTS:
-		return add_event(batch, record, detail, detail_cap);
+		return add_event(rows, record, source, detail, detail_cap);
 	case TOPIC_LATE_EVENTS:
-		return add_late_event(batch, record, detail, detail_cap);
+		return add_late_event(rows, record, source, detail, detail_cap);
 	case TOPIC_COUNTS:
-		return add_counts(batch, record, detail, detail_cap);
+		return add_counts(rows, record, source, detail, detail_cap);
 	case TOPIC_SESSION_FUNNELS:
-		return add_visit(batch, record, detail, detail_cap);
+		return add_visit(rows, record, source, detail, detail_cap);
 	case TOPIC_AGGREGATED_EVENTS:
-		return add_aggregate(batch, record, detail, detail_cap);
+		return add_aggregate(rows, record, source, detail, detail_cap);
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_FUNNEL_PARTIALS:

@@ -13,6 +13,7 @@
 #include "bisect.h"
 #include "copy_binary.h"
 #include "postgres/postgres.h"
+#include "row_buffers.h"
 #include "service/fault.h"
 #include "targets.h"
 
@@ -111,14 +112,14 @@ static bool day_is_known(const struct load_store *store, int64_t day)
 
 static bool ensure_days(struct load_store *store, const struct load_batch *batch, struct err *err)
 {
-	for (uint32_t i = 0; i < batch->day_count; i++) {
+	for (uint32_t i = 0; i < batch->rows.day_count; i++) {
 		char number[24];
 		const char *param = number;
 		PGresult *result = NULL;
 
-		if (day_is_known(store, batch->days[i]))
+		if (day_is_known(store, batch->rows.days[i]))
 			continue;
-		snprintf(number, sizeof(number), "%lld", (long long)batch->days[i]);
+		snprintf(number, sizeof(number), "%lld", (long long)batch->rows.days[i]);
 		if (!postgres_query(store->pg, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)", 1, &param, &result, err)) {
 			if (err->class == ERR_INPUT)
 				err->class = ERR_FATAL;
@@ -128,7 +129,7 @@ static bool ensure_days(struct load_store *store, const struct load_batch *batch
 		if (store->day_count == DAYS_CACHED_MAX)
 			store->day_count = 0;
 		GROW(store->days, store->day_count, store->day_capacity);
-		store->days[store->day_count++] = batch->days[i];
+		store->days[store->day_count++] = batch->rows.days[i];
 	}
 	return true;
 }
@@ -137,7 +138,7 @@ static bool ensure_days(struct load_store *store, const struct load_batch *batch
 
 static const char *row_bytes(const struct load_batch *batch, const struct load_row *row)
 {
-	return batch->bytes[row->target].at + row->at;
+	return batch->rows.bytes[row->target].at + row->at;
 }
 
 /* Neighbours are sent in one piece: a batch without gaps goes as one. */
@@ -146,7 +147,7 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch, 
 	const char *from = NULL, *to = NULL;
 
 	for (uint32_t i = 0; i < count; i++) {
-		const struct load_row *row = &batch->rows[rows[i]];
+		const struct load_row *row = &batch->rows.at[rows[i]];
 		const char *at = row_bytes(batch, row);
 
 		if (at != to) {
@@ -205,9 +206,9 @@ static uint32_t live_rows(const struct load_batch *batch, enum target target, ui
 {
 	uint32_t count = 0;
 
-	*rows = xrealloc(NULL, (batch->target_rows[target] + 1) * sizeof(**rows));
-	for (uint32_t i = 0; i < batch->row_count; i++)
-		if (batch->rows[i].live && batch->rows[i].target == target)
+	*rows = xrealloc(NULL, (batch->rows.live[target] + 1) * sizeof(**rows));
+	for (uint32_t i = 0; i < batch->rows.count; i++)
+		if (batch->rows.at[i].live && batch->rows.at[i].target == target)
 			(*rows)[count++] = i;
 	return count;
 }
@@ -220,7 +221,7 @@ static bool load_targets(struct load_store *store, struct load_batch *batch, enu
 		uint32_t *rows = NULL, count;
 		bool ok;
 
-		if (batch->target_rows[t] == 0)
+		if (batch->rows.live[t] == 0)
 			continue;
 		count = live_rows(batch, (enum target)t, &rows);
 		ok = load_target(store, batch, (enum target)t, rows, count, &batch->doubles, err);

@@ -87,8 +87,8 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
  * by and by. Down to one row, so that some size is always small enough. */
 static void shrink_batches(struct loader *loader)
 {
-	if (loader->batch_rows > loader->batch.row_count)
-		loader->batch_rows = loader->batch.row_count;
+	if (loader->batch_rows > loader->batch.rows.count)
+		loader->batch_rows = loader->batch.rows.count;
 	loader->batch_rows = loader->batch_rows > 1 ? loader->batch_rows / 2 : 1;
 }
 
@@ -127,7 +127,7 @@ static size_t list_moved(struct loader *loader)
 static void count_batch(struct loader *loader, int64_t began_us)
 {
 	for (int t = 0; t < TARGET_COUNT; t++)
-		metric_add(loader->rows[t], loader->batch.target_rows[t]);
+		metric_add(loader->rows[t], loader->batch.rows.live[t]);
 	for (int r = 0; r < REASON_COUNT; r++) {
 		char labels[80];
 
@@ -153,7 +153,7 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 {
 	count_batch(loader, began_us);
 	loader_mirror(loader, moved_count);
-	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.row_count, moved_count, monotonic_us() - began_us);
+	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.rows.count, moved_count, monotonic_us() - began_us);
 	for (size_t i = 0; i < loader->task_count; i++) {
 		struct loader_task *task = &loader->tasks[i];
 
@@ -215,7 +215,7 @@ static bool commit_is_due(const struct loader *loader, size_t taken)
 
 	return loader->batch_started_us != 0 &&
 	       (drained(loader, taken) || monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
-	        loader->batch.row_count >= loader->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
+	        loader->batch.rows.count >= loader->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
 }
 
 /* ---- phases */

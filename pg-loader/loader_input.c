@@ -189,7 +189,7 @@ static bool take(struct loader *loader, rd_kafka_message_t *message, struct err 
 
 bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *err)
 {
-	int64_t room = loader->batch_rows - loader->batch.row_count;
+	int64_t room = loader->batch_rows - loader->batch.rows.count;
 	ssize_t got = rd_kafka_consume_batch_queue(loader->queue, 0, loader->messages, room < 1 ? 1 : room < POLL_MESSAGES ? (size_t)room : POLL_MESSAGES);
 	bool ok = true;
 

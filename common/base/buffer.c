@@ -6,9 +6,10 @@
 #include "base/buffer.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
 
 void buffer_free(struct buffer *buffer)
 {
@@ -19,22 +20,14 @@ void buffer_free(struct buffer *buffer)
 void buffer_reserve(struct buffer *buffer, size_t more)
 {
 	size_t cap = buffer->cap ? buffer->cap : 256;
-	char *at;
 
 	if (buffer->at && more <= buffer->cap - buffer->len)
 		return;
-	if (more > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4) {
-		fputs("event=out_of_memory reason=buffer_size\n", stderr);
-		abort();
-	}
+	if (more > SIZE_MAX / 4 || buffer->len > SIZE_MAX / 4)
+		memory_exhausted();
 	while (cap - buffer->len < more)
 		cap *= 2;
-	at = realloc(buffer->at, cap);
-	if (!at) {
-		fputs("event=out_of_memory reason=realloc\n", stderr);
-		abort();
-	}
-	buffer->at = at;
+	buffer->at = xrealloc(buffer->at, cap);
 	buffer->cap = cap;
 }
 

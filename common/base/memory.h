@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+/* Ends the process. */
+_Noreturn void memory_exhausted(void);
 /* As realloc; never NULL. */
 void *xrealloc(void *old, size_t size);
 /* Zeroed; never NULL. */

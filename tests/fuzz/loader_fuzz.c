@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
 #include "load_batch.h"
+#include "row_buffers.h"
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "targets.h"
@@ -118,9 +119,9 @@ static void check_field(char type, struct span field)
 static void check_row(const struct load_batch *batch, const struct load_row *row)
 {
 	const char *types = columns[row->target];
-	struct span bytes = {batch->bytes[row->target].at + row->at, row->len};
+	struct span bytes = {batch->rows.bytes[row->target].at + row->at, row->len};
 
-	fuzz_check(row->at + row->len <= batch->bytes[row->target].len);
+	fuzz_check(row->at + row->len <= batch->rows.bytes[row->target].len);
 	fuzz_check(take_integer(&bytes, 2) == (int64_t)strlen(types));
 	for (; *types; types++) {
 		int64_t len = take_integer(&bytes, 4);
@@ -185,17 +186,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum topic_id topic = topics[fuzz_byte(&in) % 6];
 		struct input_record record = any_record(&in, headers, offset);
 		int64_t rejects = batch.rejects[REASON_NONE];
-		uint32_t rows = batch.row_count;
+		uint32_t rows = batch.rows.count;
 		enum load_verdict verdict = load_batch_add(&batch, topic, &record, NULL);
 
 		fuzz_check(batch.rejects[REASON_NONE] == rejects);
-		fuzz_check(batch.row_count == rows + 1 || (verdict == LOAD_CONTROL && batch.row_count == rows));
-		fuzz_check(verdict != LOAD_REJECTED || batch.rows[rows].target == TARGET_DEAD_LETTERS);
+		fuzz_check(batch.rows.count == rows + 1 || (verdict == LOAD_CONTROL && batch.rows.count == rows));
+		fuzz_check(verdict != LOAD_REJECTED || batch.rows.at[rows].target == TARGET_DEAD_LETTERS);
 	}
-	for (uint32_t i = 0; i < batch.row_count; i++)
-		check_row(&batch, &batch.rows[i]);
-	if (batch.row_count && load_batch_reject_row(&batch, refuse % batch.row_count, "PostgreSQL's words\n\"'\\"))
-		check_row(&batch, &batch.rows[batch.row_count - 1]);
+	for (uint32_t i = 0; i < batch.rows.count; i++)
+		check_row(&batch, &batch.rows.at[i]);
+	if (batch.rows.count && load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's words\n\"'\\"))
+		check_row(&batch, &batch.rows.at[batch.rows.count - 1]);
 	load_batch_free(&batch);
 	return 0;
 }

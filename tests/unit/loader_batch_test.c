@@ -10,6 +10,7 @@
 #include "event/window.h"
 #include "load_batch.h"
 #include "redrive_rules.h"
+#include "row_buffers.h"
 #include "stream/dead_letter.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
@@ -66,8 +67,8 @@ static enum load_verdict add_visit(struct load_batch *batch, const char *session
 /* The last 8 bytes of an aggregate's or a visit's row are its revision. */
 static int64_t revision_of(const struct load_batch *batch, uint32_t number)
 {
-	const struct load_row *row = &batch->rows[number];
-	const unsigned char *end = (const unsigned char *)batch->bytes[row->target].at + row->at + row->len;
+	const struct load_row *row = &batch->rows.at[number];
+	const unsigned char *end = (const unsigned char *)batch->rows.bytes[row->target].at + row->at + row->len;
 	uint64_t value = 0;
 
 	for (int i = -8; i < 0; i++)
@@ -79,10 +80,10 @@ static const struct load_row *only_live(const struct load_batch *batch, enum tar
 {
 	const struct load_row *live = NULL;
 
-	for (uint32_t i = 0; i < batch->row_count; i++)
-		if (batch->rows[i].live && batch->rows[i].target == target) {
+	for (uint32_t i = 0; i < batch->rows.count; i++)
+		if (batch->rows.at[i].live && batch->rows.at[i].target == target) {
 			cr_assert_null(live, "two live rows of one key");
-			live = &batch->rows[i];
+			live = &batch->rows.at[i];
 			*revision = revision_of(batch, i);
 		}
 	return live;
@@ -116,9 +117,9 @@ Test(loader_batch, the_newest_revision_of_an_aggregate_counts_whatever_the_order
 			cr_assert_eq(add_aggregate(&batch, "all", table[i].in[n].revision, table[i].in[n].final), LOAD_ROW);
 		live = only_live(&batch, TARGET_AGGREGATES, &revision);
 		cr_assert_not_null(live, "%s", table[i].label);
-		cr_expect_eq(live - batch.rows, table[i].want_row, "%s", table[i].label);
+		cr_expect_eq(live - batch.rows.at, table[i].want_row, "%s", table[i].label);
 		cr_expect_eq(revision, table[i].want, "%s", table[i].label);
-		cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 1);
+		cr_expect_eq(batch.rows.live[TARGET_AGGREGATES], 1);
 		load_batch_free(&batch);
 	}
 }
@@ -134,11 +135,11 @@ Test(loader_batch, the_last_record_of_a_visit_counts_even_with_an_older_revision
 	cr_expect_eq(revision, 5);
 	add_visit(&batch, "s", 8, true);
 	cr_expect_null(only_live(&batch, TARGET_VISITS, &revision), "removed");
-	cr_expect_eq(batch.target_rows[TARGET_VISIT_REMOVALS], 1);
+	cr_expect_eq(batch.rows.live[TARGET_VISIT_REMOVALS], 1);
 	add_visit(&batch, "s", 6, false);
 	cr_expect_not_null(only_live(&batch, TARGET_VISITS, &revision), "inserted again");
 	cr_expect_eq(revision, 6);
-	cr_expect_eq(batch.target_rows[TARGET_VISIT_REMOVALS], 0);
+	cr_expect_eq(batch.rows.live[TARGET_VISIT_REMOVALS], 0);
 	load_batch_free(&batch);
 }
 
@@ -156,8 +157,8 @@ Test(loader_batch, other_keys_are_left_alone_and_a_clear_forgets_all)
 			add_aggregate(&batch, group, 9 - round, false);
 			add_visit(&batch, group, 1, false);
 		}
-		cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 3000);
-		cr_expect_eq(batch.target_rows[TARGET_VISITS], 3000);
+		cr_expect_eq(batch.rows.live[TARGET_AGGREGATES], 3000);
+		cr_expect_eq(batch.rows.live[TARGET_VISITS], 3000);
 		load_batch_clear(&batch);
 		cr_expect_eq(released, 6000 * (round + 1));
 	}
@@ -197,10 +198,10 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 		struct load_batch batch = {.release = release};
 
 		cr_expect_eq(load_batch_add(&batch, table[i].topic, &table[i].record, NULL), LOAD_REJECTED, "%s", table[i].label);
-		cr_expect_eq(batch.row_count, 1, "%s", table[i].label);
-		cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1, "%s", table[i].label);
-		cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], table[i].reason), "%s", table[i].label);
-		cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "loader"), "%s", table[i].label);
+		cr_expect_eq(batch.rows.count, 1, "%s", table[i].label);
+		cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1, "%s", table[i].label);
+		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], table[i].reason), "%s", table[i].label);
+		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "loader"), "%s", table[i].label);
 		load_batch_free(&batch);
 	}
 }
@@ -226,10 +227,10 @@ Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segmen
 		struct input_record record = {.topic = SPAN("t"), .headers = table[i].headers, .header_count = table[i].count};
 
 		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL), LOAD_CONTROL, "%s", table[i].label);
-		cr_expect_eq(batch.row_count, table[i].rows, "%s", table[i].label);
-		cr_expect_eq(batch.target_rows[TARGET_CONTROLS], table[i].rows, "%s", table[i].label);
-		cr_expect_eq(batch.target_rows[TARGET_EVENTS], 0);
-		cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 0);
+		cr_expect_eq(batch.rows.count, table[i].rows, "%s", table[i].label);
+		cr_expect_eq(batch.rows.live[TARGET_CONTROLS], table[i].rows, "%s", table[i].label);
+		cr_expect_eq(batch.rows.live[TARGET_EVENTS], 0);
+		cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 0);
 		load_batch_free(&batch);
 	}
 }
@@ -240,14 +241,14 @@ Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_th
 
 	add_aggregate(&batch, "all", 1, false);
 	cr_expect(load_batch_reject_row(&batch, 0, "SQLSTATE 22003"));
-	cr_expect_eq(batch.target_rows[TARGET_AGGREGATES], 0);
-	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
-	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "rejected_by_database"));
-	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "SQLSTATE 22003"));
+	cr_expect_eq(batch.rows.live[TARGET_AGGREGATES], 0);
+	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1);
+	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "rejected_by_database"));
+	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "SQLSTATE 22003"));
 	cr_expect_eq(batch.rejects[REASON_REJECTED_BY_DATABASE], 1);
 	cr_expect(load_batch_reject_row(&batch, 1, "again"));
-	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
-	cr_expect_lt(batch.rows[2].len, batch.rows[1].len, "without bytes and headers");
+	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1);
+	cr_expect_lt(batch.rows.at[2].len, batch.rows.at[1].len, "without bytes and headers");
 	cr_expect_eq(batch.rejects[REASON_REJECTED_BY_DATABASE], 1, "one record, one reject");
 	cr_expect_not(load_batch_reject_row(&batch, 2, "and again"));
 	load_batch_free(&batch);
@@ -297,9 +298,9 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 	struct load_batch batch = {.release = release};
 
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
-	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
-	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
-	cr_expect(contains(&batch.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
+	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
+	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
+	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
 	load_batch_free(&batch);
 }
 
@@ -321,16 +322,16 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	letter.header_count = box.at[0].header_count;
 	letter.value = box.at[0].value;
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &letter, NULL), LOAD_ROW);
-	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1, "a header of the record's own makes no mark");
-	cr_expect_eq(batch.target_rows[TARGET_REDRIVEN], 0);
+	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1, "a header of the record's own makes no mark");
+	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 0);
 	redrive_emit(&out, &decision, &letter);
 	mark = (struct input_record){.topic = SPAN("dead"), .partition = 3, .offset = 6, .timestamp_ms = 1000, .headers = out.at[1].headers, .header_count = out.at[1].header_count};
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &mark, NULL), LOAD_ROW);
-	cr_expect_eq(batch.target_rows[TARGET_DEAD_LETTERS], 1);
-	cr_expect_eq(batch.target_rows[TARGET_REDRIVEN], 1);
-	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "bronze-sink"));
-	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "wrong_partition"));
-	cr_expect(contains(&batch.bytes[TARGET_REDRIVEN], "raw_topic"));
+	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1);
+	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 1);
+	cr_expect(contains(&batch.rows.bytes[TARGET_REDRIVEN], "bronze-sink"));
+	cr_expect(contains(&batch.rows.bytes[TARGET_REDRIVEN], "wrong_partition"));
+	cr_expect(contains(&batch.rows.bytes[TARGET_REDRIVEN], "raw_topic"));
 	load_batch_free(&batch);
 	outbox_free(&box);
 	outbox_free(&out);
