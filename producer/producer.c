@@ -14,14 +14,16 @@
 #include <string.h>
 
 #include "acks.h"
-#include "base/span.h"
-#include "base/timetext.h"
 #include "display.h"
 #include "event_clock.h"
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
-#include "producer_internal.h"
+#include "producer_finish.h"
+#include "producer_output.h"
+#include "producer_resume.h"
+#include "producer_send.h"
+#include "producer_state.h"
 #include "registry/registry.h"
 #include "sender.h"
 #include "service/log.h"
@@ -30,31 +32,7 @@
 #include "source.h"
 
 #define ACKS_CAPACITY 131072 /* above what the library's queue takes, so that the queue is what fills up */
-#define CSV_HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
-
 /* ---- opening */
-
-static FILE *open_out(const char *path, struct err *err)
-{
-	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
-
-	if (!out)
-		err_set(err, ERR_INPUT, "%s: cannot be written: %s", path, strerror(errno));
-	return out;
-}
-
-static bool open_rows_out(struct producer *p, struct err *err)
-{
-	const char *path = p->config->dry_run ? "-" : p->config->output[0] ? p->config->output : p->config->tee;
-
-	if (!path[0])
-		return true;
-	p->rows_out = open_out(path, err);
-	if (p->rows_out && !p->config->dry_run)
-		fputs(CSV_HEADER, p->rows_out);
-	p->form.keep_line = !p->config->dry_run;
-	return p->rows_out != NULL;
-}
 
 static void open_metrics(struct producer *p)
 {
@@ -125,7 +103,7 @@ bool producer_open(void *config, void **state, struct err *err)
 	}
 	p->form.partition_count = 1;
 	open_metrics(p);
-	if (!producer_plan_read(p->config, &p->plan, err) || !open_source(p, err) || !open_rows_out(p, err))
+	if (!producer_plan_read(p->config, &p->plan, err) || !open_source(p, err) || !producer_open_rows(p, err))
 		return false;
 	p->pace = (struct pace){.speed_milli = p->plan.speed_milli, .rate = p->config->rate};
 	p->began_us = p->moved_us = monotonic_us();
@@ -136,47 +114,6 @@ bool producer_open(void *config, void **state, struct err *err)
 		return true;
 	}
 	return open_kafka(p, err) && state_path_of(p, err);
-}
-
-/* ---- rows as CSV, and what people see */
-
-bool producer_write_line(struct producer *p, struct span line, struct err *err)
-{
-	if (fwrite(line.at, 1, line.len, p->rows_out) == line.len && putc('\n', p->rows_out) != EOF)
-		return true;
-	return err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
-}
-
-bool producer_flush_rows(struct producer *p, struct err *err)
-{
-	return !p->rows_out || fflush(p->rows_out) == 0 || err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
-}
-
-bool producer_paced(const struct producer *p)
-{
-	return p->pace.speed_milli > 0 || p->pace.rate > 0;
-}
-
-void producer_show(struct producer *p, int64_t now_us)
-{
-	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent, .event_time_us = feed_newest_us(p->feed)};
-
-	numbers.part = source_progress(p->source, &numbers.total);
-	display_show(&p->display, &numbers, now_us);
-	metric_set(p->metrics.sent, p->sent);
-	metric_set(p->metrics.unsplit, p->unsplit);
-	if (numbers.event_time_us != EVENT_CLOCK_NONE)
-		metric_set(p->metrics.event_time, numbers.event_time_us / US_PER_SECOND);
-}
-
-void producer_summarise(struct producer *p, const char *event, const char *detail)
-{
-	double seconds = (double)(monotonic_us() - p->began_us) / 1e6;
-
-	display_end(&p->display);
-	log_info(event, "segment=\"%s\" rows=%lld malformed=%lld seconds=%.1f rate=%lld segment_rows=%lld detail=\"%s\"", source_segment(p->source),
-	         (long long)p->sent, (long long)p->unsplit, seconds, (long long)(seconds > 0 ? (double)p->sent / seconds : 0),
-	         (long long)p->saved.checkpoint.rows, detail);
 }
 
 /* ---- the service's callbacks */
@@ -229,7 +166,6 @@ void producer_close(void *state)
 	registry_free(p->registry);
 	feed_free(p->feed);
 	source_free(p->source);
-	if (p->rows_out && p->rows_out != stdout)
-		fclose(p->rows_out);
+	producer_close_rows(p);
 	free(p);
 }

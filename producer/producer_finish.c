@@ -1,10 +1,19 @@
 /* The way out: what was sent is waited for, then the end of the segment is announced; or, without Kafka, rows are written. */
+#include "producer_finish.h"
+
 #include <time.h>
 
-#include "producer_internal.h"
+#include "acks.h"
+#include "feed.h"
+#include "message.h"
+#include "pace.h"
+#include "producer_output.h"
+#include "producer_resume.h"
+#include "producer_send.h"
 #include "service/fault.h"
 #include "service/log.h"
 #include "service/monotime.h"
+#include "source.h"
 
 #define STOP_DRAIN_US INT64_C(10000000)
 

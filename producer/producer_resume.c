@@ -1,14 +1,23 @@
 /* Where a run begins: the state file of an earlier one, checked against the topic as it is now, and the rows of the input that
  * need not be sent again. */
+#include "producer_resume.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "producer_internal.h"
+#include "acks.h"
+#include "display.h"
+#include "feed.h"
+#include "producer_output.h"
+#include "registry/registry.h"
 #include "row.h"
+#include "sender.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
 #include "service/monotime.h"
+#include "source.h"
+#include "state_file.h"
 #include "wire/schemas.h"
 
 /* ---- the state file */

@@ -1,12 +1,23 @@
 /* Rows and controls on their way: each is noted before it is handed over, so that acknowledgements, which come in any order,
  * can be put together to the prefix that the state file may hold. */
+#include "producer_send.h"
+
 #include <string.h>
 #include <time.h>
 
-#include "producer_internal.h"
+#include "acks.h"
+#include "base/span.h"
+#include "base/timetext.h"
+#include "feed.h"
+#include "message.h"
+#include "pace.h"
+#include "producer_output.h"
+#include "producer_resume.h"
 #include "row.h"
+#include "sender.h"
 #include "service/fault.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/monotime.h"
 
 #define SLICE_US INT64_C(50000)

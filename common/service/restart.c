@@ -1,11 +1,19 @@
 /* How often and when is carried over in the environment. Two processes that share one
  * transactional id would fence each other for ever; the growing pause and the limit end that.
  *
- * Descriptors beyond the standard ones are closed, whether a library marked them or not. */
+ * Descriptors beyond the standard ones are closed by execv, whether a library marked them or not. Other threads use them
+ * until then.
+ *
+ * Rejected: a supervisor in the local stack. A process between the stack and each service would have the process id that
+ * `make status` shows and that a test kills. compose and systemd restart services themselves. */
+#define _GNU_SOURCE /* close_range */
 #include "service/restart.h"
 
+#include <errno.h>
+#include <linux/close_range.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -16,7 +24,6 @@
 #define COUNT_VARIABLE "FUNNEL_RESTART_COUNT"
 #define RESTARTS_MAX 10
 #define LONG_RUN_US (300 * INT64_C(1000000))
-#define DESCRIPTORS_MAX 4096
 
 static char **arguments;
 static bool wanted;
@@ -31,6 +38,12 @@ void restart_init(char **argv)
 void restart_enable(bool enabled)
 {
 	wanted = enabled;
+}
+
+static void close_descriptors_at_exec(void)
+{
+	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
+		log_warn("descriptors_stay_open", "error=\"%s\"", strerror(errno));
 }
 
 static void pause_before(long count)
@@ -57,7 +70,6 @@ void restart_in_place(void)
 		return;
 	snprintf(text, sizeof(text), "%ld", count);
 	setenv(COUNT_VARIABLE, text, 1);
-	for (int fd = 3; fd < DESCRIPTORS_MAX; fd++)
-		close(fd);
+	close_descriptors_at_exec();
 	execv("/proc/self/exe", arguments);
 }

@@ -1,0 +1,83 @@
+#include "producer_output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timetext.h"
+#include "display.h"
+#include "event_clock.h"
+#include "feed.h"
+#include "service/log.h"
+#include "service/metrics.h"
+#include "service/monotime.h"
+#include "source.h"
+
+#define CSV_HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+
+static FILE *open_out(const char *path, struct err *err)
+{
+	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+
+	if (!out)
+		err_set(err, ERR_INPUT, "%s: cannot be written: %s", path, strerror(errno));
+	return out;
+}
+
+bool producer_open_rows(struct producer *p, struct err *err)
+{
+	const char *path = p->config->dry_run ? "-" : p->config->output[0] ? p->config->output : p->config->tee;
+
+	if (!path[0])
+		return true;
+	p->rows_out = open_out(path, err);
+	if (p->rows_out && !p->config->dry_run)
+		fputs(CSV_HEADER, p->rows_out);
+	p->form.keep_line = !p->config->dry_run;
+	return p->rows_out != NULL;
+}
+
+bool producer_write_line(struct producer *p, struct span line, struct err *err)
+{
+	if (fwrite(line.at, 1, line.len, p->rows_out) == line.len && putc('\n', p->rows_out) != EOF)
+		return true;
+	return err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
+}
+
+bool producer_flush_rows(struct producer *p, struct err *err)
+{
+	return !p->rows_out || fflush(p->rows_out) == 0 || err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
+}
+
+bool producer_paced(const struct producer *p)
+{
+	return p->pace.speed_milli > 0 || p->pace.rate > 0;
+}
+
+void producer_show(struct producer *p, int64_t now_us)
+{
+	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent, .event_time_us = feed_newest_us(p->feed)};
+
+	numbers.part = source_progress(p->source, &numbers.total);
+	display_show(&p->display, &numbers, now_us);
+	metric_set(p->metrics.sent, p->sent);
+	metric_set(p->metrics.unsplit, p->unsplit);
+	if (numbers.event_time_us != EVENT_CLOCK_NONE)
+		metric_set(p->metrics.event_time, numbers.event_time_us / US_PER_SECOND);
+}
+
+void producer_summarise(struct producer *p, const char *event, const char *detail)
+{
+	double seconds = (double)(monotonic_us() - p->began_us) / 1e6;
+
+	display_end(&p->display);
+	log_info(event, "segment=\"%s\" rows=%lld malformed=%lld seconds=%.1f rate=%lld segment_rows=%lld detail=\"%s\"", source_segment(p->source),
+	         (long long)p->sent, (long long)p->unsplit, seconds, (long long)(seconds > 0 ? (double)p->sent / seconds : 0),
+	         (long long)p->saved.checkpoint.rows, detail);
+}
+
+void producer_close_rows(struct producer *p)
+{
+	if (p->rows_out && p->rows_out != stdout)
+		fclose(p->rows_out);
+}

@@ -1,0 +1,15 @@
+/* Where a run continues: the state file, and what the topic itself holds. */
+#ifndef FUNNEL_PRODUCER_RESUME_H
+#define FUNNEL_PRODUCER_RESUME_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "producer_state.h"
+#include "service/service.h"
+
+MUST_USE bool producer_save(struct producer *p, bool complete, struct err *err);
+enum step producer_step_connecting(struct producer *p, struct err *err);
+enum step producer_step_skipping(struct producer *p, struct err *err);
+
+#endif

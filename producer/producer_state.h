@@ -1,0 +1,58 @@
+/* The producer's state. producer.c opens, steps and closes it; producer_resume.c finds where to go on;
+ * producer_send.c sends; producer_finish.c drains, ends the segment, and writes rows where there is no Kafka;
+ * producer_output.c writes rows to files and shows progress. */
+#ifndef FUNNEL_PRODUCER_STATE_H
+#define FUNNEL_PRODUCER_STATE_H
+
+#include <stdio.h>
+
+#include "acks.h"
+#include "base/timetext.h"
+#include "display.h"
+#include "feed.h"
+#include "message.h"
+#include "options.h"
+#include "pace.h"
+#include "registry/registry.h"
+#include "sender.h"
+#include "service/metrics.h"
+#include "source.h"
+#include "state_file.h"
+
+#define LATEST_AHEAD_US US_PER_DAY /* times beyond this from now do not move the event clock */
+#define SKIP_ROWS 100000           /* in one step */
+
+enum phase { PHASE_CONNECTING, PHASE_SKIPPING, PHASE_SENDING, PHASE_DRAINING, PHASE_ENDING, PHASE_WRITING };
+
+struct control {
+	const char *kind; /* NULL: none to send */
+	int64_t time_us;
+	int32_t next_partition;
+	bool anchors; /* the replay clock begins anew with it */
+};
+
+struct producer {
+	const struct producer_config *config;
+	struct producer_plan plan;
+	struct source *source;
+	struct feed *feed;
+	struct sender *sender;
+	struct registry *registry;
+	struct acks acks;
+	struct saved_state saved; /* its checkpoint is the acknowledged prefix */
+	struct message_form form;
+	struct pace pace;
+	struct control control;
+	struct display display;
+	enum phase phase;
+	int64_t skip;
+	char state_path[1024]; /* "": none */
+	FILE *rows_out;        /* --tee, --output, --dry-run */
+	bool stopped, unreachable_told, stalled_told;
+	int64_t sent, unsplit, began_us, saved_us, saved_rows, stop_us, moved_us, moved_acks;
+	struct {
+		struct metric *sent, *acknowledged, *unsplit, *event_time, *waiting;
+	} metrics;
+};
+
+#endif
