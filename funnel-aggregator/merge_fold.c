@@ -30,7 +30,9 @@
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "wire/record_keys.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
+#include "wire/records_measures.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 

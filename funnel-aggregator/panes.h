@@ -9,7 +9,7 @@
 #include "event/event.h"
 #include "event/window.h"
 #include "stages.h"
-#include "wire/records.h"
+#include "wire/records_measures.h"
 
 struct cell {
 	struct measures measures;

@@ -33,7 +33,10 @@
 #include "stream/record.h"
 #include "visits.h"
 #include "wire/record_keys.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 

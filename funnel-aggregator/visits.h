@@ -10,7 +10,8 @@
 #include "base/table.h"
 #include "base/timetext.h"
 #include "stages.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
+#include "wire/records_visit.h"
 
 #define VISIT_GAP_US (30 * US_PER_MINUTE)
 

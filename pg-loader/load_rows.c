@@ -21,7 +21,11 @@
 #include "event/window.h"
 #include "row_fields.h"
 #include "targets.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_measures.h"
+#include "wire/records_visit.h"
 
 #define DAY_MIN INT64_C(-719162) /* 0001-01-01 */
 #define DAY_MAX INT64_C(2932896) /* 9999-12-31 */

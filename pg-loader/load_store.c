@@ -13,6 +13,8 @@
 #include "bisect.h"
 #include "copy_binary.h"
 #include "postgres/postgres.h"
+#include "postgres/postgres_pooler.h"
+#include "postgres/postgres_session.h"
 #include "row_buffers.h"
 #include "service/fault.h"
 #include "targets.h"

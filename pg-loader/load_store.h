@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "load_batch.h"
 #include "loader_offsets.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres_state.h"
 
 struct load_store;
 /* pg is borrowed. */

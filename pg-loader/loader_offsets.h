@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres_state.h"
 #include "stream/record_mark.h"
 
 #define OFFSET_NONE INT64_C(-1)

@@ -8,7 +8,7 @@
 #include "load_store.h"
 #include "loader.h"
 #include "loader_offsets.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres_state.h"
 #include "registry/frame_opener.h"
 #include "registry/registry.h"
 #include "service/metrics.h"

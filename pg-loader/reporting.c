@@ -18,7 +18,8 @@
 #include <string.h>
 
 #include "base/memory.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres_session.h"
+#include "postgres/postgres_state.h"
 #include "service/health.h"
 #include "service/log.h"
 #include "service/metrics.h"

@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "event/event.h"
-#include "event/event_json.h"
+#include "event/event_json_write.h"
 #include "wire/partitioner.h"
 
 static struct span standard_id(struct span id)

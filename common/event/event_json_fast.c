@@ -6,11 +6,9 @@
  *
  * Texts are pure ASCII here, hence valid UTF-8, and are not decoded: spans borrow from the value.
  * Rejected: word-at-a-time scanning, since texts of an event are short and this is fast enough. */
-#include "base/span.h"
-#include "event/event.h"
+#include "event/event_json_fast.h"
+
 #include "event/event_fields.h"
-#include "event/event_json.h"
-#include "event/reason.h"
 
 #define INTEGER_DIGITS_MAX 19
 #define DECIMAL_DIGITS_MAX 12 /* before the point: such prices are the same by way of a double */

@@ -5,16 +5,15 @@
  * nesting beyond its limit of 2048, a NUL in a key, and numbers beyond 64-bit integers and
  * doubles, in extra fields too. UTF-8 is judged before, for the whole value, so that a bad byte
  * has one reason wherever it stands. */
+#include "event/event_json_library.h"
+
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/span.h"
 #include "base/utf8.h"
-#include "event/event.h"
 #include "event/event_fields.h"
-#include "event/event_json.h"
-#include "event/reason.h"
+#include "event/event_json_fast.h"
 
 struct event_parser {
 	json_t *tree; /* of the last value of the library path; NULL: none */

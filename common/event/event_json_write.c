@@ -5,10 +5,9 @@
  *    literal beyond that would make the whole object unreadable, where the sink can say
  *    invalid_product_id;
  *  - bytes above 0x7f pass through as they are, so that broken UTF-8 arrives as invalid_utf8. */
-#include "base/span.h"
-#include "event/event.h"
+#include "event/event_json_write.h"
+
 #include "event/event_fields.h"
-#include "event/event_json.h"
 
 #define LITERAL_MAX 64
 

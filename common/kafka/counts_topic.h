@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "kafka/kafka.h"
 #include "registry/frame_opener.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 
 struct counts_topic {
 	const struct kafka_config *kafka;

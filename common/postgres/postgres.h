@@ -33,21 +33,15 @@ MUST_USE bool postgres_dsn_check(const char *dsn, struct err *err);
  * Anything else, NULL and "" among it, is ERR_RETRY where the connection was lost and ERR_FATAL where it was not. */
 enum err_class postgres_class(const char *sqlstate, bool connection_lost);
 
-/* The refusal of a pooler in transaction mode. */
-#define POSTGRES_POOLER_REFUSAL \
-	"POSTGRES_DSN goes through a pooler in transaction or statement mode (PgBouncer or the " \
-	"like): pg-loader needs a session of its own; connect to PostgreSQL directly, or use " \
-	"session pooling"
-
 struct postgres;
 /* Connects nothing yet. config and application_name are borrowed. */
 struct postgres *postgres_new(const struct postgres_config *config, const char *application_name);
 void postgres_free(struct postgres *pg);
 
-/* Makes the connection where there is none and sets the session up: UTC, UTF-8, time-outs. *fresh (may be NULL) says
- * that it is new: whatever belonged to a session (temporary tables, locks) is gone. A pooler that
- * gives us no session of our own is refused before anything is set (ERR_REFUSE). */
-MUST_USE bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err);
+/* Connects and sets nothing. same_address (may be NULL): connects to the host of that connection,
+ * since POSTGRES_DSN may name several hosts. */
+MUST_USE bool postgres_open(struct postgres *pg, const struct postgres *same_address,
+                            struct err *err);
 void postgres_disconnect(struct postgres *pg);
 bool postgres_is_connected(const struct postgres *pg);
 /* Without a round trip: false where the server has closed the connection meanwhile; then it is closed here too. */

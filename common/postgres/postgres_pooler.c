@@ -15,9 +15,11 @@
  * (load_store.c). A pooler that gives a client its own backend only after the client has set
  * something, as Amazon's RDS Proxy may, can be refused. */
 
+#include "postgres/postgres_pooler.h"
+
 #include "base/number.h"
 #include "postgres/pooling.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres.h"
 
 /* The time is queried as a number: its text depends on settings that another client may have
  * left. */

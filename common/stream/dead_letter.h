@@ -11,7 +11,7 @@
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/record.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 
 /* Sends an input record to the dead letter as it came, with the reason in Kafka Connect's headers; the
  * original headers are kept. by_reference: without its bytes. What would be too large for the topic is left out, which the

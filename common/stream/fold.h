@@ -13,7 +13,7 @@
 #include "base/span.h"
 #include "stream/outbox.h"
 #include "stream/record.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 
 #define FOLD_NOTHING INT64_MIN /* apply: this record's content will never matter to a rebuild */
 #define FOLD_HEADER_MAX 3072

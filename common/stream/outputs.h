@@ -4,7 +4,7 @@
 
 #include "base/span.h"
 #include "stream/outbox.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 

@@ -12,7 +12,7 @@
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 
 #define TASK_BLOCK_RECORDS 4096
 #define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */

@@ -10,7 +10,7 @@
 #include "service/log.h"
 #include "task_loop/task_loop_internal.h"
 #include "wire/group_offsets.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 #include "wire/schemas.h"
 
 #define CALL_TIMEOUT_MS 10000

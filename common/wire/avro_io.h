@@ -13,8 +13,6 @@
 #include <stdint.h>
 
 #include "base/span.h"
-#include "event/event.h"
-#include "wire/records.h"
 
 #define AVRO_LONG_MAX_BYTES 10   /* 64 bits, 7 a byte */
 #define AVRO_DECIMAL_MAX_BYTES 9 /* length, 64 bits */
@@ -196,12 +194,5 @@ static inline bool avro_in_finish(struct avro_in *in, const char **why)
 		*why = in->why;
 	return !in->why;
 }
-
-/* The parts that two kinds of record share (records_measures.c). */
-#define AVRO_MEASURES_MAX_BYTES (12 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
-char *avro_put_measures(char *at, const struct measures *measures);
-void avro_take_measures(struct avro_in *in, struct measures *measures);
-char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT]);
-void avro_take_events(struct avro_in *in, int64_t events[EVENT_TYPE_COUNT]);
 
 #endif

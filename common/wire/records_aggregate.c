@@ -1,11 +1,9 @@
 /* FunnelAggregate and FunnelPartial to Avro and back, in the order of their schemas. */
-#include "base/buffer.h"
-#include "base/span.h"
+#include "wire/records_aggregate.h"
+
 #include "event/event.h"
-#include "event/window.h"
 #include "wire/avro_io.h"
 #include "wire/frame.h"
-#include "wire/records.h"
 
 #define AGGREGATE_FIXED_MAX_BYTES (FRAME_BYTES + 8 * AVRO_LONG_MAX_BYTES + AVRO_MEASURES_MAX_BYTES + 1)
 

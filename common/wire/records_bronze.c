@@ -3,13 +3,10 @@
  *
  * The decoder refuses what the encoder would not write: these bytes were valid events once,
  * so a field out of range means a foreign or broken writer. */
-#include "base/buffer.h"
-#include "base/span.h"
-#include "event/event.h"
-#include "event/event_id.h"
+#include "wire/records_bronze.h"
+
 #include "wire/avro_io.h"
 #include "wire/frame.h"
-#include "wire/records.h"
 
 /* 15 fields of at most a branch and a long each, the id's text, the price; texts apart */
 #define BRONZE_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)

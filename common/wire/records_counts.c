@@ -5,12 +5,10 @@
  *
  * A block may also carry its size (negative entries, bytes as long): read, never written.
  * Names come as texts, so a reader may meet reasons younger than itself. */
-#include "base/buffer.h"
-#include "base/span.h"
-#include "event/reason.h"
+#include "wire/records_counts.h"
+
 #include "wire/avro_io.h"
 #include "wire/frame.h"
-#include "wire/records.h"
 
 static int64_t dead_total(const struct counts *counts, size_t *reasons, size_t *name_bytes)
 {

@@ -1,8 +1,6 @@
 /* The runs of numbers that aggregates, partials and visits have in common. Their order is
  * that of the schemas, where the five event counts follow enum event_type. */
-#include "event/event.h"
-#include "wire/avro_io.h"
-#include "wire/records.h"
+#include "wire/records_measures.h"
 
 char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT])
 {

@@ -1,10 +1,9 @@
 /* SessionFunnel to Avro and back, in the order of schemas/session_funnels.avsc. */
-#include "base/buffer.h"
-#include "base/span.h"
-#include "event/event.h"
+#include "wire/records_visit.h"
+
 #include "wire/avro_io.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_measures.h"
 
 /* 20 fields of at most a branch and a long each, and the revenue; texts apart */
 #define VISIT_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 20 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)

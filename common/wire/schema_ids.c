@@ -13,7 +13,10 @@
 
 #include "base/memory.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 
 #define SAMPLE_MAX_BYTES 65536
 

@@ -2,6 +2,9 @@
 
 Every function gives a whole element; a thing that stands for a datum has the class `mark`. Widths are in units that are
 about a pixel on a desktop. Numbers come as int or Decimal and are written exactly.
+
+Rejected: matplotlib. It would add 60 MB of packages to the set-up. Its SVG has no tooltips, does not follow the width of the
+page, and has no classes by which a test finds the marks.
 """
 import datetime as dt
 import decimal

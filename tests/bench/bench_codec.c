@@ -13,7 +13,10 @@
 #include "event/reason.h"
 #include "wire/avro_resolver.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 #include "wire/schemas.h"
 
 #define ROUNDS 1000000

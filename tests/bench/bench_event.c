@@ -10,7 +10,9 @@
 #include "base/span.h"
 #include "event/event.h"
 #include "event/event_id.h"
-#include "event/event_json.h"
+#include "event/event_json_fast.h"
+#include "event/event_json_library.h"
+#include "event/event_json_write.h"
 #include "event/reason.h"
 #include "wire/partitioner.h"
 

@@ -29,7 +29,9 @@
 #include "service/config.h"
 #include "wire/frame.h"
 #include "wire/partitioner.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_measures.h"
 
 #define RUN_SECONDS_MAX 3600
 #define WINDOWS_MAX (RUN_SECONDS_MAX / 60 + 2)

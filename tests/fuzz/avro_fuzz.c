@@ -7,7 +7,10 @@
 #include "fuzz/fuzz.h"
 #include "wire/avro_resolver.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 #include "wire/schemas.h"
 
 union any {

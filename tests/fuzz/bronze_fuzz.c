@@ -12,7 +12,8 @@
 #include "bronze_fold.h"
 #include "event/clock.h"
 #include "event/event.h"
-#include "event/event_json.h"
+#include "event/event_json_library.h"
+#include "event/event_json_write.h"
 #include "event/reason.h"
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
@@ -21,7 +22,8 @@
 #include "stream/outputs.h"
 #include "stream/record.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
 #include "wire/topics.h"
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */

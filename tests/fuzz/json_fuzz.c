@@ -5,12 +5,13 @@
 #include "base/utf8.h"
 #include "event/event.h"
 #include "event/event_id.h"
-#include "event/event_json.h"
+#include "event/event_json_fast.h"
+#include "event/event_json_library.h"
 #include "event/reason.h"
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
 
 static bool same_event(const struct event *a, const struct event *b)
 {

@@ -21,7 +21,8 @@
 #include "stream/record.h"
 #include "stream/task.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
 #include "wire/topics.h"
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */

@@ -12,7 +12,8 @@
 #include "unit/fold_kit.h"
 #include "wire/avro_resolver.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
 #include "wire/schemas.h"
 
 #define SPACED_LONG "{\"name\":\"product_id\",\"type\":\"long\"}"

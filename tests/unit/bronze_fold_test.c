@@ -10,7 +10,8 @@
 #include "stream/record.h"
 #include "unit/fold_kit.h"
 #include "wire/partitioner.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
 #include "wire/topics.h"
 
 #define PARTITIONS 4

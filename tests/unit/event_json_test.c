@@ -8,7 +8,9 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "event/event.h"
-#include "event/event_json.h"
+#include "event/event_json_fast.h"
+#include "event/event_json_library.h"
+#include "event/event_json_write.h"
 #include "event/reason.h"
 #include "unit/fold_kit.h"
 

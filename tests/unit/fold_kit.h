@@ -20,7 +20,7 @@
 #include "stream/record.h"
 #include "wire/frame.h"
 #include "wire/partitioner.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
 #include "wire/topics.h"
 
 #define KIT_DAY0_US INT64_C(1569888000000000) /* 2019-10-01T00:00:00Z */

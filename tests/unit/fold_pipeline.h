@@ -16,7 +16,9 @@
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "unit/fold_kit.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_measures.h"
 #include "wire/topics.h"
 
 #define PIPE_SOURCES 4

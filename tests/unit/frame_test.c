@@ -5,7 +5,7 @@
 #include "base/span.h"
 #include "event/window.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
 
 #define BYTES(literal) {(literal), sizeof(literal) - 1}
 

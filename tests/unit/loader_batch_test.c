@@ -17,7 +17,10 @@
 #include "stream/record.h"
 #include "targets.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 #include "wire/topics.h"
 
 static int released;

@@ -2,8 +2,10 @@
 #include <criterion/criterion.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "loader_offsets.h"
-#include "postgres/postgres_internal.h"
+#include "postgres/postgres_session.h"
+#include "postgres/postgres_state.h"
 
 Test(loader_postgres, sqlstates_are_classified_by_what_helps)
 {

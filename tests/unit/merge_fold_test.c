@@ -17,7 +17,9 @@
 #include "wire/frame.h"
 #include "wire/partitioner.h"
 #include "wire/record_keys.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
+#include "wire/records_measures.h"
 #include "wire/topics.h"
 
 #define ROWS_MAX 120000

@@ -8,7 +8,7 @@
 #include "stream/outputs.h"
 #include "stream/record.h"
 #include "unit/fold_kit.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 #include "wire/topics.h"
 
 static const struct header original[] = {{{"source_file", 11}, {"a.csv", 5}}, {{"control", 7}, {"end", 3}}};

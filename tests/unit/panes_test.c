@@ -6,7 +6,7 @@
 #include "panes.h"
 #include "stages.h"
 #include "unit/fold_kit.h"
-#include "wire/records.h"
+#include "wire/records_measures.h"
 
 #define SESSIONS 5
 #define CELLS 2

@@ -11,7 +11,11 @@
 #include "unit/fold_kit.h"
 #include "wire/frame.h"
 #include "wire/record_keys.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_measures.h"
+#include "wire/records_visit.h"
 #include "wire/schemas.h"
 
 #define ROUNDS 4000

@@ -4,7 +4,7 @@
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "event/event.h"
-#include "event/event_json.h"
+#include "event/event_json_library.h"
 #include "event/reason.h"
 #include "fold_kit.h"
 #include "redrive_rules.h"
@@ -13,7 +13,7 @@
 #include "stream/record.h"
 #include "unit/fold_kit.h"
 #include "wire/partitioner.h"
-#include "wire/records.h"
+#include "wire/records_counts.h"
 #include "wire/topics.h"
 
 #define HORIZON_US (7 * US_PER_DAY)

@@ -16,7 +16,8 @@
 #include "unit/fold_kit.h"
 #include "unit/fold_pipeline.h"
 #include "wire/frame.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
 #include "wire/topics.h"
 
 #define SOURCES 3

@@ -6,7 +6,8 @@
 #include "base/span.h"
 #include "event/window.h"
 #include "wire/avro_resolver.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
 #include "wire/schema_ids.h"
 #include "wire/schemas.h"
 

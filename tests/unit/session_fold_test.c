@@ -20,7 +20,10 @@
 #include "wire/frame.h"
 #include "wire/partitioner.h"
 #include "wire/record_keys.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_bronze.h"
+#include "wire/records_counts.h"
+#include "wire/records_visit.h"
 #include "wire/topics.h"
 
 /* ---- lateness */

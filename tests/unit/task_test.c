@@ -24,7 +24,8 @@
 #include "unit/fold_pipeline.h"
 #include "wire/frame.h"
 #include "wire/partitioner.h"
-#include "wire/records.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_visit.h"
 #include "wire/topics.h"
 
 #define RECORDS 500

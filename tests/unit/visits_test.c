@@ -12,7 +12,8 @@
 #include "stages.h"
 #include "unit/fold_kit.h"
 #include "visits.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
+#include "wire/records_visit.h"
 
 #define EVENTS_MAX 120
 #define SESSIONS 4

@@ -24,10 +24,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "base/memory.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "redrive_internal.h"
+#include "redrive_plan.h"
+#include "redrive_read.h"
+#include "redrive_state.h"
 #include "service/config.h"
 #include "service/fault.h"
 #include "service/health.h"
@@ -35,6 +38,7 @@
 #include "service/monotime.h"
 #include "service/stop.h"
 #include "stream/dead_letter.h"
+#include "stream/record.h"
 #include "wire/schemas.h"
 
 #define REGISTRY_MS 5000

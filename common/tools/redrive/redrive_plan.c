@@ -1,9 +1,12 @@
 /* What a redrive would do, counted and told. */
+#include "redrive_plan.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/timetext.h"
-#include "redrive_internal.h"
+#include "event/clock.h"
+#include "event/reason.h"
 
 #define EXAMPLE_BYTES 120
 

@@ -1,14 +1,20 @@
 /* Topics between two offsets, and what can be seen of bronze-sink's clocks from outside. */
+#include "redrive_read.h"
+
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/span.h"
+#include "event/clock.h"
+#include "event/reason.h"
 #include "kafka/topic_reader.h"
-#include "redrive_internal.h"
+#include "redrive_rules.h"
+#include "registry/frame_opener.h"
 #include "stream/control.h"
 #include "stream/fold.h"
+#include "stream/outbox.h"
 #include "stream/task.h"
-#include "wire/records.h"
+#include "wire/records_bronze.h"
 
 #define QUIET_LIMIT_MS 120000 /* a read that gets nothing for so long gives up */
 #define TAIL_RECORDS 2000     /* of a bronze partition, to know its clock */

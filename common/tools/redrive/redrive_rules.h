@@ -16,7 +16,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/clock.h"
-#include "event/event_json.h"
+#include "event/event_json_library.h"
 #include "event/reason.h"
 #include "stream/dead_letter.h"
 #include "stream/outbox.h"

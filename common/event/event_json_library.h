@@ -1,8 +1,7 @@
-/* JSON to events, and source rows to JSON. */
-#ifndef FUNNEL_EVENT_JSON_H
-#define FUNNEL_EVENT_JSON_H
+/* JSON to an event. */
+#ifndef FUNNEL_EVENT_JSON_LIBRARY_H
+#define FUNNEL_EVENT_JSON_LIBRARY_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/span.h"
@@ -19,12 +18,5 @@ void event_parser_free(struct event_parser *parser);
 enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap);
 /* The library path alone, for the tests that compare the two. */
 enum reason event_parse_json_library(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap);
-/* The fast path alone: true when it took the value (then *reason and *event are set). */
-bool event_parse_json_fast(struct span value, struct event *event, enum reason *reason);
-
-/* Writes the raw topic's JSON object (nine fields, values as the source had them)
- * from the nine source texts; a number-like text stays a number literal, an empty
- * one becomes null. Returns the length, or 0 when cap is too small. */
-size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, size_t cap);
 
 #endif

@@ -1,11 +1,10 @@
-/* What the parts of the redrive program share: redrive.c opens, sends and ends, redrive_read.c reads topics and learns the
- * partitions' clocks, redrive_plan.c counts what would be sent and shows it. Nothing else includes this. */
-#ifndef FUNNEL_REDRIVE_INTERNAL_H
-#define FUNNEL_REDRIVE_INTERNAL_H
+/* The state of the redrive program: redrive.c opens, sends and ends; redrive_read.c reads topics and the partitions'
+ * clocks; redrive_plan.c counts what would be sent and shows it. */
+#ifndef FUNNEL_REDRIVE_STATE_H
+#define FUNNEL_REDRIVE_STATE_H
 
-#include "base/err.h"
 #include "event/clock.h"
-#include "event/event_json.h"
+#include "event/event_json_library.h"
 #include "event/reason.h"
 #include "kafka/kafka.h"
 #include "kafka/txn_doubt.h"
@@ -14,7 +13,6 @@
 #include "registry/registry.h"
 #include "service/service.h"
 #include "stream/outbox.h"
-#include "stream/record.h"
 #include "wire/topics.h"
 
 #define REDRIVE_CALL_MS 10000
@@ -56,20 +54,5 @@ struct redrive {
 	struct outbox outbox;
 	int64_t sent, began_us;
 };
-
-/* NULL, and why. `extra`: properties, name and value in turn, NULL behind the last. */
-rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err);
-void redrive_client_close(rd_kafka_t *client);
-
-/* Shows every committed record between two offsets per partition to `take`, until that fails. */
-MUST_USE bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions, const int64_t *from, const int64_t *to,
-                           bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err);
-/* Fills redrive->clocks, and the horizon in its terms. */
-MUST_USE bool redrive_read_clocks(struct redrive *redrive, struct err *err);
-
-void redrive_plan_begin(struct redrive_plan *plan);
-/* A verdict on this record of the dead-letter topic. */
-void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *decision, const struct input_record *record);
-void redrive_plan_print(const struct redrive *redrive);
 
 #endif
