@@ -14,7 +14,6 @@
  * queues give big batches. */
 #include "loader.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,6 +65,16 @@ bool backoff_is_due(const struct backoff *backoff)
 	return monotonic_us() >= backoff->next_us;
 }
 
+static const char *phase_name(const struct loader *loader)
+{
+	switch (loader->phase) {
+	case LOADER_MIGRATING: return "migrate";
+	case LOADER_STARTING: return "open";
+	case LOADER_RUNNING: return "run";
+	}
+	return "";
+}
+
 /* For errors that pass: says so, and when to try again. Others end the service. */
 static enum step wait_for(struct loader *loader, const char *what, struct err *err)
 {
@@ -77,7 +86,9 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 	metric_set(loader->up, postgres_is_connected(loader->pg));
 	snprintf(reason, sizeof(reason), "%s: %s", what, err->message);
 	health_ready(reason);
-	log_warn("waiting", "for=\"%s\" retry_ms=%" PRId64 " detail=\"%s\"", what, (loader->backoff.next_us - monotonic_us()) / 1000, err->message);
+	log_warn("retrying", log_str("phase", phase_name(loader)), log_str("waiting_for", what),
+	         log_int("pause_ms", (loader->backoff.next_us - monotonic_us()) / 1000),
+	         log_str("error", err->message));
 	return STEP_MORE;
 }
 
@@ -107,7 +118,8 @@ static void rewind_loader(struct loader *loader, const char *why)
 		return;
 	loader_hold(loader);
 	metric_add(loader->rewinds, 1);
-	log_warn("rewind", "partitions=%zu batch_rows=%" PRId64 " detail=\"%s\"", loader->task_count, loader->batch_rows, why);
+	log_warn("rewind", log_uint("partitions", loader->task_count),
+	         log_int("batch_rows", loader->batch_rows), log_str("error", why));
 }
 
 static size_t list_moved(struct loader *loader)
@@ -136,14 +148,14 @@ static void count_batch(struct loader *loader, int64_t began_us)
 		snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)r));
 		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels, "records that the loader itself dead-lettered"),
 		           loader->batch.rejects[r]);
-		log_warn("rejected", "reason=%s records=%" PRId64, reason_name((enum reason)r), loader->batch.rejects[r]);
+		log_warn("rejected", log_str("reason", reason_name((enum reason)r)),
+		         log_int("records", loader->batch.rejects[r]));
 	}
 	if (loader->batch.doubles > 0) {
 		metric_add(loader->doubles, loader->batch.doubles);
-		log_warn("bronze_doubles",
-		         "records=%" PRId64
-		         " detail=\"bronze holds these events twice: see reporting.reconciliation\"",
-		         loader->batch.doubles);
+		log_warn("bronze_doubles", log_int("records", loader->batch.doubles),
+		         log_str("detail",
+		                 "bronze holds these twice: see reporting.reconciliation"));
 	}
 	metric_add(loader->batches, 1);
 	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
@@ -153,7 +165,9 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 {
 	count_batch(loader, began_us);
 	loader_mirror(loader, moved_count);
-	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.rows.count, moved_count, monotonic_us() - began_us);
+	log_debug("committed", log_uint("rows", loader->batch.rows.count),
+	          log_uint("partitions", moved_count),
+	          log_int("took_us", monotonic_us() - began_us));
 	for (size_t i = 0; i < loader->task_count; i++) {
 		struct loader_task *task = &loader->tasks[i];
 
@@ -194,7 +208,8 @@ static bool commit(struct loader *loader, const char **away, struct err *err)
 		    !postgres_is_connected(loader->pg) || service_stopping() ||
 		    monotonic_us() - began_us > WRITE_AGAIN_US)
 			return false;
-		log_warn("write_again", "try=%d detail=\"%s\"", try, err->message);
+		log_warn("retrying", log_str("phase", "write"), log_int("attempt", try),
+		         log_str("error", err->message));
 		poll(NULL, 0, 50 * try + rand_r(&loader->backoff.seed) % 50);
 	}
 }
@@ -325,7 +340,8 @@ static enum step stop_step(struct loader *loader, struct err *err)
 	    !commit(loader, &away, err)) {
 		if (err->class != ERR_RETRY && err->class != ERR_ABORT)
 			return STEP_FAILED;
-		log_warn("stopped_uncommitted", "detail=\"%s; the next start reads it again\"", err->message);
+		log_warn("stopped_uncommitted", log_str("error", err->message),
+		         log_str("detail", "the next start reads the last batch again"));
 	}
 	return STEP_DONE;
 }

@@ -120,7 +120,8 @@ static bool take_error(struct loader *loader, struct loader_task *task, const rd
 	if (class == ERR_REFUSE || class == ERR_FATAL || class == ERR_FENCED)
 		return err_set(err, class, "%s/%" PRId32 ": %s", message->rkt ? rd_kafka_topic_name(message->rkt) : "consumer", message->partition,
 		               text ? text : rd_kafka_err2str(message->err));
-	log_warn("consumer_error", "code=%s detail=\"%s\"", rd_kafka_err2name(message->err), text ? text : "");
+	log_warn("consumer_error", log_str("code", rd_kafka_err2name(message->err)),
+	         log_str("error", text));
 	return true;
 }
 
@@ -132,7 +133,7 @@ static void raise_alarm(struct loader *loader, const struct input_record *record
 		schema_place_of(record->topic.at, record->partition, record->offset, record->value);
 
 	if (schema_alarm_raise(&loader->schema_alarm, monotonic_us(), &place, record->refused))
-		log_error("schema_refused", "detail=\"%s\"", loader->schema_alarm.reason);
+		log_error("schema_refused", log_str("error", loader->schema_alarm.reason));
 }
 
 /* *kept: the batch has the message now. */
@@ -274,7 +275,8 @@ void loader_rebalance(struct loader *loader)
 		return;
 	loader->rebalance = NULL;
 	forget_tasks(loader);
-	log_info(assigned ? "assigned" : "revoked", "partitions=%d", list->cnt);
+	log_info(assigned ? "partitions_assigned" : "partitions_revoked",
+	         log_int("partitions", list->cnt));
 	if (assigned) {
 		loader->tasks = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*loader->tasks));
 		loader->moved = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*loader->moved));
@@ -314,8 +316,11 @@ static bool judge(struct loader *loader, struct loader_task *task, struct loader
 	case OFFSET_FIRST_START:
 		at->position = low;
 		if (low > 0)
-			log_warn("first_start", "topic=%s partition=%" PRId32 " offset=%" PRId64 " detail=\"earlier records are gone from the log\"",
-			         task->topic->name, task->partition, low);
+			log_warn("earlier_records_missing",
+			         log_partition(task->topic->name, task->partition),
+			         log_int("first_offset", low),
+			         log_str("detail",
+			                 "retention removed earlier records; reading from here"));
 		return true;
 	case OFFSET_LOST_RECORDS:
 		return refuse_start(task, at->committed, low, high, "retention has removed records that were never loaded",
@@ -352,7 +357,7 @@ static void start_reading(struct loader *loader, const struct loader_offset *at)
 	rd_kafka_assign(loader->consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	loader->positioned = true;
-	log_info("positioned", "partitions=%zu", loader->task_count);
+	log_info("partitions_positioned", log_uint("partitions", loader->task_count));
 }
 
 static bool counts_stand(const struct loader *loader, struct err *err)

@@ -217,7 +217,7 @@ static bool apply_one(struct postgres *pg, const struct migration *migration, st
 	PQclear(result);
 	if (!postgres_run(pg, "COMMIT", err))
 		return false;
-	log_info("migrated", "migration=%s", migration->name);
+	log_info("migrated", log_str("migration", migration->name));
 	return true;
 }
 

@@ -11,7 +11,6 @@
  * Limits: name resolution blocks, as everywhere with libpq. */
 #include "reporting.h"
 
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,8 +96,10 @@ static void rest(struct reporting *r, int64_t pause_us)
 static void give_up(struct reporting *r, const char *what)
 {
 	const char *message = r->connection ? PQerrorMessage(r->connection) : "";
+	char error[1024];
 
-	log_warn("reporting_failed", "detail=\"%s: %.*s\"", what, (int)strcspn(message, "\r\n"), message);
+	snprintf(error, sizeof(error), "%s: %.*s", what, (int)strcspn(message, "\r\n"), message);
+	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	disconnect(r);
 	rest(r, r->interval_us > AGAIN_US ? r->interval_us : AGAIN_US);
@@ -178,7 +179,8 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->differences, number_at(result, 4));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
 	histogram_observe_us(r->seconds, monotonic_us() - r->asked_us);
-	log_debug("reporting", "events=%" PRId64 " waiting=%" PRId64 " us=%" PRId64, counted, waiting, monotonic_us() - r->asked_us);
+	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
+	          log_int("took_us", monotonic_us() - r->asked_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
 	rest(r, waiting > 0 ? 0 : r->interval_us);
@@ -191,7 +193,7 @@ static void answered(struct reporting *r, const PGresult *result)
 		return;
 	}
 	if (number_at(result, 0) > 0)
-		log_info("retention", "days=%" PRId64, number_at(result, 0));
+		log_info("retention_applied", log_int("days", number_at(result, 0)));
 	r->retention_us = monotonic_us() + RETENTION_EVERY_US;
 	rest(r, r->interval_us);
 }
@@ -266,6 +268,6 @@ bool reporting_rebuild(const struct postgres_config *config, struct err *err)
 	health_limit_ms(60000);
 	postgres_free(pg);
 	if (ok)
-		log_info("rebuilt", "seconds=%" PRId64, (monotonic_us() - began_us) / 1000000);
+		log_info("rebuilt", log_seconds("seconds", monotonic_us() - began_us));
 	return ok;
 }

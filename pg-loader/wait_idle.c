@@ -232,13 +232,13 @@ static void describe(const struct wait_idle *wait, char *out, size_t cap)
 		snprintf(out, cap, "ends still move");
 }
 
-static void show(struct wait_idle *wait, const char *text)
+static void show(struct wait_idle *wait, const char *text, bool failed)
 {
 	if (wait->terminal) {
 		fprintf(stderr, "\r\033[K%.200s", text);
 	} else if (monotonic_us() - wait->logged_us > LOG_EVERY_US) {
 		wait->logged_us = monotonic_us();
-		log_info("wait_idle", "detail=\"%s\"", text);
+		log_info("draining", log_str(failed ? "error" : "detail", text));
 	}
 }
 
@@ -260,7 +260,7 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 	if (wait->looks >= 2) {
 		if (wait->terminal)
 			fputs("\r\033[K", stderr);
-		log_info("drained", "partitions=%zu", wait->count);
+		log_info("drained", log_uint("partitions", wait->count));
 		return STEP_DONE;
 	}
 	if (stopping) {
@@ -272,7 +272,7 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 		return STEP_FAILED;
 	}
 	if (!drained) {
-		show(wait, text);
+		show(wait, text, why.class != ERR_NONE);
 		poll(NULL, 0, LOOK_PAUSE_MS);
 	}
 	return STEP_MORE;

@@ -43,8 +43,9 @@ void display_show(struct display *display, const struct display_numbers *numbers
 	if (display->terminal)
 		fprintf(stderr, "\r\033[K%lld rows  %lld/s  %s  %d%%  %s left", (long long)numbers->rows, (long long)rate, time, percent, eta);
 	else
-		log_info("progress", "rows=%lld rate=%lld event_time=%s percent=%d left=%s", (long long)numbers->rows, (long long)rate, time, percent,
-		         eta);
+		log_info("progress", log_int("rows", numbers->rows), log_int("rate", rate),
+		         log_str("event_time", numbers->event_time_us == INT64_MIN ? NULL : time),
+		         log_int("percent", percent), log_str("left", left < 0 ? NULL : eta));
 	display->drawn = true;
 	display->shown_us = now_us;
 	display->shown_rows = numbers->rows;

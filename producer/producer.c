@@ -54,7 +54,8 @@ static bool open_source(struct producer *p, struct err *err)
 	if (!p->source)
 		return false;
 	files = source_file_count(p->source, &ignored);
-	log_info("source", "segment=\"%s\" files=%zu ignored_files=%zu", source_segment(p->source), files, ignored);
+	log_info("source_opened", log_str("segment", source_segment(p->source)),
+	         log_uint("files", files), log_uint("ignored_files", ignored));
 	p->feed = feed_new(p->source, p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US, err);
 	return p->feed != NULL;
 }
@@ -98,7 +99,8 @@ bool producer_open(void *config, void **state, struct err *err)
 	*state = p;
 	p->config = settings;
 	if (settings->restart) {
-		log_warn("former_setting", "setting=RESTART detail=\"use RESUME=false (--resume=false)\"");
+		log_warn("deprecated_setting", log_str("setting", "RESTART"),
+		         log_str("detail", "use RESUME=false (--resume=false) instead"));
 		settings->resume = false;
 	}
 	p->form.partition_count = 1;
@@ -124,8 +126,12 @@ static enum step stop_now(struct producer *p, struct err *err)
 	p->stop_us = monotonic_us();
 	switch (p->phase) {
 	case PHASE_CONNECTING:
-	case PHASE_SKIPPING: log_info("interrupted", "detail=\"nothing was sent\""); return STEP_DONE;
-	case PHASE_WRITING: producer_summarise(p, "interrupted", "the output is cut here"); return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
+	case PHASE_SKIPPING:
+		log_info("interrupted", log_str("detail", "nothing was sent"));
+		return STEP_DONE;
+	case PHASE_WRITING:
+		producer_summarise(p, "interrupted", "the output ends with the last complete row");
+		return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
 	case PHASE_SENDING: p->phase = PHASE_DRAINING; break;
 	case PHASE_DRAINING: /* the rows are all sent: a stop now only ends the segment earlier than its end */
 	case PHASE_ENDING: break;

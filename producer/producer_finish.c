@@ -30,7 +30,10 @@ static enum step finish(struct producer *p, bool complete, const char *event, co
 static enum step finish_stopped(struct producer *p, struct err *err)
 {
 	return finish(p, false, "interrupted",
-	              p->state_path[0] ? "the same command goes on from here; add --resume=false to begin anew" : "there is no state file to go on from", err);
+	              p->state_path[0]
+	                      ? "the same command continues from here; --resume=false starts again"
+	                      : "there is no state file to continue from",
+	              err);
 }
 
 /* False: still waiting. */
@@ -42,12 +45,13 @@ static enum step drained(struct producer *p, struct err *err)
 		struct err unsaved;
 
 		if (!producer_save(p, false, &unsaved))
-			log_warn("state_file", "detail=\"%s\"", unsaved.message);
-		producer_summarise(p, "input_failed", "what could be read was sent");
+			log_warn("state_file_not_saved", log_str("error", unsaved.message));
+		producer_summarise(p, "input_failed", "all rows before the error were sent");
 		return STEP_FAILED;
 	}
 	if (!source_whole(p->source))
-		return finish(p, true, "finished", "stopped at LIMIT; the segment was not ended", err);
+		return finish(p, true, "finished",
+		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
 	p->control = (struct control){"end", 0, 0, false};
 	p->phase = PHASE_ENDING;
@@ -62,7 +66,7 @@ static bool gave_up(struct producer *p, struct err *err)
 	if (p->stop_us == 0 || monotonic_us() - p->stop_us < STOP_DRAIN_US)
 		return false;
 	if (!producer_save(p, false, &unsaved))
-		log_warn("state_file", "detail=\"%s\"", unsaved.message);
+		log_warn("state_file_not_saved", log_str("error", unsaved.message));
 	err_set(err, ERR_RETRY, "stopped with %llu records not acknowledged; the same command sends them again",
 	        (unsigned long long)acks_waiting(&p->acks));
 	return true;
@@ -98,7 +102,7 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 		if (!message) {
 			if (!producer_flush_rows(p, err) || !feed_ended_well(p->feed, err))
 				return STEP_FAILED;
-			producer_summarise(p, "finished", "written, not sent");
+			producer_summarise(p, "finished", "rows were written, none was sent");
 			return STEP_DONE;
 		}
 		if (producer_paced(p)) {

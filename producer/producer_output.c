@@ -68,12 +68,14 @@ void producer_show(struct producer *p, int64_t now_us)
 
 void producer_summarise(struct producer *p, const char *event, const char *detail)
 {
-	double seconds = (double)(monotonic_us() - p->began_us) / 1e6;
+	int64_t took_us = monotonic_us() - p->began_us;
 
 	display_end(&p->display);
-	log_info(event, "segment=\"%s\" rows=%lld malformed=%lld seconds=%.1f rate=%lld segment_rows=%lld detail=\"%s\"", source_segment(p->source),
-	         (long long)p->sent, (long long)p->unsplit, seconds, (long long)(seconds > 0 ? (double)p->sent / seconds : 0),
-	         (long long)p->saved.checkpoint.rows, detail);
+	log_info(event, log_str("segment", source_segment(p->source)), log_int("rows", p->sent),
+	         log_int("malformed", p->unsplit), log_seconds("seconds", took_us),
+	         log_int("rate",
+	                 took_us > 0 ? (int64_t)((double)p->sent * 1e6 / (double)took_us) : 0),
+	         log_int("segment_rows", p->saved.checkpoint.rows), log_str("detail", detail));
 }
 
 void producer_close_rows(struct producer *p)

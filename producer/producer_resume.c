@@ -108,8 +108,9 @@ static bool resume(struct producer *p, struct err *err)
 
 	if (checkpoint->rows == 0)
 		return true;
-	log_info("resumed", "segment=\"%s\" rows=%lld file=%d row=%lld", p->saved.segment, (long long)checkpoint->rows,
-	         (int)checkpoint->position.file + 1, (long long)checkpoint->position.row);
+	log_info("resumed", log_str("segment", p->saved.segment), log_int("rows", checkpoint->rows),
+	         log_int("file", (int64_t)checkpoint->position.file + 1),
+	         log_int("row", checkpoint->position.row));
 	return source_resume(p->source, &checkpoint->position, checkpoint->rows, &p->skip, err);
 }
 
@@ -124,8 +125,8 @@ static bool begin_segment(struct producer *p, struct err *err)
 	p->form.partition_count = partition_count;
 	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) || !resume(p, err))
 		return false;
-	log_info("sending", "segment=\"%s\" topic=%s partitions=%d state_file=\"%s\"", p->saved.segment, p->saved.topic, (int)partition_count,
-	         p->state_path);
+	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
+	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
 	p->phase = PHASE_SKIPPING;
 	return true;
 }
@@ -139,7 +140,7 @@ enum step producer_step_connecting(struct producer *p, struct err *err)
 	if (p->config->timeout_us > 0 && monotonic_us() - p->began_us > p->config->timeout_us)
 		return STEP_FAILED;
 	if (!p->unreachable_told)
-		log_warn("waiting", "detail=\"%s; trying on\"", err->message);
+		log_warn("retrying", log_str("phase", "open"), log_str("error", err->message));
 	p->unreachable_told = true;
 	health_ready(err->message);
 	if (!sender_poll(p->sender, 100, err))

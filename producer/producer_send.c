@@ -155,13 +155,14 @@ static void tell_stalled(struct producer *p, int64_t now_us)
 
 	if (acknowledged != p->moved_acks || acks_waiting(&p->acks) == 0) {
 		if (p->stalled_told)
-			log_info("broker_back", "acknowledged=%lld", (long long)acknowledged);
+			log_info("delivery_resumed", log_int("acknowledged", acknowledged));
 		p->stalled_told = false;
 		p->moved_acks = acknowledged;
 		p->moved_us = now_us;
 	} else if (now_us - p->moved_us > STALLED_US && !p->stalled_told) {
-		log_warn("broker_silent", "waiting=%llu detail=\"no acknowledgement for 10 s; trying on, nothing is lost\"",
-		         (unsigned long long)acks_waiting(&p->acks));
+		log_warn("delivery_stalled", log_uint("unacknowledged", acks_waiting(&p->acks)),
+		         log_str("detail",
+		                 "nothing acknowledged for 10 s; still retrying, no data is lost"));
 		sender_tell_partitions(p->sender);
 		p->stalled_told = true;
 	}

@@ -132,7 +132,8 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
 	                           : level == 4 || transport                        ? LOG_WARN
 	                                                                            : LOG_ERROR;
 
-	log_event(our_level, "kafka", "client=%s facility=%s detail=\"%s\"", client ? rd_kafka_name(client) : "-", facility, text);
+	LOG_EVENT(our_level, "kafka_log", log_str("client", client ? rd_kafka_name(client) : NULL),
+	          log_str("facility", facility), log_str("detail", text), LOG_END);
 }
 
 static void log_unreachable(const char *client, const char *why)
@@ -141,7 +142,7 @@ static void log_unreachable(const char *client, const char *why)
 	int64_t now_us = monotonic_us(), then_us = atomic_load(&last_us);
 
 	if ((then_us == 0 || now_us - then_us > UNREACHABLE_LOG_US) && atomic_compare_exchange_strong(&last_us, &then_us, now_us))
-		log_warn("kafka_unreachable", "client=%s detail=\"%s\"", client, why);
+		log_warn("kafka_unreachable", log_str("client", client), log_str("error", why));
 }
 
 static void on_error(rd_kafka_t *client, int code, const char *reason, void *opaque)
@@ -155,11 +156,14 @@ static void on_error(rd_kafka_t *client, int code, const char *reason, void *opa
 	case RD_KAFKA_RESP_ERR__RESOLVE: log_unreachable(rd_kafka_name(client), reason); return;
 	case RD_KAFKA_RESP_ERR__FATAL:
 		code = rd_kafka_fatal_error(client, why, sizeof(why));
-		log_error("kafka_fatal", "client=%s code=%s detail=\"%s\"", rd_kafka_name(client), rd_kafka_err2name((rd_kafka_resp_err_t)code), why);
+		log_error("kafka_fatal", log_str("client", rd_kafka_name(client)),
+		          log_str("code", rd_kafka_err2name((rd_kafka_resp_err_t)code)),
+		          log_str("error", why));
 		return;
 	default:
-		log_warn("kafka_error", "client=%s code=%s detail=\"%s\"", rd_kafka_name(client), rd_kafka_err2name((rd_kafka_resp_err_t)code),
-		         reason);
+		log_warn("kafka_error", log_str("client", rd_kafka_name(client)),
+		         log_str("code", rd_kafka_err2name((rd_kafka_resp_err_t)code)),
+		         log_str("error", reason));
 		return;
 	}
 }
@@ -484,7 +488,8 @@ bool kafka_consumer_end(rd_kafka_t *consumer)
 	rd_kafka_consumer_close(consumer);
 	if (kafka_destroy_within(consumer, CONSUMER_END_MS, &err))
 		return true;
-	log_warn("consumer_left", "detail=\"%s\"", err.message);
+	log_warn("kafka_client_abandoned", log_str("role", "consumer"),
+	         log_str("error", err.message));
 	return false;
 }
 
@@ -537,13 +542,15 @@ bool kafka_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int 
 static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)
 {
 	if (partition->leader < 0)
-		log_warn("no_leader", "topic=%s partition=%d detail=\"the partition has no leader: nothing can be written or read\"", topic,
-		         (int)partition->id);
+		log_warn("partition_offline", log_partition(topic, partition->id),
+		         log_str("detail",
+		                 "the partition has no leader; start the brokers of its replicas"));
 	else
-		log_warn("replicas_missing",
-		         "topic=%s partition=%d in_sync=%d replicas=%d detail=\"where min.insync.replicas asks for more in-sync replicas, the broker refuses "
-		         "writes until they are back\"",
-		         topic, (int)partition->id, partition->isr_cnt, partition->replica_cnt);
+		log_warn("partition_underreplicated", log_partition(topic, partition->id),
+		         log_int("in_sync", partition->isr_cnt),
+		         log_int("replicas", partition->replica_cnt),
+		         log_str("detail",
+		                 "writes fail while fewer than min.insync.replicas are in sync"));
 }
 
 void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms)

@@ -47,12 +47,12 @@ static int64_t seconds_since(int64_t since_us)
 
 static void log_held(const struct partition_watch *watch)
 {
-	log_warn("partition_held",
-	         "topic=%s partition=%" PRId32 " offset=%" PRId64 " records=%" PRId64
-	         " seconds=%" PRId64 " detail=\"an open transaction holds back all records from this "
-	         "offset on; /readyz says what to do\"",
-	         watch->topic, watch->partition, watch->end.held_offset, watch->end.held_records,
-	         seconds_since(watch->end.held_since_us));
+	log_warn("partition_held", log_partition(watch->topic, watch->partition),
+	         log_int("offset", watch->end.held_offset),
+	         log_int("records", watch->end.held_records),
+	         log_int("seconds", seconds_since(watch->end.held_since_us)),
+	         log_str("detail", "an open transaction holds back all records from this offset "
+	                           "on; /readyz says what to do"));
 }
 
 int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer, int64_t limit_us)
@@ -67,8 +67,8 @@ int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer
 	case PARTITION_END_SAME: break;
 	case PARTITION_END_HELD: log_held(watch); break;
 	case PARTITION_END_RELEASED:
-		log_info("partition_released", "topic=%s partition=%" PRId32 " seconds=%" PRId64,
-		         watch->topic, watch->partition, seconds_since(held_since_us));
+		log_info("partition_released", log_partition(watch->topic, watch->partition),
+		         log_int("seconds", seconds_since(held_since_us)));
 		break;
 	}
 	metric_set(watch->held_seconds, seconds_since(watch->end.held_since_us));

@@ -520,7 +520,7 @@ static void print_markdown(const struct config_option *const *tables)
 	}
 }
 
-static void value_format(const struct config_option *option, const void *config, char *out, size_t cap)
+void config_show(const struct config_option *option, const void *config, char *out, size_t cap)
 {
 	const char *field = (const char *)config + option->offset, *text = NULL;
 	int64_t number = 0;
@@ -538,53 +538,6 @@ static void value_format(const struct config_option *option, const void *config,
 	}
 }
 
-static bool looks_like_a_number(const char *value)
-{
-	const char *at = value + (*value == '-');
-
-	at += strspn(at, "0123456789");
-	at += *at == '.';
-	at += strspn(at, "0123456789");
-	return !*at || strcmp(value, "true") == 0 || strcmp(value, "false") == 0;
-}
-
-/* Quoted where a reader of key=value could not tell where the value ends, or would take a text for a number. */
-static void append_value(const struct config_option *option, const char *value, char *out, size_t cap, size_t *len)
-{
-	bool is_text = option->type != CONFIG_INTEGER && option->type != CONFIG_BOOLEAN;
-	bool quote = strpbrk(value, " \"\\\t\r\n") || (is_text && looks_like_a_number(value));
-
-	if (quote && *len + 1 < cap)
-		out[(*len)++] = '"';
-	for (; *value && *len + 3 < cap; value++) {
-		if (*value == '"' || *value == '\\')
-			out[(*len)++] = '\\';
-		out[(*len)++] = iscntrl((unsigned char)*value) ? ' ' : *value;
-	}
-	if (quote && *len + 1 < cap)
-		out[(*len)++] = '"';
-}
-
-void config_describe(const struct config_option *const *tables, const void *config, char *out, size_t cap)
-{
-	const struct config_option *option;
-	size_t len = 0;
-
-	if (cap == 0)
-		return;
-	for (size_t i = 0; (option = option_at(tables, i)); i++) {
-		char value[1024];
-		size_t need = strlen(option->name) + 2;
-
-		if (len + need >= cap)
-			break;
-		len += (size_t)snprintf(out + len, cap - len, "%s%s=", i ? " " : "", option->name);
-		value_format(option, config, value, sizeof(value));
-		append_value(option, value, out, cap, &len);
-	}
-	out[len] = '\0';
-}
-
 static enum config_verdict config_shown(const struct load *load, const char *summary, const void *config)
 {
 	const struct config_option *option;
@@ -598,7 +551,7 @@ static enum config_verdict config_shown(const struct load *load, const char *sum
 		version_print(load->program);
 	else
 		for (size_t i = 0; (option = option_at(load->tables, i)); i++) {
-			value_format(option, config, value, sizeof(value));
+			config_show(option, config, value, sizeof(value));
 			printf("%s=%s\n", option->name, value);
 		}
 	fflush(stdout);

@@ -43,7 +43,7 @@ void restart_enable(bool enabled)
 static void close_descriptors_at_exec(void)
 {
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-		log_warn("descriptors_stay_open", "error=\"%s\"", strerror(errno));
+		log_warn("descriptors_stay_open", log_str("error", strerror(errno)));
 }
 
 static void pause_before(long count)
@@ -52,7 +52,7 @@ static void pause_before(long count)
 
 	for (long i = 1; i < count && pause_us < 30000000; i++)
 		pause_us *= 2;
-	log_warn("restarting", "count=%ld pause_ms=%lld", count, (long long)(pause_us / 1000));
+	log_warn("restarting", log_int("count", count), log_int("pause_ms", pause_us / 1000));
 	for (int64_t until_us = monotonic_us() + pause_us; monotonic_us() < until_us && !service_stopping();)
 		usleep(50000);
 }

@@ -34,6 +34,8 @@
 enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
 
 #define TABLE_COUNT 16
+#define START_FIELDS_MAX 96
+#define SETTING_TEXT_CAP 1024
 
 static const struct config_option common_options[] = {
 	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0, "name of this instance; empty: the host's name", NULL},
@@ -91,8 +93,8 @@ static void *watchdog_thread(void *unused)
 		pthread_cond_timedwait(&watchdog.wake, &watchdog.lock, &until);
 	}
 	if (log_is_writable())
-		log_error("shutdown_timeout", "exit=%d detail=\"SHUTDOWN_TIMEOUT has passed and the service has not ended; leaving\"",
-		          watchdog.exit_code);
+		log_error("shutdown_timeout", log_int("exit", watchdog.exit_code),
+		          log_str("detail", "not shut down within SHUTDOWN_TIMEOUT; exiting now"));
 	if (watchdog.exit_code == EXIT_TRY_AGAIN)
 		restart_in_place();
 	_exit(watchdog.exit_code);
@@ -117,11 +119,12 @@ static void *signal_thread(void *unused)
 
 		if (stop_request() == 0) {
 			watchdog_arm();
-			log_info("stop_asked", "signal=%s", name);
+			log_info("shutdown_requested", log_str("signal", name));
 			continue;
 		}
 		if (log_is_writable())
-			log_warn("leaving_at_once", "signal=%s exit=%d", name, EXIT_TRY_AGAIN);
+			log_warn("forced_exit", log_str("signal", name),
+			         log_int("exit", EXIT_TRY_AGAIN));
 		_exit(EXIT_TRY_AGAIN);
 	}
 	return NULL;
@@ -186,6 +189,12 @@ static enum step run_steps(const struct service *service, void *state, struct er
 	return step;
 }
 
+static void log_failed(const struct err *err, int exit_code)
+{
+	log_error("failed", log_str("class", err_class_name(err->class)),
+	          log_int("exit", exit_code), log_str("error", err->message));
+}
+
 /* open ... close; returns the exit code. A stop during open that makes it fail for now has lost nothing: clean. */
 static int run(const struct service *service, void *config)
 {
@@ -197,13 +206,13 @@ static int run(const struct service *service, void *config)
 
 	if (opened) {
 		health_opened();
-		log_info("opened", "took_ms=%lld", (long long)((monotonic_us() - began_us) / 1000));
+		log_info("opened", log_int("took_ms", (monotonic_us() - began_us) / 1000));
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
 	if (failed && (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
 		/* An input that cannot be used was named in the settings: usage. */
 		exit_code = !opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
-		log_error("failed", "class=%s exit=%d detail=\"%s\"", err_class_name(err.class), exit_code, err.message);
+		log_failed(&err, exit_code);
 	}
 	health_ready("stopping");
 	watchdog_exit_code(exit_code);
@@ -233,21 +242,58 @@ static bool common_start(const struct service *service, const struct service_con
 	return threads_start(common->shutdown_timeout_us, err) && http_start(common->http_address, (int)common->http_port, err);
 }
 
+static struct log_field setting_field(const struct config_option *option, const void *config,
+                                      char text[SETTING_TEXT_CAP])
+{
+	const char *field = (const char *)config + option->offset;
+	int64_t number;
+	bool truth;
+
+	switch (option->type) {
+	case CONFIG_INTEGER:
+		memcpy(&number, field, sizeof(number));
+		return log_int(option->name, number);
+	case CONFIG_BOOLEAN:
+		memcpy(&truth, field, sizeof(truth));
+		return log_bool(option->name, truth);
+	case CONFIG_TEXT:
+	case CONFIG_SECRET:
+	case CONFIG_URLS:
+	case CONFIG_DURATION:
+	case CONFIG_BYTES:
+	case CONFIG_CHOICE: break;
+	}
+	config_show(option, config, text, SETTING_TEXT_CAP);
+	return log_str(option->name, text);
+}
+
 static void log_start(const struct config_option *const *tables, const void *config)
 {
-	char described[6144];
+	struct log_field fields[START_FIELDS_MAX] = {
+		log_str("version", program_version),
+		log_str("commit", program_commit[0] ? program_commit : NULL),
+		log_str("librdkafka", rd_kafka_version_str()),
+		log_int("pid", getpid()),
+	};
+	char texts[START_FIELDS_MAX][SETTING_TEXT_CAP];
+	size_t count = 4;
 
-	config_describe(tables, config, described, sizeof(described));
-	log_info("start", "version=%s%s%s librdkafka=%s pid=%d %s", program_version,
-	         program_commit[0] ? " commit=" : "", program_commit, rd_kafka_version_str(),
-	         (int)getpid(), described);
+	for (; *tables; tables++)
+		for (const struct config_option *option = *tables; option->name; option++) {
+			if (count + 1 == START_FIELDS_MAX)
+				break;
+			fields[count] = setting_field(option, config, texts[count]);
+			count++;
+		}
+	log_event(LOG_INFO, "start", fields);
 }
 
 /* Without it tables only lose a protection. */
 static void key_tables(void)
 {
 	if (getrandom(&table_key, sizeof(table_key), 0) != (ssize_t)sizeof(table_key))
-		log_warn("tables_not_keyed", "error=\"%s\" detail=\"chosen keys could make a table slow\"", strerror(errno));
+		log_warn("hash_tables_not_keyed", log_str("error", strerror(errno)),
+		         log_str("detail", "keys chosen to collide could make hash tables slow"));
 }
 
 static int run_configured(const struct service *service, const struct config_option *const *tables, void *config)
@@ -270,10 +316,11 @@ static int run_configured(const struct service *service, const struct config_opt
 		exit_code = run(service, config);
 	} else {
 		exit_code = exit_code_of(err.class);
-		log_error("failed", "class=%s exit=%d detail=\"%s\"", err_class_name(err.class), exit_code, err.message);
+		log_failed(&err, exit_code);
 	}
 	http_stop();
-	log_info("stopped", "exit=%d ran_ms=%lld", exit_code, (long long)((monotonic_us() - started_us) / 1000));
+	log_info("stopped", log_int("exit", exit_code),
+	         log_int("ran_ms", (monotonic_us() - started_us) / 1000));
 	if (exit_code == EXIT_TRY_AGAIN)
 		restart_in_place();
 	return exit_code;

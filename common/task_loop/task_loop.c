@@ -96,7 +96,7 @@ static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_
 	while (!try(loop, err)) {
 		if (err->class != ERR_RETRY || monotonic_us() > deadline_us || service_stopping())
 			return false;
-		log_warn("waiting", "for=\"%s\"", err->message);
+		log_warn("retrying", log_str("phase", "open"), log_str("error", err->message));
 		health_ready(err->message);
 		health_alive();
 		usleep(500000);
@@ -245,7 +245,7 @@ static bool judge_schema(struct task_loop *loop, const struct slot *slot,
 	if (!slot->task.restoring && slot->input->slot != SCHEMA_RAW &&
 	    schema_loss_shows(record->refused) &&
 	    schema_alarm_raise(&loop->schema_alarm, monotonic_us(), &place, record->refused))
-		log_error("schema_refused", "detail=\"%s\"", loop->schema_alarm.reason);
+		log_error("schema_refused", log_str("error", loop->schema_alarm.reason));
 	return true;
 }
 
@@ -315,7 +315,8 @@ static bool message_error(struct task_loop *loop, const rd_kafka_message_t *mess
 		rd_kafka_fatal_error(loop->consumer, text, sizeof(text));
 		return err_set(err, ERR_FENCED, "consumer: %s", text);
 	}
-	log_warn("consumer_error", "error=\"%s\"", rd_kafka_message_errstr(message));
+	log_warn("consumer_error", log_str("code", rd_kafka_err2name(message->err)),
+	         log_str("error", rd_kafka_message_errstr(message)));
 	return true;
 }
 
@@ -419,13 +420,13 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	/* A second one in a row is a failure like any other. */
 	if (kafka_err_is_expired_id(err) && loop->failures_in_row == 0) {
 		loop->failures_in_row++;
-		log_info("transactional_id_expired",
-		         "outputs=%zu detail=\"it was unused for longer than the broker keeps it; a new "
-		         "client goes on\"",
-		         loop->outbox.count);
+		log_info("transactional_id_expired", log_uint("outputs", loop->outbox.count),
+		         log_str("detail",
+		                 "unused for longer than the broker keeps it; a new client "
+		                 "sends the batch again"));
 		return STEP_MORE;
 	}
-	log_warn("retry", "cause=\"%s\"", err->message);
+	log_warn("retrying", log_str("phase", "run"), log_str("error", err->message));
 	health_ready(err->message);
 	if (loop->producer)
 		kafka_tell_partitions(loop->producer, EXPLAIN_TIMEOUT_MS);
@@ -486,7 +487,8 @@ static void end_producer(struct task_loop *loop)
 	if (error)
 		rd_kafka_error_destroy(error);
 	if (!producer_close(loop, &err))
-		log_warn("producer_left", "detail=\"%s\"", err.message);
+		log_warn("kafka_client_abandoned", log_str("role", "producer"),
+		         log_str("error", err.message));
 }
 
 void task_loop_close(struct task_loop *loop)

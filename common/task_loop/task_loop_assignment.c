@@ -100,7 +100,8 @@ static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t
 			code = list->elems[i].err;
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
-		log_warn("committed_offsets_retry", "error=\"%s\"", rd_kafka_err2str(code));
+		log_warn("retrying", log_str("phase", "read_committed_offsets"),
+		         log_str("error", rd_kafka_err2str(code)));
 		health_alive();
 		poll(NULL, 0, RETRY_PAUSE_MS); /* "not coordinator" is answered at once, for as long as a broker starts */
 	} while (monotonic_us() < deadline_us && !service_stopping());
@@ -154,8 +155,14 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 		ok = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal", loop->service_name);
 	} else if (ok && (!told || behind < list->cnt)) {
 		if (told)
-			log_warn("coordinator_is_behind", "topic=%s partition=%" PRId32 " told=%" PRId64 " counted=%" PRId64, list->elems[behind].topic,
-			         list->elems[behind].partition, list->elems[behind].offset, counted[behind]);
+			log_warn("committed_offset_stale",
+			         log_partition(list->elems[behind].topic,
+			                       list->elems[behind].partition),
+			         log_int("committed", list->elems[behind].offset),
+			         log_int("last_counted", counted[behind]),
+			         log_str("detail",
+			                 "the coordinator returned an offset that is not past the "
+			                 "last counted row; reading the offsets from the log"));
 		ok = *from_log = log_committed(loop, list, err);
 		behind = ok ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)
@@ -265,7 +272,11 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 		if (!may_start_from_nothing(loop, input, err))
 			return false;
 		if (low > 0)
-			log_warn("start_after_gap", "topic=%s partition=%" PRId32 " first_offset=%" PRId64, slot->topic, committed->partition, low);
+			log_warn("earlier_records_missing",
+			         log_partition(slot->topic, committed->partition),
+			         log_int("first_offset", low),
+			         log_str("detail",
+			                 "retention removed earlier records; reading from here"));
 		task_start(&slot->task, &terms, low);
 	} else if (!task_resume(&slot->task, &terms, committed->offset,
 	                        (struct span){committed->metadata, committed->metadata_size}, err)) {
@@ -274,8 +285,9 @@ static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, c
 	log_watch_begin(&slot->log, &slot->task.last, monotonic_us());
 	slot_metrics(slot);
 	idle_slot_init(slot);
-	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
-	         committed->partition, committed->offset, slot->task.position, parked ? "true" : "false");
+	log_info("partition_positioned", log_partition(slot->topic, committed->partition),
+	         log_int("committed", committed->offset),
+	         log_int("restore_from", slot->task.position), log_bool("state_kept", parked));
 	return log_still_holds(slot, low, high, err);
 }
 
@@ -294,6 +306,7 @@ static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *part
 	bool from_log = false;
 
 	memset(loop->start_checked, 0, sizeof(loop->start_checked));
+	log_info("partitions_assigned", log_int("partitions", partitions->cnt));
 	if (partitions->cnt && !committed_offsets(loop, partitions, &from_log, err))
 		return false;
 	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
@@ -323,7 +336,8 @@ static bool revoke(struct task_loop *loop, struct err *err)
 
 	for (size_t i = 0; i < loop->slot_count; i++)
 		idle_slot_stop(&loop->slots[i]);
-	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->slot_count, lost ? "true" : "false");
+	log_info("partitions_revoked", log_uint("partitions", loop->slot_count),
+	         log_bool("lost", lost));
 	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) && !transaction_commit(loop, err) &&
 	    err->class != ERR_RETRY)
 		return false;

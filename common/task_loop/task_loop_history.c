@@ -1,5 +1,4 @@
 /* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so each call has its time. */
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -154,7 +153,9 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS, &from[partition], &to[partition], err) &&
 	     topic_read(&loop->kafka, &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS, take_offset, &lookup}, err);
 	if (ok)
-		log_warn("offsets_from_the_log", "group=%s partition=\"%s/%" PRId32 "\" end=%" PRId64, group, GROUP_OFFSETS_TOPIC, partition, to[partition]);
+		log_warn("offsets_read_from_log", log_str("group", group),
+		         log_partition(GROUP_OFFSETS_TOPIC, partition),
+		         log_int("log_end", to[partition]));
 	free(from);
 	return ok;
 }

@@ -7,7 +7,6 @@
  *
  * A busy input costs one look a minute. An input that pauses between its records costs a few
  * milliseconds for each commit. */
-#include <inttypes.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
@@ -39,8 +38,8 @@ bool identity_verified(struct task_loop *loop, struct err *err)
 	bool ok = same_log(&loop->kafka, questions, count, err);
 
 	if (ok && count)
-		log_debug("log_recognised", "partitions=%zu took_us=%" PRId64, count,
-		          monotonic_us() - now_us);
+		log_debug("input_topics_verified", log_uint("partitions", count),
+		          log_int("took_us", monotonic_us() - now_us));
 	for (size_t i = 0; ok && i < loop->slot_count; i++) {
 		struct slot *slot = &loop->slots[i];
 

@@ -176,11 +176,12 @@ static void withhold(const struct task_loop *loop, const struct question *questi
 	if (slot->withheld || !stood(loop, slot) || written >= source->offset)
 		return;
 	slot->withheld = true;
-	log_info("idle_withheld",
-	         "topic=%s partition=%" PRId32 " source=%s source_end=%" PRId64 " committed=%" PRId64
-	         " detail=\"it holds back final marks: %s has not committed all of the source\"",
-	         slot->topic, slot->task.terms.partition, source->topic, source->offset,
-	         written < 0 ? 0 : written, slot->input->writer);
+	log_info("idle_withheld", log_partition(slot->topic, slot->task.terms.partition),
+	         log_str("source", source->topic), log_int("source_end", source->offset),
+	         log_int("committed", written < 0 ? 0 : written),
+	         log_str("writer", slot->input->writer),
+	         log_str("detail", "final results wait for this partition: its writer has not "
+	                           "committed all of the source"));
 }
 
 static bool announce(struct task_loop *loop, const struct question *question, struct err *err)
@@ -248,9 +249,8 @@ static void schedule(struct task_loop *loop, bool ok, const struct err *err)
 	if (ok || now_us < loop->next_unanswered_log_us)
 		return;
 	loop->next_unanswered_log_us = now_us + UNANSWERED_LOG_US;
-	log_warn("idle_unknown",
-	         "error=\"%s\" detail=\"no partition is announced as idle until the broker answers\"",
-	         err->message);
+	log_warn("idle_unknown", log_str("error", err->message),
+	         log_str("detail", "no partition is announced as idle until the broker answers"));
 }
 
 static void ask_and_announce(struct task_loop *loop)
@@ -295,6 +295,7 @@ void idle_close(struct task_loop *loop)
 	struct err err;
 
 	if (loop->observer && !kafka_destroy_within(loop->observer, DESTROY_TIMEOUT_MS, &err))
-		log_warn("observer_left", "detail=\"%s\"", err.message);
+		log_warn("kafka_client_abandoned", log_str("role", "observer"),
+		         log_str("error", err.message));
 	loop->observer = NULL;
 }

@@ -81,10 +81,9 @@ bool producer_settle(struct task_loop *loop, struct err *err)
 	if (unanswered == 0)
 		return true;
 	metric_add(loop->doubts_metric, 1);
-	log_info("producer_replaced",
-	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
-	         "may still reach the broker\"",
-	         unanswered);
+	log_info("producer_replaced", log_int("unanswered", unanswered),
+	         log_str("detail", "a request of the last transaction had no answer and may "
+	                           "still reach the broker"));
 	return producer_close(loop, err) && producer_ready(loop, err);
 }
 

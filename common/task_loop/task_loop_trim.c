@@ -3,7 +3,6 @@
  * The bound is the restore_from of the last commit, so a rebuild by whoever comes next still finds
  * everything. It is asked for now and then, without waiting for the answer: a request that failed is
  * made again with the next bound. */
-#include <inttypes.h>
 
 #include "service/log.h"
 #include "service/monotime.h"
@@ -21,11 +20,14 @@ static void take_answers(struct task_loop *loop)
 		const rd_kafka_topic_partition_list_t *list = result ? rd_kafka_DeleteRecords_result_offsets(result) : NULL;
 
 		if (rd_kafka_event_error(event))
-			log_warn("trim_failed", "error=\"%s\"", rd_kafka_event_error_string(event));
+			log_warn("trim_failed",
+			         log_str("error", rd_kafka_event_error_string(event)));
 		for (int i = 0; list && i < list->cnt; i++)
 			if (list->elems[i].err)
-				log_warn("trim_failed", "topic=%s partition=%" PRId32 " error=\"%s\"", list->elems[i].topic, list->elems[i].partition,
-				         rd_kafka_err2str(list->elems[i].err));
+				log_warn("trim_failed",
+				         log_partition(list->elems[i].topic,
+				                       list->elems[i].partition),
+				         log_str("error", rd_kafka_err2str(list->elems[i].err)));
 		rd_kafka_event_destroy(event);
 	}
 }
@@ -49,7 +51,8 @@ void trim_inputs(struct task_loop *loop)
 			continue;
 		rd_kafka_topic_partition_list_add(list, slot->topic, slot->task.terms.partition)->offset = slot->restore_from;
 		slot->trimmed_to = slot->restore_from;
-		log_info("trim", "topic=%s partition=%" PRId32 " below=%" PRId64, slot->topic, slot->task.terms.partition, slot->restore_from);
+		log_info("trim_requested", log_partition(slot->topic, slot->task.terms.partition),
+		         log_int("before_offset", slot->restore_from));
 	}
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);

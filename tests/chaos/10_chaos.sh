@@ -169,7 +169,7 @@ wait_until "all services are ready" all_ready
 LONG=1800 # a recount of millions of rows takes its time
 drain
 
-refused_writes() { cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|rewind|retry .*transaction lost)' || true; }
+refused_writes() { cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|rewind|retrying .*transaction lost)' || true; }
 told "$(printf '  %-16s %6s %18s' fault times 'longest recovery')"
 while read -r kind; do
     told "$(printf '  %-16s %6d %16d.%d s' "$kind" "${faults[$kind]}" $((${longest[$kind]:-0} / 1000)) $((${longest[$kind]:-0} % 1000 / 100)))"

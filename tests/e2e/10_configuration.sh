@@ -121,7 +121,7 @@ stopped_while_waiting() {
     program producer "${NOWHERE[@]}"
     "${PROGRAM[@]}" --input "$ROWS" --state-file none >"$E2E_WORK/waiting" 2>&1 3>&- 9>&- &
     pid=$!
-    wait_until "it waits for a broker" grep -q 'event=waiting' "$E2E_WORK/waiting"
+    wait_until "it waits for a broker" grep -q 'event=retrying' "$E2E_WORK/waiting"
     kill -TERM "$pid"
     wait "$pid"
     grep 'event=interrupted .*nothing was sent' "$E2E_WORK/waiting"

@@ -28,7 +28,7 @@ check "through the proxy: the oracle and all counts hold" oracle --exact-counts 
 stop_services
 touch "$PROXY_CONTROL/old"
 services
-check "told old offsets: both services notice" said coordinator_is_behind
+check "told old offsets: both services notice" said committed_offset_stale
 has_committed() { http_get bronze-sink-1 metrics | awk '/^funnel_commits_total/ {n += $2} END {exit n == 0}'; }
 check "and the coordinator is told again, though nothing has come" wait_until "bronze-sink commits" has_committed
 rm "$PROXY_CONTROL/old" # what waits for the end is told, too
@@ -44,7 +44,7 @@ if [[ ${E2E_TROUBLE:-} == 1 ]]; then
     rm "$PROXY_CONTROL/unstable"
     replay --input "${parts[2]}"
     drain
-    check "told that offsets are pending, for ever: both services go on from the log" said offsets_from_the_log
+    check "told that offsets are pending, for ever: both services go on from the log" said offsets_read_from_log
     check "the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[@]}"
     check "the topic of bronze events still has each event once" bronze_events_once
 else

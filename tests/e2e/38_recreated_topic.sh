@@ -64,7 +64,7 @@ missed() {
     local -x KAFKA_PROPERTIES=topic.metadata.refresh.interval.ms=1000
     loaded
     delete_topic raw_events
-    wait_until "bronze-sink has given its partitions back" says bronze-sink-1 event=assignment_revoked
+    wait_until "bronze-sink has given its partitions back" says bronze-sink-1 event=partitions_revoked
     create_topic raw_events
     replay --input "$ROWS"
     refused_new_log bronze-sink-1

@@ -22,7 +22,7 @@ ends_with_0() { # NAME: the second TERM would be a refusal to wait, so there is 
     printf '%s\n' "$status" >"$E2E_WORK/exit.$1"
 }
 
-said_0() { same "exit code of $1" 0 "$(cat "$E2E_WORK/exit.$1")"; ! grep -E 'event=(shutdown_timeout|leaving_at_once)' "$LOG_DIR/own-$1.$SCENARIO.own.log"; }
+said_0() { same "exit code of $1" 0 "$(cat "$E2E_WORK/exit.$1")"; ! grep -E 'event=(shutdown_timeout|forced_exit)' "$LOG_DIR/own-$1.$SCENARIO.own.log"; }
 
 records() { # how many committed records each of our topics has
     local name

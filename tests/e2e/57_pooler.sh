@@ -133,7 +133,7 @@ loader_begin() { # NAME=VALUE...: in the background, until it is ready to load
     : >"$E2E_WORK/loader.log" # of an earlier loader
     "${PROGRAM[@]}" >>"$E2E_WORK/loader.log" 2>&1 3>&- 9>&- &
     LOADER=$!
-    wait_until "pg-loader has its partitions" grep -q event=positioned "$E2E_WORK/loader.log"
+    wait_until "pg-loader has its partitions" grep -q event=partitions_positioned "$E2E_WORK/loader.log"
 }
 loader_ends() { # CODE [SIGNAL]
     local status=0
@@ -224,7 +224,7 @@ read_only() {
     loader_ends 0 TERM
     ! waits_for 'migrat'
 }
-waits_for() { grep event=waiting "$E2E_WORK/loader.log" | grep -i "$1"; }
+waits_for() { grep event=retrying "$E2E_WORK/loader.log" | grep -i "$1"; }
 check "a read-only database is named, and migrations are not" read_only
 fresh
 check "a missing table is named, and how to make it" \

@@ -68,7 +68,7 @@ check "producer refuses the state of a topic that was made anew" refused 78 "ane
 cp "$STATE" "$STATE.former"
 check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --resume=false
 check "by the former name too, which says its successor" \
-    refused 0 "rows=3000 former_setting RESTART RESUME=false" producer --input "$ROWS" --state-file "$STATE.former" --restart
+    refused 0 "rows=3000 deprecated_setting RESTART RESUME=false" producer --input "$ROWS" --state-file "$STATE.former" --restart
 check "bronze-sink refuses a topic that was made anew" refused 78 "deleted created again TOPIC_PREFIX" bronze-sink
 recreate bronze_events
 check "pg-loader refuses a topic that was created again" refused 78 "bronze_events deleted created again TOPIC_PREFIX" pg-loader

@@ -42,7 +42,7 @@ postgres_full() {
     fill_disk
     replay_begin "$SECOND" 2000
     # What is allocated takes some more rows; then it waits.
-    wait_until "pg-loader says why it waits" says pg-loader-1 event=waiting "No space left"
+    wait_until "pg-loader says why it waits" says pg-loader-1 event=retrying "No space left"
     quiet pg-loader-1
     wait_until "pg-loader is not ready" not_ready pg-loader-1
     replay_end

@@ -46,7 +46,7 @@ away_at_start() {
         jobs+=($!)
     done
     for service in bronze-sink-1 funnel-aggregator-1; do
-        wait_until "$service says what it waits for" says "$service" event=waiting "schema registry"
+        wait_until "$service says what it waits for" says "$service" event=retrying "schema registry"
         not_ready "$service"
         quiet "$service" 5
     done
@@ -75,7 +75,7 @@ away_later() {
     READY_TIMEOUT=$LONG start pg-loader-1 & # ready once it can read what waits
     starting=$!
     replay --input "$ROWS"
-    wait_until "pg-loader says what it waits for" says pg-loader-1 event=waiting "schema registry"
+    wait_until "pg-loader says what it waits for" says pg-loader-1 event=retrying "schema registry"
     quiet pg-loader-1 5
     start registry
     wait "$starting"
@@ -106,7 +106,7 @@ behind_a_stranger() {
     stack stop registry
     kill -CONT "$pid"
     wait_until "what came before it is committed" counted_by_now $((before + 500))
-    wait_until "bronze-sink says what it waits for" says bronze-sink-1 event=retry "schema registry"
+    wait_until "bronze-sink says what it waits for" says bronze-sink-1 event=retrying "schema registry"
     quiet bronze-sink-1 5
     stack stop bronze-sink-1
     says bronze-sink-1 event=stopped exit=0

@@ -65,8 +65,10 @@ static void check_config(const struct fuzz_reader *in)
 		fuzz_check(settings.duration_us >= 1000 && settings.duration_us <= INT64_C(86400000000));
 		fuzz_check(settings.bytes >= 1 && settings.bytes <= INT64_C(1) << 40);
 		fuzz_check(strcmp(settings.choice, "a") == 0 || strcmp(settings.choice, "bc") == 0);
-		config_describe(tables, &settings, shown, sizeof(shown));
-		fuzz_check(memchr(shown, '\0', sizeof(shown)));
+		for (const struct config_option *option = table; option->name; option++) {
+			config_show(option, &settings, shown, sizeof(shown));
+			fuzz_check(memchr(shown, '\0', sizeof(shown)));
+		}
 	}
 	free(text);
 }

@@ -34,7 +34,8 @@ static void *write_all(void *argument)
 		metric_add(metric_get(METRIC_COUNTER, "stress_total", labels, "for the sanitizer"), 1);
 		metric_set(metric_get(METRIC_GAUGE, "stress_lag", labels, "for the sanitizer"), i);
 		histogram_observe_us(histogram_get("stress_seconds", labels, "for the sanitizer"), i);
-		log_info("stress", "writer=%d round=%d detail=\"%s\"", *number, i, labels);
+		log_info("stress", log_int("writer", *number), log_int("round", i),
+		         log_str("detail", labels));
 		health_alive();
 		health_ready(i % 3 ? "restoring" : NULL);
 	}

@@ -1,6 +1,7 @@
 /* The skeleton of a daemon, run in a process of its own: exit codes, signals, and the deadline. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -17,10 +18,14 @@
 struct settings {
 	struct service_config common;
 	int64_t number;
+	const char *secret;
 };
 
 static const struct config_option options[] = {
-	{"A_NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "5", 0, 9, "a number", NULL}, {0}};
+	{"A_NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "5", 0, 9, "a number",
+         NULL},
+	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL},
+	{0}};
 static const struct config_option *const tables[] = {options, NULL};
 
 /* What the service does, and what came of it, shared with the process that runs it. */
@@ -35,6 +40,7 @@ struct script {
 	char instance[64];
 };
 static struct script *script;
+static FILE *log_lines; /* NULL: they are dropped */
 
 static void hang(void)
 {
@@ -106,7 +112,7 @@ static int run_script(const struct script *wanted, const char *flag)
 		int null = open("/dev/null", O_WRONLY);
 
 		dup2(null, 1);
-		dup2(null, 2);
+		dup2(log_lines ? fileno(log_lines) : null, 2);
 		snprintf(last, sizeof(last), "%s", flag ? flag : "");
 		alarm(20); /* a test that would hang fails */
 		_exit(service_main(&service, flag ? 3 : 2, argv));
@@ -185,4 +191,36 @@ Test(service, a_stop_while_opening_is_clean_unless_something_is_wrong)
 {
 	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY}, NULL), 0);
 	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_REFUSE}, NULL), 78);
+}
+
+Test(service, the_start_line_has_each_setting_with_the_type_of_its_option)
+{
+	char line[8192];
+	json_t *root;
+
+	setenv("LOG_FORMAT", "json", 1);
+	setenv("INSTANCE_ID", "1", 1);
+	setenv("HTTP_ADDRESS", "true", 1);
+	setenv("A_SECRET", "hunter2", 1);
+	log_lines = tmpfile();
+	cr_assert(log_lines);
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--a-number=7"), 0);
+	rewind(log_lines);
+	cr_assert(fgets(line, sizeof(line), log_lines));
+	root = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	cr_assert(root, "%s", line);
+	cr_expect_str_eq(json_string_value(json_object_get(root, "event")), "start");
+	cr_expect_str_eq(json_string_value(json_object_get(root, "instance")), "1");
+	cr_expect_str_eq(json_string_value(json_object_get(root, "INSTANCE_ID")), "1",
+	                 "a text stays a string");
+	cr_expect_str_eq(json_string_value(json_object_get(root, "HTTP_ADDRESS")), "true",
+	                 "a text stays a string");
+	cr_expect_str_eq(json_string_value(json_object_get(root, "A_SECRET")), "***");
+	cr_expect_str_eq(json_string_value(json_object_get(root, "SHUTDOWN_TIMEOUT")), "200ms");
+	cr_expect_eq(json_integer_value(json_object_get(root, "A_NUMBER")), 7);
+	cr_expect(json_is_false(json_object_get(root, "RESTART_IN_PLACE")));
+	cr_expect_not(strstr(line, "hunter2"));
+	json_decref(root);
+	fclose(log_lines);
+	log_lines = NULL;
 }

@@ -259,7 +259,7 @@ static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_
 		txn_doubt_raise(redrive->doubt);
 		if (kafka_err_take(err, error, what) || err->class != ERR_RETRY || service_stopping())
 			return false;
-		log_warn("retry", "cause=\"%s\"", err->message);
+		log_warn("retrying", log_str("phase", what), log_str("error", err->message));
 	}
 	return true;
 }
@@ -315,10 +315,9 @@ static bool settle(struct redrive *redrive, struct err *err)
 
 	if (unanswered == 0)
 		return true;
-	log_info("producer_replaced",
-	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
-	         "may still reach the broker\"",
-	         unanswered);
+	log_info("producer_replaced", log_int("unanswered", unanswered),
+	         log_str("detail", "a request of the last transaction had no answer and may "
+	                           "still reach the broker"));
 	close_producer(redrive);
 	return open_producer(redrive, err) && read_new_marks(redrive, err);
 }
@@ -378,7 +377,7 @@ static enum step redrive_step(void *state, bool stopping, struct err *err)
 		return STEP_FAILED;
 	}
 	printf("sent: %" PRId64 "\n", redrive->sent);
-	log_info("redriven", "sent=%" PRId64, redrive->sent);
+	log_info("redriven", log_int("sent", redrive->sent));
 	return STEP_DONE;
 }
 

@@ -378,7 +378,9 @@ static bool delete_groups(struct admin *admin, const struct topics_config *confi
 			break;
 		}
 		if (!told)
-			log_warn("waiting", "group=%s detail=\"for the last member to leave; one that was killed takes up to 45 s\"", busy);
+			log_warn("group_not_empty", log_str("group", busy),
+			         log_str("detail",
+			                 "waiting until its last member leaves; up to 45 s"));
 		told = true;
 		pause_ms(500);
 	}
