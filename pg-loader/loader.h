@@ -6,7 +6,7 @@
 #define FUNNEL_LOADER_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "postgres/postgres.h"
 #include "service/service.h"
 

@@ -1,7 +1,7 @@
 /* pg-loader: result topics to PostgreSQL, exactly once. This file declares; loader.c runs. */
 #include <string.h>
 
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "loader.h"
 #include "postgres/postgres.h"
 #include "registry/registry.h"

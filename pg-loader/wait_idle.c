@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/memory.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
+#include "kafka/kafka_topic.h"
 #include "loader_offsets.h"
 #include "postgres/postgres.h"
 #include "postgres/postgres_session.h"

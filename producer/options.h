@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "generator.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "service/config.h"
 #include "service/service.h"
 

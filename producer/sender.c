@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
+#include "kafka/kafka_topic.h"
 #include "wire/topics.h"
 
 #define HEADERS_MAX 4

@@ -6,7 +6,7 @@
 #include "acks.h"
 #include "base/err.h"
 #include "base/span.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 
 struct sender;
 /* timeout_us: how long a message may wait for a broker; 0: for ever. */

@@ -4,6 +4,7 @@
 
 #include "base/span.h"
 #include "event/reason.h"
+#include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "stream/counts_unread.h"
 #include "wire/frame.h"

@@ -7,7 +7,7 @@
 #define FUNNEL_COUNTS_TOPIC_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "registry/frame_opener.h"
 #include "wire/records_counts.h"
 

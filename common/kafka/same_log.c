@@ -10,6 +10,10 @@
 #include <string.h>
 
 #include "base/span.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
+#include "kafka/kafka_record.h"
+#include "kafka/kafka_topic.h"
 #include "service/health.h"
 #include "service/monotime.h"
 

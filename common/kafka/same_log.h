@@ -5,7 +5,7 @@
 #define FUNNEL_SAME_LOG_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "stream/record_mark.h"
 
 struct log_question {

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/memory.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_error.h"
 
 #define GRACE_S 10 /* librdkafka may return a little after its timeout */
 

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
+#include "kafka/kafka_topic.h"
 #include "service/health.h"
 #include "service/monotime.h"
 #include "service/stop.h"

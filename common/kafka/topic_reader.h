@@ -3,7 +3,7 @@
 #define FUNNEL_TOPIC_READER_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 
 /* Is shown every committed record, in the order of its partition. false: failed, with err. */
 typedef bool topic_take_fn(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);

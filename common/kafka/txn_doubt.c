@@ -30,7 +30,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
 
 #define INTERCEPTOR "txn_doubt"
 

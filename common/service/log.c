@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/span.h"
 #include "base/utf8.h"
 
 #define LINE_CAP         8192

@@ -9,7 +9,7 @@
 #define FUNNEL_TASK_LOOP_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "registry/registry.h"
 #include "service/config.h"
 #include "service/service.h"

@@ -13,6 +13,7 @@
 
 #include "base/memory.h"
 #include "base/span.h"
+#include "kafka/kafka_topic.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "kafka/counts_topic.h"
+#include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "service/log.h"
 #include "task_loop/task_loop_internal.h"

@@ -22,6 +22,8 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_topic.h"
 #include "service/log.h"
 #include "service/monotime.h"
 #include "stream/partition_end.h"

@@ -4,7 +4,7 @@
 #define FUNNEL_TASK_LOOP_INTERNAL_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/partition_watch.h"
 #include "kafka/txn_doubt.h"
 #include "registry/frame_opener.h"

@@ -18,6 +18,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
 #include "service/log.h"
 #include "task_loop/task_loop_internal.h"
 

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 
 #include "base/span.h"
+#include "kafka/kafka_error.h"
+#include "kafka/kafka_record.h"
 #include "kafka/send_offsets.h"
 #include "service/fault.h"
 #include "service/monotime.h"

@@ -6,7 +6,9 @@
 #include <sys/resource.h>
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
+#include "kafka/kafka_topic.h"
 #include "service/config.h"
 #include "service/monotime.h"
 

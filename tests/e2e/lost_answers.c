@@ -12,6 +12,8 @@
 #include <unistd.h>
 
 #include "base/span.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
 #include "task_loop/task_loop_internal.h"
 
 #define RECORDS 3

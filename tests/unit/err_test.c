@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_error.h"
 #include "stages.h"
 
 static void nothing_fails(struct err *err)

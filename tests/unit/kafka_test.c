@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
+#include "kafka/kafka_error.h"
+#include "kafka/kafka_topic.h"
 
 static rd_kafka_conf_t *conf_of(enum kafka_role role, const char *properties, struct err *err)
 {

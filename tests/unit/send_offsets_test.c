@@ -5,7 +5,8 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/send_offsets.h"
 
 #define CALL_MS 20000

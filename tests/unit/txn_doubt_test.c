@@ -6,7 +6,7 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/txn_doubt.h"
 
 #define CALL_MS 20000

@@ -3,7 +3,7 @@
 #define FUNNEL_REDRIVE_READ_H
 
 #include "base/err.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "redrive_state.h"
 #include "stream/record.h"
 

@@ -6,7 +6,7 @@
 #include "event/clock.h"
 #include "event/event_json_library.h"
 #include "event/reason.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/txn_doubt.h"
 #include "redrive_rules.h"
 #include "registry/frame_opener.h"

@@ -17,7 +17,8 @@
 
 #include "base/err.h"
 #include "base/memory.h"
-#include "kafka/kafka.h"
+#include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
 #include "service/config.h"
 #include "service/health.h"
 #include "service/log.h"

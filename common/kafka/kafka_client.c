@@ -1,0 +1,91 @@
+#define _GNU_SOURCE /* pthread_timedjoin_np */
+#include "kafka/kafka_client.h"
+
+#include <pthread.h>
+#include <time.h>
+
+#include "service/log.h"
+
+#define CONSUMER_END_MS 2000
+/* librdkafka 2.2.0 to 2.13.1: see kafka_library_check. */
+#define POSITION_MOVES_FROM 0x020200
+#define POSITION_MOVES_TO 0x020d01
+
+/* 0xMMmmrrxx: major, minor, revision, pre-release. The library that runs may be of another version
+ * than the headers. */
+bool kafka_library_check(int version, struct err *err)
+{
+	int release = version >> 8;
+
+	if (release < POSITION_MOVES_FROM || release > POSITION_MOVES_TO)
+		return true;
+	return err_set(err, ERR_REFUSE,
+	               "librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
+	               "position past the end of a partition when it reports that end (upstream #5213). "
+	               "Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 "
+	               "or newer",
+	               release >> 16, release >> 8 & 0xff, release & 0xff);
+}
+
+rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
+{
+	rd_kafka_type_t type = role == KAFKA_CONSUMER ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER;
+	bool usable = kafka_library_check(rd_kafka_version(), err);
+	rd_kafka_t *client;
+	char why[512];
+
+	client = usable ? rd_kafka_new(type, conf, why, sizeof(why)) : NULL;
+	if (!client) {
+		rd_kafka_conf_destroy(conf); /* not taken on failure */
+		if (usable)
+			err_set(err, ERR_REFUSE, "cannot make a Kafka client: %s", why);
+		return NULL;
+	}
+	if (role == KAFKA_CONSUMER)
+		rd_kafka_poll_set_consumer(client);
+	return client;
+}
+
+/* The owner has given up the records that a producer still holds. Purging them and taking their
+ * delivery reports keeps librdkafka from warning of them. */
+static void *destroy_client(void *client)
+{
+	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {
+		rd_kafka_purge(client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+		while (rd_kafka_poll(client, 0) > 0)
+			;
+	}
+	rd_kafka_destroy(client);
+	return NULL;
+}
+
+/* In a thread of its own, since there is no other way to stop waiting. */
+bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
+{
+	struct timespec deadline;
+	pthread_t thread;
+
+	if (pthread_create(&thread, NULL, destroy_client, client) != 0)
+		return err_set(err, ERR_FENCED, "no thread to end a Kafka client in");
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += timeout_ms / 1000;
+	if (pthread_timedjoin_np(thread, NULL, &deadline) == 0)
+		return true;
+	pthread_detach(thread);
+	return err_set(err, ERR_FENCED, "a Kafka client has not ended within %d ms", timeout_ms);
+}
+
+/* librdkafka 2.0.2 keeps a thread of a topic that was away and came back. */
+bool kafka_consumer_end(rd_kafka_t *consumer)
+{
+	struct err err;
+
+	if (!consumer)
+		return true;
+	rd_kafka_consumer_close(consumer);
+	if (kafka_destroy_within(consumer, CONSUMER_END_MS, &err))
+		return true;
+	log_warn("kafka_client_abandoned", log_str("role", "consumer"),
+	         log_str("error", err.message));
+	return false;
+}

@@ -1,0 +1,9 @@
+/* librdkafka's statistics as metrics: consumer lag, request times, retries, queues. Callback of a client. */
+#ifndef FUNNEL_KAFKA_STATS_H
+#define FUNNEL_KAFKA_STATS_H
+
+#include <librdkafka/rdkafka.h>
+
+int kafka_on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque);
+
+#endif

@@ -1,0 +1,97 @@
+#include "kafka/kafka_topic.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <string.h>
+
+#include "kafka/kafka_error.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "service/stop.h"
+
+#define PARTITIONS_LOG_US INT64_C(10000000)
+#define MISSING_TOPIC_MS 5000
+
+/* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */
+static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
+	const rd_kafka_metadata_topic_t *found = NULL;
+	bool good;
+
+	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err_set(err, ERR_RETRY, "topic %s: no broker has answered in %d ms: %s", topic, timeout_ms, rd_kafka_err2str(code));
+	for (int i = 0; i < metadata->topic_cnt && !found; i++)
+		if (strcmp(metadata->topics[i].topic, topic) == 0)
+			found = &metadata->topics[i];
+	if (!found)
+		good = err_set(err, ERR_REFUSE, "topic %s does not exist; make the topics first, then start this again", topic);
+	else if (found->partition_cnt <= 0)
+		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
+	else {
+		*count = found->partition_cnt;
+		good = true;
+	}
+	rd_kafka_metadata_destroy(metadata);
+	return good;
+}
+
+/* A broker that has just started, or lags behind its controller, does not know yet what is there. */
+bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+{
+	int64_t until_us = monotonic_us() + (timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
+
+	while (!ask_partition_count(client, topic, timeout_ms, count, err)) {
+		if (err->class != ERR_REFUSE || monotonic_us() > until_us || service_stopping())
+			return false;
+		poll(NULL, 0, 200);
+	}
+	return true;
+}
+
+bool kafka_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
+
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, kafka_err_class(code) == ERR_REFUSE ? ERR_REFUSE : ERR_RETRY, "offsets of %s/%" PRId32 ": %s",
+	                                                     topic, partition, rd_kafka_err2str(code));
+}
+
+static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)
+{
+	if (partition->leader < 0)
+		log_warn("partition_offline", log_partition(topic, partition->id),
+		         log_str("detail",
+		                 "the partition has no leader; start the brokers of its replicas"));
+	else
+		log_warn("partition_underreplicated", log_partition(topic, partition->id),
+		         log_int("in_sync", partition->isr_cnt),
+		         log_int("replicas", partition->replica_cnt),
+		         log_str("detail",
+		                 "writes fail while fewer than min.insync.replicas are in sync"));
+}
+
+void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms)
+{
+	static int64_t last_us; /* the main thread alone calls this */
+	const struct rd_kafka_metadata *metadata = NULL;
+	int64_t now_us = monotonic_us();
+
+	if (last_us != 0 && now_us - last_us < PARTITIONS_LOG_US)
+		return;
+	last_us = now_us;
+	if (rd_kafka_metadata(client, 0, NULL, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	for (int t = 0; t < metadata->topic_cnt; t++) {
+		const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
+
+		for (int p = 0; p < topic->partition_cnt; p++) {
+			if (topic->partitions[p].leader >= 0 && topic->partitions[p].isr_cnt >= topic->partitions[p].replica_cnt)
+				continue;
+			tell_partition(topic->topic, &topic->partitions[p]);
+			break; /* one tells enough of its topic */
+		}
+	}
+	rd_kafka_metadata_destroy(metadata);
+}
