@@ -45,7 +45,4 @@ enum config_verdict { CONFIG_OK, CONFIG_HELP_SHOWN /* exit 0 */, CONFIG_BAD /* e
 enum config_verdict config_load(const struct config_option *const *tables, const char *program, const char *summary, int argc, char **argv,
                                 void *config);
 
-/* The value of an option as text, secrets masked, into out (terminated, cut if needed). */
-void config_show(const struct config_option *option, const void *config, char *out, size_t cap);
-
 #endif

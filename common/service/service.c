@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/table.h"
+#include "service/config_value.h"
 #include "service/health.h"
 #include "service/http.h"
 #include "service/log.h"

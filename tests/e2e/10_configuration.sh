@@ -19,18 +19,18 @@ check "a property our guarantees rest on cannot be set, exit 64" \
 # ---- texts with a grammar of their own: named along with all others, and by --check-config too
 for flag in --check-config --http-port=0; do
     check "funnel-aggregator names wrong rollups and stages with the rest ($flag), exit 64" \
-        refused 64 "ROLLUPS: 1x:all STAGES: stare GRACE: SCHEMA_REGISTRY_URL: KAFKA_PROPERTIES: expected" funnel-aggregator ROLLUPS=1x:all \
+        refused 64 "ROLLUPS 1x:all STAGES stare GRACE SCHEMA_REGISTRY_URL KAFKA_PROPERTIES expected" funnel-aggregator ROLLUPS=1x:all \
         STAGES=view,stare GRACE=soon SCHEMA_REGISTRY_URL=registry:8081 KAFKA_PROPERTIES=acks=1 "$flag"
     check "bronze-sink refuses a registry that is not a URL ($flag), exit 64" \
-        refused 64 "SCHEMA_REGISTRY_URL: http:// DEDUP_KEY:" bronze-sink SCHEMA_REGISTRY_URL=registry:8081 DEDUP_KEY=colour "$flag"
+        refused 64 "SCHEMA_REGISTRY_URL http:// DEDUP_KEY" bronze-sink SCHEMA_REGISTRY_URL=registry:8081 DEDUP_KEY=colour "$flag"
     check "pg-loader refuses a connection string that is none ($flag), exit 64" \
-        refused 64 "POSTGRES_DSN: postgresql:// SCHEMA_REGISTRY_URL: BATCH_ROWS:" pg-loader POSTGRES_DSN=nonsense SCHEMA_REGISTRY_URL=ftp://registry \
+        refused 64 "POSTGRES_DSN postgresql:// SCHEMA_REGISTRY_URL BATCH_ROWS" pg-loader POSTGRES_DSN=nonsense SCHEMA_REGISTRY_URL=ftp://registry \
         BATCH_ROWS=0 "$flag"
     check "producer names wrong shares, speed and time with the rest ($flag), exit 64" \
-        refused 64 "SPEED: START_TIME: DUPLICATES: MALFORMED: LATE: MISSING_SESSIONS: SCHEMA_REGISTRY_URL: RATE:" producer SPEED=fast START_TIME=noon \
+        refused 64 "SPEED START_TIME DUPLICATES MALFORMED LATE MISSING_SESSIONS SCHEMA_REGISTRY_URL RATE" producer SPEED=fast START_TIME=noon \
         DUPLICATES=2 MALFORMED=some LATE=-1 MISSING_SESSIONS=1e-3 SCHEMA_REGISTRY_URL=registry RATE=-1 "$flag"
     check "redrive names its wrong selection with the rest ($flag), exit 64" \
-        refused 64 "REASONS: no_such_reason SINCE: yesterday UNTIL: SOURCE: LETTERS: SCHEMA_REGISTRY_URL: RATE:" redrive REASONS=no_such_reason \
+        refused 64 "REASONS no_such_reason SINCE yesterday UNTIL SOURCE LETTERS SCHEMA_REGISTRY_URL RATE" redrive REASONS=no_such_reason \
         SINCE=yesterday UNTIL=1 SOURCE=x LETTERS=1:9-2 SCHEMA_REGISTRY_URL=registry RATE=-1 --dry-run "$flag"
 done
 
@@ -45,10 +45,10 @@ topics_with_services_properties() {
 }
 check "topics takes the properties that the services take" topics_with_services_properties
 check "topics reads KAFKA_PROPERTIES_FILE: a guarded name in it ends with 64" \
-    refused 64 "KAFKA_PROPERTIES: isolation.level" topics "KAFKA_PROPERTIES_FILE=$E2E_WORK/guarded" list
+    refused 64 "KAFKA_PROPERTIES isolation.level" topics "KAFKA_PROPERTIES_FILE=$E2E_WORK/guarded" list
 check "topics names all wrong settings at once, exit 64" \
-    refused 64 "TOPICS_COMMAND: make PARTITIONS: KAFKA_PROPERTIES: no.such.property" topics KAFKA_PROPERTIES=no.such.property=1 PARTITIONS=many make
-check "topics without a command ends with 64" refused 64 "TOPICS_COMMAND: create" topics
+    refused 64 "TOPICS_COMMAND make PARTITIONS KAFKA_PROPERTIES no.such.property" topics KAFKA_PROPERTIES=no.such.property=1 PARTITIONS=many make
+check "topics without a command ends with 64" refused 64 "TOPICS_COMMAND create" topics
 check "topics refuses no copy at all, exit 64" refused 64 "REPLICATION_FACTOR" topics create --replication-factor 0
 check "topics gives up without a broker, exit 75" refused 75 "127.0.0.1:1" topics list --brokers 127.0.0.1:1
 

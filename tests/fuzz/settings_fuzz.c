@@ -9,6 +9,7 @@
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
 #include "service/config.h"
+#include "service/config_value.h"
 #include "stages.h"
 #include "wire/registry_messages.h"
 #include "wire/topics.h"

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "capture.h"
 #include "service/config.h"
+#include "service/config_value.h"
 #include "unit/capture.h"
 
 struct settings {
@@ -118,8 +119,8 @@ Test(config, values_that_each_type_takes_or_refuses)
 
 Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 {
-	static const char *const wanted[] = {"--nonsense", "\"stray\"", "A_CHOICE: \"blue\"", "red|green", "AN_INTEGER: \"eleven\"", "1 to 10",
-	                                     "A_DURATION: \"5\"", "A_SECRET and A_SECRET_FILE"};
+	static const char *const wanted[] = {"--nonsense", "\"stray\"", "invalid value \"blue\" for A_CHOICE", "red|green", "invalid value \"eleven\" for AN_INTEGER", "1 to 10",
+	                                     "invalid value \"5\" for A_DURATION", "A_SECRET and A_SECRET_FILE"};
 	struct settings settings = {0};
 	char errors[4096];
 
@@ -149,8 +150,8 @@ Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
 		{0},
 	};
 	static const struct config_option *const only[] = {rows, NULL};
-	static const char *const wanted[] = {"FIRST: \"odd\" is not good: expected an even number of letters\n",
-	                                     "SECOND: \"***\" is not good: expected an even number of letters\n", "FOURTH: \"11\""};
+	static const char *const wanted[] = {"invalid value \"odd\" for FIRST: expected an even number of letters\n",
+	                                     "invalid value \"***\" for SECOND: expected an even number of letters\n", "invalid value \"11\" for FOURTH"};
 	char program[] = "test", check[] = "--check-config", *argv[] = {program, check, NULL}, errors[1024];
 	struct settings settings = {0};
 	struct capture err, out;
@@ -193,7 +194,7 @@ Test(config, a_required_setting_must_be_given)
 	capture_begin(&err, 2);
 	cr_expect_eq(config_load(only, "test", "", 1, argv, &settings), CONFIG_BAD);
 	capture_end(&err, errors, sizeof(errors));
-	cr_expect(strstr(errors, "MUST_BE_SET: not set"), "%s", errors);
+	cr_expect(strstr(errors, "MUST_BE_SET is not set: expected"), "%s", errors);
 	cr_expect_eq(config_load(only, "test", "", 2, argv, &settings), CONFIG_OK);
 }
 
