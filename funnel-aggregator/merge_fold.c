@@ -19,6 +19,7 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/span.h"
 #include "base/table.h"
 #include "event/event.h"
@@ -267,26 +268,17 @@ static void show_withheld(struct merge_fold *fold)
 	finalise(fold);
 }
 
-static bool source_number(struct span text, int32_t source_count, int32_t *source)
-{
-	*source = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.at[i] < '0' || text.at[i] > '9' || *source >= source_count)
-			return false;
-		*source = *source * 10 + (text.at[i] - '0');
-	}
-	return text.len > 0 && *source < source_count;
-}
-
 static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record, const char **why)
 {
-	int32_t source;
+	int64_t source;
 
 	*why = "source_partition";
-	if (!source_number(record_header(record, "source_partition"), fold->config->source_count, &source))
+	if (!number_parse_span(record_header(record, "source_partition"),
+	                       fold->config->source_count - 1, &source))
 		return REASON_INVALID_CONTROL;
 	*why = "since";
-	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, source, record_header(record, "since")))
+	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, (int32_t)source,
+	                         record_header(record, "since")))
 		return REASON_INVALID_CONTROL;
 	show_withheld(fold);
 	return REASON_NONE;

@@ -5,12 +5,12 @@
  * lost, so offending bytes are written as \xHH. */
 #include "load_rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/number.h"
 #include "base/span.h"
 #include "base/timetext.h"
 #include "base/utf8.h"
@@ -29,6 +29,7 @@
 #define EVENT_FIELDS 15
 #define LATE_FOR_MAX 64
 #define SEGMENT_MAX 512
+#define HEADER_DIGITS_MAX 23 /* of a number in a header; int64_t needs 19 */
 
 static enum reason refuse(enum reason reason, char *detail, size_t cap, const char *what)
 {
@@ -129,19 +130,8 @@ static enum reason add_event(struct load_batch *batch, const struct input_record
 static bool header_integer(const struct input_record *record, const char *name, int64_t max, int64_t *value)
 {
 	struct span text = record_header(record, name);
-	char copy[24], *end;
-	long long parsed;
 
-	if (!text.at || text.len == 0 || text.len >= sizeof(copy) || text.at[0] < '0' || text.at[0] > '9')
-		return false;
-	memcpy(copy, text.at, text.len);
-	copy[text.len] = '\0';
-	errno = 0;
-	parsed = strtoll(copy, &end, 10);
-	if (errno != 0 || end != copy + text.len || parsed > max)
-		return false;
-	*value = parsed;
-	return true;
+	return text.len <= HEADER_DIGITS_MAX && number_parse_span(text, max, value);
 }
 
 /* Names between commas and spaces; none at all is as bad as too many. */
