@@ -4,8 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/number.h"
 #include "base/timetext.h"
 
 /* ---- sets */
@@ -160,23 +160,26 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 	return len < cap ? len : cap - 1;
 }
 
+#define START_TEXT_MAX 23
+
 /* "name@since=set" */
 static bool since_parse(struct rollup_sources *sources, struct names *names, struct span text)
 {
 	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
 	struct rollup_since *since;
-	char start[24], *end = start;
+	struct span start;
+	int64_t seconds;
 
-	if (!at || !equals || equals <= at + 1 || at == text.at || (size_t)(equals - at) > sizeof(start))
+	if (!at || !equals || equals <= at + 1 || at == text.at)
 		return false;
-	snprintf(start, sizeof(start), "%.*s", (int)(equals - at - 1), at + 1);
+	start = (struct span){at + 1, (size_t)(equals - at - 1)};
 	since = put(sources, rollup_number(names, (struct span){text.at, (size_t)(at - text.at)}));
 	if (!since)
 		return false;
-	if (strcmp(start, "ever") != 0) {
-		int64_t seconds = strtoll(start, &end, 10);
-
-		if (*end || seconds <= INT64_MIN / 2 / US_PER_SECOND || seconds >= INT64_MAX / 2 / US_PER_SECOND)
+	if (!span_is(start, "ever")) {
+		if (start.len > START_TEXT_MAX || !number_parse_signed(start, &seconds) ||
+		    seconds <= INT64_MIN / 2 / US_PER_SECOND ||
+		    seconds >= INT64_MAX / 2 / US_PER_SECOND)
 			return false;
 		since->since_us = seconds * US_PER_SECOND;
 	}

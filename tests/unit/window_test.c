@@ -215,6 +215,9 @@ Test(window, since_when_a_rollup_counts_is_a_decimal_number_of_at_most_23_bytes)
 	            {"a@-4611686018427387903", INT64_MIN / 2 + 1}};
 	static const char *const bad[] = {"a@-",
 	                                  "a@--5",
+	                                  "a@+5",
+	                                  "a@ 5",
+	                                  "a@\t5",
 	                                  "a@0x5",
 	                                  "a@5 ",
 	                                  "a@5.0",
