@@ -71,7 +71,8 @@ static bool is_rollup_name(struct span name)
 	return name.len > 0 && name.len < ROLLUP_NAME_MAX;
 }
 
-bool rollup_sources_tell(struct rollup_sources *sources, struct names *names, int32_t source, struct span told)
+bool rollup_sources_tell(struct rollup_sources *sources, struct interner *names, int32_t source,
+                         struct span told)
 {
 	struct span rest = told, name;
 	int count = 0;
@@ -139,7 +140,8 @@ static bool set_parse(const struct rollup_sources *sources, struct span text, st
 	return true;
 }
 
-size_t rollup_sources_format(const struct rollup_sources *sources, const struct names *names, char *out, size_t len, size_t cap)
+size_t rollup_sources_format(const struct rollup_sources *sources, const struct interner *names,
+                             char *out, size_t len, size_t cap)
 {
 	if (set_is_empty(&sources->told))
 		return len;
@@ -147,7 +149,7 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 	len += set_format(sources, &sources->told, out + len, cap - len);
 	for (uint32_t i = 0; i < sources->count && len < cap; i++) {
 		const struct rollup_since *since = &sources->at[i];
-		struct span name = names_text(names, since->rollup);
+		struct span name = interner_text(names, since->rollup);
 		char start[24] = "ever", counted_by[40];
 
 		if (set_is_empty(&since->counted_by))
@@ -163,7 +165,7 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 #define START_TEXT_MAX 23
 
 /* "name@since=set" */
-static bool since_parse(struct rollup_sources *sources, struct names *names, struct span text)
+static bool since_parse(struct rollup_sources *sources, struct interner *names, struct span text)
 {
 	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
 	struct rollup_since *since;
@@ -186,7 +188,8 @@ static bool since_parse(struct rollup_sources *sources, struct names *names, str
 	return set_parse(sources, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
 }
 
-bool rollup_sources_parse(struct rollup_sources *sources, struct names *names, const char *at, const char *end)
+bool rollup_sources_parse(struct rollup_sources *sources, struct interner *names, const char *at,
+                          const char *end)
 {
 	for (bool first = true; at < end; first = false) {
 		const char *bar = memchr(at + 1, '|', (size_t)(end - at - 1));

@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
-#include "base/table.h"
 
 #define SLOTS_MIN 1024
 

@@ -18,9 +18,9 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/event_id.h"
