@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/span.h"
@@ -39,11 +40,6 @@ struct open_visit {
 	bool changed, closed, gone;
 };
 
-struct deadline {
-	int64_t end_us;
-	uint32_t visit;
-};
-
 struct withdrawn {
 	uint32_t session;
 	int64_t start_us, revision, user_id;
@@ -56,8 +52,7 @@ struct visits {
 	uint32_t count, capacity;
 	uint32_t *unused, unused_count, unused_capacity;
 	uint32_t *changed, changed_count, changed_capacity;
-	struct deadline *heap;
-	uint32_t heap_count, heap_capacity;
+	struct heap deadlines;
 	struct withdrawn *withdrawn;
 	uint32_t withdrawn_count, withdrawn_capacity;
 };
@@ -86,38 +81,9 @@ void visits_free(struct visits *visits)
 	free(visits->at);
 	free(visits->unused);
 	free(visits->changed);
-	free(visits->heap);
+	heap_free(&visits->deadlines);
 	free(visits->withdrawn);
 	free(visits);
-}
-
-/* ---- heap of deadlines */
-
-static void heap_push(struct visits *visits, struct deadline item)
-{
-	uint32_t at;
-
-	GROW(visits->heap, visits->heap_count, visits->heap_capacity);
-	for (at = visits->heap_count++; at > 0 && visits->heap[(at - 1) / 2].end_us > item.end_us; at = (at - 1) / 2)
-		visits->heap[at] = visits->heap[(at - 1) / 2];
-	visits->heap[at] = item;
-}
-
-static struct deadline heap_pop(struct visits *visits)
-{
-	struct deadline top = visits->heap[0], last = visits->heap[--visits->heap_count];
-	uint32_t at = 0, child;
-
-	while ((child = 2 * at + 1) < visits->heap_count) {
-		if (child + 1 < visits->heap_count && visits->heap[child + 1].end_us < visits->heap[child].end_us)
-			child++;
-		if (visits->heap[child].end_us >= last.end_us)
-			break;
-		visits->heap[at] = visits->heap[child];
-		at = child;
-	}
-	visits->heap[at] = last;
-	return top;
 }
 
 /* ---- one visit */
@@ -287,7 +253,7 @@ bool visits_add(struct visits *visits, uint32_t session, uint32_t category, cons
 		number = visit_open(visits, session);
 	kept = visit_take(visits, &visits->at[number], category, event);
 	if (is_new)
-		heap_push(visits, (struct deadline){visits->at[number].end_us, number});
+		heap_push(&visits->deadlines, visits->at[number].end_us, number);
 	if (other != INTERNED_NONE) {
 		kept &= visit_merge(visits, &visits->at[number], &visits->at[other]);
 		keep_standing_key(&visits->at[number], &visits->at[other]);
@@ -318,22 +284,23 @@ void visits_close(struct visits *visits, int64_t before_us)
 	struct closing *closing = NULL;
 	uint32_t count = 0, capacity = 0;
 
-	while (visits->heap_count && visits->heap[0].end_us + VISIT_GAP_US < before_us) {
-		struct deadline top = heap_pop(visits);
-		struct open_visit *visit = &visits->at[top.visit];
+	while (visits->deadlines.count &&
+	       visits->deadlines.entries[0].time_us + VISIT_GAP_US < before_us) {
+		uint32_t number = heap_pop(&visits->deadlines).value;
+		struct open_visit *visit = &visits->at[number];
 
 		if (visit->gone) {
 			if (!visit->changed) { /* otherwise the flush still holds its number */
 				GROW(visits->unused, visits->unused_count, visits->unused_capacity);
-				visits->unused[visits->unused_count++] = top.visit;
+				visits->unused[visits->unused_count++] = number;
 			} else {
 				visit->closed = true;
 			}
 		} else if (visit->end_us + VISIT_GAP_US >= before_us) {
-			heap_push(visits, (struct deadline){visit->end_us, top.visit});
+			heap_push(&visits->deadlines, visit->end_us, number);
 		} else {
 			GROW(closing, count, capacity);
-			closing[count++] = (struct closing){visits, top.visit};
+			closing[count++] = (struct closing){visits, number};
 		}
 	}
 	if (count > 1)
