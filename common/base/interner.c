@@ -9,14 +9,27 @@
 
 #define FIRST_SLOTS 64
 
-void interner_free(struct interner *interner)
+static void free_texts(struct interner *interner)
 {
 	for (uint32_t i = 0; i < interner->count; i++)
 		free((void *)(uintptr_t)interner->at[i].at);
+}
+
+void interner_free(struct interner *interner)
+{
+	free_texts(interner);
 	free(interner->at);
 	free(interner->slots);
 	free(interner->unused);
 	*interner = (struct interner){0};
+}
+
+void interner_clear(struct interner *interner)
+{
+	free_texts(interner);
+	if (interner->slots)
+		memset(interner->slots, 0, ((size_t)interner->mask + 1) * sizeof(*interner->slots));
+	interner->count = interner->live = interner->unused_count = 0;
 }
 
 static void insert(struct interner *interner, uint32_t number)

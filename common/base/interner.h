@@ -27,6 +27,8 @@ struct interner {
 	uint32_t count, capacity, mask, live, unused_count, unused_capacity;
 };
 void interner_free(struct interner *interner);
+/* Forgets every text and number, and keeps its memory for the next ones. */
+void interner_clear(struct interner *interner);
 /* Number of a text, added if new. Texts last used before keep_from_us are swept when room is needed. */
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us);

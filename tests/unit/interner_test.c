@@ -57,3 +57,30 @@ Test(interner, an_empty_text_has_a_number_and_no_number_has_no_text)
 	cr_assert_null(interner_text(&interner, INTERNED_NONE).at);
 	interner_free(&interner);
 }
+
+Test(interner, nothing_of_before_is_known_after_a_clear)
+{
+	struct interner interner = {0};
+
+	interner_clear(&interner);
+	for (int round = 0; round < 20; round++) {
+		uint32_t texts = round % 2 ? 3 : 1000;
+
+		for (uint32_t i = 0; i < texts; i++) {
+			char text[24];
+			struct span span = {text,
+			                    (size_t)snprintf(text, sizeof(text), "text-%u", i)};
+			uint32_t number = interner_put(&interner, span, round, round - 5);
+
+			cr_assert_eq(number, i, "round %d", round);
+			cr_assert_eq(interner.at[number].attached, INTERNED_NONE);
+			interner.at[number].attached = i;
+			cr_assert_eq(interner_put(&interner, span, round, round - 5), i);
+			cr_assert_eq(interner.at[number].attached, i);
+		}
+		cr_assert_eq(interner.live, texts);
+		interner_clear(&interner);
+		cr_assert_eq(interner.live, 0);
+	}
+	interner_free(&interner);
+}
