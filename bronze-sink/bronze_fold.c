@@ -13,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/span.h"
 #include "base/timetext.h"
 #include "base/utf8.h"
@@ -32,6 +33,7 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
+#define SOURCE_ROW_DIGITS_MAX 18
 #define CONTROL_HEADERS_MAX 32   /* a control has three */
 #define CONTROL_BYTES_MAX 65536  /* of its headers: the copy must fit wherever the control did */
 
@@ -76,16 +78,10 @@ static int64_t oldest_known_us(const struct bronze_fold *fold)
 /* Headers are for people's use; one that cannot be taken as it is counts as none. */
 static int64_t row_number(struct span text)
 {
-	int64_t row = 0;
+	int64_t row;
 
-	if (!text.at || text.len > 18)
-		return 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.at[i] < '0' || text.at[i] > '9')
-			return 0;
-		row = row * 10 + (text.at[i] - '0');
-	}
-	return row;
+	return text.len <= SOURCE_ROW_DIGITS_MAX && number_parse_span(text, INT64_MAX, &row) ? row
+	                                                                                     : 0;
 }
 
 static bool is_text(struct span text)

@@ -2,7 +2,10 @@
  * sums, so their own first bytes are the hash. The ring spans the horizon and the 31 days that live
  * traffic may be ahead of the clock, so two hours never share a slot while both matter.
  *
- * Memory: 21 to 43 bytes per event within the horizon. */
+ * Memory: 21 to 43 bytes per event within the horizon.
+ *
+ * Rejected: base/u64_map from one half of an id, with the other halves in an array: it took 1.2 to 1.4
+ * times the time and 1.4 to 1.75 times the memory. */
 #include "dedup.h"
 
 #include <stdlib.h>

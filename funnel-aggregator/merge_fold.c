@@ -18,9 +18,12 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/hash.h"
+#include "base/interner.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/span.h"
-#include "base/table.h"
+#include "base/u64_map.h"
 #include "event/event.h"
 #include "event/reason.h"
 #include "panes.h"
@@ -64,7 +67,7 @@ struct merge_pane {
 	struct window window;
 	uint32_t rollup; /* number in rollup_names */
 	uint32_t total_count, total_capacity, open_count; /* open: not final */
-	struct index64 total_of_group;
+	struct u64_map total_of_group;
 	struct total *totals;
 };
 
@@ -77,7 +80,7 @@ struct merge_fold {
 	const struct merge_fold_config *config;
 	struct source sources[MERGE_SOURCES_MAX];
 	struct rollup_sources counting;
-	struct names rollup_names, groups;
+	struct interner rollup_names, groups;
 	int64_t keep_from_us;
 	struct merge_pane **panes;
 	uint32_t pane_count, pane_capacity;
@@ -110,7 +113,7 @@ static void merge_pane_free(struct merge_pane *pane)
 	for (uint32_t i = 0; i < pane->total_count; i++)
 		free(pane->totals[i].from);
 	free(pane->totals);
-	index64_free(&pane->total_of_group);
+	u64_map_free(&pane->total_of_group);
 	free(pane);
 }
 
@@ -122,8 +125,8 @@ static void fold_free(void *state)
 		merge_pane_free(fold->panes[i]);
 	free(fold->panes);
 	free(fold->changed);
-	names_free(&fold->rollup_names);
-	names_free(&fold->groups);
+	interner_free(&fold->rollup_names);
+	interner_free(&fold->groups);
 	buffer_free(&fold->value);
 	free(fold);
 }
@@ -236,9 +239,10 @@ static struct contribution *contribution_of(struct total *total, int32_t source)
 static void add_partial(struct merge_fold *fold, const struct partial *partial, int64_t offset)
 {
 	struct merge_pane *pane = find_pane(fold, partial);
-	uint32_t group = names_put(&fold->groups, partial->group_value, partial->window_end_us, fold->keep_from_us);
+	uint32_t group = interner_put(&fold->groups, partial->group_value, partial->window_end_us,
+	                              fold->keep_from_us);
 	bool added;
-	uint32_t number = index64_put(&pane->total_of_group, group, pane->total_count, &added);
+	uint32_t number = u64_map_put(&pane->total_of_group, group, pane->total_count, &added);
 	struct total *total;
 
 	if (added) {
@@ -269,26 +273,17 @@ static void show_withheld(struct merge_fold *fold)
 	finalise(fold);
 }
 
-static bool source_number(struct span text, int32_t source_count, int32_t *source)
-{
-	*source = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.at[i] < '0' || text.at[i] > '9' || *source >= source_count)
-			return false;
-		*source = *source * 10 + (text.at[i] - '0');
-	}
-	return text.len > 0 && *source < source_count;
-}
-
 static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record, const char **why)
 {
-	int32_t source;
+	int64_t source;
 
 	*why = "source_partition";
-	if (!source_number(record_header(record, "source_partition"), fold->config->source_count, &source))
+	if (!number_parse_span(record_header(record, "source_partition"),
+	                       fold->config->source_count - 1, &source))
 		return REASON_INVALID_CONTROL;
 	*why = "since";
-	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, source, record_header(record, "since")))
+	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, (int32_t)source,
+	                         record_header(record, "since")))
 		return REASON_INVALID_CONTROL;
 	show_withheld(fold);
 	return REASON_NONE;
@@ -380,8 +375,8 @@ static void emit_total(struct merge_fold *fold, const struct changed_total *chan
 	const struct merge_pane *pane = changed->pane;
 	struct total *total = &changed->pane->totals[changed->total];
 	struct aggregate aggregate = {
-		.rollup = names_text(&fold->rollup_names, pane->rollup),
-		.group_value = names_text(&fold->groups, total->group),
+		.rollup = interner_text(&fold->rollup_names, pane->rollup),
+		.group_value = interner_text(&fold->groups, total->group),
 		.window_start_us = pane->window.start_us,
 		.window_end_us = pane->window.end_us,
 		.measures = total->measures,
@@ -513,7 +508,8 @@ static void fold_dump(const void *state, struct buffer *out)
 		const struct merge_pane *pane = fold->panes[i];
 
 		for (uint32_t t = 0; t < pane->total_count; t++) {
-			struct span rollup = names_text(&fold->rollup_names, pane->rollup), group = names_text(&fold->groups, pane->totals[t].group);
+			struct span rollup = interner_text(&fold->rollup_names, pane->rollup),
+				    group = interner_text(&fold->groups, pane->totals[t].group);
 
 			measures_format(&pane->totals[t].measures, values, sizeof(values));
 			snprintf(line, sizeof(line), "total %.*s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "%s\n", (int)rollup.len, rollup.at,

@@ -32,15 +32,15 @@ void pane_free(struct pane *pane, const struct stages *stages)
 		funnel_free(&pane->entries[i].funnel, stages);
 	free(pane->entries);
 	free(pane->cells);
-	index64_free(&pane->cell_of_group);
-	index64_free(&pane->entry_of_session);
+	u64_map_free(&pane->cell_of_group);
+	u64_map_free(&pane->entry_of_session);
 	free(pane);
 }
 
 uint32_t pane_cell(struct pane *pane, uint32_t group)
 {
 	bool added;
-	uint32_t number = index64_put(&pane->cell_of_group, group, pane->cell_count, &added);
+	uint32_t number = u64_map_put(&pane->cell_of_group, group, pane->cell_count, &added);
 
 	if (added) {
 		GROW(pane->cells, pane->cell_count, pane->cell_capacity);
@@ -51,7 +51,8 @@ uint32_t pane_cell(struct pane *pane, uint32_t group)
 
 static struct session_entry *entry_of(struct pane *pane, uint32_t cell, uint32_t session, bool *added)
 {
-	uint32_t number = index64_put(&pane->entry_of_session, (uint64_t)cell << 32 | session, pane->entry_count, added);
+	uint32_t number = u64_map_put(&pane->entry_of_session, (uint64_t)cell << 32 | session,
+	                              pane->entry_count, added);
 
 	if (*added) {
 		GROW(pane->entries, pane->entry_count, pane->entry_capacity);
@@ -145,13 +146,15 @@ static int by_group(const void *a, const void *b)
 	return order ? order : (x->group.len > y->group.len) - (x->group.len < y->group.len);
 }
 
-void pane_dump(const struct pane *pane, const char *rollup, const struct names *groups, struct buffer *out)
+void pane_dump(const struct pane *pane, const char *rollup, const struct interner *groups,
+               struct buffer *out)
 {
 	struct dump_row *rows = xrealloc(NULL, (pane->cell_count + 1) * sizeof(*rows));
 	char line[EVENT_TEXT_MAX + 512], values[300];
 
 	for (uint32_t i = 0; i < pane->cell_count; i++)
-		rows[i] = (struct dump_row){names_text(groups, pane->cells[i].group), &pane->cells[i]};
+		rows[i] = (struct dump_row){interner_text(groups, pane->cells[i].group),
+		                            &pane->cells[i]};
 	qsort(rows, pane->cell_count, sizeof(*rows), by_group);
 	for (uint32_t i = 0; i < pane->cell_count; i++) {
 		measures_format(&rows[i].cell->measures, values, sizeof(values));

@@ -5,7 +5,8 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
-#include "base/table.h"
+#include "base/interner.h"
+#include "base/u64_map.h"
 #include "event/event.h"
 #include "event/window.h"
 #include "stages.h"
@@ -23,7 +24,7 @@ struct pane {
 	int rollup;
 	bool closed; /* takes nothing more; to be freed once its changes are out */
 	uint32_t cell_count, cell_capacity, entry_count, entry_capacity;
-	struct index64 cell_of_group, entry_of_session;
+	struct u64_map cell_of_group, entry_of_session;
 	struct cell *cells;
 	struct session_entry *entries;
 };
@@ -40,7 +41,8 @@ MUST_USE bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, con
 void measures_add(struct measures *measures, const struct measures *other);
 
 /* Adds the canonical text of a pane's cells, in order of group text. */
-void pane_dump(const struct pane *pane, const char *rollup, const struct names *groups, struct buffer *out);
+void pane_dump(const struct pane *pane, const char *rollup, const struct interner *groups,
+               struct buffer *out);
 int measures_format(const struct measures *measures, char *out, size_t cap);
 
 #endif

@@ -4,8 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/number.h"
 #include "base/timetext.h"
 
 /* ---- sets */
@@ -71,7 +71,8 @@ static bool is_rollup_name(struct span name)
 	return name.len > 0 && name.len < ROLLUP_NAME_MAX;
 }
 
-bool rollup_sources_tell(struct rollup_sources *sources, struct names *names, int32_t source, struct span told)
+bool rollup_sources_tell(struct rollup_sources *sources, struct interner *names, int32_t source,
+                         struct span told)
 {
 	struct span rest = told, name;
 	int count = 0;
@@ -139,7 +140,8 @@ static bool set_parse(const struct rollup_sources *sources, struct span text, st
 	return true;
 }
 
-size_t rollup_sources_format(const struct rollup_sources *sources, const struct names *names, char *out, size_t len, size_t cap)
+size_t rollup_sources_format(const struct rollup_sources *sources, const struct interner *names,
+                             char *out, size_t len, size_t cap)
 {
 	if (set_is_empty(&sources->told))
 		return len;
@@ -147,7 +149,7 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 	len += set_format(sources, &sources->told, out + len, cap - len);
 	for (uint32_t i = 0; i < sources->count && len < cap; i++) {
 		const struct rollup_since *since = &sources->at[i];
-		struct span name = names_text(names, since->rollup);
+		struct span name = interner_text(names, since->rollup);
 		char start[24] = "ever", counted_by[40];
 
 		if (set_is_empty(&since->counted_by))
@@ -160,30 +162,34 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 	return len < cap ? len : cap - 1;
 }
 
+#define START_TEXT_MAX 23
+
 /* "name@since=set" */
-static bool since_parse(struct rollup_sources *sources, struct names *names, struct span text)
+static bool since_parse(struct rollup_sources *sources, struct interner *names, struct span text)
 {
 	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
 	struct rollup_since *since;
-	char start[24], *end = start;
+	struct span start;
+	int64_t seconds;
 
-	if (!at || !equals || equals <= at + 1 || at == text.at || (size_t)(equals - at) > sizeof(start))
+	if (!at || !equals || equals <= at + 1 || at == text.at)
 		return false;
-	snprintf(start, sizeof(start), "%.*s", (int)(equals - at - 1), at + 1);
+	start = (struct span){at + 1, (size_t)(equals - at - 1)};
 	since = put(sources, rollup_number(names, (struct span){text.at, (size_t)(at - text.at)}));
 	if (!since)
 		return false;
-	if (strcmp(start, "ever") != 0) {
-		int64_t seconds = strtoll(start, &end, 10);
-
-		if (*end || seconds <= INT64_MIN / 2 / US_PER_SECOND || seconds >= INT64_MAX / 2 / US_PER_SECOND)
+	if (!span_is(start, "ever")) {
+		if (start.len > START_TEXT_MAX || !number_parse_signed(start, &seconds) ||
+		    seconds <= INT64_MIN / 2 / US_PER_SECOND ||
+		    seconds >= INT64_MAX / 2 / US_PER_SECOND)
 			return false;
 		since->since_us = seconds * US_PER_SECOND;
 	}
 	return set_parse(sources, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
 }
 
-bool rollup_sources_parse(struct rollup_sources *sources, struct names *names, const char *at, const char *end)
+bool rollup_sources_parse(struct rollup_sources *sources, struct interner *names, const char *at,
+                          const char *end)
 {
 	for (bool first = true; at < end; first = false) {
 		const char *bar = memchr(at + 1, '|', (size_t)(end - at - 1));

@@ -6,8 +6,8 @@
 #ifndef FUNNEL_ROLLUP_SOURCES_H
 #define FUNNEL_ROLLUP_SOURCES_H
 
+#include "base/interner.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "event/window.h"
 
 #define ROLLUP_SOURCES_MAX 128 /* bits of a set */
@@ -32,14 +32,15 @@ struct rollup_sources {
 };
 
 /* A rollup's number in names that are kept for ever. */
-static inline uint32_t rollup_number(struct names *names, struct span name)
+static inline uint32_t rollup_number(struct interner *names, struct span name)
 {
-	return names_put(names, name, INT64_MAX, INT64_MIN);
+	return interner_put(names, name, INT64_MAX, INT64_MIN);
 }
 
 void rollup_sources_init(struct rollup_sources *sources, int32_t source_count);
 /* A source counts these rollups, as rollup_since_next reads them, and no others. False, and nothing has changed: not a list of rollups. */
-bool rollup_sources_tell(struct rollup_sources *sources, struct names *names, int32_t source, struct span told);
+bool rollup_sources_tell(struct rollup_sources *sources, struct interner *names, int32_t source,
+                         struct span told);
 /* Whether every source has counted a window of a rollup from its start. */
 bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup, int64_t window_start_us);
 
@@ -49,8 +50,10 @@ bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup,
  *   |<sources that have told>|<rollup>@<since>=<sources that count it>|...
  *
  * Sets are '*' for all sources, else hexadecimal without leading zeros, the first source the lowest bit; since is in seconds, or "ever". */
-size_t rollup_sources_format(const struct rollup_sources *sources, const struct names *names, char *out, size_t len, size_t cap);
+size_t rollup_sources_format(const struct rollup_sources *sources, const struct interner *names,
+                             char *out, size_t len, size_t cap);
 /* The same text, from at to end; may be empty. */
-bool rollup_sources_parse(struct rollup_sources *sources, struct names *names, const char *at, const char *end);
+bool rollup_sources_parse(struct rollup_sources *sources, struct interner *names, const char *at,
+                          const char *end);
 
 #endif

@@ -19,9 +19,9 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/interner.h"
 #include "base/memory.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "event/event.h"
@@ -64,7 +64,7 @@ struct session_fold {
 	bool tell_rollups; /* what we count is not what the last commit says */
 	bool applied;      /* a record since the start or the rebuild */
 	char adopted[FOLD_TERMS_MAX]; /* as the last commit says; empty: nothing was told */
-	struct names sessions, groups;
+	struct interner sessions, groups;
 	struct visits *visits;
 	struct pane **panes;
 	uint32_t pane_count, pane_capacity;
@@ -109,8 +109,8 @@ static void fold_free(void *state)
 	free(fold->panes);
 	free(fold->changed);
 	visits_free(fold->visits);
-	names_free(&fold->sessions);
-	names_free(&fold->groups);
+	interner_free(&fold->sessions);
+	interner_free(&fold->groups);
 	buffer_free(&fold->value);
 	free(fold);
 }
@@ -226,7 +226,7 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, con
 	const struct rollup *rollup = &fold->config->rollups.at[r];
 	int count = rollup_window_count(rollup, event->event_time_us), late_count = 0;
 	int64_t latest_late_us = INT64_MIN;
-	uint32_t group = NAME_NONE;
+	uint32_t group = INTERNED_NONE;
 	bool kept = true;
 	char number[32], suffix[40] = "<=", end[32];
 
@@ -241,8 +241,10 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, con
 				latest_late_us = window.end_us;
 			continue;
 		}
-		if (group == NAME_NONE)
-			group = names_put(&fold->groups, group_value(rollup->group, event, number), event->event_time_us, fold->keep_from_us);
+		if (group == INTERNED_NONE)
+			group = interner_put(&fold->groups,
+			                     group_value(rollup->group, event, number),
+			                     event->event_time_us, fold->keep_from_us);
 		kept &= count_in(fold, find_pane(fold, r, window), group, session, event, offset);
 	}
 	if (late_count && late_count < count) {
@@ -257,14 +259,15 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, con
 static bool apply_visit(struct session_fold *fold, uint32_t session, const struct bronze_event *bronze, int64_t offset,
                         struct lateness *late)
 {
-	uint32_t category = NAME_NONE;
+	uint32_t category = INTERNED_NONE;
 
 	if (fold->watermark_us != NO_WATERMARK && bronze->event.event_time_us < fold->watermark_us - fold->config->grace_us) {
 		late_for(late, "visit", "");
 		return true;
 	}
 	if (bronze->event.category_code.at)
-		category = names_put(&fold->groups, bronze->event.category_code, bronze->event.event_time_us, fold->keep_from_us);
+		category = interner_put(&fold->groups, bronze->event.category_code,
+		                        bronze->event.event_time_us, fold->keep_from_us);
 	return visits_add(fold->visits, session, category, bronze, offset);
 }
 
@@ -310,7 +313,8 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 	clock_event(&fold->clock, bronze->event.event_time_us, bronze->event.user_id);
 	advance(fold);
 	fold->idle_told = false;
-	session = names_put(&fold->sessions, event_session_key(&bronze->event, key_buffer), bronze->event.event_time_us, fold->keep_from_us);
+	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
+	                       bronze->event.event_time_us, fold->keep_from_us);
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		kept &= apply_rollup(fold, r, session, &bronze->event, record->offset, &late);
 	kept &= apply_visit(fold, session, bronze, record->offset, &late);
@@ -371,7 +375,7 @@ static void emit_cell(struct session_fold *fold, const struct changed_cell *chan
 	struct cell *cell = &changed->pane->cells[changed->cell];
 	struct partial partial = {
 		.rollup = span_of(fold->config->rollups.at[pane->rollup].name),
-		.group_value = names_text(&fold->groups, cell->group),
+		.group_value = interner_text(&fold->groups, cell->group),
 		.window_start_us = pane->window.start_us,
 		.window_end_us = pane->window.end_us,
 		.measures = cell->measures,

@@ -13,9 +13,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/span.h"
+#include "base/u64_map.h"
 #include "event/event.h"
 #include "event/event_id.h"
 
@@ -31,16 +33,11 @@ struct open_visit {
 	int64_t revenue_cents;
 	int64_t revision;
 	int64_t emitted_start_us; /* the key under which it stands outside; NEVER_EMITTED */
-	struct index64 products;
+	struct u64_map products;
 	struct funnel funnel;
 	int64_t first_view_us;         /* INT64_MAX: none */
 	struct times carts, purchases; /* those up to the first at or after the first view; whatever the stages are */
 	bool changed, closed, gone;
-};
-
-struct deadline {
-	int64_t end_us;
-	uint32_t visit;
 };
 
 struct withdrawn {
@@ -50,18 +47,18 @@ struct withdrawn {
 
 struct visits {
 	const struct stages *stages;
-	struct names *sessions, *categories;
+	struct interner *sessions, *categories;
 	struct open_visit *at;
 	uint32_t count, capacity;
 	uint32_t *unused, unused_count, unused_capacity;
 	uint32_t *changed, changed_count, changed_capacity;
-	struct deadline *heap;
-	uint32_t heap_count, heap_capacity;
+	struct heap deadlines;
 	struct withdrawn *withdrawn;
 	uint32_t withdrawn_count, withdrawn_capacity;
 };
 
-struct visits *visits_new(const struct stages *stages, struct names *sessions, struct names *categories)
+struct visits *visits_new(const struct stages *stages, struct interner *sessions,
+                          struct interner *categories)
 {
 	struct visits *visits = xrealloc(NULL, sizeof(*visits));
 
@@ -71,7 +68,7 @@ struct visits *visits_new(const struct stages *stages, struct names *sessions, s
 
 static void visit_fini(struct visits *visits, struct open_visit *visit)
 {
-	index64_free(&visit->products);
+	u64_map_free(&visit->products);
 	funnel_free(&visit->funnel, visits->stages);
 	times_free(&visit->carts);
 	times_free(&visit->purchases);
@@ -84,38 +81,9 @@ void visits_free(struct visits *visits)
 	free(visits->at);
 	free(visits->unused);
 	free(visits->changed);
-	free(visits->heap);
+	heap_free(&visits->deadlines);
 	free(visits->withdrawn);
 	free(visits);
-}
-
-/* ---- heap of deadlines */
-
-static void heap_push(struct visits *visits, struct deadline item)
-{
-	uint32_t at;
-
-	GROW(visits->heap, visits->heap_count, visits->heap_capacity);
-	for (at = visits->heap_count++; at > 0 && visits->heap[(at - 1) / 2].end_us > item.end_us; at = (at - 1) / 2)
-		visits->heap[at] = visits->heap[(at - 1) / 2];
-	visits->heap[at] = item;
-}
-
-static struct deadline heap_pop(struct visits *visits)
-{
-	struct deadline top = visits->heap[0], last = visits->heap[--visits->heap_count];
-	uint32_t at = 0, child;
-
-	while ((child = 2 * at + 1) < visits->heap_count) {
-		if (child + 1 < visits->heap_count && visits->heap[child + 1].end_us < visits->heap[child].end_us)
-			child++;
-		if (visits->heap[child].end_us >= last.end_us)
-			break;
-		visits->heap[at] = visits->heap[child];
-		at = child;
-	}
-	visits->heap[at] = last;
-	return top;
 }
 
 /* ---- one visit */
@@ -132,8 +100,8 @@ static uint32_t visit_open(struct visits *visits, uint32_t session)
 	}
 	visits->at[number] = (struct open_visit){.session = session,
 	                                         .next = visits->sessions->at[session].attached,
-	                                         .first_category = NAME_NONE,
-	                                         .last_category = NAME_NONE,
+	                                         .first_category = INTERNED_NONE,
+	                                         .last_category = INTERNED_NONE,
 	                                         .start_us = INT64_MAX,
 	                                         .end_us = INT64_MIN,
 	                                         .first_view_us = INT64_MAX,
@@ -200,7 +168,7 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	visit->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
 		visit->revenue_cents = sum_capped(visit->revenue_cents, event->price_cents);
-	index64_put(&visit->products, (uint64_t)event->product_id, 0, &added);
+	u64_map_put(&visit->products, (uint64_t)event->product_id, 0, &added);
 	if (stage >= 0)
 		kept = funnel_add(&visit->funnel, visits->stages, stage, time_us);
 	if (event->type == EVENT_VIEW && time_us < visit->first_view_us)
@@ -241,7 +209,7 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit, const s
 	visit->revenue_cents = sum_capped(visit->revenue_cents, other->revenue_cents);
 	for (uint32_t i = 0; other->products.slots && i <= other->products.mask; i++)
 		if (other->products.slots[i].taken)
-			index64_put(&visit->products, other->products.slots[i].key, 0, &added);
+			u64_map_put(&visit->products, other->products.slots[i].key, 0, &added);
 	kept = funnel_merge(&visit->funnel, visits->stages, &other->funnel);
 	if (other->first_view_us < visit->first_view_us)
 		visit->first_view_us = other->first_view_us;
@@ -271,21 +239,22 @@ static bool touches(const struct open_visit *visit, int64_t time_us)
 
 bool visits_add(struct visits *visits, uint32_t session, uint32_t category, const struct bronze_event *event, int64_t revision)
 {
-	uint32_t number = visits->sessions->at[session].attached, other = NAME_NONE, next;
+	uint32_t number = visits->sessions->at[session].attached, other = INTERNED_NONE, next;
 	bool is_new, kept;
 
-	while (number != NAME_NONE && !touches(&visits->at[number], event->event.event_time_us))
+	while (number != INTERNED_NONE && !touches(&visits->at[number], event->event.event_time_us))
 		number = visits->at[number].next;
-	for (next = number == NAME_NONE ? NAME_NONE : visits->at[number].next; next != NAME_NONE; next = visits->at[next].next)
+	for (next = number == INTERNED_NONE ? INTERNED_NONE : visits->at[number].next;
+	     next != INTERNED_NONE; next = visits->at[next].next)
 		if (touches(&visits->at[next], event->event.event_time_us))
 			other = next;
-	is_new = number == NAME_NONE;
+	is_new = number == INTERNED_NONE;
 	if (is_new)
 		number = visit_open(visits, session);
 	kept = visit_take(visits, &visits->at[number], category, event);
 	if (is_new)
-		heap_push(visits, (struct deadline){visits->at[number].end_us, number});
-	if (other != NAME_NONE) {
+		heap_push(&visits->deadlines, visits->at[number].end_us, number);
+	if (other != INTERNED_NONE) {
 		kept &= visit_merge(visits, &visits->at[number], &visits->at[other]);
 		keep_standing_key(&visits->at[number], &visits->at[other]);
 		withdraw(visits, &visits->at[other], revision);
@@ -315,22 +284,23 @@ void visits_close(struct visits *visits, int64_t before_us)
 	struct closing *closing = NULL;
 	uint32_t count = 0, capacity = 0;
 
-	while (visits->heap_count && visits->heap[0].end_us + VISIT_GAP_US < before_us) {
-		struct deadline top = heap_pop(visits);
-		struct open_visit *visit = &visits->at[top.visit];
+	while (visits->deadlines.count &&
+	       visits->deadlines.entries[0].time_us + VISIT_GAP_US < before_us) {
+		uint32_t number = heap_pop(&visits->deadlines).value;
+		struct open_visit *visit = &visits->at[number];
 
 		if (visit->gone) {
 			if (!visit->changed) { /* otherwise the flush still holds its number */
 				GROW(visits->unused, visits->unused_count, visits->unused_capacity);
-				visits->unused[visits->unused_count++] = top.visit;
+				visits->unused[visits->unused_count++] = number;
 			} else {
 				visit->closed = true;
 			}
 		} else if (visit->end_us + VISIT_GAP_US >= before_us) {
-			heap_push(visits, (struct deadline){visit->end_us, top.visit});
+			heap_push(&visits->deadlines, visit->end_us, number);
 		} else {
 			GROW(closing, count, capacity);
-			closing[count++] = (struct closing){visits, top.visit};
+			closing[count++] = (struct closing){visits, number};
 		}
 	}
 	if (count > 1)
@@ -355,14 +325,14 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 {
 	const struct stages *stages = visits->stages;
 	struct visit out = {
-		.user_session = names_text(visits->sessions, visit->session),
+		.user_session = interner_text(visits->sessions, visit->session),
 		.start_us = visit->start_us,
 		.end_us = visit->end_us,
 		.user_id = visit->user_id,
 		.products = visit->products.used,
 		.revenue_cents = visit->revenue_cents,
-		.first_category = names_text(visits->categories, visit->first_category),
-		.last_category = names_text(visits->categories, visit->last_category),
+		.first_category = interner_text(visits->categories, visit->first_category),
+		.last_category = interner_text(visits->categories, visit->last_category),
 		.furthest_stage = visit->funnel.reached,
 		.view_to_cart_ms = after_first_view_ms(visit, &visit->carts),
 		.view_to_purchase_ms = after_first_view_ms(visit, &visit->purchases),
@@ -382,7 +352,7 @@ static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *conte
 {
 	for (uint32_t i = 0; i < visits->withdrawn_count; i++) {
 		const struct withdrawn *row = &visits->withdrawn[i];
-		struct visit visit = {.user_session = names_text(visits->sessions, row->session),
+		struct visit visit = {.user_session = interner_text(visits->sessions, row->session),
 		                      .start_us = row->start_us,
 		                      .end_us = row->start_us,
 		                      .user_id = row->user_id,

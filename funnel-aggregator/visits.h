@@ -7,7 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
-#include "base/table.h"
+#include "base/interner.h"
 #include "base/timetext.h"
 #include "stages.h"
 #include "wire/records_bronze.h"
@@ -17,11 +17,13 @@
 
 struct visits;
 
-/* sessions: visits hang from `attached` of a session's name. categories: names of category codes. All borrowed. */
-struct visits *visits_new(const struct stages *stages, struct names *sessions, struct names *categories);
+/* sessions: `attached` of an interned session is its newest open visit. categories: interned category codes.
+ * All borrowed. */
+struct visits *visits_new(const struct stages *stages, struct interner *sessions,
+                          struct interner *categories);
 void visits_free(struct visits *visits);
 
-/* Takes one event; category is a number in categories or NAME_NONE. False: see funnel_add. */
+/* Takes one event; category is a number in categories or INTERNED_NONE. False: see funnel_add. */
 MUST_USE bool visits_add(struct visits *visits, uint32_t session, uint32_t category, const struct bronze_event *event, int64_t revision);
 /* Closes the visits that ended before this time by more than the gap. */
 void visits_close(struct visits *visits, int64_t before_us);

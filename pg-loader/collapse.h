@@ -3,23 +3,16 @@
 #ifndef FUNNEL_COLLAPSE_H
 #define FUNNEL_COLLAPSE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
+#include "base/interner.h"
 #include "base/span.h"
 #include "targets.h"
 
 /* Keys seen since the last clear, each with the number of the row that counts. */
 struct collapse {
-	struct buffer keys; /* their bytes, one after the other */
-	struct collapse_slot {
-		uint64_t hash;
-		size_t at;
-		uint32_t len;
-		uint32_t row;
-		uint32_t generation; /* of another generation: free */
-	} *slots;
-	uint32_t mask, used, generation;
+	struct interner keys; /* `attached` is the row */
 };
 void collapse_free(struct collapse *collapse);
 void collapse_clear(struct collapse *collapse);

@@ -5,7 +5,6 @@
  * lost, so offending bytes are written as \xHH. */
 #include "load_rows.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

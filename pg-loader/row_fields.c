@@ -3,6 +3,9 @@
 #include <stdio.h>
 
 #include "base/number.h"
+#include "base/span.h"
+
+#define HEADER_DIGITS_MAX 23 /* of a number in a header; int64_t needs 19 */
 
 enum reason row_refuse(enum reason reason, char *detail, size_t cap, const char *what)
 {
@@ -12,5 +15,7 @@ enum reason row_refuse(enum reason reason, char *detail, size_t cap, const char 
 
 bool header_integer(const struct input_record *record, const char *name, int64_t max, int64_t *value)
 {
-	return number_parse_span(record_header(record, name), max, value);
+	struct span text = record_header(record, name);
+
+	return text.len <= HEADER_DIGITS_MAX && number_parse_span(text, max, value);
 }

@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
+#include "base/heap.h"
 #include "base/timetext.h"
 #include "random.h"
-#include "time_heap.h"
 
 #define SCRIPT_MAX 60
 #define OPEN_SESSIONS_MAX 262144
@@ -39,7 +39,7 @@ struct session {
 struct behaviour {
 	const struct catalogue *catalogue;
 	struct random random;
-	struct time_heap open; /* of sessions, by their next event */
+	struct heap open; /* of sessions, by their next event */
 	struct session *sessions;
 	uint32_t session_count, session_cap, first_free; /* first_free: 1 + slot, 0: none */
 	int64_t next_arrival_us, mean_gap_us, now_us;
@@ -71,7 +71,7 @@ void behaviour_free(struct behaviour *behaviour)
 {
 	if (!behaviour)
 		return;
-	time_heap_fini(&behaviour->open);
+	heap_free(&behaviour->open);
 	free(behaviour->sessions);
 	free(behaviour);
 }
@@ -218,17 +218,19 @@ bool behaviour_next(struct behaviour *b, struct behaviour_event *event)
 			b->now_us = b->next_arrival_us;
 		b->next_arrival_us += exponential_gap(b);
 	} else {
-		struct time_heap_entry entry = time_heap_pop(&b->open);
+		struct heap_entry entry = heap_pop(&b->open);
 
-		slot = entry.slot;
+		slot = entry.value;
 		b->now_us = entry.time_us > b->now_us ? entry.time_us : b->now_us;
 	}
 	session = &b->sessions[slot];
 	event->time_us = time_floor(b->now_us, US_PER_SECOND);
 	play(b, session, event);
-	if (session->played < session->script_length)
-		return time_heap_push(&b->open, b->now_us + session_gap(b), slot);
-	session->next_free = b->first_free;
-	b->first_free = slot + 1;
+	if (session->played < session->script_length) {
+		heap_push(&b->open, b->now_us + session_gap(b), slot);
+	} else {
+		session->next_free = b->first_free;
+		b->first_free = slot + 1;
+	}
 	return true;
 }

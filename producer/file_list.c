@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "csv_reader.h"
+#include "fnv.h"
 #include "row.h"
 
 #define LOOK_ROWS 1000 /* for the first event */
@@ -128,25 +129,16 @@ bool file_list_read(struct file_list *list, const char *path, struct err *err)
 	return add(list, path, &about, err);
 }
 
-uint64_t hash_more(uint64_t hash, const void *at, size_t len)
-{
-	const unsigned char *bytes = at;
-
-	for (size_t i = 0; i < len; i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
 uint64_t file_list_hash(const struct file_list *list)
 {
-	uint64_t hash = HASH_START;
+	uint64_t hash = FNV1A_START;
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct input_file *file = &list->files[i];
 
-		hash = hash_more(hash, file->path, strlen(file->path) + 1);
-		hash = hash_more(hash, &file->bytes, sizeof(file->bytes));
-		hash = hash_more(hash, &file->modified_ns, sizeof(file->modified_ns));
+		hash = fnv1a(hash, file->path, strlen(file->path) + 1);
+		hash = fnv1a(hash, &file->bytes, sizeof(file->bytes));
+		hash = fnv1a(hash, &file->modified_ns, sizeof(file->modified_ns));
 	}
 	return hash;
 }

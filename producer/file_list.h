@@ -30,8 +30,5 @@ void file_list_fini(struct file_list *list);
 
 /* A number that is the same for the same files (path, size, time of change) in the same order. */
 uint64_t file_list_hash(const struct file_list *list);
-/* FNV-1a, 64 bits; begin with HASH_START. */
-#define HASH_START UINT64_C(0xcbf29ce484222325)
-uint64_t hash_more(uint64_t hash, const void *at, size_t len);
 
 #endif

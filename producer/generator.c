@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/heap.h"
 #include "base/timetext.h"
 #include "behaviour.h"
 #include "catalogue.h"
 #include "mishaps.h"
 #include "random.h"
-#include "time_heap.h"
 
 #define LINE_CAP 384 /* time 23, type 16, product columns 150, user 20, session 36, commas, and a mishap's growth */
 #define WAITING_MAX 262144
@@ -34,7 +34,7 @@ struct generator {
 	struct catalogue *catalogue;
 	struct behaviour *behaviour;
 	struct random mishaps;
-	struct time_heap waiting;
+	struct heap waiting;
 	struct slot *slots;
 	uint32_t slot_count, slot_cap, first_free; /* first_free: 1 + slot, 0: none */
 	uint32_t lent;                             /* 1 + the slot of the row given last, 0: none */
@@ -72,7 +72,7 @@ void generator_free(struct generator *generator)
 		return;
 	behaviour_free(generator->behaviour);
 	catalogue_free(generator->catalogue);
-	time_heap_fini(&generator->waiting);
+	heap_free(&generator->waiting);
 	free(generator->slots);
 	free(generator);
 }
@@ -194,7 +194,8 @@ static bool add_copy(struct generator *g, uint32_t original, bool spoil, int64_t
 	} else {
 		*to = *from;
 	}
-	return time_heap_push(&g->waiting, arrival_us, slot);
+	heap_push(&g->waiting, arrival_us, slot);
+	return true;
 }
 
 /* Makes one good row and what the switches add to it. */
@@ -214,8 +215,7 @@ static bool make(struct generator *g)
 		arrival_us += (int64_t)(random_next(random) % ((uint64_t)g->config.disorder_us + 1));
 	if (random_chance(random, g->config.late_ppm))
 		arrival_us += 20 * US_PER_MINUTE + random_below(random, 40 * 60) * US_PER_SECOND;
-	if (!time_heap_push(&g->waiting, arrival_us, slot))
-		return false;
+	heap_push(&g->waiting, arrival_us, slot);
 	if (random_chance(random, g->config.duplicates_ppm) &&
 	    !add_copy(g, slot, false, arrival_us + random_below(random, 60) * US_PER_SECOND))
 		return false;
@@ -239,7 +239,7 @@ enum generator_verdict generator_next(struct generator *g, struct generated_row 
 			return GENERATOR_NO_MEMORY;
 	if (g->waiting.count == 0)
 		return GENERATOR_END;
-	g->lent = time_heap_pop(&g->waiting).slot + 1;
+	g->lent = heap_pop(&g->waiting).value + 1;
 	slot = &g->slots[g->lent - 1];
 	row->line = (struct span){slot->line, slot->length};
 	row->whole = slot->whole;

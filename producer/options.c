@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "base/number.h"
 #include "base/timetext.h"
 #include "pace.h"
 #include "registry/registry.h"
@@ -85,27 +86,11 @@ static const struct config_option sending_options[] = {
 
 const struct config_option *const producer_tables[] = {input_options, sending_options, kafka_options, NULL};
 
+#define SHARE_TEXT_MAX 8 /* "0.123456" */
+
 bool share_parse(struct span text, int64_t *ppm)
 {
-	int64_t value = 0;
-	int decimals = -1;
-
-	if (text.len == 0 || text.len > 8 || text.at[0] == '.' || text.at[text.len - 1] == '.')
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.at[i] == '.' && decimals < 0) {
-			decimals = 0;
-			continue;
-		}
-		if (text.at[i] < '0' || text.at[i] > '9' || decimals >= 6)
-			return false;
-		value = value * 10 + (text.at[i] - '0');
-		decimals += decimals >= 0 ? 1 : 0;
-	}
-	for (int i = decimals < 0 ? 0 : decimals; i < 6; i++)
-		value *= 10;
-	*ppm = value;
-	return value <= 1000000;
+	return text.len <= SHARE_TEXT_MAX && decimal_parse(text, 6, 1000000, ppm);
 }
 
 static bool read_generator(const struct producer_config *config, struct generator_config *generator, struct err *err)

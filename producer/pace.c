@@ -1,36 +1,20 @@
 /* Both are computed from an anchor or exactly with the rest carried, so no rounding adds up over a long replay. */
 #include "pace.h"
 
+#include "base/number.h"
+
 #define BURST_NS INT64_C(10000000)
 #define SPEED_MAX 1000000
 
 bool pace_speed_parse(struct span text, int64_t *speed_milli)
 {
-	int64_t value = 0;
-	int decimals = -1;
-
 	if (span_is(text, "max")) {
 		*speed_milli = 0;
 		return true;
 	}
 	if (text.len > 0 && text.at[text.len - 1] == 'x')
 		text.len--;
-	if (text.len == 0 || text.at[0] == '.' || text.at[text.len - 1] == '.')
-		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.at[i] == '.' && decimals < 0) {
-			decimals = 0;
-			continue;
-		}
-		if (text.at[i] < '0' || text.at[i] > '9' || decimals >= 3 || value > (int64_t)SPEED_MAX * 1000)
-			return false;
-		value = value * 10 + (text.at[i] - '0');
-		decimals += decimals >= 0 ? 1 : 0;
-	}
-	for (int i = decimals < 0 ? 0 : decimals; i < 3; i++)
-		value *= 10;
-	*speed_milli = value;
-	return value > 0 && value <= (int64_t)SPEED_MAX * 1000;
+	return decimal_parse(text, 3, INT64_C(1000) * SPEED_MAX, speed_milli) && *speed_milli > 0;
 }
 
 void pace_anchor(struct pace *pace, int64_t event_us, int64_t now_us)

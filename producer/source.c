@@ -11,6 +11,7 @@
 #include "csv_reader.h"
 #include "event/event.h"
 #include "file_list.h"
+#include "fnv.h"
 
 struct source {
 	char segment[SEGMENT_NAME_MAX];
@@ -28,7 +29,7 @@ struct source {
 
 static void name_segment(struct source *source, const char *name, uint64_t hash)
 {
-	hash = hash_more(hash, &source->limit, sizeof(source->limit));
+	hash = fnv1a(hash, &source->limit, sizeof(source->limit));
 	snprintf(source->segment, sizeof(source->segment), "%.100s-%012llx", name, (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
 }
 
@@ -68,7 +69,7 @@ static uint64_t config_hash(const struct generator_config *c)
 	const int64_t numbers[] = {c->events,   (int64_t)c->seed, c->start_us,             c->duration_us, c->duplicates_ppm, c->malformed_ppm,
 	                           c->late_ppm, c->disorder_us,   c->missing_sessions_ppm, c->checkouts};
 
-	return hash_more(HASH_START, numbers, sizeof(numbers));
+	return fnv1a(FNV1A_START, numbers, sizeof(numbers));
 }
 
 struct source *source_synthetic_new(const struct generator_config *config, int64_t limit, struct err *err)

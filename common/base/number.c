@@ -2,27 +2,42 @@
  * The sum runs below zero, where there is room for INT64_MIN. */
 #include "base/number.h"
 
-bool number_take(const char **text, int64_t *value)
+#define DIGITS "0123456789"
+
+/* Appends digits to a sum at or below zero. */
+static bool append_digits(int64_t *sum, struct span digits)
 {
-	const char *at = *text;
-	bool negative = *at == '-';
+	int64_t value = *sum;
+
+	for (size_t i = 0; i < digits.len; i++) {
+		int digit = digits.at[i] - '0';
+
+		if (digit < 0 || digit > 9 || value < (INT64_MIN + digit) / 10)
+			return false;
+		value = value * 10 - digit;
+	}
+	*sum = value;
+	return true;
+}
+
+static bool signed_value(bool negative, struct span digits, int64_t *value)
+{
 	int64_t sum = 0;
 
-	if (negative)
-		at++;
-	if (*at < '0' || *at > '9')
-		return false;
-	for (; *at >= '0' && *at <= '9'; at++) {
-		int digit = *at - '0';
-
-		if (sum < (INT64_MIN + digit) / 10)
-			return false;
-		sum = sum * 10 - digit;
-	}
-	if (!negative && sum == INT64_MIN)
+	if (digits.len == 0 || !append_digits(&sum, digits) || (!negative && sum == INT64_MIN))
 		return false;
 	*value = negative ? sum : -sum;
-	*text = at;
+	return true;
+}
+
+bool number_take(const char **text, int64_t *value)
+{
+	bool negative = **text == '-';
+	struct span digits = {*text + negative, strspn(*text + negative, DIGITS)};
+
+	if (!signed_value(negative, digits, value))
+		return false;
+	*text = digits.at + digits.len;
 	return true;
 }
 
@@ -42,22 +57,43 @@ bool number_take_list(const char **text, int64_t *values, size_t count)
 
 bool number_parse(const char *text, int64_t *value)
 {
-	return number_take(&text, value) && *text == '\0';
+	return number_parse_signed(span_of(text), value);
+}
+
+bool number_parse_signed(struct span text, int64_t *value)
+{
+	bool negative = text.len > 0 && *text.at == '-';
+
+	return text.len > 0 &&
+	       signed_value(negative, (struct span){text.at + negative, text.len - negative},
+	                    value);
 }
 
 bool number_parse_span(struct span text, int64_t max, int64_t *value)
 {
 	int64_t sum = 0;
 
-	if (text.len == 0)
+	if (text.len == 0 || !append_digits(&sum, text) || sum < -max)
 		return false;
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = text.at[i] - '0';
+	*value = -sum;
+	return true;
+}
 
-		if (digit < 0 || digit > 9 || sum > (max - digit) / 10)
+bool decimal_parse(struct span text, size_t places, int64_t max, int64_t *value)
+{
+	const char *point = text.len ? memchr(text.at, '.', text.len) : NULL;
+	struct span whole = {text.at, point ? (size_t)(point - text.at) : text.len};
+	struct span decimals = {point ? point + 1 : NULL, point ? text.len - whole.len - 1 : 0};
+	int64_t sum = 0;
+
+	if (whole.len == 0 || (point && decimals.len == 0) || decimals.len > places ||
+	    !append_digits(&sum, whole) || !append_digits(&sum, decimals))
+		return false;
+	for (size_t i = decimals.len; i < places; i++)
+		if (!append_digits(&sum, SPAN("0")))
 			return false;
-		sum = sum * 10 + digit;
-	}
-	*value = sum;
+	if (sum < -max)
+		return false;
+	*value = -sum;
 	return true;
 }

@@ -1,4 +1,6 @@
-/* Decimal integers out of restore metadata: taken from the front of a text, within their range, or not at all. */
+/* Decimal numbers out of texts. Only digits count, with a '-' before them where the function says so:
+ * no '+', no blanks, no exponent. Leading zeros are taken. A function that returns false changes
+ * nothing. Callers that want a shorter text check its length. */
 #ifndef FUNNEL_NUMBER_H
 #define FUNNEL_NUMBER_H
 
@@ -8,15 +10,19 @@
 
 #include "base/span.h"
 
-/* Moves *text behind the number: an optional '-' and digits. False: there is none, or it does not fit; *text stays. */
+/* Moves *text past the number: an optional '-' and digits, within int64_t. */
 bool number_take(const char **text, int64_t *value);
 /* Numbers with commas between them. */
 bool number_take_list(const char **text, int64_t *values, size_t count);
-/* The whole text is one number. */
+/* The complete text is one number: an optional '-' and digits. */
 bool number_parse(const char *text, int64_t *value);
+bool number_parse_signed(struct span text, int64_t *value);
 
-/* The whole text is one number from 0 to max, in digits alone. */
+/* The complete text is one number from 0 to max, in digits alone. */
 bool number_parse_span(struct span text, int64_t max, int64_t *value);
+/* The complete text is one number in digits, or digits, a point and up to `places` digits. The value
+ * counts units of the last place and is from 0 to max: "1.5" with 3 places is 1500. */
+bool decimal_parse(struct span text, size_t places, int64_t max, int64_t *value);
 
 /* Sum of two numbers that are not negative. A sum too large stays at the largest number, in whatever order it was
  * made: a few absurd prices, which are valid, must not turn everybody's total into one that no reader takes. */

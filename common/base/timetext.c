@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "base/number.h"
+
 #define DAYS_TO_1970 INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
 #define DAYS_PER_400_YEARS INT64_C(146097)
 #define DAYS_PER_100_YEARS INT64_C(36524) /* but the fourth century has one more */
@@ -184,32 +186,21 @@ size_t time_format_iso(int64_t time_us, char out[32])
 	return time_format(time_us, 'T', "Z", out);
 }
 
+/* Of those at its front. */
+static size_t digit_count(struct span text)
+{
+	size_t count = 0;
+
+	while (count < text.len && digit_of(text.at[count]) <= 9)
+		count++;
+	return count;
+}
+
+#define MONEY_DIGITS_MAX 15 /* before the point */
+
 bool money_parse(struct span text, int64_t *cents)
 {
-	size_t i = 0, point;
-	int64_t value = 0;
-
-	for (; i < text.len && digit_of(text.at[i]) <= 9; i++) {
-		if (i == 15)
-			return false;
-		value = value * 10 + digit_of(text.at[i]);
-	}
-	if (i == 0)
-		return false;
-	point = i;
-	if (i < text.len && (text.at[i++] != '.' || text.len - i < 1 || text.len - i > 2))
-		return false;
-	for (; i < text.len; i++) {
-		if (digit_of(text.at[i]) > 9)
-			return false;
-		value = value * 10 + digit_of(text.at[i]);
-	}
-	if (text.len == point)
-		value *= 100;
-	else if (text.len == point + 2)
-		value *= 10;
-	*cents = value;
-	return true;
+	return digit_count(text) <= MONEY_DIGITS_MAX && decimal_parse(text, 2, INT64_MAX, cents);
 }
 
 size_t money_format(int64_t cents, char out[32])
@@ -226,24 +217,22 @@ static const struct {
 } duration_units[] = {/* the largest first: formatting takes the first that divides */
                       {"d", US_PER_DAY}, {"h", US_PER_HOUR}, {"m", US_PER_MINUTE}, {"s", US_PER_SECOND}, {"ms", 1000}, {"us", 1}};
 
+#define DURATION_DIGITS_MAX 18
 #define DURATION_UNIT_COUNT (sizeof(duration_units) / sizeof(*duration_units))
 
 bool duration_parse(struct span text, int64_t *duration_us)
 {
-	size_t i = 0;
-	int64_t value = 0;
+	size_t digits = digit_count(text);
+	int64_t value;
 
-	for (; i < text.len && digit_of(text.at[i]) <= 9; i++) {
-		if (i == 18)
-			return false;
-		value = value * 10 + digit_of(text.at[i]);
-	}
-	if (i == 0)
+	if (digits == 0 || digits > DURATION_DIGITS_MAX)
 		return false;
 	for (size_t unit = 0; unit < DURATION_UNIT_COUNT; unit++) {
-		if (!span_is((struct span){text.at + i, text.len - i}, duration_units[unit].name))
+		if (!span_is((struct span){text.at + digits, text.len - digits},
+		             duration_units[unit].name))
 			continue;
-		if (value > INT64_MAX / duration_units[unit].us)
+		if (!number_parse_span((struct span){text.at, digits},
+		                       INT64_MAX / duration_units[unit].us, &value))
 			return false;
 		*duration_us = value * duration_units[unit].us;
 		return true;

@@ -12,6 +12,7 @@
 
 #include <jansson.h>
 
+#include "base/number.h"
 #include "base/timetext.h"
 
 #define EVENT_TIME_MIN_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 00:00:00 */
@@ -37,27 +38,13 @@ static enum reason judge_event_type(const struct event_field *field, struct even
 	return REASON_NONE;
 }
 
-/* Digits only; leading zeros are fine; 1 to 2^63 - 1. */
-static bool id_parse(struct span text, int64_t *id)
-{
-	int64_t value = 0;
-
-	for (size_t i = 0; i < text.len; i++) {
-		int digit = text.at[i] - '0';
-
-		if (digit < 0 || digit > 9 || value > (INT64_MAX - digit) / 10)
-			return false;
-		value = value * 10 + digit;
-	}
-	*id = value;
-	return value > 0;
-}
-
 static enum reason judge_id(const struct event_field *field, int64_t *id, enum reason missing, enum reason invalid)
 {
 	switch (field->kind) {
 	case FIELD_MISSING: return missing;
-	case FIELD_TEXT: return id_parse(field->text, id) ? REASON_NONE : invalid;
+	case FIELD_TEXT:
+		return number_parse_span(field->text, INT64_MAX, id) && *id > 0 ? REASON_NONE
+		                                                                : invalid;
 	case FIELD_INTEGER: *id = field->integer; return field->integer > 0 ? REASON_NONE : invalid;
 	case FIELD_REAL:
 	case FIELD_DECIMAL:

@@ -4,6 +4,9 @@
  * to the library path, so this file only needs to be right about what it takes, and a refusal's
  * detail is written in one place.
  *
+ * Numbers are read here too, not by base/number: one pass finds their end and their value, and takes
+ * only JSON's form of them.
+ *
  * Texts are pure ASCII here, hence valid UTF-8, and are not decoded: spans borrow from the value.
  * Rejected: word-at-a-time scanning, since texts of an event are short and this is fast enough. */
 #include "event/event_json_fast.h"

@@ -4,8 +4,8 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
+#include "base/number.h"
 #include "base/timetext.h"
 
 static const char *const group_names[] = {"all", "category1", "category", "brand", "product"};
@@ -129,28 +129,23 @@ int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us)
 	return time_floor(time_us + unit_us - 1, unit_us);
 }
 
+#define SINCE_TEXT_MAX 23
+
 bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 {
 	const char *comma = rest->len ? memchr(rest->at, ',', rest->len) : NULL, *at;
 	struct span entry = {rest->at, comma ? (size_t)(comma - rest->at) : rest->len}, since;
-	char number[24], *end;
 
 	at = entry.len ? memchr(entry.at, '@', entry.len) : NULL;
 	if (!at || at == entry.at || entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
 		return false;
 	*name = (struct span){entry.at, (size_t)(at - entry.at)};
 	since = (struct span){at + 1, entry.len - name->len - 1};
-	if (since.len == 0 || since.len >= sizeof(number))
-		return false;
-	memcpy(number, since.at, since.len);
-	number[since.len] = '\0';
-	if (span_is(since, "ever")) {
+	if (span_is(since, "ever"))
 		*since_us = ROLLUP_SINCE_EVER;
-	} else {
-		*since_us = strtoll(number, &end, 10);
-		if (*end || *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2)
-			return false;
-	}
+	else if (since.len > SINCE_TEXT_MAX || !number_parse_signed(since, since_us) ||
+	         *since_us <= INT64_MIN / 2 || *since_us >= INT64_MAX / 2)
+		return false;
 	rest->at += entry.len + (comma != NULL);
 	rest->len -= entry.len + (comma != NULL);
 	return true;

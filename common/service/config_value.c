@@ -1,14 +1,16 @@
 #include "service/config_value.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/number.h"
 #include "base/span.h"
 #include "base/timetext.h"
+
+#define SIZE_DIGITS_MAX 23 /* of a size without its unit; int64_t needs 19 */
 
 const struct config_option *config_option_at(const struct config_option *const *tables, size_t index)
 {
@@ -115,32 +117,17 @@ static void text_show(const struct config_option *option, const char *value, cha
 		snprintf(out, cap, "%s", option->type == CONFIG_SECRET && *value ? "***" : value);
 }
 
-static bool integer_parse(const char *text, int64_t *number)
-{
-	char *end;
-
-	if (!isdigit((unsigned char)text[0]) && !(text[0] == '-' && isdigit((unsigned char)text[1])))
-		return false;
-	errno = 0;
-	*number = strtoll(text, &end, 10);
-	return errno == 0 && *end == '\0';
-}
-
 static bool bytes_parse(const char *text, int64_t *bytes)
 {
 	static const char units[] = "kmg";
-	char digits[24];
 	size_t len = strlen(text);
 	const char *unit = len ? strchr(units, tolower((unsigned char)text[len - 1])) : NULL;
 	int shift = unit ? 10 * (int)(unit - units + 1) : 0;
 
 	if (unit)
 		len--;
-	if (len == 0 || len >= sizeof(digits))
-		return false;
-	memcpy(digits, text, len);
-	digits[len] = '\0';
-	if (!integer_parse(digits, bytes) || *bytes < 0 || *bytes > INT64_MAX >> shift)
+	if (len > SIZE_DIGITS_MAX || !number_parse_signed((struct span){text, len}, bytes) ||
+	    *bytes < 0 || *bytes > INT64_MAX >> shift)
 		return false;
 	*bytes <<= shift;
 	return true;
@@ -172,7 +159,7 @@ static bool number_value(const struct config_option *option, const char *value, 
 {
 	bool good = option->type == CONFIG_DURATION ? duration_parse(span_of(value), number)
 	            : option->type == CONFIG_BYTES  ? bytes_parse(value, number)
-	                                            : integer_parse(value, number);
+	                                            : number_parse(value, number);
 
 	if (good && (option->min || option->max))
 		good = *number >= option->min && (*number <= option->max || option->max < option->min);

@@ -19,15 +19,19 @@
 #define SERIES_MAX 8192
 #define BUCKET_COUNT 15
 
-struct metric {
-	struct metric *next;
+/* The first member of both kinds. */
+struct series {
+	struct series *next;
 	char *labels;
+};
+
+struct metric {
+	struct series series;
 	_Atomic int64_t value;
 };
 
 struct histogram {
-	struct histogram *next;
-	char *labels;
+	struct series series;
 	_Atomic int64_t sum_us;
 	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* the last is everything above */
 };
@@ -38,8 +42,7 @@ struct family {
 	struct family *next;
 	enum family_kind kind;
 	char *name, *help;
-	struct metric *series, **series_tail;
-	struct histogram *histograms, **histograms_tail;
+	struct series *series, **series_tail;
 };
 
 static const struct bucket {
@@ -87,68 +90,56 @@ static struct family *family_get(enum family_kind kind, const char *name, const 
 	}
 	family->kind = kind;
 	family->series_tail = &family->series;
-	family->histograms_tail = &family->histograms;
 	*registry.tail = family;
 	registry.tail = &family->next;
 	return family;
 }
 
-static struct metric *series_get(struct family *family, const char *labels)
+static struct series *series_get(struct family *family, const char *labels, size_t size)
 {
-	struct metric *metric = family->series;
+	struct series *series = family->series;
 
-	while (metric && strcmp(metric->labels, labels) != 0)
-		metric = metric->next;
-	if (metric || registry.series_count >= SERIES_MAX)
-		return metric;
-	metric = calloc(1, sizeof(*metric));
-	if (metric && !(metric->labels = strdup(labels))) {
-		free(metric);
-		metric = NULL;
+	while (series && strcmp(series->labels, labels) != 0)
+		series = series->next;
+	if (series || registry.series_count >= SERIES_MAX)
+		return series;
+	series = calloc(1, size);
+	if (series && !(series->labels = strdup(labels))) {
+		free(series);
+		series = NULL;
 	}
-	if (metric) {
-		*family->series_tail = metric;
-		family->series_tail = &metric->next;
+	if (series) {
+		*family->series_tail = series;
+		family->series_tail = &series->next;
 		registry.series_count++;
 	}
-	return metric;
+	return series;
 }
 
-static struct histogram *histogram_series_get(struct family *family, const char *labels)
+/* NULL: refused, and counted. size: of the metric or histogram. */
+static struct series *register_series(enum family_kind kind, const char *name, const char *labels,
+                                      const char *help, size_t size)
 {
-	struct histogram *histogram = family->histograms;
-
-	while (histogram && strcmp(histogram->labels, labels) != 0)
-		histogram = histogram->next;
-	if (histogram || registry.series_count >= SERIES_MAX)
-		return histogram;
-	histogram = calloc(1, sizeof(*histogram));
-	if (histogram && !(histogram->labels = strdup(labels))) {
-		free(histogram);
-		histogram = NULL;
-	}
-	if (histogram) {
-		*family->histograms_tail = histogram;
-		family->histograms_tail = &histogram->next;
-		registry.series_count++;
-	}
-	return histogram;
-}
-
-struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels, const char *help)
-{
-	struct metric *metric = NULL;
+	struct series *series = NULL;
 	struct family *family;
 
 	pthread_mutex_lock(&registry.lock);
-	family = family_get(kind == METRIC_COUNTER ? FAMILY_COUNTER : FAMILY_GAUGE, name, help);
+	family = family_get(kind, name, help);
 	if (family)
-		metric = series_get(family, labels);
+		series = series_get(family, labels, size);
 	pthread_mutex_unlock(&registry.lock);
-	if (metric)
-		return metric;
-	atomic_fetch_add(&registry.refused, 1);
-	return &registry.spare_metric;
+	if (!series)
+		atomic_fetch_add(&registry.refused, 1);
+	return series;
+}
+
+struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels,
+                          const char *help)
+{
+	enum family_kind family = kind == METRIC_COUNTER ? FAMILY_COUNTER : FAMILY_GAUGE;
+	struct series *series = register_series(family, name, labels, help, sizeof(struct metric));
+
+	return series ? (struct metric *)series : &registry.spare_metric;
 }
 
 void metric_add(struct metric *metric, int64_t amount)
@@ -168,18 +159,10 @@ int64_t metric_value(const struct metric *metric)
 
 struct histogram *histogram_get(const char *name, const char *labels, const char *help)
 {
-	struct histogram *histogram = NULL;
-	struct family *family;
+	struct series *series =
+		register_series(FAMILY_HISTOGRAM, name, labels, help, sizeof(struct histogram));
 
-	pthread_mutex_lock(&registry.lock);
-	family = family_get(FAMILY_HISTOGRAM, name, help);
-	if (family)
-		histogram = histogram_series_get(family, labels);
-	pthread_mutex_unlock(&registry.lock);
-	if (histogram)
-		return histogram;
-	atomic_fetch_add(&registry.refused, 1);
-	return &registry.spare_histogram;
+	return series ? (struct histogram *)series : &registry.spare_histogram;
 }
 
 void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
@@ -192,17 +175,19 @@ void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 	atomic_fetch_add_explicit(&histogram->sum_us, duration_us, memory_order_relaxed);
 }
 
-static void render_series(FILE *out, const char *name, const struct metric *metric)
+static void render_metric(FILE *out, const char *name, const struct metric *metric)
 {
-	if (*metric->labels)
-		fprintf(out, "funnel_%s{%s} %lld\n", name, metric->labels, (long long)metric_value(metric));
+	if (*metric->series.labels)
+		fprintf(out, "funnel_%s{%s} %lld\n", name, metric->series.labels,
+		        (long long)metric_value(metric));
 	else
 		fprintf(out, "funnel_%s %lld\n", name, (long long)metric_value(metric));
 }
 
 static void render_histogram(FILE *out, const char *name, const struct histogram *histogram)
 {
-	const char *labels = histogram->labels, *comma = *labels ? "," : "", *open = *labels ? "{" : "", *close = *labels ? "}" : "";
+	const char *labels = histogram->series.labels, *comma = *labels ? "," : "",
+		   *open = *labels ? "{" : "", *close = *labels ? "}" : "";
 	long long count = 0, sum_us;
 
 	for (size_t i = 0; i <= BUCKET_COUNT; i++) {
@@ -219,10 +204,12 @@ static void render_family(FILE *out, const struct family *family)
 	static const char *const types[] = {[FAMILY_COUNTER] = "counter", [FAMILY_GAUGE] = "gauge", [FAMILY_HISTOGRAM] = "histogram"};
 
 	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help, family->name, types[family->kind]);
-	for (const struct metric *metric = family->series; metric; metric = metric->next)
-		render_series(out, family->name, metric);
-	for (const struct histogram *histogram = family->histograms; histogram; histogram = histogram->next)
-		render_histogram(out, family->name, histogram);
+	for (const struct series *series = family->series; series; series = series->next) {
+		if (family->kind == FAMILY_HISTOGRAM)
+			render_histogram(out, family->name, (const struct histogram *)series);
+		else
+			render_metric(out, family->name, (const struct metric *)series);
+	}
 }
 
 /* Field `index` (from 0) after the command's name in /proc/self/stat; 0 where it cannot be read. */

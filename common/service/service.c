@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "base/table.h"
+#include "base/hash.h"
 #include "service/config_value.h"
 #include "service/health.h"
 #include "service/http.h"
@@ -292,7 +292,7 @@ static void log_start(const struct config_option *const *tables, const void *con
 /* Without it tables only lose a protection. */
 static void key_tables(void)
 {
-	if (getrandom(&table_key, sizeof(table_key), 0) != (ssize_t)sizeof(table_key))
+	if (getrandom(&hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
 		log_warn("hash_tables_not_keyed", log_str("error", strerror(errno)),
 		         log_str("detail", "keys chosen to collide could make hash tables slow"));
 }

@@ -18,9 +18,10 @@
 #include <time.h>
 
 #include "base/err.h"
+#include "base/hash.h"
 #include "base/memory.h"
+#include "base/number.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/event_id.h"
@@ -231,13 +232,13 @@ static int64_t events_in(const struct measures *measures)
 static int category_read(const struct bench *bench, struct span group)
 {
 	char prefix[32];
-	int len = snprintf(prefix, sizeof(prefix), "r%" PRIx32 "x", bench->run_tag), number = 0;
+	size_t len = (size_t)snprintf(prefix, sizeof(prefix), "r%" PRIx32 "x", bench->run_tag);
+	int64_t number;
 
-	if (group.len <= (size_t)len || group.len > (size_t)len + 2 || memcmp(group.at, prefix, (size_t)len) != 0)
+	if (group.len <= len || memcmp(group.at, prefix, len) != 0)
 		return -1;
-	for (size_t i = (size_t)len; i < group.len; i++)
-		number = number * 10 + (group.at[i] - '0');
-	return number >= 0 && number < CATEGORIES_MAX ? number : -1;
+	group = (struct span){group.at + len, group.len - len};
+	return number_parse_span(group, CATEGORIES_MAX - 1, &number) ? (int)number : -1;
 }
 
 static void see_row(struct bench *bench, enum place place, struct span rollup, struct span group, int64_t start_us,

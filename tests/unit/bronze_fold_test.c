@@ -246,6 +246,46 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 	bench_free(&bench);
 }
 
+Test(bronze_fold, a_source_row_is_up_to_18_digits_and_anything_else_counts_as_none)
+{
+	static const struct {
+		struct span text;
+		int64_t want;
+	} rows[] = {{{"0", 1}, 0},
+	            {{"77", 2}, 77},
+	            {{"007", 3}, 7},
+	            {{"999999999999999999", 18}, INT64_C(999999999999999999)},
+	            {{"000000000000000001", 18}, 1},
+	            {{NULL, 0}, 0},
+	            {{"", 0}, 0},
+	            {{"1000000000000000000", 19}, 0},
+	            {{"0000000000000000001", 19}, 0},
+	            {{"18446744073709551617", 20}, 0},
+	            {{"-1", 2}, 0},
+	            {{"+1", 2}, 0},
+	            {{" 1", 2}, 0},
+	            {{"1 ", 2}, 0},
+	            {{"1x", 2}, 0},
+	            {{"0x1", 3}, 0},
+	            {{"1.0", 3}, 0},
+	            {{"1\0", 2}, 0}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct header header = {SPAN("source_row"), rows[i].text};
+		struct input_record record = view_at(1, (int64_t)i + 1, KIT_DAY0_US);
+		struct bronze_event bronze;
+
+		record.headers = &header, record.header_count = 1;
+		bench_apply(&bench, record);
+		cr_assert(bronze_decode(kit_body(&bench.box.at[0]), &bronze, NULL));
+		cr_expect_eq(bronze.lineage.source_row, rows[i].want, "row %zu: got %" PRId64, i,
+		             bronze.lineage.source_row);
+	}
+	bench_free(&bench);
+}
+
 Test(bronze_fold, repeats_go_by_content_or_by_source_as_configured)
 {
 	struct header first[] = {{SPAN("source_file"), SPAN("oct.csv")}, {SPAN("source_row"), SPAN("1")}};

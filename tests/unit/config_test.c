@@ -117,6 +117,56 @@ Test(config, values_that_each_type_takes_or_refuses)
 	}
 }
 
+Test(config, numbers_and_sizes_are_decimal_with_leading_zeros_and_without_blanks)
+{
+	static const struct {
+		const char *flag;
+		bool taken;
+		int64_t want;
+	} integers[] = {{"--an-integer=007", true, 7},
+	                {"--an-integer=00000000000000000000000000000000007", true, 7},
+	                {"--an-integer=-0", false, 0},
+	                {"--an-integer=-", false, 0},
+	                {"--an-integer=--5", false, 0},
+	                {"--an-integer=5 ", false, 0},
+	                {"--an-integer=0x5", false, 0},
+	                {"--an-integer=5.0", false, 0},
+	                {"--an-integer=18446744073709551621", false, 0}},
+	  sizes[] = {{"--some-bytes=-0", true, 0},
+	             {"--some-bytes=-0k", true, 0},
+	             {"--some-bytes=007K", true, 7168},
+	             {"--some-bytes=9223372036854775807", true, INT64_MAX},
+	             {"--some-bytes=9007199254740991k", true, INT64_C(9007199254740991) << 10},
+	             {"--some-bytes=00000000000000000000005", true, 5},
+	             {"--some-bytes=00000000000000000000005k", true, 5120},
+	             {"--some-bytes=000000000000000000000005", false, 0},
+	             {"--some-bytes=9223372036854775808", false, 0},
+	             {"--some-bytes=8589934592g", false, 0},
+	             {"--some-bytes=+1", false, 0},
+	             {"--some-bytes= 1", false, 0},
+	             {"--some-bytes=1 ", false, 0},
+	             {"--some-bytes=1.5k", false, 0},
+	             {"--some-bytes=-1k", false, 0},
+	             {"--some-bytes=", false, 0},
+	             {"--some-bytes=5t", false, 0}};
+
+	for (size_t i = 0; i < sizeof(integers) / sizeof(*integers); i++) {
+		struct settings settings = {0};
+
+		cr_expect_eq(LOAD(&settings, integers[i].flag) == CONFIG_OK, integers[i].taken,
+		             "%s", integers[i].flag);
+		cr_expect(!integers[i].taken || settings.integer == integers[i].want, "%s",
+		          integers[i].flag);
+	}
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct settings settings = {0};
+
+		cr_expect_eq(LOAD(&settings, sizes[i].flag) == CONFIG_OK, sizes[i].taken, "%s",
+		             sizes[i].flag);
+		cr_expect(!sizes[i].taken || settings.bytes == sizes[i].want, "%s", sizes[i].flag);
+	}
+}
+
 Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 {
 	static const char *const wanted[] = {"--nonsense", "\"stray\"", "invalid value \"blue\" for A_CHOICE", "red|green", "invalid value \"eleven\" for AN_INTEGER", "1 to 10",

@@ -1,5 +1,5 @@
 /* De-duplication against a list that forgets nothing. */
-#include "base/table.h"
+#include "base/hash.h"
 #include "base/timetext.h"
 #include "dedup.h"
 #include "event/event_id.h"

@@ -9,9 +9,10 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "base/hash.h"
+#include "base/interner.h"
 #include "base/memory.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/event_id.h"
@@ -151,9 +152,9 @@ static inline const struct output_terms *kit_terms(void)
 
 /* ---- a map from texts to small numbers, for rows in arrays */
 
-static inline uint32_t kit_number(struct names *names, struct span key, bool *added)
+static inline uint32_t kit_number(struct interner *names, struct span key, bool *added)
 {
-	uint32_t before = names->count, number = names_put(names, key, INT64_MAX, INT64_MIN);
+	uint32_t before = names->count, number = interner_put(names, key, INT64_MAX, INT64_MIN);
 
 	*added = names->count != before;
 	return number;

@@ -307,6 +307,51 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 	load_batch_free(&batch);
 }
 
+Test(loader_batch, a_number_in_a_header_is_1_to_23_digits_within_its_range)
+{
+	static const struct {
+		const char *partition, *offset;
+		enum load_verdict want;
+	} rows[] = {
+		{"0", "0", LOAD_ROW},
+		{"007", "0077", LOAD_ROW},
+		{"2147483647", "9223372036854775807", LOAD_ROW},
+		{"00000000000000000000003", "00009223372036854775807", LOAD_ROW},
+		{"000000000000000000000003", "0", LOAD_REJECTED},
+		{"0", "000009223372036854775807", LOAD_REJECTED},
+		{"2147483648", "0", LOAD_REJECTED},
+		{"0", "9223372036854775808", LOAD_REJECTED},
+		{"0", "18446744073709551617", LOAD_REJECTED},
+		{"", "0", LOAD_REJECTED},
+		{"-1", "0", LOAD_REJECTED},
+		{"-0", "0", LOAD_REJECTED},
+		{"+1", "0", LOAD_REJECTED},
+		{" 1", "0", LOAD_REJECTED},
+		{"1 ", "0", LOAD_REJECTED},
+		{"1x", "0", LOAD_REJECTED},
+		{"0x1", "0", LOAD_REJECTED},
+		{"0", "1.0", LOAD_REJECTED},
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct header headers[] = {
+			{SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
+			{SPAN("__connect.errors.exception.class.name"), SPAN("invalid_price")},
+			{SPAN("__connect.errors.topic"), SPAN("raw")},
+			{SPAN("__connect.errors.partition"), span_of(rows[i].partition)},
+			{SPAN("__connect.errors.offset"), span_of(rows[i].offset)},
+		};
+		struct input_record record = {.topic = SPAN("t"),
+		                              .headers = headers,
+		                              .header_count = 5};
+		struct load_batch batch = {.release = release};
+
+		cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), rows[i].want,
+		             "partition '%s', offset '%s'", rows[i].partition, rows[i].offset);
+		load_batch_free(&batch);
+	}
+}
+
 Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_letters_row)
 {
 	static const struct header own[] = {{{"redriven", 8}, {"9/9", 3}}};

@@ -1,8 +1,8 @@
 /* The merge half: totals against a recount of the events behind them, the final mark, idleness, and what is refused. */
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/interner.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/reason.h"
@@ -26,7 +26,7 @@
 
 /* A reader of the aggregates: upserts by key, forward only. */
 struct reader {
-	struct names keys;
+	struct interner keys;
 	struct aggregate rows[ROWS_MAX];
 	bool was_final[ROWS_MAX];
 	uint32_t count;
@@ -39,7 +39,7 @@ static struct reader reader;
 
 static void reader_reset(uint64_t seed)
 {
-	names_free(&reader.keys);
+	interner_free(&reader.keys);
 	outbox_free(&reader.kept);
 	memset(reader.was_final, 0, sizeof(reader.was_final));
 	reader.count = 0;

@@ -1,6 +1,6 @@
 /* The outbox keeps what it was given, where it was put, until it is cleared. */
+#include "base/hash.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "fold_kit.h"
 #include "stream/outbox.h"
 #include "unit/fold_kit.h"

@@ -22,10 +22,37 @@ Test(producer_pace, speeds_are_read_exactly)
 		const char *text;
 		bool good;
 		int64_t milli;
-	} cases[] = {{"max", true, 0},     {"1x", true, 1000},   {"60x", true, 60000},  {"60", true, 60000},      {"0.5x", true, 500},
-	             {"1.25", true, 1250}, {"0.001x", true, 1},  {"0", false, 0},       {"x", false, 0},          {"", false, 0},
-	             {"-1", false, 0},     {"1.2345", false, 0}, {".5", false, 0},      {"1.", false, 0},         {"fast", false, 0},
-	             {"1000001", false, 0}, {"1..5", false, 0},  {"99999999999999999999", false, 0}};
+	} cases[] = {{"max", true, 0},
+	             {"1x", true, 1000},
+	             {"60x", true, 60000},
+	             {"60", true, 60000},
+	             {"0.5x", true, 500},
+	             {"1.25", true, 1250},
+	             {"0.001x", true, 1},
+	             {"0", false, 0},
+	             {"x", false, 0},
+	             {"", false, 0},
+	             {"-1", false, 0},
+	             {"1.2345", false, 0},
+	             {".5", false, 0},
+	             {"1.", false, 0},
+	             {"fast", false, 0},
+	             {"1000001", false, 0},
+	             {"1..5", false, 0},
+	             {"99999999999999999999", false, 0},
+	             {"1000000x", true, 1000000000},
+	             {"1000000.001", false, 0},
+	             {"0.0009", false, 0},
+	             {"0.000", false, 0},
+	             {"000000000000000000000001.5x", true, 1500},
+	             {"1.5.5", false, 0},
+	             {"1.x", false, 0},
+	             {".x", false, 0},
+	             {"1xx", false, 0},
+	             {"1 x", false, 0},
+	             {" 1", false, 0},
+	             {"+1", false, 0},
+	             {"1,5", false, 0}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t milli = -1;
@@ -352,9 +379,17 @@ Test(producer_options, shares_are_read_exactly)
 		const char *text;
 		bool good;
 		int64_t ppm;
-	} cases[] = {{"0", true, 0},      {"1", true, 1000000}, {"0.01", true, 10000}, {"0.000001", true, 1}, {"1.0", true, 1000000},
-	             {"1.1", false, 0},   {"-0.1", false, 0},   {"", false, 0},        {".1", false, 0},      {"0.", false, 0},
-	             {"0.0000001", false, 0}, {"1%", false, 0}, {"2", false, 0}};
+	} cases[] = {{"0", true, 0},          {"1", true, 1000000},
+	             {"0.01", true, 10000},   {"0.000001", true, 1},
+	             {"1.0", true, 1000000},  {"1.1", false, 0},
+	             {"-0.1", false, 0},      {"", false, 0},
+	             {".1", false, 0},        {"0.", false, 0},
+	             {"0.0000001", false, 0}, {"1%", false, 0},
+	             {"2", false, 0},         {"1.000000", true, 1000000},
+	             {"1.000001", false, 0},  {"00000001", true, 1000000},
+	             {"000000001", false, 0}, {"0.5.5", false, 0},
+	             {"+1", false, 0},        {" 1", false, 0},
+	             {"99999999", false, 0},  {".", false, 0}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t ppm = -1;

@@ -314,9 +314,32 @@ Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
 {
 	static const struct {
 		const char *source, *since;
-	} rows[] = {{"3", "1m:all@ever"}, {"-1", "1m:all@ever"}, {"", "1m:all@ever"}, {"0", ""}, {"0", "1m:all"}, {"0", "@ever"}, {"0", "1m:all@"}, {"0", "1m:all@x"}, {"0", "1m:all@ever,"},
-	            {"0", "1m:all@ever,x"}, {"0", "1m:a l@ever"}, {"0", "1m|all@ever"}, {"0", "1m=all@ever"}, {"0", "a-name-longer-than-any-rollup-has@ever"}, {"0", "1m:\xc3\xa4@ever"},
-	            {"0", "a@1,b@1,c@1,d@1,e@1,f@1,g@1,h@1,i@1,j@1,k@1,l@1,m@1,n@1,o@1,p@1,q@1"}, {"99999999999", "1m:all@ever"}};
+	} rows[] = {{"3", "1m:all@ever"},
+	            {"-1", "1m:all@ever"},
+	            {"", "1m:all@ever"},
+	            {"0", ""},
+	            {"0", "1m:all"},
+	            {"0", "@ever"},
+	            {"0", "1m:all@"},
+	            {"0", "1m:all@x"},
+	            {"0", "1m:all@ever,"},
+	            {"0", "1m:all@ever,x"},
+	            {"0", "1m:a l@ever"},
+	            {"0", "1m|all@ever"},
+	            {"0", "1m=all@ever"},
+	            {"0", "a-name-longer-than-any-rollup-has@ever"},
+	            {"0", "1m:\xc3\xa4@ever"},
+	            {"0", "a@1,b@1,c@1,d@1,e@1,f@1,g@1,h@1,i@1,j@1,k@1,l@1,m@1,n@1,o@1,p@1,q@1"},
+	            {"99999999999", "1m:all@ever"},
+	            {" 1", "1m:all@ever"},
+	            {"1 ", "1m:all@ever"},
+	            {"+1", "1m:all@ever"},
+	            {"0x1", "1m:all@ever"},
+	            {"-0", "1m:all@ever"},
+	            {"0003", "1m:all@ever"},
+	            {"9", "1m:all@ever"},
+	            {"4294967297", "1m:all@ever"},
+	            {"18446744073709551617", "1m:all@ever"}};
 	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
 	void *fold = merge_fold_ops.new(&config, 0);
 	struct outbox box = {0};
@@ -331,6 +354,76 @@ Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
 	}
 	merge_fold_ops.free(fold);
 	outbox_free(&box);
+}
+
+Test(rollup_change, a_source_partition_is_taken_with_leading_zeros)
+{
+	static const char *const sources[] = {"0", "2", "02", "00000000000000000000000000000001"};
+	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	void *fold = merge_fold_ops.new(&config, 0);
+	struct outbox box = {0};
+
+	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
+		struct header headers[] = {{SPAN("control"), SPAN("rollups")},
+		                           {SPAN("source_partition"), span_of(sources[i])},
+		                           {SPAN("since"), SPAN("1m:all@ever")}};
+		struct input_record record = {.topic = SPAN("partials"),
+		                              .offset = (int64_t)i,
+		                              .headers = headers,
+		                              .header_count = 3};
+		struct counts counts = {0};
+
+		merge_fold_ops.apply(fold, &record, &counts, &box);
+		cr_expect_eq(counts.dead[REASON_INVALID_CONTROL], 0, "source '%s'", sources[i]);
+	}
+	merge_fold_ops.free(fold);
+	outbox_free(&box);
+}
+
+/* The start of a rollup in restore metadata, in seconds: its limits are those of a time in microseconds. */
+Test(rollup_change, the_start_of_a_rollup_in_restore_metadata_is_a_decimal_number)
+{
+	static const struct {
+		const char *start, *again; /* NULL: refused */
+	} rows[] = {{"ever", "ever"},
+	            {"0", "0"},
+	            {"-0", "0"},
+	            {"007", "7"},
+	            {"-5", "-5"},
+	            {"00000000000000000000007", "7"},
+	            {"4611686018426", "4611686018426"},
+	            {"-4611686018426", "-4611686018426"},
+	            {"", NULL},
+	            {"-", NULL},
+	            {"--5", NULL},
+	            {"+5", NULL},
+	            {" 5", NULL},
+	            {"\t5", NULL},
+	            {"5x", NULL},
+	            {"5 ", NULL},
+	            {"0x5", NULL},
+	            {"Ever", NULL},
+	            {"000000000000000000000007", NULL},
+	            {"4611686018427", NULL},
+	            {"-4611686018427", NULL},
+	            {"18446744073709551617", NULL}};
+	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[96], again[FOLD_HEADER_MAX], want[96];
+		void *fold = merge_fold_ops.new(&config, 0);
+		struct err err;
+
+		snprintf(text, sizeof(text), "-.,-.,-.|5|1m:all@%s=5", rows[i].start);
+		cr_expect_eq(merge_fold_ops.adopt_header(fold, span_of(text), &err),
+		             rows[i].again != NULL, "%s", text);
+		if (rows[i].again) {
+			snprintf(want, sizeof(want), "-.,-.,-.|5|1m:all@%s=5", rows[i].again);
+			merge_fold_ops.header(fold, again);
+			cr_expect_str_eq(again, want);
+		}
+		merge_fold_ops.free(fold);
+	}
 }
 
 /* Whether a flush tells what is counted. */

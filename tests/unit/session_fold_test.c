@@ -1,9 +1,10 @@
 /* The session half by itself: lateness, visits, partials, progress, idleness, refusals, and rollups that come and go. */
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/hash.h"
+#include "base/interner.h"
 #include "base/memory.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/event_id.h"
@@ -115,7 +116,7 @@ static struct buffer all_outputs(uint64_t seed, uint64_t key)
 	struct buffer out = {0};
 	struct pipeline pipe;
 
-	table_key = key;
+	hash_key = key;
 	pipe_init(&pipe, seed, 2, PIPE_ROLLUPS, "view,cart,checkout,purchase");
 	for (int p = 0; p < 2; p++)
 		pipe_generate(&pipe, &rng, p, 600, KIT_DAY0_US + 20 * US_PER_HOUR, US_PER_MINUTE);
@@ -128,7 +129,7 @@ static struct buffer all_outputs(uint64_t seed, uint64_t key)
 		for (size_t i = 0; i < pipe.partials[m].bytes.count; i++)
 			kit_serialise(&out, &pipe.partials[m].bytes.at[i]);
 	pipe_free(&pipe);
-	table_key = 0;
+	hash_key = 0;
 	return out;
 }
 
@@ -159,7 +160,7 @@ static int by_key(const void *a, const void *b)
 
 static size_t standing_visits(const struct pipeline *pipe, struct visit_row *rows)
 {
-	struct names keys = {0};
+	struct interner keys = {0};
 	size_t count = 0, kept = 0;
 
 	for (size_t i = 0; i < pipe->visits.count; i++) {
@@ -184,7 +185,7 @@ static size_t standing_visits(const struct pipeline *pipe, struct visit_row *row
 		if (rows[i].stands)
 			rows[kept++] = rows[i];
 	qsort(rows, kept, sizeof(*rows), by_key);
-	names_free(&keys);
+	interner_free(&keys);
 	return kept;
 }
 

@@ -5,9 +5,9 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/interner.h"
 #include "base/memory.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
 #include "event/reason.h"
@@ -534,7 +534,7 @@ static void lasting_value(const struct output *output, struct buffer *value)
 static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values, struct buffer *stream)
 {
 	struct rng rng = {seed};
-	struct names keys = {0};
+	struct interner keys = {0};
 	struct outbox box = {0};
 	struct task task;
 	size_t count = 0, kept = 0;
@@ -580,7 +580,7 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 	}
 	qsort(values, kept, sizeof(*values), by_key);
 	task_free(&task);
-	names_free(&keys);
+	interner_free(&keys);
 	outbox_free(&box);
 	return kept;
 }

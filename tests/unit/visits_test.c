@@ -3,8 +3,8 @@
  * reader would keep it, and is as strict as one can be: no row is deleted that does not stand. */
 #include "base/buffer.h"
 #include "base/err.h"
+#include "base/interner.h"
 #include "base/span.h"
-#include "base/table.h"
 #include "base/timetext.h"
 #include "event/event.h"
 #include "event/event_id.h"
@@ -206,7 +206,7 @@ static int expect_batch(struct reader *reader, const struct bronze_event *events
 
 struct bench {
 	struct stages stages;
-	struct names sessions, categories;
+	struct interner sessions, categories;
 	struct visits *visits;
 	int64_t revision;
 };
@@ -223,15 +223,19 @@ static void bench_init(struct bench *bench, const char *stages)
 static void bench_free(struct bench *bench)
 {
 	visits_free(bench->visits);
-	names_free(&bench->sessions);
-	names_free(&bench->categories);
+	interner_free(&bench->sessions);
+	interner_free(&bench->categories);
 }
 
 static void bench_add(struct bench *bench, int session, const struct bronze_event *event)
 {
 	int64_t time_us = event->event.event_time_us;
-	uint32_t number = names_put(&bench->sessions, kit_session(session + 1), time_us, INT64_MIN);
-	uint32_t category = event->event.category_code.at ? names_put(&bench->categories, event->event.category_code, time_us, INT64_MIN) : NAME_NONE;
+	uint32_t number =
+		interner_put(&bench->sessions, kit_session(session + 1), time_us, INT64_MIN);
+	uint32_t category = event->event.category_code.at
+	                            ? interner_put(&bench->categories, event->event.category_code,
+	                                           time_us, INT64_MIN)
+	                            : INTERNED_NONE;
 
 	cr_assert(visits_add(bench->visits, number, category, event, ++bench->revision));
 }

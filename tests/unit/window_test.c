@@ -201,6 +201,47 @@ Test(window, group_value_is_the_events_own_or_unknown)
 	}
 }
 
+Test(window, since_when_a_rollup_counts_is_a_decimal_number_of_at_most_23_bytes)
+{
+	static const struct {
+		const char *text;
+		int64_t want;
+	} good[] = {{"a@0", 0},
+	            {"a@-0", 0},
+	            {"a@007", 7},
+	            {"a@-5", -5},
+	            {"a@00000000000000000000007", 7},
+	            {"a@4611686018427387902", INT64_MAX / 2 - 1},
+	            {"a@-4611686018427387903", INT64_MIN / 2 + 1}};
+	static const char *const bad[] = {"a@-",
+	                                  "a@--5",
+	                                  "a@+5",
+	                                  "a@ 5",
+	                                  "a@\t5",
+	                                  "a@0x5",
+	                                  "a@5 ",
+	                                  "a@5.0",
+	                                  "a@evermore",
+	                                  "a@Ever",
+	                                  "a@000000000000000000000007",
+	                                  "a@4611686018427387903",
+	                                  "a@-4611686018427387904",
+	                                  "a@18446744073709551617"};
+	struct span rest, name;
+	int64_t since_us;
+
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		rest = span_of(good[i].text);
+		cr_expect(rollup_since_next(&rest, &name, &since_us), "'%s' is refused",
+		          good[i].text);
+		cr_expect_eq(since_us, good[i].want, "'%s'", good[i].text);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		rest = span_of(bad[i]);
+		cr_expect_not(rollup_since_next(&rest, &name, &since_us), "'%s' is taken", bad[i]);
+	}
+}
+
 Test(window, since_when_rollups_count_is_read_entry_by_entry)
 {
 	static const char *const bad[] = {"1m:all", "@ever", "1m:all@", "1m:all@x", "1m:all@12x", "1m:all@1234567890123456789012345", ",1m:all@ever", "1m:all@ever,", "1m:all@9223372036854775807",

@@ -11,7 +11,6 @@
  * Limits: partitions up to 65,535, offsets below 2^48, as keys of the ledger. */
 #include "redrive_rules.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,6 +279,10 @@ int64_t redrive_horizon(const char *meaning)
 {
 	static const char name[] = "horizon_us=";
 	const char *at = strstr(meaning, name);
+	int64_t horizon_us;
 
-	return at ? strtoll(at + sizeof(name) - 1, NULL, 10) : 0;
+	if (!at)
+		return 0;
+	at += sizeof(name) - 1;
+	return number_take(&at, &horizon_us) ? horizon_us : 0;
 }

@@ -1,0 +1,111 @@
+/* Linear probing over numbers, at most 3/4 full. Slots are not freed one by one: where the table would
+ * have to grow, old texts are swept and the slots are made again. */
+#include "base/interner.h"
+
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+#define FIRST_SLOTS 64
+
+static void free_texts(struct interner *interner)
+{
+	for (uint32_t i = 0; i < interner->count; i++)
+		free((void *)(uintptr_t)interner->at[i].at);
+}
+
+void interner_free(struct interner *interner)
+{
+	free_texts(interner);
+	free(interner->at);
+	free(interner->slots);
+	free(interner->unused);
+	*interner = (struct interner){0};
+}
+
+void interner_clear(struct interner *interner)
+{
+	free_texts(interner);
+	if (interner->slots)
+		memset(interner->slots, 0, ((size_t)interner->mask + 1) * sizeof(*interner->slots));
+	interner->count = interner->live = interner->unused_count = 0;
+}
+
+static void insert(struct interner *interner, uint32_t number)
+{
+	uint32_t at = interner->at[number].hash & interner->mask;
+
+	while (interner->slots[at])
+		at = (at + 1) & interner->mask;
+	interner->slots[at] = number + 1;
+}
+
+static void sweep(struct interner *interner, int64_t keep_from_us)
+{
+	for (uint32_t i = 0; i < interner->count; i++) {
+		if (!interner->at[i].at || interner->at[i].last_us >= keep_from_us)
+			continue;
+		free((void *)(uintptr_t)interner->at[i].at);
+		interner->at[i].at = NULL;
+		GROW(interner->unused, interner->unused_count, interner->unused_capacity);
+		interner->unused[interner->unused_count++] = i;
+		interner->live--;
+	}
+}
+
+/* Sweeps; grows only if that left the table more than half full, so sweeps stay rare. */
+static void make_room(struct interner *interner, int64_t keep_from_us)
+{
+	uint32_t slot_count = interner->slots ? interner->mask + 1 : FIRST_SLOTS;
+
+	sweep(interner, keep_from_us);
+	if (interner->live >= slot_count / 2)
+		slot_count *= 2;
+	free(interner->slots);
+	interner->slots = xzalloc(slot_count, sizeof(*interner->slots));
+	interner->mask = slot_count - 1;
+	for (uint32_t i = 0; i < interner->count; i++)
+		if (interner->at[i].at)
+			insert(interner, i);
+}
+
+static uint32_t add(struct interner *interner, struct span text, uint32_t hash, int64_t time_us)
+{
+	char *copy = xrealloc(NULL, text.len ? text.len : 1);
+	uint32_t number;
+
+	memcpy(copy, text.at, text.len);
+	if (interner->unused_count) {
+		number = interner->unused[--interner->unused_count];
+	} else {
+		GROW(interner->at, interner->count, interner->capacity);
+		number = interner->count++;
+	}
+	interner->at[number] =
+		(struct interned){copy, (uint32_t)text.len, hash, time_us, INTERNED_NONE};
+	interner->live++;
+	insert(interner, number);
+	return number;
+}
+
+uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
+                      int64_t keep_from_us)
+{
+	uint32_t hash = (uint32_t)hash_text(text), at;
+
+	if (!interner->slots || interner->live >= interner->mask / 4 * 3)
+		make_room(interner, keep_from_us);
+	for (at = hash & interner->mask; interner->slots[at]; at = (at + 1) & interner->mask) {
+		uint32_t number = interner->slots[at] - 1;
+		struct interned *known = &interner->at[number];
+
+		if (known->hash != hash || known->len != text.len ||
+		    memcmp(known->at, text.at, text.len) != 0)
+			continue;
+		if (time_us > known->last_us)
+			known->last_us = time_us;
+		return number;
+	}
+	return add(interner, text, hash, time_us);
+}

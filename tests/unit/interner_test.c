@@ -1,0 +1,86 @@
+/* The interner against a slow one. */
+#include "base/interner.h"
+#include "base/span.h"
+#include "unit/fold_kit.h"
+
+/* Texts that were used at or after the limit must keep number, text and what is attached. */
+Test(interner, a_text_keeps_its_number_while_it_may_be_in_use_and_memory_is_reused)
+{
+	struct interner interner = {0};
+	struct rng rng = {5};
+	static int64_t used_us[40000];
+	static uint32_t number_of[40000];
+	int64_t keep_us = INT64_MIN;
+
+	for (int64_t now = 0; now < 40000; now++) {
+		char text[24];
+		int64_t which = now - rng_below(&rng, now < 300 ? now + 1 : 300);
+		struct span span = {text,
+		                    (size_t)snprintf(text, sizeof(text), "name-%" PRId64, which)};
+		uint32_t number;
+
+		if (now > 500)
+			keep_us = now - 400;
+		number = interner_put(&interner, span, now, keep_us);
+		cr_assert(span_equal(interner_text(&interner, number), span));
+		if (used_us[which] && used_us[which] >= keep_us) {
+			cr_assert_eq(number, number_of[which], "%s changed its number", text);
+			cr_assert_eq(interner.at[number].attached, (uint32_t)which,
+			             "%s lost what was attached", text);
+		}
+		interner.at[number].attached = (uint32_t)which;
+		used_us[which] = now;
+		number_of[which] = number;
+	}
+	cr_assert(interner.count < 4000, "%u numbers for at most 400 live texts: nothing is swept",
+	          interner.count);
+	interner_free(&interner);
+}
+
+Test(interner, older_use_does_not_make_a_text_older)
+{
+	struct interner interner = {0};
+	uint32_t number = interner_put(&interner, SPAN("kept"), 100, 0);
+
+	cr_assert_eq(interner_put(&interner, SPAN("kept"), 5, 0), number);
+	cr_assert_eq(interner.at[number].last_us, 100);
+	interner_free(&interner);
+}
+
+Test(interner, an_empty_text_has_a_number_and_no_number_has_no_text)
+{
+	struct interner interner = {0};
+	uint32_t number = interner_put(&interner, SPAN(""), 0, 0);
+
+	cr_assert_eq(interner_put(&interner, SPAN(""), 0, 0), number);
+	cr_assert_eq(interner_text(&interner, number).len, 0);
+	cr_assert_null(interner_text(&interner, INTERNED_NONE).at);
+	interner_free(&interner);
+}
+
+Test(interner, nothing_of_before_is_known_after_a_clear)
+{
+	struct interner interner = {0};
+
+	interner_clear(&interner);
+	for (int round = 0; round < 20; round++) {
+		uint32_t texts = round % 2 ? 3 : 1000;
+
+		for (uint32_t i = 0; i < texts; i++) {
+			char text[24];
+			struct span span = {text,
+			                    (size_t)snprintf(text, sizeof(text), "text-%u", i)};
+			uint32_t number = interner_put(&interner, span, round, round - 5);
+
+			cr_assert_eq(number, i, "round %d", round);
+			cr_assert_eq(interner.at[number].attached, INTERNED_NONE);
+			interner.at[number].attached = i;
+			cr_assert_eq(interner_put(&interner, span, round, round - 5), i);
+			cr_assert_eq(interner.at[number].attached, i);
+		}
+		cr_assert_eq(interner.live, texts);
+		interner_clear(&interner);
+		cr_assert_eq(interner.live, 0);
+	}
+	interner_free(&interner);
+}
