@@ -26,11 +26,13 @@
  * transaction coordinator (transaction.partition.verification.enable, on by default). */
 #include "kafka/txn_doubt.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "kafka/kafka.h"
+#include "service/log.h"
 
 #define INTERCEPTOR "txn_doubt"
 
@@ -118,4 +120,17 @@ void txn_doubt_raise(struct txn_doubt *doubt)
 int64_t txn_doubt_count(const struct txn_doubt *doubt)
 {
 	return atomic_load(&doubt->count);
+}
+
+bool txn_doubt_replaces(const struct txn_doubt *doubt)
+{
+	int64_t unanswered = txn_doubt_count(doubt);
+
+	if (unanswered == 0)
+		return false;
+	log_info("producer_replaced",
+	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
+	         "may still reach the broker\"",
+	         unanswered);
+	return true;
 }

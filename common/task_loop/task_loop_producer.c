@@ -18,7 +18,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "service/log.h"
 #include "task_loop/task_loop_internal.h"
 
 #define INIT_TIMEOUT_MS 5000
@@ -76,15 +75,9 @@ bool producer_ready(struct task_loop *loop, struct err *err)
 
 bool producer_settle(struct task_loop *loop, struct err *err)
 {
-	int64_t unanswered = txn_doubt_count(loop->doubt);
-
-	if (unanswered == 0)
+	if (!txn_doubt_replaces(loop->doubt))
 		return true;
 	metric_add(loop->doubts_metric, 1);
-	log_info("producer_replaced",
-	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
-	         "may still reach the broker\"",
-	         unanswered);
 	return producer_close(loop, err) && producer_ready(loop, err);
 }
 

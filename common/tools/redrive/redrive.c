@@ -307,14 +307,8 @@ static bool read_new_marks(struct redrive *redrive, struct err *err)
 /* After a commit with more to come: a producer in doubt is replaced. */
 static bool settle(struct redrive *redrive, struct err *err)
 {
-	int64_t unanswered = txn_doubt_count(redrive->doubt);
-
-	if (unanswered == 0)
+	if (!txn_doubt_replaces(redrive->doubt))
 		return true;
-	log_info("producer_replaced",
-	         "unanswered=%" PRId64 " detail=\"a request of the last transaction had no answer and "
-	         "may still reach the broker\"",
-	         unanswered);
 	close_producer(redrive);
 	return open_producer(redrive, err) && read_new_marks(redrive, err);
 }
