@@ -4,14 +4,13 @@
 
 #include "base/span.h"
 #include "event/reason.h"
-#include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "stream/counts_unread.h"
+#include "stream/record.h"
 #include "wire/frame.h"
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-#define CALL_TIMEOUT_MS 10000
 #define QUIET_MS 20000
 
 struct reading {
@@ -33,24 +32,24 @@ static bool open_frame(const struct counts_topic *topic, struct span value, stru
 	return frame_opener_open(topic->opener, value, body, reason, NULL, 0, err);
 }
 
-static bool take_message(void *context, const rd_kafka_message_t *message, bool *enough,
-                         struct err *err)
+static bool take_record(void *context, const struct input_record *record, bool *enough,
+                        struct err *err)
 {
 	struct reading *reading = context;
-	struct span key = {message->key, message->key_len}, value = {message->payload, message->len},
-				body = SPAN_NULL;
+	struct span body = SPAN_NULL;
 	struct schema_place place =
-		schema_place_of(reading->name, message->partition, message->offset, value);
-	struct counts_record record;
+		schema_place_of(reading->name, record->partition, record->offset, record->value);
+	struct counts_record counts;
 	enum reason reason;
 	int64_t unknown_dead;
 
 	(void)enough;
-	if (!open_frame(reading->topic, value, &body, &reason, err))
+	if (!open_frame(reading->topic, record->value, &body, &reason, err))
 		return false;
-	counts_unread_note(&reading->unread, reading->topic->kafka->topic_prefix, key, &place, reason);
-	if (reason == REASON_NONE && reading->take && counts_decode(body, &record, &unknown_dead, NULL))
-		reading->take(reading->context, &record);
+	counts_unread_note(&reading->unread, reading->topic->kafka->topic_prefix, record->key, &place,
+	                   reason);
+	if (reason == REASON_NONE && reading->take && counts_decode(body, &counts, &unknown_dead, NULL))
+		reading->take(reading->context, &counts);
 	return true;
 }
 
@@ -59,13 +58,14 @@ bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take, v
 {
 	char name[TOPIC_NAME_MAX + 1];
 	struct reading reading = {.topic = topic, .name = name, .take = take, .context = context};
-	int64_t from[1], to[1];
+	struct topic_reading all = {.topic = name,
+	                            .partition_count = 1,
+	                            .quiet_ms = QUIET_MS,
+	                            .take = take_record,
+	                            .context = &reading};
 
 	if (!topic_name(topic->kafka->topic_prefix, TOPIC_COUNTS, name, sizeof(name)))
 		return err_set(err, ERR_FATAL, "the topic prefix is too long");
-	return kafka_bounds(topic->client, name, 0, CALL_TIMEOUT_MS, &from[0], &to[0], err) &&
-	       topic_read(topic->kafka,
-	                  &(struct topic_reading){name, 1, from, to, QUIET_MS, take_message, &reading},
-	                  err) &&
+	return topic_read_all(topic->kafka, topic->client, &all, err) &&
 	       counts_unread_none(&reading.unread, name, err);
 }

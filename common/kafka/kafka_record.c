@@ -1,6 +1,44 @@
+/* librdkafka parses headers when they are asked for, and keeps them with the message. A message
+ * without headers costs next to nothing. */
 #include "kafka/kafka_record.h"
 
-#include "stream/record.h"
+#include "base/span.h"
+#include "event/reason.h"
+
+size_t kafka_record_headers(const rd_kafka_message_t *message, struct header *headers, size_t max)
+{
+	rd_kafka_headers_t *list;
+	const char *name;
+	const void *value;
+	size_t size, count = 0;
+
+	if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return 0;
+	while (count < max && rd_kafka_header_get_all(list, count, &name, &value, &size) ==
+	                          RD_KAFKA_RESP_ERR_NO_ERROR)
+		headers[count++] = (struct header){span_of(name), {value, size}};
+	return count;
+}
+
+struct input_record kafka_record(const rd_kafka_message_t *message,
+                                 struct header headers[KAFKA_HEADERS_MAX])
+{
+	struct span value = {message->payload, message->len};
+
+	return (struct input_record){
+		.topic = span_of(rd_kafka_topic_name(message->rkt)),
+		.offset = message->offset,
+		.timestamp_ms = kafka_time_ms(message),
+		.partition = message->partition,
+		.key = {message->key, message->key_len},
+		.value = value,
+		.body = value,
+		.refused = REASON_NONE,
+		.detail = "",
+		.headers = headers,
+		.header_count = kafka_record_headers(message, headers, KAFKA_HEADERS_MAX),
+	};
+}
 
 int64_t kafka_time_ms(const rd_kafka_message_t *message)
 {

@@ -8,12 +8,15 @@
 #include "base/memory.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_record.h"
 #include "kafka/kafka_topic.h"
 #include "service/health.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/outbox.h"
 
 #define POLL_MS 100
+#define CALL_TIMEOUT_MS 10000
 #define DESTROY_TIMEOUT_MS 10000
 
 struct progress {
@@ -42,12 +45,16 @@ static bool tolerable(const struct topic_reading *reading, const rd_kafka_messag
 static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message, struct progress *progress, struct err *err)
 {
 	int64_t next = message->offset + !message->err;
+	struct header headers[KAFKA_HEADERS_MAX];
+	struct input_record record;
 	bool ok = true;
 
 	if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
 		return tolerable(reading, message, err);
-	if (!message->err && message->offset < reading->to[message->partition])
-		ok = reading->take(reading->context, message, &progress->enough, err);
+	if (!message->err && message->offset < reading->to[message->partition]) {
+		record = kafka_record(message, headers);
+		ok = reading->take(reading->context, &record, &progress->enough, err);
+	}
 	if (next > progress->position[message->partition]) {
 		progress->position[message->partition] = next;
 		progress->moved_us = monotonic_us(); /* not before it was taken, which may have waited itself */
@@ -115,6 +122,26 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	free(progress.position);
+	return ok;
+}
+
+bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
+                    const struct topic_reading *reading, struct err *err)
+{
+	struct topic_reading all = *reading;
+	int64_t *from, *to;
+	bool ok = true;
+
+	if (!all.partition_count && !kafka_partition_count(client, all.topic, CALL_TIMEOUT_MS,
+	                                                   &all.partition_count, err))
+		return false;
+	from = xrealloc(NULL, (size_t)all.partition_count * 2 * sizeof(*from));
+	all.from = from;
+	all.to = to = from + all.partition_count;
+	for (int32_t p = 0; ok && p < all.partition_count; p++)
+		ok = kafka_bounds(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
+	ok = ok && topic_read(config, &all, err);
+	free(from);
 	return ok;
 }
 

@@ -4,9 +4,12 @@
 
 #include "base/err.h"
 #include "kafka/kafka_conf.h"
+#include "stream/record.h"
 
-/* Is shown every committed record, in the order of its partition. false: failed, with err. */
-typedef bool topic_take_fn(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err);
+/* Gets every committed record, in the order of its partition; it is borrowed for the call. false:
+ * failed, with err. */
+typedef bool topic_take_fn(void *context, const struct input_record *record, bool *enough,
+                           struct err *err);
 
 struct topic_reading {
 	const char *topic;
@@ -21,6 +24,10 @@ struct topic_reading {
  * retention has removed what was to be read, or a signal has stopped it; ERR_REFUSE: a right is missing; ERR_FENCED: the client
  * does not end. Tells the health check that it is alive. */
 MUST_USE bool topic_read(const struct kafka_config *config, const struct topic_reading *reading, struct err *err);
+/* Reads everything that is committed now: `from` and `to` are not looked at; partition_count 0: all
+ * partitions. The client is asked for bounds and partitions. */
+MUST_USE bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
+                             const struct topic_reading *reading, struct err *err);
 
 /* kafka_bounds of the log itself: to its end, and not only to the first open transaction, which could be one that is being committed.
  * ERR_FENCED as above. */

@@ -26,12 +26,14 @@
  * transaction coordinator (transaction.partition.verification.enable, on by default). */
 #include "kafka/txn_doubt.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
+#include "service/log.h"
 
 #define INTERCEPTOR "txn_doubt"
 
@@ -119,4 +121,16 @@ void txn_doubt_raise(struct txn_doubt *doubt)
 int64_t txn_doubt_count(const struct txn_doubt *doubt)
 {
 	return atomic_load(&doubt->count);
+}
+
+bool txn_doubt_replaces(const struct txn_doubt *doubt)
+{
+	int64_t unanswered = txn_doubt_count(doubt);
+
+	if (unanswered == 0)
+		return false;
+	log_info("producer_replaced", log_int("unanswered", unanswered),
+	         log_str("detail", "a request of the last transaction had no answer and may "
+	                           "still reach the broker"));
+	return true;
 }

@@ -34,6 +34,8 @@ rd_kafka_t *txn_doubt_client_new(struct txn_doubt *doubt, rd_kafka_conf_t *conf,
 void txn_doubt_raise(struct txn_doubt *doubt);
 /* Requests and calls that ended without an answer; 0: the producer is clean. Any thread. */
 int64_t txn_doubt_count(const struct txn_doubt *doubt);
+/* Whether the producer is in doubt, so that its owner has to replace it now; logs that. */
+bool txn_doubt_replaces(const struct txn_doubt *doubt);
 
 /* Whether a request of this kind (Kafka's API key) that ended with err raises doubt. Pure. */
 bool txn_doubt_is_raised_by(int16_t api_key, rd_kafka_resp_err_t err);

@@ -8,6 +8,7 @@
 #include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "service/log.h"
+#include "stream/record.h"
 #include "task_loop/task_loop_internal.h"
 #include "wire/group_offsets.h"
 #include "wire/records_counts.h"
@@ -16,24 +17,12 @@
 #define CALL_TIMEOUT_MS 10000
 #define QUIET_MS 20000
 
-/* Reads what is committed now. */
-static bool look_at(struct task_loop *loop, const char *topic, int32_t partition_count, topic_take_fn *take, void *context, struct err *err)
-{
-	int64_t *from = xrealloc(NULL, (size_t)partition_count * 2 * sizeof(*from)), *to = from + partition_count;
-	bool ok = true;
-
-	for (int32_t p = 0; ok && p < partition_count; p++)
-		ok = kafka_bounds(loop->consumer, topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
-	ok = ok && topic_read(&loop->kafka, &(struct topic_reading){topic, partition_count, from, to, QUIET_MS, take, context}, err);
-	free(from);
-	return ok;
-}
-
 /* ---- holds records */
 
-static bool take_any(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+static bool take_any(void *context, const struct input_record *record, bool *enough,
+                     struct err *err)
 {
-	(void)message;
+	(void)record;
 	(void)err;
 	*(bool *)context = *enough = true;
 	return true;
@@ -41,8 +30,14 @@ static bool take_any(void *context, const rd_kafka_message_t *message, bool *eno
 
 bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
 {
+	struct topic_reading all = {.topic = topic,
+	                            .partition_count = partition_count,
+	                            .quiet_ms = QUIET_MS,
+	                            .take = take_any,
+	                            .context = holds};
+
 	*holds = false;
-	return look_at(loop, topic, partition_count, take_any, holds, err);
+	return topic_read_all(&loop->kafka, intake_client(loop->intake), &all, err);
 }
 
 /* ---- last counted */
@@ -73,7 +68,7 @@ static struct counts_topic counts_topic_of(struct task_loop *loop)
 	if (!loop->counts_opener)
 		loop->counts_opener =
 			frame_opener_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
-	return (struct counts_topic){&loop->kafka, loop->consumer, loop->counts_opener,
+	return (struct counts_topic){&loop->kafka, intake_client(loop->intake), loop->counts_opener,
 	                             loop->terms->schema_id[SCHEMA_COUNTS]};
 }
 
@@ -101,7 +96,8 @@ struct lookup {
 	struct span group;
 };
 
-static bool take_offset(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+static bool take_offset(void *context, const struct input_record *record, bool *enough,
+                        struct err *err)
 {
 	const struct lookup *lookup = context;
 	struct group_offset found;
@@ -110,7 +106,7 @@ static bool take_offset(void *context, const rd_kafka_message_t *message, bool *
 
 	(void)enough;
 	(void)err;
-	if (!group_offset_read((struct span){message->key, message->key_len}, (struct span){message->payload, message->len}, &found) ||
+	if (!group_offset_read(record->key, record->value, &found) ||
 	    !span_equal(found.group, lookup->group) || found.topic.len > TOPIC_NAME_MAX)
 		return true;
 	snprintf(topic, sizeof(topic), "%.*s", (int)found.topic.len, found.topic.at);
@@ -145,7 +141,8 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
 	/* What we may not describe, the broker does not name at all. */
-	if (!kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS, &partitions, err))
+	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS,
+	                           &partitions, err))
 		return err->class == ERR_REFUSE ? err_prefix(err, "the right to describe and read it is missing") : false;
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));

@@ -20,7 +20,6 @@
 
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_error.h"
-#include "service/log.h"
 #include "task_loop/task_loop_internal.h"
 
 #define INIT_TIMEOUT_MS 5000
@@ -78,14 +77,9 @@ bool producer_ready(struct task_loop *loop, struct err *err)
 
 bool producer_settle(struct task_loop *loop, struct err *err)
 {
-	int64_t unanswered = txn_doubt_count(loop->doubt);
-
-	if (unanswered == 0)
+	if (!txn_doubt_replaces(loop->doubt))
 		return true;
 	metric_add(loop->doubts_metric, 1);
-	log_info("producer_replaced", log_int("unanswered", unanswered),
-	         log_str("detail", "a request of the last transaction had no answer and may "
-	                           "still reach the broker"));
 	return producer_close(loop, err) && producer_ready(loop, err);
 }
 

@@ -9,6 +9,7 @@
  * segments, because the one being written is never compacted. */
 #include "wire/topics.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -77,6 +78,18 @@ bool topic_is_compacted(enum topic_id id)
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions)
 {
 	return topics[id].fixed_partitions ? topics[id].fixed_partitions : set_partitions;
+}
+
+bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions, const char *like,
+                          int32_t set_partitions, struct err *err)
+{
+	int32_t want = topic_partitions(id, set_partitions);
+
+	return partitions == want ||
+	       err_set(err, ERR_REFUSE,
+	               "%s has %" PRId32 " partitions and should have %" PRId32
+	               ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,
+	               name, partitions, want, like, set_partitions);
 }
 
 bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)

@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 enum topic_id {
 	TOPIC_RAW_EVENTS,        /* JSON as the source had it */
 	TOPIC_BRONZE_EVENTS,     /* every valid event once; same partition numbers as raw */
@@ -43,8 +45,15 @@ bool topic_is_compacted(enum topic_id id);
 /* Partitions of the topic in a set of so many. */
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
 
+#define TOPIC_KEEPS_PARTITIONS \
+	"the number of partitions never changes, since keys would move to others; " ERR_ADVICE_FRESH_SET
+/* Whether the topic `name` has the partitions that it has in a set with that number of partitions,
+ * which is the number of the topic `like`. ERR_REFUSE. */
+MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,
+                                   const char *like, int32_t set_partitions, struct err *err);
+
 /* Writes <prefix><suffix>, terminated. False if it does not fit, or is longer than Kafka takes. */
-__attribute__((warn_unused_result)) bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap);
+MUST_USE bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap);
 
 /* True for the consumer groups of our services: <prefix><service>, and <prefix><service>-<anything>. */
 bool topic_is_group_of_set(const char *prefix, const char *group);

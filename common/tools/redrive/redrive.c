@@ -186,21 +186,27 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 
 /* ---- the plan */
 
-static bool take_mark(struct redrive *redrive, const struct input_record *record, struct err *err)
+static bool take_mark(void *context, const struct input_record *record, bool *enough,
+                      struct err *err)
 {
+	struct redrive *redrive = context;
 	int32_t partition;
 	int64_t offset;
 
+	(void)enough;
 	(void)err;
 	if (redrive_mark_read(record, &partition, &offset))
 		redrive_ledger_add(&redrive->ledger, partition, offset);
 	return true;
 }
 
-static bool take_for_plan(struct redrive *redrive, const struct input_record *record, struct err *err)
+static bool take_for_plan(void *context, const struct input_record *record, bool *enough,
+                          struct err *err)
 {
+	struct redrive *redrive = context;
 	struct redrive_decision decision;
 
+	(void)enough;
 	(void)err;
 	redrive_judge(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
 	redrive_plan_add(redrive, &decision, record);
@@ -314,13 +320,8 @@ static bool read_new_marks(struct redrive *redrive, struct err *err)
 /* After a commit with more to come: a producer in doubt is replaced. */
 static bool settle(struct redrive *redrive, struct err *err)
 {
-	int64_t unanswered = txn_doubt_count(redrive->doubt);
-
-	if (unanswered == 0)
+	if (!txn_doubt_replaces(redrive->doubt))
 		return true;
-	log_info("producer_replaced", log_int("unanswered", unanswered),
-	         log_str("detail", "a request of the last transaction had no answer and may "
-	                           "still reach the broker"));
 	close_producer(redrive);
 	return open_producer(redrive, err) && read_new_marks(redrive, err);
 }
@@ -344,10 +345,13 @@ static void keep_to_rate(const struct redrive *redrive)
 	}
 }
 
-static bool take_to_send(struct redrive *redrive, const struct input_record *record, struct err *err)
+static bool take_to_send(void *context, const struct input_record *record, bool *enough,
+                         struct err *err)
 {
+	struct redrive *redrive = context;
 	struct redrive_decision decision;
 
+	(void)enough;
 	redrive_judge(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
 	if (decision.verdict != REDRIVE_SEND)
 		return true;

@@ -8,14 +8,12 @@
 #include "event/clock.h"
 #include "event/reason.h"
 #include "kafka/kafka_client.h"
-#include "kafka/kafka_record.h"
 #include "kafka/kafka_topic.h"
-#include "kafka/topic_reader.h"
 #include "redrive_rules.h"
 #include "registry/frame_opener.h"
 #include "stream/control.h"
 #include "stream/fold.h"
-#include "stream/outbox.h"
+#include "stream/record.h"
 #include "stream/task.h"
 #include "wire/records_bronze.h"
 
@@ -37,52 +35,27 @@ void redrive_client_close(rd_kafka_t *client)
 		rd_kafka_destroy(client);
 }
 
-struct taker {
-	struct redrive *redrive;
-	bool (*take)(struct redrive *redrive, const struct input_record *record, struct err *err);
-};
-
-static bool take_message(void *context, const rd_kafka_message_t *message, bool *enough, struct err *err)
+bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions,
+                  const int64_t *from, const int64_t *to, topic_take_fn *take, struct err *err)
 {
-	const struct taker *taker = context;
-	struct header headers[REDRIVE_HEADERS_MAX];
-	struct input_record record = {.topic = span_of(rd_kafka_topic_name(message->rkt)),
-	                              .offset = message->offset,
-	                              .timestamp_ms = kafka_time_ms(message),
-	                              .partition = message->partition,
-	                              .key = {message->key, message->key_len},
-	                              .value = {message->payload, message->len},
-	                              .headers = headers};
-	rd_kafka_headers_t *list;
-	const char *name;
-	const void *value;
-	size_t size;
+	struct topic_reading reading = {topic, partitions, from, to, QUIET_LIMIT_MS, take, redrive};
 
-	(void)enough;
-	if (rd_kafka_message_headers(message, &list) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		while (record.header_count < REDRIVE_HEADERS_MAX && !rd_kafka_header_get_all(list, record.header_count, &name, &value, &size))
-			headers[record.header_count++] = (struct header){span_of(name), {value, size}};
-	return taker->take(taker->redrive, &record, err);
-}
-
-bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions, const int64_t *from, const int64_t *to,
-                  bool (*take)(struct redrive *, const struct input_record *, struct err *), struct err *err)
-{
-	struct taker taker = {redrive, take};
-
-	return topic_read(&redrive->config->kafka, &(struct topic_reading){topic, partitions, from, to, QUIET_LIMIT_MS, take_message, &taker}, err);
+	return topic_read(&redrive->config->kafka, &reading, err);
 }
 
 /* ---- the clocks */
 
-static bool take_bronze(struct redrive *redrive, const struct input_record *record, struct err *err)
+static bool take_bronze(void *context, const struct input_record *record, bool *enough,
+                        struct err *err)
 {
+	struct redrive *redrive = context;
 	struct partition_clock *clock = &redrive->clocks[record->partition];
 	struct control control = control_read(record);
 	struct bronze_event bronze;
 	enum reason reason = REASON_NONE;
 	struct span body;
 
+	(void)enough;
 	if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)
 		clock_control(clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (!record->value.at)

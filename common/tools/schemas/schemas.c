@@ -24,7 +24,6 @@
 #include "event/reason.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
-#include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "registry/frame_opener.h"
 #include "registry/registry.h"
@@ -32,11 +31,11 @@
 #include "service/health.h"
 #include "service/service.h"
 #include "service/stop.h"
+#include "stream/record.h"
 #include "wire/schema_ids.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define CALL_MS 10000
 #define QUIET_MS 120000
 #define REGISTRY_MS 5000
 #define LEAVE_OUT_MAX 64
@@ -135,15 +134,14 @@ struct scan {
 	enum schema_id_slot slot;
 };
 
-static bool take_value(void *context, const rd_kafka_message_t *message, bool *enough,
+static bool take_value(void *context, const struct input_record *record, bool *enough,
                        struct err *err)
 {
 	const struct scan *scan = context;
 
 	(void)enough;
 	(void)err;
-	schema_uses_add(scan->uses, scan->slot, message->partition, message->offset,
-	                (struct span){message->payload, message->len});
+	schema_uses_add(scan->uses, scan->slot, record->partition, record->offset, record->value);
 	return true;
 }
 
@@ -151,25 +149,13 @@ static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 {
 	struct scan scan = {&schemas->uses, framed[number].slot};
 	char topic[TOPIC_NAME_MAX + 1];
-	int64_t *from, *to;
-	int32_t partitions;
-	bool ok = true;
+	struct topic_reading all = {
+		.topic = topic, .quiet_ms = QUIET_MS, .take = take_value, .context = &scan};
 
 	if (!topic_name(schemas->config->kafka.topic_prefix, framed[number].topic, topic,
 	                sizeof(topic)))
 		return err_set(err, ERR_INPUT, "TOPIC_PREFIX is too long");
-	if (!kafka_partition_count(schemas->client, topic, CALL_MS, &partitions, err))
-		return false;
-	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
-	to = from + partitions;
-	for (int32_t p = 0; ok && p < partitions; p++)
-		ok = kafka_bounds(schemas->client, topic, p, CALL_MS, &from[p], &to[p], err);
-	ok = ok && topic_read(&schemas->config->kafka,
-	                      &(struct topic_reading){topic, partitions, from, to, QUIET_MS, take_value,
-	                                              &scan},
-	                      err);
-	free(from);
-	return ok;
+	return topic_read_all(&schemas->config->kafka, schemas->client, &all, err);
 }
 
 /* ---- what the ids mean in the registry */
