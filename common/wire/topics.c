@@ -99,19 +99,10 @@ bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)
 	return length > 0 && (size_t)length < cap && length <= TOPIC_NAME_MAX;
 }
 
-bool topic_is_group_of_set(const char *prefix, const char *group)
+void topic_group(const char *prefix, size_t index, char *buf, size_t cap)
 {
-	static const char *const services[] = {"bronze-sink", "funnel-aggregator", "pg-loader"};
-	size_t prefix_len = strlen(prefix);
+	static const char *const services[TOPIC_GROUP_COUNT] = {"bronze-sink", "funnel-aggregator",
+	                                                        "pg-loader"};
 
-	if (strncmp(group, prefix, prefix_len) != 0)
-		return false;
-	group += prefix_len;
-	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
-		size_t len = strlen(services[i]);
-
-		if (strncmp(group, services[i], len) == 0 && (group[len] == '\0' || group[len] == '-'))
-			return true;
-	}
-	return false;
+	snprintf(buf, cap, "%s%s", prefix, services[index]);
 }

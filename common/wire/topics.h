@@ -55,7 +55,9 @@ MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t p
 /* Writes <prefix><suffix>, terminated. False if it does not fit, or is longer than Kafka takes. */
 MUST_USE bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap);
 
-/* True for the consumer groups of our services: <prefix><service>, and <prefix><service>-<anything>. */
-bool topic_is_group_of_set(const char *prefix, const char *group);
+/* Name of a consumer group of the set: <prefix><service>, terminated. A prefix that fits the topics
+ * fits the groups. */
+#define TOPIC_GROUP_COUNT 3
+void topic_group(const char *prefix, size_t index, char *buf, size_t cap);
 
 #endif

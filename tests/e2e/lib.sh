@@ -54,13 +54,25 @@ same() { # WHAT EXPECTED ACTUAL
     [[ "$2" == "$3" ]] || { warn "$1: expected '$2', found '$3'"; return 1; }
 }
 
+# The end of the scenario's log in one line: the last failure that a program reported in the last 30
+# lines, and the last 3 lines.
+end_of_log() {
+    local log=$LOG_DIR/$SCENARIO.scenario.log
+    { tail -n 30 "$log" | head -n -3 | grep -a 'event=failed' | tail -n 1; tail -n 3 "$log"; } |
+        tr '\n' ' ' | cut -c1-1200
+}
+
+# A scenario that dies leaves no proxy to those after it.
 scenario_ended() {
     local status=$?
-    ((status == 0)) || record FAIL "runs to its end" 0 "line ${E2E_LINE:-?}: ${E2E_COMMAND:-?} (exit $status)"
-    printf 'done\n' >>"$E2E_RESULTS.done"
+    ((status == 0)) || record FAIL "runs to its end" 0 \
+        "line ${E2E_LINE:-?}: ${E2E_COMMAND:-?} (exit $status): $(end_of_log)"
+    [[ -z ${PROXY:-} ]] || proxy_end || record FAIL "Kafka has its own port again" 0 "$(end_of_log)"
+    printf '%d\n' "$status" >"$E2E_RESULTS.done"
 }
 set -eE
-trap 'E2E_LINE=$LINENO E2E_COMMAND=$BASH_COMMAND' ERR
+# The line that failed, and those of its callers.
+trap 'E2E_LINE="$LINENO ${BASH_LINENO[*]/#/< }" E2E_COMMAND=$BASH_COMMAND' ERR
 trap scenario_ended EXIT
 # Checks are told on the terminal; all else of a scenario goes to its log.
 exec 3>&1 >>"$LOG_DIR/$SCENARIO.scenario.log" 2>&1
@@ -205,6 +217,7 @@ proxy_begin() { # [PROXY], lossy_proxy if it is left out
 }
 proxy_end() {
     kill "$PROXY"
+    PROXY=
     stack stop kafka
     start kafka
 }

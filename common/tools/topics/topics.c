@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
+#include "kafka/kafka_error.h"
 #include "service/config.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -30,9 +31,9 @@
 enum {
 	CALL_MS = 30000,         /* one request to the brokers */
 	VISIBLE_MS = 30000,      /* until a change is seen everywhere */
+	LOADED_MS = 30000,       /* until a broker that has just started has loaded its groups */
 	GROUP_EMPTY_MS = 60000,  /* a killed member leaves its group when its session ends, 45 s by default */
 	PARTITIONS_MAX = 10000,
-	GROUPS_MAX = 64,
 };
 
 struct topics_config {
@@ -269,126 +270,85 @@ static bool create(struct admin *admin, const struct topics_config *config, stru
 
 /* ---- delete */
 
-struct groups {
-	char *names[GROUPS_MAX];
-	size_t count;
+struct group_round {
+	size_t deleted;
+	char busy[TOPIC_NAME_MAX + 1]; /* a group that still has members; empty: none has */
 };
 
-static void groups_free(struct groups *groups)
+static bool take_group(const rd_kafka_group_result_t *result, struct group_round *round,
+                       struct err *err)
 {
-	while (groups->count > 0)
-		free(groups->names[--groups->count]);
-}
+	const rd_kafka_error_t *error = rd_kafka_group_result_error(result);
+	rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
+	const char *name = rd_kafka_group_result_name(result);
 
-/* The set's consumer groups that the brokers know. */
-static bool find_groups(struct admin *admin, const struct topics_config *config, struct groups *groups, struct err *err)
-{
-	rd_kafka_AdminOptions_t *call = call_options(admin, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS);
-	const rd_kafka_ConsumerGroupListing_t **listings;
-	const rd_kafka_error_t **errors;
-	rd_kafka_event_t *event;
-	size_t count, error_count;
-	bool ok = true;
-
-	*groups = (struct groups){0};
-	rd_kafka_ListConsumerGroups(admin->client, call, admin->queue);
-	rd_kafka_AdminOptions_destroy(call);
-	event = answer(admin, "listing consumer groups", err);
-	if (!event)
-		return false;
-	errors = rd_kafka_ListConsumerGroups_result_errors(rd_kafka_event_ListConsumerGroups_result(event), &error_count);
-	if (error_count > 0)
-		ok = err_set(err, ERR_RETRY, "listing consumer groups: %s", rd_kafka_error_string(errors[0]));
-	listings = rd_kafka_ListConsumerGroups_result_valid(rd_kafka_event_ListConsumerGroups_result(event), &count);
-	for (size_t i = 0; ok && i < count; i++) {
-		const char *name = rd_kafka_ConsumerGroupListing_group_id(listings[i]);
-
-		if (!topic_is_group_of_set(config->kafka.topic_prefix, name))
-			continue;
-		ok = groups->count < GROUPS_MAX && (groups->names[groups->count] = strdup(name));
-		if (ok)
-			groups->count++;
-		else
-			err_set(err, ERR_FATAL, "more than %d consumer groups of one set", GROUPS_MAX);
+	if (code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP) {
+		snprintf(round->busy, sizeof(round->busy), "%s", name);
+		return true;
 	}
-	rd_kafka_event_destroy(event);
-	return ok;
+	round->deleted += code == RD_KAFKA_RESP_ERR_NO_ERROR;
+	return !code || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND ||
+	       err_set(err, kafka_err_missing_right(code) ? ERR_REFUSE : ERR_RETRY,
+	               "deleting group %s: %s", name, rd_kafka_error_string(error));
 }
 
-/* A broker that has just started is still reading who is in which group. */
-static bool find_groups_patiently(struct admin *admin, const struct topics_config *config, struct groups *groups, struct err *err)
+/* Deletes each group by its name. The list of groups would not do: a broker that has just started
+ * (4.2.2) leaves groups out of it without an error. For a name it returns an error until the group
+ * is loaded. */
+static bool try_delete_groups(struct admin *admin, struct group_round *round, struct err *err)
 {
-	int64_t deadline = now_ms() + VISIBLE_MS;
-
-	while (!find_groups(admin, config, groups, err)) {
-		groups_free(groups);
-		if (err->class != ERR_RETRY || is_over(deadline))
-			return false;
-		pause_ms(200);
-	}
-	return true;
-}
-
-/* One round over all groups: *busy is the first that still has members, or NULL. */
-static bool try_delete_groups(struct admin *admin, struct groups *groups, const char **busy, struct err *err)
-{
-	rd_kafka_DeleteGroup_t *wanted[GROUPS_MAX];
+	rd_kafka_DeleteGroup_t *wanted[TOPIC_GROUP_COUNT];
 	rd_kafka_AdminOptions_t *call = call_options(admin, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
 	const rd_kafka_group_result_t **results;
 	rd_kafka_event_t *event;
+	char name[TOPIC_NAME_MAX + 1];
 	size_t count;
 	bool ok = true;
 
-	*busy = NULL;
-	for (size_t i = 0; i < groups->count; i++)
-		wanted[i] = rd_kafka_DeleteGroup_new(groups->names[i]);
-	rd_kafka_DeleteGroups(admin->client, wanted, groups->count, call, admin->queue);
-	rd_kafka_DeleteGroup_destroy_array(wanted, groups->count);
+	round->busy[0] = '\0';
+	for (size_t i = 0; i < TOPIC_GROUP_COUNT; i++) {
+		topic_group(admin->config->kafka.topic_prefix, i, name, sizeof(name));
+		wanted[i] = rd_kafka_DeleteGroup_new(name);
+	}
+	rd_kafka_DeleteGroups(admin->client, wanted, TOPIC_GROUP_COUNT, call, admin->queue);
+	rd_kafka_DeleteGroup_destroy_array(wanted, TOPIC_GROUP_COUNT);
 	rd_kafka_AdminOptions_destroy(call);
 	event = answer(admin, "deleting consumer groups", err);
 	if (!event)
 		return false;
-	results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
-	for (size_t i = 0; ok && i < count; i++) {
-		const rd_kafka_error_t *error = rd_kafka_group_result_error(results[i]);
-		rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
-
-		if (code == RD_KAFKA_RESP_ERR_NON_EMPTY_GROUP)
-			for (size_t g = 0; g < groups->count; g++)
-				*busy = strcmp(groups->names[g], rd_kafka_group_result_name(results[i])) == 0 ? groups->names[g] : *busy;
-		else if (code && code != RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-			ok = err_set(err, ERR_RETRY, "deleting group %s: %s", rd_kafka_group_result_name(results[i]), rd_kafka_error_string(error));
-	}
+	results =
+		rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+	for (size_t i = 0; i < count; i++)
+		ok = take_group(results[i], round, err) && ok;
 	rd_kafka_event_destroy(event);
 	return ok;
 }
 
-static bool delete_groups(struct admin *admin, const struct topics_config *config, struct err *err)
+/* Waits for coordinators that load, and for members that leave. */
+static bool delete_groups(struct admin *admin, struct err *err)
 {
-	int64_t deadline = now_ms() + GROUP_EMPTY_MS;
-	struct groups groups;
-	const char *busy = NULL;
-	bool told = false, ok = find_groups_patiently(admin, config, &groups, err);
+	int64_t began = now_ms();
+	struct group_round round = {0};
+	bool reported = false, ok;
 
-	while (ok && groups.count > 0) {
-		ok = try_delete_groups(admin, &groups, &busy, err);
-		if (!ok || !busy)
-			break;
-		if (is_over(deadline)) {
-			ok = err_set(err, ERR_REFUSE, "group %s still has members: stop the services first; nothing was deleted from the topics", busy);
-			break;
-		}
-		if (!told)
-			log_warn("group_not_empty", log_str("group", busy),
+	while (!(ok = try_delete_groups(admin, &round, err)) || round.busy[0]) {
+		if (!ok && (err->class != ERR_RETRY || is_over(began + LOADED_MS)))
+			return false;
+		if (ok && is_over(began + GROUP_EMPTY_MS))
+			return err_set(err, ERR_REFUSE,
+			               "group %s still has members: stop the services first; nothing was "
+			               "deleted from the topics",
+			               round.busy);
+		if (ok && !reported)
+			log_warn("group_not_empty", log_str("group", round.busy),
 			         log_str("detail",
 			                 "waiting until its last member leaves; up to 45 s"));
-		told = true;
-		pause_ms(500);
+		reported = reported || ok;
+		pause_ms(ok ? 500 : 200);
 	}
-	if (ok && groups.count > 0)
-		printf("deleted the offsets of %zu consumer groups\n", groups.count);
-	groups_free(&groups);
-	return ok;
+	if (round.deleted > 0)
+		printf("deleted the offsets of %zu consumer groups\n", round.deleted);
+	return true;
 }
 
 static bool deleted(rd_kafka_event_t *event, struct err *err)
@@ -460,7 +420,7 @@ static bool run(struct admin *admin, const struct topics_config *config, struct 
 		return create(admin, config, err);
 	if (strcmp(config->command, "list") == 0)
 		return list(admin, config, err);
-	if (!delete_groups(admin, config, err) || !delete_topics(admin, config, err))
+	if (!delete_groups(admin, err) || !delete_topics(admin, config, err))
 		return false;
 	return strcmp(config->command, "delete") == 0 || create(admin, config, err);
 }
