@@ -12,8 +12,6 @@ Q        := $(if $(V),,@)# V=1 shows whole commands
 say       = @$(if $(V),:,printf '  %-5s %s\n')
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
-# A row of a table may leave out its last fields: they are zero.
-WARNINGS += -Wno-missing-field-initializers
 
 # What makes a fault in memory end the program instead of serving an attacker. Sanitizers check more, and without these.
 # Without optimisation there is no _FORTIFY_SOURCE, and a packager may ask for another level.

@@ -244,7 +244,7 @@ static void fold_flush(void *state, struct outbox *out)
 	(void)out;
 }
 
-static void fold_settle(void *state)
+static void fold_restored(void *state)
 {
 	(void)state;
 }
@@ -254,19 +254,19 @@ static int64_t fold_horizon(const void *state)
 	return oldest_known_us(state);
 }
 
-static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
+static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 {
 	const struct bronze_fold *fold = state;
 
 	return clock_format(&fold->clock, out);
 }
 
-static bool fold_adopt_header(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
 {
 	struct bronze_fold *fold = state;
 
 	return clock_parse(header, &fold->clock) ||
-	       err_set(err, ERR_REFUSE, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
+	       err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
 }
 
 static void fold_dump(const void *state, struct buffer *out)
@@ -288,9 +288,9 @@ const struct fold_ops bronze_fold_ops = {
 	.free = fold_free,
 	.apply = fold_apply,
 	.flush = fold_flush,
-	.settle = fold_settle,
+	.restored = fold_restored,
 	.horizon = fold_horizon,
-	.header = fold_header,
-	.adopt_header = fold_adopt_header,
+	.snapshot = fold_snapshot,
+	.restore_snapshot = fold_restore_snapshot,
 	.dump = fold_dump,
 };

@@ -7,7 +7,7 @@
 #include "stream/outputs.h"
 
 struct bronze_fold_config {
-	const struct output_terms *outputs;
+	const struct output_context *outputs;
 	int32_t partition_count;  /* of raw, and so of bronze */
 	int64_t dedup_horizon_us; /* event time behind the clock over which repeats are known */
 	bool dedup_by_source;     /* ids of source file and row instead of content */

@@ -5,11 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/err.h"
 #include "base/memory.h"
 #include "bronze_fold.h"
 #include "service/config.h"
 #include "service/service.h"
-#include "task_loop/task_loop_internal.h"
+#include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"
 
 struct bronze_config {
@@ -24,19 +25,19 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
 static const struct config_option options[] = {
 	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d", INT64_C(3600000000), INT64_C(7776000000000),
-     "event time behind the clock over which repeats are known; older events are dead-lettered", NULL},
+     "event time behind the clock over which repeats are known; older events are dead-lettered", NULL, NULL},
 	{"DEDUP_KEY", CONFIG_CHOICE, offsetof(struct bronze_config, dedup_key), "content", 0, 0,
-     "what makes two events the same: their content, or their source file and row", "content|source"},
+     "what makes two events the same: their content, or their source file and row", "content|source", NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
 
 struct bronze {
 	struct task_loop *loop;
-	struct output_terms outputs;
+	struct output_context outputs;
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
-	char meaning[TASK_MEANING_MAX];
+	char fingerprint[TASK_FINGERPRINT_MAX];
 };
 
 static bool bronze_open(void *settings, void **state, struct err *err)
@@ -48,13 +49,13 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
-	snprintf(bronze->meaning, sizeof(bronze->meaning), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
-	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, TOPIC_BRONZE_EVENTS, .rows = true};
+	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
+	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->fingerprint, TOPIC_BRONZE_EVENTS, .rows = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop, "bronze-sink", writes, &bronze->outputs, err) ||
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
 		return false;
 	if (bronze->fold.partition_count != bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS])
-		return err_set(err, ERR_REFUSE, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32
+		return err_set(err, ERR_OPERATOR, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32
 		               ": they must have the same number, and keep it; the way on is to process into a fresh set (another TOPIC_PREFIX)",
 		               bronze->fold.partition_count, bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
 	return task_loop_start(bronze->loop, &bronze->input, 1, err);

@@ -317,7 +317,7 @@ static void drop_passed(struct merge_fold *fold)
 	fold->keep_from_us = passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
 }
 
-static void quiet_flush(struct merge_fold *fold)
+static void discard_changes(struct merge_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->changed_count; i++) {
 		struct total *total = &fold->changed[i].pane->totals[fold->changed[i].total];
@@ -338,7 +338,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct partial partial;
 
 	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
-		quiet_flush(fold);
+		discard_changes(fold);
 	if (reason == REASON_NONE && !record->value.at && span_is(record_header(record, "control"), CONTROL_ROLLUPS)) {
 		reason = adopt_rollups(fold, record, &why);
 		if (reason == REASON_NONE)
@@ -409,11 +409,11 @@ static void fold_flush(void *state, struct outbox *out)
 
 /* What the commits before have shown of windows that were whole then and are not now cannot be known: to show it again, should they
  * become whole, does no harm. */
-static void fold_settle(void *state)
+static void fold_restored(void *state)
 {
 	struct merge_fold *fold = state;
 
-	quiet_flush(fold);
+	discard_changes(fold);
 	for (uint32_t i = 0; i < fold->pane_count; i++)
 		for (uint32_t t = 0; t < fold->panes[i]->total_count; t++)
 			fold->panes[i]->totals[t].withheld = !is_whole(fold, fold->panes[i]);
@@ -422,7 +422,7 @@ static void fold_settle(void *state)
 /* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.'; then what rollup_sources
  * has to say */
 
-static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
+static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 {
 	const struct merge_fold *fold = state;
 	size_t len = 0;
@@ -431,12 +431,12 @@ static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
 		const struct source *source = &fold->sources[i];
 
 		if (source->watermark_us == INT64_MIN)
-			len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "%s-%c", i ? "," : "", source->idle ? '!' : '.');
+			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len, "%s-%c", i ? "," : "", source->idle ? '!' : '.');
 		else
-			len += (size_t)snprintf(out + len, FOLD_HEADER_MAX - len, "%s%" PRIx64 "%c", i ? "," : "", (uint64_t)source->watermark_us,
+			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len, "%s%" PRIx64 "%c", i ? "," : "", (uint64_t)source->watermark_us,
 			                        source->idle ? '!' : '.');
 	}
-	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len, FOLD_HEADER_MAX);
+	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len, FOLD_SNAPSHOT_MAX);
 }
 
 /* A source is 13 digits, its flag and a comma; a rollup is |name@start=set with a start of 10 digits; a set has a digit for four
@@ -448,11 +448,11 @@ bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, st
 	for (int i = 0; i < rollups->count; i++)
 		list_len += strlen(rollups->at[i].name) + 13 + set_len;
 	len = (size_t)source_count * 15 + 1 + set_len + 2 * list_len;
-	return len + 1 < FOLD_HEADER_MAX ||
-	       err_set(err, ERR_REFUSE,
+	return len + 1 < FOLD_SNAPSHOT_MAX ||
+	       err_set(err, ERR_OPERATOR,
 	               "ROLLUPS names %d rollups and bronze_events has %" PRId32 " partitions: while such a list changes, restore metadata takes up "
 	               "to %zu bytes, and at most %d are kept; name fewer rollups, or process into a set with fewer partitions (another TOPIC_PREFIX)",
-	               rollups->count, source_count, len, FOLD_HEADER_MAX - 2);
+	               rollups->count, source_count, len, FOLD_SNAPSHOT_MAX - 2);
 }
 
 static bool source_parse(const char **at, struct source *source)
@@ -470,7 +470,7 @@ static bool source_parse(const char **at, struct source *source)
 	return true;
 }
 
-static bool fold_adopt_header(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
 {
 	struct merge_fold *fold = state;
 	const char *at = header.at, *end = header.at + header.len;
@@ -481,7 +481,7 @@ static bool fold_adopt_header(void *state, struct span header, struct err *err)
 		at += count < fold->config->source_count && *at == ',';
 	}
 	return (count == fold->config->source_count && rollup_sources_parse(&fold->counting, &fold->rollup_names, at, end)) ||
-	       err_set(err, ERR_REFUSE,
+	       err_set(err, ERR_OPERATOR,
 	               "restore metadata ('%.*s') does not name %" PRId32
 	               " source partitions: the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
 	               (int)(header.len < 40 ? header.len : 40), header.at, fold->config->source_count);
@@ -497,8 +497,8 @@ static int by_text(const void *a, const void *b)
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct merge_fold *fold = state;
-	char header[FOLD_HEADER_MAX], line[EVENT_TEXT_MAX + 512], values[300];
-	size_t len = fold_header(fold, header), count = 0;
+	char header[FOLD_SNAPSHOT_MAX], line[EVENT_TEXT_MAX + 512], values[300];
+	size_t len = fold_snapshot(fold, header), count = 0;
 	char **lines = NULL;
 	uint32_t capacity = 0;
 
@@ -534,9 +534,9 @@ const struct fold_ops merge_fold_ops = {
 	.free = fold_free,
 	.apply = fold_apply,
 	.flush = fold_flush,
-	.settle = fold_settle,
+	.restored = fold_restored,
 	.horizon = fold_horizon,
-	.header = fold_header,
-	.adopt_header = fold_adopt_header,
+	.snapshot = fold_snapshot,
+	.restore_snapshot = fold_restore_snapshot,
 	.dump = fold_dump,
 };

@@ -63,7 +63,7 @@ struct session_fold {
 	bool idle_told;
 	bool tell_rollups; /* what we count is not what the last commit says */
 	bool applied;      /* a record since the start or the rebuild */
-	char adopted[FOLD_TERMS_MAX]; /* as the last commit says; empty: nothing was told */
+	char adopted[FOLD_START_TIMES_MAX]; /* as the last commit says; empty: nothing was told */
 	struct interner sessions, groups;
 	struct visits *visits;
 	struct pane **panes;
@@ -291,12 +291,12 @@ static void emit_late(struct session_fold *fold, const struct input_record *reco
 static void drop_passed(struct session_fold *fold);
 
 /* While a rebuild runs, what changed is forgotten now and then instead of being emitted. */
-static void quiet_flush(struct session_fold *fold)
+static void discard_changes(struct session_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->changed_count; i++)
 		fold->changed[i].pane->cells[fold->changed[i].cell].changed = false;
 	fold->changed_count = 0;
-	visits_settle(fold->visits);
+	visits_discard_changes(fold->visits);
 	drop_passed(fold);
 	fold->quiet_records = 0;
 }
@@ -348,7 +348,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 	fold->applied |= out != NULL;
 	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
-		quiet_flush(fold);
+		discard_changes(fold);
 	if (control.kind == CONTROL_INVALID)
 		return refuse(fold, record, REASON_INVALID_CONTROL, NULL, counts, out);
 	if (control.kind != CONTROL_NONE) {
@@ -433,12 +433,12 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 	fold->idle_told = idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
 }
 
-static size_t format_rollups(const struct session_fold *fold, char out[FOLD_TERMS_MAX]);
+static size_t format_rollups(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX]);
 
 /* Tells every merge partition what this source counts since when. */
 static void emit_rollups(struct session_fold *fold, struct outbox *out)
 {
-	char key[32], partition[16], terms[FOLD_TERMS_MAX];
+	char key[32], partition[16], terms[FOLD_START_TIMES_MAX];
 	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "rollups|%" PRId32, fold->partition)};
 	struct header headers[] = {
 		{SPAN("control"), SPAN(CONTROL_ROLLUPS)},
@@ -502,13 +502,13 @@ static void fold_active(void *state, struct outbox *out)
 
 /* ---- rebuild */
 
-static void fold_settle(void *state)
+static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
 	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us : fold->clock.control_us;
-	char terms[FOLD_TERMS_MAX];
+	char terms[FOLD_START_TIMES_MAX];
 
-	quiet_flush(fold);
+	discard_changes(fold);
 	fold->told_us = boundary_passed(fold);
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		if (fold->since_us[r] == SINCE_PENDING)
@@ -517,49 +517,49 @@ static void fold_settle(void *state)
 	fold->tell_rollups = strcmp(terms, fold->adopted) != 0;
 }
 
-static size_t fold_header(const void *state, char out[FOLD_HEADER_MAX])
+static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 {
 	const struct session_fold *fold = state;
 
 	return clock_format(&fold->clock, out);
 }
 
-static bool fold_adopt_header(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
 {
 	struct session_fold *fold = state;
 
 	if (!clock_parse(header, &fold->clock))
-		return err_set(err, ERR_REFUSE, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
+		return err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
 	advance(fold);
 	return true;
 }
 
 /* "1m:all@ever,1d:brand@1569888000000000" */
-static size_t format_rollups(const struct session_fold *fold, char out[FOLD_TERMS_MAX])
+static size_t format_rollups(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX])
 {
 	size_t len = 0;
 
 	for (int r = 0; r < fold->config->rollups.count; r++) {
-		len += (size_t)snprintf(out + len, FOLD_TERMS_MAX - len, "%s%s@", r ? "," : "", fold->config->rollups.at[r].name);
+		len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%s%s@", r ? "," : "", fold->config->rollups.at[r].name);
 		if (fold->since_us[r] == SINCE_EVER)
-			len += (size_t)snprintf(out + len, FOLD_TERMS_MAX - len, "ever");
+			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "ever");
 		else
-			len += (size_t)snprintf(out + len, FOLD_TERMS_MAX - len, "%" PRId64, fold->since_us[r]);
+			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%" PRId64, fold->since_us[r]);
 	}
 	return len;
 }
 
 /* What was told, not what is still to be told: offsets are committed for transaction markers too. */
-static size_t fold_terms(const void *state, char out[FOLD_TERMS_MAX])
+static size_t fold_start_times(const void *state, char out[FOLD_START_TIMES_MAX])
 {
 	const struct session_fold *fold = state;
 
 	if (!fold->tell_rollups)
 		return format_rollups(fold, out);
-	return (size_t)snprintf(out, FOLD_TERMS_MAX, "%s", fold->adopted);
+	return (size_t)snprintf(out, FOLD_START_TIMES_MAX, "%s", fold->adopted);
 }
 
-static bool fold_adopt_terms(void *state, struct span terms, struct err *err)
+static bool fold_restore_start_times(void *state, struct span terms, struct err *err)
 {
 	struct session_fold *fold = state;
 	struct span name;
@@ -573,7 +573,7 @@ static bool fold_adopt_terms(void *state, struct span terms, struct err *err)
 			if (span_is(name, fold->config->rollups.at[r].name))
 				fold->since_us[r] = since_us;
 	if (terms.len)
-		return err_set(err, ERR_REFUSE, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
+		return err_set(err, ERR_OPERATOR, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
 	return true;
 }
 
@@ -613,12 +613,12 @@ const struct fold_ops session_fold_ops = {
 	.free = fold_free,
 	.apply = fold_apply,
 	.flush = fold_flush,
-	.settle = fold_settle,
+	.restored = fold_restored,
 	.horizon = fold_horizon,
-	.header = fold_header,
-	.adopt_header = fold_adopt_header,
-	.terms = fold_terms,
-	.adopt_terms = fold_adopt_terms,
+	.snapshot = fold_snapshot,
+	.restore_snapshot = fold_restore_snapshot,
+	.start_times = fold_start_times,
+	.restore_start_times = fold_restore_start_times,
 	.idle = fold_idle,
 	.active = fold_active,
 	.dump = fold_dump,

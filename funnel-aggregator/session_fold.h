@@ -11,7 +11,7 @@
 #include "stream/outputs.h"
 
 struct session_fold_config {
-	const struct output_terms *outputs;
+	const struct output_context *outputs;
 	struct rollup_list rollups;
 	struct stages stages;
 	int64_t disorder_us; /* watermark = clock - disorder */

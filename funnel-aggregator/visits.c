@@ -410,7 +410,7 @@ static void sink_nothing(void *context, const struct visit *visit)
 	(void)visit;
 }
 
-void visits_settle(struct visits *visits)
+void visits_discard_changes(struct visits *visits)
 {
 	visits_flush(visits, sink_nothing, NULL);
 }

@@ -33,7 +33,7 @@ void visits_close(struct visits *visits, int64_t before_us);
 typedef void visit_sink(void *context, const struct visit *visit);
 void visits_flush(struct visits *visits, visit_sink *sink, void *context);
 /* Everything so far counts as flushed. */
-void visits_settle(struct visits *visits);
+void visits_discard_changes(struct visits *visits);
 
 /* Canonical text of the open visits. */
 void visits_dump(const struct visits *visits, struct buffer *out);

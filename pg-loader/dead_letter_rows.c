@@ -172,7 +172,7 @@ enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_rec
 	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
 		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.partition or .offset");
 	letter.partition = (int32_t)partition;
-	if (redrive_mark_read(record, &marked_partition, &marked_offset))
+	if (redrive_marker_read(record, &marked_partition, &marked_offset))
 		put_mark(rows, &letter, record, source);
 	else
 		put_letter(rows, &letter, record, source);

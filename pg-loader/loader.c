@@ -24,6 +24,7 @@
 #include "kafka/intake.h"
 #include "load_batch.h"
 #include "load_store.h"
+#include "loader_input.h"
 #include "loader_offsets.h"
 #include "loader_state.h"
 #include "migrate.h"

@@ -2,20 +2,28 @@
  *
  * Every change of position goes one way: hold, read the offsets from PostgreSQL, start with them.
  * The intake (kafka/intake.h) has the rules of polls and rebalances. */
+#include "loader_input.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/memory.h"
 #include "kafka/counts_topic.h"
+#include "kafka/intake.h"
 #include "kafka/kafka_record.h"
-#include "loader_state.h"
+#include "load_batch.h"
+#include "loader_offsets.h"
 #include "service/health.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/monotime.h"
 #include "stream/outbox.h"
 #include "stream/record.h"
+#include "stream/record_mark.h"
 #include "stream/start_offset.h"
+#include "wire/schema_loss.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
@@ -27,7 +35,7 @@
 /* The others have as many partitions as the first. */
 static const struct {
 	enum topic_id kind;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	bool framed;
 } topic_kinds[LOADER_TOPICS] = {
 	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE, true},
@@ -155,7 +163,7 @@ bool loader_rebalance(struct loader *loader, struct err *err)
 static bool refuse_start(const struct assigned_partition *partition, int64_t stored,
                          const char *what, const char *advice, struct err *err)
 {
-	return err_set(err, ERR_REFUSE,
+	return err_set(err, ERR_OPERATOR,
 	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64
 	               " to %" PRId64 ": %s; %s",
 	               partition->topic->name, partition->partition, stored, partition->low,

@@ -81,7 +81,7 @@ static bool take_row(const PGresult *result, int row, struct loader_offset *at, 
 	at->committed = strtoll(PQgetvalue(result, row, 1), NULL, 10);
 	return PQgetisnull(result, row, 2) ||
 	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
-	       err_set(err, ERR_REFUSE,
+	       err_set(err, ERR_OPERATOR,
 	               "%s/%" PRId32 ": invalid value '%s' in processed.loader_offsets.last_record: "
 	               "expected <offset>,<time>,<hash>; set it to null",
 	               at->topic, at->partition, PQgetvalue(result, row, 2));

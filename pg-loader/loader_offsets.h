@@ -18,7 +18,7 @@ struct loader_offset {
 	struct record_mark last; /* the newest record before position */
 };
 
-/* Fills committed and last. ERR_REFUSE also if the stored last record cannot be parsed. */
+/* Fills committed and last. ERR_OPERATOR also if the stored last record cannot be parsed. */
 MUST_USE bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);
 /* Inserts the missing rows with next_offset = position, then reads all again: another loader may have been first. */
 MUST_USE bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);

@@ -57,7 +57,7 @@ bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err 
 	if (*configured) {
 		snprintf(out, cap, "%s", configured);
 		return is_dir(out) ||
-		       err_set(err, ERR_REFUSE,
+		       err_set(err, ERR_OPERATOR,
 		               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder",
 		               configured);
 	}
@@ -67,7 +67,7 @@ bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err 
 			return true;
 	snprintf(out, cap, "sql/migrations");
 	return is_dir(out) ||
-	       err_set(err, ERR_REFUSE,
+	       err_set(err, ERR_OPERATOR,
 	               "no folder of migrations belongs to the program, and there is no sql/migrations here: set MIGRATIONS_DIR, "
 	               "or MIGRATE=false");
 }
@@ -96,7 +96,7 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 
 	*text = NULL;
 	if (!file) {
-		err_set(err, ERR_REFUSE, "cannot open %s: %s", path, strerror(errno));
+		err_set(err, ERR_OPERATOR, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
 	ok = fstat(fileno(file), &status) == 0 && status.st_size >= 0 && status.st_size <= FILE_BYTES_MAX;
@@ -108,7 +108,7 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 	}
 	fclose(file);
 	if (!ok)
-		err_set(err, ERR_REFUSE, "cannot read %s, or it has more than 16 MiB", path);
+		err_set(err, ERR_OPERATOR, "cannot read %s, or it has more than 16 MiB", path);
 	return ok;
 }
 
@@ -126,10 +126,10 @@ static bool load_one(const char *dir, const char *name, struct migration_list *l
 	if (!read_file(path, &migration->sql, &len, err))
 		return false;
 	if (strlen(migration->sql) != len)
-		return err_set(err, ERR_REFUSE, "%s holds a NUL character", path);
+		return err_set(err, ERR_OPERATOR, "%s holds a NUL character", path);
 	SHA256Data((const uint8_t *)migration->sql, len, migration->checksum);
 	if (list->count > 1 && strncmp(migration[-1].name, name, 4) == 0)
-		return err_set(err, ERR_REFUSE, "two migrations have the number %.4s: %s and %s", name, migration[-1].name, name);
+		return err_set(err, ERR_OPERATOR, "two migrations have the number %.4s: %s and %s", name, migration[-1].name, name);
 	return true;
 }
 
@@ -146,7 +146,7 @@ bool migrate_load(const char *dir, struct migration_list *list, struct err *err)
 	}
 	free(entries);
 	if (count <= 0)
-		return err_set(err, ERR_REFUSE, "no migrations (NNNN_name.sql) in %s", dir);
+		return err_set(err, ERR_OPERATOR, "no migrations (NNNN_name.sql) in %s", dir);
 	return ok;
 }
 
@@ -194,7 +194,7 @@ static bool is_applied(struct postgres *pg, const struct migration *migration, b
 	*applied = PQntuples(result) > 0;
 	same = !*applied || strcmp(PQgetvalue(result, 0, 0), migration->checksum) == 0;
 	PQclear(result);
-	return same || err_set(err, ERR_REFUSE,
+	return same || err_set(err, ERR_OPERATOR,
 	                       "migration %s has changed since it was applied to this database: put the old file back, and make the change in a "
 	                       "new migration",
 	                       migration->name);
@@ -209,7 +209,7 @@ static bool apply_one(struct postgres *pg, const struct migration *migration, st
 		return false;
 	if (!postgres_run(pg, migration->sql, err)) {
 		if (err->class != ERR_RETRY)
-			err->class = ERR_REFUSE;
+			err->class = ERR_OPERATOR;
 		return err_prefix(err, "migration %s", migration->name);
 	}
 	if (!postgres_query(pg, "INSERT INTO processed.schema_migrations (name, checksum) VALUES ($1, $2)", 2, params, &result, err))

@@ -23,12 +23,12 @@ struct migration_list {
 };
 
 /* configured, or where it is empty: the folder of the installation that the program belongs to, else that of its checkout,
- * else sql/migrations below the working directory. ERR_REFUSE where there is none. */
+ * else sql/migrations below the working directory. ERR_OPERATOR where there is none. */
 MUST_USE bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err);
-/* All NNNN_name.sql of a folder, sorted. ERR_REFUSE: unreadable, none at all, or a number twice. */
+/* All NNNN_name.sql of a folder, sorted. ERR_OPERATOR: unreadable, none at all, or a number twice. */
 MUST_USE bool migrate_load(const char *dir, struct migration_list *list, struct err *err);
 void migrate_fini(struct migration_list *list);
-/* Applies what is missing. Uses a connection of its own. ERR_REFUSE: a changed file, or SQL that fails. */
+/* Applies what is missing. Uses a connection of its own. ERR_OPERATOR: a changed file, or SQL that fails. */
 MUST_USE bool migrate_apply(const struct postgres_config *config, const struct migration_list *list, struct err *err);
 
 #endif

@@ -136,7 +136,7 @@ static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
 		struct watched *watched = &wait->at[i];
 		int64_t low = 0, end = 0;
 
-		if (!kafka_bounds(client_of(wait, watched), watched->topic, watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
+		if (!kafka_offset_range(client_of(wait, watched), watched->topic, watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
 			return false;
 		*same &= watched->end == end;
 		watched->low = low;

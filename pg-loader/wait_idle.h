@@ -14,7 +14,7 @@
 struct wait_idle;
 /* config is borrowed. */
 struct wait_idle *wait_idle_new(const struct loader_config *config);
-/* One look. STEP_DONE: drained. STEP_FAILED: WAIT_TIMEOUT has passed (ERR_RETRY, names what lags), or ERR_REFUSE. */
+/* One look. STEP_DONE: drained. STEP_FAILED: WAIT_TIMEOUT has passed (ERR_RETRY, names what lags), or ERR_OPERATOR. */
 enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err);
 void wait_idle_free(struct wait_idle *wait);
 

@@ -95,7 +95,7 @@ static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_
 
 static enum byte_verdict cut(const struct byte_reader *reader, const char *why, struct err *err)
 {
-	err_set(err, ERR_REFUSE, "%s: the gzip stream %s; all rows before that were sent, no end of segment was. Replace the file and send it again",
+	err_set(err, ERR_OPERATOR, "%s: the gzip stream %s; all rows before that were sent, no end of segment was. Replace the file and send it again",
 	        reader->path, why);
 	return BYTES_CUT;
 }

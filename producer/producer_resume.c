@@ -40,10 +40,10 @@ static bool state_fits(struct producer *p, const struct saved_state *state, int3
 	const char *segment = source_segment(p->source);
 
 	if (strcmp(state->segment, segment) != 0 || strcmp(state->topic, sender_topic(p->sender)) != 0)
-		return err_set(err, ERR_REFUSE, "%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --resume=false", p->state_path,
+		return err_set(err, ERR_OPERATOR, "%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --resume=false", p->state_path,
 		               state->segment, state->topic, segment, sender_topic(p->sender));
 	if (state->checkpoint.partition_count != partition_count || strcmp(state->cluster, sender_cluster(p->sender)) != 0)
-		return err_set(err, ERR_REFUSE, "%s is about another cluster, or topic %s has another number of partitions (%d) now; --resume=false begins anew",
+		return err_set(err, ERR_OPERATOR, "%s is about another cluster, or topic %s has another number of partitions (%d) now; --resume=false begins anew",
 		               p->state_path, state->topic, (int)partition_count);
 	for (int32_t i = 0; i < partition_count; i++) {
 		int64_t last_offset = state->checkpoint.partitions[i].last_offset;
@@ -54,7 +54,7 @@ static bool state_fits(struct producer *p, const struct saved_state *state, int3
 		if (!sender_log_reaches(p->sender, i, last_offset, &reaches, err))
 			return false;
 		if (!reaches)
-			return err_set(err, ERR_REFUSE, "topic %s was made anew since (partition %d ends before offset %lld); --resume=false sends the input from its beginning",
+			return err_set(err, ERR_OPERATOR, "topic %s was made anew since (partition %d ends before offset %lld); --resume=false sends the input from its beginning",
 			               state->topic, (int)i, (long long)last_offset);
 	}
 	return true;
@@ -156,7 +156,7 @@ enum step producer_step_skipping(struct producer *p, struct err *err)
 	for (int i = 0; i < SKIP_ROWS && p->skip > 0; i++, p->skip--) {
 		switch (source_next(p->source, &row, err)) {
 		case SOURCE_ROW: break;
-		case SOURCE_END: err_set(err, ERR_REFUSE, "the input has fewer rows than were sent of it; --resume=false begins anew"); return STEP_FAILED;
+		case SOURCE_END: err_set(err, ERR_OPERATOR, "the input has fewer rows than were sent of it; --resume=false begins anew"); return STEP_FAILED;
 		case SOURCE_FAILED: return STEP_FAILED;
 		}
 		if (p->rows_out && !producer_write_line(p, row.raw, err))

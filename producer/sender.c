@@ -60,7 +60,7 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 	}
 	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
 	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic, sizeof(sender->topic)))
-		err_set(err, ERR_REFUSE, "TOPIC_PREFIX=%s is too long", config->topic_prefix);
+		err_set(err, ERR_OPERATOR, "TOPIC_PREFIX=%s is too long", config->topic_prefix);
 	else
 		conf = kafka_conf_new(config, KAFKA_PRODUCER_IDEMPOTENT, client_id, extra, err);
 	if (conf) {
@@ -95,7 +95,7 @@ bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_co
 	if (!kafka_partition_count(sender->client, sender->topic, timeout_ms, partition_count, err))
 		return false;
 	if (*partition_count > PARTITIONS_MAX)
-		return err_set(err, ERR_REFUSE, "topic %s has %d partitions, more than %d", sender->topic, (int)*partition_count, PARTITIONS_MAX);
+		return err_set(err, ERR_OPERATOR, "topic %s has %d partitions, more than %d", sender->topic, (int)*partition_count, PARTITIONS_MAX);
 	cluster = rd_kafka_clusterid(sender->client, timeout_ms);
 	if (cluster)
 		snprintf(sender->cluster, sizeof(sender->cluster), "%s", cluster);
@@ -119,7 +119,7 @@ bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset
 {
 	int64_t low, high;
 
-	if (!kafka_bounds(sender->client, sender->topic, partition, 5000, &low, &high, err))
+	if (!kafka_offset_range(sender->client, sender->topic, partition, 5000, &low, &high, err))
 		return false;
 	*reaches = high > offset;
 	return true;
@@ -174,7 +174,7 @@ bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)
 
 void sender_tell_partitions(struct sender *sender)
 {
-	kafka_tell_partitions(sender->client, 1000);
+	kafka_log_partition_health(sender->client, 1000);
 }
 
 int64_t sender_acknowledged(const struct sender *sender)

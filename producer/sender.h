@@ -14,7 +14,7 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 /* Drops what is not delivered. */
 void sender_free(struct sender *sender);
 
-/* Asks for the topic's partitions. ERR_RETRY: no broker yet. ERR_REFUSE: no such topic. */
+/* Asks for the topic's partitions. ERR_RETRY: no broker yet. ERR_OPERATOR: no such topic. */
 MUST_USE bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_count, struct err *err);
 const char *sender_topic(const struct sender *sender);
 /* "" where the broker did not say. */

@@ -196,7 +196,7 @@ bool source_resume(struct source *source, const struct row_position *position, i
 	if (source->generator)
 		return true;
 	if (position->file < 0 || (size_t)position->file >= source->list.count)
-		return err_set(err, ERR_REFUSE, "the saved position is in file %d of %zu", (int)position->file + 1, source->list.count);
+		return err_set(err, ERR_OPERATOR, "the saved position is in file %d of %zu", (int)position->file + 1, source->list.count);
 	while (source->file < (size_t)position->file)
 		source->bytes_before += source->list.files[source->file++].bytes;
 	if (!open_file(source, err))

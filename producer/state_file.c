@@ -35,13 +35,13 @@ static bool make_folder(const char *path, struct err *err)
 	char *slash;
 
 	if ((size_t)snprintf(folder, sizeof(folder), "%s", path) >= sizeof(folder))
-		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: the path is too long", path);
+		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is too long", path);
 	slash = strrchr(folder, '/');
 	if (!slash || slash == folder)
 		return true;
 	*slash = '\0';
 	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without", path,
+		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without", path,
 		               strerror(errno));
 	return true;
 }
@@ -61,7 +61,7 @@ static bool write_synced(const char *path, const char *text, struct err *err)
 	}
 	ok = ok && fsync(fd) == 0;
 	if (!ok)
-		err_set(err, ERR_REFUSE, "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without", path, strerror(errno));
+		err_set(err, ERR_OPERATOR, "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without", path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return ok;
@@ -77,7 +77,7 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	if (!make_folder(path, err))
 		return false;
 	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
-		return err_set(err, ERR_REFUSE, "STATE_FILE=%s: the path is too long", path);
+		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is too long", path);
 	json = to_json(state);
 	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
 	json_decref(json);
@@ -86,7 +86,7 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	ok = write_synced(fresh, text, err);
 	free(text);
 	if (ok && rename(fresh, path) != 0)
-		ok = err_set(err, ERR_REFUSE, "%s: cannot be replaced: %s", path, strerror(errno));
+		ok = err_set(err, ERR_OPERATOR, "%s: cannot be replaced: %s", path, strerror(errno));
 	return ok;
 }
 
@@ -137,7 +137,7 @@ enum state_file_verdict state_file_read(const char *path, struct saved_state *st
 	json_decref(json);
 	if (ok)
 		return STATE_FOUND;
-	err_set(err, ERR_REFUSE, "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning", path,
+	err_set(err, ERR_OPERATOR, "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning", path,
 	        json ? "not as this version writes it" : why.text);
 	return STATE_UNREADABLE;
 }

@@ -14,7 +14,7 @@ struct saved_state {
 /* Whole or not at all: a new file, synced, renamed over the old one. Makes the folder where it is missing. */
 MUST_USE bool state_file_write(const char *path, const struct saved_state *state, struct err *err);
 
-enum state_file_verdict { STATE_FOUND, STATE_NONE, STATE_UNREADABLE /* err, ERR_REFUSE */ };
+enum state_file_verdict { STATE_FOUND, STATE_NONE, STATE_UNREADABLE /* err, ERR_OPERATOR */ };
 enum state_file_verdict state_file_read(const char *path, struct saved_state *state, struct err *err);
 
 #endif

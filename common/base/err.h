@@ -13,7 +13,7 @@ enum err_class {
 	ERR_RETRY,  /* the world is not ready: back off and make the same call again */
 	ERR_ABORT,  /* the open transaction is lost: send the same batch again in another */
 	ERR_FENCED, /* this client is finished (another instance took over, or its state is fatal): touch nothing, exit 75 */
-	ERR_REFUSE, /* going on would make numbers wrong: explain, exit 78 */
+	ERR_OPERATOR, /* going on would make numbers wrong: explain, exit 78 */
 	ERR_FATAL,  /* cannot go on: exit non-zero */
 };
 
@@ -22,7 +22,7 @@ struct err {
 	char message[1024];
 };
 
-/* What an ERR_REFUSE advises where the log no longer fits what was computed from it. */
+/* What an ERR_OPERATOR advises where the log no longer fits what was computed from it. */
 #define ERR_ADVICE_FRESH_SET                                                                  \
 	"to continue, process into a fresh set: another TOPIC_PREFIX and another database, then " \
 	"switch (deploy/README.md, 'When a service refuses to start')"

@@ -202,7 +202,7 @@ static void describe(const char *name, const struct event_field *field, char *de
 	}
 }
 
-enum reason event_judge(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap)
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap)
 {
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
 		const struct event_field *field = &fields[checks[i].field];

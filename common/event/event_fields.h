@@ -48,6 +48,6 @@ struct event_field {
 
 /* Judges the fields of a JSON object; texts of *event borrow from the fields. On refusal,
  * *event is undefined and detail (may be NULL) names the field and what was found. */
-enum reason event_judge(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap);
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap);
 
 #endif

@@ -157,7 +157,7 @@ bool event_parse_json_fast(struct span value, struct event *event, enum reason *
 	s = (struct scanner){value.at, value.at + value.len};
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
 		fields[i].kind = FIELD_MISSING;
-	if (!scan_object(&s, fields) || event_judge(fields, event, NULL, 0) != REASON_NONE)
+	if (!scan_object(&s, fields) || event_validate(fields, event, NULL, 0) != REASON_NONE)
 		return false;
 	*reason = REASON_NONE;
 	return true;

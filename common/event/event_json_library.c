@@ -97,7 +97,7 @@ enum reason event_parse_json_library(struct event_parser *parser, struct span va
 	}
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
 		field_of_json(json_object_get(parser->tree, event_field_names[i]), &fields[i]);
-	return event_judge(fields, event, detail, detail_cap);
+	return event_validate(fields, event, detail, detail_cap);
 }
 
 enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap)

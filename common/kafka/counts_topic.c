@@ -27,9 +27,9 @@ static bool open_frame(const struct counts_topic *topic, struct span value, stru
 	int32_t id;
 
 	*reason = REASON_NONE;
-	if (topic->own_id && frame_open(value, &id, body) == FRAME_ID && id == topic->own_id)
+	if (topic->own_id && frame_parse(value, &id, body) == FRAME_ID && id == topic->own_id)
 		return true;
-	return frame_opener_open(topic->opener, value, body, reason, NULL, 0, err);
+	return frame_decode(topic->opener, value, body, reason, NULL, 0, err);
 }
 
 static bool take_record(void *context, const struct input_record *record, bool *enough,

@@ -126,7 +126,7 @@ bool intake_set_topics(struct intake *intake, struct registry *registry,
 		if (!kafka_partition_count(intake->client, topic->name, CALL_TIMEOUT_MS,
 		                           &topic->partition_count, err))
 			return false;
-		topic->opener = topic->framed ? frame_opener_new(registry, prefix, topic->slot) : NULL;
+		topic->opener = topic->framed ? frame_decoder_new(registry, prefix, topic->slot) : NULL;
 	}
 	return true;
 }
@@ -187,7 +187,7 @@ void intake_close(struct intake *intake)
 		return; /* the client may still call back */
 	forget_partitions(intake);
 	for (size_t i = 0; i < intake->topic_count; i++)
-		frame_opener_free(intake->topics[i].opener);
+		frame_decoder_free(intake->topics[i].opener);
 	free(intake);
 }
 
@@ -298,7 +298,7 @@ static bool open_frame(struct intake *intake, const struct intake_topic *topic,
 			return true;
 		}
 	}
-	return frame_opener_open(topic->opener, record->value, &record->body, &record->refused,
+	return frame_decode(topic->opener, record->value, &record->body, &record->refused,
 	                         intake->detail, DETAIL_MAX, err);
 }
 
@@ -395,7 +395,7 @@ static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_
 		return true;
 	topic = &intake->topics[input];
 	if (announced->partition >= topic->partition_count)
-		return err_set(err, ERR_REFUSE,
+		return err_set(err, ERR_OPERATOR,
 		               "%s had %" PRId32 " partitions when this service started, and has more "
 		               "now: " TOPIC_KEEPS_PARTITIONS,
 		               topic->name, topic->partition_count);
@@ -460,7 +460,7 @@ bool intake_bounds(struct intake *intake, struct err *err)
 	for (size_t i = 0; i < intake->partition_count; i++) {
 		struct assigned_partition *partition = &intake->partitions[i];
 
-		if (!kafka_bounds(intake->client, partition->topic->name, partition->partition,
+		if (!kafka_offset_range(intake->client, partition->topic->name, partition->partition,
 		                  CALL_TIMEOUT_MS, &partition->low, &partition->high, err))
 			return false;
 	}

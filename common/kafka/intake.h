@@ -29,7 +29,7 @@
 #include "base/err.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/partition_watch.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "service/metrics.h"
 #include "stream/log_watch.h"
@@ -51,13 +51,13 @@ struct intake_config {
 struct intake_topic {
 	/* The user sets these. */
 	const char *suffix;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	bool framed;    /* values have a schema id; those of SCHEMA_RAW may be plain text too */
 	bool compacted; /* a record that is missing proves nothing */
 	/* The intake sets these. */
 	char name[TOPIC_NAME_MAX + 1];
 	int32_t partition_count;
-	struct frame_opener *opener;  /* NULL where values are not framed */
+	struct frame_decoder *opener;  /* NULL where values are not framed */
 	const rd_kafka_topic_t *seen; /* the client's object, of the last message */
 };
 
@@ -110,7 +110,7 @@ struct intake_item {
 	struct input_record record; /* borrowed until the next call */
 };
 /* What comes next; the same again until intake_next. ERR_RETRY: the registry or a broker does not
- * answer, call again. ERR_REFUSE: the position is not in the log, or a right is missing. Others:
+ * answer, call again. ERR_OPERATOR: the position is not in the log, or a right is missing. Others:
  * intake_error_class. */
 MUST_USE bool intake_peek(struct intake *intake, struct intake_item *item, struct err *err);
 /* The item is dealt with. */
@@ -131,7 +131,7 @@ enum intake_change {
 	INTAKE_REVOKED,  /* intake_release is due */
 };
 enum intake_change intake_change(const struct intake *intake);
-/* Takes the partitions, and holds them. ERR_REFUSE: a topic has more partitions than before. */
+/* Takes the partitions, and holds them. ERR_OPERATOR: a topic has more partitions than before. */
 MUST_USE bool intake_accept(struct intake *intake, struct err *err);
 /* Gives all partitions back. */
 void intake_release(struct intake *intake);
@@ -151,7 +151,7 @@ bool intake_is_reading(const struct intake *intake);
 void intake_hold(struct intake *intake);
 
 /* Called before each commit: looks for the marked records of the logs that are in doubt.
- * ERR_REFUSE: a topic was deleted and created again. ERR_RETRY: the broker has not answered, and
+ * ERR_OPERATOR: a topic was deleted and created again. ERR_RETRY: the broker has not answered, and
  * nothing may be committed yet. */
 MUST_USE bool intake_recognises(struct intake *intake, struct err *err);
 

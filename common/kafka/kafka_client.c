@@ -19,7 +19,7 @@ bool kafka_library_check(int version, struct err *err)
 
 	if (release < POSITION_MOVES_FROM || release > POSITION_MOVES_TO)
 		return true;
-	return err_set(err, ERR_REFUSE,
+	return err_set(err, ERR_OPERATOR,
 	               "librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
 	               "position past the end of a partition when it reports that end (upstream #5213). "
 	               "Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 "
@@ -38,7 +38,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	if (!client) {
 		rd_kafka_conf_destroy(conf); /* not taken on failure */
 		if (usable)
-			err_set(err, ERR_REFUSE, "cannot make a Kafka client: %s", why);
+			err_set(err, ERR_OPERATOR, "cannot make a Kafka client: %s", why);
 		return NULL;
 	}
 	if (role == KAFKA_CONSUMER)

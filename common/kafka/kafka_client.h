@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "kafka/kafka_conf.h"
 
-/* False and ERR_REFUSE for a librdkafka that breaks our guarantees. version: as rd_kafka_version()
+/* False and ERR_OPERATOR for a librdkafka that breaks our guarantees. version: as rd_kafka_version()
  * returns it. */
 MUST_USE bool kafka_library_check(int version, struct err *err);
 /* Takes conf in every case. Refuses where kafka_library_check refuses the library that runs. */

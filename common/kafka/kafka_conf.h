@@ -22,10 +22,10 @@ MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
  *   static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct my_config, kafka); */
 #define KAFKA_OPTIONS(type, member) \
 	{ \
-		{"KAFKA_BROKERS", CONFIG_TEXT, offsetof(type, member.brokers), "127.0.0.1:19092", 0, 0, "bootstrap servers, comma-separated", NULL}, \
+		{"KAFKA_BROKERS", CONFIG_TEXT, offsetof(type, member.brokers), "127.0.0.1:19092", 0, 0, "bootstrap servers, comma-separated", NULL, NULL}, \
 		{"KAFKA_PROPERTIES", CONFIG_SECRET, offsetof(type, member.properties), "", 0, 0, "further librdkafka properties: name=value,name=value", NULL, \
 		 kafka_properties_check}, \
-		{"TOPIC_PREFIX", CONFIG_TEXT, offsetof(type, member.topic_prefix), "ecommerce_", 0, 0, "what every topic's and group's name begins with", NULL}, \
+		{"TOPIC_PREFIX", CONFIG_TEXT, offsetof(type, member.topic_prefix), "ecommerce_", 0, 0, "what every topic's and group's name begins with", NULL, NULL}, \
 		{0} \
 	}
 

@@ -59,12 +59,12 @@ static const struct {
 	{RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ERR_RETRY},
 	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY}, /* a broker that starts may not know its topics yet */
 	/* Records are gone, or an operator has to change something. */
-	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_REFUSE}, /* librdkafka has waited: the topic is not there */
-	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_REFUSE},
-	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_REFUSE},
-	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_REFUSE},
-	{RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, ERR_REFUSE},
-	{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_REFUSE},
+	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_OPERATOR}, /* librdkafka has waited: the topic is not there */
+	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_OPERATOR},
+	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
+	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_OPERATOR},
+	{RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE, ERR_OPERATOR},
+	{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_OPERATOR},
 };
 
 /* Rights that somebody has to give. */
@@ -90,7 +90,7 @@ enum err_class kafka_err_class(rd_kafka_resp_err_t code)
 	for (size_t i = 0; i < sizeof(error_classes) / sizeof(*error_classes); i++)
 		if (error_classes[i].code == code)
 			return error_classes[i].class;
-	return kafka_err_missing_right(code) ? ERR_REFUSE : ERR_FATAL;
+	return kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_FATAL;
 }
 
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context)
@@ -101,7 +101,7 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	/* A client in a fatal state (a lost sequence, say, after a long outage) is of no use, but a new one is; not where a
 	 * right is missing, however librdkafka calls that. */
 	if (kafka_err_missing_right(code))
-		class = ERR_REFUSE;
+		class = ERR_OPERATOR;
 	else if (kafka_err_class(code) == ERR_FENCED || rd_kafka_error_is_fatal(error))
 		class = ERR_FENCED;
 	else if (rd_kafka_error_txn_requires_abort(error))

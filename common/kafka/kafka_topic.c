@@ -26,7 +26,7 @@ static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeo
 		if (strcmp(metadata->topics[i].topic, topic) == 0)
 			found = &metadata->topics[i];
 	if (!found)
-		good = err_set(err, ERR_REFUSE, "topic %s does not exist; make the topics first, then start this again", topic);
+		good = err_set(err, ERR_OPERATOR, "topic %s does not exist; make the topics first, then start this again", topic);
 	else if (found->partition_cnt <= 0)
 		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
 	else {
@@ -43,18 +43,18 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	int64_t until_us = monotonic_us() + (timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
 
 	while (!ask_partition_count(client, topic, timeout_ms, count, err)) {
-		if (err->class != ERR_REFUSE || monotonic_us() > until_us || service_stopping())
+		if (err->class != ERR_OPERATOR || monotonic_us() > until_us || service_stopping())
 			return false;
 		poll(NULL, 0, 200);
 	}
 	return true;
 }
 
-bool kafka_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err)
+bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err)
 {
 	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
 
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, kafka_err_class(code) == ERR_REFUSE ? ERR_REFUSE : ERR_RETRY, "offsets of %s/%" PRId32 ": %s",
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY, "offsets of %s/%" PRId32 ": %s",
 	                                                     topic, partition, rd_kafka_err2str(code));
 }
 
@@ -72,7 +72,7 @@ static void tell_partition(const char *topic, const rd_kafka_metadata_partition_
 		                 "writes fail while fewer than min.insync.replicas are in sync"));
 }
 
-void kafka_tell_partitions(rd_kafka_t *client, int timeout_ms)
+void kafka_log_partition_health(rd_kafka_t *client, int timeout_ms)
 {
 	static int64_t last_us; /* the main thread alone calls this */
 	const struct rd_kafka_metadata *metadata = NULL;

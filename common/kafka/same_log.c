@@ -25,7 +25,7 @@
 static bool another_record(const struct log_question *question, struct err *err)
 {
 	return err_set(
-		err, ERR_REFUSE,
+		err, ERR_OPERATOR,
 		"%s/%" PRId32 ": offset %" PRId64
 		" does not hold the record that was read there: the topic was deleted and created "
 		"again; " ERR_ADVICE_FRESH_SET,
@@ -38,7 +38,7 @@ static bool missing(rd_kafka_t *client, const struct log_question *question, str
 {
 	int64_t low, high, offset = question->mark.offset;
 
-	if (!kafka_bounds(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low, &high,
+	if (!kafka_offset_range(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low, &high,
 	                  err))
 		return false;
 	if (low > offset)
@@ -95,7 +95,7 @@ static bool take(rd_kafka_t *client, struct log_question *questions, size_t coun
 		return answer(client, question, message, err);
 	}
 	return !kafka_err_missing_right(message->err) ||
-	       err_set(err, ERR_REFUSE, "cannot recognise the log: %s",
+	       err_set(err, ERR_OPERATOR, "cannot recognise the log: %s",
 	               rd_kafka_message_errstr(message));
 }
 
@@ -163,11 +163,11 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 {
 	int64_t low, high;
 
-	if (!kafka_bounds(client, topic, partition, CALL_TIMEOUT_MS, &low, &high, err))
+	if (!kafka_offset_range(client, topic, partition, CALL_TIMEOUT_MS, &low, &high, err))
 		return false;
 	if (position < low)
 		return err_set(
-			err, ERR_REFUSE,
+			err, ERR_OPERATOR,
 			"%s/%" PRId32 ": the next offset to read is %" PRId64 ", but the log begins at %" PRId64
 			": retention has removed records that were never read; give the topic a longer "
 			"retention.ms; " ERR_ADVICE_FRESH_SET,
@@ -175,7 +175,7 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 	/* The log ended before the position, so it is a new one, even if it has grown past the position
 	 * since. */
 	return err_set(
-		err, ERR_REFUSE,
+		err, ERR_OPERATOR,
 		"%s/%" PRId32 ": everything below offset %" PRId64
 		" was read, and the log ended before that (it ends at %" PRId64
 		" now): the topic was deleted and created again, or the broker has lost records; "

@@ -17,13 +17,13 @@ struct log_question {
 };
 
 /* True: each marked record is at its offset, or cannot be looked for since the log begins after it
- * or was compacted. ERR_REFUSE: the offset holds another record or none, so the topic was deleted
+ * or was compacted. ERR_OPERATOR: the offset holds another record or none, so the topic was deleted
  * and created again; also a missing right. ERR_RETRY: the broker has not answered. ERR_FENCED: the
  * client does not end. Reports the process as alive. */
 MUST_USE bool same_log(const struct kafka_config *config, struct log_question *questions,
                        size_t count, struct err *err);
 
-/* Sets why `position` cannot be read from a log, by the log's bounds: ERR_REFUSE, with what to do.
+/* Sets why `position` cannot be read from a log, by the log's bounds: ERR_OPERATOR, with what to do.
  * ERR_RETRY: the broker has not answered. Always false. */
 bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partition,
                            int64_t position, struct err *err);

@@ -38,8 +38,8 @@ static bool tolerable(const struct topic_reading *reading, const rd_kafka_messag
 {
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		return err_set(err, ERR_RETRY, "reading %s/%" PRId32 ": retention has just removed what was to be read", reading->topic, message->partition);
-	return kafka_err_class(message->err) != ERR_REFUSE ||
-	       err_set(err, ERR_REFUSE, "reading %s/%" PRId32 ": %s", reading->topic, message->partition, rd_kafka_err2str(message->err));
+	return kafka_err_class(message->err) != ERR_OPERATOR ||
+	       err_set(err, ERR_OPERATOR, "reading %s/%" PRId32 ": %s", reading->topic, message->partition, rd_kafka_err2str(message->err));
 }
 
 static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message, struct progress *progress, struct err *err)
@@ -139,7 +139,7 @@ bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
 	all.from = from;
 	all.to = to = from + all.partition_count;
 	for (int32_t p = 0; ok && p < all.partition_count; p++)
-		ok = kafka_bounds(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
+		ok = kafka_offset_range(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
 	ok = ok && topic_read(config, &all, err);
 	free(from);
 	return ok;
@@ -149,7 +149,7 @@ bool topic_bounds_with_open(const struct kafka_config *config, const char *topic
                             struct err *err)
 {
 	rd_kafka_t *client = reader_new(config, "read_uncommitted", err);
-	bool ok = client && kafka_bounds(client, topic, partition, timeout_ms, low, end, err);
+	bool ok = client && kafka_offset_range(client, topic, partition, timeout_ms, low, end, err);
 
 	return (!client || kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err)) && ok;
 }

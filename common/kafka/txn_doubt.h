@@ -27,7 +27,7 @@ struct txn_doubt *txn_doubt_new(void);
 /* NULL is allowed. After rd_kafka_destroy() only. */
 void txn_doubt_free(struct txn_doubt *doubt);
 /* A transactional producer whose unanswered requests are counted in doubt. Takes conf. NULL and
- * ERR_REFUSE: no client; NULL and ERR_FATAL: its requests cannot be counted. */
+ * ERR_OPERATOR: no client; NULL and ERR_FATAL: its requests cannot be counted. */
 rd_kafka_t *txn_doubt_client_new(struct txn_doubt *doubt, rd_kafka_conf_t *conf, struct err *err);
 
 /* A transactional call ended without a result; its requests may still be on their way. */

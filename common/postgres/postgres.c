@@ -38,12 +38,12 @@ static const struct {
 	{"55", ERR_RETRY}, /* lock not available */
 	{"57", ERR_RETRY}, /* shutdown, starting up, cancelled */
 	{"58", ERR_RETRY}, /* system error: I/O */
-	{"0A", ERR_REFUSE}, /* feature not supported */
-	{"28", ERR_REFUSE}, /* authentication */
-	{"2F", ERR_REFUSE}, /* SQL routine */
-	{"3D", ERR_REFUSE}, /* no such database */
-	{"3F", ERR_REFUSE}, /* no such schema */
-	{"42", ERR_REFUSE}, /* no such table or column, no right */
+	{"0A", ERR_OPERATOR}, /* feature not supported */
+	{"28", ERR_OPERATOR}, /* authentication */
+	{"2F", ERR_OPERATOR}, /* SQL routine */
+	{"3D", ERR_OPERATOR}, /* no such database */
+	{"3F", ERR_OPERATOR}, /* no such schema */
+	{"42", ERR_OPERATOR}, /* no such table or column, no right */
 };
 
 enum err_class postgres_class(const char *sqlstate, bool connection_lost)
@@ -277,7 +277,7 @@ static bool connect_failed(struct postgres *pg, struct err *err)
 	first_line(PQerrorMessage(pg->connection), text, sizeof(text));
 	postgres_disconnect(pg);
 	if (strstr(text, POOLER_REFUSES_PARAMETER))
-		return err_set(err, ERR_REFUSE,
+		return err_set(err, ERR_OPERATOR,
 		               "the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
 		               "the connection: %s; remove the setting from POSTGRES_DSN and PGOPTIONS, "
 		               "add it to the pooler's ignore_startup_parameters, or connect to PostgreSQL "

@@ -22,14 +22,14 @@ MUST_USE bool postgres_dsn_check(const char *dsn, struct err *err);
 #define POSTGRES_OPTIONS(type, member) \
 	{ \
 		{"POSTGRES_DSN", CONFIG_SECRET, offsetof(type, member.dsn), NULL, 0, 0, "PostgreSQL connection string (URL or key=value)", NULL, postgres_dsn_check}, \
-		{"POSTGRES_CONNECT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.connect_timeout_us), "5s", 100000, 60000000, "longest wait for a connection", NULL}, \
-		{"POSTGRES_STATEMENT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.statement_timeout_us), "60s", 1000000, 240000000, "longest time one statement may take", NULL}, \
+		{"POSTGRES_CONNECT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.connect_timeout_us), "5s", 100000, 60000000, "longest wait for a connection", NULL, NULL}, \
+		{"POSTGRES_STATEMENT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.statement_timeout_us), "60s", 1000000, 240000000, "longest time one statement may take", NULL, NULL}, \
 		{0} \
 	}
 
 /* What a SQLSTATE says to do. ERR_INPUT: a row is bad (classes 21, 22 but for
  * 22P03 and 22P04, 23, 54). ERR_RETRY: the server or the moment is
- * (08, 25, 40, 53, 55, 57, 58). ERR_REFUSE: schema, rights or authentication are (0A, 28, 2F, 3D, 3F, 42).
+ * (08, 25, 40, 53, 55, 57, 58). ERR_OPERATOR: schema, rights or authentication are (0A, 28, 2F, 3D, 3F, 42).
  * Anything else, NULL and "" among it, is ERR_RETRY where the connection was lost and ERR_FATAL where it was not. */
 enum err_class postgres_class(const char *sqlstate, bool connection_lost);
 

@@ -55,7 +55,7 @@ static bool judge(struct comparison *comparison, int i, struct backend backend, 
 		return true;
 	if (contradicts != i && !where_is(comparison->at[contradicts], &backend, err))
 		return false;
-	return err_set(err, ERR_REFUSE, "%s", POSTGRES_POOLER_REFUSAL);
+	return err_set(err, ERR_OPERATOR, "%s", POSTGRES_POOLER_REFUSAL);
 }
 
 /* False where the pooler has no further connection for us in time. */

@@ -11,7 +11,7 @@
 	"like): pg-loader needs a session of its own; connect to PostgreSQL directly, or use " \
 	"session pooling"
 
-/* ERR_REFUSE: a pooler gives pg another backend for each transaction. ERR_RETRY: this cannot be
+/* ERR_OPERATOR: a pooler gives pg another backend for each transaction. ERR_RETRY: this cannot be
  * decided now. One round trip if pg is connected to PostgreSQL directly. */
 MUST_USE bool postgres_check_pooler(struct postgres *pg, struct err *err);
 

@@ -21,7 +21,7 @@ static bool set_up_session(struct postgres *pg, struct err *err)
 		return false;
 	encoding = PQparameterStatus(pg->connection, "server_encoding");
 	if (!encoding || strcmp(encoding, "UTF8") != 0)
-		return err_set(err, ERR_REFUSE, "PostgreSQL: the database's encoding is %s, not UTF8: make it with ENCODING 'UTF8'",
+		return err_set(err, ERR_OPERATOR, "PostgreSQL: the database's encoding is %s, not UTF8: make it with ENCODING 'UTF8'",
 		               encoding ? encoding : "unknown");
 	return true;
 }

@@ -236,7 +236,7 @@ static bool refused(const struct registry *registry, const char *what, const cha
 	char reason[REASON_MAX];
 
 	registry_read_failure(status, answer_of(registry), reason, sizeof(reason));
-	return err_set(err, ERR_REFUSE, "schema registry %.200s: %s %.200s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, what,
+	return err_set(err, ERR_OPERATOR, "schema registry %.200s: %s %.200s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, what,
 	               subject, status, reason);
 }
 
@@ -333,7 +333,7 @@ static char *subject_of(struct registry *registry, const char *topic_prefix,
 	return subject;
 }
 
-bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id, struct err *err)
+bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *schema_id, struct err *err)
 {
 	const struct schema_text *schema = &schema_texts[slot];
 	char *subject = subject_of(registry, topic_prefix, schema->topic_suffix, err);
@@ -357,7 +357,7 @@ bool registry_register_text(struct registry *registry, const char *topic_prefix,
 	return ok;
 }
 
-bool registry_guard(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot,
+bool registry_guard(struct registry *registry, const char *topic_prefix, enum schema_kind slot,
                     struct err *err)
 {
 	char *subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
@@ -396,7 +396,7 @@ static bool version_id(struct registry *registry, const char *subject, int32_t v
 	return registry_read_id(answer_of(registry), &ids[(*count)++], err);
 }
 
-bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
+bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *ids, size_t cap,
                           size_t *count, struct err *err)
 {
 	char path[PATH_MAX_BYTES],

@@ -1,7 +1,7 @@
 /* Schema registry client (Confluent's REST interface; Apicurio's ccompat v7 answers too).
  *
  * Calls block up to timeout_ms. ERR_RETRY: not reachable, 408, 429, 5xx, 404 on a path
- * that should exist while the server starts. ERR_REFUSE: incompatible schema (409), invalid (422) or
+ * that should exist while the server starts. ERR_OPERATOR: incompatible schema (409), invalid (422) or
  * refused credentials (401, 403), with the registry's own reason in the message. Messages never
  * hold the user or password of a URL. Found ids are cached by the frame opener. */
 #ifndef FUNNEL_REGISTRY_H
@@ -25,7 +25,7 @@ void registry_free(struct registry *registry);
 /* Registers our schema under <topic_prefix><suffix>-value, makes that subject's compatibility
  * BACKWARD unless it is stricter, and gives its id. Registering the same text again gives the same id, also from
  * several processes at once. */
-MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *schema_id,
+MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *schema_id,
                                 struct err *err);
 
 /* Registers a text unchanged under <topic_prefix><its topic_suffix>-value, and does not set the
@@ -35,7 +35,7 @@ MUST_USE bool registry_register_text(struct registry *registry, const char *topi
                                      struct err *err);
 /* Makes the subject's compatibility BACKWARD unless it is stricter. */
 MUST_USE bool registry_guard(struct registry *registry, const char *topic_prefix,
-                             enum schema_id_slot slot, struct err *err);
+                             enum schema_kind slot, struct err *err);
 /* Hides the subject; the ids of its schemas stay taken. */
 MUST_USE bool registry_delete_subject(struct registry *registry, const char *topic_prefix,
                                       const char *topic_suffix, struct err *err);
@@ -46,7 +46,7 @@ enum registry_answer registry_schema(struct registry *registry, int32_t schema_i
                                      struct err *err);
 
 /* The ids of the versions under <topic_prefix><suffix>-value, the newest cap of them; none where there is no such subject. */
-MUST_USE bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
+MUST_USE bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *ids, size_t cap,
                                    size_t *count, struct err *err);
 
 #endif

@@ -111,7 +111,7 @@ static bool listen_on(const char *address, int port, int *out, struct err *err)
 	snprintf(service, sizeof(service), "%d", port);
 	code = getaddrinfo(*address ? address : NULL, service, &hints, &found);
 	if (code != 0)
-		return err_set(err, ERR_REFUSE, "HTTP_ADDRESS: \"%s\": %s", address, gai_strerror(code));
+		return err_set(err, ERR_OPERATOR, "HTTP_ADDRESS: \"%s\": %s", address, gai_strerror(code));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
 	    listen(fd, CONNECTIONS) == 0) {
@@ -123,7 +123,7 @@ static bool listen_on(const char *address, int port, int *out, struct err *err)
 	freeaddrinfo(found);
 	if (fd >= 0)
 		close(fd);
-	return err_set(err, ERR_REFUSE, "HTTP_PORT: cannot listen on %s port %d: %s", address, port, strerror(why));
+	return err_set(err, ERR_OPERATOR, "HTTP_PORT: cannot listen on %s port %d: %s", address, port, strerror(why));
 }
 
 bool http_start(const char *address, int port, struct err *err)

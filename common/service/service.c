@@ -39,15 +39,15 @@ enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN 
 #define SETTING_TEXT_CAP 1024
 
 static const struct config_option common_options[] = {
-	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0, "name of this instance; empty: the host's name", NULL},
-	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0, 0, "address of /metrics, /livez and /readyz", NULL},
-	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535, "port of the same; 0: not served", NULL},
-	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0, "least severe lines to log", "error|warn|info|debug"},
-	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0, "form of log lines", "kv|json"},
+	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0, "name of this instance; empty: the host's name", NULL, NULL},
+	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0, 0, "address of /metrics, /livez and /readyz", NULL, NULL},
+	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535, "port of the same; 0: not served", NULL, NULL},
+	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0, "least severe lines to log", "error|warn|info|debug", NULL},
+	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0, "form of log lines", "kv|json", NULL},
 	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us), "20s", 100000, INT64_C(3600000000),
-	 "longest time from a stop signal to the end; then the process leaves as it is", NULL},
+	 "longest time from a stop signal to the end; then the process leaves as it is", NULL, NULL},
 	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0, 0,
-	 "where exit 75 would follow, start again in place instead (for running without a supervisor)", NULL},
+	 "where exit 75 would follow, start again in place instead (for running without a supervisor)", NULL, NULL},
 	{0},
 };
 
@@ -160,7 +160,7 @@ static int exit_code_of(enum err_class class)
 	case ERR_RETRY:
 	case ERR_ABORT:
 	case ERR_FENCED: return EXIT_TRY_AGAIN;
-	case ERR_REFUSE: return EXIT_OPERATOR;
+	case ERR_OPERATOR: return EXIT_OPERATOR;
 	case ERR_NONE:
 	case ERR_INPUT: /* should have ended in the dead letter */
 	case ERR_FATAL: return EXIT_BUG;

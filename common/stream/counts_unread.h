@@ -27,7 +27,7 @@ struct counts_unread {
 /* Takes the next record: its place, its key, and why it cannot be read (REASON_NONE: readable). */
 void counts_unread_note(struct counts_unread *unread, const char *topic_prefix, struct span key,
                         const struct schema_place *place, enum reason reason);
-/* False and ERR_REFUSE if the newest counts of a key are refused for their schema. */
+/* False and ERR_OPERATOR if the newest counts of a key are refused for their schema. */
 MUST_USE bool counts_unread_none(const struct counts_unread *unread, const char *topic,
                                  struct err *err);
 

@@ -60,7 +60,7 @@ static size_t fit(struct span *key, struct span *value, const struct header *hea
 	return left_out;
 }
 
-void output_dead_letter(struct outbox *out, const struct output_terms *terms, const struct input_record *record, enum reason reason,
+void output_dead_letter(struct outbox *out, const struct output_context *terms, const struct input_record *record, enum reason reason,
                         const char *detail, bool by_reference, struct counts *counts)
 {
 	struct header headers[KEPT_HEADERS_MAX + DEAD_LETTER_HEADERS];
@@ -127,9 +127,9 @@ static bool place_read(struct span text, int32_t *partition, int64_t *offset)
 	return true;
 }
 
-bool redrive_mark_read(const struct input_record *record, int32_t *partition, int64_t *offset)
+bool redrive_marker_read(const struct input_record *record, int32_t *partition, int64_t *offset)
 {
 	const struct header *last = record->header_count ? &record->headers[record->header_count - 1] : NULL;
 
-	return last && span_is(last->name, REDRIVE_HEADER_MARK) && place_read(last->value, partition, offset);
+	return last && span_is(last->name, REDRIVE_HEADER_MARKER) && place_read(last->value, partition, offset);
 }

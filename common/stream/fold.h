@@ -16,8 +16,8 @@
 #include "wire/records_counts.h"
 
 #define FOLD_NOTHING INT64_MIN /* apply: this record's content will never matter to a rebuild */
-#define FOLD_HEADER_MAX 3072
-#define FOLD_TERMS_MAX 1024
+#define FOLD_SNAPSHOT_MAX 3072
+#define FOLD_START_TIMES_MAX 1024
 
 struct fold_ops {
 	const char *name;
@@ -29,15 +29,15 @@ struct fold_ops {
 	/* Emits what changed since the last flush, as absolute values, once per key. */
 	void (*flush)(void *fold, struct outbox *out);
 	/* A rebuild is over (or a start from nothing begins): nothing is changed and unsent. */
-	void (*settle)(void *fold);
+	void (*restored)(void *fold);
 	/* Content whose newest time is below this no longer matters. */
 	int64_t (*horizon)(const void *fold);
 	/* The part of the state that a rebuild cannot find in the replayed records: clocks, watermarks. */
-	size_t (*header)(const void *fold, char out[FOLD_HEADER_MAX]);
-	bool (*adopt_header)(void *fold, struct span header, struct err *err);
+	size_t (*snapshot)(const void *fold, char out[FOLD_SNAPSHOT_MAX]);
+	bool (*restore_snapshot)(void *fold, struct span snapshot, struct err *err);
 	/* Terms that outlive a change of configuration (since when each rollup counts); may be NULL. */
-	size_t (*terms)(const void *fold, char out[FOLD_TERMS_MAX]);
-	bool (*adopt_terms)(void *fold, struct span terms, struct err *err);
+	size_t (*start_times)(const void *fold, char out[FOLD_START_TIMES_MAX]);
+	bool (*restore_start_times)(void *fold, struct span start_times, struct err *err);
 	/* The partition is idle: it has stood at its end for a while, and no record for it is on its
 	 * way. May be NULL. */
 	void (*idle)(void *fold, struct outbox *out);

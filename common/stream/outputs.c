@@ -7,13 +7,13 @@
 #include "wire/partitioner.h"
 #include "wire/record_keys.h"
 
-void output_keyed(struct outbox *out, const struct output_terms *terms, enum topic_id topic, struct span partition_key, struct span key,
+void output_keyed(struct outbox *out, const struct output_context *terms, enum topic_id topic, struct span partition_key, struct span key,
                   struct span value)
 {
 	outbox_add(out, topic, partition_of(partition_key, terms->partition_count[topic]), key, value, NULL, 0);
 }
 
-void output_counts(struct outbox *out, const struct output_terms *terms, struct span topic, int32_t partition, const struct counts *counts,
+void output_counts(struct outbox *out, const struct output_context *terms, struct span topic, int32_t partition, const struct counts *counts,
                    int64_t revision)
 {
 	struct counts_record record = {span_of(terms->service), topic, partition, *counts, revision};

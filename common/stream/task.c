@@ -2,7 +2,7 @@
  * matters in it and the fold's header (clock, watermarks) at its start. restore_from is the start of
  * the oldest block that still matters, so a rebuild reads at most one block too much.
  *
- *   metadata   v1 r=<restore_from> p=<partitions> m=<meaning> n=<counts> l=<last row>
+ *   metadata   v1 r=<restore_from> p=<partitions> m=<fingerprint> n=<counts> l=<last row>
  *              u=<unreadable> f=<record_mark> t=<terms> h=<header> x=<xxh32 of all before>
  *
  * f is the newest record folded, by which the log is recognised. It is missing before the first
@@ -52,8 +52,8 @@ static void blocks_drop(struct task *task, size_t count)
 
 static char *header_copy(const struct task *task)
 {
-	char header[FOLD_HEADER_MAX];
-	size_t len = task->terms.ops->header(task->fold, header);
+	char header[FOLD_SNAPSHOT_MAX];
+	size_t len = task->terms.ops->snapshot(task->fold, header);
 	char *copy = xrealloc(NULL, len + 1);
 
 	memcpy(copy, header, len);
@@ -95,7 +95,7 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 	return last;
 }
 
-void task_start(struct task *task, const struct task_terms *terms, int64_t offset)
+void task_start(struct task *task, const struct task_params *terms, int64_t offset)
 {
 	*task = (struct task){.terms = *terms,
 	                      .committed = offset,
@@ -104,7 +104,7 @@ void task_start(struct task *task, const struct task_terms *terms, int64_t offse
 	                      .last_row = -1,
 	                      .last = RECORD_MARK_NONE};
 	task->fold = terms->ops->new(terms->fold_config, terms->partition);
-	terms->ops->settle(task->fold);
+	terms->ops->restored(task->fold);
 }
 
 void task_free(struct task *task)
@@ -122,7 +122,7 @@ static void restore_done(struct task *task)
 	task->counts = task->committed_counts;
 	task->unreadable_before = 0;
 	task->counts_changed = false;
-	task->terms.ops->settle(task->fold);
+	task->terms.ops->restored(task->fold);
 }
 
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out)
@@ -252,25 +252,25 @@ static bool counts_parse(const char *text, struct counts *counts)
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_that_matters(task);
-	char header[FOLD_HEADER_MAX], terms[FOLD_TERMS_MAX] = "", counts[2048],
+	char header[FOLD_SNAPSHOT_MAX], terms[FOLD_START_TIMES_MAX] = "", counts[2048],
 								  last[RECORD_MARK_TEXT_MAX];
 	size_t len, header_len;
 
-	header_len = block ? strlen(block->header) : task->terms.ops->header(task->fold, header);
+	header_len = block ? strlen(block->header) : task->terms.ops->snapshot(task->fold, header);
 	counts_format(&task->counts, counts, sizeof(counts));
-	if (task->terms.ops->terms)
-		task->terms.ops->terms(task->fold, terms);
+	if (task->terms.ops->start_times)
+		task->terms.ops->start_times(task->fold, terms);
 	record_mark_format(&task->last, last);
 	len = (size_t)snprintf(out, TASK_METADATA_MAX,
 	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " u=%" PRId64
 	                       "%s%s t=%s h=%.*s",
 	                       block ? block->first_offset : task->position,
-	                       task->terms.partition_count, task->terms.meaning, counts, task->last_row,
+	                       task->terms.partition_count, task->terms.fingerprint, counts, task->last_row,
 	                       block ? block->unreadable : unreadable_so_far(task),
 	                       task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last,
 	                       terms, (int)header_len, block ? block->header : header);
-	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_HEADER_MAX)
-		return err_set(err, ERR_REFUSE, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
+	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_SNAPSHOT_MAX)
+		return err_set(err, ERR_OPERATOR, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
 		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
 	return true;
@@ -314,7 +314,7 @@ struct parsed_metadata {
 	int32_t partition_count;
 	struct counts counts;
 	struct record_mark last;
-	char meaning[TASK_MEANING_MAX], terms[FOLD_TERMS_MAX], header[FOLD_HEADER_MAX];
+	char fingerprint[TASK_FINGERPRINT_MAX], terms[FOLD_START_TIMES_MAX], header[FOLD_SNAPSHOT_MAX];
 };
 
 static bool number_field(const char *text, const char *key, int64_t *value)
@@ -356,59 +356,59 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 	    !unreadable_field(text, &parsed->unreadable) || !mark_field(text, &parsed->last))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
-	return field(text, "m", parsed->meaning, sizeof(parsed->meaning)) && field(text, "n", counts, sizeof(counts)) &&
+	return field(text, "m", parsed->fingerprint, sizeof(parsed->fingerprint)) && field(text, "n", counts, sizeof(counts)) &&
 	       counts_parse(counts, &parsed->counts) && field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
 	       field(text, "h", parsed->header, sizeof(parsed->header));
 }
 
-bool task_metadata_look(struct span metadata, char meaning[TASK_MEANING_MAX], char header[FOLD_HEADER_MAX])
+bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX], char header[FOLD_SNAPSHOT_MAX])
 {
 	struct parsed_metadata parsed;
 
 	if (!metadata_parse(metadata, &parsed))
 		return false;
-	memcpy(meaning, parsed.meaning, sizeof(parsed.meaning));
+	memcpy(fingerprint, parsed.fingerprint, sizeof(parsed.fingerprint));
 	memcpy(header, parsed.header, sizeof(parsed.header));
 	return true;
 }
 
-static bool metadata_fits(const struct task_terms *terms, int64_t committed, const struct parsed_metadata *parsed, struct err *err)
+static bool metadata_fits(const struct task_params *terms, int64_t committed, const struct parsed_metadata *parsed, struct err *err)
 {
 	if (parsed->partition_count != terms->partition_count)
-		return err_set(err, ERR_REFUSE,
+		return err_set(err, ERR_OPERATOR,
 		               "%s: the input topic had %" PRId32 " partitions when partition %" PRId32 " was committed and has %" PRId32
 		               " now: keys have moved, so state and de-duplication no longer hold" WAY_ON,
 		               terms->ops->name, parsed->partition_count, terms->partition, terms->partition_count);
-	if (strcmp(parsed->meaning, terms->meaning) != 0)
-		return err_set(err, ERR_REFUSE,
+	if (strcmp(parsed->fingerprint, terms->fingerprint) != 0)
+		return err_set(err, ERR_OPERATOR,
 		               "%s: partition %" PRId32 " was committed under the settings %s and they are %s now: set them back" WAY_ON,
-		               terms->ops->name, terms->partition, parsed->meaning, terms->meaning);
+		               terms->ops->name, terms->partition, parsed->fingerprint, terms->fingerprint);
 	if (parsed->restore_from > committed || parsed->restore_from < 0)
-		return err_set(err, ERR_REFUSE, "%s: partition %" PRId32 ": restore offset %" PRId64 " lies beyond the committed %" PRId64 WAY_ON,
+		return err_set(err, ERR_OPERATOR, "%s: partition %" PRId32 ": restore offset %" PRId64 " lies beyond the committed %" PRId64 WAY_ON,
 		               terms->ops->name, terms->partition, parsed->restore_from, committed);
 	if (parsed->last.offset >= committed)
-		return err_set(err, ERR_REFUSE,
+		return err_set(err, ERR_OPERATOR,
 		               "%s: partition %" PRId32 ": the last record read has offset %" PRId64
 		               ", and only %" PRId64 " is committed" WAY_ON,
 		               terms->ops->name, terms->partition, parsed->last.offset, committed);
 	return true;
 }
 
-bool task_resume(struct task *task, const struct task_terms *terms, int64_t committed, struct span metadata, struct err *err)
+bool task_resume(struct task *task, const struct task_params *terms, int64_t committed, struct span metadata, struct err *err)
 {
 	struct parsed_metadata parsed;
 
 	*task = (struct task){.terms = *terms};
 	if (!metadata_parse(metadata, &parsed))
-		return err_set(err, ERR_REFUSE,
+		return err_set(err, ERR_OPERATOR,
 		               "%s: the metadata of the offset committed for partition %" PRId32 " cannot be read ('%.*s')" WAY_ON, terms->ops->name,
 		               terms->partition, (int)(metadata.len < 80 ? metadata.len : 80), metadata.at ? metadata.at : "");
 	if (!metadata_fits(terms, committed, &parsed, err))
 		return false;
 	task->fold = terms->ops->new(terms->fold_config, terms->partition);
-	if (terms->ops->adopt_terms && !terms->ops->adopt_terms(task->fold, span_of(parsed.terms), err))
+	if (terms->ops->restore_start_times && !terms->ops->restore_start_times(task->fold, span_of(parsed.terms), err))
 		return false;
-	if (!terms->ops->adopt_header(task->fold, span_of(parsed.header), err))
+	if (!terms->ops->restore_snapshot(task->fold, span_of(parsed.header), err))
 		return false;
 	task->committed = task->restore_to = committed;
 	task->position = parsed.restore_from;

@@ -16,18 +16,18 @@
 
 #define TASK_BLOCK_RECORDS 4096
 #define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */
-#define TASK_MEANING_MAX 256
+#define TASK_FINGERPRINT_MAX 256
 
-struct task_terms {
+struct task_params {
 	const struct fold_ops *ops;
 	const void *fold_config;
 	int32_t partition, partition_count; /* of the input topic */
-	const char *meaning;                /* the settings that give the state its meaning, as text without spaces */
+	const char *fingerprint;                /* the settings that give the state its meaning, as text without spaces */
 	int32_t block_records;              /* size of a block of the restore index */
 };
 
 struct task {
-	struct task_terms terms;
+	struct task_params terms;
 	void *fold;
 	int64_t committed;  /* next offset whose effects are not committed */
 	int64_t position;   /* next offset to fold */
@@ -45,10 +45,10 @@ struct task {
 };
 
 /* Starts from nothing at an offset. */
-void task_start(struct task *task, const struct task_terms *terms, int64_t offset);
-/* Prepares a rebuild; position is then where to read from. ERR_REFUSE where the metadata cannot be
- * read or does not fit partition count or meaning; the message says which and the way on. */
-MUST_USE bool task_resume(struct task *task, const struct task_terms *terms, int64_t committed, struct span metadata, struct err *err);
+void task_start(struct task *task, const struct task_params *terms, int64_t offset);
+/* Prepares a rebuild; position is then where to read from. ERR_OPERATOR where the metadata cannot be
+ * read or does not fit partition count or fingerprint; the message says which and the way on. */
+MUST_USE bool task_resume(struct task *task, const struct task_params *terms, int64_t committed, struct span metadata, struct err *err);
 void task_free(struct task *task);
 
 /* Folds one record, or discards it where it is below position. out gets nothing while restoring. */
@@ -70,7 +70,7 @@ void task_committed(struct task *task);
 
 /* What the metadata of a committed offset says, for tools that look from outside: the settings that gave the state its meaning, and the
  * fold's header at restore_from. False where it cannot be read. */
-MUST_USE bool task_metadata_look(struct span metadata, char meaning[TASK_MEANING_MAX], char header[FOLD_HEADER_MAX]);
+MUST_USE bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX], char header[FOLD_SNAPSHOT_MAX]);
 
 /* Where a rebuild would begin now. */
 int64_t task_restore_from(const struct task *task);

@@ -16,7 +16,7 @@
 #include "kafka/intake.h"
 #include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -26,7 +26,12 @@
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "stream/task.h"
-#include "task_loop/task_loop_internal.h"
+#include "task_loop/task_loop_assignment.h"
+#include "task_loop/task_loop_history.h"
+#include "task_loop/task_loop_idle.h"
+#include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_state.h"
+#include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
 
 #define OPEN_TIMEOUT_MS 10000
@@ -69,14 +74,14 @@ static bool register_schemas(struct task_loop *loop, struct err *err)
 {
 	static const struct {
 		enum topic_id output;
-		enum schema_id_slot slot;
+		enum schema_kind slot;
 	} written[] = {
 		{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE}, {TOPIC_LATE_EVENTS, SCHEMA_LATE},       {TOPIC_COUNTS, SCHEMA_COUNTS},
 		{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT},  {TOPIC_FUNNEL_PARTIALS, SCHEMA_PARTIAL}, {TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE},
 	};
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
-		enum schema_id_slot slot = written[i].slot;
+		enum schema_kind slot = written[i].slot;
 
 		if (loop->writes & (1u << written[i].output) &&
 		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot, &loop->terms->schema_id[slot], err))
@@ -111,7 +116,7 @@ static bool learn_outputs(struct task_loop *loop, struct err *err)
 }
 
 bool task_loop_open(struct task_loop **result, const struct service_config *service, const struct kafka_config *kafka,
-                    const struct task_loop_config *config, const char *service_name, unsigned writes, struct output_terms *terms,
+                    const struct task_loop_config *config, const char *service_name, unsigned writes, struct output_context *terms,
                     struct err *err)
 {
 	struct task_loop *loop = xrealloc(NULL, sizeof(*loop));
@@ -134,8 +139,8 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	/* Nothing is registered with a registry that has lost its data: our schemas would take ids that
 	 * mean something else in the topics. */
 	return loop->registry && open_intake(loop, err) && wait_for(learn_outputs, loop, err) &&
-	       wait_for(log_schemas_known, loop, err) && wait_for(register_schemas, loop, err) &&
-	       wait_for(producer_ready, loop, err);
+	       wait_for(counts_topic_schemas_known, loop, err) && wait_for(register_schemas, loop, err) &&
+	       wait_for(txn_producer_ready, loop, err);
 }
 
 bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
@@ -289,7 +294,7 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	log_warn("retrying", log_str("phase", "run"), log_str("error", err->message));
 	health_ready(err->message);
 	if (loop->producer)
-		kafka_tell_partitions(loop->producer, EXPLAIN_TIMEOUT_MS);
+		kafka_log_partition_health(loop->producer, EXPLAIN_TIMEOUT_MS);
 	usleep(RETRY_PAUSE_US << (loop->failures_in_row < RETRY_DOUBLINGS ? loop->failures_in_row : RETRY_DOUBLINGS));
 	loop->failures_in_row++;
 	return STEP_MORE;
@@ -340,7 +345,7 @@ static void end_producer(struct task_loop *loop)
 
 	if (error)
 		rd_kafka_error_destroy(error);
-	if (!producer_close(loop, &err))
+	if (!txn_producer_close(loop, &err))
 		log_warn("kafka_client_abandoned", log_str("role", "producer"),
 		         log_str("error", err.message));
 }
@@ -355,7 +360,7 @@ void task_loop_close(struct task_loop *loop)
 	idle_close(loop);
 	intake_close(loop->intake);
 	assignment_drop_all(loop);
-	frame_opener_free(loop->counts_opener);
+	frame_decoder_free(loop->counts_opener);
 	registry_free(loop->registry);
 	outbox_free(&loop->outbox);
 	free(loop);

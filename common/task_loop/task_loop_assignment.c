@@ -3,6 +3,8 @@
  *
  * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
  * count, a recreated topic, lost offsets) stops the service with an explanation. */
+#include "task_loop/task_loop_assignment.h"
+
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -10,13 +12,22 @@
 
 #include "base/memory.h"
 #include "base/span.h"
+#include "kafka/intake.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/monotime.h"
 #include "service/stop.h"
 #include "stream/start_offset.h"
-#include "task_loop/task_loop_internal.h"
+#include "stream/task.h"
+#include "task_loop/task_loop.h"
+#include "task_loop/task_loop_history.h"
+#include "task_loop/task_loop_idle.h"
+#include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_transaction.h"
+#include "wire/schema_loss.h"
+#include "wire/topics.h"
 
 #define CALL_TIMEOUT_MS 10000
 #define RETRY_PAUSE_MS 100
@@ -101,7 +112,7 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 	if (committed->offset >= 0)
 		snprintf(what, sizeof(what), "a committed offset of %" PRId64, committed->offset);
 	return err_set(
-		err, ERR_REFUSE,
+		err, ERR_OPERATOR,
 		"group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
 		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or "
 		"the offsets were moved, deleted or have expired, or Kafka has lost the end of a "
@@ -123,7 +134,7 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, bool *from_log, struct err *err)
 {
 	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
-	bool ok = producer_ready(loop, err) && log_last_counted(loop, list, counted, err), told = ok && told_offsets(loop, list, err);
+	bool ok = txn_producer_ready(loop, err) && counts_topic_last(loop, list, counted, err), told = ok && told_offsets(loop, list, err);
 	int32_t behind = told ? first_behind(list, counted) : 0;
 
 	*from_log = false;
@@ -139,7 +150,7 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 			         log_str("detail",
 			                 "the coordinator returned an offset that is not past the "
 			                 "last counted row; reading the offsets from the log"));
-		ok = *from_log = log_committed(loop, list, err);
+		ok = *from_log = offsets_topic_read(loop, list, err);
 		behind = ok ? first_behind(list, counted) : list->cnt;
 		if (behind < list->cnt)
 			ok = refuse_behind(loop, &list->elems[behind], counted[behind], err);
@@ -178,10 +189,10 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	if (ever)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!log_holds_records(loop, topic, loop->terms->partition_count[output], &holds, err))
+	if (!topic_has_records(loop, topic, loop->terms->partition_count[output], &holds, err))
 		return false;
 	loop->start_checked[input] = !holds;
-	return !holds || err_set(err, ERR_REFUSE,
+	return !holds || err_set(err, ERR_OPERATOR,
 	                         "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
 	                         "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
 	                         loop->kafka.topic_prefix, loop->service_name,
@@ -200,7 +211,7 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 	case START_FIRST: return true;
 	case START_BEYOND_END:
 		return err_set(
-			err, ERR_REFUSE,
+			err, ERR_OPERATOR,
 			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
 			": the topic was deleted and created again, or the broker has lost records; "
 			ERR_ADVICE_FRESH_SET,
@@ -208,7 +219,7 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 	case START_LOST_RECORDS: break;
 	}
 	return err_set(
-		err, ERR_REFUSE,
+		err, ERR_OPERATOR,
 		"%s/%" PRId32 ": the records from offset %" PRId64
 		" on must be read%s, but retention has removed everything below %" PRId64
 		"; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
@@ -251,11 +262,11 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 {
 	const struct task_loop_input *in = assigned->input;
 	const struct assigned_partition *partition = assigned->partition;
-	struct task_terms terms = {.ops = in->ops,
+	struct task_params terms = {.ops = in->ops,
 	                           .fold_config = in->fold_config,
 	                           .partition = partition->partition,
 	                           .partition_count = partition->topic->partition_count,
-	                           .meaning = in->meaning,
+	                           .fingerprint = in->fingerprint,
 	                           .block_records = TASK_BLOCK_RECORDS};
 
 	if (parked) {
@@ -366,7 +377,7 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	park_tasks(loop);
 	/* Before another member goes on from our offsets, the broker must have fenced the epoch of our
 	 * last transaction, in case one of its requests arrives late. */
-	if (!transaction_drop(loop, err) || (!lost && !producer_ready(loop, err)))
+	if (!transaction_drop(loop, err) || (!lost && !txn_producer_ready(loop, err)))
 		return false;
 	intake_release(loop->intake);
 	loop->waiting = false;

@@ -1,18 +1,22 @@
 /* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so each call has its time. */
+#include "task_loop/task_loop_history.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/span.h"
 #include "kafka/counts_topic.h"
+#include "kafka/intake.h"
 #include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
+#include "registry/frame_decoder.h"
 #include "service/log.h"
 #include "stream/record.h"
-#include "task_loop/task_loop_internal.h"
 #include "wire/group_offsets.h"
 #include "wire/records_counts.h"
 #include "wire/schemas.h"
+#include "wire/topics.h"
 
 #define CALL_TIMEOUT_MS 10000
 #define QUIET_MS 20000
@@ -28,7 +32,7 @@ static bool take_any(void *context, const struct input_record *record, bool *eno
 	return true;
 }
 
-bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
+bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
 {
 	struct topic_reading all = {.topic = topic,
 	                            .partition_count = partition_count,
@@ -67,12 +71,12 @@ static struct counts_topic counts_topic_of(struct task_loop *loop)
 {
 	if (!loop->counts_opener)
 		loop->counts_opener =
-			frame_opener_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
+			frame_decoder_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
 	return (struct counts_topic){&loop->kafka, intake_client(loop->intake), loop->counts_opener,
 	                             loop->terms->schema_id[SCHEMA_COUNTS]};
 }
 
-bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
+bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
 {
 	struct counted counted = {partitions, span_of(loop->terms->service), last};
 	struct counts_topic counts = counts_topic_of(loop);
@@ -82,7 +86,7 @@ bool log_last_counted(struct task_loop *loop, const rd_kafka_topic_partition_lis
 	return counts_topic_read(&counts, take_counts, &counted, err);
 }
 
-bool log_schemas_known(struct task_loop *loop, struct err *err)
+bool counts_topic_schemas_known(struct task_loop *loop, struct err *err)
 {
 	struct counts_topic counts = counts_topic_of(loop);
 
@@ -126,7 +130,7 @@ static bool take_offset(void *context, const struct input_record *record, bool *
 	return true;
 }
 
-bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	char group[256];
 	struct lookup lookup = {.list = list};
@@ -143,7 +147,7 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 	/* What we may not describe, the broker does not name at all. */
 	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS,
 	                           &partitions, err))
-		return err->class == ERR_REFUSE ? err_prefix(err, "the right to describe and read it is missing") : false;
+		return err->class == ERR_OPERATOR ? err_prefix(err, "the right to describe and read it is missing") : false;
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;

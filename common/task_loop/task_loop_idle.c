@@ -17,17 +17,24 @@
  * Limits: records that arrive in the second between two questions do not count yet; with a grace of
  * ten minutes this matters in a replay at more than 600 times real time. While a broker does not
  * answer, no partition is announced. At most one input of a service has idle. */
+#include "task_loop/task_loop_idle.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/err.h"
 #include "base/memory.h"
+#include "kafka/intake.h"
 #include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/kafka_topic.h"
 #include "service/log.h"
+#include "service/metrics.h"
 #include "service/monotime.h"
 #include "stream/partition_end.h"
-#include "task_loop/task_loop_internal.h"
+#include "task_loop/task_loop.h"
+#include "wire/topics.h"
 
 #define WATCH_EVERY_US INT64_C(100000)
 #define ASK_EVERY_US INT64_C(1000000)
@@ -135,7 +142,7 @@ static bool source_is_empty(struct task_loop *loop, const rd_kafka_topic_partiti
                             bool *empty, struct err *err)
 {
 	int64_t low = 0, end = 0;
-	bool ok = source->offset == 0 || kafka_bounds(loop->observer, source->topic, source->partition,
+	bool ok = source->offset == 0 || kafka_offset_range(loop->observer, source->topic, source->partition,
 	                                              CALL_TIMEOUT_MS, &low, &end, err);
 
 	*empty = ok && low == end && end == source->offset;

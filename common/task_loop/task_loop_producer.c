@@ -10,17 +10,23 @@
  *
  * A client whose transaction was committed is not used again either if one of its requests had no
  * answer: librdkafka sent that request again, and the first copy may reach the broker during the
- * next transaction (txn_doubt.h). producer_settle() replaces such a client right after the commit.
+ * next transaction (txn_doubt.h). txn_producer_replace_doubtful() replaces such a client right after the commit.
  * A late request that arrives before that can only repeat what has just been committed.
  *
  * So nothing here waits for an abort, and an outcome that is unknown needs no case of its own: who reads committed
- * offsets after producer_ready() reads the outcome. */
+ * offsets after txn_producer_ready() reads the outcome. */
+#include "task_loop/task_loop_producer.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "kafka/kafka_client.h"
+#include "kafka/kafka_conf.h"
 #include "kafka/kafka_error.h"
-#include "task_loop/task_loop_internal.h"
+#include "kafka/txn_doubt.h"
+#include "service/metrics.h"
+#include "stream/outbox.h"
+#include "wire/topics.h"
 
 #define INIT_TIMEOUT_MS 5000
 #define DESTROY_TIMEOUT_MS 10000
@@ -40,7 +46,7 @@ static bool open_topics(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-bool producer_open(struct task_loop *loop, struct err *err)
+bool txn_producer_open(struct task_loop *loop, struct err *err)
 {
 	char id[256], timeout[32];
 	const char *extra[] = {"transactional.id", id, "transaction.timeout.ms", timeout, NULL};
@@ -60,13 +66,13 @@ bool producer_open(struct task_loop *loop, struct err *err)
 	return false;
 }
 
-bool producer_ready(struct task_loop *loop, struct err *err)
+bool txn_producer_ready(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
 
 	if (loop->producer_is_ready)
 		return true;
-	if (!loop->producer && !producer_open(loop, err))
+	if (!loop->producer && !txn_producer_open(loop, err))
 		return false;
 	error = rd_kafka_init_transactions(loop->producer, INIT_TIMEOUT_MS);
 	if (error)
@@ -75,15 +81,15 @@ bool producer_ready(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-bool producer_settle(struct task_loop *loop, struct err *err)
+bool txn_producer_replace_doubtful(struct task_loop *loop, struct err *err)
 {
 	if (!txn_doubt_replaces(loop->doubt))
 		return true;
 	metric_add(loop->doubts_metric, 1);
-	return producer_close(loop, err) && producer_ready(loop, err);
+	return txn_producer_close(loop, err) && txn_producer_ready(loop, err);
 }
 
-bool producer_close(struct task_loop *loop, struct err *err)
+bool txn_producer_close(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_t *producer = loop->producer;
 	struct txn_doubt *doubt = loop->doubt;

@@ -5,15 +5,24 @@
  * one, of a new producer (task_loop_producer.c), sends the same records with the same offsets, and the state stays. A
  * commit that timed out is asked for again, as librdkafka wants it; nothing is folded in between, because the
  * offsets of this transaction are already fixed. */
+#include "task_loop/task_loop_transaction.h"
+
 #include <stdlib.h>
 
 #include "base/span.h"
+#include "kafka/intake.h"
 #include "kafka/kafka_error.h"
 #include "kafka/kafka_record.h"
 #include "kafka/send_offsets.h"
+#include "kafka/txn_doubt.h"
 #include "service/fault.h"
+#include "service/metrics.h"
 #include "service/monotime.h"
-#include "task_loop/task_loop_internal.h"
+#include "stream/outbox.h"
+#include "stream/outputs.h"
+#include "stream/task.h"
+#include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_trim.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define PRODUCE_RUN_MAX 512
@@ -24,7 +33,7 @@ static bool begin(struct task_loop *loop, struct err *err)
 
 	if (loop->phase != TRANSACTION_NONE)
 		return true;
-	if (!producer_ready(loop, err))
+	if (!txn_producer_ready(loop, err))
 		return false;
 	error = rd_kafka_begin_transaction(loop->producer);
 	if (error)
@@ -45,7 +54,7 @@ static bool failed(struct task_loop *loop, struct err *err)
 		return false;
 	err_prefix(err, "transaction lost, %zu outputs wait", loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
-	if (producer_close(loop, err))
+	if (txn_producer_close(loop, err))
 		err->class = ERR_RETRY;
 	return false;
 }
@@ -258,12 +267,12 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 		return failed(loop, err);
 	FAULT_POINT("after_commit");
 	committed(loop);
-	return producer_settle(loop, err);
+	return txn_producer_replace_doubtful(loop, err);
 }
 
 bool transaction_drop(struct task_loop *loop, struct err *err)
 {
-	if (loop->phase != TRANSACTION_NONE && !producer_close(loop, err))
+	if (loop->phase != TRANSACTION_NONE && !txn_producer_close(loop, err))
 		return false;
 	loop->committing = false;
 	loop->first_uncommitted_us = 0;

@@ -4,9 +4,11 @@
  * everything. It is asked for now and then, without waiting for the answer: a request that failed is
  * made again with the next bound. */
 
+#include "task_loop/task_loop_trim.h"
+
+#include "kafka/intake.h"
 #include "service/log.h"
 #include "service/monotime.h"
-#include "task_loop/task_loop_internal.h"
 
 #define TRIM_INTERVAL_US (60 * INT64_C(1000000))
 #define TRIM_RECORDS_MIN 10000

@@ -410,7 +410,7 @@ static bool parse_schemas(struct schema_resolver *resolver, struct span writer_t
 	return true;
 }
 
-struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_id_slot reader, struct err *err)
+struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader, struct err *err)
 {
 	const struct schema_text *expected = &schema_texts[reader];
 	struct schema_resolver *resolver = calloc(1, sizeof(*resolver));

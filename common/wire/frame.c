@@ -7,7 +7,7 @@
  * registry issues; it is told apart from bytes that are too short, never guessed at. */
 #include "wire/frame.h"
 
-enum frame_kind frame_open(struct span value, int32_t *schema_id, struct span *body)
+enum frame_kind frame_parse(struct span value, int32_t *schema_id, struct span *body)
 {
 	uint32_t id = 0;
 

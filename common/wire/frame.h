@@ -8,7 +8,7 @@
 
 /* Confluent framing: magic byte 0, big-endian schema id of 4 bytes. */
 enum frame_kind { FRAME_ID, FRAME_UNKNOWN_MAGIC, FRAME_TOO_SHORT };
-enum frame_kind frame_open(struct span value, int32_t *schema_id, struct span *body);
+enum frame_kind frame_parse(struct span value, int32_t *schema_id, struct span *body);
 #define FRAME_BYTES 5
 
 #endif

@@ -37,7 +37,7 @@ static bool is_json_object(struct span body)
 	return is;
 }
 
-bool schema_body_fits(enum schema_id_slot slot, struct span body)
+bool schema_body_fits(enum schema_kind slot, struct span body)
 {
 	union {
 		struct bronze_event bronze;
@@ -62,7 +62,7 @@ bool schema_body_fits(enum schema_id_slot slot, struct span body)
 }
 
 /* Searches from the newest entry, as records of one id come in long runs. */
-static struct schema_use *find(struct schema_uses *uses, enum schema_id_slot slot, int32_t id)
+static struct schema_use *find(struct schema_uses *uses, enum schema_kind slot, int32_t id)
 {
 	for (size_t i = uses->count; i-- > 0;)
 		if (uses->at[i].id == id && uses->at[i].slot == slot)
@@ -74,14 +74,14 @@ static struct schema_use *find(struct schema_uses *uses, enum schema_id_slot slo
 	return &uses->at[uses->count++];
 }
 
-void schema_uses_add(struct schema_uses *uses, enum schema_id_slot slot, int32_t partition,
+void schema_uses_add(struct schema_uses *uses, enum schema_kind slot, int32_t partition,
                      int64_t offset, struct span value)
 {
 	struct schema_use *use;
 	struct span body;
 	int32_t id;
 
-	if (frame_open(value, &id, &body) != FRAME_ID)
+	if (frame_parse(value, &id, &body) != FRAME_ID)
 		return;
 	use = find(uses, slot, id);
 	if (!use) {
@@ -129,7 +129,7 @@ void schema_uses_bounds(const struct schema_uses *uses, int32_t *last_known, int
 
 static bool refuse_use(const struct schema_use *use, const char *why, struct err *err)
 {
-	return err_set(err, ERR_REFUSE,
+	return err_set(err, ERR_OPERATOR,
 	               "schema id %" PRId32 " (%" PRId64 " records of %s, the first at %" PRId32
 	               ":%" PRId64 ") %s",
 	               use->id, use->records, schema_texts[use->slot].topic_suffix,

@@ -27,7 +27,7 @@ enum schema_use_state {
 /* Records of one topic that name one id. */
 struct schema_use {
 	int32_t id;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	int64_t records, first_offset;
 	int32_t first_partition;
 	bool fits;            /* the sample decodes under our schema */
@@ -41,19 +41,19 @@ struct schema_uses {
 };
 void schema_uses_free(struct schema_uses *uses);
 /* Adds a record's value; a value without framing is ignored. */
-void schema_uses_add(struct schema_uses *uses, enum schema_id_slot slot, int32_t partition,
+void schema_uses_add(struct schema_uses *uses, enum schema_kind slot, int32_t partition,
                      int64_t offset, struct span value);
 /* By id, then by topic. */
 void schema_uses_sort(struct schema_uses *uses);
 
 /* The body of a value decodes as a record of this topic, under our version of its schema. */
-bool schema_body_fits(enum schema_id_slot slot, struct span body);
+bool schema_body_fits(enum schema_kind slot, struct span body);
 
 /* The highest known id and the lowest missing one; 0: none. uses are sorted, here and below. */
 void schema_uses_bounds(const struct schema_uses *uses, int32_t *last_known,
                         int32_t *first_missing);
 /* Whether the missing ids can be registered in their order with at most fillers_max fillers, if the
- * registry has given out the ids up to last_id. ERR_REFUSE: they cannot; the message says what to
+ * registry has given out the ids up to last_id. ERR_OPERATOR: they cannot; the message says what to
  * do. */
 MUST_USE bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_id,
                                             int64_t fillers_max, struct err *err);

@@ -18,14 +18,14 @@ struct schema_place schema_place_of(const char *topic, int32_t partition, int64_
 	struct schema_place place = {topic, offset, partition, 0};
 	struct span body;
 
-	if (frame_open(value, &place.schema_id, &body) != FRAME_ID)
+	if (frame_parse(value, &place.schema_id, &body) != FRAME_ID)
 		place.schema_id = 0;
 	return place;
 }
 
 bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum reason reason)
 {
-	return err_set(err, ERR_REFUSE,
+	return err_set(err, ERR_OPERATOR,
 	               "schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
 	               ", cannot be read: %s: the schema registry has lost its data, or is "
 	               "another one than before. Stop the services. Then restore the registry's data, "

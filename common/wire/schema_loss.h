@@ -29,7 +29,7 @@ struct schema_place {
 struct schema_place schema_place_of(const char *topic, int32_t partition, int64_t offset,
                                     struct span value);
 
-/* Sets ERR_REFUSE and says what to do. Always false. */
+/* Sets ERR_OPERATOR and says what to do. Always false. */
 bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum reason reason);
 
 /* Not ready while records are refused for their schema id: for a minute from the last one.

@@ -86,7 +86,7 @@ bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions
 	int32_t want = topic_partitions(id, set_partitions);
 
 	return partitions == want ||
-	       err_set(err, ERR_REFUSE,
+	       err_set(err, ERR_OPERATOR,
 	               "%s has %" PRId32 " partitions and should have %" PRId32
 	               ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,
 	               name, partitions, want, like, set_partitions);

@@ -48,7 +48,7 @@ int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
 #define TOPIC_KEEPS_PARTITIONS \
 	"the number of partitions never changes, since keys would move to others; " ERR_ADVICE_FRESH_SET
 /* Whether the topic `name` has the partitions that it has in a set with that number of partitions,
- * which is the number of the topic `like`. ERR_REFUSE. */
+ * which is the number of the topic `like`. ERR_OPERATOR. */
 MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,
                                    const char *like, int32_t set_partitions, struct err *err);
 

@@ -21,7 +21,7 @@ struct settings {
 };
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
-	{"TOPIC", CONFIG_TEXT, offsetof(struct settings, topic), "raw_events", 0, 0, "what to read, without its prefix", NULL},
+	{"TOPIC", CONFIG_TEXT, offsetof(struct settings, topic), "raw_events", 0, 0, "what to read, without its prefix", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};

@@ -24,9 +24,9 @@ struct settings {
 };
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
-	{"GROUP", CONFIG_TEXT, offsetof(struct settings, group), NULL, 0, 0, "consumer group, without its prefix", NULL},
-	{"TOPICS", CONFIG_TEXT, offsetof(struct settings, topics), NULL, 0, 0, "what it reads, without prefix, by commas", NULL},
-	{"TIMEOUT", CONFIG_DURATION, offsetof(struct settings, timeout_us), "10m", 0, 0, "how long to wait", NULL},
+	{"GROUP", CONFIG_TEXT, offsetof(struct settings, group), NULL, 0, 0, "consumer group, without its prefix", NULL, NULL},
+	{"TOPICS", CONFIG_TEXT, offsetof(struct settings, topics), NULL, 0, 0, "what it reads, without prefix, by commas", NULL, NULL},
+	{"TIMEOUT", CONFIG_DURATION, offsetof(struct settings, timeout_us), "10m", 0, 0, "how long to wait", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};

@@ -100,7 +100,7 @@ struct bench {
 	struct track by_category[2][WINDOWS_MAX][CATEGORIES_MAX], totals[WINDOWS_MAX];
 };
 
-#define OPTION(name, type, member, fallback, min, max, help) {name, type, offsetof(struct settings, member), fallback, min, max, help, NULL}
+#define OPTION(name, type, member, fallback, min, max, help) {name, type, offsetof(struct settings, member), fallback, min, max, help, NULL, NULL}
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
 	OPTION("RATE", CONFIG_INTEGER, rate, "5000", 1, 1000000, "events a second"),
@@ -271,7 +271,7 @@ static bool see_message(struct bench *bench, const rd_kafka_message_t *message, 
 
 	if (!message->payload)
 		return true; /* a control, or a deleted key */
-	if (frame_open((struct span){message->payload, message->len}, &id, &body) != FRAME_ID)
+	if (frame_parse((struct span){message->payload, message->len}, &id, &body) != FRAME_ID)
 		return false;
 	if (strcmp(topic, bench->watched_topic[PLACE_BRONZE]) == 0) {
 		if (!bronze_decode(body, &bronze, NULL))
@@ -379,7 +379,7 @@ static bool bench_open(struct bench *bench, struct err *err)
 	if (!open_producer(bench, err) || !kafka_partition_count(bench->producer, bench->raw_topic, OPEN_TIMEOUT_MS, &bench->partitions, err))
 		return false;
 	if (bench->partitions > PARTITIONS_MAX)
-		return err_set(err, ERR_REFUSE, "%s has %" PRId32 " partitions; at most %d here", bench->raw_topic, bench->partitions, PARTITIONS_MAX);
+		return err_set(err, ERR_OPERATOR, "%s has %" PRId32 " partitions; at most %d here", bench->raw_topic, bench->partitions, PARTITIONS_MAX);
 	if (!open_consumer(bench, err))
 		return false;
 	for (size_t i = 0; i < SESSIONS; i++)

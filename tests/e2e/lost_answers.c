@@ -11,9 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/err.h"
 #include "base/span.h"
 #include "kafka/kafka_error.h"
-#include "task_loop/task_loop_internal.h"
+#include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_state.h"
+#include "task_loop/task_loop_transaction.h"
 
 #define RECORDS 3
 
@@ -83,9 +86,9 @@ static bool lose_a_transaction(struct task_loop *loop, struct err *err)
 
 static bool run(struct task_loop *loop, bool as_library, struct err *err)
 {
-	if (!until_done(producer_ready, loop, err) || !lose_a_transaction(loop, err))
+	if (!until_done(txn_producer_ready, loop, err) || !lose_a_transaction(loop, err))
 		return false;
-	if (as_library ? !abort_and_go_on(loop, err) : !producer_close(loop, err))
+	if (as_library ? !abort_and_go_on(loop, err) : !txn_producer_close(loop, err))
 		return false;
 	unlink(lost_path);
 	return until_done(transaction_send, loop, err) && until_done(transaction_commit, loop, err);
@@ -93,7 +96,7 @@ static bool run(struct task_loop *loop, bool as_library, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct output_terms terms = {.service = "lost-answers"};
+	struct output_context terms = {.service = "lost-answers"};
 	struct task_loop loop = {
 		.service_name = "lost-answers",
 		.instance = "1",
@@ -119,7 +122,7 @@ int main(int argc, char **argv)
 	loop.intake = intake_new(&config, &err);
 	done = loop.intake && run(&loop, strcmp(argv[1], "library") == 0, &err);
 	printf("%s, librdkafka %s: %s\n", argv[1], rd_kafka_version_str(), done ? "committed" : err.message);
-	if (loop.producer && !producer_close(&loop, &err))
+	if (loop.producer && !txn_producer_close(&loop, &err))
 		puts(err.message);
 	outbox_free(&loop.outbox);
 	if (loop.trim_answers)

@@ -33,7 +33,7 @@
 #define NORMAL_EVENTS 24
 #define KEPT_MAX 2048
 
-static const struct output_terms terms = {"fuzz", {[TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context terms = {"fuzz", {[TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
 static const struct merge_fold_config merge_config = {&terms, 2, 10 * US_PER_MINUTE};
 static struct outbox box, merged;
 
@@ -172,8 +172,8 @@ static void any_session_records(struct fuzz_reader *in)
 	session_fold_ops.idle(fold, &box);
 	check_outputs(merge, &merge_counts);
 	fuzz_check(total_dead(&merge_counts) == 0);
-	session_fold_ops.settle(fold);
-	session_fold_ops.settle(quiet);
+	session_fold_ops.restored(fold);
+	session_fold_ops.restored(quiet);
 	session_fold_ops.dump(fold, &dump);
 	session_fold_ops.dump(quiet, &quiet_dump);
 	fuzz_check(memcmp(&counts, &quiet_counts, sizeof(counts)) == 0);

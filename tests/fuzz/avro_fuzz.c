@@ -72,12 +72,12 @@ static void check_frame(struct span value)
 	struct span body;
 	int32_t id;
 
-	if (frame_open(value, &id, &body) == FRAME_ID)
+	if (frame_parse(value, &id, &body) == FRAME_ID)
 		fuzz_check(body.at == value.at + FRAME_BYTES && body.len == value.len - FRAME_BYTES);
 }
 
 /* Our own schema with another field before all of ours. */
-static struct span other_writer(enum schema_id_slot slot, struct buffer *out)
+static struct span other_writer(enum schema_kind slot, struct buffer *out)
 {
 	const char *text = schema_texts[slot].text, *fields = strstr(text, "\"fields\":["), *type = "{\"name\":\"other\",\"type\":";
 	static const char *const others[] = {"{\"type\":\"array\",\"items\":\"null\"}", "{\"type\":\"map\",\"values\":\"string\"}",
@@ -94,7 +94,7 @@ static struct span other_writer(enum schema_id_slot slot, struct buffer *out)
 	return (struct span){out->at, out->len};
 }
 
-static void check_resolved(enum schema_id_slot slot, struct span writer, struct span body)
+static void check_resolved(enum schema_kind slot, struct span writer, struct span body)
 {
 	static const int kinds[] = {[SCHEMA_BRONZE] = 0, [SCHEMA_LATE] = 0, [SCHEMA_COUNTS] = 4, [SCHEMA_VISIT] = 3, [SCHEMA_PARTIAL] = 2, [SCHEMA_AGGREGATE] = 1};
 	struct err err = {ERR_NONE, ""};
@@ -125,14 +125,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (kind == 5) {
 		check_frame((struct span){in.at, in.left});
 	} else if (kind < 12) {
-		writer = other_writer((enum schema_id_slot)(kind - 6), &text);
-		check_resolved((enum schema_id_slot)(kind - 6), writer, (struct span){in.at, in.left});
+		writer = other_writer((enum schema_kind)(kind - 6), &text);
+		check_resolved((enum schema_kind)(kind - 6), writer, (struct span){in.at, in.left});
 	} else { /* a schema's text, a NUL, a body */
 		const char *end = in.left ? memchr(in.at, '\0', in.left) : NULL;
 
 		writer = fuzz_take(&in, end ? (size_t)(end - in.at) : in.left);
 		fuzz_take(&in, 1);
-		check_resolved((enum schema_id_slot)(kind - 12), writer, (struct span){in.at, in.left});
+		check_resolved((enum schema_kind)(kind - 12), writer, (struct span){in.at, in.left});
 	}
 	buffer_free(&text);
 	return 0;

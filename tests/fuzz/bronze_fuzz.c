@@ -31,7 +31,7 @@
 #define RECORDS_MAX 64
 #define NORMAL_EVENTS 24
 
-static const struct output_terms terms = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context terms = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1}, {1, 2, 3, 4, 5, 6, 7}};
 static char json[4096];
 static struct outbox box, with, without; /* emptied before use: to make them anew costs more than all the rest */
 
@@ -47,9 +47,9 @@ static int64_t total_dead(const struct counts *counts)
 static struct partition_clock clock_of(void *fold)
 {
 	struct partition_clock clock;
-	char header[FOLD_HEADER_MAX];
+	char header[FOLD_SNAPSHOT_MAX];
 
-	fuzz_check(clock_parse((struct span){header, bronze_fold_ops.header(fold, header)}, &clock));
+	fuzz_check(clock_parse((struct span){header, bronze_fold_ops.snapshot(fold, header)}, &clock));
 	return clock;
 }
 

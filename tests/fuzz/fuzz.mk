@@ -3,7 +3,7 @@
 fuzz := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_DRIVER = $(B)/obj/tests/fuzz/driver.o
 # clang has other warnings than gcc, and finds them in librdkafka's macros too: gcc's build is the judge of warnings.
-FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Wno-missing-field-initializers -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
+FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
              OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
 .PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps

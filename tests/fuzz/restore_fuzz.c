@@ -27,15 +27,15 @@
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 
-static const struct output_terms outputs = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context outputs = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
 static const struct bronze_fold_config bronze_config = {&outputs, 1, 7 * US_PER_DAY, false};
 static const struct merge_fold_config merge_config = {&outputs, 3, 10 * US_PER_MINUTE};
 static struct outbox box;
 
-static struct task_terms terms_of(int which)
+static struct task_params terms_of(int which)
 {
 	static struct session_fold_config session_config = {.outputs = &outputs, .disorder_us = 5 * US_PER_SECOND, .grace_us = 10 * US_PER_MINUTE};
-	struct task_terms terms = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
+	struct task_params terms = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
 
 	if (which == 1) {
 		if (session_config.rollups.count == 0) {
@@ -75,13 +75,13 @@ static void apply_one(struct task *task, int which, int64_t time_us)
 
 static bool resume(int which, struct span metadata, int64_t committed, bool again)
 {
-	struct task_terms terms = terms_of(which);
+	struct task_params terms = terms_of(which);
 	char next[TASK_METADATA_MAX];
 	struct task task;
 	struct err err = {ERR_NONE, ""};
 
 	if (!task_resume(&task, &terms, committed, metadata, &err)) {
-		fuzz_check(err.class == ERR_REFUSE && err.message[0]);
+		fuzz_check(err.class == ERR_OPERATOR && err.message[0]);
 		task_free(&task);
 		return false;
 	}

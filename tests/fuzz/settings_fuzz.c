@@ -38,14 +38,14 @@ struct settings {
 static void check_config(const struct fuzz_reader *in)
 {
 	static const struct config_option table[] = {
-		{"TEXT", CONFIG_TEXT, offsetof(struct settings, text), "", 0, 0, "a text", NULL},
-		{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL},
-		{"CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "a", 0, 0, "a choice", "a|bc"},
-		{"NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "3", -5, 1000, "a number", NULL},
-		{"ANY_NUMBER", CONFIG_INTEGER, offsetof(struct settings, any_number), "3", 0, 0, "any number", NULL},
-		{"DURATION", CONFIG_DURATION, offsetof(struct settings, duration_us), "5s", 1000, INT64_C(86400000000), "a duration", NULL},
-		{"BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "1k", 1, INT64_C(1) << 40, "a size", NULL},
-		{"TRUTH", CONFIG_BOOLEAN, offsetof(struct settings, truth), "false", 0, 0, "a truth", NULL},
+		{"TEXT", CONFIG_TEXT, offsetof(struct settings, text), "", 0, 0, "a text", NULL, NULL},
+		{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
+		{"CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "a", 0, 0, "a choice", "a|bc", NULL},
+		{"NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "3", -5, 1000, "a number", NULL, NULL},
+		{"ANY_NUMBER", CONFIG_INTEGER, offsetof(struct settings, any_number), "3", 0, 0, "any number", NULL, NULL},
+		{"DURATION", CONFIG_DURATION, offsetof(struct settings, duration_us), "5s", 1000, INT64_C(86400000000), "a duration", NULL, NULL},
+		{"BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "1k", 1, INT64_C(1) << 40, "a size", NULL, NULL},
+		{"TRUTH", CONFIG_BOOLEAN, offsetof(struct settings, truth), "false", 0, 0, "a truth", NULL, NULL},
 		{0},
 	};
 	static const struct config_option *const tables[] = {table, NULL};

@@ -22,7 +22,7 @@
 #define USER_FIELD "{\"name\":\"user_id\",\"type\":\"long\"}"
 
 /* our schema with every `from` made `to`; the caller's memory */
-static const char *writer_text(enum schema_id_slot slot, const char *from, const char *to, char out[8192])
+static const char *writer_text(enum schema_kind slot, const char *from, const char *to, char out[8192])
 {
 	const char *rest = schema_texts[slot].text, *hit;
 	size_t len = 0, count = 0;
@@ -38,7 +38,7 @@ static const char *writer_text(enum schema_id_slot slot, const char *from, const
 	return out;
 }
 
-static struct schema_resolver *resolver_for(enum schema_id_slot slot, const char *from, const char *to, struct err *err)
+static struct schema_resolver *resolver_for(enum schema_kind slot, const char *from, const char *to, struct err *err)
 {
 	char text[8192];
 
@@ -51,7 +51,7 @@ enum outcome { IDENTITY, RESOLVED, REFUSED };
 
 static const struct {
 	const char *label;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	const char *from, *to;
 	enum outcome want;
 	const char *message; /* the beginning, where refused */

@@ -17,17 +17,17 @@ struct settings {
 };
 
 static const struct config_option options[] = {
-	{"A_TEXT", CONFIG_TEXT, offsetof(struct settings, text), "word", 0, 0, "a text", NULL},
-	{"MAY_BE_EMPTY", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text that may be empty", NULL},
-	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL},
-	{"A_CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "red", 0, 0, "a choice", "red|green"},
-	{"AN_INTEGER", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL},
+	{"A_TEXT", CONFIG_TEXT, offsetof(struct settings, text), "word", 0, 0, "a text", NULL, NULL},
+	{"MAY_BE_EMPTY", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text that may be empty", NULL, NULL},
+	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
+	{"A_CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "red", 0, 0, "a choice", "red|green", NULL},
+	{"AN_INTEGER", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL, NULL},
 	{0},
 };
 static const struct config_option more_options[] = {
-	{"A_DURATION", CONFIG_DURATION, offsetof(struct settings, duration), "5s", 1000, 3600000000, "a time", NULL},
-	{"SOME_BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "64k", 0, 0, "a size", NULL},
-	{"A_FLAG", CONFIG_BOOLEAN, offsetof(struct settings, flag), "false", 0, 0, "a switch", NULL},
+	{"A_DURATION", CONFIG_DURATION, offsetof(struct settings, duration), "5s", 1000, 3600000000, "a time", NULL, NULL},
+	{"SOME_BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "64k", 0, 0, "a size", NULL, NULL},
+	{"A_FLAG", CONFIG_BOOLEAN, offsetof(struct settings, flag), "false", 0, 0, "a switch", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {options, more_options, NULL};
@@ -196,7 +196,7 @@ Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
 		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text", NULL, even_check},
 		{"SECOND", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, even_check},
 		{"THIRD", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text", NULL, even_check},
-		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL},
+		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL, NULL},
 		{0},
 	};
 	static const struct config_option *const only[] = {rows, NULL};
@@ -235,7 +235,7 @@ Test(config, a_flag_without_its_value_is_an_error_rather_than_taking_the_next_fl
 Test(config, a_required_setting_must_be_given)
 {
 	static const struct config_option required[] = {
-		{"MUST_BE_SET", CONFIG_TEXT, offsetof(struct settings, text), NULL, 0, 0, "what it is for", NULL}, {0}};
+		{"MUST_BE_SET", CONFIG_TEXT, offsetof(struct settings, text), NULL, 0, 0, "what it is for", NULL, NULL}, {0}};
 	static const struct config_option *const only[] = {required, NULL};
 	char program[] = "test", flag[] = "--must-be-set=x", *argv[] = {program, flag, NULL}, errors[512];
 	struct settings settings = {0};
@@ -313,7 +313,7 @@ Test(config, a_url_shows_its_host_but_never_its_user_or_password)
 		{"no scheme", "user:hunter2@one", "***@one"},
 	};
 	static const struct config_option urls[] = {
-		{"SOME_URLS", CONFIG_URLS, offsetof(struct settings, text), NULL, 0, 0, "where", NULL}, {0}};
+		{"SOME_URLS", CONFIG_URLS, offsetof(struct settings, text), NULL, 0, 0, "where", NULL, NULL}, {0}};
 	static const struct config_option *const only[] = {urls, NULL};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {

@@ -56,7 +56,7 @@ Test(err, every_class_is_reached)
 		case ERR_RETRY: no_broker_answers(&err); break;
 		case ERR_ABORT: the_assignment_is_lost(&err); break;
 		case ERR_FENCED: another_instance_took_over(&err); break;
-		case ERR_REFUSE: records_are_gone(&err); break;
+		case ERR_OPERATOR: records_are_gone(&err); break;
 		case ERR_FATAL: nobody_knows_what_it_is(&err); break;
 		}
 		cr_expect_eq(err.class, class, "%s", err_class_name(class));
@@ -81,10 +81,10 @@ Test(err, what_does_not_fit_is_cut_and_a_prefix_keeps_the_class)
 	cr_assert(text);
 	memset(text, 'x', 4999);
 	text[4999] = '\0';
-	cr_expect_not(err_set(&err, ERR_REFUSE, "%s", text));
+	cr_expect_not(err_set(&err, ERR_OPERATOR, "%s", text));
 	cr_expect_eq(strlen(err.message), sizeof(err.message) - 1);
 	cr_expect_not(err_prefix(&err, "context %d", 7));
-	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(err.class, ERR_OPERATOR);
 	cr_expect_eq(strncmp(err.message, "context 7: xxx", 14), 0);
 	cr_expect_lt(strlen(err.message), sizeof(err.message));
 	cr_expect_not(err_prefix(&err, "%s", text));

@@ -143,9 +143,9 @@ static inline void kit_copy(struct outbox *to, const struct output *output)
 	outbox_add(to, output->topic, output->partition, output->key, output->value, output->headers, output->header_count);
 }
 
-static inline const struct output_terms *kit_terms(void)
+static inline const struct output_context *kit_terms(void)
 {
-	static const struct output_terms terms = {"test-service", {[TOPIC_BRONZE_EVENTS] = 4, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 4, [TOPIC_COUNTS] = 1, [TOPIC_SESSION_FUNNELS] = 4, [TOPIC_FUNNEL_PARTIALS] = 2, [TOPIC_AGGREGATED_EVENTS] = 4}, {11, 12, 13, 14, 15, 16, 17}};
+	static const struct output_context terms = {"test-service", {[TOPIC_BRONZE_EVENTS] = 4, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 4, [TOPIC_COUNTS] = 1, [TOPIC_SESSION_FUNNELS] = 4, [TOPIC_FUNNEL_PARTIALS] = 2, [TOPIC_AGGREGATED_EVENTS] = 4}, {11, 12, 13, 14, 15, 16, 17}};
 
 	return &terms;
 }

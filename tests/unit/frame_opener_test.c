@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/reason.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "wire/frame.h"
 #include "wire/schemas.h"
@@ -32,7 +32,7 @@ enum registry_answer registry_schema(struct registry *registry, int32_t schema_i
 	return schema_id == GOOD_ID || schema_id == NEW_ID || schema_id == OTHER_RECORD_ID ? REGISTRY_FOUND : REGISTRY_UNKNOWN_ID;
 }
 
-bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot, int32_t *ids, size_t cap,
+bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *ids, size_t cap,
                           size_t *count, struct err *err)
 {
 	(void)registry;
@@ -46,14 +46,14 @@ bool registry_subject_ids(struct registry *registry, const char *topic_prefix, e
 	return !away || err_set(err, ERR_RETRY, "away");
 }
 
-static enum reason open_id(struct frame_opener *opener, int32_t id)
+static enum reason open_id(struct frame_decoder *opener, int32_t id)
 {
 	char bytes[FRAME_BYTES + 3] = {0, (char)(id >> 24), (char)(id >> 16), (char)(id >> 8), (char)id, 'a', 'b', 'c'}, detail[256];
 	struct span body = SPAN_NULL;
 	enum reason reason = REASON_COUNT;
 	struct err err = {ERR_NONE, ""};
 
-	cr_assert(frame_opener_open(opener, (struct span){bytes, sizeof(bytes)}, &body, &reason, detail, sizeof(detail), &err), "%s", err.message);
+	cr_assert(frame_decode(opener, (struct span){bytes, sizeof(bytes)}, &body, &reason, detail, sizeof(detail), &err), "%s", err.message);
 	if (reason == REASON_NONE)
 		cr_assert(body.at == bytes + FRAME_BYTES && body.len == 3);
 	return reason;
@@ -67,21 +67,21 @@ static int64_t whole_seconds(void)
 	return now.tv_sec;
 }
 
-Test(frame_opener, an_id_is_asked_for_once)
+Test(frame_decoder, an_id_is_asked_for_once)
 {
-	struct frame_opener *opener = frame_opener_new(NULL, "set_", SCHEMA_BRONZE);
+	struct frame_decoder *opener = frame_decoder_new(NULL, "set_", SCHEMA_BRONZE);
 
 	for (int i = 0; i < 100; i++) {
 		cr_assert_eq(open_id(opener, GOOD_ID), REASON_NONE);
 		cr_assert_eq(open_id(opener, OTHER_RECORD_ID), REASON_WRONG_SCHEMA);
 	}
 	cr_assert_eq(questions, 2);
-	frame_opener_free(opener);
+	frame_decoder_free(opener);
 }
 
-Test(frame_opener, a_flood_of_unknown_ids_is_no_flood_of_questions)
+Test(frame_decoder, a_flood_of_unknown_ids_is_no_flood_of_questions)
 {
-	struct frame_opener *opener = frame_opener_new(NULL, "set_", SCHEMA_BRONZE);
+	struct frame_decoder *opener = frame_decoder_new(NULL, "set_", SCHEMA_BRONZE);
 	int64_t began = whole_seconds(), seconds;
 
 	for (int32_t id = 1000; id < 201000; id++)
@@ -89,24 +89,24 @@ Test(frame_opener, a_flood_of_unknown_ids_is_no_flood_of_questions)
 	seconds = whole_seconds() - began + 2; /* in however many it took, the first and the last may be parts of one */
 	cr_assert_leq(questions, seconds * FRAME_QUESTIONS_PER_SECOND);
 	cr_assert(subject_questions >= 1 && subject_questions <= seconds, "%d", subject_questions);
-	frame_opener_free(opener);
+	frame_decoder_free(opener);
 }
 
-Test(frame_opener, an_id_of_the_topics_subject_is_read_in_the_midst_of_a_flood)
+Test(frame_decoder, an_id_of_the_topics_subject_is_read_in_the_midst_of_a_flood)
 {
-	struct frame_opener *opener = frame_opener_new(NULL, "set_", SCHEMA_BRONZE);
+	struct frame_decoder *opener = frame_decoder_new(NULL, "set_", SCHEMA_BRONZE);
 
 	for (int32_t id = 1000; id < 21000; id++) {
 		open_id(opener, id);
 		if (id > 11000)
 			cr_assert_eq(open_id(opener, NEW_ID), REASON_NONE, "after %d", (int)id);
 	}
-	frame_opener_free(opener);
+	frame_decoder_free(opener);
 }
 
-Test(frame_opener, refused_ids_do_not_push_out_one_that_is_read)
+Test(frame_decoder, refused_ids_do_not_push_out_one_that_is_read)
 {
-	struct frame_opener *opener = frame_opener_new(NULL, "set_", SCHEMA_BRONZE);
+	struct frame_decoder *opener = frame_decoder_new(NULL, "set_", SCHEMA_BRONZE);
 
 	cr_assert_eq(open_id(opener, GOOD_ID), REASON_NONE);
 	for (int i = 1; i <= 50; i++) { /* ids of the same place, and fewer than are asked for without pause */
@@ -114,12 +114,12 @@ Test(frame_opener, refused_ids_do_not_push_out_one_that_is_read)
 		cr_assert_eq(open_id(opener, GOOD_ID), REASON_NONE);
 	}
 	cr_assert_eq(questions, 51);
-	frame_opener_free(opener);
+	frame_decoder_free(opener);
 }
 
-Test(frame_opener, a_registry_that_is_away_refuses_nothing)
+Test(frame_decoder, a_registry_that_is_away_refuses_nothing)
 {
-	struct frame_opener *opener = frame_opener_new(NULL, "set_", SCHEMA_BRONZE);
+	struct frame_decoder *opener = frame_decoder_new(NULL, "set_", SCHEMA_BRONZE);
 	char bytes[FRAME_BYTES] = {0, 0, 1, 0, 0};
 	enum reason reason;
 	struct span body;
@@ -128,10 +128,10 @@ Test(frame_opener, a_registry_that_is_away_refuses_nothing)
 	for (int i = 0; i < 3 * FRAME_QUESTIONS_PER_SECOND; i++) {
 		struct err err = {ERR_NONE, ""};
 
-		cr_assert_not(frame_opener_open(opener, (struct span){bytes, sizeof(bytes)}, &body, &reason, NULL, 0, &err));
+		cr_assert_not(frame_decode(opener, (struct span){bytes, sizeof(bytes)}, &body, &reason, NULL, 0, &err));
 		cr_assert_eq(err.class, ERR_RETRY);
 	}
 	away = false;
 	cr_assert_eq(open_id(opener, GOOD_ID), REASON_NONE);
-	frame_opener_free(opener);
+	frame_decoder_free(opener);
 }

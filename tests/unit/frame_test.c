@@ -35,7 +35,7 @@ Test(frame, each_first_byte_and_length_has_its_verdict)
 		struct span body = SPAN_NULL;
 		int32_t id = 0;
 
-		cr_assert_eq(frame_open(frames[i].in, &id, &body), frames[i].want, "%s", frames[i].label);
+		cr_assert_eq(frame_parse(frames[i].in, &id, &body), frames[i].want, "%s", frames[i].label);
 		cr_assert_eq(id, frames[i].id, "%s", frames[i].label);
 		cr_assert_eq(body.len, frames[i].body_len, "%s", frames[i].label);
 	}
@@ -52,7 +52,7 @@ Test(frame, what_an_encoder_frames_opens_again)
 		int32_t id = 0;
 
 		aggregate_encode(&out, ids[i], &aggregate);
-		cr_assert_eq(frame_open((struct span){out.at, out.len}, &id, &body), FRAME_ID);
+		cr_assert_eq(frame_parse((struct span){out.at, out.len}, &id, &body), FRAME_ID);
 		cr_assert_eq(id, ids[i]);
 		cr_assert(aggregate_decode(body, &decoded, NULL));
 		buffer_free(&out);

@@ -35,10 +35,10 @@ Test(intake, an_error_of_the_consumer_ends_the_service_only_where_waiting_does_n
 		{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_RETRY},
 		/* Somebody has to act. */
-		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_REFUSE},
-		{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ERR_REFUSE},
-		{RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_REFUSE},
-		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_REFUSE},
+		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_OPERATOR},
+		{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ERR_OPERATOR},
+		{RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_OPERATOR},
+		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
 		/* A new process can go on. */
 		{RD_KAFKA_RESP_ERR__FATAL, ERR_FENCED},
 		{RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, ERR_FENCED},
@@ -60,7 +60,7 @@ Test(intake, topics_of_a_set_have_one_number_of_partitions)
 	cr_expect(topic_partitions_fit(TOPIC_COUNTS, "counts", 1, "raw", 6, &err));
 	cr_expect_not(topic_partitions_fit(TOPIC_COUNTS, "counts", 6, "raw", 6, &err));
 	cr_expect_not(topic_partitions_fit(TOPIC_BRONZE_EVENTS, "bronze", 5, "raw", 6, &err));
-	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(err.class, ERR_OPERATOR);
 	cr_expect(strstr(err.message, "bronze has 5 partitions and should have 6, as raw has 6"), "%s",
 	          err.message);
 }
@@ -245,7 +245,7 @@ Test(intake, a_log_that_does_not_hold_the_last_record_is_refused, ON_MOCK)
 	intake_hold(intake);
 	last.hash++;
 	cr_expect_not(intake_start(intake, &err));
-	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(err.class, ERR_OPERATOR);
 	cr_expect(strstr(err.message, "deleted and created again"), "%s", err.message);
 	cr_expect_not(intake_is_reading(intake));
 }
@@ -259,7 +259,7 @@ Test(intake, a_topic_that_has_grown_is_refused, ON_MOCK)
 	while (intake_change(intake) == INTAKE_SAME)
 		intake_poll(intake, WAIT_MS, 10);
 	cr_expect_not(intake_accept(intake, &err));
-	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(err.class, ERR_OPERATOR);
 	cr_expect(strstr(err.message, TOPIC " had 1 partitions"), "%s", err.message);
 }
 

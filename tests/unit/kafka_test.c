@@ -88,7 +88,7 @@ Test(kafka, a_library_that_moves_positions_at_the_end_of_a_partition_is_refused)
 		cr_expect_eq(usable, table[i].refused == NULL, "%08x", (unsigned)table[i].version);
 		if (!table[i].refused)
 			continue;
-		cr_expect_eq(err.class, ERR_REFUSE, "%08x", (unsigned)table[i].version);
+		cr_expect_eq(err.class, ERR_OPERATOR, "%08x", (unsigned)table[i].version);
 		cr_expect(strstr(err.message, table[i].refused), "%s", err.message);
 		cr_expect(strstr(err.message, "#5213"), "%s", err.message);
 	}
@@ -156,9 +156,9 @@ Test(kafka, errors_have_the_class_of_what_to_do)
 		{RD_KAFKA_RESP_ERR__TIMED_OUT, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, ERR_ABORT},
 		{RD_KAFKA_RESP_ERR__ASSIGNMENT_LOST, ERR_ABORT},
-		{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_REFUSE},
-		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_REFUSE},
-		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_REFUSE},
+		{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_OPERATOR},
+		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
+		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_OPERATOR},
 		{RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR__BAD_MSG, ERR_FATAL},
 		{(rd_kafka_resp_err_t)-12345, ERR_FATAL},
@@ -179,7 +179,7 @@ Test(kafka, a_missing_right_is_refused_and_told_with_its_context)
 		struct err err = {0};
 
 		cr_expect_not(kafka_err_take(&err, rd_kafka_error_new(table[i], "no right to t"), "produce"));
-		cr_expect_eq(err.class, ERR_REFUSE, "%s", rd_kafka_err2name(table[i]));
+		cr_expect_eq(err.class, ERR_OPERATOR, "%s", rd_kafka_err2name(table[i]));
 		cr_expect(strstr(err.message, "produce: no right to t"), "%s", err.message);
 	}
 }

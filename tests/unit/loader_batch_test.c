@@ -358,7 +358,7 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	const struct header *headers;
 	struct load_batch batch = {.release = release};
 	struct input_record refused = {.topic = SPAN("raw_topic"), .partition = 3, .offset = 77, .key = SPAN("k"), .value = SPAN("{}"), .headers = own, .header_count = 1};
-	struct output_terms terms = {.service = "bronze-sink", .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
+	struct output_context terms = {.service = "bronze-sink", .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
 	struct redrive_decision decision = {.letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};

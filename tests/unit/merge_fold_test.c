@@ -444,7 +444,7 @@ Test(merge_fold, header_with_a_watermark_that_no_source_can_have_is_refused)
 
 	solo_init(&solo, 1);
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		cr_assert_not(merge_fold_ops.adopt_header(solo.fold, span_of(headers[i]), &err), "%s", headers[i]);
+		cr_assert_not(merge_fold_ops.restore_snapshot(solo.fold, span_of(headers[i]), &err), "%s", headers[i]);
 	solo_free(&solo);
 }
 
@@ -453,7 +453,7 @@ Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 	for (int32_t sources = 1; sources <= MERGE_SOURCES_MAX; sources += sources < 4 ? 1 : 31) {
 		struct rng rng = {(uint64_t)sources};
 		struct solo a, b;
-		char header[FOLD_HEADER_MAX], again[FOLD_HEADER_MAX];
+		char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
 		struct err err = {0};
 		size_t len;
 
@@ -461,9 +461,9 @@ Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 		solo_init(&b, sources);
 		for (int32_t s = 0; s < sources; s++)
 			solo_progress(&a, s, (int)rng_between(&rng, -1, 100000), rng_chance(&rng, 2));
-		len = merge_fold_ops.header(a.fold, header);
-		cr_assert(merge_fold_ops.adopt_header(b.fold, (struct span){header, len}, &err), "%d sources: %s", sources, err.message);
-		cr_assert_eq(merge_fold_ops.header(b.fold, again), len);
+		len = merge_fold_ops.snapshot(a.fold, header);
+		cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%d sources: %s", sources, err.message);
+		cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
 		cr_assert_str_eq(again, header);
 		solo_free(&a);
 		solo_free(&b);
@@ -473,21 +473,21 @@ Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 Test(merge_fold, header_of_another_partition_count_is_refused)
 {
 	struct solo two, three;
-	char header[FOLD_HEADER_MAX];
+	char header[FOLD_SNAPSHOT_MAX];
 	struct err err = {0};
 	size_t len;
 
 	solo_init(&two, 2);
 	solo_init(&three, 3);
-	len = merge_fold_ops.header(two.fold, header);
-	cr_assert_not(merge_fold_ops.adopt_header(three.fold, (struct span){header, len}, &err), "two sources for three");
-	cr_assert_eq(err.class, ERR_REFUSE);
+	len = merge_fold_ops.snapshot(two.fold, header);
+	cr_assert_not(merge_fold_ops.restore_snapshot(three.fold, (struct span){header, len}, &err), "two sources for three");
+	cr_assert_eq(err.class, ERR_OPERATOR);
 	err.class = ERR_NONE;
-	len = merge_fold_ops.header(three.fold, header);
-	cr_assert_not(merge_fold_ops.adopt_header(two.fold, (struct span){header, len}, &err), "three sources for two");
-	cr_assert_eq(err.class, ERR_REFUSE);
-	cr_assert_not(merge_fold_ops.adopt_header(two.fold, SPAN(""), &err));
-	cr_assert_not(merge_fold_ops.adopt_header(two.fold, SPAN("zz,zz"), &err));
+	len = merge_fold_ops.snapshot(three.fold, header);
+	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, (struct span){header, len}, &err), "three sources for two");
+	cr_assert_eq(err.class, ERR_OPERATOR);
+	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, SPAN(""), &err));
+	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, SPAN("zz,zz"), &err));
 	solo_free(&two);
 	solo_free(&three);
 }
@@ -523,7 +523,7 @@ static void expect_room(int32_t sources, int rollups)
 {
 	struct rollup_list lists[2];
 	struct solo a, b;
-	char header[FOLD_HEADER_MAX], again[FOLD_HEADER_MAX];
+	char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
 	struct err err = {0};
 	size_t len;
 
@@ -535,10 +535,10 @@ static void expect_room(int32_t sources, int rollups)
 		solo_progress(&a, s, 100000, true);
 		tell_list(&a, s, &lists[s % 2]);
 	}
-	len = merge_fold_ops.header(a.fold, header);
-	cr_assert(len + 1 < FOLD_HEADER_MAX, "%d rollups of %d sources take %zu bytes", rollups, sources, len);
-	cr_assert(merge_fold_ops.adopt_header(b.fold, (struct span){header, len}, &err), "%s", err.message);
-	cr_assert_eq(merge_fold_ops.header(b.fold, again), len);
+	len = merge_fold_ops.snapshot(a.fold, header);
+	cr_assert(len + 1 < FOLD_SNAPSHOT_MAX, "%d rollups of %d sources take %zu bytes", rollups, sources, len);
+	cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
 	cr_assert_str_eq(again, header);
 	solo_free(&a);
 	solo_free(&b);
@@ -569,6 +569,6 @@ Test(merge_fold, rollups_and_sources_that_do_not_fit_are_refused_by_both_numbers
 
 	fill_list(&list, 16, 'a');
 	cr_assert_not(merge_fold_fits(128, &list, &err));
-	cr_expect_eq(err.class, ERR_REFUSE);
+	cr_expect_eq(err.class, ERR_OPERATOR);
 	cr_expect(strstr(err.message, "16 rollups") && strstr(err.message, "128 partitions"), "%s", err.message);
 }

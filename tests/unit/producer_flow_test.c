@@ -366,7 +366,7 @@ Test(producer_state_file, what_is_written_is_read_and_a_damaged_one_is_refused)
 	fputs("{\"version\":1", file);
 	fclose(file);
 	cr_assert_eq(state_file_read(path, &in, &err), STATE_UNREADABLE);
-	cr_assert_eq(err.class, ERR_REFUSE);
+	cr_assert_eq(err.class, ERR_OPERATOR);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	cr_assert_eq(system(command), 0);
 }

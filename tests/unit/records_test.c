@@ -392,7 +392,7 @@ static bool counts_read(struct span body, union record *record, const char **why
 
 static const struct codec {
 	const char *label;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	void (*random)(union record *record);
 	void (*refer)(struct reference *to, const union record *record);
 	bool (*equal)(const union record *left, const union record *right);

@@ -47,9 +47,9 @@ static void letter_init(struct letter *letter, const struct input_record *refuse
 
 static struct partition_clock clocks[4];
 
-static struct redrive_terms terms_init(void)
+static struct redrive_params terms_init(void)
 {
-	struct redrive_terms terms = {.selection = {.any_reason = true, .since_us = INT64_MIN, .until_us = INT64_MAX},
+	struct redrive_params terms = {.selection = {.any_reason = true, .since_us = INT64_MIN, .until_us = INT64_MAX},
 	                              .raw_topic = SPAN("t_raw_events"), .bronze_topic = SPAN("t_bronze_events"),
 	                              .partials_topic = SPAN("t_funnel_partials"), .raw_partitions = 4, .clocks = clocks,
 	                              .horizon_us = HORIZON_US, .now_us = KIT_DAY0_US + 400 * US_PER_DAY};
@@ -61,13 +61,13 @@ static struct redrive_terms terms_init(void)
 	return terms;
 }
 
-static enum redrive_verdict judge(const struct redrive_terms *terms, struct redrive_ledger *ledger, const struct input_record *record,
+static enum redrive_verdict judge(const struct redrive_params *terms, struct redrive_ledger *ledger, const struct input_record *record,
                                   struct redrive_decision *decision)
 {
 	struct redrive_ledger none = {0};
 	struct event_parser *parser = event_parser_new();
 
-	redrive_judge(terms, ledger ? ledger : &none, parser, record, decision);
+	redrive_classify(terms, ledger ? ledger : &none, parser, record, decision);
 	event_parser_free(parser);
 	return decision->verdict;
 }
@@ -89,14 +89,14 @@ Test(redrive, a_dead_letter_says_where_it_came_from_and_which_headers_were_its_o
 	cr_assert_eq(found.source_partition, 2);
 	cr_assert_eq(found.source_offset, 40);
 	cr_assert_eq(found.own_headers, 3);
-	cr_assert_not(redrive_mark_read(&letter.record, &partition, &offset), "a writer of raw events can make marks");
+	cr_assert_not(redrive_marker_read(&letter.record, &partition, &offset), "a writer of raw events can make marks");
 	outbox_free(&letter.box);
 }
 
 Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
 {
 	struct input_record refused = refused_record(good, NULL, 0), record;
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct dead_letter found;
 	struct header headers[32];
@@ -127,7 +127,7 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 {
 	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")}, {SPAN("redriven_from"), SPAN("0/3")}};
 	struct input_record refused = refused_record(good, own, 2), mark;
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct dead_letter found;
 	struct letter letter;
@@ -150,7 +150,7 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	cr_assert_eq(out.at[1].partition, 1, "the mark is in the letter's partition");
 	cr_assert_null(out.at[1].value.at);
 	mark = (struct input_record){.partition = 1, .offset = 13, .headers = out.at[1].headers, .header_count = out.at[1].header_count};
-	cr_assert(redrive_mark_read(&mark, &partition, &offset));
+	cr_assert(redrive_marker_read(&mark, &partition, &offset));
 	cr_assert_eq(partition, 1);
 	cr_assert_eq(offset, 12);
 	cr_assert_not(dead_letter_read(&mark, &found), "a mark is no letter");
@@ -166,7 +166,7 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 Test(redrive, a_letter_with_a_mark_is_never_sent_again_whatever_was_chosen)
 {
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_ledger ledger = {0};
 	struct redrive_decision decision;
 	struct letter letter;
@@ -211,7 +211,7 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 		{"from partials", "t_funnel_partials", "x", NULL, REASON_LATE_PARTIAL, false, REDRIVE_FROM_PARTIALS, REASON_NONE},
 		{"another set", "u_raw_events", good, NULL, REASON_WRONG_PARTITION, false, REDRIVE_OTHER_SET, REASON_NONE},
 	};
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -235,7 +235,7 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 Test(redrive, an_event_larger_than_any_may_be_is_never_sent)
 {
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	char *large = calloc(1, EVENT_VALUE_MAX + 1);
 	struct letter letter;
@@ -251,7 +251,7 @@ Test(redrive, an_event_larger_than_any_may_be_is_never_sent)
 Test(redrive, a_clock_that_is_not_known_keeps_nothing_back)
 {
 	struct input_record refused = refused_record(JSON("2001-01-01 00:00:00 UTC", "view"), NULL, 0);
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
@@ -269,7 +269,7 @@ Test(redrive, a_clock_that_is_not_known_keeps_nothing_back)
 Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_said)
 {
 	struct input_record refused = refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
@@ -287,7 +287,7 @@ Test(redrive, framed_json_is_judged_by_its_body)
 {
 	char framed[sizeof(good) + 5] = "\0\0\0\0\x07";
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_terms terms = terms_init();
+	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
@@ -331,7 +331,7 @@ Test(redrive, a_letter_is_chosen_by_reason_time_and_place)
 
 	letter_init(&letter, &refused, REASON_WRONG_PARTITION, false);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct redrive_terms terms = terms_init();
+		struct redrive_params terms = terms_init();
 		struct redrive_decision decision;
 		struct err err;
 

@@ -75,13 +75,13 @@ static void take_aggregates(struct outbox *box)
 /* The merge half starts anew from what it would have committed, as after a crash or a move. */
 static void rebuild_merge(void)
 {
-	char header[FOLD_HEADER_MAX], again[FOLD_HEADER_MAX];
+	char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
 	void *fresh = merge_fold_ops.new(&change.pipe.merge, 0);
 	struct err err;
-	size_t len = merge_fold_ops.header(change.merge, header);
+	size_t len = merge_fold_ops.snapshot(change.merge, header);
 
-	cr_assert(merge_fold_ops.adopt_header(fresh, (struct span){header, len}, &err), "%s", err.message);
-	cr_assert_eq(merge_fold_ops.header(fresh, again), len);
+	cr_assert(merge_fold_ops.restore_snapshot(fresh, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert_eq(merge_fold_ops.snapshot(fresh, again), len);
 	cr_assert_arr_eq(header, again, len);
 	merge_fold_ops.free(fresh);
 }
@@ -116,7 +116,7 @@ static void commit(int p, struct outbox *box)
 /* A replica with that list gets the partition. */
 static void assign(int p, int list)
 {
-	struct task_terms terms = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
+	struct task_params terms = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
 	int64_t committed = change.list_of[p] < 0 ? 0 : change.tasks[p].committed;
 	struct err err;
 
@@ -174,7 +174,7 @@ static void change_init(uint64_t seed, struct rng *rng)
 		assign(p, 0);
 	}
 	change.merge = merge_fold_ops.new(&change.pipe.merge, 0);
-	merge_fold_ops.settle(change.merge);
+	merge_fold_ops.restored(change.merge);
 }
 
 static void change_free(void)
@@ -290,21 +290,21 @@ Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts
 {
 	static const char *const bad[] = {"-.,-.,-.|", "-.,-.,-.|x", "-.,-.,-.|*|", "-.,-.,-.|*|a", "-.,-.,-.|*|a@=1", "-.,-.,-.|*|a@ever=", "-.,-.,-.|*|a@xyz=1", "-.,-.,-.|*|a@9223372036854775807=1", "-.,-.,-.|*|a@-9223372036854775807=1", "-.,-.,-.|*|@ever=1", "-.,-.,-.|*|a@ever=1g", "-.,-.,-.||", "-.,-.,-.|*a@ever=1"};
 	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
-	char again[FOLD_HEADER_MAX];
+	char again[FOLD_SNAPSHOT_MAX];
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		void *fold = merge_fold_ops.new(&config, 0);
 
-		cr_assert_not(merge_fold_ops.adopt_header(fold, span_of(bad[i]), &err), "'%s' is taken", bad[i]);
+		cr_assert_not(merge_fold_ops.restore_snapshot(fold, span_of(bad[i]), &err), "'%s' is taken", bad[i]);
 		merge_fold_ops.free(fold);
 	}
 	for (int i = 0; i < 2; i++) {
 		const char *good = i ? "-.,-.,-.|5|1m:all@ever=5|1d:brand@1569980000=4" : "-.,-.,-.|*|5m/1m:all@ever=*";
 		void *fold = merge_fold_ops.new(&config, 0);
 
-		cr_assert(merge_fold_ops.adopt_header(fold, span_of(good), &err), "%s", err.message);
-		merge_fold_ops.header(fold, again);
+		cr_assert(merge_fold_ops.restore_snapshot(fold, span_of(good), &err), "%s", err.message);
+		merge_fold_ops.snapshot(fold, again);
 		cr_assert_str_eq(again, good);
 		merge_fold_ops.free(fold);
 	}
@@ -410,16 +410,16 @@ Test(rollup_change, the_start_of_a_rollup_in_restore_metadata_is_a_decimal_numbe
 	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		char text[96], again[FOLD_HEADER_MAX], want[96];
+		char text[96], again[FOLD_SNAPSHOT_MAX], want[96];
 		void *fold = merge_fold_ops.new(&config, 0);
 		struct err err;
 
 		snprintf(text, sizeof(text), "-.,-.,-.|5|1m:all@%s=5", rows[i].start);
-		cr_expect_eq(merge_fold_ops.adopt_header(fold, span_of(text), &err),
+		cr_expect_eq(merge_fold_ops.restore_snapshot(fold, span_of(text), &err),
 		             rows[i].again != NULL, "%s", text);
 		if (rows[i].again) {
 			snprintf(want, sizeof(want), "-.,-.,-.|5|1m:all@%s=5", rows[i].again);
-			merge_fold_ops.header(fold, again);
+			merge_fold_ops.snapshot(fold, again);
 			cr_expect_str_eq(again, want);
 		}
 		merge_fold_ops.free(fold);
@@ -438,7 +438,7 @@ static bool flush_tells(struct task *task, struct outbox *box)
 	return told;
 }
 
-static void restart(struct task *task, const struct task_terms *terms)
+static void restart(struct task *task, const struct task_params *terms)
 {
 	char metadata[TASK_METADATA_MAX];
 	int64_t committed = task->position;
@@ -455,14 +455,14 @@ Test(rollup_change, what_is_counted_is_told_with_the_first_record_also_where_tra
 {
 	struct outbox box = {0};
 	struct rng rng = {1};
-	struct task_terms terms;
+	struct task_params terms;
 	struct task task;
 
 	change_init(1, &rng);
 	for (int list = 0; list < 2; list++) {
 		struct input_record record = kit_log_record(&change.pipe.sources[0], (size_t)list);
 
-		terms = (struct task_terms){&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
+		terms = (struct task_params){&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
 		if (list == 0)
 			task_start(&task, &terms, 0);
 		else
@@ -558,7 +558,7 @@ Test(rollup_change, total_is_withheld_until_every_source_counts_its_window_and_s
 		hand_partial(&hand, 0, "1m:all", 4, 0);
 		hand_partial(&hand, 0, "1m:all", 7, 0);
 		if (rebuilt)
-			merge_fold_ops.settle(hand.fold);
+			merge_fold_ops.restored(hand.fold);
 		hand.quiet = false;
 		cr_assert_eq(hand_total(&hand, &final), -1, "the other source has not told");
 		hand_tell(&hand, 1, "1h:all@ever");

@@ -11,7 +11,7 @@
 #include "wire/schema_ids.h"
 #include "wire/schemas.h"
 
-static void add_bronze(struct schema_uses *uses, enum schema_id_slot slot, int32_t id,
+static void add_bronze(struct schema_uses *uses, enum schema_kind slot, int32_t id,
                        int64_t offset)
 {
 	struct bronze_event event = {
@@ -98,7 +98,7 @@ struct plan_row {
 	const char *want; /* NULL: they can */
 	struct {
 		int32_t id;
-		enum schema_id_slot slot;
+		enum schema_kind slot;
 		enum schema_use_state state;
 	} uses[4];
 };
@@ -143,7 +143,7 @@ Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 
 		cr_assert_eq(can, row->want == NULL, "%s: %s", row->label, err.message);
 		if (row->want)
-			cr_assert(err.class == ERR_REFUSE && strstr(err.message, row->want), "%s: %s",
+			cr_assert(err.class == ERR_OPERATOR && strstr(err.message, row->want), "%s: %s",
 			          row->label, err.message);
 	}
 }

@@ -46,7 +46,7 @@ Test(counts_unread, newest_counts_of_a_service_that_are_refused_for_their_schema
 			struct err err = {ERR_NONE, ""};
 
 			cr_assert(refused(entries, 2, &err), "%s", keys[k]);
-			cr_assert_eq(err.class, ERR_REFUSE);
+			cr_assert_eq(err.class, ERR_OPERATOR);
 			cr_assert(strstr(err.message, "schema id 2 of set_counts/0, offset 42") != NULL, "%s",
 			          err.message);
 			cr_assert(strstr(err.message, "schemas --yes") != NULL, "%s", err.message);

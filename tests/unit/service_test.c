@@ -23,8 +23,8 @@ struct settings {
 
 static const struct config_option options[] = {
 	{"A_NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "5", 0, 9, "a number",
-         NULL},
-	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL},
+         NULL, NULL},
+	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
 	{0}};
 static const struct config_option *const tables[] = {options, NULL};
 
@@ -147,7 +147,7 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 	static const struct {
 		enum err_class class;
 		int open_exit, step_exit; /* an input that cannot be opened was named in the settings */
-	} table[] = {{ERR_RETRY, 75, 75}, {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75}, {ERR_REFUSE, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
+	} table[] = {{ERR_RETRY, 75, 75}, {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75}, {ERR_OPERATOR, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
 
 	cr_assert_eq(sizeof(table) / sizeof(*table), ERR_FATAL, "every class but none has a line");
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -183,14 +183,14 @@ Test(service, a_drain_past_the_deadline_ends_with_75)
 Test(service, a_close_past_the_deadline_keeps_the_exit_code)
 {
 	cr_expect_eq(run_script(&(struct script){.steps = 1, .hang_in_close = true}, NULL), 0);
-	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_REFUSE, .hang_in_close = true}, NULL), 78);
+	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_OPERATOR, .hang_in_close = true}, NULL), 78);
 	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true, .hang_in_close = true}, NULL), 0);
 }
 
 Test(service, a_stop_while_opening_is_clean_unless_something_is_wrong)
 {
 	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY}, NULL), 0);
-	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_REFUSE}, NULL), 78);
+	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_OPERATOR}, NULL), 78);
 }
 
 Test(service, the_start_line_has_each_setting_with_the_type_of_its_option)

@@ -605,10 +605,10 @@ Test(session_fold, terms_that_name_no_time_are_refused)
 	for (size_t i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
 		struct err err = {0};
 
-		cr_assert_not(session_fold_ops.adopt_terms(solo.fold, span_of(terms[i]), &err), "%s", terms[i]);
-		cr_assert_eq(err.class, ERR_REFUSE);
+		cr_assert_not(session_fold_ops.restore_start_times(solo.fold, span_of(terms[i]), &err), "%s", terms[i]);
+		cr_assert_eq(err.class, ERR_OPERATOR);
 	}
-	cr_assert(session_fold_ops.adopt_terms(solo.fold, SPAN("1m:all@ever,1d:brand@1569888000000000"), NULL));
+	cr_assert(session_fold_ops.restore_start_times(solo.fold, SPAN("1m:all@ever,1d:brand@1569888000000000"), NULL));
 	solo_free(&solo);
 }
 
@@ -639,7 +639,7 @@ struct window_sum {
 static void restart_with(struct pipeline *pipe, const char *before, const char *after, const char *rollup, struct window_sum *days, int day_count,
                          int64_t *restart_us)
 {
-	struct task_terms terms = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
+	struct task_params terms = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
 	size_t half = pipe->sources[0].bytes.count / 2;
 	struct outbox box = {0};
 	char metadata[TASK_METADATA_MAX];

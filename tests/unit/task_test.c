@@ -35,7 +35,7 @@
 
 struct scenario {
 	const char *label;
-	struct task_terms terms;
+	struct task_params terms;
 	bool rows; /* counts are emitted */
 	struct kit_log log;
 	struct pipeline pipe;
@@ -99,7 +99,7 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
-	s->terms = (struct task_terms){&bronze_fold_ops, &s->bronze, 0, 2, "horizon=1", BLOCK_RECORDS};
+	s->terms = (struct task_params){&bronze_fold_ops, &s->bronze, 0, 2, "horizon=1", BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
@@ -114,7 +114,7 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->terms = (struct task_terms){&session_fold_ops, &s->pipe.session, 0, 1, "grace=600", BLOCK_RECORDS};
+	s->terms = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1, "grace=600", BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -132,7 +132,7 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->terms = (struct task_terms){&merge_fold_ops, &s->pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	s->terms = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -487,7 +487,7 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.terms = (struct task_terms){&merge_fold_ops, &s.pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	s.terms = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
@@ -632,13 +632,13 @@ static void some_commit(struct scenario *s, struct commit *commit)
 	task_free(&task);
 }
 
-static void expect_refusal(const struct task_terms *terms, int64_t committed, struct span metadata, const char *mention, const char *label)
+static void expect_refusal(const struct task_params *terms, int64_t committed, struct span metadata, const char *mention, const char *label)
 {
 	struct task task;
 	struct err err = {0};
 
 	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
-	cr_assert_eq(err.class, ERR_REFUSE, "%s: %s", label, err.message);
+	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
 	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message, mention);
 	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the message does not say what to do: %s",
 	          label, err.message);
@@ -701,7 +701,7 @@ Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
 {
 	struct scenario s;
 	struct commit commit;
-	struct task_terms terms;
+	struct task_params terms;
 	int64_t from;
 
 	some_commit(&s, &commit);
@@ -709,8 +709,8 @@ Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
 	terms.partition_count = 8;
 	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions", "partition count");
 	terms = s.terms;
-	terms.meaning = "grace=601";
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601", "meaning");
+	terms.fingerprint = "grace=601";
+	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601", "fingerprint");
 	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
 	cr_assert(from > 0);
 	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond", "restore_from beyond committed");
@@ -816,7 +816,7 @@ Test(task, an_invalid_mark_is_refused)
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
 	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
-	struct task_terms terms = {&merge_fold_ops, &config, 0, 128, "stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000", 8};
+	struct task_params terms = {&merge_fold_ops, &config, 0, 128, "stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000", 8};
 	char metadata[TASK_METADATA_MAX];
 	struct task task, again;
 	struct outbox box = {0};
@@ -864,7 +864,7 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
 		task_free(&again);
 	} else {
-		cr_assert_eq(err.class, ERR_REFUSE);
+		cr_assert_eq(err.class, ERR_OPERATOR);
 	}
 	task_free(&task);
 	commit_free(&commit);

@@ -80,8 +80,8 @@ static bool time_check(const char *text, struct err *err)
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
 static const struct config_option options[] = {
-	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0, "show what would be sent, and send nothing", NULL},
-	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0, "show the same, and send it", NULL},
+	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0, "show what would be sent, and send nothing", NULL, NULL},
+	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0, "show the same, and send it", NULL, NULL},
 	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0, "reason codes, comma-separated; empty: any", NULL, reasons_check},
 	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0, "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL, time_check},
 	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0, "dead letters written before this; empty: any", NULL, time_check},
@@ -89,9 +89,9 @@ static const struct config_option options[] = {
 	 "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any", NULL, ranges_check},
 	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0, "place of the dead letter itself, written in the same way; empty: any", NULL, ranges_check},
 	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0, 0,
-	 "also send what this version would refuse again", NULL},
-	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL},
-	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL},
+	 "also send what this version would refuse again", NULL, NULL},
+	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL, NULL},
+	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL, NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
 	 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
@@ -179,7 +179,7 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 	    !kafka_partition_count(redrive->looker, redrive->raw, REDRIVE_CALL_MS, &redrive->raw_partitions, err) ||
 	    !kafka_partition_count(redrive->looker, redrive->dead, REDRIVE_CALL_MS, &redrive->dead_partitions, err))
 		return false;
-	redrive->opener = frame_opener_new(redrive->registry, redrive->config->kafka.topic_prefix, SCHEMA_BRONZE);
+	redrive->opener = frame_decoder_new(redrive->registry, redrive->config->kafka.topic_prefix, SCHEMA_BRONZE);
 	redrive->terms.raw_partitions = redrive->raw_partitions;
 	return true;
 }
@@ -195,7 +195,7 @@ static bool take_mark(void *context, const struct input_record *record, bool *en
 
 	(void)enough;
 	(void)err;
-	if (redrive_mark_read(record, &partition, &offset))
+	if (redrive_marker_read(record, &partition, &offset))
 		redrive_ledger_add(&redrive->ledger, partition, offset);
 	return true;
 }
@@ -208,7 +208,7 @@ static bool take_for_plan(void *context, const struct input_record *record, bool
 
 	(void)enough;
 	(void)err;
-	redrive_judge(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
+	redrive_classify(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
 	redrive_plan_add(redrive, &decision, record);
 	return true;
 }
@@ -217,7 +217,7 @@ static bool take_for_plan(void *context, const struct input_record *record, bool
 static bool look_at_bounds(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
 {
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!kafka_bounds(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p],
+		if (!kafka_offset_range(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p],
 		                  err))
 			return false;
 	return true;
@@ -352,7 +352,7 @@ static bool take_to_send(void *context, const struct input_record *record, bool 
 	struct redrive_decision decision;
 
 	(void)enough;
-	redrive_judge(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
+	redrive_classify(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
 	if (decision.verdict != REDRIVE_SEND)
 		return true;
 	redrive_emit(&redrive->outbox, &decision, record);
@@ -396,7 +396,7 @@ static void redrive_close(void *state)
 		return;
 	close_producer(redrive);
 	redrive_client_close(redrive->looker);
-	frame_opener_free(redrive->opener);
+	frame_decoder_free(redrive->opener);
 	registry_free(redrive->registry);
 	event_parser_free(redrive->parser);
 	redrive_ledger_free(&redrive->ledger);

@@ -10,7 +10,7 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_topic.h"
 #include "redrive_rules.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "stream/control.h"
 #include "stream/fold.h"
 #include "stream/record.h"
@@ -60,7 +60,7 @@ static bool take_bronze(void *context, const struct input_record *record, bool *
 		clock_control(clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (!record->value.at)
 		return true;
-	if (!frame_opener_open(redrive->opener, record->value, &body, &reason, NULL, 0, err))
+	if (!frame_decode(redrive->opener, record->value, &body, &reason, NULL, 0, err))
 		return false;
 	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL))
 		clock_event(clock, bronze.event.event_time_us, bronze.event.user_id);
@@ -85,11 +85,11 @@ static bool look_at_sink(struct redrive *redrive, struct err *err)
 	rd_kafka_topic_partition_list_add_range(list, redrive->raw, 0, redrive->raw_partitions - 1);
 	code = rd_kafka_committed(redrive->looker, list, REDRIVE_CALL_MS);
 	for (int i = 0; !code && i < list->cnt; i++) {
-		char meaning[TASK_MEANING_MAX] = "", header[FOLD_HEADER_MAX] = "";
+		char fingerprint[TASK_FINGERPRINT_MAX] = "", header[FOLD_SNAPSHOT_MAX] = "";
 		struct span metadata = {list->elems[i].metadata, list->elems[i].metadata_size};
 
-		if (metadata.at && task_metadata_look(metadata, meaning, header))
-			redrive->terms.horizon_us = redrive_horizon(meaning);
+		if (metadata.at && task_metadata_look(metadata, fingerprint, header))
+			redrive->terms.horizon_us = redrive_horizon(fingerprint);
 		clock_before_tail(&redrive->clocks[list->elems[i].partition], header);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -105,7 +105,7 @@ bool redrive_read_clocks(struct redrive *redrive, struct err *err)
 	redrive->terms.clocks = redrive->clocks;
 	ok = look_at_sink(redrive, err);
 	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++) {
-		ok = kafka_bounds(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS, &from[p], &to[p], err);
+		ok = kafka_offset_range(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS, &from[p], &to[p], err);
 		if (ok && to[p] - from[p] > TAIL_RECORDS)
 			from[p] = to[p] - TAIL_RECORDS;
 	}

@@ -194,7 +194,7 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	decision->target = record->key.at ? partition_of(record->key, raw_partitions) : decision->letter.source_partition % raw_partitions;
 	if (own_header(record, &decision->letter, "source_error"))
 		return REASON_MALFORMED_SOURCE_ROW;
-	if (body.len && body.at[0] == '\0' && frame_open(record->value, &schema_id, &body) != FRAME_ID)
+	if (body.len && body.at[0] == '\0' && frame_parse(record->value, &schema_id, &body) != FRAME_ID)
 		return REASON_UNKNOWN_SCHEMA_ID;
 	reason = event_parse_json(parser, body, &event, NULL, 0);
 	if (reason != REASON_NONE)
@@ -204,7 +204,7 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	return REASON_NONE;
 }
 
-static enum redrive_verdict judge_source(const struct redrive_terms *terms, const struct input_record *record, const struct dead_letter *letter)
+static enum redrive_verdict judge_source(const struct redrive_params *terms, const struct input_record *record, const struct dead_letter *letter)
 {
 	if (span_equal(letter->source_topic, terms->bronze_topic))
 		return REDRIVE_FROM_BRONZE;
@@ -217,7 +217,7 @@ static enum redrive_verdict judge_source(const struct redrive_terms *terms, cons
 	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
 }
 
-static enum redrive_verdict judge_event(const struct redrive_terms *terms, struct event_parser *parser, const struct input_record *record,
+static enum redrive_verdict judge_event(const struct redrive_params *terms, struct event_parser *parser, const struct input_record *record,
                                         struct redrive_decision *decision)
 {
 	const struct partition_clock *clock;
@@ -234,14 +234,14 @@ static enum redrive_verdict judge_event(const struct redrive_terms *terms, struc
 	return REDRIVE_SEND;
 }
 
-void redrive_judge(const struct redrive_terms *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
+void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
                    struct redrive_decision *decision)
 {
 	int32_t partition;
 	int64_t offset;
 
 	*decision = (struct redrive_decision){.verdict = REDRIVE_MARK};
-	if (redrive_mark_read(record, &partition, &offset))
+	if (redrive_marker_read(record, &partition, &offset))
 		return;
 	decision->verdict = REDRIVE_UNREADABLE;
 	if (!dead_letter_read(record, &decision->letter))
@@ -271,14 +271,14 @@ void redrive_emit(struct outbox *out, const struct redrive_decision *decision, c
 	headers[count++] = (struct header){SPAN(REDRIVE_HEADER_FROM), place_span};
 	outbox_add(out, TOPIC_RAW_EVENTS, decision->target, record->key, record->value, headers, count);
 	memcpy(headers, record->headers + decision->letter.own_headers, DEAD_LETTER_HEADERS * sizeof(*headers));
-	headers[DEAD_LETTER_HEADERS] = (struct header){SPAN(REDRIVE_HEADER_MARK), place_span};
+	headers[DEAD_LETTER_HEADERS] = (struct header){SPAN(REDRIVE_HEADER_MARKER), place_span};
 	outbox_add(out, TOPIC_DEAD_LETTER, record->partition, record->key, SPAN_NULL, headers, DEAD_LETTER_HEADERS + 1);
 }
 
-int64_t redrive_horizon(const char *meaning)
+int64_t redrive_horizon(const char *fingerprint)
 {
 	static const char name[] = "horizon_us=";
-	const char *at = strstr(meaning, name);
+	const char *at = strstr(fingerprint, name);
 	int64_t horizon_us;
 
 	if (!at)

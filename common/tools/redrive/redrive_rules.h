@@ -83,7 +83,7 @@ enum redrive_verdict {
 const char *redrive_what(enum redrive_verdict verdict);
 const char *redrive_way(enum redrive_verdict verdict); /* what to do instead; empty where there is nothing to say */
 
-struct redrive_terms {
+struct redrive_params {
 	struct redrive_selection selection;
 	struct span raw_topic, bronze_topic, partials_topic;
 	int32_t raw_partitions;
@@ -102,13 +102,13 @@ struct redrive_decision {
 	int64_t event_time_us;     /* where refused is REASON_NONE */
 	int32_t target;            /* partition to send to: where the event's session belongs; else where its key does; else where it came from */
 };
-void redrive_judge(const struct redrive_terms *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
+void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
                    struct redrive_decision *decision);
 
 /* Adds the record and the mark to the outbox: topics TOPIC_RAW_EVENTS and TOPIC_DEAD_LETTER. */
 void redrive_emit(struct outbox *out, const struct redrive_decision *decision, const struct input_record *record);
 
 /* De-duplication horizon of bronze-sink's settings as they stand in its restore metadata; 0: not there. */
-int64_t redrive_horizon(const char *meaning);
+int64_t redrive_horizon(const char *fingerprint);
 
 #endif

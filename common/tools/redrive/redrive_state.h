@@ -9,7 +9,7 @@
 #include "kafka/kafka_conf.h"
 #include "kafka/txn_doubt.h"
 #include "redrive_rules.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "service/service.h"
 #include "stream/outbox.h"
@@ -44,9 +44,9 @@ struct redrive {
 	rd_kafka_t *looker, *producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
 	struct txn_doubt *doubt; /* of the producer */
 	struct registry *registry;
-	struct frame_opener *opener;
+	struct frame_decoder *opener;
 	struct partition_clock *clocks;
-	struct redrive_terms terms;
+	struct redrive_params terms;
 	struct redrive_ledger ledger;
 	struct event_parser *parser;
 	int64_t *from, *to; /* of the dead-letter topic, per partition */

@@ -25,7 +25,7 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/topic_reader.h"
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "service/config.h"
 #include "service/health.h"
@@ -51,13 +51,13 @@ struct schemas_config {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct schemas_config, kafka);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct schemas_config, dry_run), "false", 0, 0,
-     "show which schema ids the topics name, and whether the registry knows them", NULL},
+     "show which schema ids the topics name, and whether the registry knows them", NULL, NULL},
 	{"YES", CONFIG_BOOLEAN, offsetof(struct schemas_config, yes), "false", 0, 0,
-     "show the same, and register what is missing under the same ids", NULL},
+     "show the same, and register what is missing under the same ids", NULL, NULL},
 	{"LEAVE_OUT", CONFIG_TEXT, offsetof(struct schemas_config, leave_out), "", 0, 0,
-     "ids that are not ours, comma-separated", NULL},
+     "ids that are not ours, comma-separated", NULL, NULL},
 	{"MAX_FILLERS", CONFIG_INTEGER, offsetof(struct schemas_config, fillers_max), "10000", 0,
-     10000000, "schemas to register, at most, only to use up the ids between ours", NULL},
+     10000000, "schemas to register, at most, only to use up the ids between ours", NULL, NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
      "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
      "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
@@ -68,7 +68,7 @@ static const struct config_option *const tables[] = {kafka_options, options, NUL
 /* The topics whose values have a schema id, or may have one. */
 static const struct {
 	enum topic_id topic;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 } framed[] = {
 	{TOPIC_RAW_EVENTS, SCHEMA_RAW},
 	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE},
@@ -131,7 +131,7 @@ static bool schemas_open(void *settings, void **state, struct err *err)
 
 struct scan {
 	struct schema_uses *uses;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 };
 
 static bool take_value(void *context, const struct input_record *record, bool *enough,
@@ -183,12 +183,12 @@ static enum schema_use_state state_of(const struct schemas *schemas, const struc
 /* Openers cache the registry's answers, so each round uses new ones. */
 static bool ask_registry(struct schemas *schemas, struct err *err)
 {
-	struct frame_opener *openers[SCHEMA_COUNT];
+	struct frame_decoder *openers[SCHEMA_COUNT];
 	bool ok = true;
 
 	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		openers[slot] = frame_opener_new(schemas->registry, schemas->config->kafka.topic_prefix,
-		                                 (enum schema_id_slot)slot);
+		openers[slot] = frame_decoder_new(schemas->registry, schemas->config->kafka.topic_prefix,
+		                                 (enum schema_kind)slot);
 	for (size_t i = 0; ok && i < schemas->uses.count; i++) {
 		struct schema_use *use = &schemas->uses.at[i];
 		struct span body;
@@ -196,13 +196,13 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 
 		health_alive();
 		ok = use->sample.len == 0 ||
-		     frame_opener_open(openers[use->slot], (struct span){use->sample.at, use->sample.len},
+		     frame_decode(openers[use->slot], (struct span){use->sample.at, use->sample.len},
 		                       &body, &reason, NULL, 0, err);
 		if (ok)
 			use->state = state_of(schemas, use, reason);
 	}
 	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		frame_opener_free(openers[slot]);
+		frame_decoder_free(openers[slot]);
 	return ok;
 }
 
@@ -274,7 +274,7 @@ static bool can_be_registered(struct schemas *schemas, int32_t *last, struct err
 static bool got_id(int32_t expected, int32_t given, struct err *err)
 {
 	return given == expected ||
-	       err_set(err, ERR_REFUSE,
+	       err_set(err, ERR_OPERATOR,
 	               "the registry gave id %" PRId32 " where %" PRId32
 	               " was next: it was not empty, or another client registers schemas at the "
 	               "same time. Stop services and producers, empty the registry, and run this again",
@@ -352,7 +352,7 @@ static bool all_known(const struct schemas *schemas, struct err *err)
 	                 count_state(&schemas->uses, SCHEMA_USE_TAKEN);
 
 	return !unknown ||
-	       err_set(err, ERR_REFUSE, "%zu schema ids of our records cannot be read%s", unknown,
+	       err_set(err, ERR_OPERATOR, "%zu schema ids of our records cannot be read%s", unknown,
 	               schemas->config->dry_run ? ": the registry has lost its data, or is another "
 	                                          "one; --yes registers the missing schemas"
 	                                        : "");

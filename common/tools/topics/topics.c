@@ -49,11 +49,11 @@ _Static_assert(TOPIC_DEFAULT_PARTITIONS == 4, "the help of PARTITIONS says 4");
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_config, kafka);
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
-	 "the command; also as the first word, as in: topics create", "create|delete|reset|list"},
+	 "the command; also as the first word, as in: topics create", "create|delete|reset|list", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0, PARTITIONS_MAX,
-	 "partitions of raw_events and bronze_events; 0: as the set has, or 4 for a new set", NULL},
+	 "partitions of raw_events and bronze_events; 0: as the set has, or 4 for a new set", NULL, NULL},
 	{"REPLICATION_FACTOR", CONFIG_INTEGER, offsetof(struct topics_config, replication), "-1", -1, 100,
-	 "copies of each partition; -1: the broker's default", NULL},
+	 "copies of each partition; -1: the broker's default", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -172,11 +172,11 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 	int32_t have = raw ? raw : bronze;
 
 	if (raw && bronze && raw != bronze)
-		return err_set(err, ERR_REFUSE, "%sraw_events has %d partitions and %sbronze_events %d: bronze must mirror raw. The count of a set never "
+		return err_set(err, ERR_OPERATOR, "%sraw_events has %d partitions and %sbronze_events %d: bronze must mirror raw. The count of a set never "
 			       "changes; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
 			       config->kafka.topic_prefix, (int)raw, config->kafka.topic_prefix, (int)bronze);
 	if (have && config->partitions && have != config->partitions)
-		return err_set(err, ERR_REFUSE, "the topics %s* have %d partitions, not %d. The count of a set never changes: keys would move to other "
+		return err_set(err, ERR_OPERATOR, "the topics %s* have %d partitions, not %d. The count of a set never changes: keys would move to other "
 			       "partitions; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
 			       config->kafka.topic_prefix, (int)have, (int)config->partitions);
 	*partitions = have ? have : config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
@@ -184,7 +184,7 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 		int32_t want = topic_partitions((enum topic_id)id, *partitions);
 
 		if (set->partitions[id] && set->partitions[id] != want)
-			return err_set(err, ERR_REFUSE, "%s%s has %d partitions and should have %d; start a fresh set with another TOPIC_PREFIX, or empty "
+			return err_set(err, ERR_OPERATOR, "%s%s has %d partitions and should have %d; start a fresh set with another TOPIC_PREFIX, or empty "
 				       "this one (topics reset)",
 				       config->kafka.topic_prefix, topic_of((enum topic_id)id)->suffix, (int)set->partitions[id], (int)want);
 	}
@@ -288,7 +288,7 @@ static bool take_group(const rd_kafka_group_result_t *result, struct group_round
 	}
 	round->deleted += code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return !code || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND ||
-	       err_set(err, kafka_err_missing_right(code) ? ERR_REFUSE : ERR_RETRY,
+	       err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
 	               "deleting group %s: %s", name, rd_kafka_error_string(error));
 }
 
@@ -335,7 +335,7 @@ static bool delete_groups(struct admin *admin, struct err *err)
 		if (!ok && (err->class != ERR_RETRY || is_over(began + LOADED_MS)))
 			return false;
 		if (ok && is_over(began + GROUP_EMPTY_MS))
-			return err_set(err, ERR_REFUSE,
+			return err_set(err, ERR_OPERATOR,
 			               "group %s still has members: stop the services first; nothing was "
 			               "deleted from the topics",
 			               round.busy);

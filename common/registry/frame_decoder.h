@@ -16,11 +16,11 @@
  * Returns false with ERR_RETRY only where the registry could not be asked. A flood of ids that nobody registered is no flood
  * of requests: beyond FRAME_QUESTIONS_PER_SECOND new ids only those of the topic's own subject are asked for. */
 #define FRAME_QUESTIONS_PER_SECOND 100
-struct frame_opener;
+struct frame_decoder;
 /* topic_prefix: borrowed for the opener's life. */
-struct frame_opener *frame_opener_new(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot);
-void frame_opener_free(struct frame_opener *opener);
-MUST_USE bool frame_opener_open(struct frame_opener *opener, struct span value, struct span *body, enum reason *reason, char *detail,
+struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix, enum schema_kind slot);
+void frame_decoder_free(struct frame_decoder *opener);
+MUST_USE bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body, enum reason *reason, char *detail,
                                 size_t detail_cap, struct err *err);
 
 #endif

@@ -8,7 +8,7 @@
  *
  * Limits: an id's meaning never changes in a registry that keeps its data, so it is kept as long as the opener; "unknown"
  * is kept for a second, because an id may be new. While a flood lasts, ids registered under other subjects are unknown. */
-#include "registry/frame_opener.h"
+#include "registry/frame_decoder.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,10 +32,10 @@ struct verdict {
 	char detail[200];
 };
 
-struct frame_opener {
+struct frame_decoder {
 	struct registry *registry;
 	const char *topic_prefix;
-	enum schema_id_slot slot;
+	enum schema_kind slot;
 	struct buffer body;
 	struct verdict read[VERDICTS], refused[VERDICTS];
 	int64_t second_ms; /* start of the second in which questions are counted */
@@ -45,12 +45,12 @@ struct frame_opener {
 	size_t subject_id_count;
 };
 
-struct frame_opener *frame_opener_new(struct registry *registry, const char *topic_prefix, enum schema_id_slot slot)
+struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix, enum schema_kind slot)
 {
-	struct frame_opener *opener = calloc(1, sizeof(*opener));
+	struct frame_decoder *opener = calloc(1, sizeof(*opener));
 
 	if (!opener) {
-		fputs("event=out_of_memory reason=frame_opener\n", stderr);
+		fputs("event=out_of_memory reason=frame_decoder\n", stderr);
 		abort();
 	}
 	opener->registry = registry;
@@ -59,7 +59,7 @@ struct frame_opener *frame_opener_new(struct registry *registry, const char *top
 	return opener;
 }
 
-void frame_opener_free(struct frame_opener *opener)
+void frame_decoder_free(struct frame_decoder *opener)
 {
 	if (!opener)
 		return;
@@ -85,7 +85,7 @@ static void judge_json_schema(struct verdict *verdict, struct span text, bool is
 	snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d is not the JSON Schema %s", (int)verdict->id, title);
 }
 
-static void judge_avro(struct verdict *verdict, struct span text, bool is_json_schema, enum schema_id_slot slot)
+static void judge_avro(struct verdict *verdict, struct span text, bool is_json_schema, enum schema_kind slot)
 {
 	struct err err = {ERR_NONE, "wrong schema: not Avro"};
 
@@ -100,7 +100,7 @@ static void judge_avro(struct verdict *verdict, struct span text, bool is_json_s
 }
 
 /* Asks the registry. False: it did not answer, and there is no verdict. */
-static bool judge(struct frame_opener *opener, struct verdict *verdict, int32_t id, struct err *err)
+static bool judge(struct frame_decoder *opener, struct verdict *verdict, int32_t id, struct err *err)
 {
 	struct span text;
 	bool is_json_schema;
@@ -123,7 +123,7 @@ static bool judge(struct frame_opener *opener, struct verdict *verdict, int32_t 
 }
 
 /* Counts a question of this second; false: there were enough. */
-static bool may_ask(struct frame_opener *opener)
+static bool may_ask(struct frame_decoder *opener)
 {
 	int64_t time_ms = now_ms();
 
@@ -135,7 +135,7 @@ static bool may_ask(struct frame_opener *opener)
 }
 
 /* Whether the topic's own subject has the id, as of a second ago at most. */
-static bool is_of_subject(struct frame_opener *opener, int32_t id, bool *is, struct err *err)
+static bool is_of_subject(struct frame_decoder *opener, int32_t id, bool *is, struct err *err)
 {
 	int64_t time_ms = now_ms();
 
@@ -167,7 +167,7 @@ static bool verdict_holds(const struct verdict *verdict, int32_t id)
 }
 
 /* What is known of an id, or can be learned. False with ERR_RETRY: nothing, as the registry does not answer. */
-static bool find_verdict(struct frame_opener *opener, int32_t id, struct verdict **found, struct err *err)
+static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdict **found, struct err *err)
 {
 	struct verdict *read = &opener->read[(uint32_t)id % VERDICTS], *refused = &opener->refused[(uint32_t)id % VERDICTS], fresh;
 	bool ask = true;
@@ -189,7 +189,7 @@ static bool find_verdict(struct frame_opener *opener, int32_t id, struct verdict
 	return true;
 }
 
-bool frame_opener_open(struct frame_opener *opener, struct span value, struct span *body, enum reason *reason, char *detail,
+bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body, enum reason *reason, char *detail,
                        size_t detail_cap, struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
@@ -198,7 +198,7 @@ bool frame_opener_open(struct frame_opener *opener, struct span value, struct sp
 
 	if (!value.at)
 		return refuse(reason, REASON_NULL_VALUE, detail, detail_cap, "no value");
-	switch (frame_open(value, &id, body)) {
+	switch (frame_parse(value, &id, body)) {
 	case FRAME_UNKNOWN_MAGIC: return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap, "the first byte is not 0");
 	case FRAME_TOO_SHORT: return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap, "shorter than the framing's 5 bytes");
 	case FRAME_ID: break;
