@@ -49,7 +49,7 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
 	snprintf(bronze->meaning, sizeof(bronze->meaning), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
-	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, TOPIC_BRONZE_EVENTS, .rows = true, .read_headers = true};
+	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->meaning, TOPIC_BRONZE_EVENTS, .rows = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop, "bronze-sink", writes, &bronze->outputs, err) ||
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
 		return false;

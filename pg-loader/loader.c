@@ -19,8 +19,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/backoff.h"
 #include "base/memory.h"
 #include "event/reason.h"
+#include "kafka/intake.h"
 #include "load_batch.h"
 #include "load_store.h"
 #include "loader_offsets.h"
@@ -33,6 +35,7 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/partition_end.h"
 #include "targets.h"
 #include "wait_idle.h"
 
@@ -41,30 +44,9 @@
 #define QUERY_CANCELED "57014" /* statement_timeout */
 #define WRITE_TRIES 4
 #define WRITE_AGAIN_US INT64_C(30000000) /* nobody polls meanwhile */
-#define BACKOFF_MIN_US INT64_C(100000)
-#define BACKOFF_MAX_US INT64_C(5000000)
 #define REGISTRY_TIMEOUT_MS 5000
 
 /* ---- waiting for the world */
-
-void backoff_reset(struct backoff *backoff)
-{
-	backoff->delay_us = 0;
-	backoff->next_us = 0;
-}
-
-void backoff_grow(struct backoff *backoff)
-{
-	backoff->delay_us = backoff->delay_us == 0 ? BACKOFF_MIN_US : backoff->delay_us * 2;
-	if (backoff->delay_us > BACKOFF_MAX_US)
-		backoff->delay_us = BACKOFF_MAX_US;
-	backoff->next_us = monotonic_us() + backoff->delay_us / 2 + rand_r(&backoff->seed) % (backoff->delay_us / 2);
-}
-
-bool backoff_is_due(const struct backoff *backoff)
-{
-	return monotonic_us() >= backoff->next_us;
-}
 
 /* For errors that pass: says so, and when to try again. Others end the service. */
 static enum step wait_for(struct loader *loader, const char *what, struct err *err)
@@ -73,7 +55,7 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 
 	if (err->class != ERR_RETRY && err->class != ERR_ABORT)
 		return STEP_FAILED;
-	backoff_grow(&loader->backoff);
+	backoff_grow(&loader->backoff, monotonic_us());
 	metric_set(loader->up, postgres_is_connected(loader->pg));
 	snprintf(reason, sizeof(reason), "%s: %s", what, err->message);
 	health_ready(reason);
@@ -103,9 +85,9 @@ static void rewind_loader(struct loader *loader, const char *why)
 {
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
-	if (!loader->positioned)
+	if (!intake_is_reading(loader->intake))
 		return;
-	loader_hold(loader);
+	intake_hold(loader->intake);
 	metric_add(loader->rewinds, 1);
 	log_warn("rewind", "partitions=%zu batch_rows=%" PRId64 " detail=\"%s\"", loader->task_count, loader->batch_rows, why);
 }
@@ -117,9 +99,12 @@ static size_t list_moved(struct loader *loader)
 	for (size_t i = 0; i < loader->task_count; i++) {
 		const struct loader_task *task = &loader->tasks[i];
 
-		if (task->position != task->committed)
-			loader->moved[count++] = (struct loader_offset){
-				task->topic->name, task->partition, task->committed, task->position, task->last};
+		const struct assigned_partition *partition = task->partition;
+
+		if (partition->position != task->committed)
+			loader->moved[count++] =
+				(struct loader_offset){partition->topic->name, partition->partition,
+			                           task->committed, partition->position, task->last};
 	}
 	return count;
 }
@@ -154,11 +139,8 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 	count_batch(loader, began_us);
 	loader_mirror(loader, moved_count);
 	log_debug("commit", "rows=%" PRIu32 " partitions=%zu us=%" PRId64, loader->batch.row_count, moved_count, monotonic_us() - began_us);
-	for (size_t i = 0; i < loader->task_count; i++) {
-		struct loader_task *task = &loader->tasks[i];
-
-		task->committed = task->position;
-	}
+	for (size_t i = 0; i < loader->task_count; i++)
+		loader->tasks[i].committed = loader->tasks[i].partition->position;
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
 }
@@ -179,7 +161,7 @@ static bool commit(struct loader *loader, const char **away, struct err *err)
 	*away = "Kafka";
 	if (moved_count == 0)
 		return true;
-	if (!loader_recognises(loader, err))
+	if (!intake_recognises(loader->intake, err))
 		return false;
 	*away = "PostgreSQL";
 	for (int try = 1;; try++) {
@@ -204,7 +186,7 @@ static bool drained(const struct loader *loader, size_t taken)
 	if (taken == 0)
 		return true;
 	for (size_t i = 0; i < loader->task_count; i++)
-		if (!loader->tasks[i].at_end)
+		if (loader->tasks[i].partition->watch.end.offset == PARTITION_END_NONE)
 			return false;
 	return true;
 }
@@ -278,12 +260,13 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	enum step step = STEP_MORE;
 	const char *away;
 
-	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(loader->consumer) &&
+	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(intake_client(loader->intake)) &&
 	    !commit(loader, &away, err))
 		step = wait_for(loader, away, err);
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
-	loader_rebalance(loader);
+	if (!loader_rebalance(loader, err))
+		return STEP_FAILED;
 	if (loader->task_count == 0)
 		health_ready(NULL); /* in reserve: others have all partitions */
 	return step;
@@ -296,7 +279,8 @@ static enum step run_step(struct loader *loader, struct err *err)
 	size_t taken = 0;
 
 	reporting_step(loader->reporting);
-	if (!loader->positioned && loader->task_count > 0 && backoff_is_due(&loader->backoff)) {
+	if (!intake_is_reading(loader->intake) && loader->task_count > 0 &&
+	    backoff_is_due(&loader->backoff, monotonic_us())) {
 		if (position_step(loader, err) == STEP_FAILED)
 			return STEP_FAILED;
 	}
@@ -304,10 +288,10 @@ static enum step run_step(struct loader *loader, struct err *err)
 		if (rewind_and_wait(loader, "schema registry", err) == STEP_FAILED)
 			return STEP_FAILED;
 	}
-	if (loader->rebalance)
+	if (intake_change(loader->intake) != INTAKE_SAME)
 		return rebalance_step(loader, err);
 	loader_watch(loader);
-	if (taken == 0 && loader->positioned && !postgres_still_there(loader->pg, err))
+	if (taken == 0 && intake_is_reading(loader->intake) && !postgres_still_there(loader->pg, err))
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
@@ -338,7 +322,7 @@ enum step loader_step(void *state, bool stopping, struct err *err)
 		return wait_idle_step(loader->wait, stopping, err);
 	if (stopping)
 		return stop_step(loader, err);
-	if (loader->phase != LOADER_RUNNING && !backoff_is_due(&loader->backoff)) {
+	if (loader->phase != LOADER_RUNNING && !backoff_is_due(&loader->backoff, monotonic_us())) {
 		poll(NULL, 0, 50);
 		return STEP_MORE;
 	}
@@ -364,7 +348,6 @@ static void open_metrics(struct loader *loader)
 		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels, "rows given to PostgreSQL, after collapsing by key");
 	}
 	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are no events");
-	loader->stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "", "records below the position, discarded");
 	loader->doubles = metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
 	                             "bronze records, read for the first time, whose event was already "
 	                             "stored");
@@ -390,7 +373,6 @@ bool loader_open(void *config, void **state, struct err *err)
 	loader->pg = postgres_new(&loader->config->postgres, "pg-loader");
 	loader->store = load_store_new(loader->pg);
 	loader->reporting = reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
-	loader_topics_init(loader);
 	open_metrics(loader);
 	health_ready("connecting to PostgreSQL");
 	loader->registry = registry_new(loader->config->registry_urls, REGISTRY_TIMEOUT_MS, err);

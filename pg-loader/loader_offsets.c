@@ -10,6 +10,7 @@
 
 #include "base/buffer.h"
 #include "postgres/postgres.h"
+#include "stream/start_offset.h"
 
 enum { PARAM_TOPICS, PARAM_PARTITIONS, PARAM_COMMITTED, PARAM_POSITIONS, PARAM_LAST, PARAM_COUNT };
 
@@ -73,15 +74,6 @@ static bool query(struct postgres *pg, const char *sql, int param_count, const s
 	ok = postgres_query(pg, sql, param_count, arrays.params, result, err);
 	arrays_fini(&arrays);
 	return ok;
-}
-
-enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high)
-{
-	if (stored == OFFSET_NONE)
-		return OFFSET_FIRST_START;
-	if (stored < low)
-		return OFFSET_LOST_RECORDS;
-	return stored > high ? OFFSET_BEYOND_END : OFFSET_GO_ON;
 }
 
 static bool take_row(const PGresult *result, int row, struct loader_offset *at, struct err *err)

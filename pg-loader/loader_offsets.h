@@ -10,8 +10,6 @@
 #include "postgres/postgres_internal.h"
 #include "stream/record_mark.h"
 
-#define OFFSET_NONE INT64_C(-1)
-
 struct loader_offset {
 	const char *topic; /* full name, borrowed */
 	int32_t partition;
@@ -19,15 +17,6 @@ struct loader_offset {
 	int64_t position;  /* next offset to take */
 	struct record_mark last; /* the newest record before position */
 };
-
-/* What a stored offset means against what the log holds: [low, high). Pure. */
-enum offset_verdict {
-	OFFSET_GO_ON,        /* start at the stored offset */
-	OFFSET_FIRST_START,  /* nothing stored: start at low */
-	OFFSET_LOST_RECORDS, /* stored < low: retention removed what was never loaded */
-	OFFSET_BEYOND_END,   /* stored > high: the topic was deleted and created again */
-};
-enum offset_verdict loader_offset_judge(int64_t stored, int64_t low, int64_t high);
 
 /* Fills committed and last. ERR_REFUSE also if the stored last record cannot be parsed. */
 MUST_USE bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err);

@@ -19,6 +19,7 @@
 #include "service/log.h"
 #include "service/monotime.h"
 #include "stream/record_mark.h"
+#include "stream/start_offset.h"
 
 #define CALL_TIMEOUT_MS 5000
 #define LOOK_PAUSE_MS 100

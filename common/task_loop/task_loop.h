@@ -54,7 +54,6 @@ struct task_loop_input {
 	enum topic_id main_output; /* not empty although nothing was ever committed: refuse to start */
 	bool rows;           /* its records are rows: cumulative counts are kept and emitted */
 	bool trim;           /* internal topic: what no rebuild can need is deleted */
-	bool read_headers;   /* of every record; otherwise only of those without a value */
 	/* Needed if ops has idle: the service that writes this topic, and the suffix of its source
 	 * topic, which it reads partition by partition. A partition is not idle before the writer has
 	 * committed the log end of the same source partition. */

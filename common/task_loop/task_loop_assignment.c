@@ -1,8 +1,5 @@
-/* Partitions come and go: eager rebalances, carried out between batches.
- *
- * The rebalance callback only notes what was announced; librdkafka waits until assign or unassign is
- * called. So every message of a poll belongs to the assignment before it; what is not folded by then is
- * forgotten, and a rebuild never meets messages of an older position.
+/* Partitions come and go: eager rebalances, carried out between batches (kafka/intake.h). A rebuild
+ * never meets records of an older position.
  *
  * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
  * count, a recreated topic, lost offsets) stops the service with an explanation. */
@@ -18,47 +15,26 @@
 #include "service/log.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/start_offset.h"
 #include "task_loop/task_loop_internal.h"
 
 #define CALL_TIMEOUT_MS 10000
 #define RETRY_PAUSE_MS 100
 #define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
 
-void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque)
-{
-	struct task_loop *loop = opaque;
-
-	if (loop->closing) {
-		rd_kafka_assign(consumer, NULL);
-		return;
-	}
-	if (loop->rebalance_partitions)
-		rd_kafka_topic_partition_list_destroy(loop->rebalance_partitions);
-	loop->rebalance_kind = kind;
-	loop->rebalance_partitions = rd_kafka_topic_partition_list_copy(partitions);
-}
-
-struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition)
-{
-	for (size_t i = 0; i < loop->slot_count; i++)
-		if (loop->slots[i].task.terms.partition == partition && strcmp(loop->slots[i].topic, topic) == 0)
-			return &loop->slots[i];
-	return NULL;
-}
-
-static void slots_free(struct slot **slots, size_t *count)
+static void tasks_free(struct assigned_task **tasks, size_t *count)
 {
 	for (size_t i = 0; i < *count; i++)
-		task_free(&(*slots)[i].task);
-	free(*slots);
-	*slots = NULL;
+		task_free(&(*tasks)[i].task);
+	free(*tasks);
+	*tasks = NULL;
 	*count = 0;
 }
 
 void assignment_drop_all(struct task_loop *loop)
 {
-	slots_free(&loop->slots, &loop->slot_count);
-	slots_free(&loop->parked, &loop->parked_count);
+	tasks_free(&loop->tasks, &loop->task_count);
+	tasks_free(&loop->parked, &loop->parked_count);
 }
 
 void assignment_report_health(const struct task_loop *loop)
@@ -73,15 +49,15 @@ void assignment_report_health(const struct task_loop *loop)
 	}
 	if (loop->failures_in_row >= FAILURES_ARE_TROUBLE)
 		return; /* the reason stands */
-	for (size_t i = 0; i < loop->slot_count && len < sizeof(reason); i++) {
-		const struct task *task = &loop->slots[i].task;
+	for (size_t i = 0; i < loop->task_count && len < sizeof(reason); i++) {
+		const struct task *task = &loop->tasks[i].task;
 
 		if (task->restoring)
 			len += (size_t)snprintf(reason + len, sizeof(reason) - len, "restoring %s/%" PRId32 ": at %" PRId64 " of %" PRId64 "\n",
-			                        loop->slots[i].topic, task->terms.partition, task->position, task->restore_to);
+			                        loop->tasks[i].topic, task->terms.partition, task->position,
+			                        task->restore_to);
 	}
-	for (size_t i = 0; i < loop->slot_count; i++)
-		len = partition_watch_text(&loop->slots[i].watch, reason, len, sizeof(reason));
+	len = intake_watch_text(loop->intake, reason, len, sizeof(reason));
 	health_ready(len ? reason : schema_reason);
 }
 
@@ -95,7 +71,7 @@ static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t
 	rd_kafka_resp_err_t code;
 
 	do {
-		code = rd_kafka_committed(loop->consumer, list, CALL_TIMEOUT_MS);
+		code = rd_kafka_committed(intake_client(loop->intake), list, CALL_TIMEOUT_MS);
 		for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 			code = list->elems[i].err;
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -167,10 +143,11 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(loop->input_partitions[input]);
+	const struct intake_topic *topic = intake_topic(loop->intake, input);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_count);
 	bool ok, from_log;
 
-	rd_kafka_topic_partition_list_add_range(list, loop->input_topics[input], 0, loop->input_partitions[input] - 1);
+	rd_kafka_topic_partition_list_add_range(list, topic->name, 0, topic->partition_count - 1);
 	ok = committed_offsets(loop, list, &from_log, err);
 	*ever = false;
 	for (int i = 0; ok && i < list->cnt; i++)
@@ -200,169 +177,221 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	return !holds || err_set(err, ERR_REFUSE,
 	                         "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
 	                         "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
-	                         loop->kafka.topic_prefix, loop->service_name, loop->input_topics[input], topic);
+	                         loop->kafka.topic_prefix, loop->service_name,
+	                         intake_topic(loop->intake, input)->name, topic);
 }
 
 /* ---- tasks */
 
-static bool log_still_holds(const struct slot *slot, int64_t low, int64_t high, struct err *err)
+static bool log_still_holds(const struct assigned_task *assigned, struct err *err)
 {
-	const struct task *task = &slot->task;
+	const struct assigned_partition *partition = assigned->partition;
+	const struct task *task = &assigned->task;
 
-	if (task->restore_to > high)
+	switch (start_judge(task->restore_to, task->position, partition->low, partition->high)) {
+	case START_GO_ON:
+	case START_FIRST: return true;
+	case START_BEYOND_END:
 		return err_set(
 			err, ERR_REFUSE,
 			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
 			": the topic was deleted and created again, or the broker has lost records; "
 			ERR_ADVICE_FRESH_SET,
-			slot->topic, task->terms.partition, task->restore_to, high);
-	if (task->restoring && task->position < low)
-		return err_set(err, ERR_REFUSE,
-		               "%s/%" PRId32 ": state must be rebuilt from offset %" PRId64 ", but retention has removed everything below %" PRId64
-		               "; the way on is to process into a fresh set (another TOPIC_PREFIX), and a longer retention.ms",
-		               slot->topic, task->terms.partition, task->position, low);
-	return true;
+			assigned->topic, task->terms.partition, task->restore_to, partition->high);
+	case START_LOST_RECORDS: break;
+	}
+	return err_set(
+		err, ERR_REFUSE,
+		"%s/%" PRId32 ": the records from offset %" PRId64
+		" on must be read%s, but retention has removed everything below %" PRId64
+		"; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
+		assigned->topic, task->terms.partition, task->position,
+		task->restoring ? " to rebuild the state" : "", partition->low);
 }
 
-static struct slot *unpark(struct task_loop *loop, const char *topic, int32_t partition, int64_t committed)
+/* The kept task of a partition, if it stands where the group does. */
+static struct assigned_task *unpark(struct task_loop *loop,
+                                    const rd_kafka_topic_partition_t *committed)
 {
 	for (size_t i = 0; i < loop->parked_count; i++) {
-		struct slot *slot = &loop->parked[i];
+		struct assigned_task *parked = &loop->parked[i];
+		const struct task *task = &parked->task;
 
-		if (slot->task.fold && slot->task.terms.partition == partition && strcmp(slot->topic, topic) == 0)
-			return slot->task.committed == committed && slot->task.position == committed && !slot->task.restoring ? slot : NULL;
+		if (task->fold && task->terms.partition == committed->partition &&
+		    strcmp(parked->topic, committed->topic) == 0)
+			return task->committed == committed->offset && task->position == committed->offset &&
+			               !task->restoring
+			           ? parked
+			           : NULL;
 	}
 	return NULL;
 }
 
-static void slot_metrics(struct slot *slot)
+static void task_metrics(struct assigned_task *assigned)
 {
 	char labels[TOPIC_NAME_MAX + 64];
 
-	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", slot->topic, slot->task.terms.partition);
-	slot->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels, "Records folded, replays of a rebuild included");
+	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
+	         assigned->task.terms.partition);
+	assigned->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels,
+	                                      "Records folded, replays of a rebuild included");
 }
 
-static bool slot_open(struct task_loop *loop, struct slot *slot, size_t input, const rd_kafka_topic_partition_t *committed, struct err *err)
+/* Takes the kept task up again, starts one from nothing, or prepares a rebuild. */
+static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
+                      struct assigned_task *parked, const rd_kafka_topic_partition_t *committed,
+                      struct err *err)
 {
-	const struct task_loop_input *in = &loop->inputs[input];
-	struct task_terms terms = {in->ops, in->fold_config, committed->partition, loop->input_partitions[input], in->meaning, TASK_BLOCK_RECORDS};
-	struct slot *parked = unpark(loop, committed->topic, committed->partition, committed->offset);
-	int64_t low, high;
+	const struct task_loop_input *in = assigned->input;
+	const struct assigned_partition *partition = assigned->partition;
+	struct task_terms terms = {.ops = in->ops,
+	                           .fold_config = in->fold_config,
+	                           .partition = partition->partition,
+	                           .partition_count = partition->topic->partition_count,
+	                           .meaning = in->meaning,
+	                           .block_records = TASK_BLOCK_RECORDS};
 
-	*slot = (struct slot){.input = in, .topic = loop->input_topics[input]};
-	if (committed->partition >= loop->input_partitions[input])
-		return err_set(err, ERR_REFUSE,
-		               "%s had %" PRId32 " partitions when this service started, and has more now: the number never changes, since keys would move; the "
-		               "way on is to process into a fresh set (another TOPIC_PREFIX)",
-		               slot->topic, loop->input_partitions[input]);
-	if (!kafka_bounds(loop->consumer, slot->topic, committed->partition, CALL_TIMEOUT_MS, &low, &high, err))
-		return false;
 	if (parked) {
-		slot->task = parked->task;
+		assigned->task = parked->task;
 		parked->task = (struct task){0};
-	} else if (committed->offset < 0) {
-		if (!may_start_from_nothing(loop, input, err))
-			return false;
-		if (low > 0)
-			log_warn("start_after_gap", "topic=%s partition=%" PRId32 " first_offset=%" PRId64, slot->topic, committed->partition, low);
-		task_start(&slot->task, &terms, low);
-	} else if (!task_resume(&slot->task, &terms, committed->offset,
-	                        (struct span){committed->metadata, committed->metadata_size}, err)) {
-		return false;
+		return true;
 	}
-	log_watch_begin(&slot->log, &slot->task.last, monotonic_us());
-	slot_metrics(slot);
-	idle_slot_init(slot);
-	log_info("task_assigned", "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s", slot->topic,
-	         committed->partition, committed->offset, slot->task.position, parked ? "true" : "false");
-	return log_still_holds(slot, low, high, err);
+	if (committed->offset >= 0)
+		return task_resume(&assigned->task, &terms, committed->offset,
+		                   (struct span){committed->metadata, committed->metadata_size}, err);
+	if (!may_start_from_nothing(loop, partition->input, err))
+		return false;
+	if (partition->low > 0)
+		log_warn("start_after_gap", "topic=%s partition=%" PRId32 " first_offset=%" PRId64,
+		         assigned->topic, partition->partition, partition->low);
+	task_start(&assigned->task, &terms, partition->low);
+	return true;
 }
 
-static size_t input_of(const struct task_loop *loop, const char *topic)
+static bool add_task(struct task_loop *loop, const rd_kafka_topic_partition_t *committed,
+                     bool from_log, struct err *err)
 {
-	size_t i = 0;
+	struct assigned_partition *partition = intake_partition(loop->intake, loop->task_count);
+	struct assigned_task *assigned = &loop->tasks[loop->task_count++];
+	struct assigned_task *parked = unpark(loop, committed);
 
-	while (i < loop->input_count && strcmp(loop->input_topics[i], topic) != 0)
-		i++;
-	return i;
+	*assigned = (struct assigned_task){.partition = partition,
+	                                   .input = &loop->inputs[partition->input],
+	                                   .topic = partition->topic->name,
+	                                   .commit_again = from_log && committed->offset >= 0};
+	if (!task_open(loop, assigned, parked, committed, err))
+		return false;
+	partition->position = assigned->task.position;
+	partition->last = &assigned->task.last;
+	task_metrics(assigned);
+	idle_task_init(assigned);
+	log_info("task_assigned",
+	         "topic=%s partition=%" PRId32 " committed=%" PRId64 " restore_from=%" PRId64 " kept=%s",
+	         assigned->topic, committed->partition, committed->offset, assigned->task.position,
+	         parked ? "true" : "false");
+	return log_still_holds(assigned, err);
 }
 
-static bool assign(struct task_loop *loop, rd_kafka_topic_partition_list_t *partitions, struct err *err)
+static bool add_tasks(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                      struct err *err)
 {
-	rd_kafka_resp_err_t code;
 	bool from_log = false;
 
-	memset(loop->start_checked, 0, sizeof(loop->start_checked));
-	if (partitions->cnt && !committed_offsets(loop, partitions, &from_log, err))
+	if (list->cnt && !committed_offsets(loop, list, &from_log, err))
 		return false;
-	loop->slots = xrealloc(NULL, ((size_t)partitions->cnt + 1) * sizeof(*loop->slots));
-	for (int i = 0; i < partitions->cnt; i++) {
-		rd_kafka_topic_partition_t *partition = &partitions->elems[i];
-		struct slot *slot = &loop->slots[loop->slot_count++];
-
-		*slot = (struct slot){0};
-		if (!slot_open(loop, slot, input_of(loop, partition->topic), partition, err))
+	if (!intake_bounds(loop->intake, err))
+		return false;
+	loop->tasks = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*loop->tasks));
+	for (int i = 0; i < list->cnt; i++)
+		if (!add_task(loop, &list->elems[i], from_log, err))
 			return false;
-		slot->commit_again = from_log && partition->offset >= 0;
-		partition->offset = slot->task.position;
-	}
-	if (!identity_verified(loop, err))
-		return false;
-	slots_free(&loop->parked, &loop->parked_count);
 	FAULT_POINT("before_restore");
-	code = rd_kafka_assign(loop->consumer, partitions);
+	return intake_start(loop->intake, err);
+}
+
+/* Tasks for the partitions that have come. */
+static bool start_tasks(struct task_loop *loop, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = intake_list(loop->intake);
+	bool ok;
+
+	memset(loop->start_checked, 0, sizeof(loop->start_checked));
+	ok = add_tasks(loop, list, err);
+	rd_kafka_topic_partition_list_destroy(list);
+	if (!ok) {
+		tasks_free(&loop->tasks, &loop->task_count);
+		return false;
+	}
+	tasks_free(&loop->parked, &loop->parked_count);
+	loop->waiting = false;
 	loop->assigned = true;
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));
+	return true;
+}
+
+static void park_tasks(struct task_loop *loop)
+{
+	if (loop->outbox.count) { /* not committed: the state is ahead of what anybody has seen */
+		tasks_free(&loop->tasks, &loop->task_count);
+	} else if (loop->task_count) {
+		tasks_free(&loop->parked, &loop->parked_count);
+		for (size_t i = 0; i < loop->task_count; i++)
+			loop->tasks[i].partition = NULL;
+		loop->parked = loop->tasks;
+		loop->parked_count = loop->task_count;
+	}
+	loop->tasks = NULL;
+	loop->task_count = 0;
 }
 
 /* Commits what is done, then lets go; state is kept aside in case the partitions come back. */
 static bool revoke(struct task_loop *loop, struct err *err)
 {
-	bool lost = rd_kafka_assignment_lost(loop->consumer);
+	bool lost = rd_kafka_assignment_lost(intake_client(loop->intake));
 
-	for (size_t i = 0; i < loop->slot_count; i++)
-		idle_slot_stop(&loop->slots[i]);
-	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->slot_count, lost ? "true" : "false");
-	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) && !transaction_commit(loop, err) &&
-	    err->class != ERR_RETRY)
+	for (size_t i = 0; i < loop->task_count; i++)
+		idle_task_stop(&loop->tasks[i]);
+	log_info("assignment_revoked", "partitions=%zu lost=%s", loop->task_count,
+	         lost ? "true" : "false");
+	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) &&
+	    !transaction_commit(loop, err) && err->class != ERR_RETRY)
 		return false;
-	slots_free(&loop->parked, &loop->parked_count);
-	if (loop->outbox.count) { /* it could not be committed: the state is ahead of what anybody has seen */
-		slots_free(&loop->slots, &loop->slot_count);
-	} else {
-		loop->parked = loop->slots;
-		loop->parked_count = loop->slot_count;
-	}
-	loop->slots = NULL;
-	loop->slot_count = 0;
+	park_tasks(loop);
 	/* Before another member goes on from our offsets, the broker must have fenced the epoch of our
 	 * last transaction, in case one of its requests arrives late. */
 	if (!transaction_drop(loop, err) || (!lost && !producer_ready(loop, err)))
 		return false;
-	rd_kafka_assign(loop->consumer, NULL);
+	intake_release(loop->intake);
+	loop->waiting = false;
 	return true;
 }
 
-bool assignment_carry_out(struct task_loop *loop, struct err *err)
+static bool accept_partitions(struct task_loop *loop, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *partitions = loop->rebalance_partitions;
-	rd_kafka_resp_err_t kind = loop->rebalance_kind;
-	bool ok;
+	tasks_free(&loop->tasks, &loop->task_count); /* none, if those of before were given back */
+	loop->waiting = intake_accept(loop->intake, err);
+	return loop->waiting;
+}
 
-	if (kind == RD_KAFKA_RESP_ERR_NO_ERROR)
+/* Who is about to end takes nothing over, and need not wait for what that would take. */
+bool assignment_carry_out(struct task_loop *loop, bool stopping, struct err *err)
+{
+	enum intake_change change = intake_change(loop->intake);
+	bool ok = true;
+
+	/* Folded into the next assignment's tasks, records of this one would leave a gap before them. */
+	if (change != INTAKE_SAME)
+		intake_forget(loop->intake);
+	if (change == INTAKE_REVOKED)
+		ok = revoke(loop, err);
+	else if (change == INTAKE_ASSIGNED && !stopping)
+		ok = accept_partitions(loop, err);
+	else if (!loop->waiting)
 		return true;
-	task_loop_forget_messages(loop); /* of the former assignment: folded into the next one's tasks they would leave a gap before them */
-	ok = kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? assign(loop, partitions, err) : revoke(loop, err);
-	/* What could not be carried out yet stays pending: the group waits for our answer. */
-	if (!ok && err->class == ERR_RETRY) {
-		slots_free(&loop->slots, &loop->slot_count);
+	if (!ok)
 		return false;
-	}
-	loop->rebalance_partitions = NULL;
-	loop->rebalance_kind = RD_KAFKA_RESP_ERR_NO_ERROR;
-	rd_kafka_topic_partition_list_destroy(partitions);
+	if (loop->waiting && !stopping && !start_tasks(loop, err))
+		return false;
 	loop->failures_in_row = 0;
 	assignment_report_health(loop);
-	return ok;
+	return true;
 }

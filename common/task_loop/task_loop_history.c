@@ -37,7 +37,7 @@ bool log_holds_records(struct task_loop *loop, const char *topic, int32_t partit
 	                            .context = holds};
 
 	*holds = false;
-	return topic_read_all(&loop->kafka, loop->consumer, &all, err);
+	return topic_read_all(&loop->kafka, intake_client(loop->intake), &all, err);
 }
 
 /* ---- last counted */
@@ -68,7 +68,7 @@ static struct counts_topic counts_topic_of(struct task_loop *loop)
 	if (!loop->counts_opener)
 		loop->counts_opener =
 			frame_opener_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
-	return (struct counts_topic){&loop->kafka, loop->consumer, loop->counts_opener,
+	return (struct counts_topic){&loop->kafka, intake_client(loop->intake), loop->counts_opener,
 	                             loop->terms->schema_id[SCHEMA_COUNTS]};
 }
 
@@ -141,7 +141,7 @@ bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
 	/* What we may not describe, the broker does not name at all. */
-	if (!kafka_partition_count(loop->consumer, GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS,
+	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS,
 	                           &partitions, err))
 		return err->class == ERR_REFUSE ? err_prefix(err, "the right to describe and read it is missing") : false;
 	partition = group_offsets_partition(lookup.group, partitions);

@@ -34,48 +34,45 @@
 #define CALL_TIMEOUT_MS 1000
 #define DESTROY_TIMEOUT_MS 5000
 
-void idle_slot_init(struct slot *slot)
+void idle_task_init(struct assigned_task *assigned)
 {
 	char labels[TOPIC_NAME_MAX + 64];
 
-	partition_watch_init(&slot->watch, slot->topic, slot->task.terms.partition);
-	slot->announced = ANNOUNCED_NOTHING;
-	if (!slot->input->ops->idle)
+	assigned->announced = ANNOUNCED_NOTHING;
+	if (!assigned->input->ops->idle)
 		return;
-	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", slot->topic,
-	         slot->task.terms.partition);
-	slot->idle_metric =
+	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
+	         assigned->task.terms.partition);
+	assigned->idle_metric =
 		metric_get(METRIC_GAUGE, "partition_idle", labels,
 	               "1 while the partition is idle, and so does not hold back final marks");
-	metric_set(slot->idle_metric, 0);
+	metric_set(assigned->idle_metric, 0);
 }
 
-static void announced(struct slot *slot, enum announced what)
+static void announced(struct assigned_task *assigned, enum announced what)
 {
-	slot->announced = what;
-	if (slot->idle_metric)
-		metric_set(slot->idle_metric, what == ANNOUNCED_IDLE);
+	assigned->announced = what;
+	if (assigned->idle_metric)
+		metric_set(assigned->idle_metric, what == ANNOUNCED_IDLE);
 }
 
-void idle_slot_moved(struct slot *slot)
+void idle_task_moved(struct assigned_task *assigned)
 {
-	partition_end_left(&slot->watch.end);
-	slot->withheld = false;
-	if (slot->announced == ANNOUNCED_IDLE)
-		announced(slot, ANNOUNCED_NOTHING);
+	assigned->withheld = false;
+	if (assigned->announced == ANNOUNCED_IDLE)
+		announced(assigned, ANNOUNCED_NOTHING);
 }
 
-void idle_slot_stop(struct slot *slot)
+void idle_task_stop(struct assigned_task *assigned)
 {
-	partition_watch_stop(&slot->watch);
-	announced(slot, ANNOUNCED_NOTHING);
+	announced(assigned, ANNOUNCED_NOTHING);
 }
 
 /* ---- questions */
 
-/* The partitions that are asked about. Entry i of each list belongs to slots[i]. */
+/* The partitions that are asked about. Entry i of each list belongs to tasks[i]. */
 struct question {
-	struct slot **slots;
+	struct assigned_task **tasks;
 	int count;
 	rd_kafka_topic_partition_list_t *source_end, *written, *own_end;
 };
@@ -146,59 +143,59 @@ static bool source_is_empty(struct task_loop *loop, const rd_kafka_topic_partiti
 static bool all_is_folded(struct task_loop *loop, const struct question *question, int i, bool *all,
                           struct err *err)
 {
-	const struct slot *slot = question->slots[i];
+	const struct assigned_task *assigned = question->tasks[i];
 	const rd_kafka_topic_partition_t *source = &question->source_end->elems[i];
 	int64_t written = question->written->elems[i].offset;
 
 	*all = written >= source->offset;
 	if (written < 0 && !source_is_empty(loop, source, all, err))
 		return false;
-	*all = *all && question->own_end->elems[i].offset == slot->task.position &&
-	       slot->watch.end.offset == slot->task.position;
+	*all = *all && question->own_end->elems[i].offset == assigned->task.position &&
+	       assigned->partition->watch.end.offset == assigned->task.position;
 	return true;
 }
 
 /* ---- announcements */
 
-static bool stood(const struct task_loop *loop, const struct slot *slot)
+static bool stood(const struct task_loop *loop, const struct assigned_task *assigned)
 {
-	int64_t since_us = slot->watch.end.idle_since_us;
+	int64_t since_us = assigned->partition->watch.end.idle_since_us;
 
 	return since_us && monotonic_us() - since_us >= loop->config.idle_timeout_us;
 }
 
 static void withhold(const struct task_loop *loop, const struct question *question, int i)
 {
-	struct slot *slot = question->slots[i];
+	struct assigned_task *assigned = question->tasks[i];
 	const rd_kafka_topic_partition_t *source = &question->source_end->elems[i];
 	int64_t written = question->written->elems[i].offset;
 
-	if (slot->withheld || !stood(loop, slot) || written >= source->offset)
+	if (assigned->withheld || !stood(loop, assigned) || written >= source->offset)
 		return;
-	slot->withheld = true;
+	assigned->withheld = true;
 	log_info("idle_withheld",
 	         "topic=%s partition=%" PRId32 " source=%s source_end=%" PRId64 " committed=%" PRId64
 	         " detail=\"it holds back final marks: %s has not committed all of the source\"",
-	         slot->topic, slot->task.terms.partition, source->topic, source->offset,
-	         written < 0 ? 0 : written, slot->input->writer);
+	         assigned->topic, assigned->task.terms.partition, source->topic, source->offset,
+	         written < 0 ? 0 : written, assigned->input->writer);
 }
 
 static bool announce(struct task_loop *loop, const struct question *question, struct err *err)
 {
 	for (int i = 0; i < question->count; i++) {
-		struct slot *slot = question->slots[i];
+		struct assigned_task *assigned = question->tasks[i];
 		bool all = false;
 
 		if (!all_is_folded(loop, question, i, &all, err))
 			return false;
 		if (!all) {
 			withhold(loop, question, i);
-			if (slot->announced != ANNOUNCED_ACTIVE)
-				slot->input->ops->active(slot->task.fold, &loop->outbox);
-			announced(slot, ANNOUNCED_ACTIVE);
-		} else if (stood(loop, slot) && slot->announced != ANNOUNCED_IDLE) {
-			slot->input->ops->idle(slot->task.fold, &loop->outbox);
-			announced(slot, ANNOUNCED_IDLE);
+			if (assigned->announced != ANNOUNCED_ACTIVE)
+				assigned->input->ops->active(assigned->task.fold, &loop->outbox);
+			announced(assigned, ANNOUNCED_ACTIVE);
+		} else if (stood(loop, assigned) && assigned->announced != ANNOUNCED_IDLE) {
+			assigned->input->ops->idle(assigned->task.fold, &loop->outbox);
+			announced(assigned, ANNOUNCED_IDLE);
 		}
 	}
 	return true;
@@ -206,32 +203,34 @@ static bool announce(struct task_loop *loop, const struct question *question, st
 
 /* A partition with folded but uncommitted records is left out: their outputs would come after the
  * announcement and cancel it. */
-static bool is_in_question(const struct task_loop *loop, const struct slot *slot)
+static bool is_in_question(const struct task_loop *loop, const struct assigned_task *assigned)
 {
-	return slot->input->ops->idle && !slot->task.restoring && !slot->moved &&
-	       slot->watch.end.offset != PARTITION_END_NONE &&
-	       (slot->announced != ANNOUNCED_ACTIVE || stood(loop, slot));
+	return assigned->input->ops->idle && !assigned->task.restoring && !assigned->moved &&
+	       assigned->partition->watch.end.offset != PARTITION_END_NONE &&
+	       (assigned->announced != ANNOUNCED_ACTIVE || stood(loop, assigned));
 }
 
-static void add_slot(struct task_loop *loop, struct question *question, struct slot *slot)
+static void add_task(struct task_loop *loop, struct question *question,
+                     struct assigned_task *assigned)
 {
 	char source[TOPIC_NAME_MAX + 1];
+	int32_t partition = assigned->task.terms.partition;
 
 	snprintf(source, sizeof(source), "%s%s", loop->kafka.topic_prefix,
-	         slot->input->source_suffix);
-	question->slots[question->count++] = slot;
-	rd_kafka_topic_partition_list_add(question->source_end, source, slot->task.terms.partition);
-	rd_kafka_topic_partition_list_add(question->written, source, slot->task.terms.partition);
-	rd_kafka_topic_partition_list_add(question->own_end, slot->topic, slot->task.terms.partition);
+	         assigned->input->source_suffix);
+	question->tasks[question->count++] = assigned;
+	rd_kafka_topic_partition_list_add(question->source_end, source, partition);
+	rd_kafka_topic_partition_list_add(question->written, source, partition);
+	rd_kafka_topic_partition_list_add(question->own_end, assigned->topic, partition);
 }
 
 static bool ask(struct task_loop *loop, struct question *question, struct err *err)
 {
-	for (size_t i = 0; i < loop->slot_count; i++)
-		if (is_in_question(loop, &loop->slots[i]))
-			add_slot(loop, question, &loop->slots[i]);
+	for (size_t i = 0; i < loop->task_count; i++)
+		if (is_in_question(loop, &loop->tasks[i]))
+			add_task(loop, question, &loop->tasks[i]);
 	return question->count == 0 ||
-	       (observer_ready(loop, question->slots[0]->input, err) &&
+	       (observer_ready(loop, question->tasks[0]->input, err) &&
 	        ask_ends(loop, question->source_end, err) &&
 	        ask_written(loop, question->written, err) && ask_ends(loop, question->own_end, err) &&
 	        announce(loop, question, err));
@@ -255,9 +254,9 @@ static void schedule(struct task_loop *loop, bool ok, const struct err *err)
 
 static void ask_and_announce(struct task_loop *loop)
 {
-	int room = (int)loop->slot_count + 1;
+	int room = (int)loop->task_count + 1;
 	struct question question = {
-		.slots = xrealloc(NULL, (size_t)room * sizeof(*question.slots)),
+		.tasks = xrealloc(NULL, (size_t)room * sizeof(*question.tasks)),
 		.source_end = rd_kafka_topic_partition_list_new(room),
 		.written = rd_kafka_topic_partition_list_new(room),
 		.own_end = rd_kafka_topic_partition_list_new(room),
@@ -273,7 +272,7 @@ static void ask_and_announce(struct task_loop *loop)
 	rd_kafka_topic_partition_list_destroy(question.own_end);
 	rd_kafka_topic_partition_list_destroy(question.written);
 	rd_kafka_topic_partition_list_destroy(question.source_end);
-	free(question.slots);
+	free(question.tasks);
 }
 
 void idle_watch(struct task_loop *loop)
@@ -283,9 +282,7 @@ void idle_watch(struct task_loop *loop)
 	if (now_us < loop->next_watch_us)
 		return;
 	loop->next_watch_us = now_us + WATCH_EVERY_US;
-	for (size_t i = 0; i < loop->slot_count; i++)
-		partition_watch_look(&loop->slots[i].watch, loop->consumer,
-		                     loop->config.idle_timeout_us);
+	intake_watch(loop->intake, loop->config.idle_timeout_us);
 	if (now_us >= loop->next_question_us)
 		ask_and_announce(loop);
 }

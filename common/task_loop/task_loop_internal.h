@@ -1,16 +1,15 @@
-/* What the parts of the task loop share: the loop itself, its slots, and one function per part.
+/* What the parts of the task loop share: the loop itself, its tasks, and one function per part.
  * Nothing outside common/task_loop/task_loop*.c includes this. */
 #ifndef FUNNEL_TASK_LOOP_INTERNAL_H
 #define FUNNEL_TASK_LOOP_INTERNAL_H
 
 #include "base/err.h"
+#include "kafka/intake.h"
 #include "kafka/kafka.h"
-#include "kafka/partition_watch.h"
 #include "kafka/txn_doubt.h"
 #include "registry/frame_opener.h"
 #include "registry/registry.h"
 #include "service/metrics.h"
-#include "stream/log_watch.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/task.h"
@@ -25,19 +24,18 @@ enum announced {
 	ANNOUNCED_IDLE,
 };
 
-/* One assigned partition. */
-struct slot {
+/* The task of one assigned partition. */
+struct assigned_task {
+	struct assigned_partition *partition; /* of the intake; NULL while the task is parked */
 	const struct task_loop_input *input;
-	const char *topic; /* of the loop's input_topics */
+	const char *topic; /* of the intake */
 	struct task task;
-	struct partition_watch watch;
 	enum announced announced;
 	bool withheld; /* logged: the partition stands at its end and is not idle */
 	struct metric *idle_metric; /* NULL if ops has no idle */
 	int64_t restore_from; /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
-	struct log_watch log;   /* whether its log is still the one that was read */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
 	struct metric *records_metric;
 };
@@ -56,31 +54,24 @@ struct task_loop {
 	struct output_terms *terms;
 	struct registry *registry;
 
-	rd_kafka_t *consumer, *producer;
-	rd_kafka_queue_t *queue;
+	struct intake *intake;
+	rd_kafka_t *producer;
 	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
 	bool producer_is_ready; /* its transactions are initialised */
 	struct txn_doubt *doubt; /* of the producer; NULL without one */
 
 	const struct task_loop_input *inputs;
-	size_t input_count;
-	char input_topics[TASK_LOOP_INPUTS_MAX][TOPIC_NAME_MAX + 1];
-	int32_t input_partitions[TASK_LOOP_INPUTS_MAX];
-	struct frame_opener *openers[TASK_LOOP_INPUTS_MAX];
 	struct frame_opener *counts_opener; /* NULL before it is needed */
 	struct schema_alarm schema_alarm;
 
-	struct slot *slots;
-	size_t slot_count;
-	struct slot *parked; /* given up with everything committed: used again if they come back unchanged */
+	struct assigned_task *tasks; /* one for each partition of the intake, once they are started */
+	size_t task_count;
+	/* Given up with everything committed: used again if they come back unchanged. */
+	struct assigned_task *parked;
 	size_t parked_count;
 	bool start_checked[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
+	bool waiting;  /* partitions have come, and their tasks are not started yet */
 	bool assigned; /* there has been an assignment */
-
-	/* A rebalance that a poll announced: carried out between batches. */
-	rd_kafka_topic_partition_list_t *rebalance_partitions;
-	rd_kafka_resp_err_t rebalance_kind; /* NO_ERROR: none pending */
-	bool closing;
 
 	struct outbox outbox;
 	enum transaction_phase phase;
@@ -90,40 +81,30 @@ struct task_loop {
 	int64_t commit_started_us;
 	int failures_in_row; /* ERR_RETRY, since something succeeded */
 
-	rd_kafka_message_t **messages; /* the batch being folded */
-	size_t message_count, next_message;
-	int64_t polled_us; /* when the batch came */
-
 	rd_kafka_queue_t *trim_answers;
 	int64_t next_trim_us;
 
 	rd_kafka_t *observer; /* asks the brokers about idleness; NULL: not needed yet */
 	int64_t next_watch_us, next_question_us, next_unanswered_log_us;
 
-	struct metric *commits_metric, *aborts_metric, *doubts_metric, *stale_metric;
+	struct metric *commits_metric, *aborts_metric, *doubts_metric;
 	struct histogram *commit_histogram;
 };
 
-#define BATCH_MESSAGES 2000
 #define FAILURES_ARE_TROUBLE 3 /* in a row */
 
-/* task_loop.c */
-/* Those of the last poll that are not folded yet. */
-void task_loop_forget_messages(struct task_loop *loop);
-
 /* task_loop_assignment.c */
-void assignment_rebalance_cb(rd_kafka_t *consumer, rd_kafka_resp_err_t kind, rd_kafka_topic_partition_list_t *partitions, void *opaque);
-MUST_USE bool assignment_carry_out(struct task_loop *loop, struct err *err);
+/* Carries out what the intake has announced, between batches. ERR_RETRY: call again. */
+MUST_USE bool assignment_carry_out(struct task_loop *loop, bool stopping, struct err *err);
 void assignment_drop_all(struct task_loop *loop);
-struct slot *assignment_slot(struct task_loop *loop, const char *topic, int32_t partition);
 void assignment_report_health(const struct task_loop *loop);
 
 /* task_loop_idle.c */
-void idle_slot_init(struct slot *slot);
-/* A record of the slot was folded. */
-void idle_slot_moved(struct slot *slot);
-/* The slot's partition is no longer read here. */
-void idle_slot_stop(struct slot *slot);
+void idle_task_init(struct assigned_task *assigned);
+/* A record of the task was folded. */
+void idle_task_moved(struct assigned_task *assigned);
+/* The task's partition is no longer read here. */
+void idle_task_stop(struct assigned_task *assigned);
 /* Called in every step in which the outbox takes outputs: looks which partitions are held back, and
  * lets the folds announce partitions that became idle or active. */
 void idle_watch(struct task_loop *loop);
@@ -145,12 +126,6 @@ MUST_USE bool log_schemas_known(struct task_loop *loop, struct err *err);
  * that has in memory. Waits for transactions that are open. */
 MUST_USE bool log_committed(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err);
 
-/* task_loop_identity.c */
-/* Called before each commit: recognises the logs that are in doubt (log_watch.h). ERR_REFUSE: a
- * topic was deleted and created again. ERR_RETRY: the broker has not answered, and nothing may be
- * committed yet. */
-MUST_USE bool identity_verified(struct task_loop *loop, struct err *err);
-
 /* task_loop_producer.c */
 MUST_USE bool producer_open(struct task_loop *loop, struct err *err);
 /* Fences whoever had our transactional id before, and ends what they or we left open. ERR_RETRY: call again. */
@@ -169,7 +144,7 @@ MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
 /* Commits outputs and offsets. ERR_RETRY with loop->committing: call again later, and fold nothing
  * in between; this includes a lost transaction, whose outputs wait in the outbox and are sent
  * again. ERR_RETRY without loop->committing: either no commit has begun, since the broker has not
- * answered (identity_verified), or the commit succeeded, and the new producer is not ready
+ * answered (intake_recognises), or the commit succeeded, and the new producer is not ready
  * (producer_settle). Folding may go on in both cases. */
 MUST_USE bool transaction_commit(struct task_loop *loop, struct err *err);
 /* Ends the open transaction, if there is one, and forgets the outputs. */

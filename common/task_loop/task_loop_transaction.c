@@ -143,15 +143,16 @@ bool transaction_send(struct task_loop *loop, struct err *err)
 
 static void flush_tasks(struct task_loop *loop)
 {
-	for (size_t i = 0; i < loop->slot_count; i++) {
-		struct slot *slot = &loop->slots[i];
+	for (size_t i = 0; i < loop->task_count; i++) {
+		struct assigned_task *assigned = &loop->tasks[i];
 
-		if (slot->task.restoring)
+		if (assigned->task.restoring)
 			continue;
-		task_flush(&slot->task, &loop->outbox);
-		if (slot->input->rows && slot->task.counts_changed)
-			output_counts(&loop->outbox, loop->terms, span_of(slot->topic), slot->task.terms.partition, &slot->task.counts,
-			              slot->task.last_row);
+		task_flush(&assigned->task, &loop->outbox);
+		if (assigned->input->rows && assigned->task.counts_changed)
+			output_counts(&loop->outbox, loop->terms, span_of(assigned->topic),
+			              assigned->task.terms.partition, &assigned->task.counts,
+			              assigned->task.last_row);
 	}
 }
 
@@ -160,16 +161,17 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 {
 	char metadata[TASK_METADATA_MAX];
 
-	for (size_t i = 0; i < loop->slot_count; i++) {
-		struct slot *slot = &loop->slots[i];
+	for (size_t i = 0; i < loop->task_count; i++) {
+		struct assigned_task *assigned = &loop->tasks[i];
 		rd_kafka_topic_partition_t *entry;
 
-		if (slot->task.restoring || (slot->task.position == slot->task.committed && !slot->commit_again))
+		if (assigned->task.restoring ||
+		    (assigned->task.position == assigned->task.committed && !assigned->commit_again))
 			continue;
-		if (!task_metadata(&slot->task, metadata, err))
+		if (!task_metadata(&assigned->task, metadata, err))
 			return false;
-		entry = rd_kafka_topic_partition_list_add(list, slot->topic, slot->task.terms.partition);
-		entry->offset = slot->task.position;
+		entry = rd_kafka_topic_partition_list_add(list, assigned->topic, assigned->task.terms.partition);
+		entry->offset = assigned->task.position;
 		entry->metadata_size = strlen(metadata);
 		entry->metadata = strdup(metadata);
 	}
@@ -178,14 +180,15 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 
 static bool send_offsets(struct task_loop *loop, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)loop->slot_count);
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)loop->task_count);
 	bool ok = add_offsets(loop, list, err);
 
 	FAULT_POINT("before_send_offsets");
 	if (!ok || list->cnt == 0) {
 		rd_kafka_topic_partition_list_destroy(list);
 	} else {
-		rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(loop->consumer);
+		rd_kafka_consumer_group_metadata_t *group =
+			rd_kafka_consumer_group_metadata(intake_client(loop->intake));
 
 		ok = send_offsets_within(loop->producer, list, group, CALL_TIMEOUT_MS, err);
 	}
@@ -220,14 +223,14 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 
 static void committed(struct task_loop *loop)
 {
-	for (size_t i = 0; i < loop->slot_count; i++) {
-		struct slot *slot = &loop->slots[i];
+	for (size_t i = 0; i < loop->task_count; i++) {
+		struct assigned_task *assigned = &loop->tasks[i];
 
-		if (slot->task.restoring)
+		if (assigned->task.restoring)
 			continue;
-		task_committed(&slot->task);
-		slot->restore_from = task_restore_from(&slot->task);
-		slot->moved = slot->commit_again = false;
+		task_committed(&assigned->task);
+		assigned->restore_from = task_restore_from(&assigned->task);
+		assigned->moved = assigned->commit_again = false;
 	}
 	outbox_clear(&loop->outbox);
 	loop->phase = TRANSACTION_NONE;
@@ -243,7 +246,7 @@ static void committed(struct task_loop *loop)
 bool transaction_commit(struct task_loop *loop, struct err *err)
 {
 	if (!loop->committing) {
-		if (!identity_verified(loop, err))
+		if (!intake_recognises(loop->intake, err))
 			return false;
 		loop->commit_started_us = monotonic_us();
 		flush_tasks(loop);

@@ -39,21 +39,23 @@ void trim_inputs(struct task_loop *loop)
 		return;
 	loop->next_trim_us = monotonic_us() + TRIM_INTERVAL_US;
 	if (!loop->trim_answers)
-		loop->trim_answers = rd_kafka_queue_new(loop->consumer);
+		loop->trim_answers = rd_kafka_queue_new(intake_client(loop->intake));
 	take_answers(loop);
-	list = rd_kafka_topic_partition_list_new((int)loop->slot_count + 1);
-	for (size_t i = 0; i < loop->slot_count; i++) {
-		struct slot *slot = &loop->slots[i];
+	list = rd_kafka_topic_partition_list_new((int)loop->task_count + 1);
+	for (size_t i = 0; i < loop->task_count; i++) {
+		struct assigned_task *assigned = &loop->tasks[i];
 
-		if (!slot->input->trim || slot->restore_from < slot->trimmed_to + TRIM_RECORDS_MIN)
+		if (!assigned->input->trim || assigned->restore_from < assigned->trimmed_to + TRIM_RECORDS_MIN)
 			continue;
-		rd_kafka_topic_partition_list_add(list, slot->topic, slot->task.terms.partition)->offset = slot->restore_from;
-		slot->trimmed_to = slot->restore_from;
-		log_info("trim", "topic=%s partition=%" PRId32 " below=%" PRId64, slot->topic, slot->task.terms.partition, slot->restore_from);
+		rd_kafka_topic_partition_list_add(list, assigned->topic, assigned->task.terms.partition)
+			->offset = assigned->restore_from;
+		assigned->trimmed_to = assigned->restore_from;
+		log_info("trim", "topic=%s partition=%" PRId32 " below=%" PRId64, assigned->topic,
+		         assigned->task.terms.partition, assigned->restore_from);
 	}
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);
-		rd_kafka_DeleteRecords(loop->consumer, &request, 1, NULL, loop->trim_answers);
+		rd_kafka_DeleteRecords(intake_client(loop->intake), &request, 1, NULL, loop->trim_answers);
 		rd_kafka_DeleteRecords_destroy(request);
 	}
 	rd_kafka_topic_partition_list_destroy(list);

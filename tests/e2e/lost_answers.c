@@ -92,7 +92,6 @@ static bool run(struct task_loop *loop, bool as_library, struct err *err)
 
 int main(int argc, char **argv)
 {
-	static const char *const group[] = {"group.id", "lost-answers", NULL};
 	struct output_terms terms = {.service = "lost-answers"};
 	struct task_loop loop = {
 		.service_name = "lost-answers",
@@ -103,7 +102,8 @@ int main(int argc, char **argv)
 		.terms = &terms,
 	};
 	struct err err = {ERR_NONE, ""};
-	rd_kafka_conf_t *conf;
+	struct intake_config config = {
+		.kafka = &loop.kafka, .group = "lost-answers", .client_id = "lost-answers"};
 	bool done;
 
 	if (argc != 3 || !loop.kafka.brokers || !loop.kafka.topic_prefix)
@@ -114,16 +114,15 @@ int main(int argc, char **argv)
 	loop.aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "");
 	loop.doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "", "");
 	loop.commit_histogram = histogram_get("commit_seconds", "", "");
-	conf = kafka_conf_new(&loop.kafka, KAFKA_CONSUMER, "lost-answers", group, &err);
-	loop.consumer = conf ? kafka_client_new(conf, KAFKA_CONSUMER, &err) : NULL;
-	done = loop.consumer && run(&loop, strcmp(argv[1], "library") == 0, &err);
+	config.stale = metric_get(METRIC_COUNTER, "stale_records_total", "", "");
+	loop.intake = intake_new(&config, &err);
+	done = loop.intake && run(&loop, strcmp(argv[1], "library") == 0, &err);
 	printf("%s, librdkafka %s: %s\n", argv[1], rd_kafka_version_str(), done ? "committed" : err.message);
 	if (loop.producer && !producer_close(&loop, &err))
 		puts(err.message);
 	outbox_free(&loop.outbox);
 	if (loop.trim_answers)
 		rd_kafka_queue_destroy(loop.trim_answers);
-	if (loop.consumer)
-		rd_kafka_destroy(loop.consumer);
+	intake_close(loop.intake);
 	return done ? 0 : 1;
 }

@@ -1,8 +1,7 @@
-/* What a SQLSTATE says to do, and what a stored offset means. No server is needed. */
+/* What a SQLSTATE says to do. No server is needed. */
 #include <criterion/criterion.h>
 #include <string.h>
 
-#include "loader_offsets.h"
 #include "postgres/postgres_internal.h"
 
 Test(loader_postgres, sqlstates_are_classified_by_what_helps)
@@ -73,26 +72,4 @@ Test(loader_postgres, an_unreachable_server_is_retried_and_a_bad_string_is_refus
 		cr_expect_eq(err.class, ERR_RETRY, "not connected");
 		postgres_free(pg);
 	}
-}
-
-Test(loader_postgres, a_stored_offset_is_judged_against_the_log)
-{
-	static const struct {
-		const char *label;
-		int64_t stored, low, high;
-		enum offset_verdict want;
-	} table[] = {
-		{"nothing stored", OFFSET_NONE, 0, 10, OFFSET_FIRST_START},
-		{"nothing stored, log was cut", OFFSET_NONE, 5, 10, OFFSET_FIRST_START},
-		{"empty log", 0, 0, 0, OFFSET_GO_ON},
-		{"in the middle", 7, 5, 10, OFFSET_GO_ON},
-		{"at the start", 5, 5, 10, OFFSET_GO_ON},
-		{"at the end", 10, 5, 10, OFFSET_GO_ON},
-		{"retention was faster", 4, 5, 10, OFFSET_LOST_RECORDS},
-		{"topic created again", 11, 0, 10, OFFSET_BEYOND_END},
-		{"topic created again and empty", 1, 0, 0, OFFSET_BEYOND_END},
-	};
-
-	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		cr_expect_eq(loader_offset_judge(table[i].stored, table[i].low, table[i].high), table[i].want, "%s", table[i].label);
 }
