@@ -34,8 +34,8 @@
 #include "wire/topics.h"
 
 #define SOURCE_ROW_DIGITS_MAX 18
-#define CONTROL_HEADERS_MAX 32   /* a control has three */
-#define CONTROL_BYTES_MAX 65536  /* of its headers: the copy must fit wherever the control did */
+#define CONTROL_HEADERS_MAX   32    /* a control has three */
+#define CONTROL_BYTES_MAX     65536 /* of its headers: the copy must fit wherever the control did */
 
 struct bronze_fold {
 	const struct bronze_fold_config *config;
@@ -51,7 +51,9 @@ static void *fold_new(const void *config, int32_t partition)
 {
 	struct bronze_fold *fold = xrealloc(NULL, sizeof(*fold));
 
-	*fold = (struct bronze_fold){.config = config, .partition = partition, .forgotten_until_us = INT64_MIN};
+	*fold = (struct bronze_fold){.config = config,
+	                             .partition = partition,
+	                             .forgotten_until_us = INT64_MIN};
 	clock_init(&fold->clock);
 	fold->dedup = dedup_new(fold->config->dedup_horizon_us);
 	fold->parser = event_parser_new();
@@ -86,19 +88,22 @@ static int64_t row_number(struct span text)
 
 static bool is_text(struct span text)
 {
-	return text.at && text.len > 0 && text.len <= EVENT_TEXT_MAX && utf8_valid_length(text) == text.len && !memchr(text.at, '\0', text.len);
+	return text.at && text.len > 0 && text.len <= EVENT_TEXT_MAX &&
+	       utf8_valid_length(text) == text.len && !memchr(text.at, '\0', text.len);
 }
 
 static struct lineage lineage_of(const struct input_record *record)
 {
 	struct span file = record_header(record, "source_file");
 
-	return (struct lineage){is_text(file) ? file : SPAN_NULL, row_number(record_header(record, "source_row")), record->offset,
+	return (struct lineage){is_text(file) ? file : SPAN_NULL,
+	                        row_number(record_header(record, "source_row")), record->offset,
 	                        record->timestamp_ms, record->partition};
 }
 
 /* What the value itself says, before anything the partition knows. */
-static enum reason read_event(struct bronze_fold *fold, const struct input_record *record, struct event *event, char *detail, size_t cap)
+static enum reason read_event(struct bronze_fold *fold, const struct input_record *record,
+                              struct event *event, char *detail, size_t cap)
 {
 	struct span source_error = record_header(record, "source_error");
 
@@ -109,21 +114,23 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 	if (!record->value.at)
 		return REASON_NULL_VALUE;
 	if (source_error.at) {
-		snprintf(detail, cap, "%.*s", (int)(source_error.len < 200 ? source_error.len : 200), source_error.at);
+		snprintf(detail, cap, "%.*s",
+		         (int)(source_error.len < 200 ? source_error.len : 200), source_error.at);
 		return REASON_MALFORMED_SOURCE_ROW;
 	}
 	return event_parse_json(fold->parser, record->body, event, detail, cap);
 }
 
 /* What the partition says of a valid event. */
-static enum reason judge(const struct bronze_fold *fold, const struct input_record *record, const struct event *event, struct span key,
-                         char *detail, size_t cap)
+static enum reason judge(const struct bronze_fold *fold, const struct input_record *record,
+                         const struct event *event, struct span key, char *detail, size_t cap)
 {
 	int32_t home = partition_of(key, fold->config->partition_count);
 	char now[32], time[32];
 
 	if (home != record->partition) {
-		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home, fold->config->partition_count);
+		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home,
+		         fold->config->partition_count);
 		return REASON_WRONG_PARTITION;
 	}
 	if (clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
@@ -135,7 +142,8 @@ static enum reason judge(const struct bronze_fold *fold, const struct input_reco
 		snprintf(detail, cap, "event_time %s, partition clock %s", time, now);
 		return REASON_FUTURE_EVENT_TIME;
 	}
-	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE : REASON_NONE;
+	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE
+	                                                    : REASON_NONE;
 }
 
 static bool control_is_sane(const struct input_record *record)
@@ -150,7 +158,8 @@ static bool control_is_sane(const struct input_record *record)
 /* A control goes on as it came, but for an announced time beyond the record's own, which is cut here: the copy gets a
  * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. Its place in the raw topic goes
  * with it: between a segment's begin and end there lie its rows. */
-static void forward_control(const struct input_record *record, int64_t announced_us, struct outbox *out)
+static void forward_control(const struct input_record *record, int64_t announced_us,
+                            struct outbox *out)
 {
 	struct header headers[CONTROL_HEADERS_MAX + 1];
 	char time[32], offset[24];
@@ -159,34 +168,42 @@ static void forward_control(const struct input_record *record, int64_t announced
 
 	for (size_t i = 0; i < record->header_count; i++) {
 		headers[i] = record->headers[i];
-		if (announced_us > record->timestamp_ms * 1000 && span_is(headers[i].name, "event_time"))
+		if (announced_us > record->timestamp_ms * 1000 &&
+		    span_is(headers[i].name, "event_time"))
 			headers[i].value = cut;
 	}
-	headers[record->header_count] = (struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
-	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers, record->header_count + 1);
+	headers[record->header_count] =
+		(struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
+	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers,
+	           record->header_count + 1);
 }
 
-static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record, struct control control, struct counts *counts,
-                             struct outbox *out)
+static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record,
+                             struct control control, struct counts *counts, struct outbox *out)
 {
 	if (control.kind == CONTROL_INVALID || record->value.at || !control_is_sane(record)) {
 		counts->records_in++;
-		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL, record->value.at ? "a control has no value" : NULL, false,
+		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL,
+		                   record->value.at ? "a control has no value" : NULL, false,
 		                   counts);
 		return FOLD_NOTHING;
 	}
 	if (control.kind != CONTROL_END)
 		clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (out)
-		forward_control(record, control.kind == CONTROL_END ? INT64_MIN : control.event_time_us, out);
+		forward_control(record,
+		                control.kind == CONTROL_END ? INT64_MIN : control.event_time_us,
+		                out);
 	return FOLD_NOTHING;
 }
 
-static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, struct span key, struct outbox *out)
+static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, struct span key,
+                 struct outbox *out)
 {
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_BRONZE], bronze);
-	outbox_add(out, TOPIC_BRONZE_EVENTS, fold->partition, key, (struct span){fold->value.at, fold->value.len}, NULL, 0);
+	outbox_add(out, TOPIC_BRONZE_EVENTS, fold->partition, key,
+	           (struct span){fold->value.at, fold->value.len}, NULL, 0);
 }
 
 /* Forgetting touches the whole ring, so it is done once per hour of event time. */
@@ -200,7 +217,8 @@ static void forget_old(struct bronze_fold *fold)
 	fold->forgotten_until_us = time_floor(oldest_us, US_PER_HOUR);
 }
 
-static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts, struct outbox *out)
+static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
+                          struct outbox *out)
 {
 	struct bronze_fold *fold = state;
 	struct control control = control_read(record);
@@ -218,7 +236,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		reason = judge(fold, record, &bronze.event, key, detail, sizeof(detail));
 	}
 	if (reason != REASON_NONE) {
-		output_dead_letter(out, fold->config->outputs, record, reason, detail, reason == REASON_TOO_LATE_TO_DEDUPLICATE, counts);
+		output_dead_letter(out, fold->config->outputs, record, reason, detail,
+		                   reason == REASON_TOO_LATE_TO_DEDUPLICATE, counts);
 		return FOLD_NOTHING;
 	}
 	bronze.lineage = lineage_of(record);
@@ -266,7 +285,8 @@ static bool fold_restore_snapshot(void *state, struct span header, struct err *e
 	struct bronze_fold *fold = state;
 
 	return clock_parse(header, &fold->clock) ||
-	       err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
+	       err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'",
+	               (int)header.len, header.at);
 }
 
 static void fold_dump(const void *state, struct buffer *out)
@@ -278,7 +298,9 @@ static void fold_dump(const void *state, struct buffer *out)
 
 	/* The hour that the horizon cuts is left out: a rebuild may not have its older part. */
 	len += (size_t)snprintf(line + len, sizeof(line) - len, " ids=%016" PRIx64 "\n",
-	                        dedup_digest(fold->dedup, oldest_us == INT64_MIN ? INT64_MIN / 2 : oldest_us + US_PER_HOUR));
+	                        dedup_digest(fold->dedup, oldest_us == INT64_MIN
+	                                                          ? INT64_MIN / 2
+	                                                          : oldest_us + US_PER_HOUR));
 	buffer_append(out, line, len);
 }
 

@@ -122,7 +122,8 @@ void dedup_forget(struct dedup *dedup, int64_t before_us)
 	if (oldest <= dedup->oldest_hour)
 		return;
 	for (uint32_t i = 0; i <= dedup->ring_mask; i++)
-		if (dedup->ring[i].hour < oldest && (dedup->ring[i].slots || dedup->ring[i].has_zero))
+		if (dedup->ring[i].hour < oldest &&
+		    (dedup->ring[i].slots || dedup->ring[i].has_zero))
 			bucket_clear(&dedup->ring[i], 0);
 	dedup->oldest_hour = oldest;
 }

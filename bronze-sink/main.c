@@ -24,10 +24,13 @@ struct bronze_config {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_config, kafka);
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
 static const struct config_option options[] = {
-	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d", INT64_C(3600000000), INT64_C(7776000000000),
-     "event time behind the clock over which repeats are known; older events are dead-lettered", NULL, NULL},
+	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d",
+         INT64_C(3600000000), INT64_C(7776000000000),
+         "event time behind the clock over which repeats are known; older events are dead-lettered",
+         NULL, NULL},
 	{"DEDUP_KEY", CONFIG_CHOICE, offsetof(struct bronze_config, dedup_key), "content", 0, 0,
-     "what makes two events the same: their content, or their source file and row", "content|source", NULL},
+         "what makes two events the same: their content, or their source file and row",
+         "content|source", NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
@@ -46,18 +49,29 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	struct bronze *bronze = xrealloc(NULL, sizeof(*bronze));
 	unsigned writes = 1u << TOPIC_BRONZE_EVENTS | 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_COUNTS;
 
-	*bronze = (struct bronze){.fold = {.dedup_horizon_us = config->dedup_horizon_us, .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
+	*bronze = (struct bronze){
+		.fold = {.dedup_horizon_us = config->dedup_horizon_us,
+	                 .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
-	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64, config->dedup_key, config->dedup_horizon_us);
-	bronze->input = (struct task_loop_input){"raw_events", SCHEMA_RAW, &bronze_fold_ops, &bronze->fold, bronze->fingerprint, TOPIC_BRONZE_EVENTS, .rows = true};
-	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop, "bronze-sink", writes, &bronze->outputs, err) ||
-	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count, err))
+	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64,
+	         config->dedup_key, config->dedup_horizon_us);
+	bronze->input =
+		(struct task_loop_input){"raw_events",  SCHEMA_RAW,          &bronze_fold_ops,
+	                                 &bronze->fold, bronze->fingerprint, TOPIC_BRONZE_EVENTS,
+	                                 .rows = true};
+	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop,
+	                    "bronze-sink", writes, &bronze->outputs, err) ||
+	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count,
+	                               err))
 		return false;
 	if (bronze->fold.partition_count != bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS])
-		return err_set(err, ERR_OPERATOR, "raw_events has %" PRId32 " partitions and bronze_events %" PRId32
-		               ": they must have the same number, and keep it; the way on is to process into a fresh set (another TOPIC_PREFIX)",
-		               bronze->fold.partition_count, bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
+		return err_set(
+			err, ERR_OPERATOR,
+			"raw_events has %" PRId32 " partitions and bronze_events %" PRId32
+			": they must have the same number, and keep it; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+			bronze->fold.partition_count,
+			bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
 	return task_loop_start(bronze->loop, &bronze->input, 1, err);
 }
 
@@ -79,7 +93,8 @@ static void bronze_close(void *state)
 
 static const struct service bronze_sink = {
 	.name = "bronze-sink",
-	.summary = "validates, standardises and de-duplicates raw events; everything else goes to the dead letter with its reason",
+	.summary =
+		"validates, standardises and de-duplicates raw events; everything else goes to the dead letter with its reason",
 	.tables = tables,
 	.config_size = sizeof(struct bronze_config),
 	.open = bronze_open,

@@ -38,15 +38,19 @@ static bool stages_check(const char *text, struct err *err)
 }
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct aggregator_config, kafka);
-static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct aggregator_config, loop);
+static const struct config_option loop_options[] =
+	TASK_LOOP_OPTIONS(struct aggregator_config, loop);
 static const struct config_option options[] = {
-	{"ROLLUPS", CONFIG_TEXT, offsetof(struct aggregator_config, rollups), "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 0, 0,
-     "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL, rollups_check},
-	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0, 0, "ordered stages of the funnel", NULL, stages_check},
-	{"DISORDER", CONFIG_DURATION, offsetof(struct aggregator_config, disorder_us), "5s", 0, INT64_C(86400000000),
-     "how far the watermark stays behind the clock", NULL, NULL},
-	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0, INT64_C(604800000000),
-     "how long after its end a window takes events", NULL, NULL},
+	{"ROLLUPS", CONFIG_TEXT, offsetof(struct aggregator_config, rollups),
+         "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 0, 0,
+         "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL,
+         rollups_check},
+	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0,
+         0, "ordered stages of the funnel", NULL, stages_check},
+	{"DISORDER", CONFIG_DURATION, offsetof(struct aggregator_config, disorder_us), "5s", 0,
+         INT64_C(86400000000), "how far the watermark stays behind the clock", NULL, NULL},
+	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0,
+         INT64_C(604800000000), "how long after its end a window takes events", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
@@ -64,24 +68,36 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 {
 	const struct aggregator_config *config = settings;
 	struct aggregator *a = xrealloc(NULL, sizeof(*a));
-	unsigned writes = 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_LATE_EVENTS | 1u << TOPIC_COUNTS | 1u << TOPIC_SESSION_FUNNELS | 1u << TOPIC_FUNNEL_PARTIALS |
+	unsigned writes = 1u << TOPIC_DEAD_LETTER | 1u << TOPIC_LATE_EVENTS | 1u << TOPIC_COUNTS |
+	                  1u << TOPIC_SESSION_FUNNELS | 1u << TOPIC_FUNNEL_PARTIALS |
 	                  1u << TOPIC_AGGREGATED_EVENTS;
 
-	*a = (struct aggregator){.session = {.disorder_us = config->disorder_us, .grace_us = config->grace_us}, .merge = {.grace_us = config->grace_us}};
+	*a = (struct aggregator){.session = {.disorder_us = config->disorder_us,
+	                                     .grace_us = config->grace_us},
+	                         .merge = {.grace_us = config->grace_us}};
 	*state = a;
 	a->session.outputs = a->merge.outputs = &a->outputs;
-	snprintf(a->fingerprint, sizeof(a->fingerprint), "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages, config->disorder_us, config->grace_us);
-	a->inputs[0] = (struct task_loop_input){"bronze_events", SCHEMA_BRONZE, &session_fold_ops,
-	                                        &a->session, a->fingerprint, TOPIC_FUNNEL_PARTIALS,
-	                                        .rows = true,
-	                                        .writer = "bronze-sink", .source_suffix = "raw_events"};
-	a->inputs[1] = (struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops, &a->merge, a->fingerprint, TOPIC_AGGREGATED_EVENTS, .trim = true};
-	if (!rollups_parse(config->rollups, &a->session.rollups, err) || !stages_parse(config->stages, &a->session.stages, err) ||
-	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop, "funnel-aggregator", writes, &a->outputs, err) ||
+	snprintf(a->fingerprint, sizeof(a->fingerprint),
+	         "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages,
+	         config->disorder_us, config->grace_us);
+	a->inputs[0] = (struct task_loop_input){
+		"bronze_events", SCHEMA_BRONZE,           &session_fold_ops,
+		&a->session,     a->fingerprint,          TOPIC_FUNNEL_PARTIALS,
+		.rows = true,    .writer = "bronze-sink", .source_suffix = "raw_events"};
+	a->inputs[1] =
+		(struct task_loop_input){"funnel_partials", SCHEMA_PARTIAL, &merge_fold_ops,
+	                                 &a->merge,         a->fingerprint, TOPIC_AGGREGATED_EVENTS,
+	                                 .trim = true};
+	if (!rollups_parse(config->rollups, &a->session.rollups, err) ||
+	    !stages_parse(config->stages, &a->session.stages, err) ||
+	    !task_loop_open(&a->loop, &config->service, &config->kafka, &config->loop,
+	                    "funnel-aggregator", writes, &a->outputs, err) ||
 	    !task_loop_partition_count(a->loop, "bronze_events", &a->merge.source_count, err))
 		return false;
 	if (a->merge.source_count > MERGE_SOURCES_MAX)
-		return err_set(err, ERR_OPERATOR, "bronze_events has %" PRId32 " partitions; at most %d are supported", a->merge.source_count, MERGE_SOURCES_MAX);
+		return err_set(err, ERR_OPERATOR,
+		               "bronze_events has %" PRId32 " partitions; at most %d are supported",
+		               a->merge.source_count, MERGE_SOURCES_MAX);
 	if (!merge_fold_fits(a->merge.source_count, &a->session.rollups, err))
 		return false;
 	return task_loop_start(a->loop, a->inputs, 2, err);

@@ -40,7 +40,7 @@
 #include "wire/topics.h"
 
 #define QUIET_FLUSH_RECORDS 8192
-#define PANE_BUCKETS 4096 /* a power of two */
+#define PANE_BUCKETS        4096 /* a power of two */
 
 struct source {
 	int64_t watermark_us; /* INT64_MIN: none yet */
@@ -65,7 +65,7 @@ struct total {
 struct merge_pane {
 	struct merge_pane *next; /* in its bucket */
 	struct window window;
-	uint32_t rollup; /* number in rollup_names */
+	uint32_t rollup;                                  /* number in rollup_names */
 	uint32_t total_count, total_capacity, open_count; /* open: not final */
 	struct u64_map total_of_group;
 	struct total *totals;
@@ -84,7 +84,8 @@ struct merge_fold {
 	int64_t keep_from_us;
 	struct merge_pane **panes;
 	uint32_t pane_count, pane_capacity;
-	struct merge_pane *buckets[PANE_BUCKETS]; /* the same panes by window and rollup: a backlog has thousands open */
+	struct merge_pane *buckets
+		[PANE_BUCKETS]; /* the same panes by window and rollup: a backlog has thousands open */
 	struct changed_total *changed;
 	uint32_t changed_count, changed_capacity;
 	uint32_t quiet_records;
@@ -105,7 +106,9 @@ static void *fold_new(const void *config, int32_t partition)
 
 static struct merge_pane **bucket_of(struct merge_fold *fold, uint32_t rollup, struct window window)
 {
-	return &fold->buckets[mix64((uint64_t)window.start_us ^ mix64((uint64_t)window.end_us + rollup)) & (PANE_BUCKETS - 1)];
+	return &fold->buckets[mix64((uint64_t)window.start_us ^
+	                            mix64((uint64_t)window.end_us + rollup)) &
+	                      (PANE_BUCKETS - 1)];
 }
 
 static void merge_pane_free(struct merge_pane *pane)
@@ -195,7 +198,8 @@ static void finalise(struct merge_fold *fold)
 	for (uint32_t i = 0; i < fold->pane_count; i++) {
 		struct merge_pane *pane = fold->panes[i];
 
-		if (!pane->open_count || !is_over(fold, pane->window.end_us, mark_us) || !is_whole(fold, pane))
+		if (!pane->open_count || !is_over(fold, pane->window.end_us, mark_us) ||
+		    !is_whole(fold, pane))
 			continue;
 		for (uint32_t t = 0; t < pane->total_count; t++) {
 			if (pane->totals[t].final)
@@ -214,7 +218,8 @@ static struct merge_pane *find_pane(struct merge_fold *fold, const struct partia
 	struct merge_pane **bucket = bucket_of(fold, rollup, window), *pane;
 
 	for (pane = *bucket; pane; pane = pane->next)
-		if (pane->rollup == rollup && pane->window.start_us == window.start_us && pane->window.end_us == window.end_us)
+		if (pane->rollup == rollup && pane->window.start_us == window.start_us &&
+		    pane->window.end_us == window.end_us)
 			return pane;
 	pane = xrealloc(NULL, sizeof(*pane));
 	*pane = (struct merge_pane){.next = *bucket, .window = window, .rollup = rollup};
@@ -273,7 +278,8 @@ static void show_withheld(struct merge_fold *fold)
 	finalise(fold);
 }
 
-static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record, const char **why)
+static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record,
+                                 const char **why)
 {
 	int64_t source;
 
@@ -314,7 +320,8 @@ static void drop_passed(struct merge_fold *fold)
 		merge_pane_free(pane);
 	}
 	fold->pane_count = kept;
-	fold->keep_from_us = passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
+	fold->keep_from_us =
+		passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
 }
 
 static void discard_changes(struct merge_fold *fold)
@@ -330,7 +337,8 @@ static void discard_changes(struct merge_fold *fold)
 	fold->quiet_records = 0;
 }
 
-static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts, struct outbox *out)
+static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
+                          struct outbox *out)
 {
 	struct merge_fold *fold = state;
 	enum reason reason = record->refused;
@@ -339,7 +347,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
 		discard_changes(fold);
-	if (reason == REASON_NONE && !record->value.at && span_is(record_header(record, "control"), CONTROL_ROLLUPS)) {
+	if (reason == REASON_NONE && !record->value.at &&
+	    span_is(record_header(record, "control"), CONTROL_ROLLUPS)) {
 		reason = adopt_rollups(fold, record, &why);
 		if (reason == REASON_NONE)
 			return FOLD_NOTHING;
@@ -348,12 +357,14 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		reason = REASON_NULL_VALUE;
 	if (reason == REASON_NONE && !partial_decode(record->body, &partial, &why))
 		reason = REASON_MALFORMED_AVRO;
-	if (reason == REASON_NONE && (partial.source_partition < 0 || partial.source_partition >= fold->config->source_count)) {
+	if (reason == REASON_NONE && (partial.source_partition < 0 ||
+	                              partial.source_partition >= fold->config->source_count)) {
 		reason = REASON_WRONG_PARTITION;
 		why = "source_partition is not one of bronze's";
 	}
 	if (reason == REASON_NONE && partial.rollup.len == 0) {
-		fold->sources[partial.source_partition] = (struct source){partial.watermark_us, partial.idle};
+		fold->sources[partial.source_partition] =
+			(struct source){partial.watermark_us, partial.idle};
 		finalise(fold);
 		return FOLD_NOTHING;
 	}
@@ -370,7 +381,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 /* ---- output */
 
-static void emit_total(struct merge_fold *fold, const struct changed_total *changed, struct outbox *out)
+static void emit_total(struct merge_fold *fold, const struct changed_total *changed,
+                       struct outbox *out)
 {
 	const struct merge_pane *pane = changed->pane;
 	struct total *total = &changed->pane->totals[changed->total];
@@ -384,11 +396,15 @@ static void emit_total(struct merge_fold *fold, const struct changed_total *chan
 		.final = total->final,
 	};
 	char key[RECORD_KEY_MAX];
-	struct span key_span = {key, aggregate_key(aggregate.rollup, aggregate.window_start_us, aggregate.window_end_us, aggregate.group_value, key)};
+	struct span key_span = {key,
+	                        aggregate_key(aggregate.rollup, aggregate.window_start_us,
+	                                      aggregate.window_end_us, aggregate.group_value, key)};
 
 	fold->value.len = 0;
-	aggregate_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_AGGREGATE], &aggregate);
-	output_keyed(out, fold->config->outputs, TOPIC_AGGREGATED_EVENTS, key_span, key_span, (struct span){fold->value.at, fold->value.len});
+	aggregate_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_AGGREGATE],
+	                 &aggregate);
+	output_keyed(out, fold->config->outputs, TOPIC_AGGREGATED_EVENTS, key_span, key_span,
+	             (struct span){fold->value.at, fold->value.len});
 }
 
 static void fold_flush(void *state, struct outbox *out)
@@ -431,12 +447,16 @@ static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 		const struct source *source = &fold->sources[i];
 
 		if (source->watermark_us == INT64_MIN)
-			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len, "%s-%c", i ? "," : "", source->idle ? '!' : '.');
+			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len, "%s-%c",
+			                        i ? "," : "", source->idle ? '!' : '.');
 		else
-			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len, "%s%" PRIx64 "%c", i ? "," : "", (uint64_t)source->watermark_us,
+			len += (size_t)snprintf(out + len, FOLD_SNAPSHOT_MAX - len,
+			                        "%s%" PRIx64 "%c", i ? "," : "",
+			                        (uint64_t)source->watermark_us,
 			                        source->idle ? '!' : '.');
 	}
-	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len, FOLD_SNAPSHOT_MAX);
+	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len,
+	                             FOLD_SNAPSHOT_MAX);
 }
 
 /* A source is 13 digits, its flag and a comma; a rollup is |name@start=set with a start of 10 digits; a set has a digit for four
@@ -450,7 +470,8 @@ bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, st
 	len = (size_t)source_count * 15 + 1 + set_len + 2 * list_len;
 	return len + 1 < FOLD_SNAPSHOT_MAX ||
 	       err_set(err, ERR_OPERATOR,
-	               "ROLLUPS names %d rollups and bronze_events has %" PRId32 " partitions: while such a list changes, restore metadata takes up "
+	               "ROLLUPS names %d rollups and bronze_events has %" PRId32
+	               " partitions: while such a list changes, restore metadata takes up "
 	               "to %zu bytes, and at most %d are kept; name fewer rollups, or process into a set with fewer partitions (another TOPIC_PREFIX)",
 	               rollups->count, source_count, len, FOLD_SNAPSHOT_MAX - 2);
 }
@@ -476,15 +497,18 @@ static bool fold_restore_snapshot(void *state, struct span header, struct err *e
 	const char *at = header.at, *end = header.at + header.len;
 	int32_t count = 0;
 
-	while (count < fold->config->source_count && at < end && source_parse(&at, &fold->sources[count])) {
+	while (count < fold->config->source_count && at < end &&
+	       source_parse(&at, &fold->sources[count])) {
 		count++;
 		at += count < fold->config->source_count && *at == ',';
 	}
-	return (count == fold->config->source_count && rollup_sources_parse(&fold->counting, &fold->rollup_names, at, end)) ||
+	return (count == fold->config->source_count &&
+	        rollup_sources_parse(&fold->counting, &fold->rollup_names, at, end)) ||
 	       err_set(err, ERR_OPERATOR,
 	               "restore metadata ('%.*s') does not name %" PRId32
 	               " source partitions: the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
-	               (int)(header.len < 40 ? header.len : 40), header.at, fold->config->source_count);
+	               (int)(header.len < 40 ? header.len : 40), header.at,
+	               fold->config->source_count);
 }
 
 /* ---- dump */
@@ -512,9 +536,11 @@ static void fold_dump(const void *state, struct buffer *out)
 				    group = interner_text(&fold->groups, pane->totals[t].group);
 
 			measures_format(&pane->totals[t].measures, values, sizeof(values));
-			snprintf(line, sizeof(line), "total %.*s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "%s\n", (int)rollup.len, rollup.at,
-			         pane->window.start_us, pane->window.end_us, (int)group.len, group.at, values, pane->totals[t].revision,
-			         pane->totals[t].final ? " final" : "");
+			snprintf(line, sizeof(line),
+			         "total %.*s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "%s\n",
+			         (int)rollup.len, rollup.at, pane->window.start_us,
+			         pane->window.end_us, (int)group.len, group.at, values,
+			         pane->totals[t].revision, pane->totals[t].final ? " final" : "");
 			GROW(lines, count, capacity);
 			lines[count++] = strdup(line);
 		}

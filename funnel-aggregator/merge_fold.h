@@ -21,7 +21,8 @@ struct merge_fold_config {
 
 /* Whether restore metadata has room for these rollups and their sources, also half-way through a change from another list that has:
  * then each rollup of both lists names the sources that count it. For event times from 1970 to 2112. ERR_OPERATOR. */
-MUST_USE bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, struct err *err);
+MUST_USE bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups,
+                              struct err *err);
 
 extern const struct fold_ops merge_fold_ops; /* config: struct merge_fold_config */
 

@@ -49,7 +49,8 @@ uint32_t pane_cell(struct pane *pane, uint32_t group)
 	return number;
 }
 
-static struct session_entry *entry_of(struct pane *pane, uint32_t cell, uint32_t session, bool *added)
+static struct session_entry *entry_of(struct pane *pane, uint32_t cell, uint32_t session,
+                                      bool *added)
 {
 	uint32_t number = u64_map_put(&pane->entry_of_session, (uint64_t)cell << 32 | session,
 	                              pane->entry_count, added);
@@ -64,7 +65,10 @@ static struct session_entry *entry_of(struct pane *pane, uint32_t cell, uint32_t
 
 static void count_seen(struct measures *measures, struct session_entry *entry, enum event_type type)
 {
-	uint8_t bit = type == EVENT_VIEW ? SEEN_VIEW : type == EVENT_CART ? SEEN_CART : type == EVENT_PURCHASE ? SEEN_PURCHASE : 0;
+	uint8_t bit = type == EVENT_VIEW       ? SEEN_VIEW
+	              : type == EVENT_CART     ? SEEN_CART
+	              : type == EVENT_PURCHASE ? SEEN_PURCHASE
+	                                       : 0;
 
 	if (!bit || entry->seen & bit)
 		return;
@@ -78,7 +82,8 @@ static void count_seen(struct measures *measures, struct session_entry *entry, e
 }
 
 /* Stages newly reached in order; the first one has no funnel count of its own. */
-static void count_reached(struct measures *measures, const struct stages *stages, int before, int after)
+static void count_reached(struct measures *measures, const struct stages *stages, int before,
+                          int after)
 {
 	for (int k = before > 1 ? before : 1; k < after; k++) {
 		if (stages->at[k] == EVENT_CART)
@@ -90,7 +95,8 @@ static void count_reached(struct measures *measures, const struct stages *stages
 	}
 }
 
-bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct event *event, const struct stages *stages)
+bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct event *event,
+                const struct stages *stages)
 {
 	struct measures *measures = &pane->cells[cell].measures;
 	bool added, kept = true;
@@ -117,19 +123,26 @@ void measures_add(struct measures *measures, const struct measures *other)
 	measures->sessions = sum_capped(measures->sessions, other->sessions);
 	measures->view_sessions = sum_capped(measures->view_sessions, other->view_sessions);
 	measures->cart_sessions = sum_capped(measures->cart_sessions, other->cart_sessions);
-	measures->purchase_sessions = sum_capped(measures->purchase_sessions, other->purchase_sessions);
-	measures->funnel_cart_sessions = sum_capped(measures->funnel_cart_sessions, other->funnel_cart_sessions);
-	measures->funnel_checkout_sessions = sum_capped(measures->funnel_checkout_sessions, other->funnel_checkout_sessions);
-	measures->funnel_purchase_sessions = sum_capped(measures->funnel_purchase_sessions, other->funnel_purchase_sessions);
+	measures->purchase_sessions =
+		sum_capped(measures->purchase_sessions, other->purchase_sessions);
+	measures->funnel_cart_sessions =
+		sum_capped(measures->funnel_cart_sessions, other->funnel_cart_sessions);
+	measures->funnel_checkout_sessions =
+		sum_capped(measures->funnel_checkout_sessions, other->funnel_checkout_sessions);
+	measures->funnel_purchase_sessions =
+		sum_capped(measures->funnel_purchase_sessions, other->funnel_purchase_sessions);
 }
 
 int measures_format(const struct measures *m, char *out, size_t cap)
 {
 	return snprintf(out, cap,
-	                "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-	                ",%" PRId64 ",%" PRId64 ",%" PRId64,
-	                m->events[0], m->events[1], m->events[2], m->events[3], m->events[4], m->revenue_cents, m->sessions, m->view_sessions,
-	                m->cart_sessions, m->purchase_sessions, m->funnel_cart_sessions, m->funnel_checkout_sessions, m->funnel_purchase_sessions);
+	                "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+	                ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
+	                ",%" PRId64,
+	                m->events[0], m->events[1], m->events[2], m->events[3], m->events[4],
+	                m->revenue_cents, m->sessions, m->view_sessions, m->cart_sessions,
+	                m->purchase_sessions, m->funnel_cart_sessions, m->funnel_checkout_sessions,
+	                m->funnel_purchase_sessions);
 }
 
 struct dump_row {
@@ -159,8 +172,11 @@ void pane_dump(const struct pane *pane, const char *rollup, const struct interne
 	for (uint32_t i = 0; i < pane->cell_count; i++) {
 		measures_format(&rows[i].cell->measures, values, sizeof(values));
 		buffer_append(out, line,
-		              (size_t)snprintf(line, sizeof(line), "cell %s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "\n", rollup,
-		                               pane->window.start_us, pane->window.end_us, (int)rows[i].group.len, rows[i].group.at, values,
+		              (size_t)snprintf(line, sizeof(line),
+		                               "cell %s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64
+		                               "\n",
+		                               rollup, pane->window.start_us, pane->window.end_us,
+		                               (int)rows[i].group.len, rows[i].group.at, values,
 		                               rows[i].cell->revision));
 	}
 	free(rows);

@@ -35,7 +35,8 @@ void pane_free(struct pane *pane, const struct stages *stages);
 /* Number of the cell of a group, made if new. */
 uint32_t pane_cell(struct pane *pane, uint32_t group);
 /* Counts one event of a session in a cell. False: see funnel_add. */
-MUST_USE bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct event *event, const struct stages *stages);
+MUST_USE bool pane_count(struct pane *pane, uint32_t cell, uint32_t session,
+                         const struct event *event, const struct stages *stages);
 
 /* measures += other, capped; neither holds a negative number. */
 void measures_add(struct measures *measures, const struct measures *other);

@@ -98,7 +98,8 @@ bool rollup_sources_tell(struct rollup_sources *sources, struct interner *names,
 	return true;
 }
 
-bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup, int64_t window_start_us)
+bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup,
+                          int64_t window_start_us)
 {
 	const struct rollup_since *since = find(sources, rollup);
 	const struct source_set none = {0};
@@ -106,21 +107,25 @@ bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup,
 
 	if (!for_ever && window_start_us < since->since_us)
 		return false;
-	return set_holds(since ? &since->counted_by : &none, &sources->told) && (for_ever || set_holds(&sources->told, &sources->all));
+	return set_holds(since ? &since->counted_by : &none, &sources->told) &&
+	       (for_ever || set_holds(&sources->told, &sources->all));
 }
 
 /* ---- as text */
 
-static size_t set_format(const struct rollup_sources *sources, const struct source_set *set, char *out, size_t cap)
+static size_t set_format(const struct rollup_sources *sources, const struct source_set *set,
+                         char *out, size_t cap)
 {
 	if (set_holds(set, &sources->all))
 		return (size_t)snprintf(out, cap, "*");
 	if (set->bits[1])
-		return (size_t)snprintf(out, cap, "%" PRIx64 "%016" PRIx64, set->bits[1], set->bits[0]);
+		return (size_t)snprintf(out, cap, "%" PRIx64 "%016" PRIx64, set->bits[1],
+		                        set->bits[0]);
 	return (size_t)snprintf(out, cap, "%" PRIx64, set->bits[0]);
 }
 
-static bool set_parse(const struct rollup_sources *sources, struct span text, struct source_set *set)
+static bool set_parse(const struct rollup_sources *sources, struct span text,
+                      struct source_set *set)
 {
 	*set = (struct source_set){0};
 	if (text.len == 0 || text.len > 32)
@@ -130,7 +135,8 @@ static bool set_parse(const struct rollup_sources *sources, struct span text, st
 		return true;
 	}
 	for (size_t i = 0; i < text.len; i++) {
-		const char *digits = "0123456789abcdef", *digit = text.at[i] ? strchr(digits, text.at[i]) : NULL;
+		const char *digits = "0123456789abcdef",
+			   *digit = text.at[i] ? strchr(digits, text.at[i]) : NULL;
 
 		if (!digit)
 			return false;
@@ -155,9 +161,11 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 		if (set_is_empty(&since->counted_by))
 			continue;
 		if (since->since_us != ROLLUP_SINCE_EVER)
-			snprintf(start, sizeof(start), "%" PRId64, time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
+			snprintf(start, sizeof(start), "%" PRId64,
+			         time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
 		set_format(sources, &since->counted_by, counted_by, sizeof(counted_by));
-		len += (size_t)snprintf(out + len, cap - len, "|%.*s@%s=%s", (int)name.len, name.at, start, counted_by);
+		len += (size_t)snprintf(out + len, cap - len, "|%.*s@%s=%s", (int)name.len, name.at,
+		                        start, counted_by);
 	}
 	return len < cap ? len : cap - 1;
 }
@@ -185,7 +193,9 @@ static bool since_parse(struct rollup_sources *sources, struct interner *names, 
 			return false;
 		since->since_us = seconds * US_PER_SECOND;
 	}
-	return set_parse(sources, (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)}, &since->counted_by);
+	return set_parse(sources,
+	                 (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)},
+	                 &since->counted_by);
 }
 
 bool rollup_sources_parse(struct rollup_sources *sources, struct interner *names, const char *at,
@@ -195,7 +205,9 @@ bool rollup_sources_parse(struct rollup_sources *sources, struct interner *names
 		const char *bar = memchr(at + 1, '|', (size_t)(end - at - 1));
 		struct span text = {at + 1, (size_t)((bar ? bar : end) - at - 1)};
 
-		if (*at != '|' || text.len == 0 || !(first ? set_parse(sources, text, &sources->told) : since_parse(sources, names, text)))
+		if (*at != '|' || text.len == 0 ||
+		    !(first ? set_parse(sources, text, &sources->told)
+		            : since_parse(sources, names, text)))
 			return false;
 		at = bar ? bar : end;
 	}

@@ -10,8 +10,8 @@
 #include "base/span.h"
 #include "event/window.h"
 
-#define ROLLUP_SOURCES_MAX 128 /* bits of a set */
-#define ROLLUP_SINCES_MAX (2 * ROLLUP_MAX) /* the former list and the new one */
+#define ROLLUP_SOURCES_MAX 128              /* bits of a set */
+#define ROLLUP_SINCES_MAX  (2 * ROLLUP_MAX) /* the former list and the new one */
 
 /* One bit per source. */
 struct source_set {
@@ -26,7 +26,7 @@ struct rollup_since {
 
 struct rollup_sources {
 	struct source_set all;
-	struct source_set told; /* the sources that have told what they count */
+	struct source_set told;                    /* the sources that have told what they count */
 	struct rollup_since at[ROLLUP_SINCES_MAX]; /* every rollup that any of them counts */
 	uint32_t count;
 };
@@ -42,7 +42,8 @@ void rollup_sources_init(struct rollup_sources *sources, int32_t source_count);
 bool rollup_sources_tell(struct rollup_sources *sources, struct interner *names, int32_t source,
                          struct span told);
 /* Whether every source has counted a window of a rollup from its start. */
-bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup, int64_t window_start_us);
+bool rollup_sources_whole(const struct rollup_sources *sources, uint32_t rollup,
+                          int64_t window_start_us);
 
 /* Text for restore metadata, from out[len] on; nothing where no source has told anything. Gives the new length; where there is no room
  * it is cap - 1, and the text is cut.

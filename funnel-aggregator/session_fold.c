@@ -40,11 +40,11 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define SINCE_EVER ROLLUP_SINCE_EVER
-#define SINCE_PENDING INT64_MAX
-#define NO_WATERMARK INT64_MIN
+#define SINCE_EVER          ROLLUP_SINCE_EVER
+#define SINCE_PENDING       INT64_MAX
+#define NO_WATERMARK        INT64_MIN
 #define QUIET_FLUSH_RECORDS 8192
-#define LATE_FOR_MAX 1024
+#define LATE_FOR_MAX        1024
 
 struct changed_cell {
 	struct pane *pane;
@@ -56,13 +56,13 @@ struct session_fold {
 	int32_t partition;
 	struct partition_clock clock;
 	int64_t watermark_us;
-	int64_t keep_from_us; /* texts last used before this may go */
-	int64_t boundary_us;  /* progress is told when the watermark crosses a multiple of this */
-	int64_t told_us;      /* boundary last told */
+	int64_t keep_from_us;  /* texts last used before this may go */
+	int64_t boundary_us;   /* progress is told when the watermark crosses a multiple of this */
+	int64_t told_us;       /* boundary last told */
 	int64_t next_close_us; /* watermark at which the next pane closes */
 	bool idle_told;
-	bool tell_rollups; /* what we count is not what the last commit says */
-	bool applied;      /* a record since the start or the rebuild */
+	bool tell_rollups;                  /* what we count is not what the last commit says */
+	bool applied;                       /* a record since the start or the rebuild */
 	char adopted[FOLD_START_TIMES_MAX]; /* as the last commit says; empty: nothing was told */
 	struct interner sessions, groups;
 	struct visits *visits;
@@ -164,8 +164,9 @@ static void advance(struct session_fold *fold)
 
 static int64_t boundary_passed(const struct session_fold *fold)
 {
-	return fold->watermark_us == NO_WATERMARK ? INT64_MIN
-	                                          : time_floor(fold->watermark_us - fold->config->grace_us, fold->boundary_us);
+	return fold->watermark_us == NO_WATERMARK
+	               ? INT64_MIN
+	               : time_floor(fold->watermark_us - fold->config->grace_us, fold->boundary_us);
 }
 
 /* ---- one event */
@@ -174,11 +175,13 @@ static struct pane *find_pane(struct session_fold *fold, int rollup, struct wind
 {
 	struct pane *pane = fold->recent[rollup];
 
-	if (pane && pane->window.start_us == window.start_us && pane->window.end_us == window.end_us)
+	if (pane && pane->window.start_us == window.start_us &&
+	    pane->window.end_us == window.end_us)
 		return pane;
 	for (uint32_t i = fold->pane_count; i-- > 0;) {
 		pane = fold->panes[i];
-		if (pane->rollup == rollup && pane->window.start_us == window.start_us && pane->window.end_us == window.end_us)
+		if (pane->rollup == rollup && pane->window.start_us == window.start_us &&
+		    pane->window.end_us == window.end_us)
 			return fold->recent[rollup] = pane;
 	}
 	pane = pane_new(rollup, window);
@@ -189,8 +192,8 @@ static struct pane *find_pane(struct session_fold *fold, int rollup, struct wind
 	return fold->recent[rollup] = pane;
 }
 
-static bool count_in(struct session_fold *fold, struct pane *pane, uint32_t group, uint32_t session, const struct event *event,
-                     int64_t offset)
+static bool count_in(struct session_fold *fold, struct pane *pane, uint32_t group, uint32_t session,
+                     const struct event *event, int64_t offset)
 {
 	uint32_t number = pane_cell(pane, group);
 	struct cell *cell = &pane->cells[number];
@@ -212,7 +215,8 @@ struct lateness {
 
 static void late_for(struct lateness *late, const char *name, const char *suffix)
 {
-	int n = snprintf(late->text + late->len, sizeof(late->text) - late->len, "%s%s%s", late->len ? "," : "", name, suffix);
+	int n = snprintf(late->text + late->len, sizeof(late->text) - late->len, "%s%s%s",
+	                 late->len ? "," : "", name, suffix);
 
 	if (n > 0 && late->len + (size_t)n < sizeof(late->text))
 		late->len += (size_t)n;
@@ -220,8 +224,8 @@ static void late_for(struct lateness *late, const char *name, const char *suffix
 
 /* One rollup takes an event into those of its windows that are open. Where some are not, the
  * entry says up to which window end it came too late. */
-static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, const struct event *event, int64_t offset,
-                         struct lateness *late)
+static bool apply_rollup(struct session_fold *fold, int r, uint32_t session,
+                         const struct event *event, int64_t offset, struct lateness *late)
 {
 	const struct rollup *rollup = &fold->config->rollups.at[r];
 	int count = rollup_window_count(rollup, event->event_time_us), late_count = 0;
@@ -235,7 +239,8 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, con
 
 		if (window.start_us < fold->since_us[r])
 			continue;
-		if (fold->watermark_us != NO_WATERMARK && window.end_us + fold->config->grace_us <= fold->watermark_us) {
+		if (fold->watermark_us != NO_WATERMARK &&
+		    window.end_us + fold->config->grace_us <= fold->watermark_us) {
 			late_count++;
 			if (window.end_us > latest_late_us)
 				latest_late_us = window.end_us;
@@ -256,12 +261,13 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session, con
 	return kept;
 }
 
-static bool apply_visit(struct session_fold *fold, uint32_t session, const struct bronze_event *bronze, int64_t offset,
-                        struct lateness *late)
+static bool apply_visit(struct session_fold *fold, uint32_t session,
+                        const struct bronze_event *bronze, int64_t offset, struct lateness *late)
 {
 	uint32_t category = INTERNED_NONE;
 
-	if (fold->watermark_us != NO_WATERMARK && bronze->event.event_time_us < fold->watermark_us - fold->config->grace_us) {
+	if (fold->watermark_us != NO_WATERMARK &&
+	    bronze->event.event_time_us < fold->watermark_us - fold->config->grace_us) {
 		late_for(late, "visit", "");
 		return true;
 	}
@@ -271,21 +277,28 @@ static bool apply_visit(struct session_fold *fold, uint32_t session, const struc
 	return visits_add(fold->visits, session, category, bronze, offset);
 }
 
-static void emit_late(struct session_fold *fold, const struct input_record *record, const struct bronze_event *bronze,
-                      const struct lateness *late, struct outbox *out)
+static void emit_late(struct session_fold *fold, const struct input_record *record,
+                      const struct bronze_event *bronze, const struct lateness *late,
+                      struct outbox *out)
 {
 	char partition[16], offset[24], watermark[32], key[32];
 	struct header headers[] = {
 		{SPAN("late_for"), {late->text, late->len}},
-		{SPAN("source_partition"), {partition, (size_t)snprintf(partition, sizeof(partition), "%" PRId32, record->partition)}},
-		{SPAN("source_offset"), {offset, (size_t)snprintf(offset, sizeof(offset), "%" PRId64, record->offset)}},
+		{SPAN("source_partition"),
+	         {partition,
+	          (size_t)snprintf(partition, sizeof(partition), "%" PRId32, record->partition)}},
+		{SPAN("source_offset"),
+	         {offset, (size_t)snprintf(offset, sizeof(offset), "%" PRId64, record->offset)}},
 		{SPAN("watermark"), {watermark, time_format_iso(fold->watermark_us, watermark)}},
 	};
 
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_LATE], bronze);
-	outbox_add(out, TOPIC_LATE_EVENTS, record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS],
-	           event_session_key(&bronze->event, key), (struct span){fold->value.at, fold->value.len}, headers, sizeof(headers) / sizeof(headers[0]));
+	outbox_add(out, TOPIC_LATE_EVENTS,
+	           record->partition % fold->config->outputs->partition_count[TOPIC_LATE_EVENTS],
+	           event_session_key(&bronze->event, key),
+	           (struct span){fold->value.at, fold->value.len}, headers,
+	           sizeof(headers) / sizeof(headers[0]));
 }
 
 static void drop_passed(struct session_fold *fold);
@@ -301,8 +314,9 @@ static void discard_changes(struct session_fold *fold)
 	fold->quiet_records = 0;
 }
 
-static int64_t apply_event(struct session_fold *fold, const struct input_record *record, const struct bronze_event *bronze,
-                           struct counts *counts, struct outbox *out)
+static int64_t apply_event(struct session_fold *fold, const struct input_record *record,
+                           const struct bronze_event *bronze, struct counts *counts,
+                           struct outbox *out)
 {
 	struct lateness late;
 	char key_buffer[32];
@@ -325,24 +339,28 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 			emit_late(fold, record, bronze, &late, out);
 	}
 	if (!kept) {
-		output_dead_letter(out, fold->config->outputs, record, REASON_TOO_MANY_STAGE_TIMES, NULL, true, counts);
+		output_dead_letter(out, fold->config->outputs, record, REASON_TOO_MANY_STAGE_TIMES,
+		                   NULL, true, counts);
 		counts->records_out--;
 	}
 	return bronze->event.event_time_us;
 }
 
-static int64_t refuse(struct session_fold *fold, const struct input_record *record, enum reason reason, const char *detail,
-                      struct counts *counts, struct outbox *out)
+static int64_t refuse(struct session_fold *fold, const struct input_record *record,
+                      enum reason reason, const char *detail, struct counts *counts,
+                      struct outbox *out)
 {
 	counts->records_in++;
 	output_dead_letter(out, fold->config->outputs, record, reason, detail, false, counts);
 	return FOLD_NOTHING;
 }
 
-static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts, struct outbox *out)
+static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
+                          struct outbox *out)
 {
 	struct session_fold *fold = state;
-	struct control control = record->value.at ? (struct control){CONTROL_NONE, 0} : control_read(record);
+	struct control control =
+		record->value.at ? (struct control){CONTROL_NONE, 0} : control_read(record);
 	struct bronze_event bronze;
 	const char *why = NULL;
 
@@ -353,7 +371,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		return refuse(fold, record, REASON_INVALID_CONTROL, NULL, counts, out);
 	if (control.kind != CONTROL_NONE) {
 		if (control.kind != CONTROL_END)
-			clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
+			clock_control(&fold->clock, control.event_time_us,
+			              record->timestamp_ms * 1000);
 		advance(fold);
 		return FOLD_NOTHING;
 	}
@@ -369,7 +388,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 /* ---- output */
 
-static void emit_cell(struct session_fold *fold, const struct changed_cell *changed, struct outbox *out)
+static void emit_cell(struct session_fold *fold, const struct changed_cell *changed,
+                      struct outbox *out)
 {
 	const struct pane *pane = changed->pane;
 	struct cell *cell = &changed->pane->cells[changed->cell];
@@ -384,13 +404,16 @@ static void emit_cell(struct session_fold *fold, const struct changed_cell *chan
 		.source_partition = fold->partition,
 	};
 	char key[RECORD_KEY_MAX + 16];
-	size_t len = aggregate_key(partial.rollup, partial.window_start_us, partial.window_end_us, partial.group_value, key);
-	size_t with_source = len + (size_t)snprintf(key + len, sizeof(key) - len, "|%" PRId32, fold->partition);
+	size_t len = aggregate_key(partial.rollup, partial.window_start_us, partial.window_end_us,
+	                           partial.group_value, key);
+	size_t with_source =
+		len + (size_t)snprintf(key + len, sizeof(key) - len, "|%" PRId32, fold->partition);
 
 	cell->changed = false;
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &partial);
-	output_keyed(out, fold->config->outputs, TOPIC_FUNNEL_PARTIALS, (struct span){key, len}, (struct span){key, with_source},
+	output_keyed(out, fold->config->outputs, TOPIC_FUNNEL_PARTIALS, (struct span){key, len},
+	             (struct span){key, with_source},
 	             (struct span){fold->value.at, fold->value.len});
 }
 
@@ -407,8 +430,8 @@ static void emit_visit(void *context, const struct visit *visit)
 
 	c->fold->value.len = 0;
 	visit_encode(&c->fold->value, c->fold->config->outputs->schema_id[SCHEMA_VISIT], visit);
-	output_keyed(c->out, c->fold->config->outputs, TOPIC_SESSION_FUNNELS, visit->user_session, (struct span){key, len},
-	             (struct span){c->fold->value.at, c->fold->value.len});
+	output_keyed(c->out, c->fold->config->outputs, TOPIC_SESSION_FUNNELS, visit->user_session,
+	             (struct span){key, len}, (struct span){c->fold->value.at, c->fold->value.len});
 }
 
 /* Tells every merge partition how far this source is. */
@@ -423,14 +446,17 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 		.idle = idle,
 	};
 	char key[32];
-	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "progress|%" PRId32, fold->partition)};
+	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "progress|%" PRId32,
+	                                              fold->partition)};
 
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &progress);
 	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
-		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, (struct span){fold->value.at, fold->value.len}, NULL, 0);
+		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span,
+		           (struct span){fold->value.at, fold->value.len}, NULL, 0);
 	fold->told_us = boundary_passed(fold);
-	fold->idle_told = idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
+	fold->idle_told =
+		idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
 }
 
 static size_t format_rollups(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX]);
@@ -439,15 +465,19 @@ static size_t format_rollups(const struct session_fold *fold, char out[FOLD_STAR
 static void emit_rollups(struct session_fold *fold, struct outbox *out)
 {
 	char key[32], partition[16], terms[FOLD_START_TIMES_MAX];
-	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "rollups|%" PRId32, fold->partition)};
+	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "rollups|%" PRId32,
+	                                              fold->partition)};
 	struct header headers[] = {
 		{SPAN("control"), SPAN(CONTROL_ROLLUPS)},
-		{SPAN("source_partition"), {partition, (size_t)snprintf(partition, sizeof(partition), "%" PRId32, fold->partition)}},
+		{SPAN("source_partition"),
+	         {partition,
+	          (size_t)snprintf(partition, sizeof(partition), "%" PRId32, fold->partition)}},
 		{SPAN("since"), {terms, format_rollups(fold, terms)}},
 	};
 
 	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
-		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, SPAN_NULL, headers, sizeof(headers) / sizeof(headers[0]));
+		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, SPAN_NULL, headers,
+		           sizeof(headers) / sizeof(headers[0]));
 	fold->tell_rollups = false;
 }
 
@@ -505,14 +535,19 @@ static void fold_active(void *state, struct outbox *out)
 static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
-	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us : fold->clock.control_us;
+	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us
+	                                                                : fold->clock.control_us;
 	char terms[FOLD_START_TIMES_MAX];
 
 	discard_changes(fold);
 	fold->told_us = boundary_passed(fold);
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		if (fold->since_us[r] == SINCE_PENDING)
-			fold->since_us[r] = seen_us == CLOCK_NONE ? SINCE_EVER : rollup_next_start(&fold->config->rollups.at[r], seen_us + 1);
+			fold->since_us[r] =
+				seen_us == CLOCK_NONE
+					? SINCE_EVER
+					: rollup_next_start(&fold->config->rollups.at[r],
+			                                    seen_us + 1);
 	format_rollups(fold, terms);
 	fold->tell_rollups = strcmp(terms, fold->adopted) != 0;
 }
@@ -529,7 +564,8 @@ static bool fold_restore_snapshot(void *state, struct span header, struct err *e
 	struct session_fold *fold = state;
 
 	if (!clock_parse(header, &fold->clock))
-		return err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'", (int)header.len, header.at);
+		return err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'",
+		               (int)header.len, header.at);
 	advance(fold);
 	return true;
 }
@@ -540,11 +576,13 @@ static size_t format_rollups(const struct session_fold *fold, char out[FOLD_STAR
 	size_t len = 0;
 
 	for (int r = 0; r < fold->config->rollups.count; r++) {
-		len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%s%s@", r ? "," : "", fold->config->rollups.at[r].name);
+		len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%s%s@",
+		                        r ? "," : "", fold->config->rollups.at[r].name);
 		if (fold->since_us[r] == SINCE_EVER)
 			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "ever");
 		else
-			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%" PRId64, fold->since_us[r]);
+			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%" PRId64,
+			                        fold->since_us[r]);
 	}
 	return len;
 }
@@ -573,7 +611,8 @@ static bool fold_restore_start_times(void *state, struct span terms, struct err 
 			if (span_is(name, fold->config->rollups.at[r].name))
 				fold->since_us[r] = since_us;
 	if (terms.len)
-		return err_set(err, ERR_OPERATOR, "restore metadata holds no rollups: '%.*s'", (int)terms.len, terms.at);
+		return err_set(err, ERR_OPERATOR, "restore metadata holds no rollups: '%.*s'",
+		               (int)terms.len, terms.at);
 	return true;
 }
 
@@ -602,7 +641,8 @@ static void fold_dump(const void *state, struct buffer *out)
 	qsort(panes, fold->pane_count, sizeof(struct pane *), by_window);
 	for (uint32_t i = 0; i < fold->pane_count; i++)
 		if (!panes[i]->closed)
-			pane_dump(panes[i], fold->config->rollups.at[panes[i]->rollup].name, &fold->groups, out);
+			pane_dump(panes[i], fold->config->rollups.at[panes[i]->rollup].name,
+			          &fold->groups, out);
 	free(panes);
 	visits_dump(fold->visits, out);
 }

@@ -17,10 +17,14 @@ bool stages_parse(const char *text, struct stages *stages, struct err *err)
 		enum event_type type;
 
 		if (!event_type_parse(name, &type))
-			return err_set(err, ERR_INPUT, "'%.*s' is not an event type; expected view, cart, remove_from_cart, checkout, purchase",
-			               (int)name.len, name.at);
+			return err_set(
+				err, ERR_INPUT,
+				"'%.*s' is not an event type; expected view, cart, remove_from_cart, checkout, purchase",
+				(int)name.len, name.at);
 		if (stages->of_type[type] >= 0)
-			return err_set(err, ERR_INPUT, "'%s' is named twice; expected each stage once", event_type_name(type));
+			return err_set(err, ERR_INPUT,
+			               "'%s' is named twice; expected each stage once",
+			               event_type_name(type));
 		stages->of_type[type] = stages->count;
 		stages->at[stages->count++] = type;
 		if (!text[name.len])
@@ -117,7 +121,8 @@ static void update(struct funnel *funnel, const struct stages *stages)
 	if (!funnel->reached)
 		return;
 	for (; k < stages->count - 1; k++) {
-		time_us = funnel->middle ? times_first_from(&funnel->middle[k - 1], time_us) : INT64_MAX;
+		time_us = funnel->middle ? times_first_from(&funnel->middle[k - 1], time_us)
+		                         : INT64_MAX;
 		if (time_us == INT64_MAX)
 			return;
 		times_cut(&funnel->middle[k - 1], time_us);

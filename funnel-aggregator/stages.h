@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "event/event.h"
 
-#define STAGES_MAX EVENT_TYPE_COUNT
+#define STAGES_MAX      EVENT_TYPE_COUNT
 #define STAGE_TIMES_MAX 256 /* distinct times of one stage in one session that are kept */
 
 struct stages {
@@ -36,8 +36,8 @@ int64_t times_first_from(const struct times *times, int64_t from_us);
 void times_cut(struct times *times, int64_t after_us);
 
 struct funnel {
-	int64_t first_us; /* earliest of the first stage; INT64_MAX: none */
-	int64_t last_us;  /* latest of the last stage; INT64_MIN: none */
+	int64_t first_us;     /* earliest of the first stage; INT64_MAX: none */
+	int64_t last_us;      /* latest of the last stage; INT64_MIN: none */
 	struct times *middle; /* stages between, count - 2 of them; NULL: none seen */
 	uint8_t reached;      /* stages reached in order */
 };
@@ -46,8 +46,10 @@ void funnel_init(struct funnel *funnel);
 void funnel_free(struct funnel *funnel, const struct stages *stages);
 /* Takes one event of a stage. False when its time could not be kept (too many): the event still
  * counts as an event, but an unusual order of arrival may no longer be recognised. */
-MUST_USE bool funnel_add(struct funnel *funnel, const struct stages *stages, int stage, int64_t time_us);
+MUST_USE bool funnel_add(struct funnel *funnel, const struct stages *stages, int stage,
+                         int64_t time_us);
 /* Takes all that another one holds. */
-MUST_USE bool funnel_merge(struct funnel *funnel, const struct stages *stages, const struct funnel *other);
+MUST_USE bool funnel_merge(struct funnel *funnel, const struct stages *stages,
+                           const struct funnel *other);
 
 #endif

@@ -35,8 +35,9 @@ struct open_visit {
 	int64_t emitted_start_us; /* the key under which it stands outside; NEVER_EMITTED */
 	struct u64_map products;
 	struct funnel funnel;
-	int64_t first_view_us;         /* INT64_MAX: none */
-	struct times carts, purchases; /* those up to the first at or after the first view; whatever the stages are */
+	int64_t first_view_us; /* INT64_MAX: none */
+	struct times carts,
+		purchases; /* those up to the first at or after the first view; whatever the stages are */
 	bool changed, closed, gone;
 };
 
@@ -147,7 +148,8 @@ static bool add_time(struct times *times, int64_t first_view_us, int64_t time_us
 	return kept;
 }
 
-static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t category, const struct bronze_event *bronze)
+static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t category,
+                       const struct bronze_event *bronze)
 {
 	const struct event *event = &bronze->event;
 	int64_t time_us = event->event_time_us;
@@ -160,7 +162,8 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 		visit->user_id = event->user_id;
 		visit->first_category = category;
 	}
-	if (visit->end_us == INT64_MIN || is_before(visit->end_us, visit->last_id, time_us, bronze->event_id)) {
+	if (visit->end_us == INT64_MIN ||
+	    is_before(visit->end_us, visit->last_id, time_us, bronze->event_id)) {
 		visit->end_us = time_us;
 		memcpy(visit->last_id, bronze->event_id, EVENT_ID_BYTES);
 		visit->last_category = category;
@@ -185,11 +188,14 @@ static void withdraw(struct visits *visits, struct open_visit *visit, int64_t re
 	if (visit->emitted_start_us == NEVER_EMITTED)
 		return;
 	GROW(visits->withdrawn, visits->withdrawn_count, visits->withdrawn_capacity);
-	visits->withdrawn[visits->withdrawn_count++] = (struct withdrawn){visit->session, visit->emitted_start_us, revision, visit->user_id};
+	visits->withdrawn[visits->withdrawn_count++] =
+		(struct withdrawn){visit->session, visit->emitted_start_us, revision,
+	                           visit->user_id};
 	visit->emitted_start_us = NEVER_EMITTED;
 }
 
-static bool visit_merge(struct visits *visits, struct open_visit *visit, const struct open_visit *other)
+static bool visit_merge(struct visits *visits, struct open_visit *visit,
+                        const struct open_visit *other)
 {
 	bool added, kept;
 
@@ -233,11 +239,12 @@ static void keep_standing_key(struct open_visit *visit, struct open_visit *other
 
 static bool touches(const struct open_visit *visit, int64_t time_us)
 {
-	return time_floor(visit->start_us, US_PER_DAY) == time_floor(time_us, US_PER_DAY) && time_us >= visit->start_us - VISIT_GAP_US &&
-	       time_us <= visit->end_us + VISIT_GAP_US;
+	return time_floor(visit->start_us, US_PER_DAY) == time_floor(time_us, US_PER_DAY) &&
+	       time_us >= visit->start_us - VISIT_GAP_US && time_us <= visit->end_us + VISIT_GAP_US;
 }
 
-bool visits_add(struct visits *visits, uint32_t session, uint32_t category, const struct bronze_event *event, int64_t revision)
+bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
+                const struct bronze_event *event, int64_t revision)
 {
 	uint32_t number = visits->sessions->at[session].attached, other = INTERNED_NONE, next;
 	bool is_new, kept;
@@ -276,7 +283,8 @@ static int by_first_event(const void *a, const void *b)
 {
 	const struct closing *x = a, *y = b;
 
-	return memcmp(x->visits->at[x->number].first_id, y->visits->at[y->number].first_id, EVENT_ID_BYTES);
+	return memcmp(x->visits->at[x->number].first_id, y->visits->at[y->number].first_id,
+	              EVENT_ID_BYTES);
 }
 
 void visits_close(struct visits *visits, int64_t before_us)
@@ -318,7 +326,9 @@ static int64_t after_first_view_ms(const struct open_visit *visit, const struct 
 {
 	int64_t time_us = times_first_from(times, visit->first_view_us);
 
-	return visit->first_view_us == INT64_MAX || time_us == INT64_MAX ? -1 : (time_us - visit->first_view_us) / 1000;
+	return visit->first_view_us == INT64_MAX || time_us == INT64_MAX
+	               ? -1
+	               : (time_us - visit->first_view_us) / 1000;
 }
 
 static struct visit describe(const struct visits *visits, const struct open_visit *visit)
@@ -343,7 +353,8 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 	if (visit->funnel.reached == 0)
 		out.drop_off_stage = SPAN("none");
 	else if (visit->funnel.reached < stages->count)
-		out.drop_off_stage = span_of(event_type_name(stages->at[visit->funnel.reached - 1]));
+		out.drop_off_stage =
+			span_of(event_type_name(stages->at[visit->funnel.reached - 1]));
 	memcpy(out.events, visit->events, sizeof(out.events));
 	return out;
 }
@@ -436,12 +447,17 @@ void visits_dump(const struct visits *visits, struct buffer *out)
 			continue;
 		v = describe(visits, visit);
 		snprintf(line, sizeof(line),
-		         "visit %.*s %" PRId64 " %" PRId64 " user=%" PRId64 " %" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-		         " products=%" PRId64 " cents=%" PRId64 " %.*s %.*s stage=%d cart=%" PRId64 " purchase=%" PRId64 " @%" PRId64 "%s\n",
-		         (int)v.user_session.len, v.user_session.at, v.start_us, v.end_us, v.user_id, v.events[0], v.events[1], v.events[2],
-		         v.events[3], v.events[4], v.products, v.revenue_cents, (int)v.first_category.len, v.first_category.at ? v.first_category.at : "",
-		         (int)v.last_category.len, v.last_category.at ? v.last_category.at : "", (int)v.furthest_stage, v.view_to_cart_ms,
-		         v.view_to_purchase_ms, v.revision, v.final ? " closed" : "");
+		         "visit %.*s %" PRId64 " %" PRId64 " user=%" PRId64 " %" PRId64 ",%" PRId64
+		         ",%" PRId64 ",%" PRId64 ",%" PRId64 " products=%" PRId64 " cents=%" PRId64
+		         " %.*s %.*s stage=%d cart=%" PRId64 " purchase=%" PRId64 " @%" PRId64
+		         "%s\n",
+		         (int)v.user_session.len, v.user_session.at, v.start_us, v.end_us,
+		         v.user_id, v.events[0], v.events[1], v.events[2], v.events[3], v.events[4],
+		         v.products, v.revenue_cents, (int)v.first_category.len,
+		         v.first_category.at ? v.first_category.at : "", (int)v.last_category.len,
+		         v.last_category.at ? v.last_category.at : "", (int)v.furthest_stage,
+		         v.view_to_cart_ms, v.view_to_purchase_ms, v.revision,
+		         v.final ? " closed" : "");
 		lines[count++] = strdup(line);
 	}
 	qsort(lines, count, sizeof(*lines), by_text);

@@ -24,7 +24,8 @@ struct visits *visits_new(const struct stages *stages, struct interner *sessions
 void visits_free(struct visits *visits);
 
 /* Takes one event; category is a number in categories or INTERNED_NONE. False: see funnel_add. */
-MUST_USE bool visits_add(struct visits *visits, uint32_t session, uint32_t category, const struct bronze_event *event, int64_t revision);
+MUST_USE bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
+                         const struct bronze_event *event, int64_t revision);
 /* Closes the visits that ended before this time by more than the gap. */
 void visits_close(struct visits *visits, int64_t before_us);
 

@@ -2,10 +2,12 @@
  * the depth is log2 of the batch size. */
 #include "bisect.h"
 
-static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad, struct err *err);
+static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad,
+                   struct err *err);
 
 /* Tries a part and searches it where it is refused. */
-static bool part(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad, struct err *err)
+static bool part(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad,
+                 struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
 
@@ -22,14 +24,18 @@ static bool part(const struct bisect *bisect, const uint32_t *rows, uint32_t cou
 	return search(bisect, rows, count, bad, err);
 }
 
-static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad, struct err *err)
+static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad,
+                   struct err *err)
 {
 	uint32_t half = count / 2, before = *bad;
 
-	if (!part(bisect, rows, half, bad, err) || !part(bisect, rows + half, count - half, bad, err))
+	if (!part(bisect, rows, half, bad, err) ||
+	    !part(bisect, rows + half, count - half, bad, err))
 		return false;
 	return *bad > before ||
-	       err_set(err, ERR_FATAL, "the database refuses %u rows together, but not one half or the other: no row can be blamed", count);
+	       err_set(err, ERR_FATAL,
+	               "the database refuses %u rows together, but not one half or the other: no row can be blamed",
+	               count);
 }
 
 bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t count, struct err *err)
@@ -40,5 +46,7 @@ bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t cou
 		return search(bisect, rows, count, &bad, err);
 	if (count == 1 && !part(bisect, rows, 1, &bad, err))
 		return false;
-	return bad > 0 || err_set(err, ERR_FATAL, "the database refuses a row, but not when it is tried again alone");
+	return bad > 0 ||
+	       err_set(err, ERR_FATAL,
+	               "the database refuses a row, but not when it is tried again alone");
 }

@@ -16,6 +16,7 @@ struct bisect {
 
 /* rows as a whole were refused. True: at least one was found. ERR_FATAL where every part passes alone: then it is not
  * a row that is bad. Tries at most 2 * count times, and about 2 * log2(count) for one bad row. */
-MUST_USE bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t count, struct err *err);
+MUST_USE bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t count,
+                          struct err *err);
 
 #endif

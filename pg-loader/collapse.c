@@ -27,8 +27,7 @@ bool collapse_supersedes(enum target later, int64_t earlier_order, int64_t later
 {
 	switch (later) {
 	case TARGET_AGGREGATES:
-	case TARGET_COUNTS:
-		return later_order > earlier_order;
+	case TARGET_COUNTS: return later_order > earlier_order;
 	case TARGET_VISITS:
 	case TARGET_VISIT_REMOVALS:
 	case TARGET_EVENTS:
@@ -36,8 +35,7 @@ bool collapse_supersedes(enum target later, int64_t earlier_order, int64_t later
 	case TARGET_DEAD_LETTERS:
 	case TARGET_REDRIVEN:
 	case TARGET_CONTROLS:
-	case TARGET_COUNT:
-		break;
+	case TARGET_COUNT: break;
 	}
 	return true;
 }

@@ -10,9 +10,11 @@
 #include "base/utf8.h"
 
 #define POSTGRES_EPOCH_DAYS 10957 /* 2000-01-01 minus 1970-01-01 */
-#define TEXT_OID 25
+#define TEXT_OID            25
 
-const char copy_header[COPY_HEADER_BYTES] = {'P', 'G', 'C', 'O', 'P', 'Y', '\n', (char)0xff, '\r', '\n', 0, 0, 0, 0, 0, 0, 0, 0, 0};
+const char copy_header[COPY_HEADER_BYTES] = {'P',        'G',  'C',  'O', 'P', 'Y', '\n',
+                                             (char)0xff, '\r', '\n', 0,   0,   0,   0,
+                                             0,          0,    0,    0,   0};
 const char copy_trailer[COPY_TRAILER_BYTES] = {(char)0xff, (char)0xff};
 
 static char *put2(char *at, uint32_t value)
@@ -80,7 +82,8 @@ char *copy_uuid(char *at, const uint8_t id[16])
 
 char *copy_timestamptz(char *at, int64_t time_us)
 {
-	return copy_int8(at, (int64_t)((uint64_t)time_us - (uint64_t)(POSTGRES_EPOCH_DAYS * US_PER_DAY)));
+	return copy_int8(at, (int64_t)((uint64_t)time_us -
+	                               (uint64_t)(POSTGRES_EPOCH_DAYS * US_PER_DAY)));
 }
 
 char *copy_date(char *at, int64_t day)

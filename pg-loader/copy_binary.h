@@ -13,12 +13,13 @@
 #include "base/span.h"
 #include "event/reason.h"
 
-#define COPY_HEADER_BYTES 19
+#define COPY_HEADER_BYTES  19
 #define COPY_TRAILER_BYTES 2
 extern const char copy_header[COPY_HEADER_BYTES];
 extern const char copy_trailer[COPY_TRAILER_BYTES];
 
-#define COPY_FIELD_MAX 32 /* bytes of any field of fixed size, length word included; numeric among them */
+#define COPY_FIELD_MAX \
+	32 /* bytes of any field of fixed size, length word included; numeric among them */
 
 char *copy_row_begin(char *at, int field_count); /* 2 bytes */
 char *copy_null(char *at);

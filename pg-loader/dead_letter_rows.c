@@ -28,7 +28,9 @@ static void escape(struct buffer *out, struct span text)
 		text = (struct span){text.at + good, text.len - good};
 		if (text.len == 0)
 			break;
-		buffer_append(out, bad, (size_t)snprintf(bad, sizeof(bad), "\\x%02x", (unsigned)(unsigned char)text.at[0]));
+		buffer_append(out, bad,
+		              (size_t)snprintf(bad, sizeof(bad), "\\x%02x",
+		                               (unsigned)(unsigned char)text.at[0]));
 		text = (struct span){text.at + 1, text.len - 1};
 	}
 }
@@ -107,7 +109,8 @@ static void escape_names(struct buffer *scratch, const struct letter *letter, si
 	ends[2] = scratch->len;
 }
 
-static void put_letter(struct row_buffers *rows, const struct letter *letter, const struct input_record *record, uint32_t source)
+static void put_letter(struct row_buffers *rows, const struct letter *letter,
+                       const struct input_record *record, uint32_t source)
 {
 	struct buffer *scratch = &rows->scratch;
 	bool bare = letter->form == REJECT_BARE;
@@ -121,7 +124,8 @@ static void put_letter(struct row_buffers *rows, const struct letter *letter, co
 	if (!bare)
 		headers_json(scratch, record);
 	headers = scratch->len;
-	at = row_begin(rows, TARGET_DEAD_LETTERS, 12 * COPY_FIELD_MAX + scratch->len + key.len + value.len);
+	at = row_begin(rows, TARGET_DEAD_LETTERS,
+	               12 * COPY_FIELD_MAX + scratch->len + key.len + value.len);
 	at = copy_row_begin(at, 10);
 	at = copy_text(at, part(scratch, 0, names[0]));
 	at = copy_text(at, part(scratch, names[0], names[1]));
@@ -137,7 +141,8 @@ static void put_letter(struct row_buffers *rows, const struct letter *letter, co
 }
 
 /* A mark that redrive has set behind a letter repeats what names the letter's row. */
-static void put_mark(struct row_buffers *rows, const struct letter *letter, const struct input_record *record, uint32_t source)
+static void put_mark(struct row_buffers *rows, const struct letter *letter,
+                     const struct input_record *record, uint32_t source)
 {
 	struct buffer *scratch = &rows->scratch;
 	size_t names[3];
@@ -155,7 +160,8 @@ static void put_mark(struct row_buffers *rows, const struct letter *letter, cons
 	row_end(rows, TARGET_REDRIVEN, at, source, 0, SPAN_NULL, TARGET_REDRIVEN);
 }
 
-enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_record *record,
+                                uint32_t source, char *detail, size_t cap)
 {
 	struct letter letter = {
 		.stage = record_header(record, "__connect.errors.connector.name"),
@@ -167,10 +173,13 @@ enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_rec
 	int64_t partition, marked_offset;
 
 	if (letter.stage.len == 0 || letter.reason.len == 0 || letter.topic.len == 0)
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.connector.name, .exception.class.name or .topic");
+		return row_refuse(
+			REASON_INVALID_HEADERS, detail, cap,
+			"__connect.errors.connector.name, .exception.class.name or .topic");
 	if (!header_integer(record, "__connect.errors.partition", INT32_MAX, &partition) ||
 	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "__connect.errors.partition or .offset");
+		return row_refuse(REASON_INVALID_HEADERS, detail, cap,
+		                  "__connect.errors.partition or .offset");
 	letter.partition = (int32_t)partition;
 	if (redrive_marker_read(record, &marked_partition, &marked_offset))
 		put_mark(rows, &letter, record, source);
@@ -179,11 +188,12 @@ enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_rec
 	return REASON_NONE;
 }
 
-void dead_letter_row_reject(struct row_buffers *rows, const struct input_record *record, uint32_t source, enum reason reason,
-                            const char *detail, enum reject_form form)
+void dead_letter_row_reject(struct row_buffers *rows, const struct input_record *record,
+                            uint32_t source, enum reason reason, const char *detail,
+                            enum reject_form form)
 {
 	put_letter(rows,
-	           &(struct letter){SPAN("loader"), span_of(reason_name(reason)), span_of(detail), record->topic, record->partition, record->offset,
-	                            form},
+	           &(struct letter){SPAN("loader"), span_of(reason_name(reason)), span_of(detail),
+	                            record->topic, record->partition, record->offset, form},
 	           record, source);
 }

@@ -32,14 +32,15 @@ void load_batch_clear(struct load_batch *batch)
 }
 
 /* The dead letter of a record of ours: stage "loader". */
-static void add_reject(struct load_batch *batch, const struct input_record *record, uint32_t source, enum reason reason,
-                       const char *detail, enum reject_form form)
+static void add_reject(struct load_batch *batch, const struct input_record *record, uint32_t source,
+                       enum reason reason, const char *detail, enum reject_form form)
 {
 	dead_letter_row_reject(&batch->rows, record, source, reason, detail, form);
 	batch->rows.at[batch->rows.count - 1].form = (uint8_t)form;
 }
 
-enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, const struct input_record *record, void *message)
+enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic,
+                                 const struct input_record *record, void *message)
 {
 	char detail[256] = "";
 	enum reason reason;
@@ -50,11 +51,14 @@ enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic, 
 	batch->sources[batch->source_count].record.header_count = 0;
 	batch->source_count++;
 	batch->input_bytes += record->key.len + record->value.len;
-	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at && record_header(record, "control").at) {
-		load_rows_add_control(&batch->rows, record, batch->source_count - 1, batch->bronze_partition_count);
+	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at &&
+	    record_header(record, "control").at) {
+		load_rows_add_control(&batch->rows, record, batch->source_count - 1,
+		                      batch->bronze_partition_count);
 		return LOAD_CONTROL;
 	}
-	reason = load_rows_add(&batch->rows, topic, record, batch->source_count - 1, detail, sizeof(detail));
+	reason = load_rows_add(&batch->rows, topic, record, batch->source_count - 1, detail,
+	                       sizeof(detail));
 	if (reason == REASON_NONE)
 		return LOAD_ROW;
 	batch->rejects[reason]++;

@@ -26,14 +26,15 @@
 #include "wire/records_measures.h"
 #include "wire/records_visit.h"
 
-#define DAY_MIN INT64_C(-719162) /* 0001-01-01 */
-#define DAY_MAX INT64_C(2932896) /* 9999-12-31 */
-#define MS_PER_DAY (US_PER_DAY / 1000)
+#define DAY_MIN      INT64_C(-719162) /* 0001-01-01 */
+#define DAY_MAX      INT64_C(2932896) /* 9999-12-31 */
+#define MS_PER_DAY   (US_PER_DAY / 1000)
 #define EVENT_FIELDS 15
 #define LATE_FOR_MAX 64
-#define SEGMENT_MAX 512
+#define SEGMENT_MAX  512
 
-static enum reason check_texts(const struct span *texts, const char *const *names, size_t count, char *detail, size_t cap)
+static enum reason check_texts(const struct span *texts, const char *const *names, size_t count,
+                               char *detail, size_t cap)
 {
 	for (size_t i = 0; i < count; i++) {
 		enum reason reason = texts[i].at ? copy_text_fault(texts[i]) : REASON_NONE;
@@ -56,27 +57,32 @@ static struct span bytes_since(const char *start, const char *end)
 
 /* ---- events and late events */
 
-static enum reason read_event(struct span body, struct bronze_event *bronze, char *detail, size_t cap)
+static enum reason read_event(struct span body, struct bronze_event *bronze, char *detail,
+                              size_t cap)
 {
-	static const char *const names[] = {"category_code", "brand", "user_session", "source_file"};
+	static const char *const names[] = {"category_code", "brand", "user_session",
+	                                    "source_file"};
 	const char *why = NULL;
 	int64_t day;
 
 	if (!bronze_decode(body, bronze, &why))
 		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
-	if (bronze->lineage.raw_time_ms < DAY_MIN * MS_PER_DAY || bronze->lineage.raw_time_ms >= (DAY_MAX + 1) * MS_PER_DAY)
+	if (bronze->lineage.raw_time_ms < DAY_MIN * MS_PER_DAY ||
+	    bronze->lineage.raw_time_ms >= (DAY_MAX + 1) * MS_PER_DAY)
 		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
 	day = time_floor(bronze->event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	if (day < DAY_MIN || day > DAY_MAX)
-		return row_refuse(REASON_INVALID_EVENT_TIME, detail, cap, "outside the years 1 to 9999");
-	return check_texts(
-		(struct span[]){bronze->event.category_code, bronze->event.brand, bronze->event.user_session, bronze->lineage.source_file}, names, 4,
-		detail, cap);
+		return row_refuse(REASON_INVALID_EVENT_TIME, detail, cap,
+		                  "outside the years 1 to 9999");
+	return check_texts((struct span[]){bronze->event.category_code, bronze->event.brand,
+	                                   bronze->event.user_session, bronze->lineage.source_file},
+	                   names, 4, detail, cap);
 }
 
 static size_t event_room(const struct bronze_event *bronze)
 {
-	return (EVENT_FIELDS + 4) * COPY_FIELD_MAX + bronze->event.category_code.len + bronze->event.brand.len + bronze->event.user_session.len +
+	return (EVENT_FIELDS + 4) * COPY_FIELD_MAX + bronze->event.category_code.len +
+	       bronze->event.brand.len + bronze->event.user_session.len +
 	       bronze->lineage.source_file.len;
 }
 
@@ -102,7 +108,8 @@ static char *put_event(char *at, const struct bronze_event *bronze, int64_t day)
 	return copy_timestamptz(at, lineage->raw_time_ms * 1000);
 }
 
-static enum reason add_event(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+static enum reason add_event(struct row_buffers *rows, const struct input_record *record,
+                             uint32_t source, char *detail, size_t cap)
 {
 	struct bronze_event bronze;
 	enum reason reason = read_event(record->body, &bronze, detail, cap);
@@ -142,7 +149,8 @@ static int split_names(struct span text, struct span names[LATE_FOR_MAX])
 	return count;
 }
 
-static enum reason add_late_event(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+static enum reason add_late_event(struct row_buffers *rows, const struct input_record *record,
+                                  uint32_t source, char *detail, size_t cap)
 {
 	struct span late_for = record_header(record, "late_for"), names[LATE_FOR_MAX];
 	struct bronze_event bronze;
@@ -157,14 +165,19 @@ static enum reason add_late_event(struct row_buffers *rows, const struct input_r
 		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_partition");
 	if (!header_integer(record, "source_offset", INT64_MAX, &offset))
 		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_offset");
-	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE ? split_names(late_for, names) : 0;
+	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE
+	                     ? split_names(late_for, names)
+	                     : 0;
 	if (name_count == 0)
 		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
-	at = row_begin(rows, TARGET_LATE_EVENTS, event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len + (size_t)name_count * 4);
+	at = row_begin(rows, TARGET_LATE_EVENTS,
+	               event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len +
+	                       (size_t)name_count * 4);
 	at = copy_row_begin(at, 2 + EVENT_FIELDS + 2);
 	at = copy_uuid(at, bronze.event_id);
 	at = copy_text_array(at, names, name_count);
-	at = put_event(at, &bronze, time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
+	at = put_event(at, &bronze,
+	               time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
 	at = copy_int4(at, (int32_t)partition);
 	at = copy_int8(at, offset);
 	row_end(rows, TARGET_LATE_EVENTS, at, source, 0, SPAN_NULL, TARGET_LATE_EVENTS);
@@ -173,7 +186,8 @@ static enum reason add_late_event(struct row_buffers *rows, const struct input_r
 
 /* ---- aggregates, visits, counts */
 
-static enum reason add_aggregate(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+static enum reason add_aggregate(struct row_buffers *rows, const struct input_record *record,
+                                 uint32_t source, char *detail, size_t cap)
 {
 	static const char *const names[] = {"rollup", "group_value"};
 	struct aggregate aggregate;
@@ -185,10 +199,12 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 
 	if (!aggregate_decode(record->body, &aggregate, &why))
 		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
-	reason = check_texts((struct span[]){aggregate.rollup, aggregate.group_value}, names, 2, detail, cap);
+	reason = check_texts((struct span[]){aggregate.rollup, aggregate.group_value}, names, 2,
+	                     detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
-	start = row_begin(rows, TARGET_AGGREGATES, 24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
+	start = row_begin(rows, TARGET_AGGREGATES,
+	                  24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
 	at = copy_row_begin(start, 19);
 	at = copy_text(at, aggregate.rollup);
 	at = copy_timestamptz(at, aggregate.window_start_us);
@@ -207,7 +223,8 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 	at = copy_int8(at, m->funnel_purchase_sessions);
 	at = copy_bool(at, aggregate.final);
 	at = copy_int8(at, aggregate.revision);
-	row_end(rows, TARGET_AGGREGATES, at, source, collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
+	row_end(rows, TARGET_AGGREGATES, at, source,
+	        collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
 	return REASON_NONE;
 }
 
@@ -230,9 +247,11 @@ static char *put_visit(char *at, const struct visit *visit)
 	return copy_int8(at, visit->revision);
 }
 
-static enum reason add_visit(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+static enum reason add_visit(struct row_buffers *rows, const struct input_record *record,
+                             uint32_t source, char *detail, size_t cap)
 {
-	static const char *const names[] = {"user_session", "first_category", "last_category", "drop_off_stage"};
+	static const char *const names[] = {"user_session", "first_category", "last_category",
+	                                    "drop_off_stage"};
 	struct visit visit;
 	const char *why = NULL;
 	enum target target;
@@ -242,16 +261,20 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 
 	if (!visit_decode(record->body, &visit, &why))
 		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
-	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 || visit.furthest_stage > INT16_MAX))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, visit.end_us < visit.start_us ? "visit_end before visit_start" : "furthest_stage");
-	reason = check_texts((struct span[]){visit.user_session, visit.first_category, visit.last_category, visit.drop_off_stage}, names, 4, detail,
-	                     cap);
+	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 ||
+	                       visit.furthest_stage > INT16_MAX))
+		return row_refuse(REASON_MALFORMED_AVRO, detail, cap,
+		                  visit.end_us < visit.start_us ? "visit_end before visit_start"
+		                                                : "furthest_stage");
+	reason = check_texts((struct span[]){visit.user_session, visit.first_category,
+	                                     visit.last_category, visit.drop_off_stage},
+	                     names, 4, detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
 	target = visit.deleted ? TARGET_VISIT_REMOVALS : TARGET_VISITS;
 	start = row_begin(rows, target,
-	                       24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len + visit.last_category.len +
-	                           visit.drop_off_stage.len);
+	                  24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len +
+	                          visit.last_category.len + visit.drop_off_stage.len);
 	at = copy_row_begin(start, visit.deleted ? 2 : 20);
 	at = copy_text(at, visit.user_session);
 	at = copy_timestamptz(at, visit.start_us);
@@ -262,7 +285,8 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 	return REASON_NONE;
 }
 
-static void dead_reasons_json(struct buffer *out, const struct counts_record *record, int64_t unknown, int64_t *total)
+static void dead_reasons_json(struct buffer *out, const struct counts_record *record,
+                              int64_t unknown, int64_t *total)
 {
 	char item[96];
 
@@ -276,7 +300,9 @@ static void dead_reasons_json(struct buffer *out, const struct counts_record *re
 		if (count == 0)
 			continue;
 		len = snprintf(item, sizeof(item), "%s\"%s\":%" PRId64, out->len > 1 ? "," : "",
-		               i < REASON_COUNT ? reason_name((enum reason)i) : "unknown_to_the_loader", count);
+		               i < REASON_COUNT ? reason_name((enum reason)i)
+		                                : "unknown_to_the_loader",
+		               count);
 		buffer_append(out, item, (size_t)len);
 		if (i < REASON_COUNT)
 			*total = (int64_t)((uint64_t)*total + (uint64_t)count);
@@ -284,7 +310,8 @@ static void dead_reasons_json(struct buffer *out, const struct counts_record *re
 	buffer_append(out, "}", 1);
 }
 
-static enum reason add_counts(struct row_buffers *rows, const struct input_record *record, uint32_t source, char *detail, size_t cap)
+static enum reason add_counts(struct row_buffers *rows, const struct input_record *record,
+                              uint32_t source, char *detail, size_t cap)
 {
 	static const char *const names[] = {"service", "topic"};
 	struct counts_record counts;
@@ -300,7 +327,9 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	if (reason != REASON_NONE)
 		return reason;
 	dead_reasons_json(&rows->scratch, &counts, unknown, &dead);
-	start = row_begin(rows, TARGET_COUNTS, 16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len + rows->scratch.len);
+	start = row_begin(rows, TARGET_COUNTS,
+	                  16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len +
+	                          rows->scratch.len);
 	at = copy_row_begin(start, 11);
 	at = copy_text(at, counts.service);
 	at = copy_text(at, counts.topic);
@@ -324,16 +353,19 @@ static char *copy_header_integer(char *at, const struct input_record *record, co
 {
 	int64_t value;
 
-	return header_integer(record, name, INT64_MAX, &value) ? copy_int8(at, value) : copy_null(at);
+	return header_integer(record, name, INT64_MAX, &value) ? copy_int8(at, value)
+	                                                       : copy_null(at);
 }
 
-void load_rows_add_control(struct row_buffers *rows, const struct input_record *record, uint32_t source, int32_t bronze_partition_count)
+void load_rows_add_control(struct row_buffers *rows, const struct input_record *record,
+                           uint32_t source, int32_t bronze_partition_count)
 {
-	struct span kind = record_header(record, "control"), segment = record_header(record, "segment");
+	struct span kind = record_header(record, "control"),
+		    segment = record_header(record, "segment");
 	char *at;
 
-	if (!segment.at || segment.len > SEGMENT_MAX || copy_text_fault(segment) != REASON_NONE || kind.len > SEGMENT_MAX ||
-	    copy_text_fault(kind) != REASON_NONE)
+	if (!segment.at || segment.len > SEGMENT_MAX || copy_text_fault(segment) != REASON_NONE ||
+	    kind.len > SEGMENT_MAX || copy_text_fault(kind) != REASON_NONE)
 		return;
 	at = row_begin(rows, TARGET_CONTROLS, 10 * COPY_FIELD_MAX + segment.len + kind.len);
 	at = copy_row_begin(at, 8);
@@ -348,8 +380,9 @@ void load_rows_add_control(struct row_buffers *rows, const struct input_record *
 	row_end(rows, TARGET_CONTROLS, at, source, 0, SPAN_NULL, TARGET_CONTROLS);
 }
 
-enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic, const struct input_record *record, uint32_t source,
-                          char *detail, size_t detail_cap)
+enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic,
+                          const struct input_record *record, uint32_t source, char *detail,
+                          size_t detail_cap)
 {
 	if (topic == TOPIC_DEAD_LETTER)
 		return dead_letter_row_add(rows, record, source, detail, detail_cap);
@@ -358,21 +391,16 @@ enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic, const s
 	if (record->refused != REASON_NONE)
 		return row_refuse(record->refused, detail, detail_cap, record->detail);
 	switch (topic) {
-	case TOPIC_BRONZE_EVENTS:
-		return add_event(rows, record, source, detail, detail_cap);
-	case TOPIC_LATE_EVENTS:
-		return add_late_event(rows, record, source, detail, detail_cap);
-	case TOPIC_COUNTS:
-		return add_counts(rows, record, source, detail, detail_cap);
-	case TOPIC_SESSION_FUNNELS:
-		return add_visit(rows, record, source, detail, detail_cap);
+	case TOPIC_BRONZE_EVENTS: return add_event(rows, record, source, detail, detail_cap);
+	case TOPIC_LATE_EVENTS: return add_late_event(rows, record, source, detail, detail_cap);
+	case TOPIC_COUNTS: return add_counts(rows, record, source, detail, detail_cap);
+	case TOPIC_SESSION_FUNNELS: return add_visit(rows, record, source, detail, detail_cap);
 	case TOPIC_AGGREGATED_EVENTS:
 		return add_aggregate(rows, record, source, detail, detail_cap);
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_FUNNEL_PARTIALS:
-	case TOPIC_COUNT:
-		break;
+	case TOPIC_COUNT: break;
 	}
 	return REASON_WRONG_SCHEMA;
 }

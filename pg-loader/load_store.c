@@ -19,10 +19,10 @@
 #include "service/fault.h"
 #include "targets.h"
 
-#define DAYS_CACHED_MAX 4096
-#define UNDEFINED_TABLE "42P01"
+#define DAYS_CACHED_MAX  4096
+#define UNDEFINED_TABLE  "42P01"
 #define UNDEFINED_COLUMN "42703"
-#define DUPLICATE_TABLE "42P07"
+#define DUPLICATE_TABLE  "42P07"
 
 struct load_store {
 	struct postgres *pg;
@@ -54,15 +54,17 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
 	const char *state = postgres_sqlstate(store->pg);
 
 	if (strcmp(state, UNDEFINED_TABLE) == 0 || strcmp(state, UNDEFINED_COLUMN) == 0)
-		return err_prefix(err,
-		                  "cannot prepare the load of %s: a migration is missing, apply it with "
-		                  "MIGRATE=only",
-		                  table);
+		return err_prefix(
+			err,
+			"cannot prepare the load of %s: a migration is missing, apply it with "
+			"MIGRATE=only",
+			table);
 	if (strcmp(state, DUPLICATE_TABLE) == 0)
-		return err_prefix(err,
-		                  "the pooler of POSTGRES_DSN has given us a session with another client's "
-		                  "tables: set its server_reset_query to DISCARD ALL, or connect to "
-		                  "PostgreSQL directly");
+		return err_prefix(
+			err,
+			"the pooler of POSTGRES_DSN has given us a session with another client's "
+			"tables: set its server_reset_query to DISCARD ALL, or connect to "
+			"PostgreSQL directly");
 	return err_prefix(err, "cannot prepare the load of %s", table);
 }
 
@@ -70,7 +72,10 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
  * planner must be told not to read the big table whole. */
 static bool make_staging(struct load_store *store, struct err *err)
 {
-	if (!postgres_run(store->pg, "SET enable_hashjoin = off; SET enable_mergejoin = off; SET search_path = pg_catalog", err))
+	if (!postgres_run(
+		    store->pg,
+		    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET search_path = pg_catalog",
+		    err))
 		return false;
 	for (int i = 0; i < TARGET_COUNT; i++)
 		if (!postgres_run(store->pg, targets[i].create, err))
@@ -122,10 +127,16 @@ static bool ensure_days(struct load_store *store, const struct load_batch *batch
 		if (day_is_known(store, batch->rows.days[i]))
 			continue;
 		snprintf(number, sizeof(number), "%lld", (long long)batch->rows.days[i]);
-		if (!postgres_query(store->pg, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)", 1, &param, &result, err)) {
+		if (!postgres_query(
+			    store->pg,
+			    "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)", 1,
+			    &param, &result, err)) {
 			if (err->class == ERR_INPUT)
 				err->class = ERR_FATAL;
-			return err_prefix(err, "cannot make the partition of raw.events for day %s after 1970-01-01", number);
+			return err_prefix(
+				err,
+				"cannot make the partition of raw.events for day %s after 1970-01-01",
+				number);
 		}
 		PQclear(result);
 		if (store->day_count == DAYS_CACHED_MAX)
@@ -144,7 +155,8 @@ static const char *row_bytes(const struct load_batch *batch, const struct load_r
 }
 
 /* Neighbours are sent in one piece: a batch without gaps goes as one. */
-static bool send_rows(struct load_store *store, const struct load_batch *batch, const uint32_t *rows, uint32_t count, struct err *err)
+static bool send_rows(struct load_store *store, const struct load_batch *batch,
+                      const uint32_t *rows, uint32_t count, struct err *err)
 {
 	const char *from = NULL, *to = NULL;
 
@@ -188,15 +200,18 @@ static bool apply(struct load_store *store, enum target target, int64_t *doubles
 	return true;
 }
 
-static bool load_target(struct load_store *store, const struct load_batch *batch, enum target target, const uint32_t *rows, uint32_t count,
-                        int64_t *doubles, struct err *err)
+static bool load_target(struct load_store *store, const struct load_batch *batch,
+                        enum target target, const uint32_t *rows, uint32_t count, int64_t *doubles,
+                        struct err *err)
 {
 	bool ok;
 
 	FAULT_POINT("before_copy");
 	ok = begin_copy(store, target, err) &&
-	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) && send_rows(store, batch, rows, count, err) &&
-	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) && postgres_copy_end(store->pg, err);
+	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) &&
+	     send_rows(store, batch, rows, count, err) &&
+	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) &&
+	     postgres_copy_end(store->pg, err);
 	FAULT_POINT("after_copy");
 	ok = ok && apply(store, target, doubles, err);
 	FAULT_POINT("after_upsert");
@@ -244,7 +259,8 @@ static bool attempt(struct load_store *store, struct load_batch *batch,
 	bool ok;
 
 	*failed = TARGET_COUNT;
-	ok = postgres_run(store->pg, "BEGIN", err) && loader_offsets_lock(store->pg, moved, moved_count, err) &&
+	ok = postgres_run(store->pg, "BEGIN", err) &&
+	     loader_offsets_lock(store->pg, moved, moved_count, err) &&
 	     load_targets(store, batch, failed, err);
 	FAULT_POINT("before_offsets");
 	ok = ok && loader_offsets_move(store->pg, moved, moved_count, err);
@@ -269,7 +285,8 @@ static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct
 	struct search *search = context;
 	int64_t doubles = 0;
 	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
-	          load_target(search->store, search->batch, search->target, rows, count, &doubles, err);
+	          load_target(search->store, search->batch, search->target, rows, count, &doubles,
+	                      err);
 
 	postgres_rollback(search->store->pg);
 	return ok;
@@ -280,10 +297,12 @@ static bool found(void *context, uint32_t row, const struct err *why, struct err
 	struct search *search = context;
 
 	return load_batch_reject_row(search->batch, row, why->message) ||
-	       err_set(err, ERR_FATAL, "the database refuses even a bare dead letter: %.600s", why->message);
+	       err_set(err, ERR_FATAL, "the database refuses even a bare dead letter: %.600s",
+	               why->message);
 }
 
-static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, enum target target, struct err *err)
+static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, enum target target,
+                            struct err *err)
 {
 	struct search search = {store, batch, target};
 	struct bisect bisect = {&search, try_rows, found};
@@ -294,8 +313,8 @@ static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, 
 	return ok;
 }
 
-bool load_store_write(struct load_store *store, struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
-                      struct err *err)
+bool load_store_write(struct load_store *store, struct load_batch *batch,
+                      const struct loader_offset *moved, size_t moved_count, struct err *err)
 {
 	bool days_checked_again = false;
 
@@ -313,7 +332,8 @@ bool load_store_write(struct load_store *store, struct load_batch *batch, const 
 			return err_prefix(err, "refused, but not for a row");
 		}
 		/* Retention may have dropped a day since we asked for it: that is no fault of the rows. */
-		if (failed == TARGET_EVENTS && !days_checked_again && strcmp(postgres_sqlstate(store->pg), "23514") == 0) {
+		if (failed == TARGET_EVENTS && !days_checked_again &&
+		    strcmp(postgres_sqlstate(store->pg), "23514") == 0) {
 			days_checked_again = true;
 			store->day_count = 0;
 			continue;

@@ -17,7 +17,8 @@ MUST_USE bool load_store_connect(struct load_store *store, bool *reconnected, st
 /* Writes the batch and moves `moved` from committed to position, all or nothing. ERR_RETRY: call again with the same;
  * ERR_ABORT: drop the batch and read the offsets again; ERR_OPERATOR, ERR_FATAL: stop. Rows that the database refuses are
  * replaced by rejects in the batch. After ERR_RETRY the commit may have happened: then the next call says ERR_ABORT. */
-MUST_USE bool load_store_write(struct load_store *store, struct load_batch *batch, const struct loader_offset *moved, size_t moved_count,
+MUST_USE bool load_store_write(struct load_store *store, struct load_batch *batch,
+                               const struct loader_offset *moved, size_t moved_count,
                                struct err *err);
 
 #endif

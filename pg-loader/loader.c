@@ -39,11 +39,11 @@
 #include "targets.h"
 #include "wait_idle.h"
 
-#define IDLE_WAIT_MS 100 /* for the first record */
-#define MORE_WAIT_MS 3   /* for one more */
-#define QUERY_CANCELED "57014" /* statement_timeout */
-#define WRITE_TRIES 4
-#define WRITE_AGAIN_US INT64_C(30000000) /* nobody polls meanwhile */
+#define IDLE_WAIT_MS        100     /* for the first record */
+#define MORE_WAIT_MS        3       /* for one more */
+#define QUERY_CANCELED      "57014" /* statement_timeout */
+#define WRITE_TRIES         4
+#define WRITE_AGAIN_US      INT64_C(30000000) /* nobody polls meanwhile */
 #define REGISTRY_TIMEOUT_MS 5000
 
 /* ---- waiting for the world */
@@ -117,7 +117,8 @@ static size_t list_moved(struct loader *loader)
 		if (partition->position != task->committed)
 			loader->moved[count++] =
 				(struct loader_offset){partition->topic->name, partition->partition,
-			                           task->committed, partition->position, task->last};
+			                               task->committed, partition->position,
+			                               task->last};
 	}
 	return count;
 }
@@ -132,7 +133,8 @@ static void count_batch(struct loader *loader, int64_t began_us)
 		if (loader->batch.rejects[r] == 0)
 			continue;
 		snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)r));
-		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels, "records that the loader itself dead-lettered"),
+		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels,
+		                      "records that the loader itself dead-lettered"),
 		           loader->batch.rejects[r]);
 		log_warn("rejected", log_str("reason", reason_name((enum reason)r)),
 		         log_int("records", loader->batch.rejects[r]));
@@ -180,16 +182,18 @@ static bool commit(struct loader *loader, const char **away, struct err *err)
 		return false;
 	*away = "PostgreSQL";
 	for (int try = 1;; try++) {
-		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count, err)) {
+		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count,
+		                     err)) {
 			committed(loader, moved_count, began_us);
 			grow_batches(loader);
 			return true;
 		}
-		if (err->class == ERR_RETRY && strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0)
+		if (err->class == ERR_RETRY &&
+		    strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0)
 			shrink_batches(loader);
-		if (err->class != ERR_RETRY || !is_momentary(postgres_sqlstate(loader->pg)) || try == WRITE_TRIES ||
-		    !postgres_is_connected(loader->pg) || service_stopping() ||
-		    monotonic_us() - began_us > WRITE_AGAIN_US)
+		if (err->class != ERR_RETRY || !is_momentary(postgres_sqlstate(loader->pg)) ||
+		    try == WRITE_TRIES || !postgres_is_connected(loader->pg) ||
+		    service_stopping() || monotonic_us() - began_us > WRITE_AGAIN_US)
 			return false;
 		log_warn("retrying", log_str("phase", "write"), log_int("attempt", try),
 		         log_str("error", err->message));
@@ -212,8 +216,10 @@ static bool commit_is_due(const struct loader *loader, size_t taken)
 	const struct loader_config *config = loader->config;
 
 	return loader->batch_started_us != 0 &&
-	       (drained(loader, taken) || monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
-	        loader->batch.rows.count >= loader->batch_rows || (int64_t)loader->batch.input_bytes >= config->batch_bytes);
+	       (drained(loader, taken) ||
+	        monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
+	        loader->batch.rows.count >= loader->batch_rows ||
+	        (int64_t)loader->batch.input_bytes >= config->batch_bytes);
 }
 
 /* ---- phases */
@@ -226,8 +232,8 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 	bool ok = true;
 
 	if (strcmp(config->migrate, "false") != 0) {
-		ok = migrate_find_dir(config->migrations_dir, dir, sizeof(dir), err) && migrate_load(dir, &list, err) &&
-		     migrate_apply(&config->postgres, &list, err);
+		ok = migrate_find_dir(config->migrations_dir, dir, sizeof(dir), err) &&
+		     migrate_load(dir, &list, err) && migrate_apply(&config->postgres, &list, err);
 		migrate_fini(&list);
 	}
 	if (!ok)
@@ -235,7 +241,9 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 	if (strcmp(config->migrate, "only") == 0)
 		return STEP_DONE;
 	if (config->rebuild)
-		return reporting_rebuild(&config->postgres, err) ? STEP_DONE : wait_for(loader, "PostgreSQL, to rebuild", err);
+		return reporting_rebuild(&config->postgres, err)
+		               ? STEP_DONE
+		               : wait_for(loader, "PostgreSQL, to rebuild", err);
 	backoff_reset(&loader->backoff);
 	loader->phase = LOADER_STARTING;
 	return STEP_MORE;
@@ -276,8 +284,8 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	enum step step = STEP_MORE;
 	const char *away;
 
-	if (loader->batch_started_us != 0 && !rd_kafka_assignment_lost(intake_client(loader->intake)) &&
-	    !commit(loader, &away, err))
+	if (loader->batch_started_us != 0 &&
+	    !rd_kafka_assignment_lost(intake_client(loader->intake)) && !commit(loader, &away, err))
 		step = wait_for(loader, away, err);
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
@@ -307,7 +315,8 @@ static enum step run_step(struct loader *loader, struct err *err)
 	if (intake_change(loader->intake) != INTAKE_SAME)
 		return rebalance_step(loader, err);
 	loader_watch(loader);
-	if (taken == 0 && intake_is_reading(loader->intake) && !postgres_still_there(loader->pg, err))
+	if (taken == 0 && intake_is_reading(loader->intake) &&
+	    !postgres_still_there(loader->pg, err))
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
@@ -344,12 +353,9 @@ enum step loader_step(void *state, bool stopping, struct err *err)
 		return STEP_MORE;
 	}
 	switch (loader->phase) {
-	case LOADER_MIGRATING:
-		return migrate_step(loader, err);
-	case LOADER_STARTING:
-		return start_step(loader, err);
-	case LOADER_RUNNING:
-		return run_step(loader, err);
+	case LOADER_MIGRATING: return migrate_step(loader, err);
+	case LOADER_STARTING: return start_step(loader, err);
+	case LOADER_RUNNING: return run_step(loader, err);
 	}
 	return STEP_FAILED;
 }
@@ -362,17 +368,25 @@ static void open_metrics(struct loader *loader)
 		char labels[80];
 
 		snprintf(labels, sizeof(labels), "table=\"%s\"", targets[t].table);
-		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels, "rows given to PostgreSQL, after collapsing by key");
+		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels,
+		                             "rows given to PostgreSQL, after collapsing by key");
 	}
-	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "", "control records, which are no events");
-	loader->doubles = metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
-	                             "bronze records, read for the first time, whose event was already "
-	                             "stored");
-	loader->batches = metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
-	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "", "connections made to PostgreSQL");
-	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "", "batches dropped and read again");
-	loader->up = metric_get(METRIC_GAUGE, "loader_postgres_up", "", "1 while connected to PostgreSQL");
-	loader->seconds = histogram_get("loader_batch_seconds", "", "time to write one batch, its retries included");
+	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "",
+	                              "control records, which are no events");
+	loader->doubles =
+		metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
+	                   "bronze records, read for the first time, whose event was already "
+	                   "stored");
+	loader->batches =
+		metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
+	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "",
+	                                "connections made to PostgreSQL");
+	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "",
+	                             "batches dropped and read again");
+	loader->up = metric_get(METRIC_GAUGE, "loader_postgres_up", "",
+	                        "1 while connected to PostgreSQL");
+	loader->seconds = histogram_get("loader_batch_seconds", "",
+	                                "time to write one batch, its retries included");
 }
 
 bool loader_open(void *config, void **state, struct err *err)
@@ -389,7 +403,8 @@ bool loader_open(void *config, void **state, struct err *err)
 	loader->backoff.seed = (unsigned)monotonic_us();
 	loader->pg = postgres_new(&loader->config->postgres, "pg-loader");
 	loader->store = load_store_new(loader->pg);
-	loader->reporting = reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
+	loader->reporting =
+		reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
 	open_metrics(loader);
 	health_ready("connecting to PostgreSQL");
 	loader->registry = registry_new(loader->config->registry_urls, REGISTRY_TIMEOUT_MS, err);

@@ -28,7 +28,8 @@
 #include "wire/topics.h"
 
 #define WATCH_EVERY_US INT64_C(100000)
-#define BEYOND_END_PATIENCE_US INT64_C(10000000) /* a broker that has just started may show less than it has */
+#define BEYOND_END_PATIENCE_US \
+	INT64_C(10000000) /* a broker that has just started may show less than it has */
 
 #define LOADER_TOPICS 6
 
@@ -76,7 +77,8 @@ static void take_record(struct loader *loader, struct loader_task *task,
 
 	if (schema_loss_shows(record->refused))
 		raise_alarm(loader, record);
-	if (load_batch_add(&loader->batch, kind, record, intake_keep(loader->intake)) == LOAD_CONTROL)
+	if (load_batch_add(&loader->batch, kind, record, intake_keep(loader->intake)) ==
+	    LOAD_CONTROL)
 		metric_add(loader->controls, 1);
 	task->last =
 		record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
@@ -87,7 +89,8 @@ bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *
 	struct intake_item item;
 	bool ok;
 
-	*count = intake_poll(loader->intake, wait_ms, loader->batch_rows - loader->batch.rows.count);
+	*count =
+		intake_poll(loader->intake, wait_ms, loader->batch_rows - loader->batch.rows.count);
 	while ((ok = intake_peek(loader->intake, &item, err)) && item.kind != INTAKE_NOTHING) {
 		struct loader_task *task = &loader->tasks[item.number];
 
@@ -164,8 +167,8 @@ static bool refuse_start(const struct assigned_partition *partition, int64_t sto
                          const char *what, const char *advice, struct err *err)
 {
 	return err_set(err, ERR_OPERATOR,
-	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64 ", the log has %" PRId64
-	               " to %" PRId64 ": %s; %s",
+	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64
+	               ", the log has %" PRId64 " to %" PRId64 ": %s; %s",
 	               partition->topic->name, partition->partition, stored, partition->low,
 	               partition->high, what, advice);
 }
@@ -191,22 +194,23 @@ static bool judge(struct loader_task *task, struct loader_offset *at, struct err
 			                 "retention removed earlier records; reading from here"));
 		return true;
 	case START_LOST_RECORDS:
-		return refuse_start(partition, at->committed,
-		                    "retention has removed records that were never loaded",
-		                    "to go on without them, set next_offset of this row to the log's first "
-		                    "offset; to have them, process into a fresh set (TOPIC_PREFIX and a "
-		                    "database of its own)",
-		                    err);
-	case START_BEYOND_END:
-		break;
+		return refuse_start(
+			partition, at->committed,
+			"retention has removed records that were never loaded",
+			"to go on without them, set next_offset of this row to the log's first "
+			"offset; to have them, process into a fresh set (TOPIC_PREFIX and a "
+			"database of its own)",
+			err);
+	case START_BEYOND_END: break;
 	}
 	if (task->beyond_end_since_us == 0)
 		task->beyond_end_since_us = now_us;
 	if (now_us - task->beyond_end_since_us < BEYOND_END_PATIENCE_US)
 		return err_set(err, ERR_RETRY,
-		               "%s/%" PRId32 " ends at %" PRId64 ", before the loaded offset %" PRId64,
-		               partition->topic->name, partition->partition,
-		               partition->high, at->committed);
+		               "%s/%" PRId32 " ends at %" PRId64
+		               ", before the loaded offset %" PRId64,
+		               partition->topic->name, partition->partition, partition->high,
+		               at->committed);
 	return refuse_start(
 		partition, at->committed,
 		"the topic was deleted and created again, or the broker has lost records",
@@ -218,8 +222,8 @@ static bool find_start(struct loader *loader, struct loader_offset *at, struct e
 	for (size_t i = 0; i < loader->task_count; i++) {
 		const struct assigned_partition *partition = loader->tasks[i].partition;
 
-		at[i] = (struct loader_offset){partition->topic->name, partition->partition, OFFSET_NONE,
-		                               OFFSET_NONE, RECORD_MARK_NONE};
+		at[i] = (struct loader_offset){partition->topic->name, partition->partition,
+		                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	}
 	if (!loader_offsets_read(loader->pg, at, loader->task_count, err) ||
 	    !intake_bounds(loader->intake, err))
@@ -285,7 +289,7 @@ static bool open_intake(struct loader *loader, struct err *err)
 		.client_id = loader->config->service.instance_id,
 		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "",
-	                        "records below the position, discarded"),
+	                            "records below the position, discarded"),
 	};
 
 	if (loader->intake)
@@ -318,7 +322,8 @@ static bool schemas_known(struct loader *loader, struct err *err)
 		struct counts_topic counts = {&loader->config->kafka, intake_client(loader->intake),
 		                              intake_topic(loader->intake, i)->opener, 0};
 
-		if (topic_kinds[i].kind == TOPIC_COUNTS && !counts_topic_read(&counts, NULL, NULL, err))
+		if (topic_kinds[i].kind == TOPIC_COUNTS &&
+		    !counts_topic_read(&counts, NULL, NULL, err))
 			return false;
 	}
 	return true;
@@ -329,10 +334,11 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 	struct intake_topic topics[LOADER_TOPICS];
 
 	for (size_t i = 0; i < LOADER_TOPICS; i++)
-		topics[i] = (struct intake_topic){.suffix = topic_of(topic_kinds[i].kind)->suffix,
-		                                  .slot = topic_kinds[i].slot,
-		                                  .framed = topic_kinds[i].framed,
-		                                  .compacted = topic_is_compacted(topic_kinds[i].kind)};
+		topics[i] =
+			(struct intake_topic){.suffix = topic_of(topic_kinds[i].kind)->suffix,
+		                              .slot = topic_kinds[i].slot,
+		                              .framed = topic_kinds[i].framed,
+		                              .compacted = topic_is_compacted(topic_kinds[i].kind)};
 	return open_intake(loader, err) &&
 	       intake_set_topics(loader->intake, loader->registry, topics, LOADER_TOPICS, err) &&
 	       counts_fit(loader, err) && schemas_known(loader, err) &&
@@ -344,7 +350,9 @@ void loader_mirror(struct loader *loader, size_t moved_count)
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)moved_count);
 
 	for (size_t i = 0; i < moved_count; i++)
-		rd_kafka_topic_partition_list_add(list, loader->moved[i].topic, loader->moved[i].partition)->offset = loader->moved[i].position;
+		rd_kafka_topic_partition_list_add(list, loader->moved[i].topic,
+		                                  loader->moved[i].partition)
+			->offset = loader->moved[i].position;
 	rd_kafka_commit(intake_client(loader->intake), list, 1);
 	rd_kafka_topic_partition_list_destroy(list);
 }

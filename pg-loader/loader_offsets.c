@@ -64,8 +64,8 @@ static void arrays_fini(struct arrays *arrays)
 		buffer_free(&arrays->text[p]);
 }
 
-static bool query(struct postgres *pg, const char *sql, int param_count, const struct loader_offset *at, size_t count, PGresult **result,
-                  struct err *err)
+static bool query(struct postgres *pg, const char *sql, int param_count,
+                  const struct loader_offset *at, size_t count, PGresult **result, struct err *err)
 {
 	struct arrays arrays;
 	bool ok;
@@ -82,12 +82,14 @@ static bool take_row(const PGresult *result, int row, struct loader_offset *at, 
 	return PQgetisnull(result, row, 2) ||
 	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
 	       err_set(err, ERR_OPERATOR,
-	               "%s/%" PRId32 ": invalid value '%s' in processed.loader_offsets.last_record: "
+	               "%s/%" PRId32
+	               ": invalid value '%s' in processed.loader_offsets.last_record: "
 	               "expected <offset>,<time>,<hash>; set it to null",
 	               at->topic, at->partition, PQgetvalue(result, row, 2));
 }
 
-bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
+bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count,
+                         struct err *err)
 {
 	PGresult *result = NULL;
 	bool ok = true;
@@ -113,7 +115,8 @@ bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t c
 	return ok;
 }
 
-bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count, struct err *err)
+bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count,
+                           struct err *err)
 {
 	PGresult *result = NULL;
 
@@ -132,7 +135,8 @@ static bool moved_by_another(struct err *err)
 	return err_set(err, ERR_ABORT, "another loader has moved an offset of this batch");
 }
 
-bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err)
+bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count,
+                         struct err *err)
 {
 	PGresult *result = NULL;
 	bool same = true;
@@ -150,7 +154,8 @@ bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, si
 	return same || moved_by_another(err);
 }
 
-bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count, struct err *err)
+bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count,
+                         struct err *err)
 {
 	PGresult *result = NULL;
 	bool all;

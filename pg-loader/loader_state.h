@@ -38,7 +38,7 @@ struct loader {
 
 	struct loader_task *tasks; /* one for each partition of the intake */
 	size_t task_count;
-	bool unready;    /* loader_watch has put a reason into /readyz */
+	bool unready; /* loader_watch has put a reason into /readyz */
 	int64_t next_watch_us;
 	struct backoff backoff;
 
@@ -47,7 +47,7 @@ struct loader {
 	struct load_batch batch;
 	struct loader_offset *moved; /* room for task_count */
 	int64_t batch_started_us;    /* 0: nothing to commit */
-	int64_t batch_rows;          /* at most; fewer than configured while PostgreSQL cannot take more */
+	int64_t batch_rows; /* at most; fewer than configured while PostgreSQL cannot take more */
 
 	struct metric *rows[TARGET_COUNT], *controls, *doubles, *batches, *reconnects;
 	struct metric *rewinds, *up;

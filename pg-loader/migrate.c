@@ -22,10 +22,10 @@
 #include "service/health.h"
 #include "service/log.h"
 
-#define FILE_BYTES_MAX (16 * 1024 * 1024)
+#define FILE_BYTES_MAX       (16 * 1024 * 1024)
 #define STATEMENT_TIMEOUT_US (INT64_C(3600) * 1000000)
-#define LOCK_SQL "SELECT pg_advisory_lock(hashtextextended('funnel migrations', 0))"
-#define PATH_CAP 1024
+#define LOCK_SQL             "SELECT pg_advisory_lock(hashtextextended('funnel migrations', 0))"
+#define PATH_CAP             1024
 
 static bool is_dir(const char *path)
 {
@@ -80,7 +80,8 @@ static int is_migration(const struct dirent *entry)
 	for (int i = 0; i < 4; i++)
 		if (!isdigit((unsigned char)name[i]))
 			return 0;
-	return name[4] == '_' && len > 9 && len < MIGRATION_NAME_MAX && strcmp(name + len - 4, ".sql") == 0;
+	return name[4] == '_' && len > 9 && len < MIGRATION_NAME_MAX &&
+	       strcmp(name + len - 4, ".sql") == 0;
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -99,7 +100,8 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 		err_set(err, ERR_OPERATOR, "cannot open %s: %s", path, strerror(errno));
 		return false;
 	}
-	ok = fstat(fileno(file), &status) == 0 && status.st_size >= 0 && status.st_size <= FILE_BYTES_MAX;
+	ok = fstat(fileno(file), &status) == 0 && status.st_size >= 0 &&
+	     status.st_size <= FILE_BYTES_MAX;
 	if (ok) {
 		*len = (size_t)status.st_size;
 		*text = xrealloc(NULL, *len + 1);
@@ -112,7 +114,8 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 	return ok;
 }
 
-static bool load_one(const char *dir, const char *name, struct migration_list *list, struct err *err)
+static bool load_one(const char *dir, const char *name, struct migration_list *list,
+                     struct err *err)
 {
 	struct migration *migration;
 	char path[PATH_CAP + MIGRATION_NAME_MAX];
@@ -129,7 +132,8 @@ static bool load_one(const char *dir, const char *name, struct migration_list *l
 		return err_set(err, ERR_OPERATOR, "%s holds a NUL character", path);
 	SHA256Data((const uint8_t *)migration->sql, len, migration->checksum);
 	if (list->count > 1 && strncmp(migration[-1].name, name, 4) == 0)
-		return err_set(err, ERR_OPERATOR, "two migrations have the number %.4s: %s and %s", name, migration[-1].name, name);
+		return err_set(err, ERR_OPERATOR, "two migrations have the number %.4s: %s and %s",
+		               name, migration[-1].name, name);
 	return true;
 }
 
@@ -164,7 +168,8 @@ static bool table_exists(struct postgres *pg, bool *exists, struct err *err)
 {
 	PGresult *result = NULL;
 
-	if (!postgres_query(pg, "SELECT to_regclass('processed.schema_migrations') IS NOT NULL", 0, NULL, &result, err))
+	if (!postgres_query(pg, "SELECT to_regclass('processed.schema_migrations') IS NOT NULL", 0,
+	                    NULL, &result, err))
 		return false;
 	*exists = PQgetvalue(result, 0, 0)[0] == 't';
 	PQclear(result);
@@ -173,31 +178,37 @@ static bool table_exists(struct postgres *pg, bool *exists, struct err *err)
 
 static bool make_table(struct postgres *pg, struct err *err)
 {
-	return postgres_run(pg,
-	                    "CREATE SCHEMA IF NOT EXISTS processed;"
-	                    "CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY, checksum text NOT NULL,"
-	                    " applied_at timestamptz NOT NULL DEFAULT now());"
-	                    "COMMENT ON TABLE processed.schema_migrations IS 'Migrations that were applied, with the SHA-256 of their files.'",
-	                    err) ||
-	       err_prefix(err, "cannot make processed.schema_migrations (migrate as the owner of the database, or set MIGRATE=false)");
+	return postgres_run(
+		       pg,
+		       "CREATE SCHEMA IF NOT EXISTS processed;"
+		       "CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY, checksum text NOT NULL,"
+		       " applied_at timestamptz NOT NULL DEFAULT now());"
+		       "COMMENT ON TABLE processed.schema_migrations IS 'Migrations that were applied, with the SHA-256 of their files.'",
+		       err) ||
+	       err_prefix(
+		       err,
+		       "cannot make processed.schema_migrations (migrate as the owner of the database, or set MIGRATE=false)");
 }
 
 /* Whether it is applied; a changed file is refused. */
-static bool is_applied(struct postgres *pg, const struct migration *migration, bool *applied, struct err *err)
+static bool is_applied(struct postgres *pg, const struct migration *migration, bool *applied,
+                       struct err *err)
 {
 	const char *params[] = {migration->name};
 	PGresult *result = NULL;
 	bool same;
 
-	if (!postgres_query(pg, "SELECT checksum FROM processed.schema_migrations WHERE name = $1", 1, params, &result, err))
+	if (!postgres_query(pg, "SELECT checksum FROM processed.schema_migrations WHERE name = $1",
+	                    1, params, &result, err))
 		return false;
 	*applied = PQntuples(result) > 0;
 	same = !*applied || strcmp(PQgetvalue(result, 0, 0), migration->checksum) == 0;
 	PQclear(result);
-	return same || err_set(err, ERR_OPERATOR,
-	                       "migration %s has changed since it was applied to this database: put the old file back, and make the change in a "
-	                       "new migration",
-	                       migration->name);
+	return same ||
+	       err_set(err, ERR_OPERATOR,
+	               "migration %s has changed since it was applied to this database: put the old file back, and make the change in a "
+	               "new migration",
+	               migration->name);
 }
 
 static bool apply_one(struct postgres *pg, const struct migration *migration, struct err *err)
@@ -212,7 +223,9 @@ static bool apply_one(struct postgres *pg, const struct migration *migration, st
 			err->class = ERR_OPERATOR;
 		return err_prefix(err, "migration %s", migration->name);
 	}
-	if (!postgres_query(pg, "INSERT INTO processed.schema_migrations (name, checksum) VALUES ($1, $2)", 2, params, &result, err))
+	if (!postgres_query(
+		    pg, "INSERT INTO processed.schema_migrations (name, checksum) VALUES ($1, $2)",
+		    2, params, &result, err))
 		return false;
 	PQclear(result);
 	if (!postgres_run(pg, "COMMIT", err))
@@ -222,7 +235,8 @@ static bool apply_one(struct postgres *pg, const struct migration *migration, st
 }
 
 /* Moves *next to the first migration from there on that is not applied; to the end where all are. */
-static bool skip_applied(struct postgres *pg, const struct migration_list *list, size_t *next, struct err *err)
+static bool skip_applied(struct postgres *pg, const struct migration_list *list, size_t *next,
+                         struct err *err)
 {
 	for (bool applied; *next < list->count; ++*next) {
 		if (!is_applied(pg, &list->at[*next], &applied, err))
@@ -238,7 +252,8 @@ static bool apply_all(struct postgres *pg, const struct migration_list *list, st
 	bool exists = false;
 	size_t next = 0;
 
-	if (!postgres_connect(pg, NULL, err) || !table_exists(pg, &exists, err) || (exists && !skip_applied(pg, list, &next, err)))
+	if (!postgres_connect(pg, NULL, err) || !table_exists(pg, &exists, err) ||
+	    (exists && !skip_applied(pg, list, &next, err)))
 		return false;
 	if (next == list->count)
 		return true;
@@ -264,7 +279,8 @@ static void release_lock(struct postgres *pg)
 		postgres_disconnect(pg);
 }
 
-bool migrate_apply(const struct postgres_config *config, const struct migration_list *list, struct err *err)
+bool migrate_apply(const struct postgres_config *config, const struct migration_list *list,
+                   struct err *err)
 {
 	struct postgres_config patient = *config;
 	struct postgres *pg;

@@ -29,6 +29,7 @@ MUST_USE bool migrate_find_dir(const char *configured, char *out, size_t cap, st
 MUST_USE bool migrate_load(const char *dir, struct migration_list *list, struct err *err);
 void migrate_fini(struct migration_list *list);
 /* Applies what is missing. Uses a connection of its own. ERR_OPERATOR: a changed file, or SQL that fails. */
-MUST_USE bool migrate_apply(const struct postgres_config *config, const struct migration_list *list, struct err *err);
+MUST_USE bool migrate_apply(const struct postgres_config *config, const struct migration_list *list,
+                            struct err *err);
 
 #endif

@@ -24,19 +24,19 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 
-#define REFRESH_SQL \
+#define REFRESH_SQL                                                               \
 	"SELECT events_counted, events_waiting, breaches, refreshed, differences" \
 	" FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
 /* One query is one transaction, so no setting outlives it; this connection is not checked for a
  * pooler (postgres_pooler.c). The timeout is long because a segment's batch reports read all of its
  * rows. */
-#define SETTINGS_SQL \
+#define SETTINGS_SQL                                                      \
 	"SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = '1h';" \
 	"SET LOCAL client_min_messages = warning;"
-#define ANSWER_TIMEOUT_US INT64_C(3700000000)
+#define ANSWER_TIMEOUT_US  INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
-#define AGAIN_US INT64_C(5000000) /* after trouble, at the least */
+#define AGAIN_US           INT64_C(5000000) /* after trouble, at the least */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
 struct reporting {
@@ -48,7 +48,8 @@ struct reporting {
 	bool retention; /* what was asked */
 	int64_t interval_us, next_us, deadline_us, asked_us;
 	int64_t retention_us; /* when to apply it; 0: after the first refresh */
-	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences, *refreshed_at;
+	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
+		*refreshed_at;
 	struct histogram *seconds;
 };
 
@@ -58,14 +59,20 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 
 	*r = (struct reporting){.config = config, .interval_us = interval_us};
 	r->next_us = monotonic_us() + (interval_us < AGAIN_US ? interval_us : AGAIN_US);
-	r->refreshes = metric_get(METRIC_COUNTER, "reporting_refreshes_total", "", "refreshes of the reports that this loader carried out");
-	r->failures = metric_get(METRIC_COUNTER, "reporting_failures_total", "", "refreshes that failed, and are tried again");
-	r->events = metric_get(METRIC_COUNTER, "reporting_events_total", "", "events counted into the reports");
-	r->waiting = metric_get(METRIC_GAUGE, "reporting_events_waiting", "", "events that are stored and not yet in the reports");
-	r->breaches = metric_get(METRIC_GAUGE, "reporting_breaches", "", "measures of data quality beyond their threshold");
+	r->refreshes = metric_get(METRIC_COUNTER, "reporting_refreshes_total", "",
+	                          "refreshes of the reports that this loader carried out");
+	r->failures = metric_get(METRIC_COUNTER, "reporting_failures_total", "",
+	                         "refreshes that failed, and are tried again");
+	r->events = metric_get(METRIC_COUNTER, "reporting_events_total", "",
+	                       "events counted into the reports");
+	r->waiting = metric_get(METRIC_GAUGE, "reporting_events_waiting", "",
+	                        "events that are stored and not yet in the reports");
+	r->breaches = metric_get(METRIC_GAUGE, "reporting_breaches", "",
+	                         "measures of data quality beyond their threshold");
 	r->differences = metric_get(METRIC_GAUGE, "reporting_reconciliation_differences", "",
 	                            "rows of reporting.reconciliation that differ");
-	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "", "time of the last refresh by this loader");
+	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "",
+	                             "time of the last refresh by this loader");
 	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh");
 	return r;
 }
@@ -110,11 +117,19 @@ static void give_up(struct reporting *r, const char *what)
 static void start_connecting(struct reporting *r)
 {
 	/* The connection string comes last, so that what it says wins. */
-	const char *keys[] = {"application_name", "client_encoding", "keepalives_idle", "keepalives_interval", "keepalives_count", "dbname", NULL};
-	const char *values[] = {"pg-loader reporting", "UTF8", "10", "5", "3", r->config->dsn, NULL};
+	const char *keys[] = {"application_name",
+	                      "client_encoding",
+	                      "keepalives_idle",
+	                      "keepalives_interval",
+	                      "keepalives_count",
+	                      "dbname",
+	                      NULL};
+	const char *values[] = {"pg-loader reporting", "UTF8", "10", "5", "3",
+	                        r->config->dsn,        NULL};
 
 	r->connection = PQconnectStartParams(keys, values, 1);
-	if (!r->connection || PQstatus(r->connection) == CONNECTION_BAD || PQsetnonblocking(r->connection, 1) != 0) {
+	if (!r->connection || PQstatus(r->connection) == CONNECTION_BAD ||
+	    PQsetnonblocking(r->connection, 1) != 0) {
 		give_up(r, "cannot connect");
 		return;
 	}
@@ -125,7 +140,8 @@ static void start_connecting(struct reporting *r)
 
 static void go_on_connecting(struct reporting *r)
 {
-	struct pollfd fd = {.fd = PQsocket(r->connection), .events = r->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT};
+	struct pollfd fd = {.fd = PQsocket(r->connection),
+	                    .events = r->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT};
 
 	if (monotonic_us() > r->deadline_us) {
 		give_up(r, "no connection in time");
@@ -147,7 +163,8 @@ static void ask(struct reporting *r)
 	char sql[512];
 
 	r->retention = r->retention_us != 0 && monotonic_us() >= r->retention_us;
-	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL, r->retention ? RETENTION_SQL : REFRESH_SQL);
+	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL,
+	         r->retention ? RETENTION_SQL : REFRESH_SQL);
 	if (!PQsendQuery(r->connection, sql)) {
 		give_up(r, "cannot ask");
 		return;
@@ -159,7 +176,8 @@ static void ask(struct reporting *r)
 
 static int64_t number_at(const PGresult *result, int column)
 {
-	return PQgetisnull(result, 0, column) ? 0 : strtoll(PQgetvalue(result, 0, column), NULL, 10);
+	return PQgetisnull(result, 0, column) ? 0
+	                                      : strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
 static void refreshed(struct reporting *r, const PGresult *result)
@@ -213,7 +231,8 @@ static void judge_answer(struct reporting *r)
 /* Of several results the last one counts, the query's own. The end of them may come in another turn. */
 static void look_for_answer(struct reporting *r)
 {
-	if (PQflush(r->connection) < 0 || !PQconsumeInput(r->connection) || monotonic_us() > r->deadline_us) {
+	if (PQflush(r->connection) < 0 || !PQconsumeInput(r->connection) ||
+	    monotonic_us() > r->deadline_us) {
 		give_up(r, "no answer");
 		return;
 	}
@@ -238,16 +257,12 @@ void reporting_step(struct reporting *r)
 		if (monotonic_us() >= r->next_us)
 			start_connecting(r);
 		break;
-	case REPORTING_CONNECTING:
-		go_on_connecting(r);
-		break;
+	case REPORTING_CONNECTING: go_on_connecting(r); break;
 	case REPORTING_READY:
 		if (monotonic_us() >= r->next_us)
 			ask(r);
 		break;
-	case REPORTING_ASKED:
-		look_for_answer(r);
-		break;
+	case REPORTING_ASKED: look_for_answer(r); break;
 	}
 }
 
@@ -264,7 +279,8 @@ bool reporting_rebuild(const struct postgres_config *config, struct err *err)
 	pg = postgres_new(&patient, "pg-loader rebuild");
 	health_limit_ms(REBUILD_TIMEOUT_US / 1000);
 	/* A refresh that is running is waited for, however long. */
-	ok = postgres_connect(pg, NULL, err) && postgres_run(pg, "SET lock_timeout = 0", err) && postgres_run(pg, "SELECT reporting.rebuild()", err);
+	ok = postgres_connect(pg, NULL, err) && postgres_run(pg, "SET lock_timeout = 0", err) &&
+	     postgres_run(pg, "SELECT reporting.rebuild()", err);
 	health_limit_ms(60000);
 	postgres_free(pg);
 	if (ok)

@@ -44,14 +44,16 @@ void row_drop(struct row_buffers *rows, uint32_t row)
 }
 
 /* Keys of different tables must not meet: the family goes first. */
-static void collapse_row(struct row_buffers *rows, uint32_t number, struct span key, enum target family)
+static void collapse_row(struct row_buffers *rows, uint32_t number, struct span key,
+                         enum target family)
 {
 	char tagged[RECORD_KEY_MAX * 2];
 	struct load_row *row = &rows->at[number];
 	bool added;
 	uint32_t *kept;
 
-	if (key.len >= sizeof(tagged)) /* texts have a limit far below: decoders refuse longer ones */
+	if (key.len >=
+	    sizeof(tagged)) /* texts have a limit far below: decoders refuse longer ones */
 		return;
 	tagged[0] = (char)family;
 	memcpy(tagged + 1, key.at, key.len);
@@ -66,15 +68,16 @@ static void collapse_row(struct row_buffers *rows, uint32_t number, struct span 
 	}
 }
 
-void row_end(struct row_buffers *rows, enum target target, const char *end, uint32_t source, int64_t order, struct span key,
-             enum target key_family)
+void row_end(struct row_buffers *rows, enum target target, const char *end, uint32_t source,
+             int64_t order, struct span key, enum target key_family)
 {
 	struct buffer *bytes = &rows->bytes[target];
 	size_t len = (size_t)(end - (bytes->at + bytes->len));
 
 	GROW(rows->at, rows->count, rows->capacity);
 	rows->at[rows->count++] =
-		(struct load_row){bytes->len, order, (uint32_t)len, source, (uint8_t)target, REJECT_NONE, true};
+		(struct load_row){bytes->len,      order,       (uint32_t)len, source,
+	                          (uint8_t)target, REJECT_NONE, true};
 	rows->live[target]++;
 	if (key.at)
 		collapse_row(rows, rows->count - 1, key, key_family);

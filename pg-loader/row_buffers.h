@@ -12,8 +12,8 @@
 #include "targets.h"
 
 struct load_row {
-	size_t at;      /* in the target's bytes */
-	int64_t order;  /* see collapse.h */
+	size_t at;     /* in the target's bytes */
+	int64_t order; /* see collapse.h */
 	uint32_t len;
 	uint32_t source;
 	uint8_t target;
@@ -29,7 +29,7 @@ struct row_buffers {
 	struct load_row *at;
 	uint32_t count, capacity;
 	uint32_t live[TARGET_COUNT]; /* live rows by target */
-	int64_t *days;               /* UTC days since 1970 of the rows of TARGET_EVENTS, each once */
+	int64_t *days; /* UTC days since 1970 of the rows of TARGET_EVENTS, each once */
 	uint32_t day_count, day_capacity;
 	struct collapse collapse;
 	struct buffer scratch; /* for the writers of rows */
@@ -43,8 +43,8 @@ void row_buffers_clear(struct row_buffers *rows);
 char *row_begin(struct row_buffers *rows, enum target target, size_t room);
 /* The row that was written there ends at `end`. key.at == NULL: it supersedes nothing. Keys of different
  * families never meet. */
-void row_end(struct row_buffers *rows, enum target target, const char *end, uint32_t source, int64_t order, struct span key,
-             enum target key_family);
+void row_end(struct row_buffers *rows, enum target target, const char *end, uint32_t source,
+             int64_t order, struct span key, enum target key_family);
 void row_day(struct row_buffers *rows, int64_t day);
 /* The row is not sent. */
 void row_drop(struct row_buffers *rows, uint32_t number);

@@ -13,7 +13,8 @@ enum reason row_refuse(enum reason reason, char *detail, size_t cap, const char 
 	return reason;
 }
 
-bool header_integer(const struct input_record *record, const char *name, int64_t max, int64_t *value)
+bool header_integer(const struct input_record *record, const char *name, int64_t max,
+                    int64_t *value)
 {
 	struct span text = record_header(record, name);
 

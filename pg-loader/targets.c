@@ -14,136 +14,163 @@
  * Rejected: ON CONFLICT straight from COPY (does not exist), and one staging table for all (mixed types). */
 #include "targets.h"
 
-#define STAGE(name, columns, table) \
-	"CREATE TEMPORARY TABLE " name " ON COMMIT DELETE ROWS AS SELECT " columns " FROM " table " WITH NO DATA"
+#define STAGE(name, columns, table)                                                               \
+	"CREATE TEMPORARY TABLE " name " ON COMMIT DELETE ROWS AS SELECT " columns " FROM " table \
+	" WITH NO DATA"
 #define COPY(name, columns) "COPY " name " (" columns ") FROM STDIN (FORMAT binary)"
 
-#define EVENT \
+#define EVENT                                                                                                               \
 	"event_time, event_date, event_type, product_id, category_id, category_code, brand, price, user_id, user_session, " \
 	"source_file, source_row, raw_partition, raw_offset, raw_time"
 #define EVENTS "event_id, " EVENT
 #define BRONZE "bronze_partition, bronze_offset"
 /* How far a staged row's partition was loaded. The array by partition is built once: a join would
  * look at every partition for every row. */
-#define LOADED_UP_TO \
-	"coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p)" \
+#define LOADED_UP_TO                                                                         \
+	"coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p)"                              \
 	" FROM generate_series(0, (SELECT max(partition) FROM processed.bronze_loads)) AS p" \
 	" LEFT JOIN processed.bronze_loads l ON l.partition = p)[s.bronze_partition + 1], 0)"
 #define LATE "event_id, late_for, " EVENT ", " BRONZE
-#define DEAD "stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
-#define REDRIVEN "stage, reason, source_topic, source_partition, source_offset, redriven_at"
+#define DEAD \
+	"stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
+#define REDRIVEN   "stage, reason, source_topic, source_partition, source_offset, redriven_at"
 #define COUNTS_KEY "service, topic, partition"
-#define COUNTS COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
+#define COUNTS     \
+	COUNTS_KEY \
+		", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
-#define AGGREGATES \
-	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
-	"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
+#define AGGREGATES                                                                                                                    \
+	AGGREGATE_KEY                                                                                                                 \
+		", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
+		"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
 #define VISIT_KEY "user_session, visit_start"
-#define VISITS \
-	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
-	"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
+#define VISITS                                                                                                                          \
+	VISIT_KEY                                                                                                                       \
+		", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
+		"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
 
-#define CONTROLS "segment, partition, kind, raw_offset, rows_announced, partition_count, bronze_offset, announced_at"
+#define CONTROLS \
+	"segment, partition, kind, raw_offset, rows_announced, partition_count, bronze_offset, announced_at"
 
 const struct target_statements targets[TARGET_COUNT] = {
-	[TARGET_EVENTS] = {
-		"raw.events",
-		STAGE("stage_events", EVENTS ", " BRONZE, "raw.late_events"),
-		COPY("stage_events", EVENTS ", " BRONZE),
-		"INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS " FROM stage_events ON CONFLICT DO NOTHING",
-		"WITH stored AS ("
-		" SELECT raw_partition AS partition, sum(events) AS events FROM processed.load_batches"
-		" WHERE loaded_at = now() GROUP BY 1"
-		"), came AS (" /* events: those that should have been stored; of those read again, those that were */
-		" SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS up_to,"
-		" count(*) FILTER (WHERE CASE WHEN s.bronze_offset >= " LOADED_UP_TO " THEN true"
-		" WHEN NOT EXISTS (SELECT FROM stored) THEN false"
-		" ELSE processed.stored_now(s.event_id, s.event_date) END) AS events"
-		" FROM stage_events s GROUP BY 1"
-		"), total AS ("
-		" SELECT greatest(0, (SELECT sum(events) FROM came) - (SELECT coalesce(sum(events), 0) FROM stored))"
-		" AS doubles"
-		/* Doubles are counted by partition only if there are any: a foreign writer may name any
+	[TARGET_EVENTS] =
+		{
+			"raw.events",
+			STAGE("stage_events", EVENTS ", " BRONZE, "raw.late_events"),
+			COPY("stage_events", EVENTS ", " BRONZE),
+			"INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS
+			" FROM stage_events ON CONFLICT DO NOTHING",
+			"WITH stored AS ("
+			" SELECT raw_partition AS partition, sum(events) AS events FROM processed.load_batches"
+			" WHERE loaded_at = now() GROUP BY 1"
+			"), came AS (" /* events: those that should have been stored; of those read again, those that were */
+			" SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS up_to,"
+			" count(*) FILTER (WHERE CASE WHEN s.bronze_offset >= " LOADED_UP_TO
+			" THEN true"
+			" WHEN NOT EXISTS (SELECT FROM stored) THEN false"
+			" ELSE processed.stored_now(s.event_id, s.event_date) END) AS events"
+			" FROM stage_events s GROUP BY 1"
+			"), total AS ("
+			" SELECT greatest(0, (SELECT sum(events) FROM came) - (SELECT coalesce(sum(events), 0) FROM stored))"
+			" AS doubles"
+			/* Doubles are counted by partition only if there are any: a foreign writer may name any
 		 * number as raw partition. */
-		"), doubled AS ("
-		" SELECT c.partition, c.up_to, CASE WHEN t.doubles > 0 THEN greatest(0,"
-		" c.events - coalesce(s.events, 0)) ELSE 0 END AS doubles"
-		" FROM total t, came c LEFT JOIN stored s ON s.partition = c.partition"
-		"), noted AS ("
-		" INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to, doubles, doubled_at)"
-		" SELECT partition, up_to, doubles, CASE WHEN doubles > 0 THEN now() END"
-		" FROM doubled ORDER BY partition"
-		" ON CONFLICT (partition) DO UPDATE"
-		" SET loaded_up_to = greatest(t.loaded_up_to, excluded.loaded_up_to),"
-		" doubles = t.doubles + excluded.doubles,"
-		" doubled_at = coalesce(excluded.doubled_at, t.doubled_at)"
-		") SELECT doubles FROM total",
-	},
-	[TARGET_AGGREGATES] = {
-		"processed.funnel_aggregates",
-		STAGE("stage_aggregates", AGGREGATES, "processed.funnel_aggregates"),
-		COPY("stage_aggregates", AGGREGATES),
-		"INSERT INTO processed.funnel_aggregates AS t (" AGGREGATES ") SELECT " AGGREGATES " FROM stage_aggregates"
-		" ON CONFLICT (" AGGREGATE_KEY ") DO UPDATE SET views = excluded.views, carts = excluded.carts, removes = excluded.removes,"
-		" checkouts = excluded.checkouts, purchases = excluded.purchases, revenue = excluded.revenue, sessions = excluded.sessions,"
-		" view_sessions = excluded.view_sessions, cart_sessions = excluded.cart_sessions, purchase_sessions = excluded.purchase_sessions,"
-		" funnel_cart_sessions = excluded.funnel_cart_sessions, funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
-		" funnel_purchase_sessions = excluded.funnel_purchase_sessions, final = excluded.final, revision = excluded.revision,"
-		" loaded_at = now()"
-		" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
-	},
-	[TARGET_VISIT_REMOVALS] = {
-		"processed.session_funnels:removals",
-		STAGE("stage_visit_removals", VISIT_KEY, "processed.session_funnels"),
-		COPY("stage_visit_removals", VISIT_KEY),
-		"DELETE FROM processed.session_funnels t USING stage_visit_removals s"
-		" WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start",
-	},
-	[TARGET_VISITS] = {
-		"processed.session_funnels",
-		STAGE("stage_visits", VISITS, "processed.session_funnels"),
-		COPY("stage_visits", VISITS),
-		"INSERT INTO processed.session_funnels (" VISITS ") SELECT " VISITS " FROM stage_visits"
-		" ON CONFLICT (" VISIT_KEY ") DO UPDATE SET visit_end = excluded.visit_end, user_id = excluded.user_id, views = excluded.views,"
-		" carts = excluded.carts, removes = excluded.removes, checkouts = excluded.checkouts, purchases = excluded.purchases,"
-		" products = excluded.products, revenue = excluded.revenue, first_category = excluded.first_category,"
-		" last_category = excluded.last_category, furthest_stage = excluded.furthest_stage, drop_off_stage = excluded.drop_off_stage,"
-		" duration_ms = excluded.duration_ms, view_to_cart_ms = excluded.view_to_cart_ms,"
-		" view_to_purchase_ms = excluded.view_to_purchase_ms, final = excluded.final, revision = excluded.revision, loaded_at = now()",
-	},
-	[TARGET_LATE_EVENTS] = {
-		"raw.late_events",
-		STAGE("stage_late_events", LATE, "raw.late_events"),
-		COPY("stage_late_events", LATE),
-		"INSERT INTO raw.late_events (" LATE ") SELECT " LATE " FROM stage_late_events ON CONFLICT DO NOTHING",
-	},
-	[TARGET_COUNTS] = {
-		"processed.counts",
-		STAGE("stage_counts", COUNTS, "processed.counts"),
-		COPY("stage_counts", COUNTS),
-		"INSERT INTO processed.counts AS t (" COUNTS ") SELECT " COUNTS " FROM stage_counts"
-		" ON CONFLICT (" COUNTS_KEY ") DO UPDATE SET records_in = excluded.records_in, records_out = excluded.records_out,"
-		" duplicates = excluded.duplicates, late = excluded.late, dead = excluded.dead, dead_by_reason = excluded.dead_by_reason,"
-		" revision = excluded.revision, updated_at = excluded.updated_at"
-		" WHERE excluded.revision > t.revision",
-	},
-	[TARGET_DEAD_LETTERS] = {
-		"raw.dead_letters",
-		STAGE("stage_dead_letters", DEAD, "raw.dead_letters"),
-		COPY("stage_dead_letters", DEAD),
-		"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD " FROM stage_dead_letters ON CONFLICT DO NOTHING",
-	},
-	[TARGET_REDRIVEN] = {
-		"raw.dead_letters:redriven",
-		STAGE("stage_redriven", REDRIVEN, "raw.dead_letters"),
-		COPY("stage_redriven", REDRIVEN),
-		"UPDATE raw.dead_letters t SET redriven_at = s.redriven_at FROM stage_redriven s WHERE t.stage = s.stage AND t.reason = s.reason"
-		" AND t.source_topic = s.source_topic AND t.source_partition = s.source_partition AND t.source_offset = s.source_offset",
-	},
-	[TARGET_CONTROLS] = {
-		"processed.segment_controls",
-		STAGE("stage_controls", CONTROLS, "processed.segment_controls"),
-		COPY("stage_controls", CONTROLS),
-		"INSERT INTO processed.segment_controls (" CONTROLS ") SELECT " CONTROLS " FROM stage_controls ON CONFLICT DO NOTHING",
-	},
+			"), doubled AS ("
+			" SELECT c.partition, c.up_to, CASE WHEN t.doubles > 0 THEN greatest(0,"
+			" c.events - coalesce(s.events, 0)) ELSE 0 END AS doubles"
+			" FROM total t, came c LEFT JOIN stored s ON s.partition = c.partition"
+			"), noted AS ("
+			" INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to, doubles, doubled_at)"
+			" SELECT partition, up_to, doubles, CASE WHEN doubles > 0 THEN now() END"
+			" FROM doubled ORDER BY partition"
+			" ON CONFLICT (partition) DO UPDATE"
+			" SET loaded_up_to = greatest(t.loaded_up_to, excluded.loaded_up_to),"
+			" doubles = t.doubles + excluded.doubles,"
+			" doubled_at = coalesce(excluded.doubled_at, t.doubled_at)"
+			") SELECT doubles FROM total",
+		},
+	[TARGET_AGGREGATES] =
+		{
+			"processed.funnel_aggregates",
+			STAGE("stage_aggregates", AGGREGATES, "processed.funnel_aggregates"),
+			COPY("stage_aggregates", AGGREGATES),
+			"INSERT INTO processed.funnel_aggregates AS t (" AGGREGATES
+			") SELECT " AGGREGATES " FROM stage_aggregates"
+			" ON CONFLICT (" AGGREGATE_KEY
+			") DO UPDATE SET views = excluded.views, carts = excluded.carts, removes = excluded.removes,"
+			" checkouts = excluded.checkouts, purchases = excluded.purchases, revenue = excluded.revenue, sessions = excluded.sessions,"
+			" view_sessions = excluded.view_sessions, cart_sessions = excluded.cart_sessions, purchase_sessions = excluded.purchase_sessions,"
+			" funnel_cart_sessions = excluded.funnel_cart_sessions, funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
+			" funnel_purchase_sessions = excluded.funnel_purchase_sessions, final = excluded.final, revision = excluded.revision,"
+			" loaded_at = now()"
+			" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
+		},
+	[TARGET_VISIT_REMOVALS] =
+		{
+			"processed.session_funnels:removals",
+			STAGE("stage_visit_removals", VISIT_KEY, "processed.session_funnels"),
+			COPY("stage_visit_removals", VISIT_KEY),
+			"DELETE FROM processed.session_funnels t USING stage_visit_removals s"
+			" WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start",
+		},
+	[TARGET_VISITS] =
+		{
+			"processed.session_funnels",
+			STAGE("stage_visits", VISITS, "processed.session_funnels"),
+			COPY("stage_visits", VISITS),
+			"INSERT INTO processed.session_funnels (" VISITS ") SELECT " VISITS
+			" FROM stage_visits"
+			" ON CONFLICT (" VISIT_KEY
+			") DO UPDATE SET visit_end = excluded.visit_end, user_id = excluded.user_id, views = excluded.views,"
+			" carts = excluded.carts, removes = excluded.removes, checkouts = excluded.checkouts, purchases = excluded.purchases,"
+			" products = excluded.products, revenue = excluded.revenue, first_category = excluded.first_category,"
+			" last_category = excluded.last_category, furthest_stage = excluded.furthest_stage, drop_off_stage = excluded.drop_off_stage,"
+			" duration_ms = excluded.duration_ms, view_to_cart_ms = excluded.view_to_cart_ms,"
+			" view_to_purchase_ms = excluded.view_to_purchase_ms, final = excluded.final, revision = excluded.revision, loaded_at = now()",
+		},
+	[TARGET_LATE_EVENTS] =
+		{
+			"raw.late_events",
+			STAGE("stage_late_events", LATE, "raw.late_events"),
+			COPY("stage_late_events", LATE),
+			"INSERT INTO raw.late_events (" LATE ") SELECT " LATE
+			" FROM stage_late_events ON CONFLICT DO NOTHING",
+		},
+	[TARGET_COUNTS] =
+		{
+			"processed.counts",
+			STAGE("stage_counts", COUNTS, "processed.counts"),
+			COPY("stage_counts", COUNTS),
+			"INSERT INTO processed.counts AS t (" COUNTS ") SELECT " COUNTS
+			" FROM stage_counts"
+			" ON CONFLICT (" COUNTS_KEY
+			") DO UPDATE SET records_in = excluded.records_in, records_out = excluded.records_out,"
+			" duplicates = excluded.duplicates, late = excluded.late, dead = excluded.dead, dead_by_reason = excluded.dead_by_reason,"
+			" revision = excluded.revision, updated_at = excluded.updated_at"
+			" WHERE excluded.revision > t.revision",
+		},
+	[TARGET_DEAD_LETTERS] =
+		{
+			"raw.dead_letters",
+			STAGE("stage_dead_letters", DEAD, "raw.dead_letters"),
+			COPY("stage_dead_letters", DEAD),
+			"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD
+			" FROM stage_dead_letters ON CONFLICT DO NOTHING",
+		},
+	[TARGET_REDRIVEN] =
+		{
+			"raw.dead_letters:redriven",
+			STAGE("stage_redriven", REDRIVEN, "raw.dead_letters"),
+			COPY("stage_redriven", REDRIVEN),
+			"UPDATE raw.dead_letters t SET redriven_at = s.redriven_at FROM stage_redriven s WHERE t.stage = s.stage AND t.reason = s.reason"
+			" AND t.source_topic = s.source_topic AND t.source_partition = s.source_partition AND t.source_offset = s.source_offset",
+		},
+	[TARGET_CONTROLS] =
+		{
+			"processed.segment_controls",
+			STAGE("stage_controls", CONTROLS, "processed.segment_controls"),
+			COPY("stage_controls", CONTROLS),
+			"INSERT INTO processed.segment_controls (" CONTROLS ") SELECT " CONTROLS
+			" FROM stage_controls ON CONFLICT DO NOTHING",
+		},
 };

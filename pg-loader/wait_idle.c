@@ -25,19 +25,26 @@
 #include "stream/start_offset.h"
 
 #define CALL_TIMEOUT_MS 5000
-#define LOOK_PAUSE_MS 100
-#define LOG_EVERY_US INT64_C(10000000)
+#define LOOK_PAUSE_MS   100
+#define LOG_EVERY_US    INT64_C(10000000)
 
 enum reader { READER_BRONZE_SINK, READER_AGGREGATOR, READER_LOADER, READER_COUNT };
-static const char *const reader_names[READER_COUNT] = {"bronze-sink", "funnel-aggregator", "pg-loader"};
+static const char *const reader_names[READER_COUNT] = {"bronze-sink", "funnel-aggregator",
+                                                       "pg-loader"};
 
 static const struct {
 	enum reader reader;
 	const char *suffix;
 } inputs[] = {
-	{READER_BRONZE_SINK, "raw_events"},   {READER_AGGREGATOR, "bronze_events"}, {READER_AGGREGATOR, "funnel_partials"},
-	{READER_LOADER, "bronze_events"},     {READER_LOADER, "aggregated_events"}, {READER_LOADER, "session_funnels"},
-	{READER_LOADER, "dead_letter"},       {READER_LOADER, "late_events"},       {READER_LOADER, "counts"},
+	{READER_BRONZE_SINK, "raw_events"},
+	{READER_AGGREGATOR, "bronze_events"},
+	{READER_AGGREGATOR, "funnel_partials"},
+	{READER_LOADER, "bronze_events"},
+	{READER_LOADER, "aggregated_events"},
+	{READER_LOADER, "session_funnels"},
+	{READER_LOADER, "dead_letter"},
+	{READER_LOADER, "late_events"},
+	{READER_LOADER, "counts"},
 };
 #define INPUT_COUNT (sizeof(inputs) / sizeof(*inputs))
 
@@ -89,13 +96,16 @@ void wait_idle_free(struct wait_idle *wait)
 static bool make_client(struct wait_idle *wait, enum reader reader, struct err *err)
 {
 	char group[256];
-	const char *const extra[] = {"group.id", group, "isolation.level", "read_uncommitted", NULL};
+	const char *const extra[] = {"group.id", group, "isolation.level", "read_uncommitted",
+	                             NULL};
 	rd_kafka_conf_t *conf;
 
 	if (wait->clients[reader])
 		return true;
-	snprintf(group, sizeof(group), "%s%s", wait->config->kafka.topic_prefix, reader_names[reader]);
-	conf = kafka_conf_new(&wait->config->kafka, KAFKA_CONSUMER, "pg-loader-wait-idle", extra, err);
+	snprintf(group, sizeof(group), "%s%s", wait->config->kafka.topic_prefix,
+	         reader_names[reader]);
+	conf = kafka_conf_new(&wait->config->kafka, KAFKA_CONSUMER, "pg-loader-wait-idle", extra,
+	                      err);
 	if (conf)
 		wait->clients[reader] = kafka_client_new(conf, KAFKA_CONSUMER, err);
 	return wait->clients[reader] != NULL;
@@ -103,7 +113,8 @@ static bool make_client(struct wait_idle *wait, enum reader reader, struct err *
 
 static rd_kafka_t *client_of(const struct wait_idle *wait, const struct watched *watched)
 {
-	return wait->clients[watched->reader == READER_LOADER ? READER_BRONZE_SINK : watched->reader];
+	return wait
+	        ->clients[watched->reader == READER_LOADER ? READER_BRONZE_SINK : watched->reader];
 }
 
 static bool list_partitions(struct wait_idle *wait, struct err *err)
@@ -112,12 +123,15 @@ static bool list_partitions(struct wait_idle *wait, struct err *err)
 		struct watched watched = {.reader = inputs[i].reader};
 		int32_t partition_count = 0;
 
-		snprintf(watched.topic, sizeof(watched.topic), "%s%s", wait->config->kafka.topic_prefix, inputs[i].suffix);
-		if (!kafka_partition_count(client_of(wait, &watched), watched.topic, CALL_TIMEOUT_MS, &partition_count, err)) {
+		snprintf(watched.topic, sizeof(watched.topic), "%s%s",
+		         wait->config->kafka.topic_prefix, inputs[i].suffix);
+		if (!kafka_partition_count(client_of(wait, &watched), watched.topic,
+		                           CALL_TIMEOUT_MS, &partition_count, err)) {
 			wait->count = 0;
 			return false;
 		}
-		for (watched.partition = 0; watched.partition < partition_count; watched.partition++) {
+		for (watched.partition = 0; watched.partition < partition_count;
+		     watched.partition++) {
 			GROW(wait->at, wait->count, wait->capacity);
 			wait->at[wait->count++] = watched;
 		}
@@ -136,7 +150,8 @@ static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
 		struct watched *watched = &wait->at[i];
 		int64_t low = 0, end = 0;
 
-		if (!kafka_offset_range(client_of(wait, watched), watched->topic, watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
+		if (!kafka_offset_range(client_of(wait, watched), watched->topic,
+		                        watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
 			return false;
 		*same &= watched->end == end;
 		watched->low = low;
@@ -153,7 +168,8 @@ static bool read_group(struct wait_idle *wait, enum reader reader, struct err *e
 
 	for (size_t i = 0; i < wait->count; i++)
 		if (wait->at[i].reader == reader)
-			rd_kafka_topic_partition_list_add(list, wait->at[i].topic, wait->at[i].partition);
+			rd_kafka_topic_partition_list_add(list, wait->at[i].topic,
+			                                  wait->at[i].partition);
 	code = rd_kafka_committed(wait->clients[reader], list, CALL_TIMEOUT_MS);
 	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
 		code = list->elems[i].err;
@@ -165,7 +181,8 @@ static bool read_group(struct wait_idle *wait, enum reader reader, struct err *e
 		}
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "committed offsets of %s: %s", reader_names[reader], rd_kafka_err2str(code));
+	       err_set(err, ERR_RETRY, "committed offsets of %s: %s", reader_names[reader],
+	               rd_kafka_err2str(code));
 }
 
 static bool read_loader(struct wait_idle *wait, struct err *err)
@@ -174,9 +191,11 @@ static bool read_loader(struct wait_idle *wait, struct err *err)
 
 	for (size_t i = 0; i < wait->count; i++)
 		if (wait->at[i].reader == READER_LOADER)
-			wait->offsets[n++] = (struct loader_offset){wait->at[i].topic, wait->at[i].partition,
-			                                            OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
-	if (!postgres_connect(wait->pg, NULL, err) || !loader_offsets_read(wait->pg, wait->offsets, n, err))
+			wait->offsets[n++] =
+				(struct loader_offset){wait->at[i].topic, wait->at[i].partition,
+			                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
+	if (!postgres_connect(wait->pg, NULL, err) ||
+	    !loader_offsets_read(wait->pg, wait->offsets, n, err))
 		return false;
 	n = 0;
 	for (size_t i = 0; i < wait->count; i++)
@@ -189,7 +208,8 @@ static int64_t lag_of(const struct watched *watched)
 {
 	if (watched->committed == OFFSET_NONE)
 		return watched->end - watched->low;
-	return watched->end > watched->committed ? watched->end - watched->committed : watched->committed - watched->end;
+	return watched->end > watched->committed ? watched->end - watched->committed
+	                                         : watched->committed - watched->end;
 }
 
 static bool look(struct wait_idle *wait, bool *drained, struct err *err)
@@ -225,11 +245,14 @@ static void describe(const struct wait_idle *wait, char *out, size_t cap)
 		const struct watched *first = &wait->at[i];
 		int64_t lag = 0;
 
-		for (; i < wait->count && wait->at[i].reader == first->reader && strcmp(wait->at[i].topic, first->topic) == 0; i++)
+		for (; i < wait->count && wait->at[i].reader == first->reader &&
+		       strcmp(wait->at[i].topic, first->topic) == 0;
+		     i++)
 			lag += lag_of(&wait->at[i]);
 		if (lag > 0 && len < cap)
-			len += (size_t)snprintf(out + len, cap - len, "%s%s is %" PRId64 " behind on %s", len ? ", " : "", reader_names[first->reader], lag,
-			                        first->topic);
+			len += (size_t)snprintf(out + len, cap - len,
+			                        "%s%s is %" PRId64 " behind on %s", len ? ", " : "",
+			                        reader_names[first->reader], lag, first->topic);
 	}
 	if (len == 0)
 		snprintf(out, cap, "ends still move");

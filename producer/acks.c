@@ -5,7 +5,8 @@
 
 void checkpoint_init(struct checkpoint *checkpoint, int32_t partition_count)
 {
-	*checkpoint = (struct checkpoint){.newest_us = INT64_MIN, .partition_count = partition_count};
+	*checkpoint =
+		(struct checkpoint){.newest_us = INT64_MIN, .partition_count = partition_count};
 	for (int32_t i = 0; i < partition_count; i++)
 		checkpoint->partitions[i].last_offset = -1;
 }

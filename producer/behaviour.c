@@ -9,24 +9,30 @@
 #include "base/timetext.h"
 #include "random.h"
 
-#define SCRIPT_MAX 60
-#define OPEN_SESSIONS_MAX 262144
-#define RECENT_USERS 65536
+#define SCRIPT_MAX               60
+#define OPEN_SESSIONS_MAX        262144
+#define RECENT_USERS             65536
 #define EVENTS_PER_1000_SESSIONS 3300 /* what the tables below give; measured */
-#define QUANTILES(table) (table), sizeof(table) / sizeof((table)[0])
+#define QUANTILES(table)         (table), sizeof(table) / sizeof((table)[0])
 
 /* Counted in the real sample. Lengths are taken as whole numbers from the lower end of a step. */
-static const int32_t view_only_lengths[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2,  2,  2,
-                                            2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 13, 17, 34};
+static const int32_t view_only_lengths[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1, 1, 1, 1,
+                                            1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  2,  2,  2, 2, 2, 2,
+                                            2, 2, 2, 2, 2, 2, 3, 3, 3, 3,  3,  3,  3,  4, 4, 4, 4,
+                                            5, 5, 5, 6, 6, 7, 7, 8, 9, 10, 11, 13, 17, 34};
 static const int32_t funnel_lengths[] = {1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 7, 7, 10, 33};
-static const int32_t gap_seconds[] = {1,  5,  8,  10, 11, 13, 14, 16, 18, 19, 21, 22, 24, 26,  28,  30,  33,
-                                      35, 38, 41, 44, 47, 51, 56, 62, 68, 76, 86, 99, 120, 152, 223, 1500};
+static const int32_t gap_seconds[] = {1,  5,  8,  10, 11, 13, 14, 16,  18,  19,  21,
+                                      22, 24, 26, 28, 30, 33, 35, 38,  41,  44,  47,
+                                      51, 56, 62, 68, 76, 86, 99, 120, 152, 223, 1500};
 /* -ln(1 - i/64), times 10^4: the quantiles of the exponential distribution, the last one cut. */
-static const int32_t exponential[] = {0,     157,   317,   480,   645,   813,   984,   1158,  1335,  1515,  1699,  1886,  2076,
-                                      2271,  2469,  2671,  2877,  3087,  3302,  3522,  3747,  3977,  4212,  4453,  4700,  4953,
-                                      5213,  5480,  5754,  6035,  6325,  6624,  6931,  7249,  7577,  7916,  8267,  8630,  9008,
-                                      9400,  9808,  10234, 10678, 11144, 11632, 12144, 12685, 13257, 13863, 14508, 15198, 15939,
-                                      16740, 17610, 18563, 19617, 20794, 22130, 23671, 25494, 27726, 30603, 34657, 41589, 61000};
+static const int32_t exponential[] = {0,     157,   317,   480,   645,   813,   984,   1158,  1335,
+                                      1515,  1699,  1886,  2076,  2271,  2469,  2671,  2877,  3087,
+                                      3302,  3522,  3747,  3977,  4212,  4453,  4700,  4953,  5213,
+                                      5480,  5754,  6035,  6325,  6624,  6931,  7249,  7577,  7916,
+                                      8267,  8630,  9008,  9400,  9808,  10234, 10678, 11144, 11632,
+                                      12144, 12685, 13257, 13863, 14508, 15198, 15939, 16740, 17610,
+                                      18563, 19617, 20794, 22130, 23671, 25494, 27726, 30603, 34657,
+                                      41589, 61000};
 
 struct session {
 	int64_t user_id, other_user_id; /* the other: 0, or the one who takes over halfway */
@@ -53,7 +59,8 @@ static int64_t exponential_gap(struct behaviour *b)
 	return b->mean_gap_us * random_quantile(&b->random, QUANTILES(exponential)) / 10000;
 }
 
-struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us, int64_t events_per_1000s, bool checkouts)
+struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us,
+                                int64_t events_per_1000s, bool checkouts)
 {
 	struct behaviour *b = calloc(1, sizeof(*b));
 
@@ -62,7 +69,8 @@ struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed
 	b->catalogue = catalogue;
 	random_init(&b->random, seed);
 	b->checkouts = checkouts;
-	b->mean_gap_us = EVENTS_PER_1000_SESSIONS * US_PER_SECOND / (events_per_1000s > 0 ? events_per_1000s : 1);
+	b->mean_gap_us = EVENTS_PER_1000_SESSIONS * US_PER_SECOND /
+	                 (events_per_1000s > 0 ? events_per_1000s : 1);
 	b->next_arrival_us = b->now_us = start_us; /* the first visitor opens the shop */
 	return b;
 }
@@ -102,8 +110,8 @@ static void put_uuid(struct random *random, char out[36])
 	uint64_t high = random_next(random), low = random_next(random);
 	size_t at = 0;
 
-	high = (high & ~UINT64_C(0xf000)) | 0x4000;                          /* version 4 */
-	low = (low >> 2) | UINT64_C(0x8000000000000000);                     /* its variant */
+	high = (high & ~UINT64_C(0xf000)) | 0x4000;      /* version 4 */
+	low = (low >> 2) | UINT64_C(0x8000000000000000); /* its variant */
 	for (int i = 0; i < 32; i++) {
 		uint64_t half = i < 16 ? high : low;
 
@@ -119,7 +127,8 @@ static int64_t draw_user(struct behaviour *b)
 	int64_t user;
 
 	if (b->users > 0 && random_chance(&b->random, 110000))
-		return b->recent_users[random_below(&b->random, b->users < RECENT_USERS ? b->users : RECENT_USERS)];
+		return b->recent_users[random_below(
+			&b->random, b->users < RECENT_USERS ? b->users : RECENT_USERS)];
 	user = 512000000 + (int64_t)random_below(&b->random, 50000000);
 	b->recent_users[b->users++ % RECENT_USERS] = user;
 	return user;
@@ -145,7 +154,8 @@ static void write_script(struct behaviour *b, struct session *session)
 	int64_t views, after = 0;
 
 	if (kind < 4813) {
-		script_add(session, EVENT_VIEW, random_quantile(&b->random, QUANTILES(view_only_lengths)));
+		script_add(session, EVENT_VIEW,
+		           random_quantile(&b->random, QUANTILES(view_only_lengths)));
 		return;
 	}
 	views = random_quantile(&b->random, QUANTILES(funnel_lengths));

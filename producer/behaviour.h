@@ -21,7 +21,8 @@ struct behaviour_event {
 struct behaviour;
 /* events_per_1000s: about how many events in 1,000 s of event time. checkouts: put checkout events before purchases.
  * Borrows the catalogue. NULL: out of memory. */
-struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us, int64_t events_per_1000s, bool checkouts);
+struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us,
+                                int64_t events_per_1000s, bool checkouts);
 void behaviour_free(struct behaviour *behaviour);
 
 /* Endless. False: out of memory. */

@@ -29,7 +29,8 @@ static bool fill(struct byte_reader *reader, struct err *err)
 		got = read(reader->fd, reader->block, sizeof(reader->block));
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
-		return err_set(err, ERR_FATAL, "%s: reading failed: %s", reader->path, strerror(errno));
+		return err_set(err, ERR_FATAL, "%s: reading failed: %s", reader->path,
+		               strerror(errno));
 	reader->z.next_in = reader->block;
 	reader->z.avail_in = (unsigned)got;
 	reader->position += got;
@@ -40,7 +41,8 @@ static bool begin(struct byte_reader *reader, struct err *err)
 {
 	if (!fill(reader, err))
 		return false;
-	reader->gzip = reader->z.avail_in >= 2 && reader->block[0] == 0x1f && reader->block[1] == 0x8b;
+	reader->gzip =
+		reader->z.avail_in >= 2 && reader->block[0] == 0x1f && reader->block[1] == 0x8b;
 	if (!reader->gzip)
 		return true;
 	if (inflateInit2(&reader->z, 15 + 16) != Z_OK)
@@ -80,7 +82,8 @@ void byte_reader_free(struct byte_reader *reader)
 	free(reader);
 }
 
-static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_t cap, size_t *given, struct err *err)
+static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_t cap,
+                                    size_t *given, struct err *err)
 {
 	if (reader->z.avail_in == 0 && !fill(reader, err))
 		return BYTES_FAILED;
@@ -95,13 +98,15 @@ static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_
 
 static enum byte_verdict cut(const struct byte_reader *reader, const char *why, struct err *err)
 {
-	err_set(err, ERR_OPERATOR, "%s: the gzip stream %s; all rows before that were sent, no end of segment was. Replace the file and send it again",
+	err_set(err, ERR_OPERATOR,
+	        "%s: the gzip stream %s; all rows before that were sent, no end of segment was. Replace the file and send it again",
 	        reader->path, why);
 	return BYTES_CUT;
 }
 
 /* A step of inflate that may give nothing yet. */
-static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size_t cap, size_t *given, struct err *err)
+static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size_t cap,
+                                     size_t *given, struct err *err)
 {
 	int result;
 
@@ -129,7 +134,8 @@ static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size
 	return cut(reader, "is damaged", err);
 }
 
-enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given, struct err *err)
+enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                   struct err *err)
 {
 	enum byte_verdict verdict = BYTES_GIVEN;
 

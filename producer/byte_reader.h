@@ -13,9 +13,15 @@ struct byte_reader;
 struct byte_reader *byte_reader_new(const char *path, struct err *err);
 void byte_reader_free(struct byte_reader *reader);
 
-enum byte_verdict { BYTES_GIVEN, BYTES_END, BYTES_CUT /* the gzip stream ends early, or is damaged */, BYTES_FAILED /* err: reading failed */ };
+enum byte_verdict {
+	BYTES_GIVEN,
+	BYTES_END,
+	BYTES_CUT /* the gzip stream ends early, or is damaged */,
+	BYTES_FAILED /* err: reading failed */
+};
 /* Gives 1 to cap bytes. After BYTES_CUT err says what is wrong; all bytes before the cut were given. */
-enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given, struct err *err);
+enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                   struct err *err);
 
 /* Goes to an offset of the unpacked bytes without reading them. False: a gzip stream, which cannot. */
 bool byte_reader_seek(struct byte_reader *reader, int64_t offset);

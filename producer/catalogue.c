@@ -13,54 +13,145 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRODUCT_COUNT 25000
-#define GUIDE_BITS 12
-#define GUIDE_COUNT (1u << GUIDE_BITS)
-#define PER_MILLION(share) ((uint32_t)((uint64_t)(share) * UINT32_MAX / 1000000))
-#define CODELESS_COUNT 319 /* category ids without a code, beside those with one */
-#define BRAND_COUNT 860
+#define PRODUCT_COUNT      25000
+#define GUIDE_BITS         12
+#define GUIDE_COUNT        (1u << GUIDE_BITS)
+#define PER_MILLION(share) ((uint32_t)((uint64_t)(share)*UINT32_MAX / 1000000))
+#define CODELESS_COUNT     319 /* category ids without a code, beside those with one */
+#define BRAND_COUNT        860
 
 struct catalogue {
 	struct product products[PRODUCT_COUNT];
 	uint64_t cumulative[PRODUCT_COUNT]; /* weights up to and with this product */
-	uint32_t guide[GUIDE_COUNT + 1];    /* first product that a draw with these leading bits may be */
+	uint32_t guide[GUIDE_COUNT +
+	               1]; /* first product that a draw with these leading bits may be */
 };
 
 static const char *const category_codes[] = {
-        "electronics.smartphone", "electronics.audio.headphone", "electronics.audio.subwoofer", "electronics.audio.acoustic",
-        "electronics.audio.microphone", "electronics.audio.dictaphone", "electronics.audio.music_tools.piano", "electronics.camera.photo",
-        "electronics.camera.video", "electronics.clocks", "electronics.tablet", "electronics.telephone", "electronics.video.tv",
-        "electronics.video.projector", "computers.notebook", "computers.desktop", "computers.ebooks", "computers.components.cpu",
-        "computers.components.cooler", "computers.components.hdd", "computers.components.memory", "computers.components.motherboard",
-        "computers.components.power_supply", "computers.components.sound_card", "computers.components.videocards",
-        "computers.components.cdrw", "computers.peripherals.camera", "computers.peripherals.keyboard", "computers.peripherals.monitor",
-        "computers.peripherals.mouse", "computers.peripherals.printer", "computers.peripherals.joystick", "computers.network.router",
-        "appliances.kitchen.refrigerators", "appliances.kitchen.washer", "appliances.kitchen.oven", "appliances.kitchen.hob",
-        "appliances.kitchen.hood", "appliances.kitchen.kettle", "appliances.kitchen.microwave", "appliances.kitchen.mixer",
-        "appliances.kitchen.blender", "appliances.kitchen.toster", "appliances.kitchen.juicer", "appliances.kitchen.grill",
-        "appliances.kitchen.dishwasher", "appliances.kitchen.coffee_machine", "appliances.kitchen.coffee_grinder",
-        "appliances.kitchen.meat_grinder", "appliances.kitchen.steam_cooker", "appliances.environment.vacuum",
-        "appliances.environment.air_conditioner", "appliances.environment.air_heater", "appliances.environment.climate",
-        "appliances.environment.fan", "appliances.environment.water_heater", "appliances.personal.hair_cutter",
-        "appliances.personal.massager", "appliances.personal.scales", "appliances.iron", "appliances.ironing_board",
-        "appliances.sewing_machine", "appliances.steam_cleaner", "furniture.bedroom.bed", "furniture.bedroom.blanket",
-        "furniture.bedroom.pillow", "furniture.bathroom.bath", "furniture.bathroom.toilet", "furniture.kitchen.chair",
-        "furniture.kitchen.table", "furniture.living_room.cabinet", "furniture.living_room.chair", "furniture.living_room.shelving",
-        "furniture.living_room.sofa", "furniture.universal.light", "apparel.shoes", "apparel.shoes.ballet_shoes",
-        "apparel.shoes.espadrilles", "apparel.shoes.keds", "apparel.shoes.moccasins", "apparel.shoes.sandals", "apparel.shoes.slipons",
-        "apparel.shoes.step_ins", "apparel.costume", "apparel.dress", "apparel.glove", "apparel.jacket", "apparel.jeans",
-        "apparel.jumper", "apparel.scarf", "apparel.shirt", "apparel.shorts", "apparel.skirt", "apparel.sock", "apparel.trousers",
-        "apparel.tshirt", "apparel.underwear", "auto.accessories.alarm", "auto.accessories.compressor", "auto.accessories.player",
-        "auto.accessories.radar", "auto.accessories.videoregister", "accessories.bag", "accessories.umbrella", "accessories.wallet",
-        "construction.components.faucet", "construction.tools.drill", "construction.tools.generator", "construction.tools.light",
-        "construction.tools.saw", "construction.tools.welding", "kids.carriage", "kids.toys", "sport.bicycle", "sport.ski",
+	"electronics.smartphone",
+	"electronics.audio.headphone",
+	"electronics.audio.subwoofer",
+	"electronics.audio.acoustic",
+	"electronics.audio.microphone",
+	"electronics.audio.dictaphone",
+	"electronics.audio.music_tools.piano",
+	"electronics.camera.photo",
+	"electronics.camera.video",
+	"electronics.clocks",
+	"electronics.tablet",
+	"electronics.telephone",
+	"electronics.video.tv",
+	"electronics.video.projector",
+	"computers.notebook",
+	"computers.desktop",
+	"computers.ebooks",
+	"computers.components.cpu",
+	"computers.components.cooler",
+	"computers.components.hdd",
+	"computers.components.memory",
+	"computers.components.motherboard",
+	"computers.components.power_supply",
+	"computers.components.sound_card",
+	"computers.components.videocards",
+	"computers.components.cdrw",
+	"computers.peripherals.camera",
+	"computers.peripherals.keyboard",
+	"computers.peripherals.monitor",
+	"computers.peripherals.mouse",
+	"computers.peripherals.printer",
+	"computers.peripherals.joystick",
+	"computers.network.router",
+	"appliances.kitchen.refrigerators",
+	"appliances.kitchen.washer",
+	"appliances.kitchen.oven",
+	"appliances.kitchen.hob",
+	"appliances.kitchen.hood",
+	"appliances.kitchen.kettle",
+	"appliances.kitchen.microwave",
+	"appliances.kitchen.mixer",
+	"appliances.kitchen.blender",
+	"appliances.kitchen.toster",
+	"appliances.kitchen.juicer",
+	"appliances.kitchen.grill",
+	"appliances.kitchen.dishwasher",
+	"appliances.kitchen.coffee_machine",
+	"appliances.kitchen.coffee_grinder",
+	"appliances.kitchen.meat_grinder",
+	"appliances.kitchen.steam_cooker",
+	"appliances.environment.vacuum",
+	"appliances.environment.air_conditioner",
+	"appliances.environment.air_heater",
+	"appliances.environment.climate",
+	"appliances.environment.fan",
+	"appliances.environment.water_heater",
+	"appliances.personal.hair_cutter",
+	"appliances.personal.massager",
+	"appliances.personal.scales",
+	"appliances.iron",
+	"appliances.ironing_board",
+	"appliances.sewing_machine",
+	"appliances.steam_cleaner",
+	"furniture.bedroom.bed",
+	"furniture.bedroom.blanket",
+	"furniture.bedroom.pillow",
+	"furniture.bathroom.bath",
+	"furniture.bathroom.toilet",
+	"furniture.kitchen.chair",
+	"furniture.kitchen.table",
+	"furniture.living_room.cabinet",
+	"furniture.living_room.chair",
+	"furniture.living_room.shelving",
+	"furniture.living_room.sofa",
+	"furniture.universal.light",
+	"apparel.shoes",
+	"apparel.shoes.ballet_shoes",
+	"apparel.shoes.espadrilles",
+	"apparel.shoes.keds",
+	"apparel.shoes.moccasins",
+	"apparel.shoes.sandals",
+	"apparel.shoes.slipons",
+	"apparel.shoes.step_ins",
+	"apparel.costume",
+	"apparel.dress",
+	"apparel.glove",
+	"apparel.jacket",
+	"apparel.jeans",
+	"apparel.jumper",
+	"apparel.scarf",
+	"apparel.shirt",
+	"apparel.shorts",
+	"apparel.skirt",
+	"apparel.sock",
+	"apparel.trousers",
+	"apparel.tshirt",
+	"apparel.underwear",
+	"auto.accessories.alarm",
+	"auto.accessories.compressor",
+	"auto.accessories.player",
+	"auto.accessories.radar",
+	"auto.accessories.videoregister",
+	"accessories.bag",
+	"accessories.umbrella",
+	"accessories.wallet",
+	"construction.components.faucet",
+	"construction.tools.drill",
+	"construction.tools.generator",
+	"construction.tools.light",
+	"construction.tools.saw",
+	"construction.tools.welding",
+	"kids.carriage",
+	"kids.toys",
+	"sport.bicycle",
+	"sport.ski",
 };
 #define CODE_COUNT (sizeof(category_codes) / sizeof(category_codes[0]))
 
 /* Cents; the 33 quantiles of the real sample's products, so that half cost under 110. */
-static const int32_t price_quantiles[] = {99,    772,   1413,  2008,  2571,  3197,  3707,  4119,  4633,  5146,   5738,
-                                          6389,  7076,  7722,  8891,  9799,  10785, 12201, 13514, 15316, 16986,  19177,
-                                          22415, 25680, 29003, 33205, 38534, 44091, 51479, 64349, 84551, 117850, 257407};
+static const int32_t price_quantiles[] = {99,    772,   1413,  2008,   2571,  3197,  3707,
+                                          4119,  4633,  5146,  5738,   6389,  7076,  7722,
+                                          8891,  9799,  10785, 12201,  13514, 15316, 16986,
+                                          19177, 22415, 25680, 29003,  33205, 38534, 44091,
+                                          51479, 64349, 84551, 117850, 257407};
 #define PRICE_STEPS (sizeof(price_quantiles) / sizeof(price_quantiles[0]) - 1)
 
 static uint64_t square_root(uint64_t value)
@@ -83,11 +174,13 @@ static uint64_t weight_of(uint64_t rank)
 
 static size_t brand_name(uint32_t brand, char *out, size_t cap)
 {
-	static const char *const first[] = {"al", "bo", "ce", "dor", "el", "fa", "gri", "ha", "ix", "jun", "ko", "lu"};
+	static const char *const first[] = {"al",  "bo", "ce", "dor", "el", "fa",
+	                                    "gri", "ha", "ix", "jun", "ko", "lu"};
 	static const char *const second[] = {"ma", "ne", "ri", "so", "tu", "va", "wi", "xo", "ya"};
 	static const char *const third[] = {"ck", "dex", "la", "nor", "ple", "que", "ro", "tek"};
 
-	return (size_t)snprintf(out, cap, "%s%s%s", first[brand % 12], second[brand / 12 % 9], third[brand / 108 % 8]);
+	return (size_t)snprintf(out, cap, "%s%s%s", first[brand % 12], second[brand / 12 % 9],
+	                        third[brand / 108 % 8]);
 }
 
 static uint32_t scaled(uint32_t fraction, uint32_t count)
@@ -103,7 +196,8 @@ static uint32_t squared(uint32_t fraction)
 /* The category's number; its code, or "" for those below CODELESS_COUNT. */
 static uint32_t category_of(uint32_t rank, const char **code)
 {
-	uint32_t u = rank * UINT32_C(2654435769), codeless = PER_MILLION(330000), smartphones = PER_MILLION(330000 + 270000), rest;
+	uint32_t u = rank * UINT32_C(2654435769), codeless = PER_MILLION(330000),
+		 smartphones = PER_MILLION(330000 + 270000), rest;
 
 	*code = "";
 	if (u < codeless)
@@ -112,7 +206,8 @@ static uint32_t category_of(uint32_t rank, const char **code)
 		*code = category_codes[0];
 		return CODELESS_COUNT;
 	}
-	rest = squared((uint32_t)(((uint64_t)(u - smartphones) << 32) / (UINT64_C(4294967296) - smartphones)));
+	rest = squared((uint32_t)(((uint64_t)(u - smartphones) << 32) /
+	                          (UINT64_C(4294967296) - smartphones)));
 	rest = 1 + scaled(rest, CODE_COUNT - 1);
 	*code = category_codes[rest];
 	return CODELESS_COUNT + rest;
@@ -123,7 +218,9 @@ static int32_t price_of(uint32_t rank)
 	uint64_t u = (uint64_t)(rank * UINT32_C(3144134277)) * PRICE_STEPS;
 	size_t i = (size_t)(u >> 32);
 
-	return price_quantiles[i] + (int32_t)(((price_quantiles[i + 1] - price_quantiles[i]) * (int64_t)(u & UINT32_MAX)) >> 32);
+	return price_quantiles[i] + (int32_t)(((price_quantiles[i + 1] - price_quantiles[i]) *
+	                                       (int64_t)(u & UINT32_MAX)) >>
+	                                      32);
 }
 
 static void product_init(struct product *product, uint32_t rank)
@@ -137,13 +234,16 @@ static void product_init(struct product *product, uint32_t rank)
 
 	category = category_of(rank, &code);
 	if (u >= none) {
-		uint32_t fraction = (uint32_t)(((uint64_t)(u - none) << 32) / (UINT64_C(4294967296) - none));
+		uint32_t fraction =
+			(uint32_t)(((uint64_t)(u - none) << 32) / (UINT64_C(4294967296) - none));
 
 		brand_name(scaled(squared(squared(fraction)), BRAND_COUNT), brand, sizeof(brand));
 	}
-	length = snprintf(product->text, sizeof(product->text), "%u,%llu,%s,%s,%d.%02d", 1000365 + rank * 1013,
-	                  (unsigned long long)(UINT64_C(2053013551932506308) + category * UINT64_C(264301137)), code, brand, (int)price / 100,
-	                  (int)price % 100);
+	length = snprintf(product->text, sizeof(product->text), "%u,%llu,%s,%s,%d.%02d",
+	                  1000365 + rank * 1013,
+	                  (unsigned long long)(UINT64_C(2053013551932506308) +
+	                                       category * UINT64_C(264301137)),
+	                  code, brand, (int)price / 100, (int)price % 100);
 	product->length = (uint8_t)length;
 	product->starts[column++] = 0;
 	for (uint8_t i = 0; i < product->length; i++)
@@ -188,8 +288,10 @@ void catalogue_free(struct catalogue *catalogue)
 uint32_t catalogue_draw(const struct catalogue *catalogue, struct random *random)
 {
 	/* The total is below 2^38, so 26 bits of it go into the high half and nothing overflows. */
-	uint64_t u = random_next(random) >> 38, total = catalogue->cumulative[PRODUCT_COUNT - 1], target = (total * u) >> 26;
-	uint32_t low = catalogue->guide[u >> (26 - GUIDE_BITS)], high = catalogue->guide[(u >> (26 - GUIDE_BITS)) + 1];
+	uint64_t u = random_next(random) >> 38, total = catalogue->cumulative[PRODUCT_COUNT - 1],
+		 target = (total * u) >> 26;
+	uint32_t low = catalogue->guide[u >> (26 - GUIDE_BITS)],
+		 high = catalogue->guide[(u >> (26 - GUIDE_BITS)) + 1];
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;

@@ -17,8 +17,8 @@
 struct csv_reader {
 	struct byte_reader *bytes;
 	struct row_columns columns;
-	size_t at, end;          /* of what is in the window */
-	int64_t window_offset;   /* of window[0] in the unpacked bytes */
+	size_t at, end;        /* of what is in the window */
+	int64_t window_offset; /* of window[0] in the unpacked bytes */
 	int64_t row;
 	enum byte_verdict ended; /* BYTES_GIVEN: not yet */
 	struct err end_err;
@@ -36,7 +36,8 @@ static void fill(struct csv_reader *reader)
 	reader->window_offset += (int64_t)reader->at;
 	reader->end -= reader->at;
 	reader->at = 0;
-	reader->ended = byte_reader_read(reader->bytes, reader->window + reader->end, WINDOW_BYTES - reader->end, &given, &reader->end_err);
+	reader->ended = byte_reader_read(reader->bytes, reader->window + reader->end,
+	                                 WINDOW_BYTES - reader->end, &given, &reader->end_err);
 	reader->end += given;
 }
 
@@ -67,11 +68,13 @@ struct csv_reader *csv_reader_new(const char *path, struct err *err)
 	if (!reader->bytes)
 		goto failed;
 	if (!next_line(reader, &len)) {
-		err_set(err, ERR_INPUT, "%s: %s", path, reader->ended == BYTES_END ? "the file is empty" : reader->end_err.message);
+		err_set(err, ERR_INPUT, "%s: %s", path,
+		        reader->ended == BYTES_END ? "the file is empty" : reader->end_err.message);
 		goto failed;
 	}
 	header = len;
-	while (header > 0 && (reader->window[header - 1] == '\n' || reader->window[header - 1] == '\r'))
+	while (header > 0 &&
+	       (reader->window[header - 1] == '\n' || reader->window[header - 1] == '\r'))
 		header--;
 	if (!row_columns_read((struct span){reader->window, header}, &reader->columns, err)) {
 		err_prefix(err, "%s", path);
@@ -94,7 +97,8 @@ void csv_reader_free(struct csv_reader *reader)
 
 static bool is_blank(const char *line, size_t len)
 {
-	return len == 0 || (len == 1 && (line[0] == '\n' || line[0] == '\r')) || (len == 2 && line[0] == '\r' && line[1] == '\n');
+	return len == 0 || (len == 1 && (line[0] == '\n' || line[0] == '\r')) ||
+	       (len == 2 && line[0] == '\r' && line[1] == '\n');
 }
 
 static struct span without_line_end(const char *at, size_t len)
@@ -106,7 +110,8 @@ static struct span without_line_end(const char *at, size_t len)
 	return (struct span){at, len};
 }
 
-static bool whole(const struct csv_reader *reader, enum csv_verdict verdict, const struct csv_record *record)
+static bool whole(const struct csv_reader *reader, enum csv_verdict verdict,
+                  const struct csv_record *record)
 {
 	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
 }
@@ -137,7 +142,9 @@ static bool swallows_a_row(const struct csv_reader *reader, const char *record, 
 		const char *start = line + 1;
 
 		line = memchr(start, '\n', (size_t)(end - start));
-		if (looks_like_a_row(reader, without_line_end(start, (size_t)((line ? line + 1 : end) - start))))
+		if (looks_like_a_row(reader,
+		                     without_line_end(start,
+		                                      (size_t)((line ? line + 1 : end) - start))))
 			return true;
 	}
 	return false;
@@ -153,7 +160,8 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 	size_t used, have;
 
 	if (!memchr(line, '"', *len)) {
-		verdict = csv_next(reader->window + reader->at, *len, true, fields, ROW_COLUMNS_MAX, &record, &used);
+		verdict = csv_next(reader->window + reader->at, *len, true, fields, ROW_COLUMNS_MAX,
+		                   &record, &used);
 		row_split(row, &reader->columns, verdict, &record, fields);
 		return;
 	}
@@ -163,9 +171,13 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 		while (reader->end - reader->at < CSV_MULTILINE_MAX && reader->ended == BYTES_GIVEN)
 			fill(reader);
 		line = reader->window + reader->at;
-		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at : CSV_MULTILINE_MAX;
+		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at
+		                                                    : CSV_MULTILINE_MAX;
 		memcpy(reader->copy, line, have);
-		if (whole(reader, csv_next(reader->copy, have, reader->ended == BYTES_END, fields, ROW_COLUMNS_MAX, &many, &used), &many) &&
+		if (whole(reader,
+		          csv_next(reader->copy, have, reader->ended == BYTES_END, fields,
+		                   ROW_COLUMNS_MAX, &many, &used),
+		          &many) &&
 		    !swallows_a_row(reader, line, used)) {
 			*len = used;
 			verdict = CSV_RECORD;
@@ -223,10 +235,12 @@ enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *r
 	} else {
 		split(reader, &len, row);
 		if (!line_end && reader->ended == BYTES_CUT && !row->error[0])
-			snprintf(row->error, sizeof(row->error), "row cut off where the gzip stream ends early");
+			snprintf(row->error, sizeof(row->error),
+			         "row cut off where the gzip stream ends early");
 	}
 	reader->at += len;
-	row->position = (struct row_position){0, ++reader->row, reader->window_offset + (int64_t)reader->at};
+	row->position = (struct row_position){0, ++reader->row,
+	                                      reader->window_offset + (int64_t)reader->at};
 	return CSV_READER_ROW;
 }
 

@@ -9,7 +9,8 @@
 #include "base/err.h"
 #include "row.h"
 
-#define CSV_LINE_MAX 262144     /* bytes of one line; the rest of a longer one is skipped, and its row says so */
+#define CSV_LINE_MAX \
+	262144 /* bytes of one line; the rest of a longer one is skipped, and its row says so */
 #define CSV_MULTILINE_MAX 65536 /* bytes of one record over several lines */
 
 struct csv_reader;
@@ -17,9 +18,15 @@ struct csv_reader;
 struct csv_reader *csv_reader_new(const char *path, struct err *err);
 void csv_reader_free(struct csv_reader *reader);
 
-enum csv_reader_verdict { CSV_READER_ROW, CSV_READER_END, CSV_READER_CUT /* err: truncated gzip */, CSV_READER_FAILED /* err */ };
+enum csv_reader_verdict {
+	CSV_READER_ROW,
+	CSV_READER_END,
+	CSV_READER_CUT /* err: truncated gzip */,
+	CSV_READER_FAILED /* err */
+};
 /* Sets all of row but source_file and position.file. */
-enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *row, struct err *err);
+enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *row,
+                                        struct err *err);
 
 /* Goes on after the given row, for a plain file. False: the caller must skip rows itself. */
 bool csv_reader_seek(struct csv_reader *reader, const struct row_position *position);

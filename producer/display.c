@@ -8,15 +8,19 @@
 #include "service/log.h"
 
 #define TERMINAL_EVERY_US INT64_C(200000)
-#define LOG_EVERY_US INT64_C(5000000)
+#define LOG_EVERY_US      INT64_C(5000000)
 
 void display_init(struct display *display, int64_t now_us, int64_t part)
 {
-	*display = (struct display){.terminal = isatty(STDERR_FILENO) == 1, .started_us = now_us, .shown_us = now_us, .started_part = part};
+	*display = (struct display){.terminal = isatty(STDERR_FILENO) == 1,
+	                            .started_us = now_us,
+	                            .shown_us = now_us,
+	                            .started_part = part};
 }
 
 /* Seconds left; -1: not known yet. */
-static int64_t seconds_left(const struct display *display, const struct display_numbers *numbers, int64_t now_us)
+static int64_t seconds_left(const struct display *display, const struct display_numbers *numbers,
+                            int64_t now_us)
 {
 	int64_t done = numbers->part - display->started_part, left = numbers->total - numbers->part;
 	int64_t elapsed_ms = (now_us - display->started_us) / 1000;
@@ -29,7 +33,9 @@ static int64_t seconds_left(const struct display *display, const struct display_
 void display_show(struct display *display, const struct display_numbers *numbers, int64_t now_us)
 {
 	int64_t since_us = now_us - display->shown_us, rate, left;
-	int percent = numbers->total > 0 ? (int)((double)numbers->part * 100 / (double)numbers->total) : 0;
+	int percent = numbers->total > 0
+	                      ? (int)((double)numbers->part * 100 / (double)numbers->total)
+	                      : 0;
 	char time[32] = "-", eta[32] = "-";
 
 	if (since_us < (display->terminal ? TERMINAL_EVERY_US : LOG_EVERY_US))
@@ -39,9 +45,11 @@ void display_show(struct display *display, const struct display_numbers *numbers
 	if (numbers->event_time_us != INT64_MIN)
 		time_format_iso(numbers->event_time_us, time);
 	if (left >= 0)
-		snprintf(eta, sizeof(eta), "%lld:%02d:%02d", (long long)(left / 3600), (int)(left / 60 % 60), (int)(left % 60));
+		snprintf(eta, sizeof(eta), "%lld:%02d:%02d", (long long)(left / 3600),
+		         (int)(left / 60 % 60), (int)(left % 60));
 	if (display->terminal)
-		fprintf(stderr, "\r\033[K%lld rows  %lld/s  %s  %d%%  %s left", (long long)numbers->rows, (long long)rate, time, percent, eta);
+		fprintf(stderr, "\r\033[K%lld rows  %lld/s  %s  %d%%  %s left",
+		        (long long)numbers->rows, (long long)rate, time, percent, eta);
 	else
 		log_info("progress", log_int("rows", numbers->rows), log_int("rate", rate),
 		         log_str("event_time", numbers->event_time_us == INT64_MIN ? NULL : time),

@@ -6,12 +6,15 @@
 
 static int64_t sane(int64_t time_us, int64_t latest_us)
 {
-	return time_us < EVENT_CLOCK_EARLIEST_US || time_us > latest_us ? EVENT_CLOCK_NONE : time_us;
+	return time_us < EVENT_CLOCK_EARLIEST_US || time_us > latest_us ? EVENT_CLOCK_NONE
+	                                                                : time_us;
 }
 
-int64_t event_clock_begin(struct event_clock *clock, int64_t first_us, int64_t second_us, int64_t fallback_us, int64_t latest_us)
+int64_t event_clock_begin(struct event_clock *clock, int64_t first_us, int64_t second_us,
+                          int64_t fallback_us, int64_t latest_us)
 {
-	int64_t first = sane(first_us, latest_us), second = sane(second_us, latest_us), begin = first;
+	int64_t first = sane(first_us, latest_us), second = sane(second_us, latest_us),
+		begin = first;
 
 	if (begin == EVENT_CLOCK_NONE || (second != EVENT_CLOCK_NONE && second < begin))
 		begin = second;

@@ -74,16 +74,19 @@ static void look(struct feed *feed)
 	if (!feed->begun) {
 		feed->begun = true;
 		feed->announcement = FEED_BEGIN;
-		feed->announced_us = event_clock_begin(&feed->clock, time_us, next_us, feed->fallback_us, feed->latest_us);
+		feed->announced_us = event_clock_begin(&feed->clock, time_us, next_us,
+		                                       feed->fallback_us, feed->latest_us);
 	}
 	if (event_clock_row(&feed->clock, time_us, next_us, feed->latest_us)) {
 		feed->announced_us = feed->clock.newest_us;
-		if (feed->announcement == FEED_NOTHING) /* a begin after a resume may be a jump as well: it announces the same */
+		if (feed->announcement ==
+		    FEED_NOTHING) /* a begin after a resume may be a jump as well: it announces the same */
 			feed->announcement = FEED_JUMP;
 	}
 }
 
-void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us, int64_t latest_us)
+void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us,
+                int64_t latest_us)
 {
 	feed->form = *form;
 	feed->clock.newest_us = newest_us;

@@ -12,7 +12,8 @@ struct feed *feed_new(struct source *source, int64_t fallback_us, struct err *er
 void feed_free(struct feed *feed);
 
 /* Reads the first rows. newest_us: of a resumed segment, else EVENT_CLOCK_NONE. latest_us: later times count as none. */
-void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us, int64_t latest_us);
+void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us,
+                int64_t latest_us);
 /* The message to send now; NULL: no more. */
 const struct message *feed_message(const struct feed *feed);
 enum feed_announcement { FEED_NOTHING, FEED_BEGIN, FEED_JUMP };

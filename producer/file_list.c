@@ -88,7 +88,8 @@ static bool add_entry(struct file_list *list, const char *folder, const char *na
 		return err_set(err, ERR_INPUT, "%s/%s: the path is too long", folder, name);
 	if (stat(path, &about) != 0)
 		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode) || name[0] == '.' || (!ends_with(name, ".csv") && !ends_with(name, ".csv.gz"))) {
+	if (!S_ISREG(about.st_mode) || name[0] == '.' ||
+	    (!ends_with(name, ".csv") && !ends_with(name, ".csv.gz"))) {
 		list->ignored += S_ISREG(about.st_mode) ? 1 : 0;
 		return true;
 	}
@@ -111,7 +112,8 @@ static bool read_folder(struct file_list *list, const char *folder, struct err *
 	if (!ok)
 		return false;
 	if (list->count == 0)
-		return err_set(err, ERR_INPUT, "%s: no .csv or .csv.gz file in this folder", folder);
+		return err_set(err, ERR_INPUT, "%s: no .csv or .csv.gz file in this folder",
+		               folder);
 	qsort(list->files, list->count, sizeof(list->files[0]), by_first_event);
 	return true;
 }
@@ -125,7 +127,10 @@ bool file_list_read(struct file_list *list, const char *path, struct err *err)
 	if (S_ISDIR(about.st_mode))
 		return read_folder(list, path, err);
 	if (!S_ISREG(about.st_mode))
-		return err_set(err, ERR_INPUT, "%s: neither a file nor a folder; what cannot be read twice cannot be resumed", path);
+		return err_set(
+			err, ERR_INPUT,
+			"%s: neither a file nor a folder; what cannot be read twice cannot be resumed",
+			path);
 	return add(list, path, &about, err);
 }
 

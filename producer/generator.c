@@ -17,8 +17,9 @@
 #include "mishaps.h"
 #include "random.h"
 
-#define LINE_CAP 384 /* time 23, type 16, product columns 150, user 20, session 36, commas, and a mishap's growth */
-#define WAITING_MAX 262144
+#define LINE_CAP \
+	384 /* time 23, type 16, product columns 150, user 20, session 36, commas, and a mishap's growth */
+#define WAITING_MAX           262144
 #define REAL_EVENTS_PER_1000S 1709
 
 struct slot {
@@ -54,9 +55,13 @@ struct generator *generator_new(const struct generator_config *config)
 	g->config = *config;
 	g->catalogue = catalogue_new();
 	if (config->duration_us > 0) /* by milliseconds, as events may be many */
-		rate = config->events * 1000 / (config->duration_us / US_PER_SECOND > 0 ? config->duration_us / US_PER_SECOND : 1);
+		rate = config->events * 1000 /
+		       (config->duration_us / US_PER_SECOND > 0
+		                ? config->duration_us / US_PER_SECOND
+		                : 1);
 	if (g->catalogue)
-		g->behaviour = behaviour_new(g->catalogue, config->seed, config->start_us, rate, config->checkouts);
+		g->behaviour = behaviour_new(g->catalogue, config->seed, config->start_us, rate,
+		                             config->checkouts);
 	random_init(&g->mishaps, config->seed ^ UINT64_C(0x6d6973686170));
 	g->time_text_us = INT64_MIN;
 	if (!g->behaviour) {
@@ -189,7 +194,8 @@ static bool add_copy(struct generator *g, uint32_t original, bool spoil, int64_t
 	to = &g->slots[slot];
 	if (spoil) {
 		slot_fields(from, fields);
-		to->length = (uint16_t)mishap_write(random_below(&g->mishaps, MISHAP_KINDS), fields, to->line, LINE_CAP);
+		to->length = (uint16_t)mishap_write(random_below(&g->mishaps, MISHAP_KINDS), fields,
+		                                    to->line, LINE_CAP);
 		to->whole = false;
 	} else {
 		*to = *from;
@@ -212,7 +218,8 @@ static bool make(struct generator *g)
 	g->made++;
 	g->now_us = arrival_us = event.time_us;
 	if (g->config.disorder_us > 0)
-		arrival_us += (int64_t)(random_next(random) % ((uint64_t)g->config.disorder_us + 1));
+		arrival_us +=
+			(int64_t)(random_next(random) % ((uint64_t)g->config.disorder_us + 1));
 	if (random_chance(random, g->config.late_ppm))
 		arrival_us += 20 * US_PER_MINUTE + random_below(random, 40 * 60) * US_PER_SECOND;
 	heap_push(&g->waiting, arrival_us, slot);

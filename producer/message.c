@@ -45,10 +45,12 @@ static struct span make_value(char *out, const struct row *row, int32_t schema_i
 	if (schema_id > 0) { /* 0 | schema id, big-endian | JSON */
 		out[0] = 0;
 		for (int i = 0; i < 4; i++)
-			out[1 + i] = (char)(unsigned char)((uint32_t)schema_id >> (24 - 8 * i) & 255);
+			out[1 + i] =
+				(char)(unsigned char)((uint32_t)schema_id >> (24 - 8 * i) & 255);
 		frame = 5;
 	}
-	return (struct span){out, frame + event_write_json(row->fields, out + frame, MESSAGE_VALUE_MAX - frame)};
+	return (struct span){out, frame + event_write_json(row->fields, out + frame,
+	                                                   MESSAGE_VALUE_MAX - frame)};
 }
 
 void message_make(struct message *message, const struct row *row, const struct message_form *form)

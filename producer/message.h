@@ -9,7 +9,8 @@
 #include "csv_reader.h"
 #include "row.h"
 
-#define MESSAGE_VALUE_MAX (5 + 6 * CSV_LINE_MAX + 1024) /* framing; every byte escaped as \u00xx; field names */
+#define MESSAGE_VALUE_MAX \
+	(5 + 6 * CSV_LINE_MAX + 1024) /* framing; every byte escaped as \u00xx; field names */
 
 struct message {
 	struct span key;   /* at == NULL: none; in key_bytes */

@@ -7,7 +7,7 @@
 #include "base/span.h"
 
 #define MISHAP_GROWTH 64 /* bytes by which a spoilt row may be longer than a good one */
-#define MISHAP_KINDS 18
+#define MISHAP_KINDS  18
 
 /* Writes one row (without line end) made from a good row's nine fields; returns its length.
  * kind below MISHAP_KINDS. out takes the good row's length + MISHAP_GROWTH. */

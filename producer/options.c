@@ -14,17 +14,21 @@
 
 static bool share_read(const char *text, int64_t *ppm, struct err *err)
 {
-	return share_parse(span_of(text), ppm) || err_set(err, ERR_INPUT, "expected a share from 0 to 1 with up to six decimals, such as 0.01");
+	return share_parse(span_of(text), ppm) ||
+	       err_set(err, ERR_INPUT,
+	               "expected a share from 0 to 1 with up to six decimals, such as 0.01");
 }
 
 static bool start_time_read(const char *text, int64_t *start_us, struct err *err)
 {
-	return time_parse(span_of(text), start_us) || err_set(err, ERR_INPUT, "expected a time such as 2019-10-01 00:00:00");
+	return time_parse(span_of(text), start_us) ||
+	       err_set(err, ERR_INPUT, "expected a time such as 2019-10-01 00:00:00");
 }
 
 static bool speed_read(const char *text, int64_t *speed_milli, struct err *err)
 {
-	return pace_speed_parse(span_of(text), speed_milli) || err_set(err, ERR_INPUT, "expected max, or a factor such as 1x, 60x or 0.5x");
+	return pace_speed_parse(span_of(text), speed_milli) ||
+	       err_set(err, ERR_INPUT, "expected max, or a factor such as 1x, 60x or 0.5x");
 }
 
 static bool share_check(const char *text, struct err *err)
@@ -51,40 +55,70 @@ static bool speed_check(const char *text, struct err *err)
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct producer_config, kafka);
 
 static const struct config_option input_options[] = {
-        {"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0, "where rows come from", "file|synthetic", NULL},
-        {"INPUT", CONFIG_TEXT, AT(input), "", 0, 0, "file: a .csv or .csv.gz file, or a folder of them (in the order of their first event)", NULL, NULL},
-        {"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000), "synthetic: good rows to make", NULL, NULL},
-        {"SEED", CONFIG_INTEGER, AT(seed), "1", 0, INT64_MAX, "synthetic: the same seed and settings make the same bytes", NULL, NULL},
-        {"START_TIME", CONFIG_TEXT, AT(start_time), "2019-10-01 00:00:00", 0, 0, "synthetic: event time of the first row, UTC", NULL, start_time_check},
-        {"DURATION", CONFIG_DURATION, AT(duration_us), "0s", 0, 0, "synthetic: event time covered, about; 0s: 1.7 events a second, as in the real data",
+	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0, "where rows come from",
+         "file|synthetic", NULL},
+	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
+         "file: a .csv or .csv.gz file, or a folder of them (in the order of their first event)",
          NULL, NULL},
-        {"DUPLICATES", CONFIG_TEXT, AT(duplicates), "0", 0, 0, "synthetic: share of rows that come again within a minute, as 0.01", NULL, share_check},
-        {"DISORDER", CONFIG_DURATION, AT(disorder_us), "0s", 0, INT64_C(86400000000), "synthetic: rows come up to this much event time later than in order",
-         NULL, NULL},
-        {"MALFORMED", CONFIG_TEXT, AT(malformed), "0", 0, 0, "synthetic: bad rows added, as a share of the good ones", NULL, share_check},
-        {"LATE", CONFIG_TEXT, AT(late), "0", 0, 0, "synthetic: share of rows that come 20 to 60 minutes of event time too late", NULL, share_check},
-        {"MISSING_SESSIONS", CONFIG_TEXT, AT(missing_sessions), "0", 0, 0, "synthetic: share of rows without user_session", NULL, share_check},
-        {"CHECKOUTS", CONFIG_BOOLEAN, AT(checkouts), "false", 0, 0, "synthetic: checkout events before most purchases", NULL, NULL},
-        {0},
+	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
+         "synthetic: good rows to make", NULL, NULL},
+	{"SEED", CONFIG_INTEGER, AT(seed), "1", 0, INT64_MAX,
+         "synthetic: the same seed and settings make the same bytes", NULL, NULL},
+	{"START_TIME", CONFIG_TEXT, AT(start_time), "2019-10-01 00:00:00", 0, 0,
+         "synthetic: event time of the first row, UTC", NULL, start_time_check},
+	{"DURATION", CONFIG_DURATION, AT(duration_us), "0s", 0, 0,
+         "synthetic: event time covered, about; 0s: 1.7 events a second, as in the real data", NULL,
+         NULL},
+	{"DUPLICATES", CONFIG_TEXT, AT(duplicates), "0", 0, 0,
+         "synthetic: share of rows that come again within a minute, as 0.01", NULL, share_check},
+	{"DISORDER", CONFIG_DURATION, AT(disorder_us), "0s", 0, INT64_C(86400000000),
+         "synthetic: rows come up to this much event time later than in order", NULL, NULL},
+	{"MALFORMED", CONFIG_TEXT, AT(malformed), "0", 0, 0,
+         "synthetic: bad rows added, as a share of the good ones", NULL, share_check},
+	{"LATE", CONFIG_TEXT, AT(late), "0", 0, 0,
+         "synthetic: share of rows that come 20 to 60 minutes of event time too late", NULL,
+         share_check},
+	{"MISSING_SESSIONS", CONFIG_TEXT, AT(missing_sessions), "0", 0, 0,
+         "synthetic: share of rows without user_session", NULL, share_check},
+	{"CHECKOUTS", CONFIG_BOOLEAN, AT(checkouts), "false", 0, 0,
+         "synthetic: checkout events before most purchases", NULL, NULL},
+	{0},
 };
 
 static const struct config_option sending_options[] = {
-        {"SPEED", CONFIG_TEXT, AT(speed), "max", 0, 0, "replay clock: 1x is real time, 60x a minute a second, max does not wait", NULL, speed_check},
-        {"RATE", CONFIG_INTEGER, AT(rate), "0", 0, 100000000, "rows a second at most, evenly; 0: no limit", NULL, NULL},
-        {"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX, "stop after so many rows, without an end of segment; 0: all", NULL, NULL},
-        {"RESUME", CONFIG_BOOLEAN, AT(resume), "true", 0, 0, "go on where an earlier run over the same input was interrupted; false: from the beginning", NULL, NULL},
-        {"RESTART", CONFIG_BOOLEAN, AT(restart), "false", 0, 0, "former name of RESUME=false; still works", NULL, NULL},
-        {"STATE_FILE", CONFIG_TEXT, AT(state_file), "", 0, 0, "where progress is kept; empty: .producer-state/<topic>.<segment>.json; none: nowhere", NULL, NULL},
-        {"TIMEOUT", CONFIG_DURATION, AT(timeout_us), "0s", 0, INT64_C(2000000000000), "give up when no broker takes a row for so long; 0s: never", NULL, NULL},
-        {"FRAMING", CONFIG_CHOICE, AT(framing), "plain", 0, 0, "plain JSON, or Confluent's JSON Schema framing", "plain|confluent", NULL},
-        {"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0, "registry of the schema, for FRAMING=confluent", NULL, registry_urls_check},
-        {"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0, "write the JSON values to standard output instead of sending", NULL, NULL},
-        {"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0, "synthetic: write the rows as CSV to this file (- is standard output) instead of sending", NULL, NULL},
-        {"TEE", CONFIG_TEXT, AT(tee), "", 0, 0, "synthetic: write the rows as CSV to this file as they are sent", NULL, NULL},
-        {0},
+	{"SPEED", CONFIG_TEXT, AT(speed), "max", 0, 0,
+         "replay clock: 1x is real time, 60x a minute a second, max does not wait", NULL,
+         speed_check},
+	{"RATE", CONFIG_INTEGER, AT(rate), "0", 0, 100000000,
+         "rows a second at most, evenly; 0: no limit", NULL, NULL},
+	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX,
+         "stop after so many rows, without an end of segment; 0: all", NULL, NULL},
+	{"RESUME", CONFIG_BOOLEAN, AT(resume), "true", 0, 0,
+         "go on where an earlier run over the same input was interrupted; false: from the beginning",
+         NULL, NULL},
+	{"RESTART", CONFIG_BOOLEAN, AT(restart), "false", 0, 0,
+         "former name of RESUME=false; still works", NULL, NULL},
+	{"STATE_FILE", CONFIG_TEXT, AT(state_file), "", 0, 0,
+         "where progress is kept; empty: .producer-state/<topic>.<segment>.json; none: nowhere",
+         NULL, NULL},
+	{"TIMEOUT", CONFIG_DURATION, AT(timeout_us), "0s", 0, INT64_C(2000000000000),
+         "give up when no broker takes a row for so long; 0s: never", NULL, NULL},
+	{"FRAMING", CONFIG_CHOICE, AT(framing), "plain", 0, 0,
+         "plain JSON, or Confluent's JSON Schema framing", "plain|confluent", NULL},
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
+         "registry of the schema, for FRAMING=confluent", NULL, registry_urls_check},
+	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
+         "write the JSON values to standard output instead of sending", NULL, NULL},
+	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
+         "synthetic: write the rows as CSV to this file (- is standard output) instead of sending",
+         NULL, NULL},
+	{"TEE", CONFIG_TEXT, AT(tee), "", 0, 0,
+         "synthetic: write the rows as CSV to this file as they are sent", NULL, NULL},
+	{0},
 };
 
-const struct config_option *const producer_tables[] = {input_options, sending_options, kafka_options, NULL};
+const struct config_option *const producer_tables[] = {input_options, sending_options,
+                                                       kafka_options, NULL};
 
 #define SHARE_TEXT_MAX 8 /* "0.123456" */
 
@@ -93,7 +127,8 @@ bool share_parse(struct span text, int64_t *ppm)
 	return text.len <= SHARE_TEXT_MAX && decimal_parse(text, 6, 1000000, ppm);
 }
 
-static bool read_generator(const struct producer_config *config, struct generator_config *generator, struct err *err)
+static bool read_generator(const struct producer_config *config, struct generator_config *generator,
+                           struct err *err)
 {
 	*generator = (struct generator_config){.events = config->events,
 	                                       .seed = (uint64_t)config->seed,
@@ -107,18 +142,24 @@ static bool read_generator(const struct producer_config *config, struct generato
 	       share_read(config->missing_sessions, &generator->missing_sessions_ppm, err);
 }
 
-bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan, struct err *err)
+bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
+                        struct err *err)
 {
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
 	if (!plan->synthetic && !config->input[0])
-		return err_set(err, ERR_INPUT, "INPUT (--input) is needed: a file or a folder; or --source synthetic");
+		return err_set(
+			err, ERR_INPUT,
+			"INPUT (--input) is needed: a file or a folder; or --source synthetic");
 	if (plan->synthetic && config->input[0])
 		return err_set(err, ERR_INPUT, "INPUT and SOURCE=synthetic do not go together");
 	if (!plan->synthetic && (config->output[0] || config->tee[0]))
-		return err_set(err, ERR_INPUT, "OUTPUT and TEE are for SOURCE=synthetic: rows of a file are in it already");
+		return err_set(
+			err, ERR_INPUT,
+			"OUTPUT and TEE are for SOURCE=synthetic: rows of a file are in it already");
 	if ((config->output[0] != 0) + (config->tee[0] != 0) + config->dry_run > 1)
 		return err_set(err, ERR_INPUT, "only one of OUTPUT, TEE and DRY_RUN");
 	if (strcmp(config->framing, "confluent") == 0 && !config->registry_url[0])
 		return err_set(err, ERR_INPUT, "FRAMING=confluent needs SCHEMA_REGISTRY_URL");
-	return speed_read(config->speed, &plan->speed_milli, err) && read_generator(config, &plan->generator, err);
+	return speed_read(config->speed, &plan->speed_milli, err) &&
+	       read_generator(config, &plan->generator, err);
 }

@@ -12,7 +12,8 @@
 struct producer_config {
 	struct service_config service;
 	struct kafka_config kafka;
-	const char *source, *input, *output, *tee, *state_file, *speed, *start_time, *framing, *registry_url;
+	const char *source, *input, *output, *tee, *state_file, *speed, *start_time, *framing,
+		*registry_url;
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
@@ -25,7 +26,8 @@ struct producer_plan {
 	int64_t speed_milli; /* 0: as fast as possible */
 };
 /* ERR_INPUT: settings that do not go together, or a text that does not parse. */
-MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan, struct err *err);
+MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
+                                 struct err *err);
 
 /* "0.01" to parts per million; 0 to 1, up to six decimals. */
 bool share_parse(struct span text, int64_t *ppm);

@@ -3,7 +3,7 @@
 
 #include "base/number.h"
 
-#define BURST_NS INT64_C(10000000)
+#define BURST_NS  INT64_C(10000000)
 #define SPEED_MAX 1000000
 
 bool pace_speed_parse(struct span text, int64_t *speed_milli)
@@ -29,7 +29,8 @@ int64_t pace_wait_us(const struct pace *pace, int64_t event_us, int64_t now_us)
 	int64_t wait_us = 0;
 
 	if (pace->speed_milli > 0 && pace->anchored)
-		wait_us = pace->anchor_us + (event_us - pace->anchor_event_us) * 1000 / pace->speed_milli - now_us;
+		wait_us = pace->anchor_us +
+		          (event_us - pace->anchor_event_us) * 1000 / pace->speed_milli - now_us;
 	if (pace->rate > 0 && (pace->due_ns + 999) / 1000 - now_us > wait_us)
 		wait_us = (pace->due_ns + 999) / 1000 - now_us;
 	return wait_us > 0 ? wait_us : 0;

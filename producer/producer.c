@@ -31,16 +31,22 @@
 #include "service/monotime.h"
 #include "source.h"
 
-#define ACKS_CAPACITY 131072 /* above what the library's queue takes, so that the queue is what fills up */
+#define ACKS_CAPACITY \
+	131072 /* above what the library's queue takes, so that the queue is what fills up */
 /* ---- opening */
 
 static void open_metrics(struct producer *p)
 {
-	p->metrics.sent = metric_get(METRIC_COUNTER, "producer_rows_sent_total", "", "rows handed to the Kafka library");
-	p->metrics.acknowledged = metric_get(METRIC_COUNTER, "producer_records_acknowledged_total", "", "records the broker has, controls among them");
-	p->metrics.unsplit = metric_get(METRIC_COUNTER, "producer_rows_malformed_total", "", "rows that could not be split into their columns");
-	p->metrics.event_time = metric_get(METRIC_GAUGE, "producer_event_time_seconds", "", "newest event time reached");
-	p->metrics.waiting = metric_get(METRIC_GAUGE, "producer_records_waiting", "", "records sent and not yet acknowledged");
+	p->metrics.sent = metric_get(METRIC_COUNTER, "producer_rows_sent_total", "",
+	                             "rows handed to the Kafka library");
+	p->metrics.acknowledged = metric_get(METRIC_COUNTER, "producer_records_acknowledged_total",
+	                                     "", "records the broker has, controls among them");
+	p->metrics.unsplit = metric_get(METRIC_COUNTER, "producer_rows_malformed_total", "",
+	                                "rows that could not be split into their columns");
+	p->metrics.event_time = metric_get(METRIC_GAUGE, "producer_event_time_seconds", "",
+	                                   "newest event time reached");
+	p->metrics.waiting = metric_get(METRIC_GAUGE, "producer_records_waiting", "",
+	                                "records sent and not yet acknowledged");
 }
 
 static bool open_source(struct producer *p, struct err *err)
@@ -56,7 +62,9 @@ static bool open_source(struct producer *p, struct err *err)
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
 	         log_uint("files", files), log_uint("ignored_files", ignored));
-	p->feed = feed_new(p->source, p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US, err);
+	p->feed = feed_new(p->source,
+	                   p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US,
+	                   err);
 	return p->feed != NULL;
 }
 
@@ -85,8 +93,10 @@ static bool state_path_of(struct producer *p, struct err *err)
 	if (set[0])
 		len = snprintf(p->state_path, sizeof(p->state_path), "%s", set);
 	else
-		len = snprintf(p->state_path, sizeof(p->state_path), ".producer-state/%s.%s.json", sender_topic(p->sender), source_segment(p->source));
-	return (size_t)len < sizeof(p->state_path) || err_set(err, ERR_INPUT, "STATE_FILE: the path is too long");
+		len = snprintf(p->state_path, sizeof(p->state_path), ".producer-state/%s.%s.json",
+		               sender_topic(p->sender), source_segment(p->source));
+	return (size_t)len < sizeof(p->state_path) ||
+	       err_set(err, ERR_INPUT, "STATE_FILE: the path is too long");
 }
 
 bool producer_open(void *config, void **state, struct err *err)
@@ -105,7 +115,8 @@ bool producer_open(void *config, void **state, struct err *err)
 	}
 	p->form.partition_count = 1;
 	open_metrics(p);
-	if (!producer_plan_read(p->config, &p->plan, err) || !open_source(p, err) || !producer_open_rows(p, err))
+	if (!producer_plan_read(p->config, &p->plan, err) || !open_source(p, err) ||
+	    !producer_open_rows(p, err))
 		return false;
 	p->pace = (struct pace){.speed_milli = p->plan.speed_milli, .rate = p->config->rate};
 	p->began_us = p->moved_us = monotonic_us();

@@ -19,7 +19,8 @@
 
 /* ---- draining and ending */
 
-static enum step finish(struct producer *p, bool complete, const char *event, const char *detail, struct err *err)
+static enum step finish(struct producer *p, bool complete, const char *event, const char *detail,
+                        struct err *err)
 {
 	bool good = producer_save(p, complete, err) && producer_flush_rows(p, err);
 
@@ -67,7 +68,8 @@ static bool gave_up(struct producer *p, struct err *err)
 		return false;
 	if (!producer_save(p, false, &unsaved))
 		log_warn("state_file_not_saved", log_str("error", unsaved.message));
-	err_set(err, ERR_RETRY, "stopped with %llu records not acknowledged; the same command sends them again",
+	err_set(err, ERR_RETRY,
+	        "stopped with %llu records not acknowledged; the same command sends them again",
 	        (unsigned long long)acks_waiting(&p->acks));
 	return true;
 }
@@ -88,7 +90,8 @@ enum step producer_step_ending(struct producer *p, struct err *err)
 	if (sent == SENT_FAILED || !producer_serve(p, 20, err))
 		return STEP_FAILED;
 	if (!p->control.kind && acks_waiting(&p->acks) == 0)
-		return finish(p, true, "finished", "all rows are acknowledged and the segment is ended", err);
+		return finish(p, true, "finished",
+		              "all rows are acknowledged and the segment is ended", err);
 	return gave_up(p, err) ? STEP_FAILED : STEP_MORE;
 }
 
@@ -112,7 +115,8 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 				pace_anchor(&p->pace, feed_newest_us(p->feed), now_us);
 			wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), now_us);
 			if (wait_us > 0) {
-				struct timespec nap = {0, (wait_us < 100000 ? wait_us : 100000) * 1000};
+				struct timespec nap = {0, (wait_us < 100000 ? wait_us : 100000) *
+				                                  1000};
 
 				fflush(p->rows_out);
 				nanosleep(&nap, NULL);
@@ -120,7 +124,8 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 			}
 			pace_sent(&p->pace, now_us);
 		}
-		if (!producer_write_line(p, p->config->dry_run ? message->value : message->line, err))
+		if (!producer_write_line(p, p->config->dry_run ? message->value : message->line,
+		                         err))
 			return STEP_FAILED;
 		p->sent++;
 		p->unsplit += message->error[0] != 0;

@@ -13,7 +13,8 @@
 #include "service/monotime.h"
 #include "source.h"
 
-#define CSV_HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+#define CSV_HEADER \
+	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
 
 static FILE *open_out(const char *path, struct err *err)
 {
@@ -26,7 +27,9 @@ static FILE *open_out(const char *path, struct err *err)
 
 bool producer_open_rows(struct producer *p, struct err *err)
 {
-	const char *path = p->config->dry_run ? "-" : p->config->output[0] ? p->config->output : p->config->tee;
+	const char *path = p->config->dry_run     ? "-"
+	                   : p->config->output[0] ? p->config->output
+	                                          : p->config->tee;
 
 	if (!path[0])
 		return true;
@@ -46,7 +49,8 @@ bool producer_write_line(struct producer *p, struct span line, struct err *err)
 
 bool producer_flush_rows(struct producer *p, struct err *err)
 {
-	return !p->rows_out || fflush(p->rows_out) == 0 || err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
+	return !p->rows_out || fflush(p->rows_out) == 0 ||
+	       err_set(err, ERR_FATAL, "writing rows failed: %s", strerror(errno));
 }
 
 bool producer_paced(const struct producer *p)
@@ -56,7 +60,8 @@ bool producer_paced(const struct producer *p)
 
 void producer_show(struct producer *p, int64_t now_us)
 {
-	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent, .event_time_us = feed_newest_us(p->feed)};
+	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent,
+	                                  .event_time_us = feed_newest_us(p->feed)};
 
 	numbers.part = source_progress(p->source, &numbers.total);
 	display_show(&p->display, &numbers, now_us);

@@ -35,16 +35,24 @@ bool producer_save(struct producer *p, bool complete, struct err *err)
 }
 
 /* The checks that the saved prefix is about this topic as it is now. */
-static bool state_fits(struct producer *p, const struct saved_state *state, int32_t partition_count, struct err *err)
+static bool state_fits(struct producer *p, const struct saved_state *state, int32_t partition_count,
+                       struct err *err)
 {
 	const char *segment = source_segment(p->source);
 
-	if (strcmp(state->segment, segment) != 0 || strcmp(state->topic, sender_topic(p->sender)) != 0)
-		return err_set(err, ERR_OPERATOR, "%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --resume=false", p->state_path,
-		               state->segment, state->topic, segment, sender_topic(p->sender));
-	if (state->checkpoint.partition_count != partition_count || strcmp(state->cluster, sender_cluster(p->sender)) != 0)
-		return err_set(err, ERR_OPERATOR, "%s is about another cluster, or topic %s has another number of partitions (%d) now; --resume=false begins anew",
-		               p->state_path, state->topic, (int)partition_count);
+	if (strcmp(state->segment, segment) != 0 ||
+	    strcmp(state->topic, sender_topic(p->sender)) != 0)
+		return err_set(
+			err, ERR_OPERATOR,
+			"%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --resume=false",
+			p->state_path, state->segment, state->topic, segment,
+			sender_topic(p->sender));
+	if (state->checkpoint.partition_count != partition_count ||
+	    strcmp(state->cluster, sender_cluster(p->sender)) != 0)
+		return err_set(
+			err, ERR_OPERATOR,
+			"%s is about another cluster, or topic %s has another number of partitions (%d) now; --resume=false begins anew",
+			p->state_path, state->topic, (int)partition_count);
 	for (int32_t i = 0; i < partition_count; i++) {
 		int64_t last_offset = state->checkpoint.partitions[i].last_offset;
 		bool reaches;
@@ -54,8 +62,10 @@ static bool state_fits(struct producer *p, const struct saved_state *state, int3
 		if (!sender_log_reaches(p->sender, i, last_offset, &reaches, err))
 			return false;
 		if (!reaches)
-			return err_set(err, ERR_OPERATOR, "topic %s was made anew since (partition %d ends before offset %lld); --resume=false sends the input from its beginning",
-			               state->topic, (int)i, (long long)last_offset);
+			return err_set(
+				err, ERR_OPERATOR,
+				"topic %s was made anew since (partition %d ends before offset %lld); --resume=false sends the input from its beginning",
+				state->topic, (int)i, (long long)last_offset);
 	}
 	return true;
 }
@@ -94,7 +104,8 @@ static void begin_sending(struct producer *p)
 {
 	int64_t total;
 
-	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us, wallclock_us() + LATEST_AHEAD_US);
+	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us,
+	           wallclock_us() + LATEST_AHEAD_US);
 	p->began_us = p->moved_us = monotonic_us();
 	display_init(&p->display, p->began_us, source_progress(p->source, &total));
 	p->display.shown_rows = p->saved.checkpoint.rows;
@@ -120,10 +131,12 @@ static bool begin_segment(struct producer *p, struct err *err)
 
 	if (!sender_connect(p->sender, 500, &partition_count, err))
 		return false;
-	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix, SCHEMA_RAW, &p->form.schema_id, err))
+	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix,
+	                                      SCHEMA_RAW, &p->form.schema_id, err))
 		return false;
 	p->form.partition_count = partition_count;
-	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) || !resume(p, err))
+	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) ||
+	    !resume(p, err))
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
@@ -156,7 +169,10 @@ enum step producer_step_skipping(struct producer *p, struct err *err)
 	for (int i = 0; i < SKIP_ROWS && p->skip > 0; i++, p->skip--) {
 		switch (source_next(p->source, &row, err)) {
 		case SOURCE_ROW: break;
-		case SOURCE_END: err_set(err, ERR_OPERATOR, "the input has fewer rows than were sent of it; --resume=false begins anew"); return STEP_FAILED;
+		case SOURCE_END:
+			err_set(err, ERR_OPERATOR,
+			        "the input has fewer rows than were sent of it; --resume=false begins anew");
+			return STEP_FAILED;
 		case SOURCE_FAILED: return STEP_FAILED;
 		}
 		if (p->rows_out && !producer_write_line(p, row.raw, err))

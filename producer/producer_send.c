@@ -20,10 +20,10 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 
-#define SLICE_US INT64_C(50000)
-#define SLICE_ROWS 256
+#define SLICE_US      INT64_C(50000)
+#define SLICE_ROWS    256
 #define SAVE_EVERY_US INT64_C(1000000)
-#define STALLED_US INT64_C(10000000)
+#define STALLED_US    INT64_C(10000000)
 
 static enum sent as_sent(enum send_verdict verdict)
 {
@@ -47,8 +47,10 @@ static struct ack *push_ack(struct producer *p, int32_t partition, bool is_row)
 	return ack;
 }
 
-static enum sent send_record(struct producer *p, int32_t partition, struct span key, struct span value, const struct sender_header *headers,
-                             size_t header_count, const struct row_position *position, struct err *err)
+static enum sent send_record(struct producer *p, int32_t partition, struct span key,
+                             struct span value, const struct sender_header *headers,
+                             size_t header_count, const struct row_position *position,
+                             struct err *err)
 {
 	struct ack *ack = push_ack(p, partition, position != NULL);
 	enum sent sent;
@@ -57,7 +59,8 @@ static enum sent send_record(struct producer *p, int32_t partition, struct span 
 		return SENT_FULL;
 	if (position)
 		ack->position = *position;
-	sent = as_sent(sender_send(p->sender, partition, key, value, headers, header_count, ack, err));
+	sent = as_sent(
+		sender_send(p->sender, partition, key, value, headers, header_count, ack, err));
 	if (sent != SENT)
 		acks_unpush(&p->acks);
 	return sent;
@@ -71,17 +74,23 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 
 	for (; control->next_partition < p->form.partition_count; control->next_partition++) {
 		bool is_end = strcmp(control->kind, "end") == 0;
-		struct sender_header headers[] = {{"control", span_of(control->kind)}, {"segment", span_of(p->saved.segment)}, {"event_time", SPAN_NULL}};
+		struct sender_header headers[] = {{"control", span_of(control->kind)},
+		                                  {"segment", span_of(p->saved.segment)},
+		                                  {"event_time", SPAN_NULL}};
 		enum sent sent;
 
 		if (is_end) {
 			headers[2].name = "rows";
-			snprintf(text, sizeof(text), "%lld", (long long)p->saved.checkpoint.partitions[control->next_partition].rows);
+			snprintf(text, sizeof(text), "%lld",
+			         (long long)p->saved.checkpoint.partitions[control->next_partition]
+			                 .rows);
 		} else {
-			time_format_iso(control->time_us < now_us ? control->time_us : now_us, text);
+			time_format_iso(control->time_us < now_us ? control->time_us : now_us,
+			                text);
 		}
 		headers[2].value = span_of(text);
-		sent = send_record(p, control->next_partition, SPAN_NULL, SPAN_NULL, headers, 3, NULL, err);
+		sent = send_record(p, control->next_partition, SPAN_NULL, SPAN_NULL, headers, 3,
+		                   NULL, err);
 		if (sent != SENT)
 			return sent;
 	}
@@ -108,10 +117,12 @@ static enum sent send_message(struct producer *p, const struct message *message,
 {
 	char row[20];
 	struct sender_header headers[3] = {{"source_file", span_of(message->source_file)},
-	                                   {"source_row", {row, decimal(message->position.row, row)}},
+	                                   {"source_row",
+	                                    {row, decimal(message->position.row, row)}},
 	                                   {"source_error", span_of(message->error)}};
 
-	return send_record(p, message->partition, message->key, message->value, headers, message->error[0] ? 3 : 2, &message->position, err);
+	return send_record(p, message->partition, message->key, message->value, headers,
+	                   message->error[0] ? 3 : 2, &message->position, err);
 }
 
 /* The next control or row. */
@@ -133,7 +144,8 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, true}; return SENT;
 	case FEED_NOTHING: break;
 	}
-	if (producer_paced(p) && (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
+	if (producer_paced(p) &&
+	    (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
 		return SENT_LATER;
 	FAULT_POINT("before_send");
 	sent = send_message(p, message, err);
@@ -180,7 +192,8 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	metric_set(p->metrics.acknowledged, sender_acknowledged(p->sender));
 	metric_set(p->metrics.waiting, (int64_t)acks_waiting(&p->acks));
 	producer_show(p, now_us);
-	return p->saved_rows == p->saved.checkpoint.rows || now_us - p->saved_us < SAVE_EVERY_US || producer_save(p, false, err);
+	return p->saved_rows == p->saved.checkpoint.rows || now_us - p->saved_us < SAVE_EVERY_US ||
+	       producer_save(p, false, err);
 }
 
 /* Whole milliseconds are spent serving the library, the rest asleep. */

@@ -20,9 +20,16 @@
 #include "state_file.h"
 
 #define LATEST_AHEAD_US US_PER_DAY /* times beyond this from now do not move the event clock */
-#define SKIP_ROWS 100000           /* in one step */
+#define SKIP_ROWS       100000     /* in one step */
 
-enum phase { PHASE_CONNECTING, PHASE_SKIPPING, PHASE_SENDING, PHASE_DRAINING, PHASE_ENDING, PHASE_WRITING };
+enum phase {
+	PHASE_CONNECTING,
+	PHASE_SKIPPING,
+	PHASE_SENDING,
+	PHASE_DRAINING,
+	PHASE_ENDING,
+	PHASE_WRITING
+};
 
 struct control {
 	const char *kind; /* NULL: none to send */

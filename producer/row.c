@@ -22,9 +22,12 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 	if (header.len >= 3 && memcmp(header.at, "\xef\xbb\xbf", 3) == 0)
 		header = (struct span){header.at + 3, header.len - 3};
 	if (header.len == 0 || header.len > sizeof(line))
-		return err_set(err, ERR_INPUT, "the first line is no header of columns (%zu bytes)", header.len);
+		return err_set(err, ERR_INPUT, "the first line is no header of columns (%zu bytes)",
+		               header.len);
 	memcpy(line, header.at, header.len);
-	if (csv_next(line, header.len, true, fields, ROW_COLUMNS_MAX, &record, &used) != CSV_RECORD || record.field_count > ROW_COLUMNS_MAX)
+	if (csv_next(line, header.len, true, fields, ROW_COLUMNS_MAX, &record, &used) !=
+	            CSV_RECORD ||
+	    record.field_count > ROW_COLUMNS_MAX)
 		return err_set(err, ERR_INPUT, "the first line is no header of columns");
 	columns->count = record.field_count;
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
@@ -39,12 +42,14 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 			missing = event_field_names[i];
 	}
 	if (found == 0)
-		return err_set(err, ERR_INPUT, "no header line: the first line names none of the nine columns (event_time, event_type, ...); put one before it");
+		return err_set(
+			err, ERR_INPUT,
+			"no header line: the first line names none of the nine columns (event_time, event_type, ...); put one before it");
 	return !missing || err_set(err, ERR_INPUT, "column %s is missing in the header", missing);
 }
 
-void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict, const struct csv_record *record,
-               const struct span *fields)
+void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict,
+               const struct csv_record *record, const struct span *fields)
 {
 	row->raw = record->raw;
 	row->error[0] = '\0';
@@ -54,7 +59,8 @@ void row_split(struct row *row, const struct row_columns *columns, enum csv_verd
 		return;
 	}
 	if (record->field_count != columns->count) {
-		snprintf(row->error, sizeof(row->error), "expected %zu columns, found %zu", columns->count, record->field_count);
+		snprintf(row->error, sizeof(row->error), "expected %zu columns, found %zu",
+		         columns->count, record->field_count);
 		return;
 	}
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)

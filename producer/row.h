@@ -9,7 +9,7 @@
 #include "base/span.h"
 #include "event/event.h"
 
-#define ROW_TIME_NONE INT64_MIN
+#define ROW_TIME_NONE   INT64_MIN
 #define ROW_COLUMNS_MAX 64 /* columns a file may have */
 
 /* Where a row ends in its source, which is where reading goes on after it. */
@@ -31,8 +31,8 @@ struct row {
 
 /* Which column of a file holds which field. */
 struct row_columns {
-	size_t count;                    /* columns of the file */
-	uint8_t at[EVENT_FIELD_COUNT];   /* of each field */
+	size_t count;                  /* columns of the file */
+	uint8_t at[EVENT_FIELD_COUNT]; /* of each field */
 };
 extern const struct row_columns row_columns_standard;
 
@@ -41,7 +41,7 @@ extern const struct row_columns row_columns_standard;
 MUST_USE bool row_columns_read(struct span header, struct row_columns *columns, struct err *err);
 
 /* Sets fields and error from one record as csv_next gave it (fields: at least ROW_COLUMNS_MAX of capacity); event_time_us too. */
-void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict, const struct csv_record *record,
-               const struct span *fields);
+void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict,
+               const struct csv_record *record, const struct span *fields);
 
 #endif

@@ -41,16 +41,25 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 	sender->failed = true;
 	if (rd_kafka_fatal_error(client, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
-	err_set(&sender->failure, kafka_err_class(message->err), "topic %s partition %d: a record was not delivered: %s", sender->topic,
+	err_set(&sender->failure, kafka_err_class(message->err),
+	        "topic %s partition %d: a record was not delivered: %s", sender->topic,
 	        (int)ack->partition, why);
 	if (sender->failure.class == ERR_ABORT || sender->failure.class == ERR_INPUT)
-		sender->failure.class = ERR_RETRY; /* another run goes on from the acknowledged prefix */
+		sender->failure.class =
+			ERR_RETRY; /* another run goes on from the acknowledged prefix */
 }
 
-struct sender *sender_new(const struct kafka_config *config, const char *client_id, int64_t timeout_us, struct err *err)
+struct sender *sender_new(const struct kafka_config *config, const char *client_id,
+                          int64_t timeout_us, struct err *err)
 {
 	char timeout_ms[24];
-	const char *extra[] = {"message.timeout.ms", timeout_ms, "queue.buffering.max.messages", "50000", "queue.buffering.max.kbytes", "262144", NULL};
+	const char *extra[] = {"message.timeout.ms",
+	                       timeout_ms,
+	                       "queue.buffering.max.messages",
+	                       "50000",
+	                       "queue.buffering.max.kbytes",
+	                       "262144",
+	                       NULL};
 	struct sender *sender = calloc(1, sizeof(*sender));
 	rd_kafka_conf_t *conf = NULL;
 
@@ -59,7 +68,8 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 		return NULL;
 	}
 	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
-	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic, sizeof(sender->topic)))
+	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic,
+	                sizeof(sender->topic)))
 		err_set(err, ERR_OPERATOR, "TOPIC_PREFIX=%s is too long", config->topic_prefix);
 	else
 		conf = kafka_conf_new(config, KAFKA_PRODUCER_IDEMPOTENT, client_id, extra, err);
@@ -88,21 +98,24 @@ void sender_free(struct sender *sender)
 	free(sender);
 }
 
-bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_count, struct err *err)
+bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_count,
+                    struct err *err)
 {
 	char *cluster;
 
 	if (!kafka_partition_count(sender->client, sender->topic, timeout_ms, partition_count, err))
 		return false;
 	if (*partition_count > PARTITIONS_MAX)
-		return err_set(err, ERR_OPERATOR, "topic %s has %d partitions, more than %d", sender->topic, (int)*partition_count, PARTITIONS_MAX);
+		return err_set(err, ERR_OPERATOR, "topic %s has %d partitions, more than %d",
+		               sender->topic, (int)*partition_count, PARTITIONS_MAX);
 	cluster = rd_kafka_clusterid(sender->client, timeout_ms);
 	if (cluster)
 		snprintf(sender->cluster, sizeof(sender->cluster), "%s", cluster);
 	rd_kafka_mem_free(sender->client, cluster);
 	if (!sender->handle) /* called again after ERR_RETRY */
 		sender->handle = rd_kafka_topic_new(sender->client, sender->topic, NULL);
-	return sender->handle || err_set(err, ERR_FATAL, "topic %s: %s", sender->topic, rd_kafka_err2str(rd_kafka_last_error()));
+	return sender->handle || err_set(err, ERR_FATAL, "topic %s: %s", sender->topic,
+	                                 rd_kafka_err2str(rd_kafka_last_error()));
 }
 
 const char *sender_topic(const struct sender *sender)
@@ -115,7 +128,8 @@ const char *sender_cluster(const struct sender *sender)
 	return sender->cluster;
 }
 
-bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset, bool *reaches, struct err *err)
+bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset, bool *reaches,
+                        struct err *err)
 {
 	int64_t low, high;
 
@@ -125,7 +139,8 @@ bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset
 	return true;
 }
 
-enum send_verdict sender_send(struct sender *sender, int32_t partition, struct span key, struct span value, const struct sender_header *headers,
+enum send_verdict sender_send(struct sender *sender, int32_t partition, struct span key,
+                              struct span value, const struct sender_header *headers,
                               size_t header_count, struct ack *ack, struct err *err)
 {
 	rd_kafka_vu_t args[6 + HEADERS_MAX];
@@ -158,8 +173,9 @@ enum send_verdict sender_send(struct sender *sender, int32_t partition, struct s
 		return SEND_TAKEN;
 	code = rd_kafka_error_code(error);
 	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code), "topic %s partition %d: a record was not taken: %s",
-		        sender->topic, (int)partition, rd_kafka_error_string(error));
+		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code),
+		        "topic %s partition %d: a record was not taken: %s", sender->topic,
+		        (int)partition, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
 	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? SEND_FULL : SEND_FAILED;
 }

@@ -30,7 +30,8 @@ struct source {
 static void name_segment(struct source *source, const char *name, uint64_t hash)
 {
 	hash = fnv1a(hash, &source->limit, sizeof(source->limit));
-	snprintf(source->segment, sizeof(source->segment), "%.100s-%012llx", name, (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
+	snprintf(source->segment, sizeof(source->segment), "%.100s-%012llx", name,
+	         (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
 }
 
 static struct source *source_alloc(int64_t limit, struct err *err)
@@ -66,13 +67,16 @@ struct source *source_files_new(const char *path, int64_t limit, struct err *err
 
 static uint64_t config_hash(const struct generator_config *c)
 {
-	const int64_t numbers[] = {c->events,   (int64_t)c->seed, c->start_us,             c->duration_us, c->duplicates_ppm, c->malformed_ppm,
-	                           c->late_ppm, c->disorder_us,   c->missing_sessions_ppm, c->checkouts};
+	const int64_t numbers[] = {c->events,      (int64_t)c->seed,  c->start_us,
+	                           c->duration_us, c->duplicates_ppm, c->malformed_ppm,
+	                           c->late_ppm,    c->disorder_us,    c->missing_sessions_ppm,
+	                           c->checkouts};
 
 	return fnv1a(FNV1A_START, numbers, sizeof(numbers));
 }
 
-struct source *source_synthetic_new(const struct generator_config *config, int64_t limit, struct err *err)
+struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
+                                    struct err *err)
 {
 	struct source *source = source_alloc(limit, err);
 
@@ -146,13 +150,17 @@ static void split_generated(struct row *row, struct span line)
 
 	line.len = line.len < sizeof(copy) ? line.len : sizeof(copy);
 	memcpy(copy, line.at, line.len);
-	row_split(row, &row_columns_standard, csv_next(copy, line.len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record, fields);
-	for (size_t i = 0; i < EVENT_FIELD_COUNT && !row->error[0]; i++) /* the copy ends here; nothing in it was quoted */
+	row_split(row, &row_columns_standard,
+	          csv_next(copy, line.len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record,
+	          fields);
+	for (size_t i = 0; i < EVENT_FIELD_COUNT && !row->error[0];
+	     i++) /* the copy ends here; nothing in it was quoted */
 		row->fields[i].at = line.at + (row->fields[i].at - copy);
 	row->raw = line;
 }
 
-static enum source_verdict next_of_generator(struct source *source, struct row *row, struct err *err)
+static enum source_verdict next_of_generator(struct source *source, struct row *row,
+                                             struct err *err)
 {
 	struct generated_row made;
 
@@ -180,7 +188,8 @@ enum source_verdict source_next(struct source *source, struct row *row, struct e
 
 	if (source->ended)
 		return SOURCE_END;
-	verdict = source->generator ? next_of_generator(source, row, err) : next_of_files(source, row, err);
+	verdict = source->generator ? next_of_generator(source, row, err)
+	                            : next_of_files(source, row, err);
 	source->whole = verdict == SOURCE_END;
 	if (verdict == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
 		verdict = SOURCE_END; /* there is more */
@@ -190,13 +199,15 @@ enum source_verdict source_next(struct source *source, struct row *row, struct e
 	return verdict;
 }
 
-bool source_resume(struct source *source, const struct row_position *position, int64_t rows, int64_t *skip, struct err *err)
+bool source_resume(struct source *source, const struct row_position *position, int64_t rows,
+                   int64_t *skip, struct err *err)
 {
 	*skip = rows;
 	if (source->generator)
 		return true;
 	if (position->file < 0 || (size_t)position->file >= source->list.count)
-		return err_set(err, ERR_OPERATOR, "the saved position is in file %d of %zu", (int)position->file + 1, source->list.count);
+		return err_set(err, ERR_OPERATOR, "the saved position is in file %d of %zu",
+		               (int)position->file + 1, source->list.count);
 	while (source->file < (size_t)position->file)
 		source->bytes_before += source->list.files[source->file++].bytes;
 	if (!open_file(source, err))

@@ -11,7 +11,8 @@
 struct source;
 /* path: file or folder. limit: rows to read at most, 0: all. NULL and err: ERR_INPUT where the input is not usable. */
 struct source *source_files_new(const char *path, int64_t limit, struct err *err);
-struct source *source_synthetic_new(const struct generator_config *config, int64_t limit, struct err *err);
+struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
+                                    struct err *err);
 void source_free(struct source *source);
 
 /* Base name of the input and a short hash of all that decides its rows: the same input, the same name. */
@@ -23,7 +24,8 @@ enum source_verdict source_next(struct source *source, struct row *row, struct e
 bool source_whole(const struct source *source);
 
 /* Goes back to just after a position where an earlier run has been, of which `rows` rows were done. *skip: rows that must still be read and left out. */
-MUST_USE bool source_resume(struct source *source, const struct row_position *position, int64_t rows, int64_t *skip, struct err *err);
+MUST_USE bool source_resume(struct source *source, const struct row_position *position,
+                            int64_t rows, int64_t *skip, struct err *err);
 
 /* How far it is, in parts of *total. */
 int64_t source_progress(const struct source *source, int64_t *total);

@@ -21,12 +21,16 @@ static json_t *to_json(const struct saved_state *state)
 	json_t *partitions = json_array();
 
 	for (int32_t i = 0; i < c->partition_count; i++)
-		json_array_append_new(partitions, json_pack("{s:I,s:I}", "rows", (json_int_t)c->partitions[i].rows, "last_offset",
-		                                            (json_int_t)c->partitions[i].last_offset));
-	return json_pack("{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", 1, "segment", state->segment, "topic", state->topic,
-	                 "cluster", state->cluster, "complete", (int)state->complete, "rows", (json_int_t)c->rows, "file", (int)c->position.file,
-	                 "row", (json_int_t)c->position.row, "byte_offset", (json_int_t)c->position.byte_offset, "newest_us",
-	                 (json_int_t)c->newest_us, "partitions", partitions);
+		json_array_append_new(partitions,
+		                      json_pack("{s:I,s:I}", "rows",
+		                                (json_int_t)c->partitions[i].rows, "last_offset",
+		                                (json_int_t)c->partitions[i].last_offset));
+	return json_pack("{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", 1, "segment",
+	                 state->segment, "topic", state->topic, "cluster", state->cluster,
+	                 "complete", (int)state->complete, "rows", (json_int_t)c->rows, "file",
+	                 (int)c->position.file, "row", (json_int_t)c->position.row, "byte_offset",
+	                 (json_int_t)c->position.byte_offset, "newest_us", (json_int_t)c->newest_us,
+	                 "partitions", partitions);
 }
 
 static bool make_folder(const char *path, struct err *err)
@@ -41,8 +45,10 @@ static bool make_folder(const char *path, struct err *err)
 		return true;
 	*slash = '\0';
 	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without", path,
-		               strerror(errno));
+		return err_set(
+			err, ERR_OPERATOR,
+			"STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without",
+			path, strerror(errno));
 	return true;
 }
 
@@ -61,7 +67,9 @@ static bool write_synced(const char *path, const char *text, struct err *err)
 	}
 	ok = ok && fsync(fd) == 0;
 	if (!ok)
-		err_set(err, ERR_OPERATOR, "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without", path, strerror(errno));
+		err_set(err, ERR_OPERATOR,
+		        "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without",
+		        path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return ok;
@@ -86,7 +94,8 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	ok = write_synced(fresh, text, err);
 	free(text);
 	if (ok && rename(fresh, path) != 0)
-		ok = err_set(err, ERR_OPERATOR, "%s: cannot be replaced: %s", path, strerror(errno));
+		ok = err_set(err, ERR_OPERATOR, "%s: cannot be replaced: %s", path,
+		             strerror(errno));
 	return ok;
 }
 
@@ -98,18 +107,22 @@ static bool from_json(json_t *json, struct saved_state *state)
 	json_t *partitions;
 	size_t count;
 
-	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", &version, "segment", &segment, "topic", &topic,
-	                "cluster", &cluster, "complete", &complete, "rows", &rows, "file", &file, "row", &row, "byte_offset", &byte_offset,
-	                "newest_us", &newest_us, "partitions", &partitions) != 0)
+	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", &version,
+	                "segment", &segment, "topic", &topic, "cluster", &cluster, "complete",
+	                &complete, "rows", &rows, "file", &file, "row", &row, "byte_offset",
+	                &byte_offset, "newest_us", &newest_us, "partitions", &partitions) != 0)
 		return false;
 	count = json_array_size(partitions);
-	if (version != 1 || count < 1 || count > PARTITIONS_MAX || file < 0 || rows < 0 || row < 0 || row > rows || byte_offset < 0)
+	if (version != 1 || count < 1 || count > PARTITIONS_MAX || file < 0 || rows < 0 ||
+	    row < 0 || row > rows || byte_offset < 0)
 		return false;
 	checkpoint_init(&state->checkpoint, (int32_t)count);
 	for (size_t i = 0; i < count; i++) {
 		json_int_t sent, last_offset;
 
-		if (json_unpack(json_array_get(partitions, i), "{s:I,s:I}", "rows", &sent, "last_offset", &last_offset) != 0 || sent < 0)
+		if (json_unpack(json_array_get(partitions, i), "{s:I,s:I}", "rows", &sent,
+		                "last_offset", &last_offset) != 0 ||
+		    sent < 0)
 			return false;
 		state->checkpoint.partitions[i].rows = sent;
 		state->checkpoint.partitions[i].last_offset = last_offset;
@@ -124,7 +137,8 @@ static bool from_json(json_t *json, struct saved_state *state)
 	return true;
 }
 
-enum state_file_verdict state_file_read(const char *path, struct saved_state *state, struct err *err)
+enum state_file_verdict state_file_read(const char *path, struct saved_state *state,
+                                        struct err *err)
 {
 	json_error_t why;
 	json_t *json;
@@ -137,7 +151,8 @@ enum state_file_verdict state_file_read(const char *path, struct saved_state *st
 	json_decref(json);
 	if (ok)
 		return STATE_FOUND;
-	err_set(err, ERR_OPERATOR, "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning", path,
-	        json ? "not as this version writes it" : why.text);
+	err_set(err, ERR_OPERATOR,
+	        "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning",
+	        path, json ? "not as this version writes it" : why.text);
 	return STATE_UNREADABLE;
 }

@@ -15,6 +15,7 @@ struct saved_state {
 MUST_USE bool state_file_write(const char *path, const struct saved_state *state, struct err *err);
 
 enum state_file_verdict { STATE_FOUND, STATE_NONE, STATE_UNREADABLE /* err, ERR_OPERATOR */ };
-enum state_file_verdict state_file_read(const char *path, struct saved_state *state, struct err *err);
+enum state_file_verdict state_file_read(const char *path, struct saved_state *state,
+                                        struct err *err);
 
 #endif

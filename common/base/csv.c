@@ -17,7 +17,8 @@ static struct span without_cr(const char *at, size_t len)
 	return (struct span){at, len};
 }
 
-static inline void add_field(struct span field, struct span *fields, size_t field_cap, size_t *count)
+static inline void add_field(struct span field, struct span *fields, size_t field_cap,
+                             size_t *count)
 {
 	if (*count < field_cap)
 		fields[*count] = field;
@@ -52,16 +53,14 @@ static enum scan scan_next(enum scan state, const char *p, const char *end)
 		if (*p == '"')
 			return SCAN_BROKEN;
 		return *p == ',' ? SCAN_FIELD_START : SCAN_UNQUOTED;
-	case SCAN_QUOTED:
-		return *p == '"' ? SCAN_QUOTE_SEEN : SCAN_QUOTED;
+	case SCAN_QUOTED: return *p == '"' ? SCAN_QUOTE_SEEN : SCAN_QUOTED;
 	case SCAN_QUOTE_SEEN:
 		if (*p == '"')
 			return SCAN_QUOTED;
 		if (*p == '\r' && (p + 1 == end || p[1] == '\n'))
 			return SCAN_QUOTE_SEEN; /* the line end's first half */
 		return *p == ',' ? SCAN_FIELD_START : SCAN_BROKEN;
-	case SCAN_BROKEN:
-		return SCAN_BROKEN;
+	case SCAN_BROKEN: return SCAN_BROKEN;
 	}
 	return SCAN_BROKEN;
 }
@@ -105,8 +104,9 @@ static bool take_field(char **at, char *end, struct span *field)
 	return p + 1 < end;
 }
 
-static enum csv_verdict next_quoted(char *input, size_t length, size_t first_line_len, bool at_end, struct span *fields,
-                                    size_t field_cap, struct csv_record *record, size_t *used)
+static enum csv_verdict next_quoted(char *input, size_t length, size_t first_line_len, bool at_end,
+                                    struct span *fields, size_t field_cap,
+                                    struct csv_record *record, size_t *used)
 {
 	size_t record_len;
 	enum scan state;
@@ -132,8 +132,8 @@ static enum csv_verdict next_quoted(char *input, size_t length, size_t first_lin
 	return CSV_RECORD;
 }
 
-enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields, size_t field_cap, struct csv_record *record,
-                          size_t *used)
+enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields,
+                          size_t field_cap, struct csv_record *record, size_t *used)
 {
 	const char *line_end;
 	size_t line_len;
@@ -147,7 +147,8 @@ enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *
 		return CSV_NEED_MORE;
 	line_len = line_end ? (size_t)(line_end - input) : length;
 	if (memchr(input, '"', line_len))
-		return next_quoted(input, length, line_len, at_end, fields, field_cap, record, used);
+		return next_quoted(input, length, line_len, at_end, fields, field_cap, record,
+		                   used);
 	*used = line_len + (line_end ? 1 : 0);
 	record->raw = without_cr(input, line_len);
 	record->field_count = split_plain(record->raw, fields, field_cap);

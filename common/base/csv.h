@@ -13,14 +13,14 @@ enum csv_verdict {
 };
 
 struct csv_record {
-	struct span raw; /* the record's bytes without its line end */
+	struct span raw;    /* the record's bytes without its line end */
 	size_t field_count; /* may exceed the capacity; then only the first are set */
 };
 
 /* Splits the first record of input into at most field_cap fields. Unquoted fields borrow
  * from input; quoted ones are unquoted in place (input is changed). at_end: no more bytes
  * will come, so a last record without line end counts. */
-enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields, size_t field_cap, struct csv_record *record,
-                          size_t *used);
+enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields,
+                          size_t field_cap, struct csv_record *record, size_t *used);
 
 #endif

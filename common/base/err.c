@@ -28,7 +28,8 @@ bool err_prefix(struct err *err, const char *format, ...)
 	vsnprintf(context, sizeof(context), format, args);
 	va_end(args);
 	snprintf(old, sizeof(old), "%s", err->message);
-	snprintf(err->message, sizeof(err->message), "%s: %.*s", context, (int)(sizeof(old) - sizeof(context) - 2), old);
+	snprintf(err->message, sizeof(err->message), "%s: %.*s", context,
+	         (int)(sizeof(old) - sizeof(context) - 2), old);
 	return false;
 }
 

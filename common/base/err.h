@@ -14,7 +14,7 @@ enum err_class {
 	ERR_ABORT,  /* the open transaction is lost: send the same batch again in another */
 	ERR_FENCED, /* this client is finished (another instance took over, or its state is fatal): touch nothing, exit 75 */
 	ERR_OPERATOR, /* going on would make numbers wrong: explain, exit 78 */
-	ERR_FATAL,  /* cannot go on: exit non-zero */
+	ERR_FATAL,    /* cannot go on: exit non-zero */
 };
 
 struct err {
@@ -23,14 +23,15 @@ struct err {
 };
 
 /* What an ERR_OPERATOR advises where the log no longer fits what was computed from it. */
-#define ERR_ADVICE_FRESH_SET                                                                  \
+#define ERR_ADVICE_FRESH_SET                                                                      \
 	"to continue, process into a fresh set: another TOPIC_PREFIX and another database, then " \
 	"switch (deploy/README.md, 'When a service refuses to start')"
 
 #define MUST_USE __attribute__((warn_unused_result))
 
 /* Fills err (which may be NULL) and returns false, so that failing is one line. */
-bool err_set(struct err *err, enum err_class class, const char *format, ...) __attribute__((format(printf, 3, 4)));
+bool err_set(struct err *err, enum err_class class, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Puts "context: " before the message already in err; keeps its class; returns false. */
 bool err_prefix(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -12,14 +12,13 @@ void *xrealloc(void *old, size_t size);
 /* Zeroed; never NULL. */
 void *xzalloc(size_t count, size_t size);
 
-
 /* Makes room for one more element in a growable array. */
-#define GROW(array, count, capacity) \
-	do { \
-		if ((count) == (capacity)) { \
-			(capacity) = (capacity) ? (capacity) * 2 : 16; \
+#define GROW(array, count, capacity)                                                        \
+	do {                                                                                \
+		if ((count) == (capacity)) {                                                \
+			(capacity) = (capacity) ? (capacity)*2 : 16;                        \
 			(array) = xrealloc((array), (size_t)(capacity) * sizeof(*(array))); \
-		} \
+		}                                                                           \
 	} while (0)
 
 #endif

@@ -13,7 +13,7 @@ struct span {
 };
 
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
-#define SPAN_NULL ((struct span){NULL, 0})
+#define SPAN_NULL     ((struct span){NULL, 0})
 
 static inline struct span span_of(const char *text)
 {

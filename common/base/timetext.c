@@ -11,15 +11,15 @@
 
 #include "base/number.h"
 
-#define DAYS_TO_1970 INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
+#define DAYS_TO_1970       INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
 #define DAYS_PER_400_YEARS INT64_C(146097)
 #define DAYS_PER_100_YEARS INT64_C(36524) /* but the fourth century has one more */
-#define DAYS_PER_4_YEARS INT64_C(1461)
-#define DAYS_PER_YEAR INT64_C(365) /* but the fourth year has one more */
+#define DAYS_PER_4_YEARS   INT64_C(1461)
+#define DAYS_PER_YEAR      INT64_C(365) /* but the fourth year has one more */
 
 static const short days_before_month[2][13] = {
-        {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
-        {0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
+	{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
+	{0, 31, 60, 91, 121, 152, 182, 213, 244, 274, 305, 335, 366},
 };
 
 static unsigned is_leap(int64_t year)
@@ -42,17 +42,20 @@ static inline unsigned two_digits(const char *p)
 
 static bool date_parse(const char *p, int64_t *days)
 {
-	unsigned century = two_digits(p), in_century = two_digits(p + 2), month = two_digits(p + 5), day = two_digits(p + 8);
+	unsigned century = two_digits(p), in_century = two_digits(p + 2), month = two_digits(p + 5),
+		 day = two_digits(p + 8);
 	unsigned year = century * 100 + in_century, leap;
 	int64_t before = (int64_t)year - 1;
 
-	if (century > 99 || in_century > 99 || year == 0 || p[4] != '-' || p[7] != '-' || month < 1 || month > 12)
+	if (century > 99 || in_century > 99 || year == 0 || p[4] != '-' || p[7] != '-' ||
+	    month < 1 || month > 12)
 		return false;
 	leap = is_leap(year);
-	if (day < 1 || (int)day > days_before_month[leap][month] - days_before_month[leap][month - 1])
+	if (day < 1 ||
+	    (int)day > days_before_month[leap][month] - days_before_month[leap][month - 1])
 		return false;
-	*days = 365 * before + before / 4 - before / 100 + before / 400 + days_before_month[leap][month - 1] + (int64_t)day - 1 -
-	        DAYS_TO_1970;
+	*days = 365 * before + before / 4 - before / 100 + before / 400 +
+	        days_before_month[leap][month - 1] + (int64_t)day - 1 - DAYS_TO_1970;
 	return true;
 }
 
@@ -82,7 +85,8 @@ static bool fraction_parse(struct span *rest, int64_t *us)
 
 static bool zone_is_utc(struct span rest)
 {
-	return rest.len == 0 || (rest.len == 4 && memcmp(rest.at, " UTC", 4) == 0) || (rest.len == 1 && rest.at[0] == 'Z') ||
+	return rest.len == 0 || (rest.len == 4 && memcmp(rest.at, " UTC", 4) == 0) ||
+	       (rest.len == 1 && rest.at[0] == 'Z') ||
 	       (rest.len == 6 && memcmp(rest.at, "+00:00", 6) == 0);
 }
 
@@ -101,7 +105,8 @@ bool time_parse(struct span text, int64_t *time_us)
 	rest = (struct span){p + 19, text.len - 19};
 	if (!fraction_parse(&rest, &fraction_us) || !zone_is_utc(rest))
 		return false;
-	*time_us = days * US_PER_DAY + ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_SECOND + fraction_us;
+	*time_us = days * US_PER_DAY +
+	           ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_SECOND + fraction_us;
 	return true;
 }
 
@@ -153,7 +158,8 @@ static char *put_clock(char *p, int64_t us_of_day)
 	if (fraction_us == 0)
 		return p;
 	*p++ = '.';
-	put_two(put_two(put_two(p, fraction_us / 10000), fraction_us / 100 % 100), fraction_us % 100);
+	put_two(put_two(put_two(p, fraction_us / 10000), fraction_us / 100 % 100),
+	        fraction_us % 100);
 	p += 6;
 	while (p[-1] == '0')
 		p--;
@@ -207,15 +213,16 @@ size_t money_format(int64_t cents, char out[32])
 {
 	uint64_t magnitude = cents < 0 ? -(uint64_t)cents : (uint64_t)cents;
 
-	return (size_t)snprintf(out, 32, "%s%llu.%02u", cents < 0 ? "-" : "", (unsigned long long)(magnitude / 100),
-	                        (unsigned)(magnitude % 100));
+	return (size_t)snprintf(out, 32, "%s%llu.%02u", cents < 0 ? "-" : "",
+	                        (unsigned long long)(magnitude / 100), (unsigned)(magnitude % 100));
 }
 
 static const struct {
 	const char *name;
 	int64_t us;
 } duration_units[] = {/* the largest first: formatting takes the first that divides */
-                      {"d", US_PER_DAY}, {"h", US_PER_HOUR}, {"m", US_PER_MINUTE}, {"s", US_PER_SECOND}, {"ms", 1000}, {"us", 1}};
+                      {"d", US_PER_DAY},    {"h", US_PER_HOUR}, {"m", US_PER_MINUTE},
+                      {"s", US_PER_SECOND}, {"ms", 1000},       {"us", 1}};
 
 #define DURATION_DIGITS_MAX 18
 #define DURATION_UNIT_COUNT (sizeof(duration_units) / sizeof(*duration_units))
@@ -248,5 +255,7 @@ size_t duration_format(int64_t duration_us, char out[32])
 		return (size_t)snprintf(out, 32, "0s");
 	while (duration_us % duration_units[unit].us != 0)
 		unit++; /* ends: the last unit divides all */
-	return (size_t)snprintf(out, 32, "%lld%s", (long long)(duration_us / duration_units[unit].us), duration_units[unit].name);
+	return (size_t)snprintf(out, 32, "%lld%s",
+	                        (long long)(duration_us / duration_units[unit].us),
+	                        duration_units[unit].name);
 }

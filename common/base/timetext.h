@@ -8,8 +8,8 @@
 
 #define US_PER_SECOND INT64_C(1000000)
 #define US_PER_MINUTE (60 * US_PER_SECOND)
-#define US_PER_HOUR (60 * US_PER_MINUTE)
-#define US_PER_DAY (24 * US_PER_HOUR)
+#define US_PER_HOUR   (60 * US_PER_MINUTE)
+#define US_PER_DAY    (24 * US_PER_HOUR)
 
 /* Accepts YYYY-MM-DD, ' ' or 'T', HH:MM:SS, an optional fraction of 1 to 6 digits, then
  * nothing, " UTC", "Z" or "+00:00". Years 1 to 9999; no leap second. */

@@ -39,7 +39,8 @@ size_t utf8_valid_length(struct span text)
 		uint64_t eight;
 		size_t step;
 
-		if (text.len - i >= 8 && (memcpy(&eight, p + i, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) {
+		if (text.len - i >= 8 &&
+		    (memcpy(&eight, p + i, 8), (eight & UINT64_C(0x8080808080808080)) == 0)) {
 			i += 8;
 			continue;
 		}

@@ -12,9 +12,9 @@
 #include "base/timetext.h"
 
 #define FUTURE_TOLERANCE_US US_PER_DAY
-#define LIVE_WITHIN_US (30 * US_PER_DAY)
-#define LIVE_TOLERANCE_US (5 * US_PER_MINUTE)
-#define TIME_LIMIT_US (INT64_C(1) << 62)
+#define LIVE_WITHIN_US      (30 * US_PER_DAY)
+#define LIVE_TOLERANCE_US   (5 * US_PER_MINUTE)
+#define TIME_LIMIT_US       (INT64_C(1) << 62)
 
 void clock_init(struct partition_clock *clock)
 {
@@ -30,7 +30,8 @@ void clock_event(struct partition_clock *clock, int64_t event_time_us, int64_t u
 {
 	if (clock_now(clock) == CLOCK_NONE)
 		clock->control_us = event_time_us;
-	if (clock->first_us == CLOCK_NONE || (user_id == clock->first_user && event_time_us > clock->first_us)) {
+	if (clock->first_us == CLOCK_NONE ||
+	    (user_id == clock->first_user && event_time_us > clock->first_us)) {
 		clock->first_us = event_time_us;
 		clock->first_user = user_id;
 	} else if (user_id != clock->first_user && event_time_us > clock->first_us) {
@@ -50,7 +51,8 @@ void clock_control(struct partition_clock *clock, int64_t announced_us, int64_t 
 		clock->control_us = time_us;
 }
 
-bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us, int64_t record_time_us)
+bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us,
+                     int64_t record_time_us)
 {
 	int64_t now_us = clock_now(clock);
 
@@ -58,13 +60,15 @@ bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us,
 		return event_time_us > record_time_us + LIVE_TOLERANCE_US;
 	if (event_time_us <= now_us + FUTURE_TOLERANCE_US)
 		return false;
-	return now_us < record_time_us - LIVE_WITHIN_US || event_time_us > record_time_us + LIVE_TOLERANCE_US;
+	return now_us < record_time_us - LIVE_WITHIN_US ||
+	       event_time_us > record_time_us + LIVE_TOLERANCE_US;
 }
 
 size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX])
 {
-	return (size_t)snprintf(out, CLOCK_TEXT_MAX, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, clock->first_us, clock->first_user,
-	                        clock->second_us, clock->control_us);
+	return (size_t)snprintf(out, CLOCK_TEXT_MAX, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+	                        clock->first_us, clock->first_user, clock->second_us,
+	                        clock->control_us);
 }
 
 /* Far beyond every year, and far enough from the ends of int64_t that sums with settings do not overflow. */
@@ -86,5 +90,6 @@ bool clock_parse(struct span text, struct partition_clock *clock)
 	if (!number_take_list(&at, parts, 4) || at != copy + text.len)
 		return false;
 	*clock = (struct partition_clock){parts[0], parts[1], parts[2], parts[3]};
-	return is_possible(clock->first_us) && is_possible(clock->second_us) && is_possible(clock->control_us);
+	return is_possible(clock->first_us) && is_possible(clock->second_us) &&
+	       is_possible(clock->control_us);
 }

@@ -29,7 +29,8 @@ void clock_event(struct partition_clock *clock, int64_t event_time_us, int64_t u
 void clock_control(struct partition_clock *clock, int64_t announced_us, int64_t record_time_us);
 /* Whether an event is too far ahead: more than 24 h ahead of the clock, unless the clock is within 30 days of
  * the record's own time and the event at most 5 minutes ahead of that. On an empty partition only the latter counts. */
-bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us, int64_t record_time_us);
+bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us,
+                     int64_t record_time_us);
 
 /* Text form for restore metadata: "first,user,second,control" in decimal. */
 #define CLOCK_TEXT_MAX 96

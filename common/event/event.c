@@ -6,7 +6,7 @@
 
 const char *const event_field_names[EVENT_FIELD_COUNT] = {
 #define EVENT_FIELD_NAME(id, name, numeric) name,
-        EVENT_FIELD_TABLE(EVENT_FIELD_NAME)
+	EVENT_FIELD_TABLE(EVENT_FIELD_NAME)
 #undef EVENT_FIELD_NAME
 };
 

@@ -10,16 +10,16 @@
 #include "base/span.h"
 
 enum event_type { /* the numbers are those of the Avro enum: append only */
-	EVENT_VIEW,
-	EVENT_CART,
-	EVENT_REMOVE_FROM_CART,
-	EVENT_CHECKOUT,
-	EVENT_PURCHASE,
-	EVENT_TYPE_COUNT
+	          EVENT_VIEW,
+	          EVENT_CART,
+	          EVENT_REMOVE_FROM_CART,
+	          EVENT_CHECKOUT,
+	          EVENT_PURCHASE,
+	          EVENT_TYPE_COUNT
 };
 
-#define EVENT_TEXT_MAX 512            /* bytes of one text field */
-#define EVENT_VALUE_MAX (1024 * 1024) /* bytes of one raw value */
+#define EVENT_TEXT_MAX  512            /* bytes of one text field */
+#define EVENT_VALUE_MAX (1024 * 1024)  /* bytes of one raw value */
 #define SESSION_KEY_MAX EVENT_TEXT_MAX /* user_session, or "user:<user_id>" */
 
 struct event {

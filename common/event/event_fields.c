@@ -16,15 +16,16 @@
 #include "base/timetext.h"
 
 #define EVENT_TIME_MIN_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 00:00:00 */
-#define PRICE_LIMIT INT64_C(1000000000000000)                  /* 10^15, not reached */
-#define EXACT_CENTS_MAX INT64_C(9007199254740992)              /* 2^53 */
-#define DETAIL_FOUND_MAX 64
+#define PRICE_LIMIT       INT64_C(1000000000000000)            /* 10^15, not reached */
+#define EXACT_CENTS_MAX   INT64_C(9007199254740992)            /* 2^53 */
+#define DETAIL_FOUND_MAX  64
 
 static enum reason judge_event_time(const struct event_field *field, struct event *event)
 {
 	if (field->kind == FIELD_MISSING)
 		return REASON_MISSING_EVENT_TIME;
-	if (field->kind != FIELD_TEXT || !time_parse(field->text, &event->event_time_us) || event->event_time_us < EVENT_TIME_MIN_US)
+	if (field->kind != FIELD_TEXT || !time_parse(field->text, &event->event_time_us) ||
+	    event->event_time_us < EVENT_TIME_MIN_US)
 		return REASON_INVALID_EVENT_TIME;
 	return REASON_NONE;
 }
@@ -38,7 +39,8 @@ static enum reason judge_event_type(const struct event_field *field, struct even
 	return REASON_NONE;
 }
 
-static enum reason judge_id(const struct event_field *field, int64_t *id, enum reason missing, enum reason invalid)
+static enum reason judge_id(const struct event_field *field, int64_t *id, enum reason missing,
+                            enum reason invalid)
 {
 	switch (field->kind) {
 	case FIELD_MISSING: return missing;
@@ -55,7 +57,8 @@ static enum reason judge_id(const struct event_field *field, int64_t *id, enum r
 
 static enum reason judge_product_id(const struct event_field *field, struct event *event)
 {
-	return judge_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID, REASON_INVALID_PRODUCT_ID);
+	return judge_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID,
+	                REASON_INVALID_PRODUCT_ID);
 }
 
 static enum reason judge_user_id(const struct event_field *field, struct event *event)
@@ -69,7 +72,8 @@ static enum reason judge_category_id(const struct event_field *field, struct eve
 	return judge_id(field, &event->category_id, REASON_NONE, REASON_INVALID_CATEGORY_ID);
 }
 
-static enum reason judge_text(const struct event_field *field, struct span *text, enum reason invalid)
+static enum reason judge_text(const struct event_field *field, struct span *text,
+                              enum reason invalid)
 {
 	*text = field->kind == FIELD_TEXT ? field->text : SPAN_NULL;
 	return field->kind == FIELD_TEXT || field->kind == FIELD_MISSING ? REASON_NONE : invalid;
@@ -99,7 +103,8 @@ static bool cents_of_real(double value, int64_t *cents)
 
 	if (!(value >= 0 && value <= (double)EXACT_CENTS_MAX / 100))
 		return false;
-	near = (int64_t)(value * 100 + 0.5); /* the product is rounded too: near the limit it is one off */
+	near = (int64_t)(value * 100 +
+	                 0.5); /* the product is rounded too: near the limit it is one off */
 	for (int64_t try = near - 1; try <= near + 1; try++) {
 		if (try >= 0 && try <= EXACT_CENTS_MAX && (double)try / 100.0 == value) {
 			*cents = try;
@@ -119,7 +124,8 @@ static bool cents_of_text(struct span text, int64_t *cents)
 
 	if (money_parse(text, cents))
 		return true;
-	if (text.at[0] < '0' || text.at[0] > '9' || last < '0' || last > '9' || text.len > DETAIL_FOUND_MAX)
+	if (text.at[0] < '0' || text.at[0] > '9' || last < '0' || last > '9' ||
+	    text.len > DETAIL_FOUND_MAX)
 		return false;
 	number = json_loadb(text.at, text.len, JSON_DECODE_ANY, NULL);
 	if (json_is_integer(number))
@@ -152,7 +158,8 @@ static enum reason judge_price(const struct event_field *field, struct event *ev
 
 static enum reason judge_user_session(const struct event_field *field, struct event *event)
 {
-	if (field->kind == FIELD_TEXT && field->text.len >= 5 && memcmp(field->text.at, "user:", 5) == 0)
+	if (field->kind == FIELD_TEXT && field->text.len >= 5 &&
+	    memcmp(field->text.at, "user:", 5) == 0)
 		return REASON_INVALID_USER_SESSION;
 	return judge_text(field, &event->user_session, REASON_INVALID_USER_SESSION);
 }
@@ -161,14 +168,19 @@ static const struct {
 	enum event_field_index field;
 	enum reason (*judge)(const struct event_field *field, struct event *event);
 } checks[EVENT_FIELD_COUNT] = {
-        {FIELD_EVENT_TIME, judge_event_time},       {FIELD_EVENT_TYPE, judge_event_type},
-        {FIELD_PRODUCT_ID, judge_product_id},       {FIELD_USER_ID, judge_user_id},
-        {FIELD_CATEGORY_ID, judge_category_id},     {FIELD_CATEGORY_CODE, judge_category_code},
-        {FIELD_BRAND, judge_brand},                 {FIELD_PRICE, judge_price}, /* needs the type */
-        {FIELD_USER_SESSION, judge_user_session},
+	{FIELD_EVENT_TIME, judge_event_time},
+	{FIELD_EVENT_TYPE, judge_event_type},
+	{FIELD_PRODUCT_ID, judge_product_id},
+	{FIELD_USER_ID, judge_user_id},
+	{FIELD_CATEGORY_ID, judge_category_id},
+	{FIELD_CATEGORY_CODE, judge_category_code},
+	{FIELD_BRAND, judge_brand},
+	{FIELD_PRICE, judge_price}, /* needs the type */
+	{FIELD_USER_SESSION, judge_user_session},
 };
 
-static const enum event_field_index text_fields[] = {FIELD_CATEGORY_CODE, FIELD_BRAND, FIELD_USER_SESSION};
+static const enum event_field_index text_fields[] = {FIELD_CATEGORY_CODE, FIELD_BRAND,
+                                                     FIELD_USER_SESSION};
 
 static enum reason judge_bytes(const struct event_field *field)
 {
@@ -179,7 +191,8 @@ static enum reason judge_bytes(const struct event_field *field)
 	return field->text.len > EVENT_TEXT_MAX ? REASON_TEXT_TOO_LONG : REASON_NONE;
 }
 
-static void describe(const char *name, const struct event_field *field, char *detail, size_t detail_cap)
+static void describe(const char *name, const struct event_field *field, char *detail,
+                     size_t detail_cap)
 {
 	char found[DETAIL_FOUND_MAX + 1];
 	size_t len = field->text.len < DETAIL_FOUND_MAX ? field->text.len : DETAIL_FOUND_MAX;
@@ -187,22 +200,33 @@ static void describe(const char *name, const struct event_field *field, char *de
 	if (!detail)
 		return;
 	switch (field->kind) {
-	case FIELD_MISSING: snprintf(detail, detail_cap, "%s is absent, null or empty", name); break;
+	case FIELD_MISSING:
+		snprintf(detail, detail_cap, "%s is absent, null or empty", name);
+		break;
 	case FIELD_TEXT:
 		for (size_t i = 0; i < len; i++)
-			found[i] = field->text.at[i] >= ' ' && field->text.at[i] <= '~' ? field->text.at[i] : '?';
+			found[i] = field->text.at[i] >= ' ' && field->text.at[i] <= '~'
+			                   ? field->text.at[i]
+			                   : '?';
 		found[len] = '\0';
-		snprintf(detail, detail_cap, "%s is \"%s\"%s (%zu bytes)", name, found, len < field->text.len ? "..." : "",
-		         field->text.len);
+		snprintf(detail, detail_cap, "%s is \"%s\"%s (%zu bytes)", name, found,
+		         len < field->text.len ? "..." : "", field->text.len);
 		break;
-	case FIELD_INTEGER: snprintf(detail, detail_cap, "%s is %lld", name, (long long)field->integer); break;
+	case FIELD_INTEGER:
+		snprintf(detail, detail_cap, "%s is %lld", name, (long long)field->integer);
+		break;
 	case FIELD_REAL: snprintf(detail, detail_cap, "%s is %.17g", name, field->real); break;
-	case FIELD_DECIMAL: snprintf(detail, detail_cap, "%s is a number with decimals", name); break;
-	case FIELD_OTHER: snprintf(detail, detail_cap, "%s is neither text nor number", name); break;
+	case FIELD_DECIMAL:
+		snprintf(detail, detail_cap, "%s is a number with decimals", name);
+		break;
+	case FIELD_OTHER:
+		snprintf(detail, detail_cap, "%s is neither text nor number", name);
+		break;
 	}
 }
 
-enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap)
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
+                           char *detail, size_t detail_cap)
 {
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
 		const struct event_field *field = &fields[checks[i].field];

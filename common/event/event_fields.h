@@ -13,15 +13,15 @@
 #include "event/reason.h"
 
 /* id, name, whether event_write_json may write it as a number; in the source's column order. */
-#define EVENT_FIELD_TABLE(X) \
-	X(EVENT_TIME, "event_time", false) \
-	X(EVENT_TYPE, "event_type", false) \
-	X(PRODUCT_ID, "product_id", true) \
-	X(CATEGORY_ID, "category_id", true) \
+#define EVENT_FIELD_TABLE(X)                     \
+	X(EVENT_TIME, "event_time", false)       \
+	X(EVENT_TYPE, "event_type", false)       \
+	X(PRODUCT_ID, "product_id", true)        \
+	X(CATEGORY_ID, "category_id", true)      \
 	X(CATEGORY_CODE, "category_code", false) \
-	X(BRAND, "brand", false) \
-	X(PRICE, "price", true) \
-	X(USER_ID, "user_id", true) \
+	X(BRAND, "brand", false)                 \
+	X(PRICE, "price", true)                  \
+	X(USER_ID, "user_id", true)              \
 	X(USER_SESSION, "user_session", false)
 
 enum event_field_index {
@@ -36,7 +36,7 @@ enum event_field_kind {
 	FIELD_INTEGER, /* integer */
 	FIELD_REAL,    /* real: a number literal with a point or an exponent */
 	FIELD_DECIMAL, /* the same as read by the fast scanner: integer counts hundredths, below 10^14 */
-	FIELD_OTHER,   /* true, false, an array or an object */
+	FIELD_OTHER, /* true, false, an array or an object */
 };
 
 struct event_field {
@@ -48,6 +48,7 @@ struct event_field {
 
 /* Judges the fields of a JSON object; texts of *event borrow from the fields. On refusal,
  * *event is undefined and detail (may be NULL) names the field and what was found. */
-enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event, char *detail, size_t detail_cap);
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
+                           char *detail, size_t detail_cap);
 
 #endif

@@ -25,13 +25,14 @@ static const struct {
 	size_t len;
 } keys[EVENT_FIELD_COUNT] = {
 #define EVENT_FIELD_KEY(id, name, numeric) {name "\"", sizeof(name "\"") - 1},
-        EVENT_FIELD_TABLE(EVENT_FIELD_KEY)
+	EVENT_FIELD_TABLE(EVENT_FIELD_KEY)
 #undef EVENT_FIELD_KEY
 };
 
 static inline void skip_space(struct scanner *s)
 {
-	while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
+	while (s->at < s->end &&
+	       (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
 		s->at++;
 }
 
@@ -45,7 +46,8 @@ static inline bool take(struct scanner *s, char c)
 
 static inline bool key_is(const struct scanner *s, size_t index)
 {
-	return (size_t)(s->end - s->at) >= keys[index].len && memcmp(s->at, keys[index].name, keys[index].len) == 0;
+	return (size_t)(s->end - s->at) >= keys[index].len &&
+	       memcmp(s->at, keys[index].name, keys[index].len) == 0;
 }
 
 /* The known key at the scanner, just behind its opening quote; the expected one is tried first. */
@@ -80,7 +82,8 @@ static inline uint64_t take_digits(struct scanner *s, size_t max, size_t *count)
 {
 	uint64_t value = 0;
 
-	for (*count = 0; s->at < s->end && *count < max && *s->at >= '0' && *s->at <= '9'; s->at++, (*count)++)
+	for (*count = 0; s->at < s->end && *count < max && *s->at >= '0' && *s->at <= '9';
+	     s->at++, (*count)++)
 		value = value * 10 + (uint64_t)(*s->at - '0');
 	return value;
 }

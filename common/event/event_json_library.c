@@ -67,7 +67,8 @@ static enum reason malformed(const json_error_t *error, char *detail, size_t det
 	return REASON_MALFORMED_JSON;
 }
 
-enum reason event_parse_json_library(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap)
+enum reason event_parse_json_library(struct event_parser *parser, struct span value,
+                                     struct event *event, char *detail, size_t detail_cap)
 {
 	struct event_field fields[EVENT_FIELD_COUNT];
 	json_error_t error = {.text = "empty"};
@@ -77,17 +78,20 @@ enum reason event_parse_json_library(struct event_parser *parser, struct span va
 	parser->tree = NULL;
 	if (value.len > EVENT_VALUE_MAX) {
 		if (detail)
-			snprintf(detail, detail_cap, "%zu bytes, the limit is %d", value.len, EVENT_VALUE_MAX);
+			snprintf(detail, detail_cap, "%zu bytes, the limit is %d", value.len,
+			         EVENT_VALUE_MAX);
 		return REASON_OVERSIZED;
 	}
 	valid = utf8_valid_length(value);
 	if (valid < value.len) {
 		if (detail)
-			snprintf(detail, detail_cap, "byte 0x%02x at offset %zu", (unsigned char)value.at[valid], valid);
+			snprintf(detail, detail_cap, "byte 0x%02x at offset %zu",
+			         (unsigned char)value.at[valid], valid);
 		return REASON_INVALID_UTF8;
 	}
 	if (value.len > 0)
-		parser->tree = json_loadb(value.at, value.len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+		parser->tree = json_loadb(value.at, value.len,
+		                          JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
 	if (!parser->tree)
 		return malformed(&error, detail, detail_cap);
 	if (!json_is_object(parser->tree)) {
@@ -100,7 +104,8 @@ enum reason event_parse_json_library(struct event_parser *parser, struct span va
 	return event_validate(fields, event, detail, detail_cap);
 }
 
-enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap)
+enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event,
+                             char *detail, size_t detail_cap)
 {
 	enum reason reason;
 

@@ -15,8 +15,10 @@
 struct event_parser;
 struct event_parser *event_parser_new(void);
 void event_parser_free(struct event_parser *parser);
-enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap);
+enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event,
+                             char *detail, size_t detail_cap);
 /* The library path alone, for the tests that compare the two. */
-enum reason event_parse_json_library(struct event_parser *parser, struct span value, struct event *event, char *detail, size_t detail_cap);
+enum reason event_parse_json_library(struct event_parser *parser, struct span value,
+                                     struct event *event, char *detail, size_t detail_cap);
 
 #endif

@@ -21,8 +21,9 @@ static const struct {
 	size_t len;
 	bool numeric;
 } prefixes[EVENT_FIELD_COUNT] = {
-#define EVENT_FIELD_PREFIX(id, name, numeric) {",\"" name "\":", sizeof(",\"" name "\":") - 1, numeric},
-        EVENT_FIELD_TABLE(EVENT_FIELD_PREFIX)
+#define EVENT_FIELD_PREFIX(id, name, numeric) \
+	{",\"" name "\":", sizeof(",\"" name "\":") - 1, numeric},
+	EVENT_FIELD_TABLE(EVENT_FIELD_PREFIX)
 #undef EVENT_FIELD_PREFIX
 };
 
@@ -47,7 +48,8 @@ static size_t digits_at(struct span text, size_t from)
 
 static bool integer_fits(struct span digits)
 {
-	return digits.len < 19 || (digits.len == 19 && memcmp(digits.at, "9223372036854775807", 19) <= 0);
+	return digits.len < 19 ||
+	       (digits.len == 19 && memcmp(digits.at, "9223372036854775807", 19) <= 0);
 }
 
 /* -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]{1,2})? */

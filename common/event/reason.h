@@ -4,47 +4,56 @@
 #ifndef FUNNEL_REASON_H
 #define FUNNEL_REASON_H
 
-#define REASON_TABLE(X) \
-	X(NONE, "none", "accepted") \
-	X(NULL_VALUE, "null_value", "the record has no value and is no control") \
-	X(OVERSIZED, "oversized_message", "the value is larger than an event may be") \
-	X(MALFORMED_SOURCE_ROW, "malformed_source_row", "the producer could not split the source row into its columns") \
-	X(UNKNOWN_MAGIC_BYTE, "unknown_magic_byte", "the first byte is neither JSON nor the registry's framing") \
-	X(UNKNOWN_SCHEMA_ID, "unknown_schema_id", "the registry does not know the schema id") \
-	X(WRONG_SCHEMA, "wrong_schema", "the schema id belongs to another record") \
-	X(MALFORMED_AVRO, "malformed_avro", "the bytes do not decode under their schema") \
-	X(INVALID_UTF8, "invalid_utf8", "the value is not UTF-8") \
-	X(NUL_CHARACTER, "nul_character", "a text holds a NUL character") \
-	X(MALFORMED_JSON, "malformed_json", "not a JSON object") \
-	X(TEXT_TOO_LONG, "text_too_long", "a text field is longer than its limit") \
-	X(MISSING_EVENT_TIME, "missing_event_time", "no event_time") \
-	X(INVALID_EVENT_TIME, "invalid_event_time", "event_time does not parse, or is before 2000") \
-	X(FUTURE_EVENT_TIME, "future_event_time", "too far ahead of the partition's clock") \
-	X(MISSING_EVENT_TYPE, "missing_event_type", "no event_type") \
-	X(UNKNOWN_EVENT_TYPE, "unknown_event_type", "not view, cart, remove_from_cart, checkout or purchase") \
-	X(MISSING_PRODUCT_ID, "missing_product_id", "no product_id") \
-	X(INVALID_PRODUCT_ID, "invalid_product_id", "not a positive integer") \
-	X(MISSING_USER_ID, "missing_user_id", "no user_id") \
-	X(INVALID_USER_ID, "invalid_user_id", "not a positive integer") \
-	X(INVALID_CATEGORY_ID, "invalid_category_id", "not a positive integer") \
-	X(INVALID_CATEGORY_CODE, "invalid_category_code", "not a text") \
-	X(INVALID_BRAND, "invalid_brand", "not a text") \
-	X(MISSING_PRICE, "missing_price", "a purchase without a price") \
+#define REASON_TABLE(X)                                                                        \
+	X(NONE, "none", "accepted")                                                            \
+	X(NULL_VALUE, "null_value", "the record has no value and is no control")               \
+	X(OVERSIZED, "oversized_message", "the value is larger than an event may be")          \
+	X(MALFORMED_SOURCE_ROW, "malformed_source_row",                                        \
+	  "the producer could not split the source row into its columns")                      \
+	X(UNKNOWN_MAGIC_BYTE, "unknown_magic_byte",                                            \
+	  "the first byte is neither JSON nor the registry's framing")                         \
+	X(UNKNOWN_SCHEMA_ID, "unknown_schema_id", "the registry does not know the schema id")  \
+	X(WRONG_SCHEMA, "wrong_schema", "the schema id belongs to another record")             \
+	X(MALFORMED_AVRO, "malformed_avro", "the bytes do not decode under their schema")      \
+	X(INVALID_UTF8, "invalid_utf8", "the value is not UTF-8")                              \
+	X(NUL_CHARACTER, "nul_character", "a text holds a NUL character")                      \
+	X(MALFORMED_JSON, "malformed_json", "not a JSON object")                               \
+	X(TEXT_TOO_LONG, "text_too_long", "a text field is longer than its limit")             \
+	X(MISSING_EVENT_TIME, "missing_event_time", "no event_time")                           \
+	X(INVALID_EVENT_TIME, "invalid_event_time",                                            \
+	  "event_time does not parse, or is before 2000")                                      \
+	X(FUTURE_EVENT_TIME, "future_event_time", "too far ahead of the partition's clock")    \
+	X(MISSING_EVENT_TYPE, "missing_event_type", "no event_type")                           \
+	X(UNKNOWN_EVENT_TYPE, "unknown_event_type",                                            \
+	  "not view, cart, remove_from_cart, checkout or purchase")                            \
+	X(MISSING_PRODUCT_ID, "missing_product_id", "no product_id")                           \
+	X(INVALID_PRODUCT_ID, "invalid_product_id", "not a positive integer")                  \
+	X(MISSING_USER_ID, "missing_user_id", "no user_id")                                    \
+	X(INVALID_USER_ID, "invalid_user_id", "not a positive integer")                        \
+	X(INVALID_CATEGORY_ID, "invalid_category_id", "not a positive integer")                \
+	X(INVALID_CATEGORY_CODE, "invalid_category_code", "not a text")                        \
+	X(INVALID_BRAND, "invalid_brand", "not a text")                                        \
+	X(MISSING_PRICE, "missing_price", "a purchase without a price")                        \
 	X(INVALID_PRICE, "invalid_price", "negative, not a number, or more than two decimals") \
-	X(INVALID_USER_SESSION, "invalid_user_session", "not a text, or begins with the reserved 'user:'") \
-	X(WRONG_PARTITION, "wrong_partition", "the key does not belong to this partition: use murmur2, as Java clients do") \
-	X(TOO_LATE_TO_DEDUPLICATE, "too_late_to_deduplicate", "older than the de-duplication horizon") \
-	X(INVALID_CONTROL, "invalid_control", "a control record that cannot be read") \
-	X(TOO_MANY_STAGE_TIMES, "too_many_stage_times", "more distinct stage times in one session than are kept") \
+	X(INVALID_USER_SESSION, "invalid_user_session",                                        \
+	  "not a text, or begins with the reserved 'user:'")                                   \
+	X(WRONG_PARTITION, "wrong_partition",                                                  \
+	  "the key does not belong to this partition: use murmur2, as Java clients do")        \
+	X(TOO_LATE_TO_DEDUPLICATE, "too_late_to_deduplicate",                                  \
+	  "older than the de-duplication horizon")                                             \
+	X(INVALID_CONTROL, "invalid_control", "a control record that cannot be read")          \
+	X(TOO_MANY_STAGE_TIMES, "too_many_stage_times",                                        \
+	  "more distinct stage times in one session than are kept")                            \
 	X(LATE_PARTIAL, "late_partial", "a partial for a window that every source has passed") \
-	X(REJECTED_BY_DATABASE, "rejected_by_database", "PostgreSQL refused the row") \
-	X(INVALID_HEADERS, "invalid_headers", "a header that records of this topic need is missing or cannot be read")
+	X(REJECTED_BY_DATABASE, "rejected_by_database", "PostgreSQL refused the row")          \
+	X(INVALID_HEADERS, "invalid_headers",                                                  \
+	  "a header that records of this topic need is missing or cannot be read")
 
 enum reason {
 #define REASON_ENUM(id, name, help) REASON_##id,
 	REASON_TABLE(REASON_ENUM)
 #undef REASON_ENUM
-	REASON_COUNT /* number of codes, not a code */
+		REASON_COUNT /* number of codes, not a code */
 };
 
 const char *reason_name(enum reason reason);

@@ -47,11 +47,14 @@ static bool window_parse(struct span text, struct rollup *rollup)
 	size = mark ? cut(&step, mark) : text;
 	if (!duration_parse(size, &rollup->size_us) || rollup->size_us <= 0)
 		return false;
-	rollup->kind = mark == '/' ? WINDOW_HOPPING : mark == '+' ? WINDOW_CUMULATING : WINDOW_TUMBLING;
+	rollup->kind = mark == '/'   ? WINDOW_HOPPING
+	               : mark == '+' ? WINDOW_CUMULATING
+	                             : WINDOW_TUMBLING;
 	rollup->step_us = rollup->size_us;
 	if (mark && !duration_parse(step, &rollup->step_us))
 		return false;
-	return rollup->step_us >= US_PER_SECOND && rollup->size_us <= 31 * US_PER_DAY && rollup->size_us % rollup->step_us == 0 &&
+	return rollup->step_us >= US_PER_SECOND && rollup->size_us <= 31 * US_PER_DAY &&
+	       rollup->size_us % rollup->step_us == 0 &&
 	       rollup->size_us / rollup->step_us <= WINDOWS_PER_EVENT_MAX;
 }
 
@@ -60,18 +63,23 @@ static bool rollup_parse(struct span text, struct rollup *rollup, struct err *er
 	struct span group = text, window;
 
 	if (text.len >= ROLLUP_NAME_MAX || !memchr(text.at, ':', text.len))
-		return err_set(err, ERR_INPUT, "'%.*s': expected <window>:<group> of at most %d characters", (int)text.len, text.at,
-		               ROLLUP_NAME_MAX - 1);
+		return err_set(err, ERR_INPUT,
+		               "'%.*s': expected <window>:<group> of at most %d characters",
+		               (int)text.len, text.at, ROLLUP_NAME_MAX - 1);
 	window = cut(&group, ':');
 	memcpy(rollup->name, text.at, text.len);
 	rollup->name[text.len] = '\0';
 	if (!window_parse(window, rollup))
-		return err_set(err, ERR_INPUT,
-		               "'%s': expected a window such as 1m, 5m/1m (size/slide) or 1d+1h (size+step), from 1 s to 31 days, "
-		               "the size a multiple of at most %d steps",
-		               rollup->name, WINDOWS_PER_EVENT_MAX);
+		return err_set(
+			err, ERR_INPUT,
+			"'%s': expected a window such as 1m, 5m/1m (size/slide) or 1d+1h (size+step), from 1 s to 31 days, "
+			"the size a multiple of at most %d steps",
+			rollup->name, WINDOWS_PER_EVENT_MAX);
 	if (!group_parse(group, &rollup->group))
-		return err_set(err, ERR_INPUT, "'%s': expected the group all, category1, category, brand or product", rollup->name);
+		return err_set(
+			err, ERR_INPUT,
+			"'%s': expected the group all, category1, category, brand or product",
+			rollup->name);
 	return true;
 }
 
@@ -89,7 +97,9 @@ bool rollups_parse(const char *text, struct rollup_list *list, struct err *err)
 			return false;
 		for (int i = 0; i < list->count; i++)
 			if (strcmp(list->at[i].name, list->at[list->count].name) == 0)
-				return err_set(err, ERR_INPUT, "'%s' is named twice; expected each rollup once", list->at[i].name);
+				return err_set(err, ERR_INPUT,
+				               "'%s' is named twice; expected each rollup once",
+				               list->at[i].name);
 		list->count++;
 		text += one.len;
 	}
@@ -99,7 +109,9 @@ bool rollups_parse(const char *text, struct rollup_list *list, struct err *err)
 int rollup_window_count(const struct rollup *rollup, int64_t time_us)
 {
 	if (rollup->kind == WINDOW_CUMULATING)
-		return (int)((rollup->size_us - (time_us - time_floor(time_us, rollup->size_us)) + rollup->step_us - 1) / rollup->step_us);
+		return (int)((rollup->size_us - (time_us - time_floor(time_us, rollup->size_us)) +
+		              rollup->step_us - 1) /
+		             rollup->step_us);
 	return (int)(rollup->size_us / rollup->step_us);
 }
 
@@ -109,7 +121,8 @@ struct window rollup_window(const struct rollup *rollup, int64_t time_us, int i)
 
 	if (rollup->kind == WINDOW_CUMULATING) {
 		start_us = time_floor(time_us, rollup->size_us);
-		return (struct window){start_us, time_floor(time_us - start_us, rollup->step_us) + start_us + (i + 1) * rollup->step_us};
+		return (struct window){start_us, time_floor(time_us - start_us, rollup->step_us) +
+		                                         start_us + (i + 1) * rollup->step_us};
 	}
 	start_us = time_floor(time_us, rollup->step_us) - i * rollup->step_us;
 	return (struct window){start_us, start_us + rollup->size_us};
@@ -137,7 +150,8 @@ bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 	struct span entry = {rest->at, comma ? (size_t)(comma - rest->at) : rest->len}, since;
 
 	at = entry.len ? memchr(entry.at, '@', entry.len) : NULL;
-	if (!at || at == entry.at || entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
+	if (!at || at == entry.at ||
+	    entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
 		return false;
 	*name = (struct span){entry.at, (size_t)(at - entry.at)};
 	since = (struct span){at + 1, entry.len - name->len - 1};
@@ -163,7 +177,9 @@ struct span group_value(enum group_kind group, const struct event *event, char b
 	case GROUP_CATEGORY1: return known(event_category_level(event->category_code, 1));
 	case GROUP_CATEGORY: return known(event->category_code);
 	case GROUP_BRAND: return known(event->brand);
-	case GROUP_PRODUCT: return (struct span){buffer, (size_t)snprintf(buffer, 32, "%" PRId64, event->product_id)};
+	case GROUP_PRODUCT:
+		return (struct span){buffer,
+		                     (size_t)snprintf(buffer, 32, "%" PRId64, event->product_id)};
 	}
 	return SPAN("unknown");
 }

@@ -15,8 +15,8 @@
 enum window_kind { WINDOW_TUMBLING, WINDOW_HOPPING, WINDOW_CUMULATING };
 enum group_kind { GROUP_ALL, GROUP_CATEGORY1, GROUP_CATEGORY, GROUP_BRAND, GROUP_PRODUCT };
 
-#define ROLLUP_MAX 16
-#define ROLLUP_NAME_MAX 32
+#define ROLLUP_MAX            16
+#define ROLLUP_NAME_MAX       32
 #define WINDOWS_PER_EVENT_MAX 288
 
 struct rollup {

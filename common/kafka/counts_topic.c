@@ -46,9 +46,10 @@ static bool take_record(void *context, const struct input_record *record, bool *
 	(void)enough;
 	if (!open_frame(reading->topic, record->value, &body, &reason, err))
 		return false;
-	counts_unread_note(&reading->unread, reading->topic->kafka->topic_prefix, record->key, &place,
-	                   reason);
-	if (reason == REASON_NONE && reading->take && counts_decode(body, &counts, &unknown_dead, NULL))
+	counts_unread_note(&reading->unread, reading->topic->kafka->topic_prefix, record->key,
+	                   &place, reason);
+	if (reason == REASON_NONE && reading->take &&
+	    counts_decode(body, &counts, &unknown_dead, NULL))
 		reading->take(reading->context, &counts);
 	return true;
 }

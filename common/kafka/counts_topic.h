@@ -13,9 +13,9 @@
 
 struct counts_topic {
 	const struct kafka_config *kafka;
-	rd_kafka_t *client;          /* for the topic's bounds */
+	rd_kafka_t *client;           /* for the topic's bounds */
 	struct frame_decoder *opener; /* of SCHEMA_COUNTS */
-	int32_t own_id;              /* opened without asking the registry; 0: none */
+	int32_t own_id;               /* opened without asking the registry; 0: none */
 };
 
 /* Gets each committed record that can be read, in the order of its partition. */

@@ -33,9 +33,9 @@
 #include "stream/partition_end.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define MESSAGES_MAX 2000
-#define PROPERTIES_MAX 16
-#define DETAIL_MAX 256
+#define MESSAGES_MAX    2000
+#define PROPERTIES_MAX  16
+#define DETAIL_MAX      256
 
 struct intake {
 	const struct kafka_config *kafka;
@@ -89,7 +89,8 @@ static rd_kafka_t *client_new(struct intake *intake, const struct intake_config 
 	rd_kafka_conf_t *conf;
 
 	snprintf(group, sizeof(group), "%s%s", config->kafka->topic_prefix, config->group);
-	for (size_t i = 0; config->properties && config->properties[i] && i + 2 < PROPERTIES_MAX; i++)
+	for (size_t i = 0; config->properties && config->properties[i] && i + 2 < PROPERTIES_MAX;
+	     i++)
 		properties[i + 2] = config->properties[i];
 	conf = kafka_conf_new(config->kafka, KAFKA_CONSUMER, config->client_id, properties, err);
 	if (!conf)
@@ -126,7 +127,8 @@ bool intake_set_topics(struct intake *intake, struct registry *registry,
 		if (!kafka_partition_count(intake->client, topic->name, CALL_TIMEOUT_MS,
 		                           &topic->partition_count, err))
 			return false;
-		topic->opener = topic->framed ? frame_decoder_new(registry, prefix, topic->slot) : NULL;
+		topic->opener =
+			topic->framed ? frame_decoder_new(registry, prefix, topic->slot) : NULL;
 	}
 	return true;
 }
@@ -143,7 +145,8 @@ bool intake_subscribe(struct intake *intake, struct err *err)
 	rd_kafka_resp_err_t code;
 
 	for (size_t i = 0; i < intake->topic_count; i++)
-		rd_kafka_topic_partition_list_add(list, intake->topics[i].name, RD_KAFKA_PARTITION_UA);
+		rd_kafka_topic_partition_list_add(list, intake->topics[i].name,
+		                                  RD_KAFKA_PARTITION_UA);
 	code = rd_kafka_subscribe(intake->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
@@ -205,7 +208,8 @@ size_t intake_poll(struct intake *intake, int wait_ms, int64_t max)
 	if (got <= 0 && wait_ms > 0) {
 		got = rd_kafka_consume_batch_queue(intake->queue, wait_ms, intake->messages, 1);
 		if (got == 1 && room > 1)
-			more = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages + 1, room - 1);
+			more = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages + 1,
+			                                    room - 1);
 	}
 	intake->message_count = (got > 0 ? (size_t)got : 0) + (more > 0 ? (size_t)more : 0);
 	intake->next_message = 0;
@@ -250,8 +254,8 @@ enum err_class intake_error_class(rd_kafka_resp_err_t code)
 {
 	enum err_class class = kafka_err_class(code);
 
-	if (code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
-	    class == ERR_ABORT || class == ERR_NONE)
+	if (code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+	    code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION || class == ERR_ABORT || class == ERR_NONE)
 		return ERR_RETRY;
 	return class;
 }
@@ -263,8 +267,8 @@ static bool take_error(struct intake *intake, const struct assigned_partition *f
 	char fatal[512] = "";
 
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return !from || same_log_out_of_range(intake->client, from->topic->name, from->partition,
-		                                      from->position, err);
+		return !from || same_log_out_of_range(intake->client, from->topic->name,
+		                                      from->partition, from->position, err);
 	if (class == ERR_RETRY) {
 		log_warn("consumer_error", log_str("code", rd_kafka_err2name(message->err)),
 		         log_str("error", rd_kafka_message_errstr(message)));
@@ -299,7 +303,7 @@ static bool open_frame(struct intake *intake, const struct intake_topic *topic,
 		}
 	}
 	return frame_decode(topic->opener, record->value, &record->body, &record->refused,
-	                         intake->detail, DETAIL_MAX, err);
+	                    intake->detail, DETAIL_MAX, err);
 }
 
 /* INTAKE_NOTHING: the next message is not for the user. */
@@ -376,7 +380,7 @@ enum intake_change intake_change(const struct intake *intake)
 	if (!intake->rebalance)
 		return INTAKE_SAME;
 	return intake->rebalance_kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? INTAKE_ASSIGNED
-	                                                                     : INTAKE_REVOKED;
+	                                                                      : INTAKE_REVOKED;
 }
 
 static const struct record_mark nothing_taken = {.offset = -1};
@@ -396,7 +400,8 @@ static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_
 	topic = &intake->topics[input];
 	if (announced->partition >= topic->partition_count)
 		return err_set(err, ERR_OPERATOR,
-		               "%s had %" PRId32 " partitions when this service started, and has more "
+		               "%s had %" PRId32
+		               " partitions when this service started, and has more "
 		               "now: " TOPIC_KEEPS_PARTITIONS,
 		               topic->name, topic->partition_count);
 	*partition = (struct assigned_partition){.topic = topic,
@@ -460,8 +465,9 @@ bool intake_bounds(struct intake *intake, struct err *err)
 	for (size_t i = 0; i < intake->partition_count; i++) {
 		struct assigned_partition *partition = &intake->partitions[i];
 
-		if (!kafka_offset_range(intake->client, partition->topic->name, partition->partition,
-		                  CALL_TIMEOUT_MS, &partition->low, &partition->high, err))
+		if (!kafka_offset_range(intake->client, partition->topic->name,
+		                        partition->partition, CALL_TIMEOUT_MS, &partition->low,
+		                        &partition->high, err))
 			return false;
 	}
 	return true;
@@ -479,10 +485,11 @@ static bool recognise(struct intake *intake, struct err *err)
 		const struct assigned_partition *partition = &intake->partitions[i];
 
 		if (log_watch_asks(&partition->log, partition->last, now_us))
-			questions[count++] = (struct log_question){.topic = partition->topic->name,
-			                                           .partition = partition->partition,
-			                                           .compacted = partition->topic->compacted,
-			                                           .mark = partition->log.known};
+			questions[count++] =
+				(struct log_question){.topic = partition->topic->name,
+			                              .partition = partition->partition,
+			                              .compacted = partition->topic->compacted,
+			                              .mark = partition->log.known};
 	}
 	ok = same_log(intake->kafka, questions, count, err);
 	if (ok && count)
@@ -509,7 +516,8 @@ bool intake_start(struct intake *intake, struct err *err)
 	rd_kafka_resp_err_t code;
 
 	for (size_t i = 0; i < intake->partition_count; i++)
-		log_watch_begin(&intake->partitions[i].log, intake->partitions[i].last, monotonic_us());
+		log_watch_begin(&intake->partitions[i].log, intake->partitions[i].last,
+		                monotonic_us());
 	if (!recognise(intake, err))
 		return false;
 	list = intake_list(intake);
@@ -543,8 +551,8 @@ void intake_hold(struct intake *intake)
 void intake_watch(struct intake *intake, int64_t limit_us)
 {
 	for (size_t i = 0; i < intake->partition_count; i++)
-		intake->partitions[i].high =
-			partition_watch_look(&intake->partitions[i].watch, intake->client, limit_us);
+		intake->partitions[i].high = partition_watch_look(&intake->partitions[i].watch,
+		                                                  intake->client, limit_us);
 }
 
 size_t intake_watch_text(const struct intake *intake, char *text, size_t len, size_t cap)

@@ -44,8 +44,9 @@ struct intake_config {
 	const struct kafka_config *kafka; /* must outlive the intake */
 	const char *group;                /* without the prefix */
 	const char *client_id;
-	const char *const *properties; /* name and value in turn, NULL after the last; may be NULL */
-	struct metric *stale;          /* counts the records that were discarded */
+	const char *const
+		*properties;  /* name and value in turn, NULL after the last; may be NULL */
+	struct metric *stale; /* counts the records that were discarded */
 };
 
 struct intake_topic {
@@ -57,7 +58,7 @@ struct intake_topic {
 	/* The intake sets these. */
 	char name[TOPIC_NAME_MAX + 1];
 	int32_t partition_count;
-	struct frame_decoder *opener;  /* NULL where values are not framed */
+	struct frame_decoder *opener; /* NULL where values are not framed */
 	const rd_kafka_topic_t *seen; /* the client's object, of the last message */
 };
 

@@ -9,7 +9,7 @@
 #define CONSUMER_END_MS 2000
 /* librdkafka 2.2.0 to 2.13.1: see kafka_library_check. */
 #define POSITION_MOVES_FROM 0x020200
-#define POSITION_MOVES_TO 0x020d01
+#define POSITION_MOVES_TO   0x020d01
 
 /* 0xMMmmrrxx: major, minor, revision, pre-release. The library that runs may be of another version
  * than the headers. */
@@ -19,12 +19,13 @@ bool kafka_library_check(int version, struct err *err)
 
 	if (release < POSITION_MOVES_FROM || release > POSITION_MOVES_TO)
 		return true;
-	return err_set(err, ERR_OPERATOR,
-	               "librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
-	               "position past the end of a partition when it reports that end (upstream #5213). "
-	               "Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 "
-	               "or newer",
-	               release >> 16, release >> 8 & 0xff, release & 0xff);
+	return err_set(
+		err, ERR_OPERATOR,
+		"librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
+		"position past the end of a partition when it reports that end (upstream #5213). "
+		"Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 "
+		"or newer",
+		release >> 16, release >> 8 & 0xff, release & 0xff);
 }
 
 rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)

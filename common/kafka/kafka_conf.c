@@ -15,27 +15,30 @@
 #include "kafka/kafka_stats.h"
 
 #define PROPERTIES_CAP 4096
-#define IN_FLIGHT_MAX 5 /* above this the idempotent producer could reorder */
+#define IN_FLIGHT_MAX  5 /* above this the idempotent producer could reorder */
 
 struct property {
 	const char *name, *value;
 };
 
 static const struct property tuning_all[] = {
-	{"enable.sparse.connections", "false"}, /* else 2.15.1 may never connect again to its only broker after a stop */
+	{"enable.sparse.connections",
+         "false"}, /* else 2.15.1 may never connect again to its only broker after a stop */
 	{"reconnect.backoff.ms", "50"},
 	{"reconnect.backoff.max.ms", "2000"},
 	{"topic.metadata.refresh.interval.ms", "30000"},
 	{"socket.nagle.disable", "true"},
 	{"socket.keepalive.enable", "true"},
-	{"message.max.bytes", "8388608"}, /* of 4 MiB with its headers, and room for what the dead letter adds */
+	{"message.max.bytes",
+         "8388608"}, /* of 4 MiB with its headers, and room for what the dead letter adds */
 	{"receive.message.max.bytes", "67108864"},
 	{"statistics.interval.ms", "5000"},
 	{"log.connection.close", "false"},
 	{NULL, NULL},
 };
 static const struct property tuning_consumer[] = {
-	{"fetch.wait.max.ms", "50"}, /* what is there is given at once; this is how often an idle consumer asks again */
+	{"fetch.wait.max.ms",
+         "50"}, /* what is there is given at once; this is how often an idle consumer asks again */
 	{"fetch.error.backoff.ms", "20"},
 	{"fetch.message.max.bytes", "8388608"},
 	{"fetch.max.bytes", "33554432"},
@@ -47,7 +50,8 @@ static const struct property tuning_consumer[] = {
 	{NULL, NULL},
 };
 static const struct property tuning_producer[] = {
-	{"linger.ms", "5"}, /* measured: 1 ms costs up to a third of the rate and wins nothing, as a commit flushes at once */
+	{"linger.ms",
+         "5"}, /* measured: 1 ms costs up to a third of the rate and wins nothing, as a commit flushes at once */
 	{"retry.backoff.ms", "5"},
 	{"queue.buffering.max.messages", "1000000"},
 	{"queue.buffering.max.kbytes", "524288"},
@@ -62,8 +66,12 @@ static const struct property tuning_transactional[] = {
 };
 
 static const struct property guarded_consumer[] = {
-	{"enable.auto.commit", "false"},       {"enable.auto.offset.store", "false"}, {"isolation.level", "read_committed"},
-	{"auto.offset.reset", "error"},        {"enable.partition.eof", "true"},      {"partition.assignment.strategy", "range"},
+	{"enable.auto.commit", "false"},
+	{"enable.auto.offset.store", "false"},
+	{"isolation.level", "read_committed"},
+	{"auto.offset.reset", "error"},
+	{"enable.partition.eof", "true"},
+	{"partition.assignment.strategy", "range"},
 	{NULL, NULL},
 };
 static const struct property guarded_producer[] = {
@@ -104,7 +112,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 	(void)opaque;
 }
 
-static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
+static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value,
+                         struct err *err)
 {
 	char why[512];
 
@@ -113,31 +122,40 @@ static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *va
 	return err_set(err, ERR_INPUT, "Kafka property %s: %s", name, why);
 }
 
-static bool set_properties(rd_kafka_conf_t *conf, const struct property *properties, struct err *err)
+static bool set_properties(rd_kafka_conf_t *conf, const struct property *properties,
+                           struct err *err)
 {
 	for (; properties->name; properties++) {
 		char why[512];
 
-		if (rd_kafka_conf_set(conf, properties->name, properties->value, why, sizeof(why)) == RD_KAFKA_CONF_INVALID)
-			return err_set(err, ERR_INPUT, "Kafka property %s: %s", properties->name, why);
+		if (rd_kafka_conf_set(conf, properties->name, properties->value, why,
+		                      sizeof(why)) == RD_KAFKA_CONF_INVALID)
+			return err_set(err, ERR_INPUT, "Kafka property %s: %s", properties->name,
+			               why);
 	}
 	return true;
 }
 
 static bool check_user_property(const char *name, const char *value, struct err *err)
 {
-	bool in_flight = strcmp(name, "max.in.flight") == 0 || strcmp(name, "max.in.flight.requests.per.connection") == 0;
+	bool in_flight = strcmp(name, "max.in.flight") == 0 ||
+	                 strcmp(name, "max.in.flight.requests.per.connection") == 0;
 
 	for (size_t i = 0; i < sizeof(guarded_names) / sizeof(*guarded_names); i++)
 		if (strcmp(name, guarded_names[i]) == 0)
-			return err_set(err, ERR_INPUT, "%s cannot be set, since exactly-once depends on it; take it out", name);
+			return err_set(
+				err, ERR_INPUT,
+				"%s cannot be set, since exactly-once depends on it; take it out",
+				name);
 	if (in_flight) {
 		char *end;
 		long number = strtol(value, &end, 10);
 
 		if (*end || end == value || number < 1 || number > IN_FLIGHT_MAX)
-			return err_set(err, ERR_INPUT, "%s=%s; expected 1 to %d, above which messages could be reordered", name, value,
-			               IN_FLIGHT_MAX);
+			return err_set(
+				err, ERR_INPUT,
+				"%s=%s; expected 1 to %d, above which messages could be reordered",
+				name, value, IN_FLIGHT_MAX);
 	}
 	return true;
 }
@@ -153,7 +171,8 @@ static char *split_property(char *item)
 			*to++ = *++from;
 			continue;
 		}
-		if (*from == ',' && (strcspn(from + 1, ",") == 0 || memchr(from + 1, '=', strcspn(from + 1, ","))))
+		if (*from == ',' &&
+		    (strcspn(from + 1, ",") == 0 || memchr(from + 1, '=', strcspn(from + 1, ","))))
 			break;
 		*to++ = *from;
 	}
@@ -184,7 +203,8 @@ static bool set_user_properties(rd_kafka_conf_t *conf, const char *text, struct 
 			good = err_set(err, ERR_INPUT, "expected name=value,name=value");
 		else {
 			*equals = '\0';
-			good = check_user_property(item, equals + 1, err) && set_property(conf, item, equals + 1, err);
+			good = check_user_property(item, equals + 1, err) &&
+			       set_property(conf, item, equals + 1, err);
 		}
 	}
 	explicit_bzero(copy, sizeof(copy));
@@ -203,11 +223,16 @@ bool kafka_properties_check(const char *properties, struct err *err)
 static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
 {
 	switch (role) {
-	case KAFKA_CONSUMER: return set_properties(conf, tuning_consumer, err) && set_properties(conf, guarded_consumer, err);
-	case KAFKA_PRODUCER_IDEMPOTENT: return set_properties(conf, tuning_producer, err) && set_properties(conf, guarded_producer, err);
+	case KAFKA_CONSUMER:
+		return set_properties(conf, tuning_consumer, err) &&
+		       set_properties(conf, guarded_consumer, err);
+	case KAFKA_PRODUCER_IDEMPOTENT:
+		return set_properties(conf, tuning_producer, err) &&
+		       set_properties(conf, guarded_producer, err);
 	case KAFKA_PRODUCER_TRANSACTIONAL:
 		rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-		return set_properties(conf, tuning_producer, err) && set_properties(conf, tuning_transactional, err) &&
+		return set_properties(conf, tuning_producer, err) &&
+		       set_properties(conf, tuning_transactional, err) &&
 		       set_properties(conf, guarded_producer, err);
 	case KAFKA_ADMIN: return true;
 	}
@@ -222,8 +247,8 @@ static bool set_extra(rd_kafka_conf_t *conf, const char *const *extra, struct er
 	return true;
 }
 
-rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role, const char *client_id, const char *const *extra,
-                                struct err *err)
+rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role,
+                                const char *client_id, const char *const *extra, struct err *err)
 {
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 	bool good;
@@ -231,9 +256,12 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 	rd_kafka_conf_set_log_cb(conf, kafka_on_log);
 	rd_kafka_conf_set_error_cb(conf, kafka_on_error);
 	rd_kafka_conf_set_stats_cb(conf, kafka_on_stats);
-	good = set_properties(conf, tuning_all, err) && set_property(conf, "bootstrap.servers", config->brokers, err) &&
-	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) && set_extra(conf, extra, err) &&
-	       (set_user_properties(conf, config->properties, err) || err_prefix(err, "KAFKA_PROPERTIES"));
+	good = set_properties(conf, tuning_all, err) &&
+	       set_property(conf, "bootstrap.servers", config->brokers, err) &&
+	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) &&
+	       set_extra(conf, extra, err) &&
+	       (set_user_properties(conf, config->properties, err) ||
+	        err_prefix(err, "KAFKA_PROPERTIES"));
 	if (good)
 		return conf;
 	rd_kafka_conf_destroy(conf);

@@ -57,9 +57,11 @@ static const struct {
 	{RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND, ERR_RETRY},
 	{RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE, ERR_RETRY},
 	{RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ERR_RETRY},
-	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY}, /* a broker that starts may not know its topics yet */
+	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+         ERR_RETRY}, /* a broker that starts may not know its topics yet */
 	/* Records are gone, or an operator has to change something. */
-	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_OPERATOR}, /* librdkafka has waited: the topic is not there */
+	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
+         ERR_OPERATOR}, /* librdkafka has waited: the topic is not there */
 	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_OPERATOR},
 	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
 	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_OPERATOR},
@@ -108,14 +110,16 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 		class = ERR_ABORT;
 	else if (rd_kafka_error_is_retriable(error))
 		class = ERR_RETRY;
-	err_set(err, class, "%s: %s (%s)", context, rd_kafka_error_string(error), rd_kafka_error_name(error));
+	err_set(err, class, "%s: %s (%s)", context, rd_kafka_error_string(error),
+	        rd_kafka_error_name(error));
 	rd_kafka_error_destroy(error);
 	return false;
 }
 
 bool kafka_err_says_expired_id(const char *text)
 {
-	return strstr(text, rd_kafka_err2str(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING)) != NULL;
+	return strstr(text, rd_kafka_err2str(RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING)) !=
+	       NULL;
 }
 
 bool kafka_err_is_expired_id(const struct err *err)

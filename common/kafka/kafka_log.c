@@ -13,11 +13,13 @@ void kafka_on_log(const rd_kafka_t *client, int level, const char *facility, con
 {
 	/* A refused connection has level 3 and is no error of ours: librdkafka goes on trying. */
 	bool transport = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
-	bool other_role = strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");
-	enum log_level our_level = other_role || level > 6 || kafka_err_says_expired_id(text) ? LOG_DEBUG
-	                           : level > 4                                      ? LOG_INFO
-	                           : level == 4 || transport                        ? LOG_WARN
-	                                                                            : LOG_ERROR;
+	bool other_role =
+		strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");
+	enum log_level our_level = other_role || level > 6 || kafka_err_says_expired_id(text)
+	                                   ? LOG_DEBUG
+	                           : level > 4               ? LOG_INFO
+	                           : level == 4 || transport ? LOG_WARN
+	                                                     : LOG_ERROR;
 
 	LOG_EVENT(our_level, "kafka_log", log_str("client", client ? rd_kafka_name(client) : NULL),
 	          log_str("facility", facility), log_str("detail", text), LOG_END);
@@ -28,7 +30,8 @@ static void log_unreachable(const char *client, const char *why)
 	static _Atomic int64_t last_us;
 	int64_t now_us = monotonic_us(), then_us = atomic_load(&last_us);
 
-	if ((then_us == 0 || now_us - then_us > UNREACHABLE_LOG_US) && atomic_compare_exchange_strong(&last_us, &then_us, now_us))
+	if ((then_us == 0 || now_us - then_us > UNREACHABLE_LOG_US) &&
+	    atomic_compare_exchange_strong(&last_us, &then_us, now_us))
 		log_warn("kafka_unreachable", log_str("client", client), log_str("error", why));
 }
 

@@ -15,7 +15,7 @@ size_t kafka_record_headers(const rd_kafka_message_t *message, struct header *he
 	if (rd_kafka_message_headers(message, &list) != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return 0;
 	while (count < max && rd_kafka_header_get_all(list, count, &name, &value, &size) ==
-	                          RD_KAFKA_RESP_ERR_NO_ERROR)
+	                              RD_KAFKA_RESP_ERR_NO_ERROR)
 		headers[count++] = (struct header){span_of(name), {value, size}};
 	return count;
 }
@@ -50,7 +50,9 @@ rd_kafka_headers_t *kafka_headers_new(const struct output *output)
 	rd_kafka_headers_t *headers = rd_kafka_headers_new(output->header_count);
 
 	for (uint16_t i = 0; i < output->header_count; i++)
-		rd_kafka_header_add(headers, output->headers[i].name.at, (ssize_t)output->headers[i].name.len, output->headers[i].value.at,
+		rd_kafka_header_add(headers, output->headers[i].name.at,
+		                    (ssize_t)output->headers[i].name.len,
+		                    output->headers[i].value.at,
 		                    (ssize_t)output->headers[i].value.len);
 	return headers;
 }

@@ -40,7 +40,8 @@ static int64_t partition_lag(const json_t *partition)
 	if (!state || strcmp(state, "active") != 0)
 		return 0;
 	if (last_end > position && json_number(partition, "fetchq_cnt", 0) == 0)
-		position = last_end; /* past markers and aborted records, which are not handed out */
+		position =
+			last_end; /* past markers and aborted records, which are not handed out */
 	if (position < 0)
 		position = json_number(partition, "committed_offset", -1);
 	return position >= 0 && high > position ? high - position : 0;
@@ -51,20 +52,26 @@ static void stats_topics(json_t *root, const char *client)
 	const char *topic_name, *number;
 	json_t *topic, *partition;
 
-	json_object_foreach(json_object_get(root, "topics"), topic_name, topic) {
+	json_object_foreach(json_object_get(root, "topics"), topic_name, topic)
+	{
 		char topic_label[256];
 
 		label_text(topic_name, topic_label, sizeof(topic_label));
-		json_object_foreach(json_object_get(topic, "partitions"), number, partition) {
+		json_object_foreach(json_object_get(topic, "partitions"), number, partition)
+		{
 			char labels[512];
 
 			if (number[0] == '-')
 				continue; /* librdkafka's "no partition yet" */
-			snprintf(labels, sizeof(labels), "client=\"%s\",topic=\"%s\",partition=\"%s\"", client, topic_label, number);
-			metric_set(metric_get(METRIC_GAUGE, "consumer_lag", labels,
-			                      "records from the position to the high watermark; 0 when not "
-			                      "assigned here"),
-			           partition_lag(partition));
+			snprintf(labels, sizeof(labels),
+			         "client=\"%s\",topic=\"%s\",partition=\"%s\"", client, topic_label,
+			         number);
+			metric_set(
+				metric_get(
+					METRIC_GAUGE, "consumer_lag", labels,
+					"records from the position to the high watermark; 0 when not "
+					"assigned here"),
+				partition_lag(partition));
 		}
 	}
 }
@@ -75,7 +82,8 @@ static void stats_brokers(json_t *root, const char *labels)
 	const char *name;
 	json_t *broker;
 
-	json_object_foreach(json_object_get(root, "brokers"), name, broker) {
+	json_object_foreach(json_object_get(root, "brokers"), name, broker)
+	{
 		int64_t p95 = json_number(json_object_get(broker, "rtt"), "p95", 0);
 
 		(void)name;
@@ -83,9 +91,15 @@ static void stats_brokers(json_t *root, const char *labels)
 		retries += json_number(broker, "txretries", 0);
 		timeouts += json_number(broker, "req_timeouts", 0);
 	}
-	metric_set(metric_get(METRIC_GAUGE, "kafka_rtt_p95_microseconds", labels, "slowest broker's 95th percentile of request times"), rtt_p95_us);
-	metric_set(metric_get(METRIC_COUNTER, "kafka_request_retries_total", labels, "requests sent again"), retries);
-	metric_set(metric_get(METRIC_COUNTER, "kafka_request_timeouts_total", labels, "requests without an answer in time"), timeouts);
+	metric_set(metric_get(METRIC_GAUGE, "kafka_rtt_p95_microseconds", labels,
+	                      "slowest broker's 95th percentile of request times"),
+	           rtt_p95_us);
+	metric_set(metric_get(METRIC_COUNTER, "kafka_request_retries_total", labels,
+	                      "requests sent again"),
+	           retries);
+	metric_set(metric_get(METRIC_COUNTER, "kafka_request_timeouts_total", labels,
+	                      "requests without an answer in time"),
+	           timeouts);
 }
 
 int kafka_on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque)
@@ -97,13 +111,16 @@ int kafka_on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque)
 	if (!root)
 		return 0; /* 0: librdkafka frees the text */
 	label_text(json_string_value(json_object_get(root, "client_id")), name, sizeof(name));
-	snprintf(labels, sizeof(labels), "client=\"%s\",type=\"%s\"", name, rd_kafka_type(client) == RD_KAFKA_CONSUMER ? "consumer" : "producer");
+	snprintf(labels, sizeof(labels), "client=\"%s\",type=\"%s\"", name,
+	         rd_kafka_type(client) == RD_KAFKA_CONSUMER ? "consumer" : "producer");
 	stats_brokers(root, labels);
-	metric_set(metric_get(METRIC_GAUGE, "kafka_queued_messages", labels, "messages in the producer's queue, and in flight"),
+	metric_set(metric_get(METRIC_GAUGE, "kafka_queued_messages", labels,
+	                      "messages in the producer's queue, and in flight"),
 	           json_number(root, "msg_cnt", 0));
 	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER) {
 		stats_topics(root, name);
-		metric_set(metric_get(METRIC_COUNTER, "kafka_rebalances_total", labels, "rebalances of the consumer group seen here"),
+		metric_set(metric_get(METRIC_COUNTER, "kafka_rebalances_total", labels,
+		                      "rebalances of the consumer group seen here"),
 		           json_number(json_object_get(root, "cgrp"), "rebalance_cnt", 0));
 	}
 	json_decref(root);

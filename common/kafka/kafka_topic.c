@@ -10,10 +10,11 @@
 #include "service/stop.h"
 
 #define PARTITIONS_LOG_US INT64_C(10000000)
-#define MISSING_TOPIC_MS 5000
+#define MISSING_TOPIC_MS  5000
 
 /* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */
-static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
+                                int32_t *count, struct err *err)
 {
 	const struct rd_kafka_metadata *metadata = NULL;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
@@ -21,12 +22,16 @@ static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeo
 	bool good;
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err_set(err, ERR_RETRY, "topic %s: no broker has answered in %d ms: %s", topic, timeout_ms, rd_kafka_err2str(code));
+		return err_set(err, ERR_RETRY, "topic %s: no broker has answered in %d ms: %s",
+		               topic, timeout_ms, rd_kafka_err2str(code));
 	for (int i = 0; i < metadata->topic_cnt && !found; i++)
 		if (strcmp(metadata->topics[i].topic, topic) == 0)
 			found = &metadata->topics[i];
 	if (!found)
-		good = err_set(err, ERR_OPERATOR, "topic %s does not exist; make the topics first, then start this again", topic);
+		good = err_set(
+			err, ERR_OPERATOR,
+			"topic %s does not exist; make the topics first, then start this again",
+			topic);
 	else if (found->partition_cnt <= 0)
 		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
 	else {
@@ -38,9 +43,12 @@ static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeo
 }
 
 /* A broker that has just started, or lags behind its controller, does not know yet what is there. */
-bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count, struct err *err)
+bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count,
+                           struct err *err)
 {
-	int64_t until_us = monotonic_us() + (timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
+	int64_t until_us =
+		monotonic_us() +
+		(timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
 
 	while (!ask_partition_count(client, topic, timeout_ms, count, err)) {
 		if (err->class != ERR_OPERATOR || monotonic_us() > until_us || service_stopping())
@@ -50,12 +58,15 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return true;
 }
 
-bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *high, struct err *err)
+bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
+                        int64_t *low, int64_t *high, struct err *err)
 {
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
+	rd_kafka_resp_err_t code =
+		rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
 
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY, "offsets of %s/%" PRId32 ": %s",
-	                                                     topic, partition, rd_kafka_err2str(code));
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
+	               "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
 }
 
 static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)
@@ -87,7 +98,8 @@ void kafka_log_partition_health(rd_kafka_t *client, int timeout_ms)
 		const rd_kafka_metadata_topic_t *topic = &metadata->topics[t];
 
 		for (int p = 0; p < topic->partition_cnt; p++) {
-			if (topic->partitions[p].leader >= 0 && topic->partitions[p].isr_cnt >= topic->partitions[p].replica_cnt)
+			if (topic->partitions[p].leader >= 0 &&
+			    topic->partitions[p].isr_cnt >= topic->partitions[p].replica_cnt)
 				continue;
 			tell_partition(topic->topic, &topic->partitions[p]);
 			break; /* one tells enough of its topic */

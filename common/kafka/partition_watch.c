@@ -13,24 +13,25 @@
 #include "service/log.h"
 #include "service/monotime.h"
 
-#define LABELS_MAX 320
+#define LABELS_MAX    320
 #define US_PER_SECOND INT64_C(1000000)
 
 void partition_watch_init(struct partition_watch *watch, const char *topic, int32_t partition)
 {
 	char labels[LABELS_MAX];
 
-	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", topic, partition);
+	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", topic,
+	         partition);
 	*watch = (struct partition_watch){.topic = topic, .partition = partition};
 	partition_end_init(&watch->end);
-	watch->held_seconds =
-		metric_get(METRIC_GAUGE, "partition_held_seconds", labels,
-	               "Seconds for which an open transaction has held back the records from the last "
-	               "stable offset on; 0 while it holds back none");
-	watch->held_records =
-		metric_get(METRIC_GAUGE, "partition_held_records", labels,
-	               "Records between the last stable offset and the high watermark, once all "
-	               "records before them are read");
+	watch->held_seconds = metric_get(
+		METRIC_GAUGE, "partition_held_seconds", labels,
+		"Seconds for which an open transaction has held back the records from the last "
+		"stable offset on; 0 while it holds back none");
+	watch->held_records = metric_get(
+		METRIC_GAUGE, "partition_held_records", labels,
+		"Records between the last stable offset and the high watermark, once all "
+		"records before them are read");
 }
 
 void partition_watch_stop(struct partition_watch *watch)
@@ -58,8 +59,8 @@ static void log_held(const struct partition_watch *watch)
 int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer, int64_t limit_us)
 {
 	int64_t low, high = -1, held_since_us = watch->end.held_since_us;
-	rd_kafka_resp_err_t code =
-		rd_kafka_get_watermark_offsets(consumer, watch->topic, watch->partition, &low, &high);
+	rd_kafka_resp_err_t code = rd_kafka_get_watermark_offsets(consumer, watch->topic,
+	                                                          watch->partition, &low, &high);
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
 		high = -1;
@@ -92,8 +93,10 @@ size_t partition_watch_text(const struct partition_watch *watch, char *text, siz
 		len += (size_t)snprintf(
 			text + len, cap - len,
 			"list the producers: kafka-transactions.sh describe-producers --topic %s --partition "
-			"%" PRId32 "; end the transaction: kafka-transactions.sh abort with the same topic and "
-			"partition and --start-offset %" PRId64 "; otherwise the broker ends it after the "
+			"%" PRId32
+			"; end the transaction: kafka-transactions.sh abort with the same topic and "
+			"partition and --start-offset %" PRId64
+			"; otherwise the broker ends it after the "
 			"producer's transaction.timeout.ms\n",
 			watch->topic, watch->partition, end->held_offset);
 	return len;

@@ -23,8 +23,7 @@ void partition_watch_stop(struct partition_watch *watch);
 
 /* Call several times a second; asks no broker. Returns the high watermark of the consumer's last
  * fetch, -1: not known yet. */
-int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer,
-                             int64_t limit_us);
+int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer, int64_t limit_us);
 
 /* Appends a line if a hold has been reported; a first line is followed by what to do. Returns the
  * new length, which may exceed cap. */

@@ -17,9 +17,9 @@
 #include "service/health.h"
 #include "service/monotime.h"
 
-#define POLL_MS 100
-#define ANSWER_US INT64_C(5000000) /* nobody polls the group's consumer meanwhile */
-#define CALL_TIMEOUT_MS 5000
+#define POLL_MS            100
+#define ANSWER_US          INT64_C(5000000) /* nobody polls the group's consumer meanwhile */
+#define CALL_TIMEOUT_MS    5000
 #define DESTROY_TIMEOUT_MS 10000
 
 static bool another_record(const struct log_question *question, struct err *err)
@@ -38,8 +38,8 @@ static bool missing(rd_kafka_t *client, const struct log_question *question, str
 {
 	int64_t low, high, offset = question->mark.offset;
 
-	if (!kafka_offset_range(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low, &high,
-	                  err))
+	if (!kafka_offset_range(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low,
+	                        &high, err))
 		return false;
 	if (low > offset)
 		return true;
@@ -127,7 +127,8 @@ static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err
 {
 	/* A group must be named, and is never joined. */
 	const char *const extra[] = {
-		"group.id", "reader", "statistics.interval.ms", "0", "queued.min.messages", "1", NULL};
+		"group.id", "reader", "statistics.interval.ms", "0", "queued.min.messages",
+		"1",        NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
@@ -143,7 +144,8 @@ bool same_log(const struct kafka_config *config, struct log_question *questions,
 	for (size_t i = 0; i < count; i++) {
 		questions[i].answered = questions[i].mark.offset < 0;
 		if (!questions[i].answered)
-			rd_kafka_topic_partition_list_add(list, questions[i].topic, questions[i].partition)
+			rd_kafka_topic_partition_list_add(list, questions[i].topic,
+			                                  questions[i].partition)
 				->offset = questions[i].mark.offset;
 	}
 	ok = list->cnt == 0 || (client = client_new(config, err));
@@ -168,7 +170,8 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 	if (position < low)
 		return err_set(
 			err, ERR_OPERATOR,
-			"%s/%" PRId32 ": the next offset to read is %" PRId64 ", but the log begins at %" PRId64
+			"%s/%" PRId32 ": the next offset to read is %" PRId64
+			", but the log begins at %" PRId64
 			": retention has removed records that were never read; give the topic a longer "
 			"retention.ms; " ERR_ADVICE_FRESH_SET,
 			topic, partition, position, low);
@@ -178,7 +181,6 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 		err, ERR_OPERATOR,
 		"%s/%" PRId32 ": everything below offset %" PRId64
 		" was read, and the log ended before that (it ends at %" PRId64
-		" now): the topic was deleted and created again, or the broker has lost records; "
-		ERR_ADVICE_FRESH_SET,
+		" now): the topic was deleted and created again, or the broker has lost records; " ERR_ADVICE_FRESH_SET,
 		topic, partition, position, high);
 }

@@ -26,8 +26,8 @@ static void *run(void *context)
 {
 	struct call *call = context;
 
-	call->error = rd_kafka_send_offsets_to_transaction(call->producer, call->offsets, call->group,
-	                                                   call->timeout_ms);
+	call->error = rd_kafka_send_offsets_to_transaction(call->producer, call->offsets,
+	                                                   call->group, call->timeout_ms);
 	return NULL;
 }
 
@@ -51,14 +51,16 @@ bool send_offsets_within(rd_kafka_t *producer, rd_kafka_topic_partition_list_t *
 	deadline.tv_sec += timeout_ms / 1000 + GRACE_S;
 	if (pthread_create(&thread, NULL, run, call) != 0) {
 		call_free(call);
-		return err_set(err, ERR_FENCED, "send offsets to transaction: cannot create a thread");
+		return err_set(err, ERR_FENCED,
+		               "send offsets to transaction: cannot create a thread");
 	}
 	if (pthread_timedjoin_np(thread, NULL, &deadline) != 0) {
 		pthread_detach(thread);
-		return err_set(err, ERR_FENCED,
-		               "send offsets to transaction: librdkafka %s has not returned within %d s of "
-		               "its timeout of %d ms (upstream #5456); the process ends and starts again",
-		               rd_kafka_version_str(), GRACE_S, timeout_ms);
+		return err_set(
+			err, ERR_FENCED,
+			"send offsets to transaction: librdkafka %s has not returned within %d s of "
+			"its timeout of %d ms (upstream #5456); the process ends and starts again",
+			rd_kafka_version_str(), GRACE_S, timeout_ms);
 	}
 	error = call->error;
 	call_free(call);

@@ -15,8 +15,8 @@
 #include "service/stop.h"
 #include "stream/outbox.h"
 
-#define POLL_MS 100
-#define CALL_TIMEOUT_MS 10000
+#define POLL_MS            100
+#define CALL_TIMEOUT_MS    10000
 #define DESTROY_TIMEOUT_MS 10000
 
 struct progress {
@@ -34,15 +34,21 @@ static bool is_read(const struct topic_reading *reading, const struct progress *
 }
 
 /* All but these two librdkafka tries again by itself; a long silence ends the reading. */
-static bool tolerable(const struct topic_reading *reading, const rd_kafka_message_t *message, struct err *err)
+static bool tolerable(const struct topic_reading *reading, const rd_kafka_message_t *message,
+                      struct err *err)
 {
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
-		return err_set(err, ERR_RETRY, "reading %s/%" PRId32 ": retention has just removed what was to be read", reading->topic, message->partition);
+		return err_set(err, ERR_RETRY,
+		               "reading %s/%" PRId32
+		               ": retention has just removed what was to be read",
+		               reading->topic, message->partition);
 	return kafka_err_class(message->err) != ERR_OPERATOR ||
-	       err_set(err, ERR_OPERATOR, "reading %s/%" PRId32 ": %s", reading->topic, message->partition, rd_kafka_err2str(message->err));
+	       err_set(err, ERR_OPERATOR, "reading %s/%" PRId32 ": %s", reading->topic,
+	               message->partition, rd_kafka_err2str(message->err));
 }
 
-static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message, struct progress *progress, struct err *err)
+static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message,
+                         struct progress *progress, struct err *err)
 {
 	int64_t next = message->offset + !message->err;
 	struct header headers[KAFKA_HEADERS_MAX];
@@ -57,22 +63,28 @@ static bool take_message(const struct topic_reading *reading, const rd_kafka_mes
 	}
 	if (next > progress->position[message->partition]) {
 		progress->position[message->partition] = next;
-		progress->moved_us = monotonic_us(); /* not before it was taken, which may have waited itself */
+		progress->moved_us =
+			monotonic_us(); /* not before it was taken, which may have waited itself */
 	}
 	return ok;
 }
 
-static bool not_reached(const struct topic_reading *reading, const struct progress *progress, struct err *err)
+static bool not_reached(const struct topic_reading *reading, const struct progress *progress,
+                        struct err *err)
 {
 	int32_t p = 0;
 
 	while (progress->position[p] >= reading->to[p])
 		p++;
-	return err_set(err, ERR_RETRY, "reading %s/%" PRId32 ": nothing has come for %d s at offset %" PRId64 ", and it goes to %" PRId64, reading->topic, p,
-	               reading->quiet_ms / 1000, progress->position[p], reading->to[p]);
+	return err_set(err, ERR_RETRY,
+	               "reading %s/%" PRId32 ": nothing has come for %d s at offset %" PRId64
+	               ", and it goes to %" PRId64,
+	               reading->topic, p, reading->quiet_ms / 1000, progress->position[p],
+	               reading->to[p]);
 }
 
-static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading, struct progress *progress, struct err *err)
+static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading,
+                    struct progress *progress, struct err *err)
 {
 	bool ok = true;
 
@@ -81,7 +93,8 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading, str
 
 		health_alive();
 		if (service_stopping())
-			ok = err_set(err, ERR_RETRY, "reading %s: stopped by a signal", reading->topic);
+			ok = err_set(err, ERR_RETRY, "reading %s: stopped by a signal",
+			             reading->topic);
 		else if (message)
 			ok = take_message(reading, message, progress, err);
 		else if (monotonic_us() - progress->moved_us > reading->quiet_ms * INT64_C(1000))
@@ -92,19 +105,26 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading, str
 	return ok;
 }
 
-static rd_kafka_t *reader_new(const struct kafka_config *config, const char *isolation, struct err *err)
+static rd_kafka_t *reader_new(const struct kafka_config *config, const char *isolation,
+                              struct err *err)
 {
 	/* A group must be named, and is of no use; what a client says of itself is for those that stay. */
-	const char *const extra[] = {"group.id", "reader", "isolation.level", isolation, "statistics.interval.ms", "0", NULL};
+	const char *const extra[] = {
+		"group.id", "reader", "isolation.level", isolation, "statistics.interval.ms",
+		"0",        NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 }
 
-bool topic_read(const struct kafka_config *config, const struct topic_reading *reading, struct err *err)
+bool topic_read(const struct kafka_config *config, const struct topic_reading *reading,
+                struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reading->partition_count);
-	struct progress progress = {xrealloc(NULL, (size_t)reading->partition_count * sizeof(int64_t)), monotonic_us(), false};
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(reading->partition_count);
+	struct progress progress = {xrealloc(NULL,
+	                                     (size_t)reading->partition_count * sizeof(int64_t)),
+	                            monotonic_us(), false};
 	rd_kafka_t *reader = NULL;
 	rd_kafka_resp_err_t code;
 	bool ok;
@@ -112,12 +132,14 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	for (int32_t p = 0; p < reading->partition_count; p++) {
 		progress.position[p] = reading->from[p];
 		if (reading->from[p] < reading->to[p])
-			rd_kafka_topic_partition_list_add(list, reading->topic, p)->offset = reading->from[p];
+			rd_kafka_topic_partition_list_add(list, reading->topic, p)->offset =
+				reading->from[p];
 	}
 	ok = list->cnt == 0 || (reader = reader_new(config, "read_committed", err));
 	if (reader) {
 		code = rd_kafka_assign(reader, list);
-		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code)) : read_on(reader, reading, &progress, err);
+		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code))
+		          : read_on(reader, reading, &progress, err);
 		ok = kafka_destroy_within(reader, DESTROY_TIMEOUT_MS, err) && ok;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -132,21 +154,22 @@ bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
 	int64_t *from, *to;
 	bool ok = true;
 
-	if (!all.partition_count && !kafka_partition_count(client, all.topic, CALL_TIMEOUT_MS,
-	                                                   &all.partition_count, err))
+	if (!all.partition_count &&
+	    !kafka_partition_count(client, all.topic, CALL_TIMEOUT_MS, &all.partition_count, err))
 		return false;
 	from = xrealloc(NULL, (size_t)all.partition_count * 2 * sizeof(*from));
 	all.from = from;
 	all.to = to = from + all.partition_count;
 	for (int32_t p = 0; ok && p < all.partition_count; p++)
-		ok = kafka_offset_range(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p], err);
+		ok = kafka_offset_range(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p],
+		                        err);
 	ok = ok && topic_read(config, &all, err);
 	free(from);
 	return ok;
 }
 
-bool topic_bounds_with_open(const struct kafka_config *config, const char *topic, int32_t partition, int timeout_ms, int64_t *low, int64_t *end,
-                            struct err *err)
+bool topic_bounds_with_open(const struct kafka_config *config, const char *topic, int32_t partition,
+                            int timeout_ms, int64_t *low, int64_t *end, struct err *err)
 {
 	rd_kafka_t *client = reader_new(config, "read_uncommitted", err);
 	bool ok = client && kafka_offset_range(client, topic, partition, timeout_ms, low, end, err);

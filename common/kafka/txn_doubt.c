@@ -91,7 +91,8 @@ static rd_kafka_resp_err_t on_new(rd_kafka_t *client, const rd_kafka_conf_t *con
 {
 	struct txn_doubt *doubt = opaque;
 	rd_kafka_resp_err_t code =
-		rd_kafka_interceptor_add_on_response_received(client, INTERCEPTOR, on_response, doubt);
+		rd_kafka_interceptor_add_on_response_received(client, INTERCEPTOR, on_response,
+	                                                      doubt);
 
 	(void)conf, (void)text, (void)size;
 	doubt->counting = code == RD_KAFKA_RESP_ERR_NO_ERROR;

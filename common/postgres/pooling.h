@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define POOLING_CONNECTIONS 5
-#define POOLING_NONE (-1)
+#define POOLING_NONE        (-1)
 
 struct backend {
 	int64_t pid;

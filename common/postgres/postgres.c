@@ -18,7 +18,7 @@
 #include "service/monotime.h"
 
 #define POLL_SLICE_MS 200
-#define COPY_PIECE ((size_t)256 * 1024)
+#define COPY_PIECE    ((size_t)256 * 1024)
 
 /* The first that fits. Classes are the first two characters: PostgreSQL manual, appendix A. */
 static const struct {
@@ -26,18 +26,17 @@ static const struct {
 	enum err_class class;
 } sqlstate_classes[] = {
 	{"22P03", ERR_FATAL}, /* binary COPY in the wrong form is our mistake, not the row's */
-	{"22P04", ERR_FATAL},
-	{"21", ERR_INPUT}, /* cardinality violation */
-	{"22", ERR_INPUT}, /* data exception */
-	{"23", ERR_INPUT}, /* integrity constraint violation */
-	{"54", ERR_INPUT}, /* program limit: an index entry that is too long */
-	{"08", ERR_RETRY}, /* connection */
-	{"25", ERR_RETRY}, /* transaction state: idle time-out, read-only while failing over */
-	{"40", ERR_RETRY}, /* deadlock, serialization */
-	{"53", ERR_RETRY}, /* disk full, out of memory, too many connections */
-	{"55", ERR_RETRY}, /* lock not available */
-	{"57", ERR_RETRY}, /* shutdown, starting up, cancelled */
-	{"58", ERR_RETRY}, /* system error: I/O */
+	{"22P04", ERR_FATAL}, {"21", ERR_INPUT}, /* cardinality violation */
+	{"22", ERR_INPUT},                       /* data exception */
+	{"23", ERR_INPUT},                       /* integrity constraint violation */
+	{"54", ERR_INPUT},    /* program limit: an index entry that is too long */
+	{"08", ERR_RETRY},    /* connection */
+	{"25", ERR_RETRY},    /* transaction state: idle time-out, read-only while failing over */
+	{"40", ERR_RETRY},    /* deadlock, serialization */
+	{"53", ERR_RETRY},    /* disk full, out of memory, too many connections */
+	{"55", ERR_RETRY},    /* lock not available */
+	{"57", ERR_RETRY},    /* shutdown, starting up, cancelled */
+	{"58", ERR_RETRY},    /* system error: I/O */
 	{"0A", ERR_OPERATOR}, /* feature not supported */
 	{"28", ERR_OPERATOR}, /* authentication */
 	{"2F", ERR_OPERATOR}, /* SQL routine */
@@ -48,8 +47,10 @@ static const struct {
 
 enum err_class postgres_class(const char *sqlstate, bool connection_lost)
 {
-	for (size_t i = 0; sqlstate && i < sizeof(sqlstate_classes) / sizeof(*sqlstate_classes); i++)
-		if (strncmp(sqlstate, sqlstate_classes[i].prefix, strlen(sqlstate_classes[i].prefix)) == 0)
+	for (size_t i = 0; sqlstate && i < sizeof(sqlstate_classes) / sizeof(*sqlstate_classes);
+	     i++)
+		if (strncmp(sqlstate, sqlstate_classes[i].prefix,
+		            strlen(sqlstate_classes[i].prefix)) == 0)
 			return sqlstate_classes[i].class;
 	return connection_lost ? ERR_RETRY : ERR_FATAL;
 }
@@ -102,7 +103,8 @@ bool postgres_still_there(struct postgres *pg, struct err *err)
 	if (poll(&fd, 1, 0) == 0)
 		return true;
 	/* Nothing is asked, so this is a notice or the end. */
-	return (PQconsumeInput(pg->connection) && postgres_is_connected(pg)) || lose(pg, "the server has closed the connection", err);
+	return (PQconsumeInput(pg->connection) && postgres_is_connected(pg)) ||
+	       lose(pg, "the server has closed the connection", err);
 }
 
 const char *postgres_sqlstate(const struct postgres *pg)
@@ -133,10 +135,12 @@ static bool fail(struct postgres *pg, PGresult *result, struct err *err)
 	char text[512], where[256];
 
 	snprintf(pg->sqlstate, sizeof(pg->sqlstate), "%s", state ? state : "");
-	first_line(primary && *primary ? primary : PQerrorMessage(pg->connection), text, sizeof(text));
+	first_line(primary && *primary ? primary : PQerrorMessage(pg->connection), text,
+	           sizeof(text));
 	first_line(context, where, sizeof(where));
-	err_set(err, postgres_class(state, lost), "PostgreSQL: %s%s%s%s%s%s", text[0] ? text : "connection lost", state ? " (SQLSTATE " : "",
-	        state ? state : "", state ? ")" : "", where[0] ? ": " : "", where);
+	err_set(err, postgres_class(state, lost), "PostgreSQL: %s%s%s%s%s%s",
+	        text[0] ? text : "connection lost", state ? " (SQLSTATE " : "", state ? state : "",
+	        state ? ")" : "", where[0] ? ": " : "", where);
 	PQclear(result);
 	if (lost)
 		postgres_disconnect(pg);
@@ -205,10 +209,8 @@ static bool is_failure(const PGresult *result)
 	case PGRES_COMMAND_OK:
 	case PGRES_TUPLES_OK:
 	case PGRES_COPY_IN:
-	case PGRES_EMPTY_QUERY:
-		return false;
-	default:
-		return true;
+	case PGRES_EMPTY_QUERY: return false;
+	default: return true;
 	}
 }
 
@@ -256,7 +258,8 @@ static void sqlstate_in_text(const char *message, char state[6])
 	for (const char *at = strstr(message, ":  "); at; at = strstr(at + 1, ":  ")) {
 		size_t n = 0;
 
-		while (n < 5 && (isdigit((unsigned char)at[3 + n]) || isupper((unsigned char)at[3 + n])))
+		while (n < 5 &&
+		       (isdigit((unsigned char)at[3 + n]) || isupper((unsigned char)at[3 + n])))
 			n++;
 		if (n == 5 && at[8] == ':') {
 			memcpy(state, at + 3, 5);
@@ -277,12 +280,13 @@ static bool connect_failed(struct postgres *pg, struct err *err)
 	first_line(PQerrorMessage(pg->connection), text, sizeof(text));
 	postgres_disconnect(pg);
 	if (strstr(text, POOLER_REFUSES_PARAMETER))
-		return err_set(err, ERR_OPERATOR,
-		               "the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
-		               "the connection: %s; remove the setting from POSTGRES_DSN and PGOPTIONS, "
-		               "add it to the pooler's ignore_startup_parameters, or connect to PostgreSQL "
-		               "directly",
-		               text);
+		return err_set(
+			err, ERR_OPERATOR,
+			"the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
+			"the connection: %s; remove the setting from POSTGRES_DSN and PGOPTIONS, "
+			"add it to the pooler's ignore_startup_parameters, or connect to PostgreSQL "
+			"directly",
+			text);
 	return err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 }
 
@@ -294,7 +298,8 @@ static bool poll_connect(struct postgres *pg, struct err *err)
 	while (status != PGRES_POLLING_OK) {
 		if (status == PGRES_POLLING_FAILED)
 			return connect_failed(pg, err);
-		if (!wait_socket(pg, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+		if (!wait_socket(pg, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
+		                 deadline_us))
 			return lose(pg, "no connection in time", err);
 		status = PQconnectPoll(pg->connection);
 	}
@@ -315,7 +320,8 @@ bool postgres_dsn_check(const char *dsn, struct err *err)
 
 	PQfreemem(message);
 	if (!options)
-		return err_set(err, ERR_INPUT, "expected postgresql://user@host:port/database or key=value pairs");
+		return err_set(err, ERR_INPUT,
+		               "expected postgresql://user@host:port/database or key=value pairs");
 	PQconninfoFree(options);
 	return true;
 }
@@ -325,12 +331,20 @@ bool postgres_open(struct postgres *pg, const struct postgres *same_address, str
 	const PGconn *other = same_address ? same_address->connection : NULL;
 	/* Later entries win; NULL and "" set nothing. */
 	const char *keys[] = {
-		"application_name", "keepalives_idle", "keepalives_interval", "keepalives_count",
-		"tcp_user_timeout", "dbname", "host", "hostaddr", "port", NULL,
+		"application_name",
+		"keepalives_idle",
+		"keepalives_interval",
+		"keepalives_count",
+		"tcp_user_timeout",
+		"dbname",
+		"host",
+		"hostaddr",
+		"port",
+		NULL,
 	};
 	const char *values[] = {
-		pg->application_name, "5", "2", "3",
-		"10000", pg->config->dsn, NULL, NULL, NULL, NULL,
+		pg->application_name, "5",  "2",  "3",  "10000",
+		pg->config->dsn,      NULL, NULL, NULL, NULL,
 	};
 
 	if (other) {
@@ -373,7 +387,8 @@ bool postgres_run(struct postgres *pg, const char *sql, struct err *err)
 	return flush_out(pg, err) && finish(pg, NULL, err);
 }
 
-bool postgres_query(struct postgres *pg, const char *sql, int param_count, const char *const *params, PGresult **result, struct err *err)
+bool postgres_query(struct postgres *pg, const char *sql, int param_count,
+                    const char *const *params, PGresult **result, struct err *err)
 {
 	if (!pg->connection)
 		return not_connected(pg, err);
@@ -440,6 +455,7 @@ void postgres_rollback(struct postgres *pg)
 		return;
 	state = PQtransactionStatus(pg->connection);
 	/* In the middle of a COPY or a half-read answer there is no cheap way back. */
-	if (state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN || (state != PQTRANS_IDLE && !postgres_run(pg, "ROLLBACK", &ignored)))
+	if (state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN ||
+	    (state != PQTRANS_IDLE && !postgres_run(pg, "ROLLBACK", &ignored)))
 		postgres_disconnect(pg);
 }

@@ -19,12 +19,38 @@ struct postgres_config {
 };
 /* Whether libpq can read it. ERR_INPUT; the message holds nothing of it. */
 MUST_USE bool postgres_dsn_check(const char *dsn, struct err *err);
-#define POSTGRES_OPTIONS(type, member) \
-	{ \
-		{"POSTGRES_DSN", CONFIG_SECRET, offsetof(type, member.dsn), NULL, 0, 0, "PostgreSQL connection string (URL or key=value)", NULL, postgres_dsn_check}, \
-		{"POSTGRES_CONNECT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.connect_timeout_us), "5s", 100000, 60000000, "longest wait for a connection", NULL, NULL}, \
-		{"POSTGRES_STATEMENT_TIMEOUT", CONFIG_DURATION, offsetof(type, member.statement_timeout_us), "60s", 1000000, 240000000, "longest time one statement may take", NULL, NULL}, \
-		{0} \
+#define POSTGRES_OPTIONS(type, member)                                \
+	{                                                             \
+		{"POSTGRES_DSN",                                      \
+		 CONFIG_SECRET,                                       \
+		 offsetof(type, member.dsn),                          \
+		 NULL,                                                \
+		 0,                                                   \
+		 0,                                                   \
+		 "PostgreSQL connection string (URL or key=value)",   \
+		 NULL,                                                \
+		 postgres_dsn_check},                                 \
+			{"POSTGRES_CONNECT_TIMEOUT",                  \
+		         CONFIG_DURATION,                             \
+		         offsetof(type, member.connect_timeout_us),   \
+		         "5s",                                        \
+		         100000,                                      \
+		         60000000,                                    \
+		         "longest wait for a connection",             \
+		         NULL,                                        \
+		         NULL},                                       \
+			{"POSTGRES_STATEMENT_TIMEOUT",                \
+		         CONFIG_DURATION,                             \
+		         offsetof(type, member.statement_timeout_us), \
+		         "60s",                                       \
+		         1000000,                                     \
+		         240000000,                                   \
+		         "longest time one statement may take",       \
+		         NULL,                                        \
+		         NULL},                                       \
+		{                                                     \
+			0                                             \
+		}                                                     \
 	}
 
 /* What a SQLSTATE says to do. ERR_INPUT: a row is bad (classes 21, 22 but for
@@ -52,12 +78,13 @@ const char *postgres_sqlstate(const struct postgres *pg);
 /* Several statements without parameters; results are thrown away. */
 MUST_USE bool postgres_run(struct postgres *pg, const char *sql, struct err *err);
 /* One statement with text parameters; *result is the caller's to PQclear. */
-MUST_USE bool postgres_query(struct postgres *pg, const char *sql, int param_count, const char *const *params, PGresult **result,
-                             struct err *err);
+MUST_USE bool postgres_query(struct postgres *pg, const char *sql, int param_count,
+                             const char *const *params, PGresult **result, struct err *err);
 
 /* COPY ... FROM STDIN: begin, any number of puts, end. After a failure the COPY is over. */
 MUST_USE bool postgres_copy_begin(struct postgres *pg, const char *sql, struct err *err);
-MUST_USE bool postgres_copy_put(struct postgres *pg, const char *bytes, size_t len, struct err *err);
+MUST_USE bool postgres_copy_put(struct postgres *pg, const char *bytes, size_t len,
+                                struct err *err);
 MUST_USE bool postgres_copy_end(struct postgres *pg, struct err *err);
 
 /* Leaves an open transaction, whatever its state; closes the connection where that fails. */

@@ -77,11 +77,13 @@ static bool compare(struct comparison *comparison, struct err *err)
 
 	for (int i = 1; i < POOLING_CONNECTIONS; i++) {
 		if (!add_connection(comparison, i, &backend, &why))
-			return i > 1 || err_set(err, why.class,
-			                        "the pooler of POSTGRES_DSN (PgBouncer or the like) gives "
-			                        "no second connection, and pg-loader needs two: %s",
-			                        why.message);
-		if (!judge(comparison, i, backend, err) || !where_is(comparison->at[0], &backend, err) ||
+			return i > 1 ||
+			       err_set(err, why.class,
+			               "the pooler of POSTGRES_DSN (PgBouncer or the like) gives "
+			               "no second connection, and pg-loader needs two: %s",
+			               why.message);
+		if (!judge(comparison, i, backend, err) ||
+		    !where_is(comparison->at[0], &backend, err) ||
 		    !judge(comparison, 0, backend, err))
 			return false;
 	}

@@ -6,9 +6,9 @@
 #include "postgres/postgres_state.h"
 
 /* The refusal of a pooler in transaction mode. */
-#define POSTGRES_POOLER_REFUSAL \
+#define POSTGRES_POOLER_REFUSAL                                                                  \
 	"POSTGRES_DSN goes through a pooler in transaction or statement mode (PgBouncer or the " \
-	"like): pg-loader needs a session of its own; connect to PostgreSQL directly, or use " \
+	"like): pg-loader needs a session of its own; connect to PostgreSQL directly, or use "   \
 	"session pooling"
 
 /* ERR_OPERATOR: a pooler gives pg another backend for each transaction. ERR_RETRY: this cannot be

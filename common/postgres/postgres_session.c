@@ -12,17 +12,20 @@ static bool set_up_session(struct postgres *pg, struct err *err)
 	char sql[512];
 	const char *encoding;
 
-	snprintf(sql, sizeof(sql),
-	         "SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET statement_timeout = %lld;"
-	         "SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 10000; SET client_min_messages = warning;"
-	         "SET default_transaction_isolation = 'read committed'",
-	         (long long)(pg->config->statement_timeout_us / 1000));
+	snprintf(
+		sql, sizeof(sql),
+		"SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET statement_timeout = %lld;"
+		"SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 10000; SET client_min_messages = warning;"
+		"SET default_transaction_isolation = 'read committed'",
+		(long long)(pg->config->statement_timeout_us / 1000));
 	if (!postgres_run(pg, sql, err))
 		return false;
 	encoding = PQparameterStatus(pg->connection, "server_encoding");
 	if (!encoding || strcmp(encoding, "UTF8") != 0)
-		return err_set(err, ERR_OPERATOR, "PostgreSQL: the database's encoding is %s, not UTF8: make it with ENCODING 'UTF8'",
-		               encoding ? encoding : "unknown");
+		return err_set(
+			err, ERR_OPERATOR,
+			"PostgreSQL: the database's encoding is %s, not UTF8: make it with ENCODING 'UTF8'",
+			encoding ? encoding : "unknown");
 	return true;
 }
 

@@ -19,10 +19,10 @@
 #include "wire/frame.h"
 #include "wire/registry_messages.h"
 
-#define VERDICTS 256
+#define VERDICTS           256
 #define UNKNOWN_ID_KEPT_MS 1000
-#define SECOND_MS 1000
-#define FOR_EVER INT64_MAX
+#define SECOND_MS          1000
+#define FOR_EVER           INT64_MAX
 
 struct verdict {
 	int64_t kept_until_ms;            /* 0: an empty place */
@@ -45,7 +45,8 @@ struct frame_decoder {
 	size_t subject_id_count;
 };
 
-struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix, enum schema_kind slot)
+struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix,
+                                        enum schema_kind slot)
 {
 	struct frame_decoder *opener = calloc(1, sizeof(*opener));
 
@@ -77,22 +78,26 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void judge_json_schema(struct verdict *verdict, struct span text, bool is_json_schema, const char *title)
+static void judge_json_schema(struct verdict *verdict, struct span text, bool is_json_schema,
+                              const char *title)
 {
 	if (is_json_schema && json_schema_title_is(text, title))
 		return;
 	verdict->reason = REASON_WRONG_SCHEMA;
-	snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d is not the JSON Schema %s", (int)verdict->id, title);
+	snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d is not the JSON Schema %s",
+	         (int)verdict->id, title);
 }
 
-static void judge_avro(struct verdict *verdict, struct span text, bool is_json_schema, enum schema_kind slot)
+static void judge_avro(struct verdict *verdict, struct span text, bool is_json_schema,
+                       enum schema_kind slot)
 {
 	struct err err = {ERR_NONE, "wrong schema: not Avro"};
 
 	verdict->resolver = is_json_schema ? NULL : schema_resolver_new(text, slot, &err);
 	if (!verdict->resolver) {
 		verdict->reason = REASON_WRONG_SCHEMA;
-		snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d: %.160s", (int)verdict->id, err.message);
+		snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d: %.160s",
+		         (int)verdict->id, err.message);
 	} else if (schema_resolver_is_identity(verdict->resolver)) {
 		schema_resolver_free(verdict->resolver);
 		verdict->resolver = NULL;
@@ -100,7 +105,8 @@ static void judge_avro(struct verdict *verdict, struct span text, bool is_json_s
 }
 
 /* Asks the registry. False: it did not answer, and there is no verdict. */
-static bool judge(struct frame_decoder *opener, struct verdict *verdict, int32_t id, struct err *err)
+static bool judge(struct frame_decoder *opener, struct verdict *verdict, int32_t id,
+                  struct err *err)
 {
 	struct span text;
 	bool is_json_schema;
@@ -116,7 +122,8 @@ static bool judge(struct frame_decoder *opener, struct verdict *verdict, int32_t
 	case REGISTRY_FOUND: break;
 	}
 	if (schema_texts[opener->slot].is_json_schema)
-		judge_json_schema(verdict, text, is_json_schema, schema_texts[opener->slot].record_name);
+		judge_json_schema(verdict, text, is_json_schema,
+		                  schema_texts[opener->slot].record_name);
 	else
 		judge_avro(verdict, text, is_json_schema, opener->slot);
 	return true;
@@ -140,7 +147,8 @@ static bool is_of_subject(struct frame_decoder *opener, int32_t id, bool *is, st
 	int64_t time_ms = now_ms();
 
 	if (!opener->subject_asked_ms || time_ms - opener->subject_asked_ms >= SECOND_MS) {
-		if (!registry_subject_ids(opener->registry, opener->topic_prefix, opener->slot, opener->subject_ids, REGISTRY_VERSIONS_MAX,
+		if (!registry_subject_ids(opener->registry, opener->topic_prefix, opener->slot,
+		                          opener->subject_ids, REGISTRY_VERSIONS_MAX,
 		                          &opener->subject_id_count, err))
 			return false;
 		opener->subject_asked_ms = now_ms();
@@ -151,7 +159,8 @@ static bool is_of_subject(struct frame_decoder *opener, int32_t id, bool *is, st
 	return true;
 }
 
-static bool refuse(enum reason *reason, enum reason why, char *detail, size_t detail_cap, const char *text)
+static bool refuse(enum reason *reason, enum reason why, char *detail, size_t detail_cap,
+                   const char *text)
 {
 	*reason = why;
 	if (detail && detail_cap > 0)
@@ -167,9 +176,11 @@ static bool verdict_holds(const struct verdict *verdict, int32_t id)
 }
 
 /* What is known of an id, or can be learned. False with ERR_RETRY: nothing, as the registry does not answer. */
-static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdict **found, struct err *err)
+static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdict **found,
+                         struct err *err)
 {
-	struct verdict *read = &opener->read[(uint32_t)id % VERDICTS], *refused = &opener->refused[(uint32_t)id % VERDICTS], fresh;
+	struct verdict *read = &opener->read[(uint32_t)id % VERDICTS],
+		       *refused = &opener->refused[(uint32_t)id % VERDICTS], fresh;
 	bool ask = true;
 
 	*found = verdict_holds(read, id) ? read : refused;
@@ -178,8 +189,13 @@ static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdic
 	if (!may_ask(opener) && !is_of_subject(opener, id, &ask, err))
 		return false;
 	if (!ask) {
-		fresh = (struct verdict){.id = id, .reason = REASON_UNKNOWN_SCHEMA_ID, .kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS};
-		snprintf(fresh.detail, sizeof(fresh.detail), "schema id %d is none of the topic's subject; not asked for, among too many unknown ids", (int)id);
+		fresh = (struct verdict){.id = id,
+		                         .reason = REASON_UNKNOWN_SCHEMA_ID,
+		                         .kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS};
+		snprintf(
+			fresh.detail, sizeof(fresh.detail),
+			"schema id %d is none of the topic's subject; not asked for, among too many unknown ids",
+			(int)id);
 	} else if (!judge(opener, &fresh, id, err)) {
 		return false;
 	}
@@ -189,8 +205,8 @@ static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdic
 	return true;
 }
 
-bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body, enum reason *reason, char *detail,
-                       size_t detail_cap, struct err *err)
+bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body,
+                  enum reason *reason, char *detail, size_t detail_cap, struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
 	struct verdict *verdict;
@@ -199,8 +215,12 @@ bool frame_decode(struct frame_decoder *opener, struct span value, struct span *
 	if (!value.at)
 		return refuse(reason, REASON_NULL_VALUE, detail, detail_cap, "no value");
 	switch (frame_parse(value, &id, body)) {
-	case FRAME_UNKNOWN_MAGIC: return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap, "the first byte is not 0");
-	case FRAME_TOO_SHORT: return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap, "shorter than the framing's 5 bytes");
+	case FRAME_UNKNOWN_MAGIC:
+		return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap,
+		              "the first byte is not 0");
+	case FRAME_TOO_SHORT:
+		return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap,
+		              "shorter than the framing's 5 bytes");
 	case FRAME_ID: break;
 	}
 	if (!find_verdict(opener, id, &verdict, err))
@@ -209,7 +229,8 @@ bool frame_decode(struct frame_decoder *opener, struct span value, struct span *
 		return refuse(reason, verdict->reason, detail, detail_cap, verdict->detail);
 	if (verdict->resolver) {
 		if (!schema_resolver_convert(verdict->resolver, *body, &opener->body, &why))
-			return refuse(reason, REASON_MALFORMED_AVRO, detail, detail_cap, why.message);
+			return refuse(reason, REASON_MALFORMED_AVRO, detail, detail_cap,
+			              why.message);
 		*body = (struct span){opener->body.at, opener->body.len};
 	}
 	*reason = REASON_NONE;

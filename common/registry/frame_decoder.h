@@ -18,9 +18,10 @@
 #define FRAME_QUESTIONS_PER_SECOND 100
 struct frame_decoder;
 /* topic_prefix: borrowed for the opener's life. */
-struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix, enum schema_kind slot);
+struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix,
+                                        enum schema_kind slot);
 void frame_decoder_free(struct frame_decoder *opener);
-MUST_USE bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body, enum reason *reason, char *detail,
-                                size_t detail_cap, struct err *err);
+MUST_USE bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body,
+                           enum reason *reason, char *detail, size_t detail_cap, struct err *err);
 
 #endif

@@ -16,10 +16,10 @@
 #include "base/buffer.h"
 #include "wire/registry_messages.h"
 
-#define URLS_MAX 8
+#define URLS_MAX         8
 #define ANSWER_MAX_BYTES (1024 * 1024)
-#define REASON_MAX 512
-#define PATH_MAX_BYTES 1024
+#define REASON_MAX       512
+#define PATH_MAX_BYTES   1024
 
 struct endpoint {
 	char *url;  /* without a slash at its end */
@@ -50,9 +50,12 @@ static bool endpoint_read(struct endpoint *endpoint, const char *text)
 	char *full = NULL, *bare = NULL, *scheme = NULL;
 	bool ok = false;
 
-	if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK && curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
-	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) && curl_url_get(url, CURLUPART_URL, &full, 0) == CURLUE_OK &&
-	    curl_url_set(url, CURLUPART_USER, NULL, 0) == CURLUE_OK && curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
+	if (url && curl_url_set(url, CURLUPART_URL, text, 0) == CURLUE_OK &&
+	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) == CURLUE_OK &&
+	    (strcmp(scheme, "http") == 0 || strcmp(scheme, "https") == 0) &&
+	    curl_url_get(url, CURLUPART_URL, &full, 0) == CURLUE_OK &&
+	    curl_url_set(url, CURLUPART_USER, NULL, 0) == CURLUE_OK &&
+	    curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) == CURLUE_OK &&
 	    curl_url_get(url, CURLUPART_URL, &bare, 0) == CURLUE_OK && !strchr(bare, '@')) {
 		for (size_t len = strlen(full); len > 0 && full[len - 1] == '/'; len--)
 			full[len - 1] = '\0';
@@ -88,12 +91,16 @@ static bool endpoints_read(struct endpoints *endpoints, const char *urls, struct
 		if (endpoints->count == URLS_MAX)
 			return err_set(err, ERR_INPUT, "expected at most %d URLs", URLS_MAX);
 		if (len >= sizeof(one))
-			return err_set(err, ERR_INPUT, "expected at most %zu bytes in a URL", sizeof(one) - 1);
+			return err_set(err, ERR_INPUT, "expected at most %zu bytes in a URL",
+			               sizeof(one) - 1);
 		memcpy(one, urls, len);
 		one[len] = '\0';
 		if (!endpoint_read(&endpoints->at[endpoints->count++], one))
-			return err_set(err, ERR_INPUT, "expected http://host:port/path, or https://, as URL %zu; in a user or password, %%40 for @, "
-			               "%%2C for a comma, %%2F for / and %%3F for ?", endpoints->count);
+			return err_set(
+				err, ERR_INPUT,
+				"expected http://host:port/path, or https://, as URL %zu; in a user or password, %%40 for @, "
+				"%%2C for a comma, %%2F for / and %%3F for ?",
+				endpoints->count);
 		urls += len + (urls[len] == ',');
 	}
 	return endpoints->count > 0 || err_set(err, ERR_INPUT, "expected at least one URL");
@@ -110,8 +117,9 @@ bool registry_urls_check(const char *urls, struct err *err)
 
 static bool headers_make(struct registry *registry)
 {
-	static const char *const lines[] = {"Content-Type: application/vnd.schemaregistry.v1+json",
-	                                    "Accept: application/vnd.schemaregistry.v1+json, application/json", "Expect:"};
+	static const char *const lines[] = {
+		"Content-Type: application/vnd.schemaregistry.v1+json",
+		"Accept: application/vnd.schemaregistry.v1+json, application/json", "Expect:"};
 
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct curl_slist *longer = curl_slist_append(registry->headers, lines[i]);
@@ -173,7 +181,8 @@ static struct span answer_of(const struct registry *registry)
 	return (struct span){registry->answer.at, registry->answer.len};
 }
 
-static CURLcode perform(struct registry *registry, const char *method, const char *url, const struct buffer *body)
+static CURLcode perform(struct registry *registry, const char *method, const char *url,
+                        const struct buffer *body)
 {
 	CURL *curl = registry->curl;
 
@@ -196,8 +205,9 @@ static CURLcode perform(struct registry *registry, const char *method, const cha
 	return curl_easy_perform(curl);
 }
 
-static bool call_endpoint(struct registry *registry, const struct endpoint *endpoint, const char *method, const char *path,
-                          const struct buffer *body, long *status, struct err *err)
+static bool call_endpoint(struct registry *registry, const struct endpoint *endpoint,
+                          const char *method, const char *path, const struct buffer *body,
+                          long *status, struct err *err)
 {
 	char url[PATH_MAX_BYTES + 1024], reason[REASON_MAX];
 	CURLcode code;
@@ -206,22 +216,28 @@ static bool call_endpoint(struct registry *registry, const struct endpoint *endp
 		return err_set(err, ERR_FATAL, "a schema registry path is too long");
 	code = perform(registry, method, url, body);
 	if (code != CURLE_OK)
-		return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: %.200s", endpoint->name, path,
-		               registry->curl_error[0] ? registry->curl_error : curl_easy_strerror(code));
+		return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: %.200s",
+		               endpoint->name, path,
+		               registry->curl_error[0] ? registry->curl_error
+		                                       : curl_easy_strerror(code));
 	curl_easy_getinfo(registry->curl, CURLINFO_RESPONSE_CODE, status);
 	if (*status >= 200 && *status < 300)
 		return true;
-	if (registry_read_failure(*status, answer_of(registry), reason, sizeof(reason)) != REGISTRY_FAILURE_RETRY)
+	if (registry_read_failure(*status, answer_of(registry), reason, sizeof(reason)) !=
+	    REGISTRY_FAILURE_RETRY)
 		return true;
-	return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: HTTP %ld: %s", endpoint->name, path, *status, reason);
+	return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: HTTP %ld: %s", endpoint->name,
+	               path, *status, reason);
 }
 
 /* True: some endpoint gave an answer that settles the matter: *status, and answer_of. */
-static bool call(struct registry *registry, const char *method, const char *path, const struct buffer *body, long *status, struct err *err)
+static bool call(struct registry *registry, const char *method, const char *path,
+                 const struct buffer *body, long *status, struct err *err)
 {
 	for (size_t i = 0; i < registry->endpoints.count; i++) {
 		size_t index = (registry->current + i) % registry->endpoints.count;
-		if (call_endpoint(registry, &registry->endpoints.at[index], method, path, body, status, err)) {
+		if (call_endpoint(registry, &registry->endpoints.at[index], method, path, body,
+		                  status, err)) {
 			registry->current = index;
 			return true;
 		}
@@ -231,16 +247,19 @@ static bool call(struct registry *registry, const char *method, const char *path
 
 /* ---- registering ---- */
 
-static bool refused(const struct registry *registry, const char *what, const char *subject, long status, struct err *err)
+static bool refused(const struct registry *registry, const char *what, const char *subject,
+                    long status, struct err *err)
 {
 	char reason[REASON_MAX];
 
 	registry_read_failure(status, answer_of(registry), reason, sizeof(reason));
-	return err_set(err, ERR_OPERATOR, "schema registry %.200s: %s %.200s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, what,
-	               subject, status, reason);
+	return err_set(err, ERR_OPERATOR, "schema registry %.200s: %s %.200s: HTTP %ld: %s",
+	               registry->endpoints.at[registry->current].name, what, subject, status,
+	               reason);
 }
 
-static bool level_suffices(struct registry *registry, const char *path, bool *suffices, struct err *err)
+static bool level_suffices(struct registry *registry, const char *path, bool *suffices,
+                           struct err *err)
 {
 	long status;
 
@@ -251,7 +270,8 @@ static bool level_suffices(struct registry *registry, const char *path, bool *su
 }
 
 /* may_be_missing: the subject need not exist yet. A stricter level is left as it is. */
-static bool ensure_backward(struct registry *registry, const char *subject, bool may_be_missing, struct err *err)
+static bool ensure_backward(struct registry *registry, const char *subject, bool may_be_missing,
+                            struct err *err)
 {
 	static const char body[] = "{\"compatibility\":\"BACKWARD\"}";
 	char path[PATH_MAX_BYTES];
@@ -274,11 +294,14 @@ static bool ensure_backward(struct registry *registry, const char *subject, bool
 	/* another process has set it between our question and our order: to what? */
 	if (!level_suffices(registry, path, &suffices, err))
 		return false;
-	return suffices || err_set(err, ERR_RETRY, "schema registry: the compatibility of %.200s is being changed", subject);
+	return suffices ||
+	       err_set(err, ERR_RETRY,
+	               "schema registry: the compatibility of %.200s is being changed", subject);
 }
 
 /* Asks for the version that holds our text. *found false: there is none. */
-static bool look_up(struct registry *registry, const char *subject, bool *found, int32_t *id, struct err *err)
+static bool look_up(struct registry *registry, const char *subject, bool *found, int32_t *id,
+                    struct err *err)
 {
 	char path[PATH_MAX_BYTES];
 	long status;
@@ -293,7 +316,8 @@ static bool look_up(struct registry *registry, const char *subject, bool *found,
 	return registry_read_id(answer_of(registry), id, err);
 }
 
-static bool register_text(struct registry *registry, const struct schema_text *schema, const char *subject, int32_t *id, struct err *err)
+static bool register_text(struct registry *registry, const struct schema_text *schema,
+                          const char *subject, int32_t *id, struct err *err)
 {
 	char path[PATH_MAX_BYTES];
 	struct err conflict;
@@ -307,7 +331,9 @@ static bool register_text(struct registry *registry, const struct schema_text *s
 		return false;
 	if (status < 300)
 		return registry_read_id(answer_of(registry), id, err);
-	refused(registry, status == 409 ? "incompatible schema for subject" : "schema refused for subject", subject, status, &conflict);
+	refused(registry,
+	        status == 409 ? "incompatible schema for subject" : "schema refused for subject",
+	        subject, status, &conflict);
 	if (status == 409) {
 		if (!look_up(registry, subject, &found, id, err))
 			return false;
@@ -327,13 +353,15 @@ static char *subject_of(struct registry *registry, const char *topic_prefix,
 		err_set(err, ERR_FATAL, "the topic prefix is too long");
 		return NULL;
 	}
-	subject = curl_easy_escape(registry->curl, name, 0); /* at most three bytes for one: fits a path */
+	subject = curl_easy_escape(registry->curl, name,
+	                           0); /* at most three bytes for one: fits a path */
 	if (!subject)
 		err_set(err, ERR_FATAL, "out of memory");
 	return subject;
 }
 
-bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *schema_id, struct err *err)
+bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot,
+                       int32_t *schema_id, struct err *err)
 {
 	const struct schema_text *schema = &schema_texts[slot];
 	char *subject = subject_of(registry, topic_prefix, schema->topic_suffix, err);
@@ -341,7 +369,8 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
 
 	if (!subject)
 		return false;
-	ok = ensure_backward(registry, subject, true, err) && register_text(registry, schema, subject, schema_id, err) &&
+	ok = ensure_backward(registry, subject, true, err) &&
+	     register_text(registry, schema, subject, schema_id, err) &&
 	     ensure_backward(registry, subject, false, err);
 	curl_free(subject);
 	return ok;
@@ -383,7 +412,8 @@ bool registry_delete_subject(struct registry *registry, const char *topic_prefix
 	return ok;
 }
 
-static bool version_id(struct registry *registry, const char *subject, int32_t version, int32_t *ids, size_t *count, struct err *err)
+static bool version_id(struct registry *registry, const char *subject, int32_t version,
+                       int32_t *ids, size_t *count, struct err *err)
 {
 	char path[PATH_MAX_BYTES];
 	long status;
@@ -396,8 +426,9 @@ static bool version_id(struct registry *registry, const char *subject, int32_t v
 	return registry_read_id(answer_of(registry), &ids[(*count)++], err);
 }
 
-bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *ids, size_t cap,
-                          size_t *count, struct err *err)
+bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
+                          enum schema_kind slot, int32_t *ids, size_t cap, size_t *count,
+                          struct err *err)
 {
 	char path[PATH_MAX_BYTES],
 		*subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
@@ -411,15 +442,18 @@ bool registry_subject_ids(struct registry *registry, const char *topic_prefix, e
 		return false;
 	snprintf(path, sizeof(path), "/subjects/%s/versions", subject);
 	ok = call(registry, "GET", path, NULL, &status, err) &&
-	     (status >= 300 || registry_read_versions(answer_of(registry), versions, cap < REGISTRY_VERSIONS_MAX ? cap : REGISTRY_VERSIONS_MAX,
-	                                              &version_count, err));
+	     (status >= 300 ||
+	      registry_read_versions(answer_of(registry), versions,
+	                             cap < REGISTRY_VERSIONS_MAX ? cap : REGISTRY_VERSIONS_MAX,
+	                             &version_count, err));
 	for (size_t i = 0; i < version_count && ok; i++)
 		ok = version_id(registry, subject, versions[i], ids, count, err);
 	curl_free(subject);
 	return ok;
 }
 
-enum registry_answer registry_schema(struct registry *registry, int32_t schema_id, struct span *text, bool *is_json_schema, struct err *err)
+enum registry_answer registry_schema(struct registry *registry, int32_t schema_id,
+                                     struct span *text, bool *is_json_schema, struct err *err)
 {
 	char path[PATH_MAX_BYTES], reason[REASON_MAX];
 	long status = 0;
@@ -430,13 +464,16 @@ enum registry_answer registry_schema(struct registry *registry, int32_t schema_i
 	if (!call(registry, "GET", path, NULL, &status, err))
 		return REGISTRY_FAILED;
 	if (status < 300) {
-		if (!registry_read_schema(answer_of(registry), &registry->text, is_json_schema, err))
+		if (!registry_read_schema(answer_of(registry), &registry->text, is_json_schema,
+		                          err))
 			return REGISTRY_FAILED;
 		*text = (struct span){registry->text.at, registry->text.len};
 		return REGISTRY_FOUND;
 	}
-	if (registry_read_failure(status, answer_of(registry), reason, sizeof(reason)) == REGISTRY_FAILURE_UNKNOWN)
+	if (registry_read_failure(status, answer_of(registry), reason, sizeof(reason)) ==
+	    REGISTRY_FAILURE_UNKNOWN)
 		return REGISTRY_UNKNOWN_ID;
-	err_set(err, ERR_RETRY, "schema registry %.200s%s: HTTP %ld: %s", registry->endpoints.at[registry->current].name, path, status, reason);
+	err_set(err, ERR_RETRY, "schema registry %.200s%s: HTTP %ld: %s",
+	        registry->endpoints.at[registry->current].name, path, status, reason);
 	return REGISTRY_FAILED;
 }

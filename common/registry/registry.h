@@ -25,8 +25,8 @@ void registry_free(struct registry *registry);
 /* Registers our schema under <topic_prefix><suffix>-value, makes that subject's compatibility
  * BACKWARD unless it is stricter, and gives its id. Registering the same text again gives the same id, also from
  * several processes at once. */
-MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *schema_id,
-                                struct err *err);
+MUST_USE bool registry_register(struct registry *registry, const char *topic_prefix,
+                                enum schema_kind slot, int32_t *schema_id, struct err *err);
 
 /* Registers a text unchanged under <topic_prefix><its topic_suffix>-value, and does not set the
  * subject's compatibility. */
@@ -40,13 +40,18 @@ MUST_USE bool registry_guard(struct registry *registry, const char *topic_prefix
 MUST_USE bool registry_delete_subject(struct registry *registry, const char *topic_prefix,
                                       const char *topic_suffix, struct err *err);
 
-enum registry_answer { REGISTRY_FOUND, REGISTRY_UNKNOWN_ID, REGISTRY_FAILED /* err is set, class ERR_RETRY */ };
+enum registry_answer {
+	REGISTRY_FOUND,
+	REGISTRY_UNKNOWN_ID,
+	REGISTRY_FAILED /* err is set, class ERR_RETRY */
+};
 /* The text of a schema id. *text is owned by the client and lives until its next call. */
-enum registry_answer registry_schema(struct registry *registry, int32_t schema_id, struct span *text, bool *is_json_schema,
-                                     struct err *err);
+enum registry_answer registry_schema(struct registry *registry, int32_t schema_id,
+                                     struct span *text, bool *is_json_schema, struct err *err);
 
 /* The ids of the versions under <topic_prefix><suffix>-value, the newest cap of them; none where there is no such subject. */
-MUST_USE bool registry_subject_ids(struct registry *registry, const char *topic_prefix, enum schema_kind slot, int32_t *ids, size_t cap,
-                                   size_t *count, struct err *err);
+MUST_USE bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
+                                   enum schema_kind slot, int32_t *ids, size_t cap, size_t *count,
+                                   struct err *err);
 
 #endif

@@ -32,9 +32,10 @@ struct load {
 static struct file_text {
 	struct file_text *next;
 	char text[];
-} *file_texts;
+} * file_texts;
 
-__attribute__((format(printf, 2, 3))) static void complain(struct load *load, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void complain(struct load *load, const char *format,
+                                                           ...)
 {
 	va_list args;
 
@@ -60,7 +61,8 @@ static const char *keep_file_text(const char *text, size_t len)
 }
 
 /* NULL: a complaint was made. */
-static const char *read_value_file(struct load *load, const struct config_option *option, const char *path)
+static const char *read_value_file(struct load *load, const struct config_option *option,
+                                   const char *path)
 {
 	static char content[FILE_BYTES_MAX + 1];
 	FILE *file = fopen(path, "rb");
@@ -72,9 +74,13 @@ static const char *read_value_file(struct load *load, const struct config_option
 	if (file)
 		fclose(file);
 	if (failed)
-		complain(load, "cannot read \"%s\" for %s_FILE: %s", path, option->name, strerror(why));
+		complain(load, "cannot read \"%s\" for %s_FILE: %s", path, option->name,
+		         strerror(why));
 	else if (len > FILE_BYTES_MAX || memchr(content, '\0', len))
-		complain(load, "invalid file \"%s\" for %s_FILE: expected a text file of at most %d bytes", path, option->name, FILE_BYTES_MAX);
+		complain(
+			load,
+			"invalid file \"%s\" for %s_FILE: expected a text file of at most %d bytes",
+			path, option->name, FILE_BYTES_MAX);
 	else {
 		if (len && content[len - 1] == '\n')
 			len--;
@@ -95,7 +101,8 @@ static const char *environment(const char *name)
 	return value && *value ? value : NULL;
 }
 
-static void load_option(struct load *load, const struct config_option *option, const char *flag, void *config)
+static void load_option(struct load *load, const struct config_option *option, const char *flag,
+                        void *config)
 {
 	char file_name[128], why[1536];
 	const char *value = flag, *path = NULL;
@@ -106,7 +113,8 @@ static void load_option(struct load *load, const struct config_option *option, c
 		path = environment(file_name);
 	}
 	if (value && path) {
-		complain(load, "%s and %s are both set; expected one of them", option->name, file_name);
+		complain(load, "%s and %s are both set; expected one of them", option->name,
+		         file_name);
 		return;
 	}
 	if (path) {
@@ -119,7 +127,8 @@ static void load_option(struct load *load, const struct config_option *option, c
 	if (value && !config_value_set(option, value, config, why, sizeof(why)))
 		complain(load, "%s", why);
 	else if (!value)
-		complain(load, "%s is not set: expected %s (%s)", option->name, config_expected(option), option->help);
+		complain(load, "%s is not set: expected %s (%s)", option->name,
+		         config_expected(option), option->help);
 }
 
 /* --kafka-brokers names KAFKA_BROKERS. */
@@ -157,7 +166,8 @@ static int read_flag(struct load *load, int argc, char **argv, int i)
 
 	if (plain_flag(load, flag))
 		return i;
-	while ((option = config_option_at(load->tables, index)) && !flag_names(flag, len, option->name))
+	while ((option = config_option_at(load->tables, index)) &&
+	       !flag_names(flag, len, option->name))
 		index++;
 	if (!option)
 		complain(load, "unknown flag --%.*s; see --help", (int)len, flag);
@@ -178,11 +188,15 @@ static void read_flags(struct load *load, int argc, char **argv)
 		if (strncmp(argv[i], "--", 2) == 0 && argv[i][2])
 			i = read_flag(load, argc, argv, i);
 		else
-			complain(load, "unexpected argument \"%s\": settings are given as --name value; see --help", argv[i]);
+			complain(
+				load,
+				"unexpected argument \"%s\": settings are given as --name value; see --help",
+				argv[i]);
 	}
 }
 
-static enum config_verdict config_shown(const struct load *load, const char *summary, const void *config)
+static enum config_verdict config_shown(const struct load *load, const char *summary,
+                                        const void *config)
 {
 	const struct config_option *option;
 	char value[1024];
@@ -202,8 +216,8 @@ static enum config_verdict config_shown(const struct load *load, const char *sum
 	return CONFIG_HELP_SHOWN;
 }
 
-enum config_verdict config_load(const struct config_option *const *tables, const char *program, const char *summary, int argc, char **argv,
-                                void *config)
+enum config_verdict config_load(const struct config_option *const *tables, const char *program,
+                                const char *summary, int argc, char **argv, void *config)
 {
 	struct load load = {.tables = tables, .program = program};
 	const struct config_option *option;

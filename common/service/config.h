@@ -14,18 +14,18 @@
 #include "base/err.h"
 
 enum config_type {
-	CONFIG_TEXT,     /* const char * */
-	CONFIG_SECRET,   /* const char *, never shown */
-	CONFIG_URLS,     /* const char *, comma-separated; user and password are never shown */
-	CONFIG_INTEGER,  /* int64_t, with min and max */
-	CONFIG_BOOLEAN,  /* bool: true/false, yes/no, on/off, 1/0; a bare flag means true */
+	CONFIG_TEXT,    /* const char * */
+	CONFIG_SECRET,  /* const char *, never shown */
+	CONFIG_URLS,    /* const char *, comma-separated; user and password are never shown */
+	CONFIG_INTEGER, /* int64_t, with min and max */
+	CONFIG_BOOLEAN, /* bool: true/false, yes/no, on/off, 1/0; a bare flag means true */
 	CONFIG_DURATION, /* int64_t in microseconds: 250ms, 5s, 10m, 1h, 7d; min and max in microseconds */
-	CONFIG_BYTES,    /* int64_t: 1048576, 64k, 16m, 2g (powers of 1024) */
-	CONFIG_CHOICE,   /* const char *, one of choices ("a|b|c") */
+	CONFIG_BYTES,  /* int64_t: 1048576, 64k, 16m, 2g (powers of 1024) */
+	CONFIG_CHOICE, /* const char *, one of choices ("a|b|c") */
 };
 
 struct config_option {
-	const char *name;          /* KAFKA_BROKERS */
+	const char *name; /* KAFKA_BROKERS */
 	enum config_type type;
 	size_t offset;             /* of the field in the service's config struct */
 	const char *default_value; /* NULL: required; "": empty is allowed */
@@ -38,11 +38,15 @@ struct config_option {
 };
 
 /* The end of a table: {0}. */
-enum config_verdict { CONFIG_OK, CONFIG_HELP_SHOWN /* exit 0 */, CONFIG_BAD /* errors were printed to stderr: exit 64 */ };
+enum config_verdict {
+	CONFIG_OK,
+	CONFIG_HELP_SHOWN /* exit 0 */,
+	CONFIG_BAD /* errors were printed to stderr: exit 64 */
+};
 
 /* tables: NULL-terminated array of tables, each ended by a zero row, all writing into `config`.
  * Texts live as long as the process. Unknown flags and left-over arguments are errors. */
-enum config_verdict config_load(const struct config_option *const *tables, const char *program, const char *summary, int argc, char **argv,
-                                void *config);
+enum config_verdict config_load(const struct config_option *const *tables, const char *program,
+                                const char *summary, int argc, char **argv, void *config);
 
 #endif

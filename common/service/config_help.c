@@ -5,7 +5,7 @@
 
 #include "service/config_value.h"
 
-#define COLUMNS 100
+#define COLUMNS            100
 #define DEFAULT_COLUMN_MAX 20
 
 /* "...", then what a valid value is where the help text alone would not say. */
@@ -25,7 +25,9 @@ static void meaning(const struct config_option *option, bool with_default, char 
 
 static const char *default_shown(const struct config_option *option)
 {
-	return !option->default_value ? "(required)" : *option->default_value ? option->default_value : "-";
+	return !option->default_value   ? "(required)"
+	       : *option->default_value ? option->default_value
+	                                : "-";
 }
 
 /* Words of text in the columns from indent to COLUMNS; the cursor stands at indent. */
@@ -58,17 +60,20 @@ static void print_option(const struct config_option *option, int name_width, int
 	bool too_long = strlen(shown) > (size_t)default_width;
 
 	meaning(option, too_long, text, sizeof(text));
-	printf("  %-*s  %-*s  ", name_width, option->name, default_width, too_long ? "(long)" : shown);
+	printf("  %-*s  %-*s  ", name_width, option->name, default_width,
+	       too_long ? "(long)" : shown);
 	print_wrapped(text, 2 + name_width + 2 + default_width + 2);
 }
 
-void config_print_help(const struct config_option *const *tables, const char *program, const char *summary)
+void config_print_help(const struct config_option *const *tables, const char *program,
+                       const char *summary)
 {
 	const struct config_option *option;
 	int name_width = 0, default_width = 10;
 
 	for (size_t i = 0; (option = config_option_at(tables, i)); i++) {
-		int name_len = (int)strlen(option->name), default_len = (int)strlen(default_shown(option));
+		int name_len = (int)strlen(option->name),
+		    default_len = (int)strlen(default_shown(option));
 
 		name_width = name_len > name_width ? name_len : name_width;
 		if (default_len <= DEFAULT_COLUMN_MAX && default_len > default_width)

@@ -4,7 +4,8 @@
 
 #include "service/config.h"
 
-void config_print_help(const struct config_option *const *tables, const char *program, const char *summary);
+void config_print_help(const struct config_option *const *tables, const char *program,
+                       const char *summary);
 void config_print_markdown(const struct config_option *const *tables);
 
 #endif

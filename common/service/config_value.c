@@ -12,7 +12,8 @@
 
 #define SIZE_DIGITS_MAX 23 /* of a size without its unit; int64_t needs 19 */
 
-const struct config_option *config_option_at(const struct config_option *const *tables, size_t index)
+const struct config_option *config_option_at(const struct config_option *const *tables,
+                                             size_t index)
 {
 	for (; *tables; tables++)
 		for (const struct config_option *option = *tables; option->name; option++)
@@ -67,15 +68,17 @@ static void urls_mask(const char *text, char *out, size_t cap)
 			;
 		if (host > 0 && slashes && slashes < text + host)
 			scheme = (size_t)(slashes + 3 - text);
-		used += (size_t)snprintf(out + used, cap - used, "%.*s%s%.*s%s", (int)scheme, text, host ? "***@" : "", (int)(len - host),
-		                         text + host, text[len] ? "," : "");
+		used += (size_t)snprintf(out + used, cap - used, "%.*s%s%.*s%s", (int)scheme, text,
+		                         host ? "***@" : "", (int)(len - host), text + host,
+		                         text[len] ? "," : "");
 		text += len + (text[len] == ',');
 	}
 }
 
 static bool is_number(const struct config_option *option)
 {
-	return option->type == CONFIG_INTEGER || option->type == CONFIG_DURATION || option->type == CONFIG_BYTES;
+	return option->type == CONFIG_INTEGER || option->type == CONFIG_DURATION ||
+	       option->type == CONFIG_BYTES;
 }
 
 void config_range(const struct config_option *option, char *out, size_t cap)
@@ -150,7 +153,8 @@ static bool choice_matches(const char *choices, const char *value)
 	size_t len = strlen(value);
 
 	for (const char *at = choices; len && at; at = strchr(at, '|'), at = at ? at + 1 : NULL)
-		if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0') && !strchr(value, '|'))
+		if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0') &&
+		    !strchr(value, '|'))
 			return true;
 	return false;
 }
@@ -162,7 +166,8 @@ static bool number_value(const struct config_option *option, const char *value, 
 	                                            : number_parse(value, number);
 
 	if (good && (option->min || option->max))
-		good = *number >= option->min && (*number <= option->max || option->max < option->min);
+		good = *number >= option->min &&
+		       (*number <= option->max || option->max < option->min);
 	return good;
 }
 
@@ -192,7 +197,8 @@ static bool is_valid(const struct config_option *option, const char *value, void
 	return good;
 }
 
-bool config_value_set(const struct config_option *option, const char *value, void *config, char *why, size_t cap)
+bool config_value_set(const struct config_option *option, const char *value, void *config,
+                      char *why, size_t cap)
 {
 	bool is_choice = option->type == CONFIG_CHOICE;
 	struct err err = {.class = ERR_NONE};
@@ -201,8 +207,10 @@ bool config_value_set(const struct config_option *option, const char *value, voi
 	text_show(option, value, shown, sizeof(shown));
 	if (!is_valid(option, value, config)) {
 		config_range(option, range, sizeof(range));
-		snprintf(why, cap, "invalid value \"%s\" for %s: expected %s%s%s%s%s%s", shown, option->name, config_expected(option), range[0] ? " (" : "",
-		         range, range[0] ? ")" : "", is_choice ? " " : "", is_choice ? option->choices : "");
+		snprintf(why, cap, "invalid value \"%s\" for %s: expected %s%s%s%s%s%s", shown,
+		         option->name, config_expected(option), range[0] ? " (" : "", range,
+		         range[0] ? ")" : "", is_choice ? " " : "",
+		         is_choice ? option->choices : "");
 		return false;
 	}
 	if (!option->check || !*value || option->check(value, &err))

@@ -8,9 +8,11 @@
 #include "service/config.h"
 
 /* The option with this number among all tables; NULL after the last. */
-const struct config_option *config_option_at(const struct config_option *const *tables, size_t index);
+const struct config_option *config_option_at(const struct config_option *const *tables,
+                                             size_t index);
 /* Sets the option's field. False: why says what is wrong with the value and what was expected; secrets are masked. */
-MUST_USE bool config_value_set(const struct config_option *option, const char *value, void *config, char *why, size_t cap);
+MUST_USE bool config_value_set(const struct config_option *option, const char *value, void *config,
+                               char *why, size_t cap);
 /* "a whole number" */
 const char *config_expected(const struct config_option *option);
 /* "1s to 10m", "at least 1", or "" where there is no limit. A max of 0 over a min above it is no limit. */

@@ -14,7 +14,8 @@ void fault_point(const char *name)
 	const char *wanted = getenv("FAULT");
 	size_t len = strlen(name);
 
-	if (!wanted || strncmp(wanted, name, len) != 0 || (wanted[len] != '\0' && wanted[len] != ':'))
+	if (!wanted || strncmp(wanted, name, len) != 0 ||
+	    (wanted[len] != '\0' && wanted[len] != ':'))
 		return;
 	if (++passes < (wanted[len] == ':' ? strtol(wanted + len + 1, NULL, 10) : 1))
 		return;

@@ -13,8 +13,8 @@
 
 static struct {
 	pthread_mutex_t lock;
-	char reason[512]; /* empty: ready */
-	bool told;        /* health_ready was called */
+	char reason[512];         /* empty: ready */
+	bool told;                /* health_ready was called */
 	_Atomic int64_t alive_us; /* 0: the loop has not begun */
 	_Atomic int64_t limit_us;
 } health = {.lock = PTHREAD_MUTEX_INITIALIZER, .reason = "starting", .limit_us = INT64_C(60000000)};
@@ -53,7 +53,8 @@ bool health_is_live(char *body, size_t cap)
 	if (live)
 		snprintf(body, cap, "ok\n");
 	else
-		snprintf(body, cap, "the loop has not moved for %lld ms\n", (long long)(idle_us / 1000));
+		snprintf(body, cap, "the loop has not moved for %lld ms\n",
+		         (long long)(idle_us / 1000));
 	return live;
 }
 

@@ -16,15 +16,15 @@
 #include "service/health.h"
 #include "service/metrics.h"
 
-#define CONNECTIONS 16
-#define CONNECTION_BYTES 16384
+#define CONNECTIONS        16
+#define CONNECTION_BYTES   16384
 #define CONNECTION_SECONDS 10
 #define THREAD_STACK_BYTES 524288
 
 static struct MHD_Daemon *server;
 
-static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type, char *body, size_t len,
-                              enum MHD_ResponseMemoryMode mode)
+static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status, const char *type,
+                              char *body, size_t len, enum MHD_ResponseMemoryMode mode)
 {
 	struct MHD_Response *response = MHD_create_response_from_buffer(len, body, mode);
 	enum MHD_Result result;
@@ -43,12 +43,14 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
 	return result;
 }
 
-static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status, const char *text)
+static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned status,
+                                   const char *text)
 {
 	char copy[600];
 	int len = snprintf(copy, sizeof(copy), "%s", text);
 
-	return answer(connection, status, "text/plain; charset=utf-8", copy, len < (int)sizeof(copy) ? (size_t)len : sizeof(copy) - 1,
+	return answer(connection, status, "text/plain; charset=utf-8", copy,
+	              len < (int)sizeof(copy) ? (size_t)len : sizeof(copy) - 1,
 	              MHD_RESPMEM_MUST_COPY);
 }
 
@@ -59,7 +61,8 @@ static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
 
 	if (!text)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
-	return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text, len, MHD_RESPMEM_MUST_FREE);
+	return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text,
+	              len, MHD_RESPMEM_MUST_FREE);
 }
 
 static enum MHD_Result route(struct MHD_Connection *connection, const char *path)
@@ -74,15 +77,18 @@ static enum MHD_Result route(struct MHD_Connection *connection, const char *path
 	else if (strcmp(path, "/readyz") == 0)
 		good = health_is_ready(body, sizeof(body));
 	else if (strcmp(path, "/") == 0)
-		return answer_text(connection, MHD_HTTP_OK, "/metrics  counters and gauges for Prometheus\n"
-		                                            "/livez    200 while the service moves\n"
-		                                            "/readyz   200 when it is ready, else 503 and why\n");
+		return answer_text(connection, MHD_HTTP_OK,
+		                   "/metrics  counters and gauges for Prometheus\n"
+		                   "/livez    200 while the service moves\n"
+		                   "/readyz   200 when it is ready, else 503 and why\n");
 	else
-		return answer_text(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /livez and /readyz\n");
+		return answer_text(connection, MHD_HTTP_NOT_FOUND,
+		                   "not found; there are /metrics, /livez and /readyz\n");
 	return answer_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, body);
 }
 
-static enum MHD_Result on_request(void *context, struct MHD_Connection *connection, const char *path, const char *method, const char *version,
+static enum MHD_Result on_request(void *context, struct MHD_Connection *connection,
+                                  const char *path, const char *method, const char *version,
                                   const char *upload, size_t *upload_len, void **request)
 {
 	static char seen;
@@ -94,7 +100,8 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 		*upload_len = 0;
 		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
 	}
-	if (*request != &seen) { /* the first call has the headers only; answering in the second keeps the connection open */
+	if (*request !=
+	    &seen) { /* the first call has the headers only; answering in the second keeps the connection open */
 		*request = &seen;
 		return MHD_YES;
 	}
@@ -104,17 +111,21 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 
 static bool listen_on(const char *address, int port, int *out, struct err *err)
 {
-	struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+	struct addrinfo hints = {.ai_family = AF_UNSPEC,
+	                         .ai_socktype = SOCK_STREAM,
+	                         .ai_flags = AI_PASSIVE | AI_NUMERICSERV},
+			*found = NULL;
 	char service[16];
 	int code, fd, yes = 1, why;
 
 	snprintf(service, sizeof(service), "%d", port);
 	code = getaddrinfo(*address ? address : NULL, service, &hints, &found);
 	if (code != 0)
-		return err_set(err, ERR_OPERATOR, "HTTP_ADDRESS: \"%s\": %s", address, gai_strerror(code));
+		return err_set(err, ERR_OPERATOR, "HTTP_ADDRESS: \"%s\": %s", address,
+		               gai_strerror(code));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0 &&
-	    listen(fd, CONNECTIONS) == 0) {
+	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
+	    bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, CONNECTIONS) == 0) {
 		freeaddrinfo(found);
 		*out = fd;
 		return true;
@@ -123,7 +134,8 @@ static bool listen_on(const char *address, int port, int *out, struct err *err)
 	freeaddrinfo(found);
 	if (fd >= 0)
 		close(fd);
-	return err_set(err, ERR_OPERATOR, "HTTP_PORT: cannot listen on %s port %d: %s", address, port, strerror(why));
+	return err_set(err, ERR_OPERATOR, "HTTP_PORT: cannot listen on %s port %d: %s", address,
+	               port, strerror(why));
 }
 
 bool http_start(const char *address, int port, struct err *err)
@@ -134,14 +146,18 @@ bool http_start(const char *address, int port, struct err *err)
 		return true;
 	if (!listen_on(address, port, &fd, err))
 		return false;
-	server = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL, on_request, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-	                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS,
-	                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES, MHD_OPTION_THREAD_STACK_SIZE,
-	                          (size_t)THREAD_STACK_BYTES, MHD_OPTION_END);
+	server = MHD_start_daemon(MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_AUTO, 0, NULL, NULL,
+	                          on_request, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
+	                          MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+	                          MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTION_SECONDS,
+	                          MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
+	                          MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK_BYTES,
+	                          MHD_OPTION_END);
 	if (server)
 		return true;
 	close(fd);
-	return err_set(err, ERR_FATAL, "HTTP_PORT: cannot start the server on %s port %d", address, port);
+	return err_set(err, ERR_FATAL, "HTTP_PORT: cannot start the server on %s port %d", address,
+	               port);
 }
 
 void http_stop(void)

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SERIES_MAX 8192
+#define SERIES_MAX   8192
 #define BUCKET_COUNT 15
 
 /* The first member of both kinds. */
@@ -49,8 +49,9 @@ static const struct bucket {
 	int64_t limit_us;
 	const char *limit;
 } buckets[BUCKET_COUNT] = {
-	{1000, "0.001"},   {2500, "0.0025"},  {5000, "0.005"}, {10000, "0.01"},  {25000, "0.025"}, {50000, "0.05"},   {100000, "0.1"},   {250000, "0.25"},
-	{500000, "0.5"},   {1000000, "1"},    {2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
+	{1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},  {25000, "0.025"},
+	{50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},  {1000000, "1"},
+	{2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
 };
 
 static struct {
@@ -192,7 +193,8 @@ static void render_histogram(FILE *out, const char *name, const struct histogram
 
 	for (size_t i = 0; i <= BUCKET_COUNT; i++) {
 		count += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
-		fprintf(out, "funnel_%s_bucket{%s%sle=\"%s\"} %lld\n", name, labels, comma, i < BUCKET_COUNT ? buckets[i].limit : "+Inf", count);
+		fprintf(out, "funnel_%s_bucket{%s%sle=\"%s\"} %lld\n", name, labels, comma,
+		        i < BUCKET_COUNT ? buckets[i].limit : "+Inf", count);
 	}
 	sum_us = atomic_load_explicit(&histogram->sum_us, memory_order_relaxed);
 	fprintf(out, "funnel_%s_sum%s%s%s %.6f\n", name, open, labels, close, (double)sum_us / 1e6);
@@ -201,9 +203,12 @@ static void render_histogram(FILE *out, const char *name, const struct histogram
 
 static void render_family(FILE *out, const struct family *family)
 {
-	static const char *const types[] = {[FAMILY_COUNTER] = "counter", [FAMILY_GAUGE] = "gauge", [FAMILY_HISTOGRAM] = "histogram"};
+	static const char *const types[] = {[FAMILY_COUNTER] = "counter",
+	                                    [FAMILY_GAUGE] = "gauge",
+	                                    [FAMILY_HISTOGRAM] = "histogram"};
 
-	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help, family->name, types[family->kind]);
+	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help,
+	        family->name, types[family->kind]);
 	for (const struct series *series = family->series; series; series = series->next) {
 		if (family->kind == FAMILY_HISTOGRAM)
 			render_histogram(out, family->name, (const struct histogram *)series);
@@ -260,14 +265,23 @@ static void render_process(FILE *out)
 	double cpu;
 
 	getrusage(RUSAGE_SELF, &usage);
-	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-	fprintf(out, "# HELP process_cpu_seconds_total user and system time\n# TYPE process_cpu_seconds_total counter\n"
-	             "process_cpu_seconds_total %.6f\n", cpu);
-	fprintf(out, "# HELP process_resident_memory_bytes resident memory\n# TYPE process_resident_memory_bytes gauge\n"
-	             "process_resident_memory_bytes %lld\n", stat_field(21) * sysconf(_SC_PAGESIZE));
-	fprintf(out, "# HELP process_open_fds open file descriptors\n# TYPE process_open_fds gauge\nprocess_open_fds %d\n", open_files());
-	fprintf(out, "# HELP process_start_time_seconds start, since 1970\n# TYPE process_start_time_seconds gauge\n"
-	             "process_start_time_seconds %.2f\n", start_time());
+	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	fprintf(out,
+	        "# HELP process_cpu_seconds_total user and system time\n# TYPE process_cpu_seconds_total counter\n"
+	        "process_cpu_seconds_total %.6f\n",
+	        cpu);
+	fprintf(out,
+	        "# HELP process_resident_memory_bytes resident memory\n# TYPE process_resident_memory_bytes gauge\n"
+	        "process_resident_memory_bytes %lld\n",
+	        stat_field(21) * sysconf(_SC_PAGESIZE));
+	fprintf(out,
+	        "# HELP process_open_fds open file descriptors\n# TYPE process_open_fds gauge\nprocess_open_fds %d\n",
+	        open_files());
+	fprintf(out,
+	        "# HELP process_start_time_seconds start, since 1970\n# TYPE process_start_time_seconds gauge\n"
+	        "process_start_time_seconds %.2f\n",
+	        start_time());
 }
 
 char *metrics_render(size_t *len)
@@ -284,8 +298,10 @@ char *metrics_render(size_t *len)
 		render_family(out, family);
 	pthread_mutex_unlock(&registry.lock);
 	if (refused)
-		fprintf(out, "# HELP funnel_metrics_refused_total registrations past the limit\n# TYPE funnel_metrics_refused_total counter\n"
-		             "funnel_metrics_refused_total %lld\n", refused);
+		fprintf(out,
+		        "# HELP funnel_metrics_refused_total registrations past the limit\n# TYPE funnel_metrics_refused_total counter\n"
+		        "funnel_metrics_refused_total %lld\n",
+		        refused);
 	render_process(out);
 	failed = ferror(out) != 0;
 	if (fclose(out) == 0 && !failed)

@@ -14,7 +14,8 @@ struct metric; /* one series */
 
 /* labels: text inside the braces, already escaped (partition="0"), or "". The same name and labels give
  * the same series again. name without prefix: "records_in_total". help is taken from the first registration. */
-struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels, const char *help);
+struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels,
+                          const char *help);
 void metric_add(struct metric *metric, int64_t amount);
 void metric_set(struct metric *metric, int64_t value);
 int64_t metric_value(const struct metric *metric);

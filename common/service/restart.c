@@ -22,8 +22,8 @@
 #include "service/stop.h"
 
 #define COUNT_VARIABLE "FUNNEL_RESTART_COUNT"
-#define RESTARTS_MAX 10
-#define LONG_RUN_US (300 * INT64_C(1000000))
+#define RESTARTS_MAX   10
+#define LONG_RUN_US    (300 * INT64_C(1000000))
 
 static char **arguments;
 static bool wanted;
@@ -53,14 +53,17 @@ static void pause_before(long count)
 	for (long i = 1; i < count && pause_us < 30000000; i++)
 		pause_us *= 2;
 	log_warn("restarting", log_int("count", count), log_int("pause_ms", pause_us / 1000));
-	for (int64_t until_us = monotonic_us() + pause_us; monotonic_us() < until_us && !service_stopping();)
+	for (int64_t until_us = monotonic_us() + pause_us;
+	     monotonic_us() < until_us && !service_stopping();)
 		usleep(50000);
 }
 
 void restart_in_place(void)
 {
 	const char *before = getenv(COUNT_VARIABLE);
-	long count = before && monotonic_us() - started_us < LONG_RUN_US ? strtol(before, NULL, 10) + 1 : 1;
+	long count = before && monotonic_us() - started_us < LONG_RUN_US
+	                     ? strtol(before, NULL, 10) + 1
+	                     : 1;
 	char text[24];
 
 	if (!wanted || service_stopping() || count > RESTARTS_MAX)

@@ -32,22 +32,37 @@
 #include "service/stop.h"
 #include "service/version.h"
 
-enum exit_code { EXIT_CLEAN = 0, EXIT_USAGE = 64, EXIT_BUG = 70, EXIT_TRY_AGAIN = 75, EXIT_OPERATOR = 78 };
+enum exit_code {
+	EXIT_CLEAN = 0,
+	EXIT_USAGE = 64,
+	EXIT_BUG = 70,
+	EXIT_TRY_AGAIN = 75,
+	EXIT_OPERATOR = 78
+};
 
-#define TABLE_COUNT 16
+#define TABLE_COUNT      16
 #define START_FIELDS_MAX 96
 #define SETTING_TEXT_CAP 1024
 
 static const struct config_option common_options[] = {
-	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0, "name of this instance; empty: the host's name", NULL, NULL},
-	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0, 0, "address of /metrics, /livez and /readyz", NULL, NULL},
-	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535, "port of the same; 0: not served", NULL, NULL},
-	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0, "least severe lines to log", "error|warn|info|debug", NULL},
-	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0, "form of log lines", "kv|json", NULL},
-	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us), "20s", 100000, INT64_C(3600000000),
-	 "longest time from a stop signal to the end; then the process leaves as it is", NULL, NULL},
-	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0, 0,
-	 "where exit 75 would follow, start again in place instead (for running without a supervisor)", NULL, NULL},
+	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0,
+         "name of this instance; empty: the host's name", NULL, NULL},
+	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0,
+         0, "address of /metrics, /livez and /readyz", NULL, NULL},
+	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535,
+         "port of the same; 0: not served", NULL, NULL},
+	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0,
+         "least severe lines to log", "error|warn|info|debug", NULL},
+	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0,
+         "form of log lines", "kv|json", NULL},
+	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us),
+         "20s", 100000, INT64_C(3600000000),
+         "longest time from a stop signal to the end; then the process leaves as it is", NULL,
+         NULL},
+	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0,
+         0,
+         "where exit 75 would follow, start again in place instead (for running without a supervisor)",
+         NULL, NULL},
 	{0},
 };
 
@@ -89,7 +104,8 @@ static void *watchdog_thread(void *unused)
 	while (!watchdog.deadline_us)
 		pthread_cond_wait(&watchdog.wake, &watchdog.lock);
 	while (monotonic_us() < watchdog.deadline_us) {
-		struct timespec until = {.tv_sec = watchdog.deadline_us / 1000000, .tv_nsec = watchdog.deadline_us % 1000000 * 1000};
+		struct timespec until = {.tv_sec = watchdog.deadline_us / 1000000,
+		                         .tv_nsec = watchdog.deadline_us % 1000000 * 1000};
 
 		pthread_cond_timedwait(&watchdog.wake, &watchdog.lock, &until);
 	}
@@ -170,7 +186,10 @@ static int exit_code_of(enum err_class class)
 
 static enum log_level log_level_of(const char *name)
 {
-	return strcmp(name, "error") == 0 ? LOG_ERROR : strcmp(name, "warn") == 0 ? LOG_WARN : strcmp(name, "debug") == 0 ? LOG_DEBUG : LOG_INFO;
+	return strcmp(name, "error") == 0   ? LOG_ERROR
+	       : strcmp(name, "warn") == 0  ? LOG_WARN
+	       : strcmp(name, "debug") == 0 ? LOG_DEBUG
+	                                    : LOG_INFO;
 }
 
 static enum step run_steps(const struct service *service, void *state, struct err *err)
@@ -210,9 +229,11 @@ static int run(const struct service *service, void *config)
 		log_info("opened", log_int("took_ms", (monotonic_us() - began_us) / 1000));
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
-	if (failed && (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
+	if (failed &&
+	    (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
 		/* An input that cannot be used was named in the settings: usage. */
-		exit_code = !opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
+		exit_code =
+			!opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
 		log_failed(&err, exit_code);
 	}
 	health_ready("stopping");
@@ -233,14 +254,18 @@ static void instance_default(struct service_config *common)
 	common->instance_id = host;
 }
 
-static bool common_start(const struct service *service, const struct service_config *common, struct err *err)
+static bool common_start(const struct service *service, const struct service_config *common,
+                         struct err *err)
 {
 	char labels[256];
 
 	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"",
 	         service->name, program_version, program_commit);
-	metric_set(metric_get(METRIC_GAUGE, "build_info", labels, "always 1; the labels say what runs"), 1);
-	return threads_start(common->shutdown_timeout_us, err) && http_start(common->http_address, (int)common->http_port, err);
+	metric_set(metric_get(METRIC_GAUGE, "build_info", labels,
+	                      "always 1; the labels say what runs"),
+	           1);
+	return threads_start(common->shutdown_timeout_us, err) &&
+	       http_start(common->http_address, (int)common->http_port, err);
 }
 
 static struct log_field setting_field(const struct config_option *option, const void *config,
@@ -297,7 +322,8 @@ static void key_tables(void)
 		         log_str("detail", "keys chosen to collide could make hash tables slow"));
 }
 
-static int run_configured(const struct service *service, const struct config_option *const *tables, void *config)
+static int run_configured(const struct service *service, const struct config_option *const *tables,
+                          void *config)
 {
 	struct service_config *common = config;
 	struct err err = {.class = ERR_NONE};
@@ -310,7 +336,8 @@ static int run_configured(const struct service *service, const struct config_opt
 	signal(SIGPIPE, SIG_IGN);
 	restart_enable(common->restart);
 	instance_default(common);
-	log_init(service->name, common->instance_id, log_level_of(common->log_level), strcmp(common->log_format, "json") == 0);
+	log_init(service->name, common->instance_id, log_level_of(common->log_level),
+	         strcmp(common->log_format, "json") == 0);
 	log_start(tables, config);
 	key_tables();
 	if (common_start(service, common, &err)) {

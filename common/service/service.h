@@ -19,21 +19,26 @@
 
 /* First member of every service's config struct. */
 struct service_config {
-	const char *instance_id; /* INSTANCE_ID, default: host name */
-	const char *http_address; /* HTTP_ADDRESS, default 127.0.0.1 */
-	int64_t http_port;       /* HTTP_PORT, default 0: off */
-	const char *log_level;   /* LOG_LEVEL: error|warn|info|debug */
-	const char *log_format;  /* LOG_FORMAT: kv|json */
+	const char *instance_id;     /* INSTANCE_ID, default: host name */
+	const char *http_address;    /* HTTP_ADDRESS, default 127.0.0.1 */
+	int64_t http_port;           /* HTTP_PORT, default 0: off */
+	const char *log_level;       /* LOG_LEVEL: error|warn|info|debug */
+	const char *log_format;      /* LOG_FORMAT: kv|json */
 	int64_t shutdown_timeout_us; /* SHUTDOWN_TIMEOUT */
 	bool restart;                /* RESTART_IN_PLACE: see restart.h */
 };
 
-enum step { STEP_MORE /* call again */, STEP_DONE /* finished, exit 0 */, STEP_FAILED /* err says */ };
+enum step {
+	STEP_MORE /* call again */,
+	STEP_DONE /* finished, exit 0 */,
+	STEP_FAILED /* err says */
+};
 
 struct service {
 	const char *name;    /* "bronze-sink" */
 	const char *summary; /* one sentence for --help */
-	const struct config_option *const *tables; /* the service's own tables, NULL-terminated; the common one is added */
+	const struct config_option *const
+		*tables; /* the service's own tables, NULL-terminated; the common one is added */
 	size_t config_size;
 	/* On failure *state may be set; close is called with it all the same. */
 	bool (*open)(void *config, void **state, struct err *err);

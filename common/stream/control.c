@@ -13,6 +13,8 @@ struct control control_read(const struct input_record *record)
 	if (span_is(kind, "end"))
 		control.kind = CONTROL_END;
 	else if (time_parse(record_header(record, "event_time"), &control.event_time_us))
-		control.kind = span_is(kind, "begin") ? CONTROL_BEGIN : span_is(kind, "jump") ? CONTROL_JUMP : CONTROL_INVALID;
+		control.kind = span_is(kind, "begin")  ? CONTROL_BEGIN
+		               : span_is(kind, "jump") ? CONTROL_JUMP
+		                                       : CONTROL_INVALID;
 	return control;
 }

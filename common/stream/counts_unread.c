@@ -35,7 +35,8 @@ void counts_unread_note(struct counts_unread *unread, const char *topic_prefix, 
 
 		if (partition >= 0)
 			unread->newest[writer][partition] =
-				(struct counts_refusal){reason, place->offset, place->partition, place->schema_id};
+				(struct counts_refusal){reason, place->offset, place->partition,
+			                                place->schema_id};
 	}
 }
 
@@ -46,11 +47,12 @@ bool counts_unread_none(const struct counts_unread *unread, const char *topic, s
 			const struct counts_refusal *refusal = &unread->newest[writer][i];
 
 			if (schema_loss_shows(refusal->reason))
-				return schema_loss_refuse(err,
-				                          &(struct schema_place){topic, refusal->offset,
-				                                                 refusal->partition,
-				                                                 refusal->schema_id},
-				                          refusal->reason);
+				return schema_loss_refuse(
+					err,
+					&(struct schema_place){topic, refusal->offset,
+				                               refusal->partition,
+				                               refusal->schema_id},
+					refusal->reason);
 		}
 	}
 	return true;

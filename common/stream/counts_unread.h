@@ -12,7 +12,7 @@
 #include "event/reason.h"
 #include "wire/schema_loss.h"
 
-#define COUNTS_SERVICES 2
+#define COUNTS_SERVICES       2
 #define COUNTS_PARTITIONS_MAX 128 /* of the input; a set has at most this many */
 
 /* Zero-initialised: nothing was read. */

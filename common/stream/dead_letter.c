@@ -19,19 +19,30 @@
 
 /* What output_dead_letter adds, in its order. */
 static const char *const letter_headers[DEAD_LETTER_HEADERS] = {
-	"__connect.errors.topic",          "__connect.errors.partition",
-	"__connect.errors.offset",         "__connect.errors.connector.name",
-	"__connect.errors.task.id",        "__connect.errors.stage",
-	"__connect.errors.class.name",     "__connect.errors.exception.class.name",
-	"__connect.errors.exception.message", "__connect.errors.exception.stacktrace",
+	"__connect.errors.topic",
+	"__connect.errors.partition",
+	"__connect.errors.offset",
+	"__connect.errors.connector.name",
+	"__connect.errors.task.id",
+	"__connect.errors.stage",
+	"__connect.errors.class.name",
+	"__connect.errors.exception.class.name",
+	"__connect.errors.exception.message",
+	"__connect.errors.exception.stacktrace",
 	"source_time",
 };
-enum { LETTER_TOPIC = 0, LETTER_PARTITION = 1, LETTER_OFFSET = 2, LETTER_SERVICE = 3,
-       LETTER_REASON = 7 };
+enum {
+	LETTER_TOPIC = 0,
+	LETTER_PARTITION = 1,
+	LETTER_OFFSET = 2,
+	LETTER_SERVICE = 3,
+	LETTER_REASON = 7
+};
 
 static size_t original_headers(const struct input_record *record, struct header *headers)
 {
-	size_t count = record->header_count < KEPT_HEADERS_MAX ? record->header_count : KEPT_HEADERS_MAX;
+	size_t count =
+		record->header_count < KEPT_HEADERS_MAX ? record->header_count : KEPT_HEADERS_MAX;
 
 	for (size_t i = 0; i < count; i++)
 		headers[i] = record->headers[i];
@@ -39,7 +50,8 @@ static size_t original_headers(const struct input_record *record, struct header 
 }
 
 /* Leaves out the value, then the headers, then the key, until the rest fits; gives the bytes left out. */
-static size_t fit(struct span *key, struct span *value, const struct header *headers, size_t *header_count)
+static size_t fit(struct span *key, struct span *value, const struct header *headers,
+                  size_t *header_count)
 {
 	size_t header_bytes = 0, left_out = 0;
 
@@ -60,8 +72,9 @@ static size_t fit(struct span *key, struct span *value, const struct header *hea
 	return left_out;
 }
 
-void output_dead_letter(struct outbox *out, const struct output_context *terms, const struct input_record *record, enum reason reason,
-                        const char *detail, bool by_reference, struct counts *counts)
+void output_dead_letter(struct outbox *out, const struct output_context *terms,
+                        const struct input_record *record, enum reason reason, const char *detail,
+                        bool by_reference, struct counts *counts)
 {
 	struct header headers[KEPT_HEADERS_MAX + DEAD_LETTER_HEADERS];
 	struct span key = record->key, value = by_reference ? SPAN_NULL : record->value;
@@ -77,20 +90,27 @@ void output_dead_letter(struct outbox *out, const struct output_context *terms, 
 		snprintf(cut, sizeof(cut), "; %zu bytes left out", left_out);
 	snprintf(partition, sizeof(partition), "%" PRId32, record->partition);
 	snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
-	snprintf(message, sizeof(message), "%s%s%.300s%s", reason_help(reason), detail && *detail ? ": " : "", detail ? detail : "", cut);
+	snprintf(message, sizeof(message), "%s%s%.300s%s", reason_help(reason),
+	         detail && *detail ? ": " : "", detail ? detail : "", cut);
 	time_format_iso(record->timestamp_ms * 1000, time);
 	headers[n++] = (struct header){SPAN("__connect.errors.topic"), record->topic};
 	headers[n++] = (struct header){SPAN("__connect.errors.partition"), span_of(partition)};
 	headers[n++] = (struct header){SPAN("__connect.errors.offset"), span_of(offset)};
-	headers[n++] = (struct header){SPAN("__connect.errors.connector.name"), span_of(terms->service)};
+	headers[n++] =
+		(struct header){SPAN("__connect.errors.connector.name"), span_of(terms->service)};
 	headers[n++] = (struct header){SPAN("__connect.errors.task.id"), span_of(partition)};
 	headers[n++] = (struct header){SPAN("__connect.errors.stage"), SPAN("VALUE_CONVERTER")};
-	headers[n++] = (struct header){SPAN("__connect.errors.class.name"), span_of(terms->service)};
-	headers[n++] = (struct header){SPAN("__connect.errors.exception.class.name"), span_of(reason_name(reason))};
-	headers[n++] = (struct header){SPAN("__connect.errors.exception.message"), span_of(message)};
+	headers[n++] =
+		(struct header){SPAN("__connect.errors.class.name"), span_of(terms->service)};
+	headers[n++] = (struct header){SPAN("__connect.errors.exception.class.name"),
+	                               span_of(reason_name(reason))};
+	headers[n++] =
+		(struct header){SPAN("__connect.errors.exception.message"), span_of(message)};
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.stacktrace"), SPAN("")};
 	headers[n++] = (struct header){SPAN("source_time"), span_of(time)};
-	outbox_add(out, TOPIC_DEAD_LETTER, record->partition % terms->partition_count[TOPIC_DEAD_LETTER], key, value, headers, n);
+	outbox_add(out, TOPIC_DEAD_LETTER,
+	           record->partition % terms->partition_count[TOPIC_DEAD_LETTER], key, value,
+	           headers, n);
 }
 
 bool dead_letter_read(const struct input_record *record, struct dead_letter *letter)
@@ -108,7 +128,8 @@ bool dead_letter_read(const struct input_record *record, struct dead_letter *let
 	                               .reason = added[LETTER_REASON].value,
 	                               .source_topic = added[LETTER_TOPIC].value,
 	                               .own_headers = record->header_count - DEAD_LETTER_HEADERS};
-	if (!number_parse_span(added[LETTER_PARTITION].value, INT32_MAX, &partition) || !number_parse_span(added[LETTER_OFFSET].value, INT64_MAX, &letter->source_offset))
+	if (!number_parse_span(added[LETTER_PARTITION].value, INT32_MAX, &partition) ||
+	    !number_parse_span(added[LETTER_OFFSET].value, INT64_MAX, &letter->source_offset))
 		return false;
 	letter->source_partition = (int32_t)partition;
 	return letter->service.len && letter->reason.len && letter->source_topic.len;
@@ -120,8 +141,11 @@ static bool place_read(struct span text, int32_t *partition, int64_t *offset)
 	const char *slash = text.at ? memchr(text.at, '/', text.len) : NULL;
 	int64_t number;
 
-	if (!slash || !number_parse_span((struct span){text.at, (size_t)(slash - text.at)}, INT32_MAX, &number) ||
-	    !number_parse_span((struct span){slash + 1, text.len - (size_t)(slash + 1 - text.at)}, INT64_MAX, offset))
+	if (!slash ||
+	    !number_parse_span((struct span){text.at, (size_t)(slash - text.at)}, INT32_MAX,
+	                       &number) ||
+	    !number_parse_span((struct span){slash + 1, text.len - (size_t)(slash + 1 - text.at)},
+	                       INT64_MAX, offset))
 		return false;
 	*partition = (int32_t)number;
 	return true;
@@ -129,7 +153,9 @@ static bool place_read(struct span text, int32_t *partition, int64_t *offset)
 
 bool redrive_marker_read(const struct input_record *record, int32_t *partition, int64_t *offset)
 {
-	const struct header *last = record->header_count ? &record->headers[record->header_count - 1] : NULL;
+	const struct header *last =
+		record->header_count ? &record->headers[record->header_count - 1] : NULL;
 
-	return last && span_is(last->name, REDRIVE_HEADER_MARKER) && place_read(last->value, partition, offset);
+	return last && span_is(last->name, REDRIVE_HEADER_MARKER) &&
+	       place_read(last->value, partition, offset);
 }

@@ -15,8 +15,8 @@
 #include "stream/record.h"
 #include "wire/records_counts.h"
 
-#define FOLD_NOTHING INT64_MIN /* apply: this record's content will never matter to a rebuild */
-#define FOLD_SNAPSHOT_MAX 3072
+#define FOLD_NOTHING         INT64_MIN /* apply: this record's content will never matter to a rebuild */
+#define FOLD_SNAPSHOT_MAX    3072
 #define FOLD_START_TIMES_MAX 1024
 
 struct fold_ops {
@@ -25,7 +25,8 @@ struct fold_ops {
 	void (*free)(void *fold);
 	/* Returns the newest time that matters of this record (event time, window end). out is NULL
 	 * while a rebuild replays what was already emitted. counts: what the verdict adds. */
-	int64_t (*apply)(void *fold, const struct input_record *record, struct counts *counts, struct outbox *out);
+	int64_t (*apply)(void *fold, const struct input_record *record, struct counts *counts,
+	                 struct outbox *out);
 	/* Emits what changed since the last flush, as absolute values, once per key. */
 	void (*flush)(void *fold, struct outbox *out);
 	/* A rebuild is over (or a start from nothing begins): nothing is changed and unsent. */

@@ -16,7 +16,7 @@
 #include "stream/record_mark.h"
 
 #define LOG_SILENCE_US INT64_C(500000)
-#define LOG_CHECK_US INT64_C(60000000)
+#define LOG_CHECK_US   INT64_C(60000000)
 
 struct log_watch {
 	struct record_mark known; /* the record to look for, from before the doubt */

@@ -7,7 +7,7 @@
 #include "base/memory.h"
 
 #define CHUNK_BYTES (1024 * 1024)
-#define SPARE_MAX 64
+#define SPARE_MAX   64
 
 struct outbox_chunk {
 	struct outbox_chunk *next;
@@ -92,13 +92,14 @@ static struct span keep(struct outbox *box, struct span bytes)
 	return (struct span){copy, bytes.len};
 }
 
-void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key, struct span value, const struct header *headers,
-                size_t header_count)
+void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key,
+                struct span value, const struct header *headers, size_t header_count)
 {
 	struct header *kept = header_count ? outbox_alloc(box, header_count * sizeof(*kept)) : NULL;
 
 	for (size_t i = 0; i < header_count; i++)
 		kept[i] = (struct header){keep(box, headers[i].name), keep(box, headers[i].value)};
 	GROW(box->at, box->count, box->capacity);
-	box->at[box->count++] = (struct output){keep(box, key), keep(box, value), kept, partition, (uint16_t)header_count, topic};
+	box->at[box->count++] = (struct output){keep(box, key), keep(box, value),       kept,
+	                                        partition,      (uint16_t)header_count, topic};
 }

@@ -35,7 +35,7 @@ void outbox_free(struct outbox *box);
 /* Forgets all records; keeps up to 64 MiB for the next ones. */
 void outbox_clear(struct outbox *box);
 /* Copies everything given. */
-void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key, struct span value, const struct header *headers,
-                size_t header_count);
+void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key,
+                struct span value, const struct header *headers, size_t header_count);
 
 #endif

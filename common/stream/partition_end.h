@@ -21,7 +21,7 @@ struct partition_end {
 	int64_t held_since_us; /* since when records are held back; 0: none are */
 	int64_t held_offset;   /* of the first record held back */
 	int64_t held_records;  /* offsets between held_offset and the high watermark */
-	bool reported;        /* the hold has lasted for the limit */
+	bool reported;         /* the hold has lasted for the limit */
 };
 
 enum partition_end_change {

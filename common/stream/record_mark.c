@@ -40,7 +40,8 @@ static bool hash_take(const char *text, uint64_t *hash)
 {
 	*hash = 0;
 	for (int i = 0; i < HASH_DIGITS; i++) {
-		const char *digits = "0123456789abcdef", *digit = text[i] ? strchr(digits, text[i]) : NULL;
+		const char *digits = "0123456789abcdef",
+			   *digit = text[i] ? strchr(digits, text[i]) : NULL;
 
 		if (!digit)
 			return false;

@@ -10,7 +10,7 @@ enum start_verdict {
 	START_GO_ON,        /* at the offset to read from */
 	START_FIRST,        /* nothing is stored: at low */
 	START_LOST_RECORDS, /* retention has removed records that are to be read */
-	START_BEYOND_END,   /* stored > high: the topic was deleted and created again, or the broker has
+	START_BEYOND_END, /* stored > high: the topic was deleted and created again, or the broker has
 	                     * lost records */
 };
 /* stored: the next offset of which nothing is stored yet; negative: nothing is stored at all.

@@ -38,7 +38,7 @@ struct task_block {
 	int64_t newest_us; /* newest time that matters */
 	int64_t records;
 	int64_t unreadable; /* before first_offset */
-	char *header; /* at first_offset; owned */
+	char *header;       /* at first_offset; owned */
 };
 
 static void blocks_drop(struct task *task, size_t count)
@@ -47,7 +47,8 @@ static void blocks_drop(struct task *task, size_t count)
 		free(task->blocks[i].header);
 	task->block_count -= count;
 	if (count)
-		memmove(task->blocks, task->blocks + count, task->block_count * sizeof(*task->blocks));
+		memmove(task->blocks, task->blocks + count,
+		        task->block_count * sizeof(*task->blocks));
 }
 
 static char *header_copy(const struct task *task)
@@ -64,9 +65,9 @@ static char *header_copy(const struct task *task)
 /* Records refused for their schema, of those that a task has counted. */
 static int64_t unreadable_of(const struct counts *counts)
 {
-	return sum_capped(
-		sum_capped(counts->dead[REASON_UNKNOWN_SCHEMA_ID], counts->dead[REASON_WRONG_SCHEMA]),
-		counts->dead[REASON_MALFORMED_AVRO]);
+	return sum_capped(sum_capped(counts->dead[REASON_UNKNOWN_SCHEMA_ID],
+	                             counts->dead[REASON_WRONG_SCHEMA]),
+	                  counts->dead[REASON_MALFORMED_AVRO]);
 }
 
 /* Records refused for their schema since the partition's beginning. */
@@ -85,10 +86,12 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 {
 	struct task_block *last;
 
-	if (task->block_count == 0 || task->blocks[task->block_count - 1].records >= task->terms.block_records) {
+	if (task->block_count == 0 ||
+	    task->blocks[task->block_count - 1].records >= task->terms.block_records) {
 		GROW(task->blocks, task->block_count, task->block_capacity);
-		task->blocks[task->block_count++] = (struct task_block){
-			offset, FOLD_NOTHING, 0, unreadable_so_far(task), header_copy(task)};
+		task->blocks[task->block_count++] =
+			(struct task_block){offset, FOLD_NOTHING, 0, unreadable_so_far(task),
+		                            header_copy(task)};
 	}
 	last = &task->blocks[task->block_count - 1];
 	last->records++;
@@ -103,7 +106,7 @@ void task_start(struct task *task, const struct task_params *terms, int64_t offs
 	                      .restore_to = offset,
 	                      .last_row = -1,
 	                      .last = RECORD_MARK_NONE};
-	task->fold = terms->ops->new(terms->fold_config, terms->partition);
+	task->fold = terms->ops->new (terms->fold_config, terms->partition);
 	terms->ops->restored(task->fold);
 }
 
@@ -139,7 +142,8 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		restore_done(task);
 	block = block_for(task, record->offset);
 	before.records_in = task->counts.records_in;
-	newest_us = task->terms.ops->apply(task->fold, record, &task->counts, task->restoring ? NULL : out);
+	newest_us = task->terms.ops->apply(task->fold, record, &task->counts,
+	                                   task->restoring ? NULL : out);
 	if (newest_us > block->newest_us)
 		block->newest_us = newest_us;
 	if (task->counts.records_in != before.records_in && !task->restoring) {
@@ -147,8 +151,8 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		task->last_row = record->offset;
 	}
 	if (record->offset > task->last.offset)
-		task->last =
-			record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
+		task->last = record_mark_of(record->offset, record->timestamp_ms, record->key,
+		                            record->value);
 	task->position = record->offset + 1;
 }
 
@@ -182,7 +186,8 @@ static const struct task_block *oldest_that_matters(const struct task *task)
 	int64_t horizon_us = task->terms.ops->horizon(task->fold);
 
 	for (size_t i = 0; i < task->block_count; i++)
-		if (task->blocks[i].newest_us != FOLD_NOTHING && task->blocks[i].newest_us >= horizon_us)
+		if (task->blocks[i].newest_us != FOLD_NOTHING &&
+		    task->blocks[i].newest_us >= horizon_us)
 			return &task->blocks[i];
 	return NULL;
 }
@@ -197,12 +202,14 @@ int64_t task_restore_from(const struct task *task)
 /* in,out,duplicates,late and then reason:count for each that occurred. */
 static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 {
-	size_t len = (size_t)snprintf(out, cap, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, counts->records_in, counts->records_out,
-	                              counts->duplicates, counts->late);
+	size_t len = (size_t)snprintf(out, cap, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
+	                              counts->records_in, counts->records_out, counts->duplicates,
+	                              counts->late);
 
 	for (int i = 0; i < REASON_COUNT && len < cap; i++)
 		if (counts->dead[i])
-			len += (size_t)snprintf(out + len, cap - len, ",%s:%" PRId64, reason_name((enum reason)i), counts->dead[i]);
+			len += (size_t)snprintf(out + len, cap - len, ",%s:%" PRId64,
+			                        reason_name((enum reason)i), counts->dead[i]);
 	return len;
 }
 
@@ -242,7 +249,10 @@ static bool counts_parse(const char *text, struct counts *counts)
 	for (int i = 0; i < 4; i++)
 		if (!is_count(parts[i]))
 			return false;
-	*counts = (struct counts){.records_in = parts[0], .records_out = parts[1], .duplicates = parts[2], .late = parts[3]};
+	*counts = (struct counts){.records_in = parts[0],
+	                          .records_out = parts[1],
+	                          .duplicates = parts[2],
+	                          .late = parts[3]};
 	while (*text++ == ',')
 		if (!dead_parse(&text, counts))
 			return false;
@@ -253,7 +263,7 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 {
 	const struct task_block *block = oldest_that_matters(task);
 	char header[FOLD_SNAPSHOT_MAX], terms[FOLD_START_TIMES_MAX] = "", counts[2048],
-								  last[RECORD_MARK_TEXT_MAX];
+					last[RECORD_MARK_TEXT_MAX];
 	size_t len, header_len;
 
 	header_len = block ? strlen(block->header) : task->terms.ops->snapshot(task->fold, header);
@@ -265,13 +275,17 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " u=%" PRId64
 	                       "%s%s t=%s h=%.*s",
 	                       block ? block->first_offset : task->position,
-	                       task->terms.partition_count, task->terms.fingerprint, counts, task->last_row,
-	                       block ? block->unreadable : unreadable_so_far(task),
-	                       task->last.offset < 0 ? "" : " f=", task->last.offset < 0 ? "" : last,
-	                       terms, (int)header_len, block ? block->header : header);
+	                       task->terms.partition_count, task->terms.fingerprint, counts,
+	                       task->last_row, block ? block->unreadable : unreadable_so_far(task),
+	                       task->last.offset < 0 ? "" : " f=",
+	                       task->last.offset < 0 ? "" : last, terms, (int)header_len,
+	                       block ? block->header : header);
 	if (len + 16 > TASK_METADATA_MAX || header_len + 1 >= FOLD_SNAPSHOT_MAX)
-		return err_set(err, ERR_OPERATOR, "%s partition %" PRId32 ": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
-		               task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
+		return err_set(
+			err, ERR_OPERATOR,
+			"%s partition %" PRId32
+			": restore metadata of %zu bytes is over its limit of %d; name fewer ROLLUPS",
+			task->terms.ops->name, task->terms.partition, len, TASK_METADATA_MAX);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
 	return true;
 }
@@ -314,7 +328,8 @@ struct parsed_metadata {
 	int32_t partition_count;
 	struct counts counts;
 	struct record_mark last;
-	char fingerprint[TASK_FINGERPRINT_MAX], terms[FOLD_START_TIMES_MAX], header[FOLD_SNAPSHOT_MAX];
+	char fingerprint[TASK_FINGERPRINT_MAX], terms[FOLD_START_TIMES_MAX],
+		header[FOLD_SNAPSHOT_MAX];
 };
 
 static bool number_field(const char *text, const char *key, int64_t *value)
@@ -356,12 +371,14 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 	    !unreadable_field(text, &parsed->unreadable) || !mark_field(text, &parsed->last))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
-	return field(text, "m", parsed->fingerprint, sizeof(parsed->fingerprint)) && field(text, "n", counts, sizeof(counts)) &&
-	       counts_parse(counts, &parsed->counts) && field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
+	return field(text, "m", parsed->fingerprint, sizeof(parsed->fingerprint)) &&
+	       field(text, "n", counts, sizeof(counts)) && counts_parse(counts, &parsed->counts) &&
+	       field(text, "t", parsed->terms, sizeof(parsed->terms)) &&
 	       field(text, "h", parsed->header, sizeof(parsed->header));
 }
 
-bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX], char header[FOLD_SNAPSHOT_MAX])
+bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX],
+                        char header[FOLD_SNAPSHOT_MAX])
 {
 	struct parsed_metadata parsed;
 
@@ -372,19 +389,28 @@ bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_
 	return true;
 }
 
-static bool metadata_fits(const struct task_params *terms, int64_t committed, const struct parsed_metadata *parsed, struct err *err)
+static bool metadata_fits(const struct task_params *terms, int64_t committed,
+                          const struct parsed_metadata *parsed, struct err *err)
 {
 	if (parsed->partition_count != terms->partition_count)
-		return err_set(err, ERR_OPERATOR,
-		               "%s: the input topic had %" PRId32 " partitions when partition %" PRId32 " was committed and has %" PRId32
-		               " now: keys have moved, so state and de-duplication no longer hold" WAY_ON,
-		               terms->ops->name, parsed->partition_count, terms->partition, terms->partition_count);
+		return err_set(
+			err, ERR_OPERATOR,
+			"%s: the input topic had %" PRId32 " partitions when partition %" PRId32
+			" was committed and has %" PRId32
+			" now: keys have moved, so state and de-duplication no longer hold" WAY_ON,
+			terms->ops->name, parsed->partition_count, terms->partition,
+			terms->partition_count);
 	if (strcmp(parsed->fingerprint, terms->fingerprint) != 0)
-		return err_set(err, ERR_OPERATOR,
-		               "%s: partition %" PRId32 " was committed under the settings %s and they are %s now: set them back" WAY_ON,
-		               terms->ops->name, terms->partition, parsed->fingerprint, terms->fingerprint);
+		return err_set(
+			err, ERR_OPERATOR,
+			"%s: partition %" PRId32
+			" was committed under the settings %s and they are %s now: set them back" WAY_ON,
+			terms->ops->name, terms->partition, parsed->fingerprint,
+			terms->fingerprint);
 	if (parsed->restore_from > committed || parsed->restore_from < 0)
-		return err_set(err, ERR_OPERATOR, "%s: partition %" PRId32 ": restore offset %" PRId64 " lies beyond the committed %" PRId64 WAY_ON,
+		return err_set(err, ERR_OPERATOR,
+		               "%s: partition %" PRId32 ": restore offset %" PRId64
+		               " lies beyond the committed %" PRId64 WAY_ON,
 		               terms->ops->name, terms->partition, parsed->restore_from, committed);
 	if (parsed->last.offset >= committed)
 		return err_set(err, ERR_OPERATOR,
@@ -394,19 +420,24 @@ static bool metadata_fits(const struct task_params *terms, int64_t committed, co
 	return true;
 }
 
-bool task_resume(struct task *task, const struct task_params *terms, int64_t committed, struct span metadata, struct err *err)
+bool task_resume(struct task *task, const struct task_params *terms, int64_t committed,
+                 struct span metadata, struct err *err)
 {
 	struct parsed_metadata parsed;
 
 	*task = (struct task){.terms = *terms};
 	if (!metadata_parse(metadata, &parsed))
 		return err_set(err, ERR_OPERATOR,
-		               "%s: the metadata of the offset committed for partition %" PRId32 " cannot be read ('%.*s')" WAY_ON, terms->ops->name,
-		               terms->partition, (int)(metadata.len < 80 ? metadata.len : 80), metadata.at ? metadata.at : "");
+		               "%s: the metadata of the offset committed for partition %" PRId32
+		               " cannot be read ('%.*s')" WAY_ON,
+		               terms->ops->name, terms->partition,
+		               (int)(metadata.len < 80 ? metadata.len : 80),
+		               metadata.at ? metadata.at : "");
 	if (!metadata_fits(terms, committed, &parsed, err))
 		return false;
-	task->fold = terms->ops->new(terms->fold_config, terms->partition);
-	if (terms->ops->restore_start_times && !terms->ops->restore_start_times(task->fold, span_of(parsed.terms), err))
+	task->fold = terms->ops->new (terms->fold_config, terms->partition);
+	if (terms->ops->restore_start_times &&
+	    !terms->ops->restore_start_times(task->fold, span_of(parsed.terms), err))
 		return false;
 	if (!terms->ops->restore_snapshot(task->fold, span_of(parsed.header), err))
 		return false;

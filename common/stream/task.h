@@ -14,16 +14,17 @@
 #include "stream/record_mark.h"
 #include "wire/records_counts.h"
 
-#define TASK_BLOCK_RECORDS 4096
-#define TASK_METADATA_MAX 3840 /* the broker's default limit is 4,096 */
+#define TASK_BLOCK_RECORDS   4096
+#define TASK_METADATA_MAX    3840 /* the broker's default limit is 4,096 */
 #define TASK_FINGERPRINT_MAX 256
 
 struct task_params {
 	const struct fold_ops *ops;
 	const void *fold_config;
 	int32_t partition, partition_count; /* of the input topic */
-	const char *fingerprint;                /* the settings that give the state its meaning, as text without spaces */
-	int32_t block_records;              /* size of a block of the restore index */
+	const char *
+		fingerprint; /* the settings that give the state its meaning, as text without spaces */
+	int32_t block_records; /* size of a block of the restore index */
 };
 
 struct task {
@@ -36,10 +37,10 @@ struct task {
 	bool counts_changed; /* since the last flush */
 	struct counts counts;
 	struct counts committed_counts; /* what a running restore will end with */
-	int64_t unreadable_before;      /* while restoring: refused for their schema before its start */
-	int64_t last_row;               /* offset of the last record counted */
-	int64_t stale_count;            /* records below position that were discarded */
-	struct record_mark last;        /* newest record folded; in a rebuild the metadata's */
+	int64_t unreadable_before; /* while restoring: refused for their schema before its start */
+	int64_t last_row;          /* offset of the last record counted */
+	int64_t stale_count;       /* records below position that were discarded */
+	struct record_mark last;   /* newest record folded; in a rebuild the metadata's */
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };
@@ -48,7 +49,8 @@ struct task {
 void task_start(struct task *task, const struct task_params *terms, int64_t offset);
 /* Prepares a rebuild; position is then where to read from. ERR_OPERATOR where the metadata cannot be
  * read or does not fit partition count or fingerprint; the message says which and the way on. */
-MUST_USE bool task_resume(struct task *task, const struct task_params *terms, int64_t committed, struct span metadata, struct err *err);
+MUST_USE bool task_resume(struct task *task, const struct task_params *terms, int64_t committed,
+                          struct span metadata, struct err *err);
 void task_free(struct task *task);
 
 /* Folds one record, or discards it where it is below position. out gets nothing while restoring. */
@@ -70,7 +72,8 @@ void task_committed(struct task *task);
 
 /* What the metadata of a committed offset says, for tools that look from outside: the settings that gave the state its meaning, and the
  * fold's header at restore_from. False where it cannot be read. */
-MUST_USE bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX], char header[FOLD_SNAPSHOT_MAX]);
+MUST_USE bool task_metadata_look(struct span metadata, char fingerprint[TASK_FINGERPRINT_MAX],
+                                 char header[FOLD_SNAPSHOT_MAX]);
 
 /* Where a rebuild would begin now. */
 int64_t task_restore_from(const struct task *task);

@@ -34,20 +34,20 @@
 #include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
 
-#define OPEN_TIMEOUT_MS 10000
+#define OPEN_TIMEOUT_MS     10000
 #define REGISTRY_TIMEOUT_MS 5000
-#define IDLE_POLL_MS 50
-#define DRAIN_POLL_MS 1
-#define POLL_RECORDS 2000
-#define MARKER_COMMIT_US 300000
-#define SEND_EVERY_OUTPUTS 1000
-#define RETRY_PAUSE_US 100000
-#define RETRY_DOUBLINGS 4
+#define IDLE_POLL_MS        50
+#define DRAIN_POLL_MS       1
+#define POLL_RECORDS        2000
+#define MARKER_COMMIT_US    300000
+#define SEND_EVERY_OUTPUTS  1000
+#define RETRY_PAUSE_US      100000
+#define RETRY_DOUBLINGS     4
 /* More than what a step takes, but for an assignment while a broker answers none of its calls: who is thrown out then asks again. Also
  * how long the group waits for members that do not answer: after a crash of the broker it was seen (Kafka 4.2.1) to wait so long for
  * members of before, which it had forgotten to time out. */
-#define POLL_INTERVAL_MS "60000"
-#define EXPLAIN_TIMEOUT_MS 1000
+#define POLL_INTERVAL_MS       "60000"
+#define EXPLAIN_TIMEOUT_MS     1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
 
 /* ---- opening */
@@ -62,7 +62,7 @@ static bool open_intake(struct task_loop *loop, struct err *err)
 		.client_id = client,
 		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "stale_records_total", "",
-	                        "Records below the position that were discarded"),
+	                            "Records below the position that were discarded"),
 	};
 
 	snprintf(client, sizeof(client), "%s-%s", loop->service_name, loop->instance);
@@ -76,22 +76,28 @@ static bool register_schemas(struct task_loop *loop, struct err *err)
 		enum topic_id output;
 		enum schema_kind slot;
 	} written[] = {
-		{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE}, {TOPIC_LATE_EVENTS, SCHEMA_LATE},       {TOPIC_COUNTS, SCHEMA_COUNTS},
-		{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT},  {TOPIC_FUNNEL_PARTIALS, SCHEMA_PARTIAL}, {TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE},
+		{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE},
+		{TOPIC_LATE_EVENTS, SCHEMA_LATE},
+		{TOPIC_COUNTS, SCHEMA_COUNTS},
+		{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT},
+		{TOPIC_FUNNEL_PARTIALS, SCHEMA_PARTIAL},
+		{TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE},
 	};
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
 		enum schema_kind slot = written[i].slot;
 
 		if (loop->writes & (1u << written[i].output) &&
-		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot, &loop->terms->schema_id[slot], err))
+		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot,
+		                       &loop->terms->schema_id[slot], err))
 			return false;
 	}
 	return true;
 }
 
 /* At start nothing is at stake yet, so what is not ready is waited for. */
-static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_loop *loop, struct err *err)
+static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_loop *loop,
+                     struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + 120 * INT64_C(1000000);
 
@@ -110,13 +116,15 @@ static bool learn_outputs(struct task_loop *loop, struct err *err)
 {
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
 		if (loop->writes & (1u << output) &&
-		    !task_loop_partition_count(loop, topic_of(output)->suffix, &loop->terms->partition_count[output], err))
+		    !task_loop_partition_count(loop, topic_of(output)->suffix,
+		                               &loop->terms->partition_count[output], err))
 			return false;
 	return true;
 }
 
-bool task_loop_open(struct task_loop **result, const struct service_config *service, const struct kafka_config *kafka,
-                    const struct task_loop_config *config, const char *service_name, unsigned writes, struct output_context *terms,
+bool task_loop_open(struct task_loop **result, const struct service_config *service,
+                    const struct kafka_config *kafka, const struct task_loop_config *config,
+                    const char *service_name, unsigned writes, struct output_context *terms,
                     struct err *err)
 {
 	struct task_loop *loop = xrealloc(NULL, sizeof(*loop));
@@ -128,27 +136,34 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	                           .config = *config,
 	                           .kafka = *kafka,
 	                           .terms = terms};
-	loop->commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
-	loop->aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
-	loop->doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "",
-	                                 "Transactions committed although a request had no answer; the "
-	                                 "Kafka producer was replaced after each");
-	loop->commit_histogram = histogram_get("commit_seconds", "", "Duration of a commit, from flush to acknowledgement");
+	loop->commits_metric =
+		metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
+	loop->aborts_metric =
+		metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
+	loop->doubts_metric =
+		metric_get(METRIC_COUNTER, "doubtful_transactions_total", "",
+	                   "Transactions committed although a request had no answer; the "
+	                   "Kafka producer was replaced after each");
+	loop->commit_histogram =
+		histogram_get("commit_seconds", "",
+	                      "Duration of a commit, from flush to acknowledgement");
 	terms->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
 	/* Nothing is registered with a registry that has lost its data: our schemas would take ids that
 	 * mean something else in the topics. */
 	return loop->registry && open_intake(loop, err) && wait_for(learn_outputs, loop, err) &&
-	       wait_for(counts_topic_schemas_known, loop, err) && wait_for(register_schemas, loop, err) &&
-	       wait_for(txn_producer_ready, loop, err);
+	       wait_for(counts_topic_schemas_known, loop, err) &&
+	       wait_for(register_schemas, loop, err) && wait_for(txn_producer_ready, loop, err);
 }
 
-bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count, struct err *err)
+bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix, int32_t *count,
+                               struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
 
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_suffix);
-	return kafka_partition_count(intake_client(loop->intake), topic, OPEN_TIMEOUT_MS, count, err);
+	return kafka_partition_count(intake_client(loop->intake), topic, OPEN_TIMEOUT_MS, count,
+	                             err);
 }
 
 /* The topics of a set have one number of partitions, and keep it: a key's newest value is always in the same one. */
@@ -165,14 +180,16 @@ static bool outputs_fit(const struct task_loop *loop, struct err *err)
 	return true;
 }
 
-bool task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs, size_t input_count, struct err *err)
+bool task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs,
+                     size_t input_count, struct err *err)
 {
 	struct intake_topic topics[TASK_LOOP_INPUTS_MAX];
 
 	loop->inputs = inputs;
 	for (size_t i = 0; i < input_count; i++)
-		topics[i] = (struct intake_topic){
-			.suffix = inputs[i].topic_suffix, .slot = inputs[i].slot, .framed = true};
+		topics[i] = (struct intake_topic){.suffix = inputs[i].topic_suffix,
+		                                  .slot = inputs[i].slot,
+		                                  .framed = true};
 	if (!intake_set_topics(loop->intake, loop->registry, topics, input_count, err) ||
 	    !outputs_fit(loop, err))
 		return false;
@@ -192,8 +209,9 @@ static bool judge_schema(struct task_loop *loop, const struct assigned_task *ass
 		schema_place_of(assigned->topic, record->partition, record->offset, record->value);
 
 	if (task_lost_records(&assigned->task))
-		return schema_loss_refuse(
-			err, &place, record->refused != REASON_NONE ? record->refused : REASON_MALFORMED_AVRO);
+		return schema_loss_refuse(err, &place,
+		                          record->refused != REASON_NONE ? record->refused
+		                                                         : REASON_MALFORMED_AVRO);
 	if (!assigned->task.restoring && assigned->input->slot != SCHEMA_RAW &&
 	    schema_loss_shows(record->refused) &&
 	    schema_alarm_raise(&loop->schema_alarm, monotonic_us(), &place, record->refused))
@@ -230,7 +248,8 @@ static bool fold_batch(struct task_loop *loop, struct err *err)
 		else if (!(ok = fold_record(loop, assigned, &item.record, err)))
 			break;
 		intake_next(loop->intake);
-		if (loop->outbox.count - loop->outbox.sent >= SEND_EVERY_OUTPUTS && !transaction_send(loop, err))
+		if (loop->outbox.count - loop->outbox.sent >= SEND_EVERY_OUTPUTS &&
+		    !transaction_send(loop, err))
 			return false;
 	}
 	for (size_t i = 0; i < loop->task_count; i++)
@@ -248,7 +267,8 @@ static bool batch_is_full(const struct task_loop *loop)
 	for (size_t i = 0; i < loop->task_count; i++)
 		if (!loop->tasks[i].task.restoring)
 			records += loop->tasks[i].task.position - loop->tasks[i].task.committed;
-	return records >= loop->config.batch_records || (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
+	return records >= loop->config.batch_records ||
+	       (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
 static bool markers_to_commit(const struct task_loop *loop)
@@ -270,7 +290,8 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 {
 	if (loop->first_uncommitted_us)
 		return drained || stopping || batch_is_full(loop) ||
-		       monotonic_us() - loop->first_uncommitted_us >= loop->config.commit_interval_us;
+		       monotonic_us() - loop->first_uncommitted_us >=
+		               loop->config.commit_interval_us;
 	return drained && (loop->outbox.count || markers_to_commit(loop));
 }
 
@@ -295,7 +316,8 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	health_ready(err->message);
 	if (loop->producer)
 		kafka_log_partition_health(loop->producer, EXPLAIN_TIMEOUT_MS);
-	usleep(RETRY_PAUSE_US << (loop->failures_in_row < RETRY_DOUBLINGS ? loop->failures_in_row : RETRY_DOUBLINGS));
+	usleep(RETRY_PAUSE_US << (loop->failures_in_row < RETRY_DOUBLINGS ? loop->failures_in_row
+	                                                                  : RETRY_DOUBLINGS));
 	loop->failures_in_row++;
 	return STEP_MORE;
 }
@@ -305,7 +327,9 @@ static enum step after_fold_error(struct task_loop *loop, struct err *err)
 {
 	if (after_error(loop, err) == STEP_FAILED)
 		return STEP_FAILED;
-	return !loop->first_uncommitted_us || transaction_commit(loop, err) ? STEP_MORE : after_error(loop, err);
+	return !loop->first_uncommitted_us || transaction_commit(loop, err)
+	               ? STEP_MORE
+	               : after_error(loop, err);
 }
 
 enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
@@ -341,7 +365,10 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 static void end_producer(struct task_loop *loop)
 {
 	struct err err;
-	rd_kafka_error_t *error = loop->phase == TRANSACTION_NONE ? NULL : rd_kafka_abort_transaction(loop->producer, CLOSE_ABORT_TIMEOUT_MS);
+	rd_kafka_error_t *error =
+		loop->phase == TRANSACTION_NONE
+			? NULL
+			: rd_kafka_abort_transaction(loop->producer, CLOSE_ABORT_TIMEOUT_MS);
 
 	if (error)
 		rd_kafka_error_destroy(error);

@@ -29,8 +29,8 @@
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-#define CALL_TIMEOUT_MS 10000
-#define RETRY_PAUSE_MS 100
+#define CALL_TIMEOUT_MS            10000
+#define RETRY_PAUSE_MS             100
 #define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
 
 static void tasks_free(struct assigned_task **tasks, size_t *count)
@@ -64,9 +64,11 @@ void assignment_report_health(const struct task_loop *loop)
 		const struct task *task = &loop->tasks[i].task;
 
 		if (task->restoring)
-			len += (size_t)snprintf(reason + len, sizeof(reason) - len, "restoring %s/%" PRId32 ": at %" PRId64 " of %" PRId64 "\n",
-			                        loop->tasks[i].topic, task->terms.partition, task->position,
-			                        task->restore_to);
+			len += (size_t)snprintf(reason + len, sizeof(reason) - len,
+			                        "restoring %s/%" PRId32 ": at %" PRId64
+			                        " of %" PRId64 "\n",
+			                        loop->tasks[i].topic, task->terms.partition,
+			                        task->position, task->restore_to);
 	}
 	len = intake_watch_text(loop->intake, reason, len, sizeof(reason));
 	health_ready(len ? reason : schema_reason);
@@ -76,7 +78,8 @@ void assignment_report_health(const struct task_loop *loop)
 
 /* Committed offsets as the coordinator has them, waiting for the transactions of a crashed predecessor to be resolved. Our own
  * are, once the producer is ready, which it has to be. */
-static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                         struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
 	rd_kafka_resp_err_t code;
@@ -90,13 +93,16 @@ static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t
 		log_warn("retrying", log_str("phase", "read_committed_offsets"),
 		         log_str("error", rd_kafka_err2str(code)));
 		health_alive();
-		poll(NULL, 0, RETRY_PAUSE_MS); /* "not coordinator" is answered at once, for as long as a broker starts */
+		poll(NULL, 0,
+		     RETRY_PAUSE_MS); /* "not coordinator" is answered at once, for as long as a broker starts */
 	} while (monotonic_us() < deadline_us && !service_stopping());
-	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name, rd_kafka_err2str(code));
+	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name,
+	               rd_kafka_err2str(code));
 }
 
 /* The first whose last counted row is not before its committed offset; cnt: there is none. */
-static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, const int64_t *counted)
+static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed,
+                            const int64_t *counted)
 {
 	int32_t i = 0;
 
@@ -105,7 +111,8 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed, co
 	return i;
 }
 
-static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_partition_t *committed, int64_t counted, struct err *err)
+static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_partition_t *committed,
+                          int64_t counted, struct err *err)
 {
 	char what[64] = "no committed offsets";
 
@@ -113,12 +120,13 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 		snprintf(what, sizeof(what), "a committed offset of %" PRId64, committed->offset);
 	return err_set(
 		err, ERR_OPERATOR,
-		"group %s%s has %s for %s/%" PRId32 ", but has counted its rows up to offset %" PRId64
+		"group %s%s has %s for %s/%" PRId32
+		", but has counted its rows up to offset %" PRId64
 		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or "
 		"the offsets were moved, deleted or have expired, or Kafka has lost the end of a "
 		"transaction; going on from there would emit rows twice; " ERR_ADVICE_FRESH_SET,
-		loop->kafka.topic_prefix, loop->service_name, what, committed->topic, committed->partition,
-		counted);
+		loop->kafka.topic_prefix, loop->service_name, what, committed->topic,
+		committed->partition, counted);
 }
 
 /* The same, but the coordinator is not believed blindly. Kafka (4.2.1, 4.3.1) was seen to have wrong ones in memory after kill -9, none, old
@@ -131,15 +139,18 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
  * has it. Where the log has it too, going on would be wrong. Where that has a transaction that does not end, this waits with it.
  *
  * Limit: what was counted behind another instance's open transaction is not seen. */
-static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, bool *from_log, struct err *err)
+static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                              bool *from_log, struct err *err)
 {
 	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
-	bool ok = txn_producer_ready(loop, err) && counts_topic_last(loop, list, counted, err), told = ok && told_offsets(loop, list, err);
+	bool ok = txn_producer_ready(loop, err) && counts_topic_last(loop, list, counted, err),
+	     told = ok && told_offsets(loop, list, err);
 	int32_t behind = told ? first_behind(list, counted) : 0;
 
 	*from_log = false;
 	if (ok && service_stopping()) { /* whether they are right is not looked at any more */
-		ok = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal", loop->service_name);
+		ok = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal",
+		             loop->service_name);
 	} else if (ok && (!told || behind < list->cnt)) {
 		if (told)
 			log_warn("committed_offset_stale",
@@ -162,7 +173,8 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
 {
 	const struct intake_topic *topic = intake_topic(loop->intake, input);
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(topic->partition_count);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(topic->partition_count);
 	bool ok, from_log;
 
 	rd_kafka_topic_partition_list_add_range(list, topic->name, 0, topic->partition_count - 1);
@@ -192,11 +204,12 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	if (!topic_has_records(loop, topic, loop->terms->partition_count[output], &holds, err))
 		return false;
 	loop->start_checked[input] = !holds;
-	return !holds || err_set(err, ERR_OPERATOR,
-	                         "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
-	                         "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
-	                         loop->kafka.topic_prefix, loop->service_name,
-	                         intake_topic(loop->intake, input)->name, topic);
+	return !holds ||
+	       err_set(err, ERR_OPERATOR,
+	               "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
+	               "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+	               loop->kafka.topic_prefix, loop->service_name,
+	               intake_topic(loop->intake, input)->name, topic);
 }
 
 /* ---- tasks */
@@ -212,19 +225,18 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 	case START_BEYOND_END:
 		return err_set(
 			err, ERR_OPERATOR,
-			"%s/%" PRId32 ": the committed offset %" PRId64 " lies beyond the log's end %" PRId64
-			": the topic was deleted and created again, or the broker has lost records; "
-			ERR_ADVICE_FRESH_SET,
+			"%s/%" PRId32 ": the committed offset %" PRId64
+			" lies beyond the log's end %" PRId64
+			": the topic was deleted and created again, or the broker has lost records; " ERR_ADVICE_FRESH_SET,
 			assigned->topic, task->terms.partition, task->restore_to, partition->high);
 	case START_LOST_RECORDS: break;
 	}
-	return err_set(
-		err, ERR_OPERATOR,
-		"%s/%" PRId32 ": the records from offset %" PRId64
-		" on must be read%s, but retention has removed everything below %" PRId64
-		"; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
-		assigned->topic, task->terms.partition, task->position,
-		task->restoring ? " to rebuild the state" : "", partition->low);
+	return err_set(err, ERR_OPERATOR,
+	               "%s/%" PRId32 ": the records from offset %" PRId64
+	               " on must be read%s, but retention has removed everything below %" PRId64
+	               "; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
+	               assigned->topic, task->terms.partition, task->position,
+	               task->restoring ? " to rebuild the state" : "", partition->low);
 }
 
 /* The kept task of a partition, if it stands where the group does. */
@@ -237,10 +249,11 @@ static struct assigned_task *unpark(struct task_loop *loop,
 
 		if (task->fold && task->terms.partition == committed->partition &&
 		    strcmp(parked->topic, committed->topic) == 0)
-			return task->committed == committed->offset && task->position == committed->offset &&
-			               !task->restoring
-			           ? parked
-			           : NULL;
+			return task->committed == committed->offset &&
+			                       task->position == committed->offset &&
+			                       !task->restoring
+			               ? parked
+			               : NULL;
 	}
 	return NULL;
 }
@@ -263,11 +276,11 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 	const struct task_loop_input *in = assigned->input;
 	const struct assigned_partition *partition = assigned->partition;
 	struct task_params terms = {.ops = in->ops,
-	                           .fold_config = in->fold_config,
-	                           .partition = partition->partition,
-	                           .partition_count = partition->topic->partition_count,
-	                           .fingerprint = in->fingerprint,
-	                           .block_records = TASK_BLOCK_RECORDS};
+	                            .fold_config = in->fold_config,
+	                            .partition = partition->partition,
+	                            .partition_count = partition->topic->partition_count,
+	                            .fingerprint = in->fingerprint,
+	                            .block_records = TASK_BLOCK_RECORDS};
 
 	if (parked) {
 		assigned->task = parked->task;
@@ -276,7 +289,8 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 	}
 	if (committed->offset >= 0)
 		return task_resume(&assigned->task, &terms, committed->offset,
-		                   (struct span){committed->metadata, committed->metadata_size}, err);
+		                   (struct span){committed->metadata, committed->metadata_size},
+		                   err);
 	if (!may_start_from_nothing(loop, partition->input, err))
 		return false;
 	if (partition->low > 0)

@@ -19,7 +19,7 @@
 #include "wire/topics.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define QUIET_MS 20000
+#define QUIET_MS        20000
 
 /* ---- holds records */
 
@@ -32,7 +32,8 @@ static bool take_any(void *context, const struct input_record *record, bool *eno
 	return true;
 }
 
-bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count, bool *holds, struct err *err)
+bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count,
+                       bool *holds, struct err *err)
 {
 	struct topic_reading all = {.topic = topic,
 	                            .partition_count = partition_count,
@@ -61,8 +62,8 @@ static void take_counts(void *context, const struct counts_record *record)
 	for (int i = 0; i < counted->partitions->cnt; i++) {
 		const rd_kafka_topic_partition_t *partition = &counted->partitions->elems[i];
 
-		if (partition->partition == record->partition && span_is(record->topic, partition->topic) &&
-		    record->revision > counted->last[i])
+		if (partition->partition == record->partition &&
+		    span_is(record->topic, partition->topic) && record->revision > counted->last[i])
 			counted->last[i] = record->revision;
 	}
 }
@@ -76,7 +77,8 @@ static struct counts_topic counts_topic_of(struct task_loop *loop)
 	                             loop->terms->schema_id[SCHEMA_COUNTS]};
 }
 
-bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions, int64_t *last, struct err *err)
+bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions,
+                       int64_t *last, struct err *err)
 {
 	struct counted counted = {partitions, span_of(loop->terms->service), last};
 	struct counts_topic counts = counts_topic_of(loop);
@@ -130,7 +132,8 @@ static bool take_offset(void *context, const struct input_record *record, bool *
 	return true;
 }
 
-bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                        struct err *err)
 {
 	char group[256];
 	struct lookup lookup = {.list = list};
@@ -145,15 +148,21 @@ bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
 	/* What we may not describe, the broker does not name at all. */
-	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC, CALL_TIMEOUT_MS,
-	                           &partitions, err))
-		return err->class == ERR_OPERATOR ? err_prefix(err, "the right to describe and read it is missing") : false;
+	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC,
+	                           CALL_TIMEOUT_MS, &partitions, err))
+		return err->class == ERR_OPERATOR
+		               ? err_prefix(err, "the right to describe and read it is missing")
+		               : false;
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;
 	memset(from, 0, (size_t)partitions * 2 * sizeof(*from)); /* of the others nothing is read */
-	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS, &from[partition], &to[partition], err) &&
-	     topic_read(&loop->kafka, &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS, take_offset, &lookup}, err);
+	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS,
+	                            &from[partition], &to[partition], err) &&
+	     topic_read(&loop->kafka,
+	                &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS,
+	                                        take_offset, &lookup},
+	                err);
 	if (ok)
 		log_warn("offsets_read_from_log", log_str("group", group),
 		         log_partition(GROUP_OFFSETS_TOPIC, partition),

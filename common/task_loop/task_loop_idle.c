@@ -36,11 +36,11 @@
 #include "task_loop/task_loop.h"
 #include "wire/topics.h"
 
-#define WATCH_EVERY_US INT64_C(100000)
-#define ASK_EVERY_US INT64_C(1000000)
-#define ASK_AGAIN_US INT64_C(5000000) /* after no answer: the loop waits for one without polling */
-#define UNANSWERED_LOG_US INT64_C(60000000)
-#define CALL_TIMEOUT_MS 1000
+#define WATCH_EVERY_US     INT64_C(100000)
+#define ASK_EVERY_US       INT64_C(1000000)
+#define ASK_AGAIN_US       INT64_C(5000000) /* after no answer: the loop waits for one without polling */
+#define UNANSWERED_LOG_US  INT64_C(60000000)
+#define CALL_TIMEOUT_MS    1000
 #define DESTROY_TIMEOUT_MS 5000
 
 void idle_task_init(struct assigned_task *assigned)
@@ -54,7 +54,7 @@ void idle_task_init(struct assigned_task *assigned)
 	         assigned->task.terms.partition);
 	assigned->idle_metric =
 		metric_get(METRIC_GAUGE, "partition_idle", labels,
-	               "1 while the partition is idle, and so does not hold back final marks");
+	                   "1 while the partition is idle, and so does not hold back final marks");
 	metric_set(assigned->idle_metric, 0);
 }
 
@@ -91,8 +91,9 @@ static bool observer_ready(struct task_loop *loop, const struct task_loop_input 
                            struct err *err)
 {
 	char group[256], client[256];
-	const char *const extra[] = {"group.id", group, "isolation.level", "read_uncommitted",
-	                             "statistics.interval.ms", "0", NULL};
+	const char *const extra[] = {
+		"group.id", group, "isolation.level", "read_uncommitted", "statistics.interval.ms",
+		"0",        NULL};
 	rd_kafka_conf_t *conf;
 
 	if (loop->observer)
@@ -114,8 +115,8 @@ static bool answered(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_li
 		code = first->err;
 	}
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "%s of %s/%" PRId32 ": %s", what, first->topic, first->partition,
-	               rd_kafka_err2str(code));
+	       err_set(err, ERR_RETRY, "%s of %s/%" PRId32 ": %s", what, first->topic,
+	               first->partition, rd_kafka_err2str(code));
 }
 
 /* The observer reads uncommitted, so the ends include uncommitted records. */
@@ -142,8 +143,9 @@ static bool source_is_empty(struct task_loop *loop, const rd_kafka_topic_partiti
                             bool *empty, struct err *err)
 {
 	int64_t low = 0, end = 0;
-	bool ok = source->offset == 0 || kafka_offset_range(loop->observer, source->topic, source->partition,
-	                                              CALL_TIMEOUT_MS, &low, &end, err);
+	bool ok = source->offset == 0 ||
+	          kafka_offset_range(loop->observer, source->topic, source->partition,
+	                             CALL_TIMEOUT_MS, &low, &end, err);
 
 	*empty = ok && low == end && end == source->offset;
 	return ok;
@@ -242,8 +244,8 @@ static bool ask(struct task_loop *loop, struct question *question, struct err *e
 	return question->count == 0 ||
 	       (observer_ready(loop, question->tasks[0]->input, err) &&
 	        ask_ends(loop, question->source_end, err) &&
-	        ask_written(loop, question->written, err) && ask_ends(loop, question->own_end, err) &&
-	        announce(loop, question, err));
+	        ask_written(loop, question->written, err) &&
+	        ask_ends(loop, question->own_end, err) && announce(loop, question, err));
 }
 
 /* No more often than IDLE_TIMEOUT needs, and less often while no broker answers. */
@@ -273,7 +275,8 @@ static void ask_and_announce(struct task_loop *loop)
 	struct err err = {ERR_NONE, ""};
 	bool ok = ask(loop, &question, &err);
 	/* Serves the observer's callbacks; the observer has no partitions. */
-	rd_kafka_message_t *event = loop->observer ? rd_kafka_consumer_poll(loop->observer, 0) : NULL;
+	rd_kafka_message_t *event =
+		loop->observer ? rd_kafka_consumer_poll(loop->observer, 0) : NULL;
 
 	if (event)
 		rd_kafka_message_destroy(event);

@@ -28,7 +28,7 @@
 #include "stream/outbox.h"
 #include "wire/topics.h"
 
-#define INIT_TIMEOUT_MS 5000
+#define INIT_TIMEOUT_MS    5000
 #define DESTROY_TIMEOUT_MS 10000
 
 static bool open_topics(struct task_loop *loop, struct err *err)
@@ -38,10 +38,12 @@ static bool open_topics(struct task_loop *loop, struct err *err)
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++) {
 		if (!(loop->writes & (1u << output)))
 			continue;
-		snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
+		snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix,
+		         topic_of(output)->suffix);
 		loop->output_topics[output] = rd_kafka_topic_new(loop->producer, topic, NULL);
 		if (!loop->output_topics[output])
-			return err_set(err, ERR_FATAL, "topic %s: %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+			return err_set(err, ERR_FATAL, "topic %s: %s", topic,
+			               rd_kafka_err2str(rd_kafka_last_error()));
 	}
 	return true;
 }
@@ -52,7 +54,8 @@ bool txn_producer_open(struct task_loop *loop, struct err *err)
 	const char *extra[] = {"transactional.id", id, "transaction.timeout.ms", timeout, NULL};
 	rd_kafka_conf_t *conf;
 
-	snprintf(id, sizeof(id), "%s%s-%s", loop->kafka.topic_prefix, loop->service_name, loop->instance);
+	snprintf(id, sizeof(id), "%s%s-%s", loop->kafka.topic_prefix, loop->service_name,
+	         loop->instance);
 	snprintf(timeout, sizeof(timeout), "%" PRId64, loop->config.transaction_timeout_us / 1000);
 	conf = kafka_conf_new(&loop->kafka, KAFKA_PRODUCER_TRANSACTIONAL, id, extra, err);
 	if (!conf)
@@ -109,6 +112,7 @@ bool txn_producer_close(struct task_loop *loop, struct err *err)
 		txn_doubt_free(doubt);
 		return true;
 	}
-	loop->outbox = (struct outbox){0}; /* what it holds points in there: leaked rather than touched */
+	loop->outbox =
+		(struct outbox){0}; /* what it holds points in there: leaked rather than touched */
 	return false;
 }

@@ -29,9 +29,9 @@ struct assigned_task {
 	const char *topic; /* of the intake */
 	struct task task;
 	enum announced announced;
-	bool withheld; /* logged: the partition stands at its end and is not idle */
+	bool withheld;              /* logged: the partition stands at its end and is not idle */
 	struct metric *idle_metric; /* NULL if ops has no idle */
-	int64_t restore_from; /* of the last commit made here; 0: none */
+	int64_t restore_from;       /* of the last commit made here; 0: none */
 	int64_t trimmed_to;
 	bool moved; /* a record was folded since the last commit */
 	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
@@ -55,26 +55,27 @@ struct task_loop {
 	struct intake *intake;
 	rd_kafka_t *producer;
 	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
-	bool producer_is_ready; /* its transactions are initialised */
+	bool producer_is_ready;  /* its transactions are initialised */
 	struct txn_doubt *doubt; /* of the producer; NULL without one */
 
 	const struct task_loop_input *inputs;
-	size_t input_count;
 	struct frame_decoder *counts_opener; /* NULL before it is needed */
 	struct schema_alarm schema_alarm;
 
-	struct assigned_task *tasks; /* one for each partition of the intake, once they are started */
+	struct assigned_task
+		*tasks; /* one for each partition of the intake, once they are started */
 	size_t task_count;
 	/* Given up with everything committed: used again if they come back unchanged. */
 	struct assigned_task *parked;
 	size_t parked_count;
-	bool start_checked[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
+	bool start_checked
+		[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
 	bool waiting;  /* partitions have come, and their tasks are not started yet */
 	bool assigned; /* there has been an assignment */
 
 	struct outbox outbox;
 	enum transaction_phase phase;
-	bool committing;             /* a commit has begun: nothing may be folded until it is through */
+	bool committing; /* a commit has begun: nothing may be folded until it is through */
 	int64_t first_uncommitted_us; /* monotonic; 0: no record since the last commit */
 	int64_t last_commit_us;
 	int64_t commit_started_us;

@@ -63,25 +63,32 @@ static bool failed(struct task_loop *loop, struct err *err)
  * without being tried. */
 static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp_err_t code)
 {
-	rd_kafka_error_t *error = code == RD_KAFKA_RESP_ERR__STATE ? rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS) : NULL;
+	rd_kafka_error_t *error =
+		code == RD_KAFKA_RESP_ERR__STATE
+			? rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS)
+			: NULL;
 
 	if (error)
 		return kafka_err_take(err, error, "produce");
-	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code), "produce: %s", rd_kafka_err2str(code));
+	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code),
+	               "produce: %s", rd_kafka_err2str(code));
 }
 
 /* A full local queue is waited for, not an error. */
-static bool produce_with_headers(struct task_loop *loop, const struct output *output, struct err *err)
+static bool produce_with_headers(struct task_loop *loop, const struct output *output,
+                                 struct err *err)
 {
 	rd_kafka_headers_t *headers = kafka_headers_new(output);
 	rd_kafka_resp_err_t code;
 
 	for (;;) {
-		code = rd_kafka_producev(loop->producer, RD_KAFKA_V_RKT(loop->output_topics[output->topic]),
+		code = rd_kafka_producev(loop->producer,
+		                         RD_KAFKA_V_RKT(loop->output_topics[output->topic]),
 		                         RD_KAFKA_V_PARTITION(output->partition),
 		                         RD_KAFKA_V_KEY(output->key.at, output->key.len),
-		                         RD_KAFKA_V_VALUE((void *)(uintptr_t)output->value.at, output->value.len), RD_KAFKA_V_HEADERS(headers),
-		                         RD_KAFKA_V_END);
+		                         RD_KAFKA_V_VALUE((void *)(uintptr_t)output->value.at,
+		                                          output->value.len),
+		                         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		rd_kafka_poll(loop->producer, 10);
@@ -97,7 +104,8 @@ static size_t run_length(const struct outbox *box)
 	const struct output *first = &box->at[box->sent];
 	size_t n = 1;
 
-	while (n < PRODUCE_RUN_MAX && box->sent + n < box->count && first[n].topic == first->topic && !first[n].header_count)
+	while (n < PRODUCE_RUN_MAX && box->sent + n < box->count &&
+	       first[n].topic == first->topic && !first[n].header_count)
 		n++;
 	return n;
 }
@@ -116,7 +124,8 @@ static bool produce_run(struct task_loop *loop, size_t count, size_t *taken, str
 		messages[i].key = (void *)(uintptr_t)first[i].key.at;
 		messages[i].key_len = first[i].key.len;
 	}
-	rd_kafka_produce_batch(loop->output_topics[first->topic], RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_PARTITION, messages, (int)count);
+	rd_kafka_produce_batch(loop->output_topics[first->topic], RD_KAFKA_PARTITION_UA,
+	                       RD_KAFKA_MSG_F_PARTITION, messages, (int)count);
 	for (*taken = 0; *taken < count; ++*taken) {
 		rd_kafka_resp_err_t code = messages[*taken].err;
 
@@ -141,8 +150,9 @@ bool transaction_send(struct task_loop *loop, struct err *err)
 		return failed(loop, err);
 	while (box->sent < box->count) {
 		size_t taken = 1;
-		bool ok = box->at[box->sent].header_count ? produce_with_headers(loop, &box->at[box->sent], err)
-		                                          : produce_run(loop, run_length(box), &taken, err);
+		bool ok = box->at[box->sent].header_count
+		                  ? produce_with_headers(loop, &box->at[box->sent], err)
+		                  : produce_run(loop, run_length(box), &taken, err);
 
 		box->sent += ok ? taken : 0;
 		if (!ok)
@@ -168,7 +178,8 @@ static void flush_tasks(struct task_loop *loop)
 }
 
 /* Partitions that are being rebuilt have nothing to commit: their committed offset already stands. */
-static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list, struct err *err)
+static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                        struct err *err)
 {
 	char metadata[TASK_METADATA_MAX];
 
@@ -177,11 +188,13 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 		rd_kafka_topic_partition_t *entry;
 
 		if (assigned->task.restoring ||
-		    (assigned->task.position == assigned->task.committed && !assigned->commit_again))
+		    (assigned->task.position == assigned->task.committed &&
+		     !assigned->commit_again))
 			continue;
 		if (!task_metadata(&assigned->task, metadata, err))
 			return false;
-		entry = rd_kafka_topic_partition_list_add(list, assigned->topic, assigned->task.terms.partition);
+		entry = rd_kafka_topic_partition_list_add(list, assigned->topic,
+		                                          assigned->task.terms.partition);
 		entry->offset = assigned->task.position;
 		entry->metadata_size = strlen(metadata);
 		entry->metadata = strdup(metadata);
@@ -191,7 +204,8 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 
 static bool send_offsets(struct task_loop *loop, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)loop->task_count);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)loop->task_count);
 	bool ok = add_offsets(loop, list, err);
 
 	FAULT_POINT("before_send_offsets");
@@ -225,7 +239,8 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
 
-	if (loop->phase != TRANSACTION_OFFSETS_SENT && (!begin(loop, err) || !transaction_send(loop, err) || !send_offsets(loop, err)))
+	if (loop->phase != TRANSACTION_OFFSETS_SENT &&
+	    (!begin(loop, err) || !transaction_send(loop, err) || !send_offsets(loop, err)))
 		return false;
 	FAULT_POINT("before_commit");
 	error = rd_kafka_commit_transaction(loop->producer, CALL_TIMEOUT_MS);
@@ -251,7 +266,8 @@ static void committed(struct task_loop *loop)
 	loop->last_commit_us = monotonic_us();
 	trim_inputs(loop);
 	metric_add(loop->commits_metric, 1);
-	histogram_observe_us(loop->commit_histogram, loop->last_commit_us - loop->commit_started_us);
+	histogram_observe_us(loop->commit_histogram,
+	                     loop->last_commit_us - loop->commit_started_us);
 }
 
 bool transaction_commit(struct task_loop *loop, struct err *err)

@@ -18,8 +18,10 @@ static void take_answers(struct task_loop *loop)
 	rd_kafka_event_t *event;
 
 	while ((event = rd_kafka_queue_poll(loop->trim_answers, 0))) {
-		const rd_kafka_DeleteRecords_result_t *result = rd_kafka_event_DeleteRecords_result(event);
-		const rd_kafka_topic_partition_list_t *list = result ? rd_kafka_DeleteRecords_result_offsets(result) : NULL;
+		const rd_kafka_DeleteRecords_result_t *result =
+			rd_kafka_event_DeleteRecords_result(event);
+		const rd_kafka_topic_partition_list_t *list =
+			result ? rd_kafka_DeleteRecords_result_offsets(result) : NULL;
 
 		if (rd_kafka_event_error(event))
 			log_warn("trim_failed",
@@ -49,9 +51,11 @@ void trim_inputs(struct task_loop *loop)
 	for (size_t i = 0; i < loop->task_count; i++) {
 		struct assigned_task *assigned = &loop->tasks[i];
 
-		if (!assigned->input->trim || assigned->restore_from < assigned->trimmed_to + TRIM_RECORDS_MIN)
+		if (!assigned->input->trim ||
+		    assigned->restore_from < assigned->trimmed_to + TRIM_RECORDS_MIN)
 			continue;
-		rd_kafka_topic_partition_list_add(list, assigned->topic, assigned->task.terms.partition)
+		rd_kafka_topic_partition_list_add(list, assigned->topic,
+		                                  assigned->task.terms.partition)
 			->offset = assigned->restore_from;
 		assigned->trimmed_to = assigned->restore_from;
 		log_info("trim_requested",
@@ -60,7 +64,8 @@ void trim_inputs(struct task_loop *loop)
 	}
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);
-		rd_kafka_DeleteRecords(intake_client(loop->intake), &request, 1, NULL, loop->trim_answers);
+		rd_kafka_DeleteRecords(intake_client(loop->intake), &request, 1, NULL,
+		                       loop->trim_answers);
 		rd_kafka_DeleteRecords_destroy(request);
 	}
 	rd_kafka_topic_partition_list_destroy(list);

@@ -14,14 +14,16 @@
 
 #include "base/span.h"
 
-#define AVRO_LONG_MAX_BYTES 10   /* 64 bits, 7 a byte */
-#define AVRO_DECIMAL_MAX_BYTES 9 /* length, 64 bits */
-#define AVRO_TEXT_MAX 1024
-#define AVRO_MONEY_MAX INT64_C(999999999999999999) /* 18 digits: the precision of an event's price */
+#define AVRO_LONG_MAX_BYTES    10 /* 64 bits, 7 a byte */
+#define AVRO_DECIMAL_MAX_BYTES 9  /* length, 64 bits */
+#define AVRO_TEXT_MAX          1024
+#define AVRO_MONEY_MAX \
+	INT64_C(999999999999999999) /* 18 digits: the precision of an event's price */
 /* The times that timetext.h can write: years 1 to 9999. */
 #define AVRO_TIME_MIN_US INT64_C(-62135596800000000)
 #define AVRO_TIME_MAX_US INT64_C(253402300799999999)
-#define AVRO_WINDOW_MAX_US INT64_C(2678400000000) /* 31 days: an event's windows reach so far beyond it */
+#define AVRO_WINDOW_MAX_US \
+	INT64_C(2678400000000) /* 31 days: an event's windows reach so far beyond it */
 
 static inline char *avro_put_long(char *at, int64_t value)
 {
@@ -103,7 +105,8 @@ static inline int64_t avro_fail(struct avro_in *in, const char *field)
 }
 
 /* The value must lie within min and max. */
-static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t max, const char *field)
+static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t max,
+                                     const char *field)
 {
 	uint64_t raw = 0;
 	int64_t value;

@@ -24,7 +24,7 @@
 
 #include "wire/avro_io.h"
 
-#define WALK_DEPTH_MAX 32
+#define WALK_DEPTH_MAX   32
 #define WALK_SPARE_STEPS 4096 /* steps over values without bytes, per body */
 
 struct field_plan {
@@ -60,7 +60,8 @@ static void skip_value(struct walk *walk, avro_schema_t schema);
 
 static struct span take_bytes(struct walk *walk)
 {
-	return avro_take_text(&walk->in, (size_t)(walk->in.end - walk->in.at), "length beyond the end");
+	return avro_take_text(&walk->in, (size_t)(walk->in.end - walk->in.at),
+	                      "length beyond the end");
 }
 
 static void skip_bytes(struct walk *walk, int64_t count)
@@ -107,7 +108,8 @@ static avro_schema_t take_branch(struct walk *walk, avro_schema_t schema)
 {
 	int64_t last = (int64_t)avro_schema_union_size(schema) - 1;
 
-	return avro_schema_union_branch(schema, (int)avro_take_long(&walk->in, 0, last, "union branch"));
+	return avro_schema_union_branch(schema,
+	                                (int)avro_take_long(&walk->in, 0, last, "union branch"));
 }
 
 static void skip_value(struct walk *walk, avro_schema_t schema)
@@ -130,7 +132,10 @@ static void skip_value(struct walk *walk, avro_schema_t schema)
 	case AVRO_BYTES:
 	case AVRO_STRING: take_bytes(walk); break;
 	case AVRO_FIXED: skip_bytes(walk, avro_schema_fixed_size(schema)); break;
-	case AVRO_ENUM: avro_take_long(&walk->in, 0, avro_schema_enum_number_of_symbols(schema) - 1, "enum"); break;
+	case AVRO_ENUM:
+		avro_take_long(&walk->in, 0, avro_schema_enum_number_of_symbols(schema) - 1,
+		               "enum");
+		break;
 	case AVRO_ARRAY: skip_blocks(walk, avro_schema_array_items(schema), false); break;
 	case AVRO_MAP: skip_blocks(walk, avro_schema_map_values(schema), true); break;
 	case AVRO_UNION: skip_value(walk, take_branch(walk, schema)); break;
@@ -192,7 +197,8 @@ static int choose_branch(avro_schema_t writer, avro_schema_t reader)
 		if (resolves(writer, avro_schema_union_branch(reader, i)))
 			first = i;
 	for (int i = 0; i < count && first >= 0; i++)
-		if (avro_typeof(avro_schema_union_branch(reader, i)) == avro_typeof(writer) && resolves(writer, avro_schema_union_branch(reader, i)))
+		if (avro_typeof(avro_schema_union_branch(reader, i)) == avro_typeof(writer) &&
+		    resolves(writer, avro_schema_union_branch(reader, i)))
 			return i;
 	return first;
 }
@@ -211,10 +217,12 @@ static void put_text(struct buffer *out, struct span text)
 	buffer_append(out, text.at, text.len);
 }
 
-static void copy_enum(struct walk *walk, avro_schema_t writer, avro_schema_t reader, struct buffer *out)
+static void copy_enum(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
+                      struct buffer *out)
 {
 	int64_t last = avro_schema_enum_number_of_symbols(writer) - 1;
-	const char *symbol = avro_schema_enum_get(writer, (int)avro_take_long(&walk->in, 0, last, "enum"));
+	const char *symbol =
+		avro_schema_enum_get(writer, (int)avro_take_long(&walk->in, 0, last, "enum"));
 	int index = symbol ? avro_schema_enum_get_by_name(reader, symbol) : -1;
 
 	if (index < 0)
@@ -223,9 +231,11 @@ static void copy_enum(struct walk *walk, avro_schema_t writer, avro_schema_t rea
 		put_long(out, index);
 }
 
-static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader, struct buffer *out);
+static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
+                       struct buffer *out);
 
-static void copy_map(struct walk *walk, avro_schema_t writer, avro_schema_t reader, struct buffer *out)
+static void copy_map(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
+                     struct buffer *out)
 {
 	int64_t count;
 
@@ -233,19 +243,27 @@ static void copy_map(struct walk *walk, avro_schema_t writer, avro_schema_t read
 		put_long(out, count);
 		for (; count > 0 && !walk->in.why; count--) {
 			put_text(out, take_bytes(walk));
-			copy_value(walk, avro_schema_map_values(writer), avro_schema_map_values(reader), out);
+			copy_value(walk, avro_schema_map_values(writer),
+			           avro_schema_map_values(reader), out);
 		}
 	}
 	put_long(out, 0);
 }
 
-static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t reader, struct buffer *out)
+static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
+                       struct buffer *out)
 {
 	switch (avro_typeof(writer)) {
 	case AVRO_NULL: break;
-	case AVRO_BOOLEAN: put_long(out, avro_take_bool(&walk->in, "boolean") ? -1 : 0); break; /* -1 is the byte 1 */
-	case AVRO_INT32: put_long(out, avro_take_long(&walk->in, INT32_MIN, INT32_MAX, "int")); break;
-	case AVRO_INT64: put_long(out, avro_take_long(&walk->in, INT64_MIN, INT64_MAX, "long")); break;
+	case AVRO_BOOLEAN:
+		put_long(out, avro_take_bool(&walk->in, "boolean") ? -1 : 0);
+		break; /* -1 is the byte 1 */
+	case AVRO_INT32:
+		put_long(out, avro_take_long(&walk->in, INT32_MIN, INT32_MAX, "int"));
+		break;
+	case AVRO_INT64:
+		put_long(out, avro_take_long(&walk->in, INT64_MIN, INT64_MAX, "long"));
+		break;
 	case AVRO_BYTES:
 	case AVRO_STRING: put_text(out, take_bytes(walk)); break;
 	case AVRO_ENUM: copy_enum(walk, writer, reader, out); break;
@@ -255,7 +273,8 @@ static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t re
 }
 
 /* The body was walked before: what can fail here is a branch or symbol that we do not have. */
-static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader, struct buffer *out)
+static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
+                       struct buffer *out)
 {
 	int branch;
 
@@ -289,10 +308,10 @@ static json_t *logical_of(json_t *type)
 	size_t i;
 
 	if (json_is_object(type))
-		return json_object_get(type, "logicalType") ? type : logical_of(json_object_get(type, "type"));
-	json_array_foreach(type, i, branch)
-		if (logical_of(branch))
-			return logical_of(branch);
+		return json_object_get(type, "logicalType")
+		               ? type
+		               : logical_of(json_object_get(type, "type"));
+	json_array_foreach(type, i, branch) if (logical_of(branch)) return logical_of(branch);
 	return NULL;
 }
 
@@ -303,8 +322,10 @@ static bool logical_fits(json_t *writer_type, json_t *reader_type)
 
 	if (!writer || !reader)
 		return true;
-	return json_equal(json_object_get(writer, "logicalType"), json_object_get(reader, "logicalType")) &&
-	       json_integer_value(json_object_get(writer, "scale")) == json_integer_value(json_object_get(reader, "scale"));
+	return json_equal(json_object_get(writer, "logicalType"),
+	                  json_object_get(reader, "logicalType")) &&
+	       json_integer_value(json_object_get(writer, "scale")) ==
+	               json_integer_value(json_object_get(reader, "scale"));
 }
 
 static json_t *json_field(json_t *record, const char *name)
@@ -341,7 +362,8 @@ static bool put_default(struct buffer *out, avro_schema_t reader, json_t *value)
 	return true;
 }
 
-static bool plan_field(struct schema_resolver *resolver, size_t index, json_t *writer_json, json_t *reader_json, struct err *err)
+static bool plan_field(struct schema_resolver *resolver, size_t index, json_t *writer_json,
+                       json_t *reader_json, struct err *err)
 {
 	struct field_plan *plan = &resolver->plan[index];
 	const char *name = avro_schema_record_field_name(resolver->reader, (int)index);
@@ -351,21 +373,31 @@ static bool plan_field(struct schema_resolver *resolver, size_t index, json_t *w
 	plan->reader = avro_schema_record_field_get_by_index(resolver->reader, (int)index);
 	if (source < 0) {
 		plan->default_at = resolver->defaults.len;
-		if (!put_default(&resolver->defaults, plan->reader, json_object_get(ours, "default")))
-			return err_set(err, ERR_INPUT, "unresolvable schema: the writer has no field %.64s, and it has no default", name);
+		if (!put_default(&resolver->defaults, plan->reader,
+		                 json_object_get(ours, "default")))
+			return err_set(
+				err, ERR_INPUT,
+				"unresolvable schema: the writer has no field %.64s, and it has no default",
+				name);
 		plan->default_len = resolver->defaults.len - plan->default_at;
 		return true;
 	}
 	plan->source = (size_t)source;
 	plan->writer = avro_schema_record_field_get_by_index(resolver->writer, source);
 	if (!resolves(plan->writer, plan->reader))
-		return err_set(err, ERR_INPUT, "unresolvable schema: the writer's type of field %.64s does not fit", name);
+		return err_set(err, ERR_INPUT,
+		               "unresolvable schema: the writer's type of field %.64s does not fit",
+		               name);
 	if (!logical_fits(json_object_get(theirs, "type"), json_object_get(ours, "type")))
-		return err_set(err, ERR_INPUT, "unresolvable schema: the writer's field %.64s has another unit or scale", name);
+		return err_set(
+			err, ERR_INPUT,
+			"unresolvable schema: the writer's field %.64s has another unit or scale",
+			name);
 	return true;
 }
 
-static bool plan_all(struct schema_resolver *resolver, struct span writer_text, const char *reader_text, struct err *err)
+static bool plan_all(struct schema_resolver *resolver, struct span writer_text,
+                     const char *reader_text, struct err *err)
 {
 	json_t *writer_json = json_loadb(writer_text.at, writer_text.len, 0, NULL);
 	json_t *reader_json = json_loads(reader_text, 0, NULL);
@@ -384,33 +416,41 @@ static bool name_fits(avro_schema_t schema, const char *expected, struct err *er
 	char full[256];
 
 	if (!is_avro_record(schema))
-		return err_set(err, ERR_INPUT, "wrong schema: not a record, where %s is expected", expected);
+		return err_set(err, ERR_INPUT, "wrong schema: not a record, where %s is expected",
+		               expected);
 	space = avro_schema_namespace(schema);
 	name = avro_schema_name(schema);
-	snprintf(full, sizeof(full), "%s%s%s", space ? space : "", space && *space ? "." : "", name);
+	snprintf(full, sizeof(full), "%s%s%s", space ? space : "", space && *space ? "." : "",
+	         name);
 	if (strcmp(full, expected) != 0)
-		return err_set(err, ERR_INPUT, "wrong schema: record %.200s, where %s is expected", full, expected);
+		return err_set(err, ERR_INPUT, "wrong schema: record %.200s, where %s is expected",
+		               full, expected);
 	return true;
 }
 
-static bool parse_schemas(struct schema_resolver *resolver, struct span writer_text, const struct schema_text *expected, struct err *err)
+static bool parse_schemas(struct schema_resolver *resolver, struct span writer_text,
+                          const struct schema_text *expected, struct err *err)
 {
 	if (expected->is_json_schema || !writer_text.at)
-		return err_set(err, ERR_INPUT, "wrong schema: %s is not Avro", expected->record_name);
+		return err_set(err, ERR_INPUT, "wrong schema: %s is not Avro",
+		               expected->record_name);
 	if (avro_schema_from_json_length(writer_text.at, writer_text.len, &resolver->writer) != 0) {
 		resolver->writer = NULL;
 		return err_set(err, ERR_INPUT, "unreadable schema: %.200s", avro_strerror());
 	}
 	if (!name_fits(resolver->writer, expected->record_name, err))
 		return false;
-	if (avro_schema_from_json_length(expected->text, strlen(expected->text), &resolver->reader) != 0) {
+	if (avro_schema_from_json_length(expected->text, strlen(expected->text),
+	                                 &resolver->reader) != 0) {
 		resolver->reader = NULL;
-		return err_set(err, ERR_FATAL, "our own schema %s does not parse: %.200s", expected->record_name, avro_strerror());
+		return err_set(err, ERR_FATAL, "our own schema %s does not parse: %.200s",
+		               expected->record_name, avro_strerror());
 	}
 	return true;
 }
 
-struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader, struct err *err)
+struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader,
+                                            struct err *err)
 {
 	const struct schema_text *expected = &schema_texts[reader];
 	struct schema_resolver *resolver = calloc(1, sizeof(*resolver));
@@ -460,13 +500,16 @@ bool schema_resolver_is_identity(const struct schema_resolver *resolver)
 
 static bool find_fields(struct schema_resolver *resolver, struct span body, struct err *err)
 {
-	struct walk walk = {.in = avro_in_of(body), .steps_left = 4 * (int64_t)body.len + WALK_SPARE_STEPS};
+	struct walk walk = {.in = avro_in_of(body),
+	                    .steps_left = 4 * (int64_t)body.len + WALK_SPARE_STEPS};
 
 	for (size_t i = 0; i < resolver->found_count; i++) {
 		const char *start = walk.in.at;
 		skip_value(&walk, avro_schema_record_field_get_by_index(resolver->writer, (int)i));
 		if (walk.in.why)
-			return err_set(err, ERR_INPUT, "field %.64s: %s", avro_schema_record_field_name(resolver->writer, (int)i), walk.in.why);
+			return err_set(err, ERR_INPUT, "field %.64s: %s",
+			               avro_schema_record_field_name(resolver->writer, (int)i),
+			               walk.in.why);
 		resolver->found[i] = (struct span){start, (size_t)(walk.in.at - start)};
 	}
 	if (walk.in.at != walk.in.end)
@@ -474,7 +517,8 @@ static bool find_fields(struct schema_resolver *resolver, struct span body, stru
 	return true;
 }
 
-bool schema_resolver_convert(struct schema_resolver *resolver, struct span body, struct buffer *out, struct err *err)
+bool schema_resolver_convert(struct schema_resolver *resolver, struct span body, struct buffer *out,
+                             struct err *err)
 {
 	out->len = 0;
 	if (!find_fields(resolver, body, err))
@@ -484,13 +528,16 @@ bool schema_resolver_convert(struct schema_resolver *resolver, struct span body,
 		struct walk walk = {0};
 
 		if (!plan->writer) {
-			buffer_append(out, resolver->defaults.at + plan->default_at, plan->default_len);
+			buffer_append(out, resolver->defaults.at + plan->default_at,
+			              plan->default_len);
 			continue;
 		}
 		walk.in = avro_in_of(resolver->found[plan->source]);
 		copy_value(&walk, plan->writer, plan->reader, out);
 		if (walk.in.why)
-			return err_set(err, ERR_INPUT, "field %.64s: %s", avro_schema_record_field_name(resolver->reader, (int)i), walk.in.why);
+			return err_set(err, ERR_INPUT, "field %.64s: %s",
+			               avro_schema_record_field_name(resolver->reader, (int)i),
+			               walk.in.why);
 	}
 	return true;
 }

@@ -16,12 +16,14 @@ struct schema_resolver;
 
 /* writer_text: JSON text of the writer's schema. NULL and err on: unparsable, another record
  * name (message begins "wrong schema"), or not resolvable. */
-struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader, struct err *err);
+struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader,
+                                            struct err *err);
 void schema_resolver_free(struct schema_resolver *resolver);
 /* True when the writer's schema equals ours in all that decides the bytes (not in docs,
  * defaults or spacing): no conversion is needed. */
 bool schema_resolver_is_identity(const struct schema_resolver *resolver);
 /* body -> out (replaced, not appended). False: body does not decode under the writer's schema. */
-MUST_USE bool schema_resolver_convert(struct schema_resolver *resolver, struct span body, struct buffer *out, struct err *err);
+MUST_USE bool schema_resolver_convert(struct schema_resolver *resolver, struct span body,
+                                      struct buffer *out, struct err *err);
 
 #endif

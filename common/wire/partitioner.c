@@ -4,8 +4,8 @@
 #include "wire/partitioner.h"
 
 #define MURMUR2_SEED UINT32_C(0x9747b28c)
-#define MURMUR2_M UINT32_C(0x5bd1e995)
-#define MURMUR2_R 24
+#define MURMUR2_M    UINT32_C(0x5bd1e995)
+#define MURMUR2_R    24
 
 static inline uint32_t byte_at(struct span key, size_t i)
 {
@@ -18,7 +18,8 @@ uint32_t murmur2(struct span key)
 	size_t i = 0, tail = key.len & 3;
 
 	for (; i + 4 <= key.len; i += 4) {
-		uint32_t k = byte_at(key, i) | byte_at(key, i + 1) << 8 | byte_at(key, i + 2) << 16 | byte_at(key, i + 3) << 24;
+		uint32_t k = byte_at(key, i) | byte_at(key, i + 1) << 8 |
+		             byte_at(key, i + 2) << 16 | byte_at(key, i + 3) << 24;
 
 		k *= MURMUR2_M;
 		k ^= k >> MURMUR2_R;

@@ -32,7 +32,8 @@ static char *put_time(char *at, const char *end, int64_t time_us)
 	return put(at, end, (struct span){text, len});
 }
 
-size_t aggregate_key(struct span rollup, int64_t start_us, int64_t end_us, struct span group, char out[RECORD_KEY_MAX])
+size_t aggregate_key(struct span rollup, int64_t start_us, int64_t end_us, struct span group,
+                     char out[RECORD_KEY_MAX])
 {
 	const char *end = out + RECORD_KEY_MAX;
 	char *at = put(out, end, rollup);

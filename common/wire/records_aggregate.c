@@ -5,24 +5,30 @@
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 
-#define AGGREGATE_FIXED_MAX_BYTES (FRAME_BYTES + 8 * AVRO_LONG_MAX_BYTES + AVRO_MEASURES_MAX_BYTES + 1)
+#define AGGREGATE_FIXED_MAX_BYTES \
+	(FRAME_BYTES + 8 * AVRO_LONG_MAX_BYTES + AVRO_MEASURES_MAX_BYTES + 1)
 
 bool watermark_is_possible(int64_t watermark_us)
 {
-	return watermark_us == INT64_MIN || (watermark_us >= AVRO_TIME_MIN_US - AVRO_WINDOW_MAX_US && watermark_us <= AVRO_TIME_MAX_US);
+	return watermark_us == INT64_MIN ||
+	       (watermark_us >= AVRO_TIME_MIN_US - AVRO_WINDOW_MAX_US &&
+	        watermark_us <= AVRO_TIME_MAX_US);
 }
 
 static void take_window(struct avro_in *in, int64_t *start_us, int64_t *end_us)
 {
-	*start_us = avro_take_long(in, AVRO_TIME_MIN_US - AVRO_WINDOW_MAX_US, AVRO_TIME_MAX_US, "window_start");
-	*end_us = avro_take_long(in, *start_us, AVRO_TIME_MAX_US + 1 + AVRO_WINDOW_MAX_US, "window_end");
+	*start_us = avro_take_long(in, AVRO_TIME_MIN_US - AVRO_WINDOW_MAX_US, AVRO_TIME_MAX_US,
+	                           "window_start");
+	*end_us = avro_take_long(in, *start_us, AVRO_TIME_MAX_US + 1 + AVRO_WINDOW_MAX_US,
+	                         "window_end");
 }
 
 void aggregate_encode(struct buffer *out, int32_t schema_id, const struct aggregate *aggregate)
 {
 	char *at;
 
-	buffer_reserve(out, AGGREGATE_FIXED_MAX_BYTES + aggregate->rollup.len + aggregate->group_value.len);
+	buffer_reserve(out, AGGREGATE_FIXED_MAX_BYTES + aggregate->rollup.len +
+	                            aggregate->group_value.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = avro_put_text(at, aggregate->rollup);
 	at = avro_put_long(at, aggregate->window_start_us);
@@ -51,7 +57,8 @@ void partial_encode(struct buffer *out, int32_t schema_id, const struct partial 
 {
 	char *at;
 
-	buffer_reserve(out, AGGREGATE_FIXED_MAX_BYTES + partial->rollup.len + partial->group_value.len);
+	buffer_reserve(out,
+	               AGGREGATE_FIXED_MAX_BYTES + partial->rollup.len + partial->group_value.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = avro_put_text(at, partial->rollup);
 	at = avro_put_long(at, partial->window_start_us);

@@ -9,7 +9,8 @@
 #include "wire/frame.h"
 
 /* 15 fields of at most a branch and a long each, the id's text, the price; texts apart */
-#define BRONZE_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
+#define BRONZE_FIXED_MAX_BYTES \
+	(FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36
 
 static char *put_event_id(char *at, const uint8_t id[EVENT_ID_BYTES])
@@ -26,8 +27,8 @@ void bronze_encode(struct buffer *out, int32_t schema_id, const struct bronze_ev
 	const struct lineage *lineage = &bronze->lineage;
 	char *at;
 
-	buffer_reserve(out, BRONZE_FIXED_MAX_BYTES + event->category_code.len + event->brand.len + event->user_session.len +
-	                            lineage->source_file.len);
+	buffer_reserve(out, BRONZE_FIXED_MAX_BYTES + event->category_code.len + event->brand.len +
+	                            event->user_session.len + lineage->source_file.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = put_event_id(at, bronze->event_id);
 	at = avro_put_long(at, event->event_time_us);
@@ -67,14 +68,20 @@ bool bronze_decode(struct span body, struct bronze_event *bronze, const char **w
 	event->event_time_us = avro_take_time_us(&in, "event_time");
 	event->type = (enum event_type)avro_take_long(&in, 0, EVENT_TYPE_COUNT - 1, "event_type");
 	event->product_id = avro_take_long(&in, 1, INT64_MAX, "product_id");
-	event->category_id = avro_take_present(&in, "category_id") ? avro_take_long(&in, 1, INT64_MAX, "category_id") : 0;
+	event->category_id = avro_take_present(&in, "category_id")
+	                             ? avro_take_long(&in, 1, INT64_MAX, "category_id")
+	                             : 0;
 	event->category_code = avro_take_optional_text(&in, EVENT_TEXT_MAX, "category_code");
 	event->brand = avro_take_optional_text(&in, EVENT_TEXT_MAX, "brand");
-	event->price_cents = avro_take_present(&in, "price") ? avro_take_decimal(&in, AVRO_MONEY_MAX, "price") : -1;
+	event->price_cents = avro_take_present(&in, "price")
+	                             ? avro_take_decimal(&in, AVRO_MONEY_MAX, "price")
+	                             : -1;
 	event->user_id = avro_take_long(&in, 1, INT64_MAX, "user_id");
 	event->user_session = avro_take_optional_text(&in, EVENT_TEXT_MAX, "user_session");
 	lineage->source_file = avro_take_optional_text(&in, AVRO_TEXT_MAX, "source_file");
-	lineage->source_row = avro_take_present(&in, "source_row") ? avro_take_long(&in, 1, INT64_MAX, "source_row") : 0;
+	lineage->source_row = avro_take_present(&in, "source_row")
+	                              ? avro_take_long(&in, 1, INT64_MAX, "source_row")
+	                              : 0;
 	lineage->raw_partition = (int32_t)avro_take_long(&in, 0, INT32_MAX, "raw_partition");
 	lineage->raw_offset = avro_take_count(&in, "raw_offset");
 	lineage->raw_time_ms = avro_take_long(&in, INT64_MIN, INT64_MAX, "raw_time");

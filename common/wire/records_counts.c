@@ -44,7 +44,8 @@ void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_re
 	int64_t dead = dead_total(counts, &reasons, &name_bytes);
 	char *at;
 
-	buffer_reserve(out, FRAME_BYTES + (11 + 2 * reasons) * AVRO_LONG_MAX_BYTES + name_bytes + record->service.len + record->topic.len);
+	buffer_reserve(out, FRAME_BYTES + (11 + 2 * reasons) * AVRO_LONG_MAX_BYTES + name_bytes +
+	                            record->service.len + record->topic.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = avro_put_text(at, record->service);
 	at = avro_put_text(at, record->topic);
@@ -68,7 +69,8 @@ static enum reason reason_of(struct span name)
 }
 
 /* One entry; a known reason may come once. */
-static void take_dead_entry(struct avro_in *in, struct counts *counts, int64_t *unknown, int64_t *total)
+static void take_dead_entry(struct avro_in *in, struct counts *counts, int64_t *unknown,
+                            int64_t *total)
 {
 	struct span name = avro_take_text(in, AVRO_TEXT_MAX, "dead_by_reason");
 	int64_t count = avro_take_count(in, "dead_by_reason");
@@ -103,7 +105,8 @@ static int64_t take_dead_by_reason(struct avro_in *in, struct counts *counts, in
 	return total;
 }
 
-bool counts_decode(struct span body, struct counts_record *record, int64_t *unknown_dead, const char **why)
+bool counts_decode(struct span body, struct counts_record *record, int64_t *unknown_dead,
+                   const char **why)
 {
 	struct avro_in in = avro_in_of(body);
 	struct counts *counts = &record->counts;

@@ -30,6 +30,7 @@ void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_re
 /* Decodes one body (without framing). Texts borrow from body. False: malformed or left-over
  * bytes; *why (may be NULL) then names the field. Limits: texts of at most 1 KiB. */
 /* Dead letters with a reason that this version does not know are added to *unknown_dead. */
-MUST_USE bool counts_decode(struct span body, struct counts_record *counts, int64_t *unknown_dead, const char **why);
+MUST_USE bool counts_decode(struct span body, struct counts_record *counts, int64_t *unknown_dead,
+                            const char **why);
 
 #endif

@@ -11,7 +11,8 @@ char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT])
 
 void avro_take_events(struct avro_in *in, int64_t events[EVENT_TYPE_COUNT])
 {
-	static const char *const names[EVENT_TYPE_COUNT] = {"views", "carts", "removes", "checkouts", "purchases"};
+	static const char *const names[EVENT_TYPE_COUNT] = {"views", "carts", "removes",
+	                                                    "checkouts", "purchases"};
 
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
 		events[i] = avro_take_count(in, names[i]);

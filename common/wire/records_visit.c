@@ -12,7 +12,8 @@ void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *vis
 {
 	char *at;
 
-	buffer_reserve(out, VISIT_FIXED_MAX_BYTES + visit->user_session.len + visit->first_category.len + visit->last_category.len +
+	buffer_reserve(out, VISIT_FIXED_MAX_BYTES + visit->user_session.len +
+	                            visit->first_category.len + visit->last_category.len +
 	                            visit->drop_off_stage.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = avro_put_text(at, visit->user_session);
@@ -27,7 +28,8 @@ void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *vis
 	at = avro_put_long(at, visit->furthest_stage);
 	at = avro_put_optional_text(at, visit->drop_off_stage);
 	at = avro_put_optional_long(at, visit->view_to_cart_ms >= 0, visit->view_to_cart_ms);
-	at = avro_put_optional_long(at, visit->view_to_purchase_ms >= 0, visit->view_to_purchase_ms);
+	at = avro_put_optional_long(at, visit->view_to_purchase_ms >= 0,
+	                            visit->view_to_purchase_ms);
 	at = avro_put_bool(at, visit->deleted);
 	at = avro_put_bool(at, visit->final);
 	at = avro_put_long(at, visit->revision);
@@ -49,8 +51,12 @@ bool visit_decode(struct span body, struct visit *visit, const char **why)
 	visit->last_category = avro_take_optional_text(&in, EVENT_TEXT_MAX, "last_category");
 	visit->furthest_stage = (int32_t)avro_take_long(&in, 0, INT32_MAX, "furthest_stage");
 	visit->drop_off_stage = avro_take_optional_text(&in, AVRO_TEXT_MAX, "drop_off_stage");
-	visit->view_to_cart_ms = avro_take_present(&in, "view_to_cart_ms") ? avro_take_count(&in, "view_to_cart_ms") : -1;
-	visit->view_to_purchase_ms = avro_take_present(&in, "view_to_purchase_ms") ? avro_take_count(&in, "view_to_purchase_ms") : -1;
+	visit->view_to_cart_ms = avro_take_present(&in, "view_to_cart_ms")
+	                                 ? avro_take_count(&in, "view_to_cart_ms")
+	                                 : -1;
+	visit->view_to_purchase_ms = avro_take_present(&in, "view_to_purchase_ms")
+	                                     ? avro_take_count(&in, "view_to_purchase_ms")
+	                                     : -1;
 	visit->deleted = avro_take_bool(&in, "deleted");
 	visit->final = avro_take_bool(&in, "final");
 	visit->revision = avro_take_long(&in, INT64_MIN, INT64_MAX, "revision");

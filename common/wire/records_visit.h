@@ -20,8 +20,8 @@ struct visit {
 	int64_t events[EVENT_TYPE_COUNT];
 	int64_t products;
 	int64_t revenue_cents;
-	struct span first_category, last_category; /* at == NULL: none */
-	struct span drop_off_stage;                /* at == NULL: the last stage was reached */
+	struct span first_category, last_category;    /* at == NULL: none */
+	struct span drop_off_stage;                   /* at == NULL: the last stage was reached */
 	int64_t view_to_cart_ms, view_to_purchase_ms; /* -1: none */
 	int64_t revision;
 	int32_t furthest_stage;

@@ -46,7 +46,8 @@ bool registry_read_id(struct span body, int32_t *id, struct err *err)
 	return true;
 }
 
-bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_schema, struct err *err)
+bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_schema,
+                          struct err *err)
 {
 	json_t *json = read_object(body), *text = json_object_get(json, "schema");
 	const char *type = json_string_value(json_object_get(json, "schemaType"));
@@ -63,7 +64,8 @@ bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_sc
 	return ok;
 }
 
-bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count, struct err *err)
+bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count,
+                            struct err *err)
 {
 	json_t *json = body.at ? json_loadb(body.at, body.len, 0, NULL) : NULL;
 	size_t given = json_array_size(json), first = given > cap ? given - cap : 0;
@@ -82,7 +84,8 @@ bool registry_read_versions(struct span body, int32_t *versions, size_t cap, siz
 
 bool registry_level_checks_backward(struct span body)
 {
-	static const char *const levels[] = {"BACKWARD", "BACKWARD_TRANSITIVE", "FULL", "FULL_TRANSITIVE"};
+	static const char *const levels[] = {"BACKWARD", "BACKWARD_TRANSITIVE", "FULL",
+	                                     "FULL_TRANSITIVE"};
 	json_t *json = read_object(body);
 	const char *level = json_string_value(json_object_get(json, "compatibilityLevel"));
 	bool checks = false;
@@ -125,7 +128,8 @@ static void copy_reason(json_t *json, struct span body, char *out, size_t cap)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		json_t *text = json_object_get(json, names[i]);
 		if (json_string_length(text) > 0) {
-			copy_line((struct span){json_string_value(text), json_string_length(text)}, out, cap);
+			copy_line((struct span){json_string_value(text), json_string_length(text)},
+			          out, cap);
 			return;
 		}
 	}
@@ -146,7 +150,8 @@ static enum registry_failure judge(long status, json_int_t code)
 enum registry_failure registry_read_failure(long status, struct span body, char *reason, size_t cap)
 {
 	json_t *json = read_object(body);
-	enum registry_failure failure = judge(status, json_integer_value(json_object_get(json, "error_code")));
+	enum registry_failure failure =
+		judge(status, json_integer_value(json_object_get(json, "error_code")));
 
 	if (reason && cap > 0)
 		copy_reason(json, body, reason, cap);

@@ -21,11 +21,13 @@ MUST_USE bool registry_read_id(struct span body, int32_t *id, struct err *err);
 
 /* {"schema":"<text>"} with an optional "schemaType" (absent: AVRO). The text replaces out.
  * Protobuf is given as "not JSON Schema"; its text then fails to parse as Avro. */
-MUST_USE bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_schema, struct err *err);
+MUST_USE bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_schema,
+                                   struct err *err);
 
 /* [1,2,3]: a subject's versions; the last cap of them. */
 #define REGISTRY_VERSIONS_MAX 64
-MUST_USE bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count, struct err *err);
+MUST_USE bool registry_read_versions(struct span body, int32_t *versions, size_t cap, size_t *count,
+                                     struct err *err);
 
 /* {"compatibilityLevel":"..."}: BACKWARD or a level that includes it. */
 bool registry_level_checks_backward(struct span body);
@@ -34,14 +36,15 @@ bool registry_level_checks_backward(struct span body);
 bool json_schema_title_is(struct span text, const char *title);
 
 enum registry_failure {
-	REGISTRY_FAILURE_RETRY,        /* 408, 429, 5xx, a path that does not exist yet */
-	REGISTRY_FAILURE_UNKNOWN,      /* the registry answers, and has no such schema, version or subject */
+	REGISTRY_FAILURE_RETRY, /* 408, 429, 5xx, a path that does not exist yet */
+	REGISTRY_FAILURE_UNKNOWN, /* the registry answers, and has no such schema, version or subject */
 	REGISTRY_FAILURE_INCOMPATIBLE, /* 409 */
 	REGISTRY_FAILURE_REFUSED,      /* any other: invalid schema, credentials */
 };
 
 /* Judges an answer whose status is not 2xx. reason (may be NULL, cap bytes) gets the
  * registry's own words on one line, or "". */
-enum registry_failure registry_read_failure(long status, struct span body, char *reason, size_t cap);
+enum registry_failure registry_read_failure(long status, struct span body, char *reason,
+                                            size_t cap);
 
 #endif

@@ -146,24 +146,27 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 		char why[256];
 
 		if (use->state == SCHEMA_USE_TAKEN)
-			return refuse_use(use,
-			                  "belongs to another schema in the registry, and a registry never "
-			                  "gives an id twice: restore the registry's data, or empty it first",
-			                  err);
+			return refuse_use(
+				use,
+				"belongs to another schema in the registry, and a registry never "
+				"gives an id twice: restore the registry's data, or empty it first",
+				err);
 		if (use->state != SCHEMA_USE_MISSING || use->id == planned)
 			continue; /* a second topic with the same id takes the same text */
-		snprintf(why, sizeof(why),
-		         "cannot be registered: the registry has already given out the ids up to %" PRId64
-		         ": empty it first",
-		         last);
+		snprintf(
+			why, sizeof(why),
+			"cannot be registered: the registry has already given out the ids up to %" PRId64
+			": empty it first",
+			last);
 		if (use->id <= last)
 			return refuse_use(use, why, err);
 		fillers += use->id - last - 1;
-		snprintf(why, sizeof(why),
-		         "needs %" PRId64
-		         " other schemas before it: if its records are ours, set MAX_FILLERS to that "
-		         "number, otherwise leave the id out by LEAVE_OUT=%" PRId32,
-		         fillers, use->id);
+		snprintf(
+			why, sizeof(why),
+			"needs %" PRId64
+			" other schemas before it: if its records are ours, set MAX_FILLERS to that "
+			"number, otherwise leave the id out by LEAVE_OUT=%" PRId32,
+			fillers, use->id);
 		if (fillers > fillers_max)
 			return refuse_use(use, why, err);
 		last = planned = use->id;

@@ -30,8 +30,8 @@ struct schema_use {
 	enum schema_kind slot;
 	int64_t records, first_offset;
 	int32_t first_partition;
-	bool fits;            /* the sample decodes under our schema */
-	struct buffer sample; /* a value as it was read; one that fits, if there is one */
+	bool fits;                   /* the sample decodes under our schema */
+	struct buffer sample;        /* a value as it was read; one that fits, if there is one */
 	enum schema_use_state state; /* set by the owner, who asks the registry */
 };
 struct schema_uses {

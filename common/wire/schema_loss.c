@@ -25,15 +25,16 @@ struct schema_place schema_place_of(const char *topic, int32_t partition, int64_
 
 bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum reason reason)
 {
-	return err_set(err, ERR_OPERATOR,
-	               "schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
-	               ", cannot be read: %s: the schema registry has lost its data, or is "
-	               "another one than before. Stop the services. Then restore the registry's data, "
-	               "or empty the registry and run `schemas --yes`, which registers the schemas "
-	               "again under the ids that the topics name "
-	               "(deploy/README.md, 'Registry lost its data')",
-	               place->schema_id, place->topic, place->partition, place->offset,
-	               reason_help(reason));
+	return err_set(
+		err, ERR_OPERATOR,
+		"schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
+		", cannot be read: %s: the schema registry has lost its data, or is "
+		"another one than before. Stop the services. Then restore the registry's data, "
+		"or empty the registry and run `schemas --yes`, which registers the schemas "
+		"again under the ids that the topics name "
+		"(deploy/README.md, 'Registry lost its data')",
+		place->schema_id, place->topic, place->partition, place->offset,
+		reason_help(reason));
 }
 
 bool schema_alarm_raise(struct schema_alarm *alarm, int64_t now_us,
@@ -43,9 +44,10 @@ bool schema_alarm_raise(struct schema_alarm *alarm, int64_t now_us,
 
 	if (fresh)
 		snprintf(alarm->reason, sizeof(alarm->reason),
-		         "records are refused for their schema id, first %" PRId32 " at %.200s/%" PRId32
-		         " offset %" PRId64 ": %s; if they are ours, the registry has lost its data: see "
-		                            "deploy/README.md, 'Refused schema ids'",
+		         "records are refused for their schema id, first %" PRId32
+		         " at %.200s/%" PRId32 " offset %" PRId64
+		         ": %s; if they are ours, the registry has lost its data: see "
+		         "deploy/README.md, 'Refused schema ids'",
 		         place->schema_id, place->topic, place->partition, place->offset,
 		         reason_help(reason));
 	alarm->until_us = now_us + SCHEMA_ALARM_US;

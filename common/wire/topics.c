@@ -14,51 +14,67 @@
 #include <string.h>
 
 #define DAYS_90_MS "7776000000"
-#define MIB_4 "4194304"
-#define MIB_8 "8388608"
-#define MIB_32 "33554432"
+#define MIB_4      "4194304"
+#define MIB_8      "8388608"
+#define MIB_32     "33554432"
 
 static const struct topic topics[TOPIC_COUNT] = {
-	[TOPIC_RAW_EVENTS] = {"raw_events", 0, {
-		{"cleanup.policy", "delete"},
-		{"retention.ms", DAYS_90_MS},
-		{"max.message.bytes", MIB_4},
-		{"message.timestamp.type", "LogAppendTime"},
-	}},
-	[TOPIC_BRONZE_EVENTS] = {"bronze_events", 0, {
-		{"cleanup.policy", "delete"},
-		{"retention.ms", DAYS_90_MS},
-		{"max.message.bytes", MIB_4},
-		{"message.timestamp.type", "LogAppendTime"},
-	}},
-	[TOPIC_DEAD_LETTER] = {"dead_letter", 0, {
-		{"cleanup.policy", "delete"},
-		{"retention.ms", DAYS_90_MS},
-		{"max.message.bytes", MIB_8},
-	}},
-	[TOPIC_LATE_EVENTS] = {"late_events", 0, {
-		{"cleanup.policy", "delete"},
-		{"retention.ms", DAYS_90_MS},
-		{"max.message.bytes", MIB_4},
-	}},
-	[TOPIC_COUNTS] = {"counts", 1, {
-		{"cleanup.policy", "compact"},
-		{"segment.bytes", MIB_8},
-	}},
-	[TOPIC_SESSION_FUNNELS] = {"session_funnels", 0, {
-		{"cleanup.policy", "compact"},
-		{"segment.bytes", MIB_32},
-	}},
-	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", 0, {
-		{"cleanup.policy", "delete"},
-		{"retention.ms", "-1"},
-		{"retention.bytes", "-1"},
-		{"segment.bytes", MIB_32},
-	}},
-	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
-		{"cleanup.policy", "compact"},
-		{"segment.bytes", MIB_32},
-	}},
+	[TOPIC_RAW_EVENTS] = {"raw_events",
+                              0,
+                              {
+				      {"cleanup.policy", "delete"},
+				      {"retention.ms", DAYS_90_MS},
+				      {"max.message.bytes", MIB_4},
+				      {"message.timestamp.type", "LogAppendTime"},
+			      }},
+	[TOPIC_BRONZE_EVENTS] = {"bronze_events",
+                                 0,
+                                 {
+					 {"cleanup.policy", "delete"},
+					 {"retention.ms", DAYS_90_MS},
+					 {"max.message.bytes", MIB_4},
+					 {"message.timestamp.type", "LogAppendTime"},
+				 }},
+	[TOPIC_DEAD_LETTER] = {"dead_letter",
+                               0,
+                               {
+				       {"cleanup.policy", "delete"},
+				       {"retention.ms", DAYS_90_MS},
+				       {"max.message.bytes", MIB_8},
+			       }},
+	[TOPIC_LATE_EVENTS] = {"late_events",
+                               0,
+                               {
+				       {"cleanup.policy", "delete"},
+				       {"retention.ms", DAYS_90_MS},
+				       {"max.message.bytes", MIB_4},
+			       }},
+	[TOPIC_COUNTS] = {"counts",
+                          1,
+                          {
+				  {"cleanup.policy", "compact"},
+				  {"segment.bytes", MIB_8},
+			  }},
+	[TOPIC_SESSION_FUNNELS] = {"session_funnels",
+                                   0,
+                                   {
+					   {"cleanup.policy", "compact"},
+					   {"segment.bytes", MIB_32},
+				   }},
+	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials",
+                                   0,
+                                   {
+					   {"cleanup.policy", "delete"},
+					   {"retention.ms", "-1"},
+					   {"retention.bytes", "-1"},
+					   {"segment.bytes", MIB_32},
+				   }},
+	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events",
+                                     0,
+                                     {
+					     {"cleanup.policy", "compact"},
+					     {"segment.bytes", MIB_32},
+				     }},
 };
 
 const struct topic *topic_of(enum topic_id id)

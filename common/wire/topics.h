@@ -24,8 +24,8 @@ enum topic_id {
 };
 
 #define TOPIC_DEFAULT_PARTITIONS 4
-#define TOPIC_NAME_MAX 249 /* Kafka's limit, in bytes */
-#define TOPIC_SETTINGS_MAX 6
+#define TOPIC_NAME_MAX           249 /* Kafka's limit, in bytes */
+#define TOPIC_SETTINGS_MAX       6
 
 struct topic_setting {
 	const char *name, *value;
@@ -33,8 +33,9 @@ struct topic_setting {
 
 struct topic {
 	const char *suffix;
-	int32_t fixed_partitions;                          /* 0: as many as the set has */
-	struct topic_setting settings[TOPIC_SETTINGS_MAX]; /* ends before the first without a name */
+	int32_t fixed_partitions; /* 0: as many as the set has */
+	struct topic_setting
+		settings[TOPIC_SETTINGS_MAX]; /* ends before the first without a name */
 };
 
 const struct topic *topic_of(enum topic_id id);

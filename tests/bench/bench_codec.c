@@ -30,56 +30,114 @@ union record {
 };
 
 #define DAY_US INT64_C(1569888000000000)
-#define MEASURES {{120, 30, 4, 0, 12}, 1234567, 80, 78, 20, 11, 19, 0, 10}
+#define MEASURES                                                        \
+	{                                                               \
+		{120, 30, 4, 0, 12}, 1234567, 80, 78, 20, 11, 19, 0, 10 \
+	}
 
 static void bronze_fill(union record *record)
 {
 	record->bronze = (struct bronze_event){
-	        .event_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
-	        .event = {DAY_US, 1004856, 513351129, INT64_C(2053013555631882655), 13092, SPAN("electronics.smartphone"), SPAN("samsung"),
+		.event_id = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16},
+		.event = {DAY_US, 1004856, 513351129, INT64_C(2053013555631882655), 13092,
+	                  SPAN("electronics.smartphone"), SPAN("samsung"),
 	                  SPAN("4b44ab3c-8f1d-4d80-b7c5-3a1d3e4a7f2c"), EVENT_VIEW},
-	        .lineage = {SPAN("2019-Oct.csv"), 1234567, 7654321, 1569888000123, 3},
+		.lineage = {SPAN("2019-Oct.csv"), 1234567, 7654321, 1569888000123, 3},
 	};
 }
 
 static void aggregate_fill(union record *record)
 {
-	record->aggregate = (struct aggregate){SPAN("1m:category1"), SPAN("electronics"), DAY_US, DAY_US + 60000000, MEASURES, 7654321, false};
+	record->aggregate = (struct aggregate){SPAN("1m:category1"),
+	                                       SPAN("electronics"),
+	                                       DAY_US,
+	                                       DAY_US + 60000000,
+	                                       MEASURES,
+	                                       7654321,
+	                                       false};
 }
 
 static void partial_fill(union record *record)
 {
-	record->partial = (struct partial){SPAN("1m:category1"), SPAN("electronics"), DAY_US, DAY_US + 60000000, MEASURES, 7654321, DAY_US, 3, false};
+	record->partial = (struct partial){SPAN("1m:category1"),
+	                                   SPAN("electronics"),
+	                                   DAY_US,
+	                                   DAY_US + 60000000,
+	                                   MEASURES,
+	                                   7654321,
+	                                   DAY_US,
+	                                   3,
+	                                   false};
 }
 
 static void visit_fill(union record *record)
 {
-	record->visit = (struct visit){
-	        .user_session = SPAN("4b44ab3c-8f1d-4d80-b7c5-3a1d3e4a7f2c"), .start_us = DAY_US, .end_us = DAY_US + 300000000,
-	        .user_id = 513351129, .events = {7, 1, 0, 0, 0}, .products = 5, .first_category = SPAN("electronics.smartphone"),
-	        .last_category = SPAN("electronics.smartphone"), .drop_off_stage = SPAN("cart"), .view_to_cart_ms = 93000,
-	        .view_to_purchase_ms = -1, .revision = 7654321, .furthest_stage = 2, .final = true};
+	record->visit = (struct visit){.user_session = SPAN("4b44ab3c-8f1d-4d80-b7c5-3a1d3e4a7f2c"),
+	                               .start_us = DAY_US,
+	                               .end_us = DAY_US + 300000000,
+	                               .user_id = 513351129,
+	                               .events = {7, 1, 0, 0, 0},
+	                               .products = 5,
+	                               .first_category = SPAN("electronics.smartphone"),
+	                               .last_category = SPAN("electronics.smartphone"),
+	                               .drop_off_stage = SPAN("cart"),
+	                               .view_to_cart_ms = 93000,
+	                               .view_to_purchase_ms = -1,
+	                               .revision = 7654321,
+	                               .furthest_stage = 2,
+	                               .final = true};
 }
 
 static void counts_fill(union record *record)
 {
-	record->counts = (struct counts_record){.service = SPAN("bronze-sink"), .topic = SPAN("ecommerce_raw_events"), .partition = 3,
-	                                        .counts = {.records_in = 7654321, .records_out = 7650000, .duplicates = 4000},
+	record->counts = (struct counts_record){.service = SPAN("bronze-sink"),
+	                                        .topic = SPAN("ecommerce_raw_events"),
+	                                        .partition = 3,
+	                                        .counts = {.records_in = 7654321,
+	                                                   .records_out = 7650000,
+	                                                   .duplicates = 4000},
 	                                        .revision = 7654321};
 	record->counts.counts.dead[REASON_INVALID_PRICE] = 300;
 	record->counts.counts.dead[REASON_MALFORMED_JSON] = 21;
 }
 
-static void bronze_write(struct buffer *out, const union record *record) { bronze_encode(out, 1, &record->bronze); }
-static void aggregate_write(struct buffer *out, const union record *record) { aggregate_encode(out, 1, &record->aggregate); }
-static void partial_write(struct buffer *out, const union record *record) { partial_encode(out, 1, &record->partial); }
-static void visit_write(struct buffer *out, const union record *record) { visit_encode(out, 1, &record->visit); }
-static void counts_write(struct buffer *out, const union record *record) { counts_encode(out, 1, &record->counts); }
+static void bronze_write(struct buffer *out, const union record *record)
+{
+	bronze_encode(out, 1, &record->bronze);
+}
+static void aggregate_write(struct buffer *out, const union record *record)
+{
+	aggregate_encode(out, 1, &record->aggregate);
+}
+static void partial_write(struct buffer *out, const union record *record)
+{
+	partial_encode(out, 1, &record->partial);
+}
+static void visit_write(struct buffer *out, const union record *record)
+{
+	visit_encode(out, 1, &record->visit);
+}
+static void counts_write(struct buffer *out, const union record *record)
+{
+	counts_encode(out, 1, &record->counts);
+}
 
-static bool bronze_read(struct span body, union record *record) { return bronze_decode(body, &record->bronze, NULL); }
-static bool aggregate_read(struct span body, union record *record) { return aggregate_decode(body, &record->aggregate, NULL); }
-static bool partial_read(struct span body, union record *record) { return partial_decode(body, &record->partial, NULL); }
-static bool visit_read(struct span body, union record *record) { return visit_decode(body, &record->visit, NULL); }
+static bool bronze_read(struct span body, union record *record)
+{
+	return bronze_decode(body, &record->bronze, NULL);
+}
+static bool aggregate_read(struct span body, union record *record)
+{
+	return aggregate_decode(body, &record->aggregate, NULL);
+}
+static bool partial_read(struct span body, union record *record)
+{
+	return partial_decode(body, &record->partial, NULL);
+}
+static bool visit_read(struct span body, union record *record)
+{
+	return visit_decode(body, &record->visit, NULL);
+}
 static bool counts_read(struct span body, union record *record)
 {
 	int64_t unknown;
@@ -93,11 +151,11 @@ static const struct codec {
 	void (*write)(struct buffer *out, const union record *record);
 	bool (*read)(struct span body, union record *record);
 } codecs[] = {
-        {"bronze", bronze_fill, bronze_write, bronze_read},
-        {"aggregate", aggregate_fill, aggregate_write, aggregate_read},
-        {"partial", partial_fill, partial_write, partial_read},
-        {"visit", visit_fill, visit_write, visit_read},
-        {"counts", counts_fill, counts_write, counts_read},
+	{"bronze", bronze_fill, bronze_write, bronze_read},
+	{"aggregate", aggregate_fill, aggregate_write, aggregate_read},
+	{"partial", partial_fill, partial_write, partial_read},
+	{"visit", visit_fill, visit_write, visit_read},
+	{"counts", counts_fill, counts_write, counts_read},
 };
 
 static double least(double a, double b)
@@ -136,7 +194,8 @@ static double decode_seconds(const struct codec *codec, struct span body, union 
 
 static double convert_seconds(struct span body)
 {
-	static const char from[] = "\"doc\":\"append time of the raw record\"}", to[] = "\"doc\":\"\"},{\"name\":\"new\",\"type\":\"long\"}";
+	static const char from[] = "\"doc\":\"append time of the raw record\"}",
+			  to[] = "\"doc\":\"\"},{\"name\":\"new\",\"type\":\"long\"}";
 	const char *ours = schema_texts[SCHEMA_BRONZE].text, *hit = strstr(ours, from);
 	struct buffer text = {0}, longer = {0}, out = {0};
 	struct schema_resolver *resolver;
@@ -157,7 +216,8 @@ static double convert_seconds(struct span body)
 	buffer_append(&longer, "", 1);
 	start = cpu_seconds();
 	for (int i = 0; i < ROUNDS; i++)
-		if (!schema_resolver_convert(resolver, (struct span){longer.at, longer.len}, &out, &err))
+		if (!schema_resolver_convert(resolver, (struct span){longer.at, longer.len}, &out,
+		                             &err))
 			exit(70);
 	spent = cpu_seconds() - start;
 	schema_resolver_free(resolver);
@@ -211,8 +271,8 @@ static void measure_bronze_otherwise(struct span body)
 		convert = least(convert, convert_seconds(body));
 		library_seconds(body, &encode, &decode);
 	}
-	printf("record=bronze conversions_per_cpu_s=%.0f library_encodes_per_cpu_s=%.0f library_decodes_per_cpu_s=%.0f\n", ROUNDS / convert,
-	       ROUNDS / encode, ROUNDS / decode);
+	printf("record=bronze conversions_per_cpu_s=%.0f library_encodes_per_cpu_s=%.0f library_decodes_per_cpu_s=%.0f\n",
+	       ROUNDS / convert, ROUNDS / encode, ROUNDS / decode);
 }
 
 static void measure(const struct codec *codec)
@@ -228,7 +288,8 @@ static void measure(const struct codec *codec)
 		body = (struct span){out.at + FRAME_BYTES, out.len - FRAME_BYTES};
 		decode = least(decode, decode_seconds(codec, body, &decoded));
 	}
-	printf("record=%s bytes=%zu encodes_per_cpu_s=%.0f decodes_per_cpu_s=%.0f\n", codec->label, out.len, ROUNDS / encode, ROUNDS / decode);
+	printf("record=%s bytes=%zu encodes_per_cpu_s=%.0f decodes_per_cpu_s=%.0f\n", codec->label,
+	       out.len, ROUNDS / encode, ROUNDS / decode);
 	if (codec->write == bronze_write)
 		measure_bronze_otherwise(body);
 	buffer_free(&out);

@@ -16,17 +16,20 @@
 #include "event/reason.h"
 #include "wire/partitioner.h"
 
-#define RUNS 5
+#define RUNS        5
 #define RUN_SECONDS 0.05
-#define BATCH 2000
+#define BATCH       2000
 
-static const char json[] = "{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":44600062,"
-                           "\"category_id\":2103807459595387724,\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\","
-                           "\"price\":35.79,\"user_id\":541312140,\"user_session\":\"72d76fde-8bb3-4e00-8c23-a032dfed738c\"}";
-static const char row[] = "2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,electronics.smartphone,shiseido,35.79,"
-                          "541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c\n";
-static const char quoted_row[] = "2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,\"electronics.smartphone\",\"a, b\",35.79,"
-                                 "541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c\n";
+static const char json[] =
+	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":44600062,"
+	"\"category_id\":2103807459595387724,\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\","
+	"\"price\":35.79,\"user_id\":541312140,\"user_session\":\"72d76fde-8bb3-4e00-8c23-a032dfed738c\"}";
+static const char row[] =
+	"2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,electronics.smartphone,shiseido,35.79,"
+	"541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c\n";
+static const char quoted_row[] =
+	"2019-10-01 00:00:00 UTC,view,44600062,2103807459595387724,\"electronics.smartphone\",\"a, b\",35.79,"
+	"541312140,72d76fde-8bb3-4e00-8c23-a032dfed738c\n";
 
 struct subject {
 	struct event_parser *parser;
@@ -53,7 +56,8 @@ static void run_fast(struct subject *s)
 
 static void run_library(struct subject *s)
 {
-	s->sink += event_parse_json_library(s->parser, SPAN(json), &s->event, NULL, 0) == REASON_NONE;
+	s->sink +=
+		event_parse_json_library(s->parser, SPAN(json), &s->event, NULL, 0) == REASON_NONE;
 }
 
 static void run_id(struct subject *s)
@@ -81,7 +85,8 @@ static void split(struct subject *s, char *text, size_t len)
 	struct csv_record record;
 	size_t used;
 
-	s->sink += csv_next(text, len, false, s->fields, EVENT_FIELD_COUNT, &record, &used) == CSV_RECORD;
+	s->sink += csv_next(text, len, false, s->fields, EVENT_FIELD_COUNT, &record, &used) ==
+	           CSV_RECORD;
 }
 
 static void run_csv(struct subject *s)
@@ -120,9 +125,13 @@ int main(void)
 		const char *label;
 		void (*run)(struct subject *);
 	} figures[] = {
-	        {"parse_json_fast", run_fast}, {"parse_json_library", run_library}, {"event_id", run_id},
-	        {"csv_split", run_csv},        {"csv_split_quoted", run_csv_quoted}, {"write_json", run_write},
-	        {"partition", run_partition},
+		{"parse_json_fast", run_fast},
+		{"parse_json_library", run_library},
+		{"event_id", run_id},
+		{"csv_split", run_csv},
+		{"csv_split_quoted", run_csv_quoted},
+		{"write_json", run_write},
+		{"partition", run_partition},
 	};
 	struct subject s = {.parser = event_parser_new()};
 	enum reason reason;
@@ -135,7 +144,8 @@ int main(void)
 	}
 	printf("value_bytes=%zu\n", sizeof(json) - 1);
 	for (size_t i = 0; i < sizeof(figures) / sizeof(*figures); i++)
-		printf("%-20s %12.0f events/cpu-s\n", figures[i].label, events_per_second(figures[i].run, &s));
+		printf("%-20s %12.0f events/cpu-s\n", figures[i].label,
+		       events_per_second(figures[i].run, &s));
 	event_parser_free(s.parser);
 	return s.sink == 0;
 }

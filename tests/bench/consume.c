@@ -12,7 +12,7 @@
 #include "service/config.h"
 #include "service/monotime.h"
 
-#define BATCH 2000
+#define BATCH           2000
 #define OPEN_TIMEOUT_MS 10000
 
 struct settings {
@@ -21,15 +21,18 @@ struct settings {
 };
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
-	{"TOPIC", CONFIG_TEXT, offsetof(struct settings, topic), "raw_events", 0, 0, "what to read, without its prefix", NULL, NULL},
+	{"TOPIC", CONFIG_TEXT, offsetof(struct settings, topic), "raw_events", 0, 0,
+         "what to read, without its prefix", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
 
-static bool open_consumer(const struct settings *settings, rd_kafka_t **consumer, int32_t *partitions, struct err *err)
+static bool open_consumer(const struct settings *settings, rd_kafka_t **consumer,
+                          int32_t *partitions, struct err *err)
 {
 	static const char *const extra[] = {"group.id", "bench-consume", NULL};
-	rd_kafka_conf_t *conf = kafka_conf_new(&settings->kafka, KAFKA_CONSUMER, "bench-consume", extra, err);
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(&settings->kafka, KAFKA_CONSUMER, "bench-consume", extra, err);
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_resp_err_t code;
 	char topic[256];
@@ -40,10 +43,12 @@ static bool open_consumer(const struct settings *settings, rd_kafka_t **consumer
 		return false;
 	list = rd_kafka_topic_partition_list_new(*partitions);
 	for (int32_t i = 0; i < *partitions; i++)
-		rd_kafka_topic_partition_list_add(list, topic, i)->offset = RD_KAFKA_OFFSET_BEGINNING;
+		rd_kafka_topic_partition_list_add(list, topic, i)->offset =
+			RD_KAFKA_OFFSET_BEGINNING;
 	code = rd_kafka_assign(*consumer, list);
 	rd_kafka_topic_partition_list_destroy(list);
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));
 }
 
 /* Counts records until every partition has reported its end. */
@@ -62,7 +67,8 @@ static bool read_all(rd_kafka_t *consumer, int32_t partitions, int64_t *records,
 			else if (messages[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 				partitions--;
 			else
-				ok = err_set(err, ERR_FATAL, "consume: %s", rd_kafka_message_errstr(messages[i]));
+				ok = err_set(err, ERR_FATAL, "consume: %s",
+				             rd_kafka_message_errstr(messages[i]));
 			rd_kafka_message_destroy(messages[i]);
 		}
 	}
@@ -72,7 +78,8 @@ static bool read_all(rd_kafka_t *consumer, int32_t partitions, int64_t *records,
 
 static double cpu_seconds(const struct rusage *usage)
 {
-	return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) + (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
+	return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) +
+	       (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e6;
 }
 
 int main(int argc, char **argv)
@@ -83,15 +90,20 @@ int main(int argc, char **argv)
 	int64_t began_us = monotonic_us(), records = 0;
 	int32_t partitions = 0;
 	struct rusage usage;
-	enum config_verdict verdict = config_load(tables, "consume", "reads a topic and does nothing with it", argc, argv, &settings);
+	enum config_verdict verdict =
+		config_load(tables, "consume", "reads a topic and does nothing with it", argc, argv,
+	                    &settings);
 	bool ok;
 
 	if (verdict != CONFIG_OK)
 		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
-	ok = open_consumer(&settings, &consumer, &partitions, &err) && read_all(consumer, partitions, &records, &err);
+	ok = open_consumer(&settings, &consumer, &partitions, &err) &&
+	     read_all(consumer, partitions, &records, &err);
 	getrusage(RUSAGE_SELF, &usage);
 	if (ok)
-		printf("%" PRId64 " %.3f %.3f %ld\n", records, (double)(monotonic_us() - began_us) / 1e6, cpu_seconds(&usage), usage.ru_maxrss);
+		printf("%" PRId64 " %.3f %.3f %ld\n", records,
+		       (double)(monotonic_us() - began_us) / 1e6, cpu_seconds(&usage),
+		       usage.ru_maxrss);
 	else
 		fprintf(stderr, "consume: %s\n", err.message);
 	if (consumer) {

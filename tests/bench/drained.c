@@ -14,8 +14,8 @@
 #include "service/monotime.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define LOOK_PAUSE_US 50000
-#define TOPICS_MAX 4
+#define LOOK_PAUSE_US   50000
+#define TOPICS_MAX      4
 
 struct settings {
 	struct kafka_config kafka;
@@ -24,14 +24,18 @@ struct settings {
 };
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
-	{"GROUP", CONFIG_TEXT, offsetof(struct settings, group), NULL, 0, 0, "consumer group, without its prefix", NULL, NULL},
-	{"TOPICS", CONFIG_TEXT, offsetof(struct settings, topics), NULL, 0, 0, "what it reads, without prefix, by commas", NULL, NULL},
-	{"TIMEOUT", CONFIG_DURATION, offsetof(struct settings, timeout_us), "10m", 0, 0, "how long to wait", NULL, NULL},
+	{"GROUP", CONFIG_TEXT, offsetof(struct settings, group), NULL, 0, 0,
+         "consumer group, without its prefix", NULL, NULL},
+	{"TOPICS", CONFIG_TEXT, offsetof(struct settings, topics), NULL, 0, 0,
+         "what it reads, without prefix, by commas", NULL, NULL},
+	{"TIMEOUT", CONFIG_DURATION, offsetof(struct settings, timeout_us), "10m", 0, 0,
+         "how long to wait", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
 
-static bool list_partitions(const struct settings *settings, rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, struct err *err)
+static bool list_partitions(const struct settings *settings, rd_kafka_t *client,
+                            rd_kafka_topic_partition_list_t *list, struct err *err)
 {
 	char names[512], topic[256], *rest = NULL;
 
@@ -47,24 +51,30 @@ static bool list_partitions(const struct settings *settings, rd_kafka_t *client,
 	return true;
 }
 
-static bool at_end(rd_kafka_t *client, const rd_kafka_topic_partition_t *partition, bool *is, struct err *err)
+static bool at_end(rd_kafka_t *client, const rd_kafka_topic_partition_t *partition, bool *is,
+                   struct err *err)
 {
 	int64_t low, high;
-	rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, partition->topic, partition->partition, &low, &high, CALL_TIMEOUT_MS);
+	rd_kafka_resp_err_t code =
+		rd_kafka_query_watermark_offsets(client, partition->topic, partition->partition,
+	                                         &low, &high, CALL_TIMEOUT_MS);
 
 	*is = partition->offset == high || (high == low && partition->offset < 0);
-	return code == RD_KAFKA_RESP_ERR_NO_ERROR || err_set(err, ERR_FATAL, "%s: %s", partition->topic, rd_kafka_err2str(code));
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_FATAL, "%s: %s", partition->topic, rd_kafka_err2str(code));
 }
 
 /* Two looks with the same result: between them no partition can have moved on unseen. */
-static bool look(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, bool *drained, struct err *err)
+static bool look(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, bool *drained,
+                 struct err *err)
 {
 	*drained = true;
 	for (int round = 0; round < 2 && *drained; round++) {
 		rd_kafka_resp_err_t code = rd_kafka_committed(client, list, CALL_TIMEOUT_MS);
 
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return err_set(err, ERR_FATAL, "committed offsets: %s", rd_kafka_err2str(code));
+			return err_set(err, ERR_FATAL, "committed offsets: %s",
+			               rd_kafka_err2str(code));
 		for (int i = 0; i < list->cnt && *drained; i++)
 			if (!at_end(client, &list->elems[i], drained, err))
 				return false;
@@ -81,7 +91,9 @@ static bool wait_drained(const struct settings *settings, rd_kafka_t *client, st
 	while (ok && !drained) {
 		ok = look(client, list, &drained, err);
 		if (ok && !drained && monotonic_us() > deadline_us)
-			ok = err_set(err, ERR_RETRY, "group %s has not reached the end of %s in time", settings->group, settings->topics);
+			ok = err_set(err, ERR_RETRY,
+			             "group %s has not reached the end of %s in time",
+			             settings->group, settings->topics);
 		if (!drained)
 			usleep(LOOK_PAUSE_US);
 	}
@@ -97,14 +109,17 @@ int main(int argc, char **argv)
 	const char *const extra[] = {"group.id", group, NULL};
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client = NULL;
-	enum config_verdict verdict = config_load(tables, "drained", "waits until a group has read all there is", argc, argv, &settings);
+	enum config_verdict verdict =
+		config_load(tables, "drained", "waits until a group has read all there is", argc,
+	                    argv, &settings);
 	bool ok;
 
 	if (verdict != CONFIG_OK)
 		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
 	snprintf(group, sizeof(group), "%s%s", settings.kafka.topic_prefix, settings.group);
 	conf = kafka_conf_new(&settings.kafka, KAFKA_CONSUMER, "bench-drained", extra, &err);
-	ok = conf && (client = kafka_client_new(conf, KAFKA_CONSUMER, &err)) && wait_drained(&settings, client, &err);
+	ok = conf && (client = kafka_client_new(conf, KAFKA_CONSUMER, &err)) &&
+	     wait_drained(&settings, client, &err);
 	if (!ok)
 		fprintf(stderr, "drained: %s\n", err.message);
 	if (client)

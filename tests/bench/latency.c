@@ -36,16 +36,16 @@
 #include "wire/records_bronze.h"
 #include "wire/records_measures.h"
 
-#define RUN_SECONDS_MAX 3600
-#define WINDOWS_MAX (RUN_SECONDS_MAX / 60 + 2)
-#define PARTITIONS_MAX 16
+#define RUN_SECONDS_MAX          3600
+#define WINDOWS_MAX              (RUN_SECONDS_MAX / 60 + 2)
+#define PARTITIONS_MAX           16
 #define CATEGORIES_PER_PARTITION 4
-#define CATEGORIES_MAX (PARTITIONS_MAX * CATEGORIES_PER_PARTITION)
-#define SESSIONS 2000
-#define USERS_FROM 500000000
-#define BATCH 2000
-#define DRAIN_US (20 * US_PER_SECOND)
-#define OPEN_TIMEOUT_MS 10000
+#define CATEGORIES_MAX           (PARTITIONS_MAX * CATEGORIES_PER_PARTITION)
+#define SESSIONS                 2000
+#define USERS_FROM               500000000
+#define BATCH                    2000
+#define DRAIN_US                 (20 * US_PER_SECOND)
+#define OPEN_TIMEOUT_MS          10000
 
 /* What is watched: the ways of an event, and where it is looked for. */
 enum place { PLACE_BRONZE, PLACE_PARTIALS, PLACE_AGGREGATES, PLACE_TOTALS, PLACE_COUNT };
@@ -100,14 +100,22 @@ struct bench {
 	struct track by_category[2][WINDOWS_MAX][CATEGORIES_MAX], totals[WINDOWS_MAX];
 };
 
-#define OPTION(name, type, member, fallback, min, max, help) {name, type, offsetof(struct settings, member), fallback, min, max, help, NULL, NULL}
+#define OPTION(name, type, member, fallback, min, max, help)                                   \
+	{                                                                                      \
+		name, type, offsetof(struct settings, member), fallback, min, max, help, NULL, \
+			NULL                                                                   \
+	}
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
 	OPTION("RATE", CONFIG_INTEGER, rate, "5000", 1, 1000000, "events a second"),
-	OPTION("MEASURE", CONFIG_DURATION, measure_us, "20s", US_PER_SECOND, RUN_SECONDS_MAX * US_PER_SECOND - 10 * US_PER_MINUTE, "how long to measure"),
-	OPTION("WARMUP", CONFIG_DURATION, warmup_us, "5s", 0, 10 * US_PER_MINUTE, "how long before that, not measured"),
-	OPTION("LIMIT", CONFIG_DURATION, limit_us, "0s", 0, US_PER_MINUTE, "fail if the 99th percentile is above this; 0s: only print"),
-	OPTION("WATCH_ALL", CONFIG_BOOLEAN, watch_all, "false", 0, 0, "watch the topics between as well, which costs some load"),
+	OPTION("MEASURE", CONFIG_DURATION, measure_us, "20s", US_PER_SECOND,
+               RUN_SECONDS_MAX *US_PER_SECOND - 10 * US_PER_MINUTE, "how long to measure"),
+	OPTION("WARMUP", CONFIG_DURATION, warmup_us, "5s", 0, 10 * US_PER_MINUTE,
+               "how long before that, not measured"),
+	OPTION("LIMIT", CONFIG_DURATION, limit_us, "0s", 0, US_PER_MINUTE,
+               "fail if the 99th percentile is above this; 0s: only print"),
+	OPTION("WATCH_ALL", CONFIG_BOOLEAN, watch_all, "false", 0, 0,
+               "watch the topics between as well, which costs some load"),
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -162,7 +170,8 @@ static void session_begin(struct bench *bench, struct session *session)
 /* Of the four top categories of its partition, chosen by the session. */
 static int category_of(const struct session *session)
 {
-	return session->partition * CATEGORIES_PER_PARTITION + session->id[0] % CATEGORIES_PER_PARTITION;
+	return session->partition * CATEGORIES_PER_PARTITION +
+	       session->id[0] % CATEGORIES_PER_PARTITION;
 }
 
 static void track_add(struct track *track, uint32_t number)
@@ -177,26 +186,37 @@ static bool produce_one(struct bench *bench, struct err *err)
 	int64_t time_us = now_us();
 	uint64_t dice = next_random(bench) % 100;
 	size_t window = (size_t)((time_us - bench->first_window_us) / US_PER_MINUTE);
-	const char *type = !session->started || dice < 85 ? "view" : dice < 95 ? "cart" : "purchase";
+	const char *type = !session->started || dice < 85 ? "view"
+	                   : dice < 95                    ? "cart"
+	                                                  : "purchase";
 	char time_text[32], value[512];
 	rd_kafka_resp_err_t code;
 	int len;
 
 	time_format_plain(time_us, time_text);
-	len = snprintf(value, sizeof(value),
-	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%zu,\"category_id\":2103807459595387724,"
-	               "\"category_code\":\"r%" PRIx32 "x%d.kind%d\",\"brand\":\"brand%d\",\"price\":%d.%02d,\"user_id\":%" PRId64 ",\"user_session\":\"%s\"}",
-	               time_text, type, bench->produced + 1, bench->run_tag, category_of(session), (int)(dice % 10), (int)(next_random(bench) % 200),
-	               (int)dice, (int)dice, session->user_id, session->id);
+	len = snprintf(
+		value, sizeof(value),
+		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%zu,\"category_id\":2103807459595387724,"
+		"\"category_code\":\"r%" PRIx32
+		"x%d.kind%d\",\"brand\":\"brand%d\",\"price\":%d.%02d,\"user_id\":%" PRId64
+		",\"user_session\":\"%s\"}",
+		time_text, type, bench->produced + 1, bench->run_tag, category_of(session),
+		(int)(dice % 10), (int)(next_random(bench) % 200), (int)dice, (int)dice,
+		session->user_id, session->id);
 	GROW(bench->samples, bench->produced, bench->capacity);
 	bench->samples[bench->produced] = (struct sample){.produced_us = time_us};
-	code = rd_kafka_producev(bench->producer, RD_KAFKA_V_TOPIC(bench->raw_topic), RD_KAFKA_V_PARTITION(session->partition),
-	                         RD_KAFKA_V_KEY(session->id, strlen(session->id)), RD_KAFKA_V_VALUE(value, (size_t)len),
-	                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE((void *)(uintptr_t)bench->produced), RD_KAFKA_V_END);
+	code = rd_kafka_producev(bench->producer, RD_KAFKA_V_TOPIC(bench->raw_topic),
+	                         RD_KAFKA_V_PARTITION(session->partition),
+	                         RD_KAFKA_V_KEY(session->id, strlen(session->id)),
+	                         RD_KAFKA_V_VALUE(value, (size_t)len),
+	                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+	                         RD_KAFKA_V_OPAQUE((void *)(uintptr_t)bench->produced),
+	                         RD_KAFKA_V_END);
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err_set(err, ERR_FATAL, "produce: %s", rd_kafka_err2str(code));
 	for (size_t i = 0; i < 2; i++)
-		track_add(&bench->by_category[i][window][category_of(session)], (uint32_t)bench->produced);
+		track_add(&bench->by_category[i][window][category_of(session)],
+		          (uint32_t)bench->produced);
 	track_add(&bench->totals[window], (uint32_t)bench->produced);
 	bench->produced++;
 	session->started = true;
@@ -213,7 +233,8 @@ static void see(struct bench *bench, enum place place, uint32_t number, int64_t 
 		bench->samples[number].seen_us[place] = at_us;
 }
 
-static void see_up_to(struct bench *bench, struct track *track, enum place place, int64_t counted, int64_t at_us)
+static void see_up_to(struct bench *bench, struct track *track, enum place place, int64_t counted,
+                      int64_t at_us)
 {
 	while (track->visible < track->count && (int64_t)track->visible + track->base < counted)
 		see(bench, place, track->events[track->visible++], at_us);
@@ -241,8 +262,8 @@ static int category_read(const struct bench *bench, struct span group)
 	return number_parse_span(group, CATEGORIES_MAX - 1, &number) ? (int)number : -1;
 }
 
-static void see_row(struct bench *bench, enum place place, struct span rollup, struct span group, int64_t start_us,
-                    const struct measures *measures, int64_t at_us)
+static void see_row(struct bench *bench, enum place place, struct span rollup, struct span group,
+                    int64_t start_us, const struct measures *measures, int64_t at_us)
 {
 	int64_t window = (start_us - bench->first_window_us) / US_PER_MINUTE;
 	int category = category_read(bench, group);
@@ -250,7 +271,8 @@ static void see_row(struct bench *bench, enum place place, struct span rollup, s
 	if (start_us < bench->first_window_us || window >= WINDOWS_MAX)
 		return;
 	if (category >= 0 && span_is(rollup, "1m:category1"))
-		see_up_to(bench, &bench->by_category[place == PLACE_AGGREGATES][window][category], place, events_in(measures), at_us);
+		see_up_to(bench, &bench->by_category[place == PLACE_AGGREGATES][window][category],
+		          place, events_in(measures), at_us);
 	if (place == PLACE_AGGREGATES && span_is(rollup, "1m:all")) {
 		struct track *total = &bench->totals[window];
 
@@ -281,11 +303,13 @@ static bool see_message(struct bench *bench, const rd_kafka_message_t *message, 
 	} else if (strcmp(topic, bench->watched_topic[PLACE_PARTIALS]) == 0) {
 		if (!partial_decode(body, &partial, NULL))
 			return false;
-		see_row(bench, PLACE_PARTIALS, partial.rollup, partial.group_value, partial.window_start_us, &partial.measures, at_us);
+		see_row(bench, PLACE_PARTIALS, partial.rollup, partial.group_value,
+		        partial.window_start_us, &partial.measures, at_us);
 	} else {
 		if (!aggregate_decode(body, &aggregate, NULL))
 			return false;
-		see_row(bench, PLACE_AGGREGATES, aggregate.rollup, aggregate.group_value, aggregate.window_start_us, &aggregate.measures, at_us);
+		see_row(bench, PLACE_AGGREGATES, aggregate.rollup, aggregate.group_value,
+		        aggregate.window_start_us, &aggregate.measures, at_us);
 	}
 	return true;
 }
@@ -304,10 +328,13 @@ static bool see_what_came(struct bench *bench, int timeout_ms, struct err *err)
 		if (messages[i]->err == RD_KAFKA_RESP_ERR__PARTITION_EOF)
 			bench->ends_awaited--;
 		else if (messages[i]->err)
-			ok = err_set(err, ERR_FATAL, "consume: %s", rd_kafka_message_errstr(messages[i]));
+			ok = err_set(err, ERR_FATAL, "consume: %s",
+			             rd_kafka_message_errstr(messages[i]));
 		else if (!see_message(bench, messages[i], at_us))
-			ok = err_set(err, ERR_FATAL, "%s/%" PRId32 " at %" PRId64 ": not a record of that topic", rd_kafka_topic_name(messages[i]->rkt),
-			             messages[i]->partition, messages[i]->offset);
+			ok = err_set(err, ERR_FATAL,
+			             "%s/%" PRId32 " at %" PRId64 ": not a record of that topic",
+			             rd_kafka_topic_name(messages[i]->rkt), messages[i]->partition,
+			             messages[i]->offset);
 		rd_kafka_message_destroy(messages[i]);
 	}
 	return ok;
@@ -317,7 +344,8 @@ static bool see_what_came(struct bench *bench, int timeout_ms, struct err *err)
 
 static bool open_producer(struct bench *bench, struct err *err)
 {
-	rd_kafka_conf_t *conf = kafka_conf_new(&bench->settings.kafka, KAFKA_PRODUCER_IDEMPOTENT, "bench-latency", NULL, err);
+	rd_kafka_conf_t *conf = kafka_conf_new(&bench->settings.kafka, KAFKA_PRODUCER_IDEMPOTENT,
+	                                       "bench-latency", NULL, err);
 
 	if (!conf)
 		return false;
@@ -327,24 +355,31 @@ static bool open_producer(struct bench *bench, struct err *err)
 	return bench->producer != NULL;
 }
 
-static bool watch(struct bench *bench, rd_kafka_topic_partition_list_t *list, enum place place, struct err *err)
+static bool watch(struct bench *bench, rd_kafka_topic_partition_list_t *list, enum place place,
+                  struct err *err)
 {
 	int32_t count;
 
-	snprintf(bench->watched_topic[place], sizeof(bench->watched_topic[place]), "%s%s", bench->settings.kafka.topic_prefix,
-	         places[place].topic_suffix);
+	snprintf(bench->watched_topic[place], sizeof(bench->watched_topic[place]), "%s%s",
+	         bench->settings.kafka.topic_prefix, places[place].topic_suffix);
 	if (place == PLACE_TOTALS || !is_watched(bench, place))
 		return true;
-	if (!kafka_partition_count(bench->producer, bench->watched_topic[place], OPEN_TIMEOUT_MS, &count, err))
+	if (!kafka_partition_count(bench->producer, bench->watched_topic[place], OPEN_TIMEOUT_MS,
+	                           &count, err))
 		return false;
 	for (int32_t i = 0; i < count; i++) {
 		int64_t low, high;
-		rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(bench->producer, bench->watched_topic[place], i, &low, &high, OPEN_TIMEOUT_MS);
+		rd_kafka_resp_err_t code =
+			rd_kafka_query_watermark_offsets(bench->producer,
+		                                         bench->watched_topic[place], i, &low,
+		                                         &high, OPEN_TIMEOUT_MS);
 
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return err_set(err, ERR_FATAL, "%s: %s", bench->watched_topic[place], rd_kafka_err2str(code));
+			return err_set(err, ERR_FATAL, "%s: %s", bench->watched_topic[place],
+			               rd_kafka_err2str(code));
 		/* Aggregates from the beginning, to know what 1m:all holds already. */
-		rd_kafka_topic_partition_list_add(list, bench->watched_topic[place], i)->offset = place == PLACE_AGGREGATES ? low : high;
+		rd_kafka_topic_partition_list_add(list, bench->watched_topic[place], i)->offset =
+			place == PLACE_AGGREGATES ? low : high;
 	}
 	bench->ends_awaited += count;
 	return true;
@@ -353,7 +388,8 @@ static bool watch(struct bench *bench, rd_kafka_topic_partition_list_t *list, en
 static bool open_consumer(struct bench *bench, struct err *err)
 {
 	static const char *const extra[] = {"group.id", "bench-latency", NULL};
-	rd_kafka_conf_t *conf = kafka_conf_new(&bench->settings.kafka, KAFKA_CONSUMER, "bench-latency", extra, err);
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(&bench->settings.kafka, KAFKA_CONSUMER, "bench-latency", extra, err);
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	bool ok = conf && (bench->consumer = kafka_client_new(conf, KAFKA_CONSUMER, err));
 
@@ -375,11 +411,15 @@ static bool bench_open(struct bench *bench, struct err *err)
 	bench->run_tag = (uint32_t)wall.tv_sec;
 	bench->random = (uint64_t)wall.tv_nsec ^ (uint64_t)wall.tv_sec << 32;
 	bench->first_window_us = time_floor(now_us(), US_PER_MINUTE);
-	snprintf(bench->raw_topic, sizeof(bench->raw_topic), "%sraw_events", bench->settings.kafka.topic_prefix);
-	if (!open_producer(bench, err) || !kafka_partition_count(bench->producer, bench->raw_topic, OPEN_TIMEOUT_MS, &bench->partitions, err))
+	snprintf(bench->raw_topic, sizeof(bench->raw_topic), "%sraw_events",
+	         bench->settings.kafka.topic_prefix);
+	if (!open_producer(bench, err) ||
+	    !kafka_partition_count(bench->producer, bench->raw_topic, OPEN_TIMEOUT_MS,
+	                           &bench->partitions, err))
 		return false;
 	if (bench->partitions > PARTITIONS_MAX)
-		return err_set(err, ERR_OPERATOR, "%s has %" PRId32 " partitions; at most %d here", bench->raw_topic, bench->partitions, PARTITIONS_MAX);
+		return err_set(err, ERR_OPERATOR, "%s has %" PRId32 " partitions; at most %d here",
+		               bench->raw_topic, bench->partitions, PARTITIONS_MAX);
 	if (!open_consumer(bench, err))
 		return false;
 	for (size_t i = 0; i < SESSIONS; i++)
@@ -393,7 +433,8 @@ static bool bench_open(struct bench *bench, struct err *err)
 static bool produce_steadily(struct bench *bench, struct err *err)
 {
 	int64_t start_us = now_us();
-	int64_t total = bench->settings.rate * (bench->settings.measure_us + bench->settings.warmup_us) / US_PER_SECOND;
+	int64_t total = bench->settings.rate *
+	                (bench->settings.measure_us + bench->settings.warmup_us) / US_PER_SECOND;
 
 	while ((int64_t)bench->produced < total) {
 		int64_t due = (now_us() - start_us) * bench->settings.rate / US_PER_SECOND;
@@ -434,7 +475,9 @@ static bool drain(struct bench *bench, struct err *err)
 			return false;
 	}
 	if (missing || bench->failed)
-		return err_set(err, ERR_FATAL, "%zu of %zu events were not seen in time, %zu could not be produced", missing, bench->produced, bench->failed);
+		return err_set(err, ERR_FATAL,
+		               "%zu of %zu events were not seen in time, %zu could not be produced",
+		               missing, bench->produced, bench->failed);
 	return true;
 }
 
@@ -450,20 +493,24 @@ static int compare(const void *a, const void *b)
 /* Prints one line; returns the 99th percentile in microseconds. */
 static int64_t report(const struct bench *bench, enum place place, bool from_append)
 {
-	size_t first = (size_t)(bench->settings.rate * bench->settings.warmup_us / US_PER_SECOND), count = bench->produced - first;
+	size_t first = (size_t)(bench->settings.rate * bench->settings.warmup_us / US_PER_SECOND),
+	       count = bench->produced - first;
 	int64_t *latencies = xrealloc(NULL, count * sizeof(*latencies)), p99;
 
 	for (size_t i = 0; i < count; i++) {
 		const struct sample *sample = &bench->samples[first + i];
 
-		latencies[i] = sample->seen_us[place] - (from_append ? sample->appended_ms * 1000 : sample->produced_us);
+		latencies[i] = sample->seen_us[place] -
+		               (from_append ? sample->appended_ms * 1000 : sample->produced_us);
 	}
 	qsort(latencies, count, sizeof(*latencies), compare);
 	p99 = latencies[count * 99 / 100];
 	/* Divided are indices, not times. */
-	printf("%-26s %-14s %8zu %8.1f %8.1f %8.1f %8.1f\n", places[place].label, from_append ? "raw append" : "produce call", count,
+	printf("%-26s %-14s %8zu %8.1f %8.1f %8.1f %8.1f\n", places[place].label,
+	       from_append ? "raw append" : "produce call", count,
 	       /* NOLINTNEXTLINE(bugprone-integer-division) */
-	       (double)latencies[count / 2] / 1000, (double)latencies[count * 9 / 10] / 1000, (double)p99 / 1000, (double)latencies[count - 1] / 1000);
+	       (double)latencies[count / 2] / 1000, (double)latencies[count * 9 / 10] / 1000,
+	       (double)p99 / 1000, (double)latencies[count - 1] / 1000);
 	free(latencies);
 	return p99;
 }
@@ -472,9 +519,12 @@ static bool report_all(const struct bench *bench, struct err *err)
 {
 	int64_t p99_us;
 
-	printf("%" PRId64 " events/s for %" PRId64 " s after %" PRId64 " s of warm-up; every event seen (%zu); milliseconds\n", bench->settings.rate,
-	       bench->settings.measure_us / US_PER_SECOND, bench->settings.warmup_us / US_PER_SECOND, bench->produced);
-	printf("%-26s %-14s %8s %8s %8s %8s %8s\n", "visible as", "since", "events", "p50", "p90", "p99", "max");
+	printf("%" PRId64 " events/s for %" PRId64 " s after %" PRId64
+	       " s of warm-up; every event seen (%zu); milliseconds\n",
+	       bench->settings.rate, bench->settings.measure_us / US_PER_SECOND,
+	       bench->settings.warmup_us / US_PER_SECOND, bench->produced);
+	printf("%-26s %-14s %8s %8s %8s %8s %8s\n", "visible as", "since", "events", "p50", "p90",
+	       "p99", "max");
 	for (enum place place = 0; place < PLACE_AGGREGATES; place++)
 		if (is_watched(bench, place))
 			report(bench, place, true);
@@ -482,7 +532,8 @@ static bool report_all(const struct bench *bench, struct err *err)
 	report(bench, PLACE_AGGREGATES, false);
 	report(bench, PLACE_TOTALS, true);
 	if (bench->settings.limit_us && p99_us > bench->settings.limit_us)
-		return err_set(err, ERR_INPUT, "the 99th percentile is above %" PRId64 " ms", bench->settings.limit_us / 1000);
+		return err_set(err, ERR_INPUT, "the 99th percentile is above %" PRId64 " ms",
+		               bench->settings.limit_us / 1000);
 	return true;
 }
 
@@ -515,12 +566,16 @@ int main(int argc, char **argv)
 	bool ok;
 
 	memset(bench, 0, sizeof(*bench));
-	verdict = config_load(tables, "latency", "measures from raw append to visible aggregate, with all services running", argc, argv, &bench->settings);
+	verdict = config_load(
+		tables, "latency",
+		"measures from raw append to visible aggregate, with all services running", argc,
+		argv, &bench->settings);
 	if (verdict != CONFIG_OK) {
 		free(bench);
 		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
 	}
-	ok = bench_open(bench, &err) && produce_steadily(bench, &err) && drain(bench, &err) && report_all(bench, &err);
+	ok = bench_open(bench, &err) && produce_steadily(bench, &err) && drain(bench, &err) &&
+	     report_all(bench, &err);
 	if (!ok)
 		fprintf(stderr, "latency: %s\n", err.message);
 	bench_close(bench);

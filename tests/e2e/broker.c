@@ -51,59 +51,84 @@ static const char *trouble_of(rd_kafka_event_t *event)
 		return rd_kafka_event_error_string(event);
 	switch (rd_kafka_event_type(event)) {
 	case RD_KAFKA_EVENT_CREATETOPICS_RESULT:
-		topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+		topics = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(
+								     event),
+		                                             &count);
 		break;
 	case RD_KAFKA_EVENT_DELETETOPICS_RESULT:
-		topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+		topics = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(
+								     event),
+		                                             &count);
 		break;
 	case RD_KAFKA_EVENT_CREATEPARTITIONS_RESULT:
-		topics = rd_kafka_CreatePartitions_result_topics(rd_kafka_event_CreatePartitions_result(event), &count);
+		topics = rd_kafka_CreatePartitions_result_topics(
+			rd_kafka_event_CreatePartitions_result(event), &count);
 		break;
 	case RD_KAFKA_EVENT_DELETEGROUPS_RESULT:
-		groups = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
-		return count && rd_kafka_group_result_error(groups[0]) ? rd_kafka_error_string(rd_kafka_group_result_error(groups[0])) : NULL;
+		groups = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(
+								     event),
+		                                             &count);
+		return count && rd_kafka_group_result_error(groups[0])
+		               ? rd_kafka_error_string(rd_kafka_group_result_error(groups[0]))
+		               : NULL;
 	case RD_KAFKA_EVENT_CREATEACLS_RESULT:
 		return acl_trouble(rd_kafka_event_CreateAcls_result(event));
 	case RD_KAFKA_EVENT_DELETEACLS_RESULT: return NULL; /* none there is as good as gone */
 	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
-		return rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event))->elems[0].err ? "not cut" : NULL;
+		return rd_kafka_DeleteRecords_result_offsets(
+			       rd_kafka_event_DeleteRecords_result(event))
+		                       ->elems[0]
+		                       .err
+		               ? "not cut"
+		               : NULL;
 	default: return "an answer to another question";
 	}
-	return count && rd_kafka_topic_result_error(topics[0]) ? rd_kafka_err2str(rd_kafka_topic_result_error(topics[0])) : NULL;
+	return count && rd_kafka_topic_result_error(topics[0])
+	               ? rd_kafka_err2str(rd_kafka_topic_result_error(topics[0]))
+	               : NULL;
 }
 
 /* Where a topic has any rule, what no rule allows is denied: so a rule that allows all goes beside the one that denies. */
-static void deny(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+static void deny(rd_kafka_t *client, rd_kafka_queue_t *queue,
+                 const rd_kafka_AdminOptions_t *options, char **args)
 {
 	const struct {
 		rd_kafka_AclOperation_t operation;
 		rd_kafka_AclPermissionType_t permission;
 	} rules[] = {
 		{RD_KAFKA_ACL_OPERATION_ALL, RD_KAFKA_ACL_PERMISSION_TYPE_ALLOW},
-		{strcmp(args[2], "read") == 0 ? RD_KAFKA_ACL_OPERATION_READ : RD_KAFKA_ACL_OPERATION_WRITE, RD_KAFKA_ACL_PERMISSION_TYPE_DENY},
+		{strcmp(args[2], "read") == 0 ? RD_KAFKA_ACL_OPERATION_READ
+	                                      : RD_KAFKA_ACL_OPERATION_WRITE,
+	         RD_KAFKA_ACL_PERMISSION_TYPE_DENY},
 	};
 	rd_kafka_AclBinding_t *bindings[2];
 	char why[256];
 
 	for (size_t i = 0; i < 2; i++)
-		bindings[i] = rd_kafka_AclBinding_new(RD_KAFKA_RESOURCE_TOPIC, args[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, "User:*", "*",
-		                                      rules[i].operation, rules[i].permission, why, sizeof(why));
+		bindings[i] = rd_kafka_AclBinding_new(RD_KAFKA_RESOURCE_TOPIC, args[1],
+		                                      RD_KAFKA_RESOURCE_PATTERN_LITERAL, "User:*",
+		                                      "*", rules[i].operation, rules[i].permission,
+		                                      why, sizeof(why));
 	rd_kafka_CreateAcls(client, bindings, 2, options, queue);
 	rd_kafka_AclBinding_destroy_array(bindings, 2);
 }
 
-static void allow(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+static void allow(rd_kafka_t *client, rd_kafka_queue_t *queue,
+                  const rd_kafka_AdminOptions_t *options, char **args)
 {
 	char why[256];
 	rd_kafka_AclBindingFilter_t *filter =
-		rd_kafka_AclBindingFilter_new(RD_KAFKA_RESOURCE_TOPIC, args[1], RD_KAFKA_RESOURCE_PATTERN_LITERAL, NULL, NULL,
-	                                      RD_KAFKA_ACL_OPERATION_ANY, RD_KAFKA_ACL_PERMISSION_TYPE_ANY, why, sizeof(why));
+		rd_kafka_AclBindingFilter_new(RD_KAFKA_RESOURCE_TOPIC, args[1],
+	                                      RD_KAFKA_RESOURCE_PATTERN_LITERAL, NULL, NULL,
+	                                      RD_KAFKA_ACL_OPERATION_ANY,
+	                                      RD_KAFKA_ACL_PERMISSION_TYPE_ANY, why, sizeof(why));
 
 	rd_kafka_DeleteAcls(client, &filter, 1, options, queue);
 	rd_kafka_AclBinding_destroy(filter);
 }
 
-static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options, char **args)
+static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options,
+                char **args)
 {
 	char text[256];
 	const char *command = args[0];
@@ -123,12 +148,16 @@ static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_Admi
 	} else if (strcmp(command, "allow") == 0) {
 		allow(client, queue, options, args);
 	} else if (strcmp(command, "create-topic") == 0) {
-		rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(args[1], (int)strtol(args[2], NULL, 10), 1, text, sizeof(text));
+		rd_kafka_NewTopic_t *topic =
+			rd_kafka_NewTopic_new(args[1], (int)strtol(args[2], NULL, 10), 1, text,
+		                              sizeof(text));
 
 		rd_kafka_CreateTopics(client, &topic, 1, options, queue);
 		rd_kafka_NewTopic_destroy(topic);
 	} else if (strcmp(command, "grow-topic") == 0) {
-		rd_kafka_NewPartitions_t *partitions = rd_kafka_NewPartitions_new(args[1], (size_t)strtol(args[2], NULL, 10), text, sizeof(text));
+		rd_kafka_NewPartitions_t *partitions =
+			rd_kafka_NewPartitions_new(args[1], (size_t)strtol(args[2], NULL, 10), text,
+		                                   sizeof(text));
 
 		rd_kafka_CreatePartitions(client, &partitions, 1, options, queue);
 		rd_kafka_NewPartitions_destroy(partitions);
@@ -136,7 +165,8 @@ static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_Admi
 		rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 		rd_kafka_DeleteRecords_t *records;
 
-		rd_kafka_topic_partition_list_add(list, args[1], (int32_t)strtol(args[2], NULL, 10))->offset = strtoll(args[3], NULL, 10);
+		rd_kafka_topic_partition_list_add(list, args[1], (int32_t)strtol(args[2], NULL, 10))
+			->offset = strtoll(args[3], NULL, 10);
 		records = rd_kafka_DeleteRecords_new(list);
 		rd_kafka_DeleteRecords(client, &records, 1, options, queue);
 		rd_kafka_DeleteRecords_destroy(records);
@@ -168,7 +198,9 @@ static bool administer(rd_kafka_t *client, char **args)
 static bool commit(rd_kafka_t *client, char **args)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-	rd_kafka_topic_partition_t *partition = rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
+	rd_kafka_topic_partition_t *partition =
+		rd_kafka_topic_partition_list_add(list, args[2],
+	                                          (int32_t)strtol(args[3], NULL, 10));
 	rd_kafka_resp_err_t code;
 
 	partition->offset = strtoll(args[4], NULL, 10);
@@ -183,7 +215,8 @@ static bool committed(rd_kafka_t *client, char **args)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 	const rd_kafka_topic_partition_t *partition =
-		rd_kafka_topic_partition_list_add(list, args[2], (int32_t)strtol(args[3], NULL, 10));
+		rd_kafka_topic_partition_list_add(list, args[2],
+	                                          (int32_t)strtol(args[3], NULL, 10));
 	rd_kafka_resp_err_t code = rd_kafka_committed(client, list, CALL_MS);
 
 	if (!code)
@@ -222,10 +255,12 @@ static bool hold(rd_kafka_t *client, char **args)
 	char value[] = "held";
 	long partitions = strtol(args[2], NULL, 10), seconds = strtol(args[3], NULL, 10);
 
-	if (!through("init", rd_kafka_init_transactions(client, CALL_MS)) || !through("begin", rd_kafka_begin_transaction(client)))
+	if (!through("init", rd_kafka_init_transactions(client, CALL_MS)) ||
+	    !through("begin", rd_kafka_begin_transaction(client)))
 		return false;
 	for (int32_t p = 0; p < partitions; p++)
-		if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(p), RD_KAFKA_V_VALUE(value, 4), RD_KAFKA_V_END))
+		if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(p),
+		                      RD_KAFKA_V_VALUE(value, 4), RD_KAFKA_V_END))
 			return failed("hold", "a record was not taken");
 	if (rd_kafka_flush(client, CALL_MS))
 		return failed("hold", "not sent in time");
@@ -246,8 +281,10 @@ static rd_kafka_message_t *read_one(const char *topic, int32_t partition, int64_
 	char why[256];
 
 	rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", getenv("KAFKA_BROKERS"), why, sizeof(why)) != RD_KAFKA_CONF_OK ||
-	    rd_kafka_conf_set(conf, "group.id", "broker-repeat", why, sizeof(why)) != RD_KAFKA_CONF_OK)
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", getenv("KAFKA_BROKERS"), why,
+	                      sizeof(why)) != RD_KAFKA_CONF_OK ||
+	    rd_kafka_conf_set(conf, "group.id", "broker-repeat", why, sizeof(why)) !=
+	            RD_KAFKA_CONF_OK)
 		return NULL;
 	client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, why, sizeof(why));
 	if (client && rd_kafka_assign(client, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -265,9 +302,12 @@ static bool repeat(rd_kafka_t *client, char **args)
 	if (!message || message->err)
 		return failed("repeat", "the record cannot be read");
 	rd_kafka_message_detach_headers(message, &headers);
-	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(message->key, message->key_len),
-	                      RD_KAFKA_V_VALUE(message->payload, message->len), RD_KAFKA_V_HEADERS(headers),
-	                      RD_KAFKA_V_TIMESTAMP(strtoll(args[4], NULL, 10)), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END))
+	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(partition),
+	                      RD_KAFKA_V_KEY(message->key, message->key_len),
+	                      RD_KAFKA_V_VALUE(message->payload, message->len),
+	                      RD_KAFKA_V_HEADERS(headers),
+	                      RD_KAFKA_V_TIMESTAMP(strtoll(args[4], NULL, 10)),
+	                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END))
 		return failed("repeat", "the record was not taken");
 	return !rd_kafka_flush(client, CALL_MS) || failed("repeat", "not sent in time");
 }
@@ -277,9 +317,10 @@ static int arguments_of(const char *command)
 	static const struct {
 		const char *name;
 		int arguments;
-	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2}, {"grow-topic", 2}, {"cut", 3}, {"commit", 5},
-	                {"committed", 3},   {"deny", 2},         {"allow", 1},        {"hold", 3},
-	                {"repeat", 4}};
+	} commands[] = {{"delete-group", 1}, {"delete-topic", 1}, {"create-topic", 2},
+	                {"grow-topic", 2},   {"cut", 3},          {"commit", 5},
+	                {"committed", 3},    {"deny", 2},         {"allow", 1},
+	                {"hold", 3},         {"repeat", 4}};
 
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, command) == 0)
@@ -298,15 +339,19 @@ int main(int argc, char **argv)
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
 		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|committed|deny|allow|hold|repeat ...; "
-		      "KAFKA_BROKERS must be set\n", stderr);
+		      "KAFKA_BROKERS must be set\n",
+		      stderr);
 		return 64;
 	}
 	conf = rd_kafka_conf_new();
-	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) != RD_KAFKA_CONF_OK ||
-	    (commits && rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK) ||
+	if (rd_kafka_conf_set(conf, "bootstrap.servers", brokers, why, sizeof(why)) !=
+	            RD_KAFKA_CONF_OK ||
+	    (commits &&
+	     rd_kafka_conf_set(conf, "group.id", argv[2], why, sizeof(why)) != RD_KAFKA_CONF_OK) ||
 	    (holds && !hold_settings(conf, why, sizeof(why))))
 		return failed("settings", why), 1;
-	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why, sizeof(why));
+	client = rd_kafka_new(commits ? RD_KAFKA_CONSUMER : RD_KAFKA_PRODUCER, conf, why,
+	                      sizeof(why));
 	if (!client)
 		return failed("client", why), 1;
 	if (commits)
@@ -314,7 +359,8 @@ int main(int argc, char **argv)
 	else if (holds)
 		good = hold(client, argv + 1);
 	else
-		good = strcmp(argv[1], "repeat") == 0 ? repeat(client, argv + 1) : administer(client, argv + 1);
+		good = strcmp(argv[1], "repeat") == 0 ? repeat(client, argv + 1)
+		                                      : administer(client, argv + 1);
 	rd_kafka_destroy(client);
 	return good ? 0 : 1;
 }

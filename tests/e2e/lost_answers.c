@@ -43,12 +43,14 @@ static void add_records(struct task_loop *loop)
 		char text[32];
 		int len = snprintf(text, sizeof(text), "record-%d", i);
 
-		outbox_add(&loop->outbox, TOPIC_BRONZE_EVENTS, 0, SPAN("key"), (struct span){text, (size_t)len}, NULL, 0);
+		outbox_add(&loop->outbox, TOPIC_BRONZE_EVENTS, 0, SPAN("key"),
+		           (struct span){text, (size_t)len}, NULL, 0);
 	}
 }
 
 /* Calls that may have to be made again. */
-static bool until_done(bool (*call)(struct task_loop *, struct err *), struct task_loop *loop, struct err *err)
+static bool until_done(bool (*call)(struct task_loop *, struct err *), struct task_loop *loop,
+                       struct err *err)
 {
 	for (int i = 0; i < 100; i++) {
 		if (call(loop, err))
@@ -106,8 +108,9 @@ int main(int argc, char **argv)
 		.terms = &terms,
 	};
 	struct err err = {ERR_NONE, ""};
-	struct intake_config config = {
-		.kafka = &loop.kafka, .group = "lost-answers", .client_id = "lost-answers"};
+	struct intake_config config = {.kafka = &loop.kafka,
+	                               .group = "lost-answers",
+	                               .client_id = "lost-answers"};
 	bool done;
 
 	if (argc != 3 || !loop.kafka.brokers || !loop.kafka.topic_prefix)
@@ -121,7 +124,8 @@ int main(int argc, char **argv)
 	config.stale = metric_get(METRIC_COUNTER, "stale_records_total", "", "");
 	loop.intake = intake_new(&config, &err);
 	done = loop.intake && run(&loop, strcmp(argv[1], "library") == 0, &err);
-	printf("%s, librdkafka %s: %s\n", argv[1], rd_kafka_version_str(), done ? "committed" : err.message);
+	printf("%s, librdkafka %s: %s\n", argv[1], rd_kafka_version_str(),
+	       done ? "committed" : err.message);
 	if (loop.producer && !txn_producer_close(&loop, &err))
 		puts(err.message);
 	outbox_free(&loop.outbox);

@@ -26,23 +26,33 @@
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
-#define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
-#define TIME_MIN_US INT64_C(-62135596800000000)
-#define TIME_SPAN_US UINT64_C(315537897600000000) /* years 1 to 9999 */
-#define RECORDS_MAX 128
+#define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
+#define TIME_MIN_US   INT64_C(-62135596800000000)
+#define TIME_SPAN_US  UINT64_C(315537897600000000) /* years 1 to 9999 */
+#define RECORDS_MAX   128
 #define NORMAL_EVENTS 24
-#define KEPT_MAX 2048
+#define KEPT_MAX      2048
 
-static const struct output_context terms = {"fuzz", {[TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context terms = {"fuzz",
+                                            {[TOPIC_DEAD_LETTER] = 1,
+                                             [TOPIC_LATE_EVENTS] = 1,
+                                             [TOPIC_SESSION_FUNNELS] = 1,
+                                             [TOPIC_FUNNEL_PARTIALS] = 1,
+                                             [TOPIC_AGGREGATED_EVENTS] = 1},
+                                            {1, 2, 3, 4, 5, 6, 7}};
 static const struct merge_fold_config merge_config = {&terms, 2, 10 * US_PER_MINUTE};
 static struct outbox box, merged;
 
 static const struct session_fold_config *session_config(void)
 {
-	static struct session_fold_config config = {.outputs = &terms, .disorder_us = 5 * US_PER_SECOND, .grace_us = 10 * US_PER_MINUTE};
+	static struct session_fold_config config = {.outputs = &terms,
+	                                            .disorder_us = 5 * US_PER_SECOND,
+	                                            .grace_us = 10 * US_PER_MINUTE};
 
 	if (config.rollups.count == 0) {
-		fuzz_check(rollups_parse("1m:all 1h:category 1d:brand 3m/1m:product 1d+6h:category1", &config.rollups, NULL));
+		fuzz_check(
+			rollups_parse("1m:all 1h:category 1d:brand 3m/1m:product 1d+6h:category1",
+		                      &config.rollups, NULL));
 		fuzz_check(stages_parse("view,cart,checkout,purchase", &config.stages, NULL));
 	}
 	return &config;
@@ -50,7 +60,9 @@ static const struct session_fold_config *session_config(void)
 
 static struct span body_of(struct span value)
 {
-	return value.len > FRAME_BYTES ? (struct span){value.at + FRAME_BYTES, value.len - FRAME_BYTES} : value;
+	return value.len > FRAME_BYTES
+	               ? (struct span){value.at + FRAME_BYTES, value.len - FRAME_BYTES}
+	               : value;
 }
 
 static int64_t total_dead(const struct counts *counts)
@@ -77,12 +89,17 @@ static struct bronze_event any_event(struct fuzz_reader *in)
 	uint8_t who = fuzz_byte(in), what = fuzz_byte(in);
 	int64_t time_us = any_time(in);
 	struct bronze_event bronze = {
-		.event = {.event_time_us = time_us, .product_id = 1 + what / 32, .user_id = 1 + who % 4, .price_cents = -1, .type = (enum event_type)(what % 5)},
+		.event = {.event_time_us = time_us,
+	                  .product_id = 1 + what / 32,
+	                  .user_id = 1 + who % 4,
+	                  .price_cents = -1,
+	                  .type = (enum event_type)(what % 5)},
 		.event_id = {who, what, fuzz_byte(in)},
 	};
 
 	if (what & 16)
-		bronze.event.price_cents = (int64_t)((uint64_t)fuzz_int64(in) % UINT64_C(100000000000000000));
+		bronze.event.price_cents =
+			(int64_t)((uint64_t)fuzz_int64(in) % UINT64_C(100000000000000000));
 	bronze.event.user_session = who & 16 ? SPAN_NULL : (struct span){&"abcd"[who / 64], 1};
 	bronze.event.category_code = who & 32 ? SPAN_NULL : SPAN("toys.soft");
 	if (who & 8) {
@@ -99,7 +116,10 @@ static struct bronze_event any_event(struct fuzz_reader *in)
 static void check_outputs(void *merge, struct counts *merge_counts)
 {
 	for (size_t i = 0; i < box.count; i++) {
-		struct input_record record = {.topic = SPAN("partials"), .offset = (int64_t)i, .value = box.at[i].value, .body = body_of(box.at[i].value)};
+		struct input_record record = {.topic = SPAN("partials"),
+		                              .offset = (int64_t)i,
+		                              .value = box.at[i].value,
+		                              .body = body_of(box.at[i].value)};
 		struct visit visit;
 
 		if (box.at[i].topic == TOPIC_FUNNEL_PARTIALS)
@@ -107,35 +127,40 @@ static void check_outputs(void *merge, struct counts *merge_counts)
 		else if (box.at[i].topic == TOPIC_SESSION_FUNNELS)
 			fuzz_check(visit_decode(record.body, &visit, NULL));
 		else
-			fuzz_check(box.at[i].topic == TOPIC_LATE_EVENTS || box.at[i].topic == TOPIC_DEAD_LETTER);
+			fuzz_check(box.at[i].topic == TOPIC_LATE_EVENTS ||
+			           box.at[i].topic == TOPIC_DEAD_LETTER);
 	}
 	outbox_clear(&box);
 	merge_fold_ops.flush(merge, &merged);
 	for (size_t i = 0; i < merged.count; i++) {
 		struct aggregate aggregate;
 
-		fuzz_check(merged.at[i].topic == TOPIC_AGGREGATED_EVENTS && aggregate_decode(body_of(merged.at[i].value), &aggregate, NULL));
+		fuzz_check(merged.at[i].topic == TOPIC_AGGREGATED_EVENTS &&
+		           aggregate_decode(body_of(merged.at[i].value), &aggregate, NULL));
 	}
 	outbox_clear(&merged);
 }
 
-static struct input_record any_session_record(struct fuzz_reader *in, struct header headers[2], struct buffer *value, int64_t offset)
+static struct input_record any_session_record(struct fuzz_reader *in, struct header headers[2],
+                                              struct buffer *value, int64_t offset)
 {
 	uint8_t form = fuzz_byte(in);
-	struct input_record record = {.topic = SPAN("bronze"), .offset = offset, .headers = headers, .timestamp_ms = BASE_US / 1000 + offset * 60000};
+	struct input_record record = {.topic = SPAN("bronze"),
+	                              .offset = offset,
+	                              .headers = headers,
+	                              .timestamp_ms = BASE_US / 1000 + offset * 60000};
 	struct bronze_event bronze;
 
 	value->len = 0;
 	switch (form % 8) {
 	case 0: /* a control */
 		record.timestamp_ms = form & 8 ? INT64_C(253402300799999) : record.timestamp_ms;
-		headers[0] = (struct header){SPAN("control"), form & 16 ? SPAN("jump") : SPAN("end")};
+		headers[0] =
+			(struct header){SPAN("control"), form & 16 ? SPAN("jump") : SPAN("end")};
 		headers[1] = (struct header){SPAN("event_time"), fuzz_text(in)};
 		record.header_count = 2;
 		return record;
-	case 1:
-		record.value = record.body = fuzz_text(in);
-		return record;
+	case 1: record.value = record.body = fuzz_text(in); return record;
 	case 2:
 		record.refused = (enum reason)(1 + fuzz_byte(in) % (REASON_COUNT - 1));
 		record.value = record.body = SPAN("x");
@@ -151,7 +176,8 @@ static struct input_record any_session_record(struct fuzz_reader *in, struct hea
 
 static void any_session_records(struct fuzz_reader *in)
 {
-	void *fold = session_fold_ops.new(session_config(), 0), *quiet = session_fold_ops.new(session_config(), 0);
+	void *fold = session_fold_ops.new(session_config(), 0),
+	     *quiet = session_fold_ops.new(session_config(), 0);
 	void *merge = merge_fold_ops.new(&merge_config, 0);
 	struct counts counts = {0}, quiet_counts = {0}, merge_counts = {0};
 	struct buffer value = {0}, dump = {0}, quiet_dump = {0};
@@ -191,7 +217,9 @@ static void any_session_records(struct fuzz_reader *in)
 static struct partial any_partial(struct fuzz_reader *in)
 {
 	uint8_t form = fuzz_byte(in);
-	struct partial partial = {.rollup = form & 1 ? SPAN("1m:all") : SPAN("1d:brand"), .revision = fuzz_byte(in), .source_partition = form >> 1 & 3,
+	struct partial partial = {.rollup = form & 1 ? SPAN("1m:all") : SPAN("1d:brand"),
+	                          .revision = fuzz_byte(in),
+	                          .source_partition = form >> 1 & 3,
 	                          .idle = form & 8};
 	int64_t *measures = (int64_t *)&partial.measures;
 
@@ -264,7 +292,8 @@ static size_t last_values(const struct outbox *outputs, struct kept *kept)
 				continue;
 		} else if (output->topic == TOPIC_FUNNEL_PARTIALS) {
 			fuzz_check(partial_decode(body_of(output->value), &partial, NULL));
-			if (partial.rollup.len == 0 || span_is(partial.group_value, "all") || span_is(partial.group_value, "hostile") ||
+			if (partial.rollup.len == 0 || span_is(partial.group_value, "all") ||
+			    span_is(partial.group_value, "hostile") ||
 			    span_is(partial.group_value, "999"))
 				continue;
 		} else {
@@ -295,11 +324,14 @@ static size_t late_events(const struct outbox *outputs)
 	return late;
 }
 
-static void apply_event(void *fold, const struct bronze_event *bronze, int64_t offset, struct outbox *out)
+static void apply_event(void *fold, const struct bronze_event *bronze, int64_t offset,
+                        struct outbox *out)
 {
 	struct buffer value = {0};
 	struct counts counts = {0};
-	struct input_record record = {.topic = SPAN("bronze"), .offset = offset, .timestamp_ms = BASE_US / 1000};
+	struct input_record record = {.topic = SPAN("bronze"),
+	                              .offset = offset,
+	                              .timestamp_ms = BASE_US / 1000};
 
 	bronze_encode(&value, 1, bronze);
 	record.value = (struct span){value.at, value.len};
@@ -311,22 +343,33 @@ static void apply_event(void *fold, const struct bronze_event *bronze, int64_t o
 static void apply_control(void *fold, int64_t time_us, int64_t offset, struct outbox *out)
 {
 	char time[32];
-	struct header headers[] = {{SPAN("control"), SPAN("jump")}, {SPAN("event_time"), {time, time_format_iso(time_us, time)}}};
-	struct input_record record = {.topic = SPAN("bronze"), .offset = offset, .timestamp_ms = time_us / 1000, .headers = headers, .header_count = 2};
+	struct header headers[] = {{SPAN("control"), SPAN("jump")},
+	                           {SPAN("event_time"), {time, time_format_iso(time_us, time)}}};
+	struct input_record record = {.topic = SPAN("bronze"),
+	                              .offset = offset,
+	                              .timestamp_ms = time_us / 1000,
+	                              .headers = headers,
+	                              .header_count = 2};
 	struct counts counts = {0};
 
 	session_fold_ops.apply(fold, &record, &counts, out);
 }
 
-static void run_normal(const struct bronze_event *hostile, int64_t place, int64_t step_us, struct outbox *out)
+static void run_normal(const struct bronze_event *hostile, int64_t place, int64_t step_us,
+                       struct outbox *out)
 {
 	void *fold = session_fold_ops.new(session_config(), 0);
 
 	outbox_clear(out);
 	apply_control(fold, BASE_US, 0, out);
 	for (int64_t i = 0; i < NORMAL_EVENTS; i++) {
-		struct bronze_event bronze = {.event = {.event_time_us = BASE_US + i * step_us, .product_id = 1 + i % 5, .user_id = 1 + i % 3, .price_cents = 150,
-		                                        .type = (enum event_type)(i % 5), .category_code = SPAN("toys.soft"), .brand = SPAN("acme")},
+		struct bronze_event bronze = {.event = {.event_time_us = BASE_US + i * step_us,
+		                                        .product_id = 1 + i % 5,
+		                                        .user_id = 1 + i % 3,
+		                                        .price_cents = 150,
+		                                        .type = (enum event_type)(i % 5),
+		                                        .category_code = SPAN("toys.soft"),
+		                                        .brand = SPAN("acme")},
 		                              .event_id = {1, (uint8_t)i}};
 
 		bronze.event.user_session = (struct span){&"abc"[i % 3], 1};
@@ -364,7 +407,9 @@ static void one_hostile_event(struct fuzz_reader *in)
 		while (k < with_count && !span_equal(without[i].key, with[k].key))
 			k++;
 		fuzz_check(k < with_count);
-		if (partial_decode(body_of(without[i].value), &a, NULL)) { /* each says its own watermark, which is not what it counts */
+		if (partial_decode(
+			    body_of(without[i].value), &a,
+			    NULL)) { /* each says its own watermark, which is not what it counts */
 			fuzz_check(partial_decode(body_of(with[k].value), &b, NULL));
 			fuzz_check(memcmp(&a.measures, &b.measures, sizeof(a.measures)) == 0);
 		} else {

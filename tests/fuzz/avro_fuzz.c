@@ -73,14 +73,17 @@ static void check_frame(struct span value)
 	int32_t id;
 
 	if (frame_parse(value, &id, &body) == FRAME_ID)
-		fuzz_check(body.at == value.at + FRAME_BYTES && body.len == value.len - FRAME_BYTES);
+		fuzz_check(body.at == value.at + FRAME_BYTES &&
+		           body.len == value.len - FRAME_BYTES);
 }
 
 /* Our own schema with another field before all of ours. */
 static struct span other_writer(enum schema_kind slot, struct buffer *out)
 {
-	const char *text = schema_texts[slot].text, *fields = strstr(text, "\"fields\":["), *type = "{\"name\":\"other\",\"type\":";
-	static const char *const others[] = {"{\"type\":\"array\",\"items\":\"null\"}", "{\"type\":\"map\",\"values\":\"string\"}",
+	const char *text = schema_texts[slot].text, *fields = strstr(text, "\"fields\":["),
+		   *type = "{\"name\":\"other\",\"type\":";
+	static const char *const others[] = {"{\"type\":\"array\",\"items\":\"null\"}",
+	                                     "{\"type\":\"map\",\"values\":\"string\"}",
 	                                     "[\"null\",\"double\",\"bytes\"]"};
 
 	fuzz_check(fields);
@@ -96,7 +99,9 @@ static struct span other_writer(enum schema_kind slot, struct buffer *out)
 
 static void check_resolved(enum schema_kind slot, struct span writer, struct span body)
 {
-	static const int kinds[] = {[SCHEMA_BRONZE] = 0, [SCHEMA_LATE] = 0, [SCHEMA_COUNTS] = 4, [SCHEMA_VISIT] = 3, [SCHEMA_PARTIAL] = 2, [SCHEMA_AGGREGATE] = 1};
+	static const int kinds[] = {
+		[SCHEMA_BRONZE] = 0, [SCHEMA_LATE] = 0,    [SCHEMA_COUNTS] = 4,
+		[SCHEMA_VISIT] = 3,  [SCHEMA_PARTIAL] = 2, [SCHEMA_AGGREGATE] = 1};
 	struct err err = {ERR_NONE, ""};
 	struct schema_resolver *resolver = schema_resolver_new(writer, slot, &err);
 	struct buffer out = {0};
@@ -132,7 +137,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		writer = fuzz_take(&in, end ? (size_t)(end - in.at) : in.left);
 		fuzz_take(&in, 1);
-		check_resolved((enum schema_kind)(kind - 12), writer, (struct span){in.at, in.left});
+		check_resolved((enum schema_kind)(kind - 12), writer,
+		               (struct span){in.at, in.left});
 	}
 	buffer_free(&text);
 	return 0;

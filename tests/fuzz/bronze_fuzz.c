@@ -26,14 +26,17 @@
 #include "wire/records_counts.h"
 #include "wire/topics.h"
 
-#define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
-#define TIME_MAX_MS INT64_C(253402300799999)
-#define RECORDS_MAX 64
+#define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
+#define TIME_MAX_MS   INT64_C(253402300799999)
+#define RECORDS_MAX   64
 #define NORMAL_EVENTS 24
 
-static const struct output_context terms = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context terms = {"fuzz",
+                                            {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1},
+                                            {1, 2, 3, 4, 5, 6, 7}};
 static char json[4096];
-static struct outbox box, with, without; /* emptied before use: to make them anew costs more than all the rest */
+static struct outbox box, with,
+	without; /* emptied before use: to make them anew costs more than all the rest */
 
 static int64_t total_dead(const struct counts *counts)
 {
@@ -49,17 +52,20 @@ static struct partition_clock clock_of(void *fold)
 	struct partition_clock clock;
 	char header[FOLD_SNAPSHOT_MAX];
 
-	fuzz_check(clock_parse((struct span){header, bronze_fold_ops.snapshot(fold, header)}, &clock));
+	fuzz_check(
+		clock_parse((struct span){header, bronze_fold_ops.snapshot(fold, header)}, &clock));
 	return clock;
 }
 
-static struct span make_json(int64_t time_us, const char *type, int64_t user, int64_t product, struct span price, struct span session)
+static struct span make_json(int64_t time_us, const char *type, int64_t user, int64_t product,
+                             struct span price, struct span session)
 {
 	char time[32], user_text[24], product_text[24];
 	struct span fields[EVENT_FIELD_COUNT] = {
 		{time, time_format_plain(time_us, time)},
 		span_of(type),
-		{product_text, (size_t)snprintf(product_text, sizeof(product_text), "%" PRId64, product)},
+		{product_text,
+	         (size_t)snprintf(product_text, sizeof(product_text), "%" PRId64, product)},
 		SPAN("2053013555631882655"),
 		SPAN("toys.soft"),
 		SPAN("acme"),
@@ -75,8 +81,10 @@ static struct span make_json(int64_t time_us, const char *type, int64_t user, in
 
 static struct span any_value(struct fuzz_reader *in, uint8_t form)
 {
-	static const char *const types[] = {"view", "cart", "remove_from_cart", "checkout", "purchase"};
-	static const int64_t units[] = {1, US_PER_SECOND, US_PER_MINUTE, US_PER_HOUR, US_PER_DAY, 400 * US_PER_DAY};
+	static const char *const types[] = {"view", "cart", "remove_from_cart", "checkout",
+	                                    "purchase"};
+	static const int64_t units[] = {1,           US_PER_SECOND, US_PER_MINUTE,
+	                                US_PER_HOUR, US_PER_DAY,    400 * US_PER_DAY};
 	uint8_t kind = fuzz_byte(in), user = fuzz_byte(in), unit = fuzz_byte(in);
 	int64_t steps = (int64_t)fuzz_byte(in) - 128;
 	struct span price, session;
@@ -87,22 +95,31 @@ static struct span any_value(struct fuzz_reader *in, uint8_t form)
 		return fuzz_take(in, (size_t)fuzz_byte(in) * 4);
 	price = fuzz_take(in, fuzz_byte(in) % 8);
 	session = fuzz_take(in, fuzz_byte(in) % 4);
-	return make_json(BASE_US + steps * units[unit % 6], types[kind % 5], 1 + user % 4, 1 + user / 64, price, session);
+	return make_json(BASE_US + steps * units[unit % 6], types[kind % 5], 1 + user % 4,
+	                 1 + user / 64, price, session);
 }
 
-static struct input_record any_record(struct fuzz_reader *in, struct header headers[8], int64_t offset)
+static struct input_record any_record(struct fuzz_reader *in, struct header headers[8],
+                                      int64_t offset)
 {
-	static const char *const names[] = {"control", "event_time", "source_file", "source_row", "source_error", "segment"};
+	static const char *const names[] = {"control",    "event_time",   "source_file",
+	                                    "source_row", "source_error", "segment"};
 	uint8_t form = fuzz_byte(in) % 6, header_count = fuzz_byte(in);
-	struct input_record record = {.topic = SPAN("raw"), .offset = offset, .detail = "refused", .headers = headers};
+	struct input_record record = {.topic = SPAN("raw"),
+	                              .offset = offset,
+	                              .detail = "refused",
+	                              .headers = headers};
 
 	record.value = record.body = any_value(in, form);
-	record.timestamp_ms = header_count & 64 ? fuzz_int64(in) : BASE_US / 1000 + (int64_t)(int8_t)fuzz_byte(in) * 86400000;
+	record.timestamp_ms = header_count & 64
+	                              ? fuzz_int64(in)
+	                              : BASE_US / 1000 + (int64_t)(int8_t)fuzz_byte(in) * 86400000;
 	if (record.timestamp_ms < 0 || record.timestamp_ms > TIME_MAX_MS) /* as the loop cuts it */
 		record.timestamp_ms = record.timestamp_ms < 0 ? 0 : TIME_MAX_MS;
 	if (form == 5 && header_count & 128)
 		record.refused = (enum reason)(1 + fuzz_byte(in) % (REASON_COUNT - 1));
-	for (record.header_count = 0; record.header_count < header_count % 8; record.header_count++) {
+	for (record.header_count = 0; record.header_count < header_count % 8;
+	     record.header_count++) {
 		uint8_t name = fuzz_byte(in);
 
 		headers[record.header_count].name = name < 6 ? span_of(names[name]) : fuzz_text(in);
@@ -118,19 +135,25 @@ static void check_outputs(void)
 		struct bronze_event bronze;
 		size_t reasons = 0;
 
-		fuzz_check(output->topic == TOPIC_BRONZE_EVENTS || output->topic == TOPIC_DEAD_LETTER);
+		fuzz_check(output->topic == TOPIC_BRONZE_EVENTS ||
+		           output->topic == TOPIC_DEAD_LETTER);
 		fuzz_check(output->partition == 0);
 		for (uint16_t h = 0; h < output->header_count; h++)
-			if (span_is(output->headers[h].name, "__connect.errors.exception.class.name") && output->headers[h].value.len > 0)
+			if (span_is(output->headers[h].name,
+			            "__connect.errors.exception.class.name") &&
+			    output->headers[h].value.len > 0)
 				reasons++;
 		if (output->topic == TOPIC_DEAD_LETTER)
 			fuzz_check(reasons > 0);
 		else if (output->value.at)
-			fuzz_check(bronze_decode((struct span){output->value.at + FRAME_BYTES, output->value.len - FRAME_BYTES}, &bronze, NULL));
+			fuzz_check(bronze_decode((struct span){output->value.at + FRAME_BYTES,
+			                                       output->value.len - FRAME_BYTES},
+			                         &bronze, NULL));
 	}
 }
 
-static void check_record(void *fold, void *quiet, const struct input_record *record, struct counts *counts, struct counts *quiet_counts)
+static void check_record(void *fold, void *quiet, const struct input_record *record,
+                         struct counts *counts, struct counts *quiet_counts)
 {
 	struct partition_clock before = clock_of(fold), after;
 	struct counts was = *counts;
@@ -140,13 +163,15 @@ static void check_record(void *fold, void *quiet, const struct input_record *rec
 	accepted_us = bronze_fold_ops.apply(fold, record, counts, &box);
 	bronze_fold_ops.apply(quiet, record, quiet_counts, NULL);
 	after = clock_of(fold);
-	fuzz_check(counts->records_in == counts->records_out + counts->duplicates + total_dead(counts));
+	fuzz_check(counts->records_in ==
+	           counts->records_out + counts->duplicates + total_dead(counts));
 	made = counts->records_in - was.records_in;
 	fuzz_check(made == 0 || made == 1);
 	if (made)
 		fuzz_check(box.count == (size_t)(1 - (counts->duplicates - was.duplicates)));
 	else
-		fuzz_check(box.count == 1 && box.at[0].topic == TOPIC_BRONZE_EVENTS && !box.at[0].value.at);
+		fuzz_check(box.count == 1 && box.at[0].topic == TOPIC_BRONZE_EVENTS &&
+		           !box.at[0].value.at);
 	check_outputs();
 	fuzz_check(clock_now(&after) >= clock_now(&before));
 	if (made == 0 && record->timestamp_ms * 1000 > limit_us)
@@ -155,8 +180,9 @@ static void check_record(void *fold, void *quiet, const struct input_record *rec
 		limit_us = before.first_us; /* one other user's time: two have reached it now */
 	if (made && clock_now(&before) == CLOCK_NONE)
 		limit_us = accepted_us; /* the first event of an empty partition */
-	fuzz_check(clock_now(&after) <= limit_us || (made && before.first_us != CLOCK_NONE && clock_now(&after) == accepted_us &&
-	                                             accepted_us <= before.first_us));
+	fuzz_check(clock_now(&after) <= limit_us ||
+	           (made && before.first_us != CLOCK_NONE && clock_now(&after) == accepted_us &&
+	            accepted_us <= before.first_us));
 }
 
 static void any_records(struct fuzz_reader *in)
@@ -197,22 +223,32 @@ static void run_normal(const struct hostile *hostile, bool with_it, struct outbo
 	void *fold = bronze_fold_ops.new(&config, 0);
 	struct counts counts = {0};
 	char time[32];
-	struct header begin[] = {{SPAN("control"), SPAN("begin")}, {SPAN("event_time"), {time, time_format_iso(BASE_US, time)}}};
-	struct input_record record = {.topic = SPAN("raw"), .headers = begin, .header_count = 2, .timestamp_ms = BASE_US / 1000};
+	struct header begin[] = {{SPAN("control"), SPAN("begin")},
+	                         {SPAN("event_time"), {time, time_format_iso(BASE_US, time)}}};
+	struct input_record record = {.topic = SPAN("raw"),
+	                              .headers = begin,
+	                              .header_count = 2,
+	                              .timestamp_ms = BASE_US / 1000};
 
 	outbox_clear(out);
 	bronze_fold_ops.apply(fold, &record, &counts, NULL);
 	for (int64_t i = 0; i < NORMAL_EVENTS; i++) {
-		int64_t time_us = BASE_US + i * 20 * US_PER_SECOND, record_us = hostile->live ? time_us : time_us + 100 * US_PER_DAY;
+		int64_t time_us = BASE_US + i * 20 * US_PER_SECOND,
+			record_us = hostile->live ? time_us : time_us + 100 * US_PER_DAY;
 
 		if (with_it && i == hostile->place) {
-			record = (struct input_record){.topic = SPAN("raw"), .offset = 2 * i + 1, .timestamp_ms = record_us / 1000};
+			record = (struct input_record){.topic = SPAN("raw"),
+			                               .offset = 2 * i + 1,
+			                               .timestamp_ms = record_us / 1000};
 			record.value = record.body = hostile->value;
 			outbox_clear(&box);
 			bronze_fold_ops.apply(fold, &record, &counts, &box);
 		}
-		record = (struct input_record){.topic = SPAN("raw"), .offset = 2 * i + 2, .timestamp_ms = record_us / 1000};
-		record.value = record.body = make_json(time_us, "view", 1 + i % 3, 1 + i, SPAN("1.50"), SPAN("s1"));
+		record = (struct input_record){.topic = SPAN("raw"),
+		                               .offset = 2 * i + 2,
+		                               .timestamp_ms = record_us / 1000};
+		record.value = record.body =
+			make_json(time_us, "view", 1 + i % 3, 1 + i, SPAN("1.50"), SPAN("s1"));
 		bronze_fold_ops.apply(fold, &record, &counts, out);
 	}
 	bronze_fold_ops.free(fold);
@@ -227,9 +263,11 @@ static void one_hostile_event(struct fuzz_reader *in)
 	struct event event;
 
 	if (form & 1) {
-		int64_t time_us = (int64_t)((uint64_t)fuzz_int64(in) % 253402300800000000u), user = 1 + fuzz_byte(in) % 4, product = 1 + fuzz_byte(in);
+		int64_t time_us = (int64_t)((uint64_t)fuzz_int64(in) % 253402300800000000u),
+			user = 1 + fuzz_byte(in) % 4, product = 1 + fuzz_byte(in);
 
-		hostile.value = make_json(time_us, form & 2 ? "purchase" : "view", user, product, fuzz_take(in, 6), SPAN("hostile"));
+		hostile.value = make_json(time_us, form & 2 ? "purchase" : "view", user, product,
+		                          fuzz_take(in, 6), SPAN("hostile"));
 	} else {
 		hostile.value = fuzz_take(in, in->left);
 	}
@@ -238,12 +276,14 @@ static void one_hostile_event(struct fuzz_reader *in)
 	memcpy(copy, hostile.value.at, hostile.value.len);
 	hostile.value.at = copy;
 	/* An event of another session is no copy of a normal one, whatever it says. */
-	if (event_parse_json(parser, hostile.value, &event, NULL, 0) != REASON_NONE || span_is(event.user_session, "hostile")) {
+	if (event_parse_json(parser, hostile.value, &event, NULL, 0) != REASON_NONE ||
+	    span_is(event.user_session, "hostile")) {
 		run_normal(&hostile, false, &without);
 		run_normal(&hostile, true, &with);
 		fuzz_check(without.count == NORMAL_EVENTS && with.count == NORMAL_EVENTS);
 		for (size_t i = 0; i < NORMAL_EVENTS; i++) {
-			fuzz_check(without.at[i].topic == TOPIC_BRONZE_EVENTS && with.at[i].topic == TOPIC_BRONZE_EVENTS);
+			fuzz_check(without.at[i].topic == TOPIC_BRONZE_EVENTS &&
+			           with.at[i].topic == TOPIC_BRONZE_EVENTS);
 			fuzz_check(span_equal(without.at[i].value, with.at[i].value));
 		}
 	}

@@ -17,7 +17,7 @@
 #include "fuzz/fuzz.h"
 #include "row.h"
 
-#define FIELDS 16
+#define FIELDS   16
 #define JSON_MAX 65536 /* an input of 4 KiB, each byte escaped, and the names */
 
 static bool lies_within(struct span part, const char *from, const char *to)
@@ -32,7 +32,8 @@ static void split_all(char *bytes, size_t size, bool at_end)
 	size_t used = 0;
 
 	for (size_t at = 0;; at += used) {
-		enum csv_verdict verdict = csv_next(bytes + at, size - at, at_end, fields, FIELDS, &record, &used);
+		enum csv_verdict verdict =
+			csv_next(bytes + at, size - at, at_end, fields, FIELDS, &record, &used);
 
 		if (verdict == CSV_NEED_MORE || verdict == CSV_END) {
 			fuzz_check(used == 0 && at_end == (verdict == CSV_END));
@@ -60,7 +61,8 @@ static void check_row(struct event_parser *parser, const struct row *row)
 	fuzz_check(len > 0);
 	reason = event_parse_json(parser, (struct span){json, len}, &event, NULL, 0);
 	fuzz_check(reason != REASON_MALFORMED_JSON);
-	fuzz_check((reason == REASON_INVALID_UTF8) == (utf8_valid_length((struct span){json, len}) < len));
+	fuzz_check((reason == REASON_INVALID_UTF8) ==
+	           (utf8_valid_length((struct span){json, len}) < len));
 }
 
 static void read_file(const uint8_t *data, size_t size)
@@ -90,7 +92,8 @@ static void read_file(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char header[] = "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n";
+	static const char header[] =
+		"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n";
 	char *copy = malloc(sizeof(header) + size);
 
 	fuzz_check(copy);
@@ -98,7 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	split_all(copy, size, false);
 	memcpy(copy, data, size);
 	split_all(copy, size, true);
-	if (size > 0 && data[0] != ',') { /* its own header, or none; a reader is large, so one of the two */
+	if (size > 0 &&
+	    data[0] != ',') { /* its own header, or none; a reader is large, so one of the two */
 		free(copy);
 		read_file(data, size);
 		return 0;

@@ -40,7 +40,9 @@ static bool run_folder(const char *path, int *count)
 	while (ok && (entry = readdir(folder))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		ok = snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) < (int)sizeof(name) && run_file(name);
+		ok = snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) <
+		             (int)sizeof(name) &&
+		     run_file(name);
 		*count += ok;
 	}
 	if (folder)

@@ -11,12 +11,12 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define fuzz_check(condition) \
-	do { \
-		if (!(condition)) { \
+#define fuzz_check(condition)                                                                   \
+	do {                                                                                    \
+		if (!(condition)) {                                                             \
 			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort(); \
-		} \
+			abort();                                                                \
+		}                                                                               \
 	} while (0)
 
 /* Beyond its end a reader gives zeros and empty spans. */

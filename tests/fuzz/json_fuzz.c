@@ -15,20 +15,24 @@
 
 static bool same_event(const struct event *a, const struct event *b)
 {
-	return a->event_time_us == b->event_time_us && a->product_id == b->product_id && a->user_id == b->user_id &&
-	       a->category_id == b->category_id && a->price_cents == b->price_cents && a->type == b->type &&
-	       span_equal(a->category_code, b->category_code) && span_equal(a->brand, b->brand) && span_equal(a->user_session, b->user_session);
+	return a->event_time_us == b->event_time_us && a->product_id == b->product_id &&
+	       a->user_id == b->user_id && a->category_id == b->category_id &&
+	       a->price_cents == b->price_cents && a->type == b->type &&
+	       span_equal(a->category_code, b->category_code) && span_equal(a->brand, b->brand) &&
+	       span_equal(a->user_session, b->user_session);
 }
 
 static void check_text(struct span text)
 {
 	fuzz_check(!text.at || (text.len > 0 && text.len <= EVENT_TEXT_MAX));
-	fuzz_check(!text.at || (utf8_valid_length(text) == text.len && !memchr(text.at, '\0', text.len)));
+	fuzz_check(!text.at ||
+	           (utf8_valid_length(text) == text.len && !memchr(text.at, '\0', text.len)));
 }
 
 static void check_limits(const struct event *event)
 {
-	fuzz_check(event->event_time_us >= INT64_C(946684800000000) && event->event_time_us <= INT64_C(253402300799999999));
+	fuzz_check(event->event_time_us >= INT64_C(946684800000000) &&
+	           event->event_time_us <= INT64_C(253402300799999999));
 	fuzz_check(event->product_id > 0 && event->user_id > 0 && event->category_id >= 0);
 	fuzz_check(event->price_cents >= -1 && event->price_cents < INT64_C(100000000000000000));
 	fuzz_check(event->type != EVENT_PURCHASE || event->price_cents >= 0);
@@ -40,17 +44,22 @@ static void check_limits(const struct event *event)
 
 static void check_avro(const struct event *event)
 {
-	struct bronze_event bronze = {.event = *event, .lineage = {.raw_offset = 7, .raw_time_ms = 1}}, back;
+	struct bronze_event bronze = {.event = *event,
+	                              .lineage = {.raw_offset = 7, .raw_time_ms = 1}},
+			    back;
 	uint8_t id[EVENT_ID_BYTES];
 	struct buffer out = {0};
 	char text[37];
 
 	event_id_content(event, bronze.event_id);
 	event_id_format(bronze.event_id, text);
-	fuzz_check(event_id_parse(span_of(text), id) && memcmp(id, bronze.event_id, sizeof(id)) == 0);
+	fuzz_check(event_id_parse(span_of(text), id) &&
+	           memcmp(id, bronze.event_id, sizeof(id)) == 0);
 	bronze_encode(&out, 1, &bronze);
-	fuzz_check(bronze_decode((struct span){out.at + FRAME_BYTES, out.len - FRAME_BYTES}, &back, NULL));
-	fuzz_check(same_event(event, &back.event) && memcmp(back.event_id, bronze.event_id, sizeof(id)) == 0);
+	fuzz_check(bronze_decode((struct span){out.at + FRAME_BYTES, out.len - FRAME_BYTES}, &back,
+	                         NULL));
+	fuzz_check(same_event(event, &back.event) &&
+	           memcmp(back.event_id, bronze.event_id, sizeof(id)) == 0);
 	buffer_free(&out);
 }
 

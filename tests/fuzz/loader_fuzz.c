@@ -21,14 +21,10 @@
 /* Of each target's columns: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b bool, y bytea, j jsonb, a text[]. */
 #define EVENT "tdx88xxn8xx848t"
 static const char *const columns[TARGET_COUNT] = {
-	[TARGET_EVENTS] = "u" EVENT "48",
-	[TARGET_AGGREGATES] = "xttx88888n8888888b8",
-	[TARGET_VISIT_REMOVALS] = "xt",
-	[TARGET_VISITS] = "xtt8888888nxx2x888b8",
-	[TARGET_LATE_EVENTS] = "ua" EVENT "48",
-	[TARGET_COUNTS] = "xx488888j8t",
-	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",
-	[TARGET_CONTROLS] = "x4x8848t",
+	[TARGET_EVENTS] = "u" EVENT "48",       [TARGET_AGGREGATES] = "xttx88888n8888888b8",
+	[TARGET_VISIT_REMOVALS] = "xt",         [TARGET_VISITS] = "xtt8888888nxx2x888b8",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8t",
+	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t",
 };
 
 /* ---- reading rows back */
@@ -46,14 +42,17 @@ static int64_t take_integer(struct span *row, size_t bytes)
 
 static void check_text(struct span text)
 {
-	fuzz_check(utf8_valid_length(text) == text.len && (text.len == 0 || !memchr(text.at, '\0', text.len)));
+	fuzz_check(utf8_valid_length(text) == text.len &&
+	           (text.len == 0 || !memchr(text.at, '\0', text.len)));
 }
 
 static void check_numeric(struct span field)
 {
-	int64_t count = take_integer(&field, 2), weight = take_integer(&field, 2), sign = take_integer(&field, 2), scale = take_integer(&field, 2);
+	int64_t count = take_integer(&field, 2), weight = take_integer(&field, 2),
+		sign = take_integer(&field, 2), scale = take_integer(&field, 2);
 
-	fuzz_check(count >= 0 && (sign == 0 || sign == 0x4000) && scale == 2 && weight >= -1 && weight < 6);
+	fuzz_check(count >= 0 && (sign == 0 || sign == 0x4000) && scale == 2 && weight >= -1 &&
+	           weight < 6);
 	for (; count > 0; count--) {
 		int64_t digit = take_integer(&field, 2);
 
@@ -76,7 +75,8 @@ static void check_jsonb(struct span field)
 
 static void check_array(struct span field)
 {
-	int64_t dimensions = take_integer(&field, 4), has_null = take_integer(&field, 4), type = take_integer(&field, 4), count;
+	int64_t dimensions = take_integer(&field, 4), has_null = take_integer(&field, 4),
+		type = take_integer(&field, 4), count;
 
 	fuzz_check(dimensions == 1 && has_null == 0 && type == 25);
 	count = take_integer(&field, 4);
@@ -109,7 +109,8 @@ static void check_field(char type, struct span field)
 		fuzz_check(field.len == 8);
 		int64_t time_us = take_integer(&field, 8);
 
-		fuzz_check(time_us >= INT64_C(-211813488000000000) && time_us < INT64_C(9223371331200000000));
+		fuzz_check(time_us >= INT64_C(-211813488000000000) &&
+		           time_us < INT64_C(9223371331200000000));
 		break;
 	}
 	default: fuzz_check(!"a type");
@@ -139,25 +140,41 @@ static void check_row(const struct load_batch *batch, const struct load_row *row
 
 static struct span any_header_name(struct fuzz_reader *in)
 {
-	static const char *const names[] = {"control", "segment", "rows", "raw_offset", "late_for", "source_partition", "source_offset",
-	                                    "__connect.errors.topic", "__connect.errors.partition", "__connect.errors.offset",
-	                                    "__connect.errors.connector.name", "__connect.errors.exception.class.name",
+	static const char *const names[] = {"control",
+	                                    "segment",
+	                                    "rows",
+	                                    "raw_offset",
+	                                    "late_for",
+	                                    "source_partition",
+	                                    "source_offset",
+	                                    "__connect.errors.topic",
+	                                    "__connect.errors.partition",
+	                                    "__connect.errors.offset",
+	                                    "__connect.errors.connector.name",
+	                                    "__connect.errors.exception.class.name",
 	                                    "__connect.errors.exception.message"};
 	uint8_t name = fuzz_byte(in);
 
 	return name < sizeof(names) / sizeof(names[0]) ? span_of(names[name]) : fuzz_text(in);
 }
 
-static struct input_record any_record(struct fuzz_reader *in, struct header headers[HEADERS_MAX], int64_t offset)
+static struct input_record any_record(struct fuzz_reader *in, struct header headers[HEADERS_MAX],
+                                      int64_t offset)
 {
 	uint8_t form = fuzz_byte(in), header_count = fuzz_byte(in) % (HEADERS_MAX + 1);
-	struct input_record record = {.topic = SPAN("topic"), .offset = offset, .partition = form & 3, .detail = "why", .headers = headers};
+	struct input_record record = {.topic = SPAN("topic"),
+	                              .offset = offset,
+	                              .partition = form & 3,
+	                              .detail = "why",
+	                              .headers = headers};
 
-	record.timestamp_ms = record_time_clamp_ms(form & 4 ? fuzz_int64(in) : 1569888000000); /* as every reader does */
+	record.timestamp_ms = record_time_clamp_ms(
+		form & 4 ? fuzz_int64(in) : 1569888000000); /* as every reader does */
 	record.key = form & 8 ? SPAN_NULL : fuzz_text(in);
 	for (; record.header_count < header_count; record.header_count++) {
 		headers[record.header_count].name = any_header_name(in);
-		headers[record.header_count].value = form & 16 && record.header_count == 0 ? SPAN_NULL : fuzz_text(in);
+		headers[record.header_count].value =
+			form & 16 && record.header_count == 0 ? SPAN_NULL : fuzz_text(in);
 	}
 	if (form & 32)
 		record.refused = (enum reason)(1 + fuzz_byte(in) % (REASON_COUNT - 1));
@@ -175,8 +192,9 @@ static size_t no_headers(void *message, struct header headers[LOAD_HEADERS_MAX])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const enum topic_id topics[] = {TOPIC_BRONZE_EVENTS, TOPIC_LATE_EVENTS, TOPIC_COUNTS, TOPIC_SESSION_FUNNELS,
-	                                       TOPIC_AGGREGATED_EVENTS, TOPIC_DEAD_LETTER};
+	static const enum topic_id topics[] = {
+		TOPIC_BRONZE_EVENTS,   TOPIC_LATE_EVENTS,       TOPIC_COUNTS,
+		TOPIC_SESSION_FUNNELS, TOPIC_AGGREGATED_EVENTS, TOPIC_DEAD_LETTER};
 	struct fuzz_reader in = {(const char *)data, size};
 	struct load_batch batch = {.bronze_partition_count = 4, .read_headers = no_headers};
 	struct header headers[HEADERS_MAX];
@@ -190,12 +208,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		enum load_verdict verdict = load_batch_add(&batch, topic, &record, NULL);
 
 		fuzz_check(batch.rejects[REASON_NONE] == rejects);
-		fuzz_check(batch.rows.count == rows + 1 || (verdict == LOAD_CONTROL && batch.rows.count == rows));
-		fuzz_check(verdict != LOAD_REJECTED || batch.rows.at[rows].target == TARGET_DEAD_LETTERS);
+		fuzz_check(batch.rows.count == rows + 1 ||
+		           (verdict == LOAD_CONTROL && batch.rows.count == rows));
+		fuzz_check(verdict != LOAD_REJECTED ||
+		           batch.rows.at[rows].target == TARGET_DEAD_LETTERS);
 	}
 	for (uint32_t i = 0; i < batch.rows.count; i++)
 		check_row(&batch, &batch.rows.at[i]);
-	if (batch.rows.count && load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's words\n\"'\\"))
+	if (batch.rows.count &&
+	    load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's words\n\"'\\"))
 		check_row(&batch, &batch.rows.at[batch.rows.count - 1]);
 	load_batch_free(&batch);
 	return 0;

@@ -27,20 +27,30 @@
 
 #define BASE_US INT64_C(1569888000000000) /* 2019-10-01 */
 
-static const struct output_context outputs = {"fuzz", {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 1, [TOPIC_SESSION_FUNNELS] = 1, [TOPIC_FUNNEL_PARTIALS] = 1, [TOPIC_AGGREGATED_EVENTS] = 1}, {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context outputs = {"fuzz",
+                                              {[TOPIC_BRONZE_EVENTS] = 1,
+                                               [TOPIC_DEAD_LETTER] = 1,
+                                               [TOPIC_LATE_EVENTS] = 1,
+                                               [TOPIC_SESSION_FUNNELS] = 1,
+                                               [TOPIC_FUNNEL_PARTIALS] = 1,
+                                               [TOPIC_AGGREGATED_EVENTS] = 1},
+                                              {1, 2, 3, 4, 5, 6, 7}};
 static const struct bronze_fold_config bronze_config = {&outputs, 1, 7 * US_PER_DAY, false};
 static const struct merge_fold_config merge_config = {&outputs, 3, 10 * US_PER_MINUTE};
 static struct outbox box;
 
 static struct task_params terms_of(int which)
 {
-	static struct session_fold_config session_config = {.outputs = &outputs, .disorder_us = 5 * US_PER_SECOND, .grace_us = 10 * US_PER_MINUTE};
+	static struct session_fold_config session_config = {.outputs = &outputs,
+	                                                    .disorder_us = 5 * US_PER_SECOND,
+	                                                    .grace_us = 10 * US_PER_MINUTE};
 	struct task_params terms = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
 
 	if (which == 1) {
 		if (session_config.rollups.count == 0) {
 			fuzz_check(rollups_parse("1m:all 1d:brand", &session_config.rollups, NULL));
-			fuzz_check(stages_parse("view,cart,purchase", &session_config.stages, NULL));
+			fuzz_check(
+				stages_parse("view,cart,purchase", &session_config.stages, NULL));
 		}
 		terms.ops = &session_fold_ops;
 		terms.fold_config = &session_config;
@@ -54,9 +64,18 @@ static struct task_params terms_of(int which)
 /* One record that each fold takes, with the newest or the oldest time there can be. */
 static void apply_one(struct task *task, int which, int64_t time_us)
 {
-	struct input_record record = {.topic = SPAN("input"), .offset = task->position, .timestamp_ms = time_us / 1000};
-	struct bronze_event bronze = {.event = {.event_time_us = time_us, .product_id = 1, .user_id = 1, .price_cents = 1}};
-	struct partial partial = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .window_start_us = time_us, .window_end_us = time_us + 1, .watermark_us = time_us};
+	struct input_record record = {.topic = SPAN("input"),
+	                              .offset = task->position,
+	                              .timestamp_ms = time_us / 1000};
+	struct bronze_event bronze = {.event = {.event_time_us = time_us,
+	                                        .product_id = 1,
+	                                        .user_id = 1,
+	                                        .price_cents = 1}};
+	struct partial partial = {.rollup = SPAN("1m:all"),
+	                          .group_value = SPAN("all"),
+	                          .window_start_us = time_us,
+	                          .window_end_us = time_us + 1,
+	                          .watermark_us = time_us};
 	struct buffer value = {0};
 
 	if (which == 0)

@@ -38,18 +38,27 @@ struct settings {
 static void check_config(const struct fuzz_reader *in)
 {
 	static const struct config_option table[] = {
-		{"TEXT", CONFIG_TEXT, offsetof(struct settings, text), "", 0, 0, "a text", NULL, NULL},
-		{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
-		{"CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "a", 0, 0, "a choice", "a|bc", NULL},
-		{"NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "3", -5, 1000, "a number", NULL, NULL},
-		{"ANY_NUMBER", CONFIG_INTEGER, offsetof(struct settings, any_number), "3", 0, 0, "any number", NULL, NULL},
-		{"DURATION", CONFIG_DURATION, offsetof(struct settings, duration_us), "5s", 1000, INT64_C(86400000000), "a duration", NULL, NULL},
-		{"BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "1k", 1, INT64_C(1) << 40, "a size", NULL, NULL},
-		{"TRUTH", CONFIG_BOOLEAN, offsetof(struct settings, truth), "false", 0, 0, "a truth", NULL, NULL},
+		{"TEXT", CONFIG_TEXT, offsetof(struct settings, text), "", 0, 0, "a text", NULL,
+	         NULL},
+		{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret",
+	         NULL, NULL},
+		{"CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "a", 0, 0, "a choice",
+	         "a|bc", NULL},
+		{"NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "3", -5, 1000,
+	         "a number", NULL, NULL},
+		{"ANY_NUMBER", CONFIG_INTEGER, offsetof(struct settings, any_number), "3", 0, 0,
+	         "any number", NULL, NULL},
+		{"DURATION", CONFIG_DURATION, offsetof(struct settings, duration_us), "5s", 1000,
+	         INT64_C(86400000000), "a duration", NULL, NULL},
+		{"BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "1k", 1, INT64_C(1) << 40,
+	         "a size", NULL, NULL},
+		{"TRUTH", CONFIG_BOOLEAN, offsetof(struct settings, truth), "false", 0, 0,
+	         "a truth", NULL, NULL},
 		{0},
 	};
 	static const struct config_option *const tables[] = {table, NULL};
-	char program[] = "fuzz", *arguments[ARGUMENTS_MAX + 2] = {program}, *text = text_of(in), shown[256];
+	char program[] = "fuzz", *arguments[ARGUMENTS_MAX + 2] = {program}, *text = text_of(in),
+	     shown[256];
 	struct settings settings = {0};
 	int count = 1;
 
@@ -61,9 +70,11 @@ static void check_config(const struct fuzz_reader *in)
 		arguments[count] = line;
 		line = end;
 	}
-	if (config_load(tables, "fuzz", "a fuzz target", count, arguments, &settings) == CONFIG_OK) {
+	if (config_load(tables, "fuzz", "a fuzz target", count, arguments, &settings) ==
+	    CONFIG_OK) {
 		fuzz_check(settings.number >= -5 && settings.number <= 1000);
-		fuzz_check(settings.duration_us >= 1000 && settings.duration_us <= INT64_C(86400000000));
+		fuzz_check(settings.duration_us >= 1000 &&
+		           settings.duration_us <= INT64_C(86400000000));
 		fuzz_check(settings.bytes >= 1 && settings.bytes <= INT64_C(1) << 40);
 		fuzz_check(strcmp(settings.choice, "a") == 0 || strcmp(settings.choice, "bc") == 0);
 		for (const struct config_option *option = table; option->name; option++) {
@@ -76,7 +87,9 @@ static void check_config(const struct fuzz_reader *in)
 
 static void check_rollups(const struct fuzz_reader *in)
 {
-	static const int64_t times_us[] = {0, -1, INT64_C(1569888000123456), INT64_C(253402300799999999), INT64_C(-62135596800000000)};
+	static const int64_t times_us[] = {0, -1, INT64_C(1569888000123456),
+	                                   INT64_C(253402300799999999),
+	                                   INT64_C(-62135596800000000)};
 	char *text = text_of(in);
 	struct rollup_list list;
 	struct err err = {ERR_NONE, ""};
@@ -91,9 +104,11 @@ static void check_rollups(const struct fuzz_reader *in)
 			for (int i = 0; i < count; i++) {
 				struct window window = rollup_window(&list.at[r], times_us[t], i);
 
-				fuzz_check(window.start_us <= times_us[t] && times_us[t] < window.end_us);
+				fuzz_check(window.start_us <= times_us[t] &&
+				           times_us[t] < window.end_us);
 				fuzz_check(window.end_us - window.start_us <= list.at[r].size_us);
-				fuzz_check(rollup_earliest_open(&list.at[r], times_us[t]) <= window.start_us);
+				fuzz_check(rollup_earliest_open(&list.at[r], times_us[t]) <=
+				           window.start_us);
 			}
 			fuzz_check(rollup_next_start(&list.at[r], times_us[t]) >= times_us[t]);
 		}
@@ -123,8 +138,10 @@ static void check_time(struct span text)
 
 	if (!time_parse(text, &time_us))
 		return;
-	fuzz_check(time_parse((struct span){out, time_format_plain(time_us, out)}, &again_us) && again_us == time_us);
-	fuzz_check(time_parse((struct span){out, time_format_iso(time_us, out)}, &again_us) && again_us == time_us);
+	fuzz_check(time_parse((struct span){out, time_format_plain(time_us, out)}, &again_us) &&
+	           again_us == time_us);
+	fuzz_check(time_parse((struct span){out, time_format_iso(time_us, out)}, &again_us) &&
+	           again_us == time_us);
 }
 
 static void check_numbers(struct span text)
@@ -134,14 +151,21 @@ static void check_numbers(struct span text)
 	char out[32];
 
 	if (money_parse(text, &value)) {
-		fuzz_check(value >= 0 && money_parse((struct span){out, money_format(value, out)}, &again) && again == value);
+		fuzz_check(value >= 0 &&
+		           money_parse((struct span){out, money_format(value, out)}, &again) &&
+		           again == value);
 	}
 	if (duration_parse(text, &value)) {
-		fuzz_check(value >= 0 && duration_parse((struct span){out, duration_format(value, out)}, &again) && again == value);
+		fuzz_check(
+			value >= 0 &&
+			duration_parse((struct span){out, duration_format(value, out)}, &again) &&
+			again == value);
 	}
 	fuzz_check(strlen(out) < sizeof(out) || money_format(any, out) < sizeof(out));
-	fuzz_check(time_format_plain(any, out) < sizeof(out) && time_format_iso(any, out) < sizeof(out));
-	fuzz_check(money_format(any, out) < sizeof(out) && duration_format(any < 0 ? 0 : any, out) < sizeof(out));
+	fuzz_check(time_format_plain(any, out) < sizeof(out) &&
+	           time_format_iso(any, out) < sizeof(out));
+	fuzz_check(money_format(any, out) < sizeof(out) &&
+	           duration_format(any < 0 ? 0 : any, out) < sizeof(out));
 }
 
 static void check_clock(struct span text)

@@ -17,8 +17,8 @@
 #include "service/log.h"
 #include "service/metrics.h"
 
-#define WRITERS 3
-#define ROUNDS 3000
+#define WRITERS  3
+#define ROUNDS   3000
 #define REQUESTS 40
 
 static int port;
@@ -31,9 +31,11 @@ static void *write_all(void *argument)
 
 	for (int i = 0; i < ROUNDS; i++) {
 		snprintf(labels, sizeof(labels), "partition=\"%d\"", i % 16);
-		metric_add(metric_get(METRIC_COUNTER, "stress_total", labels, "for the sanitizer"), 1);
+		metric_add(metric_get(METRIC_COUNTER, "stress_total", labels, "for the sanitizer"),
+		           1);
 		metric_set(metric_get(METRIC_GAUGE, "stress_lag", labels, "for the sanitizer"), i);
-		histogram_observe_us(histogram_get("stress_seconds", labels, "for the sanitizer"), i);
+		histogram_observe_us(histogram_get("stress_seconds", labels, "for the sanitizer"),
+		                     i);
 		log_info("stress", log_int("writer", *number), log_int("round", i),
 		         log_str("detail", labels));
 		health_alive();
@@ -45,11 +47,13 @@ static void *write_all(void *argument)
 /* A port that is free now. */
 static int free_port(void)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	socklen_t len = sizeof(address);
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 || getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
+	    getsockname(fd, (struct sockaddr *)&address, &len) != 0)
 		exit(70);
 	close(fd);
 	return ntohs(address.sin_port);
@@ -58,12 +62,16 @@ static int free_port(void)
 /* Whether the path answers with something. */
 static bool get(const char *path)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)port)};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	                              .sin_port = htons((uint16_t)port)};
 	char request[64], answer[4096];
-	int len = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", path), fd = socket(AF_INET, SOCK_STREAM, 0);
+	int len = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", path),
+	    fd = socket(AF_INET, SOCK_STREAM, 0);
 	ssize_t got = -1, all = 0;
 
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && write(fd, request, (size_t)len) == len)
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+	    write(fd, request, (size_t)len) == len)
 		while ((got = read(fd, answer, sizeof(answer))) > 0)
 			all += got;
 	if (fd >= 0)

@@ -65,7 +65,8 @@ int mtx_init(mtx_t *mutex, int type)
 	int code;
 
 	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_NORMAL);
+	pthread_mutexattr_settype(&attributes, type & mtx_recursive ? PTHREAD_MUTEX_RECURSIVE
+	                                                            : PTHREAD_MUTEX_NORMAL);
 	code = pthread_mutex_init((pthread_mutex_t *)mutex, &attributes);
 	pthread_mutexattr_destroy(&attributes);
 	return result(code);
@@ -108,7 +109,8 @@ int cnd_wait(cnd_t *condition, mtx_t *mutex)
 
 int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
 {
-	return result(pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex, until));
+	return result(pthread_cond_timedwait((pthread_cond_t *)condition, (pthread_mutex_t *)mutex,
+	                                     until));
 }
 
 void cnd_destroy(cnd_t *condition)

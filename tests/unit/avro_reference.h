@@ -19,7 +19,9 @@ struct reference {
 
 static inline void reference_open(struct reference *reference, const char *schema_text)
 {
-	cr_assert_eq(avro_schema_from_json_length(schema_text, strlen(schema_text), &reference->schema), 0, "%s", avro_strerror());
+	cr_assert_eq(avro_schema_from_json_length(schema_text, strlen(schema_text),
+	                                          &reference->schema),
+	             0, "%s", avro_strerror());
 	reference->class = avro_generic_class_from_schema(reference->schema);
 	cr_assert_not_null(reference->class);
 	cr_assert_eq(avro_generic_value_new(reference->class, &reference->value), 0);
@@ -36,12 +38,14 @@ static inline avro_value_t reference_field(struct reference *reference, const ch
 {
 	avro_value_t field;
 
-	cr_assert_eq(avro_value_get_by_name(&reference->value, name, &field, NULL), 0, "no field %s", name);
+	cr_assert_eq(avro_value_get_by_name(&reference->value, name, &field, NULL), 0,
+	             "no field %s", name);
 	return field;
 }
 
 /* The branch of an optional field; branch 0 is null. */
-static inline avro_value_t reference_branch(struct reference *reference, const char *name, int branch)
+static inline avro_value_t reference_branch(struct reference *reference, const char *name,
+                                            int branch)
 {
 	avro_value_t field = reference_field(reference, name), value;
 
@@ -83,7 +87,8 @@ static inline void put_money(avro_value_t field, int64_t cents)
 
 	for (int i = 0; i < 8; i++)
 		bytes[i] = (unsigned char)((uint64_t)cents >> (56 - 8 * i));
-	while (from < 7 && ((bytes[from] == 0 && bytes[from + 1] < 0x80) || (bytes[from] == 0xff && bytes[from + 1] >= 0x80)))
+	while (from < 7 && ((bytes[from] == 0 && bytes[from + 1] < 0x80) ||
+	                    (bytes[from] == 0xff && bytes[from + 1] >= 0x80)))
 		from++;
 	cr_assert_eq(avro_value_set_bytes(&field, bytes + from, (size_t)(8 - from)), 0);
 }
@@ -110,7 +115,8 @@ static inline void reference_null(struct reference *reference, const char *name)
 	cr_assert_eq(avro_value_set_null(&null), 0);
 }
 
-static inline void reference_optional_text(struct reference *reference, const char *name, struct span text)
+static inline void reference_optional_text(struct reference *reference, const char *name,
+                                           struct span text)
 {
 	if (text.at)
 		put_span(reference_branch(reference, name, 1), text);
@@ -118,7 +124,8 @@ static inline void reference_optional_text(struct reference *reference, const ch
 		reference_null(reference, name);
 }
 
-static inline void reference_optional_number(struct reference *reference, const char *name, bool present, int64_t value)
+static inline void reference_optional_number(struct reference *reference, const char *name,
+                                             bool present, int64_t value)
 {
 	if (present)
 		put_number(reference_branch(reference, name, 1), value);
@@ -174,7 +181,8 @@ static inline struct span random_text(size_t min, size_t max)
 	static char texts[16][1024];
 	static size_t turn;
 	char *at = texts[turn++ % 16];
-	size_t len = min + (size_t)random_below((int64_t)(max - min + 1)) % (random_below(20) ? 24 : 1024);
+	size_t len = min + (size_t)random_below((int64_t)(max - min + 1)) %
+	                           (random_below(20) ? 24 : 1024);
 
 	if (len < min || len > max)
 		len = min;

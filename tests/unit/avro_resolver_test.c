@@ -16,20 +16,22 @@
 #include "wire/records_bronze.h"
 #include "wire/schemas.h"
 
-#define SPACED_LONG "{\"name\":\"product_id\",\"type\":\"long\"}"
+#define SPACED_LONG    "{\"name\":\"product_id\",\"type\":\"long\"}"
 #define CHECKOUT_FIELD "{\"name\":\"funnel_checkout_sessions\",\"type\":\"long\",\"default\":0},"
-#define BRAND_FIELD "{\"name\":\"brand\",\"type\":[\"null\",\"string\"],\"default\":null},"
-#define USER_FIELD "{\"name\":\"user_id\",\"type\":\"long\"}"
+#define BRAND_FIELD    "{\"name\":\"brand\",\"type\":[\"null\",\"string\"],\"default\":null},"
+#define USER_FIELD     "{\"name\":\"user_id\",\"type\":\"long\"}"
 
 /* our schema with every `from` made `to`; the caller's memory */
-static const char *writer_text(enum schema_kind slot, const char *from, const char *to, char out[8192])
+static const char *writer_text(enum schema_kind slot, const char *from, const char *to,
+                               char out[8192])
 {
 	const char *rest = schema_texts[slot].text, *hit;
 	size_t len = 0, count = 0;
 
 	out[0] = '\0';
 	while (*from && (hit = strstr(rest, from)) != NULL) {
-		len += (size_t)snprintf(out + len, 8192 - len, "%.*s%s", (int)(hit - rest), rest, to);
+		len += (size_t)snprintf(out + len, 8192 - len, "%.*s%s", (int)(hit - rest), rest,
+		                        to);
 		rest = hit + strlen(from);
 		count++;
 	}
@@ -38,7 +40,8 @@ static const char *writer_text(enum schema_kind slot, const char *from, const ch
 	return out;
 }
 
-static struct schema_resolver *resolver_for(enum schema_kind slot, const char *from, const char *to, struct err *err)
+static struct schema_resolver *resolver_for(enum schema_kind slot, const char *from, const char *to,
+                                            struct err *err)
 {
 	char text[8192];
 
@@ -56,67 +59,102 @@ static const struct {
 	enum outcome want;
 	const char *message; /* the beginning, where refused */
 } schemas[] = {
-        {"our own", SCHEMA_BRONZE, "", "", IDENTITY, NULL},
-        {"our own late events", SCHEMA_LATE, "", "", IDENTITY, NULL},
-        {"our own visits", SCHEMA_VISIT, "", "", IDENTITY, NULL},
-        {"other spacing", SCHEMA_BRONZE, ",", " , ", IDENTITY, NULL},
-        {"other documentation", SCHEMA_BRONZE, "One valid event", "An event", IDENTITY, NULL},
-        {"full name in one", SCHEMA_BRONZE, "\"BronzeEvent\",\"namespace\":\"funnel\"", "\"funnel.BronzeEvent\"", IDENTITY, NULL},
-        {"a field less that has a default", SCHEMA_AGGREGATE, CHECKOUT_FIELD, "", RESOLVED, NULL},
-        {"a field more", SCHEMA_BRONZE, USER_FIELD, USER_FIELD ",{\"name\":\"z\",\"type\":\"double\"}", RESOLVED, NULL},
-        {"int for long", SCHEMA_BRONZE, SPACED_LONG, "{\"name\":\"product_id\",\"type\":\"int\"}", RESOLVED, NULL},
-        {"bytes for string", SCHEMA_COUNTS, "\"topic\",\"type\":\"string\"", "\"topic\",\"type\":\"bytes\"", RESOLVED, NULL},
-        {"a union for a plain field", SCHEMA_BRONZE, SPACED_LONG, "{\"name\":\"product_id\",\"type\":[\"null\",\"long\"]}", RESOLVED, NULL},
-        {"a union the other way round", SCHEMA_BRONZE, "[\"null\",\"long\"],\"default\":null},{\"name\":\"category_code\"",
+	{"our own", SCHEMA_BRONZE, "", "", IDENTITY, NULL},
+	{"our own late events", SCHEMA_LATE, "", "", IDENTITY, NULL},
+	{"our own visits", SCHEMA_VISIT, "", "", IDENTITY, NULL},
+	{"other spacing", SCHEMA_BRONZE, ",", " , ", IDENTITY, NULL},
+	{"other documentation", SCHEMA_BRONZE, "One valid event", "An event", IDENTITY, NULL},
+	{"full name in one", SCHEMA_BRONZE, "\"BronzeEvent\",\"namespace\":\"funnel\"",
+         "\"funnel.BronzeEvent\"", IDENTITY, NULL},
+	{"a field less that has a default", SCHEMA_AGGREGATE, CHECKOUT_FIELD, "", RESOLVED, NULL},
+	{"a field more", SCHEMA_BRONZE, USER_FIELD,
+         USER_FIELD ",{\"name\":\"z\",\"type\":\"double\"}", RESOLVED, NULL},
+	{"int for long", SCHEMA_BRONZE, SPACED_LONG, "{\"name\":\"product_id\",\"type\":\"int\"}",
+         RESOLVED, NULL},
+	{"bytes for string", SCHEMA_COUNTS, "\"topic\",\"type\":\"string\"",
+         "\"topic\",\"type\":\"bytes\"", RESOLVED, NULL},
+	{"a union for a plain field", SCHEMA_BRONZE, SPACED_LONG,
+         "{\"name\":\"product_id\",\"type\":[\"null\",\"long\"]}", RESOLVED, NULL},
+	{"a union the other way round", SCHEMA_BRONZE,
+         "[\"null\",\"long\"],\"default\":null},{\"name\":\"category_code\"",
          "[\"long\",\"null\"]},{\"name\":\"category_code\"", RESOLVED, NULL},
-        {"more symbols", SCHEMA_BRONZE, "\"purchase\"]", "\"purchase\",\"refund\"]", RESOLVED, NULL},
-        {"map of int", SCHEMA_COUNTS, "\"values\":\"long\"", "\"values\":\"int\"", RESOLVED, NULL},
-        {"a time without its unit", SCHEMA_BRONZE, "\"event_time\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}",
+	{"more symbols", SCHEMA_BRONZE, "\"purchase\"]", "\"purchase\",\"refund\"]", RESOLVED,
+         NULL},
+	{"map of int", SCHEMA_COUNTS, "\"values\":\"long\"", "\"values\":\"int\"", RESOLVED, NULL},
+	{"a time without its unit", SCHEMA_BRONZE,
+         "\"event_time\",\"type\":{\"type\":\"long\",\"logicalType\":\"timestamp-micros\"}",
          "\"event_time\",\"type\":\"long\"", IDENTITY, NULL},
-        {"another record", SCHEMA_BRONZE, "BronzeEvent", "SilverEvent", REFUSED, "wrong schema: record funnel.SilverEvent"},
-        {"another namespace", SCHEMA_BRONZE, "\"funnel\"", "\"tunnel\"", REFUSED, "wrong schema: record tunnel.BronzeEvent"},
-        {"no namespace", SCHEMA_BRONZE, "\"namespace\":\"funnel\",", "", REFUSED, "wrong schema: record BronzeEvent"},
-        {"a field less without default", SCHEMA_BRONZE, "," USER_FIELD, "", REFUSED, "unresolvable schema: the writer has no field user_id"},
-        {"text for long", SCHEMA_BRONZE, SPACED_LONG, "{\"name\":\"product_id\",\"type\":\"string\"}", REFUSED,
+	{"another record", SCHEMA_BRONZE, "BronzeEvent", "SilverEvent", REFUSED,
+         "wrong schema: record funnel.SilverEvent"},
+	{"another namespace", SCHEMA_BRONZE, "\"funnel\"", "\"tunnel\"", REFUSED,
+         "wrong schema: record tunnel.BronzeEvent"},
+	{"no namespace", SCHEMA_BRONZE, "\"namespace\":\"funnel\",", "", REFUSED,
+         "wrong schema: record BronzeEvent"},
+	{"a field less without default", SCHEMA_BRONZE, "," USER_FIELD, "", REFUSED,
+         "unresolvable schema: the writer has no field user_id"},
+	{"text for long", SCHEMA_BRONZE, SPACED_LONG,
+         "{\"name\":\"product_id\",\"type\":\"string\"}", REFUSED,
          "unresolvable schema: the writer's type of field product_id"},
-        {"double for long", SCHEMA_BRONZE, SPACED_LONG, "{\"name\":\"product_id\",\"type\":\"double\"}", REFUSED,
+	{"double for long", SCHEMA_BRONZE, SPACED_LONG,
+         "{\"name\":\"product_id\",\"type\":\"double\"}", REFUSED,
          "unresolvable schema: the writer's type of field product_id"},
-        {"long for int", SCHEMA_BRONZE, "\"raw_partition\",\"type\":\"int\"", "\"raw_partition\",\"type\":\"long\"", REFUSED,
+	{"long for int", SCHEMA_BRONZE, "\"raw_partition\",\"type\":\"int\"",
+         "\"raw_partition\",\"type\":\"long\"", REFUSED,
          "unresolvable schema: the writer's type of field raw_partition"},
-        {"another enum", SCHEMA_BRONZE, "\"EventType\"", "\"Type\"", REFUSED, "unresolvable schema: the writer's type of field event_type"},
-        {"another scale", SCHEMA_AGGREGATE, "\"scale\":2", "\"scale\":4", REFUSED, "unresolvable schema: the writer's field revenue"},
-        {"another scale within a union", SCHEMA_BRONZE, "\"scale\":2", "\"scale\":3", REFUSED, "unresolvable schema: the writer's field price"},
-        {"another unit of time", SCHEMA_VISIT, "timestamp-micros", "timestamp-millis", REFUSED,
+	{"another enum", SCHEMA_BRONZE, "\"EventType\"", "\"Type\"", REFUSED,
+         "unresolvable schema: the writer's type of field event_type"},
+	{"another scale", SCHEMA_AGGREGATE, "\"scale\":2", "\"scale\":4", REFUSED,
+         "unresolvable schema: the writer's field revenue"},
+	{"another scale within a union", SCHEMA_BRONZE, "\"scale\":2", "\"scale\":3", REFUSED,
+         "unresolvable schema: the writer's field price"},
+	{"another unit of time", SCHEMA_VISIT, "timestamp-micros", "timestamp-millis", REFUSED,
          "unresolvable schema: the writer's field visit_start"},
-        {"broken JSON", SCHEMA_BRONZE, "]}", "]", REFUSED, "unreadable schema"},
-        {"an unknown type", SCHEMA_BRONZE, "\"int\"", "\"number\"", REFUSED, "unreadable schema"},
+	{"broken JSON", SCHEMA_BRONZE, "]}", "]", REFUSED, "unreadable schema"},
+	{"an unknown type", SCHEMA_BRONZE, "\"int\"", "\"number\"", REFUSED, "unreadable schema"},
 };
 
 Test(avro_resolver, each_writers_schema_is_taken_or_refused_with_a_reason)
 {
 	for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
 		struct err err = {ERR_NONE, ""};
-		struct schema_resolver *resolver = resolver_for(schemas[i].slot, schemas[i].from, schemas[i].to, &err);
+		struct schema_resolver *resolver =
+			resolver_for(schemas[i].slot, schemas[i].from, schemas[i].to, &err);
 
-		cr_assert_eq(resolver != NULL, schemas[i].want != REFUSED, "%s: %s", schemas[i].label, err.message);
+		cr_assert_eq(resolver != NULL, schemas[i].want != REFUSED, "%s: %s",
+		             schemas[i].label, err.message);
 		if (resolver)
-			cr_assert_eq(schema_resolver_is_identity(resolver), schemas[i].want == IDENTITY, "%s", schemas[i].label);
+			cr_assert_eq(schema_resolver_is_identity(resolver),
+			             schemas[i].want == IDENTITY, "%s", schemas[i].label);
 		else
-			cr_assert(strncmp(err.message, schemas[i].message, strlen(schemas[i].message)) == 0, "%s: %s", schemas[i].label, err.message);
+			cr_assert(strncmp(err.message, schemas[i].message,
+			                  strlen(schemas[i].message)) == 0,
+			          "%s: %s", schemas[i].label, err.message);
 		schema_resolver_free(resolver);
 	}
 }
 
 Test(avro_resolver, texts_that_are_no_record_of_ours_are_refused)
 {
-	const char *texts[] = {"", "null", "\"string\"", "[]", "{}", "{\"type\":\"record\"}", "[\"null\",\"long\"]", "{\"type\":\"map\",\"values\":\"long\"}", "\xff\xfe"};
+	const char *texts[] = {"",
+	                       "null",
+	                       "\"string\"",
+	                       "[]",
+	                       "{}",
+	                       "{\"type\":\"record\"}",
+	                       "[\"null\",\"long\"]",
+	                       "{\"type\":\"map\",\"values\":\"long\"}",
+	                       "\xff\xfe"};
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		cr_assert_null(schema_resolver_new(span_of(texts[i]), SCHEMA_BRONZE, &err), "%s", texts[i]);
+		cr_assert_null(schema_resolver_new(span_of(texts[i]), SCHEMA_BRONZE, &err), "%s",
+		               texts[i]);
 	cr_assert_null(schema_resolver_new(SPAN_NULL, SCHEMA_BRONZE, &err));
-	cr_assert_null(schema_resolver_new(span_of(schema_texts[SCHEMA_RAW].text), SCHEMA_RAW, &err), "JSON Schema is not Avro");
-	cr_assert_null(schema_resolver_new(span_of(schema_texts[SCHEMA_VISIT].text), SCHEMA_BRONZE, &err));
+	cr_assert_null(schema_resolver_new(span_of(schema_texts[SCHEMA_RAW].text), SCHEMA_RAW,
+	                                   &err),
+	               "JSON Schema is not Avro");
+	cr_assert_null(
+		schema_resolver_new(span_of(schema_texts[SCHEMA_VISIT].text), SCHEMA_BRONZE, &err));
 }
 
 /* ---- values ---- */
@@ -126,8 +164,17 @@ Test(avro_resolver, texts_that_are_no_record_of_ours_are_refused)
 /* Fills the aggregate's fields that every writer's schema here has. */
 static void fill_aggregate(struct reference *to)
 {
-	const char *const counts[] = {"views", "carts", "removes", "checkouts", "purchases", "sessions", "view_sessions", "cart_sessions",
-	                              "purchase_sessions", "funnel_cart_sessions", "funnel_purchase_sessions"};
+	const char *const counts[] = {"views",
+	                              "carts",
+	                              "removes",
+	                              "checkouts",
+	                              "purchases",
+	                              "sessions",
+	                              "view_sessions",
+	                              "cart_sessions",
+	                              "purchase_sessions",
+	                              "funnel_cart_sessions",
+	                              "funnel_purchase_sessions"};
 
 	reference_text(to, "rollup", SPAN("1m:all"));
 	reference_number(to, "window_start", 60000000);
@@ -176,23 +223,26 @@ Test(avro_resolver, a_field_the_writer_lacks_gets_its_default)
 }
 
 /* One of every type, nested, before a field of ours. */
-#define FOREIGN_FIELDS \
-	"{\"name\":\"x1\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"double\"]}}," \
-	"{\"name\":\"x2\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}}}," \
-	"{\"name\":\"x3\",\"type\":{\"type\":\"record\",\"name\":\"Node\",\"fields\":[{\"name\":\"f\",\"type\":\"float\"}," \
+#define FOREIGN_FIELDS                                                                                                                                 \
+	"{\"name\":\"x1\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"double\"]}},"                                                             \
+	"{\"name\":\"x2\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}}},"                                     \
+	"{\"name\":\"x3\",\"type\":{\"type\":\"record\",\"name\":\"Node\",\"fields\":[{\"name\":\"f\",\"type\":\"float\"},"                            \
 	"{\"name\":\"next\",\"type\":[\"null\",\"Node\"]}]}},{\"name\":\"x4\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"a\",\"b\"]}}," \
 	"{\"name\":\"x5\",\"type\":\"null\"},{\"name\":\"x6\",\"type\":\"bytes\"},{\"name\":\"x7\",\"type\":\"F\"},{\"name\":\"x8\",\"type\":\"boolean\"},"
 
 static void fill_foreign(struct reference *to)
 {
-	avro_value_t array = reference_field(to, "x1"), map = reference_field(to, "x2"), node = reference_field(to, "x3"), item, branch;
+	avro_value_t array = reference_field(to, "x1"), map = reference_field(to, "x2"),
+		     node = reference_field(to, "x3"), item, branch;
 	avro_value_t bytes = reference_field(to, "x6"), fixed = reference_field(to, "x7");
 	char data[3] = "abc";
 
 	for (int i = 0; i < 5; i++) {
 		cr_assert_eq(avro_value_append(&array, &item, NULL), 0);
 		cr_assert_eq(avro_value_set_branch(&item, i % 2, &branch), 0);
-		cr_assert_eq(i % 2 ? avro_value_set_double(&branch, 1.5) : avro_value_set_null(&branch), 0);
+		cr_assert_eq(i % 2 ? avro_value_set_double(&branch, 1.5)
+		                   : avro_value_set_null(&branch),
+		             0);
 	}
 	cr_assert_eq(avro_value_add(&map, "key", &item, NULL, NULL), 0);
 	cr_assert_eq(avro_value_set_fixed(&item, data, 3), 0);
@@ -213,7 +263,8 @@ static struct span foreign_body(struct reference *writer)
 {
 	char text[8192];
 
-	reference_open(writer, writer_text(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, text));
+	reference_open(writer, writer_text(SCHEMA_AGGREGATE, CHECKOUT_FIELD,
+	                                   CHECKOUT_FIELD FOREIGN_FIELDS, text));
 	fill_aggregate(writer);
 	reference_number(writer, "funnel_checkout_sessions", 5);
 	fill_foreign(writer);
@@ -222,7 +273,8 @@ static struct span foreign_body(struct reference *writer)
 
 Test(avro_resolver, a_writers_other_fields_of_every_type_are_skipped)
 {
-	struct schema_resolver *resolver = resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
+	struct schema_resolver *resolver =
+		resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
 	struct reference writer;
 	struct buffer out = {0};
 
@@ -235,7 +287,8 @@ Test(avro_resolver, a_writers_other_fields_of_every_type_are_skipped)
 
 Test(avro_resolver, every_truncation_and_every_added_byte_is_refused)
 {
-	struct schema_resolver *resolver = resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
+	struct schema_resolver *resolver =
+		resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
 	struct reference writer;
 	struct span body = foreign_body(&writer);
 	struct buffer out = {0}, more = {0};
@@ -244,7 +297,9 @@ Test(avro_resolver, every_truncation_and_every_added_byte_is_refused)
 	buffer_append(&more, "", 1);
 	for (size_t len = 0; len <= more.len; len++) {
 		char *copy = exact_copy((struct span){more.at, len});
-		cr_assert_eq(schema_resolver_convert(resolver, (struct span){copy, len}, &out, NULL), len == body.len, "%zu", len);
+		cr_assert_eq(schema_resolver_convert(resolver, (struct span){copy, len}, &out,
+		                                     NULL),
+		             len == body.len, "%zu", len);
 		free(copy);
 	}
 	reference_close(&writer);
@@ -255,7 +310,8 @@ Test(avro_resolver, every_truncation_and_every_added_byte_is_refused)
 
 Test(avro_resolver, changed_bytes_never_break_it)
 {
-	struct schema_resolver *resolver = resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
+	struct schema_resolver *resolver =
+		resolver_for(SCHEMA_AGGREGATE, CHECKOUT_FIELD, CHECKOUT_FIELD FOREIGN_FIELDS, NULL);
 	struct reference writer;
 	struct span body = foreign_body(&writer);
 	struct buffer out = {0};
@@ -270,8 +326,10 @@ Test(avro_resolver, changed_bytes_never_break_it)
 		for (size_t at = from; random_below(4) == 0 && at < body.len; at++)
 			copy[at] = (char)random_below(256);
 		if (schema_resolver_convert(resolver, (struct span){copy, body.len}, &out, NULL)) {
-			const char *why = NULL; /* what it lets pass may be out of range, and no more */
-			bool taken = aggregate_decode((struct span){out.at, out.len}, &aggregate, &why);
+			const char *why =
+				NULL; /* what it lets pass may be out of range, and no more */
+			bool taken =
+				aggregate_decode((struct span){out.at, out.len}, &aggregate, &why);
 			cr_assert(taken || strcmp(why, "bytes after the last field") != 0);
 		}
 		free(copy);
@@ -288,22 +346,51 @@ static const struct {
 	struct span bytes;
 	const char *message;
 } hostile[] = {
-        {"a text of 2^40 bytes", "\"string\"", {"\200\200\200\200\200\200\1", 7}, "field h: length beyond the end"},
-        {"bytes of 2^62", "\"bytes\"", {"\200\200\200\200\200\200\200\200\200\1", 10}, "field h: length beyond the end"},
-        {"a length below zero", "\"bytes\"", {"\3", 1}, "field h: length beyond the end"},
-        {"2^30 nulls", "{\"type\":\"array\",\"items\":\"null\"}", {"\200\200\200\200\10\0", 6}, "field h: nested too deep or too many values"},
-        {"2^60 items", "{\"type\":\"array\",\"items\":\"long\"}", {"\200\200\200\200\200\200\200\200\40", 9}, "field h: block count"},
-        {"2^30 keys", "{\"type\":\"map\",\"values\":\"null\"}", {"\200\200\200\200\10", 5}, "field h: length beyond the end"},
-        {"a list without end", "[\"null\",{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"n\",\"type\":[\"null\",\"N\"]}]}]",
-         {"\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\0", 41}, "field h: nested too deep or too many values"},
-        {"a fixed of 2^31 - 1", "{\"type\":\"fixed\",\"name\":\"G\",\"size\":2147483647}", {"x", 1}, "field h: value beyond the end"},
-        {"a branch that is none", "[\"null\",\"long\"]", {"\4", 1}, "field h: union branch"},
-        {"a branch below zero", "[\"null\",\"long\"]", {"\1", 1}, "field h: union branch"},
-        {"a symbol that is none", "{\"type\":\"enum\",\"name\":\"Q\",\"symbols\":[\"a\"]}", {"\2", 1}, "field h: enum"},
-        {"a boolean of 2", "\"boolean\"", {"\2", 1}, "field h: boolean"},
-        {"a varint of 11 bytes", "\"long\"", {"\377\377\377\377\377\377\377\377\377\377\1", 11}, "field h: long"},
-        {"a varint of 65 bits", "\"long\"", {"\377\377\377\377\377\377\377\377\377\2", 10}, "field h: long"},
-        {"an int of 2^31", "\"int\"", {"\200\200\200\200\20", 5}, "field h: int"},
+	{"a text of 2^40 bytes",
+         "\"string\"",
+         {"\200\200\200\200\200\200\1", 7},
+         "field h: length beyond the end"},
+	{"bytes of 2^62",
+         "\"bytes\"",
+         {"\200\200\200\200\200\200\200\200\200\1", 10},
+         "field h: length beyond the end"},
+	{"a length below zero", "\"bytes\"", {"\3", 1}, "field h: length beyond the end"},
+	{"2^30 nulls",
+         "{\"type\":\"array\",\"items\":\"null\"}",
+         {"\200\200\200\200\10\0", 6},
+         "field h: nested too deep or too many values"},
+	{"2^60 items",
+         "{\"type\":\"array\",\"items\":\"long\"}",
+         {"\200\200\200\200\200\200\200\200\40", 9},
+         "field h: block count"},
+	{"2^30 keys",
+         "{\"type\":\"map\",\"values\":\"null\"}",
+         {"\200\200\200\200\10", 5},
+         "field h: length beyond the end"},
+	{"a list without end",
+         "[\"null\",{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"n\",\"type\":[\"null\",\"N\"]}]}]",
+         {"\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\0", 41},
+         "field h: nested too deep or too many values"},
+	{"a fixed of 2^31 - 1",
+         "{\"type\":\"fixed\",\"name\":\"G\",\"size\":2147483647}",
+         {"x", 1},
+         "field h: value beyond the end"},
+	{"a branch that is none", "[\"null\",\"long\"]", {"\4", 1}, "field h: union branch"},
+	{"a branch below zero", "[\"null\",\"long\"]", {"\1", 1}, "field h: union branch"},
+	{"a symbol that is none",
+         "{\"type\":\"enum\",\"name\":\"Q\",\"symbols\":[\"a\"]}",
+         {"\2", 1},
+         "field h: enum"},
+	{"a boolean of 2", "\"boolean\"", {"\2", 1}, "field h: boolean"},
+	{"a varint of 11 bytes",
+         "\"long\"",
+         {"\377\377\377\377\377\377\377\377\377\377\1", 11},
+         "field h: long"},
+	{"a varint of 65 bits",
+         "\"long\"",
+         {"\377\377\377\377\377\377\377\377\377\2", 10},
+         "field h: long"},
+	{"an int of 2^31", "\"int\"", {"\200\200\200\200\20", 5}, "field h: int"},
 };
 
 Test(avro_resolver, hostile_lengths_and_nesting_are_refused_without_effort)
@@ -315,11 +402,16 @@ Test(avro_resolver, hostile_lengths_and_nesting_are_refused_without_effort)
 		struct buffer out = {0};
 		char *copy = exact_copy(hostile[i].bytes);
 
-		snprintf(field, sizeof(field), "{\"name\":\"h\",\"type\":%s}," FIRST, hostile[i].type);
+		snprintf(field, sizeof(field), "{\"name\":\"h\",\"type\":%s}," FIRST,
+		         hostile[i].type);
 		resolver = resolver_for(SCHEMA_AGGREGATE, FIRST, field, &err);
 		cr_assert_not_null(resolver, "%s: %s", hostile[i].label, err.message);
-		cr_assert_not(schema_resolver_convert(resolver, (struct span){copy, hostile[i].bytes.len}, &out, &err), "%s", hostile[i].label);
-		cr_assert_str_eq(err.message, hostile[i].message, "%s: %s", hostile[i].label, err.message);
+		cr_assert_not(schema_resolver_convert(resolver,
+		                                      (struct span){copy, hostile[i].bytes.len},
+		                                      &out, &err),
+		              "%s", hostile[i].label);
+		cr_assert_str_eq(err.message, hostile[i].message, "%s: %s", hostile[i].label,
+		                 err.message);
 		cr_assert_eq(err.class, ERR_INPUT);
 		schema_resolver_free(resolver);
 		buffer_free(&out);
@@ -348,7 +440,8 @@ static void fill_bronze(struct reference *to)
 	reference_number(to, "raw_time", 1569888000123);
 }
 
-static bool bronze_through(const char *from, const char *to, void (*change)(struct reference *writer), struct bronze_event *event,
+static bool bronze_through(const char *from, const char *to,
+                           void (*change)(struct reference *writer), struct bronze_event *event,
                            struct buffer *out, struct err *err)
 {
 	struct schema_resolver *resolver = resolver_for(SCHEMA_BRONZE, from, to, err);
@@ -396,11 +489,16 @@ Test(avro_resolver, symbols_are_matched_by_name)
 
 	/* number 4 is our purchase, and this writer's cart */
 	cr_assert(bronze_through("\"view\",\"cart\",\"remove_from_cart\",\"checkout\",\"purchase\"",
-	                         "\"purchase\",\"checkout\",\"remove_from_cart\",\"view\",\"cart\"", leave, &event, &out, &err), "%s", err.message);
+	                         "\"purchase\",\"checkout\",\"remove_from_cart\",\"view\",\"cart\"",
+	                         leave, &event, &out, &err),
+	          "%s", err.message);
 	cr_assert_eq(event.event.type, EVENT_CART);
-	cr_assert(bronze_through("\"purchase\"]", "\"purchase\",\"refund\"]", leave, &event, &out, &err), "%s", err.message);
+	cr_assert(bronze_through("\"purchase\"]", "\"purchase\",\"refund\"]", leave, &event, &out,
+	                         &err),
+	          "%s", err.message);
 	cr_assert_eq(event.event.type, EVENT_PURCHASE);
-	cr_assert_not(bronze_through("\"purchase\"]", "\"purchase\",\"refund\"]", use_the_new_symbol, &event, &out, &err));
+	cr_assert_not(bronze_through("\"purchase\"]", "\"purchase\",\"refund\"]",
+	                             use_the_new_symbol, &event, &out, &err));
 	cr_assert_str_eq(err.message, "field event_type: enum symbol unknown to the reader");
 	buffer_free(&out);
 }
@@ -412,7 +510,8 @@ Test(avro_resolver, a_union_is_resolved_by_the_branch_in_use)
 	struct bronze_event event;
 	struct buffer out = {0};
 
-	cr_assert(bronze_through(SPACED_LONG, optional, choose_long, &event, &out, &err), "%s", err.message);
+	cr_assert(bronze_through(SPACED_LONG, optional, choose_long, &event, &out, &err), "%s",
+	          err.message);
 	cr_assert_eq(event.event.product_id, 1004856);
 	cr_assert_eq(event.event.category_id, 2053013555631882655);
 	cr_assert_not(bronze_through(SPACED_LONG, optional, choose_null, &event, &out, &err));
@@ -432,16 +531,25 @@ static void check_bronze_without_brand(const struct bronze_event *event)
 Test(avro_resolver, a_missing_optional_field_becomes_null)
 {
 	struct schema_resolver *resolver = resolver_for(SCHEMA_BRONZE, BRAND_FIELD, "", NULL);
-	struct bronze_event event = {.event = {.event_time_us = 1, .product_id = 1, .category_code = SPAN("electronics.smartphone"), .user_id = 1,
-	                                       .price_cents = 13092}, .lineage = {.raw_time_ms = 1569888000123}};
+	struct bronze_event event = {.event = {.event_time_us = 1,
+	                                       .product_id = 1,
+	                                       .category_code = SPAN("electronics.smartphone"),
+	                                       .user_id = 1,
+	                                       .price_cents = 13092},
+	                             .lineage = {.raw_time_ms = 1569888000123}};
 	struct buffer framed = {0}, out = {0};
-	const size_t category_end = FRAME_BYTES + 37 + 1 + 1 + 1 + 1 + 1 + 1 + 22; /* id, time, type, product, category id and code */
+	const size_t category_end = FRAME_BYTES + 37 + 1 + 1 + 1 + 1 + 1 + 1 +
+	                            22; /* id, time, type, product, category id and code */
 
 	/* without its brand's one byte, our encoding is the older writer's */
 	bronze_encode(&framed, 1, &event);
 	cr_assert_eq(framed.at[category_end], 0);
-	memmove(framed.at + category_end, framed.at + category_end + 1, framed.len - category_end - 1);
-	cr_assert(schema_resolver_convert(resolver, (struct span){framed.at + FRAME_BYTES, framed.len - FRAME_BYTES - 1}, &out, NULL));
+	memmove(framed.at + category_end, framed.at + category_end + 1,
+	        framed.len - category_end - 1);
+	cr_assert(schema_resolver_convert(resolver,
+	                                  (struct span){framed.at + FRAME_BYTES,
+	                                                framed.len - FRAME_BYTES - 1},
+	                                  &out, NULL));
 	cr_assert(bronze_decode((struct span){out.at, out.len}, &event, NULL));
 	check_bronze_without_brand(&event);
 	schema_resolver_free(resolver);
@@ -452,7 +560,8 @@ Test(avro_resolver, a_missing_optional_field_becomes_null)
 /* ---- against the library ---- */
 
 /* The library's own way for the same body: read through a resolved writer, write again. */
-static struct span library_converts(avro_schema_t writer_schema, struct span body, struct reference *ours)
+static struct span library_converts(avro_schema_t writer_schema, struct span body,
+                                    struct reference *ours)
 {
 	avro_value_iface_t *class = avro_resolved_writer_new(writer_schema, ours->schema);
 	avro_reader_t reader = avro_reader_memory(body.at, (int64_t)body.len);
@@ -471,8 +580,10 @@ static struct span library_converts(avro_schema_t writer_schema, struct span bod
 Test(avro_resolver, gives_the_librarys_bytes_where_the_library_can_resolve)
 {
 	/* fields moved, one wider here than there, one more */
-	const char *from = "{\"name\":\"views\",\"type\":\"long\"},{\"name\":\"carts\",\"type\":\"long\"}";
-	const char *to = "{\"name\":\"carts\",\"type\":\"int\"},{\"name\":\"new\",\"type\":\"string\"},{\"name\":\"views\",\"type\":\"int\"}";
+	const char *from =
+		"{\"name\":\"views\",\"type\":\"long\"},{\"name\":\"carts\",\"type\":\"long\"}";
+	const char *to =
+		"{\"name\":\"carts\",\"type\":\"int\"},{\"name\":\"new\",\"type\":\"string\"},{\"name\":\"views\",\"type\":\"int\"}";
 	struct schema_resolver *resolver = resolver_for(SCHEMA_AGGREGATE, from, to, NULL);
 	struct reference writer, ours;
 	struct buffer out = {0};
@@ -483,12 +594,14 @@ Test(avro_resolver, gives_the_librarys_bytes_where_the_library_can_resolve)
 	reference_open(&ours, schema_texts[SCHEMA_AGGREGATE].text);
 	for (int round = 0; round < 2000; round++) {
 		fill_aggregate(&writer);
-		reference_number(&writer, "funnel_checkout_sessions", random_number(INT64_MIN, INT64_MAX));
+		reference_number(&writer, "funnel_checkout_sessions",
+		                 random_number(INT64_MIN, INT64_MAX));
 		reference_number(&writer, "views", random_number(INT32_MIN, INT32_MAX));
 		reference_number(&writer, "carts", random_number(INT32_MIN, INT32_MAX));
 		reference_text(&writer, "new", random_text(0, 100));
 		reference_text(&writer, "group_value", random_text(0, EVENT_TEXT_MAX));
-		struct span body = reference_bytes(&writer), theirs = library_converts(writer.schema, body, &ours);
+		struct span body = reference_bytes(&writer),
+			    theirs = library_converts(writer.schema, body, &ours);
 		cr_assert(schema_resolver_convert(resolver, body, &out, NULL));
 		cr_assert(span_equal((struct span){out.at, out.len}, theirs), "round %d", round);
 	}

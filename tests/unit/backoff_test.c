@@ -40,8 +40,9 @@ Test(backoff, waits_double_up_to_the_bound_each_between_half_and_all_of_it)
 		for (int i = 0; i < 12; i++) {
 			int64_t wait_us = wait_of(&backoff);
 
-			cr_assert(wait_us >= delay_us / 2 && wait_us < delay_us, "seed %u, try %d: %lld of %lld",
-			          seed, i, (long long)wait_us, (long long)delay_us);
+			cr_assert(wait_us >= delay_us / 2 && wait_us < delay_us,
+			          "seed %u, try %d: %lld of %lld", seed, i, (long long)wait_us,
+			          (long long)delay_us);
 			delay_us = delay_us * 2 < BACKOFF_MAX_US ? delay_us * 2 : BACKOFF_MAX_US;
 		}
 	}

@@ -15,7 +15,7 @@
 #include "wire/topics.h"
 
 #define PARTITIONS 4
-#define NOW_US (KIT_DAY0_US + 100 * US_PER_DAY) /* the records' own time */
+#define NOW_US     (KIT_DAY0_US + 100 * US_PER_DAY) /* the records' own time */
 
 struct bench {
 	struct bronze_fold_config config;
@@ -29,7 +29,8 @@ struct bench {
 
 static void bench_init(struct bench *bench, bool by_source)
 {
-	*bench = (struct bench){.config = {kit_terms(), PARTITIONS, 7 * US_PER_DAY, by_source}, .record_us = NOW_US};
+	*bench = (struct bench){.config = {kit_terms(), PARTITIONS, 7 * US_PER_DAY, by_source},
+	                        .record_us = NOW_US};
 	bench->fold = bronze_fold_ops.new(&bench->config, 0);
 }
 
@@ -69,7 +70,9 @@ static enum reason verdict(struct bench *bench, struct input_record record)
 
 	bench_apply(bench, record);
 	cr_assert_eq(bench->counts.records_in, before.records_in + 1);
-	cr_assert_eq(bench->counts.records_in, bench->counts.records_out + bench->counts.duplicates + total_dead(&bench->counts));
+	cr_assert_eq(bench->counts.records_in, bench->counts.records_out +
+	                                               bench->counts.duplicates +
+	                                               total_dead(&bench->counts));
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (bench->counts.dead[r] != before.dead[r])
 			reason = (enum reason)r;
@@ -77,7 +80,9 @@ static enum reason verdict(struct bench *bench, struct input_record record)
 		cr_assert_eq(bench->box.count, 1);
 	if (reason != REASON_NONE) {
 		cr_assert_eq(bench->box.at[0].topic, TOPIC_DEAD_LETTER);
-		cr_assert(span_is(kit_header(&bench->box.at[0], "__connect.errors.exception.class.name"), reason_name(reason)));
+		cr_assert(span_is(kit_header(&bench->box.at[0],
+		                             "__connect.errors.exception.class.name"),
+		                  reason_name(reason)));
 	}
 	return reason;
 }
@@ -93,24 +98,27 @@ static const char *home_session(int number)
 	return text;
 }
 
-static struct span json_text(const char *session, int64_t user, int64_t product, const char *type, int64_t time_us, const char *price)
+static struct span json_text(const char *session, int64_t user, int64_t product, const char *type,
+                             int64_t time_us, const char *price)
 {
 	static char text[1024];
 	char time[32];
 	int len;
 
 	time_format_plain(time_us, time);
-	len = snprintf(text, sizeof(text),
-	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%" PRId64
-	               ",\"category_id\":2053013555631882655,\"category_code\":\"toys\",\"brand\":null,\"price\":%s,\"user_id\":%" PRId64
-	               ",\"user_session\":\"%s\"}",
-	               time, type, product, price, user, session);
+	len = snprintf(
+		text, sizeof(text),
+		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%" PRId64
+		",\"category_id\":2053013555631882655,\"category_code\":\"toys\",\"brand\":null,\"price\":%s,\"user_id\":%" PRId64
+		",\"user_session\":\"%s\"}",
+		time, type, product, price, user, session);
 	return (struct span){text, (size_t)len};
 }
 
 static struct input_record view_at(int session, int64_t user, int64_t time_us)
 {
-	return (struct input_record){.value = json_text(home_session(session), user, 1, "view", time_us, "1.50")};
+	return (struct input_record){
+		.value = json_text(home_session(session), user, 1, "view", time_us, "1.50")};
 }
 
 static void set_clock(struct bench *bench, int64_t now_us)
@@ -123,37 +131,46 @@ static void set_clock(struct bench *bench, int64_t now_us)
 
 Test(bronze_fold, bad_value_goes_to_the_dead_letter_with_its_reason)
 {
-#define HEAD "{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":1,"
+#define HEAD \
+	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":1,"
 	static const struct {
 		const char *value;
 		enum reason want;
 	} rows[] = {
-	        {"", REASON_MALFORMED_JSON},
-	        {"not json", REASON_MALFORMED_JSON},
-	        {"[1]", REASON_MALFORMED_JSON},
-	        {"{\"event_time\":\"\xff\"}", REASON_INVALID_UTF8},
-	        {"{}", REASON_MISSING_EVENT_TIME},
-	        {"{\"event_time\":\"soon\"}", REASON_INVALID_EVENT_TIME},
-	        {"{\"event_time\":\"1999-12-31 23:59:59 UTC\"}", REASON_INVALID_EVENT_TIME},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\"}", REASON_MISSING_EVENT_TYPE},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"buy\"}", REASON_UNKNOWN_EVENT_TYPE},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\"}", REASON_MISSING_PRODUCT_ID},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":-1}", REASON_INVALID_PRODUCT_ID},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1}", REASON_MISSING_USER_ID},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":0}", REASON_INVALID_USER_ID},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"purchase\",\"product_id\":1,\"user_id\":1}", REASON_MISSING_PRICE},
-	        {"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":-1}", REASON_INVALID_PRICE},
-	        {HEAD "\"category_id\":\"x\"}", REASON_INVALID_CATEGORY_ID},
-	        {HEAD "\"category_code\":5}", REASON_INVALID_CATEGORY_CODE},
-	        {HEAD "\"brand\":5}", REASON_INVALID_BRAND},
-	        {HEAD "\"user_session\":\"user:5\"}", REASON_INVALID_USER_SESSION},
-	        {HEAD "\"brand\":\"a\\u0000b\"}", REASON_NUL_CHARACTER},
+		{"", REASON_MALFORMED_JSON},
+		{"not json", REASON_MALFORMED_JSON},
+		{"[1]", REASON_MALFORMED_JSON},
+		{"{\"event_time\":\"\xff\"}", REASON_INVALID_UTF8},
+		{"{}", REASON_MISSING_EVENT_TIME},
+		{"{\"event_time\":\"soon\"}", REASON_INVALID_EVENT_TIME},
+		{"{\"event_time\":\"1999-12-31 23:59:59 UTC\"}", REASON_INVALID_EVENT_TIME},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\"}", REASON_MISSING_EVENT_TYPE},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"buy\"}",
+	         REASON_UNKNOWN_EVENT_TYPE},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\"}",
+	         REASON_MISSING_PRODUCT_ID},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":-1}",
+	         REASON_INVALID_PRODUCT_ID},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1}",
+	         REASON_MISSING_USER_ID},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":0}",
+	         REASON_INVALID_USER_ID},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"purchase\",\"product_id\":1,\"user_id\":1}",
+	         REASON_MISSING_PRICE},
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":-1}",
+	         REASON_INVALID_PRICE},
+		{HEAD "\"category_id\":\"x\"}", REASON_INVALID_CATEGORY_ID},
+		{HEAD "\"category_code\":5}", REASON_INVALID_CATEGORY_CODE},
+		{HEAD "\"brand\":5}", REASON_INVALID_BRAND},
+		{HEAD "\"user_session\":\"user:5\"}", REASON_INVALID_USER_SESSION},
+		{HEAD "\"brand\":\"a\\u0000b\"}", REASON_NUL_CHARACTER},
 	};
 	struct bench bench;
 
 	bench_init(&bench, false);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		enum reason got = verdict(&bench, (struct input_record){.value = span_of(rows[i].value)});
+		enum reason got =
+			verdict(&bench, (struct input_record){.value = span_of(rows[i].value)});
 
 		cr_assert_eq(got, rows[i].want, "'%s': %s", rows[i].value, reason_name(got));
 		cr_assert(span_is(bench.box.at[0].value, rows[i].value), "the bytes as they came");
@@ -168,10 +185,16 @@ Test(bronze_fold, what_the_frame_or_the_source_says_comes_first)
 
 	bench_init(&bench, false);
 	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN_NULL}), REASON_NULL_VALUE);
-	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("\1x"), .refused = REASON_UNKNOWN_MAGIC_BYTE, .detail = "0x01"}),
+	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("\1x"),
+	                                                   .refused = REASON_UNKNOWN_MAGIC_BYTE,
+	                                                   .detail = "0x01"}),
 	             REASON_UNKNOWN_MAGIC_BYTE);
-	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("a,b"), .headers = source_error, .header_count = 1}), REASON_MALFORMED_SOURCE_ROW);
-	cr_assert(memcmp(kit_header(&bench.box.at[0], "__connect.errors.exception.message").at + strlen(reason_help(REASON_MALFORMED_SOURCE_ROW)),
+	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("a,b"),
+	                                                   .headers = source_error,
+	                                                   .header_count = 1}),
+	             REASON_MALFORMED_SOURCE_ROW);
+	cr_assert(memcmp(kit_header(&bench.box.at[0], "__connect.errors.exception.message").at +
+	                         strlen(reason_help(REASON_MALFORMED_SOURCE_ROW)),
 	                 ": 7 columns", 11) == 0);
 	bench_free(&bench);
 }
@@ -198,9 +221,11 @@ Test(bronze_fold, future_event_is_refused_and_does_not_move_the_clock)
 
 	bench_init(&bench, false);
 	set_clock(&bench, KIT_DAY0_US);
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)), REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
+	             REASON_FUTURE_EVENT_TIME);
 	cr_assert_not_null(bench.box.at[0].value.at);
-	cr_assert_eq(verdict(&bench, view_at(1, 4, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)), REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(verdict(&bench, view_at(1, 4, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
+	             REASON_FUTURE_EVENT_TIME);
 	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY)), REASON_NONE);
 	bench_free(&bench);
 }
@@ -211,8 +236,10 @@ Test(bronze_fold, event_beyond_the_horizon_is_refused_by_reference)
 
 	bench_init(&bench, false);
 	set_clock(&bench, KIT_DAY0_US);
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY)), REASON_NONE, "the horizon itself is still known");
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY - 1)), REASON_TOO_LATE_TO_DEDUPLICATE);
+	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY)), REASON_NONE,
+	             "the horizon itself is still known");
+	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY - 1)),
+	             REASON_TOO_LATE_TO_DEDUPLICATE);
 	cr_assert_null(bench.box.at[0].value.at);
 	bench_free(&bench);
 }
@@ -224,8 +251,12 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 	struct bench bench;
 	struct bronze_event bronze;
 	uint8_t id[EVENT_ID_BYTES];
-	struct header headers[] = {{SPAN("source_file"), SPAN("oct.csv")}, {SPAN("source_row"), SPAN("77")}};
-	struct input_record record = {.value = json_text(home_session(1), 5, 6, "purchase", KIT_DAY0_US, "12.3"), .headers = headers, .header_count = 2};
+	struct header headers[] = {{SPAN("source_file"), SPAN("oct.csv")},
+	                           {SPAN("source_row"), SPAN("77")}};
+	struct input_record record = {.value = json_text(home_session(1), 5, 6, "purchase",
+	                                                 KIT_DAY0_US, "12.3"),
+	                              .headers = headers,
+	                              .header_count = 2};
 
 	bench_init(&bench, false);
 	bench.offset = 500;
@@ -237,9 +268,12 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 	cr_assert(bronze_decode(kit_body(&bench.box.at[0]), &bronze, NULL));
 	event_id_content(&bronze.event, id);
 	cr_assert_arr_eq(bronze.event_id, id, EVENT_ID_BYTES);
-	cr_assert(bronze.event.price_cents == 1230 && bronze.event.user_id == 5 && bronze.event.product_id == 6 && bronze.event.type == EVENT_PURCHASE);
-	cr_assert(span_is(bronze.lineage.source_file, "oct.csv") && bronze.lineage.source_row == 77);
-	cr_assert(bronze.lineage.raw_offset == 500 && bronze.lineage.raw_partition == 0 && bronze.lineage.raw_time_ms == NOW_US / 1000);
+	cr_assert(bronze.event.price_cents == 1230 && bronze.event.user_id == 5 &&
+	          bronze.event.product_id == 6 && bronze.event.type == EVENT_PURCHASE);
+	cr_assert(span_is(bronze.lineage.source_file, "oct.csv") &&
+	          bronze.lineage.source_row == 77);
+	cr_assert(bronze.lineage.raw_offset == 500 && bronze.lineage.raw_partition == 0 &&
+	          bronze.lineage.raw_time_ms == NOW_US / 1000);
 	cr_assert_eq(bench_apply(&bench, record), FOLD_NOTHING);
 	cr_assert_eq(bench.box.count, 0);
 	cr_assert_eq(bench.counts.duplicates, 1);
@@ -288,8 +322,10 @@ Test(bronze_fold, a_source_row_is_up_to_18_digits_and_anything_else_counts_as_no
 
 Test(bronze_fold, repeats_go_by_content_or_by_source_as_configured)
 {
-	struct header first[] = {{SPAN("source_file"), SPAN("oct.csv")}, {SPAN("source_row"), SPAN("1")}};
-	struct header second[] = {{SPAN("source_file"), SPAN("oct.csv")}, {SPAN("source_row"), SPAN("2")}};
+	struct header first[] = {{SPAN("source_file"), SPAN("oct.csv")},
+	                         {SPAN("source_row"), SPAN("1")}};
+	struct header second[] = {{SPAN("source_file"), SPAN("oct.csv")},
+	                          {SPAN("source_row"), SPAN("2")}};
 
 	for (int by_source = 0; by_source < 2; by_source++) {
 		struct bench bench;
@@ -308,14 +344,16 @@ Test(bronze_fold, repeats_go_by_content_or_by_source_as_configured)
 		cr_assert_arr_eq(bronze.event_id, id, EVENT_ID_BYTES);
 		record.headers = second;
 		bench_apply(&bench, record);
-		cr_assert_eq(bench.counts.duplicates, by_source ? 0 : 1, "an identical row of its own");
+		cr_assert_eq(bench.counts.duplicates, by_source ? 0 : 1,
+		             "an identical row of its own");
 		record.headers = first;
 		bench_apply(&bench, record);
 		cr_assert_eq(bench.counts.duplicates, by_source ? 1 : 2, "the same row again");
 		record.header_count = 0;
 		bench_apply(&bench, record);
 		bench_apply(&bench, record);
-		cr_assert_eq(bench.counts.duplicates, by_source ? 2 : 4, "without a source the content counts");
+		cr_assert_eq(bench.counts.duplicates, by_source ? 2 : 4,
+		             "without a source the content counts");
 		bench_free(&bench);
 	}
 }
@@ -342,16 +380,21 @@ Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_no_row)
 	for (size_t i = 0; i < 3; i++) {
 		bench_apply(&bench, control_of(kinds[i], KIT_DAY0_US));
 		cr_assert_eq(bench.box.count, 1);
-		cr_assert(bench.box.at[0].topic == TOPIC_BRONZE_EVENTS && bench.box.at[0].partition == 0);
+		cr_assert(bench.box.at[0].topic == TOPIC_BRONZE_EVENTS &&
+		          bench.box.at[0].partition == 0);
 		cr_assert_null(bench.box.at[0].value.at);
 		cr_assert(span_is(kit_header(&bench.box.at[0], "control"), kinds[i]));
 		cr_assert(span_is(kit_header(&bench.box.at[0], "segment"), "7"));
-		cr_assert_not_null(kit_header(&bench.box.at[0], "raw_offset").at, "readers are told where it stood");
-		cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"), "2019-10-01T00:00:00Z"));
+		cr_assert_not_null(kit_header(&bench.box.at[0], "raw_offset").at,
+		                   "readers are told where it stood");
+		cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"),
+		                  "2019-10-01T00:00:00Z"));
 	}
 	cr_assert_eq(bench.counts.records_in, 0);
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US - 8 * US_PER_DAY)), REASON_TOO_LATE_TO_DEDUPLICATE);
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY)), REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US - 8 * US_PER_DAY)),
+	             REASON_TOO_LATE_TO_DEDUPLICATE);
+	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY)),
+	             REASON_FUTURE_EVENT_TIME);
 	bench_free(&bench);
 }
 
@@ -364,18 +407,22 @@ Test(bronze_fold, control_beyond_its_records_own_time_is_cut_to_it_also_for_thos
 	bench.record_us = KIT_DAY0_US;
 	bench_apply(&bench, control_of("jump", KIT_DAY0_US + 400 * US_PER_DAY));
 	time_format_iso(KIT_DAY0_US, want);
-	cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"), want), "the session half must not see another time than bronze-sink");
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US)), REASON_NONE, "the clock stands at the record's time");
+	cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"), want),
+	          "the session half must not see another time than bronze-sink");
+	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US)), REASON_NONE,
+	             "the clock stands at the record's time");
 	bench_free(&bench);
 }
 
 Test(bronze_fold, control_that_cannot_be_read_is_a_dead_letter)
 {
-	static const struct header bad[] = {{{"control", 7}, {"begin", 5}}, {{"event_time", 10}, {"soon", 4}}};
+	static const struct header bad[] = {{{"control", 7}, {"begin", 5}},
+	                                    {{"event_time", 10}, {"soon", 4}}};
 	struct bench bench;
 
 	bench_init(&bench, false);
-	cr_assert_eq(verdict(&bench, (struct input_record){.headers = bad, .header_count = 2}), REASON_INVALID_CONTROL);
+	cr_assert_eq(verdict(&bench, (struct input_record){.headers = bad, .header_count = 2}),
+	             REASON_INVALID_CONTROL);
 	bench_free(&bench);
 }
 
@@ -383,14 +430,17 @@ Test(bronze_fold, control_that_cannot_be_read_is_a_dead_letter)
 Test(bronze_fold, control_with_headers_too_large_for_one_is_a_dead_letter)
 {
 	static char large[65536];
-	struct header headers[] = {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {large, 60000}}, {SPAN("more"), {large, 1000}}};
+	struct header headers[] = {{SPAN("control"), SPAN("end")},
+	                           {SPAN("segment"), {large, 60000}},
+	                           {SPAN("more"), {large, 1000}}};
 	struct bench bench;
 
 	bench_init(&bench, false);
 	bench_apply(&bench, (struct input_record){.headers = headers, .header_count = 3});
 	cr_assert_eq(bench.counts.records_in, 0);
 	headers[2].value.len = sizeof(large);
-	cr_assert_eq(verdict(&bench, (struct input_record){.headers = headers, .header_count = 3}), REASON_INVALID_CONTROL);
+	cr_assert_eq(verdict(&bench, (struct input_record){.headers = headers, .header_count = 3}),
+	             REASON_INVALID_CONTROL);
 	bench_free(&bench);
 }
 
@@ -408,18 +458,22 @@ Test(bronze_fold, control_with_a_value_is_no_way_to_lose_a_row)
 
 Test(bronze_fold, repeat_is_known_up_to_the_horizon_itself)
 {
-	for (int64_t into_hour_us = 0; into_hour_us < US_PER_HOUR; into_hour_us += 59 * US_PER_MINUTE) {
+	for (int64_t into_hour_us = 0; into_hour_us < US_PER_HOUR;
+	     into_hour_us += 59 * US_PER_MINUTE) {
 		int64_t time_us = KIT_DAY0_US + into_hour_us;
 		struct bench bench;
 
 		bench_init(&bench, false);
 		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
-		for (int64_t hour = 1; hour <= 7 * 24; hour++) { /* an event each hour, so that what is old is forgotten on the way */
+		for (int64_t hour = 1; hour <= 7 * 24;
+		     hour++) { /* an event each hour, so that what is old is forgotten on the way */
 			bench_apply(&bench, control_of("jump", time_us + hour * US_PER_HOUR));
-			cr_assert_eq(verdict(&bench, view_at(2, 2, time_us + hour * US_PER_HOUR)), REASON_NONE);
+			cr_assert_eq(verdict(&bench, view_at(2, 2, time_us + hour * US_PER_HOUR)),
+			             REASON_NONE);
 		}
 		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
-		cr_assert_eq(bench.counts.duplicates, 1, "the repeat 7 days later was taken as new");
+		cr_assert_eq(bench.counts.duplicates, 1,
+		             "the repeat 7 days later was taken as new");
 		bench_free(&bench);
 	}
 }
@@ -437,9 +491,15 @@ static struct input_record random_record(struct rng *rng, int64_t *front_us)
 	case 1: return (struct input_record){.value = SPAN_NULL};
 	case 2: record = view_at((int)rng_below(rng, 50), 1, *front_us + 3 * US_PER_DAY); break;
 	case 3: record = view_at((int)rng_below(rng, 50), 1, *front_us - 9 * US_PER_DAY); break;
-	case 4: record = (struct input_record){.value = json_text(rng_chance(rng, 2) ? "elsewhere-1" : "elsewhere-4", 3, 1, "view", *front_us, "1")}; break;
+	case 4:
+		record = (struct input_record){
+			.value = json_text(rng_chance(rng, 2) ? "elsewhere-1" : "elsewhere-4", 3, 1,
+		                           "view", *front_us, "1")};
+		break;
 	default:
-		record = view_at((int)rng_below(rng, 3), rng_between(rng, 1, 3), (*front_us - rng_below(rng, 4 * US_PER_HOUR)) / (10 * US_PER_MINUTE) * 10 * US_PER_MINUTE);
+		record = view_at((int)rng_below(rng, 3), rng_between(rng, 1, 3),
+		                 (*front_us - rng_below(rng, 4 * US_PER_HOUR)) /
+		                         (10 * US_PER_MINUTE) * 10 * US_PER_MINUTE);
 	}
 	memcpy(text, record.value.at, record.value.len);
 	record.value.at = text;
@@ -465,11 +525,17 @@ Test(bronze_fold, rows_in_are_bronze_and_duplicates_and_dead_letters_for_random_
 		cr_assert_eq(bench.counts.records_in, 1500);
 		cr_assert_eq(bench.counts.records_out, bronze, "seed %" PRIu64, seed);
 		cr_assert_eq(total_dead(&bench.counts), dead, "seed %" PRIu64, seed);
-		cr_assert_eq(bench.counts.records_in, bronze + bench.counts.duplicates + dead, "seed %" PRIu64, seed);
-		cr_assert(bench.counts.duplicates > 10 && bench.counts.dead[REASON_FUTURE_EVENT_TIME] && bench.counts.dead[REASON_TOO_LATE_TO_DEDUPLICATE] &&
+		cr_assert_eq(bench.counts.records_in, bronze + bench.counts.duplicates + dead,
+		             "seed %" PRIu64, seed);
+		cr_assert(bench.counts.duplicates > 10 &&
+		                  bench.counts.dead[REASON_FUTURE_EVENT_TIME] &&
+		                  bench.counts.dead[REASON_TOO_LATE_TO_DEDUPLICATE] &&
 		                  bench.counts.dead[REASON_WRONG_PARTITION],
-		          "seed %" PRIu64 ": %" PRId64 " duplicates, %" PRId64 " future, %" PRId64 " too late, %" PRId64 " elsewhere", seed,
-		          bench.counts.duplicates, bench.counts.dead[REASON_FUTURE_EVENT_TIME], bench.counts.dead[REASON_TOO_LATE_TO_DEDUPLICATE],
+		          "seed %" PRIu64 ": %" PRId64 " duplicates, %" PRId64 " future, %" PRId64
+		          " too late, %" PRId64 " elsewhere",
+		          seed, bench.counts.duplicates,
+		          bench.counts.dead[REASON_FUTURE_EVENT_TIME],
+		          bench.counts.dead[REASON_TOO_LATE_TO_DEDUPLICATE],
 		          bench.counts.dead[REASON_WRONG_PARTITION]);
 		bench_free(&bench);
 	}
@@ -486,20 +552,25 @@ Test(bronze_fold, replaying_any_prefix_twice_equals_once)
 
 		bench_init(&bench, false);
 		for (size_t i = 0; i < prefix; i++) { /* within the horizon */
-			struct input_record record = view_at((int)rng_below(&rng, 20), rng_between(&rng, 1, 5), front_us += rng_below(&rng, 30 * US_PER_MINUTE));
+			struct input_record record =
+				view_at((int)rng_below(&rng, 20), rng_between(&rng, 1, 5),
+			                front_us += rng_below(&rng, 30 * US_PER_MINUTE));
 
-			kit_log_add(&log, (int64_t)i, NOW_US / 1000, record.key, record.value, NULL, 0);
+			kit_log_add(&log, (int64_t)i, NOW_US / 1000, record.key, record.value, NULL,
+			            0);
 		}
 		for (int pass = 0; pass < 2; pass++) {
 			for (size_t i = 0; i < prefix; i++) {
 				bench_apply(&bench, kit_log_record(&log, i));
-				cr_assert(pass == 0 || bench.box.count == 0, "seed %" PRIu64 ": record %zu came out twice", seed, i);
+				cr_assert(pass == 0 || bench.box.count == 0,
+				          "seed %" PRIu64 ": record %zu came out twice", seed, i);
 			}
 			if (pass == 0)
 				accepted = bench.counts.records_out;
 		}
 		cr_assert_eq(bench.counts.records_out, accepted, "seed %" PRIu64, seed);
-		cr_assert_eq(bench.counts.duplicates, 2 * (int64_t)prefix - accepted, "seed %" PRIu64, seed);
+		cr_assert_eq(bench.counts.duplicates, 2 * (int64_t)prefix - accepted,
+		             "seed %" PRIu64, seed);
 		bench_free(&bench);
 		kit_log_free(&log);
 	}

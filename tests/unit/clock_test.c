@@ -33,13 +33,16 @@ Test(clock, first_event_sets_it_and_one_user_alone_never_moves_it)
 	clock_event(&clock, T0 + 23 * US_PER_HOUR, 1);
 	cr_assert_eq(clock_now(&clock), T0);
 	clock_event(&clock, T0 + US_PER_MINUTE, 2);
-	cr_assert_eq(clock_now(&clock), T0 + US_PER_MINUTE, "a second user reaches a minute: so does the clock");
+	cr_assert_eq(clock_now(&clock), T0 + US_PER_MINUTE,
+	             "a second user reaches a minute: so does the clock");
 	clock_event(&clock, T0 + 24 * US_PER_HOUR, 2);
-	cr_assert_eq(clock_now(&clock), T0 + 23 * US_PER_HOUR, "the second user overtakes the first: the first's time counts");
+	cr_assert_eq(clock_now(&clock), T0 + 23 * US_PER_HOUR,
+	             "the second user overtakes the first: the first's time counts");
 }
 
 /* The rule as the contract says it, with memory without bound. */
-static int64_t slow_clock(const int64_t *times_us, const int64_t *users, size_t count, int64_t control_us)
+static int64_t slow_clock(const int64_t *times_us, const int64_t *users, size_t count,
+                          int64_t control_us)
 {
 	int64_t best[8], clock_us = control_us;
 
@@ -63,15 +66,19 @@ Test(clock, is_the_newest_time_that_two_users_have_reached_for_random_events)
 	for (uint64_t seed = 1; seed <= 300; seed++) {
 		struct rng rng = {seed};
 		struct partition_clock clock;
-		int64_t times_us[60], users[60], users_max = rng_between(&rng, 1, 8), before_us = CLOCK_NONE;
+		int64_t times_us[60], users[60], users_max = rng_between(&rng, 1, 8),
+						 before_us = CLOCK_NONE;
 
 		clock_init(&clock);
 		for (size_t i = 0; i < 60; i++) {
 			times_us[i] = T0 + rng_below(&rng, 40);
 			users[i] = rng_below(&rng, users_max);
 			clock_event(&clock, times_us[i], users[i]);
-			cr_assert_eq(clock_now(&clock), slow_clock(times_us, users, i + 1, times_us[0]), "seed %" PRIu64 ", event %zu", seed, i);
-			cr_assert(clock_now(&clock) >= before_us, "seed %" PRIu64 ": the clock went back", seed);
+			cr_assert_eq(clock_now(&clock),
+			             slow_clock(times_us, users, i + 1, times_us[0]),
+			             "seed %" PRIu64 ", event %zu", seed, i);
+			cr_assert(clock_now(&clock) >= before_us,
+			          "seed %" PRIu64 ": the clock went back", seed);
 			before_us = clock_now(&clock);
 		}
 	}
@@ -113,20 +120,29 @@ Test(clock, future_rule_in_all_its_branches)
 		int64_t now_us, event_us, record_us;
 		bool want;
 	} rows[] = {
-	        {"empty partition, at the record's time", CLOCK_NONE, T0, T0, false},
-	        {"empty partition, 5 minutes ahead of the record", CLOCK_NONE, T0 + 5 * US_PER_MINUTE, T0, false},
-	        {"empty partition, more than that", CLOCK_NONE, T0 + 5 * US_PER_MINUTE + 1, T0, true},
-	        {"empty partition, long past", CLOCK_NONE, T0 - 900 * US_PER_DAY, T0, false},
-	        {"24 h ahead of the clock", T0, T0 + US_PER_DAY, T0 + 900 * US_PER_DAY, false},
-	        {"more than 24 h ahead, in a replay", T0, T0 + US_PER_DAY + 1, T0 + 900 * US_PER_DAY, true},
-	        {"more than 24 h ahead, live, not ahead of the record", T0, T0 + 29 * US_PER_DAY, T0 + 29 * US_PER_DAY, false},
-	        {"live at the edge of 30 days", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY, false},
-	        {"just not live", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY + 1, true},
-	        {"live, 5 minutes ahead of the record", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE, T0 + 2 * US_PER_DAY, false},
-	        {"live, more than that", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE + 1, T0 + 2 * US_PER_DAY, true},
-	        {"live, ahead of the record but within 24 h of the clock", T0, T0 + 23 * US_PER_HOUR, T0, false},
-	        {"before the clock", T0, T0 - 900 * US_PER_DAY, T0, false},
-	        {"clock far ahead of the record", T0, T0 + US_PER_DAY + 1, T0 - 90 * US_PER_DAY, true},
+		{"empty partition, at the record's time", CLOCK_NONE, T0, T0, false},
+		{"empty partition, 5 minutes ahead of the record", CLOCK_NONE,
+	         T0 + 5 * US_PER_MINUTE, T0, false},
+		{"empty partition, more than that", CLOCK_NONE, T0 + 5 * US_PER_MINUTE + 1, T0,
+	         true},
+		{"empty partition, long past", CLOCK_NONE, T0 - 900 * US_PER_DAY, T0, false},
+		{"24 h ahead of the clock", T0, T0 + US_PER_DAY, T0 + 900 * US_PER_DAY, false},
+		{"more than 24 h ahead, in a replay", T0, T0 + US_PER_DAY + 1,
+	         T0 + 900 * US_PER_DAY, true},
+		{"more than 24 h ahead, live, not ahead of the record", T0, T0 + 29 * US_PER_DAY,
+	         T0 + 29 * US_PER_DAY, false},
+		{"live at the edge of 30 days", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY,
+	         false},
+		{"just not live", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY + 1, true},
+		{"live, 5 minutes ahead of the record", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE,
+	         T0 + 2 * US_PER_DAY, false},
+		{"live, more than that", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE + 1,
+	         T0 + 2 * US_PER_DAY, true},
+		{"live, ahead of the record but within 24 h of the clock", T0,
+	         T0 + 23 * US_PER_HOUR, T0, false},
+		{"before the clock", T0, T0 - 900 * US_PER_DAY, T0, false},
+		{"clock far ahead of the record", T0, T0 + US_PER_DAY + 1, T0 - 90 * US_PER_DAY,
+	         true},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -135,7 +151,8 @@ Test(clock, future_rule_in_all_its_branches)
 		clock_init(&clock);
 		if (rows[i].now_us != CLOCK_NONE)
 			clock = clock_at(rows[i].now_us);
-		cr_assert_eq(clock_is_future(&clock, rows[i].event_us, rows[i].record_us), rows[i].want, "%s", rows[i].label);
+		cr_assert_eq(clock_is_future(&clock, rows[i].event_us, rows[i].record_us),
+		             rows[i].want, "%s", rows[i].label);
 	}
 }
 
@@ -150,11 +167,14 @@ Test(clock, text_form_comes_back_the_same)
 
 		clock_init(&clock);
 		for (int64_t n = rng_below(&rng, 5); n > 0; n--)
-			clock_event(&clock, (int64_t)rng_next(&rng) / 4, rng_between(&rng, 1, INT64_MAX - 1));
+			clock_event(&clock, (int64_t)rng_next(&rng) / 4,
+			            rng_between(&rng, 1, INT64_MAX - 1));
 		len = clock_format(&clock, text);
 		cr_assert(len < CLOCK_TEXT_MAX);
 		cr_assert(clock_parse((struct span){text, len}, &again), "'%s'", text);
-		cr_assert(again.first_us == clock.first_us && again.first_user == clock.first_user && again.second_us == clock.second_us &&
+		cr_assert(again.first_us == clock.first_us &&
+		                  again.first_user == clock.first_user &&
+		                  again.second_us == clock.second_us &&
 		                  again.control_us == clock.control_us,
 		          "'%s'", text);
 	}
@@ -162,8 +182,19 @@ Test(clock, text_form_comes_back_the_same)
 
 Test(clock, text_form_that_is_none_is_refused)
 {
-	static const char *const texts[] = {"", "1", "1,2,3", "1,2,3,", "1,2,3,4,5", "1,2,3,4 ", "a,2,3,4", "1;2;3;4", /* and times so far off that sums with settings would overflow: */
-	                                    "9223372036854775807,2,3,4", "1,2,9223372036854775807,4", "1,2,3,-9223372036854775807", "1,2,3,99999999999999999999"};
+	static const char *const texts[] = {
+		"",
+		"1",
+		"1,2,3",
+		"1,2,3,",
+		"1,2,3,4,5",
+		"1,2,3,4 ",
+		"a,2,3,4",
+		"1;2;3;4", /* and times so far off that sums with settings would overflow: */
+		"9223372036854775807,2,3,4",
+		"1,2,9223372036854775807,4",
+		"1,2,3,-9223372036854775807",
+		"1,2,3,99999999999999999999"};
 	struct partition_clock clock;
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)

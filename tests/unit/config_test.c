@@ -17,23 +17,32 @@ struct settings {
 };
 
 static const struct config_option options[] = {
-	{"A_TEXT", CONFIG_TEXT, offsetof(struct settings, text), "word", 0, 0, "a text", NULL, NULL},
-	{"MAY_BE_EMPTY", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text that may be empty", NULL, NULL},
-	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
-	{"A_CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "red", 0, 0, "a choice", "red|green", NULL},
-	{"AN_INTEGER", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL, NULL},
+	{"A_TEXT", CONFIG_TEXT, offsetof(struct settings, text), "word", 0, 0, "a text", NULL,
+         NULL},
+	{"MAY_BE_EMPTY", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0,
+         "a text that may be empty", NULL, NULL},
+	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL,
+         NULL},
+	{"A_CHOICE", CONFIG_CHOICE, offsetof(struct settings, choice), "red", 0, 0, "a choice",
+         "red|green", NULL},
+	{"AN_INTEGER", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number",
+         NULL, NULL},
 	{0},
 };
 static const struct config_option more_options[] = {
-	{"A_DURATION", CONFIG_DURATION, offsetof(struct settings, duration), "5s", 1000, 3600000000, "a time", NULL, NULL},
-	{"SOME_BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "64k", 0, 0, "a size", NULL, NULL},
-	{"A_FLAG", CONFIG_BOOLEAN, offsetof(struct settings, flag), "false", 0, 0, "a switch", NULL, NULL},
+	{"A_DURATION", CONFIG_DURATION, offsetof(struct settings, duration), "5s", 1000, 3600000000,
+         "a time", NULL, NULL},
+	{"SOME_BYTES", CONFIG_BYTES, offsetof(struct settings, bytes), "64k", 0, 0, "a size", NULL,
+         NULL},
+	{"A_FLAG", CONFIG_BOOLEAN, offsetof(struct settings, flag), "false", 0, 0, "a switch", NULL,
+         NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {options, more_options, NULL};
 
 /* args: NULL-terminated; errors and output may be NULL. */
-static enum config_verdict load(const char *const *args, struct settings *settings, char *errors, char *output, size_t cap)
+static enum config_verdict load(const char *const *args, struct settings *settings, char *errors,
+                                char *output, size_t cap)
 {
 	static char program[] = "test", copies[8][256]; /* static: the settings point into them */
 	char *argv[10] = {program};
@@ -76,7 +85,9 @@ Test(config, flags_are_taken_in_both_forms_and_win_over_the_environment)
 
 	setenv("A_TEXT", "environment", 1);
 	setenv("AN_INTEGER", "7", 1);
-	cr_assert_eq(LOAD(&settings, "--a-text", "first", "--a-text=last=one", "--a-flag", "--some-bytes", "2m"), CONFIG_OK);
+	cr_assert_eq(LOAD(&settings, "--a-text", "first", "--a-text=last=one", "--a-flag",
+	                  "--some-bytes", "2m"),
+	             CONFIG_OK);
 	cr_expect_str_eq(settings.text, "last=one");
 	cr_expect_eq(settings.integer, 7);
 	cr_expect_eq(settings.bytes, 2097152);
@@ -100,20 +111,43 @@ Test(config, values_that_each_type_takes_or_refuses)
 		const char *flag;
 		bool taken;
 	} table[] = {
-		{"--an-integer=1", true},       {"--an-integer=10", true},     {"--an-integer=0", false},    {"--an-integer=11", false},
-		{"--an-integer=5x", false},     {"--an-integer= 5", false},    {"--an-integer=", false},     {"--an-integer=+5", false},
-		{"--an-integer=99999999999999999999", false},                  {"--a-duration=1ms", true},   {"--a-duration=1h", true},
-		{"--a-duration=2h", false},     {"--a-duration=5", false},     {"--a-duration=-5s", false},  {"--some-bytes=0", true},
-		{"--some-bytes=3G", true},      {"--some-bytes=k", false},     {"--some-bytes=-1", false},   {"--some-bytes=1kb", false},
-		{"--some-bytes=9007199254740992k", false},                     {"--a-flag=yes", true},       {"--a-flag=off", true},
-		{"--a-flag=maybe", false},      {"--a-flag=", false},          {"--a-choice=green", true},   {"--a-choice=gree", false},
-		{"--a-choice=red|green", false}, {"--a-choice=", false},       {"--a-text=", false},         {"--a-secret=", true},
+		{"--an-integer=1", true},
+		{"--an-integer=10", true},
+		{"--an-integer=0", false},
+		{"--an-integer=11", false},
+		{"--an-integer=5x", false},
+		{"--an-integer= 5", false},
+		{"--an-integer=", false},
+		{"--an-integer=+5", false},
+		{"--an-integer=99999999999999999999", false},
+		{"--a-duration=1ms", true},
+		{"--a-duration=1h", true},
+		{"--a-duration=2h", false},
+		{"--a-duration=5", false},
+		{"--a-duration=-5s", false},
+		{"--some-bytes=0", true},
+		{"--some-bytes=3G", true},
+		{"--some-bytes=k", false},
+		{"--some-bytes=-1", false},
+		{"--some-bytes=1kb", false},
+		{"--some-bytes=9007199254740992k", false},
+		{"--a-flag=yes", true},
+		{"--a-flag=off", true},
+		{"--a-flag=maybe", false},
+		{"--a-flag=", false},
+		{"--a-choice=green", true},
+		{"--a-choice=gree", false},
+		{"--a-choice=red|green", false},
+		{"--a-choice=", false},
+		{"--a-text=", false},
+		{"--a-secret=", true},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct settings settings = {0};
 
-		cr_expect_eq(LOAD(&settings, table[i].flag) == CONFIG_OK, table[i].taken, "%s", table[i].flag);
+		cr_expect_eq(LOAD(&settings, table[i].flag) == CONFIG_OK, table[i].taken, "%s",
+		             table[i].flag);
 	}
 }
 
@@ -169,16 +203,23 @@ Test(config, numbers_and_sizes_are_decimal_with_leading_zeros_and_without_blanks
 
 Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 {
-	static const char *const wanted[] = {"--nonsense", "\"stray\"", "invalid value \"blue\" for A_CHOICE", "red|green", "invalid value \"eleven\" for AN_INTEGER", "1 to 10",
-	                                     "invalid value \"5\" for A_DURATION", "A_SECRET and A_SECRET_FILE"};
+	static const char *const wanted[] = {"--nonsense",
+	                                     "\"stray\"",
+	                                     "invalid value \"blue\" for A_CHOICE",
+	                                     "red|green",
+	                                     "invalid value \"eleven\" for AN_INTEGER",
+	                                     "1 to 10",
+	                                     "invalid value \"5\" for A_DURATION",
+	                                     "A_SECRET and A_SECRET_FILE"};
 	struct settings settings = {0};
 	char errors[4096];
 
 	setenv("A_CHOICE", "blue", 1);
 	setenv("A_SECRET", "hunter2", 1);
 	setenv("A_SECRET_FILE", "/nonexistent", 1);
-	cr_assert_eq(load((const char *const[]){"--nonsense=1", "stray", "--an-integer=eleven", "--a-duration=5", NULL}, &settings, errors, NULL,
-	                  sizeof(errors)),
+	cr_assert_eq(load((const char *const[]){"--nonsense=1", "stray", "--an-integer=eleven",
+	                                        "--a-duration=5", NULL},
+	                  &settings, errors, NULL, sizeof(errors)),
 	             CONFIG_BAD);
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
 		cr_expect(strstr(errors, wanted[i]), "%s is not in: %s", wanted[i], errors);
@@ -187,22 +228,30 @@ Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
 
 static bool even_check(const char *text, struct err *err)
 {
-	return strlen(text) % 2 == 0 || err_set(err, ERR_INPUT, "expected an even number of letters");
+	return strlen(text) % 2 == 0 ||
+	       err_set(err, ERR_INPUT, "expected an even number of letters");
 }
 
 Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
 {
 	static const struct config_option rows[] = {
-		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text", NULL, even_check},
-		{"SECOND", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, even_check},
-		{"THIRD", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text", NULL, even_check},
-		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10, "a number", NULL, NULL},
+		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text",
+	         NULL, even_check},
+		{"SECOND", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret",
+	         NULL, even_check},
+		{"THIRD", CONFIG_TEXT, offsetof(struct settings, empty), "", 0, 0, "a text", NULL,
+	         even_check},
+		{"FOURTH", CONFIG_INTEGER, offsetof(struct settings, integer), "5", 1, 10,
+	         "a number", NULL, NULL},
 		{0},
 	};
 	static const struct config_option *const only[] = {rows, NULL};
-	static const char *const wanted[] = {"invalid value \"odd\" for FIRST: expected an even number of letters\n",
-	                                     "invalid value \"***\" for SECOND: expected an even number of letters\n", "invalid value \"11\" for FOURTH"};
-	char program[] = "test", check[] = "--check-config", *argv[] = {program, check, NULL}, errors[1024];
+	static const char *const wanted[] = {
+		"invalid value \"odd\" for FIRST: expected an even number of letters\n",
+		"invalid value \"***\" for SECOND: expected an even number of letters\n",
+		"invalid value \"11\" for FOURTH"};
+	char program[] = "test", check[] = "--check-config", *argv[] = {program, check, NULL},
+	     errors[1024];
 	struct settings settings = {0};
 	struct capture err, out;
 
@@ -234,10 +283,13 @@ Test(config, a_flag_without_its_value_is_an_error_rather_than_taking_the_next_fl
 
 Test(config, a_required_setting_must_be_given)
 {
-	static const struct config_option required[] = {
-		{"MUST_BE_SET", CONFIG_TEXT, offsetof(struct settings, text), NULL, 0, 0, "what it is for", NULL, NULL}, {0}};
+	static const struct config_option required[] = {{"MUST_BE_SET", CONFIG_TEXT,
+	                                                 offsetof(struct settings, text), NULL, 0,
+	                                                 0, "what it is for", NULL, NULL},
+	                                                {0}};
 	static const struct config_option *const only[] = {required, NULL};
-	char program[] = "test", flag[] = "--must-be-set=x", *argv[] = {program, flag, NULL}, errors[512];
+	char program[] = "test", flag[] = "--must-be-set=x", *argv[] = {program, flag, NULL},
+	     errors[512];
 	struct settings settings = {0};
 	struct capture err;
 
@@ -252,14 +304,18 @@ Test(config, a_file_gives_a_value_without_its_line_end)
 {
 	static const struct {
 		const char *label, *content, *want;
-	} table[] = {{"line end", "pass word\n", "pass word"}, {"dos line end", "x\r\n", "x"}, {"one only", "x\n\n", "x\n"}, {"none", "x", "x"}};
+	} table[] = {{"line end", "pass word\n", "pass word"},
+	             {"dos line end", "x\r\n", "x"},
+	             {"one only", "x\n\n", "x\n"},
+	             {"none", "x", "x"}};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		char path[] = "/tmp/config_test_XXXXXX";
 		int fd = mkstemp(path);
 		struct settings settings = {0};
 
-		cr_assert(fd >= 0 && write(fd, table[i].content, strlen(table[i].content)) == (ssize_t)strlen(table[i].content));
+		cr_assert(fd >= 0 && write(fd, table[i].content, strlen(table[i].content)) ==
+		                             (ssize_t)strlen(table[i].content));
 		close(fd);
 		setenv("A_SECRET_FILE", path, 1);
 		cr_expect_eq(LOAD(&settings, "--a-flag"), CONFIG_OK);
@@ -285,7 +341,9 @@ Test(config, a_value_is_shown_as_it_would_be_set_and_a_secret_is_masked)
 	struct settings settings = {0};
 	size_t count = 0;
 
-	cr_assert_eq(LOAD(&settings, "--a-text=two \"words\"", "--a-secret=hunter2", "--a-duration=90s"), CONFIG_OK);
+	cr_assert_eq(LOAD(&settings, "--a-text=two \"words\"", "--a-secret=hunter2",
+	                  "--a-duration=90s"),
+	             CONFIG_OK);
 	for (size_t i = 0; tables[i]; i++)
 		for (const struct config_option *option = tables[i]; option->name;
 		     option++, count++) {
@@ -303,17 +361,22 @@ Test(config, a_url_shows_its_host_but_never_its_user_or_password)
 		const char *label, *given, *shown;
 	} table[] = {
 		{"none", "http://registry:8081/apis", "http://registry:8081/apis"},
-		{"user and password", "https://user:hunter2@registry:8081/apis", "https://***@registry:8081/apis"},
-		{"two", "http://a:hunter2@one,https://b:hunter2@two", "http://***@one,https://***@two"},
-		{"the second alone", "http://one,http://b:hunter2@two", "http://one,http://***@two"},
+		{"user and password", "https://user:hunter2@registry:8081/apis",
+	         "https://***@registry:8081/apis"},
+		{"two", "http://a:hunter2@one,https://b:hunter2@two",
+	         "http://***@one,https://***@two"},
+		{"the second alone", "http://one,http://b:hunter2@two",
+	         "http://one,http://***@two"},
 		{"a comma in it", "http://user:hunter2,hunter2@one", "http://***@one"},
 		{"a slash in it", "http://user:hunter2/hunter2@one", "http://***@one"},
 		{"an @ in it", "http://user:hunter2@hunter2@one", "http://***@one"},
 		{"a scheme in it", "http://user:hunter2://hunter2@one", "http://***@one"},
 		{"no scheme", "user:hunter2@one", "***@one"},
 	};
-	static const struct config_option urls[] = {
-		{"SOME_URLS", CONFIG_URLS, offsetof(struct settings, text), NULL, 0, 0, "where", NULL, NULL}, {0}};
+	static const struct config_option urls[] = {{"SOME_URLS", CONFIG_URLS,
+	                                             offsetof(struct settings, text), NULL, 0, 0,
+	                                             "where", NULL, NULL},
+	                                            {0}};
 	static const struct config_option *const only[] = {urls, NULL};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -322,7 +385,8 @@ Test(config, a_url_shows_its_host_but_never_its_user_or_password)
 
 		setenv("SOME_URLS", table[i].given, 1);
 		cr_assert_eq(config_load(only, "test", "", 1, argv, &settings), CONFIG_OK);
-		cr_expect_str_eq(settings.text, table[i].given, "%s: the service gets all of it", table[i].label);
+		cr_expect_str_eq(settings.text, table[i].given, "%s: the service gets all of it",
+		                 table[i].label);
 		config_show(urls, &settings, shown, sizeof(shown));
 		cr_expect_str_eq(shown, table[i].shown, "%s", table[i].label);
 	}
@@ -350,7 +414,9 @@ Test(config, help_names_every_setting_within_100_columns_and_asks_for_nothing)
 	char output[8192];
 
 	setenv("A_CHOICE", "blue", 1);
-	cr_assert_eq(load((const char *const[]){"--help", NULL}, &settings, NULL, output, sizeof(output)), CONFIG_HELP_SHOWN);
+	cr_assert_eq(load((const char *const[]){"--help", NULL}, &settings, NULL, output,
+	                  sizeof(output)),
+	             CONFIG_HELP_SHOWN);
 	for (size_t i = 0; tables[i]; i++)
 		for (const struct config_option *option = tables[i]; option->name; option++)
 			cr_expect(strstr(output, option->name), "%s", option->name);
@@ -364,7 +430,9 @@ Test(config, markdown_has_a_row_for_every_setting)
 	char output[8192];
 	size_t rows = 0;
 
-	cr_assert_eq(load((const char *const[]){"--help-markdown", NULL}, &settings, NULL, output, sizeof(output)), CONFIG_HELP_SHOWN);
+	cr_assert_eq(load((const char *const[]){"--help-markdown", NULL}, &settings, NULL, output,
+	                  sizeof(output)),
+	             CONFIG_HELP_SHOWN);
 	cr_expect(strstr(output, "red\\|green"));
 	for (const char *at = output; (at = strchr(at, '\n')); at++)
 		rows++;
@@ -377,7 +445,8 @@ Test(config, check_config_validates_and_shows_the_settings)
 	char output[4096];
 
 	cr_expect_eq(LOAD(&settings, "--check-config", "--an-integer=0"), CONFIG_BAD);
-	cr_assert_eq(load((const char *const[]){"--check-config", "--a-secret=hunter2", NULL}, &settings, NULL, output, sizeof(output)),
+	cr_assert_eq(load((const char *const[]){"--check-config", "--a-secret=hunter2", NULL},
+	                  &settings, NULL, output, sizeof(output)),
 	             CONFIG_HELP_SHOWN);
 	cr_expect(strstr(output, "A_SECRET=***\n"));
 	cr_expect(strstr(output, "AN_INTEGER=5\n"));

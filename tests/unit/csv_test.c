@@ -22,7 +22,8 @@ static void describe_all(const char *input, size_t length, bool at_end, char *ou
 		struct span fields[FIELD_CAP];
 		struct csv_record record;
 		size_t used, left = length - (size_t)(at - text);
-		enum csv_verdict verdict = csv_next(at, left, at_end, fields, FIELD_CAP, &record, &used);
+		enum csv_verdict verdict =
+			csv_next(at, left, at_end, fields, FIELD_CAP, &record, &used);
 
 		cr_assert(used <= left);
 		if (verdict == CSV_END)
@@ -33,11 +34,15 @@ static void describe_all(const char *input, size_t length, bool at_end, char *ou
 		}
 		cr_assert(used > 0);
 		if (verdict == CSV_MALFORMED)
-			len += (size_t)snprintf(out + len, cap - len, "!%.*s!", (int)record.raw.len, record.raw.at);
-		for (size_t i = 0; verdict == CSV_RECORD && i < record.field_count && i < FIELD_CAP; i++)
-			len += (size_t)snprintf(out + len, cap - len, "%s%.*s", i ? "|" : "[", (int)fields[i].len, fields[i].at);
+			len += (size_t)snprintf(out + len, cap - len, "!%.*s!", (int)record.raw.len,
+			                        record.raw.at);
+		for (size_t i = 0; verdict == CSV_RECORD && i < record.field_count && i < FIELD_CAP;
+		     i++)
+			len += (size_t)snprintf(out + len, cap - len, "%s%.*s", i ? "|" : "[",
+			                        (int)fields[i].len, fields[i].at);
 		if (verdict == CSV_RECORD)
-			len += (size_t)snprintf(out + len, cap - len, record.field_count > FIELD_CAP ? "|+]" : "]");
+			len += (size_t)snprintf(out + len, cap - len,
+			                        record.field_count > FIELD_CAP ? "|+]" : "]");
 		at += used;
 	}
 }
@@ -45,34 +50,37 @@ static void describe_all(const char *input, size_t length, bool at_end, char *ou
 static const struct {
 	const char *label, *in, *at_end, *not_at_end;
 } table[] = {
-        {"nothing", "", "", "?"},
-        {"plain lines", "a,b\nc,d\n", "[a|b][c|d]", "[a|b][c|d]?"},
-        {"last line without its end", "a,b\nc,d", "[a|b][c|d]", "[a|b]?"},
-        {"CR LF", "a,b\r\nc,d\r\n", "[a|b][c|d]", "[a|b][c|d]?"},
-        {"CR at the end of input", "a,b\r", "[a|b]", "?"},
-        {"CR inside a line", "a\rb,c\n", "[a\rb|c]", "[a\rb|c]?"},
-        {"empty fields", ",,\n", "[||]", "[||]?"},
-        {"empty line", "\na\n", "[][a]", "[][a]?"},
-        {"quoted", "\"a\",b,\"c\"\n", "[a|b|c]", "[a|b|c]?"},
-        {"quoted comma", "\"a,b\",c\n", "[a,b|c]", "[a,b|c]?"},
-        {"doubled quotes", "\"say \"\"hi\"\"\",c\n", "[say \"hi\"|c]", "[say \"hi\"|c]?"},
-        {"only quotes", "\"\",\"\"\"\"\n", "[|\"]", "[|\"]?"},
-        {"quoted line break", "\"a\nb\",c\nd\n", "[a\nb|c][d]", "[a\nb|c][d]?"},
-        {"quoted CR LF", "\"a\r\nb\",c\r\nd\n", "[a\r\nb|c][d]", "[a\r\nb|c][d]?"},
-        {"quoted last field with CR LF", "a,\"b\"\r\nc\n", "[a|b][c]", "[a|b][c]?"},
-        {"quoted last field at the end", "a,\"b\"", "[a|b]", "?"},
-        {"quoted last field, CR, end", "a,\"b\"\r", "[a|b]", "?"},
-        {"quoted field then empty field", "\"a\",\n", "[a|]", "[a|]?"},
-        {"text after a closing quote", "\"a\"x,b\nc\n", "!\"a\"x,b![c]", "!\"a\"x,b![c]?"},
-        {"CR after a closing quote", "\"a\"\rx\nc\n", "!\"a\"\rx![c]", "!\"a\"\rx![c]?"},
-        {"CR and a comma after a closing quote", "\"a\"\r,b\nc\n", "!\"a\"\r,b![c]", "!\"a\"\r,b![c]?"},
-        {"quote in an unquoted field", "12\" pipe,b\r\nc\n", "!12\" pipe,b![c]", "!12\" pipe,b![c]?"},
-        {"doubled quotes are left in a malformed record", "\"a\"\"b\",c\"\nd\n", "!\"a\"\"b\",c\"![d]", "!\"a\"\"b\",c\"![d]?"},
-        {"open quote loses one line only", "a,\"b\nc,d\ne,f\n", "!a,\"b![c|d][e|f]", "?"},
-        {"open quote in the last line", "a,\"b", "!a,\"b!", "?"},
-        {"fault without a line end", "a\"b", "!a\"b!", "?"},
-        {"more fields than room", "a,b,c,d,e,f\n", "[a|b|c|d|+]", "[a|b|c|d|+]?"},
-        {"more quoted fields than room", "\"a\",b,c,d,e\n", "[a|b|c|d|+]", "[a|b|c|d|+]?"},
+	{"nothing", "", "", "?"},
+	{"plain lines", "a,b\nc,d\n", "[a|b][c|d]", "[a|b][c|d]?"},
+	{"last line without its end", "a,b\nc,d", "[a|b][c|d]", "[a|b]?"},
+	{"CR LF", "a,b\r\nc,d\r\n", "[a|b][c|d]", "[a|b][c|d]?"},
+	{"CR at the end of input", "a,b\r", "[a|b]", "?"},
+	{"CR inside a line", "a\rb,c\n", "[a\rb|c]", "[a\rb|c]?"},
+	{"empty fields", ",,\n", "[||]", "[||]?"},
+	{"empty line", "\na\n", "[][a]", "[][a]?"},
+	{"quoted", "\"a\",b,\"c\"\n", "[a|b|c]", "[a|b|c]?"},
+	{"quoted comma", "\"a,b\",c\n", "[a,b|c]", "[a,b|c]?"},
+	{"doubled quotes", "\"say \"\"hi\"\"\",c\n", "[say \"hi\"|c]", "[say \"hi\"|c]?"},
+	{"only quotes", "\"\",\"\"\"\"\n", "[|\"]", "[|\"]?"},
+	{"quoted line break", "\"a\nb\",c\nd\n", "[a\nb|c][d]", "[a\nb|c][d]?"},
+	{"quoted CR LF", "\"a\r\nb\",c\r\nd\n", "[a\r\nb|c][d]", "[a\r\nb|c][d]?"},
+	{"quoted last field with CR LF", "a,\"b\"\r\nc\n", "[a|b][c]", "[a|b][c]?"},
+	{"quoted last field at the end", "a,\"b\"", "[a|b]", "?"},
+	{"quoted last field, CR, end", "a,\"b\"\r", "[a|b]", "?"},
+	{"quoted field then empty field", "\"a\",\n", "[a|]", "[a|]?"},
+	{"text after a closing quote", "\"a\"x,b\nc\n", "!\"a\"x,b![c]", "!\"a\"x,b![c]?"},
+	{"CR after a closing quote", "\"a\"\rx\nc\n", "!\"a\"\rx![c]", "!\"a\"\rx![c]?"},
+	{"CR and a comma after a closing quote", "\"a\"\r,b\nc\n", "!\"a\"\r,b![c]",
+         "!\"a\"\r,b![c]?"},
+	{"quote in an unquoted field", "12\" pipe,b\r\nc\n", "!12\" pipe,b![c]",
+         "!12\" pipe,b![c]?"},
+	{"doubled quotes are left in a malformed record", "\"a\"\"b\",c\"\nd\n",
+         "!\"a\"\"b\",c\"![d]", "!\"a\"\"b\",c\"![d]?"},
+	{"open quote loses one line only", "a,\"b\nc,d\ne,f\n", "!a,\"b![c|d][e|f]", "?"},
+	{"open quote in the last line", "a,\"b", "!a,\"b!", "?"},
+	{"fault without a line end", "a\"b", "!a\"b!", "?"},
+	{"more fields than room", "a,b,c,d,e,f\n", "[a|b|c|d|+]", "[a|b|c|d|+]?"},
+	{"more quoted fields than room", "\"a\",b,c,d,e\n", "[a|b|c|d|+]", "[a|b|c|d|+]?"},
 };
 
 Test(csv, records_are_split_as_the_table_says)
@@ -83,7 +91,8 @@ Test(csv, records_are_split_as_the_table_says)
 		describe_all(table[i].in, strlen(table[i].in), true, got, sizeof(got));
 		cr_expect_str_eq(got, table[i].at_end, "%s: got %s", table[i].label, got);
 		describe_all(table[i].in, strlen(table[i].in), false, got, sizeof(got));
-		cr_expect_str_eq(got, table[i].not_at_end, "%s, more to come: got %s", table[i].label, got);
+		cr_expect_str_eq(got, table[i].not_at_end, "%s, more to come: got %s",
+		                 table[i].label, got);
 	}
 }
 
@@ -95,7 +104,8 @@ Test(csv, need_more_leaves_the_input_untouched)
 	size_t used = 99;
 
 	memcpy(before, text, sizeof(text));
-	cr_expect_eq(csv_next(text, sizeof(text) - 1, false, fields, FIELD_CAP, &record, &used), CSV_NEED_MORE);
+	cr_expect_eq(csv_next(text, sizeof(text) - 1, false, fields, FIELD_CAP, &record, &used),
+	             CSV_NEED_MORE);
 	cr_expect_eq(used, 0);
 	cr_expect_arr_eq(text, before, sizeof(text));
 }
@@ -107,7 +117,8 @@ Test(csv, field_count_and_raw_tell_about_the_whole_record)
 	struct csv_record record;
 	size_t used;
 
-	cr_assert_eq(csv_next(text, sizeof(text) - 1, true, fields, FIELD_CAP, &record, &used), CSV_RECORD);
+	cr_assert_eq(csv_next(text, sizeof(text) - 1, true, fields, FIELD_CAP, &record, &used),
+	             CSV_RECORD);
 	cr_expect_eq(record.field_count, 6);
 	cr_expect(span_is(record.raw, "a,b,c,d,e,f"));
 	cr_expect_eq(used, 13);
@@ -147,11 +158,13 @@ Test(csv, random_fields_come_back_from_their_encoding)
 				text[len++] = '"';
 		}
 		text[len++] = '\n';
-		cr_assert_eq(csv_next(text, len, false, fields, FIELD_CAP, &record, &used), CSV_RECORD, "round %d", round);
+		cr_assert_eq(csv_next(text, len, false, fields, FIELD_CAP, &record, &used),
+		             CSV_RECORD, "round %d", round);
 		cr_assert_eq(used, len, "round %d", round);
 		cr_assert_eq(record.field_count, count, "round %d", round);
 		for (size_t i = 0; i < count; i++)
-			cr_assert(span_equal(fields[i], (struct span){plain[i], lens[i]}), "round %d, field %zu", round, i);
+			cr_assert(span_equal(fields[i], (struct span){plain[i], lens[i]}),
+			          "round %d, field %zu", round, i);
 	}
 }
 
@@ -174,10 +187,13 @@ Test(csv, random_bytes_are_covered_by_records)
 			seed = seed * 1664525 + 1013904223;
 			text[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
 		}
-		while ((verdict = csv_next(text + at, length - at, true, fields, 2, &record, &used)) != CSV_END) {
-			cr_assert(verdict == CSV_RECORD || verdict == CSV_MALFORMED, "round %d", round);
+		while ((verdict = csv_next(text + at, length - at, true, fields, 2, &record,
+		                           &used)) != CSV_END) {
+			cr_assert(verdict == CSV_RECORD || verdict == CSV_MALFORMED, "round %d",
+			          round);
 			cr_assert(used > 0 && used <= length - at, "round %d", round);
-			cr_assert(record.raw.len <= used && record.raw.at == text + at, "round %d", round);
+			cr_assert(record.raw.len <= used && record.raw.at == text + at, "round %d",
+			          round);
 			at += used;
 		}
 		cr_assert_eq(at, length, "round %d", round);

@@ -26,18 +26,23 @@ Test(dedup, id_is_new_once_within_the_horizon)
 
 		memset(known, 0, sizeof(known));
 		for (uint64_t i = 0; i < 30000; i++) {
-			uint64_t which = rng_chance(&rng, 2) ? i : (uint64_t)rng_below(&rng, (int64_t)i + 1);
+			uint64_t which =
+				rng_chance(&rng, 2) ? i : (uint64_t)rng_below(&rng, (int64_t)i + 1);
 			uint8_t id[EVENT_ID_BYTES];
 
 			now_us += rng_below(&rng, horizons_h[h] * US_PER_MINUTE / 10);
 			if (rng_chance(&rng, 100))
 				dedup_forget(dedup, now_us - horizons_h[h] * US_PER_HOUR);
 			if (!known[which]) /* up to the horizon behind the clock, and up to 30 days ahead of it */
-				times_us[which] = now_us + rng_between(&rng, -horizons_h[h] * US_PER_HOUR, rng_chance(&rng, 9) ? 30 * US_PER_DAY : US_PER_MINUTE);
+				times_us[which] =
+					now_us + rng_between(&rng, -horizons_h[h] * US_PER_HOUR,
+				                             rng_chance(&rng, 9) ? 30 * US_PER_DAY
+				                                                 : US_PER_MINUTE);
 			if (times_us[which] < now_us - horizons_h[h] * US_PER_HOUR)
 				continue;
 			id_of(which, id);
-			cr_assert_eq(dedup_add(dedup, times_us[which], id), !known[which], "horizon %" PRId64 " h, event %" PRIu64, horizons_h[h], which);
+			cr_assert_eq(dedup_add(dedup, times_us[which], id), !known[which],
+			             "horizon %" PRId64 " h, event %" PRIu64, horizons_h[h], which);
 			known[which] = true;
 		}
 		dedup_free(dedup);
@@ -71,7 +76,8 @@ Test(dedup, id_of_zeros_is_an_id_like_any_other)
 	cr_assert(dedup_add(dedup, KIT_DAY0_US, id));
 	cr_assert_not(dedup_add(dedup, KIT_DAY0_US, id));
 	cr_assert_eq(dedup_count(dedup), 1);
-	cr_assert(dedup_add(dedup, KIT_DAY0_US + US_PER_HOUR, id), "another hour is another bucket");
+	cr_assert(dedup_add(dedup, KIT_DAY0_US + US_PER_HOUR, id),
+	          "another hour is another bucket");
 	dedup_free(dedup);
 }
 
@@ -89,7 +95,9 @@ Test(dedup, digest_does_not_depend_on_order_and_shows_a_missing_id)
 		cr_assert(dedup_add(b, KIT_DAY0_US + (int64_t)(i % 7) * US_PER_HOUR, id));
 	}
 	cr_assert_neq(dedup_digest(a, KIT_DAY0_US), dedup_digest(b, KIT_DAY0_US));
-	cr_assert_eq(dedup_digest(a, KIT_DAY0_US + US_PER_HOUR), dedup_digest(b, KIT_DAY0_US + US_PER_HOUR), "the missing one was in the first hour");
+	cr_assert_eq(dedup_digest(a, KIT_DAY0_US + US_PER_HOUR),
+	             dedup_digest(b, KIT_DAY0_US + US_PER_HOUR),
+	             "the missing one was in the first hour");
 	id_of(0, id);
 	cr_assert(dedup_add(b, KIT_DAY0_US, id));
 	cr_assert_eq(dedup_digest(a, KIT_DAY0_US), dedup_digest(b, KIT_DAY0_US));

@@ -47,7 +47,7 @@ static void nobody_knows_what_it_is(struct err *err)
 Test(err, every_class_is_reached)
 {
 	/* No default: the compiler asks for a line here when a class comes. */
-	for (enum err_class class = ERR_NONE; class <= ERR_FATAL; class++) {
+	for (enum err_class class = ERR_NONE; class <= ERR_FATAL; class ++) {
 		struct err err = {.class = ERR_NONE};
 
 		switch (class) {
@@ -65,10 +65,11 @@ Test(err, every_class_is_reached)
 
 Test(err, every_class_has_a_name_of_its_own)
 {
-	for (int class = ERR_NONE; class <= ERR_FATAL; class++) {
-		cr_expect_str_neq(err_class_name((enum err_class)class), "unknown");
+	for (int class = ERR_NONE; class <= ERR_FATAL; class ++) {
+		cr_expect_str_neq(err_class_name((enum err_class) class), "unknown");
 		for (int other = ERR_NONE; other < class; other++)
-			cr_expect_str_neq(err_class_name((enum err_class)class), err_class_name((enum err_class)other));
+			cr_expect_str_neq(err_class_name((enum err_class) class),
+			                  err_class_name((enum err_class)other));
 	}
 	cr_expect_str_eq(err_class_name((enum err_class)(ERR_FATAL + 1)), "unknown");
 }

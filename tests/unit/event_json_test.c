@@ -14,23 +14,24 @@
 #include "event/reason.h"
 #include "unit/fold_kit.h"
 
-#define TIME "\"event_time\":\"2019-10-01 00:00:00 UTC\""
-#define TYPE ",\"event_type\":\"view\""
-#define PRODUCT ",\"product_id\":44600062"
-#define USER ",\"user_id\":541312140"
-#define BASE TIME TYPE PRODUCT USER
+#define TIME       "\"event_time\":\"2019-10-01 00:00:00 UTC\""
+#define TYPE       ",\"event_type\":\"view\""
+#define PRODUCT    ",\"product_id\":44600062"
+#define USER       ",\"user_id\":541312140"
+#define BASE       TIME TYPE PRODUCT USER
 #define WITH(rest) "{" BASE rest "}"
-#define EVENT_OF_ROW \
+#define EVENT_OF_ROW                                                                                                                       \
 	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":44600062,\"category_id\":2103807459595387724," \
-	"\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\",\"price\":35.79,\"user_id\":541312140," \
+	"\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\",\"price\":35.79,\"user_id\":541312140,"                       \
 	"\"user_session\":\"72d76fde-8bb3-4e00-8c23-a032dfed738c\"}"
-#define X64 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+#define X64  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X512 X64 X64 X64 X64 X64 X64 X64 X64
 
 static bool same_event(const struct event *a, const struct event *b)
 {
-	return a->event_time_us == b->event_time_us && a->product_id == b->product_id && a->user_id == b->user_id &&
-	       a->category_id == b->category_id && a->price_cents == b->price_cents && a->type == b->type &&
+	return a->event_time_us == b->event_time_us && a->product_id == b->product_id &&
+	       a->user_id == b->user_id && a->category_id == b->category_id &&
+	       a->price_cents == b->price_cents && a->type == b->type &&
 	       span_equal(a->category_code, b->category_code) && span_equal(a->brand, b->brand) &&
 	       span_equal(a->user_session, b->user_session);
 }
@@ -66,17 +67,18 @@ Test(event_json, a_row_of_the_source_gives_its_nine_fields)
 Test(event_json, what_is_absent_null_or_empty_is_none)
 {
 	static const char *const table[] = {
-	        WITH(""),
-	        WITH(",\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_session\":null"),
-	        WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\""),
-	        WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\",\"extra\":1"),
+		WITH(""),
+		WITH(",\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_session\":null"),
+		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\""),
+		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\",\"extra\":1"),
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct event event;
 		char detail[160];
 
-		cr_assert_eq(parse(span_of(table[i]), &event, detail), REASON_NONE, "%s: %s", table[i], detail);
+		cr_assert_eq(parse(span_of(table[i]), &event, detail), REASON_NONE, "%s: %s",
+		             table[i], detail);
 		cr_expect_eq(event.category_id, 0);
 		cr_expect_eq(event.price_cents, -1);
 		cr_expect(!event.category_code.at && !event.brand.at && !event.user_session.at);
@@ -84,166 +86,203 @@ Test(event_json, what_is_absent_null_or_empty_is_none)
 }
 
 #define PRICE(text) WITH(",\"price\":" text)
-#define ID(text) "{" TIME TYPE ",\"product_id\":" text USER "}"
-#define AT(text) "{\"event_time\":" text TYPE PRODUCT USER "}"
-#define KIND(text) "{" TIME ",\"event_type\":" text PRODUCT USER ",\"price\":1}"
+#define ID(text)    "{" TIME TYPE ",\"product_id\":" text USER "}"
+#define AT(text)    "{\"event_time\":" text TYPE PRODUCT USER "}"
+#define KIND(text)  "{" TIME ",\"event_type\":" text PRODUCT USER ",\"price\":1}"
 
 static const struct {
 	const char *label, *in;
 	enum reason want;
 	bool fast; /* taken by the fast path; what it leaves is judged by the library path */
 } verdicts[] = {
-        {"row of the source", EVENT_OF_ROW, REASON_NONE, true},
-        {"spaces and line breaks", " { \"event_time\" : \"2019-10-01 00:00:00\" ,\n\t\"event_type\":\"cart\"" PRODUCT USER " }\r\n", REASON_NONE, true},
-        {"any order", "{\"user_id\":1,\"product_id\":2,\"event_type\":\"cart\",\"event_time\":\"2019-10-01 00:00:00\"}", REASON_NONE, true},
-        {"extra field", WITH(",\"extra\":1"), REASON_NONE, false},
-        {"nested extra fields", WITH(",\"x\":{\"y\":[1,{\"z\":null}]},\"v\":true"), REASON_NONE, false},
-        {"escaped text", WITH(",\"brand\":\"a\\u0062c\""), REASON_NONE, false},
-        {"escaped key", "{\"event\\u005ftime\":\"2019-10-01 00:00:00\"" TYPE PRODUCT USER "}", REASON_NONE, false},
-        {"UTF-8 text", WITH(",\"brand\":\"caf\xc3\xa9 \xf0\x9f\x98\x80\""), REASON_NONE, false},
+	{"row of the source", EVENT_OF_ROW, REASON_NONE, true},
+	{"spaces and line breaks",
+         " { \"event_time\" : \"2019-10-01 00:00:00\" ,\n\t\"event_type\":\"cart\"" PRODUCT USER
+         " }\r\n",
+         REASON_NONE, true},
+	{"any order",
+         "{\"user_id\":1,\"product_id\":2,\"event_type\":\"cart\",\"event_time\":\"2019-10-01 00:00:00\"}",
+         REASON_NONE, true},
+	{"extra field", WITH(",\"extra\":1"), REASON_NONE, false},
+	{"nested extra fields", WITH(",\"x\":{\"y\":[1,{\"z\":null}]},\"v\":true"), REASON_NONE,
+         false},
+	{"escaped text", WITH(",\"brand\":\"a\\u0062c\""), REASON_NONE, false},
+	{"escaped key", "{\"event\\u005ftime\":\"2019-10-01 00:00:00\"" TYPE PRODUCT USER "}",
+         REASON_NONE, false},
+	{"UTF-8 text", WITH(",\"brand\":\"caf\xc3\xa9 \xf0\x9f\x98\x80\""), REASON_NONE, false},
 
-        {"nothing", "", REASON_MALFORMED_JSON, false},
-        {"only spaces", "  ", REASON_MALFORMED_JSON, false},
-        {"text", "\"a\"", REASON_MALFORMED_JSON, false},
-        {"number", "1", REASON_MALFORMED_JSON, false},
-        {"array", "[" EVENT_OF_ROW "]", REASON_MALFORMED_JSON, false},
-        {"cut short", "{" BASE, REASON_MALFORMED_JSON, false},
-        {"text after the object", WITH("") "x", REASON_MALFORMED_JSON, false},
-        {"second object", WITH("") WITH(""), REASON_MALFORMED_JSON, false},
-        {"trailing comma", WITH(","), REASON_MALFORMED_JSON, false},
-        {"two commas", WITH(",,\"price\":1"), REASON_MALFORMED_JSON, false},
-        {"repeated field", WITH(TYPE), REASON_MALFORMED_JSON, false},
-        {"repeated field of the same name, escaped", WITH(",\"event\\u005ftype\":\"view\""), REASON_MALFORMED_JSON, false},
-        {"repeated extra field", WITH(",\"x\":1,\"x\":1"), REASON_MALFORMED_JSON, false},
-        {"repeated nested field", WITH(",\"x\":{\"y\":1,\"y\":1}"), REASON_MALFORMED_JSON, false},
-        {"byte order mark", "\xef\xbb\xbf" WITH(""), REASON_MALFORMED_JSON, false},
-        {"line break in a text", WITH(",\"brand\":\"a\nb\""), REASON_MALFORMED_JSON, false},
-        {"half a surrogate pair", WITH(",\"brand\":\"\\ud83d\""), REASON_MALFORMED_JSON, false},
-        {"NaN", PRICE("NaN"), REASON_MALFORMED_JSON, false},
-        {"leading zero", PRICE("01"), REASON_MALFORMED_JSON, false},
-        {"point without digits", PRICE("1."), REASON_MALFORMED_JSON, false},
-        {"integer beyond 64 bits", ID("9223372036854775808"), REASON_MALFORMED_JSON, false},
-        {"real beyond a double", PRICE("1e999"), REASON_MALFORMED_JSON, false},
-        {"empty object", "{}", REASON_MISSING_EVENT_TIME, false},
+	{"nothing", "", REASON_MALFORMED_JSON, false},
+	{"only spaces", "  ", REASON_MALFORMED_JSON, false},
+	{"text", "\"a\"", REASON_MALFORMED_JSON, false},
+	{"number", "1", REASON_MALFORMED_JSON, false},
+	{"array", "[" EVENT_OF_ROW "]", REASON_MALFORMED_JSON, false},
+	{"cut short", "{" BASE, REASON_MALFORMED_JSON, false},
+	{"text after the object", WITH("") "x", REASON_MALFORMED_JSON, false},
+	{"second object", WITH("") WITH(""), REASON_MALFORMED_JSON, false},
+	{"trailing comma", WITH(","), REASON_MALFORMED_JSON, false},
+	{"two commas", WITH(",,\"price\":1"), REASON_MALFORMED_JSON, false},
+	{"repeated field", WITH(TYPE), REASON_MALFORMED_JSON, false},
+	{"repeated field of the same name, escaped", WITH(",\"event\\u005ftype\":\"view\""),
+         REASON_MALFORMED_JSON, false},
+	{"repeated extra field", WITH(",\"x\":1,\"x\":1"), REASON_MALFORMED_JSON, false},
+	{"repeated nested field", WITH(",\"x\":{\"y\":1,\"y\":1}"), REASON_MALFORMED_JSON, false},
+	{"byte order mark", "\xef\xbb\xbf" WITH(""), REASON_MALFORMED_JSON, false},
+	{"line break in a text", WITH(",\"brand\":\"a\nb\""), REASON_MALFORMED_JSON, false},
+	{"half a surrogate pair", WITH(",\"brand\":\"\\ud83d\""), REASON_MALFORMED_JSON, false},
+	{"NaN", PRICE("NaN"), REASON_MALFORMED_JSON, false},
+	{"leading zero", PRICE("01"), REASON_MALFORMED_JSON, false},
+	{"point without digits", PRICE("1."), REASON_MALFORMED_JSON, false},
+	{"integer beyond 64 bits", ID("9223372036854775808"), REASON_MALFORMED_JSON, false},
+	{"real beyond a double", PRICE("1e999"), REASON_MALFORMED_JSON, false},
+	{"empty object", "{}", REASON_MISSING_EVENT_TIME, false},
 
-        {"UTF-8: lone continuation", WITH(",\"brand\":\"\x80\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: overlong", WITH(",\"brand\":\"\xc0\xaf\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: overlong of three", WITH(",\"brand\":\"\xe0\x9f\xbf\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: overlong of four", WITH(",\"brand\":\"\xf0\x8f\xbf\xbf\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: surrogate", WITH(",\"brand\":\"\xed\xa0\x80\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: too high", WITH(",\"brand\":\"\xf4\x90\x80\x80\""), REASON_INVALID_UTF8, false},
-        {"UTF-8: cut", WITH(",\"brand\":\"\xe2\x82\""), REASON_INVALID_UTF8, false},
-        {"UTF-8 comes before JSON", "\xff", REASON_INVALID_UTF8, false},
-        {"UTF-8 in an extra field", WITH(",\"x\":\"\xff\""), REASON_INVALID_UTF8, false},
+	{"UTF-8: lone continuation", WITH(",\"brand\":\"\x80\""), REASON_INVALID_UTF8, false},
+	{"UTF-8: overlong", WITH(",\"brand\":\"\xc0\xaf\""), REASON_INVALID_UTF8, false},
+	{"UTF-8: overlong of three", WITH(",\"brand\":\"\xe0\x9f\xbf\""), REASON_INVALID_UTF8,
+         false},
+	{"UTF-8: overlong of four", WITH(",\"brand\":\"\xf0\x8f\xbf\xbf\""), REASON_INVALID_UTF8,
+         false},
+	{"UTF-8: surrogate", WITH(",\"brand\":\"\xed\xa0\x80\""), REASON_INVALID_UTF8, false},
+	{"UTF-8: too high", WITH(",\"brand\":\"\xf4\x90\x80\x80\""), REASON_INVALID_UTF8, false},
+	{"UTF-8: cut", WITH(",\"brand\":\"\xe2\x82\""), REASON_INVALID_UTF8, false},
+	{"UTF-8 comes before JSON", "\xff", REASON_INVALID_UTF8, false},
+	{"UTF-8 in an extra field", WITH(",\"x\":\"\xff\""), REASON_INVALID_UTF8, false},
 
-        {"time absent", "{\"event_type\":\"view\"" PRODUCT USER "}", REASON_MISSING_EVENT_TIME, false},
-        {"time null", AT("null"), REASON_MISSING_EVENT_TIME, false},
-        {"time empty", AT("\"\""), REASON_MISSING_EVENT_TIME, false},
-        {"time a number", AT("1569888000"), REASON_INVALID_EVENT_TIME, false},
-        {"time an object", AT("{}"), REASON_INVALID_EVENT_TIME, false},
-        {"time no time", AT("\"yesterday\""), REASON_INVALID_EVENT_TIME, false},
-        {"time with a NUL", AT("\"2019-10-01 00:00:00\\u0000\""), REASON_INVALID_EVENT_TIME, false},
-        {"time on 29 February 2019", AT("\"2019-02-29 00:00:00\""), REASON_INVALID_EVENT_TIME, false},
-        {"time in 1999", AT("\"1999-12-31 23:59:59.999999\""), REASON_INVALID_EVENT_TIME, false},
-        {"time in 2000", AT("\"2000-01-01 00:00:00\""), REASON_NONE, true},
-        {"time far ahead", AT("\"9999-12-31 23:59:59\""), REASON_NONE, true},
+	{"time absent", "{\"event_type\":\"view\"" PRODUCT USER "}", REASON_MISSING_EVENT_TIME,
+         false},
+	{"time null", AT("null"), REASON_MISSING_EVENT_TIME, false},
+	{"time empty", AT("\"\""), REASON_MISSING_EVENT_TIME, false},
+	{"time a number", AT("1569888000"), REASON_INVALID_EVENT_TIME, false},
+	{"time an object", AT("{}"), REASON_INVALID_EVENT_TIME, false},
+	{"time no time", AT("\"yesterday\""), REASON_INVALID_EVENT_TIME, false},
+	{"time with a NUL", AT("\"2019-10-01 00:00:00\\u0000\""), REASON_INVALID_EVENT_TIME, false},
+	{"time on 29 February 2019", AT("\"2019-02-29 00:00:00\""), REASON_INVALID_EVENT_TIME,
+         false},
+	{"time in 1999", AT("\"1999-12-31 23:59:59.999999\""), REASON_INVALID_EVENT_TIME, false},
+	{"time in 2000", AT("\"2000-01-01 00:00:00\""), REASON_NONE, true},
+	{"time far ahead", AT("\"9999-12-31 23:59:59\""), REASON_NONE, true},
 
-        {"type absent", "{" TIME PRODUCT USER "}", REASON_MISSING_EVENT_TYPE, false},
-        {"type null", KIND("null"), REASON_MISSING_EVENT_TYPE, false},
-        {"type empty", KIND("\"\""), REASON_MISSING_EVENT_TYPE, false},
-        {"type unknown", KIND("\"refund\""), REASON_UNKNOWN_EVENT_TYPE, false},
-        {"type in capitals", KIND("\"View\""), REASON_UNKNOWN_EVENT_TYPE, false},
-        {"type a number", KIND("1"), REASON_UNKNOWN_EVENT_TYPE, false},
-        {"type view", KIND("\"view\""), REASON_NONE, true},
-        {"type cart", KIND("\"cart\""), REASON_NONE, true},
-        {"type remove_from_cart", KIND("\"remove_from_cart\""), REASON_NONE, true},
-        {"type checkout", KIND("\"checkout\""), REASON_NONE, true},
-        {"type purchase", KIND("\"purchase\""), REASON_NONE, true},
+	{"type absent", "{" TIME PRODUCT USER "}", REASON_MISSING_EVENT_TYPE, false},
+	{"type null", KIND("null"), REASON_MISSING_EVENT_TYPE, false},
+	{"type empty", KIND("\"\""), REASON_MISSING_EVENT_TYPE, false},
+	{"type unknown", KIND("\"refund\""), REASON_UNKNOWN_EVENT_TYPE, false},
+	{"type in capitals", KIND("\"View\""), REASON_UNKNOWN_EVENT_TYPE, false},
+	{"type a number", KIND("1"), REASON_UNKNOWN_EVENT_TYPE, false},
+	{"type view", KIND("\"view\""), REASON_NONE, true},
+	{"type cart", KIND("\"cart\""), REASON_NONE, true},
+	{"type remove_from_cart", KIND("\"remove_from_cart\""), REASON_NONE, true},
+	{"type checkout", KIND("\"checkout\""), REASON_NONE, true},
+	{"type purchase", KIND("\"purchase\""), REASON_NONE, true},
 
-        {"product absent", "{" TIME TYPE USER "}", REASON_MISSING_PRODUCT_ID, false},
-        {"product null", ID("null"), REASON_MISSING_PRODUCT_ID, false},
-        {"product empty", ID("\"\""), REASON_MISSING_PRODUCT_ID, false},
-        {"product 0", ID("0"), REASON_INVALID_PRODUCT_ID, false},
-        {"product negative", ID("-5"), REASON_INVALID_PRODUCT_ID, false},
-        {"product a real", ID("5.0"), REASON_INVALID_PRODUCT_ID, false},
-        {"product with an exponent", ID("5e0"), REASON_INVALID_PRODUCT_ID, false},
-        {"product true", ID("true"), REASON_INVALID_PRODUCT_ID, false},
-        {"product an array", ID("[5]"), REASON_INVALID_PRODUCT_ID, false},
-        {"product text with a sign", ID("\"+5\""), REASON_INVALID_PRODUCT_ID, false},
-        {"product text with a space", ID("\" 5\""), REASON_INVALID_PRODUCT_ID, false},
-        {"product text of zeros", ID("\"000\""), REASON_INVALID_PRODUCT_ID, false},
-        {"product text beyond 64 bits", ID("\"9223372036854775808\""), REASON_INVALID_PRODUCT_ID, false},
-        {"product text with a NUL", ID("\"5\\u0000\""), REASON_INVALID_PRODUCT_ID, false},
-        {"product text with leading zeros", ID("\"00000000000000000000044600062\""), REASON_NONE, true},
-        {"product the largest", ID("9223372036854775807"), REASON_NONE, true},
-        {"product text the largest", ID("\"9223372036854775807\""), REASON_NONE, true},
+	{"product absent", "{" TIME TYPE USER "}", REASON_MISSING_PRODUCT_ID, false},
+	{"product null", ID("null"), REASON_MISSING_PRODUCT_ID, false},
+	{"product empty", ID("\"\""), REASON_MISSING_PRODUCT_ID, false},
+	{"product 0", ID("0"), REASON_INVALID_PRODUCT_ID, false},
+	{"product negative", ID("-5"), REASON_INVALID_PRODUCT_ID, false},
+	{"product a real", ID("5.0"), REASON_INVALID_PRODUCT_ID, false},
+	{"product with an exponent", ID("5e0"), REASON_INVALID_PRODUCT_ID, false},
+	{"product true", ID("true"), REASON_INVALID_PRODUCT_ID, false},
+	{"product an array", ID("[5]"), REASON_INVALID_PRODUCT_ID, false},
+	{"product text with a sign", ID("\"+5\""), REASON_INVALID_PRODUCT_ID, false},
+	{"product text with a space", ID("\" 5\""), REASON_INVALID_PRODUCT_ID, false},
+	{"product text of zeros", ID("\"000\""), REASON_INVALID_PRODUCT_ID, false},
+	{"product text beyond 64 bits", ID("\"9223372036854775808\""), REASON_INVALID_PRODUCT_ID,
+         false},
+	{"product text with a NUL", ID("\"5\\u0000\""), REASON_INVALID_PRODUCT_ID, false},
+	{"product text with leading zeros", ID("\"00000000000000000000044600062\""), REASON_NONE,
+         true},
+	{"product the largest", ID("9223372036854775807"), REASON_NONE, true},
+	{"product text the largest", ID("\"9223372036854775807\""), REASON_NONE, true},
 
-        {"user absent", "{" TIME TYPE PRODUCT "}", REASON_MISSING_USER_ID, false},
-        {"user null", "{" TIME TYPE PRODUCT ",\"user_id\":null}", REASON_MISSING_USER_ID, false},
-        {"user 0", "{" TIME TYPE PRODUCT ",\"user_id\":0}", REASON_INVALID_USER_ID, false},
-        {"category_id 0", WITH(",\"category_id\":0"), REASON_INVALID_CATEGORY_ID, false},
-        {"category_id a text", WITH(",\"category_id\":\"a\""), REASON_INVALID_CATEGORY_ID, false},
-        {"category_code a number", WITH(",\"category_code\":1"), REASON_INVALID_CATEGORY_CODE, false},
-        {"category_code an array", WITH(",\"category_code\":[]"), REASON_INVALID_CATEGORY_CODE, false},
-        {"brand a number", WITH(",\"brand\":1"), REASON_INVALID_BRAND, false},
-        {"brand false", WITH(",\"brand\":false"), REASON_INVALID_BRAND, false},
+	{"user absent", "{" TIME TYPE PRODUCT "}", REASON_MISSING_USER_ID, false},
+	{"user null", "{" TIME TYPE PRODUCT ",\"user_id\":null}", REASON_MISSING_USER_ID, false},
+	{"user 0", "{" TIME TYPE PRODUCT ",\"user_id\":0}", REASON_INVALID_USER_ID, false},
+	{"category_id 0", WITH(",\"category_id\":0"), REASON_INVALID_CATEGORY_ID, false},
+	{"category_id a text", WITH(",\"category_id\":\"a\""), REASON_INVALID_CATEGORY_ID, false},
+	{"category_code a number", WITH(",\"category_code\":1"), REASON_INVALID_CATEGORY_CODE,
+         false},
+	{"category_code an array", WITH(",\"category_code\":[]"), REASON_INVALID_CATEGORY_CODE,
+         false},
+	{"brand a number", WITH(",\"brand\":1"), REASON_INVALID_BRAND, false},
+	{"brand false", WITH(",\"brand\":false"), REASON_INVALID_BRAND, false},
 
-        {"price 0", PRICE("0"), REASON_NONE, true},
-        {"price -0", PRICE("-0"), REASON_NONE, false},
-        {"price -0.0", PRICE("-0.0"), REASON_NONE, false},
-        {"price of two decimals", PRICE("33.20"), REASON_NONE, true},
-        {"price of one decimal", PRICE("33.2"), REASON_NONE, true},
-        {"price with zeros after", PRICE("33.200"), REASON_NONE, false},
-        {"price with an exponent", PRICE("3.32e1"), REASON_NONE, false},
-        {"price text", PRICE("\"33.20\""), REASON_NONE, true},
-        {"price text with zeros after", PRICE("\"33.200\""), REASON_NONE, true},
-        {"price text with an exponent", PRICE("\"3.32e1\""), REASON_NONE, true},
-        {"price the largest integer", PRICE("999999999999999"), REASON_NONE, true},
-        {"price the largest text", PRICE("\"999999999999999.99\""), REASON_NONE, true},
-        {"price 10^15", PRICE("1000000000000000"), REASON_INVALID_PRICE, false},
-        {"price text 10^15", PRICE("\"1000000000000000\""), REASON_INVALID_PRICE, false},
-        {"price 10^15 as a real", PRICE("1e15"), REASON_INVALID_PRICE, false},
-        {"price real beyond exact cents", PRICE("900000000000000.01"), REASON_INVALID_PRICE, false},
-        {"price of three decimals", PRICE("33.201"), REASON_INVALID_PRICE, false},
-        {"price text of three decimals", PRICE("\"33.201\""), REASON_INVALID_PRICE, false},
-        {"price a small real", PRICE("1e-9"), REASON_INVALID_PRICE, false},
-        {"price negative", PRICE("-0.01"), REASON_INVALID_PRICE, false},
-        {"price text negative", PRICE("\"-1\""), REASON_INVALID_PRICE, false},
-        {"price text with a space", PRICE("\"1 \""), REASON_INVALID_PRICE, false},
-        {"price text with a space before", PRICE("\" 1\""), REASON_INVALID_PRICE, false},
-        {"price text with a comma", PRICE("\"1,5\""), REASON_INVALID_PRICE, false},
-        {"price text two numbers", PRICE("\"1 5\""), REASON_INVALID_PRICE, false},
-        {"price text no number", PRICE("\"free\""), REASON_INVALID_PRICE, false},
-        {"price text NaN", PRICE("\"NaN\""), REASON_INVALID_PRICE, false},
-        {"price text beyond a double", PRICE("\"1e999\""), REASON_INVALID_PRICE, false},
-        {"price true", PRICE("true"), REASON_INVALID_PRICE, false},
-        {"purchase without a price", "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER "}", REASON_MISSING_PRICE, false},
-        {"purchase with an empty price", "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER ",\"price\":\"\"}", REASON_MISSING_PRICE, false},
-        {"purchase of price 0", "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER ",\"price\":0.00}", REASON_NONE, true},
+	{"price 0", PRICE("0"), REASON_NONE, true},
+	{"price -0", PRICE("-0"), REASON_NONE, false},
+	{"price -0.0", PRICE("-0.0"), REASON_NONE, false},
+	{"price of two decimals", PRICE("33.20"), REASON_NONE, true},
+	{"price of one decimal", PRICE("33.2"), REASON_NONE, true},
+	{"price with zeros after", PRICE("33.200"), REASON_NONE, false},
+	{"price with an exponent", PRICE("3.32e1"), REASON_NONE, false},
+	{"price text", PRICE("\"33.20\""), REASON_NONE, true},
+	{"price text with zeros after", PRICE("\"33.200\""), REASON_NONE, true},
+	{"price text with an exponent", PRICE("\"3.32e1\""), REASON_NONE, true},
+	{"price the largest integer", PRICE("999999999999999"), REASON_NONE, true},
+	{"price the largest text", PRICE("\"999999999999999.99\""), REASON_NONE, true},
+	{"price 10^15", PRICE("1000000000000000"), REASON_INVALID_PRICE, false},
+	{"price text 10^15", PRICE("\"1000000000000000\""), REASON_INVALID_PRICE, false},
+	{"price 10^15 as a real", PRICE("1e15"), REASON_INVALID_PRICE, false},
+	{"price real beyond exact cents", PRICE("900000000000000.01"), REASON_INVALID_PRICE, false},
+	{"price of three decimals", PRICE("33.201"), REASON_INVALID_PRICE, false},
+	{"price text of three decimals", PRICE("\"33.201\""), REASON_INVALID_PRICE, false},
+	{"price a small real", PRICE("1e-9"), REASON_INVALID_PRICE, false},
+	{"price negative", PRICE("-0.01"), REASON_INVALID_PRICE, false},
+	{"price text negative", PRICE("\"-1\""), REASON_INVALID_PRICE, false},
+	{"price text with a space", PRICE("\"1 \""), REASON_INVALID_PRICE, false},
+	{"price text with a space before", PRICE("\" 1\""), REASON_INVALID_PRICE, false},
+	{"price text with a comma", PRICE("\"1,5\""), REASON_INVALID_PRICE, false},
+	{"price text two numbers", PRICE("\"1 5\""), REASON_INVALID_PRICE, false},
+	{"price text no number", PRICE("\"free\""), REASON_INVALID_PRICE, false},
+	{"price text NaN", PRICE("\"NaN\""), REASON_INVALID_PRICE, false},
+	{"price text beyond a double", PRICE("\"1e999\""), REASON_INVALID_PRICE, false},
+	{"price true", PRICE("true"), REASON_INVALID_PRICE, false},
+	{"purchase without a price", "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER "}",
+         REASON_MISSING_PRICE, false},
+	{"purchase with an empty price",
+         "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER ",\"price\":\"\"}",
+         REASON_MISSING_PRICE, false},
+	{"purchase of price 0",
+         "{" TIME ",\"event_type\":\"purchase\"" PRODUCT USER ",\"price\":0.00}", REASON_NONE,
+         true},
 
-        {"session a number", WITH(",\"user_session\":5"), REASON_INVALID_USER_SESSION, false},
-        {"session reserved", WITH(",\"user_session\":\"user:5\""), REASON_INVALID_USER_SESSION, false},
-        {"session reserved, alone", WITH(",\"user_session\":\"user:\""), REASON_INVALID_USER_SESSION, false},
-        {"session almost reserved", WITH(",\"user_session\":\"user5\""), REASON_NONE, true},
+	{"session a number", WITH(",\"user_session\":5"), REASON_INVALID_USER_SESSION, false},
+	{"session reserved", WITH(",\"user_session\":\"user:5\""), REASON_INVALID_USER_SESSION,
+         false},
+	{"session reserved, alone", WITH(",\"user_session\":\"user:\""),
+         REASON_INVALID_USER_SESSION, false},
+	{"session almost reserved", WITH(",\"user_session\":\"user5\""), REASON_NONE, true},
 
-        {"text of 512 bytes", WITH(",\"brand\":\"" X512 "\""), REASON_NONE, true},
-        {"text of 513 bytes", WITH(",\"brand\":\"" X512 "x\""), REASON_TEXT_TOO_LONG, false},
-        {"session of 513 bytes", WITH(",\"user_session\":\"" X512 "x\""), REASON_TEXT_TOO_LONG, false},
-        {"category of 513 bytes", WITH(",\"category_code\":\"" X512 "x\""), REASON_TEXT_TOO_LONG, false},
-        {"NUL in a brand", WITH(",\"brand\":\"a\\u0000b\""), REASON_NUL_CHARACTER, false},
-        {"NUL in a session", WITH(",\"user_session\":\"\\u0000\""), REASON_NUL_CHARACTER, false},
-        {"NUL and too long: NUL first", WITH(",\"brand\":\"\\u0000" X512 "\""), REASON_NUL_CHARACTER, false},
-        {"NUL in an extra field", WITH(",\"x\":\"a\\u0000b\""), REASON_NONE, false},
+	{"text of 512 bytes", WITH(",\"brand\":\"" X512 "\""), REASON_NONE, true},
+	{"text of 513 bytes", WITH(",\"brand\":\"" X512 "x\""), REASON_TEXT_TOO_LONG, false},
+	{"session of 513 bytes", WITH(",\"user_session\":\"" X512 "x\""), REASON_TEXT_TOO_LONG,
+         false},
+	{"category of 513 bytes", WITH(",\"category_code\":\"" X512 "x\""), REASON_TEXT_TOO_LONG,
+         false},
+	{"NUL in a brand", WITH(",\"brand\":\"a\\u0000b\""), REASON_NUL_CHARACTER, false},
+	{"NUL in a session", WITH(",\"user_session\":\"\\u0000\""), REASON_NUL_CHARACTER, false},
+	{"NUL and too long: NUL first", WITH(",\"brand\":\"\\u0000" X512 "\""),
+         REASON_NUL_CHARACTER, false},
+	{"NUL in an extra field", WITH(",\"x\":\"a\\u0000b\""), REASON_NONE, false},
 
-        {"order: time before type", "{\"event_time\":\"x\",\"event_type\":\"x\",\"product_id\":0,\"user_id\":0}", REASON_INVALID_EVENT_TIME, false},
-        {"order: type before product", "{" TIME ",\"event_type\":\"x\",\"product_id\":0,\"user_id\":0}", REASON_UNKNOWN_EVENT_TYPE, false},
-        {"order: product before user", "{" TIME TYPE ",\"user_id\":0,\"product_id\":0}", REASON_INVALID_PRODUCT_ID, false},
-        {"order: user before category_id", "{" TIME TYPE PRODUCT ",\"category_id\":0}", REASON_MISSING_USER_ID, false},
-        {"order: category_id before category_code", WITH(",\"category_code\":0,\"category_id\":0"), REASON_INVALID_CATEGORY_ID, false},
-        {"order: category_code before brand", WITH(",\"brand\":0,\"category_code\":0"), REASON_INVALID_CATEGORY_CODE, false},
-        {"order: brand before price", WITH(",\"price\":-1,\"brand\":0"), REASON_INVALID_BRAND, false},
-        {"order: price before session", WITH(",\"user_session\":0,\"price\":-1"), REASON_INVALID_PRICE, false},
-        {"order: session before texts", WITH(",\"user_session\":0,\"brand\":\"\\u0000\""), REASON_INVALID_USER_SESSION, false},
+	{"order: time before type",
+         "{\"event_time\":\"x\",\"event_type\":\"x\",\"product_id\":0,\"user_id\":0}",
+         REASON_INVALID_EVENT_TIME, false},
+	{"order: type before product",
+         "{" TIME ",\"event_type\":\"x\",\"product_id\":0,\"user_id\":0}",
+         REASON_UNKNOWN_EVENT_TYPE, false},
+	{"order: product before user", "{" TIME TYPE ",\"user_id\":0,\"product_id\":0}",
+         REASON_INVALID_PRODUCT_ID, false},
+	{"order: user before category_id", "{" TIME TYPE PRODUCT ",\"category_id\":0}",
+         REASON_MISSING_USER_ID, false},
+	{"order: category_id before category_code", WITH(",\"category_code\":0,\"category_id\":0"),
+         REASON_INVALID_CATEGORY_ID, false},
+	{"order: category_code before brand", WITH(",\"brand\":0,\"category_code\":0"),
+         REASON_INVALID_CATEGORY_CODE, false},
+	{"order: brand before price", WITH(",\"price\":-1,\"brand\":0"), REASON_INVALID_BRAND,
+         false},
+	{"order: price before session", WITH(",\"user_session\":0,\"price\":-1"),
+         REASON_INVALID_PRICE, false},
+	{"order: session before texts", WITH(",\"user_session\":0,\"brand\":\"\\u0000\""),
+         REASON_INVALID_USER_SESSION, false},
 };
 
 Test(event_json, verdicts_are_those_of_the_table_by_both_paths)
@@ -258,13 +297,18 @@ Test(event_json, verdicts_are_those_of_the_table_by_both_paths)
 		bool taken = event_parse_json_fast(value, &fast, &fast_reason);
 
 		got = event_parse_json_library(parser, value, &library, detail, sizeof(detail));
-		cr_expect_eq(got, verdicts[i].want, "%s: library says %s (%s)", verdicts[i].label, reason_name(got), detail);
+		cr_expect_eq(got, verdicts[i].want, "%s: library says %s (%s)", verdicts[i].label,
+		             reason_name(got), detail);
 		cr_expect(got == REASON_NONE || detail[0], "%s: no detail", verdicts[i].label);
-		cr_expect_eq(taken, verdicts[i].fast, "%s: fast path %s", verdicts[i].label, taken ? "took it" : "left it");
-		cr_expect(!taken || (fast_reason == got && same_event(&fast, &library)), "%s: the paths differ", verdicts[i].label);
+		cr_expect_eq(taken, verdicts[i].fast, "%s: fast path %s", verdicts[i].label,
+		             taken ? "took it" : "left it");
+		cr_expect(!taken || (fast_reason == got && same_event(&fast, &library)),
+		          "%s: the paths differ", verdicts[i].label);
 		got = parse(value, &either, detail);
-		cr_expect_eq(got, verdicts[i].want, "%s: got %s", verdicts[i].label, reason_name(got));
-		cr_expect(got != REASON_NONE || detail[0] == '\0', "%s: detail of an accepted event", verdicts[i].label);
+		cr_expect_eq(got, verdicts[i].want, "%s: got %s", verdicts[i].label,
+		             reason_name(got));
+		cr_expect(got != REASON_NONE || detail[0] == '\0',
+		          "%s: detail of an accepted event", verdicts[i].label);
 	}
 	event_parser_free(parser);
 }
@@ -291,9 +335,11 @@ Test(event_json, size_is_judged_first_and_the_largest_value_is_read)
 	memcpy(value, json, sizeof(json) - 1);
 	cr_expect_eq(parse((struct span){value, EVENT_VALUE_MAX}, &event, detail), REASON_NONE);
 	value[EVENT_VALUE_MAX] = '\xff';
-	cr_expect_eq(parse((struct span){value, EVENT_VALUE_MAX + 1}, &event, detail), REASON_OVERSIZED);
+	cr_expect_eq(parse((struct span){value, EVENT_VALUE_MAX + 1}, &event, detail),
+	             REASON_OVERSIZED);
 	value[EVENT_VALUE_MAX - 1] = '\xff';
-	cr_expect_eq(parse((struct span){value, EVENT_VALUE_MAX}, &event, detail), REASON_INVALID_UTF8);
+	cr_expect_eq(parse((struct span){value, EVENT_VALUE_MAX}, &event, detail),
+	             REASON_INVALID_UTF8);
 	free(value);
 }
 
@@ -315,38 +361,42 @@ Test(event_json, values_of_prices_and_ids_are_exact)
 		const char *in;
 		int64_t cents, product_id;
 	} table[] = {
-	        {PRICE("33.20"), 3320, 44600062},
-	        {PRICE("33.200"), 3320, 44600062},
-	        {PRICE("3.32e1"), 3320, 44600062},
-	        {PRICE("\"33.2\""), 3320, 44600062},
-	        {PRICE("\"33.200\""), 3320, 44600062},
-	        {PRICE("\"3.32E+1\""), 3320, 44600062},
-	        {PRICE("0.29"), 29, 44600062},
-	        {PRICE("0.290"), 29, 44600062},
-	        {PRICE("1.10"), 110, 44600062},
-	        {PRICE("5"), 500, 44600062},
-	        {PRICE("5.0e0"), 500, 44600062},
-	        {PRICE("-0.0"), 0, 44600062},
-	        {PRICE("123456789012.34"), INT64_C(12345678901234), 44600062},
-	        {PRICE("90071992547409.91"), INT64_C(9007199254740991), 44600062},
-	        {PRICE("\"999999999999999.99\""), INT64_C(99999999999999999), 44600062},
-	        {ID("\"00044600062\""), -1, 44600062},
-	        {ID("9223372036854775807"), -1, INT64_MAX},
+		{PRICE("33.20"), 3320, 44600062},
+		{PRICE("33.200"), 3320, 44600062},
+		{PRICE("3.32e1"), 3320, 44600062},
+		{PRICE("\"33.2\""), 3320, 44600062},
+		{PRICE("\"33.200\""), 3320, 44600062},
+		{PRICE("\"3.32E+1\""), 3320, 44600062},
+		{PRICE("0.29"), 29, 44600062},
+		{PRICE("0.290"), 29, 44600062},
+		{PRICE("1.10"), 110, 44600062},
+		{PRICE("5"), 500, 44600062},
+		{PRICE("5.0e0"), 500, 44600062},
+		{PRICE("-0.0"), 0, 44600062},
+		{PRICE("123456789012.34"), INT64_C(12345678901234), 44600062},
+		{PRICE("90071992547409.91"), INT64_C(9007199254740991), 44600062},
+		{PRICE("\"999999999999999.99\""), INT64_C(99999999999999999), 44600062},
+		{ID("\"00044600062\""), -1, 44600062},
+		{ID("9223372036854775807"), -1, INT64_MAX},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct event event;
 		char detail[160];
 
-		cr_assert_eq(parse(span_of(table[i].in), &event, detail), REASON_NONE, "%s: %s", table[i].in, detail);
-		cr_expect_eq(event.price_cents, table[i].cents, "%s: got %" PRId64, table[i].in, event.price_cents);
-		cr_expect_eq(event.product_id, table[i].product_id, "%s: got %" PRId64, table[i].in, event.product_id);
+		cr_assert_eq(parse(span_of(table[i].in), &event, detail), REASON_NONE, "%s: %s",
+		             table[i].in, detail);
+		cr_expect_eq(event.price_cents, table[i].cents, "%s: got %" PRId64, table[i].in,
+		             event.price_cents);
+		cr_expect_eq(event.product_id, table[i].product_id, "%s: got %" PRId64, table[i].in,
+		             event.product_id);
 	}
 }
 
 Test(event_json, decoded_texts_are_the_decoded_bytes)
 {
-	static const char value[] = WITH(",\"brand\":\"a\\\"\\u00e9\",\"user_session\":\"\\ud83d\\ude00\"");
+	static const char value[] =
+		WITH(",\"brand\":\"a\\\"\\u00e9\",\"user_session\":\"\\ud83d\\ude00\"");
 	struct event event;
 	char detail[160];
 
@@ -360,15 +410,15 @@ Test(event_json, details_are_short_and_printable_and_name_the_field)
 	static const struct {
 		const char *in, *want;
 	} table[] = {
-	        {ID("\"a\\nb\\u00e9\""), "product_id is \"a?b??\" (5 bytes)"},
-	        {ID("-5"), "product_id is -5"},
-	        {ID("5.5"), "product_id is 5.5"},
-	        {ID("[5]"), "product_id is neither text nor number"},
-	        {ID("null"), "product_id is absent, null or empty"},
-	        {WITH(",\"brand\":\"" X512 "x\""), "brand is \"" X64 "\"... (513 bytes)"},
-	        {"{" BASE "]", "at byte 102: '}' expected"},
-	        {"[]", "an array, not an object"},
-	        {"{\"\xff\":1}", "byte 0xff at offset 2"},
+		{ID("\"a\\nb\\u00e9\""), "product_id is \"a?b??\" (5 bytes)"},
+		{ID("-5"), "product_id is -5"},
+		{ID("5.5"), "product_id is 5.5"},
+		{ID("[5]"), "product_id is neither text nor number"},
+		{ID("null"), "product_id is absent, null or empty"},
+		{WITH(",\"brand\":\"" X512 "x\""), "brand is \"" X64 "\"... (513 bytes)"},
+		{"{" BASE "]", "at byte 102: '}' expected"},
+		{"[]", "an array, not an object"},
+		{"{\"\xff\":1}", "byte 0xff at offset 2"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -405,7 +455,8 @@ Test(event_json, every_price_in_cents_is_read_alike_however_it_is_written)
 
 	for (int round = 0; round < 30000; round++) {
 		int64_t cents = random_cents(&seed);
-		static const char *const forms[] = {"%" PRId64 ".%02d", "%" PRId64 ".%02d0", "%" PRId64 "%02de-2", "\"%" PRId64 ".%02d\"",
+		static const char *const forms[] = {"%" PRId64 ".%02d", "%" PRId64 ".%02d0",
+		                                    "%" PRId64 "%02de-2", "\"%" PRId64 ".%02d\"",
 		                                    "\"%" PRId64 ".%02d0\""};
 
 		for (size_t i = 0; i < sizeof(forms) / sizeof(*forms); i++) {
@@ -420,31 +471,80 @@ Test(event_json, every_price_in_cents_is_read_alike_however_it_is_written)
 			snprintf(number, sizeof(number), forms[i], cents / 100, (int)(cents % 100));
 #pragma GCC diagnostic pop
 			len = snprintf(value, sizeof(value), "{%s,\"price\":%s}", BASE, number);
-			cr_assert_eq(parse((struct span){value, (size_t)len}, &event, detail), REASON_NONE, "%s: %s", number, detail);
-			cr_assert_eq(event.price_cents, cents, "%s: got %" PRId64, number, event.price_cents);
+			cr_assert_eq(parse((struct span){value, (size_t)len}, &event, detail),
+			             REASON_NONE, "%s: %s", number, detail);
+			cr_assert_eq(event.price_cents, cents, "%s: got %" PRId64, number,
+			             event.price_cents);
 		}
 	}
 }
 
 static const char *const seeds[] = {
-        EVENT_OF_ROW,
-        WITH(",\"category_id\":\"0012\",\"category_code\":null,\"brand\":\"\",\"price\":\"33.20\",\"user_session\":\"s\""),
-        "{\"price\": 12.5, \"user_session\": \"a b\", \"user_id\": \"7\", \"event_time\": \"2020-02-29T23:59:59.5Z\", \"product_id\": 1, "
-        "\"event_type\": \"purchase\"}",
-        WITH(",\"price\":3.32e1,\"extra\":{\"a\":[1,2]},\"brand\":\"caf\xc3\xa9\\n\\u0041\""),
+	EVENT_OF_ROW,
+	WITH(",\"category_id\":\"0012\",\"category_code\":null,\"brand\":\"\",\"price\":\"33.20\",\"user_session\":\"s\""),
+	"{\"price\": 12.5, \"user_session\": \"a b\", \"user_id\": \"7\", \"event_time\": \"2020-02-29T23:59:59.5Z\", \"product_id\": 1, "
+	"\"event_type\": \"purchase\"}",
+	WITH(",\"price\":3.32e1,\"extra\":{\"a\":[1,2]},\"brand\":\"caf\xc3\xa9\\n\\u0041\""),
 };
 
 static const char *const tokens[] = {
-        "null",  "true",   "\"\"",     "0",        "-1",      "1",          "01",     "1.5",     "1.005",  "1e2",     "1E-2",
-        "12.",   ".5",     "{",        "}",        "[",       "]",          ",",      ":",       "\"",     "\\",      "\\u0000",
-        "\\ud800", "\\\"", "\xc3\xa9", "\xff",     "\"view\"", "\"cart\"",  "\"purchase\"", "\"user:1\"", "user:", "\"brand\"", "\"price\"",
-        "\"x\":1,", "\"event_time\"", "\"event_type\":\"cart\",", "9223372036854775807", "9223372036854775808", "999999999999999", " ", "\n",
-        "2019-02-29", "1999-12-31 23:59:59", "+00:00", ".123456", "\"33.20\"", "0.10", "99999999999.99", "9999999999999.99", "-0", "{}",
+	"null",
+	"true",
+	"\"\"",
+	"0",
+	"-1",
+	"1",
+	"01",
+	"1.5",
+	"1.005",
+	"1e2",
+	"1E-2",
+	"12.",
+	".5",
+	"{",
+	"}",
+	"[",
+	"]",
+	",",
+	":",
+	"\"",
+	"\\",
+	"\\u0000",
+	"\\ud800",
+	"\\\"",
+	"\xc3\xa9",
+	"\xff",
+	"\"view\"",
+	"\"cart\"",
+	"\"purchase\"",
+	"\"user:1\"",
+	"user:",
+	"\"brand\"",
+	"\"price\"",
+	"\"x\":1,",
+	"\"event_time\"",
+	"\"event_type\":\"cart\",",
+	"9223372036854775807",
+	"9223372036854775808",
+	"999999999999999",
+	" ",
+	"\n",
+	"2019-02-29",
+	"1999-12-31 23:59:59",
+	"+00:00",
+	".123456",
+	"\"33.20\"",
+	"0.10",
+	"99999999999.99",
+	"9999999999999.99",
+	"-0",
+	"{}",
 };
 
 #define MUTANT_MAX 1024
 
-static size_t splice(char *text, size_t len, size_t at, size_t cut, const char *with, size_t with_len)
+static size_t splice(char *text, size_t len, size_t at, size_t cut, const char *with,
+                     size_t with_len)
 {
 	if (cut > len - at)
 		cut = len - at;
@@ -484,7 +584,9 @@ static size_t mutate(char *text, size_t len, uint64_t *state)
 	case 9: /* the next digit in the place of a digit: mostly stays valid, often at a limit */
 		while (at > 0 && (text[at] < '0' || text[at] > '9'))
 			at--;
-		text[at] = text[at] >= '0' && text[at] < '9' ? (char)(text[at] + 1) : text[at] == '9' ? '0' : text[at];
+		text[at] = text[at] >= '0' && text[at] < '9' ? (char)(text[at] + 1)
+		           : text[at] == '9'                 ? '0'
+		                                             : text[at];
 		return len;
 	case 0: text[at] = (char)(text[at] ^ 1 << next_random(state) % 8); return len;
 	case 1: return splice(text, len, at, 0, &byte, 1);
@@ -492,11 +594,13 @@ static size_t mutate(char *text, size_t len, uint64_t *state)
 	case 3: return splice(text, len, at, 0, token, strlen(token));
 	case 4: /* a piece of the value once more */
 		memcpy(copy, text, len);
-		return splice(text, len, next_random(state) % len, 0, copy + at, next_random(state) % (len - at + 1));
+		return splice(text, len, next_random(state) % len, 0, copy + at,
+		              next_random(state) % (len - at + 1));
 	default: /* another token in the place of one */
 		while (at > 0 && strchr(" ,:{}[]", text[at - 1]) == NULL)
 			at--;
-		return splice(text, len, at, token_length(text + at, len - at), token, strlen(token));
+		return splice(text, len, at, token_length(text + at, len - at), token,
+		              strlen(token));
 	}
 }
 
@@ -504,7 +608,8 @@ struct tally {
 	int taken_fast, by_reason[REASON_COUNT];
 };
 
-static void compare_paths(struct event_parser *parser, struct event_parser *other, struct span value, int round, struct tally *tally)
+static void compare_paths(struct event_parser *parser, struct event_parser *other,
+                          struct span value, int round, struct tally *tally)
 {
 	struct event fast, either, library;
 	enum reason got, want, fast_reason = REASON_COUNT;
@@ -512,10 +617,14 @@ static void compare_paths(struct event_parser *parser, struct event_parser *othe
 
 	got = event_parse_json(parser, value, &either, NULL, 0);
 	want = event_parse_json_library(other, value, &library, NULL, 0);
-	cr_assert_eq(got, want, "round %d: %s, library %s: %.*s", round, reason_name(got), reason_name(want), (int)value.len, value.at);
-	cr_assert(!taken || fast_reason == want, "round %d: fast %s: %.*s", round, reason_name(fast_reason), (int)value.len, value.at);
-	cr_assert(want != REASON_NONE || same_event(&either, &library), "round %d: events differ: %.*s", round, (int)value.len, value.at);
-	cr_assert(!taken || same_event(&fast, &library), "round %d: fast event differs: %.*s", round, (int)value.len, value.at);
+	cr_assert_eq(got, want, "round %d: %s, library %s: %.*s", round, reason_name(got),
+	             reason_name(want), (int)value.len, value.at);
+	cr_assert(!taken || fast_reason == want, "round %d: fast %s: %.*s", round,
+	          reason_name(fast_reason), (int)value.len, value.at);
+	cr_assert(want != REASON_NONE || same_event(&either, &library),
+	          "round %d: events differ: %.*s", round, (int)value.len, value.at);
+	cr_assert(!taken || same_event(&fast, &library), "round %d: fast event differs: %.*s",
+	          round, (int)value.len, value.at);
 	tally->taken_fast += taken;
 	tally->by_reason[want]++;
 }
@@ -535,7 +644,8 @@ Test(event_json, both_paths_agree_on_200000_mutants)
 		memcpy(text, seed, len);
 		for (uint64_t i = next_random(&state) % 4 / 2 + 1; i > 0; i--)
 			len = mutate(text, len, &state);
-		exact = malloc(len ? len : 1); /* so that a sanitizer sees a read behind the value */
+		exact = malloc(len ? len
+		                   : 1); /* so that a sanitizer sees a read behind the value */
 		cr_assert(exact);
 		memcpy(exact, text, len);
 		compare_paths(parser, other, (struct span){exact, len}, round, &tally);
@@ -543,8 +653,10 @@ Test(event_json, both_paths_agree_on_200000_mutants)
 	}
 	for (int i = 0; i < REASON_COUNT; i++)
 		reasons += tally.by_reason[i] > 0;
-	cr_expect(tally.taken_fast > 10000, "only %d mutants reached the fast path", tally.taken_fast);
-	cr_expect(tally.by_reason[REASON_NONE] > tally.taken_fast + 5000, "only %d accepted", tally.by_reason[REASON_NONE]);
+	cr_expect(tally.taken_fast > 10000, "only %d mutants reached the fast path",
+	          tally.taken_fast);
+	cr_expect(tally.by_reason[REASON_NONE] > tally.taken_fast + 5000, "only %d accepted",
+	          tally.by_reason[REASON_NONE]);
 	cr_expect(reasons >= 18, "only %d different verdicts", reasons);
 	event_parser_free(parser);
 	event_parser_free(other);
@@ -561,8 +673,15 @@ static size_t write_json(const char *const texts[EVENT_FIELD_COUNT], char *out, 
 
 Test(event_json, a_source_row_is_written_as_its_json_and_only_when_it_fits)
 {
-	static const char *const row[] = {"2019-10-01 00:00:00 UTC", "view", "44600062", "2103807459595387724", "electronics.smartphone",
-	                                  "shiseido", "35.79", "541312140", "72d76fde-8bb3-4e00-8c23-a032dfed738c"};
+	static const char *const row[] = {"2019-10-01 00:00:00 UTC",
+	                                  "view",
+	                                  "44600062",
+	                                  "2103807459595387724",
+	                                  "electronics.smartphone",
+	                                  "shiseido",
+	                                  "35.79",
+	                                  "541312140",
+	                                  "72d76fde-8bb3-4e00-8c23-a032dfed738c"};
 	char out[512];
 	size_t len = write_json(row, out, sizeof(out));
 
@@ -577,30 +696,30 @@ Test(event_json, fields_are_written_as_the_source_had_them)
 	static const struct {
 		const char *price, *want;
 	} table[] = {
-	        {NULL, "null"},
-	        {"", "null"},
-	        {"0", "0"},
-	        {"-5", "-5"},
-	        {"33.20", "33.20"},
-	        {"1e2", "1e2"},
-	        {"1.5E-02", "1.5E-02"},
-	        {"9223372036854775807", "9223372036854775807"},
-	        {"9223372036854775808", "\"9223372036854775808\""},
-	        {"99999999999999999999", "\"99999999999999999999\""},
-	        {"1e999", "\"1e999\""},
-	        {"007", "\"007\""},
-	        {"+5", "\"+5\""},
-	        {"-", "\"-\""},
-	        {"5.", "\"5.\""},
-	        {".5", "\".5\""},
-	        {"1e", "\"1e\""},
-	        {"1e+", "\"1e+\""},
-	        {"1.5x", "\"1.5x\""},
-	        {"1 ", "\"1 \""},
-	        {"NaN", "\"NaN\""},
-	        {"a\"b\\c", "\"a\\\"b\\\\c\""},
-	        {"a\tb\n\x1f\x7f", "\"a\\u0009b\\u000a\\u001f\x7f\""},
-	        {"caf\xc3\xa9\xff", "\"caf\xc3\xa9\xff\""},
+		{NULL, "null"},
+		{"", "null"},
+		{"0", "0"},
+		{"-5", "-5"},
+		{"33.20", "33.20"},
+		{"1e2", "1e2"},
+		{"1.5E-02", "1.5E-02"},
+		{"9223372036854775807", "9223372036854775807"},
+		{"9223372036854775808", "\"9223372036854775808\""},
+		{"99999999999999999999", "\"99999999999999999999\""},
+		{"1e999", "\"1e999\""},
+		{"007", "\"007\""},
+		{"+5", "\"+5\""},
+		{"-", "\"-\""},
+		{"5.", "\"5.\""},
+		{".5", "\".5\""},
+		{"1e", "\"1e\""},
+		{"1e+", "\"1e+\""},
+		{"1.5x", "\"1.5x\""},
+		{"1 ", "\"1 \""},
+		{"NaN", "\"NaN\""},
+		{"a\"b\\c", "\"a\\\"b\\\\c\""},
+		{"a\tb\n\x1f\x7f", "\"a\\u0009b\\u000a\\u001f\x7f\""},
+		{"caf\xc3\xa9\xff", "\"caf\xc3\xa9\xff\""},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -608,11 +727,13 @@ Test(event_json, fields_are_written_as_the_source_had_them)
 		char out[512], want[512];
 		size_t len = write_json(texts, out, sizeof(out));
 
-		snprintf(want, sizeof(want),
-		         "{\"event_time\":null,\"event_type\":null,\"product_id\":null,\"category_id\":null,\"category_code\":null,"
-		         "\"brand\":null,\"price\":%s,\"user_id\":null,\"user_session\":null}",
-		         table[i].want);
-		cr_expect(span_is((struct span){out, len}, want), "got %.*s, want %s", (int)len, out, want);
+		snprintf(
+			want, sizeof(want),
+			"{\"event_time\":null,\"event_type\":null,\"product_id\":null,\"category_id\":null,\"category_code\":null,"
+			"\"brand\":null,\"price\":%s,\"user_id\":null,\"user_session\":null}",
+			table[i].want);
+		cr_expect(span_is((struct span){out, len}, want), "got %.*s, want %s", (int)len,
+		          out, want);
 	}
 }
 
@@ -622,9 +743,10 @@ Test(event_json, a_number_in_a_text_field_stays_a_text)
 	char out[512];
 	size_t len = write_json(texts, out, sizeof(out));
 
-	cr_expect(span_is((struct span){out, len},
-	                  "{\"event_time\":\"1\",\"event_type\":\"2\",\"product_id\":3,\"category_id\":4,\"category_code\":\"5\","
-	                  "\"brand\":\"6\",\"price\":7,\"user_id\":8,\"user_session\":\"9\"}"));
+	cr_expect(span_is(
+		(struct span){out, len},
+		"{\"event_time\":\"1\",\"event_type\":\"2\",\"product_id\":3,\"category_id\":4,\"category_code\":\"5\","
+		"\"brand\":\"6\",\"price\":7,\"user_id\":8,\"user_session\":\"9\"}"));
 }
 
 /* Whatever the source held, the sink can read the object, or says invalid_utf8. */
@@ -635,32 +757,42 @@ Test(event_json, any_source_text_gives_an_object_with_its_own_reason)
 		struct span text;
 		enum reason want;
 	} table[] = {
-	        {0, {"not a time", 10}, REASON_INVALID_EVENT_TIME},
-	        {1, {"\"}", 2}, REASON_UNKNOWN_EVENT_TYPE},
-	        {2, {"99999999999999999999", 20}, REASON_INVALID_PRODUCT_ID},
-	        {2, {"1.0", 3}, REASON_INVALID_PRODUCT_ID},
-	        {2, {"", 0}, REASON_MISSING_PRODUCT_ID},
-	        {2, {"0042", 4}, REASON_NONE},
-	        {3, {"x", 1}, REASON_INVALID_CATEGORY_ID},
-	        {5, {"a\0b", 3}, REASON_NUL_CHARACTER},
-	        {5, {"\xff", 1}, REASON_INVALID_UTF8},
-	        {5, {"\x01\"\\\n", 4}, REASON_NONE},
-	        {6, {"1e999", 5}, REASON_INVALID_PRICE},
-	        {6, {"1.005", 5}, REASON_INVALID_PRICE},
-	        {8, {"user:1", 6}, REASON_INVALID_USER_SESSION},
+		{0, {"not a time", 10}, REASON_INVALID_EVENT_TIME},
+		{1, {"\"}", 2}, REASON_UNKNOWN_EVENT_TYPE},
+		{2, {"99999999999999999999", 20}, REASON_INVALID_PRODUCT_ID},
+		{2, {"1.0", 3}, REASON_INVALID_PRODUCT_ID},
+		{2, {"", 0}, REASON_MISSING_PRODUCT_ID},
+		{2, {"0042", 4}, REASON_NONE},
+		{3, {"x", 1}, REASON_INVALID_CATEGORY_ID},
+		{5, {"a\0b", 3}, REASON_NUL_CHARACTER},
+		{5, {"\xff", 1}, REASON_INVALID_UTF8},
+		{5, {"\x01\"\\\n", 4}, REASON_NONE},
+		{6, {"1e999", 5}, REASON_INVALID_PRICE},
+		{6, {"1.005", 5}, REASON_INVALID_PRICE},
+		{8, {"user:1", 6}, REASON_INVALID_USER_SESSION},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct span fields[EVENT_FIELD_COUNT] = {SPAN("2019-10-01 00:00:00 UTC"), SPAN("view"), SPAN("1"), SPAN("2"), SPAN("a.b"),
-		                                         SPAN("b"), SPAN("1.5"), SPAN("3"), SPAN("s")};
+		struct span fields[EVENT_FIELD_COUNT] = {SPAN("2019-10-01 00:00:00 UTC"),
+		                                         SPAN("view"),
+		                                         SPAN("1"),
+		                                         SPAN("2"),
+		                                         SPAN("a.b"),
+		                                         SPAN("b"),
+		                                         SPAN("1.5"),
+		                                         SPAN("3"),
+		                                         SPAN("s")};
 		char out[512], detail[160];
 		struct event event;
 		enum reason got;
 
 		fields[table[i].field] = table[i].text;
-		got = parse((struct span){out, event_write_json(fields, out, sizeof(out))}, &event, detail);
-		cr_expect_eq(got, table[i].want, "row %zu: got %s (%s)", i, reason_name(got), detail);
-		cr_expect(got != REASON_NONE || table[i].field != 5 || span_equal(event.brand, table[i].text));
+		got = parse((struct span){out, event_write_json(fields, out, sizeof(out))}, &event,
+		            detail);
+		cr_expect_eq(got, table[i].want, "row %zu: got %s (%s)", i, reason_name(got),
+		             detail);
+		cr_expect(got != REASON_NONE || table[i].field != 5 ||
+		          span_equal(event.brand, table[i].text));
 	}
 }
 

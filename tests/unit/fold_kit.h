@@ -63,8 +63,9 @@ struct kit_log {
 	bool framed; /* values carry 5 bytes of framing */
 };
 
-static inline void kit_log_add(struct kit_log *log, int64_t offset, int64_t time_ms, struct span key, struct span value,
-                               const struct header *headers, size_t header_count)
+static inline void kit_log_add(struct kit_log *log, int64_t offset, int64_t time_ms,
+                               struct span key, struct span value, const struct header *headers,
+                               size_t header_count)
 {
 	GROW(log->offsets, log->bytes.count, log->offset_capacity);
 	GROW(log->times_ms, log->bytes.count, log->time_capacity);
@@ -77,19 +78,20 @@ static inline struct input_record kit_log_record(const struct kit_log *log, size
 {
 	const struct output *stored = &log->bytes.at[i];
 	struct input_record record = {
-	        .topic = SPAN("input"),
-	        .offset = log->offsets[i],
-	        .timestamp_ms = log->times_ms[i],
-	        .partition = log->partition,
-	        .key = stored->key,
-	        .value = stored->value,
-	        .body = stored->value,
-	        .headers = stored->headers,
-	        .header_count = stored->header_count,
+		.topic = SPAN("input"),
+		.offset = log->offsets[i],
+		.timestamp_ms = log->times_ms[i],
+		.partition = log->partition,
+		.key = stored->key,
+		.value = stored->value,
+		.body = stored->value,
+		.headers = stored->headers,
+		.header_count = stored->header_count,
 	};
 
 	if (log->framed && record.body.at)
-		record.body = (struct span){record.value.at + FRAME_BYTES, record.value.len - FRAME_BYTES};
+		record.body = (struct span){record.value.at + FRAME_BYTES,
+		                            record.value.len - FRAME_BYTES};
 	return record;
 }
 
@@ -140,12 +142,21 @@ static inline void kit_serialise(struct buffer *to, const struct output *output)
 
 static inline void kit_copy(struct outbox *to, const struct output *output)
 {
-	outbox_add(to, output->topic, output->partition, output->key, output->value, output->headers, output->header_count);
+	outbox_add(to, output->topic, output->partition, output->key, output->value,
+	           output->headers, output->header_count);
 }
 
 static inline const struct output_context *kit_terms(void)
 {
-	static const struct output_context terms = {"test-service", {[TOPIC_BRONZE_EVENTS] = 4, [TOPIC_DEAD_LETTER] = 1, [TOPIC_LATE_EVENTS] = 4, [TOPIC_COUNTS] = 1, [TOPIC_SESSION_FUNNELS] = 4, [TOPIC_FUNNEL_PARTIALS] = 2, [TOPIC_AGGREGATED_EVENTS] = 4}, {11, 12, 13, 14, 15, 16, 17}};
+	static const struct output_context terms = {"test-service",
+	                                            {[TOPIC_BRONZE_EVENTS] = 4,
+	                                             [TOPIC_DEAD_LETTER] = 1,
+	                                             [TOPIC_LATE_EVENTS] = 4,
+	                                             [TOPIC_COUNTS] = 1,
+	                                             [TOPIC_SESSION_FUNNELS] = 4,
+	                                             [TOPIC_FUNNEL_PARTIALS] = 2,
+	                                             [TOPIC_AGGREGATED_EVENTS] = 4},
+	                                            {11, 12, 13, 14, 15, 16, 17}};
 
 	return &terms;
 }
@@ -163,7 +174,7 @@ static inline uint32_t kit_number(struct interner *names, struct span key, bool 
 /* ---- random clickstreams */
 
 #define KIT_SESSIONS 48
-#define KIT_USERS 12
+#define KIT_USERS    12
 
 static inline struct span kit_session(int number)
 {
@@ -177,7 +188,8 @@ static inline struct span kit_session(int number)
 
 static inline struct span kit_category(struct rng *rng)
 {
-	static const char *const codes[] = {"electronics.phone", "electronics.audio.headset", "toys", "home.garden", "home"};
+	static const char *const codes[] = {"electronics.phone", "electronics.audio.headset",
+	                                    "toys", "home.garden", "home"};
 	int64_t i = rng_below(rng, 6);
 
 	return i == 5 ? SPAN_NULL : span_of(codes[i]);
@@ -193,8 +205,11 @@ static inline struct span kit_brand(struct rng *rng)
 
 static inline enum event_type kit_type(struct rng *rng)
 {
-	static const enum event_type types[] = {EVENT_VIEW, EVENT_VIEW, EVENT_VIEW,     EVENT_VIEW,     EVENT_CART,
-	                                        EVENT_CART, EVENT_CART, EVENT_PURCHASE, EVENT_PURCHASE, EVENT_REMOVE_FROM_CART,
+	static const enum event_type types[] = {EVENT_VIEW,     EVENT_VIEW,
+	                                        EVENT_VIEW,     EVENT_VIEW,
+	                                        EVENT_CART,     EVENT_CART,
+	                                        EVENT_CART,     EVENT_PURCHASE,
+	                                        EVENT_PURCHASE, EVENT_REMOVE_FROM_CART,
 	                                        EVENT_CHECKOUT};
 
 	return types[rng_below(rng, 11)];
@@ -203,7 +218,7 @@ static inline enum event_type kit_type(struct rng *rng)
 static inline struct bronze_event kit_event(struct rng *rng, int64_t time_us, int session)
 {
 	struct bronze_event bronze = {
-	        .event = {.event_time_us = time_us,
+		.event = {.event_time_us = time_us,
 	                  .product_id = rng_between(rng, 1, 9),
 	                  .user_id = 1 + session % KIT_USERS,
 	                  .price_cents = rng_between(rng, 0, 99999),
@@ -211,7 +226,7 @@ static inline struct bronze_event kit_event(struct rng *rng, int64_t time_us, in
 	                  .brand = kit_brand(rng),
 	                  .user_session = session % 11 == 0 ? SPAN_NULL : kit_session(session),
 	                  .type = kit_type(rng)},
-	        .lineage = {.raw_time_ms = time_us / 1000},
+		.lineage = {.raw_time_ms = time_us / 1000},
 	};
 
 	for (int i = 0; i < EVENT_ID_BYTES; i++)
@@ -219,22 +234,26 @@ static inline struct bronze_event kit_event(struct rng *rng, int64_t time_us, in
 	return bronze;
 }
 
-static inline void kit_log_event(struct kit_log *log, int64_t offset, const struct bronze_event *bronze)
+static inline void kit_log_event(struct kit_log *log, int64_t offset,
+                                 const struct bronze_event *bronze)
 {
 	struct buffer value = {0};
 	char key[32];
 
 	bronze_encode(&value, 11, bronze);
-	kit_log_add(log, offset, bronze->event.event_time_us / 1000 + 500, event_session_key(&bronze->event, key),
-	            (struct span){value.at, value.len}, NULL, 0);
+	kit_log_add(log, offset, bronze->event.event_time_us / 1000 + 500,
+	            event_session_key(&bronze->event, key), (struct span){value.at, value.len},
+	            NULL, 0);
 	buffer_free(&value);
 }
 
 /* A control that announces an event time. The record's own time is later by a second. */
-static inline void kit_log_control(struct kit_log *log, int64_t offset, const char *kind, int64_t time_us)
+static inline void kit_log_control(struct kit_log *log, int64_t offset, const char *kind,
+                                   int64_t time_us)
 {
 	char text[32];
-	struct header headers[] = {{SPAN("control"), span_of(kind)}, {SPAN("event_time"), {text, time_format_iso(time_us, text)}}};
+	struct header headers[] = {{SPAN("control"), span_of(kind)},
+	                           {SPAN("event_time"), {text, time_format_iso(time_us, text)}}};
 
 	kit_log_add(log, offset, time_us / 1000 + 1000, SPAN_NULL, SPAN_NULL, headers, 2);
 }
@@ -254,7 +273,8 @@ static inline int64_t kit_next_time(struct rng *rng, int64_t *front_us, int64_t 
 /* The partition of a kit session among so many. */
 static inline int32_t kit_home(int session, int32_t partition_count)
 {
-	struct event event = {.user_id = 1 + session % KIT_USERS, .user_session = session % 11 == 0 ? SPAN_NULL : kit_session(session)};
+	struct event event = {.user_id = 1 + session % KIT_USERS,
+	                      .user_session = session % 11 == 0 ? SPAN_NULL : kit_session(session)};
 	char key[32];
 
 	return partition_of(event_session_key(&event, key), partition_count);

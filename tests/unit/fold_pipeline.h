@@ -22,9 +22,10 @@
 #include "wire/topics.h"
 
 #define PIPE_SOURCES 4
-#define PIPE_MERGES 2
-#define PIPE_FAR_US (KIT_DAY0_US + 40 * US_PER_DAY)
-#define PIPE_ROLLUPS "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand 5m/1m:brand 1d+1h:all"
+#define PIPE_MERGES  2
+#define PIPE_FAR_US  (KIT_DAY0_US + 40 * US_PER_DAY)
+#define PIPE_ROLLUPS \
+	"1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand 5m/1m:brand 1d+1h:all"
 
 struct pipe_event {
 	struct bronze_event bronze;
@@ -46,10 +47,11 @@ struct pipeline {
 	struct pipe_event *events;
 	size_t event_count, event_capacity;
 	int64_t granule_us; /* event times are multiples of this, so that many are the same; 0: any */
-	bool idles; /* sources say now and then that they are idle */
+	bool idles;         /* sources say now and then that they are idle */
 };
 
-static inline void pipe_init(struct pipeline *pipe, uint64_t seed, int source_count, const char *rollups, const char *stages)
+static inline void pipe_init(struct pipeline *pipe, uint64_t seed, int source_count,
+                             const char *rollups, const char *stages)
 {
 	struct err err;
 
@@ -104,7 +106,8 @@ static inline int64_t slow_clock_take(struct slow_clock *clock, int64_t time_us,
 }
 
 /* Random events for one source from front_us on. Sessions come and go. */
-static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t partition, int count, int64_t front_us, int64_t step_us)
+static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t partition,
+                                 int count, int64_t front_us, int64_t step_us)
 {
 	struct slow_clock clock = {.set_us = INT64_MIN};
 	int64_t offset = 0;
@@ -120,9 +123,14 @@ static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t
 			session = 1 + i / 25 * 3 + (int)rng_below(rng, KIT_SESSIONS);
 		while (kit_home(session, pipe->source_count) != partition);
 		time_us = kit_next_time(rng, &front_us, step_us);
-		event.bronze = kit_event(rng, pipe->granule_us ? time_floor(time_us, pipe->granule_us) : time_us, session);
+		event.bronze = kit_event(rng,
+		                         pipe->granule_us ? time_floor(time_us, pipe->granule_us)
+		                                          : time_us,
+		                         session);
 		event.offset = offset;
-		event.watermark_us = slow_clock_take(&clock, event.bronze.event.event_time_us, event.bronze.event.user_id) - pipe->session.disorder_us;
+		event.watermark_us = slow_clock_take(&clock, event.bronze.event.event_time_us,
+		                                     event.bronze.event.user_id) -
+		                     pipe->session.disorder_us;
 		kit_log_event(&pipe->sources[partition], offset, &event.bronze);
 		GROW(pipe->events, pipe->event_count, pipe->event_capacity);
 		pipe->events[pipe->event_count++] = event;
@@ -135,12 +143,14 @@ static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t
 
 static inline void pipe_note_late(struct pipeline *pipe, const struct output *output)
 {
-	struct span partition = kit_header(output, "source_partition"), offset = kit_header(output, "source_offset");
+	struct span partition = kit_header(output, "source_partition"),
+		    offset = kit_header(output, "source_offset");
 
 	for (size_t i = 0; i < pipe->event_count; i++) {
 		struct pipe_event *event = &pipe->events[i];
 
-		if (event->partition != strtol(partition.at, NULL, 10) || event->offset != strtoll(offset.at, NULL, 10))
+		if (event->partition != strtol(partition.at, NULL, 10) ||
+		    event->offset != strtoll(offset.at, NULL, 10))
 			continue;
 		cr_assert_null(event->late_for.at, "seed %" PRIu64 ": late twice", pipe->seed);
 		kit_copy(&pipe->late, output);
@@ -160,21 +170,23 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 		switch ((enum topic_id)output->topic) {
 		case TOPIC_FUNNEL_PARTIALS:
 			log = &pipe->partials[output->partition];
-			kit_log_add(log, log->bytes.count ? log->offsets[log->bytes.count - 1] + 1 + (i == 0) : 0, 0, output->key, output->value, output->headers, output->header_count);
+			kit_log_add(log,
+			            log->bytes.count
+			                    ? log->offsets[log->bytes.count - 1] + 1 + (i == 0)
+			                    : 0,
+			            0, output->key, output->value, output->headers,
+			            output->header_count);
 			break;
-		case TOPIC_SESSION_FUNNELS:
-			kit_copy(&pipe->visits, output);
-			break;
-		case TOPIC_LATE_EVENTS:
-			pipe_note_late(pipe, output);
-			break;
+		case TOPIC_SESSION_FUNNELS: kit_copy(&pipe->visits, output); break;
+		case TOPIC_LATE_EVENTS: pipe_note_late(pipe, output); break;
 		case TOPIC_BRONZE_EVENTS:
 		case TOPIC_DEAD_LETTER:
 		case TOPIC_COUNTS:
 		case TOPIC_AGGREGATED_EVENTS:
 		case TOPIC_RAW_EVENTS:
 		case TOPIC_COUNT:
-			cr_assert(false, "seed %" PRIu64 ": output to topic %u", pipe->seed, (unsigned)output->topic);
+			cr_assert(false, "seed %" PRIu64 ": output to topic %u", pipe->seed,
+			          (unsigned)output->topic);
 		}
 	}
 	outbox_clear(box);
@@ -195,7 +207,8 @@ static inline void pipe_run_sessions(struct pipeline *pipe, struct rng *rng, int
 
 		if (next[p] == pipe->sources[p].bytes.count)
 			continue;
-		for (int64_t n = rng_between(rng, 1, batch_max); n > 0 && next[p] < pipe->sources[p].bytes.count; n--) {
+		for (int64_t n = rng_between(rng, 1, batch_max);
+		     n > 0 && next[p] < pipe->sources[p].bytes.count; n--) {
 			struct input_record record = kit_log_record(&pipe->sources[p], next[p]++);
 
 			session_fold_ops.apply(folds[p], &record, &pipe->counts[p], &box);
@@ -220,7 +233,8 @@ static inline bool pipe_left_out(struct span late_for, const char *rollup, int64
 
 	while (late_for.at && late_for.len) {
 		const char *comma = memchr(late_for.at, ',', late_for.len);
-		struct span entry = {late_for.at, comma ? (size_t)(comma - late_for.at) : late_for.len};
+		struct span entry = {late_for.at,
+		                     comma ? (size_t)(comma - late_for.at) : late_for.len};
 		int64_t until_us;
 
 		late_for.at += entry.len + (comma != NULL);
@@ -230,7 +244,9 @@ static inline bool pipe_left_out(struct span late_for, const char *rollup, int64
 		if (entry.len == name_len)
 			return true;
 		if (entry.len > name_len + 2 && memcmp(entry.at + name_len, "<=", 2) == 0) {
-			cr_assert(time_parse((struct span){entry.at + name_len + 2, entry.len - name_len - 2}, &until_us));
+			cr_assert(time_parse((struct span){entry.at + name_len + 2,
+			                                   entry.len - name_len - 2},
+			                     &until_us));
 			return window_end_us <= until_us;
 		}
 	}
@@ -263,7 +279,8 @@ static inline int pipe_by_tuple(const void *a, const void *b)
 	if (!order)
 		order = strcmp(x->session, y->session);
 	if (!order)
-		order = (x->event->event_time_us > y->event->event_time_us) - (x->event->event_time_us < y->event->event_time_us);
+		order = (x->event->event_time_us > y->event->event_time_us) -
+		        (x->event->event_time_us < y->event->event_time_us);
 	return order;
 }
 
@@ -283,29 +300,42 @@ static inline size_t pipe_tuples(const struct pipeline *pipe, struct pipe_tuple 
 			bool grows = rollup->kind == WINDOW_CUMULATING;
 			int64_t unit_us = grows ? rollup->size_us : rollup->step_us;
 
-			for (int64_t n = event->event_time_us / unit_us - rollup->size_us / unit_us; n <= event->event_time_us / unit_us; n++) {
-				for (int64_t len_us = grows ? rollup->step_us : rollup->size_us; len_us <= rollup->size_us; len_us += rollup->step_us) {
+			for (int64_t n = event->event_time_us / unit_us - rollup->size_us / unit_us;
+			     n <= event->event_time_us / unit_us; n++) {
+				for (int64_t len_us = grows ? rollup->step_us : rollup->size_us;
+				     len_us <= rollup->size_us; len_us += rollup->step_us) {
 					struct window window = {n * unit_us, n * unit_us + len_us};
 					struct pipe_tuple *tuple;
 					struct span group, session;
 					char number[32];
 					bool late;
 
-					if (event->event_time_us < window.start_us || event->event_time_us >= window.end_us)
+					if (event->event_time_us < window.start_us ||
+					    event->event_time_us >= window.end_us)
 						continue;
-					late = window.end_us + pipe->session.grace_us <= from->watermark_us;
-					cr_assert_eq(pipe_left_out(from->late_for, rollup->name, window.end_us), late,
-					             "seed %" PRIu64 ": %s of event %" PRId32 "/%" PRId64 ", late_for '%.*s'", pipe->seed, rollup->name, from->partition,
-					             from->offset, (int)from->late_for.len, from->late_for.at ? from->late_for.at : "");
+					late = window.end_us + pipe->session.grace_us <=
+					       from->watermark_us;
+					cr_assert_eq(pipe_left_out(from->late_for, rollup->name,
+					                           window.end_us),
+					             late,
+					             "seed %" PRIu64 ": %s of event %" PRId32
+					             "/%" PRId64 ", late_for '%.*s'",
+					             pipe->seed, rollup->name, from->partition,
+					             from->offset, (int)from->late_for.len,
+					             from->late_for.at ? from->late_for.at : "");
 					if (late)
 						continue;
 					GROW(*tuples, count, capacity);
 					tuple = &(*tuples)[count++];
-					*tuple = (struct pipe_tuple){.rollup = r, .window = window, .event = event};
+					*tuple = (struct pipe_tuple){.rollup = r,
+					                             .window = window,
+					                             .event = event};
 					group = group_value(rollup->group, event, number);
-					snprintf(tuple->group, sizeof(tuple->group), "%.*s", (int)group.len, group.at);
+					snprintf(tuple->group, sizeof(tuple->group), "%.*s",
+					         (int)group.len, group.at);
 					session = event_session_key(event, number);
-					snprintf(tuple->session, sizeof(tuple->session), "%.*s", (int)session.len, session.at);
+					snprintf(tuple->session, sizeof(tuple->session), "%.*s",
+					         (int)session.len, session.at);
 				}
 			}
 		}
@@ -315,7 +345,8 @@ static inline size_t pipe_tuples(const struct pipeline *pipe, struct pipe_tuple 
 }
 
 /* One session's events of one row, in order of time. */
-static inline void pipe_count_session(struct measures *m, const struct pipe_tuple *run, size_t count, const struct stages *stages)
+static inline void pipe_count_session(struct measures *m, const struct pipe_tuple *run,
+                                      size_t count, const struct stages *stages)
 {
 	bool has[EVENT_TYPE_COUNT] = {false};
 	int64_t from_us = INT64_MIN;
@@ -329,7 +360,8 @@ static inline void pipe_count_session(struct measures *m, const struct pipe_tupl
 	for (int k = 0; k < stages->count; k++) {
 		size_t i = 0;
 
-		while (i < count && (run[i].event->type != stages->at[k] || run[i].event->event_time_us < from_us))
+		while (i < count && (run[i].event->type != stages->at[k] ||
+		                     run[i].event->event_time_us < from_us))
 			i++;
 		if (i == count)
 			return;
@@ -343,7 +375,8 @@ static inline void pipe_count_session(struct measures *m, const struct pipe_tupl
 }
 
 /* The measures of the row that begins at tuples[0]; *used is how many tuples make it. */
-static inline struct measures pipe_recount(const struct pipe_tuple *tuples, size_t count, const struct stages *stages, size_t *used)
+static inline struct measures pipe_recount(const struct pipe_tuple *tuples, size_t count,
+                                           const struct stages *stages, size_t *used)
 {
 	struct measures m = {0};
 	size_t end = 0, from = 0;

@@ -7,7 +7,10 @@
 #include "wire/frame.h"
 #include "wire/records_aggregate.h"
 
-#define BYTES(literal) {(literal), sizeof(literal) - 1}
+#define BYTES(literal)                         \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	}
 
 static const struct {
 	const char *label;
@@ -16,17 +19,18 @@ static const struct {
 	int32_t id;
 	size_t body_len;
 } frames[] = {
-        {"no value", {NULL, 0}, FRAME_TOO_SHORT, 0, 0},
-        {"empty", BYTES(""), FRAME_TOO_SHORT, 0, 0},
-        {"magic alone", BYTES("\0"), FRAME_TOO_SHORT, 0, 0},
-        {"half an id", BYTES("\0\0\0\1"), FRAME_TOO_SHORT, 0, 0},
-        {"an id without body", BYTES("\0\0\0\0\1"), FRAME_ID, 1, 0},
-        {"big-endian id", BYTES("\0\1\2\3\4body"), FRAME_ID, 0x01020304, 4},
-        {"highest id", BYTES("\0\177\377\377\377x"), FRAME_ID, INT32_MAX, 1},
-        {"an id that is not positive is left to the reader", BYTES("\0\377\377\377\377x"), FRAME_ID, -1, 1},
-        {"a GUID's magic", BYTES("\1\0\0\0\1body"), FRAME_UNKNOWN_MAGIC, 0, 0},
-        {"JSON", BYTES("{\"a\":1}"), FRAME_UNKNOWN_MAGIC, 0, 0},
-        {"one letter", BYTES("x"), FRAME_UNKNOWN_MAGIC, 0, 0},
+	{"no value", {NULL, 0}, FRAME_TOO_SHORT, 0, 0},
+	{"empty", BYTES(""), FRAME_TOO_SHORT, 0, 0},
+	{"magic alone", BYTES("\0"), FRAME_TOO_SHORT, 0, 0},
+	{"half an id", BYTES("\0\0\0\1"), FRAME_TOO_SHORT, 0, 0},
+	{"an id without body", BYTES("\0\0\0\0\1"), FRAME_ID, 1, 0},
+	{"big-endian id", BYTES("\0\1\2\3\4body"), FRAME_ID, 0x01020304, 4},
+	{"highest id", BYTES("\0\177\377\377\377x"), FRAME_ID, INT32_MAX, 1},
+	{"an id that is not positive is left to the reader", BYTES("\0\377\377\377\377x"), FRAME_ID,
+         -1, 1},
+	{"a GUID's magic", BYTES("\1\0\0\0\1body"), FRAME_UNKNOWN_MAGIC, 0, 0},
+	{"JSON", BYTES("{\"a\":1}"), FRAME_UNKNOWN_MAGIC, 0, 0},
+	{"one letter", BYTES("x"), FRAME_UNKNOWN_MAGIC, 0, 0},
 };
 
 Test(frame, each_first_byte_and_length_has_its_verdict)
@@ -35,7 +39,8 @@ Test(frame, each_first_byte_and_length_has_its_verdict)
 		struct span body = SPAN_NULL;
 		int32_t id = 0;
 
-		cr_assert_eq(frame_parse(frames[i].in, &id, &body), frames[i].want, "%s", frames[i].label);
+		cr_assert_eq(frame_parse(frames[i].in, &id, &body), frames[i].want, "%s",
+		             frames[i].label);
 		cr_assert_eq(id, frames[i].id, "%s", frames[i].label);
 		cr_assert_eq(body.len, frames[i].body_len, "%s", frames[i].label);
 	}
@@ -44,7 +49,8 @@ Test(frame, each_first_byte_and_length_has_its_verdict)
 Test(frame, what_an_encoder_frames_opens_again)
 {
 	const int32_t ids[] = {1, 255, 256, 65536, 16777216, INT32_MAX};
-	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all")}, decoded;
+	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all")},
+			 decoded;
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
 		struct buffer out = {0};

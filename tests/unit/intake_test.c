@@ -61,15 +61,15 @@ Test(intake, topics_of_a_set_have_one_number_of_partitions)
 	cr_expect_not(topic_partitions_fit(TOPIC_COUNTS, "counts", 6, "raw", 6, &err));
 	cr_expect_not(topic_partitions_fit(TOPIC_BRONZE_EVENTS, "bronze", 5, "raw", 6, &err));
 	cr_expect_eq(err.class, ERR_OPERATOR);
-	cr_expect(strstr(err.message, "bronze has 5 partitions and should have 6, as raw has 6"), "%s",
-	          err.message);
+	cr_expect(strstr(err.message, "bronze has 5 partitions and should have 6, as raw has 6"),
+	          "%s", err.message);
 }
 
 /* ---- with the mock cluster of librdkafka */
 
-#define TOPIC "p_input"
+#define TOPIC   "p_input"
 #define WAIT_MS 100
-#define STORED 5
+#define STORED  5
 #define ON_MOCK .init = set_up, .fini = tear_down, .timeout = 60
 
 static rd_kafka_t *producer;
@@ -84,12 +84,13 @@ static void produce(int count)
 	static char value[] = "value";
 
 	for (int i = 0; i < count; i++)
-		cr_assert_eq(
-			rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(TOPIC), RD_KAFKA_V_PARTITION(0),
-		                      RD_KAFKA_V_KEY("key", 3), RD_KAFKA_V_VALUE(value, strlen(value)),
-		                      RD_KAFKA_V_TIMESTAMP(INT64_MAX - 1),
-		                      RD_KAFKA_V_HEADER("name", "text", 4), RD_KAFKA_V_END),
-			RD_KAFKA_RESP_ERR_NO_ERROR);
+		cr_assert_eq(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(TOPIC),
+		                               RD_KAFKA_V_PARTITION(0), RD_KAFKA_V_KEY("key", 3),
+		                               RD_KAFKA_V_VALUE(value, strlen(value)),
+		                               RD_KAFKA_V_TIMESTAMP(INT64_MAX - 1),
+		                               RD_KAFKA_V_HEADER("name", "text", 4),
+		                               RD_KAFKA_V_END),
+		             RD_KAFKA_RESP_ERR_NO_ERROR);
 	cr_assert_eq(rd_kafka_flush(producer, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
@@ -99,7 +100,8 @@ static void set_up(void)
 	static const struct kafka_config mock = {"127.0.0.1:1", "test.mock.num.brokers=1", ""};
 	const struct intake_topic topic = {.suffix = "input"};
 	struct err err = {ERR_NONE, ""};
-	rd_kafka_conf_t *conf = kafka_conf_new(&mock, KAFKA_PRODUCER_IDEMPOTENT, "writer", NULL, &err);
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(&mock, KAFKA_PRODUCER_IDEMPOTENT, "writer", NULL, &err);
 	struct intake_config config = {.kafka = &kafka, .group = "group", .client_id = "reader"};
 
 	producer = conf ? kafka_client_new(conf, KAFKA_PRODUCER_IDEMPOTENT, &err) : NULL;
@@ -111,7 +113,7 @@ static void set_up(void)
 	config.stale = stale = metric_get(METRIC_COUNTER, "stale", "", "");
 	intake = intake_new(&config, &err);
 	cr_assert(intake && intake_set_topics(intake, NULL, &topic, 1, &err) &&
-	              intake_subscribe(intake, &err),
+	                  intake_subscribe(intake, &err),
 	          "%s", err.message);
 	cr_assert_eq(intake_topic(intake, 0)->partition_count, 2);
 }
@@ -128,7 +130,8 @@ static void accept_partitions(void)
 	struct err err = {ERR_NONE, ""};
 
 	while (intake_change(intake) == INTAKE_SAME)
-		cr_assert_eq(intake_poll(intake, WAIT_MS, 10), 0, "nothing is read before it is accepted");
+		cr_assert_eq(intake_poll(intake, WAIT_MS, 10), 0,
+		             "nothing is read before it is accepted");
 	cr_assert_eq(intake_change(intake), INTAKE_ASSIGNED);
 	cr_assert(intake_accept(intake, &err), "%s", err.message);
 	cr_assert_eq(intake_change(intake), INTAKE_SAME);
@@ -183,9 +186,11 @@ Test(intake, records_are_handed_out_from_the_position_to_the_end, ON_MOCK)
 		item = next_item();
 		cr_assert_eq(item.record.offset, offset, "the same again until intake_next");
 		cr_expect(span_is(item.record.topic, TOPIC) && span_is(item.record.key, "key"));
-		cr_expect(span_is(item.record.value, "value") && span_is(item.record.body, "value"));
+		cr_expect(span_is(item.record.value, "value") &&
+		          span_is(item.record.body, "value"));
 		cr_expect(span_is(record_header(&item.record, "name"), "text"));
-		cr_expect_eq(item.record.timestamp_ms, record_time_clamp_ms(INT64_MAX), "the year 9999");
+		cr_expect_eq(item.record.timestamp_ms, record_time_clamp_ms(INT64_MAX),
+		             "the year 9999");
 		cr_expect_eq(first_partition()->position, offset);
 		rd_kafka_message_destroy(intake_keep(intake));
 		cr_expect_eq(first_partition()->position, offset + 1);

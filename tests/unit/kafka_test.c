@@ -11,10 +11,17 @@
 
 static rd_kafka_conf_t *conf_of(enum kafka_role role, const char *properties, struct err *err)
 {
-	static const char *const extra[] = {"group.id", "g", NULL}, *const extra_transactional[] = {"transactional.id", "t", NULL};
-	const struct kafka_config config = {.brokers = "127.0.0.1:1", .properties = properties, .topic_prefix = ""};
+	static const char *const extra[] = {"group.id", "g", NULL}, *const extra_transactional[] = {
+									    "transactional.id", "t",
+									    NULL};
+	const struct kafka_config config = {.brokers = "127.0.0.1:1",
+	                                    .properties = properties,
+	                                    .topic_prefix = ""};
 
-	return kafka_conf_new(&config, role, "client", role == KAFKA_CONSUMER ? extra : role == KAFKA_PRODUCER_TRANSACTIONAL ? extra_transactional : NULL,
+	return kafka_conf_new(&config, role, "client",
+	                      role == KAFKA_CONSUMER                 ? extra
+	                      : role == KAFKA_PRODUCER_TRANSACTIONAL ? extra_transactional
+	                                                             : NULL,
 	                      err);
 }
 
@@ -51,7 +58,8 @@ Test(kafka, guarded_properties_are_set_for_each_role)
 		rd_kafka_conf_t *conf = conf_of(table[i].role, "", &err);
 
 		cr_assert(conf, "%s", err.message);
-		cr_expect_str_eq(value_of(conf, table[i].name), table[i].value, "%s", table[i].name);
+		cr_expect_str_eq(value_of(conf, table[i].name), table[i].value, "%s",
+		                 table[i].name);
 		rd_kafka_conf_destroy(conf);
 	}
 }
@@ -61,7 +69,8 @@ Test(kafka, every_role_makes_a_client_with_its_own_settings)
 	for (int role = KAFKA_CONSUMER; role <= KAFKA_PRODUCER_TRANSACTIONAL; role++) {
 		struct err err = {0};
 		rd_kafka_conf_t *conf = conf_of((enum kafka_role)role, "log_level=0", &err);
-		rd_kafka_t *client = conf ? kafka_client_new(conf, (enum kafka_role)role, &err) : NULL;
+		rd_kafka_t *client =
+			conf ? kafka_client_new(conf, (enum kafka_role)role, &err) : NULL;
 
 		cr_assert(client, "role %d: %s", role, err.message);
 		rd_kafka_destroy(client);
@@ -111,10 +120,12 @@ Test(kafka, users_may_set_other_properties)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct err err = {0};
-		rd_kafka_conf_t *conf = conf_of(KAFKA_PRODUCER_TRANSACTIONAL, table[i].properties, &err);
+		rd_kafka_conf_t *conf =
+			conf_of(KAFKA_PRODUCER_TRANSACTIONAL, table[i].properties, &err);
 
 		cr_assert(conf, "%s: %s", table[i].properties, err.message);
-		cr_expect_str_eq(value_of(conf, table[i].name), table[i].value, "%s: %s", table[i].properties, value_of(conf, table[i].name));
+		cr_expect_str_eq(value_of(conf, table[i].name), table[i].value, "%s: %s",
+		                 table[i].properties, value_of(conf, table[i].name));
 		rd_kafka_conf_destroy(conf);
 	}
 }
@@ -122,19 +133,37 @@ Test(kafka, users_may_set_other_properties)
 Test(kafka, guarded_unknown_and_malformed_properties_are_refused_by_name)
 {
 	static const char *const table[] = {
-		"enable.auto.commit=false", "auto.commit.enable=true",   "enable.auto.offset.store=true", "isolation.level=read_uncommitted",
-		"auto.offset.reset=latest", "enable.partition.eof=true", "transactional.id=x",            "enable.idempotence=false",
-		"acks=1",                   "request.required.acks=1",   "group.id=x",                    "partition.assignment.strategy=roundrobin",
-		"bootstrap.servers=x",      "metadata.broker.list=x",    "partitioner=random",            "max.in.flight=6",
-		"max.in.flight.requests.per.connection=1000000",         "max.in.flight=",                "no.such.property=1",
-		"linger.ms=abc",            "word",                      "linger.ms=1, group.id=x",       "=x",
+		"enable.auto.commit=false",
+		"auto.commit.enable=true",
+		"enable.auto.offset.store=true",
+		"isolation.level=read_uncommitted",
+		"auto.offset.reset=latest",
+		"enable.partition.eof=true",
+		"transactional.id=x",
+		"enable.idempotence=false",
+		"acks=1",
+		"request.required.acks=1",
+		"group.id=x",
+		"partition.assignment.strategy=roundrobin",
+		"bootstrap.servers=x",
+		"metadata.broker.list=x",
+		"partitioner=random",
+		"max.in.flight=6",
+		"max.in.flight.requests.per.connection=1000000",
+		"max.in.flight=",
+		"no.such.property=1",
+		"linger.ms=abc",
+		"word",
+		"linger.ms=1, group.id=x",
+		"=x",
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		for (int role = KAFKA_CONSUMER; role <= KAFKA_PRODUCER_TRANSACTIONAL; role++) {
 			struct err err = {0};
 
-			cr_expect_null(conf_of((enum kafka_role)role, table[i], &err), "%s", table[i]);
+			cr_expect_null(conf_of((enum kafka_role)role, table[i], &err), "%s",
+			               table[i]);
 			cr_expect_eq(err.class, ERR_INPUT, "%s", table[i]);
 			cr_expect(strstr(err.message, "KAFKA_PROPERTIES"), "%s", err.message);
 		}
@@ -165,20 +194,24 @@ Test(kafka, errors_have_the_class_of_what_to_do)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		cr_expect_eq(kafka_err_class(table[i].code), table[i].class, "%s", rd_kafka_err2name(table[i].code));
+		cr_expect_eq(kafka_err_class(table[i].code), table[i].class, "%s",
+		             rd_kafka_err2name(table[i].code));
 }
 
 Test(kafka, a_missing_right_is_refused_and_told_with_its_context)
 {
 	static const rd_kafka_resp_err_t table[] = {
-		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
-		RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED, RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+		RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct err err = {0};
 
-		cr_expect_not(kafka_err_take(&err, rd_kafka_error_new(table[i], "no right to t"), "produce"));
+		cr_expect_not(kafka_err_take(&err, rd_kafka_error_new(table[i], "no right to t"),
+		                             "produce"));
 		cr_expect_eq(err.class, ERR_OPERATOR, "%s", rd_kafka_err2name(table[i]));
 		cr_expect(strstr(err.message, "produce: no right to t"), "%s", err.message);
 	}

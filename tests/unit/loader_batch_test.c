@@ -43,9 +43,13 @@ static struct input_record framed(const struct buffer *value, int64_t offset)
 	                             .body = {value->at + FRAME_BYTES, value->len - FRAME_BYTES}};
 }
 
-static enum load_verdict add_aggregate(struct load_batch *batch, const char *group, int64_t revision, bool final)
+static enum load_verdict add_aggregate(struct load_batch *batch, const char *group,
+                                       int64_t revision, bool final)
 {
-	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = span_of(group), .window_end_us = 60000000, .revision = revision,
+	struct aggregate aggregate = {.rollup = SPAN("1m:all"),
+	                              .group_value = span_of(group),
+	                              .window_end_us = 60000000,
+	                              .revision = revision,
 	                              .final = final};
 	struct buffer value = {0};
 	struct input_record record;
@@ -55,10 +59,18 @@ static enum load_verdict add_aggregate(struct load_batch *batch, const char *gro
 	return load_batch_add(batch, TOPIC_AGGREGATED_EVENTS, &record, value.at);
 }
 
-static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision, bool deleted)
+static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision,
+                                   bool deleted)
 {
-	struct visit visit = {.user_session = span_of(session), .start_us = 5, .end_us = 2005, .user_id = 1, .revision = revision, .deleted = deleted,
-	                      .view_to_cart_ms = -1, .view_to_purchase_ms = -1, .drop_off_stage = SPAN("none")};
+	struct visit visit = {.user_session = span_of(session),
+	                      .start_us = 5,
+	                      .end_us = 2005,
+	                      .user_id = 1,
+	                      .revision = revision,
+	                      .deleted = deleted,
+	                      .view_to_cart_ms = -1,
+	                      .view_to_purchase_ms = -1,
+	                      .drop_off_stage = SPAN("none")};
 	struct buffer value = {0};
 	struct input_record record;
 
@@ -71,7 +83,8 @@ static enum load_verdict add_visit(struct load_batch *batch, const char *session
 static int64_t revision_of(const struct load_batch *batch, uint32_t number)
 {
 	const struct load_row *row = &batch->rows.at[number];
-	const unsigned char *end = (const unsigned char *)batch->rows.bytes[row->target].at + row->at + row->len;
+	const unsigned char *end =
+		(const unsigned char *)batch->rows.bytes[row->target].at + row->at + row->len;
 	uint64_t value = 0;
 
 	for (int i = -8; i < 0; i++)
@@ -79,7 +92,8 @@ static int64_t revision_of(const struct load_batch *batch, uint32_t number)
 	return (int64_t)value;
 }
 
-static const struct load_row *only_live(const struct load_batch *batch, enum target target, int64_t *revision)
+static const struct load_row *only_live(const struct load_batch *batch, enum target target,
+                                        int64_t *revision)
 {
 	const struct load_row *live = NULL;
 
@@ -117,7 +131,9 @@ Test(loader_batch, the_newest_revision_of_an_aggregate_counts_whatever_the_order
 		const struct load_row *live;
 
 		for (int n = 0; n < 3; n++)
-			cr_assert_eq(add_aggregate(&batch, "all", table[i].in[n].revision, table[i].in[n].final), LOAD_ROW);
+			cr_assert_eq(add_aggregate(&batch, "all", table[i].in[n].revision,
+			                           table[i].in[n].final),
+			             LOAD_ROW);
 		live = only_live(&batch, TARGET_AGGREGATES, &revision);
 		cr_assert_not_null(live, "%s", table[i].label);
 		cr_expect_eq(live - batch.rows.at, table[i].want_row, "%s", table[i].label);
@@ -190,21 +206,39 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 		const char *reason;
 	} table[] = {
 		{"null value", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}}, "null_value"},
-		{"null value with a header that is no control", TOPIC_COUNTS, {.topic = {"t", 1}}, "null_value"},
-		{"refused frame", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}, .value = {"x", 1}, .refused = REASON_WRONG_SCHEMA}, "wrong_schema"},
-		{"body cut off", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1\2", 6}, .body = {"\2", 1}}, "malformed_avro"},
-		{"body of nothing", TOPIC_SESSION_FUNNELS, {.topic = {"t", 1}, .value = {"\0\0\0\0\1", 5}, .body = {"", 0}}, "malformed_avro"},
-		{"dead letter without headers", TOPIC_DEAD_LETTER, {.topic = {"t", 1}, .value = {"x", 1}}, "invalid_headers"},
+		{"null value with a header that is no control",
+	         TOPIC_COUNTS,
+	         {.topic = {"t", 1}},
+	         "null_value"},
+		{"refused frame",
+	         TOPIC_BRONZE_EVENTS,
+	         {.topic = {"t", 1}, .value = {"x", 1}, .refused = REASON_WRONG_SCHEMA},
+	         "wrong_schema"},
+		{"body cut off",
+	         TOPIC_BRONZE_EVENTS,
+	         {.topic = {"t", 1}, .value = {"\0\0\0\0\1\2", 6}, .body = {"\2", 1}},
+	         "malformed_avro"},
+		{"body of nothing",
+	         TOPIC_SESSION_FUNNELS,
+	         {.topic = {"t", 1}, .value = {"\0\0\0\0\1", 5}, .body = {"", 0}},
+	         "malformed_avro"},
+		{"dead letter without headers",
+	         TOPIC_DEAD_LETTER,
+	         {.topic = {"t", 1}, .value = {"x", 1}},
+	         "invalid_headers"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct load_batch batch = {.release = release};
 
-		cr_expect_eq(load_batch_add(&batch, table[i].topic, &table[i].record, NULL), LOAD_REJECTED, "%s", table[i].label);
+		cr_expect_eq(load_batch_add(&batch, table[i].topic, &table[i].record, NULL),
+		             LOAD_REJECTED, "%s", table[i].label);
 		cr_expect_eq(batch.rows.count, 1, "%s", table[i].label);
 		cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1, "%s", table[i].label);
-		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], table[i].reason), "%s", table[i].label);
-		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "loader"), "%s", table[i].label);
+		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], table[i].reason), "%s",
+		          table[i].label);
+		cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "loader"), "%s",
+		          table[i].label);
 		load_batch_free(&batch);
 	}
 }
@@ -218,18 +252,39 @@ Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segmen
 		uint32_t rows;
 	} table[] = {
 		{"no segment", {{SPAN("control"), SPAN("end")}}, 1, 0},
-		{"a segment", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), SPAN("oct-7")}}, 2, 1},
-		{"all", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), SPAN("oct-7")}, {SPAN("rows"), SPAN("12")}, {SPAN("raw_offset"), SPAN("99")}}, 4, 1},
-		{"numbers that are none", {{SPAN("control"), SPAN("begin")}, {SPAN("segment"), SPAN("oct-7")}, {SPAN("rows"), SPAN("-1")}, {SPAN("raw_offset"), SPAN("x")}}, 4, 1},
-		{"a segment that is no text", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"\xff", 1}}}, 2, 0},
+		{"a segment",
+	         {{SPAN("control"), SPAN("end")}, {SPAN("segment"), SPAN("oct-7")}},
+	         2,
+	         1},
+		{"all",
+	         {{SPAN("control"), SPAN("end")},
+	          {SPAN("segment"), SPAN("oct-7")},
+	          {SPAN("rows"), SPAN("12")},
+	          {SPAN("raw_offset"), SPAN("99")}},
+	         4,
+	         1},
+		{"numbers that are none",
+	         {{SPAN("control"), SPAN("begin")},
+	          {SPAN("segment"), SPAN("oct-7")},
+	          {SPAN("rows"), SPAN("-1")},
+	          {SPAN("raw_offset"), SPAN("x")}},
+	         4,
+	         1},
+		{"a segment that is no text",
+	         {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"\xff", 1}}},
+	         2,
+	         0},
 		{"a NUL", {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"a\0b", 3}}}, 2, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct load_batch batch = {.release = release};
-		struct input_record record = {.topic = SPAN("t"), .headers = table[i].headers, .header_count = table[i].count};
+		struct input_record record = {.topic = SPAN("t"),
+		                              .headers = table[i].headers,
+		                              .header_count = table[i].count};
 
-		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL), LOAD_CONTROL, "%s", table[i].label);
+		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, NULL),
+		             LOAD_CONTROL, "%s", table[i].label);
 		cr_expect_eq(batch.rows.count, table[i].rows, "%s", table[i].label);
 		cr_expect_eq(batch.rows.live[TARGET_CONTROLS], table[i].rows, "%s", table[i].label);
 		cr_expect_eq(batch.rows.live[TARGET_EVENTS], 0);
@@ -269,19 +324,24 @@ Test(loader_batch, a_raw_time_that_no_timestamp_can_hold_is_no_row)
 		{INT64_C(253402300800000), LOAD_REJECTED},
 		{INT64_MAX, LOAD_REJECTED},
 		{INT64_MIN, LOAD_REJECTED},
-		{INT64_C(4611686018427387904), LOAD_REJECTED}, /* 2^62: a thousand times that is 0 in 64 bits */
+		{INT64_C(4611686018427387904),
+	         LOAD_REJECTED}, /* 2^62: a thousand times that is 0 in 64 bits */
 	};
 	struct load_batch batch = {.release = release};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct bronze_event bronze = {.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = -1},
+		struct bronze_event bronze = {.event = {.event_time_us = 1,
+		                                        .product_id = 1,
+		                                        .user_id = 1,
+		                                        .price_cents = -1},
 		                              .lineage = {.raw_time_ms = rows[i].time_ms}};
 		struct buffer value = {0};
 		struct input_record record;
 
 		bronze_encode(&value, 1, &bronze);
 		record = framed(&value, (int64_t)i);
-		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, value.at), rows[i].want, "%lld", (long long)rows[i].time_ms);
+		cr_expect_eq(load_batch_add(&batch, TOPIC_BRONZE_EVENTS, &record, value.at),
+		             rows[i].want, "%lld", (long long)rows[i].time_ms);
 	}
 	load_batch_free(&batch);
 }
@@ -297,10 +357,14 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 		{SPAN("__connect.errors.offset"), SPAN("77")},
 		{SPAN("q\"\\\x01"), {NULL, 0}},
 	};
-	struct input_record record = {.topic = SPAN("t"), .headers = headers, .header_count = 7, .key = SPAN("k\0k")};
+	struct input_record record = {.topic = SPAN("t"),
+	                              .headers = headers,
+	                              .header_count = 7,
+	                              .key = SPAN("k\0k")};
 	struct load_batch batch = {.release = release};
 
-	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), LOAD_ROW, "by reference: no value is fine");
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), LOAD_ROW,
+	             "by reference: no value is fine");
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
@@ -357,8 +421,15 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	static const struct header own[] = {{{"redriven", 8}, {"9/9", 3}}};
 	const struct header *headers;
 	struct load_batch batch = {.release = release};
-	struct input_record refused = {.topic = SPAN("raw_topic"), .partition = 3, .offset = 77, .key = SPAN("k"), .value = SPAN("{}"), .headers = own, .header_count = 1};
-	struct output_context terms = {.service = "bronze-sink", .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
+	struct input_record refused = {.topic = SPAN("raw_topic"),
+	                               .partition = 3,
+	                               .offset = 77,
+	                               .key = SPAN("k"),
+	                               .value = SPAN("{}"),
+	                               .headers = own,
+	                               .header_count = 1};
+	struct output_context terms = {.service = "bronze-sink",
+	                               .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
 	struct redrive_decision decision = {.letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};
@@ -370,10 +441,16 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	letter.header_count = box.at[0].header_count;
 	letter.value = box.at[0].value;
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &letter, NULL), LOAD_ROW);
-	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1, "a header of the record's own makes no mark");
+	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1,
+	             "a header of the record's own makes no mark");
 	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 0);
 	redrive_emit(&out, &decision, &letter);
-	mark = (struct input_record){.topic = SPAN("dead"), .partition = 3, .offset = 6, .timestamp_ms = 1000, .headers = out.at[1].headers, .header_count = out.at[1].header_count};
+	mark = (struct input_record){.topic = SPAN("dead"),
+	                             .partition = 3,
+	                             .offset = 6,
+	                             .timestamp_ms = 1000,
+	                             .headers = out.at[1].headers,
+	                             .header_count = out.at[1].header_count};
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &mark, NULL), LOAD_ROW);
 	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1);
 	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 1);

@@ -8,7 +8,7 @@
 
 struct fake {
 	uint32_t bad[8], bad_count;
-	uint32_t away_at;          /* the try with this number fails for a moment; 0: none */
+	uint32_t away_at; /* the try with this number fails for a moment; 0: none */
 	uint32_t tries, found[64], found_count;
 };
 
@@ -53,9 +53,12 @@ Test(loader_bisect, every_bad_row_is_found_and_no_other)
 		const char *label;
 		uint32_t count, bad[8], bad_count;
 	} table[] = {
-		{"the only row", 1, {100}, 1},        {"first", 7, {100}, 1},
-		{"last", 7, {106}, 1},                {"middle of many", 20000, {10123}, 1},
-		{"two neighbours", 64, {131, 132}, 2}, {"both ends", 1000, {100, 1099}, 2},
+		{"the only row", 1, {100}, 1},
+		{"first", 7, {100}, 1},
+		{"last", 7, {106}, 1},
+		{"middle of many", 20000, {10123}, 1},
+		{"two neighbours", 64, {131, 132}, 2},
+		{"both ends", 1000, {100, 1099}, 2},
 		{"all", 5, {100, 101, 102, 103, 104}, 5},
 	};
 
@@ -66,7 +69,8 @@ Test(loader_bisect, every_bad_row_is_found_and_no_other)
 		memcpy(fake.bad, table[i].bad, sizeof(fake.bad));
 		cr_expect(run(&fake, table[i].count, &err), "%s: %s", table[i].label, err.message);
 		cr_assert_eq(fake.found_count, table[i].bad_count, "%s", table[i].label);
-		cr_expect_eq(memcmp(fake.found, table[i].bad, fake.found_count * sizeof(uint32_t)), 0, "%s", table[i].label);
+		cr_expect_eq(memcmp(fake.found, table[i].bad, fake.found_count * sizeof(uint32_t)),
+		             0, "%s", table[i].label);
 	}
 }
 

@@ -27,18 +27,97 @@ Test(loader_copy_binary, cents_become_base_10000_digits)
 		int64_t cents;
 		const char *hex; /* length | digit count | weight | sign | scale | digits */
 	} table[] = {
-		{"0.00", 0, "00000008" "0000" "0000" "0000" "0002"},
-		{"0.01", 1, "0000000a" "0001" "ffff" "0000" "0002" "0064"},
-		{"0.10", 10, "0000000a" "0001" "ffff" "0000" "0002" "03e8"},
-		{"0.99", 99, "0000000a" "0001" "ffff" "0000" "0002" "26ac"},
-		{"1.00", 100, "0000000a" "0001" "0000" "0000" "0002" "0001"},
-		{"1.01", 101, "0000000c" "0002" "0000" "0000" "0002" "0001" "0064"},
-		{"9999.99", 999999, "0000000c" "0002" "0000" "0000" "0002" "270f" "26ac"},
-		{"10000.00", 1000000, "0000000a" "0001" "0001" "0000" "0002" "0001"},
-		{"10000.01", 1000001, "0000000e" "0003" "0001" "0000" "0002" "0001" "0000" "0064"},
-		{"123456789.99", 12345678999, "00000010" "0004" "0002" "0000" "0002" "0001" "0929" "1a85" "26ac"},
-		{"100000000.00", 10000000000, "0000000a" "0001" "0002" "0000" "0002" "0001"},
-		{"-1.50", -150, "0000000c" "0002" "0000" "4000" "0002" "0001" "1388"},
+		{"0.00", 0,
+	         "00000008"
+	         "0000"
+	         "0000"
+	         "0000"
+	         "0002"},
+		{"0.01", 1,
+	         "0000000a"
+	         "0001"
+	         "ffff"
+	         "0000"
+	         "0002"
+	         "0064"},
+		{"0.10", 10,
+	         "0000000a"
+	         "0001"
+	         "ffff"
+	         "0000"
+	         "0002"
+	         "03e8"},
+		{"0.99", 99,
+	         "0000000a"
+	         "0001"
+	         "ffff"
+	         "0000"
+	         "0002"
+	         "26ac"},
+		{"1.00", 100,
+	         "0000000a"
+	         "0001"
+	         "0000"
+	         "0000"
+	         "0002"
+	         "0001"},
+		{"1.01", 101,
+	         "0000000c"
+	         "0002"
+	         "0000"
+	         "0000"
+	         "0002"
+	         "0001"
+	         "0064"},
+		{"9999.99", 999999,
+	         "0000000c"
+	         "0002"
+	         "0000"
+	         "0000"
+	         "0002"
+	         "270f"
+	         "26ac"},
+		{"10000.00", 1000000,
+	         "0000000a"
+	         "0001"
+	         "0001"
+	         "0000"
+	         "0002"
+	         "0001"},
+		{"10000.01", 1000001,
+	         "0000000e"
+	         "0003"
+	         "0001"
+	         "0000"
+	         "0002"
+	         "0001"
+	         "0000"
+	         "0064"},
+		{"123456789.99", 12345678999,
+	         "00000010"
+	         "0004"
+	         "0002"
+	         "0000"
+	         "0002"
+	         "0001"
+	         "0929"
+	         "1a85"
+	         "26ac"},
+		{"100000000.00", 10000000000,
+	         "0000000a"
+	         "0001"
+	         "0002"
+	         "0000"
+	         "0002"
+	         "0001"},
+		{"-1.50", -150,
+	         "0000000c"
+	         "0002"
+	         "0000"
+	         "4000"
+	         "0002"
+	         "0001"
+	         "1388"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
@@ -56,7 +135,10 @@ static int64_t cents_of(const unsigned char *at)
 
 		cents = power == -1 ? cents * 100 + digit / 100 : cents * 10000 + digit;
 	}
-	return count == 0 ? 0 : weight == -1 ? (at[12] << 8 | at[13]) / 100 : at[8] == 0x40 ? -cents : cents;
+	return count == 0      ? 0
+	       : weight == -1  ? (at[12] << 8 | at[13]) / 100
+	       : at[8] == 0x40 ? -cents
+	                       : cents;
 }
 
 Test(loader_copy_binary, cents_decode_to_what_was_encoded)
@@ -69,16 +151,25 @@ Test(loader_copy_binary, cents_decode_to_what_was_encoded)
 		x = x * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
 		cents = (int64_t)(x >> (1 + x % 60));
 		copy_cents(place, cents);
-		cr_assert_eq(cents_of((unsigned char *)place), cents, "%" PRId64 " (seed 20191001, step %d)", cents, i);
+		cr_assert_eq(cents_of((unsigned char *)place), cents,
+		             "%" PRId64 " (seed 20191001, step %d)", cents, i);
 	}
 }
 
 Test(loader_copy_binary, times_count_from_2000)
 {
-	expect_bytes("2000-01-01", copy_timestamptz(place, INT64_C(946684800000000)), "00000008" "0000000000000000");
-	expect_bytes("1970-01-01", copy_timestamptz(place, 0), "00000008" "fffca2fec4c82000");
-	expect_bytes("2000-01-02", copy_date(place, 10958), "00000004" "00000001");
-	expect_bytes("1999-12-31", copy_date(place, 10956), "00000004" "ffffffff");
+	expect_bytes("2000-01-01", copy_timestamptz(place, INT64_C(946684800000000)),
+	             "00000008"
+	             "0000000000000000");
+	expect_bytes("1970-01-01", copy_timestamptz(place, 0),
+	             "00000008"
+	             "fffca2fec4c82000");
+	expect_bytes("2000-01-02", copy_date(place, 10958),
+	             "00000004"
+	             "00000001");
+	expect_bytes("1999-12-31", copy_date(place, 10956),
+	             "00000004"
+	             "ffffffff");
 }
 
 Test(loader_copy_binary, plain_fields_are_length_and_bytes)
@@ -87,19 +178,49 @@ Test(loader_copy_binary, plain_fields_are_length_and_bytes)
 
 	expect_bytes("row", copy_row_begin(place, 17), "0011");
 	expect_bytes("null", copy_null(place), "ffffffff");
-	expect_bytes("true", copy_bool(place, true), "00000001" "01");
-	expect_bytes("int2", copy_int2(place, -2), "00000002" "fffe");
-	expect_bytes("int4", copy_int4(place, 258), "00000004" "00000102");
-	expect_bytes("int8", copy_int8(place, -1), "00000008" "ffffffffffffffff");
-	expect_bytes("uuid", copy_uuid(place, id), "00000010" "000102030405060708090a0b0c0d0eff");
-	expect_bytes("text", copy_text(place, SPAN("ab")), "00000002" "6162");
+	expect_bytes("true", copy_bool(place, true),
+	             "00000001"
+	             "01");
+	expect_bytes("int2", copy_int2(place, -2),
+	             "00000002"
+	             "fffe");
+	expect_bytes("int4", copy_int4(place, 258),
+	             "00000004"
+	             "00000102");
+	expect_bytes("int8", copy_int8(place, -1),
+	             "00000008"
+	             "ffffffffffffffff");
+	expect_bytes("uuid", copy_uuid(place, id),
+	             "00000010"
+	             "000102030405060708090a0b0c0d0eff");
+	expect_bytes("text", copy_text(place, SPAN("ab")),
+	             "00000002"
+	             "6162");
 	expect_bytes("empty text", copy_text(place, SPAN("")), "00000000");
 	expect_bytes("no text", copy_text(place, SPAN_NULL), "ffffffff");
-	expect_bytes("bytea", copy_bytea(place, SPAN("\0\xff")), "00000002" "00ff");
-	expect_bytes("jsonb", copy_jsonb(place, SPAN("{}")), "00000003" "01" "7b7d");
+	expect_bytes("bytea", copy_bytea(place, SPAN("\0\xff")),
+	             "00000002"
+	             "00ff");
+	expect_bytes("jsonb", copy_jsonb(place, SPAN("{}")),
+	             "00000003"
+	             "01"
+	             "7b7d");
 	expect_bytes("text[]", copy_text_array(place, (struct span[]){SPAN("a"), SPAN("bc")}, 2),
-	             "0000001f" "00000001" "00000000" "00000019" "00000002" "00000001" "00000001" "61" "00000002" "6263");
-	expect_bytes("empty text[]", copy_text_array(place, NULL, 0), "0000000c" "00000000" "00000000" "00000019");
+	             "0000001f"
+	             "00000001"
+	             "00000000"
+	             "00000019"
+	             "00000002"
+	             "00000001"
+	             "00000001"
+	             "61"
+	             "00000002"
+	             "6263");
+	expect_bytes("empty text[]", copy_text_array(place, NULL, 0),
+	             "0000000c"
+	             "00000000"
+	             "00000000"
+	             "00000019");
 }
 
 Test(loader_copy_binary, texts_that_postgresql_would_refuse_are_found)
@@ -111,7 +232,9 @@ Test(loader_copy_binary, texts_that_postgresql_would_refuse_are_found)
 	} table[] = {
 		{"ascii", {"abc", 3}, REASON_NONE},
 		{"empty", {"", 0}, REASON_NONE},
-		{"two, three and four bytes", {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x9b\x92", 9}, REASON_NONE},
+		{"two, three and four bytes",
+	         {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x9b\x92", 9},
+	         REASON_NONE},
 		{"nul", {"a\0b", 3}, REASON_NUL_CHARACTER},
 		{"lone tail", {"a\x80", 2}, REASON_INVALID_UTF8},
 		{"overlong", {"\xc0\xaf", 2}, REASON_INVALID_UTF8},

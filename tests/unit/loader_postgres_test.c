@@ -45,7 +45,8 @@ Test(loader_postgres, sqlstates_are_classified_by_what_helps)
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		cr_expect_eq(postgres_class(table[i].state, table[i].lost), table[i].want, "%s: got %s", table[i].what,
+		cr_expect_eq(postgres_class(table[i].state, table[i].lost), table[i].want,
+		             "%s: got %s", table[i].what,
 		             err_class_name(postgres_class(table[i].state, table[i].lost)));
 }
 

@@ -7,11 +7,11 @@
 #include "service/log.h"
 #include "unit/capture.h"
 
-#define CAPTURED(out, ...) \
-	do { \
-		struct capture capture_; \
-		capture_begin(&capture_, 2); \
-		__VA_ARGS__; \
+#define CAPTURED(out, ...)                                \
+	do {                                              \
+		struct capture capture_;                  \
+		capture_begin(&capture_, 2);              \
+		__VA_ARGS__;                              \
 		capture_end(&capture_, out, sizeof(out)); \
 	} while (0)
 
@@ -52,7 +52,8 @@ Test(log, the_head_has_the_time_the_level_the_service_the_instance_and_the_event
 	log_init("bronze-sink", "host 1", LOG_INFO, false);
 	CAPTURED(line, log_warn("commit", log_int("partition", 3),
 	                        log_int("offset", INT64_C(9007199254740993))));
-	cr_expect_eq(sscanf(line, "ts=%4d-%*2d-%*2dT%*2d:%*2d:%*2d.%3dZ level=warn ", &year, &ms), 2, "%s", line);
+	cr_expect_eq(sscanf(line, "ts=%4d-%*2d-%*2dT%*2d:%*2d:%*2d.%3dZ level=warn ", &year, &ms),
+	             2, "%s", line);
 	cr_expect(strstr(line, "Z level=warn service=bronze-sink instance=\"host 1\" event=commit "
 	                       "partition=3 offset=9007199254740993\n"),
 	          "%s", line);
@@ -225,9 +226,12 @@ Test(log, json_types_do_not_depend_on_the_value)
 		                        log_seconds("seconds", (int64_t)i * 500000),
 		                        log_int("n", (int64_t)i)));
 		root = parsed(line);
-		cr_expect_str_eq(json_string_value(json_object_get(root, "service")), values[i], "%s", line);
-		cr_expect_str_eq(json_string_value(json_object_get(root, "instance")), values[i], "%s", line);
-		cr_expect_str_eq(json_string_value(json_object_get(root, "text")), values[i], "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "service")), values[i],
+		                 "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "instance")), values[i],
+		                 "%s", line);
+		cr_expect_str_eq(json_string_value(json_object_get(root, "text")), values[i], "%s",
+		                 line);
 		cr_expect(json_is_real(json_object_get(root, "seconds")), "%s", line);
 		cr_expect(json_is_integer(json_object_get(root, "n")), "%s", line);
 		json_decref(root);
@@ -352,7 +356,8 @@ Test(log, a_burst_is_held_back_and_counted)
 	CAPTURED(text, for (int i = 0; i < 200; i++) log_info("burst", log_int("i", i));
 	         log_info("other", log_int("a", 1)));
 	passed = count_lines(text) - 1;
-	cr_expect(passed >= 20 && passed <= 40, "%u lines passed", passed); /* 40 where a second ended meanwhile */
+	cr_expect(passed >= 20 && passed <= 40, "%u lines passed",
+	          passed); /* 40 where a second ended meanwhile */
 	cr_expect(strstr(text, "event=other a=1"));
 	wait_for_the_next_second();
 	CAPTURED(line, log_info("burst", log_int("i", 200)));

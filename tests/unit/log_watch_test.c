@@ -64,8 +64,9 @@ Test(log_watch, the_first_doubt_keeps_its_record_until_it_is_settled)
 
 	log_watch_seen(&watch, &first, SECOND_US);
 	log_watch_seen(&watch, &second, SECOND_US + 1);
-	log_watch_seen(&watch, &third,
-	               9 * SECOND_US); /* `second` came after the doubt, and may be of another log */
+	log_watch_seen(
+		&watch, &third,
+		9 * SECOND_US); /* `second` came after the doubt, and may be of another log */
 	expect_known(&watch, &first);
 	log_watch_found(&watch, &third, 9 * SECOND_US);
 	expect_known(&watch, &third);

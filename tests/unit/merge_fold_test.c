@@ -54,24 +54,34 @@ static void reader_take(const struct output *output)
 	uint32_t number;
 	bool added;
 
-	cr_assert_eq(output->topic, TOPIC_AGGREGATED_EVENTS, "seed %" PRIu64 ": output to topic %u", reader.seed, (unsigned)output->topic);
+	cr_assert_eq(output->topic, TOPIC_AGGREGATED_EVENTS, "seed %" PRIu64 ": output to topic %u",
+	             reader.seed, (unsigned)output->topic);
 	kit_copy(&reader.kept, output);
-	cr_assert(aggregate_decode(kit_body(&reader.kept.at[reader.kept.count - 1]), &aggregate, NULL));
-	aggregate_key(aggregate.rollup, aggregate.window_start_us, aggregate.window_end_us, aggregate.group_value, key);
+	cr_assert(aggregate_decode(kit_body(&reader.kept.at[reader.kept.count - 1]), &aggregate,
+	                           NULL));
+	aggregate_key(aggregate.rollup, aggregate.window_start_us, aggregate.window_end_us,
+	              aggregate.group_value, key);
 	cr_assert(span_is(output->key, key));
-	cr_assert_eq(output->partition, partition_of(output->key, kit_terms()->partition_count[TOPIC_AGGREGATED_EVENTS]));
+	cr_assert_eq(output->partition,
+	             partition_of(output->key,
+	                          kit_terms()->partition_count[TOPIC_AGGREGATED_EVENTS]));
 	number = kit_number(&reader.keys, output->key, &added);
 	cr_assert(number < ROWS_MAX);
 	row = &reader.rows[number];
 	if (added) {
 		reader.count++;
 	} else {
-		cr_assert(aggregate.revision > row->revision || (aggregate.revision == row->revision && aggregate.final && !row->final),
-		          "seed %" PRIu64 ": %s goes from (%" PRId64 ", %d) to (%" PRId64 ", %d)", reader.seed, key, row->revision, row->final,
-		          aggregate.revision, aggregate.final);
+		cr_assert(aggregate.revision > row->revision ||
+		                  (aggregate.revision == row->revision && aggregate.final &&
+		                   !row->final),
+		          "seed %" PRIu64 ": %s goes from (%" PRId64 ", %d) to (%" PRId64 ", %d)",
+		          reader.seed, key, row->revision, row->final, aggregate.revision,
+		          aggregate.final);
 		for (int t = 0; t < EVENT_TYPE_COUNT; t++)
-			cr_assert(aggregate.measures.events[t] >= row->measures.events[t], "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
-		cr_assert(aggregate.measures.sessions >= row->measures.sessions, "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
+			cr_assert(aggregate.measures.events[t] >= row->measures.events[t],
+			          "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
+		cr_assert(aggregate.measures.sessions >= row->measures.sessions,
+		          "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
 		reader.reopened += row->final && !aggregate.final;
 	}
 	*row = aggregate;
@@ -104,9 +114,11 @@ static void run_merge(struct pipeline *pipe, int m, struct rng *rng, int64_t bat
 	merge_fold_ops.flush(fold, &box);
 	take_all(&box);
 	for (int r = 0; r < REASON_COUNT; r++)
-		cr_assert_eq(counts.dead[r], 0, "seed %" PRIu64 ": dead letters with reason %s", pipe->seed, reason_name((enum reason)r));
+		cr_assert_eq(counts.dead[r], 0, "seed %" PRIu64 ": dead letters with reason %s",
+		             pipe->seed, reason_name((enum reason)r));
 	merge_fold_ops.dump(fold, &dump);
-	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1, "seed %" PRIu64 ": totals are kept that every source has passed: %.*s",
+	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1,
+	          "seed %" PRIu64 ": totals are kept that every source has passed: %.*s",
 	          pipe->seed, (int)dump.len, dump.at);
 	buffer_free(&dump);
 	merge_fold_ops.free(fold);
@@ -119,29 +131,41 @@ static void expect_recount(const struct pipeline *pipe)
 	size_t count = pipe_tuples(pipe, &tuples), used, rows = 0;
 
 	for (size_t i = 0; i < count; i += used, rows++) {
-		struct measures want = pipe_recount(&tuples[i], count - i, &pipe->session.stages, &used);
+		struct measures want =
+			pipe_recount(&tuples[i], count - i, &pipe->session.stages, &used);
 		const struct aggregate *row;
 		char key[RECORD_KEY_MAX], got_text[300], want_text[300];
 		bool added;
 
-		aggregate_key(span_of(pipe->session.rollups.at[tuples[i].rollup].name), tuples[i].window.start_us, tuples[i].window.end_us,
+		aggregate_key(span_of(pipe->session.rollups.at[tuples[i].rollup].name),
+		              tuples[i].window.start_us, tuples[i].window.end_us,
 		              span_of(tuples[i].group), key);
 		row = &reader.rows[kit_number(&reader.keys, span_of(key), &added)];
 		cr_assert_not(added, "seed %" PRIu64 ": no row %s", pipe->seed, key);
-		snprintf(got_text, sizeof(got_text), "%" PRId64 ",%" PRId64 ",%" PRId64 " revenue %" PRId64 " sessions %" PRId64 " cart %" PRId64 " purchase %" PRId64,
-		         row->measures.events[0], row->measures.events[1], row->measures.events[4], row->measures.revenue_cents, row->measures.sessions,
-		         row->measures.funnel_cart_sessions, row->measures.funnel_purchase_sessions);
-		snprintf(want_text, sizeof(want_text), "%" PRId64 ",%" PRId64 ",%" PRId64 " revenue %" PRId64 " sessions %" PRId64 " cart %" PRId64 " purchase %" PRId64,
-		         want.events[0], want.events[1], want.events[4], want.revenue_cents, want.sessions, want.funnel_cart_sessions,
-		         want.funnel_purchase_sessions);
-		cr_assert_arr_eq(&row->measures, &want, sizeof(want), "seed %" PRIu64 ": %s is %s, by recount %s", pipe->seed, key, got_text, want_text);
+		snprintf(got_text, sizeof(got_text),
+		         "%" PRId64 ",%" PRId64 ",%" PRId64 " revenue %" PRId64 " sessions %" PRId64
+		         " cart %" PRId64 " purchase %" PRId64,
+		         row->measures.events[0], row->measures.events[1], row->measures.events[4],
+		         row->measures.revenue_cents, row->measures.sessions,
+		         row->measures.funnel_cart_sessions,
+		         row->measures.funnel_purchase_sessions);
+		snprintf(want_text, sizeof(want_text),
+		         "%" PRId64 ",%" PRId64 ",%" PRId64 " revenue %" PRId64 " sessions %" PRId64
+		         " cart %" PRId64 " purchase %" PRId64,
+		         want.events[0], want.events[1], want.events[4], want.revenue_cents,
+		         want.sessions, want.funnel_cart_sessions, want.funnel_purchase_sessions);
+		cr_assert_arr_eq(&row->measures, &want, sizeof(want),
+		                 "seed %" PRIu64 ": %s is %s, by recount %s", pipe->seed, key,
+		                 got_text, want_text);
 		cr_assert(row->final, "seed %" PRIu64 ": %s is not final", pipe->seed, key);
 	}
-	cr_assert_eq(rows, reader.count, "seed %" PRIu64 ": %u rows, by recount %zu", pipe->seed, reader.count, rows);
+	cr_assert_eq(rows, reader.count, "seed %" PRIu64 ": %u rows, by recount %zu", pipe->seed,
+	             reader.count, rows);
 	free(tuples);
 }
 
-static void expect_pipeline(uint64_t seed, int sources, const char *rollups, const char *stages, int events, int64_t step_us, bool idles)
+static void expect_pipeline(uint64_t seed, int sources, const char *rollups, const char *stages,
+                            int events, int64_t step_us, bool idles)
 {
 	struct rng rng = {seed};
 	struct pipeline pipe;
@@ -161,13 +185,16 @@ static void expect_pipeline(uint64_t seed, int sources, const char *rollups, con
 Test(merge_fold, aggregates_equal_a_recount_of_the_events_behind_them)
 {
 	for (uint64_t seed = 1; seed <= 6; seed++)
-		expect_pipeline(seed, 3, PIPE_ROLLUPS, "view,cart,purchase", 400, seed % 2 ? 30 * US_PER_SECOND : 3 * US_PER_MINUTE, false);
+		expect_pipeline(seed, 3, PIPE_ROLLUPS, "view,cart,purchase", 400,
+		                seed % 2 ? 30 * US_PER_SECOND : 3 * US_PER_MINUTE, false);
 }
 
 Test(merge_fold, aggregates_equal_a_recount_with_four_stages_and_busy_sessions)
 {
 	for (uint64_t seed = 11; seed <= 14; seed++)
-		expect_pipeline(seed, 2, "1m:all 1h:category 1d:all 15m/5m:product 2h+30m:category1", "view,cart,checkout,purchase", 500, 4 * US_PER_SECOND, false);
+		expect_pipeline(seed, 2,
+		                "1m:all 1h:category 1d:all 15m/5m:product 2h+30m:category1",
+		                "view,cart,checkout,purchase", 500, 4 * US_PER_SECOND, false);
 }
 
 Test(merge_fold, aggregates_equal_a_recount_where_sources_say_that_they_are_idle)
@@ -175,10 +202,12 @@ Test(merge_fold, aggregates_equal_a_recount_where_sources_say_that_they_are_idle
 	int64_t reopened = 0;
 
 	for (uint64_t seed = 21; seed <= 24; seed++) {
-		expect_pipeline(seed, 4, "1m:all 1h:category1 1d:all", "view,cart,purchase", 300, US_PER_MINUTE, true);
+		expect_pipeline(seed, 4, "1m:all 1h:category1 1d:all", "view,cart,purchase", 300,
+		                US_PER_MINUTE, true);
 		reopened += reader.reopened;
 	}
-	cr_assert(reopened > 0, "no total was marked final too early: the test does not reach what it is for");
+	cr_assert(reopened > 0,
+	          "no total was marked final too early: the test does not reach what it is for");
 }
 
 Test(merge_fold, no_total_is_replaced_by_less_where_one_source_is_30_days_behind)
@@ -192,7 +221,9 @@ Test(merge_fold, no_total_is_replaced_by_less_where_one_source_is_30_days_behind
 		pipe_init(&pipe, seed, 2, "1m:all 1h:category1 1d:all", "view,cart,purchase");
 		pipe.idles = idles;
 		pipe_generate(&pipe, &rng, 0, 600, KIT_DAY0_US + 30 * US_PER_DAY, US_PER_MINUTE);
-		pipe_generate(&pipe, &rng, 1, 600, KIT_DAY0_US, 144 * US_PER_MINUTE); /* half of that a step: 30 days until it has caught up */
+		pipe_generate(
+			&pipe, &rng, 1, 600, KIT_DAY0_US,
+			144 * US_PER_MINUTE); /* half of that a step: 30 days until it has caught up */
 		pipe_run_sessions(&pipe, &rng, 60);
 		for (int m = 0; m < PIPE_MERGES; m++)
 			run_merge(&pipe, m, &rng, 20);
@@ -239,7 +270,10 @@ static void solo_apply(struct solo *solo, const struct partial *partial)
 /* The n-th minute's total of a source: so many views. */
 static void solo_partial(struct solo *solo, int32_t source, int minute, int64_t views)
 {
-	struct partial partial = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .source_partition = source, .watermark_us = KIT_DAY0_US};
+	struct partial partial = {.rollup = SPAN("1m:all"),
+	                          .group_value = SPAN("all"),
+	                          .source_partition = source,
+	                          .watermark_us = KIT_DAY0_US};
 
 	partial.window_start_us = KIT_DAY0_US + minute * US_PER_MINUTE;
 	partial.window_end_us = partial.window_start_us + US_PER_MINUTE;
@@ -250,9 +284,15 @@ static void solo_partial(struct solo *solo, int32_t source, int minute, int64_t 
 /* A source's watermark has just passed the n-th minute. */
 static void solo_progress(struct solo *solo, int32_t source, int minute, bool idle)
 {
-	struct partial partial = {.rollup = SPAN(""), .group_value = SPAN(""), .source_partition = source, .idle = idle, .revision = -1};
+	struct partial partial = {.rollup = SPAN(""),
+	                          .group_value = SPAN(""),
+	                          .source_partition = source,
+	                          .idle = idle,
+	                          .revision = -1};
 
-	partial.watermark_us = minute < 0 ? INT64_MIN : KIT_DAY0_US + (minute + 1) * US_PER_MINUTE + solo->config.grace_us;
+	partial.watermark_us =
+		minute < 0 ? INT64_MIN
+			   : KIT_DAY0_US + (minute + 1) * US_PER_MINUTE + solo->config.grace_us;
 	solo_apply(solo, &partial);
 }
 
@@ -311,7 +351,8 @@ Test(merge_fold, partial_replaces_its_sources_old_value_and_adds_to_the_others)
 	solo_partial(&solo, 1, 0, 7);
 	solo_partial(&solo, 0, 0, 6);
 	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], 13);
-	cr_assert_eq(solo_row(&solo, 0)->revision, 2, "the offset of the last record that contributed");
+	cr_assert_eq(solo_row(&solo, 0)->revision, 2,
+	             "the offset of the last record that contributed");
 	solo_free(&solo);
 }
 
@@ -378,7 +419,8 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 
 	outbox_clear(&solo->box);
 	record.offset = solo->offset++;
-	cr_assert_eq(merge_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box), FOLD_NOTHING);
+	cr_assert_eq(merge_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box),
+	             FOLD_NOTHING);
 	cr_assert_eq(solo->box.count, 1);
 	cr_assert_eq(solo->box.at[0].topic, TOPIC_DEAD_LETTER);
 	for (int r = 0; r < REASON_COUNT; r++)
@@ -392,13 +434,19 @@ Test(merge_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	struct solo solo;
 
 	solo_init(&solo, 2);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN_NULL}), REASON_NULL_VALUE);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("?????x"), .body = SPAN("x")}), REASON_MALFORMED_AVRO);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("x"), .refused = REASON_WRONG_SCHEMA}), REASON_WRONG_SCHEMA);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN_NULL}),
+	             REASON_NULL_VALUE);
+	cr_assert_eq(refused_as(&solo,
+	                        (struct input_record){.value = SPAN("?????x"), .body = SPAN("x")}),
+	             REASON_MALFORMED_AVRO);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("x"),
+	                                                     .refused = REASON_WRONG_SCHEMA}),
+	             REASON_WRONG_SCHEMA);
 	outbox_clear(&solo.box);
 	solo_partial(&solo, 2, 0, 1);
 	solo_progress(&solo, 2, 0, false);
-	cr_assert_eq(solo.counts.dead[REASON_WRONG_PARTITION], 2, "a source that bronze does not have");
+	cr_assert_eq(solo.counts.dead[REASON_WRONG_PARTITION], 2,
+	             "a source that bronze does not have");
 	outbox_clear(&solo.box);
 	solo_progress(&solo, 0, 0, false);
 	solo_progress(&solo, 1, 0, false);
@@ -428,9 +476,14 @@ Test(merge_fold, watermark_that_no_partition_can_have_is_refused)
 	struct solo solo;
 
 	solo_init(&solo, 1);
-	for (int64_t watermark_us = INT64_MIN + 1; watermark_us < INT64_MIN / 4; watermark_us /= 2) {
-		solo_apply(&solo, &(struct partial){.rollup = SPAN(""), .group_value = SPAN(""), .watermark_us = watermark_us, .revision = -1});
-		cr_assert_eq(merge_fold_ops.horizon(solo.fold), INT64_MIN, "%" PRId64 " was taken", watermark_us);
+	for (int64_t watermark_us = INT64_MIN + 1; watermark_us < INT64_MIN / 4;
+	     watermark_us /= 2) {
+		solo_apply(&solo, &(struct partial){.rollup = SPAN(""),
+		                                    .group_value = SPAN(""),
+		                                    .watermark_us = watermark_us,
+		                                    .revision = -1});
+		cr_assert_eq(merge_fold_ops.horizon(solo.fold), INT64_MIN, "%" PRId64 " was taken",
+		             watermark_us);
 	}
 	cr_assert_eq(solo.counts.dead[REASON_MALFORMED_AVRO], 2);
 	solo_free(&solo);
@@ -438,13 +491,20 @@ Test(merge_fold, watermark_that_no_partition_can_have_is_refused)
 
 Test(merge_fold, header_with_a_watermark_that_no_source_can_have_is_refused)
 {
-	static const char *const headers[] = {"8000000000000001.", "7fffffffffffffff.", "ffffffffffffffffffff.", "+5.", "0x5.", ".", "5"};
+	static const char *const headers[] = {"8000000000000001.",
+	                                      "7fffffffffffffff.",
+	                                      "ffffffffffffffffffff.",
+	                                      "+5.",
+	                                      "0x5.",
+	                                      ".",
+	                                      "5"};
 	struct solo solo;
 	struct err err = {0};
 
 	solo_init(&solo, 1);
 	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		cr_assert_not(merge_fold_ops.restore_snapshot(solo.fold, span_of(headers[i]), &err), "%s", headers[i]);
+		cr_assert_not(merge_fold_ops.restore_snapshot(solo.fold, span_of(headers[i]), &err),
+		              "%s", headers[i]);
 	solo_free(&solo);
 }
 
@@ -460,9 +520,11 @@ Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 		solo_init(&a, sources);
 		solo_init(&b, sources);
 		for (int32_t s = 0; s < sources; s++)
-			solo_progress(&a, s, (int)rng_between(&rng, -1, 100000), rng_chance(&rng, 2));
+			solo_progress(&a, s, (int)rng_between(&rng, -1, 100000),
+			              rng_chance(&rng, 2));
 		len = merge_fold_ops.snapshot(a.fold, header);
-		cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%d sources: %s", sources, err.message);
+		cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err),
+		          "%d sources: %s", sources, err.message);
 		cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
 		cr_assert_str_eq(again, header);
 		solo_free(&a);
@@ -480,11 +542,13 @@ Test(merge_fold, header_of_another_partition_count_is_refused)
 	solo_init(&two, 2);
 	solo_init(&three, 3);
 	len = merge_fold_ops.snapshot(two.fold, header);
-	cr_assert_not(merge_fold_ops.restore_snapshot(three.fold, (struct span){header, len}, &err), "two sources for three");
+	cr_assert_not(merge_fold_ops.restore_snapshot(three.fold, (struct span){header, len}, &err),
+	              "two sources for three");
 	cr_assert_eq(err.class, ERR_OPERATOR);
 	err.class = ERR_NONE;
 	len = merge_fold_ops.snapshot(three.fold, header);
-	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, (struct span){header, len}, &err), "three sources for two");
+	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, (struct span){header, len}, &err),
+	              "three sources for two");
 	cr_assert_eq(err.class, ERR_OPERATOR);
 	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, SPAN(""), &err));
 	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, SPAN("zz,zz"), &err));
@@ -499,17 +563,22 @@ static void fill_list(struct rollup_list *list, int count, char letter)
 {
 	list->count = count;
 	for (int i = 0; i < count; i++)
-		snprintf(list->at[i].name, sizeof(list->at[i].name), "1%c%d:category1", letter, 10 + i);
+		snprintf(list->at[i].name, sizeof(list->at[i].name), "1%c%d:category1", letter,
+		         10 + i);
 }
 
 static void tell_list(struct solo *solo, int32_t source, const struct rollup_list *list)
 {
 	char number[16], since[1024] = "";
 	struct header headers[3];
-	struct input_record record = {.topic = SPAN("partials"), .offset = solo->offset++, .headers = headers, .header_count = 3};
+	struct input_record record = {.topic = SPAN("partials"),
+	                              .offset = solo->offset++,
+	                              .headers = headers,
+	                              .header_count = 3};
 
 	for (int i = 0; i < list->count; i++)
-		snprintf(since + strlen(since), sizeof(since) - strlen(since), "%s%s@%" PRId64, i ? "," : "", list->at[i].name, KIT_DAY0_US);
+		snprintf(since + strlen(since), sizeof(since) - strlen(since), "%s%s@%" PRId64,
+		         i ? "," : "", list->at[i].name, KIT_DAY0_US);
 	snprintf(number, sizeof(number), "%d", (int)source);
 	headers[0] = (struct header){SPAN("control"), SPAN("rollups")};
 	headers[1] = (struct header){SPAN("source_partition"), span_of(number)};
@@ -536,8 +605,10 @@ static void expect_room(int32_t sources, int rollups)
 		tell_list(&a, s, &lists[s % 2]);
 	}
 	len = merge_fold_ops.snapshot(a.fold, header);
-	cr_assert(len + 1 < FOLD_SNAPSHOT_MAX, "%d rollups of %d sources take %zu bytes", rollups, sources, len);
-	cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert(len + 1 < FOLD_SNAPSHOT_MAX, "%d rollups of %d sources take %zu bytes", rollups,
+	          sources, len);
+	cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%s",
+	          err.message);
 	cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
 	cr_assert_str_eq(again, header);
 	solo_free(&a);
@@ -557,7 +628,9 @@ Test(merge_fold, rollups_that_are_accepted_fit_into_the_header_half_way_through_
 			if (merge_fold_fits(sources[s], &list, &err))
 				expect_room(sources[s], rollups);
 			else
-				cr_assert(sources[s] > 64 && rollups > 6, "%d rollups of %d sources are refused", rollups, (int)sources[s]);
+				cr_assert(sources[s] > 64 && rollups > 6,
+				          "%d rollups of %d sources are refused", rollups,
+				          (int)sources[s]);
 		}
 	}
 }
@@ -570,5 +643,6 @@ Test(merge_fold, rollups_and_sources_that_do_not_fit_are_refused_by_both_numbers
 	fill_list(&list, 16, 'a');
 	cr_assert_not(merge_fold_fits(128, &list, &err));
 	cr_expect_eq(err.class, ERR_OPERATOR);
-	cr_expect(strstr(err.message, "16 rollups") && strstr(err.message, "128 partitions"), "%s", err.message);
+	cr_expect(strstr(err.message, "16 rollups") && strstr(err.message, "128 partitions"), "%s",
+	          err.message);
 }

@@ -28,14 +28,16 @@ static bool shown(const char *line)
 
 Test(metrics, a_series_is_shown_under_its_family)
 {
-	struct metric *metric = metric_get(METRIC_COUNTER, "records_in_total", "partition=\"0\"", "records read");
+	struct metric *metric =
+		metric_get(METRIC_COUNTER, "records_in_total", "partition=\"0\"", "records read");
 
 	metric_add(metric, 2);
 	metric_add(metric, 40);
 	metric_add(metric_get(METRIC_COUNTER, "records_in_total", "partition=\"1\"", "ignored"), 7);
 	metric_set(metric_get(METRIC_GAUGE, "lag", "", "how far behind"), -3);
-	cr_expect(shown("# HELP funnel_records_in_total records read\n# TYPE funnel_records_in_total counter\n"
-	                "funnel_records_in_total{partition=\"0\"} 42\nfunnel_records_in_total{partition=\"1\"} 7\n"));
+	cr_expect(shown(
+		"# HELP funnel_records_in_total records read\n# TYPE funnel_records_in_total counter\n"
+		"funnel_records_in_total{partition=\"0\"} 42\nfunnel_records_in_total{partition=\"1\"} 7\n"));
 	cr_expect(shown("# TYPE funnel_lag gauge\nfunnel_lag -3\n"));
 }
 
@@ -65,7 +67,11 @@ Test(metrics, series_are_bounded)
 	for (int i = 0; i < 9000; i += 1) {
 		snprintf(labels, sizeof(labels), "n=\"%d\"", i);
 		/* A family each thousand keeps the look-up of this test short. */
-		metric_set(metric_get(METRIC_GAUGE, (const char *const[]){"a", "b", "c", "d", "e", "f", "g", "h", "i"}[i / 1000], labels, ""), i);
+		metric_set(metric_get(METRIC_GAUGE,
+		                      (const char *const[]){"a", "b", "c", "d", "e", "f", "g", "h",
+		                                            "i"}[i / 1000],
+		                      labels, ""),
+		           i);
 	}
 	text = metrics_render(&len);
 	cr_assert(text);
@@ -77,15 +83,18 @@ Test(metrics, series_are_bounded)
 
 Test(metrics, histogram_buckets_are_cumulative_and_their_bounds_inclusive)
 {
-	struct histogram *histogram = histogram_get("commit_seconds", "kind=\"a\"", "time of commits");
+	struct histogram *histogram =
+		histogram_get("commit_seconds", "kind=\"a\"", "time of commits");
 
 	histogram_observe_us(histogram, 1000);
 	histogram_observe_us(histogram, 1001);
 	histogram_observe_us(histogram, 61000000);
-	cr_expect(shown("# TYPE funnel_commit_seconds histogram\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"0.001\"} 1\n"
-	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"0.0025\"} 2\n"));
-	cr_expect(shown("funnel_commit_seconds_bucket{kind=\"a\",le=\"60\"} 2\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"+Inf\"} 3\n"
-	                "funnel_commit_seconds_sum{kind=\"a\"} 61.002001\nfunnel_commit_seconds_count{kind=\"a\"} 3\n"));
+	cr_expect(shown(
+		"# TYPE funnel_commit_seconds histogram\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"0.001\"} 1\n"
+		"funnel_commit_seconds_bucket{kind=\"a\",le=\"0.0025\"} 2\n"));
+	cr_expect(shown(
+		"funnel_commit_seconds_bucket{kind=\"a\",le=\"60\"} 2\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"+Inf\"} 3\n"
+		"funnel_commit_seconds_sum{kind=\"a\"} 61.002001\nfunnel_commit_seconds_count{kind=\"a\"} 3\n"));
 }
 
 static void *add_many(void *metric)
@@ -128,7 +137,8 @@ Test(metrics, the_process_describes_itself)
 	cr_assert(at && sscanf(at, " process_open_fds %lf", &fds) == 1);
 	at = strstr(text, "\nprocess_start_time_seconds ");
 	cr_assert(at && sscanf(at, " process_start_time_seconds %lf", &start) == 1);
-	cr_expect(bytes > 100e3 && bytes < 10e9 && fds >= 3 && start > 1.6e9, "%.0f %.0f %.0f", bytes, fds, start);
+	cr_expect(bytes > 100e3 && bytes < 10e9 && fds >= 3 && start > 1.6e9, "%.0f %.0f %.0f",
+	          bytes, fds, start);
 	free(text);
 }
 
@@ -189,13 +199,16 @@ static int loopback_port(int *keep)
 /* The status of an answer, and its text in out. */
 static int request(int port, const char *method, const char *path, char *out, size_t cap)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	struct sockaddr_in address = {.sin_family = AF_INET,
+	                              .sin_port = htons((uint16_t)port),
+	                              .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), status = 0;
 	size_t len = 0;
 	ssize_t got;
 
 	cr_assert(fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-	dprintf(fd, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", method, path);
+	dprintf(fd, "%s %s HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+	        method, path);
 	while (len + 1 < cap && (got = read(fd, out + len, cap - 1 - len)) > 0)
 		len += (size_t)got;
 	out[len] = '\0';
@@ -228,7 +241,8 @@ Test(http, paths_answer_with_their_status)
 
 	metric_set(metric_get(METRIC_GAUGE, "seen", "", ""), 5);
 	health_ready("no database\nno registry");
-	for (int i = 0; i < 20 && !started; i++) { /* another process may take the port in between */
+	for (int i = 0; i < 20 && !started;
+	     i++) { /* another process may take the port in between */
 		port = loopback_port(NULL);
 		started = http_start("127.0.0.1", port, &err);
 	}
@@ -236,8 +250,10 @@ Test(http, paths_answer_with_their_status)
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		static char out[65536];
 
-		cr_expect_eq(request(port, table[i].method, table[i].path, out, sizeof(out)), table[i].status, "%s %s", table[i].method, table[i].path);
-		cr_expect(strstr(out, table[i].text), "%s %s: %s", table[i].method, table[i].path, out);
+		cr_expect_eq(request(port, table[i].method, table[i].path, out, sizeof(out)),
+		             table[i].status, "%s %s", table[i].method, table[i].path);
+		cr_expect(strstr(out, table[i].text), "%s %s: %s", table[i].method, table[i].path,
+		          out);
 	}
 	http_stop();
 }
@@ -250,7 +266,8 @@ Test(http, a_port_in_use_is_named)
 
 	snprintf(number, sizeof(number), "%d", port);
 	cr_expect_not(http_start("127.0.0.1", port, &err));
-	cr_expect(strstr(err.message, "HTTP_PORT") && strstr(err.message, number), "%s", err.message);
+	cr_expect(strstr(err.message, "HTTP_PORT") && strstr(err.message, number), "%s",
+	          err.message);
 	close(fd);
 }
 

@@ -22,13 +22,17 @@ Test(outbox, records_stay_as_they_were_and_where_they_were)
 	for (int round = 0; round < 3; round++) {
 		bytes = 0;
 		for (size_t i = 0; i < 3000; i++) {
-			struct header headers[2] = {{SPAN("name"), SPAN("value")}, {SPAN("none"), SPAN_NULL}};
+			struct header headers[2] = {{SPAN("name"), SPAN("value")},
+			                            {SPAN("none"), SPAN_NULL}};
 			char key[24];
 			size_t key_len = (size_t)snprintf(key, sizeof(key), "key-%zu", i);
 
-			lens[i] = rng_chance(&rng, 500) ? (size_t)rng_below(&rng, (int64_t)sizeof(big)) : (size_t)rng_below(&rng, 3000);
+			lens[i] = rng_chance(&rng, 500)
+			                  ? (size_t)rng_below(&rng, (int64_t)sizeof(big))
+			                  : (size_t)rng_below(&rng, 3000);
 			fill(big, lens[i], i);
-			outbox_add(&box, 3, (int32_t)i, (struct span){key, key_len}, (struct span){big, lens[i]}, headers, i % 3);
+			outbox_add(&box, 3, (int32_t)i, (struct span){key, key_len},
+			           (struct span){big, lens[i]}, headers, i % 3);
 			places[i] = box.at[i].value.at;
 			bytes += key_len + lens[i] + (i % 3 ? 9 : 0) + (i % 3 == 2 ? 4 : 0);
 			memset(key, 0, sizeof(key));
@@ -42,9 +46,12 @@ Test(outbox, records_stay_as_they_were_and_where_they_were)
 			snprintf(key, sizeof(key), "key-%zu", i);
 			fill(want, lens[i], i);
 			cr_assert_eq(output->value.at, places[i]);
-			cr_assert(output->value.len == lens[i] && memcmp(output->value.at, want, lens[i]) == 0, "record %zu", i);
+			cr_assert(output->value.len == lens[i] &&
+			                  memcmp(output->value.at, want, lens[i]) == 0,
+			          "record %zu", i);
 			cr_assert(span_is(output->key, key));
-			cr_assert(output->topic == 3 && output->partition == (int32_t)i && output->header_count == i % 3);
+			cr_assert(output->topic == 3 && output->partition == (int32_t)i &&
+			          output->header_count == i % 3);
 			if (i % 3) {
 				cr_assert_str_eq(output->headers[0].name.at, "name");
 				cr_assert(span_is(output->headers[0].value, "value"));

@@ -11,12 +11,19 @@
 #include "wire/records_counts.h"
 #include "wire/topics.h"
 
-static const struct header original[] = {{{"source_file", 11}, {"a.csv", 5}}, {{"control", 7}, {"end", 3}}};
+static const struct header original[] = {{{"source_file", 11}, {"a.csv", 5}},
+                                         {{"control", 7}, {"end", 3}}};
 
 static struct input_record some_record(void)
 {
-	return (struct input_record){.topic = SPAN("raw"), .offset = 1234567890123, .timestamp_ms = KIT_DAY0_US / 1000, .partition = 2,
-	                             .key = SPAN("key"), .value = SPAN("{bytes}"), .headers = original, .header_count = 2};
+	return (struct input_record){.topic = SPAN("raw"),
+	                             .offset = 1234567890123,
+	                             .timestamp_ms = KIT_DAY0_US / 1000,
+	                             .partition = 2,
+	                             .key = SPAN("key"),
+	                             .value = SPAN("{bytes}"),
+	                             .headers = original,
+	                             .header_count = 2};
 }
 
 Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names)
@@ -24,14 +31,15 @@ Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names
 	static const struct {
 		const char *name, *want;
 	} rows[] = {
-	        {"source_file", "a.csv"},
-	        {"__connect.errors.topic", "raw"},
-	        {"__connect.errors.partition", "2"},
-	        {"__connect.errors.offset", "1234567890123"},
-	        {"__connect.errors.connector.name", "test-service"},
-	        {"__connect.errors.exception.class.name", "invalid_price"},
-	        {"__connect.errors.exception.message", "negative, not a number, or more than two decimals: -1"},
-	        {"source_time", "2019-10-01T00:00:00Z"},
+		{"source_file", "a.csv"},
+		{"__connect.errors.topic", "raw"},
+		{"__connect.errors.partition", "2"},
+		{"__connect.errors.offset", "1234567890123"},
+		{"__connect.errors.connector.name", "test-service"},
+		{"__connect.errors.exception.class.name", "invalid_price"},
+		{"__connect.errors.exception.message",
+	         "negative, not a number, or more than two decimals: -1"},
+		{"source_time", "2019-10-01T00:00:00Z"},
 	};
 	struct outbox box = {0};
 	struct counts counts = {0};
@@ -46,7 +54,8 @@ Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct span got = kit_header(&box.at[0], rows[i].name);
 
-		cr_assert(span_is(got, rows[i].want), "%s: '%.*s'", rows[i].name, (int)got.len, got.at ? got.at : "");
+		cr_assert(span_is(got, rows[i].want), "%s: '%.*s'", rows[i].name, (int)got.len,
+		          got.at ? got.at : "");
 	}
 	cr_assert_eq(counts.dead[REASON_INVALID_PRICE], 1);
 	outbox_free(&box);
@@ -58,10 +67,12 @@ Test(outputs, dead_letter_by_reference_has_no_bytes)
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(&box, kit_terms(), &record, REASON_TOO_LATE_TO_DEDUPLICATE, NULL, true, &counts);
+	output_dead_letter(&box, kit_terms(), &record, REASON_TOO_LATE_TO_DEDUPLICATE, NULL, true,
+	                   &counts);
 	cr_assert_null(box.at[0].value.at);
 	cr_assert(span_is(box.at[0].key, "key"));
-	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.message"), reason_help(REASON_TOO_LATE_TO_DEDUPLICATE)));
+	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.message"),
+	                  reason_help(REASON_TOO_LATE_TO_DEDUPLICATE)));
 	outbox_free(&box);
 }
 
@@ -88,8 +99,10 @@ Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
 	detail[sizeof(detail) - 1] = '\0';
 	record.headers = headers;
 	record.header_count = 100;
-	output_dead_letter(&box, kit_terms(), &record, REASON_MALFORMED_JSON, detail, false, &counts);
-	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.class.name"), "malformed_json"));
+	output_dead_letter(&box, kit_terms(), &record, REASON_MALFORMED_JSON, detail, false,
+	                   &counts);
+	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.class.name"),
+	                  "malformed_json"));
 	outbox_free(&box);
 }
 
@@ -105,11 +118,36 @@ Test(outputs, dead_letter_of_a_record_too_large_for_one_leaves_bytes_out_and_say
 		bool value, headers, key;
 		const char *left_out;
 	} rows[] = {
-	        {"fits", {.key = SPAN("key"), .value = SPAN("v"), .headers = original, .header_count = 2}, true, true, true, NULL},
-	        {"value", {.key = SPAN("key"), .value = big, .headers = original, .header_count = 2}, false, true, true, "9437184 bytes left out"},
-	        {"header", {.key = SPAN("key"), .value = SPAN("v"), .headers = big_header, .header_count = 2}, false, false, true, " bytes left out"},
-	        {"key", {.key = big, .value = SPAN("v"), .headers = original, .header_count = 2}, false, false, false, " bytes left out"},
-	        {"key and value together", {.key = half, .value = half}, false, true, true, " bytes left out"},
+		{"fits",
+	         {.key = SPAN("key"), .value = SPAN("v"), .headers = original, .header_count = 2},
+	         true,
+	         true,
+	         true,
+	         NULL},
+		{"value",
+	         {.key = SPAN("key"), .value = big, .headers = original, .header_count = 2},
+	         false,
+	         true,
+	         true,
+	         "9437184 bytes left out"},
+		{"header",
+	         {.key = SPAN("key"), .value = SPAN("v"), .headers = big_header, .header_count = 2},
+	         false,
+	         false,
+	         true,
+	         " bytes left out"},
+		{"key",
+	         {.key = big, .value = SPAN("v"), .headers = original, .header_count = 2},
+	         false,
+	         false,
+	         false,
+	         " bytes left out"},
+		{"key and value together",
+	         {.key = half, .value = half},
+	         false,
+	         true,
+	         true,
+	         " bytes left out"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -118,15 +156,20 @@ Test(outputs, dead_letter_of_a_record_too_large_for_one_leaves_bytes_out_and_say
 		struct span message;
 		char text[512];
 
-		output_dead_letter(&box, kit_terms(), &rows[i].record, REASON_OVERSIZED, "why", false, &counts);
+		output_dead_letter(&box, kit_terms(), &rows[i].record, REASON_OVERSIZED, "why",
+		                   false, &counts);
 		message = kit_header(&box.at[0], "__connect.errors.exception.message");
 		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.at);
 		cr_assert_leq(box.bytes, 8 * 1024 * 1024 - 32 * 1024, "%s", rows[i].label);
 		cr_assert_eq(box.at[0].value.at != NULL, rows[i].value, "%s", rows[i].label);
 		cr_assert_eq(box.at[0].key.at != NULL, rows[i].key, "%s", rows[i].label);
-		cr_assert(!rows[i].headers || rows[i].record.header_count == 0 || kit_header(&box.at[0], "source_file").at, "%s", rows[i].label);
-		cr_assert_eq(strstr(text, "left out") != NULL, rows[i].left_out != NULL, "%s: %s", rows[i].label, text);
-		cr_assert(!rows[i].left_out || strstr(text, rows[i].left_out), "%s: %s", rows[i].label, text);
+		cr_assert(!rows[i].headers || rows[i].record.header_count == 0 ||
+		                  kit_header(&box.at[0], "source_file").at,
+		          "%s", rows[i].label);
+		cr_assert_eq(strstr(text, "left out") != NULL, rows[i].left_out != NULL, "%s: %s",
+		             rows[i].label, text);
+		cr_assert(!rows[i].left_out || strstr(text, rows[i].left_out), "%s: %s",
+		          rows[i].label, text);
 		cr_assert(strstr(text, "why"), "%s: %s", rows[i].label, text);
 		cr_assert_eq(counts.dead[REASON_OVERSIZED], 1);
 		outbox_free(&box);
@@ -156,15 +199,15 @@ Test(outputs, control_is_read_from_headers)
 		const char *kind, *time;
 		enum control_kind want;
 	} rows[] = {
-	        {NULL, NULL, CONTROL_NONE},
-	        {NULL, "2019-10-01T00:00:00Z", CONTROL_NONE},
-	        {"begin", "2019-10-01T00:00:00Z", CONTROL_BEGIN},
-	        {"jump", "2019-10-01T00:00:00Z", CONTROL_JUMP},
-	        {"end", NULL, CONTROL_END},
-	        {"begin", NULL, CONTROL_INVALID},
-	        {"jump", "yesterday", CONTROL_INVALID},
-	        {"pause", "2019-10-01T00:00:00Z", CONTROL_INVALID},
-	        {"", NULL, CONTROL_INVALID},
+		{NULL, NULL, CONTROL_NONE},
+		{NULL, "2019-10-01T00:00:00Z", CONTROL_NONE},
+		{"begin", "2019-10-01T00:00:00Z", CONTROL_BEGIN},
+		{"jump", "2019-10-01T00:00:00Z", CONTROL_JUMP},
+		{"end", NULL, CONTROL_END},
+		{"begin", NULL, CONTROL_INVALID},
+		{"jump", "yesterday", CONTROL_INVALID},
+		{"pause", "2019-10-01T00:00:00Z", CONTROL_INVALID},
+		{"", NULL, CONTROL_INVALID},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -173,9 +216,11 @@ Test(outputs, control_is_read_from_headers)
 		struct control control;
 
 		if (rows[i].kind)
-			headers[record.header_count++] = (struct header){SPAN("control"), span_of(rows[i].kind)};
+			headers[record.header_count++] =
+				(struct header){SPAN("control"), span_of(rows[i].kind)};
 		if (rows[i].time)
-			headers[record.header_count++] = (struct header){SPAN("event_time"), span_of(rows[i].time)};
+			headers[record.header_count++] =
+				(struct header){SPAN("event_time"), span_of(rows[i].time)};
 		control = control_read(&record);
 		cr_assert_eq(control.kind, rows[i].want, "row %zu", i);
 		if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)

@@ -9,20 +9,22 @@
 #include "wire/records_measures.h"
 
 #define SESSIONS 5
-#define CELLS 2
+#define CELLS    2
 
 struct seen_event {
 	struct event event;
 	uint32_t session, group;
 };
 
-static int64_t earliest(const struct seen_event *events, int count, uint32_t group, uint32_t session, enum event_type type, int64_t from_us)
+static int64_t earliest(const struct seen_event *events, int count, uint32_t group,
+                        uint32_t session, enum event_type type, int64_t from_us)
 {
 	int64_t best_us = INT64_MAX;
 
 	for (int i = 0; i < count; i++)
-		if (events[i].group == group && events[i].session == session && events[i].event.type == type &&
-		    events[i].event.event_time_us >= from_us && events[i].event.event_time_us < best_us)
+		if (events[i].group == group && events[i].session == session &&
+		    events[i].event.type == type && events[i].event.event_time_us >= from_us &&
+		    events[i].event.event_time_us < best_us)
 			best_us = events[i].event.event_time_us;
 	return best_us;
 }
@@ -39,20 +41,29 @@ static struct measures recount(const struct seen_event *events, int count, uint3
 			m.revenue_cents += events[i].event.price_cents;
 	}
 	for (uint32_t s = 0; s < SESSIONS; s++) {
-		int64_t view_us = earliest(events, count, group, s, EVENT_VIEW, INT64_MIN), cart_us, checkout_us;
+		int64_t view_us = earliest(events, count, group, s, EVENT_VIEW, INT64_MIN), cart_us,
+			checkout_us;
 		bool any = false;
 
 		for (int i = 0; i < count; i++)
 			any |= events[i].group == group && events[i].session == s;
 		m.sessions += any;
 		m.view_sessions += view_us != INT64_MAX;
-		m.cart_sessions += earliest(events, count, group, s, EVENT_CART, INT64_MIN) != INT64_MAX;
-		m.purchase_sessions += earliest(events, count, group, s, EVENT_PURCHASE, INT64_MIN) != INT64_MAX;
-		cart_us = view_us == INT64_MAX ? INT64_MAX : earliest(events, count, group, s, EVENT_CART, view_us);
+		m.cart_sessions +=
+			earliest(events, count, group, s, EVENT_CART, INT64_MIN) != INT64_MAX;
+		m.purchase_sessions +=
+			earliest(events, count, group, s, EVENT_PURCHASE, INT64_MIN) != INT64_MAX;
+		cart_us = view_us == INT64_MAX
+		                  ? INT64_MAX
+		                  : earliest(events, count, group, s, EVENT_CART, view_us);
 		m.funnel_cart_sessions += cart_us != INT64_MAX;
-		checkout_us = cart_us == INT64_MAX ? INT64_MAX : earliest(events, count, group, s, EVENT_CHECKOUT, cart_us);
+		checkout_us = cart_us == INT64_MAX
+		                      ? INT64_MAX
+		                      : earliest(events, count, group, s, EVENT_CHECKOUT, cart_us);
 		m.funnel_checkout_sessions += checkout_us != INT64_MAX;
-		m.funnel_purchase_sessions += checkout_us != INT64_MAX && earliest(events, count, group, s, EVENT_PURCHASE, checkout_us) != INT64_MAX;
+		m.funnel_purchase_sessions +=
+			checkout_us != INT64_MAX &&
+			earliest(events, count, group, s, EVENT_PURCHASE, checkout_us) != INT64_MAX;
 	}
 	return m;
 }
@@ -69,15 +80,20 @@ Test(panes, cells_equal_a_recount_after_every_event)
 		struct pane *pane = pane_new(0, (struct window){0, 100});
 
 		for (int i = 0; i < 80; i++) {
-			struct event event = {.event_time_us = rng_below(&rng, 20), .type = (enum event_type)rng_below(&rng, EVENT_TYPE_COUNT),
+			struct event event = {.event_time_us = rng_below(&rng, 20),
+			                      .type = (enum event_type)rng_below(&rng,
+			                                                         EVENT_TYPE_COUNT),
 			                      .price_cents = rng_below(&rng, 1000)};
-			uint32_t group = (uint32_t)rng_below(&rng, CELLS) + 7, cell = pane_cell(pane, group);
+			uint32_t group = (uint32_t)rng_below(&rng, CELLS) + 7,
+				 cell = pane_cell(pane, group);
 			struct measures want;
 
-			events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS), group};
+			events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS),
+			                                group};
 			cr_assert(pane_count(pane, cell, events[i].session, &event, &stages));
 			want = recount(events, i + 1, group);
-			cr_assert_arr_eq(&pane->cells[cell].measures, &want, sizeof(want), "seed %" PRIu64 ", event %d", seed, i);
+			cr_assert_arr_eq(&pane->cells[cell].measures, &want, sizeof(want),
+			                 "seed %" PRIu64 ", event %d", seed, i);
 		}
 		cr_assert_eq(pane->cell_count, CELLS);
 		pane_free(pane, &stages);
@@ -105,16 +121,19 @@ Test(panes, measures_add_up_and_stay_at_the_largest_number_where_they_would_over
 	struct rng rng = {3};
 
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
-		((int64_t *)&a)[i] = rng_below(&rng, 1000), ((int64_t *)&b)[i] = rng_below(&rng, 1000);
+		((int64_t *)&a)[i] = rng_below(&rng, 1000),
+			  ((int64_t *)&b)[i] = rng_below(&rng, 1000);
 	sum = a;
 	measures_add(&sum, &b);
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
-		cr_assert_eq(((int64_t *)&sum)[i], ((int64_t *)&a)[i] + ((int64_t *)&b)[i], "measure %zu", i);
+		cr_assert_eq(((int64_t *)&sum)[i], ((int64_t *)&a)[i] + ((int64_t *)&b)[i],
+		             "measure %zu", i);
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
 		((int64_t *)&a)[i] = INT64_MAX - 5, ((int64_t *)&b)[i] = (int64_t)i;
 	measures_add(&a, &b);
 	for (size_t i = 0; i < sizeof(a) / 8; i++)
-		cr_assert_eq(((int64_t *)&a)[i], i < 5 ? INT64_MAX - 5 + (int64_t)i : INT64_MAX, "measure %zu", i);
+		cr_assert_eq(((int64_t *)&a)[i], i < 5 ? INT64_MAX - 5 + (int64_t)i : INT64_MAX,
+		             "measure %zu", i);
 }
 
 Test(panes, revenue_stays_at_the_largest_number_where_it_would_overflow)
@@ -122,7 +141,9 @@ Test(panes, revenue_stays_at_the_largest_number_where_it_would_overflow)
 	struct stages stages;
 	struct err err;
 	struct pane *pane = pane_new(0, (struct window){0, 100});
-	struct event event = {.type = EVENT_PURCHASE, .price_cents = INT64_C(99999999999999999)}; /* the highest valid price */
+	struct event event = {.type = EVENT_PURCHASE,
+	                      .price_cents =
+	                              INT64_C(99999999999999999)}; /* the highest valid price */
 	uint32_t cell = pane_cell(pane, 1);
 
 	cr_assert(stages_parse("view,cart,purchase", &stages, &err));

@@ -4,7 +4,7 @@
 #include "stream/partition_end.h"
 
 #define SECOND INT64_C(1000000)
-#define LIMIT (30 * SECOND)
+#define LIMIT  (30 * SECOND)
 
 static struct partition_end at(int64_t offset)
 {
@@ -117,7 +117,8 @@ Test(partition_end, last_stable_offset_that_moves_is_never_reported)
 
 	for (int64_t i = 1; i < 100; i++) {
 		partition_end_reached(&end, 100 + i);
-		cr_assert_eq(partition_end_look(&end, 105 + i, LIMIT, i * (LIMIT - 1)), PARTITION_END_SAME);
+		cr_assert_eq(partition_end_look(&end, 105 + i, LIMIT, i * (LIMIT - 1)),
+		             PARTITION_END_SAME);
 	}
 }
 

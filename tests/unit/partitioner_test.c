@@ -12,18 +12,19 @@ Test(partitioner, murmur2_gives_the_hashes_of_kafkas_own_test)
 		const char *key;
 		int32_t want;
 	} table[] = {
-	        {"21", -973932308},
-	        {"foobar", -790332482},
-	        {"a-little-bit-long-string", -985981536},
-	        {"a-little-bit-longer-string", -1486304829},
-	        {"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
-	        {"abc", 479470107},
+		{"21", -973932308},
+		{"foobar", -790332482},
+		{"a-little-bit-long-string", -985981536},
+		{"a-little-bit-longer-string", -1486304829},
+		{"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971},
+		{"abc", 479470107},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		int32_t got = (int32_t)murmur2(span_of(table[i].key));
 
-		cr_expect_eq(got, table[i].want, "%s: got %" PRId32 ", want %" PRId32, table[i].key, got, table[i].want);
+		cr_expect_eq(got, table[i].want, "%s: got %" PRId32 ", want %" PRId32, table[i].key,
+		             got, table[i].want);
 	}
 }
 
@@ -53,5 +54,6 @@ Test(partitioner, partitions_of_many_keys_are_in_range_and_even)
 		counts[partition]++;
 	}
 	for (int i = 0; i < 7; i++)
-		cr_expect(counts[i] > 9500 && counts[i] < 10500, "partition %d got %d of 70000", i, counts[i]);
+		cr_expect(counts[i] > 9500 && counts[i] < 10500, "partition %d got %d of 70000", i,
+		          counts[i]);
 }

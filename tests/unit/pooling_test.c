@@ -118,7 +118,8 @@ Test(pooling, a_backend_for_each_connection_is_no_contradiction)
 
 	for (int n = 0; n < 3; n++)
 		for (int i = 0; i < POOLING_CONNECTIONS; i++)
-			cr_expect_eq(pooling_note(&pooling, i, (struct backend){100 + i, 1}), POOLING_NONE);
+			cr_expect_eq(pooling_note(&pooling, i, (struct backend){100 + i, 1}),
+			             POOLING_NONE);
 }
 
 Test(pooling, the_contradicting_connection_is_named)
@@ -127,7 +128,8 @@ Test(pooling, the_contradicting_connection_is_named)
 
 	cr_expect_eq(pooling_note(&pooling, 0, (struct backend){7, 1}), POOLING_NONE);
 	cr_expect_eq(pooling_note(&pooling, 1, (struct backend){8, 1}), POOLING_NONE);
-	cr_expect_eq(pooling_note(&pooling, 2, (struct backend){7, 2}), POOLING_NONE, "another server");
+	cr_expect_eq(pooling_note(&pooling, 2, (struct backend){7, 2}), POOLING_NONE,
+	             "another server");
 	cr_expect_eq(pooling_note(&pooling, 3, (struct backend){8, 1}), 1);
 	cr_expect_eq(pooling_note(&pooling, 0, (struct backend){9, 1}), 0);
 }

@@ -57,7 +57,8 @@ Test(producer_pace, speeds_are_read_exactly)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t milli = -1;
 
-		cr_assert_eq(pace_speed_parse(span_of(cases[i].text), &milli), cases[i].good, "%s", cases[i].text);
+		cr_assert_eq(pace_speed_parse(span_of(cases[i].text), &milli), cases[i].good, "%s",
+		             cases[i].text);
 		if (cases[i].good)
 			cr_assert_eq(milli, cases[i].milli, "%s", cases[i].text);
 	}
@@ -72,7 +73,8 @@ Test(producer_pace, event_time_advances_speed_times_real_time)
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 5000000), US_PER_SECOND);
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 5400000), 600000);
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 6000000), 0);
-	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 9000000), 0, "behind: as fast as it can");
+	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 9000000), 0,
+	             "behind: as fast as it can");
 	pace.speed_milli = 500;
 	cr_assert_eq(pace_wait_us(&pace, 1001 * US_PER_SECOND, 5000000), 2 * US_PER_SECOND);
 }
@@ -82,11 +84,13 @@ Test(producer_pace, years_of_event_time_do_not_overflow)
 	struct pace pace = {.speed_milli = 1};
 
 	pace_anchor(&pace, EVENT_CLOCK_EARLIEST_US, 0);
-	cr_assert_eq(pace_wait_us(&pace, EVENT_CLOCK_EARLIEST_US + 36500 * US_PER_DAY / 100, 0), 365 * US_PER_DAY * 1000);
+	cr_assert_eq(pace_wait_us(&pace, EVENT_CLOCK_EARLIEST_US + 36500 * US_PER_DAY / 100, 0),
+	             365 * US_PER_DAY * 1000);
 }
 
 /* Sends as soon as it may, for so long; returns the rows, and the most in any 10 ms. */
-static int64_t run_rate(int64_t rate, int64_t duration_us, int64_t stall_at_us, int64_t stall_us, int64_t *most)
+static int64_t run_rate(int64_t rate, int64_t duration_us, int64_t stall_at_us, int64_t stall_us,
+                        int64_t *most)
 {
 	struct pace pace = {.rate = rate};
 	int64_t now_us = 1000000, end_us = now_us + duration_us, rows = 0, in_slot = 0, slot = -1;
@@ -120,14 +124,17 @@ Test(producer_pace, a_rate_is_kept_exactly_and_evenly)
 		int64_t most, rows = run_rate(rates[i], 20 * US_PER_SECOND, 0, 0, &most);
 
 		cr_assert_geq(rows, rates[i] * 20 - 1, "%lld", (long long)rates[i]);
-		cr_assert_leq(rows, rates[i] * 20 + rates[i] / 100 + 2, "%lld: %lld", (long long)rates[i], (long long)rows);
-		cr_assert_leq(most, rates[i] / 50 + 2, "%lld: %lld in 10 ms", (long long)rates[i], (long long)most);
+		cr_assert_leq(rows, rates[i] * 20 + rates[i] / 100 + 2, "%lld: %lld",
+		              (long long)rates[i], (long long)rows);
+		cr_assert_leq(most, rates[i] / 50 + 2, "%lld: %lld in 10 ms", (long long)rates[i],
+		              (long long)most);
 	}
 }
 
 Test(producer_pace, after_a_stall_at_most_10_ms_are_caught_up)
 {
-	int64_t most, rows = run_rate(10000, 10 * US_PER_SECOND, 2 * US_PER_SECOND, 3 * US_PER_SECOND, &most);
+	int64_t most, rows = run_rate(10000, 10 * US_PER_SECOND, 2 * US_PER_SECOND,
+	                              3 * US_PER_SECOND, &most);
 
 	cr_assert_leq(rows, 7 * 10000 + 300);
 	cr_assert_geq(rows, 7 * 10000 - 10);
@@ -136,14 +143,15 @@ Test(producer_pace, after_a_stall_at_most_10_ms_are_caught_up)
 
 /* ---- announced jumps */
 
-#define DAY(n) (EVENT_CLOCK_EARLIEST_US + (n) * US_PER_DAY)
+#define DAY(n) (EVENT_CLOCK_EARLIEST_US + (n)*US_PER_DAY)
 #define LATEST DAY(9000)
 
 Test(producer_event_clock, a_jump_is_announced_when_the_next_row_confirms_it)
 {
 	struct event_clock clock = {DAY(1)};
 
-	cr_assert_not(event_clock_row(&clock, DAY(1) + 12 * US_PER_HOUR, DAY(9), LATEST), "12 h are no jump");
+	cr_assert_not(event_clock_row(&clock, DAY(1) + 12 * US_PER_HOUR, DAY(9), LATEST),
+	              "12 h are no jump");
 	cr_assert_eq(clock.newest_us, DAY(1) + 12 * US_PER_HOUR);
 	cr_assert(event_clock_row(&clock, DAY(5), DAY(5) + 1, LATEST));
 	cr_assert_eq(clock.newest_us, DAY(5));
@@ -155,8 +163,10 @@ Test(producer_event_clock, one_mad_timestamp_announces_nothing_and_moves_nothing
 	struct event_clock clock = {DAY(1)};
 
 	cr_assert_not(event_clock_row(&clock, DAY(700), DAY(1) + 5, LATEST));
-	cr_assert_not(event_clock_row(&clock, DAY(700), EVENT_CLOCK_NONE, LATEST), "nothing after it");
-	cr_assert_not(event_clock_row(&clock, LATEST + 1, LATEST + 2, LATEST), "beyond the present");
+	cr_assert_not(event_clock_row(&clock, DAY(700), EVENT_CLOCK_NONE, LATEST),
+	              "nothing after it");
+	cr_assert_not(event_clock_row(&clock, LATEST + 1, LATEST + 2, LATEST),
+	              "beyond the present");
 	cr_assert_not(event_clock_row(&clock, EVENT_CLOCK_NONE, DAY(700), LATEST));
 	cr_assert_not(event_clock_row(&clock, DAY(0) - 1, DAY(1), LATEST));
 	cr_assert_eq(clock.newest_us, DAY(1));
@@ -193,7 +203,9 @@ Test(producer_event_clock, a_segment_begins_at_the_earlier_of_two_rows)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct event_clock clock = {EVENT_CLOCK_NONE};
 
-		cr_assert_eq(event_clock_begin(&clock, cases[i].first, cases[i].second, DAY(1), LATEST), cases[i].want, "%s", cases[i].label);
+		cr_assert_eq(event_clock_begin(&clock, cases[i].first, cases[i].second, DAY(1),
+		                               LATEST),
+		             cases[i].want, "%s", cases[i].label);
 		cr_assert_eq(clock.newest_us, cases[i].want);
 	}
 }
@@ -311,7 +323,9 @@ Test(producer_acks, any_order_of_acknowledgements_ends_with_all_rows)
 			struct ack *ack = acks_push(&acks);
 
 			if (ack) {
-				*ack = (struct ack){.position = {0, row, 0}, .partition = (int32_t)(row % 3), .is_row = true};
+				*ack = (struct ack){.position = {0, row, 0},
+				                    .partition = (int32_t)(row % 3),
+				                    .is_row = true};
 				waiting[count++] = ack;
 				row++;
 				continue;
@@ -325,12 +339,16 @@ Test(producer_acks, any_order_of_acknowledgements_ends_with_all_rows)
 			waiting[at] = waiting[--count];
 			acks_advance(&acks, &checkpoint);
 			for (size_t i = 0; i < count; i++)
-				oldest = waiting[i]->position.row < oldest ? waiting[i]->position.row : oldest;
+				oldest = waiting[i]->position.row < oldest
+				                 ? waiting[i]->position.row
+				                 : oldest;
 			cr_assert_eq(checkpoint.rows, count > 0 ? oldest - 1 : row - 1);
 		}
 	}
 	cr_assert_eq(checkpoint.rows, 5000);
-	cr_assert_eq(checkpoint.partitions[0].rows + checkpoint.partitions[1].rows + checkpoint.partitions[2].rows, 5000);
+	cr_assert_eq(checkpoint.partitions[0].rows + checkpoint.partitions[1].rows +
+	                     checkpoint.partitions[2].rows,
+	             5000);
 	acks_fini(&acks);
 }
 
@@ -394,7 +412,8 @@ Test(producer_options, shares_are_read_exactly)
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		int64_t ppm = -1;
 
-		cr_assert_eq(share_parse(span_of(cases[i].text), &ppm), cases[i].good, "%s", cases[i].text);
+		cr_assert_eq(share_parse(span_of(cases[i].text), &ppm), cases[i].good, "%s",
+		             cases[i].text);
 		if (cases[i].good)
 			cr_assert_eq(ppm, cases[i].ppm, "%s", cases[i].text);
 	}

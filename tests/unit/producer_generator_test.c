@@ -33,8 +33,15 @@ static uint64_t hash_of(const struct generator_config *config, size_t *rows)
 	return hash;
 }
 
-static const struct generator_config spoilt = {.events = 20000, .seed = 7, .start_us = START_US, .duplicates_ppm = 10000, .malformed_ppm = 5000,
-                                               .late_ppm = 2000, .disorder_us = 5 * US_PER_SECOND, .missing_sessions_ppm = 3000, .checkouts = true};
+static const struct generator_config spoilt = {.events = 20000,
+                                               .seed = 7,
+                                               .start_us = START_US,
+                                               .duplicates_ppm = 10000,
+                                               .malformed_ppm = 5000,
+                                               .late_ppm = 2000,
+                                               .disorder_us = 5 * US_PER_SECOND,
+                                               .missing_sessions_ppm = 3000,
+                                               .checkouts = true};
 
 Test(producer_generator, the_same_seed_gives_the_same_bytes_and_another_does_not)
 {
@@ -64,14 +71,16 @@ Test(producer_generator, a_known_seed_gives_known_bytes_on_every_machine)
 
 	for (size_t i = 0; i < 3; i++) {
 		cr_assert_eq(generator_next(generator, &row), GENERATOR_ROW);
-		cr_assert(span_is(row.line, want[i]), "row %zu: %.*s", i, (int)row.line.len, row.line.at);
+		cr_assert(span_is(row.line, want[i]), "row %zu: %.*s", i, (int)row.line.len,
+		          row.line.at);
 	}
 	cr_assert_eq(generator_next(generator, &row), GENERATOR_END);
 	generator_free(generator);
 }
 
 struct shape {
-	int64_t rows, types[EVENT_TYPE_COUNT], no_code, no_brand, no_session, free, newest_us, oldest_us, free_other;
+	int64_t rows, types[EVENT_TYPE_COUNT], no_code, no_brand, no_session, free, newest_us,
+		oldest_us, free_other;
 };
 
 static struct shape shape_of(const struct generator_config *config)
@@ -101,8 +110,10 @@ static struct shape shape_of(const struct generator_config *config)
 	return shape;
 }
 
-#define cr_share(part, whole, low, high) \
-	cr_assert((double)(part) / (double)(whole) >= (low) && (double)(part) / (double)(whole) <= (high), #part ": %f", (double)(part) / (double)(whole))
+#define cr_share(part, whole, low, high)                              \
+	cr_assert((double)(part) / (double)(whole) >= (low) &&        \
+	                  (double)(part) / (double)(whole) <= (high), \
+	          #part ": %f", (double)(part) / (double)(whole))
 
 Test(producer_generator, shares_are_near_those_of_the_real_sample)
 {
@@ -126,7 +137,10 @@ Test(producer_generator, shares_are_near_those_of_the_real_sample)
 
 Test(producer_generator, duration_sets_the_event_time_covered)
 {
-	struct generator_config config = {.events = 50000, .seed = 3, .start_us = START_US, .duration_us = 2 * US_PER_HOUR};
+	struct generator_config config = {.events = 50000,
+	                                  .seed = 3,
+	                                  .start_us = START_US,
+	                                  .duration_us = 2 * US_PER_HOUR};
 	struct shape shape = shape_of(&config);
 
 	cr_share(shape.newest_us - START_US, 2 * US_PER_HOUR, 0.9, 1.25);
@@ -134,7 +148,11 @@ Test(producer_generator, duration_sets_the_event_time_covered)
 
 Test(producer_generator, checkouts_and_missing_sessions_come_only_when_asked_for)
 {
-	struct generator_config config = {.events = 50000, .seed = 3, .start_us = START_US, .checkouts = true, .missing_sessions_ppm = 20000};
+	struct generator_config config = {.events = 50000,
+	                                  .seed = 3,
+	                                  .start_us = START_US,
+	                                  .checkouts = true,
+	                                  .missing_sessions_ppm = 20000};
 	struct shape shape = shape_of(&config);
 
 	cr_share(shape.types[EVENT_CHECKOUT], shape.types[EVENT_PURCHASE], 0.5, 1.0);
@@ -143,7 +161,10 @@ Test(producer_generator, checkouts_and_missing_sessions_come_only_when_asked_for
 
 Test(producer_generator, disorder_stays_within_its_bound)
 {
-	struct generator_config config = {.events = 50000, .seed = 5, .start_us = START_US, .disorder_us = 5 * US_PER_SECOND};
+	struct generator_config config = {.events = 50000,
+	                                  .seed = 5,
+	                                  .start_us = START_US,
+	                                  .disorder_us = 5 * US_PER_SECOND};
 	struct generator *generator = generator_new(&config);
 	int64_t newest_us = INT64_MIN, behind = 0;
 	struct generated_row row;
@@ -160,7 +181,10 @@ Test(producer_generator, disorder_stays_within_its_bound)
 
 Test(producer_generator, late_rows_are_20_to_60_minutes_late)
 {
-	struct generator_config config = {.events = 50000, .seed = 5, .start_us = START_US, .late_ppm = 10000};
+	struct generator_config config = {.events = 50000,
+	                                  .seed = 5,
+	                                  .start_us = START_US,
+	                                  .late_ppm = 10000};
 	struct generator *generator = generator_new(&config);
 	int64_t newest_us = INT64_MIN, late = 0;
 	struct generated_row row;
@@ -202,7 +226,8 @@ static char **sorted_lines(const struct generator_config *config, size_t *count)
 
 Test(producer_generator, duplicates_are_exact_copies_and_add_to_the_same_good_rows)
 {
-	struct generator_config config = {.events = 20000, .seed = 9, .start_us = START_US}, doubled = config;
+	struct generator_config config = {.events = 20000, .seed = 9, .start_us = START_US},
+				doubled = config;
 	size_t plain_count, count, copies = 0;
 	char **plain = sorted_lines(&config, &plain_count), **lines;
 
@@ -240,17 +265,21 @@ Test(producer_generator, every_kind_of_bad_row_is_refused_by_the_parser_or_the_s
 		struct csv_record record;
 		struct event event;
 		struct row row;
-		size_t used, len = mishap_write(kind, good.fields, line, good.line.len + MISHAP_GROWTH);
+		size_t used,
+			len = mishap_write(kind, good.fields, line, good.line.len + MISHAP_GROWTH);
 
-		row_split(&row, &row_columns_standard, csv_next(line, len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record, fields);
+		row_split(&row, &row_columns_standard,
+		          csv_next(line, len, true, fields, ROW_COLUMNS_MAX, &record, &used),
+		          &record, fields);
 		cr_assert_eq(used, len, "kind %u reaches into the next row", kind);
 		if (row.error[0])
 			continue;
 		len = event_write_json(row.fields, json, sizeof(json));
 		if (span_is(row.fields[0], "9999-12-31 23:59:59 UTC"))
 			continue; /* valid in form; refused by the partition's clock */
-		cr_assert_neq(event_parse_json(parser, (struct span){json, len}, &event, detail, sizeof(detail)), REASON_NONE, "kind %u: %.*s", kind,
-		              (int)len, json);
+		cr_assert_neq(event_parse_json(parser, (struct span){json, len}, &event, detail,
+		                               sizeof(detail)),
+		              REASON_NONE, "kind %u: %.*s", kind, (int)len, json);
 	}
 	event_parser_free(parser);
 	generator_free(generator);
@@ -258,7 +287,10 @@ Test(producer_generator, every_kind_of_bad_row_is_refused_by_the_parser_or_the_s
 
 Test(producer_generator, bad_rows_come_in_their_share)
 {
-	struct generator_config config = {.events = 50000, .seed = 4, .start_us = START_US, .malformed_ppm = 10000};
+	struct generator_config config = {.events = 50000,
+	                                  .seed = 4,
+	                                  .start_us = START_US,
+	                                  .malformed_ppm = 10000};
 	struct generator *generator = generator_new(&config);
 	struct generated_row row;
 	size_t bad = 0, good = 0;

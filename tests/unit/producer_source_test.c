@@ -15,7 +15,8 @@
 #include "row.h"
 #include "source.h"
 
-#define HEADER "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+#define HEADER \
+	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
 #define ROW(n) "2019-10-01 00:00:0" #n " UTC,view," #n ",2,a.b,x,1.00,7,s" #n
 
 static char folder[64];
@@ -86,14 +87,19 @@ static void describe(struct source *source, char *out, size_t cap)
 
 	out[0] = '\0';
 	while ((verdict = source_next(source, &row, &err)) == SOURCE_ROW) {
-		len += (size_t)snprintf(out + len, cap - len, "%s:%lld:", row.source_file, (long long)row.position.row);
+		len += (size_t)snprintf(out + len, cap - len, "%s:%lld:", row.source_file,
+		                        (long long)row.position.row);
 		if (row.error[0])
 			len += (size_t)snprintf(out + len, cap - len, "!%s;", row.error);
 		else
-			len += (size_t)snprintf(out + len, cap - len, "%.*s:%.*s;", (int)row.fields[2].len, row.fields[2].at, (int)row.fields[8].len,
-			                        row.fields[8].at);
+			len += (size_t)snprintf(out + len, cap - len, "%.*s:%.*s;",
+			                        (int)row.fields[2].len, row.fields[2].at,
+			                        (int)row.fields[8].len, row.fields[8].at);
 	}
-	snprintf(out + len, cap - len, verdict == SOURCE_FAILED ? "failed" : source_whole(source) ? "whole" : "limit");
+	snprintf(out + len, cap - len,
+	         verdict == SOURCE_FAILED ? "failed"
+	         : source_whole(source)   ? "whole"
+	                                  : "limit");
 }
 
 static void describe_path(const char *path, int64_t limit, char *out, size_t cap)
@@ -109,24 +115,34 @@ static void describe_path(const char *path, int64_t limit, char *out, size_t cap
 static const struct {
 	const char *label, *text, *want;
 } texts[] = {
-        {"LF", HEADER ROW(1) "\n" ROW(2) "\n", "f:1:1:s1;f:2:2:s2;whole"},
-        {"CRLF and a byte order mark",
+	{"LF", HEADER ROW(1) "\n" ROW(2) "\n", "f:1:1:s1;f:2:2:s2;whole"},
+	{"CRLF and a byte order mark",
          "\xef\xbb\xbf"
-         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\r\n" ROW(1) "\r\n" ROW(2) "\r\n",
+         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\r\n" ROW(
+		 1) "\r\n" ROW(2) "\r\n",
          "f:1:1:s1;f:2:2:s2;whole"},
-        {"no line end after the last row", HEADER ROW(1), "f:1:1:s1;whole"},
-        {"a truncated last row", HEADER ROW(1) "\n2019-10-01 00:00:02 UTC,view,2,2,a.b", "f:1:1:s1;f:2:!expected 9 columns, found 5;whole"},
-        {"too many columns", HEADER ROW(1) ",x\n" ROW(2) "\n", "f:1:!expected 9 columns, found 10;f:2:2:s2;whole"},
-        {"quoted fields", HEADER "\"2019-10-01 00:00:01 UTC\",view,1,2,a.b,\"x,\"\"y\"\"\",1.00,7,\"s1\"\n", "f:1:1:s1;whole"},
-        {"a quoted line break", HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x\ny\",1.00,7,s1\n" ROW(2) "\n", "f:1:1:s1;f:2:2:s2;whole"},
-        {"a stray quote costs one row", HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(2) "\n" ROW(3) "\n",
+	{"no line end after the last row", HEADER ROW(1), "f:1:1:s1;whole"},
+	{"a truncated last row", HEADER ROW(1) "\n2019-10-01 00:00:02 UTC,view,2,2,a.b",
+         "f:1:1:s1;f:2:!expected 9 columns, found 5;whole"},
+	{"too many columns", HEADER ROW(1) ",x\n" ROW(2) "\n",
+         "f:1:!expected 9 columns, found 10;f:2:2:s2;whole"},
+	{"quoted fields",
+         HEADER "\"2019-10-01 00:00:01 UTC\",view,1,2,a.b,\"x,\"\"y\"\"\",1.00,7,\"s1\"\n",
+         "f:1:1:s1;whole"},
+	{"a quoted line break",
+         HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x\ny\",1.00,7,s1\n" ROW(2) "\n",
+         "f:1:1:s1;f:2:2:s2;whole"},
+	{"a stray quote costs one row",
+         HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(2) "\n" ROW(3) "\n",
          "f:1:!broken quotes;f:2:2:s2;f:3:3:s3;whole"},
-        {"two stray quotes cost two rows",
-         HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(2) "\n2019-10-01 00:00:03 UTC,view,3,2,a.b,x\",1.00,7,s1\n" ROW(4) "\n",
+	{"two stray quotes cost two rows",
+         HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(
+		 2) "\n2019-10-01 00:00:03 UTC,view,3,2,a.b,x\",1.00,7,s1\n" ROW(4) "\n",
          "f:1:!broken quotes;f:2:2:s2;f:3:!broken quotes;f:4:4:s4;whole"},
-        {"empty lines are no rows", HEADER "\n" ROW(1) "\n\r\n" ROW(2) "\n\n", "f:1:1:s1;f:2:2:s2;whole"},
-        {"no rows", HEADER, "whole"},
-        {"another order and a further column",
+	{"empty lines are no rows", HEADER "\n" ROW(1) "\n\r\n" ROW(2) "\n\n",
+         "f:1:1:s1;f:2:2:s2;whole"},
+	{"no rows", HEADER, "whole"},
+	{"another order and a further column",
          "user_session,extra,user_id,price,brand,category_code,category_id,product_id,event_type,event_time\n"
          "s1,?,7,1.00,x,a.b,2,1,view,2019-10-01 00:00:01 UTC\n",
          "f:1:1:s1;whole"},
@@ -146,9 +162,10 @@ Test(producer_source, rows_of_one_file)
 static const struct {
 	const char *text, *want;
 } refused[] = {
-        {"event_time,event_type,product_id,category_id,category_code,brand,price,user_id\n", "column user_session is missing"},
-        {ROW(1) "\n" ROW(2) "\n", "no header line"},
-        {"", "the file is empty"},
+	{"event_time,event_type,product_id,category_id,category_code,brand,price,user_id\n",
+         "column user_session is missing"},
+	{ROW(1) "\n" ROW(2) "\n", "no header line"},
+	{"", "the file is empty"},
 };
 
 Test(producer_source, a_file_without_a_usable_header_is_refused_by_name)
@@ -200,8 +217,9 @@ Test(producer_source, a_truncated_gzip_gives_what_is_there_and_then_fails_wherev
 	for (int i = 0; i < 20; i++) {
 		size_t at = strlen(text);
 
-		snprintf(text + at, sizeof(text) - at, "2019-10-01 00:00:%02d UTC,view,%d,2,a.b,x,1.00,%d,s%08x\n", i, i * 7919 % 1000, i,
-		         (unsigned)i * 2654435769u);
+		snprintf(text + at, sizeof(text) - at,
+		         "2019-10-01 00:00:%02d UTC,view,%d,2,a.b,x,1.00,%d,s%08x\n", i,
+		         i * 7919 % 1000, i, (unsigned)i * 2654435769u);
 	}
 	len = packed(text, bytes, sizeof(bytes));
 	for (size_t cut = 150; cut < len; cut += 13) {
@@ -209,7 +227,8 @@ Test(producer_source, a_truncated_gzip_gives_what_is_there_and_then_fails_wherev
 
 		write_bytes("f", (char *)bytes, cut);
 		describe_path(path_of("f"), 0, got, sizeof(got));
-		cr_assert_str_eq(got + strlen(got) - 6, "failed", "cut at %zu of %zu: %s", cut, len, got);
+		cr_assert_str_eq(got + strlen(got) - 6, "failed", "cut at %zu of %zu: %s", cut, len,
+		                 got);
 		for (const char *p = got; (p = strstr(p, "f:")); p++)
 			here++;
 		cr_assert_geq(here, rows);
@@ -247,7 +266,8 @@ Test(producer_source, the_same_input_gives_the_same_segment_and_a_changed_one_an
 }
 
 /* Rows from a resumed source, skipping what it asks to skip. */
-static void describe_resumed(const char *path, const struct row_position *position, int64_t rows, char *out, size_t cap)
+static void describe_resumed(const char *path, const struct row_position *position, int64_t rows,
+                             char *out, size_t cap)
 {
 	struct source *source = source_files_new(path, 0, NULL);
 	struct err err;
@@ -286,8 +306,12 @@ Test(producer_source, reading_goes_on_after_any_row)
 {
 	unsigned char bytes[4096];
 
-	write_text("a.csv", HEADER ROW(1) "\n\n2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x\ny\",1.00,7,s1\n" ROW(3) "\r\nshort\n");
-	write_bytes("b.csv.gz", (char *)bytes, packed(HEADER ROW(4) "\n" ROW(5) "\n" ROW(6), bytes, sizeof(bytes)));
+	write_text(
+		"a.csv",
+		HEADER ROW(1) "\n\n2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x\ny\",1.00,7,s1\n" ROW(
+			3) "\r\nshort\n");
+	write_bytes("b.csv.gz", (char *)bytes,
+	            packed(HEADER ROW(4) "\n" ROW(5) "\n" ROW(6), bytes, sizeof(bytes)));
 	write_text("c.csv", HEADER ROW(7) "\n" ROW(8));
 	check_resume_everywhere(folder);
 }
@@ -324,7 +348,9 @@ static struct message *message_of(const char *line, int32_t partitions)
 	size_t used;
 
 	memcpy(copy, line, strlen(line));
-	row_split(&row, &row_columns_standard, csv_next(copy, strlen(line), true, fields, ROW_COLUMNS_MAX, &record, &used), &record, fields);
+	row_split(&row, &row_columns_standard,
+	          csv_next(copy, strlen(line), true, fields, ROW_COLUMNS_MAX, &record, &used),
+	          &record, fields);
 	message_make(message, &row, &form);
 	return message;
 }
@@ -334,11 +360,11 @@ Test(producer_source, keys_are_sessions_or_users_and_a_broken_row_has_none)
 	static const struct {
 		const char *line, *key;
 	} cases[] = {
-	        {ROW(1), "s1"},
-	        {"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7,", "user:7"},
-	        {"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,007,", "user:7"},
-	        {"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,0x7,", "user:0x7"},
-	        {"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,,", "user:"},
+		{ROW(1), "s1"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7,", "user:7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,007,", "user:7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,0x7,", "user:0x7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,,", "user:"},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

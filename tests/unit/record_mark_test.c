@@ -37,7 +37,8 @@ Test(record_mark, every_part_of_a_record_counts)
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
 		cr_assert_not(record_mark_equal(&others[i], &want), "%zu", i);
 		for (size_t j = 0; j < i; j++)
-			cr_assert_not(record_mark_equal(&others[i], &others[j]), "%zu and %zu", i, j);
+			cr_assert_not(record_mark_equal(&others[i], &others[j]), "%zu and %zu", i,
+			              j);
 	}
 }
 

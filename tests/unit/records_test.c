@@ -18,9 +18,12 @@
 #include "wire/records_visit.h"
 #include "wire/schemas.h"
 
-#define ROUNDS 4000
+#define ROUNDS    4000
 #define SCHEMA_ID 77
-#define BYTES(literal) {(literal), sizeof(literal) - 1} /* a span, in an initialiser */
+#define BYTES(literal)                         \
+	{                                      \
+		(literal), sizeof(literal) - 1 \
+	} /* a span, in an initialiser */
 
 /* One value of any of our records. */
 union record {
@@ -40,22 +43,22 @@ static void bronze_random(union record *record)
 	for (int i = 0; i < EVENT_ID_BYTES; i++)
 		bronze->event_id[i] = (uint8_t)random_below(256);
 	bronze->event = (struct event){
-	        .event_time_us = random_time_us(),
-	        .product_id = random_number(1, INT64_MAX),
-	        .user_id = random_number(1, INT64_MAX),
-	        .category_id = random_below(2) ? 0 : random_number(1, INT64_MAX),
-	        .price_cents = random_below(5) ? random_number(0, INT64_C(999999999999999999)) : -1,
-	        .category_code = random_optional_text(EVENT_TEXT_MAX),
-	        .brand = random_optional_text(EVENT_TEXT_MAX),
-	        .user_session = random_optional_text(EVENT_TEXT_MAX),
-	        .type = (enum event_type)random_below(EVENT_TYPE_COUNT),
+		.event_time_us = random_time_us(),
+		.product_id = random_number(1, INT64_MAX),
+		.user_id = random_number(1, INT64_MAX),
+		.category_id = random_below(2) ? 0 : random_number(1, INT64_MAX),
+		.price_cents = random_below(5) ? random_number(0, INT64_C(999999999999999999)) : -1,
+		.category_code = random_optional_text(EVENT_TEXT_MAX),
+		.brand = random_optional_text(EVENT_TEXT_MAX),
+		.user_session = random_optional_text(EVENT_TEXT_MAX),
+		.type = (enum event_type)random_below(EVENT_TYPE_COUNT),
 	};
 	bronze->lineage = (struct lineage){
-	        .source_file = random_optional_text(1024),
-	        .source_row = random_below(2) ? 0 : random_number(1, INT64_MAX),
-	        .raw_offset = random_number(0, INT64_MAX),
-	        .raw_time_ms = random_number(-1, INT64_MAX),
-	        .raw_partition = (int32_t)random_number(0, INT32_MAX),
+		.source_file = random_optional_text(1024),
+		.source_row = random_below(2) ? 0 : random_number(1, INT64_MAX),
+		.raw_offset = random_number(0, INT64_MAX),
+		.raw_time_ms = random_number(-1, INT64_MAX),
+		.raw_partition = (int32_t)random_number(0, INT32_MAX),
 	};
 }
 
@@ -91,12 +94,14 @@ static bool bronze_equal(const union record *left, const union record *right)
 	const struct event *a = &left->bronze.event, *b = &right->bronze.event;
 	const struct lineage *c = &left->bronze.lineage, *d = &right->bronze.lineage;
 
-	return memcmp(left->bronze.event_id, right->bronze.event_id, EVENT_ID_BYTES) == 0 && a->event_time_us == b->event_time_us &&
-	       a->product_id == b->product_id && a->user_id == b->user_id && a->category_id == b->category_id &&
-	       a->price_cents == b->price_cents && span_equal(a->category_code, b->category_code) && span_equal(a->brand, b->brand) &&
-	       span_equal(a->user_session, b->user_session) && a->type == b->type && span_equal(c->source_file, d->source_file) &&
-	       c->source_row == d->source_row && c->raw_offset == d->raw_offset && c->raw_time_ms == d->raw_time_ms &&
-	       c->raw_partition == d->raw_partition;
+	return memcmp(left->bronze.event_id, right->bronze.event_id, EVENT_ID_BYTES) == 0 &&
+	       a->event_time_us == b->event_time_us && a->product_id == b->product_id &&
+	       a->user_id == b->user_id && a->category_id == b->category_id &&
+	       a->price_cents == b->price_cents && span_equal(a->category_code, b->category_code) &&
+	       span_equal(a->brand, b->brand) && span_equal(a->user_session, b->user_session) &&
+	       a->type == b->type && span_equal(c->source_file, d->source_file) &&
+	       c->source_row == d->source_row && c->raw_offset == d->raw_offset &&
+	       c->raw_time_ms == d->raw_time_ms && c->raw_partition == d->raw_partition;
 }
 
 static void bronze_write(struct buffer *out, const union record *record)
@@ -114,8 +119,13 @@ static bool bronze_read(struct span body, union record *record, const char **why
 static struct measures measures_random(void)
 {
 	struct measures measures = {.revenue_cents = random_number(0, INT64_MAX)};
-	int64_t *sessions[] = {&measures.sessions, &measures.view_sessions, &measures.cart_sessions, &measures.purchase_sessions,
-	                       &measures.funnel_cart_sessions, &measures.funnel_checkout_sessions, &measures.funnel_purchase_sessions};
+	int64_t *sessions[] = {&measures.sessions,
+	                       &measures.view_sessions,
+	                       &measures.cart_sessions,
+	                       &measures.purchase_sessions,
+	                       &measures.funnel_cart_sessions,
+	                       &measures.funnel_checkout_sessions,
+	                       &measures.funnel_purchase_sessions};
 
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
 		measures.events[i] = random_number(0, INT64_MAX);
@@ -151,12 +161,12 @@ static void aggregate_random(union record *record)
 	struct aggregate *aggregate = &record->aggregate;
 
 	*aggregate = (struct aggregate){
-	        .rollup = random_text(0, RECORD_ROLLUP_MAX),
-	        .group_value = random_text(0, EVENT_TEXT_MAX),
-	        .window_start_us = random_time_us(),
-	        .measures = measures_random(),
-	        .revision = random_number(INT64_MIN, INT64_MAX),
-	        .final = random_below(2),
+		.rollup = random_text(0, RECORD_ROLLUP_MAX),
+		.group_value = random_text(0, EVENT_TEXT_MAX),
+		.window_start_us = random_time_us(),
+		.measures = measures_random(),
+		.revision = random_number(INT64_MIN, INT64_MAX),
+		.final = random_below(2),
 	};
 	aggregate->window_end_us = aggregate->window_start_us + random_below(US_PER_DAY);
 }
@@ -175,14 +185,16 @@ static void aggregate_refer(struct reference *to, const union record *record)
 }
 
 /* measures holds nothing but int64_t: no padding to compare by accident */
-_Static_assert(sizeof(struct measures) == (EVENT_TYPE_COUNT + 8) * sizeof(int64_t), "measures has no padding");
+_Static_assert(sizeof(struct measures) == (EVENT_TYPE_COUNT + 8) * sizeof(int64_t),
+               "measures has no padding");
 
 static bool aggregate_equal(const union record *left, const union record *right)
 {
 	const struct aggregate *a = &left->aggregate, *b = &right->aggregate;
 
-	return span_equal(a->rollup, b->rollup) && span_equal(a->group_value, b->group_value) && a->window_start_us == b->window_start_us &&
-	       a->window_end_us == b->window_end_us && memcmp(&a->measures, &b->measures, sizeof(a->measures)) == 0 &&
+	return span_equal(a->rollup, b->rollup) && span_equal(a->group_value, b->group_value) &&
+	       a->window_start_us == b->window_start_us && a->window_end_us == b->window_end_us &&
+	       memcmp(&a->measures, &b->measures, sizeof(a->measures)) == 0 &&
 	       a->revision == b->revision && a->final == b->final;
 }
 
@@ -201,14 +213,14 @@ static void partial_random(union record *record)
 	struct partial *partial = &record->partial;
 
 	*partial = (struct partial){
-	        .rollup = random_text(0, RECORD_ROLLUP_MAX),
-	        .group_value = random_text(0, EVENT_TEXT_MAX),
-	        .window_start_us = random_time_us(),
-	        .measures = measures_random(),
-	        .revision = random_number(INT64_MIN, INT64_MAX),
-	        .watermark_us = random_below(4) ? random_time_us() : INT64_MIN,
-	        .source_partition = (int32_t)random_number(0, INT32_MAX),
-	        .idle = random_below(2),
+		.rollup = random_text(0, RECORD_ROLLUP_MAX),
+		.group_value = random_text(0, EVENT_TEXT_MAX),
+		.window_start_us = random_time_us(),
+		.measures = measures_random(),
+		.revision = random_number(INT64_MIN, INT64_MAX),
+		.watermark_us = random_below(4) ? random_time_us() : INT64_MIN,
+		.source_partition = (int32_t)random_number(0, INT32_MAX),
+		.idle = random_below(2),
 	};
 	partial->window_end_us = partial->window_start_us + random_below(US_PER_DAY);
 }
@@ -232,10 +244,11 @@ static bool partial_equal(const union record *left, const union record *right)
 {
 	const struct partial *a = &left->partial, *b = &right->partial;
 
-	return span_equal(a->rollup, b->rollup) && span_equal(a->group_value, b->group_value) && a->window_start_us == b->window_start_us &&
-	       a->window_end_us == b->window_end_us && memcmp(&a->measures, &b->measures, sizeof(a->measures)) == 0 &&
-	       a->revision == b->revision && a->watermark_us == b->watermark_us && a->source_partition == b->source_partition &&
-	       a->idle == b->idle;
+	return span_equal(a->rollup, b->rollup) && span_equal(a->group_value, b->group_value) &&
+	       a->window_start_us == b->window_start_us && a->window_end_us == b->window_end_us &&
+	       memcmp(&a->measures, &b->measures, sizeof(a->measures)) == 0 &&
+	       a->revision == b->revision && a->watermark_us == b->watermark_us &&
+	       a->source_partition == b->source_partition && a->idle == b->idle;
 }
 
 static void partial_write(struct buffer *out, const union record *record)
@@ -255,20 +268,20 @@ static void visit_random(union record *record)
 	struct visit *visit = &record->visit;
 
 	*visit = (struct visit){
-	        .user_session = random_text(1, SESSION_KEY_MAX),
-	        .start_us = random_time_us(),
-	        .user_id = random_number(1, INT64_MAX),
-	        .products = random_number(0, INT64_MAX),
-	        .revenue_cents = random_number(0, INT64_MAX),
-	        .first_category = random_optional_text(EVENT_TEXT_MAX),
-	        .last_category = random_optional_text(EVENT_TEXT_MAX),
-	        .drop_off_stage = random_optional_text(1024),
-	        .view_to_cart_ms = random_number(-1, INT64_MAX),
-	        .view_to_purchase_ms = random_number(-1, INT64_MAX),
-	        .revision = random_number(INT64_MIN, INT64_MAX),
-	        .furthest_stage = (int32_t)random_number(0, INT32_MAX),
-	        .deleted = random_below(2),
-	        .final = random_below(2),
+		.user_session = random_text(1, SESSION_KEY_MAX),
+		.start_us = random_time_us(),
+		.user_id = random_number(1, INT64_MAX),
+		.products = random_number(0, INT64_MAX),
+		.revenue_cents = random_number(0, INT64_MAX),
+		.first_category = random_optional_text(EVENT_TEXT_MAX),
+		.last_category = random_optional_text(EVENT_TEXT_MAX),
+		.drop_off_stage = random_optional_text(1024),
+		.view_to_cart_ms = random_number(-1, INT64_MAX),
+		.view_to_purchase_ms = random_number(-1, INT64_MAX),
+		.revision = random_number(INT64_MIN, INT64_MAX),
+		.furthest_stage = (int32_t)random_number(0, INT32_MAX),
+		.deleted = random_below(2),
+		.final = random_below(2),
 	};
 	visit->end_us = visit->start_us + random_below(US_PER_DAY);
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
@@ -290,8 +303,10 @@ static void visit_refer(struct reference *to, const union record *record)
 	reference_optional_text(to, "last_category", visit->last_category);
 	reference_number(to, "furthest_stage", visit->furthest_stage);
 	reference_optional_text(to, "drop_off_stage", visit->drop_off_stage);
-	reference_optional_number(to, "view_to_cart_ms", visit->view_to_cart_ms >= 0, visit->view_to_cart_ms);
-	reference_optional_number(to, "view_to_purchase_ms", visit->view_to_purchase_ms >= 0, visit->view_to_purchase_ms);
+	reference_optional_number(to, "view_to_cart_ms", visit->view_to_cart_ms >= 0,
+	                          visit->view_to_cart_ms);
+	reference_optional_number(to, "view_to_purchase_ms", visit->view_to_purchase_ms >= 0,
+	                          visit->view_to_purchase_ms);
 	reference_number(to, "deleted", visit->deleted);
 	reference_number(to, "final", visit->final);
 	reference_number(to, "revision", visit->revision);
@@ -301,12 +316,17 @@ static bool visit_equal(const union record *left, const union record *right)
 {
 	const struct visit *a = &left->visit, *b = &right->visit;
 
-	return span_equal(a->user_session, b->user_session) && a->start_us == b->start_us && a->end_us == b->end_us &&
-	       a->user_id == b->user_id && memcmp(a->events, b->events, sizeof(a->events)) == 0 && a->products == b->products &&
-	       a->revenue_cents == b->revenue_cents && span_equal(a->first_category, b->first_category) &&
-	       span_equal(a->last_category, b->last_category) && span_equal(a->drop_off_stage, b->drop_off_stage) &&
-	       a->view_to_cart_ms == b->view_to_cart_ms && a->view_to_purchase_ms == b->view_to_purchase_ms && a->revision == b->revision &&
-	       a->furthest_stage == b->furthest_stage && a->deleted == b->deleted && a->final == b->final;
+	return span_equal(a->user_session, b->user_session) && a->start_us == b->start_us &&
+	       a->end_us == b->end_us && a->user_id == b->user_id &&
+	       memcmp(a->events, b->events, sizeof(a->events)) == 0 && a->products == b->products &&
+	       a->revenue_cents == b->revenue_cents &&
+	       span_equal(a->first_category, b->first_category) &&
+	       span_equal(a->last_category, b->last_category) &&
+	       span_equal(a->drop_off_stage, b->drop_off_stage) &&
+	       a->view_to_cart_ms == b->view_to_cart_ms &&
+	       a->view_to_purchase_ms == b->view_to_purchase_ms && a->revision == b->revision &&
+	       a->furthest_stage == b->furthest_stage && a->deleted == b->deleted &&
+	       a->final == b->final;
 }
 
 static void visit_write(struct buffer *out, const union record *record)
@@ -326,17 +346,18 @@ static void counts_random(union record *record)
 	struct counts_record *counts = &record->counts;
 
 	*counts = (struct counts_record){
-	        .service = random_text(0, 1024),
-	        .topic = random_text(0, 1024),
-	        .partition = (int32_t)random_number(0, INT32_MAX),
-	        .revision = random_number(INT64_MIN, INT64_MAX),
+		.service = random_text(0, 1024),
+		.topic = random_text(0, 1024),
+		.partition = (int32_t)random_number(0, INT32_MAX),
+		.revision = random_number(INT64_MIN, INT64_MAX),
 	};
 	counts->counts.records_in = random_number(0, INT64_MAX);
 	counts->counts.records_out = random_number(0, INT64_MAX);
 	counts->counts.duplicates = random_number(0, INT64_MAX);
 	counts->counts.late = random_number(0, INT64_MAX);
 	for (int i = 0; i < REASON_COUNT; i++)
-		counts->counts.dead[i] = random_below(3) ? 0 : random_number(0, INT64_MAX / REASON_COUNT);
+		counts->counts.dead[i] =
+			random_below(3) ? 0 : random_number(0, INT64_MAX / REASON_COUNT);
 }
 
 static void counts_refer(struct reference *to, const union record *record)
@@ -349,7 +370,8 @@ static void counts_refer(struct reference *to, const union record *record)
 	for (int i = 0; i < REASON_COUNT; i++) {
 		if (counts->dead[i] == 0)
 			continue;
-		cr_assert_eq(avro_value_add(&map, reason_name((enum reason)i), &entry, NULL, NULL), 0);
+		cr_assert_eq(avro_value_add(&map, reason_name((enum reason)i), &entry, NULL, NULL),
+		             0);
 		put_number(entry, counts->dead[i]);
 		dead += counts->dead[i];
 	}
@@ -368,10 +390,12 @@ static bool counts_equal(const union record *left, const union record *right)
 {
 	const struct counts_record *a = &left->counts, *b = &right->counts;
 
-	return span_equal(a->service, b->service) && span_equal(a->topic, b->topic) && a->partition == b->partition &&
-	       a->revision == b->revision && a->counts.records_in == b->counts.records_in &&
-	       a->counts.records_out == b->counts.records_out && a->counts.duplicates == b->counts.duplicates &&
-	       a->counts.late == b->counts.late && memcmp(a->counts.dead, b->counts.dead, sizeof(a->counts.dead)) == 0;
+	return span_equal(a->service, b->service) && span_equal(a->topic, b->topic) &&
+	       a->partition == b->partition && a->revision == b->revision &&
+	       a->counts.records_in == b->counts.records_in &&
+	       a->counts.records_out == b->counts.records_out &&
+	       a->counts.duplicates == b->counts.duplicates && a->counts.late == b->counts.late &&
+	       memcmp(a->counts.dead, b->counts.dead, sizeof(a->counts.dead)) == 0;
 }
 
 static void counts_write(struct buffer *out, const union record *record)
@@ -399,12 +423,16 @@ static const struct codec {
 	void (*write)(struct buffer *out, const union record *record);
 	bool (*read)(struct span body, union record *record, const char **why);
 } codecs[] = {
-        {"bronze", SCHEMA_BRONZE, bronze_random, bronze_refer, bronze_equal, bronze_write, bronze_read},
-        {"late", SCHEMA_LATE, bronze_random, bronze_refer, bronze_equal, bronze_write, bronze_read},
-        {"counts", SCHEMA_COUNTS, counts_random, counts_refer, counts_equal, counts_write, counts_read},
-        {"visit", SCHEMA_VISIT, visit_random, visit_refer, visit_equal, visit_write, visit_read},
-        {"partial", SCHEMA_PARTIAL, partial_random, partial_refer, partial_equal, partial_write, partial_read},
-        {"aggregate", SCHEMA_AGGREGATE, aggregate_random, aggregate_refer, aggregate_equal, aggregate_write, aggregate_read},
+	{"bronze", SCHEMA_BRONZE, bronze_random, bronze_refer, bronze_equal, bronze_write,
+         bronze_read},
+	{"late", SCHEMA_LATE, bronze_random, bronze_refer, bronze_equal, bronze_write, bronze_read},
+	{"counts", SCHEMA_COUNTS, counts_random, counts_refer, counts_equal, counts_write,
+         counts_read},
+	{"visit", SCHEMA_VISIT, visit_random, visit_refer, visit_equal, visit_write, visit_read},
+	{"partial", SCHEMA_PARTIAL, partial_random, partial_refer, partial_equal, partial_write,
+         partial_read},
+	{"aggregate", SCHEMA_AGGREGATE, aggregate_random, aggregate_refer, aggregate_equal,
+         aggregate_write, aggregate_read},
 };
 #define CODEC_COUNT (sizeof(codecs) / sizeof(codecs[0]))
 
@@ -431,9 +459,12 @@ Test(records, our_bytes_are_the_librarys_and_decode_to_the_same_record)
 			ours.len = 0;
 			codec->write(&ours, &record);
 			struct span theirs = reference_bytes(&reference);
-			cr_assert(span_equal(body_of(&ours), theirs), "%s round %d: bytes differ", codec->label, round);
-			cr_assert(codec->read(theirs, &decoded, &why), "%s round %d: refused for %s", codec->label, round, why);
-			cr_assert(codec->equal(&record, &decoded), "%s round %d: decoded to another record", codec->label, round);
+			cr_assert(span_equal(body_of(&ours), theirs), "%s round %d: bytes differ",
+			          codec->label, round);
+			cr_assert(codec->read(theirs, &decoded, &why),
+			          "%s round %d: refused for %s", codec->label, round, why);
+			cr_assert(codec->equal(&record, &decoded),
+			          "%s round %d: decoded to another record", codec->label, round);
 		}
 		buffer_free(&ours);
 		reference_close(&reference);
@@ -454,9 +485,12 @@ Test(records, every_truncation_and_every_added_byte_is_refused)
 			buffer_append(&framed, "", 1);
 			for (size_t len = 0; len <= framed.len - FRAME_BYTES; len++) {
 				const char *why = NULL;
-				char *copy = exact_copy((struct span){framed.at + FRAME_BYTES, len});
+				char *copy =
+					exact_copy((struct span){framed.at + FRAME_BYTES, len});
 				bool whole = len == framed.len - FRAME_BYTES - 1;
-				cr_assert_eq(codecs[c].read((struct span){copy, len}, &decoded, &why), whole, "%s at %zu", codecs[c].label, len);
+				cr_assert_eq(codecs[c].read((struct span){copy, len}, &decoded,
+				                            &why),
+				             whole, "%s at %zu", codecs[c].label, len);
 				cr_assert_eq(why == NULL, whole);
 				free(copy);
 			}
@@ -480,7 +514,8 @@ Test(records, changed_and_random_bytes_never_break_a_decoder)
 		codec->write(&framed, &record);
 		struct span body = body_of(&framed);
 		for (int64_t changes = random_below(4); changes >= 0; changes--)
-			framed.at[FRAME_BYTES + random_below((int64_t)body.len)] = (char)random_below(256);
+			framed.at[FRAME_BYTES + random_below((int64_t)body.len)] =
+				(char)random_below(256);
 		if (random_below(4) == 0)
 			for (size_t i = 0; i < body.len; i++)
 				framed.at[FRAME_BYTES + i] = (char)random_below(256);
@@ -488,7 +523,8 @@ Test(records, changed_and_random_bytes_never_break_a_decoder)
 		if (codec->read((struct span){copy, body.len}, &record, NULL)) {
 			again.len = 0;
 			codec->write(&again, &record);
-			cr_assert(codec->read(body_of(&again), &record, NULL), "%s round %d", codec->label, round);
+			cr_assert(codec->read(body_of(&again), &record, NULL), "%s round %d",
+			          codec->label, round);
 		}
 		free(copy);
 	}
@@ -500,7 +536,9 @@ Test(records, changed_and_random_bytes_never_break_a_decoder)
 
 static struct bronze_event plain_event(void)
 {
-	return (struct bronze_event){.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = -1}, .lineage = {.raw_time_ms = 1}};
+	return (struct bronze_event){
+		.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = -1},
+		.lineage = {.raw_time_ms = 1}};
 }
 
 static bool bronze_survives(const struct bronze_event *event, const char **why)
@@ -519,7 +557,9 @@ Test(records, values_out_of_range_are_refused_and_the_field_is_named)
 {
 	static char long_text[1100];
 	struct bronze_event events[9];
-	const char *fields[] = {NULL, "event_time", "event_type", "product_id", "user_id", "category_code", "price", "source_file", "raw_offset"};
+	const char *fields[] = {NULL,         "event_time",  "event_type",
+	                        "product_id", "user_id",     "category_code",
+	                        "price",      "source_file", "raw_offset"};
 
 	memset(long_text, 'x', sizeof(long_text));
 	for (size_t i = 0; i < 9; i++)
@@ -535,7 +575,8 @@ Test(records, values_out_of_range_are_refused_and_the_field_is_named)
 	for (size_t i = 0; i < 9; i++) {
 		const char *why = NULL;
 		cr_assert_eq(bronze_survives(&events[i], &why), fields[i] == NULL, "case %zu", i);
-		cr_assert(fields[i] == NULL || (why && strcmp(why, fields[i]) == 0), "case %zu: %s", i, why ? why : "no reason");
+		cr_assert(fields[i] == NULL || (why && strcmp(why, fields[i]) == 0), "case %zu: %s",
+		          i, why ? why : "no reason");
 	}
 }
 
@@ -545,27 +586,36 @@ Test(records, windows_may_reach_beyond_the_years_of_events_by_a_window_and_no_mo
 		int64_t start_us, end_us;
 		bool taken;
 	} rows[] = {
-	        {INT64_C(-62135596800000000) - 31 * US_PER_DAY, INT64_C(-62135596800000000), true},
-	        {INT64_C(-62135596800000000) - 31 * US_PER_DAY - 1, INT64_C(-62135596800000000), false},
-	        {INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY, true},
-	        {INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY + 1, false},
-	        {2, 1, false},
+		{INT64_C(-62135596800000000) - 31 * US_PER_DAY, INT64_C(-62135596800000000), true},
+		{INT64_C(-62135596800000000) - 31 * US_PER_DAY - 1, INT64_C(-62135596800000000),
+	         false},
+		{INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY, true},
+		{INT64_C(253402300740000000), INT64_C(253402300800000000) + 31 * US_PER_DAY + 1,
+	         false},
+		{2, 1, false},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .window_start_us = rows[i].start_us,
-		                              .window_end_us = rows[i].end_us}, again;
+		struct aggregate aggregate = {.rollup = SPAN("1m:all"),
+		                              .group_value = SPAN("all"),
+		                              .window_start_us = rows[i].start_us,
+		                              .window_end_us = rows[i].end_us},
+				 again;
 		struct buffer out = {0};
 
 		aggregate_encode(&out, SCHEMA_ID, &aggregate);
-		cr_assert_eq(aggregate_decode(body_of(&out), &again, NULL), rows[i].taken, "case %zu", i);
+		cr_assert_eq(aggregate_decode(body_of(&out), &again, NULL), rows[i].taken,
+		             "case %zu", i);
 		buffer_free(&out);
 	}
 }
 
 Test(records, a_count_below_zero_is_refused)
 {
-	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all"), .measures = {.cart_sessions = -1}}, decoded;
+	struct aggregate aggregate = {.rollup = SPAN("1m:all"),
+	                              .group_value = SPAN("all"),
+	                              .measures = {.cart_sessions = -1}},
+			 decoded;
 	struct buffer out = {0};
 	const char *why = NULL;
 
@@ -575,7 +625,8 @@ Test(records, a_count_below_zero_is_refused)
 	buffer_free(&out);
 }
 
-static bool counts_body_is_taken(struct span dead_and_map, struct counts_record *record, int64_t *unknown, const char **why)
+static bool counts_body_is_taken(struct span dead_and_map, struct counts_record *record,
+                                 int64_t *unknown, const char **why)
 {
 	struct buffer out = {0};
 	bool ok;
@@ -597,16 +648,17 @@ Test(records, a_map_of_reasons_is_taken_in_every_form_avro_allows)
 		bool taken;
 		int64_t null_value, unknown;
 	} cases[] = {
-	        {"empty", BYTES("\0\0"), true, 0, 0},
-	        {"one block", BYTES("\6\2\24null_value\6\0"), true, 3, 0},
-	        {"a block with its size", BYTES("\6\1\30\24null_value\6\0"), true, 3, 0},
-	        {"two blocks", BYTES("\12\2\24null_value\6\2\4zz\4\0"), true, 3, 2},
-	        {"unknown names add up", BYTES("\12\4\4yy\6\4zz\4\0"), true, 0, 5},
-	        {"a name twice", BYTES("\14\4\24null_value\6\24null_value\6\0"), false, 0, 0},
-	        {"a total that is not the sum", BYTES("\4\2\24null_value\6\0"), false, 0, 0},
-	        {"a count below zero", BYTES("\0\2\24null_value\1\0"), false, 0, 0},
-	        {"more entries than bytes", BYTES("\0\376\377\377\377\17"), false, 0, 0},
-	        {"the block count that has no negative", BYTES("\0\377\377\377\377\377\377\377\377\377\1\0"), false, 0, 0},
+		{"empty", BYTES("\0\0"), true, 0, 0},
+		{"one block", BYTES("\6\2\24null_value\6\0"), true, 3, 0},
+		{"a block with its size", BYTES("\6\1\30\24null_value\6\0"), true, 3, 0},
+		{"two blocks", BYTES("\12\2\24null_value\6\2\4zz\4\0"), true, 3, 2},
+		{"unknown names add up", BYTES("\12\4\4yy\6\4zz\4\0"), true, 0, 5},
+		{"a name twice", BYTES("\14\4\24null_value\6\24null_value\6\0"), false, 0, 0},
+		{"a total that is not the sum", BYTES("\4\2\24null_value\6\0"), false, 0, 0},
+		{"a count below zero", BYTES("\0\2\24null_value\1\0"), false, 0, 0},
+		{"more entries than bytes", BYTES("\0\376\377\377\377\17"), false, 0, 0},
+		{"the block count that has no negative",
+	         BYTES("\0\377\377\377\377\377\377\377\377\377\1\0"), false, 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -614,9 +666,11 @@ Test(records, a_map_of_reasons_is_taken_in_every_form_avro_allows)
 		const char *why = NULL;
 		int64_t unknown = 0;
 
-		cr_assert_eq(counts_body_is_taken(cases[i].bytes, &record, &unknown, &why), cases[i].taken, "%s: %s", cases[i].label, why ? why : "");
+		cr_assert_eq(counts_body_is_taken(cases[i].bytes, &record, &unknown, &why),
+		             cases[i].taken, "%s: %s", cases[i].label, why ? why : "");
 		if (cases[i].taken) {
-			cr_assert_eq(record.counts.dead[REASON_NULL_VALUE], cases[i].null_value, "%s", cases[i].label);
+			cr_assert_eq(record.counts.dead[REASON_NULL_VALUE], cases[i].null_value,
+			             "%s", cases[i].label);
 			cr_assert_eq(unknown, cases[i].unknown, "%s", cases[i].label);
 		}
 	}
@@ -628,14 +682,18 @@ Test(records, schema_texts_carry_the_names_that_readers_expect)
 		avro_schema_t schema;
 		char full[128];
 
-		cr_assert_eq(avro_schema_from_json_length(schema_texts[slot].text, strlen(schema_texts[slot].text), &schema), 0);
-		snprintf(full, sizeof(full), "%s.%s", avro_schema_namespace(schema), avro_schema_name(schema));
+		cr_assert_eq(avro_schema_from_json_length(schema_texts[slot].text,
+		                                          strlen(schema_texts[slot].text), &schema),
+		             0);
+		snprintf(full, sizeof(full), "%s.%s", avro_schema_namespace(schema),
+		         avro_schema_name(schema));
 		cr_assert_str_eq(full, schema_texts[slot].record_name);
 		cr_assert_not(schema_texts[slot].is_json_schema);
 		cr_assert_null(strchr(schema_texts[slot].text, '\n'));
 		avro_schema_decref(schema);
 	}
-	cr_assert_str_eq(schema_texts[SCHEMA_BRONZE].text, schema_texts[SCHEMA_LATE].text, "both are written by bronze_encode");
+	cr_assert_str_eq(schema_texts[SCHEMA_BRONZE].text, schema_texts[SCHEMA_LATE].text,
+	                 "both are written by bronze_encode");
 	cr_assert(schema_texts[SCHEMA_RAW].is_json_schema);
 	cr_assert_str_eq(schema_texts[SCHEMA_RAW].record_name, "RawEvent");
 	cr_assert_str_eq(schema_texts[SCHEMA_RAW].topic_suffix, "raw_events");
@@ -646,12 +704,15 @@ Test(records, keys_are_readable_and_bounded)
 	static char widest[EVENT_TEXT_MAX];
 	char out[RECORD_KEY_MAX];
 
-	cr_assert_eq(aggregate_key(SPAN("1m:all"), 0, US_PER_MINUTE, SPAN("all"), out), strlen(out));
+	cr_assert_eq(aggregate_key(SPAN("1m:all"), 0, US_PER_MINUTE, SPAN("all"), out),
+	             strlen(out));
 	cr_assert_str_eq(out, "1m:all|1970-01-01T00:00:00Z|1970-01-01T00:01:00Z|all");
 	cr_assert_eq(visit_key(SPAN("user:7"), INT64_C(1569888000500000), out), strlen(out));
 	cr_assert_str_eq(out, "user:7|2019-10-01T00:00:00.5Z");
 	memset(widest, 'w', sizeof(widest));
-	cr_assert_eq(aggregate_key((struct span){widest, RECORD_ROLLUP_MAX}, -1, -1, (struct span){widest, sizeof(widest)}, out), strlen(out));
+	cr_assert_eq(aggregate_key((struct span){widest, RECORD_ROLLUP_MAX}, -1, -1,
+	                           (struct span){widest, sizeof(widest)}, out),
+	             strlen(out));
 }
 
 Test(records, a_buffer_grows_and_keeps_its_bytes)

@@ -17,8 +17,9 @@
 #include "wire/topics.h"
 
 #define HORIZON_US (7 * US_PER_DAY)
-#define JSON(time, type) \
-	"{\"event_time\":\"" time "\",\"event_type\":\"" type "\",\"product_id\":1,\"price\":2.5,\"user_id\":7,\"user_session\":\"session-1\"}"
+#define JSON(time, type)                                      \
+	"{\"event_time\":\"" time "\",\"event_type\":\"" type \
+	"\",\"product_id\":1,\"price\":2.5,\"user_id\":7,\"user_session\":\"session-1\"}"
 
 static const char good[] = JSON("2019-10-01 10:00:00 UTC", "view");
 
@@ -28,31 +29,51 @@ struct letter {
 	struct input_record record;
 };
 
-static struct input_record refused_record(const char *value, const struct header *headers, size_t header_count)
+static struct input_record refused_record(const char *value, const struct header *headers,
+                                          size_t header_count)
 {
-	return (struct input_record){.topic = SPAN("t_raw_events"), .offset = 40, .timestamp_ms = KIT_DAY0_US / 1000, .partition = 2,
-	                             .key = SPAN("key"), .value = value ? span_of(value) : SPAN_NULL, .headers = headers, .header_count = header_count};
+	return (struct input_record){.topic = SPAN("t_raw_events"),
+	                             .offset = 40,
+	                             .timestamp_ms = KIT_DAY0_US / 1000,
+	                             .partition = 2,
+	                             .key = SPAN("key"),
+	                             .value = value ? span_of(value) : SPAN_NULL,
+	                             .headers = headers,
+	                             .header_count = header_count};
 }
 
-static void letter_init(struct letter *letter, const struct input_record *refused, enum reason reason, bool by_reference)
+static void letter_init(struct letter *letter, const struct input_record *refused,
+                        enum reason reason, bool by_reference)
 {
 	struct counts counts = {0};
 
 	*letter = (struct letter){0};
-	output_dead_letter(&letter->box, kit_terms(), refused, reason, "detail", by_reference, &counts);
-	letter->record = (struct input_record){.topic = SPAN("t_dead_letter"), .offset = 12, .timestamp_ms = KIT_DAY0_US / 1000, .partition = 1,
-	                                       .key = letter->box.at[0].key, .value = letter->box.at[0].value,
-	                                       .headers = letter->box.at[0].headers, .header_count = letter->box.at[0].header_count};
+	output_dead_letter(&letter->box, kit_terms(), refused, reason, "detail", by_reference,
+	                   &counts);
+	letter->record = (struct input_record){.topic = SPAN("t_dead_letter"),
+	                                       .offset = 12,
+	                                       .timestamp_ms = KIT_DAY0_US / 1000,
+	                                       .partition = 1,
+	                                       .key = letter->box.at[0].key,
+	                                       .value = letter->box.at[0].value,
+	                                       .headers = letter->box.at[0].headers,
+	                                       .header_count = letter->box.at[0].header_count};
 }
 
 static struct partition_clock clocks[4];
 
 static struct redrive_params terms_init(void)
 {
-	struct redrive_params terms = {.selection = {.any_reason = true, .since_us = INT64_MIN, .until_us = INT64_MAX},
-	                              .raw_topic = SPAN("t_raw_events"), .bronze_topic = SPAN("t_bronze_events"),
-	                              .partials_topic = SPAN("t_funnel_partials"), .raw_partitions = 4, .clocks = clocks,
-	                              .horizon_us = HORIZON_US, .now_us = KIT_DAY0_US + 400 * US_PER_DAY};
+	struct redrive_params terms = {.selection = {.any_reason = true,
+	                                             .since_us = INT64_MIN,
+	                                             .until_us = INT64_MAX},
+	                               .raw_topic = SPAN("t_raw_events"),
+	                               .bronze_topic = SPAN("t_bronze_events"),
+	                               .partials_topic = SPAN("t_funnel_partials"),
+	                               .raw_partitions = 4,
+	                               .clocks = clocks,
+	                               .horizon_us = HORIZON_US,
+	                               .now_us = KIT_DAY0_US + 400 * US_PER_DAY};
 
 	for (int p = 0; p < 4; p++) {
 		clock_init(&clocks[p]);
@@ -61,7 +82,8 @@ static struct redrive_params terms_init(void)
 	return terms;
 }
 
-static enum redrive_verdict judge(const struct redrive_params *terms, struct redrive_ledger *ledger, const struct input_record *record,
+static enum redrive_verdict judge(const struct redrive_params *terms, struct redrive_ledger *ledger,
+                                  const struct input_record *record,
                                   struct redrive_decision *decision)
 {
 	struct redrive_ledger none = {0};
@@ -74,7 +96,9 @@ static enum redrive_verdict judge(const struct redrive_params *terms, struct red
 
 Test(redrive, a_dead_letter_says_where_it_came_from_and_which_headers_were_its_own)
 {
-	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")}, {SPAN("source_time"), SPAN("mine")}, {SPAN("redriven"), SPAN("0/5")}};
+	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")},
+	                             {SPAN("source_time"), SPAN("mine")},
+	                             {SPAN("redriven"), SPAN("0/5")}};
 	struct input_record refused = refused_record(good, own, 3);
 	struct dead_letter found;
 	struct letter letter;
@@ -89,7 +113,8 @@ Test(redrive, a_dead_letter_says_where_it_came_from_and_which_headers_were_its_o
 	cr_assert_eq(found.source_partition, 2);
 	cr_assert_eq(found.source_offset, 40);
 	cr_assert_eq(found.own_headers, 3);
-	cr_assert_not(redrive_marker_read(&letter.record, &partition, &offset), "a writer of raw events can make marks");
+	cr_assert_not(redrive_marker_read(&letter.record, &partition, &offset),
+	              "a writer of raw events can make marks");
 	outbox_free(&letter.box);
 }
 
@@ -106,18 +131,22 @@ Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
 	for (size_t count = 0; count < letter.record.header_count; count++) {
 		record = letter.record;
 		record.header_count = count;
-		cr_assert_not(dead_letter_read(&record, &found), "the first %zu headers are enough", count);
+		cr_assert_not(dead_letter_read(&record, &found), "the first %zu headers are enough",
+		              count);
 		cr_assert_eq(judge(&terms, NULL, &record, &decision), REDRIVE_UNREADABLE);
 	}
 	for (size_t i = 1; i <= 2; i++) {
-		static const char *const bad[] = {"", "-1", "1x", "99999999999999999999", "2147483648000000000000"};
+		static const char *const bad[] = {"", "-1", "1x", "99999999999999999999",
+		                                  "2147483648000000000000"};
 
 		for (size_t b = 0; b < sizeof(bad) / sizeof(bad[0]); b++) {
-			memcpy(headers, letter.record.headers, letter.record.header_count * sizeof(*headers));
+			memcpy(headers, letter.record.headers,
+			       letter.record.header_count * sizeof(*headers));
 			headers[i].value = span_of(bad[b]);
 			record = letter.record;
 			record.headers = headers;
-			cr_assert_not(dead_letter_read(&record, &found), "header %zu may be '%s'", i, bad[b]);
+			cr_assert_not(dead_letter_read(&record, &found), "header %zu may be '%s'",
+			              i, bad[b]);
 		}
 	}
 	outbox_free(&letter.box);
@@ -125,7 +154,8 @@ Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
 
 Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 {
-	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")}, {SPAN("redriven_from"), SPAN("0/3")}};
+	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")},
+	                             {SPAN("redriven_from"), SPAN("0/3")}};
 	struct input_record refused = refused_record(good, own, 2), mark;
 	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
@@ -140,7 +170,8 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	redrive_emit(&out, &decision, &letter.record);
 	cr_assert_eq(out.count, 2);
 	cr_assert_eq(out.at[0].topic, TOPIC_RAW_EVENTS);
-	cr_assert_eq(out.at[0].partition, partition_of(SPAN("session-1"), 4), "an event goes where its session belongs");
+	cr_assert_eq(out.at[0].partition, partition_of(SPAN("session-1"), 4),
+	             "an event goes where its session belongs");
 	cr_assert(span_is(out.at[0].key, "key"));
 	cr_assert(span_is(out.at[0].value, good));
 	cr_assert_eq(out.at[0].header_count, 2, "own headers, and one that says where from");
@@ -149,7 +180,10 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	cr_assert_eq(out.at[1].topic, TOPIC_DEAD_LETTER);
 	cr_assert_eq(out.at[1].partition, 1, "the mark is in the letter's partition");
 	cr_assert_null(out.at[1].value.at);
-	mark = (struct input_record){.partition = 1, .offset = 13, .headers = out.at[1].headers, .header_count = out.at[1].header_count};
+	mark = (struct input_record){.partition = 1,
+	                             .offset = 13,
+	                             .headers = out.at[1].headers,
+	                             .header_count = out.at[1].header_count};
 	cr_assert(redrive_marker_read(&mark, &partition, &offset));
 	cr_assert_eq(partition, 1);
 	cr_assert_eq(offset, 12);
@@ -158,7 +192,8 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	/* For readers that go by names: the mark repeats what names the letter's row. */
 	cr_assert(span_is(record_header(&mark, "__connect.errors.topic"), "t_raw_events"));
 	cr_assert(span_is(record_header(&mark, "__connect.errors.offset"), "40"));
-	cr_assert(span_is(record_header(&mark, "__connect.errors.exception.class.name"), "wrong_partition"));
+	cr_assert(span_is(record_header(&mark, "__connect.errors.exception.class.name"),
+	                  "wrong_partition"));
 	outbox_free(&out);
 	outbox_free(&letter.box);
 }
@@ -174,10 +209,12 @@ Test(redrive, a_letter_with_a_mark_is_never_sent_again_whatever_was_chosen)
 
 	letter_init(&letter, &refused, REASON_WRONG_PARTITION, false);
 	for (int i = 0; i < 5000; i++)
-		redrive_ledger_add(&ledger, (int32_t)rng_below(&rng, 4), 100 + rng_below(&rng, 1000000));
+		redrive_ledger_add(&ledger, (int32_t)rng_below(&rng, 4),
+		                   100 + rng_below(&rng, 1000000));
 	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_SEND);
 	redrive_ledger_add(&ledger, 0, 12);
-	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_SEND, "that is another partition's letter");
+	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_SEND,
+	             "that is another partition's letter");
 	redrive_ledger_add(&ledger, 1, 12);
 	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_BEFORE);
 	terms.send_refused = true;
@@ -188,7 +225,8 @@ Test(redrive, a_letter_with_a_mark_is_never_sent_again_whatever_was_chosen)
 
 Test(redrive, what_cannot_come_back_is_told_apart)
 {
-	const struct header control[] = {{SPAN("control"), SPAN("dance")}}, source_error[] = {{SPAN("source_error"), SPAN("7 columns")}};
+	const struct header control[] = {{SPAN("control"), SPAN("dance")}},
+			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}};
 	const struct {
 		const char *label, *topic, *value;
 		const struct header *headers;
@@ -197,35 +235,51 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 		enum redrive_verdict want;
 		enum reason refused;
 	} rows[] = {
-		{"good now", "t_raw_events", good, NULL, REASON_FUTURE_EVENT_TIME, false, REDRIVE_SEND, REASON_NONE},
-		{"at the horizon", "t_raw_events", JSON("2019-09-24 00:00:00 UTC", "view"), NULL, REASON_WRONG_PARTITION, false, REDRIVE_SEND, REASON_NONE},
-		{"beyond it", "t_raw_events", JSON("2019-09-23 23:59:59 UTC", "view"), NULL, REASON_WRONG_PARTITION, false, REDRIVE_TOO_OLD, REASON_NONE},
-		{"by reference", "t_raw_events", good, NULL, REASON_TOO_LATE_TO_DEDUPLICATE, true, REDRIVE_NO_BYTES, REASON_NONE},
-		{"never had bytes", "t_raw_events", NULL, NULL, REASON_NULL_VALUE, false, REDRIVE_NO_BYTES, REASON_NONE},
-		{"control", "t_raw_events", NULL, control, REASON_INVALID_CONTROL, false, REDRIVE_CONTROL, REASON_NONE},
-		{"still bad", "t_raw_events", JSON("2019-10-01 10:00:00 UTC", "stare"), NULL, REASON_UNKNOWN_EVENT_TYPE, false, REDRIVE_REFUSED,
-		 REASON_UNKNOWN_EVENT_TYPE},
-		{"no JSON", "t_raw_events", "{", NULL, REASON_MALFORMED_JSON, false, REDRIVE_REFUSED, REASON_MALFORMED_JSON},
-		{"a source row", "t_raw_events", good, source_error, REASON_MALFORMED_SOURCE_ROW, false, REDRIVE_REFUSED, REASON_MALFORMED_SOURCE_ROW},
-		{"from bronze", "t_bronze_events", "x", NULL, REASON_MALFORMED_AVRO, false, REDRIVE_FROM_BRONZE, REASON_NONE},
-		{"from partials", "t_funnel_partials", "x", NULL, REASON_LATE_PARTIAL, false, REDRIVE_FROM_PARTIALS, REASON_NONE},
-		{"another set", "u_raw_events", good, NULL, REASON_WRONG_PARTITION, false, REDRIVE_OTHER_SET, REASON_NONE},
+		{"good now", "t_raw_events", good, NULL, REASON_FUTURE_EVENT_TIME, false,
+	         REDRIVE_SEND, REASON_NONE},
+		{"at the horizon", "t_raw_events", JSON("2019-09-24 00:00:00 UTC", "view"), NULL,
+	         REASON_WRONG_PARTITION, false, REDRIVE_SEND, REASON_NONE},
+		{"beyond it", "t_raw_events", JSON("2019-09-23 23:59:59 UTC", "view"), NULL,
+	         REASON_WRONG_PARTITION, false, REDRIVE_TOO_OLD, REASON_NONE},
+		{"by reference", "t_raw_events", good, NULL, REASON_TOO_LATE_TO_DEDUPLICATE, true,
+	         REDRIVE_NO_BYTES, REASON_NONE},
+		{"never had bytes", "t_raw_events", NULL, NULL, REASON_NULL_VALUE, false,
+	         REDRIVE_NO_BYTES, REASON_NONE},
+		{"control", "t_raw_events", NULL, control, REASON_INVALID_CONTROL, false,
+	         REDRIVE_CONTROL, REASON_NONE},
+		{"still bad", "t_raw_events", JSON("2019-10-01 10:00:00 UTC", "stare"), NULL,
+	         REASON_UNKNOWN_EVENT_TYPE, false, REDRIVE_REFUSED, REASON_UNKNOWN_EVENT_TYPE},
+		{"no JSON", "t_raw_events", "{", NULL, REASON_MALFORMED_JSON, false,
+	         REDRIVE_REFUSED, REASON_MALFORMED_JSON},
+		{"a source row", "t_raw_events", good, source_error, REASON_MALFORMED_SOURCE_ROW,
+	         false, REDRIVE_REFUSED, REASON_MALFORMED_SOURCE_ROW},
+		{"from bronze", "t_bronze_events", "x", NULL, REASON_MALFORMED_AVRO, false,
+	         REDRIVE_FROM_BRONZE, REASON_NONE},
+		{"from partials", "t_funnel_partials", "x", NULL, REASON_LATE_PARTIAL, false,
+	         REDRIVE_FROM_PARTIALS, REASON_NONE},
+		{"another set", "u_raw_events", good, NULL, REASON_WRONG_PARTITION, false,
+	         REDRIVE_OTHER_SET, REASON_NONE},
 	};
 	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct input_record refused = refused_record(rows[i].value, rows[i].headers, rows[i].headers ? 1 : 0);
+		struct input_record refused =
+			refused_record(rows[i].value, rows[i].headers, rows[i].headers ? 1 : 0);
 		struct letter letter;
 
 		refused.topic = span_of(rows[i].topic);
 		letter_init(&letter, &refused, rows[i].reason, rows[i].by_reference);
-		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), rows[i].want, "%s: %s", rows[i].label, redrive_what(decision.verdict));
+		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), rows[i].want, "%s: %s",
+		             rows[i].label, redrive_what(decision.verdict));
 		cr_assert_eq(decision.refused, rows[i].refused, "%s", rows[i].label);
 		if (rows[i].want == REDRIVE_REFUSED) {
 			terms.send_refused = true;
-			cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND, "%s, asked for all the same", rows[i].label);
-			cr_assert_eq(decision.target, partition_of(SPAN("key"), 4), "%s: bytes that say no session go by their key", rows[i].label);
+			cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND,
+			             "%s, asked for all the same", rows[i].label);
+			cr_assert_eq(decision.target, partition_of(SPAN("key"), 4),
+			             "%s: bytes that say no session go by their key",
+			             rows[i].label);
 			terms.send_refused = false;
 		}
 		outbox_free(&letter.box);
@@ -250,7 +304,8 @@ Test(redrive, an_event_larger_than_any_may_be_is_never_sent)
 
 Test(redrive, a_clock_that_is_not_known_keeps_nothing_back)
 {
-	struct input_record refused = refused_record(JSON("2001-01-01 00:00:00 UTC", "view"), NULL, 0);
+	struct input_record refused =
+		refused_record(JSON("2001-01-01 00:00:00 UTC", "view"), NULL, 0);
 	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct letter letter;
@@ -268,7 +323,8 @@ Test(redrive, a_clock_that_is_not_known_keeps_nothing_back)
 
 Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_said)
 {
-	struct input_record refused = refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
+	struct input_record refused =
+		refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
 	struct redrive_params terms = terms_init();
 	struct redrive_decision decision;
 	struct letter letter;
@@ -335,31 +391,42 @@ Test(redrive, a_letter_is_chosen_by_reason_time_and_place)
 		struct redrive_decision decision;
 		struct err err;
 
-		cr_assert(redrive_reasons_parse(rows[i].reasons, &terms.selection, &err), "%s", rows[i].label);
-		cr_assert(redrive_ranges_parse(rows[i].source, &terms.selection.source, &err), "%s", rows[i].label);
-		cr_assert(redrive_ranges_parse(rows[i].letters, &terms.selection.letters, &err), "%s", rows[i].label);
+		cr_assert(redrive_reasons_parse(rows[i].reasons, &terms.selection, &err), "%s",
+		          rows[i].label);
+		cr_assert(redrive_ranges_parse(rows[i].source, &terms.selection.source, &err), "%s",
+		          rows[i].label);
+		cr_assert(redrive_ranges_parse(rows[i].letters, &terms.selection.letters, &err),
+		          "%s", rows[i].label);
 		terms.selection.since_us = rows[i].since_us;
 		terms.selection.until_us = rows[i].until_us;
-		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), rows[i].want ? REDRIVE_SEND : REDRIVE_NOT_CHOSEN, "%s", rows[i].label);
+		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision),
+		             rows[i].want ? REDRIVE_SEND : REDRIVE_NOT_CHOSEN, "%s", rows[i].label);
 	}
 	outbox_free(&letter.box);
 }
 
 Test(redrive, a_selection_that_says_nothing_is_refused_by_name)
 {
-	static const char *const bad_ranges[] = {"x", "1:", "1:-", "1:5-3", "-1", "1:2:3", "1:2-3-4", "2147483648", "1:99999999999999999999", "1:0x5"};
-	static const char *const bad_reasons[] = {"invalid_prise", "none", "INVALID_PRICE", "invalid_price;wrong_partition"};
+	static const char *const bad_ranges[] = {"x",       "1:",         "1:-",
+	                                         "1:5-3",   "-1",         "1:2:3",
+	                                         "1:2-3-4", "2147483648", "1:99999999999999999999",
+	                                         "1:0x5"};
+	static const char *const bad_reasons[] = {"invalid_prise", "none", "INVALID_PRICE",
+	                                          "invalid_price;wrong_partition"};
 	struct redrive_selection selection = {0};
 	char many[REDRIVE_RANGES_MAX * 2 + 8] = "";
 	struct err err;
 
 	for (size_t i = 0; i < sizeof(bad_ranges) / sizeof(bad_ranges[0]); i++) {
-		cr_assert_not(redrive_ranges_parse(bad_ranges[i], &selection.source, &err), "'%s' is taken", bad_ranges[i]);
+		cr_assert_not(redrive_ranges_parse(bad_ranges[i], &selection.source, &err),
+		              "'%s' is taken", bad_ranges[i]);
 		cr_assert_eq(err.class, ERR_INPUT);
-		cr_assert(strstr(err.message, "expected") && strstr(err.message, bad_ranges[i]), "%s", err.message);
+		cr_assert(strstr(err.message, "expected") && strstr(err.message, bad_ranges[i]),
+		          "%s", err.message);
 	}
 	for (size_t i = 0; i < sizeof(bad_reasons) / sizeof(bad_reasons[0]); i++) {
-		cr_assert_not(redrive_reasons_parse(bad_reasons[i], &selection, &err), "'%s' is taken", bad_reasons[i]);
+		cr_assert_not(redrive_reasons_parse(bad_reasons[i], &selection, &err),
+		              "'%s' is taken", bad_reasons[i]);
 		cr_assert(strstr(err.message, bad_reasons[i]), "%s", err.message);
 	}
 	for (int i = 0; i < REDRIVE_RANGES_MAX; i++)

@@ -9,14 +9,17 @@
 
 Test(registry_messages, a_schema_goes_out_as_one_json_text)
 {
-	struct schema_text plain = {"t", "n", "{\"a\":\"b\"}", false}, json = {"t", "n", "{}", true};
+	struct schema_text plain = {"t", "n", "{\"a\":\"b\"}", false},
+			   json = {"t", "n", "{}", true};
 	struct buffer out = {0};
 
 	registry_register_body(&plain, &out);
 	buffer_append(&out, "|", 1);
 	registry_register_body(&json, &out);
-	cr_assert(span_is((struct span){out.at, out.len},
-	                  "{\"schema\":\"{\\\"a\\\":\\\"b\\\"}\"}|{\"schema\":\"{}\",\"schemaType\":\"JSON\"}"), "%.*s", (int)out.len, out.at);
+	cr_assert(
+		span_is((struct span){out.at, out.len},
+	                "{\"schema\":\"{\\\"a\\\":\\\"b\\\"}\"}|{\"schema\":\"{}\",\"schemaType\":\"JSON\"}"),
+		"%.*s", (int)out.len, out.at);
 	buffer_free(&out);
 }
 
@@ -27,7 +30,8 @@ Test(registry_messages, every_schema_of_ours_comes_back_from_its_own_request)
 		bool is_json = !schema_texts[slot].is_json_schema;
 
 		registry_register_body(&schema_texts[slot], &request);
-		cr_assert(registry_read_schema((struct span){request.at, request.len}, &text, &is_json, NULL));
+		cr_assert(registry_read_schema((struct span){request.at, request.len}, &text,
+		                               &is_json, NULL));
 		cr_assert(span_is((struct span){text.at, text.len}, schema_texts[slot].text));
 		cr_assert_eq(is_json, schema_texts[slot].is_json_schema);
 		buffer_free(&request);
@@ -40,20 +44,20 @@ static const struct {
 	bool taken;
 	int32_t id;
 } ids[] = {
-        {"{\"id\":1}", true, 1},
-        {"{\"subject\":\"s\",\"id\":7,\"version\":2,\"schema\":\"x\"}", true, 7},
-        {"{\"id\":2147483647}", true, INT32_MAX},
-        {"{\"id\":2147483648}", false, 0},
-        {"{\"id\":0}", false, 0},
-        {"{\"id\":-1}", false, 0},
-        {"{\"id\":\"1\"}", false, 0},
-        {"{\"id\":1.5}", false, 0},
-        {"{}", false, 0},
-        {"[1]", false, 0},
-        {"1", false, 0},
-        {"", false, 0},
-        {"<html>", false, 0},
-        {"{\"id\":1", false, 0},
+	{"{\"id\":1}", true, 1},
+	{"{\"subject\":\"s\",\"id\":7,\"version\":2,\"schema\":\"x\"}", true, 7},
+	{"{\"id\":2147483647}", true, INT32_MAX},
+	{"{\"id\":2147483648}", false, 0},
+	{"{\"id\":0}", false, 0},
+	{"{\"id\":-1}", false, 0},
+	{"{\"id\":\"1\"}", false, 0},
+	{"{\"id\":1.5}", false, 0},
+	{"{}", false, 0},
+	{"[1]", false, 0},
+	{"1", false, 0},
+	{"", false, 0},
+	{"<html>", false, 0},
+	{"{\"id\":1", false, 0},
 };
 
 Test(registry_messages, an_id_is_a_positive_int_or_refused)
@@ -62,7 +66,8 @@ Test(registry_messages, an_id_is_a_positive_int_or_refused)
 		struct err err = {ERR_NONE, ""};
 		int32_t id = 0;
 
-		cr_assert_eq(registry_read_id(span_of(ids[i].body), &id, &err), ids[i].taken, "%s", ids[i].body);
+		cr_assert_eq(registry_read_id(span_of(ids[i].body), &id, &err), ids[i].taken, "%s",
+		             ids[i].body);
 		cr_assert_eq(id, ids[i].id, "%s", ids[i].body);
 		cr_assert_eq(err.class, ids[i].taken ? ERR_NONE : ERR_RETRY);
 	}
@@ -72,16 +77,16 @@ static const struct {
 	const char *body, *text; /* text NULL: refused */
 	bool is_json;
 } schemas[] = {
-        {"{\"schema\":\"\\\"string\\\"\"}", "\"string\"", false},
-        {"{\"schema\":\"{}\",\"schemaType\":\"JSON\"}", "{}", true},
-        {"{\"schema\":\"x\",\"schemaType\":\"AVRO\"}", "x", false},
-        {"{\"schema\":\"x\",\"schemaType\":\"PROTOBUF\"}", "x", false},
-        {"{\"schema\":\"x\",\"schemaType\":7}", "x", false},
-        {"{\"schema\":{}}", NULL, false},
-        {"{\"schema\":null}", NULL, false},
-        {"{}", NULL, false},
-        {"[]", NULL, false},
-        {"gone", NULL, false},
+	{"{\"schema\":\"\\\"string\\\"\"}", "\"string\"", false},
+	{"{\"schema\":\"{}\",\"schemaType\":\"JSON\"}", "{}", true},
+	{"{\"schema\":\"x\",\"schemaType\":\"AVRO\"}", "x", false},
+	{"{\"schema\":\"x\",\"schemaType\":\"PROTOBUF\"}", "x", false},
+	{"{\"schema\":\"x\",\"schemaType\":7}", "x", false},
+	{"{\"schema\":{}}", NULL, false},
+	{"{\"schema\":null}", NULL, false},
+	{"{}", NULL, false},
+	{"[]", NULL, false},
+	{"gone", NULL, false},
 };
 
 Test(registry_messages, a_schema_is_a_text_with_a_type)
@@ -91,8 +96,11 @@ Test(registry_messages, a_schema_is_a_text_with_a_type)
 	for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
 		bool is_json = false;
 
-		cr_assert_eq(registry_read_schema(span_of(schemas[i].body), &text, &is_json, NULL), schemas[i].text != NULL, "%s", schemas[i].body);
-		cr_assert(!schemas[i].text || span_is((struct span){text.at, text.len}, schemas[i].text), "%s", schemas[i].body);
+		cr_assert_eq(registry_read_schema(span_of(schemas[i].body), &text, &is_json, NULL),
+		             schemas[i].text != NULL, "%s", schemas[i].body);
+		cr_assert(!schemas[i].text ||
+		                  span_is((struct span){text.at, text.len}, schemas[i].text),
+		          "%s", schemas[i].body);
 		cr_assert_eq(is_json, schemas[i].is_json, "%s", schemas[i].body);
 	}
 	buffer_free(&text);
@@ -105,27 +113,40 @@ static const struct {
 	enum registry_failure want;
 	const char *reason;
 } failures[] = {
-        {"incompatible, Confluent", 409, "{\"error_code\":40901,\"message\":\"not compatible\"}", REGISTRY_FAILURE_INCOMPATIBLE, "not compatible"},
-        {"incompatible, Apicurio", 409, "{\"error_code\":409,\"message\":\"Incompatible artifact: x\"}", REGISTRY_FAILURE_INCOMPATIBLE,
-         "Incompatible artifact: x"},
-        {"the reason under its other name", 409, "{\"error_code\":409,\"reason\":\"field x\",\"message\":\"m\"}", REGISTRY_FAILURE_INCOMPATIBLE,
-         "field x"},
-        {"no such id", 404, "{\"error_code\":40403,\"message\":\"Schema not found\"}", REGISTRY_FAILURE_UNKNOWN, "Schema not found"},
-        {"no such subject", 404, "{\"error_code\":40401}", REGISTRY_FAILURE_UNKNOWN, "{\"error_code\":40401}"},
-        {"no such path", 404, "{\"error_code\":0,\"message\":\"RESTEASY003210\"}", REGISTRY_FAILURE_RETRY, "RESTEASY003210"},
-        {"not up yet", 404, "<html>\n404\r\n</html>", REGISTRY_FAILURE_RETRY, "<html> 404  </html>"},
-        {"a 404 in the code alone", 404, "{\"error_code\":404,\"message\":\"HTTP 404 Not Found\"}", REGISTRY_FAILURE_RETRY, "HTTP 404 Not Found"},
-        {"invalid", 422, "{\"error_code\":42201,\"message\":\"bad\"}", REGISTRY_FAILURE_REFUSED, "bad"},
-        {"text under a JSON header", 400, "Unexpected character ('x')", REGISTRY_FAILURE_REFUSED, "Unexpected character ('x')"},
-        {"credentials", 401, "", REGISTRY_FAILURE_REFUSED, ""},
-        {"forbidden", 403, "{\"error_code\":40301,\"message\":\"no\"}", REGISTRY_FAILURE_REFUSED, "no"},
-        {"timeout", 408, "", REGISTRY_FAILURE_RETRY, ""},
-        {"too many", 429, "", REGISTRY_FAILURE_RETRY, ""},
-        {"store", 500, "{\"error_code\":50001,\"message\":\"store\"}", REGISTRY_FAILURE_RETRY, "store"},
-        {"gateway", 503, "unavailable", REGISTRY_FAILURE_RETRY, "unavailable"},
-        {"redirected", 302, "", REGISTRY_FAILURE_RETRY, ""},
-        {"odd types", 409, "{\"error_code\":\"x\",\"message\":{}}", REGISTRY_FAILURE_INCOMPATIBLE, "{\"error_code\":\"x\",\"message\":{}}"},
-        {"bytes that are no text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
+	{"incompatible, Confluent", 409, "{\"error_code\":40901,\"message\":\"not compatible\"}",
+         REGISTRY_FAILURE_INCOMPATIBLE, "not compatible"},
+	{"incompatible, Apicurio", 409,
+         "{\"error_code\":409,\"message\":\"Incompatible artifact: x\"}",
+         REGISTRY_FAILURE_INCOMPATIBLE, "Incompatible artifact: x"},
+	{"the reason under its other name", 409,
+         "{\"error_code\":409,\"reason\":\"field x\",\"message\":\"m\"}",
+         REGISTRY_FAILURE_INCOMPATIBLE, "field x"},
+	{"no such id", 404, "{\"error_code\":40403,\"message\":\"Schema not found\"}",
+         REGISTRY_FAILURE_UNKNOWN, "Schema not found"},
+	{"no such subject", 404, "{\"error_code\":40401}", REGISTRY_FAILURE_UNKNOWN,
+         "{\"error_code\":40401}"},
+	{"no such path", 404, "{\"error_code\":0,\"message\":\"RESTEASY003210\"}",
+         REGISTRY_FAILURE_RETRY, "RESTEASY003210"},
+	{"not up yet", 404, "<html>\n404\r\n</html>", REGISTRY_FAILURE_RETRY,
+         "<html> 404  </html>"},
+	{"a 404 in the code alone", 404, "{\"error_code\":404,\"message\":\"HTTP 404 Not Found\"}",
+         REGISTRY_FAILURE_RETRY, "HTTP 404 Not Found"},
+	{"invalid", 422, "{\"error_code\":42201,\"message\":\"bad\"}", REGISTRY_FAILURE_REFUSED,
+         "bad"},
+	{"text under a JSON header", 400, "Unexpected character ('x')", REGISTRY_FAILURE_REFUSED,
+         "Unexpected character ('x')"},
+	{"credentials", 401, "", REGISTRY_FAILURE_REFUSED, ""},
+	{"forbidden", 403, "{\"error_code\":40301,\"message\":\"no\"}", REGISTRY_FAILURE_REFUSED,
+         "no"},
+	{"timeout", 408, "", REGISTRY_FAILURE_RETRY, ""},
+	{"too many", 429, "", REGISTRY_FAILURE_RETRY, ""},
+	{"store", 500, "{\"error_code\":50001,\"message\":\"store\"}", REGISTRY_FAILURE_RETRY,
+         "store"},
+	{"gateway", 503, "unavailable", REGISTRY_FAILURE_RETRY, "unavailable"},
+	{"redirected", 302, "", REGISTRY_FAILURE_RETRY, ""},
+	{"odd types", 409, "{\"error_code\":\"x\",\"message\":{}}", REGISTRY_FAILURE_INCOMPATIBLE,
+         "{\"error_code\":\"x\",\"message\":{}}"},
+	{"bytes that are no text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
 };
 
 Test(registry_messages, each_failure_has_its_class_and_its_reason_on_one_line)
@@ -133,8 +154,9 @@ Test(registry_messages, each_failure_has_its_class_and_its_reason_on_one_line)
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
 		char reason[200];
 
-		cr_assert_eq(registry_read_failure(failures[i].status, span_of(failures[i].body), reason, sizeof(reason)), failures[i].want, "%s",
-		             failures[i].label);
+		cr_assert_eq(registry_read_failure(failures[i].status, span_of(failures[i].body),
+		                                   reason, sizeof(reason)),
+		             failures[i].want, "%s", failures[i].label);
 		cr_assert_str_eq(reason, failures[i].reason, "%s: %s", failures[i].label, reason);
 	}
 }
@@ -149,14 +171,17 @@ Test(registry_messages, a_reason_is_cut_to_its_room)
 	cr_assert_str_eq(reason, "xxxxxxxxxxxxxxx");
 	registry_read_failure(500, SPAN_NULL, reason, sizeof(reason));
 	cr_assert_str_eq(reason, "");
-	cr_assert_eq(registry_read_failure(409, span_of(body), NULL, 0), REGISTRY_FAILURE_INCOMPATIBLE);
+	cr_assert_eq(registry_read_failure(409, span_of(body), NULL, 0),
+	             REGISTRY_FAILURE_INCOMPATIBLE);
 }
 
 Test(registry_messages, a_level_at_least_backward_is_left_alone)
 {
 	cr_assert(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"BACKWARD\"}")));
-	cr_assert(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"FULL_TRANSITIVE\"}")));
-	cr_assert_not(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"FORWARD\"}")));
+	cr_assert(registry_level_checks_backward(
+		span_of("{\"compatibilityLevel\":\"FULL_TRANSITIVE\"}")));
+	cr_assert_not(
+		registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"FORWARD\"}")));
 	cr_assert_not(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"NONE\"}")));
 	cr_assert_not(registry_level_checks_backward(span_of("{\"compatibility\":\"BACKWARD\"}")));
 	cr_assert_not(registry_level_checks_backward(span_of("BACKWARD")));
@@ -204,16 +229,29 @@ Test(registry_messages, versions_are_a_list_of_numbers_and_the_last_of_them_coun
 		int count; /* -1: refused */
 		int32_t first, last;
 	} rows[] = {
-	        {"[1]", 1, 1, 1},      {"[]", 0, 0, 0},        {"[1,2,3]", 3, 1, 3},  {"[1,2,3,4,9]", 3, 3, 9}, {"[2147483647]", 1, INT32_MAX, INT32_MAX},
-	        {"[0]", -1, 0, 0},     {"[\"1\"]", -1, 0, 0},  {"[1.5]", -1, 0, 0},   {"[-1]", -1, 0, 0},       {"[2147483648]", -1, 0, 0},
-	        {"[1,null]", -1, 0, 0}, {"{}", -1, 0, 0},      {"1", -1, 0, 0},       {"", -1, 0, 0},           {"<html>", -1, 0, 0},
+		{"[1]", 1, 1, 1},
+		{"[]", 0, 0, 0},
+		{"[1,2,3]", 3, 1, 3},
+		{"[1,2,3,4,9]", 3, 3, 9},
+		{"[2147483647]", 1, INT32_MAX, INT32_MAX},
+		{"[0]", -1, 0, 0},
+		{"[\"1\"]", -1, 0, 0},
+		{"[1.5]", -1, 0, 0},
+		{"[-1]", -1, 0, 0},
+		{"[2147483648]", -1, 0, 0},
+		{"[1,null]", -1, 0, 0},
+		{"{}", -1, 0, 0},
+		{"1", -1, 0, 0},
+		{"", -1, 0, 0},
+		{"<html>", -1, 0, 0},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		int32_t versions[3];
 		struct err err = {ERR_NONE, ""};
 		size_t count;
-		bool taken = registry_read_versions(span_of(rows[i].body), versions, 3, &count, &err);
+		bool taken =
+			registry_read_versions(span_of(rows[i].body), versions, 3, &count, &err);
 
 		cr_assert_eq(taken, rows[i].count >= 0, "%s", rows[i].body);
 		if (!taken) {
@@ -222,6 +260,8 @@ Test(registry_messages, versions_are_a_list_of_numbers_and_the_last_of_them_coun
 		}
 		cr_assert_eq(count, (size_t)rows[i].count, "%s", rows[i].body);
 		if (count > 0)
-			cr_assert(versions[0] == rows[i].first && versions[count - 1] == rows[i].last, "%s", rows[i].body);
+			cr_assert(versions[0] == rows[i].first &&
+			                  versions[count - 1] == rows[i].last,
+			          "%s", rows[i].body);
 	}
 }

@@ -8,8 +8,14 @@
 Test(registry_urls, accepts)
 {
 	static const char *const table[] = {
-		"http://127.0.0.1:18081/apis/ccompat/v7", "https://registry", "http://registry/", "http://user:word@registry:8081",
-		"http://user@registry",  "http://user:p%40ss%2Fw%2Crd@registry", "http://one,https://two:1/", "http://[::1]:8081",
+		"http://127.0.0.1:18081/apis/ccompat/v7",
+		"https://registry",
+		"http://registry/",
+		"http://user:word@registry:8081",
+		"http://user@registry",
+		"http://user:p%40ss%2Fw%2Crd@registry",
+		"http://one,https://two:1/",
+		"http://[::1]:8081",
 		"http://1,http://2,http://3,http://4,http://5,http://6,http://7,http://8",
 	};
 
@@ -26,9 +32,21 @@ Test(registry_urls, accepts)
 Test(registry_urls, refuses_as_a_wrong_setting_and_quotes_nothing)
 {
 	static const char *const table[] = {
-		"", ",", "hunter2", "hunter2:8081", "//user:hunter2@registry", "ftp://user:hunter2@registry", "http://user:hunter2@", "http://",
-		"http://user:hunter2@registry:port", "http://one,hunter2", "http://one,,http://user:hunter2@two", "http://user:hunter2, @one",
-		"http://user:1/hunter2@registry", "http://user:1?hunter2@registry", "http://user:hunter2,hunter2@registry",
+		"",
+		",",
+		"hunter2",
+		"hunter2:8081",
+		"//user:hunter2@registry",
+		"ftp://user:hunter2@registry",
+		"http://user:hunter2@",
+		"http://",
+		"http://user:hunter2@registry:port",
+		"http://one,hunter2",
+		"http://one,,http://user:hunter2@two",
+		"http://user:hunter2, @one",
+		"http://user:1/hunter2@registry",
+		"http://user:1?hunter2@registry",
+		"http://user:hunter2,hunter2@registry",
 		"http://1,http://2,http://3,http://4,http://5,http://6,http://7,http://8,http://hunter2",
 	};
 

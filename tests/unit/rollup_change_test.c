@@ -22,9 +22,9 @@
 
 #define SOURCES 3
 #define WINDOWS 2000
-#define KEPT "1h:all"
+#define KEPT    "1h:all"
 #define REMOVED "20m:all"
-#define ADDED "30m:all"
+#define ADDED   "30m:all"
 
 /* What a reader of the aggregates has of one rollup, by number of the window. */
 struct shown {
@@ -49,8 +49,12 @@ static struct change change;
 
 static struct shown *shown_of(struct span rollup, int64_t *size_us)
 {
-	*size_us = span_is(rollup, KEPT) ? US_PER_HOUR : span_is(rollup, REMOVED) ? 20 * US_PER_MINUTE : 30 * US_PER_MINUTE;
-	return span_is(rollup, KEPT) ? &change.kept : span_is(rollup, REMOVED) ? &change.removed : &change.added;
+	*size_us = span_is(rollup, KEPT)      ? US_PER_HOUR
+	           : span_is(rollup, REMOVED) ? 20 * US_PER_MINUTE
+	                                      : 30 * US_PER_MINUTE;
+	return span_is(rollup, KEPT)      ? &change.kept
+	       : span_is(rollup, REMOVED) ? &change.removed
+	                                  : &change.added;
 }
 
 static void take_aggregates(struct outbox *box)
@@ -80,7 +84,8 @@ static void rebuild_merge(void)
 	struct err err;
 	size_t len = merge_fold_ops.snapshot(change.merge, header);
 
-	cr_assert(merge_fold_ops.restore_snapshot(fresh, (struct span){header, len}, &err), "%s", err.message);
+	cr_assert(merge_fold_ops.restore_snapshot(fresh, (struct span){header, len}, &err), "%s",
+	          err.message);
 	cr_assert_eq(merge_fold_ops.snapshot(fresh, again), len);
 	cr_assert_arr_eq(header, again, len);
 	merge_fold_ops.free(fresh);
@@ -95,10 +100,15 @@ static void commit(int p, struct outbox *box)
 	task_flush(&change.tasks[p], box);
 	for (size_t i = 0; i < box->count; i++) {
 		const struct output *output = &box->at[i];
-		struct input_record record = {.topic = SPAN("partials"), .offset = change.merge_offset, .key = output->key, .value = output->value,
-		                              .headers = output->headers, .header_count = output->header_count};
+		struct input_record record = {.topic = SPAN("partials"),
+		                              .offset = change.merge_offset,
+		                              .key = output->key,
+		                              .value = output->value,
+		                              .headers = output->headers,
+		                              .header_count = output->header_count};
 
-		if (output->topic != TOPIC_FUNNEL_PARTIALS) /* one merge half reads all its partitions: progress comes twice */
+		if (output->topic !=
+		    TOPIC_FUNNEL_PARTIALS) /* one merge half reads all its partitions: progress comes twice */
 			continue;
 		if (record.value.at)
 			record.body = kit_body(output);
@@ -124,8 +134,12 @@ static void assign(int p, int list)
 		task_start(&change.tasks[p], &terms, 0);
 	} else {
 		task_free(&change.tasks[p]);
-		cr_assert(task_resume(&change.tasks[p], &terms, committed, span_of(change.metadata[p]), &err), "%s", err.message);
-		for (size_t i = 0; i < change.pipe.sources[p].bytes.count && change.pipe.sources[p].offsets[i] < committed; i++) {
+		cr_assert(task_resume(&change.tasks[p], &terms, committed,
+		                      span_of(change.metadata[p]), &err),
+		          "%s", err.message);
+		for (size_t i = 0; i < change.pipe.sources[p].bytes.count &&
+		                   change.pipe.sources[p].offsets[i] < committed;
+		     i++) {
 			struct input_record record = kit_log_record(&change.pipe.sources[p], i);
 
 			if (record.offset >= change.tasks[p].position)
@@ -142,7 +156,8 @@ static void run_some(int p, int64_t count)
 	struct outbox box = {0};
 
 	for (; count > 0 && change.next[p] < change.pipe.sources[p].bytes.count; count--) {
-		struct input_record record = kit_log_record(&change.pipe.sources[p], change.next[p]++);
+		struct input_record record =
+			kit_log_record(&change.pipe.sources[p], change.next[p]++);
 
 		task_apply(&change.tasks[p], &record, &box);
 	}
@@ -170,7 +185,8 @@ static void change_init(uint64_t seed, struct rng *rng)
 	for (int p = 0; p < SOURCES; p++) {
 		change.list_of[p] = -1;
 		/* Not all at the same time: one is hours ahead of another. */
-		pipe_generate(&change.pipe, rng, p, 500, KIT_DAY0_US + (4 + p) * US_PER_HOUR, 4 * US_PER_MINUTE);
+		pipe_generate(&change.pipe, rng, p, 500, KIT_DAY0_US + (4 + p) * US_PER_HOUR,
+		              4 * US_PER_MINUTE);
 		assign(p, 0);
 	}
 	change.merge = merge_fold_ops.new(&change.pipe.merge, 0);
@@ -194,7 +210,8 @@ static void recount(int64_t size_us, int64_t views[WINDOWS], bool any[WINDOWS])
 		const struct pipe_event *event = &change.pipe.events[i];
 		int64_t n = (event->bronze.event.event_time_us - KIT_DAY0_US) / size_us;
 
-		if (KIT_DAY0_US + (n + 1) * size_us + change.pipe.session.grace_us <= event->watermark_us)
+		if (KIT_DAY0_US + (n + 1) * size_us + change.pipe.session.grace_us <=
+		    event->watermark_us)
 			continue;
 		views[n] += event->bronze.event.type == EVENT_VIEW;
 		any[n] = true;
@@ -202,7 +219,8 @@ static void recount(int64_t size_us, int64_t views[WINDOWS], bool any[WINDOWS])
 }
 
 /* final_only: rows that are not final are not looked at. Returns how many of the recount's windows are there. */
-static int expect_shown(const char *what, const struct shown *shown, int64_t size_us, bool final_only, int *first)
+static int expect_shown(const char *what, const struct shown *shown, int64_t size_us,
+                        bool final_only, int *first)
 {
 	static int64_t views[WINDOWS];
 	static bool any[WINDOWS];
@@ -213,14 +231,19 @@ static int expect_shown(const char *what, const struct shown *shown, int64_t siz
 	for (int n = 0; n < WINDOWS; n++) {
 		if (!shown->seen[n] || (final_only && !shown->final[n]))
 			continue;
-		cr_assert(shown->final[n], "seed %" PRIu64 ": %s, window %d is shown and never becomes final", change.pipe.seed, what, n);
-		cr_assert_eq(shown->views[n], views[n], "seed %" PRIu64 ": %s, window %d has %" PRId64 " views, by recount %" PRId64, change.pipe.seed, what, n,
-		             shown->views[n], views[n]);
+		cr_assert(shown->final[n],
+		          "seed %" PRIu64 ": %s, window %d is shown and never becomes final",
+		          change.pipe.seed, what, n);
+		cr_assert_eq(shown->views[n], views[n],
+		             "seed %" PRIu64 ": %s, window %d has %" PRId64
+		             " views, by recount %" PRId64,
+		             change.pipe.seed, what, n, shown->views[n], views[n]);
 		*first = *first < 0 ? n : *first;
 		count++;
 	}
 	for (int n = *first; n >= 0 && n < WINDOWS && !final_only; n++)
-		cr_assert_eq(shown->seen[n], any[n], "seed %" PRIu64 ": %s, window %d is missing", change.pipe.seed, what, n);
+		cr_assert_eq(shown->seen[n], any[n], "seed %" PRIu64 ": %s, window %d is missing",
+		             change.pipe.seed, what, n);
 	return count;
 }
 
@@ -234,7 +257,9 @@ static void expect_running(void)
 	recount(30 * US_PER_MINUTE, views, any);
 	while (!any[last])
 		last--;
-	cr_assert(change.added.final[last], "seed %" PRIu64 ": the last window of the added rollup is not there", change.pipe.seed);
+	cr_assert(change.added.final[last],
+	          "seed %" PRIu64 ": the last window of the added rollup is not there",
+	          change.pipe.seed);
 }
 
 /* moves: so many times a partition goes to a replica with either list, before all go to new ones for good. */
@@ -250,7 +275,8 @@ static void run_change(uint64_t seed, int moves)
 		run_some(p, rng_between(&rng, 1, 20));
 		if (round > 40 && rolling < moves) {
 			/* To a new one at first, then this way and that, and at last all to new ones. */
-			assign((int)rng_below(&rng, SOURCES), rolling == 0 ? 1 : (int)rng_below(&rng, 2));
+			assign((int)rng_below(&rng, SOURCES),
+			       rolling == 0 ? 1 : (int)rng_below(&rng, 2));
 			rolling++;
 			rebuild_merge();
 		} else if (round > 40 && rolling >= moves) {
@@ -260,17 +286,22 @@ static void run_change(uint64_t seed, int moves)
 		}
 	}
 	for (int r = 0; r < REASON_COUNT; r++)
-		cr_assert_eq(change.merge_counts.dead[r], 0, "seed %" PRIu64 ": %s", seed, reason_name((enum reason)r));
+		cr_assert_eq(change.merge_counts.dead[r], 0, "seed %" PRIu64 ": %s", seed,
+		             reason_name((enum reason)r));
 	kept = expect_shown("kept", &change.kept, US_PER_HOUR, false, &first_kept);
 	/* What was whole, and shown, before a partition went back, stays not final. */
 	added = expect_shown("added", &change.added, 30 * US_PER_MINUTE, moves > 0, &first_added);
 	expect_running();
-	removed = expect_shown("removed", &change.removed, 20 * US_PER_MINUTE, true, &first_removed);
+	removed =
+		expect_shown("removed", &change.removed, 20 * US_PER_MINUTE, true, &first_removed);
 	for (int n = 0; n < WINDOWS; n++)
 		open += change.removed.seen[n] && !change.removed.final[n];
-	cr_assert(kept > 10 && added > 3 && removed > 0 && open > 0, "seed %" PRIu64 ": kept %d, added %d, removed %d and %d that stay open: not what it is for",
+	cr_assert(kept > 10 && added > 3 && removed > 0 && open > 0,
+	          "seed %" PRIu64
+	          ": kept %d, added %d, removed %d and %d that stay open: not what it is for",
 	          seed, kept, added, removed, open);
-	cr_assert(first_added > 2 * first_kept, "seed %" PRIu64 ": an added rollup begins later", seed);
+	cr_assert(first_added > 2 * first_kept, "seed %" PRIu64 ": an added rollup begins later",
+	          seed);
 	change_free();
 }
 
@@ -288,7 +319,19 @@ Test(rollup_change, partitions_that_go_back_to_the_former_list_show_whole_window
 
 Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts_do_not)
 {
-	static const char *const bad[] = {"-.,-.,-.|", "-.,-.,-.|x", "-.,-.,-.|*|", "-.,-.,-.|*|a", "-.,-.,-.|*|a@=1", "-.,-.,-.|*|a@ever=", "-.,-.,-.|*|a@xyz=1", "-.,-.,-.|*|a@9223372036854775807=1", "-.,-.,-.|*|a@-9223372036854775807=1", "-.,-.,-.|*|@ever=1", "-.,-.,-.|*|a@ever=1g", "-.,-.,-.||", "-.,-.,-.|*a@ever=1"};
+	static const char *const bad[] = {"-.,-.,-.|",
+	                                  "-.,-.,-.|x",
+	                                  "-.,-.,-.|*|",
+	                                  "-.,-.,-.|*|a",
+	                                  "-.,-.,-.|*|a@=1",
+	                                  "-.,-.,-.|*|a@ever=",
+	                                  "-.,-.,-.|*|a@xyz=1",
+	                                  "-.,-.,-.|*|a@9223372036854775807=1",
+	                                  "-.,-.,-.|*|a@-9223372036854775807=1",
+	                                  "-.,-.,-.|*|@ever=1",
+	                                  "-.,-.,-.|*|a@ever=1g",
+	                                  "-.,-.,-.||",
+	                                  "-.,-.,-.|*a@ever=1"};
 	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
 	char again[FOLD_SNAPSHOT_MAX];
 	struct err err;
@@ -296,14 +339,17 @@ Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		void *fold = merge_fold_ops.new(&config, 0);
 
-		cr_assert_not(merge_fold_ops.restore_snapshot(fold, span_of(bad[i]), &err), "'%s' is taken", bad[i]);
+		cr_assert_not(merge_fold_ops.restore_snapshot(fold, span_of(bad[i]), &err),
+		              "'%s' is taken", bad[i]);
 		merge_fold_ops.free(fold);
 	}
 	for (int i = 0; i < 2; i++) {
-		const char *good = i ? "-.,-.,-.|5|1m:all@ever=5|1d:brand@1569980000=4" : "-.,-.,-.|*|5m/1m:all@ever=*";
+		const char *good = i ? "-.,-.,-.|5|1m:all@ever=5|1d:brand@1569980000=4"
+		                     : "-.,-.,-.|*|5m/1m:all@ever=*";
 		void *fold = merge_fold_ops.new(&config, 0);
 
-		cr_assert(merge_fold_ops.restore_snapshot(fold, span_of(good), &err), "%s", err.message);
+		cr_assert(merge_fold_ops.restore_snapshot(fold, span_of(good), &err), "%s",
+		          err.message);
 		merge_fold_ops.snapshot(fold, again);
 		cr_assert_str_eq(again, good);
 		merge_fold_ops.free(fold);
@@ -345,12 +391,18 @@ Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
 	struct outbox box = {0};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct header headers[] = {{SPAN("control"), SPAN("rollups")}, {SPAN("source_partition"), span_of(rows[i].source)}, {SPAN("since"), span_of(rows[i].since)}};
-		struct input_record record = {.topic = SPAN("partials"), .offset = (int64_t)i, .headers = headers, .header_count = 3};
+		struct header headers[] = {{SPAN("control"), SPAN("rollups")},
+		                           {SPAN("source_partition"), span_of(rows[i].source)},
+		                           {SPAN("since"), span_of(rows[i].since)}};
+		struct input_record record = {.topic = SPAN("partials"),
+		                              .offset = (int64_t)i,
+		                              .headers = headers,
+		                              .header_count = 3};
 		struct counts counts = {0};
 
 		merge_fold_ops.apply(fold, &record, &counts, &box);
-		cr_assert_eq(counts.dead[REASON_INVALID_CONTROL], 1, "source '%s', since '%s'", rows[i].source, rows[i].since);
+		cr_assert_eq(counts.dead[REASON_INVALID_CONTROL], 1, "source '%s', since '%s'",
+		             rows[i].source, rows[i].since);
 	}
 	merge_fold_ops.free(fold);
 	outbox_free(&box);
@@ -433,7 +485,8 @@ static bool flush_tells(struct task *task, struct outbox *box)
 
 	task_flush(task, box);
 	for (size_t i = 0; i < box->count; i++)
-		told |= box->at[i].topic == TOPIC_FUNNEL_PARTIALS && span_is(kit_header(&box->at[i], "control"), "rollups");
+		told |= box->at[i].topic == TOPIC_FUNNEL_PARTIALS &&
+		        span_is(kit_header(&box->at[i], "control"), "rollups");
 	outbox_clear(box);
 	return told;
 }
@@ -451,7 +504,8 @@ static void restart(struct task *task, const struct task_params *terms)
 	cr_assert_not(task->restoring);
 }
 
-Test(rollup_change, what_is_counted_is_told_with_the_first_record_also_where_transaction_markers_are_committed_before)
+Test(rollup_change,
+     what_is_counted_is_told_with_the_first_record_also_where_transaction_markers_are_committed_before)
 {
 	struct outbox box = {0};
 	struct rng rng = {1};
@@ -462,14 +516,17 @@ Test(rollup_change, what_is_counted_is_told_with_the_first_record_also_where_tra
 	for (int list = 0; list < 2; list++) {
 		struct input_record record = kit_log_record(&change.pipe.sources[0], (size_t)list);
 
-		terms = (struct task_params){&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
+		terms = (struct task_params){
+			&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
 		if (list == 0)
 			task_start(&task, &terms, 0);
 		else
 			restart(&task, &terms);
 		record.offset = task.position + 5;
 		task_at_end(&task, task.position + 3);
-		cr_assert_not(flush_tells(&task, &box), "list %d: told without a record: nothing would be committed with it", list);
+		cr_assert_not(flush_tells(&task, &box),
+		              "list %d: told without a record: nothing would be committed with it",
+		              list);
 		restart(&task, &terms);
 		task_apply(&task, &record, &box);
 		cr_assert(flush_tells(&task, &box), "list %d: not told", list);
@@ -504,21 +561,31 @@ static void hand_apply(struct hand *hand, struct input_record record)
 static void hand_tell(struct hand *hand, int source, const char *since)
 {
 	char number[12];
-	struct header headers[] = {{SPAN("control"), SPAN("rollups")}, {SPAN("source_partition"), {number, (size_t)snprintf(number, sizeof(number), "%d", source)}}, {SPAN("since"), span_of(since)}};
+	struct header headers[] = {{SPAN("control"), SPAN("rollups")},
+	                           {SPAN("source_partition"),
+	                            {number,
+	                             (size_t)snprintf(number, sizeof(number), "%d", source)}},
+	                           {SPAN("since"), span_of(since)}};
 
 	hand_apply(hand, (struct input_record){.headers = headers, .header_count = 3});
 }
 
-static void hand_partial(struct hand *hand, int source, const char *rollup, int minute, int64_t watermark_us)
+static void hand_partial(struct hand *hand, int source, const char *rollup, int minute,
+                         int64_t watermark_us)
 {
-	struct partial partial = {.rollup = span_of(rollup), .group_value = span_of(*rollup ? "all" : ""), .source_partition = source, .watermark_us = watermark_us};
+	struct partial partial = {.rollup = span_of(rollup),
+	                          .group_value = span_of(*rollup ? "all" : ""),
+	                          .source_partition = source,
+	                          .watermark_us = watermark_us};
 	struct buffer value = {0};
 
 	partial.window_start_us = KIT_DAY0_US + minute * US_PER_MINUTE;
 	partial.window_end_us = partial.window_start_us + US_PER_MINUTE;
 	partial.measures.events[EVENT_VIEW] = 1;
 	partial_encode(&value, 16, &partial);
-	hand_apply(hand, (struct input_record){.value = {value.at, value.len}, .body = {value.at + FRAME_BYTES, value.len - FRAME_BYTES}});
+	hand_apply(hand, (struct input_record){.value = {value.at, value.len},
+	                                       .body = {value.at + FRAME_BYTES,
+	                                                value.len - FRAME_BYTES}});
 	buffer_free(&value);
 }
 
@@ -547,10 +614,12 @@ static void hand_far(struct hand *hand)
 
 #define AT_MINUTE_5 "1m:all@1569888300000000"
 
-Test(rollup_change, total_is_withheld_until_every_source_counts_its_window_and_shown_when_the_last_one_tells)
+Test(rollup_change,
+     total_is_withheld_until_every_source_counts_its_window_and_shown_when_the_last_one_tells)
 {
 	for (int rebuilt = 0; rebuilt < 2; rebuilt++) {
-		struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}, .quiet = rebuilt};
+		struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE},
+		                    .quiet = rebuilt};
 		bool final = true;
 
 		hand.fold = merge_fold_ops.new(&hand.config, 0);

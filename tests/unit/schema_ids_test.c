@@ -11,8 +11,7 @@
 #include "wire/schema_ids.h"
 #include "wire/schemas.h"
 
-static void add_bronze(struct schema_uses *uses, enum schema_kind slot, int32_t id,
-                       int64_t offset)
+static void add_bronze(struct schema_uses *uses, enum schema_kind slot, int32_t id, int64_t offset)
 {
 	struct bronze_event event = {
 		.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = 1}};
@@ -46,10 +45,10 @@ Test(schema_ids, uses_are_kept_by_topic_and_id_with_a_sample_that_fits)
 	schema_uses_add(&uses, SCHEMA_RAW, 1, 5, SPAN("{\"plain\":1}"));
 	schema_uses_sort(&uses);
 	cr_assert_eq(uses.count, 3);
-	cr_assert(uses.at[0].id == 4 && uses.at[0].slot == SCHEMA_PARTIAL && uses.at[0].records == 1 &&
-	          uses.at[0].fits);
-	cr_assert(uses.at[1].id == 9 && uses.at[1].slot == SCHEMA_BRONZE && uses.at[1].records == 3 &&
-	          uses.at[1].fits);
+	cr_assert(uses.at[0].id == 4 && uses.at[0].slot == SCHEMA_PARTIAL &&
+	          uses.at[0].records == 1 && uses.at[0].fits);
+	cr_assert(uses.at[1].id == 9 && uses.at[1].slot == SCHEMA_BRONZE &&
+	          uses.at[1].records == 3 && uses.at[1].fits);
 	cr_assert(uses.at[1].first_partition == 1 && uses.at[1].first_offset == 5 &&
 	          uses.at[1].sample.len > 9);
 	cr_assert(uses.at[2].id == 9 && uses.at[2].slot == SCHEMA_LATE && uses.at[2].records == 1);
@@ -102,9 +101,18 @@ struct plan_row {
 		enum schema_use_state state;
 	} uses[4];
 };
-#define BRONZE(id, state) {id, SCHEMA_BRONZE, SCHEMA_USE_##state}
-#define LATE(id, state) {id, SCHEMA_LATE, SCHEMA_USE_##state}
-#define COUNTS(id, state) {id, SCHEMA_COUNTS, SCHEMA_USE_##state}
+#define BRONZE(id, state)                             \
+	{                                             \
+		id, SCHEMA_BRONZE, SCHEMA_USE_##state \
+	}
+#define LATE(id, state)                             \
+	{                                           \
+		id, SCHEMA_LATE, SCHEMA_USE_##state \
+	}
+#define COUNTS(id, state)                             \
+	{                                             \
+		id, SCHEMA_COUNTS, SCHEMA_USE_##state \
+	}
 
 static struct schema_uses uses_of(const struct plan_row *row, struct schema_use *room)
 {
@@ -124,14 +132,22 @@ Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 		{"nothing is missing", 7, 0, NULL, {BRONZE(7, KNOWN)}},
 		{"all, in a row", 0, 0, NULL, {BRONZE(1, MISSING), COUNTS(2, MISSING)}},
 		{"one id of two topics", 0, 0, NULL, {BRONZE(1, MISSING), LATE(1, MISSING)}},
-		{"as many fillers as allowed", 0, 4, NULL, {BRONZE(3, MISSING), COUNTS(6, MISSING)}},
+		{"as many fillers as allowed",
+	         0,
+	         4,
+	         NULL,
+	         {BRONZE(3, MISSING), COUNTS(6, MISSING)}},
 		{"one too many", 0, 3, "LEAVE_OUT=6", {BRONZE(3, MISSING), COUNTS(6, MISSING)}},
 		{"the greatest id", 0, 9, "needs 2147483646 other", {BRONZE(INT32_MAX, MISSING)}},
 		{"after those that are known", 4, 0, NULL, {BRONZE(2, KNOWN), COUNTS(5, MISSING)}},
 		{"the registry is at it", 2, 100, "empty it first", {BRONZE(2, MISSING)}},
 		{"the registry is past it", 3, 100, "empty it first", {BRONZE(2, MISSING)}},
 		{"taken", 0, 100, "another schema", {COUNTS(1, MISSING), BRONZE(2, TAKEN)}},
-		{"strays", 0, 0, NULL, {COUNTS(1, MISSING), BRONZE(99, STRAY), BRONZE(999, LEFT_OUT)}},
+		{"strays",
+	         0,
+	         0,
+	         NULL,
+	         {COUNTS(1, MISSING), BRONZE(99, STRAY), BRONZE(999, LEFT_OUT)}},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -139,12 +155,13 @@ Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 		struct schema_use room[4];
 		struct schema_uses uses = uses_of(row, room);
 		struct err err = {ERR_NONE, ""};
-		bool can = schema_uses_can_be_registered(&uses, row->last_id, row->fillers_max, &err);
+		bool can =
+			schema_uses_can_be_registered(&uses, row->last_id, row->fillers_max, &err);
 
 		cr_assert_eq(can, row->want == NULL, "%s: %s", row->label, err.message);
 		if (row->want)
-			cr_assert(err.class == ERR_OPERATOR && strstr(err.message, row->want), "%s: %s",
-			          row->label, err.message);
+			cr_assert(err.class == ERR_OPERATOR && strstr(err.message, row->want),
+			          "%s: %s", row->label, err.message);
 	}
 }
 
@@ -173,8 +190,8 @@ static bool text_is_ours(const struct schema_uses *uses, size_t use, struct buff
 
 Test(schema_ids, a_second_id_of_a_schema_takes_a_text_of_its_own_that_means_the_same)
 {
-	static const struct plan_row row = {
-		.uses = {BRONZE(1, MISSING), LATE(1, MISSING), BRONZE(5, MISSING), COUNTS(6, MISSING)}};
+	static const struct plan_row row = {.uses = {BRONZE(1, MISSING), LATE(1, MISSING),
+	                                             BRONZE(5, MISSING), COUNTS(6, MISSING)}};
 	struct schema_use room[4];
 	struct schema_uses uses = uses_of(&row, room);
 	struct buffer text = {0};

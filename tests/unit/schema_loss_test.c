@@ -28,7 +28,8 @@ static bool refused(const struct entry *entries, size_t count, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		struct schema_place place = place_of_id((int32_t)i + 1);
 
-		counts_unread_note(&unread, PREFIX, span_of(entries[i].key), &place, entries[i].reason);
+		counts_unread_note(&unread, PREFIX, span_of(entries[i].key), &place,
+		                   entries[i].reason);
 	}
 	return !counts_unread_none(&unread, PREFIX "counts", err);
 }
@@ -47,8 +48,9 @@ Test(counts_unread, newest_counts_of_a_service_that_are_refused_for_their_schema
 
 			cr_assert(refused(entries, 2, &err), "%s", keys[k]);
 			cr_assert_eq(err.class, ERR_OPERATOR);
-			cr_assert(strstr(err.message, "schema id 2 of set_counts/0, offset 42") != NULL, "%s",
-			          err.message);
+			cr_assert(strstr(err.message, "schema id 2 of set_counts/0, offset 42") !=
+			                  NULL,
+			          "%s", err.message);
 			cr_assert(strstr(err.message, "schemas --yes") != NULL, "%s", err.message);
 		}
 	}
@@ -79,8 +81,8 @@ Test(counts_unread, keys_that_no_service_writes_do_not_matter)
 	                                   "pg-loader|set_raw_events|0"};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		cr_assert_not(refused(&(struct entry){keys[i], REASON_UNKNOWN_SCHEMA_ID}, 1, NULL), "%s",
-		              keys[i] ? keys[i] : "no key");
+		cr_assert_not(refused(&(struct entry){keys[i], REASON_UNKNOWN_SCHEMA_ID}, 1, NULL),
+		              "%s", keys[i] ? keys[i] : "no key");
 }
 
 Test(counts_unread, bytes_that_were_never_counts_do_not_matter)
@@ -89,8 +91,8 @@ Test(counts_unread, bytes_that_were_never_counts_do_not_matter)
 	                                      REASON_MALFORMED_AVRO};
 
 	for (size_t i = 0; i < 3; i++)
-		cr_assert_not(
-			refused(&(struct entry){"bronze-sink|set_raw_events|0", reasons[i]}, 1, NULL));
+		cr_assert_not(refused(&(struct entry){"bronze-sink|set_raw_events|0", reasons[i]},
+		                      1, NULL));
 }
 
 Test(schema_loss, a_place_has_the_id_of_its_frame)
@@ -98,11 +100,14 @@ Test(schema_loss, a_place_has_the_id_of_its_frame)
 	static const struct {
 		struct span value;
 		int32_t id;
-	} table[] = {
-		{{"\0\0\1\2\3body", 9}, 0x10203}, {{"\0\0\1", 3}, 0}, {{"{}", 2}, 0}, {{NULL, 0}, 0}};
+	} table[] = {{{"\0\0\1\2\3body", 9}, 0x10203},
+	             {{"\0\0\1", 3}, 0},
+	             {{"{}", 2}, 0},
+	             {{NULL, 0}, 0}};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		cr_assert_eq(schema_place_of("t", 1, 2, table[i].value).schema_id, table[i].id, "%zu", i);
+		cr_assert_eq(schema_place_of("t", 1, 2, table[i].value).schema_id, table[i].id,
+		             "%zu", i);
 }
 
 Test(schema_loss, a_service_is_not_ready_for_a_minute_after_the_last_record)
@@ -114,8 +119,8 @@ Test(schema_loss, a_service_is_not_ready_for_a_minute_after_the_last_record)
 	cr_assert_null(schema_alarm_reason(&alarm, now_us));
 	cr_assert(schema_alarm_raise(&alarm, now_us, &first, REASON_WRONG_SCHEMA),
 	          "the first is worth a line");
-	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 7 at set_counts/0 offset 47") !=
-	              NULL,
+	cr_assert(strstr(schema_alarm_reason(&alarm, now_us),
+	                 "first 7 at set_counts/0 offset 47") != NULL,
 	          "%s", schema_alarm_reason(&alarm, now_us));
 	now_us += SCHEMA_ALARM_US - 1;
 	cr_assert_not_null(schema_alarm_reason(&alarm, now_us));

@@ -9,9 +9,9 @@
 #include "kafka/kafka_conf.h"
 #include "kafka/send_offsets.h"
 
-#define CALL_MS 20000
+#define CALL_MS                 20000
 #define TRANSACTION_COORDINATOR 1
-#define GROUP_COORDINATOR 2
+#define GROUP_COORDINATOR       2
 
 static rd_kafka_t *producer;
 static rd_kafka_mock_cluster_t *cluster;
@@ -19,10 +19,12 @@ static rd_kafka_mock_cluster_t *cluster;
 static void set_up(void)
 {
 	static const char *const extra[] = {"transactional.id", "id", NULL};
-	const struct kafka_config config = {
-		.brokers = "127.0.0.1:1", .properties = "test.mock.num.brokers=2", .topic_prefix = ""};
+	const struct kafka_config config = {.brokers = "127.0.0.1:1",
+	                                    .properties = "test.mock.num.brokers=2",
+	                                    .topic_prefix = ""};
 	struct err err;
-	rd_kafka_conf_t *conf = kafka_conf_new(&config, KAFKA_PRODUCER_TRANSACTIONAL, "id", extra, &err);
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(&config, KAFKA_PRODUCER_TRANSACTIONAL, "id", extra, &err);
 
 	producer = conf ? kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, &err) : NULL;
 	cr_assert(producer, "%s", err.message);
@@ -39,7 +41,8 @@ static bool send_offsets(int timeout_ms, struct err *err)
 	rd_kafka_topic_partition_list_t *offsets = rd_kafka_topic_partition_list_new(1);
 
 	rd_kafka_topic_partition_list_add(offsets, "input", 0)->offset = 7;
-	return send_offsets_within(producer, offsets, rd_kafka_consumer_group_metadata_new("group"), timeout_ms, err);
+	return send_offsets_within(producer, offsets, rd_kafka_consumer_group_metadata_new("group"),
+	                           timeout_ms, err);
 }
 
 Test(send_offsets, succeeds_where_the_coordinator_answers, .init = set_up)

@@ -21,11 +21,13 @@ struct settings {
 	const char *secret;
 };
 
-static const struct config_option options[] = {
-	{"A_NUMBER", CONFIG_INTEGER, offsetof(struct settings, number), "5", 0, 9, "a number",
-         NULL, NULL},
-	{"A_SECRET", CONFIG_SECRET, offsetof(struct settings, secret), "", 0, 0, "a secret", NULL, NULL},
-	{0}};
+static const struct config_option options[] = {{"A_NUMBER", CONFIG_INTEGER,
+                                                offsetof(struct settings, number), "5", 0, 9,
+                                                "a number", NULL, NULL},
+                                               {"A_SECRET", CONFIG_SECRET,
+                                                offsetof(struct settings, secret), "", 0, 0,
+                                                "a secret", NULL, NULL},
+                                               {0}};
 static const struct config_option *const tables[] = {options, NULL};
 
 /* What the service does, and what came of it, shared with the process that runs it. */
@@ -99,16 +101,21 @@ static void test_close(void *state)
 /* The exit code of a process that runs the script; -1 if a signal ended it. */
 static int run_script(const struct script *wanted, const char *flag)
 {
-	static const struct service service = {"test-service", "Tests.", tables, sizeof(struct settings), test_open, test_step, test_close};
+	static const struct service service = {"test-service", "Tests.",
+	                                       tables,         sizeof(struct settings),
+	                                       test_open,      test_step,
+	                                       test_close};
 	int status = 0;
 	pid_t child;
 
-	script = mmap(NULL, sizeof(*script), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	script = mmap(NULL, sizeof(*script), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+	              0);
 	cr_assert_neq(script, MAP_FAILED);
 	memcpy(script, wanted, sizeof(*script));
 	child = fork();
 	if (child == 0) {
-		char program[] = "test", timeout[] = "--shutdown-timeout=200ms", last[64], *argv[] = {program, timeout, last, NULL};
+		char program[] = "test", timeout[] = "--shutdown-timeout=200ms", last[64],
+		     *argv[] = {program, timeout, last, NULL};
 		int null = open("/dev/null", O_WRONLY);
 
 		dup2(null, 1);
@@ -146,17 +153,20 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 {
 	static const struct {
 		enum err_class class;
-		int open_exit, step_exit; /* an input that cannot be opened was named in the settings */
-	} table[] = {{ERR_RETRY, 75, 75}, {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75}, {ERR_OPERATOR, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
+		int open_exit,
+			step_exit; /* an input that cannot be opened was named in the settings */
+	} table[] = {{ERR_RETRY, 75, 75},    {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75},
+	             {ERR_OPERATOR, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
 
 	cr_assert_eq(sizeof(table) / sizeof(*table), ERR_FATAL, "every class but none has a line");
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		cr_expect_eq(run_script(&(struct script){.open_fails = table[i].class}, NULL), table[i].open_exit, "open: %s",
-		             err_class_name(table[i].class));
+		cr_expect_eq(run_script(&(struct script){.open_fails = table[i].class}, NULL),
+		             table[i].open_exit, "open: %s", err_class_name(table[i].class));
 		cr_expect_eq(script->closed_with_state, 1);
 		cr_expect_eq(script->steps_made, 0);
-		cr_expect_eq(run_script(&(struct script){.step_fails = table[i].class, .steps = 2}, NULL), table[i].step_exit, "step: %s",
-		             err_class_name(table[i].class));
+		cr_expect_eq(run_script(&(struct script){.step_fails = table[i].class, .steps = 2},
+		                        NULL),
+		             table[i].step_exit, "step: %s", err_class_name(table[i].class));
 		cr_expect_eq(script->closed_with_state, 1);
 		cr_expect_eq(script->steps_made, 1);
 	}
@@ -164,33 +174,55 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 
 Test(service, the_first_signal_lets_the_loop_drain)
 {
-	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true}, NULL), 0);
+	cr_expect_eq(
+		run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true},
+	                   NULL),
+		0);
 	cr_expect_eq(script->stopping_steps, 1);
 	cr_expect_eq(script->closes, 1);
 }
 
 Test(service, the_second_signal_leaves_at_once_with_75)
 {
-	cr_expect_eq(run_script(&(struct script){.steps = 1, .terms = 2, .hang_when_stopping = true, .hang_in_close = true}, "--shutdown-timeout=1h"), 75);
+	cr_expect_eq(run_script(&(struct script){.steps = 1,
+	                                         .terms = 2,
+	                                         .hang_when_stopping = true,
+	                                         .hang_in_close = true},
+	                        "--shutdown-timeout=1h"),
+	             75);
 }
 
 Test(service, a_drain_past_the_deadline_ends_with_75)
 {
-	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .hang_when_stopping = true}, NULL), 75);
+	cr_expect_eq(
+		run_script(&(struct script){.steps = 1000, .terms = 1, .hang_when_stopping = true},
+	                   NULL),
+		75);
 	cr_expect_eq(script->closes, 0);
 }
 
 Test(service, a_close_past_the_deadline_keeps_the_exit_code)
 {
 	cr_expect_eq(run_script(&(struct script){.steps = 1, .hang_in_close = true}, NULL), 0);
-	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_OPERATOR, .hang_in_close = true}, NULL), 78);
-	cr_expect_eq(run_script(&(struct script){.steps = 1000, .terms = 1, .done_when_stopping = true, .hang_in_close = true}, NULL), 0);
+	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_OPERATOR, .hang_in_close = true},
+	                        NULL),
+	             78);
+	cr_expect_eq(run_script(&(struct script){.steps = 1000,
+	                                         .terms = 1,
+	                                         .done_when_stopping = true,
+	                                         .hang_in_close = true},
+	                        NULL),
+	             0);
 }
 
 Test(service, a_stop_while_opening_is_clean_unless_something_is_wrong)
 {
-	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY}, NULL), 0);
-	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_OPERATOR}, NULL), 78);
+	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY},
+	                        NULL),
+	             0);
+	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_OPERATOR},
+	                        NULL),
+	             78);
 }
 
 Test(service, the_start_line_has_each_setting_with_the_type_of_its_option)

@@ -40,23 +40,31 @@ Test(session_fold, late_header_names_exactly_what_the_event_is_left_out_of)
 
 		pipe_init(&pipe, seed, 2, PIPE_ROLLUPS, "view,cart,purchase");
 		for (int p = 0; p < 2; p++)
-			pipe_generate(&pipe, &rng, p, 400, KIT_DAY0_US + 20 * US_PER_HOUR, 4 * US_PER_MINUTE);
+			pipe_generate(&pipe, &rng, p, 400, KIT_DAY0_US + 20 * US_PER_HOUR,
+			              4 * US_PER_MINUTE);
 		pipe_run_sessions(&pipe, &rng, 50);
-		tuples_seen += pipe_tuples(&pipe, &tuples); /* compares header and the partition's own watermark for each window */
+		tuples_seen += pipe_tuples(
+			&pipe,
+			&tuples); /* compares header and the partition's own watermark for each window */
 		for (size_t i = 0; i < pipe.event_count; i++) {
 			const struct pipe_event *event = &pipe.events[i];
-			bool visit_late = event->bronze.event.event_time_us < event->watermark_us - pipe.session.grace_us;
+			bool visit_late = event->bronze.event.event_time_us <
+			                  event->watermark_us - pipe.session.grace_us;
 
-			cr_assert_eq(pipe_left_out(event->late_for, "visit", 0), visit_late, "seed %" PRIu64 ", event %zu", seed, i);
+			cr_assert_eq(pipe_left_out(event->late_for, "visit", 0), visit_late,
+			             "seed %" PRIu64 ", event %zu", seed, i);
 		}
-		cr_assert_eq(pipe.counts[0].late + pipe.counts[1].late, (int64_t)pipe.late.count, "seed %" PRIu64, seed);
+		cr_assert_eq(pipe.counts[0].late + pipe.counts[1].late, (int64_t)pipe.late.count,
+		             "seed %" PRIu64, seed);
 		cr_assert_eq(pipe.counts[0].records_in, 400);
 		cr_assert_eq(pipe.counts[0].records_out, 400);
 		late += pipe.late.count;
 		free(tuples);
 		pipe_free(&pipe);
 	}
-	cr_assert(late > 100 && tuples_seen > 10000, "%zu late events, %zu windows: the test does not reach what it is for", late, tuples_seen);
+	cr_assert(late > 100 && tuples_seen > 10000,
+	          "%zu late events, %zu windows: the test does not reach what it is for", late,
+	          tuples_seen);
 }
 
 Test(session_fold, late_event_goes_out_as_it_was_with_its_source)
@@ -75,7 +83,8 @@ Test(session_fold, late_event_goes_out_as_it_was_with_its_source)
 		cr_assert(bronze_decode(kit_body(output), &again, NULL));
 		for (size_t e = 0; e < pipe.event_count; e++)
 			if (pipe.events[e].late_for.at == kit_header(output, "late_for").at)
-				cr_assert_arr_eq(again.event_id, pipe.events[e].bronze.event_id, EVENT_ID_BYTES);
+				cr_assert_arr_eq(again.event_id, pipe.events[e].bronze.event_id,
+				                 EVENT_ID_BYTES);
 	}
 	pipe_free(&pipe);
 }
@@ -96,7 +105,9 @@ Test(session_fold, late_event_has_its_sessions_key_whatever_the_records_was)
 	pipe_init(&pipe, 9, 1, "1m:all", "view,cart,purchase");
 	fold = session_fold_ops.new(&pipe.session, 0);
 	kit_log_control(&pipe.sources[0], 0, "begin", KIT_DAY0_US);
-	session_fold_ops.apply(fold, &(struct input_record[]){kit_log_record(&pipe.sources[0], 0)}[0], &counts, &box);
+	session_fold_ops.apply(fold,
+	                       &(struct input_record[]){kit_log_record(&pipe.sources[0], 0)}[0],
+	                       &counts, &box);
 	bronze_encode(&value, 11, &event);
 	record.value = (struct span){value.at, value.len};
 	record.body = (struct span){value.at + FRAME_BYTES, value.len - FRAME_BYTES};
@@ -136,10 +147,12 @@ static struct buffer all_outputs(uint64_t seed, uint64_t key)
 Test(session_fold, outputs_do_not_depend_on_the_tables_key)
 {
 	for (uint64_t seed = 1; seed <= 4; seed++) {
-		struct buffer plain = all_outputs(seed, 0), keyed = all_outputs(seed, UINT64_C(0x9e3779b97f4a7c15) * seed);
+		struct buffer plain = all_outputs(seed, 0),
+			      keyed = all_outputs(seed, UINT64_C(0x9e3779b97f4a7c15) * seed);
 
 		cr_assert(plain.len > 100000);
-		cr_assert(plain.len == keyed.len && memcmp(plain.at, keyed.at, plain.len) == 0, "seed %" PRIu64, seed);
+		cr_assert(plain.len == keyed.len && memcmp(plain.at, keyed.at, plain.len) == 0,
+		          "seed %" PRIu64, seed);
 		buffer_free(&plain);
 		buffer_free(&keyed);
 	}
@@ -171,12 +184,18 @@ static size_t standing_visits(const struct pipeline *pipe, struct visit_row *row
 		bool added;
 
 		cr_assert(visit_decode(kit_body(output), &visit, NULL));
-		cr_assert_eq(output->partition, partition_of(visit.user_session, kit_terms()->partition_count[TOPIC_SESSION_FUNNELS]));
+		cr_assert_eq(output->partition,
+		             partition_of(visit.user_session,
+		                          kit_terms()->partition_count[TOPIC_SESSION_FUNNELS]));
 		number = kit_number(&keys, output->key, &added);
 		row = &rows[number];
 		count += added;
-		cr_assert(!visit.deleted || (!added && row->stands), "seed %" PRIu64 ": a visit is deleted that does not stand", pipe->seed);
-		*row = (struct visit_row){.start_us = visit.start_us, .end_us = visit.end_us, .final = visit.final, .stands = !visit.deleted};
+		cr_assert(!visit.deleted || (!added && row->stands),
+		          "seed %" PRIu64 ": a visit is deleted that does not stand", pipe->seed);
+		*row = (struct visit_row){.start_us = visit.start_us,
+		                          .end_us = visit.end_us,
+		                          .final = visit.final,
+		                          .stands = !visit.deleted};
 		snprintf(row->key, sizeof(row->key), "%.*s", (int)output->key.len, output->key.at);
 		for (int t = 0; t < EVENT_TYPE_COUNT; t++)
 			row->events += visit.events[t];
@@ -191,7 +210,8 @@ static size_t standing_visits(const struct pipeline *pipe, struct visit_row *row
 
 static int by_session_and_time(const void *a, const void *b)
 {
-	const struct event *x = &(*(const struct pipe_event *const *)a)->bronze.event, *y = &(*(const struct pipe_event *const *)b)->bronze.event;
+	const struct event *x = &(*(const struct pipe_event *const *)a)->bronze.event,
+			   *y = &(*(const struct pipe_event *const *)b)->bronze.event;
 	char x_key[32], y_key[32], x_text[64], y_text[64];
 	struct span x_span = event_session_key(x, x_key), y_span = event_session_key(y, y_key);
 	int order;
@@ -199,7 +219,9 @@ static int by_session_and_time(const void *a, const void *b)
 	snprintf(x_text, sizeof(x_text), "%.*s", (int)x_span.len, x_span.at);
 	snprintf(y_text, sizeof(y_text), "%.*s", (int)y_span.len, y_span.at);
 	order = strcmp(x_text, y_text);
-	return order ? order : (x->event_time_us > y->event_time_us) - (x->event_time_us < y->event_time_us);
+	return order ? order
+	             : (x->event_time_us > y->event_time_us) -
+	                       (x->event_time_us < y->event_time_us);
 }
 
 static size_t batch_visits(const struct pipeline *pipe, struct visit_row *rows)
@@ -213,17 +235,21 @@ static size_t batch_visits(const struct pipeline *pipe, struct visit_row *rows)
 			events[kept++] = &pipe->events[i];
 	qsort(events, kept, sizeof(*events), by_session_and_time);
 	for (size_t i = 0; i < kept; i++) {
-		const struct event *event = &events[i]->bronze.event, *before = i ? &events[i - 1]->bronze.event : NULL;
+		const struct event *event = &events[i]->bronze.event,
+				   *before = i ? &events[i - 1]->bronze.event : NULL;
 		struct span session = event_session_key(event, key);
 		char other_key[32];
 
-		if (before && span_equal(session, event_session_key(before, other_key)) && event->event_time_us - before->event_time_us <= 30 * US_PER_MINUTE &&
+		if (before && span_equal(session, event_session_key(before, other_key)) &&
+		    event->event_time_us - before->event_time_us <= 30 * US_PER_MINUTE &&
 		    event->event_time_us / US_PER_DAY == before->event_time_us / US_PER_DAY) {
 			rows[count - 1].end_us = event->event_time_us;
 			rows[count - 1].events++;
 			continue;
 		}
-		rows[count] = (struct visit_row){.start_us = event->event_time_us, .end_us = event->event_time_us, .events = 1};
+		rows[count] = (struct visit_row){.start_us = event->event_time_us,
+		                                 .end_us = event->event_time_us,
+		                                 .events = 1};
 		visit_key(session, event->event_time_us, text);
 		snprintf(rows[count++].key, sizeof(rows[0].key), "%.63s", text);
 	}
@@ -243,15 +269,19 @@ Test(session_fold, visits_equal_a_batch_computation_over_the_events_that_were_no
 
 		pipe_init(&pipe, seed, 2, "1m:all", "view,cart,purchase");
 		for (int p = 0; p < 2; p++)
-			pipe_generate(&pipe, &rng, p, 800, KIT_DAY0_US + 20 * US_PER_HOUR, seed % 2 ? US_PER_MINUTE : 5 * US_PER_SECOND);
+			pipe_generate(&pipe, &rng, p, 800, KIT_DAY0_US + 20 * US_PER_HOUR,
+			              seed % 2 ? US_PER_MINUTE : 5 * US_PER_SECOND);
 		pipe_run_sessions(&pipe, &rng, 30);
 		got_count = standing_visits(&pipe, got);
 		want_count = batch_visits(&pipe, want);
-		cr_assert_eq(got_count, want_count, "seed %" PRIu64 ": %zu visits for %zu", seed, got_count, want_count);
+		cr_assert_eq(got_count, want_count, "seed %" PRIu64 ": %zu visits for %zu", seed,
+		             got_count, want_count);
 		for (size_t i = 0; i < got_count; i++) {
 			cr_assert_str_eq(got[i].key, want[i].key, "seed %" PRIu64, seed);
-			cr_assert_eq(got[i].end_us, want[i].end_us, "seed %" PRIu64 ": %s", seed, got[i].key);
-			cr_assert_eq(got[i].events, want[i].events, "seed %" PRIu64 ": %s", seed, got[i].key);
+			cr_assert_eq(got[i].end_us, want[i].end_us, "seed %" PRIu64 ": %s", seed,
+			             got[i].key);
+			cr_assert_eq(got[i].events, want[i].events, "seed %" PRIu64 ": %s", seed,
+			             got[i].key);
 			cr_assert(got[i].final, "seed %" PRIu64 ": %s", seed, got[i].key);
 		}
 		pipe_free(&pipe);
@@ -279,7 +309,8 @@ Test(session_fold, partials_are_keyed_by_row_and_source_and_partitioned_by_row_a
 			cr_assert(partial_decode(record.body, &partial, NULL));
 			if (!partial.rollup.len)
 				continue;
-			aggregate_key(partial.rollup, partial.window_start_us, partial.window_end_us, partial.group_value, key);
+			aggregate_key(partial.rollup, partial.window_start_us,
+			              partial.window_end_us, partial.group_value, key);
 			cr_assert_eq(partition_of(span_of(key), PIPE_MERGES), m);
 			snprintf(want, sizeof(want), "%s|%d", key, (int)partial.source_partition);
 			cr_assert(span_is(record.key, want));
@@ -302,23 +333,33 @@ Test(session_fold, no_partial_comes_after_the_progress_that_passes_its_window)
 			pipe_generate(&pipe, &rng, p, 300, KIT_DAY0_US, 2 * US_PER_MINUTE);
 		pipe_run_sessions(&pipe, &rng, 60);
 		for (int m = 0; m < PIPE_MERGES; m++) {
-			int64_t told_us[PIPE_SOURCES] = {INT64_MIN, INT64_MIN, INT64_MIN, INT64_MIN};
+			int64_t told_us[PIPE_SOURCES] = {INT64_MIN, INT64_MIN, INT64_MIN,
+			                                 INT64_MIN};
 
 			for (size_t i = 0; i < pipe.partials[m].bytes.count; i++) {
 				struct partial partial;
 
-				cr_assert(partial_decode(kit_log_record(&pipe.partials[m], i).body, &partial, NULL));
+				cr_assert(partial_decode(kit_log_record(&pipe.partials[m], i).body,
+				                         &partial, NULL));
 				if (partial.rollup.len) {
-					cr_assert(told_us[partial.source_partition] == INT64_MIN ||
-					                  partial.window_end_us + pipe.session.grace_us > told_us[partial.source_partition],
-					          "seed %" PRIu64 ": a partial for a window that its source has passed", seed);
+					cr_assert(
+						told_us[partial.source_partition] == INT64_MIN ||
+							partial.window_end_us +
+									pipe.session.grace_us >
+								told_us[partial.source_partition],
+						"seed %" PRIu64
+						": a partial for a window that its source has passed",
+						seed);
 				} else {
-					cr_assert(partial.watermark_us >= told_us[partial.source_partition], "seed %" PRIu64, seed);
+					cr_assert(partial.watermark_us >=
+					                  told_us[partial.source_partition],
+					          "seed %" PRIu64, seed);
 					told_us[partial.source_partition] = partial.watermark_us;
 				}
 			}
 			for (int p = 0; p < 3; p++)
-				cr_assert_eq(told_us[p], PIPE_FAR_US - pipe.session.disorder_us, "the last progress says where the source stands");
+				cr_assert_eq(told_us[p], PIPE_FAR_US - pipe.session.disorder_us,
+				             "the last progress says where the source stands");
 		}
 		pipe_free(&pipe);
 	}
@@ -468,7 +509,8 @@ Test(session_fold, idle_source_that_only_a_control_has_woken_can_say_again_that_
 	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES);
 	cr_assert_not(idle, "the progress of the jump wakes the source");
 	session_fold_ops.idle(solo.fold, &solo.box);
-	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES, "so it must be able to say it again");
+	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES,
+	             "so it must be able to say it again");
 	cr_assert(idle);
 	solo_free(&solo);
 }
@@ -484,7 +526,8 @@ Test(session_fold, key_is_emitted_once_per_commit_however_many_events_touched_it
 	session_fold_ops.flush(solo.fold, &solo.box);
 	for (size_t i = 0; i < solo.box.count; i++)
 		for (size_t k = 0; k < i; k++)
-			cr_assert_not(solo.box.at[i].topic == solo.box.at[k].topic && solo.box.at[i].partition == solo.box.at[k].partition &&
+			cr_assert_not(solo.box.at[i].topic == solo.box.at[k].topic &&
+			              solo.box.at[i].partition == solo.box.at[k].partition &&
 			              span_equal(solo.box.at[i].key, solo.box.at[k].key));
 	outbox_clear(&solo.box);
 	session_fold_ops.flush(solo.fold, &solo.box);
@@ -499,11 +542,13 @@ Test(session_fold, everything_that_closed_is_forgotten)
 
 	solo_init(&solo);
 	for (int i = 0; i < 500; i++)
-		solo_event(&solo, KIT_DAY0_US + i * US_PER_MINUTE, i % 30, (enum event_type)(i % 5));
+		solo_event(&solo, KIT_DAY0_US + i * US_PER_MINUTE, i % 30,
+		           (enum event_type)(i % 5));
 	solo_control(&solo, "jump", PIPE_FAR_US);
 	session_fold_ops.flush(solo.fold, &solo.box);
 	session_fold_ops.dump(solo.fold, &dump);
-	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1, "more than the clock is left: %.*s", (int)dump.len, dump.at);
+	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1,
+	          "more than the clock is left: %.*s", (int)dump.len, dump.at);
 	cr_assert(session_fold_ops.horizon(solo.fold) > KIT_DAY0_US + 30 * US_PER_DAY);
 	buffer_free(&dump);
 	solo_free(&solo);
@@ -523,7 +568,9 @@ static size_t late_at(int64_t before_close_us)
 	for (size_t i = 0; i < solo.box.count; i++) {
 		struct span late_for = kit_header(&solo.box.at[i], "late_for");
 
-		late += solo.box.at[i].topic == TOPIC_LATE_EVENTS && pipe_left_out(late_for, "1m:all", 0) && !pipe_left_out(late_for, "1d:brand", 0);
+		late += solo.box.at[i].topic == TOPIC_LATE_EVENTS &&
+		        pipe_left_out(late_for, "1m:all", 0) &&
+		        !pipe_left_out(late_for, "1d:brand", 0);
 	}
 	solo_free(&solo);
 	return late;
@@ -552,7 +599,8 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 	cr_assert_eq(solo->counts.records_out, before.records_out);
 	cr_assert_eq(solo->box.count, 1);
 	cr_assert_eq(solo->box.at[0].topic, TOPIC_DEAD_LETTER);
-	cr_assert(span_is(kit_header(&solo->box.at[0], "__connect.errors.exception.class.name"), reason_name(reason)));
+	cr_assert(span_is(kit_header(&solo->box.at[0], "__connect.errors.exception.class.name"),
+	                  reason_name(reason)));
 	return reason;
 }
 
@@ -562,16 +610,25 @@ Test(session_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	struct solo solo;
 
 	solo_init(&solo);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN_NULL}), REASON_NULL_VALUE);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("?????x"), .body = SPAN("x")}), REASON_MALFORMED_AVRO);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("x"), .refused = REASON_WRONG_SCHEMA, .detail = "why"}), REASON_WRONG_SCHEMA);
-	cr_assert_eq(refused_as(&solo, (struct input_record){.headers = bad_control, .header_count = 1}), REASON_INVALID_CONTROL);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN_NULL}),
+	             REASON_NULL_VALUE);
+	cr_assert_eq(refused_as(&solo,
+	                        (struct input_record){.value = SPAN("?????x"), .body = SPAN("x")}),
+	             REASON_MALFORMED_AVRO);
+	cr_assert_eq(refused_as(&solo, (struct input_record){.value = SPAN("x"),
+	                                                     .refused = REASON_WRONG_SCHEMA,
+	                                                     .detail = "why"}),
+	             REASON_WRONG_SCHEMA);
+	cr_assert_eq(refused_as(&solo,
+	                        (struct input_record){.headers = bad_control, .header_count = 1}),
+	             REASON_INVALID_CONTROL);
 	solo_free(&solo);
 }
 
 Test(session_fold, window_of_an_event_at_the_edge_of_time_is_one_that_the_merge_half_reads)
 {
-	static const int64_t times_us[] = {INT64_C(-62135596800000000), INT64_C(253402300799999999)}; /* years 1 and 9999 */
+	static const int64_t times_us[] = {INT64_C(-62135596800000000),
+	                                   INT64_C(253402300799999999)}; /* years 1 and 9999 */
 
 	for (size_t i = 0; i < 2; i++) {
 		struct solo solo;
@@ -587,7 +644,8 @@ Test(session_fold, window_of_an_event_at_the_edge_of_time_is_one_that_the_merge_
 
 			if (solo.box.at[o].topic != TOPIC_FUNNEL_PARTIALS)
 				continue;
-			cr_assert(partial_decode(kit_body(&solo.box.at[o]), &partial, &why), "event %zu: %s", i, why);
+			cr_assert(partial_decode(kit_body(&solo.box.at[o]), &partial, &why),
+			          "event %zu: %s", i, why);
 			partials++;
 		}
 		cr_assert(partials >= 32);
@@ -597,18 +655,27 @@ Test(session_fold, window_of_an_event_at_the_edge_of_time_is_one_that_the_merge_
 
 Test(session_fold, terms_that_name_no_time_are_refused)
 {
-	static const char *const terms[] = {"1m:all@", "1m:all@soon", "1m:all@5x", "1m:all@9223372036854775807", "1m:all@-9223372036854775808",
-	                                    "1m:all@99999999999999999999", "1m:all@ever,1d:brand", "1m:all@5,"};
+	static const char *const terms[] = {"1m:all@",
+	                                    "1m:all@soon",
+	                                    "1m:all@5x",
+	                                    "1m:all@9223372036854775807",
+	                                    "1m:all@-9223372036854775808",
+	                                    "1m:all@99999999999999999999",
+	                                    "1m:all@ever,1d:brand",
+	                                    "1m:all@5,"};
 	struct solo solo;
 
 	solo_init(&solo);
 	for (size_t i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
 		struct err err = {0};
 
-		cr_assert_not(session_fold_ops.restore_start_times(solo.fold, span_of(terms[i]), &err), "%s", terms[i]);
+		cr_assert_not(session_fold_ops.restore_start_times(solo.fold, span_of(terms[i]),
+		                                                   &err),
+		              "%s", terms[i]);
 		cr_assert_eq(err.class, ERR_OPERATOR);
 	}
-	cr_assert(session_fold_ops.restore_start_times(solo.fold, SPAN("1m:all@ever,1d:brand@1569888000000000"), NULL));
+	cr_assert(session_fold_ops.restore_start_times(
+		solo.fold, SPAN("1m:all@ever,1d:brand@1569888000000000"), NULL));
 	solo_free(&solo);
 }
 
@@ -636,7 +703,8 @@ struct window_sum {
 };
 
 /* Runs the second half of a stream after a restart under other rollups; sums each window's views of one rollup as last emitted. */
-static void restart_with(struct pipeline *pipe, const char *before, const char *after, const char *rollup, struct window_sum *days, int day_count,
+static void restart_with(struct pipeline *pipe, const char *before, const char *after,
+                         const char *rollup, struct window_sum *days, int day_count,
                          int64_t *restart_us)
 {
 	struct task_params terms = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
@@ -663,7 +731,8 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 
 	*restart_us = pipe->events[half - 1].watermark_us;
 	cr_assert(rollups_parse(after, &pipe->session.rollups, &err));
-	cr_assert(task_resume(&task, &terms, committed, span_of(metadata), &err), "%s", err.message);
+	cr_assert(task_resume(&task, &terms, committed, span_of(metadata), &err), "%s",
+	          err.message);
 	for (size_t i = 0; i < pipe->sources[0].bytes.count; i++) {
 		struct input_record record = kit_log_record(&pipe->sources[0], i);
 
@@ -677,7 +746,9 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 		struct partial partial;
 		int64_t day;
 
-		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !box.at[i].value.at || !partial_decode(kit_body(&box.at[i]), &partial, NULL) || !span_is(partial.rollup, rollup))
+		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !box.at[i].value.at ||
+		    !partial_decode(kit_body(&box.at[i]), &partial, NULL) ||
+		    !span_is(partial.rollup, rollup))
 			continue;
 		day = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
 		cr_assert(day >= 0 && day < day_count);
@@ -687,7 +758,8 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 	outbox_free(&box);
 }
 
-Test(session_fold, added_rollup_starts_at_its_first_window_after_the_change_and_is_never_half_counted)
+Test(session_fold,
+     added_rollup_starts_at_its_first_window_after_the_change_and_is_never_half_counted)
 {
 	static struct window_sum hours[1000];
 	struct rng rng = {11};
@@ -699,22 +771,27 @@ Test(session_fold, added_rollup_starts_at_its_first_window_after_the_change_and_
 	pipe_generate(&pipe, &rng, 0, 1500, KIT_DAY0_US + 3 * US_PER_HOUR, 2 * US_PER_MINUTE);
 	restart_with(&pipe, "1m:all", "1m:all 1h:all", "1h:all", hours, 1000, &restart_us);
 	for (size_t i = 0; i < pipe.event_count; i++) {
-		int64_t hour_us = pipe.events[i].bronze.event.event_time_us / US_PER_HOUR * US_PER_HOUR;
+		int64_t hour_us =
+			pipe.events[i].bronze.event.event_time_us / US_PER_HOUR * US_PER_HOUR;
 
 		if (hour_us + US_PER_HOUR + pipe.session.grace_us > pipe.events[i].watermark_us)
-			views[(hour_us - KIT_DAY0_US) / US_PER_HOUR] += pipe.events[i].bronze.event.type == EVENT_VIEW;
+			views[(hour_us - KIT_DAY0_US) / US_PER_HOUR] +=
+				pipe.events[i].bronze.event.type == EVENT_VIEW;
 	}
 	for (int h = 0; h < 1000; h++) {
 		if (!hours[h].seen)
 			continue;
 		if (first < 0)
 			first = h;
-		cr_assert_eq(hours[h].views, views[h], "hour %d is counted by part: %" PRId64 " of %" PRId64, h, hours[h].views, views[h]);
+		cr_assert_eq(hours[h].views, views[h],
+		             "hour %d is counted by part: %" PRId64 " of %" PRId64, h,
+		             hours[h].views, views[h]);
 		counted++;
 	}
 	cr_assert(counted > 3);
 	cr_assert(KIT_DAY0_US + first * US_PER_HOUR > restart_us, "begins after what was seen");
-	cr_assert(KIT_DAY0_US + first * US_PER_HOUR <= restart_us + 2 * US_PER_HOUR, "and at the first window that does");
+	cr_assert(KIT_DAY0_US + first * US_PER_HOUR <= restart_us + 2 * US_PER_HOUR,
+	          "and at the first window that does");
 	pipe_free(&pipe);
 }
 
@@ -728,10 +805,12 @@ Test(session_fold, removed_rollup_ends_and_the_others_go_on)
 
 	pipe_init(&pipe, 12, 1, "1m:all", "view,cart,purchase");
 	pipe_generate(&pipe, &rng, 0, 600, KIT_DAY0_US + 3 * US_PER_HOUR, 2 * US_PER_MINUTE);
-	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:all", hours, 1000, &restart_us);
+	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:all", hours, 1000,
+	             &restart_us);
 	for (int h = 0; h < 1000; h++)
 		cr_assert_not(hours[h].seen);
-	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:brand", kept, 1000, &restart_us);
+	restart_with(&pipe, "1m:all 1h:all 1h:brand", "1m:all 1h:brand", "1h:brand", kept, 1000,
+	             &restart_us);
 	for (int h = 0; h < 1000; h++)
 		seen += kept[h].seen;
 	cr_assert(seen > 3);

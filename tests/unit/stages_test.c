@@ -27,7 +27,8 @@ static int longest_chain(const struct stage_event *events, int count, int stage,
 
 	for (int i = 0; i < count; i++) {
 		if (events[i].stage == stage && events[i].time_us >= from_us) {
-			int reached = 1 + longest_chain(events, count, stage + 1, events[i].time_us);
+			int reached =
+				1 + longest_chain(events, count, stage + 1, events[i].time_us);
 
 			best = reached > best ? reached : best;
 		}
@@ -35,22 +36,27 @@ static int longest_chain(const struct stage_event *events, int count, int stage,
 	return best;
 }
 
-static void expect_funnel(const struct funnel *funnel, const struct stages *stages, const struct stage_event *events, int count, uint64_t seed)
+static void expect_funnel(const struct funnel *funnel, const struct stages *stages,
+                          const struct stage_event *events, int count, uint64_t seed)
 {
-	cr_assert_eq(funnel->reached, longest_chain(events, count, 0, INT64_MIN), "seed %" PRIu64 ", %d stages", seed, stages->count);
+	cr_assert_eq(funnel->reached, longest_chain(events, count, 0, INT64_MIN),
+	             "seed %" PRIu64 ", %d stages", seed, stages->count);
 }
 
-static int random_events(struct rng *rng, const struct stages *stages, struct stage_event *events, int max)
+static int random_events(struct rng *rng, const struct stages *stages, struct stage_event *events,
+                         int max)
 {
 	int count = (int)rng_between(rng, 1, max);
 
 	for (int i = 0; i < count; i++)
-		events[i] = (struct stage_event){(int)rng_below(rng, stages->count), rng_below(rng, 6)};
+		events[i] =
+			(struct stage_event){(int)rng_below(rng, stages->count), rng_below(rng, 6)};
 	return count;
 }
 
 /* Heap's algorithm: every order of the events. */
-static void for_every_order(struct stage_event *events, int count, int left, const struct stages *stages, uint64_t seed)
+static void for_every_order(struct stage_event *events, int count, int left,
+                            const struct stages *stages, uint64_t seed)
 {
 	if (left == 1) {
 		struct funnel funnel;
@@ -58,7 +64,8 @@ static void for_every_order(struct stage_event *events, int count, int left, con
 		funnel_init(&funnel);
 		for (int i = 0; i < count; i++) {
 			cr_assert(funnel_add(&funnel, stages, events[i].stage, events[i].time_us));
-			expect_funnel(&funnel, stages, events, i + 1, seed); /* and after each prefix of it */
+			expect_funnel(&funnel, stages, events, i + 1,
+			              seed); /* and after each prefix of it */
 		}
 		funnel_free(&funnel, stages);
 		return;
@@ -72,7 +79,8 @@ static void for_every_order(struct stage_event *events, int count, int left, con
 	}
 }
 
-static const char *const lists[] = {"view,purchase", "view,cart,purchase", "view,cart,checkout,purchase"};
+static const char *const lists[] = {"view,purchase", "view,cart,purchase",
+                                    "view,cart,checkout,purchase"};
 
 Test(stages, funnel_equals_brute_force_in_every_order_of_arrival)
 {
@@ -116,17 +124,20 @@ Test(stages, merge_equals_adding_and_takes_more_events_afterwards)
 		for (uint64_t seed = 1; seed <= 400; seed++) {
 			struct rng rng = {seed * 77 + l};
 			struct stage_event events[12];
-			int count = random_events(&rng, &stages, events, 12), merge_at = (int)rng_below(&rng, count + 1);
+			int count = random_events(&rng, &stages, events, 12),
+			    merge_at = (int)rng_below(&rng, count + 1);
 			struct funnel halves[2];
 
 			funnel_init(&halves[0]);
 			funnel_init(&halves[1]);
 			for (int i = 0; i < merge_at; i++)
-				cr_assert(funnel_add(&halves[rng_below(&rng, 2)], &stages, events[i].stage, events[i].time_us));
+				cr_assert(funnel_add(&halves[rng_below(&rng, 2)], &stages,
+				                     events[i].stage, events[i].time_us));
 			cr_assert(funnel_merge(&halves[0], &stages, &halves[1]));
 			expect_funnel(&halves[0], &stages, events, merge_at, seed);
 			for (int i = merge_at; i < count; i++)
-				cr_assert(funnel_add(&halves[0], &stages, events[i].stage, events[i].time_us));
+				cr_assert(funnel_add(&halves[0], &stages, events[i].stage,
+				                     events[i].time_us));
 			expect_funnel(&halves[0], &stages, events, count, seed);
 			funnel_free(&halves[0], &stages);
 			funnel_free(&halves[1], &stages);
@@ -142,9 +153,11 @@ Test(stages, times_of_a_middle_stage_are_capped_and_the_cap_is_told)
 	funnel_init(&funnel);
 	for (int i = 0; i < STAGE_TIMES_MAX; i++)
 		cr_assert(funnel_add(&funnel, &stages, 1, i));
-	cr_assert_not(funnel_add(&funnel, &stages, 1, STAGE_TIMES_MAX), "one distinct time too many");
+	cr_assert_not(funnel_add(&funnel, &stages, 1, STAGE_TIMES_MAX),
+	              "one distinct time too many");
 	cr_assert(funnel_add(&funnel, &stages, 1, 5), "a known time needs no room");
-	cr_assert(funnel_add(&funnel, &stages, 0, 3), "a view makes all but the first carts useless");
+	cr_assert(funnel_add(&funnel, &stages, 0, 3),
+	          "a view makes all but the first carts useless");
 	cr_assert_eq(funnel.middle[0].count, 4);
 	cr_assert(funnel_add(&funnel, &stages, 1, 1), "so there is room again");
 	cr_assert_eq(funnel.reached, 2);
@@ -172,11 +185,16 @@ Test(stages, times_are_sorted_distinct_and_cut)
 
 Test(stages, stage_lists_that_are_taken_and_refused)
 {
-	static const char *const refused[] = {"", "view", "view,", ",view", "view,view", "view,buy", "view cart", "view,cart,purchase,view", "View,cart"};
+	static const char *const refused[] = {"",          "view",
+	                                      "view,",     ",view",
+	                                      "view,view", "view,buy",
+	                                      "view cart", "view,cart,purchase,view",
+	                                      "View,cart"};
 	struct stages stages = stages_of("cart,purchase");
 	struct err err;
 
-	cr_assert(stages.count == 2 && stages.at[0] == EVENT_CART && stages.at[1] == EVENT_PURCHASE && stages.of_type[EVENT_VIEW] == -1 &&
+	cr_assert(stages.count == 2 && stages.at[0] == EVENT_CART &&
+	          stages.at[1] == EVENT_PURCHASE && stages.of_type[EVENT_VIEW] == -1 &&
 	          stages.of_type[EVENT_PURCHASE] == 1);
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		err.class = ERR_NONE;

@@ -24,11 +24,12 @@ Test(start_offset, a_stored_offset_is_judged_against_the_log)
 		{"rebuild from the middle", 9, 6, 5, 10, START_GO_ON},
 		{"rebuild from the start", 9, 5, 5, 10, START_GO_ON},
 		{"retention was faster than the rebuild needs", 9, 4, 5, 10, START_LOST_RECORDS},
-		{"created again, and cut: the first cause is named", 11, 4, 5, 10, START_BEYOND_END},
+		{"created again, and cut: the first cause is named", 11, 4, 5, 10,
+	         START_BEYOND_END},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		cr_expect_eq(
-			start_judge(table[i].stored, table[i].from, table[i].low, table[i].high),
-			table[i].want, "%s", table[i].label);
+		cr_expect_eq(start_judge(table[i].stored, table[i].from, table[i].low,
+		                         table[i].high),
+		             table[i].want, "%s", table[i].label);
 }

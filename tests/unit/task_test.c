@@ -28,7 +28,7 @@
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
-#define RECORDS 500
+#define RECORDS       500
 #define BLOCK_RECORDS 8
 
 /* ---- three inputs, one for each fold */
@@ -40,7 +40,8 @@ struct scenario {
 	struct kit_log log;
 	struct pipeline pipe;
 	struct bronze_fold_config bronze;
-	int64_t *ends; /* at_end is told these offsets: the next record's, or some of the gap before it */
+	int64_t *
+		ends; /* at_end is told these offsets: the next record's, or some of the gap before it */
 };
 
 static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
@@ -53,11 +54,14 @@ static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int6
 		snprintf(session, sizeof(session), "raw-%d", number++);
 	while (partition_of(span_of(session), 2) != 0);
 	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
-	len = snprintf(text, sizeof(text),
-	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}", time,
-	               rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3), (int)rng_below(rng, 90), (int)rng_below(rng, 99),
-	               (int)rng_between(rng, 1, 6), session);
-	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session), (struct span){text, (size_t)len}, NULL, 0);
+	len = snprintf(
+		text, sizeof(text),
+		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
+		time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
+		(int)rng_below(rng, 90), (int)rng_below(rng, 99), (int)rng_between(rng, 1, 6),
+		session);
+	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session),
+	            (struct span){text, (size_t)len}, NULL, 0);
 }
 
 /* Raw events over days, a quarter of them repeats of earlier ones, some beyond the horizon. */
@@ -67,10 +71,15 @@ static void generate_raw(struct kit_log *log, struct rng *rng, size_t count, int
 
 	for (size_t i = 0; i < count; i++) {
 		if (i && rng_chance(rng, 4)) {
-			size_t again = (size_t)(rng_chance(rng, 3) ? rng_below(rng, (int64_t)i) : (int64_t)i - 1 - rng_below(rng, i < 40 ? (int64_t)i : 40));
+			size_t again = (size_t)(rng_chance(rng, 3)
+			                                ? rng_below(rng, (int64_t)i)
+			                                : (int64_t)i - 1 -
+			                                          rng_below(rng, i < 40 ? (int64_t)i
+			                                                                : 40));
 			struct output copy = log->bytes.at[again];
 
-			kit_log_add(log, offset, log->times_ms[i - 1], copy.key, copy.value, copy.headers, copy.header_count);
+			kit_log_add(log, offset, log->times_ms[i - 1], copy.key, copy.value,
+			            copy.headers, copy.header_count);
 		} else if (rng_chance(rng, 60)) {
 			kit_log_control(log, offset, "jump", front_us);
 			log->times_ms[i] = (front_us + 400 * US_PER_DAY) / 1000;
@@ -93,18 +102,21 @@ static void scenario_ends(struct scenario *s, struct rng *rng)
 	}
 }
 
-static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int64_t step_us, int64_t horizon_us)
+static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int64_t step_us,
+                            int64_t horizon_us)
 {
 	struct rng rng = {seed};
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
-	s->terms = (struct task_params){&bronze_fold_ops, &s->bronze, 0, 2, "horizon=1", BLOCK_RECORDS};
+	s->terms = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
+	                                "horizon=1",      BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
 
-static void scenario_session(struct scenario *s, uint64_t seed, size_t count, int64_t step_us, int64_t granule_us, const char *rollups)
+static void scenario_session(struct scenario *s, uint64_t seed, size_t count, int64_t step_us,
+                             int64_t granule_us, const char *rollups)
 {
 	struct rng rng = {seed};
 
@@ -114,7 +126,8 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->terms = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1, "grace=600", BLOCK_RECORDS};
+	s->terms = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
+	                                "grace=600",       BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -126,13 +139,15 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	pipe_init(&s->pipe, seed, 3, "1m:all 15m:brand 1d+6h:all", "view,cart,purchase");
 	s->pipe.idles = true;
 	for (int p = 0; p < 3; p++)
-		pipe_generate(&s->pipe, &rng, p, 200, KIT_DAY0_US + 20 * US_PER_HOUR, 20 * US_PER_MINUTE);
+		pipe_generate(&s->pipe, &rng, p, 200, KIT_DAY0_US + 20 * US_PER_HOUR,
+		              20 * US_PER_MINUTE);
 	pipe_run_sessions(&s->pipe, &rng, 12);
 	s->log = s->pipe.partials[0];
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->terms = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	s->terms = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
+	                                PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -141,11 +156,14 @@ static void scenario_of(struct scenario *s, int which, uint64_t seed)
 	if (which == 0)
 		scenario_bronze(s, seed, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
 	else if (which == 1)
-		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, 0, "1m:all 1h:category 1d:brand 6h+1h:all");
+		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, 0,
+		                 "1m:all 1h:category 1d:brand 6h+1h:all");
 	else if (which == 2)
 		scenario_merge(s, seed, RECORDS);
 	else
-		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR, "1m:all 2d:brand 40h:all"); /* windows longer than a visit's day; many visits close at once */
+		scenario_session(
+			s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR,
+			"1m:all 2d:brand 40h:all"); /* windows longer than a visit's day; many visits close at once */
 }
 
 static void scenario_free(struct scenario *s)
@@ -171,7 +189,8 @@ static void commit_free(struct commit *commit)
 }
 
 /* What the loop does at a commit. Bytes of all outputs go to commit->outputs, the state as text to commit->dump if asked for. */
-static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end, size_t next, bool dump, struct commit *commit)
+static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end,
+                      size_t next, bool dump, struct commit *commit)
 {
 	struct err err = {0};
 
@@ -215,7 +234,8 @@ static struct schedule schedule_of(uint64_t seed, size_t records, int64_t batch_
 
 /* Runs from a task's state to the commit `last` of a schedule, as from the commit before `from`. A run after a restart
  * dumps the state at its first and its last commit only, for the sake of time. */
-static void run(const struct scenario *s, struct task *task, const struct schedule *schedule, size_t from, size_t last, struct commit *commits)
+static void run(const struct scenario *s, struct task *task, const struct schedule *schedule,
+                size_t from, size_t last, struct commit *commits)
 {
 	size_t next = from ? schedule->after[from - 1] : 0;
 	struct outbox box = {0};
@@ -226,7 +246,8 @@ static void run(const struct scenario *s, struct task *task, const struct schedu
 
 			task_apply(task, &record, &box);
 		}
-		do_commit(s, task, &box, schedule->at_end[c], next, from == 0 || c == from || c == last, &commits[c]);
+		do_commit(s, task, &box, schedule->at_end[c], next,
+		          from == 0 || c == from || c == last, &commits[c]);
 	}
 	outbox_free(&box);
 }
@@ -237,7 +258,8 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 	struct outbox box = {0};
 	struct err err = {0};
 
-	cr_assert(task_resume(task, &s->terms, from->committed, span_of(from->metadata), &err), "%s: %s", s->label, err.message);
+	cr_assert(task_resume(task, &s->terms, from->committed, span_of(from->metadata), &err),
+	          "%s: %s", s->label, err.message);
 	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
 
@@ -250,15 +272,20 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 	outbox_free(&box);
 }
 
-static void expect_same(const struct scenario *s, const struct commit *got, const struct commit *want, const char *what, size_t crash, size_t at)
+static void expect_same(const struct scenario *s, const struct commit *got,
+                        const struct commit *want, const char *what, size_t crash, size_t at)
 {
-	cr_assert_eq(got->committed, want->committed, "%s: %s %zu: commit %zu at %" PRId64 " for %" PRId64, s->label, what, crash, at, got->committed,
-	             want->committed);
-	cr_assert(got->outputs.len == want->outputs.len && (!got->outputs.len || memcmp(got->outputs.at, want->outputs.at, got->outputs.len) == 0),
+	cr_assert_eq(got->committed, want->committed,
+	             "%s: %s %zu: commit %zu at %" PRId64 " for %" PRId64, s->label, what, crash,
+	             at, got->committed, want->committed);
+	cr_assert(got->outputs.len == want->outputs.len &&
+	                  (!got->outputs.len ||
+	                   memcmp(got->outputs.at, want->outputs.at, got->outputs.len) == 0),
 	          "%s: %s %zu: other outputs at commit %zu", s->label, what, crash, at);
-	cr_assert(!got->dump.len || (got->dump.len == want->dump.len && memcmp(got->dump.at, want->dump.at, got->dump.len) == 0),
-	          "%s: %s %zu: another state at commit %zu:\n%.*s\nfor\n%.*s", s->label, what, crash, at, (int)got->dump.len, got->dump.at, (int)want->dump.len,
-	          want->dump.at);
+	cr_assert(!got->dump.len || (got->dump.len == want->dump.len &&
+	                             memcmp(got->dump.at, want->dump.at, got->dump.len) == 0),
+	          "%s: %s %zu: another state at commit %zu:\n%.*s\nfor\n%.*s", s->label, what,
+	          crash, at, (int)got->dump.len, got->dump.at, (int)want->dump.len, want->dump.at);
 }
 
 /* ---- the tests of the promise */
@@ -277,9 +304,11 @@ static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
 	task_start(&task, &s.terms, 0);
 	run(&s, &task, &schedule, 0, schedule.count - 1, want);
 	task_free(&task);
-	for (size_t crash = 0; crash + 1 < schedule.count; crash++) { /* any record until the next commit: the same commit counts */
+	for (size_t crash = 0; crash + 1 < schedule.count;
+	     crash++) { /* any record until the next commit: the same commit counts */
 		restart(&s, &want[crash], &task);
-		cr_assert_not(task.restoring && task.position < task.restore_to && s.log.offsets[schedule.after[crash]] < task.restore_to);
+		cr_assert_not(task.restoring && task.position < task.restore_to &&
+		              s.log.offsets[schedule.after[crash]] < task.restore_to);
 		run(&s, &task, &schedule, crash + 1, schedule.count - 1, got);
 		for (size_t c = crash + 1; c < schedule.count; c++) {
 			expect_same(&s, &got[c], &want[c], "restart at commit", crash, c);
@@ -296,7 +325,8 @@ static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
 			shortest = want[c].committed - from;
 		commit_free(&want[c]);
 	}
-	cr_assert(moved > schedule.count / 8, "%s: restore_from hardly moves: the test does not reach what it is for", s.label);
+	cr_assert(moved > schedule.count / 8,
+	          "%s: restore_from hardly moves: the test does not reach what it is for", s.label);
 	scenario_free(&s);
 }
 
@@ -337,7 +367,8 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 
 			task_start(&task, &s.terms, 0);
 			run(&s, &task, &schedule, 0, crash, want);
-			for (next = schedule.after[crash]; next < schedule.after[crash + 1]; next++) {
+			for (next = schedule.after[crash]; next < schedule.after[crash + 1];
+			     next++) {
 				struct input_record record = kit_log_record(&s.log, next);
 
 				if (rng_chance(&rng, 4))
@@ -353,7 +384,8 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 				commit_free(&want[c]);
 			task_start(&task, &s.terms, 0);
 			run(&s, &task, &schedule, 0, crash + 1, want);
-			expect_same(&s, &got[crash + 1], &want[crash + 1], "crash after commit", crash, crash + 1);
+			expect_same(&s, &got[crash + 1], &want[crash + 1], "crash after commit",
+			            crash, crash + 1);
 			for (size_t c = 0; c <= crash + 1; c++)
 				commit_free(&want[c]);
 			commit_free(&got[crash + 1]);
@@ -380,7 +412,8 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 		task_free(&task);
 		for (int round = 0; round < 150; round++) {
 			size_t a = (size_t)rng_below(&rng, (int64_t)schedule.count - 2);
-			size_t b = (size_t)rng_between(&rng, (int64_t)a + 1, (int64_t)schedule.count - 2);
+			size_t b = (size_t)rng_between(&rng, (int64_t)a + 1,
+			                               (int64_t)schedule.count - 2);
 
 			restart(&s, &want[a], &task);
 			run(&s, &task, &schedule, a + 1, b, first);
@@ -389,7 +422,8 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 			run(&s, &task, &schedule, b + 1, schedule.count - 1, second);
 			task_free(&task);
 			for (size_t c = a + 1; c < schedule.count; c++) {
-				expect_same(&s, c <= b ? &first[c] : &second[c], &want[c], "second restart at commit", b, c);
+				expect_same(&s, c <= b ? &first[c] : &second[c], &want[c],
+				            "second restart at commit", b, c);
 				commit_free(c <= b ? &first[c] : &second[c]);
 			}
 		}
@@ -422,10 +456,13 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 			cr_assert_not(task.restoring);
 			cr_assert_eq(task.position, want[c].committed);
 			s.terms.ops->dump(task.fold, &dump);
-			cr_assert(dump.len == want[c].dump.len && memcmp(dump.at, want[c].dump.at, dump.len) == 0, "%s at commit %zu:\n%.*s\nfor\n%.*s", s.label, c,
-			          (int)dump.len, dump.at, (int)want[c].dump.len, want[c].dump.at);
+			cr_assert(dump.len == want[c].dump.len &&
+			                  memcmp(dump.at, want[c].dump.at, dump.len) == 0,
+			          "%s at commit %zu:\n%.*s\nfor\n%.*s", s.label, c, (int)dump.len,
+			          dump.at, (int)want[c].dump.len, want[c].dump.at);
 			cr_assert(task_metadata(&task, metadata, &err));
-			cr_assert_str_eq(metadata, want[c].metadata, "%s at commit %zu", s.label, c);
+			cr_assert_str_eq(metadata, want[c].metadata, "%s at commit %zu", s.label,
+			                 c);
 			buffer_free(&dump);
 			commit_free(&want[c]);
 			task_free(&task);
@@ -450,7 +487,8 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 	for (size_t crash = last / 2; crash < last; crash++) {
 		restart(s, &want[crash], &task);
 		run(s, &task, &schedule, crash + 1, crash + 1, got);
-		expect_same(s, &got[crash + 1], &want[crash + 1], "long rebuild at commit", crash, crash + 1);
+		expect_same(s, &got[crash + 1], &want[crash + 1], "long rebuild at commit", crash,
+		            crash + 1);
 		commit_free(&got[crash + 1]);
 		task_free(&task);
 	}
@@ -462,14 +500,16 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 			longest = want[c].committed - from;
 		commit_free(&want[c]);
 	}
-	cr_assert(longest > 9000, "%s: the longest rebuild has %" PRId64 " offsets", s->label, longest);
+	cr_assert(longest > 9000, "%s: the longest rebuild has %" PRId64 " offsets", s->label,
+	          longest);
 }
 
 Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
 {
 	struct scenario s;
 
-	scenario_session(&s, 41, 24000, 16 * US_PER_SECOND, US_PER_MINUTE, "1m:all 1h:category 1d:all");
+	scenario_session(&s, 41, 24000, 16 * US_PER_SECOND, US_PER_MINUTE,
+	                 "1m:all 1h:category 1d:all");
 	expect_same_after_a_long_rebuild(&s, 42);
 	scenario_free(&s);
 }
@@ -482,12 +522,14 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	s = (struct scenario){.label = "merge"};
 	pipe_init(&s.pipe, 43, 2, "1m:all 10m:brand 1d:all", "view,cart,purchase");
 	pipe_generate(&s.pipe, &rng, 0, 6000, KIT_DAY0_US + 20 * US_PER_HOUR, US_PER_MINUTE);
-	pipe_generate(&s.pipe, &rng, 1, 3000, KIT_DAY0_US + 4 * US_PER_HOUR, US_PER_MINUTE); /* behind, so everything is kept for long */
+	pipe_generate(&s.pipe, &rng, 1, 3000, KIT_DAY0_US + 4 * US_PER_HOUR,
+	              US_PER_MINUTE); /* behind, so everything is kept for long */
 	pipe_run_sessions(&s.pipe, &rng, 1);
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.terms = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0, PIPE_MERGES, "grace=600", BLOCK_RECORDS};
+	s.terms = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
+	                               PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
@@ -531,7 +573,8 @@ static void lasting_value(const struct output *output, struct buffer *value)
 }
 
 /* Runs with commits at random points; the last values by topic and key, in order of key; outputs that are no upserts in their order. */
-static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values, struct buffer *stream)
+static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values,
+                          struct buffer *stream)
 {
 	struct rng rng = {seed};
 	struct interner keys = {0};
@@ -545,7 +588,8 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 		if (i == s->log.bytes.count || (i && rng_chance(&rng, every))) {
 			task_flush(&task, &box);
 			if (s->rows && task.counts_changed)
-				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts, task.last_row);
+				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts,
+				              task.last_row);
 			task_committed(&task);
 			for (size_t o = 0; o < box.count; o++) {
 				const struct output *output = &box.at[o];
@@ -557,7 +601,8 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 					kit_serialise(stream, output);
 					continue;
 				}
-				snprintf(key, sizeof(key), "%u/%d/%.*s", (unsigned)output->topic, output->partition, (int)output->key.len, output->key.at);
+				snprintf(key, sizeof(key), "%u/%d/%.*s", (unsigned)output->topic,
+				         output->partition, (int)output->key.len, output->key.at);
 				number = kit_number(&keys, span_of(key), &added);
 				if (added)
 					values[count++] = (struct last_value){.value = {0}};
@@ -601,12 +646,18 @@ Test(task, random_commit_points_give_the_same_last_value_of_every_key)
 			struct buffer stream = {0};
 			size_t count = last_values(&s, seed, got, &stream);
 
-			cr_assert(stream.len == want_stream.len && (!stream.len || memcmp(stream.at, want_stream.at, stream.len) == 0), "%s, seed %" PRIu64, s.label,
-			          seed);
-			cr_assert_eq(count, want_count, "%s, seed %" PRIu64 ": %zu keys for %zu", s.label, seed, count, want_count);
+			cr_assert(stream.len == want_stream.len &&
+			                  (!stream.len ||
+			                   memcmp(stream.at, want_stream.at, stream.len) == 0),
+			          "%s, seed %" PRIu64, s.label, seed);
+			cr_assert_eq(count, want_count, "%s, seed %" PRIu64 ": %zu keys for %zu",
+			             s.label, seed, count, want_count);
 			for (size_t i = 0; i < count; i++) {
-				cr_assert_str_eq(got[i].key, want[i].key, "%s, seed %" PRIu64, s.label, seed);
-				cr_assert(got[i].value.len == want[i].value.len && memcmp(got[i].value.at, want[i].value.at, got[i].value.len) == 0,
+				cr_assert_str_eq(got[i].key, want[i].key, "%s, seed %" PRIu64,
+				                 s.label, seed);
+				cr_assert(got[i].value.len == want[i].value.len &&
+				                  memcmp(got[i].value.at, want[i].value.at,
+				                         got[i].value.len) == 0,
 				          "%s, seed %" PRIu64 ": %s", s.label, seed, got[i].key);
 				buffer_free(&got[i].value);
 			}
@@ -632,49 +683,61 @@ static void some_commit(struct scenario *s, struct commit *commit)
 	task_free(&task);
 }
 
-static void expect_refusal(const struct task_params *terms, int64_t committed, struct span metadata, const char *mention, const char *label)
+static void expect_refusal(const struct task_params *terms, int64_t committed, struct span metadata,
+                           const char *mention, const char *label)
 {
 	struct task task;
 	struct err err = {0};
 
 	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
-	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message, mention);
-	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL, "%s: the message does not say what to do: %s",
-	          label, err.message);
+	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message,
+	          mention);
+	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
+	          "%s: the message does not say what to do: %s", label, err.message);
 	task_free(&task);
 }
 
 Test(task, metadata_that_cannot_be_read_refuses)
 {
-	static const char *const texts[] = {"", "v1", "v1 ", "v2 r=0", "garbage", "v1 r=0 p=1 m=x n=0,0,0,0 l=0 t= h= x=00000000"};
+	static const char *const texts[] = {
+		"",       "v1",      "v1 ",
+		"v2 r=0", "garbage", "v1 r=0 p=1 m=x n=0,0,0,0 l=0 t= h= x=00000000"};
 	struct scenario s;
 	struct commit commit;
 
 	some_commit(&s, &commit);
 	expect_refusal(&s.terms, commit.committed, SPAN_NULL, "cannot be read", "null");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		expect_refusal(&s.terms, commit.committed, span_of(texts[i]), "cannot be read", texts[i]);
+		expect_refusal(&s.terms, commit.committed, span_of(texts[i]), "cannot be read",
+		               texts[i]);
 	for (size_t cut = 0; cut < strlen(commit.metadata); cut++)
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, cut}, "cannot be read", "cut");
+		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, cut},
+		               "cannot be read", "cut");
 	commit_free(&commit);
 	scenario_free(&s);
 }
 
 Test(task, metadata_with_counts_that_cannot_be_refuses)
 {
-	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0", "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1", "0,0,0,0,none_such:1"};
+	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0",
+	                                     "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1",
+	                                     "0,0,0,0,none_such:1"};
 	struct scenario s;
 	struct commit commit;
 	char text[TASK_METADATA_MAX];
 
 	some_commit(&s, &commit);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
-		const char *from = strstr(commit.metadata, " n=") + 3, *to = strchr(from, ' '), *end = strrchr(commit.metadata, ' ');
-		int len = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)(from - commit.metadata), commit.metadata, counts[i], (int)(end - to), to);
+		const char *from = strstr(commit.metadata, " n=") + 3, *to = strchr(from, ' '),
+			   *end = strrchr(commit.metadata, ' ');
+		int len = snprintf(text, sizeof(text), "%.*s%s%.*s", (int)(from - commit.metadata),
+		                   commit.metadata, counts[i], (int)(end - to), to);
 
-		snprintf(text + len, sizeof(text) - (size_t)len, " x=%08" PRIx32, XXH32(text, (size_t)len, 0));
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read", counts[i]);
+		snprintf(text + len, sizeof(text) - (size_t)len, " x=%08" PRIx32,
+		         XXH32(text, (size_t)len, 0));
+		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		               counts[i]);
 	}
 	commit_free(&commit);
 	scenario_free(&s);
@@ -690,7 +753,8 @@ Test(task, every_flipped_bit_of_the_metadata_refuses)
 	len = strlen(commit.metadata);
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, len}, "cannot be read", commit.metadata);
+		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, len},
+		               "cannot be read", commit.metadata);
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
 	}
 	commit_free(&commit);
@@ -707,13 +771,16 @@ Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
 	some_commit(&s, &commit);
 	terms = s.terms;
 	terms.partition_count = 8;
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions", "partition count");
+	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions",
+	               "partition count");
 	terms = s.terms;
 	terms.fingerprint = "grace=601";
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601", "fingerprint");
+	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601",
+	               "fingerprint");
 	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
 	cr_assert(from > 0);
-	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond", "restore_from beyond committed");
+	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond",
+	               "restore_from beyond committed");
 	commit_free(&commit);
 	scenario_free(&s);
 }
@@ -723,7 +790,7 @@ Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
 static void with_mark(const struct commit *commit, const char *mark, char out[TASK_METADATA_MAX])
 {
 	const char *from = strstr(commit->metadata, " f="), *to = strchr(from + 1, ' '),
-			   *end = strrchr(commit->metadata, ' ');
+		   *end = strrchr(commit->metadata, ' ');
 	int len = snprintf(out, TASK_METADATA_MAX, "%.*s%s%s%.*s", (int)(from - commit->metadata),
 	                   commit->metadata, *mark ? " f=" : "", mark, (int)(end - to), to);
 
@@ -750,7 +817,8 @@ Test(task, the_last_record_folded_comes_back_with_the_metadata)
 		run(&s, &task, &schedule, 0, 0, &commit);
 		cr_assert(record_mark_equal(&task.last, &want), "%s", s.label);
 		task_free(&task);
-		cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(commit.metadata), &err),
+		cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(commit.metadata),
+		                      &err),
 		          "%s: %s", s.label, err.message);
 		cr_assert(record_mark_equal(&task.last, &want), "%s: resumed", s.label);
 		task_free(&task);
@@ -803,7 +871,8 @@ Test(task, an_invalid_mark_is_refused)
 	some_commit(&s, &commit);
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		with_mark(&commit, marks[i], text);
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read", marks[i]);
+		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		               marks[i]);
 	}
 	snprintf(beyond, sizeof(beyond), "%" PRId64 ",0,00112233445566ff", commit.committed);
 	with_mark(&commit, beyond, text);
@@ -816,7 +885,13 @@ Test(task, an_invalid_mark_is_refused)
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
 	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
-	struct task_params terms = {&merge_fold_ops, &config, 0, 128, "stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000", 8};
+	struct task_params terms = {
+		&merge_fold_ops,
+		&config,
+		0,
+		128,
+		"stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000",
+		8};
 	char metadata[TASK_METADATA_MAX];
 	struct task task, again;
 	struct outbox box = {0};
@@ -824,7 +899,10 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 
 	task_start(&task, &terms, 0);
 	for (int32_t p = 0; p < MERGE_SOURCES_MAX; p++) {
-		struct partial progress = {.rollup = SPAN(""), .group_value = SPAN(""), .source_partition = p, .watermark_us = INT64_C(4000000000000000) + p};
+		struct partial progress = {.rollup = SPAN(""),
+		                           .group_value = SPAN(""),
+		                           .source_partition = p,
+		                           .watermark_us = INT64_C(4000000000000000) + p};
 		struct buffer value = {0};
 		struct input_record record = {.offset = INT64_C(900000000000) + p};
 
@@ -838,7 +916,8 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 		task.counts.dead[r] = 999;
 	cr_assert(task_metadata(&task, metadata, &err), "%s", err.message);
 	cr_assert(strlen(metadata) < TASK_METADATA_MAX);
-	cr_assert(task_resume(&again, &terms, task.position, span_of(metadata), &err), "%s", err.message);
+	cr_assert(task_resume(&again, &terms, task.position, span_of(metadata), &err), "%s",
+	          err.message);
 	cr_assert_arr_eq(&again.counts, &task.counts, sizeof(task.counts));
 	task_free(&task);
 	task_free(&again);
@@ -856,11 +935,14 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	restart(&s, &commit, &task);
 	task_at_end(&task, commit.committed);
 	for (int r = 1; r < REASON_COUNT; r++)
-		task.counts.dead[r] = INT64_MAX / 2; /* the most that is read back; as many digits as INT64_MAX */
+		task.counts.dead[r] =
+			INT64_MAX / 2; /* the most that is read back; as many digits as INT64_MAX */
 	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
 		struct task again;
 
-		cr_assert(task_resume(&again, &s.terms, task.position, span_of(commit.metadata), &err), "%s", err.message);
+		cr_assert(task_resume(&again, &s.terms, task.position, span_of(commit.metadata),
+		                      &err),
+		          "%s", err.message);
 		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
 		task_free(&again);
 	} else {
@@ -873,7 +955,7 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 
 /* ---- records that the registry decides on */
 
-#define STRAYS_EVERY 11
+#define STRAYS_EVERY  11
 #define STRAY_COMMITS 12
 
 /* The record i. Every eleventh was a stray from the start; `lost` was read once, and is refused
@@ -901,8 +983,8 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 			struct input_record record = record_under_schemas(s, i, SIZE_MAX);
 
 			task_apply(&task, &record, &box);
-			cr_assert_not(task_lost_records(&task), "%s: only a rebuild can lose records",
-			              s->label);
+			cr_assert_not(task_lost_records(&task),
+			              "%s: only a rebuild can lose records", s->label);
 		}
 		do_commit(s, &task, &box, false, (c + 1) * each, false, &commits[c]);
 	}
@@ -951,11 +1033,14 @@ Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
 			              "%s, commit %zu: a stray ends it", s.label, c);
 			task_free(&task);
 			for (size_t lost = from; lost < to; lost += 3) {
-				if (!kit_log_record(&s.log, lost).value.at || lost % STRAYS_EVERY == 5)
+				if (!kit_log_record(&s.log, lost).value.at ||
+				    lost % STRAYS_EVERY == 5)
 					continue;
 				read++;
-				cr_assert(rebuild_notices(&s, &commits[c], lost, &ignored_from, &ignored_to, &task),
-				          "%s, commit %zu: record %zu is dropped without a word", s.label, c, lost);
+				cr_assert(rebuild_notices(&s, &commits[c], lost, &ignored_from,
+				                          &ignored_to, &task),
+				          "%s, commit %zu: record %zu is dropped without a word",
+				          s.label, c, lost);
 				task_free(&task);
 			}
 			commit_free(&commits[c]);
@@ -976,13 +1061,14 @@ Test(task, a_rebuild_after_a_rebuild_notices_the_same)
 
 	scenario_of(&s, 1, 32);
 	commits_with_strays(&s, commits);
-	cr_assert_not(rebuild_notices(&s, &commits[STRAY_COMMITS - 1], SIZE_MAX, &from, &to, &task));
+	cr_assert_not(
+		rebuild_notices(&s, &commits[STRAY_COMMITS - 1], SIZE_MAX, &from, &to, &task));
 	do_commit(&s, &task, &box, false, to, false, &again);
 	task_free(&task);
 	cr_assert_not(rebuild_notices(&s, &again, SIZE_MAX, &from, &to, &task));
 	task_free(&task);
-	cr_assert(
-		rebuild_notices(&s, &again, to - 1 - ((to - 1) % STRAYS_EVERY == 5), &from, &to, &task));
+	cr_assert(rebuild_notices(&s, &again, to - 1 - ((to - 1) % STRAYS_EVERY == 5), &from, &to,
+	                          &task));
 	task_free(&task);
 	commit_free(&again);
 	for (size_t c = 0; c < STRAY_COMMITS; c++)
@@ -1075,7 +1161,8 @@ Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
 }
 
 /* Over a long input a restart never reads more than what can matter, and two blocks. */
-static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us, const int64_t *times_us, int64_t block_records)
+static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
+                                  const int64_t *times_us, int64_t block_records)
 {
 	struct outbox box = {0};
 	struct task task;
@@ -1094,15 +1181,21 @@ static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us, 
 		task_flush(&task, &box);
 		task_committed(&task);
 		outbox_clear(&box);
-		cr_assert(task_restore_from(&task) >= before, "%s: restore_from went back", s->label);
+		cr_assert(task_restore_from(&task) >= before, "%s: restore_from went back",
+		          s->label);
 		before = task_restore_from(&task);
 		while (times_us[oldest] < front_us - horizon_us)
 			oldest++;
-		cr_assert(before >= s->log.offsets[oldest] - 4 * block_records, "%s at record %zu: a restart reads from %" PRId64 ", what matters begins at %" PRId64,
+		cr_assert(before >= s->log.offsets[oldest] - 4 * block_records,
+		          "%s at record %zu: a restart reads from %" PRId64
+		          ", what matters begins at %" PRId64,
 		          s->label, i, before, s->log.offsets[oldest]);
 	}
-	cr_assert(before > s->log.offsets[count / 4], "%s: restore_from stands at %" PRId64 " of %" PRId64, s->label, before, s->log.offsets[count - 1]);
-	cr_assert(task.block_count < count / (size_t)block_records * 3 / 4, "%s: %zu blocks are kept", s->label, task.block_count);
+	cr_assert(before > s->log.offsets[count / 4],
+	          "%s: restore_from stands at %" PRId64 " of %" PRId64, s->label, before,
+	          s->log.offsets[count - 1]);
+	cr_assert(task.block_count < count / (size_t)block_records * 3 / 4,
+	          "%s: %zu blocks are kept", s->label, task.block_count);
 	outbox_free(&box);
 	task_free(&task);
 }
@@ -1123,7 +1216,9 @@ Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
 	}
 	cr_assert(front_us > KIT_DAY0_US + 13 * US_PER_DAY);
 	s.terms.block_records = 64;
-	expect_bounded_replay(&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us, 64); /* blocks hold events of up to 3 h ago; the clock lags a little */
+	expect_bounded_replay(
+		&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us,
+		64); /* blocks hold events of up to 3 h ago; the clock lags a little */
 	free(times_us);
 	scenario_free(&s);
 }

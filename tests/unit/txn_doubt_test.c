@@ -30,22 +30,26 @@ Test(txn_doubt, only_unanswered_requests_of_the_four_kinds_raise_it)
 	} table[] = {
 		{"EndTxn, connection cut", API_END_TXN, RD_KAFKA_RESP_ERR__TRANSPORT, true},
 		{"EndTxn, no answer in time", API_END_TXN, RD_KAFKA_RESP_ERR__TIMED_OUT, true},
-		{"EndTxn, timed out in the queue", API_END_TXN, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE, true},
+		{"EndTxn, timed out in the queue", API_END_TXN, RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE,
+	         true},
 		{"EndTxn, answered", API_END_TXN, RD_KAFKA_RESP_ERR_NO_ERROR, false},
-		{"AddPartitionsToTxn, connection cut", API_ADD_PARTITIONS, RD_KAFKA_RESP_ERR__TRANSPORT,
-		 true},
-		{"AddOffsetsToTxn, connection cut", API_ADD_OFFSETS, RD_KAFKA_RESP_ERR__TRANSPORT, true},
-		{"TxnOffsetCommit, connection cut", API_TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR__TRANSPORT,
-		 true},
-		{"TxnOffsetCommit, answered", API_TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR, false},
+		{"AddPartitionsToTxn, connection cut", API_ADD_PARTITIONS,
+	         RD_KAFKA_RESP_ERR__TRANSPORT, true},
+		{"AddOffsetsToTxn, connection cut", API_ADD_OFFSETS, RD_KAFKA_RESP_ERR__TRANSPORT,
+	         true},
+		{"TxnOffsetCommit, connection cut", API_TXN_OFFSET_COMMIT,
+	         RD_KAFKA_RESP_ERR__TRANSPORT, true},
+		{"TxnOffsetCommit, answered", API_TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NO_ERROR,
+	         false},
 		{"Produce has sequence numbers", API_PRODUCE, RD_KAFKA_RESP_ERR__TRANSPORT, false},
-		{"InitProducerId fences", API_INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR__TRANSPORT, false},
+		{"InitProducerId fences", API_INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR__TRANSPORT,
+	         false},
 		{"an answer to no request", -1, RD_KAFKA_RESP_ERR__NOENT, false},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
-		cr_assert_eq(txn_doubt_is_raised_by(table[i].api_key, table[i].err), table[i].want, "%s",
-		             table[i].label);
+		cr_assert_eq(txn_doubt_is_raised_by(table[i].api_key, table[i].err), table[i].want,
+		             "%s", table[i].label);
 }
 
 static rd_kafka_t *producer_new(struct txn_doubt *doubt)
@@ -93,7 +97,8 @@ static int64_t doubt_after_transaction(int16_t api_key)
 	cr_assert_eq(rd_kafka_mock_topic_create(cluster, "input", 1, 1), 0);
 	succeeds(rd_kafka_init_transactions(producer, CALL_MS), "init transactions");
 	if (api_key >= 0)
-		rd_kafka_mock_push_request_errors(cluster, api_key, 1, RD_KAFKA_RESP_ERR__TRANSPORT);
+		rd_kafka_mock_push_request_errors(cluster, api_key, 1,
+		                                  RD_KAFKA_RESP_ERR__TRANSPORT);
 	succeeds(rd_kafka_begin_transaction(producer), "begin");
 	cr_assert_eq(rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("output"),
 	                               RD_KAFKA_V_VALUE(value, 1), RD_KAFKA_V_END),

@@ -16,8 +16,8 @@
 #include "wire/records_visit.h"
 
 #define EVENTS_MAX 120
-#define SESSIONS 4
-#define DAY_US (KIT_DAY0_US + US_PER_DAY)
+#define SESSIONS   4
+#define DAY_US     (KIT_DAY0_US + US_PER_DAY)
 
 struct row {
 	struct visit visit;
@@ -36,7 +36,8 @@ struct reader {
 static struct row *reader_row(struct reader *reader, struct span session, int64_t start_us)
 {
 	for (int i = 0; i < reader->row_count; i++)
-		if (span_is(session, reader->rows[i].session) && reader->rows[i].visit.start_us == start_us)
+		if (span_is(session, reader->rows[i].session) &&
+		    reader->rows[i].visit.start_us == start_us)
 			return &reader->rows[i];
 	return NULL;
 }
@@ -56,13 +57,19 @@ static void reader_take(void *context, const struct visit *visit)
 	struct reader *reader = context;
 	struct row *row = reader_row(reader, visit->user_session, visit->start_us);
 
-	cr_assert_not(row && row->stands && row->visit.final, "seed %" PRIu64 ": a closed visit changed", reader->seed);
+	cr_assert_not(row && row->stands && row->visit.final,
+	              "seed %" PRIu64 ": a closed visit changed", reader->seed);
 	if (row)
-		cr_assert(visit->revision > row->visit.revision || (visit->revision == row->visit.revision && visit->final && !row->visit.final),
-		          "seed %" PRIu64 ": revision %" PRId64 " after %" PRId64, reader->seed, visit->revision, row->visit.revision);
+		cr_assert(visit->revision > row->visit.revision ||
+		                  (visit->revision == row->visit.revision && visit->final &&
+		                   !row->visit.final),
+		          "seed %" PRIu64 ": revision %" PRId64 " after %" PRId64, reader->seed,
+		          visit->revision, row->visit.revision);
 	if (visit->deleted) {
-		cr_assert(row && row->stands, "seed %" PRIu64 ": a row is deleted that does not stand", reader->seed);
-		cr_assert_not(reader->upsert_in_this_flush, "seed %" PRIu64 ": a delete after an insert", reader->seed);
+		cr_assert(row && row->stands,
+		          "seed %" PRIu64 ": a row is deleted that does not stand", reader->seed);
+		cr_assert_not(reader->upsert_in_this_flush,
+		              "seed %" PRIu64 ": a delete after an insert", reader->seed);
 		row->stands = false;
 		row->visit.revision = visit->revision;
 		reader->deletes++;
@@ -74,9 +81,12 @@ static void reader_take(void *context, const struct visit *visit)
 		row = &reader->rows[reader->row_count++];
 	row->visit = *visit;
 	row->visit.user_session = keep(row->session, sizeof(row->session), visit->user_session);
-	row->visit.first_category = keep(row->first_category, sizeof(row->first_category), visit->first_category);
-	row->visit.last_category = keep(row->last_category, sizeof(row->last_category), visit->last_category);
-	row->visit.drop_off_stage = keep(row->drop_off, sizeof(row->drop_off), visit->drop_off_stage);
+	row->visit.first_category =
+		keep(row->first_category, sizeof(row->first_category), visit->first_category);
+	row->visit.last_category =
+		keep(row->last_category, sizeof(row->last_category), visit->last_category);
+	row->visit.drop_off_stage =
+		keep(row->drop_off, sizeof(row->drop_off), visit->drop_off_stage);
 	row->stands = true;
 }
 
@@ -91,7 +101,8 @@ static int by_time(const void *a, const void *b)
 	return memcmp(x->event_id, y->event_id, EVENT_ID_BYTES);
 }
 
-static int64_t earliest(const struct bronze_event *run, int count, enum event_type type, int64_t from_us)
+static int64_t earliest(const struct bronze_event *run, int count, enum event_type type,
+                        int64_t from_us)
 {
 	for (int i = 0; i < count && from_us != INT64_MAX; i++)
 		if (run[i].event.type == type && run[i].event.event_time_us >= from_us)
@@ -119,18 +130,20 @@ static int64_t ms_between(int64_t from_us, int64_t to_us)
 }
 
 /* A run of one session's events, sorted. */
-static struct visit batch_visit(const struct bronze_event *run, int count, const struct stages *stages)
+static struct visit batch_visit(const struct bronze_event *run, int count,
+                                const struct stages *stages)
 {
 	int64_t view_us = earliest(run, count, EVENT_VIEW, INT64_MIN), stage_us = INT64_MIN;
 	struct visit v = {
-	        .start_us = run[0].event.event_time_us,
-	        .end_us = run[count - 1].event.event_time_us,
-	        .user_id = run[0].event.user_id,
-	        .products = distinct_products(run, count),
-	        .first_category = run[0].event.category_code,
-	        .last_category = run[count - 1].event.category_code,
-	        .view_to_cart_ms = ms_between(view_us, earliest(run, count, EVENT_CART, view_us)),
-	        .view_to_purchase_ms = ms_between(view_us, earliest(run, count, EVENT_PURCHASE, view_us)),
+		.start_us = run[0].event.event_time_us,
+		.end_us = run[count - 1].event.event_time_us,
+		.user_id = run[0].event.user_id,
+		.products = distinct_products(run, count),
+		.first_category = run[0].event.category_code,
+		.last_category = run[count - 1].event.category_code,
+		.view_to_cart_ms = ms_between(view_us, earliest(run, count, EVENT_CART, view_us)),
+		.view_to_purchase_ms =
+			ms_between(view_us, earliest(run, count, EVENT_PURCHASE, view_us)),
 	};
 
 	for (int i = 0; i < count; i++) {
@@ -145,7 +158,10 @@ static struct visit batch_visit(const struct bronze_event *run, int count, const
 		v.furthest_stage = k + 1;
 	}
 	if (v.furthest_stage < stages->count)
-		v.drop_off_stage = v.furthest_stage ? span_of(event_type_name(stages->at[v.furthest_stage - 1])) : SPAN("none");
+		v.drop_off_stage =
+			v.furthest_stage
+				? span_of(event_type_name(stages->at[v.furthest_stage - 1]))
+				: SPAN("none");
 	return v;
 }
 
@@ -154,25 +170,33 @@ static void expect_row(struct reader *reader, struct span session, const struct 
 	const struct row *row = reader_row(reader, session, want->start_us);
 	const struct visit *got;
 
-	cr_assert(row && row->stands, "seed %" PRIu64 ": no visit of %.*s at %" PRId64, reader->seed, (int)session.len, session.at, want->start_us);
+	cr_assert(row && row->stands, "seed %" PRIu64 ": no visit of %.*s at %" PRId64,
+	          reader->seed, (int)session.len, session.at, want->start_us);
 	got = &row->visit;
 	cr_assert_eq(got->end_us, want->end_us, "seed %" PRIu64, reader->seed);
 	cr_assert_eq(got->user_id, want->user_id, "seed %" PRIu64, reader->seed);
-	cr_assert_arr_eq(got->events, want->events, sizeof(got->events), "seed %" PRIu64, reader->seed);
+	cr_assert_arr_eq(got->events, want->events, sizeof(got->events), "seed %" PRIu64,
+	                 reader->seed);
 	cr_assert_eq(got->products, want->products, "seed %" PRIu64, reader->seed);
 	cr_assert_eq(got->revenue_cents, want->revenue_cents, "seed %" PRIu64, reader->seed);
-	cr_assert(span_equal(got->first_category, want->first_category), "seed %" PRIu64, reader->seed);
-	cr_assert(span_equal(got->last_category, want->last_category), "seed %" PRIu64, reader->seed);
+	cr_assert(span_equal(got->first_category, want->first_category), "seed %" PRIu64,
+	          reader->seed);
+	cr_assert(span_equal(got->last_category, want->last_category), "seed %" PRIu64,
+	          reader->seed);
 	cr_assert_eq(got->furthest_stage, want->furthest_stage, "seed %" PRIu64, reader->seed);
-	cr_assert(span_equal(got->drop_off_stage, want->drop_off_stage), "seed %" PRIu64, reader->seed);
-	cr_assert_eq(got->view_to_cart_ms, want->view_to_cart_ms, "seed %" PRIu64 ": view to cart %" PRId64 " for %" PRId64, reader->seed,
+	cr_assert(span_equal(got->drop_off_stage, want->drop_off_stage), "seed %" PRIu64,
+	          reader->seed);
+	cr_assert_eq(got->view_to_cart_ms, want->view_to_cart_ms,
+	             "seed %" PRIu64 ": view to cart %" PRId64 " for %" PRId64, reader->seed,
 	             got->view_to_cart_ms, want->view_to_cart_ms);
-	cr_assert_eq(got->view_to_purchase_ms, want->view_to_purchase_ms, "seed %" PRIu64 ": view to purchase %" PRId64 " for %" PRId64,
-	             reader->seed, got->view_to_purchase_ms, want->view_to_purchase_ms);
+	cr_assert_eq(got->view_to_purchase_ms, want->view_to_purchase_ms,
+	             "seed %" PRIu64 ": view to purchase %" PRId64 " for %" PRId64, reader->seed,
+	             got->view_to_purchase_ms, want->view_to_purchase_ms);
 }
 
 /* Expects exactly the visits of these events, and returns how many there are. */
-static int expect_batch(struct reader *reader, const struct bronze_event *events, const int *sessions, int count, const struct stages *stages)
+static int expect_batch(struct reader *reader, const struct bronze_event *events,
+                        const int *sessions, int count, const struct stages *stages)
 {
 	int visits = 0, standing = 0;
 
@@ -185,9 +209,11 @@ static int expect_batch(struct reader *reader, const struct bronze_event *events
 				run[n++] = events[i];
 		qsort(run, (size_t)n, sizeof(run[0]), by_time);
 		for (int i = 1; i <= n; i++) {
-			int64_t before_us = run[i - 1].event.event_time_us, here_us = i < n ? run[i].event.event_time_us : INT64_MAX;
+			int64_t before_us = run[i - 1].event.event_time_us,
+				here_us = i < n ? run[i].event.event_time_us : INT64_MAX;
 
-			if (i == n || here_us - before_us > 30 * US_PER_MINUTE || here_us / US_PER_DAY != before_us / US_PER_DAY) {
+			if (i == n || here_us - before_us > 30 * US_PER_MINUTE ||
+			    here_us / US_PER_DAY != before_us / US_PER_DAY) {
 				struct visit want = batch_visit(run + from, i - from, stages);
 
 				expect_row(reader, kit_session(s + 1), &want);
@@ -198,7 +224,8 @@ static int expect_batch(struct reader *reader, const struct bronze_event *events
 	}
 	for (int i = 0; i < reader->row_count; i++)
 		standing += reader->rows[i].stands;
-	cr_assert_eq(standing, visits, "seed %" PRIu64 ": %d rows stand, %d visits", reader->seed, standing, visits);
+	cr_assert_eq(standing, visits, "seed %" PRIu64 ": %d rows stand, %d visits", reader->seed,
+	             standing, visits);
 	return visits;
 }
 
@@ -249,11 +276,13 @@ static void bench_flush(struct bench *bench, struct reader *reader)
 /* Times with many near misses: multiples of 10 minutes, of which some are one microsecond off, around midnight. */
 static int64_t random_visit_time(struct rng *rng)
 {
-	return DAY_US + rng_between(rng, -30, 30) * 10 * US_PER_MINUTE + (rng_chance(rng, 4) ? rng_between(rng, -1, 1) : 0);
+	return DAY_US + rng_between(rng, -30, 30) * 10 * US_PER_MINUTE +
+	       (rng_chance(rng, 4) ? rng_between(rng, -1, 1) : 0);
 }
 
-static const char *const stage_lists[] = {"view,cart,purchase", "view,cart,checkout,purchase", "view,purchase", "view,cart", "cart,purchase",
-                                          "view,checkout,cart,purchase"};
+static const char *const stage_lists[] = {"view,cart,purchase", "view,cart,checkout,purchase",
+                                          "view,purchase",      "view,cart",
+                                          "cart,purchase",      "view,checkout,cart,purchase"};
 
 static int random_events(struct rng *rng, struct bronze_event *events, int *sessions)
 {
@@ -286,7 +315,8 @@ Test(visits, rows_equal_a_batch_computation_whatever_the_order_and_the_flushes)
 			if (rng_chance(&rng, 4)) {
 				bench_flush(&bench, &reader);
 				if (rng_chance(&rng, 4))
-					expect_batch(&reader, events, sessions, i + 1, &bench.stages);
+					expect_batch(&reader, events, sessions, i + 1,
+					             &bench.stages);
 			}
 		}
 		bench_flush(&bench, &reader);
@@ -294,14 +324,16 @@ Test(visits, rows_equal_a_batch_computation_whatever_the_order_and_the_flushes)
 		visits_close(bench.visits, DAY_US + 10 * US_PER_DAY);
 		bench_flush(&bench, &reader);
 		expect_batch(&reader, events, sessions, count, &bench.stages);
-		cr_assert_eq(reader.finals, visits, "seed %" PRIu64 ": %d of %d visits are final", seed, reader.finals, visits);
+		cr_assert_eq(reader.finals, visits, "seed %" PRIu64 ": %d of %d visits are final",
+		             seed, reader.finals, visits);
 		visits_dump(bench.visits, &dump);
 		cr_assert_eq(dump.len, 0, "seed %" PRIu64 ": closed visits are forgotten", seed);
 		deletes += reader.deletes;
 		buffer_free(&dump);
 		bench_free(&bench);
 	}
-	cr_assert(deletes > 1000, "only %d rows were withdrawn: the test does not reach what it is for", deletes);
+	cr_assert(deletes > 1000,
+	          "only %d rows were withdrawn: the test does not reach what it is for", deletes);
 }
 
 /* With a moving limit as the watermark gives it, an event below it never arrives. */
@@ -330,7 +362,9 @@ Test(visits, rows_equal_a_batch_computation_while_visits_close_on_the_way)
 			bench_add(&bench, sessions[count], &events[count]);
 			count++;
 			if (rng_chance(&rng, 3)) {
-				limit_us = front_us - 20 * US_PER_MINUTE > limit_us ? front_us - 20 * US_PER_MINUTE : limit_us;
+				limit_us = front_us - 20 * US_PER_MINUTE > limit_us
+				                   ? front_us - 20 * US_PER_MINUTE
+				                   : limit_us;
 				visits_close(bench.visits, limit_us);
 			}
 			if (rng_chance(&rng, 3))
@@ -340,14 +374,22 @@ Test(visits, rows_equal_a_batch_computation_while_visits_close_on_the_way)
 		expect_batch(&reader, events, sessions, count, &bench.stages);
 		for (int i = 0; i < reader.row_count; i++)
 			if (reader.rows[i].stands)
-				cr_assert_eq(reader.rows[i].visit.final, reader.rows[i].visit.end_us + 30 * US_PER_MINUTE < limit_us, "seed %" PRIu64, seed);
+				cr_assert_eq(reader.rows[i].visit.final,
+				             reader.rows[i].visit.end_us + 30 * US_PER_MINUTE <
+				                     limit_us,
+				             "seed %" PRIu64, seed);
 		bench_free(&bench);
 	}
 }
 
 static struct bronze_event view_at(int64_t time_us, uint8_t id)
 {
-	return (struct bronze_event){.event = {.event_time_us = time_us, .product_id = 1, .user_id = id, .price_cents = -1, .type = EVENT_VIEW}, .event_id = {id}};
+	return (struct bronze_event){.event = {.event_time_us = time_us,
+	                                       .product_id = 1,
+	                                       .user_id = id,
+	                                       .price_cents = -1,
+	                                       .type = EVENT_VIEW},
+	                             .event_id = {id}};
 }
 
 static int visits_of_two(int64_t first_us, int64_t second_us)
@@ -382,8 +424,10 @@ Test(visits, revenue_stays_at_the_largest_number_where_it_would_overflow)
 	struct bench bench;
 
 	bench_init(&bench, "view,cart,purchase");
-	for (int i = 0; i < 120; i++) { /* two visits of 60 purchases each, joined by the last event */
-		struct bronze_event event = view_at(DAY_US + i / 60 * US_PER_HOUR + i % 60, (uint8_t)i);
+	for (int i = 0; i < 120;
+	     i++) { /* two visits of 60 purchases each, joined by the last event */
+		struct bronze_event event =
+			view_at(DAY_US + i / 60 * US_PER_HOUR + i % 60, (uint8_t)i);
 
 		event.event.type = EVENT_PURCHASE;
 		event.event.price_cents = INT64_C(99999999999999999); /* the highest valid price */
@@ -392,7 +436,8 @@ Test(visits, revenue_stays_at_the_largest_number_where_it_would_overflow)
 	bench_flush(&bench, &reader);
 	cr_assert_eq(reader.row_count, 2);
 	cr_assert_eq(reader.rows[0].visit.revenue_cents, 60 * INT64_C(99999999999999999));
-	bench_add(&bench, 0, &(struct bronze_event[]){view_at(DAY_US + 30 * US_PER_MINUTE + 59, 200)}[0]);
+	bench_add(&bench, 0,
+	          &(struct bronze_event[]){view_at(DAY_US + 30 * US_PER_MINUTE + 59, 200)}[0]);
 	bench_flush(&bench, &reader);
 	cr_assert(reader.rows[0].stands && !reader.rows[1].stands);
 	cr_assert_eq(reader.rows[0].visit.revenue_cents, INT64_MAX);
@@ -428,7 +473,8 @@ Test(visits, event_that_joins_two_emitted_visits_withdraws_the_later_key_only)
 {
 	static struct reader reader;
 	struct bench bench;
-	struct bronze_event a = view_at(DAY_US, 1), b = view_at(DAY_US + US_PER_HOUR, 2), joint = view_at(DAY_US + 30 * US_PER_MINUTE, 3);
+	struct bronze_event a = view_at(DAY_US, 1), b = view_at(DAY_US + US_PER_HOUR, 2),
+			    joint = view_at(DAY_US + 30 * US_PER_MINUTE, 3);
 
 	for (int later_first = 0; later_first < 2; later_first++) {
 		reader = (struct reader){0};
@@ -441,7 +487,8 @@ Test(visits, event_that_joins_two_emitted_visits_withdraws_the_later_key_only)
 		cr_assert_eq(reader.deletes, 1);
 		cr_assert(reader_row(&reader, kit_session(1), DAY_US)->stands);
 		cr_assert_not(reader_row(&reader, kit_session(1), DAY_US + US_PER_HOUR)->stands);
-		cr_assert_eq(reader_row(&reader, kit_session(1), DAY_US)->visit.events[EVENT_VIEW], 3);
+		cr_assert_eq(reader_row(&reader, kit_session(1), DAY_US)->visit.events[EVENT_VIEW],
+		             3);
 		bench_free(&bench);
 	}
 }
@@ -474,7 +521,9 @@ Test(visits, numbers_of_closed_and_merged_visits_are_used_again)
 	bench_init(&bench, "view,cart,purchase");
 	for (int day = 0; day < 200; day++) {
 		int64_t start_us = DAY_US + day * US_PER_DAY;
-		struct bronze_event a = view_at(start_us, 1), b = view_at(start_us + US_PER_HOUR, 2), joint = view_at(start_us + 30 * US_PER_MINUTE, 3);
+		struct bronze_event a = view_at(start_us, 1),
+				    b = view_at(start_us + US_PER_HOUR, 2),
+				    joint = view_at(start_us + 30 * US_PER_MINUTE, 3);
 
 		reader.row_count = 0;
 		bench_add(&bench, 0, &a);
@@ -486,7 +535,8 @@ Test(visits, numbers_of_closed_and_merged_visits_are_used_again)
 			bench_flush(&bench, &reader);
 		visits_close(bench.visits, start_us + US_PER_DAY);
 		bench_flush(&bench, &reader);
-		cr_assert_eq(reader_row(&reader, kit_session(1), start_us)->visit.events[EVENT_VIEW], 3);
+		cr_assert_eq(
+			reader_row(&reader, kit_session(1), start_us)->visit.events[EVENT_VIEW], 3);
 	}
 	cr_assert_eq(reader.finals, 200);
 	visits_dump(bench.visits, &dump);

@@ -17,21 +17,25 @@ static struct rollup rollup_of(const char *text)
 	return list.at[0];
 }
 
-static const char *const shapes[] = {"1s:all",     "1m:all",     "1h:all",      "1d:all",     "7d:all",     "31d:all",    "5m/1m:all",
-                                     "1h/15m:all", "1d/5m:all",  "10s/1s:all",  "1d+1h:all",  "1h+1m:all",  "6h+2h:all",  "1m+1m:all",
-                                     "90s:all",    "90s/30s:all", "2d+12h:all", "25h:all"};
+static const char *const shapes[] = {"1s:all",     "1m:all",     "1h:all",    "1d:all",
+                                     "7d:all",     "31d:all",    "5m/1m:all", "1h/15m:all",
+                                     "1d/5m:all",  "10s/1s:all", "1d+1h:all", "1h+1m:all",
+                                     "6h+2h:all",  "1m+1m:all",  "90s:all",   "90s/30s:all",
+                                     "2d+12h:all", "25h:all"};
 #define SHAPE_COUNT (sizeof(shapes) / sizeof(shapes[0]))
 
 /* Every window of a rollup whose period begins within two sizes of a time, by definition. */
 static int enumerate(const struct rollup *rollup, int64_t around_us, struct window *out, int cap)
 {
 	int64_t unit_us = rollup->kind == WINDOW_CUMULATING ? rollup->size_us : rollup->step_us;
-	int64_t first = (around_us - 2 * rollup->size_us) / unit_us - 2, last = (around_us + 2 * rollup->size_us) / unit_us + 2;
+	int64_t first = (around_us - 2 * rollup->size_us) / unit_us - 2,
+		last = (around_us + 2 * rollup->size_us) / unit_us + 2;
 	int count = 0;
 
 	for (int64_t n = first; n <= last; n++) {
-		for (int64_t end_us = rollup->kind == WINDOW_CUMULATING ? rollup->step_us : rollup->size_us; end_us <= rollup->size_us;
-		     end_us += rollup->step_us) {
+		for (int64_t end_us = rollup->kind == WINDOW_CUMULATING ? rollup->step_us
+		                                                        : rollup->size_us;
+		     end_us <= rollup->size_us; end_us += rollup->step_us) {
 			cr_assert(count < cap);
 			out[count++] = (struct window){n * unit_us, n * unit_us + end_us};
 		}
@@ -41,7 +45,8 @@ static int enumerate(const struct rollup *rollup, int64_t around_us, struct wind
 
 static int64_t random_time(struct rng *rng, const struct rollup *rollup)
 {
-	int64_t time_us = rng_chance(rng, 3) ? rng_between(rng, -US_PER_DAY * 40, US_PER_DAY * 40) : KIT_DAY0_US + rng_below(rng, 60 * US_PER_DAY);
+	int64_t time_us = rng_chance(rng, 3) ? rng_between(rng, -US_PER_DAY * 40, US_PER_DAY * 40)
+	                                     : KIT_DAY0_US + rng_below(rng, 60 * US_PER_DAY);
 
 	if (rng_chance(rng, 3)) /* at an edge, or one off */
 		time_us = time_us / rollup->step_us * rollup->step_us + rng_between(rng, -1, 1);
@@ -58,24 +63,33 @@ Test(window, windows_of_a_time_are_those_that_hold_it)
 
 		for (int round = 0; round < 60; round++) {
 			int64_t time_us = random_time(&rng, &rollup);
-			int all_count = enumerate(&rollup, time_us, all, 20000), count = rollup_window_count(&rollup, time_us), holding = 0;
+			int all_count = enumerate(&rollup, time_us, all, 20000),
+			    count = rollup_window_count(&rollup, time_us), holding = 0;
 
 			for (int i = 0; i < all_count; i++)
 				holding += all[i].start_us <= time_us && time_us < all[i].end_us;
-			cr_assert_eq(count, holding, "%s at %" PRId64 ": %d windows, by enumeration %d", shapes[s], time_us, count, holding);
+			cr_assert_eq(count, holding,
+			             "%s at %" PRId64 ": %d windows, by enumeration %d", shapes[s],
+			             time_us, count, holding);
 			for (int i = 0; i < count; i++) {
 				struct window window = rollup_window(&rollup, time_us, i);
 				int found = 0;
 
-				cr_assert(window.start_us <= time_us && time_us < window.end_us, "%s at %" PRId64, shapes[s], time_us);
+				cr_assert(window.start_us <= time_us && time_us < window.end_us,
+				          "%s at %" PRId64, shapes[s], time_us);
 				for (int k = 0; k < all_count; k++)
-					found += all[k].start_us == window.start_us && all[k].end_us == window.end_us;
-				cr_assert_eq(found, 1, "%s at %" PRId64 ": [%" PRId64 ", %" PRId64 ") is no window", shapes[s], time_us, window.start_us,
-				             window.end_us);
+					found += all[k].start_us == window.start_us &&
+					         all[k].end_us == window.end_us;
+				cr_assert_eq(found, 1,
+				             "%s at %" PRId64 ": [%" PRId64 ", %" PRId64
+				             ") is no window",
+				             shapes[s], time_us, window.start_us, window.end_us);
 				for (int k = 0; k < i; k++) {
 					struct window other = rollup_window(&rollup, time_us, k);
 
-					cr_assert(other.start_us != window.start_us || other.end_us != window.end_us, "%s at %" PRId64 ": twice", shapes[s], time_us);
+					cr_assert(other.start_us != window.start_us ||
+					                  other.end_us != window.end_us,
+					          "%s at %" PRId64 ": twice", shapes[s], time_us);
 				}
 			}
 		}
@@ -97,7 +111,8 @@ Test(window, earliest_open_is_the_first_start_of_a_window_that_ends_later)
 			for (int i = 0; i < count; i++)
 				if (all[i].end_us > time_us && all[i].start_us < want_us)
 					want_us = all[i].start_us;
-			cr_assert_eq(rollup_earliest_open(&rollup, time_us), want_us, "%s at %" PRId64, shapes[s], time_us);
+			cr_assert_eq(rollup_earliest_open(&rollup, time_us), want_us,
+			             "%s at %" PRId64, shapes[s], time_us);
 		}
 	}
 }
@@ -117,7 +132,8 @@ Test(window, next_start_is_the_first_at_or_after_a_time)
 			for (int i = 0; i < count; i++)
 				if (all[i].start_us >= time_us && all[i].start_us < want_us)
 					want_us = all[i].start_us;
-			cr_assert_eq(rollup_next_start(&rollup, time_us), want_us, "%s at %" PRId64, shapes[s], time_us);
+			cr_assert_eq(rollup_next_start(&rollup, time_us), want_us, "%s at %" PRId64,
+			             shapes[s], time_us);
 		}
 	}
 }
@@ -131,15 +147,19 @@ Test(window, rollups_that_are_taken)
 		enum group_kind group;
 		int64_t size_us, step_us;
 	} rows[] = {
-	        {"1m:all", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_MINUTE, US_PER_MINUTE},
-	        {" 1m:all ", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_MINUTE, US_PER_MINUTE},
-	        {"1m:all,1h:category1", 2, WINDOW_TUMBLING, GROUP_CATEGORY1, US_PER_HOUR, US_PER_HOUR},
-	        {"1m:all, 1h:category1\n\t5m/1m:brand", 3, WINDOW_HOPPING, GROUP_BRAND, 5 * US_PER_MINUTE, US_PER_MINUTE},
-	        {"1d+1h:product", 1, WINDOW_CUMULATING, GROUP_PRODUCT, US_PER_DAY, US_PER_HOUR},
-	        {"31d:category", 1, WINDOW_TUMBLING, GROUP_CATEGORY, 31 * US_PER_DAY, 31 * US_PER_DAY},
-	        {"1s:all", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_SECOND, US_PER_SECOND},
-	        {"1d/5m:all", 1, WINDOW_HOPPING, GROUP_ALL, US_PER_DAY, 5 * US_PER_MINUTE},
-	        {"1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 6, WINDOW_TUMBLING, GROUP_BRAND, US_PER_DAY, US_PER_DAY},
+		{"1m:all", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_MINUTE, US_PER_MINUTE},
+		{" 1m:all ", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_MINUTE, US_PER_MINUTE},
+		{"1m:all,1h:category1", 2, WINDOW_TUMBLING, GROUP_CATEGORY1, US_PER_HOUR,
+	         US_PER_HOUR},
+		{"1m:all, 1h:category1\n\t5m/1m:brand", 3, WINDOW_HOPPING, GROUP_BRAND,
+	         5 * US_PER_MINUTE, US_PER_MINUTE},
+		{"1d+1h:product", 1, WINDOW_CUMULATING, GROUP_PRODUCT, US_PER_DAY, US_PER_HOUR},
+		{"31d:category", 1, WINDOW_TUMBLING, GROUP_CATEGORY, 31 * US_PER_DAY,
+	         31 * US_PER_DAY},
+		{"1s:all", 1, WINDOW_TUMBLING, GROUP_ALL, US_PER_SECOND, US_PER_SECOND},
+		{"1d/5m:all", 1, WINDOW_HOPPING, GROUP_ALL, US_PER_DAY, 5 * US_PER_MINUTE},
+		{"1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 6, WINDOW_TUMBLING,
+	         GROUP_BRAND, US_PER_DAY, US_PER_DAY},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -147,10 +167,12 @@ Test(window, rollups_that_are_taken)
 		struct err err;
 		const struct rollup *last;
 
-		cr_assert(rollups_parse(rows[i].text, &list, &err), "'%s': %s", rows[i].text, err.message);
+		cr_assert(rollups_parse(rows[i].text, &list, &err), "'%s': %s", rows[i].text,
+		          err.message);
 		cr_assert_eq(list.count, rows[i].count, "'%s'", rows[i].text);
 		last = &list.at[list.count - 1];
-		cr_assert(last->kind == rows[i].kind && last->group == rows[i].group && last->size_us == rows[i].size_us &&
+		cr_assert(last->kind == rows[i].kind && last->group == rows[i].group &&
+		                  last->size_us == rows[i].size_us &&
 		                  last->step_us == rows[i].step_us,
 		          "'%s'", rows[i].text);
 	}
@@ -159,11 +181,37 @@ Test(window, rollups_that_are_taken)
 Test(window, rollups_that_are_refused)
 {
 	static const char *const texts[] = {
-	        "",          " , ",      "1m",         ":all",       "1m:",          "1m:every",  "1m:All",          "m:all",     "1:all",
-	        "0s:all",    "-1m:all",  "32d:all",    "500ms:all",  "5m/2m:all",    "5m/0s:all", "1m/5m:all",       "1d+7h:all", "1d+0h:all",
-	        "1d/1m:all", "1m+2m:all", "5m/1m/1m:all", "5m/1m+1m:all", "1m:all 1m:all", "1m/:all", "1m+:all",      "/1m:all",   "1m:all;1h:all",
-	        "1m:all:all", "1000000000000000000000000m:all", "1s/100ms:all",
-	        "1s:all 2s:all 3s:all 4s:all 5s:all 6s:all 7s:all 8s:all 9s:all 10s:all 11s:all 12s:all 13s:all 14s:all 15s:all 16s:all 17s:all",
+		"",
+		" , ",
+		"1m",
+		":all",
+		"1m:",
+		"1m:every",
+		"1m:All",
+		"m:all",
+		"1:all",
+		"0s:all",
+		"-1m:all",
+		"32d:all",
+		"500ms:all",
+		"5m/2m:all",
+		"5m/0s:all",
+		"1m/5m:all",
+		"1d+7h:all",
+		"1d+0h:all",
+		"1d/1m:all",
+		"1m+2m:all",
+		"5m/1m/1m:all",
+		"5m/1m+1m:all",
+		"1m:all 1m:all",
+		"1m/:all",
+		"1m+:all",
+		"/1m:all",
+		"1m:all;1h:all",
+		"1m:all:all",
+		"1000000000000000000000000m:all",
+		"1s/100ms:all",
+		"1s:all 2s:all 3s:all 4s:all 5s:all 6s:all 7s:all 8s:all 9s:all 10s:all 11s:all 12s:all 13s:all 14s:all 15s:all 16s:all 17s:all",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -181,23 +229,26 @@ Test(window, group_value_is_the_events_own_or_unknown)
 		enum group_kind group;
 		const char *category, *brand, *want;
 	} rows[] = {
-	        {GROUP_ALL, NULL, NULL, "all"},
-	        {GROUP_CATEGORY1, "electronics.phone", NULL, "electronics"},
-	        {GROUP_CATEGORY1, "toys", NULL, "toys"},
-	        {GROUP_CATEGORY1, NULL, NULL, "unknown"},
-	        {GROUP_CATEGORY1, ".phone", NULL, "unknown"},
-	        {GROUP_CATEGORY, "electronics.phone", NULL, "electronics.phone"},
-	        {GROUP_CATEGORY, NULL, NULL, "unknown"},
-	        {GROUP_BRAND, NULL, "acme", "acme"},
-	        {GROUP_BRAND, "toys", NULL, "unknown"},
-	        {GROUP_PRODUCT, NULL, NULL, "9223372036854775807"},
+		{GROUP_ALL, NULL, NULL, "all"},
+		{GROUP_CATEGORY1, "electronics.phone", NULL, "electronics"},
+		{GROUP_CATEGORY1, "toys", NULL, "toys"},
+		{GROUP_CATEGORY1, NULL, NULL, "unknown"},
+		{GROUP_CATEGORY1, ".phone", NULL, "unknown"},
+		{GROUP_CATEGORY, "electronics.phone", NULL, "electronics.phone"},
+		{GROUP_CATEGORY, NULL, NULL, "unknown"},
+		{GROUP_BRAND, NULL, "acme", "acme"},
+		{GROUP_BRAND, "toys", NULL, "unknown"},
+		{GROUP_PRODUCT, NULL, NULL, "9223372036854775807"},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct event event = {.category_code = span_of(rows[i].category), .brand = span_of(rows[i].brand), .product_id = INT64_MAX};
+		struct event event = {.category_code = span_of(rows[i].category),
+		                      .brand = span_of(rows[i].brand),
+		                      .product_id = INT64_MAX};
 		char buffer[32];
 
-		cr_assert(span_is(group_value(rows[i].group, &event, buffer), rows[i].want), "row %zu", i);
+		cr_assert(span_is(group_value(rows[i].group, &event, buffer), rows[i].want),
+		          "row %zu", i);
 	}
 }
 
@@ -244,7 +295,15 @@ Test(window, since_when_a_rollup_counts_is_a_decimal_number_of_at_most_23_bytes)
 
 Test(window, since_when_rollups_count_is_read_entry_by_entry)
 {
-	static const char *const bad[] = {"1m:all", "@ever", "1m:all@", "1m:all@x", "1m:all@12x", "1m:all@1234567890123456789012345", ",1m:all@ever", "1m:all@ever,", "1m:all@9223372036854775807",
+	static const char *const bad[] = {"1m:all",
+	                                  "@ever",
+	                                  "1m:all@",
+	                                  "1m:all@x",
+	                                  "1m:all@12x",
+	                                  "1m:all@1234567890123456789012345",
+	                                  ",1m:all@ever",
+	                                  "1m:all@ever,",
+	                                  "1m:all@9223372036854775807",
 	                                  "1m:all@-9223372036854775808"};
 	struct span rest = SPAN("1m:all@ever,5m/1m:brand@1569888300000000"), name;
 	int64_t since_us;

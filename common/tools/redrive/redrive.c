@@ -45,7 +45,8 @@
 #include "wire/schemas.h"
 
 #define REGISTRY_MS 5000
-#define BATCH_BYTES (16 * 1024 * 1024) /* in one transaction, so that it is through before it times out */
+#define BATCH_BYTES \
+	(16 * 1024 * 1024) /* in one transaction, so that it is through before it times out */
 
 /* ---- texts with a grammar of their own: read once to check the settings, and once to take them */
 
@@ -66,7 +67,8 @@ static bool ranges_check(const char *text, struct err *err)
 static bool parse_time(const char *text, int64_t otherwise_us, int64_t *time_us, struct err *err)
 {
 	*time_us = otherwise_us;
-	return !*text || time_parse(span_of(text), time_us) || err_set(err, ERR_INPUT, "expected a time such as 2026-01-31T12:00:00Z");
+	return !*text || time_parse(span_of(text), time_us) ||
+	       err_set(err, ERR_INPUT, "expected a time such as 2026-01-31T12:00:00Z");
 }
 
 static bool time_check(const char *text, struct err *err)
@@ -80,31 +82,47 @@ static bool time_check(const char *text, struct err *err)
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
 static const struct config_option options[] = {
-	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0, "show what would be sent, and send nothing", NULL, NULL},
-	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0, "show the same, and send it", NULL, NULL},
-	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0, "reason codes, comma-separated; empty: any", NULL, reasons_check},
-	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0, "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL, time_check},
-	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0, "dead letters written before this; empty: any", NULL, time_check},
+	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0,
+         "show what would be sent, and send nothing", NULL, NULL},
+	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0,
+         "show the same, and send it", NULL, NULL},
+	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0,
+         "reason codes, comma-separated; empty: any", NULL, reasons_check},
+	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0,
+         "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL,
+         time_check},
+	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0,
+         "dead letters written before this; empty: any", NULL, time_check},
 	{"SOURCE", CONFIG_TEXT, offsetof(struct redrive_config, source), "", 0, 0,
-	 "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any", NULL, ranges_check},
-	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0, "place of the dead letter itself, written in the same way; empty: any", NULL, ranges_check},
-	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0, 0,
-	 "also send what this version would refuse again", NULL, NULL},
-	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1, 100000, "dead letters in one transaction at most", NULL, NULL},
-	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000, "dead letters a second at most; 0: no limit", NULL, NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls), "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-	 "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any",
+         NULL, ranges_check},
+	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0,
+         "place of the dead letter itself, written in the same way; empty: any", NULL,
+         ranges_check},
+	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0,
+         0, "also send what this version would refuse again", NULL, NULL},
+	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1,
+         100000, "dead letters in one transaction at most", NULL, NULL},
+	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000,
+         "dead letters a second at most; 0: no limit", NULL, NULL},
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls),
+         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
+         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
 
 /* ---- opening */
 
-static bool parse_selection(const struct redrive_config *config, struct redrive_selection *selection, struct err *err)
+static bool parse_selection(const struct redrive_config *config,
+                            struct redrive_selection *selection, struct err *err)
 {
 	if (config->dry_run == config->yes)
-		return err_set(err, ERR_INPUT, "say either --dry-run, to see what would be sent, or --yes, to send it");
-	return redrive_reasons_parse(config->reasons, selection, err) && redrive_ranges_parse(config->source, &selection->source, err) &&
+		return err_set(
+			err, ERR_INPUT,
+			"say either --dry-run, to see what would be sent, or --yes, to send it");
+	return redrive_reasons_parse(config->reasons, selection, err) &&
+	       redrive_ranges_parse(config->source, &selection->source, err) &&
 	       redrive_ranges_parse(config->letters, &selection->letters, err) &&
 	       parse_time(config->since, INT64_MIN, &selection->since_us, err) &&
 	       parse_time(config->until, INT64_MAX, &selection->until_us, err);
@@ -118,8 +136,8 @@ static bool open_producer(struct redrive *redrive, struct err *err)
 	rd_kafka_conf_t *conf;
 
 	snprintf(id, sizeof(id), "%sredrive", redrive->config->kafka.topic_prefix);
-	conf = kafka_conf_new(&redrive->config->kafka, KAFKA_PRODUCER_TRANSACTIONAL, "redrive", extra,
-	                      err);
+	conf = kafka_conf_new(&redrive->config->kafka, KAFKA_PRODUCER_TRANSACTIONAL, "redrive",
+	                      extra, err);
 	if (!conf)
 		return false;
 	redrive->doubt = txn_doubt_new();
@@ -141,7 +159,8 @@ static void close_producer(struct redrive *redrive)
 static bool open_clients(struct redrive *redrive, struct err *err)
 {
 	char sink[256];
-	const char *const looker[] = {"group.id", sink, "isolation.level", "read_uncommitted", NULL};
+	const char *const looker[] = {"group.id", sink, "isolation.level", "read_uncommitted",
+	                              NULL};
 
 	snprintf(sink, sizeof(sink), "%sbronze-sink", redrive->config->kafka.topic_prefix);
 	redrive->looker = redrive_client(redrive, KAFKA_CONSUMER, looker, err);
@@ -154,7 +173,8 @@ static bool name_topics(struct redrive *redrive, struct err *err)
 
 	if (!topic_name(prefix, TOPIC_RAW_EVENTS, redrive->raw, sizeof(redrive->raw)) ||
 	    !topic_name(prefix, TOPIC_BRONZE_EVENTS, redrive->bronze, sizeof(redrive->bronze)) ||
-	    !topic_name(prefix, TOPIC_FUNNEL_PARTIALS, redrive->partials, sizeof(redrive->partials)) ||
+	    !topic_name(prefix, TOPIC_FUNNEL_PARTIALS, redrive->partials,
+	                sizeof(redrive->partials)) ||
 	    !topic_name(prefix, TOPIC_DEAD_LETTER, redrive->dead, sizeof(redrive->dead)))
 		return err_set(err, ERR_INPUT, "TOPIC_PREFIX is too long");
 	redrive->terms.raw_topic = span_of(redrive->raw);
@@ -172,14 +192,18 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 	redrive->terms.send_refused = redrive->config->send_refused;
 	redrive->terms.now_us = wallclock_us();
 	redrive->parser = event_parser_new();
-	if (!parse_selection(redrive->config, &redrive->terms.selection, err) || !name_topics(redrive, err))
+	if (!parse_selection(redrive->config, &redrive->terms.selection, err) ||
+	    !name_topics(redrive, err))
 		return false;
 	redrive->registry = registry_new(redrive->config->registry_urls, REGISTRY_MS, err);
 	if (!redrive->registry || !open_clients(redrive, err) ||
-	    !kafka_partition_count(redrive->looker, redrive->raw, REDRIVE_CALL_MS, &redrive->raw_partitions, err) ||
-	    !kafka_partition_count(redrive->looker, redrive->dead, REDRIVE_CALL_MS, &redrive->dead_partitions, err))
+	    !kafka_partition_count(redrive->looker, redrive->raw, REDRIVE_CALL_MS,
+	                           &redrive->raw_partitions, err) ||
+	    !kafka_partition_count(redrive->looker, redrive->dead, REDRIVE_CALL_MS,
+	                           &redrive->dead_partitions, err))
 		return false;
-	redrive->opener = frame_decoder_new(redrive->registry, redrive->config->kafka.topic_prefix, SCHEMA_BRONZE);
+	redrive->opener = frame_decoder_new(redrive->registry, redrive->config->kafka.topic_prefix,
+	                                    SCHEMA_BRONZE);
 	redrive->terms.raw_partitions = redrive->raw_partitions;
 	return true;
 }
@@ -217,8 +241,8 @@ static bool take_for_plan(void *context, const struct input_record *record, bool
 static bool look_at_bounds(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
 {
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!kafka_offset_range(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS, &from[p], &to[p],
-		                  err))
+		if (!kafka_offset_range(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS,
+		                        &from[p], &to[p], err))
 			return false;
 	return true;
 }
@@ -232,7 +256,8 @@ static bool make_plan(struct redrive *redrive, struct err *err)
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
 	                    redrive->to, take_mark, err) &&
 	       redrive_read_clocks(redrive, err) &&
-	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_for_plan, err);
+	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
+	                    redrive->to, take_for_plan, err);
 }
 
 /* ---- sending */
@@ -243,10 +268,16 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 	rd_kafka_resp_err_t code;
 
 	for (;;) {
-		code = rd_kafka_producev(redrive->producer, RD_KAFKA_V_TOPIC(output->topic == TOPIC_RAW_EVENTS ? redrive->raw : redrive->dead),
-		                         RD_KAFKA_V_PARTITION(output->partition), RD_KAFKA_V_KEY(output->key.at, output->key.len),
-		                         RD_KAFKA_V_VALUE((void *)(uintptr_t)output->value.at, output->value.len),
-		                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+		code = rd_kafka_producev(redrive->producer,
+		                         RD_KAFKA_V_TOPIC(output->topic == TOPIC_RAW_EVENTS
+		                                                  ? redrive->raw
+		                                                  : redrive->dead),
+		                         RD_KAFKA_V_PARTITION(output->partition),
+		                         RD_KAFKA_V_KEY(output->key.at, output->key.len),
+		                         RD_KAFKA_V_VALUE((void *)(uintptr_t)output->value.at,
+		                                          output->value.len),
+		                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+		                         RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
 		if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 			break;
 		rd_kafka_poll(redrive->producer, 10);
@@ -254,7 +285,8 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 	if (!code)
 		return true;
 	rd_kafka_headers_destroy(headers);
-	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code), "produce: %s", rd_kafka_err2str(code));
+	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code),
+	               "produce: %s", rd_kafka_err2str(code));
 }
 
 /* Makes one transactional call until it is through, or is no use. */
@@ -266,7 +298,8 @@ static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_
 	while ((error = call(redrive->producer, REDRIVE_CALL_MS))) {
 		health_alive();
 		txn_doubt_raise(redrive->doubt);
-		if (kafka_err_take(err, error, what) || err->class != ERR_RETRY || service_stopping())
+		if (kafka_err_take(err, error, what) || err->class != ERR_RETRY ||
+		    service_stopping())
 			return false;
 		log_warn("retrying", log_str("phase", what), log_str("error", err->message));
 	}
@@ -296,7 +329,10 @@ static bool send_batch(struct redrive *redrive, struct err *err)
 	size_t letters = redrive->outbox.count / 2;
 
 	if (letters && !send_once(redrive, err))
-		return err->class == ERR_ABORT ? err_prefix(err, "the transaction was lost; run the same command again") : false;
+		return err->class == ERR_ABORT
+		               ? err_prefix(err,
+		                            "the transaction was lost; run the same command again")
+		               : false;
 	outbox_clear(&redrive->outbox);
 	redrive->sent += (int64_t)letters;
 	return true;
@@ -311,8 +347,8 @@ static bool read_new_marks(struct redrive *redrive, struct err *err)
 
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
 		from[p] = redrive->to[p];
-	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to, take_mark,
-	                        err);
+	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to,
+	                        take_mark, err);
 	free(from);
 	return ok;
 }
@@ -329,7 +365,8 @@ static bool settle(struct redrive *redrive, struct err *err)
 /* At RATE a batch is a second's worth at most, and the next one waits until it is due; no transaction is open meanwhile. */
 static int64_t batch_records(const struct redrive_config *config)
 {
-	return config->rate && config->rate < config->batch_records ? config->rate : config->batch_records;
+	return config->rate && config->rate < config->batch_records ? config->rate
+	                                                            : config->batch_records;
 }
 
 static void keep_to_rate(const struct redrive *redrive)
@@ -341,7 +378,9 @@ static void keep_to_rate(const struct redrive *redrive)
 	due_us = redrive->began_us + redrive->sent * US_PER_SECOND / redrive->config->rate;
 	while ((left_us = due_us - monotonic_us()) > 0 && !service_stopping()) {
 		health_alive();
-		rd_kafka_poll(redrive->producer, (int)(left_us / 1000 < REDRIVE_POLL_MS ? left_us / 1000 + 1 : REDRIVE_POLL_MS));
+		rd_kafka_poll(redrive->producer,
+		              (int)(left_us / 1000 < REDRIVE_POLL_MS ? left_us / 1000 + 1
+		                                                     : REDRIVE_POLL_MS));
 	}
 }
 
@@ -356,7 +395,8 @@ static bool take_to_send(void *context, const struct input_record *record, bool 
 	if (decision.verdict != REDRIVE_SEND)
 		return true;
 	redrive_emit(&redrive->outbox, &decision, record);
-	if ((int64_t)redrive->outbox.count < 2 * batch_records(redrive->config) && redrive->outbox.bytes < BATCH_BYTES)
+	if ((int64_t)redrive->outbox.count < 2 * batch_records(redrive->config) &&
+	    redrive->outbox.bytes < BATCH_BYTES)
 		return true;
 	if (!send_batch(redrive, err) || !settle(redrive, err))
 		return false;
@@ -379,8 +419,11 @@ static enum step redrive_step(void *state, bool stopping, struct err *err)
 	}
 	redrive->began_us = monotonic_us();
 	if (redrive->plan.verdicts[REDRIVE_SEND] &&
-	    (!redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from, redrive->to, take_to_send, err) || !send_batch(redrive, err))) {
-		printf("sent before it failed: %" PRId64 "%s\n", redrive->sent, err->class == ERR_RETRY ? "; run the same command again for the rest" : "");
+	    (!redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
+	                   redrive->to, take_to_send, err) ||
+	     !send_batch(redrive, err))) {
+		printf("sent before it failed: %" PRId64 "%s\n", redrive->sent,
+		       err->class == ERR_RETRY ? "; run the same command again for the rest" : "");
 		return STEP_FAILED;
 	}
 	printf("sent: %" PRId64 "\n", redrive->sent);
@@ -408,7 +451,8 @@ static void redrive_close(void *state)
 
 static const struct service redrive_program = {
 	.name = "redrive",
-	.summary = "sends chosen dead letters to the raw topic again, each once; shows what it would send, and why the rest cannot come back",
+	.summary =
+		"sends chosen dead letters to the raw topic again, each once; shows what it would send, and why the rest cannot come back",
 	.tables = tables,
 	.config_size = sizeof(struct redrive_config),
 	.open = redrive_open,

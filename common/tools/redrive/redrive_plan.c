@@ -16,7 +16,8 @@ static void widen(int64_t value, int64_t *first, int64_t *last)
 	*last = value > *last ? value : *last;
 }
 
-static void note_example(struct redrive_plan *plan, const struct redrive *redrive, const struct redrive_decision *decision, const struct input_record *record)
+static void note_example(struct redrive_plan *plan, const struct redrive *redrive,
+                         const struct redrive_decision *decision, const struct input_record *record)
 {
 	char *text, bytes[EXAMPLE_BYTES + 1];
 	size_t len = record->value.len < EXAMPLE_BYTES ? record->value.len : EXAMPLE_BYTES;
@@ -24,20 +25,30 @@ static void note_example(struct redrive_plan *plan, const struct redrive *redriv
 	if (plan->example_count == REDRIVE_EXAMPLES)
 		return;
 	for (size_t i = 0; i < len; i++)
-		bytes[i] = record->value.at[i] >= ' ' && record->value.at[i] <= '~' ? record->value.at[i] : '.';
+		bytes[i] = record->value.at[i] >= ' ' && record->value.at[i] <= '~'
+		                   ? record->value.at[i]
+		                   : '.';
 	bytes[len] = '\0';
 	text = plan->examples[plan->example_count++];
-	snprintf(text, sizeof(plan->examples[0]), "%" PRId32 ":%" PRId64 " %.*s %s/%" PRId32 ":%" PRId64 " to partition %" PRId32 ": %s", record->partition,
-	         record->offset, (int)(decision->letter.reason.len < 64 ? decision->letter.reason.len : 64), decision->letter.reason.at, redrive->raw,
-	         decision->letter.source_partition, decision->letter.source_offset, decision->target, bytes);
+	snprintf(text, sizeof(plan->examples[0]),
+	         "%" PRId32 ":%" PRId64 " %.*s %s/%" PRId32 ":%" PRId64 " to partition %" PRId32
+	         ": %s",
+	         record->partition, record->offset,
+	         (int)(decision->letter.reason.len < 64 ? decision->letter.reason.len : 64),
+	         decision->letter.reason.at, redrive->raw, decision->letter.source_partition,
+	         decision->letter.source_offset, decision->target, bytes);
 }
 
 void redrive_plan_begin(struct redrive_plan *plan)
 {
-	*plan = (struct redrive_plan){.first_ms = INT64_MAX, .last_ms = INT64_MIN, .first_event_us = INT64_MAX, .last_event_us = INT64_MIN};
+	*plan = (struct redrive_plan){.first_ms = INT64_MAX,
+	                              .last_ms = INT64_MIN,
+	                              .first_event_us = INT64_MAX,
+	                              .last_event_us = INT64_MIN};
 }
 
-void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *decision, const struct input_record *record)
+void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *decision,
+                      const struct input_record *record)
 {
 	struct redrive_plan *plan = &redrive->plan;
 	char reason[64];
@@ -47,7 +58,9 @@ void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *de
 		plan->refused_reasons[decision->refused]++;
 	if (decision->verdict != REDRIVE_SEND)
 		return;
-	snprintf(reason, sizeof(reason), "%.*s", (int)(decision->letter.reason.len < 63 ? decision->letter.reason.len : 63), decision->letter.reason.at);
+	snprintf(reason, sizeof(reason), "%.*s",
+	         (int)(decision->letter.reason.len < 63 ? decision->letter.reason.len : 63),
+	         decision->letter.reason.at);
 	plan->send_reasons[reason_from_name(reason)]++;
 	plan->ahead += decision->ahead;
 	widen(record->timestamp_ms, &plan->first_ms, &plan->last_ms);
@@ -78,7 +91,8 @@ static void print_clocks(const struct redrive *redrive)
 	print_times("clocks of the partitions, at least:", first_us, last_us);
 	if (redrive->terms.horizon_us)
 		duration_format(redrive->terms.horizon_us, horizon);
-	printf("  de-duplication horizon behind them: %s\n", *horizon ? horizon : "not known (bronze-sink has committed nothing yet)");
+	printf("  de-duplication horizon behind them: %s\n",
+	       *horizon ? horizon : "not known (bronze-sink has committed nothing yet)");
 }
 
 static void print_send(const struct redrive *redrive)
@@ -87,14 +101,19 @@ static void print_send(const struct redrive *redrive)
 
 	for (int r = 0; r <= REASON_COUNT; r++)
 		if (plan->send_reasons[r])
-			printf("  reason %s: %" PRId64 "\n", r < REASON_COUNT ? reason_name((enum reason)r) : "unknown to this version", plan->send_reasons[r]);
+			printf("  reason %s: %" PRId64 "\n",
+			       r < REASON_COUNT ? reason_name((enum reason)r)
+			                        : "unknown to this version",
+			       plan->send_reasons[r]);
 	if (plan->verdicts[REDRIVE_SEND]) {
 		printf("  source %s: %" PRId64 "\n", redrive->raw, plan->verdicts[REDRIVE_SEND]);
 		print_times("refused", plan->first_ms * 1000, plan->last_ms * 1000);
 		print_times("event times", plan->first_event_us, plan->last_event_us);
 	}
 	if (plan->ahead)
-		printf("  of these still too far ahead of their partition's clock, as far as it is known: %" PRId64 "\n", plan->ahead);
+		printf("  of these still too far ahead of their partition's clock, as far as it is known: %" PRId64
+		       "\n",
+		       plan->ahead);
 	for (int i = 0; i < plan->example_count; i++)
 		printf("  example %s\n", plan->examples[i]);
 }
@@ -113,12 +132,14 @@ void redrive_plan_print(const struct redrive *redrive)
 
 		if (!plan->verdicts[v] && v != REDRIVE_SEND)
 			continue;
-		printf("%s: %" PRId64 "%s%s\n", redrive_what((enum redrive_verdict)v), plan->verdicts[v], *way ? "; " : "", way);
+		printf("%s: %" PRId64 "%s%s\n", redrive_what((enum redrive_verdict)v),
+		       plan->verdicts[v], *way ? "; " : "", way);
 		if (v == REDRIVE_SEND)
 			print_send(redrive);
 	}
 	for (int r = 0; r < REASON_COUNT; r++)
 		if (plan->refused_reasons[r])
-			printf("  refused again as %s: %" PRId64 "\n", reason_name((enum reason)r), plan->refused_reasons[r]);
+			printf("  refused again as %s: %" PRId64 "\n", reason_name((enum reason)r),
+			       plan->refused_reasons[r]);
 	fflush(stdout);
 }

@@ -8,7 +8,8 @@
 
 void redrive_plan_begin(struct redrive_plan *plan);
 /* A verdict on this record of the dead-letter topic. */
-void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *decision, const struct input_record *record);
+void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *decision,
+                      const struct input_record *record);
 void redrive_plan_print(const struct redrive *redrive);
 
 #endif

@@ -18,11 +18,13 @@
 #include "wire/records_bronze.h"
 
 #define QUIET_LIMIT_MS 120000 /* a read that gets nothing for so long gives up */
-#define TAIL_RECORDS 2000     /* of a bronze partition, to know its clock */
+#define TAIL_RECORDS   2000   /* of a bronze partition, to know its clock */
 
-rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err)
+rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra,
+                           struct err *err)
 {
-	rd_kafka_conf_t *conf = kafka_conf_new(&redrive->config->kafka, role, "redrive", extra, err);
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(&redrive->config->kafka, role, "redrive", extra, err);
 
 	return conf ? kafka_client_new(conf, role, err) : NULL;
 }
@@ -79,7 +81,8 @@ static void clock_before_tail(struct partition_clock *clock, const char *header)
 
 static bool look_at_sink(struct redrive *redrive, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(redrive->raw_partitions);
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new(redrive->raw_partitions);
 	rd_kafka_resp_err_t code;
 
 	rd_kafka_topic_partition_list_add_range(list, redrive->raw, 0, redrive->raw_partitions - 1);
@@ -93,23 +96,28 @@ static bool look_at_sink(struct redrive *redrive, struct err *err)
 		clock_before_tail(&redrive->clocks[list->elems[i].partition], header);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
-	return !code || err_set(err, ERR_RETRY, "committed offsets of bronze-sink: %s", rd_kafka_err2str(code));
+	return !code || err_set(err, ERR_RETRY, "committed offsets of bronze-sink: %s",
+	                        rd_kafka_err2str(code));
 }
 
 bool redrive_read_clocks(struct redrive *redrive, struct err *err)
 {
-	int64_t *from = xrealloc(NULL, (size_t)redrive->raw_partitions * 2 * sizeof(*from)), *to = from + redrive->raw_partitions;
+	int64_t *from = xrealloc(NULL, (size_t)redrive->raw_partitions * 2 * sizeof(*from)),
+		*to = from + redrive->raw_partitions;
 	bool ok;
 
-	redrive->clocks = xrealloc(NULL, (size_t)redrive->raw_partitions * sizeof(*redrive->clocks));
+	redrive->clocks =
+		xrealloc(NULL, (size_t)redrive->raw_partitions * sizeof(*redrive->clocks));
 	redrive->terms.clocks = redrive->clocks;
 	ok = look_at_sink(redrive, err);
 	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++) {
-		ok = kafka_offset_range(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS, &from[p], &to[p], err);
+		ok = kafka_offset_range(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS,
+		                        &from[p], &to[p], err);
 		if (ok && to[p] - from[p] > TAIL_RECORDS)
 			from[p] = to[p] - TAIL_RECORDS;
 	}
-	ok = ok && redrive_read(redrive, redrive->bronze, redrive->raw_partitions, from, to, take_bronze, err);
+	ok = ok && redrive_read(redrive, redrive->bronze, redrive->raw_partitions, from, to,
+	                        take_bronze, err);
 	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++)
 		if (clock_now(&redrive->clocks[p]) == 0)
 			clock_init(&redrive->clocks[p]);

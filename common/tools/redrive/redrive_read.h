@@ -8,7 +8,8 @@
 #include "redrive_state.h"
 
 /* NULL, and why. `extra`: properties, name and value in turn, NULL behind the last. */
-rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra, struct err *err);
+rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra,
+                           struct err *err);
 void redrive_client_close(rd_kafka_t *client);
 
 /* Hands every committed record between two offsets per partition to `take`, with redrive as its

@@ -92,10 +92,14 @@ bool redrive_reasons_parse(const char *text, struct redrive_selection *selection
 		char name[64];
 		enum reason reason;
 
-		snprintf(name, sizeof(name), "%.*s", (int)(len < sizeof(name) ? len : sizeof(name) - 1), text);
+		snprintf(name, sizeof(name), "%.*s",
+		         (int)(len < sizeof(name) ? len : sizeof(name) - 1), text);
 		reason = len < sizeof(name) ? reason_from_name(name) : REASON_COUNT;
 		if (reason == REASON_COUNT || reason == REASON_NONE)
-			return err_set(err, ERR_INPUT, "'%s' is not a reason code; expected codes as in the reports, such as invalid_price", name);
+			return err_set(
+				err, ERR_INPUT,
+				"'%s' is not a reason code; expected codes as in the reports, such as invalid_price",
+				name);
 		selection->reasons[reason] = true;
 		selection->any_reason = false;
 		text += len;
@@ -106,7 +110,8 @@ bool redrive_reasons_parse(const char *text, struct redrive_selection *selection
 static bool range_parse(struct span text, struct redrive_range *range)
 {
 	const char *colon = memchr(text.at, ':', text.len), *dash;
-	struct span partition = {text.at, colon ? (size_t)(colon - text.at) : text.len}, first, last;
+	struct span partition = {text.at, colon ? (size_t)(colon - text.at) : text.len}, first,
+		    last;
 	int64_t number;
 
 	if (!number_parse_span(partition, INT32_MAX, &number))
@@ -116,7 +121,8 @@ static bool range_parse(struct span text, struct redrive_range *range)
 		return true;
 	first = (struct span){colon + 1, text.len - partition.len - 1};
 	dash = memchr(first.at, '-', first.len);
-	last = dash ? (struct span){dash + 1, first.len - (size_t)(dash + 1 - first.at)} : SPAN_NULL;
+	last = dash ? (struct span){dash + 1, first.len - (size_t)(dash + 1 - first.at)}
+	            : SPAN_NULL;
 	if (dash)
 		first.len = (size_t)(dash - first.at);
 	if (!number_parse_span(first, INT64_MAX, &range->first))
@@ -135,9 +141,13 @@ bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struc
 		struct span one = {text, strcspn(text, SEPARATORS)};
 
 		if (ranges->count == REDRIVE_RANGES_MAX)
-			return err_set(err, ERR_INPUT, "expected at most %d ranges", REDRIVE_RANGES_MAX);
+			return err_set(err, ERR_INPUT, "expected at most %d ranges",
+			               REDRIVE_RANGES_MAX);
 		if (!range_parse(one, &ranges->at[ranges->count++]))
-			return err_set(err, ERR_INPUT, "'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or 2:17-", (int)(one.len < 60 ? one.len : 60), one.at);
+			return err_set(
+				err, ERR_INPUT,
+				"'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or 2:17-",
+				(int)(one.len < 60 ? one.len : 60), one.at);
 		text += one.len;
 	}
 	return true;
@@ -146,7 +156,8 @@ bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struc
 static bool in_ranges(const struct redrive_ranges *ranges, int32_t partition, int64_t offset)
 {
 	for (int i = 0; i < ranges->count; i++)
-		if (ranges->at[i].partition == partition && offset >= ranges->at[i].first && offset <= ranges->at[i].last)
+		if (ranges->at[i].partition == partition && offset >= ranges->at[i].first &&
+		    offset <= ranges->at[i].last)
 			return true;
 	return ranges->count == 0;
 }
@@ -162,19 +173,22 @@ static enum reason letter_reason(const struct dead_letter *letter)
 	return reason_from_name(name);
 }
 
-static bool is_chosen(const struct redrive_selection *selection, const struct input_record *record, const struct dead_letter *letter)
+static bool is_chosen(const struct redrive_selection *selection, const struct input_record *record,
+                      const struct dead_letter *letter)
 {
 	enum reason reason = letter_reason(letter);
 	int64_t time_us = record->timestamp_ms * 1000;
 
-	return (selection->any_reason || (reason != REASON_COUNT && selection->reasons[reason])) && time_us >= selection->since_us &&
-	       time_us < selection->until_us && in_ranges(&selection->source, letter->source_partition, letter->source_offset) &&
+	return (selection->any_reason || (reason != REASON_COUNT && selection->reasons[reason])) &&
+	       time_us >= selection->since_us && time_us < selection->until_us &&
+	       in_ranges(&selection->source, letter->source_partition, letter->source_offset) &&
 	       in_ranges(&selection->letters, record->partition, record->offset);
 }
 
 /* ---- the verdict */
 
-static bool own_header(const struct input_record *record, const struct dead_letter *letter, const char *name)
+static bool own_header(const struct input_record *record, const struct dead_letter *letter,
+                       const char *name)
 {
 	struct input_record own = *record;
 
@@ -183,7 +197,8 @@ static bool own_header(const struct input_record *record, const struct dead_lett
 }
 
 /* What bronze-sink would say of the bytes, and where the event belongs. */
-static enum reason judge_bytes(struct event_parser *parser, const struct input_record *record, int32_t raw_partitions, struct redrive_decision *decision)
+static enum reason judge_bytes(struct event_parser *parser, const struct input_record *record,
+                               int32_t raw_partitions, struct redrive_decision *decision)
 {
 	struct span body = record->value;
 	struct event event;
@@ -191,10 +206,12 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	int32_t schema_id;
 	enum reason reason;
 
-	decision->target = record->key.at ? partition_of(record->key, raw_partitions) : decision->letter.source_partition % raw_partitions;
+	decision->target = record->key.at ? partition_of(record->key, raw_partitions)
+	                                  : decision->letter.source_partition % raw_partitions;
 	if (own_header(record, &decision->letter, "source_error"))
 		return REASON_MALFORMED_SOURCE_ROW;
-	if (body.len && body.at[0] == '\0' && frame_parse(record->value, &schema_id, &body) != FRAME_ID)
+	if (body.len && body.at[0] == '\0' &&
+	    frame_parse(record->value, &schema_id, &body) != FRAME_ID)
 		return REASON_UNKNOWN_SCHEMA_ID;
 	reason = event_parse_json(parser, body, &event, NULL, 0);
 	if (reason != REASON_NONE)
@@ -204,7 +221,9 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	return REASON_NONE;
 }
 
-static enum redrive_verdict judge_source(const struct redrive_params *terms, const struct input_record *record, const struct dead_letter *letter)
+static enum redrive_verdict judge_source(const struct redrive_params *terms,
+                                         const struct input_record *record,
+                                         const struct dead_letter *letter)
 {
 	if (span_equal(letter->source_topic, terms->bronze_topic))
 		return REDRIVE_FROM_BRONZE;
@@ -217,7 +236,9 @@ static enum redrive_verdict judge_source(const struct redrive_params *terms, con
 	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
 }
 
-static enum redrive_verdict judge_event(const struct redrive_params *terms, struct event_parser *parser, const struct input_record *record,
+static enum redrive_verdict judge_event(const struct redrive_params *terms,
+                                        struct event_parser *parser,
+                                        const struct input_record *record,
                                         struct redrive_decision *decision)
 {
 	const struct partition_clock *clock;
@@ -228,14 +249,17 @@ static enum redrive_verdict judge_event(const struct redrive_params *terms, stru
 	if (decision->refused != REASON_NONE)
 		return terms->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
 	clock = &terms->clocks[decision->target];
-	decision->ahead = clock_now(clock) != CLOCK_NONE && clock_is_future(clock, decision->event_time_us, terms->now_us);
-	if (terms->horizon_us > 0 && clock_now(clock) != CLOCK_NONE && decision->event_time_us < clock_now(clock) - terms->horizon_us)
+	decision->ahead = clock_now(clock) != CLOCK_NONE &&
+	                  clock_is_future(clock, decision->event_time_us, terms->now_us);
+	if (terms->horizon_us > 0 && clock_now(clock) != CLOCK_NONE &&
+	    decision->event_time_us < clock_now(clock) - terms->horizon_us)
 		return REDRIVE_TOO_OLD;
 	return REDRIVE_SEND;
 }
 
-void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
-                   struct redrive_decision *decision)
+void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger,
+                      struct event_parser *parser, const struct input_record *record,
+                      struct redrive_decision *decision)
 {
 	int32_t partition;
 	int64_t offset;
@@ -250,7 +274,8 @@ void redrive_classify(const struct redrive_params *terms, struct redrive_ledger 
 	if (!is_chosen(&terms->selection, record, &decision->letter))
 		return;
 	decision->verdict = judge_source(terms, record, &decision->letter);
-	if (decision->verdict == REDRIVE_SEND && redrive_ledger_has(ledger, record->partition, record->offset))
+	if (decision->verdict == REDRIVE_SEND &&
+	    redrive_ledger_has(ledger, record->partition, record->offset))
 		decision->verdict = REDRIVE_BEFORE;
 	if (decision->verdict == REDRIVE_SEND)
 		decision->verdict = judge_event(terms, parser, record, decision);
@@ -258,21 +283,27 @@ void redrive_classify(const struct redrive_params *terms, struct redrive_ledger 
 
 /* ---- sending */
 
-void redrive_emit(struct outbox *out, const struct redrive_decision *decision, const struct input_record *record)
+void redrive_emit(struct outbox *out, const struct redrive_decision *decision,
+                  const struct input_record *record)
 {
 	struct header headers[REDRIVE_HEADERS_MAX + 1];
 	char place[48];
-	struct span place_span = {place, (size_t)snprintf(place, sizeof(place), "%" PRId32 "/%" PRId64, record->partition, record->offset)};
+	struct span place_span = {place,
+	                          (size_t)snprintf(place, sizeof(place), "%" PRId32 "/%" PRId64,
+	                                           record->partition, record->offset)};
 	size_t count = 0;
 
 	for (size_t i = 0; i < decision->letter.own_headers && count < REDRIVE_HEADERS_MAX; i++)
 		if (!span_is(record->headers[i].name, REDRIVE_HEADER_FROM))
 			headers[count++] = record->headers[i];
 	headers[count++] = (struct header){SPAN(REDRIVE_HEADER_FROM), place_span};
-	outbox_add(out, TOPIC_RAW_EVENTS, decision->target, record->key, record->value, headers, count);
-	memcpy(headers, record->headers + decision->letter.own_headers, DEAD_LETTER_HEADERS * sizeof(*headers));
+	outbox_add(out, TOPIC_RAW_EVENTS, decision->target, record->key, record->value, headers,
+	           count);
+	memcpy(headers, record->headers + decision->letter.own_headers,
+	       DEAD_LETTER_HEADERS * sizeof(*headers));
 	headers[DEAD_LETTER_HEADERS] = (struct header){SPAN(REDRIVE_HEADER_MARKER), place_span};
-	outbox_add(out, TOPIC_DEAD_LETTER, record->partition, record->key, SPAN_NULL, headers, DEAD_LETTER_HEADERS + 1);
+	outbox_add(out, TOPIC_DEAD_LETTER, record->partition, record->key, SPAN_NULL, headers,
+	           DEAD_LETTER_HEADERS + 1);
 }
 
 int64_t redrive_horizon(const char *fingerprint)

@@ -50,38 +50,47 @@ struct redrive_selection {
 	struct redrive_ranges source, letters;
 };
 /* "invalid_price,wrong_partition"; empty: any. ERR_INPUT names what is no reason code. */
-MUST_USE bool redrive_reasons_parse(const char *text, struct redrive_selection *selection, struct err *err);
+MUST_USE bool redrive_reasons_parse(const char *text, struct redrive_selection *selection,
+                                    struct err *err);
 /* "2" a whole partition, "2:17" one offset, "2:17-90", "2:17-"; several with commas; empty: everything. */
-MUST_USE bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struct err *err);
+MUST_USE bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges,
+                                   struct err *err);
 
 /* ---- the verdict on one record of the dead-letter topic */
-#define REDRIVE_VERDICTS(X) \
-	X(SEND, "to be sent", "") \
-	X(MARK, "marks of earlier runs", "") \
-	X(NOT_CHOSEN, "not chosen", "") \
-	X(UNREADABLE, "no dead letters of ours", "their headers are missing or cannot be read; who wrote them has to send them again") \
-	X(BEFORE, "redriven before", "each goes once; what was refused again is a new dead letter, and may be chosen by its own reason and time") \
-	X(OTHER_SET, "from the raw topic of another set", "use that set's TOPIC_PREFIX") \
-	X(FROM_BRONZE, "from bronze_events", \
-	  "too_many_stage_times: the event is in raw.events, and reports by recount hold it; else it was written past bronze-sink: its writer has to send " \
-	  "it to raw_events") \
-	X(FROM_PARTIALS, "from funnel_partials", "internal; the events behind them are in raw.events: recount those windows") \
-	X(NO_BYTES, "kept without bytes", \
+#define REDRIVE_VERDICTS(X)                                                                                                                                                                         \
+	X(SEND, "to be sent", "")                                                                                                                                                                   \
+	X(MARK, "marks of earlier runs", "")                                                                                                                                                        \
+	X(NOT_CHOSEN, "not chosen", "")                                                                                                                                                             \
+	X(UNREADABLE, "no dead letters of ours",                                                                                                                                                    \
+	  "their headers are missing or cannot be read; who wrote them has to send them again")                                                                                                     \
+	X(BEFORE, "redriven before",                                                                                                                                                                \
+	  "each goes once; what was refused again is a new dead letter, and may be chosen by its own reason and time")                                                                              \
+	X(OTHER_SET, "from the raw topic of another set", "use that set's TOPIC_PREFIX")                                                                                                            \
+	X(FROM_BRONZE, "from bronze_events",                                                                                                                                                        \
+	  "too_many_stage_times: the event is in raw.events, and reports by recount hold it; else it was written past bronze-sink: its writer has to send "                                         \
+	  "it to raw_events")                                                                                                                                                                       \
+	X(FROM_PARTIALS, "from funnel_partials",                                                                                                                                                    \
+	  "internal; the events behind them are in raw.events: recount those windows")                                                                                                              \
+	X(NO_BYTES, "kept without bytes",                                                                                                                                                           \
 	  "too_late_to_deduplicate keeps none, and would be refused again, nor does what is too large for the dead letter; replay the source into a fresh set (another TOPIC_PREFIX) to have them") \
-	X(CONTROL, "controls", "they mean something only at their place in the log; run the producer over that input again") \
-	X(TOO_OLD, "beyond the de-duplication horizon", \
-	  "bronze-sink could not tell them from repeats; replay the source into a fresh set (another TOPIC_PREFIX) to have them") \
-	X(REFUSED, "refused again by this version", "mend what is wrong and send that as a new event, or --send-refused to have them judged all the same") \
-	X(TOO_LARGE, "larger than an event may be", "mend what is wrong and send that as a new event")
+	X(CONTROL, "controls",                                                                                                                                                                      \
+	  "they mean something only at their place in the log; run the producer over that input again")                                                                                             \
+	X(TOO_OLD, "beyond the de-duplication horizon",                                                                                                                                             \
+	  "bronze-sink could not tell them from repeats; replay the source into a fresh set (another TOPIC_PREFIX) to have them")                                                                   \
+	X(REFUSED, "refused again by this version",                                                                                                                                                 \
+	  "mend what is wrong and send that as a new event, or --send-refused to have them judged all the same")                                                                                    \
+	X(TOO_LARGE, "larger than an event may be",                                                                                                                                                 \
+	  "mend what is wrong and send that as a new event")
 
 enum redrive_verdict {
 #define REDRIVE_ENUM(id, what, way) REDRIVE_##id,
 	REDRIVE_VERDICTS(REDRIVE_ENUM)
 #undef REDRIVE_ENUM
-	REDRIVE_VERDICT_COUNT
+		REDRIVE_VERDICT_COUNT
 };
 const char *redrive_what(enum redrive_verdict verdict);
-const char *redrive_way(enum redrive_verdict verdict); /* what to do instead; empty where there is nothing to say */
+const char *redrive_way(
+	enum redrive_verdict verdict); /* what to do instead; empty where there is nothing to say */
 
 struct redrive_params {
 	struct redrive_selection selection;
@@ -90,7 +99,7 @@ struct redrive_params {
 	/* Per raw partition, as far as can be seen from outside: the real clock is here or later. */
 	const struct partition_clock *clocks;
 	int64_t horizon_us; /* of the de-duplication; 0: not known */
-	int64_t now_us;     /* of the broker or the wall: the time that a record sent now would get */
+	int64_t now_us; /* of the broker or the wall: the time that a record sent now would get */
 	bool send_refused;
 };
 
@@ -98,15 +107,17 @@ struct redrive_decision {
 	enum redrive_verdict verdict;
 	struct dead_letter letter; /* unless MARK or UNREADABLE */
 	enum reason refused;       /* why this version would refuse it; REASON_NONE: it would not */
-	bool ahead;                /* still too far ahead of its partition's clock, as far as that is known */
-	int64_t event_time_us;     /* where refused is REASON_NONE */
-	int32_t target;            /* partition to send to: where the event's session belongs; else where its key does; else where it came from */
+	bool ahead; /* still too far ahead of its partition's clock, as far as that is known */
+	int64_t event_time_us; /* where refused is REASON_NONE */
+	int32_t target; /* partition to send to: where the event's session belongs; else where its key does; else where it came from */
 };
-void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger, struct event_parser *parser, const struct input_record *record,
-                   struct redrive_decision *decision);
+void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger,
+                      struct event_parser *parser, const struct input_record *record,
+                      struct redrive_decision *decision);
 
 /* Adds the record and the mark to the outbox: topics TOPIC_RAW_EVENTS and TOPIC_DEAD_LETTER. */
-void redrive_emit(struct outbox *out, const struct redrive_decision *decision, const struct input_record *record);
+void redrive_emit(struct outbox *out, const struct redrive_decision *decision,
+                  const struct input_record *record);
 
 /* De-duplication horizon of bronze-sink's settings as they stand in its restore metadata; 0: not there. */
 int64_t redrive_horizon(const char *fingerprint);

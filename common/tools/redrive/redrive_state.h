@@ -15,8 +15,8 @@
 #include "stream/outbox.h"
 #include "wire/topics.h"
 
-#define REDRIVE_CALL_MS 10000
-#define REDRIVE_POLL_MS 100
+#define REDRIVE_CALL_MS  10000
+#define REDRIVE_POLL_MS  100
 #define REDRIVE_EXAMPLES 5
 
 struct redrive_config {
@@ -31,7 +31,8 @@ struct redrive_config {
 /* What the plan says. */
 struct redrive_plan {
 	int64_t verdicts[REDRIVE_VERDICT_COUNT];
-	int64_t send_reasons[REASON_COUNT + 1], refused_reasons[REASON_COUNT]; /* by the letter's reason; by the reason of today */
+	int64_t send_reasons[REASON_COUNT + 1],
+		refused_reasons[REASON_COUNT]; /* by the letter's reason; by the reason of today */
 	int64_t ahead, first_ms, last_ms, first_event_us, last_event_us;
 	char examples[REDRIVE_EXAMPLES][512];
 	int example_count;
@@ -39,9 +40,11 @@ struct redrive_plan {
 
 struct redrive {
 	const struct redrive_config *config;
-	char raw[TOPIC_NAME_MAX + 1], bronze[TOPIC_NAME_MAX + 1], partials[TOPIC_NAME_MAX + 1], dead[TOPIC_NAME_MAX + 1];
+	char raw[TOPIC_NAME_MAX + 1], bronze[TOPIC_NAME_MAX + 1], partials[TOPIC_NAME_MAX + 1],
+		dead[TOPIC_NAME_MAX + 1];
 	int32_t raw_partitions, dead_partitions;
-	rd_kafka_t *looker, *producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
+	rd_kafka_t *looker,
+		*producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
 	struct txn_doubt *doubt; /* of the producer */
 	struct registry *registry;
 	struct frame_decoder *opener;

@@ -36,8 +36,8 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define QUIET_MS 120000
-#define REGISTRY_MS 5000
+#define QUIET_MS      120000
+#define REGISTRY_MS   5000
 #define LEAVE_OUT_MAX 64
 
 struct schemas_config {
@@ -51,16 +51,16 @@ struct schemas_config {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct schemas_config, kafka);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct schemas_config, dry_run), "false", 0, 0,
-     "show which schema ids the topics name, and whether the registry knows them", NULL, NULL},
+         "show which schema ids the topics name, and whether the registry knows them", NULL, NULL},
 	{"YES", CONFIG_BOOLEAN, offsetof(struct schemas_config, yes), "false", 0, 0,
-     "show the same, and register what is missing under the same ids", NULL, NULL},
+         "show the same, and register what is missing under the same ids", NULL, NULL},
 	{"LEAVE_OUT", CONFIG_TEXT, offsetof(struct schemas_config, leave_out), "", 0, 0,
-     "ids that are not ours, comma-separated", NULL, NULL},
+         "ids that are not ours, comma-separated", NULL, NULL},
 	{"MAX_FILLERS", CONFIG_INTEGER, offsetof(struct schemas_config, fillers_max), "10000", 0,
-     10000000, "schemas to register, at most, only to use up the ids between ours", NULL, NULL},
+         10000000, "schemas to register, at most, only to use up the ids between ours", NULL, NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
-     "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-     "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
+         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -94,17 +94,19 @@ static bool parse_settings(struct schemas *schemas, struct err *err)
 	const char *text = schemas->config->leave_out;
 
 	if (schemas->config->dry_run == schemas->config->yes)
-		return err_set(err, ERR_INPUT,
-		               "choose either --dry-run, to see which ids the topics name, or --yes, to "
-		               "register those that are missing");
+		return err_set(
+			err, ERR_INPUT,
+			"choose either --dry-run, to see which ids the topics name, or --yes, to "
+			"register those that are missing");
 	while (*text) {
 		if (schemas->leave_out_count == LEAVE_OUT_MAX ||
 		    !number_take(&text, &schemas->leave_out[schemas->leave_out_count++]) ||
 		    (*text && *text++ != ','))
-			return err_set(err, ERR_INPUT,
-			               "invalid value \"%s\" for LEAVE_OUT: expected at most %d ids with "
-			               "commas between them",
-			               schemas->config->leave_out, LEAVE_OUT_MAX);
+			return err_set(
+				err, ERR_INPUT,
+				"invalid value \"%s\" for LEAVE_OUT: expected at most %d ids with "
+				"commas between them",
+				schemas->config->leave_out, LEAVE_OUT_MAX);
 	}
 	return true;
 }
@@ -120,9 +122,9 @@ static bool schemas_open(void *settings, void **state, struct err *err)
 	if (!parse_settings(schemas, err))
 		return false;
 	schemas->registry = registry_new(schemas->config->registry_urls, REGISTRY_MS, err);
-	conf = schemas->registry
-	           ? kafka_conf_new(&schemas->config->kafka, KAFKA_CONSUMER, "schemas", extra, err)
-	           : NULL;
+	conf = schemas->registry ? kafka_conf_new(&schemas->config->kafka, KAFKA_CONSUMER,
+	                                          "schemas", extra, err)
+	                         : NULL;
 	schemas->client = conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 	return schemas->client != NULL;
 }
@@ -149,8 +151,10 @@ static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 {
 	struct scan scan = {&schemas->uses, framed[number].slot};
 	char topic[TOPIC_NAME_MAX + 1];
-	struct topic_reading all = {
-		.topic = topic, .quiet_ms = QUIET_MS, .take = take_value, .context = &scan};
+	struct topic_reading all = {.topic = topic,
+	                            .quiet_ms = QUIET_MS,
+	                            .take = take_value,
+	                            .context = &scan};
 
 	if (!topic_name(schemas->config->kafka.topic_prefix, framed[number].topic, topic,
 	                sizeof(topic)))
@@ -187,8 +191,9 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 	bool ok = true;
 
 	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		openers[slot] = frame_decoder_new(schemas->registry, schemas->config->kafka.topic_prefix,
-		                                 (enum schema_kind)slot);
+		openers[slot] =
+			frame_decoder_new(schemas->registry, schemas->config->kafka.topic_prefix,
+		                          (enum schema_kind)slot);
 	for (size_t i = 0; ok && i < schemas->uses.count; i++) {
 		struct schema_use *use = &schemas->uses.at[i];
 		struct span body;
@@ -196,8 +201,9 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 
 		health_alive();
 		ok = use->sample.len == 0 ||
-		     frame_decode(openers[use->slot], (struct span){use->sample.at, use->sample.len},
-		                       &body, &reason, NULL, 0, err);
+		     frame_decode(openers[use->slot],
+		                  (struct span){use->sample.at, use->sample.len}, &body, &reason,
+		                  NULL, 0, err);
 		if (ok)
 			use->state = state_of(schemas, use, reason);
 	}
@@ -221,20 +227,23 @@ static void print_uses(const struct schemas *schemas)
 		[SCHEMA_USE_KNOWN] = "known",
 		[SCHEMA_USE_MISSING] = "the registry does not know it",
 		[SCHEMA_USE_TAKEN] = "belongs to another schema in the registry",
-		[SCHEMA_USE_STRAY] = "not known, and no record decodes as one of this topic (by this "
-	                         "version's schema): left out",
+		[SCHEMA_USE_STRAY] =
+			"not known, and no record decodes as one of this topic (by this "
+			"version's schema): left out",
 		[SCHEMA_USE_LEFT_OUT] = "left out by LEAVE_OUT",
 	};
 	const struct schema_uses *uses = &schemas->uses;
 
 	for (size_t i = 0; i < uses->count; i++)
-		printf("id %-6" PRId32 " %s%-18s %8" PRId64 " records, the first at %" PRId32 ":%" PRId64
-		       ": %s\n",
+		printf("id %-6" PRId32 " %s%-18s %8" PRId64 " records, the first at %" PRId32
+		       ":%" PRId64 ": %s\n",
 		       uses->at[i].id, schemas->config->kafka.topic_prefix,
 		       schema_texts[uses->at[i].slot].topic_suffix, uses->at[i].records,
-		       uses->at[i].first_partition, uses->at[i].first_offset, words[uses->at[i].state]);
+		       uses->at[i].first_partition, uses->at[i].first_offset,
+		       words[uses->at[i].state]);
 	if (uses->left_out)
-		printf("%" PRId64 " records of further ids were not looked at: there are more than %d\n",
+		printf("%" PRId64
+		       " records of further ids were not looked at: there are more than %d\n",
 		       uses->left_out, SCHEMA_USES_MAX);
 }
 
@@ -288,14 +297,15 @@ static bool register_filler(struct schemas *schemas, int32_t id, struct err *err
 	int32_t given;
 
 	snprintf(suffix, sizeof(suffix), "filler_of_id_%" PRId32, id);
-	snprintf(text, sizeof(text),
-	         "{\"type\":\"fixed\",\"name\":\"Filler\",\"namespace\":\"funnel\",\"size\":%" PRId32
-	         "}",
-	         id);
-	return registry_register_text(schemas->registry, schemas->config->kafka.topic_prefix, &filler,
-	                              &given, err) &&
-	       registry_delete_subject(schemas->registry, schemas->config->kafka.topic_prefix, suffix,
-	                               err) &&
+	snprintf(
+		text, sizeof(text),
+		"{\"type\":\"fixed\",\"name\":\"Filler\",\"namespace\":\"funnel\",\"size\":%" PRId32
+		"}",
+		id);
+	return registry_register_text(schemas->registry, schemas->config->kafka.topic_prefix,
+	                              &filler, &given, err) &&
+	       registry_delete_subject(schemas->registry, schemas->config->kafka.topic_prefix,
+	                               suffix, err) &&
 	       got_id(id, given, err);
 }
 
@@ -332,7 +342,8 @@ static bool register_missing(struct schemas *schemas, struct err *err)
 			continue;
 		for (; last < use->id - 1; fillers++) {
 			if (service_stopping())
-				return err_set(err, ERR_RETRY, "stopped by a signal; run the same command again");
+				return err_set(err, ERR_RETRY,
+				               "stopped by a signal; run the same command again");
 			health_alive();
 			if (!register_filler(schemas, ++last, err))
 				return false;
@@ -342,7 +353,8 @@ static bool register_missing(struct schemas *schemas, struct err *err)
 		last = use->id;
 		registered++;
 	}
-	printf("registered: %zu schemas, and %d fillers of ids between them\n", registered, fillers);
+	printf("registered: %zu schemas, and %d fillers of ids between them\n", registered,
+	       fillers);
 	return true;
 }
 
@@ -371,7 +383,8 @@ static enum step schemas_step(void *state, bool stopping, struct err *err)
 	if (!ask_registry(schemas, err))
 		return STEP_FAILED;
 	print_uses(schemas);
-	if (schemas->config->yes && (!register_missing(schemas, err) || !ask_registry(schemas, err)))
+	if (schemas->config->yes &&
+	    (!register_missing(schemas, err) || !ask_registry(schemas, err)))
 		return STEP_FAILED;
 	if (!all_known(schemas, err))
 		return STEP_FAILED;
@@ -397,8 +410,9 @@ static void schemas_close(void *state)
 
 static const struct service schemas_program = {
 	.name = "schemas",
-	.summary = "shows which schema ids the topics name, and registers the schemas again under the "
-               "same ids in a registry that has lost them",
+	.summary =
+		"shows which schema ids the topics name, and registers the schemas again under the "
+		"same ids in a registry that has lost them",
 	.tables = tables,
 	.config_size = sizeof(struct schemas_config),
 	.open = schemas_open,

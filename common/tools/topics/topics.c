@@ -29,10 +29,11 @@
 #include "wire/topics.h"
 
 enum {
-	CALL_MS = 30000,         /* one request to the brokers */
-	VISIBLE_MS = 30000,      /* until a change is seen everywhere */
-	LOADED_MS = 30000,       /* until a broker that has just started has loaded its groups */
-	GROUP_EMPTY_MS = 60000,  /* a killed member leaves its group when its session ends, 45 s by default */
+	CALL_MS = 30000,    /* one request to the brokers */
+	VISIBLE_MS = 30000, /* until a change is seen everywhere */
+	LOADED_MS = 30000,  /* until a broker that has just started has loaded its groups */
+	GROUP_EMPTY_MS =
+		60000, /* a killed member leaves its group when its session ends, 45 s by default */
 	PARTITIONS_MAX = 10000,
 };
 
@@ -49,11 +50,14 @@ _Static_assert(TOPIC_DEFAULT_PARTITIONS == 4, "the help of PARTITIONS says 4");
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_config, kafka);
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
-	 "the command; also as the first word, as in: topics create", "create|delete|reset|list", NULL},
-	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0, PARTITIONS_MAX,
-	 "partitions of raw_events and bronze_events; 0: as the set has, or 4 for a new set", NULL, NULL},
-	{"REPLICATION_FACTOR", CONFIG_INTEGER, offsetof(struct topics_config, replication), "-1", -1, 100,
-	 "copies of each partition; -1: the broker's default", NULL, NULL},
+         "the command; also as the first word, as in: topics create", "create|delete|reset|list",
+         NULL},
+	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
+         PARTITIONS_MAX,
+         "partitions of raw_events and bronze_events; 0: as the set has, or 4 for a new set", NULL,
+         NULL},
+	{"REPLICATION_FACTOR", CONFIG_INTEGER, offsetof(struct topics_config, replication), "-1",
+         -1, 100, "copies of each partition; -1: the broker's default", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -105,7 +109,8 @@ static rd_kafka_event_t *answer(struct admin *admin, const char *what, struct er
 
 	if (event && !rd_kafka_event_error(event))
 		return event;
-	err_set(err, ERR_RETRY, "%s: %s", what, event ? rd_kafka_event_error_string(event) : "no answer");
+	err_set(err, ERR_RETRY, "%s: %s", what,
+	        event ? rd_kafka_event_error_string(event) : "no answer");
 	if (event)
 		rd_kafka_event_destroy(event);
 	return NULL;
@@ -113,12 +118,15 @@ static rd_kafka_event_t *answer(struct admin *admin, const char *what, struct er
 
 /* ---- what there is */
 
-static void note_topic(struct set *set, const struct topics_config *config, const rd_kafka_metadata_topic_t *topic)
+static void note_topic(struct set *set, const struct topics_config *config,
+                       const rd_kafka_metadata_topic_t *topic)
 {
 	char name[TOPIC_NAME_MAX + 1];
 
 	for (int id = 0; id < TOPIC_COUNT; id++) {
-		if (!topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)) || strcmp(name, topic->topic) != 0)
+		if (!topic_name(config->kafka.topic_prefix, (enum topic_id)id, name,
+		                sizeof(name)) ||
+		    strcmp(name, topic->topic) != 0)
 			continue;
 		set->partitions[id] = topic->partition_cnt;
 		set->led[id] = topic->err == RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -127,14 +135,16 @@ static void note_topic(struct set *set, const struct topics_config *config, cons
 	}
 }
 
-static bool read_set(struct admin *admin, const struct topics_config *config, struct set *set, struct err *err)
+static bool read_set(struct admin *admin, const struct topics_config *config, struct set *set,
+                     struct err *err)
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(admin->client, 1, NULL, &metadata, CALL_MS);
 
 	*set = (struct set){0};
 	if (code)
-		return err_set(err, ERR_RETRY, "no answer from Kafka at %s: %s", config->kafka.brokers, rd_kafka_err2str(code));
+		return err_set(err, ERR_RETRY, "no answer from Kafka at %s: %s",
+		               config->kafka.brokers, rd_kafka_err2str(code));
 	for (int i = 0; i < metadata->topic_cnt; i++)
 		note_topic(set, config, &metadata->topics[i]);
 	rd_kafka_metadata_destroy(metadata);
@@ -142,7 +152,8 @@ static bool read_set(struct admin *admin, const struct topics_config *config, st
 }
 
 /* Waits until all topics of the set are there and have leaders, or all are gone. */
-static bool wait_visible(struct admin *admin, const struct topics_config *config, bool there, struct err *err)
+static bool wait_visible(struct admin *admin, const struct topics_config *config, bool there,
+                         struct err *err)
 {
 	int64_t deadline = now_ms() + VISIBLE_MS;
 	struct set set;
@@ -153,12 +164,16 @@ static bool wait_visible(struct admin *admin, const struct topics_config *config
 		if (!read_set(admin, config, &set, err))
 			return false;
 		for (int id = 0; id < TOPIC_COUNT; id++)
-			done = done && (there ? set.partitions[id] > 0 && set.led[id] : set.partitions[id] == 0);
+			done = done && (there ? set.partitions[id] > 0 && set.led[id]
+			                      : set.partitions[id] == 0);
 		if (done)
 			return true;
 		if (is_over(deadline))
-			return err_set(err, ERR_RETRY, "topics %s* are still not %s after %d s: try again", config->kafka.topic_prefix,
-				       there ? "there with a leader for every partition" : "gone", VISIBLE_MS / 1000);
+			return err_set(err, ERR_RETRY,
+			               "topics %s* are still not %s after %d s: try again",
+			               config->kafka.topic_prefix,
+			               there ? "there with a leader for every partition" : "gone",
+			               VISIBLE_MS / 1000);
 		pause_ms(50);
 	}
 }
@@ -166,32 +181,45 @@ static bool wait_visible(struct admin *admin, const struct topics_config *config
 /* ---- create */
 
 /* How many partitions the set has or is to have; refuses what cannot be one set. */
-static bool plan_partitions(const struct topics_config *config, const struct set *set, int32_t *partitions, struct err *err)
+static bool plan_partitions(const struct topics_config *config, const struct set *set,
+                            int32_t *partitions, struct err *err)
 {
-	int32_t raw = set->partitions[TOPIC_RAW_EVENTS], bronze = set->partitions[TOPIC_BRONZE_EVENTS];
+	int32_t raw = set->partitions[TOPIC_RAW_EVENTS],
+		bronze = set->partitions[TOPIC_BRONZE_EVENTS];
 	int32_t have = raw ? raw : bronze;
 
 	if (raw && bronze && raw != bronze)
-		return err_set(err, ERR_OPERATOR, "%sraw_events has %d partitions and %sbronze_events %d: bronze must mirror raw. The count of a set never "
-			       "changes; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
-			       config->kafka.topic_prefix, (int)raw, config->kafka.topic_prefix, (int)bronze);
+		return err_set(
+			err, ERR_OPERATOR,
+			"%sraw_events has %d partitions and %sbronze_events %d: bronze must mirror raw. The count of a set never "
+			"changes; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
+			config->kafka.topic_prefix, (int)raw, config->kafka.topic_prefix,
+			(int)bronze);
 	if (have && config->partitions && have != config->partitions)
-		return err_set(err, ERR_OPERATOR, "the topics %s* have %d partitions, not %d. The count of a set never changes: keys would move to other "
-			       "partitions; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
-			       config->kafka.topic_prefix, (int)have, (int)config->partitions);
-	*partitions = have ? have : config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
+		return err_set(
+			err, ERR_OPERATOR,
+			"the topics %s* have %d partitions, not %d. The count of a set never changes: keys would move to other "
+			"partitions; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
+			config->kafka.topic_prefix, (int)have, (int)config->partitions);
+	*partitions = have                 ? have
+	              : config->partitions ? (int32_t)config->partitions
+	                                   : TOPIC_DEFAULT_PARTITIONS;
 	for (int id = 0; id < TOPIC_COUNT; id++) {
 		int32_t want = topic_partitions((enum topic_id)id, *partitions);
 
 		if (set->partitions[id] && set->partitions[id] != want)
-			return err_set(err, ERR_OPERATOR, "%s%s has %d partitions and should have %d; start a fresh set with another TOPIC_PREFIX, or empty "
-				       "this one (topics reset)",
-				       config->kafka.topic_prefix, topic_of((enum topic_id)id)->suffix, (int)set->partitions[id], (int)want);
+			return err_set(
+				err, ERR_OPERATOR,
+				"%s%s has %d partitions and should have %d; start a fresh set with another TOPIC_PREFIX, or empty "
+				"this one (topics reset)",
+				config->kafka.topic_prefix, topic_of((enum topic_id)id)->suffix,
+				(int)set->partitions[id], (int)want);
 	}
 	return true;
 }
 
-static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum topic_id id, int32_t partitions, struct err *err)
+static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum topic_id id,
+                                      int32_t partitions, struct err *err)
 {
 	char name[TOPIC_NAME_MAX + 1], why[256];
 	const struct topic *topic = topic_of(id);
@@ -201,32 +229,39 @@ static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum t
 		err_set(err, ERR_FATAL, "the prefix is too long");
 		return NULL;
 	}
-	new = rd_kafka_NewTopic_new(name, topic_partitions(id, partitions), (int)config->replication, why, sizeof(why));
+	new = rd_kafka_NewTopic_new(name, topic_partitions(id, partitions),
+	                            (int)config->replication, why, sizeof(why));
 	if (!new) {
 		err_set(err, ERR_FATAL, "%s: %s", name, why);
 		return NULL;
 	}
 	for (size_t i = 0; i < TOPIC_SETTINGS_MAX && topic->settings[i].name; i++)
-		rd_kafka_NewTopic_set_config(new, topic->settings[i].name, topic->settings[i].value);
+		rd_kafka_NewTopic_set_config(new, topic->settings[i].name,
+		                             topic->settings[i].value);
 	return new;
 }
 
 static bool created(rd_kafka_event_t *event, struct err *err)
 {
 	size_t count;
-	const rd_kafka_topic_result_t **results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+	const rd_kafka_topic_result_t **results =
+		rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event),
+	                                            &count);
 
 	for (size_t i = 0; i < count; i++) {
 		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
 		/* Somebody else may be creating the same set: wait_visible and the check after it judge the outcome. */
 		if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-			return err_set(err, ERR_RETRY, "creating %s: %s", rd_kafka_topic_result_name(results[i]), rd_kafka_topic_result_error_string(results[i]));
+			return err_set(err, ERR_RETRY, "creating %s: %s",
+			               rd_kafka_topic_result_name(results[i]),
+			               rd_kafka_topic_result_error_string(results[i]));
 	}
 	return true;
 }
 
-static bool create_missing(struct admin *admin, const struct topics_config *config, const struct set *set, int32_t partitions, struct err *err)
+static bool create_missing(struct admin *admin, const struct topics_config *config,
+                           const struct set *set, int32_t partitions, struct err *err)
 {
 	rd_kafka_NewTopic_t *missing[TOPIC_COUNT];
 	rd_kafka_AdminOptions_t *call = NULL;
@@ -248,7 +283,8 @@ static bool create_missing(struct admin *admin, const struct topics_config *conf
 	event = answer(admin, "creating topics", err);
 	ok = event && created(event, err);
 	if (ok)
-		printf("created %zu topics %s* with %d partitions\n", count, config->kafka.topic_prefix, (int)partitions);
+		printf("created %zu topics %s* with %d partitions\n", count,
+		       config->kafka.topic_prefix, (int)partitions);
 out:
 	if (event)
 		rd_kafka_event_destroy(event);
@@ -263,9 +299,11 @@ static bool create(struct admin *admin, const struct topics_config *config, stru
 	struct set set;
 	int32_t partitions, after;
 
-	return read_set(admin, config, &set, err) && plan_partitions(config, &set, &partitions, err) &&
-	       create_missing(admin, config, &set, partitions, err) && wait_visible(admin, config, true, err) &&
-	       read_set(admin, config, &set, err) && plan_partitions(config, &set, &after, err);
+	return read_set(admin, config, &set, err) &&
+	       plan_partitions(config, &set, &partitions, err) &&
+	       create_missing(admin, config, &set, partitions, err) &&
+	       wait_visible(admin, config, true, err) && read_set(admin, config, &set, err) &&
+	       plan_partitions(config, &set, &after, err);
 }
 
 /* ---- delete */
@@ -316,8 +354,8 @@ static bool try_delete_groups(struct admin *admin, struct group_round *round, st
 	event = answer(admin, "deleting consumer groups", err);
 	if (!event)
 		return false;
-	results =
-		rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event), &count);
+	results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event),
+	                                              &count);
 	for (size_t i = 0; i < count; i++)
 		ok = take_group(results[i], round, err) && ok;
 	rd_kafka_event_destroy(event);
@@ -335,10 +373,11 @@ static bool delete_groups(struct admin *admin, struct err *err)
 		if (!ok && (err->class != ERR_RETRY || is_over(began + LOADED_MS)))
 			return false;
 		if (ok && is_over(began + GROUP_EMPTY_MS))
-			return err_set(err, ERR_OPERATOR,
-			               "group %s still has members: stop the services first; nothing was "
-			               "deleted from the topics",
-			               round.busy);
+			return err_set(
+				err, ERR_OPERATOR,
+				"group %s still has members: stop the services first; nothing was "
+				"deleted from the topics",
+				round.busy);
 		if (ok && !reported)
 			log_warn("group_not_empty", log_str("group", round.busy),
 			         log_str("detail",
@@ -354,13 +393,17 @@ static bool delete_groups(struct admin *admin, struct err *err)
 static bool deleted(rd_kafka_event_t *event, struct err *err)
 {
 	size_t count;
-	const rd_kafka_topic_result_t **results = rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+	const rd_kafka_topic_result_t **results =
+		rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event),
+	                                            &count);
 
 	for (size_t i = 0; i < count; i++) {
 		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
 		if (code && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-			return err_set(err, ERR_RETRY, "deleting %s: %s", rd_kafka_topic_result_name(results[i]), rd_kafka_topic_result_error_string(results[i]));
+			return err_set(err, ERR_RETRY, "deleting %s: %s",
+			               rd_kafka_topic_result_name(results[i]),
+			               rd_kafka_topic_result_error_string(results[i]));
 	}
 	return true;
 }
@@ -378,7 +421,8 @@ static bool delete_topics(struct admin *admin, const struct topics_config *confi
 	if (!read_set(admin, config, &set, err))
 		return false;
 	for (int id = 0; id < TOPIC_COUNT; id++)
-		if (set.partitions[id] && topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)))
+		if (set.partitions[id] &&
+		    topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)))
 			doomed[count++] = rd_kafka_DeleteTopic_new(name);
 	if (count == 0)
 		return true;
@@ -407,7 +451,9 @@ static bool list(struct admin *admin, const struct topics_config *config, struct
 		const char *suffix = topic_of((enum topic_id)id)->suffix;
 
 		if (set.partitions[id])
-			printf("%s%-*s %d partitions%s\n", config->kafka.topic_prefix, 18, suffix, (int)set.partitions[id], set.led[id] ? "" : ", some without a leader");
+			printf("%s%-*s %d partitions%s\n", config->kafka.topic_prefix, 18, suffix,
+			       (int)set.partitions[id],
+			       set.led[id] ? "" : ", some without a leader");
 		else
 			printf("%s%-*s does not exist\n", config->kafka.topic_prefix, 18, suffix);
 	}
@@ -437,10 +483,15 @@ static bool topics_open(void *settings, void **state, struct err *err)
 	*admin = (struct admin){.config = config};
 	*state = admin;
 	if (config->replication == 0)
-		return err_set(err, ERR_INPUT, "REPLICATION_FACTOR=0 means no copy at all; expected -1 (the broker's default) or at least 1");
+		return err_set(
+			err, ERR_INPUT,
+			"REPLICATION_FACTOR=0 means no copy at all; expected -1 (the broker's default) or at least 1");
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (!topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)))
-			return err_set(err, ERR_INPUT, "TOPIC_PREFIX is too long: names of topics have at most %d bytes", TOPIC_NAME_MAX);
+			return err_set(
+				err, ERR_INPUT,
+				"TOPIC_PREFIX is too long: names of topics have at most %d bytes",
+				TOPIC_NAME_MAX);
 	conf = kafka_conf_new(&config->kafka, KAFKA_ADMIN, "topics", NULL, err);
 	admin->client = conf ? kafka_client_new(conf, KAFKA_ADMIN, err) : NULL;
 	if (!admin->client)
@@ -474,11 +525,15 @@ static void topics_close(void *state)
 /* The command as a setting, and the short names of flags, in place of what was written. */
 static void spell_out(int argc, char **argv)
 {
-	static const char *const names[][2] = {
-		{"--brokers", "--kafka-brokers"}, {"--properties", "--kafka-properties"}, {"--prefix", "--topic-prefix"}, {"-h", "--help"}};
+	static const char *const names[][2] = {{"--brokers", "--kafka-brokers"},
+	                                       {"--properties", "--kafka-properties"},
+	                                       {"--prefix", "--topic-prefix"},
+	                                       {"-h", "--help"}};
 	static char command[64], spelled[sizeof(names) / sizeof(*names)][32];
 
-	if (argc > 1 && argv[1][0] != '-' && snprintf(command, sizeof(command), "--topics-command=%s", argv[1]) < (int)sizeof(command))
+	if (argc > 1 && argv[1][0] != '-' &&
+	    snprintf(command, sizeof(command), "--topics-command=%s", argv[1]) <
+	            (int)sizeof(command))
 		argv[1] = command;
 	for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
 		snprintf(spelled[n], sizeof(spelled[n]), "%s", names[n][1]);
@@ -490,7 +545,8 @@ static void spell_out(int argc, char **argv)
 
 static const struct service topics_program = {
 	.name = "topics",
-	.summary = "makes (create), removes (delete, reset) or shows (list) the topics of one set: one TOPIC_PREFIX",
+	.summary =
+		"makes (create), removes (delete, reset) or shows (list) the topics of one set: one TOPIC_PREFIX",
 	.tables = tables,
 	.config_size = sizeof(struct topics_config),
 	.open = topics_open,
