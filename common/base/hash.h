@@ -5,8 +5,6 @@
 
 #include <stdint.h>
 
-#include "base/span.h"
-
 /* Keys every hash, so that nobody can choose ids or texts that collide and make a table slow. A service sets it once,
  * before its first table; 0 in tests. The one global of the pure rooms: a parameter of every table would cost more
  * than it explains. */
@@ -25,7 +23,5 @@ static inline uint64_t hash_u64(uint64_t value)
 {
 	return mix64(value ^ hash_key);
 }
-
-uint64_t hash_text(struct span text);
 
 #endif

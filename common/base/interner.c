@@ -1,8 +1,12 @@
-/* Linear probing over numbers, at most 3/4 full. Slots are not freed one by one: where the table would
- * have to grow, old texts are swept and the slots are made again. */
+/* Linear probing over numbers, at most 3/4 full. Texts are hashed with XXH3: FNV-1a goes byte by byte.
+ * Slots are not freed one by one: where the table would have to grow, old texts are swept and the
+ * slots are made again. */
 #include "base/interner.h"
 
 #include <stdlib.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -92,7 +96,7 @@ static uint32_t add(struct interner *interner, struct span text, uint32_t hash, 
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us)
 {
-	uint32_t hash = (uint32_t)hash_text(text), at;
+	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(text.at, text.len, hash_key), at;
 
 	if (!interner->slots || interner->live >= interner->mask / 4 * 3)
 		make_room(interner, keep_from_us);
