@@ -12,14 +12,14 @@ static void enter_foreign_folder(void)
 {
 	char path[] = "/tmp/migrate_test_XXXXXX";
 
-	cr_assert(mkdtemp(path) && chdir(path) == 0 && mkdir("sql", 0700) == 0 && mkdir("sql/migrations", 0700) == 0);
+	cr_assert(mkdtemp(path) && chdir(path) == 0 && mkdir("sql", 0700) == 0 && mkdir("sql/tables", 0700) == 0);
 }
 
 static void leave_foreign_folder(void)
 {
 	char path[256];
 
-	cr_assert(getcwd(path, sizeof(path)) && rmdir("sql/migrations") == 0 && rmdir("sql") == 0 && rmdir(path) == 0);
+	cr_assert(getcwd(path, sizeof(path)) && rmdir("sql/tables") == 0 && rmdir("sql") == 0 && rmdir(path) == 0);
 }
 
 Test(loader_migrate, migrations_of_the_program_come_before_those_of_the_folder_one_is_in)
