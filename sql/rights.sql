@@ -7,9 +7,9 @@
 --   funnel_metabase  reads reporting, for Metabase
 --   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt
 --
--- Roles are groups. Their logins belong to the administrator. Rights of these four roles in the
--- four schemas are set here and nowhere else: others that they have there are taken away. Rights of
--- other roles stay as they are.
+-- Roles are groups. Their logins belong to the administrator. The rights of these four roles on
+-- what the owner has in the four schemas are set here and nowhere else: other rights that they have
+-- there are taken away. Rights of other roles stay as they are.
 --
 -- Where the migrating user may not create roles, a notice names the missing ones. All else works.
 DO $body$
@@ -36,30 +36,28 @@ BEGIN
 
     -- ------------------------------------------------------------ what they have now is taken away
     FOR one IN
-        WITH granted AS (
-            SELECT format('SCHEMA %I', nspname) AS object, nspacl AS acl
-            FROM pg_namespace WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')
+        WITH ours AS (
+            SELECT oid FROM pg_namespace WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')
+        ), relation AS (
+            SELECT c.oid, relacl, relowner FROM pg_class c JOIN ours ON ours.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm')
+        ), granted(object, acl, owner) AS (
+            SELECT format('SCHEMA %I', nspname), nspacl, nspowner
+            FROM pg_namespace JOIN ours USING (oid)
             UNION ALL
-            SELECT format('TABLE %s', oid::regclass), relacl
-            FROM pg_class
-            WHERE relnamespace IN ('raw'::regnamespace, 'processed'::regnamespace,
-                                   'mart'::regnamespace, 'reporting'::regnamespace)
-                  AND relkind IN ('r', 'p', 'v', 'm')
+            SELECT format('TABLE %s', oid::regclass), relacl, relowner FROM relation
             UNION ALL
-            SELECT format('TABLE %s', attrelid::regclass), attacl
-            FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-            WHERE relnamespace IN ('raw'::regnamespace, 'processed'::regnamespace,
-                                   'mart'::regnamespace, 'reporting'::regnamespace)
-                  AND NOT attisdropped
+            SELECT format('TABLE %s', attrelid::regclass), attacl, relowner
+            FROM relation JOIN pg_attribute ON attrelid = oid WHERE NOT attisdropped
             UNION ALL
-            SELECT format('FUNCTION %s', oid::regprocedure), coalesce(proacl, acldefault('f', proowner))
-            FROM pg_proc
-            WHERE pronamespace IN ('raw'::regnamespace, 'processed'::regnamespace,
-                                   'mart'::regnamespace, 'reporting'::regnamespace)
+            SELECT format('FUNCTION %s', p.oid::regprocedure),
+                   coalesce(proacl, acldefault('f', proowner)), proowner
+            FROM pg_proc p JOIN ours ON ours.oid = pronamespace
         )
         SELECT DISTINCT object, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE rolname::text END AS role
         FROM granted, aclexplode(acl) LEFT JOIN pg_roles r ON r.oid = grantee
-        WHERE rolname = ANY (names) OR (grantee = 0 AND object LIKE 'FUNCTION %')
+        WHERE pg_has_role(owner, 'USAGE')
+              AND (rolname = ANY (names) OR (grantee = 0 AND object LIKE 'FUNCTION %'))
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', one.object, one.role);
     END LOOP;
@@ -68,10 +66,14 @@ BEGIN
     FOR one IN
         WITH relation AS (
             SELECT relnamespace::regnamespace::text AS schema, oid::regclass::text AS name
-            FROM pg_class WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition
+            FROM pg_class
+            WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition
+                  AND pg_has_role(relowner, 'USAGE')
         ), question AS ( -- functions that change nothing
             SELECT oid::regprocedure::text AS name
-            FROM pg_proc WHERE pronamespace = 'reporting'::regnamespace AND provolatile <> 'v'
+            FROM pg_proc
+            WHERE pronamespace = 'reporting'::regnamespace AND provolatile <> 'v'
+                  AND pg_has_role(proowner, 'USAGE')
         ), readers(role) AS (
             VALUES ('funnel_analyst'), ('funnel_metabase'), ('funnel_unmasked')
         )
@@ -102,8 +104,8 @@ BEGIN
                 'processed.segment_controls'),
             ('funnel_loader', 'UPDATE (redriven_at)', 'raw.dead_letters'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
-                'processed.funnel_aggregates, processed.loader_offsets, processed.late_corrections, '
-                'processed.bronze_loads'),
+                'processed.funnel_aggregates, processed.loader_offsets, '
+                'processed.late_corrections, processed.bronze_loads'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
             ('funnel_loader', 'SELECT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '

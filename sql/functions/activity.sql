@@ -2,19 +2,19 @@
 -- (UTC, both included). Its `before` columns describe the period of the same length just before. A
 -- rate is null where its divisor is 0.
 
-CREATE OR REPLACE FUNCTION mart.engaged(from_day date, to_day date, OUT events numeric,
-                                        OUT session_days numeric, OUT visits numeric,
-                                            OUT visit_ms numeric, OUT days numeric,
-                                                OUT user_days numeric)
+CREATE OR REPLACE FUNCTION mart.engaged(
+    from_day date, to_day date,
+    OUT events numeric, OUT session_days numeric, OUT visits numeric, OUT visit_ms numeric,
+    OUT days numeric, OUT user_days numeric)
 LANGUAGE sql STABLE AS $$
     SELECT (SELECT sum(h.events) FROM mart.hour_totals h
             WHERE event_date BETWEEN from_day AND to_day),
-            (SELECT sum(sessions) FROM mart.day_totals
-             WHERE event_date BETWEEN from_day AND to_day),
+           (SELECT sum(sessions) FROM mart.day_totals
+            WHERE event_date BETWEEN from_day AND to_day),
            (SELECT sum(v.visits) FROM mart.visit_days v
             WHERE visit_date BETWEEN from_day AND to_day),
-                (SELECT sum(duration_ms) FROM mart.visit_days
-                 WHERE visit_date BETWEEN from_day AND to_day),
+           (SELECT sum(duration_ms) FROM mart.visit_days
+            WHERE visit_date BETWEEN from_day AND to_day),
            (SELECT count(*) FROM mart.day_totals WHERE event_date BETWEEN from_day AND to_day),
            (SELECT sum(users) FROM mart.active_users
             WHERE grain = 'day' AND period_start BETWEEN from_day AND to_day)
@@ -25,7 +25,7 @@ RETURNS TABLE (line int, measure text, value numeric, before numeric, change num
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT m.line, m.measure, m.value, m.before, reporting.change(m.value, m.before)
     FROM mart.engaged(from_day, to_day) AS n,
-        mart.engaged(from_day - (to_day - from_day + 1), from_day - 1) AS b, LATERAL (VALUES
+         mart.engaged(from_day - (to_day - from_day + 1), from_day - 1) AS b, LATERAL (VALUES
         (1, 'events_per_session', round(n.events / nullif(n.session_days, 0), 2),
          round(b.events / nullif(b.session_days, 0), 2)),
         (2, 'sessions_per_day', round(n.session_days / nullif(n.days, 0), 1),
@@ -72,13 +72,13 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                  / nullif(sum(sum(h.events) FILTER (WHERE now)) OVER (), 0), 4),
            coalesce(sum(h.purchases) FILTER (WHERE now), 0)::bigint,
            coalesce(sum(h.revenue) FILTER (WHERE now), 0),
-           round(sum(h.purchases) FILTER (WHERE now) / nullif(sum(h.views) FILTER (WHERE now), 0),
-                 4),
+           round(sum(h.purchases) FILTER (WHERE now)
+                 / nullif(sum(h.views) FILTER (WHERE now), 0), 4),
            coalesce(sum(h.events) FILTER (WHERE NOT now), 0)::bigint
     FROM generate_series(0, 23) AS o
     LEFT JOIN (SELECT *, event_date >= from_day AS now FROM mart.hour_totals
                WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day) h
-                   ON h.hour = o
+         ON h.hour = o
     GROUP BY o ORDER BY o
 $$;
 COMMENT ON FUNCTION reporting.hour_of_day(date, date) IS

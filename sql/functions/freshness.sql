@@ -1,6 +1,6 @@
 -- The newest event is at or after the newest minute with events; the BRIN index on event_time leads
 -- there. Of visits, those are looked at that began in the last three hours of data; only if none of
--- them reaches the newest minute, those of the whole day: a visit ends within it. A function, so
+-- them reaches the newest minute, those of the complete day: a visit ends within it. A function, so
 -- that the times are known when it is planned, and to keep JIT away.
 CREATE OR REPLACE FUNCTION reporting.freshness_of_layers()
     RETURNS TABLE (layer text, newest_data timestamptz, last_change timestamptz)

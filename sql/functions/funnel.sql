@@ -14,9 +14,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day GROUP BY 1
     ), long AS (
         SELECT is_now, views, v.event_type, v.events FROM total
-        CROSS JOIN LATERAL (VALUES ('view', views), ('cart', carts), ('remove_from_cart', removes),
-                            ('checkout', checkouts), ('purchase', purchases)) AS v(event_type,
-                            events)
+        CROSS JOIN LATERAL (VALUES ('view', views), ('cart', carts),
+                                   ('remove_from_cart', removes),
+                                   ('checkout', checkouts), ('purchase', purchases))
+                   AS v(event_type, events)
     )
     SELECT t.position, t.event_type, coalesce(n.events, 0)::bigint,
            round(n.events / nullif(n.views, 0), 4), coalesce(b.events, 0)::bigint,
@@ -40,10 +41,15 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
                sum(funnel_cart_sessions) AS carted, sum(funnel_purchase_sessions) AS bought
         FROM mart.day_totals WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
         GROUP BY 1
-    ), n AS (SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
-        coalesce(sum(bought), 0) AS bought FROM total WHERE is_now
-    ), b AS (SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
-        coalesce(sum(bought), 0) AS bought FROM total WHERE NOT is_now)
+    ), n AS (
+        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
+               coalesce(sum(bought), 0) AS bought
+        FROM total WHERE is_now
+    ), b AS (
+        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
+               coalesce(sum(bought), 0) AS bought
+        FROM total WHERE NOT is_now
+    )
     SELECT s.step::smallint, s.stage, s.now::bigint, round(s.now / nullif(n.viewed, 0), 4),
            round(s.now / nullif(s.previous, 0), 4), (s.now - s.next)::bigint,
            s.before::bigint, round(s.before / nullif(b.viewed, 0), 4)
@@ -89,11 +95,12 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            sum(c.carts) FILTER (WHERE now)::bigint, sum(c.purchases) FILTER (WHERE now)::bigint,
            sum(c.revenue) FILTER (WHERE now),
            round(sum(c.carts) FILTER (WHERE now) / nullif(sum(c.views) FILTER (WHERE now), 0), 4),
-           round(sum(c.purchases) FILTER (WHERE now) / nullif(sum(c.carts) FILTER (WHERE now), 0),
-                 4),
-           round(sum(c.purchases) FILTER (WHERE now) / nullif(sum(c.views) FILTER (WHERE now), 0),
-                 4), round(sum(c.purchases) FILTER (WHERE NOT now)
-                     / nullif(sum(c.views) FILTER (WHERE NOT now), 0), 4)
+           round(sum(c.purchases) FILTER (WHERE now)
+                 / nullif(sum(c.carts) FILTER (WHERE now), 0), 4),
+           round(sum(c.purchases) FILTER (WHERE now)
+                 / nullif(sum(c.views) FILTER (WHERE now), 0), 4),
+           round(sum(c.purchases) FILTER (WHERE NOT now)
+                 / nullif(sum(c.views) FILTER (WHERE NOT now), 0), 4)
     FROM mart.category_days c, LATERAL (SELECT event_date >= from_day AS now) AS w
     WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
     GROUP BY c.category HAVING bool_or(now) ORDER BY 2 DESC, 1

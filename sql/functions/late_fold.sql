@@ -1,29 +1,33 @@
--- Late events in reports. What came too late for a closed window is in raw.events and
--- raw.late_events, and changes nothing in processed.funnel_aggregates: that table is the stream's
--- word, and stays so. processed.fold_late() recounts from raw.events just the cells (rollup,
--- window and group) that a late event was left out of, into a table beside it;
--- reporting.funnel_corrected shows the stream's rows with those in their place.
+-- Late events in reports. A late event is in raw.events and in raw.late_events. It changes nothing
+-- in processed.funnel_aggregates: that table holds what the stream counted. processed.fold_late()
+-- recounts from raw.events the cells (rollup, window and group) that late events were left out of,
+-- into processed.late_corrections. The view reporting.funnel_corrected shows the rows of the
+-- stream, with the recounted ones in place of the incomplete ones.
 --
--- A recount is taken only where it has exactly the events of the stream's row and the late ones
--- more: not while the window is open, not while rows are still on their way, not where retention
--- has dropped days. Call it again after more late events; what is folded already is not counted
--- again. Limits: visits are not folded; a rollup's window that the stream has not counted whole
--- (its first and last, where ROLLUPS was changed) has no correction; STAGES other than the default
+-- A recount is taken only where it has exactly the events of the stream's row and the late ones:
+-- not while the window is open, not while rows are still on their way, not where retention has
+-- dropped days. Call it again after more late events; cells that are folded already are not counted
+-- again.
+--
+-- Limits: visits are not folded. A window that the stream has not counted completely (the first and
+-- the last of a rollup, where ROLLUPS was changed) has no correction. STAGES other than the default
 -- must be named, since the database does not know them.
 
 -- The functions below have no search_path of their own, so that they are inlined: they run for
 -- every event of the days concerned.
-CREATE OR REPLACE FUNCTION processed.rollup_parts(rollup text, OUT size_us bigint,
-                                                  OUT step_us bigint, OUT mark text,
-                                                      OUT grouped_by text)
+CREATE OR REPLACE FUNCTION processed.rollup_parts(
+    rollup text,
+    OUT size_us bigint, OUT step_us bigint, OUT mark text, OUT grouped_by text)
 LANGUAGE sql IMMUTABLE AS $$
-    WITH unit(name, us) AS (VALUES ('ms', 1000::bigint), ('s', 1000000), ('m', 60000000),
-                            ('h', 3600000000), ('d', 86400000000))
+    WITH unit(name, us) AS (
+        VALUES ('ms', 1000::bigint), ('s', 1000000), ('m', 60000000), ('h', 3600000000),
+               ('d', 86400000000)
+    )
     SELECT size, coalesce(part[4]::bigint * step.us, size), coalesce(part[3], ''), part[6]
     FROM regexp_match(rollup, '^([0-9]+)(ms|s|m|h|d)(?:([/+])([0-9]+)(ms|s|m|h|d))?:([a-z0-9]+)$')
         AS part
-    JOIN LATERAL (SELECT part[1]::bigint * us AS size FROM unit
-                  WHERE name = part[2]) AS whole ON true
+    JOIN LATERAL (SELECT part[1]::bigint * us AS size FROM unit WHERE name = part[2]) AS whole
+         ON true
     LEFT JOIN unit AS step ON step.name = part[5]
 $$;
 COMMENT ON FUNCTION processed.rollup_parts(text) IS
@@ -32,10 +36,9 @@ COMMENT ON FUNCTION processed.rollup_parts(text) IS
 
 -- Windows of a rollup that hold a moment: of a hopping one every multiple of the step in (t - size,
 -- t]; of a cumulating one all that begin with the big one and end after t.
-CREATE OR REPLACE FUNCTION processed.windows_of(size_us bigint, step_us bigint, mark text,
-                                                at timestamptz)
-                                                    RETURNS TABLE (window_start timestamptz,
-                                                            window_end timestamptz)
+CREATE OR REPLACE FUNCTION processed.windows_of(
+    size_us bigint, step_us bigint, mark text, at timestamptz)
+RETURNS TABLE (window_start timestamptz, window_end timestamptz)
 LANGUAGE sql STABLE AS $$
     SELECT 'epoch'::timestamptz + w.start_us * interval '1 microsecond',
            'epoch'::timestamptz + w.end_us * interval '1 microsecond'
@@ -47,13 +50,15 @@ LANGUAGE sql STABLE AS $$
                   WHERE mark <> '+'
                   UNION ALL SELECT big, e
                   FROM generate_series(big + ((t - big) / step_us + 1) * step_us, big + size_us,
-                                       step_us) AS e WHERE mark = '+') AS w
+                                       step_us) AS e
+                  WHERE mark = '+') AS w
 $$;
 COMMENT ON FUNCTION processed.windows_of(bigint, bigint, text, timestamptz) IS
     'The windows of a rollup that hold a moment.';
 
-CREATE OR REPLACE FUNCTION processed.group_of(grouped_by text, category_code text, brand text,
-                                              product_id bigint) RETURNS text
+CREATE OR REPLACE FUNCTION processed.group_of(
+    grouped_by text, category_code text, brand text, product_id bigint)
+RETURNS text
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE grouped_by
         WHEN 'all'       THEN 'all'
@@ -66,8 +71,9 @@ $$;
 COMMENT ON FUNCTION processed.group_of(text, text, text, bigint) IS
     'The group of a rollup that an event counts in.';
 
-CREATE OR REPLACE FUNCTION processed.stages_reached(stages text[], types text[],
-                                                    times timestamptz[]) RETURNS int
+CREATE OR REPLACE FUNCTION processed.stages_reached(
+    stages text[], types text[], times timestamptz[])
+RETURNS int
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog AS $body$
 DECLARE
     reached_at timestamptz := '-infinity';
@@ -123,13 +129,13 @@ BEGIN
     FOR one IN
         SELECT rollup, grouped_by, size_us, step_us, mark, array_agg(DISTINCT day::date) AS days
         FROM late_cell,
-            generate_series(window_start::date::timestamp,
-                            (window_end - interval '1 microsecond')::date, interval '1 day') AS day
+             generate_series(window_start::date::timestamp,
+                             (window_end - interval '1 microsecond')::date, interval '1 day') AS day
         WHERE to_fold GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
     LOOP
         INSERT INTO processed.late_corrections AS t
-        -- each event of the days concerned, in each of its windows: joined by hash, not window by
-        -- window
+        -- Each event of the days concerned, in each of its windows: joined by hash, not window by
+        -- window.
         WITH spread AS MATERIALIZED (
             SELECT w.window_start, w.window_end,
                    processed.group_of(one.grouped_by, e.category_code, e.brand,
@@ -169,8 +175,8 @@ BEGIN
         FROM session s, stage g
         GROUP BY s.rollup, s.window_start, s.window_end, s.group_value, s.late_events,
             s.stream_revision, s.stream_events
-        HAVING sum(views + carts + removes + checkouts + purchases) = s.stream_events
-            + s.late_events
+        HAVING sum(views + carts + removes + checkouts + purchases)
+               = s.stream_events + s.late_events
         ON CONFLICT (rollup, window_start, window_end, group_value) DO UPDATE
         SET (views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions,
              cart_sessions, purchase_sessions, funnel_cart_sessions,
@@ -188,11 +194,14 @@ BEGIN
            count(*) FILTER (WHERE c.known), count(*) FILTER (WHERE NOT f.now_known)
     FROM late_cell c,
          LATERAL (SELECT EXISTS (SELECT FROM processed.late_corrections f
-                                 WHERE f.rollup = c.rollup AND f.window_start = c.window_start
-                                 AND f.window_end = c.window_end AND f.group_value = c.group_value
-                                 AND f.late_events = c.late_events
-                                 AND f.stream_revision IS NOT DISTINCT
-                                     FROM c.stream_revision) AS now_known) AS f
+                                 WHERE f.rollup = c.rollup
+                                       AND f.window_start = c.window_start
+                                       AND f.window_end = c.window_end
+                                       AND f.group_value = c.group_value
+                                       AND f.late_events = c.late_events
+                                       AND f.stream_revision
+                                           IS NOT DISTINCT FROM c.stream_revision)
+                  AS now_known) AS f
     GROUP BY 1 ORDER BY 1;
 END
 $body$;

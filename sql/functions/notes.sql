@@ -16,7 +16,8 @@ COMMENT ON FUNCTION processed.note_events() IS
 
 -- The sums of some visits; changed_visits is a list of visits with a sign.
 CREATE OR REPLACE FUNCTION processed.visit_sums(source text) RETURNS text
-    LANGUAGE sql IMMUTABLE AS $$ SELECT replace($sql$
+LANGUAGE sql IMMUTABLE AS
+$$ SELECT replace($sql$
     SELECT (visit_start AT TIME ZONE 'UTC')::date,
            coalesce(nullif(split_part(first_category, '.', 1), ''), 'unknown'),
            furthest_stage,
@@ -46,7 +47,7 @@ BEGIN
         WHEN 'INSERT' THEN 'SELECT 1 AS sign, n.* FROM new_visits n'
         WHEN 'DELETE' THEN 'SELECT -1 AS sign, o.* FROM old_visits o'
         ELSE 'SELECT 1 AS sign, n.* FROM new_visits n UNION ALL SELECT -1, o.* FROM old_visits o'
-            END);
+        END);
     RETURN NULL;
 END
 $body$;

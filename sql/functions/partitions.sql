@@ -21,8 +21,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('raw.ensure_event_partition', 0));
-    -- A query, not to_regclass(): that one may answer from a cache that is as old as the first
-    -- look.
+    -- Not to_regclass(): it may answer from a cache that is as old as the first look.
     IF EXISTS (SELECT FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
                WHERE c.relname = partition_name AND i.inhparent = 'raw.events'::regclass) THEN
         RETURN;

@@ -2,8 +2,8 @@
 -- (UTC, both included). Its `before` columns describe the period of the same length just before. A
 -- rate is null where its divisor is 0.
 
-CREATE OR REPLACE FUNCTION reporting.top_categories(from_day date, to_day date,
-                                                    how_many int DEFAULT 15)
+CREATE OR REPLACE FUNCTION reporting.top_categories(
+    from_day date, to_day date, how_many int DEFAULT 15)
 RETURNS TABLE (rank bigint, category text, revenue numeric, share numeric, purchases bigint,
                views bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -25,8 +25,8 @@ COMMENT ON FUNCTION reporting.top_categories(date, date, int) IS
     'Category codes by revenue (then purchases, views). share is of all revenue, that of events '
     'without a category included; those are no row here.';
 
-CREATE OR REPLACE FUNCTION reporting.top_selling_brands(from_day date, to_day date,
-                                                        how_many int DEFAULT 15)
+CREATE OR REPLACE FUNCTION reporting.top_selling_brands(
+    from_day date, to_day date, how_many int DEFAULT 15)
 RETURNS TABLE (rank bigint, brand text, revenue numeric, share numeric, purchases bigint,
                views bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -48,13 +48,13 @@ COMMENT ON FUNCTION reporting.top_selling_brands(date, date, int) IS
     'Brands by revenue (then purchases, views). share is of all revenue; purchases without a '
     'brand are no row here.';
 
-CREATE OR REPLACE FUNCTION reporting.top_products(from_day date, to_day date,
-                                                  how_many int DEFAULT 15)
+CREATE OR REPLACE FUNCTION reporting.top_products(
+    from_day date, to_day date, how_many int DEFAULT 15)
 RETURNS TABLE (rank bigint, product_id bigint, brand text, category text, revenue numeric,
                purchases bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    -- In whole cents: sums of integers take half the time. A sum that is none in 64 bits, which
+    -- In cents: sums of integers take half the time. A sum that does not fit into 64 bits, which
     -- only absurd prices make, stays a decimal.
     WITH cents AS (
         SELECT c.product_id, event_date >= from_day AS is_now, c.purchases, c.revenue,
@@ -70,7 +70,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
         FROM cents c GROUP BY 1
     ), top AS (
         SELECT row_number() OVER (ORDER BY s.revenue DESC, s.purchases DESC, s.product_id) AS rank,
-               s.* FROM sums s WHERE s.purchases > 0 ORDER BY 1 LIMIT how_many
+               s.*
+        FROM sums s WHERE s.purchases > 0 ORDER BY 1 LIMIT how_many
     )
     SELECT t.rank, t.product_id, p.brand, p.category, round(t.revenue, 2), t.purchases::bigint,
            round(t.before, 2), reporting.change(t.revenue, t.before)
@@ -79,8 +80,8 @@ $$;
 COMMENT ON FUNCTION reporting.top_products(date, date, int) IS
     'Products by revenue (then purchases), with brand and category as of their latest event.';
 
-CREATE OR REPLACE FUNCTION reporting.category_attention(from_day date, to_day date,
-                                                        how_many int DEFAULT 15)
+CREATE OR REPLACE FUNCTION reporting.category_attention(
+    from_day date, to_day date, how_many int DEFAULT 15)
 RETURNS TABLE (rank bigint, category text, views bigint, purchases bigint,
                purchases_per_view numeric, overall_rate numeric, missed_purchases numeric,
                purchases_per_view_before numeric)
@@ -94,7 +95,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day GROUP BY 1
     ), overall AS (
         SELECT sum(purchases) / nullif(sum(views), 0) AS rate,
-               percentile_cont(0.75) WITHIN GROUP (ORDER BY views) AS many FROM sums WHERE views > 0
+               percentile_cont(0.75) WITHIN GROUP (ORDER BY views) AS many
+        FROM sums WHERE views > 0
     )
     SELECT row_number() OVER (ORDER BY views * rate - purchases DESC, category), category,
            views::bigint, purchases::bigint, round(purchases / views, 4), round(rate, 4),

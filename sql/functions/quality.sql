@@ -5,11 +5,12 @@
 -- rebuild. A measure without a threshold is only shown. The facts are views, so no foreign key can
 -- hold them: their references are counted, with a threshold of 0.
 
-CREATE OR REPLACE FUNCTION mart.put_measure(layer text, check_name text, subject text,
-                                            value numeric) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION mart.put_measure(
+    layer text, check_name text, subject text, value numeric)
+RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.quality_measures AS t VALUES (layer, check_name, subject, value, now())
-    ON CONFLICT (layer, check_name, subject) DO UPDATE SET value = excluded.value,
-        measured_at = excluded.measured_at
+    ON CONFLICT (layer, check_name, subject) DO UPDATE
+    SET value = excluded.value, measured_at = excluded.measured_at
 $$;
 
 CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
@@ -25,11 +26,15 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
         SELECT sum(events) AS events, sum(without_category) AS category,
                sum(without_brand) AS brand, sum(without_price) AS price,
                sum(without_session) AS session,
-               sum(zero_price) AS zero, max(newest_event) AS newest FROM mart.hour_totals
-    ), visit AS (SELECT coalesce(sum(visits), 0) AS visits, coalesce(sum(open_visits), 0) AS open
+               sum(zero_price) AS zero, max(newest_event) AS newest
+        FROM mart.hour_totals
+    ), visit AS (
+        SELECT coalesce(sum(visits), 0) AS visits, coalesce(sum(open_visits), 0) AS open
         FROM mart.visit_days
-    ), waiting AS (SELECT coalesce(sum(events), 0) AS events,
-        coalesce(extract(epoch FROM now() - min(loaded_at)), 0) AS lag FROM processed.load_batches
+    ), waiting AS (
+        SELECT coalesce(sum(events), 0) AS events,
+               coalesce(extract(epoch FROM now() - min(loaded_at)), 0) AS lag
+        FROM processed.load_batches
     ), measure AS (
         SELECT m.* FROM counted c, late l, hour h, visit v, waiting w, mart.state s, LATERAL (VALUES
             ('bronze', 'rows_in', c.rows_in), ('bronze', 'rows_passed_on', c.passed),
@@ -129,10 +134,10 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
                                  FROM reporting.clickstream_metrics))) AS m(subject, events);
     WITH day AS (SELECT max(event_date) AS newest FROM mart.hour_totals)
     SELECT mart.put_measure('raw', 'layer_difference', 'newest day',
-                            (SELECT count(*) FROM raw.events e WHERE e.event_date = d.newest)
-        - (SELECT sum(events) FROM mart.hour_totals
-           WHERE event_date = d.newest) - (SELECT coalesce(sum(events), 0)
-           FROM processed.load_batches WHERE event_date = d.newest))
+        (SELECT count(*) FROM raw.events e WHERE e.event_date = d.newest)
+        - (SELECT sum(events) FROM mart.hour_totals WHERE event_date = d.newest)
+        - (SELECT coalesce(sum(events), 0) FROM processed.load_batches
+           WHERE event_date = d.newest))
     FROM day d WHERE d.newest >= (SELECT raw_from FROM mart.state);
     UPDATE mart.state SET quality_at = now();
 
@@ -145,8 +150,9 @@ CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql A
         (SELECT count(*)
          FROM (SELECT first_category AS category FROM processed.session_funnels
                UNION SELECT last_category FROM processed.session_funnels) AS named
-         WHERE category IS NOT NULL AND NOT EXISTS (SELECT FROM mart.dim_categories c
-                                                    WHERE c.category = named.category)))
+         WHERE category IS NOT NULL
+               AND NOT EXISTS (SELECT FROM mart.dim_categories c
+                               WHERE c.category = named.category)))
     WHERE NOT EXISTS (SELECT FROM processed.load_batches);
     SELECT mart.put_measure('processed', 'orphans', 'visits without a date',
         (SELECT count(*) FROM mart.visit_days v
@@ -160,14 +166,14 @@ COMMENT ON FUNCTION mart.measure_references() IS
     'counted, not the visits.';
 
 CREATE OR REPLACE FUNCTION reporting.measure_quality(deep boolean DEFAULT true) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_hashjoin = on
-    SET enable_mergejoin = on SET jit = off AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off AS $body$
 BEGIN
     PERFORM mart.measure_cheap();
     IF deep THEN
         PERFORM mart.measure_deep();
     END IF;
-    -- A difference is no breach when it is nothing in one direction only.
+    -- A layer that has too few events differs as much as one that has too many.
     UPDATE mart.quality_measures SET value = abs(value)
     WHERE check_name = 'layer_difference' AND value < 0;
 END

@@ -71,10 +71,10 @@ CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.session_steps
     SELECT s.session_key, s.event_date, s.steps, r.*
     FROM (SELECT session_key, event_date,
-                 (array_agg(mart.step(event_time, event_id, event_type, product_id, price)
-                                                     ORDER BY mart.step(event_time, event_id,
-                                                             event_type, product_id,
-                                                             price) COLLATE "C"))[:500] AS steps
+                 (array_agg(
+                     mart.step(event_time, event_id, event_type, product_id, price)
+                     ORDER BY mart.step(event_time, event_id, event_type, product_id, price)
+                              COLLATE "C"))[:500] AS steps
           FROM mart.new_events WHERE event_type <> 'view' GROUP BY session_key, event_date) AS s
     JOIN (SELECT session_key, event_date, min(event_time) AS first_view,
                  max(event_time) AS last_view
@@ -91,7 +91,8 @@ BEGIN
     DELETE FROM mart.category_days;
     INSERT INTO mart.category_days
     SELECT event_date, category, sum(views), sum(carts), sum(removes), sum(checkouts),
-           sum(purchases), sum(revenue) FROM mart.product_days GROUP BY 1, 2;
+           sum(purchases), sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2;
     DELETE FROM reporting.clickstream_metrics;
     INSERT INTO reporting.clickstream_metrics (event_date, category, total_events, total_revenue)
     SELECT event_date, category, views + carts + removes + checkouts + purchases, revenue
@@ -99,7 +100,8 @@ BEGIN
     DELETE FROM mart.brand_days;
     INSERT INTO mart.brand_days
     SELECT event_date, brand, sum(views), sum(carts), sum(removes), sum(checkouts), sum(purchases),
-           sum(revenue) FROM mart.product_days GROUP BY 1, 2;
+           sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2;
     DELETE FROM mart.price_band_days;
     INSERT INTO mart.price_band_days
     SELECT event_date, mart.price_band(price), sum(views), sum(carts), sum(removes), sum(checkouts),
@@ -155,7 +157,8 @@ $body$;
 
 CREATE OR REPLACE FUNCTION mart.rebuild_sums() RETURNS void LANGUAGE sql AS $$
     DELETE FROM mart.segment_totals;
-    INSERT INTO mart.segment_totals SELECT segment, count(*), sum(sessions), sum(orders), sum(spend)
+    INSERT INTO mart.segment_totals
+    SELECT segment, count(*), sum(sessions), sum(orders), sum(spend)
     FROM mart.dim_users GROUP BY segment;
     DELETE FROM mart.long_orders;
     INSERT INTO mart.long_orders

@@ -6,10 +6,12 @@
 --   check              expected                              actual
 --   partition events   bronze-sink's counts of a raw         rows of raw.events up to the offset
 --                      partition                             of these counts
---   bronze doubles     0                                     bronze records, read for the first time,
---                                                            whose event was stored already
---   day events         raw.events of a UTC day               rollup 1d:all + late events (and revenue)
---   visit events       raw.events of a UTC day               visits + late events (and revenue)
+--   bronze doubles     0                                     bronze records, read for the first
+--                                                            time, whose event was stored already
+--   day events         raw.events of a UTC day               rollup 1d:all + late events
+--   day revenue                                              (likewise)
+--   visit events       raw.events of a UTC day               visits + late events
+--   visit revenue                                            (likewise)
 --   segment rows       rows that the producer announced      rows that arrived, at most as many
 --
 -- Comparisons are exact. Layers are loaded from different topics, so they are unequal while events
@@ -48,16 +50,17 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.reconcile() IS
-    'For use when everything has been loaded, as after pg-loader --wait-idle: '
-    'counts the waiting events, compares all layers, and reports every difference. Returns how many '
-    'rows of reporting.reconciliation differ.';
+    'For use when everything has been loaded, as after pg-loader --wait-idle: counts the waiting '
+    'events, compares all layers, and reports every difference. Returns how many rows of '
+    'reporting.reconciliation differ.';
 
 CREATE OR REPLACE FUNCTION reporting.accept_difference(a_check_name text, a_subject text, note text)
 RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     IF coalesce(note, '') = '' THEN
-        RAISE EXCEPTION 'reporting.accept_difference: the note is empty: say why the difference stays'
+        RAISE EXCEPTION 'reporting.accept_difference: the note is empty: say why the difference '
+            'stays'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     UPDATE mart.reconciliations
@@ -139,9 +142,9 @@ $$;
 
 -- Compares one partition with the counts of bronze-sink (their offset, and how many events they say
 -- were passed on), and chooses the next target.
-CREATE OR REPLACE FUNCTION mart.check_partition(p mart.partition_layers, counted_to bigint,
-                                                passed_on bigint,
-                                     settled boolean) RETURNS mart.partition_layers
+CREATE OR REPLACE FUNCTION mart.check_partition(
+    p mart.partition_layers, counted_to bigint, passed_on bigint, settled boolean)
+RETURNS mart.partition_layers
 LANGUAGE plpgsql AS $body$
 DECLARE
     expected bigint;

@@ -13,10 +13,10 @@
 CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT hashtextextended('funnel reporting', 0) $$;
 
-CREATE OR REPLACE FUNCTION reporting.refresh(max_events bigint DEFAULT 100000,
-                                  OUT events_counted bigint, OUT events_waiting bigint,
-                                  OUT breaches bigint, OUT refreshed boolean,
-                                  OUT differences bigint)
+CREATE OR REPLACE FUNCTION reporting.refresh(
+    max_events bigint DEFAULT 100000,
+    OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
+    OUT refreshed boolean, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning

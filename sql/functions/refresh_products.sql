@@ -33,8 +33,8 @@ BEGIN
         checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
         revenue = t.revenue + excluded.revenue;
 
-    INSERT INTO reporting.clickstream_metrics AS t (event_date, category, total_events,
-                                                    total_revenue)
+    INSERT INTO reporting.clickstream_metrics AS t
+        (event_date, category, total_events, total_revenue)
     SELECT event_date, category, sum(views + carts + removes + checkouts + purchases), sum(revenue)
     FROM mart.new_products GROUP BY event_date, category
     ON CONFLICT (category, event_date) DO UPDATE SET
@@ -66,7 +66,7 @@ BEGIN
 END
 $body$;
 
--- From new_products, whose rows a rebuild takes from the whole cube. Latest: by time, then by
+-- From new_products, whose rows a rebuild takes from the complete cube. Latest: by time, then by
 -- category, brand and price.
 CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.dim_products AS t
@@ -81,8 +81,8 @@ CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
         (category, brand, price) = (
             SELECT c, b, p
             FROM (VALUES (t.last_seen, t.category, t.brand, t.price),
-                  (excluded.last_seen, excluded.category, excluded.brand, excluded.price)) AS v(l,
-                  c, b, p)
+                         (excluded.last_seen, excluded.category, excluded.brand, excluded.price))
+                 AS v(l, c, b, p)
             ORDER BY l DESC, c COLLATE "C" DESC, b COLLATE "C" DESC, coalesce(p, -1) DESC LIMIT 1)
 $$;
 

@@ -63,8 +63,8 @@ $body$;
 -- After less before, of the touched sessions and days.
 CREATE OR REPLACE FUNCTION mart.merge_days() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    INSERT INTO mart.state_change SELECT 1, * FROM mart.touched_state UNION ALL SELECT -1, *
-    FROM mart.state_before;
+    INSERT INTO mart.state_change
+    SELECT 1, * FROM mart.touched_state UNION ALL SELECT -1, * FROM mart.state_before;
     INSERT INTO mart.day_totals AS t
     SELECT event_date, sum(sign), sum(sign * (views > 0)::int), sum(sign * (carts > 0)::int),
            sum(sign * (purchases > 0)::int),
@@ -74,8 +74,8 @@ BEGIN
     FROM mart.state_change
     GROUP BY event_date
     ON CONFLICT (event_date) DO UPDATE SET
-        sessions = t.sessions + excluded.sessions, view_sessions = t.view_sessions
-            + excluded.view_sessions,
+        sessions = t.sessions + excluded.sessions,
+        view_sessions = t.view_sessions + excluded.view_sessions,
         cart_sessions = t.cart_sessions + excluded.cart_sessions,
         orders = t.orders + excluded.orders,
         funnel_cart_sessions = t.funnel_cart_sessions + excluded.funnel_cart_sessions,
@@ -91,8 +91,8 @@ BEGIN
     ON CONFLICT (event_date, path) DO UPDATE SET
         sessions = t.sessions + excluded.sessions, orders = t.orders + excluded.orders,
         revenue = t.revenue + excluded.revenue;
-    DELETE FROM mart.journey_days j USING (SELECT DISTINCT event_date, path
-                                           FROM mart.state_before) AS b
+    DELETE FROM mart.journey_days j
+    USING (SELECT DISTINCT event_date, path FROM mart.state_before) AS b
     WHERE j.event_date = b.event_date AND j.path = b.path AND j.sessions = 0;
     PERFORM mart.merge_long_orders();
 END

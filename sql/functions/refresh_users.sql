@@ -1,6 +1,7 @@
--- Refresh: users. To run before mart.session_days is merged.
+-- Refresh: users. It runs before mart.session_days is merged: a session, or an order, is new to a
+-- user if no session day of that user has it.
 
--- A user is new to a period if no session day of his is in it. Before session_days is merged.
+-- A user is new to a period if no session day of that user is in it.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.active_users AS t
     SELECT grain, period_start, count(*)
@@ -50,10 +51,11 @@ CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
             FROM mart.session_days d
             WHERE d.session_key = p.session_key AND d.user_id = p.user_id) AS o
     )
-    INSERT INTO mart.dim_users AS t (user_id, user_key, first_seen, last_seen, events, carts,
-                                     purchases, spend, sessions, orders, last_purchase)
-    -- mart.pseudonym, in line for speed
+    INSERT INTO mart.dim_users AS t
+        (user_id, user_key, first_seen, last_seen, events, carts, purchases, spend, sessions,
+         orders, last_purchase)
     SELECT user_id,
+           -- mart.pseudonym, in line for speed
            left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || user_id,
                                          'UTF8')), 'hex'), 20),
            min(first_time), max(last_time), sum(events), sum(carts), sum(purchases), sum(revenue),

@@ -1,6 +1,6 @@
 CREATE OR REPLACE FUNCTION reporting.keep_raw_days(days int) RETURNS void
-LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$ UPDATE mart.state
-    SET raw_days = days $$;
+LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ UPDATE mart.state SET raw_days = days $$;
 COMMENT ON FUNCTION reporting.keep_raw_days(int) IS
     'How many days of raw.events to keep, back from its newest; null: all. Reports keep what they '
     'counted of older days.';

@@ -17,14 +17,20 @@ LANGUAGE sql STABLE AS $$
         WHERE n > 1 AND purchases > 0 AND event_date BETWEEN from_day AND to_day GROUP BY d.user_id
     ), buyer AS MATERIALIZED (
         SELECT b.user_id, to_day - last_day AS recency, coalesce(o.sessions, 1) AS frequency,
-               b.monetary FROM rows b LEFT JOIN often o USING (user_id)
-    ), everybody AS (SELECT greatest(count(*) - 1, 1)::numeric AS others FROM buyer
-    ), recencies AS (SELECT recency, sum(count(*)) OVER (ORDER BY recency DESC) - count(*) AS worse
+               b.monetary
+        FROM rows b LEFT JOIN often o USING (user_id)
+    ), everybody AS (
+        SELECT greatest(count(*) - 1, 1)::numeric AS others FROM buyer
+    ), recencies AS (
+        SELECT recency, sum(count(*)) OVER (ORDER BY recency DESC) - count(*) AS worse
         FROM buyer GROUP BY recency
-    ), frequencies AS (SELECT frequency, sum(count(*)) OVER (ORDER BY frequency) - count(*) AS worse
+    ), frequencies AS (
+        SELECT frequency, sum(count(*)) OVER (ORDER BY frequency) - count(*) AS worse
         FROM buyer GROUP BY frequency
-    ), sums AS (SELECT monetary, sum(count(*)) OVER (ORDER BY monetary) - count(*) AS worse
-        FROM buyer GROUP BY monetary)
+    ), sums AS (
+        SELECT monetary, sum(count(*)) OVER (ORDER BY monetary) - count(*) AS worse
+        FROM buyer GROUP BY monetary
+    )
     SELECT b.user_id, b.recency, b.frequency, b.monetary,
            1 + least(4, floor(5 * rr.worse / others))::int,
            1 + least(4, floor(5 * ff.worse / others))::int,
@@ -35,10 +41,13 @@ $$;
 
 CREATE OR REPLACE FUNCTION mart.rfm_segment(r int, f int, m int) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN r >= 4 AND f >= 4 AND m >= 4 THEN 'champion' WHEN r >= 3
-               AND f >= 4 THEN 'loyal' WHEN r >= 4 AND m >= 4 THEN 'big spender'
-                WHEN r >= 4 THEN 'recent' WHEN r <= 2 AND (f >= 4 OR m >= 4) THEN 'at risk'
-                    WHEN r <= 2 THEN 'dormant' ELSE 'promising' END
+    SELECT CASE WHEN r >= 4 AND f >= 4 AND m >= 4 THEN 'champion'
+                WHEN r >= 3 AND f >= 4 THEN 'loyal'
+                WHEN r >= 4 AND m >= 4 THEN 'big spender'
+                WHEN r >= 4 THEN 'recent'
+                WHEN r <= 2 AND (f >= 4 OR m >= 4) THEN 'at risk'
+                WHEN r <= 2 THEN 'dormant'
+                ELSE 'promising' END
 $$;
 
 CREATE OR REPLACE FUNCTION reporting.rfm(from_day date, to_day date)
@@ -64,7 +73,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
     SELECT mart.rfm_segment(r, f, m), sum(n)::bigint, round(sum(n) / sum(sum(n)) OVER (), 4),
            sum(orders)::bigint, sum(revenue), round(sum(days) / sum(n), 1)
     FROM (SELECT r, f, m, count(*) AS n, sum(frequency) AS orders, sum(monetary) AS revenue,
-                 sum(recency) AS days FROM mart.rfm(from_day, to_day) GROUP BY r, f, m) AS cell
+                 sum(recency) AS days
+          FROM mart.rfm(from_day, to_day) GROUP BY r, f, m) AS cell
     GROUP BY 1 ORDER BY 5 DESC
 $$;
 COMMENT ON FUNCTION reporting.rfm_segments(date, date) IS

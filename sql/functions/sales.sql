@@ -2,10 +2,13 @@
 -- both included). Its `before` columns describe the period of the same length just before. A rate
 -- is null where its divisor is 0.
 
-CREATE OR REPLACE FUNCTION mart.sold(from_day date, to_day date, OUT revenue numeric,
-                                     OUT purchases bigint) LANGUAGE sql STABLE AS
-$$ SELECT coalesce(sum(h.revenue), 0), coalesce(sum(h.purchases), 0)::bigint FROM mart.hour_totals h
-    WHERE event_date BETWEEN from_day AND to_day $$;
+CREATE OR REPLACE FUNCTION mart.sold(
+    from_day date, to_day date,
+    OUT revenue numeric, OUT purchases bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(sum(h.revenue), 0), coalesce(sum(h.purchases), 0)::bigint
+    FROM mart.hour_totals h WHERE event_date BETWEEN from_day AND to_day
+$$;
 
 -- Distinct sessions with a purchase in the period: the days' numbers, less the repeats.
 CREATE OR REPLACE FUNCTION mart.orders(from_day date, to_day date) RETURNS bigint
@@ -18,15 +21,15 @@ $$;
 
 -- One pass over all buying sessions up to the last day. A user with one of them needs no look at
 -- which session it was.
-CREATE OR REPLACE FUNCTION mart.buyers(before_day date, from_day date, to_day date,
-                            OUT buyers bigint, OUT repeat_buyers bigint, OUT new_buyers bigint,
-                                OUT buyers_before bigint, OUT repeat_buyers_before bigint,
-                                    OUT new_buyers_before bigint)
+CREATE OR REPLACE FUNCTION mart.buyers(
+    before_day date, from_day date, to_day date,
+    OUT buyers bigint, OUT repeat_buyers bigint, OUT new_buyers bigint, OUT buyers_before bigint,
+    OUT repeat_buyers_before bigint, OUT new_buyers_before bigint)
 LANGUAGE sql STABLE AS $$
     WITH by_user AS (
-        SELECT user_id, min(event_date) AS first, count(*)
-                   FILTER (WHERE event_date >= from_day) AS n, count(*)
-                       FILTER (WHERE event_date >= before_day AND event_date < from_day) AS b
+        SELECT user_id, min(event_date) AS first,
+               count(*) FILTER (WHERE event_date >= from_day) AS n,
+               count(*) FILTER (WHERE event_date >= before_day AND event_date < from_day) AS b
         FROM mart.session_days WHERE purchases > 0 AND event_date <= to_day GROUP BY user_id
     ), often AS (
         SELECT count(DISTINCT d.session_key) FILTER (WHERE d.event_date >= from_day) AS n,
@@ -49,8 +52,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
     WITH span AS (SELECT from_day - (to_day - from_day + 1) AS before_day)
     SELECT m.line, m.measure, m.value, m.before, reporting.change(m.value, m.before)
     FROM span, mart.sold(from_day, to_day) AS n, mart.sold(before_day, from_day - 1) AS b,
-        mart.orders(from_day, to_day) AS orders,
-        mart.orders(before_day, from_day - 1) AS orders_before,
+         mart.orders(from_day, to_day) AS orders,
+         mart.orders(before_day, from_day - 1) AS orders_before,
          mart.buyers(before_day, from_day, to_day) AS u, LATERAL (VALUES
         (1, 'revenue', n.revenue, b.revenue), (2, 'purchases', n.purchases, b.purchases),
         (3, 'orders', orders, orders_before),
@@ -60,8 +63,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
         (6, 'repeat_buyers', u.repeat_buyers, u.repeat_buyers_before),
         (7, 'new_buyers', u.new_buyers, u.new_buyers_before),
         (8, 'repeat_share', round(u.repeat_buyers::numeric / nullif(u.buyers, 0), 4),
-         round(u.repeat_buyers_before::numeric / nullif(u.buyers_before, 0), 4))) AS m(line,
-         measure, value, before)
+         round(u.repeat_buyers_before::numeric / nullif(u.buyers_before, 0), 4)))
+        AS m(line, measure, value, before)
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION reporting.sales_summary(date, date) IS
@@ -79,7 +82,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            coalesce(sum(d.abandoned_sessions) FILTER (WHERE now), 0)::bigint,
            round(sum(d.abandoned_sessions) FILTER (WHERE now)
                  / nullif(sum(d.cart_sessions) FILTER (WHERE now), 0), 4),
-                     coalesce(sum(d.abandoned_items) FILTER (WHERE now), 0)::bigint,
+           coalesce(sum(d.abandoned_items) FILTER (WHERE now), 0)::bigint,
            coalesce(sum(d.abandoned_value) FILTER (WHERE now), 0),
            round(sum(d.abandoned_sessions) FILTER (WHERE NOT now)
                  / nullif(sum(d.cart_sessions) FILTER (WHERE NOT now), 0), 4),

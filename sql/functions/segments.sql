@@ -11,12 +11,13 @@
 -- that write at the same time share that range: then both segments count the rows of both
 -- producers, which rows_announced shows.
 
--- The last offset before the end that is a row: controls are no rows, and counts do not reach them.
+-- The last offset before the end that is a row. Controls are not rows, and counts do not reach
+-- them.
 CREATE OR REPLACE FUNCTION mart.last_row_before(a_partition int, end_offset bigint) RETURNS bigint
     LANGUAGE sql STABLE AS $$
     SELECT end_offset - 1 - coalesce((SELECT count(*) FROM (
-        SELECT raw_offset, end_offset - raw_offset - row_number()
-                   OVER (ORDER BY raw_offset DESC) AS gap
+        SELECT raw_offset,
+               end_offset - raw_offset - row_number() OVER (ORDER BY raw_offset DESC) AS gap
         FROM processed.segment_controls
         WHERE partition = a_partition AND raw_offset < end_offset) AS before WHERE gap = 0), 0)
 $$;
@@ -34,24 +35,26 @@ BEGIN
     IF ends < awaited THEN
         RETURN format('the end in %s of %s partitions', awaited - ends, awaited);
     END IF;
-    SELECT count(*) FILTER (WHERE rows_announced > 0
-                                  AND coalesce(c.revision, -1) < mart.last_row_before(p.partition,
-                                          p.end_offset)),
-           count(*) FILTER (WHERE c.dead > (SELECT count(*) FROM raw.dead_letters d
-                                            WHERE d.stage = 'bronze-sink'
-                                                  AND d.source_topic = c.topic
-                                                  AND d.source_partition = c.partition))
+    SELECT count(*) FILTER (
+               WHERE rows_announced > 0
+                     AND coalesce(c.revision, -1)
+                         < mart.last_row_before(p.partition, p.end_offset)),
+           count(*) FILTER (
+               WHERE c.dead > (SELECT count(*) FROM raw.dead_letters d
+                               WHERE d.stage = 'bronze-sink' AND d.source_topic = c.topic
+                                     AND d.source_partition = c.partition))
     INTO behind, letters
     FROM processed.segment_partitions p
     LEFT JOIN processed.counts c ON c.service = 'bronze-sink' AND c.partition = p.partition
     WHERE p.segment = a_segment AND p.run = a_run;
     RETURN CASE WHEN behind > 0 THEN format('counts of %s partitions', behind)
-        WHEN letters > 0 THEN format('dead letters of %s partitions', letters) END;
+                WHEN letters > 0 THEN format('dead letters of %s partitions', letters) END;
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.segment_report(table_name text, grain text, a_segment text,
-                                               a_run bigint) RETURNS void LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION mart.segment_report(
+    table_name text, grain text, a_segment text, a_run bigint)
+RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     low  timestamptz;
     high timestamptz;
@@ -86,11 +89,10 @@ BEGIN
     PERFORM mart.segment_report('segment_months', 'month', a_segment, a_run);
     WITH range AS (
         SELECT p.partition, p.begin_offset, p.end_offset,
-               p.end_offset - p.begin_offset - 1 - (SELECT count(*)
-                                                    FROM processed.segment_controls c
-                                                   WHERE c.partition = p.partition
-                                                         AND c.raw_offset > p.begin_offset
-                                                         AND c.raw_offset < p.end_offset) AS rows_in
+               p.end_offset - p.begin_offset - 1
+               - (SELECT count(*) FROM processed.segment_controls c
+                  WHERE c.partition = p.partition AND c.raw_offset > p.begin_offset
+                        AND c.raw_offset < p.end_offset) AS rows_in
         FROM processed.segment_partitions p WHERE segment = a_segment AND run = a_run
     ), came AS (
         SELECT CASE WHEN bool_and(rows_in IS NOT NULL) THEN sum(rows_in) END AS rows_in,
@@ -99,8 +101,9 @@ BEGIN
                (SELECT count(*) FROM raw.dead_letters d
                 JOIN range r ON d.source_partition = r.partition
                     AND d.source_offset BETWEEN r.begin_offset AND r.end_offset
-                WHERE d.stage = 'bronze-sink' AND d.source_topic IN (SELECT topic
-                        FROM processed.counts WHERE service = 'bronze-sink')) AS rejects
+                WHERE d.stage = 'bronze-sink'
+                      AND d.source_topic IN (SELECT topic FROM processed.counts
+                                             WHERE service = 'bronze-sink')) AS rejects
         FROM range
     )
     UPDATE reporting.segments s
@@ -122,8 +125,8 @@ BEGIN
         FROM processed.segment_partitions p LEFT JOIN reporting.segments s USING (segment, run)
         WHERE s.complete IS NOT TRUE GROUP BY p.segment, p.run ORDER BY min(p.first_load)
     LOOP
-        INSERT INTO reporting.segments AS t (segment, run, complete, waiting_for, partitions,
-                                             partitions_ended, rows_announced)
+        INSERT INTO reporting.segments AS t
+            (segment, run, complete, waiting_for, partitions, partitions_ended, rows_announced)
         VALUES (one.segment, one.run, false, mart.segment_waits_for(one.segment, one.run),
                 one.partitions, one.ended, one.announced)
         ON CONFLICT (segment, run) DO UPDATE SET waiting_for = excluded.waiting_for,

@@ -1,5 +1,4 @@
--- A function, so that the days of raw.events are not planned for every batch that has no need of
--- them.
+-- A function, so that PostgreSQL does not plan all days of raw.events for batches that need none.
 CREATE OR REPLACE FUNCTION processed.stored_now(id uuid, day date) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN

@@ -1,5 +1,7 @@
 -- The triggers that call functions/notes.sql. They have a file of their own, which seldom changes:
--- to replace a trigger waits for running transactions of loaders, and blocks further ones.
+-- replacing a trigger waits for loaders and blocks them. A loader begins each transaction with a
+-- lock on loader_offsets, so the same lock here avoids deadlocks.
+LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 CREATE OR REPLACE TRIGGER note_events AFTER INSERT ON raw.events REFERENCING NEW TABLE AS new_events
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_events();

@@ -31,7 +31,7 @@ CREATE TABLE raw.events (
     loaded_at     timestamptz   NOT NULL DEFAULT now(),
     PRIMARY KEY (event_id, event_date)
 ) PARTITION BY RANGE (event_date);
--- Recent days are read by hour ("since 10:00"): a block range of 32 pages is some 3,000 events.
+-- Recent days are read by hour ("since 10:00"): a block range of 32 pages has about 3,000 events.
 CREATE INDEX events_event_time_brin ON raw.events USING brin (event_time)
     WITH (pages_per_range = 32);
 CREATE INDEX events_loaded_at_brin ON raw.events USING brin (loaded_at)

@@ -6,6 +6,7 @@ CREATE SCHEMA IF NOT EXISTS processed;
 COMMENT ON SCHEMA processed IS
     'Results of the stream (rollups, visits, counts) and the loader''s bookkeeping.';
 
+-- A few rows, each updated at every commit: the fill factor keeps them on their pages (HOT).
 CREATE TABLE processed.counts (
     service        text        NOT NULL,
     topic          text        NOT NULL,
@@ -19,7 +20,6 @@ CREATE TABLE processed.counts (
     revision       bigint      NOT NULL,
     updated_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (service, topic, partition)
--- a few rows, each updated at every commit: room for them to stay on their page
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE processed.counts IS
     'Cumulative counts of each service per input partition since the topic began. records_in = '
@@ -35,6 +35,8 @@ COMMENT ON COLUMN processed.counts.dead IS
     'Rows sent to the dead letter; dead_by_reason splits them.';
 COMMENT ON COLUMN processed.counts.revision IS 'Offset of the last input record counted.';
 
+-- Open windows are updated often: the fill factor leaves room on the page of a row for its new
+-- versions (HOT).
 CREATE TABLE processed.funnel_aggregates (
     rollup                   text          NOT NULL,
     window_start             timestamptz   NOT NULL,
@@ -57,7 +59,6 @@ CREATE TABLE processed.funnel_aggregates (
     revision                 bigint        NOT NULL,
     loaded_at                timestamptz   NOT NULL DEFAULT now(),
     PRIMARY KEY (rollup, window_start, window_end, group_value)
--- open windows are updated again and again: room for new versions beside the old (HOT)
 ) WITH (fillfactor = 75);
 COMMENT ON TABLE processed.funnel_aggregates IS
     'One row per rollup, window and group that had an event. Counts of events and sums add up '

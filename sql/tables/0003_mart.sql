@@ -20,8 +20,7 @@
 --
 -- Only one refresh runs at a time (advisory lock), so merges are plain.
 
--- All of it can be made again: a mart that outlived a reset of the other schemas is useless.
-
+-- A mart that outlived a reset of the other schemas is useless: all of it can be made again.
 DROP SCHEMA IF EXISTS mart CASCADE;
 CREATE SCHEMA mart;
 COMMENT ON SCHEMA mart IS
@@ -68,13 +67,10 @@ COMMENT ON TABLE mart.duration_bands IS
     'limits.';
 INSERT INTO mart.duration_bands VALUES
     (0, 'one moment', 0), (1, 'up to 1 minute', 1), (2, '1 to 5 minutes', 60000),
-    (3, '5 to 15 minutes', 300000),
-    (4, '15 to 30 minutes', 900000), (5, '30 to 60 minutes', 1800000), (6, 'over 1 hour', 3600000);
+    (3, '5 to 15 minutes', 300000), (4, '15 to 30 minutes', 900000),
+    (5, '30 to 60 minutes', 1800000), (6, 'over 1 hour', 3600000);
 
 -- ---------------------------------------------------------------- cubes, counted from events
--- category and brand are `unknown` where the event has none. A session is user_session, or
--- user:<user_id> without one.
-
 -- category and brand are `unknown` where the event has none. A session is user_session, or
 -- user:<user_id> without one.
 CREATE TABLE mart.hour_totals (
@@ -333,8 +329,8 @@ CREATE TABLE mart.dim_times (
 );
 INSERT INTO mart.dim_times
 SELECT m, m / 60, m % 60, to_char(make_time(m / 60, m % 60, 0), 'HH24:MI'),
-       CASE WHEN m < 360 THEN 'night' WHEN m < 720 THEN 'morning' WHEN m < 1080 THEN 'afternoon'
-           ELSE 'evening' END
+       CASE WHEN m < 360 THEN 'night' WHEN m < 720 THEN 'morning'
+            WHEN m < 1080 THEN 'afternoon' ELSE 'evening' END
 FROM generate_series(0, 1439) AS m;
 
 CREATE TABLE mart.dim_event_types (

@@ -1,4 +1,4 @@
--- reporting: the tables among what analysts read. All else in reporting is views and functions.
+-- reporting: the tables that analysts read. All else in reporting is views and functions.
 
 CREATE SCHEMA IF NOT EXISTS reporting;
 COMMENT ON SCHEMA reporting IS

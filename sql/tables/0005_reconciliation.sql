@@ -1,24 +1,26 @@
 -- Reconciliation: do the layers hold the same events? functions/reconciliation.sql says how layers
 -- are compared.
 --
--- These tables may be added to a database that has events, so each is filled from what is there.
--- The locks keep loaders from adding rows between the fill and the triggers that note further
--- rows.
-LOCK TABLE processed.loader_offsets, raw.late_events IN SHARE ROW EXCLUSIVE MODE;
+-- These tables may be added to a database that has events, so each is filled from what is there. A
+-- loader begins each transaction with a lock on loader_offsets. This lock therefore keeps loaders
+-- out until the triggers are made that note further rows.
+LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
+-- A few rows, each updated in every transaction that loads events.
 CREATE TABLE processed.bronze_loads (
     partition    int         NOT NULL PRIMARY KEY,
     first_offset bigint,
     loaded_up_to bigint      NOT NULL DEFAULT 0,
     doubles      bigint      NOT NULL DEFAULT 0,
     doubled_at   timestamptz
-) WITH (fillfactor = 50); -- a few rows, each updated in every transaction that loads events
+) WITH (fillfactor = 50);
 COMMENT ON TABLE processed.bronze_loads IS
     'How far each bronze partition was ever loaded, and what was there twice. Written in the '
     'transaction that stores the events.';
 COMMENT ON COLUMN processed.bronze_loads.partition IS 'Partition of the bronze topic.';
 COMMENT ON COLUMN processed.bronze_loads.first_offset IS
-    'Where the first loader of this database began. Null: it began before the database recorded this.';
+    'Where the first loader of this database began. Null: it began before the database recorded '
+    'this.';
 COMMENT ON COLUMN processed.bronze_loads.loaded_up_to IS
     'One more than the largest offset whose event was ever loaded. Never goes back: a record '
     'below it is read again, as after loader_offsets was set back.';

@@ -1,6 +1,6 @@
--- Brings a database that the migrations 0001 to 0026, 0027 or 0028 have made to the state that tables/
--- defines up to 0004 (from 0028: up to 0005). pg-loader runs it once, before all else, and then
--- records these tables as made. It can go when no such database is left.
+-- Brings a database that the migrations 0001 to 0026, 0027 or 0028 have made to the state that
+-- tables/ defines up to 0004 (from 0028: up to 0005). pg-loader runs it once, before all else, and
+-- then records these tables as made. It can go when no such database is left.
 
 -- Its result has one column more since 0028.
 DROP FUNCTION IF EXISTS reporting.refresh(bigint);
@@ -19,6 +19,13 @@ ALTER TABLE mart.new_events
 COMMENT ON COLUMN processed.loader_offsets.last_record IS
     'Newest record that was loaded: its offset, its time (ms since 1970) and a hash of its key '
     'and value. Null: none yet, or loaded by a version before this column.';
+DO $do$ BEGIN
+    IF to_regclass('processed.bronze_loads') IS NOT NULL THEN
+        COMMENT ON COLUMN processed.bronze_loads.first_offset IS
+            'Where the first loader of this database began. Null: it began before the database '
+            'recorded this.';
+    END IF;
+END $do$;
 COMMENT ON COLUMN mart.state.settle_after IS
     'Layers of a day that differ and have not moved for this long count as complete. Longer '
     'than a service takes to recover.';

@@ -8,12 +8,12 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0),
-             4)            AS view_to_cart_rate,
-       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0),
-             4) AS cart_to_purchase_rate,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0),
-             4)        AS view_to_purchase_rate,
+       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_cart_rate,
+       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+           AS cart_to_purchase_rate,
+       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_purchase_rate,
        round(revenue / nullif(purchase_sessions, 0), 2)                  AS average_order_value,
        final
 FROM processed.funnel_aggregates
@@ -28,8 +28,8 @@ COMMENT ON COLUMN reporting.funnel_by_day.final IS
 
 CREATE OR REPLACE VIEW reporting.funnel_by_minute AS
 SELECT window_start AS minute, views, carts, removes, checkouts, purchases, revenue, sessions,
-       view_sessions,
-       purchase_sessions AS orders, funnel_cart_sessions, funnel_purchase_sessions, final
+       view_sessions, purchase_sessions AS orders, funnel_cart_sessions, funnel_purchase_sessions,
+       final
 FROM processed.funnel_aggregates
 WHERE rollup = '1m:all';
 COMMENT ON VIEW reporting.funnel_by_minute IS
@@ -51,12 +51,12 @@ SELECT window_start                                                      AS hour
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0),
-             4)            AS view_to_cart_rate,
-       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0),
-             4) AS cart_to_purchase_rate,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0),
-             4)        AS view_to_purchase_rate,
+       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_cart_rate,
+       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+           AS cart_to_purchase_rate,
+       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_purchase_rate,
        final
 FROM processed.funnel_aggregates
 WHERE rollup = '1h:category';
@@ -110,8 +110,9 @@ SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
        furthest_stage,
        coalesce(drop_off_stage, 'completed')        AS left_after,
        count(*)                                     AS visits,
-       round(count(*)::numeric / sum(count(*))
-             OVER (PARTITION BY (visit_start AT TIME ZONE 'UTC')::date), 4) AS share_of_visits,
+       round(count(*)::numeric
+             / sum(count(*)) OVER (PARTITION BY (visit_start AT TIME ZONE 'UTC')::date), 4)
+                                                    AS share_of_visits,
        sum(revenue)                                 AS revenue,
        round(avg(duration_ms) / 1000.0, 1)          AS average_duration_s,
        count(*) FILTER (WHERE NOT final)            AS open_visits

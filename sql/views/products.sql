@@ -2,7 +2,8 @@
 
 CREATE OR REPLACE VIEW reporting.category_days AS
 SELECT event_date AS day, category, split_part(category, '.', 1) AS category_level1, views, carts,
-       removes, checkouts, purchases, revenue FROM mart.category_days;
+       removes, checkouts, purchases, revenue
+FROM mart.category_days;
 COMMENT ON VIEW reporting.category_days IS
     'Events by type and revenue of each UTC day and category code. Adds up.';
 
@@ -26,8 +27,8 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        group_value                                                       AS brand,
        views, carts, purchases, revenue, sessions, view_sessions,
        purchase_sessions                                                 AS orders,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0),
-             4) AS view_to_purchase_rate,
+       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+                                                                         AS view_to_purchase_rate,
        final
 FROM processed.funnel_aggregates
 WHERE rollup = '1d:brand' AND group_value <> 'unknown';

@@ -7,7 +7,7 @@ COMMENT ON VIEW reporting.data_quality IS
     'Measures of each layer: bronze (what bronze-sink counted), raw, processed, reporting. '
     'subject says of what, where a check has several.';
 
-CREATE OR REPLACE VIEW reporting.data_quality_breaches AS SELECT * FROM reporting.data_quality
-    WHERE breached;
+CREATE OR REPLACE VIEW reporting.data_quality_breaches AS
+SELECT * FROM reporting.data_quality WHERE breached;
 COMMENT ON VIEW reporting.data_quality_breaches IS
     'Measures beyond their threshold. Their number is pg-loader''s metric reporting_breaches.';

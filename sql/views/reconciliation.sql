@@ -12,8 +12,8 @@ SELECT check_name, subject, expected, actual, actual - expected AS difference, s
                THEN 'nothing has moved for ' || to_char(unchanged_for, 'HH24:MI:SS')
                     || ', and it still waits for ' || coalesce(waits_for, 'results')
            WHEN check_name = 'partition events' AND actual < expected
-               THEN 'raw.events has fewer events than bronze-sink passed on: they were lost between '
-                    'the two, or the loader refused them (raw.dead_letters, stage loader)'
+               THEN 'raw.events has fewer events than bronze-sink passed on: they were lost '
+                    'between the two, or the loader refused them (raw.dead_letters, stage loader)'
            WHEN check_name = 'partition events' AND actual > expected
                THEN 'raw.events has more events than bronze-sink counted: its counts were lost, or '
                     'another program writes to bronze'
@@ -23,13 +23,13 @@ SELECT check_name, subject, expected, actual, actual - expected AS difference, s
                THEN 'bronze has these events twice: raw.events has them once, rollups and visits '
                     'have counted them twice'
            WHEN check_name = 'segment rows'
-               THEN 'fewer rows arrived than the producer sent: the raw topic was created again, or '
-                    'bronze-sink has skipped rows'
+               THEN 'fewer rows arrived than the producer sent: the raw topic was created again, '
+                    'or bronze-sink has skipped rows'
            WHEN actual > expected
                THEN 'the stream has counted more than raw.events has: its input or its results are '
                     'doubled'
-           ELSE 'the stream has counted less than raw.events has: results were lost, or replaced by '
-                'those of a part of the input'
+           ELSE 'the stream has counted less than raw.events has: results were lost, or replaced '
+                'by those of a part of the input'
        END AS explanation
 FROM mart.reconciliations;
 COMMENT ON VIEW reporting.reconciliation IS

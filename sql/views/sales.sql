@@ -25,7 +25,8 @@ SELECT t.event_date AS day, t.revenue, t.purchases, t.orders,
        round(t.revenue / nullif(t.orders, 0), 2) AS average_order_value,
        y.revenue AS revenue_day_before, w.revenue AS revenue_week_before,
        reporting.change(t.revenue, w.revenue) AS change_on_week_before
-FROM day t LEFT JOIN day y ON y.event_date = t.event_date - 1
+FROM day t
+LEFT JOIN day y ON y.event_date = t.event_date - 1
 LEFT JOIN day w ON w.event_date = t.event_date - 7;
 COMMENT ON VIEW reporting.daily_revenue IS
     'Revenue, purchase events and orders (sessions with a purchase) of each UTC day, beside the '

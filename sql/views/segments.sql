@@ -7,8 +7,8 @@ WITH marked AS (
     WINDOW own AS (PARTITION BY segment, partition ORDER BY bronze_offset)
 ), numbered AS (
     SELECT *,
-           greatest(1, count(*) FILTER (WHERE starts) OVER (PARTITION BY segment, partition
-                                                            ORDER BY bronze_offset)) AS run
+           greatest(1, count(*) FILTER (WHERE starts)
+                       OVER (PARTITION BY segment, partition ORDER BY bronze_offset)) AS run
     FROM marked
 )
 SELECT segment, run, partition, min(partition_count) AS partition_count,

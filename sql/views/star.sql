@@ -1,14 +1,16 @@
--- The star: dimensions and facts as analysts see them. User ids and sessions are pseudonyms:
--- stable, so that joins work, and salted with mart.secret, so that nobody can find them by trying.
--- A view reads the salt with its owner's rights.
+-- The star: dimensions and facts as analysts see them. User ids and sessions are pseudonyms. They
+-- are stable, so that joins work, and salted with mart.secret, so that nobody can find them by
+-- trying. A view reads the salt with the rights of its owner.
 --
--- behind and cost nothing to keep. Their keys are checked by reporting.measure_quality(); an
--- event's dimensions follow within one refresh. No dashboard reads fct_events: they read sums per
--- day.
+-- The facts are views, not copies: fct_events over raw.events, fct_session_funnel over
+-- processed.session_funnels. So they are always current and cost nothing to keep.
+-- reporting.measure_quality() checks their keys; the dimensions of an event follow within one
+-- refresh. No dashboard reads fct_events: dashboards read sums per day.
 
 CREATE OR REPLACE VIEW reporting.dim_users AS
 SELECT user_key, first_seen, last_seen, events, carts, purchases, spend, sessions, orders,
-       last_purchase, segment FROM mart.dim_users;
+       last_purchase, segment
+FROM mart.dim_users;
 COMMENT ON VIEW reporting.dim_users IS 'One row per user with an event.';
 COMMENT ON COLUMN reporting.dim_users.user_key IS
     'Pseudonym of the user id; the same everywhere in reporting.';
@@ -25,7 +27,8 @@ COMMENT ON COLUMN reporting.dim_users.segment IS
 
 CREATE OR REPLACE VIEW reporting.dim_products AS
 SELECT product_id, category, brand, price, mart.price_band(price) AS price_band, first_seen,
-       last_seen FROM mart.dim_products;
+       last_seen
+FROM mart.dim_products;
 COMMENT ON VIEW reporting.dim_products IS 'One row per product.';
 COMMENT ON COLUMN reporting.dim_products.category IS
     'Category code of its latest event (unknown without one); brand and price likewise. Of '
@@ -44,13 +47,13 @@ COMMENT ON VIEW reporting.dim_product_prices IS
 COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
     'First event of the day with this price; last_seen: the last.';
 
-CREATE OR REPLACE VIEW reporting.dim_categories AS SELECT category, level1, level2, level3, level4
-    FROM mart.dim_categories;
+CREATE OR REPLACE VIEW reporting.dim_categories AS
+SELECT category, level1, level2, level3, level4 FROM mart.dim_categories;
 COMMENT ON VIEW reporting.dim_categories IS
     'One row per category code, split at its dots. unknown stands for events without one.';
 
-CREATE OR REPLACE VIEW reporting.dim_event_types AS SELECT event_type, position, outcome_class,
-    meaning FROM mart.dim_event_types;
+CREATE OR REPLACE VIEW reporting.dim_event_types AS
+SELECT event_type, position, outcome_class, meaning FROM mart.dim_event_types;
 COMMENT ON VIEW reporting.dim_event_types IS
     'The five types of events, in the order of the funnel, with what they say about the outcome '
     '(browse, intent, withdrawal, sale).';
@@ -64,26 +67,21 @@ COMMENT ON VIEW reporting.dim_time IS
     'One row per minute of the day, UTC. time_key: minutes since midnight.';
 
 CREATE OR REPLACE VIEW reporting.fct_events AS
-SELECT left(
-    encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' || e.event_id, 'UTF8')),
-           'hex'), 20) AS event_key,
-       e.event_date
-           AS date_key,
-       (extract(hour FROM e.event_time AT TIME ZONE 'UTC') * 60 + extract(minute
-               FROM e.event_time AT TIME ZONE 'UTC'))::smallint AS time_key,
+SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' || e.event_id,
+                                     'UTF8')), 'hex'), 20)                 AS event_key,
+       e.event_date                                                        AS date_key,
+       (extract(hour FROM e.event_time AT TIME ZONE 'UTC') * 60
+        + extract(minute FROM e.event_time AT TIME ZONE 'UTC'))::smallint  AS time_key,
        e.event_time, e.event_type, e.product_id,
-       coalesce(e.category_code, 'unknown')
-           AS category,
-       coalesce(e.brand, 'unknown')
-           AS brand,
+       coalesce(e.category_code, 'unknown')                                AS category,
+       coalesce(e.brand, 'unknown')                                        AS brand,
        e.price,
-       CASE WHEN e.event_type = 'purchase' THEN e.price
-           ELSE 0 END                          AS revenue,
+       CASE WHEN e.event_type = 'purchase' THEN e.price ELSE 0 END         AS revenue,
        left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || e.user_id,
-                                     'UTF8')), 'hex'), 20) AS user_key,
+                                     'UTF8')), 'hex'), 20)                 AS user_key,
        left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
-                                     || coalesce(e.user_session, 'user:' || e.user_id), 'UTF8')),
-                                         'hex'), 20) AS session_key
+                                     || coalesce(e.user_session, 'user:' || e.user_id),
+                                     'UTF8')), 'hex'), 20)                 AS session_key
 FROM raw.events e;
 COMMENT ON VIEW reporting.fct_events IS
     'One row per event, late ones too, with keys to the dimensions. Ask for days (date_key): '
@@ -98,20 +96,16 @@ COMMENT ON COLUMN reporting.fct_events.user_key IS
     'none.';
 
 CREATE OR REPLACE VIEW reporting.fct_session_funnel AS
-SELECT left(
-    encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:' || v.user_session,
-                             'UTF8')), 'hex'), 20) AS session_key,
+SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:' || v.user_session,
+                                     'UTF8')), 'hex'), 20)                 AS session_key,
        v.visit_start, v.visit_end,
-       (v.visit_start AT TIME ZONE 'UTC')::date
-           AS date_key,
-       (extract(hour FROM v.visit_start AT TIME ZONE 'UTC') * 60 + extract(minute
-               FROM v.visit_start AT TIME ZONE 'UTC'))::smallint AS time_key,
+       (v.visit_start AT TIME ZONE 'UTC')::date                            AS date_key,
+       (extract(hour FROM v.visit_start AT TIME ZONE 'UTC') * 60
+        + extract(minute FROM v.visit_start AT TIME ZONE 'UTC'))::smallint AS time_key,
        left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || v.user_id,
-                                     'UTF8')), 'hex'), 20) AS user_key,
-       coalesce(v.first_category, 'unknown')
-           AS entry_category,
-       coalesce(v.last_category, 'unknown')
-           AS exit_category,
+                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       coalesce(v.first_category, 'unknown')                               AS entry_category,
+       coalesce(v.last_category, 'unknown')                                AS exit_category,
        v.views, v.carts, v.removes, v.checkouts, v.purchases, v.products, v.revenue,
        v.furthest_stage, v.drop_off_stage,
        v.duration_ms, v.view_to_cart_ms, v.view_to_purchase_ms, NOT v.final AS is_open

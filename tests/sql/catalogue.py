@@ -62,12 +62,11 @@ def without_layout(source):
 def catalogue(ask):
     """ask(query): the rows of a query, as tuples of text."""
     found = {}
-    for kind, query in QUERIES.items():
-        for name, properties in ask(query):
-            properties = json.loads(properties)
-            if "source" in properties:
-                properties["source"] = without_layout(properties["source"])
-            found[f"{kind} {name}"] = properties
+    for name, properties in ask(" UNION ALL ".join(f"SELECT '{kind} ' || q.name, q.properties::text FROM ({query}) AS q(name, properties)"
+                                                   for kind, query in QUERIES.items())):
+        found[name] = json.loads(properties)
+        if "source" in found[name]:
+            found[name]["source"] = without_layout(found[name]["source"])
     return found
 
 
