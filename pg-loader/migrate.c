@@ -32,7 +32,7 @@ static const char MAKE_TABLE_SQL[] =
 	"CREATE SCHEMA IF NOT EXISTS processed;"
 	"CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY,"
 	" checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), objects text[]);"
-	/* a table that migrations before 0029 made has no objects */
+	/* the table of a database that the migrations of before have made */
 	"ALTER TABLE processed.schema_migrations ADD COLUMN IF NOT EXISTS objects text[];"
 	"COMMENT ON TABLE processed.schema_migrations IS"
 	" 'SQL files that were applied, with their SHA-256.';"
@@ -84,7 +84,7 @@ static const char DROP_OBJECTS_SQL[] =
 	"    END LOOP;"
 	"END $do$";
 
-/* The migrations of before, and the tables that each of them completed. */
+/* The migrations of before tables/, and the files of tables that they stand for. */
 #define OLDEST_UPGRADED "0026_wide_sums.sql"
 static const struct {
 	const char *old, *tables;

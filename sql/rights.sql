@@ -9,7 +9,8 @@
 --
 -- Roles are groups. Their logins belong to the administrator. The rights of these four roles on
 -- what the owner has in the four schemas are set here and nowhere else: other rights that they have
--- there are taken away. Rights of other roles stay as they are.
+-- there are taken away. PUBLIC may not call the owner's functions there. Rights of other roles
+-- stay as they are.
 --
 -- Where the migrating user may not create roles, a notice names the missing ones. All else works.
 DO $body$
