@@ -1,7 +1,7 @@
-/* The advisory lock belongs to the session. It is released explicitly at the end, whatever happened,
- * since a session pooler may keep the connection for its next client. The list of applied files is
- * read before anything is written: a loader without the right to make tables can run where an owner
- * has migrated.
+/* The advisory lock belongs to the session. It is released explicitly at the end, whatever
+ * happened, since a session pooler may keep the connection for its next client. The list of applied
+ * files is read before anything is written: a loader without the right to make tables can run where
+ * an owner has migrated.
  *
  * The transaction first waits for a refresh of the reports that is under way, for as long as it
  * takes, and keeps others from beginning: a refresh must not run half by old and half by new

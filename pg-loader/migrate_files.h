@@ -6,8 +6,8 @@
  *   rights.sql              roles and rights: applied last, whenever anything else was applied
  *   upgrade/from_0026.sql   for a database of the migrations that tables/ replaced
  *
- * Functions and views are applied in the order of their names: a view that reads another view stands
- * after it. */
+ * Functions and views are applied in the order of their names: a view that reads another view
+ * stands after it. */
 #ifndef FUNNEL_MIGRATE_FILES_H
 #define FUNNEL_MIGRATE_FILES_H
 
@@ -38,9 +38,9 @@ struct migration_list {
 	size_t count, capacity;
 };
 
-/* configured, or where it is empty: the folder of the installation that the program belongs to, else
- * that of its checkout, else sql below the working directory. ERR_REFUSE where none of them has a
- * folder tables. */
+/* configured, or where it is empty: the folder of the installation that the program belongs to,
+ * else that of its checkout, else sql below the working directory. ERR_REFUSE where none of them
+ * has a folder tables. */
 MUST_USE bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err);
 /* All files, in the order in which they are applied. ERR_REFUSE: unreadable, tables or rights are
  * missing, or a number of tables occurs twice. Free the list in either case. */
