@@ -148,7 +148,7 @@ check-readme: all ## fail if they are out of date
 dictionary: ## renew sql/DICTIONARY.md from the comments in the database (a private PostgreSQL)
 	@tests/sql/reporting_test --write-dictionary
 PREFIX ?= /usr/local
-install: all ## copy programs, migrations and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
+install: all ## copy programs, SQL and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
 uninstall: ## remove what make install has written
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall

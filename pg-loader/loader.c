@@ -28,6 +28,7 @@
 #include "loader_offsets.h"
 #include "loader_state.h"
 #include "migrate.h"
+#include "migrate_files.h"
 #include "registry/registry.h"
 #include "reporting.h"
 #include "service/health.h"

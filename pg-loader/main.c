@@ -16,7 +16,7 @@ static const struct config_option loader_options[] = {
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
          "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"MIGRATIONS_DIR", CONFIG_TEXT, offsetof(struct loader_config, migrations_dir), "", 0, 0,
-         "folder of migrations; empty: that of the program's installation or checkout, else sql/migrations",
+         "folder of the SQL files; empty: that of the program's installation or checkout, else sql",
          NULL, NULL},
 	{"MIGRATE", CONFIG_CHOICE, offsetof(struct loader_config, migrate), "true", 0, 0,
          "apply migrations at start; only: and then stop", "true|false|only", NULL},

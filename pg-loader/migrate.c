@@ -1,272 +1,336 @@
-/* The lock belongs to the session, so it spans the files. It is released explicitly at the end,
- * whatever happened, since a session pooler may keep the connection for its next client. The list
- * of applied migrations is read before anything is written: a loader without the right to make
- * tables can run where an owner has migrated.
+/* The advisory lock belongs to the session. It is released explicitly at the end, whatever
+ * happened, since a session pooler may keep the connection for its next client. The list of applied
+ * files is read before anything is written: a loader without the right to make tables can run where
+ * an owner has migrated.
  *
- * Limits: one statement may take an hour; a file may have 16 MiB. */
+ * The transaction first waits for a refresh of the reports that is under way, for as long as it
+ * takes, and keeps others from beginning: a refresh must not run half by old and half by new
+ * functions. All further locks are bounded: a report that is being read for longer than 10 seconds
+ * ends the transaction, which is tried again, so that other readers do not queue up after it. Views
+ * are replaced, not dropped, so that views and rights that an administrator has added to them stay.
+ *
+ * A file's objects are the functions and views that PostgreSQL has written in this transaction
+ * (xmin) and that no file before it in the transaction has.
+ *
+ * Limit: one statement may take an hour. */
 #include "migrate.h"
 
 #include <ctype.h>
-#include <dirent.h>
-#include <errno.h>
-#include <sha2.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/memory.h"
 #include "postgres/postgres_session.h"
 #include "postgres/postgres_state.h"
 #include "service/health.h"
 #include "service/log.h"
 
-#define FILE_BYTES_MAX       (16 * 1024 * 1024)
 #define STATEMENT_TIMEOUT_US (INT64_C(3600) * 1000000)
 #define LOCK_SQL             "SELECT pg_advisory_lock(hashtextextended('funnel migrations', 0))"
-#define PATH_CAP             1024
 
-static bool is_dir(const char *path)
+static const char APPLIED_SQL[] =
+	"SELECT name, checksum FROM processed.schema_migrations ORDER BY name";
+
+static const char MAKE_TABLE_SQL[] =
+	"CREATE SCHEMA IF NOT EXISTS processed;"
+	"CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY,"
+	" checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), objects text[]);"
+	/* the table of a database that the migrations of before have made */
+	"ALTER TABLE processed.schema_migrations ADD COLUMN IF NOT EXISTS objects text[];"
+	"COMMENT ON TABLE processed.schema_migrations IS"
+	" 'SQL files that were applied, with their SHA-256.';"
+	"COMMENT ON COLUMN processed.schema_migrations.objects IS"
+	" 'Functions and views that the file defines.'";
+
+/* Functions may call functions of later files. */
+static const char BEGIN_SQL[] =
+	"BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0;"
+	"DO $do$ BEGIN IF to_regprocedure('mart.lock_reporting()') IS NOT NULL THEN"
+	" PERFORM pg_advisory_xact_lock(mart.lock_reporting()); END IF; END $do$;"
+	"SET LOCAL lock_timeout = 10000; SET LOCAL check_function_bodies = off";
+
+static const char KEEP_OBJECTS_SQL[] =
+	"CREATE TEMPORARY TABLE old_objects ON COMMIT DROP AS"
+	" SELECT unnest(objects) AS object FROM processed.schema_migrations";
+
+static const char RECORD_SQL[] =
+	"WITH ours AS (SELECT oid FROM pg_namespace"
+	"              WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')"
+	"), written AS ("
+	"    SELECT 'FUNCTION ' || p.oid::regprocedure AS object"
+	"    FROM pg_proc p JOIN ours ON ours.oid = pronamespace"
+	"    WHERE p.xmin = pg_current_xact_id()::xid"
+	"    UNION ALL" /* a view's own row may stay as it is, its rule does not */
+	"    SELECT 'VIEW ' || c.oid::regclass"
+	"    FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class JOIN ours ON ours.oid = relnamespace"
+	"    WHERE relkind = 'v' AND r.xmin = pg_current_xact_id()::xid"
+	"), before AS (SELECT unnest(objects) AS object FROM processed.schema_migrations"
+	"              WHERE applied_at = now())"
+	"INSERT INTO processed.schema_migrations (name, checksum, objects)"
+	"SELECT $1, $2, CASE WHEN $3 = 'objects' THEN"
+	"    ARRAY(SELECT object FROM written EXCEPT SELECT object FROM before ORDER BY 1) END "
+	"ON CONFLICT (name) DO UPDATE"
+	" SET checksum = excluded.checksum, objects = excluded.objects, applied_at = now()";
+
+static const char DROP_OBJECTS_SQL[] =
+	"DO $do$ DECLARE"
+	"    kind text;"
+	"    gone text;"
+	"BEGIN"
+	"    FOREACH kind IN ARRAY ARRAY['VIEW', 'FUNCTION'] LOOP"
+	"        SELECT string_agg(substr(object, length(kind) + 2), ', ') INTO gone FROM old_objects"
+	"        WHERE object LIKE kind || ' %' AND NOT EXISTS ("
+	"            SELECT FROM processed.schema_migrations m WHERE object = ANY (m.objects));"
+	"        IF gone IS NOT NULL THEN"
+	"            EXECUTE format('DROP %s IF EXISTS %s', kind, gone);"
+	"        END IF;"
+	"    END LOOP;"
+	"END $do$";
+
+/* The migrations of before tables/, and the files of tables that they stand for. */
+#define OLDEST_UPGRADED "0026_wide_sums.sql"
+static const struct {
+	const char *old, *tables;
+} replaced[] = {
+	{OLDEST_UPGRADED, "tables/0001_raw.sql"},
+	{OLDEST_UPGRADED, "tables/0002_processed.sql"},
+	{OLDEST_UPGRADED, "tables/0003_mart.sql"},
+	{OLDEST_UPGRADED, "tables/0004_reporting.sql"},
+	{"0028_reconciliation.sql", "tables/0005_reconciliation.sql"},
+};
+
+/* ---- what the database has */
+
+/* The checksum by which a file was applied; NULL: it was not. applied may be NULL: nothing was. */
+static const char *applied_checksum(const PGresult *applied, const char *name)
 {
-	struct stat status;
-
-	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+	for (int i = 0; applied && i < PQntuples(applied); i++)
+		if (strcmp(PQgetvalue(applied, i, 0), name) == 0)
+			return PQgetvalue(applied, i, 1);
+	return NULL;
 }
 
-/* The folder that the program lies in; empty where it cannot be found out. */
-static void program_dir(char *out, size_t cap)
+static bool is_listed(const struct migration_list *list, const char *name)
 {
-	ssize_t len = readlink("/proc/self/exe", out, cap - 1);
-	char *slash;
-
-	out[len > 0 ? len : 0] = '\0';
-	slash = strrchr(out, '/');
-	if (slash)
-		*slash = '\0';
-}
-
-/* The program's own folder comes first: migrations are applied with the rights of the database's owner, and the working
- * directory may be anybody's. */
-bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err)
-{
-	static const char *const places[] = {"../share/funnel/sql/migrations" /* bin */,
-	                                     "../../../sql/migrations" /* build/FLAVOUR/bin */};
-	char program[PATH_CAP];
-
-	if (*configured) {
-		snprintf(out, cap, "%s", configured);
-		return is_dir(out) ||
-		       err_set(err, ERR_OPERATOR,
-		               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder",
-		               configured);
-	}
-	program_dir(program, sizeof(program));
-	for (size_t i = 0; *program && i < sizeof(places) / sizeof(places[0]); i++)
-		if (snprintf(out, cap, "%s/%s", program, places[i]) < (int)cap && is_dir(out))
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->at[i].name, name) == 0)
 			return true;
-	snprintf(out, cap, "sql/migrations");
-	return is_dir(out) ||
-	       err_set(err, ERR_OPERATOR,
-	               "no folder of migrations belongs to the program, and there is no sql/migrations here: set MIGRATIONS_DIR, "
-	               "or MIGRATE=false");
+	return false;
 }
 
-static int is_migration(const struct dirent *entry)
+/* The last migration of before, in the order of names: these names have no folder. */
+static const char *last_old_migration(const PGresult *applied)
 {
-	const char *name = entry->d_name;
-	size_t len = strlen(name);
+	const char *last = NULL;
 
-	for (int i = 0; i < 4; i++)
-		if (!isdigit((unsigned char)name[i]))
-			return 0;
-	return name[4] == '_' && len > 9 && len < MIGRATION_NAME_MAX &&
-	       strcmp(name + len - 4, ".sql") == 0;
+	for (int i = 0; applied && i < PQntuples(applied); i++)
+		if (isdigit((unsigned char)*PQgetvalue(applied, i, 0)))
+			last = PQgetvalue(applied, i, 0);
+	return last;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
+static bool is_replaced(const PGresult *applied, const char *tables)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	for (size_t i = 0; i < sizeof(replaced) / sizeof(*replaced); i++)
+		if (strcmp(replaced[i].tables, tables) == 0)
+			return applied_checksum(applied, replaced[i].old) != NULL;
+	return false;
 }
 
-static bool read_file(const char *path, char **text, size_t *len, struct err *err)
+static bool can_upgrade(const PGresult *applied, const struct migration_list *list, struct err *err)
 {
-	FILE *file = fopen(path, "rb");
-	struct stat status;
-	bool ok;
+	const char *old = last_old_migration(applied);
 
-	*text = NULL;
-	if (!file) {
-		err_set(err, ERR_OPERATOR, "cannot open %s: %s", path, strerror(errno));
-		return false;
+	if (old && !applied_checksum(applied, OLDEST_UPGRADED))
+		return err_set(err, ERR_OPERATOR,
+		               "the database is at migration %s: expected " OLDEST_UPGRADED
+		               " or later; upgrade it with pg-loader of commit e96e698 and "
+		               "MIGRATE=only first, or create it again",
+		               old);
+	for (int i = 0; applied && i < PQntuples(applied); i++) {
+		const char *name = PQgetvalue(applied, i, 0);
+
+		if (strncmp(name, "tables/", strlen("tables/")) == 0 && !is_listed(list, name))
+			return err_set(
+				err, ERR_OPERATOR,
+				"the database has %s, which this version of pg-loader does not "
+				"have: a newer version has migrated it; start that one",
+				name);
 	}
-	ok = fstat(fileno(file), &status) == 0 && status.st_size >= 0 &&
-	     status.st_size <= FILE_BYTES_MAX;
-	if (ok) {
-		*len = (size_t)status.st_size;
-		*text = xrealloc(NULL, *len + 1);
-		ok = fread(*text, 1, *len, file) == *len;
-		(*text)[ok ? *len : 0] = '\0';
-	}
-	fclose(file);
-	if (!ok)
-		err_set(err, ERR_OPERATOR, "cannot read %s, or it has more than 16 MiB", path);
-	return ok;
-}
-
-static bool load_one(const char *dir, const char *name, struct migration_list *list,
-                     struct err *err)
-{
-	struct migration *migration;
-	char path[PATH_CAP + MIGRATION_NAME_MAX];
-	size_t len = 0;
-
-	GROW(list->at, list->count, list->capacity);
-	migration = &list->at[list->count++];
-	*migration = (struct migration){0};
-	snprintf(migration->name, sizeof(migration->name), "%s", name);
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	if (!read_file(path, &migration->sql, &len, err))
-		return false;
-	if (strlen(migration->sql) != len)
-		return err_set(err, ERR_OPERATOR, "%s holds a NUL character", path);
-	SHA256Data((const uint8_t *)migration->sql, len, migration->checksum);
-	if (list->count > 1 && strncmp(migration[-1].name, name, 4) == 0)
-		return err_set(err, ERR_OPERATOR, "two migrations have the number %.4s: %s and %s",
-		               name, migration[-1].name, name);
 	return true;
 }
 
-bool migrate_load(const char *dir, struct migration_list *list, struct err *err)
-{
-	struct dirent **entries = NULL;
-	int count = scandir(dir, &entries, is_migration, by_name);
-	bool ok = count > 0;
+/* ---- what is to be done */
 
-	*list = (struct migration_list){0};
-	for (int i = 0; i < count; i++) {
-		ok = ok && load_one(dir, entries[i]->d_name, list, err);
-		free(entries[i]);
+static bool tables_pending(const PGresult *applied, const struct migration *file, bool *pending,
+                           struct err *err)
+{
+	const char *checksum = applied_checksum(applied, file->name);
+
+	*pending = !checksum && !is_replaced(applied, file->name);
+	return !checksum || strcmp(checksum, file->checksum) == 0 ||
+	       err_set(err, ERR_OPERATOR,
+	               "%s has changed since it was applied to this database: put the old file back, "
+	               "and make the change in a new file of tables",
+	               file->name);
+}
+
+static bool is_as_applied(const PGresult *applied, const struct migration *file)
+{
+	const char *checksum = applied_checksum(applied, file->name);
+
+	return checksum && strcmp(checksum, file->checksum) == 0;
+}
+
+/* A file that the program no longer has leaves rights to set and objects to drop. */
+static bool any_file_gone(const PGresult *applied, const struct migration_list *list)
+{
+	for (int i = 0; applied && i < PQntuples(applied); i++)
+		if (!is_listed(list, PQgetvalue(applied, i, 0)))
+			return true;
+	return false;
+}
+
+/* Sets pending of all files. *any: whether there is anything to do. */
+static bool plan(const PGresult *applied, struct migration_list *list, bool *any, struct err *err)
+{
+	bool all = last_old_migration(applied) != NULL;
+
+	*any = any_file_gone(applied, list);
+	for (size_t i = 0; i < list->count; i++) {
+		struct migration *file = &list->at[i];
+
+		if (file->kind == MIGRATION_UPGRADE)
+			file->pending = all;
+		else if (file->kind != MIGRATION_TABLES)
+			file->pending = all || !is_as_applied(applied, file) ||
+			                (file->kind == MIGRATION_RIGHTS && *any);
+		else if (!tables_pending(applied, file, &file->pending, err))
+			return false;
+		else
+			all = all || file->pending;
+		*any = *any || file->pending;
 	}
-	free(entries);
-	if (count <= 0)
-		return err_set(err, ERR_OPERATOR, "no migrations (NNNN_name.sql) in %s", dir);
-	return ok;
+	return true;
 }
 
-void migrate_fini(struct migration_list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->at[i].sql);
-	free(list->at);
-	*list = (struct migration_list){0};
-}
-
-/* ---- against the database */
-
-static bool table_exists(struct postgres *pg, bool *exists, struct err *err)
+/* *applied is NULL where the database has no list; the caller's to PQclear. */
+static bool look(struct postgres *pg, struct migration_list *list, PGresult **applied, bool *any,
+                 struct err *err)
 {
 	PGresult *result = NULL;
+	bool exists;
 
+	*applied = NULL;
 	if (!postgres_query(pg, "SELECT to_regclass('processed.schema_migrations') IS NOT NULL", 0,
 	                    NULL, &result, err))
 		return false;
-	*exists = PQgetvalue(result, 0, 0)[0] == 't';
+	exists = PQgetvalue(result, 0, 0)[0] == 't';
+	PQclear(result);
+	return (!exists || postgres_query(pg, APPLIED_SQL, 0, NULL, applied, err)) &&
+	       can_upgrade(*applied, list, err) && plan(*applied, list, any, err);
+}
+
+/* ---- doing it */
+
+static bool record(struct postgres *pg, const struct migration *file, struct err *err)
+{
+	bool defines = file->kind == MIGRATION_FUNCTIONS || file->kind == MIGRATION_VIEWS;
+	const char *params[] = {file->name, file->checksum, defines ? "objects" : "none"};
+	PGresult *result = NULL;
+
+	if (!postgres_query(pg, RECORD_SQL, 3, params, &result, err))
+		return false;
 	PQclear(result);
 	return true;
 }
 
-static bool make_table(struct postgres *pg, struct err *err)
+/* Files that the program no longer has, and the migrations of before. */
+static bool forget(struct postgres *pg, const PGresult *applied, const struct migration_list *list,
+                   struct err *err)
 {
-	return postgres_run(
-		       pg,
-		       "CREATE SCHEMA IF NOT EXISTS processed;"
-		       "CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY, checksum text NOT NULL,"
-		       " applied_at timestamptz NOT NULL DEFAULT now());"
-		       "COMMENT ON TABLE processed.schema_migrations IS 'Migrations that were applied, with the SHA-256 of their files.'",
-		       err) ||
-	       err_prefix(
-		       err,
-		       "cannot make processed.schema_migrations (migrate as the owner of the database, or set MIGRATE=false)");
+	for (int i = 0; applied && i < PQntuples(applied); i++) {
+		const char *name = PQgetvalue(applied, i, 0);
+		PGresult *result = NULL;
+
+		if (is_listed(list, name))
+			continue;
+		if (!postgres_query(pg, "DELETE FROM processed.schema_migrations WHERE name = $1",
+		                    1, &name, &result, err))
+			return false;
+		PQclear(result);
+	}
+	return true;
 }
 
-/* Whether it is applied; a changed file is refused. */
-static bool is_applied(struct postgres *pg, const struct migration *migration, bool *applied,
+static bool prepare(struct postgres *pg, const PGresult *applied, struct err *err)
+{
+	bool make = !applied || last_old_migration(applied);
+
+	if (make && !postgres_run(pg, MAKE_TABLE_SQL, err))
+		return err_prefix(
+			err, "cannot make processed.schema_migrations (migrate as the owner of "
+			     "the database, or set MIGRATE=false)");
+	return postgres_run(pg, KEEP_OBJECTS_SQL, err);
+}
+
+static bool apply_file(struct postgres *pg, const PGresult *applied, const struct migration *file,
                        struct err *err)
 {
-	const char *params[] = {migration->name};
-	PGresult *result = NULL;
-	bool same;
-
-	if (!postgres_query(pg, "SELECT checksum FROM processed.schema_migrations WHERE name = $1",
-	                    1, params, &result, err))
-		return false;
-	*applied = PQntuples(result) > 0;
-	same = !*applied || strcmp(PQgetvalue(result, 0, 0), migration->checksum) == 0;
-	PQclear(result);
-	return same ||
-	       err_set(err, ERR_OPERATOR,
-	               "migration %s has changed since it was applied to this database: put the old file back, and make the change in a "
-	               "new migration",
-	               migration->name);
-}
-
-static bool apply_one(struct postgres *pg, const struct migration *migration, struct err *err)
-{
-	const char *params[] = {migration->name, migration->checksum};
-	PGresult *result = NULL;
-
-	if (!postgres_run(pg, "BEGIN", err))
-		return false;
-	if (!postgres_run(pg, migration->sql, err)) {
-		if (err->class != ERR_RETRY)
-			err->class = ERR_OPERATOR;
-		return err_prefix(err, "migration %s", migration->name);
-	}
-	if (!postgres_query(
-		    pg, "INSERT INTO processed.schema_migrations (name, checksum) VALUES ($1, $2)",
-		    2, params, &result, err))
-		return false;
-	PQclear(result);
-	if (!postgres_run(pg, "COMMIT", err))
-		return false;
-	log_info("migrated", log_str("migration", migration->name));
-	return true;
-}
-
-/* Moves *next to the first migration from there on that is not applied; to the end where all are. */
-static bool skip_applied(struct postgres *pg, const struct migration_list *list, size_t *next,
-                         struct err *err)
-{
-	for (bool applied; *next < list->count; ++*next) {
-		if (!is_applied(pg, &list->at[*next], &applied, err))
-			return false;
-		if (!applied)
-			return true;
-	}
-	return true;
-}
-
-static bool apply_all(struct postgres *pg, const struct migration_list *list, struct err *err)
-{
-	bool exists = false;
-	size_t next = 0;
-
-	if (!postgres_connect(pg, NULL, err) || !table_exists(pg, &exists, err) ||
-	    (exists && !skip_applied(pg, list, &next, err)))
-		return false;
-	if (next == list->count)
+	if (file->pending && !postgres_run(pg, file->sql, err))
+		return err_prefix(err, "migration %s", file->name);
+	if (file->kind == MIGRATION_UPGRADE)
 		return true;
-	/* Another instance may be migrating now: wait for it, then look again. */
-	if (!postgres_run(pg, LOCK_SQL, err) || (!exists && !make_table(pg, err)))
+	return (!file->pending && applied_checksum(applied, file->name)) || record(pg, file, err);
+}
+
+static bool apply_pending(struct postgres *pg, const PGresult *applied,
+                          const struct migration_list *list, struct err *err)
+{
+	if (!postgres_run(pg, BEGIN_SQL, err) || !prepare(pg, applied, err))
 		return false;
-	for (; skip_applied(pg, list, &next, err); next++) {
-		if (next == list->count)
-			return true;
-		if (!apply_one(pg, &list->at[next], err))
+	for (size_t i = 0; i < list->count; i++)
+		if (!apply_file(pg, applied, &list->at[i], err))
 			return false;
+	if (!forget(pg, applied, list, err))
+		return false;
+	if (!postgres_run(pg, DROP_OBJECTS_SQL, err))
+		return err_prefix(err, "cannot drop what this version no longer has");
+	return postgres_run(pg, "COMMIT", err);
+}
+
+static void report(const struct migration_list *list)
+{
+	size_t redefined = 0;
+
+	for (size_t i = 0; i < list->count; i++)
+		if (list->at[i].pending && list->at[i].kind <= MIGRATION_TABLES)
+			log_info("migrated", log_str("migration", list->at[i].name));
+		else
+			redefined += list->at[i].pending;
+	log_info("redefined", log_uint("files", redefined));
+}
+
+static bool migrate(struct postgres *pg, struct migration_list *list, struct err *err)
+{
+	PGresult *applied = NULL;
+	bool any = false, ok;
+
+	ok = look(pg, list, &applied, &any, err);
+	if (ok && any) {
+		/* Another instance may be migrating now: wait for it, then look again. */
+		PQclear(applied);
+		applied = NULL;
+		ok = postgres_run(pg, LOCK_SQL, err) && look(pg, list, &applied, &any, err);
+		if (ok && any) {
+			ok = apply_pending(pg, applied, list, err);
+			if (ok)
+				report(list);
+			else if (err->class != ERR_RETRY)
+				err->class = ERR_OPERATOR;
+		}
 	}
-	return false;
+	PQclear(applied);
+	return ok;
 }
 
 /* A connection that is lost has lost its lock. */
@@ -279,7 +343,7 @@ static void release_lock(struct postgres *pg)
 		postgres_disconnect(pg);
 }
 
-bool migrate_apply(const struct postgres_config *config, const struct migration_list *list,
+bool migrate_apply(const struct postgres_config *config, struct migration_list *list,
                    struct err *err)
 {
 	struct postgres_config patient = *config;
@@ -289,7 +353,7 @@ bool migrate_apply(const struct postgres_config *config, const struct migration_
 	patient.statement_timeout_us = STATEMENT_TIMEOUT_US;
 	pg = postgres_new(&patient, "pg-loader migrations");
 	health_limit_ms(STATEMENT_TIMEOUT_US / 1000);
-	ok = apply_all(pg, list, err);
+	ok = postgres_connect(pg, NULL, err) && migrate(pg, list, err);
 	release_lock(pg);
 	health_limit_ms(60000);
 	postgres_free(pg);

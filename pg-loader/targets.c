@@ -37,17 +37,17 @@
 #define COUNTS_KEY "service, topic, partition"
 #define COUNTS     \
 	COUNTS_KEY \
-		", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
+	", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
-#define AGGREGATES                                                                                                                    \
-	AGGREGATE_KEY                                                                                                                 \
-		", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
-		"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
+#define AGGREGATES                                                                                                            \
+	AGGREGATE_KEY                                                                                                         \
+	", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
+	"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
 #define VISIT_KEY "user_session, visit_start"
-#define VISITS                                                                                                                          \
-	VISIT_KEY                                                                                                                       \
-		", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
-		"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
+#define VISITS                                                                                                                  \
+	VISIT_KEY                                                                                                               \
+	", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
+	"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
 
 #define CONTROLS \
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, bronze_offset, announced_at"

@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL with the project's migrations, and data in it that was counted apart, in plain Python.
+"""A throw-away PostgreSQL with the project's tables and views, and data in it that was counted apart, in plain Python.
 
 Events come from a CSV. Tables that the pipeline would have filled are filled here: raw.events by COPY, the two rollups
 that dashboards read by SQL, visits by the definition, one session after the other. Then reporting.refresh() does its
@@ -23,8 +23,6 @@ import tempfile
 import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# One or more folders, for trying migrations that are not in place yet.
-MIGRATIONS = os.environ.get('MIGRATIONS_DIRS', str(ROOT / 'sql' / 'migrations')).split(':')
 READER = 'dashboards_test'  # a login with the role that Metabase is given
 KINDS = ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase')
 
@@ -160,9 +158,9 @@ class Cluster:
 
     def create(self, database):
         self.psql('postgres', f'CREATE DATABASE {database}')
-        files = sorted((path for folder in MIGRATIONS for path in pathlib.Path(folder).glob('*.sql')), key=lambda path: path.name)
-        for path in files:
-            self.psql(database, 'SET client_min_messages = warning;\n' + path.read_text(encoding='utf-8'), one_transaction=True)
+        files = sum((sorted((ROOT / 'sql' / folder).glob('*.sql')) for folder in ('tables', 'functions', 'views')), [])
+        script = ''.join(path.read_text(encoding='utf-8') for path in files + [ROOT / 'sql' / 'rights.sql'])
+        self.psql(database, 'SET client_min_messages = warning;\nSET check_function_bodies = off;\n' + script, one_transaction=True)
         self.psql(database, f"DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{READER}') THEN "
                             f"CREATE ROLE {READER} LOGIN PASSWORD 'secret' IN ROLE funnel_metabase; END IF; END $$")
 

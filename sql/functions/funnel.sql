@@ -1,0 +1,109 @@
+-- Questions about the funnel. A question is a function of the first and the last day of a period
+-- (UTC, both included). Its `before` columns describe the period of the same length just before. A
+-- rate is null where its divisor is 0.
+
+CREATE OR REPLACE FUNCTION reporting.funnel_by_event(from_day date, to_day date)
+RETURNS TABLE (step smallint, event_type text, events bigint, per_view numeric,
+               events_before bigint, per_view_before numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH total AS (
+        SELECT event_date >= from_day AS is_now, sum(h.views) AS views, sum(h.carts) AS carts,
+               sum(h.removes) AS removes, sum(h.checkouts) AS checkouts,
+               sum(h.purchases) AS purchases
+        FROM mart.hour_totals h
+        WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day GROUP BY 1
+    ), long AS (
+        SELECT is_now, views, v.event_type, v.events FROM total
+        CROSS JOIN LATERAL (VALUES ('view', views), ('cart', carts),
+                                   ('remove_from_cart', removes),
+                                   ('checkout', checkouts), ('purchase', purchases))
+                   AS v(event_type, events)
+    )
+    SELECT t.position, t.event_type, coalesce(n.events, 0)::bigint,
+           round(n.events / nullif(n.views, 0), 4), coalesce(b.events, 0)::bigint,
+           round(b.events / nullif(b.views, 0), 4)
+    FROM mart.dim_event_types t
+    LEFT JOIN long n ON n.event_type = t.event_type AND n.is_now
+    LEFT JOIN long b ON b.event_type = t.event_type AND NOT b.is_now
+    ORDER BY t.position
+$$;
+COMMENT ON FUNCTION reporting.funnel_by_event(date, date) IS
+    'Funnel by event: how many events of each type, and how many per view. Not people: one '
+    'session may view ten products.';
+
+CREATE OR REPLACE FUNCTION reporting.funnel_by_session(from_day date, to_day date)
+RETURNS TABLE (step smallint, stage text, sessions bigint, of_viewers numeric,
+               of_step_before numeric, left_here bigint, sessions_before bigint,
+               of_viewers_before numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH total AS (
+        SELECT event_date >= from_day AS is_now, sum(view_sessions) AS viewed,
+               sum(funnel_cart_sessions) AS carted, sum(funnel_purchase_sessions) AS bought
+        FROM mart.day_totals WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
+        GROUP BY 1
+    ), n AS (
+        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
+               coalesce(sum(bought), 0) AS bought
+        FROM total WHERE is_now
+    ), b AS (
+        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
+               coalesce(sum(bought), 0) AS bought
+        FROM total WHERE NOT is_now
+    )
+    SELECT s.step::smallint, s.stage, s.now::bigint, round(s.now / nullif(n.viewed, 0), 4),
+           round(s.now / nullif(s.previous, 0), 4), (s.now - s.next)::bigint,
+           s.before::bigint, round(s.before / nullif(b.viewed, 0), 4)
+    FROM n, b, LATERAL (VALUES (1, 'view', n.viewed, n.viewed, n.carted, b.viewed),
+                               (2, 'cart after view', n.carted, n.viewed, n.bought, b.carted),
+                               (3, 'purchase after cart', n.bought, n.carted, 0, b.bought))
+                                   AS s(step, stage, now, previous, next, before)
+$$;
+COMMENT ON FUNCTION reporting.funnel_by_session(date, date) IS
+    'Funnel by session: sessions that viewed; of them, with a cart at or after the first view; of '
+    'them, with a purchase at or after such a cart. Within a UTC day: a session of two days '
+    'counts in both. left_here: went no further (of the last step: all).';
+
+CREATE OR REPLACE FUNCTION reporting.funnel_by_visit(from_day date, to_day date)
+RETURNS TABLE (furthest_stage smallint, left_after text, visits bigint, share numeric,
+               reached bigint, revenue numeric, visits_before bigint, share_before numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    WITH stage AS (
+        SELECT v.furthest_stage, v.left_after,
+               coalesce(sum(v.visits) FILTER (WHERE visit_date >= from_day), 0) AS now,
+               coalesce(sum(v.visits) FILTER (WHERE visit_date < from_day), 0) AS before,
+               coalesce(sum(v.revenue) FILTER (WHERE visit_date >= from_day), 0) AS revenue
+        FROM mart.visit_days v
+        WHERE visit_date BETWEEN from_day - (to_day - from_day + 1) AND to_day GROUP BY 1, 2
+    )
+    SELECT furthest_stage, left_after, now::bigint, round(now / nullif(sum(now) OVER (), 0), 4),
+           (sum(now) OVER (ORDER BY furthest_stage DESC))::bigint, revenue,
+           before::bigint, round(before / nullif(sum(before) OVER (), 0), 4)
+    FROM stage ORDER BY furthest_stage
+$$;
+COMMENT ON FUNCTION reporting.funnel_by_visit(date, date) IS
+    'Funnel by visit cohort: visits that began in the period, by the furthest stage reached in '
+    'order, after which they left (completed: the last). reached: this stage or a later one. '
+    'Revenue stands beside each stage: a purchase without a cart before it leaves its visit at '
+    'view.';
+
+CREATE OR REPLACE FUNCTION reporting.funnel_by_category(from_day date, to_day date)
+RETURNS TABLE (category text, views bigint, carts bigint, purchases bigint, revenue numeric,
+               carts_per_view numeric, purchases_per_cart numeric, purchases_per_view numeric,
+               purchases_per_view_before numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT c.category, sum(c.views) FILTER (WHERE now)::bigint,
+           sum(c.carts) FILTER (WHERE now)::bigint, sum(c.purchases) FILTER (WHERE now)::bigint,
+           sum(c.revenue) FILTER (WHERE now),
+           round(sum(c.carts) FILTER (WHERE now) / nullif(sum(c.views) FILTER (WHERE now), 0), 4),
+           round(sum(c.purchases) FILTER (WHERE now)
+                 / nullif(sum(c.carts) FILTER (WHERE now), 0), 4),
+           round(sum(c.purchases) FILTER (WHERE now)
+                 / nullif(sum(c.views) FILTER (WHERE now), 0), 4),
+           round(sum(c.purchases) FILTER (WHERE NOT now)
+                 / nullif(sum(c.views) FILTER (WHERE NOT now), 0), 4)
+    FROM mart.category_days c, LATERAL (SELECT event_date >= from_day AS now) AS w
+    WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
+    GROUP BY c.category HAVING bool_or(now) ORDER BY 2 DESC, 1
+$$;
+COMMENT ON FUNCTION reporting.funnel_by_category(date, date) IS
+    'Funnel by event of each category code, most viewed first.';

@@ -1,0 +1,182 @@
+-- Data quality per layer, as rows.
+--
+-- Every refresh measures what is cheap. Measures that read complete tables (distinct counts,
+-- references, agreement of the layers) are taken once an hour, when nothing is waiting, and by a
+-- rebuild. A measure without a threshold is only shown. The facts are views, so no foreign key can
+-- hold them: their references are counted, with a threshold of 0.
+
+CREATE OR REPLACE FUNCTION mart.put_measure(
+    layer text, check_name text, subject text, value numeric)
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.quality_measures AS t VALUES (layer, check_name, subject, value, now())
+    ON CONFLICT (layer, check_name, subject) DO UPDATE
+    SET value = excluded.value, measured_at = excluded.measured_at
+$$;
+
+CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
+    WITH counted AS (
+        SELECT sum(records_in) AS rows_in, sum(records_out) AS passed,
+               sum(duplicates) AS duplicates, sum(dead) AS dead,
+               count(*) FILTER (WHERE records_in <> records_out + duplicates + dead) AS unbalanced
+        FROM processed.counts WHERE service = 'bronze-sink'
+    ), late AS (
+        SELECT sum(late) AS late, sum(records_in) AS rows_in FROM processed.counts
+        WHERE service = 'funnel-aggregator' AND topic LIKE '%bronze_events'
+    ), hour AS (
+        SELECT sum(events) AS events, sum(without_category) AS category,
+               sum(without_brand) AS brand, sum(without_price) AS price,
+               sum(without_session) AS session,
+               sum(zero_price) AS zero, max(newest_event) AS newest
+        FROM mart.hour_totals
+    ), visit AS (
+        SELECT coalesce(sum(visits), 0) AS visits, coalesce(sum(open_visits), 0) AS open
+        FROM mart.visit_days
+    ), waiting AS (
+        SELECT coalesce(sum(events), 0) AS events,
+               coalesce(extract(epoch FROM now() - min(loaded_at)), 0) AS lag
+        FROM processed.load_batches
+    ), measure AS (
+        SELECT m.* FROM counted c, late l, hour h, visit v, waiting w, mart.state s, LATERAL (VALUES
+            ('bronze', 'rows_in', c.rows_in), ('bronze', 'rows_passed_on', c.passed),
+            ('bronze', 'duplicates', c.duplicates), ('bronze', 'dead_letters', c.dead),
+            ('bronze', 'unbalanced_partitions', c.unbalanced),
+            ('bronze', 'duplicate_share', round(c.duplicates / nullif(c.rows_in, 0), 4)),
+            ('bronze', 'reject_share', round(c.dead / nullif(c.rows_in, 0), 4)),
+            ('processed', 'late_share', round(l.late / nullif(l.rows_in, 0), 4)),
+            ('raw', 'events', coalesce(h.events, 0)),
+            ('raw', 'share_without_category', round(h.category / nullif(h.events, 0), 4)),
+            ('raw', 'share_without_brand', round(h.brand / nullif(h.events, 0), 4)),
+            ('raw', 'share_without_price', round(h.price / nullif(h.events, 0), 4)),
+            ('raw', 'share_without_session', round(h.session / nullif(h.events, 0), 4)),
+            ('raw', 'share_zero_price', round(h.zero / nullif(h.events, 0), 4)),
+            ('raw', 'newest_event_age_s', round(extract(epoch FROM now() - h.newest))),
+            ('raw', 'newest_load_age_s', round(extract(epoch FROM now() - s.newest_load))),
+            ('processed', 'visits', v.visits), ('processed', 'open_visits', v.open),
+            ('reporting', 'events_waiting', w.events),
+            ('reporting', 'reporting_lag_s', round(w.lag)),
+            ('reporting', 'lost_events', s.lost_events)) AS m(layer, check_name, value)
+    )
+    SELECT mart.put_measure(layer, check_name, '', value) FROM measure;
+    SELECT mart.put_measure('bronze', 'rejects', r.reason, sum(r.n::numeric))
+    FROM processed.counts, jsonb_each_text(dead_by_reason) AS r(reason, n)
+    WHERE service = 'bronze-sink' GROUP BY r.reason;
+    SELECT mart.put_measure('raw', 'loader_rejects', reason, count(*)) FROM raw.dead_letters
+    WHERE stage = 'loader' GROUP BY reason;
+
+    SELECT mart.measure_completeness();
+    SELECT mart.measure_reconciliation();
+$$;
+
+CREATE OR REPLACE FUNCTION mart.measure_completeness() RETURNS void LANGUAGE sql AS $$
+    WITH came AS (
+        SELECT (SELECT sum(records_out) FROM processed.counts
+                WHERE service = 'bronze-sink') AS passed_on,
+               (SELECT coalesce(sum(events), 0) FROM mart.hour_totals) AS counted,
+               (SELECT coalesce(sum(events), 0) FROM processed.load_batches) AS waiting
+    )
+    SELECT mart.put_measure(layer, 'completeness', '', value) FROM came, LATERAL (VALUES
+        ('raw', round((counted + waiting) / nullif(passed_on, 0), 4)),
+        ('reporting', round(counted / nullif(counted + waiting, 0), 4))) AS m(layer, value)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.measure_reconciliation() RETURNS void LANGUAGE sql AS $$
+    SELECT mart.put_measure('raw', 'bronze_doubles', '', coalesce(sum(actual - accepted), 0))
+    FROM mart.reconciliations WHERE check_name = 'bronze doubles';
+    SELECT mart.put_measure('reporting', 'reconciliation_' || c.name, '',
+                            (SELECT count(*) FROM mart.reconciliations r WHERE r.state = c.state))
+    FROM (VALUES ('differences', 'differs'), ('overdue', 'overdue')) AS c(name, state);
+$$;
+
+CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
+    SELECT mart.put_measure('bronze', 'dead_letters_missing', '',
+        (SELECT coalesce(sum(dead), 0) FROM processed.counts
+         WHERE service = 'bronze-sink') - (SELECT count(*) FROM raw.dead_letters
+         WHERE stage = 'bronze-sink'));
+    SELECT mart.put_measure('reporting', 'distinct', 'users',
+                            (SELECT count(*) FROM mart.dim_users));
+    SELECT mart.put_measure('reporting', 'distinct', 'products',
+                            (SELECT count(*) FROM mart.dim_products));
+    SELECT mart.put_measure('reporting', 'distinct', 'categories',
+                            (SELECT count(*) FROM mart.dim_categories WHERE category <> 'unknown'));
+    SELECT mart.put_measure('reporting', 'distinct', 'brands',
+                            (SELECT count(DISTINCT brand) FROM mart.brand_days
+                             WHERE brand <> 'unknown'));
+    SELECT mart.put_measure('reporting', 'distinct', 'session days',
+                            (SELECT coalesce(sum(sessions), 0) FROM mart.day_totals));
+
+    SELECT mart.put_measure('reporting', 'orphans', 'session days without a user',
+        (SELECT count(*) FROM mart.session_days d
+         WHERE NOT EXISTS (SELECT FROM mart.dim_users u WHERE u.user_id = d.user_id)));
+    SELECT mart.put_measure('reporting', 'orphans', 'product days without a product',
+        (SELECT count(*) FROM mart.product_days d
+         WHERE NOT EXISTS (SELECT FROM mart.dim_products p WHERE p.product_id = d.product_id)));
+    SELECT mart.put_measure('reporting', 'orphans', 'category days without a category',
+        (SELECT count(*) FROM mart.category_days d
+         WHERE NOT EXISTS (SELECT FROM mart.dim_categories c WHERE c.category = d.category)));
+    SELECT mart.put_measure('reporting', 'orphans', 'hours without a date',
+        (SELECT count(*) FROM mart.hour_totals h
+         WHERE NOT EXISTS (SELECT FROM mart.dim_dates d WHERE d.date_key = h.event_date)));
+    -- A visit may come before its events are counted, but not when nothing waits.
+    SELECT mart.put_measure('processed', 'orphans', 'visits without a user',
+        (SELECT count(*) FROM processed.session_funnels v
+         WHERE NOT EXISTS (SELECT FROM mart.dim_users u WHERE u.user_id = v.user_id)))
+    WHERE NOT EXISTS (SELECT FROM processed.load_batches);
+
+    WITH hour AS (SELECT coalesce(sum(events), 0) AS events FROM mart.hour_totals)
+    SELECT mart.put_measure('reporting', 'layer_difference', m.subject, m.events - h.events)
+    FROM hour h, LATERAL (VALUES
+        ('product days', (SELECT coalesce(sum(views + carts + removes + checkouts + purchases), 0)
+                          FROM mart.product_days)),
+        ('session days', (SELECT coalesce(sum(views + carts + removes + checkouts + purchases), 0)
+                          FROM mart.session_days)),
+        ('users', (SELECT coalesce(sum(events), 0) FROM mart.dim_users)),
+        ('clickstream_metrics', (SELECT coalesce(sum(total_events), 0)
+                                 FROM reporting.clickstream_metrics))) AS m(subject, events);
+    WITH day AS (SELECT max(event_date) AS newest FROM mart.hour_totals)
+    SELECT mart.put_measure('raw', 'layer_difference', 'newest day',
+        (SELECT count(*) FROM raw.events e WHERE e.event_date = d.newest)
+        - (SELECT sum(events) FROM mart.hour_totals WHERE event_date = d.newest)
+        - (SELECT coalesce(sum(events), 0) FROM processed.load_batches
+           WHERE event_date = d.newest))
+    FROM day d WHERE d.newest >= (SELECT raw_from FROM mart.state);
+    UPDATE mart.state SET quality_at = now();
+
+    SELECT mart.measure_references();
+$$;
+
+CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql AS $$
+    -- A visit may come before its events are counted, but not when nothing waits.
+    SELECT mart.put_measure('processed', 'orphans', 'visits without a category',
+        (SELECT count(*)
+         FROM (SELECT first_category AS category FROM processed.session_funnels
+               UNION SELECT last_category FROM processed.session_funnels) AS named
+         WHERE category IS NOT NULL
+               AND NOT EXISTS (SELECT FROM mart.dim_categories c
+                               WHERE c.category = named.category)))
+    WHERE NOT EXISTS (SELECT FROM processed.load_batches);
+    SELECT mart.put_measure('processed', 'orphans', 'visits without a date',
+        (SELECT count(*) FROM mart.visit_days v
+         WHERE NOT EXISTS (SELECT FROM mart.dim_dates d WHERE d.date_key = v.visit_date)));
+    SELECT mart.put_measure('raw', 'orphans', 'events without a type',
+        (SELECT coalesce(sum(events - views - carts - removes - checkouts - purchases), 0)
+         FROM mart.hour_totals));
+$$;
+COMMENT ON FUNCTION mart.measure_references() IS
+    'References of visits and events. Of categories the distinct ones are '
+    'counted, not the visits.';
+
+CREATE OR REPLACE FUNCTION reporting.measure_quality(deep boolean DEFAULT true) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off AS $body$
+BEGIN
+    PERFORM mart.measure_cheap();
+    IF deep THEN
+        PERFORM mart.measure_deep();
+    END IF;
+    -- A layer that has too few events differs as much as one that has too many.
+    UPDATE mart.quality_measures SET value = abs(value)
+    WHERE check_name = 'layer_difference' AND value < 0;
+END
+$body$;
+COMMENT ON FUNCTION reporting.measure_quality(boolean) IS
+    'Renews reporting.data_quality; deep: with all that reads whole tables.';

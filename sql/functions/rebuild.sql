@@ -1,0 +1,198 @@
+-- reporting.rebuild() makes the mart again: cubes by plain GROUP BY over raw.events, all else by
+-- plain GROUP BY over the cubes. With the refresh it shares only mart.session_outcome and
+-- mart.touched_state. Both must give the same rows.
+
+CREATE OR REPLACE FUNCTION reporting.rebuild() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off SET work_mem = '256MB'
+AS $body$
+DECLARE
+    raw_from date;
+BEGIN
+    PERFORM pg_advisory_xact_lock(mart.lock_reporting());
+    SELECT s.raw_from INTO raw_from FROM mart.state s;
+    -- One statement, one snapshot: the events it sees are the ones whose notes it takes away.
+    TRUNCATE mart.new_batches, mart.new_events, mart.new_products, mart.new_sessions, mart.touched,
+        mart.state_before, mart.state_change;
+    WITH gone AS (DELETE FROM processed.load_batches WHERE event_date >= raw_from)
+    INSERT INTO mart.new_events
+    SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC'), e.event_time,
+           e.event_id, e.event_type, e.product_id,
+           coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price, e.user_id,
+           coalesce(e.user_session, 'user:' || e.user_id),
+           e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL
+    FROM raw.events e WHERE e.event_date >= raw_from;
+    ANALYZE mart.new_events;
+    DELETE FROM mart.hour_totals WHERE event_date >= raw_from;
+    DELETE FROM mart.product_days WHERE event_date >= raw_from;
+    DELETE FROM mart.session_days WHERE event_date >= raw_from;
+    DELETE FROM mart.session_steps WHERE event_date >= raw_from;
+    PERFORM mart.add_dates(ARRAY(SELECT DISTINCT event_date FROM mart.new_events));
+    PERFORM mart.count_hours();
+    PERFORM mart.rebuild_cubes();
+    PERFORM mart.rebuild_from_cubes();
+    PERFORM mart.rebuild_visits();
+    PERFORM mart.rebuild_sums();
+    PERFORM mart.rebuild_layers();
+    TRUNCATE mart.new_events, mart.new_products, mart.new_sessions, mart.touched;
+    UPDATE mart.state SET rebuilt_at = now(), refreshed_at = now(), lost_events = 0;
+    PERFORM reporting.measure_quality(true);
+END
+$body$;
+COMMENT ON FUNCTION reporting.rebuild() IS
+    'Makes the whole mart anew from raw.events and processed.session_funnels, in one transaction; '
+    'readers see the old one until then. Only for a mart that is in doubt: the result is what '
+    'refreshing has given. Loading goes on meanwhile.';
+
+CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.product_days
+    SELECT event_date, product_id, category, brand, price,
+           sum((event_type = 'view')::int), sum((event_type = 'cart')::int),
+           sum((event_type = 'remove_from_cart')::int),
+           sum((event_type = 'checkout')::int), sum((event_type = 'purchase')::int),
+           sum(CASE WHEN event_type = 'purchase' THEN price ELSE 0 END), min(event_time),
+           max(event_time)
+    FROM mart.new_events GROUP BY event_date, product_id, category, brand, price;
+
+    INSERT INTO mart.session_days
+    SELECT session_key, event_date, user_id,
+           sum((event_type = 'view')::int), sum((event_type = 'cart')::int),
+           sum((event_type = 'remove_from_cart')::int),
+           sum((event_type = 'checkout')::int), sum((event_type = 'purchase')::int),
+           sum(CASE WHEN event_type = 'purchase' THEN price ELSE 0 END), min(event_time),
+           max(event_time),
+           min(event_time) FILTER (WHERE event_type = 'view'),
+           max(event_time) FILTER (WHERE event_type = 'view'),
+           max(event_time) FILTER (WHERE event_type = 'purchase')
+    FROM mart.new_events GROUP BY session_key, event_date, user_id;
+
+    INSERT INTO mart.session_steps
+    SELECT s.session_key, s.event_date, s.steps, r.*
+    FROM (SELECT session_key, event_date,
+                 (array_agg(
+                     mart.step(event_time, event_id, event_type, product_id, price)
+                     ORDER BY mart.step(event_time, event_id, event_type, product_id, price)
+                              COLLATE "C"))[:500] AS steps
+          FROM mart.new_events WHERE event_type <> 'view' GROUP BY session_key, event_date) AS s
+    JOIN (SELECT session_key, event_date, min(event_time) AS first_view,
+                 max(event_time) AS last_view
+          FROM mart.new_events WHERE event_type = 'view' GROUP BY session_key, event_date
+          UNION ALL
+          SELECT session_key, event_date, NULL, NULL FROM mart.new_events
+          GROUP BY session_key, event_date HAVING bool_and(event_type <> 'view')) AS v
+         USING (session_key, event_date)
+    CROSS JOIN LATERAL mart.session_outcome(s.steps, v.first_view, v.last_view) AS r;
+$$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_from_cubes() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    DELETE FROM mart.category_days;
+    INSERT INTO mart.category_days
+    SELECT event_date, category, sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2;
+    DELETE FROM reporting.clickstream_metrics;
+    INSERT INTO reporting.clickstream_metrics (event_date, category, total_events, total_revenue)
+    SELECT event_date, category, views + carts + removes + checkouts + purchases, revenue
+    FROM mart.category_days;
+    DELETE FROM mart.brand_days;
+    INSERT INTO mart.brand_days
+    SELECT event_date, brand, sum(views), sum(carts), sum(removes), sum(checkouts), sum(purchases),
+           sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2;
+    DELETE FROM mart.price_band_days;
+    INSERT INTO mart.price_band_days
+    SELECT event_date, mart.price_band(price), sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2;
+
+    DELETE FROM mart.dim_products;
+    DELETE FROM mart.dim_categories;
+    INSERT INTO mart.new_products SELECT * FROM mart.product_days;
+    PERFORM mart.merge_products();
+    PERFORM mart.merge_categories();
+
+    DELETE FROM mart.active_users;
+    INSERT INTO mart.active_users
+    SELECT grain, date_trunc(grain, event_date::timestamp)::date, count(DISTINCT user_id)
+    FROM (SELECT DISTINCT user_id, event_date FROM mart.session_days) AS d
+    CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain GROUP BY 1, 2;
+
+    DELETE FROM mart.dim_users;
+    INSERT INTO mart.dim_users (user_id, user_key, first_seen, last_seen, events, carts, purchases,
+                                spend, sessions, orders, last_purchase)
+    SELECT user_id, mart.pseudonym('user', user_id::text), min(first_time), max(last_time),
+           sum(views + carts + removes + checkouts + purchases),
+           sum(carts), sum(purchases), sum(revenue), count(DISTINCT session_key),
+           count(DISTINCT session_key) FILTER (WHERE purchases > 0), max(last_purchase)
+    FROM mart.session_days GROUP BY user_id;
+
+    DELETE FROM mart.day_totals;
+    DELETE FROM mart.journey_days;
+    INSERT INTO mart.touched SELECT DISTINCT session_key, event_date FROM mart.session_days;
+    ANALYZE mart.touched;
+    INSERT INTO mart.day_totals
+    SELECT event_date, count(*), count(*) FILTER (WHERE views > 0),
+           count(*) FILTER (WHERE carts > 0), count(*) FILTER (WHERE purchases > 0),
+           count(*) FILTER (WHERE stage >= 2), count(*) FILTER (WHERE stage >= 3),
+           count(*) FILTER (WHERE abandoned_items > 0),
+           sum(abandoned_items), sum(abandoned_value)
+    FROM mart.touched_state GROUP BY event_date;
+    INSERT INTO mart.journey_days
+    SELECT event_date, path, count(*), count(*) FILTER (WHERE purchases > 0), sum(revenue)
+    FROM mart.touched_state GROUP BY event_date, path;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_visits() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    DELETE FROM mart.visit_days;
+    -- Again one snapshot for the visits and for the notes of their changes.
+    EXECUTE 'WITH gone AS (DELETE FROM processed.visit_deltas) INSERT INTO mart.visit_days '
+            || processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.session_funnels v');
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_sums() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM mart.segment_totals;
+    INSERT INTO mart.segment_totals
+    SELECT segment, count(*), sum(sessions), sum(orders), sum(spend)
+    FROM mart.dim_users GROUP BY segment;
+    DELETE FROM mart.long_orders;
+    INSERT INTO mart.long_orders
+    SELECT DISTINCT session_key, event_date FROM mart.session_days
+    WHERE purchases > 0 AND session_key IN (SELECT session_key FROM mart.session_days
+                                            WHERE purchases > 0 GROUP BY session_key
+                                            HAVING count(DISTINCT event_date) > 1);
+$$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_layers() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    DELETE FROM mart.day_layers;
+    EXECUTE 'WITH gone AS (DELETE FROM processed.late_deltas) INSERT INTO mart.day_layers '
+            '(event_date, late_events, late_revenue, visit_late_events, visit_late_revenue) '
+            || processed.late_sums('raw.late_events');
+    INSERT INTO mart.day_layers (event_date)
+    SELECT event_date FROM mart.hour_totals UNION SELECT visit_date FROM mart.visit_days
+    ON CONFLICT DO NOTHING;
+    DELETE FROM mart.reconciliations r
+    WHERE check_name IN ('day events', 'day revenue', 'visit events', 'visit revenue')
+          AND NOT EXISTS (SELECT FROM mart.day_layers d WHERE d.event_date::text = r.subject);
+    IF (SELECT raw_from FROM mart.state) = '-infinity' THEN
+        UPDATE mart.partition_layers t
+        SET events = coalesce(e.events, 0) - coalesce(w.events, 0),
+            last_offset = coalesce(e.last_offset, -1), base = NULL, target_offset = NULL
+        FROM mart.partition_layers p
+        LEFT JOIN (SELECT raw_partition, count(*) AS events, max(raw_offset) AS last_offset
+                   FROM raw.events GROUP BY 1) AS e ON e.raw_partition = p.partition
+        LEFT JOIN (SELECT raw_partition, sum(events) AS events
+                   FROM processed.load_batches GROUP BY 1) AS w ON w.raw_partition = p.partition
+        WHERE t.partition = p.partition;
+    ELSE
+        UPDATE mart.partition_layers SET base = NULL, rebased = true, target_offset = NULL;
+    END IF;
+    PERFORM mart.reconcile(false);
+END
+$body$;

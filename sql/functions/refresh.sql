@@ -1,0 +1,61 @@
+-- reporting.refresh() adds what is new to the mart.
+--
+-- It takes noted batches into mart.new_events, sums them up (new_products, new_sessions), and
+-- merges the sums into cubes, dimensions and totals. Every merge is a sum, a minimum, a maximum, a
+-- union, or the latest by a total order, so neither the order of events nor the cut into refreshes
+-- matters. Distinct sessions, paths, stages and abandoned carts are not of this kind. They are
+-- taken per session and day: the contribution before the merge is subtracted, the one after it is
+-- added.
+--
+-- reporting.rebuild() (rebuild.sql) computes the same in another way. Both must give the same
+-- rows.
+
+CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
+    SELECT hashtextextended('funnel reporting', 0) $$;
+
+CREATE OR REPLACE FUNCTION reporting.refresh(
+    max_events bigint DEFAULT 100000,
+    OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
+    OUT refreshed boolean, OUT differences bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off SET work_mem = '64MB'
+AS $body$
+BEGIN
+    events_counted := 0;
+    refreshed := pg_try_advisory_xact_lock(mart.lock_reporting());
+    IF NOT refreshed THEN -- another call is running
+        RETURN;
+    END IF;
+    PERFORM mart.count_visits();
+    IF EXISTS (SELECT FROM processed.load_batches) THEN
+        events_counted := mart.take_events(max_events);
+        PERFORM mart.count_partitions();
+        PERFORM mart.count_hours();
+        PERFORM mart.count_products();
+        PERFORM mart.count_sessions();
+    END IF;
+    events_waiting := (SELECT coalesce(sum(events), 0) FROM processed.load_batches);
+    UPDATE mart.state SET refreshed_at = now();
+    IF events_waiting = 0 THEN
+        PERFORM mart.refresh_segments();
+    END IF;
+    PERFORM mart.reconcile(false);
+    -- A breach may be momentary (counts that came before their dead letters), so it is checked
+    -- again soon.
+    PERFORM reporting.measure_quality(events_waiting = 0 AND (
+        SELECT coalesce(quality_at < now() - CASE
+            WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
+            ELSE interval '1 hour' END, true)
+        FROM mart.state));
+    breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
+    differences := (SELECT count(*) FROM mart.reconciliations WHERE state = 'differs');
+END
+$body$;
+COMMENT ON FUNCTION reporting.refresh(bigint) IS
+    'Counts up to max_events events that are stored and not yet in the reports, and all changes '
+    'of visits; one transaction. Call again while events_waiting is not 0: then it also completes '
+    'segments. breaches: rows of data_quality_breaches. differences: rows of '
+    'reporting.reconciliation that differ. refreshed is false where another call was running: '
+    'that one does the work.';

@@ -1,0 +1,98 @@
+-- Refresh: products, categories, brands and price bands.
+
+CREATE OR REPLACE FUNCTION mart.count_products() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    TRUNCATE mart.new_products;
+    INSERT INTO mart.new_products
+    SELECT event_date, product_id, category, brand, price,
+           count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
+           count(*) FILTER (WHERE event_type = 'remove_from_cart'),
+           count(*) FILTER (WHERE event_type = 'checkout'),
+           count(*) FILTER (WHERE event_type = 'purchase'),
+           coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
+           min(event_time), max(event_time)
+    FROM mart.new_events GROUP BY event_date, product_id, category, brand, price;
+    ANALYZE mart.new_products;
+
+    INSERT INTO mart.product_days AS t SELECT * FROM mart.new_products
+    ON CONFLICT (product_id, event_date, category, brand, price) DO UPDATE SET
+        views = t.views + excluded.views, carts = t.carts + excluded.carts,
+        removes = t.removes + excluded.removes,
+        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
+        revenue = t.revenue + excluded.revenue,
+        first_time = least(t.first_time, excluded.first_time),
+        last_time = greatest(t.last_time, excluded.last_time);
+
+    INSERT INTO mart.category_days AS t
+    SELECT event_date, category, sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.new_products GROUP BY event_date, category
+    ON CONFLICT (event_date, category) DO UPDATE SET
+        views = t.views + excluded.views, carts = t.carts + excluded.carts,
+        removes = t.removes + excluded.removes,
+        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
+        revenue = t.revenue + excluded.revenue;
+
+    INSERT INTO reporting.clickstream_metrics AS t
+        (event_date, category, total_events, total_revenue)
+    SELECT event_date, category, sum(views + carts + removes + checkouts + purchases), sum(revenue)
+    FROM mart.new_products GROUP BY event_date, category
+    ON CONFLICT (category, event_date) DO UPDATE SET
+        total_events = t.total_events + excluded.total_events,
+        total_revenue = t.total_revenue + excluded.total_revenue;
+
+    INSERT INTO mart.brand_days AS t
+    SELECT event_date, brand, sum(views), sum(carts), sum(removes), sum(checkouts), sum(purchases),
+           sum(revenue)
+    FROM mart.new_products GROUP BY event_date, brand
+    ON CONFLICT (event_date, brand) DO UPDATE SET
+        views = t.views + excluded.views, carts = t.carts + excluded.carts,
+        removes = t.removes + excluded.removes,
+        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
+        revenue = t.revenue + excluded.revenue;
+
+    INSERT INTO mart.price_band_days AS t
+    SELECT event_date, mart.price_band(price), sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.new_products GROUP BY event_date, mart.price_band(price)
+    ON CONFLICT (event_date, band) DO UPDATE SET
+        views = t.views + excluded.views, carts = t.carts + excluded.carts,
+        removes = t.removes + excluded.removes,
+        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
+        revenue = t.revenue + excluded.revenue;
+
+    PERFORM mart.merge_products();
+    PERFORM mart.merge_categories();
+END
+$body$;
+
+-- From new_products, whose rows a rebuild takes from the complete cube. Latest: by time, then by
+-- category, brand and price.
+CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.dim_products AS t
+    SELECT DISTINCT ON (product_id) product_id, category, brand, price,
+           min(first_time) OVER (PARTITION BY product_id), last_time
+    FROM mart.new_products
+    ORDER BY product_id, last_time DESC, category COLLATE "C" DESC, brand COLLATE "C" DESC,
+        coalesce(price, -1) DESC
+    ON CONFLICT (product_id) DO UPDATE SET
+        first_seen = least(t.first_seen, excluded.first_seen),
+        last_seen = greatest(t.last_seen, excluded.last_seen),
+        (category, brand, price) = (
+            SELECT c, b, p
+            FROM (VALUES (t.last_seen, t.category, t.brand, t.price),
+                         (excluded.last_seen, excluded.category, excluded.brand, excluded.price))
+                 AS v(l, c, b, p)
+            ORDER BY l DESC, c COLLATE "C" DESC, b COLLATE "C" DESC, coalesce(p, -1) DESC LIMIT 1)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.merge_categories() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.dim_categories
+    SELECT DISTINCT category, split_part(category, '.', 1),
+           nullif(split_part(category, '.', 2), ''), nullif(split_part(category, '.', 3), ''),
+           nullif(substr(category,
+                         length(split_part(category, '.', 1) || split_part(category, '.', 2)
+                                || split_part(category, '.', 3)) + 4), '')
+    FROM mart.new_products
+    ON CONFLICT DO NOTHING
+$$;

@@ -1,0 +1,140 @@
+-- Segments: one run of the producer over one input. Their batch reports are made once, when all
+-- their rows are here.
+--
+-- The producer announces in every partition where a segment begins and, after its last row was
+-- acknowledged, where it ends. pg-loader stores these controls in the transaction that stores what
+-- stood before them: once the end of a partition is here, so are its rows. Dead letters and counts
+-- come by other topics: a segment also waits until the counts of bronze-sink have passed its last
+-- row and all dead letters that they count are here.
+--
+-- The rows of a segment are those between its begin and its end in the raw topic. Two producers
+-- that write at the same time share that range: then both segments count the rows of both
+-- producers, which rows_announced shows.
+
+-- The last offset before the end that is a row. Controls are not rows, and counts do not reach
+-- them.
+CREATE OR REPLACE FUNCTION mart.last_row_before(a_partition int, end_offset bigint) RETURNS bigint
+    LANGUAGE sql STABLE AS $$
+    SELECT end_offset - 1 - coalesce((SELECT count(*) FROM (
+        SELECT raw_offset,
+               end_offset - raw_offset - row_number() OVER (ORDER BY raw_offset DESC) AS gap
+        FROM processed.segment_controls
+        WHERE partition = a_partition AND raw_offset < end_offset) AS before WHERE gap = 0), 0)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.segment_waits_for(a_segment text, a_run bigint) RETURNS text
+    LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    ends    bigint;
+    awaited bigint;
+    behind  bigint;
+    letters bigint;
+BEGIN
+    SELECT count(*) FILTER (WHERE ended), max(partition_count) INTO ends, awaited
+    FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run;
+    IF ends < awaited THEN
+        RETURN format('the end in %s of %s partitions', awaited - ends, awaited);
+    END IF;
+    SELECT count(*) FILTER (
+               WHERE rows_announced > 0
+                     AND coalesce(c.revision, -1)
+                         < mart.last_row_before(p.partition, p.end_offset)),
+           count(*) FILTER (
+               WHERE c.dead > (SELECT count(*) FROM raw.dead_letters d
+                               WHERE d.stage = 'bronze-sink' AND d.source_topic = c.topic
+                                     AND d.source_partition = c.partition))
+    INTO behind, letters
+    FROM processed.segment_partitions p
+    LEFT JOIN processed.counts c ON c.service = 'bronze-sink' AND c.partition = p.partition
+    WHERE p.segment = a_segment AND p.run = a_run;
+    RETURN CASE WHEN behind > 0 THEN format('counts of %s partitions', behind)
+                WHEN letters > 0 THEN format('dead letters of %s partitions', letters) END;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.segment_report(
+    table_name text, grain text, a_segment text, a_run bigint)
+RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    low  timestamptz;
+    high timestamptz;
+BEGIN
+    SELECT min(first_load), max(last_load) INTO low, high FROM processed.segment_partitions
+    WHERE segment = a_segment AND run = a_run;
+    EXECUTE format($sql$
+        INSERT INTO reporting.%1$I
+        SELECT %2$L, %3$L, date_trunc(%4$L, e.event_date::timestamp)::date, count(*),
+               count(*) FILTER (WHERE event_type = 'view'),
+               count(*) FILTER (WHERE event_type = 'cart'),
+               count(*) FILTER (WHERE event_type = 'remove_from_cart'),
+               count(*) FILTER (WHERE event_type = 'checkout'),
+               count(*) FILTER (WHERE event_type = 'purchase'),
+               coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
+               count(DISTINCT coalesce(user_session, 'user:' || user_id)),
+               count(DISTINCT coalesce(user_session, 'user:' || user_id))
+                   FILTER (WHERE event_type = 'purchase'), count(DISTINCT user_id)
+        FROM raw.events e JOIN processed.segment_partitions p
+             ON p.segment = %2$L AND p.run = %3$L AND e.raw_partition = p.partition
+                 AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
+        WHERE e.loaded_at BETWEEN %5$L AND %6$L
+        GROUP BY 3
+    $sql$, table_name, a_segment, a_run, grain, low, high);
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.complete_segment(a_segment text, a_run bigint) RETURNS void
+    LANGUAGE plpgsql AS $body$
+BEGIN
+    PERFORM mart.segment_report('segment_days', 'day', a_segment, a_run);
+    PERFORM mart.segment_report('segment_months', 'month', a_segment, a_run);
+    WITH range AS (
+        SELECT p.partition, p.begin_offset, p.end_offset,
+               p.end_offset - p.begin_offset - 1
+               - (SELECT count(*) FROM processed.segment_controls c
+                  WHERE c.partition = p.partition AND c.raw_offset > p.begin_offset
+                        AND c.raw_offset < p.end_offset) AS rows_in
+        FROM processed.segment_partitions p WHERE segment = a_segment AND run = a_run
+    ), came AS (
+        SELECT CASE WHEN bool_and(rows_in IS NOT NULL) THEN sum(rows_in) END AS rows_in,
+               (SELECT coalesce(sum(events), 0) FROM reporting.segment_days
+                WHERE segment = a_segment AND run = a_run) AS stored,
+               (SELECT count(*) FROM raw.dead_letters d
+                JOIN range r ON d.source_partition = r.partition
+                    AND d.source_offset BETWEEN r.begin_offset AND r.end_offset
+                WHERE d.stage = 'bronze-sink'
+                      AND d.source_topic IN (SELECT topic FROM processed.counts
+                                             WHERE service = 'bronze-sink')) AS rejects
+        FROM range
+    )
+    UPDATE reporting.segments s
+    SET complete = true, waiting_for = NULL, completed_at = now(), rows_in = c.rows_in,
+        stored = c.stored, rejects = c.rejects,
+        duplicates = c.rows_in - c.stored - c.rejects
+    FROM came c WHERE s.segment = a_segment AND s.run = a_run;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.refresh_segments() RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT p.segment, p.run, max(p.partition_count) AS partitions,
+               count(*) FILTER (WHERE p.ended) AS ended,
+               coalesce(sum(p.rows_announced), 0) AS announced
+        FROM processed.segment_partitions p LEFT JOIN reporting.segments s USING (segment, run)
+        WHERE s.complete IS NOT TRUE GROUP BY p.segment, p.run ORDER BY min(p.first_load)
+    LOOP
+        INSERT INTO reporting.segments AS t
+            (segment, run, complete, waiting_for, partitions, partitions_ended, rows_announced)
+        VALUES (one.segment, one.run, false, mart.segment_waits_for(one.segment, one.run),
+                one.partitions, one.ended, one.announced)
+        ON CONFLICT (segment, run) DO UPDATE SET waiting_for = excluded.waiting_for,
+            partitions_ended = excluded.partitions_ended, rows_announced = excluded.rows_announced;
+        IF EXISTS (SELECT FROM reporting.segments
+                   WHERE segment = one.segment AND run = one.run AND waiting_for IS NULL) THEN
+            PERFORM mart.complete_segment(one.segment, one.run);
+        END IF;
+    END LOOP;
+END
+$body$;

@@ -1,0 +1,22 @@
+-- The triggers that call functions/notes.sql. They have a file of their own, which seldom changes:
+-- replacing a trigger waits for loaders and blocks them. A loader begins each transaction with a
+-- lock on loader_offsets, so the same lock here avoids deadlocks.
+LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
+
+CREATE OR REPLACE TRIGGER note_events AFTER INSERT ON raw.events REFERENCING NEW TABLE AS new_events
+    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_events();
+CREATE OR REPLACE TRIGGER note_new_visits AFTER INSERT ON processed.session_funnels
+    REFERENCING NEW TABLE AS new_visits
+    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
+CREATE OR REPLACE TRIGGER note_changed_visits AFTER UPDATE ON processed.session_funnels
+    REFERENCING OLD TABLE AS old_visits NEW TABLE AS new_visits
+    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
+CREATE OR REPLACE TRIGGER note_removed_visits AFTER DELETE ON processed.session_funnels
+    REFERENCING OLD TABLE AS old_visits
+    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
+CREATE OR REPLACE TRIGGER note_first_offset AFTER INSERT ON processed.loader_offsets
+    FOR EACH ROW WHEN (NEW.topic LIKE '%bronze\_events')
+    EXECUTE FUNCTION processed.note_first_offset();
+CREATE OR REPLACE TRIGGER note_late AFTER INSERT ON raw.late_events
+    REFERENCING NEW TABLE AS new_late
+    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_late();

@@ -1,0 +1,134 @@
+-- Who may do what. pg-loader applies this file after all others, whenever one of them has changed.
+--
+--   owner            who migrates: everything
+--   funnel_loader    pg-loader with MIGRATE=false: writes raw and processed, calls refresh
+--   funnel_analyst   reads reporting, where users and sessions are pseudonyms; in processed what
+--                    holds no true id: rollups, counts, and visits without session and user
+--   funnel_metabase  reads reporting, for Metabase
+--   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt
+--
+-- Roles are groups. Their logins belong to the administrator. The rights of these four roles on
+-- what the owner has in the four schemas are set here and nowhere else: other rights that they have
+-- there are taken away. PUBLIC may not call the owner's functions there. Rights of other roles
+-- stay as they are.
+--
+-- Where the migrating user may not create roles, a notice names the missing ones. All else works.
+DO $body$
+DECLARE
+    names constant text[] := '{funnel_loader,funnel_analyst,funnel_metabase,funnel_unmasked}';
+    role_name text;
+    one       record;
+BEGIN
+    -- ------------------------------------------------------------ roles
+    FOREACH role_name IN ARRAY names LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name)
+           AND (SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user) THEN
+            BEGIN
+                EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+            EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL; -- the migration of another database has just made it
+            END;
+        END IF;
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
+            RAISE NOTICE 'role % is missing and % may not create roles: create it (NOLOGIN), then '
+                'run sql/rights.sql as the owner of the database', role_name, current_user;
+        END IF;
+    END LOOP;
+
+    -- ------------------------------------------------------------ what they have now is taken away
+    FOR one IN
+        WITH ours AS (
+            SELECT oid FROM pg_namespace WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')
+        ), relation AS (
+            SELECT c.oid, relacl, relowner FROM pg_class c JOIN ours ON ours.oid = relnamespace
+            WHERE relkind IN ('r', 'p', 'v', 'm')
+        ), granted(object, acl, owner) AS (
+            SELECT format('SCHEMA %I', nspname), nspacl, nspowner
+            FROM pg_namespace JOIN ours USING (oid)
+            UNION ALL
+            SELECT format('TABLE %s', oid::regclass), relacl, relowner FROM relation
+            UNION ALL
+            SELECT format('TABLE %s', attrelid::regclass), attacl, relowner
+            FROM relation JOIN pg_attribute ON attrelid = oid WHERE NOT attisdropped
+            UNION ALL
+            SELECT format('FUNCTION %s', p.oid::regprocedure),
+                   coalesce(proacl, acldefault('f', proowner)), proowner
+            FROM pg_proc p JOIN ours ON ours.oid = pronamespace
+        )
+        SELECT DISTINCT object, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE rolname::text END AS role
+        FROM granted, aclexplode(acl) LEFT JOIN pg_roles r ON r.oid = grantee
+        WHERE pg_has_role(owner, 'USAGE')
+              AND (rolname = ANY (names) OR (grantee = 0 AND object LIKE 'FUNCTION %'))
+    LOOP
+        EXECUTE format('REVOKE ALL ON %s FROM %s', one.object, one.role);
+    END LOOP;
+
+    -- ------------------------------------------------------------ role, rights, objects
+    FOR one IN
+        WITH relation AS (
+            SELECT relnamespace::regnamespace::text AS schema, oid::regclass::text AS name
+            FROM pg_class
+            WHERE relkind IN ('r', 'p', 'v') AND NOT relispartition
+                  AND pg_has_role(relowner, 'USAGE')
+        ), question AS ( -- functions that change nothing
+            SELECT oid::regprocedure::text AS name
+            FROM pg_proc
+            WHERE pronamespace = 'reporting'::regnamespace AND provolatile <> 'v'
+                  AND pg_has_role(proowner, 'USAGE')
+        ), readers(role) AS (
+            VALUES ('funnel_analyst'), ('funnel_metabase'), ('funnel_unmasked')
+        )
+        SELECT wanted.* FROM (
+            SELECT r.role, 'USAGE', 'SCHEMA reporting' FROM readers r
+            UNION ALL
+            SELECT r.role, 'SELECT', t.name FROM readers r, relation t WHERE schema = 'reporting'
+            UNION ALL
+            SELECT r.role, 'EXECUTE', 'FUNCTION ' || q.name FROM readers r, question q
+            UNION ALL -- a view calls its functions with the rights of its reader
+            SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric)' FROM readers r
+            UNION ALL
+            SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
+            WHERE schema IN ('raw', 'processed', 'mart') AND t.name <> 'mart.secret'
+            UNION ALL VALUES
+            ('funnel_unmasked', 'USAGE', 'SCHEMA raw, processed, mart'),
+
+            ('funnel_analyst', 'USAGE', 'SCHEMA processed'),
+            ('funnel_analyst', 'SELECT', 'processed.funnel_aggregates, processed.counts'),
+            ('funnel_analyst', 'SELECT (visit_start, visit_end, views, carts, removes, checkouts, '
+                'purchases, products, revenue, first_category, last_category, furthest_stage, '
+                'drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, '
+                'revision, loaded_at)', 'processed.session_funnels'),
+
+            ('funnel_loader', 'USAGE', 'SCHEMA raw, processed, reporting'),
+            ('funnel_loader', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
+            ('funnel_loader', 'SELECT, INSERT', 'raw.events, raw.dead_letters, raw.late_events, '
+                'processed.segment_controls'),
+            ('funnel_loader', 'UPDATE (redriven_at)', 'raw.dead_letters'),
+            ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
+                'processed.funnel_aggregates, processed.loader_offsets, '
+                'processed.late_corrections, processed.bronze_loads'),
+            ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
+            ('funnel_loader', 'SELECT', 'processed.load_batches'),
+            ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
+                'processed.stored_now(uuid, date), processed.rollup_parts(text), '
+                'processed.windows_of(bigint, bigint, text, timestamptz), '
+                'processed.group_of(text, text, text, bigint), '
+                'processed.stages_reached(text[], text[], timestamptz[]), '
+                'processed.fold_late(text[]), '
+                'reporting.refresh(bigint), reporting.apply_retention()')
+        ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
+        UNION ALL -- pg-loader makes this table, other ways of migrating do not
+        SELECT rolname, 'SELECT', 'processed.schema_migrations' FROM pg_roles
+        WHERE rolname = 'funnel_loader' AND to_regclass('processed.schema_migrations') IS NOT NULL
+    LOOP
+        EXECUTE format('GRANT %s ON %s TO %I', one.rights, one.objects, one.role);
+    END LOOP;
+
+    -- Also what an administrator adds to reporting later.
+    FOR one IN SELECT rolname FROM pg_roles
+               WHERE rolname IN ('funnel_analyst', 'funnel_metabase', 'funnel_unmasked') LOOP
+        EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA reporting GRANT SELECT ON TABLES TO %I',
+                       one.rolname);
+    END LOOP;
+END
+$body$;

@@ -1,0 +1,11 @@
+CREATE OR REPLACE VIEW reporting.count_proof AS
+SELECT topic, partition, records_in, records_out, duplicates, dead,
+       records_in = records_out + duplicates + dead AS balanced,
+       dead_by_reason, revision, updated_at
+FROM processed.counts
+WHERE service = 'bronze-sink';
+COMMENT ON VIEW reporting.count_proof IS
+    'Proof that nothing was dropped silently: every row read was passed on, was a duplicate, or '
+    'is a dead letter. Per partition of the raw topic, cumulative.';
+COMMENT ON COLUMN reporting.count_proof.balanced IS
+    'records_in = records_out + duplicates + dead. False is a defect.';

@@ -1,0 +1,125 @@
+-- The funnel as the stream counted it, from its rollups and visits. Rates are null where there is
+-- nothing to divide by. Sessions are exact distinct counts of one window and group: no view here
+-- adds them up over windows or groups.
+
+CREATE OR REPLACE VIEW reporting.funnel_by_day AS
+SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
+       views, carts, removes, checkouts, purchases, revenue,
+       sessions, view_sessions, cart_sessions,
+       purchase_sessions                                                 AS orders,
+       funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
+       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_cart_rate,
+       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+           AS cart_to_purchase_rate,
+       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_purchase_rate,
+       round(revenue / nullif(purchase_sessions, 0), 2)                  AS average_order_value,
+       final
+FROM processed.funnel_aggregates
+WHERE rollup = '1d:all';
+COMMENT ON VIEW reporting.funnel_by_day IS
+    'The funnel of each UTC day. The rates are ordered: a cart at or after the first view, a '
+    'purchase at or after such a cart, all within the day.';
+COMMENT ON COLUMN reporting.funnel_by_day.orders IS
+    'Sessions with a purchase: several purchase events of one session are one order.';
+COMMENT ON COLUMN reporting.funnel_by_day.final IS
+    'The day is closed; before, the numbers still grow.';
+
+CREATE OR REPLACE VIEW reporting.funnel_by_minute AS
+SELECT window_start AS minute, views, carts, removes, checkouts, purchases, revenue, sessions,
+       view_sessions, purchase_sessions AS orders, funnel_cart_sessions, funnel_purchase_sessions,
+       final
+FROM processed.funnel_aggregates
+WHERE rollup = '1m:all';
+COMMENT ON VIEW reporting.funnel_by_minute IS
+    'The live funnel. No rates: within one minute few sessions get from a view to a purchase.';
+
+CREATE OR REPLACE VIEW reporting.funnel_by_minute_category AS
+SELECT window_start AS minute, group_value AS category_level1, views, carts, removes, checkouts,
+       purchases, revenue, sessions, final
+FROM processed.funnel_aggregates WHERE rollup = '1m:category1';
+COMMENT ON VIEW reporting.funnel_by_minute_category IS
+    'Each minute by the first level of the category (unknown where the event has none). Events '
+    'and revenue add up to those of funnel_by_minute; sessions do not.';
+
+CREATE OR REPLACE VIEW reporting.funnel_by_hour_category AS
+SELECT window_start                                                      AS hour,
+       group_value                                                       AS category,
+       split_part(group_value, '.', 1)                                   AS category_level1,
+       views, carts, removes, checkouts, purchases, revenue,
+       sessions, view_sessions, cart_sessions,
+       purchase_sessions                                                 AS orders,
+       funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
+       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_cart_rate,
+       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+           AS cart_to_purchase_rate,
+       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+           AS view_to_purchase_rate,
+       final
+FROM processed.funnel_aggregates
+WHERE rollup = '1h:category';
+COMMENT ON VIEW reporting.funnel_by_hour_category IS
+    'The funnel of each hour and category code (unknown where the event has none), stages counted '
+    'within that hour and category.';
+
+CREATE OR REPLACE VIEW reporting.funnel_now AS
+WITH newest AS (
+    SELECT window_start AS minute FROM processed.funnel_aggregates WHERE rollup = '1m:all'
+    ORDER BY window_start DESC LIMIT 1
+), span AS (
+    SELECT s.* FROM newest, LATERAL (VALUES
+        (1, 'last minute', minute, minute - interval '1 minute', interval '1 minute'),
+        (2, 'last hour', minute - interval '59 minutes', minute - interval '119 minutes',
+         interval '60 minutes'),
+        (3, 'today', date_trunc('day', minute, 'UTC'),
+         date_trunc('day', minute, 'UTC') - interval '1 day',
+         minute + interval '1 minute' - date_trunc('day', minute, 'UTC')))
+        AS s(position, span, starts, before_starts, length)
+)
+SELECT s.position, s.span, s.starts, s.starts + s.length AS ends, n.views, n.carts, n.checkouts,
+       n.purchases, n.revenue,
+       round(n.purchases::numeric / nullif(n.views, 0), 4) AS purchases_per_view,
+       b.views AS views_before, b.carts AS carts_before, b.purchases AS purchases_before,
+       b.revenue AS revenue_before,
+       round(b.purchases::numeric / nullif(b.views, 0), 4) AS purchases_per_view_before
+FROM span s
+CROSS JOIN LATERAL (SELECT coalesce(sum(views), 0)::bigint AS views,
+                           coalesce(sum(carts), 0)::bigint AS carts,
+                           coalesce(sum(checkouts), 0)::bigint AS checkouts,
+                           coalesce(sum(purchases), 0)::bigint AS purchases,
+                           coalesce(sum(revenue), 0) AS revenue
+                    FROM processed.funnel_aggregates
+                    WHERE rollup = '1m:all' AND window_start >= s.starts
+                          AND window_start < s.starts + s.length) AS n
+CROSS JOIN LATERAL (SELECT coalesce(sum(views), 0)::bigint AS views,
+                           coalesce(sum(carts), 0)::bigint AS carts,
+                           coalesce(sum(purchases), 0)::bigint AS purchases,
+                           coalesce(sum(revenue), 0) AS revenue
+                    FROM processed.funnel_aggregates
+                    WHERE rollup = '1m:all' AND window_start >= s.before_starts
+                          AND window_start < s.before_starts + s.length) AS b;
+COMMENT ON VIEW reporting.funnel_now IS
+    'Events of the last minute, hour and day of the data (up to its newest minute), beside the '
+    'minute and hour before and yesterday up to the same time. From the live rollup 1m:all, so as '
+    'fresh as the loader.';
+
+CREATE OR REPLACE VIEW reporting.drop_off AS
+SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
+       furthest_stage,
+       coalesce(drop_off_stage, 'completed')        AS left_after,
+       count(*)                                     AS visits,
+       round(count(*)::numeric
+             / sum(count(*)) OVER (PARTITION BY (visit_start AT TIME ZONE 'UTC')::date), 4)
+                                                    AS share_of_visits,
+       sum(revenue)                                 AS revenue,
+       round(avg(duration_ms) / 1000.0, 1)          AS average_duration_s,
+       count(*) FILTER (WHERE NOT final)            AS open_visits
+FROM processed.session_funnels
+GROUP BY (visit_start AT TIME ZONE 'UTC')::date, furthest_stage,
+    coalesce(drop_off_stage, 'completed');
+COMMENT ON VIEW reporting.drop_off IS
+    'Where visits of each UTC day ended: by the furthest stage reached in order. Revenue stands '
+    'beside each stage because a purchase without a cart before it (a direct purchase) counts as '
+    'stage view.';

@@ -1,0 +1,125 @@
+-- The star: dimensions and facts as analysts see them. User ids and sessions are pseudonyms. They
+-- are stable, so that joins work, and salted with mart.secret, so that nobody can find them by
+-- trying. A view reads the salt with the rights of its owner.
+--
+-- The facts are views, not copies: fct_events over raw.events, fct_session_funnel over
+-- processed.session_funnels. So they are always current and cost nothing to keep.
+-- reporting.measure_quality() checks their keys; the dimensions of an event follow within one
+-- refresh. No dashboard reads fct_events: dashboards read sums per day.
+
+CREATE OR REPLACE VIEW reporting.dim_users AS
+SELECT user_key, first_seen, last_seen, events, carts, purchases, spend, sessions, orders,
+       last_purchase, segment
+FROM mart.dim_users;
+COMMENT ON VIEW reporting.dim_users IS 'One row per user with an event.';
+COMMENT ON COLUMN reporting.dim_users.user_key IS
+    'Pseudonym of the user id; the same everywhere in reporting.';
+COMMENT ON COLUMN reporting.dim_users.first_seen IS
+    'Time of the first event; last_seen: of the last.';
+COMMENT ON COLUMN reporting.dim_users.purchases IS
+    'Purchase events; carts: cart events; events: all.';
+COMMENT ON COLUMN reporting.dim_users.spend IS 'Sum of the prices of purchase events.';
+COMMENT ON COLUMN reporting.dim_users.sessions IS 'Distinct sessions.';
+COMMENT ON COLUMN reporting.dim_users.orders IS 'Distinct sessions with a purchase of this user.';
+COMMENT ON COLUMN reporting.dim_users.segment IS
+    'loyal buyer (3 orders and more), repeat buyer (2), one-time buyer (1), else: cart, no '
+    'purchase; returning visitor (several sessions); one-session visitor.';
+
+CREATE OR REPLACE VIEW reporting.dim_products AS
+SELECT product_id, category, brand, price, mart.price_band(price) AS price_band, first_seen,
+       last_seen
+FROM mart.dim_products;
+COMMENT ON VIEW reporting.dim_products IS 'One row per product.';
+COMMENT ON COLUMN reporting.dim_products.category IS
+    'Category code of its latest event (unknown without one); brand and price likewise. Of '
+    'several at the same moment the greatest.';
+COMMENT ON COLUMN reporting.dim_products.price_band IS
+    'Number of the band in reporting.price_bands(...), -1 without a price.';
+
+CREATE OR REPLACE VIEW reporting.dim_product_prices AS
+SELECT product_id, event_date AS date_key, price, min(first_time) AS first_seen,
+       max(last_time) AS last_seen,
+       sum(views + carts + removes + checkouts + purchases)::bigint AS events,
+       sum(purchases)::bigint AS purchases
+FROM mart.product_days GROUP BY product_id, event_date, price;
+COMMENT ON VIEW reporting.dim_product_prices IS
+    'Each price that a product had on each UTC day: its price changes.';
+COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
+    'First event of the day with this price; last_seen: the last.';
+
+CREATE OR REPLACE VIEW reporting.dim_categories AS
+SELECT category, level1, level2, level3, level4 FROM mart.dim_categories;
+COMMENT ON VIEW reporting.dim_categories IS
+    'One row per category code, split at its dots. unknown stands for events without one.';
+
+CREATE OR REPLACE VIEW reporting.dim_event_types AS
+SELECT event_type, position, outcome_class, meaning FROM mart.dim_event_types;
+COMMENT ON VIEW reporting.dim_event_types IS
+    'The five types of events, in the order of the funnel, with what they say about the outcome '
+    '(browse, intent, withdrawal, sale).';
+
+CREATE OR REPLACE VIEW reporting.dim_date AS SELECT * FROM mart.dim_dates;
+COMMENT ON VIEW reporting.dim_date IS
+    'One row per UTC day, 2000 to 2039. weekday: 1 Monday to 7 Sunday.';
+
+CREATE OR REPLACE VIEW reporting.dim_time AS SELECT * FROM mart.dim_times;
+COMMENT ON VIEW reporting.dim_time IS
+    'One row per minute of the day, UTC. time_key: minutes since midnight.';
+
+CREATE OR REPLACE VIEW reporting.fct_events AS
+SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' || e.event_id,
+                                     'UTF8')), 'hex'), 20)                 AS event_key,
+       e.event_date                                                        AS date_key,
+       (extract(hour FROM e.event_time AT TIME ZONE 'UTC') * 60
+        + extract(minute FROM e.event_time AT TIME ZONE 'UTC'))::smallint  AS time_key,
+       e.event_time, e.event_type, e.product_id,
+       coalesce(e.category_code, 'unknown')                                AS category,
+       coalesce(e.brand, 'unknown')                                        AS brand,
+       e.price,
+       CASE WHEN e.event_type = 'purchase' THEN e.price ELSE 0 END         AS revenue,
+       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || e.user_id,
+                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
+                                     || coalesce(e.user_session, 'user:' || e.user_id),
+                                     'UTF8')), 'hex'), 20)                 AS session_key
+FROM raw.events e;
+COMMENT ON VIEW reporting.fct_events IS
+    'One row per event, late ones too, with keys to the dimensions. Ask for days (date_key): '
+    'without them all days are read.';
+COMMENT ON COLUMN reporting.fct_events.event_key IS
+    'Pseudonym of the event id, which would give away its user.';
+COMMENT ON COLUMN reporting.fct_events.date_key IS
+    'UTC day: dim_date. time_key: minute of the day, dim_time.';
+COMMENT ON COLUMN reporting.fct_events.revenue IS 'Price of a purchase, else 0.';
+COMMENT ON COLUMN reporting.fct_events.user_key IS
+    'Pseudonym: dim_users. session_key: pseudonym of the session, or of the user where there is '
+    'none.';
+
+CREATE OR REPLACE VIEW reporting.fct_session_funnel AS
+SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:' || v.user_session,
+                                     'UTF8')), 'hex'), 20)                 AS session_key,
+       v.visit_start, v.visit_end,
+       (v.visit_start AT TIME ZONE 'UTC')::date                            AS date_key,
+       (extract(hour FROM v.visit_start AT TIME ZONE 'UTC') * 60
+        + extract(minute FROM v.visit_start AT TIME ZONE 'UTC'))::smallint AS time_key,
+       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || v.user_id,
+                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       coalesce(v.first_category, 'unknown')                               AS entry_category,
+       coalesce(v.last_category, 'unknown')                                AS exit_category,
+       v.views, v.carts, v.removes, v.checkouts, v.purchases, v.products, v.revenue,
+       v.furthest_stage, v.drop_off_stage,
+       v.duration_ms, v.view_to_cart_ms, v.view_to_purchase_ms, NOT v.final AS is_open
+FROM processed.session_funnels v;
+COMMENT ON VIEW reporting.fct_session_funnel IS
+    'One row per visit, with keys to the dimensions: a run of one session''s events within one '
+    'UTC day without a gap of over 30 minutes.';
+COMMENT ON COLUMN reporting.fct_session_funnel.session_key IS
+    'Pseudonym of the session; with visit_start the visit''s key.';
+COMMENT ON COLUMN reporting.fct_session_funnel.date_key IS
+    'UTC day of the visit: dim_date. time_key: minute of its start, dim_time.';
+COMMENT ON COLUMN reporting.fct_session_funnel.user_key IS 'User of the first event: dim_users.';
+COMMENT ON COLUMN reporting.fct_session_funnel.entry_category IS
+    'Category of the first event, exit_category of the last: dim_categories.';
+COMMENT ON COLUMN reporting.fct_session_funnel.drop_off_stage IS
+    'Stage after which the visitor left; null where the last stage was reached.';
+COMMENT ON COLUMN reporting.fct_session_funnel.is_open IS 'Events may still join it.';

@@ -1,0 +1,14 @@
+-- Visits per day. They leave out events that came too late for their visit.
+
+CREATE OR REPLACE VIEW reporting.visit_days AS
+SELECT visit_date AS day, entry_category, furthest_stage, left_after, d.label AS duration,
+       duration_band, visits, open_visits, viewing_visits, carting_visits,
+       buying_visits, abandoned_visits, events, purchases, revenue, duration_ms
+FROM mart.visit_days JOIN mart.duration_bands d ON d.band = duration_band;
+COMMENT ON VIEW reporting.visit_days IS
+    'Visits that began on each UTC day, by first level of the category they began with, furthest '
+    'stage, last stage reached and duration. Adds up.';
+COMMENT ON COLUMN reporting.visit_days.abandoned_visits IS
+    'Visits with a cart event and no purchase.';
+COMMENT ON COLUMN reporting.visit_days.left_after IS
+    'The stage after which the visit ended; completed where the last was reached.';
