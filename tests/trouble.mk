@@ -2,4 +2,4 @@
 # a short slice of it. E2E_MEMORY_AWAY=600 lets PostgreSQL be away for ten minutes.
 .PHONY: trouble
 trouble: all e2e-tools ## real trouble at full length; S='82 85' for some of it
-	@E2E_TROUBLE=1 SCENARIO_TIMEOUT=2400 FLAVOUR=$(FLAVOUR) tests/e2e/run $(or $(S),34 80 81 82 83 84 85 86)
+	@E2E_TROUBLE=1 SCENARIO_TIMEOUT=2400 FLAVOUR=$(FLAVOUR) tests/e2e/run $(or $(S),34 35 80 81 82 83 84 85 86)
