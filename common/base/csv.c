@@ -104,7 +104,7 @@ static bool take_field(char **at, char *end, struct span *field)
 	return p + 1 < end;
 }
 
-static enum csv_verdict next_quoted(char *input, size_t length, size_t first_line_len, bool at_end,
+static enum csv_result next_quoted(char *input, size_t length, size_t first_line_len, bool at_end,
                                     struct span *fields, size_t field_cap,
                                     struct csv_record *record, size_t *used)
 {
@@ -132,7 +132,7 @@ static enum csv_verdict next_quoted(char *input, size_t length, size_t first_lin
 	return CSV_RECORD;
 }
 
-enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields,
+enum csv_result csv_next(char *input, size_t length, bool at_end, struct span *fields,
                           size_t field_cap, struct csv_record *record, size_t *used)
 {
 	const char *line_end;

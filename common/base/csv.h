@@ -5,7 +5,7 @@
 
 #include "base/span.h"
 
-enum csv_verdict {
+enum csv_result {
 	CSV_RECORD,    /* a whole record was taken: *used bytes with its line end */
 	CSV_NEED_MORE, /* no line end yet: give more bytes, or say that the input has ended */
 	CSV_END,       /* nothing left */
@@ -20,7 +20,7 @@ struct csv_record {
 /* Splits the first record of input into at most field_cap fields. Unquoted fields borrow
  * from input; quoted ones are unquoted in place (input is changed). at_end: no more bytes
  * will come, so a last record without line end counts. */
-enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields,
+enum csv_result csv_next(char *input, size_t length, bool at_end, struct span *fields,
                           size_t field_cap, struct csv_record *record, size_t *used);
 
 #endif

@@ -22,7 +22,7 @@ static void describe_all(const char *input, size_t length, bool at_end, char *ou
 		struct span fields[FIELD_CAP];
 		struct csv_record record;
 		size_t used, left = length - (size_t)(at - text);
-		enum csv_verdict verdict =
+		enum csv_result verdict =
 			csv_next(at, left, at_end, fields, FIELD_CAP, &record, &used);
 
 		cr_assert(used <= left);
@@ -179,7 +179,7 @@ Test(csv, random_bytes_are_covered_by_records)
 		size_t length, at = 0, used;
 		struct span fields[2];
 		struct csv_record record;
-		enum csv_verdict verdict;
+		enum csv_result verdict;
 
 		seed = seed * 1664525 + 1013904223;
 		length = (seed >> 16) % sizeof(text);

@@ -198,7 +198,8 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 		task_at_end(task, s->ends[next - 1]);
 	task_flush(task, box);
 	if (s->rows && task->counts_changed)
-		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts, task->last_row);
+		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts,
+		              task->last_counted);
 	cr_assert(task_metadata(task, commit->metadata, &err), "%s: %s", s->label, err.message);
 	commit->next = next;
 	commit->committed = task->position;
@@ -208,7 +209,7 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 		kit_serialise(&commit->outputs, &box->at[i]);
 	task_committed(task);
 	if (dump)
-		task->terms.ops->dump(task->fold, &commit->dump);
+		task->params.ops->dump(task->fold, &commit->dump);
 	outbox_clear(box);
 }
 
@@ -589,7 +590,7 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 			task_flush(&task, &box);
 			if (s->rows && task.counts_changed)
 				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts,
-				              task.last_row);
+				              task.last_counted);
 			task_committed(&task);
 			for (size_t o = 0; o < box.count; o++) {
 				const struct output *output = &box.at[o];
@@ -761,7 +762,7 @@ Test(task, every_flipped_bit_of_the_metadata_refuses)
 	scenario_free(&s);
 }
 
-Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
+Test(task, other_partition_count_other_fingerprint_and_impossible_offsets_refuse)
 {
 	struct scenario s;
 	struct commit commit;
