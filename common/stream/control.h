@@ -21,9 +21,9 @@ struct control {
 };
 struct control control_read(const struct input_record *record);
 
-/* Value of the header `control` in the topic of partials. Such a record announces the start times of
- * a source's rollups. It has the headers `source_partition` and `since` (format: event/window.h), and
- * no value. */
+/* Value of the header `control` in the topic of partials. Such a record announces the start times
+ * of a source's rollups. It has the headers `source_partition` and `since` (format:
+ * event/window.h), and no value. */
 #define CONTROL_ROLLUPS "rollups"
 
 #endif

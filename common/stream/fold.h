@@ -2,7 +2,8 @@
  *
  * A fold is a pure function: state x record -> new state + outputs. It uses no clock and no
  * randomness, and its order does not depend on addresses. The state after an offset does not depend
- * on how the records before it were batched. A fold does not use Kafka, files or the time of day. */
+ * on how the records before it were batched. A fold does not use Kafka, files or the time of
+ * day. */
 #ifndef FUNNEL_FOLD_H
 #define FUNNEL_FOLD_H
 

@@ -1,5 +1,5 @@
-/* A bump allocator over 1 MiB chunks. A larger record gets a chunk of its own. outbox_clear keeps up
- * to SPARE_MAX chunks for the next batch, so that a steady load allocates nothing. */
+/* A bump allocator over 1 MiB chunks. A larger record gets a chunk of its own. outbox_clear keeps
+ * up to SPARE_MAX chunks for the next batch, so that a steady load allocates nothing. */
 #include "stream/outbox.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* The open transactions of our own services hold records back too, and under load one is always
- * open. Each commit moves the last stable offset. So the age of a hold is the time since that offset
- * last moved. */
+ * open. Each commit moves the last stable offset. So the age of a hold is the time since that
+ * offset last moved. */
 #include "stream/partition_end.h"
 
 void partition_end_init(struct partition_end *end)

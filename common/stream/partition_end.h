@@ -1,12 +1,13 @@
-/* The state of a reader of committed records at the end of a partition: it is at the high watermark,
- * or the broker holds records back before it.
+/* The state of a reader of committed records at the end of a partition: it is at the high
+ * watermark, or the broker holds records back before it.
  *
  *       records read       records of an open transaction, and all after its first
  *   ────────────────────┬──────────────────────────────────────────────────────────┐
  *          last stable offset = position                                   high watermark
  *
- * Such a reader gets an end of partition at the last stable offset. While a transaction is open, that
- * offset is not the end of the log. Pure: the caller passes the high watermark and the time. */
+ * Such a reader gets an end of partition at the last stable offset. While a transaction is open,
+ * that offset is not the end of the log. Pure: the caller passes the high watermark and the
+ * time. */
 #ifndef FUNNEL_PARTITION_END_H
 #define FUNNEL_PARTITION_END_H
 
@@ -36,8 +37,8 @@ void partition_end_reached(struct partition_end *end, int64_t offset);
 /* The reader has got a record. */
 void partition_end_left(struct partition_end *end);
 /* Updates the state for a high watermark (-1: unknown) that is at least as new as the last end of
- * partition. A hold begins again when the last stable offset moves, as a transaction has ended then.
- * now_us must be positive. */
+ * partition. A hold begins again when the last stable offset moves, as a transaction has ended
+ * then. now_us must be positive. */
 enum partition_end_change partition_end_update(struct partition_end *end, int64_t high,
                                                int64_t limit_us, int64_t now_us);
 

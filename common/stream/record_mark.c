@@ -1,7 +1,8 @@
 /* A mark of a record of 250 bytes takes about 30 ns (measured, -O2).
  *
  * Limit: a mark does not prove the identity of a log. A client with the right to write to the topic
- * can forge a record with the same mark. It gains nothing by that which this right does not give. */
+ * can forge a record with the same mark. It gains nothing by that which this right does not
+ * give. */
 #include "stream/record_mark.h"
 
 #include <inttypes.h>

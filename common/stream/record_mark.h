@@ -1,5 +1,5 @@
-/* A record mark: offset, time, and a hash of key and value of one record. It recognises the log that
- * the record was read from.
+/* A record mark: offset, time, and a hash of key and value of one record. It recognises the log
+ * that the record was read from.
  *
  * An offset alone does not identify a log. If a topic is deleted and created again, the new log
  * begins at 0 and reaches every offset again. A log that has the marked record at the mark's offset

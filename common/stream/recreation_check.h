@@ -1,8 +1,8 @@
-/* Decides when a reader of a partition has to check that its log is still the same one, and not that
- * of a recreated topic. The check looks for a record that was read before (record_mark.h).
+/* Decides when a reader of a partition has to check that its log is still the same one, and not
+ * that of a recreated topic. The check looks for a record that was read before (record_mark.h).
  *
- * A position in a deleted log becomes valid in the log of the recreated topic as soon as the new log
- * has grown past it. While a program deletes, creates and fills a topic past the position, its
+ * A position in a deleted log becomes valid in the log of the recreated topic as soon as the new
+ * log has grown past it. While a program deletes, creates and fills a topic past the position, its
  * partitions deliver no records. So a check is due
  *   - when reading begins;
  *   - when a partition delivers a record after a silence of RECREATION_SILENCE_US: an idle input, a

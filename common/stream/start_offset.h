@@ -1,4 +1,5 @@
-/* Whether and where a reader can start in a partition whose log has the offsets [low, high). Pure. */
+/* Whether and where a reader can start in a partition whose log has the offsets [low, high).
+ * Pure. */
 #ifndef FUNNEL_START_OFFSET_H
 #define FUNNEL_START_OFFSET_H
 

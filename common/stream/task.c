@@ -1,6 +1,7 @@
-/* The restore index is sparse: one block per few thousand records. A block has the newest time in it
- * that a restore needs, and the fold's snapshot (clock, watermarks) at its start. restore_from is
- * the start of the oldest block that a restore needs. So a restore reads at most one block too much.
+/* The restore index is sparse: one block per few thousand records. A block has the newest time in
+ * it that a restore needs, and the fold's snapshot (clock, watermarks) at its start. restore_from
+ * is the start of the oldest block that a restore needs. So a restore reads at most one block too
+ * much.
  *
  *   metadata   v1 r=<restore_from> p=<partitions> m=<fingerprint> n=<counts> l=<last counted>
  *              u=<unreadable> f=<record mark> t=<start times> h=<snapshot> x=<xxh32 of all before>
@@ -284,12 +285,12 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	                       task->last.offset < 0 ? "" : last, start_times, (int)snapshot_len,
 	                       block ? block->snapshot : snapshot);
 	if (len + 16 > TASK_METADATA_MAX || snapshot_len + 1 >= FOLD_SNAPSHOT_MAX)
-		return err_set(
-			err, ERR_OPERATOR,
-			"%s partition %" PRId32
-			": restore metadata has %zu bytes, expected at most %d: configure fewer ROLLUPS",
-			task->params.ops->name, task->params.partition, len,
-			TASK_METADATA_MAX - 16);
+		return err_set(err, ERR_OPERATOR,
+		               "%s partition %" PRId32
+		               ": restore metadata has %zu bytes, expected at most %d: "
+		               "configure fewer ROLLUPS",
+		               task->params.ops->name, task->params.partition, len,
+		               TASK_METADATA_MAX - 16);
 	snprintf(out + len, TASK_METADATA_MAX - len, " x=%08" PRIx32, XXH32(out, len, 0));
 	return true;
 }
@@ -397,21 +398,21 @@ static bool metadata_fits(const struct task_params *params, int64_t committed,
                           const struct parsed_metadata *parsed, struct err *err)
 {
 	if (parsed->partition_count != params->partition_count)
-		return err_set(
-			err, ERR_OPERATOR,
-			"%s: partition %" PRId32 " was committed when the input topic had %" PRId32
-			" partitions, and the topic has %" PRId32
-			" now: keys have moved to other partitions, so the state is not valid" ADVICE,
-			params->ops->name, params->partition, parsed->partition_count,
-			params->partition_count);
+		return err_set(err, ERR_OPERATOR,
+		               "%s: partition %" PRId32
+		               " was committed when the input topic had %" PRId32
+		               " partitions, and the topic has %" PRId32
+		               " now: keys have moved to other partitions, so the state is not "
+		               "valid" ADVICE,
+		               params->ops->name, params->partition, parsed->partition_count,
+		               params->partition_count);
 	if (strcmp(parsed->fingerprint, params->fingerprint) != 0)
-		return err_set(
-			err, ERR_OPERATOR,
-			"%s: partition %" PRId32
-			" was committed with the settings %s, and the settings are %s now: restore the "
-			"former settings; or, " ERR_ADVICE_FRESH_SET,
-			params->ops->name, params->partition, parsed->fingerprint,
-			params->fingerprint);
+		return err_set(err, ERR_OPERATOR,
+		               "%s: partition %" PRId32
+		               " was committed with the settings %s, and the settings are %s now: "
+		               "restore the former settings; or, " ERR_ADVICE_FRESH_SET,
+		               params->ops->name, params->partition, parsed->fingerprint,
+		               params->fingerprint);
 	if (parsed->restore_from > committed || parsed->restore_from < 0)
 		return err_set(err, ERR_OPERATOR,
 		               "%s: partition %" PRId32 ": restore offset %" PRId64

@@ -1,8 +1,8 @@
 /* The task of one input partition: position, fold, and the restore metadata of every commit.
  *
  * The state is a pure function of the input. So a restore reads the input again: from the offset
- * restore_from, which stands in the metadata of the committed offset, up to the committed offset. It
- * discards the outputs. Pure; task_loop/task_loop.h is the Kafka side. */
+ * restore_from, which stands in the metadata of the committed offset, up to the committed offset.
+ * It discards the outputs. Pure; task_loop/task_loop.h is the Kafka side. */
 #ifndef FUNNEL_TASK_H
 #define FUNNEL_TASK_H
 
@@ -47,8 +47,8 @@ struct task {
 
 /* Starts at an offset without state. */
 void task_start(struct task *task, const struct task_params *params, int64_t offset);
-/* Prepares a restore; the caller reads on at position. ERR_OPERATOR if the metadata cannot be read, or
- * has another partition count or fingerprint. */
+/* Prepares a restore; the caller reads on at position. ERR_OPERATOR if the metadata cannot be read,
+ * or has another partition count or fingerprint. */
 MUST_USE bool task_resume(struct task *task, const struct task_params *params, int64_t committed,
                           struct span metadata, struct err *err);
 void task_free(struct task *task);
@@ -56,9 +56,9 @@ void task_free(struct task *task);
 /* Folds one record, or discards it if it is before position. While restoring, out gets nothing. */
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out);
 /* True while restoring if more records are unreadable than when the same offsets were first folded.
- * Unreadable: the schema id is unknown or belongs to another record, or the bytes do not decode. Then
- * the registry has lost its data: a record that was read before cannot be read now, and the state
- * would lack it. Call after each record. */
+ * Unreadable: the schema id is unknown or belongs to another record, or the bytes do not decode.
+ * Then the registry has lost its data: a record that was read before cannot be read now, and the
+ * state would lack it. Call after each record. */
 bool task_lost_records(const struct task *task);
 /* The reader has got an end of partition at an offset. Moves position past transaction markers, and
  * ends a restore that has reached restore_to. */

@@ -1,9 +1,9 @@
 /* Schema resolution, from bytes to bytes.
  *
  * The Avro library parses the schemas. One walk over the body with the writer's schema finds the
- * bytes of each of the writer's fields. Then our fields are written in our order: each is copied from
- * the writer's field of that name, or from its default if the writer does not have the field. Only
- * the growth of the output allocates.
+ * bytes of each of the writer's fields. Then our fields are written in our order: each is copied
+ * from the writer's field of that name, or from its default if the writer does not have the field.
+ * Only the growth of the output allocates.
  *
  * Rejected: the library's own resolvers. They do not support defaults ("Reader field X doesn't
  * appear in writer"). The library's decoders allocate any length that the bytes announce, and leak
@@ -189,7 +189,8 @@ static bool resolves(avro_schema_t writer, avro_schema_t reader)
 	return is_avro_null(writer) || is_avro_boolean(writer) || is_avro_int64(writer);
 }
 
-/* Our branch for a writer's value: one of the same type, else the first that it resolves to. -1: none. */
+/* Our branch for a writer's value: one of the same type, else the first that it resolves to. -1:
+ * none. */
 static int choose_branch(avro_schema_t writer, avro_schema_t reader)
 {
 	int count = (int)avro_schema_union_size(reader), first = -1;
@@ -274,7 +275,8 @@ static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t re
 	}
 }
 
-/* find_fields has checked the body. So only a branch or symbol that our schema lacks can fail here. */
+/* find_fields has checked the body. So only a branch or symbol that our schema lacks can fail
+ * here. */
 static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
                        struct buffer *out)
 {
@@ -379,8 +381,8 @@ static bool plan_field(struct schema_resolver *resolver, size_t index, json_t *w
 		                 json_object_get(ours, "default")))
 			return err_set(
 				err, ERR_INPUT,
-				"unresolvable schema: the writer has no field %.64s, and the field has "
-				"no default in our schema",
+				"unresolvable schema: the writer has no field %.64s, and the "
+				"field has no default in our schema",
 				name);
 		plan->default_len = resolver->defaults.len - plan->default_at;
 		return true;

@@ -1,5 +1,5 @@
-/* Schema resolution: converts bytes of another version of one of our schemas to bytes of our version,
- * for the fast decoders. (The names begin with schema_ because the Avro library exports an
+/* Schema resolution: converts bytes of another version of one of our schemas to bytes of our
+ * version, for the fast decoders. (The names begin with schema_ because the Avro library exports an
  * avro_resolver_new.)
  *
  * Refuses a writer's schema with another record name than ours: a registry that has lost its data

@@ -1,5 +1,5 @@
-/* Numbers are big-endian. The length of a text has two bytes; from value version 4 on it is a varint of
- * length + 1. The tagged fields at the end of version 4 are not read. */
+/* Numbers are big-endian. The length of a text has two bytes; from value version 4 on it is a
+ * varint of length + 1. The tagged fields at the end of version 4 are not read. */
 #include "wire/group_offsets.h"
 
 struct in {

@@ -1,7 +1,8 @@
 /* Totals of a rollup, window and group, and partials: the parts of source partitions in a total.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares them
- * byte by byte with the Avro library. avro_resolver.h converts bytes of other schema versions. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_AGGREGATE_H
 #define FUNNEL_RECORDS_AGGREGATE_H
 
@@ -16,8 +17,8 @@
 /* Longest rollup name, in bytes; it is part of a key. */
 #define RECORD_ROLLUP_MAX 128
 
-/* True for INT64_MIN (none yet) and for times within the years 1 to 9999, from 31 days before. These
- * are so far from the ends of int64_t that the addition of a setting never overflows. */
+/* True for INT64_MIN (none yet) and for times within the years 1 to 9999, from 31 days before.
+ * These are so far from the ends of int64_t that the addition of a setting never overflows. */
 bool watermark_is_possible(int64_t watermark_us);
 
 struct aggregate {

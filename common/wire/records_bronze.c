@@ -1,5 +1,5 @@
-/* The codec of BronzeEvent. Fields are in the order of schemas/bronze_events.avsc. One pass; only the
- * growth of the output buffer allocates.
+/* The codec of BronzeEvent. Fields are in the order of schemas/bronze_events.avsc. One pass; only
+ * the growth of the output buffer allocates.
  *
  * The decoder refuses values that the encoder does not write. A field out of range comes from a
  * foreign or faulty writer, as bronze-sink writes valid events only. */
@@ -8,8 +8,8 @@
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 
-/* 15 fields of at most a branch and a long each, the text of the id, and the price; without the other
- * texts. */
+/* 15 fields of at most a branch and a long each, the text of the id, and the price; without the
+ * other texts. */
 #define BRONZE_FIXED_MAX_BYTES \
 	(FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36

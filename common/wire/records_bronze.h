@@ -1,7 +1,8 @@
 /* BronzeEvent: a valid event with its origin. The topics of bronze and late events have it.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares them
- * byte by byte with the Avro library. avro_resolver.h converts bytes of other schema versions. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_BRONZE_H
 #define FUNNEL_RECORDS_BRONZE_H
 

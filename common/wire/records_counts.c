@@ -1,11 +1,11 @@
-/* The codec of the counts. Fields are in the order of schemas/counts.avsc. The map of dead letters by
- * reason has the reasons that occurred, in the order of the enum, as one block:
+/* The codec of the counts. Fields are in the order of schemas/counts.avsc. The map of dead letters
+ * by reason has the reasons that occurred, in the order of the enum, as one block:
  *
  *   number of entries as long | name, count | ... | 0
  *
- * A block may also have its size: the number of entries is negative, and the size in bytes follows as
- * long. The decoder reads this form; the encoder does not write it. Names are texts, so a reader may
- * get reasons of newer versions. */
+ * A block may also have its size: the number of entries is negative, and the size in bytes follows
+ * as long. The decoder reads this form; the encoder does not write it. Names are texts, so a reader
+ * may get reasons of newer versions. */
 #include "wire/records_counts.h"
 
 #include "wire/avro_io.h"

@@ -1,4 +1,5 @@
-/* The measures of a rollup, and the codec of the fields that aggregates, partials and visits share. */
+/* The measures of a rollup, and the codec of the fields that aggregates, partials and visits
+ * share. */
 #ifndef FUNNEL_RECORDS_MEASURES_H
 #define FUNNEL_RECORDS_MEASURES_H
 

@@ -1,7 +1,8 @@
 /* SessionFunnel: one visit. The topic of session funnels has it.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares them
- * byte by byte with the Avro library. avro_resolver.h converts bytes of other schema versions. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_VISIT_H
 #define FUNNEL_RECORDS_VISIT_H
 

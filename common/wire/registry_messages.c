@@ -1,5 +1,5 @@
-/* Requests and answers of Confluent's REST interface, read and written by jansson. A service sends a
- * few requests per start, so the code is strict rather than fast. */
+/* Requests and answers of Confluent's REST interface, read and written by jansson. A service sends
+ * a few requests per start, so the code is strict rather than fast. */
 #include "wire/registry_messages.h"
 
 #include <jansson.h>
@@ -41,9 +41,8 @@ bool registry_read_id(struct span body, int32_t *id, struct err *err)
 
 	json_decref(json);
 	if (value < 1 || value > INT32_MAX)
-		return err_set(
-			err, ERR_RETRY,
-			"invalid answer of the schema registry: expected {\"id\": a positive integer}");
+		return err_set(err, ERR_RETRY,
+		               "invalid answer of the registry: expected a positive integer as id");
 	*id = (int32_t)value;
 	return true;
 }
@@ -61,7 +60,7 @@ bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_sc
 		buffer_append(out, json_string_value(text), json_string_length(text));
 	} else {
 		err_set(err, ERR_RETRY,
-		        "invalid answer of the schema registry: expected {\"schema\": a text}");
+		        "invalid answer of the registry: expected a text as schema");
 	}
 	json_decref(json);
 	return ok;
@@ -83,7 +82,7 @@ bool registry_read_versions(struct span body, int32_t *versions, size_t cap, siz
 	}
 	json_decref(json);
 	return ok || err_set(err, ERR_RETRY,
-	                     "invalid answer of the schema registry: expected a list of versions");
+	                     "invalid answer of the registry: expected a list of versions");
 }
 
 bool registry_level_checks_backward(struct span body)
@@ -110,7 +109,8 @@ bool json_schema_title_is(struct span text, const char *title)
 	return same;
 }
 
-/* Copies text as one line of printable ASCII: line breaks and tabs become blanks, other bytes '?'. */
+/* Copies text as one line of printable ASCII: line breaks and tabs become blanks, other bytes
+ * '?'. */
 static void copy_line(struct span text, char *out, size_t cap)
 {
 	size_t len = text.len < cap - 1 ? text.len : cap - 1;

@@ -16,7 +16,8 @@
 /* {"schema":"<text>"} and, for JSON Schema, its "schemaType". Appends to out. */
 void registry_register_body(const struct schema_text *schema, struct buffer *out);
 
-/* {"id":n} with n from 1 to 2^31 - 1. ERR_RETRY, as of the next two: the answer has another form. */
+/* {"id":n} with n from 1 to 2^31 - 1. ERR_RETRY, as of the next two: the answer has another
+ * form. */
 MUST_USE bool registry_read_id(struct span body, int32_t *id, struct err *err);
 
 /* {"schema":"<text>"} with an optional "schemaType" (missing: AVRO). The text replaces the contents

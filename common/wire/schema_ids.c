@@ -2,8 +2,8 @@
  * not decode exactly to their last byte.
  *
  * Limits: the program does not have the texts of former schema versions, so it takes their records
- * for strays. A forged record, or a copy of ours under an invented id, looks like ours; the operator
- * can leave out such an id. */
+ * for strays. A forged record, or a copy of ours under an invented id, looks like ours; the
+ * operator can leave out such an id. */
 #include "wire/schema_ids.h"
 
 #include <inttypes.h>
@@ -149,7 +149,8 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 			return refuse_use(
 				use,
 				"belongs to another schema in the registry, and a registry never "
-				"issues an id twice: restore the registry's data, or empty it first",
+				"issues an id twice: restore the registry's data, or empty the "
+				"registry first",
 				err);
 		if (use->state != SCHEMA_USE_MISSING || use->id == planned)
 			continue; /* a second topic with the same id takes the same text */

@@ -1,8 +1,8 @@
-/* The schema ids in the records of our topics, and a plan to register the schemas under the same ids
- * again.
+/* The schema ids in the records of our topics, and a plan to register the schemas under the same
+ * ids again.
  *
- * A registry issues ids in sequence. An emptied one begins at 1. So each schema gets its former id if
- * the schemas are registered in the order of their ids, with fillers for unused ids. Pure; the
+ * A registry issues ids in sequence. An emptied one begins at 1. So each schema gets its former id
+ * if the schemas are registered in the order of their ids, with fillers for unused ids. Pure; the
  * program `schemas` (common/tools/schemas) reads the topics and queries the registry. */
 #ifndef FUNNEL_SCHEMA_IDS_H
 #define FUNNEL_SCHEMA_IDS_H

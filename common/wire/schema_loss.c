@@ -1,5 +1,5 @@
-/* Limit: the alarm cannot recognise whether a refused record is one of ours. So a stray record makes a
- * service not ready for a minute too. The service continues to work during that minute. */
+/* Limit: the alarm cannot recognise whether a refused record is one of ours. So a stray record
+ * makes a service not ready for a minute too. The service continues to work during that minute. */
 #include "wire/schema_loss.h"
 
 #include <inttypes.h>

@@ -2,10 +2,10 @@
  *
  * An emptied registry gives its ids to other schemas. The schema id of our records is then unknown,
  * or belongs to another record type. A single such record may also be a mistake of another writer.
- * So a service ends (exit 78) only for a sign that a stray record cannot give: a restore cannot read
- * a record that was read before (task_lost_records), or the counts of a service cannot be read
- * (unreadable_counts.h). Any other refused record is a dead letter, and the service is not ready for
- * a minute (schema_alarm). */
+ * So a service ends (exit 78) only for a sign that a stray record cannot give: a restore cannot
+ * read a record that was read before (task_lost_records), or the counts of a service cannot be read
+ * (unreadable_counts.h). Any other refused record is a dead letter, and the service is not ready
+ * for a minute (schema_alarm). */
 #ifndef FUNNEL_SCHEMA_LOSS_H
 #define FUNNEL_SCHEMA_LOSS_H
 
@@ -15,7 +15,8 @@
 #include "base/span.h"
 #include "event/reason.h"
 
-/* Whether a reason is a sign of loss: the schema id is unknown, or belongs to another record type. */
+/* Whether a reason is a sign of loss: the schema id is unknown, or belongs to another record
+ * type. */
 bool schema_loss_suspected(enum reason reason);
 
 /* A record by its location and the schema id in its frame. */

@@ -1,4 +1,5 @@
-/* The schemas of our topics, as the programs register them. The texts are generated from schemas/. */
+/* The schemas of our topics, as the programs register them. The texts are generated from
+ * schemas/. */
 #ifndef FUNNEL_SCHEMAS_H
 #define FUNNEL_SCHEMAS_H
 

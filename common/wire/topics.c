@@ -4,8 +4,8 @@
  *   - without limit where only the newest value per key matters; compaction removes the others;
  *   - without limit for partials; the merge half deletes what it no longer needs.
  *
- * raw and bronze have the broker's time (LogAppendTime). It decides whether an event of live traffic
- * lies in the future, so a producer's wrong clock must not matter.
+ * raw and bronze have the broker's time (LogAppendTime). It decides whether an event of live
+ * traffic lies in the future, so a producer's wrong clock must not matter.
  *
  * Sizes: an event may have 4 MiB, and the dead letter must take it with additional headers.
  * Compacted topics have small segments, as the active segment is never compacted. */

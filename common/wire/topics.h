@@ -1,8 +1,8 @@
 /* The topics of the pipeline: names, partitions and settings. A pure table; the program `topics`
  * (common/tools/topics) applies it.
  *
- * A topic's name is <prefix><suffix>. All topics of a set have the same number of partitions, except
- * counts: it has one, as it has few records. */
+ * A topic's name is <prefix><suffix>. All topics of a set have the same number of partitions,
+ * except counts: it has one, as it has few records. */
 #ifndef FUNNEL_TOPICS_H
 #define FUNNEL_TOPICS_H
 
@@ -47,8 +47,9 @@ bool topic_is_compacted(enum topic_id id);
 /* Number of the topic's partitions in a set with set_partitions. */
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
 
-#define TOPIC_KEEPS_PARTITIONS \
-	"the number of partitions must not change, since keys would move to others; " ERR_ADVICE_FRESH_SET
+#define TOPIC_KEEPS_PARTITIONS                                                      \
+	"the number of partitions must not change, since keys would move to others" \
+	"; " ERR_ADVICE_FRESH_SET
 /* Checks the number of partitions of the topic `name`. It must fit set_partitions, which is the
  * number of the topic `like`. ERR_OPERATOR if it does not. */
 MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,

@@ -417,7 +417,7 @@ Test(event_json, details_are_short_and_printable_and_name_the_field)
 		{ID("null"), "product_id is absent, null or empty"},
 		{WITH(",\"brand\":\"" X512 "x\""), "brand is \"" X64 "\"... (513 bytes)"},
 		{"{" BASE "]", "at byte 102: '}' expected"},
-		{"[]", "an array, not an object"},
+		{"[]", "found an array, expected an object"},
 		{"{\"\xff\":1}", "byte 0xff at offset 2"},
 	};
 

@@ -35,7 +35,7 @@
 
 struct scenario {
 	const char *label;
-	struct task_params terms;
+	struct task_params params;
 	bool rows; /* counts are emitted */
 	struct kit_log log;
 	struct pipeline pipe;
@@ -109,8 +109,8 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
-	s->terms = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
-	                                "horizon=1",      BLOCK_RECORDS};
+	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
+	                                 "horizon=1",      BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
@@ -126,8 +126,8 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->terms = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
-	                                "grace=600",       BLOCK_RECORDS};
+	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
+	                                 "grace=600",       BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -146,8 +146,8 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->terms = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
-	                                PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
+	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
+	                                 PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -259,7 +259,7 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 	struct outbox box = {0};
 	struct err err = {0};
 
-	cr_assert(task_resume(task, &s->terms, from->committed, span_of(from->metadata), &err),
+	cr_assert(task_resume(task, &s->params, from->committed, span_of(from->metadata), &err),
 	          "%s: %s", s->label, err.message);
 	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
@@ -302,7 +302,7 @@ static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
 
 	scenario_of(&s, which, seed);
 	schedule = schedule_of(seed, s.log.bytes.count, batch_max);
-	task_start(&task, &s.terms, 0);
+	task_start(&task, &s.params, 0);
 	run(&s, &task, &schedule, 0, schedule.count - 1, want);
 	task_free(&task);
 	for (size_t crash = 0; crash + 1 < schedule.count;
@@ -366,7 +366,7 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 			struct task task;
 			size_t crash = (size_t)rng_below(&rng, (int64_t)schedule.count - 1), next;
 
-			task_start(&task, &s.terms, 0);
+			task_start(&task, &s.params, 0);
 			run(&s, &task, &schedule, 0, crash, want);
 			for (next = schedule.after[crash]; next < schedule.after[crash + 1];
 			     next++) {
@@ -383,7 +383,7 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 			task_free(&task);
 			for (size_t c = 0; c <= crash; c++)
 				commit_free(&want[c]);
-			task_start(&task, &s.terms, 0);
+			task_start(&task, &s.params, 0);
 			run(&s, &task, &schedule, 0, crash + 1, want);
 			expect_same(&s, &got[crash + 1], &want[crash + 1], "crash after commit",
 			            crash, crash + 1);
@@ -408,7 +408,7 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 
 		scenario_of(&s, which, 81);
 		schedule = schedule_of(82, RECORDS, 6);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		run(&s, &task, &schedule, 0, schedule.count - 1, want);
 		task_free(&task);
 		for (int round = 0; round < 150; round++) {
@@ -444,7 +444,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 
 		scenario_of(&s, which, 91);
 		schedule = schedule_of(92, RECORDS, 9);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		run(&s, &task, &schedule, 0, schedule.count - 1, want);
 		task_free(&task);
 		for (size_t c = 0; c < schedule.count; c++) {
@@ -456,7 +456,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 			task_at_end(&task, want[c].committed);
 			cr_assert_not(task.restoring);
 			cr_assert_eq(task.position, want[c].committed);
-			s.terms.ops->dump(task.fold, &dump);
+			s.params.ops->dump(task.fold, &dump);
 			cr_assert(dump.len == want[c].dump.len &&
 			                  memcmp(dump.at, want[c].dump.at, dump.len) == 0,
 			          "%s at commit %zu:\n%.*s\nfor\n%.*s", s.label, c, (int)dump.len,
@@ -481,8 +481,8 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 	size_t last = schedule.count - 1;
 	int64_t longest = 0;
 
-	s->terms.block_records = 512;
-	task_start(&task, &s->terms, 0);
+	s->params.block_records = 512;
+	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, last, want);
 	task_free(&task);
 	for (size_t crash = last / 2; crash < last; crash++) {
@@ -529,8 +529,8 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.terms = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
-	                               PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
+	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
+	                                PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
@@ -584,7 +584,7 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 	size_t count = 0, kept = 0;
 	int64_t every = rng_between(&rng, 1, 60);
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t i = 0; i <= s->log.bytes.count; i++) {
 		if (i == s->log.bytes.count || (i && rng_chance(&rng, every))) {
 			task_flush(&task, &box);
@@ -679,18 +679,18 @@ static void some_commit(struct scenario *s, struct commit *commit)
 	struct task task;
 
 	scenario_of(s, 1, 7);
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, 0, commit);
 	task_free(&task);
 }
 
-static void expect_refusal(const struct task_params *terms, int64_t committed, struct span metadata,
-                           const char *mention, const char *label)
+static void expect_refusal(const struct task_params *params, int64_t committed,
+                           struct span metadata, const char *mention, const char *label)
 {
 	struct task task;
 	struct err err = {0};
 
-	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
+	cr_assert_not(task_resume(&task, params, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
 	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message,
 	          mention);
@@ -708,12 +708,12 @@ Test(task, metadata_that_cannot_be_read_refuses)
 	struct commit commit;
 
 	some_commit(&s, &commit);
-	expect_refusal(&s.terms, commit.committed, SPAN_NULL, "cannot be read", "null");
+	expect_refusal(&s.params, commit.committed, SPAN_NULL, "cannot be read", "null");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		expect_refusal(&s.terms, commit.committed, span_of(texts[i]), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(texts[i]), "cannot be read",
 		               texts[i]);
 	for (size_t cut = 0; cut < strlen(commit.metadata); cut++)
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, cut},
+		expect_refusal(&s.params, commit.committed, (struct span){commit.metadata, cut},
 		               "cannot be read", "cut");
 	commit_free(&commit);
 	scenario_free(&s);
@@ -737,7 +737,7 @@ Test(task, metadata_with_counts_that_cannot_be_refuses)
 
 		snprintf(text + len, sizeof(text) - (size_t)len, " x=%08" PRIx32,
 		         XXH32(text, (size_t)len, 0));
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
 		               counts[i]);
 	}
 	commit_free(&commit);
@@ -754,7 +754,7 @@ Test(task, every_flipped_bit_of_the_metadata_refuses)
 	len = strlen(commit.metadata);
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, len},
+		expect_refusal(&s.params, commit.committed, (struct span){commit.metadata, len},
 		               "cannot be read", commit.metadata);
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
 	}
@@ -766,22 +766,22 @@ Test(task, other_partition_count_other_fingerprint_and_impossible_offsets_refuse
 {
 	struct scenario s;
 	struct commit commit;
-	struct task_params terms;
+	struct task_params params;
 	int64_t from;
 
 	some_commit(&s, &commit);
-	terms = s.terms;
-	terms.partition_count = 8;
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions",
+	params = s.params;
+	params.partition_count = 8;
+	expect_refusal(&params, commit.committed, span_of(commit.metadata), "partitions",
 	               "partition count");
-	terms = s.terms;
-	terms.fingerprint = "grace=601";
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601",
+	params = s.params;
+	params.fingerprint = "grace=601";
+	expect_refusal(&params, commit.committed, span_of(commit.metadata), "grace=601",
 	               "fingerprint");
 	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
 	cr_assert(from > 0);
-	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond",
-	               "restore_from beyond committed");
+	expect_refusal(&s.params, from - 1, span_of(commit.metadata), "past the committed",
+	               "restore_from past the committed offset");
 	commit_free(&commit);
 	scenario_free(&s);
 }
@@ -813,12 +813,12 @@ Test(task, the_last_record_folded_comes_back_with_the_metadata)
 		scenario_of(&s, which, 7);
 		last = kit_log_record(&s.log, 299);
 		want = record_mark_of(last.offset, last.timestamp_ms, last.key, last.value);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		cr_assert_eq(task.last.offset, -1);
 		run(&s, &task, &schedule, 0, 0, &commit);
 		cr_assert(record_mark_equal(&task.last, &want), "%s", s.label);
 		task_free(&task);
-		cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(commit.metadata),
+		cr_assert(task_resume(&task, &s.params, commit.committed, span_of(commit.metadata),
 		                      &err),
 		          "%s: %s", s.label, err.message);
 		cr_assert(record_mark_equal(&task.last, &want), "%s: resumed", s.label);
@@ -842,7 +842,7 @@ Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
 	some_commit(&s, &commit);
 	with_mark(&commit, "", old);
 	cr_assert_null(strstr(old, " f="));
-	cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(old), &err), "%s",
+	cr_assert(task_resume(&task, &s.params, commit.committed, span_of(old), &err), "%s",
 	          err.message);
 	cr_assert_eq(task.last.offset, -1);
 	task_free(&task);
@@ -872,12 +872,12 @@ Test(task, an_invalid_mark_is_refused)
 	some_commit(&s, &commit);
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		with_mark(&commit, marks[i], text);
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
 		               marks[i]);
 	}
 	snprintf(beyond, sizeof(beyond), "%" PRId64 ",0,00112233445566ff", commit.committed);
 	with_mark(&commit, beyond, text);
-	expect_refusal(&s.terms, commit.committed, span_of(text), "last record",
+	expect_refusal(&s.params, commit.committed, span_of(text), "last record",
 	               "a mark at the committed offset");
 	commit_free(&commit);
 	scenario_free(&s);
@@ -886,7 +886,7 @@ Test(task, an_invalid_mark_is_refused)
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
 	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
-	struct task_params terms = {
+	struct task_params params = {
 		&merge_fold_ops,
 		&config,
 		0,
@@ -898,7 +898,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 	struct outbox box = {0};
 	struct err err = {0};
 
-	task_start(&task, &terms, 0);
+	task_start(&task, &params, 0);
 	for (int32_t p = 0; p < MERGE_SOURCES_MAX; p++) {
 		struct partial progress = {.rollup = SPAN(""),
 		                           .group_value = SPAN(""),
@@ -917,7 +917,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 		task.counts.dead[r] = 999;
 	cr_assert(task_metadata(&task, metadata, &err), "%s", err.message);
 	cr_assert(strlen(metadata) < TASK_METADATA_MAX);
-	cr_assert(task_resume(&again, &terms, task.position, span_of(metadata), &err), "%s",
+	cr_assert(task_resume(&again, &params, task.position, span_of(metadata), &err), "%s",
 	          err.message);
 	cr_assert_arr_eq(&again.counts, &task.counts, sizeof(task.counts));
 	task_free(&task);
@@ -941,7 +941,7 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
 		struct task again;
 
-		cr_assert(task_resume(&again, &s.terms, task.position, span_of(commit.metadata),
+		cr_assert(task_resume(&again, &s.params, task.position, span_of(commit.metadata),
 		                      &err),
 		          "%s", err.message);
 		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
@@ -978,7 +978,7 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 	struct task task;
 	size_t each = RECORDS / STRAY_COMMITS;
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t c = 0; c < STRAY_COMMITS; c++) {
 		for (size_t i = c * each; i < (c + 1) * each; i++) {
 			struct input_record record = record_under_schemas(s, i, SIZE_MAX);
@@ -1001,7 +1001,7 @@ static bool rebuild_notices(const struct scenario *s, const struct commit *commi
 	struct err err = {0};
 	bool noticed = false;
 
-	cr_assert(task_resume(task, &s->terms, commit->committed, span_of(commit->metadata), &err),
+	cr_assert(task_resume(task, &s->params, commit->committed, span_of(commit->metadata), &err),
 	          "%s: %s", s->label, err.message);
 	*to = commit->next;
 	*from = 0;
@@ -1120,20 +1120,20 @@ Test(task, delivery_below_position_is_discarded_and_counted)
 	size_t outputs;
 
 	scenario_of(&s, 0, 9);
-	task_start(&task, &s.terms, 0);
+	task_start(&task, &s.params, 0);
 	for (size_t i = 0; i < 100; i++) {
 		struct input_record record = kit_log_record(&s.log, i);
 
 		task_apply(&task, &record, &box);
 	}
 	outputs = box.count;
-	s.terms.ops->dump(task.fold, &before);
+	s.params.ops->dump(task.fold, &before);
 	for (size_t i = 40; i < 100; i++) {
 		struct input_record record = kit_log_record(&s.log, i);
 
 		task_apply(&task, &record, &box);
 	}
-	s.terms.ops->dump(task.fold, &after);
+	s.params.ops->dump(task.fold, &after);
 	cr_assert_eq(task.stale_count, 60);
 	cr_assert_eq(box.count, outputs);
 	cr_assert(before.len == after.len && memcmp(before.at, after.at, before.len) == 0);
@@ -1150,7 +1150,7 @@ Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
 	struct task task;
 
 	scenario_of(&s, 0, 10);
-	task_start(&task, &s.terms, 5);
+	task_start(&task, &s.params, 5);
 	cr_assert_eq(task.position, 5);
 	task_at_end(&task, 9);
 	cr_assert_eq(task.position, 9);
@@ -1170,7 +1170,7 @@ static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
 	size_t count = s->log.bytes.count, oldest = 0;
 	int64_t before = 0, front_us = INT64_MIN;
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t i = 0; i < count; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
 
@@ -1216,7 +1216,7 @@ Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
 		raw_event(&s.log, &rng, (int64_t)i, times_us[i]);
 	}
 	cr_assert(front_us > KIT_DAY0_US + 13 * US_PER_DAY);
-	s.terms.block_records = 64;
+	s.params.block_records = 64;
 	expect_bounded_replay(
 		&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us,
 		64); /* blocks hold events of up to 3 h ago; the clock lags a little */
@@ -1237,7 +1237,7 @@ Test(task, restore_from_moves_on_over_4_days_in_the_session_half_and_bounds_the_
 		times_us[i] = s.pipe.events[i].bronze.event.event_time_us;
 	cr_assert(times_us[count - 1] > KIT_DAY0_US + 4 * US_PER_DAY);
 	s.log.bytes.count = count; /* without the control at its end */
-	s.terms.block_records = 64;
+	s.params.block_records = 64;
 	expect_bounded_replay(&s, US_PER_DAY + 4 * US_PER_HOUR, times_us, 64);
 	free(times_us);
 	scenario_free(&s);
