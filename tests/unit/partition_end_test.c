@@ -1,4 +1,4 @@
-/* Where a reader of committed records stands: at the high watermark, held before it, or reading. */
+/* A reader of committed records is at the high watermark, held before it, or reading. */
 #include <criterion/criterion.h>
 
 #include "stream/partition_end.h"
@@ -15,7 +15,7 @@ static struct partition_end at(int64_t offset)
 	return end;
 }
 
-Test(partition_end, end_at_the_high_watermark_is_idle_from_the_first_look)
+Test(partition_end, end_at_the_high_watermark_is_idle_from_the_first_update)
 {
 	struct partition_end end = at(100);
 

@@ -1,4 +1,4 @@
-/* Which schema ids the topics name, and whether they can be had again. */
+/* The schema ids in the topics, and whether the schemas can be registered under them again. */
 #include <criterion/criterion.h>
 
 #include "base/buffer.h"
@@ -55,7 +55,7 @@ Test(schema_ids, uses_are_kept_by_topic_and_id_with_a_sample_that_fits)
 	schema_uses_free(&uses);
 }
 
-Test(schema_ids, a_flood_of_invented_ids_is_bounded_and_counted)
+Test(schema_ids, ids_beyond_the_limit_are_only_counted)
 {
 	struct schema_uses uses = {0};
 
@@ -94,7 +94,7 @@ struct plan_row {
 	const char *label;
 	int32_t last_id;
 	int64_t fillers_max;
-	const char *want; /* NULL: they can */
+	const char *want; /* NULL: they can be registered */
 	struct {
 		int32_t id;
 		enum schema_kind kind;
@@ -140,8 +140,8 @@ Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 		{"one too many", 0, 3, "LEAVE_OUT=6", {BRONZE(3, MISSING), COUNTS(6, MISSING)}},
 		{"the greatest id", 0, 9, "needs 2147483646 other", {BRONZE(INT32_MAX, MISSING)}},
 		{"after those that are known", 4, 0, NULL, {BRONZE(2, KNOWN), COUNTS(5, MISSING)}},
-		{"the registry is at it", 2, 100, "empty the registry first", {BRONZE(2, MISSING)}},
-		{"the registry is past it", 3, 100, "empty the registry first", {BRONZE(2, MISSING)}},
+		{"the registry is at it", 2, 100, "empty the reg", {BRONZE(2, MISSING)}},
+		{"the registry is past it", 3, 100, "empty the reg", {BRONZE(2, MISSING)}},
 		{"taken", 0, 100, "another schema", {COUNTS(1, MISSING), BRONZE(2, TAKEN)}},
 		{"strays",
 	         0,
@@ -188,7 +188,7 @@ static bool text_is_ours(const struct schema_uses *uses, size_t use, struct buff
 	return strcmp(text->at, schema_texts[uses->at[use].kind].text) == 0;
 }
 
-Test(schema_ids, a_second_id_of_a_schema_takes_a_text_of_its_own_that_means_the_same)
+Test(schema_ids, a_second_id_of_a_schema_gets_a_different_text_with_the_same_meaning)
 {
 	static const struct plan_row row = {.uses = {BRONZE(1, MISSING), LATE(1, MISSING),
 	                                             BRONZE(5, MISSING), COUNTS(6, MISSING)}};

@@ -1,4 +1,4 @@
-/* Signs that the registry has lost its data: counts of ours that cannot be read, and how long a
+/* Signs that the registry has lost its data: counts of ours that cannot be read, and for how long a
  * service is not ready. */
 #include <criterion/criterion.h>
 
@@ -34,7 +34,7 @@ static bool refused(const struct entry *entries, size_t count, struct err *err)
 	return !unreadable_counts_check(&unread, PREFIX "counts", err);
 }
 
-Test(unreadable_counts, newest_counts_of_a_service_that_are_refused_for_their_schema_refuse)
+Test(unreadable_counts, newest_counts_that_are_refused_for_their_schema_id_are_an_error)
 {
 	static const char *const keys[] = {"bronze-sink|set_raw_events|0",
 	                                   "bronze-sink|set_raw_events|127",
@@ -95,7 +95,7 @@ Test(unreadable_counts, bytes_that_were_never_counts_do_not_matter)
 		                      1, NULL));
 }
 
-Test(schema_loss, a_place_has_the_id_of_its_frame)
+Test(schema_loss, a_framed_record_has_the_id_of_its_frame)
 {
 	static const struct {
 		struct span value;

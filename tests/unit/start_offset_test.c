@@ -1,9 +1,9 @@
-/* Where a reader may start, by what is stored and what the log holds. */
+/* Where a reader can start, for a stored offset and the offsets of the log. */
 #include <criterion/criterion.h>
 
 #include "stream/start_offset.h"
 
-Test(start_offset, a_stored_offset_is_judged_against_the_log)
+Test(start_offset, a_stored_offset_is_compared_with_the_log)
 {
 	static const struct {
 		const char *label;
@@ -21,9 +21,9 @@ Test(start_offset, a_stored_offset_is_judged_against_the_log)
 		{"retention was faster", 4, 4, 5, 10, START_LOST_RECORDS},
 		{"topic created again", 11, 11, 0, 10, START_BEYOND_END},
 		{"topic created again and empty", 1, 1, 0, 0, START_BEYOND_END},
-		{"rebuild from the middle", 9, 6, 5, 10, START_RESUME},
-		{"rebuild from the start", 9, 5, 5, 10, START_RESUME},
-		{"retention was faster than the rebuild needs", 9, 4, 5, 10, START_LOST_RECORDS},
+		{"restore from the middle", 9, 6, 5, 10, START_RESUME},
+		{"restore from the start", 9, 5, 5, 10, START_RESUME},
+		{"retention was faster than the restore needs", 9, 4, 5, 10, START_LOST_RECORDS},
 		{"created again, and cut: the first cause is named", 11, 4, 5, 10,
 	         START_BEYOND_END},
 	};

@@ -1,5 +1,6 @@
-/* Rebuild by replay, with a fake log: whatever the point of a crash, the output stream is that of a task that never stopped.
- * Records have gaps between their offsets, as transaction markers leave them. */
+/* Restores, with a log in memory: after a crash at any point, the output is that of a task that
+ * never stopped. There are gaps between the offsets of records, like those of transaction
+ * markers. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -36,12 +37,12 @@
 struct scenario {
 	const char *label;
 	struct task_params params;
-	bool rows; /* counts are emitted */
+	bool rows; /* the counts are an output */
 	struct kit_log log;
 	struct pipeline pipe;
 	struct bronze_fold_config bronze;
-	int64_t *
-		ends; /* at_end is told these offsets: the next record's, or some of the gap before it */
+	/* Offsets for task_at_end: that of the next record, or one in the gap before it. */
+	int64_t *ends;
 };
 
 static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
@@ -54,17 +55,17 @@ static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int6
 		snprintf(session, sizeof(session), "raw-%d", number++);
 	while (partition_of(span_of(session), 2) != 0);
 	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
-	len = snprintf(
-		text, sizeof(text),
-		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
-		time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
-		(int)rng_below(rng, 90), (int)rng_below(rng, 99), (int)rng_between(rng, 1, 6),
-		session);
+	len = snprintf(text, sizeof(text),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,"
+	               "\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
+	               time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
+	               (int)rng_below(rng, 90), (int)rng_below(rng, 99),
+	               (int)rng_between(rng, 1, 6), session);
 	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session),
 	            (struct span){text, (size_t)len}, NULL, 0);
 }
 
-/* Raw events over days, a quarter of them repeats of earlier ones, some beyond the horizon. */
+/* Raw events of several days. A quarter are duplicates, some of them beyond the horizon. */
 static void generate_raw(struct kit_log *log, struct rng *rng, size_t count, int64_t step_us)
 {
 	int64_t front_us = KIT_DAY0_US, offset = 0;
@@ -161,9 +162,9 @@ static void scenario_of(struct scenario *s, int which, uint64_t seed)
 	else if (which == 2)
 		scenario_merge(s, seed, RECORDS);
 	else
-		scenario_session(
-			s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR,
-			"1m:all 2d:brand 40h:all"); /* windows longer than a visit's day; many visits close at once */
+		/* windows longer than a visit's day; many visits close at the same time */
+		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR,
+		                 "1m:all 2d:brand 40h:all");
 }
 
 static void scenario_free(struct scenario *s)
@@ -188,7 +189,8 @@ static void commit_free(struct commit *commit)
 	buffer_free(&commit->dump);
 }
 
-/* What the loop does at a commit. Bytes of all outputs go to commit->outputs, the state as text to commit->dump if asked for. */
+/* A commit of the loop. The bytes of all outputs go to commit->outputs; the state as text goes to
+ * commit->dump, if it is wanted. */
 static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end,
                       size_t next, bool dump, struct commit *commit)
 {
@@ -213,7 +215,7 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 	outbox_clear(box);
 }
 
-/* Where a schedule commits: after which records, and whether the end of the partition is seen there. */
+/* The commits of a schedule: after which records, and whether each is at an end of partition. */
 struct schedule {
 	size_t after[RECORDS + 1];
 	bool at_end[RECORDS + 1];
@@ -233,8 +235,8 @@ static struct schedule schedule_of(uint64_t seed, size_t records, int64_t batch_
 	return schedule;
 }
 
-/* Runs from a task's state to the commit `last` of a schedule, as from the commit before `from`. A run after a restart
- * dumps the state at its first and its last commit only, for the sake of time. */
+/* Runs a task from the commit before `from` to the commit `last` of a schedule. A run after a
+ * restart dumps the state at its first and last commit only, to save time. */
 static void run(const struct scenario *s, struct task *task, const struct schedule *schedule,
                 size_t from, size_t last, struct commit *commits)
 {
@@ -253,7 +255,8 @@ static void run(const struct scenario *s, struct task *task, const struct schedu
 	outbox_free(&box);
 }
 
-/* A restart: reads from where the metadata says up to the committed offset, quietly. */
+/* A restart: reads from the restore offset of the metadata up to the committed offset, without
+ * output. */
 static void restart(const struct scenario *s, const struct commit *from, struct task *task)
 {
 	struct outbox box = {0};
@@ -267,7 +270,7 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 		if (record.offset >= task->position)
 			task_apply(task, &record, &box);
 	}
-	cr_assert_eq(box.count, 0, "%s: a rebuild has emitted", s->label);
+	cr_assert_eq(box.count, 0, "%s: a restore had outputs", s->label);
 	if (task->restoring && task->position >= task->restore_to)
 		task_at_end(task, from->committed);
 	outbox_free(&box);
@@ -305,8 +308,8 @@ static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
 	task_start(&task, &s.params, 0);
 	run(&s, &task, &schedule, 0, schedule.count - 1, want);
 	task_free(&task);
-	for (size_t crash = 0; crash + 1 < schedule.count;
-	     crash++) { /* any record until the next commit: the same commit counts */
+	/* a crash at any record up to the next commit restarts from the same commit */
+	for (size_t crash = 0; crash + 1 < schedule.count; crash++) {
 		restart(&s, &want[crash], &task);
 		cr_assert_not(task.restoring && task.position < task.restore_to &&
 		              s.log.offsets[schedule.after[crash]] < task.restore_to);
@@ -351,7 +354,7 @@ Test(task, restart_at_every_record_boundary_gives_the_same_outputs_in_the_merge_
 }
 
 /* A crash in the middle of a batch: its records were folded and its outputs lost. */
-Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
+Test(task, records_folded_after_the_last_commit_leave_no_trace)
 {
 	for (int which = 0; which < 4; which++) {
 		static struct commit want[RECORDS + 1], got[RECORDS + 1];
@@ -434,7 +437,7 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 	}
 }
 
-Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
+Test(task, state_after_a_restore_equals_that_of_a_task_that_never_moved)
 {
 	for (int which = 0; which < 4; which++) {
 		static struct commit want[RECORDS + 1];
@@ -472,7 +475,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 	}
 }
 
-/* A rebuild of many thousand records lets go of what has passed on its way. */
+/* A restore of many thousand records frees state that it no longer needs. */
 static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 {
 	static struct commit want[RECORDS + 1], got[RECORDS + 1];
@@ -488,7 +491,7 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 	for (size_t crash = last / 2; crash < last; crash++) {
 		restart(s, &want[crash], &task);
 		run(s, &task, &schedule, crash + 1, crash + 1, got);
-		expect_same(s, &got[crash + 1], &want[crash + 1], "long rebuild at commit", crash,
+		expect_same(s, &got[crash + 1], &want[crash + 1], "long restore at commit", crash,
 		            crash + 1);
 		commit_free(&got[crash + 1]);
 		task_free(&task);
@@ -501,11 +504,11 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 			longest = want[c].committed - from;
 		commit_free(&want[c]);
 	}
-	cr_assert(longest > 9000, "%s: the longest rebuild has %" PRId64 " offsets", s->label,
+	cr_assert(longest > 9000, "%s: the longest restore has %" PRId64 " offsets", s->label,
 	          longest);
 }
 
-Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
+Test(task, long_restore_gives_the_same_outputs_in_the_session_half)
 {
 	struct scenario s;
 
@@ -515,7 +518,7 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
 	scenario_free(&s);
 }
 
-Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
+Test(task, long_restore_gives_the_same_outputs_in_the_merge_half)
 {
 	struct scenario s;
 	struct rng rng = {43};
@@ -524,7 +527,7 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	pipe_init(&s.pipe, 43, 2, "1m:all 10m:brand 1d:all", "view,cart,purchase");
 	pipe_generate(&s.pipe, &rng, 0, 6000, KIT_DAY0_US + 20 * US_PER_HOUR, US_PER_MINUTE);
 	pipe_generate(&s.pipe, &rng, 1, 3000, KIT_DAY0_US + 4 * US_PER_HOUR,
-	              US_PER_MINUTE); /* behind, so everything is kept for long */
+	              US_PER_MINUTE); /* lags, so all state is kept for long */
 	pipe_run_sessions(&s.pipe, &rng, 1);
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
@@ -536,7 +539,7 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	scenario_free(&s);
 }
 
-/* ---- any commit points, the same last value of each key */
+/* ---- the last value of each key does not depend on the commit points */
 
 struct last_value {
 	char key[160];
@@ -548,8 +551,8 @@ static int by_key(const void *a, const void *b)
 	return strcmp(((const struct last_value *)a)->key, ((const struct last_value *)b)->key);
 }
 
-/* What stays of an output whatever the commit points were: a partial's watermark is that of its commit; a visit that was
- * withdrawn may never have been shown. */
+/* The part of an output that does not depend on the commit points. A partial has the watermark of
+ * its commit. A visit that was deleted may never have been an output. */
 static void lasting_value(const struct output *output, struct buffer *value)
 {
 	struct partial partial;
@@ -573,7 +576,8 @@ static void lasting_value(const struct output *output, struct buffer *value)
 	kit_serialise(value, output);
 }
 
-/* Runs with commits at random points; the last values by topic and key, in order of key; outputs that are no upserts in their order. */
+/* Runs with commits at random points. Gives the last values by topic and key, in the order of the
+ * keys, and the outputs that are not upserts, in their order. */
 static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values,
                           struct buffer *stream)
 {
@@ -692,8 +696,7 @@ static void expect_refusal(const struct task_params *params, int64_t committed,
 
 	cr_assert_not(task_resume(&task, params, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
-	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message,
-	          mention);
+	cr_assert(strstr(err.message, mention), "%s: '%s' lacks '%s'", label, err.message, mention);
 	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
 	          "%s: the message does not say what to do: %s", label, err.message);
 	task_free(&task);
@@ -719,7 +722,7 @@ Test(task, metadata_that_cannot_be_read_refuses)
 	scenario_free(&s);
 }
 
-Test(task, metadata_with_counts_that_cannot_be_refuses)
+Test(task, metadata_with_impossible_counts_refuses)
 {
 	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0",
 	                                     "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1",
@@ -786,7 +789,7 @@ Test(task, other_partition_count_other_fingerprint_and_impossible_offsets_refuse
 	scenario_free(&s);
 }
 
-/* commit's metadata with another f, or without one ("" as older versions wrote it), and a right
+/* The commit's metadata with another f, or without one ("", as in older versions), and a valid
  * checksum. */
 static void with_mark(const struct commit *commit, const char *mark, char out[TASK_METADATA_MAX])
 {
@@ -824,14 +827,14 @@ Test(task, the_last_record_folded_comes_back_with_the_metadata)
 		cr_assert(record_mark_equal(&task.last, &want), "%s: resumed", s.label);
 		task_free(&task);
 		restart(&s, &commit, &task);
-		cr_assert(record_mark_equal(&task.last, &want), "%s: rebuilt", s.label);
+		cr_assert(record_mark_equal(&task.last, &want), "%s: restored", s.label);
 		task_free(&task);
 		commit_free(&commit);
 		scenario_free(&s);
 	}
 }
 
-Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
+Test(task, metadata_of_older_versions_without_a_record_mark_is_read)
 {
 	struct scenario s;
 	struct commit commit;
@@ -847,7 +850,7 @@ Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
 	cr_assert_eq(task.last.offset, -1);
 	task_free(&task);
 	memcpy(commit.metadata, old, sizeof(old));
-	restart(&s, &commit, &task); /* what the rebuild passes over is marked */
+	restart(&s, &commit, &task); /* the restore marks the records that it folds */
 	cr_assert_eq(task.last.offset, s.log.offsets[299]);
 	cr_assert(task_metadata(&task, next, &err), "%s", err.message);
 	cr_assert_not_null(strstr(next, " f="));
@@ -925,7 +928,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 	outbox_free(&box);
 }
 
-Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
+Test(task, metadata_that_does_not_fit_is_an_error_and_not_cut)
 {
 	struct scenario s;
 	struct commit commit;
@@ -937,8 +940,8 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	task_at_end(&task, commit.committed);
 	for (int r = 1; r < REASON_COUNT; r++)
 		task.counts.dead[r] =
-			INT64_MAX / 2; /* the most that is read back; as many digits as INT64_MAX */
-	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
+			INT64_MAX / 2; /* the largest valid count; as many digits as INT64_MAX */
+	if (task_metadata(&task, commit.metadata, &err)) { /* if it fits, it must be readable */
 		struct task again;
 
 		cr_assert(task_resume(&again, &s.params, task.position, span_of(commit.metadata),
@@ -954,13 +957,13 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	scenario_free(&s);
 }
 
-/* ---- records that the registry decides on */
+/* ---- records that the registry makes unreadable */
 
 #define STRAYS_EVERY  11
 #define STRAY_COMMITS 12
 
-/* The record i. Every eleventh was a stray from the start; `lost` was read once, and is refused
- * now. */
+/* The record i. Every eleventh is a stray record from the start. `lost` was read before, and is
+ * refused now. */
 static struct input_record record_under_schemas(const struct scenario *s, size_t i, size_t lost)
 {
 	static const enum reason reasons[] = {REASON_UNKNOWN_SCHEMA_ID, REASON_WRONG_SCHEMA,
@@ -985,7 +988,7 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 
 			task_apply(&task, &record, &box);
 			cr_assert_not(task_lost_records(&task),
-			              "%s: only a rebuild can lose records", s->label);
+			              "%s: only a restore can lose records", s->label);
 		}
 		do_commit(s, &task, &box, false, (c + 1) * each, false, &commits[c]);
 	}
@@ -993,8 +996,8 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 	outbox_free(&box);
 }
 
-/* Whether a rebuild notices. *from, *to: the records that it reads. Leaves the task that has been
- * rebuilt. */
+/* Whether a restore notices the loss. *from, *to: the records that it reads. Leaves the restored
+ * task. */
 static bool rebuild_notices(const struct scenario *s, const struct commit *commit, size_t lost,
                             size_t *from, size_t *to, struct task *task)
 {
@@ -1017,7 +1020,7 @@ static bool rebuild_notices(const struct scenario *s, const struct commit *commi
 	return noticed;
 }
 
-Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
+Test(task, a_restore_ignores_strays_and_notices_every_lost_record)
 {
 	for (int which = 0; which < 4; which++) {
 		struct commit commits[STRAY_COMMITS];
@@ -1051,8 +1054,8 @@ Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
 	}
 }
 
-/* The number is right again after a rebuild, for the next one. */
-Test(task, a_rebuild_after_a_rebuild_notices_the_same)
+/* After a restore, the number is correct for the next restore. */
+Test(task, a_restore_after_a_restore_notices_the_same)
 {
 	struct commit commits[STRAY_COMMITS], again;
 	struct outbox box = {0};
@@ -1090,7 +1093,7 @@ static void without_field(char metadata[TASK_METADATA_MAX], const char *key)
 	         XXH32(metadata, (size_t)(end - metadata), 0));
 }
 
-Test(task, a_rebuild_from_metadata_without_the_number_still_notices_a_loss)
+Test(task, a_restore_from_metadata_without_the_number_still_notices_a_loss)
 {
 	struct scenario s;
 	struct commit commit;
@@ -1109,9 +1112,9 @@ Test(task, a_rebuild_from_metadata_without_the_number_still_notices_a_loss)
 	scenario_free(&s);
 }
 
-/* ---- deliveries and the way forward */
+/* ---- deliveries and progress */
 
-Test(task, delivery_below_position_is_discarded_and_counted)
+Test(task, delivery_before_position_is_discarded_and_counted)
 {
 	struct scenario s;
 	struct task task;
@@ -1144,7 +1147,7 @@ Test(task, delivery_below_position_is_discarded_and_counted)
 	scenario_free(&s);
 }
 
-Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
+Test(task, end_of_the_partition_moves_past_markers_and_never_back)
 {
 	struct scenario s;
 	struct task task;
@@ -1161,7 +1164,7 @@ Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
 	scenario_free(&s);
 }
 
-/* Over a long input a restart never reads more than what can matter, and two blocks. */
+/* On a long input, a restart reads at most the records that it needs, and two blocks. */
 static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
                                   const int64_t *times_us, int64_t block_records)
 {
@@ -1201,7 +1204,7 @@ static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
 	task_free(&task);
 }
 
-Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
+Test(task, restore_from_moves_forward_over_14_days_in_bronze_and_bounds_the_replay)
 {
 	struct scenario s;
 	size_t count = 20000;
@@ -1219,12 +1222,12 @@ Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
 	s.params.block_records = 64;
 	expect_bounded_replay(
 		&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us,
-		64); /* blocks hold events of up to 3 h ago; the clock lags a little */
+		64); /* blocks have events of up to 3 h ago; the clock lags a little */
 	free(times_us);
 	scenario_free(&s);
 }
 
-Test(task, restore_from_moves_on_over_4_days_in_the_session_half_and_bounds_the_replay)
+Test(task, restore_from_moves_forward_over_4_days_in_the_session_half_and_bounds_the_replay)
 {
 	struct scenario s;
 	size_t count = 12000;
