@@ -63,11 +63,11 @@ static void release(void *message)
  * records become rejects too. */
 static void raise_alarm(struct loader *loader, const struct input_record *record)
 {
-	struct schema_place place =
-		schema_place_of(record->topic.at, record->partition, record->offset, record->value);
+	struct framed_record place = framed_record_of(record->topic.at, record->partition,
+	                                              record->offset, record->value);
 
 	if (schema_alarm_raise(&loader->schema_alarm, monotonic_us(), &place, record->refused))
-		log_error("schema_refused", log_str("error", loader->schema_alarm.reason));
+		log_error("schema_refused", log_str("error", loader->schema_alarm.message));
 }
 
 static void take_record(struct loader *loader, struct loader_task *task,
@@ -75,7 +75,7 @@ static void take_record(struct loader *loader, struct loader_task *task,
 {
 	enum topic_id kind = topic_kinds[task->partition->input].kind;
 
-	if (schema_loss_shows(record->refused))
+	if (schema_loss_suspected(record->refused))
 		raise_alarm(loader, record);
 	if (load_batch_add(&loader->batch, kind, record, intake_keep(loader->intake)) ==
 	    LOAD_CONTROL)
@@ -179,8 +179,8 @@ static bool judge(struct loader_task *task, struct loader_offset *at, struct err
 	const struct assigned_partition *partition = task->partition;
 	int64_t now_us = monotonic_us();
 
-	switch (start_judge(at->committed, at->committed, partition->low, partition->high)) {
-	case START_GO_ON:
+	switch (start_check(at->committed, at->committed, partition->low, partition->high)) {
+	case START_RESUME:
 		at->position = at->committed;
 		task->beyond_end_since_us = 0;
 		return true;
@@ -256,7 +256,7 @@ bool loader_position(struct loader *loader, struct err *err)
 void loader_watch(struct loader *loader)
 {
 	int64_t now_us = monotonic_us();
-	const char *schema_reason = schema_alarm_reason(&loader->schema_alarm, now_us);
+	const char *schema_reason = schema_alarm_message(&loader->schema_alarm, now_us);
 	char text[512] = "";
 	size_t len;
 

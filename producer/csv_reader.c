@@ -110,7 +110,7 @@ static struct span without_line_end(const char *at, size_t len)
 	return (struct span){at, len};
 }
 
-static bool whole(const struct csv_reader *reader, enum csv_verdict verdict,
+static bool whole(const struct csv_reader *reader, enum csv_result verdict,
                   const struct csv_record *record)
 {
 	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
@@ -156,7 +156,7 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 	const char *line = reader->window + reader->at;
 	struct span fields[ROW_COLUMNS_MAX];
 	struct csv_record record, many;
-	enum csv_verdict verdict;
+	enum csv_result verdict;
 	size_t used, have;
 
 	if (!memchr(line, '"', *len)) {

@@ -48,7 +48,7 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 	return !missing || err_set(err, ERR_INPUT, "column %s is missing in the header", missing);
 }
 
-void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict,
+void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
                const struct csv_record *record, const struct span *fields)
 {
 	row->raw = record->raw;

@@ -41,7 +41,7 @@ extern const struct row_columns row_columns_standard;
 MUST_USE bool row_columns_read(struct span header, struct row_columns *columns, struct err *err);
 
 /* Sets fields and error from one record as csv_next gave it (fields: at least ROW_COLUMNS_MAX of capacity); event_time_us too. */
-void row_split(struct row *row, const struct row_columns *columns, enum csv_verdict verdict,
+void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
                const struct csv_record *record, const struct span *fields);
 
 #endif

@@ -1,8 +1,4 @@
-/* A byte buffer that doubles. Encoders reserve the most that a record can take and then
- * write without further checks.
- *
- * Limits: memory exhaustion ends the process; with work half done in memory and a
- * transaction open, dying and rebuilding from the log is the one safe way on. */
+/* The capacity doubles from 256 bytes on. Exhausted memory ends the process (base/memory.h). */
 #include "base/buffer.h"
 
 #include <stdint.h>

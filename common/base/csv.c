@@ -1,13 +1,15 @@
-/* CSV records. A line without a quote, nearly all of them, is found with memchr and cut at its
- * commas. A line with a quote takes two passes: the first finds the end of the record and checks
- * the quoting without touching a byte, so that NEED_MORE can be answered by calling again, and a
- * malformed record is handed on as it came; only the second unquotes in place.
+/* Most lines have no quote: memchr finds their end, and they are cut at their commas. A line with a
+ * quote takes two passes. The first finds the end of the record and checks the quoting. It changes
+ * no byte, so the caller can call again after CSV_NEED_MORE, and a malformed record keeps its
+ * bytes. The second pass removes the quotes in place.
  *
- * Malformed: a quote inside an unquoted field, or anything but a comma or a line end after a
- * closing quote; such a record ends at the next line break after the fault. A quote that is
- * still open when the input has ended makes only its first line malformed, so that one stray
- * quote never swallows the rows after it; a caller with a full buffer gets the same by saying
- * at_end. A lone CR ends no record. Limit: after NEED_MORE the scan starts again. */
+ * A record is malformed if an unquoted field has a quote, or if a closing quote is not followed by
+ * a comma or a line end. Such a record ends at the next line break after the fault. If a quote is
+ * still open at the end of the input, only its first line is malformed. So one stray quote never
+ * swallows the rows after it. A caller with a full buffer passes at_end to get the same. A CR
+ * without LF does not end a record.
+ *
+ * Limit: after CSV_NEED_MORE the scan starts again. */
 #include "base/csv.h"
 
 static struct span without_cr(const char *at, size_t len)
@@ -58,14 +60,15 @@ static enum scan scan_next(enum scan state, const char *p, const char *end)
 		if (*p == '"')
 			return SCAN_QUOTED;
 		if (*p == '\r' && (p + 1 == end || p[1] == '\n'))
-			return SCAN_QUOTE_SEEN; /* the line end's first half */
+			return SCAN_QUOTE_SEEN; /* the CR of the line end */
 		return *p == ',' ? SCAN_FIELD_START : SCAN_BROKEN;
 	case SCAN_BROKEN: return SCAN_BROKEN;
 	}
 	return SCAN_BROKEN;
 }
 
-/* Finds the end of the record at input; *end_state says how it ended. False: no end in sight. */
+/* Finds the end of the record at input. *end_state: the state at its end. False: no end was
+ * found. */
 static bool scan_record(const char *input, size_t length, size_t *record_len, enum scan *end_state)
 {
 	const char *end = input + length, *p = input;
@@ -81,7 +84,7 @@ static bool scan_record(const char *input, size_t length, size_t *record_len, en
 	return p < end;
 }
 
-/* Cuts off one field of a well-formed record and the comma after it; false: it was the last. */
+/* Takes one field of a well-formed record and the comma after it. False: it was the last field. */
 static bool take_field(char **at, char *end, struct span *field)
 {
 	char *p = *at, *to;
@@ -104,9 +107,9 @@ static bool take_field(char **at, char *end, struct span *field)
 	return p + 1 < end;
 }
 
-static enum csv_verdict next_quoted(char *input, size_t length, size_t first_line_len, bool at_end,
-                                    struct span *fields, size_t field_cap,
-                                    struct csv_record *record, size_t *used)
+static enum csv_result next_quoted(char *input, size_t length, size_t first_line_len, bool at_end,
+                                   struct span *fields, size_t field_cap, struct csv_record *record,
+                                   size_t *used)
 {
 	size_t record_len;
 	enum scan state;
@@ -132,8 +135,8 @@ static enum csv_verdict next_quoted(char *input, size_t length, size_t first_lin
 	return CSV_RECORD;
 }
 
-enum csv_verdict csv_next(char *input, size_t length, bool at_end, struct span *fields,
-                          size_t field_cap, struct csv_record *record, size_t *used)
+enum csv_result csv_next(char *input, size_t length, bool at_end, struct span *fields,
+                         size_t field_cap, struct csv_record *record, size_t *used)
 {
 	const char *line_end;
 	size_t line_len;

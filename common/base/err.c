@@ -1,4 +1,4 @@
-/* Errors are small values on the caller's stack; a message that does not fit is cut. */
+/* Errors are values on the caller's stack. A message that does not fit is cut. */
 #include "base/err.h"
 
 #include <stdarg.h>

@@ -1,20 +1,20 @@
-/* Errors: a class, which says what to do, and a message, which says why.
+/* Errors: a class, which is the action to take, and a message, which is the cause.
  *
- * Fallible functions return bool and take `struct err *` last. The class is the
- * action, and only the outermost loop acts on it: nothing below it exits or logs. */
+ * Fallible functions return bool and take `struct err *` last. Only the outermost loop acts on the
+ * class. The functions below it neither exit nor log. */
 #ifndef FUNNEL_ERR_H
 #define FUNNEL_ERR_H
 
 #include <stdbool.h>
 
 enum err_class {
-	ERR_NONE,   /* no error */
-	ERR_INPUT,  /* this input is bad: dead-letter it and go on */
-	ERR_RETRY,  /* the world is not ready: back off and make the same call again */
-	ERR_ABORT,  /* the open transaction is lost: send the same batch again in another */
-	ERR_FENCED, /* this client is finished (another instance took over, or its state is fatal): touch nothing, exit 75 */
-	ERR_OPERATOR, /* going on would make numbers wrong: explain, exit 78 */
-	ERR_FATAL,    /* cannot go on: exit non-zero */
+	ERR_NONE,     /* no error */
+	ERR_INPUT,    /* the input is invalid: send it to the dead letter and continue */
+	ERR_RETRY,    /* another system is not available: wait and make the same call again */
+	ERR_ABORT,    /* the open transaction is lost: send the same batch in a new transaction */
+	ERR_FENCED,   /* another instance has taken over, or this client has failed: exit 75 */
+	ERR_OPERATOR, /* numbers would become wrong, so an operator has to act: exit 78 */
+	ERR_FATAL,    /* cannot continue: exit non-zero */
 };
 
 struct err {
@@ -22,18 +22,18 @@ struct err {
 	char message[1024];
 };
 
-/* What an ERR_OPERATOR advises where the log no longer fits what was computed from it. */
+/* The advice of an ERR_OPERATOR if the log does not fit the state that was computed from it. */
 #define ERR_ADVICE_FRESH_SET                                                                      \
 	"to continue, process into a fresh set: another TOPIC_PREFIX and another database, then " \
 	"switch (deploy/README.md, 'When a service refuses to start')"
 
 #define MUST_USE __attribute__((warn_unused_result))
 
-/* Fills err (which may be NULL) and returns false, so that failing is one line. */
+/* Sets err (may be NULL) and returns false, so that `return err_set(...)` is the error path. */
 bool err_set(struct err *err, enum err_class class, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "context: " before the message already in err; keeps its class; returns false. */
+/* Puts "context: " before the message of err and keeps its class. Returns false. */
 bool err_prefix(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *err_class_name(enum err_class class);

@@ -1,16 +1,18 @@
-/* How tables in memory spread their keys. The hash decides where things lie in a table, and nothing
- * that can be seen from outside: it differs from one start of a service to the next. */
+/* The hash of the tables in memory. It differs from one start of a service to the next. So it may
+ * only decide where an entry stands in a table, and never an output. */
 #ifndef FUNNEL_HASH_H
 #define FUNNEL_HASH_H
 
 #include <stdint.h>
 
-/* Keys every hash, so that nobody can choose ids or texts that collide and make a table slow. A service sets it once,
- * before its first table; 0 in tests. The one global of the pure rooms: a parameter of every table would cost more
- * than it explains. */
+/* The key of every hash, so that nobody can choose ids or texts that collide and make a table slow.
+ * A service sets it once, before its first table; it is 0 in tests. It is the only global variable
+ * of the pure rooms. Rejected: a parameter of every table, which makes each call longer and no
+ * clearer. */
 extern uint64_t hash_key;
 
-static inline uint64_t mix64(uint64_t x) /* the finaliser of splitmix64; not keyed */
+/* The finaliser of splitmix64, without the key. */
+static inline uint64_t mix64(uint64_t x)
 {
 	x ^= x >> 30;
 	x *= UINT64_C(0xbf58476d1ce4e5b9);

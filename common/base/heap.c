@@ -1,4 +1,4 @@
-/* A binary heap in an array. An entry carries the number of its push as the second key. */
+/* A binary heap in an array. The second sort key of an entry is the number of its push. */
 #include "base/heap.h"
 
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-/* Linear probing over numbers, at most 3/4 full. Texts are hashed with XXH3: FNV-1a goes byte by byte.
- * Slots are not freed one by one: where the table would have to grow, old texts are swept and the
- * slots are made again. */
+/* Open addressing with linear probing, at most 3/4 full. Slots are not freed one by one: if the
+ * table is full, old texts are removed and the table is built again. Rejected: FNV-1a, which goes
+ * byte by byte and is slower than XXH3. */
 #include "base/interner.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static void sweep(struct interner *interner, int64_t keep_from_us)
 	}
 }
 
-/* Sweeps; grows only if that left the table more than half full, so sweeps stay rare. */
+/* Removes old texts. Doubles the table if it is still half full, so that sweeps stay rare. */
 static void make_room(struct interner *interner, int64_t keep_from_us)
 {
 	uint32_t slot_count = interner->slots ? interner->mask + 1 : FIRST_SLOTS;

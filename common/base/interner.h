@@ -1,7 +1,8 @@
-/* A string interner: texts to small numbers, which stay the same for the life of a text.
+/* A string interner: gives each text a small number, which stays the same until the text is
+ * removed.
  *
- * It keeps the newest event time that each text was used at, so that it can sweep those that no
- * longer matter. Memory exhaustion ends the process. */
+ * It keeps the newest event time at which each text was used. So it can remove texts that are no
+ * longer needed. Exhausted memory ends the process. */
 #ifndef FUNNEL_INTERNER_H
 #define FUNNEL_INTERNER_H
 
@@ -12,24 +13,25 @@
 #define INTERNED_NONE UINT32_MAX
 
 struct interned {
-	const char *at; /* owned; NULL: the number is unused */
+	const char *at; /* owned; NULL: the number is free */
 	uint32_t len;
 	uint32_t hash;
-	int64_t last_us;
-	uint32_t attached; /* free for the user, INTERNED_NONE at first */
+	int64_t last_us;   /* newest time at which the text was used */
+	uint32_t attached; /* for the user; INTERNED_NONE at first */
 };
 
-/* Zero-initialised is empty and owns nothing. */
+/* Zero-initialised: empty, owns nothing. */
 struct interner {
 	struct interned *at; /* by number */
 	uint32_t *slots;     /* number + 1; 0: free */
-	uint32_t *unused;    /* numbers of texts that were swept */
+	uint32_t *unused;    /* numbers of removed texts */
 	uint32_t count, capacity, mask, live, unused_count, unused_capacity;
 };
 void interner_free(struct interner *interner);
-/* Forgets every text and number, and keeps its memory for the next ones. */
+/* Removes all texts and keeps the memory of the tables. */
 void interner_clear(struct interner *interner);
-/* Number of a text, added if new. Texts last used before keep_from_us are swept when room is needed. */
+/* The number of a text, which is added if it is new. time_us: the event time of this use. If the
+ * table is full, texts that were last used before keep_from_us are removed. */
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us);
 static inline struct span interner_text(const struct interner *interner, uint32_t number)

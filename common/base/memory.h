@@ -1,15 +1,15 @@
-/* Memory that is there or ends the process: with work half done and a transaction open, a
- * restart from the log is the one safe continuation. */
+/* Allocation that never fails: exhausted memory ends the process. With a transaction open and a
+ * batch half folded, a restart from the log is the only safe way to continue. */
 #ifndef FUNNEL_MEMORY_H
 #define FUNNEL_MEMORY_H
 
 #include <stddef.h>
 
-/* Ends the process. */
+/* Logs event=out_of_memory and ends the process. */
 _Noreturn void memory_exhausted(void);
-/* As realloc; never NULL. */
+/* Like realloc; never NULL. */
 void *xrealloc(void *old, size_t size);
-/* Zeroed; never NULL. */
+/* Like calloc; never NULL. */
 void *xzalloc(size_t count, size_t size);
 
 /* Makes room for one more element in a growable array. */

@@ -1,10 +1,12 @@
-/* By hand: sscanf says nothing of a number that does not fit, and strtoll takes blanks and depends on the locale.
- * The sum runs below zero, where there is room for INT64_MIN. */
+/* The sum is negative while digits are added, as INT64_MIN has no positive counterpart.
+ *
+ * Rejected: sscanf, which does not report a number out of range; strtoll, which skips blanks, takes
+ * a '+' and depends on the locale. */
 #include "base/number.h"
 
 #define DIGITS "0123456789"
 
-/* Appends digits to a sum at or below zero. */
+/* Appends digits to a sum that is zero or negative. */
 static bool append_digits(int64_t *sum, struct span digits)
 {
 	int64_t value = *sum;
@@ -82,12 +84,12 @@ bool number_parse_span(struct span text, int64_t max, int64_t *value)
 bool decimal_parse(struct span text, size_t places, int64_t max, int64_t *value)
 {
 	const char *point = text.len ? memchr(text.at, '.', text.len) : NULL;
-	struct span whole = {text.at, point ? (size_t)(point - text.at) : text.len};
-	struct span decimals = {point ? point + 1 : NULL, point ? text.len - whole.len - 1 : 0};
+	struct span integer = {text.at, point ? (size_t)(point - text.at) : text.len};
+	struct span decimals = {point ? point + 1 : NULL, point ? text.len - integer.len - 1 : 0};
 	int64_t sum = 0;
 
-	if (whole.len == 0 || (point && decimals.len == 0) || decimals.len > places ||
-	    !append_digits(&sum, whole) || !append_digits(&sum, decimals))
+	if (integer.len == 0 || (point && decimals.len == 0) || decimals.len > places ||
+	    !append_digits(&sum, integer) || !append_digits(&sum, decimals))
 		return false;
 	for (size_t i = decimals.len; i < places; i++)
 		if (!append_digits(&sum, SPAN("0")))

@@ -1,5 +1,5 @@
-/* A span is a borrowed run of bytes: not terminated, not owned. at == NULL means
- * "no value" (null); at != NULL with len == 0 is an empty value. */
+/* A span is a borrowed sequence of bytes. It is not terminated. at == NULL: no value (null);
+ * at != NULL with len == 0: an empty value. */
 #ifndef FUNNEL_SPAN_H
 #define FUNNEL_SPAN_H
 

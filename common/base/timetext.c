@@ -1,10 +1,12 @@
-/* Times, money and durations, by hand: strptime and strftime read the locale, know no
- * fractions, and are an order of magnitude too slow for a function called per record.
+/* The calendar is the proleptic Gregorian one. Days are counted from 0001-01-01, where the leap
+ * rule has no special case: y complete years have 365 y + y/4 - y/100 + y/400 days. A constant
+ * moves them to 1970.
  *
- * The calendar is the proleptic Gregorian one. Days are counted from 0001-01-01, where the
- * leap rule needs no special case (365 y + y/4 - y/100 + y/400 for y whole years before), and
- * moved to 1970 by a constant. Limits: parsing takes years 1 to 9999; formatting takes every
- * int64_t, with years of more digits or a sign outside that range. */
+ * Rejected: strptime and strftime. They depend on the locale, do not support fractions, and are ten
+ * times too slow for a function that is called per record.
+ *
+ * Limits: parsing takes the years 1 to 9999. Formatting takes every int64_t; outside of these
+ * years, the year has more digits or a sign. */
 #include "base/timetext.h"
 
 #include <stdio.h>
@@ -13,9 +15,9 @@
 
 #define DAYS_TO_1970       INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
 #define DAYS_PER_400_YEARS INT64_C(146097)
-#define DAYS_PER_100_YEARS INT64_C(36524) /* but the fourth century has one more */
+#define DAYS_PER_100_YEARS INT64_C(36524) /* the fourth century has one more */
 #define DAYS_PER_4_YEARS   INT64_C(1461)
-#define DAYS_PER_YEAR      INT64_C(365) /* but the fourth year has one more */
+#define DAYS_PER_YEAR      INT64_C(365) /* the fourth year has one more */
 
 static const short days_before_month[2][13] = {
 	{0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365},
@@ -32,7 +34,7 @@ static inline unsigned digit_of(char c)
 	return (unsigned)(unsigned char)c - '0'; /* over 9: not a digit */
 }
 
-/* Two digits, or at least 100 where there are none. */
+/* The value of two digits; at least 100: they are not two digits. */
 static inline unsigned two_digits(const char *p)
 {
 	unsigned tens = digit_of(p[0]), ones = digit_of(p[1]);
@@ -59,7 +61,7 @@ static bool date_parse(const char *p, int64_t *days)
 	return true;
 }
 
-/* Takes ".123" from the front of *rest; nothing is a fraction of 0. */
+/* Takes a fraction such as ".123" from the front of *rest; without one, *us is 0. */
 static bool fraction_parse(struct span *rest, int64_t *us)
 {
 	size_t count = 0;
@@ -133,7 +135,7 @@ static char *put_date(char *p, int64_t days_since_1970)
 	days -= part * DAYS_PER_YEAR, year += part;
 
 	leap = is_leap(year);
-	month = (int)(days / 31); /* never too late, at most one too early */
+	month = (int)(days / 31); /* the month, or the one before it */
 	if (days >= days_before_month[leap][month + 1])
 		month++;
 	if (year >= 1 && year <= 9999)
@@ -192,7 +194,7 @@ size_t time_format_iso(int64_t time_us, char out[32])
 	return time_format(time_us, 'T', "Z", out);
 }
 
-/* Of those at its front. */
+/* The number of digits at the front of text. */
 static size_t digit_count(struct span text)
 {
 	size_t count = 0;
@@ -220,9 +222,11 @@ size_t money_format(int64_t cents, char out[32])
 static const struct {
 	const char *name;
 	int64_t us;
-} duration_units[] = {/* the largest first: formatting takes the first that divides */
-                      {"d", US_PER_DAY},    {"h", US_PER_HOUR}, {"m", US_PER_MINUTE},
-                      {"s", US_PER_SECOND}, {"ms", 1000},       {"us", 1}};
+} duration_units[] = {
+	/* The largest first: formatting takes the first that divides the duration. */
+	{"d", US_PER_DAY},    {"h", US_PER_HOUR}, {"m", US_PER_MINUTE},
+	{"s", US_PER_SECOND}, {"ms", 1000},       {"us", 1},
+};
 
 #define DURATION_DIGITS_MAX 18
 #define DURATION_UNIT_COUNT (sizeof(duration_units) / sizeof(*duration_units))
@@ -254,7 +258,7 @@ size_t duration_format(int64_t duration_us, char out[32])
 	if (duration_us == 0)
 		return (size_t)snprintf(out, 32, "0s");
 	while (duration_us % duration_units[unit].us != 0)
-		unit++; /* ends: the last unit divides all */
+		unit++; /* ends, as the last unit divides every duration */
 	return (size_t)snprintf(out, 32, "%lld%s",
 	                        (long long)(duration_us / duration_units[unit].us),
 	                        duration_units[unit].name);

@@ -1,4 +1,5 @@
-/* Open addressing with linear probing, grown at 3/4 full. A strong mixer and no removals need no tombstones. */
+/* Open addressing with linear probing; the table doubles when it is 3/4 full. There are no
+ * removals, so there are no tombstones. */
 #include "base/u64_map.h"
 
 #include <stdlib.h>
@@ -6,7 +7,7 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-#define FIRST_SLOTS 8 /* most maps of a visit stay this small */
+#define FIRST_SLOTS 8 /* enough for most maps of a visit */
 
 void u64_map_free(struct u64_map *map)
 {
@@ -32,7 +33,7 @@ static void u64_map_resize(struct u64_map *map, uint32_t slot_count)
 	free(old.slots);
 }
 
-uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t fresh, bool *added)
+uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *added)
 {
 	uint32_t at;
 
@@ -43,7 +44,7 @@ uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t fresh, bool *ad
 		at = (at + 1) & map->mask;
 	*added = !map->slots[at].taken;
 	if (*added) {
-		map->slots[at] = (struct u64_map_slot){key, fresh, 1};
+		map->slots[at] = (struct u64_map_slot){key, initial, 1};
 		map->used++;
 	}
 	return map->slots[at].value;

@@ -2,8 +2,8 @@
 
 #include <stdint.h>
 
-/* Length of the well-formed character at p (Unicode, table 3-7: no overlong forms, no
- * surrogates, nothing above U+10FFFF), or 0. */
+/* The length of the well-formed character at p (The Unicode Standard, table 3-7); 0: p does not
+ * begin with one. */
 static size_t utf8_character(const unsigned char *p, size_t left)
 {
 	unsigned char low = 0x80, high = 0xbf;

@@ -1,4 +1,4 @@
-/* UTF-8 as Unicode defines it: no overlong forms, no surrogates, nothing above U+10FFFF. */
+/* UTF-8 as Unicode defines it: no overlong forms, no surrogates, no character above U+10FFFF. */
 #ifndef FUNNEL_UTF8_H
 #define FUNNEL_UTF8_H
 
@@ -6,7 +6,7 @@
 
 #include "base/span.h"
 
-/* Offset of the first byte that is not part of a well-formed character; text.len when all are. */
+/* The offset of the first byte that does not belong to a well-formed character, or text.len. */
 size_t utf8_valid_length(struct span text);
 
 #endif

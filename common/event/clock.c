@@ -1,7 +1,8 @@
-/* Keeping, for every user, the newest time would need memory without bound. The second
- * largest of those is all that matters, and the largest with its owner and the largest of all
- * others are enough to know it: when a new owner takes the lead, the old leader's time is the
- * largest of the others. */
+/* The clock is the second largest of the users' newest times. Two values are enough to keep it: the
+ * largest time with its user, and the largest time of all other users. When another user reaches
+ * the largest time, the former largest time becomes that of the others.
+ *
+ * Rejected: the newest time of every user, which needs memory without bound. */
 #include "event/clock.h"
 
 #include <inttypes.h>
@@ -71,7 +72,8 @@ size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX
 	                        clock->control_us);
 }
 
-/* Far beyond every year, and far enough from the ends of int64_t that sums with settings do not overflow. */
+/* The limit is after every year, and so far from the ends of int64_t that the addition of a setting
+ * does not overflow. */
 static bool is_possible(int64_t time_us)
 {
 	return time_us == CLOCK_NONE || (time_us > -TIME_LIMIT_US && time_us < TIME_LIMIT_US);

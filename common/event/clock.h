@@ -1,8 +1,8 @@
 /* The event-time clock of one partition.
  *
- * It stands at the newest event time that two different users have reached, or that a
- * control announced, whichever is later; so one mad timestamp never moves it. The first
- * event of an empty partition sets it. Microseconds; CLOCK_NONE before anything came. */
+ * The clock is the newest event time that two different users have reached, or that a control has
+ * announced, whichever is later. So one wrong timestamp never moves it. The first event of an empty
+ * partition sets it. In microseconds; CLOCK_NONE before the first event or control. */
 #ifndef FUNNEL_CLOCK_H
 #define FUNNEL_CLOCK_H
 
@@ -18,21 +18,23 @@ struct partition_clock {
 	int64_t first_us;   /* newest time of any user */
 	int64_t first_user; /* that user */
 	int64_t second_us;  /* newest time among all other users */
-	int64_t control_us; /* newest announced time */
+	int64_t control_us; /* newest announced time, or that of the first event */
 };
 
 void clock_init(struct partition_clock *clock);
 int64_t clock_now(const struct partition_clock *clock);
-/* Takes an accepted event. */
+/* Call for each accepted event. */
 void clock_event(struct partition_clock *clock, int64_t event_time_us, int64_t user_id);
-/* Takes a control's announced time, cut to the record's own time. */
+/* Call for each control with an event time. A time after the record's own time counts as that. */
 void clock_control(struct partition_clock *clock, int64_t announced_us, int64_t record_time_us);
-/* Whether an event is too far ahead: more than 24 h ahead of the clock, unless the clock is within 30 days of
- * the record's own time and the event at most 5 minutes ahead of that. On an empty partition only the latter counts. */
+/* Whether an event lies too far in the future. It does if it is more than 24 h after the clock.
+ * Live traffic is an exception: if the clock is at most 30 days before the record's own time, the
+ * event may be up to 5 minutes after the record's own time. Without a clock, only the 5 minutes
+ * apply. */
 bool clock_is_future(const struct partition_clock *clock, int64_t event_time_us,
                      int64_t record_time_us);
 
-/* Text form for restore metadata: "first,user,second,control" in decimal. */
+/* The form in restore metadata: "first,user,second,control", in decimal. */
 #define CLOCK_TEXT_MAX 96
 size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX]);
 bool clock_parse(struct span text, struct partition_clock *clock);

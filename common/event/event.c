@@ -1,5 +1,5 @@
-/* The names of events and fields, the key of a session, the levels of a category: what every
- * part of the pipeline must say the same way. Plain look-ups; no state. */
+/* Look-ups that all parts of the pipeline share: names of events and fields, the key of a session,
+ * the levels of a category. */
 #include "event/event.h"
 
 #include "event/event_fields.h"

@@ -1,7 +1,7 @@
-/* One event, typed and valid, and the ways in which it is read and identified.
+/* One valid event with typed fields, and the values that are derived from it.
  *
- * A parser accepts or refuses with a reason; it never repairs. Spans of a parsed
- * event borrow from the input, or from the parser's scratch memory. */
+ * A parser accepts an event or refuses it with a reason; it never repairs one. Spans of a parsed
+ * event borrow from the input, or from the parser's memory. */
 #ifndef FUNNEL_EVENT_H
 #define FUNNEL_EVENT_H
 
@@ -9,13 +9,14 @@
 
 #include "base/span.h"
 
-enum event_type { /* the numbers are those of the Avro enum: append only */
-	          EVENT_VIEW,
-	          EVENT_CART,
-	          EVENT_REMOVE_FROM_CART,
-	          EVENT_CHECKOUT,
-	          EVENT_PURCHASE,
-	          EVENT_TYPE_COUNT
+/* The numbers are those of the Avro enum: append only. */
+enum event_type {
+	EVENT_VIEW,
+	EVENT_CART,
+	EVENT_REMOVE_FROM_CART,
+	EVENT_CHECKOUT,
+	EVENT_PURCHASE,
+	EVENT_TYPE_COUNT
 };
 
 #define EVENT_TEXT_MAX  512            /* bytes of one text field */
@@ -29,22 +30,23 @@ struct event {
 	int64_t category_id;       /* 0: none */
 	int64_t price_cents;       /* -1: none */
 	struct span category_code; /* at == NULL: none; never empty */
-	struct span brand;         /* the same */
-	struct span user_session;  /* the same */
+	struct span brand;         /* like category_code */
+	struct span user_session;  /* like category_code */
 	enum event_type type;
 };
 
 #define EVENT_FIELD_COUNT 9
-extern const char *const event_field_names[EVENT_FIELD_COUNT]; /* in the source's column order */
+/* In the order of the source's columns. */
+extern const char *const event_field_names[EVENT_FIELD_COUNT];
 
 const char *event_type_name(enum event_type type);
 bool event_type_parse(struct span text, enum event_type *type);
 
-/* The session an event belongs to: user_session, or "user:<user_id>" written into
- * buffer. This is also the message key of raw and bronze. */
+/* The key of an event's session: user_session, or "user:<user_id>", which is written into buffer.
+ * It is also the message key of raw and bronze. */
 struct span event_session_key(const struct event *event, char buffer[32]);
 
-/* Level 1 to 4 of a dotted code; at == NULL where there is none. */
+/* The n-th level of a dotted code, from 1 on; at == NULL: the code does not have it. */
 struct span event_category_level(struct span category_code, int level);
 
 #endif

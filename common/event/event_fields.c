@@ -1,11 +1,11 @@
-/* The judge of an event. Both JSON paths end here, so they can differ only in how they read
- * literals, not in what is valid; the table below is the order of the checks.
+/* Both JSON parsers end here. So they can differ only in how they read literals, and not in what is
+ * valid. The table `checks` has the order of the checks.
  *
- * A price written as a real arrives from the library as a double. It is taken when it is the
- * double nearest to a whole number of cents, which is the same as to say that its shortest
- * literal has at most two decimals: 33.20, 33.200 and 3.32e1 are one double. Above 2^53 cents
- * (90 trillion) neighbouring doubles are more than a cent apart, so a real proves nothing and
- * is refused; integers and texts are exact up to 10^15. */
+ * The library gives a price that was written as a real as a double. The price is valid if the
+ * double is the nearest one to an integer number of cents. That is the case if and only if its
+ * shortest literal has at most two decimals: 33.20, 33.200 and 3.32e1 are the same double. Above
+ * 2^53 cents (90 trillion), neighbouring doubles are more than a cent apart, so a real is refused.
+ * Integers and texts are exact up to 10^15. */
 #include "event/event_fields.h"
 
 #include <stdio.h>
@@ -16,11 +16,11 @@
 #include "base/timetext.h"
 
 #define EVENT_TIME_MIN_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 00:00:00 */
-#define PRICE_LIMIT       INT64_C(1000000000000000)            /* 10^15, not reached */
+#define PRICE_LIMIT       INT64_C(1000000000000000)            /* 10^15, exclusive */
 #define EXACT_CENTS_MAX   INT64_C(9007199254740992)            /* 2^53 */
 #define DETAIL_FOUND_MAX  64
 
-static enum reason judge_event_time(const struct event_field *field, struct event *event)
+static enum reason check_event_time(const struct event_field *field, struct event *event)
 {
 	if (field->kind == FIELD_MISSING)
 		return REASON_MISSING_EVENT_TIME;
@@ -30,7 +30,7 @@ static enum reason judge_event_time(const struct event_field *field, struct even
 	return REASON_NONE;
 }
 
-static enum reason judge_event_type(const struct event_field *field, struct event *event)
+static enum reason check_event_type(const struct event_field *field, struct event *event)
 {
 	if (field->kind == FIELD_MISSING)
 		return REASON_MISSING_EVENT_TYPE;
@@ -39,7 +39,7 @@ static enum reason judge_event_type(const struct event_field *field, struct even
 	return REASON_NONE;
 }
 
-static enum reason judge_id(const struct event_field *field, int64_t *id, enum reason missing,
+static enum reason check_id(const struct event_field *field, int64_t *id, enum reason missing,
                             enum reason invalid)
 {
 	switch (field->kind) {
@@ -55,38 +55,38 @@ static enum reason judge_id(const struct event_field *field, int64_t *id, enum r
 	return invalid;
 }
 
-static enum reason judge_product_id(const struct event_field *field, struct event *event)
+static enum reason check_product_id(const struct event_field *field, struct event *event)
 {
-	return judge_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID,
+	return check_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID,
 	                REASON_INVALID_PRODUCT_ID);
 }
 
-static enum reason judge_user_id(const struct event_field *field, struct event *event)
+static enum reason check_user_id(const struct event_field *field, struct event *event)
 {
-	return judge_id(field, &event->user_id, REASON_MISSING_USER_ID, REASON_INVALID_USER_ID);
+	return check_id(field, &event->user_id, REASON_MISSING_USER_ID, REASON_INVALID_USER_ID);
 }
 
-static enum reason judge_category_id(const struct event_field *field, struct event *event)
+static enum reason check_category_id(const struct event_field *field, struct event *event)
 {
 	event->category_id = 0;
-	return judge_id(field, &event->category_id, REASON_NONE, REASON_INVALID_CATEGORY_ID);
+	return check_id(field, &event->category_id, REASON_NONE, REASON_INVALID_CATEGORY_ID);
 }
 
-static enum reason judge_text(const struct event_field *field, struct span *text,
+static enum reason check_text(const struct event_field *field, struct span *text,
                               enum reason invalid)
 {
 	*text = field->kind == FIELD_TEXT ? field->text : SPAN_NULL;
 	return field->kind == FIELD_TEXT || field->kind == FIELD_MISSING ? REASON_NONE : invalid;
 }
 
-static enum reason judge_category_code(const struct event_field *field, struct event *event)
+static enum reason check_category_code(const struct event_field *field, struct event *event)
 {
-	return judge_text(field, &event->category_code, REASON_INVALID_CATEGORY_CODE);
+	return check_text(field, &event->category_code, REASON_INVALID_CATEGORY_CODE);
 }
 
-static enum reason judge_brand(const struct event_field *field, struct event *event)
+static enum reason check_brand(const struct event_field *field, struct event *event)
 {
-	return judge_text(field, &event->brand, REASON_INVALID_BRAND);
+	return check_text(field, &event->brand, REASON_INVALID_BRAND);
 }
 
 static bool cents_of_integer(int64_t value, int64_t *cents)
@@ -103,8 +103,8 @@ static bool cents_of_real(double value, int64_t *cents)
 
 	if (!(value >= 0 && value <= (double)EXACT_CENTS_MAX / 100))
 		return false;
-	near = (int64_t)(value * 100 +
-	                 0.5); /* the product is rounded too: near the limit it is one off */
+	/* The product is rounded too, so near the limit the result is one off. */
+	near = (int64_t)(value * 100 + 0.5);
 	for (int64_t try = near - 1; try <= near + 1; try++) {
 		if (try >= 0 && try <= EXACT_CENTS_MAX && (double)try / 100.0 == value) {
 			*cents = try;
@@ -114,12 +114,12 @@ static bool cents_of_real(double value, int64_t *cents)
 	return false;
 }
 
-/* A text is read exactly; one in another form than money_parse takes ("33.200", "3.32e1") must
- * be a JSON number, and then counts as if it had been written as one. */
+/* money_parse reads a text exactly. A text in another form ("33.200", "3.32e1") must be a JSON
+ * number, and is read like a number literal. */
 static bool cents_of_text(struct span text, int64_t *cents)
 {
 	char last = text.at[text.len - 1];
-	bool taken = false;
+	bool valid = false;
 	json_t *number;
 
 	if (money_parse(text, cents))
@@ -129,60 +129,60 @@ static bool cents_of_text(struct span text, int64_t *cents)
 		return false;
 	number = json_loadb(text.at, text.len, JSON_DECODE_ANY, NULL);
 	if (json_is_integer(number))
-		taken = cents_of_integer(json_integer_value(number), cents);
+		valid = cents_of_integer(json_integer_value(number), cents);
 	else if (json_is_real(number))
-		taken = cents_of_real(json_real_value(number), cents);
+		valid = cents_of_real(json_real_value(number), cents);
 	json_decref(number);
-	return taken;
+	return valid;
 }
 
-static enum reason judge_price(const struct event_field *field, struct event *event)
+static enum reason check_price(const struct event_field *field, struct event *event)
 {
-	bool taken = false;
+	bool valid = false;
 
 	switch (field->kind) {
 	case FIELD_MISSING:
 		event->price_cents = -1;
 		return event->type == EVENT_PURCHASE ? REASON_MISSING_PRICE : REASON_NONE;
-	case FIELD_TEXT: taken = cents_of_text(field->text, &event->price_cents); break;
-	case FIELD_INTEGER: taken = cents_of_integer(field->integer, &event->price_cents); break;
-	case FIELD_REAL: taken = cents_of_real(field->real, &event->price_cents); break;
+	case FIELD_TEXT: valid = cents_of_text(field->text, &event->price_cents); break;
+	case FIELD_INTEGER: valid = cents_of_integer(field->integer, &event->price_cents); break;
+	case FIELD_REAL: valid = cents_of_real(field->real, &event->price_cents); break;
 	case FIELD_DECIMAL:
 		event->price_cents = field->integer;
-		taken = true;
+		valid = true;
 		break;
 	case FIELD_OTHER: break;
 	}
-	return taken ? REASON_NONE : REASON_INVALID_PRICE;
+	return valid ? REASON_NONE : REASON_INVALID_PRICE;
 }
 
-static enum reason judge_user_session(const struct event_field *field, struct event *event)
+static enum reason check_user_session(const struct event_field *field, struct event *event)
 {
 	if (field->kind == FIELD_TEXT && field->text.len >= 5 &&
 	    memcmp(field->text.at, "user:", 5) == 0)
 		return REASON_INVALID_USER_SESSION;
-	return judge_text(field, &event->user_session, REASON_INVALID_USER_SESSION);
+	return check_text(field, &event->user_session, REASON_INVALID_USER_SESSION);
 }
 
 static const struct {
 	enum event_field_index field;
-	enum reason (*judge)(const struct event_field *field, struct event *event);
+	enum reason (*check)(const struct event_field *field, struct event *event);
 } checks[EVENT_FIELD_COUNT] = {
-	{FIELD_EVENT_TIME, judge_event_time},
-	{FIELD_EVENT_TYPE, judge_event_type},
-	{FIELD_PRODUCT_ID, judge_product_id},
-	{FIELD_USER_ID, judge_user_id},
-	{FIELD_CATEGORY_ID, judge_category_id},
-	{FIELD_CATEGORY_CODE, judge_category_code},
-	{FIELD_BRAND, judge_brand},
-	{FIELD_PRICE, judge_price}, /* needs the type */
-	{FIELD_USER_SESSION, judge_user_session},
+	{FIELD_EVENT_TIME, check_event_time},
+	{FIELD_EVENT_TYPE, check_event_type},
+	{FIELD_PRODUCT_ID, check_product_id},
+	{FIELD_USER_ID, check_user_id},
+	{FIELD_CATEGORY_ID, check_category_id},
+	{FIELD_CATEGORY_CODE, check_category_code},
+	{FIELD_BRAND, check_brand},
+	{FIELD_PRICE, check_price}, /* after the type, which it uses */
+	{FIELD_USER_SESSION, check_user_session},
 };
 
 static const enum event_field_index text_fields[] = {FIELD_CATEGORY_CODE, FIELD_BRAND,
                                                      FIELD_USER_SESSION};
 
-static enum reason judge_bytes(const struct event_field *field)
+static enum reason check_bytes(const struct event_field *field)
 {
 	if (field->kind != FIELD_TEXT)
 		return REASON_NONE;
@@ -191,8 +191,9 @@ static enum reason judge_bytes(const struct event_field *field)
 	return field->text.len > EVENT_TEXT_MAX ? REASON_TEXT_TOO_LONG : REASON_NONE;
 }
 
-static void describe(const char *name, const struct event_field *field, char *detail,
-                     size_t detail_cap)
+/* Writes the field's name and its value, as printable ASCII. */
+static void format_detail(const char *name, const struct event_field *field, char *detail,
+                          size_t detail_cap)
 {
 	char found[DETAIL_FOUND_MAX + 1];
 	size_t len = field->text.len < DETAIL_FOUND_MAX ? field->text.len : DETAIL_FOUND_MAX;
@@ -230,19 +231,20 @@ enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], s
 {
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
 		const struct event_field *field = &fields[checks[i].field];
-		enum reason reason = checks[i].judge(field, event);
+		enum reason reason = checks[i].check(field, event);
 
 		if (reason != REASON_NONE) {
-			describe(event_field_names[checks[i].field], field, detail, detail_cap);
+			format_detail(event_field_names[checks[i].field], field, detail,
+			              detail_cap);
 			return reason;
 		}
 	}
 	for (size_t i = 0; i < sizeof(text_fields) / sizeof(*text_fields); i++) {
 		const struct event_field *field = &fields[text_fields[i]];
-		enum reason reason = judge_bytes(field);
+		enum reason reason = check_bytes(field);
 
 		if (reason != REASON_NONE) {
-			describe(event_field_names[text_fields[i]], field, detail, detail_cap);
+			format_detail(event_field_names[text_fields[i]], field, detail, detail_cap);
 			return reason;
 		}
 	}

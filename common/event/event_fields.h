@@ -1,8 +1,8 @@
-/* The nine fields of an event between its text and its meaning: what both JSON paths make of
- * a value, and the one judge of it.
+/* The nine fields of an event as a JSON parser reads them, and their validation. Both JSON parsers
+ * use it.
  *
- * Order of the checks, the first that fails names the reason:
- *   size of the value, UTF-8 of the whole value, JSON object,
+ * Order of all checks of a value; the first that fails gives the reason:
+ *   size of the value, UTF-8 of the complete value, JSON object,
  *   event_time, event_type, product_id, user_id, category_id, category_code, brand, price,
  *   user_session, then for category_code, brand and user_session: NUL, length. */
 #ifndef FUNNEL_EVENT_FIELDS_H
@@ -12,7 +12,7 @@
 #include "event/event.h"
 #include "event/reason.h"
 
-/* id, name, whether event_write_json may write it as a number; in the source's column order. */
+/* X(id, name, event_write_json may write it as a number), in the order of the source's columns. */
 #define EVENT_FIELD_TABLE(X)                     \
 	X(EVENT_TIME, "event_time", false)       \
 	X(EVENT_TYPE, "event_type", false)       \
@@ -35,8 +35,8 @@ enum event_field_kind {
 	FIELD_TEXT,    /* text, not empty */
 	FIELD_INTEGER, /* integer */
 	FIELD_REAL,    /* real: a number literal with a point or an exponent */
-	FIELD_DECIMAL, /* the same as read by the fast scanner: integer counts hundredths, below 10^14 */
-	FIELD_OTHER, /* true, false, an array or an object */
+	FIELD_DECIMAL, /* from the fast parser, with a point: hundredths in integer, below 10^14 */
+	FIELD_OTHER,   /* true, false, an array or an object */
 };
 
 struct event_field {
@@ -46,8 +46,8 @@ struct event_field {
 	double real;
 };
 
-/* Judges the fields of a JSON object; texts of *event borrow from the fields. On refusal,
- * *event is undefined and detail (may be NULL) names the field and what was found. */
+/* Validates the fields of a JSON object. Texts of *event borrow from the fields. If the event is
+ * refused, *event is undefined, and detail (may be NULL) gets the field and its value. */
 enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
                            char *detail, size_t detail_cap);
 

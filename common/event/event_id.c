@@ -1,5 +1,5 @@
-/* Event ids: the MD5 of a text that SQL can build too, kept as a UUID. MD5 because PostgreSQL's
- * md5() and everyone else's agree on it; it identifies, it does not protect. */
+/* An event id is the MD5 of a text, in the form of a UUID. SQL can compute the same id with
+ * PostgreSQL's md5(). The id identifies an event; it does not protect against forgery. */
 #include "event/event_id.h"
 
 #include <md5.h>
@@ -36,7 +36,8 @@ static void md5_of(struct span head, const char *tail, size_t tail_len, uint8_t 
 
 void event_id_content(const struct event *event, uint8_t id[EVENT_ID_BYTES])
 {
-	/* |user_id|product_id|event_type|event_time: 4 bars, 20 + 20 digits, 16 letters, 31 of time */
+	/* |user_id|product_id|event_type|event_time: 4 bars, 20 + 20 digits, 16 letters and 31
+	 * characters of time. */
 	char tail[128], *p = tail;
 	const char *type = event_type_name(event->type);
 	size_t type_len = strlen(type);

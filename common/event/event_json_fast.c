@@ -1,20 +1,19 @@
-/* The common shape of an event, scanned in one pass: a flat object of known fields, each at most
- * once; texts of plain printable ASCII without a backslash; integers that fit 64 bits; prices
- * with at most two decimals; null. Everything else, and everything that would be refused, is left
- * to the library path, so this file only needs to be right about what it takes, and a refusal's
- * detail is written in one place.
+/* One pass over the most common form of an event: a flat object of known fields, each at most once;
+ * texts of printable ASCII without a backslash; integers that fit 64 bits; prices with at most two
+ * decimals; null. The library parses all other values, and all values that are refused. So this
+ * file only has to be right about the values that it accepts, and the detail of a refusal is
+ * written in one place.
  *
- * Numbers are read here too, not by base/number: one pass finds their end and their value, and takes
- * only JSON's form of them.
+ * Texts are ASCII, so they are valid UTF-8 and need no decoding: spans borrow from the value.
  *
- * Texts are pure ASCII here, hence valid UTF-8, and are not decoded: spans borrow from the value.
- * Rejected: word-at-a-time scanning, since texts of an event are short and this is fast enough. */
+ * Rejected: numbers by base/number, since one pass here finds the end and the value, and takes only
+ * JSON's form of a number. Word-at-a-time scanning, since texts of an event are short. */
 #include "event/event_json_fast.h"
 
 #include "event/event_fields.h"
 
 #define INTEGER_DIGITS_MAX 19
-#define DECIMAL_DIGITS_MAX 12 /* before the point: such prices are the same by way of a double */
+#define DECIMAL_DIGITS_MAX 12 /* before the point; the library's double gives the same price */
 
 struct scanner {
 	const char *at, *end;
@@ -50,7 +49,7 @@ static inline bool key_is(const struct scanner *s, size_t index)
 	       memcmp(s->at, keys[index].name, keys[index].len) == 0;
 }
 
-/* The known key at the scanner, just behind its opening quote; the expected one is tried first. */
+/* Takes a known key after its opening quote. Tries the expected one first. */
 static inline bool take_key(struct scanner *s, size_t expected, size_t *index)
 {
 	*index = expected;
@@ -88,8 +87,8 @@ static inline uint64_t take_digits(struct scanner *s, size_t max, size_t *count)
 	return value;
 }
 
-/* What follows a number must end it; the caller sees to that, since a digit, a point or an
- * exponent there is neither a comma nor a brace. */
+/* The caller checks that the number has ended: a digit, a point or an exponent after it is neither
+ * a comma nor a brace. */
 static inline bool take_number(struct scanner *s, struct event_field *field)
 {
 	const char *start = s->at;

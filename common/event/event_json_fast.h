@@ -1,4 +1,5 @@
-/* The common shape of an event in JSON, in one pass; event_json_library.h takes everything. */
+/* The fast JSON parser, for events in the most common form. event_json_library.h parses all
+ * forms. */
 #ifndef FUNNEL_EVENT_JSON_FAST_H
 #define FUNNEL_EVENT_JSON_FAST_H
 
@@ -8,7 +9,8 @@
 #include "event/event.h"
 #include "event/reason.h"
 
-/* The fast path alone: true when it took the value (then *reason and *event are set). */
+/* True: the value has a valid event in that form; *event is set, and *reason is REASON_NONE. False:
+ * the library has to parse it. Texts of *event borrow from value. */
 bool event_parse_json_fast(struct span value, struct event *event, enum reason *reason);
 
 #endif

@@ -1,10 +1,10 @@
-/* The whole of JSON, by jansson; and the parser that tries the fast path first. The tree of the
- * last value is kept, since the event's texts live in it.
+/* jansson parses all of JSON. The parser keeps the tree of the last value, since the event's texts
+ * borrow from it.
  *
- * What jansson refuses is malformed_json: a repeated key (in any object), text after the object,
- * nesting beyond its limit of 2048, a NUL in a key, and numbers beyond 64-bit integers and
- * doubles, in extra fields too. UTF-8 is judged before, for the whole value, so that a bad byte
- * has one reason wherever it stands. */
+ * A value that jansson refuses is malformed_json: a repeated key (in any object), text after the
+ * object, nesting beyond its limit of 2048, a NUL in a key, and numbers out of the range of 64-bit
+ * integers and doubles, in additional fields too. UTF-8 is checked before, for the complete value.
+ * So an invalid byte has the same reason at every position. */
 #include "event/event_json_library.h"
 
 #include <jansson.h>
@@ -16,7 +16,7 @@
 #include "event/event_json_fast.h"
 
 struct event_parser {
-	json_t *tree; /* of the last value of the library path; NULL: none */
+	json_t *tree; /* of the last value that the library parsed; NULL: none */
 };
 
 struct event_parser *event_parser_new(void)
@@ -56,7 +56,8 @@ static void field_of_json(const json_t *value, struct event_field *field)
 	}
 }
 
-/* jansson quotes the text around the fault, of any length: only what it says before is kept. */
+/* jansson's message quotes the text near the fault, in any length. Only the part before it is
+ * kept. */
 static enum reason malformed(const json_error_t *error, char *detail, size_t detail_cap)
 {
 	const char *near = strstr(error->text, " near ");
@@ -78,7 +79,7 @@ enum reason event_parse_json_library(struct event_parser *parser, struct span va
 	parser->tree = NULL;
 	if (value.len > EVENT_VALUE_MAX) {
 		if (detail)
-			snprintf(detail, detail_cap, "%zu bytes, the limit is %d", value.len,
+			snprintf(detail, detail_cap, "%zu bytes, expected at most %d", value.len,
 			         EVENT_VALUE_MAX);
 		return REASON_OVERSIZED;
 	}
@@ -96,7 +97,7 @@ enum reason event_parse_json_library(struct event_parser *parser, struct span va
 		return malformed(&error, detail, detail_cap);
 	if (!json_is_object(parser->tree)) {
 		if (detail)
-			snprintf(detail, detail_cap, "an array, not an object");
+			snprintf(detail, detail_cap, "found an array, expected an object");
 		return REASON_MALFORMED_JSON;
 	}
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)

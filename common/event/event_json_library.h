@@ -1,4 +1,4 @@
-/* JSON to an event. */
+/* The JSON parser of events. */
 #ifndef FUNNEL_EVENT_JSON_LIBRARY_H
 #define FUNNEL_EVENT_JSON_LIBRARY_H
 
@@ -8,16 +8,18 @@
 #include "event/event.h"
 #include "event/reason.h"
 
-/* Reads one JSON value. The fast scanner takes the common flat shape and hands
- * everything else to the library parser; both always give the same verdict and
- * the same event. scratch holds decoded texts: valid until the next call with it.
- * detail (may be NULL) gets a short text without payload beyond 64 bytes. */
 struct event_parser;
+/* NULL: out of memory. */
 struct event_parser *event_parser_new(void);
 void event_parser_free(struct event_parser *parser);
+
+/* Parses one JSON value: the fast parser takes the most common form, and the library all others.
+ * Both give the same result and the same event. Texts of *event borrow from value and parser, until
+ * the next call with the same parser. detail (may be NULL) gets a short text with at most 64 bytes
+ * of the value. */
 enum reason event_parse_json(struct event_parser *parser, struct span value, struct event *event,
                              char *detail, size_t detail_cap);
-/* The library path alone, for the tests that compare the two. */
+/* The library alone, for the tests that compare the two. */
 enum reason event_parse_json_library(struct event_parser *parser, struct span value,
                                      struct event *event, char *detail, size_t detail_cap);
 

@@ -1,10 +1,10 @@
-/* Source texts to the raw topic's JSON. The producer repairs nothing: what is wrong in the source
- * must reach the sink, and be refused there with its reason, so
- *  - a number-like text is a bare literal only where every reader gets its exact value out of it
- *    (an integer of 64 bits, a short real without a big exponent), otherwise a JSON text: a
- *    literal beyond that would make the whole object unreadable, where the sink can say
+/* The producer does not repair the source. A wrong value must reach bronze-sink, which refuses it
+ * with its reason. So
+ *  - a number becomes a literal only if every reader gets its exact value (an integer of 64 bits, a
+ *    short real with an exponent of at most two digits). Otherwise it is a JSON text: another
+ *    literal would make the complete object malformed_json instead of, for example,
  *    invalid_product_id;
- *  - bytes above 0x7f pass through as they are, so that broken UTF-8 arrives as invalid_utf8. */
+ *  - bytes above 0x7f are not changed, so that invalid UTF-8 arrives as invalid_utf8. */
 #include "event/event_json_write.h"
 
 #include "event/event_fields.h"
@@ -17,7 +17,7 @@ struct writer {
 };
 
 static const struct {
-	const char *text; /* what stands before the field's value */
+	const char *text; /* before the field's value: comma, name and colon */
 	size_t len;
 	bool numeric;
 } prefixes[EVENT_FIELD_COUNT] = {
@@ -55,13 +55,13 @@ static bool integer_fits(struct span digits)
 /* -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]{1,2})? */
 static bool is_number_literal(struct span text)
 {
-	size_t i = text.len > 0 && text.at[0] == '-', whole = digits_at(text, i), part;
+	size_t i = text.len > 0 && text.at[0] == '-', integer = digits_at(text, i), part;
 
-	if (text.len > LITERAL_MAX || whole == 0 || (text.at[i] == '0' && whole > 1))
+	if (text.len > LITERAL_MAX || integer == 0 || (text.at[i] == '0' && integer > 1))
 		return false;
-	i += whole;
+	i += integer;
 	if (i == text.len)
-		return integer_fits((struct span){text.at + i - whole, whole});
+		return integer_fits((struct span){text.at + i - integer, integer});
 	if (text.at[i] == '.') {
 		part = digits_at(text, i + 1);
 		i += 1 + part;

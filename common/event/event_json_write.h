@@ -1,4 +1,4 @@
-/* Source rows to JSON. */
+/* Writes rows of the source as JSON. */
 #ifndef FUNNEL_EVENT_JSON_WRITE_H
 #define FUNNEL_EVENT_JSON_WRITE_H
 
@@ -7,9 +7,9 @@
 #include "base/span.h"
 #include "event/event.h"
 
-/* Writes the raw topic's JSON object (nine fields, values as the source had them)
- * from the nine source texts; a number-like text stays a number literal, an empty
- * one becomes null. Returns the length, or 0 when cap is too small. */
+/* Writes the JSON object of the raw topic: nine fields with the texts of the source. A text that is
+ * a number becomes a number literal where its field allows it; an empty text becomes null. Returns
+ * the length; 0: cap is too small. */
 size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, size_t cap);
 
 #endif

@@ -1,4 +1,4 @@
-/* The table of reason codes, expanded. */
+/* Look-ups in REASON_TABLE. */
 #include "event/reason.h"
 
 #include <string.h>

@@ -1,28 +1,27 @@
-/* Reason codes: why a record went to the dead letter. The names are a contract:
- * they appear in headers, in ecommerce_counts and in raw.dead_letters, and are
- * never renamed or given another meaning. */
+/* Reason codes: why a record became a dead letter. The names are a contract: they stand in headers,
+ * in ecommerce_counts and in raw.dead_letters. So a name never changes, nor does its meaning. */
 #ifndef FUNNEL_REASON_H
 #define FUNNEL_REASON_H
 
 #define REASON_TABLE(X)                                                                        \
 	X(NONE, "none", "accepted")                                                            \
-	X(NULL_VALUE, "null_value", "the record has no value and is no control")               \
-	X(OVERSIZED, "oversized_message", "the value is larger than an event may be")          \
+	X(NULL_VALUE, "null_value", "the record has no value and is not a control")            \
+	X(OVERSIZED, "oversized_message", "the value is larger than the limit of an event")    \
 	X(MALFORMED_SOURCE_ROW, "malformed_source_row",                                        \
-	  "the producer could not split the source row into its columns")                      \
+	  "the producer cannot split the source row into its columns")                         \
 	X(UNKNOWN_MAGIC_BYTE, "unknown_magic_byte",                                            \
-	  "the first byte is neither JSON nor the registry's framing")                         \
+	  "the first byte is neither JSON nor the magic byte of the registry")                 \
 	X(UNKNOWN_SCHEMA_ID, "unknown_schema_id", "the registry does not know the schema id")  \
-	X(WRONG_SCHEMA, "wrong_schema", "the schema id belongs to another record")             \
-	X(MALFORMED_AVRO, "malformed_avro", "the bytes do not decode under their schema")      \
+	X(WRONG_SCHEMA, "wrong_schema", "the schema id belongs to another record type")        \
+	X(MALFORMED_AVRO, "malformed_avro", "the bytes do not decode with their schema")       \
 	X(INVALID_UTF8, "invalid_utf8", "the value is not UTF-8")                              \
-	X(NUL_CHARACTER, "nul_character", "a text holds a NUL character")                      \
+	X(NUL_CHARACTER, "nul_character", "a text has a NUL character")                        \
 	X(MALFORMED_JSON, "malformed_json", "not a JSON object")                               \
 	X(TEXT_TOO_LONG, "text_too_long", "a text field is longer than its limit")             \
 	X(MISSING_EVENT_TIME, "missing_event_time", "no event_time")                           \
 	X(INVALID_EVENT_TIME, "invalid_event_time",                                            \
-	  "event_time does not parse, or is before 2000")                                      \
-	X(FUTURE_EVENT_TIME, "future_event_time", "too far ahead of the partition's clock")    \
+	  "event_time cannot be read, or is before 2000")                                      \
+	X(FUTURE_EVENT_TIME, "future_event_time", "too far after the partition's clock")       \
 	X(MISSING_EVENT_TYPE, "missing_event_type", "no event_type")                           \
 	X(UNKNOWN_EVENT_TYPE, "unknown_event_type",                                            \
 	  "not view, cart, remove_from_cart, checkout or purchase")                            \
@@ -41,24 +40,24 @@
 	  "the key does not belong to this partition: use murmur2, as Java clients do")        \
 	X(TOO_LATE_TO_DEDUPLICATE, "too_late_to_deduplicate",                                  \
 	  "older than the de-duplication horizon")                                             \
-	X(INVALID_CONTROL, "invalid_control", "a control record that cannot be read")          \
+	X(INVALID_CONTROL, "invalid_control", "a control that cannot be read")                 \
 	X(TOO_MANY_STAGE_TIMES, "too_many_stage_times",                                        \
-	  "more distinct stage times in one session than are kept")                            \
-	X(LATE_PARTIAL, "late_partial", "a partial for a window that every source has passed") \
+	  "more distinct stage times in one session than the limit")                           \
+	X(LATE_PARTIAL, "late_partial", "a partial of a window that all sources have passed")  \
 	X(REJECTED_BY_DATABASE, "rejected_by_database", "PostgreSQL refused the row")          \
-	X(INVALID_HEADERS, "invalid_headers",                                                  \
-	  "a header that records of this topic need is missing or cannot be read")
+	X(INVALID_HEADERS, "invalid_headers", "a required header is missing or cannot be read")
 
 enum reason {
 #define REASON_ENUM(id, name, help) REASON_##id,
 	REASON_TABLE(REASON_ENUM)
 #undef REASON_ENUM
-		REASON_COUNT /* number of codes, not a code */
+		REASON_COUNT /* the number of codes, not a code */
 };
 
 const char *reason_name(enum reason reason);
+/* The reason in words. */
 const char *reason_help(enum reason reason);
-/* REASON_COUNT when the name is unknown. */
+/* REASON_COUNT: the name is unknown. */
 enum reason reason_from_name(const char *name);
 
 #endif

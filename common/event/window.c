@@ -1,5 +1,5 @@
-/* All arithmetic is on whole microseconds since 1970, floored also below zero. A
- * tumbling window is the hopping one whose slide is its size, so two cases are enough. */
+/* Times are integer microseconds since 1970, rounded down also if negative. A tumbling window is a
+ * hopping window whose slide is its size, so there are two cases. */
 #include "event/window.h"
 
 #include <inttypes.h>
@@ -21,6 +21,7 @@ static bool group_parse(struct span text, enum group_kind *group)
 	return false;
 }
 
+/* Returns the part of *text before the mark, and leaves the part after it in *text. */
 static struct span cut(struct span *text, char mark)
 {
 	const char *found = memchr(text->at, mark, text->len);
@@ -72,8 +73,9 @@ static bool rollup_parse(struct span text, struct rollup *rollup, struct err *er
 	if (!window_parse(window, rollup))
 		return err_set(
 			err, ERR_INPUT,
-			"'%s': expected a window such as 1m, 5m/1m (size/slide) or 1d+1h (size+step), from 1 s to 31 days, "
-			"the size a multiple of at most %d steps",
+			"'%s': expected a window such as 1m, 5m/1m (size/slide) or 1d+1h "
+			"(size+step), of 1 s to 31 days, with at most %d steps and the size a "
+			"multiple of the step",
 			rollup->name, WINDOWS_PER_EVENT_MAX);
 	if (!group_parse(group, &rollup->group))
 		return err_set(
@@ -150,8 +152,7 @@ bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us)
 	struct span entry = {rest->at, comma ? (size_t)(comma - rest->at) : rest->len}, since;
 
 	at = entry.len ? memchr(entry.at, '@', entry.len) : NULL;
-	if (!at || at == entry.at ||
-	    entry.len + 1 == rest->len) /* the last: a comma with nothing behind it */
+	if (!at || at == entry.at || entry.len + 1 == rest->len) /* the text ends with a comma */
 		return false;
 	*name = (struct span){entry.at, (size_t)(at - entry.at)};
 	since = (struct span){at + 1, entry.len - name->len - 1};

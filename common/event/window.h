@@ -1,8 +1,9 @@
-/* Rollups: a window and a group each, and the arithmetic of windows.
+/* Rollups, each a window and a group, and the arithmetic of windows.
  *
- * Written <window>:<group>. Windows: tumbling "1m"; hopping "5m/1m" (size/slide); cumulating
- * "1d+1h" (windows of 1 h, 2 h, ... up to the day, all from its start). Aligned to 1970-01-01 UTC.
- * Groups: all, category1, category, brand, product. Names: those of Flink's window functions. */
+ * The form is <window>:<group>. Windows: tumbling "1m"; hopping "5m/1m" (size/slide); cumulating
+ * "1d+1h" (size+step: windows of 1 h, 2 h, ... up to the day, which all begin with the day).
+ * Windows are aligned to 1970-01-01 UTC. The names are those of Flink's window functions. Groups:
+ * all, category1, category, brand, product. */
 #ifndef FUNNEL_WINDOW_H
 #define FUNNEL_WINDOW_H
 
@@ -24,7 +25,7 @@ struct rollup {
 	enum window_kind kind;
 	enum group_kind group;
 	int64_t size_us;
-	int64_t step_us; /* slide of a hopping, step of a cumulating window; size of a tumbling one */
+	int64_t step_us; /* hopping: slide; cumulating: step; tumbling: size */
 };
 
 struct rollup_list {
@@ -36,23 +37,25 @@ struct window {
 	int64_t start_us, end_us; /* [start, end) */
 };
 
-/* Space- or comma-separated rollups. ERR_INPUT names what is wrong. */
+/* Parses rollups, separated by spaces or commas. ERR_INPUT if the text is invalid. */
 MUST_USE bool rollups_parse(const char *text, struct rollup_list *list, struct err *err);
 
-/* The windows that hold a time: how many, and the i-th of them. */
+/* The number of windows that contain a time, and the i-th of them. */
 int rollup_window_count(const struct rollup *rollup, int64_t time_us);
 struct window rollup_window(const struct rollup *rollup, int64_t time_us, int i);
-/* Start of the earliest window that ends after a time. */
+/* The start of the earliest window that ends after a time. */
 int64_t rollup_earliest_open(const struct rollup *rollup, int64_t time_us);
-/* First window start at or after a time. */
+/* The first start of a window at or after a time. */
 int64_t rollup_next_start(const struct rollup *rollup, int64_t time_us);
 
-/* Since when rollups count, as text: "1m:all@ever,1d:brand@1569888000000000" (microseconds). Takes the next entry off *rest.
- * False at the end, where *rest is empty, and where the text cannot be read, where it is not; a time near the ends of int64_t cannot. */
+/* Takes the next entry from *rest, the start times of rollups as text:
+ * "1m:all@ever,1d:brand@1569888000000000" (microseconds). False at the end, with an empty *rest,
+ * and if the entry cannot be read, with *rest as it was. A time near the ends of int64_t cannot be
+ * read. */
 #define ROLLUP_SINCE_EVER INT64_MIN
 bool rollup_since_next(struct span *rest, struct span *name, int64_t *since_us);
 
-/* An event's value in a group; a number is written into buffer. Missing texts are "unknown". */
+/* An event's value in a group. A number is written into buffer. A missing text is "unknown". */
 struct span group_value(enum group_kind group, const struct event *event, char buffer[32]);
 
 #endif

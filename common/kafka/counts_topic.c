@@ -5,8 +5,8 @@
 #include "base/span.h"
 #include "event/reason.h"
 #include "kafka/topic_reader.h"
-#include "stream/counts_unread.h"
 #include "stream/record.h"
+#include "stream/unreadable_counts.h"
 #include "wire/frame.h"
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
@@ -16,7 +16,7 @@
 struct reading {
 	const struct counts_topic *topic;
 	const char *name;
-	struct counts_unread unread;
+	struct unreadable_counts unread;
 	counts_take_fn *take;
 	void *context;
 };
@@ -37,8 +37,8 @@ static bool take_record(void *context, const struct input_record *record, bool *
 {
 	struct reading *reading = context;
 	struct span body = SPAN_NULL;
-	struct schema_place place =
-		schema_place_of(reading->name, record->partition, record->offset, record->value);
+	struct framed_record place =
+		framed_record_of(reading->name, record->partition, record->offset, record->value);
 	struct counts_record counts;
 	enum reason reason;
 	int64_t unknown_dead;
@@ -46,8 +46,8 @@ static bool take_record(void *context, const struct input_record *record, bool *
 	(void)enough;
 	if (!open_frame(reading->topic, record->value, &body, &reason, err))
 		return false;
-	counts_unread_note(&reading->unread, reading->topic->kafka->topic_prefix, record->key,
-	                   &place, reason);
+	unreadable_counts_add(&reading->unread, reading->topic->kafka->topic_prefix, record->key,
+	                      &place, reason);
 	if (reason == REASON_NONE && reading->take &&
 	    counts_decode(body, &counts, &unknown_dead, NULL))
 		reading->take(reading->context, &counts);
@@ -68,5 +68,5 @@ bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take, v
 	if (!topic_name(topic->kafka->topic_prefix, TOPIC_COUNTS, name, sizeof(name)))
 		return err_set(err, ERR_FATAL, "the topic prefix is too long");
 	return topic_read_all(topic->kafka, topic->client, &all, err) &&
-	       counts_unread_none(&reading.unread, name, err);
+	       unreadable_counts_check(&reading.unread, name, err);
 }

@@ -329,7 +329,7 @@ static bool peek_message(struct intake *intake, const rd_kafka_message_t *messag
 	item->from = intake->peeked = from;
 	item->number = (size_t)(from - intake->partitions);
 	item->offset = message->offset;
-	log_watch_seen(&from->log, from->last, intake->polled_us);
+	recreation_check_delivered(&from->log, from->last, intake->polled_us);
 	return true;
 }
 
@@ -484,7 +484,7 @@ static bool recognise(struct intake *intake, struct err *err)
 	for (size_t i = 0; i < intake->partition_count; i++) {
 		const struct assigned_partition *partition = &intake->partitions[i];
 
-		if (log_watch_asks(&partition->log, partition->last, now_us))
+		if (recreation_check_is_due(&partition->log, partition->last, now_us))
 			questions[count++] =
 				(struct log_question){.topic = partition->topic->name,
 			                              .partition = partition->partition,
@@ -498,8 +498,8 @@ static bool recognise(struct intake *intake, struct err *err)
 	for (size_t i = 0; ok && i < intake->partition_count; i++) {
 		struct assigned_partition *partition = &intake->partitions[i];
 
-		if (log_watch_asks(&partition->log, partition->last, now_us))
-			log_watch_found(&partition->log, partition->last, now_us);
+		if (recreation_check_is_due(&partition->log, partition->last, now_us))
+			recreation_check_passed(&partition->log, partition->last, now_us);
 	}
 	free(questions);
 	return ok;
@@ -516,8 +516,8 @@ bool intake_start(struct intake *intake, struct err *err)
 	rd_kafka_resp_err_t code;
 
 	for (size_t i = 0; i < intake->partition_count; i++)
-		log_watch_begin(&intake->partitions[i].log, intake->partitions[i].last,
-		                monotonic_us());
+		recreation_check_begin(&intake->partitions[i].log, intake->partitions[i].last,
+		                       monotonic_us());
 	if (!recognise(intake, err))
 		return false;
 	list = intake_list(intake);

@@ -15,7 +15,7 @@
  *     however long the user needs to find out where to start.
  *   - A position only moves forward. A record below it is discarded and counted.
  *   - The number of partitions of a topic never changes, since keys would move.
- *   - After a doubt nothing may be committed before intake_recognises (stream/log_watch.h).
+ *   - After a doubt nothing may be committed before intake_recognises (stream/recreation_check.h).
  *
  * Offsets, transactions and commits are the user's. One thread uses an intake. */
 #ifndef FUNNEL_INTAKE_H
@@ -32,9 +32,9 @@
 #include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "service/metrics.h"
-#include "stream/log_watch.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
+#include "stream/recreation_check.h"
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
@@ -72,7 +72,7 @@ struct assigned_partition {
 	 * what it points to up to date. */
 	const struct record_mark *last;
 	struct partition_watch watch;
-	struct log_watch log;
+	struct recreation_check log;
 };
 
 struct intake;

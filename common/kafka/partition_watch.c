@@ -64,7 +64,7 @@ int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
 		high = -1;
-	switch (partition_end_look(&watch->end, high, limit_us, monotonic_us())) {
+	switch (partition_end_update(&watch->end, high, limit_us, monotonic_us())) {
 	case PARTITION_END_SAME: break;
 	case PARTITION_END_HELD: log_held(watch); break;
 	case PARTITION_END_RELEASED:

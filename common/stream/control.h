@@ -1,4 +1,5 @@
-/* Control records: what the producer and funnel-aggregator say beside the events. */
+/* Control records: messages of the producer and of funnel-aggregator in the topics of events and
+ * partials. They carry no event. */
 #ifndef FUNNEL_CONTROL_H
 #define FUNNEL_CONTROL_H
 
@@ -6,16 +7,23 @@
 
 #include "stream/record.h"
 
-/* A control record (header `control`) of raw or bronze. */
-enum control_kind { CONTROL_NONE, CONTROL_BEGIN, CONTROL_JUMP, CONTROL_END, CONTROL_INVALID };
+/* The kind of control that a record of raw or bronze is, by its header `control`. */
+enum control_kind {
+	CONTROL_NONE,    /* not a control */
+	CONTROL_BEGIN,   /* the producer begins a run at an event time */
+	CONTROL_JUMP,    /* the producer announces an event time */
+	CONTROL_END,     /* the producer ends a run */
+	CONTROL_INVALID, /* an unknown kind, or a time that cannot be read */
+};
 struct control {
 	enum control_kind kind;
-	int64_t event_time_us; /* begin and jump */
+	int64_t event_time_us; /* of begin and jump; otherwise 0 */
 };
 struct control control_read(const struct input_record *record);
 
-/* Header `control` of a record in the internal topic of partials by which a source tells since when it counts which rollups: headers
- * `source_partition` and `since` (see window.h), no value. */
+/* Value of the header `control` in the topic of partials. Such a record announces the start times
+ * of a source's rollups. It has the headers `source_partition` and `since` (format:
+ * event/window.h), and no value. */
 #define CONTROL_ROLLUPS "rollups"
 
 #endif

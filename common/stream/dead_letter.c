@@ -1,6 +1,6 @@
-/* Dead letters carry the header names of Kafka Connect, values as text, so that tools made
- * for those work here too: exception.class.name is the reason code, exception.message says
- * what was found. There is no stack to trace. */
+/* Dead letters have the header names of Kafka Connect with values as text, so that tools for Kafka
+ * Connect can read them. exception.class.name is the reason code. exception.message has the reason
+ * in words and the value that was found. The stack trace is empty. */
 #include "stream/dead_letter.h"
 
 #include <errno.h>
@@ -13,11 +13,11 @@
 #include "wire/topics.h"
 
 #define KEPT_HEADERS_MAX 32
-/* What the topic and our producer take (topics.c), less what is added here. A record may well be larger: packed, it came
- * in a batch that was small. */
+/* The limit of the topic and of our producer (topics.c), less the headers added here. An input
+ * record can be larger than that: the broker checks the size of the compressed batch. */
 #define KEPT_BYTES_MAX (8 * 1024 * 1024 - 64 * 1024)
 
-/* What output_dead_letter adds, in its order. */
+/* The headers that output_dead_letter adds, in its order. */
 static const char *const letter_headers[DEAD_LETTER_HEADERS] = {
 	"__connect.errors.topic",
 	"__connect.errors.partition",
@@ -49,7 +49,8 @@ static size_t original_headers(const struct input_record *record, struct header 
 	return count;
 }
 
-/* Leaves out the value, then the headers, then the key, until the rest fits; gives the bytes left out. */
+/* Leaves out the value, then the headers, then the key, until the rest fits. Returns the number of
+ * bytes left out. */
 static size_t fit(struct span *key, struct span *value, const struct header *headers,
                   size_t *header_count)
 {
@@ -72,7 +73,7 @@ static size_t fit(struct span *key, struct span *value, const struct header *hea
 	return left_out;
 }
 
-void output_dead_letter(struct outbox *out, const struct output_context *terms,
+void output_dead_letter(struct outbox *out, const struct output_context *context,
                         const struct input_record *record, enum reason reason, const char *detail,
                         bool by_reference, struct counts *counts)
 {
@@ -97,11 +98,11 @@ void output_dead_letter(struct outbox *out, const struct output_context *terms,
 	headers[n++] = (struct header){SPAN("__connect.errors.partition"), span_of(partition)};
 	headers[n++] = (struct header){SPAN("__connect.errors.offset"), span_of(offset)};
 	headers[n++] =
-		(struct header){SPAN("__connect.errors.connector.name"), span_of(terms->service)};
+		(struct header){SPAN("__connect.errors.connector.name"), span_of(context->service)};
 	headers[n++] = (struct header){SPAN("__connect.errors.task.id"), span_of(partition)};
 	headers[n++] = (struct header){SPAN("__connect.errors.stage"), SPAN("VALUE_CONVERTER")};
 	headers[n++] =
-		(struct header){SPAN("__connect.errors.class.name"), span_of(terms->service)};
+		(struct header){SPAN("__connect.errors.class.name"), span_of(context->service)};
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.class.name"),
 	                               span_of(reason_name(reason))};
 	headers[n++] =
@@ -109,7 +110,7 @@ void output_dead_letter(struct outbox *out, const struct output_context *terms,
 	headers[n++] = (struct header){SPAN("__connect.errors.exception.stacktrace"), SPAN("")};
 	headers[n++] = (struct header){SPAN("source_time"), span_of(time)};
 	outbox_add(out, TOPIC_DEAD_LETTER,
-	           record->partition % terms->partition_count[TOPIC_DEAD_LETTER], key, value,
+	           record->partition % context->partition_count[TOPIC_DEAD_LETTER], key, value,
 	           headers, n);
 }
 
@@ -136,7 +137,7 @@ bool dead_letter_read(const struct input_record *record, struct dead_letter *let
 }
 
 /* "<partition>/<offset>" */
-static bool place_read(struct span text, int32_t *partition, int64_t *offset)
+static bool location_read(struct span text, int32_t *partition, int64_t *offset)
 {
 	const char *slash = text.at ? memchr(text.at, '/', text.len) : NULL;
 	int64_t number;
@@ -157,5 +158,5 @@ bool redrive_marker_read(const struct input_record *record, int32_t *partition, 
 		record->header_count ? &record->headers[record->header_count - 1] : NULL;
 
 	return last && span_is(last->name, REDRIVE_HEADER_MARKER) &&
-	       place_read(last->value, partition, offset);
+	       location_read(last->value, partition, offset);
 }

@@ -1,5 +1,5 @@
-/* Dead letters: refused records, kept as they came with the reason in headers. This file writes and
- * reads them, and reads the markers that redrive writes. */
+/* Dead letters: refused records, kept as they came, with the reason in headers. This file writes
+ * and reads them. It also reads the markers that redrive writes. */
 #ifndef FUNNEL_DEAD_LETTER_H
 #define FUNNEL_DEAD_LETTER_H
 
@@ -13,10 +13,11 @@
 #include "stream/record.h"
 #include "wire/records_counts.h"
 
-/* Sends an input record to the dead letter as it came, with the reason in Kafka Connect's headers; the
- * original headers are kept. by_reference: without its bytes. What would be too large for the topic is left out, which the
- * message then says. out may be NULL (rebuild). Counts it. */
-void output_dead_letter(struct outbox *out, const struct output_context *terms,
+/* Counts a refused record, and adds a dead letter to out with its key, value and headers. The
+ * reason follows in the headers of Kafka Connect. by_reference: the value is left out. Parts that
+ * are too large for the topic are left out as well; the message then has their size. out: NULL
+ * during a restore, which only counts. detail may be NULL. */
+void output_dead_letter(struct outbox *out, const struct output_context *context,
                         const struct input_record *record, enum reason reason, const char *detail,
                         bool by_reference, struct counts *counts);
 
@@ -26,15 +27,17 @@ struct dead_letter {
 	struct span service, reason, source_topic;
 	int64_t source_offset;
 	int32_t source_partition;
-	size_t own_headers; /* so many of the first headers are the refused record's own */
+	size_t own_headers; /* number of the refused record's headers; they come first */
 };
-/* False where the record is no dead letter as output_dead_letter writes it, or a mark. Spans borrow from the record. */
+/* False if the record was not written by output_dead_letter; markers were not. Spans borrow from
+ * the record. */
 MUST_USE bool dead_letter_read(const struct input_record *record, struct dead_letter *letter);
-/* False where the record is no mark; else the place of the letter that it marks. */
+/* Reads from a marker the partition and offset of the dead letter that was redriven. False if the
+ * record is not a marker. */
 MUST_USE bool redrive_marker_read(const struct input_record *record, int32_t *partition,
                                   int64_t *offset);
 
-/* How many headers a dead letter has beyond those of the refused record. */
+/* Number of headers that output_dead_letter adds. */
 #define DEAD_LETTER_HEADERS 11
 
 #endif

@@ -1,8 +1,9 @@
-/* What a service does with one input partition: a fold, plugged into the task loop.
+/* A fold: the computation of a service on one input partition, called by the task loop.
  *
- * state x record -> state' + outputs, and nothing else: no clock, no randomness, no order
- * that depends on addresses. The state after an offset is the same however the records
- * before it were batched. A fold knows nothing of Kafka, files or time of day. */
+ * A fold is a pure function: state x record -> new state + outputs. It uses no clock and no
+ * randomness, and its order does not depend on addresses. The state after an offset does not depend
+ * on how the records before it were batched. A fold does not use Kafka, files or the time of
+ * day. */
 #ifndef FUNNEL_FOLD_H
 #define FUNNEL_FOLD_H
 
@@ -15,7 +16,7 @@
 #include "stream/record.h"
 #include "wire/records_counts.h"
 
-#define FOLD_NOTHING         INT64_MIN /* apply: this record's content will never matter to a rebuild */
+#define FOLD_NOTHING         INT64_MIN /* from apply: a restore never needs this record */
 #define FOLD_SNAPSHOT_MAX    3072
 #define FOLD_START_TIMES_MAX 1024
 
@@ -23,28 +24,30 @@ struct fold_ops {
 	const char *name;
 	void *(*new)(const void *config, int32_t partition);
 	void (*free)(void *fold);
-	/* Returns the newest time that matters of this record (event time, window end). out is NULL
-	 * while a rebuild replays what was already emitted. counts: what the verdict adds. */
+	/* Folds one record: changes the state, adds to counts, adds outputs to out. out is NULL
+	 * during a restore, as the outputs were committed before. Returns the newest time of this
+	 * record (event time or window end) that a later restore needs, or FOLD_NOTHING. */
 	int64_t (*apply)(void *fold, const struct input_record *record, struct counts *counts,
 	                 struct outbox *out);
-	/* Emits what changed since the last flush, as absolute values, once per key. */
+	/* Adds the values that changed since the last flush: absolute, one per key. */
 	void (*flush)(void *fold, struct outbox *out);
-	/* A rebuild is over (or a start from nothing begins): nothing is changed and unsent. */
+	/* A restore has ended, or a start without state begins: discards the record of changes. */
 	void (*restored)(void *fold);
-	/* Content whose newest time is below this no longer matters. */
+	/* A restore does not need records whose newest time is below this time. */
 	int64_t (*horizon)(const void *fold);
-	/* The part of the state that a rebuild cannot find in the replayed records: clocks, watermarks. */
+	/* The part of the state that a restore cannot compute from the replayed records: clocks and
+	 * watermarks, as text. snapshot returns the length. */
 	size_t (*snapshot)(const void *fold, char out[FOLD_SNAPSHOT_MAX]);
 	bool (*restore_snapshot)(void *fold, struct span snapshot, struct err *err);
-	/* Terms that outlive a change of configuration (since when each rollup counts); may be NULL. */
+	/* The start time of each rollup, as text. It outlives a change of ROLLUPS. May be NULL. */
 	size_t (*start_times)(const void *fold, char out[FOLD_START_TIMES_MAX]);
 	bool (*restore_start_times)(void *fold, struct span start_times, struct err *err);
-	/* The partition is idle: it has stood at its end for a while, and no record for it is on its
-	 * way. May be NULL. */
+	/* The partition has become idle: it has been at its log end for IDLE_TIMEOUT, and no record
+	 * for it is on its way. May be NULL. */
 	void (*idle)(void *fold, struct outbox *out);
-	/* The partition is no longer idle, although no record has come; NULL where idle is NULL. */
+	/* The partition is no longer idle, although no record has come. NULL if idle is NULL. */
 	void (*active)(void *fold, struct outbox *out);
-	/* Canonical text of the live state, for tests that compare two states. */
+	/* Canonical text of the state, for tests that compare two states. */
 	void (*dump)(const void *fold, struct buffer *out);
 };
 

@@ -1,5 +1,5 @@
-/* A bump allocator over 1 MiB chunks; a record larger than that gets a chunk of its own.
- * Emptied chunks are kept for the next batch, up to a few, so that steady work allocates nothing. */
+/* A bump allocator over 1 MiB chunks. A larger record gets a chunk of its own. outbox_clear keeps
+ * up to SPARE_MAX chunks for the next batch, so that a steady load allocates nothing. */
 #include "stream/outbox.h"
 
 #include <stdlib.h>
@@ -57,7 +57,7 @@ void outbox_clear(struct outbox *box)
 static void *outbox_alloc(struct outbox *box, size_t size)
 {
 	struct outbox_chunk *chunk = box->chunks;
-	void *place;
+	void *bytes;
 
 	size = (size + 15) & ~(size_t)15;
 	if (!chunk || chunk->size - chunk->used < size) {
@@ -74,9 +74,9 @@ static void *outbox_alloc(struct outbox *box, size_t size)
 		chunk->next = box->chunks;
 		box->chunks = chunk;
 	}
-	place = chunk->bytes + chunk->used;
+	bytes = chunk->bytes + chunk->used;
 	chunk->used += size;
-	return place;
+	return bytes;
 }
 
 static struct span keep(struct outbox *box, struct span bytes)

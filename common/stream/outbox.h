@@ -1,8 +1,8 @@
-/* The records that a batch has produced and not yet committed, kept until the commit so that
- * an aborted transaction can be sent again as it was.
+/* The output records of a batch, kept until the commit, so that the same records can be sent again
+ * after an aborted transaction.
  *
- * Bytes live in fixed chunks that never move: they may be handed to a client library without
- * a copy until outbox_clear. */
+ * Bytes are in chunks that never move. So a client library may use them without a copy until
+ * outbox_clear. */
 #ifndef FUNNEL_OUTBOX_H
 #define FUNNEL_OUTBOX_H
 
@@ -11,7 +11,7 @@
 #include "base/span.h"
 
 struct header {
-	struct span name; /* terminated where it came from an outbox */
+	struct span name; /* terminated in an outbox */
 	struct span value;
 };
 
@@ -26,15 +26,15 @@ struct output {
 struct outbox {
 	struct output *at;
 	size_t count, capacity;
-	size_t sent;  /* for the sender: how many were handed over */
+	size_t sent;  /* the sender's count of records passed to the client library */
 	size_t bytes; /* of keys, values and headers */
 	struct outbox_chunk *chunks, *spare;
 };
 
 void outbox_free(struct outbox *box);
-/* Forgets all records; keeps up to 64 MiB for the next ones. */
+/* Removes all records; keeps up to 64 MiB of memory for the next ones. */
 void outbox_clear(struct outbox *box);
-/* Copies everything given. */
+/* Copies key, value and headers. */
 void outbox_add(struct outbox *box, uint16_t topic, int32_t partition, struct span key,
                 struct span value, const struct header *headers, size_t header_count);
 

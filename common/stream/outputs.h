@@ -1,4 +1,4 @@
-/* Where folds write: the output topics, and what every fold must know of them. */
+/* Outputs that several folds have, and the description of the output topics that folds need. */
 #ifndef FUNNEL_OUTPUTS_H
 #define FUNNEL_OUTPUTS_H
 
@@ -9,17 +9,17 @@
 #include "wire/topics.h"
 
 struct output_context {
-	const char *service;                  /* as it appears in dead letters and counts */
-	int32_t partition_count[TOPIC_COUNT]; /* 0 where this service does not write */
-	int32_t schema_id[SCHEMA_COUNT];      /* as the registry gave them */
+	const char *service;                  /* name in dead letters and counts */
+	int32_t partition_count[TOPIC_COUNT]; /* 0: this service does not write to the topic */
+	int32_t schema_id[SCHEMA_COUNT];      /* the registry's */
 };
 
-/* Adds a record whose partition follows from partition_key as everywhere (murmur2). */
-void output_keyed(struct outbox *out, const struct output_context *terms, enum topic_id topic,
+/* Adds a record to the partition that partition_of (murmur2) gives for partition_key. */
+void output_keyed(struct outbox *out, const struct output_context *context, enum topic_id topic,
                   struct span partition_key, struct span key, struct span value);
 
-/* Emits the cumulative counts of one task. */
-void output_counts(struct outbox *out, const struct output_context *terms, struct span topic,
+/* Adds the cumulative counts of one task. */
+void output_counts(struct outbox *out, const struct output_context *context, struct span topic,
                    int32_t partition, const struct counts *counts, int64_t revision);
 
 #endif

@@ -1,6 +1,6 @@
-/* The partition's own producers hold records back as well while they have a transaction open, and
- * under load one is always open. Each commit moves the last stable offset. So the age of a hold is
- * the time since that offset last moved. */
+/* The open transactions of our own services hold records back too, and under load one is always
+ * open. Each commit moves the last stable offset. So the age of a hold is the time since that
+ * offset last moved. */
 #include "stream/partition_end.h"
 
 void partition_end_init(struct partition_end *end)
@@ -19,13 +19,13 @@ void partition_end_left(struct partition_end *end)
 	end->idle_since_us = 0;
 }
 
-enum partition_end_change partition_end_look(struct partition_end *end, int64_t high,
-                                             int64_t limit_us, int64_t now_us)
+enum partition_end_change partition_end_update(struct partition_end *end, int64_t high,
+                                               int64_t limit_us, int64_t now_us)
 {
-	bool stands = end->offset != PARTITION_END_NONE, held = stands && high > end->offset;
+	bool at_end = end->offset != PARTITION_END_NONE, held = at_end && high > end->offset;
 	bool released = false;
 
-	if (!stands || high != end->offset)
+	if (!at_end || high != end->offset)
 		end->idle_since_us = 0;
 	else if (!end->idle_since_us)
 		end->idle_since_us = now_us;

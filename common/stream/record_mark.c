@@ -1,6 +1,8 @@
-/* A mark costs about 30 ns for a record of 250 bytes (measured, -O2). A mark recognises a
- * log, and does not prove its identity: a client with the right to write to the topic can forge a
- * mark, and gains nothing that this right does not give anyway. */
+/* A mark of a record of 250 bytes takes about 30 ns (measured, -O2).
+ *
+ * Limit: a mark does not prove the identity of a log. A client with the right to write to the topic
+ * can forge a record with the same mark. It gains nothing by that which this right does not
+ * give. */
 #include "stream/record_mark.h"
 
 #include <inttypes.h>
@@ -13,7 +15,7 @@
 
 #define HASH_DIGITS 16
 
-/* A missing part and an empty one have different hashes. */
+/* A null part and an empty one have different hashes. */
 static uint64_t hash_part(struct span part, uint64_t seed)
 {
 	return part.at ? XXH3_64bits_withSeed(part.at, part.len, seed) : ~seed;

@@ -1,9 +1,9 @@
-/* One record of a partition, by which its log is recognised: offset, time, and a hash of key and
- * value.
+/* A record mark: offset, time, and a hash of key and value of one record. It recognises the log
+ * that the record was read from.
  *
- * An offset alone does not identify a log: if a topic is deleted and created again, the new log
- * counts from 0 and reaches every offset again. A log that holds the marked record at the mark's
- * offset is the log that the record was read from. Pure. */
+ * An offset alone does not identify a log. If a topic is deleted and created again, the new log
+ * begins at 0 and reaches every offset again. A log that has the marked record at the mark's offset
+ * is the log that the record was read from. Pure. */
 #ifndef FUNNEL_RECORD_MARK_H
 #define FUNNEL_RECORD_MARK_H
 

@@ -1,4 +1,5 @@
-/* Where a reader may start in a partition whose log holds [low, high). Pure. */
+/* Whether and where a reader can start in a partition whose log has the offsets [low, high).
+ * Pure. */
 #ifndef FUNNEL_START_OFFSET_H
 #define FUNNEL_START_OFFSET_H
 
@@ -6,15 +7,16 @@
 
 #define OFFSET_NONE INT64_C(-1)
 
-enum start_verdict {
-	START_GO_ON,        /* at the offset to read from */
-	START_FIRST,        /* nothing is stored: at low */
-	START_LOST_RECORDS, /* retention has removed records that are to be read */
-	START_BEYOND_END, /* stored > high: the topic was deleted and created again, or the broker has
-	                     * lost records */
+enum start_result {
+	START_RESUME,       /* at the offset `from` */
+	START_FIRST,        /* at `low`: no offset is stored */
+	START_LOST_RECORDS, /* not possible: retention has removed records that must be read */
+	/* Not possible, stored > high: the topic was deleted and created again, or the broker has
+	 * lost records. */
+	START_BEYOND_END,
 };
-/* stored: the next offset of which nothing is stored yet; negative: nothing is stored at all.
- * from: where to read from; before `stored` where the state has to be rebuilt. */
-enum start_verdict start_judge(int64_t stored, int64_t from, int64_t low, int64_t high);
+/* stored: the committed offset; negative: none. from: the first offset to read, which is before
+ * `stored` if a restore has to read records again. */
+enum start_result start_check(int64_t stored, int64_t from, int64_t low, int64_t high);
 
 #endif

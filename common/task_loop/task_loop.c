@@ -205,17 +205,17 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 static bool judge_schema(struct task_loop *loop, const struct assigned_task *assigned,
                          const struct input_record *record, struct err *err)
 {
-	struct schema_place place =
-		schema_place_of(assigned->topic, record->partition, record->offset, record->value);
+	struct framed_record place =
+		framed_record_of(assigned->topic, record->partition, record->offset, record->value);
 
 	if (task_lost_records(&assigned->task))
-		return schema_loss_refuse(err, &place,
-		                          record->refused != REASON_NONE ? record->refused
-		                                                         : REASON_MALFORMED_AVRO);
+		return schema_loss_error(err, &place,
+		                         record->refused != REASON_NONE ? record->refused
+		                                                        : REASON_MALFORMED_AVRO);
 	if (!assigned->task.restoring && assigned->input->slot != SCHEMA_RAW &&
-	    schema_loss_shows(record->refused) &&
+	    schema_loss_suspected(record->refused) &&
 	    schema_alarm_raise(&loop->schema_alarm, monotonic_us(), &place, record->refused))
-		log_error("schema_refused", log_str("error", loop->schema_alarm.reason));
+		log_error("schema_refused", log_str("error", loop->schema_alarm.message));
 	return true;
 }
 

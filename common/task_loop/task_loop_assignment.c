@@ -50,7 +50,7 @@ void assignment_drop_all(struct task_loop *loop)
 
 void assignment_report_health(const struct task_loop *loop)
 {
-	const char *schema_reason = schema_alarm_reason(&loop->schema_alarm, monotonic_us());
+	const char *schema_reason = schema_alarm_message(&loop->schema_alarm, monotonic_us());
 	char reason[512];
 	size_t len = 0;
 
@@ -67,7 +67,7 @@ void assignment_report_health(const struct task_loop *loop)
 			len += (size_t)snprintf(reason + len, sizeof(reason) - len,
 			                        "restoring %s/%" PRId32 ": at %" PRId64
 			                        " of %" PRId64 "\n",
-			                        loop->tasks[i].topic, task->terms.partition,
+			                        loop->tasks[i].topic, task->params.partition,
 			                        task->position, task->restore_to);
 	}
 	len = intake_watch_text(loop->intake, reason, len, sizeof(reason));
@@ -219,8 +219,8 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 	const struct assigned_partition *partition = assigned->partition;
 	const struct task *task = &assigned->task;
 
-	switch (start_judge(task->restore_to, task->position, partition->low, partition->high)) {
-	case START_GO_ON:
+	switch (start_check(task->restore_to, task->position, partition->low, partition->high)) {
+	case START_RESUME:
 	case START_FIRST: return true;
 	case START_BEYOND_END:
 		return err_set(
@@ -228,14 +228,14 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 			"%s/%" PRId32 ": the committed offset %" PRId64
 			" lies beyond the log's end %" PRId64
 			": the topic was deleted and created again, or the broker has lost records; " ERR_ADVICE_FRESH_SET,
-			assigned->topic, task->terms.partition, task->restore_to, partition->high);
+			assigned->topic, task->params.partition, task->restore_to, partition->high);
 	case START_LOST_RECORDS: break;
 	}
 	return err_set(err, ERR_OPERATOR,
 	               "%s/%" PRId32 ": the records from offset %" PRId64
 	               " on must be read%s, but retention has removed everything below %" PRId64
 	               "; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
-	               assigned->topic, task->terms.partition, task->position,
+	               assigned->topic, task->params.partition, task->position,
 	               task->restoring ? " to rebuild the state" : "", partition->low);
 }
 
@@ -247,7 +247,7 @@ static struct assigned_task *unpark(struct task_loop *loop,
 		struct assigned_task *parked = &loop->parked[i];
 		const struct task *task = &parked->task;
 
-		if (task->fold && task->terms.partition == committed->partition &&
+		if (task->fold && task->params.partition == committed->partition &&
 		    strcmp(parked->topic, committed->topic) == 0)
 			return task->committed == committed->offset &&
 			                       task->position == committed->offset &&
@@ -263,7 +263,7 @@ static void task_metrics(struct assigned_task *assigned)
 	char labels[TOPIC_NAME_MAX + 64];
 
 	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
-	         assigned->task.terms.partition);
+	         assigned->task.params.partition);
 	assigned->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels,
 	                                      "Records folded, replays of a rebuild included");
 }

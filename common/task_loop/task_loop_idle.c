@@ -51,7 +51,7 @@ void idle_task_init(struct assigned_task *assigned)
 	if (!assigned->input->ops->idle)
 		return;
 	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
-	         assigned->task.terms.partition);
+	         assigned->task.params.partition);
 	assigned->idle_metric =
 		metric_get(METRIC_GAUGE, "partition_idle", labels,
 	                   "1 while the partition is idle, and so does not hold back final marks");
@@ -184,7 +184,7 @@ static void withhold(const struct task_loop *loop, const struct question *questi
 	if (assigned->withheld || !stood(loop, assigned) || written >= source->offset)
 		return;
 	assigned->withheld = true;
-	log_info("idle_withheld", log_partition(assigned->topic, assigned->task.terms.partition),
+	log_info("idle_withheld", log_partition(assigned->topic, assigned->task.params.partition),
 	         log_str("source", source->topic), log_int("source_end", source->offset),
 	         log_int("committed", written < 0 ? 0 : written),
 	         log_str("writer", assigned->input->writer),
@@ -226,7 +226,7 @@ static void add_task(struct task_loop *loop, struct question *question,
                      struct assigned_task *assigned)
 {
 	char source[TOPIC_NAME_MAX + 1];
-	int32_t partition = assigned->task.terms.partition;
+	int32_t partition = assigned->task.params.partition;
 
 	snprintf(source, sizeof(source), "%s%s", loop->kafka.topic_prefix,
 	         assigned->input->source_suffix);

@@ -172,8 +172,8 @@ static void flush_tasks(struct task_loop *loop)
 		task_flush(&assigned->task, &loop->outbox);
 		if (assigned->input->rows && assigned->task.counts_changed)
 			output_counts(&loop->outbox, loop->terms, span_of(assigned->topic),
-			              assigned->task.terms.partition, &assigned->task.counts,
-			              assigned->task.last_row);
+			              assigned->task.params.partition, &assigned->task.counts,
+			              assigned->task.last_counted);
 	}
 }
 
@@ -194,7 +194,7 @@ static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 		if (!task_metadata(&assigned->task, metadata, err))
 			return false;
 		entry = rd_kafka_topic_partition_list_add(list, assigned->topic,
-		                                          assigned->task.terms.partition);
+		                                          assigned->task.params.partition);
 		entry->offset = assigned->task.position;
 		entry->metadata_size = strlen(metadata);
 		entry->metadata = strdup(metadata);

@@ -55,11 +55,11 @@ void trim_inputs(struct task_loop *loop)
 		    assigned->restore_from < assigned->trimmed_to + TRIM_RECORDS_MIN)
 			continue;
 		rd_kafka_topic_partition_list_add(list, assigned->topic,
-		                                  assigned->task.terms.partition)
+		                                  assigned->task.params.partition)
 			->offset = assigned->restore_from;
 		assigned->trimmed_to = assigned->restore_from;
 		log_info("trim_requested",
-		         log_partition(assigned->topic, assigned->task.terms.partition),
+		         log_partition(assigned->topic, assigned->task.params.partition),
 		         log_int("before_offset", assigned->restore_from));
 	}
 	if (list->cnt) {

@@ -1,12 +1,11 @@
-/* Avro's binary primitives, for the hand-written codecs of records_*.c alone.
+/* Avro's binary primitives, for the hand-written codecs (records_*.c) and the resolver.
  *
- *   int, long   zig-zag, then 7 bits a byte, lowest first; bit 7 = more follow
+ *   int, long   zig-zag, then 7 bits a byte, lowest first; bit 7: more bytes follow
  *   string      length as long, bytes          union    branch as long, value
- *   decimal     length as long, big-endian two's complement of the cents, as short as can be
+ *   decimal     length as long, big-endian two's complement of the cents in the fewest bytes
  *
- * Writers take memory that was reserved beforehand and return its new end. Readers keep
- * the first failure: after it they return zeros, so a decoder is straight-line code with
- * one check at its end. */
+ * Writers write to reserved memory and return its new end. Readers keep the first failure and
+ * return zeros after it. So a decoder is straight-line code with one check at its end. */
 #ifndef FUNNEL_AVRO_IO_H
 #define FUNNEL_AVRO_IO_H
 
@@ -17,13 +16,13 @@
 #define AVRO_LONG_MAX_BYTES    10 /* 64 bits, 7 a byte */
 #define AVRO_DECIMAL_MAX_BYTES 9  /* length, 64 bits */
 #define AVRO_TEXT_MAX          1024
-#define AVRO_MONEY_MAX \
-	INT64_C(999999999999999999) /* 18 digits: the precision of an event's price */
+/* 18 digits: the precision of an event's price. */
+#define AVRO_MONEY_MAX INT64_C(999999999999999999)
 /* The times that timetext.h can write: years 1 to 9999. */
 #define AVRO_TIME_MIN_US INT64_C(-62135596800000000)
 #define AVRO_TIME_MAX_US INT64_C(253402300799999999)
-#define AVRO_WINDOW_MAX_US \
-	INT64_C(2678400000000) /* 31 days: an event's windows reach so far beyond it */
+/* 31 days: an event's windows begin and end at most this far from the event. */
+#define AVRO_WINDOW_MAX_US INT64_C(2678400000000)
 
 static inline char *avro_put_long(char *at, int64_t value)
 {
@@ -67,7 +66,7 @@ static inline char *avro_put_decimal(char *at, int64_t cents)
 {
 	int size = 1;
 
-	/* one bit more than the value needs: the sign */
+	/* The sign needs one bit more than the value. */
 	while (size < 8 && (cents >> (8 * size - 1)) != 0 && (cents >> (8 * size - 1)) != -1)
 		size++;
 	at = avro_put_long(at, size);
@@ -86,7 +85,7 @@ static inline char *avro_put_frame(char *at, int32_t schema_id)
 
 struct avro_in {
 	const char *at, *end;
-	const char *why; /* the first field that failed; NULL: none */
+	const char *why; /* first failure: a field, or what is wrong; NULL: none */
 };
 
 static inline struct avro_in avro_in_of(struct span body)
@@ -104,7 +103,7 @@ static inline int64_t avro_fail(struct avro_in *in, const char *field)
 	return 0;
 }
 
-/* The value must lie within min and max. */
+/* Takes a value from min to max. */
 static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t max,
                                      const char *field)
 {
@@ -174,7 +173,7 @@ static inline struct span avro_take_optional_text(struct avro_in *in, size_t max
 	return text;
 }
 
-/* Takes longer forms of a value than ours too, up to 8 bytes. */
+/* Takes every form of a value up to 8 bytes, also longer ones than avro_put_decimal writes. */
 static inline int64_t avro_take_decimal(struct avro_in *in, int64_t max, const char *field)
 {
 	struct span bytes = avro_take_text(in, 8, field);
@@ -188,7 +187,7 @@ static inline int64_t avro_take_decimal(struct avro_in *in, int64_t max, const c
 	return (int64_t)value < 0 || (int64_t)value > max ? avro_fail(in, field) : (int64_t)value;
 }
 
-/* The verdict on a whole body. */
+/* True if all fields were read, and no bytes are left. */
 static inline bool avro_in_finish(struct avro_in *in, const char **why)
 {
 	if (!in->why && in->at != in->end)

@@ -1,20 +1,21 @@
 /* Schema resolution, from bytes to bytes.
  *
- * The Avro library parses the schemas. Its own resolvers are not used: they know no
- * defaults ("Reader field X doesn't appear in writer"), and its decoders allocate whatever
- * length the bytes announce, and leak when a decode fails. Instead one walk over the body,
- * led by the writer's schema, finds where each of its fields lies; then our fields are
- * written in our order, each copied from the writer's field of that name or, where it has
- * none, from its default. Nothing is allocated per record but the output's growth.
+ * The Avro library parses the schemas. One walk over the body with the writer's schema finds the
+ * bytes of each of the writer's fields. Then our fields are written in our order: each is copied
+ * from the writer's field of that name, or from its default if the writer does not have the field.
+ * Only the growth of the output allocates.
  *
- * Resolved as the specification says: int to long, string to bytes and back, enums by
- * symbol, unions by branch, maps; a writer's other fields are skipped, of whatever type.
- * Beyond the library: a decimal of another scale or a time of another unit is refused, as
- * it would turn into other numbers.
+ * Rejected: the library's own resolvers. They do not support defaults ("Reader field X doesn't
+ * appear in writer"). The library's decoders allocate any length that the bytes announce, and leak
+ * when a decode fails.
  *
- * Limits: our own records hold neither records, arrays, fixed nor floating point, so these
- * are skipped but never resolved; aliases are unknown; nesting of 32, and an allowance of
- * steps, bound hostile bytes (an array of 2^60 nulls takes no space). */
+ * Resolved as in the specification: int to long, string to bytes and back, enums by symbol, unions
+ * by branch, maps. Other fields of the writer are skipped, of any type. In addition, a decimal with
+ * another scale and a time with another unit are refused, as their numbers would change.
+ *
+ * Limits: our records do not have records, arrays, fixed or floating point as fields, so these are
+ * skipped but not resolved. Aliases are not supported. Depth (32) and number of steps are bounded
+ * against hostile bytes: an array of 2^60 nulls has no bytes. */
 #include "wire/avro_resolver.h"
 
 #include <avro.h>
@@ -25,19 +26,19 @@
 #include "wire/avro_io.h"
 
 #define WALK_DEPTH_MAX   32
-#define WALK_SPARE_STEPS 4096 /* steps over values without bytes, per body */
+#define WALK_SPARE_STEPS 4096 /* per body, for values without bytes */
 
 struct field_plan {
-	avro_schema_t reader, writer; /* writer: NULL where the default is used */
-	size_t source;                /* the writer's field */
+	avro_schema_t reader, writer; /* writer: NULL if the default is used */
+	size_t source;                /* index of the writer's field */
 	size_t default_at, default_len;
 };
 
 struct schema_resolver {
 	avro_schema_t writer, reader;
-	struct span *found; /* per writer field: where it lies in the body at hand */
+	struct span *found; /* per field of the writer: its bytes in the current body */
 	size_t found_count;
-	struct field_plan *plan; /* per field of ours */
+	struct field_plan *plan; /* per field of our schema */
 	size_t plan_count;
 	struct buffer defaults; /* encoded */
 	bool identity;
@@ -72,7 +73,7 @@ static void skip_bytes(struct walk *walk, int64_t count)
 		walk->in.at += count;
 }
 
-/* The next block's number of items; 0: the end. */
+/* The number of items in the next block; 0: the end. */
 static int64_t take_block(struct walk *walk)
 {
 	int64_t count = avro_take_long(&walk->in, -INT32_MAX, INT32_MAX, "block count");
@@ -166,7 +167,7 @@ static bool branch_resolves(avro_schema_t writer, avro_schema_t reader, bool wri
 	return false;
 }
 
-/* Whether some value of the writer's type has a form under ours. */
+/* Some values of the writer's type have a form under ours. */
 static bool resolves(avro_schema_t writer, avro_schema_t reader)
 {
 	writer = target_of(writer);
@@ -188,7 +189,8 @@ static bool resolves(avro_schema_t writer, avro_schema_t reader)
 	return is_avro_null(writer) || is_avro_boolean(writer) || is_avro_int64(writer);
 }
 
-/* Our branch for a writer's value: of the same type, else the first that it resolves to; -1: none. */
+/* Our branch for a writer's value: one of the same type, else the first that it resolves to. -1:
+ * none. */
 static int choose_branch(avro_schema_t writer, avro_schema_t reader)
 {
 	int count = (int)avro_schema_union_size(reader), first = -1;
@@ -256,8 +258,9 @@ static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t re
 	switch (avro_typeof(writer)) {
 	case AVRO_NULL: break;
 	case AVRO_BOOLEAN:
+		/* the long -1 is the byte 1 */
 		put_long(out, avro_take_bool(&walk->in, "boolean") ? -1 : 0);
-		break; /* -1 is the byte 1 */
+		break;
 	case AVRO_INT32:
 		put_long(out, avro_take_long(&walk->in, INT32_MIN, INT32_MAX, "int"));
 		break;
@@ -272,7 +275,8 @@ static void copy_plain(struct walk *walk, avro_schema_t writer, avro_schema_t re
 	}
 }
 
-/* The body was walked before: what can fail here is a branch or symbol that we do not have. */
+/* find_fields has checked the body. So only a branch or symbol that our schema lacks can fail
+ * here. */
 static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t reader,
                        struct buffer *out)
 {
@@ -301,7 +305,7 @@ static void copy_value(struct walk *walk, avro_schema_t writer, avro_schema_t re
 
 /* ---- making a resolver ---- */
 
-/* The object that carries a type's logicalType, of a union its first such branch; NULL: none. */
+/* The object with a type's logicalType; of a union, of its first such branch. NULL: none. */
 static json_t *logical_of(json_t *type)
 {
 	json_t *branch;
@@ -315,7 +319,7 @@ static json_t *logical_of(json_t *type)
 	return NULL;
 }
 
-/* A writer that says nothing is taken at our word; one that says something else is not. */
+/* A writer's type without a logicalType fits every one of ours. */
 static bool logical_fits(json_t *writer_type, json_t *reader_type)
 {
 	json_t *writer = logical_of(writer_type), *reader = logical_of(reader_type);
@@ -342,11 +346,11 @@ static json_t *json_field(json_t *record, const char *name)
 	return NULL;
 }
 
-/* The kinds of default that our schemas use. */
+/* Encodes a default of one of the types that our schemas use; false: of another type. */
 static bool put_default(struct buffer *out, avro_schema_t reader, json_t *value)
 {
 	if (is_avro_union(reader)) {
-		put_long(out, 0); /* a default is one of the first branch */
+		put_long(out, 0); /* a default belongs to the first branch */
 		return put_default(out, avro_schema_union_branch(reader, 0), value);
 	}
 	if (is_avro_null(reader) && json_is_null(value))
@@ -377,7 +381,8 @@ static bool plan_field(struct schema_resolver *resolver, size_t index, json_t *w
 		                 json_object_get(ours, "default")))
 			return err_set(
 				err, ERR_INPUT,
-				"unresolvable schema: the writer has no field %.64s, and it has no default",
+				"unresolvable schema: the writer has no field %.64s, and the "
+				"field has no default in our schema",
 				name);
 		plan->default_len = resolver->defaults.len - plan->default_at;
 		return true;

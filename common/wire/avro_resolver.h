@@ -1,9 +1,9 @@
-/* Schema resolution: bytes written under another version of one of our schemas become
- * bytes under ours, which the fast decoders take. (The names begin with schema_ because the
- * Avro library exports an avro_resolver_new of its own.)
+/* Schema resolution: converts bytes of another version of one of our schemas to bytes of our
+ * version, for the fast decoders. (The names begin with schema_ because the Avro library exports an
+ * avro_resolver_new.)
  *
- * Refuses a writer's schema whose record name is not the expected one: a registry that
- * lost its data hands out old ids for other schemas. */
+ * Refuses a writer's schema with another record name than ours: a registry that has lost its data
+ * gives our ids to other schemas. */
 #ifndef FUNNEL_AVRO_RESOLVER_H
 #define FUNNEL_AVRO_RESOLVER_H
 
@@ -14,15 +14,16 @@
 
 struct schema_resolver;
 
-/* writer_text: JSON text of the writer's schema. NULL and err on: unparsable, another record
- * name (message begins "wrong schema"), or not resolvable. */
+/* writer_text: JSON text of the writer's schema. NULL and err if it does not parse, has another
+ * record name (the message begins with "wrong schema"), or cannot be resolved. */
 struct schema_resolver *schema_resolver_new(struct span writer_text, enum schema_kind reader,
                                             struct err *err);
 void schema_resolver_free(struct schema_resolver *resolver);
-/* True when the writer's schema equals ours in all that decides the bytes (not in docs,
- * defaults or spacing): no conversion is needed. */
+/* True if no conversion is needed: the writer's schema gives the same bytes as ours. Docs, defaults
+ * and spacing may differ. */
 bool schema_resolver_is_identity(const struct schema_resolver *resolver);
-/* body -> out (replaced, not appended). False: body does not decode under the writer's schema. */
+/* Converts body; the result replaces the contents of out. False: body does not decode under the
+ * writer's schema, or has a value without a form in ours. */
 MUST_USE bool schema_resolver_convert(struct schema_resolver *resolver, struct span body,
                                       struct buffer *out, struct err *err);
 

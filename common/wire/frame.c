@@ -1,10 +1,10 @@
-/* The registry's framing of a value:
+/* The wire format of the schema registry:
  *
  *   byte  0   1   2   3   4   5 ...
  *         00 [schema id, BE ] body
  *
- * Only this form is read. A first byte of 1 announces a 16-byte GUID, which not every
- * registry issues; it is told apart from bytes that are too short, never guessed at. */
+ * Only this form is supported. A first byte of 1 announces a 16-byte GUID, which not every registry
+ * issues: such a value is FRAME_UNKNOWN_MAGIC, and not FRAME_TOO_SHORT. */
 #include "wire/frame.h"
 
 enum frame_kind frame_parse(struct span value, int32_t *schema_id, struct span *body)

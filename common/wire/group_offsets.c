@@ -1,5 +1,5 @@
-/* Big-endian numbers; texts have a length of two bytes, from value version 4 on a varint of length + 1. Tagged fields at the end
- * of version 4 are not looked at. */
+/* Numbers are big-endian. The length of a text has two bytes; from value version 4 on it is a
+ * varint of length + 1. The tagged fields at the end of version 4 are not read. */
 #include "wire/group_offsets.h"
 
 struct in {
@@ -60,7 +60,7 @@ static struct span take_compact_text(struct in *in)
 {
 	uint64_t len = take_varint(in);
 
-	in->bad |= len == 0; /* null, which none of these may be */
+	in->bad |= len == 0; /* null is not allowed here */
 	return take_bytes(in, in->bad ? 0 : len - 1);
 }
 

@@ -1,7 +1,8 @@
-/* Records of __consumer_offsets, Kafka's own log of committed offsets, read for what a group has committed. Pure.
+/* Records of __consumer_offsets, Kafka's log of committed offsets. Pure.
  *
- * Source: Kafka's OffsetCommitKey.json (versions 0 and 1) and OffsetCommitValue.json (versions 0 to 4), and how it finds a group's
- * partition: the hash of Java's String, without its sign, modulo the number of partitions. */
+ * Source: Kafka's OffsetCommitKey.json (versions 0 and 1) and OffsetCommitValue.json (versions 0 to
+ * 4). A group's partition is the absolute value of Java's String.hashCode of its name, modulo the
+ * number of partitions. */
 #ifndef FUNNEL_GROUP_OFFSETS_H
 #define FUNNEL_GROUP_OFFSETS_H
 
@@ -15,14 +16,15 @@
 
 struct group_offset {
 	struct span group, topic, metadata; /* borrowed from the record */
-	int64_t offset;                     /* -1: deleted */
+	int64_t offset;                     /* -1: the committed offset was deleted */
 	int32_t partition;
 };
 
-/* False where the record is of another kind, or cannot be read. A value without bytes (at == NULL) deletes. */
+/* False if the record is of another kind, or cannot be read. A null value (at == NULL) deletes the
+ * committed offset. */
 MUST_USE bool group_offset_read(struct span key, struct span value, struct group_offset *out);
 
-/* group: ASCII, as all of ours are. */
+/* The partition of __consumer_offsets that has the group. group: ASCII, as all of ours are. */
 int32_t group_offsets_partition(struct span group, int32_t partition_count);
 
 #endif

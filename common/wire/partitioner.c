@@ -1,6 +1,5 @@
-/* MurmurHash2, 32 bit, as org.apache.kafka.common.utils.Utils.murmur2 computes it: four bytes
- * at a time, little-endian whatever the machine, then the rest. A key without bytes hashes
- * like an empty one; callers who mean "any partition" do not ask. */
+/* MurmurHash2, 32 bit, as org.apache.kafka.common.utils.Utils.murmur2 computes it: four bytes at a
+ * time, little-endian on every machine, then the rest. A null key has the hash of an empty one. */
 #include "wire/partitioner.h"
 
 #define MURMUR2_SEED UINT32_C(0x9747b28c)

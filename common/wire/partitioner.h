@@ -1,5 +1,5 @@
-/* Keys to partitions as Kafka's Java clients do: murmur2 with seed 0x9747b28c, made
- * positive by clearing the sign bit, modulo the partition count. */
+/* The partition of a key, as Kafka's Java clients compute it: murmur2 with the seed 0x9747b28c, the
+ * sign bit cleared, modulo the number of partitions. */
 #ifndef FUNNEL_PARTITIONER_H
 #define FUNNEL_PARTITIONER_H
 

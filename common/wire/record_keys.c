@@ -1,9 +1,9 @@
-/* Message keys of upserted records, as texts that people can read:
+/* Keys are texts that people can read:
  *
  *   1m:all|2019-10-01T00:00:00Z|2019-10-01T00:01:00Z|all
  *
- * A group or session may itself hold a '|': it stands last (or is followed by a time, which
- * holds none), so two records never share a key. */
+ * A group or session may contain a '|'. It is the last part, or the part before a time, which does
+ * not contain a '|'. So two records never have the same key. */
 #include "wire/record_keys.h"
 
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "base/timetext.h"
 
-/* Cutting a key would let two records share one: a text over its limit is a bug. */
+/* A text over its limit is a bug. It ends the process: two records could have the same cut key. */
 static char *put(char *at, const char *end, struct span text)
 {
 	if (text.len >= (size_t)(end - at)) {

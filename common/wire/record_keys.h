@@ -1,4 +1,4 @@
-/* The message keys of records that replace earlier ones with the same key. */
+/* The keys of records that replace earlier records with the same key. */
 #ifndef FUNNEL_RECORD_KEYS_H
 #define FUNNEL_RECORD_KEYS_H
 
@@ -7,8 +7,8 @@
 #include "base/span.h"
 #include "event/event.h"
 
-/* Return the length written; out needs the given size and is terminated. Group values
- * and sessions are at most EVENT_TEXT_MAX bytes. */
+/* The functions return the length; out is terminated. Group values and sessions have at most
+ * EVENT_TEXT_MAX bytes. */
 #define RECORD_KEY_MAX (EVENT_TEXT_MAX + 256)
 /* rollup|window_start|window_end|group_value */
 size_t aggregate_key(struct span rollup, int64_t start_us, int64_t end_us, struct span group,

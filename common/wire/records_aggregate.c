@@ -1,4 +1,5 @@
-/* FunnelAggregate and FunnelPartial to Avro and back, in the order of their schemas. */
+/* The codecs of FunnelAggregate and FunnelPartial. Fields are in the order of the schemas
+ * schemas/aggregated_events.avsc and schemas/funnel_partials.avsc. */
 #include "wire/records_aggregate.h"
 
 #include "event/event.h"

@@ -1,14 +1,15 @@
-/* BronzeEvent to Avro and back, in the order of schemas/bronze_events.avsc. One pass, no
- * allocation but the output buffer's growth; decoded texts borrow from the body.
+/* The codec of BronzeEvent. Fields are in the order of schemas/bronze_events.avsc. One pass; only
+ * the growth of the output buffer allocates.
  *
- * The decoder refuses what the encoder would not write: these bytes were valid events once,
- * so a field out of range means a foreign or broken writer. */
+ * The decoder refuses values that the encoder does not write. A field out of range comes from a
+ * foreign or faulty writer, as bronze-sink writes valid events only. */
 #include "wire/records_bronze.h"
 
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 
-/* 15 fields of at most a branch and a long each, the id's text, the price; texts apart */
+/* 15 fields of at most a branch and a long each, the text of the id, and the price; without the
+ * other texts. */
 #define BRONZE_FIXED_MAX_BYTES \
 	(FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36

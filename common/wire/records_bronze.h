@@ -1,8 +1,8 @@
-/* A valid event with its origin: the topics of bronze and late events.
+/* BronzeEvent: a valid event with its origin. The topics of bronze and late events have it.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/ (a test proves them
- * byte-equal to the Avro library). Bytes written under another version of a schema go through
- * avro_resolver.h first. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_BRONZE_H
 #define FUNNEL_RECORDS_BRONZE_H
 
@@ -20,10 +20,10 @@ struct bronze_event {
 	struct lineage lineage;
 };
 
-/* Appends one framed record. schema_id is the registry's. */
+/* Appends one record with its frame. schema_id: the registry's. */
 void bronze_encode(struct buffer *out, int32_t schema_id, const struct bronze_event *event);
-/* Decodes one body (without framing). Texts borrow from body. False: malformed or left-over
- * bytes; *why (may be NULL) then names the field. Limits: texts of at most 1 KiB. */
+/* Decodes one body (without its frame). Texts borrow from body; they have at most 1 KiB. False:
+ * malformed bytes, or bytes after the last field; *why (may be NULL) then names the field. */
 MUST_USE bool bronze_decode(struct span body, struct bronze_event *event, const char **why);
 
 #endif

@@ -1,10 +1,11 @@
-/* Counts to Avro and back. The map of dead letters by reason holds the reasons that
- * occurred, in the enum's order, as one block:
+/* The codec of the counts. Fields are in the order of schemas/counts.avsc. The map of dead letters
+ * by reason has the reasons that occurred, in the order of the enum, as one block:
  *
- *   entries as long | name, count | ... | 0
+ *   number of entries as long | name, count | ... | 0
  *
- * A block may also carry its size (negative entries, bytes as long): read, never written.
- * Names come as texts, so a reader may meet reasons younger than itself. */
+ * A block may also have its size: the number of entries is negative, and the size in bytes follows
+ * as long. The decoder reads this form; the encoder does not write it. Names are texts, so a reader
+ * may get reasons of newer versions. */
 #include "wire/records_counts.h"
 
 #include "wire/avro_io.h"
@@ -68,7 +69,7 @@ static enum reason reason_of(struct span name)
 	return REASON_COUNT;
 }
 
-/* One entry; a known reason may come once. */
+/* Takes one entry. A known reason may come only once. */
 static void take_dead_entry(struct avro_in *in, struct counts *counts, int64_t *unknown,
                             int64_t *total)
 {
@@ -87,7 +88,7 @@ static void take_dead_entry(struct avro_in *in, struct counts *counts, int64_t *
 		counts->dead[reason] = count;
 }
 
-/* Every entry takes two bytes at least, so a block of more entries than that fails at once. */
+/* An entry has at least two bytes. So a number of entries that the body cannot have fails early. */
 static int64_t take_dead_by_reason(struct avro_in *in, struct counts *counts, int64_t *unknown)
 {
 	int64_t total = 0, entries;

@@ -1,8 +1,8 @@
-/* What a service has counted of one input partition since the beginning.
+/* Counts: cumulative counts of a service for one input partition.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/ (a test proves them
- * byte-equal to the Avro library). Bytes written under another version of a schema go through
- * avro_resolver.h first. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_COUNTS_H
 #define FUNNEL_RECORDS_COUNTS_H
 
@@ -25,11 +25,11 @@ struct counts_record {
 	int64_t revision;
 };
 
-/* Appends one framed record. schema_id is the registry's. */
+/* Appends one record with its frame. schema_id: the registry's. */
 void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_record *counts);
-/* Decodes one body (without framing). Texts borrow from body. False: malformed or left-over
- * bytes; *why (may be NULL) then names the field. Limits: texts of at most 1 KiB. */
-/* Dead letters with a reason that this version does not know are added to *unknown_dead. */
+/* Decodes one body (without its frame). Texts borrow from body; they have at most 1 KiB. False:
+ * malformed bytes, or bytes after the last field; *why (may be NULL) then names the field.
+ * *unknown_dead: the number of dead letters with reasons that this version does not know. */
 MUST_USE bool counts_decode(struct span body, struct counts_record *counts, int64_t *unknown_dead,
                             const char **why);
 

@@ -1,5 +1,5 @@
-/* The runs of numbers that aggregates, partials and visits have in common. Their order is
- * that of the schemas, where the five event counts follow enum event_type. */
+/* Fields are in the order of the schemas. The five event counts are in the order of enum
+ * event_type. */
 #include "wire/records_measures.h"
 
 char *avro_put_events(char *at, const int64_t events[EVENT_TYPE_COUNT])

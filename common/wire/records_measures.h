@@ -1,4 +1,5 @@
-/* What a rollup counts: the fields that aggregates and partials share. */
+/* The measures of a rollup, and the codec of the fields that aggregates, partials and visits
+ * share. */
 #ifndef FUNNEL_RECORDS_MEASURES_H
 #define FUNNEL_RECORDS_MEASURES_H
 
@@ -7,7 +8,7 @@
 #include "event/event.h"
 #include "wire/avro_io.h"
 
-/* What a rollup counts in one window and group. */
+/* Values of a rollup in one window and group. */
 struct measures {
 	int64_t events[EVENT_TYPE_COUNT]; /* by enum event_type */
 	int64_t revenue_cents;
@@ -15,7 +16,6 @@ struct measures {
 	int64_t funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions;
 };
 
-/* The parts that two kinds of record share (records_measures.c). */
 #define AVRO_MEASURES_MAX_BYTES (12 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
 char *avro_put_measures(char *at, const struct measures *measures);
 void avro_take_measures(struct avro_in *in, struct measures *measures);

@@ -1,11 +1,11 @@
-/* SessionFunnel to Avro and back, in the order of schemas/session_funnels.avsc. */
+/* The codec of SessionFunnel. Fields are in the order of schemas/session_funnels.avsc. */
 #include "wire/records_visit.h"
 
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 #include "wire/records_measures.h"
 
-/* 20 fields of at most a branch and a long each, and the revenue; texts apart */
+/* 20 fields of at most a branch and a long each, and the revenue; without the texts. */
 #define VISIT_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 20 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
 
 void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *visit)

@@ -1,8 +1,8 @@
-/* One visit: the topic of session funnels.
+/* SessionFunnel: one visit. The topic of session funnels has it.
  *
- * The codecs are written by hand for speed, for exactly the schemas in schemas/ (a test proves them
- * byte-equal to the Avro library). Bytes written under another version of a schema go through
- * avro_resolver.h first. */
+ * The codecs are written by hand for speed, for exactly the schemas in schemas/. A test compares
+ * them byte by byte with the Avro library. avro_resolver.h converts bytes of other schema
+ * versions. */
 #ifndef FUNNEL_RECORDS_VISIT_H
 #define FUNNEL_RECORDS_VISIT_H
 
@@ -21,17 +21,17 @@ struct visit {
 	int64_t products;
 	int64_t revenue_cents;
 	struct span first_category, last_category;    /* at == NULL: none */
-	struct span drop_off_stage;                   /* at == NULL: the last stage was reached */
+	struct span drop_off_stage;                   /* at == NULL: the visit reached the last */
 	int64_t view_to_cart_ms, view_to_purchase_ms; /* -1: none */
 	int64_t revision;
 	int32_t furthest_stage;
 	bool deleted, final;
 };
 
-/* Appends one framed record. schema_id is the registry's. */
+/* Appends one record with its frame. schema_id: the registry's. */
 void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *visit);
-/* Decodes one body (without framing). Texts borrow from body. False: malformed or left-over
- * bytes; *why (may be NULL) then names the field. Limits: texts of at most 1 KiB. */
+/* Decodes one body (without its frame). Texts borrow from body; they have at most 1 KiB. False:
+ * malformed bytes, or bytes after the last field; *why (may be NULL) then names the field. */
 MUST_USE bool visit_decode(struct span body, struct visit *visit, const char **why);
 
 #endif

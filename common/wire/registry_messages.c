@@ -1,5 +1,5 @@
-/* Requests and answers of Confluent's REST interface, through jansson: a handful per start,
- * so speed is nothing here and strictness everything. */
+/* Requests and answers of Confluent's REST interface, read and written by jansson. A service sends
+ * a few requests per start, so the code is strict rather than fast. */
 #include "wire/registry_messages.h"
 
 #include <jansson.h>
@@ -41,7 +41,8 @@ bool registry_read_id(struct span body, int32_t *id, struct err *err)
 
 	json_decref(json);
 	if (value < 1 || value > INT32_MAX)
-		return err_set(err, ERR_RETRY, "the registry's answer holds no schema id");
+		return err_set(err, ERR_RETRY,
+		               "invalid answer of the registry: expected a positive integer as id");
 	*id = (int32_t)value;
 	return true;
 }
@@ -58,7 +59,8 @@ bool registry_read_schema(struct span body, struct buffer *out, bool *is_json_sc
 		out->len = 0;
 		buffer_append(out, json_string_value(text), json_string_length(text));
 	} else {
-		err_set(err, ERR_RETRY, "the registry's answer holds no schema");
+		err_set(err, ERR_RETRY,
+		        "invalid answer of the registry: expected a text as schema");
 	}
 	json_decref(json);
 	return ok;
@@ -79,7 +81,8 @@ bool registry_read_versions(struct span body, int32_t *versions, size_t cap, siz
 		versions[(*count)++] = ok ? (int32_t)version : 0;
 	}
 	json_decref(json);
-	return ok || err_set(err, ERR_RETRY, "the registry's answer holds no versions");
+	return ok || err_set(err, ERR_RETRY,
+	                     "invalid answer of the registry: expected a list of versions");
 }
 
 bool registry_level_checks_backward(struct span body)
@@ -106,7 +109,8 @@ bool json_schema_title_is(struct span text, const char *title)
 	return same;
 }
 
-/* One line of printable ASCII; what is not becomes '?' (line breaks a blank). */
+/* Copies text as one line of printable ASCII: line breaks and tabs become blanks, other bytes
+ * '?'. */
 static void copy_line(struct span text, char *out, size_t cap)
 {
 	size_t len = text.len < cap - 1 ? text.len : cap - 1;
@@ -121,7 +125,7 @@ static void copy_line(struct span text, char *out, size_t cap)
 	out[len] = '\0';
 }
 
-static void copy_reason(json_t *json, struct span body, char *out, size_t cap)
+static void copy_message(json_t *json, struct span body, char *out, size_t cap)
 {
 	static const char *const names[] = {"reason", "message", "detail"};
 
@@ -136,7 +140,7 @@ static void copy_reason(json_t *json, struct span body, char *out, size_t cap)
 	copy_line(body, out, cap);
 }
 
-static enum registry_failure judge(long status, json_int_t code)
+static enum registry_failure classify(long status, json_int_t code)
 {
 	if (status == 404 && code >= 40401 && code <= 40409)
 		return REGISTRY_FAILURE_UNKNOWN;
@@ -147,14 +151,15 @@ static enum registry_failure judge(long status, json_int_t code)
 	return REGISTRY_FAILURE_REFUSED;
 }
 
-enum registry_failure registry_read_failure(long status, struct span body, char *reason, size_t cap)
+enum registry_failure registry_read_failure(long status, struct span body, char *message,
+                                            size_t cap)
 {
 	json_t *json = read_object(body);
 	enum registry_failure failure =
-		judge(status, json_integer_value(json_object_get(json, "error_code")));
+		classify(status, json_integer_value(json_object_get(json, "error_code")));
 
-	if (reason && cap > 0)
-		copy_reason(json, body, reason, cap);
+	if (message && cap > 0)
+		copy_message(json, body, message, cap);
 	json_decref(json);
 	return failure;
 }

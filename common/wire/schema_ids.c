@@ -1,9 +1,9 @@
-/* An id is ours if one of its records decodes under our schema: a record of another kind does not
- * fill every field to its last byte.
+/* An id is ours if one of its records decodes under our schema. The bytes of another record type do
+ * not decode exactly to their last byte.
  *
- * Limits: the program does not have the texts of former schema versions, so it counts their records
- * as strays. The operator can leave out the ids of records that only look like ours (a forged
- * record, or a copy of ours under an invented id). */
+ * Limits: the program does not have the texts of former schema versions, so it takes their records
+ * for strays. A forged record, or a copy of ours under an invented id, looks like ours; the
+ * operator can leave out such an id. */
 #include "wire/schema_ids.h"
 
 #include <inttypes.h>
@@ -37,7 +37,7 @@ static bool is_json_object(struct span body)
 	return is;
 }
 
-bool schema_body_fits(enum schema_kind slot, struct span body)
+bool schema_body_fits(enum schema_kind kind, struct span body)
 {
 	union {
 		struct bronze_event bronze;
@@ -48,7 +48,7 @@ bool schema_body_fits(enum schema_kind slot, struct span body)
 	} record;
 	int64_t unknown_dead;
 
-	switch (slot) {
+	switch (kind) {
 	case SCHEMA_BRONZE:
 	case SCHEMA_LATE: return bronze_decode(body, &record.bronze, NULL);
 	case SCHEMA_COUNTS: return counts_decode(body, &record.counts, &unknown_dead, NULL);
@@ -61,20 +61,20 @@ bool schema_body_fits(enum schema_kind slot, struct span body)
 	return false;
 }
 
-/* Searches from the newest entry, as records of one id come in long runs. */
-static struct schema_use *find(struct schema_uses *uses, enum schema_kind slot, int32_t id)
+/* Searches from the newest entry, as records with one id come in long runs. NULL: no room. */
+static struct schema_use *find(struct schema_uses *uses, enum schema_kind kind, int32_t id)
 {
 	for (size_t i = uses->count; i-- > 0;)
-		if (uses->at[i].id == id && uses->at[i].slot == slot)
+		if (uses->at[i].id == id && uses->at[i].kind == kind)
 			return &uses->at[i];
 	if (uses->count == SCHEMA_USES_MAX)
 		return NULL;
 	GROW(uses->at, uses->count, uses->capacity);
-	uses->at[uses->count] = (struct schema_use){.id = id, .slot = slot};
+	uses->at[uses->count] = (struct schema_use){.id = id, .kind = kind};
 	return &uses->at[uses->count++];
 }
 
-void schema_uses_add(struct schema_uses *uses, enum schema_kind slot, int32_t partition,
+void schema_uses_add(struct schema_uses *uses, enum schema_kind kind, int32_t partition,
                      int64_t offset, struct span value)
 {
 	struct schema_use *use;
@@ -83,7 +83,7 @@ void schema_uses_add(struct schema_uses *uses, enum schema_kind slot, int32_t pa
 
 	if (frame_parse(value, &id, &body) != FRAME_ID)
 		return;
-	use = find(uses, slot, id);
+	use = find(uses, kind, id);
 	if (!use) {
 		uses->left_out++;
 		return;
@@ -94,7 +94,7 @@ void schema_uses_add(struct schema_uses *uses, enum schema_kind slot, int32_t pa
 	}
 	if (use->fits || value.len > SAMPLE_MAX_BYTES)
 		return;
-	use->fits = schema_body_fits(slot, body);
+	use->fits = schema_body_fits(kind, body);
 	if (use->fits || use->sample.len == 0) {
 		use->sample.len = 0;
 		buffer_append(&use->sample, value.at, value.len);
@@ -107,7 +107,7 @@ static int compare_uses(const void *a, const void *b)
 
 	if (left->id != right->id)
 		return left->id < right->id ? -1 : 1;
-	return (int)left->slot - (int)right->slot;
+	return (int)left->kind - (int)right->kind;
 }
 
 void schema_uses_sort(struct schema_uses *uses)
@@ -132,7 +132,7 @@ static bool refuse_use(const struct schema_use *use, const char *why, struct err
 	return err_set(err, ERR_OPERATOR,
 	               "schema id %" PRId32 " (%" PRId64 " records of %s, the first at %" PRId32
 	               ":%" PRId64 ") %s",
-	               use->id, use->records, schema_texts[use->slot].topic_suffix,
+	               use->id, use->records, schema_texts[use->kind].topic_suffix,
 	               use->first_partition, use->first_offset, why);
 }
 
@@ -149,24 +149,23 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 			return refuse_use(
 				use,
 				"belongs to another schema in the registry, and a registry never "
-				"gives an id twice: restore the registry's data, or empty it first",
+				"issues an id twice: restore the registry's data, or empty the "
+				"registry first",
 				err);
 		if (use->state != SCHEMA_USE_MISSING || use->id == planned)
 			continue; /* a second topic with the same id takes the same text */
-		snprintf(
-			why, sizeof(why),
-			"cannot be registered: the registry has already given out the ids up to %" PRId64
-			": empty it first",
-			last);
+		snprintf(why, sizeof(why),
+		         "cannot be registered, as the registry has already issued the ids up to "
+		         "%" PRId64 ": empty the registry first",
+		         last);
 		if (use->id <= last)
 			return refuse_use(use, why, err);
 		fillers += use->id - last - 1;
-		snprintf(
-			why, sizeof(why),
-			"needs %" PRId64
-			" other schemas before it: if its records are ours, set MAX_FILLERS to that "
-			"number, otherwise leave the id out by LEAVE_OUT=%" PRId32,
-			fillers, use->id);
+		snprintf(why, sizeof(why),
+		         "needs %" PRId64 " other schemas before it: if our services wrote its "
+		         "records, set MAX_FILLERS to that number, otherwise leave the id out with "
+		         "LEAVE_OUT=%" PRId32,
+		         fillers, use->id);
 		if (fillers > fillers_max)
 			return refuse_use(use, why, err);
 		last = planned = use->id;
@@ -174,7 +173,7 @@ bool schema_uses_can_be_registered(const struct schema_uses *uses, int32_t last_
 	return true;
 }
 
-/* Whether the same text has another id, or will have one. */
+/* The same text has another id already, or a use before this one will register it. */
 static bool is_second_id(const struct schema_uses *uses, size_t number)
 {
 	const struct schema_use *use = &uses->at[number];
@@ -183,7 +182,7 @@ static bool is_second_id(const struct schema_uses *uses, size_t number)
 		const struct schema_use *other = &uses->at[i];
 
 		if (other->id != use->id &&
-		    strcmp(schema_texts[other->slot].text, schema_texts[use->slot].text) == 0 &&
+		    strcmp(schema_texts[other->kind].text, schema_texts[use->kind].text) == 0 &&
 		    (other->state == SCHEMA_USE_KNOWN ||
 		     (other->state == SCHEMA_USE_MISSING && i < number)))
 			return true;
@@ -193,7 +192,7 @@ static bool is_second_id(const struct schema_uses *uses, size_t number)
 
 void schema_use_text(const struct schema_uses *uses, size_t number, struct buffer *out)
 {
-	const char *text = schema_texts[uses->at[number].slot].text;
+	const char *text = schema_texts[uses->at[number].kind].text;
 	char attribute[64] = "{";
 
 	if (is_second_id(uses, number))
@@ -201,5 +200,5 @@ void schema_use_text(const struct schema_uses *uses, size_t number, struct buffe
 		         uses->at[number].id);
 	out->len = 0;
 	buffer_append(out, attribute, strlen(attribute));
-	buffer_append(out, text + 1, strlen(text)); /* with its terminator */
+	buffer_append(out, text + 1, strlen(text)); /* with the terminator */
 }

@@ -1,5 +1,5 @@
-/* Limit: the alarm cannot know whether a refused record was one of ours, so a stray record makes a
- * service not ready for a minute too. The service keeps working during that minute. */
+/* Limit: the alarm cannot recognise whether a refused record is one of ours. So a stray record
+ * makes a service not ready for a minute too. The service continues to work during that minute. */
 #include "wire/schema_loss.h"
 
 #include <inttypes.h>
@@ -7,54 +7,54 @@
 
 #include "wire/frame.h"
 
-bool schema_loss_shows(enum reason reason)
+bool schema_loss_suspected(enum reason reason)
 {
 	return reason == REASON_UNKNOWN_SCHEMA_ID || reason == REASON_WRONG_SCHEMA;
 }
 
-struct schema_place schema_place_of(const char *topic, int32_t partition, int64_t offset,
-                                    struct span value)
+struct framed_record framed_record_of(const char *topic, int32_t partition, int64_t offset,
+                                      struct span value)
 {
-	struct schema_place place = {topic, offset, partition, 0};
+	struct framed_record record = {topic, offset, partition, 0};
 	struct span body;
 
-	if (frame_parse(value, &place.schema_id, &body) != FRAME_ID)
-		place.schema_id = 0;
-	return place;
+	if (frame_parse(value, &record.schema_id, &body) != FRAME_ID)
+		record.schema_id = 0;
+	return record;
 }
 
-bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum reason reason)
+bool schema_loss_error(struct err *err, const struct framed_record *record, enum reason reason)
 {
 	return err_set(
 		err, ERR_OPERATOR,
-		"schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
-		", cannot be read: %s: the schema registry has lost its data, or is "
-		"another one than before. Stop the services. Then restore the registry's data, "
-		"or empty the registry and run `schemas --yes`, which registers the schemas "
-		"again under the ids that the topics name "
+		"cannot read schema id %" PRId32 " of %s/%" PRId32 ", offset %" PRId64
+		": %s: the schema registry has lost its data, or SCHEMA_REGISTRY_URL names "
+		"another registry than before. Stop the services. Then restore the registry's "
+		"data, or empty the registry and run `schemas --yes`, which registers the "
+		"schemas again under the ids in the topics "
 		"(deploy/README.md, 'Registry lost its data')",
-		place->schema_id, place->topic, place->partition, place->offset,
+		record->schema_id, record->topic, record->partition, record->offset,
 		reason_help(reason));
 }
 
 bool schema_alarm_raise(struct schema_alarm *alarm, int64_t now_us,
-                        const struct schema_place *place, enum reason reason)
+                        const struct framed_record *record, enum reason reason)
 {
-	bool fresh = schema_alarm_reason(alarm, now_us) == NULL;
+	bool was_off = schema_alarm_message(alarm, now_us) == NULL;
 
-	if (fresh)
-		snprintf(alarm->reason, sizeof(alarm->reason),
+	if (was_off)
+		snprintf(alarm->message, sizeof(alarm->message),
 		         "records are refused for their schema id, first %" PRId32
 		         " at %.200s/%" PRId32 " offset %" PRId64
-		         ": %s; if they are ours, the registry has lost its data: see "
+		         ": %s; if our services wrote them, the registry has lost its data: see "
 		         "deploy/README.md, 'Refused schema ids'",
-		         place->schema_id, place->topic, place->partition, place->offset,
+		         record->schema_id, record->topic, record->partition, record->offset,
 		         reason_help(reason));
 	alarm->until_us = now_us + SCHEMA_ALARM_US;
-	return fresh;
+	return was_off;
 }
 
-const char *schema_alarm_reason(const struct schema_alarm *alarm, int64_t now_us)
+const char *schema_alarm_message(const struct schema_alarm *alarm, int64_t now_us)
 {
-	return alarm->until_us != 0 && now_us < alarm->until_us ? alarm->reason : NULL;
+	return alarm->until_us != 0 && now_us < alarm->until_us ? alarm->message : NULL;
 }

@@ -1,11 +1,11 @@
 /* Signs that the schema registry has lost its data, or is another one than before.
  *
- * An emptied registry gives its ids to other schemas. A record of ours then names an id that is
- * unknown, or that belongs to another record. A single such record may also be a mistake of another
- * writer. So a service ends (exit 78) only for a sign that a stray record cannot give: a rebuild
- * cannot read a record that was read before (task_lost_records), or the counts of a service cannot
- * be read (counts_unread.h). Any other refused record is a dead letter, and the service is not
- * ready for a minute (schema_alarm). */
+ * An emptied registry gives its ids to other schemas. The schema id of our records is then unknown,
+ * or belongs to another record type. A single such record may also be a mistake of another writer.
+ * So a service ends (exit 78) only for a sign that a stray record cannot give: a restore cannot
+ * read a record that was read before (task_lost_records), or the counts of a service cannot be read
+ * (unreadable_counts.h). Any other refused record is a dead letter, and the service is not ready
+ * for a minute (schema_alarm). */
 #ifndef FUNNEL_SCHEMA_LOSS_H
 #define FUNNEL_SCHEMA_LOSS_H
 
@@ -15,34 +15,35 @@
 #include "base/span.h"
 #include "event/reason.h"
 
-/* The reason is the registry's answer: the schema id is unknown, or belongs to another record. */
-bool schema_loss_shows(enum reason reason);
+/* Whether a reason is a sign of loss: the schema id is unknown, or belongs to another record
+ * type. */
+bool schema_loss_suspected(enum reason reason);
 
-/* Where a framed value was read. */
-struct schema_place {
+/* A record by its location and the schema id in its frame. */
+struct framed_record {
 	const char *topic;
 	int64_t offset;
 	int32_t partition;
-	int32_t schema_id; /* 0: the value has no framing */
+	int32_t schema_id; /* 0: the value has no frame */
 };
-/* value: as it was read. */
-struct schema_place schema_place_of(const char *topic, int32_t partition, int64_t offset,
-                                    struct span value);
+/* value: with its frame. Borrows topic. */
+struct framed_record framed_record_of(const char *topic, int32_t partition, int64_t offset,
+                                      struct span value);
 
-/* Sets ERR_OPERATOR and says what to do. Always false. */
-bool schema_loss_refuse(struct err *err, const struct schema_place *place, enum reason reason);
+/* Sets ERR_OPERATOR with the record and the instructions. Always false. */
+bool schema_loss_error(struct err *err, const struct framed_record *record, enum reason reason);
 
-/* Not ready while records are refused for their schema id: for a minute from the last one.
- * Zero-initialised: none yet. */
+/* Keeps a service not ready for a minute after the last record that was refused for its schema id.
+ * Zero-initialised: off. */
 #define SCHEMA_ALARM_US INT64_C(60000000)
 struct schema_alarm {
-	int64_t until_us; /* monotonic; 0: never raised */
-	char reason[400]; /* of the first record since the alarm was last off */
+	int64_t until_us;  /* monotonic; 0: never raised */
+	char message[400]; /* about the first record since the alarm was last off */
 };
-/* A record was refused. True: the alarm was off, so the caller logs the reason. */
+/* Call for each record refused. True: the alarm was off, so the caller logs alarm->message. */
 bool schema_alarm_raise(struct schema_alarm *alarm, int64_t now_us,
-                        const struct schema_place *place, enum reason reason);
-/* Why the service is not ready; NULL where the alarm is off. */
-const char *schema_alarm_reason(const struct schema_alarm *alarm, int64_t now_us);
+                        const struct framed_record *record, enum reason reason);
+/* Why the service is not ready; NULL: the alarm is off. */
+const char *schema_alarm_message(const struct schema_alarm *alarm, int64_t now_us);
 
 #endif

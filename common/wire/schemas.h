@@ -1,10 +1,10 @@
-/* The schemas of our topics, as the programs register them. */
+/* The schemas of our topics, as the programs register them. The texts are generated from
+ * schemas/. */
 #ifndef FUNNEL_SCHEMAS_H
 #define FUNNEL_SCHEMAS_H
 
 #include <stdbool.h>
 
-/* The schemas' texts as they are registered, byte for byte (generated from schemas/). */
 enum schema_kind {
 	SCHEMA_BRONZE,
 	SCHEMA_LATE,
@@ -18,7 +18,7 @@ enum schema_kind {
 struct schema_text {
 	const char *topic_suffix; /* "bronze_events": the subject is <prefix><suffix>-value */
 	const char *record_name;  /* "funnel.BronzeEvent"; for JSON Schema its title */
-	const char *text;
+	const char *text;         /* as registered, byte for byte */
 	bool is_json_schema;
 };
 extern const struct schema_text schema_texts[SCHEMA_COUNT];

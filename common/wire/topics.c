@@ -1,12 +1,14 @@
-/* Retention follows what a rebuild needs: 90 days for what is read again (raw, bronze) and for what people look at
- * (dead letters, late events); for ever where only the newest value per key matters, which compaction keeps; and partials
- * are freed by the merge half itself, which alone knows what it still needs.
+/* Retention follows from what a restore and people need:
+ *   - 90 days for what is read again (raw, bronze) and for what people look at (dead letters, late
+ *     events);
+ *   - without limit where only the newest value per key matters; compaction removes the others;
+ *   - without limit for partials; the merge half deletes what it no longer needs.
  *
- * raw and bronze carry the broker's own time (LogAppendTime): lateness in live traffic is judged against it, so a
- * producer's wrong clock must not matter.
+ * raw and bronze have the broker's time (LogAppendTime). It decides whether an event of live
+ * traffic lies in the future, so a producer's wrong clock must not matter.
  *
- * Sizes: an event may have 4 MiB, and the dead letter must take it with headers around it. Compacted topics have small
- * segments, because the one being written is never compacted. */
+ * Sizes: an event may have 4 MiB, and the dead letter must take it with additional headers.
+ * Compacted topics have small segments, as the active segment is never compacted. */
 #include "wire/topics.h"
 
 #include <inttypes.h>
@@ -18,64 +20,50 @@
 #define MIB_8      "8388608"
 #define MIB_32     "33554432"
 
+/* clang-format off */
 static const struct topic topics[TOPIC_COUNT] = {
-	[TOPIC_RAW_EVENTS] = {"raw_events",
-                              0,
-                              {
-				      {"cleanup.policy", "delete"},
-				      {"retention.ms", DAYS_90_MS},
-				      {"max.message.bytes", MIB_4},
-				      {"message.timestamp.type", "LogAppendTime"},
-			      }},
-	[TOPIC_BRONZE_EVENTS] = {"bronze_events",
-                                 0,
-                                 {
-					 {"cleanup.policy", "delete"},
-					 {"retention.ms", DAYS_90_MS},
-					 {"max.message.bytes", MIB_4},
-					 {"message.timestamp.type", "LogAppendTime"},
-				 }},
-	[TOPIC_DEAD_LETTER] = {"dead_letter",
-                               0,
-                               {
-				       {"cleanup.policy", "delete"},
-				       {"retention.ms", DAYS_90_MS},
-				       {"max.message.bytes", MIB_8},
-			       }},
-	[TOPIC_LATE_EVENTS] = {"late_events",
-                               0,
-                               {
-				       {"cleanup.policy", "delete"},
-				       {"retention.ms", DAYS_90_MS},
-				       {"max.message.bytes", MIB_4},
-			       }},
-	[TOPIC_COUNTS] = {"counts",
-                          1,
-                          {
-				  {"cleanup.policy", "compact"},
-				  {"segment.bytes", MIB_8},
-			  }},
-	[TOPIC_SESSION_FUNNELS] = {"session_funnels",
-                                   0,
-                                   {
-					   {"cleanup.policy", "compact"},
-					   {"segment.bytes", MIB_32},
-				   }},
-	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials",
-                                   0,
-                                   {
-					   {"cleanup.policy", "delete"},
-					   {"retention.ms", "-1"},
-					   {"retention.bytes", "-1"},
-					   {"segment.bytes", MIB_32},
-				   }},
-	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events",
-                                     0,
-                                     {
-					     {"cleanup.policy", "compact"},
-					     {"segment.bytes", MIB_32},
-				     }},
+	[TOPIC_RAW_EVENTS] = {"raw_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+		{"message.timestamp.type", "LogAppendTime"},
+	}},
+	[TOPIC_BRONZE_EVENTS] = {"bronze_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+		{"message.timestamp.type", "LogAppendTime"},
+	}},
+	[TOPIC_DEAD_LETTER] = {"dead_letter", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_8},
+	}},
+	[TOPIC_LATE_EVENTS] = {"late_events", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
+		{"max.message.bytes", MIB_4},
+	}},
+	[TOPIC_COUNTS] = {"counts", 1, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_8},
+	}},
+	[TOPIC_SESSION_FUNNELS] = {"session_funnels", 0, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_32},
+	}},
+	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", "-1"},
+		{"retention.bytes", "-1"},
+		{"segment.bytes", MIB_32},
+	}},
+	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_32},
+	}},
 };
+/* clang-format on */
 
 const struct topic *topic_of(enum topic_id id)
 {
@@ -101,11 +89,10 @@ bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions
 {
 	int32_t want = topic_partitions(id, set_partitions);
 
-	return partitions == want ||
-	       err_set(err, ERR_OPERATOR,
-	               "%s has %" PRId32 " partitions and should have %" PRId32
-	               ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,
-	               name, partitions, want, like, set_partitions);
+	return partitions == want || err_set(err, ERR_OPERATOR,
+	                                     "%s has %" PRId32 " partitions, expected %" PRId32
+	                                     ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,
+	                                     name, partitions, want, like, set_partitions);
 }
 
 bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)

@@ -1,7 +1,8 @@
-/* The topics of the system: names, partitions and settings. A pure table; common/tools/topics/topics.c applies it.
+/* The topics of the pipeline: names, partitions and settings. A pure table; the program `topics`
+ * (common/tools/topics) applies it.
  *
- * Names are <prefix><suffix>. Topics that follow an input partition for partition (bronze, late events) or by key have
- * `partitions` of them, the same for all; counts has one, since its records are few. */
+ * A topic's name is <prefix><suffix>. All topics of a set have the same number of partitions,
+ * except counts: it has one, as it has few records. */
 #ifndef FUNNEL_TOPICS_H
 #define FUNNEL_TOPICS_H
 
@@ -12,9 +13,9 @@
 #include "base/err.h"
 
 enum topic_id {
-	TOPIC_RAW_EVENTS,        /* JSON as the source had it */
-	TOPIC_BRONZE_EVENTS,     /* every valid event once; same partition numbers as raw */
-	TOPIC_DEAD_LETTER,       /* what was rejected, as it came, and why */
+	TOPIC_RAW_EVENTS,        /* one JSON object per row of the source */
+	TOPIC_BRONZE_EVENTS,     /* every valid event once, in the partition number of raw */
+	TOPIC_DEAD_LETTER,       /* refused records, as they came, with the reason */
 	TOPIC_LATE_EVENTS,       /* bronze events too late for a rollup or a visit */
 	TOPIC_COUNTS,            /* cumulative counts per input partition */
 	TOPIC_SESSION_FUNNELS,   /* one row per visit */
@@ -33,9 +34,9 @@ struct topic_setting {
 
 struct topic {
 	const char *suffix;
-	int32_t fixed_partitions; /* 0: as many as the set has */
-	struct topic_setting
-		settings[TOPIC_SETTINGS_MAX]; /* ends before the first without a name */
+	int32_t fixed_partitions; /* 0: the number of the set */
+	/* The list ends before the first setting without a name. */
+	struct topic_setting settings[TOPIC_SETTINGS_MAX];
 };
 
 const struct topic *topic_of(enum topic_id id);
@@ -43,21 +44,22 @@ const struct topic *topic_of(enum topic_id id);
 /* Whether compaction removes older records of a key from the log. */
 bool topic_is_compacted(enum topic_id id);
 
-/* Partitions of the topic in a set of so many. */
+/* Number of the topic's partitions in a set with set_partitions. */
 int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
 
-#define TOPIC_KEEPS_PARTITIONS \
-	"the number of partitions never changes, since keys would move to others; " ERR_ADVICE_FRESH_SET
-/* Whether the topic `name` has the partitions that it has in a set with that number of partitions,
- * which is the number of the topic `like`. ERR_OPERATOR. */
+#define TOPIC_KEEPS_PARTITIONS                                                      \
+	"the number of partitions must not change, since keys would move to others" \
+	"; " ERR_ADVICE_FRESH_SET
+/* Checks the number of partitions of the topic `name`. It must fit set_partitions, which is the
+ * number of the topic `like`. ERR_OPERATOR if it does not. */
 MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,
                                    const char *like, int32_t set_partitions, struct err *err);
 
-/* Writes <prefix><suffix>, terminated. False if it does not fit, or is longer than Kafka takes. */
+/* Writes <prefix><suffix>, terminated. False if it is longer than cap or TOPIC_NAME_MAX allows. */
 MUST_USE bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap);
 
-/* Name of a consumer group of the set: <prefix><service>, terminated. A prefix that fits the topics
- * fits the groups. */
+/* Writes the name of a consumer group of the set, terminated: <prefix><service>. A prefix that is
+ * short enough for the topics is short enough for the groups. */
 #define TOPIC_GROUP_COUNT 3
 void topic_group(const char *prefix, size_t index, char *buf, size_t cap);
 

@@ -32,7 +32,7 @@ static void split_all(char *bytes, size_t size, bool at_end)
 	size_t used = 0;
 
 	for (size_t at = 0;; at += used) {
-		enum csv_verdict verdict =
+		enum csv_result verdict =
 			csv_next(bytes + at, size - at, at_end, fields, FIELDS, &record, &used);
 
 		if (verdict == CSV_NEED_MORE || verdict == CSV_END) {

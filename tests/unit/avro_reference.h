@@ -1,5 +1,5 @@
-/* The Avro library as the reference that our codecs are held to: a generic value of some
- * schema, filled field by field by name, and its bytes. And random values with a fixed seed. */
+/* The Avro library as the reference of our codecs: a generic value of a schema, which is filled
+ * field by field by name, and its bytes. Also random values with a fixed seed. */
 #ifndef FUNNEL_TEST_AVRO_REFERENCE_H
 #define FUNNEL_TEST_AVRO_REFERENCE_H
 
@@ -53,7 +53,7 @@ static inline avro_value_t reference_branch(struct reference *reference, const c
 	return value;
 }
 
-/* A union takes it as its branch 1. */
+/* In a union, the value is of branch 1. */
 static inline void put_number(avro_value_t field, int64_t value)
 {
 	avro_value_t branch;
@@ -79,7 +79,7 @@ static inline void put_span(avro_value_t field, struct span text)
 	free(copy);
 }
 
-/* All eight bytes first, then the ones that say nothing are cut: not the way of our encoder. */
+/* Writes all eight bytes and then cuts the redundant ones, unlike our encoder. */
 static inline void put_money(avro_value_t field, int64_t cents)
 {
 	unsigned char bytes[8];
@@ -163,7 +163,8 @@ static inline int64_t random_below(int64_t bound)
 	return (int64_t)(random_bits() % (uint64_t)bound);
 }
 
-/* Small and huge values alike: as many bits as chance has it. At least min, at most max. */
+/* A value from min to max with a random number of bits, so that small and large values are as
+ * likely. */
 static inline int64_t random_number(int64_t min, int64_t max)
 {
 	uint64_t range = (uint64_t)max - (uint64_t)min, value = random_bits() >> random_below(64);
@@ -175,7 +176,7 @@ static inline int64_t random_number(int64_t min, int64_t max)
 	return (int64_t)((uint64_t)min + value);
 }
 
-/* Borrows from memory of its own, valid for 16 calls. Any bytes but NUL. */
+/* A text of any bytes except NUL. Borrows from static memory; valid for 16 calls. */
 static inline struct span random_text(size_t min, size_t max)
 {
 	static char texts[16][1024];
@@ -201,7 +202,7 @@ static inline int64_t random_time_us(void)
 	return INT64_C(946684800000000) + random_below(INT64_C(3000000000000000));
 }
 
-/* A copy that ends where it ends, so that a sanitizer sees a read past it. */
+/* A copy in memory of exactly its size, so that a sanitizer finds a read past its end. */
 static inline char *exact_copy(struct span bytes)
 {
 	char *copy = malloc(bytes.len ? bytes.len : 1);

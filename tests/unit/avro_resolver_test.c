@@ -1,5 +1,5 @@
-/* Schema resolution: by cases, against the Avro library where it can resolve too, and against
- * hostile bytes. Writers' schemas are made from ours by replacing a piece of the text. */
+/* Schema resolution: cases, a comparison with the Avro library where it can resolve too, and
+ * hostile bytes. A writer's schema is ours with a part of the text replaced. */
 #include <stdio.h>
 
 #include "avro_reference.h"
@@ -21,7 +21,7 @@
 #define BRAND_FIELD    "{\"name\":\"brand\",\"type\":[\"null\",\"string\"],\"default\":null},"
 #define USER_FIELD     "{\"name\":\"user_id\",\"type\":\"long\"}"
 
-/* our schema with every `from` made `to`; the caller's memory */
+/* Our schema with each `from` replaced by `to`, in the caller's memory. */
 static const char *writer_text(enum schema_kind slot, const char *from, const char *to,
                                char out[8192])
 {
@@ -48,7 +48,7 @@ static struct schema_resolver *resolver_for(enum schema_kind slot, const char *f
 	return schema_resolver_new(span_of(writer_text(slot, from, to, text)), slot, err);
 }
 
-/* ---- which schemas are taken ---- */
+/* ---- which schemas are accepted ---- */
 
 enum outcome { IDENTITY, RESOLVED, REFUSED };
 
@@ -57,7 +57,7 @@ static const struct {
 	enum schema_kind slot;
 	const char *from, *to;
 	enum outcome want;
-	const char *message; /* the beginning, where refused */
+	const char *message; /* the beginning, if refused */
 } schemas[] = {
 	{"our own", SCHEMA_BRONZE, "", "", IDENTITY, NULL},
 	{"our own late events", SCHEMA_LATE, "", "", IDENTITY, NULL},
@@ -113,7 +113,7 @@ static const struct {
 	{"an unknown type", SCHEMA_BRONZE, "\"int\"", "\"number\"", REFUSED, "unreadable schema"},
 };
 
-Test(avro_resolver, each_writers_schema_is_taken_or_refused_with_a_reason)
+Test(avro_resolver, each_writers_schema_is_accepted_or_refused_with_a_reason)
 {
 	for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
 		struct err err = {ERR_NONE, ""};
@@ -133,7 +133,7 @@ Test(avro_resolver, each_writers_schema_is_taken_or_refused_with_a_reason)
 	}
 }
 
-Test(avro_resolver, texts_that_are_no_record_of_ours_are_refused)
+Test(avro_resolver, texts_that_are_not_a_record_of_ours_are_refused)
 {
 	const char *texts[] = {"",
 	                       "null",
@@ -161,7 +161,7 @@ Test(avro_resolver, texts_that_are_no_record_of_ours_are_refused)
 
 #define REVENUE 123456
 
-/* Fills the aggregate's fields that every writer's schema here has. */
+/* Fills the fields of the aggregate that every writer's schema of these tests has. */
 static void fill_aggregate(struct reference *to)
 {
 	const char *const counts[] = {"views",
@@ -222,13 +222,18 @@ Test(avro_resolver, a_field_the_writer_lacks_gets_its_default)
 	buffer_free(&out);
 }
 
-/* One of every type, nested, before a field of ours. */
-#define FOREIGN_FIELDS                                                                                                                                 \
-	"{\"name\":\"x1\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"double\"]}},"                                                             \
-	"{\"name\":\"x2\",\"type\":{\"type\":\"map\",\"values\":{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}}},"                                     \
-	"{\"name\":\"x3\",\"type\":{\"type\":\"record\",\"name\":\"Node\",\"fields\":[{\"name\":\"f\",\"type\":\"float\"},"                            \
-	"{\"name\":\"next\",\"type\":[\"null\",\"Node\"]}]}},{\"name\":\"x4\",\"type\":{\"type\":\"enum\",\"name\":\"E\",\"symbols\":[\"a\",\"b\"]}}," \
-	"{\"name\":\"x5\",\"type\":\"null\"},{\"name\":\"x6\",\"type\":\"bytes\"},{\"name\":\"x7\",\"type\":\"F\"},{\"name\":\"x8\",\"type\":\"boolean\"},"
+/* Fields of every type, also nested, before a field of ours. */
+#define FOREIGN_FIELDS                                                                     \
+	"{\"name\":\"x1\",\"type\":{\"type\":\"array\",\"items\":[\"null\",\"double\"]}}," \
+	"{\"name\":\"x2\",\"type\":{\"type\":\"map\",\"values\":"                          \
+	"{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}}},"                                \
+	"{\"name\":\"x3\",\"type\":{\"type\":\"record\",\"name\":\"Node\",\"fields\":["    \
+	"{\"name\":\"f\",\"type\":\"float\"},"                                             \
+	"{\"name\":\"next\",\"type\":[\"null\",\"Node\"]}]}},"                             \
+	"{\"name\":\"x4\",\"type\":{\"type\":\"enum\",\"name\":\"E\","                     \
+	"\"symbols\":[\"a\",\"b\"]}},"                                                     \
+	"{\"name\":\"x5\",\"type\":\"null\"},{\"name\":\"x6\",\"type\":\"bytes\"},"        \
+	"{\"name\":\"x7\",\"type\":\"F\"},{\"name\":\"x8\",\"type\":\"boolean\"},"
 
 static void fill_foreign(struct reference *to)
 {
@@ -326,8 +331,8 @@ Test(avro_resolver, changed_bytes_never_break_it)
 		for (size_t at = from; random_below(4) == 0 && at < body.len; at++)
 			copy[at] = (char)random_below(256);
 		if (schema_resolver_convert(resolver, (struct span){copy, body.len}, &out, NULL)) {
-			const char *why =
-				NULL; /* what it lets pass may be out of range, and no more */
+			/* an accepted body may have values out of range, but no other fault */
+			const char *why = NULL;
 			bool taken =
 				aggregate_decode((struct span){out.at, out.len}, &aggregate, &why);
 			cr_assert(taken || strcmp(why, "bytes after the last field") != 0);
@@ -339,7 +344,7 @@ Test(avro_resolver, changed_bytes_never_break_it)
 	buffer_free(&out);
 }
 
-/* Values that cost nothing to announce and much to believe; put before our own fields. */
+/* Values that announce a large size in few bytes, before our own fields. */
 #define FIRST "{\"name\":\"rollup\",\"type\":\"string\""
 static const struct {
 	const char *label, *type;
@@ -368,7 +373,8 @@ static const struct {
          {"\200\200\200\200\10", 5},
          "field h: length beyond the end"},
 	{"a list without end",
-         "[\"null\",{\"type\":\"record\",\"name\":\"N\",\"fields\":[{\"name\":\"n\",\"type\":[\"null\",\"N\"]}]}]",
+         "[\"null\",{\"type\":\"record\",\"name\":\"N\",\"fields\":"
+         "[{\"name\":\"n\",\"type\":[\"null\",\"N\"]}]}]",
          {"\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\2\0", 41},
          "field h: nested too deep or too many values"},
 	{"a fixed of 2^31 - 1",
@@ -393,7 +399,7 @@ static const struct {
 	{"an int of 2^31", "\"int\"", {"\200\200\200\200\20", 5}, "field h: int"},
 };
 
-Test(avro_resolver, hostile_lengths_and_nesting_are_refused_without_effort)
+Test(avro_resolver, hostile_lengths_and_nesting_are_refused_early)
 {
 	for (size_t i = 0; i < sizeof(hostile) / sizeof(hostile[0]); i++) {
 		char field[512];
@@ -487,7 +493,7 @@ Test(avro_resolver, symbols_are_matched_by_name)
 	struct bronze_event event;
 	struct buffer out = {0};
 
-	/* number 4 is our purchase, and this writer's cart */
+	/* 4 is our number of purchase, and this writer's number of cart */
 	cr_assert(bronze_through("\"view\",\"cart\",\"remove_from_cart\",\"checkout\",\"purchase\"",
 	                         "\"purchase\",\"checkout\",\"remove_from_cart\",\"view\",\"cart\"",
 	                         leave, &event, &out, &err),
@@ -541,7 +547,7 @@ Test(avro_resolver, a_missing_optional_field_becomes_null)
 	const size_t category_end = FRAME_BYTES + 37 + 1 + 1 + 1 + 1 + 1 + 1 +
 	                            22; /* id, time, type, product, category id and code */
 
-	/* without its brand's one byte, our encoding is the older writer's */
+	/* without the one byte of the brand, our bytes are those of the older writer */
 	bronze_encode(&framed, 1, &event);
 	cr_assert_eq(framed.at[category_end], 0);
 	memmove(framed.at + category_end, framed.at + category_end + 1,
@@ -559,7 +565,7 @@ Test(avro_resolver, a_missing_optional_field_becomes_null)
 
 /* ---- against the library ---- */
 
-/* The library's own way for the same body: read through a resolved writer, write again. */
+/* The library's conversion of the same body: it reads with a resolved writer and writes again. */
 static struct span library_converts(avro_schema_t writer_schema, struct span body,
                                     struct reference *ours)
 {
@@ -579,11 +585,12 @@ static struct span library_converts(avro_schema_t writer_schema, struct span bod
 
 Test(avro_resolver, gives_the_librarys_bytes_where_the_library_can_resolve)
 {
-	/* fields moved, one wider here than there, one more */
+	/* fields in another order, one narrower than ours, one additional */
 	const char *from =
 		"{\"name\":\"views\",\"type\":\"long\"},{\"name\":\"carts\",\"type\":\"long\"}";
 	const char *to =
-		"{\"name\":\"carts\",\"type\":\"int\"},{\"name\":\"new\",\"type\":\"string\"},{\"name\":\"views\",\"type\":\"int\"}";
+		"{\"name\":\"carts\",\"type\":\"int\"},{\"name\":\"new\",\"type\":\"string\"},"
+		"{\"name\":\"views\",\"type\":\"int\"}";
 	struct schema_resolver *resolver = resolver_for(SCHEMA_AGGREGATE, from, to, NULL);
 	struct reference writer, ours;
 	struct buffer out = {0};

@@ -1,4 +1,4 @@
-/* When to try again: the waits double, have an upper bound, and differ between clients. */
+/* The waits of a back-off double, have an upper bound, and differ between clients. */
 #include <criterion/criterion.h>
 
 #include "base/backoff.h"
@@ -11,7 +11,7 @@ static int64_t wait_of(struct backoff *backoff)
 	return backoff->next_us - NOW_US;
 }
 
-Test(backoff, is_due_at_once_in_the_beginning_and_after_a_reset)
+Test(backoff, is_due_immediately_at_first_and_after_a_reset)
 {
 	struct backoff backoff = {.seed = 1};
 

@@ -1,4 +1,5 @@
-/* What a piece of a test writes to a descriptor (1 or 2), as text. Each test is a process of its own, so nothing else writes. */
+/* Captures as text what a part of a test writes to descriptor 1 or 2. Each test is a process of its
+ * own, so nothing else writes there. */
 #ifndef FUNNEL_CAPTURE_H
 #define FUNNEL_CAPTURE_H
 

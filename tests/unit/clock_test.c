@@ -1,4 +1,5 @@
-/* The clock of a partition: two users move it, one never does; and what is too far ahead. */
+/* The clock of a partition: two users move it, one user never does. Which events lie in the
+ * future. */
 #include "base/span.h"
 #include "base/timetext.h"
 #include "event/clock.h"
@@ -16,7 +17,7 @@ static struct partition_clock clock_at(int64_t now_us)
 	return clock;
 }
 
-Test(clock, is_not_set_before_anything_came)
+Test(clock, is_not_set_before_the_first_event)
 {
 	struct partition_clock clock;
 
@@ -40,7 +41,7 @@ Test(clock, first_event_sets_it_and_one_user_alone_never_moves_it)
 	             "the second user overtakes the first: the first's time counts");
 }
 
-/* The rule as the contract says it, with memory without bound. */
+/* The rule of the contract, computed with the newest time of every user. */
 static int64_t slow_clock(const int64_t *times_us, const int64_t *users, size_t count,
                           int64_t control_us)
 {
@@ -84,7 +85,7 @@ Test(clock, is_the_newest_time_that_two_users_have_reached_for_random_events)
 	}
 }
 
-Test(clock, control_moves_it_forward_only_and_never_beyond_the_record)
+Test(clock, control_moves_it_only_forward_and_never_past_the_record)
 {
 	struct partition_clock clock;
 
@@ -180,7 +181,7 @@ Test(clock, text_form_comes_back_the_same)
 	}
 }
 
-Test(clock, text_form_that_is_none_is_refused)
+Test(clock, other_texts_are_refused)
 {
 	static const char *const texts[] = {
 		"",
@@ -190,7 +191,7 @@ Test(clock, text_form_that_is_none_is_refused)
 		"1,2,3,4,5",
 		"1,2,3,4 ",
 		"a,2,3,4",
-		"1;2;3;4", /* and times so far off that sums with settings would overflow: */
+		"1;2;3;4", /* next: times so remote that the addition of a setting would overflow */
 		"9223372036854775807,2,3,4",
 		"1,2,9223372036854775807,4",
 		"1,2,3,-9223372036854775807",

@@ -1,4 +1,4 @@
-/* CSV records: what is split how, what is refused, and that neither the place where the input is
+/* CSV records: how lines are split, and which are malformed. Neither the place where the input is
  * cut nor the quoting changes a field. */
 #include <criterion/criterion.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 
 #define FIELD_CAP 4
 
-/* Writes all records of input as text: [a|b] a record, !raw! a malformed one, ? more needed. */
+/* Writes all records of input as text: [a|b]: a record, !raw!: a malformed one, ?: more needed. */
 static void describe_all(const char *input, size_t length, bool at_end, char *out, size_t cap)
 {
 	char text[256], *at = text;
@@ -22,25 +22,25 @@ static void describe_all(const char *input, size_t length, bool at_end, char *ou
 		struct span fields[FIELD_CAP];
 		struct csv_record record;
 		size_t used, left = length - (size_t)(at - text);
-		enum csv_verdict verdict =
+		enum csv_result result =
 			csv_next(at, left, at_end, fields, FIELD_CAP, &record, &used);
 
 		cr_assert(used <= left);
-		if (verdict == CSV_END)
+		if (result == CSV_END)
 			return;
-		if (verdict == CSV_NEED_MORE) {
+		if (result == CSV_NEED_MORE) {
 			snprintf(out + len, cap - len, "?");
 			return;
 		}
 		cr_assert(used > 0);
-		if (verdict == CSV_MALFORMED)
+		if (result == CSV_MALFORMED)
 			len += (size_t)snprintf(out + len, cap - len, "!%.*s!", (int)record.raw.len,
 			                        record.raw.at);
-		for (size_t i = 0; verdict == CSV_RECORD && i < record.field_count && i < FIELD_CAP;
+		for (size_t i = 0; result == CSV_RECORD && i < record.field_count && i < FIELD_CAP;
 		     i++)
 			len += (size_t)snprintf(out + len, cap - len, "%s%.*s", i ? "|" : "[",
 			                        (int)fields[i].len, fields[i].at);
-		if (verdict == CSV_RECORD)
+		if (result == CSV_RECORD)
 			len += (size_t)snprintf(out + len, cap - len,
 			                        record.field_count > FIELD_CAP ? "|+]" : "]");
 		at += used;
@@ -110,7 +110,7 @@ Test(csv, need_more_leaves_the_input_untouched)
 	cr_expect_arr_eq(text, before, sizeof(text));
 }
 
-Test(csv, field_count_and_raw_tell_about_the_whole_record)
+Test(csv, field_count_and_raw_describe_the_complete_record)
 {
 	char text[] = "a,b,c,d,e,f\r\nnext";
 	struct span fields[FIELD_CAP];
@@ -124,7 +124,7 @@ Test(csv, field_count_and_raw_tell_about_the_whole_record)
 	cr_expect_eq(used, 13);
 }
 
-/* decode(encode(fields)) = fields, with the bytes that matter, for random fields and quoting. */
+/* decode(encode(fields)) = fields, for random fields and quoting, with the special bytes of CSV. */
 Test(csv, random_fields_come_back_from_their_encoding)
 {
 	static const char alphabet[] = ",\"\n\r ab";
@@ -168,7 +168,7 @@ Test(csv, random_fields_come_back_from_their_encoding)
 	}
 }
 
-/* Any bytes at all: every call ends within its input, and the records cover it. */
+/* For any bytes: each call ends within its input, and the records cover the input. */
 Test(csv, random_bytes_are_covered_by_records)
 {
 	static const char alphabet[] = "\"\",,\n\r\nab";
@@ -179,7 +179,7 @@ Test(csv, random_bytes_are_covered_by_records)
 		size_t length, at = 0, used;
 		struct span fields[2];
 		struct csv_record record;
-		enum csv_verdict verdict;
+		enum csv_result result;
 
 		seed = seed * 1664525 + 1013904223;
 		length = (seed >> 16) % sizeof(text);
@@ -187,9 +187,9 @@ Test(csv, random_bytes_are_covered_by_records)
 			seed = seed * 1664525 + 1013904223;
 			text[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
 		}
-		while ((verdict = csv_next(text + at, length - at, true, fields, 2, &record,
+		while ((result = csv_next(text + at, length - at, true, fields, 2, &record,
 		                           &used)) != CSV_END) {
-			cr_assert(verdict == CSV_RECORD || verdict == CSV_MALFORMED, "round %d",
+			cr_assert(result == CSV_RECORD || result == CSV_MALFORMED, "round %d",
 			          round);
 			cr_assert(used > 0 && used <= length - at, "round %d", round);
 			cr_assert(record.raw.len <= used && record.raw.at == text + at, "round %d",

@@ -1,4 +1,5 @@
-/* Every class of error is reached by something real; what the loop then does with each is in service_test and the scenarios. */
+/* A real function returns each class of error. service_test and the scenarios test what the loop
+ * does with a class. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +47,7 @@ static void nobody_knows_what_it_is(struct err *err)
 
 Test(err, every_class_is_reached)
 {
-	/* No default: the compiler asks for a line here when a class comes. */
+	/* No default: the compiler reports a new class that has no case. */
 	for (enum err_class class = ERR_NONE; class <= ERR_FATAL; class ++) {
 		struct err err = {.class = ERR_NONE};
 
@@ -74,7 +75,7 @@ Test(err, every_class_has_a_name_of_its_own)
 	cr_expect_str_eq(err_class_name((enum err_class)(ERR_FATAL + 1)), "unknown");
 }
 
-Test(err, what_does_not_fit_is_cut_and_a_prefix_keeps_the_class)
+Test(err, long_message_is_cut_and_a_prefix_keeps_the_class)
 {
 	char *text = malloc(5000);
 	struct err err;
@@ -93,7 +94,7 @@ Test(err, what_does_not_fit_is_cut_and_a_prefix_keeps_the_class)
 	free(text);
 }
 
-Test(err, nobody_has_to_ask_for_the_reason)
+Test(err, err_may_be_null)
 {
 	cr_expect_not(err_set(NULL, ERR_FATAL, "%s", "unheard"));
 	cr_expect_not(err_prefix(NULL, "%s", "unheard"));

@@ -1,4 +1,4 @@
-/* Event ids against known digests (printf '...' | md5sum), and their text form. */
+/* Event ids compared with known digests (printf '...' | md5sum), and their text form. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -91,7 +91,7 @@ Test(event_id, source_ids_are_the_md5_of_file_and_row)
 	cr_expect_str_eq(hex, "ef7323af4582f50d5e939a198222d68c");
 }
 
-Test(event_id, text_form_is_a_uuid_and_comes_back)
+Test(event_id, text_form_is_a_uuid_and_parses_back)
 {
 	static const uint8_t id[EVENT_ID_BYTES] = {0x85, 0xf6, 0x9b, 0xe7, 0xef, 0xb1, 0x3b, 0x88,
 	                                           0x59, 0x4c, 0x89, 0x74, 0x63, 0xed, 0xcc, 0xa8};
@@ -106,7 +106,7 @@ Test(event_id, text_form_is_a_uuid_and_comes_back)
 	cr_expect_arr_eq(back, id, EVENT_ID_BYTES);
 }
 
-Test(event_id, other_texts_are_no_ids)
+Test(event_id, other_texts_are_not_ids)
 {
 	static const char *const table[] = {
 		"",

@@ -1,5 +1,5 @@
-/* Events as JSON: what is taken, what is refused and why, that the fast and the library path
- * agree on anything, and that what is written is what is read. */
+/* Events as JSON: which values are valid, which are refused and why. The fast parser and the
+ * library agree on every value. A written event is read back the same. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,9 +20,11 @@
 #define USER       ",\"user_id\":541312140"
 #define BASE       TIME TYPE PRODUCT USER
 #define WITH(rest) "{" BASE rest "}"
-#define EVENT_OF_ROW                                                                                                                       \
-	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":44600062,\"category_id\":2103807459595387724," \
-	"\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\",\"price\":35.79,\"user_id\":541312140,"                       \
+#define EVENT_OF_ROW                                                           \
+	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\"," \
+	"\"product_id\":44600062,\"category_id\":2103807459595387724,"         \
+	"\"category_code\":\"electronics.smartphone\",\"brand\":\"shiseido\"," \
+	"\"price\":35.79,\"user_id\":541312140,"                               \
 	"\"user_session\":\"72d76fde-8bb3-4e00-8c23-a032dfed738c\"}"
 #define X64  "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
 #define X512 X64 X64 X64 X64 X64 X64 X64 X64
@@ -64,13 +66,16 @@ Test(event_json, a_row_of_the_source_gives_its_nine_fields)
 	cr_expect(span_is(event.user_session, "72d76fde-8bb3-4e00-8c23-a032dfed738c"));
 }
 
-Test(event_json, what_is_absent_null_or_empty_is_none)
+Test(event_json, absent_null_and_empty_fields_are_missing)
 {
 	static const char *const table[] = {
 		WITH(""),
-		WITH(",\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_session\":null"),
-		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\""),
-		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\",\"price\":\"\",\"user_session\":\"\",\"extra\":1"),
+		WITH(",\"category_id\":null,\"category_code\":null,\"brand\":null,"
+	             "\"price\":null,\"user_session\":null"),
+		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\","
+	             "\"price\":\"\",\"user_session\":\"\""),
+		WITH(",\"category_id\":\"\",\"category_code\":\"\",\"brand\":\"\","
+	             "\"price\":\"\",\"user_session\":\"\",\"extra\":1"),
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -93,7 +98,7 @@ Test(event_json, what_is_absent_null_or_empty_is_none)
 static const struct {
 	const char *label, *in;
 	enum reason want;
-	bool fast; /* taken by the fast path; what it leaves is judged by the library path */
+	bool fast; /* the fast parser takes the value; otherwise the library does */
 } verdicts[] = {
 	{"row of the source", EVENT_OF_ROW, REASON_NONE, true},
 	{"spaces and line breaks",
@@ -101,7 +106,8 @@ static const struct {
          " }\r\n",
          REASON_NONE, true},
 	{"any order",
-         "{\"user_id\":1,\"product_id\":2,\"event_type\":\"cart\",\"event_time\":\"2019-10-01 00:00:00\"}",
+         "{\"user_id\":1,\"product_id\":2,\"event_type\":\"cart\","
+         "\"event_time\":\"2019-10-01 00:00:00\"}",
          REASON_NONE, true},
 	{"extra field", WITH(",\"extra\":1"), REASON_NONE, false},
 	{"nested extra fields", WITH(",\"x\":{\"y\":[1,{\"z\":null}]},\"v\":true"), REASON_NONE,
@@ -285,7 +291,7 @@ static const struct {
          REASON_INVALID_USER_SESSION, false},
 };
 
-Test(event_json, verdicts_are_those_of_the_table_by_both_paths)
+Test(event_json, both_parsers_give_the_results_of_the_table)
 {
 	struct event_parser *parser = event_parser_new();
 
@@ -324,7 +330,7 @@ Test(event_json, a_nul_byte_in_the_value_is_malformed)
 	cr_expect_eq(parse(SPAN_NULL, &event, detail), REASON_MALFORMED_JSON);
 }
 
-Test(event_json, size_is_judged_first_and_the_largest_value_is_read)
+Test(event_json, size_is_checked_first_and_the_largest_value_is_read)
 {
 	char *value = malloc(EVENT_VALUE_MAX + 1), detail[160];
 	static const char json[] = WITH("");
@@ -417,7 +423,7 @@ Test(event_json, details_are_short_and_printable_and_name_the_field)
 		{ID("null"), "product_id is absent, null or empty"},
 		{WITH(",\"brand\":\"" X512 "x\""), "brand is \"" X64 "\"... (513 bytes)"},
 		{"{" BASE "]", "at byte 102: '}' expected"},
-		{"[]", "an array, not an object"},
+		{"[]", "found an array, expected an object"},
 		{"{\"\xff\":1}", "byte 0xff at offset 2"},
 	};
 
@@ -443,13 +449,13 @@ static uint64_t next_random(uint64_t *state)
 	return *state >> 11;
 }
 
-/* A value of random size: small amounts as often as large ones. */
+/* A value with a random number of digits, so that small and large amounts are as likely. */
 static int64_t random_cents(uint64_t *state)
 {
 	return (int64_t)(next_random(state) >> next_random(state) % 53) % INT64_C(100000000000000);
 }
 
-Test(event_json, every_price_in_cents_is_read_alike_however_it_is_written)
+Test(event_json, every_price_in_cents_is_read_the_same_in_all_forms)
 {
 	uint64_t seed = 20200229;
 
@@ -481,8 +487,10 @@ Test(event_json, every_price_in_cents_is_read_alike_however_it_is_written)
 
 static const char *const seeds[] = {
 	EVENT_OF_ROW,
-	WITH(",\"category_id\":\"0012\",\"category_code\":null,\"brand\":\"\",\"price\":\"33.20\",\"user_session\":\"s\""),
-	"{\"price\": 12.5, \"user_session\": \"a b\", \"user_id\": \"7\", \"event_time\": \"2020-02-29T23:59:59.5Z\", \"product_id\": 1, "
+	WITH(",\"category_id\":\"0012\",\"category_code\":null,\"brand\":\"\","
+             "\"price\":\"33.20\",\"user_session\":\"s\""),
+	"{\"price\": 12.5, \"user_session\": \"a b\", \"user_id\": \"7\", "
+	"\"event_time\": \"2020-02-29T23:59:59.5Z\", \"product_id\": 1, "
 	"\"event_type\": \"purchase\"}",
 	WITH(",\"price\":3.32e1,\"extra\":{\"a\":[1,2]},\"brand\":\"caf\xc3\xa9\\n\\u0041\""),
 };
@@ -581,7 +589,7 @@ static size_t mutate(char *text, size_t len, uint64_t *state)
 		return splice(text, len, 0, 0, token, strlen(token));
 	switch (next_random(state) % 10) {
 	case 8:
-	case 9: /* the next digit in the place of a digit: mostly stays valid, often at a limit */
+	case 9: /* replaces a digit by the next one: mostly stays valid, often at a limit */
 		while (at > 0 && (text[at] < '0' || text[at] > '9'))
 			at--;
 		text[at] = text[at] >= '0' && text[at] < '9' ? (char)(text[at] + 1)
@@ -592,11 +600,11 @@ static size_t mutate(char *text, size_t len, uint64_t *state)
 	case 1: return splice(text, len, at, 0, &byte, 1);
 	case 2: return splice(text, len, at, 1, NULL, 0);
 	case 3: return splice(text, len, at, 0, token, strlen(token));
-	case 4: /* a piece of the value once more */
+	case 4: /* repeats a part of the value */
 		memcpy(copy, text, len);
 		return splice(text, len, next_random(state) % len, 0, copy + at,
 		              next_random(state) % (len - at + 1));
-	default: /* another token in the place of one */
+	default: /* replaces a token by another one */
 		while (at > 0 && strchr(" ,:{}[]", text[at - 1]) == NULL)
 			at--;
 		return splice(text, len, at, token_length(text + at, len - at), token,
@@ -629,7 +637,7 @@ static void compare_paths(struct event_parser *parser, struct event_parser *othe
 	tally->by_reason[want]++;
 }
 
-Test(event_json, both_paths_agree_on_200000_mutants)
+Test(event_json, both_parsers_agree_on_200000_mutants)
 {
 	struct event_parser *parser = event_parser_new(), *other = event_parser_new();
 	struct tally tally = {0};
@@ -644,8 +652,8 @@ Test(event_json, both_paths_agree_on_200000_mutants)
 		memcpy(text, seed, len);
 		for (uint64_t i = next_random(&state) % 4 / 2 + 1; i > 0; i--)
 			len = mutate(text, len, &state);
-		exact = malloc(len ? len
-		                   : 1); /* so that a sanitizer sees a read behind the value */
+		/* of exactly its size, so that a sanitizer finds a read past its end */
+		exact = malloc(len ? len : 1);
 		cr_assert(exact);
 		memcpy(exact, text, len);
 		compare_paths(parser, other, (struct span){exact, len}, round, &tally);
@@ -691,7 +699,7 @@ Test(event_json, a_source_row_is_written_as_its_json_and_only_when_it_fits)
 		cr_expect_eq(write_json(row, out, cap), 0, "cap %zu", cap);
 }
 
-Test(event_json, fields_are_written_as_the_source_had_them)
+Test(event_json, fields_are_written_as_in_the_source)
 {
 	static const struct {
 		const char *price, *want;
@@ -727,11 +735,11 @@ Test(event_json, fields_are_written_as_the_source_had_them)
 		char out[512], want[512];
 		size_t len = write_json(texts, out, sizeof(out));
 
-		snprintf(
-			want, sizeof(want),
-			"{\"event_time\":null,\"event_type\":null,\"product_id\":null,\"category_id\":null,\"category_code\":null,"
-			"\"brand\":null,\"price\":%s,\"user_id\":null,\"user_session\":null}",
-			table[i].want);
+		snprintf(want, sizeof(want),
+		         "{\"event_time\":null,\"event_type\":null,\"product_id\":null,"
+		         "\"category_id\":null,\"category_code\":null,\"brand\":null,"
+		         "\"price\":%s,\"user_id\":null,\"user_session\":null}",
+		         table[i].want);
 		cr_expect(span_is((struct span){out, len}, want), "got %.*s, want %s", (int)len,
 		          out, want);
 	}
@@ -743,13 +751,13 @@ Test(event_json, a_number_in_a_text_field_stays_a_text)
 	char out[512];
 	size_t len = write_json(texts, out, sizeof(out));
 
-	cr_expect(span_is(
-		(struct span){out, len},
-		"{\"event_time\":\"1\",\"event_type\":\"2\",\"product_id\":3,\"category_id\":4,\"category_code\":\"5\","
-		"\"brand\":\"6\",\"price\":7,\"user_id\":8,\"user_session\":\"9\"}"));
+	cr_expect(span_is((struct span){out, len},
+	                  "{\"event_time\":\"1\",\"event_type\":\"2\",\"product_id\":3,"
+	                  "\"category_id\":4,\"category_code\":\"5\",\"brand\":\"6\","
+	                  "\"price\":7,\"user_id\":8,\"user_session\":\"9\"}"));
 }
 
-/* Whatever the source held, the sink can read the object, or says invalid_utf8. */
+/* For every text of the source, bronze-sink can read the object, or refuses it as invalid_utf8. */
 Test(event_json, any_source_text_gives_an_object_with_its_own_reason)
 {
 	static const struct {
@@ -796,7 +804,7 @@ Test(event_json, any_source_text_gives_an_object_with_its_own_reason)
 	}
 }
 
-Test(event_json, names_of_types_come_back)
+Test(event_json, names_of_types_parse_back)
 {
 	enum event_type type;
 

@@ -1,4 +1,4 @@
-/* The registry's framing. */
+/* Frames: the wire format of the schema registry. */
 #include <criterion/criterion.h>
 
 #include "base/buffer.h"
@@ -33,7 +33,7 @@ static const struct {
 	{"one letter", BYTES("x"), FRAME_UNKNOWN_MAGIC, 0, 0},
 };
 
-Test(frame, each_first_byte_and_length_has_its_verdict)
+Test(frame, each_first_byte_and_length_has_its_result)
 {
 	for (size_t i = 0; i < sizeof(frames) / sizeof(frames[0]); i++) {
 		struct span body = SPAN_NULL;
@@ -46,7 +46,7 @@ Test(frame, each_first_byte_and_length_has_its_verdict)
 	}
 }
 
-Test(frame, what_an_encoder_frames_opens_again)
+Test(frame, a_frame_of_an_encoder_is_parsed)
 {
 	const int32_t ids[] = {1, 255, 256, 65536, 16777216, INT32_MAX};
 	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all")},

@@ -1,4 +1,4 @@
-/* Records of Kafka's own log of committed offsets, as bytes of every version. */
+/* Records of Kafka's log of committed offsets, as bytes of every version. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -57,7 +57,7 @@ Test(group_offsets, every_version_of_a_value_is_read)
 	}
 }
 
-Test(group_offsets, no_value_deletes)
+Test(group_offsets, a_null_value_deletes)
 {
 	struct group_offset found;
 
@@ -66,12 +66,12 @@ Test(group_offsets, no_value_deletes)
 	cr_assert_eq(found.metadata.len, 0);
 }
 
-Test(group_offsets, other_kinds_and_versions_are_left)
+Test(group_offsets, other_kinds_and_versions_are_not_read)
 {
 	struct group_offset found;
 
 	cr_assert_not(group_offset_read(BYTES("\0\2\0\1g"), BYTES("\0\3"),
-	                                &found)); /* what the group is */
+	                                &found)); /* metadata of a group */
 	cr_assert_not(group_offset_read((struct span){0}, BYTES("\0\3"), &found));
 	cr_assert_not(group_offset_read(key,
 	                                BYTES("\0\5"
@@ -94,8 +94,9 @@ Test(group_offsets, other_kinds_and_versions_are_left)
 	                                &found));
 }
 
-/* Cut anywhere before its metadata ends it is refused; each time from memory of just that size. */
-Test(group_offsets, what_is_cut_is_refused)
+/* A value that is cut before the end of its metadata is refused. Each cut is in memory of its
+ * size. */
+Test(group_offsets, a_cut_value_is_refused)
 {
 	static const struct span value = INIT("\0\3"
 	                                      "\0\0\0\0\0\1\2\3"
@@ -121,12 +122,13 @@ Test(group_offsets, what_is_cut_is_refused)
 	}
 }
 
-/* As a broker with eight partitions has placed them; and the hash whose sign cannot be taken away. */
+/* The partitions that a broker with eight partitions has chosen, and the hash without a positive
+ * counterpart. */
 Test(group_offsets, a_group_has_its_partition)
 {
 	cr_assert_eq(group_offsets_partition(SPAN("ecommerce_bronze-sink"), 8), 1);
 	cr_assert_eq(group_offsets_partition(SPAN("ecommerce_funnel-aggregator"), 8), 7);
 	cr_assert_eq(group_offsets_partition(SPAN("ecommerce_pg-loader"), 8), 6);
 	cr_assert_eq(group_offsets_partition(SPAN("polygenelubricants"), 50),
-	             0); /* known to hash to the least number there is */
+	             0); /* its hash is INT32_MIN */
 }

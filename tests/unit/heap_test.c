@@ -1,10 +1,10 @@
-/* The heap against a slow one. */
+/* The heap compared with a linear search. */
 #include "base/heap.h"
 #include "unit/fold_kit.h"
 
 #define ENTRIES 2000
 
-/* The place of the earliest entry; of equal ones the one pushed first. */
+/* The index of the earliest entry; of equal ones that of the one pushed first. */
 static size_t first_of(const struct heap_entry *slow, size_t count)
 {
 	size_t first = 0;
@@ -45,7 +45,7 @@ Test(heap, the_earliest_comes_first_and_equal_times_in_the_order_of_their_push)
 	cr_assert_null(heap.entries);
 }
 
-Test(heap, the_ends_of_time_are_times)
+Test(heap, the_smallest_and_the_largest_time_are_ordered)
 {
 	struct heap heap = {0};
 

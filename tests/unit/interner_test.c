@@ -1,9 +1,9 @@
-/* The interner against a slow one. */
+/* The interner compared with a list of texts. */
 #include "base/interner.h"
 #include "base/span.h"
 #include "unit/fold_kit.h"
 
-/* Texts that were used at or after the limit must keep number, text and what is attached. */
+/* Texts that were used at or after the limit must keep their number, text and attached value. */
 Test(interner, a_text_keeps_its_number_while_it_may_be_in_use_and_memory_is_reused)
 {
 	struct interner interner = {0};
@@ -58,7 +58,7 @@ Test(interner, an_empty_text_has_a_number_and_no_number_has_no_text)
 	interner_free(&interner);
 }
 
-Test(interner, nothing_of_before_is_known_after_a_clear)
+Test(interner, no_text_is_known_after_a_clear)
 {
 	struct interner interner = {0};
 

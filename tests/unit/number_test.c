@@ -3,7 +3,7 @@
 #include "base/number.h"
 #include "base/span.h"
 
-Test(number, takes_what_fits_and_stands_behind_it)
+Test(number, takes_a_number_in_range_and_moves_past_it)
 {
 	static const struct {
 		const char *text, *rest;
@@ -28,7 +28,7 @@ Test(number, takes_what_fits_and_stands_behind_it)
 	}
 }
 
-Test(number, what_does_not_fit_is_refused_and_nothing_moves)
+Test(number, a_number_out_of_range_is_refused_and_nothing_moves)
 {
 	static const char *const table[] = {
 		"",
@@ -54,7 +54,7 @@ Test(number, what_does_not_fit_is_refused_and_nothing_moves)
 	}
 }
 
-Test(number, a_list_has_commas_and_nothing_else_between)
+Test(number, a_list_has_only_commas_between_its_numbers)
 {
 	int64_t values[3];
 	const char *at = "1,-2,3,4";
@@ -78,7 +78,7 @@ Test(number, a_text_is_one_number_or_none)
 	cr_expect_not(number_parse("", &value));
 }
 
-Test(number, digits_alone_are_taken_up_to_their_limit)
+Test(number, digits_are_taken_up_to_the_limit)
 {
 	static const struct {
 		const char *text;

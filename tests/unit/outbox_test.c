@@ -1,4 +1,4 @@
-/* The outbox keeps what it was given, where it was put, until it is cleared. */
+/* The outbox keeps its records, at the same address, until it is cleared. */
 #include "base/hash.h"
 #include "base/span.h"
 #include "fold_kit.h"
@@ -11,7 +11,7 @@ static void fill(char *text, size_t len, uint64_t salt)
 		text[i] = (char)mix64(salt + i);
 }
 
-Test(outbox, records_stay_as_they_were_and_where_they_were)
+Test(outbox, records_keep_their_bytes_and_their_address)
 {
 	static char big[3 * 1024 * 1024], want[3 * 1024 * 1024];
 	struct outbox box = {0};
@@ -65,7 +65,7 @@ Test(outbox, records_stay_as_they_were_and_where_they_were)
 	outbox_free(&box);
 }
 
-Test(outbox, null_and_empty_stay_apart)
+Test(outbox, null_and_empty_stay_different)
 {
 	struct outbox box = {0};
 

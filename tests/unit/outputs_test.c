@@ -1,4 +1,4 @@
-/* Dead letters, counts and controls as other tools see them. */
+/* Dead letters, counts and controls, in the form that other tools read. */
 #include "base/span.h"
 #include "event/reason.h"
 #include "fold_kit.h"
@@ -26,7 +26,7 @@ static struct input_record some_record(void)
 	                             .header_count = 2};
 }
 
-Test(outputs, dead_letter_keeps_bytes_and_headers_and_says_why_in_connects_names)
+Test(outputs, dead_letter_keeps_bytes_and_headers_and_has_the_reason_in_connects_headers)
 {
 	static const struct {
 		const char *name, *want;
@@ -76,7 +76,7 @@ Test(outputs, dead_letter_by_reference_has_no_bytes)
 	outbox_free(&box);
 }
 
-Test(outputs, dead_letter_of_a_rebuild_is_counted_and_not_sent)
+Test(outputs, dead_letter_of_a_restore_is_counted_and_not_sent)
 {
 	struct counts counts = {0};
 	struct input_record record = some_record();
@@ -106,8 +106,8 @@ Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
 	outbox_free(&box);
 }
 
-/* Packed, a record may be larger than what its dead letter may be: 8 MiB, see topics.c. */
-Test(outputs, dead_letter_of_a_record_too_large_for_one_leaves_bytes_out_and_says_so)
+/* A compressed record may be larger than the limit of a dead letter: 8 MiB, see topics.c. */
+Test(outputs, dead_letter_of_a_record_that_is_too_large_has_the_number_of_bytes_left_out)
 {
 	static char huge[9 * 1024 * 1024];
 	static const struct span big = {huge, sizeof(huge)}, half = {huge, sizeof(huge) / 2};

@@ -1,4 +1,4 @@
-/* Where a reader of committed records stands: at the high watermark, held before it, or reading. */
+/* A reader of committed records is at the high watermark, held before it, or reading. */
 #include <criterion/criterion.h>
 
 #include "stream/partition_end.h"
@@ -15,13 +15,13 @@ static struct partition_end at(int64_t offset)
 	return end;
 }
 
-Test(partition_end, end_at_the_high_watermark_is_idle_from_the_first_look)
+Test(partition_end, end_at_the_high_watermark_is_idle_from_the_first_update)
 {
 	struct partition_end end = at(100);
 
-	cr_assert_eq(partition_end_look(&end, 100, LIMIT, 5 * SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 100, LIMIT, 5 * SECOND), PARTITION_END_SAME);
 	cr_assert_eq(end.idle_since_us, 5 * SECOND);
-	cr_assert_eq(partition_end_look(&end, 100, LIMIT, 50 * SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 100, LIMIT, 50 * SECOND), PARTITION_END_SAME);
 	cr_assert_eq(end.idle_since_us, 5 * SECOND);
 	cr_assert_eq(end.held_records, 0);
 	cr_assert_eq(end.held_since_us, 0);
@@ -32,7 +32,7 @@ Test(partition_end, end_before_the_high_watermark_is_never_idle)
 	struct partition_end end = at(100);
 
 	for (int64_t now_us = SECOND; now_us < 100 * SECOND; now_us += SECOND) {
-		partition_end_look(&end, 101, LIMIT, now_us);
+		partition_end_update(&end, 101, LIMIT, now_us);
 		cr_assert_eq(end.idle_since_us, 0);
 		cr_assert_eq(end.held_records, 1);
 		cr_assert_eq(end.held_since_us, SECOND);
@@ -43,9 +43,9 @@ Test(partition_end, hold_resets_idleness)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 100, LIMIT, SECOND);
-	partition_end_look(&end, 105, LIMIT, 29 * SECOND);
-	partition_end_look(&end, 100, LIMIT, 31 * SECOND);
+	partition_end_update(&end, 100, LIMIT, SECOND);
+	partition_end_update(&end, 105, LIMIT, 29 * SECOND);
+	partition_end_update(&end, 100, LIMIT, 31 * SECOND);
 	cr_assert_eq(end.idle_since_us, 31 * SECOND);
 }
 
@@ -53,7 +53,7 @@ Test(partition_end, unknown_high_watermark_is_neither_idle_nor_held)
 {
 	struct partition_end end = at(100);
 
-	cr_assert_eq(partition_end_look(&end, -1, LIMIT, SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, -1, LIMIT, SECOND), PARTITION_END_SAME);
 	cr_assert_eq(end.idle_since_us, 0);
 	cr_assert_eq(end.held_since_us, 0);
 }
@@ -62,7 +62,7 @@ Test(partition_end, high_watermark_before_the_end_is_not_idle)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 99, LIMIT, SECOND);
+	partition_end_update(&end, 99, LIMIT, SECOND);
 	cr_assert_eq(end.idle_since_us, 0);
 	cr_assert_eq(end.held_records, 0);
 }
@@ -72,7 +72,7 @@ Test(partition_end, reader_that_has_not_reached_an_end_is_neither_idle_nor_held)
 	struct partition_end end;
 
 	partition_end_init(&end);
-	cr_assert_eq(partition_end_look(&end, 100, LIMIT, 40 * SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 100, LIMIT, 40 * SECOND), PARTITION_END_SAME);
 	cr_assert_eq(end.idle_since_us, 0);
 	cr_assert_eq(end.held_since_us, 0);
 }
@@ -81,11 +81,11 @@ Test(partition_end, record_ends_idleness)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 100, LIMIT, SECOND);
+	partition_end_update(&end, 100, LIMIT, SECOND);
 	partition_end_left(&end);
 	cr_assert_eq(end.idle_since_us, 0);
 	partition_end_reached(&end, 101);
-	partition_end_look(&end, 101, LIMIT, 20 * SECOND);
+	partition_end_update(&end, 101, LIMIT, 20 * SECOND);
 	cr_assert_eq(end.idle_since_us, 20 * SECOND);
 }
 
@@ -93,9 +93,9 @@ Test(partition_end, markers_do_not_end_idleness)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 100, LIMIT, SECOND);
+	partition_end_update(&end, 100, LIMIT, SECOND);
 	partition_end_reached(&end, 102);
-	partition_end_look(&end, 102, LIMIT, 20 * SECOND);
+	partition_end_update(&end, 102, LIMIT, 20 * SECOND);
 	cr_assert_eq(end.idle_since_us, SECOND);
 }
 
@@ -103,10 +103,12 @@ Test(partition_end, hold_is_reported_once_at_the_limit)
 {
 	struct partition_end end = at(100);
 
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, SECOND), PARTITION_END_SAME);
-	cr_assert_eq(partition_end_look(&end, 109, LIMIT, LIMIT + SECOND - 1), PARTITION_END_SAME);
-	cr_assert_eq(partition_end_look(&end, 111, LIMIT, LIMIT + SECOND), PARTITION_END_HELD);
-	cr_assert_eq(partition_end_look(&end, 111, LIMIT, LIMIT + 2 * SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 109, LIMIT, LIMIT + SECOND - 1),
+	             PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 111, LIMIT, LIMIT + SECOND), PARTITION_END_HELD);
+	cr_assert_eq(partition_end_update(&end, 111, LIMIT, LIMIT + 2 * SECOND),
+	             PARTITION_END_SAME);
 	cr_assert_eq(end.held_records, 11);
 	cr_assert_eq(end.held_offset, 100);
 }
@@ -117,7 +119,7 @@ Test(partition_end, last_stable_offset_that_moves_is_never_reported)
 
 	for (int64_t i = 1; i < 100; i++) {
 		partition_end_reached(&end, 100 + i);
-		cr_assert_eq(partition_end_look(&end, 105 + i, LIMIT, i * (LIMIT - 1)),
+		cr_assert_eq(partition_end_update(&end, 105 + i, LIMIT, i * (LIMIT - 1)),
 		             PARTITION_END_SAME);
 	}
 }
@@ -126,11 +128,11 @@ Test(partition_end, record_releases_a_reported_hold_once)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 107, LIMIT, SECOND);
-	partition_end_look(&end, 107, LIMIT, SECOND + LIMIT);
+	partition_end_update(&end, 107, LIMIT, SECOND);
+	partition_end_update(&end, 107, LIMIT, SECOND + LIMIT);
 	partition_end_left(&end);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 2 * LIMIT + 1), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 2 * LIMIT + 1), PARTITION_END_SAME);
 	cr_assert_eq(end.held_records, 0);
 }
 
@@ -138,10 +140,10 @@ Test(partition_end, end_past_aborted_records_releases_a_reported_hold)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 107, LIMIT, SECOND);
-	partition_end_look(&end, 107, LIMIT, SECOND + LIMIT);
+	partition_end_update(&end, 107, LIMIT, SECOND);
+	partition_end_update(&end, 107, LIMIT, SECOND + LIMIT);
 	partition_end_reached(&end, 108);
-	cr_assert_eq(partition_end_look(&end, 108, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
+	cr_assert_eq(partition_end_update(&end, 108, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
 	cr_assert_eq(end.idle_since_us, 2 * LIMIT);
 }
 
@@ -149,21 +151,21 @@ Test(partition_end, hold_after_a_reported_one_is_measured_from_its_own_begin)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 107, LIMIT, SECOND);
-	partition_end_look(&end, 107, LIMIT, SECOND + LIMIT);
+	partition_end_update(&end, 107, LIMIT, SECOND);
+	partition_end_update(&end, 107, LIMIT, SECOND + LIMIT);
 	partition_end_reached(&end, 105);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 2 * LIMIT), PARTITION_END_RELEASED);
 	cr_assert_eq(end.held_since_us, 2 * LIMIT);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 3 * LIMIT - 1), PARTITION_END_SAME);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 3 * LIMIT), PARTITION_END_HELD);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 3 * LIMIT - 1), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 3 * LIMIT), PARTITION_END_HELD);
 }
 
 Test(partition_end, short_hold_ends_without_a_report)
 {
 	struct partition_end end = at(100);
 
-	partition_end_look(&end, 107, LIMIT, SECOND);
+	partition_end_update(&end, 107, LIMIT, SECOND);
 	partition_end_reached(&end, 107);
-	cr_assert_eq(partition_end_look(&end, 107, LIMIT, 2 * SECOND), PARTITION_END_SAME);
+	cr_assert_eq(partition_end_update(&end, 107, LIMIT, 2 * SECOND), PARTITION_END_SAME);
 	cr_assert_eq(end.held_since_us, 0);
 }

@@ -1,4 +1,4 @@
-/* Keys go to the partitions that Java clients choose: the vectors of Kafka's own UtilsTest. */
+/* Keys go to the partitions that Java clients choose: the vectors of Kafka's UtilsTest. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -35,7 +35,7 @@ Test(partitioner, partition_is_the_hash_without_its_sign_modulo_the_count)
 	cr_expect_eq(partition_of(SPAN("21"), 1), 0);
 }
 
-Test(partitioner, bytes_above_127_are_unsigned_and_no_key_is_like_an_empty_one)
+Test(partitioner, bytes_above_127_are_unsigned_and_a_null_key_is_like_an_empty_one)
 {
 	cr_expect_neq(murmur2(SPAN("\xff")), murmur2(SPAN("\x7f")));
 	cr_expect_eq(murmur2(SPAN_NULL), murmur2(SPAN("")));

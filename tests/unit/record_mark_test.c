@@ -42,7 +42,7 @@ Test(record_mark, every_part_of_a_record_counts)
 	}
 }
 
-Test(record_mark, text_gives_the_mark_back)
+Test(record_mark, text_form_parses_back)
 {
 	struct record_mark marks[] = {mark("user", "{}"),
 	                              {0, 0, 0},

@@ -1,4 +1,4 @@
-/* The hand-written codecs against the Avro library, and against hostile bytes. */
+/* The hand-written codecs compared with the Avro library, and with hostile bytes. */
 #include "avro_reference.h"
 #include "base/buffer.h"
 #include "base/span.h"
@@ -184,7 +184,7 @@ static void aggregate_refer(struct reference *to, const union record *record)
 	reference_number(to, "revision", aggregate->revision);
 }
 
-/* measures holds nothing but int64_t: no padding to compare by accident */
+/* struct measures has only int64_t members, so there is no padding to compare. */
 _Static_assert(sizeof(struct measures) == (EVENT_TYPE_COUNT + 8) * sizeof(int64_t),
                "measures has no padding");
 
@@ -487,11 +487,11 @@ Test(records, every_truncation_and_every_added_byte_is_refused)
 				const char *why = NULL;
 				char *copy =
 					exact_copy((struct span){framed.at + FRAME_BYTES, len});
-				bool whole = len == framed.len - FRAME_BYTES - 1;
+				bool complete = len == framed.len - FRAME_BYTES - 1;
 				cr_assert_eq(codecs[c].read((struct span){copy, len}, &decoded,
 				                            &why),
-				             whole, "%s at %zu", codecs[c].label, len);
-				cr_assert_eq(why == NULL, whole);
+				             complete, "%s at %zu", codecs[c].label, len);
+				cr_assert_eq(why == NULL, complete);
 				free(copy);
 			}
 		}
@@ -499,7 +499,7 @@ Test(records, every_truncation_and_every_added_byte_is_refused)
 	}
 }
 
-/* A byte changed at will either is refused or gives a record in range, which encodes again. */
+/* Bytes with random changes are refused, or give a record in range, which can be encoded again. */
 Test(records, changed_and_random_bytes_never_break_a_decoder)
 {
 	struct buffer framed = {0}, again = {0};
@@ -580,7 +580,7 @@ Test(records, values_out_of_range_are_refused_and_the_field_is_named)
 	}
 }
 
-Test(records, windows_may_reach_beyond_the_years_of_events_by_a_window_and_no_more)
+Test(records, windows_may_exceed_the_years_of_events_by_one_window_at_most)
 {
 	static const struct {
 		int64_t start_us, end_us;
@@ -610,7 +610,7 @@ Test(records, windows_may_reach_beyond_the_years_of_events_by_a_window_and_no_mo
 	}
 }
 
-Test(records, a_count_below_zero_is_refused)
+Test(records, a_negative_count_is_refused)
 {
 	struct aggregate aggregate = {.rollup = SPAN("1m:all"),
 	                              .group_value = SPAN("all"),
@@ -639,7 +639,7 @@ static bool counts_body_is_taken(struct span dead_and_map, struct counts_record 
 	return ok;
 }
 
-Test(records, a_map_of_reasons_is_taken_in_every_form_avro_allows)
+Test(records, a_map_of_reasons_is_read_in_every_form_that_avro_allows)
 {
 	/* dead, then blocks of entries; a count of -n is followed by the block's size */
 	static const struct {

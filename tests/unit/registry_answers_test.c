@@ -1,4 +1,4 @@
-/* What registries answer, as Confluent's specifies it and as Apicurio 2.6 does it. */
+/* Answers of registries: as Confluent specifies them, and as Apicurio 2.6 sends them. */
 #include "avro_reference.h"
 #include "base/buffer.h"
 #include "base/err.h"
@@ -7,7 +7,7 @@
 #include "wire/registry_messages.h"
 #include "wire/schemas.h"
 
-Test(registry_messages, a_schema_goes_out_as_one_json_text)
+Test(registry_messages, a_schema_is_sent_as_one_json_text)
 {
 	struct schema_text plain = {"t", "n", "{\"a\":\"b\"}", false},
 			   json = {"t", "n", "{}", true};
@@ -16,14 +16,14 @@ Test(registry_messages, a_schema_goes_out_as_one_json_text)
 	registry_register_body(&plain, &out);
 	buffer_append(&out, "|", 1);
 	registry_register_body(&json, &out);
-	cr_assert(
-		span_is((struct span){out.at, out.len},
-	                "{\"schema\":\"{\\\"a\\\":\\\"b\\\"}\"}|{\"schema\":\"{}\",\"schemaType\":\"JSON\"}"),
-		"%.*s", (int)out.len, out.at);
+	cr_assert(span_is((struct span){out.at, out.len},
+	                  "{\"schema\":\"{\\\"a\\\":\\\"b\\\"}\"}|"
+	                  "{\"schema\":\"{}\",\"schemaType\":\"JSON\"}"),
+	          "%.*s", (int)out.len, out.at);
 	buffer_free(&out);
 }
 
-Test(registry_messages, every_schema_of_ours_comes_back_from_its_own_request)
+Test(registry_messages, every_schema_of_ours_is_read_back_from_its_request)
 {
 	for (int slot = 0; slot < SCHEMA_COUNT; slot++) {
 		struct buffer request = {0}, text = {0};
@@ -149,7 +149,7 @@ static const struct {
 	{"bytes that are no text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
 };
 
-Test(registry_messages, each_failure_has_its_class_and_its_reason_on_one_line)
+Test(registry_messages, each_failure_has_its_class_and_its_message_on_one_line)
 {
 	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
 		char reason[200];
@@ -161,7 +161,7 @@ Test(registry_messages, each_failure_has_its_class_and_its_reason_on_one_line)
 	}
 }
 
-Test(registry_messages, a_reason_is_cut_to_its_room)
+Test(registry_messages, a_message_is_cut_to_its_capacity)
 {
 	static char body[70000];
 	char reason[16];
@@ -175,7 +175,7 @@ Test(registry_messages, a_reason_is_cut_to_its_room)
 	             REGISTRY_FAILURE_INCOMPATIBLE);
 }
 
-Test(registry_messages, a_level_at_least_backward_is_left_alone)
+Test(registry_messages, a_level_that_includes_backward_is_recognised)
 {
 	cr_assert(registry_level_checks_backward(span_of("{\"compatibilityLevel\":\"BACKWARD\"}")));
 	cr_assert(registry_level_checks_backward(
@@ -187,7 +187,7 @@ Test(registry_messages, a_level_at_least_backward_is_left_alone)
 	cr_assert_not(registry_level_checks_backward(span_of("BACKWARD")));
 }
 
-Test(registry_messages, a_json_schema_is_known_by_its_title)
+Test(registry_messages, a_json_schema_is_identified_by_its_title)
 {
 	cr_assert(json_schema_title_is(span_of(schema_texts[SCHEMA_RAW].text), "RawEvent"));
 	cr_assert_not(json_schema_title_is(span_of(schema_texts[SCHEMA_RAW].text), "Raw"));
@@ -196,7 +196,7 @@ Test(registry_messages, a_json_schema_is_known_by_its_title)
 	cr_assert_not(json_schema_title_is(SPAN_NULL, "RawEvent"));
 }
 
-/* Changed bytes of every body above: any verdict, no crash. */
+/* Changed bytes of every body above give any result, but no crash. */
 Test(registry_messages, changed_bodies_never_break_the_readers)
 {
 	struct buffer text = {0};

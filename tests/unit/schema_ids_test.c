@@ -1,4 +1,4 @@
-/* Which schema ids the topics name, and whether they can be had again. */
+/* The schema ids in the topics, and whether the schemas can be registered under them again. */
 #include <criterion/criterion.h>
 
 #include "base/buffer.h"
@@ -11,14 +11,14 @@
 #include "wire/schema_ids.h"
 #include "wire/schemas.h"
 
-static void add_bronze(struct schema_uses *uses, enum schema_kind slot, int32_t id, int64_t offset)
+static void add_bronze(struct schema_uses *uses, enum schema_kind kind, int32_t id, int64_t offset)
 {
 	struct bronze_event event = {
 		.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = 1}};
 	struct buffer value = {0};
 
 	bronze_encode(&value, id, &event);
-	schema_uses_add(uses, slot, 2, offset, (struct span){value.at, value.len});
+	schema_uses_add(uses, kind, 2, offset, (struct span){value.at, value.len});
 	buffer_free(&value);
 }
 
@@ -45,17 +45,17 @@ Test(schema_ids, uses_are_kept_by_topic_and_id_with_a_sample_that_fits)
 	schema_uses_add(&uses, SCHEMA_RAW, 1, 5, SPAN("{\"plain\":1}"));
 	schema_uses_sort(&uses);
 	cr_assert_eq(uses.count, 3);
-	cr_assert(uses.at[0].id == 4 && uses.at[0].slot == SCHEMA_PARTIAL &&
+	cr_assert(uses.at[0].id == 4 && uses.at[0].kind == SCHEMA_PARTIAL &&
 	          uses.at[0].records == 1 && uses.at[0].fits);
-	cr_assert(uses.at[1].id == 9 && uses.at[1].slot == SCHEMA_BRONZE &&
+	cr_assert(uses.at[1].id == 9 && uses.at[1].kind == SCHEMA_BRONZE &&
 	          uses.at[1].records == 3 && uses.at[1].fits);
 	cr_assert(uses.at[1].first_partition == 1 && uses.at[1].first_offset == 5 &&
 	          uses.at[1].sample.len > 9);
-	cr_assert(uses.at[2].id == 9 && uses.at[2].slot == SCHEMA_LATE && uses.at[2].records == 1);
+	cr_assert(uses.at[2].id == 9 && uses.at[2].kind == SCHEMA_LATE && uses.at[2].records == 1);
 	schema_uses_free(&uses);
 }
 
-Test(schema_ids, a_flood_of_invented_ids_is_bounded_and_counted)
+Test(schema_ids, ids_beyond_the_limit_are_only_counted)
 {
 	struct schema_uses uses = {0};
 
@@ -81,8 +81,8 @@ Test(schema_ids, a_body_fits_its_own_topic_only)
 	add_bronze(&uses, SCHEMA_AGGREGATE, 1, 0);
 	add_bronze(&uses, SCHEMA_RAW, 1, 0);
 	for (size_t i = 0; i < uses.count; i++)
-		cr_assert_eq(uses.at[i].fits, uses.at[i].slot == SCHEMA_BRONZE, "%s",
-		             schema_texts[uses.at[i].slot].topic_suffix);
+		cr_assert_eq(uses.at[i].fits, uses.at[i].kind == SCHEMA_BRONZE, "%s",
+		             schema_texts[uses.at[i].kind].topic_suffix);
 	cr_assert(schema_body_fits(SCHEMA_RAW, SPAN("{\"event_time\":\"x\"}")));
 	cr_assert_not(schema_body_fits(SCHEMA_RAW, SPAN("[1]")));
 	schema_uses_free(&uses);
@@ -94,10 +94,10 @@ struct plan_row {
 	const char *label;
 	int32_t last_id;
 	int64_t fillers_max;
-	const char *want; /* NULL: they can */
+	const char *want; /* NULL: they can be registered */
 	struct {
 		int32_t id;
-		enum schema_kind slot;
+		enum schema_kind kind;
 		enum schema_use_state state;
 	} uses[4];
 };
@@ -120,7 +120,7 @@ static struct schema_uses uses_of(const struct plan_row *row, struct schema_use 
 
 	for (; uses.count < 4 && row->uses[uses.count].id; uses.count++)
 		room[uses.count] = (struct schema_use){.id = row->uses[uses.count].id,
-		                                       .slot = row->uses[uses.count].slot,
+		                                       .kind = row->uses[uses.count].kind,
 		                                       .state = row->uses[uses.count].state,
 		                                       .records = 1};
 	return uses;
@@ -140,8 +140,8 @@ Test(schema_ids, missing_ids_are_registered_in_sequence_or_refused)
 		{"one too many", 0, 3, "LEAVE_OUT=6", {BRONZE(3, MISSING), COUNTS(6, MISSING)}},
 		{"the greatest id", 0, 9, "needs 2147483646 other", {BRONZE(INT32_MAX, MISSING)}},
 		{"after those that are known", 4, 0, NULL, {BRONZE(2, KNOWN), COUNTS(5, MISSING)}},
-		{"the registry is at it", 2, 100, "empty it first", {BRONZE(2, MISSING)}},
-		{"the registry is past it", 3, 100, "empty it first", {BRONZE(2, MISSING)}},
+		{"the registry is at it", 2, 100, "empty the reg", {BRONZE(2, MISSING)}},
+		{"the registry is past it", 3, 100, "empty the reg", {BRONZE(2, MISSING)}},
 		{"taken", 0, 100, "another schema", {COUNTS(1, MISSING), BRONZE(2, TAKEN)}},
 		{"strays",
 	         0,
@@ -185,10 +185,10 @@ Test(schema_ids, bounds_are_the_last_known_and_the_first_missing)
 static bool text_is_ours(const struct schema_uses *uses, size_t use, struct buffer *text)
 {
 	schema_use_text(uses, use, text);
-	return strcmp(text->at, schema_texts[uses->at[use].slot].text) == 0;
+	return strcmp(text->at, schema_texts[uses->at[use].kind].text) == 0;
 }
 
-Test(schema_ids, a_second_id_of_a_schema_takes_a_text_of_its_own_that_means_the_same)
+Test(schema_ids, a_second_id_of_a_schema_gets_a_different_text_with_the_same_meaning)
 {
 	static const struct plan_row row = {.uses = {BRONZE(1, MISSING), LATE(1, MISSING),
 	                                             BRONZE(5, MISSING), COUNTS(6, MISSING)}};

@@ -1,18 +1,18 @@
-/* Signs that the registry has lost its data: counts of ours that cannot be read, and how long a
+/* Signs that the registry has lost its data: counts of ours that cannot be read, and for how long a
  * service is not ready. */
 #include <criterion/criterion.h>
 
 #include "base/err.h"
 #include "base/span.h"
 #include "event/reason.h"
-#include "stream/counts_unread.h"
+#include "stream/unreadable_counts.h"
 #include "wire/schema_loss.h"
 
 #define PREFIX "set_"
 
-static struct schema_place place_of_id(int32_t id)
+static struct framed_record place_of_id(int32_t id)
 {
-	return (struct schema_place){PREFIX "counts", 40 + id, 0, id};
+	return (struct framed_record){PREFIX "counts", 40 + id, 0, id};
 }
 
 struct entry {
@@ -23,18 +23,18 @@ struct entry {
 /* Whether a topic with these records, in this order, is refused. */
 static bool refused(const struct entry *entries, size_t count, struct err *err)
 {
-	struct counts_unread unread = {0};
+	struct unreadable_counts unread = {0};
 
 	for (size_t i = 0; i < count; i++) {
-		struct schema_place place = place_of_id((int32_t)i + 1);
+		struct framed_record place = place_of_id((int32_t)i + 1);
 
-		counts_unread_note(&unread, PREFIX, span_of(entries[i].key), &place,
-		                   entries[i].reason);
+		unreadable_counts_add(&unread, PREFIX, span_of(entries[i].key), &place,
+		                      entries[i].reason);
 	}
-	return !counts_unread_none(&unread, PREFIX "counts", err);
+	return !unreadable_counts_check(&unread, PREFIX "counts", err);
 }
 
-Test(counts_unread, newest_counts_of_a_service_that_are_refused_for_their_schema_refuse)
+Test(unreadable_counts, newest_counts_that_are_refused_for_their_schema_id_are_an_error)
 {
 	static const char *const keys[] = {"bronze-sink|set_raw_events|0",
 	                                   "bronze-sink|set_raw_events|127",
@@ -56,7 +56,7 @@ Test(counts_unread, newest_counts_of_a_service_that_are_refused_for_their_schema
 	}
 }
 
-Test(counts_unread, older_records_of_a_key_do_not_matter)
+Test(unreadable_counts, older_records_of_a_key_do_not_matter)
 {
 	struct entry entries[] = {{"bronze-sink|set_raw_events|0", REASON_UNKNOWN_SCHEMA_ID},
 	                          {"bronze-sink|set_raw_events|0", REASON_NONE}};
@@ -64,7 +64,7 @@ Test(counts_unread, older_records_of_a_key_do_not_matter)
 	cr_assert_not(refused(entries, 2, NULL));
 }
 
-Test(counts_unread, keys_that_no_service_writes_do_not_matter)
+Test(unreadable_counts, keys_that_no_service_writes_do_not_matter)
 {
 	static const char *const keys[] = {NULL,
 	                                   "",
@@ -85,7 +85,7 @@ Test(counts_unread, keys_that_no_service_writes_do_not_matter)
 		              "%s", keys[i] ? keys[i] : "no key");
 }
 
-Test(counts_unread, bytes_that_were_never_counts_do_not_matter)
+Test(unreadable_counts, bytes_that_were_never_counts_do_not_matter)
 {
 	static const enum reason reasons[] = {REASON_NULL_VALUE, REASON_UNKNOWN_MAGIC_BYTE,
 	                                      REASON_MALFORMED_AVRO};
@@ -95,7 +95,7 @@ Test(counts_unread, bytes_that_were_never_counts_do_not_matter)
 		                      1, NULL));
 }
 
-Test(schema_loss, a_place_has_the_id_of_its_frame)
+Test(schema_loss, a_framed_record_has_the_id_of_its_frame)
 {
 	static const struct {
 		struct span value;
@@ -106,31 +106,31 @@ Test(schema_loss, a_place_has_the_id_of_its_frame)
 	             {{NULL, 0}, 0}};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		cr_assert_eq(schema_place_of("t", 1, 2, table[i].value).schema_id, table[i].id,
+		cr_assert_eq(framed_record_of("t", 1, 2, table[i].value).schema_id, table[i].id,
 		             "%zu", i);
 }
 
 Test(schema_loss, a_service_is_not_ready_for_a_minute_after_the_last_record)
 {
 	struct schema_alarm alarm = {0};
-	struct schema_place first = place_of_id(7), second = place_of_id(8);
+	struct framed_record first = place_of_id(7), second = place_of_id(8);
 	int64_t now_us = 5;
 
-	cr_assert_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert_null(schema_alarm_message(&alarm, now_us));
 	cr_assert(schema_alarm_raise(&alarm, now_us, &first, REASON_WRONG_SCHEMA),
 	          "the first is worth a line");
-	cr_assert(strstr(schema_alarm_reason(&alarm, now_us),
+	cr_assert(strstr(schema_alarm_message(&alarm, now_us),
 	                 "first 7 at set_counts/0 offset 47") != NULL,
-	          "%s", schema_alarm_reason(&alarm, now_us));
+	          "%s", schema_alarm_message(&alarm, now_us));
 	now_us += SCHEMA_ALARM_US - 1;
-	cr_assert_not_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert_not_null(schema_alarm_message(&alarm, now_us));
 	cr_assert_not(schema_alarm_raise(&alarm, now_us, &second, REASON_WRONG_SCHEMA),
 	              "one line until it is over");
 	now_us += SCHEMA_ALARM_US - 1;
-	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 7 at") != NULL);
+	cr_assert(strstr(schema_alarm_message(&alarm, now_us), "first 7 at") != NULL);
 	now_us += 1;
-	cr_assert_null(schema_alarm_reason(&alarm, now_us));
+	cr_assert_null(schema_alarm_message(&alarm, now_us));
 	cr_assert(schema_alarm_raise(&alarm, now_us, &second, REASON_UNKNOWN_SCHEMA_ID),
 	          "and another one after it");
-	cr_assert(strstr(schema_alarm_reason(&alarm, now_us), "first 8 at") != NULL);
+	cr_assert(strstr(schema_alarm_message(&alarm, now_us), "first 8 at") != NULL);
 }

@@ -1,5 +1,6 @@
-/* Rebuild by replay, with a fake log: whatever the point of a crash, the output stream is that of a task that never stopped.
- * Records have gaps between their offsets, as transaction markers leave them. */
+/* Restores, with a log in memory: after a crash at any point, the output is that of a task that
+ * never stopped. There are gaps between the offsets of records, like those of transaction
+ * markers. */
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -35,13 +36,13 @@
 
 struct scenario {
 	const char *label;
-	struct task_params terms;
-	bool rows; /* counts are emitted */
+	struct task_params params;
+	bool rows; /* the counts are an output */
 	struct kit_log log;
 	struct pipeline pipe;
 	struct bronze_fold_config bronze;
-	int64_t *
-		ends; /* at_end is told these offsets: the next record's, or some of the gap before it */
+	/* Offsets for task_at_end: that of the next record, or one in the gap before it. */
+	int64_t *ends;
 };
 
 static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
@@ -54,17 +55,17 @@ static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int6
 		snprintf(session, sizeof(session), "raw-%d", number++);
 	while (partition_of(span_of(session), 2) != 0);
 	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
-	len = snprintf(
-		text, sizeof(text),
-		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
-		time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
-		(int)rng_below(rng, 90), (int)rng_below(rng, 99), (int)rng_between(rng, 1, 6),
-		session);
+	len = snprintf(text, sizeof(text),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,"
+	               "\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
+	               time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
+	               (int)rng_below(rng, 90), (int)rng_below(rng, 99),
+	               (int)rng_between(rng, 1, 6), session);
 	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session),
 	            (struct span){text, (size_t)len}, NULL, 0);
 }
 
-/* Raw events over days, a quarter of them repeats of earlier ones, some beyond the horizon. */
+/* Raw events of several days. A quarter are duplicates, some of them beyond the horizon. */
 static void generate_raw(struct kit_log *log, struct rng *rng, size_t count, int64_t step_us)
 {
 	int64_t front_us = KIT_DAY0_US, offset = 0;
@@ -109,8 +110,8 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
-	s->terms = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
-	                                "horizon=1",      BLOCK_RECORDS};
+	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
+	                                 "horizon=1",      BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
@@ -126,8 +127,8 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->terms = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
-	                                "grace=600",       BLOCK_RECORDS};
+	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
+	                                 "grace=600",       BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -146,8 +147,8 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->terms = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
-	                                PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
+	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
+	                                 PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
 	scenario_ends(s, &rng);
 }
 
@@ -161,9 +162,9 @@ static void scenario_of(struct scenario *s, int which, uint64_t seed)
 	else if (which == 2)
 		scenario_merge(s, seed, RECORDS);
 	else
-		scenario_session(
-			s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR,
-			"1m:all 2d:brand 40h:all"); /* windows longer than a visit's day; many visits close at once */
+		/* windows longer than a visit's day; many visits close at the same time */
+		scenario_session(s, seed, RECORDS, 30 * US_PER_MINUTE, US_PER_HOUR,
+		                 "1m:all 2d:brand 40h:all");
 }
 
 static void scenario_free(struct scenario *s)
@@ -188,7 +189,8 @@ static void commit_free(struct commit *commit)
 	buffer_free(&commit->dump);
 }
 
-/* What the loop does at a commit. Bytes of all outputs go to commit->outputs, the state as text to commit->dump if asked for. */
+/* A commit of the loop. The bytes of all outputs go to commit->outputs; the state as text goes to
+ * commit->dump, if it is wanted. */
 static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end,
                       size_t next, bool dump, struct commit *commit)
 {
@@ -198,7 +200,8 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 		task_at_end(task, s->ends[next - 1]);
 	task_flush(task, box);
 	if (s->rows && task->counts_changed)
-		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts, task->last_row);
+		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts,
+		              task->last_counted);
 	cr_assert(task_metadata(task, commit->metadata, &err), "%s: %s", s->label, err.message);
 	commit->next = next;
 	commit->committed = task->position;
@@ -208,11 +211,11 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 		kit_serialise(&commit->outputs, &box->at[i]);
 	task_committed(task);
 	if (dump)
-		task->terms.ops->dump(task->fold, &commit->dump);
+		task->params.ops->dump(task->fold, &commit->dump);
 	outbox_clear(box);
 }
 
-/* Where a schedule commits: after which records, and whether the end of the partition is seen there. */
+/* The commits of a schedule: after which records, and whether each is at an end of partition. */
 struct schedule {
 	size_t after[RECORDS + 1];
 	bool at_end[RECORDS + 1];
@@ -232,8 +235,8 @@ static struct schedule schedule_of(uint64_t seed, size_t records, int64_t batch_
 	return schedule;
 }
 
-/* Runs from a task's state to the commit `last` of a schedule, as from the commit before `from`. A run after a restart
- * dumps the state at its first and its last commit only, for the sake of time. */
+/* Runs a task from the commit before `from` to the commit `last` of a schedule. A run after a
+ * restart dumps the state at its first and last commit only, to save time. */
 static void run(const struct scenario *s, struct task *task, const struct schedule *schedule,
                 size_t from, size_t last, struct commit *commits)
 {
@@ -252,13 +255,14 @@ static void run(const struct scenario *s, struct task *task, const struct schedu
 	outbox_free(&box);
 }
 
-/* A restart: reads from where the metadata says up to the committed offset, quietly. */
+/* A restart: reads from the restore offset of the metadata up to the committed offset, without
+ * output. */
 static void restart(const struct scenario *s, const struct commit *from, struct task *task)
 {
 	struct outbox box = {0};
 	struct err err = {0};
 
-	cr_assert(task_resume(task, &s->terms, from->committed, span_of(from->metadata), &err),
+	cr_assert(task_resume(task, &s->params, from->committed, span_of(from->metadata), &err),
 	          "%s: %s", s->label, err.message);
 	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
@@ -266,7 +270,7 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 		if (record.offset >= task->position)
 			task_apply(task, &record, &box);
 	}
-	cr_assert_eq(box.count, 0, "%s: a rebuild has emitted", s->label);
+	cr_assert_eq(box.count, 0, "%s: a restore had outputs", s->label);
 	if (task->restoring && task->position >= task->restore_to)
 		task_at_end(task, from->committed);
 	outbox_free(&box);
@@ -301,11 +305,11 @@ static void restart_everywhere(int which, uint64_t seed, int64_t batch_max)
 
 	scenario_of(&s, which, seed);
 	schedule = schedule_of(seed, s.log.bytes.count, batch_max);
-	task_start(&task, &s.terms, 0);
+	task_start(&task, &s.params, 0);
 	run(&s, &task, &schedule, 0, schedule.count - 1, want);
 	task_free(&task);
-	for (size_t crash = 0; crash + 1 < schedule.count;
-	     crash++) { /* any record until the next commit: the same commit counts */
+	/* a crash at any record up to the next commit restarts from the same commit */
+	for (size_t crash = 0; crash + 1 < schedule.count; crash++) {
 		restart(&s, &want[crash], &task);
 		cr_assert_not(task.restoring && task.position < task.restore_to &&
 		              s.log.offsets[schedule.after[crash]] < task.restore_to);
@@ -350,7 +354,7 @@ Test(task, restart_at_every_record_boundary_gives_the_same_outputs_in_the_merge_
 }
 
 /* A crash in the middle of a batch: its records were folded and its outputs lost. */
-Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
+Test(task, records_folded_after_the_last_commit_leave_no_trace)
 {
 	for (int which = 0; which < 4; which++) {
 		static struct commit want[RECORDS + 1], got[RECORDS + 1];
@@ -365,7 +369,7 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 			struct task task;
 			size_t crash = (size_t)rng_below(&rng, (int64_t)schedule.count - 1), next;
 
-			task_start(&task, &s.terms, 0);
+			task_start(&task, &s.params, 0);
 			run(&s, &task, &schedule, 0, crash, want);
 			for (next = schedule.after[crash]; next < schedule.after[crash + 1];
 			     next++) {
@@ -382,7 +386,7 @@ Test(task, records_folded_after_the_last_commit_leave_nothing_behind)
 			task_free(&task);
 			for (size_t c = 0; c <= crash; c++)
 				commit_free(&want[c]);
-			task_start(&task, &s.terms, 0);
+			task_start(&task, &s.params, 0);
 			run(&s, &task, &schedule, 0, crash + 1, want);
 			expect_same(&s, &got[crash + 1], &want[crash + 1], "crash after commit",
 			            crash, crash + 1);
@@ -407,7 +411,7 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 
 		scenario_of(&s, which, 81);
 		schedule = schedule_of(82, RECORDS, 6);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		run(&s, &task, &schedule, 0, schedule.count - 1, want);
 		task_free(&task);
 		for (int round = 0; round < 150; round++) {
@@ -433,7 +437,7 @@ Test(task, pairs_of_crash_points_give_the_same_outputs)
 	}
 }
 
-Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
+Test(task, state_after_a_restore_equals_that_of_a_task_that_never_moved)
 {
 	for (int which = 0; which < 4; which++) {
 		static struct commit want[RECORDS + 1];
@@ -443,7 +447,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 
 		scenario_of(&s, which, 91);
 		schedule = schedule_of(92, RECORDS, 9);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		run(&s, &task, &schedule, 0, schedule.count - 1, want);
 		task_free(&task);
 		for (size_t c = 0; c < schedule.count; c++) {
@@ -455,7 +459,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 			task_at_end(&task, want[c].committed);
 			cr_assert_not(task.restoring);
 			cr_assert_eq(task.position, want[c].committed);
-			s.terms.ops->dump(task.fold, &dump);
+			s.params.ops->dump(task.fold, &dump);
 			cr_assert(dump.len == want[c].dump.len &&
 			                  memcmp(dump.at, want[c].dump.at, dump.len) == 0,
 			          "%s at commit %zu:\n%.*s\nfor\n%.*s", s.label, c, (int)dump.len,
@@ -471,7 +475,7 @@ Test(task, state_after_a_rebuild_equals_that_of_a_task_that_never_moved)
 	}
 }
 
-/* A rebuild of many thousand records lets go of what has passed on its way. */
+/* A restore of many thousand records frees state that it no longer needs. */
 static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 {
 	static struct commit want[RECORDS + 1], got[RECORDS + 1];
@@ -480,14 +484,14 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 	size_t last = schedule.count - 1;
 	int64_t longest = 0;
 
-	s->terms.block_records = 512;
-	task_start(&task, &s->terms, 0);
+	s->params.block_records = 512;
+	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, last, want);
 	task_free(&task);
 	for (size_t crash = last / 2; crash < last; crash++) {
 		restart(s, &want[crash], &task);
 		run(s, &task, &schedule, crash + 1, crash + 1, got);
-		expect_same(s, &got[crash + 1], &want[crash + 1], "long rebuild at commit", crash,
+		expect_same(s, &got[crash + 1], &want[crash + 1], "long restore at commit", crash,
 		            crash + 1);
 		commit_free(&got[crash + 1]);
 		task_free(&task);
@@ -500,11 +504,11 @@ static void expect_same_after_a_long_rebuild(struct scenario *s, uint64_t seed)
 			longest = want[c].committed - from;
 		commit_free(&want[c]);
 	}
-	cr_assert(longest > 9000, "%s: the longest rebuild has %" PRId64 " offsets", s->label,
+	cr_assert(longest > 9000, "%s: the longest restore has %" PRId64 " offsets", s->label,
 	          longest);
 }
 
-Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
+Test(task, long_restore_gives_the_same_outputs_in_the_session_half)
 {
 	struct scenario s;
 
@@ -514,7 +518,7 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_session_half)
 	scenario_free(&s);
 }
 
-Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
+Test(task, long_restore_gives_the_same_outputs_in_the_merge_half)
 {
 	struct scenario s;
 	struct rng rng = {43};
@@ -523,19 +527,19 @@ Test(task, long_rebuild_gives_the_same_outputs_in_the_merge_half)
 	pipe_init(&s.pipe, 43, 2, "1m:all 10m:brand 1d:all", "view,cart,purchase");
 	pipe_generate(&s.pipe, &rng, 0, 6000, KIT_DAY0_US + 20 * US_PER_HOUR, US_PER_MINUTE);
 	pipe_generate(&s.pipe, &rng, 1, 3000, KIT_DAY0_US + 4 * US_PER_HOUR,
-	              US_PER_MINUTE); /* behind, so everything is kept for long */
+	              US_PER_MINUTE); /* lags, so all state is kept for long */
 	pipe_run_sessions(&s.pipe, &rng, 1);
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.terms = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
-	                               PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
+	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
+	                                PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
 }
 
-/* ---- any commit points, the same last value of each key */
+/* ---- the last value of each key does not depend on the commit points */
 
 struct last_value {
 	char key[160];
@@ -547,8 +551,8 @@ static int by_key(const void *a, const void *b)
 	return strcmp(((const struct last_value *)a)->key, ((const struct last_value *)b)->key);
 }
 
-/* What stays of an output whatever the commit points were: a partial's watermark is that of its commit; a visit that was
- * withdrawn may never have been shown. */
+/* The part of an output that does not depend on the commit points. A partial has the watermark of
+ * its commit. A visit that was deleted may never have been an output. */
 static void lasting_value(const struct output *output, struct buffer *value)
 {
 	struct partial partial;
@@ -572,7 +576,8 @@ static void lasting_value(const struct output *output, struct buffer *value)
 	kit_serialise(value, output);
 }
 
-/* Runs with commits at random points; the last values by topic and key, in order of key; outputs that are no upserts in their order. */
+/* Runs with commits at random points. Gives the last values by topic and key, in the order of the
+ * keys, and the outputs that are not upserts, in their order. */
 static size_t last_values(const struct scenario *s, uint64_t seed, struct last_value *values,
                           struct buffer *stream)
 {
@@ -583,13 +588,13 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 	size_t count = 0, kept = 0;
 	int64_t every = rng_between(&rng, 1, 60);
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t i = 0; i <= s->log.bytes.count; i++) {
 		if (i == s->log.bytes.count || (i && rng_chance(&rng, every))) {
 			task_flush(&task, &box);
 			if (s->rows && task.counts_changed)
 				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts,
-				              task.last_row);
+				              task.last_counted);
 			task_committed(&task);
 			for (size_t o = 0; o < box.count; o++) {
 				const struct output *output = &box.at[o];
@@ -678,21 +683,20 @@ static void some_commit(struct scenario *s, struct commit *commit)
 	struct task task;
 
 	scenario_of(s, 1, 7);
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, 0, commit);
 	task_free(&task);
 }
 
-static void expect_refusal(const struct task_params *terms, int64_t committed, struct span metadata,
-                           const char *mention, const char *label)
+static void expect_refusal(const struct task_params *params, int64_t committed,
+                           struct span metadata, const char *mention, const char *label)
 {
 	struct task task;
 	struct err err = {0};
 
-	cr_assert_not(task_resume(&task, terms, committed, metadata, &err), "%s", label);
+	cr_assert_not(task_resume(&task, params, committed, metadata, &err), "%s", label);
 	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
-	cr_assert(strstr(err.message, mention), "%s: '%s' says nothing of '%s'", label, err.message,
-	          mention);
+	cr_assert(strstr(err.message, mention), "%s: '%s' lacks '%s'", label, err.message, mention);
 	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
 	          "%s: the message does not say what to do: %s", label, err.message);
 	task_free(&task);
@@ -707,18 +711,18 @@ Test(task, metadata_that_cannot_be_read_refuses)
 	struct commit commit;
 
 	some_commit(&s, &commit);
-	expect_refusal(&s.terms, commit.committed, SPAN_NULL, "cannot be read", "null");
+	expect_refusal(&s.params, commit.committed, SPAN_NULL, "cannot be read", "null");
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-		expect_refusal(&s.terms, commit.committed, span_of(texts[i]), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(texts[i]), "cannot be read",
 		               texts[i]);
 	for (size_t cut = 0; cut < strlen(commit.metadata); cut++)
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, cut},
+		expect_refusal(&s.params, commit.committed, (struct span){commit.metadata, cut},
 		               "cannot be read", "cut");
 	commit_free(&commit);
 	scenario_free(&s);
 }
 
-Test(task, metadata_with_counts_that_cannot_be_refuses)
+Test(task, metadata_with_impossible_counts_refuses)
 {
 	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0",
 	                                     "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1",
@@ -736,7 +740,7 @@ Test(task, metadata_with_counts_that_cannot_be_refuses)
 
 		snprintf(text + len, sizeof(text) - (size_t)len, " x=%08" PRIx32,
 		         XXH32(text, (size_t)len, 0));
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
 		               counts[i]);
 	}
 	commit_free(&commit);
@@ -753,7 +757,7 @@ Test(task, every_flipped_bit_of_the_metadata_refuses)
 	len = strlen(commit.metadata);
 	for (size_t bit = 0; bit < len * 8; bit++) {
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
-		expect_refusal(&s.terms, commit.committed, (struct span){commit.metadata, len},
+		expect_refusal(&s.params, commit.committed, (struct span){commit.metadata, len},
 		               "cannot be read", commit.metadata);
 		commit.metadata[bit / 8] = (char)(commit.metadata[bit / 8] ^ (1 << bit % 8));
 	}
@@ -761,31 +765,31 @@ Test(task, every_flipped_bit_of_the_metadata_refuses)
 	scenario_free(&s);
 }
 
-Test(task, other_partition_count_other_meaning_and_impossible_offsets_refuse)
+Test(task, other_partition_count_other_fingerprint_and_impossible_offsets_refuse)
 {
 	struct scenario s;
 	struct commit commit;
-	struct task_params terms;
+	struct task_params params;
 	int64_t from;
 
 	some_commit(&s, &commit);
-	terms = s.terms;
-	terms.partition_count = 8;
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "partitions",
+	params = s.params;
+	params.partition_count = 8;
+	expect_refusal(&params, commit.committed, span_of(commit.metadata), "partitions",
 	               "partition count");
-	terms = s.terms;
-	terms.fingerprint = "grace=601";
-	expect_refusal(&terms, commit.committed, span_of(commit.metadata), "grace=601",
+	params = s.params;
+	params.fingerprint = "grace=601";
+	expect_refusal(&params, commit.committed, span_of(commit.metadata), "grace=601",
 	               "fingerprint");
 	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
 	cr_assert(from > 0);
-	expect_refusal(&s.terms, from - 1, span_of(commit.metadata), "beyond",
-	               "restore_from beyond committed");
+	expect_refusal(&s.params, from - 1, span_of(commit.metadata), "past the committed",
+	               "restore_from past the committed offset");
 	commit_free(&commit);
 	scenario_free(&s);
 }
 
-/* commit's metadata with another f, or without one ("" as older versions wrote it), and a right
+/* The commit's metadata with another f, or without one ("", as in older versions), and a valid
  * checksum. */
 static void with_mark(const struct commit *commit, const char *mark, char out[TASK_METADATA_MAX])
 {
@@ -812,25 +816,25 @@ Test(task, the_last_record_folded_comes_back_with_the_metadata)
 		scenario_of(&s, which, 7);
 		last = kit_log_record(&s.log, 299);
 		want = record_mark_of(last.offset, last.timestamp_ms, last.key, last.value);
-		task_start(&task, &s.terms, 0);
+		task_start(&task, &s.params, 0);
 		cr_assert_eq(task.last.offset, -1);
 		run(&s, &task, &schedule, 0, 0, &commit);
 		cr_assert(record_mark_equal(&task.last, &want), "%s", s.label);
 		task_free(&task);
-		cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(commit.metadata),
+		cr_assert(task_resume(&task, &s.params, commit.committed, span_of(commit.metadata),
 		                      &err),
 		          "%s: %s", s.label, err.message);
 		cr_assert(record_mark_equal(&task.last, &want), "%s: resumed", s.label);
 		task_free(&task);
 		restart(&s, &commit, &task);
-		cr_assert(record_mark_equal(&task.last, &want), "%s: rebuilt", s.label);
+		cr_assert(record_mark_equal(&task.last, &want), "%s: restored", s.label);
 		task_free(&task);
 		commit_free(&commit);
 		scenario_free(&s);
 	}
 }
 
-Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
+Test(task, metadata_of_older_versions_without_a_record_mark_is_read)
 {
 	struct scenario s;
 	struct commit commit;
@@ -841,12 +845,12 @@ Test(task, metadata_of_older_versions_which_mark_no_record_is_taken)
 	some_commit(&s, &commit);
 	with_mark(&commit, "", old);
 	cr_assert_null(strstr(old, " f="));
-	cr_assert(task_resume(&task, &s.terms, commit.committed, span_of(old), &err), "%s",
+	cr_assert(task_resume(&task, &s.params, commit.committed, span_of(old), &err), "%s",
 	          err.message);
 	cr_assert_eq(task.last.offset, -1);
 	task_free(&task);
 	memcpy(commit.metadata, old, sizeof(old));
-	restart(&s, &commit, &task); /* what the rebuild passes over is marked */
+	restart(&s, &commit, &task); /* the restore marks the records that it folds */
 	cr_assert_eq(task.last.offset, s.log.offsets[299]);
 	cr_assert(task_metadata(&task, next, &err), "%s", err.message);
 	cr_assert_not_null(strstr(next, " f="));
@@ -871,12 +875,12 @@ Test(task, an_invalid_mark_is_refused)
 	some_commit(&s, &commit);
 	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
 		with_mark(&commit, marks[i], text);
-		expect_refusal(&s.terms, commit.committed, span_of(text), "cannot be read",
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
 		               marks[i]);
 	}
 	snprintf(beyond, sizeof(beyond), "%" PRId64 ",0,00112233445566ff", commit.committed);
 	with_mark(&commit, beyond, text);
-	expect_refusal(&s.terms, commit.committed, span_of(text), "last record",
+	expect_refusal(&s.params, commit.committed, span_of(text), "last record",
 	               "a mark at the committed offset");
 	commit_free(&commit);
 	scenario_free(&s);
@@ -885,7 +889,7 @@ Test(task, an_invalid_mark_is_refused)
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
 	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
-	struct task_params terms = {
+	struct task_params params = {
 		&merge_fold_ops,
 		&config,
 		0,
@@ -897,7 +901,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 	struct outbox box = {0};
 	struct err err = {0};
 
-	task_start(&task, &terms, 0);
+	task_start(&task, &params, 0);
 	for (int32_t p = 0; p < MERGE_SOURCES_MAX; p++) {
 		struct partial progress = {.rollup = SPAN(""),
 		                           .group_value = SPAN(""),
@@ -916,7 +920,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 		task.counts.dead[r] = 999;
 	cr_assert(task_metadata(&task, metadata, &err), "%s", err.message);
 	cr_assert(strlen(metadata) < TASK_METADATA_MAX);
-	cr_assert(task_resume(&again, &terms, task.position, span_of(metadata), &err), "%s",
+	cr_assert(task_resume(&again, &params, task.position, span_of(metadata), &err), "%s",
 	          err.message);
 	cr_assert_arr_eq(&again.counts, &task.counts, sizeof(task.counts));
 	task_free(&task);
@@ -924,7 +928,7 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 	outbox_free(&box);
 }
 
-Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
+Test(task, metadata_that_does_not_fit_is_an_error_and_not_cut)
 {
 	struct scenario s;
 	struct commit commit;
@@ -936,11 +940,11 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	task_at_end(&task, commit.committed);
 	for (int r = 1; r < REASON_COUNT; r++)
 		task.counts.dead[r] =
-			INT64_MAX / 2; /* the most that is read back; as many digits as INT64_MAX */
-	if (task_metadata(&task, commit.metadata, &err)) { /* where it does fit it must come back */
+			INT64_MAX / 2; /* the largest valid count; as many digits as INT64_MAX */
+	if (task_metadata(&task, commit.metadata, &err)) { /* if it fits, it must be readable */
 		struct task again;
 
-		cr_assert(task_resume(&again, &s.terms, task.position, span_of(commit.metadata),
+		cr_assert(task_resume(&again, &s.params, task.position, span_of(commit.metadata),
 		                      &err),
 		          "%s", err.message);
 		cr_assert_arr_eq(&again.committed_counts, &task.counts, sizeof(task.counts));
@@ -953,13 +957,13 @@ Test(task, metadata_that_would_not_fit_is_an_error_and_not_cut)
 	scenario_free(&s);
 }
 
-/* ---- records that the registry decides on */
+/* ---- records that the registry makes unreadable */
 
 #define STRAYS_EVERY  11
 #define STRAY_COMMITS 12
 
-/* The record i. Every eleventh was a stray from the start; `lost` was read once, and is refused
- * now. */
+/* The record i. Every eleventh is a stray record from the start. `lost` was read before, and is
+ * refused now. */
 static struct input_record record_under_schemas(const struct scenario *s, size_t i, size_t lost)
 {
 	static const enum reason reasons[] = {REASON_UNKNOWN_SCHEMA_ID, REASON_WRONG_SCHEMA,
@@ -977,14 +981,14 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 	struct task task;
 	size_t each = RECORDS / STRAY_COMMITS;
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t c = 0; c < STRAY_COMMITS; c++) {
 		for (size_t i = c * each; i < (c + 1) * each; i++) {
 			struct input_record record = record_under_schemas(s, i, SIZE_MAX);
 
 			task_apply(&task, &record, &box);
 			cr_assert_not(task_lost_records(&task),
-			              "%s: only a rebuild can lose records", s->label);
+			              "%s: only a restore can lose records", s->label);
 		}
 		do_commit(s, &task, &box, false, (c + 1) * each, false, &commits[c]);
 	}
@@ -992,15 +996,15 @@ static void commits_with_strays(const struct scenario *s, struct commit commits[
 	outbox_free(&box);
 }
 
-/* Whether a rebuild notices. *from, *to: the records that it reads. Leaves the task that has been
- * rebuilt. */
+/* Whether a restore notices the loss. *from, *to: the records that it reads. Leaves the restored
+ * task. */
 static bool rebuild_notices(const struct scenario *s, const struct commit *commit, size_t lost,
                             size_t *from, size_t *to, struct task *task)
 {
 	struct err err = {0};
 	bool noticed = false;
 
-	cr_assert(task_resume(task, &s->terms, commit->committed, span_of(commit->metadata), &err),
+	cr_assert(task_resume(task, &s->params, commit->committed, span_of(commit->metadata), &err),
 	          "%s: %s", s->label, err.message);
 	*to = commit->next;
 	*from = 0;
@@ -1016,7 +1020,7 @@ static bool rebuild_notices(const struct scenario *s, const struct commit *commi
 	return noticed;
 }
 
-Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
+Test(task, a_restore_ignores_strays_and_notices_every_lost_record)
 {
 	for (int which = 0; which < 4; which++) {
 		struct commit commits[STRAY_COMMITS];
@@ -1050,8 +1054,8 @@ Test(task, a_rebuild_goes_past_strays_and_notices_every_record_that_is_lost)
 	}
 }
 
-/* The number is right again after a rebuild, for the next one. */
-Test(task, a_rebuild_after_a_rebuild_notices_the_same)
+/* After a restore, the number is correct for the next restore. */
+Test(task, a_restore_after_a_restore_notices_the_same)
 {
 	struct commit commits[STRAY_COMMITS], again;
 	struct outbox box = {0};
@@ -1089,7 +1093,7 @@ static void without_field(char metadata[TASK_METADATA_MAX], const char *key)
 	         XXH32(metadata, (size_t)(end - metadata), 0));
 }
 
-Test(task, a_rebuild_from_metadata_without_the_number_still_notices_a_loss)
+Test(task, a_restore_from_metadata_without_the_number_still_notices_a_loss)
 {
 	struct scenario s;
 	struct commit commit;
@@ -1108,9 +1112,9 @@ Test(task, a_rebuild_from_metadata_without_the_number_still_notices_a_loss)
 	scenario_free(&s);
 }
 
-/* ---- deliveries and the way forward */
+/* ---- deliveries and progress */
 
-Test(task, delivery_below_position_is_discarded_and_counted)
+Test(task, delivery_before_position_is_discarded_and_counted)
 {
 	struct scenario s;
 	struct task task;
@@ -1119,20 +1123,20 @@ Test(task, delivery_below_position_is_discarded_and_counted)
 	size_t outputs;
 
 	scenario_of(&s, 0, 9);
-	task_start(&task, &s.terms, 0);
+	task_start(&task, &s.params, 0);
 	for (size_t i = 0; i < 100; i++) {
 		struct input_record record = kit_log_record(&s.log, i);
 
 		task_apply(&task, &record, &box);
 	}
 	outputs = box.count;
-	s.terms.ops->dump(task.fold, &before);
+	s.params.ops->dump(task.fold, &before);
 	for (size_t i = 40; i < 100; i++) {
 		struct input_record record = kit_log_record(&s.log, i);
 
 		task_apply(&task, &record, &box);
 	}
-	s.terms.ops->dump(task.fold, &after);
+	s.params.ops->dump(task.fold, &after);
 	cr_assert_eq(task.stale_count, 60);
 	cr_assert_eq(box.count, outputs);
 	cr_assert(before.len == after.len && memcmp(before.at, after.at, before.len) == 0);
@@ -1143,13 +1147,13 @@ Test(task, delivery_below_position_is_discarded_and_counted)
 	scenario_free(&s);
 }
 
-Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
+Test(task, end_of_the_partition_moves_past_markers_and_never_back)
 {
 	struct scenario s;
 	struct task task;
 
 	scenario_of(&s, 0, 10);
-	task_start(&task, &s.terms, 5);
+	task_start(&task, &s.params, 5);
 	cr_assert_eq(task.position, 5);
 	task_at_end(&task, 9);
 	cr_assert_eq(task.position, 9);
@@ -1160,7 +1164,7 @@ Test(task, end_of_the_partition_takes_markers_over_and_never_goes_back)
 	scenario_free(&s);
 }
 
-/* Over a long input a restart never reads more than what can matter, and two blocks. */
+/* On a long input, a restart reads at most the records that it needs, and two blocks. */
 static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
                                   const int64_t *times_us, int64_t block_records)
 {
@@ -1169,7 +1173,7 @@ static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
 	size_t count = s->log.bytes.count, oldest = 0;
 	int64_t before = 0, front_us = INT64_MIN;
 
-	task_start(&task, &s->terms, 0);
+	task_start(&task, &s->params, 0);
 	for (size_t i = 0; i < count; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
 
@@ -1200,7 +1204,7 @@ static void expect_bounded_replay(const struct scenario *s, int64_t horizon_us,
 	task_free(&task);
 }
 
-Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
+Test(task, restore_from_moves_forward_over_14_days_in_bronze_and_bounds_the_replay)
 {
 	struct scenario s;
 	size_t count = 20000;
@@ -1215,15 +1219,15 @@ Test(task, restore_from_moves_on_over_14_days_in_bronze_and_bounds_the_replay)
 		raw_event(&s.log, &rng, (int64_t)i, times_us[i]);
 	}
 	cr_assert(front_us > KIT_DAY0_US + 13 * US_PER_DAY);
-	s.terms.block_records = 64;
+	s.params.block_records = 64;
 	expect_bounded_replay(
 		&s, 7 * US_PER_DAY + 4 * US_PER_HOUR, times_us,
-		64); /* blocks hold events of up to 3 h ago; the clock lags a little */
+		64); /* blocks have events of up to 3 h ago; the clock lags a little */
 	free(times_us);
 	scenario_free(&s);
 }
 
-Test(task, restore_from_moves_on_over_4_days_in_the_session_half_and_bounds_the_replay)
+Test(task, restore_from_moves_forward_over_4_days_in_the_session_half_and_bounds_the_replay)
 {
 	struct scenario s;
 	size_t count = 12000;
@@ -1236,7 +1240,7 @@ Test(task, restore_from_moves_on_over_4_days_in_the_session_half_and_bounds_the_
 		times_us[i] = s.pipe.events[i].bronze.event.event_time_us;
 	cr_assert(times_us[count - 1] > KIT_DAY0_US + 4 * US_PER_DAY);
 	s.log.bytes.count = count; /* without the control at its end */
-	s.terms.block_records = 64;
+	s.params.block_records = 64;
 	expect_bounded_replay(&s, US_PER_DAY + 4 * US_PER_HOUR, times_us, 64);
 	free(times_us);
 	scenario_free(&s);

@@ -1,4 +1,4 @@
-/* Times, money and durations: tables of what is taken and refused, and round trips. */
+/* Times, money and durations: tables of valid and refused texts, and round trips. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,7 +9,7 @@
 
 static const int64_t untouched = INT64_C(-123456789);
 
-Test(timetext, taken_times_give_microseconds_since_1970)
+Test(timetext, valid_times_give_microseconds_since_1970)
 {
 	static const struct {
 		const char *in;
@@ -122,7 +122,7 @@ Test(timetext, formats_cut_trailing_zeros_of_the_fraction)
 	}
 }
 
-Test(timetext, every_day_of_ten_centuries_agrees_with_the_c_library_and_comes_back)
+Test(timetext, every_day_of_ten_centuries_agrees_with_the_c_library_and_parses_back)
 {
 	for (int64_t day = -365243; day < 365243; day++) {
 		int64_t time_us = day * US_PER_DAY +
@@ -142,7 +142,7 @@ Test(timetext, every_day_of_ten_centuries_agrees_with_the_c_library_and_comes_ba
 	}
 }
 
-Test(timetext, floor_goes_down_below_zero_too)
+Test(timetext, floor_rounds_down_for_negative_times_too)
 {
 	cr_expect_eq(time_floor(61 * US_PER_SECOND, US_PER_MINUTE), US_PER_MINUTE);
 	cr_expect_eq(time_floor(US_PER_MINUTE, US_PER_MINUTE), US_PER_MINUTE);

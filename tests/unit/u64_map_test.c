@@ -1,9 +1,9 @@
-/* The map against a slow one, and against keys that are chosen to collide. */
+/* The map compared with an array, and with keys that are chosen to collide. */
 #include "base/hash.h"
 #include "base/u64_map.h"
 #include "unit/fold_kit.h"
 
-Test(u64_map, gives_every_key_its_first_value)
+Test(u64_map, keeps_the_first_value_of_every_key)
 {
 	static int64_t slow[5000];
 	struct u64_map map = {0};
@@ -45,7 +45,7 @@ Test(u64_map, takes_the_keys_zero_and_all_ones)
 
 static uint64_t inverse(uint64_t odd)
 {
-	uint64_t x = odd; /* right in 3 bits; each step doubles them */
+	uint64_t x = odd; /* correct in 3 bits; each step doubles them */
 
 	for (int i = 0; i < 5; i++)
 		x *= 2 - odd * x;

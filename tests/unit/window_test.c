@@ -1,4 +1,5 @@
-/* Windows by arithmetic against windows by enumeration; rollups that are taken and refused; group values. */
+/* Windows by arithmetic compared with windows by enumeration; valid and refused rollups; group
+ * values. */
 #include "base/err.h"
 #include "base/span.h"
 #include "base/timetext.h"
@@ -48,12 +49,12 @@ static int64_t random_time(struct rng *rng, const struct rollup *rollup)
 	int64_t time_us = rng_chance(rng, 3) ? rng_between(rng, -US_PER_DAY * 40, US_PER_DAY * 40)
 	                                     : KIT_DAY0_US + rng_below(rng, 60 * US_PER_DAY);
 
-	if (rng_chance(rng, 3)) /* at an edge, or one off */
+	if (rng_chance(rng, 3)) /* at a bound, or one off */
 		time_us = time_us / rollup->step_us * rollup->step_us + rng_between(rng, -1, 1);
 	return time_us;
 }
 
-Test(window, windows_of_a_time_are_those_that_hold_it)
+Test(window, windows_of_a_time_are_those_that_contain_it)
 {
 	static struct window all[20000];
 
@@ -138,7 +139,7 @@ Test(window, next_start_is_the_first_at_or_after_a_time)
 	}
 }
 
-Test(window, rollups_that_are_taken)
+Test(window, valid_rollups_are_parsed)
 {
 	static const struct {
 		const char *text;
@@ -178,7 +179,7 @@ Test(window, rollups_that_are_taken)
 	}
 }
 
-Test(window, rollups_that_are_refused)
+Test(window, invalid_rollups_are_refused)
 {
 	static const char *const texts[] = {
 		"",
@@ -211,7 +212,8 @@ Test(window, rollups_that_are_refused)
 		"1m:all:all",
 		"1000000000000000000000000m:all",
 		"1s/100ms:all",
-		"1s:all 2s:all 3s:all 4s:all 5s:all 6s:all 7s:all 8s:all 9s:all 10s:all 11s:all 12s:all 13s:all 14s:all 15s:all 16s:all 17s:all",
+		"1s:all 2s:all 3s:all 4s:all 5s:all 6s:all 7s:all 8s:all 9s:all "
+		"10s:all 11s:all 12s:all 13s:all 14s:all 15s:all 16s:all 17s:all",
 	};
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -252,7 +254,7 @@ Test(window, group_value_is_the_events_own_or_unknown)
 	}
 }
 
-Test(window, since_when_a_rollup_counts_is_a_decimal_number_of_at_most_23_bytes)
+Test(window, start_time_of_a_rollup_is_a_decimal_number_of_at_most_23_bytes)
 {
 	static const struct {
 		const char *text;
@@ -293,7 +295,7 @@ Test(window, since_when_a_rollup_counts_is_a_decimal_number_of_at_most_23_bytes)
 	}
 }
 
-Test(window, since_when_rollups_count_is_read_entry_by_entry)
+Test(window, start_times_of_rollups_are_read_entry_by_entry)
 {
 	static const char *const bad[] = {"1m:all",
 	                                  "@ever",

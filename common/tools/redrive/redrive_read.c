@@ -91,7 +91,7 @@ static bool look_at_sink(struct redrive *redrive, struct err *err)
 		char fingerprint[TASK_FINGERPRINT_MAX] = "", header[FOLD_SNAPSHOT_MAX] = "";
 		struct span metadata = {list->elems[i].metadata, list->elems[i].metadata_size};
 
-		if (metadata.at && task_metadata_look(metadata, fingerprint, header))
+		if (metadata.at && task_metadata_read(metadata, fingerprint, header))
 			redrive->terms.horizon_us = redrive_horizon(fingerprint);
 		clock_before_tail(&redrive->clocks[list->elems[i].partition], header);
 	}

@@ -201,7 +201,7 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 
 		health_alive();
 		ok = use->sample.len == 0 ||
-		     frame_decode(openers[use->slot],
+		     frame_decode(openers[use->kind],
 		                  (struct span){use->sample.at, use->sample.len}, &body, &reason,
 		                  NULL, 0, err);
 		if (ok)
@@ -238,7 +238,7 @@ static void print_uses(const struct schemas *schemas)
 		printf("id %-6" PRId32 " %s%-18s %8" PRId64 " records, the first at %" PRId32
 		       ":%" PRId64 ": %s\n",
 		       uses->at[i].id, schemas->config->kafka.topic_prefix,
-		       schema_texts[uses->at[i].slot].topic_suffix, uses->at[i].records,
+		       schema_texts[uses->at[i].kind].topic_suffix, uses->at[i].records,
 		       uses->at[i].first_partition, uses->at[i].first_offset,
 		       words[uses->at[i].state]);
 	if (uses->left_out)
@@ -312,7 +312,7 @@ static bool register_filler(struct schemas *schemas, int32_t id, struct err *err
 static bool register_use(struct schemas *schemas, size_t number, struct err *err)
 {
 	const struct schema_use *use = &schemas->uses.at[number];
-	struct schema_text schema = schema_texts[use->slot];
+	struct schema_text schema = schema_texts[use->kind];
 	struct buffer text = {0};
 	int32_t given;
 	bool ok;
@@ -322,7 +322,7 @@ static bool register_use(struct schemas *schemas, size_t number, struct err *err
 	ok = registry_register_text(schemas->registry, schemas->config->kafka.topic_prefix, &schema,
 	                            &given, err) &&
 	     got_id(use->id, given, err) &&
-	     registry_guard(schemas->registry, schemas->config->kafka.topic_prefix, use->slot, err);
+	     registry_guard(schemas->registry, schemas->config->kafka.topic_prefix, use->kind, err);
 	buffer_free(&text);
 	return ok;
 }

@@ -1,6 +1,8 @@
-/* The keys are those of output_counts: service|topic|partition. Limit: a client with the right to
- * write to the topic can write under such a key, and so keep the services from starting. */
-#include "stream/counts_unread.h"
+/* The keys are those of output_counts: service|topic|partition.
+ *
+ * Limit: a client with the right to write to the topic can write a record that cannot be read under
+ * such a key. The services then refuse to start. */
+#include "stream/unreadable_counts.h"
 
 #include <stdio.h>
 
@@ -11,7 +13,7 @@ static const struct {
 } writers[COUNTS_SERVICES] = {{"bronze-sink", "raw_events"},
                               {"funnel-aggregator", "bronze_events"}};
 
-/* The partition that a key of this writer names; -1: another key. */
+/* The input partition in a key of this writer; -1: the key is not one of this writer's. */
 static int64_t partition_of_key(struct span key, size_t writer, const char *topic_prefix)
 {
 	char text[512], start[400];
@@ -27,32 +29,30 @@ static int64_t partition_of_key(struct span key, size_t writer, const char *topi
 	return number_parse(text, &partition) && partition < COUNTS_PARTITIONS_MAX ? partition : -1;
 }
 
-void counts_unread_note(struct counts_unread *unread, const char *topic_prefix, struct span key,
-                        const struct schema_place *place, enum reason reason)
+void unreadable_counts_add(struct unreadable_counts *unread, const char *topic_prefix,
+                           struct span key, const struct framed_record *record, enum reason reason)
 {
 	for (size_t writer = 0; writer < COUNTS_SERVICES; writer++) {
 		int64_t partition = partition_of_key(key, writer, topic_prefix);
 
 		if (partition >= 0)
 			unread->newest[writer][partition] =
-				(struct counts_refusal){reason, place->offset, place->partition,
-			                                place->schema_id};
+				(struct unreadable_record){reason, record->offset,
+			                                   record->partition, record->schema_id};
 	}
 }
 
-bool counts_unread_none(const struct counts_unread *unread, const char *topic, struct err *err)
+bool unreadable_counts_check(const struct unreadable_counts *unread, const char *topic,
+                             struct err *err)
 {
 	for (size_t writer = 0; writer < COUNTS_SERVICES; writer++) {
 		for (size_t i = 0; i < COUNTS_PARTITIONS_MAX; i++) {
-			const struct counts_refusal *refusal = &unread->newest[writer][i];
+			const struct unreadable_record *newest = &unread->newest[writer][i];
+			const struct framed_record record = {topic, newest->offset,
+			                                     newest->partition, newest->schema_id};
 
-			if (schema_loss_shows(refusal->reason))
-				return schema_loss_refuse(
-					err,
-					&(struct schema_place){topic, refusal->offset,
-				                               refusal->partition,
-				                               refusal->schema_id},
-					refusal->reason);
+			if (schema_loss_suspected(newest->reason))
+				return schema_loss_error(err, &record, newest->reason);
 		}
 	}
 	return true;
