@@ -496,7 +496,7 @@ static bool recognise(struct intake *intake, struct err *err)
 	}
 	ok = same_log(intake->kafka, checks, count, err);
 	if (ok && count)
-		log_debug("log_recognised", log_uint("partitions", count),
+		log_debug("input_topics_verified", log_uint("partitions", count),
 		          log_int("took_us", monotonic_us() - now_us));
 	for (size_t i = 0; ok && i < intake->partition_count; i++) {
 		struct assigned_partition *partition = &intake->partitions[i];
@@ -548,9 +548,9 @@ void intake_hold(struct intake *intake)
 	rd_kafka_assign(intake->client, none);
 	rd_kafka_topic_partition_list_destroy(none);
 	intake->reading = false;
+	/* The client may free these objects and reuse their memory. */
 	for (size_t i = 0; i < intake->topic_count; i++)
-		intake->topics[i].seen =
-			NULL; /* the client may free this object and reuse its memory */
+		intake->topics[i].seen = NULL;
 }
 
 void intake_watch(struct intake *intake, int64_t limit_us)

@@ -351,7 +351,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
 		}
-		if (!transaction_send(loop, err) || !assignment_carry_out(loop, stopping, err))
+		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);
 		if (!stopping)
 			idle_watch(loop);

@@ -31,8 +31,8 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define RETRY_PAUSE_MS  100
-#define STABLE_OFFSETS_DEADLINE_US \
-	(20 * INT64_C(1000000)) /* the consumer is not polled meanwhile */
+/* The consumer is not polled while we wait for stable offsets. */
+#define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000))
 
 static void tasks_free(struct assigned_task **tasks, size_t *count)
 {
@@ -131,12 +131,12 @@ static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_part
 		committed->partition, counted);
 }
 
-/* Reads the committed offsets and checks them, because the coordinator's may be wrong. After kill
- * -9 of a broker, Kafka (4.2.1, 4.3.1) had no offsets in memory, old ones, or ones that stayed
+/* Reads the committed offsets and checks them, because the coordinator's may be wrong. After a
+ * broker was killed, Kafka (4.2.1, 4.3.1) had no offsets in memory, old ones, or ones that stayed
  * pending, until its next start. If a partition of __consumer_offsets loses its leader and gets
  * it back while it is loaded, the coordinator serves requests in the middle of the second load. A
- * service that continued there would write everything since then a second time. The log that the
- * coordinator loads is right.
+ * service that continued there would write everything since then a second time. But the log that
+ * the coordinator loads is right.
  *
  * Counts and offsets of a partition are committed in one transaction, so a committed offset is
  * past the last counted row. If it is not, or if the coordinator returns none, the offset is read
@@ -418,7 +418,7 @@ static bool accept_partitions(struct task_loop *loop, struct err *err)
 }
 
 /* When stopping, ignores new assignments. */
-bool assignment_carry_out(struct task_loop *loop, bool stopping, struct err *err)
+bool assignment_apply(struct task_loop *loop, bool stopping, struct err *err)
 {
 	enum intake_change change = intake_change(loop->intake);
 	bool ok = true;

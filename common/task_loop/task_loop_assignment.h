@@ -7,7 +7,7 @@
 
 /* Carries out a rebalance, if the intake has one. Call it between batches. ERR_RETRY: call
  * again. */
-MUST_USE bool assignment_carry_out(struct task_loop *loop, bool stopping, struct err *err);
+MUST_USE bool assignment_apply(struct task_loop *loop, bool stopping, struct err *err);
 /* Frees all tasks. */
 void assignment_drop_all(struct task_loop *loop);
 /* Sets the reason of /readyz: no assignment yet, restoring, held records, or refused schemas. */

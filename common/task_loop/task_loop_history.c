@@ -157,8 +157,8 @@ bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;
-	memset(from, 0,
-	       (size_t)partitions * 2 * sizeof(*from)); /* 0 to 0: do not read the others */
+	/* From 0 to 0: do not read the other partitions. */
+	memset(from, 0, (size_t)partitions * 2 * sizeof(*from));
 	ok = topic_range_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS,
 	                           &from[partition], &to[partition], err) &&
 	     topic_read(&loop->kafka,

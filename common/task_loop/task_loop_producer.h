@@ -14,8 +14,9 @@ MUST_USE bool txn_producer_ready(struct task_loop *loop, struct err *err);
 /* Replaces a producer that is in doubt (txn_doubt.h). Call it after each commit. ERR_RETRY: the
  * commit has succeeded, but the new producer is not ready. */
 MUST_USE bool txn_producer_replace_doubtful(struct task_loop *loop, struct err *err);
-/* Destroys the client. Its open transaction will be aborted. Outputs in the outbox are marked as
- * not sent. ERR_FENCED: the client does not end; the outputs are dropped. */
+/* Destroys the client, and marks all outputs in the outbox as not sent. The next
+ * txn_producer_ready creates a new client and ends the open transaction. ERR_FENCED: the client
+ * does not end; the outputs are dropped. */
 MUST_USE bool txn_producer_close(struct task_loop *loop, struct err *err);
 
 #endif
