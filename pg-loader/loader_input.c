@@ -320,7 +320,7 @@ static bool schemas_known(struct loader *loader, struct err *err)
 {
 	for (size_t i = 0; i < LOADER_TOPICS; i++) {
 		struct counts_topic counts = {&loader->config->kafka, intake_client(loader->intake),
-		                              intake_topic(loader->intake, i)->opener, 0};
+		                              intake_topic(loader->intake, i)->decoder, 0};
 
 		if (topic_kinds[i].kind == TOPIC_COUNTS &&
 		    !counts_topic_read(&counts, NULL, NULL, err))
@@ -336,7 +336,7 @@ bool loader_subscribe(struct loader *loader, struct err *err)
 	for (size_t i = 0; i < LOADER_TOPICS; i++)
 		topics[i] =
 			(struct intake_topic){.suffix = topic_of(topic_kinds[i].kind)->suffix,
-		                              .slot = topic_kinds[i].slot,
+		                              .kind = topic_kinds[i].slot,
 		                              .framed = topic_kinds[i].framed,
 		                              .compacted = topic_is_compacted(topic_kinds[i].kind)};
 	return open_intake(loader, err) &&

@@ -1,5 +1,4 @@
-/* The opener asks the registry once per id (registry.h). Limit: records of an open transaction are
- * not read. */
+/* The decoder asks the registry once per id. Limit: records of an open transaction are not read. */
 #include "kafka/counts_topic.h"
 
 #include "base/span.h"
@@ -11,7 +10,7 @@
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-#define QUIET_MS 20000
+#define SILENCE_MS 20000
 
 struct reading {
 	const struct counts_topic *topic;
@@ -21,18 +20,18 @@ struct reading {
 	void *context;
 };
 
-static bool open_frame(const struct counts_topic *topic, struct span value, struct span *body,
-                       enum reason *reason, struct err *err)
+static bool decode_frame(const struct counts_topic *topic, struct span value, struct span *body,
+                         enum reason *reason, struct err *err)
 {
 	int32_t id;
 
 	*reason = REASON_NONE;
 	if (topic->own_id && frame_parse(value, &id, body) == FRAME_ID && id == topic->own_id)
 		return true;
-	return frame_decode(topic->opener, value, body, reason, NULL, 0, err);
+	return frame_decode(topic->decoder, value, body, reason, NULL, 0, err);
 }
 
-static bool take_record(void *context, const struct input_record *record, bool *enough,
+static bool take_record(void *context, const struct input_record *record, bool *done,
                         struct err *err)
 {
 	struct reading *reading = context;
@@ -43,8 +42,8 @@ static bool take_record(void *context, const struct input_record *record, bool *
 	enum reason reason;
 	int64_t unknown_dead;
 
-	(void)enough;
-	if (!open_frame(reading->topic, record->value, &body, &reason, err))
+	(void)done;
+	if (!decode_frame(reading->topic, record->value, &body, &reason, err))
 		return false;
 	unreadable_counts_add(&reading->unread, reading->topic->kafka->topic_prefix, record->key,
 	                      &place, reason);
@@ -61,12 +60,13 @@ bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take, v
 	struct reading reading = {.topic = topic, .name = name, .take = take, .context = context};
 	struct topic_reading all = {.topic = name,
 	                            .partition_count = 1,
-	                            .quiet_ms = QUIET_MS,
+	                            .silence_ms = SILENCE_MS,
 	                            .take = take_record,
 	                            .context = &reading};
 
 	if (!topic_name(topic->kafka->topic_prefix, TOPIC_COUNTS, name, sizeof(name)))
-		return err_set(err, ERR_FATAL, "the topic prefix is too long");
+		return err_set(err, ERR_FATAL, "the topic prefix \"%.100s\" is too long",
+		               topic->kafka->topic_prefix);
 	return topic_read_all(topic->kafka, topic->client, &all, err) &&
 	       unreadable_counts_check(&reading.unread, name, err);
 }

@@ -1,16 +1,16 @@
-/* librdkafka waits after a rebalance callback until assign or unassign is called, so every message
- * of a poll belongs to the assignment before it. Each change of positions replaces the assignment.
+/* After a rebalance callback librdkafka waits until assign or unassign is called. So all messages
+ * of a poll belong to the assignment before it. Each change of positions replaces the assignment.
  *
- * Offsets count from 0 again after a topic is deleted and created again, and the group's consumer
+ * After a topic is deleted and created again, its offsets start from 0, and the group's consumer
  * does not notice: librdkafka (2.0.2; 2.15.1 has a FIXME for it) handles the errors itself while
- * the topic is missing, and then reads on at the same offset of the new log. A process that is
- * frozen during that time does not even get the errors. So a partition's log is recognised by a
- * record that was read from it. A busy input costs one look a minute; an input that pauses between
- * its records costs a few milliseconds for each commit.
+ * the topic is missing, and then continues at the same offset of the new log. A process that is
+ * frozen during that time does not even get the errors. So the intake recognises a partition's
+ * log by a record that was read from it. A busy input costs one check per minute; an input that
+ * pauses between its records costs a few milliseconds per commit.
  *
- * Rejected: seek and pause, whose queued leftovers of the old position could pass for a gap at the
- * new one; to keep a rebalance unanswered while the start is looked up, as a long search then costs
- * the membership.
+ * Rejected: seek and pause, because queued messages of the old position could look like a gap at
+ * the new one; to leave a rebalance unanswered while the start is looked up, because the group
+ * expels the member if that takes long.
  *
  * Gaps in offsets are normal (transaction markers, compaction, aborted records). */
 #include "kafka/intake.h"
@@ -49,7 +49,7 @@ struct intake {
 	size_t partition_count;
 	bool reading;
 
-	/* Noted by the callback, carried out between polls. */
+	/* The callback stores this; the user carries it out between polls. */
 	rd_kafka_topic_partition_list_t *rebalance; /* NULL: none */
 	rd_kafka_resp_err_t rebalance_kind;
 	bool closing;
@@ -57,10 +57,10 @@ struct intake {
 	rd_kafka_message_t *messages[MESSAGES_MAX]; /* of the last poll */
 	size_t message_count, next_message;
 	int64_t polled_us;
-	struct assigned_partition *peeked; /* of the next message; NULL: it was not handed out */
-	struct assigned_partition *found;  /* of the last message */
+	struct assigned_partition *peeked; /* of the next message; NULL: it was not delivered */
+	struct assigned_partition *found;  /* of the last message: a cache */
 
-	struct header headers[KAFKA_HEADERS_MAX]; /* of the record that was handed out */
+	struct header headers[KAFKA_HEADERS_MAX]; /* of the delivered record */
 	char detail[DETAIL_MAX];
 };
 
@@ -127,8 +127,8 @@ bool intake_set_topics(struct intake *intake, struct registry *registry,
 		if (!kafka_partition_count(intake->client, topic->name, CALL_TIMEOUT_MS,
 		                           &topic->partition_count, err))
 			return false;
-		topic->opener =
-			topic->framed ? frame_decoder_new(registry, prefix, topic->slot) : NULL;
+		topic->decoder =
+			topic->framed ? frame_decoder_new(registry, prefix, topic->kind) : NULL;
 	}
 	return true;
 }
@@ -158,14 +158,14 @@ rd_kafka_t *intake_client(const struct intake *intake)
 	return intake->client;
 }
 
-static void forget_rebalance(struct intake *intake)
+static void clear_rebalance(struct intake *intake)
 {
 	if (intake->rebalance)
 		rd_kafka_topic_partition_list_destroy(intake->rebalance);
 	intake->rebalance = NULL;
 }
 
-static void forget_partitions(struct intake *intake)
+static void clear_partitions(struct intake *intake)
 {
 	for (size_t i = 0; i < intake->partition_count; i++)
 		partition_watch_stop(&intake->partitions[i].watch);
@@ -182,21 +182,21 @@ void intake_close(struct intake *intake)
 		return;
 	intake->closing = true;
 	intake_forget(intake);
-	if (intake->rebalance) /* announced and not carried out: the client waits for an answer */
+	if (intake->rebalance) /* not carried out yet: the client waits for an answer */
 		rd_kafka_assign(intake->client, NULL);
-	forget_rebalance(intake);
+	clear_rebalance(intake);
 	rd_kafka_queue_destroy(intake->queue);
 	if (!kafka_consumer_end(intake->client))
 		return; /* the client may still call back */
-	forget_partitions(intake);
+	clear_partitions(intake);
 	for (size_t i = 0; i < intake->topic_count; i++)
-		frame_decoder_free(intake->topics[i].opener);
+		frame_decoder_free(intake->topics[i].decoder);
 	free(intake);
 }
 
 /* ---- records */
 
-/* A batch call waits until its array is full: to wait is for one message only. */
+/* rd_kafka_consume_batch_queue waits until its array is full, so we wait for one message only. */
 size_t intake_poll(struct intake *intake, int wait_ms, int64_t max)
 {
 	size_t room = max < 1 ? 1 : max < MESSAGES_MAX ? (size_t)max : MESSAGES_MAX;
@@ -248,8 +248,8 @@ static struct assigned_partition *find_partition(struct intake *intake,
 	return NULL;
 }
 
-/* A topic that is away is waited for: once it is back, the bounds or a marked record show whether
- * it is the same one. */
+/* A missing topic is retriable: when it is back, its offset range or a marked record shows
+ * whether it is the same one. */
 enum err_class intake_error_class(rd_kafka_resp_err_t code)
 {
 	enum err_class class = kafka_err_class(code);
@@ -277,14 +277,15 @@ static bool take_error(struct intake *intake, const struct assigned_partition *f
 	if (message->err == RD_KAFKA_RESP_ERR__FATAL)
 		rd_kafka_fatal_error(intake->client, fatal, sizeof(fatal));
 	err_set(err, class, "consumer: %s", *fatal ? fatal : rd_kafka_message_errstr(message));
-	return !message->rkt ? false
-	                     : err_prefix(err, "%s/%" PRId32, rd_kafka_topic_name(message->rkt),
-	                                  message->partition);
+	if (!message->rkt)
+		return false;
+	return err_prefix(err, "%s/%" PRId32, rd_kafka_topic_name(message->rkt),
+	                  message->partition);
 }
 
-/* Takes the framing off. False with ERR_RETRY only where the registry cannot be asked. */
-static bool open_frame(struct intake *intake, const struct intake_topic *topic,
-                       struct input_record *record, struct err *err)
+/* Decodes a framed value. False: the registry does not answer, ERR_RETRY. */
+static bool decode_frame(struct intake *intake, const struct intake_topic *topic,
+                         struct input_record *record, struct err *err)
 {
 	unsigned char first =
 		record->value.at && record->value.len ? (unsigned char)record->value.at[0] : ' ';
@@ -293,20 +294,23 @@ static bool open_frame(struct intake *intake, const struct intake_topic *topic,
 	record->detail = intake->detail;
 	if (!topic->framed || !record->value.at)
 		return true;
-	if (topic->slot == SCHEMA_RAW) {
+	if (topic->kind == SCHEMA_RAW) {
 		if (first >= ' ' || first == '\t' || first == '\n' || first == '\r')
-			return true; /* plain JSON, or not even that: the parser says */
+			return true; /* unframed: the JSON parser checks it */
 		if (first != 0) {
 			record->refused = REASON_UNKNOWN_MAGIC_BYTE;
-			snprintf(intake->detail, DETAIL_MAX, "first byte 0x%02x", first);
+			snprintf(intake->detail, DETAIL_MAX,
+			         "the first byte is 0x%02x: expected JSON, or a magic byte 0 and "
+			         "a schema id",
+			         first);
 			return true;
 		}
 	}
-	return frame_decode(topic->opener, record->value, &record->body, &record->refused,
+	return frame_decode(topic->decoder, record->value, &record->body, &record->refused,
 	                    intake->detail, DETAIL_MAX, err);
 }
 
-/* INTAKE_NOTHING: the next message is not for the user. */
+/* INTAKE_NOTHING: skip the next message. */
 static bool peek_message(struct intake *intake, const rd_kafka_message_t *message,
                          struct intake_item *item, struct err *err)
 {
@@ -322,7 +326,7 @@ static bool peek_message(struct intake *intake, const rd_kafka_message_t *messag
 	}
 	if (!end) {
 		item->record = kafka_record(message, intake->headers);
-		if (!open_frame(intake, from->topic, &item->record, err))
+		if (!decode_frame(intake, from->topic, &item->record, err))
 			return false;
 	}
 	item->kind = end ? INTAKE_END : INTAKE_RECORD;
@@ -385,7 +389,7 @@ enum intake_change intake_change(const struct intake *intake)
 
 static const struct record_mark nothing_taken = {.offset = -1};
 
-static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_t *announced,
+static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_t *assigned,
                           struct err *err)
 {
 	struct assigned_partition *partition = &intake->partitions[intake->partition_count];
@@ -393,12 +397,12 @@ static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_
 	const struct intake_topic *topic;
 
 	while (input < intake->topic_count &&
-	       strcmp(intake->topics[input].name, announced->topic) != 0)
+	       strcmp(intake->topics[input].name, assigned->topic) != 0)
 		input++;
 	if (input == intake->topic_count)
 		return true;
 	topic = &intake->topics[input];
-	if (announced->partition >= topic->partition_count)
+	if (assigned->partition >= topic->partition_count)
 		return err_set(err, ERR_OPERATOR,
 		               "%s had %" PRId32
 		               " partitions when this service started, and has more "
@@ -406,26 +410,26 @@ static bool add_partition(struct intake *intake, const rd_kafka_topic_partition_
 		               topic->name, topic->partition_count);
 	*partition = (struct assigned_partition){.topic = topic,
 	                                         .input = input,
-	                                         .partition = announced->partition,
+	                                         .partition = assigned->partition,
 	                                         .high = -1,
 	                                         .last = &nothing_taken};
-	partition_watch_init(&partition->watch, topic->name, announced->partition);
+	partition_watch_init(&partition->watch, topic->name, assigned->partition);
 	intake->partition_count++;
 	return true;
 }
 
 bool intake_accept(struct intake *intake, struct err *err)
 {
-	const rd_kafka_topic_partition_list_t *announced = intake->rebalance;
+	const rd_kafka_topic_partition_list_t *assigned = intake->rebalance;
 
 	intake_forget(intake);
-	forget_partitions(intake);
+	clear_partitions(intake);
 	intake->partitions =
-		xrealloc(NULL, ((size_t)announced->cnt + 1) * sizeof(*intake->partitions));
-	for (int i = 0; i < announced->cnt; i++)
-		if (!add_partition(intake, &announced->elems[i], err))
+		xrealloc(NULL, ((size_t)assigned->cnt + 1) * sizeof(*intake->partitions));
+	for (int i = 0; i < assigned->cnt; i++)
+		if (!add_partition(intake, &assigned->elems[i], err))
 			return false;
-	forget_rebalance(intake);
+	clear_rebalance(intake);
 	intake_hold(intake);
 	log_info("partitions_assigned", log_uint("partitions", intake->partition_count));
 	return true;
@@ -434,8 +438,8 @@ bool intake_accept(struct intake *intake, struct err *err)
 void intake_release(struct intake *intake)
 {
 	intake_forget(intake);
-	forget_partitions(intake);
-	forget_rebalance(intake);
+	clear_partitions(intake);
+	clear_rebalance(intake);
 	rd_kafka_assign(intake->client, NULL);
 }
 
@@ -476,8 +480,7 @@ bool intake_bounds(struct intake *intake, struct err *err)
 static bool recognise(struct intake *intake, struct err *err)
 {
 	size_t count = 0;
-	struct log_question *questions =
-		xrealloc(NULL, (intake->partition_count + 1) * sizeof(*questions));
+	struct log_check *checks = xrealloc(NULL, (intake->partition_count + 1) * sizeof(*checks));
 	int64_t now_us = monotonic_us();
 	bool ok;
 
@@ -485,15 +488,15 @@ static bool recognise(struct intake *intake, struct err *err)
 		const struct assigned_partition *partition = &intake->partitions[i];
 
 		if (recreation_check_is_due(&partition->log, partition->last, now_us))
-			questions[count++] =
-				(struct log_question){.topic = partition->topic->name,
-			                              .partition = partition->partition,
-			                              .compacted = partition->topic->compacted,
-			                              .mark = partition->log.known};
+			checks[count++] =
+				(struct log_check){.topic = partition->topic->name,
+			                           .partition = partition->partition,
+			                           .compacted = partition->topic->compacted,
+			                           .mark = partition->log.known};
 	}
-	ok = same_log(intake->kafka, questions, count, err);
+	ok = same_log(intake->kafka, checks, count, err);
 	if (ok && count)
-		log_debug("log_recognised", log_uint("partitions", count),
+		log_debug("input_topics_verified", log_uint("partitions", count),
 		          log_int("took_us", monotonic_us() - now_us));
 	for (size_t i = 0; ok && i < intake->partition_count; i++) {
 		struct assigned_partition *partition = &intake->partitions[i];
@@ -501,7 +504,7 @@ static bool recognise(struct intake *intake, struct err *err)
 		if (recreation_check_is_due(&partition->log, partition->last, now_us))
 			recreation_check_passed(&partition->log, partition->last, now_us);
 	}
-	free(questions);
+	free(checks);
 	return ok;
 }
 
@@ -528,7 +531,8 @@ bool intake_start(struct intake *intake, struct err *err)
 	code = rd_kafka_assign(intake->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	intake->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-	return intake->reading || err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code));
+	return intake->reading ||
+	       err_set(err, ERR_FATAL, "cannot assign partitions: %s", rd_kafka_err2str(code));
 }
 
 bool intake_is_reading(const struct intake *intake)
@@ -544,8 +548,9 @@ void intake_hold(struct intake *intake)
 	rd_kafka_assign(intake->client, none);
 	rd_kafka_topic_partition_list_destroy(none);
 	intake->reading = false;
+	/* The client may free these objects and reuse their memory. */
 	for (size_t i = 0; i < intake->topic_count; i++)
-		intake->topics[i].seen = NULL; /* the client may give its memory to another one */
+		intake->topics[i].seen = NULL;
 }
 
 void intake_watch(struct intake *intake, int64_t limit_us)

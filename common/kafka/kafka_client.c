@@ -11,8 +11,8 @@
 #define POSITION_MOVES_FROM 0x020200
 #define POSITION_MOVES_TO   0x020d01
 
-/* 0xMMmmrrxx: major, minor, revision, pre-release. The library that runs may be of another version
- * than the headers. */
+/* 0xMMmmrrxx: major, minor, revision, pre-release. The loaded library may differ from the
+ * headers. */
 bool kafka_library_check(int version, struct err *err)
 {
 	int release = version >> 8;
@@ -21,10 +21,10 @@ bool kafka_library_check(int version, struct err *err)
 		return true;
 	return err_set(
 		err, ERR_OPERATOR,
-		"librdkafka %d.%d.%d cannot be used: from 2.2.0 to 2.13.1 it moves a consumer's "
-		"position past the end of a partition when it reports that end (upstream #5213). "
-		"Build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 "
-		"or newer",
+		"librdkafka %d.%d.%d cannot be used: versions 2.2.0 to 2.13.1 move a consumer's "
+		"position past the end of a partition when they report that end (upstream #5213); "
+		"build with the pinned version (without LIBRDKAFKA=system), or install 2.13.2 or "
+		"newer",
 		release >> 16, release >> 8 & 0xff, release & 0xff);
 }
 
@@ -39,7 +39,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	if (!client) {
 		rd_kafka_conf_destroy(conf); /* not taken on failure */
 		if (usable)
-			err_set(err, ERR_OPERATOR, "cannot make a Kafka client: %s", why);
+			err_set(err, ERR_OPERATOR, "cannot create a Kafka client: %s", why);
 		return NULL;
 	}
 	if (role == KAFKA_CONSUMER)
@@ -47,8 +47,8 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 	return client;
 }
 
-/* The owner has given up the records that a producer still holds. Purging them and taking their
- * delivery reports keeps librdkafka from warning of them. */
+/* The owner has given up the records that a producer still holds. Without the purge, and without
+ * polling their delivery reports, librdkafka logs warnings about them. */
 static void *destroy_client(void *client)
 {
 	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {
@@ -60,23 +60,23 @@ static void *destroy_client(void *client)
 	return NULL;
 }
 
-/* In a thread of its own, since there is no other way to stop waiting. */
+/* Runs in a thread of its own, because rd_kafka_destroy has no timeout. */
 bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
 {
 	struct timespec deadline;
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, destroy_client, client) != 0)
-		return err_set(err, ERR_FENCED, "no thread to end a Kafka client in");
+		return err_set(err, ERR_FENCED, "cannot create a thread to destroy a Kafka client");
 	clock_gettime(CLOCK_REALTIME, &deadline);
 	deadline.tv_sec += timeout_ms / 1000;
 	if (pthread_timedjoin_np(thread, NULL, &deadline) == 0)
 		return true;
 	pthread_detach(thread);
-	return err_set(err, ERR_FENCED, "a Kafka client has not ended within %d ms", timeout_ms);
+	return err_set(err, ERR_FENCED, "a Kafka client did not end within %d ms", timeout_ms);
 }
 
-/* librdkafka 2.0.2 keeps a thread of a topic that was away and came back. */
+/* librdkafka 2.0.2 may never end: a thread remains for a topic that was away and came back. */
 bool kafka_consumer_end(rd_kafka_t *consumer)
 {
 	struct err err;

@@ -1,10 +1,11 @@
-/* Properties are set in four layers, the later winning: tuning, the guarded ones, the service's own (extra), then
- * KAFKA_PROPERTIES, which may hold none of the guarded names or their aliases.
+/* Properties are set in four layers; a later one wins: tuning, guarded properties, those of the
+ * program (extra), and KAFKA_PROPERTIES, which cannot contain guarded names or their aliases.
  *
- * The tuning is for small transactions back to back: the broker answers CONCURRENT_TRANSACTIONS to the first
- * request of the next one, and retry.backoff.ms is what that costs (100 ms by default, 5 ms here); a flush ignores linger.ms.
- * A property of the other role is accepted by librdkafka with a warning, which is logged as debug here.
- * Limits: KAFKA_PROPERTIES of up to 4 KiB. */
+ * The tuning is for small transactions in quick succession. The broker answers
+ * CONCURRENT_TRANSACTIONS to the first request of the next transaction, and then the client waits
+ * for retry.backoff.ms (default 100 ms, here 5 ms). A flush ignores linger.ms. librdkafka warns
+ * of a property of the other role; our log shows that warning at level debug.
+ * Limits: KAFKA_PROPERTIES has at most 4 KiB. */
 #include "kafka/kafka_conf.h"
 
 #include <stdio.h>
@@ -15,30 +16,30 @@
 #include "kafka/kafka_stats.h"
 
 #define PROPERTIES_CAP 4096
-#define IN_FLIGHT_MAX  5 /* above this the idempotent producer could reorder */
+#define IN_FLIGHT_MAX  5 /* with more, the idempotent producer could reorder */
 
 struct property {
 	const char *name, *value;
 };
 
 static const struct property tuning_all[] = {
-	{"enable.sparse.connections",
-         "false"}, /* else 2.15.1 may never connect again to its only broker after a stop */
+	/* With true, 2.15.1 may never connect again to its only broker after that has stopped. */
+	{"enable.sparse.connections", "false"},
 	{"reconnect.backoff.ms", "50"},
 	{"reconnect.backoff.max.ms", "2000"},
 	{"topic.metadata.refresh.interval.ms", "30000"},
 	{"socket.nagle.disable", "true"},
 	{"socket.keepalive.enable", "true"},
-	{"message.max.bytes",
-         "8388608"}, /* of 4 MiB with its headers, and room for what the dead letter adds */
+	/* A record of 4 MiB with its headers, and room for the headers of a dead letter. */
+	{"message.max.bytes", "8388608"},
 	{"receive.message.max.bytes", "67108864"},
 	{"statistics.interval.ms", "5000"},
 	{"log.connection.close", "false"},
 	{NULL, NULL},
 };
 static const struct property tuning_consumer[] = {
-	{"fetch.wait.max.ms",
-         "50"}, /* what is there is given at once; this is how often an idle consumer asks again */
+	/* The broker returns available records immediately. An idle consumer fetches this often. */
+	{"fetch.wait.max.ms", "50"},
 	{"fetch.error.backoff.ms", "20"},
 	{"fetch.message.max.bytes", "8388608"},
 	{"fetch.max.bytes", "33554432"},
@@ -46,12 +47,13 @@ static const struct property tuning_consumer[] = {
 	{"session.timeout.ms", "10000"},
 	{"heartbeat.interval.ms", "1000"},
 	{"max.poll.interval.ms", "300000"},
-	{"fetch.queue.backoff.ms", "5"}, /* not before librdkafka 2.2: skipped there */
+	{"fetch.queue.backoff.ms", "5"}, /* since librdkafka 2.2; older ones skip it */
 	{NULL, NULL},
 };
 static const struct property tuning_producer[] = {
-	{"linger.ms",
-         "5"}, /* measured: 1 ms costs up to a third of the rate and wins nothing, as a commit flushes at once */
+	/* Measured: 1 ms costs up to a third of the rate. It gains nothing, because a commit
+	 * flushes. */
+	{"linger.ms", "5"},
 	{"retry.backoff.ms", "5"},
 	{"queue.buffering.max.messages", "1000000"},
 	{"queue.buffering.max.kbytes", "524288"},
@@ -82,7 +84,7 @@ static const struct property guarded_producer[] = {
 	{NULL, NULL},
 };
 
-/* Names that KAFKA_PROPERTIES may not hold; the comments say whose alias. */
+/* Names that KAFKA_PROPERTIES cannot set. A comment names the property of an alias. */
 static const char *const guarded_names[] = {
 	"enable.auto.commit",
 	"auto.commit.enable", /* enable.auto.commit */
@@ -101,9 +103,9 @@ static const char *const guarded_names[] = {
 	"metadata.broker.list", /* bootstrap.servers */
 };
 
-/* Does nothing, but is needed: every commit begins with a flush, and without delivery reports the
- * flush of librdkafka (2.0.2 and 2.15.1) does not wake at the last acknowledgement but polls every
- * 10 ms. Measured at 5,000 events/s through both services: p99 from raw append to visible aggregate
+/* Empty, but needed. Every commit begins with a flush. Without delivery reports, the flush of
+ * librdkafka (2.0.2 and 2.15.1) does not wake up at the last acknowledgement, but polls every 10
+ * ms. Measured at 5,000 events/s through both services: p99 from raw append to visible aggregate
  * fell from 201 to 96 ms. */
 static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, void *opaque)
 {
@@ -145,7 +147,7 @@ static bool check_user_property(const char *name, const char *value, struct err 
 		if (strcmp(name, guarded_names[i]) == 0)
 			return err_set(
 				err, ERR_INPUT,
-				"%s cannot be set, since exactly-once depends on it; take it out",
+				"%s cannot be set, because exactly-once depends on it: remove it",
 				name);
 	if (in_flight) {
 		char *end;
@@ -154,14 +156,16 @@ static bool check_user_property(const char *name, const char *value, struct err 
 		if (*end || end == value || number < 1 || number > IN_FLIGHT_MAX)
 			return err_set(
 				err, ERR_INPUT,
-				"%s=%s; expected 1 to %d, above which messages could be reordered",
-				name, value, IN_FLIGHT_MAX);
+				"invalid value \"%s\" for %s: expected 1 to %d; a higher value "
+				"could reorder messages",
+				value, name, IN_FLIGHT_MAX);
 	}
 	return true;
 }
 
-/* Ends the item at its comma. An item without = belongs to the value before it, so debug=cgrp,topic is one
- * property; \, is a comma in a value that needs both. Returns the next item, NULL at the end. */
+/* Ends the item at its comma. A part without = belongs to the value before it: debug=cgrp,topic
+ * is one property. \, is a comma within a value, and does not end the item. Returns the next
+ * item; NULL: none. */
 static char *split_property(char *item)
 {
 	char *to = item, *from = item;
@@ -236,7 +240,7 @@ static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *er
 		       set_properties(conf, guarded_producer, err);
 	case KAFKA_ADMIN: return true;
 	}
-	return err_set(err, ERR_FATAL, "no such Kafka role");
+	return err_set(err, ERR_FATAL, "unknown Kafka role");
 }
 
 static bool set_extra(rd_kafka_conf_t *conf, const char *const *extra, struct err *err)

@@ -1,8 +1,9 @@
-/* Kafka client set-up, the same for every service: settings, guarded properties, logs.
+/* Kafka client set-up, the same for every program: settings, guarded properties, callbacks.
  *
- * KAFKA_PROPERTIES ("name=value,name=value") reaches every librdkafka property but those that our
- * guarantees depend on; those are refused by name. It may hold a password, so it is never shown. A part without
- * = belongs to the value before it (debug=cgrp,topic); \, is a comma within a value. */
+ * KAFKA_PROPERTIES ("name=value,name=value") can set every librdkafka property except those that
+ * our guarantees depend on: an error names these. It may contain a password, so it is never
+ * shown. A part without = belongs to the value before it (debug=cgrp,topic); \, is a comma within
+ * a value. */
 #ifndef FUNNEL_KAFKA_CONF_H
 #define FUNNEL_KAFKA_CONF_H
 
@@ -16,56 +17,53 @@ struct kafka_config {
 	const char *properties;   /* KAFKA_PROPERTIES */
 	const char *topic_prefix; /* TOPIC_PREFIX */
 };
-/* Whether KAFKA_PROPERTIES can be read, and holds none of the guarded names. ERR_INPUT. */
+/* Whether KAFKA_PROPERTIES can be parsed and has no guarded name. ERR_INPUT. */
 MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
-/* A table for `struct kafka_config` at the given offset of the service's config struct:
+/* A table of settings for the member of type struct kafka_config in the program's config struct:
  *   static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct my_config, kafka); */
-#define KAFKA_OPTIONS(type, member)                                              \
+/* clang-format off */
+#define KAFKA_OPTIONS(config, member)                                            \
 	{                                                                        \
-		{"KAFKA_BROKERS",                                                \
-		 CONFIG_TEXT,                                                    \
-		 offsetof(type, member.brokers),                                 \
-		 "127.0.0.1:19092",                                              \
-		 0,                                                              \
-		 0,                                                              \
-		 "bootstrap servers, comma-separated",                           \
-		 NULL,                                                           \
-		 NULL},                                                          \
-			{"KAFKA_PROPERTIES",                                     \
-		         CONFIG_SECRET,                                          \
-		         offsetof(type, member.properties),                      \
-		         "",                                                     \
-		         0,                                                      \
-		         0,                                                      \
-		         "further librdkafka properties: name=value,name=value", \
-		         NULL,                                                   \
-		         kafka_properties_check},                                \
-			{"TOPIC_PREFIX",                                         \
-		         CONFIG_TEXT,                                            \
-		         offsetof(type, member.topic_prefix),                    \
-		         "ecommerce_",                                           \
-		         0,                                                      \
-		         0,                                                      \
-		         "what every topic's and group's name begins with",      \
-		         NULL,                                                   \
-		         NULL},                                                  \
 		{                                                                \
-			0                                                        \
-		}                                                                \
+			.name = "KAFKA_BROKERS",                                 \
+			.type = CONFIG_TEXT,                                     \
+			.offset = offsetof(config, member.brokers),              \
+			.default_value = "127.0.0.1:19092",                      \
+			.help = "bootstrap servers, comma-separated",            \
+		},                                                               \
+		{                                                                \
+			.name = "KAFKA_PROPERTIES",                              \
+			.type = CONFIG_SECRET,                                   \
+			.offset = offsetof(config, member.properties),           \
+			.default_value = "",                                     \
+			.help = "further librdkafka properties: name=value,...", \
+			.check = kafka_properties_check,                         \
+		},                                                               \
+		{                                                                \
+			.name = "TOPIC_PREFIX",                                  \
+			.type = CONFIG_TEXT,                                     \
+			.offset = offsetof(config, member.topic_prefix),         \
+			.default_value = "ecommerce_",                           \
+			.help = "prefix of the names of all topics and groups",  \
+		},                                                               \
+		{0},                                                             \
 	}
+/* clang-format on */
 
 enum kafka_role {
 	KAFKA_CONSUMER,
 	KAFKA_PRODUCER_IDEMPOTENT,
 	KAFKA_PRODUCER_TRANSACTIONAL,
-	KAFKA_ADMIN, /* for the brokers' own matters: joins no group, and holds nothing open */
+	KAFKA_ADMIN, /* administration: joins no group and begins no transaction */
 };
 
-/* Base conf: brokers, client.id, log callback, error handling, statistics, sizes for 4 MiB messages. The role's guarded properties are set
- * (consumer: enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,
- * enable.partition.eof=true; producers: idempotence, lz4). Extra "name","value" pairs end with NULL.
- * KAFKA_PROPERTIES is applied last: it may hold no guarded name, and none that librdkafka does not know; one of the other role is accepted.
- * NULL and err (ERR_INPUT) on bad properties. The caller owns the conf until rd_kafka_new. */
+/* Creates a configuration for the role: brokers, client.id, callbacks for logs, errors and
+ * statistics, sizes for 4 MiB messages, and the guarded properties (consumer:
+ * enable.auto.commit=false, isolation.level=read_committed, auto.offset.reset=error,
+ * enable.partition.eof=true; producers: idempotence, lz4). extra: pairs of name and value, then
+ * NULL; may be NULL. KAFKA_PROPERTIES is applied last. A guarded or unknown name in it is an
+ * error; a property of the other role is accepted. NULL with ERR_INPUT: invalid properties. The
+ * caller owns the result. */
 rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_role role,
                                 const char *client_id, const char *const *extra, struct err *err);
 #endif

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-/* What is not listed is fatal. */
+/* A code that is not listed is fatal. */
 static const struct {
 	rd_kafka_resp_err_t code;
 	enum err_class class;
@@ -57,11 +57,11 @@ static const struct {
 	{RD_KAFKA_RESP_ERR_LISTENER_NOT_FOUND, ERR_RETRY},
 	{RD_KAFKA_RESP_ERR_PREFERRED_LEADER_NOT_AVAILABLE, ERR_RETRY},
 	{RD_KAFKA_RESP_ERR_THROTTLING_QUOTA_EXCEEDED, ERR_RETRY},
-	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-         ERR_RETRY}, /* a broker that starts may not know its topics yet */
+	/* A broker that has just started may not know its topics yet. */
+	{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY},
 	/* Records are gone, or an operator has to change something. */
-	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC,
-         ERR_OPERATOR}, /* librdkafka has waited: the topic is not there */
+	/* librdkafka has waited already: the topic does not exist. */
+	{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_OPERATOR},
 	{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_OPERATOR},
 	{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
 	{RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE, ERR_OPERATOR},
@@ -69,7 +69,7 @@ static const struct {
 	{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_OPERATOR},
 };
 
-/* Rights that somebody has to give. */
+/* Rights that an operator has to grant. */
 static const rd_kafka_resp_err_t missing_rights[] = {
 	RD_KAFKA_RESP_ERR__AUTHENTICATION,
 	RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
@@ -100,8 +100,9 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
 	enum err_class class = ERR_FATAL;
 
-	/* A client in a fatal state (a lost sequence, say, after a long outage) is of no use, but a new one is; not where a
-	 * right is missing, however librdkafka calls that. */
+	/* A client in a fatal state must be replaced (for example after a gap in its sequence
+	 * numbers, caused by a long outage). If a right is missing, no client can continue, even
+	 * if librdkafka calls the error fatal. */
 	if (kafka_err_missing_right(code))
 		class = ERR_OPERATOR;
 	else if (kafka_err_class(code) == ERR_FENCED || rd_kafka_error_is_fatal(error))

@@ -1,4 +1,4 @@
-/* librdkafka's results as error classes. */
+/* Maps librdkafka's errors to our error classes. */
 #ifndef FUNNEL_KAFKA_ERROR_H
 #define FUNNEL_KAFKA_ERROR_H
 
@@ -6,18 +6,18 @@
 
 #include "base/err.h"
 
-/* Error classes of librdkafka's results. */
+/* ERR_NONE for no error; ERR_FATAL for an unknown code. */
 enum err_class kafka_err_class(rd_kafka_resp_err_t code);
-/* A right is missing: somebody has to give it. */
+/* True: authentication failed, or the client lacks a right. An operator has to act. */
 bool kafka_err_missing_right(rd_kafka_resp_err_t code);
-/* From an rd_kafka_error_t (taken and destroyed): a missing right, fenced, fatal, abortable, retriable. Returns false. */
+/* Sets err from an error, which it takes and destroys. Checks in this order: missing right,
+ * fenced or fatal, abortable, retriable. Always false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
-/* The broker has dropped a transactional id that was unused for transactional.id.expiration.ms; a
- * new client can go on. */
+/* True: the broker has dropped our transactional id, because it was unused for
+ * transactional.id.expiration.ms. A new client can continue. */
 bool kafka_err_is_expired_id(const struct err *err);
-
-/* Whether a text says the same. */
+/* The same for the text of an error. */
 bool kafka_err_says_expired_id(const char *text);
 
 #endif

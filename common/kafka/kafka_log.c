@@ -11,7 +11,7 @@
 
 void kafka_on_log(const rd_kafka_t *client, int level, const char *facility, const char *text)
 {
-	/* A refused connection has level 3 and is no error of ours: librdkafka goes on trying. */
+	/* librdkafka logs a refused connection at level 3 (error), but keeps trying: a warning. */
 	bool transport = strcmp(facility, "FAIL") == 0 || strcmp(facility, "ERROR") == 0;
 	bool other_role =
 		strncmp(facility, "CONF", 4) == 0 && strstr(text, "will be ignored by this");

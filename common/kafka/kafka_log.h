@@ -1,4 +1,4 @@
-/* librdkafka's log lines and errors in our log. Callbacks of a client. */
+/* Callbacks of a client that write librdkafka's log lines and errors to our log. */
 #ifndef FUNNEL_KAFKA_LOG_H
 #define FUNNEL_KAFKA_LOG_H
 

@@ -1,5 +1,5 @@
-/* librdkafka parses headers when they are asked for, and keeps them with the message. A message
- * without headers costs next to nothing. */
+/* librdkafka parses headers at the first request and keeps them with the message. A message without
+ * headers costs almost nothing. */
 #include "kafka/kafka_record.h"
 
 #include "base/span.h"

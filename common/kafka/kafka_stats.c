@@ -1,7 +1,7 @@
-/* Lag is taken from the position, not from committed offsets: librdkafka does not see those that
- * a transaction or PostgreSQL commits. It counts up to the high watermark, so that what an open
- * transaction holds back shows. At the end of a partition it is 0, though markers follow the last
- * record. */
+/* Lag is the distance from the position to the high watermark. Not from the committed offset,
+ * because librdkafka does not see offsets that a transaction or PostgreSQL commits. Not to the
+ * last stable offset, so that held records are included. At the end of a partition lag is 0,
+ * although markers may follow the last record. */
 #include "kafka/kafka_stats.h"
 
 #include <jansson.h>
@@ -11,7 +11,7 @@
 #include "service/metrics.h"
 #include "wire/topics.h"
 
-/* Label values come from topic and client names: what could end the quotes is left out. */
+/* Label values come from topic and client names. Leaves out bytes that would need an escape. */
 static void label_text(const char *text, char *out, size_t cap)
 {
 	size_t len = 0;
@@ -29,7 +29,7 @@ static int64_t json_number(const json_t *object, const char *name, int64_t missi
 	return json_is_integer(value) ? (int64_t)json_integer_value(value) : missing;
 }
 
-/* Records from the position to the high watermark; 0 where nothing is assigned. */
+/* Records from the position to the high watermark; 0 if the partition is not assigned. */
 static int64_t partition_lag(const json_t *partition)
 {
 	int64_t high = json_number(partition, "hi_offset", -1);
@@ -40,8 +40,7 @@ static int64_t partition_lag(const json_t *partition)
 	if (!state || strcmp(state, "active") != 0)
 		return 0;
 	if (last_end > position && json_number(partition, "fetchq_cnt", 0) == 0)
-		position =
-			last_end; /* past markers and aborted records, which are not handed out */
+		position = last_end; /* past markers and aborted records, which are not delivered */
 	if (position < 0)
 		position = json_number(partition, "committed_offset", -1);
 	return position >= 0 && high > position ? high - position : 0;
@@ -62,15 +61,15 @@ static void stats_topics(json_t *root, const char *client)
 			char labels[512];
 
 			if (number[0] == '-')
-				continue; /* librdkafka's "no partition yet" */
+				continue; /* librdkafka's internal partition -1 */
 			snprintf(labels, sizeof(labels),
 			         "client=\"%s\",topic=\"%s\",partition=\"%s\"", client, topic_label,
 			         number);
 			metric_set(
 				metric_get(
 					METRIC_GAUGE, "consumer_lag", labels,
-					"records from the position to the high watermark; 0 when not "
-					"assigned here"),
+					"records from the position to the high watermark; 0 if not "
+					"assigned to this instance"),
 				partition_lag(partition));
 		}
 	}
@@ -91,14 +90,17 @@ static void stats_brokers(json_t *root, const char *labels)
 		retries += json_number(broker, "txretries", 0);
 		timeouts += json_number(broker, "req_timeouts", 0);
 	}
+	metric_set(metric_get(METRIC_GAUGE_SECONDS, "kafka_rtt_p95_seconds", labels,
+	                      "95th percentile of the request times of the slowest broker"),
+	           rtt_p95_us);
 	metric_set(metric_get(METRIC_GAUGE, "kafka_rtt_p95_microseconds", labels,
-	                      "slowest broker's 95th percentile of request times"),
+	                      "deprecated: use funnel_kafka_rtt_p95_seconds"),
 	           rtt_p95_us);
 	metric_set(metric_get(METRIC_COUNTER, "kafka_request_retries_total", labels,
 	                      "requests sent again"),
 	           retries);
 	metric_set(metric_get(METRIC_COUNTER, "kafka_request_timeouts_total", labels,
-	                      "requests without an answer in time"),
+	                      "requests that got no answer in time"),
 	           timeouts);
 }
 
@@ -115,13 +117,15 @@ int kafka_on_stats(rd_kafka_t *client, char *text, size_t len, void *opaque)
 	         rd_kafka_type(client) == RD_KAFKA_CONSUMER ? "consumer" : "producer");
 	stats_brokers(root, labels);
 	metric_set(metric_get(METRIC_GAUGE, "kafka_queued_messages", labels,
-	                      "messages in the producer's queue, and in flight"),
+	                      "messages in the producer's queue or in flight"),
 	           json_number(root, "msg_cnt", 0));
 	if (rd_kafka_type(client) == RD_KAFKA_CONSUMER) {
 		stats_topics(root, name);
-		metric_set(metric_get(METRIC_COUNTER, "kafka_rebalances_total", labels,
-		                      "rebalances of the consumer group seen here"),
-		           json_number(json_object_get(root, "cgrp"), "rebalance_cnt", 0));
+		metric_set(
+			metric_get(
+				METRIC_COUNTER, "kafka_rebalances_total", labels,
+				"rebalances of the consumer group that this instance took part in"),
+			json_number(json_object_get(root, "cgrp"), "rebalance_cnt", 0));
 	}
 	json_decref(root);
 	return 0;

@@ -1,4 +1,5 @@
-/* librdkafka's statistics as metrics: consumer lag, request times, retries, queues. Callback of a client. */
+/* Callback of a client that turns librdkafka's statistics into metrics: lag, request times,
+ * retries, queues. */
 #ifndef FUNNEL_KAFKA_STATS_H
 #define FUNNEL_KAFKA_STATS_H
 

@@ -12,9 +12,10 @@
 #define PARTITIONS_LOG_US INT64_C(10000000)
 #define MISSING_TOPIC_MS  5000
 
-/* Asks for all topics, because asking for one by name may create it, with the broker's own count of partitions. */
-static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
-                                int32_t *count, struct err *err)
+/* Requests the metadata of all topics: a request for one topic may create it, with the broker's
+ * default number of partitions. */
+static bool query_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
+                                  int32_t *count, struct err *err)
 {
 	const struct rd_kafka_metadata *metadata = NULL;
 	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
@@ -22,16 +23,15 @@ static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeo
 	bool good;
 
 	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err_set(err, ERR_RETRY, "topic %s: no broker has answered in %d ms: %s",
+		return err_set(err, ERR_RETRY, "topic %s: no broker answered within %d ms: %s",
 		               topic, timeout_ms, rd_kafka_err2str(code));
 	for (int i = 0; i < metadata->topic_cnt && !found; i++)
 		if (strcmp(metadata->topics[i].topic, topic) == 0)
 			found = &metadata->topics[i];
 	if (!found)
-		good = err_set(
-			err, ERR_OPERATOR,
-			"topic %s does not exist; make the topics first, then start this again",
-			topic);
+		good = err_set(err, ERR_OPERATOR,
+		               "topic %s does not exist: run \"topics create\", then start again",
+		               topic);
 	else if (found->partition_cnt <= 0)
 		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
 	else {
@@ -42,7 +42,7 @@ static bool ask_partition_count(rd_kafka_t *client, const char *topic, int timeo
 	return good;
 }
 
-/* A broker that has just started, or lags behind its controller, does not know yet what is there. */
+/* Asks again for a missing topic: a broker that has just started may not know its topics yet. */
 bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms, int32_t *count,
                            struct err *err)
 {
@@ -50,7 +50,7 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 		monotonic_us() +
 		(timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
 
-	while (!ask_partition_count(client, topic, timeout_ms, count, err)) {
+	while (!query_partition_count(client, topic, timeout_ms, count, err)) {
 		if (err->class != ERR_OPERATOR || monotonic_us() > until_us || service_stopping())
 			return false;
 		poll(NULL, 0, 200);
@@ -69,12 +69,12 @@ bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition
 	               "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
 }
 
-static void tell_partition(const char *topic, const rd_kafka_metadata_partition_t *partition)
+static void log_partition_health(const char *topic, const rd_kafka_metadata_partition_t *partition)
 {
 	if (partition->leader < 0)
 		log_warn("partition_offline", log_partition(topic, partition->id),
 		         log_str("detail",
-		                 "the partition has no leader; start the brokers of its replicas"));
+		                 "the partition has no leader: start the brokers of its replicas"));
 	else
 		log_warn("partition_underreplicated", log_partition(topic, partition->id),
 		         log_int("in_sync", partition->isr_cnt),
@@ -85,7 +85,7 @@ static void tell_partition(const char *topic, const rd_kafka_metadata_partition_
 
 void kafka_log_partition_health(rd_kafka_t *client, int timeout_ms)
 {
-	static int64_t last_us; /* the main thread alone calls this */
+	static int64_t last_us; /* only the main thread calls this */
 	const struct rd_kafka_metadata *metadata = NULL;
 	int64_t now_us = monotonic_us();
 
@@ -101,8 +101,8 @@ void kafka_log_partition_health(rd_kafka_t *client, int timeout_ms)
 			if (topic->partitions[p].leader >= 0 &&
 			    topic->partitions[p].isr_cnt >= topic->partitions[p].replica_cnt)
 				continue;
-			tell_partition(topic->topic, &topic->partitions[p]);
-			break; /* one tells enough of its topic */
+			log_partition_health(topic->topic, &topic->partitions[p]);
+			break; /* one line per topic is enough */
 		}
 	}
 	rd_kafka_metadata_destroy(metadata);

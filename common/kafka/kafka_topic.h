@@ -1,4 +1,4 @@
-/* What the brokers say of a topic: partitions, offsets, health. */
+/* Queries brokers about a topic: number of partitions, offset range, health. */
 #ifndef FUNNEL_KAFKA_TOPIC_H
 #define FUNNEL_KAFKA_TOPIC_H
 
@@ -6,18 +6,19 @@
 
 #include "base/err.h"
 
-/* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker; ERR_OPERATOR: no such topic, and asking again for up to
- * 5 s (at most timeout_ms) has not changed that. */
+/* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker answers. ERR_OPERATOR:
+ * the topic does not exist; the function has asked again for 5 s (at most timeout_ms). */
 MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
                                     int32_t *count, struct err *err);
 
-/* First offset of a partition, and the one behind the last that its client's isolation level lets it read. ERR_OPERATOR: a right is
- * missing; ERR_RETRY: anything else. */
+/* *low: first offset of the partition. *high: end (exclusive) of the records that the client's
+ * isolation level lets it read. ERR_OPERATOR: a right is missing; ERR_RETRY: any other error. */
 MUST_USE bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition,
                                  int timeout_ms, int64_t *low, int64_t *high, struct err *err);
 
-/* Logs which of the client's topics lack a leader or replicas, since librdkafka itself tries on in silence. For calls that have
- * failed for a while; does something every 10 s at most. */
+/* Logs which of the client's topics have a partition without a leader or with too few replicas,
+ * because librdkafka retries without a log line. For callers whose calls have failed for some
+ * time. Does nothing if the last query was less than 10 s ago. */
 void kafka_log_partition_health(rd_kafka_t *client, int timeout_ms);
 
 #endif

@@ -1,10 +1,11 @@
 /* The high watermark is librdkafka's copy from the last fetch response (rktp_hi_offset, in 2.0.2
- * and 2.15); reading the copy asks no broker. rd_kafka_query_watermark_offsets of a read_committed
- * consumer returns the last stable offset instead. The response that ends a partition sets the copy
- * before the end is queued, so the copy is never older than that end.
+ * and 2.15); reading it makes no request. rd_kafka_query_watermark_offsets of a read_committed
+ * consumer returns the last stable offset instead. A fetch response that reaches the end of a
+ * partition updates the copy before librdkafka queues the end, so the copy is never older than
+ * that end.
  *
- * Limits: the copy is stale while a broker does not answer. So a hold that is over may still be
- * shown. task_loop_idle.c does not judge idleness by the copy alone. */
+ * Limits: the copy is stale while the broker does not answer, so released records may still be
+ * shown as held. task_loop_idle.c does not decide idleness by the copy alone. */
 #include "kafka/partition_watch.h"
 
 #include <inttypes.h>
@@ -26,12 +27,11 @@ void partition_watch_init(struct partition_watch *watch, const char *topic, int3
 	partition_end_init(&watch->end);
 	watch->held_seconds = metric_get(
 		METRIC_GAUGE, "partition_held_seconds", labels,
-		"Seconds for which an open transaction has held back the records from the last "
-		"stable offset on; 0 while it holds back none");
+		"seconds for which an open transaction has held back records; 0: no held records");
 	watch->held_records = metric_get(
 		METRIC_GAUGE, "partition_held_records", labels,
-		"Records between the last stable offset and the high watermark, once all "
-		"records before them are read");
+		"records that an open transaction holds back, from the last stable offset to the "
+		"high watermark; counted when all records before them are read");
 }
 
 void partition_watch_stop(struct partition_watch *watch)
@@ -52,8 +52,8 @@ static void log_held(const struct partition_watch *watch)
 	         log_int("offset", watch->end.held_offset),
 	         log_int("records", watch->end.held_records),
 	         log_int("seconds", seconds_since(watch->end.held_since_us)),
-	         log_str("detail", "an open transaction holds back all records from this offset "
-	                           "on; /readyz says what to do"));
+	         log_str("detail", "an open transaction holds back all records from this offset; "
+	                           "/readyz says what to do"));
 }
 
 int64_t partition_watch_look(struct partition_watch *watch, rd_kafka_t *consumer, int64_t limit_us)
@@ -86,16 +86,16 @@ size_t partition_watch_text(const struct partition_watch *watch, char *text, siz
 		return len;
 	len += (size_t)snprintf(text + len, cap - len,
 	                        "%s/%" PRId32 ": an open transaction has held back %" PRId64
-	                        " records from offset %" PRId64 " on for %" PRId64 " s\n",
+	                        " records from offset %" PRId64 " for %" PRId64 " s\n",
 	                        watch->topic, watch->partition, end->held_records, end->held_offset,
 	                        seconds_since(end->held_since_us));
 	if (first && len < cap)
 		len += (size_t)snprintf(
 			text + len, cap - len,
-			"list the producers: kafka-transactions.sh describe-producers --topic %s --partition "
-			"%" PRId32
-			"; end the transaction: kafka-transactions.sh abort with the same topic and "
-			"partition and --start-offset %" PRId64
+			"list the producers: kafka-transactions.sh describe-producers --topic %s "
+			"--partition %" PRId32
+			"; end the transaction: kafka-transactions.sh abort with the same topic "
+			"and partition and --start-offset %" PRId64
 			"; otherwise the broker ends it after the "
 			"producer's transaction.timeout.ms\n",
 			watch->topic, watch->partition, end->held_offset);

@@ -1,9 +1,9 @@
-/* Each look makes a new client: a client that is assigned a partition again may deliver from an
- * earlier fetch, and so from the old log. A partition that has answered is paused, so that its
- * further records do not delay the other partitions.
+/* Each check uses a new client, because a client that gets a partition again may deliver records
+ * of an earlier fetch, and so of the old log. A partition is paused after its first record, so
+ * that its further records do not delay the others.
  *
- * Limit: records below the log's start cannot be compared, so a log whose marked record was deleted
- * (retention, DeleteRecords) passes. */
+ * Limit: if the marked record was deleted from the log's start (retention, DeleteRecords), the
+ * log passes. */
 #include "kafka/same_log.h"
 
 #include <inttypes.h>
@@ -18,89 +18,90 @@
 #include "service/monotime.h"
 
 #define POLL_MS            100
-#define ANSWER_US          INT64_C(5000000) /* nobody polls the group's consumer meanwhile */
+#define ANSWER_US          INT64_C(5000000) /* the group's consumer is not polled meanwhile */
 #define CALL_TIMEOUT_MS    5000
 #define DESTROY_TIMEOUT_MS 10000
 
-static bool another_record(const struct log_question *question, struct err *err)
+static bool another_record(const struct log_check *check, struct err *err)
 {
 	return err_set(
 		err, ERR_OPERATOR,
 		"%s/%" PRId32 ": offset %" PRId64
 		" does not hold the record that was read there: the topic was deleted and created "
 		"again; " ERR_ADVICE_FRESH_SET,
-		question->topic, question->partition, question->mark.offset);
+		check->topic, check->partition, check->mark.offset);
 }
 
 /* The marked record is not in the log: it was deleted from the log's start (retention), compacted
  * away, or was never there. */
-static bool missing(rd_kafka_t *client, const struct log_question *question, struct err *err)
+static bool missing(rd_kafka_t *client, const struct log_check *check, struct err *err)
 {
-	int64_t low, high, offset = question->mark.offset;
+	int64_t low, high, offset = check->mark.offset;
 
-	if (!kafka_offset_range(client, question->topic, question->partition, CALL_TIMEOUT_MS, &low,
+	if (!kafka_offset_range(client, check->topic, check->partition, CALL_TIMEOUT_MS, &low,
 	                        &high, err))
 		return false;
 	if (low > offset)
 		return true;
 	if (high > offset)
-		return question->compacted || another_record(question, err);
-	return same_log_out_of_range(client, question->topic, question->partition, offset + 1, err);
+		return check->compacted || another_record(check, err);
+	return same_log_out_of_range(client, check->topic, check->partition, offset + 1, err);
 }
 
-static bool answer(rd_kafka_t *client, const struct log_question *question,
-                   const rd_kafka_message_t *message, struct err *err)
+static bool check_message(rd_kafka_t *client, const struct log_check *check,
+                          const rd_kafka_message_t *message, struct err *err)
 {
 	struct record_mark found;
 
-	if (message->err || message->offset != question->mark.offset)
-		return missing(client, question, err);
+	if (message->err || message->offset != check->mark.offset)
+		return missing(client, check, err);
 	found = record_mark_of(message->offset, kafka_time_ms(message),
 	                       (struct span){message->key, message->key_len},
 	                       (struct span){message->payload, message->len});
-	return record_mark_equal(&found, &question->mark) || another_record(question, err);
+	return record_mark_equal(&found, &check->mark) || another_record(check, err);
 }
 
-static struct log_question *open_question(struct log_question *questions, size_t count,
-                                          const rd_kafka_message_t *message)
+static struct log_check *find_check(struct log_check *checks, size_t count,
+                                    const rd_kafka_message_t *message)
 {
 	for (size_t i = 0; message->rkt && i < count; i++)
-		if (!questions[i].answered && questions[i].partition == message->partition &&
-		    strcmp(questions[i].topic, rd_kafka_topic_name(message->rkt)) == 0)
-			return &questions[i];
+		if (!checks[i].done && checks[i].partition == message->partition &&
+		    strcmp(checks[i].topic, rd_kafka_topic_name(message->rkt)) == 0)
+			return &checks[i];
 	return NULL;
 }
 
-static void pause_partition(rd_kafka_t *client, const struct log_question *question)
+static void pause_partition(rd_kafka_t *client, const struct log_check *check)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
 
-	rd_kafka_topic_partition_list_add(list, question->topic, question->partition);
+	rd_kafka_topic_partition_list_add(list, check->topic, check->partition);
 	rd_kafka_pause_partitions(client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* librdkafka retries all other errors by itself, except a missing right. */
-static bool take(rd_kafka_t *client, struct log_question *questions, size_t count,
+/* librdkafka retries all other errors, except a missing right. */
+static bool take(rd_kafka_t *client, struct log_check *checks, size_t count,
                  const rd_kafka_message_t *message, size_t *left, struct err *err)
 {
 	bool answers = !message->err || message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
 	               message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET;
-	struct log_question *question = answers ? open_question(questions, count, message) : NULL;
+	struct log_check *check = answers ? find_check(checks, count, message) : NULL;
 
-	if (question) {
-		question->answered = true;
+	if (check) {
+		check->done = true;
 		--*left;
-		pause_partition(client, question);
-		return answer(client, question, message, err);
+		pause_partition(client, check);
+		return check_message(client, check, message, err);
 	}
 	return !kafka_err_missing_right(message->err) ||
-	       err_set(err, ERR_OPERATOR, "cannot recognise the log: %s",
+	       err_set(err, ERR_OPERATOR,
+	               "cannot check whether a topic is still the one that was read: %s",
 	               rd_kafka_message_errstr(message));
 }
 
-static bool look(rd_kafka_t *client, struct log_question *questions, size_t count, size_t left,
-                 struct err *err)
+static bool poll_all(rd_kafka_t *client, struct log_check *checks, size_t count, size_t left,
+                     struct err *err)
 {
 	int64_t until_us = monotonic_us() + ANSWER_US;
 	bool ok = true;
@@ -110,14 +111,14 @@ static bool look(rd_kafka_t *client, struct log_question *questions, size_t coun
 
 		health_alive();
 		if (message) {
-			ok = take(client, questions, count, message, &left, err);
+			ok = take(client, checks, count, message, &left, err);
 			rd_kafka_message_destroy(message);
 		}
 		if (ok && left > 0 && monotonic_us() > until_us)
 			ok = err_set(
 				err, ERR_RETRY,
-				"cannot check whether the topics are still those that were read: no answer for %zu "
-				"partitions in %d s",
+				"cannot check whether the topics are still those that were read: "
+				"no answer for %zu partitions within %d s",
 				left, (int)(ANSWER_US / 1000000));
 	}
 	return ok;
@@ -125,7 +126,7 @@ static bool look(rd_kafka_t *client, struct log_question *questions, size_t coun
 
 static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err)
 {
-	/* A group must be named, and is never joined. */
+	/* librdkafka requires a group.id, although this client joins no group. */
 	const char *const extra[] = {
 		"group.id", "reader", "statistics.interval.ms", "0", "queued.min.messages",
 		"1",        NULL};
@@ -134,7 +135,7 @@ static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
 }
 
-bool same_log(const struct kafka_config *config, struct log_question *questions, size_t count,
+bool same_log(const struct kafka_config *config, struct log_check *checks, size_t count,
               struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
@@ -142,18 +143,19 @@ bool same_log(const struct kafka_config *config, struct log_question *questions,
 	bool ok;
 
 	for (size_t i = 0; i < count; i++) {
-		questions[i].answered = questions[i].mark.offset < 0;
-		if (!questions[i].answered)
-			rd_kafka_topic_partition_list_add(list, questions[i].topic,
-			                                  questions[i].partition)
-				->offset = questions[i].mark.offset;
+		checks[i].done = checks[i].mark.offset < 0;
+		if (!checks[i].done)
+			rd_kafka_topic_partition_list_add(list, checks[i].topic,
+			                                  checks[i].partition)
+				->offset = checks[i].mark.offset;
 	}
 	ok = list->cnt == 0 || (client = client_new(config, err));
 	if (client) {
 		rd_kafka_resp_err_t code = rd_kafka_assign(client, list);
 
-		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code))
-		          : look(client, questions, count, (size_t)list->cnt, err);
+		ok = code ? err_set(err, ERR_FATAL, "cannot assign partitions: %s",
+		                    rd_kafka_err2str(code))
+		          : poll_all(client, checks, count, (size_t)list->cnt, err);
 		ok = kafka_destroy_within(client, DESTROY_TIMEOUT_MS, err) && ok;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -168,19 +170,18 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 	if (!kafka_offset_range(client, topic, partition, CALL_TIMEOUT_MS, &low, &high, err))
 		return false;
 	if (position < low)
-		return err_set(
-			err, ERR_OPERATOR,
-			"%s/%" PRId32 ": the next offset to read is %" PRId64
-			", but the log begins at %" PRId64
-			": retention has removed records that were never read; give the topic a longer "
-			"retention.ms; " ERR_ADVICE_FRESH_SET,
-			topic, partition, position, low);
-	/* The log ended before the position, so it is a new one, even if it has grown past the position
-	 * since. */
-	return err_set(
-		err, ERR_OPERATOR,
-		"%s/%" PRId32 ": everything below offset %" PRId64
-		" was read, and the log ended before that (it ends at %" PRId64
-		" now): the topic was deleted and created again, or the broker has lost records; " ERR_ADVICE_FRESH_SET,
-		topic, partition, position, high);
+		return err_set(err, ERR_OPERATOR,
+		               "%s/%" PRId32 ": the next offset to read is %" PRId64
+		               ", but the log begins at %" PRId64
+		               ": retention has removed records that were never read; increase "
+		               "retention.ms of the topic; " ERR_ADVICE_FRESH_SET,
+		               topic, partition, position, low);
+	/* The log ended before the position when we read from it. So this is a new log, even if
+	 * it has grown past the position meanwhile. */
+	return err_set(err, ERR_OPERATOR,
+	               "%s/%" PRId32 ": everything below offset %" PRId64
+	               " was read, and the log ended before that (it ends at %" PRId64
+	               " now): the topic was deleted and created again, or the broker has lost "
+	               "records; " ERR_ADVICE_FRESH_SET,
+	               topic, partition, position, high);
 }

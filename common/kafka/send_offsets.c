@@ -1,7 +1,8 @@
-/* The call runs in a thread of its own, since there is no other way to stop waiting for it. A thread
- * costs some tens of microseconds per transaction. One that hangs keeps what it was given.
+/* The call runs in a thread of its own, because there is no other way to stop waiting for it. The
+ * thread costs some tens of microseconds per transaction. A call that hangs keeps its arguments
+ * allocated.
  *
- * Rejected: a patched librdkafka, which the distribution's would not have. */
+ * Rejected: a patched librdkafka, because the distribution's library does not have the patch. */
 #define _GNU_SOURCE /* pthread_timedjoin_np */
 #include "kafka/send_offsets.h"
 
@@ -58,8 +59,8 @@ bool send_offsets_within(rd_kafka_t *producer, rd_kafka_topic_partition_list_t *
 		pthread_detach(thread);
 		return err_set(
 			err, ERR_FENCED,
-			"send offsets to transaction: librdkafka %s has not returned within %d s of "
-			"its timeout of %d ms (upstream #5456); the process ends and starts again",
+			"send offsets to transaction: librdkafka %s did not return within %d s "
+			"after its timeout of %d ms (upstream #5456); the process has to restart",
 			rd_kafka_version_str(), GRACE_S, timeout_ms);
 	}
 	error = call->error;

@@ -1,5 +1,5 @@
-/* One client for each reading: one that is assigned the same partitions again may deliver from a fetch of the time before, and that
- * would be taken for the end. */
+/* Each reading uses a new client: a client that gets the same partitions again may deliver the
+ * end that an earlier fetch has found. */
 #include "kafka/topic_reader.h"
 
 #include <inttypes.h>
@@ -20,9 +20,9 @@
 #define DESTROY_TIMEOUT_MS 10000
 
 struct progress {
-	int64_t *position; /* per partition: behind all that was seen of it */
+	int64_t *position; /* per partition: the next offset */
 	int64_t moved_us;
-	bool enough;
+	bool done;
 };
 
 static bool is_read(const struct topic_reading *reading, const struct progress *progress)
@@ -33,14 +33,15 @@ static bool is_read(const struct topic_reading *reading, const struct progress *
 	return true;
 }
 
-/* All but these two librdkafka tries again by itself; a long silence ends the reading. */
-static bool tolerable(const struct topic_reading *reading, const rd_kafka_message_t *message,
-                      struct err *err)
+/* librdkafka retries all errors except these two. If it does not succeed, the silence ends the
+ * reading. */
+static bool is_retriable(const struct topic_reading *reading, const rd_kafka_message_t *message,
+                         struct err *err)
 {
 	if (message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET)
 		return err_set(err, ERR_RETRY,
 		               "reading %s/%" PRId32
-		               ": retention has just removed what was to be read",
+		               ": retention has just removed records that were to be read",
 		               reading->topic, message->partition);
 	return kafka_err_class(message->err) != ERR_OPERATOR ||
 	       err_set(err, ERR_OPERATOR, "reading %s/%" PRId32 ": %s", reading->topic,
@@ -56,15 +57,14 @@ static bool take_message(const struct topic_reading *reading, const rd_kafka_mes
 	bool ok = true;
 
 	if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
-		return tolerable(reading, message, err);
+		return is_retriable(reading, message, err);
 	if (!message->err && message->offset < reading->to[message->partition]) {
 		record = kafka_record(message, headers);
-		ok = reading->take(reading->context, &record, &progress->enough, err);
+		ok = reading->take(reading->context, &record, &progress->done, err);
 	}
 	if (next > progress->position[message->partition]) {
 		progress->position[message->partition] = next;
-		progress->moved_us =
-			monotonic_us(); /* not before it was taken, which may have waited itself */
+		progress->moved_us = monotonic_us(); /* read after `take`, which may wait */
 	}
 	return ok;
 }
@@ -77,18 +77,18 @@ static bool not_reached(const struct topic_reading *reading, const struct progre
 	while (progress->position[p] >= reading->to[p])
 		p++;
 	return err_set(err, ERR_RETRY,
-	               "reading %s/%" PRId32 ": nothing has come for %d s at offset %" PRId64
-	               ", and it goes to %" PRId64,
-	               reading->topic, p, reading->quiet_ms / 1000, progress->position[p],
+	               "reading %s/%" PRId32 ": no record for %d s at offset %" PRId64
+	               "; expected records up to offset %" PRId64,
+	               reading->topic, p, reading->silence_ms / 1000, progress->position[p],
 	               reading->to[p]);
 }
 
-static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading,
-                    struct progress *progress, struct err *err)
+static bool poll_records(rd_kafka_t *reader, const struct topic_reading *reading,
+                         struct progress *progress, struct err *err)
 {
 	bool ok = true;
 
-	while (ok && !progress->enough && !is_read(reading, progress)) {
+	while (ok && !progress->done && !is_read(reading, progress)) {
 		rd_kafka_message_t *message = rd_kafka_consumer_poll(reader, POLL_MS);
 
 		health_alive();
@@ -97,7 +97,7 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading,
 			             reading->topic);
 		else if (message)
 			ok = take_message(reading, message, progress, err);
-		else if (monotonic_us() - progress->moved_us > reading->quiet_ms * INT64_C(1000))
+		else if (monotonic_us() - progress->moved_us > reading->silence_ms * INT64_C(1000))
 			ok = not_reached(reading, progress, err);
 		if (message)
 			rd_kafka_message_destroy(message);
@@ -108,7 +108,8 @@ static bool read_on(rd_kafka_t *reader, const struct topic_reading *reading,
 static rd_kafka_t *reader_new(const struct kafka_config *config, const char *isolation,
                               struct err *err)
 {
-	/* A group must be named, and is of no use; what a client says of itself is for those that stay. */
+	/* librdkafka requires a group.id, although this client joins no group. Statistics are
+	 * off: they are for long-lived clients. */
 	const char *const extra[] = {
 		"group.id", "reader", "isolation.level", isolation, "statistics.interval.ms",
 		"0",        NULL};
@@ -138,8 +139,9 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	ok = list->cnt == 0 || (reader = reader_new(config, "read_committed", err));
 	if (reader) {
 		code = rd_kafka_assign(reader, list);
-		ok = code ? err_set(err, ERR_FATAL, "assign: %s", rd_kafka_err2str(code))
-		          : read_on(reader, reading, &progress, err);
+		ok = code ? err_set(err, ERR_FATAL, "cannot assign partitions: %s",
+		                    rd_kafka_err2str(code))
+		          : poll_records(reader, reading, &progress, err);
 		ok = kafka_destroy_within(reader, DESTROY_TIMEOUT_MS, err) && ok;
 	}
 	rd_kafka_topic_partition_list_destroy(list);
@@ -168,8 +170,8 @@ bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
 	return ok;
 }
 
-bool topic_bounds_with_open(const struct kafka_config *config, const char *topic, int32_t partition,
-                            int timeout_ms, int64_t *low, int64_t *end, struct err *err)
+bool topic_range_with_open(const struct kafka_config *config, const char *topic, int32_t partition,
+                           int timeout_ms, int64_t *low, int64_t *end, struct err *err)
 {
 	rd_kafka_t *client = reader_new(config, "read_uncommitted", err);
 	bool ok = client && kafka_offset_range(client, topic, partition, timeout_ms, low, end, err);

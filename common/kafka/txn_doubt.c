@@ -1,28 +1,29 @@
-/* librdkafka's on_response_received interceptor sees the end of every request, with an error if no
- * answer came. Error events, logs and statistics do not show it: a closed connection raises no
- * error event (log.connection.close=false), a retry is not logged, and statistics come seconds
- * later.
+/* librdkafka calls the on_response_received interceptor at the end of every request, with an
+ * error if there was no answer. Error events, logs and statistics do not show that: a closed
+ * connection raises no error event (log.connection.close=false), a retry is not logged, and
+ * statistics come seconds later.
  *
- * Why no request escapes (read in librdkafka 2.15.1; scenario 35_late_requests runs on 2.0.2 too):
+ * Why the count misses no request (read in librdkafka 2.15.1; scenario 35_late_requests runs with
+ * 2.0.2 too):
  *   - A request leaves the client's queues only through rd_kafka_buf_callback(): with its answer,
  *     at its timeout, or when its connection fails. That function calls the interceptor in the
- *     broker's thread, before it queues the reply for the thread that decides on a retry. So the
- *     count has changed before a second copy exists, and before the application's call returns.
- *   - A request that is held for minutes first times out in the client (socket.timeout.ms) and
+ *     broker's thread, before it queues the reply for the thread that decides about a retry. So the
+ *     count changes before a second copy exists, and before the application's call returns.
+ *   - A request that the network delays for minutes times out in the client (socket.timeout.ms) and
  *     counts then. A frozen broker and a cut connection are the same case.
  *   - A call of the application can time out earlier than its requests (its limit is 5 s). The
- *     caller then calls txn_doubt_raise() itself.
- *   - An answer that carries an error code is an answer: the broker has finished with that request.
+ *     caller then calls txn_doubt_raise().
+ *   - An answer with an error code is an answer: the broker has finished the request.
  *   - Late Produce requests are harmless: the broker knows their sequence numbers.
  *   - A late InitProducerId gives the transactional id a newer epoch, which fences this process.
- * A request that was never sent also counts when its connection fails. Then a clean client is
- * replaced, which costs one InitProducerId.
+ * A request that was never sent counts too if its connection fails. That replaces a clean client,
+ * which costs one InitProducerId.
  *
- * Rejected: comparing requests sent with answers received, because the interceptor fires twice for
- * requests whose reply goes through a queue; judging by the duration of a commit, because a delay
- * of 20 ms is enough.
+ * Rejected: comparing requests sent with answers received, because the interceptor is called
+ * twice for requests whose reply goes through a queue; a limit for the duration of a commit,
+ * because a delay of 20 ms is enough to do harm.
  *
- * Limit: the old epoch's TxnOffsetCommit is refused only if the broker verifies it with the
+ * Limit: the broker refuses a TxnOffsetCommit of the old epoch only if it verifies it with the
  * transaction coordinator (transaction.partition.verification.enable, on by default). */
 #include "kafka/txn_doubt.h"
 
@@ -47,7 +48,7 @@ enum {
 
 struct txn_doubt {
 	_Atomic int64_t count;
-	bool counting; /* the interceptor is in place */
+	bool counting; /* the interceptor is installed */
 };
 
 struct txn_doubt *txn_doubt_new(void)
@@ -107,9 +108,10 @@ rd_kafka_t *txn_doubt_client_new(struct txn_doubt *doubt, rd_kafka_conf_t *conf,
 	client = kafka_client_new(conf, KAFKA_PRODUCER_TRANSACTIONAL, err);
 	if (!client || doubt->counting)
 		return client;
-	rd_kafka_destroy(client); /* librdkafka ignores an interceptor that fails */
+	rd_kafka_destroy(client); /* librdkafka ignores the failure of an interceptor */
 	err_set(err, ERR_FATAL,
-	        "librdkafka %s does not report unanswered requests (interceptor on_response_received)",
+	        "librdkafka %s does not report unanswered requests (interceptor "
+	        "on_response_received): build with the pinned version",
 	        rd_kafka_version_str());
 	return NULL;
 }

@@ -1,10 +1,10 @@
-/* A look holds no transaction and no lock. So a pool with a single backend needs no case of its own
- * (all connections are seen on it), and other clients do not wait for us.
+/* An observation leaves no transaction and no lock open. So a pool with a single backend is not a
+ * special case (all connections are seen on it), and other clients do not wait for us.
  *
- * Limits: a comparison without a contradiction does not prove session pooling. Poolers hand out the
- * free backend that was used last, or the one that was used first. Five connections detect both as
- * long as no other client uses the pool. Other clients can hide transaction pooling by chance, and
- * so can more than four pooler processes at one address. */
+ * Limits: a comparison without a contradiction does not prove session pooling. Poolers choose the
+ * free backend that was used last, or the one that was used first. Five connections detect both
+ * if no other client uses the pool. Other clients can hide transaction pooling by chance, and so
+ * can more than four pooler processes at one address. */
 #include "postgres/pooling.h"
 
 #include <stdbool.h>

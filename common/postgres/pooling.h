@@ -1,10 +1,11 @@
-/* Pure. Whether the connections through a pooler share backends (PostgreSQL's server processes).
+/* Decides whether the connections through a pooler share backends (PostgreSQL's server
+ * processes). Pure.
  *
- *   session pooling       a connection has one backend, alone, until it is closed
- *   transaction pooling   each transaction of a connection gets a backend that is free
+ *   session pooling       a connection has one backend of its own until it is closed
+ *   transaction pooling   each transaction of a connection gets any free backend
  *
- * Each look notes which backend a connection was on. Two looks can contradict session pooling: one
- * connection on two backends, or two open connections on one backend. */
+ * Each observation records the backend of a connection. Two observations can contradict session
+ * pooling: one connection on two backends, or two open connections on one backend. */
 #ifndef FUNNEL_POOLING_H
 #define FUNNEL_POOLING_H
 
@@ -15,17 +16,17 @@
 
 struct backend {
 	int64_t pid;
-	int64_t server_started_us; /* the same process id on another server is another backend */
+	int64_t server_started_us; /* start of its server: other servers may use the same pid */
 };
-/* All zero: nothing noted yet. */
+/* All zero: no observation yet. */
 struct pooling {
-	struct backend last[POOLING_CONNECTIONS]; /* pid 0: not yet */
+	struct backend last[POOLING_CONNECTIONS]; /* pid 0: not observed yet */
 };
 
-/* Notes that the connection (0 to POOLING_CONNECTIONS - 1) was on the backend. Returns the
- * connection that this contradicts: the same one, if it was on another backend before, or another
- * one that was last seen on this backend. The latter counts only if it is still open.
- * POOLING_NONE: no contradiction. */
+/* Records the backend of a connection (0 to POOLING_CONNECTIONS - 1). Returns the connection
+ * whose earlier observation contradicts this one: the same connection if it was on another
+ * backend, or another connection that was last seen on this backend. The latter is a
+ * contradiction only if that connection is still open. POOLING_NONE: no contradiction. */
 int pooling_note(struct pooling *pooling, int connection, struct backend backend);
 
 #endif

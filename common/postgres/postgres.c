@@ -1,8 +1,8 @@
-/* libpq in non-blocking mode behind a blocking interface with deadlines: libpq's own blocking calls wait for
- * ever on a server that is up but does not answer, and TCP time-outs do not see that.
+/* Uses libpq in non-blocking mode, and offers blocking calls with deadlines. libpq's own blocking
+ * calls wait forever if a server is up but does not answer; TCP timeouts do not detect that.
  *
- * The SQLSTATE of a failed connection has no accessor in libpq 15, so the attempt is made with verbose
- * messages and the state is read from the text: a wrong password must not be retried as if the server were away.
+ * libpq 15 has no accessor for the SQLSTATE of a failed connection. So we connect with verbose
+ * messages and read the SQLSTATE from the text: a wrong password is not a server that is away.
  *
  * Limits: name resolution inside PQconnectStartParams blocks. Parameters and results are text. */
 #include "postgres/postgres.h"
@@ -20,18 +20,18 @@
 #define POLL_SLICE_MS 200
 #define COPY_PIECE    ((size_t)256 * 1024)
 
-/* The first that fits. Classes are the first two characters: PostgreSQL manual, appendix A. */
+/* The first matching prefix counts. A class has two characters: PostgreSQL manual, appendix A. */
 static const struct {
 	const char *prefix;
 	enum err_class class;
 } sqlstate_classes[] = {
-	{"22P03", ERR_FATAL}, /* binary COPY in the wrong form is our mistake, not the row's */
+	{"22P03", ERR_FATAL},                    /* invalid binary COPY: our fault, not the row's */
 	{"22P04", ERR_FATAL}, {"21", ERR_INPUT}, /* cardinality violation */
 	{"22", ERR_INPUT},                       /* data exception */
 	{"23", ERR_INPUT},                       /* integrity constraint violation */
-	{"54", ERR_INPUT},    /* program limit: an index entry that is too long */
-	{"08", ERR_RETRY},    /* connection */
-	{"25", ERR_RETRY},    /* transaction state: idle time-out, read-only while failing over */
+	{"54", ERR_INPUT},                       /* program limit: an index entry is too long */
+	{"08", ERR_RETRY},                       /* connection */
+	{"25", ERR_RETRY},    /* transaction state: idle timeout, read-only during a failover */
 	{"40", ERR_RETRY},    /* deadlock, serialization */
 	{"53", ERR_RETRY},    /* disk full, out of memory, too many connections */
 	{"55", ERR_RETRY},    /* lock not available */
@@ -102,7 +102,7 @@ bool postgres_still_there(struct postgres *pg, struct err *err)
 	fd.fd = PQsocket(pg->connection);
 	if (poll(&fd, 1, 0) == 0)
 		return true;
-	/* Nothing is asked, so this is a notice or the end. */
+	/* No statement is running, so this is a notice or the end of the connection. */
 	return (PQconsumeInput(pg->connection) && postgres_is_connected(pg)) ||
 	       lose(pg, "the server has closed the connection", err);
 }
@@ -124,8 +124,8 @@ static void first_line(const char *message, char *out, size_t cap)
 	out[len] = '\0';
 }
 
-/* Takes result; NULL: libpq itself failed, and the connection is of no more use. Keeps the context
- * line, which names the row and column of a COPY. */
+/* Takes result. NULL: libpq itself failed, and the connection is closed. The message includes the
+ * context line, which names the row and column of a COPY. */
 static bool fail(struct postgres *pg, PGresult *result, struct err *err)
 {
 	const char *state = result ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
@@ -149,7 +149,7 @@ static bool fail(struct postgres *pg, PGresult *result, struct err *err)
 
 /* ---- waiting */
 
-/* Waits for the socket; false when the deadline has passed. */
+/* Waits for the socket. False: the deadline has passed. */
 static bool wait_socket(struct postgres *pg, short events, int64_t deadline_us)
 {
 	struct pollfd fd = {PQsocket(pg->connection), events, 0};
@@ -169,7 +169,8 @@ static int64_t statement_deadline(const struct postgres *pg)
 	return monotonic_us() + pg->config->statement_timeout_us + POSTGRES_SLACK_US;
 }
 
-/* Sends what libpq holds, reading meanwhile, so that a server which talks back cannot block us. */
+/* Sends libpq's buffer. Reads meanwhile, because a server whose responses are not read may stop
+ * reading. */
 static bool flush_out(struct postgres *pg, struct err *err)
 {
 	int64_t deadline_us = statement_deadline(pg);
@@ -182,20 +183,20 @@ static bool flush_out(struct postgres *pg, struct err *err)
 		if (left < 0)
 			return fail(pg, NULL, err);
 		if (!wait_socket(pg, POLLIN | POLLOUT, deadline_us))
-			return lose(pg, "the server takes no data in time", err);
+			return lose(pg, "the server did not accept data in time", err);
 		if (PQconsumeInput(pg->connection) == 0)
 			return fail(pg, NULL, err);
 	}
 }
 
-/* The next result, or NULL at the end of the command. */
+/* *result: the next one; NULL at the end of the command. */
 static bool next_result(struct postgres *pg, PGresult **result, struct err *err)
 {
 	int64_t deadline_us = statement_deadline(pg);
 
 	while (PQisBusy(pg->connection)) {
 		if (!wait_socket(pg, POLLIN, deadline_us))
-			return lose(pg, "the server does not answer in time", err);
+			return lose(pg, "the server did not answer in time", err);
 		if (PQconsumeInput(pg->connection) == 0)
 			return fail(pg, NULL, err);
 	}
@@ -214,7 +215,8 @@ static bool is_failure(const PGresult *result)
 	}
 }
 
-/* Reads all results of a command: the last good one (may be NULL), or the first failure. */
+/* Reads all results of a command. *last: the last good one. False: err is that of the first
+ * failure. */
 static bool finish(struct postgres *pg, PGresult **last, struct err *err)
 {
 	PGresult *result = NULL, *kept = NULL, *failed = NULL;
@@ -269,7 +271,7 @@ static void sqlstate_in_text(const char *message, char state[6])
 	}
 }
 
-/* PostgreSQL takes every startup parameter that it knows. The words are PgBouncer's. */
+/* PgBouncer's error text. PostgreSQL accepts all startup parameters that it knows. */
 #define POOLER_REFUSES_PARAMETER "unsupported startup parameter"
 
 static bool connect_failed(struct postgres *pg, struct err *err)
@@ -282,10 +284,10 @@ static bool connect_failed(struct postgres *pg, struct err *err)
 	if (strstr(text, POOLER_REFUSES_PARAMETER))
 		return err_set(
 			err, ERR_OPERATOR,
-			"the pooler of POSTGRES_DSN (PgBouncer or the like) refuses a setting of "
+			"the pooler of POSTGRES_DSN (such as PgBouncer) refuses a setting of "
 			"the connection: %s; remove the setting from POSTGRES_DSN and PGOPTIONS, "
-			"add it to the pooler's ignore_startup_parameters, or connect to PostgreSQL "
-			"directly",
+			"add it to the pooler's ignore_startup_parameters, or connect to "
+			"PostgreSQL directly",
 			text);
 	return err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 }
@@ -300,7 +302,7 @@ static bool poll_connect(struct postgres *pg, struct err *err)
 			return connect_failed(pg, err);
 		if (!wait_socket(pg, status == PGRES_POLLING_READING ? POLLIN : POLLOUT,
 		                 deadline_us))
-			return lose(pg, "no connection in time", err);
+			return lose(pg, "did not connect within POSTGRES_CONNECT_TIMEOUT", err);
 		status = PQconnectPoll(pg->connection);
 	}
 	return true;
@@ -312,7 +314,7 @@ static void ignore_notice(void *context, const PGresult *result)
 	(void)result;
 }
 
-/* libpq's message may quote a part of the string, which may be the password: ours does not. */
+/* libpq's message may quote the password, so we do not use it. */
 bool postgres_dsn_check(const char *dsn, struct err *err)
 {
 	char *message = NULL;
@@ -329,7 +331,7 @@ bool postgres_dsn_check(const char *dsn, struct err *err)
 bool postgres_open(struct postgres *pg, const struct postgres *same_address, struct err *err)
 {
 	const PGconn *other = same_address ? same_address->connection : NULL;
-	/* Later entries win; NULL and "" set nothing. */
+	/* Later entries win. NULL and "" set nothing. */
 	const char *keys[] = {
 		"application_name",
 		"keepalives_idle",
@@ -410,10 +412,12 @@ bool postgres_copy_begin(struct postgres *pg, const char *sql, struct err *err)
 		return false;
 	copying = PQresultStatus(result) == PGRES_COPY_IN;
 	PQclear(result);
-	return copying || err_set(err, ERR_FATAL, "PostgreSQL: no COPY FROM STDIN: %.100s", sql);
+	return copying ||
+	       err_set(err, ERR_FATAL, "PostgreSQL: expected a COPY FROM STDIN: %.100s", sql);
 }
 
-/* libpq's buffer grows without limit while the server does not read: it is emptied every COPY_PIECE bytes. */
+/* Flushes libpq's buffer every COPY_PIECE bytes: it would grow without limit if the server reads
+ * slowly. */
 bool postgres_copy_put(struct postgres *pg, const char *bytes, size_t len, struct err *err)
 {
 	while (len > 0) {
@@ -454,7 +458,7 @@ void postgres_rollback(struct postgres *pg)
 	if (!pg->connection)
 		return;
 	state = PQtransactionStatus(pg->connection);
-	/* In the middle of a COPY or a half-read answer there is no cheap way back. */
+	/* During a COPY or a partly read result, closing is the only cheap way. */
 	if (state == PQTRANS_ACTIVE || state == PQTRANS_UNKNOWN ||
 	    (state != PQTRANS_IDLE && !postgres_run(pg, "ROLLBACK", &ignored)))
 		postgres_disconnect(pg);

@@ -6,25 +6,27 @@
 #include "postgres/postgres.h"
 #include "postgres/postgres_pooler.h"
 
-/* A stopped or unplugged client must not keep locks, and a stopped or unplugged server must be noticed. */
+/* The timeouts release the locks of a client that is stopped or unplugged. */
 static bool set_up_session(struct postgres *pg, struct err *err)
 {
 	char sql[512];
 	const char *encoding;
 
-	snprintf(
-		sql, sizeof(sql),
-		"SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO'; SET statement_timeout = %lld;"
-		"SET lock_timeout = 10000; SET idle_in_transaction_session_timeout = 10000; SET client_min_messages = warning;"
-		"SET default_transaction_isolation = 'read committed'",
-		(long long)(pg->config->statement_timeout_us / 1000));
+	snprintf(sql, sizeof(sql),
+	         "SET TimeZone = 'UTC'; SET client_encoding = 'UTF8'; SET DateStyle = 'ISO';"
+	         "SET statement_timeout = %lld; SET lock_timeout = 10000;"
+	         "SET idle_in_transaction_session_timeout = 10000;"
+	         "SET client_min_messages = warning;"
+	         "SET default_transaction_isolation = 'read committed'",
+	         (long long)(pg->config->statement_timeout_us / 1000));
 	if (!postgres_run(pg, sql, err))
 		return false;
 	encoding = PQparameterStatus(pg->connection, "server_encoding");
 	if (!encoding || strcmp(encoding, "UTF8") != 0)
 		return err_set(
 			err, ERR_OPERATOR,
-			"PostgreSQL: the database's encoding is %s, not UTF8: make it with ENCODING 'UTF8'",
+			"PostgreSQL: the encoding of the database is %s: expected UTF8; create the "
+			"database with ENCODING 'UTF8'",
 			encoding ? encoding : "unknown");
 	return true;
 }

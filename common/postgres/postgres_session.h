@@ -1,13 +1,13 @@
-/* A connection whose session is set up. */
+/* Connects and sets up the session. */
 #ifndef FUNNEL_POSTGRES_SESSION_H
 #define FUNNEL_POSTGRES_SESSION_H
 
 #include "base/err.h"
 #include "postgres/postgres_state.h"
 
-/* Makes the connection where there is none and sets the session up: UTC, UTF-8, time-outs. *fresh (may be NULL) says
- * that it is new: whatever belonged to a session (temporary tables, locks) is gone. A pooler that
- * gives us no session of our own is refused before anything is set (ERR_OPERATOR). */
+/* Connects if there is no connection, and sets up the session: UTC, UTF-8, timeouts. *fresh (may
+ * be NULL): the session is new, so temporary tables and locks of an earlier session are gone.
+ * ERR_OPERATOR: the pooler gives us no session of our own; nothing was set. */
 MUST_USE bool postgres_connect(struct postgres *pg, bool *fresh, struct err *err);
 
 #endif

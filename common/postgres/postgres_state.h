@@ -1,17 +1,17 @@
-/* A connection from within this room. */
+/* The state of a connection, shared by the files of this room. */
 #ifndef FUNNEL_POSTGRES_STATE_H
 #define FUNNEL_POSTGRES_STATE_H
 
 #include "postgres/postgres.h"
 
-/* Beyond statement_timeout: the server's own answer is better than our guess. */
+/* We wait this long after statement_timeout: the server's own error says more than ours. */
 #define POSTGRES_SLACK_US INT64_C(10000000)
 
 struct postgres {
 	const struct postgres_config *config;
 	const char *application_name;
 	PGconn *connection;
-	size_t unflushed; /* bytes of COPY given to libpq since it was last made to send */
+	size_t unflushed; /* bytes of COPY given to libpq since the last flush */
 	char sqlstate[6];
 };
 

@@ -1,13 +1,15 @@
-/* Framed values to bodies of our own schema. What an id means is asked once and kept in small tables, one place per
- * id: one for the ids whose bodies we read, one for those refused, so that no refused id can push out one that is
- * needed. Two of a kind that share a place push each other out, which costs requests and nothing else.
+/* Two small direct-mapped caches hold the ids looked up before: one for accepted ids, one for
+ * refused ids. So a refused id cannot evict an accepted one. Two ids of the same kind that share
+ * a bucket evict each other; that costs requests, nothing else.
  *
- * Anybody who may write to the topic can invent ids, and each would cost a request. So beyond so many questions in a second
- * it is asked, once in a second, which ids the topic's subject has, and an id that is none of them counts as unknown without
- * a question. An id of the subject is always found, so a flood delays and loses no event of the topic's own writers.
+ * Anybody who may write to the topic can invent ids, and each would cost a request. Above
+ * FRAME_LOOKUPS_PER_SECOND the decoder asks the registry once a second for the ids of the topic's
+ * subject. It refuses any other id as unknown without a request. Ids of the subject are always
+ * found, so a flood neither delays nor loses events of the topic's own writers.
  *
- * Limits: an id's meaning never changes in a registry that keeps its data, so it is kept as long as the opener; "unknown"
- * is kept for a second, because an id may be new. While a flood lasts, ids registered under other subjects are unknown. */
+ * Limits: the meaning of an id never changes in a registry that keeps its data, so it is cached
+ * forever. "Unknown" is cached for a second, because an id may be new. During a flood, ids
+ * registered only under other subjects are unknown. */
 #include "registry/frame_decoder.h"
 
 #include <stdio.h>
@@ -19,15 +21,15 @@
 #include "wire/frame.h"
 #include "wire/registry_messages.h"
 
-#define VERDICTS           256
+#define BUCKETS            256
 #define UNKNOWN_ID_KEPT_MS 1000
 #define SECOND_MS          1000
-#define FOR_EVER           INT64_MAX
+#define FOREVER            INT64_MAX
 
-struct verdict {
-	int64_t kept_until_ms;            /* 0: an empty place */
-	struct schema_resolver *resolver; /* NULL: the body is ours as it is */
-	enum reason reason;               /* REASON_NONE: bodies of this id are read */
+struct cached_id {
+	int64_t kept_until_ms;            /* 0: an empty bucket */
+	struct schema_resolver *resolver; /* NULL: the body has our own schema already */
+	enum reason reason;               /* REASON_NONE: accepted */
 	int32_t id;
 	char detail[200];
 };
@@ -35,39 +37,39 @@ struct verdict {
 struct frame_decoder {
 	struct registry *registry;
 	const char *topic_prefix;
-	enum schema_kind slot;
+	enum schema_kind kind;
 	struct buffer body;
-	struct verdict read[VERDICTS], refused[VERDICTS];
-	int64_t second_ms; /* start of the second in which questions are counted */
-	int questions;
-	int64_t subject_asked_ms; /* 0: never */
+	struct cached_id accepted[BUCKETS], refused[BUCKETS];
+	int64_t second_ms;         /* start of the second that `lookups` counts */
+	int lookups;               /* of new ids in that second */
+	int64_t subject_loaded_ms; /* when subject_ids were loaded; 0: never */
 	int32_t subject_ids[REGISTRY_VERSIONS_MAX];
 	size_t subject_id_count;
 };
 
 struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix,
-                                        enum schema_kind slot)
+                                        enum schema_kind kind)
 {
-	struct frame_decoder *opener = calloc(1, sizeof(*opener));
+	struct frame_decoder *decoder = calloc(1, sizeof(*decoder));
 
-	if (!opener) {
+	if (!decoder) {
 		fputs("event=out_of_memory reason=frame_decoder\n", stderr);
 		abort();
 	}
-	opener->registry = registry;
-	opener->topic_prefix = topic_prefix;
-	opener->slot = slot;
-	return opener;
+	decoder->registry = registry;
+	decoder->topic_prefix = topic_prefix;
+	decoder->kind = kind;
+	return decoder;
 }
 
-void frame_decoder_free(struct frame_decoder *opener)
+void frame_decoder_free(struct frame_decoder *decoder)
 {
-	if (!opener)
+	if (!decoder)
 		return;
-	for (size_t i = 0; i < VERDICTS; i++)
-		schema_resolver_free(opener->read[i].resolver);
-	buffer_free(&opener->body);
-	free(opener);
+	for (size_t i = 0; i < BUCKETS; i++)
+		schema_resolver_free(decoder->accepted[i].resolver);
+	buffer_free(&decoder->body);
+	free(decoder);
 }
 
 static int64_t now_ms(void)
@@ -78,84 +80,84 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void judge_json_schema(struct verdict *verdict, struct span text, bool is_json_schema,
+static void check_json_schema(struct cached_id *entry, struct span text, bool is_json_schema,
                               const char *title)
 {
 	if (is_json_schema && json_schema_title_is(text, title))
 		return;
-	verdict->reason = REASON_WRONG_SCHEMA;
-	snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d is not the JSON Schema %s",
-	         (int)verdict->id, title);
+	entry->reason = REASON_WRONG_SCHEMA;
+	snprintf(entry->detail, sizeof(entry->detail), "schema id %d is not the JSON Schema %s",
+	         (int)entry->id, title);
 }
 
-static void judge_avro(struct verdict *verdict, struct span text, bool is_json_schema,
-                       enum schema_kind slot)
+static void resolve_avro(struct cached_id *entry, struct span text, bool is_json_schema,
+                         enum schema_kind kind)
 {
 	struct err err = {ERR_NONE, "wrong schema: not Avro"};
 
-	verdict->resolver = is_json_schema ? NULL : schema_resolver_new(text, slot, &err);
-	if (!verdict->resolver) {
-		verdict->reason = REASON_WRONG_SCHEMA;
-		snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d: %.160s",
-		         (int)verdict->id, err.message);
-	} else if (schema_resolver_is_identity(verdict->resolver)) {
-		schema_resolver_free(verdict->resolver);
-		verdict->resolver = NULL;
+	entry->resolver = is_json_schema ? NULL : schema_resolver_new(text, kind, &err);
+	if (!entry->resolver) {
+		entry->reason = REASON_WRONG_SCHEMA;
+		snprintf(entry->detail, sizeof(entry->detail), "schema id %d: %.160s",
+		         (int)entry->id, err.message);
+	} else if (schema_resolver_is_identity(entry->resolver)) {
+		schema_resolver_free(entry->resolver);
+		entry->resolver = NULL;
 	}
 }
 
-/* Asks the registry. False: it did not answer, and there is no verdict. */
-static bool judge(struct frame_decoder *opener, struct verdict *verdict, int32_t id,
-                  struct err *err)
+/* Fills the entry from the registry. False: the registry did not answer. */
+static bool look_up(struct frame_decoder *decoder, struct cached_id *entry, int32_t id,
+                    struct err *err)
 {
 	struct span text;
 	bool is_json_schema;
 
-	*verdict = (struct verdict){.id = id, .kept_until_ms = FOR_EVER};
-	switch (registry_schema(opener->registry, id, &text, &is_json_schema, err)) {
+	*entry = (struct cached_id){.id = id, .kept_until_ms = FOREVER};
+	switch (registry_schema(decoder->registry, id, &text, &is_json_schema, err)) {
 	case REGISTRY_FAILED: return false;
 	case REGISTRY_UNKNOWN_ID:
-		verdict->reason = REASON_UNKNOWN_SCHEMA_ID;
-		snprintf(verdict->detail, sizeof(verdict->detail), "schema id %d", (int)id);
-		verdict->kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS;
+		entry->reason = REASON_UNKNOWN_SCHEMA_ID;
+		snprintf(entry->detail, sizeof(entry->detail), "schema id %d", (int)id);
+		entry->kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS;
 		return true;
 	case REGISTRY_FOUND: break;
 	}
-	if (schema_texts[opener->slot].is_json_schema)
-		judge_json_schema(verdict, text, is_json_schema,
-		                  schema_texts[opener->slot].record_name);
+	if (schema_texts[decoder->kind].is_json_schema)
+		check_json_schema(entry, text, is_json_schema,
+		                  schema_texts[decoder->kind].record_name);
 	else
-		judge_avro(verdict, text, is_json_schema, opener->slot);
+		resolve_avro(entry, text, is_json_schema, decoder->kind);
 	return true;
 }
 
-/* Counts a question of this second; false: there were enough. */
-static bool may_ask(struct frame_decoder *opener)
+/* Counts a look-up; false: the limit of this second is reached. */
+static bool count_lookup(struct frame_decoder *decoder)
 {
 	int64_t time_ms = now_ms();
 
-	if (time_ms - opener->second_ms >= SECOND_MS) {
-		opener->second_ms = time_ms;
-		opener->questions = 0;
+	if (time_ms - decoder->second_ms >= SECOND_MS) {
+		decoder->second_ms = time_ms;
+		decoder->lookups = 0;
 	}
-	return opener->questions++ < FRAME_QUESTIONS_PER_SECOND;
+	return decoder->lookups++ < FRAME_LOOKUPS_PER_SECOND;
 }
 
-/* Whether the topic's own subject has the id, as of a second ago at most. */
-static bool is_of_subject(struct frame_decoder *opener, int32_t id, bool *is, struct err *err)
+/* *is: the topic's own subject has the id. That information is at most a second old. */
+static bool is_of_subject(struct frame_decoder *decoder, int32_t id, bool *is, struct err *err)
 {
 	int64_t time_ms = now_ms();
 
-	if (!opener->subject_asked_ms || time_ms - opener->subject_asked_ms >= SECOND_MS) {
-		if (!registry_subject_ids(opener->registry, opener->topic_prefix, opener->slot,
-		                          opener->subject_ids, REGISTRY_VERSIONS_MAX,
-		                          &opener->subject_id_count, err))
+	if (!decoder->subject_loaded_ms || time_ms - decoder->subject_loaded_ms >= SECOND_MS) {
+		if (!registry_subject_ids(decoder->registry, decoder->topic_prefix, decoder->kind,
+		                          decoder->subject_ids, REGISTRY_VERSIONS_MAX,
+		                          &decoder->subject_id_count, err))
 			return false;
-		opener->subject_asked_ms = now_ms();
+		decoder->subject_loaded_ms = now_ms();
 	}
 	*is = false;
-	for (size_t i = 0; i < opener->subject_id_count; i++)
-		*is = *is || opener->subject_ids[i] == id;
+	for (size_t i = 0; i < decoder->subject_id_count; i++)
+		*is = *is || decoder->subject_ids[i] == id;
 	return true;
 }
 
@@ -168,48 +170,48 @@ static bool refuse(enum reason *reason, enum reason why, char *detail, size_t de
 	return true;
 }
 
-static bool verdict_holds(const struct verdict *verdict, int32_t id)
+static bool entry_holds(const struct cached_id *entry, int32_t id)
 {
-	if (verdict->kept_until_ms == 0 || verdict->id != id)
+	if (entry->kept_until_ms == 0 || entry->id != id)
 		return false;
-	return verdict->kept_until_ms == FOR_EVER || now_ms() < verdict->kept_until_ms;
+	return entry->kept_until_ms == FOREVER || now_ms() < entry->kept_until_ms;
 }
 
-/* What is known of an id, or can be learned. False with ERR_RETRY: nothing, as the registry does not answer. */
-static bool find_verdict(struct frame_decoder *opener, int32_t id, struct verdict **found,
-                         struct err *err)
+/* Finds the id in a cache, or looks it up. False: the registry did not answer, ERR_RETRY. */
+static bool find_id(struct frame_decoder *decoder, int32_t id, struct cached_id **found,
+                    struct err *err)
 {
-	struct verdict *read = &opener->read[(uint32_t)id % VERDICTS],
-		       *refused = &opener->refused[(uint32_t)id % VERDICTS], fresh;
-	bool ask = true;
+	struct cached_id *accepted = &decoder->accepted[(uint32_t)id % BUCKETS],
+			 *refused = &decoder->refused[(uint32_t)id % BUCKETS], fresh;
+	bool wanted = true;
 
-	*found = verdict_holds(read, id) ? read : refused;
-	if (verdict_holds(*found, id))
+	*found = entry_holds(accepted, id) ? accepted : refused;
+	if (entry_holds(*found, id))
 		return true;
-	if (!may_ask(opener) && !is_of_subject(opener, id, &ask, err))
+	if (!count_lookup(decoder) && !is_of_subject(decoder, id, &wanted, err))
 		return false;
-	if (!ask) {
-		fresh = (struct verdict){.id = id,
-		                         .reason = REASON_UNKNOWN_SCHEMA_ID,
-		                         .kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS};
-		snprintf(
-			fresh.detail, sizeof(fresh.detail),
-			"schema id %d is none of the topic's subject; not asked for, among too many unknown ids",
-			(int)id);
-	} else if (!judge(opener, &fresh, id, err)) {
+	if (!wanted) {
+		fresh = (struct cached_id){.id = id,
+		                           .reason = REASON_UNKNOWN_SCHEMA_ID,
+		                           .kept_until_ms = now_ms() + UNKNOWN_ID_KEPT_MS};
+		snprintf(fresh.detail, sizeof(fresh.detail),
+		         "schema id %d is not in the topic's subject; not looked up elsewhere, "
+		         "because there are too many unknown ids",
+		         (int)id);
+	} else if (!look_up(decoder, &fresh, id, err)) {
 		return false;
 	}
-	*found = fresh.reason == REASON_NONE ? read : refused;
+	*found = fresh.reason == REASON_NONE ? accepted : refused;
 	schema_resolver_free((*found)->resolver);
 	**found = fresh;
 	return true;
 }
 
-bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body,
+bool frame_decode(struct frame_decoder *decoder, struct span value, struct span *body,
                   enum reason *reason, char *detail, size_t detail_cap, struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
-	struct verdict *verdict;
+	struct cached_id *entry;
 	int32_t id;
 
 	if (!value.at)
@@ -217,21 +219,21 @@ bool frame_decode(struct frame_decoder *opener, struct span value, struct span *
 	switch (frame_parse(value, &id, body)) {
 	case FRAME_UNKNOWN_MAGIC:
 		return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap,
-		              "the first byte is not 0");
+		              "the first byte is not 0: expected a magic byte 0 and a schema id");
 	case FRAME_TOO_SHORT:
 		return refuse(reason, REASON_UNKNOWN_MAGIC_BYTE, detail, detail_cap,
-		              "shorter than the framing's 5 bytes");
+		              "too short: expected a magic byte 0 and a schema id (5 bytes)");
 	case FRAME_ID: break;
 	}
-	if (!find_verdict(opener, id, &verdict, err))
+	if (!find_id(decoder, id, &entry, err))
 		return false;
-	if (verdict->reason != REASON_NONE)
-		return refuse(reason, verdict->reason, detail, detail_cap, verdict->detail);
-	if (verdict->resolver) {
-		if (!schema_resolver_convert(verdict->resolver, *body, &opener->body, &why))
+	if (entry->reason != REASON_NONE)
+		return refuse(reason, entry->reason, detail, detail_cap, entry->detail);
+	if (entry->resolver) {
+		if (!schema_resolver_convert(entry->resolver, *body, &decoder->body, &why))
 			return refuse(reason, REASON_MALFORMED_AVRO, detail, detail_cap,
 			              why.message);
-		*body = (struct span){opener->body.at, opener->body.len};
+		*body = (struct span){decoder->body.at, decoder->body.len};
 	}
 	*reason = REASON_NONE;
 	return true;

@@ -1,6 +1,6 @@
-/* From a framed value to a body that our decoders take. */
-#ifndef FUNNEL_FRAME_OPENER_H
-#define FUNNEL_FRAME_OPENER_H
+/* Decodes the Confluent wire format: from a framed value to a body of our own schema. */
+#ifndef FUNNEL_FRAME_DECODER_H
+#define FUNNEL_FRAME_DECODER_H
 
 #include <stdint.h>
 
@@ -10,18 +10,20 @@
 #include "registry/registry.h"
 #include "wire/schemas.h"
 
-/* Opens a framed value for a reader of `slot`: looks up the id, resolves, and gives a body that
- * our decoders take (borrowed from value, or from the opener until the next call).
- * REASON_NONE: *body is set. Other reasons: dead-letter it (detail says why).
- * Returns false with ERR_RETRY only where the registry could not be asked. A flood of ids that nobody registered is no flood
- * of requests: beyond FRAME_QUESTIONS_PER_SECOND new ids only those of the topic's own subject are asked for. */
-#define FRAME_QUESTIONS_PER_SECOND 100
+/* A new id costs a request to the registry. After this many new ids in a second, the decoder
+ * requests only ids of the topic's own subject. So a flood of unknown ids does not flood the
+ * registry. */
+#define FRAME_LOOKUPS_PER_SECOND 100
 struct frame_decoder;
-/* topic_prefix: borrowed for the opener's life. */
+/* registry and topic_prefix are borrowed for the decoder's life. */
 struct frame_decoder *frame_decoder_new(struct registry *registry, const char *topic_prefix,
-                                        enum schema_kind slot);
-void frame_decoder_free(struct frame_decoder *opener);
-MUST_USE bool frame_decode(struct frame_decoder *opener, struct span value, struct span *body,
+                                        enum schema_kind kind);
+void frame_decoder_free(struct frame_decoder *decoder);
+/* Looks up the id of the value and converts the body to our schema of `kind`.
+ * REASON_NONE: *body is set, borrowed from value, or from the decoder until the next call.
+ * Any other reason: write a dead letter; detail says why (may be NULL).
+ * False: the registry could not be reached, ERR_RETRY. */
+MUST_USE bool frame_decode(struct frame_decoder *decoder, struct span value, struct span *body,
                            enum reason *reason, char *detail, size_t detail_cap, struct err *err);
 
 #endif

@@ -1,12 +1,12 @@
-/* The registry's client: one curl handle, kept for its connection, and one call at a time.
+/* One curl handle, kept because it keeps the connection, and one call at a time.
  *
- * Registering ensures the subject's compatibility before and after: before, so that a subject
- * whose level was lost is checked again; after, because a level set on a subject that does
- * not exist yet is refused by some registries and forgotten by others. A 409 is believed
- * only once the registry has said that our text is not among the subject's versions: two
- * services that make a subject at the same moment may meet one too.
+ * Registering sets the subject's compatibility before and after. Before, so that the registry
+ * checks our schema even if the subject has lost its level. After, because for a subject that
+ * does not exist yet some registries refuse the level and others forget it. A 409 counts only if
+ * the subject does not contain our text: two services that create a subject at the same moment
+ * may get one too.
  *
- * Limits: answers of at most 1 MiB; no redirects; bearer tokens are not supported. */
+ * Limits: responses of at most 1 MiB; no redirects; no bearer tokens. */
 #include "registry/registry.h"
 
 #include <curl/curl.h>
@@ -16,14 +16,14 @@
 #include "base/buffer.h"
 #include "wire/registry_messages.h"
 
-#define URLS_MAX         8
-#define ANSWER_MAX_BYTES (1024 * 1024)
-#define REASON_MAX       512
-#define PATH_MAX_BYTES   1024
+#define URLS_MAX           8
+#define RESPONSE_MAX_BYTES (1024 * 1024)
+#define REASON_MAX         512
+#define PATH_MAX_BYTES     1024
 
 struct endpoint {
-	char *url;  /* without a slash at its end */
-	char *name; /* the same without userinfo, for messages */
+	char *url;  /* without a trailing slash */
+	char *name; /* the URL without user and password, for messages */
 };
 
 struct endpoints {
@@ -35,15 +35,16 @@ struct registry {
 	CURL *curl;
 	struct curl_slist *headers;
 	struct endpoints endpoints;
-	size_t current; /* the one that answered last */
+	size_t current; /* index of the endpoint that answered last */
 	long timeout_ms;
-	struct buffer request, answer, text;
+	struct buffer request, response, text;
 	char curl_error[CURL_ERROR_SIZE];
 };
 
 /* ---- set-up ---- */
 
-/* An @ after the host is the end of a password that holds a bare / or ?: what follows would be shown as part of a path. */
+/* False: invalid. That includes an @ after the host: the password has an unescaped / or ?, and a
+ * message would show the rest of it as part of the path. */
 static bool endpoint_read(struct endpoint *endpoint, const char *text)
 {
 	CURLU *url = curl_url();
@@ -98,8 +99,9 @@ static bool endpoints_read(struct endpoints *endpoints, const char *urls, struct
 		if (!endpoint_read(&endpoints->at[endpoints->count++], one))
 			return err_set(
 				err, ERR_INPUT,
-				"expected http://host:port/path, or https://, as URL %zu; in a user or password, %%40 for @, "
-				"%%2C for a comma, %%2F for / and %%3F for ?",
+				"expected http://host:port/path or https://host:port/path as URL "
+				"%zu; in a user or password, write %%40 for @, %%2C for a comma, "
+				"%%2F for / and %%3F for ?",
 				endpoints->count);
 		urls += len + (urls[len] == ',');
 	}
@@ -157,7 +159,7 @@ void registry_free(struct registry *registry)
 	curl_slist_free_all(registry->headers);
 	curl_easy_cleanup(registry->curl);
 	buffer_free(&registry->request);
-	buffer_free(&registry->answer);
+	buffer_free(&registry->response);
 	buffer_free(&registry->text);
 	free(registry);
 	curl_global_cleanup();
@@ -165,20 +167,20 @@ void registry_free(struct registry *registry)
 
 /* ---- one call ---- */
 
-static size_t take_answer(char *bytes, size_t size, size_t count, void *user)
+static size_t take_response(char *bytes, size_t size, size_t count, void *user)
 {
 	struct registry *registry = user;
 	size_t len = size * count;
 
-	if (len > ANSWER_MAX_BYTES - registry->answer.len)
+	if (len > RESPONSE_MAX_BYTES - registry->response.len)
 		return 0; /* curl then ends the transfer with an error */
-	buffer_append(&registry->answer, bytes, len);
+	buffer_append(&registry->response, bytes, len);
 	return len;
 }
 
-static struct span answer_of(const struct registry *registry)
+static struct span response_body(const struct registry *registry)
 {
-	return (struct span){registry->answer.at, registry->answer.len};
+	return (struct span){registry->response.at, registry->response.len};
 }
 
 static CURLcode perform(struct registry *registry, const char *method, const char *url,
@@ -187,7 +189,7 @@ static CURLcode perform(struct registry *registry, const char *method, const cha
 	CURL *curl = registry->curl;
 
 	curl_easy_reset(curl); /* keeps the connection */
-	registry->answer.len = 0;
+	registry->response.len = 0;
 	registry->curl_error[0] = '\0';
 	curl_easy_setopt(curl, CURLOPT_URL, url);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
@@ -195,7 +197,7 @@ static CURLcode perform(struct registry *registry, const char *method, const cha
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, registry->timeout_ms);
 	curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, registry->timeout_ms);
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_answer);
+	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_response);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, registry);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, registry->curl_error);
 	if (body) {
@@ -213,7 +215,8 @@ static bool call_endpoint(struct registry *registry, const struct endpoint *endp
 	CURLcode code;
 
 	if ((size_t)snprintf(url, sizeof(url), "%s%s", endpoint->url, path) >= sizeof(url))
-		return err_set(err, ERR_FATAL, "a schema registry path is too long");
+		return err_set(err, ERR_FATAL,
+		               "the path %.200s of a schema registry request is too long", path);
 	code = perform(registry, method, url, body);
 	if (code != CURLE_OK)
 		return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: %.200s",
@@ -223,14 +226,14 @@ static bool call_endpoint(struct registry *registry, const struct endpoint *endp
 	curl_easy_getinfo(registry->curl, CURLINFO_RESPONSE_CODE, status);
 	if (*status >= 200 && *status < 300)
 		return true;
-	if (registry_read_failure(*status, answer_of(registry), reason, sizeof(reason)) !=
+	if (registry_read_failure(*status, response_body(registry), reason, sizeof(reason)) !=
 	    REGISTRY_FAILURE_RETRY)
 		return true;
 	return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: HTTP %ld: %s", endpoint->name,
 	               path, *status, reason);
 }
 
-/* True: some endpoint gave an answer that settles the matter: *status, and answer_of. */
+/* Tries the endpoints in turn. True: one gave a final response: *status, and response_body(). */
 static bool call(struct registry *registry, const char *method, const char *path,
                  const struct buffer *body, long *status, struct err *err)
 {
@@ -252,7 +255,7 @@ static bool refused(const struct registry *registry, const char *what, const cha
 {
 	char reason[REASON_MAX];
 
-	registry_read_failure(status, answer_of(registry), reason, sizeof(reason));
+	registry_read_failure(status, response_body(registry), reason, sizeof(reason));
 	return err_set(err, ERR_OPERATOR, "schema registry %.200s: %s %.200s: HTTP %ld: %s",
 	               registry->endpoints.at[registry->current].name, what, subject, status,
 	               reason);
@@ -265,11 +268,12 @@ static bool level_suffices(struct registry *registry, const char *path, bool *su
 
 	if (!call(registry, "GET", path, NULL, &status, err))
 		return false;
-	*suffices = status < 300 && registry_level_checks_backward(answer_of(registry));
+	*suffices = status < 300 && registry_level_checks_backward(response_body(registry));
 	return true;
 }
 
-/* may_be_missing: the subject need not exist yet. A stricter level is left as it is. */
+/* Sets BACKWARD, unless the level is that or stricter. may_be_missing: the subject may not exist
+ * yet. */
 static bool ensure_backward(struct registry *registry, const char *subject, bool may_be_missing,
                             struct err *err)
 {
@@ -290,16 +294,19 @@ static bool ensure_backward(struct registry *registry, const char *subject, bool
 	if (status < 300 || (may_be_missing && status == 404))
 		return true;
 	if (status != 409)
-		return refused(registry, "the compatibility of", subject, status, err);
-	/* another process has set it between our question and our order: to what? */
+		return refused(registry, "cannot set the compatibility of", subject, status, err);
+	/* Another process has changed the level between our two requests: read it again. */
 	if (!level_suffices(registry, path, &suffices, err))
 		return false;
-	return suffices ||
-	       err_set(err, ERR_RETRY,
-	               "schema registry: the compatibility of %.200s is being changed", subject);
+	if (!suffices)
+		return err_set(
+			err, ERR_RETRY,
+			"schema registry: another program changes the compatibility of %.200s",
+			subject);
+	return true;
 }
 
-/* Asks for the version that holds our text. *found false: there is none. */
+/* Looks for our text among the subject's versions. */
 static bool look_up(struct registry *registry, const char *subject, bool *found, int32_t *id,
                     struct err *err)
 {
@@ -313,7 +320,7 @@ static bool look_up(struct registry *registry, const char *subject, bool *found,
 	if (status >= 300)
 		return true;
 	*found = true;
-	return registry_read_id(answer_of(registry), id, err);
+	return registry_read_id(response_body(registry), id, err);
 }
 
 static bool register_text(struct registry *registry, const struct schema_text *schema,
@@ -330,7 +337,7 @@ static bool register_text(struct registry *registry, const struct schema_text *s
 	if (!call(registry, "POST", path, &registry->request, &status, err))
 		return false;
 	if (status < 300)
-		return registry_read_id(answer_of(registry), id, err);
+		return registry_read_id(response_body(registry), id, err);
 	refused(registry,
 	        status == 409 ? "incompatible schema for subject" : "schema refused for subject",
 	        subject, status, &conflict);
@@ -343,27 +350,27 @@ static bool register_text(struct registry *registry, const struct schema_text *s
 	return err_set(err, conflict.class, "%s", conflict.message);
 }
 
-/* As part of a path; curl_free gives it back. */
+/* The subject, escaped for a path. Free it with curl_free. */
 static char *subject_of(struct registry *registry, const char *topic_prefix,
                         const char *topic_suffix, struct err *err)
 {
 	char name[512], *subject;
 
 	if ((size_t)snprintf(name, sizeof(name), "%s%s-value", topic_prefix, topic_suffix) >= 300) {
-		err_set(err, ERR_FATAL, "the topic prefix is too long");
+		err_set(err, ERR_FATAL, "the topic prefix \"%.100s\" is too long", topic_prefix);
 		return NULL;
 	}
-	subject = curl_easy_escape(registry->curl, name,
-	                           0); /* at most three bytes for one: fits a path */
+	/* An escaped byte has at most three bytes, so a path has room for the name. */
+	subject = curl_easy_escape(registry->curl, name, 0);
 	if (!subject)
 		err_set(err, ERR_FATAL, "out of memory");
 	return subject;
 }
 
-bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind slot,
+bool registry_register(struct registry *registry, const char *topic_prefix, enum schema_kind kind,
                        int32_t *schema_id, struct err *err)
 {
-	const struct schema_text *schema = &schema_texts[slot];
+	const struct schema_text *schema = &schema_texts[kind];
 	char *subject = subject_of(registry, topic_prefix, schema->topic_suffix, err);
 	bool ok;
 
@@ -386,10 +393,10 @@ bool registry_register_text(struct registry *registry, const char *topic_prefix,
 	return ok;
 }
 
-bool registry_guard(struct registry *registry, const char *topic_prefix, enum schema_kind slot,
+bool registry_guard(struct registry *registry, const char *topic_prefix, enum schema_kind kind,
                     struct err *err)
 {
-	char *subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
+	char *subject = subject_of(registry, topic_prefix, schema_texts[kind].topic_suffix, err);
 	bool ok = subject && ensure_backward(registry, subject, false, err);
 
 	curl_free(subject);
@@ -407,7 +414,8 @@ bool registry_delete_subject(struct registry *registry, const char *topic_prefix
 		return false;
 	snprintf(path, sizeof(path), "/subjects/%s", subject);
 	ok = call(registry, "DELETE", path, NULL, &status, err) &&
-	     (status < 300 || status == 404 || refused(registry, "deleting", subject, status, err));
+	     (status < 300 || status == 404 ||
+	      refused(registry, "cannot delete", subject, status, err));
 	curl_free(subject);
 	return ok;
 }
@@ -422,16 +430,16 @@ static bool version_id(struct registry *registry, const char *subject, int32_t v
 	if (!call(registry, "GET", path, NULL, &status, err))
 		return false;
 	if (status >= 300)
-		return true; /* deleted since */
-	return registry_read_id(answer_of(registry), &ids[(*count)++], err);
+		return true; /* deleted meanwhile */
+	return registry_read_id(response_body(registry), &ids[(*count)++], err);
 }
 
 bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
-                          enum schema_kind slot, int32_t *ids, size_t cap, size_t *count,
+                          enum schema_kind kind, int32_t *ids, size_t cap, size_t *count,
                           struct err *err)
 {
 	char path[PATH_MAX_BYTES],
-		*subject = subject_of(registry, topic_prefix, schema_texts[slot].topic_suffix, err);
+		*subject = subject_of(registry, topic_prefix, schema_texts[kind].topic_suffix, err);
 	int32_t versions[REGISTRY_VERSIONS_MAX];
 	size_t version_count = 0;
 	long status;
@@ -443,7 +451,7 @@ bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
 	snprintf(path, sizeof(path), "/subjects/%s/versions", subject);
 	ok = call(registry, "GET", path, NULL, &status, err) &&
 	     (status >= 300 ||
-	      registry_read_versions(answer_of(registry), versions,
+	      registry_read_versions(response_body(registry), versions,
 	                             cap < REGISTRY_VERSIONS_MAX ? cap : REGISTRY_VERSIONS_MAX,
 	                             &version_count, err));
 	for (size_t i = 0; i < version_count && ok; i++)
@@ -452,7 +460,7 @@ bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
 	return ok;
 }
 
-enum registry_answer registry_schema(struct registry *registry, int32_t schema_id,
+enum registry_result registry_schema(struct registry *registry, int32_t schema_id,
                                      struct span *text, bool *is_json_schema, struct err *err)
 {
 	char path[PATH_MAX_BYTES], reason[REASON_MAX];
@@ -464,13 +472,13 @@ enum registry_answer registry_schema(struct registry *registry, int32_t schema_i
 	if (!call(registry, "GET", path, NULL, &status, err))
 		return REGISTRY_FAILED;
 	if (status < 300) {
-		if (!registry_read_schema(answer_of(registry), &registry->text, is_json_schema,
+		if (!registry_read_schema(response_body(registry), &registry->text, is_json_schema,
 		                          err))
 			return REGISTRY_FAILED;
 		*text = (struct span){registry->text.at, registry->text.len};
 		return REGISTRY_FOUND;
 	}
-	if (registry_read_failure(status, answer_of(registry), reason, sizeof(reason)) ==
+	if (registry_read_failure(status, response_body(registry), reason, sizeof(reason)) ==
 	    REGISTRY_FAILURE_UNKNOWN)
 		return REGISTRY_UNKNOWN_ID;
 	err_set(err, ERR_RETRY, "schema registry %.200s%s: HTTP %ld: %s",

@@ -1,9 +1,11 @@
-/* One walk over the flags, then one over the table: flag, environment, file or default, parsed by type.
+/* One pass over the flags, then one over the tables: flag, environment, file or default, parsed
+ * by type.
  *
- * An environment variable that is set but empty counts as not set, since deployment files pass empty ones along;
- * an empty flag is a value, and an error where the default is not empty. Defaults go through the same parser.
- * Rejected: getopt_long (its table would be a second one, and it stops at the first error).
- * Limits: a file of at most 64 KiB; a flag given twice, the last one counts. */
+ * An empty environment variable counts as not set, because deployment files pass empty ones on.
+ * An empty flag is a value; it is an error if the default is not empty. Defaults go through the
+ * same parser.
+ * Rejected: getopt_long (needs a second table, and stops at the first error).
+ * Limits: a file has at most 64 KiB; if a flag is given twice, the last one counts. */
 #include "service/config.h"
 
 #include <ctype.h>
@@ -28,14 +30,13 @@ struct load {
 	bool help, markdown, version, check;
 };
 
-/* What came from files; kept for the life of the process, and reachable for leak checkers. */
+/* Values read from files. Kept for the life of the process, and reachable for leak checkers. */
 static struct file_text {
 	struct file_text *next;
 	char text[];
 } * file_texts;
 
-__attribute__((format(printf, 2, 3))) static void complain(struct load *load, const char *format,
-                                                           ...)
+__attribute__((format(printf, 2, 3))) static void report(struct load *load, const char *format, ...)
 {
 	va_list args;
 
@@ -60,7 +61,7 @@ static const char *keep_file_text(const char *text, size_t len)
 	return kept->text;
 }
 
-/* NULL: a complaint was made. */
+/* NULL: an error was reported. */
 static const char *read_value_file(struct load *load, const struct config_option *option,
                                    const char *path)
 {
@@ -74,13 +75,13 @@ static const char *read_value_file(struct load *load, const struct config_option
 	if (file)
 		fclose(file);
 	if (failed)
-		complain(load, "cannot read \"%s\" for %s_FILE: %s", path, option->name,
-		         strerror(why));
+		report(load, "cannot read \"%s\" for %s_FILE: %s", path, option->name,
+		       strerror(why));
 	else if (len > FILE_BYTES_MAX || memchr(content, '\0', len))
-		complain(
-			load,
-			"invalid file \"%s\" for %s_FILE: expected a text file of at most %d bytes",
-			path, option->name, FILE_BYTES_MAX);
+		report(load,
+		       "invalid file \"%s\" for %s_FILE: expected a text file of at most %d "
+		       "bytes without NUL bytes",
+		       path, option->name, FILE_BYTES_MAX);
 	else {
 		if (len && content[len - 1] == '\n')
 			len--;
@@ -88,7 +89,7 @@ static const char *read_value_file(struct load *load, const struct config_option
 			len--;
 		text = keep_file_text(content, len);
 		if (!text)
-			complain(load, "%s_FILE: out of memory", option->name);
+			report(load, "%s_FILE: out of memory", option->name);
 	}
 	explicit_bzero(content, sizeof(content));
 	return text;
@@ -113,8 +114,8 @@ static void load_option(struct load *load, const struct config_option *option, c
 		path = environment(file_name);
 	}
 	if (value && path) {
-		complain(load, "%s and %s are both set; expected one of them", option->name,
-		         file_name);
+		report(load, "%s and %s are both set: expected only one of them", option->name,
+		       file_name);
 		return;
 	}
 	if (path) {
@@ -125,10 +126,10 @@ static void load_option(struct load *load, const struct config_option *option, c
 	if (!value)
 		value = option->default_value;
 	if (value && !config_value_set(option, value, config, why, sizeof(why)))
-		complain(load, "%s", why);
+		report(load, "%s", why);
 	else if (!value)
-		complain(load, "%s is not set: expected %s (%s)", option->name,
-		         config_expected(option), option->help);
+		report(load, "%s is not set: expected %s (%s)", option->name,
+		       config_expected(option), option->help);
 }
 
 /* --kafka-brokers names KAFKA_BROKERS. */
@@ -157,7 +158,7 @@ static bool plain_flag(struct load *load, const char *flag)
 	return true;
 }
 
-/* Takes argv[i] and, where it is the flag's value, the one after; returns the last index taken. */
+/* Reads the flag argv[i], and its value argv[i + 1] if it has one. Returns the last index read. */
 static int read_flag(struct load *load, int argc, char **argv, int i)
 {
 	const char *flag = argv[i] + 2, *equals = strchr(flag, '=');
@@ -170,7 +171,7 @@ static int read_flag(struct load *load, int argc, char **argv, int i)
 	       !flag_names(flag, len, option->name))
 		index++;
 	if (!option)
-		complain(load, "unknown flag --%.*s; see --help", (int)len, flag);
+		report(load, "unknown flag --%.*s: see --help", (int)len, flag);
 	else if (equals)
 		load->flags[index] = equals + 1;
 	else if (option->type == CONFIG_BOOLEAN)
@@ -178,7 +179,7 @@ static int read_flag(struct load *load, int argc, char **argv, int i)
 	else if (i + 1 < argc && strncmp(argv[i + 1], "--", 2) != 0)
 		load->flags[index] = argv[++i];
 	else
-		complain(load, "flag --%s has no value", flag);
+		report(load, "flag --%s has no value: expected --%s VALUE", flag, flag);
 	return i;
 }
 
@@ -188,15 +189,14 @@ static void read_flags(struct load *load, int argc, char **argv)
 		if (strncmp(argv[i], "--", 2) == 0 && argv[i][2])
 			i = read_flag(load, argc, argv, i);
 		else
-			complain(
-				load,
-				"unexpected argument \"%s\": settings are given as --name value; see --help",
-				argv[i]);
+			report(load,
+			       "unexpected argument \"%s\": expected --name VALUE; see --help",
+			       argv[i]);
 	}
 }
 
-static enum config_verdict config_shown(const struct load *load, const char *summary,
-                                        const void *config)
+static enum config_result print_wanted(const struct load *load, const char *summary,
+                                       const void *config)
 {
 	const struct config_option *option;
 	char value[1024];
@@ -216,31 +216,31 @@ static enum config_verdict config_shown(const struct load *load, const char *sum
 	return CONFIG_HELP_SHOWN;
 }
 
-enum config_verdict config_load(const struct config_option *const *tables, const char *program,
-                                const char *summary, int argc, char **argv, void *config)
+enum config_result config_load(const struct config_option *const *tables, const char *program,
+                               const char *summary, int argc, char **argv, void *config)
 {
 	struct load load = {.tables = tables, .program = program};
 	const struct config_option *option;
-	enum config_verdict verdict = CONFIG_BAD;
+	enum config_result result = CONFIG_BAD;
 	size_t count = 0;
 
 	while (config_option_at(tables, count))
 		count++;
 	load.flags = calloc(count + 1, sizeof(*load.flags));
 	if (!load.flags) {
-		complain(&load, "out of memory");
+		report(&load, "out of memory");
 		return CONFIG_BAD;
 	}
 	read_flags(&load, argc, argv);
 	if (load.help || load.markdown || load.version) {
-		verdict = load.error_count ? CONFIG_BAD : config_shown(&load, summary, config);
+		result = load.error_count ? CONFIG_BAD : print_wanted(&load, summary, config);
 		goto out;
 	}
 	for (size_t i = 0; (option = config_option_at(tables, i)); i++)
 		load_option(&load, option, load.flags[i], config);
 	if (load.error_count == 0)
-		verdict = load.check ? config_shown(&load, summary, config) : CONFIG_OK;
+		result = load.check ? print_wanted(&load, summary, config) : CONFIG_OK;
 out:
 	free(load.flags);
-	return verdict;
+	return result;
 }

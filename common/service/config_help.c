@@ -8,7 +8,7 @@
 #define COLUMNS            100
 #define DEFAULT_COLUMN_MAX 20
 
-/* "...", then what a valid value is where the help text alone would not say. */
+/* The help text, followed by the choices, the range and the default. */
 static void meaning(const struct config_option *option, bool with_default, char *out, size_t cap)
 {
 	char range[96];
@@ -30,7 +30,7 @@ static const char *default_shown(const struct config_option *option)
 	                                : "-";
 }
 
-/* Words of text in the columns from indent to COLUMNS; the cursor stands at indent. */
+/* Wraps the text between the columns indent and COLUMNS. The cursor stands at indent. */
 static void print_wrapped(const char *text, int indent)
 {
 	int column = indent;
@@ -82,8 +82,11 @@ void config_print_help(const struct config_option *const *tables, const char *pr
 	printf("%s: ", program);
 	print_wrapped(summary, (int)strlen(program) + 2);
 	printf("\nUsage: %s [--setting value]...\n\n"
-	       "Each setting is an environment variable or a flag: SOME_NAME is also --some-name VALUE. A flag wins.\n"
-	       "SOME_NAME_FILE names a file that holds the value of SOME_NAME.\n\nSettings:\n  %-*s  %-*s  %s\n",
+	       "Each setting is an environment variable or a flag: SOME_NAME is also "
+	       "--some-name VALUE.\n"
+	       "A flag wins over the environment. The variable SOME_NAME_FILE names a file that\n"
+	       "contains the value of SOME_NAME.\n"
+	       "\nSettings:\n  %-*s  %-*s  %s\n",
 	       program, name_width, "name", default_width, "default", "meaning");
 	for (const struct config_option *const *table = tables; *table; table++) {
 		putchar('\n');
@@ -91,16 +94,17 @@ void config_print_help(const struct config_option *const *tables, const char *pr
 			print_option(option, name_width, default_width);
 	}
 	printf("\nOther flags:\n"
-	       "  --help           this text\n"
-	       "  --help-markdown  the table of settings in Markdown\n"
-	       "  --check-config   read and check the settings, then leave\n"
-	       "  --version        the version, the commit, and the version of librdkafka\n"
+	       "  --help           print this text\n"
+	       "  --help-markdown  print the table of settings in Markdown\n"
+	       "  --check-config   check the settings, print them and exit\n"
+	       "  --version        print the version, the commit, and the version of librdkafka\n"
 	       "\nExit codes:\n"
-	       "  0   finished, or stopped when asked to\n"
-	       "  64  wrong settings; all are named\n"
-	       "  70  a fault in the program or its libraries\n"
-	       "  75  try again: something it needs is away, or another instance took over\n"
-	       "  78  refuses to go on until an operator acts; the message says how\n");
+	       "  0   finished, or stopped by a signal\n"
+	       "  64  invalid settings; the messages name all of them\n"
+	       "  70  internal error of the program or a library\n"
+	       "  75  temporary failure (a server is away, or another instance took over):\n"
+	       "      start again\n"
+	       "  78  needs an operator; the message says what to do\n");
 }
 
 static void print_cell(const char *text)

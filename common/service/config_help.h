@@ -1,4 +1,4 @@
-/* The settings of a program as its --help, and as the table of its README. */
+/* Prints the settings of a program to stdout: for --help, and as the table of its README. */
 #ifndef FUNNEL_CONFIG_HELP_H
 #define FUNNEL_CONFIG_HELP_H
 

@@ -10,7 +10,7 @@
 #include "base/span.h"
 #include "base/timetext.h"
 
-#define SIZE_DIGITS_MAX 23 /* of a size without its unit; int64_t needs 19 */
+#define SIZE_DIGITS_MAX 23 /* digits of a size, without its unit; int64_t needs 19 */
 
 const struct config_option *config_option_at(const struct config_option *const *tables,
                                              size_t index)
@@ -44,7 +44,8 @@ static void number_format(const struct config_option *option, int64_t number, ch
 		snprintf(out, 32, "%lld", (long long)number);
 }
 
-/* Ends of URLs in a list: a comma before a scheme. Any other comma may be part of a password. */
+/* Length of the first URL of a list. Only a comma before a scheme ends it: another comma may be
+ * part of a password. */
 static size_t url_len(const char *text)
 {
 	size_t len = 0;
@@ -54,7 +55,8 @@ static size_t url_len(const char *text)
 	return len;
 }
 
-/* Puts three stars in place of what stands before the last @ of a URL, since a password may hold an @ by mistake. */
+/* Replaces user and password by ***. They end at the last @ of the URL, because a password may
+ * contain an unescaped @. */
 static void urls_mask(const char *text, char *out, size_t cap)
 {
 	size_t used = 0;
@@ -101,7 +103,7 @@ const char *config_expected(const struct config_option *option)
 	switch (option->type) {
 	case CONFIG_TEXT:
 	case CONFIG_SECRET:
-	case CONFIG_URLS: return "a text that is not empty";
+	case CONFIG_URLS: return "a value that is not empty";
 	case CONFIG_INTEGER: return "a whole number";
 	case CONFIG_BOOLEAN: return "true or false";
 	case CONFIG_DURATION: return "a duration such as 250ms, 5s, 10m, 1h or 7d";
@@ -111,7 +113,7 @@ const char *config_expected(const struct config_option *option)
 	return "";
 }
 
-/* A value without what must not be shown. */
+/* The value without its secret parts. */
 static void text_show(const struct config_option *option, const char *value, char *out, size_t cap)
 {
 	if (option->type == CONFIG_URLS)

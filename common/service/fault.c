@@ -1,4 +1,4 @@
-/* The point is found by name in the environment, once per pass: a test build has time. */
+/* Reads the environment at each pass. That is slow, but only test builds do it. */
 #include "service/fault.h"
 
 #ifdef FAULT_POINTS
@@ -23,5 +23,5 @@ void fault_point(const char *name)
 	kill(getpid(), SIGKILL);
 }
 #else
-typedef int fault_is_off; /* an empty unit is not C */
+typedef int fault_is_off; /* C forbids an empty translation unit */
 #endif

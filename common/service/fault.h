@@ -1,7 +1,7 @@
-/* Named fault points: places where a test build kills its own process, as kill -9 would, to prove what survives.
+/* Named fault points: places where a test build kills its own process, as kill -9 would.
  *
- * Only in `make FLAVOUR=fault`: FAULT=<name> kills at the first pass of that point, FAULT=<name>:<n> at the n-th.
- * In every other build a point is nothing at all, and fault.o is empty. */
+ * Only in `make FLAVOUR=fault`: FAULT=<name> kills the process at the first pass of that point,
+ * FAULT=<name>:<n> at the n-th. Every other build has no code for these points. */
 #ifndef FUNNEL_FAULT_H
 #define FUNNEL_FAULT_H
 

@@ -1,7 +1,8 @@
-/* Two facts behind /livez and /readyz: when the loop last moved, and why the service is not ready.
+/* /livez depends on the time of the loop's last step, /readyz on the reason why the service is
+ * not ready.
  *
- * Before the loop's first step the service counts as alive: it may wait in open for what it depends on, and a restart
- * would not bring that nearer. Limits: reasons of up to 511 bytes. */
+ * Before the loop's first step the service counts as alive: it may wait in open for a server, and
+ * a restart would not help. Limits: a reason has at most 511 bytes. */
 #include "service/health.h"
 
 #include <pthread.h>
@@ -14,7 +15,7 @@
 static struct {
 	pthread_mutex_t lock;
 	char reason[512];         /* empty: ready */
-	bool told;                /* health_ready was called */
+	bool reported;            /* health_ready was called */
 	_Atomic int64_t alive_us; /* 0: the loop has not begun */
 	_Atomic int64_t limit_us;
 } health = {.lock = PTHREAD_MUTEX_INITIALIZER, .reason = "starting", .limit_us = INT64_C(60000000)};
@@ -22,7 +23,7 @@ static struct {
 void health_ready(const char *reason)
 {
 	pthread_mutex_lock(&health.lock);
-	health.told = true;
+	health.reported = true;
 	snprintf(health.reason, sizeof(health.reason), "%s", reason ? reason : "");
 	pthread_mutex_unlock(&health.lock);
 }
@@ -30,7 +31,7 @@ void health_ready(const char *reason)
 void health_opened(void)
 {
 	pthread_mutex_lock(&health.lock);
-	if (!health.told)
+	if (!health.reported)
 		health.reason[0] = '\0';
 	pthread_mutex_unlock(&health.lock);
 }
@@ -53,7 +54,7 @@ bool health_is_live(char *body, size_t cap)
 	if (live)
 		snprintf(body, cap, "ok\n");
 	else
-		snprintf(body, cap, "the loop has not moved for %lld ms\n",
+		snprintf(body, cap, "main loop made no progress for %lld ms\n",
 		         (long long)(idle_us / 1000));
 	return live;
 }

@@ -6,15 +6,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Ready with reason NULL; otherwise /readyz answers 503 and the reason, one line or several. */
+/* reason NULL: ready. Otherwise /readyz answers 503 with the reason (one or more lines). */
 void health_ready(const char *reason);
-/* Called by the loop at each step; /livez turns 503 when it was not called for limit_ms (default 60,000). */
+/* The loop calls this at each step. /livez answers 503 if the last call was more than limit_ms ago
+ * (default 60,000). */
 void health_alive(void);
 void health_limit_ms(int64_t limit_ms);
 
-/* After open: ready, unless the service itself has said something with health_ready. */
+/* Called after open: ready, unless the service has called health_ready itself. */
 void health_opened(void);
-/* Each returns whether to answer 200, and the body. */
+/* Each returns true for status 200, and writes the body. */
 bool health_is_live(char *body, size_t cap);
 bool health_is_ready(char *body, size_t cap);
 

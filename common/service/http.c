@@ -1,7 +1,7 @@
-/* libmicrohttpd with one polling thread of its own, a few connections and little memory for each.
+/* libmicrohttpd with one polling thread, at most 16 connections, and 16 KiB for each.
  *
- * The listening socket is made here rather than by the library, which would not say why it could not be had.
- * Limits: no TLS and no passwords: it listens on the loopback address unless told otherwise. */
+ * We open the listening socket, because libmicrohttpd does not report why that failed.
+ * Limits: no TLS and no passwords. The default address is the loopback address. */
 #include "service/http.h"
 
 #include <errno.h>
@@ -77,13 +77,14 @@ static enum MHD_Result route(struct MHD_Connection *connection, const char *path
 	else if (strcmp(path, "/readyz") == 0)
 		good = health_is_ready(body, sizeof(body));
 	else if (strcmp(path, "/") == 0)
-		return answer_text(connection, MHD_HTTP_OK,
-		                   "/metrics  counters and gauges for Prometheus\n"
-		                   "/livez    200 while the service moves\n"
-		                   "/readyz   200 when it is ready, else 503 and why\n");
+		return answer_text(
+			connection, MHD_HTTP_OK,
+			"/metrics  metrics in Prometheus' text format\n"
+			"/livez    200 if the main loop makes progress, else 503\n"
+			"/readyz   200 if the service is ready, else 503 and the reason\n");
 	else
 		return answer_text(connection, MHD_HTTP_NOT_FOUND,
-		                   "not found; there are /metrics, /livez and /readyz\n");
+		                   "not found: expected /metrics, /livez or /readyz\n");
 	return answer_text(connection, good ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE, body);
 }
 
@@ -98,10 +99,12 @@ static enum MHD_Result on_request(void *context, struct MHD_Connection *connecti
 	(void)upload;
 	if (strcmp(method, MHD_HTTP_METHOD_GET) != 0 && strcmp(method, MHD_HTTP_METHOD_HEAD) != 0) {
 		*upload_len = 0;
-		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+		return answer_text(connection, MHD_HTTP_METHOD_NOT_ALLOWED,
+		                   "method not allowed: expected GET or HEAD\n");
 	}
-	if (*request !=
-	    &seen) { /* the first call has the headers only; answering in the second keeps the connection open */
+	/* The first call has the headers only. An answer in the second keeps the connection
+	 * open. */
+	if (*request != &seen) {
 		*request = &seen;
 		return MHD_YES;
 	}
@@ -121,8 +124,8 @@ static bool listen_on(const char *address, int port, int *out, struct err *err)
 	snprintf(service, sizeof(service), "%d", port);
 	code = getaddrinfo(*address ? address : NULL, service, &hints, &found);
 	if (code != 0)
-		return err_set(err, ERR_OPERATOR, "HTTP_ADDRESS: \"%s\": %s", address,
-		               gai_strerror(code));
+		return err_set(err, ERR_OPERATOR, "cannot resolve \"%s\" of HTTP_ADDRESS: %s",
+		               address, gai_strerror(code));
 	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes)) == 0 &&
 	    bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, CONNECTIONS) == 0) {
@@ -156,8 +159,8 @@ bool http_start(const char *address, int port, struct err *err)
 	if (server)
 		return true;
 	close(fd);
-	return err_set(err, ERR_FATAL, "HTTP_PORT: cannot start the server on %s port %d", address,
-	               port);
+	return err_set(err, ERR_FATAL, "HTTP_PORT: cannot start the HTTP server on %s port %d",
+	               address, port);
 }
 
 void http_stop(void)

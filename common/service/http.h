@@ -1,5 +1,5 @@
-/* The HTTP server of a service (libmicrohttpd, its own thread): /metrics in Prometheus' text format,
- * /livez and /readyz with 200 or 503 and a reason (health.h). */
+/* The HTTP server of a service (libmicrohttpd, its own thread): /metrics in Prometheus' text
+ * format, /livez and /readyz with 200 or 503 and a reason (health.h). */
 #ifndef FUNNEL_HTTP_H
 #define FUNNEL_HTTP_H
 
@@ -7,8 +7,9 @@
 
 #include "base/err.h"
 
-/* port 0: no server. Port in use: err names HTTP_PORT and the value. Process metrics (resident memory,
- * CPU seconds, open file descriptors, start time) are included. */
+/* port 0: no server. If it cannot listen, err (ERR_OPERATOR) names HTTP_ADDRESS or HTTP_PORT and
+ * the value. /metrics includes metrics of the process (memory, CPU seconds, open file descriptors,
+ * start time). */
 MUST_USE bool http_start(const char *address, int port, struct err *err);
 void http_stop(void);
 

@@ -1,8 +1,8 @@
-/* A line is made on the stack and written with one write(2), outside every lock.
+/* Builds a line on the stack and writes it with one write(2), outside any lock.
  *
- * The forms differ in what stands around keys and values; numbers and escapes are the same in both.
- * An escape or a character is added as one piece or not at all, so that a cut line is still valid.
- * Limits: 64 events (further ones share one limit), of which the first 39 bytes count. */
+ * The two forms differ only in the separators and quotes; numbers and escapes are the same.
+ * An escape or a character is added completely or not at all, so a cut line is still valid.
+ * Limits: 64 event names, compared by their first 39 bytes; further ones share one rate limit. */
 #include "service/log.h"
 
 #include <inttypes.h>
@@ -17,7 +17,7 @@
 #include "base/utf8.h"
 
 #define LINE_CAP         8192
-#define LINE_TAIL        96 /* kept free for a closing quote, cut, suppressed and the line end */
+#define LINE_TAIL        96 /* reserved for a closing quote, cut, suppressed and the line end */
 #define NUMBER_CAP       32 /* the longest number with its terminator */
 #define LINES_PER_SECOND 20
 #define EVENT_COUNT      64
@@ -40,7 +40,7 @@ static struct {
 		char event[40];
 		time_t second;
 		unsigned lines;
-		unsigned long held;
+		unsigned long suppressed;
 	} events[EVENT_COUNT];
 } limits = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -63,7 +63,7 @@ static const char *level_name(enum log_level level)
 	return "unknown";
 }
 
-/* All of it or nothing. After a cut, nothing. */
+/* Appends all bytes or none. After a cut, none. */
 static void put(struct line *line, const char *at, size_t len)
 {
 	if (line->cut || line->len + len > line->cap) {
@@ -155,7 +155,7 @@ static void put_value(struct line *line, struct log_field field)
 	put(line, number, strlen(number));
 }
 
-/* A field whose key and number do not fit is left out; a text is cut. */
+/* Leaves the field out if its key and a number do not fit; cuts a text. */
 static void put_field(struct line *line, struct log_field field)
 {
 	size_t key_len = strlen(field.key);
@@ -192,7 +192,7 @@ static void put_head(struct line *line, enum log_level level, const char *event)
 	put_field(line, log_str("event", event));
 }
 
-static void put_tail(struct line *line, unsigned long held)
+static void put_tail(struct line *line, unsigned long suppressed)
 {
 	bool was_cut = line->cut;
 
@@ -200,8 +200,8 @@ static void put_tail(struct line *line, unsigned long held)
 	line->cut = false;
 	if (was_cut)
 		put_field(line, log_bool("cut", true));
-	if (held)
-		put_field(line, log_uint("suppressed", held));
+	if (suppressed)
+		put_field(line, log_uint("suppressed", suppressed));
 	put(line, line->json ? "}\n" : "\n", line->json ? 2 : 1);
 }
 
@@ -211,14 +211,14 @@ static void write_all(const char *at, size_t len)
 		ssize_t done = write(STDERR_FILENO, at, len);
 
 		if (done <= 0)
-			return; /* there is nowhere to say so */
+			return; /* nowhere to report this */
 		at += done;
 		len -= (size_t)done;
 	}
 }
 
-/* False: this line is held back. *held: lines held back since the last that passed. */
-static bool event_passes(const char *event, unsigned long *held)
+/* False: suppress this line. *suppressed: lines suppressed since the last one that passed. */
+static bool event_passes(const char *event, unsigned long *suppressed)
 {
 	struct timespec now;
 	struct event_limit *limit = limits.events;
@@ -236,12 +236,12 @@ static bool event_passes(const char *event, unsigned long *held)
 		limit->lines = 0;
 	}
 	passes = limit->lines < LINES_PER_SECOND;
-	*held = limit->held;
+	*suppressed = limit->suppressed;
 	if (passes) {
 		limit->lines++;
-		limit->held = 0;
+		limit->suppressed = 0;
 	} else {
-		limit->held++;
+		limit->suppressed++;
 	}
 	pthread_mutex_unlock(&limits.lock);
 	return passes;
@@ -250,15 +250,15 @@ static bool event_passes(const char *event, unsigned long *held)
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
 {
 	struct line line = {.len = 0};
-	unsigned long held;
+	unsigned long suppressed;
 
-	if (level > logger.level || !event_passes(event, &held))
+	if (level > logger.level || !event_passes(event, &suppressed))
 		return;
 	line.cap = LINE_CAP - LINE_TAIL;
 	line.json = logger.json;
 	put_head(&line, level, event);
 	for (; fields->key; fields++)
 		put_field(&line, *fields);
-	put_tail(&line, held);
+	put_tail(&line, suppressed);
 	write_all(line.text, line.len);
 }

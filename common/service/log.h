@@ -1,4 +1,4 @@
-/* One line to stderr per event in a service's life: key=value, or JSON.
+/* Writes one line per event to stderr: key=value, or JSON.
  *
  *   log_warn("retrying", log_str("error", err->message), log_int("pause_ms", pause_ms));
  *   log_info("opened");
@@ -9,21 +9,23 @@
  *   {"ts":"2026-01-01T00:00:00.000Z","level":"warn","service":"bronze-sink","instance":"a",
  *   "event":"retrying","error":"no leader","pause_ms":500}               (each on one line)
  *
- * A field has a type, so a key has the same JSON type in every line: a text is a string even if it
- * looks like a number. The settings in the start line follow the types of config.h: numbers for
- * CONFIG_INTEGER, true and false for CONFIG_BOOLEAN, strings for all others (a duration is "5s").
+ * A field has a type, so a key has the same JSON type in every line: a text is a string even if
+ * it looks like a number. The settings in the start line follow the types of config.h: numbers
+ * for CONFIG_INTEGER, true and false for CONFIG_BOOLEAN, strings for all others (a duration is
+ * "5s").
  *
  * Fields keep their order. Keys and texts are borrowed until the line is written. Keys are of
  * letters, digits and _. The text of an error has the key error; any other sentence has the key
  * detail.
  *
  * Both forms escape control bytes, quotes and backslashes as JSON does. Bytes that are not UTF-8
- * become \u00XX. In key=value a text stands in quotes if it is empty or holds a space, an = or
- * anything that is escaped.
+ * become \u00XX. In key=value a text stands in quotes if it is empty or contains a space, an = or
+ * a byte that is escaped.
  *
  * A line has at most 8 KiB. A longer one is cut within a text or before a field, and ends with
  * cut=true. Each event is limited to 20 lines a second; the next line that passes has
- * suppressed=N. Never per record, never payloads or secrets. Thread-safe after log_init. */
+ * suppressed=N. Do not log per record, and never payloads or secrets. Thread-safe after
+ * log_init. */
 #ifndef FUNNEL_LOG_H
 #define FUNNEL_LOG_H
 

@@ -1,9 +1,11 @@
-/* Families in order of registration, each with its series; nothing is ever removed, so pointers stay good.
+/* A list of families in order of registration; each has a list of series. None is ever removed,
+ * so pointers stay valid.
  *
- * A lock covers registration and rendering; values are atomics and need none. Look-up is linear: it happens at start, and
- * per partition every few seconds. A histogram's buckets are kept apart and added up when rendered.
- * Limits: 8,192 series; a registration past that, or without memory, gives a spare series that is not shown,
- * so callers need no check, and funnel_metrics_refused_total says so. */
+ * One lock protects registration and rendering; values are atomics and need none. Look-up is
+ * linear: it happens at start, and per partition every few seconds. Rendering adds up a
+ * histogram's buckets.
+ * Limits: 8,192 series. A registration beyond that, or without memory, returns a spare series
+ * that is not shown, so callers need no check. funnel_metrics_refused_total counts these. */
 #include "service/metrics.h"
 
 #include <dirent.h>
@@ -19,7 +21,7 @@
 #define SERIES_MAX   8192
 #define BUCKET_COUNT 15
 
-/* The first member of both kinds. */
+/* The first member of struct metric and struct histogram. */
 struct series {
 	struct series *next;
 	char *labels;
@@ -33,10 +35,10 @@ struct metric {
 struct histogram {
 	struct series series;
 	_Atomic int64_t sum_us;
-	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* the last is everything above */
+	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* the last one: above all limits */
 };
 
-enum family_kind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_HISTOGRAM };
+enum family_kind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_GAUGE_SECONDS, FAMILY_HISTOGRAM };
 
 struct family {
 	struct family *next;
@@ -61,7 +63,7 @@ static struct {
 	_Atomic int64_t refused;
 	struct metric spare_metric;
 	struct histogram spare_histogram;
-} registry = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &registry.families};
+} metrics = {.lock = PTHREAD_MUTEX_INITIALIZER, .tail = &metrics.families};
 
 static void family_free(struct family *family)
 {
@@ -74,7 +76,7 @@ static void family_free(struct family *family)
 
 static struct family *family_get(enum family_kind kind, const char *name, const char *help)
 {
-	struct family *family = registry.families;
+	struct family *family = metrics.families;
 
 	while (family && strcmp(family->name, name) != 0)
 		family = family->next;
@@ -91,8 +93,8 @@ static struct family *family_get(enum family_kind kind, const char *name, const 
 	}
 	family->kind = kind;
 	family->series_tail = &family->series;
-	*registry.tail = family;
-	registry.tail = &family->next;
+	*metrics.tail = family;
+	metrics.tail = &family->next;
 	return family;
 }
 
@@ -102,7 +104,7 @@ static struct series *series_get(struct family *family, const char *labels, size
 
 	while (series && strcmp(series->labels, labels) != 0)
 		series = series->next;
-	if (series || registry.series_count >= SERIES_MAX)
+	if (series || metrics.series_count >= SERIES_MAX)
 		return series;
 	series = calloc(1, size);
 	if (series && !(series->labels = strdup(labels))) {
@@ -112,35 +114,40 @@ static struct series *series_get(struct family *family, const char *labels, size
 	if (series) {
 		*family->series_tail = series;
 		family->series_tail = &series->next;
-		registry.series_count++;
+		metrics.series_count++;
 	}
 	return series;
 }
 
-/* NULL: refused, and counted. size: of the metric or histogram. */
+/* NULL: refused, and counted. size: that of the metric or histogram. */
 static struct series *register_series(enum family_kind kind, const char *name, const char *labels,
                                       const char *help, size_t size)
 {
 	struct series *series = NULL;
 	struct family *family;
 
-	pthread_mutex_lock(&registry.lock);
+	pthread_mutex_lock(&metrics.lock);
 	family = family_get(kind, name, help);
 	if (family)
 		series = series_get(family, labels, size);
-	pthread_mutex_unlock(&registry.lock);
+	pthread_mutex_unlock(&metrics.lock);
 	if (!series)
-		atomic_fetch_add(&registry.refused, 1);
+		atomic_fetch_add(&metrics.refused, 1);
 	return series;
 }
 
 struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels,
                           const char *help)
 {
-	enum family_kind family = kind == METRIC_COUNTER ? FAMILY_COUNTER : FAMILY_GAUGE;
-	struct series *series = register_series(family, name, labels, help, sizeof(struct metric));
+	static const enum family_kind kinds[] = {
+		[METRIC_COUNTER] = FAMILY_COUNTER,
+		[METRIC_GAUGE] = FAMILY_GAUGE,
+		[METRIC_GAUGE_SECONDS] = FAMILY_GAUGE_SECONDS,
+	};
+	struct series *series =
+		register_series(kinds[kind], name, labels, help, sizeof(struct metric));
 
-	return series ? (struct metric *)series : &registry.spare_metric;
+	return series ? (struct metric *)series : &metrics.spare_metric;
 }
 
 void metric_add(struct metric *metric, int64_t amount)
@@ -163,7 +170,7 @@ struct histogram *histogram_get(const char *name, const char *labels, const char
 	struct series *series =
 		register_series(FAMILY_HISTOGRAM, name, labels, help, sizeof(struct histogram));
 
-	return series ? (struct histogram *)series : &registry.spare_histogram;
+	return series ? (struct histogram *)series : &metrics.spare_histogram;
 }
 
 void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
@@ -176,13 +183,16 @@ void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 	atomic_fetch_add_explicit(&histogram->sum_us, duration_us, memory_order_relaxed);
 }
 
-static void render_metric(FILE *out, const char *name, const struct metric *metric)
+static void render_metric(FILE *out, const struct family *family, const struct metric *metric)
 {
-	if (*metric->series.labels)
-		fprintf(out, "funnel_%s{%s} %lld\n", name, metric->series.labels,
-		        (long long)metric_value(metric));
+	const char *labels = metric->series.labels;
+	int64_t value = metric_value(metric);
+
+	fprintf(out, *labels ? "funnel_%s{%s} " : "funnel_%s%s ", family->name, labels);
+	if (family->kind == FAMILY_GAUGE_SECONDS)
+		fprintf(out, "%.6f\n", (double)value / 1e6);
 	else
-		fprintf(out, "funnel_%s %lld\n", name, (long long)metric_value(metric));
+		fprintf(out, "%lld\n", (long long)value);
 }
 
 static void render_histogram(FILE *out, const char *name, const struct histogram *histogram)
@@ -205,6 +215,7 @@ static void render_family(FILE *out, const struct family *family)
 {
 	static const char *const types[] = {[FAMILY_COUNTER] = "counter",
 	                                    [FAMILY_GAUGE] = "gauge",
+	                                    [FAMILY_GAUGE_SECONDS] = "gauge",
 	                                    [FAMILY_HISTOGRAM] = "histogram"};
 
 	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help,
@@ -213,11 +224,11 @@ static void render_family(FILE *out, const struct family *family)
 		if (family->kind == FAMILY_HISTOGRAM)
 			render_histogram(out, family->name, (const struct histogram *)series);
 		else
-			render_metric(out, family->name, (const struct metric *)series);
+			render_metric(out, family, (const struct metric *)series);
 	}
 }
 
-/* Field `index` (from 0) after the command's name in /proc/self/stat; 0 where it cannot be read. */
+/* Field `index` (from 0) after the command's name in /proc/self/stat; 0 if it cannot be read. */
 static long long stat_field(int index)
 {
 	char text[1024];
@@ -228,7 +239,7 @@ static long long stat_field(int index)
 	if (file)
 		fclose(file);
 	text[len] = '\0';
-	at = strrchr(text, ')'); /* the name may hold spaces */
+	at = strrchr(text, ')'); /* the name may contain spaces */
 	for (int i = 0; at && i <= index; i++)
 		at = strchr(at + 1, ' ');
 	return at ? strtoll(at + 1, NULL, 10) : 0;
@@ -258,7 +269,7 @@ static double start_time(void)
 	return boot + (double)stat_field(19) / (double)sysconf(_SC_CLK_TCK);
 }
 
-/* Names as other Prometheus clients have them, hence without our prefix. */
+/* The standard names of Prometheus' client libraries, so without our prefix. */
 static void render_process(FILE *out)
 {
 	struct rusage usage = {0};
@@ -268,18 +279,23 @@ static void render_process(FILE *out)
 	cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
 	      (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 	fprintf(out,
-	        "# HELP process_cpu_seconds_total user and system time\n# TYPE process_cpu_seconds_total counter\n"
+	        "# HELP process_cpu_seconds_total user and system time\n"
+	        "# TYPE process_cpu_seconds_total counter\n"
 	        "process_cpu_seconds_total %.6f\n",
 	        cpu);
 	fprintf(out,
-	        "# HELP process_resident_memory_bytes resident memory\n# TYPE process_resident_memory_bytes gauge\n"
+	        "# HELP process_resident_memory_bytes resident memory\n"
+	        "# TYPE process_resident_memory_bytes gauge\n"
 	        "process_resident_memory_bytes %lld\n",
 	        stat_field(21) * sysconf(_SC_PAGESIZE));
 	fprintf(out,
-	        "# HELP process_open_fds open file descriptors\n# TYPE process_open_fds gauge\nprocess_open_fds %d\n",
+	        "# HELP process_open_fds open file descriptors\n"
+	        "# TYPE process_open_fds gauge\n"
+	        "process_open_fds %d\n",
 	        open_files());
 	fprintf(out,
-	        "# HELP process_start_time_seconds start, since 1970\n# TYPE process_start_time_seconds gauge\n"
+	        "# HELP process_start_time_seconds start of the process, in seconds since 1970\n"
+	        "# TYPE process_start_time_seconds gauge\n"
 	        "process_start_time_seconds %.2f\n",
 	        start_time());
 }
@@ -288,18 +304,20 @@ char *metrics_render(size_t *len)
 {
 	char *text = NULL;
 	FILE *out = open_memstream(&text, len);
-	long long refused = atomic_load(&registry.refused);
+	long long refused = atomic_load(&metrics.refused);
 	bool failed;
 
 	if (!out)
 		return NULL;
-	pthread_mutex_lock(&registry.lock);
-	for (const struct family *family = registry.families; family; family = family->next)
+	pthread_mutex_lock(&metrics.lock);
+	for (const struct family *family = metrics.families; family; family = family->next)
 		render_family(out, family);
-	pthread_mutex_unlock(&registry.lock);
+	pthread_mutex_unlock(&metrics.lock);
 	if (refused)
 		fprintf(out,
-		        "# HELP funnel_metrics_refused_total registrations past the limit\n# TYPE funnel_metrics_refused_total counter\n"
+		        "# HELP funnel_metrics_refused_total registrations refused: too many "
+		        "series, no memory, or a name of another kind\n"
+		        "# TYPE funnel_metrics_refused_total counter\n"
 		        "funnel_metrics_refused_total %lld\n",
 		        refused);
 	render_process(out);

@@ -1,7 +1,7 @@
 /* Prometheus metrics (text format 0.0.4).
  *
- * Metrics are registered at start and never freed; values are atomics, so the loop writes without
- * a lock. Names carry the prefix funnel_. */
+ * Metrics are registered at start and never freed. Values are atomics, so updates take no lock.
+ * All names get the prefix funnel_. */
 #ifndef FUNNEL_METRICS_H
 #define FUNNEL_METRICS_H
 
@@ -9,23 +9,28 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum metric_kind { METRIC_COUNTER, METRIC_GAUGE };
+enum metric_kind {
+	METRIC_COUNTER,
+	METRIC_GAUGE,
+	METRIC_GAUGE_SECONDS, /* set in microseconds, shown in seconds */
+};
 struct metric; /* one series */
 
-/* labels: text inside the braces, already escaped (partition="0"), or "". The same name and labels give
- * the same series again. name without prefix: "records_in_total". help is taken from the first registration. */
+/* name: without the prefix ("records_in_total"). labels: the text between the braces, already
+ * escaped (partition="0"), or "". The same name and labels return the same series. help of the
+ * first registration counts. Never NULL. */
 struct metric *metric_get(enum metric_kind kind, const char *name, const char *labels,
                           const char *help);
 void metric_add(struct metric *metric, int64_t amount);
 void metric_set(struct metric *metric, int64_t value);
 int64_t metric_value(const struct metric *metric);
 
-/* A histogram of durations with fixed buckets from 1 ms to 60 s; exposes _bucket, _sum, _count in seconds. */
+/* A histogram of durations with fixed buckets from 1 ms to 60 s, shown in seconds. */
 struct histogram;
 struct histogram *histogram_get(const char *name, const char *labels, const char *help);
 void histogram_observe_us(struct histogram *histogram, int64_t duration_us);
 
-/* All metrics in Prometheus' text format; the caller frees. NULL: out of memory. */
+/* All metrics in Prometheus' text format. The caller frees the text. NULL: out of memory. */
 char *metrics_render(size_t *len);
 
 #endif

@@ -1,11 +1,11 @@
-/* How often and when is carried over in the environment. Two processes that share one
- * transactional id would fence each other for ever; the growing pause and the limit end that.
+/* The environment carries the number of restarts to the next process. Two processes that share one
+ * transactional id would fence each other forever; the growing pause and the limit end that.
  *
- * Descriptors beyond the standard ones are closed by execv, whether a library marked them or not. Other threads use them
- * until then.
+ * execv closes all descriptors except the standard ones. It cannot be done earlier: other threads
+ * use them until then.
  *
- * Rejected: a supervisor in the local stack. A process between the stack and each service would have the process id that
- * `make status` shows and that a test kills. compose and systemd restart services themselves. */
+ * Rejected: a supervisor in the local stack. `make status` would show, and tests would kill, the
+ * process id of the supervisor. compose and systemd restart services themselves. */
 #define _GNU_SOURCE /* close_range */
 #include "service/restart.h"
 
@@ -43,7 +43,7 @@ void restart_enable(bool enabled)
 static void close_descriptors_at_exec(void)
 {
 	if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0)
-		log_warn("descriptors_stay_open", log_str("error", strerror(errno)));
+		log_warn("descriptors_not_closed", log_str("error", strerror(errno)));
 }
 
 static void pause_before(long count)

@@ -1,10 +1,11 @@
-/* The main thread runs open, step and close. Two detached threads wait beside it:
+/* The main thread runs open, step and close. There are two more threads, both detached:
  *
- * - the signal thread sits in sigwait() for TERM and INT, which every other thread has blocked (they inherit the mask,
- *   since it is set before any is made), so no code ever runs in a signal handler;
- * - the watchdog leaves the process when the deadline has passed, because a library's destroy may hang for ever.
+ * - The signal thread waits in sigwait() for TERM and INT. All other threads block these: they
+ *   inherit the mask, which is set before any thread exists. So no code runs in a signal handler.
+ * - The watchdog ends the process at the deadline, because a library's destroy may hang forever.
  *
- * The deadline is set once: at the first signal, so that it covers draining too, or else when close begins.
+ * The deadline is set once: at the first signal, so that it includes draining, or else when close
+ * begins.
  * Limits: one service per process. */
 #include "service/service.h"
 
@@ -45,24 +46,61 @@ enum exit_code {
 #define SETTING_TEXT_CAP 1024
 
 static const struct config_option common_options[] = {
-	{"INSTANCE_ID", CONFIG_TEXT, offsetof(struct service_config, instance_id), "", 0, 0,
-         "name of this instance; empty: the host's name", NULL, NULL},
-	{"HTTP_ADDRESS", CONFIG_TEXT, offsetof(struct service_config, http_address), "127.0.0.1", 0,
-         0, "address of /metrics, /livez and /readyz", NULL, NULL},
-	{"HTTP_PORT", CONFIG_INTEGER, offsetof(struct service_config, http_port), "0", 0, 65535,
-         "port of the same; 0: not served", NULL, NULL},
-	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct service_config, log_level), "info", 0, 0,
-         "least severe lines to log", "error|warn|info|debug", NULL},
-	{"LOG_FORMAT", CONFIG_CHOICE, offsetof(struct service_config, log_format), "kv", 0, 0,
-         "form of log lines", "kv|json", NULL},
-	{"SHUTDOWN_TIMEOUT", CONFIG_DURATION, offsetof(struct service_config, shutdown_timeout_us),
-         "20s", 100000, INT64_C(3600000000),
-         "longest time from a stop signal to the end; then the process leaves as it is", NULL,
-         NULL},
-	{"RESTART_IN_PLACE", CONFIG_BOOLEAN, offsetof(struct service_config, restart), "false", 0,
-         0,
-         "where exit 75 would follow, start again in place instead (for running without a supervisor)",
-         NULL, NULL},
+	{
+		.name = "INSTANCE_ID",
+		.type = CONFIG_TEXT,
+		.offset = offsetof(struct service_config, instance_id),
+		.default_value = "",
+		.help = "name of this instance; empty: the host name",
+	},
+	{
+		.name = "HTTP_ADDRESS",
+		.type = CONFIG_TEXT,
+		.offset = offsetof(struct service_config, http_address),
+		.default_value = "127.0.0.1",
+		.help = "address to serve /metrics, /livez and /readyz on",
+	},
+	{
+		.name = "HTTP_PORT",
+		.type = CONFIG_INTEGER,
+		.offset = offsetof(struct service_config, http_port),
+		.default_value = "0",
+		.max = 65535,
+		.help = "port to serve /metrics, /livez and /readyz on; 0: do not serve them",
+	},
+	{
+		.name = "LOG_LEVEL",
+		.type = CONFIG_CHOICE,
+		.offset = offsetof(struct service_config, log_level),
+		.default_value = "info",
+		.help = "least severe level to log",
+		.choices = "error|warn|info|debug",
+	},
+	{
+		.name = "LOG_FORMAT",
+		.type = CONFIG_CHOICE,
+		.offset = offsetof(struct service_config, log_format),
+		.default_value = "kv",
+		.help = "format of log lines: key=value or JSON",
+		.choices = "kv|json",
+	},
+	{
+		.name = "SHUTDOWN_TIMEOUT",
+		.type = CONFIG_DURATION,
+		.offset = offsetof(struct service_config, shutdown_timeout_us),
+		.default_value = "20s",
+		.min = 100000,
+		.max = INT64_C(3600000000),
+		.help = "longest time from a stop signal to the end; then the process exits",
+	},
+	{
+		.name = "RESTART_IN_PLACE",
+		.type = CONFIG_BOOLEAN,
+		.offset = offsetof(struct service_config, restart),
+		.default_value = "false",
+		.help = "restart in place instead of exiting with 75; for running without a "
+			"supervisor",
+	},
 	{0},
 };
 
@@ -73,7 +111,7 @@ static struct {
 	int exit_code;
 } watchdog = {.lock = PTHREAD_MUTEX_INITIALIZER, .exit_code = EXIT_TRY_AGAIN};
 
-/* A full pipe must not keep a process that leaves. */
+/* A log line must not block a process that exits: stderr may be a full pipe. */
 static bool log_is_writable(void)
 {
 	struct pollfd err_fd = {.fd = STDERR_FILENO, .events = POLLOUT};
@@ -111,7 +149,7 @@ static void *watchdog_thread(void *unused)
 	}
 	if (log_is_writable())
 		log_error("shutdown_timeout", log_int("exit", watchdog.exit_code),
-		          log_str("detail", "not shut down within SHUTDOWN_TIMEOUT; exiting now"));
+		          log_str("detail", "did not shut down within SHUTDOWN_TIMEOUT; exiting"));
 	if (watchdog.exit_code == EXIT_TRY_AGAIN)
 		restart_in_place();
 	_exit(watchdog.exit_code);
@@ -178,7 +216,7 @@ static int exit_code_of(enum err_class class)
 	case ERR_FENCED: return EXIT_TRY_AGAIN;
 	case ERR_OPERATOR: return EXIT_OPERATOR;
 	case ERR_NONE:
-	case ERR_INPUT: /* should have ended in the dead letter */
+	case ERR_INPUT: /* a bug: should have become a dead letter */
 	case ERR_FATAL: return EXIT_BUG;
 	}
 	return EXIT_BUG;
@@ -195,14 +233,14 @@ static enum log_level log_level_of(const char *name)
 static enum step run_steps(const struct service *service, void *state, struct err *err)
 {
 	enum step step = STEP_MORE;
-	bool told = false;
+	bool reported = false;
 
 	while (step == STEP_MORE) {
 		bool stopping = service_stopping();
 
-		if (stopping && !told)
+		if (stopping && !reported)
 			health_ready("stopping");
-		told = stopping;
+		reported = stopping;
 		health_alive();
 		step = service->step(state, stopping, err);
 	}
@@ -215,7 +253,8 @@ static void log_failed(const struct err *err, int exit_code)
 	          log_int("exit", exit_code), log_str("error", err->message));
 }
 
-/* open ... close; returns the exit code. A stop during open that makes it fail for now has lost nothing: clean. */
+/* open ... close; returns the exit code. A temporary failure of open during a stop is clean:
+ * nothing is lost. */
 static int run(const struct service *service, void *config)
 {
 	struct err err = {.class = ERR_NONE};
@@ -231,7 +270,7 @@ static int run(const struct service *service, void *config)
 	}
 	if (failed &&
 	    (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
-		/* An input that cannot be used was named in the settings: usage. */
+		/* An unusable input is a wrong setting: usage. */
 		exit_code =
 			!opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
 		log_failed(&err, exit_code);
@@ -262,7 +301,7 @@ static bool common_start(const struct service *service, const struct service_con
 	snprintf(labels, sizeof(labels), "service=\"%s\",version=\"%s\",commit=\"%s\"",
 	         service->name, program_version, program_commit);
 	metric_set(metric_get(METRIC_GAUGE, "build_info", labels,
-	                      "always 1; the labels say what runs"),
+	                      "always 1; the labels give service, version and commit"),
 	           1);
 	return threads_start(common->shutdown_timeout_us, err) &&
 	       http_start(common->http_address, (int)common->http_port, err);
@@ -314,12 +353,12 @@ static void log_start(const struct config_option *const *tables, const void *con
 	log_event(LOG_INFO, "start", fields);
 }
 
-/* Without it tables only lose a protection. */
+/* Without a random key, hash tables still work, but are open to chosen collisions. */
 static void key_tables(void)
 {
 	if (getrandom(&hash_key, sizeof(hash_key), 0) != (ssize_t)sizeof(hash_key))
 		log_warn("hash_tables_not_keyed", log_str("error", strerror(errno)),
-		         log_str("detail", "keys chosen to collide could make hash tables slow"));
+		         log_str("detail", "input chosen to collide could make hash tables slow"));
 }
 
 static int run_configured(const struct service *service, const struct config_option *const *tables,

@@ -1,13 +1,13 @@
-/* Whether a stop was asked for. Signals come from service.c. */
+/* The stop request. service.c makes it when a signal arrives. */
 #ifndef FUNNEL_STOP_H
 #define FUNNEL_STOP_H
 
 #include <stdbool.h>
 
-/* True once a stop was asked for; for use inside long calls. */
+/* True after the first stop request. Long calls check it too. */
 bool service_stopping(void);
 
-/* Notes one more stop signal; returns how many came before it. */
+/* Records a stop request; returns the number of earlier ones. */
 int stop_request(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* The program and the commit are one file of the build, librdkafka may be another: its version is asked for at run time. */
+/* librdkafka may be a shared library, so its version is read at run time. */
 #include "service/version.h"
 
 #include <librdkafka/rdkafka.h>

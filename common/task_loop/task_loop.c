@@ -1,9 +1,9 @@
-/* The loop: poll, fold, and commit when the input is drained, at the latest every COMMIT_INTERVAL,
- * or when a bound is reached. Short queues give low latency, long queues give big batches.
+/* The loop: poll, fold, and commit when the input is drained, when COMMIT_INTERVAL has passed, or
+ * when a batch is full. So a short queue gives low latency, and a long queue gives large batches.
  *
- * "Drained" means that a poll of a millisecond brought nothing. Transaction markers of the input's own
- * producers take offsets too; positions that moved only over those are committed after a while of
- * quiet, so that lag reads 0 and idle partitions cost nothing. */
+ * "Drained" means that a poll of 1 ms returned nothing. Transaction markers of the input's
+ * producers take offsets too. A position that moved only over markers is committed 300 ms after
+ * the last commit, so that lag becomes 0 and idle partitions cost nothing. */
 #include "task_loop/task_loop.h"
 
 #include <inttypes.h>
@@ -43,9 +43,9 @@
 #define SEND_EVERY_OUTPUTS  1000
 #define RETRY_PAUSE_US      100000
 #define RETRY_DOUBLINGS     4
-/* More than what a step takes, but for an assignment while a broker answers none of its calls: who is thrown out then asks again. Also
- * how long the group waits for members that do not answer: after a crash of the broker it was seen (Kafka 4.2.1) to wait so long for
- * members of before, which it had forgotten to time out. */
+/* Longer than any step, except an assignment during which no broker answers; a member that is
+ * expelled then joins again. It is also the rebalance timeout: after a crash of the broker, the
+ * coordinator (Kafka 4.2.1) waits this long for members that no longer exist. */
 #define POLL_INTERVAL_MS       "60000"
 #define EXPLAIN_TIMEOUT_MS     1000
 #define CLOSE_ABORT_TIMEOUT_MS 1000
@@ -62,7 +62,7 @@ static bool open_intake(struct task_loop *loop, struct err *err)
 		.client_id = client,
 		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "stale_records_total", "",
-	                            "Records below the position that were discarded"),
+	                            "records before the position that were discarded"),
 	};
 
 	snprintf(client, sizeof(client), "%s-%s", loop->service_name, loop->instance);
@@ -74,7 +74,7 @@ static bool register_schemas(struct task_loop *loop, struct err *err)
 {
 	static const struct {
 		enum topic_id output;
-		enum schema_kind slot;
+		enum schema_kind kind;
 	} written[] = {
 		{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE},
 		{TOPIC_LATE_EVENTS, SCHEMA_LATE},
@@ -85,17 +85,17 @@ static bool register_schemas(struct task_loop *loop, struct err *err)
 	};
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {
-		enum schema_kind slot = written[i].slot;
+		enum schema_kind kind = written[i].kind;
 
 		if (loop->writes & (1u << written[i].output) &&
-		    !registry_register(loop->registry, loop->kafka.topic_prefix, slot,
-		                       &loop->terms->schema_id[slot], err))
+		    !registry_register(loop->registry, loop->kafka.topic_prefix, kind,
+		                       &loop->context->schema_id[kind], err))
 			return false;
 	}
 	return true;
 }
 
-/* At start nothing is at stake yet, so what is not ready is waited for. */
+/* Retries for up to 2 minutes while a server is away: at the start there is no state to lose. */
 static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_loop *loop,
                      struct err *err)
 {
@@ -112,19 +112,19 @@ static bool wait_for(bool (*try)(struct task_loop *, struct err *), struct task_
 	return true;
 }
 
-static bool learn_outputs(struct task_loop *loop, struct err *err)
+static bool query_outputs(struct task_loop *loop, struct err *err)
 {
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
 		if (loop->writes & (1u << output) &&
 		    !task_loop_partition_count(loop, topic_of(output)->suffix,
-		                               &loop->terms->partition_count[output], err))
+		                               &loop->context->partition_count[output], err))
 			return false;
 	return true;
 }
 
 bool task_loop_open(struct task_loop **result, const struct service_config *service,
                     const struct kafka_config *kafka, const struct task_loop_config *config,
-                    const char *service_name, unsigned writes, struct output_context *terms,
+                    const char *service_name, unsigned writes, struct output_context *context,
                     struct err *err)
 {
 	struct task_loop *loop = xrealloc(NULL, sizeof(*loop));
@@ -135,23 +135,23 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	                           .writes = writes,
 	                           .config = *config,
 	                           .kafka = *kafka,
-	                           .terms = terms};
+	                           .context = context};
 	loop->commits_metric =
 		metric_get(METRIC_COUNTER, "commits_total", "", "Kafka transactions committed");
 	loop->aborts_metric =
 		metric_get(METRIC_COUNTER, "aborts_total", "", "Kafka transactions aborted");
 	loop->doubts_metric =
 		metric_get(METRIC_COUNTER, "doubtful_transactions_total", "",
-	                   "Transactions committed although a request had no answer; the "
+	                   "transactions committed although a request got no answer; the "
 	                   "Kafka producer was replaced after each");
 	loop->commit_histogram =
 		histogram_get("commit_seconds", "",
-	                      "Duration of a commit, from flush to acknowledgement");
-	terms->service = service_name;
+	                      "duration of a commit, from flush to acknowledgement");
+	context->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
-	/* Nothing is registered with a registry that has lost its data: our schemas would take ids that
+	/* Register nothing with a registry that has lost its data: our schemas would get ids that
 	 * mean something else in the topics. */
-	return loop->registry && open_intake(loop, err) && wait_for(learn_outputs, loop, err) &&
+	return loop->registry && open_intake(loop, err) && wait_for(query_outputs, loop, err) &&
 	       wait_for(counts_topic_schemas_known, loop, err) &&
 	       wait_for(register_schemas, loop, err) && wait_for(txn_producer_ready, loop, err);
 }
@@ -166,7 +166,8 @@ bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix,
 	                             err);
 }
 
-/* The topics of a set have one number of partitions, and keep it: a key's newest value is always in the same one. */
+/* All topics of a set have the same number of partitions, which never changes. So all values of a
+ * key are in the same partition. */
 static bool outputs_fit(const struct task_loop *loop, struct err *err)
 {
 	const struct intake_topic *input = intake_topic(loop->intake, 0);
@@ -174,7 +175,7 @@ static bool outputs_fit(const struct task_loop *loop, struct err *err)
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
 		if (loop->output_topics[output] &&
 		    !topic_partitions_fit(output, rd_kafka_topic_name(loop->output_topics[output]),
-		                          loop->terms->partition_count[output], input->name,
+		                          loop->context->partition_count[output], input->name,
 		                          input->partition_count, err))
 			return false;
 	return true;
@@ -188,7 +189,7 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 	loop->inputs = inputs;
 	for (size_t i = 0; i < input_count; i++)
 		topics[i] = (struct intake_topic){.suffix = inputs[i].topic_suffix,
-		                                  .slot = inputs[i].slot,
+		                                  .kind = inputs[i].kind,
 		                                  .framed = true};
 	if (!intake_set_topics(loop->intake, loop->registry, topics, input_count, err) ||
 	    !outputs_fit(loop, err))
@@ -199,10 +200,11 @@ bool task_loop_start(struct task_loop *loop, const struct task_loop_input *input
 
 /* ---- folding */
 
-/* Called after a record was folded. A rebuild must not lack a record that was read before. A new
- * record of our own topics that is refused for its schema is a dead letter, and the service is not
- * ready. Raw records come from other writers, so an unknown schema is their mistake. */
-static bool judge_schema(struct task_loop *loop, const struct assigned_task *assigned,
+/* Called after a record was folded. ERR_OPERATOR: a restore lacks a record that was read before.
+ * A new record of our own topics that is refused for its schema becomes a dead letter, and the
+ * service is not ready. Raw records come from other writers, so an unknown schema is their
+ * fault. */
+static bool check_schema(struct task_loop *loop, const struct assigned_task *assigned,
                          const struct input_record *record, struct err *err)
 {
 	struct framed_record place =
@@ -212,7 +214,7 @@ static bool judge_schema(struct task_loop *loop, const struct assigned_task *ass
 		return schema_loss_error(err, &place,
 		                         record->refused != REASON_NONE ? record->refused
 		                                                        : REASON_MALFORMED_AVRO);
-	if (!assigned->task.restoring && assigned->input->slot != SCHEMA_RAW &&
+	if (!assigned->task.restoring && assigned->input->kind != SCHEMA_RAW &&
 	    schema_loss_suspected(record->refused) &&
 	    schema_alarm_raise(&loop->schema_alarm, monotonic_us(), &place, record->refused))
 		log_error("schema_refused", log_str("error", loop->schema_alarm.message));
@@ -226,7 +228,7 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 		FAULT_POINT("in_restore");
 	task_apply(&assigned->task, record, &loop->outbox);
 	if ((record->refused != REASON_NONE || assigned->task.restoring) &&
-	    !judge_schema(loop, assigned, record, err))
+	    !check_schema(loop, assigned, record, err))
 		return false;
 	assigned->moved |= !assigned->task.restoring;
 	idle_task_moved(assigned);
@@ -234,7 +236,7 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 	return true;
 }
 
-/* Folds the batch from where it stands. What is left when the registry is away waits for the next step. */
+/* Folds the polled records. If the registry is away, the rest waits for the next step. */
 static bool fold_batch(struct task_loop *loop, struct err *err)
 {
 	struct intake_item item;
@@ -297,19 +299,19 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 
 /* ---- the step */
 
-/* What fails again and again needs somebody's hand (a record too large for its topic, too few replicas): the pause grows, and
- * readiness says why until something has succeeded. */
+/* A recurring error needs an operator (a record too large for its topic, too few replicas). So
+ * the pause grows, and /readyz shows the error until something succeeds. */
 static enum step after_error(struct task_loop *loop, const struct err *err)
 {
 	if (err->class != ERR_RETRY)
 		return STEP_FAILED;
-	/* A second one in a row is a failure like any other. */
+	/* The second in a row is an ordinary failure. */
 	if (kafka_err_is_expired_id(err) && loop->failures_in_row == 0) {
 		loop->failures_in_row++;
 		log_info("transactional_id_expired", log_uint("outputs", loop->outbox.count),
 		         log_str("detail",
-		                 "unused for longer than the broker keeps it; a new client "
-		                 "sends the batch again"));
+		                 "the transactional id was unused for longer than the broker "
+		                 "keeps it; a new client sends the batch again"));
 		return STEP_MORE;
 	}
 	log_warn("retrying", log_str("phase", "run"), log_str("error", err->message));
@@ -322,7 +324,7 @@ static enum step after_error(struct task_loop *loop, const struct err *err)
 	return STEP_MORE;
 }
 
-/* What was folded before a record that cannot be read yet need not wait for it. */
+/* A record cannot be decoded yet. The records folded before it are committed without it. */
 static enum step after_fold_error(struct task_loop *loop, struct err *err)
 {
 	if (after_error(loop, err) == STEP_FAILED)
@@ -340,7 +342,8 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 	if (loop->producer)
 		rd_kafka_poll(loop->producer, 0);
 	if (!loop->committing) {
-		/* A full batch goes out before anything is added to it, however often it has to be sent. */
+		/* A full batch is committed before anything is added to it, even after several
+		 * retries. */
 		if (stopping) {
 			intake_forget(loop->intake);
 		} else if (!batch_is_full(loop)) {
@@ -348,7 +351,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
 		}
-		if (!transaction_send(loop, err) || !assignment_carry_out(loop, stopping, err))
+		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);
 		if (!stopping)
 			idle_watch(loop);
@@ -361,7 +364,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 	return stopping && !loop->committing && !loop->first_uncommitted_us ? STEP_DONE : STEP_MORE;
 }
 
-/* No successor should have to wait until the broker gives up a transaction that was left open. */
+/* Aborts an open transaction. Otherwise the next instance would wait until the broker does. */
 static void end_producer(struct task_loop *loop)
 {
 	struct err err;
@@ -382,12 +385,12 @@ void task_loop_close(struct task_loop *loop)
 	if (!loop)
 		return;
 	end_producer(loop);
-	if (loop->trim_answers)
-		rd_kafka_queue_destroy(loop->trim_answers);
+	if (loop->trim_results)
+		rd_kafka_queue_destroy(loop->trim_results);
 	idle_close(loop);
 	intake_close(loop->intake);
 	assignment_drop_all(loop);
-	frame_decoder_free(loop->counts_opener);
+	frame_decoder_free(loop->counts_decoder);
 	registry_free(loop->registry);
 	outbox_free(&loop->outbox);
 	free(loop);

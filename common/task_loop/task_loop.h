@@ -1,10 +1,11 @@
-/* The transactional task loop: read a batch, fold it, produce, and commit outputs and input
- * offsets in one Kafka transaction (KIP-447). One read_committed consumer, one
- * transactional producer and one task per assigned partition; rebuild by replay (core/task.h).
+/* The transactional task loop: read a batch, fold it, produce the outputs, and commit outputs and
+ * input offsets in one Kafka transaction (KIP-447). It has one read_committed consumer, one
+ * transactional producer, and one task per assigned partition, which is restored by reading the
+ * log again (stream/task.h).
  *
- * What survives what: nothing is shown before the commit; a process killed anywhere before
- * it leaves an aborted transaction, and its successor reads the same input again from the committed
- * offset. Errors are acted on here by class: see err.h. */
+ * Nothing is visible before the commit. If the process is killed before it, the broker aborts the
+ * transaction, and the next instance reads the same input again from the committed offset. The
+ * loop acts on errors by their class: see err.h. */
 #ifndef FUNNEL_TASK_LOOP_H
 #define FUNNEL_TASK_LOOP_H
 
@@ -26,97 +27,106 @@ struct task_loop_config {
 	int64_t idle_timeout_us;
 	int64_t transaction_timeout_us;
 };
-#define TASK_LOOP_OPTIONS(type, member)                                                                                         \
-	{                                                                                                                       \
-		{"SCHEMA_REGISTRY_URL",                                                                                         \
-		 CONFIG_URLS,                                                                                                   \
-		 offsetof(type, member.registry_urls),                                                                          \
-		 "http://127.0.0.1:18081/apis/ccompat/v7",                                                                      \
-		 0,                                                                                                             \
-		 0,                                                                                                             \
-		 "schema registry, one or more base URLs, comma-separated",                                                     \
-		 NULL,                                                                                                          \
-		 registry_urls_check},                                                                                          \
-			{"COMMIT_INTERVAL",                                                                                     \
-		         CONFIG_DURATION,                                                                                       \
-		         offsetof(type, member.commit_interval_us),                                                             \
-		         "100ms",                                                                                               \
-		         1000,                                                                                                  \
-		         60000000,                                                                                              \
-		         "commit at the latest this long after the first uncommitted record; sooner when the input is drained", \
-		         NULL,                                                                                                  \
-		         NULL},                                                                                                 \
-			{"BATCH_RECORDS",                                                                                       \
-		         CONFIG_INTEGER,                                                                                        \
-		         offsetof(type, member.batch_records),                                                                  \
-		         "100000",                                                                                              \
-		         1,                                                                                                     \
-		         1000000,                                                                                               \
-		         "records in one transaction at most",                                                                  \
-		         NULL,                                                                                                  \
-		         NULL},                                                                                                 \
-			{"BATCH_BYTES",                                                                                         \
-		         CONFIG_BYTES,                                                                                          \
-		         offsetof(type, member.batch_bytes),                                                                    \
-		         "64m",                                                                                                 \
-		         65536,                                                                                                 \
-		         1073741824,                                                                                            \
-		         "bytes of output in one transaction at most",                                                          \
-		         NULL,                                                                                                  \
-		         NULL},                                                                                                 \
-			{"IDLE_TIMEOUT",                                                                                        \
-		         CONFIG_DURATION,                                                                                       \
-		         offsetof(type, member.idle_timeout_us),                                                                \
-		         "30s",                                                                                                 \
-		         100000,                                                                                                \
-		         3600000000,                                                                                            \
-		         "a partition that has stood at its end this long no longer holds back final marks; "                   \
-		         "one that an open transaction has held back this long is reported, and /readyz is 503",                \
-		         NULL,                                                                                                  \
-		         NULL},                                                                                                 \
-			{"TRANSACTION_TIMEOUT",                                                                                 \
-		         CONFIG_DURATION,                                                                                       \
-		         offsetof(type, member.transaction_timeout_us),                                                         \
-		         "10s",                                                                                                 \
-		         1000000,                                                                                               \
-		         900000000,                                                                                             \
-		         "the broker aborts a transaction left open this long",                                                 \
-		         NULL,                                                                                                  \
-		         NULL},                                                                                                 \
-		{                                                                                                               \
-			0                                                                                                       \
-		}                                                                                                               \
+/* A table of settings for the member of type struct task_loop_config in the program's config
+ * struct. */
+/* clang-format off */
+#define TASK_LOOP_OPTIONS(config, member)                                                 \
+	{                                                                                 \
+		{                                                                         \
+			.name = "SCHEMA_REGISTRY_URL",                                    \
+			.type = CONFIG_URLS,                                              \
+			.offset = offsetof(config, member.registry_urls),                 \
+			.default_value = "http://127.0.0.1:18081/apis/ccompat/v7",        \
+			.help = "schema registry: one or more base URLs, "                \
+				"comma-separated",                                        \
+			.check = registry_urls_check,                                     \
+		},                                                                        \
+		{                                                                         \
+			.name = "COMMIT_INTERVAL",                                        \
+			.type = CONFIG_DURATION,                                          \
+			.offset = offsetof(config, member.commit_interval_us),            \
+			.default_value = "100ms",                                         \
+			.min = 1000,                                                      \
+			.max = 60000000,                                                  \
+			.help = "longest time from the first uncommitted record to "      \
+				"the commit; sooner if the input is drained",             \
+		},                                                                        \
+		{                                                                         \
+			.name = "BATCH_RECORDS",                                          \
+			.type = CONFIG_INTEGER,                                           \
+			.offset = offsetof(config, member.batch_records),                 \
+			.default_value = "100000",                                        \
+			.min = 1,                                                         \
+			.max = 1000000,                                                   \
+			.help = "largest number of input records per transaction",        \
+		},                                                                        \
+		{                                                                         \
+			.name = "BATCH_BYTES",                                            \
+			.type = CONFIG_BYTES,                                             \
+			.offset = offsetof(config, member.batch_bytes),                   \
+			.default_value = "64m",                                           \
+			.min = 65536,                                                     \
+			.max = 1073741824,                                                \
+			.help = "largest size of the outputs of a transaction",           \
+		},                                                                        \
+		{                                                                         \
+			.name = "IDLE_TIMEOUT",                                           \
+			.type = CONFIG_DURATION,                                          \
+			.offset = offsetof(config, member.idle_timeout_us),               \
+			.default_value = "30s",                                           \
+			.min = 100000,                                                    \
+			.max = 3600000000,                                                \
+			.help = "a partition that is at its log end for this time is "    \
+				"idle: windows become final without it; records that an " \
+				"open transaction holds back for this time make "         \
+				"/readyz 503",                                            \
+		},                                                                        \
+		{                                                                         \
+			.name = "TRANSACTION_TIMEOUT",                                    \
+			.type = CONFIG_DURATION,                                          \
+			.offset = offsetof(config, member.transaction_timeout_us),        \
+			.default_value = "10s",                                           \
+			.min = 1000000,                                                   \
+			.max = 900000000,                                                 \
+			.help = "time after which the broker aborts an open "             \
+				"transaction",                                            \
+		},                                                                        \
+		{0},                                                                      \
 	}
+/* clang-format on */
 
 #define TASK_LOOP_INPUTS_MAX 2
 
 struct task_loop_input {
 	const char *topic_suffix;
-	enum schema_kind slot; /* how values are framed; SCHEMA_RAW takes plain JSON too */
+	enum schema_kind kind; /* of framed values; SCHEMA_RAW: they may be plain JSON too */
 	const struct fold_ops *ops;
 	const void *fold_config;
-	const char *fingerprint; /* settings that give the state its meaning, no spaces */
-	enum topic_id
-		main_output; /* not empty although nothing was ever committed: refuse to start */
-	bool rows;           /* its records are rows: cumulative counts are kept and emitted */
-	bool trim;           /* internal topic: what no rebuild can need is deleted */
-	/* Needed if ops has idle: the service that writes this topic, and the suffix of its source
-	 * topic, which it reads partition by partition. A partition is not idle before the writer has
-	 * committed the log end of the same source partition. */
+	const char *fingerprint; /* settings that give the state its meaning; without spaces */
+	/* If no offset was ever committed, but this topic has records, the service refuses to
+	 * start. */
+	enum topic_id main_output;
+	bool rows; /* its records are rows: the loop emits cumulative counts */
+	bool trim; /* internal topic: the loop deletes records that no restore can need */
+	/* Required if ops has idle: the service that writes this topic, and the suffix of the
+	 * topic that the writer reads. The writer maps each source partition to the same
+	 * partition here. A partition is not idle before the writer has committed the log end of
+	 * its source partition. */
 	const char *writer, *source_suffix;
 };
 
 struct task_loop;
 
-/* First half: connects, learns partition counts and registers schemas, and fills terms for the folds' configs.
- * writes: bit set of 1 << enum topic_id. Input topics must exist. */
+/* First half: connects, queries the numbers of partitions, registers schemas, and fills *context
+ * for the folds' configs. writes: the output topics, a bit set of 1 << enum topic_id. All topics
+ * must exist. On failure *loop may be set: close it. */
 MUST_USE bool task_loop_open(struct task_loop **loop, const struct service_config *service,
                              const struct kafka_config *kafka,
                              const struct task_loop_config *config, const char *service_name,
-                             unsigned writes, struct output_context *terms, struct err *err);
+                             unsigned writes, struct output_context *context, struct err *err);
 MUST_USE bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix,
                                         int32_t *count, struct err *err);
-/* Second half: subscribes. inputs and what they point to must outlive the loop. */
+/* Second half: subscribes. inputs, and everything that they point to, must outlive the loop. */
 MUST_USE bool task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs,
                               size_t input_count, struct err *err);
 enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err);

@@ -1,8 +1,8 @@
-/* Partitions come and go: eager rebalances, carried out between batches (kafka/intake.h). A rebuild
- * never meets records of an older position.
+/* Rebalances are eager, and are carried out between batches (kafka/intake.h). So a restore never
+ * gets records of an older position.
  *
- * Never a silent gap, never a silent restart: whatever does not fit (retention, another partition
- * count, a recreated topic, lost offsets) stops the service with an explanation. */
+ * There is no silent gap and no silent restart: any contradiction (retention, another number of
+ * partitions, a recreated topic, lost offsets) stops the service with an explanation. */
 #include "task_loop/task_loop_assignment.h"
 
 #include <inttypes.h>
@@ -29,9 +29,10 @@
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-#define CALL_TIMEOUT_MS            10000
-#define RETRY_PAUSE_MS             100
-#define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000)) /* nobody polls meanwhile */
+#define CALL_TIMEOUT_MS 10000
+#define RETRY_PAUSE_MS  100
+/* The consumer is not polled while we wait for stable offsets. */
+#define STABLE_OFFSETS_DEADLINE_US (20 * INT64_C(1000000))
 
 static void tasks_free(struct assigned_task **tasks, size_t *count)
 {
@@ -58,8 +59,8 @@ void assignment_report_health(const struct task_loop *loop)
 		health_ready("waiting for the group's first assignment");
 		return;
 	}
-	if (loop->failures_in_row >= FAILURES_ARE_TROUBLE)
-		return; /* the reason stands */
+	if (loop->failures_in_row >= NOT_READY_FAILURES)
+		return; /* keep the error as the reason */
 	for (size_t i = 0; i < loop->task_count && len < sizeof(reason); i++) {
 		const struct task *task = &loop->tasks[i].task;
 
@@ -74,12 +75,12 @@ void assignment_report_health(const struct task_loop *loop)
 	health_ready(len ? reason : schema_reason);
 }
 
-/* ---- what the broker knows of a partition */
+/* ---- committed offsets */
 
-/* Committed offsets as the coordinator has them, waiting for the transactions of a crashed predecessor to be resolved. Our own
- * are, once the producer is ready, which it has to be. */
-static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
-                         struct err *err)
+/* Reads the committed offsets from the coordinator. Waits while transactions of a crashed
+ * instance are pending. Our own are resolved, because the producer must be ready. */
+static bool coordinator_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                                struct err *err)
 {
 	int64_t deadline_us = monotonic_us() + STABLE_OFFSETS_DEADLINE_US;
 	rd_kafka_resp_err_t code;
@@ -93,16 +94,16 @@ static bool told_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t
 		log_warn("retrying", log_str("phase", "read_committed_offsets"),
 		         log_str("error", rd_kafka_err2str(code)));
 		health_alive();
-		poll(NULL, 0,
-		     RETRY_PAUSE_MS); /* "not coordinator" is answered at once, for as long as a broker starts */
+		/* A starting broker answers "not coordinator" immediately. */
+		poll(NULL, 0, RETRY_PAUSE_MS);
 	} while (monotonic_us() < deadline_us && !service_stopping());
-	return err_set(err, ERR_RETRY, "committed offsets of group %s: %s", loop->service_name,
-	               rd_kafka_err2str(code));
+	return err_set(err, ERR_RETRY, "cannot read the committed offsets of group %s%s: %s",
+	               loop->kafka.topic_prefix, loop->service_name, rd_kafka_err2str(code));
 }
 
-/* The first whose last counted row is not before its committed offset; cnt: there is none. */
-static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed,
-                            const int64_t *counted)
+/* The first partition whose committed offset is not past its last counted row; committed->cnt:
+ * none. */
+static int32_t first_stale(const rd_kafka_topic_partition_list_t *committed, const int64_t *counted)
 {
 	int32_t i = 0;
 
@@ -111,8 +112,8 @@ static int32_t first_behind(const rd_kafka_topic_partition_list_t *committed,
 	return i;
 }
 
-static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_partition_t *committed,
-                          int64_t counted, struct err *err)
+static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_partition_t *committed,
+                         int64_t counted, struct err *err)
 {
 	char what[64] = "no committed offsets";
 
@@ -122,49 +123,55 @@ static bool refuse_behind(const struct task_loop *loop, const rd_kafka_topic_par
 		err, ERR_OPERATOR,
 		"group %s%s has %s for %s/%" PRId32
 		", but has counted its rows up to offset %" PRId64
-		": the topic was deleted and created again (Kafka deletes a group's offsets with it), or "
-		"the offsets were moved, deleted or have expired, or Kafka has lost the end of a "
-		"transaction; going on from there would emit rows twice; " ERR_ADVICE_FRESH_SET,
+		": the topic was deleted and created again (Kafka deletes a group's offsets with "
+		"it), or the offsets were moved, deleted or have expired, or Kafka has lost the "
+		"end of a transaction; continuing there would emit rows "
+		"twice; " ERR_ADVICE_FRESH_SET,
 		loop->kafka.topic_prefix, loop->service_name, what, committed->topic,
 		committed->partition, counted);
 }
 
-/* The same, but the coordinator is not believed blindly. Kafka (4.2.1, 4.3.1) was seen to have wrong ones in memory after kill -9, none, old
- * ones or some that were pending for ever, until its next start: where a partition of __consumer_offsets loses its leader and gets it again
- * while it is loaded, the coordinator serves requests in the middle of the second load. Whoever goes on from there writes everything
- * since a second time. The log that it is loaded from is right all the same.
+/* Reads the committed offsets and checks them, because the coordinator's may be wrong. After a
+ * broker was killed, Kafka (4.2.1, 4.3.1) had no offsets in memory, old ones, or ones that stayed
+ * pending, until its next start. If a partition of __consumer_offsets loses its leader and gets
+ * it back while it is loaded, the coordinator serves requests in the middle of the second load. A
+ * service that continued there would write everything since then a second time. But the log that
+ * the coordinator loads is right.
  *
- * What shows it: counts and offsets of a partition are committed in one transaction, so a committed offset lies behind the last row
- * that was counted. One that does not, or none to be had, is looked up in the log, and committed again at once, so that the coordinator
- * has it. Where the log has it too, going on would be wrong. Where that has a transaction that does not end, this waits with it.
+ * Counts and offsets of a partition are committed in one transaction, so a committed offset is
+ * past the last counted row. If it is not, or if the coordinator returns none, the offset is read
+ * from the log, and committed again at once, so that the coordinator has it. If the log agrees
+ * with the coordinator, the service refuses to start. If the log has an open transaction, the
+ * service waits for its end.
  *
- * Limit: what was counted behind another instance's open transaction is not seen. */
+ * Limit: counts after an open transaction of another instance are not seen. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
                               bool *from_log, struct err *err)
 {
 	int64_t *counted = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*counted));
 	bool ok = txn_producer_ready(loop, err) && counts_topic_last(loop, list, counted, err),
-	     told = ok && told_offsets(loop, list, err);
-	int32_t behind = told ? first_behind(list, counted) : 0;
+	     returned = ok && coordinator_offsets(loop, list, err);
+	int32_t stale = returned ? first_stale(list, counted) : 0;
 
 	*from_log = false;
-	if (ok && service_stopping()) { /* whether they are right is not looked at any more */
-		ok = err_set(err, ERR_RETRY, "committed offsets of group %s: stopped by a signal",
-		             loop->service_name);
-	} else if (ok && (!told || behind < list->cnt)) {
-		if (told)
+	if (ok && service_stopping()) { /* do not check them any more */
+		ok = err_set(err, ERR_RETRY,
+		             "cannot read the committed offsets of group %s%s: stopped by a signal",
+		             loop->kafka.topic_prefix, loop->service_name);
+	} else if (ok && (!returned || stale < list->cnt)) {
+		if (returned)
 			log_warn("committed_offset_stale",
-			         log_partition(list->elems[behind].topic,
-			                       list->elems[behind].partition),
-			         log_int("committed", list->elems[behind].offset),
-			         log_int("last_counted", counted[behind]),
+			         log_partition(list->elems[stale].topic,
+			                       list->elems[stale].partition),
+			         log_int("committed", list->elems[stale].offset),
+			         log_int("last_counted", counted[stale]),
 			         log_str("detail",
 			                 "the coordinator returned an offset that is not past the "
 			                 "last counted row; reading the offsets from the log"));
 		ok = *from_log = offsets_topic_read(loop, list, err);
-		behind = ok ? first_behind(list, counted) : list->cnt;
-		if (behind < list->cnt)
-			ok = refuse_behind(loop, &list->elems[behind], counted[behind], err);
+		stale = ok ? first_stale(list, counted) : list->cnt;
+		if (stale < list->cnt)
+			ok = refuse_stale(loop, &list->elems[stale], counted[stale], err);
 	}
 	free(counted);
 	return ok;
@@ -186,8 +193,9 @@ static bool group_ever_committed(struct task_loop *loop, size_t input, bool *eve
 	return ok;
 }
 
-/* There is no committed offset: fine for a new deployment, but not where our output exists. */
-static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct err *err)
+/* A partition has no committed offset. That is correct for a new set, but not if our output has
+ * records. */
+static bool may_start_without_offset(struct task_loop *loop, size_t input, struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
 	enum topic_id output = loop->inputs[input].main_output;
@@ -201,13 +209,15 @@ static bool may_start_from_nothing(struct task_loop *loop, size_t input, struct 
 	if (ever)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!topic_has_records(loop, topic, loop->terms->partition_count[output], &holds, err))
+	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err))
 		return false;
 	loop->start_checked[input] = !holds;
-	return !holds ||
-	       err_set(err, ERR_OPERATOR,
-	               "group %s%s has no committed offsets for %s, but %s is not empty: the offsets have expired or were deleted, and starting "
-	               "again would emit everything twice; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+	if (!holds)
+		return true;
+	return err_set(err, ERR_OPERATOR,
+	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
+	               "offsets have expired or were deleted, and a start from the first record "
+	               "would emit all rows twice; " ERR_ADVICE_FRESH_SET,
 	               loop->kafka.topic_prefix, loop->service_name,
 	               intake_topic(loop->intake, input)->name, topic);
 }
@@ -223,23 +233,24 @@ static bool log_still_holds(const struct assigned_task *assigned, struct err *er
 	case START_RESUME:
 	case START_FIRST: return true;
 	case START_BEYOND_END:
-		return err_set(
-			err, ERR_OPERATOR,
-			"%s/%" PRId32 ": the committed offset %" PRId64
-			" lies beyond the log's end %" PRId64
-			": the topic was deleted and created again, or the broker has lost records; " ERR_ADVICE_FRESH_SET,
-			assigned->topic, task->params.partition, task->restore_to, partition->high);
+		return err_set(err, ERR_OPERATOR,
+		               "%s/%" PRId32 ": the committed offset %" PRId64
+		               " is past the log end %" PRId64
+		               ": the topic was deleted and created again, or the broker has lost "
+		               "records; " ERR_ADVICE_FRESH_SET,
+		               assigned->topic, task->params.partition, task->restore_to,
+		               partition->high);
 	case START_LOST_RECORDS: break;
 	}
 	return err_set(err, ERR_OPERATOR,
-	               "%s/%" PRId32 ": the records from offset %" PRId64
-	               " on must be read%s, but retention has removed everything below %" PRId64
-	               "; give the topic a longer retention.ms; " ERR_ADVICE_FRESH_SET,
+	               "%s/%" PRId32 ": the service must read from offset %" PRId64
+	               "%s, but retention has removed all records before %" PRId64
+	               "; increase the topic's retention.ms; " ERR_ADVICE_FRESH_SET,
 	               assigned->topic, task->params.partition, task->position,
-	               task->restoring ? " to rebuild the state" : "", partition->low);
+	               task->restoring ? " to restore its state" : "", partition->low);
 }
 
-/* The kept task of a partition, if it stands where the group does. */
+/* The parked task of a partition, if its position is the group's committed offset. */
 static struct assigned_task *unpark(struct task_loop *loop,
                                     const rd_kafka_topic_partition_t *committed)
 {
@@ -265,22 +276,22 @@ static void task_metrics(struct assigned_task *assigned)
 	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
 	         assigned->task.params.partition);
 	assigned->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels,
-	                                      "Records folded, replays of a rebuild included");
+	                                      "records folded, including those of a restore");
 }
 
-/* Takes the kept task up again, starts one from nothing, or prepares a rebuild. */
+/* Continues the parked task, starts a new one, or prepares a restore. */
 static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
                       struct assigned_task *parked, const rd_kafka_topic_partition_t *committed,
                       struct err *err)
 {
 	const struct task_loop_input *in = assigned->input;
 	const struct assigned_partition *partition = assigned->partition;
-	struct task_params terms = {.ops = in->ops,
-	                            .fold_config = in->fold_config,
-	                            .partition = partition->partition,
-	                            .partition_count = partition->topic->partition_count,
-	                            .fingerprint = in->fingerprint,
-	                            .block_records = TASK_BLOCK_RECORDS};
+	struct task_params params = {.ops = in->ops,
+	                             .fold_config = in->fold_config,
+	                             .partition = partition->partition,
+	                             .partition_count = partition->topic->partition_count,
+	                             .fingerprint = in->fingerprint,
+	                             .block_records = TASK_BLOCK_RECORDS};
 
 	if (parked) {
 		assigned->task = parked->task;
@@ -288,17 +299,17 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 		return true;
 	}
 	if (committed->offset >= 0)
-		return task_resume(&assigned->task, &terms, committed->offset,
+		return task_resume(&assigned->task, &params, committed->offset,
 		                   (struct span){committed->metadata, committed->metadata_size},
 		                   err);
-	if (!may_start_from_nothing(loop, partition->input, err))
+	if (!may_start_without_offset(loop, partition->input, err))
 		return false;
 	if (partition->low > 0)
 		log_warn("earlier_records_missing",
 		         log_partition(assigned->topic, partition->partition),
 		         log_int("first_offset", partition->low),
 		         log_str("detail", "retention removed earlier records; reading from here"));
-	task_start(&assigned->task, &terms, partition->low);
+	task_start(&assigned->task, &params, partition->low);
 	return true;
 }
 
@@ -342,7 +353,7 @@ static bool add_tasks(struct task_loop *loop, rd_kafka_topic_partition_list_t *l
 	return intake_start(loop->intake, err);
 }
 
-/* Tasks for the partitions that have come. */
+/* Creates the tasks of the assigned partitions. */
 static bool start_tasks(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list = intake_list(loop->intake);
@@ -356,14 +367,14 @@ static bool start_tasks(struct task_loop *loop, struct err *err)
 		return false;
 	}
 	tasks_free(&loop->parked, &loop->parked_count);
-	loop->waiting = false;
+	loop->start_pending = false;
 	loop->assigned = true;
 	return true;
 }
 
 static void park_tasks(struct task_loop *loop)
 {
-	if (loop->outbox.count) { /* not committed: the state is ahead of what anybody has seen */
+	if (loop->outbox.count) { /* not committed: the state is ahead of the visible outputs */
 		tasks_free(&loop->tasks, &loop->task_count);
 	} else if (loop->task_count) {
 		tasks_free(&loop->parked, &loop->parked_count);
@@ -376,7 +387,8 @@ static void park_tasks(struct task_loop *loop)
 	loop->task_count = 0;
 }
 
-/* Commits what is done, then lets go; state is kept aside in case the partitions come back. */
+/* Commits the batch and gives up the partitions. Parks the tasks in case the partitions come
+ * back. */
 static bool revoke(struct task_loop *loop, struct err *err)
 {
 	bool lost = rd_kafka_assignment_lost(intake_client(loop->intake));
@@ -389,40 +401,41 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	    !transaction_commit(loop, err) && err->class != ERR_RETRY)
 		return false;
 	park_tasks(loop);
-	/* Before another member goes on from our offsets, the broker must have fenced the epoch of our
-	 * last transaction, in case one of its requests arrives late. */
+	/* One of our requests may arrive late. So the broker must fence the epoch of our last
+	 * transaction before another member continues from our offsets. */
 	if (!transaction_drop(loop, err) || (!lost && !txn_producer_ready(loop, err)))
 		return false;
 	intake_release(loop->intake);
-	loop->waiting = false;
+	loop->start_pending = false;
 	return true;
 }
 
 static bool accept_partitions(struct task_loop *loop, struct err *err)
 {
-	tasks_free(&loop->tasks, &loop->task_count); /* none, if those of before were given back */
-	loop->waiting = intake_accept(loop->intake, err);
-	return loop->waiting;
+	tasks_free(&loop->tasks, &loop->task_count); /* none, if the old partitions were revoked */
+	loop->start_pending = intake_accept(loop->intake, err);
+	return loop->start_pending;
 }
 
-/* Who is about to end takes nothing over, and need not wait for what that would take. */
-bool assignment_carry_out(struct task_loop *loop, bool stopping, struct err *err)
+/* When stopping, ignores new assignments. */
+bool assignment_apply(struct task_loop *loop, bool stopping, struct err *err)
 {
 	enum intake_change change = intake_change(loop->intake);
 	bool ok = true;
 
-	/* Folded into the next assignment's tasks, records of this one would leave a gap before them. */
+	/* Records of this assignment must not be folded into tasks of the next one: there would
+	 * be a gap. */
 	if (change != INTAKE_SAME)
 		intake_forget(loop->intake);
 	if (change == INTAKE_REVOKED)
 		ok = revoke(loop, err);
 	else if (change == INTAKE_ASSIGNED && !stopping)
 		ok = accept_partitions(loop, err);
-	else if (!loop->waiting)
+	else if (!loop->start_pending)
 		return true;
 	if (!ok)
 		return false;
-	if (loop->waiting && !stopping && !start_tasks(loop, err))
+	if (loop->start_pending && !stopping && !start_tasks(loop, err))
 		return false;
 	loop->failures_in_row = 0;
 	assignment_report_health(loop);

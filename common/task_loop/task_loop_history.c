@@ -1,4 +1,5 @@
-/* What topics hold, looked at when partitions come. Nobody polls the group's consumer meanwhile, so each call has its time. */
+/* Reads topics during an assignment. The group's consumer is not polled meanwhile, so each call
+ * has a timeout. */
 #include "task_loop/task_loop_history.h"
 
 #include <stdio.h>
@@ -19,16 +20,15 @@
 #include "wire/topics.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define QUIET_MS        20000
+#define SILENCE_MS      20000
 
-/* ---- holds records */
+/* ---- has records */
 
-static bool take_any(void *context, const struct input_record *record, bool *enough,
-                     struct err *err)
+static bool take_any(void *context, const struct input_record *record, bool *done, struct err *err)
 {
 	(void)record;
 	(void)err;
-	*(bool *)context = *enough = true;
+	*(bool *)context = *done = true;
 	return true;
 }
 
@@ -37,7 +37,7 @@ bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partit
 {
 	struct topic_reading all = {.topic = topic,
 	                            .partition_count = partition_count,
-	                            .quiet_ms = QUIET_MS,
+	                            .silence_ms = SILENCE_MS,
 	                            .take = take_any,
 	                            .context = holds};
 
@@ -70,17 +70,17 @@ static void take_counts(void *context, const struct counts_record *record)
 
 static struct counts_topic counts_topic_of(struct task_loop *loop)
 {
-	if (!loop->counts_opener)
-		loop->counts_opener =
+	if (!loop->counts_decoder)
+		loop->counts_decoder =
 			frame_decoder_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
-	return (struct counts_topic){&loop->kafka, intake_client(loop->intake), loop->counts_opener,
-	                             loop->terms->schema_id[SCHEMA_COUNTS]};
+	return (struct counts_topic){&loop->kafka, intake_client(loop->intake),
+	                             loop->counts_decoder, loop->context->schema_id[SCHEMA_COUNTS]};
 }
 
 bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions,
                        int64_t *last, struct err *err)
 {
-	struct counted counted = {partitions, span_of(loop->terms->service), last};
+	struct counted counted = {partitions, span_of(loop->context->service), last};
 	struct counts_topic counts = counts_topic_of(loop);
 
 	for (int i = 0; i < partitions->cnt; i++)
@@ -102,7 +102,7 @@ struct lookup {
 	struct span group;
 };
 
-static bool take_offset(void *context, const struct input_record *record, bool *enough,
+static bool take_offset(void *context, const struct input_record *record, bool *done,
                         struct err *err)
 {
 	const struct lookup *lookup = context;
@@ -110,7 +110,7 @@ static bool take_offset(void *context, const struct input_record *record, bool *
 	rd_kafka_topic_partition_t *partition;
 	char topic[TOPIC_NAME_MAX + 1];
 
-	(void)enough;
+	(void)done;
 	(void)err;
 	if (!group_offset_read(record->key, record->value, &found) ||
 	    !span_equal(found.group, lookup->group) || found.topic.len > TOPIC_NAME_MAX)
@@ -147,21 +147,23 @@ bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 		list->elems[i].offset = RD_KAFKA_OFFSET_INVALID;
 		list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
 	}
-	/* What we may not describe, the broker does not name at all. */
+	/* Without the right to describe the topic, the broker does not return it. */
 	if (!kafka_partition_count(intake_client(loop->intake), GROUP_OFFSETS_TOPIC,
 	                           CALL_TIMEOUT_MS, &partitions, err))
 		return err->class == ERR_OPERATOR
-		               ? err_prefix(err, "the right to describe and read it is missing")
+		               ? err_prefix(err,
+		                            "the right to describe and read the topic is missing")
 		               : false;
 	partition = group_offsets_partition(lookup.group, partitions);
 	from = xrealloc(NULL, (size_t)partitions * 2 * sizeof(*from));
 	to = from + partitions;
-	memset(from, 0, (size_t)partitions * 2 * sizeof(*from)); /* of the others nothing is read */
-	ok = topic_bounds_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS,
-	                            &from[partition], &to[partition], err) &&
+	/* From 0 to 0: do not read the other partitions. */
+	memset(from, 0, (size_t)partitions * 2 * sizeof(*from));
+	ok = topic_range_with_open(&loop->kafka, GROUP_OFFSETS_TOPIC, partition, CALL_TIMEOUT_MS,
+	                           &from[partition], &to[partition], err) &&
 	     topic_read(&loop->kafka,
-	                &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to, QUIET_MS,
-	                                        take_offset, &lookup},
+	                &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to,
+	                                        SILENCE_MS, take_offset, &lookup},
 	                err);
 	if (ok)
 		log_warn("offsets_read_from_log", log_str("group", group),

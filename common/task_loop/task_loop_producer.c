@@ -1,20 +1,22 @@
-/* The transactional producer, and what becomes of it when a transaction is lost: it is replaced.
+/* A producer that has lost a transaction is replaced, never used again.
  *
- * A client whose transaction was aborted is never used again. rd_kafka_abort_transaction() takes back what waits in its
- * queues, records among them that the broker has stored and whose acknowledgement was lost with a connection, and gives
- * their sequence numbers to the records that follow (seen in librdkafka 2.0.2 and 2.15.1:
- * tests/e2e/33_lost_answers.sh). The same batch, sent again, then looks like a repeat: the broker
- * acknowledges it with the offsets of the aborted one, and the commit succeeds without it. A new
- * client has a new epoch, whose numbers begin at 0. Its initialisation ends a transaction that the
- * old client left open: committed if the commit had been decided, aborted if not.
+ * rd_kafka_abort_transaction() purges the records in the client's queues. Some of these may be
+ * stored by the broker, if only the acknowledgement was lost with a connection. librdkafka then
+ * gives their sequence numbers to the next records (seen in 2.0.2 and 2.15.1:
+ * tests/e2e/33_lost_answers.sh). So the broker takes the same batch, sent again, for a duplicate:
+ * it acknowledges the batch with the offsets of the aborted one, and the commit succeeds without
+ * it. A new client has a new epoch, whose sequence numbers begin at 0. Its initialisation ends
+ * the transaction that the old client left open: committed if the commit was decided, aborted if
+ * not.
  *
- * A client whose transaction was committed is not used again either if one of its requests had no
- * answer: librdkafka sent that request again, and the first copy may reach the broker during the
- * next transaction (txn_doubt.h). txn_producer_replace_doubtful() replaces such a client right after the commit.
- * A late request that arrives before that can only repeat what has just been committed.
+ * A client that has committed a transaction is replaced too if one of its requests got no answer:
+ * librdkafka sent that request again, and the first copy may reach the broker during the next
+ * transaction (txn_doubt.h). txn_producer_replace_doubtful() replaces the client right after the
+ * commit. A late request that arrives before that can only repeat the transaction that has just
+ * been committed.
  *
- * So nothing here waits for an abort, and an outcome that is unknown needs no case of its own: who reads committed
- * offsets after txn_producer_ready() reads the outcome. */
+ * So no code waits for an abort, and an unknown outcome needs no special case: committed offsets
+ * that are read after txn_producer_ready() show the outcome. */
 #include "task_loop/task_loop_producer.h"
 
 #include <inttypes.h>
@@ -42,7 +44,7 @@ static bool open_topics(struct task_loop *loop, struct err *err)
 		         topic_of(output)->suffix);
 		loop->output_topics[output] = rd_kafka_topic_new(loop->producer, topic, NULL);
 		if (!loop->output_topics[output])
-			return err_set(err, ERR_FATAL, "topic %s: %s", topic,
+			return err_set(err, ERR_FATAL, "cannot open topic %s: %s", topic,
 			               rd_kafka_err2str(rd_kafka_last_error()));
 	}
 	return true;
@@ -112,7 +114,7 @@ bool txn_producer_close(struct task_loop *loop, struct err *err)
 		txn_doubt_free(doubt);
 		return true;
 	}
-	loop->outbox =
-		(struct outbox){0}; /* what it holds points in there: leaked rather than touched */
+	/* The client still uses this memory: leak it. */
+	loop->outbox = (struct outbox){0};
 	return false;
 }

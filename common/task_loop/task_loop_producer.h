@@ -1,19 +1,22 @@
-/* The transactional producer: opened, fenced, replaced when in doubt. */
+/* The transactional producer: opens, initialises, replaces and closes it. */
 #ifndef FUNNEL_TASK_LOOP_PRODUCER_H
 #define FUNNEL_TASK_LOOP_PRODUCER_H
 
 #include "base/err.h"
 #include "task_loop/task_loop_state.h"
 
+/* Creates the client and its topics. Sends nothing that needs an answer. */
 MUST_USE bool txn_producer_open(struct task_loop *loop, struct err *err);
-/* Fences whoever had our transactional id before, and ends what they or we left open. ERR_RETRY: call again. */
+/* Opens the producer if there is none, and initialises its transactions. That fences any other
+ * producer with our transactional id, and ends a transaction that it left open. ERR_RETRY: call
+ * again. */
 MUST_USE bool txn_producer_ready(struct task_loop *loop, struct err *err);
-/* Called after a commit, before the producer is used again: replaces a producer that is in doubt
- * (txn_doubt.h). ERR_RETRY: the commit stands, and the next transaction waits for the new
- * producer. */
+/* Replaces a producer that is in doubt (txn_doubt.h). Call it after each commit. ERR_RETRY: the
+ * commit has succeeded, but the new producer is not ready. */
 MUST_USE bool txn_producer_replace_doubtful(struct task_loop *loop, struct err *err);
-/* Ends the client and with it the open transaction; the next txn_producer_ready makes a new one. ERR_FENCED if the client does
- * not end; the outputs are lost then. */
+/* Destroys the client, and marks all outputs in the outbox as not sent. The next
+ * txn_producer_ready creates a new client and ends the open transaction. ERR_FENCED: the client
+ * does not end; the outputs are dropped. */
 MUST_USE bool txn_producer_close(struct task_loop *loop, struct err *err);
 
 #endif

@@ -15,9 +15,9 @@
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-/* The last announcement of the fold about a partition that stands at its end. */
+/* The last announcement of a fold about its partition. */
 enum announced {
-	ANNOUNCED_NOTHING, /* since the assignment, or since a record that came after ANNOUNCED_IDLE */
+	ANNOUNCED_NOTHING, /* none since the assignment, or a record came after ANNOUNCED_IDLE */
 	ANNOUNCED_ACTIVE,
 	ANNOUNCED_IDLE,
 };
@@ -25,72 +25,78 @@ enum announced {
 /* The task of one assigned partition. */
 struct assigned_task {
 	struct assigned_partition *partition; /* of the intake; NULL while the task is parked */
-	const struct task_loop_input *input;
-	const char *topic; /* of the intake */
-	struct task task;
+	const struct task_loop_input *input;  /* what the topic is */
+	const char *topic;                    /* full name, owned by the intake */
+	struct task task;                     /* position, fold and restore metadata */
 	enum announced announced;
-	bool withheld;              /* logged: the partition stands at its end and is not idle */
-	struct metric *idle_metric; /* NULL if ops has no idle */
-	int64_t restore_from;       /* of the last commit made here; 0: none */
-	int64_t trimmed_to;
-	bool moved; /* a record was folded since the last commit */
-	bool commit_again; /* the coordinator has told another offset than the log: it is to hear this one, moved or not */
-	struct metric *records_metric;
+	/* Logged since the last record: the partition is at its log end, but not idle. */
+	bool idle_suppressed;
+	struct metric *idle_metric; /* 1: idle; NULL if ops has no idle */
+	int64_t restore_from;       /* restore offset of the last commit made here; 0: none */
+	int64_t trimmed_to;         /* records before this offset are deleted; 0: none */
+	bool moved;                 /* a record was folded since the last commit */
+	/* The coordinator's offset was wrong, and ours is from the log: commit it again, even if no
+	 * record was folded. */
+	bool commit_again;
+	struct metric *records_metric; /* records folded */
 };
 
 enum transaction_phase {
-	TRANSACTION_NONE,         /* nothing begun */
-	TRANSACTION_OPEN,         /* begun; outputs may have been handed over */
-	TRANSACTION_OFFSETS_SENT, /* only the commit itself is missing */
+	TRANSACTION_NONE,         /* not begun */
+	TRANSACTION_OPEN,         /* begun; the producer may have outputs */
+	TRANSACTION_OFFSETS_SENT, /* outputs and offsets are sent; the commit is missing */
 };
 
 struct task_loop {
+	/* Both are parts of the transactional id; service_name is also that of the group. */
 	const char *service_name, *instance;
-	unsigned writes; /* bit set of 1 << enum topic_id */
-	struct task_loop_config config;
+	unsigned writes;                /* output topics: bit set of 1 << enum topic_id */
+	struct task_loop_config config; /* a copy of the settings, as is kafka */
 	struct kafka_config kafka;
-	struct output_context *terms;
+	struct output_context *context; /* schema ids and numbers of partitions for the folds */
 	struct registry *registry;
 
-	struct intake *intake;
-	rd_kafka_t *producer;
-	rd_kafka_topic_t *output_topics[TOPIC_COUNT];
+	struct intake *intake;   /* the consumer */
+	rd_kafka_t *producer;    /* NULL: lost or not opened yet */
+	struct txn_doubt *doubt; /* unanswered requests of the producer; NULL without a producer */
 	bool producer_is_ready;  /* its transactions are initialised */
-	struct txn_doubt *doubt; /* of the producer; NULL without one */
+	rd_kafka_topic_t *output_topics[TOPIC_COUNT]; /* of the producer; NULL: not an output */
 
 	const struct task_loop_input *inputs;
-	struct frame_decoder *counts_opener; /* NULL before it is needed */
-	struct schema_alarm schema_alarm;
+	struct frame_decoder *counts_decoder; /* of the counts topic; NULL: not needed yet */
+	struct schema_alarm schema_alarm;     /* records were refused for their schema */
 
-	struct assigned_task
-		*tasks; /* one for each partition of the intake, once they are started */
-	size_t task_count;
-	/* Given up with everything committed: used again if they come back unchanged. */
+	struct assigned_task *tasks; /* one per assigned partition, in the intake's order */
+	size_t task_count;           /* 0 until the tasks are started */
+	/* Tasks of revoked partitions whose work is committed. If a partition comes back and has
+	 * the same committed offset, it continues with its old state. */
 	struct assigned_task *parked;
 	size_t parked_count;
-	bool start_checked
-		[TASK_LOOP_INPUTS_MAX]; /* in this assignment: nothing was committed, nor was any output */
-	bool waiting;  /* partitions have come, and their tasks are not started yet */
-	bool assigned; /* there has been an assignment */
+	/* Per input, in this assignment: starting without committed offsets is allowed. */
+	bool start_checked[TASK_LOOP_INPUTS_MAX];
+	bool start_pending; /* partitions are accepted, but their tasks are not started yet */
+	bool assigned;      /* there was a first assignment */
 
-	struct outbox outbox;
+	struct outbox outbox; /* outputs of the open batch */
 	enum transaction_phase phase;
-	bool committing; /* a commit has begun: nothing may be folded until it is through */
-	int64_t first_uncommitted_us; /* monotonic; 0: no record since the last commit */
-	int64_t last_commit_us;
-	int64_t commit_started_us;
-	int failures_in_row; /* ERR_RETRY, since something succeeded */
+	bool committing; /* a commit has begun: fold nothing until it succeeds or is dropped */
+	/* Monotonic times. first_uncommitted_us is 0 if no record was folded since the last
+	 * commit. */
+	int64_t first_uncommitted_us, last_commit_us, commit_started_us;
+	int failures_in_row; /* number of ERR_RETRY since the last success */
 
-	rd_kafka_queue_t *trim_answers;
-	int64_t next_trim_us;
+	rd_kafka_queue_t *trim_results; /* of DeleteRecords requests; NULL: none yet */
+	int64_t next_trim_us;           /* monotonic */
 
-	rd_kafka_t *observer; /* asks the brokers about idleness; NULL: not needed yet */
-	int64_t next_watch_us, next_question_us, next_unanswered_log_us;
+	rd_kafka_t *metadata_client; /* asks the brokers about idleness; NULL: not needed yet */
+	/* Monotonic times of the next look at held records, of the next idleness check, and of the
+	 * next log line if brokers do not answer it. */
+	int64_t next_watch_us, next_idle_check_us, next_unanswered_log_us;
 
 	struct metric *commits_metric, *aborts_metric, *doubts_metric;
 	struct histogram *commit_histogram;
 };
 
-#define FAILURES_ARE_TROUBLE 3 /* in a row */
+#define NOT_READY_FAILURES 3 /* in a row: /readyz shows the error until a success */
 
 #endif

@@ -1,10 +1,10 @@
-/* One transaction holds everything: outputs, counts, and the offsets of every partition that
+/* One transaction contains everything: outputs, counts, and the offsets of all partitions that
  * moved, each with its restore metadata.
  *
- * Outputs stay in the outbox until the commit has succeeded, so a lost transaction only rewinds it: the next
- * one, of a new producer (task_loop_producer.c), sends the same records with the same offsets, and the state stays. A
- * commit that timed out is asked for again, as librdkafka wants it; nothing is folded in between, because the
- * offsets of this transaction are already fixed. */
+ * Outputs stay in the outbox until the commit has succeeded. After a lost transaction a new
+ * producer (task_loop_producer.c) sends the same records and the same offsets again; the state
+ * does not change. A commit that timed out is called again, as librdkafka requires. Nothing is
+ * folded meanwhile, because the offsets of this transaction are fixed. */
 #include "task_loop/task_loop_transaction.h"
 
 #include <stdlib.h>
@@ -42,25 +42,25 @@ static bool begin(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* Acts on ERR_ABORT, which becomes ERR_RETRY: the transaction and its client go, the outputs stay.
- * After ERR_RETRY the client is in doubt: it stays until the commit has succeeded, and is replaced
- * then. */
+/* Handles a failed call; always false. ERR_ABORT becomes ERR_RETRY: the client is closed, the
+ * outputs stay. After ERR_RETRY the client is in doubt: it is replaced when the commit has
+ * succeeded. */
 static bool failed(struct task_loop *loop, struct err *err)
 {
-	/* The call timed out; its requests may still be on their way. */
+	/* The call timed out, but its requests may still reach the broker. */
 	if (err->class == ERR_RETRY && loop->phase != TRANSACTION_NONE)
 		txn_doubt_raise(loop->doubt);
 	if (err->class != ERR_ABORT)
 		return false;
-	err_prefix(err, "transaction lost, %zu outputs wait", loop->outbox.count);
+	err_prefix(err, "transaction lost, sending %zu outputs again", loop->outbox.count);
 	metric_add(loop->aborts_metric, 1);
 	if (txn_producer_close(loop, err))
 		err->class = ERR_RETRY;
 	return false;
 }
 
-/* A transaction that has failed behind our back takes no records, and only a commit says why: in this state it is refused
- * without being tried. */
+/* A transaction that librdkafka has failed in the background accepts no records, and only a
+ * commit call returns the reason. In this state that call commits nothing. */
 static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp_err_t code)
 {
 	rd_kafka_error_t *error =
@@ -74,7 +74,7 @@ static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp
 	               "produce: %s", rd_kafka_err2str(code));
 }
 
-/* A full local queue is waited for, not an error. */
+/* Waits while the local queue is full. */
 static bool produce_with_headers(struct task_loop *loop, const struct output *output,
                                  struct err *err)
 {
@@ -99,6 +99,7 @@ static bool produce_with_headers(struct task_loop *loop, const struct output *ou
 	return produce_error(loop, err, code);
 }
 
+/* Number of outputs from the first unsent one that are of one topic and have no headers. */
 static size_t run_length(const struct outbox *box)
 {
 	const struct output *first = &box->at[box->sent];
@@ -110,7 +111,8 @@ static size_t run_length(const struct outbox *box)
 	return n;
 }
 
-/* Hands over a run of header-less records of one topic; *taken is how many went in. */
+/* Gives `count` records of one topic, without headers, to the producer. *taken: the number it
+ * accepted. */
 static bool produce_run(struct task_loop *loop, size_t count, size_t *taken, struct err *err)
 {
 	rd_kafka_message_t messages[PRODUCE_RUN_MAX];
@@ -171,13 +173,13 @@ static void flush_tasks(struct task_loop *loop)
 			continue;
 		task_flush(&assigned->task, &loop->outbox);
 		if (assigned->input->rows && assigned->task.counts_changed)
-			output_counts(&loop->outbox, loop->terms, span_of(assigned->topic),
+			output_counts(&loop->outbox, loop->context, span_of(assigned->topic),
 			              assigned->task.params.partition, &assigned->task.counts,
 			              assigned->task.last_counted);
 	}
 }
 
-/* Partitions that are being rebuilt have nothing to commit: their committed offset already stands. */
+/* Leaves out partitions that are restoring: they have nothing to commit. */
 static bool add_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
                         struct err *err)
 {
@@ -224,7 +226,8 @@ static bool send_offsets(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* An error that the broker has no name for may have come after it had decided: whoever comes next reads the outcome. */
+/* After an unknown error of the broker, the transaction may be committed. ERR_FENCED: a new
+ * process reads the outcome. */
 static bool commit_error(rd_kafka_error_t *error, struct err *err)
 {
 	bool unknown = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN;

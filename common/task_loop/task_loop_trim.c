@@ -1,8 +1,6 @@
-/* Frees what no rebuild can need any more from an internal input topic (DeleteRecords).
- *
- * The bound is the restore_from of the last commit, so a rebuild by whoever comes next still finds
- * everything. It is asked for now and then, without waiting for the answer: a request that failed is
- * made again with the next bound. */
+/* Deletes with DeleteRecords all records before the restore offset of the last commit, so a
+ * restore by the next instance finds all records that it needs. The request is asynchronous. A
+ * failed request is not repeated: the next one has a higher offset. */
 
 #include "task_loop/task_loop_trim.h"
 
@@ -13,11 +11,11 @@
 #define TRIM_INTERVAL_US (60 * INT64_C(1000000))
 #define TRIM_RECORDS_MIN 10000
 
-static void take_answers(struct task_loop *loop)
+static void take_results(struct task_loop *loop)
 {
 	rd_kafka_event_t *event;
 
-	while ((event = rd_kafka_queue_poll(loop->trim_answers, 0))) {
+	while ((event = rd_kafka_queue_poll(loop->trim_results, 0))) {
 		const rd_kafka_DeleteRecords_result_t *result =
 			rd_kafka_event_DeleteRecords_result(event);
 		const rd_kafka_topic_partition_list_t *list =
@@ -44,9 +42,9 @@ void trim_inputs(struct task_loop *loop)
 	if (monotonic_us() < loop->next_trim_us)
 		return;
 	loop->next_trim_us = monotonic_us() + TRIM_INTERVAL_US;
-	if (!loop->trim_answers)
-		loop->trim_answers = rd_kafka_queue_new(intake_client(loop->intake));
-	take_answers(loop);
+	if (!loop->trim_results)
+		loop->trim_results = rd_kafka_queue_new(intake_client(loop->intake));
+	take_results(loop);
 	list = rd_kafka_topic_partition_list_new((int)loop->task_count + 1);
 	for (size_t i = 0; i < loop->task_count; i++) {
 		struct assigned_task *assigned = &loop->tasks[i];
@@ -65,7 +63,7 @@ void trim_inputs(struct task_loop *loop)
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);
 		rd_kafka_DeleteRecords(intake_client(loop->intake), &request, 1, NULL,
-		                       loop->trim_answers);
+		                       loop->trim_results);
 		rd_kafka_DeleteRecords_destroy(request);
 	}
 	rd_kafka_topic_partition_list_destroy(list);

@@ -90,13 +90,13 @@ int main(int argc, char **argv)
 	int64_t began_us = monotonic_us(), records = 0;
 	int32_t partitions = 0;
 	struct rusage usage;
-	enum config_verdict verdict =
+	enum config_result result =
 		config_load(tables, "consume", "reads a topic and does nothing with it", argc, argv,
 	                    &settings);
 	bool ok;
 
-	if (verdict != CONFIG_OK)
-		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
+	if (result != CONFIG_OK)
+		return result == CONFIG_HELP_SHOWN ? 0 : 64;
 	ok = open_consumer(&settings, &consumer, &partitions, &err) &&
 	     read_all(consumer, partitions, &records, &err);
 	getrusage(RUSAGE_SELF, &usage);

@@ -109,13 +109,13 @@ int main(int argc, char **argv)
 	const char *const extra[] = {"group.id", group, NULL};
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client = NULL;
-	enum config_verdict verdict =
+	enum config_result result =
 		config_load(tables, "drained", "waits until a group has read all there is", argc,
 	                    argv, &settings);
 	bool ok;
 
-	if (verdict != CONFIG_OK)
-		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
+	if (result != CONFIG_OK)
+		return result == CONFIG_HELP_SHOWN ? 0 : 64;
 	snprintf(group, sizeof(group), "%s%s", settings.kafka.topic_prefix, settings.group);
 	conf = kafka_conf_new(&settings.kafka, KAFKA_CONSUMER, "bench-drained", extra, &err);
 	ok = conf && (client = kafka_client_new(conf, KAFKA_CONSUMER, &err)) &&

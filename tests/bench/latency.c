@@ -562,17 +562,17 @@ int main(int argc, char **argv)
 {
 	struct bench *bench = xrealloc(NULL, sizeof(*bench));
 	struct err err = {0};
-	enum config_verdict verdict;
+	enum config_result result;
 	bool ok;
 
 	memset(bench, 0, sizeof(*bench));
-	verdict = config_load(
+	result = config_load(
 		tables, "latency",
 		"measures from raw append to visible aggregate, with all services running", argc,
 		argv, &bench->settings);
-	if (verdict != CONFIG_OK) {
+	if (result != CONFIG_OK) {
 		free(bench);
-		return verdict == CONFIG_HELP_SHOWN ? 0 : 64;
+		return result == CONFIG_HELP_SHOWN ? 0 : 64;
 	}
 	ok = bench_open(bench, &err) && produce_steadily(bench, &err) && drain(bench, &err) &&
 	     report_all(bench, &err);

@@ -98,14 +98,14 @@ static bool run(struct task_loop *loop, bool as_library, struct err *err)
 
 int main(int argc, char **argv)
 {
-	struct output_context terms = {.service = "lost-answers"};
+	struct output_context context = {.service = "lost-answers"};
 	struct task_loop loop = {
 		.service_name = "lost-answers",
 		.instance = "1",
 		.writes = 1u << TOPIC_BRONZE_EVENTS,
 		.config = {.transaction_timeout_us = 60000000},
 		.kafka = {getenv("KAFKA_BROKERS"), "", getenv("TOPIC_PREFIX")},
-		.terms = &terms,
+		.context = &context,
 	};
 	struct err err = {ERR_NONE, ""};
 	struct intake_config config = {.kafka = &loop.kafka,
@@ -129,8 +129,8 @@ int main(int argc, char **argv)
 	if (loop.producer && !txn_producer_close(&loop, &err))
 		puts(err.message);
 	outbox_free(&loop.outbox);
-	if (loop.trim_answers)
-		rd_kafka_queue_destroy(loop.trim_answers);
+	if (loop.trim_results)
+		rd_kafka_queue_destroy(loop.trim_results);
 	intake_close(loop.intake);
 	return done ? 0 : 1;
 }

@@ -1,5 +1,5 @@
-/* Captures as text what a part of a test writes to descriptor 1 or 2. Each test is a process of its
- * own, so nothing else writes there. */
+/* Captures as text what a test writes to a descriptor (1 or 2). Each test is a process of its own, so
+ * nothing else writes to it. */
 #ifndef FUNNEL_CAPTURE_H
 #define FUNNEL_CAPTURE_H
 
@@ -20,7 +20,7 @@ static inline void capture_begin(struct capture *capture, int fd)
 	dup2(fileno(capture->file), fd);
 }
 
-/* Terminated, cut at cap - 1. */
+/* out is terminated, and cut after cap - 1 bytes. */
 static inline void capture_end(struct capture *capture, char *out, size_t cap)
 {
 	size_t len;

@@ -1,4 +1,5 @@
-/* Settings: what each type takes and refuses, which source wins, and that all errors are told at once. */
+/* Settings: which values each type accepts, which source wins, and that all errors are reported
+ * at once. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,14 +42,14 @@ static const struct config_option more_options[] = {
 static const struct config_option *const tables[] = {options, more_options, NULL};
 
 /* args: NULL-terminated; errors and output may be NULL. */
-static enum config_verdict load(const char *const *args, struct settings *settings, char *errors,
-                                char *output, size_t cap)
+static enum config_result load(const char *const *args, struct settings *settings, char *errors,
+                               char *output, size_t cap)
 {
 	static char program[] = "test", copies[8][256]; /* static: the settings point into them */
 	char *argv[10] = {program};
 	struct capture out, err;
 	char dropped[16];
-	enum config_verdict verdict;
+	enum config_result result;
 	int argc = 1;
 
 	for (; args[argc - 1] && argc <= 8; argc++) {
@@ -57,10 +58,10 @@ static enum config_verdict load(const char *const *args, struct settings *settin
 	}
 	capture_begin(&out, 1);
 	capture_begin(&err, 2);
-	verdict = config_load(tables, "test", "Tests settings.", argc, argv, settings);
+	result = config_load(tables, "test", "Tests settings.", argc, argv, settings);
 	capture_end(&err, errors ? errors : dropped, errors ? cap : sizeof(dropped));
 	capture_end(&out, output ? output : dropped, output ? cap : sizeof(dropped));
-	return verdict;
+	return result;
 }
 
 #define LOAD(settings, ...) load((const char *const[]){__VA_ARGS__, NULL}, settings, NULL, NULL, 0)
@@ -105,7 +106,7 @@ Test(config, an_empty_variable_counts_as_not_set_but_an_empty_flag_is_a_value)
 	cr_expect_eq(LOAD(&settings, "--a-text="), CONFIG_BAD);
 }
 
-Test(config, values_that_each_type_takes_or_refuses)
+Test(config, values_that_each_type_accepts_or_refuses)
 {
 	static const struct {
 		const char *flag;
@@ -201,7 +202,7 @@ Test(config, numbers_and_sizes_are_decimal_with_leading_zeros_and_without_blanks
 	}
 }
 
-Test(config, all_errors_are_told_at_once_by_name_and_value_but_never_a_secret)
+Test(config, all_errors_are_reported_at_once_by_name_and_value_but_never_a_secret)
 {
 	static const char *const wanted[] = {"--nonsense",
 	                                     "\"stray\"",
@@ -232,7 +233,7 @@ static bool even_check(const char *text, struct err *err)
 	       err_set(err, ERR_INPUT, "expected an even number of letters");
 }
 
-Test(config, a_text_with_a_grammar_of_its_own_is_checked_along_with_all_others)
+Test(config, a_text_with_a_grammar_of_its_own_is_checked_with_all_others)
 {
 	static const struct config_option rows[] = {
 		{"FIRST", CONFIG_TEXT, offsetof(struct settings, text), "even", 0, 0, "a text",
@@ -408,7 +409,7 @@ Test(config, a_value_that_does_not_fit_is_cut_and_terminated)
 	}
 }
 
-Test(config, help_names_every_setting_within_100_columns_and_asks_for_nothing)
+Test(config, help_names_every_setting_within_100_columns_and_needs_no_valid_setting)
 {
 	struct settings settings = {0};
 	char output[8192];

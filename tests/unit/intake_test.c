@@ -1,5 +1,5 @@
-/* The intake: what it decides by itself, and its life in a group of the mock cluster of librdkafka.
- * Rebalances between members are shown by the scenarios of tests/e2e. */
+/* The intake: its own decisions, and a consumer in a group of librdkafka's mock cluster. The
+ * scenarios of tests/e2e test rebalances between members. */
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -16,7 +16,7 @@
 #include "stream/record_mark.h"
 #include "wire/topics.h"
 
-Test(intake, an_error_of_the_consumer_ends_the_service_only_where_waiting_does_not_help)
+Test(intake, a_consumer_error_ends_the_service_only_if_waiting_does_not_help)
 {
 	static const struct {
 		rd_kafka_resp_err_t code;
@@ -27,22 +27,22 @@ Test(intake, an_error_of_the_consumer_ends_the_service_only_where_waiting_does_n
 		{RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR_NOT_COORDINATOR, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ERR_RETRY},
-		/* The group gives the partitions to others, or back to us. */
+		/* The group assigns the partitions to others, or to us again. */
 		{RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID, ERR_RETRY},
-		/* A topic that is away may come back. */
+		/* A missing topic may come back. */
 		{RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC, ERR_RETRY},
 		{RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION, ERR_RETRY},
-		/* Somebody has to act. */
+		/* An operator has to act. */
 		{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, ERR_OPERATOR},
 		{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, ERR_OPERATOR},
 		{RD_KAFKA_RESP_ERR__AUTHENTICATION, ERR_OPERATOR},
 		{RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET, ERR_OPERATOR},
-		/* A new process can go on. */
+		/* A new process can continue. */
 		{RD_KAFKA_RESP_ERR__FATAL, ERR_FENCED},
 		{RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, ERR_FENCED},
-		/* Not known to be harmless: records may be missing. */
+		/* Unknown: records may be missing. */
 		{RD_KAFKA_RESP_ERR__BAD_MSG, ERR_FATAL},
 		{RD_KAFKA_RESP_ERR__BAD_COMPRESSION, ERR_FATAL},
 	};
@@ -52,7 +52,7 @@ Test(intake, an_error_of_the_consumer_ends_the_service_only_where_waiting_does_n
 		             rd_kafka_err2name(table[i].code));
 }
 
-Test(intake, topics_of_a_set_have_one_number_of_partitions)
+Test(intake, topics_of_a_set_have_the_same_number_of_partitions)
 {
 	struct err err = {ERR_NONE, ""};
 
@@ -94,7 +94,7 @@ static void produce(int count)
 	cr_assert_eq(rd_kafka_flush(producer, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
-/* A topic of two partitions, the first with STORED records. */
+/* A topic of two partitions. The first has STORED records. */
 static void set_up(void)
 {
 	static const struct kafka_config mock = {"127.0.0.1:1", "test.mock.num.brokers=1", ""};
@@ -124,14 +124,14 @@ static void tear_down(void)
 	rd_kafka_destroy(producer);
 }
 
-/* Takes the partitions, which are held then. */
+/* Accepts the partitions, which are held then. */
 static void accept_partitions(void)
 {
 	struct err err = {ERR_NONE, ""};
 
 	while (intake_change(intake) == INTAKE_SAME)
 		cr_assert_eq(intake_poll(intake, WAIT_MS, 10), 0,
-		             "nothing is read before it is accepted");
+		             "no records before the partitions are accepted");
 	cr_assert_eq(intake_change(intake), INTAKE_ASSIGNED);
 	cr_assert(intake_accept(intake, &err), "%s", err.message);
 	cr_assert_eq(intake_change(intake), INTAKE_SAME);
@@ -169,7 +169,7 @@ static struct intake_item next_item(void)
 	}
 }
 
-Test(intake, records_are_handed_out_from_the_position_to_the_end, ON_MOCK)
+Test(intake, records_are_delivered_from_the_position_to_the_end, ON_MOCK)
 {
 	struct err err = {ERR_NONE, ""};
 	struct intake_item item;
@@ -202,7 +202,7 @@ Test(intake, records_are_handed_out_from_the_position_to_the_end, ON_MOCK)
 	cr_expect_eq(first_partition()->watch.end.offset, STORED);
 }
 
-Test(intake, held_partitions_deliver_nothing_and_what_was_polled_is_forgotten, ON_MOCK)
+Test(intake, held_partitions_deliver_nothing_and_polled_records_are_discarded, ON_MOCK)
 {
 	struct intake_item item;
 
@@ -212,17 +212,17 @@ Test(intake, held_partitions_deliver_nothing_and_what_was_polled_is_forgotten, O
 	start(0);
 	item = next_item();
 	cr_assert_eq(item.record.offset, 0);
-	cr_expect_eq(intake_poll(intake, 0, 10), 0, "some of the last poll are left");
+	cr_expect_eq(intake_poll(intake, 0, 10), 0, "messages of the last poll are left");
 	intake_hold(intake);
 	cr_expect_not(intake_is_reading(intake));
 	cr_expect_eq(intake_partition_count(intake), 2, "the partitions stay");
 	start(3);
 	item = next_item();
 	cr_expect_eq(item.record.offset, 3);
-	cr_expect_eq(metric_value(stale), 0, "what was left was forgotten, not discarded here");
+	cr_expect_eq(metric_value(stale), 0, "discarded by intake_hold, so not counted");
 }
 
-Test(intake, records_below_the_position_are_discarded_and_counted, ON_MOCK)
+Test(intake, records_before_the_position_are_discarded_and_counted, ON_MOCK)
 {
 	struct intake_item item;
 
@@ -235,7 +235,7 @@ Test(intake, records_below_the_position_are_discarded_and_counted, ON_MOCK)
 	cr_expect_eq(metric_value(stale), 4);
 }
 
-Test(intake, a_log_that_does_not_hold_the_last_record_is_refused, ON_MOCK)
+Test(intake, a_log_without_the_last_record_is_refused, ON_MOCK)
 {
 	struct err err = {ERR_NONE, ""};
 	struct intake_item item;
@@ -259,7 +259,7 @@ Test(intake, a_topic_that_has_grown_is_refused, ON_MOCK)
 {
 	struct err err = {ERR_NONE, ""};
 
-	/* As if it had had one at the start. */
+	/* As if the topic had had one partition at the start. */
 	((struct intake_topic *)(uintptr_t)intake_topic(intake, 0))->partition_count = 1;
 	while (intake_change(intake) == INTAKE_SAME)
 		intake_poll(intake, WAIT_MS, 10);
@@ -268,7 +268,7 @@ Test(intake, a_topic_that_has_grown_is_refused, ON_MOCK)
 	cr_expect(strstr(err.message, TOPIC " had 1 partitions"), "%s", err.message);
 }
 
-Test(intake, an_intake_without_a_group_hands_out_nothing_and_ends, ON_MOCK)
+Test(intake, an_intake_without_an_assignment_delivers_nothing_and_ends, ON_MOCK)
 {
 	struct err err = {ERR_NONE, ""};
 	struct intake_item item;

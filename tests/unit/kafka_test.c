@@ -1,13 +1,16 @@
-/* Kafka settings: what a user may set, what is guarded, and the class of each error. No broker is needed. */
+/* Kafka settings, guarded properties, error classes and statistics. Needs no broker. */
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/err.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_stats.h"
 #include "kafka/kafka_topic.h"
+#include "service/metrics.h"
 
 static rd_kafka_conf_t *conf_of(enum kafka_role role, const char *properties, struct err *err)
 {
@@ -115,7 +118,7 @@ Test(kafka, users_may_set_other_properties)
 		{"sasl.password=a\\,b=c,linger.ms=4", "sasl.password", "a,b=c"},
 		{"client.id=a=b", "client.id", "a=b"},
 		{"max.in.flight=4", "max.in.flight.requests.per.connection", "4"},
-		{"fetch.wait.max.ms=7", "fetch.wait.max.ms", "7"}, /* of the other role: harmless */
+		{"fetch.wait.max.ms=7", "fetch.wait.max.ms", "7"}, /* of the other role: accepted */
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
@@ -170,7 +173,7 @@ Test(kafka, guarded_unknown_and_malformed_properties_are_refused_by_name)
 	}
 }
 
-Test(kafka, errors_have_the_class_of_what_to_do)
+Test(kafka, errors_have_the_class_of_the_action)
 {
 	static const struct {
 		rd_kafka_resp_err_t code;
@@ -198,7 +201,7 @@ Test(kafka, errors_have_the_class_of_what_to_do)
 		             rd_kafka_err2name(table[i].code));
 }
 
-Test(kafka, a_missing_right_is_refused_and_told_with_its_context)
+Test(kafka, a_missing_right_needs_an_operator_and_is_reported_with_its_context)
 {
 	static const rd_kafka_resp_err_t table[] = {
 		RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
@@ -217,7 +220,31 @@ Test(kafka, a_missing_right_is_refused_and_told_with_its_context)
 	}
 }
 
-Test(kafka, a_topic_cannot_be_asked_for_without_a_broker)
+Test(kafka, request_times_of_the_slowest_broker_are_shown_in_seconds_and_by_the_old_name)
+{
+	char stats[] = "{\"client_id\":\"c\",\"brokers\":{\"a\":{\"rtt\":{\"p95\":1500}},"
+		       "\"b\":{\"rtt\":{\"p95\":2000001}}}}";
+	struct err err = {0};
+	rd_kafka_conf_t *conf = conf_of(KAFKA_PRODUCER_IDEMPOTENT, "log_level=0", &err);
+	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_PRODUCER_IDEMPOTENT, &err) : NULL;
+	size_t len;
+	char *text;
+
+	cr_assert(client, "%s", err.message);
+	cr_expect_eq(kafka_on_stats(client, stats, strlen(stats), NULL), 0);
+	text = metrics_render(&len);
+	cr_assert(text);
+	cr_expect(strstr(text, "\nfunnel_kafka_rtt_p95_seconds{client=\"c\",type=\"producer\"} "
+	                       "2.000001\n"),
+	          "%s", text);
+	cr_expect(strstr(text, "\nfunnel_kafka_rtt_p95_microseconds{client=\"c\","
+	                       "type=\"producer\"} 2000001\n"),
+	          "%s", text);
+	free(text);
+	rd_kafka_destroy(client);
+}
+
+Test(kafka, a_topic_cannot_be_queried_without_a_broker)
 {
 	struct err err = {0};
 	rd_kafka_conf_t *conf = conf_of(KAFKA_CONSUMER, "log_level=0", &err);

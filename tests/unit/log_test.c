@@ -15,7 +15,7 @@
 		capture_end(&capture_, out, sizeof(out)); \
 	} while (0)
 
-/* What follows the head of a line, in either form. */
+/* The part of a line after the event name, in either form. */
 static const char *tail_of(const char *line)
 {
 	static const char json_head[] = ",\"event\":\"", pair_head[] = " event=";
@@ -26,7 +26,7 @@ static const char *tail_of(const char *line)
 	return pair ? pair + strlen(pair_head) + strcspn(pair + strlen(pair_head), " \n") : line;
 }
 
-/* A name for each row of a table, since the lines of one event are limited. */
+/* An event name per row of a table, because the lines of one event are limited. */
 static const char *event_of(size_t row)
 {
 	static char event[16];
@@ -294,7 +294,8 @@ Test(log, a_text_that_is_too_long_is_cut_and_the_line_says_so)
 	}
 }
 
-/* Each length ends the line at another place: within the text, before the next field, or nowhere. */
+/* Each length cuts the line at another place: within the text, before the next field, or not at
+ * all. */
 Test(log, a_line_that_ends_at_any_place_near_the_limit_is_valid)
 {
 	static char text[8400], line[20000];
@@ -345,7 +346,7 @@ static void wait_for_the_next_second(void)
 	nanosleep(&(struct timespec){.tv_sec = 1, .tv_nsec = 50000000}, NULL);
 }
 
-/* This and the next test wait: the limit is by the second of the real clock. */
+/* This test and the next one sleep: the limit counts per second of the real clock. */
 Test(log, a_burst_is_held_back_and_counted)
 {
 	static char text[65536];
@@ -356,8 +357,8 @@ Test(log, a_burst_is_held_back_and_counted)
 	CAPTURED(text, for (int i = 0; i < 200; i++) log_info("burst", log_int("i", i));
 	         log_info("other", log_int("a", 1)));
 	passed = count_lines(text) - 1;
-	cr_expect(passed >= 20 && passed <= 40, "%u lines passed",
-	          passed); /* 40 where a second ended meanwhile */
+	/* Up to 40 if a second ended during the burst. */
+	cr_expect(passed >= 20 && passed <= 40, "%u lines passed", passed);
 	cr_expect(strstr(text, "event=other a=1"));
 	wait_for_the_next_second();
 	CAPTURED(line, log_info("burst", log_int("i", 200)));

@@ -1,4 +1,4 @@
-/* Metrics as Prometheus reads them, health, and the three paths over a loopback socket. */
+/* Metrics in Prometheus' format, health, and the three paths over a loopback socket. */
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <netinet/in.h>
@@ -34,11 +34,22 @@ Test(metrics, a_series_is_shown_under_its_family)
 	metric_add(metric, 2);
 	metric_add(metric, 40);
 	metric_add(metric_get(METRIC_COUNTER, "records_in_total", "partition=\"1\"", "ignored"), 7);
-	metric_set(metric_get(METRIC_GAUGE, "lag", "", "how far behind"), -3);
-	cr_expect(shown(
-		"# HELP funnel_records_in_total records read\n# TYPE funnel_records_in_total counter\n"
-		"funnel_records_in_total{partition=\"0\"} 42\nfunnel_records_in_total{partition=\"1\"} 7\n"));
+	metric_set(metric_get(METRIC_GAUGE, "lag", "", "records not read yet"), -3);
+	cr_expect(shown("# HELP funnel_records_in_total records read\n"
+	                "# TYPE funnel_records_in_total counter\n"
+	                "funnel_records_in_total{partition=\"0\"} 42\n"
+	                "funnel_records_in_total{partition=\"1\"} 7\n"));
 	cr_expect(shown("# TYPE funnel_lag gauge\nfunnel_lag -3\n"));
+}
+
+Test(metrics, a_gauge_of_seconds_is_set_in_microseconds_and_shown_with_decimals)
+{
+	metric_set(metric_get(METRIC_GAUGE_SECONDS, "rtt_seconds", "broker=\"1\"", "round trip"),
+	           1500);
+	metric_set(metric_get(METRIC_GAUGE_SECONDS, "lag_seconds", "", "lag"), 61000001);
+	cr_expect(shown("# HELP funnel_rtt_seconds round trip\n# TYPE funnel_rtt_seconds gauge\n"
+	                "funnel_rtt_seconds{broker=\"1\"} 0.001500\n"));
+	cr_expect(shown("# TYPE funnel_lag_seconds gauge\nfunnel_lag_seconds 61.000001\n"));
 }
 
 Test(metrics, the_same_name_and_labels_give_the_same_series)
@@ -64,9 +75,9 @@ Test(metrics, series_are_bounded)
 	size_t len;
 	char *text;
 
-	for (int i = 0; i < 9000; i += 1) {
+	for (int i = 0; i < 9000; i++) {
 		snprintf(labels, sizeof(labels), "n=\"%d\"", i);
-		/* A family each thousand keeps the look-up of this test short. */
+		/* A family per thousand series keeps the linear look-up short. */
 		metric_set(metric_get(METRIC_GAUGE,
 		                      (const char *const[]){"a", "b", "c", "d", "e", "f", "g", "h",
 		                                            "i"}[i / 1000],
@@ -89,12 +100,13 @@ Test(metrics, histogram_buckets_are_cumulative_and_their_bounds_inclusive)
 	histogram_observe_us(histogram, 1000);
 	histogram_observe_us(histogram, 1001);
 	histogram_observe_us(histogram, 61000000);
-	cr_expect(shown(
-		"# TYPE funnel_commit_seconds histogram\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"0.001\"} 1\n"
-		"funnel_commit_seconds_bucket{kind=\"a\",le=\"0.0025\"} 2\n"));
-	cr_expect(shown(
-		"funnel_commit_seconds_bucket{kind=\"a\",le=\"60\"} 2\nfunnel_commit_seconds_bucket{kind=\"a\",le=\"+Inf\"} 3\n"
-		"funnel_commit_seconds_sum{kind=\"a\"} 61.002001\nfunnel_commit_seconds_count{kind=\"a\"} 3\n"));
+	cr_expect(shown("# TYPE funnel_commit_seconds histogram\n"
+	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"0.001\"} 1\n"
+	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"0.0025\"} 2\n"));
+	cr_expect(shown("funnel_commit_seconds_bucket{kind=\"a\",le=\"60\"} 2\n"
+	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"+Inf\"} 3\n"
+	                "funnel_commit_seconds_sum{kind=\"a\"} 61.002001\n"
+	                "funnel_commit_seconds_count{kind=\"a\"} 3\n"));
 }
 
 static void *add_many(void *metric)
@@ -142,7 +154,7 @@ Test(metrics, the_process_describes_itself)
 	free(text);
 }
 
-Test(health, ready_is_told_with_its_reason)
+Test(health, not_ready_has_a_reason)
 {
 	char body[64];
 
@@ -157,7 +169,7 @@ Test(health, ready_is_told_with_its_reason)
 	cr_expect(health_is_ready(body, sizeof(body)));
 }
 
-Test(health, what_the_service_said_in_open_stands)
+Test(health, a_reason_given_during_open_is_kept_after_it)
 {
 	char body[64];
 
@@ -167,7 +179,7 @@ Test(health, what_the_service_said_in_open_stands)
 	cr_expect_str_eq(body, "rebuilding\n");
 }
 
-Test(health, alive_until_the_loop_stands_longer_than_its_limit)
+Test(health, live_until_the_loop_makes_no_progress_for_longer_than_the_limit)
 {
 	char body[64];
 
@@ -175,12 +187,12 @@ Test(health, alive_until_the_loop_stands_longer_than_its_limit)
 	cr_expect(health_is_live(body, sizeof(body)), "the loop has not begun");
 	health_alive();
 	cr_expect_not(health_is_live(body, sizeof(body)));
-	cr_expect_eq(strncmp(body, "the loop has not moved for ", 27), 0, "%s", body);
+	cr_expect_eq(strncmp(body, "main loop made no progress for ", 31), 0, "%s", body);
 	health_limit_ms(60000);
 	cr_expect(health_is_live(body, sizeof(body)));
 }
 
-/* Gives a listening socket's port; the socket stays open where keep is set. */
+/* The port of a listening socket. keep: set to the socket, which stays open; NULL: it is closed. */
 static int loopback_port(int *keep)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
@@ -196,7 +208,7 @@ static int loopback_port(int *keep)
 	return ntohs(address.sin_port);
 }
 
-/* The status of an answer, and its text in out. */
+/* Returns the status of the response, and the response in out. */
 static int request(int port, const char *method, const char *path, char *out, size_t cap)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -241,8 +253,8 @@ Test(http, paths_answer_with_their_status)
 
 	metric_set(metric_get(METRIC_GAUGE, "seen", "", ""), 5);
 	health_ready("no database\nno registry");
-	for (int i = 0; i < 20 && !started;
-	     i++) { /* another process may take the port in between */
+	/* Another process may take the port before we do. */
+	for (int i = 0; i < 20 && !started; i++) {
 		port = loopback_port(NULL);
 		started = http_start("127.0.0.1", port, &err);
 	}

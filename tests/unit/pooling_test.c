@@ -1,16 +1,16 @@
-/* Pools as poolers have them: last in first out, or in turn; alone, with other clients, several
- * processes at one address. */
+/* Simulates pools: last in, first out or in turn; used by us alone, by other clients too, or with
+ * several pooler processes at one address. */
 #include <criterion/criterion.h>
 
 #include "postgres/pooling.h"
 
 #define POOL_MAX 8
 
-/* Free backends; the next one to be used comes first. */
+/* Free backends, in the order of use. */
 struct pool {
 	int64_t idle[POOL_MAX];
 	int idle_count;
-	int64_t made; /* backends so far: a new one is made where none is free */
+	int64_t made; /* number of backends so far; a new one is made if none is free */
 	bool in_turn; /* else last in, first out */
 };
 
@@ -53,7 +53,8 @@ static bool look(struct pooling *pooling, struct pool *pool, int connection)
 	return contradicts != POOLING_NONE;
 }
 
-/* The order in which postgres_pooler.c looks: the first connection again after each further one. */
+/* The order of observations in postgres_pooler.c: the first connection again after each further
+ * one. */
 #define LOOKS (2 * POOLING_CONNECTIONS - 1)
 static int connection_of(int n)
 {
@@ -77,7 +78,7 @@ Test(pooling, transaction_pooling_is_found_if_no_other_client_uses_the_pool)
 
 Test(pooling, five_connections_cannot_hide_among_four_pooler_processes)
 {
-	/* Every way in which the connections can fall on the processes. */
+	/* All distributions of the connections over the processes. */
 	for (int way = 0; way < 4 * 4 * 4 * 4 * 4; way++) {
 		struct pooling pooling = {0};
 		struct pool pools[4];
@@ -95,7 +96,7 @@ Test(pooling, five_connections_cannot_hide_among_four_pooler_processes)
 
 Test(pooling, another_client_does_not_hide_it_for_long)
 {
-	/* At each look it holds one backend or none: every pattern of that. */
+	/* At each observation it holds one backend or none: all patterns. */
 	for (int pattern = 0; pattern < 1 << LOOKS; pattern++) {
 		struct pool pool = pool_of(3, false);
 		struct pooling pooling = {0};

@@ -1,8 +1,8 @@
 /* The check for a recreated topic: when it is due, and which record it looks for. */
 #include <criterion/criterion.h>
 
-#include "stream/recreation_check.h"
 #include "stream/record_mark.h"
+#include "stream/recreation_check.h"
 
 #define SECOND_US INT64_C(1000000)
 

@@ -1,5 +1,6 @@
-/* A group coordinator that is away: librdkafka's own call has been seen to wait for it without end. librdkafka's mock cluster
- * stops the broker; Criterion's limit stands for "without end". */
+/* A group coordinator that is away: librdkafka's own call may wait for it forever. The mock
+ * cluster of librdkafka stops the broker. Criterion's timeout fails the test if the call does not
+ * return. */
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -45,7 +46,7 @@ static bool send_offsets(int timeout_ms, struct err *err)
 	                           timeout_ms, err);
 }
 
-Test(send_offsets, succeeds_where_the_coordinator_answers, .init = set_up)
+Test(send_offsets, succeeds_if_the_coordinator_answers, .init = set_up)
 {
 	struct err err = {ERR_NONE, ""};
 
@@ -54,7 +55,7 @@ Test(send_offsets, succeeds_where_the_coordinator_answers, .init = set_up)
 	rd_kafka_destroy(producer);
 }
 
-Test(send_offsets, returns_where_the_coordinator_is_away, .init = set_up, .timeout = 60)
+Test(send_offsets, returns_if_the_coordinator_is_away, .init = set_up, .timeout = 60)
 {
 	struct err err = {ERR_NONE, ""};
 

@@ -30,19 +30,19 @@ static const struct config_option options[] = {{"A_NUMBER", CONFIG_INTEGER,
                                                {0}};
 static const struct config_option *const tables[] = {options, NULL};
 
-/* What the service does, and what came of it, shared with the process that runs it. */
+/* Says what the service does, and counts what it did. Shared with the process that runs it. */
 struct script {
 	enum err_class open_fails, step_fails;
 	int steps; /* then STEP_DONE */
 	bool done_when_stopping, hang_when_stopping, hang_in_close;
-	int terms; /* signals that the first step sends itself, each waiting for the one before */
+	int terms; /* signals that the first step sends to its own process */
 	bool stop_in_open;
 	atomic_int steps_made, stopping_steps, closes, closed_with_state;
 	int64_t number;
 	char instance[64];
 };
 static struct script *script;
-static FILE *log_lines; /* NULL: they are dropped */
+static FILE *log_lines; /* NULL: log lines are dropped */
 
 static void hang(void)
 {
@@ -121,7 +121,7 @@ static int run_script(const struct script *wanted, const char *flag)
 		dup2(null, 1);
 		dup2(log_lines ? fileno(log_lines) : null, 2);
 		snprintf(last, sizeof(last), "%s", flag ? flag : "");
-		alarm(20); /* a test that would hang fails */
+		alarm(20); /* ends a hanging test */
 		_exit(service_main(&service, flag ? 3 : 2, argv));
 	}
 	cr_assert(child > 0 && waitpid(child, &status, 0) == child);
@@ -153,12 +153,13 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 {
 	static const struct {
 		enum err_class class;
-		int open_exit,
-			step_exit; /* an input that cannot be opened was named in the settings */
-	} table[] = {{ERR_RETRY, 75, 75},    {ERR_ABORT, 75, 75}, {ERR_FENCED, 75, 75},
-	             {ERR_OPERATOR, 78, 78}, {ERR_FATAL, 70, 70}, {ERR_INPUT, 64, 70}};
+		int open_exit, step_exit;
+	} table[] = {{ERR_RETRY, 75, 75},  {ERR_ABORT, 75, 75},
+	             {ERR_FENCED, 75, 75}, {ERR_OPERATOR, 78, 78},
+	             {ERR_FATAL, 70, 70},  {ERR_INPUT, 64, 70} /* in open: a wrong setting */};
 
-	cr_assert_eq(sizeof(table) / sizeof(*table), ERR_FATAL, "every class but none has a line");
+	cr_assert_eq(sizeof(table) / sizeof(*table), ERR_FATAL,
+	             "every class except ERR_NONE has a row");
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		cr_expect_eq(run_script(&(struct script){.open_fails = table[i].class}, NULL),
 		             table[i].open_exit, "open: %s", err_class_name(table[i].class));
@@ -182,7 +183,7 @@ Test(service, the_first_signal_lets_the_loop_drain)
 	cr_expect_eq(script->closes, 1);
 }
 
-Test(service, the_second_signal_leaves_at_once_with_75)
+Test(service, the_second_signal_ends_the_process_immediately_with_75)
 {
 	cr_expect_eq(run_script(&(struct script){.steps = 1,
 	                                         .terms = 2,
@@ -215,7 +216,7 @@ Test(service, a_close_past_the_deadline_keeps_the_exit_code)
 	             0);
 }
 
-Test(service, a_stop_while_opening_is_clean_unless_something_is_wrong)
+Test(service, a_stop_during_open_is_clean_unless_the_failure_needs_an_operator)
 {
 	cr_expect_eq(run_script(&(struct script){.stop_in_open = true, .open_fails = ERR_RETRY},
 	                        NULL),

@@ -1,6 +1,6 @@
-/* Doubt about a transactional producer. librdkafka's mock cluster cuts the connection under one
- * request. The call of the application succeeds, and only the count shows that the request was sent
- * twice. */
+/* The count of unanswered transactional requests. The mock cluster of librdkafka closes the
+ * connection during one request. The application's call succeeds, and only the count shows that
+ * the request was sent twice. */
 #include <criterion/criterion.h>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -44,7 +44,7 @@ Test(txn_doubt, only_unanswered_requests_of_the_four_kinds_raise_it)
 		{"Produce has sequence numbers", API_PRODUCE, RD_KAFKA_RESP_ERR__TRANSPORT, false},
 		{"InitProducerId fences", API_INIT_PRODUCER_ID, RD_KAFKA_RESP_ERR__TRANSPORT,
 	         false},
-		{"an answer to no request", -1, RD_KAFKA_RESP_ERR__NOENT, false},
+		{"an answer without a request", -1, RD_KAFKA_RESP_ERR__NOENT, false},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
@@ -84,8 +84,8 @@ static void send_offsets(rd_kafka_t *producer)
 	rd_kafka_topic_partition_list_destroy(offsets);
 }
 
-/* One complete transaction. The mock broker cuts the connection once under a request of kind
- * api_key, unless that is -1. */
+/* The count after one complete transaction. The mock broker closes the connection once, during a
+ * request with this API key; -1: never. */
 static int64_t doubt_after_transaction(int16_t api_key)
 {
 	struct txn_doubt *doubt = txn_doubt_new();

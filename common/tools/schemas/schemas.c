@@ -152,7 +152,7 @@ static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 	struct scan scan = {&schemas->uses, framed[number].slot};
 	char topic[TOPIC_NAME_MAX + 1];
 	struct topic_reading all = {.topic = topic,
-	                            .quiet_ms = QUIET_MS,
+	                            .silence_ms = QUIET_MS,
 	                            .take = take_value,
 	                            .context = &scan};
 
