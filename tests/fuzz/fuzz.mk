@@ -1,18 +1,18 @@
 # Fuzz targets: tests/fuzz/<name>_fuzz.c, each with a corpus in tests/fuzz/corpus/<name>; tests/fuzz/run drives them.
-# With any compiler, a target runs over its corpus. With clang, libFuzzer searches for new inputs.
+# Under any compiler a target runs over its corpus; clang's libFuzzer looks for more.
 fuzz := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_DRIVER = $(B)/obj/tests/fuzz/driver.o
-# Fewer warnings than with gcc: clang has other ones, and finds them in librdkafka's macros too.
+# clang has other warnings than gcc, and finds them in librdkafka's macros too: gcc's build is the judge of warnings.
 FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
              OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
 
 .PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps
-fuzz: fuzz-deps ## search for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 of CPU time each, TARGET=json for one)
+fuzz: fuzz-deps ## look for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 of processor time for each, TARGET=json for one)
 	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-bins
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tests/fuzz/run search $(TARGET)
-fuzz-short: ## the same with 5 seconds of CPU time each, as CI does
+fuzz-short: ## the same for 5 seconds each, as CI does
 	@$(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz
-fuzz-corpus: fuzz-bins ## run every committed fuzz input once, without clang; part of make test
+fuzz-corpus: fuzz-bins ## every committed fuzz input once, without clang; part of make test
 	@FLAVOUR=$(FLAVOUR) tests/fuzz/run corpus $(TARGET)
 fuzz-bins: $(fuzz:%=$(B)/fuzz/%)
 fuzz-deps:

@@ -47,7 +47,7 @@ struct pipeline {
 	struct counts counts[PIPE_SOURCES];
 	struct pipe_event *events;
 	size_t event_count, event_capacity;
-	int64_t granule_us; /* event times are multiples of this, so many are equal; 0: any */
+	int64_t granule_us; /* event times are multiples of this; 0: any time */
 	bool idles;         /* sources announce at random that they are idle */
 };
 
