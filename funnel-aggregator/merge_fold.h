@@ -2,8 +2,8 @@
  * key. A total becomes final when the combined watermark passes the window's end + grace.
  *
  * An idle source does not hold back the combined watermark. But a total is kept until the watermark
- * of every source, idle or not, has passed it. So no partial finds its total gone, and a total is
- * never replaced by one without an earlier partial. */
+ * of every source, idle or not, has passed it. So no partial comes too late for its total, and no
+ * total is replaced by a smaller one. */
 #ifndef FUNNEL_MERGE_FOLD_H
 #define FUNNEL_MERGE_FOLD_H
 

@@ -50,19 +50,19 @@ static const struct rollup_since *find(const struct rollup_sources *sources, uin
  * then there are more rollups than two lists have. */
 static struct rollup_since *put(struct rollup_sources *sources, uint32_t rollup)
 {
-	struct rollup_since *since = NULL;
+	struct rollup_since *entry = NULL;
 
 	for (uint32_t i = 0; i < sources->count; i++)
 		if (sources->at[i].rollup == rollup)
-			since = &sources->at[i];
-	for (uint32_t i = 0; !since && i < sources->count; i++)
+			entry = &sources->at[i];
+	for (uint32_t i = 0; !entry && i < sources->count; i++)
 		if (set_is_empty(&sources->at[i].counted_by))
-			since = &sources->at[i];
-	if (!since && sources->count < ROLLUP_SINCES_MAX)
-		since = &sources->at[sources->count++];
-	if (since && (since->rollup != rollup || set_is_empty(&since->counted_by)))
-		*since = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
-	return since;
+			entry = &sources->at[i];
+	if (!entry && sources->count < ROLLUP_SINCES_MAX)
+		entry = &sources->at[sources->count++];
+	if (entry && (entry->rollup != rollup || set_is_empty(&entry->counted_by)))
+		*entry = (struct rollup_since){.rollup = rollup, .since_us = ROLLUP_SINCE_EVER};
+	return entry;
 }
 
 /* The name becomes part of restore metadata. So it must not have the separators of that text. */
@@ -110,7 +110,7 @@ bool rollup_sources_complete(const struct rollup_sources *sources, uint32_t roll
 
 	if (!since_ever && window_start_us < entry->since_us)
 		return false;
-	/* Of a rollup since ever, a source that has not announced anything counts every window. */
+	/* A source that has not announced anything counts only rollups since ever. */
 	return set_contains(entry ? &entry->counted_by : &none, &sources->announced) &&
 	       (since_ever || set_contains(&sources->announced, &sources->all));
 }
@@ -158,16 +158,16 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 	out[len++] = '|';
 	len += set_format(sources, &sources->announced, out + len, cap - len);
 	for (uint32_t i = 0; i < sources->count && len < cap; i++) {
-		const struct rollup_since *since = &sources->at[i];
-		struct span name = interner_text(ids, since->rollup);
+		const struct rollup_since *entry = &sources->at[i];
+		struct span name = interner_text(ids, entry->rollup);
 		char start[24] = "ever", counted_by[40];
 
-		if (set_is_empty(&since->counted_by))
+		if (set_is_empty(&entry->counted_by))
 			continue;
-		if (since->since_us != ROLLUP_SINCE_EVER)
+		if (entry->since_us != ROLLUP_SINCE_EVER)
 			snprintf(start, sizeof(start), "%" PRId64,
-			         time_floor(since->since_us, US_PER_SECOND) / US_PER_SECOND);
-		set_format(sources, &since->counted_by, counted_by, sizeof(counted_by));
+			         time_floor(entry->since_us, US_PER_SECOND) / US_PER_SECOND);
+		set_format(sources, &entry->counted_by, counted_by, sizeof(counted_by));
 		len += (size_t)snprintf(out + len, cap - len, "|%.*s@%s=%s", (int)name.len, name.at,
 		                        start, counted_by);
 	}
@@ -180,26 +180,26 @@ size_t rollup_sources_format(const struct rollup_sources *sources, const struct 
 static bool since_parse(struct rollup_sources *sources, struct interner *ids, struct span text)
 {
 	const char *at = memchr(text.at, '@', text.len), *equals = memchr(text.at, '=', text.len);
-	struct rollup_since *since;
+	struct rollup_since *entry;
 	struct span start;
 	int64_t seconds;
 
 	if (!at || !equals || equals <= at + 1 || at == text.at)
 		return false;
 	start = (struct span){at + 1, (size_t)(equals - at - 1)};
-	since = put(sources, rollup_id(ids, (struct span){text.at, (size_t)(at - text.at)}));
-	if (!since)
+	entry = put(sources, rollup_id(ids, (struct span){text.at, (size_t)(at - text.at)}));
+	if (!entry)
 		return false;
 	if (!span_is(start, "ever")) {
 		if (start.len > START_TEXT_MAX || !number_parse_signed(start, &seconds) ||
 		    seconds <= INT64_MIN / 2 / US_PER_SECOND ||
 		    seconds >= INT64_MAX / 2 / US_PER_SECOND)
 			return false;
-		since->since_us = seconds * US_PER_SECOND;
+		entry->since_us = seconds * US_PER_SECOND;
 	}
 	return set_parse(sources,
 	                 (struct span){equals + 1, text.len - (size_t)(equals + 1 - text.at)},
-	                 &since->counted_by);
+	                 &entry->counted_by);
 }
 
 bool rollup_sources_parse(struct rollup_sources *sources, struct interner *ids, const char *at,

@@ -1,4 +1,4 @@
-/* Which sources count which rollups, and since when. The merge half shows only complete windows:
+/* Which sources count which rollups, and since when. The merge half emits only complete windows:
  * those that every source has counted from their start.
  *
  * Normally, all sources count the same rollups "since ever": since their first event. But operators
@@ -6,15 +6,17 @@
  * rollup that others do not count. So each source announces, in its first commit under a new list,
  * which rollups it counts, and for each the start of the first window that it counts.
  *
- * Example: two sources, and ROLLUPS changes from "1m:all" to "1m:all 1h:brand".
+ * Example: two sources, and ROLLUPS changes from "1m:all" to "1m:all 1h:brand". Times are event
+ * times of the source. Each line is one announcement, with the start of each rollup ("-": does not
+ * count it).
  *
- *   announcement of               1m:all   1h:brand           complete windows of 1h:brand
- *   both, before the change       ever     -                  none
- *   source 0, restarted at 10:20  ever     11:00              none: source 1 does not count it
- *   source 1, restarted at 12:30  ever     13:00              from 13:00 on, the later start
- *   source 0, with the old list   ever     - (source 1 only)  none
+ *   announced by                  1m:all   1h:brand   complete windows of 1h:brand
+ *   both, before the change       ever     -          none
+ *   source 0, restarted at 10:20  ever     11:00      none: source 1 does not count it
+ *   source 1, restarted at 12:30  ever     13:00      from 13:00 on: both count them
+ *   source 0, with the old list   ever     -          none: source 0 does not count it any more
  *
- * 1m:all is complete all the time, since both sources count it since ever.
+ * All windows of 1m:all are complete, because both sources count it since ever.
  *
  * Until a source has announced its rollups, it is taken to count every rollup that the others count
  * since ever, and no other rollup.
@@ -71,10 +73,9 @@ bool rollup_sources_complete(const struct rollup_sources *sources, uint32_t roll
  *   |<sources that have announced>|<rollup>@<since>=<sources that count it>|...
  *
  * Sources are '*' for all, else a bit set in hexadecimal without leading zeros; source 0 is the
- * lowest bit. <since> is in seconds, or "ever". The third line of the example (with 13:00 of
- * 2019-10-01):
+ * lowest bit. <since> is in seconds, or "ever". After the third line of the example, on 2019-10-01:
  *
- *   |*|1m:all@ever=*|1h:brand@1569934800=*  */
+ *   |*|1m:all@ever=*|1h:brand@1569934800=* */
 size_t rollup_sources_format(const struct rollup_sources *sources, const struct interner *ids,
                              char *out, size_t len, size_t cap);
 /* Reads the same text, from at to end. It may be empty. Returns false if it cannot be read. */

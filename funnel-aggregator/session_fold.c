@@ -3,9 +3,8 @@
  * record if the watermark has crossed a window boundary.
  *
  * A window that the watermark has passed is freed after the next flush, because its last changes
- * may not be emitted yet. A restore emits nothing. There, discard_changes takes the place of the
- * flush. Texts are kept as long as an open window or an open visit may refer to them: see
- * keep_from_us.
+ * may not be emitted yet. A restore emits nothing: it calls discard_changes instead of the flush.
+ * Texts are kept as long as an open window or an open visit may refer to them: see keep_from_us.
  *
  * A rollup that is added to a running deployment counts from the first window that begins after all
  * events seen so far. So this partition counts each of its windows completely. since_us has the

@@ -41,7 +41,7 @@ struct open_visit {
 	bool changed, closed, gone; /* gone: merged into another visit, or flushed after closing */
 };
 
-struct withdrawn {
+struct deletion {
 	uint32_t session;
 	int64_t start_us, revision, user_id;
 };
@@ -54,8 +54,8 @@ struct visits {
 	uint32_t *unused, unused_count, unused_capacity;
 	uint32_t *changed, changed_count, changed_capacity;
 	struct heap deadlines;
-	struct withdrawn *withdrawn;
-	uint32_t withdrawn_count, withdrawn_capacity;
+	struct deletion *deletions;
+	uint32_t deletion_count, deletion_capacity;
 };
 
 struct visits *visits_new(const struct stages *stages, struct interner *sessions,
@@ -83,7 +83,7 @@ void visits_free(struct visits *visits)
 	free(visits->unused);
 	free(visits->changed);
 	heap_free(&visits->deadlines);
-	free(visits->withdrawn);
+	free(visits->deletions);
 	free(visits);
 }
 
@@ -183,14 +183,15 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	return kept;
 }
 
-static void withdraw(struct visits *visits, struct open_visit *visit, int64_t revision)
+/* The row that was emitted for this visit is to be deleted, if there is one. */
+static void delete_emitted(struct visits *visits, struct open_visit *visit, int64_t revision)
 {
 	if (visit->emitted_start_us == NEVER_EMITTED)
 		return;
-	GROW(visits->withdrawn, visits->withdrawn_count, visits->withdrawn_capacity);
-	visits->withdrawn[visits->withdrawn_count++] =
-		(struct withdrawn){visit->session, visit->emitted_start_us, revision,
-	                           visit->user_id};
+	GROW(visits->deletions, visits->deletion_count, visits->deletion_capacity);
+	visits->deletions[visits->deletion_count++] =
+		(struct deletion){visit->session, visit->emitted_start_us, revision,
+	                          visit->user_id};
 	visit->emitted_start_us = NEVER_EMITTED;
 }
 
@@ -265,7 +266,7 @@ bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
 	if (other != INTERNED_NONE) {
 		kept &= visit_merge(visits, &visits->at[number], &visits->at[other]);
 		keep_emitted_key(&visits->at[number], &visits->at[other]);
-		withdraw(visits, &visits->at[other], revision);
+		delete_emitted(visits, &visits->at[other], revision);
 		visit_unlink(visits, other);
 	}
 	visits->at[number].revision = revision;
@@ -360,10 +361,10 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 	return out;
 }
 
-static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *context)
+static void flush_deletions(struct visits *visits, visit_sink *sink, void *context)
 {
-	for (uint32_t i = 0; i < visits->withdrawn_count; i++) {
-		const struct withdrawn *row = &visits->withdrawn[i];
+	for (uint32_t i = 0; i < visits->deletion_count; i++) {
+		const struct deletion *row = &visits->deletions[i];
 		struct visit visit = {.user_session = interner_text(visits->sessions, row->session),
 		                      .start_us = row->start_us,
 		                      .end_us = row->start_us,
@@ -376,7 +377,7 @@ static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *conte
 
 		sink(context, &visit);
 	}
-	visits->withdrawn_count = 0;
+	visits->deletion_count = 0;
 }
 
 /* Clears the change flag of a visit. Frees its number if nothing refers to it any more. */
@@ -399,9 +400,9 @@ void visits_flush(struct visits *visits, visit_sink *sink, void *context)
 		struct open_visit *visit = &visits->at[visits->changed[i]];
 
 		if (!visit->gone && visit->emitted_start_us != visit->start_us)
-			withdraw(visits, visit, visit->revision);
+			delete_emitted(visits, visit, visit->revision);
 	}
-	flush_withdrawn(visits, sink, context);
+	flush_deletions(visits, sink, context);
 	for (uint32_t i = 0; i < visits->changed_count; i++) {
 		struct open_visit *visit = &visits->at[visits->changed[i]];
 

@@ -210,7 +210,7 @@ Test(merge_fold, aggregates_equal_a_recount_where_sources_announce_that_they_are
 		reopened += reader.reopened;
 	}
 	cr_assert(reopened > 0,
-	          "no total was marked final too early: the test does not reach what it is for");
+	          "no total was marked final too early: the test does not reach its subject");
 }
 
 Test(merge_fold, no_total_is_replaced_by_a_smaller_one_where_one_source_is_30_days_older)

@@ -64,7 +64,7 @@ Test(session_fold, late_header_names_exactly_what_the_event_is_left_out_of)
 		pipe_free(&pipe);
 	}
 	cr_assert(late > 100 && tuples_seen > 10000,
-	          "%zu late events, %zu windows: the test does not reach what it is for", late,
+	          "%zu late events, %zu windows: the test does not reach its subject", late,
 	          tuples_seen);
 }
 

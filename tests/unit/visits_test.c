@@ -333,8 +333,8 @@ Test(visits, rows_equal_a_batch_computation_whatever_the_order_and_the_flushes)
 		buffer_free(&dump);
 		bench_free(&bench);
 	}
-	cr_assert(deletes > 1000,
-	          "only %d rows were withdrawn: the test does not reach what it is for", deletes);
+	cr_assert(deletes > 1000, "only %d rows were deleted: the test does not reach its subject",
+	          deletes);
 }
 
 /* Visits close at a limit that moves on as a watermark does. No event before the limit arrives. */
@@ -470,7 +470,7 @@ Test(visits, ties_in_time_go_by_event_id)
 	bench_free(&bench);
 }
 
-Test(visits, event_that_joins_two_emitted_visits_withdraws_the_later_key_only)
+Test(visits, event_that_joins_two_emitted_visits_deletes_the_row_of_the_later_one_only)
 {
 	static struct reader reader;
 	struct bench bench;
