@@ -1,5 +1,6 @@
-/* funnel-aggregator: bronze events to live funnel aggregates. Both halves run in one process: by
- * session, and the merge of what the sessions' partitions give. Declares; the work is in the folds. */
+/* funnel-aggregator: folds bronze events into visits and live funnel aggregates. Both halves, the
+ * session half and the merge half, run in one process. This file only declares; the folds do the
+ * work. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,14 +44,15 @@ static const struct config_option loop_options[] =
 static const struct config_option options[] = {
 	{"ROLLUPS", CONFIG_TEXT, offsetof(struct aggregator_config, rollups),
          "1m:all 1m:category1 1h:category 1d:all 1d:category 1d:brand", 0, 0,
-         "window:group, where a window is 1m, 5m/1m (size/slide) or 1d+1h (size+step)", NULL,
-         rollups_check},
+         "rollups as window:group, space-separated; a window is 1m, 5m/1m (size/slide) or "
+         "1d+1h (size+step)",
+         NULL, rollups_check},
 	{"STAGES", CONFIG_TEXT, offsetof(struct aggregator_config, stages), "view,cart,purchase", 0,
-         0, "ordered stages of the funnel", NULL, stages_check},
+         0, "ordered stages of the funnel, comma-separated, at least two", NULL, stages_check},
 	{"DISORDER", CONFIG_DURATION, offsetof(struct aggregator_config, disorder_us), "5s", 0,
-         INT64_C(86400000000), "how far the watermark stays behind the clock", NULL, NULL},
+         INT64_C(86400000000), "the watermark is the clock minus this", NULL, NULL},
 	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0,
-         INT64_C(604800000000), "how long after its end a window takes events", NULL, NULL},
+         INT64_C(604800000000), "how long a window takes events after its end", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};

@@ -1,16 +1,22 @@
-/* A partial is absolute: it takes the place of its source's old contribution, and the total is summed anew, since
- * from a capped sum nothing can be taken out. Sources tell how far they are by progress records; those come after
- * the partials of the same transaction, so a watermark never overtakes what it speaks for.
+/* A partial is an absolute value. It replaces the former contribution of its source to the total.
+ * The total is then summed again, because nothing can be subtracted from a sum that stops at
+ * INT64_MAX.
  *
- * The mark is the lowest watermark of the sources that are not idle; if all are, the furthest
- * one. A partial of an idle source wakes it. After a final mark, a partial makes the total not final again, with a newer
- * revision.
+ * Final totals. Each source sends its watermark in progress records. A progress record comes after
+ * the partials of the same transaction, so a watermark never arrives before the partials that it
+ * covers. The combined watermark is the lowest watermark of the sources that are not idle. If all
+ * are idle, it is the highest. A total becomes final when the combined watermark passes the
+ * window's end + grace. A partial of an idle source makes the source active. A partial for a final
+ * total makes the total not final again, with a newer revision.
  *
- * Only whole windows are shown: a total of a window that some source has not counted from its start (rollup_sources.h) is withheld, and
- * what was shown of it before stays as it is, never final.
+ * Only complete windows are emitted. A window is complete if every source counts its rollup and
+ * began to do so at or before the start of the window (rollup_sources.h). Totals of other windows
+ * are suppressed. If such a total was emitted before, that row stays as it is and never becomes
+ * final.
  *
- * Limit: a source partition that never has data keeps every total in memory, and an added rollup from being shown. The producer
- * sends its begin to all partitions, which gives each a clock. */
+ * Limit: a source partition that never has data has no watermark. It keeps all totals in memory,
+ * and keeps added rollups suppressed. The producer avoids this: it sends its `begin` to all
+ * partitions, which gives each of them a clock. */
 #include "merge_fold.h"
 
 #include <inttypes.h>
@@ -26,7 +32,7 @@
 #include "base/u64_map.h"
 #include "event/event.h"
 #include "event/reason.h"
-#include "panes.h"
+#include "open_windows.h"
 #include "rollup_sources.h"
 #include "stream/control.h"
 #include "stream/dead_letter.h"
@@ -39,11 +45,11 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define QUIET_FLUSH_RECORDS 8192
-#define PANE_BUCKETS        4096 /* a power of two */
+#define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
+#define WINDOW_BUCKETS  4096 /* a power of two */
 
 struct source {
-	int64_t watermark_us; /* INT64_MIN: none yet */
+	int64_t watermark_us; /* INT64_MIN: none received */
 	bool idle;
 };
 
@@ -59,36 +65,36 @@ struct total {
 	uint32_t from_count, from_capacity;
 	uint32_t group;
 	bool final, changed;
-	bool withheld; /* its last change was not shown */
+	bool suppressed; /* its last change was not emitted: the window was not complete */
 };
 
-struct merge_pane {
-	struct merge_pane *next; /* in its bucket */
-	struct window window;
-	uint32_t rollup;                                  /* number in rollup_names */
-	uint32_t total_count, total_capacity, open_count; /* open: not final */
+struct merge_window {
+	struct merge_window *next; /* in its bucket */
+	struct window bounds;
+	uint32_t rollup; /* id in rollup_ids */
+	uint32_t total_count, total_capacity, not_final_count;
 	struct u64_map total_of_group;
 	struct total *totals;
 };
 
 struct changed_total {
-	struct merge_pane *pane;
-	uint32_t total;
+	struct merge_window *window;
+	uint32_t total; /* index in the window */
 };
 
 struct merge_fold {
 	const struct merge_fold_config *config;
 	struct source sources[MERGE_SOURCES_MAX];
-	struct rollup_sources counting;
-	struct interner rollup_names, groups;
+	struct rollup_sources rollup_sources;
+	struct interner rollup_ids, groups;
 	int64_t keep_from_us;
-	struct merge_pane **panes;
-	uint32_t pane_count, pane_capacity;
-	struct merge_pane *buckets
-		[PANE_BUCKETS]; /* the same panes by window and rollup: a backlog has thousands open */
+	struct merge_window **windows;
+	uint32_t window_count, window_capacity;
+	/* The same windows by bounds and rollup: a backlog has thousands of them. */
+	struct merge_window *buckets[WINDOW_BUCKETS];
 	struct changed_total *changed;
 	uint32_t changed_count, changed_capacity;
-	uint32_t quiet_records;
+	uint32_t undiscarded_records; /* applied by a restore since the last discard_changes */
 	struct buffer value;
 };
 
@@ -100,35 +106,36 @@ static void *fold_new(const void *config, int32_t partition)
 	*fold = (struct merge_fold){.config = config, .keep_from_us = INT64_MIN};
 	for (int32_t i = 0; i < MERGE_SOURCES_MAX; i++)
 		fold->sources[i] = (struct source){INT64_MIN, false};
-	rollup_sources_init(&fold->counting, fold->config->source_count);
+	rollup_sources_init(&fold->rollup_sources, fold->config->source_count);
 	return fold;
 }
 
-static struct merge_pane **bucket_of(struct merge_fold *fold, uint32_t rollup, struct window window)
+static struct merge_window **bucket_of(struct merge_fold *fold, uint32_t rollup,
+                                       struct window bounds)
 {
-	return &fold->buckets[mix64((uint64_t)window.start_us ^
-	                            mix64((uint64_t)window.end_us + rollup)) &
-	                      (PANE_BUCKETS - 1)];
+	return &fold->buckets[mix64((uint64_t)bounds.start_us ^
+	                            mix64((uint64_t)bounds.end_us + rollup)) &
+	                      (WINDOW_BUCKETS - 1)];
 }
 
-static void merge_pane_free(struct merge_pane *pane)
+static void merge_window_free(struct merge_window *window)
 {
-	for (uint32_t i = 0; i < pane->total_count; i++)
-		free(pane->totals[i].from);
-	free(pane->totals);
-	u64_map_free(&pane->total_of_group);
-	free(pane);
+	for (uint32_t i = 0; i < window->total_count; i++)
+		free(window->totals[i].from);
+	free(window->totals);
+	u64_map_free(&window->total_of_group);
+	free(window);
 }
 
 static void fold_free(void *state)
 {
 	struct merge_fold *fold = state;
 
-	for (uint32_t i = 0; i < fold->pane_count; i++)
-		merge_pane_free(fold->panes[i]);
-	free(fold->panes);
+	for (uint32_t i = 0; i < fold->window_count; i++)
+		merge_window_free(fold->windows[i]);
+	free(fold->windows);
 	free(fold->changed);
-	interner_free(&fold->rollup_names);
+	interner_free(&fold->rollup_ids);
 	interner_free(&fold->groups);
 	buffer_free(&fold->value);
 	free(fold);
@@ -136,8 +143,8 @@ static void fold_free(void *state)
 
 /* ---- time */
 
-/* The watermark that all sources have passed, idle or not. */
-static int64_t passed_by_all(const struct merge_fold *fold)
+/* The lowest watermark of all sources, idle or not. INT64_MIN if a source has none. */
+static int64_t lowest_watermark(const struct merge_fold *fold)
 {
 	int64_t lowest_us = INT64_MAX;
 
@@ -147,85 +154,89 @@ static int64_t passed_by_all(const struct merge_fold *fold)
 	return lowest_us;
 }
 
-static int64_t mark(const struct merge_fold *fold)
+/* INT64_MIN if a source that is not idle has no watermark. */
+static int64_t combined_watermark(const struct merge_fold *fold)
 {
-	int64_t lowest_us = INT64_MAX, furthest_us = INT64_MIN;
+	int64_t lowest_us = INT64_MAX, highest_us = INT64_MIN;
 
 	for (int32_t i = 0; i < fold->config->source_count; i++) {
 		const struct source *source = &fold->sources[i];
 
 		if (!source->idle && source->watermark_us < lowest_us)
 			lowest_us = source->watermark_us;
-		if (source->watermark_us > furthest_us)
-			furthest_us = source->watermark_us;
+		if (source->watermark_us > highest_us)
+			highest_us = source->watermark_us;
 	}
-	return lowest_us == INT64_MAX ? furthest_us : lowest_us;
+	return lowest_us == INT64_MAX ? highest_us : lowest_us;
 }
 
 static int64_t fold_horizon(const void *state)
 {
 	const struct merge_fold *fold = state;
-	int64_t passed_us = passed_by_all(fold);
+	int64_t lowest_us = lowest_watermark(fold);
 
-	return passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us + 1;
+	return lowest_us == INT64_MIN ? INT64_MIN : lowest_us - fold->config->grace_us + 1;
 }
 
-static bool is_over(const struct merge_fold *fold, int64_t window_end_us, int64_t watermark_us)
+/* Whether a watermark has passed the end + grace of a window. */
+static bool is_passed(const struct merge_fold *fold, int64_t window_end_us, int64_t watermark_us)
 {
 	return watermark_us != INT64_MIN && window_end_us + fold->config->grace_us <= watermark_us;
 }
 
-static bool is_whole(const struct merge_fold *fold, const struct merge_pane *pane)
+static bool is_complete(const struct merge_fold *fold, const struct merge_window *window)
 {
-	return rollup_sources_whole(&fold->counting, pane->rollup, pane->window.start_us);
+	return rollup_sources_complete(&fold->rollup_sources, window->rollup,
+	                               window->bounds.start_us);
 }
 
 /* ---- records */
 
-static void mark_changed(struct merge_fold *fold, struct merge_pane *pane, uint32_t number)
+static void mark_changed(struct merge_fold *fold, struct merge_window *window, uint32_t number)
 {
-	if (pane->totals[number].changed)
+	if (window->totals[number].changed)
 		return;
-	pane->totals[number].changed = true;
+	window->totals[number].changed = true;
 	GROW(fold->changed, fold->changed_count, fold->changed_capacity);
-	fold->changed[fold->changed_count++] = (struct changed_total){pane, number};
+	fold->changed[fold->changed_count++] = (struct changed_total){window, number};
 }
 
 static void finalise(struct merge_fold *fold)
 {
-	int64_t mark_us = mark(fold);
+	int64_t combined_us = combined_watermark(fold);
 
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		struct merge_pane *pane = fold->panes[i];
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		struct merge_window *window = fold->windows[i];
 
-		if (!pane->open_count || !is_over(fold, pane->window.end_us, mark_us) ||
-		    !is_whole(fold, pane))
+		if (!window->not_final_count ||
+		    !is_passed(fold, window->bounds.end_us, combined_us) ||
+		    !is_complete(fold, window))
 			continue;
-		for (uint32_t t = 0; t < pane->total_count; t++) {
-			if (pane->totals[t].final)
+		for (uint32_t t = 0; t < window->total_count; t++) {
+			if (window->totals[t].final)
 				continue;
-			pane->totals[t].final = true;
-			mark_changed(fold, pane, t);
+			window->totals[t].final = true;
+			mark_changed(fold, window, t);
 		}
-		pane->open_count = 0;
+		window->not_final_count = 0;
 	}
 }
 
-static struct merge_pane *find_pane(struct merge_fold *fold, const struct partial *partial)
+static struct merge_window *find_window(struct merge_fold *fold, const struct partial *partial)
 {
-	uint32_t rollup = rollup_number(&fold->rollup_names, partial->rollup);
-	struct window window = {partial->window_start_us, partial->window_end_us};
-	struct merge_pane **bucket = bucket_of(fold, rollup, window), *pane;
+	uint32_t rollup = rollup_id(&fold->rollup_ids, partial->rollup);
+	struct window bounds = {partial->window_start_us, partial->window_end_us};
+	struct merge_window **bucket = bucket_of(fold, rollup, bounds), *window;
 
-	for (pane = *bucket; pane; pane = pane->next)
-		if (pane->rollup == rollup && pane->window.start_us == window.start_us &&
-		    pane->window.end_us == window.end_us)
-			return pane;
-	pane = xrealloc(NULL, sizeof(*pane));
-	*pane = (struct merge_pane){.next = *bucket, .window = window, .rollup = rollup};
-	GROW(fold->panes, fold->pane_count, fold->pane_capacity);
-	fold->panes[fold->pane_count++] = pane;
-	return *bucket = pane;
+	for (window = *bucket; window; window = window->next)
+		if (window->rollup == rollup && window->bounds.start_us == bounds.start_us &&
+		    window->bounds.end_us == bounds.end_us)
+			return window;
+	window = xrealloc(NULL, sizeof(*window));
+	*window = (struct merge_window){.next = *bucket, .bounds = bounds, .rollup = rollup};
+	GROW(fold->windows, fold->window_count, fold->window_capacity);
+	fold->windows[fold->window_count++] = window;
+	return *bucket = window;
 }
 
 static struct contribution *contribution_of(struct total *total, int32_t source)
@@ -243,98 +254,99 @@ static struct contribution *contribution_of(struct total *total, int32_t source)
 
 static void add_partial(struct merge_fold *fold, const struct partial *partial, int64_t offset)
 {
-	struct merge_pane *pane = find_pane(fold, partial);
+	struct merge_window *window = find_window(fold, partial);
 	uint32_t group = interner_put(&fold->groups, partial->group_value, partial->window_end_us,
 	                              fold->keep_from_us);
 	bool added;
-	uint32_t number = u64_map_put(&pane->total_of_group, group, pane->total_count, &added);
+	uint32_t number = u64_map_put(&window->total_of_group, group, window->total_count, &added);
 	struct total *total;
 
 	if (added) {
-		GROW(pane->totals, pane->total_count, pane->total_capacity);
-		pane->totals[pane->total_count++] = (struct total){.group = group, .final = true};
+		GROW(window->totals, window->total_count, window->total_capacity);
+		window->totals[window->total_count++] =
+			(struct total){.group = group, .final = true};
 	}
-	total = &pane->totals[number];
+	total = &window->totals[number];
 	contribution_of(total, partial->source_partition)->measures = partial->measures;
 	total->measures = (struct measures){0};
 	for (uint32_t i = 0; i < total->from_count; i++)
 		measures_add(&total->measures, &total->from[i].measures);
 	total->revision = offset;
-	pane->open_count += total->final;
+	window->not_final_count += total->final;
 	total->final = false;
-	mark_changed(fold, pane, number);
+	mark_changed(fold, window, number);
 }
 
-/* What becomes whole by what a source tells is shown now. */
-static void show_withheld(struct merge_fold *fold)
+/* Emits the suppressed totals of windows that an announcement has made complete. */
+static void emit_completed(struct merge_fold *fold)
 {
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		struct merge_pane *pane = fold->panes[i];
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		struct merge_window *window = fold->windows[i];
 
-		for (uint32_t t = 0; t < pane->total_count; t++)
-			if (pane->totals[t].withheld && is_whole(fold, pane))
-				mark_changed(fold, pane, t);
+		for (uint32_t t = 0; t < window->total_count; t++)
+			if (window->totals[t].suppressed && is_complete(fold, window))
+				mark_changed(fold, window, t);
 	}
 	finalise(fold);
 }
 
-static enum reason adopt_rollups(struct merge_fold *fold, const struct input_record *record,
-                                 const char **why)
+static enum reason take_announcement(struct merge_fold *fold, const struct input_record *record,
+                                     const char **why)
 {
 	int64_t source;
 
-	*why = "source_partition";
+	*why = "invalid header source_partition";
 	if (!number_parse_span(record_header(record, "source_partition"),
 	                       fold->config->source_count - 1, &source))
 		return REASON_INVALID_CONTROL;
-	*why = "since";
-	if (!rollup_sources_tell(&fold->counting, &fold->rollup_names, (int32_t)source,
-	                         record_header(record, "since")))
+	*why = "invalid header since";
+	if (!rollup_sources_announce(&fold->rollup_sources, &fold->rollup_ids, (int32_t)source,
+	                             record_header(record, "since")))
 		return REASON_INVALID_CONTROL;
-	show_withheld(fold);
+	emit_completed(fold);
 	return REASON_NONE;
 }
 
-static void unlink_pane(struct merge_fold *fold, const struct merge_pane *pane)
+static void unlink_window(struct merge_fold *fold, const struct merge_window *window)
 {
-	struct merge_pane **at = bucket_of(fold, pane->rollup, pane->window);
+	struct merge_window **at = bucket_of(fold, window->rollup, window->bounds);
 
-	while (*at != pane)
+	while (*at != window)
 		at = &(*at)->next;
-	*at = pane->next;
+	*at = window->next;
 }
 
 static void drop_passed(struct merge_fold *fold)
 {
-	int64_t passed_us = passed_by_all(fold);
+	int64_t lowest_us = lowest_watermark(fold);
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		struct merge_pane *pane = fold->panes[i];
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		struct merge_window *window = fold->windows[i];
 
-		if (!is_over(fold, pane->window.end_us, passed_us)) {
-			fold->panes[kept++] = pane;
+		if (!is_passed(fold, window->bounds.end_us, lowest_us)) {
+			fold->windows[kept++] = window;
 			continue;
 		}
-		unlink_pane(fold, pane);
-		merge_pane_free(pane);
+		unlink_window(fold, window);
+		merge_window_free(window);
 	}
-	fold->pane_count = kept;
+	fold->window_count = kept;
 	fold->keep_from_us =
-		passed_us == INT64_MIN ? INT64_MIN : passed_us - fold->config->grace_us;
+		lowest_us == INT64_MIN ? INT64_MIN : lowest_us - fold->config->grace_us;
 }
 
 static void discard_changes(struct merge_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->changed_count; i++) {
-		struct total *total = &fold->changed[i].pane->totals[fold->changed[i].total];
+		struct total *total = &fold->changed[i].window->totals[fold->changed[i].total];
 
 		total->changed = false;
-		total->withheld = !is_whole(fold, fold->changed[i].pane);
+		total->suppressed = !is_complete(fold, fold->changed[i].window);
 	}
 	fold->changed_count = 0;
 	drop_passed(fold);
-	fold->quiet_records = 0;
+	fold->undiscarded_records = 0;
 }
 
 static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
@@ -345,11 +357,11 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	const char *why = record->detail;
 	struct partial partial;
 
-	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
+	if (!out && ++fold->undiscarded_records >= DISCARD_RECORDS)
 		discard_changes(fold);
 	if (reason == REASON_NONE && !record->value.at &&
 	    span_is(record_header(record, "control"), CONTROL_ROLLUPS)) {
-		reason = adopt_rollups(fold, record, &why);
+		reason = take_announcement(fold, record, &why);
 		if (reason == REASON_NONE)
 			return FOLD_NOTHING;
 	}
@@ -360,7 +372,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	if (reason == REASON_NONE && (partial.source_partition < 0 ||
 	                              partial.source_partition >= fold->config->source_count)) {
 		reason = REASON_WRONG_PARTITION;
-		why = "source_partition is not one of bronze's";
+		why = "source_partition is not a partition of bronze_events";
 	}
 	if (reason == REASON_NONE && partial.rollup.len == 0) {
 		fold->sources[partial.source_partition] =
@@ -368,7 +380,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		finalise(fold);
 		return FOLD_NOTHING;
 	}
-	if (reason == REASON_NONE && is_over(fold, partial.window_end_us, passed_by_all(fold)))
+	if (reason == REASON_NONE && is_passed(fold, partial.window_end_us, lowest_watermark(fold)))
 		reason = REASON_LATE_PARTIAL;
 	if (reason != REASON_NONE) {
 		output_dead_letter(out, fold->config->outputs, record, reason, why, false, counts);
@@ -384,13 +396,13 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 static void emit_total(struct merge_fold *fold, const struct changed_total *changed,
                        struct outbox *out)
 {
-	const struct merge_pane *pane = changed->pane;
-	struct total *total = &changed->pane->totals[changed->total];
+	const struct merge_window *window = changed->window;
+	struct total *total = &changed->window->totals[changed->total];
 	struct aggregate aggregate = {
-		.rollup = interner_text(&fold->rollup_names, pane->rollup),
+		.rollup = interner_text(&fold->rollup_ids, window->rollup),
 		.group_value = interner_text(&fold->groups, total->group),
-		.window_start_us = pane->window.start_us,
-		.window_end_us = pane->window.end_us,
+		.window_start_us = window->bounds.start_us,
+		.window_end_us = window->bounds.end_us,
 		.measures = total->measures,
 		.revision = total->revision,
 		.final = total->final,
@@ -412,31 +424,34 @@ static void fold_flush(void *state, struct outbox *out)
 	struct merge_fold *fold = state;
 
 	for (uint32_t i = 0; i < fold->changed_count; i++) {
-		struct total *total = &fold->changed[i].pane->totals[fold->changed[i].total];
+		struct total *total = &fold->changed[i].window->totals[fold->changed[i].total];
 
 		total->changed = false;
-		total->withheld = !is_whole(fold, fold->changed[i].pane);
-		if (!total->withheld)
+		total->suppressed = !is_complete(fold, fold->changed[i].window);
+		if (!total->suppressed)
 			emit_total(fold, &fold->changed[i], out);
 	}
 	fold->changed_count = 0;
 	drop_passed(fold);
 }
 
-/* What the commits before have shown of windows that were whole then and are not now cannot be known: to show it again, should they
- * become whole, does no harm. */
+/* The state does not say whether earlier commits emitted a total whose window is not complete now.
+ * So such a total counts as suppressed. To emit it a second time is harmless. */
 static void fold_restored(void *state)
 {
 	struct merge_fold *fold = state;
 
 	discard_changes(fold);
-	for (uint32_t i = 0; i < fold->pane_count; i++)
-		for (uint32_t t = 0; t < fold->panes[i]->total_count; t++)
-			fold->panes[i]->totals[t].withheld = !is_whole(fold, fold->panes[i]);
+	for (uint32_t i = 0; i < fold->window_count; i++)
+		for (uint32_t t = 0; t < fold->windows[i]->total_count; t++)
+			fold->windows[i]->totals[t].suppressed =
+				!is_complete(fold, fold->windows[i]);
 }
 
-/* ---- rebuild: every source's watermark and idle flag, hexadecimal or '-' for none, then '!' for idle or '.'; then what rollup_sources
- * has to say */
+/* ---- snapshot and restore
+ *
+ * The snapshot has, for each source, its watermark (hexadecimal, '-' if it has none) and '!' if it
+ * is idle, else '.'. A comma stands between sources. The text of rollup_sources.h follows. */
 
 static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 {
@@ -455,12 +470,12 @@ static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 			                        (uint64_t)source->watermark_us,
 			                        source->idle ? '!' : '.');
 	}
-	return rollup_sources_format(&fold->counting, &fold->rollup_names, out, len,
+	return rollup_sources_format(&fold->rollup_sources, &fold->rollup_ids, out, len,
 	                             FOLD_SNAPSHOT_MAX);
 }
 
-/* A source is 13 digits, its flag and a comma; a rollup is |name@start=set with a start of 10 digits; a set has a digit for four
- * sources. */
+/* A source takes 15 bytes: 13 digits, its flag and a comma. A rollup is |name@start=set, and its
+ * start has 10 digits. A set has one digit for 4 sources. */
 bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, struct err *err)
 {
 	size_t set_len = ((size_t)source_count + 3) / 4, list_len = 0, len;
@@ -468,11 +483,13 @@ bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups, st
 	for (int i = 0; i < rollups->count; i++)
 		list_len += strlen(rollups->at[i].name) + 13 + set_len;
 	len = (size_t)source_count * 15 + 1 + set_len + 2 * list_len;
-	return len + 1 < FOLD_SNAPSHOT_MAX ||
-	       err_set(err, ERR_OPERATOR,
-	               "ROLLUPS names %d rollups and bronze_events has %" PRId32
-	               " partitions: while such a list changes, restore metadata takes up "
-	               "to %zu bytes, and at most %d are kept; name fewer rollups, or process into a set with fewer partitions (another TOPIC_PREFIX)",
+	if (len + 1 < FOLD_SNAPSHOT_MAX)
+		return true;
+	return err_set(err, ERR_OPERATOR,
+	               "ROLLUPS has %d rollups and bronze_events has %" PRId32
+	               " partitions: while such a list changes, restore metadata would need up to "
+	               "%zu bytes, and has room for %d; name fewer rollups, or process into a set "
+	               "with fewer partitions (another TOPIC_PREFIX)",
 	               rollups->count, source_count, len, FOLD_SNAPSHOT_MAX - 2);
 }
 
@@ -491,10 +508,10 @@ static bool source_parse(const char **at, struct source *source)
 	return true;
 }
 
-static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span snapshot, struct err *err)
 {
 	struct merge_fold *fold = state;
-	const char *at = header.at, *end = header.at + header.len;
+	const char *at = snapshot.at, *end = snapshot.at + snapshot.len;
 	int32_t count = 0;
 
 	while (count < fold->config->source_count && at < end &&
@@ -502,12 +519,14 @@ static bool fold_restore_snapshot(void *state, struct span header, struct err *e
 		count++;
 		at += count < fold->config->source_count && *at == ',';
 	}
-	return (count == fold->config->source_count &&
-	        rollup_sources_parse(&fold->counting, &fold->rollup_names, at, end)) ||
-	       err_set(err, ERR_OPERATOR,
-	               "restore metadata ('%.*s') does not name %" PRId32
-	               " source partitions: the partition count of bronze is fixed for the life of the set (another TOPIC_PREFIX for a new one)",
-	               (int)(header.len < 40 ? header.len : 40), header.at,
+	if (count == fold->config->source_count &&
+	    rollup_sources_parse(&fold->rollup_sources, &fold->rollup_ids, at, end))
+		return true;
+	return err_set(err, ERR_OPERATOR,
+	               "restore metadata '%.*s' is not that of %" PRId32
+	               " source partitions: the number of partitions of bronze_events is fixed for "
+	               "the life of a set; process into a fresh set (another TOPIC_PREFIX)",
+	               (int)(snapshot.len < 40 ? snapshot.len : 40), snapshot.at,
 	               fold->config->source_count);
 }
 
@@ -521,26 +540,27 @@ static int by_text(const void *a, const void *b)
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct merge_fold *fold = state;
-	char header[FOLD_SNAPSHOT_MAX], line[EVENT_TEXT_MAX + 512], values[300];
-	size_t len = fold_snapshot(fold, header), count = 0;
+	char snapshot[FOLD_SNAPSHOT_MAX], line[EVENT_TEXT_MAX + 512], values[300];
+	size_t len = fold_snapshot(fold, snapshot), count = 0;
 	char **lines = NULL;
 	uint32_t capacity = 0;
 
-	buffer_append(out, header, len);
+	buffer_append(out, snapshot, len);
 	buffer_append(out, "\n", 1);
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		const struct merge_pane *pane = fold->panes[i];
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		const struct merge_window *window = fold->windows[i];
 
-		for (uint32_t t = 0; t < pane->total_count; t++) {
-			struct span rollup = interner_text(&fold->rollup_names, pane->rollup),
-				    group = interner_text(&fold->groups, pane->totals[t].group);
+		for (uint32_t t = 0; t < window->total_count; t++) {
+			struct span rollup = interner_text(&fold->rollup_ids, window->rollup),
+				    group = interner_text(&fold->groups, window->totals[t].group);
 
-			measures_format(&pane->totals[t].measures, values, sizeof(values));
+			measures_format(&window->totals[t].measures, values, sizeof(values));
 			snprintf(line, sizeof(line),
 			         "total %.*s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64 "%s\n",
-			         (int)rollup.len, rollup.at, pane->window.start_us,
-			         pane->window.end_us, (int)group.len, group.at, values,
-			         pane->totals[t].revision, pane->totals[t].final ? " final" : "");
+			         (int)rollup.len, rollup.at, window->bounds.start_us,
+			         window->bounds.end_us, (int)group.len, group.at, values,
+			         window->totals[t].revision,
+			         window->totals[t].final ? " final" : "");
 			GROW(lines, count, capacity);
 			lines[count++] = strdup(line);
 		}

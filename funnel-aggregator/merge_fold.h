@@ -1,8 +1,9 @@
-/* The merge half: partials of all source partitions to totals, upserted by key, and marked final
- * once every source has passed the window's end and grace.
+/* The merge half: adds the partials of all source partitions to totals. Emits totals, upserted by
+ * key. A total becomes final when the combined watermark passes the window's end + grace.
  *
- * Idleness of a source is only about the mark: a total is kept until every source's own watermark has
- * passed it, so no partial is ever dropped and no total replaced by less. */
+ * An idle source does not hold back the combined watermark. But a total is kept until the watermark
+ * of every source, idle or not, has passed it. So no partial comes too late for its total, and no
+ * total is replaced by a smaller one. */
 #ifndef FUNNEL_MERGE_FOLD_H
 #define FUNNEL_MERGE_FOLD_H
 
@@ -11,7 +12,7 @@
 #include "stream/fold.h"
 #include "stream/outputs.h"
 
-#define MERGE_SOURCES_MAX 128 /* so many watermarks fit into restore metadata */
+#define MERGE_SOURCES_MAX 128 /* watermarks that fit into restore metadata */
 
 struct merge_fold_config {
 	const struct output_context *outputs;
@@ -19,8 +20,9 @@ struct merge_fold_config {
 	int64_t grace_us;
 };
 
-/* Whether restore metadata has room for these rollups and their sources, also half-way through a change from another list that has:
- * then each rollup of both lists names the sources that count it. For event times from 1970 to 2112. ERR_OPERATOR. */
+/* Checks that restore metadata has room for these rollups and sources. While a list of rollups
+ * changes, each rollup of the former and of the new list names the sources that count it. So the
+ * check takes twice the list. It holds for event times from 1970 to 2112. ERR_OPERATOR. */
 MUST_USE bool merge_fold_fits(int32_t source_count, const struct rollup_list *rollups,
                               struct err *err);
 

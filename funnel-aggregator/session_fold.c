@@ -1,16 +1,20 @@
-/* Per record: clock, lateness, one cell per rollup and window, the visit. Per commit: the cells
- * and visits that changed, each once, and the partition's progress where its watermark has crossed a
- * window boundary.
+/* Per record: the clock, the lateness, one accumulator per rollup and window, the visit. Per
+ * commit: each changed accumulator (as a partial) and each changed visit, once; and a progress
+ * record if the watermark has crossed a window boundary.
  *
- * A pane that the watermark has passed is freed after the next flush, since its last changes may
- * still have to go out; while a rebuild runs nothing goes out, and such flushes into nothing are made here.
- * Texts are kept while any open pane or visit may refer to them: see keep_from.
+ * A window that the watermark has passed is freed after the next flush, because its last changes
+ * may not be emitted yet. A restore emits nothing: it calls discard_changes instead of the flush.
+ * Texts are kept as long as an open window or an open visit may refer to them: see keep_from_us.
  *
- * A rollup that is added to a running system counts from its first window that begins after
- * everything seen, so that no window of it is ever half counted here; `since` says from when. Other partitions begin at another
- * window, and may still run with the former list. So each partition tells the merge half what it counts since when, in the
- * first commit under a list that is new to it: the merge half alone can know which windows all have counted whole.
- * It is told with a record of ours only, so that telling and committing are one: restore metadata holds what was told. */
+ * A rollup that is added to a running deployment counts from the first window that begins after all
+ * events seen so far. So this partition counts each of its windows completely. since_us has the
+ * start of that window. Other partitions start at other windows, or still run with the former list.
+ * Only the merge half can know which windows all partitions count. So each partition announces its
+ * rollups and their start times to the merge half, by a control record.
+ *
+ * The announcement waits for the first commit that has a record of this partition. That commit also
+ * has the restore metadata of this partition, with the announced start times. So both are committed
+ * together, and a restored fold knows what it has announced. */
 #include "session_fold.h"
 
 #include <inttypes.h>
@@ -26,7 +30,7 @@
 #include "event/clock.h"
 #include "event/event.h"
 #include "event/reason.h"
-#include "panes.h"
+#include "open_windows.h"
 #include "stream/control.h"
 #include "stream/dead_letter.h"
 #include "stream/outbox.h"
@@ -40,15 +44,15 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define SINCE_EVER          ROLLUP_SINCE_EVER
-#define SINCE_PENDING       INT64_MAX
-#define NO_WATERMARK        INT64_MIN
-#define QUIET_FLUSH_RECORDS 8192
-#define LATE_FOR_MAX        1024
+#define SINCE_EVER      ROLLUP_SINCE_EVER
+#define SINCE_PENDING   INT64_MAX /* a rollup was added; fold_restored sets its start */
+#define NO_WATERMARK    INT64_MIN
+#define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
+#define LATE_FOR_MAX    1024
 
-struct changed_cell {
-	struct pane *pane;
-	uint32_t cell;
+struct changed_accumulator {
+	struct open_window *window;
+	uint32_t accumulator; /* index in the window */
 };
 
 struct session_fold {
@@ -56,23 +60,24 @@ struct session_fold {
 	int32_t partition;
 	struct partition_clock clock;
 	int64_t watermark_us;
-	int64_t keep_from_us;  /* texts last used before this may go */
-	int64_t boundary_us;   /* progress is told when the watermark crosses a multiple of this */
-	int64_t told_us;       /* boundary last told */
-	int64_t next_close_us; /* watermark at which the next pane closes */
-	bool idle_told;
-	bool tell_rollups;                  /* what we count is not what the last commit says */
-	bool applied;                       /* a record since the start or the rebuild */
-	char adopted[FOLD_START_TIMES_MAX]; /* as the last commit says; empty: nothing was told */
+	int64_t keep_from_us; /* texts whose last use is before this may be evicted */
+	int64_t boundary_us;  /* a progress record goes out when the watermark crosses a multiple */
+	int64_t progress_us;  /* the boundary in the last progress record */
+	int64_t next_close_us; /* watermark at which the next window closes */
+	bool idle_announced;   /* no event since the last idle progress record */
+	bool announce_rollups; /* our start times differ from the announced ones */
+	bool applied;          /* a record was applied since the start or the restore */
+	/* Start times of the last announcement; empty if there was none. */
+	char announced[FOLD_START_TIMES_MAX];
 	struct interner sessions, groups;
 	struct visits *visits;
-	struct pane **panes;
-	uint32_t pane_count, pane_capacity;
-	struct pane *recent[ROLLUP_MAX];
+	struct open_window **windows;
+	uint32_t window_count, window_capacity;
+	struct open_window *recent[ROLLUP_MAX];
 	int64_t since_us[ROLLUP_MAX];
-	struct changed_cell *changed;
+	struct changed_accumulator *changed;
 	uint32_t changed_count, changed_capacity;
-	uint32_t quiet_records;
+	uint32_t undiscarded_records; /* applied by a restore since the last discard_changes */
 	struct buffer value;
 };
 
@@ -89,7 +94,7 @@ static void *fold_new(const void *config, int32_t partition)
 	                              .partition = partition,
 	                              .watermark_us = NO_WATERMARK,
 	                              .keep_from_us = INT64_MIN,
-	                              .told_us = INT64_MIN,
+	                              .progress_us = INT64_MIN,
 	                              .next_close_us = INT64_MAX};
 	clock_init(&fold->clock);
 	fold->visits = visits_new(&fold->config->stages, &fold->sessions, &fold->groups);
@@ -104,9 +109,9 @@ static void fold_free(void *state)
 {
 	struct session_fold *fold = state;
 
-	for (uint32_t i = 0; i < fold->pane_count; i++)
-		pane_free(fold->panes[i], &fold->config->stages);
-	free(fold->panes);
+	for (uint32_t i = 0; i < fold->window_count; i++)
+		open_window_free(fold->windows[i], &fold->config->stages);
+	free(fold->windows);
 	free(fold->changed);
 	visits_free(fold->visits);
 	interner_free(&fold->sessions);
@@ -117,7 +122,7 @@ static void fold_free(void *state)
 
 /* ---- time */
 
-/* Nothing with a newest time below this matters any more: to open windows, to open visits. */
+/* Neither an open window nor an open visit needs records whose newest time is below this. */
 static int64_t fold_horizon(const void *state)
 {
 	const struct session_fold *fold = state;
@@ -136,15 +141,15 @@ static int64_t fold_horizon(const void *state)
 	return earliest_us;
 }
 
-static void close_panes(struct session_fold *fold)
+static void close_windows(struct session_fold *fold)
 {
 	fold->next_close_us = INT64_MAX;
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		struct pane *pane = fold->panes[i];
-		int64_t close_us = pane->window.end_us + fold->config->grace_us;
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		struct open_window *window = fold->windows[i];
+		int64_t close_us = window->bounds.end_us + fold->config->grace_us;
 
 		if (close_us <= fold->watermark_us)
-			pane->closed = true;
+			window->closed = true;
 		else if (close_us < fold->next_close_us)
 			fold->next_close_us = close_us;
 	}
@@ -158,7 +163,7 @@ static void advance(struct session_fold *fold)
 		return;
 	fold->watermark_us = now_us - fold->config->disorder_us;
 	if (fold->watermark_us >= fold->next_close_us)
-		close_panes(fold);
+		close_windows(fold);
 	visits_close(fold->visits, fold->watermark_us - fold->config->grace_us);
 }
 
@@ -171,43 +176,43 @@ static int64_t boundary_passed(const struct session_fold *fold)
 
 /* ---- one event */
 
-static struct pane *find_pane(struct session_fold *fold, int rollup, struct window window)
+static struct open_window *find_window(struct session_fold *fold, int rollup, struct window bounds)
 {
-	struct pane *pane = fold->recent[rollup];
+	struct open_window *window = fold->recent[rollup];
 
-	if (pane && pane->window.start_us == window.start_us &&
-	    pane->window.end_us == window.end_us)
-		return pane;
-	for (uint32_t i = fold->pane_count; i-- > 0;) {
-		pane = fold->panes[i];
-		if (pane->rollup == rollup && pane->window.start_us == window.start_us &&
-		    pane->window.end_us == window.end_us)
-			return fold->recent[rollup] = pane;
+	if (window && window->bounds.start_us == bounds.start_us &&
+	    window->bounds.end_us == bounds.end_us)
+		return window;
+	for (uint32_t i = fold->window_count; i-- > 0;) {
+		window = fold->windows[i];
+		if (window->rollup == rollup && window->bounds.start_us == bounds.start_us &&
+		    window->bounds.end_us == bounds.end_us)
+			return fold->recent[rollup] = window;
 	}
-	pane = pane_new(rollup, window);
-	GROW(fold->panes, fold->pane_count, fold->pane_capacity);
-	fold->panes[fold->pane_count++] = pane;
-	if (window.end_us + fold->config->grace_us < fold->next_close_us)
-		fold->next_close_us = window.end_us + fold->config->grace_us;
-	return fold->recent[rollup] = pane;
+	window = open_window_new(rollup, bounds);
+	GROW(fold->windows, fold->window_count, fold->window_capacity);
+	fold->windows[fold->window_count++] = window;
+	if (bounds.end_us + fold->config->grace_us < fold->next_close_us)
+		fold->next_close_us = bounds.end_us + fold->config->grace_us;
+	return fold->recent[rollup] = window;
 }
 
-static bool count_in(struct session_fold *fold, struct pane *pane, uint32_t group, uint32_t session,
-                     const struct event *event, int64_t offset)
+static bool count_in(struct session_fold *fold, struct open_window *window, uint32_t group,
+                     uint32_t session, const struct event *event, int64_t offset)
 {
-	uint32_t number = pane_cell(pane, group);
-	struct cell *cell = &pane->cells[number];
+	uint32_t number = open_window_group(window, group);
+	struct accumulator *accumulator = &window->accumulators[number];
 
-	cell->revision = offset;
-	if (!cell->changed) {
-		cell->changed = true;
+	accumulator->revision = offset;
+	if (!accumulator->changed) {
+		accumulator->changed = true;
 		GROW(fold->changed, fold->changed_count, fold->changed_capacity);
-		fold->changed[fold->changed_count++] = (struct changed_cell){pane, number};
+		fold->changed[fold->changed_count++] = (struct changed_accumulator){window, number};
 	}
-	return pane_count(pane, number, session, event, &fold->config->stages);
+	return open_window_count(window, number, session, event, &fold->config->stages);
 }
 
-/* What an event was too late for, as text for the header `late_for`. */
+/* The windows and visits that an event was too late for: the text of the header `late_for`. */
 struct lateness {
 	char text[LATE_FOR_MAX];
 	size_t len;
@@ -222,8 +227,8 @@ static void late_for(struct lateness *late, const char *name, const char *suffix
 		late->len += (size_t)n;
 }
 
-/* One rollup takes an event into those of its windows that are open. Where some are not, the
- * entry says up to which window end it came too late. */
+/* Counts an event in the open windows of one rollup. If some of its windows are closed, the entry
+ * in `late` has the end of the latest closed one: "5m/1m:all<=2019-10-01T00:05:00Z". */
 static bool apply_rollup(struct session_fold *fold, int r, uint32_t session,
                          const struct event *event, int64_t offset, struct lateness *late)
 {
@@ -235,22 +240,22 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session,
 	char number[32], suffix[40] = "<=", end[32];
 
 	for (int i = 0; i < count; i++) {
-		struct window window = rollup_window(rollup, event->event_time_us, i);
+		struct window bounds = rollup_window(rollup, event->event_time_us, i);
 
-		if (window.start_us < fold->since_us[r])
+		if (bounds.start_us < fold->since_us[r])
 			continue;
 		if (fold->watermark_us != NO_WATERMARK &&
-		    window.end_us + fold->config->grace_us <= fold->watermark_us) {
+		    bounds.end_us + fold->config->grace_us <= fold->watermark_us) {
 			late_count++;
-			if (window.end_us > latest_late_us)
-				latest_late_us = window.end_us;
+			if (bounds.end_us > latest_late_us)
+				latest_late_us = bounds.end_us;
 			continue;
 		}
 		if (group == INTERNED_NONE)
 			group = interner_put(&fold->groups,
 			                     group_value(rollup->group, event, number),
 			                     event->event_time_us, fold->keep_from_us);
-		kept &= count_in(fold, find_pane(fold, r, window), group, session, event, offset);
+		kept &= count_in(fold, find_window(fold, r, bounds), group, session, event, offset);
 	}
 	if (late_count && late_count < count) {
 		time_format_iso(latest_late_us, end);
@@ -303,15 +308,15 @@ static void emit_late(struct session_fold *fold, const struct input_record *reco
 
 static void drop_passed(struct session_fold *fold);
 
-/* While a rebuild runs, what changed is forgotten now and then instead of being emitted. */
+/* During a restore: clears the list of changes without emitting them, since earlier commits did. */
 static void discard_changes(struct session_fold *fold)
 {
 	for (uint32_t i = 0; i < fold->changed_count; i++)
-		fold->changed[i].pane->cells[fold->changed[i].cell].changed = false;
+		fold->changed[i].window->accumulators[fold->changed[i].accumulator].changed = false;
 	fold->changed_count = 0;
 	visits_discard_changes(fold->visits);
 	drop_passed(fold);
-	fold->quiet_records = 0;
+	fold->undiscarded_records = 0;
 }
 
 static int64_t apply_event(struct session_fold *fold, const struct input_record *record,
@@ -326,7 +331,7 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 	late.len = 0;
 	clock_event(&fold->clock, bronze->event.event_time_us, bronze->event.user_id);
 	advance(fold);
-	fold->idle_told = false;
+	fold->idle_announced = false;
 	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
 	                       bronze->event.event_time_us, fold->keep_from_us);
 	for (int r = 0; r < fold->config->rollups.count; r++)
@@ -346,7 +351,7 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 	return bronze->event.event_time_us;
 }
 
-static int64_t refuse(struct session_fold *fold, const struct input_record *record,
+static int64_t reject(struct session_fold *fold, const struct input_record *record,
                       enum reason reason, const char *detail, struct counts *counts,
                       struct outbox *out)
 {
@@ -365,10 +370,10 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	const char *why = NULL;
 
 	fold->applied |= out != NULL;
-	if (!out && ++fold->quiet_records >= QUIET_FLUSH_RECORDS)
+	if (!out && ++fold->undiscarded_records >= DISCARD_RECORDS)
 		discard_changes(fold);
 	if (control.kind == CONTROL_INVALID)
-		return refuse(fold, record, REASON_INVALID_CONTROL, NULL, counts, out);
+		return reject(fold, record, REASON_INVALID_CONTROL, NULL, counts, out);
 	if (control.kind != CONTROL_NONE) {
 		if (control.kind != CONTROL_END)
 			clock_control(&fold->clock, control.event_time_us,
@@ -377,29 +382,29 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		return FOLD_NOTHING;
 	}
 	if (record->refused != REASON_NONE)
-		return refuse(fold, record, record->refused, record->detail, counts, out);
+		return reject(fold, record, record->refused, record->detail, counts, out);
 	if (!record->value.at)
-		return refuse(fold, record, REASON_NULL_VALUE, NULL, counts, out);
+		return reject(fold, record, REASON_NULL_VALUE, NULL, counts, out);
 	if (!bronze_decode(record->body, &bronze, &why))
-		return refuse(fold, record, REASON_MALFORMED_AVRO, why, counts, out);
+		return reject(fold, record, REASON_MALFORMED_AVRO, why, counts, out);
 	counts->records_in++;
 	return apply_event(fold, record, &bronze, counts, out);
 }
 
 /* ---- output */
 
-static void emit_cell(struct session_fold *fold, const struct changed_cell *changed,
-                      struct outbox *out)
+static void emit_partial(struct session_fold *fold, const struct changed_accumulator *changed,
+                         struct outbox *out)
 {
-	const struct pane *pane = changed->pane;
-	struct cell *cell = &changed->pane->cells[changed->cell];
+	const struct open_window *window = changed->window;
+	struct accumulator *accumulator = &changed->window->accumulators[changed->accumulator];
 	struct partial partial = {
-		.rollup = span_of(fold->config->rollups.at[pane->rollup].name),
-		.group_value = interner_text(&fold->groups, cell->group),
-		.window_start_us = pane->window.start_us,
-		.window_end_us = pane->window.end_us,
-		.measures = cell->measures,
-		.revision = cell->revision,
+		.rollup = span_of(fold->config->rollups.at[window->rollup].name),
+		.group_value = interner_text(&fold->groups, accumulator->group),
+		.window_start_us = window->bounds.start_us,
+		.window_end_us = window->bounds.end_us,
+		.measures = accumulator->measures,
+		.revision = accumulator->revision,
 		.watermark_us = fold->watermark_us,
 		.source_partition = fold->partition,
 	};
@@ -409,7 +414,7 @@ static void emit_cell(struct session_fold *fold, const struct changed_cell *chan
 	size_t with_source =
 		len + (size_t)snprintf(key + len, sizeof(key) - len, "|%" PRId32, fold->partition);
 
-	cell->changed = false;
+	accumulator->changed = false;
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &partial);
 	output_keyed(out, fold->config->outputs, TOPIC_FUNNEL_PARTIALS, (struct span){key, len},
@@ -434,7 +439,7 @@ static void emit_visit(void *context, const struct visit *visit)
 	             (struct span){key, len}, (struct span){c->fold->value.at, c->fold->value.len});
 }
 
-/* Tells every merge partition how far this source is. */
+/* Sends the watermark of this source to every merge partition. */
 static void emit_progress(struct session_fold *fold, bool idle, struct outbox *out)
 {
 	struct partial progress = {
@@ -454,17 +459,18 @@ static void emit_progress(struct session_fold *fold, bool idle, struct outbox *o
 	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
 		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span,
 		           (struct span){fold->value.at, fold->value.len}, NULL, 0);
-	fold->told_us = boundary_passed(fold);
-	fold->idle_told =
-		idle; /* progress that a control causes wakes the source, so it may have to say again that it is idle */
+	fold->progress_us = boundary_passed(fold);
+	/* Progress caused by a control wakes the source: it may have to announce again that it is
+	 * idle. */
+	fold->idle_announced = idle;
 }
 
-static size_t format_rollups(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX]);
+static size_t format_start_times(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX]);
 
-/* Tells every merge partition what this source counts since when. */
+/* Announces to every merge partition which rollups this source counts, and since when. */
 static void emit_rollups(struct session_fold *fold, struct outbox *out)
 {
-	char key[32], partition[16], terms[FOLD_START_TIMES_MAX];
+	char key[32], partition[16], start_times[FOLD_START_TIMES_MAX];
 	struct span key_span = {key, (size_t)snprintf(key, sizeof(key), "rollups|%" PRId32,
 	                                              fold->partition)};
 	struct header headers[] = {
@@ -472,31 +478,31 @@ static void emit_rollups(struct session_fold *fold, struct outbox *out)
 		{SPAN("source_partition"),
 	         {partition,
 	          (size_t)snprintf(partition, sizeof(partition), "%" PRId32, fold->partition)}},
-		{SPAN("since"), {terms, format_rollups(fold, terms)}},
+		{SPAN("since"), {start_times, format_start_times(fold, start_times)}},
 	};
 
 	for (int32_t p = 0; p < fold->config->outputs->partition_count[TOPIC_FUNNEL_PARTIALS]; p++)
 		outbox_add(out, TOPIC_FUNNEL_PARTIALS, p, key_span, SPAN_NULL, headers,
 		           sizeof(headers) / sizeof(headers[0]));
-	fold->tell_rollups = false;
+	fold->announce_rollups = false;
 }
 
 static void drop_passed(struct session_fold *fold)
 {
 	uint32_t kept = 0;
 
-	for (uint32_t i = 0; i < fold->pane_count; i++) {
-		struct pane *pane = fold->panes[i];
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		struct open_window *window = fold->windows[i];
 
-		if (!pane->closed) {
-			fold->panes[kept++] = pane;
+		if (!window->closed) {
+			fold->windows[kept++] = window;
 			continue;
 		}
-		if (fold->recent[pane->rollup] == pane)
-			fold->recent[pane->rollup] = NULL;
-		pane_free(pane, &fold->config->stages);
+		if (fold->recent[window->rollup] == window)
+			fold->recent[window->rollup] = NULL;
+		open_window_free(window, &fold->config->stages);
 	}
-	fold->pane_count = kept;
+	fold->window_count = kept;
 	fold->keep_from_us = fold_horizon(fold);
 }
 
@@ -505,13 +511,13 @@ static void fold_flush(void *state, struct outbox *out)
 	struct session_fold *fold = state;
 	struct visit_context context = {fold, out};
 
-	if (fold->tell_rollups && fold->applied)
+	if (fold->announce_rollups && fold->applied)
 		emit_rollups(fold, out);
 	for (uint32_t i = 0; i < fold->changed_count; i++)
-		emit_cell(fold, &fold->changed[i], out);
+		emit_partial(fold, &fold->changed[i], out);
 	fold->changed_count = 0;
 	visits_flush(fold->visits, emit_visit, &context);
-	if (boundary_passed(fold) > fold->told_us)
+	if (boundary_passed(fold) > fold->progress_us)
 		emit_progress(fold, false, out);
 	drop_passed(fold);
 }
@@ -520,7 +526,7 @@ static void fold_idle(void *state, struct outbox *out)
 {
 	struct session_fold *fold = state;
 
-	if (fold->idle_told)
+	if (fold->idle_announced)
 		return;
 	emit_progress(fold, true, out);
 }
@@ -530,17 +536,17 @@ static void fold_active(void *state, struct outbox *out)
 	emit_progress(state, false, out);
 }
 
-/* ---- rebuild */
+/* ---- restore */
 
 static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
 	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us
 	                                                                : fold->clock.control_us;
-	char terms[FOLD_START_TIMES_MAX];
+	char start_times[FOLD_START_TIMES_MAX];
 
 	discard_changes(fold);
-	fold->told_us = boundary_passed(fold);
+	fold->progress_us = boundary_passed(fold);
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		if (fold->since_us[r] == SINCE_PENDING)
 			fold->since_us[r] =
@@ -548,8 +554,8 @@ static void fold_restored(void *state)
 					? SINCE_EVER
 					: rollup_next_start(&fold->config->rollups.at[r],
 			                                    seen_us + 1);
-	format_rollups(fold, terms);
-	fold->tell_rollups = strcmp(terms, fold->adopted) != 0;
+	format_start_times(fold, start_times);
+	fold->announce_rollups = strcmp(start_times, fold->announced) != 0;
 }
 
 static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
@@ -559,19 +565,19 @@ static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 	return clock_format(&fold->clock, out);
 }
 
-static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span snapshot, struct err *err)
 {
 	struct session_fold *fold = state;
 
-	if (!clock_parse(header, &fold->clock))
-		return err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'",
-		               (int)header.len, header.at);
+	if (!clock_parse(snapshot, &fold->clock))
+		return err_set(err, ERR_OPERATOR, "invalid clock '%.*s' in restore metadata",
+		               (int)snapshot.len, snapshot.at);
 	advance(fold);
 	return true;
 }
 
 /* "1m:all@ever,1d:brand@1569888000000000" */
-static size_t format_rollups(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX])
+static size_t format_start_times(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX])
 {
 	size_t len = 0;
 
@@ -587,17 +593,18 @@ static size_t format_rollups(const struct session_fold *fold, char out[FOLD_STAR
 	return len;
 }
 
-/* What was told, not what is still to be told: offsets are committed for transaction markers too. */
+/* The announced start times, not the ones that are still to be announced. A commit may have only
+ * transaction markers, and then it has no announcement. */
 static size_t fold_start_times(const void *state, char out[FOLD_START_TIMES_MAX])
 {
 	const struct session_fold *fold = state;
 
-	if (!fold->tell_rollups)
-		return format_rollups(fold, out);
-	return (size_t)snprintf(out, FOLD_START_TIMES_MAX, "%s", fold->adopted);
+	if (!fold->announce_rollups)
+		return format_start_times(fold, out);
+	return (size_t)snprintf(out, FOLD_START_TIMES_MAX, "%s", fold->announced);
 }
 
-static bool fold_restore_start_times(void *state, struct span terms, struct err *err)
+static bool fold_restore_start_times(void *state, struct span start_times, struct err *err)
 {
 	struct session_fold *fold = state;
 	struct span name;
@@ -605,45 +612,51 @@ static bool fold_restore_start_times(void *state, struct span terms, struct err 
 
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		fold->since_us[r] = SINCE_PENDING;
-	snprintf(fold->adopted, sizeof(fold->adopted), "%.*s", (int)terms.len, terms.at);
-	while (rollup_since_next(&terms, &name, &since_us))
+	snprintf(fold->announced, sizeof(fold->announced), "%.*s", (int)start_times.len,
+	         start_times.at);
+	while (rollup_since_next(&start_times, &name, &since_us))
 		for (int r = 0; r < fold->config->rollups.count; r++)
 			if (span_is(name, fold->config->rollups.at[r].name))
 				fold->since_us[r] = since_us;
-	if (terms.len)
-		return err_set(err, ERR_OPERATOR, "restore metadata holds no rollups: '%.*s'",
-		               (int)terms.len, terms.at);
+	if (start_times.len)
+		return err_set(err, ERR_OPERATOR,
+		               "invalid start times '%.*s' in restore metadata: expected "
+		               "ROLLUP@MICROSECONDS or ROLLUP@ever, comma-separated",
+		               (int)start_times.len, start_times.at);
 	return true;
 }
 
 static int by_window(const void *a, const void *b)
 {
-	const struct pane *x = *(struct pane *const *)a, *y = *(struct pane *const *)b;
+	const struct open_window *x = *(struct open_window *const *)a,
+				 *y = *(struct open_window *const *)b;
 
 	if (x->rollup != y->rollup)
 		return x->rollup < y->rollup ? -1 : 1;
-	if (x->window.start_us != y->window.start_us)
-		return x->window.start_us < y->window.start_us ? -1 : 1;
-	return (x->window.end_us > y->window.end_us) - (x->window.end_us < y->window.end_us);
+	if (x->bounds.start_us != y->bounds.start_us)
+		return x->bounds.start_us < y->bounds.start_us ? -1 : 1;
+	return (x->bounds.end_us > y->bounds.end_us) - (x->bounds.end_us < y->bounds.end_us);
 }
 
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct session_fold *fold = state;
-	struct pane **panes = xrealloc(NULL, (fold->pane_count + 1) * sizeof(struct pane *));
+	struct open_window **windows =
+		xrealloc(NULL, (fold->window_count + 1) * sizeof(struct open_window *));
 	char line[CLOCK_TEXT_MAX + 2];
 	size_t len = clock_format(&fold->clock, line);
 
 	line[len++] = '\n';
 	buffer_append(out, line, len);
-	if (fold->pane_count)
-		memcpy(panes, fold->panes, fold->pane_count * sizeof(struct pane *));
-	qsort(panes, fold->pane_count, sizeof(struct pane *), by_window);
-	for (uint32_t i = 0; i < fold->pane_count; i++)
-		if (!panes[i]->closed)
-			pane_dump(panes[i], fold->config->rollups.at[panes[i]->rollup].name,
-			          &fold->groups, out);
-	free(panes);
+	if (fold->window_count)
+		memcpy(windows, fold->windows, fold->window_count * sizeof(struct open_window *));
+	qsort(windows, fold->window_count, sizeof(struct open_window *), by_window);
+	for (uint32_t i = 0; i < fold->window_count; i++)
+		if (!windows[i]->closed)
+			open_window_dump(windows[i],
+			                 fold->config->rollups.at[windows[i]->rollup].name,
+			                 &fold->groups, out);
+	free(windows);
 	visits_dump(fold->visits, out);
 }
 

@@ -1,7 +1,8 @@
-/* The session half: bronze events of one partition to partial aggregates, visits and late events.
+/* The session half: folds the bronze events of one partition into partials, visits and late events.
  *
- * A session lives in one partition, so distinct sessions are counted exactly here and partials of
- * different partitions add up. Lateness is judged here, once, by the partition's own watermark. */
+ * All events of a session are in one partition. So this fold counts distinct sessions exactly, and
+ * partials of different partitions can be added. Only this half decides whether an event is late.
+ * It compares the event with the watermark of its partition. */
 #ifndef FUNNEL_SESSION_FOLD_H
 #define FUNNEL_SESSION_FOLD_H
 
@@ -15,7 +16,7 @@ struct session_fold_config {
 	struct rollup_list rollups;
 	struct stages stages;
 	int64_t disorder_us; /* watermark = clock - disorder */
-	int64_t grace_us;    /* a window takes events until the watermark passes its end by this */
+	int64_t grace_us;    /* a window takes events until the watermark is at its end + grace */
 };
 
 extern const struct fold_ops session_fold_ops; /* config: struct session_fold_config */

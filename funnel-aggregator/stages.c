@@ -1,5 +1,6 @@
-/* Most sessions hold views alone, so the lists of the middle stages are made when first needed,
- * and their times are cut as soon as an earlier C_k makes them useless: then one time per list is the rule. */
+/* Most sessions only have views. So the lists of the middle stages are created when they are first
+ * needed. When C_k becomes known or earlier, the times after it are removed. So a list normally has
+ * one time. */
 #include "stages.h"
 
 #include <stdlib.h>
@@ -17,13 +18,13 @@ bool stages_parse(const char *text, struct stages *stages, struct err *err)
 		enum event_type type;
 
 		if (!event_type_parse(name, &type))
-			return err_set(
-				err, ERR_INPUT,
-				"'%.*s' is not an event type; expected view, cart, remove_from_cart, checkout, purchase",
-				(int)name.len, name.at);
+			return err_set(err, ERR_INPUT,
+			               "unknown event type '%.*s': expected view, cart, "
+			               "remove_from_cart, checkout or purchase",
+			               (int)name.len, name.at);
 		if (stages->of_type[type] >= 0)
 			return err_set(err, ERR_INPUT,
-			               "'%s' is named twice; expected each stage once",
+			               "stage '%s' is named twice: expected each stage once",
 			               event_type_name(type));
 		stages->of_type[type] = stages->count;
 		stages->at[stages->count++] = type;
@@ -31,7 +32,8 @@ bool stages_parse(const char *text, struct stages *stages, struct err *err)
 			break;
 		text += name.len + 1;
 	}
-	return stages->count >= 2 || err_set(err, ERR_INPUT, "expected at least two stages");
+	return stages->count >= 2 ||
+	       err_set(err, ERR_INPUT, "only one stage: expected at least two, such as view,cart");
 }
 
 void times_free(struct times *times)
@@ -111,7 +113,7 @@ static struct times *middle_of(struct funnel *funnel, const struct stages *stage
 	return &funnel->middle[stage - 1];
 }
 
-/* Walks the stages, drops times that have become useless, and notes how far it came. */
+/* Sets `reached`, and removes the times that cannot matter any more. */
 static void update(struct funnel *funnel, const struct stages *stages)
 {
 	int64_t time_us = funnel->first_us;

@@ -1,9 +1,9 @@
-/* The ordered funnel of one session: how far it came through a list of stages, each at or
- * after the one before. Independent of the order in which events arrive.
+/* The ordered funnel of one session: how many stages of a list it has reached, each at or after the
+ * time of the stage before. The result does not depend on the order in which events arrive.
  *
- * Stage k is reached at C_k: C_1 is the earliest time of the first stage, C_k the earliest time of stage k at or after
- * C_(k-1). As events come, C_k can only move earlier, so of a middle stage only the times up to
- * its C_k can ever matter, and of the last stage only the latest time. */
+ * Stage k is reached at time C_k. C_1 is the earliest time of the first stage. C_k is the earliest
+ * time of stage k at or after C_(k-1). Later events can only make C_k earlier. So of a middle
+ * stage, only the times up to its C_k can matter, and of the last stage only the latest time. */
 #ifndef FUNNEL_STAGES_H
 #define FUNNEL_STAGES_H
 
@@ -11,12 +11,12 @@
 #include "event/event.h"
 
 #define STAGES_MAX      EVENT_TYPE_COUNT
-#define STAGE_TIMES_MAX 256 /* distinct times of one stage in one session that are kept */
+#define STAGE_TIMES_MAX 256 /* distinct times kept of one stage of one session */
 
 struct stages {
 	int count;
 	enum event_type at[STAGES_MAX];
-	int of_type[EVENT_TYPE_COUNT]; /* index in at, -1: no stage */
+	int of_type[EVENT_TYPE_COUNT]; /* index in at; -1: not a stage */
 };
 
 /* "view,cart,purchase": 2 to 5 different event types. */
@@ -28,27 +28,27 @@ struct times {
 	uint32_t count, capacity;
 };
 void times_free(struct times *times);
-/* False when there is no room for another time. */
+/* Returns false if there is no room for another time. */
 MUST_USE bool times_add(struct times *times, int64_t time_us);
-/* The earliest at or after a time; INT64_MAX if none. */
+/* The earliest time at or after from_us; INT64_MAX if there is none. */
 int64_t times_first_from(const struct times *times, int64_t from_us);
-/* Drops those after a time. */
+/* Removes the times after after_us. */
 void times_cut(struct times *times, int64_t after_us);
 
 struct funnel {
-	int64_t first_us;     /* earliest of the first stage; INT64_MAX: none */
-	int64_t last_us;      /* latest of the last stage; INT64_MIN: none */
-	struct times *middle; /* stages between, count - 2 of them; NULL: none seen */
+	int64_t first_us;     /* earliest time of the first stage; INT64_MAX: none */
+	int64_t last_us;      /* latest time of the last stage; INT64_MIN: none */
+	struct times *middle; /* of the count - 2 stages between; NULL: no event of any yet */
 	uint8_t reached;      /* stages reached in order */
 };
 
 void funnel_init(struct funnel *funnel);
 void funnel_free(struct funnel *funnel, const struct stages *stages);
-/* Takes one event of a stage. False when its time could not be kept (too many): the event still
- * counts as an event, but an unusual order of arrival may no longer be recognised. */
+/* Adds one event of a stage. Returns false if the stage has STAGE_TIMES_MAX other times, so that
+ * this time is not kept. Then the funnel may miss a stage if events arrive in an unusual order. */
 MUST_USE bool funnel_add(struct funnel *funnel, const struct stages *stages, int stage,
                          int64_t time_us);
-/* Takes all that another one holds. */
+/* Adds all times of another funnel. Returns false as funnel_add does. */
 MUST_USE bool funnel_merge(struct funnel *funnel, const struct stages *stages,
                            const struct funnel *other);
 

@@ -1,12 +1,12 @@
-/* Each sum of a visit (counts, first and last event, set of products, stage times) can be merged
- * with another's, so no list of events is kept. Open visits of a session form a short linked list, as
- * a visit leaves memory gap + grace + disorder after its end.
+/* All parts of a visit (counts, first and last event, set of products, stage times) can be merged
+ * with those of another visit. So no list of events is kept. The open visits of a session form a
+ * linked list. It is short, because a visit leaves memory at its end + gap + grace + disorder.
  *
- * Closing uses a heap with one entry per visit, holding the deadline known when it was pushed;
- * an entry that comes up early is pushed again. What closes at one record is put into an order
- * of its own, so that the output does not depend on the heap's history.
+ * Closing uses a heap with one entry per visit. The entry has the deadline at the time when it was
+ * pushed. If the visit was extended since then, the entry is pushed again. Visits that close at the
+ * same record are sorted by first event, so the output does not depend on the order in the heap.
  *
- * Limit: a visit's distinct products are all kept; that is one number per event at most. */
+ * Limit: all distinct products of a visit are kept, at most one number per event. */
 #include "visits.h"
 
 #include <inttypes.h>
@@ -32,16 +32,16 @@ struct open_visit {
 	int64_t events[EVENT_TYPE_COUNT];
 	int64_t revenue_cents;
 	int64_t revision;
-	int64_t emitted_start_us; /* the key under which it stands outside; NEVER_EMITTED */
+	int64_t emitted_start_us; /* start in the key of the emitted row; or NEVER_EMITTED */
 	struct u64_map products;
 	struct funnel funnel;
 	int64_t first_view_us; /* INT64_MAX: none */
-	struct times carts,
-		purchases; /* those up to the first at or after the first view; whatever the stages are */
-	bool changed, closed, gone;
+	/* Times up to the first one at or after the first view. Do not depend on STAGES. */
+	struct times carts, purchases;
+	bool changed, closed, gone; /* gone: merged into another visit, or flushed after closing */
 };
 
-struct withdrawn {
+struct deletion {
 	uint32_t session;
 	int64_t start_us, revision, user_id;
 };
@@ -54,8 +54,8 @@ struct visits {
 	uint32_t *unused, unused_count, unused_capacity;
 	uint32_t *changed, changed_count, changed_capacity;
 	struct heap deadlines;
-	struct withdrawn *withdrawn;
-	uint32_t withdrawn_count, withdrawn_capacity;
+	struct deletion *deletions;
+	uint32_t deletion_count, deletion_capacity;
 };
 
 struct visits *visits_new(const struct stages *stages, struct interner *sessions,
@@ -83,7 +83,7 @@ void visits_free(struct visits *visits)
 	free(visits->unused);
 	free(visits->changed);
 	heap_free(&visits->deadlines);
-	free(visits->withdrawn);
+	free(visits->deletions);
 	free(visits);
 }
 
@@ -132,7 +132,7 @@ static void mark_changed(struct visits *visits, uint32_t number)
 	visits->changed[visits->changed_count++] = number;
 }
 
-/* Times, then ids, decide which event is first and last. */
+/* The order of events: by time, then by event id. */
 static bool is_before(int64_t a_us, const uint8_t *a_id, int64_t b_us, const uint8_t *b_id)
 {
 	return a_us != b_us ? a_us < b_us : memcmp(a_id, b_id, EVENT_ID_BYTES) < 0;
@@ -183,14 +183,15 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	return kept;
 }
 
-static void withdraw(struct visits *visits, struct open_visit *visit, int64_t revision)
+/* The row that was emitted for this visit is to be deleted, if there is one. */
+static void delete_emitted(struct visits *visits, struct open_visit *visit, int64_t revision)
 {
 	if (visit->emitted_start_us == NEVER_EMITTED)
 		return;
-	GROW(visits->withdrawn, visits->withdrawn_count, visits->withdrawn_capacity);
-	visits->withdrawn[visits->withdrawn_count++] =
-		(struct withdrawn){visit->session, visit->emitted_start_us, revision,
-	                           visit->user_id};
+	GROW(visits->deletions, visits->deletion_count, visits->deletion_capacity);
+	visits->deletions[visits->deletion_count++] =
+		(struct deletion){visit->session, visit->emitted_start_us, revision,
+	                          visit->user_id};
 	visit->emitted_start_us = NEVER_EMITTED;
 }
 
@@ -226,8 +227,9 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit,
 	return kept;
 }
 
-/* Where the other's key is the merged visit's own, that row stays and is updated, never withdrawn. */
-static void keep_standing_key(struct open_visit *visit, struct open_visit *other)
+/* If the other's row has the key of the merged visit, the merged visit takes that row over. So the
+ * row is updated, not deleted. */
+static void keep_emitted_key(struct open_visit *visit, struct open_visit *other)
 {
 	int64_t emitted_us = visit->emitted_start_us;
 
@@ -263,8 +265,8 @@ bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
 		heap_push(&visits->deadlines, visits->at[number].end_us, number);
 	if (other != INTERNED_NONE) {
 		kept &= visit_merge(visits, &visits->at[number], &visits->at[other]);
-		keep_standing_key(&visits->at[number], &visits->at[other]);
-		withdraw(visits, &visits->at[other], revision);
+		keep_emitted_key(&visits->at[number], &visits->at[other]);
+		delete_emitted(visits, &visits->at[other], revision);
 		visit_unlink(visits, other);
 	}
 	visits->at[number].revision = revision;
@@ -298,7 +300,7 @@ void visits_close(struct visits *visits, int64_t before_us)
 		struct open_visit *visit = &visits->at[number];
 
 		if (visit->gone) {
-			if (!visit->changed) { /* otherwise the flush still holds its number */
+			if (!visit->changed) { /* else visits->changed still has its number */
 				GROW(visits->unused, visits->unused_count, visits->unused_capacity);
 				visits->unused[visits->unused_count++] = number;
 			} else {
@@ -359,10 +361,10 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 	return out;
 }
 
-static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *context)
+static void flush_deletions(struct visits *visits, visit_sink *sink, void *context)
 {
-	for (uint32_t i = 0; i < visits->withdrawn_count; i++) {
-		const struct withdrawn *row = &visits->withdrawn[i];
+	for (uint32_t i = 0; i < visits->deletion_count; i++) {
+		const struct deletion *row = &visits->deletions[i];
 		struct visit visit = {.user_session = interner_text(visits->sessions, row->session),
 		                      .start_us = row->start_us,
 		                      .end_us = row->start_us,
@@ -375,10 +377,10 @@ static void flush_withdrawn(struct visits *visits, visit_sink *sink, void *conte
 
 		sink(context, &visit);
 	}
-	visits->withdrawn_count = 0;
+	visits->deletion_count = 0;
 }
 
-/* Takes a changed visit off the list; gives its number back once nothing refers to it. */
+/* Clears the change flag of a visit. Frees its number if nothing refers to it any more. */
 static void visit_flushed(struct visits *visits, uint32_t number)
 {
 	struct open_visit *visit = &visits->at[number];
@@ -398,9 +400,9 @@ void visits_flush(struct visits *visits, visit_sink *sink, void *context)
 		struct open_visit *visit = &visits->at[visits->changed[i]];
 
 		if (!visit->gone && visit->emitted_start_us != visit->start_us)
-			withdraw(visits, visit, visit->revision);
+			delete_emitted(visits, visit, visit->revision);
 	}
-	flush_withdrawn(visits, sink, context);
+	flush_deletions(visits, sink, context);
 	for (uint32_t i = 0; i < visits->changed_count; i++) {
 		struct open_visit *visit = &visits->at[visits->changed[i]];
 

@@ -1,7 +1,7 @@
-/* Visits: runs of one session's events within one UTC day without a gap of over 30 minutes.
+/* Visits: runs of one session's events within one UTC day, without a gap of more than 30 minutes.
  *
- * A visit is a sum of its events in which order does not matter, so it takes an event, or
- * another visit, at any time while it is open: an event may extend it, move its start, or join two. */
+ * A visit is a sum of its events, in which order does not matter. So an open visit takes events in
+ * any order. An event may extend a visit, move its start, or join two visits. */
 #ifndef FUNNEL_VISITS_H
 #define FUNNEL_VISITS_H
 
@@ -17,23 +17,24 @@
 
 struct visits;
 
-/* sessions: `attached` of an interned session is its newest open visit. categories: interned category codes.
- * All borrowed. */
+/* sessions: this module keeps the session's newest open visit in `attached` of the interned
+ * session. categories: interned category codes. All three are borrowed. */
 struct visits *visits_new(const struct stages *stages, struct interner *sessions,
                           struct interner *categories);
 void visits_free(struct visits *visits);
 
-/* Takes one event; category is a number in categories or INTERNED_NONE. False: see funnel_add. */
+/* Adds one event. session and category are ids of the interners; category may be INTERNED_NONE.
+ * Returns false as funnel_add does. */
 MUST_USE bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
                          const struct bronze_event *event, int64_t revision);
-/* Closes the visits that ended before this time by more than the gap. */
+/* Closes the visits whose end + gap is before this time. */
 void visits_close(struct visits *visits, int64_t before_us);
 
-/* What changed since the last flush, withdrawn rows first. Closed visits are forgotten afterwards. Texts are
- * valid during the call. */
+/* Calls the sink for each change since the last flush, deleted rows first. Frees closed visits
+ * afterwards. The texts of a visit are valid during the call. */
 typedef void visit_sink(void *context, const struct visit *visit);
 void visits_flush(struct visits *visits, visit_sink *sink, void *context);
-/* Everything so far counts as flushed. */
+/* As visits_flush, but without a sink: the changes so far are not emitted. */
 void visits_discard_changes(struct visits *visits);
 
 /* Canonical text of the open visits. */

@@ -1,6 +1,6 @@
-/* Encodes and decodes per CPU second of each record, framing included; and, for bronze
- * events, conversion from another version's schema, and what the Avro library takes for the
- * same body (generic values, kept and used again). Every figure is the best of three runs. */
+/* Encodings and decodings per CPU second of each record type, with framing. For bronze events also
+ * conversions from another version of the schema, and encodings and decodings by the Avro library
+ * (with generic values that are reused). Each figure is the best of three runs. */
 #include <avro.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -263,7 +263,7 @@ static void library_seconds(struct span body, double *encode, double *decode)
 	avro_writer_free(writer);
 }
 
-static void measure_bronze_otherwise(struct span body)
+static void measure_bronze_alternatives(struct span body)
 {
 	double convert = 1e9, encode = 1e9, decode = 1e9;
 
@@ -271,7 +271,8 @@ static void measure_bronze_otherwise(struct span body)
 		convert = least(convert, convert_seconds(body));
 		library_seconds(body, &encode, &decode);
 	}
-	printf("record=bronze conversions_per_cpu_s=%.0f library_encodes_per_cpu_s=%.0f library_decodes_per_cpu_s=%.0f\n",
+	printf("record=bronze conversions_per_cpu_s=%.0f library_encodes_per_cpu_s=%.0f "
+	       "library_decodes_per_cpu_s=%.0f\n",
 	       ROUNDS / convert, ROUNDS / encode, ROUNDS / decode);
 }
 
@@ -291,7 +292,7 @@ static void measure(const struct codec *codec)
 	printf("record=%s bytes=%zu encodes_per_cpu_s=%.0f decodes_per_cpu_s=%.0f\n", codec->label,
 	       out.len, ROUNDS / encode, ROUNDS / decode);
 	if (codec->write == bronze_write)
-		measure_bronze_otherwise(body);
+		measure_bronze_alternatives(body);
 	buffer_free(&out);
 }
 

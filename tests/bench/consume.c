@@ -1,6 +1,6 @@
-/* The floor that services are compared with: the same client with the same settings reads a topic from its
- * beginning to its end and does nothing with it. Prints events, wall seconds, CPU seconds and peak memory in KiB, by
- * blanks. */
+/* The floor for the services: a client with the same settings reads a topic from its beginning to
+ * its end and discards the records. Prints events, wall seconds, CPU seconds and peak memory in
+ * KiB, separated by spaces. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -22,7 +22,7 @@ struct settings {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct settings, kafka);
 static const struct config_option options[] = {
 	{"TOPIC", CONFIG_TEXT, offsetof(struct settings, topic), "raw_events", 0, 0,
-         "what to read, without its prefix", NULL, NULL},
+         "topic to read, without its prefix", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -91,7 +91,7 @@ int main(int argc, char **argv)
 	int32_t partitions = 0;
 	struct rusage usage;
 	enum config_result result =
-		config_load(tables, "consume", "reads a topic and does nothing with it", argc, argv,
+		config_load(tables, "consume", "reads a topic and discards its records", argc, argv,
 	                    &settings);
 	bool ok;
 

@@ -1,6 +1,6 @@
-/* Waits until a group's committed offsets stand at the ends of its topics: the service has processed all there is.
- * The end is asked for first and again afterwards, so a partition counts only if the commit covers an end that still stands.
- * Exit 1 after TIMEOUT. */
+/* Waits until the committed offsets of a group are at the log ends of its topics: the service has
+ * processed all records. It compares twice in a row, because the service may append to one of the
+ * topics between two requests. Exit 1 after TIMEOUT. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +14,7 @@
 #include "service/monotime.h"
 
 #define CALL_TIMEOUT_MS 10000
-#define LOOK_PAUSE_US   50000
+#define PAUSE_US        50000
 #define TOPICS_MAX      4
 
 struct settings {
@@ -27,9 +27,9 @@ static const struct config_option options[] = {
 	{"GROUP", CONFIG_TEXT, offsetof(struct settings, group), NULL, 0, 0,
          "consumer group, without its prefix", NULL, NULL},
 	{"TOPICS", CONFIG_TEXT, offsetof(struct settings, topics), NULL, 0, 0,
-         "what it reads, without prefix, by commas", NULL, NULL},
+         "topics that it reads, without prefix, comma-separated", NULL, NULL},
 	{"TIMEOUT", CONFIG_DURATION, offsetof(struct settings, timeout_us), "10m", 0, 0,
-         "how long to wait", NULL, NULL},
+         "longest time to wait", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -64,9 +64,9 @@ static bool at_end(rd_kafka_t *client, const rd_kafka_topic_partition_t *partiti
 	       err_set(err, ERR_FATAL, "%s: %s", partition->topic, rd_kafka_err2str(code));
 }
 
-/* Two looks with the same result: between them no partition can have moved on unseen. */
-static bool look(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, bool *drained,
-                 struct err *err)
+/* Whether the group is at all log ends, in two comparisons in a row. */
+static bool is_drained(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, bool *drained,
+                       struct err *err)
 {
 	*drained = true;
 	for (int round = 0; round < 2 && *drained; round++) {
@@ -89,13 +89,13 @@ static bool wait_drained(const struct settings *settings, rd_kafka_t *client, st
 	bool drained = false, ok = list_partitions(settings, client, list, err);
 
 	while (ok && !drained) {
-		ok = look(client, list, &drained, err);
+		ok = is_drained(client, list, &drained, err);
 		if (ok && !drained && monotonic_us() > deadline_us)
 			ok = err_set(err, ERR_RETRY,
-			             "group %s has not reached the end of %s in time",
+			             "group %s did not reach the end of %s within TIMEOUT",
 			             settings->group, settings->topics);
 		if (!drained)
-			usleep(LOOK_PAUSE_US);
+			usleep(PAUSE_US);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return ok;
@@ -110,7 +110,8 @@ int main(int argc, char **argv)
 	rd_kafka_conf_t *conf;
 	rd_kafka_t *client = NULL;
 	enum config_result result =
-		config_load(tables, "drained", "waits until a group has read all there is", argc,
+		config_load(tables, "drained",
+	                    "waits until a group has processed all records of its topics", argc,
 	                    argv, &settings);
 	bool ok;
 

@@ -1,16 +1,19 @@
-/* Latency of every event, from its append to the raw topic to the moment a read_committed consumer has an aggregate
- * that includes it. Produces live traffic at a steady rate into running services, and reads what comes out.
+/* Latency of every event: from its append to the raw topic until a read_committed consumer has an
+ * aggregate that includes it. Produces events at a steady rate while the services run, and reads
+ * their output.
  *
- * Aggregates are cumulative, so the k-th event of a window and group is visible with the first update that counts k. Every
- * category here lives in one partition only, where order is kept: so in 1m:category1 the k-th event is exactly known, and
- * that is the figure quoted. In 1m:all, which sums over partitions, the k-th of all events is taken, an approximation.
+ * Aggregates are cumulative. So the k-th event of a window and group is visible with the first
+ * update that counts k events. Every category here is in one partition only, and a partition keeps
+ * the order. So the k-th event of 1m:category1 is known exactly. That is the figure to quote. In
+ * 1m:all, which sums over partitions, the k-th event is an approximation.
  *
- * Events are sent with the settings of our own producer. The clock starts at the raw record's own time (LogAppendTime, in
- * whole milliseconds and cut, so up to 1 ms too early), and in a second figure just before the produce call; it stops when
- * the consumer's poll returns. One machine, one clock.
+ * The producer has the settings of our own producer. The clock starts at the time of the raw record
+ * (LogAppendTime, truncated to milliseconds, so up to 1 ms too early). A second figure starts just
+ * before the produce call. The clock stops when the consumer's poll returns. All is on one machine,
+ * with one clock.
  *
- * Limits: runs within one process's memory; at most RUN_SECONDS_MAX seconds. Categories carry a tag of the run, and what
- * 1m:all held before is subtracted, so a run may follow another in the same topics. */
+ * Limits: all samples are in memory; at most RUN_SECONDS_MAX seconds. Categories have a tag of the
+ * run, and the earlier counts of 1m:all are subtracted, so several runs may use the same topics. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,7 +50,7 @@
 #define DRAIN_US                 (20 * US_PER_SECOND)
 #define OPEN_TIMEOUT_MS          10000
 
-/* What is watched: the ways of an event, and where it is looked for. */
+/* The topics in which an event is looked for. */
 enum place { PLACE_BRONZE, PLACE_PARTIALS, PLACE_AGGREGATES, PLACE_TOTALS, PLACE_COUNT };
 static const struct {
 	const char *topic_suffix, *label;
@@ -64,23 +67,23 @@ struct settings {
 	bool watch_all;
 };
 
-/* Events of one window and group, in their order; those below visible have been seen. */
+/* Events of one window and group, in order. The first `visible` of them were seen. */
 struct track {
 	uint32_t *events;
 	size_t count, capacity, visible;
-	int64_t base; /* counted before this run */
+	int64_t base; /* events that the total had before this run */
 };
 
 struct sample {
-	int64_t produced_us, appended_ms; /* appended_ms 0: not acknowledged yet */
-	int64_t seen_us[PLACE_COUNT];     /* 0: not yet */
+	int64_t produced_us, appended_ms; /* appended_ms: 0 until acknowledged */
+	int64_t seen_us[PLACE_COUNT];     /* 0: not seen yet */
 };
 
 struct session {
 	char id[37];
 	int64_t user_id;
 	int32_t partition;
-	int left; /* events it still makes */
+	int left; /* events that it still produces */
 	bool started;
 };
 
@@ -96,7 +99,8 @@ struct bench {
 	struct session sessions[SESSIONS];
 	struct sample *samples;
 	size_t produced, capacity, failed;
-	/* Partials and aggregates by category, totals; bronze goes by the event's number, which is its product_id. */
+	/* [0] partials and [1] aggregates by category. A bronze event has its number as
+	 * product_id. */
 	struct track by_category[2][WINDOWS_MAX][CATEGORIES_MAX], totals[WINDOWS_MAX];
 };
 
@@ -115,7 +119,7 @@ static const struct config_option options[] = {
 	OPTION("LIMIT", CONFIG_DURATION, limit_us, "0s", 0, US_PER_MINUTE,
                "fail if the 99th percentile is above this; 0s: only print"),
 	OPTION("WATCH_ALL", CONFIG_BOOLEAN, watch_all, "false", 0, 0,
-               "watch the topics between as well, which costs some load"),
+               "also watch bronze events and partials, which adds load"),
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -167,7 +171,7 @@ static void session_begin(struct bench *bench, struct session *session)
 	session->started = false;
 }
 
-/* Of the four top categories of its partition, chosen by the session. */
+/* One of the four top categories of the partition, chosen by the session id. */
 static int category_of(const struct session *session)
 {
 	return session->partition * CATEGORIES_PER_PARTITION +
@@ -194,15 +198,15 @@ static bool produce_one(struct bench *bench, struct err *err)
 	int len;
 
 	time_format_plain(time_us, time_text);
-	len = snprintf(
-		value, sizeof(value),
-		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%zu,\"category_id\":2103807459595387724,"
-		"\"category_code\":\"r%" PRIx32
-		"x%d.kind%d\",\"brand\":\"brand%d\",\"price\":%d.%02d,\"user_id\":%" PRId64
-		",\"user_session\":\"%s\"}",
-		time_text, type, bench->produced + 1, bench->run_tag, category_of(session),
-		(int)(dice % 10), (int)(next_random(bench) % 200), (int)dice, (int)dice,
-		session->user_id, session->id);
+	len = snprintf(value, sizeof(value),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%zu,"
+	               "\"category_id\":2103807459595387724,"
+	               "\"category_code\":\"r%" PRIx32
+	               "x%d.kind%d\",\"brand\":\"brand%d\",\"price\":%d.%02d,\"user_id\":%" PRId64
+	               ",\"user_session\":\"%s\"}",
+	               time_text, type, bench->produced + 1, bench->run_tag, category_of(session),
+	               (int)(dice % 10), (int)(next_random(bench) % 200), (int)dice, (int)dice,
+	               session->user_id, session->id);
 	GROW(bench->samples, bench->produced, bench->capacity);
 	bench->samples[bench->produced] = (struct sample){.produced_us = time_us};
 	code = rd_kafka_producev(bench->producer, RD_KAFKA_V_TOPIC(bench->raw_topic),
@@ -225,7 +229,7 @@ static bool produce_one(struct bench *bench, struct err *err)
 	return true;
 }
 
-/* ---- seeing */
+/* ---- reading the outputs */
 
 static void see(struct bench *bench, enum place place, uint32_t number, int64_t at_us)
 {
@@ -249,7 +253,7 @@ static int64_t events_in(const struct measures *measures)
 	return sum;
 }
 
-/* The number behind the run's tag in a category of ours, else -1. */
+/* The number after the tag of this run in a category; -1 if it is not a category of this run. */
 static int category_read(const struct bench *bench, struct span group)
 {
 	char prefix[32];
@@ -314,7 +318,7 @@ static bool see_message(struct bench *bench, const rd_kafka_message_t *message, 
 	return true;
 }
 
-static bool see_what_came(struct bench *bench, int timeout_ms, struct err *err)
+static bool read_outputs(struct bench *bench, int timeout_ms, struct err *err)
 {
 	static rd_kafka_message_t *messages[BATCH];
 	ssize_t count = rd_kafka_consume_batch_queue(bench->queue, timeout_ms, messages, 1);
@@ -332,7 +336,7 @@ static bool see_what_came(struct bench *bench, int timeout_ms, struct err *err)
 			             rd_kafka_message_errstr(messages[i]));
 		else if (!see_message(bench, messages[i], at_us))
 			ok = err_set(err, ERR_FATAL,
-			             "%s/%" PRId32 " at %" PRId64 ": not a record of that topic",
+			             "%s/%" PRId32 " at %" PRId64 ": invalid record",
 			             rd_kafka_topic_name(messages[i]->rkt), messages[i]->partition,
 			             messages[i]->offset);
 		rd_kafka_message_destroy(messages[i]);
@@ -377,7 +381,7 @@ static bool watch(struct bench *bench, rd_kafka_topic_partition_list_t *list, en
 		if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
 			return err_set(err, ERR_FATAL, "%s: %s", bench->watched_topic[place],
 			               rd_kafka_err2str(code));
-		/* Aggregates from the beginning, to know what 1m:all holds already. */
+		/* Aggregates from the log start: the earlier counts of 1m:all are needed. */
 		rd_kafka_topic_partition_list_add(list, bench->watched_topic[place], i)->offset =
 			place == PLACE_AGGREGATES ? low : high;
 	}
@@ -418,14 +422,15 @@ static bool bench_open(struct bench *bench, struct err *err)
 	                           &bench->partitions, err))
 		return false;
 	if (bench->partitions > PARTITIONS_MAX)
-		return err_set(err, ERR_OPERATOR, "%s has %" PRId32 " partitions; at most %d here",
+		return err_set(err, ERR_OPERATOR,
+		               "%s has %" PRId32 " partitions: expected at most %d",
 		               bench->raw_topic, bench->partitions, PARTITIONS_MAX);
 	if (!open_consumer(bench, err))
 		return false;
 	for (size_t i = 0; i < SESSIONS; i++)
 		session_begin(bench, &bench->sessions[i]);
 	while (bench->ends_awaited > 0)
-		if (!see_what_came(bench, 100, err))
+		if (!read_outputs(bench, 100, err))
 			return false;
 	return true;
 }
@@ -443,7 +448,7 @@ static bool produce_steadily(struct bench *bench, struct err *err)
 			if (!produce_one(bench, err))
 				return false;
 		rd_kafka_poll(bench->producer, 0);
-		if (!see_what_came(bench, 1, err))
+		if (!read_outputs(bench, 1, err))
 			return false;
 	}
 	return true;
@@ -471,13 +476,14 @@ static bool drain(struct bench *bench, struct err *err)
 
 	while ((missing = count_missing(bench)) > 0 && now_us() < deadline_us) {
 		rd_kafka_poll(bench->producer, 0);
-		if (!see_what_came(bench, 10, err))
+		if (!read_outputs(bench, 10, err))
 			return false;
 	}
 	if (missing || bench->failed)
 		return err_set(err, ERR_FATAL,
-		               "%zu of %zu events were not seen in time, %zu could not be produced",
-		               missing, bench->produced, bench->failed);
+		               "%zu of %zu events were not seen within %d s; %zu were not produced",
+		               missing, bench->produced, (int)(DRAIN_US / US_PER_SECOND),
+		               bench->failed);
 	return true;
 }
 
@@ -490,7 +496,7 @@ static int compare(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Prints one line; returns the 99th percentile in microseconds. */
+/* Prints one row. Returns the 99th percentile in microseconds. */
 static int64_t report(const struct bench *bench, enum place place, bool from_append)
 {
 	size_t first = (size_t)(bench->settings.rate * bench->settings.warmup_us / US_PER_SECOND),
@@ -505,7 +511,7 @@ static int64_t report(const struct bench *bench, enum place place, bool from_app
 	}
 	qsort(latencies, count, sizeof(*latencies), compare);
 	p99 = latencies[count * 99 / 100];
-	/* Divided are indices, not times. */
+	/* The integer divisions are of indices, not of times. */
 	printf("%-26s %-14s %8zu %8.1f %8.1f %8.1f %8.1f\n", places[place].label,
 	       from_append ? "raw append" : "produce call", count,
 	       /* NOLINTNEXTLINE(bugprone-integer-division) */
@@ -532,8 +538,10 @@ static bool report_all(const struct bench *bench, struct err *err)
 	report(bench, PLACE_AGGREGATES, false);
 	report(bench, PLACE_TOTALS, true);
 	if (bench->settings.limit_us && p99_us > bench->settings.limit_us)
-		return err_set(err, ERR_INPUT, "the 99th percentile is above %" PRId64 " ms",
-		               bench->settings.limit_us / 1000);
+		return err_set(err, ERR_INPUT,
+		               "the 99th percentile is %" PRId64 " ms: expected at most %" PRId64
+		               " ms (LIMIT)",
+		               p99_us / 1000, bench->settings.limit_us / 1000);
 	return true;
 }
 

@@ -1,19 +1,25 @@
-/* What the scenarios do to a broker behind the services' back, as a command each:
+/* Changes a broker in ways that the services do not expect. For the scenarios; one command per
+ * call:
  *
- *   broker delete-group GROUP                           its committed offsets are gone
+ *   broker delete-group GROUP                           deletes its committed offsets
  *   broker delete-topic TOPIC
  *   broker create-topic TOPIC PARTITIONS
  *   broker grow-topic TOPIC PARTITIONS
- *   broker cut TOPIC PARTITION OFFSET                   what retention does: nothing is left below OFFSET
+ *   broker cut TOPIC PARTITION OFFSET                   deletes the records before OFFSET, as
+ *                                                       retention does
  *   broker commit GROUP TOPIC PARTITION OFFSET METADATA
- *   broker committed GROUP TOPIC PARTITION              prints OFFSET and METADATA, with a tab between them
- *   broker deny TOPIC read|write                        to everybody, for as long as there is this rule
- *   broker allow TOPIC                                  takes all rules on it back
- *   broker hold TOPIC PARTITIONS SECONDS                a transaction with a record in each partition is open so long, or until TERM,
- *                                                       then aborted; says "holding" when it is open
- *   broker repeat TOPIC PARTITION OFFSET TIME           the record once more, as written at TIME (milliseconds, any number)
+ *   broker committed GROUP TOPIC PARTITION              prints OFFSET, a tab, METADATA
+ *   broker deny TOPIC read|write                        denies it to everybody
+ *   broker allow TOPIC                                  deletes all access rules of the topic
+ *   broker hold TOPIC PARTITIONS SECONDS                keeps a transaction open, with a record in
+ *                                                       each partition, for SECONDS or until TERM;
+ *                                                       then aborts it; prints "holding" when it is
+ *                                                       open
+ *   broker repeat TOPIC PARTITION OFFSET TIME           appends the record again, with TIME as
+ *                                                       its timestamp (milliseconds, any number)
  *
- * The broker is named by KAFKA_BROKERS. Exit 0, or 1 with what went wrong. Limits: one thing per call, 30 s each. */
+ * KAFKA_BROKERS names the broker. Exit 0, or 1 with the error. Limits: one action per call; 30 s
+ * for each request. */
 #include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -29,7 +35,7 @@ static bool failed(const char *what, const char *why)
 	return false;
 }
 
-static const char *acl_trouble(const rd_kafka_CreateAcls_result_t *result)
+static const char *acl_error(const rd_kafka_CreateAcls_result_t *result)
 {
 	size_t count = 0;
 	const rd_kafka_acl_result_t **results = rd_kafka_CreateAcls_result_acls(result, &count);
@@ -40,8 +46,8 @@ static const char *acl_trouble(const rd_kafka_CreateAcls_result_t *result)
 	return NULL;
 }
 
-/* The one result of an answer, whatever was asked. */
-static const char *trouble_of(rd_kafka_event_t *event)
+/* The error of the only result in an answer of any kind; NULL if it succeeded. */
+static const char *error_of(rd_kafka_event_t *event)
 {
 	const rd_kafka_topic_result_t **topics = NULL;
 	const rd_kafka_group_result_t **groups;
@@ -72,23 +78,25 @@ static const char *trouble_of(rd_kafka_event_t *event)
 		               ? rd_kafka_error_string(rd_kafka_group_result_error(groups[0]))
 		               : NULL;
 	case RD_KAFKA_EVENT_CREATEACLS_RESULT:
-		return acl_trouble(rd_kafka_event_CreateAcls_result(event));
-	case RD_KAFKA_EVENT_DELETEACLS_RESULT: return NULL; /* none there is as good as gone */
+		return acl_error(rd_kafka_event_CreateAcls_result(event));
+	case RD_KAFKA_EVENT_DELETEACLS_RESULT:
+		return NULL; /* if there is no rule, there is nothing to delete */
 	case RD_KAFKA_EVENT_DELETERECORDS_RESULT:
 		return rd_kafka_DeleteRecords_result_offsets(
 			       rd_kafka_event_DeleteRecords_result(event))
 		                       ->elems[0]
 		                       .err
-		               ? "not cut"
+		               ? "the broker did not delete the records"
 		               : NULL;
-	default: return "an answer to another question";
+	default: return "unexpected type of answer";
 	}
 	return count && rd_kafka_topic_result_error(topics[0])
 	               ? rd_kafka_err2str(rd_kafka_topic_result_error(topics[0]))
 	               : NULL;
 }
 
-/* Where a topic has any rule, what no rule allows is denied: so a rule that allows all goes beside the one that denies. */
+/* If a topic has a rule, the broker denies everything that no rule allows. So a second rule allows
+ * everything else. */
 static void deny(rd_kafka_t *client, rd_kafka_queue_t *queue,
                  const rd_kafka_AdminOptions_t *options, char **args)
 {
@@ -127,8 +135,8 @@ static void allow(rd_kafka_t *client, rd_kafka_queue_t *queue,
 	rd_kafka_AclBinding_destroy(filter);
 }
 
-static void ask(rd_kafka_t *client, rd_kafka_queue_t *queue, const rd_kafka_AdminOptions_t *options,
-                char **args)
+static void send_request(rd_kafka_t *client, rd_kafka_queue_t *queue,
+                         const rd_kafka_AdminOptions_t *options, char **args)
 {
 	char text[256];
 	const char *command = args[0];
@@ -180,19 +188,19 @@ static bool administer(rd_kafka_t *client, char **args)
 	rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_ANY);
 	char why[256] = "";
 	rd_kafka_event_t *event;
-	const char *trouble;
+	const char *error;
 
 	rd_kafka_AdminOptions_set_request_timeout(options, CALL_MS, why, sizeof(why));
-	ask(client, queue, options, args);
+	send_request(client, queue, options, args);
 	event = rd_kafka_queue_poll(queue, CALL_MS);
-	trouble = event ? trouble_of(event) : "no answer";
-	if (trouble)
-		failed(args[0], trouble);
+	error = event ? error_of(event) : "no answer within 30 s";
+	if (error)
+		failed(args[0], error);
 	if (event)
 		rd_kafka_event_destroy(event);
 	rd_kafka_AdminOptions_destroy(options);
 	rd_kafka_queue_destroy(queue);
-	return !trouble;
+	return !error;
 }
 
 static bool commit(rd_kafka_t *client, char **args)
@@ -226,13 +234,13 @@ static bool committed(rd_kafka_t *client, char **args)
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR || failed("committed", rd_kafka_err2str(code));
 }
 
-static bool through(const char *what, rd_kafka_error_t *error)
+static bool succeeded(const char *what, rd_kafka_error_t *error)
 {
-	bool good = !error || failed(what, rd_kafka_error_string(error));
+	bool ok = !error || failed(what, rd_kafka_error_string(error));
 
 	if (error)
 		rd_kafka_error_destroy(error);
-	return good;
+	return ok;
 }
 
 static volatile sig_atomic_t released;
@@ -243,7 +251,7 @@ static void release(int number)
 	released = 1;
 }
 
-/* The broker must not end the transaction before SECONDS, which are ten minutes at most. */
+/* The broker ends the transaction after ten minutes. SECONDS must be less. */
 static bool hold_settings(rd_kafka_conf_t *conf, char *why, size_t cap)
 {
 	return !rd_kafka_conf_set(conf, "transactional.id", "broker-hold", why, cap) &&
@@ -255,21 +263,21 @@ static bool hold(rd_kafka_t *client, char **args)
 	char value[] = "held";
 	long partitions = strtol(args[2], NULL, 10), seconds = strtol(args[3], NULL, 10);
 
-	if (!through("init", rd_kafka_init_transactions(client, CALL_MS)) ||
-	    !through("begin", rd_kafka_begin_transaction(client)))
+	if (!succeeded("init", rd_kafka_init_transactions(client, CALL_MS)) ||
+	    !succeeded("begin", rd_kafka_begin_transaction(client)))
 		return false;
 	for (int32_t p = 0; p < partitions; p++)
 		if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(p),
 		                      RD_KAFKA_V_VALUE(value, 4), RD_KAFKA_V_END))
-			return failed("hold", "a record was not taken");
+			return failed("hold", "cannot produce a record");
 	if (rd_kafka_flush(client, CALL_MS))
-		return failed("hold", "not sent in time");
+		return failed("hold", "records not acknowledged within 30 s");
 	signal(SIGTERM, release);
 	puts("holding");
 	fflush(stdout);
 	for (long waited_ms = 0; waited_ms < seconds * 1000 && !released; waited_ms += 100)
 		rd_kafka_poll(client, 100);
-	return through("abort", rd_kafka_abort_transaction(client, CALL_MS));
+	return succeeded("abort", rd_kafka_abort_transaction(client, CALL_MS));
 }
 
 static rd_kafka_message_t *read_one(const char *topic, int32_t partition, int64_t offset)
@@ -290,7 +298,7 @@ static rd_kafka_message_t *read_one(const char *topic, int32_t partition, int64_
 	if (client && rd_kafka_assign(client, list) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		message = rd_kafka_consumer_poll(client, CALL_MS);
 	rd_kafka_topic_partition_list_destroy(list);
-	return message; /* its client lives as long as this process */
+	return message; /* its client is not destroyed: the process ends soon */
 }
 
 static bool repeat(rd_kafka_t *client, char **args)
@@ -300,7 +308,7 @@ static bool repeat(rd_kafka_t *client, char **args)
 	rd_kafka_headers_t *headers = NULL;
 
 	if (!message || message->err)
-		return failed("repeat", "the record cannot be read");
+		return failed("repeat", "cannot read the record");
 	rd_kafka_message_detach_headers(message, &headers);
 	if (rd_kafka_producev(client, RD_KAFKA_V_TOPIC(args[1]), RD_KAFKA_V_PARTITION(partition),
 	                      RD_KAFKA_V_KEY(message->key, message->key_len),
@@ -308,8 +316,9 @@ static bool repeat(rd_kafka_t *client, char **args)
 	                      RD_KAFKA_V_HEADERS(headers),
 	                      RD_KAFKA_V_TIMESTAMP(strtoll(args[4], NULL, 10)),
 	                      RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END))
-		return failed("repeat", "the record was not taken");
-	return !rd_kafka_flush(client, CALL_MS) || failed("repeat", "not sent in time");
+		return failed("repeat", "cannot produce the record");
+	return !rd_kafka_flush(client, CALL_MS) ||
+	       failed("repeat", "record not acknowledged within 30 s");
 }
 
 static int arguments_of(const char *command)
@@ -338,8 +347,8 @@ int main(int argc, char **argv)
 	char why[256];
 
 	if (argc < 2 || !brokers || arguments_of(argv[1]) != argc - 2) {
-		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|committed|deny|allow|hold|repeat ...; "
-		      "KAFKA_BROKERS must be set\n",
+		fputs("usage: broker delete-group|delete-topic|create-topic|grow-topic|cut|commit|"
+		      "committed|deny|allow|hold|repeat ...; KAFKA_BROKERS must be set\n",
 		      stderr);
 		return 64;
 	}

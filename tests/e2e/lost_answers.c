@@ -1,11 +1,13 @@
-/* A transaction whose last records were stored by the broker, and whose acknowledgement was lost, is given up, and the same
- * records are sent again in the next one, which commits. Are they there?
+/* Reproduces the loss of records after an aborted transaction. The broker stores the last records
+ * of a transaction, but their acknowledgement gets lost. The client aborts the transaction and
+ * sends the same records again in the next one, which commits. The scenario then checks whether
+ * they are in the topic.
  *
- *   lost_answers library DIR       as librdkafka offers it: abort_transaction, and on with the same client
+ *   lost_answers library DIR       as librdkafka intends it: abort_transaction, and the same client
  *   lost_answers task-loop DIR     as the task loop does it (task_loop_producer.c)
  *
- * Both write to <TOPIC_PREFIX>bronze_events, partition 0, through tests/e2e/lossy_proxy, which DIR controls; KAFKA_BROKERS is the
- * proxy. Exit 0 once the second transaction has been committed: what is in it, a reader has to tell. */
+ * Both write to <TOPIC_PREFIX>bronze_events, partition 0, through tests/e2e/lossy_proxy, which DIR
+ * controls. KAFKA_BROKERS is the proxy. Exit 0 if the second transaction was committed. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +50,7 @@ static void add_records(struct task_loop *loop)
 	}
 }
 
-/* Calls that may have to be made again. */
+/* Repeats a call until it succeeds or its error is not ERR_RETRY. */
 static bool until_done(bool (*call)(struct task_loop *, struct err *), struct task_loop *loop,
                        struct err *err)
 {
@@ -62,7 +64,7 @@ static bool until_done(bool (*call)(struct task_loop *, struct err *), struct ta
 	return false;
 }
 
-static bool abort_and_go_on(struct task_loop *loop, struct err *err)
+static bool abort_and_continue(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error = rd_kafka_abort_transaction(loop->producer, 10000);
 
@@ -73,7 +75,8 @@ static bool abort_and_go_on(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* An acknowledged record first, so that the connection and the transaction are there when the answer gets lost. */
+/* First sends a record that is acknowledged. So the connection and the transaction exist when the
+ * answer gets lost. */
 static bool lose_a_transaction(struct task_loop *loop, struct err *err)
 {
 	outbox_add(&loop->outbox, TOPIC_BRONZE_EVENTS, 0, SPAN("key"), SPAN("before"), NULL, 0);
@@ -83,14 +86,15 @@ static bool lose_a_transaction(struct task_loop *loop, struct err *err)
 	lose_next_answer();
 	add_records(loop);
 	return until_done(transaction_send, loop, err) &&
-	       (is_lost(loop->producer) || err_set(err, ERR_FATAL, "the proxy has lost no answer"));
+	       (is_lost(loop->producer) ||
+	        err_set(err, ERR_FATAL, "the proxy has not dropped an answer within 30 s"));
 }
 
 static bool run(struct task_loop *loop, bool as_library, struct err *err)
 {
 	if (!until_done(txn_producer_ready, loop, err) || !lose_a_transaction(loop, err))
 		return false;
-	if (as_library ? !abort_and_go_on(loop, err) : !txn_producer_close(loop, err))
+	if (as_library ? !abort_and_continue(loop, err) : !txn_producer_close(loop, err))
 		return false;
 	unlink(lost_path);
 	return until_done(transaction_send, loop, err) && until_done(transaction_commit, loop, err);

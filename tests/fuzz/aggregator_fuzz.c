@@ -1,9 +1,11 @@
-/* Both halves of the aggregator, in three forms.
+/* Both halves of the aggregator. An input has one of three forms:
  *
- * Session half, any records: rows in = out + dead letters, what it writes its readers can read (visits by their decoder,
- * partials by a merge half that refuses none of them), a replay without outputs ends in the same state, and clock and watermark
- * move as bronze's do. Merge half, any partials: what it writes can be read. And one hostile event among normal ones of
- * three users: no other event is late, and no other window, group or visit ends up with other numbers. */
+ * - Any records for the session half. Rows in = rows out + dead letters. The consumers can read all
+ *   outputs: a merge half accepts all partials, and the decoder reads all visits. A replay without
+ *   outputs ends in the same state.
+ * - Any partials for the merge half. The decoder reads all aggregates.
+ * - One hostile event among normal events of three users. No other event becomes late, and no other
+ *   window, group or visit gets other numbers. */
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/timetext.h"
@@ -33,19 +35,19 @@
 #define NORMAL_EVENTS 24
 #define KEPT_MAX      2048
 
-static const struct output_context terms = {"fuzz",
-                                            {[TOPIC_DEAD_LETTER] = 1,
-                                             [TOPIC_LATE_EVENTS] = 1,
-                                             [TOPIC_SESSION_FUNNELS] = 1,
-                                             [TOPIC_FUNNEL_PARTIALS] = 1,
-                                             [TOPIC_AGGREGATED_EVENTS] = 1},
-                                            {1, 2, 3, 4, 5, 6, 7}};
-static const struct merge_fold_config merge_config = {&terms, 2, 10 * US_PER_MINUTE};
+static const struct output_context context = {"fuzz",
+                                              {[TOPIC_DEAD_LETTER] = 1,
+                                               [TOPIC_LATE_EVENTS] = 1,
+                                               [TOPIC_SESSION_FUNNELS] = 1,
+                                               [TOPIC_FUNNEL_PARTIALS] = 1,
+                                               [TOPIC_AGGREGATED_EVENTS] = 1},
+                                              {1, 2, 3, 4, 5, 6, 7}};
+static const struct merge_fold_config merge_config = {&context, 2, 10 * US_PER_MINUTE};
 static struct outbox box, merged;
 
 static const struct session_fold_config *session_config(void)
 {
-	static struct session_fold_config config = {.outputs = &terms,
+	static struct session_fold_config config = {.outputs = &context,
 	                                            .disorder_us = 5 * US_PER_SECOND,
 	                                            .grace_us = 10 * US_PER_MINUTE};
 
@@ -112,7 +114,7 @@ static struct bronze_event any_event(struct fuzz_reader *in)
 
 /* ---- the session half */
 
-/* Partials go on to a merge half, visits through their decoder. */
+/* A merge half must accept the partials, and the decoder must read the visits. */
 static void check_outputs(void *merge, struct counts *merge_counts)
 {
 	for (size_t i = 0; i < box.count; i++) {
@@ -177,10 +179,10 @@ static struct input_record any_session_record(struct fuzz_reader *in, struct hea
 static void any_session_records(struct fuzz_reader *in)
 {
 	void *fold = session_fold_ops.new(session_config(), 0),
-	     *quiet = session_fold_ops.new(session_config(), 0);
+	     *replayed = session_fold_ops.new(session_config(), 0);
 	void *merge = merge_fold_ops.new(&merge_config, 0);
-	struct counts counts = {0}, quiet_counts = {0}, merge_counts = {0};
-	struct buffer value = {0}, dump = {0}, quiet_dump = {0};
+	struct counts counts = {0}, replayed_counts = {0}, merge_counts = {0};
+	struct buffer value = {0}, dump = {0}, replayed_dump = {0};
 	struct header headers[2];
 	uint8_t flush_every = (uint8_t)(1 + fuzz_byte(in) % 16);
 
@@ -188,7 +190,7 @@ static void any_session_records(struct fuzz_reader *in)
 		struct input_record record = any_session_record(in, headers, &value, offset);
 
 		session_fold_ops.apply(fold, &record, &counts, &box);
-		session_fold_ops.apply(quiet, &record, &quiet_counts, NULL);
+		session_fold_ops.apply(replayed, &record, &replayed_counts, NULL);
 		fuzz_check(counts.records_in == counts.records_out + total_dead(&counts));
 		if (offset % flush_every == 0)
 			session_fold_ops.flush(fold, &box);
@@ -199,17 +201,18 @@ static void any_session_records(struct fuzz_reader *in)
 	check_outputs(merge, &merge_counts);
 	fuzz_check(total_dead(&merge_counts) == 0);
 	session_fold_ops.restored(fold);
-	session_fold_ops.restored(quiet);
+	session_fold_ops.restored(replayed);
 	session_fold_ops.dump(fold, &dump);
-	session_fold_ops.dump(quiet, &quiet_dump);
-	fuzz_check(memcmp(&counts, &quiet_counts, sizeof(counts)) == 0);
-	fuzz_check(dump.len == quiet_dump.len && memcmp(dump.at, quiet_dump.at, dump.len) == 0);
+	session_fold_ops.dump(replayed, &replayed_dump);
+	fuzz_check(memcmp(&counts, &replayed_counts, sizeof(counts)) == 0);
+	fuzz_check(dump.len == replayed_dump.len &&
+	           memcmp(dump.at, replayed_dump.at, dump.len) == 0);
 	session_fold_ops.free(fold);
-	session_fold_ops.free(quiet);
+	session_fold_ops.free(replayed);
 	merge_fold_ops.free(merge);
 	buffer_free(&value);
 	buffer_free(&dump);
-	buffer_free(&quiet_dump);
+	buffer_free(&replayed_dump);
 }
 
 /* ---- the merge half */
@@ -259,7 +262,7 @@ static void any_merge_records(struct fuzz_reader *in)
 		}
 		newest_us = merge_fold_ops.apply(merge, &record, &counts, &merged);
 		fuzz_check(total_dead(&counts) == total_dead(&before) || newest_us == FOLD_NOTHING);
-		outbox_clear(&merged); /* a dead letter, if anything */
+		outbox_clear(&merged); /* at most a dead letter */
 		if (offset % 3 == 0)
 			check_outputs(merge, &counts);
 		merge_fold_ops.horizon(merge);
@@ -275,7 +278,7 @@ struct kept {
 	struct span key, value;
 };
 
-/* The last value of every key; what concerns the hostile session, its groups or progress is left out. */
+/* The last value of every key, without progress, the hostile session and its groups. */
 static size_t last_values(const struct outbox *outputs, struct kept *kept)
 {
 	size_t count = 0;
@@ -407,9 +410,8 @@ static void one_hostile_event(struct fuzz_reader *in)
 		while (k < with_count && !span_equal(without[i].key, with[k].key))
 			k++;
 		fuzz_check(k < with_count);
-		if (partial_decode(
-			    body_of(without[i].value), &a,
-			    NULL)) { /* each says its own watermark, which is not what it counts */
+		/* Partials are equal except for their watermark. */
+		if (partial_decode(body_of(without[i].value), &a, NULL)) {
 			fuzz_check(partial_decode(body_of(with[k].value), &b, NULL));
 			fuzz_check(memcmp(&a.measures, &b.measures, sizeof(a.measures)) == 0);
 		} else {

@@ -1,5 +1,6 @@
-/* Avro bodies of every kind, frames, and bodies under other writers' schemas. What a decoder takes, its encoder writes in
- * one form only, and that form decodes to the same; what it refuses, it names. */
+/* Avro bodies of every record type, frames, and bodies with a writer's schema that is not ours. A
+ * body that the decoder accepts can be encoded; that result can be decoded, and encodes to the same
+ * bytes. For a body that it refuses, the decoder gives a reason. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -32,7 +33,7 @@ static bool decode(int kind, struct span body, union any *record, const char **w
 	case 3: return visit_decode(body, &record->visit, why);
 	default: break;
 	}
-	/* Reasons unknown to us are counted, not kept: such a record is not written again. */
+	/* The decoder counts unknown reasons and does not keep them. */
 	return counts_decode(body, &record->counts, &unknown, why) && (unknown >= 0);
 }
 
@@ -77,10 +78,10 @@ static void check_frame(struct span value)
 		           body.len == value.len - FRAME_BYTES);
 }
 
-/* Our own schema with another field before all of ours. */
-static struct span other_writer(enum schema_kind slot, struct buffer *out)
+/* Our schema with an additional first field. */
+static struct span other_writer(enum schema_kind kind, struct buffer *out)
 {
-	const char *text = schema_texts[slot].text, *fields = strstr(text, "\"fields\":["),
+	const char *text = schema_texts[kind].text, *fields = strstr(text, "\"fields\":["),
 		   *type = "{\"name\":\"other\",\"type\":";
 	static const char *const others[] = {"{\"type\":\"array\",\"items\":\"null\"}",
 	                                     "{\"type\":\"map\",\"values\":\"string\"}",
@@ -91,19 +92,19 @@ static struct span other_writer(enum schema_kind slot, struct buffer *out)
 	out->len = 0;
 	buffer_append(out, text, (size_t)(fields - text));
 	buffer_append(out, type, strlen(type));
-	buffer_append(out, others[slot % 3], strlen(others[slot % 3]));
+	buffer_append(out, others[kind % 3], strlen(others[kind % 3]));
 	buffer_append(out, "},", 2);
 	buffer_append(out, fields, strlen(fields));
 	return (struct span){out->at, out->len};
 }
 
-static void check_resolved(enum schema_kind slot, struct span writer, struct span body)
+static void check_resolved(enum schema_kind kind, struct span writer, struct span body)
 {
 	static const int kinds[] = {
 		[SCHEMA_BRONZE] = 0, [SCHEMA_LATE] = 0,    [SCHEMA_COUNTS] = 4,
 		[SCHEMA_VISIT] = 3,  [SCHEMA_PARTIAL] = 2, [SCHEMA_AGGREGATE] = 1};
 	struct err err = {ERR_NONE, ""};
-	struct schema_resolver *resolver = schema_resolver_new(writer, slot, &err);
+	struct schema_resolver *resolver = schema_resolver_new(writer, kind, &err);
 	struct buffer out = {0};
 
 	if (!resolver) {
@@ -111,7 +112,7 @@ static void check_resolved(enum schema_kind slot, struct span writer, struct spa
 		return;
 	}
 	if (schema_resolver_convert(resolver, body, &out, &err))
-		check_body(kinds[slot], (struct span){out.at, out.len});
+		check_body(kinds[kind], (struct span){out.at, out.len});
 	else
 		fuzz_check(err.message[0]);
 	buffer_free(&out);
@@ -132,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	} else if (kind < 12) {
 		writer = other_writer((enum schema_kind)(kind - 6), &text);
 		check_resolved((enum schema_kind)(kind - 6), writer, (struct span){in.at, in.left});
-	} else { /* a schema's text, a NUL, a body */
+	} else { /* a writer's schema, a NUL, a body */
 		const char *end = in.left ? memchr(in.at, '\0', in.left) : NULL;
 
 		writer = fuzz_take(&in, end ? (size_t)(end - in.at) : in.left);

@@ -1,9 +1,11 @@
-/* Raw records of one partition, of any bytes, headers and times.
+/* Raw records of one partition, with any bytes, headers and times.
  *
- * Always: every record is counted once, what is refused has a reason, the clock only moves forward, a control never
- * moves it beyond the record's own time, no single record moves it beyond what another user had reached, and a replay without
- * outputs ends in the same state. The second form puts one hostile event among normal ones of three users: no other
- * event's verdict may change. */
+ * Every record is counted once. Every dead letter has a reason. The clock only moves forward. A
+ * control never moves it past the record's own time. A single record never moves it past a time
+ * that another user has reached. A replay without outputs ends in the same state.
+ *
+ * The second form puts one hostile event among normal events of three users. The outputs of the
+ * other events must not change. */
 #include <inttypes.h>
 
 #include "base/buffer.h"
@@ -31,12 +33,12 @@
 #define RECORDS_MAX   64
 #define NORMAL_EVENTS 24
 
-static const struct output_context terms = {"fuzz",
-                                            {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1},
-                                            {1, 2, 3, 4, 5, 6, 7}};
+static const struct output_context context = {"fuzz",
+                                              {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1},
+                                              {1, 2, 3, 4, 5, 6, 7}};
 static char json[4096];
-static struct outbox box, with,
-	without; /* emptied before use: to make them anew costs more than all the rest */
+/* Cleared before each use. To create them again would take longer than all the rest. */
+static struct outbox box, with, without;
 
 static int64_t total_dead(const struct counts *counts)
 {
@@ -50,10 +52,10 @@ static int64_t total_dead(const struct counts *counts)
 static struct partition_clock clock_of(void *fold)
 {
 	struct partition_clock clock;
-	char header[FOLD_SNAPSHOT_MAX];
+	char snapshot[FOLD_SNAPSHOT_MAX];
 
-	fuzz_check(
-		clock_parse((struct span){header, bronze_fold_ops.snapshot(fold, header)}, &clock));
+	fuzz_check(clock_parse((struct span){snapshot, bronze_fold_ops.snapshot(fold, snapshot)},
+	                       &clock));
 	return clock;
 }
 
@@ -114,7 +116,8 @@ static struct input_record any_record(struct fuzz_reader *in, struct header head
 	record.timestamp_ms = header_count & 64
 	                              ? fuzz_int64(in)
 	                              : BASE_US / 1000 + (int64_t)(int8_t)fuzz_byte(in) * 86400000;
-	if (record.timestamp_ms < 0 || record.timestamp_ms > TIME_MAX_MS) /* as the loop cuts it */
+	if (record.timestamp_ms < 0 ||
+	    record.timestamp_ms > TIME_MAX_MS) /* as the task loop clamps it */
 		record.timestamp_ms = record.timestamp_ms < 0 ? 0 : TIME_MAX_MS;
 	if (form == 5 && header_count & 128)
 		record.refused = (enum reason)(1 + fuzz_byte(in) % (REASON_COUNT - 1));
@@ -152,8 +155,8 @@ static void check_outputs(void)
 	}
 }
 
-static void check_record(void *fold, void *quiet, const struct input_record *record,
-                         struct counts *counts, struct counts *quiet_counts)
+static void check_record(void *fold, void *replayed, const struct input_record *record,
+                         struct counts *counts, struct counts *replayed_counts)
 {
 	struct partition_clock before = clock_of(fold), after;
 	struct counts was = *counts;
@@ -161,7 +164,7 @@ static void check_record(void *fold, void *quiet, const struct input_record *rec
 
 	outbox_clear(&box);
 	accepted_us = bronze_fold_ops.apply(fold, record, counts, &box);
-	bronze_fold_ops.apply(quiet, record, quiet_counts, NULL);
+	bronze_fold_ops.apply(replayed, record, replayed_counts, NULL);
 	after = clock_of(fold);
 	fuzz_check(counts->records_in ==
 	           counts->records_out + counts->duplicates + total_dead(counts));
@@ -177,7 +180,8 @@ static void check_record(void *fold, void *quiet, const struct input_record *rec
 	if (made == 0 && record->timestamp_ms * 1000 > limit_us)
 		limit_us = record->timestamp_ms * 1000; /* a control */
 	if (made && before.first_us > limit_us)
-		limit_us = before.first_us; /* one other user's time: two have reached it now */
+		limit_us =
+			before.first_us; /* another user's time, which two users have reached now */
 	if (made && clock_now(&before) == CLOCK_NONE)
 		limit_us = accepted_us; /* the first event of an empty partition */
 	fuzz_check(clock_now(&after) <= limit_us ||
@@ -187,25 +191,26 @@ static void check_record(void *fold, void *quiet, const struct input_record *rec
 
 static void any_records(struct fuzz_reader *in)
 {
-	struct bronze_fold_config config = {&terms, 1, 7 * US_PER_DAY, fuzz_byte(in) & 1};
-	void *fold = bronze_fold_ops.new(&config, 0), *quiet = bronze_fold_ops.new(&config, 0);
-	struct counts counts = {0}, quiet_counts = {0};
-	struct buffer dump = {0}, quiet_dump = {0};
+	struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, fuzz_byte(in) & 1};
+	void *fold = bronze_fold_ops.new(&config, 0), *replayed = bronze_fold_ops.new(&config, 0);
+	struct counts counts = {0}, replayed_counts = {0};
+	struct buffer dump = {0}, replayed_dump = {0};
 	struct header headers[8];
 
 	for (int64_t offset = 0; in->left && offset < RECORDS_MAX; offset++) {
 		struct input_record record = any_record(in, headers, offset);
 
-		check_record(fold, quiet, &record, &counts, &quiet_counts);
+		check_record(fold, replayed, &record, &counts, &replayed_counts);
 	}
 	bronze_fold_ops.dump(fold, &dump);
-	bronze_fold_ops.dump(quiet, &quiet_dump);
-	fuzz_check(memcmp(&counts, &quiet_counts, sizeof(counts)) == 0);
-	fuzz_check(dump.len == quiet_dump.len && memcmp(dump.at, quiet_dump.at, dump.len) == 0);
+	bronze_fold_ops.dump(replayed, &replayed_dump);
+	fuzz_check(memcmp(&counts, &replayed_counts, sizeof(counts)) == 0);
+	fuzz_check(dump.len == replayed_dump.len &&
+	           memcmp(dump.at, replayed_dump.at, dump.len) == 0);
 	buffer_free(&dump);
-	buffer_free(&quiet_dump);
+	buffer_free(&replayed_dump);
 	bronze_fold_ops.free(fold);
-	bronze_fold_ops.free(quiet);
+	bronze_fold_ops.free(replayed);
 }
 
 /* ---- one hostile event among normal ones */
@@ -216,10 +221,10 @@ struct hostile {
 	bool live;
 };
 
-/* Everything that normal events brought out, in their order. */
+/* Folds the normal events. out: their outputs, in order. */
 static void run_normal(const struct hostile *hostile, bool with_it, struct outbox *out)
 {
-	static const struct bronze_fold_config config = {&terms, 1, 7 * US_PER_DAY, false};
+	static const struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, false};
 	void *fold = bronze_fold_ops.new(&config, 0);
 	struct counts counts = {0};
 	char time[32];
@@ -275,7 +280,7 @@ static void one_hostile_event(struct fuzz_reader *in)
 	fuzz_check(copy);
 	memcpy(copy, hostile.value.at, hostile.value.len);
 	hostile.value.at = copy;
-	/* An event of another session is no copy of a normal one, whatever it says. */
+	/* Only an event of another session is certainly not a duplicate of a normal one. */
 	if (event_parse_json(parser, hostile.value, &event, NULL, 0) != REASON_NONE ||
 	    span_is(event.user_session, "hostile")) {
 		run_normal(&hostile, false, &without);

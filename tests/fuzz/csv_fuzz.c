@@ -1,5 +1,6 @@
-/* A file of CSV: the splitter alone, then the reader of files, whose rows become the raw topic's JSON. Both must end, and
- * stay within their bytes; what the producer writes is JSON that the sink can at least read. */
+/* A CSV file: first the splitter alone, then the file reader, whose rows become the JSON of the raw
+ * topic. Both must end, and must not read outside their bytes. bronze-sink must be able to parse
+ * the JSON. */
 #define _GNU_SOURCE /* memfd_create */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -93,7 +94,8 @@ static void read_file(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char header[] =
-		"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n";
+		"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+		"user_session\n";
 	char *copy = malloc(sizeof(header) + size);
 
 	fuzz_check(copy);
@@ -101,8 +103,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	split_all(copy, size, false);
 	memcpy(copy, data, size);
 	split_all(copy, size, true);
-	if (size > 0 &&
-	    data[0] != ',') { /* its own header, or none; a reader is large, so one of the two */
+	/* The input has its own header, or none. Only one of the two, since a reader is large. */
+	if (size > 0 && data[0] != ',') {
 		free(copy);
 		read_file(data, size);
 		return 0;

@@ -1,12 +1,13 @@
-/* Runs a fuzz target over committed inputs, without libFuzzer, so that any compiler can: files, or folders of
- * files. Says how many inputs it ran; a target that finds something aborts, and takes this process with it. */
+/* Runs a fuzz target over committed inputs. Needs no libFuzzer, so any compiler can build it. The
+ * arguments are files or folders of files. Prints the number of inputs. If a check fails, the
+ * process aborts. */
 #include <dirent.h>
 #include <sys/stat.h>
 
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
 
-/* Memory of exactly the input's size, so that a sanitizer sees the first byte read beyond it. */
+/* The memory has exactly the size of the input, so a sanitizer sees each read past its end. */
 static bool run_file(const char *path)
 {
 	struct stat info;

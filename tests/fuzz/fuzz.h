@@ -1,5 +1,6 @@
-/* What the fuzz targets share: the entry that libFuzzer calls, a check that ends the run, and a reader that
- * cuts an input into small values. A target keeps no state between inputs that could change a verdict. */
+/* Shared by the fuzz targets: the entry that libFuzzer calls, a check that ends the run, and a
+ * reader that cuts an input into small values. The result of an input must not depend on earlier
+ * inputs. */
 #ifndef FUNNEL_FUZZ_H
 #define FUNNEL_FUZZ_H
 
@@ -11,15 +12,16 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-#define fuzz_check(condition)                                                                   \
-	do {                                                                                    \
-		if (!(condition)) {                                                             \
-			fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
-			abort();                                                                \
-		}                                                                               \
+#define fuzz_check(condition)                                                            \
+	do {                                                                             \
+		if (!(condition)) {                                                      \
+			fprintf(stderr, "%s:%d: check failed: %s\n", __FILE__, __LINE__, \
+			        #condition);                                             \
+			abort();                                                         \
+		}                                                                        \
 	} while (0)
 
-/* Beyond its end a reader gives zeros and empty spans. */
+/* A reader returns zeros and empty spans after the end of the input. */
 struct fuzz_reader {
 	const char *at;
 	size_t left;
@@ -50,7 +52,7 @@ static inline int64_t fuzz_int64(struct fuzz_reader *in)
 	return value;
 }
 
-/* A length of one byte, then so many bytes. */
+/* Reads a length of one byte, then that number of bytes. */
 static inline struct span fuzz_text(struct fuzz_reader *in)
 {
 	return fuzz_take(in, fuzz_byte(in));

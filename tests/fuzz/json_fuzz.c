@@ -1,5 +1,6 @@
-/* One raw value. The scanner and the library must agree wherever the scanner takes the value; what is accepted
- * lies within its limits and survives Avro; what is refused has a reason and a terminated detail. */
+/* One raw value. If the fast scanner handles a value, its result must equal the library's. An
+ * accepted event is within its limits, and is the same after Avro encoding and decoding. A refused
+ * value has a reason and a terminated detail. */
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/utf8.h"

@@ -1,6 +1,7 @@
-/* Records of the topics that pg-loader reads, of any bytes. Whatever comes, what it makes is rows of COPY's binary format that
- * PostgreSQL takes: the right number of fields, each of its type's form and range. So no byte of a record can
- * be anything but a value, and none of these inputs has to be found by bisection. */
+/* Records of any bytes, in the topics that pg-loader reads. Each becomes a row in COPY's binary
+ * format that PostgreSQL accepts: with the right number of fields, each in the form and range of
+ * its type. So the bytes of a record can only be values, and PostgreSQL refuses none of these
+ * rows. */
 #include <jansson.h>
 
 #include "base/span.h"
@@ -18,7 +19,8 @@
 #define RECORDS_MAX 8
 #define HEADERS_MAX 12
 
-/* Of each target's columns: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b bool, y bytea, j jsonb, a text[]. */
+/* The columns of each target: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b
+ * bool, y bytea, j jsonb, a text[]. */
 #define EVENT "tdx88xxn8xx848t"
 static const char *const columns[TARGET_COUNT] = {
 	[TARGET_EVENTS] = "u" EVENT "48",       [TARGET_AGGREGATES] = "xttx88888n8888888b8",
@@ -105,7 +107,7 @@ static void check_field(char type, struct span field)
 	case 'n': check_numeric(field); break;
 	case 'j': check_jsonb(field); break;
 	case 'a': check_array(field); break;
-	case 't': { /* PostgreSQL's own limits: 4714 BC to 294276 */
+	case 't': { /* the limits of PostgreSQL: 4714 BC to 294276 */
 		fuzz_check(field.len == 8);
 		int64_t time_us = take_integer(&field, 8);
 
@@ -216,7 +218,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (uint32_t i = 0; i < batch.rows.count; i++)
 		check_row(&batch, &batch.rows.at[i]);
 	if (batch.rows.count &&
-	    load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's words\n\"'\\"))
+	    load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's message\n\"'\\"))
 		check_row(&batch, &batch.rows.at[batch.rows.count - 1]);
 	load_batch_free(&batch);
 	return 0;

@@ -1,5 +1,6 @@
-/* The metadata of a committed offset, for each of the three folds. Half of the inputs get a right checksum, so that what
- * stands behind it is reached. What is taken must carry on: records, flush, the next commit's metadata, and that again. */
+/* Restore metadata, for each of the three folds. Half of the inputs get a correct checksum, so that
+ * the code after the check of it runs. A task that accepts the metadata must then fold records,
+ * flush, write the next metadata, and accept that again. */
 #include <inttypes.h>
 
 #define XXH_INLINE_ALL
@@ -39,12 +40,12 @@ static const struct bronze_fold_config bronze_config = {&outputs, 1, 7 * US_PER_
 static const struct merge_fold_config merge_config = {&outputs, 3, 10 * US_PER_MINUTE};
 static struct outbox box;
 
-static struct task_params terms_of(int which)
+static struct task_params params_of(int which)
 {
 	static struct session_fold_config session_config = {.outputs = &outputs,
 	                                                    .disorder_us = 5 * US_PER_SECOND,
 	                                                    .grace_us = 10 * US_PER_MINUTE};
-	struct task_params terms = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
+	struct task_params params = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
 
 	if (which == 1) {
 		if (session_config.rollups.count == 0) {
@@ -52,16 +53,16 @@ static struct task_params terms_of(int which)
 			fuzz_check(
 				stages_parse("view,cart,purchase", &session_config.stages, NULL));
 		}
-		terms.ops = &session_fold_ops;
-		terms.fold_config = &session_config;
+		params.ops = &session_fold_ops;
+		params.fold_config = &session_config;
 	} else if (which == 2) {
-		terms.ops = &merge_fold_ops;
-		terms.fold_config = &merge_config;
+		params.ops = &merge_fold_ops;
+		params.fold_config = &merge_config;
 	}
-	return terms;
+	return params;
 }
 
-/* One record that each fold takes, with the newest or the oldest time there can be. */
+/* Applies a record of a form that the fold accepts, with the given event time. */
 static void apply_one(struct task *task, int which, int64_t time_us)
 {
 	struct input_record record = {.topic = SPAN("input"),
@@ -94,12 +95,12 @@ static void apply_one(struct task *task, int which, int64_t time_us)
 
 static bool resume(int which, struct span metadata, int64_t committed, bool again)
 {
-	struct task_params terms = terms_of(which);
+	struct task_params params = params_of(which);
 	char next[TASK_METADATA_MAX];
 	struct task task;
 	struct err err = {ERR_NONE, ""};
 
-	if (!task_resume(&task, &terms, committed, metadata, &err)) {
+	if (!task_resume(&task, &params, committed, metadata, &err)) {
 		fuzz_check(err.class == ERR_OPERATOR && err.message[0]);
 		task_free(&task);
 		return false;
@@ -114,8 +115,8 @@ static bool resume(int which, struct span metadata, int64_t committed, bool agai
 	task_at_end(&task, committed);
 	fuzz_check(!task.restoring);
 	task_flush(&task, &box);
-	if (terms.ops->idle)
-		terms.ops->idle(task.fold, &box);
+	if (params.ops->idle)
+		params.ops->idle(task.fold, &box);
 	outbox_clear(&box);
 	if (task_metadata(&task, next, &err)) {
 		task_committed(&task);

@@ -1,5 +1,6 @@
-/* Texts that people and registries write: settings by flag and environment, rollups, stages, times, money, durations,
- * restore clocks, and the registry's answers. What is taken can be written again, and means the same. */
+/* Texts from people and from the registry: settings by flag and environment, rollups, stages,
+ * times, money, durations, clocks in restore metadata, and messages of the registry. An accepted
+ * value can be formatted, and parsed again to the same value. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -16,7 +17,7 @@
 
 #define ARGUMENTS_MAX 8
 
-/* The rest of the input as a terminated text; the caller's to free. */
+/* The rest of the input as a terminated text. The caller frees it. */
 static char *text_of(const struct fuzz_reader *in)
 {
 	char *text = malloc(in->left + 1);
@@ -184,7 +185,7 @@ static void check_clock(struct span text)
 
 /* ---- the registry */
 
-static void check_answers(struct span body)
+static void check_registry_messages(struct span body)
 {
 	struct buffer text = {0};
 	bool is_json_schema;
@@ -233,7 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	case 3: check_time(text); break;
 	case 4: check_numbers(text); break;
 	case 5: check_clock(text); break;
-	case 6: check_answers(text); break;
+	case 6: check_registry_messages(text); break;
 	default: check_topic(&in); break;
 	}
 	return 0;

@@ -1,7 +1,9 @@
-/* What several threads of a service share, used by several threads at once: metrics, health, log, HTTP server.
+/* Uses from several threads at once what the threads of a service share: metrics, health, log,
+ * HTTP.
  *
- * For the thread sanitizer (make tsan), which judges by what it sees and not by results; Criterion's programs cannot run under
- * it, because their shared memory lies where the sanitizer keeps its own. Prints `N passed, N failed`, like every part. */
+ * For the thread sanitizer (make tsan). It reports races, whatever the results are. Unit tests
+ * cannot run with it: Criterion's shared memory is at addresses that the sanitizer needs. Prints `N
+ * passed, N failed`, like every part of the tests. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -23,7 +25,8 @@
 
 static int port;
 
-/* As the loop, librdkafka's callbacks and the loader do: registering again, adding, observing, saying. */
+/* Registers metrics again, adds, observes and logs, as the task loop, librdkafka's callbacks and
+ * pg-loader do. */
 static void *write_all(void *argument)
 {
 	const int *number = argument;
@@ -44,7 +47,7 @@ static void *write_all(void *argument)
 	return NULL;
 }
 
-/* A port that is free now. */
+/* Returns a port that is free now. */
 static int free_port(void)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,
@@ -59,7 +62,7 @@ static int free_port(void)
 	return ntohs(address.sin_port);
 }
 
-/* Whether the path answers with something. */
+/* Whether a GET of the path returns any bytes. */
 static bool get(const char *path)
 {
 	struct sockaddr_in address = {.sin_family = AF_INET,

@@ -1,9 +1,12 @@
-/* C11 threads made of POSIX threads, for the flavour tsan alone.
+/* C11 threads by POSIX threads. Only for the flavour tsan.
  *
- * librdkafka uses C11's <threads.h>, which gcc's thread sanitizer does not know: a thread that thrd_create made
- * without its knowledge crashes it, and locks it does not see make races of everything they guard. The linker prefers these
- * to the C library's, also for librdkafka; what they call, the sanitizer does know. glibc's types are made so that this
- * is allowed: mtx_t and cnd_t are as large as their POSIX counterparts, thrd_t is one. */
+ * librdkafka uses C11's <threads.h>, which gcc's thread sanitizer does not intercept. A thread
+ * created by thrd_create crashes the sanitizer. A mutex that it does not see makes it report races
+ * for all data that the mutex guards. The linker prefers these functions to those of the C library,
+ * also for librdkafka. They call POSIX functions, which the sanitizer intercepts.
+ *
+ * glibc's types allow this: mtx_t and cnd_t are as large as the POSIX types, and thrd_t is
+ * pthread_t. */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -37,7 +40,7 @@ static void *run(void *argument)
 	return NULL;
 }
 
-/* The thread's result is lost; nobody asks for it. */
+/* The result of the thread is lost. librdkafka does not use it. */
 int thrd_create(thrd_t *thread, thrd_start_t function, void *argument)
 {
 	struct start *start = malloc(sizeof(*start));

@@ -29,7 +29,7 @@ struct bench {
 
 static void bench_init(struct bench *bench, bool by_source)
 {
-	*bench = (struct bench){.config = {kit_terms(), PARTITIONS, 7 * US_PER_DAY, by_source},
+	*bench = (struct bench){.config = {kit_context(), PARTITIONS, 7 * US_PER_DAY, by_source},
 	                        .record_us = NOW_US};
 	bench->fold = bronze_fold_ops.new(&bench->config, 0);
 }

@@ -1,5 +1,6 @@
-/* What the tests of the folds share: a seeded generator, a log of input records, a map of upserted rows, and
- * random clickstreams in bronze's form. Every failure message carries the seed, so a failure can be run again. */
+/* Shared by the tests of the folds: a seeded generator, a log of input records, a map of upserted
+ * rows, and random clickstreams as bronze events. Each failure message has the seed, so that the
+ * failure can be repeated. */
 #ifndef FUNNEL_FOLD_KIT_H
 #define FUNNEL_FOLD_KIT_H
 
@@ -53,14 +54,14 @@ static inline bool rng_chance(struct rng *rng, int64_t one_in)
 	return rng_below(rng, one_in) == 0;
 }
 
-/* ---- a log: one partition's records, with whatever offsets they have */
+/* ---- a log: the records of one partition; offsets may have gaps */
 
 struct kit_log {
 	struct outbox bytes;
 	int64_t *offsets, *times_ms;
 	size_t offset_capacity, time_capacity;
 	int32_t partition;
-	bool framed; /* values carry 5 bytes of framing */
+	bool framed; /* values begin with FRAME_BYTES bytes of framing */
 };
 
 static inline void kit_log_add(struct kit_log *log, int64_t offset, int64_t time_ms,
@@ -127,7 +128,7 @@ static inline void kit_put(struct buffer *to, struct span bytes)
 		buffer_append(to, bytes.at, bytes.len);
 }
 
-/* Every byte of an output that a consumer could see. */
+/* Appends all bytes of an output that a consumer can see. */
 static inline void kit_serialise(struct buffer *to, const struct output *output)
 {
 	buffer_append(to, &output->topic, sizeof(output->topic));
@@ -146,28 +147,28 @@ static inline void kit_copy(struct outbox *to, const struct output *output)
 	           output->headers, output->header_count);
 }
 
-static inline const struct output_context *kit_terms(void)
+static inline const struct output_context *kit_context(void)
 {
-	static const struct output_context terms = {"test-service",
-	                                            {[TOPIC_BRONZE_EVENTS] = 4,
-	                                             [TOPIC_DEAD_LETTER] = 1,
-	                                             [TOPIC_LATE_EVENTS] = 4,
-	                                             [TOPIC_COUNTS] = 1,
-	                                             [TOPIC_SESSION_FUNNELS] = 4,
-	                                             [TOPIC_FUNNEL_PARTIALS] = 2,
-	                                             [TOPIC_AGGREGATED_EVENTS] = 4},
-	                                            {11, 12, 13, 14, 15, 16, 17}};
+	static const struct output_context context = {"test-service",
+	                                              {[TOPIC_BRONZE_EVENTS] = 4,
+	                                               [TOPIC_DEAD_LETTER] = 1,
+	                                               [TOPIC_LATE_EVENTS] = 4,
+	                                               [TOPIC_COUNTS] = 1,
+	                                               [TOPIC_SESSION_FUNNELS] = 4,
+	                                               [TOPIC_FUNNEL_PARTIALS] = 2,
+	                                               [TOPIC_AGGREGATED_EVENTS] = 4},
+	                                              {11, 12, 13, 14, 15, 16, 17}};
 
-	return &terms;
+	return &context;
 }
 
-/* ---- a map from texts to small numbers, for rows in arrays */
+/* ---- a map from keys to small numbers, which index arrays of rows */
 
-static inline uint32_t kit_number(struct interner *names, struct span key, bool *added)
+static inline uint32_t kit_number(struct interner *keys, struct span key, bool *added)
 {
-	uint32_t before = names->count, number = interner_put(names, key, INT64_MAX, INT64_MIN);
+	uint32_t before = keys->count, number = interner_put(keys, key, INT64_MAX, INT64_MIN);
 
-	*added = names->count != before;
+	*added = keys->count != before;
 	return number;
 }
 
@@ -247,7 +248,7 @@ static inline void kit_log_event(struct kit_log *log, int64_t offset,
 	buffer_free(&value);
 }
 
-/* A control that announces an event time. The record's own time is later by a second. */
+/* A control that announces an event time. The time of the record itself is one second later. */
 static inline void kit_log_control(struct kit_log *log, int64_t offset, const char *kind,
                                    int64_t time_us)
 {
@@ -258,8 +259,9 @@ static inline void kit_log_control(struct kit_log *log, int64_t offset, const ch
 	kit_log_add(log, offset, time_us / 1000 + 1000, SPAN_NULL, SPAN_NULL, headers, 2);
 }
 
-/* The next event time of a stream: mostly in order, within the disorder of 5 s, some within the grace of
- * 10 minutes, a few far too late. *front_us is the stream's front and moves on, by up to step_us. */
+/* The next event time of a stream. Most are within the disorder of 5 s, some within the grace of 10
+ * minutes, and a few are up to 3 hours late. *front_us is the newest time; it moves on by up to
+ * step_us. */
 static inline int64_t kit_next_time(struct rng *rng, int64_t *front_us, int64_t step_us)
 {
 	*front_us += rng_below(rng, step_us);
@@ -270,7 +272,7 @@ static inline int64_t kit_next_time(struct rng *rng, int64_t *front_us, int64_t 
 	return *front_us - rng_below(rng, 5 * US_PER_SECOND);
 }
 
-/* The partition of a kit session among so many. */
+/* The partition of a kit session, out of partition_count. */
 static inline int32_t kit_home(int session, int32_t partition_count)
 {
 	struct event event = {.user_id = 1 + session % KIT_USERS,

@@ -1,5 +1,6 @@
-/* Both halves of the aggregator without Kafka: random clickstreams of several source partitions go through session folds
- * and merge folds under random commit schedules, and are counted again from scratch beside them. */
+/* Both halves of the aggregator without Kafka. Random clickstreams of several source partitions go
+ * through session folds and merge folds, with commits at random points. An independent recount of
+ * the same events gives the expected rows. */
 #ifndef FUNNEL_FOLD_PIPELINE_H
 #define FUNNEL_FOLD_PIPELINE_H
 
@@ -31,8 +32,8 @@ struct pipe_event {
 	struct bronze_event bronze;
 	int64_t offset;
 	int32_t partition;
-	int64_t watermark_us; /* of the partition once it has taken this event; INT64_MIN: none */
-	struct span late_for; /* as the late output says; at == NULL: not late */
+	int64_t watermark_us; /* of the partition after this event; INT64_MIN: none */
+	struct span late_for; /* as in the late event's header; at == NULL: not late */
 };
 
 struct pipeline {
@@ -46,8 +47,8 @@ struct pipeline {
 	struct counts counts[PIPE_SOURCES];
 	struct pipe_event *events;
 	size_t event_count, event_capacity;
-	int64_t granule_us; /* event times are multiples of this, so that many are the same; 0: any */
-	bool idles;         /* sources say now and then that they are idle */
+	int64_t granule_us; /* event times are multiples of this; 0: any time */
+	bool idles;         /* sources announce at random that they are idle */
 };
 
 static inline void pipe_init(struct pipeline *pipe, uint64_t seed, int source_count,
@@ -56,7 +57,7 @@ static inline void pipe_init(struct pipeline *pipe, uint64_t seed, int source_co
 	struct err err;
 
 	*pipe = (struct pipeline){.seed = seed, .source_count = source_count};
-	pipe->session.outputs = pipe->merge.outputs = kit_terms();
+	pipe->session.outputs = pipe->merge.outputs = kit_context();
 	pipe->session.disorder_us = 5 * US_PER_SECOND;
 	pipe->session.grace_us = pipe->merge.grace_us = 10 * US_PER_MINUTE;
 	pipe->merge.source_count = source_count;
@@ -81,7 +82,7 @@ static inline void pipe_free(struct pipeline *pipe)
 
 /* ---- input */
 
-/* The contract's clock with memory without bound. */
+/* The clock of a partition by its definition, without a limit of memory. */
 struct slow_clock {
 	int64_t best_us[KIT_USERS + 1], set_us;
 };
@@ -160,7 +161,7 @@ static inline void pipe_note_late(struct pipeline *pipe, const struct output *ou
 	cr_assert(false, "seed %" PRIu64 ": a late event that was never sent", pipe->seed);
 }
 
-/* What a commit makes visible. */
+/* Makes the outputs of a commit visible to the consumers. */
 static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 {
 	for (size_t i = 0; i < box->count; i++) {
@@ -192,7 +193,7 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 	outbox_clear(box);
 }
 
-/* Runs all sources, now this one and now that, committing at random points; batch_max bounds a batch. */
+/* Runs all sources in random turns. Each turn is one commit of at most batch_max records. */
 static inline void pipe_run_sessions(struct pipeline *pipe, struct rng *rng, int64_t batch_max)
 {
 	size_t next[PIPE_SOURCES] = {0};
@@ -226,7 +227,7 @@ static inline void pipe_run_sessions(struct pipeline *pipe, struct rng *rng, int
 
 /* ---- the recount */
 
-/* Whether a late event's header leaves a window (or, with rollup "visit", the visit) out. */
+/* Whether the header late_for names a window (or, with rollup "visit", the visit). */
 static inline bool pipe_left_out(struct span late_for, const char *rollup, int64_t window_end_us)
 {
 	size_t name_len = strlen(rollup);
@@ -284,8 +285,8 @@ static inline int pipe_by_tuple(const void *a, const void *b)
 	return order;
 }
 
-/* Every window of every rollup that an event counts in. The windows are found by walking over all starts
- * near the event, not by the arithmetic under test. */
+/* Every window of every rollup in which an event counts. It tries all window starts near the event,
+ * and does not use the arithmetic under test. */
 static inline size_t pipe_tuples(const struct pipeline *pipe, struct pipe_tuple **tuples)
 {
 	size_t count = 0, capacity = 0;
@@ -344,7 +345,7 @@ static inline size_t pipe_tuples(const struct pipeline *pipe, struct pipe_tuple 
 	return count;
 }
 
-/* One session's events of one row, in order of time. */
+/* Adds the events of one session in one row, ordered by time. */
 static inline void pipe_count_session(struct measures *m, const struct pipe_tuple *run,
                                       size_t count, const struct stages *stages)
 {
@@ -374,7 +375,7 @@ static inline void pipe_count_session(struct measures *m, const struct pipe_tupl
 	}
 }
 
-/* The measures of the row that begins at tuples[0]; *used is how many tuples make it. */
+/* The measures of the row that begins at tuples[0]. *used: the number of its tuples. */
 static inline struct measures pipe_recount(const struct pipe_tuple *tuples, size_t count,
                                            const struct stages *stages, size_t *used)
 {

@@ -1,4 +1,5 @@
-/* The merge half: totals against a recount of the events behind them, the final mark, idleness, and what is refused. */
+/* The merge half: totals against a recount of their events, final totals, idle sources, refused
+ * records, and the size of the snapshot. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/interner.h"
@@ -24,7 +25,7 @@
 
 #define ROWS_MAX 120000
 
-/* A reader of the aggregates: upserts by key, forward only. */
+/* A consumer of the aggregates: upserts by key, and checks that rows only move forward. */
 struct reader {
 	struct interner keys;
 	struct aggregate rows[ROWS_MAX];
@@ -64,7 +65,7 @@ static void reader_take(const struct output *output)
 	cr_assert(span_is(output->key, key));
 	cr_assert_eq(output->partition,
 	             partition_of(output->key,
-	                          kit_terms()->partition_count[TOPIC_AGGREGATED_EVENTS]));
+	                          kit_context()->partition_count[TOPIC_AGGREGATED_EVENTS]));
 	number = kit_number(&reader.keys, output->key, &added);
 	cr_assert(number < ROWS_MAX);
 	row = &reader.rows[number];
@@ -79,9 +80,10 @@ static void reader_take(const struct output *output)
 		          aggregate.final);
 		for (int t = 0; t < EVENT_TYPE_COUNT; t++)
 			cr_assert(aggregate.measures.events[t] >= row->measures.events[t],
-			          "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
+			          "seed %" PRIu64 ": %s is replaced by a smaller total",
+			          reader.seed, key);
 		cr_assert(aggregate.measures.sessions >= row->measures.sessions,
-		          "seed %" PRIu64 ": %s is replaced by less", reader.seed, key);
+		          "seed %" PRIu64 ": %s is replaced by a smaller total", reader.seed, key);
 		reader.reopened += row->final && !aggregate.final;
 	}
 	*row = aggregate;
@@ -94,7 +96,8 @@ static void take_all(struct outbox *box)
 	outbox_clear(box);
 }
 
-/* Folds one merge partition's partials, with a commit after up to batch_max of them. */
+/* Folds the partials of one merge partition. Commits at random, after batch_max of them on
+ * average. */
 static void run_merge(struct pipeline *pipe, int m, struct rng *rng, int64_t batch_max)
 {
 	void *fold = merge_fold_ops.new(&pipe->merge, m);
@@ -118,7 +121,7 @@ static void run_merge(struct pipeline *pipe, int m, struct rng *rng, int64_t bat
 		             pipe->seed, reason_name((enum reason)r));
 	merge_fold_ops.dump(fold, &dump);
 	cr_assert(memchr(dump.at, '\n', dump.len) == dump.at + dump.len - 1,
-	          "seed %" PRIu64 ": totals are kept that every source has passed: %.*s",
+	          "seed %" PRIu64 ": totals that every source has passed are still kept: %.*s",
 	          pipe->seed, (int)dump.len, dump.at);
 	buffer_free(&dump);
 	merge_fold_ops.free(fold);
@@ -182,7 +185,7 @@ static void expect_pipeline(uint64_t seed, int sources, const char *rollups, con
 	pipe_free(&pipe);
 }
 
-Test(merge_fold, aggregates_equal_a_recount_of_the_events_behind_them)
+Test(merge_fold, aggregates_equal_a_recount_of_their_events)
 {
 	for (uint64_t seed = 1; seed <= 6; seed++)
 		expect_pipeline(seed, 3, PIPE_ROLLUPS, "view,cart,purchase", 400,
@@ -197,7 +200,7 @@ Test(merge_fold, aggregates_equal_a_recount_with_four_stages_and_busy_sessions)
 		                "view,cart,checkout,purchase", 500, 4 * US_PER_SECOND, false);
 }
 
-Test(merge_fold, aggregates_equal_a_recount_where_sources_say_that_they_are_idle)
+Test(merge_fold, aggregates_equal_a_recount_where_sources_announce_that_they_are_idle)
 {
 	int64_t reopened = 0;
 
@@ -207,10 +210,10 @@ Test(merge_fold, aggregates_equal_a_recount_where_sources_say_that_they_are_idle
 		reopened += reader.reopened;
 	}
 	cr_assert(reopened > 0,
-	          "no total was marked final too early: the test does not reach what it is for");
+	          "no total was marked final too early: the test does not reach its subject");
 }
 
-Test(merge_fold, no_total_is_replaced_by_less_where_one_source_is_30_days_behind)
+Test(merge_fold, no_total_is_replaced_by_a_smaller_one_where_one_source_is_30_days_older)
 {
 	for (int idles = 0; idles < 2; idles++) {
 		uint64_t seed = 31 + (uint64_t)idles;
@@ -221,9 +224,8 @@ Test(merge_fold, no_total_is_replaced_by_less_where_one_source_is_30_days_behind
 		pipe_init(&pipe, seed, 2, "1m:all 1h:category1 1d:all", "view,cart,purchase");
 		pipe.idles = idles;
 		pipe_generate(&pipe, &rng, 0, 600, KIT_DAY0_US + 30 * US_PER_DAY, US_PER_MINUTE);
-		pipe_generate(
-			&pipe, &rng, 1, 600, KIT_DAY0_US,
-			144 * US_PER_MINUTE); /* half of that a step: 30 days until it has caught up */
+		/* A step is half of that on average: the source needs all events for 30 days. */
+		pipe_generate(&pipe, &rng, 1, 600, KIT_DAY0_US, 144 * US_PER_MINUTE);
 		pipe_run_sessions(&pipe, &rng, 60);
 		for (int m = 0; m < PIPE_MERGES; m++)
 			run_merge(&pipe, m, &rng, 20);
@@ -232,7 +234,7 @@ Test(merge_fold, no_total_is_replaced_by_less_where_one_source_is_30_days_behind
 	}
 }
 
-/* ---- the mark, by hand */
+/* ---- the combined watermark, by hand */
 
 struct solo {
 	struct merge_fold_config config;
@@ -244,7 +246,7 @@ struct solo {
 
 static void solo_init(struct solo *solo, int32_t sources)
 {
-	*solo = (struct solo){.config = {kit_terms(), sources, 10 * US_PER_MINUTE}};
+	*solo = (struct solo){.config = {kit_context(), sources, 10 * US_PER_MINUTE}};
 	solo->fold = merge_fold_ops.new(&solo->config, 0);
 	reader_reset(0);
 }
@@ -267,7 +269,7 @@ static void solo_apply(struct solo *solo, const struct partial *partial)
 	buffer_free(&value);
 }
 
-/* The n-th minute's total of a source: so many views. */
+/* Adds a partial of a source for the n-th minute. */
 static void solo_partial(struct solo *solo, int32_t source, int minute, int64_t views)
 {
 	struct partial partial = {.rollup = SPAN("1m:all"),
@@ -281,7 +283,7 @@ static void solo_partial(struct solo *solo, int32_t source, int minute, int64_t 
 	solo_apply(solo, &partial);
 }
 
-/* A source's watermark has just passed the n-th minute. */
+/* Adds a progress record: the watermark of a source is at the n-th minute's end + grace. */
 static void solo_progress(struct solo *solo, int32_t source, int minute, bool idle)
 {
 	struct partial partial = {.rollup = SPAN(""),
@@ -326,7 +328,7 @@ Test(merge_fold, total_is_final_once_every_source_has_passed_its_end_and_grace)
 	solo_free(&solo);
 }
 
-Test(merge_fold, mark_one_microsecond_short_of_the_grace_is_not_final)
+Test(merge_fold, watermark_one_microsecond_short_of_the_grace_does_not_make_final)
 {
 	struct solo solo;
 	struct partial progress = {.rollup = SPAN(""), .group_value = SPAN("")};
@@ -342,7 +344,7 @@ Test(merge_fold, mark_one_microsecond_short_of_the_grace_is_not_final)
 	solo_free(&solo);
 }
 
-Test(merge_fold, partial_replaces_its_sources_old_value_and_adds_to_the_others)
+Test(merge_fold, partial_replaces_the_former_value_of_its_source_and_adds_to_the_others)
 {
 	struct solo solo;
 
@@ -356,7 +358,7 @@ Test(merge_fold, partial_replaces_its_sources_old_value_and_adds_to_the_others)
 	solo_free(&solo);
 }
 
-Test(merge_fold, idle_source_does_not_hold_back_the_mark_but_its_late_partial_adds_to_the_total)
+Test(merge_fold, idle_source_does_not_hold_back_the_watermark_and_its_late_partial_is_added)
 {
 	struct solo solo;
 	int64_t revision;
@@ -369,17 +371,19 @@ Test(merge_fold, idle_source_does_not_hold_back_the_mark_but_its_late_partial_ad
 	cr_assert(solo_row(&solo, 0)->final);
 	revision = solo_row(&solo, 0)->revision;
 	solo_partial(&solo, 1, 0, 3);
-	cr_assert_not(solo_row(&solo, 0)->final, "a partial after final makes a not final");
+	cr_assert_not(solo_row(&solo, 0)->final, "a partial makes a final total not final");
 	cr_assert(solo_row(&solo, 0)->revision > revision, "newer revision");
-	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], 8, "and no cell was dropped");
+	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], 8,
+	             "and no contribution was dropped");
 	solo_progress(&solo, 0, 10, false);
-	cr_assert_not(solo_row(&solo, 0)->final, "the source is awake: it holds back the mark");
+	cr_assert_not(solo_row(&solo, 0)->final,
+	              "the source is active: it holds back the watermark");
 	solo_progress(&solo, 1, 0, false);
 	cr_assert(solo_row(&solo, 0)->final, "final again, with the same revision");
 	solo_free(&solo);
 }
 
-Test(merge_fold, idle_source_that_is_active_again_holds_back_the_mark_at_its_own_watermark)
+Test(merge_fold, idle_source_that_is_active_again_holds_back_the_combined_watermark)
 {
 	struct solo solo;
 
@@ -397,7 +401,7 @@ Test(merge_fold, idle_source_that_is_active_again_holds_back_the_mark_at_its_own
 	solo_free(&solo);
 }
 
-Test(merge_fold, furthest_watermark_counts_where_all_sources_are_idle)
+Test(merge_fold, highest_watermark_counts_where_all_sources_are_idle)
 {
 	struct solo solo;
 
@@ -411,7 +415,7 @@ Test(merge_fold, furthest_watermark_counts_where_all_sources_are_idle)
 	solo_free(&solo);
 }
 
-/* ---- refusals and the header */
+/* ---- refused records, and the snapshot */
 
 static enum reason refused_as(struct solo *solo, struct input_record record)
 {
@@ -429,7 +433,7 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 	return REASON_NONE;
 }
 
-Test(merge_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
+Test(merge_fold, record_that_cannot_be_folded_becomes_a_dead_letter)
 {
 	struct solo solo;
 
@@ -446,7 +450,7 @@ Test(merge_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	solo_partial(&solo, 2, 0, 1);
 	solo_progress(&solo, 2, 0, false);
 	cr_assert_eq(solo.counts.dead[REASON_WRONG_PARTITION], 2,
-	             "a source that bronze does not have");
+	             "a source that is not a partition of bronze");
 	outbox_clear(&solo.box);
 	solo_progress(&solo, 0, 0, false);
 	solo_progress(&solo, 1, 0, false);
@@ -457,7 +461,7 @@ Test(merge_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
 	solo_free(&solo);
 }
 
-Test(merge_fold, total_stays_at_the_largest_number_where_it_would_overflow_and_comes_down_again)
+Test(merge_fold, total_stops_at_the_largest_number_and_can_become_smaller_again)
 {
 	struct solo solo;
 
@@ -465,7 +469,7 @@ Test(merge_fold, total_stays_at_the_largest_number_where_it_would_overflow_and_c
 	solo_partial(&solo, 0, 0, INT64_MAX);
 	solo_partial(&solo, 1, 0, 5);
 	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], INT64_MAX);
-	reader_reset(0); /* which believes in no total that shrinks */
+	reader_reset(0); /* it would refuse a smaller total */
 	solo_partial(&solo, 0, 0, 7);
 	cr_assert_eq(solo_row(&solo, 0)->measures.events[EVENT_VIEW], 12);
 	solo_free(&solo);
@@ -482,38 +486,38 @@ Test(merge_fold, watermark_that_no_partition_can_have_is_refused)
 		                                    .group_value = SPAN(""),
 		                                    .watermark_us = watermark_us,
 		                                    .revision = -1});
-		cr_assert_eq(merge_fold_ops.horizon(solo.fold), INT64_MIN, "%" PRId64 " was taken",
-		             watermark_us);
+		cr_assert_eq(merge_fold_ops.horizon(solo.fold), INT64_MIN,
+		             "%" PRId64 " was accepted", watermark_us);
 	}
 	cr_assert_eq(solo.counts.dead[REASON_MALFORMED_AVRO], 2);
 	solo_free(&solo);
 }
 
-Test(merge_fold, header_with_a_watermark_that_no_source_can_have_is_refused)
+Test(merge_fold, snapshot_with_a_watermark_that_no_source_can_have_is_refused)
 {
-	static const char *const headers[] = {"8000000000000001.",
-	                                      "7fffffffffffffff.",
-	                                      "ffffffffffffffffffff.",
-	                                      "+5.",
-	                                      "0x5.",
-	                                      ".",
-	                                      "5"};
+	static const char *const texts[] = {"8000000000000001.",
+	                                    "7fffffffffffffff.",
+	                                    "ffffffffffffffffffff.",
+	                                    "+5.",
+	                                    "0x5.",
+	                                    ".",
+	                                    "5"};
 	struct solo solo;
 	struct err err = {0};
 
 	solo_init(&solo, 1);
-	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++)
-		cr_assert_not(merge_fold_ops.restore_snapshot(solo.fold, span_of(headers[i]), &err),
-		              "%s", headers[i]);
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+		cr_assert_not(merge_fold_ops.restore_snapshot(solo.fold, span_of(texts[i]), &err),
+		              "%s", texts[i]);
 	solo_free(&solo);
 }
 
-Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
+Test(merge_fold, snapshot_of_up_to_128_sources_is_restored_the_same)
 {
 	for (int32_t sources = 1; sources <= MERGE_SOURCES_MAX; sources += sources < 4 ? 1 : 31) {
 		struct rng rng = {(uint64_t)sources};
 		struct solo a, b;
-		char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
+		char snapshot[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
 		struct err err = {0};
 		size_t len;
 
@@ -522,32 +526,34 @@ Test(merge_fold, header_comes_back_the_same_for_up_to_128_sources)
 		for (int32_t s = 0; s < sources; s++)
 			solo_progress(&a, s, (int)rng_between(&rng, -1, 100000),
 			              rng_chance(&rng, 2));
-		len = merge_fold_ops.snapshot(a.fold, header);
-		cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err),
+		len = merge_fold_ops.snapshot(a.fold, snapshot);
+		cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){snapshot, len},
+		                                          &err),
 		          "%d sources: %s", sources, err.message);
 		cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
-		cr_assert_str_eq(again, header);
+		cr_assert_str_eq(again, snapshot);
 		solo_free(&a);
 		solo_free(&b);
 	}
 }
 
-Test(merge_fold, header_of_another_partition_count_is_refused)
+Test(merge_fold, snapshot_of_another_partition_count_is_refused)
 {
 	struct solo two, three;
-	char header[FOLD_SNAPSHOT_MAX];
+	char snapshot[FOLD_SNAPSHOT_MAX];
 	struct err err = {0};
 	size_t len;
 
 	solo_init(&two, 2);
 	solo_init(&three, 3);
-	len = merge_fold_ops.snapshot(two.fold, header);
-	cr_assert_not(merge_fold_ops.restore_snapshot(three.fold, (struct span){header, len}, &err),
+	len = merge_fold_ops.snapshot(two.fold, snapshot);
+	cr_assert_not(merge_fold_ops.restore_snapshot(three.fold, (struct span){snapshot, len},
+	                                              &err),
 	              "two sources for three");
 	cr_assert_eq(err.class, ERR_OPERATOR);
 	err.class = ERR_NONE;
-	len = merge_fold_ops.snapshot(three.fold, header);
-	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, (struct span){header, len}, &err),
+	len = merge_fold_ops.snapshot(three.fold, snapshot);
+	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, (struct span){snapshot, len}, &err),
 	              "three sources for two");
 	cr_assert_eq(err.class, ERR_OPERATOR);
 	cr_assert_not(merge_fold_ops.restore_snapshot(two.fold, SPAN(""), &err));
@@ -558,7 +564,7 @@ Test(merge_fold, header_of_another_partition_count_is_refused)
 
 /* ---- how many rollups and sources fit into restore metadata */
 
-/* So many rollups; the names of two lists differ. */
+/* A list of `count` rollups. Lists with different letters have no name in common. */
 static void fill_list(struct rollup_list *list, int count, char letter)
 {
 	list->count = count;
@@ -567,7 +573,7 @@ static void fill_list(struct rollup_list *list, int count, char letter)
 		         10 + i);
 }
 
-static void tell_list(struct solo *solo, int32_t source, const struct rollup_list *list)
+static void announce_list(struct solo *solo, int32_t source, const struct rollup_list *list)
 {
 	char number[16], since[1024] = "";
 	struct header headers[3];
@@ -584,15 +590,15 @@ static void tell_list(struct solo *solo, int32_t source, const struct rollup_lis
 	headers[1] = (struct header){SPAN("source_partition"), span_of(number)};
 	headers[2] = (struct header){SPAN("since"), span_of(since)};
 	merge_fold_ops.apply(solo->fold, &record, &solo->counts, &solo->box);
-	cr_assert_eq(solo->box.count, 0, "the list is not taken");
+	cr_assert_eq(solo->box.count, 0, "the list is refused");
 }
 
-/* Every second source has the former list, the others have the new one. */
+/* Half of the sources announce the former list, the others the new one. */
 static void expect_room(int32_t sources, int rollups)
 {
 	struct rollup_list lists[2];
 	struct solo a, b;
-	char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
+	char snapshot[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
 	struct err err = {0};
 	size_t len;
 
@@ -602,20 +608,20 @@ static void expect_room(int32_t sources, int rollups)
 	solo_init(&b, sources);
 	for (int32_t s = 0; s < sources; s++) {
 		solo_progress(&a, s, 100000, true);
-		tell_list(&a, s, &lists[s % 2]);
+		announce_list(&a, s, &lists[s % 2]);
 	}
-	len = merge_fold_ops.snapshot(a.fold, header);
+	len = merge_fold_ops.snapshot(a.fold, snapshot);
 	cr_assert(len + 1 < FOLD_SNAPSHOT_MAX, "%d rollups of %d sources take %zu bytes", rollups,
 	          sources, len);
-	cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){header, len}, &err), "%s",
+	cr_assert(merge_fold_ops.restore_snapshot(b.fold, (struct span){snapshot, len}, &err), "%s",
 	          err.message);
 	cr_assert_eq(merge_fold_ops.snapshot(b.fold, again), len);
-	cr_assert_str_eq(again, header);
+	cr_assert_str_eq(again, snapshot);
 	solo_free(&a);
 	solo_free(&b);
 }
 
-Test(merge_fold, rollups_that_are_accepted_fit_into_the_header_half_way_through_a_change)
+Test(merge_fold, rollups_that_are_accepted_fit_into_the_snapshot_half_way_through_a_change)
 {
 	static const int32_t sources[] = {1, 2, 4, 63, 64, 65, 100, 127, 128};
 
@@ -635,7 +641,7 @@ Test(merge_fold, rollups_that_are_accepted_fit_into_the_header_half_way_through_
 	}
 }
 
-Test(merge_fold, rollups_and_sources_that_do_not_fit_are_refused_by_both_numbers)
+Test(merge_fold, refusal_of_rollups_and_sources_that_do_not_fit_has_both_numbers)
 {
 	struct rollup_list list;
 	struct err err = {0};

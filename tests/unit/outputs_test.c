@@ -45,7 +45,7 @@ Test(outputs, dead_letter_keeps_bytes_and_headers_and_has_the_reason_in_connects
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(&box, kit_terms(), &record, REASON_INVALID_PRICE, "-1", false, &counts);
+	output_dead_letter(&box, kit_context(), &record, REASON_INVALID_PRICE, "-1", false, &counts);
 	cr_assert_eq(box.count, 1);
 	cr_assert_eq(box.at[0].topic, TOPIC_DEAD_LETTER);
 	cr_assert_eq(box.at[0].partition, 0, "there is one partition of them here");
@@ -67,7 +67,7 @@ Test(outputs, dead_letter_by_reference_has_no_bytes)
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(&box, kit_terms(), &record, REASON_TOO_LATE_TO_DEDUPLICATE, NULL, true,
+	output_dead_letter(&box, kit_context(), &record, REASON_TOO_LATE_TO_DEDUPLICATE, NULL, true,
 	                   &counts);
 	cr_assert_null(box.at[0].value.at);
 	cr_assert(span_is(box.at[0].key, "key"));
@@ -81,7 +81,7 @@ Test(outputs, dead_letter_of_a_restore_is_counted_and_not_sent)
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(NULL, kit_terms(), &record, REASON_MALFORMED_JSON, NULL, false, &counts);
+	output_dead_letter(NULL, kit_context(), &record, REASON_MALFORMED_JSON, NULL, false, &counts);
 	cr_assert_eq(counts.dead[REASON_MALFORMED_JSON], 1);
 }
 
@@ -99,7 +99,7 @@ Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
 	detail[sizeof(detail) - 1] = '\0';
 	record.headers = headers;
 	record.header_count = 100;
-	output_dead_letter(&box, kit_terms(), &record, REASON_MALFORMED_JSON, detail, false,
+	output_dead_letter(&box, kit_context(), &record, REASON_MALFORMED_JSON, detail, false,
 	                   &counts);
 	cr_assert(span_is(kit_header(&box.at[0], "__connect.errors.exception.class.name"),
 	                  "malformed_json"));
@@ -156,7 +156,7 @@ Test(outputs, dead_letter_of_a_record_that_is_too_large_has_the_number_of_bytes_
 		struct span message;
 		char text[512];
 
-		output_dead_letter(&box, kit_terms(), &rows[i].record, REASON_OVERSIZED, "why",
+		output_dead_letter(&box, kit_context(), &rows[i].record, REASON_OVERSIZED, "why",
 		                   false, &counts);
 		message = kit_header(&box.at[0], "__connect.errors.exception.message");
 		snprintf(text, sizeof(text), "%.*s", (int)message.len, message.at);
@@ -184,7 +184,7 @@ Test(outputs, counts_are_keyed_by_service_topic_and_partition)
 	int64_t unknown;
 
 	counts.dead[REASON_OVERSIZED] = 2;
-	output_counts(&box, kit_terms(), SPAN("raw"), 3, &counts, 99);
+	output_counts(&box, kit_context(), SPAN("raw"), 3, &counts, 99);
 	cr_assert(span_is(box.at[0].key, "test-service|raw|3"));
 	cr_assert_eq(box.at[0].topic, TOPIC_COUNTS);
 	cr_assert(counts_decode(kit_body(&box.at[0]), &again, &unknown, NULL));

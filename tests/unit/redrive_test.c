@@ -48,7 +48,7 @@ static void letter_init(struct letter *letter, const struct input_record *refuse
 	struct counts counts = {0};
 
 	*letter = (struct letter){0};
-	output_dead_letter(&letter->box, kit_terms(), refused, reason, "detail", by_reference,
+	output_dead_letter(&letter->box, kit_context(), refused, reason, "detail", by_reference,
 	                   &counts);
 	letter->record = (struct input_record){.topic = SPAN("t_dead_letter"),
 	                                       .offset = 12,

@@ -1,5 +1,6 @@
-/* The list of rollups changes while events flow, replica by replica: partitions go from replicas with the former list to such with the
- * new one and back. What is shown of a rollup that is added or removed, and that all others stay exact. */
+/* The list of rollups changes replica by replica while events flow. Partitions move from replicas
+ * with the former list to replicas with the new list, and back. The tests check the emitted totals
+ * of added and removed rollups, and that the other rollups stay exact. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -26,8 +27,8 @@
 #define REMOVED "20m:all"
 #define ADDED   "30m:all"
 
-/* What a reader of the aggregates has of one rollup, by number of the window. */
-struct shown {
+/* The rows of one rollup as a consumer keeps them, by number of the window. */
+struct rows {
 	int64_t views[WINDOWS], revision[WINDOWS];
 	bool seen[WINDOWS], final[WINDOWS];
 };
@@ -37,17 +38,17 @@ struct change {
 	struct session_fold_config lists[2]; /* the former and the new list */
 	struct task tasks[SOURCES];
 	char metadata[SOURCES][TASK_METADATA_MAX];
-	int list_of[SOURCES]; /* of the replica that has the partition; -1: none yet */
+	int list_of[SOURCES]; /* of the replica that has the partition; -1: not assigned yet */
 	size_t next[SOURCES];
 	void *merge;
 	struct counts merge_counts;
 	int64_t merge_offset;
-	struct shown kept, removed, added;
+	struct rows kept, removed, added;
 };
 
 static struct change change;
 
-static struct shown *shown_of(struct span rollup, int64_t *size_us)
+static struct rows *rows_of(struct span rollup, int64_t *size_us)
 {
 	*size_us = span_is(rollup, KEPT)      ? US_PER_HOUR
 	           : span_is(rollup, REMOVED) ? 20 * US_PER_MINUTE
@@ -61,37 +62,38 @@ static void take_aggregates(struct outbox *box)
 {
 	for (size_t i = 0; i < box->count; i++) {
 		struct aggregate aggregate;
-		struct shown *shown;
+		struct rows *rows;
 		int64_t size_us, n;
 
 		cr_assert_eq(box->at[i].topic, TOPIC_AGGREGATED_EVENTS);
 		cr_assert(aggregate_decode(kit_body(&box->at[i]), &aggregate, NULL));
-		shown = shown_of(aggregate.rollup, &size_us);
+		rows = rows_of(aggregate.rollup, &size_us);
 		n = (aggregate.window_start_us - KIT_DAY0_US) / size_us;
 		cr_assert(n >= 0 && n < WINDOWS);
-		shown->views[n] = aggregate.measures.events[EVENT_VIEW];
-		shown->final[n] = aggregate.final;
-		shown->seen[n] = true;
+		rows->views[n] = aggregate.measures.events[EVENT_VIEW];
+		rows->final[n] = aggregate.final;
+		rows->seen[n] = true;
 	}
 	outbox_clear(box);
 }
 
-/* The merge half starts anew from what it would have committed, as after a crash or a move. */
-static void rebuild_merge(void)
+/* Restores a merge half from the snapshot of this one, as after a crash. Both snapshots are
+ * equal. */
+static void expect_restorable_merge(void)
 {
-	char header[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
-	void *fresh = merge_fold_ops.new(&change.pipe.merge, 0);
+	char snapshot[FOLD_SNAPSHOT_MAX], again[FOLD_SNAPSHOT_MAX];
+	void *restored = merge_fold_ops.new(&change.pipe.merge, 0);
 	struct err err;
-	size_t len = merge_fold_ops.snapshot(change.merge, header);
+	size_t len = merge_fold_ops.snapshot(change.merge, snapshot);
 
-	cr_assert(merge_fold_ops.restore_snapshot(fresh, (struct span){header, len}, &err), "%s",
-	          err.message);
-	cr_assert_eq(merge_fold_ops.snapshot(fresh, again), len);
-	cr_assert_arr_eq(header, again, len);
-	merge_fold_ops.free(fresh);
+	cr_assert(merge_fold_ops.restore_snapshot(restored, (struct span){snapshot, len}, &err),
+	          "%s", err.message);
+	cr_assert_eq(merge_fold_ops.snapshot(restored, again), len);
+	cr_assert_arr_eq(snapshot, again, len);
+	merge_fold_ops.free(restored);
 }
 
-/* A commit of a source: its partials are read by the merge half, which commits too. */
+/* A source commits. The merge half reads the partials, and commits too. */
 static void commit(int p, struct outbox *box)
 {
 	struct outbox totals = {0};
@@ -107,8 +109,9 @@ static void commit(int p, struct outbox *box)
 		                              .headers = output->headers,
 		                              .header_count = output->header_count};
 
-		if (output->topic !=
-		    TOPIC_FUNNEL_PARTIALS) /* one merge half reads all its partitions: progress comes twice */
+		/* One merge half reads all its partitions, so it gets each progress record
+		 * twice. */
+		if (output->topic != TOPIC_FUNNEL_PARTIALS)
 			continue;
 		if (record.value.at)
 			record.body = kit_body(output);
@@ -123,18 +126,18 @@ static void commit(int p, struct outbox *box)
 	outbox_clear(box);
 }
 
-/* A replica with that list gets the partition. */
+/* Assigns the partition to a replica with this list. */
 static void assign(int p, int list)
 {
-	struct task_params terms = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
+	struct task_params params = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
 	int64_t committed = change.list_of[p] < 0 ? 0 : change.tasks[p].committed;
 	struct err err;
 
 	if (change.list_of[p] < 0) {
-		task_start(&change.tasks[p], &terms, 0);
+		task_start(&change.tasks[p], &params, 0);
 	} else {
 		task_free(&change.tasks[p]);
-		cr_assert(task_resume(&change.tasks[p], &terms, committed,
+		cr_assert(task_resume(&change.tasks[p], &params, committed,
 		                      span_of(change.metadata[p]), &err),
 		          "%s", err.message);
 		for (size_t i = 0; i < change.pipe.sources[p].bytes.count &&
@@ -165,7 +168,7 @@ static void run_some(int p, int64_t count)
 	outbox_free(&box);
 }
 
-static bool is_through(void)
+static bool is_at_end(void)
 {
 	for (int p = 0; p < SOURCES; p++)
 		if (change.next[p] < change.pipe.sources[p].bytes.count)
@@ -184,7 +187,7 @@ static void change_init(uint64_t seed, struct rng *rng)
 	cr_assert(rollups_parse(ADDED " " KEPT, &change.lists[1].rollups, &err));
 	for (int p = 0; p < SOURCES; p++) {
 		change.list_of[p] = -1;
-		/* Not all at the same time: one is hours ahead of another. */
+		/* The partitions are at different event times, hours apart. */
 		pipe_generate(&change.pipe, rng, p, 500, KIT_DAY0_US + (4 + p) * US_PER_HOUR,
 		              4 * US_PER_MINUTE);
 		assign(p, 0);
@@ -201,7 +204,7 @@ static void change_free(void)
 	pipe_free(&change.pipe);
 }
 
-/* Views of each window by recount; a window is left out of what came too late for it. */
+/* Views of each window by recount, without the events that were too late for it. */
 static void recount(int64_t size_us, int64_t views[WINDOWS], bool any[WINDOWS])
 {
 	memset(views, 0, WINDOWS * sizeof(*views));
@@ -218,9 +221,11 @@ static void recount(int64_t size_us, int64_t views[WINDOWS], bool any[WINDOWS])
 	}
 }
 
-/* final_only: rows that are not final are not looked at. Returns how many of the recount's windows are there. */
-static int expect_shown(const char *what, const struct shown *shown, int64_t size_us,
-                        bool final_only, int *first)
+/* Expects that each row equals the recount and is final, and that no row after the first is
+ * missing. final_only: ignores rows that are not final. Returns the number of rows; *first: the
+ * first one, or -1. */
+static int expect_rows(const char *what, const struct rows *rows, int64_t size_us, bool final_only,
+                       int *first)
 {
 	static int64_t views[WINDOWS];
 	static bool any[WINDOWS];
@@ -229,26 +234,26 @@ static int expect_shown(const char *what, const struct shown *shown, int64_t siz
 	*first = -1;
 	recount(size_us, views, any);
 	for (int n = 0; n < WINDOWS; n++) {
-		if (!shown->seen[n] || (final_only && !shown->final[n]))
+		if (!rows->seen[n] || (final_only && !rows->final[n]))
 			continue;
-		cr_assert(shown->final[n],
-		          "seed %" PRIu64 ": %s, window %d is shown and never becomes final",
+		cr_assert(rows->final[n],
+		          "seed %" PRIu64 ": %s, window %d was emitted and never became final",
 		          change.pipe.seed, what, n);
-		cr_assert_eq(shown->views[n], views[n],
+		cr_assert_eq(rows->views[n], views[n],
 		             "seed %" PRIu64 ": %s, window %d has %" PRId64
 		             " views, by recount %" PRId64,
-		             change.pipe.seed, what, n, shown->views[n], views[n]);
+		             change.pipe.seed, what, n, rows->views[n], views[n]);
 		*first = *first < 0 ? n : *first;
 		count++;
 	}
 	for (int n = *first; n >= 0 && n < WINDOWS && !final_only; n++)
-		cr_assert_eq(shown->seen[n], any[n], "seed %" PRIu64 ": %s, window %d is missing",
+		cr_assert_eq(rows->seen[n], any[n], "seed %" PRIu64 ": %s, window %d is missing",
 		             change.pipe.seed, what, n);
 	return count;
 }
 
-/* The newest windows of the added rollup are there: it runs in the end. */
-static void expect_running(void)
+/* The newest window of the added rollup is final: all partitions count it in the end. */
+static void expect_added_is_final(void)
 {
 	static int64_t views[WINDOWS];
 	static bool any[WINDOWS];
@@ -258,27 +263,29 @@ static void expect_running(void)
 	while (!any[last])
 		last--;
 	cr_assert(change.added.final[last],
-	          "seed %" PRIu64 ": the last window of the added rollup is not there",
+	          "seed %" PRIu64 ": the last window of the added rollup is not final",
 	          change.pipe.seed);
 }
 
-/* moves: so many times a partition goes to a replica with either list, before all go to new ones for good. */
+/* moves: number of times that a partition moves to a replica with either list, before all
+ * partitions move to replicas with the new list and stay there. */
 static void run_change(uint64_t seed, int moves)
 {
 	struct rng rng = {seed};
 	int rolling = 0, kept, added, removed, open = 0, first_kept, first_added, first_removed;
 
 	change_init(seed, &rng);
-	for (int round = 0; !is_through(); round++) {
+	for (int round = 0; !is_at_end(); round++) {
 		int p = (int)rng_below(&rng, SOURCES);
 
 		run_some(p, rng_between(&rng, 1, 20));
 		if (round > 40 && rolling < moves) {
-			/* To a new one at first, then this way and that, and at last all to new ones. */
+			/* First to the new list, then to either list, and at last all to the new
+			 * list. */
 			assign((int)rng_below(&rng, SOURCES),
 			       rolling == 0 ? 1 : (int)rng_below(&rng, 2));
 			rolling++;
-			rebuild_merge();
+			expect_restorable_merge();
 		} else if (round > 40 && rolling >= moves) {
 			for (p = 0; p < SOURCES; p++)
 				if (change.list_of[p] == 0 && rng_chance(&rng, 4))
@@ -288,36 +295,35 @@ static void run_change(uint64_t seed, int moves)
 	for (int r = 0; r < REASON_COUNT; r++)
 		cr_assert_eq(change.merge_counts.dead[r], 0, "seed %" PRIu64 ": %s", seed,
 		             reason_name((enum reason)r));
-	kept = expect_shown("kept", &change.kept, US_PER_HOUR, false, &first_kept);
-	/* What was whole, and shown, before a partition went back, stays not final. */
-	added = expect_shown("added", &change.added, 30 * US_PER_MINUTE, moves > 0, &first_added);
-	expect_running();
-	removed =
-		expect_shown("removed", &change.removed, 20 * US_PER_MINUTE, true, &first_removed);
+	kept = expect_rows("kept", &change.kept, US_PER_HOUR, false, &first_kept);
+	/* Rows that were emitted before a partition moved back stay not final. */
+	added = expect_rows("added", &change.added, 30 * US_PER_MINUTE, moves > 0, &first_added);
+	expect_added_is_final();
+	removed = expect_rows("removed", &change.removed, 20 * US_PER_MINUTE, true, &first_removed);
 	for (int n = 0; n < WINDOWS; n++)
 		open += change.removed.seen[n] && !change.removed.final[n];
 	cr_assert(kept > 10 && added > 3 && removed > 0 && open > 0,
-	          "seed %" PRIu64
-	          ": kept %d, added %d, removed %d and %d that stay open: not what it is for",
+	          "seed %" PRIu64 ": kept %d, added %d, removed %d, never final %d: "
+	          "the test does not reach its subject",
 	          seed, kept, added, removed, open);
 	cr_assert(first_added > 2 * first_kept, "seed %" PRIu64 ": an added rollup begins later",
 	          seed);
 	change_free();
 }
 
-Test(rollup_change, partitions_that_change_one_by_one_show_whole_windows_only)
+Test(rollup_change, partitions_that_change_one_by_one_emit_complete_windows_only)
 {
 	for (uint64_t seed = 1; seed <= 30; seed++)
 		run_change(seed, 0);
 }
 
-Test(rollup_change, partitions_that_go_back_to_the_former_list_show_whole_windows_only)
+Test(rollup_change, partitions_that_go_back_to_the_former_list_emit_complete_windows_only)
 {
 	for (uint64_t seed = 101; seed <= 140; seed++)
 		run_change(seed, 12);
 }
 
-Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts_do_not)
+Test(rollup_change, announcements_are_restored_from_the_metadata_and_hostile_texts_are_refused)
 {
 	static const char *const bad[] = {"-.,-.,-.|",
 	                                  "-.,-.,-.|x",
@@ -332,7 +338,7 @@ Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts
 	                                  "-.,-.,-.|*|a@ever=1g",
 	                                  "-.,-.,-.||",
 	                                  "-.,-.,-.|*a@ever=1"};
-	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	struct merge_fold_config config = {kit_context(), 3, 10 * US_PER_MINUTE};
 	char again[FOLD_SNAPSHOT_MAX];
 	struct err err;
 
@@ -340,7 +346,7 @@ Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts
 		void *fold = merge_fold_ops.new(&config, 0);
 
 		cr_assert_not(merge_fold_ops.restore_snapshot(fold, span_of(bad[i]), &err),
-		              "'%s' is taken", bad[i]);
+		              "'%s' is accepted", bad[i]);
 		merge_fold_ops.free(fold);
 	}
 	for (int i = 0; i < 2; i++) {
@@ -356,7 +362,7 @@ Test(rollup_change, what_was_told_comes_back_from_the_metadata_and_hostile_texts
 	}
 }
 
-Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
+Test(rollup_change, invalid_announcement_becomes_a_dead_letter)
 {
 	static const struct {
 		const char *source, *since;
@@ -386,7 +392,7 @@ Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
 	            {"9", "1m:all@ever"},
 	            {"4294967297", "1m:all@ever"},
 	            {"18446744073709551617", "1m:all@ever"}};
-	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	struct merge_fold_config config = {kit_context(), 3, 10 * US_PER_MINUTE};
 	void *fold = merge_fold_ops.new(&config, 0);
 	struct outbox box = {0};
 
@@ -408,10 +414,10 @@ Test(rollup_change, a_source_that_tells_nonsense_is_dead_lettered)
 	outbox_free(&box);
 }
 
-Test(rollup_change, a_source_partition_is_taken_with_leading_zeros)
+Test(rollup_change, source_partition_may_have_leading_zeros)
 {
 	static const char *const sources[] = {"0", "2", "02", "00000000000000000000000000000001"};
-	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	struct merge_fold_config config = {kit_context(), 3, 10 * US_PER_MINUTE};
 	void *fold = merge_fold_ops.new(&config, 0);
 	struct outbox box = {0};
 
@@ -432,7 +438,8 @@ Test(rollup_change, a_source_partition_is_taken_with_leading_zeros)
 	outbox_free(&box);
 }
 
-/* The start of a rollup in restore metadata, in seconds: its limits are those of a time in microseconds. */
+/* The start of a rollup in restore metadata is in seconds. Its limits are those of a time in
+ * microseconds. */
 Test(rollup_change, the_start_of_a_rollup_in_restore_metadata_is_a_decimal_number)
 {
 	static const struct {
@@ -459,7 +466,7 @@ Test(rollup_change, the_start_of_a_rollup_in_restore_metadata_is_a_decimal_numbe
 	            {"4611686018427", NULL},
 	            {"-4611686018427", NULL},
 	            {"18446744073709551617", NULL}};
-	struct merge_fold_config config = {kit_terms(), 3, 10 * US_PER_MINUTE};
+	struct merge_fold_config config = {kit_context(), 3, 10 * US_PER_MINUTE};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		char text[96], again[FOLD_SNAPSHOT_MAX], want[96];
@@ -478,20 +485,20 @@ Test(rollup_change, the_start_of_a_rollup_in_restore_metadata_is_a_decimal_numbe
 	}
 }
 
-/* Whether a flush tells what is counted. */
-static bool flush_tells(struct task *task, struct outbox *box)
+/* Flushes. Whether the outputs have an announcement of the rollups. */
+static bool flush_announces(struct task *task, struct outbox *box)
 {
-	bool told = false;
+	bool announced = false;
 
 	task_flush(task, box);
 	for (size_t i = 0; i < box->count; i++)
-		told |= box->at[i].topic == TOPIC_FUNNEL_PARTIALS &&
-		        span_is(kit_header(&box->at[i], "control"), "rollups");
+		announced |= box->at[i].topic == TOPIC_FUNNEL_PARTIALS &&
+		             span_is(kit_header(&box->at[i], "control"), "rollups");
 	outbox_clear(box);
-	return told;
+	return announced;
 }
 
-static void restart(struct task *task, const struct task_params *terms)
+static void restart(struct task *task, const struct task_params *params)
 {
 	char metadata[TASK_METADATA_MAX];
 	int64_t committed = task->position;
@@ -499,41 +506,40 @@ static void restart(struct task *task, const struct task_params *terms)
 
 	cr_assert(task_metadata(task, metadata, &err), "%s", err.message);
 	task_free(task);
-	cr_assert(task_resume(task, terms, committed, span_of(metadata), &err), "%s", err.message);
+	cr_assert(task_resume(task, params, committed, span_of(metadata), &err), "%s", err.message);
 	task_at_end(task, committed);
 	cr_assert_not(task->restoring);
 }
 
 Test(rollup_change,
-     what_is_counted_is_told_with_the_first_record_also_where_transaction_markers_are_committed_before)
+     rollups_are_announced_with_the_first_record_also_after_a_commit_of_transaction_markers_only)
 {
 	struct outbox box = {0};
 	struct rng rng = {1};
-	struct task_params terms;
+	struct task_params params;
 	struct task task;
 
 	change_init(1, &rng);
 	for (int list = 0; list < 2; list++) {
 		struct input_record record = kit_log_record(&change.pipe.sources[0], (size_t)list);
 
-		terms = (struct task_params){
+		params = (struct task_params){
 			&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
 		if (list == 0)
-			task_start(&task, &terms, 0);
+			task_start(&task, &params, 0);
 		else
-			restart(&task, &terms);
+			restart(&task, &params);
 		record.offset = task.position + 5;
 		task_at_end(&task, task.position + 3);
-		cr_assert_not(flush_tells(&task, &box),
-		              "list %d: told without a record: nothing would be committed with it",
-		              list);
-		restart(&task, &terms);
+		cr_assert_not(flush_announces(&task, &box),
+		              "list %d: announced without a record to commit", list);
+		restart(&task, &params);
 		task_apply(&task, &record, &box);
-		cr_assert(flush_tells(&task, &box), "list %d: not told", list);
-		restart(&task, &terms);
+		cr_assert(flush_announces(&task, &box), "list %d: not announced", list);
+		restart(&task, &params);
 		record.offset = task.position + 5;
 		task_apply(&task, &record, &box);
-		cr_assert_not(flush_tells(&task, &box), "list %d: told twice", list);
+		cr_assert_not(flush_announces(&task, &box), "list %d: announced twice", list);
 	}
 	task_free(&task);
 	outbox_free(&box);
@@ -548,17 +554,18 @@ struct hand {
 	struct counts counts;
 	struct outbox box;
 	int64_t offset;
-	bool quiet; /* as in a rebuild */
+	bool restoring; /* outputs are discarded */
 };
 
 static void hand_apply(struct hand *hand, struct input_record record)
 {
 	record.topic = SPAN("partials");
 	record.offset = hand->offset++;
-	merge_fold_ops.apply(hand->fold, &record, &hand->counts, hand->quiet ? NULL : &hand->box);
+	merge_fold_ops.apply(hand->fold, &record, &hand->counts,
+	                     hand->restoring ? NULL : &hand->box);
 }
 
-static void hand_tell(struct hand *hand, int source, const char *since)
+static void hand_announce(struct hand *hand, int source, const char *since)
 {
 	char number[12];
 	struct header headers[] = {{SPAN("control"), SPAN("rollups")},
@@ -589,7 +596,7 @@ static void hand_partial(struct hand *hand, int source, const char *rollup, int 
 	buffer_free(&value);
 }
 
-/* Flushes; the only total that comes, by its minute; -1: none. */
+/* Flushes. Returns the minute of the only total in the outputs; -1: none. */
 static int hand_total(struct hand *hand, bool *final)
 {
 	struct aggregate aggregate;
@@ -606,7 +613,7 @@ static int hand_total(struct hand *hand, bool *final)
 	return minute;
 }
 
-static void hand_far(struct hand *hand)
+static void hand_far_progress(struct hand *hand)
 {
 	hand_partial(hand, 0, "", 0, PIPE_FAR_US);
 	hand_partial(hand, 1, "", 0, PIPE_FAR_US);
@@ -614,28 +621,28 @@ static void hand_far(struct hand *hand)
 
 #define AT_MINUTE_5 "1m:all@1569888300000000"
 
-Test(rollup_change,
-     total_is_withheld_until_every_source_counts_its_window_and_shown_when_the_last_one_tells)
+Test(rollup_change, total_is_suppressed_until_the_last_source_announces_that_it_counts_the_window)
 {
-	for (int rebuilt = 0; rebuilt < 2; rebuilt++) {
-		struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE},
-		                    .quiet = rebuilt};
+	for (int restored = 0; restored < 2; restored++) {
+		struct hand hand = {.config = {kit_context(), 2, 10 * US_PER_MINUTE},
+		                    .restoring = restored};
 		bool final = true;
 
 		hand.fold = merge_fold_ops.new(&hand.config, 0);
-		hand_tell(&hand, 0, AT_MINUTE_5);
+		hand_announce(&hand, 0, AT_MINUTE_5);
 		hand_partial(&hand, 0, "1m:all", 4, 0);
 		hand_partial(&hand, 0, "1m:all", 7, 0);
-		if (rebuilt)
+		if (restored)
 			merge_fold_ops.restored(hand.fold);
-		hand.quiet = false;
-		cr_assert_eq(hand_total(&hand, &final), -1, "the other source has not told");
-		hand_tell(&hand, 1, "1h:all@ever");
+		hand.restoring = false;
+		cr_assert_eq(hand_total(&hand, &final), -1,
+		             "the other source has not announced anything");
+		hand_announce(&hand, 1, "1h:all@ever");
 		cr_assert_eq(hand_total(&hand, &final), -1, "the other source does not count it");
-		hand_tell(&hand, 1, "1h:all@ever," AT_MINUTE_5);
+		hand_announce(&hand, 1, "1h:all@ever," AT_MINUTE_5);
 		cr_assert_eq(hand_total(&hand, &final), 7, "now both count it, from minute 5 on");
 		cr_assert_not(final);
-		hand_far(&hand);
+		hand_far_progress(&hand);
 		cr_assert_eq(hand_total(&hand, &final), 7);
 		cr_assert(final);
 		merge_fold_ops.free(hand.fold);
@@ -643,35 +650,35 @@ Test(rollup_change,
 	}
 }
 
-Test(rollup_change, total_of_a_rollup_that_one_source_has_ended_stays_as_it_is_and_not_final)
+Test(rollup_change, total_of_a_rollup_that_one_source_has_removed_stays_as_it_is_and_not_final)
 {
-	struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}};
+	struct hand hand = {.config = {kit_context(), 2, 10 * US_PER_MINUTE}};
 	bool final = true;
 
 	hand.fold = merge_fold_ops.new(&hand.config, 0);
-	hand_tell(&hand, 0, "1m:all@ever,1h:all@ever");
-	hand_tell(&hand, 1, "1m:all@ever,1h:all@ever");
+	hand_announce(&hand, 0, "1m:all@ever,1h:all@ever");
+	hand_announce(&hand, 1, "1m:all@ever,1h:all@ever");
 	hand_partial(&hand, 0, "1m:all", 4, 0);
 	cr_assert_eq(hand_total(&hand, &final), 4);
 	cr_assert_not(final);
-	hand_tell(&hand, 0, "1h:all@ever");
+	hand_announce(&hand, 0, "1h:all@ever");
 	hand_partial(&hand, 1, "1m:all", 4, 0);
-	hand_far(&hand);
+	hand_far_progress(&hand);
 	cr_assert_eq(hand_total(&hand, &final), -1);
 	merge_fold_ops.free(hand.fold);
 	outbox_free(&hand.box);
 }
 
-Test(rollup_change, sources_that_tell_nothing_count_what_was_there_for_ever)
+Test(rollup_change, sources_without_an_announcement_count_rollups_that_others_count_since_ever)
 {
-	struct hand hand = {.config = {kit_terms(), 2, 10 * US_PER_MINUTE}};
+	struct hand hand = {.config = {kit_context(), 2, 10 * US_PER_MINUTE}};
 	bool final = true;
 
 	hand.fold = merge_fold_ops.new(&hand.config, 0);
-	hand_tell(&hand, 0, "1m:all@ever");
+	hand_announce(&hand, 0, "1m:all@ever");
 	hand_partial(&hand, 1, "1m:all", 4, 0);
 	cr_assert_eq(hand_total(&hand, &final), 4);
-	hand_far(&hand);
+	hand_far_progress(&hand);
 	cr_assert_eq(hand_total(&hand, &final), 4);
 	cr_assert(final);
 	merge_fold_ops.free(hand.fold);

@@ -1,4 +1,5 @@
-/* The session half by itself: lateness, visits, partials, progress, idleness, refusals, and rollups that come and go. */
+/* The session half alone: lateness, visits, partials, progress, idle sources, refused records, and
+ * rollups that are added and removed. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/hash.h"
@@ -43,9 +44,9 @@ Test(session_fold, late_header_names_exactly_what_the_event_is_left_out_of)
 			pipe_generate(&pipe, &rng, p, 400, KIT_DAY0_US + 20 * US_PER_HOUR,
 			              4 * US_PER_MINUTE);
 		pipe_run_sessions(&pipe, &rng, 50);
-		tuples_seen += pipe_tuples(
-			&pipe,
-			&tuples); /* compares header and the partition's own watermark for each window */
+		tuples_seen +=
+			pipe_tuples(&pipe,
+		                    &tuples); /* compares headers and watermark for each window */
 		for (size_t i = 0; i < pipe.event_count; i++) {
 			const struct pipe_event *event = &pipe.events[i];
 			bool visit_late = event->bronze.event.event_time_us <
@@ -63,7 +64,7 @@ Test(session_fold, late_header_names_exactly_what_the_event_is_left_out_of)
 		pipe_free(&pipe);
 	}
 	cr_assert(late > 100 && tuples_seen > 10000,
-	          "%zu late events, %zu windows: the test does not reach what it is for", late,
+	          "%zu late events, %zu windows: the test does not reach its subject", late,
 	          tuples_seen);
 }
 
@@ -89,7 +90,8 @@ Test(session_fold, late_event_goes_out_as_it_was_with_its_source)
 	pipe_free(&pipe);
 }
 
-/* A key that anybody wrote is not carried on: with it the late event might be larger than one may be. */
+/* The key of the record is not copied. A huge key could make the late event larger than the broker
+ * allows. */
 Test(session_fold, late_event_has_its_sessions_key_whatever_the_records_was)
 {
 	static char huge[5 * 1024 * 1024];
@@ -120,7 +122,7 @@ Test(session_fold, late_event_has_its_sessions_key_whatever_the_records_was)
 	pipe_free(&pipe);
 }
 
-/* Everything that goes out, as one text; the streams are those of the seed. */
+/* All outputs as one text. The input depends on the seed only. */
 static struct buffer all_outputs(uint64_t seed, uint64_t key)
 {
 	struct rng rng = {seed};
@@ -163,7 +165,7 @@ Test(session_fold, outputs_do_not_depend_on_the_tables_key)
 struct visit_row {
 	char key[64];
 	int64_t start_us, end_us, events;
-	bool final, stands;
+	bool final, exists;
 };
 
 static int by_key(const void *a, const void *b)
@@ -171,7 +173,7 @@ static int by_key(const void *a, const void *b)
 	return strcmp(((const struct visit_row *)a)->key, ((const struct visit_row *)b)->key);
 }
 
-static size_t standing_visits(const struct pipeline *pipe, struct visit_row *rows)
+static size_t existing_visits(const struct pipeline *pipe, struct visit_row *rows)
 {
 	struct interner keys = {0};
 	size_t count = 0, kept = 0;
@@ -186,22 +188,22 @@ static size_t standing_visits(const struct pipeline *pipe, struct visit_row *row
 		cr_assert(visit_decode(kit_body(output), &visit, NULL));
 		cr_assert_eq(output->partition,
 		             partition_of(visit.user_session,
-		                          kit_terms()->partition_count[TOPIC_SESSION_FUNNELS]));
+		                          kit_context()->partition_count[TOPIC_SESSION_FUNNELS]));
 		number = kit_number(&keys, output->key, &added);
 		row = &rows[number];
 		count += added;
-		cr_assert(!visit.deleted || (!added && row->stands),
-		          "seed %" PRIu64 ": a visit is deleted that does not stand", pipe->seed);
+		cr_assert(!visit.deleted || (!added && row->exists),
+		          "seed %" PRIu64 ": a visit without a row is deleted", pipe->seed);
 		*row = (struct visit_row){.start_us = visit.start_us,
 		                          .end_us = visit.end_us,
 		                          .final = visit.final,
-		                          .stands = !visit.deleted};
+		                          .exists = !visit.deleted};
 		snprintf(row->key, sizeof(row->key), "%.*s", (int)output->key.len, output->key.at);
 		for (int t = 0; t < EVENT_TYPE_COUNT; t++)
 			row->events += visit.events[t];
 	}
 	for (size_t i = 0; i < count; i++)
-		if (rows[i].stands)
+		if (rows[i].exists)
 			rows[kept++] = rows[i];
 	qsort(rows, kept, sizeof(*rows), by_key);
 	interner_free(&keys);
@@ -272,7 +274,7 @@ Test(session_fold, visits_equal_a_batch_computation_over_the_events_that_were_no
 			pipe_generate(&pipe, &rng, p, 800, KIT_DAY0_US + 20 * US_PER_HOUR,
 			              seed % 2 ? US_PER_MINUTE : 5 * US_PER_SECOND);
 		pipe_run_sessions(&pipe, &rng, 30);
-		got_count = standing_visits(&pipe, got);
+		got_count = existing_visits(&pipe, got);
 		want_count = batch_visits(&pipe, want);
 		cr_assert_eq(got_count, want_count, "seed %" PRIu64 ": %zu visits for %zu", seed,
 		             got_count, want_count);
@@ -333,8 +335,8 @@ Test(session_fold, no_partial_comes_after_the_progress_that_passes_its_window)
 			pipe_generate(&pipe, &rng, p, 300, KIT_DAY0_US, 2 * US_PER_MINUTE);
 		pipe_run_sessions(&pipe, &rng, 60);
 		for (int m = 0; m < PIPE_MERGES; m++) {
-			int64_t told_us[PIPE_SOURCES] = {INT64_MIN, INT64_MIN, INT64_MIN,
-			                                 INT64_MIN};
+			int64_t progress_us[PIPE_SOURCES] = {INT64_MIN, INT64_MIN, INT64_MIN,
+			                                     INT64_MIN};
 
 			for (size_t i = 0; i < pipe.partials[m].bytes.count; i++) {
 				struct partial partial;
@@ -343,23 +345,26 @@ Test(session_fold, no_partial_comes_after_the_progress_that_passes_its_window)
 				                         &partial, NULL));
 				if (partial.rollup.len) {
 					cr_assert(
-						told_us[partial.source_partition] == INT64_MIN ||
+						progress_us[partial.source_partition] ==
+								INT64_MIN ||
 							partial.window_end_us +
 									pipe.session.grace_us >
-								told_us[partial.source_partition],
+								progress_us
+									[partial.source_partition],
 						"seed %" PRIu64
-						": a partial for a window that its source has passed",
+						": a partial of a window that its source passed",
 						seed);
 				} else {
 					cr_assert(partial.watermark_us >=
-					                  told_us[partial.source_partition],
+					                  progress_us[partial.source_partition],
 					          "seed %" PRIu64, seed);
-					told_us[partial.source_partition] = partial.watermark_us;
+					progress_us[partial.source_partition] =
+						partial.watermark_us;
 				}
 			}
 			for (int p = 0; p < 3; p++)
-				cr_assert_eq(told_us[p], PIPE_FAR_US - pipe.session.disorder_us,
-				             "the last progress says where the source stands");
+				cr_assert_eq(progress_us[p], PIPE_FAR_US - pipe.session.disorder_us,
+				             "the last progress record has the last watermark");
 		}
 		pipe_free(&pipe);
 	}
@@ -412,7 +417,8 @@ static void solo_control(struct solo *solo, const char *kind, int64_t time_us)
 	solo_last(solo);
 }
 
-/* The progress records among the outputs, which are then forgotten: how many, and the last one's idle flag. */
+/* Clears the outputs. Returns the number of progress records in them; *idle: flag of the last
+ * one. */
 static int progress_count(struct solo *solo, bool *idle)
 {
 	int count = 0;
@@ -451,7 +457,7 @@ Test(session_fold, progress_goes_to_every_merge_partition_when_a_boundary_is_cro
 	solo_free(&solo);
 }
 
-Test(session_fold, idle_source_says_so_once_until_it_wakes)
+Test(session_fold, idle_source_announces_it_once_until_it_wakes)
 {
 	struct solo solo;
 	bool idle = false;
@@ -474,7 +480,7 @@ Test(session_fold, idle_source_says_so_once_until_it_wakes)
 	solo_free(&solo);
 }
 
-Test(session_fold, idle_source_that_is_active_again_says_so_to_every_merge_partition)
+Test(session_fold, idle_source_that_is_active_again_announces_it_to_every_merge_partition)
 {
 	struct solo solo;
 	bool idle = false;
@@ -493,7 +499,7 @@ Test(session_fold, idle_source_that_is_active_again_says_so_to_every_merge_parti
 	solo_free(&solo);
 }
 
-Test(session_fold, idle_source_that_only_a_control_has_woken_can_say_again_that_it_is_idle)
+Test(session_fold, idle_source_that_only_a_control_has_woken_can_announce_again_that_it_is_idle)
 {
 	struct solo solo;
 	bool idle = false;
@@ -510,7 +516,7 @@ Test(session_fold, idle_source_that_only_a_control_has_woken_can_say_again_that_
 	cr_assert_not(idle, "the progress of the jump wakes the source");
 	session_fold_ops.idle(solo.fold, &solo.box);
 	cr_assert_eq(progress_count(&solo, &idle), PIPE_MERGES,
-	             "so it must be able to say it again");
+	             "so it must be able to announce it again");
 	cr_assert(idle);
 	solo_free(&solo);
 }
@@ -535,7 +541,7 @@ Test(session_fold, key_is_emitted_once_per_commit_however_many_events_touched_it
 	solo_free(&solo);
 }
 
-Test(session_fold, everything_that_closed_is_forgotten)
+Test(session_fold, closed_windows_and_visits_are_freed)
 {
 	struct solo solo;
 	struct buffer dump = {0};
@@ -554,7 +560,7 @@ Test(session_fold, everything_that_closed_is_forgotten)
 	solo_free(&solo);
 }
 
-/* How the partition's late events are told while its watermark stands exactly at, or just before, a minute's end and grace. */
+/* Number of late events when the watermark is this long before the minute's end + grace. */
 static size_t late_at(int64_t before_close_us)
 {
 	struct solo solo;
@@ -576,13 +582,13 @@ static size_t late_at(int64_t before_close_us)
 	return late;
 }
 
-Test(session_fold, window_closes_when_the_watermark_stands_at_its_end_and_grace_and_not_before)
+Test(session_fold, window_closes_when_the_watermark_is_at_its_end_and_grace_and_not_before)
 {
 	cr_assert_eq(late_at(1), 0);
 	cr_assert_eq(late_at(0), 1);
 }
 
-/* ---- refusals */
+/* ---- refused records */
 
 static enum reason refused_as(struct solo *solo, struct input_record record)
 {
@@ -604,7 +610,7 @@ static enum reason refused_as(struct solo *solo, struct input_record record)
 	return reason;
 }
 
-Test(session_fold, record_that_cannot_be_taken_goes_to_the_dead_letter)
+Test(session_fold, record_that_cannot_be_folded_becomes_a_dead_letter)
 {
 	static const struct header bad_control[] = {{{"control", 7}, {"pause", 5}}};
 	struct solo solo;
@@ -653,9 +659,9 @@ Test(session_fold, window_of_an_event_at_the_edge_of_time_is_one_that_the_merge_
 	}
 }
 
-Test(session_fold, terms_that_name_no_time_are_refused)
+Test(session_fold, start_times_without_a_valid_time_are_refused)
 {
-	static const char *const terms[] = {"1m:all@",
+	static const char *const texts[] = {"1m:all@",
 	                                    "1m:all@soon",
 	                                    "1m:all@5x",
 	                                    "1m:all@9223372036854775807",
@@ -666,12 +672,12 @@ Test(session_fold, terms_that_name_no_time_are_refused)
 	struct solo solo;
 
 	solo_init(&solo);
-	for (size_t i = 0; i < sizeof(terms) / sizeof(terms[0]); i++) {
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct err err = {0};
 
-		cr_assert_not(session_fold_ops.restore_start_times(solo.fold, span_of(terms[i]),
+		cr_assert_not(session_fold_ops.restore_start_times(solo.fold, span_of(texts[i]),
 		                                                   &err),
-		              "%s", terms[i]);
+		              "%s", texts[i]);
 		cr_assert_eq(err.class, ERR_OPERATOR);
 	}
 	cr_assert(session_fold_ops.restore_start_times(
@@ -679,7 +685,7 @@ Test(session_fold, terms_that_name_no_time_are_refused)
 	solo_free(&solo);
 }
 
-Test(session_fold, session_with_too_many_stage_times_is_told_by_reference_and_counted_once)
+Test(session_fold, session_with_too_many_stage_times_is_one_dead_letter_without_its_bytes)
 {
 	struct solo solo;
 
@@ -695,19 +701,20 @@ Test(session_fold, session_with_too_many_stage_times_is_told_by_reference_and_co
 	solo_free(&solo);
 }
 
-/* ---- rollups that come and go */
+/* ---- rollups that are added and removed */
 
 struct window_sum {
 	int64_t views;
 	bool seen;
 };
 
-/* Runs the second half of a stream after a restart under other rollups; sums each window's views of one rollup as last emitted. */
+/* Restarts with other rollups after the first half of a stream. Returns the views of one rollup per
+ * hour, as last emitted in the second half. */
 static void restart_with(struct pipeline *pipe, const char *before, const char *after,
-                         const char *rollup, struct window_sum *days, int day_count,
+                         const char *rollup, struct window_sum *hours, int hour_count,
                          int64_t *restart_us)
 {
-	struct task_params terms = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
+	struct task_params params = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
 	size_t half = pipe->sources[0].bytes.count / 2;
 	struct outbox box = {0};
 	char metadata[TASK_METADATA_MAX];
@@ -716,7 +723,7 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 	int64_t committed;
 
 	cr_assert(rollups_parse(before, &pipe->session.rollups, &err));
-	task_start(&task, &terms, 0);
+	task_start(&task, &params, 0);
 	for (size_t i = 0; i < half; i++) {
 		struct input_record record = kit_log_record(&pipe->sources[0], i);
 
@@ -731,7 +738,7 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 
 	*restart_us = pipe->events[half - 1].watermark_us;
 	cr_assert(rollups_parse(after, &pipe->session.rollups, &err));
-	cr_assert(task_resume(&task, &terms, committed, span_of(metadata), &err), "%s",
+	cr_assert(task_resume(&task, &params, committed, span_of(metadata), &err), "%s",
 	          err.message);
 	for (size_t i = 0; i < pipe->sources[0].bytes.count; i++) {
 		struct input_record record = kit_log_record(&pipe->sources[0], i);
@@ -744,15 +751,15 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
 	task_flush(&task, &box);
 	for (size_t i = 0; i < box.count; i++) {
 		struct partial partial;
-		int64_t day;
+		int64_t hour;
 
 		if (box.at[i].topic != TOPIC_FUNNEL_PARTIALS || !box.at[i].value.at ||
 		    !partial_decode(kit_body(&box.at[i]), &partial, NULL) ||
 		    !span_is(partial.rollup, rollup))
 			continue;
-		day = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
-		cr_assert(day >= 0 && day < day_count);
-		days[day] = (struct window_sum){partial.measures.events[EVENT_VIEW], true};
+		hour = (partial.window_start_us - KIT_DAY0_US) / US_PER_HOUR;
+		cr_assert(hour >= 0 && hour < hour_count);
+		hours[hour] = (struct window_sum){partial.measures.events[EVENT_VIEW], true};
 	}
 	task_free(&task);
 	outbox_free(&box);
@@ -784,7 +791,7 @@ Test(session_fold,
 		if (first < 0)
 			first = h;
 		cr_assert_eq(hours[h].views, views[h],
-		             "hour %d is counted by part: %" PRId64 " of %" PRId64, h,
+		             "hour %d is counted in part: %" PRId64 " of %" PRId64, h,
 		             hours[h].views, views[h]);
 		counted++;
 	}
@@ -795,7 +802,7 @@ Test(session_fold,
 	pipe_free(&pipe);
 }
 
-Test(session_fold, removed_rollup_ends_and_the_others_go_on)
+Test(session_fold, removed_rollup_ends_and_the_others_continue)
 {
 	static struct window_sum hours[1000], kept[1000];
 	struct rng rng = {12};

@@ -20,7 +20,7 @@ static struct stages stages_of(const char *text)
 	return stages;
 }
 
-/* How far any chain of events reaches whose stages are in order and whose times never go back. */
+/* The longest chain of events whose stages are in order and whose times never decrease. */
 static int longest_chain(const struct stage_event *events, int count, int stage, int64_t from_us)
 {
 	int best = 0;
@@ -64,8 +64,7 @@ static void for_every_order(struct stage_event *events, int count, int left,
 		funnel_init(&funnel);
 		for (int i = 0; i < count; i++) {
 			cr_assert(funnel_add(&funnel, stages, events[i].stage, events[i].time_us));
-			expect_funnel(&funnel, stages, events, i + 1,
-			              seed); /* and after each prefix of it */
+			expect_funnel(&funnel, stages, events, i + 1, seed);
 		}
 		funnel_free(&funnel, stages);
 		return;
@@ -145,7 +144,7 @@ Test(stages, merge_equals_adding_and_takes_more_events_afterwards)
 	}
 }
 
-Test(stages, times_of_a_middle_stage_are_capped_and_the_cap_is_told)
+Test(stages, times_of_a_middle_stage_are_limited_and_reaching_the_limit_is_reported)
 {
 	struct stages stages = stages_of("view,cart,purchase");
 	struct funnel funnel;
@@ -155,9 +154,9 @@ Test(stages, times_of_a_middle_stage_are_capped_and_the_cap_is_told)
 		cr_assert(funnel_add(&funnel, &stages, 1, i));
 	cr_assert_not(funnel_add(&funnel, &stages, 1, STAGE_TIMES_MAX),
 	              "one distinct time too many");
-	cr_assert(funnel_add(&funnel, &stages, 1, 5), "a known time needs no room");
+	cr_assert(funnel_add(&funnel, &stages, 1, 5), "a time that is kept already needs no room");
 	cr_assert(funnel_add(&funnel, &stages, 0, 3),
-	          "a view makes all but the first carts useless");
+	          "after a view, only carts up to the first one at or after it matter");
 	cr_assert_eq(funnel.middle[0].count, 4);
 	cr_assert(funnel_add(&funnel, &stages, 1, 1), "so there is room again");
 	cr_assert_eq(funnel.reached, 2);
@@ -183,7 +182,7 @@ Test(stages, times_are_sorted_distinct_and_cut)
 	cr_assert_eq(times.count, 0);
 }
 
-Test(stages, stage_lists_that_are_taken_and_refused)
+Test(stages, stage_lists_that_are_accepted_and_refused)
 {
 	static const char *const refused[] = {"",          "view",
 	                                      "view,",     ",view",

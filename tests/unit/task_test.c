@@ -109,7 +109,7 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 	struct rng rng = {seed};
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
-	s->bronze = (struct bronze_fold_config){kit_terms(), 2, horizon_us, false};
+	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false};
 	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
 	                                 "horizon=1",      BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);
@@ -200,7 +200,7 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 		task_at_end(task, s->ends[next - 1]);
 	task_flush(task, box);
 	if (s->rows && task->counts_changed)
-		output_counts(box, kit_terms(), SPAN("input"), 0, &task->counts,
+		output_counts(box, kit_context(), SPAN("input"), 0, &task->counts,
 		              task->last_counted);
 	cr_assert(task_metadata(task, commit->metadata, &err), "%s: %s", s->label, err.message);
 	commit->next = next;
@@ -593,7 +593,7 @@ static size_t last_values(const struct scenario *s, uint64_t seed, struct last_v
 		if (i == s->log.bytes.count || (i && rng_chance(&rng, every))) {
 			task_flush(&task, &box);
 			if (s->rows && task.counts_changed)
-				output_counts(&box, kit_terms(), SPAN("input"), 0, &task.counts,
+				output_counts(&box, kit_context(), SPAN("input"), 0, &task.counts,
 				              task.last_counted);
 			task_committed(&task);
 			for (size_t o = 0; o < box.count; o++) {
@@ -888,7 +888,7 @@ Test(task, an_invalid_mark_is_refused)
 
 Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 {
-	struct merge_fold_config config = {kit_terms(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
+	struct merge_fold_config config = {kit_context(), MERGE_SOURCES_MAX, 10 * US_PER_MINUTE};
 	struct task_params params = {
 		&merge_fold_ops,
 		&config,

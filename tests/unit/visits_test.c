@@ -1,6 +1,7 @@
-/* Visits against a batch computation: sort by time and id, split by UTC day and by gaps of over 30
- * minutes. Events come in random order and are flushed at random points; the sink is a table of rows as a
- * reader would keep it, and is as strict as one can be: no row is deleted that does not stand. */
+/* Visits against a batch computation, which sorts events by time and id, and splits them by UTC day
+ * and by gaps of more than 30 minutes. Events come in random order and are flushed at random
+ * points. The sink is a table of rows, as a consumer keeps it. It fails on each delete without a
+ * row. */
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/interner.h"
@@ -22,7 +23,7 @@
 struct row {
 	struct visit visit;
 	char session[32], first_category[64], last_category[64], drop_off[32];
-	bool stands;
+	bool exists;
 };
 
 struct reader {
@@ -57,7 +58,7 @@ static void reader_take(void *context, const struct visit *visit)
 	struct reader *reader = context;
 	struct row *row = reader_row(reader, visit->user_session, visit->start_us);
 
-	cr_assert_not(row && row->stands && row->visit.final,
+	cr_assert_not(row && row->exists && row->visit.final,
 	              "seed %" PRIu64 ": a closed visit changed", reader->seed);
 	if (row)
 		cr_assert(visit->revision > row->visit.revision ||
@@ -66,11 +67,11 @@ static void reader_take(void *context, const struct visit *visit)
 		          "seed %" PRIu64 ": revision %" PRId64 " after %" PRId64, reader->seed,
 		          visit->revision, row->visit.revision);
 	if (visit->deleted) {
-		cr_assert(row && row->stands,
-		          "seed %" PRIu64 ": a row is deleted that does not stand", reader->seed);
+		cr_assert(row && row->exists,
+		          "seed %" PRIu64 ": a row that does not exist is deleted", reader->seed);
 		cr_assert_not(reader->upsert_in_this_flush,
 		              "seed %" PRIu64 ": a delete after an insert", reader->seed);
-		row->stands = false;
+		row->exists = false;
 		row->visit.revision = visit->revision;
 		reader->deletes++;
 		return;
@@ -87,7 +88,7 @@ static void reader_take(void *context, const struct visit *visit)
 		keep(row->last_category, sizeof(row->last_category), visit->last_category);
 	row->visit.drop_off_stage =
 		keep(row->drop_off, sizeof(row->drop_off), visit->drop_off_stage);
-	row->stands = true;
+	row->exists = true;
 }
 
 /* ---- the batch computation */
@@ -170,7 +171,7 @@ static void expect_row(struct reader *reader, struct span session, const struct 
 	const struct row *row = reader_row(reader, session, want->start_us);
 	const struct visit *got;
 
-	cr_assert(row && row->stands, "seed %" PRIu64 ": no visit of %.*s at %" PRId64,
+	cr_assert(row && row->exists, "seed %" PRIu64 ": no visit of %.*s at %" PRId64,
 	          reader->seed, (int)session.len, session.at, want->start_us);
 	got = &row->visit;
 	cr_assert_eq(got->end_us, want->end_us, "seed %" PRIu64, reader->seed);
@@ -194,11 +195,11 @@ static void expect_row(struct reader *reader, struct span session, const struct 
 	             got->view_to_purchase_ms, want->view_to_purchase_ms);
 }
 
-/* Expects exactly the visits of these events, and returns how many there are. */
+/* Expects exactly the visits of these events. Returns their number. */
 static int expect_batch(struct reader *reader, const struct bronze_event *events,
                         const int *sessions, int count, const struct stages *stages)
 {
-	int visits = 0, standing = 0;
+	int visits = 0, existing = 0;
 
 	for (int s = 0; s < SESSIONS; s++) {
 		struct bronze_event run[EVENTS_MAX];
@@ -223,13 +224,13 @@ static int expect_batch(struct reader *reader, const struct bronze_event *events
 		}
 	}
 	for (int i = 0; i < reader->row_count; i++)
-		standing += reader->rows[i].stands;
-	cr_assert_eq(standing, visits, "seed %" PRIu64 ": %d rows stand, %d visits", reader->seed,
-	             standing, visits);
+		existing += reader->rows[i].exists;
+	cr_assert_eq(existing, visits, "seed %" PRIu64 ": %d rows exist, %d visits", reader->seed,
+	             existing, visits);
 	return visits;
 }
 
-/* ---- the system under test, with its names */
+/* ---- the module under test, with its interners */
 
 struct bench {
 	struct stages stages;
@@ -273,7 +274,7 @@ static void bench_flush(struct bench *bench, struct reader *reader)
 	visits_flush(bench->visits, reader_take, reader);
 }
 
-/* Times with many near misses: multiples of 10 minutes, of which some are one microsecond off, around midnight. */
+/* Times around midnight: multiples of 10 minutes, some of them one microsecond earlier or later. */
 static int64_t random_visit_time(struct rng *rng)
 {
 	return DAY_US + rng_between(rng, -30, 30) * 10 * US_PER_MINUTE +
@@ -327,16 +328,16 @@ Test(visits, rows_equal_a_batch_computation_whatever_the_order_and_the_flushes)
 		cr_assert_eq(reader.finals, visits, "seed %" PRIu64 ": %d of %d visits are final",
 		             seed, reader.finals, visits);
 		visits_dump(bench.visits, &dump);
-		cr_assert_eq(dump.len, 0, "seed %" PRIu64 ": closed visits are forgotten", seed);
+		cr_assert_eq(dump.len, 0, "seed %" PRIu64 ": closed visits are not freed", seed);
 		deletes += reader.deletes;
 		buffer_free(&dump);
 		bench_free(&bench);
 	}
-	cr_assert(deletes > 1000,
-	          "only %d rows were withdrawn: the test does not reach what it is for", deletes);
+	cr_assert(deletes > 1000, "only %d rows were deleted: the test does not reach its subject",
+	          deletes);
 }
 
-/* With a moving limit as the watermark gives it, an event below it never arrives. */
+/* Visits close at a limit that moves on as a watermark does. No event before the limit arrives. */
 Test(visits, rows_equal_a_batch_computation_while_visits_close_on_the_way)
 {
 	static struct reader reader;
@@ -373,7 +374,7 @@ Test(visits, rows_equal_a_batch_computation_while_visits_close_on_the_way)
 		bench_flush(&bench, &reader);
 		expect_batch(&reader, events, sessions, count, &bench.stages);
 		for (int i = 0; i < reader.row_count; i++)
-			if (reader.rows[i].stands)
+			if (reader.rows[i].exists)
 				cr_assert_eq(reader.rows[i].visit.final,
 				             reader.rows[i].visit.end_us + 30 * US_PER_MINUTE <
 				                     limit_us,
@@ -397,7 +398,7 @@ static int visits_of_two(int64_t first_us, int64_t second_us)
 	static struct reader reader;
 	struct bench bench;
 	struct bronze_event a = view_at(first_us, 1), b = view_at(second_us, 2);
-	int standing = 0;
+	int existing = 0;
 
 	reader = (struct reader){0};
 	bench_init(&bench, "view,cart,purchase");
@@ -405,9 +406,9 @@ static int visits_of_two(int64_t first_us, int64_t second_us)
 	bench_add(&bench, 0, &b);
 	bench_flush(&bench, &reader);
 	for (int i = 0; i < reader.row_count; i++)
-		standing += reader.rows[i].stands;
+		existing += reader.rows[i].exists;
 	bench_free(&bench);
-	return standing;
+	return existing;
 }
 
 Test(visits, gap_of_exactly_30_minutes_joins_and_a_microsecond_more_does_not)
@@ -418,14 +419,14 @@ Test(visits, gap_of_exactly_30_minutes_joins_and_a_microsecond_more_does_not)
 	cr_assert_eq(visits_of_two(DAY_US + 30 * US_PER_MINUTE + 1, DAY_US), 2);
 }
 
-Test(visits, revenue_stays_at_the_largest_number_where_it_would_overflow)
+Test(visits, revenue_stops_at_the_largest_number)
 {
 	static struct reader reader;
 	struct bench bench;
 
 	bench_init(&bench, "view,cart,purchase");
-	for (int i = 0; i < 120;
-	     i++) { /* two visits of 60 purchases each, joined by the last event */
+	/* Two visits of 60 purchases each, joined by the last event. */
+	for (int i = 0; i < 120; i++) {
 		struct bronze_event event =
 			view_at(DAY_US + i / 60 * US_PER_HOUR + i % 60, (uint8_t)i);
 
@@ -439,12 +440,12 @@ Test(visits, revenue_stays_at_the_largest_number_where_it_would_overflow)
 	bench_add(&bench, 0,
 	          &(struct bronze_event[]){view_at(DAY_US + 30 * US_PER_MINUTE + 59, 200)}[0]);
 	bench_flush(&bench, &reader);
-	cr_assert(reader.rows[0].stands && !reader.rows[1].stands);
+	cr_assert(reader.rows[0].exists && !reader.rows[1].exists);
 	cr_assert_eq(reader.rows[0].visit.revenue_cents, INT64_MAX);
 	bench_free(&bench);
 }
 
-Test(visits, midnight_splits_whatever_the_gap)
+Test(visits, midnight_splits_a_visit_whatever_the_gap)
 {
 	cr_assert_eq(visits_of_two(DAY_US - 1, DAY_US), 2);
 	cr_assert_eq(visits_of_two(DAY_US, DAY_US - 1), 2);
@@ -469,12 +470,12 @@ Test(visits, ties_in_time_go_by_event_id)
 	bench_free(&bench);
 }
 
-Test(visits, event_that_joins_two_emitted_visits_withdraws_the_later_key_only)
+Test(visits, event_that_joins_two_emitted_visits_deletes_the_row_of_the_later_one_only)
 {
 	static struct reader reader;
 	struct bench bench;
 	struct bronze_event a = view_at(DAY_US, 1), b = view_at(DAY_US + US_PER_HOUR, 2),
-			    joint = view_at(DAY_US + 30 * US_PER_MINUTE, 3);
+			    joining = view_at(DAY_US + 30 * US_PER_MINUTE, 3);
 
 	for (int later_first = 0; later_first < 2; later_first++) {
 		reader = (struct reader){0};
@@ -482,18 +483,18 @@ Test(visits, event_that_joins_two_emitted_visits_withdraws_the_later_key_only)
 		bench_add(&bench, 0, later_first ? &b : &a);
 		bench_add(&bench, 0, later_first ? &a : &b);
 		bench_flush(&bench, &reader);
-		bench_add(&bench, 0, &joint);
+		bench_add(&bench, 0, &joining);
 		bench_flush(&bench, &reader);
 		cr_assert_eq(reader.deletes, 1);
-		cr_assert(reader_row(&reader, kit_session(1), DAY_US)->stands);
-		cr_assert_not(reader_row(&reader, kit_session(1), DAY_US + US_PER_HOUR)->stands);
+		cr_assert(reader_row(&reader, kit_session(1), DAY_US)->exists);
+		cr_assert_not(reader_row(&reader, kit_session(1), DAY_US + US_PER_HOUR)->exists);
 		cr_assert_eq(reader_row(&reader, kit_session(1), DAY_US)->visit.events[EVENT_VIEW],
 		             3);
 		bench_free(&bench);
 	}
 }
 
-Test(visits, settle_counts_everything_as_flushed)
+Test(visits, discarded_changes_count_as_flushed)
 {
 	static struct reader reader;
 	struct bench bench;
@@ -511,7 +512,7 @@ Test(visits, settle_counts_everything_as_flushed)
 	bench_free(&bench);
 }
 
-Test(visits, numbers_of_closed_and_merged_visits_are_used_again)
+Test(visits, numbers_of_closed_and_merged_visits_are_reused)
 {
 	static struct reader reader;
 	struct bench bench;
@@ -523,14 +524,14 @@ Test(visits, numbers_of_closed_and_merged_visits_are_used_again)
 		int64_t start_us = DAY_US + day * US_PER_DAY;
 		struct bronze_event a = view_at(start_us, 1),
 				    b = view_at(start_us + US_PER_HOUR, 2),
-				    joint = view_at(start_us + 30 * US_PER_MINUTE, 3);
+				    joining = view_at(start_us + 30 * US_PER_MINUTE, 3);
 
 		reader.row_count = 0;
 		bench_add(&bench, 0, &a);
 		bench_add(&bench, 0, &b);
 		if (day % 2)
 			bench_flush(&bench, &reader);
-		bench_add(&bench, 0, &joint);
+		bench_add(&bench, 0, &joining);
 		if (day % 3)
 			bench_flush(&bench, &reader);
 		visits_close(bench.visits, start_us + US_PER_DAY);

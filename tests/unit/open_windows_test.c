@@ -1,15 +1,15 @@
-/* A pane's cells against counting by hand, in random order of arrival. */
+/* The accumulators of an open window against a recount, for events in random order. */
 #include "base/err.h"
 #include "event/event.h"
 #include "event/window.h"
 #include "fold_kit.h"
-#include "panes.h"
+#include "open_windows.h"
 #include "stages.h"
 #include "unit/fold_kit.h"
 #include "wire/records_measures.h"
 
 #define SESSIONS 5
-#define CELLS    2
+#define GROUPS   2
 
 struct seen_event {
 	struct event event;
@@ -68,7 +68,7 @@ static struct measures recount(const struct seen_event *events, int count, uint3
 	return m;
 }
 
-Test(panes, cells_equal_a_recount_after_every_event)
+Test(open_windows, accumulators_equal_a_recount_after_every_event)
 {
 	struct stages stages;
 	struct err err;
@@ -77,45 +77,46 @@ Test(panes, cells_equal_a_recount_after_every_event)
 	for (uint64_t seed = 1; seed <= 60; seed++) {
 		struct rng rng = {seed};
 		struct seen_event events[80];
-		struct pane *pane = pane_new(0, (struct window){0, 100});
+		struct open_window *window = open_window_new(0, (struct window){0, 100});
 
 		for (int i = 0; i < 80; i++) {
 			struct event event = {.event_time_us = rng_below(&rng, 20),
 			                      .type = (enum event_type)rng_below(&rng,
 			                                                         EVENT_TYPE_COUNT),
 			                      .price_cents = rng_below(&rng, 1000)};
-			uint32_t group = (uint32_t)rng_below(&rng, CELLS) + 7,
-				 cell = pane_cell(pane, group);
+			uint32_t group = (uint32_t)rng_below(&rng, GROUPS) + 7,
+				 accumulator = open_window_group(window, group);
 			struct measures want;
 
 			events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS),
 			                                group};
-			cr_assert(pane_count(pane, cell, events[i].session, &event, &stages));
+			cr_assert(open_window_count(window, accumulator, events[i].session, &event,
+			                            &stages));
 			want = recount(events, i + 1, group);
-			cr_assert_arr_eq(&pane->cells[cell].measures, &want, sizeof(want),
-			                 "seed %" PRIu64 ", event %d", seed, i);
+			cr_assert_arr_eq(&window->accumulators[accumulator].measures, &want,
+			                 sizeof(want), "seed %" PRIu64 ", event %d", seed, i);
 		}
-		cr_assert_eq(pane->cell_count, CELLS);
-		pane_free(pane, &stages);
+		cr_assert_eq(window->accumulator_count, GROUPS);
+		open_window_free(window, &stages);
 	}
 }
 
-Test(panes, purchase_without_a_price_adds_nothing_to_revenue)
+Test(open_windows, purchase_without_a_price_adds_nothing_to_revenue)
 {
 	struct stages stages;
 	struct err err;
-	struct pane *pane = pane_new(0, (struct window){0, 100});
+	struct open_window *window = open_window_new(0, (struct window){0, 100});
 	struct event event = {.type = EVENT_PURCHASE, .price_cents = -1};
-	uint32_t cell = pane_cell(pane, 1);
+	uint32_t accumulator = open_window_group(window, 1);
 
 	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
-	cr_assert(pane_count(pane, cell, 1, &event, &stages));
-	cr_assert_eq(pane->cells[cell].measures.revenue_cents, 0);
-	cr_assert_eq(pane->cells[cell].measures.events[EVENT_PURCHASE], 1);
-	pane_free(pane, &stages);
+	cr_assert(open_window_count(window, accumulator, 1, &event, &stages));
+	cr_assert_eq(window->accumulators[accumulator].measures.revenue_cents, 0);
+	cr_assert_eq(window->accumulators[accumulator].measures.events[EVENT_PURCHASE], 1);
+	open_window_free(window, &stages);
 }
 
-Test(panes, measures_add_up_and_stay_at_the_largest_number_where_they_would_overflow)
+Test(open_windows, measures_add_up_and_stop_at_the_largest_number)
 {
 	struct measures a, b, sum;
 	struct rng rng = {3};
@@ -136,22 +137,23 @@ Test(panes, measures_add_up_and_stay_at_the_largest_number_where_they_would_over
 		             "measure %zu", i);
 }
 
-Test(panes, revenue_stays_at_the_largest_number_where_it_would_overflow)
+Test(open_windows, revenue_stops_at_the_largest_number)
 {
 	struct stages stages;
 	struct err err;
-	struct pane *pane = pane_new(0, (struct window){0, 100});
+	struct open_window *window = open_window_new(0, (struct window){0, 100});
 	struct event event = {.type = EVENT_PURCHASE,
 	                      .price_cents =
 	                              INT64_C(99999999999999999)}; /* the highest valid price */
-	uint32_t cell = pane_cell(pane, 1);
+	uint32_t accumulator = open_window_group(window, 1);
 
 	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
 	for (int i = 0; i < 92; i++)
-		cr_assert(pane_count(pane, cell, 1, &event, &stages));
-	cr_assert_eq(pane->cells[cell].measures.revenue_cents, 92 * event.price_cents);
-	cr_assert(pane_count(pane, cell, 1, &event, &stages));
-	cr_assert(pane_count(pane, cell, 1, &event, &stages));
-	cr_assert_eq(pane->cells[cell].measures.revenue_cents, INT64_MAX);
-	pane_free(pane, &stages);
+		cr_assert(open_window_count(window, accumulator, 1, &event, &stages));
+	cr_assert_eq(window->accumulators[accumulator].measures.revenue_cents,
+	             92 * event.price_cents);
+	cr_assert(open_window_count(window, accumulator, 1, &event, &stages));
+	cr_assert(open_window_count(window, accumulator, 1, &event, &stages));
+	cr_assert_eq(window->accumulators[accumulator].measures.revenue_cents, INT64_MAX);
+	open_window_free(window, &stages);
 }

@@ -1,7 +1,9 @@
-/* A cell's counts move only by what one event changes for its session, so emitting needs no
- * walk over sessions. Entries are 32 bytes and live in arrays of their pane: closing a window
- * frees them all at once. */
-#include "panes.h"
+/* An event updates the entry of its session, and the accumulator by the difference. So emitting an
+ * accumulator needs no walk over sessions.
+ *
+ * Session entries have 32 bytes and are in an array of their window. Freeing a window frees all of
+ * them at once. */
+#include "open_windows.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,49 +20,52 @@ struct session_entry {
 	uint8_t seen;
 };
 
-struct pane *pane_new(int rollup, struct window window)
+struct open_window *open_window_new(int rollup, struct window bounds)
 {
-	struct pane *pane = xrealloc(NULL, sizeof(*pane));
+	struct open_window *window = xrealloc(NULL, sizeof(*window));
 
-	*pane = (struct pane){.window = window, .rollup = rollup};
-	return pane;
+	*window = (struct open_window){.bounds = bounds, .rollup = rollup};
+	return window;
 }
 
-void pane_free(struct pane *pane, const struct stages *stages)
+void open_window_free(struct open_window *window, const struct stages *stages)
 {
-	for (uint32_t i = 0; i < pane->entry_count; i++)
-		funnel_free(&pane->entries[i].funnel, stages);
-	free(pane->entries);
-	free(pane->cells);
-	u64_map_free(&pane->cell_of_group);
-	u64_map_free(&pane->entry_of_session);
-	free(pane);
+	for (uint32_t i = 0; i < window->entry_count; i++)
+		funnel_free(&window->entries[i].funnel, stages);
+	free(window->entries);
+	free(window->accumulators);
+	u64_map_free(&window->accumulator_of_group);
+	u64_map_free(&window->entry_of_session);
+	free(window);
 }
 
-uint32_t pane_cell(struct pane *pane, uint32_t group)
+uint32_t open_window_group(struct open_window *window, uint32_t group)
 {
 	bool added;
-	uint32_t number = u64_map_put(&pane->cell_of_group, group, pane->cell_count, &added);
+	uint32_t number = u64_map_put(&window->accumulator_of_group, group,
+	                              window->accumulator_count, &added);
 
 	if (added) {
-		GROW(pane->cells, pane->cell_count, pane->cell_capacity);
-		pane->cells[pane->cell_count++] = (struct cell){.group = group};
+		GROW(window->accumulators, window->accumulator_count, window->accumulator_capacity);
+		window->accumulators[window->accumulator_count++] =
+			(struct accumulator){.group = group};
 	}
 	return number;
 }
 
-static struct session_entry *entry_of(struct pane *pane, uint32_t cell, uint32_t session,
-                                      bool *added)
+static struct session_entry *entry_of(struct open_window *window, uint32_t accumulator,
+                                      uint32_t session, bool *added)
 {
-	uint32_t number = u64_map_put(&pane->entry_of_session, (uint64_t)cell << 32 | session,
-	                              pane->entry_count, added);
+	uint32_t number =
+		u64_map_put(&window->entry_of_session, (uint64_t)accumulator << 32 | session,
+	                    window->entry_count, added);
 
 	if (*added) {
-		GROW(pane->entries, pane->entry_count, pane->entry_capacity);
-		pane->entries[pane->entry_count] = (struct session_entry){.seen = 0};
-		funnel_init(&pane->entries[pane->entry_count++].funnel);
+		GROW(window->entries, window->entry_count, window->entry_capacity);
+		window->entries[window->entry_count] = (struct session_entry){.seen = 0};
+		funnel_init(&window->entries[window->entry_count++].funnel);
 	}
-	return &pane->entries[number];
+	return &window->entries[number];
 }
 
 static void count_seen(struct measures *measures, struct session_entry *entry, enum event_type type)
@@ -81,7 +86,7 @@ static void count_seen(struct measures *measures, struct session_entry *entry, e
 		measures->purchase_sessions++;
 }
 
-/* Stages newly reached in order; the first one has no funnel count of its own. */
+/* Counts the stages that were newly reached in order. The first stage has no funnel count. */
 static void count_reached(struct measures *measures, const struct stages *stages, int before,
                           int after)
 {
@@ -95,12 +100,12 @@ static void count_reached(struct measures *measures, const struct stages *stages
 	}
 }
 
-bool pane_count(struct pane *pane, uint32_t cell, uint32_t session, const struct event *event,
-                const struct stages *stages)
+bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
+                       const struct event *event, const struct stages *stages)
 {
-	struct measures *measures = &pane->cells[cell].measures;
+	struct measures *measures = &window->accumulators[accumulator].measures;
 	bool added, kept = true;
-	struct session_entry *entry = entry_of(pane, cell, session, &added);
+	struct session_entry *entry = entry_of(window, accumulator, session, &added);
 	int stage = stages->of_type[event->type], before = entry->funnel.reached;
 
 	measures->events[event->type]++;
@@ -147,7 +152,7 @@ int measures_format(const struct measures *m, char *out, size_t cap)
 
 struct dump_row {
 	struct span group;
-	const struct cell *cell;
+	const struct accumulator *accumulator;
 };
 
 static int by_group(const void *a, const void *b)
@@ -159,25 +164,26 @@ static int by_group(const void *a, const void *b)
 	return order ? order : (x->group.len > y->group.len) - (x->group.len < y->group.len);
 }
 
-void pane_dump(const struct pane *pane, const char *rollup, const struct interner *groups,
-               struct buffer *out)
+void open_window_dump(const struct open_window *window, const char *rollup,
+                      const struct interner *groups, struct buffer *out)
 {
-	struct dump_row *rows = xrealloc(NULL, (pane->cell_count + 1) * sizeof(*rows));
+	struct dump_row *rows = xrealloc(NULL, (window->accumulator_count + 1) * sizeof(*rows));
 	char line[EVENT_TEXT_MAX + 512], values[300];
 
-	for (uint32_t i = 0; i < pane->cell_count; i++)
-		rows[i] = (struct dump_row){interner_text(groups, pane->cells[i].group),
-		                            &pane->cells[i]};
-	qsort(rows, pane->cell_count, sizeof(*rows), by_group);
-	for (uint32_t i = 0; i < pane->cell_count; i++) {
-		measures_format(&rows[i].cell->measures, values, sizeof(values));
+	for (uint32_t i = 0; i < window->accumulator_count; i++)
+		rows[i] = (struct dump_row){interner_text(groups, window->accumulators[i].group),
+		                            &window->accumulators[i]};
+	qsort(rows, window->accumulator_count, sizeof(*rows), by_group);
+	for (uint32_t i = 0; i < window->accumulator_count; i++) {
+		measures_format(&rows[i].accumulator->measures, values, sizeof(values));
 		buffer_append(out, line,
 		              (size_t)snprintf(line, sizeof(line),
-		                               "cell %s %" PRId64 " %" PRId64 " %.*s %s @%" PRId64
-		                               "\n",
-		                               rollup, pane->window.start_us, pane->window.end_us,
-		                               (int)rows[i].group.len, rows[i].group.at, values,
-		                               rows[i].cell->revision));
+		                               "accumulator %s %" PRId64 " %" PRId64
+		                               " %.*s %s @%" PRId64 "\n",
+		                               rollup, window->bounds.start_us,
+		                               window->bounds.end_us, (int)rows[i].group.len,
+		                               rows[i].group.at, values,
+		                               rows[i].accumulator->revision));
 	}
 	free(rows);
 }

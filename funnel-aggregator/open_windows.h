@@ -1,0 +1,51 @@
+/* Open windows of one bronze partition. Each window has one accumulator per group: its measures.
+ *
+ * Counts of distinct sessions are exact: a window keeps one entry per group and session. */
+#ifndef FUNNEL_OPEN_WINDOWS_H
+#define FUNNEL_OPEN_WINDOWS_H
+
+#include "base/buffer.h"
+#include "base/err.h"
+#include "base/interner.h"
+#include "base/u64_map.h"
+#include "event/event.h"
+#include "event/window.h"
+#include "stages.h"
+#include "wire/records_measures.h"
+
+struct accumulator {
+	struct measures measures;
+	int64_t revision;
+	uint32_t group; /* id in the caller's interner */
+	bool changed;   /* is in the caller's list of changed accumulators */
+};
+
+struct open_window {
+	struct window bounds;
+	int rollup;  /* index in the caller's list */
+	bool closed; /* takes no more events; freed after its last changes went out */
+	uint32_t accumulator_count, accumulator_capacity, entry_count, entry_capacity;
+	struct u64_map accumulator_of_group, entry_of_session;
+	struct accumulator *accumulators;
+	struct session_entry *entries;
+};
+
+struct open_window *open_window_new(int rollup, struct window bounds);
+void open_window_free(struct open_window *window, const struct stages *stages);
+
+/* Index of the accumulator of a group. Creates it if the group is new. */
+uint32_t open_window_group(struct open_window *window, uint32_t group);
+/* Adds one event of a session to an accumulator. Returns false as funnel_add does. */
+MUST_USE bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
+                                const struct event *event, const struct stages *stages);
+
+/* measures += other. A sum stops at INT64_MAX. All numbers must be 0 or more. */
+void measures_add(struct measures *measures, const struct measures *other);
+
+/* Appends the canonical text of a window's accumulators, ordered by group text. */
+void open_window_dump(const struct open_window *window, const char *rollup,
+                      const struct interner *groups, struct buffer *out);
+/* The measures, separated by commas. Returns what snprintf returns. */
+int measures_format(const struct measures *measures, char *out, size_t cap);
+
+#endif
