@@ -64,7 +64,7 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 {
 	char reason[1200];
 
-	if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+	if (err->class != ERR_RETRY && err->class != ERR_ABORT && err->class != ERR_CONFLICT)
 		return STEP_FAILED;
 	backoff_grow(&loader->backoff, monotonic_us());
 	metric_set(loader->up, postgres_is_connected(loader->pg));
@@ -169,7 +169,7 @@ static bool is_momentary(const char *sqlstate)
 	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
 }
 
-/* Writes the batch. ERR_RETRY and ERR_ABORT: the batch has to be read again; *away names what
+/* Writes the batch. Temporary errors: the batch has to be read again; *away names what
  * failed. */
 static bool commit(struct loader *loader, const char **away, struct err *err)
 {
@@ -333,7 +333,8 @@ static enum step stop_step(struct loader *loader, struct err *err)
 
 	if (loader->phase == LOADER_RUNNING && loader->batch_started_us != 0 &&
 	    !commit(loader, &away, err)) {
-		if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+		if (err->class != ERR_RETRY && err->class != ERR_ABORT &&
+		    err->class != ERR_CONFLICT)
 			return STEP_FAILED;
 		log_warn("stopped_uncommitted", log_str("error", err->message),
 		         log_str("detail", "the next start reads the last batch again"));

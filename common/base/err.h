@@ -12,6 +12,9 @@ enum err_class {
 	ERR_INPUT,  /* this input is bad: dead-letter it and go on */
 	ERR_RETRY,  /* the world is not ready: back off and make the same call again */
 	ERR_ABORT,  /* the open transaction is lost: send the same batch again in another */
+	/* Another instance has moved our offsets: drop the batch, read the offsets again and
+	 * continue from there. Where that is not possible: exit 75, as for ERR_ABORT. */
+	ERR_CONFLICT,
 	ERR_FENCED, /* this client is finished (another instance took over, or its state is fatal): touch nothing, exit 75 */
 	ERR_OPERATOR, /* going on would make numbers wrong: explain, exit 78 */
 	ERR_FATAL,    /* cannot go on: exit non-zero */

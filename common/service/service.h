@@ -7,7 +7,7 @@
  * (default 20 s); past that the process leaves with a message (a library's destroy may hang): in close with the exit code
  * it would have had, before that with 75. An open that fails only for now (75) after a stop was asked for ends with 0.
  * /readyz turns ready when open has returned, unless the service has called health_ready itself.
- * Exit: 0 clean; 64 usage (and ERR_INPUT from open); 70 ERR_FATAL and bugs; 75 ERR_RETRY, ERR_ABORT, ERR_FENCED; 78 ERR_OPERATOR. */
+ * Exit: 0 clean; 64 usage (and ERR_INPUT from open); 70 ERR_FATAL and bugs; 75 ERR_RETRY, ERR_ABORT, ERR_CONFLICT, ERR_FENCED; 78 ERR_OPERATOR. */
 #ifndef FUNNEL_SERVICE_H
 #define FUNNEL_SERVICE_H
 
