@@ -1,4 +1,4 @@
-/* What a SQLSTATE says to do. No server is needed. */
+/* The error class of each SQLSTATE. No server is needed. */
 #include <criterion/criterion.h>
 #include <string.h>
 
@@ -6,7 +6,7 @@
 #include "postgres/postgres_session.h"
 #include "postgres/postgres_state.h"
 
-Test(loader_postgres, sqlstates_are_classified_by_what_helps)
+Test(loader_postgres, each_sqlstate_has_the_class_of_the_action_that_helps)
 {
 	static const struct {
 		const char *what, *state;
@@ -70,7 +70,7 @@ Test(loader_postgres, an_unreachable_server_is_retried_and_a_bad_string_is_refus
 
 		cr_expect_not(postgres_connect(pg, NULL, &err));
 		cr_expect_eq(err.class, table[i].want, "%s: %s", table[i].dsn, err.message);
-		cr_expect_null(strstr(err.message, "hunter2"), "the string may hold a password");
+		cr_expect_null(strstr(err.message, "hunter2"), "the string may contain a password");
 		cr_expect_not(postgres_run(pg, "SELECT 1", &err));
 		cr_expect_eq(err.class, ERR_RETRY, "not connected");
 		postgres_free(pg);
