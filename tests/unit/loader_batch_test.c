@@ -434,18 +434,19 @@ Test(loader_batch, the_marker_of_a_redriven_dead_letter_names_its_row_and_adds_n
 	struct redrive_decision decision = {.letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};
-	struct input_record letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5}, marker;
+	struct input_record dead_letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5},
+			    marker;
 
 	output_dead_letter(&box, &terms, &refused, REASON_WRONG_PARTITION, "d", false, &counts);
 	headers = box.at[0].headers;
-	letter.headers = headers;
-	letter.header_count = box.at[0].header_count;
-	letter.value = box.at[0].value;
-	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &letter, NULL), LOAD_ROW);
+	dead_letter.headers = headers;
+	dead_letter.header_count = box.at[0].header_count;
+	dead_letter.value = box.at[0].value;
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &dead_letter, NULL), LOAD_ROW);
 	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1,
 	             "a header of the refused record itself does not make a marker");
 	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 0);
-	redrive_emit(&out, &decision, &letter);
+	redrive_emit(&out, &decision, &dead_letter);
 	marker = (struct input_record){.topic = SPAN("dead"),
 	                               .partition = 3,
 	                               .offset = 6,
