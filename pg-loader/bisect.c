@@ -1,13 +1,13 @@
-/* Depth first, left before right. Both halves are tried, so that several bad rows are found in one search;
- * the depth is log2 of the batch size. */
+/* Depth first, left before right. The search tries both halves, so that it finds several bad rows
+ * in one pass. Its depth is log2 of the batch size. */
 #include "bisect.h"
 
 static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad,
                    struct err *err);
 
-/* Tries a part and searches it where it is refused. */
-static bool part(const struct bisect *bisect, const uint32_t *rows, uint32_t count, uint32_t *bad,
-                 struct err *err)
+/* Tries a part, and searches it if the database rejects it. */
+static bool try_part(const struct bisect *bisect, const uint32_t *rows, uint32_t count,
+                     uint32_t *bad, struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
 
@@ -29,13 +29,16 @@ static bool search(const struct bisect *bisect, const uint32_t *rows, uint32_t c
 {
 	uint32_t half = count / 2, before = *bad;
 
-	if (!part(bisect, rows, half, bad, err) ||
-	    !part(bisect, rows + half, count - half, bad, err))
+	if (!try_part(bisect, rows, half, bad, err) ||
+	    !try_part(bisect, rows + half, count - half, bad, err))
 		return false;
-	return *bad > before ||
-	       err_set(err, ERR_FATAL,
-	               "the database refuses %u rows together, but not one half or the other: no row can be blamed",
-	               count);
+	if (*bad == before)
+		return err_set(
+			err, ERR_FATAL,
+			"the database rejects %u rows together but accepts each half of them: "
+			"the fault is not in a row",
+			count);
+	return true;
 }
 
 bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t count, struct err *err)
@@ -44,9 +47,11 @@ bool bisect_rows(const struct bisect *bisect, const uint32_t *rows, uint32_t cou
 
 	if (count > 1)
 		return search(bisect, rows, count, &bad, err);
-	if (count == 1 && !part(bisect, rows, 1, &bad, err))
+	if (count == 1 && !try_part(bisect, rows, 1, &bad, err))
 		return false;
-	return bad > 0 ||
-	       err_set(err, ERR_FATAL,
-	               "the database refuses a row, but not when it is tried again alone");
+	if (bad == 0)
+		return err_set(err, ERR_FATAL,
+		               "the database rejected a row and accepts it when tried again: the "
+		               "fault is not in the row");
+	return true;
 }

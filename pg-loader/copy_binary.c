@@ -1,9 +1,10 @@
-/* Plain stores in network byte order. numeric is the one field with an inner form (utils/adt/numeric.c,
- * numeric_send): digits to the base of 10,000, most significant first, without leading or trailing zeros,
+/* Plain stores in network byte order. Only numeric has an inner format (utils/adt/numeric.c,
+ * numeric_send): digits in base 10,000, most significant first, without leading or trailing zeros:
  *
- *   digit count i16 | weight i16 (of the first digit: 10000^weight) | sign i16 (0x4000: minus) | scale i16 | digits i16 ...
+ *   digit count i16 | weight i16 | sign i16 (0x4000: minus) | scale i16 | digits i16 ...
  *
- * Cents fit it well: the digit of weight -1 is the two decimals times 100. */
+ * The first digit counts 10000^weight. Cents fit well: the digit of weight -1 is the two decimals
+ * times 100. */
 #include "copy_binary.h"
 
 #include "base/timetext.h"
@@ -94,7 +95,7 @@ char *copy_date(char *at, int64_t day)
 char *copy_cents(char *at, int64_t cents)
 {
 	uint64_t value = cents < 0 ? 0 - (uint64_t)cents : (uint64_t)cents;
-	uint32_t digits[8]; /* least significant first; digits[0] is the decimals */
+	uint32_t digits[8]; /* least significant first; digits[0] has the decimals */
 	int count = 0, first = 0;
 
 	digits[count++] = (uint32_t)(value % 100) * 100;
@@ -133,7 +134,8 @@ char *copy_jsonb(char *at, struct span json)
 	return put_bytes(at + 1, json);
 }
 
-/* dimensions i32 | has nulls i32 | element type | per dimension: size i32, lower bound i32 | elements */
+/* dimensions i32 | has nulls i32 | element type i32 | per dimension: size i32, lower bound i32 |
+ * elements: length i32, bytes */
 char *copy_text_array(char *at, const struct span *texts, int count)
 {
 	uint32_t len = count > 0 ? 20 : 12;

@@ -3,8 +3,9 @@
  *   file:  "PGCOPY\n\377\r\n\0" | flags i32 = 0 | extension length i32 = 0 | rows ... | i16 = -1
  *   row:   field count i16 | per field: length i32 (-1: null) | bytes, big-endian
  *
- * Writers take a place with enough room and return the place after what they wrote; the sizes below say how
- * much each may take. Nothing is allocated here. Texts must have passed copy_text_fault. */
+ * Each writer gets a pointer to enough room and returns the pointer after its last byte. The sizes
+ * below say how much room each needs. Nothing is allocated here. Texts must have passed
+ * copy_text_fault. */
 #ifndef FUNNEL_COPY_BINARY_H
 #define FUNNEL_COPY_BINARY_H
 
@@ -18,8 +19,8 @@
 extern const char copy_header[COPY_HEADER_BYTES];
 extern const char copy_trailer[COPY_TRAILER_BYTES];
 
-#define COPY_FIELD_MAX \
-	32 /* bytes of any field of fixed size, length word included; numeric among them */
+/* Bytes of any field except text, bytea, jsonb and text[]; its length word included. */
+#define COPY_FIELD_MAX 32
 
 char *copy_row_begin(char *at, int field_count); /* 2 bytes */
 char *copy_null(char *at);
@@ -31,15 +32,16 @@ char *copy_uuid(char *at, const uint8_t id[16]);
 char *copy_timestamptz(char *at, int64_t time_us); /* since 1970-01-01 UTC */
 char *copy_date(char *at, int64_t day);            /* days since 1970-01-01 */
 char *copy_cents(char *at, int64_t cents);         /* numeric with two decimals */
-/* 4 bytes and the span's; at == NULL is null. */
+/* 4 bytes and those of the span; a span with at == NULL is written as null. */
 char *copy_text(char *at, struct span text);
 char *copy_bytea(char *at, struct span bytes);
-/* 5 bytes and the span's: a version byte of 1 comes first. */
+/* 5 bytes and those of the span: jsonb begins with a version byte of 1. */
 char *copy_jsonb(char *at, struct span json);
-/* text[]: 24 bytes, and 4 and the span's for each. No element is null. */
+/* text[]: 24 bytes, and for each element 4 and those of its span. Elements are not null. */
 char *copy_text_array(char *at, const struct span *texts, int count);
 
-/* What PostgreSQL's UTF8 would refuse in a text: REASON_NONE, REASON_NUL_CHARACTER or REASON_INVALID_UTF8. */
+/* Why PostgreSQL would reject a text in UTF8: REASON_NUL_CHARACTER or REASON_INVALID_UTF8.
+ * REASON_NONE: it accepts the text. */
 enum reason copy_text_fault(struct span text);
 
 #endif

@@ -1,5 +1,5 @@
-/* Texts of a dead letter come from outside and must not be lost: what PostgreSQL would refuse in a text (NUL, broken
- * UTF-8) is written as \xHH. */
+/* The texts of a dead letter come from outside and must not be lost. Bytes that PostgreSQL would
+ * reject in a text (NUL, broken UTF-8) are written as \xHH. */
 #include "dead_letter_rows.h"
 
 #include <jansson.h>
@@ -35,7 +35,7 @@ static void escape(struct buffer *out, struct span text)
 	}
 }
 
-/* As JSON's string or null; NULL: out of memory. */
+/* A JSON string, or JSON null for a null span; NULL: out of memory. */
 static json_t *escaped_json(struct buffer *scratch, struct span text)
 {
 	size_t start = scratch->len;
@@ -55,7 +55,7 @@ static int append_json(const char *text, size_t len, void *out)
 	return 0;
 }
 
-/* An object with the last value of each name. */
+/* Appends a JSON object of the headers; of a name that occurs twice, the last value. */
 static void headers_json(struct buffer *out, const struct input_record *record)
 {
 	json_t *headers = json_object();
@@ -75,16 +75,15 @@ static void headers_json(struct buffer *out, const struct input_record *record)
 	json_decref(headers);
 }
 
-struct letter {
-	struct span stage, reason, detail, topic; /* any bytes; detail may be none */
+struct dead_letter_row {
+	struct span stage, reason, detail, topic; /* any bytes; detail may be null */
 	int32_t partition;
 	int64_t offset;
 	enum reject_form form; /* REJECT_BARE: without bytes and headers */
 };
 
-/* Limits keep the primary key within what an index entry may hold. */
-#define STAGE_MAX 100
-
+/* Longest stage and reason in bytes: the primary key must fit into an index entry. */
+#define STAGE_MAX  100
 #define DETAIL_MAX 2000
 
 static struct span cut(struct span text, size_t max)
@@ -97,29 +96,30 @@ static struct span part(const struct buffer *scratch, size_t from, size_t to)
 	return (struct span){scratch->at + from, to - from};
 }
 
-/* Stage, reason and topic, which name a letter's row together with its place: one behind the other, with their ends. */
-static void escape_names(struct buffer *scratch, const struct letter *letter, size_t ends[3])
+/* Appends stage, reason and topic one after the other; ends has the end of each. With partition and
+ * offset they are the primary key of a row. */
+static void escape_names(struct buffer *scratch, const struct dead_letter_row *row, size_t ends[3])
 {
 	scratch->len = 0;
-	escape(scratch, cut(letter->stage, STAGE_MAX));
+	escape(scratch, cut(row->stage, STAGE_MAX));
 	ends[0] = scratch->len;
-	escape(scratch, cut(letter->reason, STAGE_MAX));
+	escape(scratch, cut(row->reason, STAGE_MAX));
 	ends[1] = scratch->len;
-	escape(scratch, cut(letter->topic, TOPIC_NAME_MAX));
+	escape(scratch, cut(row->topic, TOPIC_NAME_MAX));
 	ends[2] = scratch->len;
 }
 
-static void put_letter(struct row_buffers *rows, const struct letter *letter,
-                       const struct input_record *record, uint32_t source)
+static void put_dead_letter(struct row_buffers *rows, const struct dead_letter_row *row,
+                            const struct input_record *record, uint32_t source)
 {
 	struct buffer *scratch = &rows->scratch;
-	bool bare = letter->form == REJECT_BARE;
+	bool bare = row->form == REJECT_BARE;
 	struct span key = bare ? SPAN_NULL : record->key, value = bare ? SPAN_NULL : record->value;
 	size_t names[3], detail, headers;
 	char *at;
 
-	escape_names(scratch, letter, names);
-	escape(scratch, cut(letter->detail, DETAIL_MAX));
+	escape_names(scratch, row, names);
+	escape(scratch, cut(row->detail, DETAIL_MAX));
 	detail = scratch->len;
 	if (!bare)
 		headers_json(scratch, record);
@@ -131,8 +131,8 @@ static void put_letter(struct row_buffers *rows, const struct letter *letter,
 	at = copy_text(at, part(scratch, names[0], names[1]));
 	at = detail > names[2] ? copy_text(at, part(scratch, names[2], detail)) : copy_null(at);
 	at = copy_text(at, part(scratch, names[1], names[2]));
-	at = copy_int4(at, letter->partition);
-	at = copy_int8(at, letter->offset);
+	at = copy_int4(at, row->partition);
+	at = copy_int8(at, row->offset);
 	at = copy_bytea(at, key);
 	at = copy_bytea(at, value);
 	at = bare ? copy_null(at) : copy_jsonb(at, part(scratch, detail, headers));
@@ -140,22 +140,23 @@ static void put_letter(struct row_buffers *rows, const struct letter *letter,
 	row_end(rows, TARGET_DEAD_LETTERS, at, source, 0, SPAN_NULL, TARGET_DEAD_LETTERS);
 }
 
-/* A mark that redrive has set behind a letter repeats what names the letter's row. */
-static void put_mark(struct row_buffers *rows, const struct letter *letter,
-                     const struct input_record *record, uint32_t source)
+/* redrive writes a marker for each dead letter that it sends again. The marker repeats the primary
+ * key of the dead letter's row. */
+static void put_marker(struct row_buffers *rows, const struct dead_letter_row *row,
+                       const struct input_record *record, uint32_t source)
 {
 	struct buffer *scratch = &rows->scratch;
 	size_t names[3];
 	char *at;
 
-	escape_names(scratch, letter, names);
+	escape_names(scratch, row, names);
 	at = row_begin(rows, TARGET_REDRIVEN, 8 * COPY_FIELD_MAX + scratch->len);
 	at = copy_row_begin(at, 6);
 	at = copy_text(at, part(scratch, 0, names[0]));
 	at = copy_text(at, part(scratch, names[0], names[1]));
 	at = copy_text(at, part(scratch, names[1], names[2]));
-	at = copy_int4(at, letter->partition);
-	at = copy_int8(at, letter->offset);
+	at = copy_int4(at, row->partition);
+	at = copy_int8(at, row->offset);
 	at = copy_timestamptz(at, record->timestamp_ms * 1000);
 	row_end(rows, TARGET_REDRIVEN, at, source, 0, SPAN_NULL, TARGET_REDRIVEN);
 }
@@ -163,7 +164,7 @@ static void put_mark(struct row_buffers *rows, const struct letter *letter,
 enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_record *record,
                                 uint32_t source, char *detail, size_t cap)
 {
-	struct letter letter = {
+	struct dead_letter_row row = {
 		.stage = record_header(record, "__connect.errors.connector.name"),
 		.reason = record_header(record, "__connect.errors.exception.class.name"),
 		.detail = record_header(record, "__connect.errors.exception.message"),
@@ -172,19 +173,19 @@ enum reason dead_letter_row_add(struct row_buffers *rows, const struct input_rec
 	int32_t marked_partition;
 	int64_t partition, marked_offset;
 
-	if (letter.stage.len == 0 || letter.reason.len == 0 || letter.topic.len == 0)
-		return row_refuse(
+	if (row.stage.len == 0 || row.reason.len == 0 || row.topic.len == 0)
+		return row_reject(
 			REASON_INVALID_HEADERS, detail, cap,
 			"__connect.errors.connector.name, .exception.class.name or .topic");
 	if (!header_integer(record, "__connect.errors.partition", INT32_MAX, &partition) ||
-	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &letter.offset))
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap,
+	    !header_integer(record, "__connect.errors.offset", INT64_MAX, &row.offset))
+		return row_reject(REASON_INVALID_HEADERS, detail, cap,
 		                  "__connect.errors.partition or .offset");
-	letter.partition = (int32_t)partition;
+	row.partition = (int32_t)partition;
 	if (redrive_marker_read(record, &marked_partition, &marked_offset))
-		put_mark(rows, &letter, record, source);
+		put_marker(rows, &row, record, source);
 	else
-		put_letter(rows, &letter, record, source);
+		put_dead_letter(rows, &row, record, source);
 	return REASON_NONE;
 }
 
@@ -192,8 +193,9 @@ void dead_letter_row_reject(struct row_buffers *rows, const struct input_record 
                             uint32_t source, enum reason reason, const char *detail,
                             enum reject_form form)
 {
-	put_letter(rows,
-	           &(struct letter){SPAN("loader"), span_of(reason_name(reason)), span_of(detail),
-	                            record->topic, record->partition, record->offset, form},
-	           record, source);
+	put_dead_letter(rows,
+	                &(struct dead_letter_row){SPAN("loader"), span_of(reason_name(reason)),
+	                                          span_of(detail), record->topic, record->partition,
+	                                          record->offset, form},
+	                record, source);
 }

@@ -1,8 +1,8 @@
-/* Rows are encoded as they arrive, straight into one buffer per target, so that a commit only hands the buffers to
- * COPY. Rows that were superseded or rejected are skipped when sending; their bytes are wasted until the next clear,
- * which the batch bounds make harmless.
+/* Rows are encoded as they arrive, into one buffer per target. A commit only hands the buffers to
+ * COPY. It skips rows that were replaced or rejected. Their bytes stay until the next clear, which
+ * is harmless because a batch is bounded.
  *
- * A rejected row does not bring back the older one that it superseded: that value was never the newest. */
+ * A rejected row does not bring back the older row that it replaced: the newest value was bad. */
 #include "load_batch.h"
 
 #include <stdlib.h>
@@ -27,11 +27,10 @@ void load_batch_clear(struct load_batch *batch)
 	row_buffers_clear(&batch->rows);
 	batch->source_count = 0;
 	batch->input_bytes = 0;
-	batch->doubles = 0;
+	batch->duplicates = 0;
 	memset(batch->rejects, 0, sizeof(batch->rejects));
 }
 
-/* The dead letter of a record of ours: stage "loader". */
 static void add_reject(struct load_batch *batch, const struct input_record *record, uint32_t source,
                        enum reason reason, const char *detail, enum reject_form form)
 {
@@ -39,8 +38,8 @@ static void add_reject(struct load_batch *batch, const struct input_record *reco
 	batch->rows.at[batch->rows.count - 1].form = (uint8_t)form;
 }
 
-enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic,
-                                 const struct input_record *record, void *message)
+enum load_result load_batch_add(struct load_batch *batch, enum topic_id topic,
+                                const struct input_record *record, void *message)
 {
 	char detail[256] = "";
 	enum reason reason;

@@ -1,7 +1,7 @@
-/* A batch: rows ready for COPY, by target, and the records that they came from.
+/* A batch: rows ready for COPY, by target, and the records that they came from. Pure.
  *
- * Records are kept until the batch is cleared, so that a row which the database refuses can be dead-lettered with its
- * bytes. Pure: knows nothing of Kafka or PostgreSQL. */
+ * The batch keeps the records until it is cleared, so that it can dead-letter the record of a row
+ * that the database rejects, with its bytes. */
 #ifndef FUNNEL_LOAD_BATCH_H
 #define FUNNEL_LOAD_BATCH_H
 
@@ -20,32 +20,40 @@ struct load_batch {
 	struct load_source {
 		struct input_record
 			record; /* topic, key and value borrow from message; no headers */
-		void *message;  /* NULL: nothing to give back */
+		void *message;  /* NULL: nothing to release */
 	} * sources;
 	size_t input_bytes;
 	uint32_t source_count, source_capacity;
-	int64_t rejects[REASON_COUNT];  /* our own, by reason */
-	int64_t doubles;                /* set by load_store_write: events bronze holds twice */
-	int32_t bronze_partition_count; /* set by the owner: so many ends a segment has */
-	/* Set by the owner, may be NULL: gives a message back, and reads its first LOAD_HEADERS_MAX headers. */
+	int64_t rejects[REASON_COUNT]; /* records that the loader rejected, by reason */
+	/* Set by load_store_write: bronze records, read for the first time, whose event was stored
+	 * already. */
+	int64_t duplicates;
+	/* Set by the owner; a segment ends once in each partition. */
+	int32_t bronze_partition_count;
+	/* Set by the owner; may be NULL. release: frees a message. read_headers: reads its first
+	 * LOAD_HEADERS_MAX headers and returns how many there are. */
 	void (*release)(void *message);
 	size_t (*read_headers)(void *message, struct header headers[LOAD_HEADERS_MAX]);
-	struct header headers[LOAD_HEADERS_MAX]; /* of the message at hand */
+	struct header headers[LOAD_HEADERS_MAX]; /* of the message that is being rejected */
 };
 
 void load_batch_free(struct load_batch *batch);
-/* Gives the messages back and forgets everything but the memory. */
+/* Releases the messages and empties the batch; keeps its memory. */
 void load_batch_clear(struct load_batch *batch);
 
-enum load_verdict { LOAD_ROW, LOAD_CONTROL, LOAD_REJECTED };
-/* Adds what one record of a topic means. record->body, refused and detail are set as for a fold; headers are needed for
- * TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS and records without a value. Keeps message. A control is no event, but one of a
- * segment has a row of its own. A record that is bad becomes a reject: a dead letter of stage "loader". */
-enum load_verdict load_batch_add(struct load_batch *batch, enum topic_id topic,
-                                 const struct input_record *record, void *message);
+enum load_result {
+	LOAD_ROW,      /* the record has become a row */
+	LOAD_CONTROL,  /* a control record; it has a row only if it names a segment */
+	LOAD_REJECTED, /* it cannot be a row and has become a dead letter of stage "loader" */
+};
+/* Adds one record of a topic. record->body, refused and detail are set as for a fold; headers are
+ * needed for TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS and records without a value. Takes message. */
+enum load_result load_batch_add(struct load_batch *batch, enum topic_id topic,
+                                const struct input_record *record, void *message);
 
-/* Takes a row out that the database refused, and dead-letters its record; a refused reject is tried once more
- * without its bytes. False: that was refused too, and nothing more can be done. */
+/* Removes a row that the database rejects, and dead-letters its record. If the row is itself a dead
+ * letter of the loader, a second one without bytes and headers replaces it. False: the row is such
+ * a second one, and nothing more can be done. */
 bool load_batch_reject_row(struct load_batch *batch, uint32_t row, const char *detail);
 
 #endif

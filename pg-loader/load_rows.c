@@ -1,8 +1,7 @@
-/* Decoded record to COPY row, field by field in the column order of targets.c.
+/* Each row is written field by field, in the column order of targets.c.
  *
- * Texts are checked here for what PostgreSQL would refuse (NUL, broken UTF-8): to find that out from a failed COPY
- * would cost a bisection. Headers of a dead letter are the exception: they are outside texts that must not be
- * lost, so offending bytes are written as \xHH. */
+ * Texts that PostgreSQL would reject (NUL, broken UTF-8) are found here, because finding them by a
+ * failed COPY would cost a bisection. Dead letters are the exception: see dead_letter_rows.c. */
 #include "load_rows.h"
 
 #include <inttypes.h>
@@ -40,7 +39,7 @@ static enum reason check_texts(const struct span *texts, const char *const *name
 		enum reason reason = texts[i].at ? copy_text_fault(texts[i]) : REASON_NONE;
 
 		if (reason != REASON_NONE)
-			return row_refuse(reason, detail, cap, names[i]);
+			return row_reject(reason, detail, cap, names[i]);
 	}
 	return REASON_NONE;
 }
@@ -66,13 +65,13 @@ static enum reason read_event(struct span body, struct bronze_event *bronze, cha
 	int64_t day;
 
 	if (!bronze_decode(body, bronze, &why))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
 	if (bronze->lineage.raw_time_ms < DAY_MIN * MS_PER_DAY ||
 	    bronze->lineage.raw_time_ms >= (DAY_MAX + 1) * MS_PER_DAY)
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap, "raw_time");
 	day = time_floor(bronze->event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	if (day < DAY_MIN || day > DAY_MAX)
-		return row_refuse(REASON_INVALID_EVENT_TIME, detail, cap,
+		return row_reject(REASON_INVALID_EVENT_TIME, detail, cap,
 		                  "outside the years 1 to 9999");
 	return check_texts((struct span[]){bronze->event.category_code, bronze->event.brand,
 	                                   bronze->event.user_session, bronze->lineage.source_file},
@@ -130,7 +129,7 @@ static enum reason add_event(struct row_buffers *rows, const struct input_record
 	return REASON_NONE;
 }
 
-/* Names between commas and spaces; none at all is as bad as too many. */
+/* Splits at commas and spaces. 0: no name, or more than LATE_FOR_MAX; both are invalid. */
 static int split_names(struct span text, struct span names[LATE_FOR_MAX])
 {
 	size_t start = 0;
@@ -162,14 +161,14 @@ static enum reason add_late_event(struct row_buffers *rows, const struct input_r
 	if (reason != REASON_NONE)
 		return reason;
 	if (!header_integer(record, "source_partition", INT32_MAX, &partition))
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_partition");
+		return row_reject(REASON_INVALID_HEADERS, detail, cap, "source_partition");
 	if (!header_integer(record, "source_offset", INT64_MAX, &offset))
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "source_offset");
+		return row_reject(REASON_INVALID_HEADERS, detail, cap, "source_offset");
 	name_count = late_for.at && copy_text_fault(late_for) == REASON_NONE
 	                     ? split_names(late_for, names)
 	                     : 0;
 	if (name_count == 0)
-		return row_refuse(REASON_INVALID_HEADERS, detail, cap, "late_for");
+		return row_reject(REASON_INVALID_HEADERS, detail, cap, "late_for");
 	at = row_begin(rows, TARGET_LATE_EVENTS,
 	               event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len +
 	                       (size_t)name_count * 4);
@@ -198,7 +197,7 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 	char *start, *at;
 
 	if (!aggregate_decode(record->body, &aggregate, &why))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
 	reason = check_texts((struct span[]){aggregate.rollup, aggregate.group_value}, names, 2,
 	                     detail, cap);
 	if (reason != REASON_NONE)
@@ -260,10 +259,10 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 	char *start, *at;
 
 	if (!visit_decode(record->body, &visit, &why))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
 	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 ||
 	                       visit.furthest_stage > INT16_MAX))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap,
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap,
 		                  visit.end_us < visit.start_us ? "visit_end before visit_start"
 		                                                : "furthest_stage");
 	reason = check_texts((struct span[]){visit.user_session, visit.first_category,
@@ -322,7 +321,7 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	char *start, *at;
 
 	if (!counts_decode(record->body, &counts, &unknown, &why))
-		return row_refuse(REASON_MALFORMED_AVRO, detail, cap, why);
+		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
 	reason = check_texts((struct span[]){counts.service, counts.topic}, names, 2, detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
@@ -389,7 +388,7 @@ enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic,
 	if (!record->value.at)
 		return REASON_NULL_VALUE;
 	if (record->refused != REASON_NONE)
-		return row_refuse(record->refused, detail, detail_cap, record->detail);
+		return row_reject(record->refused, detail, detail_cap, record->detail);
 	switch (topic) {
 	case TOPIC_BRONZE_EVENTS: return add_event(rows, record, source, detail, detail_cap);
 	case TOPIC_LATE_EVENTS: return add_late_event(rows, record, source, detail, detail_cap);

@@ -1,9 +1,11 @@
-/* One transaction: BEGIN, lock and compare the offsets, per target COPY into the staging table and one statement from
- * there, move the offsets, COMMIT. Day partitions are made before it, in transactions of their own: that takes
- * a lock which other loaders wait for.
+/* One transaction: BEGIN; lock and compare the offsets; for each target, COPY into its staging
+ * table and one statement from there into the table; move the offsets; COMMIT. Day partitions are
+ * created before it, each in a transaction of its own, because that takes a lock that other loaders
+ * wait for.
  *
- * A refused batch is tried in halves, each in a transaction that is rolled back; what is refused alone becomes a
- * reject, and the whole batch is written again. So the order of rows, and "all or nothing", stay as they are. */
+ * If the database rejects a batch, halves of it are tried, each in a transaction that is rolled
+ * back. A row that is rejected by itself becomes a dead letter. Then the complete batch is written
+ * again, so the order of rows does not change, and it is still all or nothing. */
 #include "load_store.h"
 
 #include <stdio.h>
@@ -23,12 +25,13 @@
 #define UNDEFINED_TABLE  "42P01"
 #define UNDEFINED_COLUMN "42703"
 #define DUPLICATE_TABLE  "42P07"
+#define CHECK_VIOLATION  "23514" /* also: no partition for the row */
 
 struct load_store {
 	struct postgres *pg;
-	int64_t *days; /* whose partition exists */
+	int64_t *days; /* days since 1970 whose partition exists */
 	size_t day_count, day_capacity;
-	bool staged; /* the session has its staging tables */
+	bool staged; /* the session has the staging tables */
 };
 
 struct load_store *load_store_new(struct postgres *pg)
@@ -56,8 +59,8 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
 	if (strcmp(state, UNDEFINED_TABLE) == 0 || strcmp(state, UNDEFINED_COLUMN) == 0)
 		return err_prefix(
 			err,
-			"cannot prepare the load of %s: a migration is missing, apply it with "
-			"MIGRATE=only",
+			"cannot prepare the load of %s: a migration is missing; run pg-loader "
+			"with MIGRATE=only",
 			table);
 	if (strcmp(state, DUPLICATE_TABLE) == 0)
 		return err_prefix(
@@ -68,14 +71,14 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
 	return err_prefix(err, "cannot prepare the load of %s", table);
 }
 
-/* Our joins are of a few staged rows with a big table by its key. The staging tables have no statistics, so the
- * planner must be told not to read the big table whole. */
+/* Our statements join a few staged rows with a big table by its key. The staging tables have no
+ * statistics. Without these settings the planner may choose to read all of the big table. */
 static bool make_staging(struct load_store *store, struct err *err)
 {
-	if (!postgres_run(
-		    store->pg,
-		    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET search_path = pg_catalog",
-		    err))
+	if (!postgres_run(store->pg,
+	                  "SET enable_hashjoin = off; SET enable_mergejoin = off;"
+	                  " SET search_path = pg_catalog",
+	                  err))
 		return false;
 	for (int i = 0; i < TARGET_COUNT; i++)
 		if (!postgres_run(store->pg, targets[i].create, err))
@@ -135,7 +138,8 @@ static bool ensure_days(struct load_store *store, const struct load_batch *batch
 				err->class = ERR_FATAL;
 			return err_prefix(
 				err,
-				"cannot make the partition of raw.events for day %s after 1970-01-01",
+				"cannot create the partition of raw.events for day %s after "
+				"1970-01-01",
 				number);
 		}
 		PQclear(result);
@@ -154,7 +158,7 @@ static const char *row_bytes(const struct load_batch *batch, const struct load_r
 	return batch->rows.bytes[row->target].at + row->at;
 }
 
-/* Neighbours are sent in one piece: a batch without gaps goes as one. */
+/* Sends rows that are next to each other in the buffer in one piece. */
 static bool send_rows(struct load_store *store, const struct load_batch *batch,
                       const uint32_t *rows, uint32_t count, struct err *err)
 {
@@ -174,7 +178,8 @@ static bool send_rows(struct load_store *store, const struct load_batch *batch,
 	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
 }
 
-/* Staging tables last as long as their session, so a missing one shows that a pooler changed it. */
+/* Staging tables exist until their session ends. If one is missing, a pooler has changed the
+ * session. */
 static bool begin_copy(struct load_store *store, enum target target, struct err *err)
 {
 	if (postgres_copy_begin(store->pg, targets[target].copy, err))
@@ -184,25 +189,27 @@ static bool begin_copy(struct load_store *store, enum target target, struct err 
 	return false;
 }
 
-/* Moves rows out of the staging table. Adds the rows that should not have been there to *doubles. */
-static bool apply(struct load_store *store, enum target target, int64_t *doubles, struct err *err)
+/* Moves rows from the staging table into the table. Adds to *duplicates the new records whose event
+ * was stored already. */
+static bool apply(struct load_store *store, enum target target, int64_t *duplicates,
+                  struct err *err)
 {
 	PGresult *result = NULL;
 
 	if (!postgres_run(store->pg, targets[target].apply, err))
 		return false;
-	if (!targets[target].doubles)
+	if (!targets[target].count_duplicates)
 		return true;
-	if (!postgres_query(store->pg, targets[target].doubles, 0, NULL, &result, err))
+	if (!postgres_query(store->pg, targets[target].count_duplicates, 0, NULL, &result, err))
 		return false;
-	*doubles += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	*duplicates += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
 	PQclear(result);
 	return true;
 }
 
 static bool load_target(struct load_store *store, const struct load_batch *batch,
-                        enum target target, const uint32_t *rows, uint32_t count, int64_t *doubles,
-                        struct err *err)
+                        enum target target, const uint32_t *rows, uint32_t count,
+                        int64_t *duplicates, struct err *err)
 {
 	bool ok;
 
@@ -213,12 +220,12 @@ static bool load_target(struct load_store *store, const struct load_batch *batch
 	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) &&
 	     postgres_copy_end(store->pg, err);
 	FAULT_POINT("after_copy");
-	ok = ok && apply(store, target, doubles, err);
+	ok = ok && apply(store, target, duplicates, err);
 	FAULT_POINT("after_upsert");
 	return ok || err_prefix(err, "%s", targets[target].table);
 }
 
-/* The live rows of a target; the caller frees *rows. */
+/* Lists the live rows of a target; the caller frees *rows. */
 static uint32_t live_rows(const struct load_batch *batch, enum target target, uint32_t **rows)
 {
 	uint32_t count = 0;
@@ -233,7 +240,7 @@ static uint32_t live_rows(const struct load_batch *batch, enum target target, ui
 static bool load_targets(struct load_store *store, struct load_batch *batch, enum target *failed,
                          struct err *err)
 {
-	batch->doubles = 0;
+	batch->duplicates = 0;
 	for (int t = 0; t < TARGET_COUNT; t++) {
 		uint32_t *rows = NULL, count;
 		bool ok;
@@ -241,7 +248,8 @@ static bool load_targets(struct load_store *store, struct load_batch *batch, enu
 		if (batch->rows.live[t] == 0)
 			continue;
 		count = live_rows(batch, (enum target)t, &rows);
-		ok = load_target(store, batch, (enum target)t, rows, count, &batch->doubles, err);
+		ok = load_target(store, batch, (enum target)t, rows, count, &batch->duplicates,
+		                 err);
 		free(rows);
 		if (!ok) {
 			*failed = (enum target)t;
@@ -251,7 +259,7 @@ static bool load_targets(struct load_store *store, struct load_batch *batch, enu
 	return true;
 }
 
-/* *failed: the target whose rows were refused, TARGET_COUNT where it was none. */
+/* *failed: the target whose rows the database rejected; TARGET_COUNT: something else failed. */
 static bool attempt(struct load_store *store, struct load_batch *batch,
                     const struct loader_offset *moved, size_t moved_count, enum target *failed,
                     struct err *err)
@@ -272,7 +280,7 @@ static bool attempt(struct load_store *store, struct load_batch *batch,
 	return ok;
 }
 
-/* ---- refused rows */
+/* ---- rejected rows */
 
 struct search {
 	struct load_store *store;
@@ -283,10 +291,10 @@ struct search {
 static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
 {
 	struct search *search = context;
-	int64_t doubles = 0;
+	int64_t duplicates = 0;
 	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
-	          load_target(search->store, search->batch, search->target, rows, count, &doubles,
-	                      err);
+	          load_target(search->store, search->batch, search->target, rows, count,
+	                      &duplicates, err);
 
 	postgres_rollback(search->store->pg);
 	return ok;
@@ -296,9 +304,11 @@ static bool found(void *context, uint32_t row, const struct err *why, struct err
 {
 	struct search *search = context;
 
-	return load_batch_reject_row(search->batch, row, why->message) ||
-	       err_set(err, ERR_FATAL, "the database refuses even a bare dead letter: %.600s",
-	               why->message);
+	if (!load_batch_reject_row(search->batch, row, why->message))
+		return err_set(err, ERR_FATAL,
+		               "the database rejects even a dead letter without bytes: %.600s",
+		               why->message);
+	return true;
 }
 
 static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, enum target target,
@@ -329,11 +339,12 @@ bool load_store_write(struct load_store *store, struct load_batch *batch,
 			return false;
 		if (failed == TARGET_COUNT) {
 			err->class = ERR_FATAL;
-			return err_prefix(err, "refused, but not for a row");
+			return err_prefix(err, "the database rejected the transaction, but no row");
 		}
-		/* Retention may have dropped a day since we asked for it: that is no fault of the rows. */
+		/* Retention may have dropped a day's partition since we created it; the rows are
+		 * good. */
 		if (failed == TARGET_EVENTS && !days_checked_again &&
-		    strcmp(postgres_sqlstate(store->pg), "23514") == 0) {
+		    strcmp(postgres_sqlstate(store->pg), CHECK_VIOLATION) == 0) {
 			days_checked_again = true;
 			store->day_count = 0;
 			continue;

@@ -1,4 +1,5 @@
-/* Writes batches into PostgreSQL: rows and offsets in one transaction, bad rows found and dead-lettered. */
+/* Writes batches into PostgreSQL: rows and offsets in one transaction. Rows that the database
+ * rejects become dead letters. */
 #ifndef FUNNEL_LOAD_STORE_H
 #define FUNNEL_LOAD_STORE_H
 
@@ -8,15 +9,17 @@
 #include "postgres/postgres_state.h"
 
 struct load_store;
-/* pg is borrowed. */
+/* Borrows pg. */
 struct load_store *load_store_new(struct postgres *pg);
 void load_store_free(struct load_store *store);
 
-/* Connects and makes the session's staging tables where that is not done. *reconnected (may be NULL): it was done now. */
+/* Connects, and creates the staging tables of the session, if that has not been done. *reconnected
+ * (may be NULL): this call has done it. */
 MUST_USE bool load_store_connect(struct load_store *store, bool *reconnected, struct err *err);
-/* Writes the batch and moves `moved` from committed to position, all or nothing. ERR_RETRY: call again with the same;
- * ERR_ABORT: drop the batch and read the offsets again; ERR_OPERATOR, ERR_FATAL: stop. Rows that the database refuses are
- * replaced by rejects in the batch. After ERR_RETRY the commit may have happened: then the next call says ERR_ABORT. */
+/* Writes the batch and moves the offsets in `moved` from committed to position, in one transaction.
+ * Rows that the database rejects are replaced in the batch by dead letters. ERR_RETRY: call again
+ * with the same arguments; if the commit has happened after all, that call returns ERR_CONFLICT.
+ * ERR_CONFLICT: drop the batch and read the offsets again. ERR_OPERATOR, ERR_FATAL: stop. */
 MUST_USE bool load_store_write(struct load_store *store, struct load_batch *batch,
                                const struct loader_offset *moved, size_t moved_count,
                                struct err *err);

@@ -2,16 +2,17 @@
  *
  *   poll --> batch --> one PostgreSQL transaction (rows, offsets) --> mirror to the consumer group
  *
- * kill -9 before the COMMIT: PostgreSQL rolls back, the next loader reads the same records again from the old offsets.
- * After it: rows and offsets are there, and only the mirror is missing, which nobody relies on.
+ * kill -9 before the COMMIT: PostgreSQL rolls back, and the next loader reads the same records
+ * again from the old offsets. After the COMMIT: rows and offsets are stored. Only the mirror is
+ * missing, and nothing relies on it.
  *
- * There is one way back from every trouble (PostgreSQL away, offsets moved by another loader, registry away): drop the
- * batch, stop reading, and when the world is ready read the offsets again and go on from there. So memory is bounded while
- * waiting, and a commit whose answer was lost needs no thought. A transaction that fails for a moment's reason (a deadlock,
- * a lock) is first tried again as it is.
+ * One recovery covers every failure that passes (PostgreSQL away, registry away, offsets moved by
+ * another loader): drop the batch, stop reading, wait, read the offsets again and continue from
+ * there. So memory is bounded during the wait, and a commit without an answer is not a special
+ * case. A deadlock or a lock time-out is first retried with the same batch.
  *
- * Commits come when nothing more is waiting, or at a bound of time, rows or bytes: short queues give low latency, long
- * queues give big batches. */
+ * The loader commits when no more records wait, or when a limit of time, rows or bytes is reached.
+ * So short queues give low latency, and long queues give big batches. */
 #include "loader.h"
 
 #include <poll.h>
@@ -40,14 +41,14 @@
 #include "targets.h"
 #include "wait_idle.h"
 
-#define IDLE_WAIT_MS        100     /* for the first record */
-#define MORE_WAIT_MS        3       /* for one more */
+#define IDLE_WAIT_MS        100     /* for the first record of a batch */
+#define MORE_WAIT_MS        3       /* for one more record */
 #define QUERY_CANCELED      "57014" /* statement_timeout */
 #define WRITE_TRIES         4
-#define WRITE_AGAIN_US      INT64_C(30000000) /* nobody polls meanwhile */
+#define WRITE_AGAIN_US      INT64_C(30000000) /* the consumer is not polled during retries */
 #define REGISTRY_TIMEOUT_MS 5000
 
-/* ---- waiting for the world */
+/* ---- failures that pass */
 
 static const char *phase_name(const struct loader *loader)
 {
@@ -59,12 +60,18 @@ static const char *phase_name(const struct loader *loader)
 	return "";
 }
 
-/* For errors that pass: says so, and when to try again. Others end the service. */
+/* Errors of these classes pass: the loader drops its batch and reads it again. */
+static bool is_temporary(const struct err *err)
+{
+	return err->class == ERR_RETRY || err->class == ERR_ABORT || err->class == ERR_CONFLICT;
+}
+
+/* Logs an error that passes, and schedules the next attempt. Other errors end the service. */
 static enum step wait_for(struct loader *loader, const char *what, struct err *err)
 {
 	char reason[1200];
 
-	if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+	if (!is_temporary(err))
 		return STEP_FAILED;
 	backoff_grow(&loader->backoff, monotonic_us());
 	metric_set(loader->up, postgres_is_connected(loader->pg));
@@ -78,8 +85,8 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 
 /* ---- commits */
 
-/* What PostgreSQL could not take in time it would not take in time again: the next batch is half of this one, and they grow again
- * by and by. Down to one row, so that some size is always small enough. */
+/* A batch that timed out would time out again. The next batch is half as big, down to one row; each
+ * commit lets batches grow again. */
 static void shrink_batches(struct loader *loader)
 {
 	if (loader->batch_rows > loader->batch.rows.count)
@@ -135,14 +142,14 @@ static void count_batch(struct loader *loader, int64_t began_us)
 			continue;
 		snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)r));
 		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels,
-		                      "records that the loader itself dead-lettered"),
+		                      "records that the loader itself dead-lettered, by reason"),
 		           loader->batch.rejects[r]);
 		log_warn("rejected", log_str("reason", reason_name((enum reason)r)),
 		         log_int("records", loader->batch.rejects[r]));
 	}
-	if (loader->batch.doubles > 0) {
-		metric_add(loader->doubles, loader->batch.doubles);
-		log_warn("bronze_doubles", log_int("records", loader->batch.doubles),
+	if (loader->batch.duplicates > 0) {
+		metric_add(loader->duplicates, loader->batch.duplicates);
+		log_warn("bronze_doubles", log_int("records", loader->batch.duplicates),
 		         log_str("detail",
 		                 "bronze holds these twice: see reporting.reconciliation"));
 	}
@@ -163,25 +170,26 @@ static void committed(struct loader *loader, size_t moved_count, int64_t began_u
 	loader->batch_started_us = 0;
 }
 
-/* A deadlock or a lock: the same may well succeed at once. What else passes (a full disk, too many connections) takes longer. */
-static bool is_momentary(const char *sqlstate)
+/* After a deadlock or a lock time-out (classes 40 and 55) the same transaction often succeeds at
+ * once. Other temporary errors (a full disk, too many connections) last longer. */
+static bool may_succeed_at_once(const char *sqlstate)
 {
 	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
 }
 
-/* Writes the batch. ERR_RETRY and ERR_ABORT: the batch has to be read again; *away names what
- * failed. */
-static bool commit(struct loader *loader, const char **away, struct err *err)
+/* Writes the batch. After a temporary error the batch has to be read again; *waiting_for names the
+ * server that failed. */
+static bool commit(struct loader *loader, const char **waiting_for, struct err *err)
 {
 	size_t moved_count = list_moved(loader);
 	int64_t began_us = monotonic_us();
 
-	*away = "Kafka";
+	*waiting_for = "Kafka";
 	if (moved_count == 0)
 		return true;
 	if (!intake_recognises(loader->intake, err))
 		return false;
-	*away = "PostgreSQL";
+	*waiting_for = "PostgreSQL";
 	for (int try = 1;; try++) {
 		if (load_store_write(loader->store, &loader->batch, loader->moved, moved_count,
 		                     err)) {
@@ -192,9 +200,10 @@ static bool commit(struct loader *loader, const char **away, struct err *err)
 		if (err->class == ERR_RETRY &&
 		    strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0)
 			shrink_batches(loader);
-		if (err->class != ERR_RETRY || !is_momentary(postgres_sqlstate(loader->pg)) ||
-		    try == WRITE_TRIES || !postgres_is_connected(loader->pg) ||
-		    service_stopping() || monotonic_us() - began_us > WRITE_AGAIN_US)
+		if (err->class != ERR_RETRY ||
+		    !may_succeed_at_once(postgres_sqlstate(loader->pg)) || try == WRITE_TRIES ||
+		    !postgres_is_connected(loader->pg) || service_stopping() ||
+		    monotonic_us() - began_us > WRITE_AGAIN_US)
 			return false;
 		log_warn("retrying", log_str("phase", "write"), log_int("attempt", try),
 		         log_str("error", err->message));
@@ -279,28 +288,30 @@ static enum step position_step(struct loader *loader, struct err *err)
 	return STEP_MORE;
 }
 
-/* A rebalance waits for the open batch, but not for a PostgreSQL that is away; a lost assignment is not ours to commit. */
+/* Commits the open batch before the partitions change, if PostgreSQL is there. If the assignment is
+ * lost, other loaders may have the partitions, and the batch is dropped. */
 static enum step rebalance_step(struct loader *loader, struct err *err)
 {
 	enum step step = STEP_MORE;
-	const char *away;
+	const char *waiting_for;
 
 	if (loader->batch_started_us != 0 &&
-	    !rd_kafka_assignment_lost(intake_client(loader->intake)) && !commit(loader, &away, err))
-		step = wait_for(loader, away, err);
+	    !rd_kafka_assignment_lost(intake_client(loader->intake)) &&
+	    !commit(loader, &waiting_for, err))
+		step = wait_for(loader, waiting_for, err);
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
 	if (!loader_rebalance(loader, err))
 		return STEP_FAILED;
 	if (loader->task_count == 0)
-		health_ready(NULL); /* in reserve: others have all partitions */
+		health_ready(NULL); /* other loaders have all partitions; this one is in reserve */
 	return step;
 }
 
 static enum step run_step(struct loader *loader, struct err *err)
 {
 	int wait_ms = loader->batch_started_us != 0 ? MORE_WAIT_MS : IDLE_WAIT_MS;
-	const char *away;
+	const char *waiting_for;
 	size_t taken = 0;
 
 	reporting_step(loader->reporting);
@@ -321,19 +332,19 @@ static enum step run_step(struct loader *loader, struct err *err)
 		return rewind_and_wait(loader, "PostgreSQL", err);
 	if (!commit_is_due(loader, taken))
 		return STEP_MORE;
-	if (!commit(loader, &away, err))
-		return rewind_and_wait(loader, away, err);
+	if (!commit(loader, &waiting_for, err))
+		return rewind_and_wait(loader, waiting_for, err);
 	backoff_reset(&loader->backoff);
 	return STEP_MORE;
 }
 
 static enum step stop_step(struct loader *loader, struct err *err)
 {
-	const char *away;
+	const char *waiting_for;
 
 	if (loader->phase == LOADER_RUNNING && loader->batch_started_us != 0 &&
-	    !commit(loader, &away, err)) {
-		if (err->class != ERR_RETRY && err->class != ERR_ABORT)
+	    !commit(loader, &waiting_for, err)) {
+		if (!is_temporary(err))
 			return STEP_FAILED;
 		log_warn("stopped_uncommitted", log_str("error", err->message),
 		         log_str("detail", "the next start reads the last batch again"));
@@ -361,7 +372,7 @@ enum step loader_step(void *state, bool stopping, struct err *err)
 	return STEP_FAILED;
 }
 
-/* ---- life */
+/* ---- open and close */
 
 static void open_metrics(struct loader *loader)
 {
@@ -369,12 +380,13 @@ static void open_metrics(struct loader *loader)
 		char labels[80];
 
 		snprintf(labels, sizeof(labels), "table=\"%s\"", targets[t].table);
-		loader->rows[t] = metric_get(METRIC_COUNTER, "loader_rows_total", labels,
-		                             "rows given to PostgreSQL, after collapsing by key");
+		loader->rows[t] = metric_get(
+			METRIC_COUNTER, "loader_rows_total", labels,
+			"rows sent to PostgreSQL; of several with one key in a batch, one");
 	}
 	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "",
-	                              "control records, which are no events");
-	loader->doubles =
+	                              "control records read; they are not events");
+	loader->duplicates =
 		metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
 	                   "bronze records, read for the first time, whose event was already "
 	                   "stored");
@@ -387,7 +399,7 @@ static void open_metrics(struct loader *loader)
 	loader->up = metric_get(METRIC_GAUGE, "loader_postgres_up", "",
 	                        "1 while connected to PostgreSQL");
 	loader->seconds = histogram_get("loader_batch_seconds", "",
-	                                "time to write one batch, its retries included");
+	                                "time to write one batch, including retries");
 }
 
 bool loader_open(void *config, void **state, struct err *err)

@@ -1,7 +1,8 @@
-/* The loader: consumes the result topics and writes them to PostgreSQL, exactly once.
+/* The loader: reads the result topics and writes them to PostgreSQL, exactly once.
  *
- * One consumer, one connection, one batch at a time. PostgreSQL's offsets are the truth; the consumer
- * group only shares out partitions, and is told of the offsets for dashboards. */
+ * One consumer, one connection, one batch at a time. The offsets in PostgreSQL decide where reading
+ * starts. The consumer group only assigns partitions; the loader copies its offsets to the group
+ * for dashboards. */
 #ifndef FUNNEL_LOADER_H
 #define FUNNEL_LOADER_H
 
@@ -25,7 +26,7 @@ struct loader_config {
 	int64_t reporting_interval_us;
 };
 
-/* As struct service wants them. */
+/* The callbacks of struct service. */
 bool loader_open(void *config, void **state, struct err *err);
 enum step loader_step(void *state, bool stopping, struct err *err);
 void loader_close(void *state);

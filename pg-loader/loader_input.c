@@ -1,7 +1,7 @@
 /* From Kafka to the batch: assignment, start offsets, records.
  *
- * Every change of position goes one way: hold, read the offsets from PostgreSQL, start with them.
- * The intake (kafka/intake.h) has the rules of polls and rebalances. */
+ * There is one way to change a position: hold the partitions, read the offsets from PostgreSQL,
+ * start there. The intake (kafka/intake.h) has the rules of polls and rebalances. */
 #include "loader_input.h"
 
 #include <inttypes.h>
@@ -28,12 +28,13 @@
 #include "wire/topics.h"
 
 #define WATCH_EVERY_US INT64_C(100000)
-#define BEYOND_END_PATIENCE_US \
-	INT64_C(10000000) /* a broker that has just started may show less than it has */
+/* How long a stored offset may be past the log end: a broker that has just started may show too
+ * little. */
+#define PAST_END_LIMIT_US INT64_C(10000000)
 
 #define LOADER_TOPICS 6
 
-/* The others have as many partitions as the first. */
+/* All others have the same number of partitions as the first. */
 static const struct {
 	enum topic_id kind;
 	enum schema_kind slot;
@@ -59,8 +60,8 @@ static void release(void *message)
 	rd_kafka_message_destroy(message);
 }
 
-/* The record becomes a reject like any other. But if the registry has lost its data, all further
- * records become rejects too. */
+/* The record becomes a dead letter like any other reject. But if the registry has lost its data,
+ * all further records will be rejected too. */
 static void raise_alarm(struct loader *loader, const struct input_record *record)
 {
 	struct framed_record place = framed_record_of(record->topic.at, record->partition,
@@ -115,7 +116,7 @@ static void forget_tasks(struct loader *loader)
 	loader->tasks = NULL;
 	loader->moved = NULL;
 	loader->task_count = 0;
-	loader->unready = false;
+	loader->watch_reported = false;
 }
 
 static void add_task(struct loader *loader, struct assigned_partition *partition)
@@ -163,18 +164,18 @@ bool loader_rebalance(struct loader *loader, struct err *err)
 
 /* ---- where to start */
 
-static bool refuse_start(const struct assigned_partition *partition, int64_t stored,
+static bool cannot_start(const struct assigned_partition *partition, int64_t stored,
                          const char *what, const char *advice, struct err *err)
 {
 	return err_set(err, ERR_OPERATOR,
-	               "%s/%" PRId32 ": processed.loader_offsets says %" PRId64
-	               ", the log has %" PRId64 " to %" PRId64 ": %s; %s",
+	               "%s/%" PRId32 ": the next offset in processed.loader_offsets is %" PRId64
+	               ", but the log has offsets %" PRId64 " to %" PRId64 " (exclusive): %s; %s",
 	               partition->topic->name, partition->partition, stored, partition->low,
 	               partition->high, what, advice);
 }
 
-/* Sets at->position where the partition is to be read from. */
-static bool judge(struct loader_task *task, struct loader_offset *at, struct err *err)
+/* Checks the stored offset against the log, and sets at->position to the offset to start at. */
+static bool choose_start(struct loader_task *task, struct loader_offset *at, struct err *err)
 {
 	const struct assigned_partition *partition = task->partition;
 	int64_t now_us = monotonic_us();
@@ -182,7 +183,7 @@ static bool judge(struct loader_task *task, struct loader_offset *at, struct err
 	switch (start_check(at->committed, at->committed, partition->low, partition->high)) {
 	case START_RESUME:
 		at->position = at->committed;
-		task->beyond_end_since_us = 0;
+		task->past_end_since_us = 0;
 		return true;
 	case START_FIRST:
 		at->position = partition->low;
@@ -194,24 +195,24 @@ static bool judge(struct loader_task *task, struct loader_offset *at, struct err
 			                 "retention removed earlier records; reading from here"));
 		return true;
 	case START_LOST_RECORDS:
-		return refuse_start(
+		return cannot_start(
 			partition, at->committed,
 			"retention has removed records that were never loaded",
-			"to go on without them, set next_offset of this row to the log's first "
-			"offset; to have them, process into a fresh set (TOPIC_PREFIX and a "
-			"database of its own)",
+			"to continue without them, set next_offset of this row to the first offset "
+			"of the log; to load them, process into a fresh set (another TOPIC_PREFIX "
+			"and another database)",
 			err);
 	case START_BEYOND_END: break;
 	}
-	if (task->beyond_end_since_us == 0)
-		task->beyond_end_since_us = now_us;
-	if (now_us - task->beyond_end_since_us < BEYOND_END_PATIENCE_US)
+	if (task->past_end_since_us == 0)
+		task->past_end_since_us = now_us;
+	if (now_us - task->past_end_since_us < PAST_END_LIMIT_US)
 		return err_set(err, ERR_RETRY,
-		               "%s/%" PRId32 " ends at %" PRId64
-		               ", before the loaded offset %" PRId64,
+		               "%s/%" PRId32 ": the log ends at %" PRId64
+		               ", before the next offset %" PRId64 " in processed.loader_offsets",
 		               partition->topic->name, partition->partition, partition->high,
 		               at->committed);
-	return refuse_start(
+	return cannot_start(
 		partition, at->committed,
 		"the topic was deleted and created again, or the broker has lost records",
 		ERR_ADVICE_FRESH_SET, err);
@@ -229,7 +230,7 @@ static bool find_start(struct loader *loader, struct loader_offset *at, struct e
 	    !intake_bounds(loader->intake, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
-		if (!judge(&loader->tasks[i], &at[i], err))
+		if (!choose_start(&loader->tasks[i], &at[i], err))
 			return false;
 	return loader_offsets_insert(loader->pg, at, loader->task_count, err);
 }
@@ -252,7 +253,7 @@ bool loader_position(struct loader *loader, struct err *err)
 	return true;
 }
 
-/* While the loader has no position, its other steps set what /readyz waits for. */
+/* Until the loader has positions, its other steps set the reason that /readyz shows. */
 void loader_watch(struct loader *loader)
 {
 	int64_t now_us = monotonic_us();
@@ -271,16 +272,16 @@ void loader_watch(struct loader *loader)
 		metric_set(task->lag, high > task->committed ? high - task->committed : 0);
 	}
 	len = intake_watch_text(loader->intake, text, 0, sizeof(text));
-	if (len || schema_reason || loader->unready)
+	if (len || schema_reason || loader->watch_reported)
 		health_ready(len ? text : schema_reason);
-	loader->unready = len || schema_reason;
+	loader->watch_reported = len || schema_reason;
 }
 
 /* ---- the client */
 
 static bool open_intake(struct loader *loader, struct err *err)
 {
-	/* PostgreSQL is slower than Kafka: what is fetched ahead only takes memory. */
+	/* PostgreSQL is slower than Kafka, so fetching far ahead only takes memory. */
 	static const char *const properties[] = {"queued.max.messages.kbytes", "16384",
 	                                         "queued.min.messages", "20000", NULL};
 	struct intake_config config = {
@@ -289,7 +290,7 @@ static bool open_intake(struct loader *loader, struct err *err)
 		.client_id = loader->config->service.instance_id,
 		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "",
-	                            "records below the position, discarded"),
+	                            "records before the position, discarded"),
 	};
 
 	if (loader->intake)
@@ -300,7 +301,7 @@ static bool open_intake(struct loader *loader, struct err *err)
 	return loader->intake != NULL;
 }
 
-/* The topics of a set have one number of partitions. */
+/* All topics of a set have the same number of partitions. */
 static bool counts_fit(struct loader *loader, struct err *err)
 {
 	const struct intake_topic *bronze = intake_topic(loader->intake, 0);
@@ -359,7 +360,7 @@ void loader_mirror(struct loader *loader, size_t moved_count)
 
 void loader_input_close(struct loader *loader)
 {
-	load_batch_free(&loader->batch); /* gives the client's messages back before it ends */
+	load_batch_free(&loader->batch); /* releases the client's messages before it is destroyed */
 	intake_close(loader->intake);
 	loader->intake = NULL;
 	forget_tasks(loader);

@@ -1,4 +1,5 @@
-/* Records from the intake into the batch, partitions that come and go, and where they start. */
+/* The loader's side of Kafka: partitions are assigned and revoked, reading starts at the stored
+ * offsets, and records enter the batch. */
 #ifndef FUNNEL_LOADER_INPUT_H
 #define FUNNEL_LOADER_INPUT_H
 
@@ -7,20 +8,21 @@
 #include "base/err.h"
 #include "loader_state.h"
 
-/* The consumer, and its subscription. ERR_RETRY: call again. ERR_OPERATOR: the registry is not the
+/* Creates the consumer and subscribes. ERR_RETRY: call again. ERR_OPERATOR: the registry is not the
  * one that the topics were written with. */
 MUST_USE bool loader_subscribe(struct loader *loader, struct err *err);
-/* Takes in what has arrived, waiting up to wait_ms for the first record. *count: records and ends. ERR_RETRY: a schema could not be
- * asked for, rewind. */
+/* Takes the records that have arrived into the batch; waits up to wait_ms for the first one.
+ * *count: records and partition ends. ERR_RETRY: the registry could not be asked for a schema;
+ * rewind. */
 MUST_USE bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *err);
-/* Carries out a noted rebalance; the batch must be empty. ERR_OPERATOR: a topic has more partitions
- * than before. */
+/* Carries out a rebalance that the intake has noted; the batch must be empty. ERR_OPERATOR: a topic
+ * has more partitions than before. */
 MUST_USE bool loader_rebalance(struct loader *loader, struct err *err);
-/* Reads the offsets from PostgreSQL, judges them, and starts reading there. */
+/* Reads the offsets from PostgreSQL, checks them against the log, and starts reading there. */
 MUST_USE bool loader_position(struct loader *loader, struct err *err);
-/* Updates each partition's lag, and reports partitions that a transaction holds back. */
+/* Updates each partition's lag, and reports partitions that an open transaction holds back. */
 void loader_watch(struct loader *loader);
-/* Tells the group the committed offsets, for dashboards. */
+/* Copies the first moved_count offsets of loader->moved to the consumer group, for dashboards. */
 void loader_mirror(struct loader *loader, size_t moved_count);
 void loader_input_close(struct loader *loader);
 

@@ -1,6 +1,6 @@
-/* One statement for any number of partitions: they travel as arrays. Locks are taken in the order of the
- * key (FOR UPDATE locks after the sort), so that two loaders never deadlock here. The lock comes first in the
- * transaction: a zombie loses before it has written anything. */
+/* One statement handles any number of partitions, which are sent as arrays. FOR UPDATE locks the
+ * rows after sorting them by key, so two loaders never deadlock here. The lock is the first
+ * statement of the transaction: a loader that was replaced fails before it has written anything. */
 #include "loader_offsets.h"
 
 #include <inttypes.h>
@@ -27,7 +27,7 @@ static void append_item(struct buffer *text, int param, const struct loader_offs
 	switch (param) {
 	case PARAM_TOPICS:
 		buffer_append(text, at->topic, strlen(at->topic));
-		return; /* made of letters, digits, '.', '_' and '-' */
+		return; /* needs no quotes: letters, digits, '.', '_' and '-' */
 	case PARAM_PARTITIONS: len = snprintf(item, sizeof(item), "%" PRId32, at->partition); break;
 	case PARAM_COMMITTED: len = snprintf(item, sizeof(item), "%" PRId64, at->committed); break;
 	case PARAM_POSITIONS: len = snprintf(item, sizeof(item), "%" PRId64, at->position); break;
@@ -79,11 +79,11 @@ static bool query(struct postgres *pg, const char *sql, int param_count,
 static bool take_row(const PGresult *result, int row, struct loader_offset *at, struct err *err)
 {
 	at->committed = strtoll(PQgetvalue(result, row, 1), NULL, 10);
-	return PQgetisnull(result, row, 2) ||
-	       record_mark_parse(PQgetvalue(result, row, 2), &at->last) ||
-	       err_set(err, ERR_OPERATOR,
+	if (PQgetisnull(result, row, 2) || record_mark_parse(PQgetvalue(result, row, 2), &at->last))
+		return true;
+	return err_set(err, ERR_OPERATOR,
 	               "%s/%" PRId32
-	               ": invalid value '%s' in processed.loader_offsets.last_record: "
+	               ": invalid value \"%s\" in processed.loader_offsets.last_record: "
 	               "expected <offset>,<time>,<hash>; set it to null",
 	               at->topic, at->partition, PQgetvalue(result, row, 2));
 }
@@ -122,43 +122,51 @@ bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t
 
 	if (!query(pg,
 	           "INSERT INTO processed.loader_offsets (topic, partition, next_offset)"
-	           " SELECT topic, partition, position FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])"
-	           " AS w(topic, partition, committed, position) WHERE committed = -1 ORDER BY topic, partition ON CONFLICT DO NOTHING",
+	           " SELECT topic, partition, position"
+	           " FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[])"
+	           " AS w(topic, partition, committed, position)"
+	           " WHERE committed = -1 ORDER BY topic, partition ON CONFLICT DO NOTHING",
 	           4, at, count, &result, err))
 		return false;
 	PQclear(result);
 	return loader_offsets_read(pg, at, count, err);
 }
 
-static bool moved_by_another(struct err *err)
+bool loader_offsets_unmoved(size_t equal, size_t expected, struct err *err)
 {
-	return err_set(err, ERR_ABORT, "another loader has moved an offset of this batch");
+	if (equal != expected)
+		return err_set(err, ERR_CONFLICT,
+		               "another loader has moved offsets of this batch: %zu of %zu are as "
+		               "they were read",
+		               equal, expected);
+	return true;
 }
 
 bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count,
                          struct err *err)
 {
 	PGresult *result = NULL;
-	bool same = true;
+	size_t equal = 0;
 
 	if (!query(pg,
 	           "SELECT o.next_offset = w.committed FROM processed.loader_offsets o"
-	           " JOIN unnest($1::text[], $2::int[], $3::bigint[]) AS w(topic, partition, committed)"
-	           " ON o.topic = w.topic AND o.partition = w.partition ORDER BY o.topic, o.partition FOR UPDATE OF o",
+	           " JOIN unnest($1::text[], $2::int[], $3::bigint[])"
+	           " AS w(topic, partition, committed)"
+	           " ON o.topic = w.topic AND o.partition = w.partition"
+	           " ORDER BY o.topic, o.partition FOR UPDATE OF o",
 	           3, at, count, &result, err))
 		return false;
 	for (int r = 0; r < PQntuples(result); r++)
-		same = same && PQgetvalue(result, r, 0)[0] == 't';
-	same = same && (size_t)PQntuples(result) == count;
+		equal += PQgetvalue(result, r, 0)[0] == 't';
 	PQclear(result);
-	return same || moved_by_another(err);
+	return loader_offsets_unmoved(equal, count, err);
 }
 
 bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count,
                          struct err *err)
 {
 	PGresult *result = NULL;
-	bool all;
+	size_t moved;
 
 	if (!query(pg,
 	           "UPDATE processed.loader_offsets o"
@@ -169,7 +177,7 @@ bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, si
 	           " AND o.next_offset = w.committed",
 	           PARAM_COUNT, at, count, &result, err))
 		return false;
-	all = strtoul(PQcmdTuples(result), NULL, 10) == count;
+	moved = strtoul(PQcmdTuples(result), NULL, 10);
 	PQclear(result);
-	return all || moved_by_another(err);
+	return loader_offsets_unmoved(moved, count, err);
 }

@@ -1,4 +1,4 @@
-/* What loader.c (phases, commits) and loader_input.c (Kafka) share. */
+/* The state that loader.c (phases, commits) and loader_input.c (Kafka) share. */
 #ifndef FUNNEL_LOADER_STATE_H
 #define FUNNEL_LOADER_STATE_H
 
@@ -19,8 +19,8 @@ struct loader_task {
 	struct assigned_partition *partition;
 	struct metric *lag;
 	int64_t committed;
-	struct record_mark last;     /* the newest record before the partition's position */
-	int64_t beyond_end_since_us; /* 0: the stored offset is not beyond the end */
+	struct record_mark last;   /* the newest record before the partition's position */
+	int64_t past_end_since_us; /* 0: the stored offset is not past the log end */
 };
 
 struct wait_idle;
@@ -38,7 +38,7 @@ struct loader {
 
 	struct loader_task *tasks; /* one for each partition of the intake */
 	size_t task_count;
-	bool unready; /* loader_watch has put a reason into /readyz */
+	bool watch_reported; /* loader_watch has set the reason that /readyz shows */
 	int64_t next_watch_us;
 	struct backoff backoff;
 
@@ -47,9 +47,9 @@ struct loader {
 	struct load_batch batch;
 	struct loader_offset *moved; /* room for task_count */
 	int64_t batch_started_us;    /* 0: nothing to commit */
-	int64_t batch_rows; /* at most; fewer than configured while PostgreSQL cannot take more */
+	int64_t batch_rows;          /* limit; below BATCH_ROWS after a batch that timed out */
 
-	struct metric *rows[TARGET_COUNT], *controls, *doubles, *batches, *reconnects;
+	struct metric *rows[TARGET_COUNT], *controls, *duplicates, *batches, *reconnects;
 	struct metric *rewinds, *up;
 	struct histogram *seconds;
 };

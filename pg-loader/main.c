@@ -1,4 +1,5 @@
-/* pg-loader: result topics to PostgreSQL, exactly once. This file declares; loader.c runs. */
+/* pg-loader: result topics to PostgreSQL, exactly once. This file has the settings; loader.c has
+ * the loop. */
 #include <string.h>
 
 #include "kafka/kafka_conf.h"
@@ -16,30 +17,33 @@ static const struct config_option loader_options[] = {
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
          "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"MIGRATIONS_DIR", CONFIG_TEXT, offsetof(struct loader_config, migrations_dir), "", 0, 0,
-         "folder of the SQL files; empty: that of the program's installation or checkout, else sql",
-         NULL, NULL},
+         "folder of the SQL files; empty: that of the installation or checkout, else ./sql", NULL,
+         NULL},
 	{"MIGRATE", CONFIG_CHOICE, offsetof(struct loader_config, migrate), "true", 0, 0,
-         "apply migrations at start; only: and then stop", "true|false|only", NULL},
+         "apply the SQL files at start; only: then stop", "true|false|only", NULL},
 	{"BATCH_ROWS", CONFIG_INTEGER, offsetof(struct loader_config, batch_rows), "20000", 1,
-         1000000, "commit at about this many rows", NULL, NULL},
+         1000000, "commit when a batch has about this many rows", NULL, NULL},
 	{"BATCH_BYTES", CONFIG_BYTES, offsetof(struct loader_config, batch_bytes), "32m", 65536,
-         1073741824, "commit at about this many bytes of input", NULL, NULL},
+         1073741824, "commit when a batch has about this many bytes of input", NULL, NULL},
 	{"BATCH_INTERVAL", CONFIG_DURATION, offsetof(struct loader_config, batch_interval_us),
          "200ms", 1000, 60000000,
-         "commit at the latest after this; at once when nothing more waits", NULL, NULL},
+         "commit this long after the first record of a batch; at once when no more "
+         "records wait",
+         NULL, NULL},
 	{"IDLE_TIMEOUT", CONFIG_DURATION, offsetof(struct loader_config, idle_timeout_us), "30s",
          100000, 3600000000,
-         "a partition that an open transaction has held back this long is reported, and /readyz is 503",
+         "how long an open transaction may hold back a partition; then it is reported, and "
+         "/readyz is 503",
          NULL, NULL},
 	{"REPORTING_INTERVAL", CONFIG_DURATION,
          offsetof(struct loader_config, reporting_interval_us), "30s", 0, INT64_C(86400000000),
-         "bring the reports up to date this often, beside loading; 0s: never", NULL, NULL},
+         "time between refreshes of the reports; 0s: never", NULL, NULL},
 	{"REBUILD", CONFIG_BOOLEAN, offsetof(struct loader_config, rebuild), "false", 0, 0,
-         "load nothing; make all reports anew from the tables, and stop", NULL, NULL},
+         "load nothing; build all reports again from the tables, then stop", NULL, NULL},
 	{"WAIT_IDLE", CONFIG_BOOLEAN, offsetof(struct loader_config, wait_idle), "false", 0, 0,
-         "load nothing; return 0 once everything in the topics is in PostgreSQL", NULL, NULL},
+         "load nothing; exit with 0 when everything in the topics is in PostgreSQL", NULL, NULL},
 	{"WAIT_TIMEOUT", CONFIG_DURATION, offsetof(struct loader_config, wait_timeout_us), "10m", 0,
-         INT64_C(86400000000), "WAIT_IDLE gives up after this, with exit code 75", NULL, NULL},
+         INT64_C(86400000000), "longest time that WAIT_IDLE waits; then exit code 75", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, postgres_options,
@@ -50,8 +54,8 @@ int main(int argc, char **argv)
 	static char rebuild[] = "--rebuild";
 	static const struct service service = {
 		.name = "pg-loader",
-		.summary =
-			"loads bronze events, aggregates, visits, dead letters, late events and counts into PostgreSQL",
+		.summary = "loads bronze events, aggregates, visits, dead letters, late events and "
+			   "counts into PostgreSQL",
 		.tables = tables,
 		.config_size = sizeof(struct loader_config),
 		.open = loader_open,
@@ -59,7 +63,7 @@ int main(int argc, char **argv)
 		.close = loader_close,
 	};
 
-	if (argc > 1 && strcmp(argv[1], "rebuild") == 0) /* as if it were a command */
+	if (argc > 1 && strcmp(argv[1], "rebuild") == 0) /* also works as a command */
 		argv[1] = rebuild;
 	return service_main(&service, argc, argv);
 }

@@ -1,16 +1,16 @@
-/* The advisory lock belongs to the session. It is released explicitly at the end, whatever
- * happened, since a session pooler may keep the connection for its next client. The list of applied
- * files is read before anything is written: a loader without the right to make tables can run where
- * an owner has migrated.
+/* The advisory lock belongs to the session. It is released explicitly at the end, also after an
+ * error, because a session pooler may keep the connection for its next client. The list of applied
+ * files is read before anything is written, so a loader without the right to create tables can run
+ * after an owner has migrated.
  *
- * The transaction first waits for a refresh of the reports that is under way, for as long as it
- * takes, and keeps others from beginning: a refresh must not run half by old and half by new
- * functions. All further locks are bounded: a report that is being read for longer than 10 seconds
- * ends the transaction, which is tried again, so that other readers do not queue up after it. Views
- * are replaced, not dropped, so that views and rights that an administrator has added to them stay.
+ * The transaction first waits, without a time limit, for a refresh of the reports that is running,
+ * and keeps others from beginning. So no refresh runs with old and new functions mixed. Every
+ * further wait for a lock is limited to 10 seconds. If a query reads a report for longer, the
+ * transaction ends and is tried again, so that other readers do not queue up after it. Views are
+ * replaced, not dropped, so that the views and rights that an administrator has added to them stay.
  *
- * A file's objects are the functions and views that PostgreSQL has written in this transaction
- * (xmin) and that no file before it in the transaction has.
+ * The objects of a file are the functions and views that PostgreSQL has written in this transaction
+ * (xmin), without those of the files before it.
  *
  * Limit: one statement may take an hour. */
 #include "migrate.h"
@@ -30,18 +30,18 @@
 static const char APPLIED_SQL[] =
 	"SELECT name, checksum FROM processed.schema_migrations ORDER BY name";
 
-static const char MAKE_TABLE_SQL[] =
+static const char CREATE_TABLE_SQL[] =
 	"CREATE SCHEMA IF NOT EXISTS processed;"
 	"CREATE TABLE IF NOT EXISTS processed.schema_migrations (name text PRIMARY KEY,"
 	" checksum text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now(), objects text[]);"
-	/* the table of a database that the migrations of before have made */
+	/* a database of the old migrations has this table without the column */
 	"ALTER TABLE processed.schema_migrations ADD COLUMN IF NOT EXISTS objects text[];"
 	"COMMENT ON TABLE processed.schema_migrations IS"
 	" 'SQL files that were applied, with their SHA-256.';"
 	"COMMENT ON COLUMN processed.schema_migrations.objects IS"
 	" 'Functions and views that the file defines.'";
 
-/* Functions may call functions of later files. */
+/* check_function_bodies is off because functions may call functions of later files. */
 static const char BEGIN_SQL[] =
 	"BEGIN; SET LOCAL search_path = pg_catalog, pg_temp; SET LOCAL lock_timeout = 0;"
 	"DO $do$ BEGIN IF to_regprocedure('mart.lock_reporting()') IS NOT NULL THEN"
@@ -59,9 +59,10 @@ static const char RECORD_SQL[] =
 	"    SELECT 'FUNCTION ' || p.oid::regprocedure AS object"
 	"    FROM pg_proc p JOIN ours ON ours.oid = pronamespace"
 	"    WHERE p.xmin = pg_current_xact_id()::xid"
-	"    UNION ALL" /* a view's own row may stay as it is, its rule does not */
+	"    UNION ALL" /* replacing a view writes its rule, but not always its row */
 	"    SELECT 'VIEW ' || c.oid::regclass"
-	"    FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class JOIN ours ON ours.oid = relnamespace"
+	"    FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class"
+	"    JOIN ours ON ours.oid = relnamespace"
 	"    WHERE relkind = 'v' AND r.xmin = pg_current_xact_id()::xid"
 	"), before AS (SELECT unnest(objects) AS object FROM processed.schema_migrations"
 	"              WHERE applied_at = now())"
@@ -77,7 +78,8 @@ static const char DROP_OBJECTS_SQL[] =
 	"    gone text;"
 	"BEGIN"
 	"    FOREACH kind IN ARRAY ARRAY['VIEW', 'FUNCTION'] LOOP"
-	"        SELECT string_agg(substr(object, length(kind) + 2), ', ') INTO gone FROM old_objects"
+	"        SELECT string_agg(substr(object, length(kind) + 2), ', ') INTO gone"
+	"        FROM old_objects"
 	"        WHERE object LIKE kind || ' %' AND NOT EXISTS ("
 	"            SELECT FROM processed.schema_migrations m WHERE object = ANY (m.objects));"
 	"        IF gone IS NOT NULL THEN"
@@ -86,7 +88,7 @@ static const char DROP_OBJECTS_SQL[] =
 	"    END LOOP;"
 	"END $do$";
 
-/* The migrations of before tables/, and the files of tables that they stand for. */
+/* Which old migration has made the content of which file of tables. */
 #define OLDEST_UPGRADED "0026_wide_sums.sql"
 static const struct {
 	const char *old, *tables;
@@ -100,7 +102,8 @@ static const struct {
 
 /* ---- what the database has */
 
-/* The checksum by which a file was applied; NULL: it was not. applied may be NULL: nothing was. */
+/* The checksum of a file when it was applied; NULL: it was not applied. applied may be NULL: no
+ * file was. */
 static const char *applied_checksum(const PGresult *applied, const char *name)
 {
 	for (int i = 0; applied && i < PQntuples(applied); i++)
@@ -117,7 +120,7 @@ static bool is_listed(const struct migration_list *list, const char *name)
 	return false;
 }
 
-/* The last migration of before, in the order of names: these names have no folder. */
+/* The last old migration by name; NULL: none. Their names have no folder and begin with a digit. */
 static const char *last_old_migration(const PGresult *applied)
 {
 	const char *last = NULL;
@@ -143,8 +146,8 @@ static bool can_upgrade(const PGresult *applied, const struct migration_list *li
 	if (old && !applied_checksum(applied, OLDEST_UPGRADED))
 		return err_set(err, ERR_OPERATOR,
 		               "the database is at migration %s: expected " OLDEST_UPGRADED
-		               " or later; upgrade it with pg-loader of commit e96e698 and "
-		               "MIGRATE=only first, or create it again",
+		               " or later; first upgrade it with pg-loader of commit e96e698 and "
+		               "MIGRATE=only, or create it again",
 		               old);
 	for (int i = 0; applied && i < PQntuples(applied); i++) {
 		const char *name = PQgetvalue(applied, i, 0);
@@ -159,7 +162,7 @@ static bool can_upgrade(const PGresult *applied, const struct migration_list *li
 	return true;
 }
 
-/* ---- what is to be done */
+/* ---- which files are pending */
 
 static bool tables_pending(const PGresult *applied, const struct migration *file, bool *pending,
                            struct err *err)
@@ -167,11 +170,12 @@ static bool tables_pending(const PGresult *applied, const struct migration *file
 	const char *checksum = applied_checksum(applied, file->name);
 
 	*pending = !checksum && !is_replaced(applied, file->name);
-	return !checksum || strcmp(checksum, file->checksum) == 0 ||
-	       err_set(err, ERR_OPERATOR,
-	               "%s has changed since it was applied to this database: put the old file back, "
-	               "and make the change in a new file of tables",
-	               file->name);
+	if (checksum && strcmp(checksum, file->checksum) != 0)
+		return err_set(err, ERR_OPERATOR,
+		               "%s has changed since it was applied to this database: restore the "
+		               "old file, and make the change in a new file in tables",
+		               file->name);
+	return true;
 }
 
 static bool is_as_applied(const PGresult *applied, const struct migration *file)
@@ -181,7 +185,7 @@ static bool is_as_applied(const PGresult *applied, const struct migration *file)
 	return checksum && strcmp(checksum, file->checksum) == 0;
 }
 
-/* A file that the program no longer has leaves rights to set and objects to drop. */
+/* If the program no longer has a file, its objects are dropped, and rights are set again. */
 static bool any_file_gone(const PGresult *applied, const struct migration_list *list)
 {
 	for (int i = 0; applied && i < PQntuples(applied); i++)
@@ -190,7 +194,7 @@ static bool any_file_gone(const PGresult *applied, const struct migration_list *
 	return false;
 }
 
-/* Sets pending of all files. *any: whether there is anything to do. */
+/* Sets pending of all files. *any: there is something to do. */
 static bool plan(const PGresult *applied, struct migration_list *list, bool *any, struct err *err)
 {
 	bool all = last_old_migration(applied) != NULL;
@@ -213,9 +217,10 @@ static bool plan(const PGresult *applied, struct migration_list *list, bool *any
 	return true;
 }
 
-/* *applied is NULL where the database has no list; the caller's to PQclear. */
-static bool look(struct postgres *pg, struct migration_list *list, PGresult **applied, bool *any,
-                 struct err *err)
+/* Reads which files were applied, and plans. *applied: the caller clears it; NULL: the database has
+ * no table schema_migrations. */
+static bool inspect(struct postgres *pg, struct migration_list *list, PGresult **applied, bool *any,
+                    struct err *err)
 {
 	PGresult *result = NULL;
 	bool exists;
@@ -230,7 +235,7 @@ static bool look(struct postgres *pg, struct migration_list *list, PGresult **ap
 	       can_upgrade(*applied, list, err) && plan(*applied, list, any, err);
 }
 
-/* ---- doing it */
+/* ---- applying them */
 
 static bool record(struct postgres *pg, const struct migration *file, struct err *err)
 {
@@ -244,7 +249,7 @@ static bool record(struct postgres *pg, const struct migration *file, struct err
 	return true;
 }
 
-/* Files that the program no longer has, and the migrations of before. */
+/* Deletes the rows of files that the program no longer has, and of old migrations. */
 static bool forget(struct postgres *pg, const PGresult *applied, const struct migration_list *list,
                    struct err *err)
 {
@@ -264,12 +269,12 @@ static bool forget(struct postgres *pg, const PGresult *applied, const struct mi
 
 static bool prepare(struct postgres *pg, const PGresult *applied, struct err *err)
 {
-	bool make = !applied || last_old_migration(applied);
+	bool create = !applied || last_old_migration(applied);
 
-	if (make && !postgres_run(pg, MAKE_TABLE_SQL, err))
+	if (create && !postgres_run(pg, CREATE_TABLE_SQL, err))
 		return err_prefix(
-			err, "cannot make processed.schema_migrations (migrate as the owner of "
-			     "the database, or set MIGRATE=false)");
+			err, "cannot create processed.schema_migrations: migrate as the owner of "
+			     "the database, or set MIGRATE=false");
 	return postgres_run(pg, KEEP_OBJECTS_SQL, err);
 }
 
@@ -294,7 +299,8 @@ static bool apply_pending(struct postgres *pg, const PGresult *applied,
 	if (!forget(pg, applied, list, err))
 		return false;
 	if (!postgres_run(pg, DROP_OBJECTS_SQL, err))
-		return err_prefix(err, "cannot drop what this version no longer has");
+		return err_prefix(
+			err, "cannot drop the views and functions that this version no longer has");
 	return postgres_run(pg, "COMMIT", err);
 }
 
@@ -315,12 +321,12 @@ static bool migrate(struct postgres *pg, struct migration_list *list, struct err
 	PGresult *applied = NULL;
 	bool any = false, ok;
 
-	ok = look(pg, list, &applied, &any, err);
+	ok = inspect(pg, list, &applied, &any, err);
 	if (ok && any) {
-		/* Another instance may be migrating now: wait for it, then look again. */
+		/* Another instance may be migrating now: wait for it, then read the list again. */
 		PQclear(applied);
 		applied = NULL;
-		ok = postgres_run(pg, LOCK_SQL, err) && look(pg, list, &applied, &any, err);
+		ok = postgres_run(pg, LOCK_SQL, err) && inspect(pg, list, &applied, &any, err);
 		if (ok && any) {
 			ok = apply_pending(pg, applied, list, err);
 			if (ok)
@@ -333,7 +339,7 @@ static bool migrate(struct postgres *pg, struct migration_list *list, struct err
 	return ok;
 }
 
-/* A connection that is lost has lost its lock. */
+/* If the connection is lost, the server has released its lock. */
 static void release_lock(struct postgres *pg)
 {
 	struct err ignored;

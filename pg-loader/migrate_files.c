@@ -1,4 +1,4 @@
-/* Limits: a file may have 16 MiB. */
+/* Limit: a file may have 16 MiB. */
 #include "migrate_files.h"
 
 #include <ctype.h>
@@ -25,7 +25,7 @@ static bool has_tables(const char *dir)
 	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
-/* The folder that the program lies in; empty where it cannot be found out. */
+/* The folder of the running program; empty: unknown. */
 static void program_dir(char *out, size_t cap)
 {
 	ssize_t len = readlink("/proc/self/exe", out, cap - 1);
@@ -37,34 +37,40 @@ static void program_dir(char *out, size_t cap)
 		*slash = '\0';
 }
 
-/* The program's own folder comes first: the files are applied with the rights of the database's
- * owner, and the working directory may be anybody's. */
+/* The program's own folder comes before the working directory, which may belong to somebody else:
+ * the files are applied with the rights of the owner of the database. */
 bool migrate_find_dir(const char *configured, char *out, size_t cap, struct err *err)
 {
-	static const char *const places[] = {"../share/funnel/sql" /* bin */,
-	                                     "../../../sql" /* build/FLAVOUR/bin */};
+	static const char *const places[] = {
+		"../share/funnel/sql", /* from bin */
+		"../../../sql",        /* from build/FLAVOUR/bin */
+	};
 	char program[PATH_CAP];
 
 	if (*configured) {
 		snprintf(out, cap, "%s", configured);
-		return has_tables(out) ||
-		       err_set(err, ERR_OPERATOR,
-		               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder that has "
-		               "tables, functions, views and rights.sql",
-		               configured);
+		if (!has_tables(out))
+			return err_set(err, ERR_OPERATOR,
+			               "invalid value \"%s\" for MIGRATIONS_DIR: expected a folder "
+			               "with tables, functions, views and rights.sql",
+			               configured);
+		return true;
 	}
 	program_dir(program, sizeof(program));
 	for (size_t i = 0; *program && i < sizeof(places) / sizeof(places[0]); i++)
 		if (snprintf(out, cap, "%s/%s", program, places[i]) < (int)cap && has_tables(out))
 			return true;
 	snprintf(out, cap, "sql");
-	return has_tables(out) ||
-	       err_set(err, ERR_OPERATOR,
-	               "no SQL files belong to the program, and there is no sql/tables here: set "
-	               "MIGRATIONS_DIR, or MIGRATE=false");
+	if (!has_tables(out))
+		return err_set(
+			err, ERR_OPERATOR,
+			"cannot find the SQL files: neither the installation of the program nor "
+			"its checkout has them, and ./sql/tables does not exist; set "
+			"MIGRATIONS_DIR, or MIGRATE=false");
+	return true;
 }
 
-/* ---- what belongs to a folder */
+/* ---- which files belong to a folder */
 
 static int is_sql(const struct dirent *entry)
 {
@@ -113,7 +119,8 @@ static bool read_file(const char *path, char **text, size_t *len, struct err *er
 	}
 	fclose(file);
 	if (!ok)
-		err_set(err, ERR_OPERATOR, "cannot read %s, or it has more than 16 MiB", path);
+		err_set(err, ERR_OPERATOR,
+		        "cannot read %s: expected a readable file of at most 16 MiB", path);
 	return ok;
 }
 
@@ -132,7 +139,8 @@ static bool load_one(const char *dir, enum migration_kind kind, const char *name
 	if (!read_file(path, &migration->sql, &len, err))
 		return false;
 	if (strlen(migration->sql) != len)
-		return err_set(err, ERR_OPERATOR, "%s holds a NUL character", path);
+		return err_set(err, ERR_OPERATOR, "%s contains a NUL character: expected text",
+		               path);
 	SHA256Data((const uint8_t *)migration->sql, len, migration->checksum);
 	return true;
 }
@@ -154,8 +162,8 @@ static bool load_folder(const char *dir, const char *folder, enum migration_kind
 	}
 	free(entries);
 	if (count <= 0)
-		return err_set(err, ERR_OPERATOR, "no files %s in %s",
-		               kind == MIGRATION_TABLES ? "NNNN_name.sql" : "name.sql", path);
+		return err_set(err, ERR_OPERATOR, "no SQL files in %s: expected files named %s",
+		               path, kind == MIGRATION_TABLES ? "NNNN_name.sql" : "name.sql");
 	return ok;
 }
 
@@ -166,9 +174,10 @@ static bool numbers_differ(const struct migration_list *list, struct err *err)
 
 		if (list->at[i].kind == MIGRATION_TABLES &&
 		    strncmp(name, before, strlen("tables/NNNN")) == 0)
-			return err_set(err, ERR_OPERATOR,
-			               "two files of tables have the number %.4s: %s and %s",
-			               name + strlen("tables/"), before, name);
+			return err_set(
+				err, ERR_OPERATOR,
+				"two files have the number %.4s: %s and %s; rename one of them",
+				name + strlen("tables/"), before, name);
 	}
 	return true;
 }

@@ -1,14 +1,16 @@
-/* A small state machine over libpq's non-blocking calls, one step per turn of the loop:
+/* A small state machine over libpq's non-blocking calls. Each call of reporting_step makes at most one
+ * step:
  *
- *   RESTING --due--> CONNECTING --> READY --query sent--> ASKED --answer--> READY, until the next time
+ *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
  *
- * While more waits to be counted the next call follows at once, so that a replay at full speed is caught up with by
- * another process of the server than the one that loads. Several loaders ask at the same time: the database lets one refresh
- * run and tells the others so. After the first refresh, and then once an hour, retention is applied.
+ * While more events wait to be counted, the next call follows at once. So during a replay at full
+ * speed the reports are computed in another server process, in parallel with loading. If several
+ * loaders call at the same time, the database runs one refresh, and the other calls return at once.
+ * Retention is applied after the first refresh, and then once an hour.
  *
- * Rejected: a call on the loader's own connection, which would stop loading for as long as it takes.
+ * Rejected: a call on the loader's own connection, which would stop loading until it returns.
  *
- * Limits: name resolution blocks, as everywhere with libpq. */
+ * Limits: name resolution blocks, as always with libpq. */
 #include "reporting.h"
 
 #include <poll.h>
@@ -28,26 +30,26 @@
 	"SELECT events_counted, events_waiting, breaches, refreshed, differences" \
 	" FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
-/* One query is one transaction, so no setting outlives it; this connection is not checked for a
- * pooler (postgres_pooler.c). The timeout is long because a segment's batch reports read all of its
- * rows. */
+/* SET LOCAL, because this connection is not checked for a pooler (postgres_pooler.c): one query
+ * string is one transaction, and no setting outlives it. The time-out is long because the batch
+ * reports of a segment read all of its rows. */
 #define SETTINGS_SQL                                                      \
 	"SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = '1h';" \
 	"SET LOCAL client_min_messages = warning;"
 #define ANSWER_TIMEOUT_US  INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
-#define AGAIN_US           INT64_C(5000000) /* after trouble, at the least */
+#define RETRY_US           INT64_C(5000000) /* shortest pause after a failure */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
 struct reporting {
 	const struct postgres_config *config;
 	PGconn *connection;
-	PGresult *answer; /* so far */
-	enum { REPORTING_RESTING, REPORTING_CONNECTING, REPORTING_READY, REPORTING_ASKED } phase;
+	PGresult *answer; /* the last result so far */
+	enum { REPORTING_IDLE, REPORTING_CONNECTING, REPORTING_READY, REPORTING_WAITING } phase;
 	PostgresPollingStatusType polling;
-	bool retention; /* what was asked */
-	int64_t interval_us, next_us, deadline_us, asked_us;
-	int64_t retention_us; /* when to apply it; 0: after the first refresh */
+	bool retention; /* the query that was sent: retention, else refresh */
+	int64_t interval_us, next_us, deadline_us, sent_us;
+	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
 		*refreshed_at;
 	struct histogram *seconds;
@@ -58,17 +60,17 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	struct reporting *r = xrealloc(NULL, sizeof(*r));
 
 	*r = (struct reporting){.config = config, .interval_us = interval_us};
-	r->next_us = monotonic_us() + (interval_us < AGAIN_US ? interval_us : AGAIN_US);
+	r->next_us = monotonic_us() + (interval_us < RETRY_US ? interval_us : RETRY_US);
 	r->refreshes = metric_get(METRIC_COUNTER, "reporting_refreshes_total", "",
-	                          "refreshes of the reports that this loader carried out");
+	                          "refreshes of the reports by this loader");
 	r->failures = metric_get(METRIC_COUNTER, "reporting_failures_total", "",
-	                         "refreshes that failed, and are tried again");
+	                         "refreshes that failed; they are retried");
 	r->events = metric_get(METRIC_COUNTER, "reporting_events_total", "",
 	                       "events counted into the reports");
 	r->waiting = metric_get(METRIC_GAUGE, "reporting_events_waiting", "",
 	                        "events that are stored and not yet in the reports");
 	r->breaches = metric_get(METRIC_GAUGE, "reporting_breaches", "",
-	                         "measures of data quality beyond their threshold");
+	                         "measures of data quality that exceed their threshold");
 	r->differences = metric_get(METRIC_GAUGE, "reporting_reconciliation_differences", "",
 	                            "rows of reporting.reconciliation that differ");
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "",
@@ -94,9 +96,10 @@ void reporting_free(struct reporting *r)
 	free(r);
 }
 
-static void rest(struct reporting *r, int64_t pause_us)
+/* Schedules the next call. */
+static void schedule(struct reporting *r, int64_t pause_us)
 {
-	r->phase = r->connection ? REPORTING_READY : REPORTING_RESTING;
+	r->phase = r->connection ? REPORTING_READY : REPORTING_IDLE;
 	r->next_us = monotonic_us() + pause_us;
 }
 
@@ -109,14 +112,14 @@ static void give_up(struct reporting *r, const char *what)
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	disconnect(r);
-	rest(r, r->interval_us > AGAIN_US ? r->interval_us : AGAIN_US);
+	schedule(r, r->interval_us > RETRY_US ? r->interval_us : RETRY_US);
 }
 
 /* ---- connecting */
 
 static void start_connecting(struct reporting *r)
 {
-	/* The connection string comes last, so that what it says wins. */
+	/* The connection string comes last, so that its values win. */
 	const char *keys[] = {"application_name",
 	                      "client_encoding",
 	                      "keepalives_idle",
@@ -138,13 +141,13 @@ static void start_connecting(struct reporting *r)
 	r->deadline_us = monotonic_us() + r->config->connect_timeout_us;
 }
 
-static void go_on_connecting(struct reporting *r)
+static void continue_connecting(struct reporting *r)
 {
 	struct pollfd fd = {.fd = PQsocket(r->connection),
 	                    .events = r->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT};
 
 	if (monotonic_us() > r->deadline_us) {
-		give_up(r, "no connection in time");
+		give_up(r, "no connection within POSTGRES_CONNECT_TIMEOUT");
 		return;
 	}
 	if (poll(&fd, 1, 0) == 0)
@@ -156,9 +159,9 @@ static void go_on_connecting(struct reporting *r)
 		r->phase = REPORTING_READY;
 }
 
-/* ---- asking */
+/* ---- the query */
 
-static void ask(struct reporting *r)
+static void send_query(struct reporting *r)
 {
 	char sql[512];
 
@@ -166,12 +169,12 @@ static void ask(struct reporting *r)
 	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL,
 	         r->retention ? RETENTION_SQL : REFRESH_SQL);
 	if (!PQsendQuery(r->connection, sql)) {
-		give_up(r, "cannot ask");
+		give_up(r, "cannot send the query");
 		return;
 	}
-	r->phase = REPORTING_ASKED;
-	r->asked_us = monotonic_us();
-	r->deadline_us = r->asked_us + ANSWER_TIMEOUT_US;
+	r->phase = REPORTING_WAITING;
+	r->sent_us = monotonic_us();
+	r->deadline_us = r->sent_us + ANSWER_TIMEOUT_US;
 }
 
 static int64_t number_at(const PGresult *result, int column)
@@ -184,8 +187,8 @@ static void refreshed(struct reporting *r, const PGresult *result)
 {
 	int64_t counted, waiting;
 
-	if (PQgetvalue(result, 0, 3)[0] != 't') { /* another loader is at it */
-		rest(r, r->interval_us);
+	if (PQgetvalue(result, 0, 3)[0] != 't') { /* another loader's refresh is running */
+		schedule(r, r->interval_us);
 		return;
 	}
 	counted = number_at(result, 0);
@@ -196,12 +199,12 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->breaches, number_at(result, 2));
 	metric_set(r->differences, number_at(result, 4));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
-	histogram_observe_us(r->seconds, monotonic_us() - r->asked_us);
+	histogram_observe_us(r->seconds, monotonic_us() - r->sent_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
-	          log_int("took_us", monotonic_us() - r->asked_us));
+	          log_int("took_us", monotonic_us() - r->sent_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
-	rest(r, waiting > 0 ? 0 : r->interval_us);
+	schedule(r, waiting > 0 ? 0 : r->interval_us);
 }
 
 static void answered(struct reporting *r, const PGresult *result)
@@ -213,10 +216,10 @@ static void answered(struct reporting *r, const PGresult *result)
 	if (number_at(result, 0) > 0)
 		log_info("retention_applied", log_int("days", number_at(result, 0)));
 	r->retention_us = monotonic_us() + RETENTION_EVERY_US;
-	rest(r, r->interval_us);
+	schedule(r, r->interval_us);
 }
 
-static void judge_answer(struct reporting *r)
+static void take_answer(struct reporting *r)
 {
 	PGresult *answer = r->answer;
 
@@ -228,19 +231,20 @@ static void judge_answer(struct reporting *r)
 	PQclear(answer);
 }
 
-/* Of several results the last one counts, the query's own. The end of them may come in another turn. */
-static void look_for_answer(struct reporting *r)
+/* Keeps the last of several results: the settings come first, then the query. The end of the
+ * results may arrive in a later step. */
+static void poll_answer(struct reporting *r)
 {
 	if (PQflush(r->connection) < 0 || !PQconsumeInput(r->connection) ||
 	    monotonic_us() > r->deadline_us) {
-		give_up(r, "no answer");
+		give_up(r, "no answer to the query");
 		return;
 	}
 	while (!PQisBusy(r->connection)) {
 		PGresult *result = PQgetResult(r->connection);
 
 		if (!result) {
-			judge_answer(r);
+			take_answer(r);
 			return;
 		}
 		PQclear(r->answer);
@@ -253,16 +257,16 @@ void reporting_step(struct reporting *r)
 	if (r->interval_us == 0)
 		return;
 	switch (r->phase) {
-	case REPORTING_RESTING:
+	case REPORTING_IDLE:
 		if (monotonic_us() >= r->next_us)
 			start_connecting(r);
 		break;
-	case REPORTING_CONNECTING: go_on_connecting(r); break;
+	case REPORTING_CONNECTING: continue_connecting(r); break;
 	case REPORTING_READY:
 		if (monotonic_us() >= r->next_us)
-			ask(r);
+			send_query(r);
 		break;
-	case REPORTING_ASKED: look_for_answer(r); break;
+	case REPORTING_WAITING: poll_answer(r); break;
 	}
 }
 
@@ -278,7 +282,7 @@ bool reporting_rebuild(const struct postgres_config *config, struct err *err)
 	patient.statement_timeout_us = REBUILD_TIMEOUT_US;
 	pg = postgres_new(&patient, "pg-loader rebuild");
 	health_limit_ms(REBUILD_TIMEOUT_US / 1000);
-	/* A refresh that is running is waited for, however long. */
+	/* Without a lock time-out, the rebuild waits for a refresh that is running. */
 	ok = postgres_connect(pg, NULL, err) && postgres_run(pg, "SET lock_timeout = 0", err) &&
 	     postgres_run(pg, "SELECT reporting.rebuild()", err);
 	health_limit_ms(60000);

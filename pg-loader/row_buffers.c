@@ -43,7 +43,7 @@ void row_drop(struct row_buffers *rows, uint32_t row)
 	rows->live[rows->at[row].target]--;
 }
 
-/* Keys of different tables must not meet: the family goes first. */
+/* Prefixes the key with its family, so that equal keys of different tables stay apart. */
 static void collapse_row(struct row_buffers *rows, uint32_t number, struct span key,
                          enum target family)
 {
@@ -53,7 +53,7 @@ static void collapse_row(struct row_buffers *rows, uint32_t number, struct span 
 	uint32_t *kept;
 
 	if (key.len >=
-	    sizeof(tagged)) /* texts have a limit far below: decoders refuse longer ones */
+	    sizeof(tagged)) /* cannot happen: decoders reject texts far shorter than this */
 		return;
 	tagged[0] = (char)family;
 	memcpy(tagged + 1, key.at, key.len);

@@ -5,9 +5,9 @@
 #include "base/number.h"
 #include "base/span.h"
 
-#define HEADER_DIGITS_MAX 23 /* of a number in a header; int64_t needs 19 */
+#define HEADER_DIGITS_MAX 23 /* int64_t needs 19; some leading zeros are accepted */
 
-enum reason row_refuse(enum reason reason, char *detail, size_t cap, const char *what)
+enum reason row_reject(enum reason reason, char *detail, size_t cap, const char *what)
 {
 	snprintf(detail, cap, "%s", what ? what : "");
 	return reason;

@@ -1,4 +1,4 @@
-/* What the writers of rows share: headers as numbers, and refusing a record. Pure. */
+/* Shared by the writers of rows: numbers in headers, and the detail of a rejected record. Pure. */
 #ifndef FUNNEL_ROW_FIELDS_H
 #define FUNNEL_ROW_FIELDS_H
 
@@ -9,9 +9,9 @@
 #include "event/reason.h"
 #include "stream/record.h"
 
-/* Returns reason; detail names what was refused (NULL: nothing to name). */
-enum reason row_refuse(enum reason reason, char *detail, size_t cap, const char *what);
-/* A header whose last value is a number from 0 to max, in digits alone. */
+/* Returns reason, and writes what into detail: the field or the fault (NULL: empty). */
+enum reason row_reject(enum reason reason, char *detail, size_t cap, const char *what);
+/* Parses the last value of a header: a number from 0 to max, digits only. */
 bool header_integer(const struct input_record *record, const char *name, int64_t max,
                     int64_t *value);
 

@@ -1,17 +1,18 @@
-/* Staging tables take their types from the real ones, without constraints or indexes, and empty themselves at the
- * end of each transaction. Every `apply` is idempotent, or made so by moving forward only: rows of a batch that was
- * rolled back, or of a replay, change nothing.
+/* Staging tables have the column types of the real tables, without constraints or indexes, and are
+ * empty again after each transaction. Every `apply` is idempotent, or only moves values forward. So
+ * rows of a batch that was rolled back, or of a replay, change nothing.
  *
- * Visits are the exception: records of a key come in order and exactly once (offsets move in the same transaction),
- * and a visit may shrink when another takes over its events, so the last record wins, whatever its revision.
+ * Visits are the exception. A visit may shrink when another one takes over its events, so the last
+ * record wins, whatever its revision. This is safe: the records of a key come in order and exactly
+ * once, because the offsets move in the same transaction.
  *
- * Each event record is either read again (its offset was loaded before) or new. The event of a record
- * that is read again is stored already. The event of a new record must not be: such a record is a double.
- * processed.bronze_loads keeps how far each partition was ever loaded, and the trigger of raw.events
- * has noted what this transaction stored.
- * Rejected: RETURNING, which cost a tenth of the time of loading.
+ * Duplicates in bronze. A bronze record is either read again (its offset was loaded before) or new.
+ * The event of a record that is read again is stored already. If the event of a new record is
+ * stored already, bronze has it twice: a duplicate. processed.bronze_loads has how far each
+ * partition was ever loaded. The trigger of raw.events has noted what this transaction stored.
  *
- * Rejected: ON CONFLICT straight from COPY (does not exist), and one staging table for all (mixed types). */
+ * Rejected: RETURNING, which cost a tenth of the time of loading; ON CONFLICT as a part of COPY,
+ * which does not exist; one staging table for all targets, because their types differ. */
 #include "targets.h"
 
 #define STAGE(name, columns, table)                                                               \
@@ -19,38 +20,42 @@
 	" WITH NO DATA"
 #define COPY(name, columns) "COPY " name " (" columns ") FROM STDIN (FORMAT binary)"
 
-#define EVENT                                                                                                               \
-	"event_time, event_date, event_type, product_id, category_id, category_code, brand, price, user_id, user_session, " \
-	"source_file, source_row, raw_partition, raw_offset, raw_time"
+#define EVENT                                                                           \
+	"event_time, event_date, event_type, product_id, category_id, category_code, "  \
+	"brand, price, user_id, user_session, source_file, source_row, raw_partition, " \
+	"raw_offset, raw_time"
 #define EVENTS "event_id, " EVENT
 #define BRONZE "bronze_partition, bronze_offset"
-/* How far a staged row's partition was loaded. The array by partition is built once: a join would
- * look at every partition for every row. */
+/* How far the partition of a staged row was loaded. The subquery builds the array by partition
+ * once; a join would search all partitions for every row. */
 #define LOADED_UP_TO                                                                         \
 	"coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p)"                              \
 	" FROM generate_series(0, (SELECT max(partition) FROM processed.bronze_loads)) AS p" \
 	" LEFT JOIN processed.bronze_loads l ON l.partition = p)[s.bronze_partition + 1], 0)"
 #define LATE "event_id, late_for, " EVENT ", " BRONZE
-#define DEAD \
-	"stage, reason, detail, source_topic, source_partition, source_offset, key, value, headers, rejected_at"
+#define DEAD                                                                          \
+	"stage, reason, detail, source_topic, source_partition, source_offset, key, " \
+	"value, headers, rejected_at"
 #define REDRIVEN   "stage, reason, source_topic, source_partition, source_offset, redriven_at"
 #define COUNTS_KEY "service, topic, partition"
-#define COUNTS     \
-	COUNTS_KEY \
-	", records_in, records_out, duplicates, late, dead, dead_by_reason, revision, updated_at"
+#define COUNTS                                                                           \
+	COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, " \
+		   "revision, updated_at"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
-#define AGGREGATES                                                                                                            \
-	AGGREGATE_KEY                                                                                                         \
-	", views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, purchase_sessions, " \
-	"funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, final, revision"
+#define AGGREGATES                                                                         \
+	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, " \
+		      "view_sessions, cart_sessions, purchase_sessions, "                  \
+		      "funnel_cart_sessions, funnel_checkout_sessions, "                   \
+		      "funnel_purchase_sessions, final, revision"
 #define VISIT_KEY "user_session, visit_start"
-#define VISITS                                                                                                                  \
-	VISIT_KEY                                                                                                               \
-	", visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue, first_category, last_category, " \
-	"furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, revision"
-
-#define CONTROLS \
-	"segment, partition, kind, raw_offset, rows_announced, partition_count, bronze_offset, announced_at"
+#define VISITS                                                                          \
+	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, " \
+		  "products, revenue, first_category, last_category, furthest_stage, "  \
+		  "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, " \
+		  "final, revision"
+#define CONTROLS                                                                  \
+	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
+	"bronze_offset, announced_at"
 
 const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] =
@@ -61,26 +66,30 @@ const struct target_statements targets[TARGET_COUNT] = {
 			"INSERT INTO raw.events (" EVENTS ") SELECT " EVENTS
 			" FROM stage_events ON CONFLICT DO NOTHING",
 			"WITH stored AS ("
-			" SELECT raw_partition AS partition, sum(events) AS events FROM processed.load_batches"
-			" WHERE loaded_at = now() GROUP BY 1"
-			"), came AS (" /* events: those that should have been stored; of those read again, those that were */
-			" SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS up_to,"
+			" SELECT raw_partition AS partition, sum(events) AS events"
+			" FROM processed.load_batches WHERE loaded_at = now() GROUP BY 1"
+			/* expected: events that this transaction should have stored. A record that
+			 * is read again counts only if its event was stored now. */
+			"), expected AS ("
+			" SELECT s.bronze_partition AS partition,"
+			" max(s.bronze_offset) + 1 AS up_to,"
 			" count(*) FILTER (WHERE CASE WHEN s.bronze_offset >= " LOADED_UP_TO
 			" THEN true"
 			" WHEN NOT EXISTS (SELECT FROM stored) THEN false"
 			" ELSE processed.stored_now(s.event_id, s.event_date) END) AS events"
 			" FROM stage_events s GROUP BY 1"
 			"), total AS ("
-			" SELECT greatest(0, (SELECT sum(events) FROM came) - (SELECT coalesce(sum(events), 0) FROM stored))"
-			" AS doubles"
-			/* Doubles are counted by partition only if there are any: a foreign writer may name any
-		 * number as raw partition. */
+			" SELECT greatest(0, (SELECT sum(events) FROM expected)"
+			" - (SELECT coalesce(sum(events), 0) FROM stored)) AS doubles"
+			/* Duplicates are counted by partition only if there are any: a foreign
+			 * writer may put any number into the raw partition. */
 			"), doubled AS ("
 			" SELECT c.partition, c.up_to, CASE WHEN t.doubles > 0 THEN greatest(0,"
 			" c.events - coalesce(s.events, 0)) ELSE 0 END AS doubles"
-			" FROM total t, came c LEFT JOIN stored s ON s.partition = c.partition"
+			" FROM total t, expected c LEFT JOIN stored s ON s.partition = c.partition"
 			"), noted AS ("
-			" INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to, doubles, doubled_at)"
+			" INSERT INTO processed.bronze_loads AS t"
+			" (partition, loaded_up_to, doubles, doubled_at)"
 			" SELECT partition, up_to, doubles, CASE WHEN doubles > 0 THEN now() END"
 			" FROM doubled ORDER BY partition"
 			" ON CONFLICT (partition) DO UPDATE"
@@ -97,12 +106,16 @@ const struct target_statements targets[TARGET_COUNT] = {
 			"INSERT INTO processed.funnel_aggregates AS t (" AGGREGATES
 			") SELECT " AGGREGATES " FROM stage_aggregates"
 			" ON CONFLICT (" AGGREGATE_KEY
-			") DO UPDATE SET views = excluded.views, carts = excluded.carts, removes = excluded.removes,"
-			" checkouts = excluded.checkouts, purchases = excluded.purchases, revenue = excluded.revenue, sessions = excluded.sessions,"
-			" view_sessions = excluded.view_sessions, cart_sessions = excluded.cart_sessions, purchase_sessions = excluded.purchase_sessions,"
-			" funnel_cart_sessions = excluded.funnel_cart_sessions, funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
-			" funnel_purchase_sessions = excluded.funnel_purchase_sessions, final = excluded.final, revision = excluded.revision,"
-			" loaded_at = now()"
+			") DO UPDATE SET views = excluded.views, carts = excluded.carts,"
+			" removes = excluded.removes, checkouts = excluded.checkouts,"
+			" purchases = excluded.purchases, revenue = excluded.revenue,"
+			" sessions = excluded.sessions, view_sessions = excluded.view_sessions,"
+			" cart_sessions = excluded.cart_sessions,"
+			" purchase_sessions = excluded.purchase_sessions,"
+			" funnel_cart_sessions = excluded.funnel_cart_sessions,"
+			" funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
+			" funnel_purchase_sessions = excluded.funnel_purchase_sessions,"
+			" final = excluded.final, revision = excluded.revision, loaded_at = now()"
 			" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
 		},
 	[TARGET_VISIT_REMOVALS] =
@@ -120,13 +133,20 @@ const struct target_statements targets[TARGET_COUNT] = {
 			COPY("stage_visits", VISITS),
 			"INSERT INTO processed.session_funnels (" VISITS ") SELECT " VISITS
 			" FROM stage_visits"
-			" ON CONFLICT (" VISIT_KEY
-			") DO UPDATE SET visit_end = excluded.visit_end, user_id = excluded.user_id, views = excluded.views,"
-			" carts = excluded.carts, removes = excluded.removes, checkouts = excluded.checkouts, purchases = excluded.purchases,"
-			" products = excluded.products, revenue = excluded.revenue, first_category = excluded.first_category,"
-			" last_category = excluded.last_category, furthest_stage = excluded.furthest_stage, drop_off_stage = excluded.drop_off_stage,"
-			" duration_ms = excluded.duration_ms, view_to_cart_ms = excluded.view_to_cart_ms,"
-			" view_to_purchase_ms = excluded.view_to_purchase_ms, final = excluded.final, revision = excluded.revision, loaded_at = now()",
+			" ON CONFLICT (" VISIT_KEY ") DO UPDATE SET visit_end = excluded.visit_end,"
+			" user_id = excluded.user_id, views = excluded.views,"
+			" carts = excluded.carts, removes = excluded.removes,"
+			" checkouts = excluded.checkouts, purchases = excluded.purchases,"
+			" products = excluded.products, revenue = excluded.revenue,"
+			" first_category = excluded.first_category,"
+			" last_category = excluded.last_category,"
+			" furthest_stage = excluded.furthest_stage,"
+			" drop_off_stage = excluded.drop_off_stage,"
+			" duration_ms = excluded.duration_ms,"
+			" view_to_cart_ms = excluded.view_to_cart_ms,"
+			" view_to_purchase_ms = excluded.view_to_purchase_ms,"
+			" final = excluded.final, revision = excluded.revision,"
+			" loaded_at = now()",
 		},
 	[TARGET_LATE_EVENTS] =
 		{
@@ -144,9 +164,11 @@ const struct target_statements targets[TARGET_COUNT] = {
 			"INSERT INTO processed.counts AS t (" COUNTS ") SELECT " COUNTS
 			" FROM stage_counts"
 			" ON CONFLICT (" COUNTS_KEY
-			") DO UPDATE SET records_in = excluded.records_in, records_out = excluded.records_out,"
-			" duplicates = excluded.duplicates, late = excluded.late, dead = excluded.dead, dead_by_reason = excluded.dead_by_reason,"
-			" revision = excluded.revision, updated_at = excluded.updated_at"
+			") DO UPDATE SET records_in = excluded.records_in,"
+			" records_out = excluded.records_out, duplicates = excluded.duplicates,"
+			" late = excluded.late, dead = excluded.dead,"
+			" dead_by_reason = excluded.dead_by_reason, revision = excluded.revision,"
+			" updated_at = excluded.updated_at"
 			" WHERE excluded.revision > t.revision",
 		},
 	[TARGET_DEAD_LETTERS] =
@@ -162,8 +184,11 @@ const struct target_statements targets[TARGET_COUNT] = {
 			"raw.dead_letters:redriven",
 			STAGE("stage_redriven", REDRIVEN, "raw.dead_letters"),
 			COPY("stage_redriven", REDRIVEN),
-			"UPDATE raw.dead_letters t SET redriven_at = s.redriven_at FROM stage_redriven s WHERE t.stage = s.stage AND t.reason = s.reason"
-			" AND t.source_topic = s.source_topic AND t.source_partition = s.source_partition AND t.source_offset = s.source_offset",
+			"UPDATE raw.dead_letters t SET redriven_at = s.redriven_at"
+			" FROM stage_redriven s WHERE t.stage = s.stage AND t.reason = s.reason"
+			" AND t.source_topic = s.source_topic"
+			" AND t.source_partition = s.source_partition"
+			" AND t.source_offset = s.source_offset",
 		},
 	[TARGET_CONTROLS] =
 		{

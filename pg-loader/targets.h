@@ -1,6 +1,7 @@
-/* Where rows go: one target per table and kind of change, with the statements that load it.
+/* Where rows go: one target per table and kind of change, with the statements that load it. Pure.
  *
- * Column lists here and the writers in load_rows.c stand in the same order. Pure. */
+ * The column lists in targets.c and the writers in load_rows.c and dead_letter_rows.c have the same
+ * order. */
 #ifndef FUNNEL_TARGETS_H
 #define FUNNEL_TARGETS_H
 
@@ -13,19 +14,19 @@ enum target {
 	TARGET_LATE_EVENTS,
 	TARGET_COUNTS,
 	TARGET_DEAD_LETTERS,
-	TARGET_REDRIVEN, /* marks of dead letters that were sent again */
+	TARGET_REDRIVEN, /* markers of dead letters that were sent to raw again */
 	TARGET_CONTROLS,
 	TARGET_COUNT
 };
 
 struct target_statements {
 	const char *table;  /* for metrics and logs */
-	const char *create; /* makes the staging table of a session */
+	const char *create; /* creates the staging table of a session */
 	const char *copy;   /* fills it, binary */
-	const char *apply;  /* moves it into the table; leaves the staging table as it is */
-	/* NULL, or the statement after apply: notes and selects how many of these rows were in the table
-	 * already, although they are read for the first time. */
-	const char *doubles;
+	const char *apply;  /* moves its rows into the table; does not change the staging table */
+	/* NULL, or the statement after apply: stores and selects the number of duplicates, that is,
+	 * of rows that are read for the first time and were in the table already. */
+	const char *count_duplicates;
 };
 extern const struct target_statements targets[TARGET_COUNT];
 

@@ -1,8 +1,11 @@
-/* Ends first, then what was committed, then ends again. A commit that equals an end seen before it, which is still the
- * end after it, was made with all of the partition processed.
+/* One check reads the log ends, then the committed offsets, then the log ends again. If a committed
+ * offset equals a log end that is the same before and after, the partition was completely
+ * processed.
  *
- * A consumer per group asks for committed offsets and never joins. It reads uncommitted records' offsets on purpose: see
- * the header. An empty partition (nothing there, or all of it freed) without a committed offset is drained. */
+ * One consumer per group asks for the committed offsets; it never joins the group. It uses
+ * read_uncommitted, so that the log end is the high watermark (see the header). A partition
+ * without records (none were written, or retention has removed all) is drained without a
+ * committed offset. */
 #include "wait_idle.h"
 
 #include <inttypes.h>
@@ -25,7 +28,7 @@
 #include "stream/start_offset.h"
 
 #define CALL_TIMEOUT_MS 5000
-#define LOOK_PAUSE_MS   100
+#define CHECK_PAUSE_MS  100
 #define LOG_EVERY_US    INT64_C(10000000)
 
 enum reader { READER_BRONZE_SINK, READER_AGGREGATOR, READER_LOADER, READER_COUNT };
@@ -52,7 +55,7 @@ struct watched {
 	enum reader reader;
 	char topic[256];
 	int32_t partition;
-	int64_t low, end, committed;
+	int64_t low, end, committed; /* offsets; end is exclusive */
 };
 
 struct wait_idle {
@@ -63,8 +66,8 @@ struct wait_idle {
 	size_t count, capacity;
 	struct loader_offset *offsets;
 	int64_t deadline_us, logged_us;
-	int looks; /* in a row that found everything drained */
-	bool terminal;
+	int drained_checks; /* in a row */
+	bool terminal;      /* stderr is a terminal: progress is one line that is rewritten */
 };
 
 struct wait_idle *wait_idle_new(const struct loader_config *config)
@@ -113,8 +116,10 @@ static bool make_client(struct wait_idle *wait, enum reader reader, struct err *
 
 static rd_kafka_t *client_of(const struct wait_idle *wait, const struct watched *watched)
 {
-	return wait
-	        ->clients[watched->reader == READER_LOADER ? READER_BRONZE_SINK : watched->reader];
+	enum reader reader =
+		watched->reader == READER_LOADER ? READER_BRONZE_SINK : watched->reader;
+
+	return wait->clients[reader];
 }
 
 static bool list_partitions(struct wait_idle *wait, struct err *err)
@@ -140,9 +145,9 @@ static bool list_partitions(struct wait_idle *wait, struct err *err)
 	return true;
 }
 
-/* ---- one look */
+/* ---- one check */
 
-/* *same: all ends were what they are now. */
+/* *same: no log end has changed since the last call. */
 static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
 {
 	*same = true;
@@ -181,8 +186,8 @@ static bool read_group(struct wait_idle *wait, enum reader reader, struct err *e
 		}
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "committed offsets of %s: %s", reader_names[reader],
-	               rd_kafka_err2str(code));
+	       err_set(err, ERR_RETRY, "cannot read the committed offsets of %s: %s",
+	               reader_names[reader], rd_kafka_err2str(code));
 }
 
 static bool read_loader(struct wait_idle *wait, struct err *err)
@@ -212,7 +217,7 @@ static int64_t lag_of(const struct watched *watched)
 	                                         : watched->committed - watched->end;
 }
 
-static bool look(struct wait_idle *wait, bool *drained, struct err *err)
+static bool check(struct wait_idle *wait, bool *drained, struct err *err)
 {
 	bool same;
 
@@ -235,7 +240,7 @@ static bool look(struct wait_idle *wait, bool *drained, struct err *err)
 
 /* ---- progress */
 
-/* "bronze-sink ecommerce_raw_events 120, ...": lag by reader and topic. */
+/* "bronze-sink lags by 120 on ecommerce_raw_events, ...": one item per reader and topic. */
 static void describe(const struct wait_idle *wait, char *out, size_t cap)
 {
 	size_t len = 0;
@@ -251,11 +256,11 @@ static void describe(const struct wait_idle *wait, char *out, size_t cap)
 			lag += lag_of(&wait->at[i]);
 		if (lag > 0 && len < cap)
 			len += (size_t)snprintf(out + len, cap - len,
-			                        "%s%s is %" PRId64 " behind on %s", len ? ", " : "",
+			                        "%s%s lags by %" PRId64 " on %s", len ? ", " : "",
 			                        reader_names[first->reader], lag, first->topic);
 	}
 	if (len == 0)
-		snprintf(out, cap, "ends still move");
+		snprintf(out, cap, "records still arrive");
 }
 
 static void show(struct wait_idle *wait, const char *text, bool failed)
@@ -274,7 +279,7 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 	char text[900];
 	bool drained = false;
 
-	if (look(wait, &drained, &why)) {
+	if (check(wait, &drained, &why)) {
 		describe(wait, text, sizeof(text));
 	} else if (why.class == ERR_RETRY || why.class == ERR_ABORT) {
 		snprintf(text, sizeof(text), "%.800s", why.message);
@@ -282,8 +287,8 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 		*err = why;
 		return STEP_FAILED;
 	}
-	wait->looks = drained ? wait->looks + 1 : 0;
-	if (wait->looks >= 2) {
+	wait->drained_checks = drained ? wait->drained_checks + 1 : 0;
+	if (wait->drained_checks >= 2) {
 		if (wait->terminal)
 			fputs("\r\033[K", stderr);
 		log_info("drained", log_uint("partitions", wait->count));
@@ -299,7 +304,7 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 	}
 	if (!drained) {
 		show(wait, text, why.class != ERR_NONE);
-		poll(NULL, 0, LOOK_PAUSE_MS);
+		poll(NULL, 0, CHECK_PAUSE_MS);
 	}
 	return STEP_MORE;
 }

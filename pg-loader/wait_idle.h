@@ -1,9 +1,11 @@
-/* pg-loader --wait-idle: waits until everything in the topics has gone through the whole pipeline into PostgreSQL.
+/* pg-loader --wait-idle: waits until the pipeline is drained, that is, until all records of all
+ * topics are in PostgreSQL.
  *
- * Drained is: every service's committed offset, and the loader's in processed.loader_offsets, equals the end of each of
- * its input partitions. Ends are high watermarks, which count the records of open transactions too, so a service that has
- * read its input and not yet committed its output keeps the next one from being drained. One look counts only if the ends
- * were the same before and after it, and two looks in a row must count. */
+ * Drained means: in each input partition of each service, the committed offset equals the log end.
+ * For the loader it is the offset in processed.loader_offsets. The log end is the high watermark,
+ * which includes records of open transactions. So if a service has read its input and not yet
+ * committed its output, the next service is not drained. A check counts only if the log ends were
+ * the same before and after it, and two checks in a row must find the pipeline drained. */
 #ifndef FUNNEL_WAIT_IDLE_H
 #define FUNNEL_WAIT_IDLE_H
 
@@ -12,9 +14,10 @@
 #include "service/service.h"
 
 struct wait_idle;
-/* config is borrowed. */
+/* Borrows config. */
 struct wait_idle *wait_idle_new(const struct loader_config *config);
-/* One look. STEP_DONE: drained. STEP_FAILED: WAIT_TIMEOUT has passed (ERR_RETRY, names what lags), or ERR_OPERATOR. */
+/* One check. STEP_DONE: drained. STEP_FAILED: WAIT_TIMEOUT has passed (ERR_RETRY; the message names
+ * what lags), or an error that waiting cannot remove, such as ERR_OPERATOR. */
 enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err);
 void wait_idle_free(struct wait_idle *wait);
 

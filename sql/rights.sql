@@ -1,18 +1,18 @@
--- Who may do what. pg-loader applies this file after all others, whenever one of them has changed.
+-- Roles and their rights. pg-loader applies this file after all others, when any file has changed.
 --
---   owner            who migrates: everything
+--   owner            everything; applies the migrations
 --   funnel_loader    pg-loader with MIGRATE=false: writes raw and processed, calls refresh
 --   funnel_analyst   reads reporting, where users and sessions are pseudonyms; in processed what
 --                    holds no true id: rollups, counts, and visits without session and user
 --   funnel_metabase  reads reporting, for Metabase
 --   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt
 --
--- Roles are groups. Their logins belong to the administrator. The rights of these four roles on
--- what the owner has in the four schemas are set here and nowhere else: other rights that they have
--- there are taken away. PUBLIC may not call the owner's functions there. Rights of other roles
--- stay as they are.
+-- Roles are groups without a login; the administrator grants them to logins. Only this file sets
+-- the rights of these four roles on the owner's objects in the four schemas: it revokes all other
+-- rights that they have there. PUBLIC may not call the owner's functions there. The rights of other
+-- roles do not change.
 --
--- Where the migrating user may not create roles, a notice names the missing ones. All else works.
+-- If the migrating user may not create roles, a notice names the missing ones. All else works.
 DO $body$
 DECLARE
     names constant text[] := '{funnel_loader,funnel_analyst,funnel_metabase,funnel_unmasked}';
@@ -26,7 +26,7 @@ BEGIN
             BEGIN
                 EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
-                NULL; -- the migration of another database has just made it
+                NULL; -- the migration of another database has just created it
             END;
         END IF;
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = role_name) THEN
@@ -35,7 +35,7 @@ BEGIN
         END IF;
     END LOOP;
 
-    -- ------------------------------------------------------------ what they have now is taken away
+    -- ------------------------------------------------------------ revoke their present rights
     FOR one IN
         WITH ours AS (
             SELECT oid FROM pg_namespace WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')
@@ -117,14 +117,14 @@ BEGIN
                 'processed.fold_late(text[]), '
                 'reporting.refresh(bigint), reporting.apply_retention()')
         ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
-        UNION ALL -- pg-loader makes this table, other ways of migrating do not
+        UNION ALL -- only pg-loader creates this table; psql does not
         SELECT rolname, 'SELECT', 'processed.schema_migrations' FROM pg_roles
         WHERE rolname = 'funnel_loader' AND to_regclass('processed.schema_migrations') IS NOT NULL
     LOOP
         EXECUTE format('GRANT %s ON %s TO %I', one.rights, one.objects, one.role);
     END LOOP;
 
-    -- Also what an administrator adds to reporting later.
+    -- Also for objects that an administrator adds to reporting later.
     FOR one IN SELECT rolname FROM pg_roles
                WHERE rolname IN ('funnel_analyst', 'funnel_metabase', 'funnel_unmasked') LOOP
         EXECUTE format('ALTER DEFAULT PRIVILEGES IN SCHEMA reporting GRANT SELECT ON TABLES TO %I',

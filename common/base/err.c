@@ -40,6 +40,7 @@ const char *err_class_name(enum err_class class)
 	case ERR_INPUT: return "input";
 	case ERR_RETRY: return "retry";
 	case ERR_ABORT: return "abort";
+	case ERR_CONFLICT: return "conflict";
 	case ERR_FENCED: return "fenced";
 	case ERR_OPERATOR: return "operator";
 	case ERR_FATAL: return "fatal";

@@ -213,6 +213,7 @@ static int exit_code_of(enum err_class class)
 	switch (class) {
 	case ERR_RETRY:
 	case ERR_ABORT:
+	case ERR_CONFLICT:
 	case ERR_FENCED: return EXIT_TRY_AGAIN;
 	case ERR_OPERATOR: return EXIT_OPERATOR;
 	case ERR_NONE:

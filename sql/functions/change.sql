@@ -2,4 +2,4 @@ CREATE OR REPLACE FUNCTION reporting.change(now numeric, before numeric) RETURNS
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT round((now - before) / nullif(before, 0), 4) $$;
 COMMENT ON FUNCTION reporting.change(numeric, numeric) IS
-    'Relative change: 0.1 is ten per cent more than before. Null where before was nothing.';
+    'Relative change: 0.1 is ten per cent more than before. Null if before is 0 or null.';

@@ -1,7 +1,7 @@
--- The newest event is at or after the newest minute with events; the BRIN index on event_time leads
--- there. Of visits, those are looked at that began in the last three hours of data; only if none of
--- them reaches the newest minute, those of the complete day: a visit ends within it. A function, so
--- that the times are known when it is planned, and to keep JIT away.
+-- The newest event is at or after the start of the newest minute with events, which the BRIN index
+-- on event_time finds. Visits are searched from three hours before that minute. If none of them
+-- reaches the minute, they are searched from a day before, because a visit ends within its day.
+-- This is a function so that the planner knows the times, and so that JIT is off.
 CREATE OR REPLACE FUNCTION reporting.freshness_of_layers()
     RETURNS TABLE (layer text, newest_data timestamptz, last_change timestamptz)
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -39,4 +39,4 @@ BEGIN
     RETURN NEXT;
 END
 $body$;
-COMMENT ON FUNCTION reporting.freshness_of_layers() IS 'What reporting.freshness is made of.';
+COMMENT ON FUNCTION reporting.freshness_of_layers() IS 'The rows of reporting.freshness.';

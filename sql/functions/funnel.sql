@@ -1,6 +1,6 @@
--- Questions about the funnel. A question is a function of the first and the last day of a period
--- (UTC, both included). Its `before` columns describe the period of the same length just before. A
--- rate is null where its divisor is 0.
+-- Functions about the funnel. Each takes the first and the last day of a period (UTC, both
+-- included). Columns with `before` in their name describe the period of the same length just
+-- before. A rate is null if its divisor is 0.
 
 CREATE OR REPLACE FUNCTION reporting.funnel_by_event(from_day date, to_day date)
 RETURNS TABLE (step smallint, event_type text, events bigint, per_view numeric,
@@ -81,10 +81,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM stage ORDER BY furthest_stage
 $$;
 COMMENT ON FUNCTION reporting.funnel_by_visit(date, date) IS
-    'Funnel by visit cohort: visits that began in the period, by the furthest stage reached in '
-    'order, after which they left (completed: the last). reached: this stage or a later one. '
-    'Revenue stands beside each stage: a purchase without a cart before it leaves its visit at '
-    'view.';
+    'Funnel by visit cohort: visits that began in the period, by the furthest stage that they '
+    'reached in order. left_after: that stage; completed if it was the last. reached: visits that '
+    'reached this stage or a later one. Each stage has revenue: a visit with a purchase and no '
+    'cart before it stays at view.';
 
 CREATE OR REPLACE FUNCTION reporting.funnel_by_category(from_day date, to_day date)
 RETURNS TABLE (category text, views bigint, carts bigint, purchases bigint, revenue numeric,

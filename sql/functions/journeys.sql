@@ -1,6 +1,6 @@
--- Questions about journeys. A question is a function of the first and the last day of a period
--- (UTC, both included). Its `before` columns describe the period of the same length just before. A
--- rate is null where its divisor is 0.
+-- Functions about journeys. Each takes the first and the last day of a period (UTC, both included).
+-- Columns with `before` in their name describe the period of the same length just before. A rate is
+-- null if its divisor is 0.
 
 CREATE OR REPLACE FUNCTION reporting.journeys(from_day date, to_day date, how_many int DEFAULT 20)
 RETURNS TABLE (rank bigint, path text, sessions bigint, share numeric, orders bigint,
@@ -21,6 +21,6 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM sums WHERE sessions > 0 ORDER BY 1 LIMIT how_many
 $$;
 COMMENT ON FUNCTION reporting.journeys(date, date, int) IS
-    'The most frequent paths of sessions within a UTC day: steps in order, repeats in a row taken '
-    'as one, at most eight; view before and after where the session viewed before its first step '
-    'or after its last. Views between steps are not shown.';
+    'The most frequent paths of sessions within a UTC day: steps in order, at most eight, repeats '
+    'in a row counted as one. A path begins with view if the session viewed before its first step, '
+    'and ends with view if it viewed after its last. Views between steps are not shown.';

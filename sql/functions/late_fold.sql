@@ -4,17 +4,17 @@
 -- into processed.late_corrections. The view reporting.funnel_corrected shows the rows of the
 -- stream, with the recounted ones in place of the incomplete ones.
 --
--- A recount is taken only where it has exactly the events of the stream's row and the late ones:
--- not while the window is open, not while rows are still on their way, not where retention has
--- dropped days. Call it again after more late events; cells that are folded already are not counted
--- again.
+-- A recount is stored only if it has exactly the events of the stream's row and the late ones. So a
+-- cell is not folded while its window is open, while rows are not loaded yet, or if retention has
+-- dropped its days. Call the function again after more late events; it skips cells that are folded
+-- already.
 --
--- Limits: visits are not folded. A window that the stream has not counted completely (the first and
--- the last of a rollup, where ROLLUPS was changed) has no correction. STAGES other than the default
--- must be named, since the database does not know them.
+-- Limits: visits are not folded. A window that the stream has counted only in part (the first and
+-- the last of a rollup, after a change of ROLLUPS) has no correction. If STAGES is not the default,
+-- the caller must pass it, because the database does not know it.
 
--- The functions below have no search_path of their own, so that they are inlined: they run for
--- every event of the days concerned.
+-- The functions below run for every event of the days concerned. They have no search_path of their
+-- own, so that PostgreSQL can inline them.
 CREATE OR REPLACE FUNCTION processed.rollup_parts(
     rollup text,
     OUT size_us bigint, OUT step_us bigint, OUT mark text, OUT grouped_by text)
@@ -31,11 +31,11 @@ LANGUAGE sql IMMUTABLE AS $$
     LEFT JOIN unit AS step ON step.name = part[5]
 $$;
 COMMENT ON FUNCTION processed.rollup_parts(text) IS
-    'Size and step of a rollup''s windows, / for hopping, + for cumulating ones, and what it '
-    'groups by.';
+    'Size and step of the windows of a rollup; mark: empty for tumbling, / for hopping, + for '
+    'cumulating windows; and what the rollup groups by.';
 
--- Windows of a rollup that hold a moment: of a hopping one every multiple of the step in (t - size,
--- t]; of a cumulating one all that begin with the big one and end after t.
+-- The windows of a rollup that contain a moment t. Hopping: those that start at a multiple of the
+-- step in (t - size, t]. Cumulating: those that start with the full window and end after t.
 CREATE OR REPLACE FUNCTION processed.windows_of(
     size_us bigint, step_us bigint, mark text, at timestamptz)
 RETURNS TABLE (window_start timestamptz, window_end timestamptz)
@@ -54,7 +54,7 @@ LANGUAGE sql STABLE AS $$
                   WHERE mark = '+') AS w
 $$;
 COMMENT ON FUNCTION processed.windows_of(bigint, bigint, text, timestamptz) IS
-    'The windows of a rollup that hold a moment.';
+    'The windows of a rollup that contain a moment.';
 
 CREATE OR REPLACE FUNCTION processed.group_of(
     grouped_by text, category_code text, brand text, product_id bigint)
@@ -134,8 +134,8 @@ BEGIN
         WHERE to_fold GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
     LOOP
         INSERT INTO processed.late_corrections AS t
-        -- Each event of the days concerned, in each of its windows: joined by hash, not window by
-        -- window.
+        -- Each event of the days concerned, once for each of its windows, so that a hash join with
+        -- the cells is possible.
         WITH spread AS MATERIALIZED (
             SELECT w.window_start, w.window_end,
                    processed.group_of(one.grouped_by, e.category_code, e.brand,
@@ -206,6 +206,6 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION processed.fold_late(text[]) IS
-    'Recounts the cells that late events were left out of into processed.late_corrections. Per '
-    'rollup: cells folded now, folded before, and not yet (window open, rows on their way, or '
-    'days dropped).';
+    'Recounts the cells that late events are missing from, into processed.late_corrections. '
+    'Returns for each rollup the number of cells folded now, folded before, and not yet folded '
+    '(window open, rows not loaded yet, or days dropped).';

@@ -14,7 +14,6 @@ $body$;
 COMMENT ON FUNCTION processed.note_events() IS
     'Notes which events a statement has stored. Copies of stored events are not among them.';
 
--- The sums of some visits; changed_visits is a list of visits with a sign.
 CREATE OR REPLACE FUNCTION processed.visit_sums(source text) RETURNS text
 LANGUAGE sql IMMUTABLE AS
 $$ SELECT replace($sql$
@@ -37,8 +36,8 @@ $$ SELECT replace($sql$
     GROUP BY 1, 2, 3, 4, 5
 $sql$, '%source%', source) $$;
 COMMENT ON FUNCTION processed.visit_sums(text) IS
-    'The statement that sums up visits into rows of mart.visit_days. source: a query of sign and '
-    'the columns of processed.session_funnels.';
+    'The statement that sums up visits into rows of mart.visit_days. source: a query that returns '
+    'sign and the columns of processed.session_funnels.';
 
 CREATE OR REPLACE FUNCTION processed.note_visits() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
@@ -77,8 +76,8 @@ END
 $body$;
 COMMENT ON FUNCTION processed.note_late() IS 'Notes which late events a statement has stored.';
 
--- A loader that reads a partition for the first time records where it begins. A loader that finds
--- the offsets deleted begins again, and changes nothing unless the events were deleted as well.
+-- The first loader of a partition stores the offset where it begins. If the offsets were deleted, a
+-- loader begins again; the row then changes only if the events were deleted too.
 CREATE OR REPLACE FUNCTION processed.note_first_offset() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN

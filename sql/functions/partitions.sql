@@ -1,8 +1,9 @@
--- Makes the day's partition where it is missing. Safe to call by many at once: one advisory lock,
--- held to the end of the caller's transaction, lets one creator through at a time, and the usual
--- case (it exists) takes no lock. CREATE TABLE ... PARTITION OF would lock out every reader and
--- writer of raw.events; ATTACH PARTITION of a table made beforehand lets them go on. Needs READ
--- COMMITTED (the default), where the second look sees what another made.
+-- Creates the partition of a day if it is missing. Many callers may run at once: an advisory lock,
+-- held to the end of the caller's transaction, lets one of them create partitions at a time. If the
+-- partition exists, which is the usual case, no lock is taken. CREATE TABLE ... PARTITION OF would
+-- lock out every reader and writer of raw.events; creating a table and then ATTACH PARTITION does
+-- not. Needs READ COMMITTED (the default), so that the second check sees a partition that another
+-- caller has created.
 CREATE OR REPLACE FUNCTION raw.ensure_event_partition(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
@@ -21,7 +22,7 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('raw.ensure_event_partition', 0));
-    -- Not to_regclass(): it may answer from a cache that is as old as the first look.
+    -- Not to_regclass(): its cache may be from before the lock.
     IF EXISTS (SELECT FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
                WHERE c.relname = partition_name AND i.inhparent = 'raw.events'::regclass) THEN
         RETURN;

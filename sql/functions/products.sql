@@ -1,6 +1,6 @@
--- Questions about products. A question is a function of the first and the last day of a period
--- (UTC, both included). Its `before` columns describe the period of the same length just before. A
--- rate is null where its divisor is 0.
+-- Functions about products. Each takes the first and the last day of a period (UTC, both included).
+-- Columns with `before` in their name describe the period of the same length just before. A rate is
+-- null if its divisor is 0.
 
 CREATE OR REPLACE FUNCTION reporting.top_categories(
     from_day date, to_day date, how_many int DEFAULT 15)
@@ -22,8 +22,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM shared WHERE category <> 'unknown' AND purchases > 0 ORDER BY 1 LIMIT how_many
 $$;
 COMMENT ON FUNCTION reporting.top_categories(date, date, int) IS
-    'Category codes by revenue (then purchases, views). share is of all revenue, that of events '
-    'without a category included; those are no row here.';
+    'Category codes by revenue (then purchases, views). share: of all revenue, including events '
+    'without a category, which have no row here.';
 
 CREATE OR REPLACE FUNCTION reporting.top_selling_brands(
     from_day date, to_day date, how_many int DEFAULT 15)
@@ -45,8 +45,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     FROM shared WHERE brand <> 'unknown' AND purchases > 0 ORDER BY 1 LIMIT how_many
 $$;
 COMMENT ON FUNCTION reporting.top_selling_brands(date, date, int) IS
-    'Brands by revenue (then purchases, views). share is of all revenue; purchases without a '
-    'brand are no row here.';
+    'Brands by revenue (then purchases, views). share: of all revenue, including purchases without '
+    'a brand, which have no row here.';
 
 CREATE OR REPLACE FUNCTION reporting.top_products(
     from_day date, to_day date, how_many int DEFAULT 15)
@@ -54,8 +54,8 @@ RETURNS TABLE (rank bigint, product_id bigint, brand text, category text, revenu
                purchases bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    -- In cents: sums of integers take half the time. A sum that does not fit into 64 bits, which
-    -- only absurd prices make, stays a decimal.
+    -- In cents, because sums of integers take half the time. A sum that may not fit into 64 bits
+    -- stays a decimal; only absurd prices lead to one.
     WITH cents AS (
         SELECT c.product_id, event_date >= from_day AS is_now, c.purchases, c.revenue,
                c.revenue < 90000000000000000 AS small
@@ -105,9 +105,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     ORDER BY 1 LIMIT how_many
 $$;
 COMMENT ON FUNCTION reporting.category_attention(date, date, int) IS
-    'Much seen, little bought: categories in the top quarter by views that sell less per view '
-    'than all together. missed_purchases: how many more it would be at the overall rate. unknown '
-    'takes part.';
+    'Many views, few purchases: categories in the top quarter by views that sell less per view '
+    'than all categories together. missed_purchases: how many more purchases the overall rate '
+    'would give. unknown is included.';
 
 CREATE OR REPLACE FUNCTION reporting.price_bands(from_day date, to_day date)
 RETURNS TABLE (band smallint, price_band text, views bigint, carts bigint, purchases bigint,

@@ -2,5 +2,5 @@ CREATE OR REPLACE FUNCTION mart.pseudonym(kind text, id text) RETURNS text LANGU
 $$ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || kind || ':' || id,
                                         'UTF8')), 'hex'), 20) $$;
 COMMENT ON FUNCTION mart.pseudonym(text, text) IS
-    'Stable pseudonym of a user (kind user) or session (kind session). Not for analysts: who can '
-    'call it can try ids.';
+    'Stable pseudonym of a user (kind user) or session (kind session). Not for analysts: a caller '
+    'can try ids.';

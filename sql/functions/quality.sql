@@ -1,9 +1,9 @@
 -- Data quality per layer, as rows.
 --
--- Every refresh measures what is cheap. Measures that read complete tables (distinct counts,
--- references, agreement of the layers) are taken once an hour, when nothing is waiting, and by a
--- rebuild. A measure without a threshold is only shown. The facts are views, so no foreign key can
--- hold them: their references are counted, with a threshold of 0.
+-- Every refresh takes the cheap measures. Measures that read complete tables (distinct counts,
+-- references, agreement of the layers) are taken once an hour, when no events wait, and by a
+-- rebuild. A measure without a threshold is only shown. The facts are views and cannot have foreign
+-- keys, so their broken references are counted, with a threshold of 0.
 
 CREATE OR REPLACE FUNCTION mart.put_measure(
     layer text, check_name text, subject text, value numeric)
@@ -68,13 +68,13 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION mart.measure_completeness() RETURNS void LANGUAGE sql AS $$
-    WITH came AS (
+    WITH total AS (
         SELECT (SELECT sum(records_out) FROM processed.counts
                 WHERE service = 'bronze-sink') AS passed_on,
                (SELECT coalesce(sum(events), 0) FROM mart.hour_totals) AS counted,
                (SELECT coalesce(sum(events), 0) FROM processed.load_batches) AS waiting
     )
-    SELECT mart.put_measure(layer, 'completeness', '', value) FROM came, LATERAL (VALUES
+    SELECT mart.put_measure(layer, 'completeness', '', value) FROM total, LATERAL (VALUES
         ('raw', round((counted + waiting) / nullif(passed_on, 0), 4)),
         ('reporting', round(counted / nullif(counted + waiting, 0), 4))) AS m(layer, value)
 $$;
@@ -116,7 +116,7 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('reporting', 'orphans', 'hours without a date',
         (SELECT count(*) FROM mart.hour_totals h
          WHERE NOT EXISTS (SELECT FROM mart.dim_dates d WHERE d.date_key = h.event_date)));
-    -- A visit may come before its events are counted, but not when nothing waits.
+    -- A visit may be loaded before its events are counted, but not when no events wait.
     SELECT mart.put_measure('processed', 'orphans', 'visits without a user',
         (SELECT count(*) FROM processed.session_funnels v
          WHERE NOT EXISTS (SELECT FROM mart.dim_users u WHERE u.user_id = v.user_id)))
@@ -145,7 +145,7 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql AS $$
-    -- A visit may come before its events are counted, but not when nothing waits.
+    -- A visit may be loaded before its events are counted, but not when no events wait.
     SELECT mart.put_measure('processed', 'orphans', 'visits without a category',
         (SELECT count(*)
          FROM (SELECT first_category AS category FROM processed.session_funnels
@@ -162,8 +162,8 @@ CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql A
          FROM mart.hour_totals));
 $$;
 COMMENT ON FUNCTION mart.measure_references() IS
-    'References of visits and events. Of categories the distinct ones are '
-    'counted, not the visits.';
+    'Checks the references of visits and events. For categories it counts distinct values, not '
+    'visits.';
 
 CREATE OR REPLACE FUNCTION reporting.measure_quality(deep boolean DEFAULT true) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -173,10 +173,10 @@ BEGIN
     IF deep THEN
         PERFORM mart.measure_deep();
     END IF;
-    -- A layer that has too few events differs as much as one that has too many.
+    -- Too few events are as bad as too many.
     UPDATE mart.quality_measures SET value = abs(value)
     WHERE check_name = 'layer_difference' AND value < 0;
 END
 $body$;
 COMMENT ON FUNCTION reporting.measure_quality(boolean) IS
-    'Renews reporting.data_quality; deep: with all that reads whole tables.';
+    'Measures reporting.data_quality again. deep: also the measures that read complete tables.';

@@ -1,6 +1,6 @@
--- reporting.rebuild() makes the mart again: cubes by plain GROUP BY over raw.events, all else by
--- plain GROUP BY over the cubes. With the refresh it shares only mart.session_outcome and
--- mart.touched_state. Both must give the same rows.
+-- reporting.rebuild() builds the mart again: the cubes by plain GROUP BY over raw.events, all other
+-- tables by plain GROUP BY over the cubes. It shares only mart.session_outcome and
+-- mart.touched_state with the refresh. Both must give the same rows.
 
 CREATE OR REPLACE FUNCTION reporting.rebuild() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -13,7 +13,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     SELECT s.raw_from INTO raw_from FROM mart.state s;
-    -- One statement, one snapshot: the events it sees are the ones whose notes it takes away.
+    -- One statement has one snapshot: it deletes the notes of exactly the events that it reads.
     TRUNCATE mart.new_batches, mart.new_events, mart.new_products, mart.new_sessions, mart.touched,
         mart.state_before, mart.state_change;
     WITH gone AS (DELETE FROM processed.load_batches WHERE event_date >= raw_from)
@@ -42,9 +42,9 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.rebuild() IS
-    'Makes the whole mart anew from raw.events and processed.session_funnels, in one transaction; '
-    'readers see the old one until then. Only for a mart that is in doubt: the result is what '
-    'refreshing has given. Loading goes on meanwhile.';
+    'Builds the complete mart again from raw.events and processed.session_funnels, in one '
+    'transaction; until it ends, readers see the old mart. Only for a mart that is in doubt: '
+    'refreshing gives the same result. Loading continues meanwhile.';
 
 CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.product_days
@@ -149,7 +149,7 @@ $body$;
 CREATE OR REPLACE FUNCTION mart.rebuild_visits() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     DELETE FROM mart.visit_days;
-    -- Again one snapshot for the visits and for the notes of their changes.
+    -- One statement, so that the visits and the notes of their changes have the same snapshot.
     EXECUTE 'WITH gone AS (DELETE FROM processed.visit_deltas) INSERT INTO mart.visit_days '
             || processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.session_funnels v');
 END

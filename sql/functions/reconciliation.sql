@@ -1,7 +1,7 @@
--- Reconciliation: do the layers hold the same events? reporting.count_proof compares counts of one
--- service with each other, so it cannot see a torn Kafka transaction. raw.events takes an event
--- once, so a double disappears there, and rollups count it twice. Each check below compares two
--- layers that were counted independently:
+-- Reconciliation: do the layers have the same events? reporting.count_proof compares counts of one
+-- service with each other, so it cannot see a torn Kafka transaction. raw.events stores an event
+-- once, so it does not show an event that bronze has twice, but rollups count it twice. Each check
+-- below compares two layers that were counted independently:
 --
 --   check              expected                              actual
 --   partition events   bronze-sink's counts of a raw         rows of raw.events up to the offset
@@ -15,18 +15,19 @@
 --   segment rows       rows that the producer announced      rows that arrived, at most as many
 --
 -- Comparisons are exact. Layers are loaded from different topics, so they are unequal while events
--- flow. An unequal row differs where the offsets prove it, where the caller knows that all topics
--- are loaded (reporting.reconcile), or where nothing has moved for mart.state.settle_after. Until
--- then it is moving. Where it does not move for mart.state.overdue_after, it is overdue. A
--- difference stays until the layers agree, or until reporting.accept_difference() accepts it.
+-- flow. The state of an unequal row is `differs` in three cases: the offsets prove it; the caller
+-- knows that all topics are loaded (reporting.reconcile); or nothing has moved for
+-- mart.state.settle_after. Before that the state is `moving`. It is `overdue` if the row cannot be
+-- compared and has not moved for mart.state.overdue_after. A difference stays until the layers are
+-- equal, or until reporting.accept_difference() accepts it.
 --
--- Each layer is kept as sums per partition and per day, and a refresh compares what has changed.
+-- Each layer is kept as sums per partition and per day. A refresh compares the sums that changed.
 --
 -- Partitions: bronze-sink commits its counts (offset of the last row counted, events passed on) in
--- the transaction that holds these events, and bronze has events in the order of raw. So a row of
--- raw.events beyond the counts' offset proves that all rows up to this offset were loaded. A
--- target is one record of counts, chosen while no stored row lies beyond it, and compared once one
--- does.
+-- the transaction of these events, and bronze has events in the order of raw. So a row of
+-- raw.events past the counts' offset proves that all rows up to this offset were loaded. A target
+-- is one record of counts. It is chosen while no stored row is past its offset, and compared as
+-- soon as one is.
 --
 -- Limits: one set of topics per database. The merge half of the aggregator publishes no counts, so
 -- no offset proves that a rollup is complete; hence settle_after. Revenue is not compared where
@@ -86,15 +87,15 @@ BEGIN
     PERFORM mart.check_partitions(settled);
     PERFORM mart.check_days();
     PERFORM mart.check_segments();
-    PERFORM mart.judge_checks(settled);
+    PERFORM mart.classify_checks(settled);
 END
 $body$;
 
--- Compares what mart.new_checks holds with what was found before. settled: all that there is has
--- been loaded. An expected number that is null is not known yet: the layers do not agree then, and
--- a difference that was found before is kept.
-CREATE OR REPLACE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGUAGE sql AS $$
-    WITH seen AS (
+-- Sets the state of each row of mart.new_checks, from its numbers and its last result. settled: all
+-- topics have been loaded completely. If expected is null, the number is not known yet: the layers
+-- are not equal then, and a difference that was found before stays.
+CREATE OR REPLACE FUNCTION mart.classify_checks(settled boolean) RETURNS void LANGUAGE sql AS $$
+    WITH compared AS (
         SELECT n.*, o.accepted_note, n.actual - n.expected - coalesce(o.accepted, 0) AS off,
                o.state AS old_state, o.expected AS old_expected, o.actual AS old_actual,
                coalesce(o.state = 'differs' AND n.expected IS NULL AND NOT settled, false) AS kept,
@@ -104,7 +105,7 @@ CREATE OR REPLACE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGU
                          + least(greatest(now() - o.checked_at, '0'), interval '1 minute')
                     ELSE '0' END AS unchanged_for
         FROM mart.new_checks n LEFT JOIN mart.reconciliations o USING (check_name, subject)
-    ), judged AS (
+    ), classified AS (
         SELECT c.*, CASE
             WHEN c.not_applicable IS NOT NULL THEN 'not applicable'
             WHEN c.off IS NULL AND c.accepted_note IS NOT NULL THEN 'not applicable'
@@ -113,7 +114,7 @@ CREATE OR REPLACE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGU
             WHEN c.waits_for IS NULL AND c.unchanged_for >= s.settle_after THEN 'differs'
             WHEN c.unchanged_for >= s.overdue_after THEN 'overdue'
             ELSE 'moving' END AS state
-        FROM seen c, mart.state s
+        FROM compared c, mart.state s
     )
     INSERT INTO mart.reconciliations AS t (check_name, subject, expected, actual, progress, state,
         waits_for, unchanged_for, checked_at, agreed_at)
@@ -122,7 +123,7 @@ CREATE OR REPLACE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGU
            CASE WHEN state = 'not applicable' THEN coalesce(not_applicable, accepted_note)
                 WHEN state IN ('moving', 'overdue') THEN waits_for END,
            unchanged_for, now(), CASE WHEN state = 'ok' THEN now() END
-    FROM judged
+    FROM classified
     ON CONFLICT (check_name, subject) DO UPDATE
     SET expected = excluded.expected, actual = excluded.actual, progress = excluded.progress,
         state = excluded.state, waits_for = excluded.waits_for,
@@ -130,8 +131,8 @@ CREATE OR REPLACE FUNCTION mart.judge_checks(settled boolean) RETURNS void LANGU
         agreed_at = coalesce(excluded.agreed_at, t.agreed_at)
 $$;
 
--- Whether events of the partition are stored and not counted that may lie before those counted
--- last.
+-- Whether the partition has events that are stored, are not counted, and may be before the events
+-- that were counted last.
 CREATE OR REPLACE FUNCTION mart.partition_waits(a_partition int) RETURNS boolean
     LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM processed.load_batches b
@@ -140,8 +141,8 @@ CREATE OR REPLACE FUNCTION mart.partition_waits(a_partition int) RETURNS boolean
                                              WHERE n.raw_partition = a_partition))
 $$;
 
--- Compares one partition with the counts of bronze-sink (their offset, and how many events they say
--- were passed on), and chooses the next target.
+-- Compares one partition with the counts of bronze-sink (counted_to: their offset; passed_on:
+-- events passed on up to there), and chooses the next target.
 CREATE OR REPLACE FUNCTION mart.check_partition(
     p mart.partition_layers, counted_to bigint, passed_on bigint, settled boolean)
 RETURNS mart.partition_layers
@@ -150,7 +151,7 @@ DECLARE
     expected bigint;
     actual   bigint;
     proven   boolean := false;
-    ahead    boolean; -- the target, if there is one, lies at or after all stored rows
+    ahead    boolean; -- there is a target, at or after all stored rows
     waits    text;
 BEGIN
     IF p.target_offset < p.last_offset AND NOT mart.partition_waits(p.partition) THEN -- reached
@@ -166,7 +167,7 @@ BEGIN
         p.reached_events := p.events;
     END IF;
     ahead := coalesce(p.target_offset >= p.last_offset, false);
-    IF expected IS NULL OR settled THEN -- nothing is proven; at rest both may be equal all the same
+    IF expected IS NULL OR settled THEN -- not proven, but both may be equal if all is loaded
         IF settled AND ahead THEN
             p.base := coalesce(p.base, p.target_events - p.reached_events);
         END IF;
@@ -227,8 +228,9 @@ BEGIN
 END
 $body$;
 
--- The bronze partitions in which aggregator and loader stand at different events; null: none. The
--- loader has stored no event beyond the aggregator's counts, and has read as far as these.
+-- Names the bronze partitions in which aggregator and loader have read up to different events;
+-- null: none. In all others the loader has stored no event past the aggregator's counts, and has
+-- read past the offset of these counts.
 CREATE OR REPLACE FUNCTION mart.layers_wait_for() RETURNS text LANGUAGE sql STABLE AS $$
     SELECT 'events that funnel-aggregator or pg-loader has not read yet in bronze partition '
            || string_agg(l.partition::text, ', ' ORDER BY l.partition)
@@ -242,7 +244,7 @@ CREATE OR REPLACE FUNCTION mart.layers_wait_for() RETURNS text LANGUAGE sql STAB
           AND NOT coalesce(c.revision >= l.loaded_up_to - 1 AND c.revision < o.next_offset, false)
 $$;
 
--- Whether any rollup has a window that begins in this span.
+-- Whether any rollup has a window that starts in this span.
 CREATE OR REPLACE FUNCTION mart.any_rollup(starts timestamptz, ends timestamptz) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     WITH RECURSIVE known AS (
@@ -259,8 +261,8 @@ LANGUAGE sql STABLE AS $$
                               AND a.window_start < ends LIMIT 1) AS found)
 $$;
 
--- Why a day's rollup cannot be compared; null: it can. ROLLUPS may have had no 1d:all on that day,
--- or only until some time of it.
+-- Why the rollup of a day cannot be compared; null: it can. ROLLUPS may have been without 1d:all on
+-- that day, or on a part of it.
 CREATE OR REPLACE FUNCTION mart.day_without_rollup(d mart.day_layers) RETURNS text
     LANGUAGE sql STABLE AS $$
     SELECT CASE
@@ -302,8 +304,8 @@ CREATE OR REPLACE FUNCTION mart.check_days() RETURNS void LANGUAGE sql AS $$
     UPDATE mart.day_layers SET changed = false WHERE changed;
 $$;
 
--- A segment whose end has come in some partitions has it in all soon: ends are sent together. Then
--- it is complete, or waits for something.
+-- The producer sends the ends of a segment to all partitions together. So when one has arrived, the
+-- others follow soon. The segment is then complete, or waits for something.
 CREATE OR REPLACE FUNCTION mart.check_segments() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_checks
     SELECT 'segment rows', g.subject, g.rows_announced,

@@ -1,11 +1,11 @@
 -- reporting.refresh() adds what is new to the mart.
 --
--- It takes noted batches into mart.new_events, sums them up (new_products, new_sessions), and
--- merges the sums into cubes, dimensions and totals. Every merge is a sum, a minimum, a maximum, a
--- union, or the latest by a total order, so neither the order of events nor the cut into refreshes
--- matters. Distinct sessions, paths, stages and abandoned carts are not of this kind. They are
--- taken per session and day: the contribution before the merge is subtracted, the one after it is
--- added.
+-- It reads the events of noted batches into mart.new_events, sums them up (new_products,
+-- new_sessions), and merges the sums into cubes, dimensions and totals. Every merge is a sum, a
+-- minimum, a maximum, a union, or the latest by a total order. So neither the order of events nor
+-- their division into refreshes matters. Distinct sessions, paths, stages and abandoned carts
+-- cannot be merged like this. For them, the refresh subtracts what each touched session and day
+-- contributed before the merge, and adds what it contributes after it.
 --
 -- reporting.rebuild() (rebuild.sql) computes the same in another way. Both must give the same
 -- rows.
@@ -42,8 +42,8 @@ BEGIN
         PERFORM mart.refresh_segments();
     END IF;
     PERFORM mart.reconcile(false);
-    -- A breach may be momentary (counts that came before their dead letters), so it is checked
-    -- again soon.
+    -- A breach may be temporary (counts that arrive before their dead letters), so it is checked
+    -- again after a minute.
     PERFORM reporting.measure_quality(events_waiting = 0 AND (
         SELECT coalesce(quality_at < now() - CASE
             WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
@@ -54,8 +54,8 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION reporting.refresh(bigint) IS
-    'Counts up to max_events events that are stored and not yet in the reports, and all changes '
-    'of visits; one transaction. Call again while events_waiting is not 0: then it also completes '
-    'segments. breaches: rows of data_quality_breaches. differences: rows of '
-    'reporting.reconciliation that differ. refreshed is false where another call was running: '
-    'that one does the work.';
+    'Counts up to max_events events that are stored and not yet in the reports, and all changes of '
+    'visits, in one transaction. Call it again while events_waiting is not 0; the call that '
+    'returns 0 also completes segments. breaches: rows of data_quality_breaches. differences: rows '
+    'of reporting.reconciliation that differ. refreshed: false if another call was running, which '
+    'does the work.';

@@ -1,6 +1,7 @@
--- Refresh: takes what is new, and counts hours.
+-- Refresh: reads new events, and counts hours.
 
--- As 0011 has it, with the place in raw.
+-- Moves noted batches of about max_events events into mart.new_events and deletes their notes.
+-- Returns the number of events that were noted.
 CREATE OR REPLACE FUNCTION mart.take_events(max_events bigint) RETURNS bigint
     LANGUAGE plpgsql AS $body$
 DECLARE
@@ -25,7 +26,7 @@ BEGIN
     ANALYZE mart.new_batches;
     FOR one IN SELECT event_date, min(loaded_at) AS low, max(loaded_at) AS high,
         sum(events) AS events FROM mart.new_batches GROUP BY 1 LOOP
-        -- As constants, so that the planner looks at one day's partition and one range of it.
+        -- As constants, so that the planner reads one day's partition and one range of it.
         EXECUTE format($sql$
             INSERT INTO mart.new_events
             SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC'), e.event_time,

@@ -1,7 +1,7 @@
--- Refresh: sums of each layer, which reconciliation compares.
+-- Refresh: the sums of each layer that reconciliation compares.
 
--- After take_events. A row of a day that retention had dropped, stored again by a reload, was
--- counted before.
+-- Runs after take_events. If retention has dropped a day and a reload stores its events again, they
+-- were counted before and are not counted again.
 CREATE OR REPLACE FUNCTION mart.count_partitions() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.partition_layers (partition) SELECT DISTINCT raw_partition
     FROM mart.new_batches
@@ -19,8 +19,8 @@ CREATE OR REPLACE FUNCTION mart.count_partitions() RETURNS void LANGUAGE sql AS 
     WHERE t.partition = n.raw_partition;
 $$;
 
--- The days of new events are marked by count_partitions, those of visits by count_visits. Here come
--- late events and rollups.
+-- Adds late events and rollups. count_partitions has marked the days of new events, and
+-- count_visits those of changed visits.
 CREATE OR REPLACE FUNCTION mart.count_layers() RETURNS void LANGUAGE sql AS $$
     WITH gone AS (DELETE FROM processed.late_deltas RETURNING *)
     INSERT INTO mart.day_layers AS t

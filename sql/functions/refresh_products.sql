@@ -66,8 +66,8 @@ BEGIN
 END
 $body$;
 
--- From new_products, whose rows a rebuild takes from the complete cube. Latest: by time, then by
--- category, brand and price.
+-- Reads mart.new_products, which a rebuild fills from the complete cube. The latest row is the
+-- greatest by time, then category, brand and price.
 CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.dim_products AS t
     SELECT DISTINCT ON (product_id) product_id, category, brand, price,

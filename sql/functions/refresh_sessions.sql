@@ -34,7 +34,7 @@ BEGIN
         last_view = greatest(t.last_view, excluded.last_view),
         last_purchase = greatest(t.last_purchase, excluded.last_purchase);
 
-    -- New steps, and older ones of sessions whose views have changed.
+    -- New steps, and the existing steps of sessions whose views have changed.
     WITH steps AS (
         SELECT session_key, event_date,
                array_agg(mart.step(event_time, event_id, event_type, product_id, price)) AS steps
@@ -60,7 +60,7 @@ BEGIN
 END
 $body$;
 
--- After less before, of the touched sessions and days.
+-- Adds the touched sessions and days as they are now, and subtracts them as they were before.
 CREATE OR REPLACE FUNCTION mart.merge_days() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     INSERT INTO mart.state_change
@@ -98,8 +98,8 @@ BEGIN
 END
 $body$;
 
--- After session_days is merged: of the touched sessions with a purchase, those that have one on
--- another day too.
+-- Runs after session_days is merged. Adds the touched sessions with a purchase that also have one
+-- on another day.
 CREATE OR REPLACE FUNCTION mart.merge_long_orders() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.long_orders
     SELECT DISTINCT d.session_key, d.event_date

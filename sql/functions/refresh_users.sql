@@ -1,5 +1,5 @@
--- Refresh: users. It runs before mart.session_days is merged: a session, or an order, is new to a
--- user if no session day of that user has it.
+-- Refresh: users. These functions run before mart.session_days is merged: a session or an order is
+-- new to a user if no session day of that user has it.
 
 -- A user is new to a period if no session day of that user is in it.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$

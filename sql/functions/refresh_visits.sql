@@ -1,4 +1,4 @@
--- As 0011 has it; it also marks the days whose visits have changed.
+-- Refresh: visits. Adds up processed.visit_deltas, and marks the days whose visits have changed.
 CREATE OR REPLACE FUNCTION mart.count_visits() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     IF NOT EXISTS (SELECT FROM processed.visit_deltas) THEN

@@ -2,11 +2,11 @@ CREATE OR REPLACE FUNCTION reporting.keep_raw_days(days int) RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ UPDATE mart.state SET raw_days = days $$;
 COMMENT ON FUNCTION reporting.keep_raw_days(int) IS
-    'How many days of raw.events to keep, back from its newest; null: all. Reports keep what they '
-    'counted of older days.';
+    'Sets how many days of raw.events to keep, counted back from its newest day; null: all. '
+    'Reports keep their numbers of older days.';
 
--- Detaching locks raw.events against everybody for a moment: not to be had within two seconds, it
--- is tried again another time.
+-- DETACH PARTITION locks out all readers and writers of raw.events for a moment. If this lock is
+-- not granted within two seconds, a later call tries again.
 CREATE OR REPLACE FUNCTION reporting.apply_retention() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
     SET client_min_messages = warning AS $body$
@@ -25,15 +25,15 @@ BEGIN
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'raw.events'::regclass AND c.relname LIKE 'events\_%'
     LOOP
-        -- What is not counted yet stays.
+        -- A day with events that are not counted yet stays.
         CONTINUE WHEN one.day >= keep_from OR keep_from IS NULL
             OR EXISTS (SELECT FROM processed.load_batches WHERE event_date = one.day);
         EXECUTE format('ALTER TABLE raw.events DETACH PARTITION raw.%I', one.relname);
-        -- Events that were stored since the look above would be lost uncounted: now nobody can
-        -- store any more.
+        -- Events that were stored after the check above would be dropped uncounted. From here on
+        -- nobody can store events of this day.
         IF EXISTS (SELECT FROM processed.load_batches WHERE event_date = one.day) THEN
-            RAISE EXCEPTION 'reporting.apply_retention: events of % came just now, try again',
-                one.day USING ERRCODE = 'lock_not_available';
+            RAISE EXCEPTION 'reporting.apply_retention: events of % have just been stored: try '
+                'again', one.day USING ERRCODE = 'lock_not_available';
         END IF;
         EXECUTE format('DROP TABLE raw.%I', one.relname);
         dropped := dropped + 1;
@@ -47,5 +47,5 @@ EXCEPTION WHEN lock_not_available THEN
 END
 $body$;
 COMMENT ON FUNCTION reporting.apply_retention() IS
-    'Drops days of raw.events that are older than keep_raw_days allows and are counted. Returns '
-    'how many.';
+    'Drops days of raw.events that are older than keep_raw_days allows, if the reports have '
+    'counted them. Returns the number of days dropped.';

@@ -1,9 +1,9 @@
--- Questions about buyers by recency, frequency and value. A question is a function of the first
--- and the last day of a period (UTC, both included). Its `before` columns describe the period of
--- the same length just before. A rate is null where its divisor is 0.
+-- Functions about buyers by recency, frequency and value. Each takes the first and the last day of
+-- a period (UTC, both included). Columns with `before` in their name describe the period of the
+-- same length just before. A rate is null if its divisor is 0.
 
--- The quintile of a value: how many have less (for recency: more), of all others. Ranked by
--- distinct value.
+-- The quintile of a buyer comes from the share of the other buyers that have less (for recency:
+-- more). Buyers with equal values have the same quintile.
 CREATE OR REPLACE FUNCTION mart.rfm(from_day date, to_day date)
 RETURNS TABLE (user_id bigint, recency int, frequency bigint, monetary numeric, r int, f int, m int)
 LANGUAGE sql STABLE AS $$

@@ -1,6 +1,6 @@
--- Questions about sales. A question is a function of the first and the last day of a period (UTC,
--- both included). Its `before` columns describe the period of the same length just before. A rate
--- is null where its divisor is 0.
+-- Functions about sales. Each takes the first and the last day of a period (UTC, both included).
+-- Columns with `before` in their name describe the period of the same length just before. A rate is
+-- null if its divisor is 0.
 
 CREATE OR REPLACE FUNCTION mart.sold(
     from_day date, to_day date,
@@ -10,7 +10,7 @@ LANGUAGE sql STABLE AS $$
     FROM mart.hour_totals h WHERE event_date BETWEEN from_day AND to_day
 $$;
 
--- Distinct sessions with a purchase in the period: the days' numbers, less the repeats.
+-- Distinct sessions with a purchase in the period: the sum of the days, minus repeated sessions.
 CREATE OR REPLACE FUNCTION mart.orders(from_day date, to_day date) RETURNS bigint
     LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT sum(orders) FROM mart.day_totals
@@ -19,8 +19,8 @@ CREATE OR REPLACE FUNCTION mart.orders(from_day date, to_day date) RETURNS bigin
             WHERE event_date BETWEEN from_day AND to_day)
 $$;
 
--- One pass over all buying sessions up to the last day. A user with one of them needs no look at
--- which session it was.
+-- One pass over all buying session days up to the last day. Only a user with several of them needs
+-- a distinct count of sessions.
 CREATE OR REPLACE FUNCTION mart.buyers(
     before_day date, from_day date, to_day date,
     OUT buyers bigint, OUT repeat_buyers bigint, OUT new_buyers bigint, OUT buyers_before bigint,

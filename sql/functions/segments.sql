@@ -1,18 +1,17 @@
--- Segments: one run of the producer over one input. Their batch reports are made once, when all
--- their rows are here.
+-- Segments: one run of the producer over one input. Its batch reports are made once, when all its
+-- rows are stored.
 --
--- The producer announces in every partition where a segment begins and, after its last row was
--- acknowledged, where it ends. pg-loader stores these controls in the transaction that stores what
--- stood before them: once the end of a partition is here, so are its rows. Dead letters and counts
--- come by other topics: a segment also waits until the counts of bronze-sink have passed its last
--- row and all dead letters that they count are here.
+-- In every partition, the producer sends a begin control and, after its last row was acknowledged,
+-- an end control. pg-loader stores a control in the transaction of the records before it. So when
+-- the end of a partition is stored, its rows are stored too. Dead letters and counts arrive by
+-- other topics. So a segment also waits until the counts of bronze-sink include its last row, and
+-- until all dead letters that these counts include are stored.
 --
--- The rows of a segment are those between its begin and its end in the raw topic. Two producers
--- that write at the same time share that range: then both segments count the rows of both
--- producers, which rows_announced shows.
+-- The rows of a segment are those between its begin and its end in the raw topic. If two producers
+-- write at the same time, their ranges overlap: each segment then counts rows of both producers,
+-- and rows_announced shows it.
 
--- The last offset before the end that is a row. Controls are not rows, and counts do not reach
--- them.
+-- The offset of the last row before an end. Controls are not rows, and counts do not include them.
 CREATE OR REPLACE FUNCTION mart.last_row_before(a_partition int, end_offset bigint) RETURNS bigint
     LANGUAGE sql STABLE AS $$
     SELECT end_offset - 1 - coalesce((SELECT count(*) FROM (
@@ -27,8 +26,8 @@ CREATE OR REPLACE FUNCTION mart.segment_waits_for(a_segment text, a_run bigint) 
 DECLARE
     ends    bigint;
     awaited bigint;
-    behind  bigint;
-    letters bigint;
+    lagging bigint;
+    missing bigint;
 BEGIN
     SELECT count(*) FILTER (WHERE ended), max(partition_count) INTO ends, awaited
     FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run;
@@ -43,12 +42,12 @@ BEGIN
                WHERE c.dead > (SELECT count(*) FROM raw.dead_letters d
                                WHERE d.stage = 'bronze-sink' AND d.source_topic = c.topic
                                      AND d.source_partition = c.partition))
-    INTO behind, letters
+    INTO lagging, missing
     FROM processed.segment_partitions p
     LEFT JOIN processed.counts c ON c.service = 'bronze-sink' AND c.partition = p.partition
     WHERE p.segment = a_segment AND p.run = a_run;
-    RETURN CASE WHEN behind > 0 THEN format('counts of %s partitions', behind)
-                WHEN letters > 0 THEN format('dead letters of %s partitions', letters) END;
+    RETURN CASE WHEN lagging > 0 THEN format('counts of %s partitions', lagging)
+                WHEN missing > 0 THEN format('dead letters of %s partitions', missing) END;
 END
 $body$;
 
@@ -94,7 +93,7 @@ BEGIN
                   WHERE c.partition = p.partition AND c.raw_offset > p.begin_offset
                         AND c.raw_offset < p.end_offset) AS rows_in
         FROM processed.segment_partitions p WHERE segment = a_segment AND run = a_run
-    ), came AS (
+    ), total AS (
         SELECT CASE WHEN bool_and(rows_in IS NOT NULL) THEN sum(rows_in) END AS rows_in,
                (SELECT coalesce(sum(events), 0) FROM reporting.segment_days
                 WHERE segment = a_segment AND run = a_run) AS stored,
@@ -110,7 +109,7 @@ BEGIN
     SET complete = true, waiting_for = NULL, completed_at = now(), rows_in = c.rows_in,
         stored = c.stored, rejects = c.rejects,
         duplicates = c.rows_in - c.stored - c.rejects
-    FROM came c WHERE s.segment = a_segment AND s.run = a_run;
+    FROM total c WHERE s.segment = a_segment AND s.run = a_run;
 END
 $body$;
 

@@ -1,5 +1,6 @@
--- Steps of a session and day: cart, remove_from_cart, checkout and purchase events in order, and
--- what follows from them. Refresh and rebuild share these functions.
+-- Steps of a session and day: cart, remove_from_cart, checkout and purchase events in order; and
+-- the path, stage and abandoned cart that follow from them. Refresh and rebuild share these
+-- functions.
 
 CREATE OR REPLACE FUNCTION mart.step(
     event_time timestamptz, event_id uuid, event_type text, product_id bigint, price numeric)
@@ -8,8 +9,8 @@ LANGUAGE sql STABLE PARALLEL SAFE AS
 $$ SELECT concat_ws('|', to_char(event_time AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS'), event_id,
                     event_type, product_id, coalesce(price::text, '')) $$;
 
--- The union of two lists of steps, sorted, its first 500. Cutting keeps it a union: what is cut now
--- would be cut later.
+-- The first 500 steps of the sorted union of two lists. The limit does not depend on the order of
+-- merges: a step that is cut now would be cut later too.
 CREATE OR REPLACE FUNCTION mart.merge_steps(a text[], b text[]) RETURNS text[]
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT array_agg(s ORDER BY s COLLATE "C")

@@ -1,4 +1,4 @@
--- A function, so that PostgreSQL does not plan all days of raw.events for batches that need none.
+-- This is a function so that PostgreSQL plans a scan of raw.events only for batches that need it.
 CREATE OR REPLACE FUNCTION processed.stored_now(id uuid, day date) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN

@@ -1,6 +1,6 @@
--- The triggers that call functions/notes.sql. They have a file of their own, which seldom changes:
--- replacing a trigger waits for loaders and blocks them. A loader begins each transaction with a
--- lock on loader_offsets, so the same lock here avoids deadlocks.
+-- The triggers that call the functions of notes.sql. They have a file of their own, which seldom
+-- changes, because replacing a trigger waits for loaders and blocks them. A loader begins each
+-- transaction with a lock on loader_offsets. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 CREATE OR REPLACE TRIGGER note_events AFTER INSERT ON raw.events REFERENCING NEW TABLE AS new_events

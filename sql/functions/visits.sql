@@ -1,6 +1,6 @@
--- Questions about visits. A question is a function of the first and the last day of a period (UTC,
--- both included). Its `before` columns describe the period of the same length just before. A rate
--- is null where its divisor is 0.
+-- Functions about visits. Each takes the first and the last day of a period (UTC, both included).
+-- Columns with `before` in their name describe the period of the same length just before. A rate is
+-- null if its divisor is 0.
 
 CREATE OR REPLACE FUNCTION reporting.session_duration(from_day date, to_day date)
 RETURNS TABLE (band smallint, duration text, visits bigint, buying_visits bigint,

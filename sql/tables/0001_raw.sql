@@ -1,10 +1,10 @@
--- raw: the events as bronze has them, and what was refused or came too late. pg-loader writes
--- these tables in the transaction that moves processed.loader_offsets.
+-- raw: the events as bronze has them, refused records, and late events. pg-loader writes these
+-- tables in the transaction that moves processed.loader_offsets.
 --
--- Indexes are few on purpose: each one costs on every row loaded. A primary key makes loading
--- idempotent. BRIN costs almost nothing and fits, because rows arrive roughly in the order of
--- their time. There is no index by user, session or product: processed answers such questions, or
--- a query scans the days it asks for.
+-- There are few indexes, because each one costs time for every row loaded. A primary key makes
+-- loading idempotent. BRIN costs almost nothing and fits, because rows arrive roughly in the order
+-- of their time. There is no index by user, session or product: processed has these sums, or a
+-- query scans the days it asks for.
 
 CREATE SCHEMA IF NOT EXISTS raw;
 COMMENT ON SCHEMA raw IS
@@ -55,7 +55,7 @@ COMMENT ON COLUMN raw.events.price IS
 COMMENT ON COLUMN raw.events.user_session IS
     'Null where the source has none: such an event belongs to the session user:<user_id>.';
 COMMENT ON COLUMN raw.events.source_file IS
-    'File the row came from; null where the source is no file.';
+    'File that the row came from; null if the source is not a file.';
 COMMENT ON COLUMN raw.events.source_row IS 'Row in source_file; 1 is the first after the header.';
 COMMENT ON COLUMN raw.events.raw_partition IS 'Partition of the raw topic it was read from.';
 COMMENT ON COLUMN raw.events.raw_offset IS 'Offset in that partition.';
@@ -79,8 +79,8 @@ CREATE TABLE raw.dead_letters (
 );
 CREATE INDEX dead_letters_rejected_at_brin ON raw.dead_letters USING brin (rejected_at);
 COMMENT ON TABLE raw.dead_letters IS
-    'What was refused, with its bytes as they came. A row that was refused is here or was a '
-    'duplicate: nothing is silently dropped.';
+    'Refused records, with their bytes as they came. Each row of the source is in raw.events, is a '
+    'duplicate, or is here: nothing is dropped silently.';
 COMMENT ON COLUMN raw.dead_letters.stage IS
     'Service that refused it: bronze-sink, funnel-aggregator or loader.';
 COMMENT ON COLUMN raw.dead_letters.reason IS 'Stable reason code, for example invalid_price.';
@@ -91,8 +91,8 @@ COMMENT ON COLUMN raw.dead_letters.value IS
     'Its bytes; null where it was refused by reference only (look it up at its address).';
 COMMENT ON COLUMN raw.dead_letters.rejected_at IS 'Time of the dead-letter record.';
 COMMENT ON COLUMN raw.dead_letters.redriven_at IS
-    'When it was sent to the raw topic again; null: not yet. What became of it is told by '
-    'raw.events, or by another dead letter.';
+    'When it was sent to the raw topic again; null: not yet. Its event is then in raw.events, or '
+    'in another dead letter.';
 
 CREATE TABLE raw.late_events (
     event_id         uuid        NOT NULL,
@@ -118,10 +118,10 @@ CREATE TABLE raw.late_events (
     PRIMARY KEY (bronze_partition, bronze_offset)
 );
 COMMENT ON TABLE raw.late_events IS
-    'Events that came too late for a rollup or for their visit: not counted there, but in '
-    'raw.events all the same.';
+    'Events that were too late for a rollup or for their visit. They are not counted there, but '
+    'they are in raw.events.';
 COMMENT ON COLUMN raw.late_events.late_for IS
-    'What it was left out of: rollup names, or visit. <rollup><=<window end> means: only the '
-    'windows of that rollup that end at or before that time.';
+    'The rollups that do not count it, or visit. <rollup><=<window end> means: only the windows of '
+    'that rollup that end at or before that time.';
 COMMENT ON COLUMN raw.late_events.bronze_offset IS
     'Offset in bronze_partition of the bronze topic; the late event''s identity.';

@@ -203,7 +203,7 @@ COMMENT ON COLUMN processed.segment_controls.raw_offset IS
 COMMENT ON COLUMN processed.segment_controls.rows_announced IS
     'Of an end: rows that the producer has sent to this partition.';
 COMMENT ON COLUMN processed.segment_controls.partition_count IS
-    'Partitions of the topic: so many ends are awaited.';
+    'Partitions of the topic. The segment has an end in each of them.';
 
 CREATE TABLE processed.late_corrections (
     LIKE processed.funnel_aggregates INCLUDING COMMENTS,
@@ -216,12 +216,13 @@ ALTER TABLE processed.late_corrections
     DROP COLUMN final, DROP COLUMN revision, DROP COLUMN loaded_at,
     ALTER COLUMN revenue TYPE numeric(38,2);
 COMMENT ON TABLE processed.late_corrections IS
-    'Recounts, late events included, of the cells that a late event was left out of. Made by '
-    'processed.fold_late().';
+    'Recounts of the cells (rollup, window and group) that late events are missing from, with '
+    'these events. Written by processed.fold_late().';
 COMMENT ON COLUMN processed.late_corrections.late_events IS 'Late events in it.';
 COMMENT ON COLUMN processed.late_corrections.stream_revision IS
-    'Revision of the stream''s row that it stands for; null where the stream has none, as the '
-    'cell''s only events were late. Of another revision it no longer counts.';
+    'Revision of the stream''s row that the recount replaces; null: the stream has no row, because '
+    'all events of the cell were late. If the stream''s row has another revision now, the recount '
+    'is not used.';
 
 CREATE TABLE processed.load_batches (
     loaded_at     timestamptz NOT NULL,

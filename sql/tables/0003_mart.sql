@@ -5,22 +5,22 @@
 --       -> cubes -> dimensions and totals -> views of reporting
 --   processed.session_funnels -> trigger -> processed.visit_deltas -> refresh -> mart.visit_days
 --
--- How new rows are found. loaded_at alone is not a watermark: transactions of several loaders
--- commit in another order than they began. So each transaction that stores events also stores one
--- row per day and raw partition (loaded_at, number of events), by a statement trigger over exactly
--- the rows that were inserted. A refresh takes the entries that it can see, reads those rows by
--- the BRIN index on loaded_at, and deletes the entries. A raw partition has one writer at a time,
--- so day, partition and loaded_at name the rows of one transaction, and the number proves it.
--- Measured per event (loading costs 400 bytes of WAL without any of it): this adds none, a table
--- of the new ids 82 bytes, a btree on (raw_partition, raw_offset) 76.
+-- How a refresh finds new rows. loaded_at alone is not a watermark, because transactions of several
+-- loaders may commit in another order than they began. So each transaction that stores events also
+-- stores one entry per day and raw partition (loaded_at, number of events): a statement trigger
+-- counts exactly the rows that were inserted. A refresh takes the entries that it can see, reads
+-- their rows by the BRIN index on loaded_at, and deletes the entries. A raw partition has one
+-- writer at a time, so day, partition and loaded_at name the rows of one transaction; the number
+-- proves it. Cost in bytes of WAL per event (loading alone: 400): this way 0, a table of the new
+-- ids 82, a btree on (raw_partition, raw_offset) 76.
 --
--- A visit can change, merge with another or vanish. Its trigger therefore writes signed sums of
--- what went and what came, in the transaction of the loader. Adding them up gives what a recount
--- gives.
+-- A visit can change, merge with another or vanish. So its trigger writes the sums of the old rows
+-- with a minus sign and those of the new rows with a plus sign, in the transaction of the loader.
+-- Their total equals a recount.
 --
--- Only one refresh runs at a time (advisory lock), so merges are plain.
+-- Only one refresh runs at a time (advisory lock), so a merge is a plain upsert.
 
--- A mart that outlived a reset of the other schemas is useless: all of it can be made again.
+-- If the other schemas were dropped and the mart was not, it is useless. It can be built again.
 DROP SCHEMA IF EXISTS mart CASCADE;
 CREATE SCHEMA mart;
 COMMENT ON SCHEMA mart IS
@@ -54,8 +54,8 @@ COMMENT ON COLUMN mart.visit_days.duration_band IS 'Band of mart.duration_bands.
 
 CREATE TABLE processed.visit_deltas (LIKE mart.visit_days);
 COMMENT ON TABLE processed.visit_deltas IS
-    'What changed in the sums of mart.visit_days, signed: written with the visits, added up by '
-    'reporting.refresh().';
+    'Changes of the sums of mart.visit_days, with their sign. Written in the transaction of the '
+    'visits, added up by reporting.refresh().';
 
 CREATE TABLE mart.duration_bands (
     band    smallint PRIMARY KEY,
@@ -153,12 +153,12 @@ CREATE TABLE mart.session_steps (
 COMMENT ON TABLE mart.session_steps IS
     'Sessions and days with more than views: their steps in order, and what follows from them.';
 COMMENT ON COLUMN mart.session_steps.steps IS
-    'time|event_id|type|product_id|price of each event that is no view, sorted. Only the first '
-    '500 of a day.';
+    'time|event_id|type|product_id|price of each event except views, sorted. Only the first 500 of '
+    'a day.';
 COMMENT ON COLUMN mart.session_steps.path IS
-    'The steps in order, repeats in a row taken as one, at most eight; with view before them and '
-    'after them where a view was earlier than all or later than all. Views between steps are not '
-    'shown.';
+    'The steps in order. Repeats in a row count as one step, and at most eight steps are shown. '
+    'The path begins with view if a view was before all steps, and ends with view if one was after '
+    'all. Views between steps are not shown.';
 COMMENT ON COLUMN mart.session_steps.stage IS
     '0 none, 1 viewed, 2 cart at or after the first view, 3 purchase at or after such a cart.';
 COMMENT ON COLUMN mart.session_steps.abandoned_items IS
@@ -353,8 +353,8 @@ CREATE TABLE mart.secret (
     salt     text    NOT NULL
 );
 COMMENT ON TABLE mart.secret IS
-    'Salt of the pseudonyms. Only the owner reads it; whoever has it can find out who is who by '
-    'trying ids.';
+    'Salt of the pseudonyms. Only the owner reads it, because its reader can find out who is who '
+    'by trying ids.';
 INSERT INTO mart.secret (salt)
     SELECT encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex');
 
@@ -371,15 +371,15 @@ CREATE TABLE mart.state (
     overdue_after interval    NOT NULL DEFAULT '15 minutes',
     reconciled_since timestamptz NOT NULL DEFAULT now()
 );
-COMMENT ON TABLE mart.state IS 'What the mart knows of itself; one row.';
+COMMENT ON TABLE mart.state IS 'State of the mart itself; one row.';
 COMMENT ON COLUMN mart.state.quality_at IS 'Last deep measurement of data quality.';
 COMMENT ON COLUMN mart.state.newest_load IS 'Newest raw.events.loaded_at that is counted.';
 COMMENT ON COLUMN mart.state.lost_events IS
-    'Events that were noted as stored and were gone when they were to be counted: 0, unless '
-    'somebody deleted them.';
+    'Events that were deleted after they were stored and before a refresh counted them: 0, unless '
+    'somebody deletes events.';
 COMMENT ON COLUMN mart.state.raw_from IS
-    'First day of which raw.events is whole: retention dropped what was before. A rebuild keeps '
-    'the cubes of earlier days.';
+    'First day that raw.events has completely: retention has dropped the days before it. A rebuild '
+    'keeps the cubes of those days.';
 COMMENT ON COLUMN mart.state.raw_days IS
     'Days of raw.events to keep, back from its newest day; null: all.';
 COMMENT ON COLUMN mart.state.settle_after IS

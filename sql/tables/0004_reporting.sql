@@ -37,9 +37,9 @@ CREATE TABLE reporting.segments (
     PRIMARY KEY (segment, run)
 );
 COMMENT ON TABLE reporting.segments IS
-    'Segments of the replay. complete: every partition''s end has come, all rows before it are '
-    'stored, and the batch reports segment_days and segment_months are made. Set once, never '
-    'before.';
+    'Segments of the replay. complete: the end has arrived in every partition, all rows before it '
+    'are stored, and the batch reports segment_days and segment_months are made. A complete '
+    'segment does not change.';
 COMMENT ON COLUMN reporting.segments.run IS 'Counts runs over the same input from 1.';
 COMMENT ON COLUMN reporting.segments.waiting_for IS 'What is still to come; null when complete.';
 COMMENT ON COLUMN reporting.segments.rows_announced IS

@@ -1,9 +1,9 @@
 -- Reconciliation: do the layers hold the same events? functions/reconciliation.sql says how layers
 -- are compared.
 --
--- These tables may be added to a database that has events, so each is filled from what is there. A
--- loader begins each transaction with a lock on loader_offsets. This lock therefore keeps loaders
--- out until the triggers are made that note further rows.
+-- The database may have events already, so each table is filled from the existing rows. A loader
+-- begins each transaction with a lock on loader_offsets. So the lock here keeps loaders out until
+-- the triggers exist that note further rows.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 -- A few rows, each updated in every transaction that loads events.
@@ -15,8 +15,8 @@ CREATE TABLE processed.bronze_loads (
     doubled_at   timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE processed.bronze_loads IS
-    'How far each bronze partition was ever loaded, and what was there twice. Written in the '
-    'transaction that stores the events.';
+    'How far each bronze partition was ever loaded, and how many events it has twice. Written in '
+    'the transaction that stores the events.';
 COMMENT ON COLUMN processed.bronze_loads.partition IS 'Partition of the bronze topic.';
 COMMENT ON COLUMN processed.bronze_loads.first_offset IS
     'Where the first loader of this database began. Null: it began before the database recorded '
@@ -69,8 +69,8 @@ COMMENT ON TABLE mart.partition_layers IS
     'of bronze-sink that they are to be compared with.';
 COMMENT ON COLUMN mart.partition_layers.last_offset IS 'Largest raw offset of the rows counted.';
 COMMENT ON COLUMN mart.partition_layers.base IS
-    'Events that were stored before counting began; null until the first comparison has found it, '
-    'which then proves nothing.';
+    'Events that were stored before counting began; null until the first comparison has found '
+    'their number. That comparison proves nothing.';
 COMMENT ON COLUMN mart.partition_layers.rebased IS
     'A rebuild could not count all rows again, as retention has dropped days.';
 COMMENT ON COLUMN mart.partition_layers.target_offset IS
@@ -95,8 +95,8 @@ CREATE TABLE mart.day_layers (
     changed        boolean       NOT NULL DEFAULT true
 ) WITH (fillfactor = 75);
 COMMENT ON TABLE mart.day_layers IS
-    'Events and revenue of each UTC day by layer: raw.events, rollup 1d:all, visits, and what was '
-    'late for the two.';
+    'Events and revenue of each UTC day by layer: raw.events, rollup 1d:all, visits, and the '
+    'events that were late for the rollup or their visit.';
 COMMENT ON COLUMN mart.day_layers.rollup_events IS 'Null where 1d:all has no row of this day.';
 COMMENT ON COLUMN mart.day_layers.changed IS
     'One of its layers has changed since the last comparison.';
@@ -122,12 +122,13 @@ CREATE TABLE mart.reconciliations (
 ) WITH (fillfactor = 75);
 COMMENT ON TABLE mart.reconciliations IS 'Result of each check of reporting.reconciliation.';
 COMMENT ON COLUMN mart.reconciliations.progress IS
-    'With expected and actual, this shows whether anything moves.';
+    'Grows when more events arrive. With expected and actual it shows whether anything still '
+    'moves.';
 COMMENT ON COLUMN mart.reconciliations.accepted IS
     'Accepted difference, which is not a difference any more.';
 COMMENT ON COLUMN mart.reconciliations.unchanged_for IS
-    'How long expected, actual and progress have been seen as they are. Between two looks at most '
-    'a minute counts, so that a time without refreshes does not.';
+    'How long expected, actual and progress have not changed. Between two comparisons at most a '
+    'minute counts, so that a time without refreshes does not count.';
 
 -- Scratch of the one refresh that runs.
 CREATE UNLOGGED TABLE mart.new_checks (
@@ -136,8 +137,8 @@ CREATE UNLOGGED TABLE mart.new_checks (
     not_applicable text, waits_for text
 );
 COMMENT ON TABLE mart.new_checks IS
-    'Scratch of reporting.refresh(): what it compares now. proven: a difference is one, whatever '
-    'still moves.';
+    'Scratch of reporting.refresh(): the rows that it compares now. proven: a difference is real, '
+    'even while events still move.';
 
 INSERT INTO reporting.data_quality_thresholds VALUES
     ('bronze_doubles', NULL, 0, 'bronze records, reloads apart, whose event was stored already: '

@@ -1,6 +1,6 @@
--- The funnel as the stream counted it, from its rollups and visits. Rates are null where there is
--- nothing to divide by. Sessions are exact distinct counts of one window and group: no view here
--- adds them up over windows or groups.
+-- The funnel as the stream counted it, from its rollups and visits. A rate is null if its divisor
+-- is 0. Sessions are exact distinct counts of one window and group: no view here adds them up over
+-- windows or groups.
 
 CREATE OR REPLACE VIEW reporting.funnel_by_day AS
 SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
@@ -101,9 +101,9 @@ CROSS JOIN LATERAL (SELECT coalesce(sum(views), 0)::bigint AS views,
                     WHERE rollup = '1m:all' AND window_start >= s.before_starts
                           AND window_start < s.before_starts + s.length) AS b;
 COMMENT ON VIEW reporting.funnel_now IS
-    'Events of the last minute, hour and day of the data (up to its newest minute), beside the '
-    'minute and hour before and yesterday up to the same time. From the live rollup 1m:all, so as '
-    'fresh as the loader.';
+    'Events of the last minute, hour and day of the data (up to its newest minute), each next to '
+    'the minute and hour before, and to yesterday up to the same time. Read from the live rollup '
+    '1m:all, so as fresh as pg-loader.';
 
 CREATE OR REPLACE VIEW reporting.drop_off AS
 SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
@@ -120,6 +120,6 @@ FROM processed.session_funnels
 GROUP BY (visit_start AT TIME ZONE 'UTC')::date, furthest_stage,
     coalesce(drop_off_stage, 'completed');
 COMMENT ON VIEW reporting.drop_off IS
-    'Where visits of each UTC day ended: by the furthest stage reached in order. Revenue stands '
-    'beside each stage because a purchase without a cart before it (a direct purchase) counts as '
-    'stage view.';
+    'Where visits of each UTC day ended: by the furthest stage reached in order. Each stage has '
+    'revenue, because a purchase without a cart before it (a direct purchase) counts as stage '
+    'view.';

@@ -32,11 +32,11 @@ FULL JOIN (SELECT * FROM processed.late_corrections f
                                    AND a.revision IS DISTINCT FROM f.stream_revision)) AS f
      USING (rollup, window_start, window_end, group_value);
 COMMENT ON VIEW reporting.funnel_corrected IS
-    'Every rollup as the stream has it, and where late events were left out and have been folded '
-    'in (processed.fold_late), the recount with them. Counts of sessions do not add up over '
+    'Every rollup as the stream counted it; rows that late events are missing from are replaced by '
+    'their recount, once processed.fold_late has made it. Counts of sessions do not add up over '
     'windows or groups.';
 COMMENT ON COLUMN reporting.funnel_corrected.late_events IS
-    'Late events folded in; 0: as the stream has it.';
+    'Late events in the recount; 0: the row is the stream''s own.';
 
 CREATE OR REPLACE VIEW reporting.funnel_by_day_corrected AS
 SELECT (window_start AT TIME ZONE 'UTC')::date AS day,
@@ -52,4 +52,4 @@ SELECT (window_start AT TIME ZONE 'UTC')::date AS day,
        final, late_events
 FROM reporting.funnel_corrected WHERE rollup = '1d:all';
 COMMENT ON VIEW reporting.funnel_by_day_corrected IS
-    'reporting.funnel_by_day with late events folded in, as far as they have been.';
+    'reporting.funnel_by_day with late events, as far as processed.fold_late has recounted them.';

@@ -4,8 +4,8 @@ SELECT m.layer, m.check_name, m.subject, m.value, t.minimum, t.maximum,
        t.meaning, m.measured_at
 FROM mart.quality_measures m LEFT JOIN reporting.data_quality_thresholds t USING (check_name);
 COMMENT ON VIEW reporting.data_quality IS
-    'Measures of each layer: bronze (what bronze-sink counted), raw, processed, reporting. '
-    'subject says of what, where a check has several.';
+    'Measures of each layer: bronze (the counts of bronze-sink), raw, processed, reporting. '
+    'subject: what was measured, if a check has several rows.';
 
 CREATE OR REPLACE VIEW reporting.data_quality_breaches AS
 SELECT * FROM reporting.data_quality WHERE breached;

@@ -43,20 +43,20 @@ COMMENT ON COLUMN reporting.reconciliation.check_name IS
 COMMENT ON COLUMN reporting.reconciliation.subject IS
     'Partition of raw and bronze, UTC day, or segment and run.';
 COMMENT ON COLUMN reporting.reconciliation.expected IS
-    'What the layer that came first has: counts of bronze-sink, 0 doubles, raw.events, rows '
-    'announced. Null: not known yet.';
+    'The number of the first layer: counts of bronze-sink, 0 doubles, raw.events, rows announced. '
+    'Null: not known yet.';
 COMMENT ON COLUMN reporting.reconciliation.actual IS
-    'What the layer after it has: raw.events, doubles, rollup or visits with the events that were '
-    'late for them, rows that arrived (at most as announced).';
-COMMENT ON COLUMN reporting.reconciliation.difference IS 'actual less expected.';
+    'The number of the layer after it: raw.events, doubles, rollup or visits with the events that '
+    'were late for them, rows that arrived (at most as announced).';
+COMMENT ON COLUMN reporting.reconciliation.difference IS 'actual minus expected.';
 COMMENT ON COLUMN reporting.reconciliation.state IS
     'ok: equal. moving: not equal yet, as one layer is ahead of the other. differs: not equal, '
     'and nothing is on its way; it stays until they are equal, or accepted. overdue: could not be '
     'compared for a quarter of an hour in which nothing moved. not applicable: see explanation.';
 COMMENT ON COLUMN reporting.reconciliation.checked_at IS
-    'When it was last compared. What has not changed since it was ok is not compared again.';
+    'When it was last compared. A row that is ok is compared again only after a change.';
 COMMENT ON COLUMN reporting.reconciliation.agreed_at IS 'When it was last found equal.';
 COMMENT ON COLUMN reporting.reconciliation.accepted_difference IS
     'Difference that an administrator has accepted (reporting.accept_difference); 0: none.';
 COMMENT ON COLUMN reporting.reconciliation.explanation IS
-    'What the state means here: what it waits for, or what a difference comes from.';
+    'What the row waits for, or the usual cause of its difference.';

@@ -29,8 +29,8 @@ FROM day t
 LEFT JOIN day y ON y.event_date = t.event_date - 1
 LEFT JOIN day w ON w.event_date = t.event_date - 7;
 COMMENT ON VIEW reporting.daily_revenue IS
-    'Revenue, purchase events and orders (sessions with a purchase) of each UTC day, beside the '
-    'day and the weekday before.';
+    'Revenue, purchase events and orders (sessions with a purchase) of each UTC day, with the '
+    'revenue of the day before and of the same weekday a week before.';
 
 CREATE OR REPLACE VIEW reporting.cart_abandonment_by_day AS
 SELECT event_date AS day, cart_sessions, abandoned_sessions,

@@ -1,5 +1,5 @@
--- A begin after an end is a new run over the same input; ends that come again without one are the
--- same end.
+-- A begin after an end starts a new run over the same input. An end that is repeated without a
+-- begin in between is the same end.
 CREATE OR REPLACE VIEW processed.segment_partitions AS
 WITH marked AS (
     SELECT *, kind = 'begin' AND coalesce(lag(kind) OVER own, 'end') = 'end' AS starts

@@ -1,11 +1,11 @@
--- The star: dimensions and facts as analysts see them. User ids and sessions are pseudonyms. They
--- are stable, so that joins work, and salted with mart.secret, so that nobody can find them by
--- trying. A view reads the salt with the rights of its owner.
+-- The star schema: dimensions and facts as analysts see them. User ids and sessions are pseudonyms.
+-- They are stable, so that joins work. They are salted with mart.secret, so that nobody can find
+-- the id by trying. A view reads the salt with the rights of its owner.
 --
 -- The facts are views, not copies: fct_events over raw.events, fct_session_funnel over
--- processed.session_funnels. So they are always current and cost nothing to keep.
--- reporting.measure_quality() checks their keys; the dimensions of an event follow within one
--- refresh. No dashboard reads fct_events: dashboards read sums per day.
+-- processed.session_funnels. So they are always current and take no space.
+-- reporting.measure_quality() checks their keys. The next refresh adds the dimensions of a new
+-- event. Dashboards do not read fct_events; they read sums per day.
 
 CREATE OR REPLACE VIEW reporting.dim_users AS
 SELECT user_key, first_seen, last_seen, events, carts, purchases, spend, sessions, orders,
@@ -31,8 +31,8 @@ SELECT product_id, category, brand, price, mart.price_band(price) AS price_band,
 FROM mart.dim_products;
 COMMENT ON VIEW reporting.dim_products IS 'One row per product.';
 COMMENT ON COLUMN reporting.dim_products.category IS
-    'Category code of its latest event (unknown without one); brand and price likewise. Of '
-    'several at the same moment the greatest.';
+    'Category code of its latest event (unknown without one); brand and price likewise. Of several '
+    'events at that moment, the one with the greatest values.';
 COMMENT ON COLUMN reporting.dim_products.price_band IS
     'Number of the band in reporting.price_bands(...), -1 without a price.';
 
@@ -84,10 +84,10 @@ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' 
                                      'UTF8')), 'hex'), 20)                 AS session_key
 FROM raw.events e;
 COMMENT ON VIEW reporting.fct_events IS
-    'One row per event, late ones too, with keys to the dimensions. Ask for days (date_key): '
-    'without them all days are read.';
+    'One row per event, late ones too, with keys to the dimensions. Filter by date_key: without it '
+    'a query reads all days.';
 COMMENT ON COLUMN reporting.fct_events.event_key IS
-    'Pseudonym of the event id, which would give away its user.';
+    'Pseudonym of the event id, which would reveal its user.';
 COMMENT ON COLUMN reporting.fct_events.date_key IS
     'UTC day: dim_date. time_key: minute of the day, dim_time.';
 COMMENT ON COLUMN reporting.fct_events.revenue IS 'Price of a purchase, else 0.';

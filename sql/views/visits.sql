@@ -1,4 +1,4 @@
--- Visits per day. They leave out events that came too late for their visit.
+-- Visits per day, without the events that were too late for their visit.
 
 CREATE OR REPLACE VIEW reporting.visit_days AS
 SELECT visit_date AS day, entry_category, furthest_stage, left_after, d.label AS duration,

@@ -207,12 +207,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		struct input_record record = any_record(&in, headers, offset);
 		int64_t rejects = batch.rejects[REASON_NONE];
 		uint32_t rows = batch.rows.count;
-		enum load_verdict verdict = load_batch_add(&batch, topic, &record, NULL);
+		enum load_result result = load_batch_add(&batch, topic, &record, NULL);
 
 		fuzz_check(batch.rejects[REASON_NONE] == rejects);
 		fuzz_check(batch.rows.count == rows + 1 ||
-		           (verdict == LOAD_CONTROL && batch.rows.count == rows));
-		fuzz_check(verdict != LOAD_REJECTED ||
+		           (result == LOAD_CONTROL && batch.rows.count == rows));
+		fuzz_check(result != LOAD_REJECTED ||
 		           batch.rows.at[rows].target == TARGET_DEAD_LETTERS);
 	}
 	for (uint32_t i = 0; i < batch.rows.count; i++)

@@ -6,6 +6,7 @@
 
 #include "base/err.h"
 #include "kafka/kafka_error.h"
+#include "loader_offsets.h"
 #include "stages.h"
 
 static void nothing_fails(struct err *err)
@@ -28,6 +29,12 @@ static void no_broker_answers(struct err *err)
 static void the_assignment_is_lost(struct err *err)
 {
 	err->class = kafka_err_class(RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION);
+}
+
+static void another_loader_moved_an_offset(struct err *err)
+{
+	cr_expect(loader_offsets_unmoved(3, 3, err));
+	cr_expect_not(loader_offsets_unmoved(2, 3, err));
 }
 
 static void another_instance_took_over(struct err *err)
@@ -56,6 +63,7 @@ Test(err, every_class_is_reached)
 		case ERR_INPUT: a_setting_is_wrong(&err); break;
 		case ERR_RETRY: no_broker_answers(&err); break;
 		case ERR_ABORT: the_assignment_is_lost(&err); break;
+		case ERR_CONFLICT: another_loader_moved_an_offset(&err); break;
 		case ERR_FENCED: another_instance_took_over(&err); break;
 		case ERR_OPERATOR: records_are_gone(&err); break;
 		case ERR_FATAL: nobody_knows_what_it_is(&err); break;

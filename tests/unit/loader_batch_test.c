@@ -1,4 +1,5 @@
-/* Records to rows: which row of a key counts, what is rejected, and what is kept of it. */
+/* Records to rows: which row of a key is kept, which records are rejected, and what their dead
+ * letters contain. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +26,7 @@
 
 static int released;
 
-/* The message of a test is its value's bytes. */
+/* In these tests a message is the buffer of the record's value. */
 static void release(void *message)
 {
 	free(message);
@@ -43,8 +44,8 @@ static struct input_record framed(const struct buffer *value, int64_t offset)
 	                             .body = {value->at + FRAME_BYTES, value->len - FRAME_BYTES}};
 }
 
-static enum load_verdict add_aggregate(struct load_batch *batch, const char *group,
-                                       int64_t revision, bool final)
+static enum load_result add_aggregate(struct load_batch *batch, const char *group, int64_t revision,
+                                      bool final)
 {
 	struct aggregate aggregate = {.rollup = SPAN("1m:all"),
 	                              .group_value = span_of(group),
@@ -59,8 +60,8 @@ static enum load_verdict add_aggregate(struct load_batch *batch, const char *gro
 	return load_batch_add(batch, TOPIC_AGGREGATED_EVENTS, &record, value.at);
 }
 
-static enum load_verdict add_visit(struct load_batch *batch, const char *session, int64_t revision,
-                                   bool deleted)
+static enum load_result add_visit(struct load_batch *batch, const char *session, int64_t revision,
+                                  bool deleted)
 {
 	struct visit visit = {.user_session = span_of(session),
 	                      .start_us = 5,
@@ -99,7 +100,7 @@ static const struct load_row *only_live(const struct load_batch *batch, enum tar
 
 	for (uint32_t i = 0; i < batch->rows.count; i++)
 		if (batch->rows.at[i].live && batch->rows.at[i].target == target) {
-			cr_assert_null(live, "two live rows of one key");
+			cr_assert_null(live, "two live rows have the same key");
 			live = &batch->rows.at[i];
 			*revision = revision_of(batch, i);
 		}
@@ -162,7 +163,7 @@ Test(loader_batch, the_last_record_of_a_visit_counts_even_with_an_older_revision
 	load_batch_free(&batch);
 }
 
-Test(loader_batch, other_keys_are_left_alone_and_a_clear_forgets_all)
+Test(loader_batch, rows_of_other_keys_stay_and_a_clear_empties_the_batch)
 {
 	struct load_batch batch = {.release = release};
 	int64_t revision = 0;
@@ -183,7 +184,7 @@ Test(loader_batch, other_keys_are_left_alone_and_a_clear_forgets_all)
 	}
 	add_aggregate(&batch, "g1", 1, false);
 	cr_expect_not_null(only_live(&batch, TARGET_AGGREGATES, &revision));
-	cr_expect_eq(revision, 1, "an older batch does not count");
+	cr_expect_eq(revision, 1, "the batch before the clear does not count");
 	load_batch_free(&batch);
 }
 
@@ -206,7 +207,7 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 		const char *reason;
 	} table[] = {
 		{"null value", TOPIC_BRONZE_EVENTS, {.topic = {"t", 1}}, "null_value"},
-		{"null value with a header that is no control",
+		{"null value with headers other than control",
 	         TOPIC_COUNTS,
 	         {.topic = {"t", 1}},
 	         "null_value"},
@@ -243,7 +244,7 @@ Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader
 	}
 }
 
-Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segment)
+Test(loader_batch, a_control_is_not_an_event_and_has_a_row_if_it_names_its_segment)
 {
 	const struct {
 		const char *label;
@@ -263,14 +264,14 @@ Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segmen
 	          {SPAN("raw_offset"), SPAN("99")}},
 	         4,
 	         1},
-		{"numbers that are none",
+		{"invalid numbers",
 	         {{SPAN("control"), SPAN("begin")},
 	          {SPAN("segment"), SPAN("oct-7")},
 	          {SPAN("rows"), SPAN("-1")},
 	          {SPAN("raw_offset"), SPAN("x")}},
 	         4,
 	         1},
-		{"a segment that is no text",
+		{"a segment with broken UTF-8",
 	         {{SPAN("control"), SPAN("end")}, {SPAN("segment"), {"\xff", 1}}},
 	         2,
 	         0},
@@ -293,7 +294,7 @@ Test(loader_batch, a_control_is_no_event_and_has_a_row_where_it_names_its_segmen
 	}
 }
 
-Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_then_not_at_all)
+Test(loader_batch, a_rejected_row_is_dead_lettered_with_its_bytes_then_without_then_not_at_all)
 {
 	struct load_batch batch = {.release = release};
 
@@ -312,11 +313,11 @@ Test(loader_batch, a_refused_row_is_dead_lettered_with_its_bytes_then_without_th
 	load_batch_free(&batch);
 }
 
-Test(loader_batch, a_raw_time_that_no_timestamp_can_hold_is_no_row)
+Test(loader_batch, a_raw_time_outside_of_timestamptz_is_rejected)
 {
 	static const struct {
 		int64_t time_ms;
-		enum load_verdict want;
+		enum load_result want;
 	} rows[] = {
 		{INT64_C(1569888000123), LOAD_ROW},
 		{0, LOAD_ROW},
@@ -325,7 +326,7 @@ Test(loader_batch, a_raw_time_that_no_timestamp_can_hold_is_no_row)
 		{INT64_MAX, LOAD_REJECTED},
 		{INT64_MIN, LOAD_REJECTED},
 		{INT64_C(4611686018427387904),
-	         LOAD_REJECTED}, /* 2^62: a thousand times that is 0 in 64 bits */
+	         LOAD_REJECTED}, /* 2^62: times 1,000 it overflows to 0 */
 	};
 	struct load_batch batch = {.release = release};
 
@@ -364,7 +365,7 @@ Test(loader_batch, broken_texts_of_a_dead_letter_are_escaped_not_lost)
 	struct load_batch batch = {.release = release};
 
 	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &record, NULL), LOAD_ROW,
-	             "by reference: no value is fine");
+	             "by reference: without a value");
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "a\\xff\\x00z"));
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"a\\\\xff\\\\x00z\""));
 	cr_expect(contains(&batch.rows.bytes[TARGET_DEAD_LETTERS], "\"q\\\"\\\\\\u0001\":null"));
@@ -375,7 +376,7 @@ Test(loader_batch, a_number_in_a_header_is_1_to_23_digits_within_its_range)
 {
 	static const struct {
 		const char *partition, *offset;
-		enum load_verdict want;
+		enum load_result want;
 	} rows[] = {
 		{"0", "0", LOAD_ROW},
 		{"007", "0077", LOAD_ROW},
@@ -416,7 +417,7 @@ Test(loader_batch, a_number_in_a_header_is_1_to_23_digits_within_its_range)
 	}
 }
 
-Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_letters_row)
+Test(loader_batch, the_marker_of_a_redriven_dead_letter_names_its_row_and_adds_no_dead_letter)
 {
 	static const struct header own[] = {{{"redriven", 8}, {"9/9", 3}}};
 	const struct header *headers;
@@ -433,25 +434,26 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	struct redrive_decision decision = {.letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};
-	struct input_record letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5}, mark;
+	struct input_record dead_letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5},
+			    marker;
 
 	output_dead_letter(&box, &terms, &refused, REASON_WRONG_PARTITION, "d", false, &counts);
 	headers = box.at[0].headers;
-	letter.headers = headers;
-	letter.header_count = box.at[0].header_count;
-	letter.value = box.at[0].value;
-	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &letter, NULL), LOAD_ROW);
+	dead_letter.headers = headers;
+	dead_letter.header_count = box.at[0].header_count;
+	dead_letter.value = box.at[0].value;
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &dead_letter, NULL), LOAD_ROW);
 	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1,
-	             "a header of the record's own makes no mark");
+	             "a header of the refused record itself does not make a marker");
 	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 0);
-	redrive_emit(&out, &decision, &letter);
-	mark = (struct input_record){.topic = SPAN("dead"),
-	                             .partition = 3,
-	                             .offset = 6,
-	                             .timestamp_ms = 1000,
-	                             .headers = out.at[1].headers,
-	                             .header_count = out.at[1].header_count};
-	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &mark, NULL), LOAD_ROW);
+	redrive_emit(&out, &decision, &dead_letter);
+	marker = (struct input_record){.topic = SPAN("dead"),
+	                               .partition = 3,
+	                               .offset = 6,
+	                               .timestamp_ms = 1000,
+	                               .headers = out.at[1].headers,
+	                               .header_count = out.at[1].header_count};
+	cr_expect_eq(load_batch_add(&batch, TOPIC_DEAD_LETTER, &marker, NULL), LOAD_ROW);
 	cr_expect_eq(batch.rows.live[TARGET_DEAD_LETTERS], 1);
 	cr_expect_eq(batch.rows.live[TARGET_REDRIVEN], 1);
 	cr_expect(contains(&batch.rows.bytes[TARGET_REDRIVEN], "bronze-sink"));

@@ -1,4 +1,4 @@
-/* The search for refused rows, against a database that is a set of bad numbers. */
+/* The search for rejected rows. The fake database rejects a fixed set of rows. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 
 struct fake {
 	uint32_t bad[8], bad_count;
-	uint32_t away_at; /* the try with this number fails for a moment; 0: none */
+	uint32_t away_at; /* number of the try that fails with ERR_RETRY; 0: none */
 	uint32_t tries, found[64], found_count;
 };
 
@@ -93,7 +93,7 @@ Test(loader_bisect, a_server_that_goes_away_stops_the_search_with_its_own_error)
 	cr_expect_eq(fake.found_count, 0);
 }
 
-Test(loader_bisect, rows_that_all_pass_alone_are_nobodys_fault)
+Test(loader_bisect, rows_that_all_pass_alone_are_a_fatal_error)
 {
 	struct fake fake = {.bad_count = 0};
 	struct err err = {0};

@@ -1,4 +1,5 @@
-/* Binary COPY fields against bytes that PostgreSQL itself gives (SELECT ... COPY TO binary). */
+/* Binary COPY fields, compared with bytes that PostgreSQL wrote (COPY ... TO with FORMAT
+ * binary). */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -197,7 +198,7 @@ Test(loader_copy_binary, plain_fields_are_length_and_bytes)
 	             "00000002"
 	             "6162");
 	expect_bytes("empty text", copy_text(place, SPAN("")), "00000000");
-	expect_bytes("no text", copy_text(place, SPAN_NULL), "ffffffff");
+	expect_bytes("null text", copy_text(place, SPAN_NULL), "ffffffff");
 	expect_bytes("bytea", copy_bytea(place, SPAN("\0\xff")),
 	             "00000002"
 	             "00ff");
@@ -223,7 +224,7 @@ Test(loader_copy_binary, plain_fields_are_length_and_bytes)
 	             "00000019");
 }
 
-Test(loader_copy_binary, texts_that_postgresql_would_refuse_are_found)
+Test(loader_copy_binary, texts_that_postgresql_would_reject_are_found)
 {
 	static const struct {
 		const char *label;

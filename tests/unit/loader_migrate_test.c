@@ -1,5 +1,4 @@
-/* Whose SQL files are applied where no folder is named, and in which order. */
-
+/* Which SQL files are applied if MIGRATIONS_DIR is empty, and in which order. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +9,7 @@
 #include "base/err.h"
 #include "migrate_files.h"
 
-/* A folder of somebody else, with migrations of its own; we are in it then. */
+/* Changes into a new folder that belongs to somebody else and has SQL files of its own. */
 static void enter_foreign_folder(void)
 {
 	char path[] = "/tmp/migrate_test_XXXXXX";
@@ -27,7 +26,7 @@ static void leave_foreign_folder(void)
 	          rmdir(path) == 0);
 }
 
-Test(loader_migrate, migrations_of_the_program_come_before_those_of_the_folder_one_is_in)
+Test(loader_migrate, files_of_the_program_are_preferred_to_those_of_the_working_directory)
 {
 	struct migration_list list = {0};
 	char found[1024];

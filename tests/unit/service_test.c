@@ -155,6 +155,7 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 		enum err_class class;
 		int open_exit, step_exit;
 	} table[] = {{ERR_RETRY, 75, 75},  {ERR_ABORT, 75, 75},
+	             {ERR_CONFLICT, 75, 75},
 	             {ERR_FENCED, 75, 75}, {ERR_OPERATOR, 78, 78},
 	             {ERR_FATAL, 70, 70},  {ERR_INPUT, 64, 70} /* in open: a wrong setting */};
 
