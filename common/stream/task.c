@@ -264,8 +264,8 @@ static bool counts_parse(const char *text, struct counts *counts)
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_needed_block(task);
-	char snapshot[FOLD_SNAPSHOT_MAX], start_times[FOLD_START_TIMES_MAX] = "", counts[2048],
-					  last[RECORD_MARK_TEXT_MAX];
+	char snapshot[FOLD_SNAPSHOT_MAX], start_times[FOLD_START_TIMES_MAX] = "";
+	char counts[2048], last[RECORD_MARK_TEXT_MAX];
 	size_t len, snapshot_len;
 
 	snapshot_len =

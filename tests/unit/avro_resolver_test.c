@@ -22,10 +22,10 @@
 #define USER_FIELD     "{\"name\":\"user_id\",\"type\":\"long\"}"
 
 /* Our schema with each `from` replaced by `to`, in the caller's memory. */
-static const char *writer_text(enum schema_kind slot, const char *from, const char *to,
+static const char *writer_text(enum schema_kind kind, const char *from, const char *to,
                                char out[8192])
 {
-	const char *rest = schema_texts[slot].text, *hit;
+	const char *rest = schema_texts[kind].text, *hit;
 	size_t len = 0, count = 0;
 
 	out[0] = '\0';
@@ -40,12 +40,12 @@ static const char *writer_text(enum schema_kind slot, const char *from, const ch
 	return out;
 }
 
-static struct schema_resolver *resolver_for(enum schema_kind slot, const char *from, const char *to,
+static struct schema_resolver *resolver_for(enum schema_kind kind, const char *from, const char *to,
                                             struct err *err)
 {
 	char text[8192];
 
-	return schema_resolver_new(span_of(writer_text(slot, from, to, text)), slot, err);
+	return schema_resolver_new(span_of(writer_text(kind, from, to, text)), kind, err);
 }
 
 /* ---- which schemas are accepted ---- */
@@ -54,7 +54,7 @@ enum outcome { IDENTITY, RESOLVED, REFUSED };
 
 static const struct {
 	const char *label;
-	enum schema_kind slot;
+	enum schema_kind kind;
 	const char *from, *to;
 	enum outcome want;
 	const char *message; /* the beginning, if refused */
@@ -118,7 +118,7 @@ Test(avro_resolver, each_writers_schema_is_accepted_or_refused_with_a_reason)
 	for (size_t i = 0; i < sizeof(schemas) / sizeof(schemas[0]); i++) {
 		struct err err = {ERR_NONE, ""};
 		struct schema_resolver *resolver =
-			resolver_for(schemas[i].slot, schemas[i].from, schemas[i].to, &err);
+			resolver_for(schemas[i].kind, schemas[i].from, schemas[i].to, &err);
 
 		cr_assert_eq(resolver != NULL, schemas[i].want != REFUSED, "%s: %s",
 		             schemas[i].label, err.message);

@@ -416,7 +416,7 @@ static bool counts_read(struct span body, union record *record, const char **why
 
 static const struct codec {
 	const char *label;
-	enum schema_kind slot;
+	enum schema_kind kind;
 	void (*random)(union record *record);
 	void (*refer)(struct reference *to, const union record *record);
 	bool (*equal)(const union record *left, const union record *right);
@@ -449,7 +449,7 @@ Test(records, our_bytes_are_the_librarys_and_decode_to_the_same_record)
 		struct reference reference;
 		struct buffer ours = {0};
 
-		reference_open(&reference, schema_texts[codec->slot].text);
+		reference_open(&reference, schema_texts[codec->kind].text);
 		for (int round = 0; round < ROUNDS; round++) {
 			union record record, decoded;
 			const char *why = "nothing";
@@ -678,18 +678,18 @@ Test(records, a_map_of_reasons_is_read_in_every_form_that_avro_allows)
 
 Test(records, schema_texts_carry_the_names_that_readers_expect)
 {
-	for (int slot = 0; slot < SCHEMA_RAW; slot++) {
+	for (int kind = 0; kind < SCHEMA_RAW; kind++) {
 		avro_schema_t schema;
 		char full[128];
 
-		cr_assert_eq(avro_schema_from_json_length(schema_texts[slot].text,
-		                                          strlen(schema_texts[slot].text), &schema),
+		cr_assert_eq(avro_schema_from_json_length(schema_texts[kind].text,
+		                                          strlen(schema_texts[kind].text), &schema),
 		             0);
 		snprintf(full, sizeof(full), "%s.%s", avro_schema_namespace(schema),
 		         avro_schema_name(schema));
-		cr_assert_str_eq(full, schema_texts[slot].record_name);
-		cr_assert_not(schema_texts[slot].is_json_schema);
-		cr_assert_null(strchr(schema_texts[slot].text, '\n'));
+		cr_assert_str_eq(full, schema_texts[kind].record_name);
+		cr_assert_not(schema_texts[kind].is_json_schema);
+		cr_assert_null(strchr(schema_texts[kind].text, '\n'));
 		avro_schema_decref(schema);
 	}
 	cr_assert_str_eq(schema_texts[SCHEMA_BRONZE].text, schema_texts[SCHEMA_LATE].text,
