@@ -430,7 +430,7 @@ Test(loader_batch, the_mark_of_a_redriven_letter_is_no_letter_and_names_the_lett
 	                               .header_count = 1};
 	struct output_context terms = {.service = "bronze-sink",
 	                               .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
-	struct redrive_decision decision = {.letter = {.own_headers = 1}};
+	struct redrive_decision decision = {.dead_letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};
 	struct input_record letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5}, mark;
