@@ -1,4 +1,4 @@
-/* Which schema ids the topics name, and whether they can be had again. */
+/* The schema ids that the topics use, and whether they can be registered again. */
 #include <criterion/criterion.h>
 
 #include "base/buffer.h"
