@@ -95,7 +95,8 @@ static bool add_entry(struct file_list *list, const char *folder, const char *na
 		return true;
 	}
 	if (list->count == FILE_LIST_MAX)
-		return err_set(err, ERR_INPUT, "%s: the folder has more than %d files", folder,
+		return err_set(err, ERR_INPUT,
+		               "cannot read INPUT=%s: the folder has more than %d files", folder,
 		               FILE_LIST_MAX);
 	return add(list, path, &about, err);
 }
@@ -114,7 +115,8 @@ static bool read_folder(struct file_list *list, const char *folder, struct err *
 	if (!ok)
 		return false;
 	if (list->count == 0)
-		return err_set(err, ERR_INPUT, "%s: the folder has no .csv or .csv.gz file",
+		return err_set(err, ERR_INPUT,
+		               "cannot read INPUT=%s: the folder has no .csv or .csv.gz file",
 		               folder);
 	qsort(list->files, list->count, sizeof(list->files[0]), by_first_event);
 	return true;
@@ -125,14 +127,14 @@ bool file_list_read(struct file_list *list, const char *path, struct err *err)
 	struct stat about;
 
 	if (stat(path, &about) != 0)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: %s", path, strerror(errno));
 	if (S_ISDIR(about.st_mode))
 		return read_folder(list, path, err);
 	if (!S_ISREG(about.st_mode))
 		return err_set(
 			err, ERR_INPUT,
-			"%s: expected a regular file or a folder, because an interrupted run has "
-			"to read its input again",
+			"cannot read INPUT=%s: expected a regular file or a folder, because an "
+			"interrupted run has to read its input again",
 			path);
 	return add(list, path, &about, err);
 }

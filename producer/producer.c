@@ -46,8 +46,9 @@ static void open_metrics(struct producer *p)
 	                   "records acknowledged by the brokers, including controls");
 	p->metrics.malformed = metric_get(METRIC_COUNTER, "producer_rows_malformed_total", "",
 	                                  "rows that could not be split into their columns");
-	p->metrics.event_time = metric_get(METRIC_GAUGE, "producer_event_time_seconds", "",
-	                                   "newest event time of the rows sent");
+	p->metrics.event_time =
+		metric_get(METRIC_GAUGE, "producer_event_time_seconds", "",
+	                   "newest event time of the rows sent, in seconds since 1970");
 	p->metrics.waiting = metric_get(METRIC_GAUGE, "producer_records_waiting", "",
 	                                "records sent and not yet acknowledged");
 }
