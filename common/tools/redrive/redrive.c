@@ -109,12 +109,12 @@ static const struct config_option options[] = {
 	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0,
          0, "also send records that this version would refuse again", NULL, NULL},
 	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1,
-         100000, "most dead letters in one transaction", NULL, NULL},
+         100000, "largest number of dead letters per transaction", NULL, NULL},
 	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000,
-         "most dead letters per second; 0: no limit", NULL, NULL},
+         "largest number of dead letters per second; 0: no limit", NULL, NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls),
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};

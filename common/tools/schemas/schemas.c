@@ -58,10 +58,12 @@ static const struct config_option options[] = {
 	{"LEAVE_OUT", CONFIG_TEXT, offsetof(struct schemas_config, leave_out), "", 0, 0,
          "schema ids to leave out because they are not ours, comma-separated", NULL, NULL},
 	{"MAX_FILLERS", CONFIG_INTEGER, offsetof(struct schemas_config, fillers_max), "10000", 0,
-         10000000, "most filler schemas to register, to use up the ids between ours", NULL, NULL},
+         10000000,
+         "largest number of filler schemas to register, which use up the ids between ours", NULL,
+         NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -69,7 +71,7 @@ static const struct config_option *const tables[] = {kafka_options, options, NUL
 /* The topics whose values have a schema id, or may have one. */
 static const struct {
 	enum topic_id topic;
-	enum schema_kind slot;
+	enum schema_kind kind;
 } framed[] = {
 	{TOPIC_RAW_EVENTS, SCHEMA_RAW},
 	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE},
@@ -134,7 +136,7 @@ static bool schemas_open(void *settings, void **state, struct err *err)
 
 struct scan {
 	struct schema_uses *uses;
-	enum schema_kind slot;
+	enum schema_kind kind;
 };
 
 static bool take_value(void *context, const struct input_record *record, bool *enough,
@@ -144,13 +146,13 @@ static bool take_value(void *context, const struct input_record *record, bool *e
 
 	(void)enough;
 	(void)err;
-	schema_uses_add(scan->uses, scan->slot, record->partition, record->offset, record->value);
+	schema_uses_add(scan->uses, scan->kind, record->partition, record->offset, record->value);
 	return true;
 }
 
 static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 {
-	struct scan scan = {&schemas->uses, framed[number].slot};
+	struct scan scan = {&schemas->uses, framed[number].kind};
 	char topic[TOPIC_NAME_MAX + 1];
 	struct topic_reading all = {.topic = topic,
 	                            .quiet_ms = READ_TIMEOUT_MS,
@@ -193,10 +195,10 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 	struct frame_decoder *decoders[SCHEMA_COUNT];
 	bool ok = true;
 
-	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		decoders[slot] =
+	for (int kind = 0; kind < SCHEMA_COUNT; kind++)
+		decoders[kind] =
 			frame_decoder_new(schemas->registry, schemas->config->kafka.topic_prefix,
-		                          (enum schema_kind)slot);
+		                          (enum schema_kind)kind);
 	for (size_t i = 0; ok && i < schemas->uses.count; i++) {
 		struct schema_use *use = &schemas->uses.at[i];
 		struct span body;
@@ -210,8 +212,8 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 		if (ok)
 			use->state = state_of(schemas, use, reason);
 	}
-	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		frame_decoder_free(decoders[slot]);
+	for (int kind = 0; kind < SCHEMA_COUNT; kind++)
+		frame_decoder_free(decoders[kind]);
 	return ok;
 }
 
