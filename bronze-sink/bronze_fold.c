@@ -1,9 +1,9 @@
-/* The order of the verdicts is fixed: what the frame says, what the value says, whether the
- * key belongs here, then time (too far ahead, too old to tell from a repeat), then the repeat.
+/* The order of the checks is fixed: the frame, the value, the partition of the key, the event time
+ * (too far ahead, or too old to be recognised as a duplicate), and then whether it is a duplicate.
  *
- * Only accepted events move the clock. An event older than the horizon is refused by reference, as it
- * is most often a second replay of a whole month. Limit: an id of DEDUP_KEY=source meets its copy only if
- * the source row still has the same time. */
+ * Only accepted events move the clock. An event older than the horizon becomes a dead letter
+ * without its bytes, because it mostly comes from a second replay of a complete month. Limit: with
+ * DEDUP_KEY=source, a duplicate is recognised only if its row has the same event time. */
 #include "bronze_fold.h"
 
 #include <inttypes.h>
@@ -34,8 +34,9 @@
 #include "wire/topics.h"
 
 #define SOURCE_ROW_DIGITS_MAX 18
-#define CONTROL_HEADERS_MAX   32    /* a control has three */
-#define CONTROL_BYTES_MAX     65536 /* of its headers: the copy must fit wherever the control did */
+#define CONTROL_HEADERS_MAX   32 /* a control has three headers */
+/* bytes of its headers: the copy must fit wherever the control did */
+#define CONTROL_BYTES_MAX 65536
 
 struct bronze_fold {
 	const struct bronze_fold_config *config;
@@ -77,7 +78,7 @@ static int64_t oldest_known_us(const struct bronze_fold *fold)
 	return now_us == CLOCK_NONE ? INT64_MIN : now_us - fold->config->dedup_horizon_us;
 }
 
-/* Headers are for people's use; one that cannot be taken as it is counts as none. */
+/* The source headers are for people; an invalid one counts as absent. */
 static int64_t row_number(struct span text)
 {
 	int64_t row;
@@ -101,7 +102,7 @@ static struct lineage lineage_of(const struct input_record *record)
 	                        record->timestamp_ms, record->partition};
 }
 
-/* What the value itself says, before anything the partition knows. */
+/* Checks the value, without the state of the partition. */
 static enum reason read_event(struct bronze_fold *fold, const struct input_record *record,
                               struct event *event, char *detail, size_t cap)
 {
@@ -121,9 +122,10 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 	return event_parse_json(fold->parser, record->body, event, detail, cap);
 }
 
-/* What the partition says of a valid event. */
-static enum reason judge(const struct bronze_fold *fold, const struct input_record *record,
-                         const struct event *event, struct span key, char *detail, size_t cap)
+/* Checks a valid event against the partition and its clock. */
+static enum reason check_in_partition(const struct bronze_fold *fold,
+                                      const struct input_record *record, const struct event *event,
+                                      struct span key, char *detail, size_t cap)
 {
 	int32_t home = partition_of(key, fold->config->partition_count);
 	char now[32], time[32];
@@ -146,7 +148,7 @@ static enum reason judge(const struct bronze_fold *fold, const struct input_reco
 	                                                    : REASON_NONE;
 }
 
-static bool control_is_sane(const struct input_record *record)
+static bool control_fits(const struct input_record *record)
 {
 	size_t bytes = 0;
 
@@ -155,22 +157,23 @@ static bool control_is_sane(const struct input_record *record)
 	return record->header_count <= CONTROL_HEADERS_MAX && bytes <= CONTROL_BYTES_MAX;
 }
 
-/* A control goes on as it came, but for an announced time beyond the record's own, which is cut here: the copy gets a
- * later time of its own, and bronze's readers would otherwise set their clock ahead of ours. Its place in the raw topic goes
- * with it: between a segment's begin and end there lie its rows. */
+/* Forwards a control unchanged, except for an announced time later than the time of its record,
+ * which is replaced by that time. Reason: the copy gets a later time of its own, so readers of
+ * bronze_events would set their clock ahead of ours. The copy also has its offset in the raw topic:
+ * the rows of a segment are between its begin and its end. */
 static void forward_control(const struct input_record *record, int64_t announced_us,
                             struct outbox *out)
 {
 	struct header headers[CONTROL_HEADERS_MAX + 1];
 	char time[32], offset[24];
 	int offset_len = snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
-	struct span cut = {time, time_format_iso(record->timestamp_ms * 1000, time)};
+	struct span record_time = {time, time_format_iso(record->timestamp_ms * 1000, time)};
 
 	for (size_t i = 0; i < record->header_count; i++) {
 		headers[i] = record->headers[i];
 		if (announced_us > record->timestamp_ms * 1000 &&
 		    span_is(headers[i].name, "event_time"))
-			headers[i].value = cut;
+			headers[i].value = record_time;
 	}
 	headers[record->header_count] =
 		(struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
@@ -181,7 +184,7 @@ static void forward_control(const struct input_record *record, int64_t announced
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record,
                              struct control control, struct counts *counts, struct outbox *out)
 {
-	if (control.kind == CONTROL_INVALID || record->value.at || !control_is_sane(record)) {
+	if (control.kind == CONTROL_INVALID || record->value.at || !control_fits(record)) {
 		counts->records_in++;
 		output_dead_letter(out, fold->config->outputs, record, REASON_INVALID_CONTROL,
 		                   record->value.at ? "a control has no value" : NULL, false,
@@ -206,7 +209,7 @@ static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, st
 	           (struct span){fold->value.at, fold->value.len}, NULL, 0);
 }
 
-/* Forgetting touches the whole ring, so it is done once per hour of event time. */
+/* Forgetting reads the complete ring, so it is done once per hour of event time. */
 static void forget_old(struct bronze_fold *fold)
 {
 	int64_t oldest_us = oldest_known_us(fold);
@@ -233,7 +236,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
 	if (reason == REASON_NONE) {
 		key = event_session_key(&bronze.event, key_buffer);
-		reason = judge(fold, record, &bronze.event, key, detail, sizeof(detail));
+		reason = check_in_partition(fold, record, &bronze.event, key, detail,
+		                            sizeof(detail));
 	}
 	if (reason != REASON_NONE) {
 		output_dead_letter(out, fold->config->outputs, record, reason, detail,
@@ -259,7 +263,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 static void fold_flush(void *state, struct outbox *out)
 {
-	(void)state; /* every output was made as its record came */
+	(void)state; /* every output is made by fold_apply */
 	(void)out;
 }
 
@@ -280,13 +284,13 @@ static size_t fold_snapshot(const void *state, char out[FOLD_SNAPSHOT_MAX])
 	return clock_format(&fold->clock, out);
 }
 
-static bool fold_restore_snapshot(void *state, struct span header, struct err *err)
+static bool fold_restore_snapshot(void *state, struct span snapshot, struct err *err)
 {
 	struct bronze_fold *fold = state;
 
-	return clock_parse(header, &fold->clock) ||
-	       err_set(err, ERR_OPERATOR, "restore metadata holds no clock: '%.*s'",
-	               (int)header.len, header.at);
+	return clock_parse(snapshot, &fold->clock) ||
+	       err_set(err, ERR_OPERATOR, "the restore metadata has no valid clock: '%.*s'",
+	               (int)snapshot.len, snapshot.at);
 }
 
 static void fold_dump(const void *state, struct buffer *out)
@@ -296,7 +300,7 @@ static void fold_dump(const void *state, struct buffer *out)
 	char line[256];
 	size_t len = clock_format(&fold->clock, line);
 
-	/* The hour that the horizon cuts is left out: a rebuild may not have its older part. */
+	/* Without the hour that the horizon cuts: after a restore its older part may be missing. */
 	len += (size_t)snprintf(line + len, sizeof(line) - len, " ids=%016" PRIx64 "\n",
 	                        dedup_digest(fold->dedup, oldest_us == INT64_MIN
 	                                                          ? INT64_MIN / 2

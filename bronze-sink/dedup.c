@@ -1,11 +1,11 @@
-/* A ring of hourly buckets, each an open-addressing set of 16-byte ids. The ids are md5
- * sums, so their own first bytes are the hash. The ring spans the horizon and the 31 days that live
- * traffic may be ahead of the clock, so two hours never share a slot while both matter.
+/* A ring of buckets, one per hour, each an open-addressing set of 16-byte ids. The ids are md5
+ * sums, so their first bytes are the hash. The ring covers the horizon and the 31 days that live
+ * traffic may be ahead of the clock, so two hours never share a bucket while both matter.
  *
  * Memory: 21 to 43 bytes per event within the horizon.
  *
- * Rejected: base/u64_map from one half of an id, with the other halves in an array: it took 1.2 to 1.4
- * times the time and 1.4 to 1.75 times the memory. */
+ * Rejected: base/u64_map with one half of an id as key and the other halves in an array. It took
+ * 1.2 to 1.4 times the time and 1.4 to 1.75 times the memory. */
 #include "dedup.h"
 
 #include <stdlib.h>
@@ -22,15 +22,15 @@ struct id {
 
 struct bucket {
 	int64_t hour;
-	struct id *slots; /* all zero: free */
+	struct id *slots; /* an id of zeros: a free slot */
 	uint32_t mask, used;
-	bool has_zero; /* the id that is all zero */
+	bool has_zero; /* the set has the id of zeros */
 };
 
 struct dedup {
 	struct bucket *ring;
 	uint32_t ring_mask;
-	int64_t oldest_hour; /* buckets below it are dropped */
+	int64_t oldest_hour; /* buckets of earlier hours are dropped */
 };
 
 static int64_t hour_of(int64_t time_us)

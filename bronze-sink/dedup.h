@@ -1,7 +1,7 @@
 /* Exact de-duplication over a horizon of event time.
  *
- * An event's id is made of its time among other things, so two copies of it always meet in
- * the bucket of that hour: a look-up touches one small table, and forgetting is dropping buckets. */
+ * The event time is a part of the id, so two copies of an event always meet in the bucket of their
+ * hour. So a look-up needs one small table, and forgetting drops buckets. */
 #ifndef FUNNEL_DEDUP_H
 #define FUNNEL_DEDUP_H
 
@@ -9,15 +9,16 @@
 
 struct dedup;
 
-/* horizon_us: how far behind the clock ids are kept. */
+/* horizon_us: how long before the clock ids are kept, in event time. */
 struct dedup *dedup_new(int64_t horizon_us);
 void dedup_free(struct dedup *dedup);
-/* True when the id was not there. event_time_us must not lie below the last dedup_forget by more than an hour. */
+/* True: the id is new. event_time_us: at most one hour before the time of the last dedup_forget. */
 bool dedup_add(struct dedup *dedup, int64_t event_time_us, const uint8_t id[EVENT_ID_BYTES]);
-/* Drops the buckets that end before this time. */
+/* Drops the buckets of the hours before the hour of this time. */
 void dedup_forget(struct dedup *dedup, int64_t before_us);
 
-/* Ids held, and an order-free digest of those at or after a time (for comparing states). */
+/* The number of ids, and a digest of the ids at or after a time that does not depend on their order
+ * (to compare states). */
 size_t dedup_count(const struct dedup *dedup);
 uint64_t dedup_digest(const struct dedup *dedup, int64_t from_us);
 

@@ -1,5 +1,5 @@
-/* bronze-sink: raw events in; valid, de-duplicated events in standard form out. Declares; the work
- * is in bronze_fold.c and in the task loop. */
+/* bronze-sink: reads raw events, writes valid events once and in standard form. This file declares;
+ * bronze_fold.c and the task loop do the work. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bron
 static const struct config_option options[] = {
 	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d",
          INT64_C(3600000000), INT64_C(7776000000000),
-         "event time behind the clock over which repeats are known; older events are dead-lettered",
+         "event time before the clock within which duplicates are recognised; older events become "
+         "dead letters",
          NULL, NULL},
 	{"DEDUP_KEY", CONFIG_CHOICE, offsetof(struct bronze_config, dedup_key), "content", 0, 0,
          "what makes two events the same: their content, or their source file and row",
@@ -68,8 +69,9 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	if (bronze->fold.partition_count != bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS])
 		return err_set(
 			err, ERR_OPERATOR,
-			"raw_events has %" PRId32 " partitions and bronze_events %" PRId32
-			": they must have the same number, and keep it; the way on is to process into a fresh set (another TOPIC_PREFIX)",
+			"raw_events has %" PRId32 " partitions and bronze_events has %" PRId32
+			": expected the same number, which never changes; process into a fresh set "
+			"(another TOPIC_PREFIX)",
 			bronze->fold.partition_count,
 			bronze->outputs.partition_count[TOPIC_BRONZE_EVENTS]);
 	return task_loop_start(bronze->loop, &bronze->input, 1, err);
@@ -94,7 +96,8 @@ static void bronze_close(void *state)
 static const struct service bronze_sink = {
 	.name = "bronze-sink",
 	.summary =
-		"validates, standardises and de-duplicates raw events; everything else goes to the dead letter with its reason",
+		"validates, standardises and de-duplicates raw events; everything else goes to the "
+		"dead letters with its reason",
 	.tables = tables,
 	.config_size = sizeof(struct bronze_config),
 	.open = bronze_open,

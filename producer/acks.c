@@ -1,4 +1,4 @@
-/* A ring; the delivery report marks its entry, and the prefix moves when asked. */
+/* A ring. A delivery report marks its entry; acks_advance moves the prefix over the marked ones. */
 #include "acks.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ struct ack *acks_push(struct acks *acks)
 	return ack;
 }
 
-void acks_unpush(struct acks *acks)
+void acks_pop_last(struct acks *acks)
 {
 	acks->tail--;
 }

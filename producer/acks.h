@@ -1,7 +1,8 @@
-/* What was sent and not yet acknowledged, in the order of sending, and the point up to which everything was. Pure.
+/* The records that were sent and not yet acknowledged, in the order of sending, and the prefix of
+ * them that is acknowledged. Pure.
  *
- * Acknowledgements come in any order (per partition in order, over partitions not); a resume may only begin after the
- * contiguous acknowledged prefix. */
+ * Acknowledgements come in order within a partition, and in any order across partitions. A resumed
+ * run may only begin after the contiguous acknowledged prefix. */
 #ifndef FUNNEL_ACKS_H
 #define FUNNEL_ACKS_H
 
@@ -14,11 +15,13 @@
 
 enum ack_state { ACK_WAITING, ACK_DONE };
 
-/* One message on its way; its address is the message's opaque, stable until the prefix has passed it. */
+/* One record that was sent. Its address is the opaque of the Kafka message; it is valid until the
+ * prefix has passed it. */
 struct ack {
-	struct row_position position; /* of the row, or for a control of the row before it */
-	int64_t newest_us;            /* the segment's newest event time then */
-	int64_t broker_offset;        /* by the delivery report */
+	/* of the row; a control has the position of the row before it */
+	struct row_position position;
+	int64_t newest_us;     /* newest event time of the segment when it was sent */
+	int64_t broker_offset; /* set from the delivery report */
 	int32_t partition;
 	bool is_row; /* not a control */
 	uint8_t state;
@@ -39,18 +42,18 @@ void checkpoint_init(struct checkpoint *checkpoint, int32_t partition_count);
 
 struct acks {
 	struct ack *ring;
-	uint64_t head, tail; /* oldest waiting, next free: counts */
+	uint64_t head, tail; /* number of the oldest waiting entry, and of the next free one */
 	uint64_t mask;
 };
 
 /* capacity: a power of two. False: out of memory. */
 bool acks_init(struct acks *acks, uint64_t capacity);
 void acks_fini(struct acks *acks);
-/* The next entry, state waiting; NULL: full. */
+/* The next free entry, marked ACK_WAITING. NULL: the ring is full. */
 struct ack *acks_push(struct acks *acks);
-/* Takes the newest entry back: its message was not taken by the library. */
-void acks_unpush(struct acks *acks);
-/* Moves the prefix over all acknowledged entries at its end. */
+/* Takes back the newest entry: the library did not accept its message. */
+void acks_pop_last(struct acks *acks);
+/* Moves the prefix over all acknowledged entries that follow it. */
 void acks_advance(struct acks *acks, struct checkpoint *checkpoint);
 static inline uint64_t acks_waiting(const struct acks *acks)
 {

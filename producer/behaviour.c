@@ -1,6 +1,6 @@
-/* A heap of open sessions by the time of their next event. A session's event types are drawn when it
- * begins, as a short script; products and gaps are drawn as it goes. With too many open sessions
- * (a very high rate) new visitors wait, so memory stays bounded. */
+/* A heap holds the open sessions by the time of their next event. The event types of a session are
+ * drawn at its beginning, as a short script. Products and gaps are drawn at each event. With too
+ * many open sessions (a very high rate) new visitors wait, so memory stays bounded. */
 #include "behaviour.h"
 
 #include <stdlib.h>
@@ -12,10 +12,10 @@
 #define SCRIPT_MAX               60
 #define OPEN_SESSIONS_MAX        262144
 #define RECENT_USERS             65536
-#define EVENTS_PER_1000_SESSIONS 3300 /* what the tables below give; measured */
+#define EVENTS_PER_1000_SESSIONS 3300 /* measured with the tables below */
 #define QUANTILES(table)         (table), sizeof(table) / sizeof((table)[0])
 
-/* Counted in the real sample. Lengths are taken as whole numbers from the lower end of a step. */
+/* Counted in the real sample. A length is a whole number: the lower end of its step. */
 static const int32_t view_only_lengths[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1, 1, 1, 1,
                                             1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  2,  2,  2, 2, 2, 2,
                                             2, 2, 2, 2, 2, 2, 3, 3, 3, 3,  3,  3,  3,  4, 4, 4, 4,
@@ -24,7 +24,7 @@ static const int32_t funnel_lengths[] = {1, 1, 1, 2, 2, 2, 2, 2, 3, 3, 4, 4, 5, 
 static const int32_t gap_seconds[] = {1,  5,  8,  10, 11, 13, 14, 16,  18,  19,  21,
                                       22, 24, 26, 28, 30, 33, 35, 38,  41,  44,  47,
                                       51, 56, 62, 68, 76, 86, 99, 120, 152, 223, 1500};
-/* -ln(1 - i/64), times 10^4: the quantiles of the exponential distribution, the last one cut. */
+/* -ln(1 - i/64), times 10^4: quantiles of the exponential distribution; the last one is cut off. */
 static const int32_t exponential[] = {0,     157,   317,   480,   645,   813,   984,   1158,  1335,
                                       1515,  1699,  1886,  2076,  2271,  2469,  2671,  2877,  3087,
                                       3302,  3522,  3747,  3977,  4212,  4453,  4700,  4953,  5213,
@@ -35,7 +35,8 @@ static const int32_t exponential[] = {0,     157,   317,   480,   645,   813,   
                                       41589, 61000};
 
 struct session {
-	int64_t user_id, other_user_id; /* the other: 0, or the one who takes over halfway */
+	/* other_user_id: the user who takes over halfway; 0: none */
+	int64_t user_id, other_user_id;
 	uint32_t product, next_free;
 	uint8_t script_length, played;
 	uint8_t script[SCRIPT_MAX];
@@ -71,7 +72,7 @@ struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed
 	b->checkouts = checkouts;
 	b->mean_gap_us = EVENTS_PER_1000_SESSIONS * US_PER_SECOND /
 	                 (events_per_1000s > 0 ? events_per_1000s : 1);
-	b->next_arrival_us = b->now_us = start_us; /* the first visitor opens the shop */
+	b->next_arrival_us = b->now_us = start_us; /* the first visitor comes at start_us */
 	return b;
 }
 
@@ -121,7 +122,7 @@ static void put_uuid(struct random *random, char out[36])
 	}
 }
 
-/* 11 % come back; the others are new. */
+/* 11 % are returning users; the others are new. */
 static int64_t draw_user(struct behaviour *b)
 {
 	int64_t user;
@@ -147,7 +148,8 @@ static void script_purchase(struct behaviour *b, struct session *session)
 	script_add(session, EVENT_PURCHASE, random_chance(&b->random, 70000) ? 2 : 1);
 }
 
-/* Of 5,066 real sessions 4,813 only view, 135 buy without a cart, 65 cart and buy, 53 cart. */
+/* Of 5,066 sessions of the sample, 4,813 only view, 135 buy without a cart, 65 use a cart and buy,
+ * 53 use a cart and do not buy. */
 static void write_script(struct behaviour *b, struct session *session)
 {
 	uint32_t kind = random_below(&b->random, 5066);
@@ -161,7 +163,7 @@ static void write_script(struct behaviour *b, struct session *session)
 	views = random_quantile(&b->random, QUANTILES(funnel_lengths));
 	if (random_chance(&b->random, 300000))
 		after = views / 2;
-	if (!random_chance(&b->random, 5000)) /* 0.5 % buy what they never viewed */
+	if (!random_chance(&b->random, 5000)) /* 0.5 % buy without a view */
 		script_add(session, EVENT_VIEW, views - after);
 	if (kind >= 4813 + 135) {
 		script_add(session, EVENT_CART, random_chance(&b->random, 280000) ? 2 : 1);
@@ -193,7 +195,8 @@ static void play(struct behaviour *b, struct session *session, struct behaviour_
 {
 	enum event_type type = (enum event_type)session->script[session->played];
 
-	/* A third of the views are of the product viewed before; carts and purchases are of the last one viewed. */
+	/* A third of the views repeat the product viewed before. Carts and purchases take the
+	 * product viewed last. */
 	if (type == EVENT_VIEW && session->played > 0 && !random_chance(&b->random, 330000))
 		session->product = catalogue_draw(b->catalogue, &b->random);
 	event->type = type;
@@ -210,7 +213,7 @@ static int64_t session_gap(struct behaviour *b)
 {
 	int64_t gap_us = random_quantile(&b->random, QUANTILES(gap_seconds)) * US_PER_SECOND;
 
-	if (random_chance(&b->random, 500)) /* a pause that ends the visit, not the session */
+	if (random_chance(&b->random, 500)) /* a pause that ends the visit but not the session */
 		gap_us = 31 * US_PER_MINUTE + random_below(&b->random, 210 * 60) * US_PER_SECOND;
 	return gap_us;
 }

@@ -1,8 +1,9 @@
-/* Made-up visitors: who looks at, carts and buys what, and when. Pure and seeded; gives events in the order
- * of their time.
+/* Simulated visitors: who views products, puts them into a cart and buys them, and when. Pure and
+ * seeded. Events come in the order of their time.
  *
- * Sessions begin at random moments; lengths, gaps and the shares of carts and purchases are those counted in the
- * real sample. A few sessions pause for over 30 minutes, a few are shared by two users. */
+ * Sessions begin at random moments. Lengths, gaps and the shares of carts and purchases were
+ * counted in the real sample. A few sessions pause for more than 30 minutes; a few are shared by
+ * two users. */
 #ifndef FUNNEL_BEHAVIOUR_H
 #define FUNNEL_BEHAVIOUR_H
 
@@ -19,13 +20,13 @@ struct behaviour_event {
 };
 
 struct behaviour;
-/* events_per_1000s: about how many events in 1,000 s of event time. checkouts: put checkout events before purchases.
- * Borrows the catalogue. NULL: out of memory. */
+/* events_per_1000s: approximate number of events per 1,000 s of event time. checkouts: put checkout
+ * events before purchases. Borrows the catalogue. NULL: out of memory. */
 struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us,
                                 int64_t events_per_1000s, bool checkouts);
 void behaviour_free(struct behaviour *behaviour);
 
-/* Endless. False: out of memory. */
+/* Never ends. False: out of memory. */
 bool behaviour_next(struct behaviour *behaviour, struct behaviour_event *event);
 
 #endif

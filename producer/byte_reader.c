@@ -1,5 +1,6 @@
-/* read(2) into one block, through inflate() for gzip. Rejected: gzopen(), which takes a truncated
- * stream of which nothing follows for a plain end in some versions, and does not say where it is. */
+/* read(2) into one block, and inflate() for gzip. Rejected: gzopen(). Some of its versions report a
+ * truncated stream as a normal end if nothing follows it, and it does not report where the stream
+ * ends. */
 #include "byte_reader.h"
 
 #include <errno.h>
@@ -15,8 +16,9 @@
 struct byte_reader {
 	int fd;
 	bool gzip, inflating, member_ended;
-	int64_t position; /* in the file, of the block's end */
-	z_stream z;       /* next_in and avail_in are the rest of the block, plain or packed */
+	int64_t position; /* offset in the file of the end of the block */
+	/* next_in and avail_in: the unread rest of the block, plain or compressed */
+	z_stream z;
 	char path[1024];
 	unsigned char block[BLOCK_BYTES];
 };
@@ -46,7 +48,7 @@ static bool begin(struct byte_reader *reader, struct err *err)
 	if (!reader->gzip)
 		return true;
 	if (inflateInit2(&reader->z, 15 + 16) != Z_OK)
-		return err_set(err, ERR_FATAL, "%s: cannot start to unpack", reader->path);
+		return err_set(err, ERR_FATAL, "%s: cannot start to decompress", reader->path);
 	reader->inflating = true;
 	return true;
 }
@@ -82,8 +84,8 @@ void byte_reader_free(struct byte_reader *reader)
 	free(reader);
 }
 
-static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_t cap,
-                                    size_t *given, struct err *err)
+static enum byte_result read_plain(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                   struct err *err)
 {
 	if (reader->z.avail_in == 0 && !fill(reader, err))
 		return BYTES_FAILED;
@@ -96,17 +98,18 @@ static enum byte_verdict read_plain(struct byte_reader *reader, char *out, size_
 	return BYTES_GIVEN;
 }
 
-static enum byte_verdict cut(const struct byte_reader *reader, const char *why, struct err *err)
+static enum byte_result cut(const struct byte_reader *reader, const char *why, struct err *err)
 {
 	err_set(err, ERR_OPERATOR,
-	        "%s: the gzip stream %s; all rows before that were sent, no end of segment was. Replace the file and send it again",
+	        "%s: the gzip stream %s. All rows before that place were sent, and the end of the "
+	        "segment was not announced. Replace the file and run the producer again",
 	        reader->path, why);
 	return BYTES_CUT;
 }
 
-/* A step of inflate that may give nothing yet. */
-static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size_t cap,
-                                     size_t *given, struct err *err)
+/* One step of inflate(), which may yield no bytes yet. */
+static enum byte_result read_gzip(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                  struct err *err)
 {
 	int result;
 
@@ -114,7 +117,8 @@ static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size
 		return BYTES_FAILED;
 	if (reader->z.avail_in == 0)
 		return reader->member_ended ? BYTES_END : cut(reader, "ends early", err);
-	if (reader->member_ended) { /* zeros after the last member are padding, as tape tools leave it */
+	/* zeros after the last member are padding, as tape tools write it */
+	if (reader->member_ended) {
 		if (*reader->z.next_in == 0) {
 			reader->z.next_in++;
 			reader->z.avail_in--;
@@ -130,21 +134,21 @@ static enum byte_verdict read_packed(struct byte_reader *reader, char *out, size
 	*given = cap - reader->z.avail_out;
 	reader->member_ended = result == Z_STREAM_END;
 	if (result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR || *given > 0)
-		return BYTES_GIVEN; /* a fault after some bytes shows again at the next call */
+		return BYTES_GIVEN; /* an error after some bytes is reported by the next call */
 	return cut(reader, "is damaged", err);
 }
 
-enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
-                                   struct err *err)
+enum byte_result byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                  struct err *err)
 {
-	enum byte_verdict verdict = BYTES_GIVEN;
+	enum byte_result result = BYTES_GIVEN;
 
 	*given = 0;
 	if (!reader->gzip)
 		return read_plain(reader, out, cap, given, err);
-	while (*given == 0 && verdict == BYTES_GIVEN)
-		verdict = read_packed(reader, out, cap, given, err);
-	return verdict;
+	while (*given == 0 && result == BYTES_GIVEN)
+		result = read_gzip(reader, out, cap, given, err);
+	return result;
 }
 
 bool byte_reader_seek(struct byte_reader *reader, int64_t offset)

@@ -1,5 +1,5 @@
-/* The bytes of a file, unpacked where it is gzip (told by its first bytes, not its name; several
- * members one after the other are one stream). */
+/* The bytes of a file, decompressed if it is gzip. Its first bytes decide that, not its name.
+ * Several gzip members one after the other are one stream. */
 #ifndef FUNNEL_BYTE_READER_H
 #define FUNNEL_BYTE_READER_H
 
@@ -9,23 +9,24 @@
 #include "base/err.h"
 
 struct byte_reader;
-/* NULL and err (ERR_INPUT) where the file cannot be opened. */
+/* NULL and err (ERR_INPUT): the file cannot be opened. */
 struct byte_reader *byte_reader_new(const char *path, struct err *err);
 void byte_reader_free(struct byte_reader *reader);
 
-enum byte_verdict {
+enum byte_result {
 	BYTES_GIVEN,
 	BYTES_END,
-	BYTES_CUT /* the gzip stream ends early, or is damaged */,
+	BYTES_CUT,   /* err: the gzip stream ends early, or is damaged */
 	BYTES_FAILED /* err: reading failed */
 };
-/* Gives 1 to cap bytes. After BYTES_CUT err says what is wrong; all bytes before the cut were given. */
-enum byte_verdict byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
-                                   struct err *err);
+/* Gives 1 to cap bytes. BYTES_CUT comes after all bytes before the damage were given. */
+enum byte_result byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
+                                  struct err *err);
 
-/* Goes to an offset of the unpacked bytes without reading them. False: a gzip stream, which cannot. */
+/* Moves to an offset of the uncompressed bytes without reading up to it. False: not possible,
+ * because the file is gzip or cannot seek. */
 bool byte_reader_seek(struct byte_reader *reader, int64_t offset);
-/* Bytes of the file (as it is on the disk) read so far. */
+/* Bytes of the file read so far, compressed if the file is compressed. */
 int64_t byte_reader_position(const struct byte_reader *reader);
 
 #endif

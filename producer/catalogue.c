@@ -1,12 +1,13 @@
-/* Popularity: the weight of the product of rank k is 1 / k^(3/4), by integer square roots, so
- * that no machine's rounding decides a draw; the exponent gives the sample's head (1 to 2 % for the
- * first) and its number of distinct products (about 6,500 in 17,434 rows). A draw is a binary
- * search in the cumulative weights, narrowed by a table over the leading bits.
+/* Popularity: the weight of the product of rank k is 1 / k^(3/4), computed with integer square
+ * roots, so that the rounding of a machine cannot change a draw. The exponent gives the head of the
+ * sample (1 to 2 % for the first product) and its number of distinct products (about 6,500 in
+ * 17,434 rows). A draw is a binary search in the cumulative weights, narrowed by a table over the
+ * leading bits.
  *
  * Attributes: a multiple of the golden ratio (of other irrational numbers for brand and price)
  * modulo 1 gives each rank a number between 0 and 1. Such sequences are evenly spread in every run
- * of ranks, so the shares hold by events as well as by products; independent draws would leave
- * them to the luck of the few most popular products. */
+ * of ranks, so the shares hold by events as well as by products. Rejected: independent draws,
+ * because the few most popular products would decide the shares. */
 #include "catalogue.h"
 
 #include <stdio.h>
@@ -17,14 +18,15 @@
 #define GUIDE_BITS         12
 #define GUIDE_COUNT        (1u << GUIDE_BITS)
 #define PER_MILLION(share) ((uint32_t)((uint64_t)(share)*UINT32_MAX / 1000000))
-#define CODELESS_COUNT     319 /* category ids without a code, beside those with one */
+#define CODELESS_COUNT     319 /* category ids without a code; those with a code come after them */
 #define BRAND_COUNT        860
 
 struct catalogue {
 	struct product products[PRODUCT_COUNT];
-	uint64_t cumulative[PRODUCT_COUNT]; /* weights up to and with this product */
-	uint32_t guide[GUIDE_COUNT +
-	               1]; /* first product that a draw with these leading bits may be */
+	/* sum of the weights up to and including this product */
+	uint64_t cumulative[PRODUCT_COUNT];
+	/* the first product that a draw with these leading bits can give */
+	uint32_t guide[GUIDE_COUNT + 1];
 };
 
 static const char *const category_codes[] = {
@@ -146,7 +148,8 @@ static const char *const category_codes[] = {
 };
 #define CODE_COUNT (sizeof(category_codes) / sizeof(category_codes[0]))
 
-/* Cents; the 33 quantiles of the real sample's products, so that half cost under 110. */
+/* In cents: 33 quantiles of the product prices in the real sample. Half of the products cost less
+ * than 110. */
 static const int32_t price_quantiles[] = {99,    772,   1413,  2008,   2571,  3197,  3707,
                                           4119,  4633,  5146,  5738,   6389,  7076,  7722,
                                           8891,  9799,  10785, 12201,  13514, 15316, 16986,
@@ -193,7 +196,8 @@ static uint32_t squared(uint32_t fraction)
 	return (uint32_t)(((uint64_t)fraction * fraction) >> 32);
 }
 
-/* The category's number; its code, or "" for those below CODELESS_COUNT. */
+/* Returns the number of the category. *code: its code, or "" for the numbers below
+ * CODELESS_COUNT. */
 static uint32_t category_of(uint32_t rank, const char **code)
 {
 	uint32_t u = rank * UINT32_C(2654435769), codeless = PER_MILLION(330000),

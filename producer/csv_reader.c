@@ -1,6 +1,6 @@
-/* A window over the bytes, moved to the front when a line does not end in it. csv_next splits lines in place; a line
- * with a quote is split in a copy first, because quoting may not work out, and then the next lines are needed
- * as they came. */
+/* A window over the bytes. It moves to the front when a line does not end inside it. csv_next
+ * splits a line in place. A line with a quote is split in a copy first: if its quoting is wrong,
+ * the reader still needs the next lines unchanged. */
 #include "csv_reader.h"
 
 #include <stdio.h>
@@ -17,17 +17,17 @@
 struct csv_reader {
 	struct byte_reader *bytes;
 	struct row_columns columns;
-	size_t at, end;        /* of what is in the window */
-	int64_t window_offset; /* of window[0] in the unpacked bytes */
+	size_t at, end;        /* the unread bytes in the window */
+	int64_t window_offset; /* offset of window[0] in the uncompressed bytes */
 	int64_t row;
-	enum byte_verdict ended; /* BYTES_GIVEN: not yet */
+	enum byte_result ended; /* BYTES_GIVEN: not yet */
 	struct err end_err;
-	bool skipping; /* in the rest of a line that is too long */
+	bool skipping; /* reading the rest of a line that is too long */
 	char copy[CSV_MULTILINE_MAX > CSV_LINE_MAX ? CSV_MULTILINE_MAX : CSV_LINE_MAX];
 	char window[WINDOW_BYTES];
 };
 
-/* More bytes into the window; changes `ended` where there are none. */
+/* Reads more bytes into the window. Sets `ended` if there are none. */
 static void fill(struct csv_reader *reader)
 {
 	size_t given;
@@ -41,7 +41,8 @@ static void fill(struct csv_reader *reader)
 	reader->end += given;
 }
 
-/* The next line, with its line end where it has one; as much as may be of one that is too long. False: nothing left. */
+/* The next line, including its line end if it has one. Of a line that is too long: at least
+ * CSV_LINE_MAX bytes. False: there are no more bytes. */
 static bool next_line(struct csv_reader *reader, size_t *len)
 {
 	for (;;) {
@@ -110,13 +111,13 @@ static struct span without_line_end(const char *at, size_t len)
 	return (struct span){at, len};
 }
 
-static bool whole(const struct csv_reader *reader, enum csv_result verdict,
-                  const struct csv_record *record)
+static bool is_complete_row(const struct csv_reader *reader, enum csv_result verdict,
+                            const struct csv_record *record)
 {
 	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
 }
 
-/* Whether a line has the right number of commas and a time where the event time belongs. */
+/* Whether a line has the right number of commas and a time in the column of the event time. */
 static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
 {
 	struct span time = SPAN_NULL;
@@ -133,7 +134,8 @@ static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
 	return column == reader->columns.count && time_parse(time, &time_us);
 }
 
-/* Two stray quotes can make one well-formed record of all rows between them, which would then be lost in a field. */
+/* Two stray quotes can turn all rows between them into one well-formed record, which would lose
+ * these rows in one field. */
 static bool swallows_a_row(const struct csv_reader *reader, const char *record, size_t len)
 {
 	const char *end = record + len, *line = memchr(record, '\n', len);
@@ -150,7 +152,7 @@ static bool swallows_a_row(const struct csv_reader *reader, const char *record, 
 	return false;
 }
 
-/* Splits the line at the window's front; *len grows where the record spans lines. */
+/* Splits the line at the front of the window. *len grows if the record spans several lines. */
 static void split(struct csv_reader *reader, size_t *len, struct row *row)
 {
 	const char *line = reader->window + reader->at;
@@ -167,17 +169,17 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 	}
 	memcpy(reader->copy, line, *len);
 	verdict = csv_next(reader->copy, *len, true, fields, ROW_COLUMNS_MAX, &record, &used);
-	if (!whole(reader, verdict, &record)) {
+	if (!is_complete_row(reader, verdict, &record)) {
 		while (reader->end - reader->at < CSV_MULTILINE_MAX && reader->ended == BYTES_GIVEN)
 			fill(reader);
 		line = reader->window + reader->at;
 		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at
 		                                                    : CSV_MULTILINE_MAX;
 		memcpy(reader->copy, line, have);
-		if (whole(reader,
-		          csv_next(reader->copy, have, reader->ended == BYTES_END, fields,
-		                   ROW_COLUMNS_MAX, &many, &used),
-		          &many) &&
+		if (is_complete_row(reader,
+		                    csv_next(reader->copy, have, reader->ended == BYTES_END, fields,
+		                             ROW_COLUMNS_MAX, &many, &used),
+		                    &many) &&
 		    !swallows_a_row(reader, line, used)) {
 			*len = used;
 			verdict = CSV_RECORD;
@@ -196,7 +198,7 @@ static void too_long(struct csv_reader *reader, size_t *len, struct row *row)
 	snprintf(row->error, sizeof(row->error), "line longer than %d bytes, cut", CSV_LINE_MAX);
 }
 
-/* Blank lines, and the rest of a line that was too long. */
+/* Skips a blank line, or the rest of a line that was too long. */
 static bool skipped(struct csv_reader *reader, size_t len)
 {
 	bool line_end = reader->window[reader->at + len - 1] == '\n';
@@ -208,7 +210,7 @@ static bool skipped(struct csv_reader *reader, size_t len)
 	return true;
 }
 
-static enum csv_reader_verdict at_end(const struct csv_reader *reader, struct err *err)
+static enum csv_reader_result at_end(const struct csv_reader *reader, struct err *err)
 {
 	if (reader->ended == BYTES_END)
 		return CSV_READER_END;
@@ -217,7 +219,7 @@ static enum csv_reader_verdict at_end(const struct csv_reader *reader, struct er
 	return reader->ended == BYTES_CUT ? CSV_READER_CUT : CSV_READER_FAILED;
 }
 
-enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *row, struct err *err)
+enum csv_reader_result csv_reader_next(struct csv_reader *reader, struct row *row, struct err *err)
 {
 	bool line_end;
 	size_t len;
@@ -236,7 +238,7 @@ enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *r
 		split(reader, &len, row);
 		if (!line_end && reader->ended == BYTES_CUT && !row->error[0])
 			snprintf(row->error, sizeof(row->error),
-			         "row cut off where the gzip stream ends early");
+			         "row cut off at the early end of the gzip stream");
 	}
 	reader->at += len;
 	row->position = (struct row_position){0, ++reader->row,
@@ -244,11 +246,12 @@ enum csv_reader_verdict csv_reader_next(struct csv_reader *reader, struct row *r
 	return CSV_READER_ROW;
 }
 
-/* One byte before the row's end is read too: if it is no line end, the row was a line that is too long. */
+/* Also reads the byte before the end of the row: if it is not a line end, the row was a line that
+ * is too long. */
 bool csv_reader_seek(struct csv_reader *reader, const struct row_position *position)
 {
 	if (position->row == 0)
-		return true; /* after the header, where a new reader stands */
+		return true; /* a new reader is already after the header */
 	if (!byte_reader_seek(reader->bytes, position->byte_offset - 1))
 		return false;
 	reader->at = reader->end = 0;

@@ -1,4 +1,4 @@
-/* The rate is that since the last time shown; the estimate is from the whole run. */
+/* The rate is measured since the last display; the time left is estimated from the complete run. */
 #include "display.h"
 
 #include <stdio.h>
@@ -10,19 +10,19 @@
 #define TERMINAL_EVERY_US INT64_C(200000)
 #define LOG_EVERY_US      INT64_C(5000000)
 
-void display_init(struct display *display, int64_t now_us, int64_t part)
+void display_init(struct display *display, int64_t now_us, int64_t done)
 {
 	*display = (struct display){.terminal = isatty(STDERR_FILENO) == 1,
 	                            .started_us = now_us,
 	                            .shown_us = now_us,
-	                            .started_part = part};
+	                            .started_done = done};
 }
 
-/* Seconds left; -1: not known yet. */
+/* Estimated seconds left; -1: not known yet. */
 static int64_t seconds_left(const struct display *display, const struct display_numbers *numbers,
                             int64_t now_us)
 {
-	int64_t done = numbers->part - display->started_part, left = numbers->total - numbers->part;
+	int64_t done = numbers->done - display->started_done, left = numbers->total - numbers->done;
 	int64_t elapsed_ms = (now_us - display->started_us) / 1000;
 
 	if (done <= 0 || left < 0 || elapsed_ms < 1000)
@@ -34,7 +34,7 @@ void display_show(struct display *display, const struct display_numbers *numbers
 {
 	int64_t since_us = now_us - display->shown_us, rate, left;
 	int percent = numbers->total > 0
-	                      ? (int)((double)numbers->part * 100 / (double)numbers->total)
+	                      ? (int)((double)numbers->done * 100 / (double)numbers->total)
 	                      : 0;
 	char time[32] = "-", eta[32] = "-";
 
@@ -48,7 +48,7 @@ void display_show(struct display *display, const struct display_numbers *numbers
 		snprintf(eta, sizeof(eta), "%lld:%02d:%02d", (long long)(left / 3600),
 		         (int)(left / 60 % 60), (int)(left % 60));
 	if (display->terminal)
-		fprintf(stderr, "\r\033[K%lld rows  %lld/s  %s  %d%%  %s left",
+		fprintf(stderr, "\r\033[K%lld rows  %lld rows/s  event time %s  %d%%  time left %s",
 		        (long long)numbers->rows, (long long)rate, time, percent, eta);
 	else
 		log_info("progress", log_int("rows", numbers->rows), log_int("rate", rate),

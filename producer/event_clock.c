@@ -1,10 +1,10 @@
-/* The announced time is the earlier of the row's and the next one's, so that a mad one beside a true jump
- * does not carry the partitions' clocks with it. */
+/* The announced time is the earlier of the times of this row and of the next one. So a wrong time
+ * next to a true jump does not move the clocks of the partitions. */
 #include "event_clock.h"
 
 #define JUMP_US (INT64_C(12) * 3600 * 1000000)
 
-static int64_t sane(int64_t time_us, int64_t latest_us)
+static int64_t plausible_time(int64_t time_us, int64_t latest_us)
 {
 	return time_us < EVENT_CLOCK_EARLIEST_US || time_us > latest_us ? EVENT_CLOCK_NONE
 	                                                                : time_us;
@@ -13,13 +13,13 @@ static int64_t sane(int64_t time_us, int64_t latest_us)
 int64_t event_clock_begin(struct event_clock *clock, int64_t first_us, int64_t second_us,
                           int64_t fallback_us, int64_t latest_us)
 {
-	int64_t first = sane(first_us, latest_us), second = sane(second_us, latest_us),
-		begin = first;
+	int64_t first = plausible_time(first_us, latest_us),
+		second = plausible_time(second_us, latest_us), begin = first;
 
 	if (begin == EVENT_CLOCK_NONE || (second != EVENT_CLOCK_NONE && second < begin))
 		begin = second;
 	if (begin == EVENT_CLOCK_NONE)
-		begin = sane(fallback_us, latest_us);
+		begin = plausible_time(fallback_us, latest_us);
 	if (begin == EVENT_CLOCK_NONE)
 		begin = EVENT_CLOCK_EARLIEST_US;
 	if (clock->newest_us == EVENT_CLOCK_NONE)
@@ -29,7 +29,8 @@ int64_t event_clock_begin(struct event_clock *clock, int64_t first_us, int64_t s
 
 bool event_clock_row(struct event_clock *clock, int64_t time_us, int64_t next_us, int64_t latest_us)
 {
-	int64_t time = sane(time_us, latest_us), next = sane(next_us, latest_us);
+	int64_t time = plausible_time(time_us, latest_us),
+		next = plausible_time(next_us, latest_us);
 
 	if (time == EVENT_CLOCK_NONE || time <= clock->newest_us)
 		return false;

@@ -1,5 +1,5 @@
-/* Two messages take turns: the current one, and the one after it, whose time may confirm a jump. A
- * failed read is kept until all before it is sent. */
+/* Two messages take turns: the current one and the one after it, whose time may confirm a jump. If
+ * a read fails, the error is kept until all rows before it are sent. */
 #include "feed.h"
 
 #include <stdlib.h>
@@ -62,8 +62,8 @@ static bool fetch(struct feed *feed, struct message *message)
 	return false;
 }
 
-/* The announcement before the message that has just become current. */
-static void look(struct feed *feed)
+/* Sets the announcement that goes before the message which has just become current. */
+static void update_announcement(struct feed *feed)
 {
 	int64_t time_us, next_us = feed->have_ahead ? feed->ahead->event_time_us : EVENT_CLOCK_NONE;
 
@@ -79,8 +79,8 @@ static void look(struct feed *feed)
 	}
 	if (event_clock_row(&feed->clock, time_us, next_us, feed->latest_us)) {
 		feed->announced_us = feed->clock.newest_us;
-		if (feed->announcement ==
-		    FEED_NOTHING) /* a begin after a resume may be a jump as well: it announces the same */
+		/* a begin after a resume may be a jump as well: it announces the same time */
+		if (feed->announcement == FEED_NOTHING)
 			feed->announcement = FEED_JUMP;
 	}
 }
@@ -93,7 +93,7 @@ void feed_start(struct feed *feed, const struct message_form *form, int64_t newe
 	feed->latest_us = latest_us;
 	feed->have_current = fetch(feed, feed->current);
 	feed->have_ahead = fetch(feed, feed->ahead);
-	look(feed);
+	update_announcement(feed);
 }
 
 const struct message *feed_message(const struct feed *feed)
@@ -118,7 +118,7 @@ void feed_advance(struct feed *feed)
 	feed->ahead = sent;
 	feed->have_current = feed->have_ahead;
 	feed->have_ahead = feed->have_current && fetch(feed, feed->ahead);
-	look(feed);
+	update_announcement(feed);
 }
 
 int64_t feed_newest_us(const struct feed *feed)

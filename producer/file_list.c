@@ -1,4 +1,5 @@
-/* Not recursive. Files that begin with the same event, or have none, are ordered by name. */
+/* Does not read folders within the folder. Files with the same first event, or without events, are
+ * ordered by name. */
 #include "file_list.h"
 
 #include <dirent.h>
@@ -13,7 +14,7 @@
 #include "fnv.h"
 #include "row.h"
 
-#define LOOK_ROWS 1000 /* for the first event */
+#define LOOK_ROWS 1000 /* rows that are searched for the first event time */
 
 void file_list_fini(struct file_list *list)
 {
@@ -23,8 +24,8 @@ void file_list_fini(struct file_list *list)
 	*list = (struct file_list){0};
 }
 
-/* Also the check of the header. */
-static bool look_into(struct input_file *file, struct err *err)
+/* Reads the time of the first event. Checks the header too. */
+static bool read_first_event(struct input_file *file, struct err *err)
 {
 	struct csv_reader *reader = csv_reader_new(file->path, err);
 	struct row row;
@@ -60,7 +61,7 @@ static bool add(struct file_list *list, const char *path, const struct stat *abo
 	file->bytes = about->st_size;
 	file->modified_ns = (int64_t)about->st_mtim.tv_sec * 1000000000 + about->st_mtim.tv_nsec;
 	list->bytes += file->bytes;
-	return look_into(file, err);
+	return read_first_event(file, err);
 }
 
 static bool ends_with(const char *text, const char *end)
@@ -94,7 +95,9 @@ static bool add_entry(struct file_list *list, const char *folder, const char *na
 		return true;
 	}
 	if (list->count == FILE_LIST_MAX)
-		return err_set(err, ERR_INPUT, "%s: more than %d files", folder, FILE_LIST_MAX);
+		return err_set(err, ERR_INPUT,
+		               "cannot read INPUT=%s: the folder has more than %d files", folder,
+		               FILE_LIST_MAX);
 	return add(list, path, &about, err);
 }
 
@@ -112,7 +115,8 @@ static bool read_folder(struct file_list *list, const char *folder, struct err *
 	if (!ok)
 		return false;
 	if (list->count == 0)
-		return err_set(err, ERR_INPUT, "%s: no .csv or .csv.gz file in this folder",
+		return err_set(err, ERR_INPUT,
+		               "cannot read INPUT=%s: the folder has no .csv or .csv.gz file",
 		               folder);
 	qsort(list->files, list->count, sizeof(list->files[0]), by_first_event);
 	return true;
@@ -123,13 +127,14 @@ bool file_list_read(struct file_list *list, const char *path, struct err *err)
 	struct stat about;
 
 	if (stat(path, &about) != 0)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: %s", path, strerror(errno));
 	if (S_ISDIR(about.st_mode))
 		return read_folder(list, path, err);
 	if (!S_ISREG(about.st_mode))
 		return err_set(
 			err, ERR_INPUT,
-			"%s: neither a file nor a folder; what cannot be read twice cannot be resumed",
+			"cannot read INPUT=%s: expected a regular file or a folder, because an "
+			"interrupted run has to read its input again",
 			path);
 	return add(list, path, &about, err);
 }

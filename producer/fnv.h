@@ -1,4 +1,5 @@
-/* FNV-1a, 64 bits: a number for bytes that is the same on every run, for names. Tables in memory hash with base/hash.h. */
+/* FNV-1a, 64 bits: the same number for the same bytes in every run; used for names. Hash tables use
+ * base/hash.h. */
 #ifndef FUNNEL_FNV_H
 #define FUNNEL_FNV_H
 
@@ -7,7 +8,7 @@
 
 #define FNV1A_START UINT64_C(0xcbf29ce484222325)
 
-/* The hash of what came before and these bytes; begin with FNV1A_START. */
+/* Adds bytes to a hash. Begin with FNV1A_START. */
 static inline uint64_t fnv1a(uint64_t hash, const void *at, size_t len)
 {
 	const unsigned char *bytes = at;

@@ -1,9 +1,9 @@
-/* behaviour.h makes events in order; this file writes them as lines and decides when each arrives: at its
- * event time plus what the switches add. Lines wait in a heap by arrival, and one leaves as soon as no event
- * still to come can arrive before it. The switches draw from a random stream of their own, so that
- * turning one on leaves the good rows as they were.
+/* behaviour.h gives events in order. This file writes them as lines and decides when each arrives:
+ * at its event time plus the delay of the fault settings. Lines wait in a heap by arrival. A line
+ * leaves as soon as no later event can arrive before it. The faults use a random stream of their
+ * own, so a fault setting does not change the valid rows.
  *
- * Limit: at most WAITING_MAX lines wait; beyond that the earliest leaves too early. */
+ * Limit: at most WAITING_MAX lines wait; beyond that, the earliest line leaves too early. */
 #include "generator.h"
 
 #include <stdio.h>
@@ -14,19 +14,21 @@
 #include "base/timetext.h"
 #include "behaviour.h"
 #include "catalogue.h"
-#include "mishaps.h"
+#include "corruptions.h"
 #include "random.h"
 
-#define LINE_CAP \
-	384 /* time 23, type 16, product columns 150, user 20, session 36, commas, and a mishap's growth */
+/* time 23, type 16, product columns 150, user 20, session 36, commas, CORRUPTION_GROWTH */
+#define LINE_CAP              384
 #define WAITING_MAX           262144
 #define REAL_EVENTS_PER_1000S 1709
+/* changes the seed for the random stream of the faults; fixed, as it decides the bytes */
+#define FAULT_STREAM UINT64_C(0x6d6973686170)
 
 struct slot {
 	int64_t event_time_us;
 	uint32_t next_free;
 	uint16_t length, starts[EVENT_FIELD_COUNT];
-	bool whole;
+	bool well_formed;
 	char line[LINE_CAP];
 };
 
@@ -34,13 +36,13 @@ struct generator {
 	struct generator_config config;
 	struct catalogue *catalogue;
 	struct behaviour *behaviour;
-	struct random mishaps;
+	struct random faults;
 	struct heap waiting;
 	struct slot *slots;
 	uint32_t slot_count, slot_cap, first_free; /* first_free: 1 + slot, 0: none */
-	uint32_t lent;                             /* 1 + the slot of the row given last, 0: none */
+	uint32_t lent;                             /* 1 + slot of the row returned last, 0: none */
 	int64_t made, now_us;
-	int64_t time_text_us; /* the second that time_text holds */
+	int64_t time_text_us; /* the event time that time_text holds */
 	char time_text[32];
 	size_t time_text_len;
 };
@@ -54,7 +56,7 @@ struct generator *generator_new(const struct generator_config *config)
 		return NULL;
 	g->config = *config;
 	g->catalogue = catalogue_new();
-	if (config->duration_us > 0) /* by milliseconds, as events may be many */
+	if (config->duration_us > 0) /* events per 1,000 s */
 		rate = config->events * 1000 /
 		       (config->duration_us / US_PER_SECOND > 0
 		                ? config->duration_us / US_PER_SECOND
@@ -62,7 +64,7 @@ struct generator *generator_new(const struct generator_config *config)
 	if (g->catalogue)
 		g->behaviour = behaviour_new(g->catalogue, config->seed, config->start_us, rate,
 		                             config->checkouts);
-	random_init(&g->mishaps, config->seed ^ UINT64_C(0x6d6973686170));
+	random_init(&g->faults, config->seed ^ FAULT_STREAM);
 	g->time_text_us = INT64_MIN;
 	if (!g->behaviour) {
 		generator_free(g);
@@ -142,7 +144,8 @@ static void put_time(struct generator *g, struct slot *slot, int64_t time_us)
 	put(slot, " UTC", 4);
 }
 
-/* The price is the last of the product's columns, so a free one replaces the text's end. */
+/* The price is the last of the product columns, so a free product only replaces the end of the
+ * text. */
 static void put_product(struct slot *slot, const struct product *product, bool free)
 {
 	slot->line[slot->length++] = ',';
@@ -158,7 +161,7 @@ static void write_line(struct generator *g, struct slot *slot, const struct beha
 	const char *type = event_type_name(event->type);
 
 	slot->length = 0;
-	slot->whole = true;
+	slot->well_formed = true;
 	slot->event_time_us = event->time_us;
 	begin_field(slot, 0);
 	put_time(g, slot, event->time_us);
@@ -168,7 +171,7 @@ static void write_line(struct generator *g, struct slot *slot, const struct beha
 	begin_field(slot, 7);
 	put_number(slot, event->user_id);
 	begin_field(slot, 8);
-	if (!random_chance(&g->mishaps, g->config.missing_sessions_ppm))
+	if (!random_chance(&g->faults, g->config.missing_sessions_ppm))
 		put(slot, event->session, sizeof(event->session));
 }
 
@@ -181,8 +184,8 @@ static void slot_fields(const struct slot *slot, struct span fields[EVENT_FIELD_
 	}
 }
 
-/* Another slot that holds a copy of the given one, or a row spoilt from it. */
-static bool add_copy(struct generator *g, uint32_t original, bool spoil, int64_t arrival_us)
+/* Adds another slot: a copy of the given one, or a corrupted row made from it. */
+static bool add_copy(struct generator *g, uint32_t original, bool corrupt, int64_t arrival_us)
 {
 	struct span fields[EVENT_FIELD_COUNT];
 	struct slot *from, *to;
@@ -192,11 +195,11 @@ static bool add_copy(struct generator *g, uint32_t original, bool spoil, int64_t
 		return false;
 	from = &g->slots[original];
 	to = &g->slots[slot];
-	if (spoil) {
+	if (corrupt) {
 		slot_fields(from, fields);
-		to->length = (uint16_t)mishap_write(random_below(&g->mishaps, MISHAP_KINDS), fields,
-		                                    to->line, LINE_CAP);
-		to->whole = false;
+		to->length = (uint16_t)corruption_write(random_below(&g->faults, CORRUPTION_KINDS),
+		                                        fields, to->line, LINE_CAP);
+		to->well_formed = false;
 	} else {
 		*to = *from;
 	}
@@ -204,10 +207,10 @@ static bool add_copy(struct generator *g, uint32_t original, bool spoil, int64_t
 	return true;
 }
 
-/* Makes one good row and what the switches add to it. */
+/* Makes one valid row, and the rows that the fault settings add to it. */
 static bool make(struct generator *g)
 {
-	struct random *random = &g->mishaps;
+	struct random *random = &g->faults;
 	struct behaviour_event event;
 	int64_t arrival_us;
 	uint32_t slot;
@@ -231,7 +234,7 @@ static bool make(struct generator *g)
 	return true;
 }
 
-enum generator_verdict generator_next(struct generator *g, struct generated_row *row)
+enum generator_result generator_next(struct generator *g, struct generated_row *row)
 {
 	const struct slot *slot;
 
@@ -249,8 +252,8 @@ enum generator_verdict generator_next(struct generator *g, struct generated_row 
 	g->lent = heap_pop(&g->waiting).value + 1;
 	slot = &g->slots[g->lent - 1];
 	row->line = (struct span){slot->line, slot->length};
-	row->whole = slot->whole;
-	if (slot->whole) {
+	row->well_formed = slot->well_formed;
+	if (slot->well_formed) {
 		row->event_time_us = slot->event_time_us;
 		slot_fields(slot, row->fields);
 	}

@@ -1,4 +1,4 @@
-/* Replays click events into Kafka, from files or made up. See producer.h. */
+/* The producer: sends click events to Kafka, from files or from the generator. See producer.h. */
 #include "options.h"
 #include "producer.h"
 #include "service/service.h"
@@ -8,7 +8,8 @@ int main(int argc, char **argv)
 	static const struct service service = {
 		.name = "producer",
 		.summary =
-			"Sends click events to the raw topic: from .csv and .csv.gz files, or made up by a generator.",
+			"sends click events to the raw topic, from .csv and .csv.gz files or from "
+			"a generator",
 		.tables = producer_tables,
 		.config_size = sizeof(struct producer_config),
 		.open = producer_open,

@@ -1,8 +1,8 @@
-/* The row's bytes go with its next row, so all that is needed of it is copied here. A message is large and mostly
- * untouched: it is allocated once, and pages that are not used cost nothing.
+/* The bytes of a row are gone when the next row is read, so all that the message needs is copied. A
+ * message is large and mostly unused: it is allocated once, and unused pages cost nothing.
  *
- * The key of a row without session is made of the user id in its standard form, without leading zeros, since bronze
- * computes the key again from the parsed number. */
+ * The key of a row without a session is the user id in its standard form, without leading zeros,
+ * because bronze-sink computes the key again from the parsed number. */
 #include "message.h"
 
 #include <stdio.h>

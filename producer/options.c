@@ -1,4 +1,5 @@
-/* Shares are texts with a parser of our own, so that no floating point decides what the generator does. */
+/* Shares are texts with their own parser, so that no floating-point number decides what the
+ * generator does. */
 #include "options.h"
 
 #include <stddef.h>
@@ -10,7 +11,8 @@
 
 #define AT(member) offsetof(struct producer_config, member)
 
-/* ---- texts with a grammar of their own: read once to check the settings, and once to take them */
+/* ---- settings that are texts with a grammar; each is parsed when it is checked and when it is
+ * used */
 
 static bool share_read(const char *text, int64_t *ppm, struct err *err)
 {
@@ -55,65 +57,75 @@ static bool speed_check(const char *text, struct err *err)
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct producer_config, kafka);
 
 static const struct config_option input_options[] = {
-	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0, "where rows come from",
-         "file|synthetic", NULL},
+	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
+         "where the rows come from: files, or the generator (synthetic)", "file|synthetic", NULL},
 	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
-         "file: a .csv or .csv.gz file, or a folder of them (in the order of their first event)",
+         "file: path of a .csv or .csv.gz file, or of a folder of such files (read in the order of "
+         "their first events)",
          NULL, NULL},
 	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
-         "synthetic: good rows to make", NULL, NULL},
+         "synthetic: number of valid rows to generate", NULL, NULL},
 	{"SEED", CONFIG_INTEGER, AT(seed), "1", 0, INT64_MAX,
-         "synthetic: the same seed and settings make the same bytes", NULL, NULL},
+         "synthetic: the same seed and settings generate the same bytes", NULL, NULL},
 	{"START_TIME", CONFIG_TEXT, AT(start_time), "2019-10-01 00:00:00", 0, 0,
          "synthetic: event time of the first row, UTC", NULL, start_time_check},
 	{"DURATION", CONFIG_DURATION, AT(duration_us), "0s", 0, 0,
-         "synthetic: event time covered, about; 0s: 1.7 events a second, as in the real data", NULL,
-         NULL},
+         "synthetic: event time that the rows cover, approximately; 0s: 1.7 events per second "
+         "of event time, as in the real data",
+         NULL, NULL},
 	{"DUPLICATES", CONFIG_TEXT, AT(duplicates), "0", 0, 0,
-         "synthetic: share of rows that come again within a minute, as 0.01", NULL, share_check},
+         "synthetic: share of rows that are repeated within one minute of event time, such as 0.01",
+         NULL, share_check},
 	{"DISORDER", CONFIG_DURATION, AT(disorder_us), "0s", 0, INT64_C(86400000000),
-         "synthetic: rows come up to this much event time later than in order", NULL, NULL},
+         "synthetic: longest delay of a row, in event time; each row gets a random delay", NULL,
+         NULL},
 	{"MALFORMED", CONFIG_TEXT, AT(malformed), "0", 0, 0,
-         "synthetic: bad rows added, as a share of the good ones", NULL, share_check},
+         "synthetic: invalid rows to add, as a share of the valid ones", NULL, share_check},
 	{"LATE", CONFIG_TEXT, AT(late), "0", 0, 0,
-         "synthetic: share of rows that come 20 to 60 minutes of event time too late", NULL,
+         "synthetic: share of rows that are delayed by 20 to 60 minutes of event time", NULL,
          share_check},
 	{"MISSING_SESSIONS", CONFIG_TEXT, AT(missing_sessions), "0", 0, 0,
-         "synthetic: share of rows without user_session", NULL, share_check},
+         "synthetic: share of rows with an empty user_session", NULL, share_check},
 	{"CHECKOUTS", CONFIG_BOOLEAN, AT(checkouts), "false", 0, 0,
-         "synthetic: checkout events before most purchases", NULL, NULL},
+         "synthetic: add checkout events before most purchases", NULL, NULL},
 	{0},
 };
 
 static const struct config_option sending_options[] = {
 	{"SPEED", CONFIG_TEXT, AT(speed), "max", 0, 0,
-         "replay clock: 1x is real time, 60x a minute a second, max does not wait", NULL,
-         speed_check},
+         "replay clock: 1x is real time, 60x is one minute of event time per second, max does "
+         "not wait",
+         NULL, speed_check},
 	{"RATE", CONFIG_INTEGER, AT(rate), "0", 0, 100000000,
-         "rows a second at most, evenly; 0: no limit", NULL, NULL},
+         "largest number of rows per second, evenly spaced; 0: no limit", NULL, NULL},
 	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX,
-         "stop after so many rows, without an end of segment; 0: all", NULL, NULL},
+         "stop after this number of rows, without announcing the end of the segment; 0: all rows",
+         NULL, NULL},
 	{"RESUME", CONFIG_BOOLEAN, AT(resume), "true", 0, 0,
-         "go on where an earlier run over the same input was interrupted; false: from the beginning",
+         "continue where an earlier run over the same input was interrupted; false: start from "
+         "the beginning",
          NULL, NULL},
 	{"RESTART", CONFIG_BOOLEAN, AT(restart), "false", 0, 0,
          "former name of RESUME=false; still works", NULL, NULL},
 	{"STATE_FILE", CONFIG_TEXT, AT(state_file), "", 0, 0,
-         "where progress is kept; empty: .producer-state/<topic>.<segment>.json; none: nowhere",
+         "file that keeps the progress; empty: .producer-state/<topic>.<segment>.json; none: "
+         "keep no progress",
          NULL, NULL},
 	{"TIMEOUT", CONFIG_DURATION, AT(timeout_us), "0s", 0, INT64_C(2000000000000),
-         "give up when no broker takes a row for so long; 0s: never", NULL, NULL},
+         "give up (exit 75) if no broker acknowledges a row for this long; 0s: never", NULL, NULL},
 	{"FRAMING", CONFIG_CHOICE, AT(framing), "plain", 0, 0,
-         "plain JSON, or Confluent's JSON Schema framing", "plain|confluent", NULL},
+         "form of the values: plain JSON, or the wire format of Confluent's JSON Schema serializer",
+         "plain|confluent", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
-         "registry of the schema, for FRAMING=confluent", NULL, registry_urls_check},
+         "schema registry for FRAMING=confluent: one or more base URLs, comma-separated", NULL,
+         registry_urls_check},
 	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
-         "write the JSON values to standard output instead of sending", NULL, NULL},
+         "write the JSON values to standard output and send nothing", NULL, NULL},
 	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
-         "synthetic: write the rows as CSV to this file (- is standard output) instead of sending",
+         "synthetic: write the rows as CSV to this file (- is standard output) and send nothing",
          NULL, NULL},
 	{"TEE", CONFIG_TEXT, AT(tee), "", 0, 0,
-         "synthetic: write the rows as CSV to this file as they are sent", NULL, NULL},
+         "synthetic: write the rows as CSV to this file while they are sent", NULL, NULL},
 	{0},
 };
 
@@ -147,19 +159,23 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 {
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
 	if (!plan->synthetic && !config->input[0])
+		return err_set(err, ERR_INPUT,
+		               "INPUT is not set: expected --input with a file or a folder, or "
+		               "--source synthetic");
+	if (plan->synthetic && config->input[0])
 		return err_set(
 			err, ERR_INPUT,
-			"INPUT (--input) is needed: a file or a folder; or --source synthetic");
-	if (plan->synthetic && config->input[0])
-		return err_set(err, ERR_INPUT, "INPUT and SOURCE=synthetic do not go together");
+			"INPUT is set, but SOURCE=synthetic reads no input; remove one of them");
 	if (!plan->synthetic && (config->output[0] || config->tee[0]))
 		return err_set(
 			err, ERR_INPUT,
-			"OUTPUT and TEE are for SOURCE=synthetic: rows of a file are in it already");
+			"OUTPUT and TEE need SOURCE=synthetic: the rows of SOURCE=file are already "
+			"in a file");
 	if ((config->output[0] != 0) + (config->tee[0] != 0) + config->dry_run > 1)
-		return err_set(err, ERR_INPUT, "only one of OUTPUT, TEE and DRY_RUN");
+		return err_set(err, ERR_INPUT, "expected only one of OUTPUT, TEE and DRY_RUN");
 	if (strcmp(config->framing, "confluent") == 0 && !config->registry_url[0])
-		return err_set(err, ERR_INPUT, "FRAMING=confluent needs SCHEMA_REGISTRY_URL");
+		return err_set(err, ERR_INPUT,
+		               "FRAMING=confluent needs SCHEMA_REGISTRY_URL, which is not set");
 	return speed_read(config->speed, &plan->speed_milli, err) &&
 	       read_generator(config, &plan->generator, err);
 }

@@ -1,4 +1,4 @@
-/* The producer's settings, and their meaning once checked. */
+/* The settings of the producer, and what they mean after they were checked. */
 #ifndef FUNNEL_OPTIONS_H
 #define FUNNEL_OPTIONS_H
 
@@ -25,11 +25,11 @@ struct producer_plan {
 	struct generator_config generator;
 	int64_t speed_milli; /* 0: as fast as possible */
 };
-/* ERR_INPUT: settings that do not go together, or a text that does not parse. */
+/* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
                                  struct err *err);
 
-/* "0.01" to parts per million; 0 to 1, up to six decimals. */
+/* "0.01" to parts per million. From 0 to 1, up to six decimals. */
 bool share_parse(struct span text, int64_t *ppm);
 
 #endif

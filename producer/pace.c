@@ -1,4 +1,5 @@
-/* Both are computed from an anchor or exactly with the rest carried, so no rounding adds up over a long replay. */
+/* The replay clock is computed from an anchor, and the rate exactly with its remainder. So rounding
+ * errors do not add up over a long replay. */
 #include "pace.h"
 
 #include "base/number.h"

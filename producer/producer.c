@@ -1,12 +1,13 @@
-/* A small machine of phases; each step does a slice of one of them.
+/* A state machine of phases. Each step does a part of one phase.
  *
  *   CONNECTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
  *   WRITING (no Kafka: --dry-run, --output)
  *
- * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows behind it are sent again (the sink
- * removes repeats). The end of a segment is announced after every row of it was acknowledged, and the segment counts
- * as complete after the announcement was. A stop drains what was sent and keeps the rest for the next run.
- * What survives kill -9: everything; up to a second of rows is sent twice. */
+ * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that
+ * prefix are sent again, and bronze-sink removes the duplicates. The end of a segment is announced
+ * when all of its rows are acknowledged. The segment is complete when that announcement is
+ * acknowledged. A stop waits for the acknowledgements of what was sent and leaves the rest to the
+ * next run. What survives kill -9: everything; up to a second of rows is sent twice. */
 #include "producer.h"
 
 #include <errno.h>
@@ -31,20 +32,23 @@
 #include "service/monotime.h"
 #include "source.h"
 
-#define ACKS_CAPACITY \
-	131072 /* above what the library's queue takes, so that the queue is what fills up */
+/* more than the queue of the library can hold, so that the queue fills up first */
+#define ACKS_CAPACITY 131072
+
 /* ---- opening */
 
 static void open_metrics(struct producer *p)
 {
 	p->metrics.sent = metric_get(METRIC_COUNTER, "producer_rows_sent_total", "",
 	                             "rows handed to the Kafka library");
-	p->metrics.acknowledged = metric_get(METRIC_COUNTER, "producer_records_acknowledged_total",
-	                                     "", "records the broker has, controls among them");
-	p->metrics.unsplit = metric_get(METRIC_COUNTER, "producer_rows_malformed_total", "",
-	                                "rows that could not be split into their columns");
-	p->metrics.event_time = metric_get(METRIC_GAUGE, "producer_event_time_seconds", "",
-	                                   "newest event time reached");
+	p->metrics.acknowledged =
+		metric_get(METRIC_COUNTER, "producer_records_acknowledged_total", "",
+	                   "records acknowledged by the brokers, including controls");
+	p->metrics.malformed = metric_get(METRIC_COUNTER, "producer_rows_malformed_total", "",
+	                                  "rows that could not be split into their columns");
+	p->metrics.event_time =
+		metric_get(METRIC_GAUGE, "producer_event_time_seconds", "",
+	                   "newest event time of the rows sent, in seconds since 1970");
 	p->metrics.waiting = metric_get(METRIC_GAUGE, "producer_records_waiting", "",
 	                                "records sent and not yet acknowledged");
 }
@@ -96,7 +100,8 @@ static bool state_path_of(struct producer *p, struct err *err)
 		len = snprintf(p->state_path, sizeof(p->state_path), ".producer-state/%s.%s.json",
 		               sender_topic(p->sender), source_segment(p->source));
 	return (size_t)len < sizeof(p->state_path) ||
-	       err_set(err, ERR_INPUT, "STATE_FILE: the path is too long");
+	       err_set(err, ERR_INPUT, "STATE_FILE: the path is longer than %zu bytes",
+	               sizeof(p->state_path) - 1);
 }
 
 bool producer_open(void *config, void **state, struct err *err)
@@ -119,7 +124,7 @@ bool producer_open(void *config, void **state, struct err *err)
 	    !producer_open_rows(p, err))
 		return false;
 	p->pace = (struct pace){.speed_milli = p->plan.speed_milli, .rate = p->config->rate};
-	p->began_us = p->moved_us = monotonic_us();
+	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, 0);
 	if (p->config->dry_run || p->config->output[0]) {
 		p->phase = PHASE_WRITING;
@@ -141,10 +146,10 @@ static enum step stop_now(struct producer *p, struct err *err)
 		log_info("interrupted", log_str("detail", "nothing was sent"));
 		return STEP_DONE;
 	case PHASE_WRITING:
-		producer_summarise(p, "interrupted", "the output ends with the last complete row");
+		producer_summarise(p, "interrupted", "the output ends after a complete row");
 		return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
 	case PHASE_SENDING: p->phase = PHASE_DRAINING; break;
-	case PHASE_DRAINING: /* the rows are all sent: a stop now only ends the segment earlier than its end */
+	case PHASE_DRAINING: /* all rows were sent; waiting for the acknowledgements continues */
 	case PHASE_ENDING: break;
 	}
 	return STEP_MORE;

@@ -1,4 +1,5 @@
-/* The producer's life: find the source, connect, resume, send, wait for the acknowledgements, end the segment. */
+/* The producer: opens the source, connects, resumes, sends, waits for the acknowledgements, and
+ * ends the segment. */
 #ifndef FUNNEL_PRODUCER_H
 #define FUNNEL_PRODUCER_H
 

@@ -1,4 +1,5 @@
-/* The way out: what was sent is waited for, then the end of the segment is announced; or, without Kafka, rows are written. */
+/* Waits for the acknowledgements, then announces the end of the segment. Without Kafka: writes
+ * rows. */
 #include "producer_finish.h"
 
 #include <time.h>
@@ -33,11 +34,11 @@ static enum step finish_stopped(struct producer *p, struct err *err)
 	return finish(p, false, "interrupted",
 	              p->state_path[0]
 	                      ? "the same command continues from here; --resume=false starts again"
-	                      : "there is no state file to continue from",
+	                      : "without a state file, the next run starts again",
 	              err);
 }
 
-/* False: still waiting. */
+/* All records are acknowledged: ends the run, or goes on to the end of the segment. */
 static enum step drained(struct producer *p, struct err *err)
 {
 	if (p->stopped)
@@ -50,7 +51,7 @@ static enum step drained(struct producer *p, struct err *err)
 		producer_summarise(p, "input_failed", "all rows before the error were sent");
 		return STEP_FAILED;
 	}
-	if (!source_whole(p->source))
+	if (!source_reached_end(p->source))
 		return finish(p, true, "finished",
 		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
@@ -59,7 +60,7 @@ static enum step drained(struct producer *p, struct err *err)
 	return STEP_MORE;
 }
 
-/* Whether a stop has waited long enough for a broker that does not answer. */
+/* Whether a stop has waited long enough for a broker that does not answer. True: err is set. */
 static bool gave_up(struct producer *p, struct err *err)
 {
 	struct err unsaved;
@@ -69,7 +70,7 @@ static bool gave_up(struct producer *p, struct err *err)
 	if (!producer_save(p, false, &unsaved))
 		log_warn("state_file_not_saved", log_str("error", unsaved.message));
 	err_set(err, ERR_RETRY,
-	        "stopped with %llu records not acknowledged; the same command sends them again",
+	        "stopped before %llu records were acknowledged; the same command sends them again",
 	        (unsigned long long)acks_waiting(&p->acks));
 	return true;
 }
@@ -91,7 +92,8 @@ enum step producer_step_ending(struct producer *p, struct err *err)
 		return STEP_FAILED;
 	if (!p->control.kind && acks_waiting(&p->acks) == 0)
 		return finish(p, true, "finished",
-		              "all rows are acknowledged and the segment is ended", err);
+		              "all rows are acknowledged, and the end of the segment is announced",
+		              err);
 	return gave_up(p, err) ? STEP_FAILED : STEP_MORE;
 }
 
@@ -105,7 +107,7 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 		if (!message) {
 			if (!producer_flush_rows(p, err) || !feed_ended_well(p->feed, err))
 				return STEP_FAILED;
-			producer_summarise(p, "finished", "rows were written, none was sent");
+			producer_summarise(p, "finished", "the rows were written, none were sent");
 			return STEP_DONE;
 		}
 		if (producer_paced(p)) {
@@ -128,7 +130,7 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 		                         err))
 			return STEP_FAILED;
 		p->sent++;
-		p->unsplit += message->error[0] != 0;
+		p->malformed += message->error[0] != 0;
 		feed_advance(p->feed);
 	}
 	producer_show(p, monotonic_us());

@@ -1,4 +1,5 @@
-/* The end of a run: draining, the end of the segment, and rows that go to a file alone. */
+/* The end of a run: waiting for acknowledgements, the end of the segment; and runs without
+ * Kafka. */
 #ifndef FUNNEL_PRODUCER_FINISH_H
 #define FUNNEL_PRODUCER_FINISH_H
 

@@ -1,3 +1,4 @@
+/* Each output is flushed at the end of the run, or before a pause; a failed write ends the run. */
 #include "producer_output.h"
 
 #include <errno.h>
@@ -13,15 +14,16 @@
 #include "service/monotime.h"
 #include "source.h"
 
-#define CSV_HEADER \
-	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+#define CSV_HEADER                                                                        \
+	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id," \
+	"user_session\n"
 
 static FILE *open_out(const char *path, struct err *err)
 {
 	FILE *out = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
 
 	if (!out)
-		err_set(err, ERR_INPUT, "%s: cannot be written: %s", path, strerror(errno));
+		err_set(err, ERR_INPUT, "cannot write %s: %s", path, strerror(errno));
 	return out;
 }
 
@@ -63,10 +65,10 @@ void producer_show(struct producer *p, int64_t now_us)
 	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent,
 	                                  .event_time_us = feed_newest_us(p->feed)};
 
-	numbers.part = source_progress(p->source, &numbers.total);
+	numbers.done = source_progress(p->source, &numbers.total);
 	display_show(&p->display, &numbers, now_us);
 	metric_set(p->metrics.sent, p->sent);
-	metric_set(p->metrics.unsplit, p->unsplit);
+	metric_set(p->metrics.malformed, p->malformed);
 	if (numbers.event_time_us != EVENT_CLOCK_NONE)
 		metric_set(p->metrics.event_time, numbers.event_time_us / US_PER_SECOND);
 }
@@ -77,7 +79,7 @@ void producer_summarise(struct producer *p, const char *event, const char *detai
 
 	display_end(&p->display);
 	log_info(event, log_str("segment", source_segment(p->source)), log_int("rows", p->sent),
-	         log_int("malformed", p->unsplit), log_seconds("seconds", took_us),
+	         log_int("malformed", p->malformed), log_seconds("seconds", took_us),
 	         log_int("rate",
 	                 took_us > 0 ? (int64_t)((double)p->sent * 1e6 / (double)took_us) : 0),
 	         log_int("segment_rows", p->saved.checkpoint.rows), log_str("detail", detail));

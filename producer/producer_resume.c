@@ -1,5 +1,5 @@
-/* Where a run begins: the state file of an earlier one, checked against the topic as it is now, and the rows of the input that
- * need not be sent again. */
+/* Where a run begins. Checks the state file of an earlier run against the topic, and skips the rows
+ * of the input that this run does not need to send. */
 #include "producer_resume.h"
 
 #include <stdlib.h>
@@ -34,7 +34,7 @@ bool producer_save(struct producer *p, bool complete, struct err *err)
 	return true;
 }
 
-/* The checks that the saved prefix is about this topic as it is now. */
+/* Checks that the saved prefix belongs to this topic as it is now. */
 static bool state_fits(struct producer *p, const struct saved_state *state, int32_t partition_count,
                        struct err *err)
 {
@@ -44,15 +44,18 @@ static bool state_fits(struct producer *p, const struct saved_state *state, int3
 	    strcmp(state->topic, sender_topic(p->sender)) != 0)
 		return err_set(
 			err, ERR_OPERATOR,
-			"%s belongs to segment %s of topic %s, not to %s of %s; use another STATE_FILE, or --resume=false",
+			"%s belongs to segment %s of topic %s, and this run is segment %s of "
+			"topic %s; use another STATE_FILE, or --resume=false to start again",
 			p->state_path, state->segment, state->topic, segment,
 			sender_topic(p->sender));
 	if (state->checkpoint.partition_count != partition_count ||
 	    strcmp(state->cluster, sender_cluster(p->sender)) != 0)
 		return err_set(
 			err, ERR_OPERATOR,
-			"%s is about another cluster, or topic %s has another number of partitions (%d) now; --resume=false begins anew",
-			p->state_path, state->topic, (int)partition_count);
+			"%s was written for another cluster or for %d partitions, and topic %s has "
+			"%d partitions; --resume=false sends the input from its beginning",
+			p->state_path, (int)state->checkpoint.partition_count, state->topic,
+			(int)partition_count);
 	for (int32_t i = 0; i < partition_count; i++) {
 		int64_t last_offset = state->checkpoint.partitions[i].last_offset;
 		bool reaches;
@@ -64,8 +67,10 @@ static bool state_fits(struct producer *p, const struct saved_state *state, int3
 		if (!reaches)
 			return err_set(
 				err, ERR_OPERATOR,
-				"topic %s was made anew since (partition %d ends before offset %lld); --resume=false sends the input from its beginning",
-				state->topic, (int)i, (long long)last_offset);
+				"topic %s was deleted and created again since %s was written "
+				"(partition %d ends before offset %lld); --resume=false sends the "
+				"input from its beginning",
+				state->topic, p->state_path, (int)i, (long long)last_offset);
 	}
 	return true;
 }
@@ -106,7 +111,7 @@ static void begin_sending(struct producer *p)
 
 	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us,
 	           wallclock_us() + LATEST_AHEAD_US);
-	p->began_us = p->moved_us = monotonic_us();
+	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, source_progress(p->source, &total));
 	p->display.shown_rows = p->saved.checkpoint.rows;
 	p->phase = PHASE_SENDING;
@@ -152,16 +157,17 @@ enum step producer_step_connecting(struct producer *p, struct err *err)
 		return STEP_FAILED;
 	if (p->config->timeout_us > 0 && monotonic_us() - p->began_us > p->config->timeout_us)
 		return STEP_FAILED;
-	if (!p->unreachable_told)
+	if (!p->unreachable_reported)
 		log_warn("retrying", log_str("phase", "open"), log_str("error", err->message));
-	p->unreachable_told = true;
+	p->unreachable_reported = true;
 	health_ready(err->message);
 	if (!sender_poll(p->sender, 100, err))
 		return STEP_FAILED;
 	return STEP_MORE;
 }
 
-/* The tee holds all rows of the segment, so those of the earlier run are written to it again. */
+/* The file of TEE holds all rows of the segment, so the rows of the earlier run are written
+ * again. */
 enum step producer_step_skipping(struct producer *p, struct err *err)
 {
 	struct row row;
@@ -171,7 +177,8 @@ enum step producer_step_skipping(struct producer *p, struct err *err)
 		case SOURCE_ROW: break;
 		case SOURCE_END:
 			err_set(err, ERR_OPERATOR,
-			        "the input has fewer rows than were sent of it; --resume=false begins anew");
+			        "the input has fewer rows than an earlier run has sent; "
+			        "--resume=false sends the input from its beginning");
 			return STEP_FAILED;
 		case SOURCE_FAILED: return STEP_FAILED;
 		}

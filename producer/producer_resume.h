@@ -1,4 +1,4 @@
-/* Where a run continues: the state file, and what the topic itself holds. */
+/* Where a run continues: the state file, checked against the topic. */
 #ifndef FUNNEL_PRODUCER_RESUME_H
 #define FUNNEL_PRODUCER_RESUME_H
 
@@ -8,6 +8,7 @@
 #include "producer_state.h"
 #include "service/service.h"
 
+/* Writes the acknowledged prefix to the state file, if there is one. */
 MUST_USE bool producer_save(struct producer *p, bool complete, struct err *err);
 enum step producer_step_connecting(struct producer *p, struct err *err);
 enum step producer_step_skipping(struct producer *p, struct err *err);

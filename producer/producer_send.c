@@ -1,5 +1,5 @@
-/* Rows and controls on their way: each is noted before it is handed over, so that acknowledgements, which come in any order,
- * can be put together to the prefix that the state file may hold. */
+/* Sends rows and controls. Each is noted before it is handed to the library. So acknowledgements,
+ * which come in any order, can be joined to the prefix that the state file may hold. */
 #include "producer_send.h"
 
 #include <string.h>
@@ -25,9 +25,9 @@
 #define SAVE_EVERY_US INT64_C(1000000)
 #define STALLED_US    INT64_C(10000000)
 
-static enum sent as_sent(enum send_verdict verdict)
+static enum sent as_sent(enum send_result result)
 {
-	switch (verdict) {
+	switch (result) {
 	case SEND_TAKEN: return SENT;
 	case SEND_FULL: return SENT_FULL;
 	case SEND_FAILED: return SENT_FAILED;
@@ -62,7 +62,7 @@ static enum sent send_record(struct producer *p, int32_t partition, struct span 
 	sent = as_sent(
 		sender_send(p->sender, partition, key, value, headers, header_count, ack, err));
 	if (sent != SENT)
-		acks_unpush(&p->acks);
+		acks_pop_last(&p->acks);
 	return sent;
 }
 
@@ -125,7 +125,7 @@ static enum sent send_message(struct producer *p, const struct message *message,
 	                   message->error[0] ? 3 : 2, &message->position, err);
 }
 
-/* The next control or row. */
+/* Sends the next control or row. */
 static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err)
 {
 	const struct message *message = feed_message(p->feed);
@@ -146,7 +146,7 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	}
 	if (producer_paced(p) &&
 	    (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
-		return SENT_LATER;
+		return SENT_NOT_DUE;
 	FAULT_POINT("before_send");
 	sent = send_message(p, message, err);
 	if (sent != SENT)
@@ -156,27 +156,27 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	if (producer_paced(p))
 		pace_sent(&p->pace, monotonic_us());
 	p->sent++;
-	p->unsplit += message->error[0] != 0;
+	p->malformed += message->error[0] != 0;
 	feed_advance(p->feed);
 	return SENT;
 }
 
-static void tell_stalled(struct producer *p, int64_t now_us)
+static void report_stall(struct producer *p, int64_t now_us)
 {
 	int64_t acknowledged = sender_acknowledged(p->sender);
 
-	if (acknowledged != p->moved_acks || acks_waiting(&p->acks) == 0) {
-		if (p->stalled_told)
+	if (acknowledged != p->progress_acks || acks_waiting(&p->acks) == 0) {
+		if (p->stall_reported)
 			log_info("delivery_resumed", log_int("acknowledged", acknowledged));
-		p->stalled_told = false;
-		p->moved_acks = acknowledged;
-		p->moved_us = now_us;
-	} else if (now_us - p->moved_us > STALLED_US && !p->stalled_told) {
+		p->stall_reported = false;
+		p->progress_acks = acknowledged;
+		p->progress_us = now_us;
+	} else if (now_us - p->progress_us > STALLED_US && !p->stall_reported) {
 		log_warn("delivery_stalled", log_uint("unacknowledged", acks_waiting(&p->acks)),
 		         log_str("detail",
-		                 "nothing acknowledged for 10 s; still retrying, no data is lost"));
-		sender_tell_partitions(p->sender);
-		p->stalled_told = true;
+		                 "no acknowledgement for 10 s; still retrying, no data is lost"));
+		sender_log_partition_health(p->sender);
+		p->stall_reported = true;
 	}
 }
 
@@ -188,7 +188,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 		return false;
 	now_us = monotonic_us();
 	acks_advance(&p->acks, &p->saved.checkpoint);
-	tell_stalled(p, now_us);
+	report_stall(p, now_us);
 	metric_set(p->metrics.acknowledged, sender_acknowledged(p->sender));
 	metric_set(p->metrics.waiting, (int64_t)acks_waiting(&p->acks));
 	producer_show(p, now_us);
@@ -196,7 +196,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	       producer_save(p, false, err);
 }
 
-/* Whole milliseconds are spent serving the library, the rest asleep. */
+/* Spends full milliseconds on serving the library, and sleeps for less than that. */
 static bool wait_for_row(struct producer *p, int64_t wait_us, struct err *err)
 {
 	struct timespec nap = {0, 500000};
@@ -221,7 +221,7 @@ enum step producer_step_sending(struct producer *p, struct err *err)
 			if (!producer_serve(p, 0, err))
 				return STEP_FAILED;
 			break;
-		case SENT_LATER: return wait_for_row(p, wait_us, err) ? STEP_MORE : STEP_FAILED;
+		case SENT_NOT_DUE: return wait_for_row(p, wait_us, err) ? STEP_MORE : STEP_FAILED;
 		case SENT_FULL: return producer_serve(p, 10, err) ? STEP_MORE : STEP_FAILED;
 		case SENT_ALL: p->phase = PHASE_DRAINING; return STEP_MORE;
 		case SENT_FAILED: return STEP_FAILED;

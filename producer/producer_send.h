@@ -1,4 +1,4 @@
-/* Rows and controls to Kafka. */
+/* Sends rows and controls to Kafka. */
 #ifndef FUNNEL_PRODUCER_SEND_H
 #define FUNNEL_PRODUCER_SEND_H
 
@@ -8,12 +8,19 @@
 #include "producer_state.h"
 #include "service/service.h"
 
-/* What became of the next thing to send. */
-enum sent { SENT, SENT_LATER /* its time has not come */, SENT_FULL, SENT_ALL, SENT_FAILED };
+/* The result of sending the next control or row. */
+enum sent {
+	SENT,
+	SENT_NOT_DUE, /* SPEED or RATE delays the row */
+	SENT_FULL,    /* the queue of the library is full */
+	SENT_ALL,     /* nothing is left to send */
+	SENT_FAILED   /* err */
+};
 
-/* The control to the partitions that do not have it yet. The time is never beyond the present. */
+/* Sends the control to the partitions that do not have it yet. Its event time is never later than
+ * the present. */
 enum sent producer_send_control(struct producer *p, struct err *err);
-/* Acknowledgements, state file, display: between slices of rows. */
+/* Serves acknowledgements, the state file and the display. Call it between slices of rows. */
 MUST_USE bool producer_serve(struct producer *p, int timeout_ms, struct err *err);
 enum step producer_step_sending(struct producer *p, struct err *err);
 

@@ -1,6 +1,6 @@
-/* The producer's state. producer.c opens, steps and closes it; producer_resume.c finds where to go on;
- * producer_send.c sends; producer_finish.c drains, ends the segment, and writes rows where there is no Kafka;
- * producer_output.c writes rows to files and shows progress. */
+/* The state of the producer. producer.c opens, steps and closes it. producer_resume.c finds where
+ * to continue. producer_send.c sends. producer_finish.c waits for the acknowledgements, ends the
+ * segment, and runs without Kafka. producer_output.c writes rows to files and shows progress. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -19,8 +19,9 @@
 #include "source.h"
 #include "state_file.h"
 
-#define LATEST_AHEAD_US US_PER_DAY /* times beyond this from now do not move the event clock */
-#define SKIP_ROWS       100000     /* in one step */
+/* event times later than now + this do not move the event clock */
+#define LATEST_AHEAD_US US_PER_DAY
+#define SKIP_ROWS       100000 /* rows in one step */
 
 enum phase {
 	PHASE_CONNECTING,
@@ -32,10 +33,10 @@ enum phase {
 };
 
 struct control {
-	const char *kind; /* NULL: none to send */
+	const char *kind; /* "begin", "jump" or "end"; NULL: none to send */
 	int64_t time_us;
 	int32_t next_partition;
-	bool anchors; /* the replay clock begins anew with it */
+	bool anchors; /* the replay clock starts again at its time */
 };
 
 struct producer {
@@ -52,13 +53,14 @@ struct producer {
 	struct control control;
 	struct display display;
 	enum phase phase;
-	int64_t skip;
+	int64_t skip;          /* rows of the input that were sent before */
 	char state_path[1024]; /* "": none */
 	FILE *rows_out;        /* --tee, --output, --dry-run */
-	bool stopped, unreachable_told, stalled_told;
-	int64_t sent, unsplit, began_us, saved_us, saved_rows, stop_us, moved_us, moved_acks;
+	bool stopped, unreachable_reported, stall_reported;
+	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us,
+		progress_acks;
 	struct {
-		struct metric *sent, *acknowledged, *unsplit, *event_time, *waiting;
+		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting;
 	} metrics;
 };
 

@@ -1,6 +1,5 @@
-/* Seeded random numbers that are the same on every machine: splitmix64 to fill the state and
- * xoshiro256** to draw (Blackman and Vigna, 2018). All draws below are integer arithmetic.
- * Not for secrets. */
+/* Seeded random numbers, the same on every machine: splitmix64 fills the state, xoshiro256** draws
+ * (Blackman and Vigna, 2018). All draws below use integer arithmetic. Not for secrets. */
 #ifndef FUNNEL_RANDOM_H
 #define FUNNEL_RANDOM_H
 
@@ -45,7 +44,8 @@ static inline uint64_t random_next(struct random *random)
 	return result;
 }
 
-/* 0 to limit - 1; limit up to 2^32. The bias of the multiplication, below 2^-32, is of no matter here. */
+/* 0 to limit - 1; limit: at most 2^32. The multiplication has a bias below 2^-32, which does not
+ * matter here. */
 static inline uint32_t random_below(struct random *random, uint64_t limit)
 {
 	return (uint32_t)(((random_next(random) >> 32) * limit) >> 32);
@@ -57,7 +57,8 @@ static inline bool random_chance(struct random *random, int64_t parts_per_millio
 	return parts_per_million > 0 && (int64_t)random_below(random, 1000000) < parts_per_million;
 }
 
-/* A value of a distribution given by its quantiles, ascending and equally spaced: straight lines between them. */
+/* A value of a distribution given by its quantiles (ascending, equally spaced), with straight lines
+ * between them. */
 static inline int64_t random_quantile(struct random *random, const int32_t *quantiles, size_t count)
 {
 	uint64_t u = (random_next(random) >> 32) * (count - 1);

@@ -1,6 +1,7 @@
-/* The header is found by its names: exact, in lower case, a byte order mark before the first is
- * skipped. A row fits when it has as many columns as the header; what its fields hold is the sink's
- * to judge. Rejected: mending rows with too few or too many columns, as a shifted column makes a wrong event. */
+/* The columns are found by the names in the header: exact, in lower case. A byte order mark before
+ * the first name is skipped. A row fits if it has as many columns as the header; bronze-sink
+ * validates the fields. Rejected: repairing rows with too few or too many columns, because a
+ * shifted column makes a wrong event. */
 #include "row.h"
 
 #include <stdio.h>
@@ -22,13 +23,17 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 	if (header.len >= 3 && memcmp(header.at, "\xef\xbb\xbf", 3) == 0)
 		header = (struct span){header.at + 3, header.len - 3};
 	if (header.len == 0 || header.len > sizeof(line))
-		return err_set(err, ERR_INPUT, "the first line is no header of columns (%zu bytes)",
-		               header.len);
+		return err_set(err, ERR_INPUT, "the header line has %zu bytes; expected 1 to %d",
+		               header.len, HEADER_MAX);
 	memcpy(line, header.at, header.len);
 	if (csv_next(line, header.len, true, fields, ROW_COLUMNS_MAX, &record, &used) !=
 	            CSV_RECORD ||
 	    record.field_count > ROW_COLUMNS_MAX)
-		return err_set(err, ERR_INPUT, "the first line is no header of columns");
+		return err_set(
+			err, ERR_INPUT,
+			"the first line cannot be read as a header: it has broken quotes or more "
+			"than %d columns",
+			ROW_COLUMNS_MAX);
 	columns->count = record.field_count;
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
 		size_t c = 0;
@@ -42,10 +47,11 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 			missing = event_field_names[i];
 	}
 	if (found == 0)
-		return err_set(
-			err, ERR_INPUT,
-			"no header line: the first line names none of the nine columns (event_time, event_type, ...); put one before it");
-	return !missing || err_set(err, ERR_INPUT, "column %s is missing in the header", missing);
+		return err_set(err, ERR_INPUT,
+		               "no header line: the first line has none of the nine column names "
+		               "(event_time, event_type, ...); add a header line");
+	return !missing ||
+	       err_set(err, ERR_INPUT, "column %s is missing in the header line", missing);
 }
 
 void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,

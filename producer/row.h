@@ -1,4 +1,4 @@
-/* A source row, and how a record of CSV becomes one. Pure. */
+/* A source row, and how a CSV record becomes one. Pure. */
 #ifndef FUNNEL_ROW_H
 #define FUNNEL_ROW_H
 
@@ -10,37 +10,38 @@
 #include "event/event.h"
 
 #define ROW_TIME_NONE   INT64_MIN
-#define ROW_COLUMNS_MAX 64 /* columns a file may have */
+#define ROW_COLUMNS_MAX 64 /* most columns of a file */
 
-/* Where a row ends in its source, which is where reading goes on after it. */
+/* Where a row ends in its source. Reading continues after it. */
 struct row_position {
-	int32_t file;        /* index into the list of files; 0 where there is but one source */
-	int64_t row;         /* rows of that file up to and with this one */
-	int64_t byte_offset; /* of the uncompressed bytes */
+	int32_t file;        /* index in the list of files; 0 if there is only one source */
+	int64_t row;         /* rows of that file up to and including this one */
+	int64_t byte_offset; /* offset in the uncompressed bytes */
 };
 
 /* Spans borrow from the source until its next row. */
 struct row {
-	struct span fields[EVENT_FIELD_COUNT]; /* set where error is empty */
-	struct span raw;                       /* the row as it came, without line end */
+	struct span fields[EVENT_FIELD_COUNT]; /* set if error is empty */
+	struct span raw;                       /* the unchanged row, without line end */
 	char error[64];                        /* "", or why the row could not be split */
-	int64_t event_time_us;                 /* ROW_TIME_NONE: none that parses */
+	int64_t event_time_us;                 /* ROW_TIME_NONE: no valid time */
 	const char *source_file;
-	struct row_position position; /* position.row is also the row's number */
+	struct row_position position; /* position.row is also the number of the row */
 };
 
-/* Which column of a file holds which field. */
+/* Which column of a file has which field. */
 struct row_columns {
 	size_t count;                  /* columns of the file */
-	uint8_t at[EVENT_FIELD_COUNT]; /* of each field */
+	uint8_t at[EVENT_FIELD_COUNT]; /* column of each field */
 };
 extern const struct row_columns row_columns_standard;
 
-/* Reads a header line, in any order of columns; further columns are allowed. ERR_INPUT: a needed column is missing (it is named), or it
- * is no header at all. */
+/* Reads a header line. The columns may be in any order, and further columns are allowed. ERR_INPUT:
+ * a column is missing (the text names it), or the line is not a header. */
 MUST_USE bool row_columns_read(struct span header, struct row_columns *columns, struct err *err);
 
-/* Sets fields and error from one record as csv_next gave it (fields: at least ROW_COLUMNS_MAX of capacity); event_time_us too. */
+/* Sets fields, error and event_time_us from one record of csv_next. fields: room for
+ * ROW_COLUMNS_MAX. */
 void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
                const struct csv_record *record, const struct span *fields);
 

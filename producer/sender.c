@@ -1,7 +1,7 @@
-/* Each message's opaque is its entry among the acknowledgements, which the delivery report marks.
- * rd_kafka_produceva is the only call that takes headers; it copies key and value.
- * A delivery that fails is final for the run: the library has tried for as long as it may, and
- * what comes after it in its partition would be out of order. */
+/* The opaque of each message is its entry in acks, which the delivery report marks.
+ * rd_kafka_produceva is the only call that takes headers; it copies key and value. A failed
+ * delivery is final for the run: the library has retried as long as it may, and later records of
+ * the partition would be out of order. */
 #include "sender.h"
 
 #include <stdio.h>
@@ -45,8 +45,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 	        "topic %s partition %d: a record was not delivered: %s", sender->topic,
 	        (int)ack->partition, why);
 	if (sender->failure.class == ERR_ABORT || sender->failure.class == ERR_INPUT)
-		sender->failure.class =
-			ERR_RETRY; /* another run goes on from the acknowledged prefix */
+		sender->failure.class = ERR_RETRY; /* the next run continues after the prefix */
 }
 
 struct sender *sender_new(const struct kafka_config *config, const char *client_id,
@@ -70,7 +69,9 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
 	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic,
 	                sizeof(sender->topic)))
-		err_set(err, ERR_OPERATOR, "TOPIC_PREFIX=%s is too long", config->topic_prefix);
+		err_set(err, ERR_OPERATOR,
+		        "TOPIC_PREFIX=%s is too long: topic names have at most %d bytes",
+		        config->topic_prefix, TOPIC_NAME_MAX);
 	else
 		conf = kafka_conf_new(config, KAFKA_PRODUCER_IDEMPOTENT, client_id, extra, err);
 	if (conf) {
@@ -89,7 +90,7 @@ void sender_free(struct sender *sender)
 {
 	if (!sender)
 		return;
-	sender->failed = true; /* reports of what is purged say nothing new */
+	sender->failed = true; /* ignore the delivery reports of purged messages */
 	rd_kafka_purge(sender->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
 	rd_kafka_poll(sender->client, 0);
 	if (sender->handle)
@@ -106,7 +107,7 @@ bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_co
 	if (!kafka_partition_count(sender->client, sender->topic, timeout_ms, partition_count, err))
 		return false;
 	if (*partition_count > PARTITIONS_MAX)
-		return err_set(err, ERR_OPERATOR, "topic %s has %d partitions, more than %d",
+		return err_set(err, ERR_OPERATOR, "topic %s has %d partitions; expected at most %d",
 		               sender->topic, (int)*partition_count, PARTITIONS_MAX);
 	cluster = rd_kafka_clusterid(sender->client, timeout_ms);
 	if (cluster)
@@ -139,9 +140,9 @@ bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset
 	return true;
 }
 
-enum send_verdict sender_send(struct sender *sender, int32_t partition, struct span key,
-                              struct span value, const struct sender_header *headers,
-                              size_t header_count, struct ack *ack, struct err *err)
+enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
+                             struct span value, const struct sender_header *headers,
+                             size_t header_count, struct ack *ack, struct err *err)
 {
 	rd_kafka_vu_t args[6 + HEADERS_MAX];
 	rd_kafka_error_t *error;
@@ -174,8 +175,8 @@ enum send_verdict sender_send(struct sender *sender, int32_t partition, struct s
 	code = rd_kafka_error_code(error);
 	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code),
-		        "topic %s partition %d: a record was not taken: %s", sender->topic,
-		        (int)partition, rd_kafka_error_string(error));
+		        "topic %s partition %d: the client did not accept a record: %s",
+		        sender->topic, (int)partition, rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
 	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? SEND_FULL : SEND_FAILED;
 }
@@ -188,7 +189,7 @@ bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)
 	return !sender->failed;
 }
 
-void sender_tell_partitions(struct sender *sender)
+void sender_log_partition_health(struct sender *sender)
 {
 	kafka_log_partition_health(sender->client, 1000);
 }

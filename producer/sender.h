@@ -1,5 +1,6 @@
-/* The raw topic's idempotent producer: what it takes is delivered once and in order per partition, or the
- * sender has failed. Nothing is dropped when its queue is full: the caller waits. */
+/* The idempotent producer of the raw topic. It delivers each accepted message once, and in order
+ * within a partition, or it has failed. It drops nothing when its queue is full: the caller
+ * waits. */
 #ifndef FUNNEL_SENDER_H
 #define FUNNEL_SENDER_H
 
@@ -9,19 +10,20 @@
 #include "kafka/kafka_conf.h"
 
 struct sender;
-/* timeout_us: how long a message may wait for a broker; 0: for ever. */
+/* timeout_us: how long a message may wait for a broker; 0: no limit. */
 struct sender *sender_new(const struct kafka_config *config, const char *client_id,
                           int64_t timeout_us, struct err *err);
-/* Drops what is not delivered. */
+/* Drops all messages that are not delivered yet. */
 void sender_free(struct sender *sender);
 
-/* Asks for the topic's partitions. ERR_RETRY: no broker yet. ERR_OPERATOR: no such topic. */
+/* Gets the number of partitions. ERR_RETRY: no broker answers yet. ERR_OPERATOR: the topic does not
+ * exist. */
 MUST_USE bool sender_connect(struct sender *sender, int timeout_ms, int32_t *partition_count,
                              struct err *err);
 const char *sender_topic(const struct sender *sender);
-/* "" where the broker did not say. */
+/* The id of the cluster; "": not known. */
 const char *sender_cluster(const struct sender *sender);
-/* Whether a record with this offset may be in the partition: the log's end lies behind it. */
+/* *reaches: the log end of the partition is after this offset, so a record with it can be there. */
 MUST_USE bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset,
                                  bool *reaches, struct err *err);
 
@@ -29,15 +31,16 @@ struct sender_header {
 	const char *name;
 	struct span value;
 };
-enum send_verdict { SEND_TAKEN, SEND_FULL, SEND_FAILED /* err */ };
-/* Copies all it is given; ack is marked when the broker has the record. value.at == NULL: null. */
-enum send_verdict sender_send(struct sender *sender, int32_t partition, struct span key,
-                              struct span value, const struct sender_header *headers,
-                              size_t header_count, struct ack *ack, struct err *err);
-/* Serves delivery reports. False: a message could not be delivered. */
+enum send_result { SEND_TAKEN, SEND_FULL, SEND_FAILED /* err */ };
+/* Copies key, value and headers. ack is marked when the broker has the record. value.at == NULL:
+ * null value. SEND_FULL: the queue is full. */
+enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
+                             struct span value, const struct sender_header *headers,
+                             size_t header_count, struct ack *ack, struct err *err);
+/* Serves delivery reports. False and err: a message could not be delivered. */
 MUST_USE bool sender_poll(struct sender *sender, int timeout_ms, struct err *err);
-/* Logs what the topic lacks, if anything. */
-void sender_tell_partitions(struct sender *sender);
+/* Logs partitions without a leader and with too few replicas, if there are any. */
+void sender_log_partition_health(struct sender *sender);
 int64_t sender_acknowledged(const struct sender *sender);
 
 #endif

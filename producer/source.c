@@ -1,5 +1,5 @@
-/* Files are read one after the other as one stream of rows. The generator cannot be entered in the
- * middle: to resume, its rows are made again and left out. */
+/* Files are read one after the other, as one stream of rows. The generator cannot start in the
+ * middle: to resume, it generates the earlier rows again and they are skipped. */
 #include "source.h"
 
 #include <stdio.h>
@@ -16,12 +16,13 @@
 struct source {
 	char segment[SEGMENT_NAME_MAX];
 	int64_t limit, rows;
-	bool whole, ended;
+	bool reached_end; /* of the input, not only the limit */
+	bool ended;
 	/* files */
 	struct file_list list;
-	size_t file;               /* the one that reader reads */
+	size_t file;               /* index of the file that reader reads */
 	struct csv_reader *reader; /* NULL: not opened yet */
-	int64_t bytes_before;      /* of the files before it */
+	int64_t bytes_before;      /* bytes of the files before it */
 	/* generator */
 	struct generator *generator;
 	int64_t events;
@@ -108,9 +109,9 @@ const char *source_segment(const struct source *source)
 	return source->segment;
 }
 
-bool source_whole(const struct source *source)
+bool source_reached_end(const struct source *source)
 {
-	return source->whole;
+	return source->reached_end;
 }
 
 static bool open_file(struct source *source, struct err *err)
@@ -120,7 +121,7 @@ static bool open_file(struct source *source, struct err *err)
 	return source->reader != NULL;
 }
 
-static enum source_verdict next_of_files(struct source *source, struct row *row, struct err *err)
+static enum source_result next_of_files(struct source *source, struct row *row, struct err *err)
 {
 	while (source->file < source->list.count) {
 		if (!open_file(source, err))
@@ -153,14 +154,14 @@ static void split_generated(struct row *row, struct span line)
 	row_split(row, &row_columns_standard,
 	          csv_next(copy, line.len, true, fields, ROW_COLUMNS_MAX, &record, &used), &record,
 	          fields);
-	for (size_t i = 0; i < EVENT_FIELD_COUNT && !row->error[0];
-	     i++) /* the copy ends here; nothing in it was quoted */
+	/* The copy ends with this function, so the fields are set to the line itself: it has no
+	 * quotes. */
+	for (size_t i = 0; i < EVENT_FIELD_COUNT && !row->error[0]; i++)
 		row->fields[i].at = line.at + (row->fields[i].at - copy);
 	row->raw = line;
 }
 
-static enum source_verdict next_of_generator(struct source *source, struct row *row,
-                                             struct err *err)
+static enum source_result next_of_generator(struct source *source, struct row *row, struct err *err)
 {
 	struct generated_row made;
 
@@ -169,7 +170,7 @@ static enum source_verdict next_of_generator(struct source *source, struct row *
 	case GENERATOR_END: return SOURCE_END;
 	case GENERATOR_NO_MEMORY: err_set(err, ERR_FATAL, "out of memory"); return SOURCE_FAILED;
 	}
-	if (made.whole) {
+	if (made.well_formed) {
 		memcpy(row->fields, made.fields, sizeof(row->fields));
 		row->raw = made.line;
 		row->error[0] = '\0';
@@ -182,21 +183,21 @@ static enum source_verdict next_of_generator(struct source *source, struct row *
 	return SOURCE_ROW;
 }
 
-enum source_verdict source_next(struct source *source, struct row *row, struct err *err)
+enum source_result source_next(struct source *source, struct row *row, struct err *err)
 {
-	enum source_verdict verdict;
+	enum source_result result;
 
 	if (source->ended)
 		return SOURCE_END;
-	verdict = source->generator ? next_of_generator(source, row, err)
-	                            : next_of_files(source, row, err);
-	source->whole = verdict == SOURCE_END;
-	if (verdict == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
-		verdict = SOURCE_END; /* there is more */
-	source->ended = verdict == SOURCE_END;
-	if (verdict == SOURCE_ROW)
+	result = source->generator ? next_of_generator(source, row, err)
+	                           : next_of_files(source, row, err);
+	source->reached_end = result == SOURCE_END;
+	if (result == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
+		result = SOURCE_END; /* the input has more rows */
+	source->ended = result == SOURCE_END;
+	if (result == SOURCE_ROW)
 		source->rows++;
-	return verdict;
+	return result;
 }
 
 bool source_resume(struct source *source, const struct row_position *position, int64_t rows,
@@ -206,7 +207,9 @@ bool source_resume(struct source *source, const struct row_position *position, i
 	if (source->generator)
 		return true;
 	if (position->file < 0 || (size_t)position->file >= source->list.count)
-		return err_set(err, ERR_OPERATOR, "the saved position is in file %d of %zu",
+		return err_set(err, ERR_OPERATOR,
+		               "the state file continues in file %d, but the input has %zu files; "
+		               "--resume=false sends the input from its beginning",
 		               (int)position->file + 1, source->list.count);
 	while (source->file < (size_t)position->file)
 		source->bytes_before += source->list.files[source->file++].bytes;

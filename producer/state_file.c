@@ -1,5 +1,5 @@
-/* {"version":1, "segment":..., "topic":..., "cluster":..., "complete":false, "rows":n, "file":i, "row":n, "byte_offset":n,
- *  "newest_us":n, "partitions":[{"rows":n,"last_offset":n}, ...]} */
+/* {"version":1, "segment":..., "topic":..., "cluster":..., "complete":false, "rows":n, "file":i,
+ *  "row":n, "byte_offset":n, "newest_us":n, "partitions":[{"rows":n,"last_offset":n}, ...]} */
 #include "state_file.h"
 
 #include <errno.h>
@@ -39,7 +39,8 @@ static bool make_folder(const char *path, struct err *err)
 	char *slash;
 
 	if ((size_t)snprintf(folder, sizeof(folder), "%s", path) >= sizeof(folder))
-		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is too long", path);
+		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is longer than %d bytes",
+		               path, PATH_MAX - 1);
 	slash = strrchr(folder, '/');
 	if (!slash || slash == folder)
 		return true;
@@ -47,7 +48,8 @@ static bool make_folder(const char *path, struct err *err)
 	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
 		return err_set(
 			err, ERR_OPERATOR,
-			"STATE_FILE=%s: cannot make its folder: %s; set STATE_FILE, or STATE_FILE=none to go without",
+			"STATE_FILE=%s: cannot create its folder: %s; set STATE_FILE to another "
+			"path, or to none to keep no progress",
 			path, strerror(errno));
 	return true;
 }
@@ -68,7 +70,8 @@ static bool write_synced(const char *path, const char *text, struct err *err)
 	ok = ok && fsync(fd) == 0;
 	if (!ok)
 		err_set(err, ERR_OPERATOR,
-		        "%s: cannot be written: %s; set STATE_FILE, or STATE_FILE=none to go without",
+		        "cannot write the state file %s: %s; set STATE_FILE to another path, or to "
+		        "none to keep no progress",
 		        path, strerror(errno));
 	if (fd >= 0)
 		close(fd);
@@ -85,16 +88,20 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	if (!make_folder(path, err))
 		return false;
 	if ((size_t)snprintf(fresh, sizeof(fresh), "%s.new", path) >= sizeof(fresh))
-		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is too long", path);
+		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is longer than %d bytes",
+		               path, PATH_MAX - 5);
 	json = to_json(state);
 	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
 	json_decref(json);
 	if (!text)
-		return err_set(err, ERR_FATAL, "%s: cannot be written as JSON", path);
+		return err_set(err, ERR_FATAL,
+		               "cannot write the state file %s as JSON: the "
+		               "name of the input may not be valid UTF-8",
+		               path);
 	ok = write_synced(fresh, text, err);
 	free(text);
 	if (ok && rename(fresh, path) != 0)
-		ok = err_set(err, ERR_OPERATOR, "%s: cannot be replaced: %s", path,
+		ok = err_set(err, ERR_OPERATOR, "cannot replace the state file %s: %s", path,
 		             strerror(errno));
 	return ok;
 }
@@ -137,8 +144,7 @@ static bool from_json(json_t *json, struct saved_state *state)
 	return true;
 }
 
-enum state_file_verdict state_file_read(const char *path, struct saved_state *state,
-                                        struct err *err)
+enum state_file_result state_file_read(const char *path, struct saved_state *state, struct err *err)
 {
 	json_error_t why;
 	json_t *json;
@@ -152,7 +158,8 @@ enum state_file_verdict state_file_read(const char *path, struct saved_state *st
 	if (ok)
 		return STATE_FOUND;
 	err_set(err, ERR_OPERATOR,
-	        "%s: the state file cannot be read (%s); --resume=false sends the input from its beginning",
-	        path, json ? "not as this version writes it" : why.text);
+	        "cannot read the state file %s: %s; --resume=false sends the input from its "
+	        "beginning",
+	        path, json ? "it does not have the format of this version" : why.text);
 	return STATE_UNREADABLE;
 }

@@ -1,4 +1,4 @@
-/* The file that lets an interrupted segment go on: the acknowledged prefix, as JSON. */
+/* The file from which an interrupted segment continues: the acknowledged prefix, as JSON. */
 #ifndef FUNNEL_STATE_FILE_H
 #define FUNNEL_STATE_FILE_H
 
@@ -7,15 +7,16 @@
 
 struct saved_state {
 	char segment[128], topic[256], cluster[128];
-	bool complete; /* nothing is left to send */
+	bool complete; /* all rows were sent and acknowledged */
 	struct checkpoint checkpoint;
 };
 
-/* Whole or not at all: a new file, synced, renamed over the old one. Makes the folder where it is missing. */
+/* Atomic: writes and syncs a new file, then renames it over the old one. Creates the folder if it
+ * is missing. */
 MUST_USE bool state_file_write(const char *path, const struct saved_state *state, struct err *err);
 
-enum state_file_verdict { STATE_FOUND, STATE_NONE, STATE_UNREADABLE /* err, ERR_OPERATOR */ };
-enum state_file_verdict state_file_read(const char *path, struct saved_state *state,
-                                        struct err *err);
+enum state_file_result { STATE_FOUND, STATE_NONE, STATE_UNREADABLE /* err, ERR_OPERATOR */ };
+enum state_file_result state_file_read(const char *path, struct saved_state *state,
+                                       struct err *err);
 
 #endif

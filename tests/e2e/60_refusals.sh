@@ -64,9 +64,9 @@ check "producer refuses the state of another input" refused 78 "belongs $STATE -
 head -c 100 "$STATE" >"$STATE.damaged"
 check "producer refuses a damaged state" refused 78 "$STATE.damaged" producer --input "$ROWS" --state-file "$STATE.damaged"
 recreate raw_events
-check "producer refuses the state of a topic that was made anew" refused 78 "anew --resume=false" producer --input "$ROWS" --state-file "$STATE"
+check "producer refuses the state of a topic that was created again" refused 78 "created again --resume=false" producer --input "$ROWS" --state-file "$STATE"
 cp "$STATE" "$STATE.former"
-check "and begins anew where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --resume=false
+check "and starts again where that is asked for" refused 0 "rows=3000" producer --input "$ROWS" --state-file "$STATE" --resume=false
 check "by the former name too, which says its successor" \
     refused 0 "rows=3000 deprecated_setting RESTART RESUME=false" producer --input "$ROWS" --state-file "$STATE.former" --restart
 check "bronze-sink refuses a topic that was made anew" refused 78 "deleted created again TOPIC_PREFIX" bronze-sink

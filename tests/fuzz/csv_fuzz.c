@@ -70,7 +70,7 @@ static void read_file(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", 0);
 	struct event_parser *parser = event_parser_new();
-	enum csv_reader_verdict verdict = CSV_READER_ROW;
+	enum csv_reader_result verdict = CSV_READER_ROW;
 	struct csv_reader *reader;
 	struct row row;
 	struct err err;

@@ -1,4 +1,5 @@
-/* Raw records to verdicts: each kind of bad input by its reason, time, repeats, controls, and that nothing is ever lost. */
+/* The checks of raw records: each kind of bad input by its reason, time, duplicates, controls; and
+ * that no record is lost. */
 #include "base/span.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
@@ -15,7 +16,7 @@
 #include "wire/topics.h"
 
 #define PARTITIONS 4
-#define NOW_US     (KIT_DAY0_US + 100 * US_PER_DAY) /* the records' own time */
+#define NOW_US     (KIT_DAY0_US + 100 * US_PER_DAY) /* time of the records */
 
 struct bench {
 	struct bronze_fold_config config;
@@ -49,7 +50,7 @@ static int64_t total_dead(const struct counts *counts)
 	return total;
 }
 
-/* Applies one record; the outputs of it alone are in the box afterwards. */
+/* Applies one record. After that, the box has the outputs of this record only. */
 static int64_t bench_apply(struct bench *bench, struct input_record record)
 {
 	outbox_clear(&bench->box);
@@ -62,8 +63,8 @@ static int64_t bench_apply(struct bench *bench, struct input_record record)
 	return bronze_fold_ops.apply(bench->fold, &record, &bench->counts, &bench->box);
 }
 
-/* The verdict on one record: NONE where it is accepted. */
-static enum reason verdict(struct bench *bench, struct input_record record)
+/* The reason for which one record is refused; NONE: it is accepted. */
+static enum reason reason_of(struct bench *bench, struct input_record record)
 {
 	struct counts before = bench->counts;
 	enum reason reason = REASON_NONE;
@@ -87,7 +88,7 @@ static enum reason verdict(struct bench *bench, struct input_record record)
 	return reason;
 }
 
-/* A session key whose home is partition 0. */
+/* A session key that belongs to partition 0. */
 static const char *home_session(int number)
 {
 	static char text[24];
@@ -109,8 +110,8 @@ static struct span json_text(const char *session, int64_t user, int64_t product,
 	len = snprintf(
 		text, sizeof(text),
 		"{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%" PRId64
-		",\"category_id\":2053013555631882655,\"category_code\":\"toys\",\"brand\":null,\"price\":%s,\"user_id\":%" PRId64
-		",\"user_session\":\"%s\"}",
+		",\"category_id\":2053013555631882655,\"category_code\":\"toys\",\"brand\":null,"
+		"\"price\":%s,\"user_id\":%" PRId64 ",\"user_session\":\"%s\"}",
 		time, type, product, price, user, session);
 	return (struct span){text, (size_t)len};
 }
@@ -123,16 +124,17 @@ static struct input_record view_at(int session, int64_t user, int64_t time_us)
 
 static void set_clock(struct bench *bench, int64_t now_us)
 {
-	cr_assert_eq(verdict(bench, view_at(9000, 1, now_us)), REASON_NONE);
-	cr_assert_eq(verdict(bench, view_at(9100, 2, now_us)), REASON_NONE);
+	cr_assert_eq(reason_of(bench, view_at(9000, 1, now_us)), REASON_NONE);
+	cr_assert_eq(reason_of(bench, view_at(9100, 2, now_us)), REASON_NONE);
 }
 
-/* ---- what the value says */
+/* ---- the value */
 
 Test(bronze_fold, bad_value_goes_to_the_dead_letter_with_its_reason)
 {
-#define HEAD \
-	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":1,"
+#define HEAD                                                                   \
+	"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\"," \
+	"\"product_id\":1,\"user_id\":1,\"price\":1,"
 	static const struct {
 		const char *value;
 		enum reason want;
@@ -149,15 +151,20 @@ Test(bronze_fold, bad_value_goes_to_the_dead_letter_with_its_reason)
 	         REASON_UNKNOWN_EVENT_TYPE},
 		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\"}",
 	         REASON_MISSING_PRODUCT_ID},
-		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":-1}",
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\","
+	         "\"event_type\":\"view\",\"product_id\":-1}",
 	         REASON_INVALID_PRODUCT_ID},
-		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1}",
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\","
+	         "\"event_type\":\"view\",\"product_id\":1}",
 	         REASON_MISSING_USER_ID},
-		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":0}",
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\","
+	         "\"event_type\":\"view\",\"product_id\":1,\"user_id\":0}",
 	         REASON_INVALID_USER_ID},
-		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"purchase\",\"product_id\":1,\"user_id\":1}",
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\","
+	         "\"event_type\":\"purchase\",\"product_id\":1,\"user_id\":1}",
 	         REASON_MISSING_PRICE},
-		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\",\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":-1}",
+		{"{\"event_time\":\"2019-10-01 00:00:00 UTC\","
+	         "\"event_type\":\"view\",\"product_id\":1,\"user_id\":1,\"price\":-1}",
 	         REASON_INVALID_PRICE},
 		{HEAD "\"category_id\":\"x\"}", REASON_INVALID_CATEGORY_ID},
 		{HEAD "\"category_code\":5}", REASON_INVALID_CATEGORY_CODE},
@@ -170,28 +177,29 @@ Test(bronze_fold, bad_value_goes_to_the_dead_letter_with_its_reason)
 	bench_init(&bench, false);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		enum reason got =
-			verdict(&bench, (struct input_record){.value = span_of(rows[i].value)});
+			reason_of(&bench, (struct input_record){.value = span_of(rows[i].value)});
 
 		cr_assert_eq(got, rows[i].want, "'%s': %s", rows[i].value, reason_name(got));
-		cr_assert(span_is(bench.box.at[0].value, rows[i].value), "the bytes as they came");
+		cr_assert(span_is(bench.box.at[0].value, rows[i].value), "the unchanged bytes");
 	}
 	bench_free(&bench);
 }
 
-Test(bronze_fold, what_the_frame_or_the_source_says_comes_first)
+Test(bronze_fold, refusals_of_the_frame_and_of_the_source_come_first)
 {
 	static const struct header source_error[] = {{{"source_error", 12}, {"7 columns", 9}}};
 	struct bench bench;
 
 	bench_init(&bench, false);
-	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN_NULL}), REASON_NULL_VALUE);
-	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("\1x"),
-	                                                   .refused = REASON_UNKNOWN_MAGIC_BYTE,
-	                                                   .detail = "0x01"}),
+	cr_assert_eq(reason_of(&bench, (struct input_record){.value = SPAN_NULL}),
+	             REASON_NULL_VALUE);
+	cr_assert_eq(reason_of(&bench, (struct input_record){.value = SPAN("\1x"),
+	                                                     .refused = REASON_UNKNOWN_MAGIC_BYTE,
+	                                                     .detail = "0x01"}),
 	             REASON_UNKNOWN_MAGIC_BYTE);
-	cr_assert_eq(verdict(&bench, (struct input_record){.value = SPAN("a,b"),
-	                                                   .headers = source_error,
-	                                                   .header_count = 1}),
+	cr_assert_eq(reason_of(&bench, (struct input_record){.value = SPAN("a,b"),
+	                                                     .headers = source_error,
+	                                                     .header_count = 1}),
 	             REASON_MALFORMED_SOURCE_ROW);
 	cr_assert(memcmp(kit_header(&bench.box.at[0], "__connect.errors.exception.message").at +
 	                         strlen(reason_help(REASON_MALFORMED_SOURCE_ROW)),
@@ -199,7 +207,7 @@ Test(bronze_fold, what_the_frame_or_the_source_says_comes_first)
 	bench_free(&bench);
 }
 
-Test(bronze_fold, key_that_does_not_belong_here_is_refused)
+Test(bronze_fold, key_of_another_partition_is_refused)
 {
 	struct bench bench;
 	struct input_record record;
@@ -207,9 +215,9 @@ Test(bronze_fold, key_that_does_not_belong_here_is_refused)
 	bench_init(&bench, false);
 	bench.partition = 1;
 	record = view_at(1, 1, KIT_DAY0_US);
-	cr_assert_eq(verdict(&bench, record), REASON_WRONG_PARTITION);
+	cr_assert_eq(reason_of(&bench, record), REASON_WRONG_PARTITION);
 	bench.partition = 0;
-	cr_assert_eq(verdict(&bench, record), REASON_NONE);
+	cr_assert_eq(reason_of(&bench, record), REASON_NONE);
 	bench_free(&bench);
 }
 
@@ -221,32 +229,32 @@ Test(bronze_fold, future_event_is_refused_and_does_not_move_the_clock)
 
 	bench_init(&bench, false);
 	set_clock(&bench, KIT_DAY0_US);
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
 	             REASON_FUTURE_EVENT_TIME);
 	cr_assert_not_null(bench.box.at[0].value.at);
-	cr_assert_eq(verdict(&bench, view_at(1, 4, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 4, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
 	             REASON_FUTURE_EVENT_TIME);
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY)), REASON_NONE);
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY)), REASON_NONE);
 	bench_free(&bench);
 }
 
-Test(bronze_fold, event_beyond_the_horizon_is_refused_by_reference)
+Test(bronze_fold, event_older_than_the_horizon_is_refused_without_its_bytes)
 {
 	struct bench bench;
 
 	bench_init(&bench, false);
 	set_clock(&bench, KIT_DAY0_US);
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY)), REASON_NONE,
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY)), REASON_NONE,
 	             "the horizon itself is still known");
-	cr_assert_eq(verdict(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY - 1)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US - 7 * US_PER_DAY - 1)),
 	             REASON_TOO_LATE_TO_DEDUPLICATE);
 	cr_assert_null(bench.box.at[0].value.at);
 	bench_free(&bench);
 }
 
-/* ---- repeats */
+/* ---- duplicates */
 
-Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
+Test(bronze_fold, event_is_accepted_once_and_written_in_standard_form)
 {
 	struct bench bench;
 	struct bronze_event bronze;
@@ -260,7 +268,8 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 
 	bench_init(&bench, false);
 	bench.offset = 500;
-	cr_assert_eq(bench_apply(&bench, record), KIT_DAY0_US, "what matters of it is its time");
+	cr_assert_eq(bench_apply(&bench, record), KIT_DAY0_US,
+	             "its event time is what a restore needs");
 	cr_assert_eq(bench.box.count, 1);
 	cr_assert_eq(bench.box.at[0].topic, TOPIC_BRONZE_EVENTS);
 	cr_assert_eq(bench.box.at[0].partition, 0);
@@ -280,7 +289,7 @@ Test(bronze_fold, event_is_taken_once_and_its_output_is_the_standard_form)
 	bench_free(&bench);
 }
 
-Test(bronze_fold, a_source_row_is_up_to_18_digits_and_anything_else_counts_as_none)
+Test(bronze_fold, source_row_has_up_to_18_digits_and_anything_else_counts_as_none)
 {
 	static const struct {
 		struct span text;
@@ -320,7 +329,7 @@ Test(bronze_fold, a_source_row_is_up_to_18_digits_and_anything_else_counts_as_no
 	bench_free(&bench);
 }
 
-Test(bronze_fold, repeats_go_by_content_or_by_source_as_configured)
+Test(bronze_fold, duplicates_are_found_by_content_or_by_source_as_configured)
 {
 	struct header first[] = {{SPAN("source_file"), SPAN("oct.csv")},
 	                         {SPAN("source_row"), SPAN("1")}};
@@ -371,7 +380,7 @@ static struct input_record control_of(const char *kind, int64_t time_us)
 	return (struct input_record){.headers = headers, .header_count = 3};
 }
 
-Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_no_row)
+Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_not_a_row)
 {
 	static const char *const kinds[] = {"begin", "jump", "end"};
 	struct bench bench;
@@ -386,19 +395,19 @@ Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_no_row)
 		cr_assert(span_is(kit_header(&bench.box.at[0], "control"), kinds[i]));
 		cr_assert(span_is(kit_header(&bench.box.at[0], "segment"), "7"));
 		cr_assert_not_null(kit_header(&bench.box.at[0], "raw_offset").at,
-		                   "readers are told where it stood");
+		                   "readers get its offset");
 		cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"),
 		                  "2019-10-01T00:00:00Z"));
 	}
 	cr_assert_eq(bench.counts.records_in, 0);
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US - 8 * US_PER_DAY)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US - 8 * US_PER_DAY)),
 	             REASON_TOO_LATE_TO_DEDUPLICATE);
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY)),
 	             REASON_FUTURE_EVENT_TIME);
 	bench_free(&bench);
 }
 
-Test(bronze_fold, control_beyond_its_records_own_time_is_cut_to_it_also_for_those_who_read_bronze)
+Test(bronze_fold, control_ahead_of_its_record_gets_the_time_of_the_record_also_in_bronze)
 {
 	struct bench bench;
 	char want[32];
@@ -409,7 +418,7 @@ Test(bronze_fold, control_beyond_its_records_own_time_is_cut_to_it_also_for_thos
 	time_format_iso(KIT_DAY0_US, want);
 	cr_assert(span_is(kit_header(&bench.box.at[0], "event_time"), want),
 	          "the session half must not see another time than bronze-sink");
-	cr_assert_eq(verdict(&bench, view_at(1, 1, KIT_DAY0_US)), REASON_NONE,
+	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US)), REASON_NONE,
 	             "the clock stands at the record's time");
 	bench_free(&bench);
 }
@@ -421,12 +430,13 @@ Test(bronze_fold, control_that_cannot_be_read_is_a_dead_letter)
 	struct bench bench;
 
 	bench_init(&bench, false);
-	cr_assert_eq(verdict(&bench, (struct input_record){.headers = bad, .header_count = 2}),
+	cr_assert_eq(reason_of(&bench, (struct input_record){.headers = bad, .header_count = 2}),
 	             REASON_INVALID_CONTROL);
 	bench_free(&bench);
 }
 
-/* Its copy is a little larger than itself, and would not fit where the control just did. */
+/* The copy of a control is larger than the control, so it could be too large where the control was
+ * not. */
 Test(bronze_fold, control_with_headers_too_large_for_one_is_a_dead_letter)
 {
 	static char large[65536];
@@ -439,24 +449,25 @@ Test(bronze_fold, control_with_headers_too_large_for_one_is_a_dead_letter)
 	bench_apply(&bench, (struct input_record){.headers = headers, .header_count = 3});
 	cr_assert_eq(bench.counts.records_in, 0);
 	headers[2].value.len = sizeof(large);
-	cr_assert_eq(verdict(&bench, (struct input_record){.headers = headers, .header_count = 3}),
+	cr_assert_eq(reason_of(&bench,
+	                       (struct input_record){.headers = headers, .header_count = 3}),
 	             REASON_INVALID_CONTROL);
 	bench_free(&bench);
 }
 
-Test(bronze_fold, control_with_a_value_is_no_way_to_lose_a_row)
+Test(bronze_fold, control_with_a_value_does_not_lose_a_row)
 {
 	struct bench bench;
 	struct input_record record = control_of("jump", KIT_DAY0_US);
 
 	bench_init(&bench, false);
 	record.value = json_text(home_session(1), 5, 6, "view", KIT_DAY0_US, "12.3");
-	cr_assert_eq(verdict(&bench, record), REASON_INVALID_CONTROL);
+	cr_assert_eq(reason_of(&bench, record), REASON_INVALID_CONTROL);
 	cr_assert(span_equal(bench.box.at[0].value, record.value));
 	bench_free(&bench);
 }
 
-Test(bronze_fold, repeat_is_known_up_to_the_horizon_itself)
+Test(bronze_fold, duplicate_is_recognised_up_to_the_horizon_itself)
 {
 	for (int64_t into_hour_us = 0; into_hour_us < US_PER_HOUR;
 	     into_hour_us += 59 * US_PER_MINUTE) {
@@ -464,21 +475,21 @@ Test(bronze_fold, repeat_is_known_up_to_the_horizon_itself)
 		struct bench bench;
 
 		bench_init(&bench, false);
-		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
-		for (int64_t hour = 1; hour <= 7 * 24;
-		     hour++) { /* an event each hour, so that what is old is forgotten on the way */
+		cr_assert_eq(reason_of(&bench, view_at(1, 1, time_us)), REASON_NONE);
+		/* one event each hour, so that old ids are forgotten on the way */
+		for (int64_t hour = 1; hour <= 7 * 24; hour++) {
 			bench_apply(&bench, control_of("jump", time_us + hour * US_PER_HOUR));
-			cr_assert_eq(verdict(&bench, view_at(2, 2, time_us + hour * US_PER_HOUR)),
+			cr_assert_eq(reason_of(&bench, view_at(2, 2, time_us + hour * US_PER_HOUR)),
 			             REASON_NONE);
 		}
-		cr_assert_eq(verdict(&bench, view_at(1, 1, time_us)), REASON_NONE);
+		cr_assert_eq(reason_of(&bench, view_at(1, 1, time_us)), REASON_NONE);
 		cr_assert_eq(bench.counts.duplicates, 1,
 		             "the repeat 7 days later was taken as new");
 		bench_free(&bench);
 	}
 }
 
-/* ---- nothing is lost, nothing is doubled */
+/* ---- nothing is lost, nothing is counted twice */
 
 static struct input_record random_record(struct rng *rng, int64_t *front_us)
 {

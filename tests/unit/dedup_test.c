@@ -1,4 +1,4 @@
-/* De-duplication against a list that forgets nothing. */
+/* Compares de-duplication with a list that forgets nothing. */
 #include "base/hash.h"
 #include "base/timetext.h"
 #include "dedup.h"
@@ -33,7 +33,8 @@ Test(dedup, id_is_new_once_within_the_horizon)
 			now_us += rng_below(&rng, horizons_h[h] * US_PER_MINUTE / 10);
 			if (rng_chance(&rng, 100))
 				dedup_forget(dedup, now_us - horizons_h[h] * US_PER_HOUR);
-			if (!known[which]) /* up to the horizon behind the clock, and up to 30 days ahead of it */
+			/* from the horizon before the clock to 30 days ahead of it */
+			if (!known[which])
 				times_us[which] =
 					now_us + rng_between(&rng, -horizons_h[h] * US_PER_HOUR,
 				                             rng_chance(&rng, 9) ? 30 * US_PER_DAY

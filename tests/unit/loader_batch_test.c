@@ -431,7 +431,7 @@ Test(loader_batch, the_marker_of_a_redriven_dead_letter_names_its_row_and_adds_n
 	                               .header_count = 1};
 	struct output_context terms = {.service = "bronze-sink",
 	                               .partition_count = {[TOPIC_DEAD_LETTER] = 4}};
-	struct redrive_decision decision = {.letter = {.own_headers = 1}};
+	struct redrive_decision decision = {.dead_letter = {.own_headers = 1}};
 	struct outbox box = {0}, out = {0};
 	struct counts counts = {0};
 	struct input_record dead_letter = {.topic = SPAN("dead"), .partition = 3, .offset = 5},

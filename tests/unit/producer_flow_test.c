@@ -1,4 +1,5 @@
-/* The pure arithmetic of sending: pace, announced jumps, the acknowledged prefix, the state file, settings. */
+/* Parts of the producer without Kafka: pace, announced jumps, the acknowledged prefix, the state
+ * file, settings. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,7 +75,7 @@ Test(producer_pace, event_time_advances_speed_times_real_time)
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 5400000), 600000);
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 6000000), 0);
 	cr_assert_eq(pace_wait_us(&pace, 1060 * US_PER_SECOND, 9000000), 0,
-	             "behind: as fast as it can");
+	             "late: as fast as possible");
 	pace.speed_milli = 500;
 	cr_assert_eq(pace_wait_us(&pace, 1001 * US_PER_SECOND, 5000000), 2 * US_PER_SECOND);
 }
@@ -88,7 +89,8 @@ Test(producer_pace, years_of_event_time_do_not_overflow)
 	             365 * US_PER_DAY * 1000);
 }
 
-/* Sends as soon as it may, for so long; returns the rows, and the most in any 10 ms. */
+/* Sends each row as soon as it is due, for a duration. Returns the number of rows, and the most
+ * within 10 ms. */
 static int64_t run_rate(int64_t rate, int64_t duration_us, int64_t stall_at_us, int64_t stall_us,
                         int64_t *most)
 {
@@ -151,20 +153,20 @@ Test(producer_event_clock, a_jump_is_announced_when_the_next_row_confirms_it)
 	struct event_clock clock = {DAY(1)};
 
 	cr_assert_not(event_clock_row(&clock, DAY(1) + 12 * US_PER_HOUR, DAY(9), LATEST),
-	              "12 h are no jump");
+	              "12 h are not a jump");
 	cr_assert_eq(clock.newest_us, DAY(1) + 12 * US_PER_HOUR);
 	cr_assert(event_clock_row(&clock, DAY(5), DAY(5) + 1, LATEST));
 	cr_assert_eq(clock.newest_us, DAY(5));
 	cr_assert_not(event_clock_row(&clock, DAY(5) + 1, DAY(5) + 2, LATEST), "announced once");
 }
 
-Test(producer_event_clock, one_mad_timestamp_announces_nothing_and_moves_nothing)
+Test(producer_event_clock, one_wrong_timestamp_announces_nothing_and_moves_nothing)
 {
 	struct event_clock clock = {DAY(1)};
 
 	cr_assert_not(event_clock_row(&clock, DAY(700), DAY(1) + 5, LATEST));
 	cr_assert_not(event_clock_row(&clock, DAY(700), EVENT_CLOCK_NONE, LATEST),
-	              "nothing after it");
+	              "no row after it");
 	cr_assert_not(event_clock_row(&clock, LATEST + 1, LATEST + 2, LATEST),
 	              "beyond the present");
 	cr_assert_not(event_clock_row(&clock, EVENT_CLOCK_NONE, DAY(700), LATEST));
@@ -172,7 +174,7 @@ Test(producer_event_clock, one_mad_timestamp_announces_nothing_and_moves_nothing
 	cr_assert_eq(clock.newest_us, DAY(1));
 }
 
-Test(producer_event_clock, beside_a_true_jump_a_mad_time_is_not_announced)
+Test(producer_event_clock, a_wrong_time_next_to_a_true_jump_is_not_announced)
 {
 	struct event_clock clock = {DAY(1)};
 
@@ -194,7 +196,7 @@ Test(producer_event_clock, a_segment_begins_at_the_earlier_of_two_rows)
 		const char *label;
 		int64_t first, second, want;
 	} cases[] = {{"in order", DAY(2), DAY(2) + 1, DAY(2)},
-	             {"the first is mad", DAY(700), DAY(2), DAY(2)},
+	             {"the first is wrong", DAY(700), DAY(2), DAY(2)},
 	             {"the first has none", EVENT_CLOCK_NONE, DAY(2), DAY(2)},
 	             {"the second has none", DAY(2), EVENT_CLOCK_NONE, DAY(2)},
 	             {"the first is beyond the present", LATEST + 1, DAY(2), DAY(2)},
@@ -301,12 +303,13 @@ Test(producer_acks, a_full_ring_gives_nothing_until_the_prefix_moves)
 	cr_assert_null(acks_push(&acks));
 	acks_advance(&acks, &checkpoint);
 	cr_assert_eq(acks_push(&acks), rows[0], "the slot is used again");
-	acks_unpush(&acks);
+	acks_pop_last(&acks);
 	cr_assert_eq(acks_waiting(&acks), 3);
 	acks_fini(&acks);
 }
 
-/* Random order of acknowledgements within what is on its way: the prefix never passes an unacknowledged row, and ends complete. */
+/* Acknowledgements in random order: the prefix never passes an unacknowledged row, and is complete
+ * at the end. */
 Test(producer_acks, any_order_of_acknowledgements_ends_with_all_rows)
 {
 	static struct checkpoint checkpoint;

@@ -1,4 +1,5 @@
-/* The generator: the same seed gives the same bytes, and its rows have the real data's shape. */
+/* The generator: the same seed gives the same bytes, and its rows have the shape of the real
+ * data. */
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +12,7 @@
 #include "event/event_json_write.h"
 #include "event/reason.h"
 #include "generator.h"
-#include "mishaps.h"
+#include "corruptions.h"
 #include "row.h"
 #include "unit/fold_kit.h"
 
@@ -33,7 +34,7 @@ static uint64_t hash_of(const struct generator_config *config, size_t *rows)
 	return hash;
 }
 
-static const struct generator_config spoilt = {.events = 20000,
+static const struct generator_config faulty = {.events = 20000,
                                                .seed = 7,
                                                .start_us = START_US,
                                                .duplicates_ppm = 10000,
@@ -45,12 +46,12 @@ static const struct generator_config spoilt = {.events = 20000,
 
 Test(producer_generator, the_same_seed_gives_the_same_bytes_and_another_does_not)
 {
-	struct generator_config other = spoilt;
+	struct generator_config other = faulty;
 	size_t rows, again, others;
-	uint64_t hash = hash_of(&spoilt, &rows);
+	uint64_t hash = hash_of(&faulty, &rows);
 
 	other.seed = 8;
-	cr_assert_eq(hash, hash_of(&spoilt, &again));
+	cr_assert_eq(hash, hash_of(&faulty, &again));
 	cr_assert_eq(rows, again);
 	cr_assert_neq(hash, hash_of(&other, &others));
 }
@@ -58,12 +59,12 @@ Test(producer_generator, the_same_seed_gives_the_same_bytes_and_another_does_not
 Test(producer_generator, a_known_seed_gives_known_bytes_on_every_machine)
 {
 	static const char *const want[] = {
-		"2019-10-01 00:00:00 UTC,view,7726685,2053013640473387203,computers.ebooks,elmack,393.98,547146091,"
-		"92f89756-082a-4514-990b-871ef099a8e9",
-		"2019-10-01 00:00:00 UTC,view,4921688,2053013636244569011,electronics.smartphone,junmack,315.14,558628622,"
-		"eeca3115-e23b-48f1-aad2-7b4f6d31990d",
-		"2019-10-01 00:00:02 UTC,view,1995131,2053013654481347464,furniture.kitchen.table,alnela,512.17,547146091,"
-		"9c5cdfcc-ab68-44c1-9662-92b3883870d0",
+		"2019-10-01 00:00:00 UTC,view,7726685,2053013640473387203,computers.ebooks,"
+		"elmack,393.98,547146091,92f89756-082a-4514-990b-871ef099a8e9",
+		"2019-10-01 00:00:00 UTC,view,4921688,2053013636244569011,electronics.smartphone,"
+		"junmack,315.14,558628622,eeca3115-e23b-48f1-aad2-7b4f6d31990d",
+		"2019-10-01 00:00:02 UTC,view,1995131,2053013654481347464,furniture.kitchen.table,"
+		"alnela,512.17,547146091,9c5cdfcc-ab68-44c1-9662-92b3883870d0",
 	};
 	struct generator_config config = {.events = 3, .seed = 1, .start_us = START_US};
 	struct generator *generator = generator_new(&config);
@@ -92,7 +93,7 @@ static struct shape shape_of(const struct generator_config *config)
 	while (generator_next(generator, &row) == GENERATOR_ROW) {
 		enum event_type type;
 
-		cr_assert(row.whole);
+		cr_assert(row.well_formed);
 		cr_assert(event_type_parse(row.fields[1], &type));
 		shape.rows++;
 		shape.types[type]++;
@@ -166,16 +167,16 @@ Test(producer_generator, disorder_stays_within_its_bound)
 	                                  .start_us = START_US,
 	                                  .disorder_us = 5 * US_PER_SECOND};
 	struct generator *generator = generator_new(&config);
-	int64_t newest_us = INT64_MIN, behind = 0;
+	int64_t newest_us = INT64_MIN, disordered = 0;
 	struct generated_row row;
 
 	while (generator_next(generator, &row) == GENERATOR_ROW) {
 		if (row.event_time_us > newest_us)
 			newest_us = row.event_time_us;
-		behind += row.event_time_us < newest_us;
+		disordered += row.event_time_us < newest_us;
 		cr_assert_leq(newest_us - row.event_time_us, 5 * US_PER_SECOND);
 	}
-	cr_assert_gt(behind, 5000, "%lld rows out of order", (long long)behind);
+	cr_assert_gt(disordered, 5000, "%lld rows out of order", (long long)disordered);
 	generator_free(generator);
 }
 
@@ -190,13 +191,13 @@ Test(producer_generator, late_rows_are_20_to_60_minutes_late)
 	struct generated_row row;
 
 	while (generator_next(generator, &row) == GENERATOR_ROW) {
-		int64_t behind_us;
+		int64_t delay_us;
 
 		if (row.event_time_us > newest_us)
 			newest_us = row.event_time_us;
-		behind_us = newest_us - row.event_time_us;
-		late += behind_us >= 19 * US_PER_MINUTE;
-		cr_assert_leq(behind_us, 60 * US_PER_MINUTE);
+		delay_us = newest_us - row.event_time_us;
+		late += delay_us >= 19 * US_PER_MINUTE;
+		cr_assert_leq(delay_us, 60 * US_PER_MINUTE);
 	}
 	cr_share(late, 50000, 0.007, 0.013);
 	generator_free(generator);
@@ -259,14 +260,14 @@ Test(producer_generator, every_kind_of_bad_row_is_refused_by_the_parser_or_the_s
 	struct generated_row good;
 
 	cr_assert_eq(generator_next(generator, &good), GENERATOR_ROW);
-	for (uint32_t kind = 0; kind < MISHAP_KINDS; kind++) {
+	for (uint32_t kind = 0; kind < CORRUPTION_KINDS; kind++) {
 		char line[512], json[2048], detail[128];
 		struct span fields[ROW_COLUMNS_MAX];
 		struct csv_record record;
 		struct event event;
 		struct row row;
-		size_t used,
-			len = mishap_write(kind, good.fields, line, good.line.len + MISHAP_GROWTH);
+		size_t used, len = corruption_write(kind, good.fields, line,
+		                                    good.line.len + CORRUPTION_GROWTH);
 
 		row_split(&row, &row_columns_standard,
 		          csv_next(line, len, true, fields, ROW_COLUMNS_MAX, &record, &used),
@@ -296,7 +297,7 @@ Test(producer_generator, bad_rows_come_in_their_share)
 	size_t bad = 0, good = 0;
 
 	while (generator_next(generator, &row) == GENERATOR_ROW)
-		*(row.whole ? &good : &bad) += 1;
+		*(row.well_formed ? &good : &bad) += 1;
 	cr_assert_eq(good, 50000);
 	cr_share(bad, good, 0.008, 0.012);
 	generator_free(generator);

@@ -1,4 +1,4 @@
-/* Files to rows: line ends, quotes, truncation, gzip, column order, folders, positions. */
+/* The rows of files: line ends, quotes, truncation, gzip, column order, folders, positions. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +15,10 @@
 #include "row.h"
 #include "source.h"
 
-#define HEADER \
-	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\n"
+#define COLUMNS                                                                           \
+	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id," \
+	"user_session"
+#define HEADER COLUMNS "\n"
 #define ROW(n) "2019-10-01 00:00:0" #n " UTC,view," #n ",2,a.b,x,1.00,7,s" #n
 
 static char folder[64];
@@ -77,16 +79,17 @@ static size_t packed(const char *text, unsigned char *out, size_t cap)
 	return cap;
 }
 
-/* All rows of a source as "file:row:product:session;" or "file:row:!error;", and how it ended. */
+/* All rows of a source as "file:row:product:session;" or "file:row:!error;", and how it ended: end,
+ * limit or failed. */
 static void describe(struct source *source, char *out, size_t cap)
 {
 	struct err err = {.class = ERR_NONE};
-	enum source_verdict verdict;
+	enum source_result result;
 	struct row row;
 	size_t len = 0;
 
 	out[0] = '\0';
-	while ((verdict = source_next(source, &row, &err)) == SOURCE_ROW) {
+	while ((result = source_next(source, &row, &err)) == SOURCE_ROW) {
 		len += (size_t)snprintf(out + len, cap - len, "%s:%lld:", row.source_file,
 		                        (long long)row.position.row);
 		if (row.error[0])
@@ -97,9 +100,9 @@ static void describe(struct source *source, char *out, size_t cap)
 			                        (int)row.fields[8].len, row.fields[8].at);
 	}
 	snprintf(out + len, cap - len,
-	         verdict == SOURCE_FAILED ? "failed"
-	         : source_whole(source)   ? "whole"
-	                                  : "limit");
+	         result == SOURCE_FAILED      ? "failed"
+	         : source_reached_end(source) ? "end"
+	                                      : "limit");
 }
 
 static void describe_path(const char *path, int64_t limit, char *out, size_t cap)
@@ -115,37 +118,35 @@ static void describe_path(const char *path, int64_t limit, char *out, size_t cap
 static const struct {
 	const char *label, *text, *want;
 } texts[] = {
-	{"LF", HEADER ROW(1) "\n" ROW(2) "\n", "f:1:1:s1;f:2:2:s2;whole"},
-	{"CRLF and a byte order mark",
-         "\xef\xbb\xbf"
-         "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session\r\n" ROW(
-		 1) "\r\n" ROW(2) "\r\n",
-         "f:1:1:s1;f:2:2:s2;whole"},
-	{"no line end after the last row", HEADER ROW(1), "f:1:1:s1;whole"},
+	{"LF", HEADER ROW(1) "\n" ROW(2) "\n", "f:1:1:s1;f:2:2:s2;end"},
+	{"CRLF and a byte order mark", "\xef\xbb\xbf" COLUMNS "\r\n" ROW(1) "\r\n" ROW(2) "\r\n",
+         "f:1:1:s1;f:2:2:s2;end"},
+	{"no line end after the last row", HEADER ROW(1), "f:1:1:s1;end"},
 	{"a truncated last row", HEADER ROW(1) "\n2019-10-01 00:00:02 UTC,view,2,2,a.b",
-         "f:1:1:s1;f:2:!expected 9 columns, found 5;whole"},
+         "f:1:1:s1;f:2:!expected 9 columns, found 5;end"},
 	{"too many columns", HEADER ROW(1) ",x\n" ROW(2) "\n",
-         "f:1:!expected 9 columns, found 10;f:2:2:s2;whole"},
+         "f:1:!expected 9 columns, found 10;f:2:2:s2;end"},
 	{"quoted fields",
          HEADER "\"2019-10-01 00:00:01 UTC\",view,1,2,a.b,\"x,\"\"y\"\"\",1.00,7,\"s1\"\n",
-         "f:1:1:s1;whole"},
+         "f:1:1:s1;end"},
 	{"a quoted line break",
          HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x\ny\",1.00,7,s1\n" ROW(2) "\n",
-         "f:1:1:s1;f:2:2:s2;whole"},
+         "f:1:1:s1;f:2:2:s2;end"},
 	{"a stray quote costs one row",
          HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(2) "\n" ROW(3) "\n",
-         "f:1:!broken quotes;f:2:2:s2;f:3:3:s3;whole"},
+         "f:1:!broken quotes;f:2:2:s2;f:3:3:s3;end"},
 	{"two stray quotes cost two rows",
          HEADER "2019-10-01 00:00:01 UTC,view,1,2,a.b,\"x,1.00,7,s1\n" ROW(
 		 2) "\n2019-10-01 00:00:03 UTC,view,3,2,a.b,x\",1.00,7,s1\n" ROW(4) "\n",
-         "f:1:!broken quotes;f:2:2:s2;f:3:!broken quotes;f:4:4:s4;whole"},
-	{"empty lines are no rows", HEADER "\n" ROW(1) "\n\r\n" ROW(2) "\n\n",
-         "f:1:1:s1;f:2:2:s2;whole"},
-	{"no rows", HEADER, "whole"},
+         "f:1:!broken quotes;f:2:2:s2;f:3:!broken quotes;f:4:4:s4;end"},
+	{"empty lines are not rows", HEADER "\n" ROW(1) "\n\r\n" ROW(2) "\n\n",
+         "f:1:1:s1;f:2:2:s2;end"},
+	{"no rows", HEADER, "end"},
 	{"another order and a further column",
-         "user_session,extra,user_id,price,brand,category_code,category_id,product_id,event_type,event_time\n"
+         "user_session,extra,user_id,price,brand,category_code,category_id,product_id,"
+         "event_type,event_time\n"
          "s1,?,7,1.00,x,a.b,2,1,view,2019-10-01 00:00:01 UTC\n",
-         "f:1:1:s1;whole"},
+         "f:1:1:s1;end"},
 };
 
 Test(producer_source, rows_of_one_file)
@@ -193,7 +194,7 @@ Test(producer_source, a_folder_is_read_in_the_order_of_first_events)
 	write_text("d.csv", HEADER);
 	write_text("notes.txt", "nothing");
 	describe_path(folder, 0, got, sizeof(got));
-	cr_assert_str_eq(got, "c.csv:1:0:s0;c.csv:2:1:s1;b.csv:1:3:s3;a.csv.gz:1:5:s5;whole");
+	cr_assert_str_eq(got, "c.csv:1:0:s0;c.csv:2:1:s1;b.csv:1:3:s3;a.csv.gz:1:5:s5;end");
 }
 
 Test(producer_source, gzip_members_one_after_the_other_are_one_stream)
@@ -205,7 +206,7 @@ Test(producer_source, gzip_members_one_after_the_other_are_one_stream)
 	len += packed("2 UTC,view,2,2,a.b,x,1.00,7,s2\n", bytes + len, sizeof(bytes) - len);
 	write_bytes("f", (char *)bytes, len);
 	describe_path(path_of("f"), 0, got, sizeof(got));
-	cr_assert_str_eq(got, "f:1:1:s1;f:2:2:s2;whole");
+	cr_assert_str_eq(got, "f:1:1:s1;f:2:2:s2;end");
 }
 
 Test(producer_source, a_truncated_gzip_gives_what_is_there_and_then_fails_wherever_it_is_cut)
@@ -245,7 +246,7 @@ Test(producer_source, the_limit_cuts_the_input_short_unless_it_is_its_length)
 	describe_path(path_of("f"), 1, got, sizeof(got));
 	cr_assert_str_eq(got, "f:1:1:s1;limit");
 	describe_path(path_of("f"), 2, got, sizeof(got));
-	cr_assert_str_eq(got, "f:1:1:s1;f:2:2:s2;whole");
+	cr_assert_str_eq(got, "f:1:1:s1;f:2:2:s2;end");
 }
 
 Test(producer_source, the_same_input_gives_the_same_segment_and_a_changed_one_another)
@@ -265,7 +266,7 @@ Test(producer_source, the_same_input_gives_the_same_segment_and_a_changed_one_an
 	source_free(c);
 }
 
-/* Rows from a resumed source, skipping what it asks to skip. */
+/* The rows of a resumed source, after the rows that it asks to skip. */
 static void describe_resumed(const char *path, const struct row_position *position, int64_t rows,
                              char *out, size_t cap)
 {
@@ -281,7 +282,7 @@ static void describe_resumed(const char *path, const struct row_position *positi
 	source_free(source);
 }
 
-/* After every row: reading on from its position gives exactly the rest. */
+/* Reading from the position after each row gives exactly the rest. */
 static void check_resume_everywhere(const char *path)
 {
 	char whole[2048], rest[2048];
@@ -329,11 +330,11 @@ Test(producer_source, a_line_that_is_too_long_is_one_bad_row_also_when_resumed)
 	write_text("f", text);
 	free(text);
 	describe_path(path_of("f"), 0, got, sizeof(got));
-	cr_assert_str_eq(got, "f:1:!line longer than 262144 bytes, cut;f:2:2:s2;whole");
+	cr_assert_str_eq(got, "f:1:!line longer than 262144 bytes, cut;f:2:2:s2;end");
 	source = source_files_new(path_of("f"), 0, NULL);
 	cr_assert_eq(source_next(source, &row, NULL), SOURCE_ROW);
 	describe_resumed(path_of("f"), &row.position, 1, got, sizeof(got));
-	cr_assert_str_eq(got, "f:2:2:s2;whole");
+	cr_assert_str_eq(got, "f:2:2:s2;end");
 	source_free(source);
 }
 

@@ -1,4 +1,5 @@
-/* Dead letters that go back: what is read of them, what is chosen, what may go, and what is sent. */
+/* Dead letters that go back: reading them, the selection, the classification, and the records that
+ * are sent. */
 #include "base/err.h"
 #include "base/span.h"
 #include "base/timetext.h"
@@ -62,36 +63,37 @@ static void letter_init(struct letter *letter, const struct input_record *refuse
 
 static struct partition_clock clocks[4];
 
-static struct redrive_params terms_init(void)
+static struct redrive_params params_init(void)
 {
-	struct redrive_params terms = {.selection = {.any_reason = true,
-	                                             .since_us = INT64_MIN,
-	                                             .until_us = INT64_MAX},
-	                               .raw_topic = SPAN("t_raw_events"),
-	                               .bronze_topic = SPAN("t_bronze_events"),
-	                               .partials_topic = SPAN("t_funnel_partials"),
-	                               .raw_partitions = 4,
-	                               .clocks = clocks,
-	                               .horizon_us = HORIZON_US,
-	                               .now_us = KIT_DAY0_US + 400 * US_PER_DAY};
+	struct redrive_params params = {.selection = {.any_reason = true,
+	                                              .since_us = INT64_MIN,
+	                                              .until_us = INT64_MAX},
+	                                .raw_topic = SPAN("t_raw_events"),
+	                                .bronze_topic = SPAN("t_bronze_events"),
+	                                .partials_topic = SPAN("t_funnel_partials"),
+	                                .raw_partitions = 4,
+	                                .clocks = clocks,
+	                                .horizon_us = HORIZON_US,
+	                                .now_us = KIT_DAY0_US + 400 * US_PER_DAY};
 
 	for (int p = 0; p < 4; p++) {
 		clock_init(&clocks[p]);
 		clock_event(&clocks[p], KIT_DAY0_US, 1);
 	}
-	return terms;
+	return params;
 }
 
-static enum redrive_verdict judge(const struct redrive_params *terms, struct redrive_ledger *ledger,
-                                  const struct input_record *record,
-                                  struct redrive_decision *decision)
+static enum redrive_result classify(const struct redrive_params *params,
+                                    struct redrive_ledger *ledger,
+                                    const struct input_record *record,
+                                    struct redrive_decision *decision)
 {
 	struct redrive_ledger none = {0};
 	struct event_parser *parser = event_parser_new();
 
-	redrive_classify(terms, ledger ? ledger : &none, parser, record, decision);
+	redrive_classify(params, ledger ? ledger : &none, parser, record, decision);
 	event_parser_free(parser);
-	return decision->verdict;
+	return decision->result;
 }
 
 Test(redrive, a_dead_letter_says_where_it_came_from_and_which_headers_were_its_own)
@@ -114,14 +116,14 @@ Test(redrive, a_dead_letter_says_where_it_came_from_and_which_headers_were_its_o
 	cr_assert_eq(found.source_offset, 40);
 	cr_assert_eq(found.own_headers, 3);
 	cr_assert_not(redrive_marker_read(&letter.record, &partition, &offset),
-	              "a writer of raw events can make marks");
+	              "a writer of raw events can make markers");
 	outbox_free(&letter.box);
 }
 
-Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
+Test(redrive, records_that_are_not_dead_letters_are_unreadable)
 {
 	struct input_record refused = refused_record(good, NULL, 0), record;
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct dead_letter found;
 	struct header headers[32];
@@ -133,7 +135,7 @@ Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
 		record.header_count = count;
 		cr_assert_not(dead_letter_read(&record, &found), "the first %zu headers are enough",
 		              count);
-		cr_assert_eq(judge(&terms, NULL, &record, &decision), REDRIVE_UNREADABLE);
+		cr_assert_eq(classify(&params, NULL, &record, &decision), REDRIVE_UNREADABLE);
 	}
 	for (size_t i = 1; i <= 2; i++) {
 		static const char *const bad[] = {"", "-1", "1x", "99999999999999999999",
@@ -152,12 +154,12 @@ Test(redrive, what_is_no_dead_letter_is_not_taken_for_one)
 	outbox_free(&letter.box);
 }
 
-Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
+Test(redrive, the_record_is_sent_unchanged_with_a_marker_after_the_dead_letter)
 {
 	const struct header own[] = {{SPAN("source_file"), SPAN("a.csv")},
 	                             {SPAN("redriven_from"), SPAN("0/3")}};
-	struct input_record refused = refused_record(good, own, 2), mark;
-	struct redrive_params terms = terms_init();
+	struct input_record refused = refused_record(good, own, 2), marker;
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct dead_letter found;
 	struct letter letter;
@@ -166,7 +168,7 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	int64_t offset;
 
 	letter_init(&letter, &refused, REASON_WRONG_PARTITION, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	redrive_emit(&out, &decision, &letter.record);
 	cr_assert_eq(out.count, 2);
 	cr_assert_eq(out.at[0].topic, TOPIC_RAW_EVENTS);
@@ -174,34 +176,35 @@ Test(redrive, the_record_goes_as_it_came_with_its_mark_behind_the_letter)
 	             "an event goes where its session belongs");
 	cr_assert(span_is(out.at[0].key, "key"));
 	cr_assert(span_is(out.at[0].value, good));
-	cr_assert_eq(out.at[0].header_count, 2, "own headers, and one that says where from");
+	cr_assert_eq(out.at[0].header_count, 2, "own headers, and the place it came from");
 	cr_assert(span_is(kit_header(&out.at[0], "source_file"), "a.csv"));
 	cr_assert(span_is(kit_header(&out.at[0], "redriven_from"), "1/12"));
 	cr_assert_eq(out.at[1].topic, TOPIC_DEAD_LETTER);
-	cr_assert_eq(out.at[1].partition, 1, "the mark is in the letter's partition");
+	cr_assert_eq(out.at[1].partition, 1, "the marker is in the partition of the dead letter");
 	cr_assert_null(out.at[1].value.at);
-	mark = (struct input_record){.partition = 1,
-	                             .offset = 13,
-	                             .headers = out.at[1].headers,
-	                             .header_count = out.at[1].header_count};
-	cr_assert(redrive_marker_read(&mark, &partition, &offset));
+	marker = (struct input_record){.partition = 1,
+	                               .offset = 13,
+	                               .headers = out.at[1].headers,
+	                               .header_count = out.at[1].header_count};
+	cr_assert(redrive_marker_read(&marker, &partition, &offset));
 	cr_assert_eq(partition, 1);
 	cr_assert_eq(offset, 12);
-	cr_assert_not(dead_letter_read(&mark, &found), "a mark is no letter");
-	cr_assert_eq(judge(&terms, NULL, &mark, &decision), REDRIVE_MARK);
-	/* For readers that go by names: the mark repeats what names the letter's row. */
-	cr_assert(span_is(record_header(&mark, "__connect.errors.topic"), "t_raw_events"));
-	cr_assert(span_is(record_header(&mark, "__connect.errors.offset"), "40"));
-	cr_assert(span_is(record_header(&mark, "__connect.errors.exception.class.name"),
+	cr_assert_not(dead_letter_read(&marker, &found), "a marker is not a dead letter");
+	cr_assert_eq(classify(&params, NULL, &marker, &decision), REDRIVE_MARKER);
+	/* For readers that use names: the marker repeats the headers that name the row of the dead
+	 * letter. */
+	cr_assert(span_is(record_header(&marker, "__connect.errors.topic"), "t_raw_events"));
+	cr_assert(span_is(record_header(&marker, "__connect.errors.offset"), "40"));
+	cr_assert(span_is(record_header(&marker, "__connect.errors.exception.class.name"),
 	                  "wrong_partition"));
 	outbox_free(&out);
 	outbox_free(&letter.box);
 }
 
-Test(redrive, a_letter_with_a_mark_is_never_sent_again_whatever_was_chosen)
+Test(redrive, a_dead_letter_with_a_marker_is_never_sent_again_whatever_is_selected)
 {
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_ledger ledger = {0};
 	struct redrive_decision decision;
 	struct letter letter;
@@ -211,19 +214,19 @@ Test(redrive, a_letter_with_a_mark_is_never_sent_again_whatever_was_chosen)
 	for (int i = 0; i < 5000; i++)
 		redrive_ledger_add(&ledger, (int32_t)rng_below(&rng, 4),
 		                   100 + rng_below(&rng, 1000000));
-	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_SEND);
+	cr_assert_eq(classify(&params, &ledger, &letter.record, &decision), REDRIVE_SEND);
 	redrive_ledger_add(&ledger, 0, 12);
-	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_SEND,
-	             "that is another partition's letter");
+	cr_assert_eq(classify(&params, &ledger, &letter.record, &decision), REDRIVE_SEND,
+	             "that is a dead letter of another partition");
 	redrive_ledger_add(&ledger, 1, 12);
-	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_BEFORE);
-	terms.send_refused = true;
-	cr_assert_eq(judge(&terms, &ledger, &letter.record, &decision), REDRIVE_BEFORE);
+	cr_assert_eq(classify(&params, &ledger, &letter.record, &decision), REDRIVE_BEFORE);
+	params.send_refused = true;
+	cr_assert_eq(classify(&params, &ledger, &letter.record, &decision), REDRIVE_BEFORE);
 	redrive_ledger_free(&ledger);
 	outbox_free(&letter.box);
 }
 
-Test(redrive, what_cannot_come_back_is_told_apart)
+Test(redrive, dead_letters_that_cannot_come_back_have_their_own_results)
 {
 	const struct header control[] = {{SPAN("control"), SPAN("dance")}},
 			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}};
@@ -232,7 +235,7 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 		const struct header *headers;
 		enum reason reason;
 		bool by_reference;
-		enum redrive_verdict want;
+		enum redrive_result want;
 		enum reason refused;
 	} rows[] = {
 		{"good now", "t_raw_events", good, NULL, REASON_FUTURE_EVENT_TIME, false,
@@ -260,7 +263,7 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 		{"another set", "u_raw_events", good, NULL, REASON_WRONG_PARTITION, false,
 	         REDRIVE_OTHER_SET, REASON_NONE},
 	};
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -270,17 +273,16 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 
 		refused.topic = span_of(rows[i].topic);
 		letter_init(&letter, &refused, rows[i].reason, rows[i].by_reference);
-		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), rows[i].want, "%s: %s",
-		             rows[i].label, redrive_what(decision.verdict));
+		cr_assert_eq(classify(&params, NULL, &letter.record, &decision), rows[i].want,
+		             "%s: %s", rows[i].label, redrive_result_text(decision.result));
 		cr_assert_eq(decision.refused, rows[i].refused, "%s", rows[i].label);
 		if (rows[i].want == REDRIVE_REFUSED) {
-			terms.send_refused = true;
-			cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND,
-			             "%s, asked for all the same", rows[i].label);
+			params.send_refused = true;
+			cr_assert_eq(classify(&params, NULL, &letter.record, &decision),
+			             REDRIVE_SEND, "%s, with send_refused", rows[i].label);
 			cr_assert_eq(decision.target, partition_of(SPAN("key"), 4),
-			             "%s: bytes that say no session go by their key",
-			             rows[i].label);
-			terms.send_refused = false;
+			             "%s: bytes without a session go by their key", rows[i].label);
+			params.send_refused = false;
 		}
 		outbox_free(&letter.box);
 	}
@@ -289,76 +291,76 @@ Test(redrive, what_cannot_come_back_is_told_apart)
 Test(redrive, an_event_larger_than_any_may_be_is_never_sent)
 {
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	char *large = calloc(1, EVENT_VALUE_MAX + 1);
 	struct letter letter;
 
-	terms.send_refused = true;
+	params.send_refused = true;
 	refused.value = (struct span){large, EVENT_VALUE_MAX + 1};
 	letter_init(&letter, &refused, REASON_OVERSIZED, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_TOO_LARGE);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_TOO_LARGE);
 	outbox_free(&letter.box);
 	free(large);
 }
 
-Test(redrive, a_clock_that_is_not_known_keeps_nothing_back)
+Test(redrive, an_unknown_clock_or_horizon_keeps_nothing_back)
 {
 	struct input_record refused =
 		refused_record(JSON("2001-01-01 00:00:00 UTC", "view"), NULL, 0);
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
 	letter_init(&letter, &refused, REASON_WRONG_PARTITION, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_TOO_OLD);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_TOO_OLD);
 	for (int p = 0; p < 4; p++)
 		clock_init(&clocks[p]);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
-	terms = terms_init();
-	terms.horizon_us = 0;
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
+	params = params_init();
+	params.horizon_us = 0;
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	outbox_free(&letter.box);
 }
 
-Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_said)
+Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_reported)
 {
 	struct input_record refused =
 		refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
 	letter_init(&letter, &refused, REASON_FUTURE_EVENT_TIME, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert(decision.ahead);
 	for (int p = 0; p < 4; p++)
-		clock_control(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, terms.now_us);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
+		clock_control(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, params.now_us);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert_not(decision.ahead);
 	outbox_free(&letter.box);
 }
 
-Test(redrive, framed_json_is_judged_by_its_body)
+Test(redrive, framed_json_is_classified_by_its_body)
 {
 	char framed[sizeof(good) + 5] = "\0\0\0\0\x07";
 	struct input_record refused = refused_record(good, NULL, 0);
-	struct redrive_params terms = terms_init();
+	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct letter letter;
 
 	memcpy(framed + 5, good, sizeof(good) - 1);
 	refused.value = (struct span){framed, sizeof(good) + 4};
 	letter_init(&letter, &refused, REASON_UNKNOWN_SCHEMA_ID, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_SEND);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	outbox_free(&letter.box);
 	refused.value.len = 3;
 	letter_init(&letter, &refused, REASON_UNKNOWN_MAGIC_BYTE, false);
-	cr_assert_eq(judge(&terms, NULL, &letter.record, &decision), REDRIVE_REFUSED);
+	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_REFUSED);
 	outbox_free(&letter.box);
 }
 
-Test(redrive, a_letter_is_chosen_by_reason_time_and_place)
+Test(redrive, a_dead_letter_is_selected_by_reason_time_and_place)
 {
 	static const struct {
 		const char *label, *reasons, *source, *letters;
@@ -387,25 +389,27 @@ Test(redrive, a_letter_is_chosen_by_reason_time_and_place)
 
 	letter_init(&letter, &refused, REASON_WRONG_PARTITION, false);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		struct redrive_params terms = terms_init();
+		struct redrive_params params = params_init();
 		struct redrive_decision decision;
 		struct err err;
 
-		cr_assert(redrive_reasons_parse(rows[i].reasons, &terms.selection, &err), "%s",
+		cr_assert(redrive_reasons_parse(rows[i].reasons, &params.selection, &err), "%s",
 		          rows[i].label);
-		cr_assert(redrive_ranges_parse(rows[i].source, &terms.selection.source, &err), "%s",
-		          rows[i].label);
-		cr_assert(redrive_ranges_parse(rows[i].letters, &terms.selection.letters, &err),
+		cr_assert(redrive_ranges_parse(rows[i].source, &params.selection.source, &err),
 		          "%s", rows[i].label);
-		terms.selection.since_us = rows[i].since_us;
-		terms.selection.until_us = rows[i].until_us;
-		cr_assert_eq(judge(&terms, NULL, &letter.record, &decision),
-		             rows[i].want ? REDRIVE_SEND : REDRIVE_NOT_CHOSEN, "%s", rows[i].label);
+		cr_assert(redrive_ranges_parse(rows[i].letters, &params.selection.dead_letters,
+		                               &err),
+		          "%s", rows[i].label);
+		params.selection.since_us = rows[i].since_us;
+		params.selection.until_us = rows[i].until_us;
+		cr_assert_eq(classify(&params, NULL, &letter.record, &decision),
+		             rows[i].want ? REDRIVE_SEND : REDRIVE_NOT_SELECTED, "%s",
+		             rows[i].label);
 	}
 	outbox_free(&letter.box);
 }
 
-Test(redrive, a_selection_that_says_nothing_is_refused_by_name)
+Test(redrive, an_invalid_selection_is_refused_by_name)
 {
 	static const char *const bad_ranges[] = {"x",       "1:",         "1:-",
 	                                         "1:5-3",   "-1",         "1:2:3",
@@ -436,7 +440,7 @@ Test(redrive, a_selection_that_says_nothing_is_refused_by_name)
 	cr_assert_not(redrive_ranges_parse(many, &selection.source, &err));
 }
 
-Test(redrive, the_horizon_is_the_one_that_the_sink_committed)
+Test(redrive, the_horizon_is_the_one_that_bronze_sink_committed)
 {
 	cr_assert_eq(redrive_horizon("dedup=content,horizon_us=604800000000"), HORIZON_US);
 	cr_assert_eq(redrive_horizon("stages=view,cart"), 0);

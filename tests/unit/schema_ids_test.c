@@ -1,4 +1,4 @@
-/* The schema ids in the topics, and whether the schemas can be registered under them again. */
+/* The schema ids that the topics use, and whether they can be registered again. */
 #include <criterion/criterion.h>
 
 #include "base/buffer.h"

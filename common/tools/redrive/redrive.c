@@ -1,25 +1,31 @@
-/* redrive --dry-run | --yes [selection]: sends dead letters to the raw topic again, each once. core/redrive.h has the rules.
+/* redrive --dry-run | --yes [selection]: sends dead letters to the raw topic again, each once.
+ * redrive_rules.h has the rules.
  *
- * The dead-letter topic is read up to where it ended at the start, two or three times: for the marks of earlier runs, for the plan,
- * and, with --yes, to send. So memory holds the marks only, and letters that come while this runs (those that are refused
- * again among them) wait for the next run.
+ * The dead-letter topic is read up to the log end at the start, two or three times: for the
+ * marker records of earlier runs, for the plan, and, with --yes, to send. So memory holds the
+ * places of markers only. Dead letters that arrive during the run (such as records that are
+ * refused again) wait for the next run.
  *
- * One producer with one transactional id per set: a second redrive fences the first, and only then reads the marks, so it knows all
- * that the first one has sent. "Ended" is the end of the log itself, not of what is committed: else a transaction that bronze-sink
- * has open could hide our own marks behind it. Reading is read_committed, and waits for such a transaction.
+ * One producer with one transactional id per set: a second redrive fences the first one, and
+ * reads the markers after that. So it knows everything that the first one has sent. The log end
+ * is the high watermark, not the last stable offset: otherwise an open transaction of
+ * bronze-sink could hide our own markers. Reading is read_committed and waits until such a
+ * transaction ends.
  *
  * A request without an answer leaves the producer in doubt (txn_doubt.h). Such a producer is
- * replaced before the next transaction. Another redrive may have run in between, so the marks
- * written since the start are read before the next letter is sent.
+ * replaced before the next transaction. Another redrive may have run in between, so the markers
+ * written since the start are read before the next dead letter is sent.
  *
- * Killed at any moment: the open transaction is aborted, by the next run or by the broker; run it again for the rest.
+ * Killed at any moment: the next run or the broker aborts the open transaction. Run the same
+ * command again for the rest.
  *
- * The clock of a partition is taken from bronze-sink's restore metadata and the last records of its bronze partition: it is never
- * ahead of the real one.
+ * The clock of a partition is estimated from the restore metadata of bronze-sink and the last
+ * records of its bronze partition. The estimate is never ahead of the real clock.
  *
- * Limits: of a record's own headers the first 32 come back, since its dead letter keeps no more. The transaction's end takes an
- * offset in each raw partition that it wrote to, so a segment of the producer that ends at that very moment may wait for the next row
- * before its batch report: redrive between replays. */
+ * Limits: at most 32 headers of a record come back, because its dead letter has no more. The end
+ * of a transaction takes an offset in each raw partition that it wrote to. So if a producer ends
+ * its segment at that moment, its batch report may wait for the next row: run redrive between
+ * replays. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +51,11 @@
 #include "wire/schemas.h"
 
 #define REGISTRY_MS 5000
-#define BATCH_BYTES \
-	(16 * 1024 * 1024) /* in one transaction, so that it is through before it times out */
+/* most bytes in one transaction, so that it commits before it times out */
+#define BATCH_BYTES (16 * 1024 * 1024)
 
-/* ---- texts with a grammar of their own: read once to check the settings, and once to take them */
+/* ---- settings that are texts with a grammar; each is parsed when it is checked and when it is
+ * used */
 
 static bool reasons_check(const char *text, struct err *err)
 {
@@ -83,31 +90,31 @@ static bool time_check(const char *text, struct err *err)
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0,
-         "show what would be sent, and send nothing", NULL, NULL},
+         "print what would be sent, and send nothing", NULL, NULL},
 	{"YES", CONFIG_BOOLEAN, offsetof(struct redrive_config, yes), "false", 0, 0,
-         "show the same, and send it", NULL, NULL},
+         "print the same, and send it", NULL, NULL},
 	{"REASONS", CONFIG_TEXT, offsetof(struct redrive_config, reasons), "", 0, 0,
          "reason codes, comma-separated; empty: any", NULL, reasons_check},
 	{"SINCE", CONFIG_TEXT, offsetof(struct redrive_config, since), "", 0, 0,
-         "dead letters written at or after this, as 2026-01-31T12:00:00Z; empty: any", NULL,
-         time_check},
+         "dead letters written at or after this time, such as 2026-01-31T12:00:00Z; empty: any",
+         NULL, time_check},
 	{"UNTIL", CONFIG_TEXT, offsetof(struct redrive_config, until), "", 0, 0,
-         "dead letters written before this; empty: any", NULL, time_check},
+         "dead letters written before this time; empty: any", NULL, time_check},
 	{"SOURCE", CONFIG_TEXT, offsetof(struct redrive_config, source), "", 0, 0,
-         "place of the refused record: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; comma-separated; empty: any",
+         "places of the refused records: 2 (a partition), 2:17 (one offset), 2:17-90, 2:17-; "
+         "comma-separated; empty: any",
          NULL, ranges_check},
-	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, letters), "", 0, 0,
-         "place of the dead letter itself, written in the same way; empty: any", NULL,
-         ranges_check},
+	{"LETTERS", CONFIG_TEXT, offsetof(struct redrive_config, dead_letters), "", 0, 0,
+         "places of the dead letters themselves, in the same form; empty: any", NULL, ranges_check},
 	{"SEND_REFUSED", CONFIG_BOOLEAN, offsetof(struct redrive_config, send_refused), "false", 0,
-         0, "also send what this version would refuse again", NULL, NULL},
+         0, "also send records that this version would refuse again", NULL, NULL},
 	{"BATCH_RECORDS", CONFIG_INTEGER, offsetof(struct redrive_config, batch_records), "1000", 1,
-         100000, "dead letters in one transaction at most", NULL, NULL},
+         100000, "largest number of dead letters per transaction", NULL, NULL},
 	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000,
-         "dead letters a second at most; 0: no limit", NULL, NULL},
+         "largest number of dead letters per second; 0: no limit", NULL, NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls),
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -120,10 +127,11 @@ static bool parse_selection(const struct redrive_config *config,
 	if (config->dry_run == config->yes)
 		return err_set(
 			err, ERR_INPUT,
-			"say either --dry-run, to see what would be sent, or --yes, to send it");
+			"expected either --dry-run, to see what would be sent, or --yes, to send "
+			"it");
 	return redrive_reasons_parse(config->reasons, selection, err) &&
 	       redrive_ranges_parse(config->source, &selection->source, err) &&
-	       redrive_ranges_parse(config->letters, &selection->letters, err) &&
+	       redrive_ranges_parse(config->dead_letters, &selection->dead_letters, err) &&
 	       parse_time(config->since, INT64_MIN, &selection->since_us, err) &&
 	       parse_time(config->until, INT64_MAX, &selection->until_us, err);
 }
@@ -159,12 +167,12 @@ static void close_producer(struct redrive *redrive)
 static bool open_clients(struct redrive *redrive, struct err *err)
 {
 	char sink[256];
-	const char *const looker[] = {"group.id", sink, "isolation.level", "read_uncommitted",
-	                              NULL};
+	const char *const extra[] = {"group.id", sink, "isolation.level", "read_uncommitted", NULL};
 
 	snprintf(sink, sizeof(sink), "%sbronze-sink", redrive->config->kafka.topic_prefix);
-	redrive->looker = redrive_client(redrive, KAFKA_CONSUMER, looker, err);
-	return redrive->looker && (redrive->config->dry_run || open_producer(redrive, err));
+	redrive->metadata_client = redrive_client(redrive, KAFKA_CONSUMER, extra, err);
+	return redrive->metadata_client &&
+	       (redrive->config->dry_run || open_producer(redrive, err));
 }
 
 static bool name_topics(struct redrive *redrive, struct err *err)
@@ -176,10 +184,12 @@ static bool name_topics(struct redrive *redrive, struct err *err)
 	    !topic_name(prefix, TOPIC_FUNNEL_PARTIALS, redrive->partials,
 	                sizeof(redrive->partials)) ||
 	    !topic_name(prefix, TOPIC_DEAD_LETTER, redrive->dead, sizeof(redrive->dead)))
-		return err_set(err, ERR_INPUT, "TOPIC_PREFIX is too long");
-	redrive->terms.raw_topic = span_of(redrive->raw);
-	redrive->terms.bronze_topic = span_of(redrive->bronze);
-	redrive->terms.partials_topic = span_of(redrive->partials);
+		return err_set(err, ERR_INPUT,
+		               "TOPIC_PREFIX is too long: topic names have at most %d bytes",
+		               TOPIC_NAME_MAX);
+	redrive->params.raw_topic = span_of(redrive->raw);
+	redrive->params.bronze_topic = span_of(redrive->bronze);
+	redrive->params.partials_topic = span_of(redrive->partials);
 	return true;
 }
 
@@ -189,29 +199,29 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 
 	*redrive = (struct redrive){.config = settings};
 	*state = redrive;
-	redrive->terms.send_refused = redrive->config->send_refused;
-	redrive->terms.now_us = wallclock_us();
+	redrive->params.send_refused = redrive->config->send_refused;
+	redrive->params.now_us = wallclock_us();
 	redrive->parser = event_parser_new();
-	if (!parse_selection(redrive->config, &redrive->terms.selection, err) ||
+	if (!parse_selection(redrive->config, &redrive->params.selection, err) ||
 	    !name_topics(redrive, err))
 		return false;
 	redrive->registry = registry_new(redrive->config->registry_urls, REGISTRY_MS, err);
 	if (!redrive->registry || !open_clients(redrive, err) ||
-	    !kafka_partition_count(redrive->looker, redrive->raw, REDRIVE_CALL_MS,
+	    !kafka_partition_count(redrive->metadata_client, redrive->raw, REDRIVE_CALL_MS,
 	                           &redrive->raw_partitions, err) ||
-	    !kafka_partition_count(redrive->looker, redrive->dead, REDRIVE_CALL_MS,
+	    !kafka_partition_count(redrive->metadata_client, redrive->dead, REDRIVE_CALL_MS,
 	                           &redrive->dead_partitions, err))
 		return false;
-	redrive->opener = frame_decoder_new(redrive->registry, redrive->config->kafka.topic_prefix,
-	                                    SCHEMA_BRONZE);
-	redrive->terms.raw_partitions = redrive->raw_partitions;
+	redrive->decoder = frame_decoder_new(redrive->registry, redrive->config->kafka.topic_prefix,
+	                                     SCHEMA_BRONZE);
+	redrive->params.raw_partitions = redrive->raw_partitions;
 	return true;
 }
 
 /* ---- the plan */
 
-static bool take_mark(void *context, const struct input_record *record, bool *enough,
-                      struct err *err)
+static bool take_marker(void *context, const struct input_record *record, bool *enough,
+                        struct err *err)
 {
 	struct redrive *redrive = context;
 	int32_t partition;
@@ -232,16 +242,16 @@ static bool take_for_plan(void *context, const struct input_record *record, bool
 
 	(void)enough;
 	(void)err;
-	redrive_classify(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
+	redrive_classify(&redrive->params, &redrive->ledger, redrive->parser, record, &decision);
 	redrive_plan_add(redrive, &decision, record);
 	return true;
 }
 
-/* First offset and end of each partition of the dead-letter topic. */
-static bool look_at_bounds(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
+/* Reads the first offset and the log end of each partition of the dead-letter topic. */
+static bool read_offset_ranges(struct redrive *redrive, int64_t *from, int64_t *to, struct err *err)
 {
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
-		if (!kafka_offset_range(redrive->looker, redrive->dead, p, REDRIVE_CALL_MS,
+		if (!kafka_offset_range(redrive->metadata_client, redrive->dead, p, REDRIVE_CALL_MS,
 		                        &from[p], &to[p], err))
 			return false;
 	return true;
@@ -252,9 +262,9 @@ static bool make_plan(struct redrive *redrive, struct err *err)
 	redrive->from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(int64_t));
 	redrive->to = redrive->from + redrive->dead_partitions;
 	redrive_plan_begin(&redrive->plan);
-	return look_at_bounds(redrive, redrive->from, redrive->to, err) &&
+	return read_offset_ranges(redrive, redrive->from, redrive->to, err) &&
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
-	                    redrive->to, take_mark, err) &&
+	                    redrive->to, take_marker, err) &&
 	       redrive_read_clocks(redrive, err) &&
 	       redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
 	                    redrive->to, take_for_plan, err);
@@ -289,9 +299,9 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 	               "produce: %s", rd_kafka_err2str(code));
 }
 
-/* Makes one transactional call until it is through, or is no use. */
-static bool persist(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_kafka_t *, int),
-                    const char *what, struct err *err)
+/* Repeats one transactional call until it succeeds or cannot succeed. */
+static bool repeat_call(const struct redrive *redrive, rd_kafka_error_t *(*call)(rd_kafka_t *, int),
+                        const char *what, struct err *err)
 {
 	rd_kafka_error_t *error;
 
@@ -316,60 +326,62 @@ static bool send_once(struct redrive *redrive, struct err *err)
 		if (!produce(redrive, &redrive->outbox.at[i], err))
 			return false;
 	FAULT_POINT("before_commit");
-	if (!persist(redrive, rd_kafka_commit_transaction, "commit transaction", err))
+	if (!repeat_call(redrive, rd_kafka_commit_transaction, "commit transaction", err))
 		return false;
 	FAULT_POINT("after_commit");
 	return true;
 }
 
-/* Records and marks of the batch in one transaction. A client whose transaction was lost is not used again (task_loop_producer.c says
- * why): the same command goes on from here, in a process of its own. */
+/* Sends the records and markers of the batch in one transaction. A client whose transaction was
+ * lost is not used again (task_loop_producer.c has the reason): the same command continues in a new
+ * process. */
 static bool send_batch(struct redrive *redrive, struct err *err)
 {
-	size_t letters = redrive->outbox.count / 2;
+	size_t dead_letters = redrive->outbox.count / 2;
 
-	if (letters && !send_once(redrive, err))
+	if (dead_letters && !send_once(redrive, err))
 		return err->class == ERR_ABORT
 		               ? err_prefix(err,
 		                            "the transaction was lost; run the same command again")
 		               : false;
 	outbox_clear(&redrive->outbox);
-	redrive->sent += (int64_t)letters;
+	redrive->sent += (int64_t)dead_letters;
 	return true;
 }
 
-/* Marks that were written since the plan was made, by us or by another redrive. */
-static bool read_new_marks(struct redrive *redrive, struct err *err)
+/* Reads the markers that this or another redrive has written since the plan was made. */
+static bool read_new_markers(struct redrive *redrive, struct err *err)
 {
 	int64_t *from = xrealloc(NULL, (size_t)redrive->dead_partitions * 2 * sizeof(*from));
 	int64_t *to = from + redrive->dead_partitions;
-	bool ok = look_at_bounds(redrive, from, to, err);
+	bool ok = read_offset_ranges(redrive, from, to, err);
 
 	for (int32_t p = 0; p < redrive->dead_partitions; p++)
 		from[p] = redrive->to[p];
 	ok = ok && redrive_read(redrive, redrive->dead, redrive->dead_partitions, from, to,
-	                        take_mark, err);
+	                        take_marker, err);
 	free(from);
 	return ok;
 }
 
-/* After a commit with more to come: a producer in doubt is replaced. */
-static bool settle(struct redrive *redrive, struct err *err)
+/* After a commit, if there is more to send: replaces a producer in doubt. */
+static bool replace_doubtful_producer(struct redrive *redrive, struct err *err)
 {
 	if (!txn_doubt_replaces(redrive->doubt))
 		return true;
 	close_producer(redrive);
-	return open_producer(redrive, err) && read_new_marks(redrive, err);
+	return open_producer(redrive, err) && read_new_markers(redrive, err);
 }
 
-/* At RATE a batch is a second's worth at most, and the next one waits until it is due; no transaction is open meanwhile. */
+/* With RATE, a batch has at most the records of one second. The next one waits until it is due; no
+ * transaction is open during that wait. */
 static int64_t batch_records(const struct redrive_config *config)
 {
 	return config->rate && config->rate < config->batch_records ? config->rate
 	                                                            : config->batch_records;
 }
 
-static void keep_to_rate(const struct redrive *redrive)
+static void wait_for_rate(const struct redrive *redrive)
 {
 	int64_t due_us, left_us;
 
@@ -391,16 +403,16 @@ static bool take_to_send(void *context, const struct input_record *record, bool 
 	struct redrive_decision decision;
 
 	(void)enough;
-	redrive_classify(&redrive->terms, &redrive->ledger, redrive->parser, record, &decision);
-	if (decision.verdict != REDRIVE_SEND)
+	redrive_classify(&redrive->params, &redrive->ledger, redrive->parser, record, &decision);
+	if (decision.result != REDRIVE_SEND)
 		return true;
 	redrive_emit(&redrive->outbox, &decision, record);
 	if ((int64_t)redrive->outbox.count < 2 * batch_records(redrive->config) &&
 	    redrive->outbox.bytes < BATCH_BYTES)
 		return true;
-	if (!send_batch(redrive, err) || !settle(redrive, err))
+	if (!send_batch(redrive, err) || !replace_doubtful_producer(redrive, err))
 		return false;
-	keep_to_rate(redrive);
+	wait_for_rate(redrive);
 	return true;
 }
 
@@ -418,11 +430,11 @@ static enum step redrive_step(void *state, bool stopping, struct err *err)
 		return STEP_DONE;
 	}
 	redrive->began_us = monotonic_us();
-	if (redrive->plan.verdicts[REDRIVE_SEND] &&
+	if (redrive->plan.results[REDRIVE_SEND] &&
 	    (!redrive_read(redrive, redrive->dead, redrive->dead_partitions, redrive->from,
 	                   redrive->to, take_to_send, err) ||
 	     !send_batch(redrive, err))) {
-		printf("sent before it failed: %" PRId64 "%s\n", redrive->sent,
+		printf("sent before the failure: %" PRId64 "%s\n", redrive->sent,
 		       err->class == ERR_RETRY ? "; run the same command again for the rest" : "");
 		return STEP_FAILED;
 	}
@@ -438,8 +450,8 @@ static void redrive_close(void *state)
 	if (!redrive)
 		return;
 	close_producer(redrive);
-	redrive_client_close(redrive->looker);
-	frame_decoder_free(redrive->opener);
+	redrive_client_close(redrive->metadata_client);
+	frame_decoder_free(redrive->decoder);
 	registry_free(redrive->registry);
 	event_parser_free(redrive->parser);
 	redrive_ledger_free(&redrive->ledger);
@@ -451,8 +463,8 @@ static void redrive_close(void *state)
 
 static const struct service redrive_program = {
 	.name = "redrive",
-	.summary =
-		"sends chosen dead letters to the raw topic again, each once; shows what it would send, and why the rest cannot come back",
+	.summary = "sends selected dead letters to the raw topic again, each once; shows what it "
+		   "would send, and why the rest cannot come back",
 	.tables = tables,
 	.config_size = sizeof(struct redrive_config),
 	.open = redrive_open,

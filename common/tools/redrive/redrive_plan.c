@@ -1,4 +1,4 @@
-/* What a redrive would do, counted and told. */
+/* Counts and prints what a redrive would do. */
 #include "redrive_plan.h"
 
 #include <inttypes.h>
@@ -31,12 +31,14 @@ static void note_example(struct redrive_plan *plan, const struct redrive *redriv
 	bytes[len] = '\0';
 	text = plan->examples[plan->example_count++];
 	snprintf(text, sizeof(plan->examples[0]),
-	         "%" PRId32 ":%" PRId64 " %.*s %s/%" PRId32 ":%" PRId64 " to partition %" PRId32
-	         ": %s",
+	         "%" PRId32 ":%" PRId64 ", reason %.*s, from %s %" PRId32 ":%" PRId64
+	         ", to partition %" PRId32 ": %s",
 	         record->partition, record->offset,
-	         (int)(decision->letter.reason.len < 64 ? decision->letter.reason.len : 64),
-	         decision->letter.reason.at, redrive->raw, decision->letter.source_partition,
-	         decision->letter.source_offset, decision->target, bytes);
+	         (int)(decision->dead_letter.reason.len < 64 ? decision->dead_letter.reason.len
+	                                                     : 64),
+	         decision->dead_letter.reason.at, redrive->raw,
+	         decision->dead_letter.source_partition, decision->dead_letter.source_offset,
+	         decision->target, bytes);
 }
 
 void redrive_plan_begin(struct redrive_plan *plan)
@@ -53,14 +55,15 @@ void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *de
 	struct redrive_plan *plan = &redrive->plan;
 	char reason[64];
 
-	plan->verdicts[decision->verdict]++;
+	plan->results[decision->result]++;
 	if (decision->refused != REASON_NONE)
 		plan->refused_reasons[decision->refused]++;
-	if (decision->verdict != REDRIVE_SEND)
+	if (decision->result != REDRIVE_SEND)
 		return;
 	snprintf(reason, sizeof(reason), "%.*s",
-	         (int)(decision->letter.reason.len < 63 ? decision->letter.reason.len : 63),
-	         decision->letter.reason.at);
+	         (int)(decision->dead_letter.reason.len < 63 ? decision->dead_letter.reason.len
+	                                                     : 63),
+	         decision->dead_letter.reason.at);
 	plan->send_reasons[reason_from_name(reason)]++;
 	plan->ahead += decision->ahead;
 	widen(record->timestamp_ms, &plan->first_ms, &plan->last_ms);
@@ -88,11 +91,11 @@ static void print_clocks(const struct redrive *redrive)
 	for (int32_t p = 0; p < redrive->raw_partitions; p++)
 		if (clock_now(&redrive->clocks[p]) != CLOCK_NONE)
 			widen(clock_now(&redrive->clocks[p]), &first_us, &last_us);
-	print_times("clocks of the partitions, at least:", first_us, last_us);
-	if (redrive->terms.horizon_us)
-		duration_format(redrive->terms.horizon_us, horizon);
-	printf("  de-duplication horizon behind them: %s\n",
-	       *horizon ? horizon : "not known (bronze-sink has committed nothing yet)");
+	print_times("clocks of the partitions (lower bounds)", first_us, last_us);
+	if (redrive->params.horizon_us)
+		duration_format(redrive->params.horizon_us, horizon);
+	printf("  de-duplication horizon: %s\n",
+	       *horizon ? horizon : "not known, because bronze-sink has not committed yet");
 }
 
 static void print_send(const struct redrive *redrive)
@@ -105,17 +108,17 @@ static void print_send(const struct redrive *redrive)
 			       r < REASON_COUNT ? reason_name((enum reason)r)
 			                        : "unknown to this version",
 			       plan->send_reasons[r]);
-	if (plan->verdicts[REDRIVE_SEND]) {
-		printf("  source %s: %" PRId64 "\n", redrive->raw, plan->verdicts[REDRIVE_SEND]);
-		print_times("refused", plan->first_ms * 1000, plan->last_ms * 1000);
+	if (plan->results[REDRIVE_SEND]) {
+		printf("  source %s: %" PRId64 "\n", redrive->raw, plan->results[REDRIVE_SEND]);
+		print_times("dead letters written", plan->first_ms * 1000, plan->last_ms * 1000);
 		print_times("event times", plan->first_event_us, plan->last_event_us);
 	}
 	if (plan->ahead)
-		printf("  of these still too far ahead of their partition's clock, as far as it is known: %" PRId64
-		       "\n",
+		printf("  of these, still too far ahead of their partition's clock: %" PRId64
+		       "; bronze-sink may refuse them again\n",
 		       plan->ahead);
 	for (int i = 0; i < plan->example_count; i++)
-		printf("  example %s\n", plan->examples[i]);
+		printf("  example: dead letter %s\n", plan->examples[i]);
 }
 
 void redrive_plan_print(const struct redrive *redrive)
@@ -123,17 +126,17 @@ void redrive_plan_print(const struct redrive *redrive)
 	const struct redrive_plan *plan = &redrive->plan;
 	int64_t read = 0;
 
-	for (int v = 0; v < REDRIVE_VERDICT_COUNT; v++)
-		read += plan->verdicts[v];
+	for (int v = 0; v < REDRIVE_RESULT_COUNT; v++)
+		read += plan->results[v];
 	printf("%s: %" PRId64 " records\n", redrive->dead, read);
 	print_clocks(redrive);
-	for (int v = 0; v < REDRIVE_VERDICT_COUNT; v++) {
-		const char *way = redrive_way((enum redrive_verdict)v);
+	for (int v = 0; v < REDRIVE_RESULT_COUNT; v++) {
+		const char *advice = redrive_result_advice((enum redrive_result)v);
 
-		if (!plan->verdicts[v] && v != REDRIVE_SEND)
+		if (!plan->results[v] && v != REDRIVE_SEND)
 			continue;
-		printf("%s: %" PRId64 "%s%s\n", redrive_what((enum redrive_verdict)v),
-		       plan->verdicts[v], *way ? "; " : "", way);
+		printf("%s: %" PRId64 "%s%s\n", redrive_result_text((enum redrive_result)v),
+		       plan->results[v], *advice ? "; " : "", advice);
 		if (v == REDRIVE_SEND)
 			print_send(redrive);
 	}

@@ -1,4 +1,4 @@
-/* Topics between two offsets, and what can be seen of bronze-sink's clocks from outside. */
+/* Reads topics between two offsets, and estimates the clocks of bronze-sink. */
 #include "redrive_read.h"
 
 #include <stdlib.h>
@@ -17,8 +17,8 @@
 #include "stream/task.h"
 #include "wire/records_bronze.h"
 
-#define QUIET_LIMIT_MS 120000 /* a read that gets nothing for so long gives up */
-#define TAIL_RECORDS   2000   /* of a bronze partition, to know its clock */
+#define READ_TIMEOUT_MS 120000 /* a read without a record for this long fails */
+#define TAIL_RECORDS    2000   /* last records of a bronze partition that are read for its clock */
 
 rd_kafka_t *redrive_client(struct redrive *redrive, enum kafka_role role, const char *const *extra,
                            struct err *err)
@@ -40,7 +40,8 @@ void redrive_client_close(rd_kafka_t *client)
 bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions,
                   const int64_t *from, const int64_t *to, topic_take_fn *take, struct err *err)
 {
-	struct topic_reading reading = {topic, partitions, from, to, QUIET_LIMIT_MS, take, redrive};
+	struct topic_reading reading = {topic,           partitions, from,   to,
+	                                READ_TIMEOUT_MS, take,       redrive};
 
 	return topic_read(&redrive->config->kafka, &reading, err);
 }
@@ -62,15 +63,16 @@ static bool take_bronze(void *context, const struct input_record *record, bool *
 		clock_control(clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (!record->value.at)
 		return true;
-	if (!frame_decode(redrive->opener, record->value, &body, &reason, NULL, 0, err))
+	if (!frame_decode(redrive->decoder, record->value, &body, &reason, NULL, 0, err))
 		return false;
 	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL))
 		clock_event(clock, bronze.event.event_time_us, bronze.event.user_id);
 	return true;
 }
 
-/* A clock that knows nothing takes the first event's time, as an empty partition's does; one in the middle of a log must not:
- * 1970 stands for "nothing known" while the tail is read. */
+/* An empty clock takes the time of the first event, as that of an empty partition does. A clock in
+ * the middle of a log must not do that: while the last records are read, 1970 stands for "not
+ * known". */
 static void clock_before_tail(struct partition_clock *clock, const char *header)
 {
 	if (!clock_parse(span_of(header), clock))
@@ -79,25 +81,26 @@ static void clock_before_tail(struct partition_clock *clock, const char *header)
 		clock->control_us = 0;
 }
 
-static bool look_at_sink(struct redrive *redrive, struct err *err)
+static bool read_sink_offsets(struct redrive *redrive, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list =
 		rd_kafka_topic_partition_list_new(redrive->raw_partitions);
 	rd_kafka_resp_err_t code;
 
 	rd_kafka_topic_partition_list_add_range(list, redrive->raw, 0, redrive->raw_partitions - 1);
-	code = rd_kafka_committed(redrive->looker, list, REDRIVE_CALL_MS);
+	code = rd_kafka_committed(redrive->metadata_client, list, REDRIVE_CALL_MS);
 	for (int i = 0; !code && i < list->cnt; i++) {
 		char fingerprint[TASK_FINGERPRINT_MAX] = "", header[FOLD_SNAPSHOT_MAX] = "";
 		struct span metadata = {list->elems[i].metadata, list->elems[i].metadata_size};
 
 		if (metadata.at && task_metadata_read(metadata, fingerprint, header))
-			redrive->terms.horizon_us = redrive_horizon(fingerprint);
+			redrive->params.horizon_us = redrive_horizon(fingerprint);
 		clock_before_tail(&redrive->clocks[list->elems[i].partition], header);
 	}
 	rd_kafka_topic_partition_list_destroy(list);
-	return !code || err_set(err, ERR_RETRY, "committed offsets of bronze-sink: %s",
-	                        rd_kafka_err2str(code));
+	return !code ||
+	       err_set(err, ERR_RETRY, "cannot read the committed offsets of bronze-sink: %s",
+	               rd_kafka_err2str(code));
 }
 
 bool redrive_read_clocks(struct redrive *redrive, struct err *err)
@@ -108,11 +111,11 @@ bool redrive_read_clocks(struct redrive *redrive, struct err *err)
 
 	redrive->clocks =
 		xrealloc(NULL, (size_t)redrive->raw_partitions * sizeof(*redrive->clocks));
-	redrive->terms.clocks = redrive->clocks;
-	ok = look_at_sink(redrive, err);
+	redrive->params.clocks = redrive->clocks;
+	ok = read_sink_offsets(redrive, err);
 	for (int32_t p = 0; ok && p < redrive->raw_partitions; p++) {
-		ok = kafka_offset_range(redrive->looker, redrive->bronze, p, REDRIVE_CALL_MS,
-		                        &from[p], &to[p], err);
+		ok = kafka_offset_range(redrive->metadata_client, redrive->bronze, p,
+		                        REDRIVE_CALL_MS, &from[p], &to[p], err);
 		if (ok && to[p] - from[p] > TAIL_RECORDS)
 			from[p] = to[p] - TAIL_RECORDS;
 	}

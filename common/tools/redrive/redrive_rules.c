@@ -1,14 +1,18 @@
-/* What is certain to be refused again is not sent: it would only become one more dead letter. Certain is what follows from
- * the bytes alone (by the same parser as bronze-sink's), and what is older than the horizon behind a clock that can only
- * have gone on since. Whether an event is a repeat, or still too far ahead, is left to bronze-sink.
+/* A record that is certain to be refused again is not sent: it would only become one more dead
+ * letter. Certain is a refusal that follows from the bytes alone (by the parser of bronze-sink),
+ * and an event older than the horizon before a clock that can only have advanced since. bronze-sink
+ * decides whether an event is a duplicate, or still too far ahead.
  *
- * An event goes where its own session belongs, not where its key says: `wrong_partition` comes from writers whose keys or
- * partitioner are wrong, and would come back for ever otherwise. The key stays as it came; bronze-sink makes its own.
+ * An event goes to the partition of its own session, not to that of its key: `wrong_partition`
+ * comes from writers whose keys or partitioner are wrong, and such a record would be refused each
+ * time. The key is not changed; bronze-sink makes its own.
  *
- * Rejected for the ledger: committed offsets of a consumer group (a selection is no prefix of the log), a compacted topic of its own
- * (one more topic to make, keep and read), the header in the raw topic alone (all of it would have to be read).
+ * Rejected for the ledger: committed offsets of a consumer group (a selection is not a prefix of
+ * the log); a compacted topic of its own (one more topic to make, keep and read); only the header
+ * in the raw topic (that complete topic would have to be read).
  *
- * Limits: partitions up to 65,535, offsets below 2^48, as keys of the ledger. */
+ * Limits: partitions up to 65,535 and offsets below 2^48, because both share a 64-bit key of the
+ * ledger. */
 #include "redrive_rules.h"
 
 #include <inttypes.h>
@@ -23,21 +27,21 @@
 #include "wire/topics.h"
 
 static const struct {
-	const char *what, *way;
-} verdicts[REDRIVE_VERDICT_COUNT] = {
-#define REDRIVE_ROW(id, what, way) {what, way},
-	REDRIVE_VERDICTS(REDRIVE_ROW)
+	const char *text, *advice;
+} results[REDRIVE_RESULT_COUNT] = {
+#define REDRIVE_ROW(id, text, advice) {text, advice},
+	REDRIVE_RESULTS(REDRIVE_ROW)
 #undef REDRIVE_ROW
 };
 
-const char *redrive_what(enum redrive_verdict verdict)
+const char *redrive_result_text(enum redrive_result result)
 {
-	return verdicts[verdict].what;
+	return results[result].text;
 }
 
-const char *redrive_way(enum redrive_verdict verdict)
+const char *redrive_result_advice(enum redrive_result result)
 {
-	return verdicts[verdict].way;
+	return results[result].advice;
 }
 
 /* ---- the ledger */
@@ -98,7 +102,8 @@ bool redrive_reasons_parse(const char *text, struct redrive_selection *selection
 		if (reason == REASON_COUNT || reason == REASON_NONE)
 			return err_set(
 				err, ERR_INPUT,
-				"'%s' is not a reason code; expected codes as in the reports, such as invalid_price",
+				"'%s' is not a reason code: expected codes such as invalid_price "
+				"or wrong_partition",
 				name);
 		selection->reasons[reason] = true;
 		selection->any_reason = false;
@@ -146,7 +151,8 @@ bool redrive_ranges_parse(const char *text, struct redrive_ranges *ranges, struc
 		if (!range_parse(one, &ranges->at[ranges->count++]))
 			return err_set(
 				err, ERR_INPUT,
-				"'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or 2:17-",
+				"'%.*s': expected 2 (a partition), 2:17 (one offset), 2:17-90 or "
+				"2:17-",
 				(int)(one.len < 60 ? one.len : 60), one.at);
 		text += one.len;
 	}
@@ -162,42 +168,43 @@ static bool in_ranges(const struct redrive_ranges *ranges, int32_t partition, in
 	return ranges->count == 0;
 }
 
-static enum reason letter_reason(const struct dead_letter *letter)
+static enum reason reason_of(const struct dead_letter *dead_letter)
 {
 	char name[64];
 
-	if (letter->reason.len >= sizeof(name))
+	if (dead_letter->reason.len >= sizeof(name))
 		return REASON_COUNT;
-	memcpy(name, letter->reason.at, letter->reason.len);
-	name[letter->reason.len] = '\0';
+	memcpy(name, dead_letter->reason.at, dead_letter->reason.len);
+	name[dead_letter->reason.len] = '\0';
 	return reason_from_name(name);
 }
 
-static bool is_chosen(const struct redrive_selection *selection, const struct input_record *record,
-                      const struct dead_letter *letter)
+static bool is_selected(const struct redrive_selection *selection,
+                        const struct input_record *record, const struct dead_letter *dead_letter)
 {
-	enum reason reason = letter_reason(letter);
+	enum reason reason = reason_of(dead_letter);
 	int64_t time_us = record->timestamp_ms * 1000;
 
 	return (selection->any_reason || (reason != REASON_COUNT && selection->reasons[reason])) &&
 	       time_us >= selection->since_us && time_us < selection->until_us &&
-	       in_ranges(&selection->source, letter->source_partition, letter->source_offset) &&
-	       in_ranges(&selection->letters, record->partition, record->offset);
+	       in_ranges(&selection->source, dead_letter->source_partition,
+	                 dead_letter->source_offset) &&
+	       in_ranges(&selection->dead_letters, record->partition, record->offset);
 }
 
-/* ---- the verdict */
+/* ---- classification */
 
-static bool own_header(const struct input_record *record, const struct dead_letter *letter,
+static bool own_header(const struct input_record *record, const struct dead_letter *dead_letter,
                        const char *name)
 {
 	struct input_record own = *record;
 
-	own.header_count = letter->own_headers;
+	own.header_count = dead_letter->own_headers;
 	return record_header(&own, name).at != NULL;
 }
 
-/* What bronze-sink would say of the bytes, and where the event belongs. */
-static enum reason judge_bytes(struct event_parser *parser, const struct input_record *record,
+/* Why bronze-sink would refuse the bytes, and the partition of the event. */
+static enum reason check_value(struct event_parser *parser, const struct input_record *record,
                                int32_t raw_partitions, struct redrive_decision *decision)
 {
 	struct span body = record->value;
@@ -207,8 +214,8 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	enum reason reason;
 
 	decision->target = record->key.at ? partition_of(record->key, raw_partitions)
-	                                  : decision->letter.source_partition % raw_partitions;
-	if (own_header(record, &decision->letter, "source_error"))
+	                                  : decision->dead_letter.source_partition % raw_partitions;
+	if (own_header(record, &decision->dead_letter, "source_error"))
 		return REASON_MALFORMED_SOURCE_ROW;
 	if (body.len && body.at[0] == '\0' &&
 	    frame_parse(record->value, &schema_id, &body) != FRAME_ID)
@@ -221,64 +228,64 @@ static enum reason judge_bytes(struct event_parser *parser, const struct input_r
 	return REASON_NONE;
 }
 
-static enum redrive_verdict judge_source(const struct redrive_params *terms,
-                                         const struct input_record *record,
-                                         const struct dead_letter *letter)
+static enum redrive_result classify_source(const struct redrive_params *params,
+                                           const struct input_record *record,
+                                           const struct dead_letter *dead_letter)
 {
-	if (span_equal(letter->source_topic, terms->bronze_topic))
+	if (span_equal(dead_letter->source_topic, params->bronze_topic))
 		return REDRIVE_FROM_BRONZE;
-	if (span_equal(letter->source_topic, terms->partials_topic))
+	if (span_equal(dead_letter->source_topic, params->partials_topic))
 		return REDRIVE_FROM_PARTIALS;
-	if (!span_equal(letter->source_topic, terms->raw_topic))
+	if (!span_equal(dead_letter->source_topic, params->raw_topic))
 		return REDRIVE_OTHER_SET;
-	if (own_header(record, letter, "control"))
+	if (own_header(record, dead_letter, "control"))
 		return REDRIVE_CONTROL;
 	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
 }
 
-static enum redrive_verdict judge_event(const struct redrive_params *terms,
-                                        struct event_parser *parser,
-                                        const struct input_record *record,
-                                        struct redrive_decision *decision)
+static enum redrive_result classify_event(const struct redrive_params *params,
+                                          struct event_parser *parser,
+                                          const struct input_record *record,
+                                          struct redrive_decision *decision)
 {
 	const struct partition_clock *clock;
 
 	if (record->value.len > EVENT_VALUE_MAX)
 		return REDRIVE_TOO_LARGE;
-	decision->refused = judge_bytes(parser, record, terms->raw_partitions, decision);
+	decision->refused = check_value(parser, record, params->raw_partitions, decision);
 	if (decision->refused != REASON_NONE)
-		return terms->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
-	clock = &terms->clocks[decision->target];
+		return params->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
+	clock = &params->clocks[decision->target];
 	decision->ahead = clock_now(clock) != CLOCK_NONE &&
-	                  clock_is_future(clock, decision->event_time_us, terms->now_us);
-	if (terms->horizon_us > 0 && clock_now(clock) != CLOCK_NONE &&
-	    decision->event_time_us < clock_now(clock) - terms->horizon_us)
+	                  clock_is_future(clock, decision->event_time_us, params->now_us);
+	if (params->horizon_us > 0 && clock_now(clock) != CLOCK_NONE &&
+	    decision->event_time_us < clock_now(clock) - params->horizon_us)
 		return REDRIVE_TOO_OLD;
 	return REDRIVE_SEND;
 }
 
-void redrive_classify(const struct redrive_params *terms, struct redrive_ledger *ledger,
+void redrive_classify(const struct redrive_params *params, struct redrive_ledger *ledger,
                       struct event_parser *parser, const struct input_record *record,
                       struct redrive_decision *decision)
 {
 	int32_t partition;
 	int64_t offset;
 
-	*decision = (struct redrive_decision){.verdict = REDRIVE_MARK};
+	*decision = (struct redrive_decision){.result = REDRIVE_MARKER};
 	if (redrive_marker_read(record, &partition, &offset))
 		return;
-	decision->verdict = REDRIVE_UNREADABLE;
-	if (!dead_letter_read(record, &decision->letter))
+	decision->result = REDRIVE_UNREADABLE;
+	if (!dead_letter_read(record, &decision->dead_letter))
 		return;
-	decision->verdict = REDRIVE_NOT_CHOSEN;
-	if (!is_chosen(&terms->selection, record, &decision->letter))
+	decision->result = REDRIVE_NOT_SELECTED;
+	if (!is_selected(&params->selection, record, &decision->dead_letter))
 		return;
-	decision->verdict = judge_source(terms, record, &decision->letter);
-	if (decision->verdict == REDRIVE_SEND &&
+	decision->result = classify_source(params, record, &decision->dead_letter);
+	if (decision->result == REDRIVE_SEND &&
 	    redrive_ledger_has(ledger, record->partition, record->offset))
-		decision->verdict = REDRIVE_BEFORE;
-	if (decision->verdict == REDRIVE_SEND)
-		decision->verdict = judge_event(terms, parser, record, decision);
+		decision->result = REDRIVE_BEFORE;
+	if (decision->result == REDRIVE_SEND)
+		decision->result = classify_event(params, parser, record, decision);
 }
 
 /* ---- sending */
@@ -293,13 +300,14 @@ void redrive_emit(struct outbox *out, const struct redrive_decision *decision,
 	                                           record->partition, record->offset)};
 	size_t count = 0;
 
-	for (size_t i = 0; i < decision->letter.own_headers && count < REDRIVE_HEADERS_MAX; i++)
+	for (size_t i = 0; i < decision->dead_letter.own_headers && count < REDRIVE_HEADERS_MAX;
+	     i++)
 		if (!span_is(record->headers[i].name, REDRIVE_HEADER_FROM))
 			headers[count++] = record->headers[i];
 	headers[count++] = (struct header){SPAN(REDRIVE_HEADER_FROM), place_span};
 	outbox_add(out, TOPIC_RAW_EVENTS, decision->target, record->key, record->value, headers,
 	           count);
-	memcpy(headers, record->headers + decision->letter.own_headers,
+	memcpy(headers, record->headers + decision->dead_letter.own_headers,
 	       DEAD_LETTER_HEADERS * sizeof(*headers));
 	headers[DEAD_LETTER_HEADERS] = (struct header){SPAN(REDRIVE_HEADER_MARKER), place_span};
 	outbox_add(out, TOPIC_DEAD_LETTER, record->partition, record->key, SPAN_NULL, headers,

@@ -1,5 +1,5 @@
-/* The state of the redrive program: redrive.c opens, sends and ends; redrive_read.c reads topics and the partitions'
- * clocks; redrive_plan.c counts what would be sent and shows it. */
+/* The state of the redrive program. redrive.c opens, sends and ends. redrive_read.c reads topics
+ * and the clocks of the partitions. redrive_plan.c counts and prints what would be sent. */
 #ifndef FUNNEL_REDRIVE_STATE_H
 #define FUNNEL_REDRIVE_STATE_H
 
@@ -24,15 +24,15 @@ struct redrive_config {
 	struct kafka_config kafka;
 	const char *registry_urls;
 	bool dry_run, yes, send_refused;
-	const char *reasons, *since, *until, *source, *letters;
+	const char *reasons, *since, *until, *source, *dead_letters;
 	int64_t batch_records, rate;
 };
 
-/* What the plan says. */
+/* Numbers of the plan. */
 struct redrive_plan {
-	int64_t verdicts[REDRIVE_VERDICT_COUNT];
-	int64_t send_reasons[REASON_COUNT + 1],
-		refused_reasons[REASON_COUNT]; /* by the letter's reason; by the reason of today */
+	int64_t results[REDRIVE_RESULT_COUNT];
+	int64_t send_reasons[REASON_COUNT + 1]; /* to be sent, by the reason of the dead letter */
+	int64_t refused_reasons[REASON_COUNT];  /* refused again, by the reason of this version */
 	int64_t ahead, first_ms, last_ms, first_event_us, last_event_us;
 	char examples[REDRIVE_EXAMPLES][512];
 	int example_count;
@@ -43,16 +43,17 @@ struct redrive {
 	char raw[TOPIC_NAME_MAX + 1], bronze[TOPIC_NAME_MAX + 1], partials[TOPIC_NAME_MAX + 1],
 		dead[TOPIC_NAME_MAX + 1];
 	int32_t raw_partitions, dead_partitions;
-	rd_kafka_t *looker,
-		*producer; /* looker: ends of logs, and bronze-sink's offsets; joins nothing */
+	/* Reads log ends and the committed offsets of bronze-sink; joins no group. */
+	rd_kafka_t *metadata_client;
+	rd_kafka_t *producer;
 	struct txn_doubt *doubt; /* of the producer */
 	struct registry *registry;
-	struct frame_decoder *opener;
+	struct frame_decoder *decoder;
 	struct partition_clock *clocks;
-	struct redrive_params terms;
+	struct redrive_params params;
 	struct redrive_ledger ledger;
 	struct event_parser *parser;
-	int64_t *from, *to; /* of the dead-letter topic, per partition */
+	int64_t *from, *to; /* offsets of the dead-letter topic, per partition */
 	struct redrive_plan plan;
 	struct outbox outbox;
 	int64_t sent, began_us;

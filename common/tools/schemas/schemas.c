@@ -1,17 +1,17 @@
-/* schemas --dry-run | --yes: shows which schema ids the records of a set's topics name, and whether
- * the registry knows them. With --yes it registers the schemas again under the same ids, in a
- * registry that has lost them.
+/* schemas --dry-run | --yes: shows which schema ids the records of a set refer to, and whether the
+ * registry knows them. With --yes it registers the schemas again under the same ids, in a registry
+ * that has lost them.
  *
- * Registries give out ids in sequence: neither Confluent's nor Apicurio lets a client choose an id
- * in its ordinary mode (Confluent's IMPORT mode does; Apicurio 2.6 ignores a requested id). So the
- * program registers the schemas in the order of their ids, with fillers in between, and each answer
- * has to be the expected id. core/schema_ids.h has the rules.
+ * Registries assign ids in sequence: neither Confluent's nor Apicurio lets a client choose an id in
+ * its ordinary mode (Confluent's IMPORT mode does; Apicurio 2.6 ignores a requested id). So the
+ * program registers the schemas in the order of their ids, with fillers between them, and each id
+ * that the registry assigns must be the expected one. wire/schema_ids.h has the rules.
  *
- * Services and producers must not run at the same time, since each schema that they register takes
- * an id too. After kill -9 the same command continues from where it stopped.
+ * Services and producers must not run at the same time, because each schema that they register
+ * takes an id too. After kill -9, run the same command again; it continues where it stopped.
  *
- * Limits: reads all topics from beginning to end. Knows only the texts of its own version of the
- * schemas: ids of former versions come back from a backup of the registry. */
+ * Limits: reads all topics from beginning to end. Has only the schemas of its own version; to get
+ * the ids of earlier versions back, restore a backup of the registry. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,9 +36,9 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define QUIET_MS      120000
-#define REGISTRY_MS   5000
-#define LEAVE_OUT_MAX 64
+#define READ_TIMEOUT_MS 120000
+#define REGISTRY_MS     5000
+#define LEAVE_OUT_MAX   64
 
 struct schemas_config {
 	struct service_config service;
@@ -51,16 +51,19 @@ struct schemas_config {
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct schemas_config, kafka);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct schemas_config, dry_run), "false", 0, 0,
-         "show which schema ids the topics name, and whether the registry knows them", NULL, NULL},
+         "print which schema ids the records have, and whether the registry knows them", NULL,
+         NULL},
 	{"YES", CONFIG_BOOLEAN, offsetof(struct schemas_config, yes), "false", 0, 0,
-         "show the same, and register what is missing under the same ids", NULL, NULL},
+         "print the same, and register the missing schemas under the same ids", NULL, NULL},
 	{"LEAVE_OUT", CONFIG_TEXT, offsetof(struct schemas_config, leave_out), "", 0, 0,
-         "ids that are not ours, comma-separated", NULL, NULL},
+         "schema ids to leave out because they are not ours, comma-separated", NULL, NULL},
 	{"MAX_FILLERS", CONFIG_INTEGER, offsetof(struct schemas_config, fillers_max), "10000", 0,
-         10000000, "schemas to register, at most, only to use up the ids between ours", NULL, NULL},
+         10000000,
+         "largest number of filler schemas to register, which use up the ids between ours", NULL,
+         NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
          "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -68,7 +71,7 @@ static const struct config_option *const tables[] = {kafka_options, options, NUL
 /* The topics whose values have a schema id, or may have one. */
 static const struct {
 	enum topic_id topic;
-	enum schema_kind slot;
+	enum schema_kind kind;
 } framed[] = {
 	{TOPIC_RAW_EVENTS, SCHEMA_RAW},
 	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE},
@@ -96,16 +99,16 @@ static bool parse_settings(struct schemas *schemas, struct err *err)
 	if (schemas->config->dry_run == schemas->config->yes)
 		return err_set(
 			err, ERR_INPUT,
-			"choose either --dry-run, to see which ids the topics name, or --yes, to "
-			"register those that are missing");
+			"expected either --dry-run, to see which schema ids the records have, or "
+			"--yes, to register the missing schemas");
 	while (*text) {
 		if (schemas->leave_out_count == LEAVE_OUT_MAX ||
 		    !number_take(&text, &schemas->leave_out[schemas->leave_out_count++]) ||
 		    (*text && *text++ != ','))
 			return err_set(
 				err, ERR_INPUT,
-				"invalid value \"%s\" for LEAVE_OUT: expected at most %d ids with "
-				"commas between them",
+				"invalid value \"%s\" for LEAVE_OUT: expected at most %d ids, "
+				"comma-separated",
 				schemas->config->leave_out, LEAVE_OUT_MAX);
 	}
 	return true;
@@ -129,11 +132,11 @@ static bool schemas_open(void *settings, void **state, struct err *err)
 	return schemas->client != NULL;
 }
 
-/* ---- ids that the topics name */
+/* ---- the schema ids of the records */
 
 struct scan {
 	struct schema_uses *uses;
-	enum schema_kind slot;
+	enum schema_kind kind;
 };
 
 static bool take_value(void *context, const struct input_record *record, bool *enough,
@@ -143,26 +146,28 @@ static bool take_value(void *context, const struct input_record *record, bool *e
 
 	(void)enough;
 	(void)err;
-	schema_uses_add(scan->uses, scan->slot, record->partition, record->offset, record->value);
+	schema_uses_add(scan->uses, scan->kind, record->partition, record->offset, record->value);
 	return true;
 }
 
 static bool read_topic(struct schemas *schemas, size_t number, struct err *err)
 {
-	struct scan scan = {&schemas->uses, framed[number].slot};
+	struct scan scan = {&schemas->uses, framed[number].kind};
 	char topic[TOPIC_NAME_MAX + 1];
 	struct topic_reading all = {.topic = topic,
-	                            .silence_ms = QUIET_MS,
+	                            .silence_ms = READ_TIMEOUT_MS,
 	                            .take = take_value,
 	                            .context = &scan};
 
 	if (!topic_name(schemas->config->kafka.topic_prefix, framed[number].topic, topic,
 	                sizeof(topic)))
-		return err_set(err, ERR_INPUT, "TOPIC_PREFIX is too long");
+		return err_set(err, ERR_INPUT,
+		               "TOPIC_PREFIX is too long: topic names have at most %d bytes",
+		               TOPIC_NAME_MAX);
 	return topic_read_all(&schemas->config->kafka, schemas->client, &all, err);
 }
 
-/* ---- what the ids mean in the registry */
+/* ---- the state of the ids in the registry */
 
 static bool is_left_out(const struct schemas *schemas, int32_t id)
 {
@@ -176,7 +181,7 @@ static enum schema_use_state state_of(const struct schemas *schemas, const struc
                                       enum reason reason)
 {
 	if (reason == REASON_NONE || (!use->fits && reason == REASON_MALFORMED_AVRO))
-		return SCHEMA_USE_KNOWN; /* never decoded under its schema either */
+		return SCHEMA_USE_KNOWN; /* its records were never valid under this schema */
 	if (is_left_out(schemas, use->id))
 		return SCHEMA_USE_LEFT_OUT;
 	if (!use->fits)
@@ -184,16 +189,16 @@ static enum schema_use_state state_of(const struct schemas *schemas, const struc
 	return reason == REASON_UNKNOWN_SCHEMA_ID ? SCHEMA_USE_MISSING : SCHEMA_USE_TAKEN;
 }
 
-/* Openers cache the registry's answers, so each round uses new ones. */
+/* Decoders cache what the registry returns, so each round uses new ones. */
 static bool ask_registry(struct schemas *schemas, struct err *err)
 {
-	struct frame_decoder *openers[SCHEMA_COUNT];
+	struct frame_decoder *decoders[SCHEMA_COUNT];
 	bool ok = true;
 
-	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		openers[slot] =
+	for (int kind = 0; kind < SCHEMA_COUNT; kind++)
+		decoders[kind] =
 			frame_decoder_new(schemas->registry, schemas->config->kafka.topic_prefix,
-		                          (enum schema_kind)slot);
+		                          (enum schema_kind)kind);
 	for (size_t i = 0; ok && i < schemas->uses.count; i++) {
 		struct schema_use *use = &schemas->uses.at[i];
 		struct span body;
@@ -201,14 +206,14 @@ static bool ask_registry(struct schemas *schemas, struct err *err)
 
 		health_alive();
 		ok = use->sample.len == 0 ||
-		     frame_decode(openers[use->kind],
+		     frame_decode(decoders[use->kind],
 		                  (struct span){use->sample.at, use->sample.len}, &body, &reason,
 		                  NULL, 0, err);
 		if (ok)
 			use->state = state_of(schemas, use, reason);
 	}
-	for (int slot = 0; slot < SCHEMA_COUNT; slot++)
-		frame_decoder_free(openers[slot]);
+	for (int kind = 0; kind < SCHEMA_COUNT; kind++)
+		frame_decoder_free(decoders[kind]);
 	return ok;
 }
 
@@ -228,8 +233,8 @@ static void print_uses(const struct schemas *schemas)
 		[SCHEMA_USE_MISSING] = "the registry does not know it",
 		[SCHEMA_USE_TAKEN] = "belongs to another schema in the registry",
 		[SCHEMA_USE_STRAY] =
-			"not known, and no record decodes as one of this topic (by this "
-			"version's schema): left out",
+			"not known, and no record is valid under this version's schema of the "
+			"topic: left out",
 		[SCHEMA_USE_LEFT_OUT] = "left out by LEAVE_OUT",
 	};
 	const struct schema_uses *uses = &schemas->uses;
@@ -243,14 +248,14 @@ static void print_uses(const struct schemas *schemas)
 		       words[uses->at[i].state]);
 	if (uses->left_out)
 		printf("%" PRId64
-		       " records of further ids were not looked at: there are more than %d\n",
+		       " records have further ids, which were not checked: more than %d ids\n",
 		       uses->left_out, SCHEMA_USES_MAX);
 }
 
 /* ---- registering */
 
-/* The highest id below the first missing one that the registry knows, used by our topics or not. */
-static bool last_given(struct schemas *schemas, int32_t *last, struct err *err)
+/* The highest id below the first missing one that the registry knows, even if no topic uses it. */
+static bool find_last_assigned(struct schemas *schemas, int32_t *last, struct err *err)
 {
 	int32_t first_missing = 0;
 	struct span text;
@@ -260,7 +265,7 @@ static bool last_given(struct schemas *schemas, int32_t *last, struct err *err)
 	for (int32_t id = first_missing - 1; id > *last; id--) {
 		health_alive();
 		switch (registry_schema(schemas->registry, id, &text, &is_json_schema, err)) {
-		case REGISTRY_FOUND: *last = id; break; /* ends the loop too */
+		case REGISTRY_FOUND: *last = id; break; /* this also ends the loop */
 		case REGISTRY_UNKNOWN_ID: break;
 		case REGISTRY_FAILED: return false;
 		}
@@ -268,25 +273,25 @@ static bool last_given(struct schemas *schemas, int32_t *last, struct err *err)
 	return true;
 }
 
-static bool can_be_registered(struct schemas *schemas, int32_t *last, struct err *err)
+static bool check_registrable(struct schemas *schemas, int32_t *last, struct err *err)
 {
 	const struct schema_uses *uses = &schemas->uses;
 	int32_t first_missing;
 
-	/* Checked first without asking the registry for each id in between: there may be millions. */
+	/* Checks first without a request for each id in between: there may be millions. */
 	schema_uses_bounds(uses, last, &first_missing);
 	return schema_uses_can_be_registered(uses, *last, schemas->config->fillers_max, err) &&
-	       last_given(schemas, last, err) &&
+	       find_last_assigned(schemas, last, err) &&
 	       schema_uses_can_be_registered(uses, *last, schemas->config->fillers_max, err);
 }
 
-static bool got_id(int32_t expected, int32_t given, struct err *err)
+static bool check_id(int32_t expected, int32_t given, struct err *err)
 {
 	return given == expected ||
 	       err_set(err, ERR_OPERATOR,
-	               "the registry gave id %" PRId32 " where %" PRId32
-	               " was next: it was not empty, or another client registers schemas at the "
-	               "same time. Stop services and producers, empty the registry, and run this again",
+	               "the registry assigned id %" PRId32 ", expected %" PRId32
+	               ": it was not empty, or another client registers schemas at the same time. "
+	               "Stop services and producers, empty the registry, and run this again",
 	               given, expected);
 }
 
@@ -306,7 +311,7 @@ static bool register_filler(struct schemas *schemas, int32_t id, struct err *err
 	                              &filler, &given, err) &&
 	       registry_delete_subject(schemas->registry, schemas->config->kafka.topic_prefix,
 	                               suffix, err) &&
-	       got_id(id, given, err);
+	       check_id(id, given, err);
 }
 
 static bool register_use(struct schemas *schemas, size_t number, struct err *err)
@@ -321,7 +326,7 @@ static bool register_use(struct schemas *schemas, size_t number, struct err *err
 	schema.text = text.at;
 	ok = registry_register_text(schemas->registry, schemas->config->kafka.topic_prefix, &schema,
 	                            &given, err) &&
-	     got_id(use->id, given, err) &&
+	     check_id(use->id, given, err) &&
 	     registry_guard(schemas->registry, schemas->config->kafka.topic_prefix, use->kind, err);
 	buffer_free(&text);
 	return ok;
@@ -333,7 +338,7 @@ static bool register_missing(struct schemas *schemas, struct err *err)
 	int fillers = 0;
 	size_t registered = 0;
 
-	if (!can_be_registered(schemas, &last, err))
+	if (!check_registrable(schemas, &last, err))
 		return false;
 	for (size_t i = 0; i < schemas->uses.count; i++) {
 		const struct schema_use *use = &schemas->uses.at[i];
@@ -353,7 +358,7 @@ static bool register_missing(struct schemas *schemas, struct err *err)
 		last = use->id;
 		registered++;
 	}
-	printf("registered: %zu schemas, and %d fillers of ids between them\n", registered,
+	printf("registered %zu schemas, and %d fillers for the ids between them\n", registered,
 	       fillers);
 	return true;
 }
@@ -364,9 +369,11 @@ static bool all_known(const struct schemas *schemas, struct err *err)
 	                 count_state(&schemas->uses, SCHEMA_USE_TAKEN);
 
 	return !unknown ||
-	       err_set(err, ERR_OPERATOR, "%zu schema ids of our records cannot be read%s", unknown,
-	               schemas->config->dry_run ? ": the registry has lost its data, or is another "
-	                                          "one; --yes registers the missing schemas"
+	       err_set(err, ERR_OPERATOR,
+	               "the registry does not have the schemas of %zu schema ids of our records%s",
+	               unknown,
+	               schemas->config->dry_run ? ": it has lost its data, or is another registry; "
+	                                          "--yes registers the missing schemas"
 	                                        : "");
 }
 
@@ -388,7 +395,7 @@ static enum step schemas_step(void *state, bool stopping, struct err *err)
 		return STEP_FAILED;
 	if (!all_known(schemas, err))
 		return STEP_FAILED;
-	printf("all %zu schema ids of our records have their schemas\n",
+	printf("the registry has the schemas of all %zu schema ids of our records\n",
 	       count_state(&schemas->uses, SCHEMA_USE_KNOWN));
 	return STEP_DONE;
 }
@@ -410,9 +417,8 @@ static void schemas_close(void *state)
 
 static const struct service schemas_program = {
 	.name = "schemas",
-	.summary =
-		"shows which schema ids the topics name, and registers the schemas again under the "
-		"same ids in a registry that has lost them",
+	.summary = "shows which schema ids the records have, and registers the schemas again under "
+		   "the same ids in a registry that has lost them",
 	.tables = tables,
 	.config_size = sizeof(struct schemas_config),
 	.open = schemas_open,

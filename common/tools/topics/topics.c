@@ -1,14 +1,17 @@
-/* topics create|delete|reset|list: makes and removes the topics of one set (one TOPIC_PREFIX), by common/wire/topics.h.
+/* topics create|delete|reset|list: creates and removes the topics of one set (one TOPIC_PREFIX), as
+ * listed in wire/topics.h.
  *
- * create   makes what is missing and is safe to repeat. Partition counts are fixed for the life of a set, because bronze
- *          mirrors raw partition for partition and stored offsets belong to them: a set that disagrees with itself, or
- *          with a count asked for explicitly, is refused (exit 78).
- * delete   removes topics and the committed offsets of our consumer groups, which would otherwise point into a log that
- *          is gone. Groups first: the broker refuses while a service is still a member, and then nothing has happened.
- * reset    delete, wait until the brokers no longer know the topics, create.
+ * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
+ *          because bronze_events mirrors raw_events partition for partition, and committed offsets
+ *          belong to partitions. If the counts of a set differ from each other or from PARTITIONS,
+ *          the command refuses (exit 78).
+ * delete   removes the topics and the committed offsets of our consumer groups, which would
+ *          otherwise point into a log that no longer exists. Groups first: the broker refuses to
+ *          delete a group that still has a member, and then no topic has been deleted.
+ * reset    delete, wait until the topics are gone from all brokers, create.
  *
- * Limits: settings of topics that exist are left as they are. Reads the whole cluster's topic list, since asking for a
- * topic by name might create it on a broker that is so configured. */
+ * Limits: the settings of existing topics are not changed. Reads the topic list of the complete
+ * cluster, because a request for a topic by name may create it on some brokers. */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,10 +33,10 @@
 
 enum {
 	CALL_MS = 30000,    /* one request to the brokers */
-	VISIBLE_MS = 30000, /* until a change is seen everywhere */
+	VISIBLE_MS = 30000, /* until all brokers show a change */
 	LOADED_MS = 30000,  /* until a broker that has just started has loaded its groups */
-	GROUP_EMPTY_MS =
-		60000, /* a killed member leaves its group when its session ends, 45 s by default */
+	/* A killed member leaves its group when its session ends, after 45 s by default. */
+	GROUP_EMPTY_MS = 60000,
 	PARTITIONS_MAX = 10000,
 };
 
@@ -41,7 +44,7 @@ struct topics_config {
 	struct service_config service;
 	struct kafka_config kafka;
 	const char *command;
-	int64_t partitions;  /* 0: not asked for */
+	int64_t partitions;  /* 0: not set */
 	int64_t replication; /* -1: the broker's default */
 };
 
@@ -50,14 +53,14 @@ _Static_assert(TOPIC_DEFAULT_PARTITIONS == 4, "the help of PARTITIONS says 4");
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_config, kafka);
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
-         "the command; also as the first word, as in: topics create", "create|delete|reset|list",
-         NULL},
+         "the command; can also be the first word, as in: topics create",
+         "create|delete|reset|list", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
          PARTITIONS_MAX,
-         "partitions of raw_events and bronze_events; 0: as the set has, or 4 for a new set", NULL,
-         NULL},
+         "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set",
+         NULL, NULL},
 	{"REPLICATION_FACTOR", CONFIG_INTEGER, offsetof(struct topics_config, replication), "-1",
-         -1, 100, "copies of each partition; -1: the broker's default", NULL, NULL},
+         -1, 100, "replicas of each partition; -1: the broker's default", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, options, NULL};
@@ -68,10 +71,10 @@ struct admin {
 	rd_kafka_queue_t *queue;
 };
 
-/* What the brokers know of a set. */
+/* The topics of a set, as the brokers report them. */
 struct set {
-	int32_t partitions[TOPIC_COUNT]; /* 0: no such topic */
-	bool led[TOPIC_COUNT];           /* every partition has a leader */
+	int32_t partitions[TOPIC_COUNT]; /* 0: the topic does not exist */
+	bool has_leaders[TOPIC_COUNT];   /* every partition has a leader */
 };
 
 static int64_t now_ms(void)
@@ -79,44 +82,45 @@ static int64_t now_ms(void)
 	return monotonic_us() / 1000;
 }
 
-/* Between two looks at the brokers. */
+/* Waits before the next request. */
 static void pause_ms(unsigned ms)
 {
 	health_alive();
 	usleep(ms * 1000);
 }
 
-static bool is_over(int64_t deadline_ms)
+static bool deadline_passed(int64_t deadline_ms)
 {
 	return now_ms() > deadline_ms || service_stopping();
 }
 
-static rd_kafka_AdminOptions_t *call_options(struct admin *admin, rd_kafka_admin_op_t call)
+static rd_kafka_AdminOptions_t *new_options(struct admin *admin, rd_kafka_admin_op_t operation)
 {
-	rd_kafka_AdminOptions_t *call_with = rd_kafka_AdminOptions_new(admin->client, call);
+	rd_kafka_AdminOptions_t *call = rd_kafka_AdminOptions_new(admin->client, operation);
 	char why[256];
 
-	rd_kafka_AdminOptions_set_request_timeout(call_with, CALL_MS, why, sizeof(why));
-	/* Only some calls know a wait on the broker's side; the others refuse it, which changes nothing. */
-	rd_kafka_AdminOptions_set_operation_timeout(call_with, CALL_MS, why, sizeof(why));
-	return call_with;
+	rd_kafka_AdminOptions_set_request_timeout(call, CALL_MS, why, sizeof(why));
+	/* Only some calls wait on the broker; for the others this has no effect. */
+	rd_kafka_AdminOptions_set_operation_timeout(call, CALL_MS, why, sizeof(why));
+	return call;
 }
 
-/* The answer to the call just made; the caller destroys it. NULL and err where the call as a whole failed. */
-static rd_kafka_event_t *answer(struct admin *admin, const char *what, struct err *err)
+/* Waits for the result of the request just made; the caller destroys it. NULL and err: the request
+ * failed. */
+static rd_kafka_event_t *await_result(struct admin *admin, const char *what, struct err *err)
 {
 	rd_kafka_event_t *event = rd_kafka_queue_poll(admin->queue, CALL_MS + 5000);
 
 	if (event && !rd_kafka_event_error(event))
 		return event;
 	err_set(err, ERR_RETRY, "%s: %s", what,
-	        event ? rd_kafka_event_error_string(event) : "no answer");
+	        event ? rd_kafka_event_error_string(event) : "no answer from the brokers");
 	if (event)
 		rd_kafka_event_destroy(event);
 	return NULL;
 }
 
-/* ---- what there is */
+/* ---- the topics that exist */
 
 static void note_topic(struct set *set, const struct topics_config *config,
                        const rd_kafka_metadata_topic_t *topic)
@@ -129,9 +133,10 @@ static void note_topic(struct set *set, const struct topics_config *config,
 		    strcmp(name, topic->topic) != 0)
 			continue;
 		set->partitions[id] = topic->partition_cnt;
-		set->led[id] = topic->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+		set->has_leaders[id] = topic->err == RD_KAFKA_RESP_ERR_NO_ERROR;
 		for (int i = 0; i < topic->partition_cnt; i++)
-			set->led[id] = set->led[id] && topic->partitions[i].leader >= 0;
+			set->has_leaders[id] =
+				set->has_leaders[id] && topic->partitions[i].leader >= 0;
 	}
 }
 
@@ -151,7 +156,7 @@ static bool read_set(struct admin *admin, const struct topics_config *config, st
 	return true;
 }
 
-/* Waits until all topics of the set are there and have leaders, or all are gone. */
+/* Waits until all topics of the set exist and have leaders, or until all are gone. */
 static bool wait_visible(struct admin *admin, const struct topics_config *config, bool there,
                          struct err *err)
 {
@@ -164,23 +169,25 @@ static bool wait_visible(struct admin *admin, const struct topics_config *config
 		if (!read_set(admin, config, &set, err))
 			return false;
 		for (int id = 0; id < TOPIC_COUNT; id++)
-			done = done && (there ? set.partitions[id] > 0 && set.led[id]
+			done = done && (there ? set.partitions[id] > 0 && set.has_leaders[id]
 			                      : set.partitions[id] == 0);
 		if (done)
 			return true;
-		if (is_over(deadline))
-			return err_set(err, ERR_RETRY,
-			               "topics %s* are still not %s after %d s: try again",
-			               config->kafka.topic_prefix,
-			               there ? "there with a leader for every partition" : "gone",
-			               VISIBLE_MS / 1000);
+		if (deadline_passed(deadline))
+			return err_set(
+				err, ERR_RETRY,
+				there ? "some topics %s* do not exist or have no leader after "
+					"%d s; run the same command again"
+				      : "some topics %s* still exist after %d s; run the same "
+					"command again",
+				config->kafka.topic_prefix, VISIBLE_MS / 1000);
 		pause_ms(50);
 	}
 }
 
 /* ---- create */
 
-/* How many partitions the set has or is to have; refuses what cannot be one set. */
+/* The partition count that the set has or will have. Refuses topics that cannot be one set. */
 static bool plan_partitions(const struct topics_config *config, const struct set *set,
                             int32_t *partitions, struct err *err)
 {
@@ -191,15 +198,18 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 	if (raw && bronze && raw != bronze)
 		return err_set(
 			err, ERR_OPERATOR,
-			"%sraw_events has %d partitions and %sbronze_events %d: bronze must mirror raw. The count of a set never "
-			"changes; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
+			"%sraw_events has %d partitions and %sbronze_events has %d: expected the "
+			"same number, which never changes. Start a fresh set with another "
+			"TOPIC_PREFIX, or empty this set (topics reset)",
 			config->kafka.topic_prefix, (int)raw, config->kafka.topic_prefix,
 			(int)bronze);
 	if (have && config->partitions && have != config->partitions)
 		return err_set(
 			err, ERR_OPERATOR,
-			"the topics %s* have %d partitions, not %d. The count of a set never changes: keys would move to other "
-			"partitions; start a fresh set with another TOPIC_PREFIX, or empty this one (topics reset)",
+			"the topics %s* have %d partitions, and PARTITIONS is %d. The partition "
+			"count of a set never changes, because keys would move to other "
+			"partitions. Start a fresh set with another TOPIC_PREFIX, or empty this "
+			"set (topics reset)",
 			config->kafka.topic_prefix, (int)have, (int)config->partitions);
 	*partitions = have                 ? have
 	              : config->partitions ? (int32_t)config->partitions
@@ -210,8 +220,8 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 		if (set->partitions[id] && set->partitions[id] != want)
 			return err_set(
 				err, ERR_OPERATOR,
-				"%s%s has %d partitions and should have %d; start a fresh set with another TOPIC_PREFIX, or empty "
-				"this one (topics reset)",
+				"%s%s has %d partitions, expected %d. Start a fresh set with "
+				"another TOPIC_PREFIX, or empty this set (topics reset)",
 				config->kafka.topic_prefix, topic_of((enum topic_id)id)->suffix,
 				(int)set->partitions[id], (int)want);
 	}
@@ -226,7 +236,9 @@ static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum t
 	rd_kafka_NewTopic_t *new;
 
 	if (!topic_name(config->kafka.topic_prefix, id, name, sizeof(name))) {
-		err_set(err, ERR_FATAL, "the prefix is too long");
+		err_set(err, ERR_FATAL,
+		        "TOPIC_PREFIX is too long: topic names have at most %d bytes",
+		        TOPIC_NAME_MAX);
 		return NULL;
 	}
 	new = rd_kafka_NewTopic_new(name, topic_partitions(id, partitions),
@@ -241,7 +253,7 @@ static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum t
 	return new;
 }
 
-static bool created(rd_kafka_event_t *event, struct err *err)
+static bool all_created(rd_kafka_event_t *event, struct err *err)
 {
 	size_t count;
 	const rd_kafka_topic_result_t **results =
@@ -251,9 +263,10 @@ static bool created(rd_kafka_event_t *event, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
-		/* Somebody else may be creating the same set: wait_visible and the check after it judge the outcome. */
+		/* Another client may create the same set: wait_visible and the check after it
+		 * decide. */
 		if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-			return err_set(err, ERR_RETRY, "creating %s: %s",
+			return err_set(err, ERR_RETRY, "cannot create topic %s: %s",
 			               rd_kafka_topic_result_name(results[i]),
 			               rd_kafka_topic_result_error_string(results[i]));
 	}
@@ -278,10 +291,10 @@ static bool create_missing(struct admin *admin, const struct topics_config *conf
 	}
 	if (!ok || count == 0)
 		goto out;
-	call = call_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
+	call = new_options(admin, RD_KAFKA_ADMIN_OP_CREATETOPICS);
 	rd_kafka_CreateTopics(admin->client, missing, count, call, admin->queue);
-	event = answer(admin, "creating topics", err);
-	ok = event && created(event, err);
+	event = await_result(admin, "cannot create topics", err);
+	ok = event && all_created(event, err);
 	if (ok)
 		printf("created %zu topics %s* with %d partitions\n", count,
 		       config->kafka.topic_prefix, (int)partitions);
@@ -310,11 +323,11 @@ static bool create(struct admin *admin, const struct topics_config *config, stru
 
 struct group_round {
 	size_t deleted;
-	char busy[TOPIC_NAME_MAX + 1]; /* a group that still has members; empty: none has */
+	char busy[TOPIC_NAME_MAX + 1]; /* a group that still has members; "": none */
 };
 
-static bool take_group(const rd_kafka_group_result_t *result, struct group_round *round,
-                       struct err *err)
+static bool note_result(const rd_kafka_group_result_t *result, struct group_round *round,
+                        struct err *err)
 {
 	const rd_kafka_error_t *error = rd_kafka_group_result_error(result);
 	rd_kafka_resp_err_t code = error ? rd_kafka_error_code(error) : RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -327,16 +340,16 @@ static bool take_group(const rd_kafka_group_result_t *result, struct group_round
 	round->deleted += code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return !code || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND ||
 	       err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-	               "deleting group %s: %s", name, rd_kafka_error_string(error));
+	               "cannot delete consumer group %s: %s", name, rd_kafka_error_string(error));
 }
 
-/* Deletes each group by its name. The list of groups would not do: a broker that has just started
- * (4.2.2) leaves groups out of it without an error. For a name it returns an error until the group
+/* Deletes each group by its name. The list of groups is not enough: a broker (4.2.2) that has just
+ * started leaves groups out of it without an error. For a name, it returns an error until the group
  * is loaded. */
 static bool try_delete_groups(struct admin *admin, struct group_round *round, struct err *err)
 {
 	rd_kafka_DeleteGroup_t *wanted[TOPIC_GROUP_COUNT];
-	rd_kafka_AdminOptions_t *call = call_options(admin, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
+	rd_kafka_AdminOptions_t *call = new_options(admin, RD_KAFKA_ADMIN_OP_DELETEGROUPS);
 	const rd_kafka_group_result_t **results;
 	rd_kafka_event_t *event;
 	char name[TOPIC_NAME_MAX + 1];
@@ -351,18 +364,18 @@ static bool try_delete_groups(struct admin *admin, struct group_round *round, st
 	rd_kafka_DeleteGroups(admin->client, wanted, TOPIC_GROUP_COUNT, call, admin->queue);
 	rd_kafka_DeleteGroup_destroy_array(wanted, TOPIC_GROUP_COUNT);
 	rd_kafka_AdminOptions_destroy(call);
-	event = answer(admin, "deleting consumer groups", err);
+	event = await_result(admin, "cannot delete consumer groups", err);
 	if (!event)
 		return false;
 	results = rd_kafka_DeleteGroups_result_groups(rd_kafka_event_DeleteGroups_result(event),
 	                                              &count);
 	for (size_t i = 0; i < count; i++)
-		ok = take_group(results[i], round, err) && ok;
+		ok = note_result(results[i], round, err) && ok;
 	rd_kafka_event_destroy(event);
 	return ok;
 }
 
-/* Waits for coordinators that load, and for members that leave. */
+/* Deletes the groups. Waits for coordinators that load them and for members that leave. */
 static bool delete_groups(struct admin *admin, struct err *err)
 {
 	int64_t began = now_ms();
@@ -370,27 +383,27 @@ static bool delete_groups(struct admin *admin, struct err *err)
 	bool reported = false, ok;
 
 	while (!(ok = try_delete_groups(admin, &round, err)) || round.busy[0]) {
-		if (!ok && (err->class != ERR_RETRY || is_over(began + LOADED_MS)))
+		if (!ok && (err->class != ERR_RETRY || deadline_passed(began + LOADED_MS)))
 			return false;
-		if (ok && is_over(began + GROUP_EMPTY_MS))
+		if (ok && deadline_passed(began + GROUP_EMPTY_MS))
 			return err_set(
 				err, ERR_OPERATOR,
-				"group %s still has members: stop the services first; nothing was "
-				"deleted from the topics",
+				"group %s still has members: stop the services first; no topic was "
+				"deleted",
 				round.busy);
 		if (ok && !reported)
 			log_warn("group_not_empty", log_str("group", round.busy),
 			         log_str("detail",
-			                 "waiting until its last member leaves; up to 45 s"));
+			                 "waiting until its last member leaves, up to 60 s"));
 		reported = reported || ok;
 		pause_ms(ok ? 500 : 200);
 	}
 	if (round.deleted > 0)
-		printf("deleted the offsets of %zu consumer groups\n", round.deleted);
+		printf("deleted %zu consumer groups with their committed offsets\n", round.deleted);
 	return true;
 }
 
-static bool deleted(rd_kafka_event_t *event, struct err *err)
+static bool all_deleted(rd_kafka_event_t *event, struct err *err)
 {
 	size_t count;
 	const rd_kafka_topic_result_t **results =
@@ -401,7 +414,7 @@ static bool deleted(rd_kafka_event_t *event, struct err *err)
 		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
 		if (code && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-			return err_set(err, ERR_RETRY, "deleting %s: %s",
+			return err_set(err, ERR_RETRY, "cannot delete topic %s: %s",
 			               rd_kafka_topic_result_name(results[i]),
 			               rd_kafka_topic_result_error_string(results[i]));
 	}
@@ -410,7 +423,7 @@ static bool deleted(rd_kafka_event_t *event, struct err *err)
 
 static bool delete_topics(struct admin *admin, const struct topics_config *config, struct err *err)
 {
-	rd_kafka_DeleteTopic_t *doomed[TOPIC_COUNT];
+	rd_kafka_DeleteTopic_t *to_delete[TOPIC_COUNT];
 	rd_kafka_AdminOptions_t *call;
 	rd_kafka_event_t *event;
 	char name[TOPIC_NAME_MAX + 1];
@@ -423,15 +436,15 @@ static bool delete_topics(struct admin *admin, const struct topics_config *confi
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (set.partitions[id] &&
 		    topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)))
-			doomed[count++] = rd_kafka_DeleteTopic_new(name);
+			to_delete[count++] = rd_kafka_DeleteTopic_new(name);
 	if (count == 0)
 		return true;
-	call = call_options(admin, RD_KAFKA_ADMIN_OP_DELETETOPICS);
-	rd_kafka_DeleteTopics(admin->client, doomed, count, call, admin->queue);
-	rd_kafka_DeleteTopic_destroy_array(doomed, count);
+	call = new_options(admin, RD_KAFKA_ADMIN_OP_DELETETOPICS);
+	rd_kafka_DeleteTopics(admin->client, to_delete, count, call, admin->queue);
+	rd_kafka_DeleteTopic_destroy_array(to_delete, count);
 	rd_kafka_AdminOptions_destroy(call);
-	event = answer(admin, "deleting topics", err);
-	ok = event && deleted(event, err);
+	event = await_result(admin, "cannot delete topics", err);
+	ok = event && all_deleted(event, err);
 	if (event)
 		rd_kafka_event_destroy(event);
 	if (ok)
@@ -453,7 +466,7 @@ static bool list(struct admin *admin, const struct topics_config *config, struct
 		if (set.partitions[id])
 			printf("%s%-*s %d partitions%s\n", config->kafka.topic_prefix, 18, suffix,
 			       (int)set.partitions[id],
-			       set.led[id] ? "" : ", some without a leader");
+			       set.has_leaders[id] ? "" : ", some without a leader");
 		else
 			printf("%s%-*s does not exist\n", config->kafka.topic_prefix, 18, suffix);
 	}
@@ -483,14 +496,14 @@ static bool topics_open(void *settings, void **state, struct err *err)
 	*admin = (struct admin){.config = config};
 	*state = admin;
 	if (config->replication == 0)
-		return err_set(
-			err, ERR_INPUT,
-			"REPLICATION_FACTOR=0 means no copy at all; expected -1 (the broker's default) or at least 1");
+		return err_set(err, ERR_INPUT,
+		               "invalid value 0 for REPLICATION_FACTOR: expected -1 (the broker's "
+		               "default) or at least 1");
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (!topic_name(config->kafka.topic_prefix, (enum topic_id)id, name, sizeof(name)))
 			return err_set(
 				err, ERR_INPUT,
-				"TOPIC_PREFIX is too long: names of topics have at most %d bytes",
+				"TOPIC_PREFIX is too long: topic names have at most %d bytes",
 				TOPIC_NAME_MAX);
 	conf = kafka_conf_new(&config->kafka, KAFKA_ADMIN, "topics", NULL, err);
 	admin->client = conf ? kafka_client_new(conf, KAFKA_ADMIN, err) : NULL;
@@ -522,31 +535,32 @@ static void topics_close(void *state)
 	free(admin);
 }
 
-/* The command as a setting, and the short names of flags, in place of what was written. */
-static void spell_out(int argc, char **argv)
+/* Replaces the command and the short names of flags by the names of settings. */
+static void expand_arguments(int argc, char **argv)
 {
 	static const char *const names[][2] = {{"--brokers", "--kafka-brokers"},
 	                                       {"--properties", "--kafka-properties"},
 	                                       {"--prefix", "--topic-prefix"},
 	                                       {"-h", "--help"}};
-	static char command[64], spelled[sizeof(names) / sizeof(*names)][32];
+	static char command[64], expanded[sizeof(names) / sizeof(*names)][32];
 
 	if (argc > 1 && argv[1][0] != '-' &&
 	    snprintf(command, sizeof(command), "--topics-command=%s", argv[1]) <
 	            (int)sizeof(command))
 		argv[1] = command;
 	for (size_t n = 0; n < sizeof(names) / sizeof(*names); n++) {
-		snprintf(spelled[n], sizeof(spelled[n]), "%s", names[n][1]);
+		snprintf(expanded[n], sizeof(expanded[n]), "%s", names[n][1]);
 		for (int i = 1; i < argc; i++)
 			if (strcmp(argv[i], names[n][0]) == 0)
-				argv[i] = spelled[n];
+				argv[i] = expanded[n];
 	}
 }
 
 static const struct service topics_program = {
 	.name = "topics",
 	.summary =
-		"makes (create), removes (delete, reset) or shows (list) the topics of one set: one TOPIC_PREFIX",
+		"creates (create), removes (delete, reset) or shows (list) the topics of one set, "
+		"which have one TOPIC_PREFIX",
 	.tables = tables,
 	.config_size = sizeof(struct topics_config),
 	.open = topics_open,
@@ -556,6 +570,6 @@ static const struct service topics_program = {
 
 int main(int argc, char **argv)
 {
-	spell_out(argc, argv);
+	expand_arguments(argc, argv);
 	return service_main(&topics_program, argc, argv);
 }

@@ -1,12 +1,12 @@
-/* Each kind replaces one field, or spoils the row's shape. No kind leaves a quote open: that could
- * not be told from a quoted field with line breaks until the rows after it are read. */
-#include "mishaps.h"
+/* Each kind replaces up to two fields, or changes the number of columns. No kind leaves a quote
+ * open: only the rows after it would show whether that is a field with line breaks. */
+#include "corruptions.h"
 
 #include <string.h>
 
 enum { TIME, TYPE, PRODUCT, CATEGORY, CODE, BRAND, PRICE, USER, SESSION };
 
-struct mishap {
+struct corruption {
 	struct {
 		int field; /* -1: none */
 		const char *text;
@@ -14,7 +14,7 @@ struct mishap {
 	size_t columns; /* columns kept; 10: one is added */
 };
 
-static const struct mishap mishaps[MISHAP_KINDS] = {
+static const struct corruption corruptions[CORRUPTION_KINDS] = {
 	{{{TIME, "2019-13-45 25:61:00 UTC"}, {-1, ""}}, 9},
 	{{{TIME, ""}, {-1, ""}}, 9},
 	{{{TIME, "yesterday"}, {-1, ""}}, 9},
@@ -43,22 +43,22 @@ static void put(char *out, size_t cap, size_t *len, const char *at, size_t count
 	*len += count;
 }
 
-size_t mishap_write(uint32_t kind, const struct span fields[9], char *out, size_t cap)
+size_t corruption_write(uint32_t kind, const struct span fields[9], char *out, size_t cap)
 {
-	const struct mishap *mishap = &mishaps[kind % MISHAP_KINDS];
+	const struct corruption *corruption = &corruptions[kind % CORRUPTION_KINDS];
 	size_t len = 0;
 
-	for (int i = 0; i < 9 && (size_t)i < mishap->columns; i++) {
+	for (int i = 0; i < 9 && (size_t)i < corruption->columns; i++) {
 		struct span field = fields[i];
 
 		for (size_t c = 0; c < 2; c++)
-			if (mishap->changes[c].field == i)
-				field = span_of(mishap->changes[c].text);
+			if (corruption->changes[c].field == i)
+				field = span_of(corruption->changes[c].text);
 		if (i > 0)
 			put(out, cap, &len, ",", 1);
 		put(out, cap, &len, field.at, field.len);
 	}
-	if (mishap->columns > 9)
+	if (corruption->columns > 9)
 		put(out, cap, &len, ",surplus", 8);
 	return len;
 }
