@@ -33,10 +33,10 @@ tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
 	@deploy/local/deps clang
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
-tidy_h := $(wildcard common/*/*.h common/tools/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
-tidy_c := $(wildcard common/*/*.c common/tools/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
-tidy-files: $(tidy_c:%=$(B)/%.ok)
-$(B)/%.c.ok: %.c .clang-tidy $(tidy_h) $(RDKAFKA_USED)
+all_h := $(wildcard common/*/*.h common/tools/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
+all_c := $(wildcard common/*/*.c common/tools/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
+tidy-files: $(all_c:%=$(B)/%.ok)
+$(B)/%.c.ok: %.c .clang-tidy $(all_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
 	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDES) $(INCLUDES_$(firstword $(subst /, ,$<))) 2>/dev/null
@@ -51,12 +51,11 @@ shellcheck: deps ## shellcheck over every shell script; exceptions are in .shell
 	@git ls-files -co --exclude-standard | xargs grep -lE '^#!.*[/ ](ba)?sh$$|^# shellcheck shell=' | xargs shellcheck
 	@echo "shellcheck: ok"
 
-# Only lines that differ from BASE: the older ones are not in this form yet. One version of clang-format, since each has its own idea.
-BASE ?= HEAD
-format: deps ## bring the C lines that were changed since BASE=HEAD into the form of .clang-format
+# One version of clang-format: each version formats differently.
+format: deps ## format all C sources as .clang-format says
 	@deploy/local/deps format
-	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h $$(git merge-base $(BASE) HEAD) || [ $$? = 1 ]
-check-format: deps ## fail if lines that were changed since BASE=HEAD have another form
+	@clang-format-14 --style=file -i $(all_c) $(all_h)
+check-format: deps ## fail if a C source is not formatted as .clang-format says
 	@deploy/local/deps format
-	@git clang-format-14 --binary=clang-format-14 --style=file --extensions=c,h --diff $$(git merge-base $(BASE) HEAD) >$(B)/format.diff; \
-	  if grep -q '^@@' $(B)/format.diff; then cat $(B)/format.diff; exit 1; else echo "format: ok"; fi
+	@clang-format-14 --style=file --dry-run --Werror $(all_c) $(all_h)
+	@echo "check-format: ok"

@@ -153,14 +153,27 @@ replay_end() {
 
 rows_of() { grep -avc '^event_time,' "$1"; }
 
-# in_the_middle FILE: waits until between a fifth and three fifths of FILE's rows are in the database.
+# in_halves FILE: its rows as two files, FIRST and SECOND. A fault comes while FIRST is replayed, and
+# SECOND is replayed after the fault: so there is always input left, however slow the machine is.
+in_halves() {
+    local half=$(($(rows_of "$1") / 2))
+    FIRST=$E2E_WORK/first.csv SECOND=$E2E_WORK/second.csv
+    head -n $((half + 1)) "$1" >"$FIRST"
+    { head -n 1 "$1"; tail -n +$((half + 2)) "$1"; } >"$SECOND"
+}
+
+# in_the_middle FILE: waits until a fifth of FILE's rows is in the database, and fails if more than
+# three fifths are. It cannot fail while only FIRST of in_halves is replayed.
 in_the_middle() {
     local rows loaded
     rows=$(rows_of "$1")
     wait_until "a fifth of $1 is in the database" loaded_at_least $((rows / 5))
     loaded=$(count raw.events)
     printf 'in the middle: %d of %d rows are loaded\n' "$loaded" "$rows"
-    ((loaded < rows * 3 / 5)) || { warn "$loaded of $rows rows are loaded already: not the middle any more"; return 1; }
+    ((loaded < rows * 3 / 5)) || {
+        warn "$loaded of $rows rows are loaded: more than three fifths, so this is not the middle"
+        return 1
+    }
 }
 loaded_at_least() { (($(count raw.events) >= $1)); }
 

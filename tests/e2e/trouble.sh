@@ -14,14 +14,6 @@ thorough() {
     fi
 }
 
-# in_halves FILE: its rows as two files, FIRST and SECOND, so that trouble can begin between them.
-in_halves() {
-    local half=$(($(rows_of "$1") / 2))
-    FIRST=$E2E_WORK/first.csv SECOND=$E2E_WORK/second.csv
-    head -n $((half + 1)) "$1" >"$FIRST"
-    { head -n 1 "$1"; tail -n +$((half + 2)) "$1"; } >"$SECOND"
-}
-
 # ---- what a blocked service does
 
 not_ready() { [[ "$(curl -s -m 5 -o /dev/null -w '%{http_code}' "http://127.0.0.1:$(http_port "$1")/readyz")" == 503 ]]; }
