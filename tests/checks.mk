@@ -1,11 +1,11 @@
-# Checks with tools that `make test` does not need: each target installs its own (deploy/local/deps).
+# Checks with tools that `make test` does not need. Each target installs its tool (deploy/local/deps).
 .PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins shellcheck format check-format
 
-# Several times to many times slower, so: few scenarios, few events, long deadlines.
+# Programs are many times slower here, so there are few scenarios, few events and long deadlines.
 TSAN_SCENARIOS     := 20 31 50
 VALGRIND_SCENARIOS := 10 20 50
 
-tsan: deps ## scenarios, and what threads share under stress, under the thread sanitizer
+tsan: deps ## scenarios, and threads under stress, with the thread sanitizer
 	@$(MAKE) --no-print-directory FLAVOUR=tsan all e2e-tools build/tsan/test/tsan-stress
 	@FLAVOUR=tsan tests/tsan/run $(TSAN_SCENARIOS)
 $(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libcommon.a
@@ -13,23 +13,24 @@ $(B)/test/tsan-stress: $(B)/obj/tests/tsan/stress.o $(B)/lib/libcommon.a
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-valgrind: deps ## scenarios with every program of ours under memcheck
+valgrind: deps ## scenarios with each of our programs under valgrind memcheck
 	@deploy/local/deps valgrind
 	@$(MAKE) --no-print-directory FLAVOUR=release all e2e-tools valgrind-bins
 	@FLAVOUR=valgrind E2E_EVENTS=2000 E2E_LONG=600 SCENARIO_TIMEOUT=1800 tests/e2e/run $(VALGRIND_SCENARIOS)
-# Programs that are valgrind with the release's programs in it, so that nothing else has to know of it.
+# Links named like our programs; each runs the release program under valgrind (tests/valgrind).
 valgrind-bins: $(patsubst %,build/valgrind/bin/%,$(SERVICES) $(TOOLS))
 build/valgrind/bin/%: tests/valgrind
 	@mkdir -p $(@D)
 	@ln -sf $(abspath $<) $@
 	@ln -sfn ../release/test build/valgrind/test
 
-# Not over the unit tests: Criterion's macros make some of those take it half an hour each. clang-tidy reads them.
+# Not the unit tests: with Criterion's macros some of them take half an hour each. clang-tidy reads
+# them.
 analyze: deps ## gcc's static analyser over the programs and tools
 	@$(MAKE) --no-print-directory -k FLAVOUR=analyze all bench-bins e2e-tools
 	@echo "analyze: ok"
 
-tidy: deps ## clang-tidy over every C file; what it asks for is in .clang-tidy
+tidy: deps ## clang-tidy over every C file; .clang-tidy lists its checks
 	@deploy/local/deps clang
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
@@ -39,16 +40,18 @@ tidy-files: $(all_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(all_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)
 	$(say) TIDY $<
-	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDES) $(INCLUDES_$(firstword $(subst /, ,$<))) 2>/dev/null
+	$(Q)clang-tidy --quiet $< -- $(filter-out -M% -Werror,$(OUR_CFLAGS)) -DFAULT_POINTS $(INCLUDES) \
+	  $(INCLUDES_$(firstword $(subst /, ,$<))) 2>/dev/null
 	@touch $@
 
-coverage: deps ## lines and branches that unit tests and scenarios reach
+coverage: deps ## lines and branches that unit tests and scenarios reach; S='20 30' for some scenarios
 	@deploy/local/deps coverage
 	@tests/coverage $(S)
 
 shellcheck: deps ## shellcheck over every shell script; exceptions are in .shellcheckrc and at their lines
 	@deploy/local/deps lint
-	@git ls-files -co --exclude-standard | xargs grep -lE '^#!.*[/ ](ba)?sh$$|^# shellcheck shell=' | xargs shellcheck
+	@git ls-files -co --exclude-standard | xargs grep -lE '^#!.*[/ ](ba)?sh$$|^# shellcheck shell=' | \
+	  xargs shellcheck
 	@echo "shellcheck: ok"
 
 # One version of clang-format: each version formats differently.
