@@ -188,7 +188,7 @@ compare() {
     return "$status"
 }
 check "there were faults" test "${#faults[@]}" -gt 0
-check "after $round faults (seed $CHAOS_SEED) the oracle holds" compare
+check "after $round faults (seed $CHAOS_SEED) the recount agrees" compare
 check "no row was lost before bronze-sink" test "$(counts_in)" -ge "$(rows_of "$ROWS")"
 check "the topic of aggregates agrees with its table" topic_equals_table aggregated_events
 check "the topic of visits agrees with its table" topic_equals_table session_funnels

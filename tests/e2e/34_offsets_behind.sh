@@ -23,7 +23,7 @@ proxy_begin
 services
 replay --input "${parts[0]}"
 drain
-check "through the proxy: the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[0]}"
+check "through the proxy: the recount and all counts agree" oracle --exact-counts --max-late 0 "${parts[0]}"
 
 stop_services
 touch "$PROXY_CONTROL/old"
@@ -34,7 +34,7 @@ check "and the coordinator is told again, though nothing has come" wait_until "b
 rm "$PROXY_CONTROL/old" # what waits for the end is told, too
 replay --input "${parts[1]}"
 drain
-check "and go on from the log: the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[@]:0:2}"
+check "and go on from the log: the recount and all counts agree" oracle --exact-counts --max-late 0 "${parts[@]:0:2}"
 check "the topic of bronze events has each event once" bronze_events_once
 
 if [[ ${E2E_TROUBLE:-} == 1 ]]; then
@@ -45,7 +45,7 @@ if [[ ${E2E_TROUBLE:-} == 1 ]]; then
     replay --input "${parts[2]}"
     drain
     check "told that offsets are pending, for ever: both services go on from the log" said offsets_read_from_log
-    check "the oracle and all counts hold" oracle --exact-counts --max-late 0 "${parts[@]}"
+    check "the recount and all counts agree" oracle --exact-counts --max-late 0 "${parts[@]}"
     check "the topic of bronze events still has each event once" bronze_events_once
 else
     say "skip $SCENARIO: offsets that stay pending; make trouble runs it" >&3

@@ -139,7 +139,7 @@ services
 replay --input "$SECOND"
 drain
 tail -n +2 "$SECOND" | cat "$FIRST" - >"$E2E_WORK/both.csv"
-check "the second half comes in on top of the first: the oracle and all counts hold" \
+check "the second half comes in on top of the first: the recount and all counts agree" \
     oracle --exact-counts --max-late 0 "$E2E_WORK/both.csv"
 
 # ---- a stray record, not a loss

@@ -40,5 +40,5 @@ for name in bronze-sink funnel-aggregator; do
     printf '%s\n' "$status" >"$E2E_WORK/exit.first"
     check "$name: another of the same name takes over, the first ends with 75" first_is_fenced "$name"
     drain
-    check "$name: the oracle and all counts hold" oracle --exact-counts --max-late 0 "$ONE" "$TWO"
+    check "$name: the recount and all counts agree" oracle --exact-counts --max-late 0 "$ONE" "$TWO"
 done

@@ -53,4 +53,4 @@ start postgres
 drain
 check "and still is when all that waited has been loaded" under_cap "after the backlog"
 at_length || exit 0
-check "the oracle and all counts hold" oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"
+check "the recount and all counts agree" oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"
