@@ -4,7 +4,8 @@
 source "$(dirname "$0")/lib.sh"
 
 check "bronze-sink names all invalid settings at once, exit 64" \
-    refused 64 "BATCH_RECORDS DEDUP_KEY COMMIT_INTERVAL" bronze-sink BATCH_RECORDS=many DEDUP_KEY=colour COMMIT_INTERVAL=-3
+    refused 64 "BATCH_RECORDS DEDUP_KEY COMMIT_INTERVAL" \
+    bronze-sink BATCH_RECORDS=many DEDUP_KEY=colour COMMIT_INTERVAL=-3
 check "funnel-aggregator names all invalid settings at once, exit 64" \
     refused 64 "BATCH_BYTES GRACE HTTP_PORT" funnel-aggregator BATCH_BYTES=1 GRACE=soon HTTP_PORT=70000
 check "an invalid rollup: exit 64" refused 64 "1x:all" funnel-aggregator ROLLUPS=1x:all

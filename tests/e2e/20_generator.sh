@@ -21,11 +21,14 @@ some_are_late() { local n; n=$(count raw.late_events) && ((n > 0)); }
 
 # The counts of all partitions, added up per service, balance from one stage to the next.
 nothing_is_lost() {
-    same "differences: raw to bronze + duplicates + dead, bronze to events, events to aggregator" "0|0|0" "$(sql "
-        SELECT (SELECT sum(records_in - records_out - duplicates - dead) FROM processed.counts WHERE service = 'bronze-sink'),
-               (SELECT sum(records_out) FROM processed.counts WHERE service = 'bronze-sink') - (SELECT count(*) FROM raw.events),
-               (SELECT sum(records_in) FROM processed.counts WHERE service = 'funnel-aggregator' AND topic LIKE '%bronze_events') -
-               (SELECT count(*) FROM raw.events)")"
+    same "differences: raw to bronze + duplicates + dead, bronze to events, events to aggregator" \
+        "0|0|0" "$(sql "
+        WITH sink AS (SELECT * FROM processed.counts WHERE service = 'bronze-sink'),
+        aggregator AS (SELECT * FROM processed.counts
+            WHERE service = 'funnel-aggregator' AND topic LIKE '%bronze_events')
+        SELECT (SELECT sum(records_in - records_out - duplicates - dead) FROM sink),
+               (SELECT sum(records_out) FROM sink) - (SELECT count(*) FROM raw.events),
+               (SELECT sum(records_in) FROM aggregator) - (SELECT count(*) FROM raw.events)")"
 }
 
 # The counts have grown by the rows of FILE only, and the tables are as they were.
