@@ -13,8 +13,8 @@ say       = @$(if $(V),:,printf '  %-5s %s\n')
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wwrite-strings -Wcast-qual \
             -Wformat=2 -Wvla -Wundef -Wconversion -Wimplicit-fallthrough -Werror
 
-# What makes a fault in memory end the program instead of serving an attacker. Sanitizers check more, and without these.
-# Without optimisation there is no _FORTIFY_SOURCE, and a packager may ask for another level.
+# With these flags a memory fault ends the program before an attacker can use it. Sanitizers check more and are built
+# without them. Without optimisation there is no _FORTIFY_SOURCE; a packager may set another level.
 has_flag = $(shell $(CC) -Werror $(1) -x c -c -o /dev/null /dev/null 2>/dev/null && echo $(1))
 fortify  = $(if $(filter -O0,$(CFLAGS))$(findstring _FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 HARDEN    = $(fortify) -fstack-protector-strong $(stack_clash) -fPIE
@@ -31,21 +31,23 @@ OPT_fault    = $(OPT_release) -DFAULT_POINTS
 OPT_system   = $(OPT_release)
 OPT_tsan    := -O1 -g -fsanitize=thread -Wl,-u,thrd_create
 OPT_coverage := -O0 -g --coverage -fprofile-update=atomic
-# Not its leak check: gcc 12 loses sight of pointers that are kept through another pointer. LeakSanitizer looks for leaks.
+# Without its leak check: gcc 12 does not follow pointers that are kept through another pointer. LeakSanitizer finds
+# leaks.
 OPT_analyze := -O2 -g -fanalyzer -Wno-analyzer-malloc-leak
-# CFLAGS, CPPFLAGS and LDFLAGS are those of the user: they follow ours, so that they win.
+# CFLAGS, CPPFLAGS and LDFLAGS belong to the user. They come after ours, so they override them.
 OUR_CFLAGS := -std=c11 -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(OPT_$(FLAVOUR)) $(WARNINGS) -MMD -MP -fno-common
 COMPILE  = $(CC) $(OUR_CFLAGS) $(CPPFLAGS) $(CFLAGS)
 LINK     = $(CC) $(OUR_CFLAGS) $(CFLAGS) $(LINK_$(FLAVOUR)) $(LDFLAGS)
-# common/rooms lists the rooms of common/, each of which uses those above it. Pure ones see no header of a client library.
+# common/rooms lists the rooms of common/; each uses only those above it. Pure rooms are compiled without the headers
+# of client libraries.
 ROOMS      := $(shell awk '!/^\#/ { print $$1 }' common/rooms)
 PURE_ROOMS := $(shell awk '$$2 == "pure" { print $$1 }' common/rooms)
 INCLUDES   := -Icommon -I/usr/include/postgresql
-INCLUDES_tests := -Itests $(SERVICES:%=-I%) $(TOOLS:%=-Icommon/tools/%)# tests look into every room
+INCLUDES_tests := -Itests $(SERVICES:%=-I%) $(TOOLS:%=-Icommon/tools/%)# tests use every room
 LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
 
-# The pinned librdkafka, built once into build/librdkafka; LIBRDKAFKA=system takes the distribution's. FLAVOUR=system is the
-# release built with that, in a tree of its own.
+# The pinned librdkafka, built once into build/librdkafka. LIBRDKAFKA=system uses that of the distribution;
+# FLAVOUR=system builds the release with it in another tree.
 LIBRDKAFKA ?= $(if $(filter system,$(FLAVOUR)),system,pinned)
 export LIBRDKAFKA
 RDKAFKA := build/librdkafka
@@ -59,19 +61,20 @@ RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
 else
 $(error invalid value "$(LIBRDKAFKA)" for LIBRDKAFKA: expected pinned or system)
 endif
-# The version is an object of its own that every program links: a new commit links the programs again and compiles nothing else.
-# Both files change before make looks at any other, and only if their text is another one.
+# The version is a separate object that every program links, so a new commit links the programs again and compiles
+# nothing else. Both files are written before make checks any other, and only if their text has changed.
 VERSION_C  := $(GEN)/version.c
 VERSION_O  := $(B)/obj/gen/version.o
 LIBS       := $(VERSION_O) $(LIBS)
-FLAGS_USED := $(B)/flags.used# with which compiler and flags the objects of this tree were compiled
+FLAGS_USED := $(B)/flags.used# the compiler and flags of the objects in this tree
 $(shell COMMIT='$(COMMIT)' common/tools/embed-version $(VERSION_C) 2>/dev/null)
-$(shell { mkdir -p $(B); set -- '$(subst ','\'',$(COMPILE))'; [ "$$(cat $(FLAGS_USED))" = "$$1" ] || echo "$$1" >$(FLAGS_USED); } 2>/dev/null)
-# Records which of the two the objects of this tree were compiled for: objects that include its header depend on this file.
+$(shell { mkdir -p $(B); set -- '$(subst ','\'',$(COMPILE))'; \
+  [ "$$(cat $(FLAGS_USED))" = "$$1" ] || echo "$$1" >$(FLAGS_USED); } 2>/dev/null)
+# Says for which librdkafka the objects of this tree were compiled. Objects that include its header depend on this file.
 RDKAFKA_USED := $(B)/librdkafka.used
 
 common_o  := $(patsubst %.c,$(B)/obj/%.o,$(foreach room,$(ROOMS),$(wildcard common/$(room)/*.c))) $(B)/obj/gen/schema_texts.o
-# The thread sanitizer does not know the C11 threads that librdkafka uses.
+# The thread sanitizer does not know C11 threads, which librdkafka uses.
 common_o  += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
 fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)))) $(B)/obj/common/tools/redrive/redrive_rules.o
@@ -139,22 +142,22 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
-check-layers: all ## each room uses only those before it, and the pure ones have no effects
+check-layers: all ## check that rooms use only those before them, and that pure ones have no effects
 	@common/tools/check-layers $(B)
-readme: all ## renew the settings tables of the READMEs
+readme: all ## write the settings tables of the READMEs
 	@common/tools/readme-settings $(B)/bin
-check-readme: all ## fail if they are out of date
+check-readme: all ## fail if the settings tables of the READMEs are out of date
 	@common/tools/readme-settings $(B)/bin --check
-dictionary: ## renew sql/DICTIONARY.md from the comments in the database (a private PostgreSQL)
+dictionary: ## write sql/DICTIONARY.md from the comments in the database (a private PostgreSQL)
 	@tests/sql/reporting_test --write-dictionary
 PREFIX ?= /usr/local
 install: all ## copy programs, SQL and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
-uninstall: ## remove what make install has written
+uninstall: ## remove the files of make install
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall
-clean: ## delete what was built
+clean: ## delete the build
 	rm -rf build
-help: ## this list
+help: ## show this list
 	@printf '%-18s %s\n' make 'build everything'
 	@sed -nE 's/^([a-z0-9-]+):.*## (.*)/\1\t\2/p' $(filter-out %.d,$(MAKEFILE_LIST)) | sed 's/\$$\$$/$$/g' | \
 	  while IFS=$$(printf '\t') read -r target text; do printf 'make %-13s %s\n' "$$target" "$$text"; done

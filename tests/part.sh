@@ -1,13 +1,15 @@
 # shellcheck shell=bash
-# Sourced by tests/all and .ci/run: runs parts that each end with `N passed, N failed`, and adds them up.
+# Sourced by tests/all and .ci/run: runs parts that each end with `N passed, N failed`, and adds these
+# sums up.
 #
-# A part's own sum is shown as "== NAME: ...", so that the bare form stands once, at the end. A part that ends without a
-# sum, or whose exit code disagrees with it, is one failure more. A signal to us goes on to the parts, which clean up.
+# The sum of a part is shown as "== NAME: ...", so that a line with the sum alone comes once, at the
+# end. A part that ends without a sum, or with an exit code that contradicts its sum, is one more
+# failure. A signal is passed on to the parts, which clean up.
 
 passed=0 failed=0
 PART_DIR=$(mktemp -d)
 PART_PID=
-BESIDE=() # process ids of what runs beside
+PARALLEL=() # process ids of the parts that run in parallel
 trap 'rm -rf "$PART_DIR"' EXIT
 trap 'part_stopped 130' INT
 trap 'part_stopped 143' TERM
@@ -15,28 +17,28 @@ trap 'part_stopped 143' TERM
 part_stopped() {
     trap '' INT TERM
     local pid
-    for pid in $PART_PID "${BESIDE[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
-    for pid in $PART_PID "${BESIDE[@]}"; do wait "$pid" || true; done
+    for pid in $PART_PID "${PARALLEL[@]}"; do kill -TERM "$pid" 2>/dev/null || true; done
+    for pid in $PART_PID "${PARALLEL[@]}"; do wait "$pid" || true; done
     exit "$1"
 }
 
-# beside_begin COMMAND...: a part that runs beside the others and is shown by beside_end.
-beside_begin() {
-    "$@" </dev/null >"$PART_DIR/beside.${#BESIDE[@]}" 2>&1 &
-    BESIDE+=($!)
+# parallel_begin COMMAND...: a part that runs in parallel with the others; parallel_end shows it.
+parallel_begin() {
+    "$@" </dev/null >"$PART_DIR/parallel.${#PARALLEL[@]}" 2>&1 &
+    PARALLEL+=($!)
 }
 
-# beside_end NAME...: the names of all that run beside, in the order of their beginning.
-beside_end() {
+# parallel_end NAME...: waits for these parts; one name for each, in the order of their start.
+parallel_end() {
     local number status
-    for ((number = 0; number < ${#BESIDE[@]}; number++)); do
+    for ((number = 0; number < ${#PARALLEL[@]}; number++)); do
         status=0
-        wait "${BESIDE[number]}" || status=$?
-        # shellcheck disable=SC2016 # for the shell that is started
-        part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/beside.$number" "$status"
+        wait "${PARALLEL[number]}" || status=$?
+        # shellcheck disable=SC2016 # the shell that is started expands them
+        part "$1" 60 bash -c 'cat "$0"; exit "$1"' "$PART_DIR/parallel.$number" "$status"
         shift
     done
-    BESIDE=()
+    PARALLEL=()
 }
 
 # part NAME SECONDS COMMAND...
@@ -47,7 +49,7 @@ part() {
     mkfifo "$PART_DIR/pipe"
     tee "$PART_DIR/out" <"$PART_DIR/pipe" | sed -u -E 's/^([0-9]+ passed, [0-9]+ failed)$/== '"$name"': \1/' &
     filter=$!
-    # The pipe's readers last until the part has said its last word.
+    # The readers of the pipe end when the part has closed it.
     timeout --kill-after=120 "$limit" "$@" </dev/null >"$PART_DIR/pipe" 2>&1 &
     PART_PID=$!
     wait "$PART_PID" || status=$?
@@ -55,7 +57,7 @@ part() {
     wait "$filter" || true
     sum=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$PART_DIR/out" | tail -n 1) || sum=
     if [[ -z $sum ]]; then
-        printf '== %s: ended without a sum (exit %d, limit %d s)\n' "$name" "$status" "$limit"
+        printf '== %s: ended without a sum (exit code %d, limit %d s)\n' "$name" "$status" "$limit"
         failed=$((failed + 1))
         return 0
     fi
@@ -63,13 +65,13 @@ part() {
     sum=${sum#*, }
     failed=$((failed + ${sum%% *}))
     if ((status != 0 && ${sum%% *} == 0)); then
-        printf '== %s: says that nothing failed, and ends with %d\n' "$name" "$status"
+        printf '== %s: reports no failure, but its exit code is %d\n' "$name" "$status"
         failed=$((failed + 1))
     fi
     printf '== %s took %d s\n' "$name" $((SECONDS - began))
 }
 
-# The last line, and the exit code.
+# Prints the last line; its status is the exit code.
 part_sum() {
     printf '%d passed, %d failed\n' "$passed" "$failed"
     ((failed == 0 && passed > 0))

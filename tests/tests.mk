@@ -1,20 +1,21 @@
-# Tests. `make test` is all of them on real parts; `make unit` takes seconds. See tests/all, tests/unit/run, tests/e2e/run.
+# Targets for the tests; tests/README.md lists the suites. The work is done by tests/all,
+# tests/unit/run and tests/e2e/run.
 tests_goal_before := $(.DEFAULT_GOAL)
 
-# What the sanitized flavour runs of the scenarios: it is several times slower.
+# The scenarios for the sanitized flavour, which is several times slower.
 ASAN_SCENARIOS := 10 20 21 30 33 34 50 55 60
 E2E_TOOLS       = $(B)/test/e2e-broker $(B)/test/e2e-lost_answers
 
 .PHONY: test unit e2e e2e-faults asan e2e-tools
-test: deps ## everything: unit tests, the oracle's own test, and the pipeline on real parts
+test: deps ## all tests that a change must pass (tests/README.md)
 	@tests/all
-unit: unit-tests ## unit tests; T='csv_test clock_test' for some
+unit: unit-tests ## unit tests; T='csv_test clock_test' for some of them
 	@FLAVOUR=$(FLAVOUR) tests/unit/run $(T)
-e2e: all e2e-tools ## the pipeline on real parts; S='20 kill' for some scenarios
+e2e: all e2e-tools ## scenarios on real Kafka, registry and PostgreSQL; S='20 kill' for some of them
 	@FLAVOUR=$(FLAVOUR) tests/e2e/run $(S)
-e2e-faults: ## crashes at every fault point of every service (FLAVOUR=fault)
+e2e-faults: ## a crash at every fault point of every service (FLAVOUR=fault)
 	@FLAVOUR=fault tests/all e2e 70
-asan: deps ## unit tests and scenarios under address, leak and undefined-behaviour sanitizers
+asan: deps ## unit tests and scenarios with the address, leak and undefined-behaviour sanitizers
 	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit fuzz-corpus e2e $(ASAN_SCENARIOS)
 
 e2e-tools: $(E2E_TOOLS)

@@ -1,17 +1,17 @@
 # shellcheck shell=bash
-# What the scripts of the local stack share: settings, folders, messages, and how a daemon is started, found and stopped.
-# Sourced, never run.
+# Shared by the scripts of the local stack: settings, folders, messages, and how a daemon is started,
+# found and stopped. Sourced, never run.
 #
-# A daemon NAME has run/NAME.pid (its process id) and run/NAME.id (boot id and start time of that process). A process is
-# ours only if both agree with /proc, so a file left behind by a crash or a reboot never points at a stranger. Nothing
-# is ever found or stopped by its program's name.
+# A daemon NAME has run/NAME.pid (its process id) and run/NAME.id (boot id and start time of that
+# process). A process is ours only if both agree with /proc. So a file that a crash or a reboot has left
+# never points at the process of another program. No process is found or stopped by its program's name.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 HERE=$ROOT/deploy/local
 LOCAL_DIR=${LOCAL_DIR:-$ROOT/.local}
 [[ $LOCAL_DIR == /* ]] || LOCAL_DIR=$PWD/$LOCAL_DIR
 CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
-# Named by its contents: two checkouts with different versions can share a cache.
+# Named after the contents, so that two checkouts with different versions can share a cache.
 # shellcheck disable=SC2034 # for the scripts that source this file
 ARTIFACTS=$CACHE_DIR/artifacts-$(sha256sum "$HERE/kafka/artifacts.sha256" | cut -c1-12)
 BIN_DIR=${BIN_DIR:-$ROOT/build/${FLAVOUR:-release}/bin}
@@ -21,10 +21,10 @@ SECRET_DIR=$LOCAL_DIR/secret
 
 say()  { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
-# Exit 78, as everywhere in the project: it refuses to go on, and the message says the way on.
+# Exit code 78, as everywhere in the project: it cannot continue, and the message says what to do.
 die()  { warn "stack: $*"; exit 78; }
 
-# Ports: the environment, else what the running stack was started with, else the default.
+# Ports: from the environment, else those of the running stack, else the defaults.
 load_settings() {
     local name value
     local -A saved=()
@@ -36,7 +36,8 @@ load_settings() {
     for name in "${defaults[@]}"; do
         value=${name#*=} name=${name%%=*}
         declare -g "$name=${!name:-${saved[$name]:-$value}}"
-        [[ ${!name} =~ ^[0-9]+$ && ${!name} -ge 1 && ${!name} -le 65535 ]] || die "$name=${!name} is not a port"
+        [[ ${!name} =~ ^[0-9]+$ && ${!name} -ge 1 && ${!name} -le 65535 ]] ||
+            die "invalid value \"${!name}\" for $name: expected a port from 1 to 65535"
     done
     TOPIC_PREFIX=${TOPIC_PREFIX:-ecommerce_}
     PARTITIONS=${PARTITIONS:-}
@@ -59,21 +60,27 @@ make_dirs() {
     [[ -d $SECRET_DIR ]] || mkdir -m 700 "$SECRET_DIR"
 }
 
-# The database owner's password: made once, hexadecimal so that it needs no quoting anywhere.
+# The password of the database's owner: made once, in hexadecimal, so that it never needs quoting.
 owner_password() {
     local file=$SECRET_DIR/funnel_owner
     if [[ ! -s $file ]]; then
         make_dirs
-        (umask 077 && od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$file.$$" && mv -n "$file.$$" "$file"; rm -f "$file.$$")
+        (
+            umask 077
+            od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$file.$$" && mv -n "$file.$$" "$file"
+            rm -f "$file.$$"
+        )
     fi
     cat "$file"
 }
 
 dsn() {
-    printf 'host=127.0.0.1 port=%s dbname=funnel user=funnel_owner password=%s\n' "$POSTGRES_PORT" "$(owner_password)"
+    printf 'host=127.0.0.1 port=%s dbname=funnel user=funnel_owner password=%s\n' \
+        "$POSTGRES_PORT" "$(owner_password)"
 }
 
-# One daemon-starting command at a time in this LOCAL_DIR. Daemons must not inherit the lock: spawn closes 9.
+# Only one command at a time may start daemons in this LOCAL_DIR. Daemons must not inherit the lock, so
+# spawn closes descriptor 9.
 take_lock() {
     make_dirs
     exec 9>"$RUN_DIR/lock"
@@ -84,7 +91,7 @@ take_lock() {
 start_time_of() {
     local stat
     { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 1
-    # The second field, the name in parentheses, may hold blanks: count from behind it.
+    # The second field, the name in parentheses, may contain blanks. So fields are counted after it.
     read -r -a stat <<<"${stat##*) }"
     [[ ${stat[0]} != [ZX] ]] || return 1
     printf '%s\n' "${stat[19]}"
@@ -107,7 +114,7 @@ pid_of() {
 
 is_up() { pid_of "$1" >/dev/null; }
 
-# spawn NAME COMMAND...: start a daemon that outlives us, its output appended to log/NAME.log.
+# spawn NAME COMMAND...: starts a daemon that outlives this script; its output goes to log/NAME.log.
 spawn() {
     local name=$1 log=$LOG_DIR/$1.log pid
     shift
@@ -120,26 +127,26 @@ spawn() {
 
 forget() { rm -f "$RUN_DIR/$1.pid" "$RUN_DIR/$1.id"; }
 
-# show_end NAME: the last lines of a daemon's log, for a start that failed.
+# show_end NAME: the last lines of a daemon's log, after a start that failed.
 show_end() {
     warn "--- last lines of $LOG_DIR/$1.log"
     tail -n 20 "$LOG_DIR/$1.log" >&2 || true
     warn "---"
 }
 
-# wait_ready NAME SECONDS COMMAND...: until COMMAND succeeds; fails early if the daemon dies.
+# wait_ready NAME SECONDS COMMAND...: waits until COMMAND succeeds; fails at once if the daemon ends.
 wait_ready() {
     local name=$1 deadline=$((SECONDS + $2))
     shift 2
     until "$@" >/dev/null 2>&1; do
         if ! is_up "$name"; then
             show_end "$name"
-            warn "stack: $name ended while starting"
+            warn "stack: $name ended during its start"
             return 1
         fi
         if ((SECONDS >= deadline)); then
             show_end "$name"
-            warn "stack: $name runs but is not ready in time"
+            warn "stack: $name is not ready in time; it still runs"
             return 1
         fi
         sleep 0.1
@@ -156,40 +163,41 @@ wait_gone() {
     done
 }
 
-# stop_daemon NAME SIGNAL SECONDS: ask, wait, and only then force.
+# stop_daemon NAME SIGNAL SECONDS: sends the signal, waits, and kills the daemon if it has not ended.
 stop_daemon() {
     local pid
     pid=$(pid_of "$1") || { forget "$1"; return 0; }
     kill -s "$2" "$pid" 2>/dev/null || true
     if ! wait_gone "$pid" "$3"; then
-        warn "stack: $1 (pid $pid) did not stop within $3 s: killed"
+        warn "stack: $1 (pid $pid) did not stop within $3 s and was killed"
         kill -s KILL "$pid" 2>/dev/null || true
-        wait_gone "$pid" 10 || die "$1 (pid $pid) survives SIGKILL"
+        wait_gone "$pid" 10 || die "$1 (pid $pid) has not ended 10 s after SIGKILL"
     fi
     forget "$1"
 }
 
-# kill_daemon NAME: what a crash looks like, its files left behind included.
+# kill_daemon NAME: as in a crash, its files in run/ stay.
 kill_daemon() {
     local pid
-    pid=$(pid_of "$1") || die "$1 does not run"
+    pid=$(pid_of "$1") || die "$1 is not running"
     kill -s KILL "$pid"
-    wait_gone "$pid" 10 || die "$1 (pid $pid) survives SIGKILL"
+    wait_gone "$pid" 10 || die "$1 (pid $pid) has not ended 10 s after SIGKILL"
 }
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# need_port SETTING: a daemon of ours is about to listen there. One that was killed just now may hold it for a moment longer.
+# need_port SETTING: fails unless the port becomes free within 5 s. A daemon that has just been killed may
+# hold it for a moment.
 need_port() {
     local tries
     for ((tries = 0; tries < 50; tries++)); do
         port_taken "${!1}" || return 0
         sleep 0.1
     done
-    die "port ${!1} is taken by another program; choose another one: $1=<port> make up"
+    die "port ${!1} of $1 is used by another program; choose another one: $1=<port> make up"
 }
 
-# fill TEMPLATE NAME...: the template with @NAME@ replaced by the variable's value.
+# fill TEMPLATE NAME...: prints the template with each @NAME@ replaced by the value of the variable.
 fill() {
     local text name
     text=$(<"$1")

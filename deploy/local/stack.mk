@@ -1,5 +1,6 @@
-# The local stack's targets; what they do is in deploy/local/stack. Settings come from the environment or the command
-# line: make up KAFKA_PORT=29092, make demo DATA=2019-Oct.csv.gz, make services REPLICAS_bronze_sink=2.
+# Targets of the local stack; deploy/local/stack does the work. Settings come from the environment or the
+# command line: make up KAFKA_PORT=29092, make demo DATA=2019-Oct.csv.gz, make services
+# REPLICAS_bronze_sink=2.
 STACK := deploy/local/stack
 
 # Reading this file must not change what a bare `make` does.
@@ -11,34 +12,34 @@ deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
 up: deps ## start Kafka, schema registry and PostgreSQL
 	@$(STACK) up
-down: ## stop our services and the stack
+down: ## stop our services, then Kafka, schema registry and PostgreSQL
 	@$(STACK) down
-status: ## what runs, and whether it is healthy
+status: ## show what runs and whether it is ready
 	@$(STACK) status
-logs: ## the logs (follows on a terminal); N=name for one
+logs: ## show the logs (on a terminal also new lines); N=name for one of them
 	@if [ -t 1 ]; then $(STACK) logs -f $(N); else $(STACK) logs $(N); fi
-services: ## start our services (REPLICAS_bronze_sink=2 and the like)
+services: ## start our services (REPLICAS_bronze_sink=2 for two replicas)
 	@$(STACK) services
-stop-services: ## stop our services, cleanly
+stop-services: ## stop our services
 	@$(STACK) stop-services
-reset: ## empty the system: topics, group offsets, tables
+reset: ## stop our services; empty topics, consumer groups and database
 	@$(STACK) reset
-wait: ## wait until everything produced is in PostgreSQL
+wait: ## wait until all rows sent so far are in PostgreSQL
 	@$(STACK) wait
-demo: ## from nothing to numbers: DATA=file|folder or EVENTS=n, RESET=1
+demo: ## build, start everything, replay events and show numbers (DATA=file|folder, EVENTS=n, RESET=1)
 	@deploy/local/demo
-dsn: ## PostgreSQL connection string: psql "$$(make -s dsn)"
+dsn: ## print the PostgreSQL connection string: psql "$$(make -s dsn)"
 	@$(STACK) dsn
-brokers: ## Kafka's address
+brokers: ## print the address of Kafka
 	@$(STACK) brokers
-registry: ## the schema registry's address
+registry: ## print the address of the schema registry
 	@$(STACK) registry
-env: ## addresses for a shell: eval "$$(make -s env)"
+env: ## print all addresses for a shell: eval "$$(make -s env)"
 	@$(STACK) env
 clean-local: ## stop everything and delete its data (keeps downloads)
 	@$(STACK) clean
 
-# With the project's Makefile, what is started is built first.
+# If the project's Makefile includes this file, the programs are built first.
 ifdef SERVICES
 services: | bins tools
 reset: | tools

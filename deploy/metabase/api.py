@@ -1,4 +1,4 @@
-"""A client of Metabase's REST API: JSON in, JSON out, and errors that say what was refused and why."""
+"""A client of Metabase's REST API: JSON in, JSON out, and errors that name the refused request and the reason."""
 import http.client
 import json
 import time
@@ -10,11 +10,11 @@ TIMEOUT_S = 60  # adding a database tests the connection first
 
 
 class Unreachable(Exception):
-    """No answer, or one that says: later. Running again may help."""
+    """There is no answer, or it says that Metabase is not ready. Running again may help."""
 
 
 class Refused(Exception):
-    """Metabase's answer is no."""
+    """Metabase has refused the request."""
 
     def __init__(self, method: str, path: str, status: int, reason: str):
         super().__init__(f"{method} {path}: {status} {reason}")
@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 def reason_of(body: bytes) -> str:
-    """The words of an error's body, which is JSON or plain text."""
+    """The text of an error's body, which is JSON or plain text."""
     text = body.decode("utf-8", "replace").strip()
     try:
         found = json.loads(text)
@@ -38,7 +38,7 @@ class Metabase:
     def __init__(self, url: str):
         self.url = url.rstrip("/")
         self.session: Optional[str] = None
-        self.writes = 0  # requests that change something; signing in is none
+        self.writes = 0  # requests that change something; signing in does not count
 
     def call(self, method: str, path: str, body: Optional[dict[str, Any]] = None) -> Any:
         headers = {"Content-Type": "application/json"}
@@ -66,12 +66,12 @@ class Metabase:
         return self.call("GET", path)
 
     def rows(self, path: str) -> list[dict[str, Any]]:
-        """A list, which some routes wrap into {"data": [...]}."""
+        """A list. Some routes wrap it into {"data": [...]}."""
         found = self.get(path)
         return found["data"] if isinstance(found, dict) else found
 
     def wait_for_health(self, seconds: float) -> None:
-        """Until it says that it is up: the first start migrates its own database, which takes minutes."""
+        """Waits until Metabase is up. Its first start migrates its own database, which takes minutes."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -85,7 +85,7 @@ class Metabase:
             time.sleep(min(2.0, max(0.05, seconds / 100)))
 
     def sign_in(self, email: str, password: str, site_name: str) -> bool:
-        """As the administrator, who is made where nobody is there yet. True if so."""
+        """Signs in as the administrator. Returns true if it has created the administrator first."""
         properties = self.get("/api/session/properties")
         if not properties.get("has-user-setup") and properties.get("setup-token"):
             try:
@@ -95,7 +95,7 @@ class Metabase:
                     "prefs": {"site_name": site_name, "site_locale": "en", "allow_tracking": False}})["id"]
                 return True
             except Refused as error:
-                if error.status != 403:  # 403: somebody else was first
+                if error.status != 403:  # 403: an administrator exists already
                     raise
         self.session = self.call("POST", "/api/session", {"username": email, "password": password})["id"]
         return False

@@ -1,13 +1,13 @@
-"""Dashboards as files: dashboards/*.json say what stands where, cards/*.sql hold one query each.
+"""Dashboards as files: dashboards/*.json have the layout, cards/*.sql one query each.
 
 A dashboard file:
     name, description
     filters   slug, name, type: choice (with choices), date, or card (values are column `column` of card `card`); default
     tiles     card (cards/<card>.sql), name, description, display, settings, at [row, column], size [width, height]
               or text (Markdown), at, size
-    helpers   cards that no tile shows: card, name, description, display (the source of a filter's values)
-A card's filters are the variables of its SQL: each must be a filter's slug, and a dashboard's filter must be used by one of
-its cards at least. The grid is 24 columns wide.
+    helpers   cards without a tile: card, name, description, display (the source of a filter's values)
+The filters of a card are the variables of its SQL. Each must be the slug of a filter, and each filter of a dashboard
+must be used by at least one of its cards. The grid is 24 columns wide.
 """
 import dataclasses
 import json
@@ -79,7 +79,7 @@ class Dashboard:
 
     @property
     def cards(self) -> list[Card]:
-        """All cards, those first that others take values from."""
+        """All cards; first those that give filters their values."""
         return [*self.helpers, *(tile.card for tile in self.tiles if tile.card)]
 
     @property
@@ -95,7 +95,7 @@ def load(folder: pathlib.Path = HERE) -> list[Dashboard]:
     names: dict[str, Card] = {}
     for card in (card for dashboard in found for card in dashboard.cards):
         if names.setdefault(card.name, card) != card:
-            raise DefinitionError(f"two cards are called {card.name!r}: names tell cards apart in Metabase")
+            raise DefinitionError(f"two cards are called {card.name!r}: Metabase identifies cards by their names")
     return found
 
 
@@ -141,13 +141,13 @@ def check(dashboard: Dashboard, path: pathlib.Path) -> None:
         if f.type == "card" and f.card not in helpers:
             raise wrong(f"filter {f.slug}: no helper card {f.card!r}")
         if f.type == "choice" and f.default is not None and f.default not in f.choices:
-            raise wrong(f"filter {f.slug}: its default is none of its choices")
+            raise wrong(f"filter {f.slug}: its default is not one of its choices")
     taken: set[tuple[int, int]] = set()
     for tile in dashboard.tiles:
         name = tile.card.name if tile.card else "text"
         cells = {(tile.row + y, tile.column + x) for y in range(tile.height) for x in range(tile.width)}
         if tile.column + tile.width > GRID_WIDTH or cells & taken:
-            raise wrong(f"tile {name!r} leaves the grid or lies over another")
+            raise wrong(f"tile {name!r} is outside of the grid or covers another tile")
         taken |= cells
         if tile.card and tile.card.display not in DISPLAYS:
-            raise wrong(f"tile {name!r}: display {tile.card.display!r} is none of {', '.join(DISPLAYS)}")
+            raise wrong(f"tile {name!r}: display {tile.card.display!r} is not one of {', '.join(DISPLAYS)}")

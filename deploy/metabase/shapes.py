@@ -1,11 +1,11 @@
-"""Request bodies of Metabase's API, made from definitions. Nothing here talks to anybody.
+"""Makes request bodies of Metabase's API from definitions. Has no I/O.
 
-The schemas are closed: only keys that are listed there may be sent. Text and date variables are used, not field filters:
-those need field ids, which exist only after a sync that gives no sign of its end.
+The API accepts only keys of its schemas. The cards use text and date variables and no field filters: these need
+field ids, which exist only after a sync whose end cannot be observed.
 
-Whether a stored card or dashboard is up to date is seen by the mark at the end of its description, a digest of what was
-sent: newer servers give queries back in another form than they were sent in, so comparing those says nothing. What people
-change by hand in Metabase stays, therefore, until the file changes (or `provision --force`).
+The description of a stored card or dashboard ends with a digest of the request that wrote it. The digest shows
+whether the card is up to date. Queries cannot be compared, because newer servers return them in another form. So a
+change by hand in Metabase stays until the file changes (or `provision --force`).
 """
 import hashlib
 import json
@@ -16,7 +16,7 @@ from typing import Any, Optional
 from definitions import Card, Dashboard, Filter, Tile
 
 Json = dict[str, Any]
-NAMESPACE = uuid.UUID("6f9b8f0e-5d0c-4f0e-9a51-0d6a3c1f7b42")  # any fixed one: ids of tags are the same in every run
+NAMESPACE = uuid.UUID("6f9b8f0e-5d0c-4f0e-9a51-0d6a3c1f7b42")  # any fixed value, so that ids of tags are the same in every run
 MARK = re.compile(r"\(definition ([0-9a-f]{12})\)$")
 
 
@@ -26,7 +26,7 @@ def mark_of(description: Optional[str]) -> Optional[str]:
 
 
 def marked(body: Json) -> Json:
-    """The body with a digest of all of it behind its description."""
+    """The body, with its own digest at the end of the description."""
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:12]
     return {**body, "description": f"{body['description']} (definition {digest})"}
 
@@ -84,7 +84,7 @@ def dashcard(dashboard: Dashboard, tile: Tile, card_ids: dict[str, int], dashboa
 
 
 def dashboard_body(dashboard: Dashboard, card_ids: dict[str, int], collection_id: int, dashboard_id: int) -> Json:
-    """What PUT /api/dashboard/:id takes, but for the ids of the tiles."""
+    """The body of PUT /api/dashboard/:id, without the ids of the tiles."""
     return marked({
         "name": dashboard.name, "description": dashboard.description, "collection_id": collection_id, "width": "full",
         "auto_apply_filters": True, "parameters": [parameter(dashboard, f, card_ids) for f in dashboard.filters],

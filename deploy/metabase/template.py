@@ -1,7 +1,7 @@
-"""Metabase's SQL templates: {{name}} is a variable, [[ ... ]] is left out whole where one of its variables is unset.
+"""Metabase's SQL templates: {{name}} is a variable; [[ ... ]] is omitted if one of its variables is unset.
 
-Provisioning needs the names; tests and the report need SQL that PostgreSQL takes. Nesting of [[ ]] is not supported
-here, as it is not by Metabase.
+Provisioning needs the names. Tests and the report need SQL for PostgreSQL. Like Metabase, this does not support
+nested [[ ]].
 """
 import datetime
 import re
@@ -26,7 +26,7 @@ def literal(value: Union[str, datetime.date]) -> str:
     """An SQL literal of the type that Metabase binds: a date or a text."""
     if isinstance(value, datetime.date):
         return f"date '{value.isoformat()}'"
-    return "'" + value.replace("'", "''") + "'::text"  # standard_conforming_strings: a backslash is itself
+    return "'" + value.replace("'", "''") + "'::text"  # standard_conforming_strings: a backslash is not special
 
 
 def render(sql: str, values: Mapping[str, Value]) -> str:
@@ -40,7 +40,7 @@ def render(sql: str, values: Mapping[str, Value]) -> str:
     def variable(match: "re.Match[str]") -> str:
         value = values.get(match[1])
         if value is None:
-            raise TemplateError(f"variable {match[1]} has no value and does not stand in [[ ]]")
+            raise TemplateError(f"variable {match[1]} has no value and is not in [[ ]]")
         return literal(value)
 
     return VARIABLE.sub(variable, OPTIONAL.sub(optional, sql))

@@ -1,4 +1,4 @@
-"""Pictures as SVG and HTML text, from rows that are dictionaries in the order of their columns.
+"""Charts as SVG and HTML text, from rows that are dictionaries in the order of their columns.
 
 Every function gives a whole element; a thing that stands for a datum has the class `mark`. Widths are in units that are
 about a pixel on a desktop. Numbers come as int or Decimal and are written exactly.
@@ -25,7 +25,7 @@ def esc(text: Any) -> str:
 
 
 def number(value: Any) -> str:
-    """With thousands apart; decimals as they are."""
+    """With thousands separators; decimals unchanged."""
     if value is None:
         return "–"
     if isinstance(value, (int, decimal.Decimal)) and not isinstance(value, bool):
@@ -46,7 +46,7 @@ def percent(part: Any, whole: Any) -> str:
 
 
 def ticks(values: list[Any], wanted: int = 4) -> list[float]:
-    """Round numbers from 0 to at least the greatest value; whole ones for counts."""
+    """Round numbers from 0 to at least the greatest value; integers for counts."""
     top = max(map(float, values), default=0.0)
     if top <= 0:
         return [0.0, 1.0]
@@ -77,7 +77,7 @@ def cut(words: str, room: int) -> str:
 
 
 def funnel(rows: list[Row], width: float, label: str, dimension: str, metric: str) -> str:
-    """A bar per stage, as wide as its share of the first; beneath each but the last, how many went no further."""
+    """A bar per stage, as wide as its share of the first stage; below it, the number that left at that stage."""
     first = rows[0][metric] if rows else 0
     parts, y, room = [], 4.0, width - 8
     for i, row in enumerate(rows):
@@ -112,7 +112,7 @@ def rows_chart(rows: list[Row], width: float, label: str, dimension: str, metric
 
 
 class TimeAxis:
-    """Places times, days (YYYY-MM-DD) or minutes (ISO), between left and right, and writes some of them."""
+    """Places times, days (YYYY-MM-DD) or minutes (ISO), between left and right, and labels some of them."""
 
     def __init__(self, values: list[str], left: float, right: float):
         self.by_day = all(len(v) == 10 for v in values)
@@ -179,7 +179,7 @@ def column_parts(rows: list[Row], width: float, top: float, bottom: float, dimen
 
 
 def strips(rows: list[Row], width: float, label: str, dimension: str, series: str, metric: str) -> str:
-    """A strip of columns for each series, each by its own scale: else views would hide all that matters."""
+    """A strip of columns for each series with its own scale: with one scale, views would hide the others."""
     names = list(dict.fromkeys(row[series] for row in rows))
     names.sort(key=lambda n: list(SERIES).index(n) if n in SERIES else len(SERIES))
     time = TimeAxis([r[dimension] for r in rows], 48, width - 6)
@@ -237,7 +237,7 @@ def table(rows: list[Row]) -> str:
 
 
 def draw(display: str, settings: Row, rows: list[Row], width: float, label: str) -> Optional[str]:
-    """The element for a card's rows; None where there is nothing to draw."""
+    """The element for the rows of a card; None if there is nothing to draw."""
     if not rows:
         return None
     if display == "scalar":

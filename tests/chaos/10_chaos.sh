@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Faults at random, seeded moments while rows come; then quiet; then the oracle over everything, and every topic against
-# its table. CHAOS_SECONDS, CHAOS_SEED and CHAOS_RATE say how long, which faults, and how fast, CHAOS_FAULTS of which kinds
-# ("kafka_kill kafka_stop"; without it, all); a table says what was done.
+# Injects faults at random moments while rows come. Then everything is drained, all rows are recounted, and
+# every topic is compared with its table. CHAOS_SECONDS, CHAOS_RATE (rows a second) and CHAOS_SEED set the
+# run; CHAOS_FAULTS selects kinds of faults ("kafka_kill kafka_stop"; without it, all). A table shows what
+# was done.
 #
-# The seed fixes rows, faults and their order; what each of them meets depends on the machine. Nothing judges by time: the
-# recoveries are reported.
+# The seed determines rows, faults and their order. The state in which a fault finds the system depends on
+# the machine. No check depends on time; the durations of recoveries are reported.
 source "$(dirname "$0")/../e2e/lib.sh"
 
 CHAOS_SECONDS=${CHAOS_SECONDS:-900}
@@ -17,20 +18,23 @@ export PARTITIONS=6 REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2 REPLICAS
 DAEMONS=(bronze-sink-1 bronze-sink-2 funnel-aggregator-1 funnel-aggregator-2 pg-loader-1 pg-loader-2)
 declare -A faults=() longest=()
 
-# All chance is drawn in this shell: a subshell has a RANDOM of its own, which no seed repeats.
+# Random numbers are drawn in this shell only: a subshell has another RANDOM, which no seed repeats.
 pick() { PICKED=${*:RANDOM % $# + 1:1}; }
-told() { say "$*" >&3; printf '%s\n' "$*"; }
+report() { say "$*" >&3; printf '%s\n' "$*"; }
 
-# ---- rows: four stretches of a quarter of them each, a day and more between (each such jump closes what was open before),
-# with repeats, disorder, late, malformed and sessionless rows. The year 9999 is no matter for a recount: see lib.sh.
+# ---- rows: four quarters, with more than a day between them (each jump closes all open windows), with
+# repeated, disordered, late and malformed rows and rows without a session. Without the year 9999, as in
+# tests/e2e/run.
 make_rows() {
     local part start
     local -a starts=("2019-10-01 21:00:00" "2019-10-03 05:00:00" "2019-10-04 22:30:00" "2019-10-06 23:00:00")
     : >"$ROWS"
     for part in 0 1 2 3; do
         start=${starts[part]}
-        "$BIN_DIR/producer" --source synthetic --events $((CHAOS_SECONDS * CHAOS_RATE / 4)) --seed $((CHAOS_SEED + part)) --start-time "$start" \
-            --duration 4h --duplicates 0.01 --disorder 5s --late 0.0005 --malformed 0.001 --missing-sessions 0.01 --checkouts --output "$ROWS.part"
+        "$BIN_DIR/producer" --source synthetic --events $((CHAOS_SECONDS * CHAOS_RATE / 4)) \
+            --seed $((CHAOS_SEED + part)) --start-time "$start" --duration 4h --duplicates 0.01 \
+            --disorder 5s --late 0.0005 --malformed 0.001 --missing-sessions 0.01 --checkouts \
+            --output "$ROWS.part"
         grep -av '^9999-' "$ROWS.part" | if ((part)); then tail -n +2; else cat; fi >>"$ROWS"
         rm "$ROWS.part"
     done
@@ -41,7 +45,7 @@ producer_finished() { grep -q 'event=finished' "$LOG_DIR"/producer-1.log 2>/dev/
 
 # ---- recovery
 
-# What ended is started, as a supervisor would.
+# Starts what has ended, as a supervisor would.
 supervise() {
     local name
     for name in kafka registry postgres "${DAEMONS[@]}"; do is_up "$name" || start "$name" || true; done
@@ -54,8 +58,10 @@ all_ready() {
     for name in "${DAEMONS[@]}"; do ready "$name" || return 1; done
 }
 
-# What both Kafka services have counted, as it stands in PostgreSQL: it moves only if all of the pipeline does.
-counted() { sql "SELECT coalesce(sum(records_in) FILTER (WHERE service = '$1'), 0) FROM processed.counts"; }
+# The records that a service has counted, as loaded into PostgreSQL: they grow only if all services work.
+counted() {
+    sql "SELECT coalesce(sum(records_in) FILTER (WHERE service = '$1'), 0) FROM processed.counts"
+}
 moved_on() {
     local now
     producer_finished && return 0
@@ -63,10 +69,10 @@ moved_on() {
     now=$(counted "$1" 2>/dev/null) && ((now > $2))
 }
 
-# Sets what the caller compares with. PostgreSQL may be about to end when it is first looked at.
+# Sets the counts that the caller compares with. PostgreSQL may be ending at the first query.
 counted_before() { supervise; bronze=$(counted bronze-sink) && funnel=$(counted funnel-aggregator); }
 
-# All are ready again, and rows that came after the fault have gone through all of it.
+# Waits until all services are ready and rows sent after the fault have passed all of them.
 recover() { # KIND
     local began bronze funnel took
     began=$(now_ms)
@@ -78,7 +84,7 @@ recover() { # KIND
     if ((took > ${longest[$1]:-0})); then longest[$1]=$took; fi
 }
 
-# ---- faults; the names are those of the table
+# ---- faults; the table uses their names
 
 fault_kill() { pick "${DAEMONS[@]}"; crash "$PICKED"; }
 fault_two_killed() {
@@ -90,7 +96,7 @@ fault_two_killed() {
     crash "$PICKED"
 }
 fault_term() { pick "${DAEMONS[@]}"; stack stop "$PICKED"; }
-# Longer than session and transaction time-outs: who comes back is a zombie, and must be refused.
+# Longer than the session and transaction time-outs: the service continues as a zombie and must be fenced.
 fault_freeze() {
     local pid
     pick "${DAEMONS[@]}"
@@ -111,10 +117,12 @@ fault_kafka_freeze() {
 fault_registry() { stack kill registry; sleep 2; start registry; }
 fault_postgres_kill() { stack kill postgres; sleep $((RANDOM % 3)); start postgres; }
 fault_postgres_stop() { stack stop postgres; sleep $((RANDOM % 3)); start postgres; }
-fault_postgres_quit() { kill -QUIT "$(pid_of postgres)"; sleep $((RANDOM % 3)); } # an immediate stop: no checkpoint, sessions cut
+# An immediate shutdown, without a checkpoint.
+fault_postgres_quit() { kill -QUIT "$(pid_of postgres)"; sleep $((RANDOM % 3)); }
 fault_connections() {
     local pid pause=0.$((RANDOM % 10))
-    for pid in $(sql "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pg-loader%' AND pid <> pg_backend_pid()"); do
+    for pid in $(sql "SELECT pid FROM pg_stat_activity
+        WHERE application_name LIKE 'pg-loader%' AND pid <> pg_backend_pid()"); do
         sql "SELECT pg_terminate_backend($pid)"
         sleep "$pause"
     done
@@ -126,7 +134,7 @@ fault_rebalance() {
     if ((RANDOM % 2)); then stack stop "$PICKED"; else crash "$PICKED"; fi
 }
 fault_producer() { ! replay_ended && crash producer-1; }
-# Kafka goes away, and while it does one of the services, too.
+# Kafka and one of the services are killed at the same time.
 fault_kafka_and_one() {
     pick "${DAEMONS[@]}"
     stack kill kafka
@@ -134,13 +142,18 @@ fault_kafka_and_one() {
     start kafka
 }
 
-read -r -a KINDS <<<"${CHAOS_FAULTS:-kill kill kill two_killed term freeze kafka_kill kafka_kill kafka_stop kafka_freeze kafka_and_one registry \
-    postgres_kill postgres_stop postgres_quit connections rebalance rebalance producer}"
-for kind in "${KINDS[@]}"; do declare -F "fault_$kind" >/dev/null || { told "CHAOS_FAULTS: there is no fault '$kind'"; exit 78; }; done
+ALL_KINDS="kill kill kill two_killed term freeze kafka_kill kafka_kill kafka_stop kafka_freeze kafka_and_one
+    registry postgres_kill postgres_stop postgres_quit connections rebalance rebalance producer"
+read -r -d '' -a KINDS <<<"${CHAOS_FAULTS:-$ALL_KINDS}" || true
+for kind in "${KINDS[@]}"; do
+    declare -F "fault_$kind" >/dev/null ||
+        { report "invalid fault \"$kind\" in CHAOS_FAULTS: expected some of $ALL_KINDS"; exit 78; }
+done
 
 # ---- the run
 
-told "chaos: CHAOS_SEED=$CHAOS_SEED, $CHAOS_SECONDS s, $CHAOS_RATE rows a second over $PARTITIONS partitions, two replicas of each service"
+report "chaos: CHAOS_SEED=$CHAOS_SEED, $CHAOS_SECONDS s, $CHAOS_RATE rows a second," \
+    "$PARTITIONS partitions, two replicas of each service"
 make_rows
 fresh
 services
@@ -149,7 +162,7 @@ ends=$((SECONDS + CHAOS_SECONDS))
 round=0
 while ((SECONDS < ends)) && ! producer_finished; do
     sleep $((RANDOM % 4 + 1)).$((RANDOM % 10))
-    # Every kind once, in a shuffled order, before any comes again by chance.
+    # Each kind once in a random order, then again in another order.
     if ((round % ${#KINDS[@]} == 0)); then
         drawn=()
         for kind in "${KINDS[@]}"; do drawn+=("$RANDOM $kind"); done
@@ -157,7 +170,11 @@ while ((SECONDS < ends)) && ! producer_finished; do
     fi
     kind=${order[round++ % ${#KINDS[@]}]}
     printf '== %s fault %d: %s\n' "$(date +%T)" "$round" "$kind"
-    if "fault_$kind"; then faults[$kind]=$((${faults[$kind]:-0} + 1)); else printf 'there was nothing to do it to, or it failed\n'; fi
+    if "fault_$kind"; then
+        faults[$kind]=$((${faults[$kind]:-0} + 1))
+    else
+        printf 'the fault was not possible now, or it failed\n'
+    fi
     recover "$kind"
 done
 until producer_finished; do
@@ -166,37 +183,49 @@ until producer_finished; do
 done
 wait_until "all services are ready" all_ready
 # shellcheck disable=SC2034 # read by lib.sh
-LONG=1800 # a recount of millions of rows takes its time
+LONG=1800 # a recount of millions of rows is slow
 drain
 
-refused_writes() { cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|rewind|retrying .*transaction lost)' || true; }
-told "$(printf '  %-16s %6s %18s' fault times 'longest recovery')"
+refused_writes() {
+    cat "$LOG_DIR"/*-[1-9].log | grep -cE 'event=(restarting|rewind|retrying .*transaction lost)' || true
+}
+report "$(printf '  %-16s %6s %18s' fault times 'longest recovery')"
 while read -r kind; do
-    told "$(printf '  %-16s %6d %16d.%d s' "$kind" "${faults[$kind]}" $((${longest[$kind]:-0} / 1000)) $((${longest[$kind]:-0} % 1000 / 100)))"
+    took=${longest[$kind]:-0}
+    report "$(printf '  %-16s %6d %16d.%d s' \
+        "$kind" "${faults[$kind]}" $((took / 1000)) $((took % 1000 / 100)))"
 done < <(printf '%s\n' "${!faults[@]}" | sort)
-told "  transactions aborted, batches rewound, restarts in place: $(refused_writes)"
-# rows of the oracle's first table: what | expected rows | actual rows | missing | unexpected | differing
+report "  transactions aborted, batches rewound, restarts in place: $(refused_writes)"
+# Rows of the first table of the recount: what | expected | actual | missing | unexpected | differing
 compare() {
     local status=0
     oracle --resent "$ROWS" >"$E2E_WORK/recount" || status=$?
     cat "$E2E_WORK/recount"
-    told "$(awk -F'|' -v sent="$(rows_of "$ROWS")" -v read="$(counts_in)" -v events="$(count raw.events)" '
+    report "$(awk -F'|' -v sent="$(rows_of "$ROWS")" -v read="$(counts_in)" -v events="$(count raw.events)" '
         /^ *what .* differing/ { table = 1; next }
         table && NF < 6 && !/---/ { table = 0 }
         table && NF == 6 { checked += $3; differences += $4 + $5 + $6 }
-        END { printf "  rows sent %d (read %d times by bronze-sink), events %d, rows checked %d, differences %d", sent, read, events, checked, differences }' "$E2E_WORK/recount")"
+        END {
+            printf "  rows sent %d (%d read by bronze-sink), events %d, rows checked %d, differences %d",
+                sent, read, events, checked, differences
+        }' "$E2E_WORK/recount")"
     return "$status"
 }
-check "there were faults" test "${#faults[@]}" -gt 0
-check "after $round faults (seed $CHAOS_SEED) the oracle holds" compare
+check "at least one fault was injected" test "${#faults[@]}" -gt 0
+check "after $round faults (seed $CHAOS_SEED) the recount agrees" compare
 check "no row was lost before bronze-sink" test "$(counts_in)" -ge "$(rows_of "$ROWS")"
 check "the topic of aggregates agrees with its table" topic_equals_table aggregated_events
 check "the topic of visits agrees with its table" topic_equals_table session_funnels
 check "the topic of counts agrees with its table" topic_equals_table counts
-check "the topic of bronze events has each event once" same "its records" "$(count raw.events)" "$(records_of bronze_events)"
-check "the topic of late events agrees with its table" same "its records" "$(count raw.late_events)" "$(records_of late_events)"
-check "the topic of dead letters agrees with its table" same "its records" "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage <> 'loader'")" "$(records_of dead_letter)"
-# Kafka 4.3.0 to 4.4.0 leave out markers of partitions that have no leader just then; what differs above comes from there.
-check "Kafka has written the end of every transaction" same "its markers left out" 0 "$(cat "$LOG_DIR"/kafka.log* | grep -c "Couldn't find leader endpoint" || true)"
-check "every layer holds the same events" reconciled
-check "no loader refused a row" same "the loader's own rejects" 0 "$(sql "SELECT count(*) FROM raw.dead_letters WHERE stage = 'loader'")"
+check "the topic of bronze events has each event once" \
+    same "its records" "$(count raw.events)" "$(records_of bronze_events)"
+check "the topic of late events agrees with its table" \
+    same "its records" "$(count raw.late_events)" "$(records_of late_events)"
+check "the topic of dead letters agrees with its table" same "its records" \
+    "$(count "raw.dead_letters WHERE stage <> 'loader'")" "$(records_of dead_letter)"
+# Kafka 4.3.0 to 4.4.0 omit the markers of partitions without a leader. That can cause differences above.
+check "Kafka has written the end of every transaction" same "omitted markers" 0 \
+    "$(cat "$LOG_DIR"/kafka.log* | grep -c "Couldn't find leader endpoint" || true)"
+check "every layer has the same events" reconciled
+check "pg-loader rejected no row" same "its dead letters" 0 \
+    "$(count "raw.dead_letters WHERE stage = 'loader'")"

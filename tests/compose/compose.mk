@@ -1,4 +1,4 @@
-# The deployment by docker-compose.yml, run for real: see tests/compose/run.
+# Runs docker-compose.yml on a real Docker engine. tests/compose/run describes it.
 .PHONY: test-compose
-test-compose: bins tools ## docker-compose.yml for real: up, replay, recount, crash, recount, down
+test-compose: bins tools ## docker-compose.yml on Docker: up, replay, recount, crash, recount, down
 	@BIN_DIR=$(B)/bin tests/compose/run

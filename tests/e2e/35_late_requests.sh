@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# A connection breaks after a service has sent a transactional request. The client sends it again on a new connection, gets its
-# answer and begins the next transaction. Then the first copy reaches the broker. Nothing may be lost or doubled, wherever
-# the late request arrives, also if the service is killed at that moment. common/kafka/txn_doubt.h says how it is prevented.
+# A connection breaks after a service has sent a transactional request. The client sends it again on a
+# new connection, gets its answer and begins the next transaction. Then the first copy reaches the
+# broker. Nothing may be lost or doubled, at whatever point of the next transaction it arrives, and also
+# if the service is killed at that moment. common/kafka/txn_doubt.h says how this is prevented.
 # Nine of the 21 cases run here, and all of them with E2E_TROUBLE=1 (make trouble).
 #   LATE_CASES='offsets_alone,killed silence,alive'   runs these cases only
 source "$(dirname "$0")/lib.sh"
 
 B=bronze-sink A=funnel-aggregator
-# A killed member keeps its partitions for the session's time; a client gives a silent connection up after the socket's.
+# A killed member keeps its partitions until the session times out. A client gives up a silent
+# connection after the socket timeout.
 export KAFKA_PROPERTIES=session.timeout.ms=4000,socket.timeout.ms=4000
 
-# ---- rows: one long input in small files, sent one by one, so that the number of transactions does not depend on the machine
+# ---- rows: one long input in small files, sent one by one: so the number of transactions does not
+# depend on the machine
 
-"$BIN_DIR/producer" --source synthetic --events 60000 --seed 3 --duplicates 0.01 --disorder 5s --output "$E2E_WORK/late.csv"
+"$BIN_DIR/producer" --source synthetic --events 60000 --seed 3 --duplicates 0.01 --disorder 5s \
+    --output "$E2E_WORK/late.csv"
 mkdir "$E2E_WORK/late"
 tail -n +2 "$E2E_WORK/late.csv" | split -l 150 -a 3 -d - "$E2E_WORK/late/rows."
 for file in "$E2E_WORK"/late/rows.*; do sed -i "1i $(head -n 1 "$E2E_WORK/late.csv")" "$file"; done
@@ -29,10 +33,10 @@ send_until() { # NAME: the proxy reports it
     first=$(sent | wc -l)
     until there "$1"; do
         send_next
-        (($(sent | wc -l) - first < 60)) || { warn "60 replays have not brought '$1'"; return 1; }
+        (($(sent | wc -l) - first < 60)) || { warn "the proxy has not reported '$1' after 60 replays"; return 1; }
     done
 }
-pile_up() { # SERVICE: many rows wait for it
+make_backlog() { # SERVICE: many rows wait for it
     stack stop "$1-1"
     for _ in {1..12}; do send_next; done
 }
@@ -65,7 +69,7 @@ start_over() {
     : >"$E2E_WORK/sent"
     services
 }
-verdict() {
+all_agrees() {
     local -a files
     mapfile -t files <"$E2E_WORK/sent"
     drain
@@ -77,15 +81,16 @@ verdict() {
 was_replaced() { # SERVICE
     local replaced
     replaced=$(http_get "$1-1" metrics | awk '/^funnel_doubtful_transactions_total/ {n += $2} END {print n + 0}')
-    ((replaced > 0)) || { warn "$1 has not replaced its producer"; return 1; }
+    ((replaced > 0)) || { warn "$1 has not replaced its Kafka producer"; return 1; }
 }
 
-# late SERVICE REQUEST HOLD UNTIL THEN killed|alive [backlog]: see late_proxy
+# late SERVICE REQUEST HOLD UNTIL LAST killed|alive [backlog]: late_proxy explains the plan
 late() {
     local service=$1 request=$2 hold=$3 until=$4 last=$5 then=$6 kind=${7:-}
-    [[ -z $kind ]] || pile_up "$service"
+    [[ -z $kind ]] || make_backlog "$service"
     put plan "$TOPIC_PREFIX$service-$service-1 $request 1 $hold $until $last"
-    # Several transactions; in the background, since the service may not be ready before the proxy lets it go on.
+    # Several transactions. In the background, as the service may become ready only when the proxy
+    # lets it continue.
     [[ -z $kind ]] || BATCH_RECORDS=300 start "$service-1" &
     send_until ready
     touch "$PROXY_CONTROL/deliver"
@@ -97,31 +102,32 @@ late() {
     fi
     [[ $then != killed ]] || crash "$service-1"
     touch "$PROXY_CONTROL"/{go,gone}
-    wait || true # of a service that was killed while it started
+    wait || true # a service that was killed while it started
     [[ $then != killed ]] || start "$service-1"
     send_next
-    verdict
+    all_agrees
     [[ $then == killed ]] || was_replaced "$service"
 }
 
-# By time alone: every second EndTxn of SERVICE arrives MS late, whatever it meets.
+# Every second EndTxn of SERVICE arrives MS milliseconds late, at whatever point that is.
 often() { # SERVICE MS
     put often "$TOPIC_PREFIX$1-$1-1 2 $2"
     for _ in {1..6}; do send_next; done
     drain
     rm "$PROXY_CONTROL/often"
     printf 'late EndTxn: %d\n' "$(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace")"
-    verdict
+    all_agrees
     was_replaced "$1"
 }
 
-# The same of redrive: some records of its second transaction have arrived when the EndTxn of its first arrives, and their marks have
-# not. Every dead letter comes back once, if need be by a second run.
+# The same for redrive: the EndTxn of its first transaction arrives when some records of the second have
+# arrived and their marks have not. Every dead letter comes back once; a second run may be needed.
 redriven() { committed raw_events '%h\n' | grep -o 'redriven_from=[0-9/]*' | sort; }
 redrive_late() {
     local file letters status=0
     file=$E2E_WORK/late/astray.csv
-    "$BIN_DIR/producer" --source synthetic --events 120 --seed 22 --start-time "2019-10-01 23:30:00" --output "$file"
+    "$BIN_DIR/producer" --source synthetic --events 120 --seed 22 \
+        --start-time "2019-10-01 23:30:00" --output "$file"
     send_rows "$file" -p 0
     wait_until "the rows are in the database" arrived
     drain
@@ -135,7 +141,7 @@ redrive_late() {
     wait_until "the broker has answered the late EndTxn" there delivered
     touch "$PROXY_CONTROL/go"
     wait $! || status=$?
-    printf 'the late EndTxn got error %s; redrive ended with %d\n' "$(<"$PROXY_CONTROL/delivered")" "$status"
+    printf 'the late EndTxn got error %s; redrive ended with exit code %d\n' "$(<"$PROXY_CONTROL/delivered")" "$status"
     timeout "$LONG" "${PROGRAM[@]}" --yes
     same "letters that came back" "$letters" "$(redriven | wc -l)"
     same "different ones of them" "$letters" "$(redriven | uniq | wc -l)"
@@ -144,10 +150,15 @@ redrive_late() {
     same "events" "$ASTRAY_EVENTS" "$(count "raw.events WHERE event_time >= '2019-10-01 23:30:00+00'")"
 }
 ASTRAY_EVENTS=120
-arrived() { (($(count "raw.dead_letters WHERE reason = 'wrong_partition'") + $(count "raw.events WHERE event_time >= '2019-10-01 23:30:00+00'") == ASTRAY_EVENTS)); }
+arrived() {
+    local letters events
+    letters=$(count "raw.dead_letters WHERE reason = 'wrong_partition'")
+    events=$(count "raw.events WHERE event_time >= '2019-10-01 23:30:00+00'")
+    ((letters + events == ASTRAY_EVENTS))
+}
 
 failures() { grep -c '^FAIL' "$E2E_RESULTS" || true; }
-# run_case NAME COMMAND...: a case that fails is followed by an empty stack.
+# run_case NAME COMMAND...: after a case that fails, the stack is emptied.
 run_case() {
     local before
     CASE=$1
@@ -162,30 +173,35 @@ run_case() {
 
 main() {
     local ms
-    # Offsets have arrived and records have not: the order of small transactions.
+    # Offsets have arrived and records have not: the order in small transactions.
     run_case offsets_alone,alive late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
     run_case offsets_alone,killed late $B EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
-    # A moment later: the first records have arrived too.
-    run_case offsets_and_some_records,alive late $B EndTxn '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
+    # The first records have arrived too.
+    run_case offsets_and_some_records,alive \
+        late $B EndTxn '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
     # Records have arrived, all or some, and offsets have not: they go to another broker.
     run_case records_alone,alive late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - alive
     run_case records_alone,killed late $B EndTxn '!TxnOffsetCommit' Produce/counts:1 - killed
-    run_case some_records,killed late $B EndTxn '!TxnOffsetCommit,!Produce/counts' Produce/bronze_events:1 - killed
+    run_case some_records,killed \
+        late $B EndTxn '!TxnOffsetCommit,!Produce/counts' Produce/bronze_events:1 - killed
     # Old offsets arrive after the new ones.
     run_case old_offsets,alive late $B TxnOffsetCommit - TxnOffsetCommit EndTxn alive
     run_case old_offsets,killed late $B TxnOffsetCommit - TxnOffsetCommit EndTxn killed
     # Requests that only add to a transaction.
     run_case old_partitions,alive late $B AddPartitionsToTxn - AddPartitionsToTxn EndTxn alive
     run_case old_group,alive late $B AddOffsetsToTxn - AddOffsetsToTxn EndTxn alive
-    run_case aggregator_offsets_alone,alive late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
-    run_case aggregator_offsets_alone,killed late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
-    # The connection is not cut but silent, as with a broker that stands still; the client gives it up.
-    run_case silence,alive late $B 'EndTxn~' '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
+    run_case aggregator_offsets_alone,alive \
+        late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - alive
+    run_case aggregator_offsets_alone,killed \
+        late $A EndTxn '!AddPartitionsToTxn' TxnOffsetCommit - killed
+    # The connection is not cut but silent, as with a broker that is frozen. The client gives it up.
+    run_case silence,alive \
+        late $B 'EndTxn~' '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
     for ms in 5 20 50 200 1000; do run_case "often_${ms}_ms" often $B "$ms"; done
-    # Some records have arrived, others and the offsets have not: the order of a backlog.
+    # Some records have arrived, others and the offsets have not: the order with a backlog.
     run_case backlog,alive late $B EndTxn - Produce/bronze_events:1 - alive backlog
     run_case backlog,killed late $B EndTxn - Produce/bronze_events:1 - killed backlog
-    run_case redrive redrive_late # the last one: dead letters are counted twice from here on
+    run_case redrive redrive_late # the last case: after it, dead letters are counted twice
 }
 
 proxy_begin late_proxy

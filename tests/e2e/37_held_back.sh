@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
 # Another producer leaves a transaction open on partitions that we read. Kafka then holds back every
-# record after its first one. Each reader says so; the partitions count as lagging and not as idle;
-# no window becomes final before their records are in.
+# record after its first one. Each reader reports this; the partitions count as lagging and not as
+# idle; no window becomes final before their records are read.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
-# How long a partition must stand still before it counts as idle, or as held.
+# The time without a new record after which a partition counts as idle, or as held.
 export IDLE_TIMEOUT=2s
 in_halves "$E2E_WORK/replay.csv"
 
-# becomes NAME COMMAND...: a check that the command succeeds at last. Within it, as in any
-# condition, a command that fails does not end a function by itself.
+# becomes NAME COMMAND...: a check that waits until the command succeeds. Within a condition, a command
+# that fails does not end a function, so the functions below return explicitly.
 becomes() {
     local name=$1
     shift
@@ -29,7 +29,7 @@ hold_begin() { # TOPIC: a record in each of its partitions 0 and 1
 }
 hold_end() { kill -TERM "$HOLD"; wait "$HOLD"; }
 
-# ---- what the services say
+# ---- what the services report
 
 metric() { # NAME METRIC LABEL: the sum of all series that have the label
     http_get "$1" metrics | awk -v name="^funnel_$2[{ ]" -v label="$3" \
@@ -48,12 +48,12 @@ readyz_has() { # NAME TEXT...
         grep -qF -- "$text" <<<"$body" || { warn "no '$text' in: $body"; return 1; }
     done
 }
-# lag_is NAME TOPIC RECORDS: or more
+# lag_is NAME TOPIC RECORDS: the lag is that or more
 lag_is() { at_least lag "$3" "$(metric "$1" consumer_lag "$(of_topic "$2")")"; }
 no_lag() { same "lag of $1" 0 "$(metric "$1" consumer_lag "")"; }
 loader_lag_is() { at_least lag "$2" "$(metric pg-loader-1 loader_lag_records "$(of_topic "$1")")"; }
 
-reports() { # NAME TOPIC RECORDS: at least that many are held back
+reports() { # NAME TOPIC RECORDS: at least RECORDS are held back
     local p
     not_ready "$1" || return 1
     readyz_has "$1" kafka-transactions.sh "--start-offset" transaction.timeout.ms || return 1
@@ -84,7 +84,7 @@ idle_are() { # 1|0 PARTITION...: of bronze, as funnel-aggregator has announced
             return 1
     done
 }
-withheld() {
+idle_is_held_back() {
     local p
     for p in 0 1; do
         says funnel-aggregator-1 event=idle_withheld "topic=$(topic bronze_events)" \
@@ -96,8 +96,8 @@ withheld() {
 
 MINUTES="processed.funnel_aggregates WHERE rollup = '1m:all'"
 final_minutes() { count "$MINUTES AND final"; }
-# Minutes that no event can change any more: less the grace of ten minutes, the disorder of five
-# seconds, and a minute because the clock stands at the newest time that two users have reached.
+# Minutes that no event can change any more: older than the newest event by ten minutes of grace, five
+# seconds of disorder, and a minute because the clock is the newest time that two users have reached.
 minutes_over() {
     count "$MINUTES AND window_end + interval '11 minutes 5 seconds' <=
         (SELECT max(event_time) FROM raw.events)"
@@ -113,57 +113,58 @@ no_final_changed() {
         "$E2E/last_values" --changed "$ROOT/schemas/aggregated_events.avsc" >"$E2E_WORK/changed"
     same "keys that were final and changed" 0 "$(wc -l <"$E2E_WORK/changed")"
 }
-oracle_holds() { oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"; }
+recount_agrees() { oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"; }
 
-# ---- on raw: bronze-sink cannot read on
+# ---- a transaction on raw: bronze-sink cannot continue
 
 fresh
 services
 replay --input "$FIRST"
 drain
-# Every partition is idle, so the furthest watermark counts.
+# Every partition is idle, so the highest watermark counts.
 wait_until "what is over is final" all_over_are_final
-becomes "all partitions are idle after the first half" idle_are 1 0 1 2 3
+becomes "after the first half all partitions are idle" idle_are 1 0 1 2 3
 drain
 LAST_BEFORE=$(last_final) FINAL_BEFORE=$(final_minutes) LOADED_BEFORE=$(count raw.events)
 
 # The partitions are idle when the transaction is opened. With its record they are not.
 hold_begin raw_events
-becomes "a hold on raw: idle partitions of bronze are announced as active" idle_are 0 0 1
+becomes "transaction on raw: idle partitions of bronze are announced as active" idle_are 0 0 1
 replay --input "$SECOND"
 HELD=$(($(rows_of "$SECOND") / 5))
-# The other partitions' records come through, ahead by an hour of event time and more.
+# The records of the other partitions are read; they are ahead by more than an hour of event time.
 wait_until "they are loaded" loaded_at_least $((LOADED_BEFORE + HELD))
-becomes "the other partitions become idle" idle_are 1 2 3
-check "the held ones do not" idle_are 0 0 1
-becomes "funnel-aggregator says why" withheld
-becomes "bronze-sink names the partitions, what is held since when, and the way on" \
+becomes "transaction on raw: the other partitions become idle" idle_are 1 2 3
+check "transaction on raw: the held partitions do not become idle" idle_are 0 0 1
+becomes "transaction on raw: funnel-aggregator logs why" idle_is_held_back
+becomes "bronze-sink reports the partitions, records, time and what to do" \
     reports bronze-sink-1 raw_events "$HELD"
-becomes "its lag is counted to the high watermark" lag_is bronze-sink-1 raw_events "$HELD"
-check "nothing has become final meanwhile" nothing_final
+becomes "the lag of bronze-sink counts up to the high watermark" lag_is bronze-sink-1 raw_events "$HELD"
+check "transaction on raw: no window has become final" nothing_final
 hold_end
 drain
-check "released: the oracle and all counts hold" oracle_holds
+check "released: the recount and all counts agree" recount_agrees
 becomes "released: bronze-sink is ready" ready bronze-sink-1
-becomes "released: it logs the end, and its metrics are 0" released bronze-sink-1 raw_events
-becomes "released: its lag is 0" no_lag bronze-sink-1
-becomes "released: what is over becomes final" all_over_are_final
-check "no window that was final has changed" no_final_changed
+becomes "released: bronze-sink logs the end, and its metrics are 0" released bronze-sink-1 raw_events
+becomes "released: the lag of bronze-sink is 0" no_lag bronze-sink-1
+becomes "released: windows that are over become final" all_over_are_final
+check "released: no final window has changed" no_final_changed
 
-# ---- on what the others read
+# ---- transactions on the topics that the other services read
 
 hold_begin bronze_events
-becomes "a hold on bronze: funnel-aggregator says so" reports funnel-aggregator-1 bronze_events 2
-becomes "a hold on bronze: pg-loader says so" reports pg-loader-1 bronze_events 2
-becomes "a hold on bronze: pg-loader's lag counts to the high watermark" \
+becomes "transaction on bronze: funnel-aggregator reports it" \
+    reports funnel-aggregator-1 bronze_events 2
+becomes "transaction on bronze: pg-loader reports it" reports pg-loader-1 bronze_events 2
+becomes "transaction on bronze: the lag of pg-loader counts up to the high watermark" \
     loader_lag_is bronze_events 2
 hold_end
 hold_begin funnel_partials
-becomes "a hold on partials: funnel-aggregator says so" \
+becomes "transaction on partials: funnel-aggregator reports it" \
     reports funnel-aggregator-1 funnel_partials 2
 hold_end
 drain
 becomes "released: funnel-aggregator is ready" ready funnel-aggregator-1
 becomes "released: pg-loader is ready" ready pg-loader-1
 becomes "released: pg-loader logs the end" released pg-loader-1 bronze_events
-check "and nothing has changed" oracle_holds
+check "released: the recount and all counts still agree" recount_agrees

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Bytes that are no events: each gets a dead letter with its reason and its bytes, and the stream goes on behind it.
+# Records that are not events: each becomes a dead letter with its reason and its bytes, and the records
+# after it are processed.
 source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
@@ -17,29 +18,30 @@ send_good() { # PRODUCT
     printf '2019-10-01 10:00:00 UTC,view,%d,1,a.b,b,1.5,7,s\n' "$1" >>"$GOOD"
 }
 
-dead_with() { # REASON STAGE: at least so many
+dead_with() { # REASON STAGE [COUNT]: more than COUNT dead letters
     (($(count "raw.dead_letters WHERE reason = '$1' AND stage = '$2'") > ${3:-0}))
 }
 arrived() { (($(count "raw.events WHERE product_id = $1") == 1)); }
 
-# bad REASON LABEL [KCAT FLAGS]: the bytes on standard input, and a good event behind them.
+# bad REASON LABEL: sends the bytes of standard input, and a good event after them.
 bad_number=0
 bad() {
     local reason=$1 label=$2 file=$E2E_WORK/bad.$((++bad_number))
-    shift 2
     cat >"$file"
-    check "$label: dead letter $reason, and the stream goes on" bad_is_told "$reason" "$file" "$bad_number"
+    check "$label: dead letter $reason, and the next event arrives" \
+        becomes_dead_letter "$reason" "$file" "$bad_number"
 }
 
-bad_is_told() { # REASON FILE PRODUCT
+becomes_dead_letter() { # REASON FILE PRODUCT
     local before
     before=$(count "raw.dead_letters WHERE reason = '$1'")
     send_file raw_events "$2" -k s
     send_good "$3"
     wait_until "a dead letter $1 comes" dead_with "$1" bronze-sink "$before"
     same "bytes of the dead letter" "$(sha256sum <"$2" | cut -c1-64)" "$(sql "
-        SELECT encode(sha256(value), 'hex') FROM raw.dead_letters WHERE reason = '$1' ORDER BY source_offset DESC LIMIT 1")"
-    wait_until "the good event behind it arrives" arrived "$3"
+        SELECT encode(sha256(value), 'hex') FROM raw.dead_letters WHERE reason = '$1'
+        ORDER BY source_offset DESC LIMIT 1")"
+    wait_until "the good event after it arrives" arrived "$3"
 }
 
 fresh
@@ -64,89 +66,97 @@ bad future_event_time "the year 9999" < <(json | sed 's/2019-10-01/9999-12-31/')
 bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
 bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
 
-# Each has an id of its own, so that none is known from the one before: more than the registry is asked for in a second.
-flood_of_ids() { # TOPIC PRODUCT STAGE...: whose subject has no schema (raw), or has one (bronze)
+# Each record has another unknown id. They are more than a service asks the registry for in a second.
+flood_of_ids() { # TOPIC PRODUCT STAGE...: a topic without a schema in the registry (raw) or with one
     local dir=$E2E_WORK/flood topic=$1 product=$2 stage i
     shift 2
     mkdir -p "$dir"
     for ((i = 0; i < 400; i++)); do
-        # shellcheck disable=SC2059 # the numbers are a part of the escapes
+        # shellcheck disable=SC2059 # the numbers are parts of the escapes
         { printf "\\x00\\x7f\\x00\\x$(printf %02x $((i / 256)))\\x$(printf %02x $((i % 256)))"; json; } >"$dir/$i"
     done
     send_file "$topic" "$dir/0" -k s "$dir"/[1-9]*
     send_good "$product"
     for stage; do
-        wait_until "$stage tells of all" dead_with_ids "$stage"
+        wait_until "$stage has rejected all of them" dead_with_ids "$stage"
     done
-    wait_until "the good event behind them arrives" arrived "$product"
+    wait_until "the good event after them arrives" arrived "$product"
 }
 dead_with_ids() { # STAGE
-    (($(count "raw.dead_letters WHERE reason = 'unknown_schema_id' AND stage = '$1' AND detail LIKE '%schema id 213%'") == 400))
+    (($(count "raw.dead_letters WHERE reason = 'unknown_schema_id' AND stage = '$1'
+        AND detail LIKE '%schema id 213%'") == 400))
 }
-check "400 schema ids that nobody registered, in raw: dead letters, and the stream goes on" flood_of_ids raw_events 3000 bronze-sink
-check "400 of them in bronze: dead letters of aggregator and loader, and the stream goes on" \
+check "400 unregistered schema ids in raw: dead letters, and the next event arrives" \
+    flood_of_ids raw_events 3000 bronze-sink
+check "400 unregistered schema ids in bronze: dead letters of both readers, and the next event arrives" \
     flood_of_ids bronze_events 3001 funnel-aggregator loader
 
-# Packed, a record passes every limit on the way in that its dead letter could not pass on the way out.
-packed() { # 12 MB of spaces
+# Compressed, the record passes all limits of the producer and the broker. Its dead letter would be too
+# large with the bytes.
+compressed() { # 12 MB of spaces
     local before
     before=$(count "raw.dead_letters WHERE reason = 'oversized_message'")
     head -c 12582912 /dev/zero | tr '\0' ' ' >"$E2E_WORK/spaces"
-    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -z gzip -X partitioner=murmur2_random -X message.max.bytes=20000000 -t "$(topic raw_events)" -k s "$E2E_WORK/spaces"
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -z gzip -X partitioner=murmur2_random \
+        -X message.max.bytes=20000000 -t "$(topic raw_events)" -k s "$E2E_WORK/spaces"
     send_good 4000
-    wait_until "it is told" dead_with oversized_message bronze-sink "$before"
-    wait_until "the good event behind it arrives" arrived 4000
+    wait_until "its dead letter comes" dead_with oversized_message bronze-sink "$before"
+    wait_until "the good event after it arrives" arrived 4000
 }
-check "12 MB in a small batch: a dead letter without its bytes, and the stream goes on" packed
+check "12 MB in a small batch: a dead letter without its bytes, and the next event arrives" compressed
 
-# A key no partitioner would put there: the event's own session says where it belongs.
+# The session of the event belongs to another partition.
 wrong_partition() {
     local home file=$E2E_WORK/wrong.json
     home=$(sql "SELECT raw_partition FROM raw.events LIMIT 1")
     json >"$file"
     send_file raw_events "$file" -k s -p $(((home + 1) % 4))
-    wait_until "it is told" dead_with wrong_partition bronze-sink
+    wait_until "its dead letter comes" dead_with wrong_partition bronze-sink
     same "events of it" 0 "$(count "raw.events WHERE product_id = 99999")"
 }
-check "an event in a partition where its key does not belong: dead letter wrong_partition" wrong_partition
+check "an event in a partition that is wrong for its key: dead letter wrong_partition" wrong_partition
 
 truncated() {
     printf '%s\n2019-10-01 10:00:05 UTC,view,5,1,a.b' "$HEADER" >"$E2E_WORK/truncated.csv"
     replay --input "$E2E_WORK/truncated.csv"
-    wait_until "it is told" dead_with malformed_source_row bronze-sink
+    wait_until "its dead letter comes" dead_with malformed_source_row bronze-sink
     same "bytes of the dead letter" "2019-10-01 10:00:05 UTC,view,5,1,a.b" \
         "$(sql "SELECT convert_from(value, 'UTF8') FROM raw.dead_letters WHERE reason = 'malformed_source_row'")"
 }
 check "a truncated CSV row: dead letter malformed_source_row with the row" truncated
 
 no_value() {
-    printf 's:' | timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -Z -K : -X partitioner=murmur2_random -t "$(topic raw_events)"
-    wait_until "it is told" dead_with null_value bronze-sink
+    printf 's:' | timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -Z -K : \
+        -X partitioner=murmur2_random -t "$(topic raw_events)"
+    wait_until "its dead letter comes" dead_with null_value bronze-sink
 }
 check "a record without a value: dead letter null_value" no_value
 
 bad_control() {
     json >"$E2E_WORK/control.json"
     send_file raw_events "$E2E_WORK/control.json" -p 0 -H control=dance
-    wait_until "it is told" dead_with invalid_control bronze-sink
+    wait_until "its dead letter comes" dead_with invalid_control bronze-sink
 }
-check "a control that says nothing known: dead letter invalid_control" bad_control
+check "a control of an unknown kind: dead letter invalid_control" bad_control
 
-# Past the sink: what reads bronze must stand it too, each reader for itself.
+# Not through bronze-sink: each reader of bronze must reject it by itself.
 bad_bronze() {
-    printf 'no avro at all' >"$E2E_WORK/bronze"
+    printf 'not avro at all' >"$E2E_WORK/bronze"
     send_file bronze_events "$E2E_WORK/bronze" -p 1 -k s
-    wait_until "the aggregator tells" dead_with unknown_magic_byte funnel-aggregator
-    wait_until "the loader tells" dead_with unknown_magic_byte loader
+    wait_until "the dead letter of the aggregator comes" dead_with unknown_magic_byte funnel-aggregator
+    wait_until "the dead letter of the loader comes" dead_with unknown_magic_byte loader
 }
 check "bytes in bronze that are not Avro: dead letters of aggregator and loader" bad_bronze
 
 send_good 2000
 drain
-check "the last good event arrived" arrived 2000
-check "every good event is there, and nothing else" same events "$(rows_of "$GOOD")" "$(count raw.events)"
+check "the last good event arrives" arrived 2000
+check "every good event is in the database, and no other" same events "$(rows_of "$GOOD")" "$(count raw.events)"
 counted() {
-    same "rows in - bronze - duplicates - dead" 0 "$(sql "SELECT sum(records_in - records_out - duplicates - dead) FROM processed.counts WHERE service = 'bronze-sink'")"
-    same "dead letters by count and by table" "$(sql "SELECT sum(dead) FROM processed.counts WHERE service = 'bronze-sink'")" "$(count "raw.dead_letters WHERE stage = 'bronze-sink'")"
+    local of_sink="FROM processed.counts WHERE service = 'bronze-sink'"
+    same "rows in - bronze - duplicates - dead" 0 \
+        "$(sql "SELECT sum(records_in - records_out - duplicates - dead) $of_sink")"
+    same "dead letters by count and by table" "$(sql "SELECT sum(dead) $of_sink")" \
+        "$(count "raw.dead_letters WHERE stage = 'bronze-sink'")"
 }
-check "every bad one is counted and kept" counted
+check "every rejected record is counted and has its dead letter" counted

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Late events change no closed window of the stream, and can be folded into reports: then these equal a recount of everything.
+# Late events do not change a closed window of the stream. They can be folded into the reports, which
+# then equal a recount of all events.
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/late.csv
@@ -7,17 +8,21 @@ AFTER=$E2E_WORK/after.csv # days later, so that all windows of ROWS close
 export ROLLUPS="1m:all 1m:category1 1h:category 1d:all 1d:brand 5m/1m:category1 1d+6h:all 1h:product"
 
 generate() { "$BIN_DIR/producer" --source synthetic "$@"; }
-generate --events 12000 --seed 31 --start-time "2019-10-01 22:30:00" --late 0.01 --disorder 5s --missing-sessions 0.01 --checkouts --output "$ROWS"
+generate --events 12000 --seed 31 --start-time "2019-10-01 22:30:00" --late 0.01 --disorder 5s \
+    --missing-sessions 0.01 --checkouts --output "$ROWS"
 generate --events 2000 --seed 32 --start-time "2019-10-05 10:00:00" --output "$AFTER"
 
 fold() { sql "SELECT rollup, folded, folded_before, not_yet FROM processed.fold_late()"; }
 
-# Recounted rows, as the oracle makes them of the source files, with no event left out.
+# The rows that the recount makes of the source files, late events included.
 corrected_against_recount() {
-    sql "TRUNCATE oracle.late, oracle.rollup_row; DELETE FROM oracle.result WHERE what = 'corrected'; DELETE FROM oracle.example WHERE what = 'corrected'"
+    sql "TRUNCATE oracle.late, oracle.rollup_row; DELETE FROM oracle.result WHERE what = 'corrected';
+         DELETE FROM oracle.example WHERE what = 'corrected'"
     sql "SELECT count(oracle.fill_rollup(r)) FROM oracle.setting, unnest(rollups) AS r"
-    sql "SELECT oracle.compare('corrected', 'oracle.rollup_row', 'reporting.funnel_corrected', '{rollup,window_start,window_end,group_value}',
-         '{views,carts,removes,checkouts,purchases,revenue,sessions,view_sessions,cart_sessions,purchase_sessions,funnel_cart_sessions,funnel_checkout_sessions,funnel_purchase_sessions}')"
+    sql "SELECT oracle.compare('corrected', 'oracle.rollup_row', 'reporting.funnel_corrected',
+         '{rollup,window_start,window_end,group_value}',
+         '{views,carts,removes,checkouts,purchases,revenue,sessions,view_sessions,cart_sessions,'
+         'purchase_sessions,funnel_cart_sessions,funnel_checkout_sessions,funnel_purchase_sessions}')"
     sql "SELECT kind, detail FROM oracle.example WHERE what = 'corrected' LIMIT 5"
 }
 corrected_equals_recount() {
@@ -32,28 +37,36 @@ differs_before() {
     ((late > 30))
     same "late events shown as folded" 0 "$(sql "SELECT sum(late_events) FROM reporting.funnel_corrected")"
     corrected_against_recount
-    same "rows compared, and some differ" "$(count oracle.rollup_row)|t" "$(sql "SELECT actual + missing, differing > 0 FROM oracle.result WHERE what = 'corrected'")"
-    oracle --exact-counts --rollups "$ROLLUPS" "$ROWS" "$AFTER" # sets the oracle's tables again
+    same "rows compared, and some differ" "$(count oracle.rollup_row)|t" \
+        "$(sql "SELECT actual + missing, differing > 0 FROM oracle.result WHERE what = 'corrected'")"
+    oracle --exact-counts --rollups "$ROLLUPS" "$ROWS" "$AFTER" # makes the tables of the recount again
 }
-still_open() { # as it would be: undone at once
-    same "folded, and some not yet" "0|t" "$(sql "BEGIN; UPDATE processed.funnel_aggregates SET final = false WHERE rollup = '1d:all';
+still_open() { # in a transaction that is rolled back
+    same "folded, and some not yet" "0|t" "$(sql "BEGIN;
+        UPDATE processed.funnel_aggregates SET final = false WHERE rollup = '1d:all';
         SELECT folded, not_yet > 0 FROM processed.fold_late() WHERE rollup = '1d:all'; ROLLBACK")"
 }
 folded_now() {
     fold
     same "cells that are not folded" 0 "$(sql "SELECT sum(not_yet) FROM processed.fold_late()")"
-    same "rollups folded" 8 "$(sql "SELECT count(*) FROM processed.fold_late() WHERE folded = 0 AND folded_before > 0")"
+    same "rollups folded" 8 \
+        "$(sql "SELECT count(*) FROM processed.fold_late() WHERE folded = 0 AND folded_before > 0")"
 }
 day_view() {
-    same "day that differs from the stream's" 1 "$(sql "SELECT count(*) FROM reporting.funnel_by_day d JOIN reporting.funnel_by_day_corrected c USING (day)
-        WHERE day = '2019-10-01' AND c.late_events > 0 AND d.views + d.carts + d.removes + d.checkouts + d.purchases + c.late_events
+    same "days whose late events explain the difference to the stream" 1 "$(sql "SELECT count(*)
+        FROM reporting.funnel_by_day d JOIN reporting.funnel_by_day_corrected c USING (day)
+        WHERE day = '2019-10-01' AND c.late_events > 0
+            AND d.views + d.carts + d.removes + d.checkouts + d.purchases + c.late_events
               = c.views + c.carts + c.removes + c.checkouts + c.purchases")"
 }
 once_more() { same "cells folded" 0 "$(sql "SELECT sum(folded) FROM processed.fold_late()")"; }
-rows_missing() { # a recount that does not have all rows is not taken
-    sql "CREATE TABLE oracle.kept AS SELECT * FROM raw.events WHERE event_id = (SELECT event_id FROM raw.events e WHERE NOT EXISTS
-         (SELECT FROM raw.late_events l WHERE l.event_id = e.event_id) AND event_time >= '2019-10-01 23:00:00Z' ORDER BY event_time LIMIT 1)"
-    sql "DELETE FROM raw.events WHERE event_id IN (SELECT event_id FROM oracle.kept); TRUNCATE processed.late_corrections"
+rows_missing() { # without one row of the window
+    sql "CREATE TABLE oracle.kept AS SELECT * FROM raw.events WHERE event_id = (
+         SELECT event_id FROM raw.events e
+         WHERE NOT EXISTS (SELECT FROM raw.late_events l WHERE l.event_id = e.event_id)
+            AND event_time >= '2019-10-01 23:00:00Z' ORDER BY event_time LIMIT 1)"
+    sql "DELETE FROM raw.events WHERE event_id IN (SELECT event_id FROM oracle.kept);
+         TRUNCATE processed.late_corrections"
     (($(sql "SELECT not_yet FROM processed.fold_late() WHERE rollup = '1d:all'") > 0))
     sql "INSERT INTO raw.events SELECT * FROM oracle.kept"
     fold
@@ -65,14 +78,15 @@ services
 replay --input "$ROWS"
 replay --input "$AFTER"
 drain
-check "late events were left out, as the oracle has it too" oracle --exact-counts --rollups "$ROLLUPS" "$ROWS" "$AFTER"
-check "before folding reports differ from a recount of everything" differs_before
+check "late events are left out, and the recount agrees" \
+    oracle --exact-counts --rollups "$ROLLUPS" "$ROWS" "$AFTER"
+check "before folding, reports differ from a recount of all events" differs_before
 snapshot "$E2E_WORK/before"
-check "a window that is still open is not folded" still_open
+check "late events of an open window are not folded" still_open
 check "folding takes every late event, in all rollups" folded_now
-check "folded reports equal a recount of everything" corrected_equals_recount
-check "the report by day has them too" day_view
-check "folded once more, nothing changes" once_more
+check "folded reports equal a recount of all events" corrected_equals_recount
+check "the report by day includes the folded events" day_view
+check "folding again changes nothing" once_more
 snapshot "$E2E_WORK/after"
-check "the stream's own rows are as they were" same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
-check "a recount that lacks rows is not taken; once they are there it is" rows_missing
+check "the rows of the stream have not changed" same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
+check "a window with missing rows is not folded; once they are loaded it is" rows_missing

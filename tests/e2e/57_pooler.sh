@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# A pooler (PgBouncer) stands between pg-loader and PostgreSQL. Transaction and statement pooling are refused before
-# anything is set, locked or made on the pooler's connections; session pooling works.
+# A pooler (PgBouncer) is between pg-loader and PostgreSQL. pg-loader refuses transaction and statement
+# pooling before it sets, locks or creates anything on the pooler's connections. Session pooling works.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
 ROWS=$E2E_WORK/few.csv
 head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
 REFUSAL="POSTGRES_DSN pooler transaction session directly"
-SECRET=hunter2 # the pooler asks for none and knows PostgreSQL's: this one must not appear anywhere
+SECRET=hunter2 # PgBouncer ignores it; it must not appear in any output
 
 # ---- PgBouncer
 
@@ -15,7 +15,7 @@ POOLER_PORT=$((HTTP_BASE_PORT + 61))
 POOLED="host=127.0.0.1 port=$POOLER_PORT dbname=funnel user=funnel_owner password=$SECRET"
 PGBOUNCER=$(PATH=$PATH:/usr/sbin command -v pgbouncer)
 AS=()
-((EUID != 0)) || AS=(setpriv --reuid=postgres --regid=postgres --init-groups) # it refuses to run as root
+((EUID != 0)) || AS=(setpriv --reuid=postgres --regid=postgres --init-groups) # PgBouncer refuses to run as root
 
 pooler_conf() { # MODE SIZE [LINE...]
     (umask 077 && printf '%s\n' '[databases]' \
@@ -35,14 +35,14 @@ pooler_end() {
     wait "$POOLER" || true
 }
 
-# ---- what others see
+# ---- what other clients see
 
-# A new session's settings, but for those of an extension: they are there once it was used.
+# The settings of a new session, without those of extensions: these exist once an extension was used.
 settings() {
     psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$1" -c "SELECT name, setting FROM pg_settings, pg_sleep(0.1)
         WHERE name <> 'application_name' AND name NOT LIKE '%.%'"
 }
-# Enough clients at once that each connection of the pool serves some of them.
+# Enough clients at once for each connection of the pool to serve some of them.
 others_see_defaults() {
     local i
     local -a jobs=()
@@ -54,7 +54,7 @@ others_see_defaults() {
     done
     for i in {1..12}; do
         diff "$E2E_WORK/settings.want" "$E2E_WORK/settings.$i" ||
-            { warn "call $i of 12 sees settings of another client"; return 1; }
+            { warn "call $i of 12 sees the settings of another client"; return 1; }
     done
 }
 nothing_is_left() {
@@ -84,19 +84,19 @@ migrating() {
     leaves_nothing
     nothing_is_made
 }
-check "transaction pooling: migrations are refused with 78 before anything is made" migrating
-check "transaction pooling: so is --wait-idle" leaves_nothing --wait-idle
-check "transaction pooling: so is a rebuild" leaves_nothing MIGRATE=false REBUILD=true
+check "transaction pooling: migrations end with 78 before anything is created" migrating
+check "transaction pooling: --wait-idle ends with 78" leaves_nothing --wait-idle
+check "transaction pooling: a rebuild ends with 78" leaves_nothing MIGRATE=false REBUILD=true
 loading() {
     refused 0 migrated pg-loader MIGRATE=only
     leaves_nothing MIGRATE=false
 }
-check "transaction pooling: so is loading" loading
-check "a parameter that the pooler refuses is named, with the way on" \
+check "transaction pooling: loading ends with 78" loading
+check "a parameter that the pooler refuses is named, with what to do" \
     through_pooler 78 "pooler options ignore_startup_parameters" \
     "POSTGRES_DSN=$POOLED options='-c work_mem=8MB'" MIGRATE=only
 
-# Others take and give back connections all the time, so who gets which is a matter of chance.
+# Other clients take and return connections all the time, so it is random which one a client gets.
 churn() {
     local i
     local -a jobs=()
@@ -104,33 +104,35 @@ churn() {
         yes 'SELECT pg_sleep(0.002);' | psql -X -q -d "$POOLED" >/dev/null 2>&1 3>&- 9>&- &
         jobs+=($!)
     done
-    for i in {1..8}; do through_pooler 78 "$REFUSAL" MIGRATE=only || { kill "${jobs[@]}"; return 1; }; done
+    for i in {1..8}; do
+        through_pooler 78 "$REFUSAL" MIGRATE=only || { kill "${jobs[@]}"; return 1; }
+    done
     kill "${jobs[@]}"
 }
-check "transaction pooling: also while others use the pool" churn
+check "transaction pooling is refused while other clients use the pool" churn
 pooler_end
 
 pooler_begin transaction 3 'server_round_robin = 1'
 round_robin() {
-    others_see_defaults # makes all connections of the pool
+    others_see_defaults # opens all connections of the pool
     leaves_nothing
 }
-check "transaction pooling: also where connections take turns" round_robin
+check "transaction pooling is refused if connections are used in turn" round_robin
 pooler_end
 
 pooler_begin transaction 1
-check "transaction pooling: also with a single connection" leaves_nothing
+check "transaction pooling is refused with a single connection" leaves_nothing
 pooler_end
 
 pooler_begin statement 3
-check "statement pooling: the same" leaves_nothing
+check "statement pooling: pg-loader ends with 78" leaves_nothing
 pooler_end
 
-# ---- a session has a connection of its own
+# ---- session pooling: a session keeps its connection
 
 loader_begin() { # NAME=VALUE...: in the background, until it is ready to load
     program pg-loader "$@"
-    : >"$E2E_WORK/loader.log" # of an earlier loader
+    : >"$E2E_WORK/loader.log" # empties the log of an earlier loader
     "${PROGRAM[@]}" >>"$E2E_WORK/loader.log" 2>&1 3>&- 9>&- &
     LOADER=$!
     wait_until "pg-loader has its partitions" grep -q event=partitions_positioned "$E2E_WORK/loader.log"
@@ -158,9 +160,9 @@ session() {
     loader_ends 0 TERM
     nothing_is_left
 }
-check "session pooling: everything comes in, and others see nothing of it" session
+check "session pooling: all rows are loaded, and other clients see no change" session
 
-# Another client then gets pg-loader's connection, and pg-loader gets one without its staging tables.
+# Another client gets pg-loader's connection, and pg-loader gets one without its staging tables.
 changed_meanwhile() {
     local other
     loader_begin "POSTGRES_DSN=$POOLED" REPORTING_INTERVAL=0s MIGRATE=false
@@ -180,7 +182,7 @@ changed_meanwhile() {
     grep -F "transaction or statement mode" "$E2E_WORK/loader.log"
 }
 others_transaction() { [[ $(count "pg_stat_activity WHERE wait_event = 'PgSleep'") == 1 ]]; }
-check "a pooler that changes to transaction pooling meanwhile is named, exit 78" changed_meanwhile
+check "a pooler that changes to transaction pooling during a run is named, exit 78" changed_meanwhile
 pooler_end
 caught_up() {
     start pg-loader-1
@@ -189,14 +191,14 @@ caught_up() {
     same "rows that pg-loader refused" 0 "$(count "raw.dead_letters WHERE stage = 'loader'")"
     stop_services
 }
-check "connected directly, pg-loader goes on from there" caught_up
+check "connected directly, pg-loader continues from there" caught_up
 
 pooler_begin session 1
-check "session pooling: a pool with a single connection is waited for, exit 75" \
+check "session pooling with a single connection: pg-loader gives up with 75" \
     through_pooler 75 "gives no second connection" --wait-idle --wait-timeout 0s
 pooler_end
 
-# ---- where the staging tables cannot be made, the message names the cause
+# ---- the staging tables cannot be created: the message names the cause
 
 pooler_begin session 5 'server_reset_query ='
 lock_released() {
@@ -204,13 +206,13 @@ lock_released() {
     through_pooler 0 migrated MIGRATE=only
     same "advisory locks" 0 "$(count "pg_locks WHERE locktype = 'advisory'")"
 }
-check "migrations release their lock, and do not leave that to the pooler" lock_released
+check "migrations release their lock themselves, without a reset by the pooler" lock_released
 used_session() {
     loader_begin "POSTGRES_DSN=$POOLED" REPORTING_INTERVAL=0s MIGRATE=false
     loader_ends 0 TERM
     through_pooler 78 "server_reset_query" MIGRATE=false
 }
-check "session pooling that leaves a session as it was is named" used_session
+check "session pooling without a reset of sessions is named as the cause" used_session
 pooler_end
 
 read_only() {
@@ -225,7 +227,7 @@ read_only() {
     ! waits_for 'migrat'
 }
 waits_for() { grep event=retrying "$E2E_WORK/loader.log" | grep -i "$1"; }
-check "a read-only database is named, and migrations are not" read_only
+check "a read-only database is named as the cause, and migrations are not" read_only
 fresh
-check "a missing table is named, and how to make it" \
+check "a missing table is named, with the way to create it" \
     refused 78 "raw.events migration MIGRATE=only" pg-loader MIGRATE=false

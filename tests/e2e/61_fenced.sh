@@ -1,26 +1,25 @@
 #!/usr/bin/env bash
-# A second instance with the name of one that still runs, as after a pause long enough for it to be replaced: the first is fenced,
-# ends with 75 and has written nothing beside the second.
+# A second instance starts with the name of one that still runs, as after a pause in which the first was
+# replaced. The first is fenced and ends with 75, and nothing is written twice.
 source "$(dirname "$0")/lib.sh"
 
-# Two halves: the second comes when both instances are there, so that the first has something to commit however slow all is.
-HALF=$(($(rows_of "$E2E_WORK/replay.csv") / 2))
-ONE=$E2E_WORK/one.csv TWO=$E2E_WORK/two.csv
-head -n $((HALF + 1)) "$E2E_WORK/replay.csv" >"$ONE"
-{ head -n 1 "$E2E_WORK/replay.csv"; tail -n "+$((HALF + 2))" "$E2E_WORK/replay.csv"; } >"$TWO"
+# The second half is sent when both instances run, so that the first has something to commit, however
+# slow the machine is.
+in_halves "$E2E_WORK/replay.csv"
 
-# Ours, not the stack's, to see the exit code; it runs under the name that the stack gives its own.
-begin_first() { # NAME
+# Started by the scenario and not by the stack, so that it can read the exit code. It has the name that
+# the stack gives its own instance.
+begin_former() { # NAME
     program "$1" RESTART_IN_PLACE=false
     "${PROGRAM[@]}" 3>&- 9>&- >>"$LOG_DIR/own-$1.$SCENARIO.own.log" 2>&1 &
-    FIRST=$!
+    FORMER=$!
 }
 
-first_ended() { ! kill -0 "$FIRST" 2>/dev/null; }
+former_ended() { ! kill -0 "$FORMER" 2>/dev/null; }
 
-first_is_fenced() {
+former_is_fenced() {
     local status
-    status=$(cat "$E2E_WORK/exit.first")
+    status=$(cat "$E2E_WORK/exit.former")
     same "exit code" 75 "$status"
     grep -q 'class=fenced' "$LOG_DIR/own-$1.$SCENARIO.own.log"
 }
@@ -29,16 +28,16 @@ for name in bronze-sink funnel-aggregator; do
     fresh
     services
     stack stop "$name-1"
-    begin_first "$name"
-    replay --input "$ONE"
+    begin_former "$name"
+    replay --input "$FIRST"
     drain
     start "$name-1"
-    replay --input "$TWO"
-    wait_until "the first $name ends" first_ended
+    replay --input "$SECOND"
+    wait_until "the former $name ends" former_ended
     status=0
-    wait "$FIRST" || status=$?
-    printf '%s\n' "$status" >"$E2E_WORK/exit.first"
-    check "$name: another of the same name takes over, the first ends with 75" first_is_fenced "$name"
+    wait "$FORMER" || status=$?
+    printf '%s\n' "$status" >"$E2E_WORK/exit.former"
+    check "$name: another instance of the same name takes over, the first ends with 75" former_is_fenced "$name"
     drain
-    check "$name: the oracle and all counts hold" oracle --exact-counts --max-late 0 "$ONE" "$TWO"
+    check "$name: the recount and all counts agree" oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"
 done

@@ -1,20 +1,23 @@
 #!/usr/bin/env bash
-# A crash at every arrow: each service kills itself, as kill -9 would, at each of its fault points (common/service/fault.h) while
-# rows come, and is started again; behind each of these crashes the oracle, over all rows so far. Only the flavour `fault` has
-# the points: make e2e-faults. FAULTS='pg-loader:after_copy producer:before_save' takes fewer.
+# Each service kills itself, as kill -9 would, at each of its fault points (common/service/fault.h) while
+# rows come, and is started again. After each crash, all rows so far are recounted. Only the flavour
+# `fault` has fault points: make e2e-faults. FAULTS='pg-loader:after_copy producer:before_save' selects
+# some of them.
 source "$(dirname "$0")/lib.sh"
 
 if [[ $FLAVOUR != fault ]]; then
-    check "the programs have no fault points" same "programs with fault points" "" "$(grep -l 'fault point' "$BIN_DIR"/* || true)"
+    check "the programs have no fault points" \
+        same "programs with fault points" "" "$(grep -l 'fault point' "$BIN_DIR"/* || true)"
     exit 0
 fi
 
-LOOP="before_produce after_produce before_send_offsets after_send_offsets before_commit after_commit before_restore in_restore"
+LOOP="before_produce after_produce before_send_offsets after_send_offsets before_commit after_commit
+    before_restore in_restore"
 LOAD="before_copy after_copy after_upsert before_offsets before_pg_commit after_pg_commit"
 SEND="before_send before_save after_save before_end"
 CHUNK=600
 chunk=0 parts=() exact=(--exact-counts)
-export KAFKA_PROPERTIES=session.timeout.ms=4000 # the dead keep their partitions for so long
+export KAFKA_PROPERTIES=session.timeout.ms=4000 # a killed client keeps its partitions for this time
 
 faults() {
     local point
@@ -33,21 +36,23 @@ next_chunk() {
 
 dead() { ! is_up "$1"; }
 
-# At the third pass, so that there is something behind it and something before it; a rebuild happens once per start.
+# The service dies when it reaches the point the third time, so that there are commits before and after
+# the crash. A restore happens once per start.
 crash_at() { # SERVICE POINT
     local name=$1-1 pass=3
     [[ $2 != *restore ]] || pass=1
     stack stop "$name"
-    FAULT=$2:$pass start "$name" || true # at a point of the rebuild it dies before it is ready
+    FAULT=$2:$pass start "$name" || true # at a point of the restore it dies before it is ready
     replay --input "${parts[-1]}" --rate 600
     wait_until "$name dies at $2" dead "$name"
     grep -q "fault point $2: killed" "$LOG_DIR/$name.log"
     start "$name"
 }
 
-# The end of a segment comes once, a state is saved every second.
+# The end of a segment comes once. The state is saved once a second.
 crash_producer_at() { # POINT
-    local pass=2 flags=(--input "${parts[-1]}" --rate 250 --state-file "$E2E_WORK/$1.state" --timeout "${LONG}s")
+    local pass=2
+    local -a flags=(--input "${parts[-1]}" --rate 250 --state-file "$E2E_WORK/$1.state" --timeout "${LONG}s")
     case $1 in before_send) pass=300 ;; before_end) pass=1 ;; esac
     FAULT=$1:$pass start producer -- "${flags[@]}"
     wait_until "the producer dies at $1" dead producer-1
@@ -70,7 +75,7 @@ next_chunk
 replay --input "${parts[0]}"
 for fault in ${FAULTS:-$(faults)}; do
     next_chunk
-    # What was sent and not yet noted comes twice.
+    # A row that was sent and not saved yet comes twice.
     [[ $fault != producer:* ]] || exact=(--resent)
     check "${fault%:*} dies at ${fault#*:}: nothing is lost or doubled" survives "${fault%:*}" "${fault#*:}"
 done

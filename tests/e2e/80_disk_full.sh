@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The disk is full: first PostgreSQL's, then Kafka's, while rows come. Nothing is lost, dead-lettered or tried without a
-# pause; once there is room, everything comes in. The disks are small file systems in memory, in a mount namespace of this
-# scenario's own: they vanish with its last process, whatever happens.
+# PostgreSQL's disk, then Kafka's, becomes full while rows come. Nothing is lost, dead-lettered or retried
+# without a pause; when there is room again, all rows are loaded. The disks are small file systems in
+# memory, in a mount namespace of this scenario: they disappear with its last process.
 if [[ -z ${E2E_OWN_MOUNTS:-} ]] && unshare --mount true 2>/dev/null; then
     E2E_OWN_MOUNTS=1 exec unshare --mount --propagation private bash "$0" "$@"
 fi
@@ -10,7 +10,7 @@ source "$E2E/trouble.sh"
 
 in_halves "$E2E_WORK/replay.csv"
 
-# small_disk FOLDER MEBIBYTES: the folder's content, on a file system of this size.
+# small_disk FOLDER MEBIBYTES: moves the content of the folder to a file system of this size.
 small_disk() {
     local owner
     owner=$(stat -c 'uid=%u,gid=%g,mode=%a' "$1")
@@ -20,16 +20,16 @@ small_disk() {
     cp -a "$1.before/." "$1/"
     DISK=$1
 }
-# The folder as it was before. The last threads of a daemon that has ended may hold it for a moment.
+# Restores the former folder. The last threads of a daemon that has ended may use it for a moment.
 large_disk() {
-    wait_until "nobody uses $DISK" umount "$DISK"
+    wait_until "$DISK is not in use" umount "$DISK"
     rmdir "$DISK"
     mv "$DISK.before" "$DISK"
 }
 fill_disk() { dd if=/dev/zero of="$DISK/ballast" bs=64k status=none 2>/dev/null || true; df -k "$DISK"; }
 free_disk() { rm -f "$DISK/ballast"; }
 
-# One that fell over its full disk is started again, as a supervisor would.
+# Starts a daemon again if its full disk has ended it, as a supervisor would.
 revive() { is_up "$1" || start "$1"; }
 
 # ---- PostgreSQL
@@ -41,9 +41,9 @@ postgres_full() {
     drain
     fill_disk
     replay_begin "$SECOND" 2000
-    # What is allocated takes some more rows; then it waits.
+    # Allocated blocks take some more rows; then it waits.
     wait_until "pg-loader says why it waits" says pg-loader-1 event=retrying "No space left"
-    quiet pg-loader-1
+    waits_idly pg-loader-1
     wait_until "pg-loader is not ready" not_ready pg-loader-1
     replay_end
     free_disk
@@ -66,7 +66,7 @@ kafka_full() {
     replay_begin "$SECOND" 2000
     wait_until "Kafka halts" kafka_down
     sleep 5
-    for service in bronze-sink-1 funnel-aggregator-1 pg-loader-1; do quiet "$service" 5; done
+    for service in bronze-sink-1 funnel-aggregator-1 pg-loader-1; do waits_idly "$service" 5; done
     free_disk
     start kafka
     replay_end
@@ -82,7 +82,7 @@ if [[ -z ${E2E_OWN_MOUNTS:-} ]] || ! may_mount; then
     exit 0
 fi
 
-# on_small_disk BACKEND FOLDER MEBIBYTES CHECK NAME COMMAND...: the check, while the backend's folder is on a small disk.
+# on_small_disk BACKEND FOLDER MEBIBYTES COMMAND...: runs it while the folder is on a small disk.
 on_small_disk() {
     local backend=$1 folder=$2 size=$3
     shift 3
@@ -96,14 +96,14 @@ on_small_disk() {
     start "$backend"
 }
 
-# Tables cannot grow: single statements fail. The log of transactions cannot grow: the whole server goes down.
+# If tables cannot grow, single statements fail. If the write-ahead log cannot grow, the server ends.
 on_small_disk postgres "$LOCAL_DIR/postgres/data/base" 300 \
-    check "no room for PostgreSQL's tables for a while: pg-loader waits, and everything comes in" postgres_full
+    check "no room for PostgreSQL's tables: pg-loader waits, then loads all rows" postgres_full
 if at_length; then
     on_small_disk postgres "$LOCAL_DIR/postgres/data" 700 \
-        check "no room for PostgreSQL at all for a while: pg-loader waits, and everything comes in" postgres_full
+        check "no room for PostgreSQL at all: pg-loader waits, then loads all rows" postgres_full
     on_small_disk kafka "$LOCAL_DIR/kafka" 400 \
-        check "no room for Kafka for a while: everything comes in" kafka_full
+        check "no room for Kafka: all rows are loaded later" kafka_full
 else
     say "skip $SCENARIO: no room for PostgreSQL at all, no room for Kafka; make trouble runs these" >&3
 fi

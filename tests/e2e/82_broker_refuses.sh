@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The broker lives and refuses: too few replicas, records too large, no right. The service says which topic and why, waits
-# without a busy loop (or stops, where a right is missing), loses nothing, and goes on once the cause is gone.
+# The broker runs and refuses requests: too few replicas, records too large, a missing right. The service
+# reports the topic and the reason, waits without a busy loop (or ends, if a right is missing), loses
+# nothing, and continues when the cause is gone.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
@@ -8,7 +9,7 @@ AUTHORIZER='authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardA
 allow.everyone.if.no.acl.found=true'
 in_halves "$E2E_WORK/replay.csv"
 
-# refused_until SERVICE TOPIC REASON SET UNSET: REASON is what the log must say beside the topic's name.
+# refused_until SERVICE TOPIC REASON SET UNSET: the log must name the topic and REASON.
 refused_until() {
     local service=$1-1 topic=$2 reason=$3
     services
@@ -18,7 +19,7 @@ refused_until() {
     replay_begin "$SECOND" 2000
     wait_until "$service names the topic and the reason" says "$service" "$(topic "$topic")" "$reason"
     [[ $1 == producer ]] || wait_until "$service is not ready" not_ready "$service"
-    quiet "$service"
+    waits_idly "$service"
     ${WHILE_REFUSED:-true}
     [[ $1 == producer ]] || not_ready "$service"
     $5 "$topic"
@@ -41,13 +42,13 @@ too_large() { # SERVICE TOPIC
     refused_until "$1" "$2" "too large" small_records large_records
 }
 
-check "bronze-sink: bronze_events takes no record of this size" too_large bronze-sink bronze_events
+check "bronze-sink continues after bronze_events has refused records as too large" too_large bronze-sink bronze_events
 if ! at_length; then
-    say "skip $SCENARIO: all other refusals; make trouble runs them" >&3
+    say "skip $SCENARIO: all other refusals (make trouble runs them)" >&3
     exit 0
 fi
 
-# What it keeps for the next attempt is bounded: a full batch takes nothing more.
+# The outputs that wait for the next attempt are bounded: a full batch takes no more records.
 folded() { http_get bronze-sink-1 metrics | awk '/^funnel_records_in_total/ {n += $2} END {print n + 0}'; }
 folds_no_more() {
     local before
@@ -60,15 +61,16 @@ too_large_with_small_batches() {
     local WHILE_REFUSED=folds_no_more
     too_large bronze-sink bronze_events
 }
-check "bronze-sink: the same, and what waits is bounded" too_large_with_small_batches
-check "funnel-aggregator: aggregated_events takes no record of this size" too_large funnel-aggregator aggregated_events
+check "bronze-sink folds no more records than one batch while the topic refuses them" too_large_with_small_batches
+check "funnel-aggregator continues after aggregated_events has refused records as too large" \
+    too_large funnel-aggregator aggregated_events
 
-# ---- no right
+# ---- a missing right
 
 deny_write() { broker deny "$(topic "$1")" write; }
 deny_read() { broker deny "$(topic "$1")" read; }
 allow() { broker allow "$(topic "$1")"; }
-# A right is given by somebody's hand: the service stops and says which is missing.
+# An operator must grant the right, so the service ends and reports the topic.
 no_right() { # SERVICE TOPIC read|write
     local service=$1-1 topic=$2
     fresh
@@ -88,11 +90,15 @@ no_right() { # SERVICE TOPIC read|write
 
 stack stop kafka
 KAFKA_SETTINGS=$AUTHORIZER start kafka
-check "bronze-sink: no right to write bronze_events" no_right bronze-sink bronze_events write
-check "bronze-sink: no right to read raw_events" no_right bronze-sink raw_events read
-check "funnel-aggregator: no right to write session_funnels" no_right funnel-aggregator session_funnels write
-check "pg-loader: no right to read aggregated_events" no_right pg-loader aggregated_events read
-# What it has counted it reads when partitions come.
+check "bronze-sink without the right to write bronze_events ends with 78" \
+    no_right bronze-sink bronze_events write
+check "bronze-sink without the right to read raw_events ends with 78" \
+    no_right bronze-sink raw_events read
+check "funnel-aggregator without the right to write session_funnels ends with 78" \
+    no_right funnel-aggregator session_funnels write
+check "pg-loader without the right to read aggregated_events ends with 78" \
+    no_right pg-loader aggregated_events read
+# It reads its counts when partitions are assigned.
 no_right_at_start() {
     fresh
     services
@@ -106,7 +112,7 @@ no_right_at_start() {
     replay --input "$SECOND"
     holds
 }
-check "funnel-aggregator: no right to read counts at its start" no_right_at_start
+check "funnel-aggregator without the right to read counts does not start, exit 78" no_right_at_start
 stack stop kafka
 start kafka
 
@@ -116,7 +122,7 @@ lose_replica() { topic_setting "$1" min.insync.replicas=2; stop_second_broker; }
 find_replica() { start_second_broker; }
 too_few_replicas() { # SERVICE TOPIC
     fresh
-    services # so that the internal topics lie on the first broker alone
+    services # so that Kafka creates its internal topics on the first broker alone
     stop_services
     start_second_broker
     "$BIN_DIR/topics" reset --brokers "$KAFKA_BROKERS" --replication-factor 2
@@ -125,9 +131,14 @@ too_few_replicas() { # SERVICE TOPIC
     stop_second_broker
 }
 all_in_sync() {
-    kcat -b "$KAFKA_BROKERS" -L -J | jq -e '[.topics[] | select(.topic | startswith("'"$TOPIC_PREFIX"'")) | .partitions[]] | length > 0 and all((.isrs | length) == 2)'
+    kcat -b "$KAFKA_BROKERS" -L -J | jq -e --arg prefix "$TOPIC_PREFIX" '
+        [.topics[] | select(.topic | startswith($prefix)) | .partitions[]]
+        | length > 0 and all((.isrs | length) == 2)'
 }
-check "bronze-sink: too few replicas of bronze_events" too_few_replicas bronze-sink bronze_events
-check "funnel-aggregator: too few replicas of funnel_partials" too_few_replicas funnel-aggregator funnel_partials
-check "producer: too few replicas of raw_events" too_few_replicas producer raw_events
+check "bronze-sink continues after bronze_events had too few replicas" \
+    too_few_replicas bronze-sink bronze_events
+check "funnel-aggregator continues after funnel_partials had too few replicas" \
+    too_few_replicas funnel-aggregator funnel_partials
+check "producer continues after raw_events had too few replicas" \
+    too_few_replicas producer raw_events
 ! is_up kafka-second || stop_second_broker

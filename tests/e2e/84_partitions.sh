@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Topics that are not there, or whose number of partitions is not what it was: refused with an explanation, also under
-# running services, which notice when the client next looks at the topic (every 30 s; here sooner).
+# Topics that do not exist, or whose number of partitions has changed: services refuse them with an
+# explanation. Running services notice a change when the client next reads the metadata of the topic
+# (every 30 s; here every 2 s).
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
@@ -9,12 +10,15 @@ ROWS=$E2E_WORK/few.csv
 head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
 
 for service in bronze-sink funnel-aggregator pg-loader; do
-    check "$service refuses to start without topics" refused 78 "topic ${TOPIC_PREFIX}none_ does not exist" "$service" "TOPIC_PREFIX=${TOPIC_PREFIX}none_"
+    check "$service refuses to start without topics" \
+        refused 78 "topic ${TOPIC_PREFIX}none_ does not exist" \
+        "$service" "TOPIC_PREFIX=${TOPIC_PREFIX}none_"
 done
-check "producer refuses to start without topics" refused 78 "topic ${TOPIC_PREFIX}none_ does not exist" producer "TOPIC_PREFIX=${TOPIC_PREFIX}none_" \
-    --input "$ROWS" --state-file none
+check "producer refuses to start without topics" \
+    refused 78 "topic ${TOPIC_PREFIX}none_ does not exist" \
+    producer "TOPIC_PREFIX=${TOPIC_PREFIX}none_" --input "$ROWS" --state-file none
 
-grown_under() { # TOPIC SERVICE: refuses within a bounded time, and says which topic
+grown_under() { # TOPIC SERVICE: it ends within a bounded time and names the topic
     fresh
     services
     replay --input "$ROWS"
@@ -24,9 +28,11 @@ grown_under() { # TOPIC SERVICE: refuses within a bounded time, and says which t
     says "$2-1" event=failed "$(topic "$1")" partitions "fresh set"
 }
 
-check "bronze-sink notices that raw_events has grown, and refuses" grown_under raw_events bronze-sink
-thorough "funnel-aggregator notices that bronze_events has grown, and refuses" grown_under bronze_events funnel-aggregator
-thorough "pg-loader notices that aggregated_events has grown, and refuses" grown_under aggregated_events pg-loader
+check "bronze-sink ends when partitions are added to raw_events" grown_under raw_events bronze-sink
+thorough "funnel-aggregator ends when partitions are added to bronze_events" \
+    grown_under bronze_events funnel-aggregator
+thorough "pg-loader ends when partitions are added to aggregated_events" \
+    grown_under aggregated_events pg-loader
 
 grown_between() { # TOPIC SERVICE
     fresh
@@ -37,7 +43,11 @@ grown_between() { # TOPIC SERVICE
     broker grow-topic "$(topic "$1")" 6
     refused 78 "$1 partitions fresh set TOPIC_PREFIX" "$2"
 }
-thorough "bronze-sink refuses raw_events that has grown between two runs" grown_between raw_events bronze-sink
-thorough "funnel-aggregator refuses funnel_partials that has grown between two runs" grown_between funnel_partials funnel-aggregator
-check "funnel-aggregator refuses aggregated_events that has grown between two runs" grown_between aggregated_events funnel-aggregator
-thorough "pg-loader refuses aggregated_events that has grown between two runs" grown_between aggregated_events pg-loader
+thorough "bronze-sink refuses to start after partitions were added to raw_events" \
+    grown_between raw_events bronze-sink
+thorough "funnel-aggregator refuses to start after partitions were added to funnel_partials" \
+    grown_between funnel_partials funnel-aggregator
+check "funnel-aggregator refuses to start after partitions were added to aggregated_events" \
+    grown_between aggregated_events funnel-aggregator
+thorough "pg-loader refuses to start after partitions were added to aggregated_events" \
+    grown_between aggregated_events pg-loader

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Processes that stand still for longer than session and transaction time-outs, and then go on as if nothing had happened:
-# the broker, PostgreSQL's connections, and each service beside a replica that takes over meanwhile.
+# Processes are frozen for longer than the session and transaction time-outs and then continue: the broker,
+# PostgreSQL's connections, and each service while a replica takes over.
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
 in_halves "$E2E_WORK/replay.csv"
-PAUSE=15 # sessions and transactions end after 10 s
+PAUSE=15 # s; sessions and transactions time out after 10 s
 
 holds() { # [ORACLE FLAGS]
     replay_end
@@ -34,9 +34,9 @@ zombie() { # SERVICE
     for service in "$1-1" "$1-2"; do is_up "$service" || { warn "$service ended"; return 1; }; done
 }
 
-check "bronze-sink stands still beside its replica: nothing is doubled" zombie bronze-sink
-thorough "funnel-aggregator stands still beside its replica" zombie funnel-aggregator
-thorough "pg-loader stands still beside its replica" zombie pg-loader
+check "a frozen bronze-sink, replaced by its replica, doubles nothing" zombie bronze-sink
+thorough "a frozen funnel-aggregator, replaced by its replica, doubles nothing" zombie funnel-aggregator
+thorough "a frozen pg-loader, replaced by its replica, doubles nothing" zombie pg-loader
 
 backends_pause() {
     fresh
@@ -47,7 +47,7 @@ backends_pause() {
     freeze $(sql "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'pg-loader%'")
     holds --exact-counts
 }
-thorough "PostgreSQL's connections stand still" backends_pause
+thorough "frozen PostgreSQL connections: the recount agrees" backends_pause
 
 broker_pauses() {
     fresh
@@ -58,4 +58,4 @@ broker_pauses() {
     freeze "$(pid_of kafka)"
     holds --resent
 }
-thorough "Kafka stands still" broker_pauses
+thorough "a frozen Kafka: the recount agrees" broker_pauses

@@ -1,12 +1,14 @@
 # shellcheck shell=bash
-# What the scenarios share: checks and their record, the private stack's tools, replays, waiting, and looks into Kafka
-# and PostgreSQL. Sourced by every scenario; `run` has made the stack and exports where it is.
+# Shared by all scenarios: checks and their record, the private stack, replays, waiting, and queries of
+# Kafka and PostgreSQL. Every scenario sources this file; `run` has started the stack and exports its
+# addresses.
 #
-# A scenario is a straight script. A step that fails outside a check ends it, and counts as a failed check: what would
-# follow has no meaning then. A check that fails is recorded, and the scenario goes on.
+# A scenario is a straight script. A step that fails outside a check ends the scenario and counts as a
+# failed check, as the following steps would have no meaning. A check that fails is recorded, and the
+# scenario continues.
 #
-# Nothing here judges by time. Deadlines only keep a broken part from hanging the suite; they are generous, because the
-# machine may be busy.
+# No check depends on time. Deadlines only keep a broken part from hanging the suite. They are generous,
+# because the machine may be busy.
 
 # shellcheck source=../../deploy/local/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../../deploy/local/lib.sh"
@@ -14,14 +16,14 @@ E2E=$ROOT/tests/e2e
 STACK=$HERE/stack
 : "${E2E_RESULTS:?run scenarios by tests/e2e/run}" "${E2E_WORK:?}"
 SCENARIO=$(basename "$0" .sh)
-LONG=${E2E_LONG:-180} # seconds that anything may take before it counts as hanging
+LONG=${E2E_LONG:-180} # seconds after which a step counts as hanging
 DSN=$(dsn)
 
 # ---- checks
 
 now_ms() { local t=${EPOCHREALTIME/[.,]/}; printf '%s\n' "${t%???}"; }
 
-# record VERDICT NAME MILLISECONDS [WHY]
+# record RESULT NAME MILLISECONDS [WHY]
 record() {
     local line
     line=$(printf '%s %s: %s (%d.%d s)%s' "$(printf '%-4s' "$1")" "$SCENARIO" "$2" $(($3 / 1000)) $(($3 % 1000 / 100)) "${4:+: $4}")
@@ -29,7 +31,7 @@ record() {
     printf '%s\n' "$line" >>"$E2E_RESULTS"
 }
 
-# check NAME COMMAND...: runs it in a subshell of its own, where set -e holds, and records how it ended.
+# check NAME COMMAND...: runs it in a subshell with set -e, and records the result.
 check() {
     local name=$1 began out status=0
     shift
@@ -62,7 +64,7 @@ end_of_log() {
         tr '\n' ' ' | cut -c1-1200
 }
 
-# A scenario that dies leaves no proxy to those after it.
+# A scenario that ends early leaves no proxy to the next one.
 scenario_ended() {
     local status=$?
     ((status == 0)) || record FAIL "runs to its end" 0 \
@@ -74,7 +76,7 @@ set -eE
 # The line that failed, and those of its callers.
 trap 'E2E_LINE="$LINENO ${BASH_LINENO[*]/#/< }" E2E_COMMAND=$BASH_COMMAND' ERR
 trap scenario_ended EXIT
-# Checks are told on the terminal; all else of a scenario goes to its log.
+# Results of checks go to the terminal, all other output of a scenario to its log.
 exec 3>&1 >>"$LOG_DIR/$SCENARIO.scenario.log" 2>&1
 
 # wait_until WHAT COMMAND...
@@ -82,14 +84,14 @@ wait_until() {
     local what=$1 deadline=$((SECONDS + LONG))
     shift
     until "$@"; do
-        ((SECONDS < deadline)) || { warn "in vain waited $LONG s until $what"; return 1; }
+        ((SECONDS < deadline)) || { warn "waited $LONG s in vain until $what"; return 1; }
         sleep 0.1
     done
 }
 
 # ---- the stack
 
-# Topics, offsets and tables are empty, no service runs, and their logs begin anew.
+# Empties topics, offsets and tables, stops the services, and starts new logs for them.
 fresh() {
     local log
     stack reset
@@ -99,7 +101,7 @@ fresh() {
     done
 }
 
-# What the stack starts must not hold our standard output open.
+# The daemons of the stack must not keep our standard output open.
 stack() { timeout $((LONG + 20)) "$STACK" "$@" 3>&-; }
 services() { stack services; }
 stop_services() { stack stop-services; }
@@ -107,7 +109,7 @@ start() { stack start "$@"; }
 crash() { stack kill "$1"; }
 drain() { stack wait --wait-timeout "${LONG}s"; }
 
-# program NAME [NAME=VALUE...] [--flags]: sets PROGRAM, a command that runs it outside of the stack's books.
+# program NAME [NAME=VALUE...] [--flags]: sets PROGRAM, a command that runs it without the stack.
 program() {
     local name=$1
     shift
@@ -117,7 +119,7 @@ program() {
     PROGRAM+=("$BIN_DIR/$name" "$@")
 }
 
-# refused CODE TEXT NAME [SETTINGS...]: the program ends with this code, and says each word of TEXT.
+# refused CODE TEXT NAME [SETTINGS...]: the program ends with this code, and prints each word of TEXT.
 refused() {
     local want=$1 text=$2 status=0 word out=$E2E_WORK/refused.$BASHPID
     shift 2
@@ -126,41 +128,62 @@ refused() {
     cat "$out"
     same "exit code of $1" "$want" "$status" || return 1
     for word in $text; do
-        grep -qiF -- "$word" "$out" || { warn "says nothing of '$word'"; return 1; }
+        grep -qiF -- "$word" "$out" || { warn "the output lacks '$word'"; return 1; }
     done
 }
 
 http_get() { curl -fsS -m 5 "http://127.0.0.1:$(http_port "$1")/$2"; }
-http_port() { # as deploy/local/stack gives them
+http_port() { # as deploy/local/stack assigns them
     local -A decade=([bronze-sink]=1 [funnel-aggregator]=2 [pg-loader]=3 [producer]=4)
     printf '%s\n' $((HTTP_BASE_PORT + 10 * ${decade[${1%-*}]} + ${1##*-}))
 }
 
 # ---- replays
 
-# replay [FLAGS...]: a whole run of the producer, which must end well.
-replay() { timeout "$LONG" "$BIN_DIR/producer" --kafka-brokers "$KAFKA_BROKERS" --state-file none --http-port 0 --timeout "${LONG}s" "$@"; }
+# replay [FLAGS...]: a complete run of the producer, which must succeed.
+replay() {
+    timeout "$LONG" "$BIN_DIR/producer" --kafka-brokers "$KAFKA_BROKERS" --state-file none \
+        --http-port 0 --timeout "${LONG}s" "$@"
+}
 
-# A paced run in the background, which remembers how far it is.
+# A run in the background with a rate limit and a state file.
 replay_begin() { # FILE RATE
-    start producer -- --input "$1" --rate "$2" --state-file "$E2E_WORK/producer.state" --timeout "${LONG}s"
+    start producer -- --input "$1" --rate "$2" --state-file "$E2E_WORK/producer.state" \
+        --timeout "${LONG}s"
 }
 replay_ended() { ! is_up producer-1; }
 replay_end() {
     wait_until "the producer ends" replay_ended
-    tail -n 3 "$LOG_DIR/producer-1.log" | grep -q 'event=stopped .*exit=0' || { warn "the producer did not end well"; tail -n 5 "$LOG_DIR/producer-1.log" >&2; return 1; }
+    tail -n 3 "$LOG_DIR/producer-1.log" | grep -q 'event=stopped .*exit=0' || {
+        warn "the producer has failed"
+        tail -n 5 "$LOG_DIR/producer-1.log" >&2
+        return 1
+    }
 }
 
 rows_of() { grep -avc '^event_time,' "$1"; }
 
-# in_the_middle FILE: waits until between a fifth and three fifths of FILE's rows are in the database.
+# in_halves FILE: its rows as two files, FIRST and SECOND. A fault comes while FIRST is replayed, and
+# SECOND is replayed after the fault: so there is always input left, however slow the machine is.
+in_halves() {
+    local half=$(($(rows_of "$1") / 2))
+    FIRST=$E2E_WORK/first.csv SECOND=$E2E_WORK/second.csv
+    head -n $((half + 1)) "$1" >"$FIRST"
+    { head -n 1 "$1"; tail -n +$((half + 2)) "$1"; } >"$SECOND"
+}
+
+# in_the_middle FILE: waits until a fifth of FILE's rows is in the database, and fails if more than
+# three fifths are. It cannot fail while only FIRST of in_halves is replayed.
 in_the_middle() {
     local rows loaded
     rows=$(rows_of "$1")
     wait_until "a fifth of $1 is in the database" loaded_at_least $((rows / 5))
     loaded=$(count raw.events)
     printf 'in the middle: %d of %d rows are loaded\n' "$loaded" "$rows"
-    ((loaded < rows * 3 / 5)) || { warn "$loaded of $rows rows are loaded already: not the middle any more"; return 1; }
+    ((loaded < rows * 3 / 5)) || {
+        warn "$loaded of $rows rows are loaded: more than three fifths, so this is not the middle"
+        return 1
+    }
 }
 loaded_at_least() { (($(count raw.events) >= $1)); }
 
@@ -170,16 +193,19 @@ sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -c "$1"; }
 count() { sql "SELECT count(*) FROM $1"; }
 oracle() { PSQL=psql timeout $((2 * LONG)) "$E2E/oracle" --dsn "$DSN" "$@"; }
 
-# Once everything is loaded: all layers hold the same events, every kind of check has a row, and each row is ok.
-# Waits for the loader's own refresh.
+# When everything is loaded: all layers have the same events, every kind of check has a row, and each row
+# is ok. Waits for a refresh of the loader that runs.
 reconciled() {
     sql "SELECT reporting.reconcile()"
-    same "rows of reporting.reconciliation that are not ok" "" "$(sql "SELECT check_name, subject, expected, actual, state FROM reporting.reconciliation WHERE state <> 'ok'")"
-    same "kinds of checks" "bronze doubles,day events,day revenue,partition events,segment rows,visit events,visit revenue" \
+    same "rows of reporting.reconciliation that are not ok" "" \
+        "$(sql "SELECT check_name, subject, expected, actual, state FROM reporting.reconciliation
+            WHERE state <> 'ok'")"
+    local kinds="bronze doubles,day events,day revenue,partition events,segment rows,visit events,visit revenue"
+    same "kinds of checks" "$kinds" \
         "$(sql "SELECT string_agg(DISTINCT check_name, ',' ORDER BY check_name) FROM reporting.reconciliation")"
 }
 
-# What a replay must leave as it is, row for row. `final` is left out: it only says that time has passed.
+# The rows that a replay must not change. Without `final`, which only says that time has passed.
 snapshot() { # FILE
     psql -X -q -v ON_ERROR_STOP=1 -d "$DSN" >"$1" <<'SQL'
 SET TimeZone = 'UTC';
@@ -191,8 +217,9 @@ SQL
 
 same_snapshot() { cmp "$1" "$2" || { diff "$1" "$2" | head -n 6; return 1; }; }
 
-counts_in() { sql "SELECT coalesce(sum(records_in), 0) FROM processed.counts WHERE service = 'bronze-sink'"; }
-counts_duplicates() { sql "SELECT coalesce(sum(duplicates), 0) FROM processed.counts WHERE service = 'bronze-sink'"; }
+counts_of_sink() { sql "SELECT coalesce(sum($1), 0) FROM processed.counts WHERE service = 'bronze-sink'"; }
+counts_in() { counts_of_sink records_in; }
+counts_duplicates() { counts_of_sink duplicates; }
 
 # ---- Kafka
 
@@ -200,14 +227,15 @@ topic() { printf '%s%s\n' "$TOPIC_PREFIX" "$1"; }
 
 # Committed records of a topic, one line for each.
 committed() { # TOPIC FORMAT
-    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -X isolation.level=read_committed -t "$(topic "$1")" -f "$2"
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -C -q -e -o beginning -X isolation.level=read_committed \
+        -t "$(topic "$1")" -f "$2"
 }
 
-records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; } # TOPIC: how many of them have a value
+records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; } # TOPIC: those with a value
 end_of() { kcat -b "$KAFKA_BROKERS" -Q -t "$1:$2:-1" | sed 's/.* offset //'; } # FULL_TOPIC PARTITION
 
-# From now on clients reach Kafka through a proxy of this folder, which files in PROXY_CONTROL control.
-proxy_begin() { # [PROXY], lossy_proxy if it is left out
+# From now on clients reach Kafka through a proxy of this folder. Files in PROXY_CONTROL control it.
+proxy_begin() { # [PROXY]: lossy_proxy by default
     PROXY_CONTROL=$E2E_WORK/proxy PROXY_PORT=$((HTTP_BASE_PORT + 60))
     mkdir -p "$PROXY_CONTROL"
     stack stop kafka
@@ -222,25 +250,31 @@ proxy_end() {
     start kafka
 }
 
-# A record as it stands in a file, past the producer.
+# Sends the bytes of a file as one record, without the producer.
 send_file() { # TOPIC FILE [KCAT FLAGS...]
     local name=$1 file=$2
     shift 2
-    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -X partitioner=murmur2_random -X message.max.bytes=6000000 -t "$(topic "$name")" "$@" "$file"
+    timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -X partitioner=murmur2_random \
+        -X message.max.bytes=6000000 -t "$(topic "$name")" "$@" "$file"
 }
 
-# Rows of a CSV as they stand in the raw topic, past the producer: no controls, and to any partition.
+# Sends the rows of a CSV to the raw topic without the producer: without controls, to any partition.
 send_rows() { # FILE [KCAT FLAGS...]
     local file=$1
     shift
-    paste -d '\t' <(awk -F, 'NR > 1 { print $9 != "" ? $9 : "user:" $8 }' "$file") <("$BIN_DIR/producer" --input "$file" --dry-run --state-file none) |
-        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random -t "$(topic raw_events)" "$@"
+    paste -d '\t' <(awk -F, 'NR > 1 { print $9 != "" ? $9 : "user:" $8 }' "$file") \
+        <("$BIN_DIR/producer" --input "$file" --dry-run --state-file none) |
+        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random \
+            -t "$(topic raw_events)" "$@"
 }
 
-# Every upserted topic's last value per key is the table's row, and per key (revision, final) never goes back.
+# The last value per key of a topic equals the row of the table, and (revision, final) of a key never
+# decreases.
 topic_equals_table() { # TOPIC
-    committed "$1" '%K %k%R%s' | "$E2E/last_values" "$ROOT/schemas/$1.avsc" >"$E2E_WORK/$1.topic"
-    "$E2E/last_values" --query "$ROOT/schemas/$1.avsc" | psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -f - | LC_ALL=C sort >"$E2E_WORK/$1.table"
-    [[ -s $E2E_WORK/$1.table ]] || { warn "nothing to compare"; return 1; }
-    cmp "$E2E_WORK/$1.topic" "$E2E_WORK/$1.table" || { diff "$E2E_WORK/$1.topic" "$E2E_WORK/$1.table" | head -n 6; return 1; }
+    local values=$E2E_WORK/$1.topic table=$E2E_WORK/$1.table
+    committed "$1" '%K %k%R%s' | "$E2E/last_values" "$ROOT/schemas/$1.avsc" >"$values"
+    "$E2E/last_values" --query "$ROOT/schemas/$1.avsc" |
+        psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -f - | LC_ALL=C sort >"$table"
+    [[ -s $table ]] || { warn "the table is empty"; return 1; }
+    cmp "$values" "$table" || { diff "$values" "$table" | head -n 6; return 1; }
 }

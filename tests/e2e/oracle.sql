@@ -1,11 +1,11 @@
 -- The oracle: recounts source files in plain SQL and compares with what the pipeline wrote, in both directions.
 --
--- It shares no code with the services: it reads the files itself, judges each row by the rules of the design
+-- It shares no code with the services: it reads the files itself, classifies each row by the rules of the design
 -- ("what the numbers mean"), makes event ids, de-duplicates, and derives every row of raw.events, of each rollup
--- and of the visits. Run by the script `oracle` beside it, which feeds the lines (file number, line number, line;
+-- and of the visits. The script `oracle` runs it and feeds the lines (file number, line number, line;
 -- separated by U+0001) and sets rollups, ignore_reasons, exact_counts, resent and max_late.
 --
--- Everything it makes is in the schema `oracle`, made anew at each run and left for inspection.
+-- Everything it makes is in the schema `oracle`, created again at each run and kept for inspection.
 --
 -- Limits: one row is one line (no line breaks within quotes); columns are in the source's order; the funnel's
 -- stages are the default ones; what depends on the moment of arrival (future_event_time, too_late_to_deduplicate,
@@ -121,8 +121,8 @@ FROM (SELECT *, left(event_time, 10) || ' ' || substr(event_time, 12, 8)
                 || rtrim(rtrim(coalesce(substring(event_time FROM '\.[0-9]+'), ''), '0'), '.') AS plain_time
       FROM oracle.judged WHERE reason IS NULL) AS j;
 
--- Rows refused for an ignored reason, as far as their bytes tell which: an event all of whose copies were refused
--- so is not expected anywhere. (Without this, ignoring a reason would only trade one difference for another.)
+-- Rows refused for an ignored reason, as far as their bytes identify the event: an event whose copies were all refused
+-- is not expected anywhere. (Without this, ignoring a reason would only replace one difference by another.)
 CREATE FUNCTION oracle.json_or_null(bytes bytea) RETURNS jsonb LANGUAGE plpgsql AS $$
 BEGIN
     RETURN convert_from(bytes, 'UTF8')::jsonb;

@@ -1,18 +1,20 @@
-# Fuzz targets: tests/fuzz/<name>_fuzz.c, each with a corpus in tests/fuzz/corpus/<name>; tests/fuzz/run drives them.
-# Under any compiler a target runs over its corpus; clang's libFuzzer looks for more.
+# Fuzz targets: tests/fuzz/<name>_fuzz.c, each with a corpus in tests/fuzz/corpus/<name>. With any
+# compiler a target runs over its corpus; with clang's libFuzzer it searches for new inputs.
 fuzz := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
 FUZZ_DRIVER = $(B)/obj/tests/fuzz/driver.o
-# clang has other warnings than gcc, and finds them in librdkafka's macros too: gcc's build is the judge of warnings.
-FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Werror' FUZZ_DRIVER=-fsanitize=fuzzer \
-             OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-omit-frame-pointer'
+# clang has other warnings than gcc, also in librdkafka's macros. The build with gcc checks warnings.
+FUZZ_BUILD = FLAVOUR=fuzz CC=clang RDKAFKA_CC=cc WARNINGS='-Wall -Wextra -Werror' \
+             FUZZ_DRIVER=-fsanitize=fuzzer \
+             OPT_fuzz='-O1 -g -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all \
+                       -fno-omit-frame-pointer'
 
 .PHONY: fuzz fuzz-short fuzz-corpus fuzz-bins fuzz-deps
-fuzz: fuzz-deps ## look for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 of processor time for each, TARGET=json for one)
+fuzz: fuzz-deps ## search for inputs that break a parser, decoder or fold (FUZZ_SECONDS=60 each, TARGET=json)
 	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-bins
 	@FUZZ_SECONDS=$(or $(FUZZ_SECONDS),60) tests/fuzz/run search $(TARGET)
-fuzz-short: ## the same for 5 seconds each, as CI does
+fuzz-short: ## fuzzing for 5 seconds each, as CI does
 	@$(MAKE) --no-print-directory FUZZ_SECONDS=5 fuzz
-fuzz-corpus: fuzz-bins ## every committed fuzz input once, without clang; part of make test
+fuzz-corpus: fuzz-bins ## every committed fuzz input once, without clang; make test runs it too
 	@FLAVOUR=$(FLAVOUR) tests/fuzz/run corpus $(TARGET)
 fuzz-bins: $(fuzz:%=$(B)/fuzz/%)
 fuzz-deps:

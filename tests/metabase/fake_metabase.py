@@ -225,7 +225,7 @@ class Fake:
             source = p.get('values_source_config', {})
             if p.get('values_source_type') == 'static-list':
                 closed(source, 'values_source_config', {'values': listing})
-                need(all(v in source['values'] for v in p.get('default', [])), f"parameter {p['slug']}: default is no choice")
+                need(all(v in source['values'] for v in p.get('default', [])), f"parameter {p['slug']}: default is not a choice")
             if p.get('values_source_type') == 'card':
                 closed(source, 'values_source_config', {'card_id': positive, 'value_field': listing})
                 need(source['card_id'] in self.rows['card'], f"parameter {p['slug']}: no card {source['card_id']}")
@@ -319,7 +319,7 @@ def psql(details, sql, *options):
 
 
 class Server:
-    """The fake behind a port of this machine, in a thread. with Server() as server: server.url, server.fake"""
+    """The fake on a port of this machine, in a thread. with Server() as server: server.url, server.fake"""
 
     def __enter__(self):
         self.fake = fake = Fake()

@@ -1,4 +1,4 @@
-"""What each tile must show, counted from the list of events. One function per card, of the filters' values by slug."""
+"""What each tile must show, counted from the list of events. One function per card; it takes the values of the filters by slug."""
 import collections
 import datetime as dt
 import decimal
@@ -198,8 +198,8 @@ class Recount:
         recencies, frequencies, spends = ([b[i] for b in buyers] for i in range(3))
 
         def quintile(values, value, best_is_low=False):
-            behind = sum(v > value if best_is_low else v < value for v in values)
-            return 1 + min(4, (5 * behind) // (len(values) - 1) if len(values) > 1 else 0)
+            worse = sum(v > value if best_is_low else v < value for v in values)
+            return 1 + min(4, (5 * worse) // (len(values) - 1) if len(values) > 1 else 0)
 
         groups = collections.defaultdict(list)
         for b in buyers:

@@ -113,7 +113,7 @@ def visits_of(events):
 
 class Cluster:
     def __enter__(self):
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of __exit__: no server is left behind
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through __exit__, which stops the server
         self.bin = os.path.dirname((sorted(glob.glob('/usr/lib/postgresql/*/bin/initdb')) or [shutil.which('initdb') or ''])[-1])
         self.dir = tempfile.mkdtemp(prefix='metabase-test.')
         self.prefix = []

@@ -1,9 +1,10 @@
 #!/bin/bash
-# Run once by the postgres image, when its data folder is empty: one database and one owner for the funnel, the schema
-# registry and Metabase each, and the login by which Metabase reads. Tables are the loader's migrations' matter.
+# The postgres image runs this once, if its data folder is empty. It creates a database and an owner for the
+# funnel, the schema registry and Metabase each, and the logins of analysts and dashboards. pg-loader creates the
+# tables.
 set -eu
 
-# Passwords go in by the environment (\getenv): arguments are visible to every process.
+# Passwords come from the environment (\getenv), because every process can see arguments.
 psql -X -q -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 \getenv owner_password FUNNEL_OWNER_PASSWORD
 \getenv registry_password REGISTRY_DB_PASSWORD
@@ -11,7 +12,7 @@ psql -X -q -v ON_ERROR_STOP=1 --username "$POSTGRES_USER" --dbname postgres <<'S
 \getenv analyst_password ANALYST_PASSWORD
 \getenv dashboards_password DASHBOARDS_PASSWORD
 
--- CREATEROLE: migrations grant to roles, and make those that are missing.
+-- CREATEROLE: migrations grant rights to roles, and create missing roles.
 CREATE ROLE funnel_owner LOGIN CREATEROLE PASSWORD :'owner_password';
 CREATE ROLE registry LOGIN PASSWORD :'registry_password';
 CREATE ROLE metabase LOGIN PASSWORD :'metabase_password';

@@ -1,4 +1,4 @@
--- Purchases per 100 views of each span, beside the same minutes of the day before.
+-- Purchases per 100 views of each span, and of the same minutes of the day before.
 WITH span AS (
     SELECT position, name, reporting.period_start(name) AS starts, now
     FROM reporting.data_clock
