@@ -1,5 +1,5 @@
-/* A small state machine over libpq's non-blocking calls. Each call of reporting_step makes at most one
- * step:
+/* A small state machine over libpq's non-blocking calls. Each call of reporting_step makes at most
+ * one step:
  *
  *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
  *

@@ -8,10 +8,10 @@
 #include <stdbool.h>
 
 enum err_class {
-	ERR_NONE,     /* no error */
-	ERR_INPUT,    /* the input is invalid: send it to the dead letter and continue */
-	ERR_RETRY,    /* another system is not available: wait and make the same call again */
-	ERR_ABORT,    /* the open transaction is lost: send the same batch in a new transaction */
+	ERR_NONE,  /* no error */
+	ERR_INPUT, /* the input is invalid: send it to the dead letter and continue */
+	ERR_RETRY, /* another system is not available: wait and make the same call again */
+	ERR_ABORT, /* the open transaction is lost: send the same batch in a new transaction */
 	/* Another instance has moved our offsets: drop the batch, read the offsets again and
 	 * continue from there. If that is not possible: exit 75. */
 	ERR_CONFLICT,

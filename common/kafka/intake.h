@@ -15,7 +15,8 @@
  *     membership in the group for as long as the user needs to find the start.
  *   - A position only moves forward. A record before it is discarded and counted.
  *   - The number of partitions of a topic never changes, because keys would move.
- *   - While a log is in doubt (stream/recreation_check.h), call intake_recognises before each commit.
+ *   - While a log is in doubt (stream/recreation_check.h), call intake_recognises before each
+ *     commit.
  *
  * The user stores offsets and commits them. Use an intake in one thread only. */
 #ifndef FUNNEL_INTAKE_H

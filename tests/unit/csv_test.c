@@ -188,7 +188,7 @@ Test(csv, random_bytes_are_covered_by_records)
 			text[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
 		}
 		while ((result = csv_next(text + at, length - at, true, fields, 2, &record,
-		                           &used)) != CSV_END) {
+		                          &used)) != CSV_END) {
 			cr_assert(result == CSV_RECORD || result == CSV_MALFORMED, "round %d",
 			          round);
 			cr_assert(used > 0 && used <= length - at, "round %d", round);

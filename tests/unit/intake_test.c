@@ -61,8 +61,8 @@ Test(intake, topics_of_a_set_have_the_same_number_of_partitions)
 	cr_expect_not(topic_partitions_fit(TOPIC_COUNTS, "counts", 6, "raw", 6, &err));
 	cr_expect_not(topic_partitions_fit(TOPIC_BRONZE_EVENTS, "bronze", 5, "raw", 6, &err));
 	cr_expect_eq(err.class, ERR_OPERATOR);
-	cr_expect(strstr(err.message, "bronze has 5 partitions, expected 6, as raw has 6"),
-	          "%s", err.message);
+	cr_expect(strstr(err.message, "bronze has 5 partitions, expected 6, as raw has 6"), "%s",
+	          err.message);
 }
 
 /* ---- with the mock cluster of librdkafka */

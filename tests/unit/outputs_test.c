@@ -45,7 +45,8 @@ Test(outputs, dead_letter_keeps_bytes_and_headers_and_has_the_reason_in_connects
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(&box, kit_context(), &record, REASON_INVALID_PRICE, "-1", false, &counts);
+	output_dead_letter(&box, kit_context(), &record, REASON_INVALID_PRICE, "-1", false,
+	                   &counts);
 	cr_assert_eq(box.count, 1);
 	cr_assert_eq(box.at[0].topic, TOPIC_DEAD_LETTER);
 	cr_assert_eq(box.at[0].partition, 0, "there is one partition of them here");
@@ -81,7 +82,8 @@ Test(outputs, dead_letter_of_a_restore_is_counted_and_not_sent)
 	struct counts counts = {0};
 	struct input_record record = some_record();
 
-	output_dead_letter(NULL, kit_context(), &record, REASON_MALFORMED_JSON, NULL, false, &counts);
+	output_dead_letter(NULL, kit_context(), &record, REASON_MALFORMED_JSON, NULL, false,
+	                   &counts);
 	cr_assert_eq(counts.dead[REASON_MALFORMED_JSON], 1);
 }
 

@@ -83,7 +83,7 @@ Test(window, windows_of_a_time_are_those_that_contain_it)
 					         all[k].end_us == window.end_us;
 				cr_assert_eq(found, 1,
 				             "%s at %" PRId64 ": [%" PRId64 ", %" PRId64
-				             ") is no window",
+				             ") is not a window",
 				             shapes[s], time_us, window.start_us, window.end_us);
 				for (int k = 0; k < i; k++) {
 					struct window other = rollup_window(&rollup, time_us, k);

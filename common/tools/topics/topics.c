@@ -34,7 +34,7 @@
 enum {
 	CALL_MS = 30000,    /* one request to the brokers */
 	VISIBLE_MS = 30000, /* until all brokers show a change */
-	LOADED_MS = 30000,  /* until a broker that has just started has loaded its groups */
+	LOADED_MS = 120000, /* until a broker that has just started has loaded its groups */
 	/* A killed member leaves its group when its session ends, after 45 s by default. */
 	GROUP_EMPTY_MS = 60000,
 	PARTITIONS_MAX = 10000,

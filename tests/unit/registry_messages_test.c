@@ -146,7 +146,7 @@ static const struct {
 	{"redirected", 302, "", REGISTRY_FAILURE_RETRY, ""},
 	{"odd types", 409, "{\"error_code\":\"x\",\"message\":{}}", REGISTRY_FAILURE_INCOMPATIBLE,
          "{\"error_code\":\"x\",\"message\":{}}"},
-	{"bytes that are no text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
+	{"bytes that are not text", 409, "\x1b[31m\xff", REGISTRY_FAILURE_INCOMPATIBLE, "?[31m?"},
 };
 
 Test(registry_messages, each_failure_has_its_class_and_its_message_on_one_line)
