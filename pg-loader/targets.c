@@ -15,6 +15,8 @@
  * which does not exist; one staging table for all targets, because their types differ. */
 #include "targets.h"
 
+#include <stddef.h>
+
 #define STAGE(name, columns, table)                                                               \
 	"CREATE TEMPORARY TABLE " name " ON COMMIT DELETE ROWS AS SELECT " columns " FROM " table \
 	" WITH NO DATA"
@@ -117,6 +119,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" funnel_purchase_sessions = excluded.funnel_purchase_sessions,"
 			" final = excluded.final, revision = excluded.revision, loaded_at = now()"
 			" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
+			NULL,
 		},
 	[TARGET_VISIT_REMOVALS] =
 		{
@@ -125,6 +128,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			COPY("stage_visit_removals", VISIT_KEY),
 			"DELETE FROM processed.session_funnels t USING stage_visit_removals s"
 			" WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start",
+			NULL,
 		},
 	[TARGET_VISITS] =
 		{
@@ -147,6 +151,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" view_to_purchase_ms = excluded.view_to_purchase_ms,"
 			" final = excluded.final, revision = excluded.revision,"
 			" loaded_at = now()",
+			NULL,
 		},
 	[TARGET_LATE_EVENTS] =
 		{
@@ -155,6 +160,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			COPY("stage_late_events", LATE),
 			"INSERT INTO raw.late_events (" LATE ") SELECT " LATE
 			" FROM stage_late_events ON CONFLICT DO NOTHING",
+			NULL,
 		},
 	[TARGET_COUNTS] =
 		{
@@ -170,6 +176,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" dead_by_reason = excluded.dead_by_reason, revision = excluded.revision,"
 			" updated_at = excluded.updated_at"
 			" WHERE excluded.revision > t.revision",
+			NULL,
 		},
 	[TARGET_DEAD_LETTERS] =
 		{
@@ -178,6 +185,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			COPY("stage_dead_letters", DEAD),
 			"INSERT INTO raw.dead_letters (" DEAD ") SELECT " DEAD
 			" FROM stage_dead_letters ON CONFLICT DO NOTHING",
+			NULL,
 		},
 	[TARGET_REDRIVEN] =
 		{
@@ -189,6 +197,7 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" AND t.source_topic = s.source_topic"
 			" AND t.source_partition = s.source_partition"
 			" AND t.source_offset = s.source_offset",
+			NULL,
 		},
 	[TARGET_CONTROLS] =
 		{
@@ -197,5 +206,6 @@ const struct target_statements targets[TARGET_COUNT] = {
 			COPY("stage_controls", CONTROLS),
 			"INSERT INTO processed.segment_controls (" CONTROLS ") SELECT " CONTROLS
 			" FROM stage_controls ON CONFLICT DO NOTHING",
+			NULL,
 		},
 };
