@@ -20,10 +20,11 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 
-#define SLICE_US      INT64_C(50000)
-#define SLICE_ROWS    256
-#define SAVE_EVERY_US INT64_C(1000000)
-#define STALLED_US    INT64_C(10000000)
+#define SLICE_US        INT64_C(50000)
+#define SLICE_ROWS      256
+#define SAVE_EVERY_US   INT64_C(1000000)
+#define STALLED_US      INT64_C(10000000)
+#define VERIFY_EVERY_US INT64_C(20000000) /* of a stall: whether the client still connects */
 
 static enum sent as_sent(enum send_result result)
 {
@@ -161,7 +162,8 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	return SENT;
 }
 
-static void report_stall(struct producer *p, int64_t now_us)
+/* False: the Kafka client has to be replaced, and with it this process. */
+static bool check_stall(struct producer *p, int64_t now_us, struct err *err)
 {
 	int64_t acknowledged = sender_acknowledged(p->sender);
 
@@ -177,7 +179,12 @@ static void report_stall(struct producer *p, int64_t now_us)
 		                 "no acknowledgement for 10 s; still retrying, no data is lost"));
 		sender_log_partition_health(p->sender);
 		p->stall_reported = true;
+		p->verified_us = now_us;
+	} else if (p->stall_reported && now_us - p->verified_us > VERIFY_EVERY_US) {
+		p->verified_us = monotonic_us();
+		return sender_verify_client(p->sender, err);
 	}
+	return true;
 }
 
 bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
@@ -188,7 +195,8 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 		return false;
 	now_us = monotonic_us();
 	acks_advance(&p->acks, &p->saved.checkpoint);
-	report_stall(p, now_us);
+	if (!check_stall(p, now_us, err))
+		return false;
 	metric_set(p->metrics.acknowledged, sender_acknowledged(p->sender));
 	metric_set(p->metrics.waiting, (int64_t)acks_waiting(&p->acks));
 	producer_show(p, now_us);

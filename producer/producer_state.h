@@ -57,7 +57,7 @@ struct producer {
 	char state_path[1024]; /* "": none */
 	FILE *rows_out;        /* --tee, --output, --dry-run */
 	bool stopped, unreachable_reported, stall_reported;
-	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us,
+	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;
 	struct {
 		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting;

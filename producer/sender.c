@@ -11,11 +11,15 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
+#include "service/log.h"
 #include "wire/topics.h"
 
 #define HEADERS_MAX 4
 
+#define VERIFY_TIMEOUT_MS 5000
+
 struct sender {
+	const struct kafka_config *config;
 	rd_kafka_t *client;
 	char topic[TOPIC_NAME_MAX + 1], cluster[128];
 	rd_kafka_topic_t *handle;
@@ -66,6 +70,7 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 		err_set(err, ERR_FATAL, "out of memory");
 		return NULL;
 	}
+	sender->config = config;
 	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
 	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic,
 	                sizeof(sender->topic)))
@@ -192,6 +197,37 @@ bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)
 void sender_log_partition_health(struct sender *sender)
 {
 	kafka_log_partition_health(sender->client, 1000);
+}
+
+static bool new_client_connects(const struct sender *sender)
+{
+	struct err err;
+	int32_t count;
+	rd_kafka_conf_t *conf =
+		kafka_conf_new(sender->config, KAFKA_ADMIN, "producer-check", NULL, &err);
+	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_ADMIN, &err) : NULL;
+	bool ok = client &&
+	          kafka_partition_count(client, sender->topic, VERIFY_TIMEOUT_MS, &count, &err);
+
+	if (client && !kafka_destroy_within(client, VERIFY_TIMEOUT_MS, &err))
+		log_warn("kafka_client_abandoned", log_str("role", "metadata"),
+		         log_str("error", err.message));
+	return ok;
+}
+
+bool sender_verify_client(struct sender *sender, struct err *err)
+{
+	struct err ignored;
+	int32_t count;
+
+	if (kafka_partition_count(sender->client, sender->topic, VERIFY_TIMEOUT_MS, &count,
+	                          &ignored) ||
+	    !new_client_connects(sender))
+		return true;
+	return err_set(err, ERR_RETRY,
+	               "the Kafka client does not connect again, although the brokers answer a new "
+	               "client; start the producer again: it continues after the last acknowledged "
+	               "row");
 }
 
 int64_t sender_acknowledged(const struct sender *sender)

@@ -41,6 +41,10 @@ enum send_result sender_send(struct sender *sender, int32_t partition, struct sp
 MUST_USE bool sender_poll(struct sender *sender, int timeout_ms, struct err *err);
 /* Logs partitions without a leader and with too few replicas, if there are any. */
 void sender_log_partition_health(struct sender *sender);
+/* Called when no record was acknowledged for a long time. librdkafka may never connect again after
+ * an orderly stop of its only broker. ERR_RETRY: the brokers answer a new client, and not this
+ * one. */
+MUST_USE bool sender_verify_client(struct sender *sender, struct err *err);
 int64_t sender_acknowledged(const struct sender *sender);
 
 #endif
