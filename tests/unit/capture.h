@@ -1,5 +1,5 @@
-/* Captures as text what a test writes to a descriptor (1 or 2). Each test is a process of its own, so
- * nothing else writes to it. */
+/* Captures as text what a test writes to a descriptor (1 or 2). Each test is a process of its own,
+ * so nothing else writes to it. */
 #ifndef FUNNEL_CAPTURE_H
 #define FUNNEL_CAPTURE_H
 
