@@ -117,10 +117,10 @@ void clock_accept(struct partition_clock *clock, int64_t event_time_us, int64_t 
 
 size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX])
 {
-	size_t len = (size_t)snprintf(out, CLOCK_TEXT_MAX,
-	                              "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
-	                              clock->first_us, clock->first_user, clock->second_us,
-	                              clock->announced_us);
+	size_t len =
+		(size_t)snprintf(out, CLOCK_TEXT_MAX,
+	                         "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, clock->first_us,
+	                         clock->first_user, clock->second_us, clock->announced_us);
 
 	if (clock->far_us != CLOCK_NONE)
 		len += (size_t)snprintf(out + len, CLOCK_TEXT_MAX - len, ",%" PRId64 ",%" PRId64,
