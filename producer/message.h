@@ -19,6 +19,9 @@ struct message {
 	struct span line;  /* the row unchanged, if keep_line; in line_bytes */
 	int32_t partition;
 	int64_t event_time_us; /* or ROW_TIME_NONE */
+	/* Set by the feed, for the headers of event/clock.h; CLOCK_NONE: not known. */
+	int64_t source_clock_us;
+	bool time_refuted;
 	struct row_position position;
 	const char *source_file;
 	char error[64]; /* "", or the value of the header source_error */

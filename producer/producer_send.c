@@ -8,6 +8,7 @@
 #include "acks.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/clock.h"
 #include "feed.h"
 #include "message.h"
 #include "pace.h"
@@ -43,7 +44,7 @@ static struct ack *push_ack(struct producer *p, int32_t partition, bool is_row)
 	if (ack) {
 		ack->partition = partition;
 		ack->is_row = is_row;
-		ack->newest_us = feed_newest_us(p->feed);
+		ack->clock = *feed_clock_state(p->feed);
 	}
 	return ack;
 }
@@ -114,16 +115,32 @@ static size_t decimal(int64_t number, char out[20])
 	return sizeof(digits) - at;
 }
 
+/* The header source_clock: empty if the clock is the row's own time. */
+static struct span clock_text(const struct message *message, char text[32])
+{
+	if (message->source_clock_us == message->event_time_us)
+		return SPAN("");
+	return (struct span){text, time_format_iso(message->source_clock_us, text)};
+}
+
 static enum sent send_message(struct producer *p, const struct message *message, struct err *err)
 {
-	char row[20];
-	struct sender_header headers[3] = {{"source_file", span_of(message->source_file)},
-	                                   {"source_row",
-	                                    {row, decimal(message->position.row, row)}},
-	                                   {"source_error", span_of(message->error)}};
+	char row[20], clock[32];
+	struct sender_header headers[5];
+	size_t count = 0;
 
-	return send_record(p, message->partition, message->key, message->value, headers,
-	                   message->error[0] ? 3 : 2, &message->position, err);
+	headers[count++] = (struct sender_header){"source_file", span_of(message->source_file)};
+	headers[count++] =
+		(struct sender_header){"source_row", {row, decimal(message->position.row, row)}};
+	if (message->source_clock_us != CLOCK_NONE)
+		headers[count++] =
+			(struct sender_header){CLOCK_HEADER_SOURCE, clock_text(message, clock)};
+	if (message->time_refuted)
+		headers[count++] = (struct sender_header){CLOCK_HEADER_REFUTED, SPAN("true")};
+	if (message->error[0])
+		headers[count++] = (struct sender_header){"source_error", span_of(message->error)};
+	return send_record(p, message->partition, message->key, message->value, headers, count,
+	                   &message->position, err);
 }
 
 /* Sends the next control or row. */
@@ -131,6 +148,7 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 {
 	const struct message *message = feed_message(p->feed);
 	int64_t time_us;
+	bool pause;
 	enum sent sent;
 
 	if (p->control.kind) {
@@ -140,13 +158,13 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	}
 	if (!message)
 		return SENT_ALL;
-	switch (feed_announce(p->feed, &time_us)) {
+	switch (feed_announce(p->feed, &time_us, &pause)) {
 	case FEED_BEGIN: p->control = (struct control){"begin", time_us, 0, true}; return SENT;
-	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, true}; return SENT;
+	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, pause}; return SENT;
 	case FEED_NOTHING: break;
 	}
 	if (producer_paced(p) &&
-	    (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
+	    (*wait_us = pace_wait_us(&p->pace, feed_due_us(p->feed), monotonic_us())) > 0)
 		return SENT_NOT_DUE;
 	FAULT_POINT("before_send");
 	sent = send_message(p, message, err);
@@ -194,6 +212,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	if (!sender_poll(p->sender, timeout_ms, err))
 		return false;
 	now_us = monotonic_us();
+	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
 	acks_advance(&p->acks, &p->saved.checkpoint);
 	if (!check_stall(p, now_us, err))
 		return false;
