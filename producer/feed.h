@@ -1,5 +1,5 @@
-/* The rows of a source as messages, each with the clock of the source, and the announcements that go
- * before them. Reads ahead as far as the source clock needs it. */
+/* The rows of a source as messages, each with the clock of the source, and the announcements that
+ * go before them. Reads ahead as far as the source clock needs it. */
 #ifndef FUNNEL_FEED_H
 #define FUNNEL_FEED_H
 
@@ -32,8 +32,8 @@ void feed_set_latest(struct feed *feed, int64_t latest_us);
 const struct message *feed_message(const struct feed *feed);
 enum feed_announcement { FEED_NOTHING, FEED_BEGIN, FEED_JUMP };
 /* The announcement to send before the current message, once, and its time. A jump is announced when
- * the clock enters another hour, so that partitions without rows follow. *pause: the clock has moved
- * by more than 12 h at once. */
+ * the clock enters another hour, so that partitions without rows follow. *pause: the clock has
+ * moved by more than 12 h at once. */
 enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause);
 /* Moves to the next message. */
 void feed_advance(struct feed *feed);

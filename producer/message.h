@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "csv_reader.h"
 #include "row.h"
+#include "stream/outbox.h"
 
 /* wire format header; every byte escaped as \u00xx; field names */
 #define MESSAGE_VALUE_MAX (5 + 6 * CSV_LINE_MAX + 1024)
@@ -36,6 +37,16 @@ struct message_form {
 	int32_t schema_id;
 	bool keep_line;
 };
+
+#define MESSAGE_HEADERS_MAX 8
+
+/* The headers of a message. They borrow from the message and from the texts here. */
+struct message_headers {
+	struct header at[MESSAGE_HEADERS_MAX];
+	size_t count;
+	char row[24], clock[32];
+};
+void message_headers_make(struct message_headers *headers, const struct message *message);
 
 void message_make(struct message *message, const struct row *row, const struct message_form *form);
 

@@ -1,7 +1,7 @@
 /* Whether the rows of a source are in the order of their times, as a replay needs them. Pure.
  *
- * Before anything is sent, the first rows are checked: if they run backwards, or have no order, then
- * most of them would be late or refused. During the replay, a long run of rows before the
+ * Before anything is sent, the first rows are checked: if they run backwards, or have no order,
+ * then most of them would be late or refused. During the replay, a long run of rows before the
  * de-duplication horizon is an input that starts again in the past. */
 #ifndef FUNNEL_ORDER_CHECK_H
 #define FUNNEL_ORDER_CHECK_H

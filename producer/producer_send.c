@@ -8,7 +8,6 @@
 #include "acks.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "event/clock.h"
 #include "feed.h"
 #include "message.h"
 #include "pace.h"
@@ -20,6 +19,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
+#include "stream/outbox.h"
 
 #define SLICE_US        INT64_C(50000)
 #define SLICE_ROWS      256
@@ -50,9 +50,8 @@ static struct ack *push_ack(struct producer *p, int32_t partition, bool is_row)
 }
 
 static enum sent send_record(struct producer *p, int32_t partition, struct span key,
-                             struct span value, const struct sender_header *headers,
-                             size_t header_count, const struct row_position *position,
-                             struct err *err)
+                             struct span value, const struct header *headers, size_t header_count,
+                             const struct row_position *position, struct err *err)
 {
 	struct ack *ack = push_ack(p, partition, position != NULL);
 	enum sent sent;
@@ -76,13 +75,13 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 
 	for (; control->next_partition < p->form.partition_count; control->next_partition++) {
 		bool is_end = strcmp(control->kind, "end") == 0;
-		struct sender_header headers[] = {{"control", span_of(control->kind)},
-		                                  {"segment", span_of(p->saved.segment)},
-		                                  {"event_time", SPAN_NULL}};
+		struct header headers[] = {{SPAN("control"), span_of(control->kind)},
+		                           {SPAN("segment"), span_of(p->saved.segment)},
+		                           {SPAN("event_time"), SPAN_NULL}};
 		enum sent sent;
 
 		if (is_end) {
-			headers[2].name = "rows";
+			headers[2].name = SPAN("rows");
 			snprintf(text, sizeof(text), "%lld",
 			         (long long)p->saved.checkpoint.partitions[control->next_partition]
 			                 .rows);
@@ -102,45 +101,13 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 	return SENT;
 }
 
-static size_t decimal(int64_t number, char out[20])
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	memcpy(out, digits + at, sizeof(digits) - at);
-	return sizeof(digits) - at;
-}
-
-/* The header source_clock: empty if the clock is the row's own time. */
-static struct span clock_text(const struct message *message, char text[32])
-{
-	if (message->source_clock_us == message->event_time_us)
-		return SPAN("");
-	return (struct span){text, time_format_iso(message->source_clock_us, text)};
-}
-
 static enum sent send_message(struct producer *p, const struct message *message, struct err *err)
 {
-	char row[20], clock[32];
-	struct sender_header headers[5];
-	size_t count = 0;
+	struct message_headers headers;
 
-	headers[count++] = (struct sender_header){"source_file", span_of(message->source_file)};
-	headers[count++] =
-		(struct sender_header){"source_row", {row, decimal(message->position.row, row)}};
-	if (message->source_clock_us != CLOCK_NONE)
-		headers[count++] =
-			(struct sender_header){CLOCK_HEADER_SOURCE, clock_text(message, clock)};
-	if (message->time_refuted)
-		headers[count++] = (struct sender_header){CLOCK_HEADER_REFUTED, SPAN("true")};
-	if (message->error[0])
-		headers[count++] = (struct sender_header){"source_error", span_of(message->error)};
-	return send_record(p, message->partition, message->key, message->value, headers, count,
-	                   &message->position, err);
+	message_headers_make(&headers, message);
+	return send_record(p, message->partition, message->key, message->value, headers.at,
+	                   headers.count, &message->position, err);
 }
 
 /* Sends the next control or row. */

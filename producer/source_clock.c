@@ -1,15 +1,15 @@
 /* The rows that wait are a ring of times and users. Only a row that is far ahead of the clock looks
  * at the rows after it, so a dense source pays for one comparison per row.
  *
- * Why the earliest time of the rows that follow, and not "no row before it": after a pause, disorder
- * of a few seconds would leave the clock where it was for as long as each thousand rows have one
- * late row.
+ * Why the earliest time of the rows that follow, and not "no row before it": after a pause,
+ * disorder of a few seconds would leave the clock where it was for as long as each thousand rows
+ * have one late row.
  *
  * Why most rows must contradict a row, and not one: a row of a device whose clock is years back
  * contradicts every row before it.
  *
- * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts as
- * a pause if the source had one of a quarter of that length before, or has only two rows. */
+ * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts
+ * as a pause if the source had one of a quarter of that length before, or has only two rows. */
 #include "source_clock.h"
 
 #include <inttypes.h>
@@ -111,8 +111,8 @@ static void move_to(struct source_clock_state *state, int64_t time_us)
 }
 
 /* bronze-sink accepts no event more than 31 days after its clock. So the clock follows a row that
- * nothing refutes. If no row follows that row, nothing confirms it either: then the source must have
- * such pauses. */
+ * nothing refutes. If no row follows that row, nothing confirms it either: then the source must
+ * have such pauses. */
 static void follow(struct source_clock_state *state, const struct followers *found, bool second_row,
                    int64_t time_us)
 {

@@ -1,5 +1,5 @@
-/* The feed: clocks, announcements and the order of rows, from generated files; and the queue of rows
- * that it reads ahead. */
+/* The feed: clocks, announcements and the order of rows, from generated files; and the queue of
+ * rows that it reads ahead. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>

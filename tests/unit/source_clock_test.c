@@ -1,4 +1,5 @@
-/* The clock of a source: sparse streams in order, pauses, disorder, wrong device clocks, one user. */
+/* The clock of a source: sparse streams in order, pauses, disorder, wrong device clocks, one
+ * user. */
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "fold_kit.h"
