@@ -193,8 +193,8 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 static void too_long(struct csv_reader *reader, size_t *len, struct row *row)
 {
 	*len = *len < CSV_LINE_MAX ? *len : CSV_LINE_MAX;
+	row_clear(row);
 	row->raw = (struct span){reader->window + reader->at, *len};
-	row->event_time_us = ROW_TIME_NONE;
 	snprintf(row->error, sizeof(row->error), "line longer than %d bytes, cut", CSV_LINE_MAX);
 }
 

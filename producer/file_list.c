@@ -10,7 +10,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "csv_reader.h"
+#include "row_reader.h"
 #include "fnv.h"
 #include "row.h"
 
@@ -27,19 +27,19 @@ void file_list_fini(struct file_list *list)
 /* Reads the time of the first event. Checks the header too. */
 static bool read_first_event(struct input_file *file, struct err *err)
 {
-	struct csv_reader *reader = csv_reader_new(file->path, err);
+	struct row_reader *reader = row_reader_new(file->path, NULL, err);
 	struct row row;
 
 	if (!reader)
 		return false;
 	file->first_event_us = INT64_MAX;
 	for (int i = 0; i < LOOK_ROWS && file->first_event_us == INT64_MAX; i++) {
-		if (csv_reader_next(reader, &row, NULL) != CSV_READER_ROW)
+		if (row_reader_next(reader, &row, NULL) != ROW_READER_ROW)
 			break;
 		if (row.event_time_us != ROW_TIME_NONE)
 			file->first_event_us = row.event_time_us;
 	}
-	csv_reader_free(reader);
+	row_reader_free(reader);
 	return true;
 }
 

@@ -54,12 +54,20 @@ bool row_columns_read(struct span header, struct row_columns *columns, struct er
 	       err_set(err, ERR_INPUT, "column %s is missing in the header line", missing);
 }
 
+void row_clear(struct row *row)
+{
+	row->error[0] = '\0';
+	row->event_time_us = ROW_TIME_NONE;
+	row->extras = NULL;
+	row->extra_count = 0;
+	row->unmapped_type = false;
+}
+
 void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
                const struct csv_record *record, const struct span *fields)
 {
+	row_clear(row);
 	row->raw = record->raw;
-	row->error[0] = '\0';
-	row->event_time_us = ROW_TIME_NONE;
 	if (verdict == CSV_MALFORMED) {
 		snprintf(row->error, sizeof(row->error), "broken quotes");
 		return;

@@ -19,12 +19,21 @@ struct row_position {
 	int64_t byte_offset; /* offset in the uncompressed bytes */
 };
 
-/* Spans borrow from the source until its next row. */
+/* A column beyond the nine. */
+struct row_extra {
+	struct span name, value;
+	bool text; /* the source wrote the value as a text: it stays one, also if it is a number */
+};
+
+/* Spans and extras borrow from the source until its next row. */
 struct row {
 	struct span fields[EVENT_FIELD_COUNT]; /* set if error is empty */
 	struct span raw;                       /* the unchanged row, without line end */
 	char error[64];                        /* "", or why the row could not be split */
-	int64_t event_time_us;                 /* ROW_TIME_NONE: no valid time */
+	const struct row_extra *extras;        /* further columns; none if error is set */
+	size_t extra_count;                    /* up to ROW_COLUMNS_MAX */
+	bool unmapped_type;    /* a mapping of types is set, and does not have that of this row */
+	int64_t event_time_us; /* ROW_TIME_NONE: no valid time */
 	const char *source_file;
 	struct row_position position; /* position.row is also the number of the row */
 };
@@ -39,6 +48,9 @@ extern const struct row_columns row_columns_standard;
 /* Reads a header line. The columns may be in any order, and further columns are allowed. ERR_INPUT:
  * a column is missing (the text names it), or the line is not a header. */
 MUST_USE bool row_columns_read(struct span header, struct row_columns *columns, struct err *err);
+
+/* Sets what a reader of the source sets later: no extras, no error, no time. */
+void row_clear(struct row *row);
 
 /* Sets fields, error and event_time_us from one record of csv_next. fields: room for
  * ROW_COLUMNS_MAX. */

@@ -8,7 +8,7 @@
 
 #include "base/csv.h"
 #include "base/span.h"
-#include "csv_reader.h"
+#include "row_reader.h"
 #include "event/event.h"
 #include "file_list.h"
 #include "fnv.h"
@@ -21,7 +21,7 @@ struct source {
 	/* files */
 	struct file_list list;
 	size_t file;               /* index of the file that reader reads */
-	struct csv_reader *reader; /* NULL: not opened yet */
+	struct row_reader *reader; /* NULL: not opened yet */
 	int64_t bytes_before;      /* bytes of the files before it */
 	/* generator */
 	struct generator *generator;
@@ -98,7 +98,7 @@ void source_free(struct source *source)
 {
 	if (!source)
 		return;
-	csv_reader_free(source->reader);
+	row_reader_free(source->reader);
 	file_list_fini(&source->list);
 	generator_free(source->generator);
 	free(source);
@@ -117,7 +117,7 @@ bool source_reached_end(const struct source *source)
 static bool open_file(struct source *source, struct err *err)
 {
 	if (!source->reader)
-		source->reader = csv_reader_new(source->list.files[source->file].path, err);
+		source->reader = row_reader_new(source->list.files[source->file].path, NULL, err);
 	return source->reader != NULL;
 }
 
@@ -126,16 +126,16 @@ static enum source_result next_of_files(struct source *source, struct row *row, 
 	while (source->file < source->list.count) {
 		if (!open_file(source, err))
 			return SOURCE_FAILED;
-		switch (csv_reader_next(source->reader, row, err)) {
-		case CSV_READER_ROW:
+		switch (row_reader_next(source->reader, row, err)) {
+		case ROW_READER_ROW:
 			row->source_file = source->list.files[source->file].name;
 			row->position.file = (int32_t)source->file;
 			return SOURCE_ROW;
-		case CSV_READER_END: break;
-		case CSV_READER_CUT:
-		case CSV_READER_FAILED: return SOURCE_FAILED;
+		case ROW_READER_END: break;
+		case ROW_READER_CUT:
+		case ROW_READER_FAILED: return SOURCE_FAILED;
 		}
-		csv_reader_free(source->reader);
+		row_reader_free(source->reader);
 		source->reader = NULL;
 		source->bytes_before += source->list.files[source->file++].bytes;
 	}
@@ -171,9 +171,9 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	case GENERATOR_NO_MEMORY: err_set(err, ERR_FATAL, "out of memory"); return SOURCE_FAILED;
 	}
 	if (made.well_formed) {
+		row_clear(row);
 		memcpy(row->fields, made.fields, sizeof(row->fields));
 		row->raw = made.line;
-		row->error[0] = '\0';
 		row->event_time_us = made.event_time_us;
 	} else {
 		split_generated(row, made.line);
@@ -215,7 +215,7 @@ bool source_resume(struct source *source, const struct row_position *position, i
 		source->bytes_before += source->list.files[source->file++].bytes;
 	if (!open_file(source, err))
 		return false;
-	*skip = csv_reader_seek(source->reader, position) ? 0 : position->row;
+	*skip = row_reader_seek(source->reader, position) ? 0 : position->row;
 	source->rows = rows - *skip;
 	return true;
 }
@@ -227,7 +227,7 @@ int64_t source_progress(const struct source *source, int64_t *total)
 		return generator_made(source->generator);
 	}
 	*total = source->list.bytes;
-	return source->bytes_before + (source->reader ? csv_reader_bytes(source->reader) : 0);
+	return source->bytes_before + (source->reader ? row_reader_bytes(source->reader) : 0);
 }
 
 size_t source_file_count(const struct source *source, size_t *ignored)
