@@ -14,7 +14,8 @@
 #include "fnv.h"
 #include "row.h"
 
-#define LOOK_ROWS 1000 /* rows that are searched for the first event time */
+#define LOOK_ROWS 1000 /* rows that are searched for an event time */
+#define FIRST_ROWS 100 /* rows of which the earliest is the first event: one time may be wrong */
 
 void file_list_fini(struct file_list *list)
 {
@@ -24,7 +25,7 @@ void file_list_fini(struct file_list *list)
 	*list = (struct file_list){0};
 }
 
-/* Reads the time of the first event. Checks the header too. */
+/* Reads the earliest time of the first rows. Checks the header too. */
 static bool read_first_event(struct input_file *file, struct err *err)
 {
 	struct row_reader *reader = row_reader_new(file->path, NULL, err);
@@ -33,10 +34,10 @@ static bool read_first_event(struct input_file *file, struct err *err)
 	if (!reader)
 		return false;
 	file->first_event_us = INT64_MAX;
-	for (int i = 0; i < LOOK_ROWS && file->first_event_us == INT64_MAX; i++) {
+	for (int i = 0; i < (file->first_event_us == INT64_MAX ? LOOK_ROWS : FIRST_ROWS); i++) {
 		if (row_reader_next(reader, &row, NULL) != ROW_READER_ROW)
 			break;
-		if (row.event_time_us != ROW_TIME_NONE)
+		if (row.event_time_us != ROW_TIME_NONE && row.event_time_us < file->first_event_us)
 			file->first_event_us = row.event_time_us;
 	}
 	row_reader_free(reader);

@@ -14,7 +14,8 @@ struct input_file {
 	char *path;
 	const char *name; /* base name; points into path */
 	int64_t bytes, modified_ns;
-	int64_t first_event_us; /* INT64_MAX: none of the first thousand rows has a time */
+	/* the earliest of the first hundred rows; INT64_MAX: none of the first thousand has a time */
+	int64_t first_event_us;
 };
 
 struct file_list {

@@ -17,6 +17,9 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	/* order_options */
+	const char *order, *sort_dir;
+	int64_t sort_memory_bytes;
 };
 extern const struct config_option *const producer_tables[];
 
