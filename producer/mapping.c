@@ -298,6 +298,12 @@ bool mapping_skipped(const struct mapping *mapping, size_t index, const char **t
 	return true;
 }
 
+void mapping_forget_skipped(struct mapping *mapping)
+{
+	for (size_t i = 0; i < mapping->skip_count; i++)
+		mapping->skips[i].rows = 0;
+}
+
 uint64_t mapping_hash(const struct mapping *mapping)
 {
 	return mapping->hash;

@@ -41,6 +41,9 @@ bool mapping_apply(struct mapping *mapping, struct row *row, char time_text[MAPP
  * index. */
 bool mapping_skipped(const struct mapping *mapping, size_t index, const char **type, int64_t *rows);
 
+/* Counts from 0 again, after rows were only looked at. */
+void mapping_forget_skipped(struct mapping *mapping);
+
 /* The same number for the same mapping. */
 uint64_t mapping_hash(const struct mapping *mapping);
 
