@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 
 #define ROW_TIME_NONE   INT64_MIN
 #define ROW_COLUMNS_MAX 200 /* most columns of a file */
@@ -19,12 +20,6 @@ struct row_position {
 	int32_t file;        /* index in the list of files; 0 if there is only one source */
 	int64_t row;         /* rows of that file up to and including this one */
 	int64_t byte_offset; /* offset in the uncompressed bytes */
-};
-
-/* A column beyond the nine. */
-struct row_extra {
-	struct span name, value;
-	bool text; /* the source wrote the value as a text: it stays one, also if it is a number */
 };
 
 /* Spans and extras borrow from the source until its next row. */
