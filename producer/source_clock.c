@@ -5,8 +5,9 @@
  * disorder of a few seconds would leave the clock where it was for as long as each thousand rows
  * have one late row.
  *
- * Why most rows must contradict a row, and not one: a row of a device whose clock is years back
- * contradicts every row before it.
+ * Why most of the next ten rows must contradict a row, and not one: a row of a device whose clock is
+ * years back contradicts every row before it. And not most of a thousand rows: in a sparse source
+ * they cover years.
  *
  * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts
  * as a pause if the source had one of a quarter of that length before, or has only two rows. */
@@ -22,6 +23,7 @@
 #define EARLIEST_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
 #define RING_MASK   (2 * 1024 - 1)
 #define GAP_FACTOR  4
+#define NEAR_ROWS   10 /* rows of other users that refute a row */
 
 void source_clock_state_init(struct source_clock_state *state)
 {
@@ -71,7 +73,7 @@ bool source_clock_waits(const struct source_clock *clock)
 /* The rows after a far row that count for it. */
 struct followers {
 	int64_t others, others_earliest_us;
-	int64_t contradicting; /* of the others: more than a day before the row */
+	int64_t near, contradicting; /* the first of the others; those more than a day before it */
 	int64_t own, own_earliest_us;
 };
 
@@ -91,8 +93,10 @@ static struct followers followers_of(const struct source_clock *clock, const str
 				found.own_earliest_us = next->time_us;
 			continue;
 		}
-		found.others++;
-		found.contradicting += next->time_us < row->time_us - SOURCE_CLOCK_TIME_US;
+		if (found.others++ < NEAR_ROWS) {
+			found.near++;
+			found.contradicting += next->time_us < row->time_us - SOURCE_CLOCK_TIME_US;
+		}
 		if (next->time_us < found.others_earliest_us)
 			found.others_earliest_us = next->time_us;
 	}
@@ -134,7 +138,7 @@ static bool take_far(struct source_clock *clock, const struct row_time *row, boo
 		earliest_us = found.own_earliest_us;
 	if (earliest_us != INT64_MAX)
 		move_to(state, earliest_us < row->time_us ? earliest_us : row->time_us);
-	if (2 * found.contradicting > found.others &&
+	if (2 * found.contradicting > found.near &&
 	    row->time_us > clock_now(&state->clock) + SOURCE_CLOCK_TIME_US)
 		return true;
 	follow(state, &found, second_row, row->time_us);
