@@ -270,10 +270,10 @@ static bool check_rows(const struct file_list *list, const char *input, struct e
 	               input, list->count, list->count > 1 ? "s" : "", list->files[0].name);
 }
 
-bool file_list_read(struct file_list *list, const char *input, const struct row_format *format,
-                    struct err *err)
+bool file_list_read(struct file_list *list, const char *input, struct err *err)
 {
-	list->format = format ? format : &row_format_default;
+	if (!list->format)
+		list->format = &row_format_default;
 	if (!input_paths_each(input, add, list, &list->ignored, err))
 		return false;
 	if (list->count > 1)

@@ -23,18 +23,17 @@ struct input_file {
 };
 
 struct file_list {
-	const struct row_format *format; /* borrowed */
+	const struct row_format *format; /* borrowed; set before file_list_read, or NULL */
 	struct input_file *files;
 	size_t count;
 	size_t ignored; /* number of other files in folders and archives */
 	int64_t bytes;  /* of all */
 };
 
-/* list: zeroed, or passed to file_list_fini before. input: as in input_paths.h. format: NULL is the
- * default. ERR_INPUT: a path does not exist, a folder or an archive has no data file, a file lacks a
- * column, or no file has a row. */
-MUST_USE bool file_list_read(struct file_list *list, const char *input,
-                             const struct row_format *format, struct err *err);
+/* list: zeroed apart from format, or passed to file_list_fini before. input: as in input_paths.h.
+ * ERR_INPUT: a path does not exist, a folder or an archive has no data file, a file lacks a column,
+ * or no file has a row. */
+MUST_USE bool file_list_read(struct file_list *list, const char *input, struct err *err);
 void file_list_fini(struct file_list *list);
 
 /* The same number for the same files (path, size, modification time) in the same order. */

@@ -98,7 +98,8 @@ struct source *source_files_open(const char *input, const struct row_format *for
 
 	if (!source)
 		return NULL;
-	if (!file_list_read(&source->list, input, format, err)) {
+	source->list.format = format;
+	if (!file_list_read(&source->list, input, err)) {
 		source_free(source);
 		return NULL;
 	}
@@ -305,6 +306,8 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
 		result = SOURCE_FAILED;
 	}
+	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
+		err->class = ERR_OPERATOR; /* the run cannot go on without another input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;
