@@ -23,7 +23,7 @@ struct packed {
 	struct archive *archive;
 	struct err inner_err;      /* class: ERR_NONE, or why the origin below failed */
 	int64_t offset;            /* of the end of the block */
-	size_t block_len;          /* 0: the origin below has ended */
+	size_t block_len;
 	const unsigned char *data; /* the unread rest of the library's block */
 	size_t data_len;
 	bool is_stream; /* a compressed stream, not an archive */
@@ -43,8 +43,10 @@ static la_ssize_t below_read(struct archive *archive, void *context, const void 
 
 	if (got < 0)
 		archive_set_error(archive, EIO, "%s", packed->inner_err.message);
-	packed->block_len = got > 0 ? (size_t)got : 0;
-	packed->offset += (int64_t)packed->block_len;
+	if (got > 0) { /* at the end, the last block stays */
+		packed->block_len = (size_t)got;
+		packed->offset += got;
+	}
 	*block = packed->block;
 	return got;
 }
@@ -128,8 +130,11 @@ static enum header next_file(struct packed *packed, struct archive_entry **entry
 static bool only_padding_follows(struct packed *packed, struct err *err)
 {
 	int64_t unread = packed->offset - archive_filter_bytes(packed->archive, -1);
-	size_t from = unread < (int64_t)packed->block_len ? packed->block_len - (size_t)unread : 0;
+	size_t from = packed->block_len - (size_t)unread;
 	const void *block;
+
+	if (unread > (int64_t)packed->block_len)
+		return damaged(packed, "other bytes follow the stream", err);
 
 	do {
 		for (size_t i = from; i < packed->block_len; i++)
