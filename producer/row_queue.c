@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 
 #define FIRST_SLOTS 16
 
