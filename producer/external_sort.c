@@ -50,12 +50,13 @@ struct external_sort {
 	int fd; /* -1: no file yet */
 	char *block;
 	size_t memory_bytes, front, count;
-	bool sorted; /* the rows in the block came in order */
+	bool sorted;          /* the rows in the block came in order */
 	int64_t last_time_us; /* of the rows without a time that come next */
 	struct external_sort_numbers numbers;
 	struct run *runs;
 	size_t run_count, run_capacity;
-	struct heap waiting; /* the runs apart from the current one, by the time of their next row */
+	struct heap
+		waiting; /* the runs apart from the current one, by the time of their next row */
 	struct run *current;
 	char *out;
 	size_t out_len;
@@ -231,8 +232,8 @@ static bool fits(const struct external_sort *sort, size_t bytes)
 bool external_sort_add(struct external_sort *sort, const struct row *row, struct err *err)
 {
 	size_t most = RECORD_HEAD + packed_row_max(row);
-	int64_t time_us = row->event_time_us == ROW_TIME_NONE ? sort->last_time_us
-	                                                      : row->event_time_us;
+	int64_t time_us =
+		row->event_time_us == ROW_TIME_NONE ? sort->last_time_us : row->event_time_us;
 	char *record;
 	uint32_t len;
 

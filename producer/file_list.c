@@ -14,8 +14,8 @@
 #include "fnv.h"
 #include "row.h"
 
-#define LOOK_ROWS 1000 /* rows that are searched for an event time */
-#define FIRST_ROWS 100 /* rows of which the earliest is the first event: one time may be wrong */
+#define LOOK_ROWS  1000 /* rows that are searched for an event time */
+#define FIRST_ROWS 100  /* rows of which the earliest is the first event: one time may be wrong */
 
 void file_list_fini(struct file_list *list)
 {

@@ -136,8 +136,8 @@ static const struct config_option order_options[] = {
          "sorted by event time, for files such as an export with the newest rows first",
          "input|time|unchecked", NULL},
 	{"SORT_MEMORY", CONFIG_BYTES, AT(sort_memory_bytes), "256m", INT64_C(16) << 20,
-         INT64_C(1) << 40, "ORDER=time: memory for rows; what does not fit goes to a temporary file",
-         NULL, NULL},
+         INT64_C(1) << 40,
+         "ORDER=time: memory for rows; what does not fit goes to a temporary file", NULL, NULL},
 	{"SORT_DIR", CONFIG_TEXT, AT(sort_dir), "", 0, 0,
          "ORDER=time: folder of the temporary file, which needs about 1.3 times the size of the "
          "input without compression; empty: TMPDIR, or else the folder of the state file",
@@ -145,8 +145,8 @@ static const struct config_option order_options[] = {
 	{0},
 };
 
-const struct config_option *const producer_tables[] = {input_options, sending_options, order_options,
-                                                       kafka_options, NULL};
+const struct config_option *const producer_tables[] = {input_options, sending_options,
+                                                       order_options, kafka_options, NULL};
 
 #define SHARE_TEXT_MAX 8 /* "0.123456" */
 

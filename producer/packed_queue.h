@@ -21,7 +21,7 @@ struct queued_row {
 struct packed_queue {
 	struct queued_row *entries; /* a ring */
 	uint32_t first, count, capacity;
-	struct buffer bytes;  /* of the queued rows, after `dropped` earlier bytes */
+	struct buffer bytes; /* of the queued rows, after `dropped` earlier bytes */
 	uint64_t dropped;
 };
 void packed_queue_free(struct packed_queue *queue);

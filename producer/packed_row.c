@@ -82,8 +82,8 @@ static char *put_span(char *out, size_t *expected, struct span span, size_t offs
 		return put_number(out, 0);
 	*expected = offset + span.len + 1;
 	out = put_number(out, span.len + 1);
-	return put_number(out, distance < 0 ? (uint64_t)-distance << 1 | 1
-	                                    : (uint64_t)distance << 1);
+	return put_number(out,
+	                  distance < 0 ? (uint64_t)-distance << 1 | 1 : (uint64_t)distance << 1);
 }
 
 static const char *take_span(const char *at, const char *text, size_t *expected, struct span *span)

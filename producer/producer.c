@@ -1,7 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
- *   WRITING (no Kafka: --dry-run, --output)
+ *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
+ *   SORTING -> WRITING (no Kafka: --dry-run, --output)
  *
  * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that
  * prefix are sent again, and bronze-sink removes the duplicates. The end of a segment is announced
@@ -24,6 +24,7 @@
 #include "producer_output.h"
 #include "producer_resume.h"
 #include "producer_send.h"
+#include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
 #include "sender.h"
@@ -61,7 +62,7 @@ static bool open_source(struct producer *p, struct err *err)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
 		p->source = source_files_new(p->config->input, p->config->limit, err);
-	if (!p->source)
+	if (!p->source || !producer_set_order(p, err))
 		return false;
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
@@ -94,6 +95,12 @@ static bool state_path_of(struct producer *p, struct err *err)
 
 	if (strcmp(set, "none") == 0)
 		return true;
+	if (!source_can_resume(p->source)) {
+		log_info("no_state_file",
+		         log_str("detail", "standard input cannot be read again, so an "
+		                           "interrupted run cannot be resumed"));
+		return true;
+	}
 	if (set[0])
 		len = snprintf(p->state_path, sizeof(p->state_path), "%s", set);
 	else
@@ -127,8 +134,7 @@ bool producer_open(void *config, void **state, struct err *err)
 	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, 0);
 	if (p->config->dry_run || p->config->output[0]) {
-		p->phase = PHASE_WRITING;
-		feed_start(p->feed, &p->form, EVENT_CLOCK_NONE, wallclock_us() + LATEST_AHEAD_US);
+		p->phase = PHASE_SORTING;
 		return true;
 	}
 	return open_kafka(p, err) && state_path_of(p, err);
@@ -142,6 +148,7 @@ static enum step stop_now(struct producer *p, struct err *err)
 	p->stop_us = monotonic_us();
 	switch (p->phase) {
 	case PHASE_CONNECTING:
+	case PHASE_SORTING:
 	case PHASE_SKIPPING:
 		log_info("interrupted", log_str("detail", "nothing was sent"));
 		return STEP_DONE;
@@ -167,6 +174,7 @@ enum step producer_step(void *state, bool stopping, struct err *err)
 	}
 	switch (p->phase) {
 	case PHASE_CONNECTING: return producer_step_connecting(p, err);
+	case PHASE_SORTING: return producer_step_sorting(p, err);
 	case PHASE_SKIPPING: return producer_step_skipping(p, err);
 	case PHASE_SENDING: return producer_step_sending(p, err);
 	case PHASE_DRAINING: return producer_step_draining(p, err);
