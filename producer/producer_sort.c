@@ -6,9 +6,8 @@
 #include <string.h>
 
 #include "display.h"
-#include "event_clock.h"
 #include "external_sort.h"
-#include "feed.h"
+#include "producer_resume.h"
 #include "sender.h"
 #include "service/log.h"
 #include "service/monotime.h"
@@ -88,7 +87,5 @@ enum step producer_step_sorting(struct producer *p, struct err *err)
 	}
 	report(p);
 	p->phase = p->sender ? PHASE_SKIPPING : PHASE_WRITING;
-	if (!p->sender)
-		feed_start(p->feed, &p->form, EVENT_CLOCK_NONE, wallclock_us() + LATEST_AHEAD_US);
-	return STEP_MORE;
+	return p->sender || producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
 }
