@@ -12,11 +12,12 @@
 struct byte_origin {
 	void *self;
 	/* Gives 1 to cap bytes. 0: the end. -1: failed. Sets err (ERR_OPERATOR: the bytes end
-	 * early or are damaged; else reading failed). */
+	 * early or are damaged; any other class: reading failed). */
 	ssize_t (*read)(void *self, void *buf, size_t cap, struct err *err);
 	/* Moves to an offset of the bytes. NULL, or false: not possible. */
 	bool (*seek)(void *self, int64_t offset);
-	/* Whether no byte came within that time, so that a read would block. NULL: it never does. */
+	int64_t (*size)(void *self); /* set if seek is */
+	/* Whether no byte came within that time, so that a read would block. NULL: never. */
 	bool (*waits)(void *self, int timeout_ms);
 	void (*free)(void *self);
 };
@@ -25,7 +26,12 @@ struct byte_origin {
  * opened. */
 MUST_USE bool byte_origin_open(struct byte_origin *origin, const char *path, struct err *err);
 void byte_origin_close(struct byte_origin *origin);
-/* Whether the path names a stream (standard input or a URL), which has no size and is read once. */
+/* Whether the path names a stream (standard input or a URL), which has no size here. */
 bool byte_origin_is_stream(const char *path);
+
+/* Reads up to cap bytes and makes the origin give them again. Reads less if the origin ends, or if
+ * it could block and has given `enough` bytes. -1: failed. */
+ssize_t byte_origin_peek(struct byte_origin *origin, void *out, size_t cap, size_t enough,
+                         struct err *err);
 
 #endif

@@ -22,6 +22,7 @@
 #include "pace.h"
 #include "producer_finish.h"
 #include "producer_output.h"
+#include "producer_reading.h"
 #include "producer_resume.h"
 #include "producer_send.h"
 #include "producer_sort.h"
@@ -70,10 +71,12 @@ static bool open_source(struct producer *p, struct err *err)
 {
 	size_t ignored, files;
 
+	if (!producer_open_format(p, err))
+		return false;
 	if (p->plan.synthetic)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
-		p->source = source_files_new(p->config->input, p->config->limit, err);
+		p->source = source_files_open(p->config->input, &p->format, p->config->limit, err);
 	if (!p->source || !producer_set_order(p, err))
 		return false;
 	files = source_file_count(p->source, &ignored);
@@ -205,6 +208,7 @@ void producer_close(void *state)
 	registry_free(p->registry);
 	feed_free(p->feed);
 	source_free(p->source);
+	producer_close_format(p);
 	producer_close_rows(p);
 	free(p);
 }

@@ -9,6 +9,7 @@
 #include "display.h"
 #include "event/clock.h"
 #include "feed.h"
+#include "producer_reading.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
@@ -78,6 +79,7 @@ void producer_summarise(struct producer *p, const char *event, const char *detai
 	int64_t took_us = monotonic_us() - p->began_us;
 
 	display_end(&p->display);
+	producer_log_left_out(p);
 	log_info(event, log_str("segment", source_segment(p->source)), log_int("rows", p->sent),
 	         log_int("malformed", p->malformed), log_seconds("seconds", took_us),
 	         log_int("rate",

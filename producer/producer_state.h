@@ -9,11 +9,13 @@
 #include "acks.h"
 #include "base/timetext.h"
 #include "display.h"
+#include "event/event_values.h"
 #include "feed.h"
 #include "message.h"
 #include "options.h"
 #include "pace.h"
 #include "registry/registry.h"
+#include "row_reader.h"
 #include "sender.h"
 #include "service/metrics.h"
 #include "source.h"
@@ -51,6 +53,8 @@ struct producer {
 	struct acks acks;
 	struct saved_state saved; /* its checkpoint is the acknowledged prefix */
 	struct message_form form;
+	struct row_format format;
+	struct null_words null_words;
 	struct pace pace;
 	struct control control;
 	struct display display;

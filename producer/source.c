@@ -13,6 +13,7 @@
 #include "external_sort.h"
 #include "file_list.h"
 #include "fnv.h"
+#include "mapping.h"
 #include "merge.h"
 
 struct source {
@@ -57,27 +58,63 @@ static struct source *source_alloc(int64_t limit, struct err *err)
 	return source;
 }
 
-struct source *source_files_new(const char *path, int64_t limit, struct err *err)
+/* The base name of the input, or of its first file if it is not one path. */
+static void name_input(struct source *source, const char *input)
+{
+	char *real = realpath(input, NULL);
+	const char *slash = real ? strrchr(real, '/') : NULL;
+	const char *name = slash && slash[1] ? slash + 1 : source->list.files[0].name;
+
+	snprintf(source->name, sizeof(source->name), "%.100s", name);
+	for (char *p = source->name; *p; p++)
+		if (*p == '/' || *p == ' ')
+			*p = '_'; /* the name is part of the name of the state file */
+	free(real);
+}
+
+/* The format decides what the rows are. */
+static void hash_format(struct source *source, const struct row_format *format)
+{
+	const char delimiter[2] = {format->delimiter, '\0'};
+	char mapping[20];
+
+	if (delimiter[0])
+		source_hash_text(source, delimiter);
+	if (format->encoding[0])
+		source_hash_text(source, format->encoding);
+	if (format->columns[0])
+		source_hash_text(source, format->columns);
+	if (!format->mapping)
+		return;
+	snprintf(mapping, sizeof(mapping), "%016llx",
+	         (unsigned long long)mapping_hash(format->mapping));
+	source_hash_text(source, mapping);
+}
+
+struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
+                                 struct err *err)
 {
 	struct source *source = source_alloc(limit, err);
-	char *real;
 
 	if (!source)
 		return NULL;
-	if (!file_list_read(&source->list, path, err)) {
+	source->list.format = format;
+	if (!file_list_read(&source->list, input, err)) {
 		source_free(source);
 		return NULL;
 	}
-	real = realpath(path, NULL);
-	snprintf(source->name, sizeof(source->name), "%.100s",
-	         real && strrchr(real, '/') && strrchr(real, '/')[1] ? strrchr(real, '/') + 1
-	                                                             : "input");
-	free(real);
+	name_input(source, input);
 	source->hash = file_list_hash(&source->list);
 	name_segment(source);
 	if (source->list.count > 1)
 		source_hash_text(source, "merged by time");
+	hash_format(source, source->list.format);
 	return source;
+}
+
+struct source *source_files_new(const char *input, int64_t limit, struct err *err)
+{
+	return source_files_open(input, NULL, limit, err);
 }
 
 static uint64_t config_hash(const struct generator_config *c)
@@ -136,7 +173,7 @@ bool source_reached_end(const struct source *source)
 static bool open_files(struct source *source, struct err *err)
 {
 	if (!source->merge)
-		source->merge = merge_new(&source->list, NULL,
+		source->merge = merge_new(&source->list, source->list.format,
 		                          source->sort ? MERGE_FILE_BY_FILE : MERGE_BY_TIME, err);
 	return source->merge != NULL;
 }
@@ -265,6 +302,12 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 	source->reached_end = result == SOURCE_END;
 	if (result == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
 		result = SOURCE_END; /* the input has more rows */
+	if (result == SOURCE_END && source->rows == 0 && !source->generator) {
+		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
+		result = SOURCE_FAILED;
+	}
+	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
+		err->class = ERR_OPERATOR; /* the run cannot go on without another input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;

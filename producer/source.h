@@ -9,13 +9,17 @@
 #include "external_sort.h"
 #include "generator.h"
 #include "row.h"
+#include "row_reader.h"
 
 #define SEGMENT_NAME_MAX 128
 
 struct source;
-/* path: a file or a folder. limit: most rows to read, 0: all. NULL and err: ERR_INPUT if the input
- * cannot be used. */
-struct source *source_files_new(const char *path, int64_t limit, struct err *err);
+/* input: as in input_paths.h. format: borrowed; NULL is the default. limit: most rows to read, 0:
+ * all. NULL and err: ERR_INPUT if the input cannot be used, or has no row. */
+struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
+                                 struct err *err);
+/* With the default format. */
+struct source *source_files_new(const char *input, int64_t limit, struct err *err);
 struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
                                     struct err *err);
 void source_free(struct source *source);
