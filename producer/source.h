@@ -45,6 +45,8 @@ enum source_result {
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
+/* Whether source_next would wait for the next row of a stream (row_reader_waits). */
+bool source_waits(struct source *source);
 /* After SOURCE_END: whether the input was read to its end, not only to the limit. */
 bool source_reached_end(const struct source *source);
 
