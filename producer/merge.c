@@ -22,6 +22,7 @@
 #include "base/heap.h"
 #include "base/memory.h"
 #include "event/event_fields.h"
+#include "event/event_json_write.h"
 #include "event/event_values.h"
 #include "packed_queue.h"
 
@@ -44,7 +45,7 @@ struct merge {
 	struct part *current; /* NULL: the first one of the heap is due */
 	size_t open_files;
 	int64_t bytes_closed; /* bytes of the files that were read to their end */
-	struct err err; /* of the last call of a reader */
+	struct err err;       /* of the last call of a reader */
 	struct row_extra extras[ROW_COLUMNS_MAX];
 };
 

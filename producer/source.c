@@ -10,7 +10,6 @@
 #include "base/csv.h"
 #include "base/span.h"
 #include "event/event.h"
-#include "external_sort.h"
 #include "file_list.h"
 #include "fnv.h"
 #include "mapping.h"
