@@ -4,8 +4,8 @@
  * libarchive takes bytes after a compressed stream that do not begin another one for padding. They
  * may be a damaged stream, so only zeros are accepted.
  *
- * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read from
- * its front. */
+ * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read
+ * from its front. */
 #include "archive_origin.h"
 
 #include <errno.h>
@@ -21,8 +21,8 @@
 struct packed {
 	struct byte_origin inner;
 	struct archive *archive;
-	struct err inner_err;      /* class: ERR_NONE, or why the origin below failed */
-	int64_t offset;            /* of the end of the block */
+	struct err inner_err; /* class: ERR_NONE, or why the origin below failed */
+	int64_t offset;       /* of the end of the block */
 	size_t block_len;
 	const unsigned char *data; /* the unread rest of the library's block */
 	size_t data_len;

@@ -128,8 +128,8 @@ static const struct config_option reading_options[] = {
          "such pairs",
          NULL, mapping_check},
 	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
-         "words that mean that there is no value; a session that is one of them is no session",
-         NULL, null_words_check},
+         "words for a missing value; a session that is one of them counts as missing", NULL,
+         null_words_check},
 	{0},
 };
 
