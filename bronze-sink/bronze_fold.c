@@ -128,14 +128,16 @@ static enum reason check_in_partition(const struct bronze_fold *fold,
                                       struct span key, char *detail, size_t cap)
 {
 	int32_t home = partition_of(key, fold->config->partition_count);
+	bool accepted_before = record->earlier == EARLIER_ACCEPTED;
 	char now[32], time[32];
 
-	if (home != record->partition) {
+	if (home != record->partition && !accepted_before) {
 		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home,
 		         fold->config->partition_count);
 		return REASON_WRONG_PARTITION;
 	}
-	if (clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
+	if (!accepted_before &&
+	    clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
 		time_format_iso(event->event_time_us, time);
 		if (clock_now(&fold->clock) == CLOCK_NONE)
 			snprintf(now, sizeof(now), "not set");
@@ -230,9 +232,13 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct span key;
 	enum reason reason;
 
-	if (control.kind != CONTROL_NONE)
+	if (control.kind != CONTROL_NONE && record->earlier != EARLIER_REFUSED)
 		return apply_control(fold, record, control, counts, out);
 	counts->records_in++;
+	if (record->earlier == EARLIER_REFUSED) {
+		counts->dead[record->refused]++;
+		return FOLD_NOTHING;
+	}
 	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
 	if (reason == REASON_NONE) {
 		key = event_session_key(&bronze.event, key_buffer);

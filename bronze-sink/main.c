@@ -10,8 +10,11 @@
 #include "bronze_fold.h"
 #include "service/config.h"
 #include "service/service.h"
+#include "service/version.h"
 #include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"
+
+#define BRONZE_RULES_MAX 1024
 
 struct bronze_config {
 	struct service_config service;
@@ -42,7 +45,14 @@ struct bronze {
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
 	char fingerprint[TASK_FINGERPRINT_MAX];
+	char rules[BRONZE_RULES_MAX];
 };
+
+/* Any version may judge records in another way, so its commit is a part of the rules. */
+static void rules_text(char out[BRONZE_RULES_MAX])
+{
+	snprintf(out, BRONZE_RULES_MAX, "version=%s,commit=%s", program_version, program_commit);
+}
 
 static bool bronze_open(void *settings, void **state, struct err *err)
 {
@@ -57,10 +67,15 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	bronze->fold.outputs = &bronze->outputs;
 	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64,
 	         config->dedup_key, config->dedup_horizon_us);
-	bronze->input =
-		(struct task_loop_input){"raw_events",  SCHEMA_RAW,          &bronze_fold_ops,
-	                                 &bronze->fold, bronze->fingerprint, TOPIC_BRONZE_EVENTS,
-	                                 .rows = true};
+	rules_text(bronze->rules);
+	bronze->input = (struct task_loop_input){.topic_suffix = "raw_events",
+	                                         .kind = SCHEMA_RAW,
+	                                         .ops = &bronze_fold_ops,
+	                                         .fold_config = &bronze->fold,
+	                                         .fingerprint = bronze->fingerprint,
+	                                         .rules = bronze->rules,
+	                                         .main_output = TOPIC_BRONZE_EVENTS,
+	                                         .rows = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop,
 	                    "bronze-sink", writes, &bronze->outputs, err) ||
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count,
