@@ -8,10 +8,10 @@
 #include "event/reason.h"
 #include "stream/outbox.h"
 
-/* The result of a record when it was first folded. */
+/* The result of a record when it was first folded. It is known in a restore after the rules have
+ * changed. Then today's rules do not decide. */
 enum earlier_result {
 	EARLIER_NONE, /* not known: today's rules decide */
-	/* Known in a restore after the rules have changed: today's rules do not decide. */
 	EARLIER_REFUSED,
 	EARLIER_ACCEPTED, /* or a duplicate */
 };
@@ -28,6 +28,7 @@ struct input_record {
 	const struct header *headers;
 	size_t header_count;
 	enum earlier_result earlier;
+	enum reason earlier_reason; /* of EARLIER_REFUSED */
 };
 
 /* Clamps the time that a writer has set to the years 1970 to 9999. */

@@ -1,5 +1,7 @@
-/* Rejected: a sorted array. A second replay of a month can refuse millions of rows in a row, which
- * take 64 times the memory there. */
+/* An id in the table of duplicates takes 21 bytes or more, so a byte per offset is little.
+ *
+ * Rejected: a sorted array of the refused offsets. A second replay of a month can refuse millions
+ * of rows in a row, and they take 9 times the memory there. */
 #include "stream/refused_offsets.h"
 
 #include <stdlib.h>
@@ -7,41 +9,36 @@
 
 #include "base/memory.h"
 
-#define WORD_BITS 64
-
 void refused_offsets_init(struct refused_offsets *refused, int64_t from, int64_t to)
 {
-	size_t bytes = ((size_t)(to - from) / WORD_BITS + 1) * sizeof(*refused->bits);
+	size_t bytes = (size_t)(to - from) + 1;
 
 	*refused = (struct refused_offsets){.from = from, .to = to};
-	refused->bits = xrealloc(NULL, bytes);
-	memset(refused->bits, 0, bytes);
+	refused->reasons = xrealloc(NULL, bytes);
+	memset(refused->reasons, REASON_NONE, bytes);
 }
 
 void refused_offsets_free(struct refused_offsets *refused)
 {
-	free(refused->bits);
+	free(refused->reasons);
 	*refused = (struct refused_offsets){0};
 }
 
-static uint64_t bit_of(const struct refused_offsets *refused, int64_t offset)
+void refused_offsets_add(struct refused_offsets *refused, int64_t offset, enum reason reason)
 {
-	return UINT64_C(1) << (uint64_t)(offset - refused->from) % WORD_BITS;
-}
+	uint8_t *byte;
 
-void refused_offsets_add(struct refused_offsets *refused, int64_t offset)
-{
-	uint64_t *word;
-
-	if (offset < refused->from || offset >= refused->to || refused_offsets_has(refused, offset))
+	if (offset < refused->from || offset >= refused->to)
 		return;
-	word = &refused->bits[(offset - refused->from) / WORD_BITS];
-	*word |= bit_of(refused, offset);
-	refused->count++;
+	byte = &refused->reasons[offset - refused->from];
+	refused->count += *byte == REASON_NONE;
+	if (*byte == REASON_NONE)
+		*byte = (uint8_t)reason;
 }
 
-bool refused_offsets_has(const struct refused_offsets *refused, int64_t offset)
+enum reason refused_offsets_reason(const struct refused_offsets *refused, int64_t offset)
 {
-	return offset >= refused->from && offset < refused->to &&
-	       (refused->bits[(offset - refused->from) / WORD_BITS] & bit_of(refused, offset)) != 0;
+	return offset >= refused->from && offset < refused->to
+	               ? (enum reason)refused->reasons[offset - refused->from]
+	               : REASON_NONE;
 }

@@ -106,7 +106,7 @@ static int64_t dead_so_far(const struct task *task)
 	if (!task->restoring)
 		return dead_of(&task->counts);
 	return sum_capped(task->dead_before,
-	                  task->refused.bits ? task->refused_seen : dead_of(&task->counts));
+	                  task->refused.reasons ? task->refused_seen : dead_of(&task->counts));
 }
 
 bool task_lost_records(const struct task *task)
@@ -175,11 +175,11 @@ static int64_t fold_record(struct task *task, const struct input_record *record,
 
 	if (!task->restoring)
 		return task->params.ops->apply(task->fold, record, &task->counts, out);
-	if (task->refused.bits) {
-		bool refused = refused_offsets_has(&task->refused, record->offset);
-
-		known.earlier = refused ? EARLIER_REFUSED : EARLIER_ACCEPTED;
-		task->refused_seen += refused;
+	if (task->refused.reasons) {
+		known.earlier_reason = refused_offsets_reason(&task->refused, record->offset);
+		known.earlier =
+			known.earlier_reason == REASON_NONE ? EARLIER_ACCEPTED : EARLIER_REFUSED;
+		task->refused_seen += known.earlier == EARLIER_REFUSED;
 	}
 	return task->params.ops->apply(task->fold, &known, &task->counts, NULL);
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "event/reason.h"
 #include "kafka/intake.h"
 #include "kafka/topic_reader.h"
 #include "service/health.h"
@@ -59,6 +60,15 @@ static bool keep_membership(struct search *search, struct err *err)
 	               search->topic);
 }
 
+/* A reason that only newer versions know counts as one about the value. */
+static enum reason reason_of(struct span name)
+{
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
+		if (span_is(name, reason_name((enum reason)i)))
+			return (enum reason)i;
+	return REASON_MALFORMED_JSON;
+}
+
 static bool take_letter(void *context, const struct input_record *record, bool *done,
                         struct err *err)
 {
@@ -71,7 +81,8 @@ static bool take_letter(void *context, const struct input_record *record, bool *
 	    span_is(letter.source_topic, search->assigned->topic) &&
 	    letter.source_partition == search->assigned->task.params.partition) {
 		search->before_range |= letter.source_offset < search->refused.from;
-		refused_offsets_add(&search->refused, letter.source_offset);
+		refused_offsets_add(&search->refused, letter.source_offset,
+		                    reason_of(letter.reason));
 	}
 	return keep_membership(search, err);
 }
