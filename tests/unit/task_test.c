@@ -16,10 +16,12 @@
 #include "fold_pipeline.h"
 #include "merge_fold.h"
 #include "session_fold.h"
+#include "stream/dead_letter.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
+#include "stream/refused_offsets.h"
 #include "stream/task.h"
 #include "unit/fold_kit.h"
 #include "unit/fold_pipeline.h"
@@ -110,8 +112,8 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false};
-	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
-	                                 "horizon=1",      BLOCK_RECORDS};
+	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,    0,        2,
+	                                 "horizon=1",      BLOCK_RECORDS, "rules=1"};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
@@ -127,8 +129,8 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
-	                                 "grace=600",       BLOCK_RECORDS};
+	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0,   1,
+	                                 "grace=600",       BLOCK_RECORDS,    NULL};
 	scenario_ends(s, &rng);
 }
 
@@ -147,8 +149,8 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
-	                                 PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
+	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,   PIPE_MERGES,
+	                                 "grace=600",     BLOCK_RECORDS,  NULL};
 	scenario_ends(s, &rng);
 }
 
@@ -189,6 +191,41 @@ static void commit_free(struct commit *commit)
 	buffer_free(&commit->dump);
 }
 
+/* ---- dead letters */
+
+/* The reasons of refused records by their offset, as the dead letters have them; 0: none. */
+static uint8_t refused_as[RECORDS * 5];
+static int restores_by_letters;
+
+static void note_letter(const struct output *output)
+{
+	struct input_record record = {.headers = output->headers,
+	                              .header_count = output->header_count};
+	struct dead_letter letter;
+	char name[64];
+
+	cr_assert(dead_letter_read(&record, &letter));
+	snprintf(name, sizeof(name), "%.*s", (int)letter.reason.len, letter.reason.at);
+	refused_as[letter.source_offset] = (uint8_t)reason_from_name(name);
+}
+
+static void find_refused(struct task *task)
+{
+	struct refused_offsets refused;
+	int64_t expected;
+
+	if (!task_wants_refused(task, &expected))
+		return;
+	restores_by_letters++;
+	refused_offsets_init(&refused, task->position, task->restore_to);
+	for (int64_t offset = task->position; offset < task->restore_to; offset++)
+		if (refused_as[offset])
+			refused_offsets_add(&refused, offset, (enum reason)refused_as[offset]);
+	cr_assert(expected < 0 || expected == refused.count,
+	          "%" PRId64 " letters expected, %" PRId64 " there", expected, refused.count);
+	task_set_refused(task, &refused);
+}
+
 /* A commit of the loop. The bytes of all outputs go to commit->outputs; the state as text goes to
  * commit->dump, if it is wanted. */
 static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end,
@@ -207,8 +244,11 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 	commit->committed = task->position;
 	commit->outputs = (struct buffer){0};
 	commit->dump = (struct buffer){0};
-	for (size_t i = 0; i < box->count; i++)
+	for (size_t i = 0; i < box->count; i++) {
 		kit_serialise(&commit->outputs, &box->at[i]);
+		if (task->params.rules && box->at[i].topic == TOPIC_DEAD_LETTER)
+			note_letter(&box->at[i]);
+	}
 	task_committed(task);
 	if (dump)
 		task->params.ops->dump(task->fold, &commit->dump);
@@ -264,6 +304,7 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 
 	cr_assert(task_resume(task, &s->params, from->committed, span_of(from->metadata), &err),
 	          "%s: %s", s->label, err.message);
+	find_refused(task);
 	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
 
@@ -532,8 +573,8 @@ Test(task, long_restore_gives_the_same_outputs_in_the_merge_half)
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
-	                                PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
+	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,   PIPE_MERGES,
+	                                "grace=600",     BLOCK_RECORDS, NULL};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
@@ -673,6 +714,87 @@ Test(task, random_commit_points_give_the_same_last_value_of_every_key)
 		buffer_free(&want_stream);
 		scenario_free(&s);
 	}
+}
+
+/* ---- rules that change */
+
+/* Rules that refuse nothing, or half of the sessions: those of partition 2 of 4. */
+static void set_rules(struct scenario *s, bool strict)
+{
+	s->bronze.partition_count = strict ? 4 : 2;
+	s->params.rules = strict ? "partitions=4" : "partitions=2";
+}
+
+/* The metadata as a version without rules writes it. */
+static void without_rules(char metadata[TASK_METADATA_MAX])
+{
+	char *field = strstr(metadata, " v="), *end;
+
+	cr_assert_not_null(field);
+	end = strchr(field + 1, ' ');
+	memmove(field, end, strlen(end) + 1);
+	end = strrchr(metadata, ' ');
+	snprintf(end, 16, " x=%08" PRIx32, XXH32(metadata, (size_t)(end - metadata), 0));
+}
+
+/* Restarts at every commit, with other rules than before in one of four. The outputs and states
+ * are those of a task that never restarts, and gets its rules changed while it runs. */
+static void change_rules_everywhere(uint64_t seed, int64_t batch_max, bool older_versions)
+{
+	static struct commit want[RECORDS + 1], got[RECORDS + 1];
+	static bool strict[RECORDS + 1];
+	struct rng rng = {seed + 500};
+	struct scenario s;
+	struct schedule schedule;
+	struct task live, task;
+	int changes = 0;
+
+	restores_by_letters = 0;
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(&s, seed, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
+	schedule = schedule_of(seed, RECORDS, batch_max);
+	for (size_t c = 0; c < schedule.count; c++) {
+		strict[c] = rng_chance(&rng, 4) ? !(c && strict[c - 1]) : (c && strict[c - 1]);
+		changes += c && strict[c] != strict[c - 1];
+		set_rules(&s, strict[c]);
+		if (c == 0)
+			task_start(&live, &s.params, 0);
+		run(&s, &live, &schedule, c, c, want);
+	}
+	for (size_t c = 0; c < schedule.count; c++) {
+		set_rules(&s, strict[c]);
+		if (c == 0) {
+			task_start(&task, &s.params, 0);
+		} else {
+			if (older_versions && rng_chance(&rng, 3))
+				without_rules(got[c - 1].metadata);
+			restart(&s, &got[c - 1], &task);
+		}
+		run(&s, &task, &schedule, c, c, got);
+		expect_same(&s, &got[c], &want[c], "changed rules at commit", c, c);
+		task_free(&task);
+	}
+	cr_assert(changes > 10 && restores_by_letters > changes,
+	          "seed %" PRIu64 ": %d changes, %d restores by dead letters", seed, changes,
+	          restores_by_letters);
+	for (size_t c = 0; c < schedule.count; c++) {
+		commit_free(&want[c]);
+		commit_free(&got[c]);
+	}
+	task_free(&live);
+	scenario_free(&s);
+}
+
+Test(task, changed_rules_do_not_change_what_was_refused_and_what_was_seen)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++)
+		change_rules_everywhere(seed, seed % 2 ? 1 : 12, false);
+}
+
+Test(task, changed_rules_in_turn_with_versions_that_do_not_know_rules)
+{
+	for (uint64_t seed = 5; seed <= 8; seed++)
+		change_rules_everywhere(seed, seed % 2 ? 1 : 12, true);
 }
 
 /* ---- metadata that does not fit */
@@ -895,7 +1017,8 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 		0,
 		128,
 		"stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000",
-		8};
+		8,
+		NULL};
 	char metadata[TASK_METADATA_MAX];
 	struct task task, again;
 	struct outbox box = {0};
