@@ -716,6 +716,22 @@ Test(task, random_commit_points_give_the_same_last_value_of_every_key)
 	}
 }
 
+/* ---- refusals */
+
+static void expect_refusal(const struct task_params *params, int64_t committed,
+                           struct span metadata, const char *mention, const char *label)
+{
+	struct task task;
+	struct err err = {0};
+
+	cr_assert_not(task_resume(&task, params, committed, metadata, &err), "%s", label);
+	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
+	cr_assert(strstr(err.message, mention), "%s: '%s' lacks '%s'", label, err.message, mention);
+	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
+	          "%s: the message does not say what to do: %s", label, err.message);
+	task_free(&task);
+}
+
 /* ---- rules that change */
 
 /* Rules that refuse nothing, or half of the sessions: those of partition 2 of 4. */
@@ -735,6 +751,177 @@ static void without_rules(char metadata[TASK_METADATA_MAX])
 	memmove(field, end, strlen(end) + 1);
 	end = strrchr(metadata, ' ');
 	snprintf(end, 16, " x=%08" PRIx32, XXH32(metadata, (size_t)(end - metadata), 0));
+}
+
+/* The metadata with another v, or with a further field at its place. */
+static void with_rules(const struct commit *commit, const char *field, char out[TASK_METADATA_MAX])
+{
+	const char *from = strstr(commit->metadata, " v="), *to = strchr(from + 1, ' '),
+		   *end = strrchr(commit->metadata, ' ');
+	int len = snprintf(out, TASK_METADATA_MAX, "%.*s %s%.*s", (int)(from - commit->metadata),
+	                   commit->metadata, field, (int)(end - to), to);
+
+	snprintf(out + len, TASK_METADATA_MAX - (size_t)len, " x=%08" PRIx32,
+	         XXH32(out, (size_t)len, 0));
+}
+
+/* Bronze with rules, after 300 records. */
+static void some_rules(struct scenario *s, struct commit *commit)
+{
+	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
+	struct task task;
+
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(s, 11, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
+	set_rules(s, true);
+	task_start(&task, &s->params, 0);
+	run(s, &task, &schedule, 0, 0, commit);
+	task_free(&task);
+}
+
+/* Whether the restore needs the dead letters, and the offset from which today's rules apply. */
+static bool asks(const struct scenario *s, int64_t committed, const char *metadata, int64_t *since,
+                 int64_t *expected)
+{
+	struct task task;
+	struct err err = {0};
+	bool wants;
+
+	cr_assert(task_resume(&task, &s->params, committed, span_of(metadata), &err), "%s",
+	          err.message);
+	wants = task_wants_refused(&task, expected);
+	*since = task.rules_since;
+	task_free(&task);
+	return wants;
+}
+
+Test(task, rules_are_asked_for_only_as_far_as_others_applied)
+{
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX], field[64];
+	int64_t since, expected, from, letters = 0;
+
+	some_rules(&s, &commit);
+	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
+	for (int64_t offset = from; offset < commit.committed; offset++)
+		letters += refused_as[offset] != 0;
+	cr_assert(from > 0 && letters > 0);
+	cr_assert_not(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, 0);
+
+	set_rules(&s, false);
+	cr_assert(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, commit.committed);
+	cr_assert_eq(expected, letters);
+	without_rules(commit.metadata);
+	cr_assert(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, commit.committed);
+	cr_assert_eq(expected, -1);
+
+	/* the same rules again, which have applied since one record after the restore offset */
+	memcpy(text, commit.metadata, sizeof(text));
+	commit_free(&commit);
+	scenario_free(&s);
+	some_rules(&s, &commit);
+	for (int64_t after = -1; after <= 1; after++) {
+		const char *hash = strstr(commit.metadata, " v=") + 3;
+
+		snprintf(field, sizeof(field), "v=%.16s@%" PRId64 ",0", hash, from + after);
+		with_rules(&commit, field, text);
+		cr_assert_eq(asks(&s, commit.committed, text, &since, &expected), after > 0);
+		cr_assert_eq(since, from + after);
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, metadata_with_a_field_of_a_newer_version_is_read)
+{
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX];
+	int64_t since, expected;
+
+	some_rules(&s, &commit);
+	with_rules(&commit, "z=anything@5,6", text);
+	cr_assert(asks(&s, commit.committed, text, &since, &expected), "v is missing");
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, invalid_rules_in_the_metadata_refuse)
+{
+	static const char *const fields[] = {
+		"v=",
+		"v=0011223344556677",
+		"v=0011223344556677@",
+		"v=0011223344556677@1",
+		"v=0011223344556677@1,",
+		"v=0011223344556677@1,2,3",
+		"v=0011223344556677@-1,0",
+		"v=0011223344556677@1,-1",
+		"v=0011223344556677@1,99999", /* more dead letters than counted */
+		"v=001122334455667@1,0",
+		"v=00112233445566778@1,0",
+		"v=00112233445566FF@1,0",
+		"v=0011223344556677@99999999999999999999,0",
+	};
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX];
+
+	some_rules(&s, &commit);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		with_rules(&commit, fields[i], text);
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
+		               fields[i]);
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+/* The registry gets the schema only after the record was refused. */
+Test(task, record_that_was_unreadable_does_not_count_as_seen)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task task;
+	struct outbox box = {0};
+	struct err err = {0};
+	struct input_record record;
+	int64_t out;
+
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(&s, 12, 20, US_PER_MINUTE, 2 * US_PER_DAY);
+	record = kit_log_record(&s.log, 0);
+	task_start(&task, &s.params, 0);
+	record.refused = REASON_UNKNOWN_SCHEMA_ID;
+	task_apply(&task, &record, &box);
+	do_commit(&s, &task, &box, false, 1, false, &commit);
+	record = kit_log_record(&s.log, 1);
+	task_apply(&task, &record, &box);
+	commit_free(&commit);
+	do_commit(&s, &task, &box, false, 2, false, &commit);
+	task_free(&task);
+
+	cr_assert(task_resume(&task, &s.params, commit.committed, span_of(commit.metadata), &err));
+	cr_assert_eq(task.position, 0, "the refused record is read again");
+	find_refused(&task);
+	for (size_t i = 0; i < 2; i++) {
+		record = kit_log_record(&s.log, i);
+		task_apply(&task, &record, &box);
+	}
+	out = task.committed_counts.records_out;
+	record = kit_log_record(&s.log, 0);
+	record.offset = s.log.offsets[2];
+	task_apply(&task, &record, &box);
+	cr_assert_eq(task.counts.records_out, out + 1, "the redriven record is an event");
+	cr_assert_eq(task.counts.duplicates, 0);
+	task_free(&task);
+	outbox_free(&box);
+	commit_free(&commit);
+	scenario_free(&s);
 }
 
 /* Restarts at every commit, with other rules than before in one of four. The outputs and states
@@ -807,20 +994,6 @@ static void some_commit(struct scenario *s, struct commit *commit)
 	scenario_of(s, 1, 7);
 	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, 0, commit);
-	task_free(&task);
-}
-
-static void expect_refusal(const struct task_params *params, int64_t committed,
-                           struct span metadata, const char *mention, const char *label)
-{
-	struct task task;
-	struct err err = {0};
-
-	cr_assert_not(task_resume(&task, params, committed, metadata, &err), "%s", label);
-	cr_assert_eq(err.class, ERR_OPERATOR, "%s: %s", label, err.message);
-	cr_assert(strstr(err.message, mention), "%s: '%s' lacks '%s'", label, err.message, mention);
-	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
-	          "%s: the message does not say what to do: %s", label, err.message);
 	task_free(&task);
 }
 
