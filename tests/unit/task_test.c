@@ -11,6 +11,7 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/clock.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "fold_pipeline.h"
@@ -47,24 +48,45 @@ struct scenario {
 	int64_t *ends;
 };
 
+/* The headers of a raw event: those of our producer, or none. */
+static size_t raw_headers(struct rng *rng, int64_t time_us, char clock[32],
+                          struct header headers[2])
+{
+	size_t count = 0;
+
+	if (rng_chance(rng, 3))
+		headers[count++] = (struct header){SPAN(CLOCK_HEADER_SOURCE), SPAN("")};
+	else if (rng_chance(rng, 4))
+		headers[count++] = (struct header){
+			SPAN(CLOCK_HEADER_SOURCE),
+			{clock, time_format_iso(time_us - rng_below(rng, US_PER_HOUR), clock)}};
+	if (rng_chance(rng, 30))
+		headers[count++] = (struct header){SPAN(CLOCK_HEADER_REFUTED), SPAN("")};
+	return count;
+}
+
 static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
 {
-	char text[512], time[32], session[24];
+	char text[512], time[32], session[24], clock[32];
+	struct header headers[2];
 	int number = (int)rng_below(rng, 60);
+	bool far = rng_chance(rng, 40); /* the clock of one device */
+	int64_t event_us = time_us + (far ? 40 * US_PER_DAY : 0);
+	size_t header_count = raw_headers(rng, time_us, clock, headers);
 	int len;
 
 	do
 		snprintf(session, sizeof(session), "raw-%d", number++);
 	while (partition_of(span_of(session), 2) != 0);
-	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
+	time_format_plain(event_us / US_PER_SECOND * US_PER_SECOND, time);
 	len = snprintf(text, sizeof(text),
 	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,"
 	               "\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
 	               time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
 	               (int)rng_below(rng, 90), (int)rng_below(rng, 99),
-	               (int)rng_between(rng, 1, 6), session);
+	               far ? 99 : (int)rng_between(rng, 1, 6), session);
 	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session),
-	            (struct span){text, (size_t)len}, NULL, 0);
+	            (struct span){text, (size_t)len}, headers, far ? 0 : header_count);
 }
 
 /* Raw events of several days. A quarter are duplicates, some of them beyond the horizon. */
