@@ -8,13 +8,14 @@
 #include "base/err.h"
 #include "base/memory.h"
 #include "bronze_fold.h"
+#include "event/event_rules.h"
 #include "service/config.h"
 #include "service/service.h"
 #include "service/version.h"
 #include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"
 
-#define BRONZE_RULES_MAX 1024
+#define RULES_TEXT_MAX (EVENT_RULES_TEXT_MAX + 256)
 
 struct bronze_config {
 	struct service_config service;
@@ -22,10 +23,13 @@ struct bronze_config {
 	struct task_loop_config loop;
 	int64_t dedup_horizon_us;
 	const char *dedup_key;
+	struct event_rules_config rules;
 };
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_config, kafka);
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
+static const struct config_option rules_options[] =
+	EVENT_RULES_OPTIONS(struct bronze_config, rules);
 static const struct config_option options[] = {
 	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d",
          INT64_C(3600000000), INT64_C(7776000000000),
@@ -37,21 +41,27 @@ static const struct config_option options[] = {
          "content|source", NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
+static const struct config_option *const tables[] = {kafka_options, loop_options, options,
+                                                     rules_options, NULL};
 
 struct bronze {
 	struct task_loop *loop;
 	struct output_context outputs;
+	struct event_rules rules;
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
 	char fingerprint[TASK_FINGERPRINT_MAX];
-	char rules[BRONZE_RULES_MAX];
+	char rules_text[RULES_TEXT_MAX];
 };
 
 /* Any version may judge records in another way, so its commit is a part of the rules. */
-static void rules_text(char out[BRONZE_RULES_MAX])
+static void rules_format(const struct event_rules *rules, char out[RULES_TEXT_MAX])
 {
-	snprintf(out, BRONZE_RULES_MAX, "version=%s,commit=%s", program_version, program_commit);
+	char text[EVENT_RULES_TEXT_MAX];
+
+	event_rules_format(rules, text);
+	snprintf(out, RULES_TEXT_MAX, "version=%s,commit=%s,%s", program_version, program_commit,
+	         text);
 }
 
 static bool bronze_open(void *settings, void **state, struct err *err)
@@ -65,15 +75,18 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	                 .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
+	bronze->fold.rules = &bronze->rules;
+	if (!event_rules_read(&config->rules, &bronze->rules, err))
+		return false;
 	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64,
 	         config->dedup_key, config->dedup_horizon_us);
-	rules_text(bronze->rules);
+	rules_format(&bronze->rules, bronze->rules_text);
 	bronze->input = (struct task_loop_input){.topic_suffix = "raw_events",
 	                                         .kind = SCHEMA_RAW,
 	                                         .ops = &bronze_fold_ops,
 	                                         .fold_config = &bronze->fold,
 	                                         .fingerprint = bronze->fingerprint,
-	                                         .rules = bronze->rules,
+	                                         .rules = bronze->rules_text,
 	                                         .main_output = TOPIC_BRONZE_EVENTS,
 	                                         .rows = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop,

@@ -263,7 +263,7 @@ static void one_hostile_event(struct fuzz_reader *in)
 {
 	uint8_t place = fuzz_byte(in), live = fuzz_byte(in), form = fuzz_byte(in);
 	struct hostile hostile = {.place = place % NORMAL_EVENTS, .live = live & 1};
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 	char *copy = NULL;
 	struct event event;
 

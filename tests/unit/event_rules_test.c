@@ -6,10 +6,10 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "event/event.h"
 #include "event/event_fields.h"
 #include "event/event_rules.h"
 #include "event/event_values.h"
-#include "unit/fold_kit.h"
 
 #define ALWAYS                                                                      \
 	(1u << FIELD_EVENT_TIME | 1u << FIELD_EVENT_TYPE | 1u << FIELD_PRODUCT_ID | \

@@ -12,6 +12,8 @@
 #include "base/timetext.h"
 #include "bronze_fold.h"
 #include "event/clock.h"
+#include "event/event.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "fold_pipeline.h"
@@ -133,7 +135,7 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 	struct rng rng = {seed};
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
-	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false};
+	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false, NULL};
 	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,    0,        2,
 	                                 "horizon=1",      BLOCK_RECORDS, "rules=1"};
 	generate_raw(&s->log, &rng, count, step_us);
@@ -1004,6 +1006,126 @@ Test(task, changed_rules_in_turn_with_versions_that_do_not_know_rules)
 {
 	for (uint64_t seed = 5; seed <= 8; seed++)
 		change_rules_everywhere(seed, seed % 2 ? 1 : 12, true);
+}
+
+#define POOL 60 /* different events */
+
+/* A copy of the event with that number. Copies differ in price and brand only. */
+static void pool_event(struct kit_log *log, int64_t offset, int number, int price, bool brand)
+{
+	char text[512], time[32], session[24], price_text[16] = "null";
+	int len, home = number * 100;
+
+	do
+		snprintf(session, sizeof(session), "raw-%d", home++);
+	while (partition_of(span_of(session), 2) != 0);
+	time_format_plain(KIT_DAY0_US + number * US_PER_MINUTE, time);
+	if (price >= 0)
+		snprintf(price_text, sizeof(price_text), "%d", price);
+	len = snprintf(text, sizeof(text),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":5,"
+	               "\"price\":%s,\"brand\":%s,\"user_id\":%d,\"user_session\":\"%s\"}",
+	               time, event_type_name((enum event_type)(number % EVENT_TYPE_COUNT)),
+	               price_text, brand ? "\"acme\"" : "null", 1 + number % 5, session);
+	kit_log_add(log, offset, (KIT_DAY0_US + US_PER_DAY) / 1000, span_of(session),
+	            (struct span){text, (size_t)len}, NULL, 0);
+}
+
+/* Rules, and whether they refuse the event. */
+static const struct test_rules {
+	struct event_rules_config config;
+	unsigned types, price_types;
+	int min, max;
+	bool brand;
+} test_rules[] = {
+	{EVENT_RULES_DEFAULTS, 31, 1u << EVENT_PURCHASE, 0, 99, false},
+	{{"", "view,cart", "none", "0", "99", NULL_WORDS_DEFAULT}, 3, 0, 0, 99, false},
+	{{"brand", EVENT_RULES_ALL_TYPES, "none", "0", "99", NULL_WORDS_DEFAULT},
+         31,
+         0,
+         0,
+         99,
+         true},
+	{{"", EVENT_RULES_ALL_TYPES, "view,cart", "20", "60", NULL_WORDS_DEFAULT},
+         31,
+         3,
+         20,
+         60,
+         false},
+	{{"price", "purchase", "none", "0", "40", NULL_WORDS_DEFAULT}, 16, 31, 0, 40, false},
+};
+
+static bool test_rules_refuse(const struct test_rules *rules, int number, int price, bool brand)
+{
+	unsigned type = (unsigned)number % EVENT_TYPE_COUNT;
+
+	if (price < 0 ? rules->price_types >> type & 1 : price < rules->min || price > rules->max)
+		return true;
+	return !(rules->types >> type & 1) || (rules->brand && !brand);
+}
+
+/* A restart with other rules before each record, against a model: a record is refused by the rules
+ * of its time, and is otherwise a duplicate if a copy was accepted before. */
+static void change_validity_everywhere(uint64_t seed)
+{
+	enum { REFUSED, DUPLICATE, ACCEPTED };
+	static struct commit commits[RECORDS + 1];
+	bool seen[POOL] = {false};
+	struct rng rng = {seed + 900};
+	struct schedule schedule = schedule_of(seed, RECORDS, 1);
+	int results[3] = {0};
+	struct scenario s = {.label = "bronze", .rows = true};
+	struct event_rules rules;
+	char text[EVENT_RULES_TEXT_MAX];
+	struct err err = {0};
+	struct task task;
+
+	memset(schedule.at_end, 0, sizeof(schedule.at_end));
+	memset(refused_as, 0, sizeof(refused_as));
+	s.bronze = (struct bronze_fold_config){kit_context(), 2, 2 * US_PER_DAY, false, &rules};
+	s.params =
+		(struct task_params){&bronze_fold_ops, &s.bronze, 0, 2, "m", BLOCK_RECORDS, text};
+	for (size_t c = 0; c < RECORDS; c++) {
+		const struct test_rules *now = &test_rules[rng_below(&rng, 5)];
+		int number = (int)rng_below(&rng, POOL), price = (int)rng_below(&rng, 120) - 20,
+		    want;
+		bool brand = rng_chance(&rng, 2);
+		struct counts before = {0};
+
+		price = price < 0 ? -1 : price;
+		pool_event(&s.log, (int64_t)c, number, price, brand);
+		cr_assert(event_rules_read(&now->config, &rules, &err), "%s", err.message);
+		event_rules_format(&rules, text);
+		if (c == 0) {
+			task_start(&task, &s.params, 0);
+		} else {
+			restart(&s, &commits[c - 1], &task);
+			before = task.committed_counts;
+		}
+		run(&s, &task, &schedule, c, c, commits);
+		want = test_rules_refuse(now, number, price, brand) ? REFUSED
+		       : seen[number]                               ? DUPLICATE
+		                                                    : ACCEPTED;
+		cr_assert_eq(task.counts.records_out - before.records_out, want == ACCEPTED,
+		             "seed %" PRIu64 ", record %zu: want %d", seed, c, want);
+		cr_assert_eq(task.counts.duplicates - before.duplicates, want == DUPLICATE,
+		             "seed %" PRIu64 ", record %zu: want %d", seed, c, want);
+		seen[number] |= want == ACCEPTED;
+		results[want]++;
+		task_free(&task);
+	}
+	for (size_t c = 0; c < RECORDS; c++)
+		commit_free(&commits[c]);
+	kit_log_free(&s.log);
+	cr_assert(results[REFUSED] > 100 && results[DUPLICATE] > 100 && results[ACCEPTED] > 50,
+	          "%d refused, %d duplicates, %d accepted", results[REFUSED], results[DUPLICATE],
+	          results[ACCEPTED]);
+}
+
+Test(task, settings_of_validity_change_what_is_refused_and_not_what_was_seen)
+{
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		change_validity_everywhere(seed);
 }
 
 /* ---- metadata that does not fit */
