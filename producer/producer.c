@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "acks.h"
+#include "base/timetext.h"
 #include "display.h"
-#include "event_clock.h"
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
@@ -53,6 +53,18 @@ static void open_metrics(struct producer *p)
 	                                "records sent and not yet acknowledged");
 }
 
+static bool open_feed(struct producer *p, struct err *err)
+{
+	struct feed_params params = {
+		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
+		.check_order = !p->plan.synthetic,
+		.horizon_us = 7 * US_PER_DAY,
+	};
+
+	p->feed = feed_new(p->source, &params, err);
+	return p->feed != NULL;
+}
+
 static bool open_source(struct producer *p, struct err *err)
 {
 	size_t ignored, files;
@@ -66,10 +78,7 @@ static bool open_source(struct producer *p, struct err *err)
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
 	         log_uint("files", files), log_uint("ignored_files", ignored));
-	p->feed = feed_new(p->source,
-	                   p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US,
-	                   err);
-	return p->feed != NULL;
+	return open_feed(p, err);
 }
 
 static bool open_kafka(struct producer *p, struct err *err)
@@ -128,8 +137,7 @@ bool producer_open(void *config, void **state, struct err *err)
 	display_init(&p->display, p->began_us, 0);
 	if (p->config->dry_run || p->config->output[0]) {
 		p->phase = PHASE_WRITING;
-		feed_start(p->feed, &p->form, EVENT_CLOCK_NONE, wallclock_us() + LATEST_AHEAD_US);
-		return true;
+		return producer_start_feed(p, NULL, err);
 	}
 	return open_kafka(p, err) && state_path_of(p, err);
 }

@@ -19,9 +19,10 @@
 #include "source.h"
 #include "state_file.h"
 
-/* event times later than now + this do not move the event clock */
-#define LATEST_AHEAD_US US_PER_DAY
-#define SKIP_ROWS       100000 /* rows in one step */
+/* event times later than now + this do not move the source clock */
+#define LATEST_AHEAD_US  US_PER_DAY
+#define EARLIEST_TIME_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
+#define SKIP_ROWS        100000                               /* rows in one step */
 
 enum phase {
 	PHASE_CONNECTING,

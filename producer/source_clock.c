@@ -1,17 +1,16 @@
 /* The rows that wait are a ring of times and users. Only a row that is far ahead of the clock looks
  * at the rows after it, so a dense source pays for one comparison per row.
  *
- * Why the earliest time of the rows that follow, and not "no row before it": after a pause, disorder
- * of a few seconds would leave the clock where it was for as long as each thousand rows have one
- * late row.
+ * Why the earliest time of the rows that follow, and not "no row before it": after a pause,
+ * disorder of a few seconds would leave the clock where it was for as long as each thousand rows
+ * have one late row.
  *
- * Why most rows must contradict a row, and not one: a row of a device whose clock is years back
- * contradicts every row before it.
+ * Why most of the next ten rows must contradict a row, and not one: a row of a device whose clock is
+ * years back contradicts every row before it. And not most of a thousand rows: in a sparse source
+ * they cover years.
  *
- * A last row more than 31 days ahead would be refused, as bronze-sink accepts no event that far
- * after its clock. It is as likely a row after a pause as a wrong clock. If the source had pauses
- * of a quarter of that length before, or has only two rows, the clock follows it, 31 days before
- * it. */
+ * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts
+ * as a pause if the source had one of a quarter of that length before, or has only two rows. */
 #include "source_clock.h"
 
 #include <inttypes.h>
@@ -24,12 +23,18 @@
 #define EARLIEST_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
 #define RING_MASK   (2 * 1024 - 1)
 #define GAP_FACTOR  4
+#define NEAR_ROWS   10 /* rows of other users that refute a row */
+
+void source_clock_state_init(struct source_clock_state *state)
+{
+	clock_init(&state->clock);
+	state->only_user = SOURCE_CLOCK_NOBODY;
+	state->longest_gap_us = 0;
+}
 
 void source_clock_init(struct source_clock *clock, int64_t latest_us)
 {
-	clock_init(&clock->state.clock);
-	clock->state.only_user = SOURCE_CLOCK_NOBODY;
-	clock->state.longest_gap_us = 0;
+	source_clock_state_init(&clock->state);
 	clock->latest_us = latest_us;
 	clock->head = clock->count = 0;
 }
@@ -68,7 +73,7 @@ bool source_clock_waits(const struct source_clock *clock)
 /* The rows after a far row that count for it. */
 struct followers {
 	int64_t others, others_earliest_us;
-	int64_t contradicting; /* of the others: more than a day before the row */
+	int64_t near, contradicting; /* the first of the others; those more than a day before it */
 	int64_t own, own_earliest_us;
 };
 
@@ -88,8 +93,10 @@ static struct followers followers_of(const struct source_clock *clock, const str
 				found.own_earliest_us = next->time_us;
 			continue;
 		}
-		found.others++;
-		found.contradicting += next->time_us < row->time_us - SOURCE_CLOCK_TIME_US;
+		if (found.others++ < NEAR_ROWS) {
+			found.near++;
+			found.contradicting += next->time_us < row->time_us - SOURCE_CLOCK_TIME_US;
+		}
 		if (next->time_us < found.others_earliest_us)
 			found.others_earliest_us = next->time_us;
 	}
@@ -107,13 +114,16 @@ static void move_to(struct source_clock_state *state, int64_t time_us)
 	clock_announce(&state->clock, time_us, INT64_MAX);
 }
 
-/* No row follows: the clock stays at most 31 days before the row, if the source has such pauses. */
-static void follow_last(struct source_clock_state *state, bool first_rows, int64_t time_us)
+/* bronze-sink accepts no event more than 31 days after its clock. So the clock follows a row that
+ * nothing refutes. If no row follows that row, nothing confirms it either: then the source must
+ * have such pauses. */
+static void follow(struct source_clock_state *state, const struct followers *found, bool second_row,
+                   int64_t time_us)
 {
 	int64_t ahead_us = time_us - clock_now(&state->clock);
 
 	if (ahead_us > CLOCK_AHEAD_US &&
-	    (first_rows || ahead_us <= GAP_FACTOR * state->longest_gap_us))
+	    (found->others > 0 || second_row || ahead_us <= GAP_FACTOR * state->longest_gap_us))
 		clock_announce(&state->clock, time_us - CLOCK_AHEAD_US, INT64_MAX);
 }
 
@@ -126,12 +136,13 @@ static bool take_far(struct source_clock *clock, const struct row_time *row, boo
 
 	if (found.others == 0 && state->only_user == row->user_id)
 		earliest_us = found.own_earliest_us;
-	if (earliest_us == INT64_MAX)
-		follow_last(state, second_row, row->time_us);
-	else
+	if (earliest_us != INT64_MAX)
 		move_to(state, earliest_us < row->time_us ? earliest_us : row->time_us);
-	return 2 * found.contradicting > found.others &&
-	       row->time_us > clock_now(&state->clock) + SOURCE_CLOCK_TIME_US;
+	if (2 * found.contradicting > found.near &&
+	    row->time_us > clock_now(&state->clock) + SOURCE_CLOCK_TIME_US)
+		return true;
+	follow(state, &found, second_row, row->time_us);
+	return false;
 }
 
 /* The clock begins at the earliest of the first rows. */

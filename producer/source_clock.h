@@ -4,10 +4,11 @@
  *
  * A row at most 1 h ahead of the clock takes part in the two-user rule of event/clock.h. A row
  * further ahead moves the clock at most to the earliest of its own time and the times of the next
- * 1,000 rows of other users. Of these, rows more than 1 h before the clock do not count. So a device
- * with a wrong clock moves nothing, and a pause of the stream is passed at its first row. While the
- * source has had one user only, the next rows of that user count. A row that no row follows moves
- * nothing.
+ * 1,000 rows of other users. Of these, rows more than 1 h before the clock do not count. So a
+ * device with a wrong clock moves nothing, and a pause of the stream is passed at its first row.
+ * While the source has had one user only, the next rows of that user count. A row that no row
+ * follows moves nothing. But the clock is never more than 31 days before a row that is not refuted,
+ * as bronze-sink accepts no event further ahead.
  *
  * The caller adds rows in order, and takes them when source_clock_waits is false or no rows are
  * left to add. So rows that are not far ahead are taken without a look-ahead. */
@@ -18,6 +19,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/timetext.h"
 #include "event/clock.h"
 
 #define SOURCE_CLOCK_AHEAD   1000 /* rows that are looked at after a row */
@@ -33,6 +35,8 @@ struct source_clock_state {
 
 #define SOURCE_CLOCK_NOBODY INT64_MIN
 #define SOURCE_CLOCK_MANY   (INT64_MIN + 1)
+
+void source_clock_state_init(struct source_clock_state *state);
 
 struct row_time {
 	int64_t time_us; /* CLOCK_NONE: the row has no time, or no user, that can be read */
@@ -55,8 +59,8 @@ bool source_clock_waits(const struct source_clock *clock);
 
 struct source_clock_row {
 	int64_t clock_us; /* after this row; CLOCK_NONE: no row had a time yet */
-	/* The row is more than a day ahead of the clock, and most rows of other users after it are
-	 * more than a day before it. */
+	/* The row is more than a day ahead of the clock, and most of the next ten rows of other users
+	 * are more than a day before it. */
 	bool refuted;
 };
 /* Takes the oldest row, and moves the clock by it. There must be one. */

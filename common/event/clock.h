@@ -52,8 +52,8 @@ enum clock_result {
 enum clock_result clock_check(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
                               int64_t record_time_us, bool announced);
 
-/* Call for each accepted event. announced_us: the announced time of its record, at most the record's
- * own time; CLOCK_NONE: it has none, so the event itself moves the clock. */
+/* Call for each accepted event. announced_us: the announced time of its record, at most the
+ * record's own time; CLOCK_NONE: it has none, so the event itself moves the clock. */
 void clock_accept(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
                   int64_t announced_us);
 
