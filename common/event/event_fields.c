@@ -24,11 +24,8 @@
 static bool is_null_number(const struct null_words *words, int64_t number)
 {
 	char text[24];
-	int len;
+	int len = snprintf(text, sizeof(text), "%lld", (long long)number);
 
-	if (!words->has_integers)
-		return false;
-	len = snprintf(text, sizeof(text), "%lld", (long long)number);
 	return null_words_has(words, (struct span){text, (size_t)len});
 }
 
@@ -45,21 +42,20 @@ static bool integer_of_field(const struct event_field *field, int64_t *value)
 	return false;
 }
 
-static bool is_missing(const struct event_field *field, const struct null_words *words)
+static bool is_missing_number(const struct event_field *field, const struct null_words *words)
 {
 	int64_t number;
 
-	switch (field->kind) {
-	case FIELD_MISSING: return true;
-	case FIELD_TEXT: return null_words_has(words, field->text);
-	case FIELD_INTEGER:
-	case FIELD_REAL:
-	case FIELD_DECIMAL:
-		return words->has_integers && integer_of_field(field, &number) &&
-		       is_null_number(words, number);
-	case FIELD_OTHER: break;
-	}
-	return false;
+	return integer_of_field(field, &number) && is_null_number(words, number);
+}
+
+/* Most events have no null word, so the common answers come first. */
+static inline bool is_missing(const struct event_field *field, const struct null_words *words)
+{
+	if (field->kind == FIELD_TEXT)
+		return null_words_has(words, field->text);
+	return field->kind == FIELD_MISSING || (words->has_integers && field->kind != FIELD_OTHER &&
+	                                        is_missing_number(field, words));
 }
 
 static enum reason check_event_time(const struct event_field *field,
@@ -96,6 +92,10 @@ static enum reason check_id(const struct event_field *field, int64_t *id, enum r
 {
 	int64_t value;
 
+	if (field->kind == FIELD_INTEGER && field->integer > 0) { /* the common case */
+		*id = field->integer;
+		return REASON_NONE;
+	}
 	if (!integer_of_field(field, &value) || value <= 0)
 		return invalid;
 	*id = value;

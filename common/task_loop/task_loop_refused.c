@@ -146,8 +146,9 @@ static bool check_complete(const struct search *search, struct err *err)
 	               " dead letters of the records refused since then, but %s/%" PRId32
 	               " has %" PRId64 " of them, and retention has removed all before offset "
 	               "%" PRId64
-	               ": start the former version with its settings, and increase the topic's "
-	               "retention.ms; or, " ERR_ADVICE_FRESH_SET,
+	               ": if this is the first start with new settings or a new version, start "
+	               "the former ones; or, " ERR_ADVICE_FRESH_SET
+	               "; increase retention.ms of the dead letters to that of the raw events",
 	               search->assigned->topic, search->assigned->task.params.partition,
 	               search->assigned->task.rules_since, search->refused.from, search->expected,
 	               search->topic, search->partition, search->refused.count, search->low);

@@ -38,8 +38,8 @@ replay --input "$ROWS"
 drain
 REFUSED=$(refused_rows)
 refused_by_both_rules() {
-    (($(letters event_type_not_allowed) > 100))
-    (($(letters price_out_of_bounds) > 100))
+    (($(letters event_type_not_allowed) > 20))
+    (($(letters price_out_of_bounds) > 20))
     same "letters" "$REFUSED" $(($(letters event_type_not_allowed) + $(letters price_out_of_bounds)))
     same "events" $(($(rows_of "$ROWS") - REFUSED)) "$(events)"
 }
@@ -58,8 +58,16 @@ redriven_once() {
     same "dead letters" "$REFUSED" "$(refused_rows)"
 }
 check "each redriven row is an event" redriven_once
-check "they are the right events: the recount agrees" oracle --max-late 0 \
-    --ignore-reasons event_type_not_allowed,price_out_of_bounds "$ROWS"
+same_rows() { # the recount of totals is for rows in order; these are late
+    awk -F, -v OFS=, 'NR > 1 { sub(" UTC", "", $1); print $1, $2, $3, $7, $8, $9 }' "$ROWS" |
+        LC_ALL=C sort >"$E2E_WORK/rows.sent"
+    sql "SELECT concat_ws(',', to_char(event_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS'),
+            event_type, product_id, coalesce(price::text, ''), user_id, coalesce(user_session, ''))
+        FROM raw.events" | LC_ALL=C sort >"$E2E_WORK/rows.found"
+    diff "$E2E_WORK/rows.sent" "$E2E_WORK/rows.found" | head -n 6
+    cmp "$E2E_WORK/rows.sent" "$E2E_WORK/rows.found"
+}
+check "all rows of the file are events, and no others" same_rows
 not_twice() {
     redrive --yes | grep -qx "sent: 0"
     send_rows "$ROWS"
