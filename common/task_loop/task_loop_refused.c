@@ -16,6 +16,7 @@
 #include <stdlib.h>
 
 #include "base/memory.h"
+#include "base/span.h"
 #include "event/reason.h"
 #include "kafka/intake.h"
 #include "kafka/topic_reader.h"
@@ -23,6 +24,7 @@
 #include "service/log.h"
 #include "service/monotime.h"
 #include "stream/dead_letter.h"
+#include "stream/record.h"
 #include "stream/refused_offsets.h"
 #include "stream/task.h"
 #include "wire/topics.h"

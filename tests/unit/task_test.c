@@ -14,6 +14,7 @@
 #include "event/clock.h"
 #include "event/event.h"
 #include "event/event_rules.h"
+#include "event/event_values.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "fold_pipeline.h"
@@ -31,6 +32,7 @@
 #include "wire/frame.h"
 #include "wire/partitioner.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
