@@ -1,8 +1,8 @@
 /* The dead letters of a source partition are in one partition of the dead-letter topic, in the
  * order of their source offsets, because they are written in the transactions that commit these
  * offsets. Other source partitions may share it. So the newest part is read first, then older and
- * larger parts, until the number of letters in the metadata is found, or a letter of a record before
- * the restore offset.
+ * larger parts, until the number of letters in the metadata is found, or a letter of a record
+ * before the restore offset.
  *
  * The end to read to is the log end, not the end of the last committed transaction: the committed
  * offset can be visible before the letters of the same transaction. topic_read waits for them.

@@ -1,4 +1,5 @@
-/* Finds, in the dead letters, which records of a restore were refused when they were first folded. */
+/* Finds in the dead letters which records of a restore were refused when they were first
+ * folded. */
 #ifndef FUNNEL_TASK_LOOP_REFUSED_H
 #define FUNNEL_TASK_LOOP_REFUSED_H
 
