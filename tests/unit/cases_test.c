@@ -500,7 +500,7 @@ static struct input_record live_view(char text[512], int64_t offset, int64_t use
 static void run_with_one_ahead(const struct fold_ops *ops, const void *config, bool decode,
                                int64_t *ahead_is_needed_until_day)
 {
-	struct task_params params = {ops, config, 0, 1, "f", 1};
+	struct task_params params = {ops, config, 0, 1, "f", 1, NULL};
 	struct bronze_fold_config bronze_config = {.outputs = kit_context(),
 	                                           .partition_count = 1,
 	                                           .dedup_horizon_us = 7 * US_PER_DAY};
