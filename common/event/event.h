@@ -33,6 +33,8 @@ struct event {
 	struct span brand;         /* like category_code */
 	struct span user_session;  /* like category_code */
 	enum event_type type;
+	/* optional fields that could not be read and are none: bit 1 << enum event_field_index */
+	uint16_t unreadable;
 };
 
 #define EVENT_FIELD_COUNT 9

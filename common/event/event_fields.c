@@ -229,6 +229,7 @@ static void format_detail(const char *name, const struct event_field *field, cha
 enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
                            char *detail, size_t detail_cap)
 {
+	event->unreadable = 0;
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
 		const struct event_field *field = &fields[checks[i].field];
 		enum reason reason = checks[i].check(field, event);

@@ -380,6 +380,34 @@ static struct input_record control_of(const char *kind, int64_t time_us)
 	return (struct input_record){.headers = headers, .header_count = 3};
 }
 
+Test(bronze_fold, repeat_with_another_price_is_counted_apart_and_controls_carry_the_count)
+{
+	static const struct header begin[] = {{{"control", 7}, {"begin", 5}},
+	                                      {{"event_time", 10}, {"2019-10-01T00:00:00Z", 20}}};
+	static const struct {
+		const char *price;
+		int64_t records_out, duplicates, other_price;
+	} rows[] = {{"5.00", 1, 0, 0}, {"5.00", 1, 1, 0}, {"6.00", 1, 2, 1},
+	            {"5.0", 1, 3, 1},  {"null", 1, 4, 2}, {"6.00", 1, 5, 3}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bench_apply(&bench,
+		            (struct input_record){.value = json_text(home_session(1), 1, 1, "view",
+		                                                     KIT_DAY0_US, rows[i].price)});
+		cr_assert(bench.counts.records_out == rows[i].records_out &&
+		                  bench.counts.duplicates == rows[i].duplicates &&
+		                  bench.counts.duplicates_other_price == rows[i].other_price,
+		          "row %zu: %" PRId64 ", %" PRId64 ", %" PRId64, i,
+		          bench.counts.records_out, bench.counts.duplicates,
+		          bench.counts.duplicates_other_price);
+	}
+	bench_apply(&bench, (struct input_record){.headers = begin, .header_count = 2});
+	cr_assert(span_is(kit_header(&bench.box.at[0], "duplicates_other_price"), "3"));
+	bench_free(&bench);
+}
+
 Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_not_a_row)
 {
 	static const char *const kinds[] = {"begin", "jump", "end"};
