@@ -1,6 +1,6 @@
 /* One pass over the most common form of an event: a flat object of known fields, each at most once;
- * texts of printable ASCII without a backslash; integers that fit 64 bits; prices with at most two
- * decimals; null. The library parses all other values, and all values that are refused. So this
+ * texts of printable ASCII without a backslash; integers that fit 64 bits; numbers with at most two
+ * decimals; null, and NaN as Python writes it. The library parses all other values, and all values that are refused. So this
  * file only has to be right about the values that it accepts, and the detail of a refusal is
  * written in one place.
  *
@@ -23,7 +23,7 @@ static const struct {
 	const char *name; /* with its closing quote */
 	size_t len;
 } keys[EVENT_FIELD_COUNT] = {
-#define EVENT_FIELD_KEY(id, name, numeric) {name "\"", sizeof(name "\"") - 1},
+#define EVENT_FIELD_KEY(id, name, form) {name "\"", sizeof(name "\"") - 1},
 	EVENT_FIELD_TABLE(EVENT_FIELD_KEY)
 #undef EVENT_FIELD_KEY
 };
@@ -109,6 +109,15 @@ static inline bool take_number(struct scanner *s, struct event_field *field)
 	return true;
 }
 
+static bool take_nan(struct scanner *s, struct event_field *field)
+{
+	if (s->end - s->at < 3 || memcmp(s->at, "NaN", 3) != 0)
+		return false;
+	s->at += 3;
+	field->kind = FIELD_MISSING;
+	return true;
+}
+
 static inline bool take_value(struct scanner *s, struct event_field *field)
 {
 	if (take(s, '"'))
@@ -118,7 +127,7 @@ static inline bool take_value(struct scanner *s, struct event_field *field)
 		field->kind = FIELD_MISSING;
 		return true;
 	}
-	return take_number(s, field);
+	return take_number(s, field) || take_nan(s, field);
 }
 
 static bool scan_object(struct scanner *s, struct event_field fields[EVENT_FIELD_COUNT])
@@ -149,7 +158,8 @@ static bool scan_object(struct scanner *s, struct event_field fields[EVENT_FIELD
 	return s->at == s->end;
 }
 
-bool event_parse_json_fast(struct span value, struct event *event, enum reason *reason)
+bool event_parse_json_fast(struct span value, const struct event_rules *rules, struct event *event,
+                           enum reason *reason)
 {
 	struct event_field fields[EVENT_FIELD_COUNT];
 	struct scanner s;
@@ -159,7 +169,8 @@ bool event_parse_json_fast(struct span value, struct event *event, enum reason *
 	s = (struct scanner){value.at, value.at + value.len};
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
 		fields[i].kind = FIELD_MISSING;
-	if (!scan_object(&s, fields) || event_validate(fields, event, NULL, 0) != REASON_NONE)
+	if (!scan_object(&s, fields) ||
+	    event_validate(fields, rules, event, NULL, 0) != REASON_NONE)
 		return false;
 	*reason = REASON_NONE;
 	return true;

@@ -19,10 +19,9 @@ struct writer {
 static const struct {
 	const char *text; /* before the field's value: comma, name and colon */
 	size_t len;
-	bool numeric;
+	enum event_field_form form;
 } prefixes[EVENT_FIELD_COUNT] = {
-#define EVENT_FIELD_PREFIX(id, name, numeric) \
-	{",\"" name "\":", sizeof(",\"" name "\":") - 1, numeric},
+#define EVENT_FIELD_PREFIX(id, name, form) {",\"" name "\":", sizeof(",\"" name "\":") - 1, form},
 	EVENT_FIELD_TABLE(EVENT_FIELD_PREFIX)
 #undef EVENT_FIELD_PREFIX
 };
@@ -80,6 +79,19 @@ static bool is_number_literal(struct span text)
 	return i == text.len;
 }
 
+static bool is_literal(struct span text, enum event_field_form form)
+{
+	size_t sign = text.len > 0 && text.at[0] == '-';
+
+	switch (form) {
+	case WRITE_TEXT: break;
+	case WRITE_INTEGER:
+		return sign + digits_at(text, sign) == text.len && is_number_literal(text);
+	case WRITE_NUMBER: return is_number_literal(text);
+	}
+	return false;
+}
+
 static inline bool needs_escape(char c)
 {
 	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
@@ -125,7 +137,7 @@ size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, 
 		put(&w, prefixes[i].text + no_comma, prefixes[i].len - no_comma);
 		if (fields[i].len == 0)
 			put(&w, "null", 4);
-		else if (prefixes[i].numeric && is_number_literal(fields[i]))
+		else if (is_literal(fields[i], prefixes[i].form))
 			put(&w, fields[i].at, fields[i].len);
 		else
 			put_text(&w, fields[i]);

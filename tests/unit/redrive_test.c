@@ -89,7 +89,7 @@ static enum redrive_result classify(const struct redrive_params *params,
                                     struct redrive_decision *decision)
 {
 	struct redrive_ledger none = {0};
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 
 	redrive_classify(params, ledger ? ledger : &none, parser, record, decision);
 	event_parser_free(parser);

@@ -201,7 +201,7 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 	*state = redrive;
 	redrive->params.send_refused = redrive->config->send_refused;
 	redrive->params.now_us = wallclock_us();
-	redrive->parser = event_parser_new();
+	redrive->parser = event_parser_new(NULL);
 	if (!parse_selection(redrive->config, &redrive->params.selection, err) ||
 	    !name_topics(redrive, err))
 		return false;
