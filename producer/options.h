@@ -17,13 +17,15 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	const char *fail_above;
 };
 extern const struct config_option *const producer_tables[];
 
 struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
-	int64_t speed_milli; /* 0: as fast as possible */
+	int64_t speed_milli;    /* 0: as fast as possible */
+	int64_t fail_above_ppm; /* -1: not checked */
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
