@@ -5,8 +5,8 @@
  * A slot has 96 bits of the id, and 32 bits for the price of the first copy. Two different ids are
  * taken for one only if they meet in one hour and have the same 96 bits. At 10 million events an
  * hour, far above what one partition takes, the odds are 10^14 / 2 pairs in 2^96, or 6 * 10^-16 for
- * an hour and 5 * 10^-12 for a year. The price is kept modulo 2^32 cents. So only prices that differ
- * by a multiple of 42,949,672.96 look equal, and such a repeat is still a duplicate.
+ * an hour and 5 * 10^-12 for a year. The price is kept modulo 2^32 cents. So only prices that
+ * differ by a multiple of 42,949,672.96 look equal, and such a repeat is still a duplicate.
  *
  * Memory: 21 to 43 bytes per event within the horizon.
  *

@@ -1,6 +1,6 @@
-/* The codec of the counts. Fields are in the order of schemas/counts.avsc. The maps of dead letters by
- * reason and of unreadable fields have the names that occurred, in the order of their enum, as one
- * block:
+/* The codec of the counts. Fields are in the order of schemas/counts.avsc. The maps of dead letters
+ * by reason and of unreadable fields have the names that occurred, in the order of their enum, as
+ * one block:
  *
  *   number of entries as long | name, count | ... | 0
  *

@@ -17,7 +17,7 @@
 struct counts {
 	int64_t records_in, records_out, duplicates, late;
 	int64_t dead[REASON_COUNT]; /* by enum reason */
-	/* of records_out: events whose optional field could not be read, by enum event_field_index */
+	/* of records_out: events whose optional field could not be read, by event_field_index */
 	int64_t unreadable[EVENT_FIELD_COUNT];
 	int64_t duplicates_other_price; /* of duplicates: the first copy has another price */
 };
