@@ -22,13 +22,16 @@ struct producer_config {
 	/* order_options */
 	const char *order, *sort_dir;
 	int64_t sort_memory_bytes;
+	/* check_options */
+	const char *fail_above;
 };
 extern const struct config_option *const producer_tables[];
 
 struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
-	int64_t speed_milli; /* 0: as fast as possible */
+	int64_t speed_milli;    /* 0: as fast as possible */
+	int64_t fail_above_ppm; /* -1: not checked */
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,

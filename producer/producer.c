@@ -1,6 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
+ *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished, or CHECKING
+ *   (--fail-above)
  *   SORTING -> WRITING (no Kafka: --dry-run, --output)
  *
  * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that
@@ -20,6 +21,7 @@
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
+#include "producer_check.h"
 #include "producer_finish.h"
 #include "producer_output.h"
 #include "producer_reading.h"
@@ -28,6 +30,7 @@
 #include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
+#include "rejects.h"
 #include "sender.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -169,7 +172,8 @@ static enum step stop_now(struct producer *p, struct err *err)
 		return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
 	case PHASE_SENDING: p->phase = PHASE_DRAINING; break;
 	case PHASE_DRAINING: /* all rows were sent; waiting for the acknowledgements continues */
-	case PHASE_ENDING: break;
+	case PHASE_ENDING:
+	case PHASE_CHECKING: break;
 	}
 	return STEP_MORE;
 }
@@ -191,6 +195,7 @@ enum step producer_step(void *state, bool stopping, struct err *err)
 	case PHASE_SENDING: return producer_step_sending(p, err);
 	case PHASE_DRAINING: return producer_step_draining(p, err);
 	case PHASE_ENDING: return producer_step_ending(p, err);
+	case PHASE_CHECKING: return producer_step_checking(p, err);
 	case PHASE_WRITING: return producer_step_writing(p, err);
 	}
 	return STEP_FAILED;
@@ -203,6 +208,7 @@ void producer_close(void *state)
 	if (!p)
 		return;
 	display_end(&p->display);
+	rejects_fini(&p->rejects);
 	sender_free(p->sender);
 	acks_fini(&p->acks);
 	registry_free(p->registry);

@@ -8,6 +8,7 @@
 #include "acks.h"
 #include "display.h"
 #include "feed.h"
+#include "producer_check.h"
 #include "producer_output.h"
 #include "registry/registry.h"
 #include "row.h"
@@ -149,8 +150,8 @@ static bool begin_segment(struct producer *p, struct err *err)
 	                                      SCHEMA_RAW, &p->form.schema_id, err))
 		return false;
 	p->form.partition_count = partition_count;
-	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) ||
-	    !resume(p, err))
+	if (!producer_check_begin(p, err) || !load_state(p, partition_count, err) ||
+	    !producer_save(p, false, err) || !resume(p, err))
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
