@@ -10,6 +10,7 @@
 #include "bronze_fold.h"
 #include "event/event_rules.h"
 #include "service/config.h"
+#include "service/event_rules_options.h"
 #include "service/service.h"
 #include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"

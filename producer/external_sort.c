@@ -24,6 +24,7 @@
 
 #include "base/heap.h"
 #include "base/memory.h"
+#include "event/event_json_write.h"
 #include "packed_row.h"
 
 #define RECORD_HEAD 12
@@ -50,12 +51,13 @@ struct external_sort {
 	int fd; /* -1: no file yet */
 	char *block;
 	size_t memory_bytes, front, count;
-	bool sorted; /* the rows in the block came in order */
+	bool sorted;          /* the rows in the block came in order */
 	int64_t last_time_us; /* of the rows without a time that come next */
 	struct external_sort_numbers numbers;
 	struct run *runs;
 	size_t run_count, run_capacity;
-	struct heap waiting; /* the runs apart from the current one, by the time of their next row */
+	struct heap
+		waiting; /* the runs apart from the current one, by the time of their next row */
 	struct run *current;
 	char *out;
 	size_t out_len;
@@ -189,28 +191,32 @@ static size_t record_len(const char *record)
 	return RECORD_HEAD + len;
 }
 
-/* The file has the run of the rows in the block, and the block is empty. */
-static bool write_run(struct external_sort *sort, struct err *err)
+/* Appends the rows in the block to the file, in order. */
+static bool write_block(struct external_sort *sort, struct err *err)
 {
 	const struct entry *entries = entries_of(sort);
+
+	if (sort->sorted)
+		return write_all(sort, sort->block, sort->front, err);
+	qsort(entries_of(sort), sort->count, sizeof(struct entry), by_time);
+	for (size_t i = 0; i < sort->count; i++) {
+		const char *record = sort->block + entries[i].at;
+
+		if (!put_record(sort, record, record_len(record), err))
+			return false;
+	}
+	return flush_out(sort, err);
+}
+
+/* The rows in the block become a run, and the block is empty. */
+static bool write_run(struct external_sort *sort, struct err *err)
+{
 	int64_t begin = sort->numbers.temporary_bytes;
 
 	if (sort->count == 0)
 		return true;
-	if (!open_file(sort, err))
+	if (!open_file(sort, err) || !write_block(sort, err))
 		return false;
-	if (sort->sorted) {
-		if (!write_all(sort, sort->block, sort->front, err))
-			return false;
-	} else {
-		qsort(entries_of(sort), sort->count, sizeof(struct entry), by_time);
-		for (size_t i = 0; i < sort->count; i++)
-			if (!put_record(sort, sort->block + entries[i].at,
-			                record_len(sort->block + entries[i].at), err))
-				return false;
-		if (!flush_out(sort, err))
-			return false;
-	}
 	GROW(sort->runs, sort->run_count, sort->run_capacity);
 	sort->runs[sort->run_count++] =
 		(struct run){.begin = begin, .end = sort->numbers.temporary_bytes};
@@ -231,8 +237,8 @@ static bool fits(const struct external_sort *sort, size_t bytes)
 bool external_sort_add(struct external_sort *sort, const struct row *row, struct err *err)
 {
 	size_t most = RECORD_HEAD + packed_row_max(row);
-	int64_t time_us = row->event_time_us == ROW_TIME_NONE ? sort->last_time_us
-	                                                      : row->event_time_us;
+	int64_t time_us =
+		row->event_time_us == ROW_TIME_NONE ? sort->last_time_us : row->event_time_us;
 	char *record;
 	uint32_t len;
 

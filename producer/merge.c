@@ -22,6 +22,7 @@
 #include "base/heap.h"
 #include "base/memory.h"
 #include "event/event_fields.h"
+#include "event/event_json_write.h"
 #include "event/event_values.h"
 #include "packed_queue.h"
 
@@ -40,10 +41,11 @@ struct merge {
 	const struct row_format *format;
 	enum merge_order order;
 	struct part *parts;
-	struct heap waiting; /* all parts that have rows, apart from the current one */
+	struct heap waiting;  /* all parts that have rows, apart from the current one */
 	struct part *current; /* NULL: the first one of the heap is due */
 	size_t open_files;
 	int64_t bytes_closed; /* bytes of the files that were read to their end */
+	struct err err;       /* of the last call of a reader */
 	struct row_extra extras[ROW_COLUMNS_MAX];
 };
 
@@ -134,11 +136,9 @@ static void close_part(struct merge *merge, struct part *part)
 /* Reads the next row of the file. False: there is none; the file is closed. */
 static bool read_row(struct merge *merge, struct part *part, struct row *row)
 {
-	struct err err = {.class = ERR_NONE};
-
 	if (!part->reader)
 		return false;
-	switch (row_reader_next(part->reader, row, &err)) {
+	switch (row_reader_next(part->reader, row, &merge->err)) {
 	case ROW_READER_ROW:
 		row->position.file = (int32_t)number_of(merge, part);
 		row->source_file = merge->list->files[number_of(merge, part)].name;
@@ -147,7 +147,7 @@ static bool read_row(struct merge *merge, struct part *part, struct row *row)
 	case ROW_READER_CUT:
 	case ROW_READER_FAILED:
 		part->failure = xzalloc(1, sizeof(*part->failure));
-		*part->failure = err;
+		*part->failure = merge->err;
 		break;
 	}
 	close_part(merge, part);

@@ -56,7 +56,8 @@ void packed_queue_push(struct packed_queue *queue, const struct row *row, int64_
 		compact(queue);
 	buffer_reserve(&queue->bytes, most);
 	entry = &queue->entries[(queue->first + queue->count++) & (queue->capacity - 1)];
-	*entry = (struct queued_row){row->event_time_us, user_id, queue->dropped + queue->bytes.len};
+	*entry =
+		(struct queued_row){row->event_time_us, user_id, queue->dropped + queue->bytes.len};
 	queue->bytes.len += packed_row_write(row, queue->bytes.at + queue->bytes.len);
 }
 

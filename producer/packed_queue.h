@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "event/event_json_write.h"
 #include "row.h"
 
 #define ROW_USER_NONE INT64_MIN
@@ -21,7 +22,7 @@ struct queued_row {
 struct packed_queue {
 	struct queued_row *entries; /* a ring */
 	uint32_t first, count, capacity;
-	struct buffer bytes;  /* of the queued rows, after `dropped` earlier bytes */
+	struct buffer bytes; /* of the queued rows, after `dropped` earlier bytes */
 	uint64_t dropped;
 };
 void packed_queue_free(struct packed_queue *queue);
@@ -33,8 +34,8 @@ static inline const struct queued_row *packed_queue_at(const struct packed_queue
 {
 	return &queue->entries[(queue->first + i) & (queue->capacity - 1)];
 }
-/* Removes the first row. It borrows from the queue until the next push, and from `extras`, which has
- * room for ROW_COLUMNS_MAX. The queue must not be empty. */
+/* Removes the first row. It borrows from the queue until the next push, and from `extras`, which
+ * has room for ROW_COLUMNS_MAX. The queue must not be empty. */
 void packed_queue_pop(struct packed_queue *queue, struct row_extra *extras, struct row *row);
 
 #endif

@@ -154,7 +154,7 @@ static bool begin_segment(struct producer *p, struct err *err)
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
-	p->phase = PHASE_SKIPPING;
+	p->phase = PHASE_SORTING;
 	return true;
 }
 

@@ -1,6 +1,7 @@
 /* The state of the producer. producer.c opens, steps and closes it. producer_resume.c finds where
- * to continue. producer_send.c sends. producer_finish.c waits for the acknowledgements, ends the
- * segment, and runs without Kafka. producer_output.c writes rows to files and shows progress. */
+ * to continue. producer_sort.c sorts. producer_send.c sends. producer_finish.c waits for the
+ * acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes rows to files
+ * and shows progress. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -28,6 +29,7 @@
 
 enum phase {
 	PHASE_CONNECTING,
+	PHASE_SORTING,
 	PHASE_SKIPPING,
 	PHASE_SENDING,
 	PHASE_DRAINING,
@@ -60,7 +62,8 @@ struct producer {
 	enum phase phase;
 	int64_t skip;          /* rows of the input that were sent before */
 	char state_path[1024]; /* "": none */
-	FILE *rows_out;        /* --tee, --output, --dry-run */
+	char sort_folder[1024];
+	FILE *rows_out; /* --tee, --output, --dry-run */
 	bool stopped, unreachable_reported, stall_reported;
 	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;

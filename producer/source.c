@@ -313,6 +313,19 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 	return result;
 }
 
+bool source_waits(struct source *source)
+{
+	return source->merge && !source->sort && merge_waits(source->merge);
+}
+
+bool source_can_resume(const struct source *source)
+{
+	for (size_t i = 0; i < source->list.count; i++)
+		if (strcmp(source->list.files[i].path, "-") == 0)
+			return false;
+	return true;
+}
+
 bool source_resume(struct source *source, const struct row_position *position, int64_t rows,
                    int64_t *skip, struct err *err)
 {

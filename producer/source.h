@@ -45,9 +45,13 @@ enum source_result {
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
+/* Whether source_next would wait for the next row of a stream (row_reader_waits). */
+bool source_waits(struct source *source);
 /* After SOURCE_END: whether the input was read to its end, not only to the limit. */
 bool source_reached_end(const struct source *source);
 
+/* False: the input is a stream that can be read once only. */
+bool source_can_resume(const struct source *source);
 /* Moves to the position after the last of the `rows` rows that an earlier run has sent. *skip: rows
  * that the caller must still read and skip. */
 MUST_USE bool source_resume(struct source *source, const struct row_position *position,

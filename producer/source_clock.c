@@ -167,8 +167,8 @@ static void note_user(struct source_clock_state *state, int64_t user_id)
 
 struct source_clock_row source_clock_take(struct source_clock *clock)
 {
-	struct source_clock_row taken = {.refuted = false};
 	struct row_time row = *waiting(clock, 0);
+	struct source_clock_row taken = {.time_us = row.time_us};
 	bool first, second;
 
 	clock->head++;

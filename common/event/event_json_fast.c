@@ -1,8 +1,8 @@
 /* One pass over the most common form of an event: a flat object of known fields, each at most once;
  * texts of printable ASCII without a backslash; integers that fit 64 bits; numbers with at most two
- * decimals; null, and NaN as Python writes it. The library parses all other values, and all values that are refused. So this
- * file only has to be right about the values that it accepts, and the detail of a refusal is
- * written in one place.
+ * decimals; null, and NaN as Python writes it. The library parses all other values, and all values
+ * that are refused. So this file only has to be right about the values that it accepts, and the
+ * detail of a refusal is written in one place.
  *
  * Texts are ASCII, so they are valid UTF-8 and need no decoding: spans borrow from the value.
  *

@@ -79,7 +79,7 @@ becomes_event() { # PRODUCT CONDITION FILE
     printf '2019-10-01 10:00:00 UTC,view,%d,1,a.b,b,1.5,7,s\n' "$1" >>"$GOOD"
 }
 
-accepted 6000 "bare NaN, as Python writes it, is no value" "brand IS NULL AND price IS NULL" \
+accepted 6000 "bare NaN, as Python writes it, means no value" "brand IS NULL AND price IS NULL" \
     < <(json 6000 | sed 's/"b"/NaN/; s/1\.5/NaN/; s/}$/,"more":{"x":[-Infinity]}}/')
 accepted 6001 "ids that were floats" "user_id = 512742880 AND category_id = 2053013555631882655" \
     < <(json 6001 | sed 's/"product_id":6001/"product_id":6001.0/; s/"user_id":7/"user_id":"5.1274288E8"/

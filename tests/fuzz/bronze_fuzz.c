@@ -190,7 +190,7 @@ static void check_record(void *fold, void *replayed, const struct input_record *
 	if (made && accepted_us != FOLD_NOTHING)
 		limit_us = larger(limit_us, accepted_us - CLOCK_AHEAD_US);
 	if (made && clock_now(&before) == CLOCK_NONE)
-		limit_us = accepted_us; /* the first event of an empty partition */
+		limit_us = larger(limit_us, accepted_us); /* the first event */
 	fuzz_check(clock_now(&after) <= limit_us ||
 	           (made && before.first_us != CLOCK_NONE && clock_now(&after) == accepted_us &&
 	            accepted_us <= before.first_us));

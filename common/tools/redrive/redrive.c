@@ -41,6 +41,7 @@
 #include "redrive_read.h"
 #include "redrive_state.h"
 #include "service/config.h"
+#include "service/event_rules_options.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
