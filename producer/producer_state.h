@@ -1,7 +1,7 @@
 /* The state of the producer. producer.c opens, steps and closes it. producer_resume.c finds where
  * to continue. producer_sort.c sorts. producer_send.c sends. producer_finish.c waits for the
- * acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes rows to files
- * and shows progress. */
+ * acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes rows to
+ * files and shows progress. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 

@@ -243,9 +243,9 @@ static struct outcome replay_as(const char *path, const struct row_format *forma
 	return outcome;
 }
 
-static struct outcome replay(const char *path, bool by_time, int32_t partitions)
+static struct outcome replay(const char *path, int32_t partitions)
 {
-	return replay_as(path, NULL, by_time, partitions);
+	return replay_as(path, NULL, false, partitions);
 }
 
 static const int32_t partition_counts[] = {1, 4, 12};
@@ -269,6 +269,8 @@ static const struct replay_case replays[] = {
 	{"near-repeats.csv", 3, 2, 0, {NULL}},
 	{"over-midnight.csv", 3, 0, 0, {NULL}},
 	{"overlapping-parts", 629, 655, 0, {NULL}},
+	{"overlapping-parts by time", 629, 655, 0, {NULL}},
+	{"newest-first.csv by time", 144, 156, 0, {NULL}},
 	{"time-formats.csv", 16, 0, 2, {"invalid_event_time"}},
 	{"float-ids.csv", 10, 0, 1, {"invalid_user_id"}},
 	{"null-words.csv", 13, 0, 0, {NULL}},
@@ -280,8 +282,6 @@ static const struct replay_case replays[] = {
 	{"upper-case-header.csv", 3, 0, 0, {NULL}},
 	{"spaced-header.csv", 3, 0, 0, {NULL}},
 	{"six-columns.csv", 1, 0, 0, {NULL}},
-	{"overlapping-parts by time", 629, 655, 0, {NULL}},
-	{"newest-first.csv by time", 144, 156, 0, {NULL}},
 };
 
 Test(cases, replays_give_the_right_rows_on_any_number_of_partitions)
@@ -294,8 +294,9 @@ Test(cases, replays_give_the_right_rows_on_any_number_of_partitions)
 
 		snprintf(path, sizeof(path), CASES "%.*s", (int)strcspn(c->name, " "), c->name);
 		for (size_t p = 0; p < 3; p++) {
-			struct outcome outcome = replay(path, strstr(c->name, " by time") != NULL,
-			                                partition_counts[p]);
+			struct outcome outcome =
+				replay_as(path, NULL, strstr(c->name, " by time") != NULL,
+			                  partition_counts[p]);
 
 			cr_assert_not(outcome.refused, "%s: %s", c->name, outcome.err.message);
 			cr_assert(outcome.counts.records_out == c->bronze &&
@@ -389,7 +390,7 @@ Test(cases, inputs_that_cannot_be_replayed_are_refused_with_the_reason)
 		char path[256];
 
 		snprintf(path, sizeof(path), CASES "%s", refusals[i].name);
-		outcome = replay(path, false, 4);
+		outcome = replay(path, 4);
 		cr_assert(outcome.refused, "%s", refusals[i].name);
 		cr_assert_eq(outcome.counts.records_in, 0, "%s", refusals[i].name);
 		for (size_t s = 0; s < 4 && refusals[i].says[s]; s++)
@@ -528,7 +529,7 @@ Test(cases, generated_files_give_the_same_rows_on_any_number_of_partitions)
 		struct outcome one, many;
 
 		write_file(path, &shapes[s], &rng);
-		one = replay(path, false, 1);
+		one = replay(path, 1);
 		cr_assert_not(one.refused, "%s: %s", shapes[s].label, one.err.message);
 		if (!shapes[s].wrong) {
 			cr_assert_eq(one.counts.records_out, 3000, "%s: %s", shapes[s].label,
@@ -540,7 +541,7 @@ Test(cases, generated_files_give_the_same_rows_on_any_number_of_partitions)
 		cr_assert(one.counts.records_out >= 3000 - 3000 / 90 * 2, "%s: %s", shapes[s].label,
 		          one.details);
 		for (size_t p = 1; p < 3; p++) {
-			many = replay(path, false, partition_counts[p]);
+			many = replay(path, partition_counts[p]);
 			cr_assert_eq(many.digest, one.digest, "%s: %d partitions", shapes[s].label,
 			             partition_counts[p]);
 			cr_assert_eq(many.late, one.late);
@@ -577,7 +578,7 @@ static struct input_record live_view(char text[512], int64_t offset, int64_t use
 static void run_with_one_ahead(const struct fold_ops *ops, const void *config, bool decode,
                                int64_t *ahead_is_needed_until_day)
 {
-	struct task_params params = {ops, config, 0, 1, "f", 1};
+	struct task_params params = {ops, config, 0, 1, "f", 1, NULL};
 	struct bronze_fold_config bronze_config = {.outputs = kit_context(),
 	                                           .partition_count = 1,
 	                                           .dedup_horizon_us = 7 * US_PER_DAY};
