@@ -1,7 +1,9 @@
 /* The order of the checks is fixed: the frame, the value, the partition of the key, the event time
  * (too far ahead, or too old to be recognised as a duplicate), and then whether it is a duplicate.
  *
- * Only accepted events move the clock. An event older than the horizon becomes a dead letter
+ * The clock moves to the time that a record announces before the record is checked. So each row is
+ * checked as if the set had one partition. Without an announced time, only accepted events move the
+ * clock. An event older than the horizon becomes a dead letter
  * without its bytes, because it mostly comes from a second replay of a complete month. Limit: with
  * DEDUP_KEY=source, a duplicate is recognised only if its row has the same event time. */
 #include "bronze_fold.h"
@@ -44,6 +46,7 @@ struct bronze_fold {
 	struct partition_clock clock;
 	struct dedup *dedup;
 	struct event_parser *parser;
+	struct event_parser *loose_parser; /* for records that were accepted by other rules */
 	struct buffer value;
 	int32_t partition;
 	int64_t forgotten_until_us;
@@ -52,6 +55,7 @@ struct bronze_fold {
 static void *fold_new(const void *config, int32_t partition)
 {
 	struct bronze_fold *fold = xrealloc(NULL, sizeof(*fold));
+	struct event_rules loose;
 
 	*fold = (struct bronze_fold){.config = config,
 	                             .partition = partition,
@@ -59,6 +63,8 @@ static void *fold_new(const void *config, int32_t partition)
 	clock_init(&fold->clock);
 	fold->dedup = dedup_new(fold->config->dedup_horizon_us);
 	fold->parser = event_parser_new(fold->config->rules);
+	event_rules_loosen(event_parser_rules(fold->parser), &loose);
+	fold->loose_parser = event_parser_new(&loose);
 	return fold;
 }
 
@@ -68,6 +74,7 @@ static void fold_free(void *state)
 
 	dedup_free(fold->dedup);
 	event_parser_free(fold->parser);
+	event_parser_free(fold->loose_parser);
 	buffer_free(&fold->value);
 	free(fold);
 }
@@ -98,9 +105,34 @@ static struct lineage lineage_of(const struct input_record *record)
 {
 	struct span file = record_header(record, "source_file");
 
-	return (struct lineage){is_text(file) ? file : SPAN_NULL,
-	                        row_number(record_header(record, "source_row")), record->offset,
-	                        record->timestamp_ms, record->partition};
+	return (struct lineage){
+		.source_file = is_text(file) ? file : SPAN_NULL,
+		.source_row = row_number(record_header(record, "source_row")),
+		.raw_offset = record->offset,
+		.raw_time_ms = record->timestamp_ms,
+		.source_clock_us = CLOCK_NONE,
+		.raw_partition = record->partition,
+	};
+}
+
+/* The time that the record announces, at most its own; CLOCK_NONE: it has none that can be read.
+ * event: NULL if it was refused. */
+static int64_t announced_time(const struct input_record *record, const struct event *event)
+{
+	struct span header = record_header(record, CLOCK_HEADER_SOURCE);
+	int64_t time_us, record_us = record->timestamp_ms * 1000;
+
+	if (!header.at)
+		return CLOCK_NONE;
+	if (header.len > 0) {
+		if (!time_parse(header, &time_us))
+			return CLOCK_NONE;
+	} else if (event) {
+		time_us = event->event_time_us;
+	} else {
+		return CLOCK_NONE;
+	}
+	return time_us < record_us ? time_us : record_us;
 }
 
 #define QUOTED_MAX 64
@@ -139,7 +171,54 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 		format_quoted("event_type is", unmapped, detail, cap);
 		return REASON_UNMAPPED_EVENT_TYPE;
 	}
-	return event_parse_json(fold->parser, record->body, event, detail, cap);
+	return event_parse_json(record->earlier == EARLIER_NONE ? fold->parser : fold->loose_parser,
+	                        record->body, event, detail, cap);
+}
+
+static const char *clock_text(const struct bronze_fold *fold, char text[32])
+{
+	if (clock_now(&fold->clock) == CLOCK_NONE)
+		return "not set";
+	time_format_iso(clock_now(&fold->clock), text);
+	return text;
+}
+
+static struct clock_event clock_event_of(const struct input_record *record,
+                                         const struct event *event, int64_t announced_us)
+{
+	return (struct clock_event){event->event_time_us, event->user_id,
+	                            record->timestamp_ms * 1000, announced_us};
+}
+
+/* Checks the event time against the record, the source and the clock of the partition. */
+static enum reason check_ahead(struct bronze_fold *fold, const struct input_record *record,
+                               const struct event *event, int64_t announced_us, char *detail,
+                               size_t cap)
+{
+	struct clock_event at = clock_event_of(record, event, announced_us);
+	enum clock_result result = clock_check(&fold->clock, &at);
+	char time[32], now[32];
+
+	time_format_iso(event->event_time_us, time);
+	if (result == CLOCK_AFTER_RECORD) {
+		time_format_iso(record->timestamp_ms * 1000, now);
+		snprintf(detail, cap,
+		         "event_time %s is more than 5 minutes after the record's own time %s",
+		         time, now);
+	} else if (record_header(record, CLOCK_HEADER_REFUTED).at) {
+		snprintf(detail, cap,
+		         "event_time %s, clock %s: the rows after it in its source are more than a "
+		         "day before it",
+		         time, clock_text(fold, now));
+	} else if (result == CLOCK_TOO_FAR) {
+		snprintf(detail, cap,
+		         "event_time %s is more than 31 days after the partition's clock %s, and "
+		         "no other user confirms it",
+		         time, clock_text(fold, now));
+	} else {
+		return REASON_NONE;
+	}
+	return REASON_FUTURE_EVENT_TIME;
 }
 
 /* A session never begins so. */
@@ -171,26 +250,20 @@ static void explain_partition(const struct bronze_fold *fold, const struct input
 }
 
 /* Checks a valid event against the partition and its clock. */
-static enum reason check_in_partition(const struct bronze_fold *fold,
-                                      const struct input_record *record, const struct event *event,
+static enum reason check_in_partition(struct bronze_fold *fold, const struct input_record *record,
+                                      const struct event *event, int64_t announced_us,
                                       struct span key, char *detail, size_t cap)
 {
 	int32_t home = partition_of(key, fold->config->partition_count);
-	char now[32], time[32];
+	enum reason reason;
 
-	if (home != record->partition) {
+	if (home != record->partition && record->earlier != EARLIER_ACCEPTED) {
 		explain_partition(fold, record, key, home, detail, cap);
 		return REASON_WRONG_PARTITION;
 	}
-	if (clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
-		time_format_iso(event->event_time_us, time);
-		if (clock_now(&fold->clock) == CLOCK_NONE)
-			snprintf(now, sizeof(now), "not set");
-		else
-			time_format_iso(clock_now(&fold->clock), now);
-		snprintf(detail, cap, "event_time %s, partition clock %s", time, now);
-		return REASON_FUTURE_EVENT_TIME;
-	}
+	reason = check_ahead(fold, record, event, announced_us, detail, cap);
+	if (reason != REASON_NONE && record->earlier != EARLIER_ACCEPTED)
+		return reason;
 	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE
 	                                                    : REASON_NONE;
 }
@@ -245,7 +318,7 @@ static int64_t apply_control(struct bronze_fold *fold, const struct input_record
 		return FOLD_NOTHING;
 	}
 	if (control.kind != CONTROL_END)
-		clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
+		clock_announce(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (out)
 		forward_control(record,
 		                control.kind == CONTROL_END ? INT64_MIN : control.event_time_us,
@@ -291,6 +364,30 @@ static void count_unreadable(const struct event *event, struct counts *counts)
 		counts->unreadable[i] += event->unreadable >> i & 1;
 }
 
+/* Repeats the effects of a record that was refused when it was first folded: on the counts, and on
+ * the clock if its event could be read. */
+static int64_t apply_refused(struct bronze_fold *fold, const struct input_record *record,
+                             struct counts *counts)
+{
+	enum reason reason =
+		record->refused != REASON_NONE ? record->refused : record->earlier_reason;
+	bool reached_clock =
+		     reason == REASON_FUTURE_EVENT_TIME || reason == REASON_TOO_LATE_TO_DEDUPLICATE,
+	     was_read = reached_clock || reason == REASON_WRONG_PARTITION;
+	struct event event;
+	char detail[256];
+	int64_t announced_us;
+
+	counts->dead[reason]++;
+	was_read =
+		was_read && read_event(fold, record, &event, detail, sizeof(detail)) == REASON_NONE;
+	announced_us = announced_time(record, was_read ? &event : NULL);
+	clock_announce(&fold->clock, announced_us, INT64_MAX);
+	if (was_read && reached_clock)
+		check_ahead(fold, record, &event, announced_us, detail, sizeof(detail));
+	return FOLD_NOTHING;
+}
+
 static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
                           struct outbox *out)
 {
@@ -299,15 +396,21 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct bronze_event bronze;
 	char key_buffer[32], detail[256] = "";
 	struct span key;
+	struct clock_event accepted;
+	int64_t announced_us;
 	enum reason reason;
 
-	if (control.kind != CONTROL_NONE)
+	if (control.kind != CONTROL_NONE && record->earlier != EARLIER_REFUSED)
 		return apply_control(fold, record, control, counts, out);
 	counts->records_in++;
+	if (record->earlier == EARLIER_REFUSED)
+		return apply_refused(fold, record, counts);
 	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
+	announced_us = announced_time(record, reason == REASON_NONE ? &bronze.event : NULL);
+	clock_announce(&fold->clock, announced_us, INT64_MAX);
 	if (reason == REASON_NONE) {
 		key = event_session_key(&bronze.event, key_buffer);
-		reason = check_in_partition(fold, record, &bronze.event, key, detail,
+		reason = check_in_partition(fold, record, &bronze.event, announced_us, key, detail,
 		                            sizeof(detail));
 	}
 	if (reason != REASON_NONE) {
@@ -316,13 +419,15 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		return FOLD_NOTHING;
 	}
 	bronze.lineage = lineage_of(record);
+	bronze.lineage.source_clock_us = announced_us;
 	if (fold->config->dedup_by_source && bronze.lineage.source_file.at)
 		event_id_source(&bronze.lineage, bronze.event_id);
 	else
 		event_id_content(&bronze.event, bronze.event_id);
 	if (is_repeat(fold, &bronze, counts))
 		return FOLD_NOTHING;
-	clock_event(&fold->clock, bronze.event.event_time_us, bronze.event.user_id);
+	accepted = clock_event_of(record, &bronze.event, announced_us);
+	clock_accept(&fold->clock, &accepted);
 	forget_old(fold);
 	counts->records_out++;
 	count_unreadable(&bronze.event, counts);

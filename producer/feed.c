@@ -1,36 +1,47 @@
-/* Two messages take turns: the current one and the one after it, whose time may confirm a jump. If
- * a read fails, the error is kept until all rows before it are sent. */
+/* Rows wait in a queue: one of them if the source is dense, as only a row that is far ahead of the
+ * clock needs the rows after it. If a read fails, the error is kept until all rows before it are
+ * sent. */
 #include "feed.h"
 
 #include <stdlib.h>
 
-#include "event_clock.h"
+#include "base/timetext.h"
+#include "event/clock.h"
+#include "order_check.h"
 #include "row.h"
+#include "row_queue.h"
+
+#define PAUSE_US (12 * US_PER_HOUR)
 
 struct feed {
 	struct source *source;
+	struct feed_params params;
 	struct message_form form;
-	struct event_clock clock;
-	int64_t fallback_us, latest_us;
-	struct message *current, *ahead;
-	bool have_current, have_ahead, begun, ended, failed;
+	struct row_queue rows; /* the first `added` of them are in the clock */
+	size_t added;
+	struct source_clock clock;
+	struct order_check order;
+	struct message *current;
+	bool have_current, begun, ended, failed;
 	enum feed_announcement announcement;
-	int64_t announced_us;
+	bool pause;
+	int64_t announced_us, due_us;
 	struct err failure;
 };
 
-struct feed *feed_new(struct source *source, int64_t fallback_us, struct err *err)
+struct feed *feed_new(struct source *source, const struct feed_params *params, struct err *err)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
 
 	if (feed) {
 		feed->source = source;
-		feed->fallback_us = fallback_us;
-		feed->clock.newest_us = EVENT_CLOCK_NONE;
+		feed->params = *params;
+		feed->order.horizon_us = params->horizon_us;
+		feed->due_us = CLOCK_NONE;
+		source_clock_init(&feed->clock, INT64_MAX);
 		feed->current = calloc(1, sizeof(*feed->current));
-		feed->ahead = calloc(1, sizeof(*feed->ahead));
 	}
-	if (!feed || !feed->current || !feed->ahead) {
+	if (!feed || !feed->current) {
 		err_set(err, ERR_FATAL, "out of memory");
 		feed_free(feed);
 		return NULL;
@@ -42,19 +53,18 @@ void feed_free(struct feed *feed)
 {
 	if (!feed)
 		return;
+	row_queue_free(&feed->rows);
 	free(feed->current);
-	free(feed->ahead);
 	free(feed);
 }
 
-static bool fetch(struct feed *feed, struct message *message)
+/* Reads one row. */
+static bool read_row(struct feed *feed, struct row *row)
 {
-	struct row row;
-
 	if (feed->ended)
 		return false;
-	switch (source_next(feed->source, &row, &feed->failure)) {
-	case SOURCE_ROW: message_make(message, &row, &feed->form); return true;
+	switch (source_next(feed->source, row, &feed->failure)) {
+	case SOURCE_ROW: return true;
 	case SOURCE_END: break;
 	case SOURCE_FAILED: feed->failed = true; break;
 	}
@@ -62,38 +72,99 @@ static bool fetch(struct feed *feed, struct message *message)
 	return false;
 }
 
-/* Sets the announcement that goes before the message which has just become current. */
-static void update_announcement(struct feed *feed)
+static bool queue_row(struct feed *feed)
 {
-	int64_t time_us, next_us = feed->have_ahead ? feed->ahead->event_time_us : EVENT_CLOCK_NONE;
+	struct row row;
 
-	feed->announcement = FEED_NOTHING;
-	if (!feed->have_current)
-		return;
-	time_us = feed->current->event_time_us;
-	if (!feed->begun) {
-		feed->begun = true;
-		feed->announcement = FEED_BEGIN;
-		feed->announced_us = event_clock_begin(&feed->clock, time_us, next_us,
-		                                       feed->fallback_us, feed->latest_us);
-	}
-	if (event_clock_row(&feed->clock, time_us, next_us, feed->latest_us)) {
-		feed->announced_us = feed->clock.newest_us;
-		/* a begin after a resume may be a jump as well: it announces the same time */
-		if (feed->announcement == FEED_NOTHING)
-			feed->announcement = FEED_JUMP;
+	if (!read_row(feed, &row))
+		return false;
+	row_queue_push(&feed->rows, &row);
+	return true;
+}
+
+/* Adds rows of the queue to the clock until it can take the oldest one. */
+static void look_ahead(struct feed *feed)
+{
+	while (feed->added == 0 || source_clock_waits(&feed->clock)) {
+		if (feed->added == feed->rows.count && !queue_row(feed))
+			return;
+		source_clock_add(&feed->clock, row_time_of(row_queue_at(&feed->rows, feed->added)));
+		feed->added++;
 	}
 }
 
-void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us,
-                int64_t latest_us)
+/* Sets the announcement that goes before the message which has just become current. */
+static void update_announcement(struct feed *feed, int64_t before_us, int64_t now_us)
+{
+	feed->announcement = FEED_NOTHING;
+	feed->pause = before_us != CLOCK_NONE && now_us > before_us + PAUSE_US;
+	if (!feed->begun) {
+		feed->begun = true;
+		feed->announcement = FEED_BEGIN;
+		feed->announced_us = now_us == CLOCK_NONE ? feed->params.fallback_us : now_us;
+	} else if (now_us != CLOCK_NONE && time_floor(now_us, US_PER_HOUR) > feed->announced_us) {
+		feed->announcement = FEED_JUMP;
+		feed->announced_us = now_us;
+	}
+}
+
+static void update_due(struct feed *feed, const struct source_clock_row *taken)
+{
+	if (taken->clock_us > feed->due_us)
+		feed->due_us = taken->clock_us;
+	if (taken->time_us > feed->due_us &&
+	    taken->time_us <= taken->clock_us + SOURCE_CLOCK_FAR_US)
+		feed->due_us = taken->time_us;
+}
+
+/* Makes the row the current message. It is the oldest one of the clock. */
+static void take_row(struct feed *feed, const struct row *row)
+{
+	int64_t before_us = source_clock_now(&feed->clock);
+	struct source_clock_row taken = source_clock_take(&feed->clock);
+
+	if (feed->params.check_order &&
+	    !order_check_row(&feed->order, row, taken.clock_us, &feed->failure)) {
+		feed->ended = feed->failed = true;
+		return;
+	}
+	message_make(feed->current, row, &feed->form);
+	feed->current->source_clock_us = taken.clock_us;
+	feed->current->time_refuted = taken.refuted;
+	feed->have_current = true;
+	update_announcement(feed, before_us, taken.clock_us);
+	update_due(feed, &taken);
+}
+
+static void take_queued(struct feed *feed)
+{
+	look_ahead(feed);
+	if (feed->rows.count == 0)
+		return;
+	take_row(feed, row_queue_at(&feed->rows, 0));
+	row_queue_pop(&feed->rows);
+	feed->added--;
+}
+
+bool feed_start(struct feed *feed, const struct message_form *form,
+                const struct source_clock_state *resumed, struct err *err)
 {
 	feed->form = *form;
-	feed->clock.newest_us = newest_us;
-	feed->latest_us = latest_us;
-	feed->have_current = fetch(feed, feed->current);
-	feed->have_ahead = fetch(feed, feed->ahead);
-	update_announcement(feed);
+	if (resumed)
+		feed->clock.state = *resumed;
+	while (feed->params.check_order && !resumed && feed->rows.count < ORDER_FIRST_ROWS)
+		if (!queue_row(feed))
+			break;
+	if (feed->params.check_order && !resumed &&
+	    !order_check_first(&feed->rows, feed->clock.latest_us, err))
+		return false;
+	feed_advance(feed);
+	return true;
+}
+
+void feed_set_latest(struct feed *feed, int64_t latest_us)
+{
+	feed->clock.latest_us = latest_us;
 }
 
 const struct message *feed_message(const struct feed *feed)
@@ -101,29 +172,52 @@ const struct message *feed_message(const struct feed *feed)
 	return feed->have_current ? feed->current : NULL;
 }
 
-enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us)
+enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause)
 {
 	enum feed_announcement announcement = feed->announcement;
 
 	feed->announcement = FEED_NOTHING;
 	*time_us = feed->announced_us;
+	*pause = feed->pause;
 	return announcement;
 }
 
+/* Most rows need no other row, and are not copied. */
 void feed_advance(struct feed *feed)
 {
-	struct message *sent = feed->current;
+	struct row row;
 
-	feed->current = feed->ahead;
-	feed->ahead = sent;
-	feed->have_current = feed->have_ahead;
-	feed->have_ahead = feed->have_current && fetch(feed, feed->ahead);
-	update_announcement(feed);
+	feed->have_current = false;
+	feed->announcement = FEED_NOTHING;
+	if (feed->failed && feed->rows.count == 0)
+		return;
+	if (feed->rows.count > 0 || !read_row(feed, &row)) {
+		take_queued(feed);
+		return;
+	}
+	source_clock_add(&feed->clock, row_time_of(&row));
+	if (!source_clock_waits(&feed->clock)) {
+		take_row(feed, &row);
+		return;
+	}
+	row_queue_push(&feed->rows, &row);
+	feed->added = 1;
+	take_queued(feed);
 }
 
-int64_t feed_newest_us(const struct feed *feed)
+int64_t feed_clock_us(const struct feed *feed)
 {
-	return feed->clock.newest_us;
+	return source_clock_now(&feed->clock);
+}
+
+const struct source_clock_state *feed_clock_state(const struct feed *feed)
+{
+	return &feed->clock.state;
+}
+
+int64_t feed_due_us(const struct feed *feed)
+{
+	return feed->due_us;
 }
 
 bool feed_ended_well(const struct feed *feed, struct err *err)

@@ -1,7 +1,8 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished, or CHECKING (--fail-above)
- *   WRITING (no Kafka: --dry-run, --output)
+ *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING
+ *     -> finished, or CHECKING (--fail-above)
+ *   SORTING -> WRITING (no Kafka: --dry-run, --output)
  *
  * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that
  * prefix are sent again, and bronze-sink removes the duplicates. The end of a segment is announced
@@ -15,16 +16,18 @@
 #include <string.h>
 
 #include "acks.h"
+#include "base/timetext.h"
 #include "display.h"
-#include "event_clock.h"
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
 #include "producer_check.h"
 #include "producer_finish.h"
 #include "producer_output.h"
+#include "producer_reading.h"
 #include "producer_resume.h"
 #include "producer_send.h"
+#include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
 #include "rejects.h"
@@ -55,23 +58,34 @@ static void open_metrics(struct producer *p)
 	                                "records sent and not yet acknowledged");
 }
 
+static bool open_feed(struct producer *p, struct err *err)
+{
+	struct feed_params params = {
+		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
+		.check_order = !p->plan.synthetic && strcmp(p->config->order, "input") == 0,
+		.horizon_us = 7 * US_PER_DAY,
+	};
+
+	p->feed = feed_new(p->source, &params, err);
+	return p->feed != NULL;
+}
+
 static bool open_source(struct producer *p, struct err *err)
 {
 	size_t ignored, files;
 
+	if (!producer_open_format(p, err))
+		return false;
 	if (p->plan.synthetic)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
-		p->source = source_files_new(p->config->input, p->config->limit, err);
-	if (!p->source)
+		p->source = source_files_open(p->config->input, &p->format, p->config->limit, err);
+	if (!p->source || !producer_set_order(p, err))
 		return false;
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
 	         log_uint("files", files), log_uint("ignored_files", ignored));
-	p->feed = feed_new(p->source,
-	                   p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US,
-	                   err);
-	return p->feed != NULL;
+	return open_feed(p, err);
 }
 
 static bool open_kafka(struct producer *p, struct err *err)
@@ -96,6 +110,12 @@ static bool state_path_of(struct producer *p, struct err *err)
 
 	if (strcmp(set, "none") == 0)
 		return true;
+	if (!source_can_resume(p->source)) {
+		log_info("no_state_file",
+		         log_str("detail", "standard input cannot be read again, so an "
+		                           "interrupted run cannot be resumed"));
+		return true;
+	}
 	if (set[0])
 		len = snprintf(p->state_path, sizeof(p->state_path), "%s", set);
 	else
@@ -129,8 +149,7 @@ bool producer_open(void *config, void **state, struct err *err)
 	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, 0);
 	if (p->config->dry_run || p->config->output[0]) {
-		p->phase = PHASE_WRITING;
-		feed_start(p->feed, &p->form, EVENT_CLOCK_NONE, wallclock_us() + LATEST_AHEAD_US);
+		p->phase = PHASE_SORTING;
 		return true;
 	}
 	return open_kafka(p, err) && state_path_of(p, err);
@@ -144,6 +163,7 @@ static enum step stop_now(struct producer *p, struct err *err)
 	p->stop_us = monotonic_us();
 	switch (p->phase) {
 	case PHASE_CONNECTING:
+	case PHASE_SORTING:
 	case PHASE_SKIPPING:
 		log_info("interrupted", log_str("detail", "nothing was sent"));
 		return STEP_DONE;
@@ -170,6 +190,7 @@ enum step producer_step(void *state, bool stopping, struct err *err)
 	}
 	switch (p->phase) {
 	case PHASE_CONNECTING: return producer_step_connecting(p, err);
+	case PHASE_SORTING: return producer_step_sorting(p, err);
 	case PHASE_SKIPPING: return producer_step_skipping(p, err);
 	case PHASE_SENDING: return producer_step_sending(p, err);
 	case PHASE_DRAINING: return producer_step_draining(p, err);
@@ -193,6 +214,7 @@ void producer_close(void *state)
 	registry_free(p->registry);
 	feed_free(p->feed);
 	source_free(p->source);
+	producer_close_format(p);
 	producer_close_rows(p);
 	free(p);
 }

@@ -106,17 +106,26 @@ static bool load_state(struct producer *p, int32_t partition_count, struct err *
 
 /* ---- connecting and skipping */
 
-static void begin_sending(struct producer *p)
+bool producer_start_feed(struct producer *p, const struct source_clock_state *resumed,
+                         struct err *err)
 {
+	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	return feed_start(p->feed, &p->form, resumed, err);
+}
+
+static bool begin_sending(struct producer *p, struct err *err)
+{
+	const struct checkpoint *checkpoint = &p->saved.checkpoint;
 	int64_t total;
 
-	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us,
-	           wallclock_us() + LATEST_AHEAD_US);
+	if (!producer_start_feed(p, checkpoint->rows > 0 ? &checkpoint->clock : NULL, err))
+		return false;
 	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, source_progress(p->source, &total));
 	p->display.shown_rows = p->saved.checkpoint.rows;
 	p->phase = PHASE_SENDING;
 	health_ready(NULL);
+	return true;
 }
 
 static bool resume(struct producer *p, struct err *err)
@@ -146,7 +155,7 @@ static bool begin_segment(struct producer *p, struct err *err)
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
-	p->phase = PHASE_SKIPPING;
+	p->phase = PHASE_SORTING;
 	return true;
 }
 
@@ -186,7 +195,7 @@ enum step producer_step_skipping(struct producer *p, struct err *err)
 		if (p->rows_out && !producer_write_line(p, row.raw, err))
 			return STEP_FAILED;
 	}
-	if (p->skip == 0)
-		begin_sending(p);
+	if (p->skip == 0 && !begin_sending(p, err))
+		return STEP_FAILED;
 	return STEP_MORE;
 }

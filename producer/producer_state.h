@@ -1,6 +1,7 @@
 /* The state of the producer. producer.c opens, steps and closes it. producer_resume.c finds where
- * to continue. producer_send.c sends. producer_finish.c waits for the acknowledgements, ends the
- * segment, and runs without Kafka. producer_output.c writes rows to files and shows progress. */
+ * to continue. producer_sort.c sorts. producer_send.c sends. producer_finish.c waits for the
+ * acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes rows to
+ * files and shows progress. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -9,23 +10,27 @@
 #include "acks.h"
 #include "base/timetext.h"
 #include "display.h"
+#include "event/event_values.h"
 #include "feed.h"
 #include "message.h"
 #include "options.h"
 #include "pace.h"
 #include "registry/registry.h"
 #include "rejects.h"
+#include "row_reader.h"
 #include "sender.h"
 #include "service/metrics.h"
 #include "source.h"
 #include "state_file.h"
 
-/* event times later than now + this do not move the event clock */
-#define LATEST_AHEAD_US US_PER_DAY
-#define SKIP_ROWS       100000 /* rows in one step */
+/* event times later than now + this do not move the source clock */
+#define LATEST_AHEAD_US  US_PER_DAY
+#define EARLIEST_TIME_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
+#define SKIP_ROWS        100000                               /* rows in one step */
 
 enum phase {
 	PHASE_CONNECTING,
+	PHASE_SORTING,
 	PHASE_SKIPPING,
 	PHASE_SENDING,
 	PHASE_DRAINING,
@@ -51,13 +56,16 @@ struct producer {
 	struct acks acks;
 	struct saved_state saved; /* its checkpoint is the acknowledged prefix */
 	struct message_form form;
+	struct row_format format;
+	struct null_words null_words;
 	struct pace pace;
 	struct control control;
 	struct display display;
 	enum phase phase;
 	int64_t skip;          /* rows of the input that were sent before */
 	char state_path[1024]; /* "": none */
-	FILE *rows_out;        /* --tee, --output, --dry-run */
+	char sort_folder[1024];
+	FILE *rows_out; /* --tee, --output, --dry-run */
 	bool stopped, unreachable_reported, stall_reported;
 	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;

@@ -14,7 +14,7 @@
 #include "service/log.h"
 #include "wire/topics.h"
 
-#define HEADERS_MAX 4
+#define HEADERS_MAX 8
 
 #define VERIFY_TIMEOUT_MS 5000
 
@@ -146,8 +146,8 @@ bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset
 }
 
 enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
-                             struct span value, const struct sender_header *headers,
-                             size_t header_count, struct ack *ack, struct err *err)
+                             struct span value, const struct header *headers, size_t header_count,
+                             struct ack *ack, struct err *err)
 {
 	rd_kafka_vu_t args[6 + HEADERS_MAX];
 	rd_kafka_error_t *error;
@@ -170,7 +170,7 @@ enum send_result sender_send(struct sender *sender, int32_t partition, struct sp
 	args[count++].u.ptr = ack;
 	for (size_t i = 0; i < header_count && i < HEADERS_MAX; i++) {
 		args[count].vtype = RD_KAFKA_VTYPE_HEADER;
-		args[count].u.header.name = headers[i].name;
+		args[count].u.header.name = headers[i].name.at;
 		args[count].u.header.val = headers[i].value.at;
 		args[count++].u.header.size = (ssize_t)headers[i].value.len;
 	}

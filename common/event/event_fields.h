@@ -5,8 +5,9 @@
  *   size of the value, UTF-8 of the complete value, JSON object,
  *   event_time, event_type, product_id, user_id, category_id, category_code, brand, price,
  *   user_session.
- * A word of NULL_WORDS is no value. category_id, category_code and brand are optional: if they
- * cannot be read, they are none, and the event notes it, unless REQUIRED_FIELDS names them. */
+ * A field whose value is a word of NULL_WORDS is missing. category_id, category_code and brand are
+ * optional: if they cannot be read, they are none, and the event notes it, unless REQUIRED_FIELDS
+ * names them. */
 #ifndef FUNNEL_EVENT_FIELDS_H
 #define FUNNEL_EVENT_FIELDS_H
 

@@ -3,9 +3,11 @@
  *
  * A value that jansson refuses is malformed_json: a repeated key (in any object), text after the
  * object, nesting beyond its limit of 2048, a NUL in a key, and numbers out of the range of 64-bit
- * integers and doubles, in additional fields too. Python writes missing numbers as NaN, which is not
- * JSON: if a value is refused, it is parsed again with null instead of NaN and Infinity. UTF-8 is checked before, for the complete value.
- * So an invalid byte has the same reason at every position. */
+ * integers and doubles, in additional fields too. UTF-8 is checked before, for the complete value.
+ * So an invalid byte has the same reason at every position.
+ *
+ * Python writes missing numbers as NaN, which is not JSON. So a value that is refused is parsed
+ * again, with null instead of NaN and Infinity. */
 #include "event/event_json_library.h"
 
 #include <jansson.h>

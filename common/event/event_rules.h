@@ -9,7 +9,6 @@
 
 #include "base/err.h"
 #include "event/event_values.h"
-#include "service/config.h"
 
 /* The version of the code that validates. Add 1 when a value that was refused becomes valid, or the
  * reverse: a restore that folds old records again has to know. 1: commit 97bc875. */
@@ -47,6 +46,9 @@ MUST_USE bool event_rules_read(const struct event_rules_config *config, struct e
                                struct err *err);
 /* The rules without any setting. */
 void event_rules_default(struct event_rules *rules);
+/* The rules that refuse least, with the null words of `rules`: for an event that was accepted
+ * before the rules changed. */
+void event_rules_loosen(const struct event_rules *rules, struct event_rules *loose);
 
 /* For the checks of the settings. */
 bool event_rules_fields_check(const char *text, struct err *err);
@@ -59,64 +61,5 @@ bool event_rules_price_check(const char *text, struct err *err);
  *   rules=2,required=87,types=1f,price_for=10,price_cents=0-500,null_words=3f5a9c0e12b7d864 */
 #define EVENT_RULES_TEXT_MAX 160
 size_t event_rules_format(const struct event_rules *rules, char out[EVENT_RULES_TEXT_MAX]);
-
-/* A table of settings for the member of type struct event_rules_config in a program's config
- * struct; the program includes service/config.h. */
-/* clang-format off */
-#define EVENT_RULES_OPTIONS(config, member)                                                      \
-	{                                                                                        \
-		{                                                                                \
-			.name = "REQUIRED_FIELDS",                                               \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.required_fields),                      \
-			.default_value = "",                                                     \
-			.help = "fields that an event must have, with commas between them, in "  \
-				"addition to event_time, event_type, product_id and user_id",    \
-			.check = event_rules_fields_check,                                       \
-		},                                                                               \
-		{                                                                                \
-			.name = "ALLOWED_EVENT_TYPES",                                           \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.allowed_event_types),                  \
-			.default_value = EVENT_RULES_ALL_TYPES,                                  \
-			.help = "event types that are accepted, some of these five",             \
-			.check = event_rules_types_check,                                        \
-		},                                                                               \
-		{                                                                                \
-			.name = "PRICE_REQUIRED_FOR",                                            \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.price_required_for),                   \
-			.default_value = "purchase",                                             \
-			.help = "event types that must have a price; none: no type",             \
-			.check = event_rules_price_types_check,                                  \
-		},                                                                               \
-		{                                                                                \
-			.name = "MIN_PRICE",                                                     \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.min_price),                            \
-			.default_value = "0",                                                    \
-			.help = "lowest price that is accepted",                                 \
-			.check = event_rules_price_check,                                        \
-		},                                                                               \
-		{                                                                                \
-			.name = "MAX_PRICE",                                                     \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.max_price),                            \
-			.default_value = EVENT_RULES_MAX_PRICE,                                  \
-			.help = "highest price that is accepted",                                \
-			.check = event_rules_price_check,                                        \
-		},                                                                               \
-		{                                                                                \
-			.name = "NULL_WORDS",                                                    \
-			.type = CONFIG_TEXT,                                                     \
-			.offset = offsetof(config, member.null_words),                           \
-			.default_value = NULL_WORDS_DEFAULT,                                     \
-			.help = "words that mean no value, in every field; the producer needs "  \
-				"the same list",                                                 \
-			.check = null_words_check,                                               \
-		},                                                                               \
-		{0},                                                                             \
-	}
-/* clang-format on */
 
 #endif

@@ -78,7 +78,7 @@ static struct redrive_params params_init(void)
 
 	for (int p = 0; p < 4; p++) {
 		clock_init(&clocks[p]);
-		clock_event(&clocks[p], KIT_DAY0_US, 1);
+		clock_announce(&clocks[p], KIT_DAY0_US, KIT_DAY0_US);
 	}
 	return params;
 }
@@ -229,7 +229,8 @@ Test(redrive, a_dead_letter_with_a_marker_is_never_sent_again_whatever_is_select
 Test(redrive, dead_letters_that_cannot_come_back_have_their_own_results)
 {
 	const struct header control[] = {{SPAN("control"), SPAN("dance")}},
-			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}};
+			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}},
+			    unmapped[] = {{SPAN("unmapped_event_type"), SPAN("page_view")}};
 	const struct {
 		const char *label, *topic, *value;
 		const struct header *headers;
@@ -256,6 +257,8 @@ Test(redrive, dead_letters_that_cannot_come_back_have_their_own_results)
 	         REDRIVE_REFUSED, REASON_MALFORMED_JSON},
 		{"a source row", "t_raw_events", good, source_error, REASON_MALFORMED_SOURCE_ROW,
 	         false, REDRIVE_REFUSED, REASON_MALFORMED_SOURCE_ROW},
+		{"an unmapped type", "t_raw_events", good, unmapped, REASON_UNMAPPED_EVENT_TYPE,
+	         false, REDRIVE_REFUSED, REASON_UNMAPPED_EVENT_TYPE},
 		{"from bronze", "t_bronze_events", "x", NULL, REASON_MALFORMED_AVRO, false,
 	         REDRIVE_FROM_BRONZE, REASON_NONE},
 		{"from partials", "t_funnel_partials", "x", NULL, REASON_LATE_PARTIAL, false,
@@ -326,7 +329,7 @@ Test(redrive, an_unknown_clock_or_horizon_keeps_nothing_back)
 Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_reported)
 {
 	struct input_record refused =
-		refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
+		refused_record(JSON("2019-11-05 00:00:00 UTC", "view"), NULL, 0);
 	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct letter letter;
@@ -335,7 +338,7 @@ Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_reported)
 	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert(decision.ahead);
 	for (int p = 0; p < 4; p++)
-		clock_control(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, params.now_us);
+		clock_announce(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, params.now_us);
 	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert_not(decision.ahead);
 	outbox_free(&letter.box);

@@ -217,6 +217,8 @@ static enum reason check_value(struct event_parser *parser, const struct input_r
 	                                  : decision->dead_letter.source_partition % raw_partitions;
 	if (own_header(record, &decision->dead_letter, "source_error"))
 		return REASON_MALFORMED_SOURCE_ROW;
+	if (own_header(record, &decision->dead_letter, "unmapped_event_type"))
+		return REASON_UNMAPPED_EVENT_TYPE;
 	if (body.len && body.at[0] == '\0' &&
 	    frame_parse(record->value, &schema_id, &body) != FRAME_ID)
 		return REASON_UNKNOWN_SCHEMA_ID;
@@ -243,6 +245,16 @@ static enum redrive_result classify_source(const struct redrive_params *params,
 	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
 }
 
+/* The check of bronze-sink, on a copy of the clock. No user has the id 0. */
+static bool is_ahead(struct partition_clock clock, const struct input_record *record,
+                     const struct redrive_decision *decision, int64_t now_us)
+{
+	const struct clock_event event = {decision->event_time_us, 0, now_us, CLOCK_NONE};
+
+	return record_header(record, CLOCK_HEADER_REFUTED).at ||
+	       clock_check(&clock, &event) != CLOCK_FITS;
+}
+
 static enum redrive_result classify_event(const struct redrive_params *params,
                                           struct event_parser *parser,
                                           const struct input_record *record,
@@ -256,8 +268,7 @@ static enum redrive_result classify_event(const struct redrive_params *params,
 	if (decision->refused != REASON_NONE)
 		return params->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
 	clock = &params->clocks[decision->target];
-	decision->ahead = clock_now(clock) != CLOCK_NONE &&
-	                  clock_is_future(clock, decision->event_time_us, params->now_us);
+	decision->ahead = is_ahead(*clock, record, decision, params->now_us);
 	if (params->horizon_us > 0 && clock_now(clock) != CLOCK_NONE &&
 	    decision->event_time_us < clock_now(clock) - params->horizon_us)
 		return REDRIVE_TOO_OLD;
