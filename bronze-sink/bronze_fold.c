@@ -346,24 +346,6 @@ static void forget_old(struct bronze_fold *fold)
 	fold->forgotten_until_us = time_floor(oldest_us, US_PER_HOUR);
 }
 
-/* Adds the event to the known ones, or counts it as a duplicate. */
-static bool is_repeat(struct bronze_fold *fold, const struct bronze_event *bronze,
-                      struct counts *counts)
-{
-	enum dedup_result result = dedup_add(fold->dedup, bronze->event.event_time_us,
-	                                     bronze->event_id, bronze->event.price_cents);
-
-	counts->duplicates += result != DEDUP_NEW;
-	counts->duplicates_other_price += result == DEDUP_OTHER_PRICE;
-	return result != DEDUP_NEW;
-}
-
-static void count_unreadable(const struct event *event, struct counts *counts)
-{
-	for (int i = 0; event->unreadable && i < EVENT_FIELD_COUNT; i++)
-		counts->unreadable[i] += event->unreadable >> i & 1;
-}
-
 /* Repeats the effects of a record that was refused when it was first folded: on the counts, and on
  * the clock if its event could be read. */
 static int64_t apply_refused(struct bronze_fold *fold, const struct input_record *record,
@@ -386,6 +368,24 @@ static int64_t apply_refused(struct bronze_fold *fold, const struct input_record
 	if (was_read && reached_clock)
 		check_ahead(fold, record, &event, announced_us, detail, sizeof(detail));
 	return FOLD_NOTHING;
+}
+
+/* Adds the event to the known ones, or counts it as a duplicate. */
+static bool is_repeat(struct bronze_fold *fold, const struct bronze_event *bronze,
+                      struct counts *counts)
+{
+	enum dedup_result result = dedup_add(fold->dedup, bronze->event.event_time_us,
+	                                     bronze->event_id, bronze->event.price_cents);
+
+	counts->duplicates += result != DEDUP_NEW;
+	counts->duplicates_other_price += result == DEDUP_OTHER_PRICE;
+	return result != DEDUP_NEW;
+}
+
+static void count_unreadable(const struct event *event, struct counts *counts)
+{
+	for (int i = 0; event->unreadable && i < EVENT_FIELD_COUNT; i++)
+		counts->unreadable[i] += event->unreadable >> i & 1;
 }
 
 static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,

@@ -37,6 +37,22 @@ static bool speed_read(const char *text, int64_t *speed_milli, struct err *err)
 	       err_set(err, ERR_INPUT, "expected max, or a factor such as 1x, 60x or 0.5x");
 }
 
+bool delimiter_read(const char *text, char *delimiter, struct err *err)
+{
+	*delimiter = strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0 ? '\t' : text[0];
+	if (!text[0] || *delimiter == '\t' ||
+	    (!text[1] && text[0] > 0 && !strchr("\"\r\n", text[0])))
+		return true;
+	return err_set(err, ERR_INPUT, "expected one character such as ; or |, or tab");
+}
+
+static bool delimiter_check(const char *text, struct err *err)
+{
+	char delimiter;
+
+	return delimiter_read(text, &delimiter, err);
+}
+
 /* A share, or a percentage with up to four decimals. Empty: -1, no limit. */
 static bool fail_above_read(const char *text, int64_t *ppm, struct err *err)
 {
@@ -57,22 +73,6 @@ static bool fail_above_check(const char *text, struct err *err)
 	int64_t ppm;
 
 	return fail_above_read(text, &ppm, err);
-}
-
-bool delimiter_read(const char *text, char *delimiter, struct err *err)
-{
-	*delimiter = strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0 ? '\t' : text[0];
-	if (!text[0] || *delimiter == '\t' ||
-	    (!text[1] && text[0] > 0 && !strchr("\"\r\n", text[0])))
-		return true;
-	return err_set(err, ERR_INPUT, "expected one character such as ; or |, or tab");
-}
-
-static bool delimiter_check(const char *text, struct err *err)
-{
-	char delimiter;
-
-	return delimiter_read(text, &delimiter, err);
 }
 
 static bool share_check(const char *text, struct err *err)
@@ -194,15 +194,6 @@ static const struct config_option sending_options[] = {
 	{0},
 };
 
-static const struct config_option check_options[] = {
-	{"FAIL_ABOVE", CONFIG_TEXT, AT(fail_above), "", 0, 0,
-         "after the end of the segment, wait for bronze-sink and exit with 65 if more of the rows "
-         "were refused than this share, such as 1% or 0.01, or if no row was accepted; empty: do "
-         "not wait",
-         NULL, fail_above_check},
-	{0},
-};
-
 static const struct config_option order_options[] = {
 	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
          "order of the rows of files. input: as they are, several files merged by event time, and "
@@ -216,6 +207,15 @@ static const struct config_option order_options[] = {
          "ORDER=time: folder of the temporary file, which needs about 1.5 times the size of the "
          "input without compression; empty: TMPDIR, or else the folder of the state file",
          NULL, NULL},
+	{0},
+};
+
+static const struct config_option check_options[] = {
+	{"FAIL_ABOVE", CONFIG_TEXT, AT(fail_above), "", 0, 0,
+         "after the end of the segment, wait for bronze-sink and exit with 65 if more of the rows "
+         "were refused than this share, such as 1% or 0.01, or if no row was accepted; empty: do "
+         "not wait",
+         NULL, fail_above_check},
 	{0},
 };
 

@@ -17,13 +17,13 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
-	/* check_options */
-	const char *fail_above;
 	/* reading_options */
 	const char *delimiter, *encoding, *columns, *mapping, *null_words;
 	/* order_options */
 	const char *order, *sort_dir;
 	int64_t sort_memory_bytes;
+	/* check_options */
+	const char *fail_above;
 };
 extern const struct config_option *const producer_tables[];
 

@@ -1,7 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING
- *     -> finished, or CHECKING (--fail-above)
+ *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished, or CHECKING
+ *   (--fail-above)
  *   SORTING -> WRITING (no Kafka: --dry-run, --output)
  *
  * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that

@@ -53,7 +53,7 @@ static enum step drained(struct producer *p, struct err *err)
 			log_warn("state_file_not_saved", log_str("error", unsaved.message));
 		producer_summarise(
 			p, "input_failed",
-			"all rows before the error were sent; the end of the segment was not announced");
+			"all rows before the error were sent; the segment does not end here");
 		return STEP_FAILED;
 	}
 	if (!source_reached_end(p->source))
