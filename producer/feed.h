@@ -21,7 +21,7 @@ struct feed *feed_new(struct source *source, const struct feed_params *params, s
 void feed_free(struct feed *feed);
 
 /* Reads the first rows. resumed: the state of the source clock at the last row sent; NULL: a new
- * segment, whose first rows are checked for their order (ERR_INPUT). */
+ * segment, whose first rows are checked for their order (ERR_REFUSED). */
 MUST_USE bool feed_start(struct feed *feed, const struct message_form *form,
                          const struct source_clock_state *resumed, struct err *err);
 /* A later time of a row counts as none. Call it from time to time, as the present time is a good

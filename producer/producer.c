@@ -63,7 +63,7 @@ static bool open_feed(struct producer *p, struct err *err)
 	struct feed_params params = {
 		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
 		.check_order = !p->plan.synthetic && !p->plan.live &&
-		               strcmp(p->config->order, "input") == 0,
+	                       strcmp(p->config->order, "input") == 0,
 		.horizon_us = 7 * US_PER_DAY,
 	};
 
