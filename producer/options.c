@@ -12,7 +12,8 @@
 #include "registry/registry.h"
 #include "text_encoding.h"
 
-#define AT(member) offsetof(struct producer_config, member)
+#define AT(member)     offsetof(struct producer_config, member)
+#define SHARE_TEXT_MAX 8 /* "0.123456" */
 
 /* ---- settings that are texts with a grammar; each is parsed when it is checked and when it is
  * used */
@@ -52,6 +53,28 @@ static bool delimiter_check(const char *text, struct err *err)
 	return delimiter_read(text, &delimiter, err);
 }
 
+/* A share, or a percentage with up to four decimals. Empty: -1, no limit. */
+static bool fail_above_read(const char *text, int64_t *ppm, struct err *err)
+{
+	struct span share = span_of(text);
+
+	*ppm = -1;
+	if (share.len == 0)
+		return true;
+	if (share.at[share.len - 1] != '%')
+		return share_read(text, ppm, err);
+	share.len--;
+	return (share.len <= SHARE_TEXT_MAX && decimal_parse(share, 4, 1000000, ppm)) ||
+	       err_set(err, ERR_INPUT, "expected a share such as 1%% or 0.01, from 0%% to 100%%");
+}
+
+static bool fail_above_check(const char *text, struct err *err)
+{
+	int64_t ppm;
+
+	return fail_above_read(text, &ppm, err);
+}
+
 static bool share_check(const char *text, struct err *err)
 {
 	int64_t ppm;
@@ -77,11 +100,14 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct produce
 
 static const struct config_option input_options[] = {
 	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
-         "where the rows come from: files, or the generator (synthetic)", "file|synthetic", NULL},
-	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
+         "where the rows come from: files, the generator (synthetic), or a shop that is polled "
+         "(fakestore)",
+         "file|synthetic|fakestore", NULL},
+	{"INPUT", CONFIG_URLS, AT(input), "", 0, 0,
          "file: what to read: a file, a folder, a pattern such as 'parts/*.csv.gz', a file in an "
-         "archive (archive.zip/member.csv) or - for standard input; several with commas between "
-         "them, or with blanks if there is no comma",
+         "archive (archive.zip/member.csv), an http or https URL (with #sha256=<digits> to check "
+         "it), or - for standard input; several with commas between them, or with blanks if there "
+         "is no comma",
          NULL, NULL},
 	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
          "synthetic: number of valid rows to generate", NULL, NULL},
@@ -159,8 +185,9 @@ static const struct config_option sending_options[] = {
          "form of the values: plain JSON, or the wire format of Confluent's JSON Schema serializer",
          "plain|confluent", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
-         "schema registry for FRAMING=confluent: one or more base URLs, comma-separated", NULL,
-         registry_urls_check},
+         "schema registry, where the producer registers the schema of the raw topic: one or more "
+         "base URLs, comma-separated; FRAMING=confluent needs it",
+         NULL, registry_urls_check},
 	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
          "write the JSON values to standard output and send nothing", NULL, NULL},
 	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
@@ -168,6 +195,31 @@ static const struct config_option sending_options[] = {
          NULL, NULL},
 	{"TEE", CONFIG_TEXT, AT(tee), "", 0, 0,
          "synthetic: write the rows as CSV to this file while they are sent", NULL, NULL},
+	{0},
+};
+
+static const struct config_option net_options[] = {
+	{"URL", CONFIG_URLS, AT(url), "", 0, 0,
+         "fakestore: address of the products, such as https://fakestoreapi.com/products", NULL,
+         NULL},
+	{"POLL_EVERY", CONFIG_DURATION, AT(poll_every_us), "60s", 1000000, INT64_C(86400000000),
+         "fakestore: time from one poll to the next", NULL, NULL},
+	{"POLLS", CONFIG_INTEGER, AT(polls), "0", 0, INT64_MAX,
+         "fakestore: end the segment after this number of polls; 0: do not end", NULL, NULL},
+	{"POLL_TIMEOUT", CONFIG_DURATION, AT(poll_timeout_us), "30s", 100000, INT64_C(3600000000),
+         "fakestore: longest duration of a poll with all its tries", NULL, NULL},
+	{"POLL_MAX_BYTES", CONFIG_BYTES, AT(poll_max_bytes), "10m", 1, INT64_C(1073741824),
+         "fakestore: largest answer; a poll with a larger one gives no rows", NULL, NULL},
+	{"POLL_FAILURES_MAX", CONFIG_INTEGER, AT(poll_failures_max), "3", 1, 1000000,
+         "fakestore: /readyz reports not ready after this number of failed polls in a row", NULL,
+         NULL},
+	{"FAKESTORE_USER_ID", CONFIG_INTEGER, AT(fakestore_user_id), "1", 1, INT64_MAX,
+         "fakestore: user id of the views", NULL, NULL},
+	{"SOURCES", CONFIG_TEXT, AT(sources), "", 0, 0,
+         "JSON file with a list of inputs and their settings, replayed one after the other", NULL,
+         NULL},
+	{"ONLY", CONFIG_TEXT, AT(only), "", 0, 0, "replay only the entry of SOURCES with this name",
+         NULL, NULL},
 	{0},
 };
 
@@ -187,11 +239,19 @@ static const struct config_option order_options[] = {
 	{0},
 };
 
+static const struct config_option check_options[] = {
+	{"FAIL_ABOVE", CONFIG_TEXT, AT(fail_above), "", 0, 0,
+         "after the end of the segment, wait for bronze-sink and exit with 65 if more of the rows "
+         "were refused than this share, such as 1% or 0.01, or if no row was accepted; empty: do "
+         "not wait",
+         NULL, fail_above_check},
+	{0},
+};
+
 const struct config_option *const producer_tables[] = {input_options,   reading_options,
                                                        sending_options, order_options,
+                                                       net_options,     check_options,
                                                        kafka_options,   NULL};
-
-#define SHARE_TEXT_MAX 8 /* "0.123456" */
 
 bool share_parse(struct span text, int64_t *ppm)
 {
@@ -213,18 +273,43 @@ static bool read_generator(const struct producer_config *config, struct generato
 	       share_read(config->missing_sessions, &generator->missing_sessions_ppm, err);
 }
 
+static void read_fakestore(const struct producer_config *config, struct producer_plan *plan)
+{
+	plan->live = strcmp(config->source, "fakestore") == 0;
+	plan->fakestore = (struct fakestore_config){.url = config->url,
+	                                            .every_us = config->poll_every_us,
+	                                            .timeout_us = config->poll_timeout_us,
+	                                            .max_bytes = config->poll_max_bytes,
+	                                            .polls = config->polls,
+	                                            .failures_max = config->poll_failures_max,
+	                                            .user_id = config->fakestore_user_id};
+}
+
+static bool check_fakestore(const struct producer_config *config, const struct producer_plan *plan,
+                            struct err *err)
+{
+	if (plan->live && !config->url[0])
+		return err_set(err, ERR_INPUT,
+		               "SOURCE=fakestore needs URL, which is not set: expected for example "
+		               "--url https://fakestoreapi.com/products");
+	return true;
+}
+
 bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
                         struct err *err)
 {
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
-	if (!plan->synthetic && !config->input[0])
+	read_fakestore(config, plan);
+	if (!check_fakestore(config, plan, err))
+		return false;
+	if (!plan->synthetic && !plan->live && !config->input[0])
 		return err_set(err, ERR_INPUT,
 		               "INPUT is not set: expected --input with a file, a folder or -, or "
 		               "--source synthetic");
-	if (plan->synthetic && config->input[0])
-		return err_set(
-			err, ERR_INPUT,
-			"INPUT is set, but SOURCE=synthetic reads no input; remove one of them");
+	if ((plan->synthetic || plan->live) && config->input[0])
+		return err_set(err, ERR_INPUT,
+		               "INPUT is set, but SOURCE=%s reads no input; remove one of them",
+		               config->source);
 	if (!plan->synthetic && (config->output[0] || config->tee[0]))
 		return err_set(
 			err, ERR_INPUT,
@@ -235,6 +320,7 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 	if (strcmp(config->framing, "confluent") == 0 && !config->registry_url[0])
 		return err_set(err, ERR_INPUT,
 		               "FRAMING=confluent needs SCHEMA_REGISTRY_URL, which is not set");
-	return speed_read(config->speed, &plan->speed_milli, err) &&
+	return fail_above_read(config->fail_above, &plan->fail_above_ppm, err) &&
+	       speed_read(config->speed, &plan->speed_milli, err) &&
 	       read_generator(config, &plan->generator, err);
 }

@@ -1,6 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
+ *   CONNECTING -> SORTING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished, or CHECKING
+ *   (--fail-above)
  *   SORTING -> WRITING (no Kafka: --dry-run, --output)
  *
  * No loss: the state file holds the acknowledged prefix only, so after kill -9 the rows after that
@@ -20,6 +21,7 @@
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
+#include "producer_check.h"
 #include "producer_finish.h"
 #include "producer_output.h"
 #include "producer_reading.h"
@@ -28,6 +30,7 @@
 #include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
+#include "rejects.h"
 #include "sender.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -59,7 +62,8 @@ static bool open_feed(struct producer *p, struct err *err)
 {
 	struct feed_params params = {
 		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
-		.check_order = !p->plan.synthetic && strcmp(p->config->order, "input") == 0,
+		.check_order = !p->plan.synthetic && !p->plan.live &&
+		               strcmp(p->config->order, "input") == 0,
 		.horizon_us = 7 * US_PER_DAY,
 	};
 
@@ -73,7 +77,9 @@ static bool open_source(struct producer *p, struct err *err)
 
 	if (!producer_open_format(p, err))
 		return false;
-	if (p->plan.synthetic)
+	if (p->plan.live)
+		p->source = source_fakestore_new(&p->plan.fakestore, p->config->limit, err);
+	else if (p->plan.synthetic)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
 		p->source = source_files_open(p->config->input, &p->format, p->config->limit, err);
@@ -91,7 +97,7 @@ static bool open_kafka(struct producer *p, struct err *err)
 
 	if (!acks_init(&p->acks, ACKS_CAPACITY))
 		return err_set(err, ERR_FATAL, "out of memory");
-	if (strcmp(config->framing, "confluent") == 0) {
+	if (config->registry_url[0]) {
 		p->registry = registry_new(config->registry_url, 5000, err);
 		if (!p->registry)
 			return false;
@@ -105,7 +111,7 @@ static bool state_path_of(struct producer *p, struct err *err)
 	const char *set = p->config->state_file;
 	int len = 0;
 
-	if (strcmp(set, "none") == 0)
+	if (strcmp(set, "none") == 0 || source_is_live(p->source))
 		return true;
 	if (!source_can_resume(p->source)) {
 		log_info("no_state_file",
@@ -169,7 +175,8 @@ static enum step stop_now(struct producer *p, struct err *err)
 		return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
 	case PHASE_SENDING: p->phase = PHASE_DRAINING; break;
 	case PHASE_DRAINING: /* all rows were sent; waiting for the acknowledgements continues */
-	case PHASE_ENDING: break;
+	case PHASE_ENDING:
+	case PHASE_CHECKING: break;
 	}
 	return STEP_MORE;
 }
@@ -191,6 +198,7 @@ enum step producer_step(void *state, bool stopping, struct err *err)
 	case PHASE_SENDING: return producer_step_sending(p, err);
 	case PHASE_DRAINING: return producer_step_draining(p, err);
 	case PHASE_ENDING: return producer_step_ending(p, err);
+	case PHASE_CHECKING: return producer_step_checking(p, err);
 	case PHASE_WRITING: return producer_step_writing(p, err);
 	}
 	return STEP_FAILED;
@@ -203,6 +211,7 @@ void producer_close(void *state)
 	if (!p)
 		return;
 	display_end(&p->display);
+	rejects_fini(&p->rejects);
 	sender_free(p->sender);
 	acks_fini(&p->acks);
 	registry_free(p->registry);

@@ -8,6 +8,7 @@
 #include "feed.h"
 #include "message.h"
 #include "pace.h"
+#include "producer_check.h"
 #include "producer_output.h"
 #include "producer_resume.h"
 #include "producer_send.h"
@@ -26,7 +27,9 @@ static enum step finish(struct producer *p, bool complete, const char *event, co
 	bool good = producer_save(p, complete, err) && producer_flush_rows(p, err);
 
 	producer_summarise(p, event, detail);
-	return good ? STEP_DONE : STEP_FAILED;
+	if (!good)
+		return STEP_FAILED;
+	return complete ? producer_check_start(p) : STEP_DONE;
 }
 
 static enum step finish_stopped(struct producer *p, struct err *err)
@@ -41,19 +44,20 @@ static enum step finish_stopped(struct producer *p, struct err *err)
 /* All records are acknowledged: ends the run, or goes on to the end of the segment. */
 static enum step drained(struct producer *p, struct err *err)
 {
-	if (p->stopped)
+	/* a live source cannot be continued, so a stop ends its segment */
+	if (p->stopped && !source_is_live(p->source))
 		return finish_stopped(p, err);
-	if (!feed_ended_well(p->feed, err)) {
+	if (!p->stopped && !feed_ended_well(p->feed, err)) {
 		struct err unsaved;
 
 		if (!producer_save(p, false, &unsaved))
 			log_warn("state_file_not_saved", log_str("error", unsaved.message));
 		producer_summarise(
 			p, "input_failed",
-			"all rows before the error were sent; the end of the segment was not announced");
+			"all rows before the error were sent; the segment does not end here");
 		return STEP_FAILED;
 	}
-	if (!source_reached_end(p->source))
+	if (!p->stopped && !source_reached_end(p->source))
 		return finish(p, true, "finished",
 		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
@@ -106,6 +110,13 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 	for (int i = 0; i < SKIP_ROWS; i++) {
 		const struct message *message = feed_message(p->feed);
 
+		if (!message && feed_waits(p->feed)) {
+			struct timespec nap = {0, 20000000};
+
+			fflush(p->rows_out);
+			nanosleep(&nap, NULL);
+			return STEP_MORE;
+		}
 		if (!message) {
 			if (!producer_flush_rows(p, err) || !feed_ended_well(p->feed, err))
 				return STEP_FAILED;

@@ -8,6 +8,7 @@
 #include "acks.h"
 #include "display.h"
 #include "feed.h"
+#include "producer_check.h"
 #include "producer_output.h"
 #include "registry/registry.h"
 #include "row.h"
@@ -139,18 +140,41 @@ static bool resume(struct producer *p, struct err *err)
 	return source_resume(p->source, &checkpoint->position, checkpoint->rows, &p->skip, err);
 }
 
+/* Plain values need no schema id, so a registry that is away does not hold back a replay. */
+static bool register_contract(struct producer *p, struct err *err)
+{
+	bool framed = strcmp(p->config->framing, "confluent") == 0;
+	int32_t schema_id;
+
+	if (!p->registry)
+		return true;
+	if (registry_register(p->registry, p->config->kafka.topic_prefix, SCHEMA_RAW, &schema_id,
+	                      err)) {
+		p->form.schema_id = framed ? schema_id : 0;
+		return true;
+	}
+	if (framed)
+		return false;
+	if (err->class != ERR_RETRY)
+		return err_prefix(err, "the schema of the raw topic cannot be registered (without "
+		                       "SCHEMA_REGISTRY_URL, FRAMING=plain sends without it)");
+	log_warn("schema_not_registered", log_str("error", err->message),
+	         log_str("detail", "FRAMING=plain continues without it; the next run registers the "
+	                           "schema of the raw topic"));
+	return true;
+}
+
 static bool begin_segment(struct producer *p, struct err *err)
 {
 	int32_t partition_count;
 
 	if (!sender_connect(p->sender, 500, &partition_count, err))
 		return false;
-	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix,
-	                                      SCHEMA_RAW, &p->form.schema_id, err))
+	if (!register_contract(p, err))
 		return false;
 	p->form.partition_count = partition_count;
-	if (!load_state(p, partition_count, err) || !producer_save(p, false, err) ||
-	    !resume(p, err))
+	if (!producer_check_begin(p, err) || !load_state(p, partition_count, err) ||
+	    !producer_save(p, false, err) || !resume(p, err))
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));

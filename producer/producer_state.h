@@ -16,6 +16,7 @@
 #include "options.h"
 #include "pace.h"
 #include "registry/registry.h"
+#include "rejects.h"
 #include "row_reader.h"
 #include "sender.h"
 #include "service/metrics.h"
@@ -34,6 +35,7 @@ enum phase {
 	PHASE_SENDING,
 	PHASE_DRAINING,
 	PHASE_ENDING,
+	PHASE_CHECKING,
 	PHASE_WRITING
 };
 
@@ -67,6 +69,8 @@ struct producer {
 	bool stopped, unreachable_reported, stall_reported;
 	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;
+	struct rejects rejects; /* FAIL_ABOVE */
+	int64_t check_us, check_logged_us;
 	struct {
 		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting;
 	} metrics;

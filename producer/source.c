@@ -1,6 +1,6 @@
 /* Files are merged by event time, or sorted. Only one plain file can be read from its middle. To
  * resume any other source, all of it is read again in the same order, and the earlier rows are
- * skipped. */
+ * skipped. The answers of a shop cannot be read again. */
 #include "source.h"
 
 #include <stdio.h>
@@ -14,6 +14,7 @@
 #include "fnv.h"
 #include "mapping.h"
 #include "merge.h"
+#include "service/monotime.h"
 
 struct source {
 	char segment[SEGMENT_NAME_MAX];
@@ -30,6 +31,8 @@ struct source {
 	/* generator */
 	struct generator *generator;
 	int64_t events;
+	/* a shop */
+	struct fakestore *fakestore;
 };
 
 static void name_segment(struct source *source)
@@ -146,10 +149,31 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 	return source;
 }
 
+struct source *source_fakestore_new(const struct fakestore_config *config, int64_t limit,
+                                    struct err *err)
+{
+	struct source *source = source_alloc(limit, err);
+	int64_t began_us = wallclock_us();
+
+	if (!source)
+		return NULL;
+	source->fakestore = fakestore_new(config, err);
+	if (!source->fakestore) {
+		source_free(source);
+		return NULL;
+	}
+	snprintf(source->name, sizeof(source->name), "fakestore");
+	source->hash = fnv1a(FNV1A_START, config->url, strlen(config->url));
+	source->hash = fnv1a(source->hash, &began_us, sizeof(began_us));
+	name_segment(source);
+	return source;
+}
+
 void source_free(struct source *source)
 {
 	if (!source)
 		return;
+	fakestore_free(source->fakestore);
 	external_sort_free(source->sort);
 	merge_free(source->merge);
 	file_list_fini(&source->list);
@@ -288,6 +312,22 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	return SOURCE_ROW;
 }
 
+static enum source_result next_of_fakestore(struct source *source, struct row *row, struct err *err)
+{
+	switch (fakestore_next(source->fakestore, row, err)) {
+	case FAKESTORE_ROW: break;
+	case FAKESTORE_END: return SOURCE_END;
+	case FAKESTORE_FAILED: return SOURCE_FAILED;
+	}
+	row->position = (struct row_position){0, source->rows + 1, 0};
+	return SOURCE_ROW;
+}
+
+bool source_is_live(const struct source *source)
+{
+	return source->fakestore != NULL;
+}
+
 /* ---- all sources */
 
 enum source_result source_next(struct source *source, struct row *row, struct err *err)
@@ -296,8 +336,9 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 
 	if (source->ended)
 		return SOURCE_END;
-	result = source->generator ? next_of_generator(source, row, err)
-	                           : next_of_files(source, row, err);
+	result = source->generator   ? next_of_generator(source, row, err)
+	         : source->fakestore ? next_of_fakestore(source, row, err)
+	                             : next_of_files(source, row, err);
 	source->reached_end = result == SOURCE_END;
 	if (result == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
 		result = SOURCE_END; /* the input has more rows */
@@ -315,6 +356,8 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 
 bool source_waits(struct source *source)
 {
+	if (source->fakestore)
+		return !source->ended && fakestore_waits(source->fakestore);
 	return source->merge && !source->sort && merge_waits(source->merge);
 }
 
@@ -350,6 +393,10 @@ bool source_resume(struct source *source, const struct row_position *position, i
 
 int64_t source_progress(const struct source *source, int64_t *total)
 {
+	if (source->fakestore) {
+		*total = 0;
+		return 0;
+	}
 	if (source->generator) {
 		*total = source->events;
 		return generator_made(source->generator);
