@@ -48,10 +48,13 @@ void display_show(struct display *display, const struct display_numbers *numbers
 		snprintf(eta, sizeof(eta), "%lld:%02d:%02d", (long long)(left / 3600),
 		         (int)(left / 60 % 60), (int)(left % 60));
 	if (display->terminal)
-		fprintf(stderr, "\r\033[K%lld rows  %lld rows/s  event time %s  %d%%  time left %s",
-		        (long long)numbers->rows, (long long)rate, time, percent, eta);
+		fprintf(stderr,
+		        "\r\033[K%s%s%lld rows  %lld rows/s  event time %s  %d%%  time left %s",
+		        display->run, display->run[0] ? "  " : "", (long long)numbers->rows,
+		        (long long)rate, time, percent, eta);
 	else
-		log_info("progress", log_int("rows", numbers->rows), log_int("rate", rate),
+		log_info("progress", log_str("run", display->run[0] ? display->run : NULL),
+		         log_int("rows", numbers->rows), log_int("rate", rate),
 		         log_str("event_time", numbers->event_time_us == INT64_MIN ? NULL : time),
 		         log_int("percent", percent), log_str("left", left < 0 ? NULL : eta));
 	display->drawn = true;

@@ -6,6 +6,7 @@
 #include "base/span.h"
 #include "generator.h"
 #include "kafka/kafka_conf.h"
+#include "selection.h"
 #include "service/config.h"
 #include "service/service.h"
 
@@ -17,6 +18,10 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	/* selection and schedule */
+	const char *month, *from, *to, *loop;
+	int64_t rows_per_day, every_us, dedup_horizon_us;
+	bool shift_to_now, replay;
 };
 extern const struct config_option *const producer_tables[];
 
@@ -24,6 +29,7 @@ struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
 	int64_t speed_milli; /* 0: as fast as possible */
+	struct selection_config selection;
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,

@@ -10,11 +10,12 @@
 #include "pace.h"
 #include "producer_output.h"
 #include "producer_resume.h"
+#include "producer_schedule.h"
 #include "producer_send.h"
+#include "run_state.h"
 #include "service/fault.h"
 #include "service/log.h"
 #include "service/monotime.h"
-#include "source.h"
 
 #define STOP_DRAIN_US INT64_C(10000000)
 
@@ -51,9 +52,6 @@ static enum step drained(struct producer *p, struct err *err)
 		producer_summarise(p, "input_failed", "all rows before the error were sent");
 		return STEP_FAILED;
 	}
-	if (!source_reached_end(p->source))
-		return finish(p, true, "finished",
-		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
 	p->control = (struct control){"end", 0, 0, false};
 	p->phase = PHASE_ENDING;
@@ -90,6 +88,11 @@ enum step producer_step_ending(struct producer *p, struct err *err)
 
 	if (sent == SENT_FAILED || !producer_serve(p, 20, err))
 		return STEP_FAILED;
+	if (!p->control.kind && acks_waiting(&p->acks) == 0 && !p->complete_noted) {
+		p->complete_noted = true;
+		if (!producer_schedule_note(p, RUN_COMPLETE, err))
+			return STEP_FAILED;
+	}
 	if (!p->control.kind && acks_waiting(&p->acks) == 0)
 		return finish(p, true, "finished",
 		              "all rows are acknowledged, and the end of the segment is announced",

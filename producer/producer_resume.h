@@ -11,6 +11,10 @@
 /* Writes the acknowledged prefix to the state file, if there is one. */
 MUST_USE bool producer_save(struct producer *p, bool complete, struct err *err);
 enum step producer_step_connecting(struct producer *p, struct err *err);
+/* Reads the rows that the choice of the shift needs, then continues with the first row. */
+enum step producer_step_scanning(struct producer *p, struct err *err);
+/* Begins a run without Kafka. */
+void producer_begin_writing(struct producer *p);
 enum step producer_step_skipping(struct producer *p, struct err *err);
 
 #endif

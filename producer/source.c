@@ -12,12 +12,13 @@
 #include "event/event.h"
 #include "file_list.h"
 #include "fnv.h"
+#include "service/monotime.h"
 
 struct source {
 	char segment[SEGMENT_NAME_MAX];
 	int64_t limit, rows;
-	bool reached_end; /* of the input, not only the limit */
 	bool ended;
+	struct selection *selection; /* NULL: all rows */
 	/* files */
 	struct file_list list;
 	size_t file;               /* index of the file that reader reads */
@@ -25,6 +26,7 @@ struct source {
 	int64_t bytes_before;      /* bytes of the files before it */
 	/* generator */
 	struct generator *generator;
+	struct generator_config generated;
 	int64_t events;
 };
 
@@ -46,11 +48,19 @@ static struct source *source_alloc(int64_t limit, struct err *err)
 	return source;
 }
 
+void source_input_name(const char *path, char out[SEGMENT_NAME_MAX])
+{
+	char *real = realpath(path, NULL);
+	const char *slash = real ? strrchr(real, '/') : NULL;
+
+	snprintf(out, SEGMENT_NAME_MAX, "%.100s", slash && slash[1] ? slash + 1 : "input");
+	free(real);
+}
+
 struct source *source_files_new(const char *path, int64_t limit, struct err *err)
 {
 	struct source *source = source_alloc(limit, err);
-	char name[101] = "input";
-	char *real;
+	char name[SEGMENT_NAME_MAX];
 
 	if (!source)
 		return NULL;
@@ -58,10 +68,7 @@ struct source *source_files_new(const char *path, int64_t limit, struct err *err
 		source_free(source);
 		return NULL;
 	}
-	real = realpath(path, NULL);
-	if (real && strrchr(real, '/') && strrchr(real, '/')[1])
-		snprintf(name, sizeof(name), "%.100s", strrchr(real, '/') + 1);
-	free(real);
+	source_input_name(path, name);
 	name_segment(source, name, file_list_hash(&source->list));
 	return source;
 }
@@ -84,6 +91,7 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 	if (!source)
 		return NULL;
 	source->events = config->events;
+	source->generated = *config;
 	source->generator = generator_new(config);
 	if (!source->generator) {
 		err_set(err, ERR_FATAL, "out of memory");
@@ -109,9 +117,27 @@ const char *source_segment(const struct source *source)
 	return source->segment;
 }
 
-bool source_reached_end(const struct source *source)
+bool source_select(struct source *source, struct selection *selection, struct err *err)
 {
-	return source->reached_end;
+	uint64_t hash = fnv1a(FNV1A_START, source->segment, strlen(source->segment));
+	char name[SEGMENT_NAME_MAX];
+
+	source->selection = selection;
+	selection->config.by_name = source->generator == NULL;
+	if (selection_is_all(&selection->config))
+		return true;
+	if (!source->generator) {
+		selection_keep_files(&selection->config, &source->list);
+		hash = file_list_hash(&source->list);
+	}
+	hash = fnv1a(hash, &source->limit, sizeof(source->limit));
+	snprintf(name, sizeof(name), "%s", source->segment);
+	*strrchr(name, '-') = '\0';
+	selection_segment(&selection->config, name, hash, source->segment, sizeof(source->segment));
+	return source->generator || source->list.count > 0 ||
+	       err_set(err, ERR_INPUT,
+	               "no file of INPUT has a month of MONTH in its name, and every name has a "
+	               "month; expected another MONTH or INPUT");
 }
 
 static bool open_file(struct source *source, struct err *err)
@@ -183,17 +209,59 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	return SOURCE_ROW;
 }
 
+/* Back to the first row of the input. */
+static bool rewind_input(struct source *source, struct err *err)
+{
+	csv_reader_free(source->reader);
+	source->reader = NULL;
+	source->file = 0;
+	source->bytes_before = 0;
+	if (!source->generator)
+		return true;
+	generator_free(source->generator);
+	source->generator = generator_new(&source->generated);
+	return source->generator || err_set(err, ERR_FATAL, "out of memory");
+}
+
+bool source_restart(struct source *source, bool scanning, struct err *err)
+{
+	selection_restart(source->selection, scanning);
+	source->ended = false;
+	source->rows = 0;
+	return rewind_input(source, err);
+}
+
+static enum source_result next_of_input(struct source *source, struct row *row, struct err *err)
+{
+	return source->generator ? next_of_generator(source, row, err)
+	                         : next_of_files(source, row, err);
+}
+
+/* The next row that is selected, of this pass or the next one. */
+static enum source_result next_selected(struct source *source, struct row *row, struct err *err)
+{
+	enum source_result result = next_of_input(source, row, err);
+
+	while (source->selection) {
+		if (result == SOURCE_FAILED ||
+		    (result == SOURCE_ROW && selection_take(source->selection, row)))
+			return result;
+		if (result == SOURCE_END && !selection_next_pass(source->selection, wallclock_us()))
+			return result;
+		if (result == SOURCE_END && !rewind_input(source, err))
+			return SOURCE_FAILED;
+		result = next_of_input(source, row, err);
+	}
+	return result;
+}
+
 enum source_result source_next(struct source *source, struct row *row, struct err *err)
 {
 	enum source_result result;
 
-	if (source->ended)
+	if (source->ended || (source->limit > 0 && source->rows == source->limit))
 		return SOURCE_END;
-	result = source->generator ? next_of_generator(source, row, err)
-	                           : next_of_files(source, row, err);
-	source->reached_end = result == SOURCE_END;
-	if (result == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
-		result = SOURCE_END; /* the input has more rows */
+	result = next_selected(source, row, err);
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;
@@ -204,7 +272,9 @@ bool source_resume(struct source *source, const struct row_position *position, i
                    int64_t *skip, struct err *err)
 {
 	*skip = rows;
-	if (source->generator)
+	/* The selection counts rows from the beginning. */
+	if (source->generator ||
+	    (source->selection && !selection_is_all(&source->selection->config)))
 		return true;
 	if (position->file < 0 || (size_t)position->file >= source->list.count)
 		return err_set(err, ERR_OPERATOR,

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "generator.h"
 #include "row.h"
+#include "selection.h"
 
 #define SEGMENT_NAME_MAX 128
 
@@ -19,18 +20,23 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
                                     struct err *err);
 void source_free(struct source *source);
 
+/* The base name of an input. */
+void source_input_name(const char *path, char out[SEGMENT_NAME_MAX]);
 /* Base name of the input, and a short hash of everything that decides its rows. The same input has
  * the same name. */
 const char *source_segment(const struct source *source);
 
 enum source_result {
 	SOURCE_ROW,
-	SOURCE_END,   /* of the input or at the limit, see source_reached_end */
+	SOURCE_END,   /* of the input, or at the limit */
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
-/* After SOURCE_END: whether the input was read to its end, not only to the limit. */
-bool source_reached_end(const struct source *source);
+/* Before the first row: only what is selected is read. Borrows the selection. The segment gets its
+ * own name. ERR_INPUT: no file is left. */
+MUST_USE bool source_select(struct source *source, struct selection *selection, struct err *err);
+/* Reads a source with a selection from its first row again. scanning: see selection_restart. */
+MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);
 
 /* Moves to the position after the last of the `rows` rows that an earlier run has sent. *skip: rows
  * that the caller must still read and skip. */
