@@ -1,7 +1,9 @@
 /* The order of the checks is fixed: the frame, the value, the partition of the key, the event time
  * (too far ahead, or too old to be recognised as a duplicate), and then whether it is a duplicate.
  *
- * Only accepted events move the clock. An event older than the horizon becomes a dead letter
+ * The clock moves to the time that a record announces before the record is checked. So each row is
+ * checked as if the set had one partition. Without an announced time, only accepted events move the
+ * clock. An event older than the horizon becomes a dead letter
  * without its bytes, because it mostly comes from a second replay of a complete month. Limit: with
  * DEDUP_KEY=source, a duplicate is recognised only if its row has the same event time. */
 #include "bronze_fold.h"
@@ -97,9 +99,34 @@ static struct lineage lineage_of(const struct input_record *record)
 {
 	struct span file = record_header(record, "source_file");
 
-	return (struct lineage){is_text(file) ? file : SPAN_NULL,
-	                        row_number(record_header(record, "source_row")), record->offset,
-	                        record->timestamp_ms, record->partition};
+	return (struct lineage){
+		.source_file = is_text(file) ? file : SPAN_NULL,
+		.source_row = row_number(record_header(record, "source_row")),
+		.raw_offset = record->offset,
+		.raw_time_ms = record->timestamp_ms,
+		.source_clock_us = CLOCK_NONE,
+		.raw_partition = record->partition,
+	};
+}
+
+/* The time that the record announces, at most its own; CLOCK_NONE: it has none that can be read.
+ * event: NULL if it was refused. */
+static int64_t announced_time(const struct input_record *record, const struct event *event)
+{
+	struct span header = record_header(record, CLOCK_HEADER_SOURCE);
+	int64_t time_us, record_us = record->timestamp_ms * 1000;
+
+	if (!header.at)
+		return CLOCK_NONE;
+	if (header.len > 0) {
+		if (!time_parse(header, &time_us))
+			return CLOCK_NONE;
+	} else if (event) {
+		time_us = event->event_time_us;
+	} else {
+		return CLOCK_NONE;
+	}
+	return time_us < record_us ? time_us : record_us;
 }
 
 /* Checks the value, without the state of the partition. */
@@ -122,28 +149,62 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 	return event_parse_json(fold->parser, record->body, event, detail, cap);
 }
 
+static const char *clock_text(const struct bronze_fold *fold, char text[32])
+{
+	if (clock_now(&fold->clock) == CLOCK_NONE)
+		return "not set";
+	time_format_iso(clock_now(&fold->clock), text);
+	return text;
+}
+
+/* Checks the event time against the record, the source and the clock of the partition. */
+static enum reason check_ahead(struct bronze_fold *fold, const struct input_record *record,
+                               const struct event *event, int64_t announced_us, char *detail,
+                               size_t cap)
+{
+	enum clock_result result = clock_check(&fold->clock, event->event_time_us, event->user_id,
+	                                       record->timestamp_ms * 1000,
+	                                       announced_us != CLOCK_NONE);
+	char time[32], now[32];
+
+	time_format_iso(event->event_time_us, time);
+	if (result == CLOCK_AFTER_RECORD) {
+		time_format_iso(record->timestamp_ms * 1000, now);
+		snprintf(detail, cap,
+		         "event_time %s is more than 5 minutes after the record's own time %s",
+		         time, now);
+	} else if (record_header(record, CLOCK_HEADER_REFUTED).at) {
+		snprintf(detail, cap,
+		         "event_time %s, clock %s: the rows after it in its source are more than a "
+		         "day before it",
+		         time, clock_text(fold, now));
+	} else if (result == CLOCK_TOO_FAR) {
+		snprintf(detail, cap,
+		         "event_time %s is more than 31 days after the partition's clock %s, and "
+		         "no other user confirms it",
+		         time, clock_text(fold, now));
+	} else {
+		return REASON_NONE;
+	}
+	return REASON_FUTURE_EVENT_TIME;
+}
+
 /* Checks a valid event against the partition and its clock. */
-static enum reason check_in_partition(const struct bronze_fold *fold,
-                                      const struct input_record *record, const struct event *event,
+static enum reason check_in_partition(struct bronze_fold *fold, const struct input_record *record,
+                                      const struct event *event, int64_t announced_us,
                                       struct span key, char *detail, size_t cap)
 {
 	int32_t home = partition_of(key, fold->config->partition_count);
-	char now[32], time[32];
+	enum reason reason;
 
 	if (home != record->partition) {
 		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home,
 		         fold->config->partition_count);
 		return REASON_WRONG_PARTITION;
 	}
-	if (clock_is_future(&fold->clock, event->event_time_us, record->timestamp_ms * 1000)) {
-		time_format_iso(event->event_time_us, time);
-		if (clock_now(&fold->clock) == CLOCK_NONE)
-			snprintf(now, sizeof(now), "not set");
-		else
-			time_format_iso(clock_now(&fold->clock), now);
-		snprintf(detail, cap, "event_time %s, partition clock %s", time, now);
-		return REASON_FUTURE_EVENT_TIME;
-	}
+	reason = check_ahead(fold, record, event, announced_us, detail, cap);
+	if (reason != REASON_NONE)
+		return reason;
 	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE
 	                                                    : REASON_NONE;
 }
@@ -192,7 +253,7 @@ static int64_t apply_control(struct bronze_fold *fold, const struct input_record
 		return FOLD_NOTHING;
 	}
 	if (control.kind != CONTROL_END)
-		clock_control(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
+		clock_announce(&fold->clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (out)
 		forward_control(record,
 		                control.kind == CONTROL_END ? INT64_MIN : control.event_time_us,
@@ -228,15 +289,18 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct bronze_event bronze;
 	char key_buffer[32], detail[256] = "";
 	struct span key;
+	int64_t announced_us;
 	enum reason reason;
 
 	if (control.kind != CONTROL_NONE)
 		return apply_control(fold, record, control, counts, out);
 	counts->records_in++;
 	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
+	announced_us = announced_time(record, reason == REASON_NONE ? &bronze.event : NULL);
+	clock_announce(&fold->clock, announced_us, INT64_MAX);
 	if (reason == REASON_NONE) {
 		key = event_session_key(&bronze.event, key_buffer);
-		reason = check_in_partition(fold, record, &bronze.event, key, detail,
+		reason = check_in_partition(fold, record, &bronze.event, announced_us, key, detail,
 		                            sizeof(detail));
 	}
 	if (reason != REASON_NONE) {
@@ -245,6 +309,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		return FOLD_NOTHING;
 	}
 	bronze.lineage = lineage_of(record);
+	bronze.lineage.source_clock_us = announced_us;
 	if (fold->config->dedup_by_source && bronze.lineage.source_file.at)
 		event_id_source(&bronze.lineage, bronze.event_id);
 	else
@@ -253,7 +318,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		counts->duplicates++;
 		return FOLD_NOTHING;
 	}
-	clock_event(&fold->clock, bronze.event.event_time_us, bronze.event.user_id);
+	clock_accept(&fold->clock, bronze.event.event_time_us, bronze.event.user_id, announced_us);
 	forget_old(fold);
 	counts->records_out++;
 	if (out)

@@ -329,7 +329,8 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 	bool kept = true;
 
 	late.len = 0;
-	clock_event(&fold->clock, bronze->event.event_time_us, bronze->event.user_id);
+	clock_accept(&fold->clock, bronze->event.event_time_us, bronze->event.user_id,
+	             bronze->lineage.source_clock_us);
 	advance(fold);
 	fold->idle_announced = false;
 	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
@@ -376,7 +377,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		return reject(fold, record, REASON_INVALID_CONTROL, NULL, counts, out);
 	if (control.kind != CONTROL_NONE) {
 		if (control.kind != CONTROL_END)
-			clock_control(&fold->clock, control.event_time_us,
+			clock_announce(&fold->clock, control.event_time_us,
 			              record->timestamp_ms * 1000);
 		advance(fold);
 		return FOLD_NOTHING;
@@ -541,8 +542,9 @@ static void fold_active(void *state, struct outbox *out)
 static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
-	int64_t seen_us = fold->clock.first_us > fold->clock.control_us ? fold->clock.first_us
-	                                                                : fold->clock.control_us;
+	int64_t seen_us = fold->clock.first_us > fold->clock.announced_us
+	                          ? fold->clock.first_us
+	                          : fold->clock.announced_us;
 	char start_times[FOLD_START_TIMES_MAX];
 
 	discard_changes(fold);

@@ -5,8 +5,8 @@
 
 void checkpoint_init(struct checkpoint *checkpoint, int32_t partition_count)
 {
-	*checkpoint =
-		(struct checkpoint){.newest_us = INT64_MIN, .partition_count = partition_count};
+	*checkpoint = (struct checkpoint){.partition_count = partition_count};
+	source_clock_state_init(&checkpoint->clock);
 	for (int32_t i = 0; i < partition_count; i++)
 		checkpoint->partitions[i].last_offset = -1;
 }
@@ -53,7 +53,7 @@ void acks_advance(struct acks *acks, struct checkpoint *checkpoint)
 		if (!ack->is_row)
 			continue;
 		checkpoint->position = ack->position;
-		checkpoint->newest_us = ack->newest_us;
+		checkpoint->clock = ack->clock;
 		checkpoint->rows++;
 		checkpoint->partitions[ack->partition].rows++;
 	}

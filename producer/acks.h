@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "row.h"
+#include "source_clock.h"
 
 #define PARTITIONS_MAX 4096
 #define ACK_ELSEWHERE  (-1) /* the partition of a record of another topic */
@@ -21,8 +22,8 @@ enum ack_state { ACK_WAITING, ACK_DONE };
 struct ack {
 	/* of the row; a control has the position of the row before it */
 	struct row_position position;
-	int64_t newest_us;     /* newest event time of the segment when it was sent */
-	int64_t broker_offset; /* set from the delivery report */
+	struct source_clock_state clock; /* after the row */
+	int64_t broker_offset;           /* set from the delivery report */
 	int32_t partition;
 	bool is_row; /* not a control */
 	uint8_t state;
@@ -31,7 +32,7 @@ struct ack {
 /* The acknowledged prefix. */
 struct checkpoint {
 	struct row_position position;
-	int64_t newest_us;
+	struct source_clock_state clock;
 	int64_t rows; /* source rows, over all files */
 	int32_t partition_count;
 	struct {

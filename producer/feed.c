@@ -1,36 +1,48 @@
-/* Two messages take turns: the current one and the one after it, whose time may confirm a jump. If
- * a read fails, the error is kept until all rows before it are sent. */
+/* Rows wait in a queue: one of them if the source is dense, as only a row that is far ahead of the
+ * clock needs the rows after it. If a read fails, the error is kept until all rows before it are
+ * sent. */
 #include "feed.h"
 
 #include <stdlib.h>
 
-#include "event_clock.h"
+#include "base/timetext.h"
+#include "event/clock.h"
+#include "order_check.h"
 #include "row.h"
+#include "row_queue.h"
+
+#define PAUSE_US (12 * US_PER_HOUR)
 
 struct feed {
 	struct source *source;
+	struct feed_params params;
 	struct message_form form;
-	struct event_clock clock;
-	int64_t fallback_us, latest_us;
-	struct message *current, *ahead;
-	bool have_current, have_ahead, begun, ended, failed;
+	struct row_queue rows; /* the first `added` of them are in the clock */
+	size_t added;
+	struct source_clock clock;
+	struct order_check order;
+	struct message *current;
+	bool have_current, begun, ended, failed;
 	enum feed_announcement announcement;
-	int64_t announced_us;
+	bool pause;
+	int64_t announced_us, due_us;
+	struct source_clock_state state; /* after the current row */
 	struct err failure;
 };
 
-struct feed *feed_new(struct source *source, int64_t fallback_us, struct err *err)
+struct feed *feed_new(struct source *source, const struct feed_params *params, struct err *err)
 {
 	struct feed *feed = calloc(1, sizeof(*feed));
 
 	if (feed) {
 		feed->source = source;
-		feed->fallback_us = fallback_us;
-		feed->clock.newest_us = EVENT_CLOCK_NONE;
+		feed->params = *params;
+		feed->order.horizon_us = params->horizon_us;
+		feed->due_us = CLOCK_NONE;
+		source_clock_init(&feed->clock, INT64_MAX);
 		feed->current = calloc(1, sizeof(*feed->current));
-		feed->ahead = calloc(1, sizeof(*feed->ahead));
 	}
-	if (!feed || !feed->current || !feed->ahead) {
+	if (!feed || !feed->current) {
 		err_set(err, ERR_FATAL, "out of memory");
 		feed_free(feed);
 		return NULL;
@@ -42,19 +54,20 @@ void feed_free(struct feed *feed)
 {
 	if (!feed)
 		return;
+	row_queue_free(&feed->rows);
 	free(feed->current);
-	free(feed->ahead);
 	free(feed);
 }
 
-static bool fetch(struct feed *feed, struct message *message)
+/* Reads one row into the queue. */
+static bool read_row(struct feed *feed)
 {
 	struct row row;
 
 	if (feed->ended)
 		return false;
 	switch (source_next(feed->source, &row, &feed->failure)) {
-	case SOURCE_ROW: message_make(message, &row, &feed->form); return true;
+	case SOURCE_ROW: row_queue_push(&feed->rows, &row); return true;
 	case SOURCE_END: break;
 	case SOURCE_FAILED: feed->failed = true; break;
 	}
@@ -62,38 +75,83 @@ static bool fetch(struct feed *feed, struct message *message)
 	return false;
 }
 
-/* Sets the announcement that goes before the message which has just become current. */
-static void update_announcement(struct feed *feed)
+/* Adds rows to the clock until it can take the oldest one. */
+static void look_ahead(struct feed *feed)
 {
-	int64_t time_us, next_us = feed->have_ahead ? feed->ahead->event_time_us : EVENT_CLOCK_NONE;
-
-	feed->announcement = FEED_NOTHING;
-	if (!feed->have_current)
-		return;
-	time_us = feed->current->event_time_us;
-	if (!feed->begun) {
-		feed->begun = true;
-		feed->announcement = FEED_BEGIN;
-		feed->announced_us = event_clock_begin(&feed->clock, time_us, next_us,
-		                                       feed->fallback_us, feed->latest_us);
-	}
-	if (event_clock_row(&feed->clock, time_us, next_us, feed->latest_us)) {
-		feed->announced_us = feed->clock.newest_us;
-		/* a begin after a resume may be a jump as well: it announces the same time */
-		if (feed->announcement == FEED_NOTHING)
-			feed->announcement = FEED_JUMP;
+	while (feed->added == 0 || source_clock_waits(&feed->clock)) {
+		if (feed->added == feed->rows.count && !read_row(feed))
+			return;
+		source_clock_add(&feed->clock, row_time_of(row_queue_at(&feed->rows, feed->added)));
+		feed->added++;
 	}
 }
 
-void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us,
-                int64_t latest_us)
+/* Sets the announcement that goes before the message which has just become current. */
+static void update_announcement(struct feed *feed, int64_t before_us, int64_t now_us)
+{
+	feed->announcement = FEED_NOTHING;
+	feed->pause = before_us != CLOCK_NONE && now_us > before_us + PAUSE_US;
+	if (!feed->begun) {
+		feed->begun = true;
+		feed->announcement = FEED_BEGIN;
+		feed->announced_us = now_us == CLOCK_NONE ? feed->params.fallback_us : now_us;
+	} else if (now_us != CLOCK_NONE && time_floor(now_us, US_PER_HOUR) > feed->announced_us) {
+		feed->announcement = FEED_JUMP;
+		feed->announced_us = now_us;
+	}
+}
+
+static void update_due(struct feed *feed, int64_t time_us, int64_t clock_us)
+{
+	if (clock_us != CLOCK_NONE && clock_us > feed->due_us)
+		feed->due_us = clock_us;
+	if (time_us != CLOCK_NONE && clock_us != CLOCK_NONE && time_us > feed->due_us &&
+	    time_us <= clock_us + SOURCE_CLOCK_FAR_US)
+		feed->due_us = time_us;
+}
+
+/* Makes the oldest row of the queue the current message. */
+static void take_row(struct feed *feed)
+{
+	const struct row *row = row_queue_at(&feed->rows, 0);
+	int64_t before_us = source_clock_now(&feed->clock);
+	struct source_clock_row taken = source_clock_take(&feed->clock);
+
+	message_make(feed->current, row, &feed->form);
+	feed->current->source_clock_us = taken.clock_us;
+	feed->current->time_refuted = taken.refuted;
+	update_announcement(feed, before_us, taken.clock_us);
+	update_due(feed, row_time_of(row).time_us, taken.clock_us);
+	feed->state = feed->clock.state;
+	feed->have_current = true;
+	if (feed->params.check_order &&
+	    !order_check_row(&feed->order, row, taken.clock_us, &feed->failure)) {
+		feed->have_current = false;
+		feed->ended = feed->failed = true;
+	}
+	row_queue_pop(&feed->rows);
+	feed->added--;
+}
+
+bool feed_start(struct feed *feed, const struct message_form *form,
+                const struct source_clock_state *resumed, struct err *err)
 {
 	feed->form = *form;
-	feed->clock.newest_us = newest_us;
-	feed->latest_us = latest_us;
-	feed->have_current = fetch(feed, feed->current);
-	feed->have_ahead = fetch(feed, feed->ahead);
-	update_announcement(feed);
+	if (resumed)
+		feed->clock.state = *resumed;
+	while (feed->params.check_order && !resumed && feed->rows.count < ORDER_FIRST_ROWS)
+		if (!read_row(feed))
+			break;
+	if (feed->params.check_order && !resumed &&
+	    !order_check_first(&feed->rows, feed->clock.latest_us, err))
+		return false;
+	feed_advance(feed);
+	return true;
+}
+
+void feed_set_latest(struct feed *feed, int64_t latest_us)
+{
+	feed->clock.latest_us = latest_us;
 }
 
 const struct message *feed_message(const struct feed *feed)
@@ -101,29 +159,40 @@ const struct message *feed_message(const struct feed *feed)
 	return feed->have_current ? feed->current : NULL;
 }
 
-enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us)
+enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause)
 {
 	enum feed_announcement announcement = feed->announcement;
 
 	feed->announcement = FEED_NOTHING;
 	*time_us = feed->announced_us;
+	*pause = feed->pause;
 	return announcement;
 }
 
 void feed_advance(struct feed *feed)
 {
-	struct message *sent = feed->current;
-
-	feed->current = feed->ahead;
-	feed->ahead = sent;
-	feed->have_current = feed->have_ahead;
-	feed->have_ahead = feed->have_current && fetch(feed, feed->ahead);
-	update_announcement(feed);
+	feed->have_current = false;
+	feed->announcement = FEED_NOTHING;
+	if (feed->failed && feed->rows.count == 0)
+		return;
+	look_ahead(feed);
+	if (feed->rows.count > 0)
+		take_row(feed);
 }
 
-int64_t feed_newest_us(const struct feed *feed)
+int64_t feed_clock_us(const struct feed *feed)
 {
-	return feed->clock.newest_us;
+	return clock_now(&feed->state.clock);
+}
+
+const struct source_clock_state *feed_clock_state(const struct feed *feed)
+{
+	return &feed->state;
+}
+
+int64_t feed_due_us(const struct feed *feed)
+{
+	return feed->due_us;
 }
 
 bool feed_ended_well(const struct feed *feed, struct err *err)

@@ -1,33 +1,50 @@
-/* The rows of a source as messages, and the announcements that go before them. Reads one row
- * ahead. */
+/* The rows of a source as messages, each with the clock of the source, and the announcements that
+ * go before them. Reads ahead as far as the source clock needs it. */
 #ifndef FUNNEL_FEED_H
 #define FUNNEL_FEED_H
 
 #include "base/err.h"
 #include "message.h"
 #include "source.h"
+#include "source_clock.h"
+
+struct feed_params {
+	/* The time at which the segment begins if none of its first rows has a time. */
+	int64_t fallback_us;
+	bool check_order;   /* the source must be in the order of its times */
+	int64_t horizon_us; /* of de-duplication, for check_order */
+};
 
 struct feed;
-/* Borrows the source. fallback_us: the time at which the segment begins if neither of its first two
- * rows has a time. */
-struct feed *feed_new(struct source *source, int64_t fallback_us, struct err *err);
+/* Borrows the source. */
+struct feed *feed_new(struct source *source, const struct feed_params *params, struct err *err);
 void feed_free(struct feed *feed);
 
-/* Reads the first rows. newest_us: newest event time of a resumed segment, else EVENT_CLOCK_NONE.
- * latest_us: later times count as no time. */
-void feed_start(struct feed *feed, const struct message_form *form, int64_t newest_us,
-                int64_t latest_us);
+/* Reads the first rows. resumed: the state of the source clock at the last row sent; NULL: a new
+ * segment, whose first rows are checked for their order (ERR_INPUT). */
+MUST_USE bool feed_start(struct feed *feed, const struct message_form *form,
+                         const struct source_clock_state *resumed, struct err *err);
+/* A later time of a row counts as none. Call it from time to time, as the present time is a good
+ * limit. */
+void feed_set_latest(struct feed *feed, int64_t latest_us);
+
 /* The message to send now. NULL: there are no more. */
 const struct message *feed_message(const struct feed *feed);
 enum feed_announcement { FEED_NOTHING, FEED_BEGIN, FEED_JUMP };
-/* The announcement to send before the current message, once, and its time. */
-enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us);
+/* The announcement to send before the current message, once, and its time. A jump is announced when
+ * the clock enters another hour, so that partitions without rows follow. *pause: the clock has
+ * moved by more than 12 h at once. */
+enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause);
 /* Moves to the next message. */
 void feed_advance(struct feed *feed);
 
-/* The newest event time up to and including the current message. */
-int64_t feed_newest_us(const struct feed *feed);
-/* After the last message. False and err: reading failed. */
+/* The source clock after the current message; CLOCK_NONE: no row had a time yet. */
+int64_t feed_clock_us(const struct feed *feed);
+const struct source_clock_state *feed_clock_state(const struct feed *feed);
+/* The time at which the current message is due in a replay: the newest time of the rows so far that
+ * are not far ahead of the clock. */
+int64_t feed_due_us(const struct feed *feed);
+/* After the last message. False and err: reading failed, or the rows lost their order. */
 MUST_USE bool feed_ended_well(const struct feed *feed, struct err *err);
 
 #endif

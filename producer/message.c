@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 
+#include "base/timetext.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/event_json_write.h"
 #include "wire/partitioner.h"
@@ -72,4 +74,47 @@ void message_make(struct message *message, const struct row *row, const struct m
 		memcpy(message->line_bytes, row->raw.at, row->raw.len);
 		message->line = (struct span){message->line_bytes, row->raw.len};
 	}
+}
+
+static size_t decimal(int64_t number, char out[24])
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (char)('0' + number % 10);
+		number /= 10;
+	} while (number > 0);
+	memcpy(out, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
+}
+
+static void add_header(struct message_headers *headers, struct span name, struct span value)
+{
+	headers->at[headers->count++] = (struct header){name, value};
+}
+
+/* The header source_clock is empty if the clock is the row's own time. */
+static void add_clock(struct message_headers *headers, const struct message *message)
+{
+	struct span text = SPAN("");
+
+	if (message->source_clock_us != message->event_time_us)
+		text = (struct span){headers->clock,
+		                     time_format_iso(message->source_clock_us, headers->clock)};
+	add_header(headers, SPAN(CLOCK_HEADER_SOURCE), text);
+}
+
+void message_headers_make(struct message_headers *headers, const struct message *message)
+{
+	headers->count = 0;
+	add_header(headers, SPAN("source_file"), span_of(message->source_file));
+	add_header(headers, SPAN("source_row"),
+	           (struct span){headers->row, decimal(message->position.row, headers->row)});
+	if (message->source_clock_us != CLOCK_NONE)
+		add_clock(headers, message);
+	if (message->time_refuted)
+		add_header(headers, SPAN(CLOCK_HEADER_REFUTED), SPAN("true"));
+	if (message->error[0])
+		add_header(headers, SPAN("source_error"), span_of(message->error));
 }

@@ -9,6 +9,7 @@
 #include "base/span.h"
 #include "csv_reader.h"
 #include "row.h"
+#include "stream/outbox.h"
 
 /* wire format header; every byte escaped as \u00xx; field names */
 #define MESSAGE_VALUE_MAX (5 + 6 * CSV_LINE_MAX + 1024)
@@ -19,6 +20,9 @@ struct message {
 	struct span line;  /* the row unchanged, if keep_line; in line_bytes */
 	int32_t partition;
 	int64_t event_time_us; /* or ROW_TIME_NONE */
+	/* Set by the feed, for the headers of event/clock.h; CLOCK_NONE: not known. */
+	int64_t source_clock_us;
+	bool time_refuted;
 	struct row_position position;
 	const char *source_file;
 	char error[64]; /* "", or the value of the header source_error */
@@ -33,6 +37,16 @@ struct message_form {
 	int32_t schema_id;
 	bool keep_line;
 };
+
+#define MESSAGE_HEADERS_MAX 8
+
+/* The headers of a message. They borrow from the message and from the texts here. */
+struct message_headers {
+	struct header at[MESSAGE_HEADERS_MAX];
+	size_t count;
+	char row[24], clock[32];
+};
+void message_headers_make(struct message_headers *headers, const struct message *message);
 
 void message_make(struct message *message, const struct row *row, const struct message_form *form);
 

@@ -20,7 +20,6 @@
 
 #include "acks.h"
 #include "display.h"
-#include "event_clock.h"
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
@@ -65,6 +64,18 @@ static void open_metrics(struct producer *p)
 	                                      "runs of EVERY that are complete");
 }
 
+static bool open_feed(struct producer *p, struct err *err)
+{
+	struct feed_params params = {
+		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
+		.check_order = !p->plan.synthetic,
+		.horizon_us = p->config->dedup_horizon_us,
+	};
+
+	p->feed = feed_new(p->source, &params, err);
+	return p->feed != NULL;
+}
+
 static bool open_source(struct producer *p, struct err *err)
 {
 	struct selection_config selected = producer_run_selection(p);
@@ -80,10 +91,7 @@ static bool open_source(struct producer *p, struct err *err)
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
 	         log_uint("files", files), log_uint("ignored_files", ignored));
-	p->feed = feed_new(p->source,
-	                   p->plan.synthetic ? p->plan.generator.start_us : EVENT_CLOCK_EARLIEST_US,
-	                   err);
-	return p->feed != NULL;
+	return open_feed(p, err);
 }
 
 static bool open_kafka(struct producer *p, struct err *err)
@@ -164,8 +172,8 @@ static bool open_writing(struct producer *p, struct err *err)
 		p->phase = PHASE_SCANNING;
 		return source_restart(p->source, true, err);
 	}
-	producer_begin_writing(p);
-	return true;
+	p->phase = PHASE_WRITING;
+	return producer_start_feed(p, NULL, err);
 }
 
 static bool open_schedule(struct producer *p, struct err *err)

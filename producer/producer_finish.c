@@ -117,8 +117,8 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 			int64_t now_us = monotonic_us(), wait_us;
 
 			if (!p->pace.anchored)
-				pace_anchor(&p->pace, feed_newest_us(p->feed), now_us);
-			wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), now_us);
+				pace_anchor(&p->pace, feed_due_us(p->feed), now_us);
+			wait_us = pace_wait_us(&p->pace, feed_due_us(p->feed), now_us);
 			if (wait_us > 0) {
 				struct timespec nap = {0, (wait_us < 100000 ? wait_us : 100000) *
 				                                  1000};

@@ -7,7 +7,7 @@
 
 #include "base/timetext.h"
 #include "display.h"
-#include "event_clock.h"
+#include "event/clock.h"
 #include "feed.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -63,13 +63,13 @@ bool producer_paced(const struct producer *p)
 void producer_show(struct producer *p, int64_t now_us)
 {
 	struct display_numbers numbers = {.rows = p->sender ? p->saved.checkpoint.rows : p->sent,
-	                                  .event_time_us = feed_newest_us(p->feed)};
+	                                  .event_time_us = feed_clock_us(p->feed)};
 
 	numbers.done = source_progress(p->source, &numbers.total);
 	display_show(&p->display, &numbers, now_us);
 	metric_set(p->metrics.sent, p->earlier.sent + p->sent);
 	metric_set(p->metrics.malformed, p->earlier.malformed + p->malformed);
-	if (numbers.event_time_us != EVENT_CLOCK_NONE)
+	if (numbers.event_time_us != CLOCK_NONE)
 		metric_set(p->metrics.event_time, numbers.event_time_us / US_PER_SECOND);
 }
 

@@ -8,7 +8,7 @@
 #include "acks.h"
 #include "base/timetext.h"
 #include "display.h"
-#include "event_clock.h"
+#include "event/clock.h"
 #include "feed.h"
 #include "producer_output.h"
 #include "producer_schedule.h"
@@ -132,28 +132,35 @@ static bool topic_is_later(const struct producer *p, int64_t first_us, struct er
  * bronze-sink would refuse the rows of this run. */
 static bool times_fit(const struct producer *p, struct err *err)
 {
-	int64_t first_us = feed_newest_us(p->feed);
+	int64_t first_us = feed_clock_us(p->feed);
 
-	return p->topic_newest_us == TOPIC_CLOCK_NONE || first_us <= EVENT_CLOCK_EARLIEST_US ||
+	return p->topic_newest_us == TOPIC_CLOCK_NONE || first_us == CLOCK_NONE ||
 	       first_us >= p->topic_newest_us - p->config->dedup_horizon_us ||
 	       topic_is_later(p, first_us, err);
 }
 
-static enum step begin_sending(struct producer *p, struct err *err)
+bool producer_start_feed(struct producer *p, const struct source_clock_state *resumed,
+                         struct err *err)
 {
+	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	return feed_start(p->feed, &p->form, resumed, err);
+}
+
+static bool begin_sending(struct producer *p, struct err *err)
+{
+	const struct checkpoint *checkpoint = &p->saved.checkpoint;
 	int64_t total;
 
-	feed_start(p->feed, &p->form, p->saved.checkpoint.newest_us,
-	           wallclock_us() + LATEST_AHEAD_US);
-	if (!times_fit(p, err))
-		return STEP_FAILED;
+	if (!producer_start_feed(p, checkpoint->rows > 0 ? &checkpoint->clock : NULL, err) ||
+	    !times_fit(p, err))
+		return false;
 	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, source_progress(p->source, &total));
 	p->display.shown_rows = p->saved.checkpoint.rows;
 	producer_schedule_name(p, p->display.run, sizeof(p->display.run));
 	p->phase = PHASE_SENDING;
 	health_ready(NULL);
-	return STEP_MORE;
+	return true;
 }
 
 static bool resume(struct producer *p, struct err *err)
@@ -233,12 +240,6 @@ enum step producer_step_connecting(struct producer *p, struct err *err)
 	return STEP_MORE;
 }
 
-void producer_begin_writing(struct producer *p)
-{
-	p->phase = PHASE_WRITING;
-	feed_start(p->feed, &p->form, EVENT_CLOCK_NONE, wallclock_us() + LATEST_AHEAD_US);
-}
-
 static enum step scanned(struct producer *p, struct err *err)
 {
 	char shift[32];
@@ -252,8 +253,8 @@ static enum step scanned(struct producer *p, struct err *err)
 		return STEP_FAILED;
 	if (p->sender)
 		return skip_sent(p, err) ? STEP_MORE : STEP_FAILED;
-	producer_begin_writing(p);
-	return STEP_MORE;
+	p->phase = PHASE_WRITING;
+	return producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
 }
 
 enum step producer_step_scanning(struct producer *p, struct err *err)
@@ -288,5 +289,7 @@ enum step producer_step_skipping(struct producer *p, struct err *err)
 		if (p->rows_out && !producer_write_line(p, row.raw, err))
 			return STEP_FAILED;
 	}
-	return p->skip == 0 ? begin_sending(p, err) : STEP_MORE;
+	if (p->skip == 0 && !begin_sending(p, err))
+		return STEP_FAILED;
+	return STEP_MORE;
 }

@@ -9,6 +9,7 @@
 #include "acks.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/clock.h"
 #include "file_list.h"
 #include "fnv.h"
 #include "kafka/kafka_conf.h"
@@ -234,7 +235,7 @@ static struct run_state state_of_run(const struct producer *p, enum run_status s
 	                          .attempt = p->schedule->runs[p->run].attempts,
 	                          .started_us = p->schedule->runs[p->run].started_us,
 	                          .finished_us = status == RUN_RUNNING ? 0 : wallclock_us(),
-	                          .newest_us = p->saved.checkpoint.newest_us};
+	                          .newest_us = clock_now(&p->saved.checkpoint.clock.clock)};
 
 	name_input(p, state.input);
 	snprintf(state.segment, sizeof(state.segment), "%s", p->saved.segment);

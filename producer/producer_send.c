@@ -19,6 +19,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
+#include "stream/outbox.h"
 
 #define SLICE_US        INT64_C(50000)
 #define SLICE_ROWS      256
@@ -43,15 +44,14 @@ static struct ack *push_ack(struct producer *p, int32_t partition, bool is_row)
 	if (ack) {
 		ack->partition = partition;
 		ack->is_row = is_row;
-		ack->newest_us = feed_newest_us(p->feed);
+		ack->clock = *feed_clock_state(p->feed);
 	}
 	return ack;
 }
 
 static enum sent send_record(struct producer *p, int32_t partition, struct span key,
-                             struct span value, const struct sender_header *headers,
-                             size_t header_count, const struct row_position *position,
-                             struct err *err)
+                             struct span value, const struct header *headers, size_t header_count,
+                             const struct row_position *position, struct err *err)
 {
 	struct ack *ack = push_ack(p, partition, position != NULL);
 	enum sent sent;
@@ -75,13 +75,13 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 
 	for (; control->next_partition < p->form.partition_count; control->next_partition++) {
 		bool is_end = strcmp(control->kind, "end") == 0;
-		struct sender_header headers[] = {{"control", span_of(control->kind)},
-		                                  {"segment", span_of(p->saved.segment)},
-		                                  {"event_time", SPAN_NULL}};
+		struct header headers[] = {{SPAN("control"), span_of(control->kind)},
+		                           {SPAN("segment"), span_of(p->saved.segment)},
+		                           {SPAN("event_time"), SPAN_NULL}};
 		enum sent sent;
 
 		if (is_end) {
-			headers[2].name = "rows";
+			headers[2].name = SPAN("rows");
 			snprintf(text, sizeof(text), "%lld",
 			         (long long)p->saved.checkpoint.partitions[control->next_partition]
 			                 .rows);
@@ -101,29 +101,13 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 	return SENT;
 }
 
-static size_t decimal(int64_t number, char out[20])
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + number % 10);
-		number /= 10;
-	} while (number > 0);
-	memcpy(out, digits + at, sizeof(digits) - at);
-	return sizeof(digits) - at;
-}
-
 static enum sent send_message(struct producer *p, const struct message *message, struct err *err)
 {
-	char row[20];
-	struct sender_header headers[3] = {{"source_file", span_of(message->source_file)},
-	                                   {"source_row",
-	                                    {row, decimal(message->position.row, row)}},
-	                                   {"source_error", span_of(message->error)}};
+	struct message_headers headers;
 
-	return send_record(p, message->partition, message->key, message->value, headers,
-	                   message->error[0] ? 3 : 2, &message->position, err);
+	message_headers_make(&headers, message);
+	return send_record(p, message->partition, message->key, message->value, headers.at,
+	                   headers.count, &message->position, err);
 }
 
 /* Sends the next control or row. */
@@ -131,6 +115,7 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 {
 	const struct message *message = feed_message(p->feed);
 	int64_t time_us;
+	bool pause;
 	enum sent sent;
 
 	if (p->control.kind) {
@@ -140,13 +125,13 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 	}
 	if (!message)
 		return SENT_ALL;
-	switch (feed_announce(p->feed, &time_us)) {
+	switch (feed_announce(p->feed, &time_us, &pause)) {
 	case FEED_BEGIN: p->control = (struct control){"begin", time_us, 0, true}; return SENT;
-	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, true}; return SENT;
+	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, pause}; return SENT;
 	case FEED_NOTHING: break;
 	}
 	if (producer_paced(p) &&
-	    (*wait_us = pace_wait_us(&p->pace, feed_newest_us(p->feed), monotonic_us())) > 0)
+	    (*wait_us = pace_wait_us(&p->pace, feed_due_us(p->feed), monotonic_us())) > 0)
 		return SENT_NOT_DUE;
 	FAULT_POINT("before_send");
 	sent = send_message(p, message, err);
@@ -194,6 +179,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	if (!sender_poll(p->sender, timeout_ms, err))
 		return false;
 	now_us = monotonic_us();
+	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
 	acks_advance(&p->acks, &p->saved.checkpoint);
 	if (!check_stall(p, now_us, err))
 		return false;

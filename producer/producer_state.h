@@ -1,7 +1,8 @@
 /* The state of the producer: of the process, and of the run that it sends. producer.c opens, steps
- * and closes it. producer_resume.c finds where to continue. producer_send.c sends. producer_finish.c
- * waits for the acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes
- * rows to files and shows progress. producer_schedule.c has the sequence of runs of EVERY. */
+ * and closes it. producer_resume.c finds where to continue. producer_send.c sends.
+ * producer_finish.c waits for the acknowledgements, ends the segment, and runs without Kafka.
+ * producer_output.c writes rows to files and shows progress. producer_schedule.c has the sequence
+ * of runs of EVERY. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -22,9 +23,10 @@
 #include "source.h"
 #include "state_file.h"
 
-/* event times later than now + this do not move the event clock */
-#define LATEST_AHEAD_US US_PER_DAY
-#define SKIP_ROWS       100000 /* rows in one step */
+/* event times later than now + this do not move the source clock */
+#define LATEST_AHEAD_US  US_PER_DAY
+#define EARLIEST_TIME_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
+#define SKIP_ROWS        100000                               /* rows in one step */
 
 enum phase {
 	PHASE_PLANNING, /* EVERY: reads which months are complete */

@@ -14,7 +14,7 @@
 #include "service/log.h"
 #include "wire/topics.h"
 
-#define HEADERS_MAX 4
+#define HEADERS_MAX 8
 
 #define VERIFY_TIMEOUT_MS 5000
 
@@ -190,15 +190,15 @@ static size_t record_args(rd_kafka_vu_t *args, rd_kafka_topic_t *topic, int32_t 
 }
 
 enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
-                             struct span value, const struct sender_header *headers,
-                             size_t header_count, struct ack *ack, struct err *err)
+                             struct span value, const struct header *headers, size_t header_count,
+                             struct ack *ack, struct err *err)
 {
 	rd_kafka_vu_t args[6 + HEADERS_MAX];
 	size_t count = record_args(args, sender->handle, partition, key, value, ack);
 
 	for (size_t i = 0; i < header_count && i < HEADERS_MAX; i++) {
 		args[count].vtype = RD_KAFKA_VTYPE_HEADER;
-		args[count].u.header.name = headers[i].name;
+		args[count].u.header.name = headers[i].name.at;
 		args[count].u.header.val = headers[i].value.at;
 		args[count++].u.header.size = (ssize_t)headers[i].value.len;
 	}

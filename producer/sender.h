@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "kafka/kafka_conf.h"
+#include "stream/outbox.h"
 
 struct sender;
 /* timeout_us: how long a message may wait for a broker; 0: no limit. */
@@ -29,16 +30,12 @@ const char *sender_cluster(const struct sender *sender);
 MUST_USE bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset,
                                  bool *reaches, struct err *err);
 
-struct sender_header {
-	const char *name;
-	struct span value;
-};
 enum send_result { SEND_TAKEN, SEND_FULL, SEND_FAILED /* err */ };
-/* Copies key, value and headers. ack is marked when the broker has the record. value.at == NULL:
- * null value. SEND_FULL: the queue is full. */
+/* Copies key, value and headers, whose names are terminated. ack is marked when the broker has the
+ * record. value.at == NULL: null value. SEND_FULL: the queue is full. */
 enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
-                             struct span value, const struct sender_header *headers,
-                             size_t header_count, struct ack *ack, struct err *err);
+                             struct span value, const struct header *headers, size_t header_count,
+                             struct ack *ack, struct err *err);
 /* Sends the state of a run to the topic of the producer's state. ack: ACK_ELSEWHERE, marked as
  * above; NULL: nobody waits for it, and a failed delivery is ignored. */
 enum send_result sender_send_state(struct sender *sender, struct span key, struct span value,

@@ -1,5 +1,6 @@
 /* {"version":1, "segment":..., "topic":..., "cluster":..., "complete":false, "rows":n, "file":i,
- *  "row":n, "byte_offset":n, "newest_us":n, "partitions":[{"rows":n,"last_offset":n}, ...]}
+ *  "row":n, "byte_offset":n, "newest_us":n,
+ *  "source_clock":..., "partitions":[{"rows":n,"last_offset":n}, ...]}
  * With SHIFT_TO_NOW also "shift_us":n. */
 #include "state_file.h"
 
@@ -14,23 +15,29 @@
 
 #include <jansson.h>
 
+#include "event/clock.h"
 #include "row.h"
+#include "source_clock.h"
 
 static json_t *to_json(const struct saved_state *state)
 {
 	const struct checkpoint *c = &state->checkpoint;
 	json_t *partitions = json_array();
+	char clock[SOURCE_CLOCK_TEXT_MAX];
 
+	source_clock_format(&c->clock, clock);
 	for (int32_t i = 0; i < c->partition_count; i++)
 		json_array_append_new(partitions,
 		                      json_pack("{s:I,s:I}", "rows",
 		                                (json_int_t)c->partitions[i].rows, "last_offset",
 		                                (json_int_t)c->partitions[i].last_offset));
-	return json_pack("{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", 1, "segment",
-	                 state->segment, "topic", state->topic, "cluster", state->cluster,
-	                 "complete", (int)state->complete, "rows", (json_int_t)c->rows, "file",
-	                 (int)c->position.file, "row", (json_int_t)c->position.row, "byte_offset",
-	                 (json_int_t)c->position.byte_offset, "newest_us", (json_int_t)c->newest_us,
+	return json_pack("{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:s,s:o}", "version", 1,
+	                 "segment", state->segment, "topic", state->topic, "cluster",
+	                 state->cluster, "complete", (int)state->complete, "rows",
+	                 (json_int_t)c->rows, "file", (int)c->position.file, "row",
+	                 (json_int_t)c->position.row, "byte_offset",
+	                 (json_int_t)c->position.byte_offset, "newest_us",
+	                 (json_int_t)clock_now(&c->clock.clock), "source_clock", clock,
 	                 "partitions", partitions);
 }
 
@@ -109,18 +116,29 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	return ok;
 }
 
+/* Former versions wrote the newest time only. clock: NULL: the file has none. */
+static bool clock_read(const char *clock, int64_t newest_us, struct source_clock_state *state)
+{
+	if (clock)
+		return source_clock_parse(clock, state);
+	source_clock_state_init(state);
+	clock_announce(&state->clock, newest_us, INT64_MAX);
+	return true;
+}
+
 static bool from_json(json_t *json, struct saved_state *state)
 {
 	json_int_t rows, row, byte_offset, newest_us;
-	const char *segment, *topic, *cluster;
+	const char *segment, *topic, *cluster, *clock = NULL;
 	int version, complete, file;
 	json_t *partitions, *shift;
 	size_t count;
 
-	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s:o}", "version", &version,
-	                "segment", &segment, "topic", &topic, "cluster", &cluster, "complete",
-	                &complete, "rows", &rows, "file", &file, "row", &row, "byte_offset",
-	                &byte_offset, "newest_us", &newest_us, "partitions", &partitions) != 0)
+	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s?s,s:o}", "version",
+	                &version, "segment", &segment, "topic", &topic, "cluster", &cluster,
+	                "complete", &complete, "rows", &rows, "file", &file, "row", &row,
+	                "byte_offset", &byte_offset, "newest_us", &newest_us, "source_clock",
+	                &clock, "partitions", &partitions) != 0)
 		return false;
 	count = json_array_size(partitions);
 	if (version != 1 || count < 1 || count > PARTITIONS_MAX || file < 0 || rows < 0 ||
@@ -144,9 +162,8 @@ static bool from_json(json_t *json, struct saved_state *state)
 	shift = json_object_get(json, "shift_us");
 	state->shift_us = json_is_integer(shift) ? json_integer_value(shift) : SHIFT_NOT_CHOSEN;
 	state->checkpoint.rows = rows;
-	state->checkpoint.newest_us = newest_us;
 	state->checkpoint.position = (struct row_position){file, row, byte_offset};
-	return true;
+	return clock_read(clock, newest_us, &state->checkpoint.clock);
 }
 
 enum state_file_result state_file_read(const char *path, struct saved_state *state, struct err *err)

@@ -17,7 +17,7 @@
 #include "stream/control.h"
 
 #define LOOK_RECORDS   32 /* of each partition */
-#define CLOCK_AHEAD_US (5 * US_PER_MINUTE)
+#define PRESENT_AHEAD_US (5 * US_PER_MINUTE)
 #define CALL_MS        5000
 #define SILENCE_MS     5000
 
@@ -137,7 +137,7 @@ bool topic_clock_read(const struct kafka_config *config, rd_kafka_t *client, con
                       int32_t partition_count, int64_t *newest_us, struct err *err)
 {
 	struct look look = {xzalloc((size_t)partition_count, sizeof(*look.clocks)),
-	                    wallclock_us() + CLOCK_AHEAD_US};
+	                    wallclock_us() + PRESENT_AHEAD_US};
 	bool good = read_last(config, client, topic, partition_count, &look, err);
 
 	*newest_us = TOPIC_CLOCK_NONE;

@@ -13,7 +13,10 @@
 
 #include "base/number.h"
 
-#define DAYS_TO_1970       INT64_C(719162) /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
+#define DAYS_TO_1970       INT64_C(719162)              /* 1969 years: 1969 * 365 + 492 - 19 + 4 */
+#define TIME_MIN_US        (-DAYS_TO_1970 * US_PER_DAY) /* 0001-01-01 00:00:00 */
+#define TIME_END_US        (INT64_C(2932897) * US_PER_DAY) /* 10000-01-01 00:00:00 */
+#define OFFSET_HOURS_MAX   15                              /* as PostgreSQL; zones go to +14:00 */
 #define DAYS_PER_400_YEARS INT64_C(146097)
 #define DAYS_PER_100_YEARS INT64_C(36524) /* the fourth century has one more */
 #define DAYS_PER_4_YEARS   INT64_C(1461)
@@ -61,7 +64,10 @@ static bool date_parse(const char *p, int64_t *days)
 	return true;
 }
 
-/* Takes a fraction such as ".123" from the front of *rest; without one, *us is 0. */
+#define FRACTION_DIGITS_MAX 9
+
+/* Takes a fraction such as ".123" from the front of *rest; without one, *us is 0. Digits after the
+ * sixth are cut. */
 static bool fraction_parse(struct span *rest, int64_t *us)
 {
 	size_t count = 0;
@@ -72,11 +78,11 @@ static bool fraction_parse(struct span *rest, int64_t *us)
 		return true;
 	rest->at++, rest->len--;
 	while (count < rest->len && digit_of(rest->at[count]) <= 9) {
-		if (count == 6)
-			return false;
-		value = value * 10 + digit_of(rest->at[count++]);
+		if (count < 6)
+			value = value * 10 + digit_of(rest->at[count]);
+		count++;
 	}
-	if (count == 0)
+	if (count == 0 || count > FRACTION_DIGITS_MAX)
 		return false;
 	rest->at += count, rest->len -= count;
 	for (; count < 6; count++)
@@ -85,30 +91,79 @@ static bool fraction_parse(struct span *rest, int64_t *us)
 	return true;
 }
 
-static bool zone_is_utc(struct span rest)
+static bool names_utc(struct span zone)
 {
-	return rest.len == 0 || (rest.len == 4 && memcmp(rest.at, " UTC", 4) == 0) ||
-	       (rest.len == 1 && rest.at[0] == 'Z') ||
-	       (rest.len == 6 && memcmp(rest.at, "+00:00", 6) == 0);
+	static const char *const names[] = {"UTC", "Z", "GMT", "utc", "z", "gmt"};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (span_is(zone, names[i]))
+			return true;
+	return false;
+}
+
+/* Takes [+-]hh, [+-]hhmm or [+-]hh:mm from the front of *zone. */
+static bool offset_parse(struct span *zone, int64_t *offset_us)
+{
+	bool negative = zone->len > 0 && zone->at[0] == '-';
+	unsigned hour, minute = 0;
+	size_t len = 3;
+
+	if (zone->len < len || (!negative && zone->at[0] != '+'))
+		return false;
+	hour = two_digits(zone->at + 1);
+	if (zone->len > len && zone->at[len] != ' ') {
+		len += zone->at[len] == ':';
+		if (zone->len < len + 2)
+			return false;
+		minute = two_digits(zone->at + len);
+		len += 2;
+	}
+	if (hour > OFFSET_HOURS_MAX || minute > 59)
+		return false;
+	*offset_us = hour * US_PER_HOUR + minute * US_PER_MINUTE;
+	if (negative)
+		*offset_us = -*offset_us;
+	zone->at += len, zone->len -= len;
+	return true;
+}
+
+/* A zone may have a blank before it. Go writes both: "+0000 UTC". */
+static bool zone_parse(struct span zone, int64_t *offset_us)
+{
+	*offset_us = 0;
+	if (zone.len == 0)
+		return true;
+	if (zone.at[0] == ' ')
+		zone.at++, zone.len--;
+	if (names_utc(zone))
+		return true;
+	if (!offset_parse(&zone, offset_us))
+		return false;
+	return zone.len == 0 || (*offset_us == 0 && zone.at[0] == ' ' &&
+	                         names_utc((struct span){zone.at + 1, zone.len - 1}));
 }
 
 bool time_parse(struct span text, int64_t *time_us)
 {
 	const char *p = text.at;
 	unsigned hour, minute, second;
-	int64_t days, fraction_us;
+	int64_t days, fraction_us, offset_us, us;
 	struct span rest;
 
-	if (text.len < 19 || (p[10] != ' ' && p[10] != 'T') || p[13] != ':' || p[16] != ':')
+	if (text.len < 19 || (p[10] != ' ' && p[10] != 'T' && p[10] != 't') || p[13] != ':' ||
+	    p[16] != ':')
 		return false;
 	hour = two_digits(p + 11), minute = two_digits(p + 14), second = two_digits(p + 17);
 	if (hour > 23 || minute > 59 || second > 59 || !date_parse(p, &days))
 		return false;
 	rest = (struct span){p + 19, text.len - 19};
-	if (!fraction_parse(&rest, &fraction_us) || !zone_is_utc(rest))
+	if (!fraction_parse(&rest, &fraction_us) || !zone_parse(rest, &offset_us))
 		return false;
-	*time_us = days * US_PER_DAY +
-	           ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_SECOND + fraction_us;
+	us = days * US_PER_DAY + ((int64_t)hour * 3600 + minute * 60 + second) * US_PER_SECOND +
+	     fraction_us - offset_us;
+	if (us < TIME_MIN_US || us >= TIME_END_US)
+		return false;
+	*time_us = us;
 	return true;
 }
 

@@ -11,8 +11,10 @@
 #define US_PER_HOUR   (60 * US_PER_MINUTE)
 #define US_PER_DAY    (24 * US_PER_HOUR)
 
-/* Parses YYYY-MM-DD, ' ' or 'T', HH:MM:SS, an optional fraction of 1 to 6 digits, then nothing,
- * " UTC", "Z" or "+00:00". Years 1 to 9999; leap seconds are refused. */
+/* Parses YYYY-MM-DD, ' ' or 'T', HH:MM:SS, an optional fraction of 1 to 9 digits, and an optional
+ * zone: UTC, GMT, Z, +hh, +hhmm or +hh:mm, with a blank before it or without. Letters may be lower
+ * case; an offset may be negative; digits beyond microseconds are cut. The time is UTC, in the
+ * years 1 to 9999; leap seconds are refused. */
 bool time_parse(struct span text, int64_t *time_us);
 
 /* "YYYY-MM-DD HH:MM:SS[.fraction]", the fraction without trailing zeros. Event ids are hashes of

@@ -14,6 +14,8 @@ struct lineage {
 	int64_t source_row;      /* 1: the first row after the header; 0: unknown */
 	int64_t raw_offset;
 	int64_t raw_time_ms; /* the raw record's own time */
+	/* The time that the source announced, at most raw_time_ms; INT64_MIN: none. */
+	int64_t source_clock_us;
 	int32_t raw_partition;
 };
 

@@ -5,13 +5,14 @@
  * foreign or faulty writer, as bronze-sink writes valid events only. */
 #include "wire/records_bronze.h"
 
+#include "event/clock.h"
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 
-/* 15 fields of at most a branch and a long each, the text of the id, and the price; without the
+/* 16 fields of at most a branch and a long each, the text of the id, and the price; without the
  * other texts. */
 #define BRONZE_FIXED_MAX_BYTES \
-	(FRAME_BYTES + 2 * 15 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
+	(FRAME_BYTES + 2 * 16 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36
 
 static char *put_event_id(char *at, const uint8_t id[EVENT_ID_BYTES])
@@ -48,6 +49,8 @@ void bronze_encode(struct buffer *out, int32_t schema_id, const struct bronze_ev
 	at = avro_put_long(at, lineage->raw_partition);
 	at = avro_put_long(at, lineage->raw_offset);
 	at = avro_put_long(at, lineage->raw_time_ms);
+	at = avro_put_optional_long(at, lineage->source_clock_us != CLOCK_NONE,
+	                            lineage->source_clock_us);
 	out->len = (size_t)(at - out->at);
 }
 
@@ -86,5 +89,8 @@ bool bronze_decode(struct span body, struct bronze_event *bronze, const char **w
 	lineage->raw_partition = (int32_t)avro_take_long(&in, 0, INT32_MAX, "raw_partition");
 	lineage->raw_offset = avro_take_count(&in, "raw_offset");
 	lineage->raw_time_ms = avro_take_long(&in, INT64_MIN, INT64_MAX, "raw_time");
+	lineage->source_clock_us = avro_take_present(&in, "source_clock")
+	                                   ? avro_take_time_us(&in, "source_clock")
+	                                   : CLOCK_NONE;
 	return avro_in_finish(&in, why);
 }

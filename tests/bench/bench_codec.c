@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/reason.h"
 #include "wire/avro_resolver.h"
@@ -42,7 +43,7 @@ static void bronze_fill(union record *record)
 		.event = {DAY_US, 1004856, 513351129, INT64_C(2053013555631882655), 13092,
 	                  SPAN("electronics.smartphone"), SPAN("samsung"),
 	                  SPAN("4b44ab3c-8f1d-4d80-b7c5-3a1d3e4a7f2c"), EVENT_VIEW},
-		.lineage = {SPAN("2019-Oct.csv"), 1234567, 7654321, 1569888000123, 3},
+		.lineage = {SPAN("2019-Oct.csv"), 1234567, 7654321, 1569888000123, CLOCK_NONE, 3},
 	};
 }
 

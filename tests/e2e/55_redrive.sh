@@ -4,10 +4,10 @@
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/replay.csv
-LATER=$E2E_WORK/later.csv     # three days ahead: future_event_time until the clock is near
+LATER=$E2E_WORK/later.csv     # 50 days ahead, of one user: future_event_time until the clock is near
 ASTRAY=$E2E_WORK/astray.csv   # all rows are sent to partition 0, regardless of their key
 FORGOTTEN=$E2E_WORK/forgotten.csv
-BRIDGE=$E2E_WORK/bridge.csv   # moves the clock three days ahead
+BRIDGE=$E2E_WORK/bridge.csv   # moves the clock 50 days ahead
 FAR=$E2E_WORK/far.csv         # moves the clock far past the horizon
 BAD=$E2E_WORK/bad.csv OLD=$E2E_WORK/old.csv
 
@@ -29,11 +29,12 @@ recount_agrees() {
         wrong_partition,future_event_time,too_late_to_deduplicate,unknown_magic_byte "$@"
 }
 
-generate "$LATER" 600 21 "2019-10-04 01:00:00"
+generate "$LATER.many" 600 21 "2019-11-20 01:00:00"
+awk -F, -v OFS=, 'NR > 1 { $8 = 5 } { print }' "$LATER.many" >"$LATER"
 generate "$ASTRAY" 120 22 "2019-10-02 00:30:00"
 generate "$FORGOTTEN" 40 23 "2019-10-02 00:40:00"
-generate "$BRIDGE" 2000 24 "2019-10-03 23:00:00"
-generate "$FAR" 2000 25 "2019-10-20 12:00:00"
+generate "$BRIDGE" 2000 24 "2019-11-19 23:00:00"
+generate "$FAR" 2000 25 "2019-12-06 12:00:00"
 generate "$OLD" 8 26 "2019-09-01 00:00:00"
 generate "$BAD.good" 6 27 "2019-10-01 23:00:00"
 sed 's/,view,/,stare,/; s/,cart,/,stare,/; s/,purchase,/,stare,/' "$BAD.good" >"$BAD"

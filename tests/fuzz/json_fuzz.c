@@ -4,6 +4,7 @@
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/utf8.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/event_id.h"
 #include "event/event_json_fast.h"
@@ -46,7 +47,9 @@ static void check_limits(const struct event *event)
 static void check_avro(const struct event *event)
 {
 	struct bronze_event bronze = {.event = *event,
-	                              .lineage = {.raw_offset = 7, .raw_time_ms = 1}},
+	                              .lineage = {.raw_offset = 7,
+	                                          .raw_time_ms = 1,
+	                                          .source_clock_us = CLOCK_NONE}},
 			    back;
 	uint8_t id[EVENT_ID_BYTES];
 	struct buffer out = {0};

@@ -6,6 +6,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/window.h"
 #include "unit/avro_reference.h"
@@ -444,6 +445,7 @@ static void fill_bronze(struct reference *to)
 	reference_number(to, "raw_partition", 3);
 	reference_number(to, "raw_offset", 17);
 	reference_number(to, "raw_time", 1569888000123);
+	reference_optional_number(to, "source_clock", false, 0);
 }
 
 static bool bronze_through(const char *from, const char *to,
@@ -542,7 +544,8 @@ Test(avro_resolver, a_missing_optional_field_becomes_null)
 	                                       .category_code = SPAN("electronics.smartphone"),
 	                                       .user_id = 1,
 	                                       .price_cents = 13092},
-	                             .lineage = {.raw_time_ms = 1569888000123}};
+	                             .lineage = {.raw_time_ms = 1569888000123,
+	                                         .source_clock_us = CLOCK_NONE}};
 	struct buffer framed = {0}, out = {0};
 	const size_t category_end = FRAME_BYTES + 37 + 1 + 1 + 1 + 1 + 1 + 1 +
 	                            22; /* id, time, type, product, category id and code */

@@ -3,6 +3,7 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/clock.h"
 #include "event/event_id.h"
 #include "event/reason.h"
 #include "fold_kit.h"
@@ -223,18 +224,102 @@ Test(bronze_fold, key_of_another_partition_is_refused)
 
 /* ---- time */
 
-Test(bronze_fold, future_event_is_refused_and_does_not_move_the_clock)
+#define FAR_US (KIT_DAY0_US + 31 * US_PER_DAY + US_PER_SECOND)
+
+Test(bronze_fold, event_too_far_ahead_is_refused_and_moves_nothing_for_others)
 {
 	struct bench bench;
 
 	bench_init(&bench, false);
 	set_clock(&bench, KIT_DAY0_US);
-	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
-	             REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, FAR_US)), REASON_FUTURE_EVENT_TIME);
 	cr_assert_not_null(bench.box.at[0].value.at);
-	cr_assert_eq(reason_of(&bench, view_at(1, 4, KIT_DAY0_US + US_PER_DAY + US_PER_SECOND)),
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, FAR_US)), REASON_FUTURE_EVENT_TIME,
+	             "one user does not confirm itself");
+	cr_assert_eq(reason_of(&bench, view_at(1, 4, KIT_DAY0_US)), REASON_NONE);
+	cr_assert_eq(reason_of(&bench, view_at(1, 5, FAR_US)), REASON_FUTURE_EVENT_TIME,
+	             "an event between them: two devices do not confirm each other");
+	cr_assert_eq(reason_of(&bench, view_at(1, 6, FAR_US)), REASON_NONE,
+	             "after a pause, the next user does");
+	cr_assert_eq(reason_of(&bench, view_at(2, 7, NOW_US + 6 * US_PER_MINUTE)),
+	             REASON_FUTURE_EVENT_TIME, "after the record's own time");
+	bench_free(&bench);
+}
+
+static struct header announced[2];
+
+/* The row with a header source_clock; time_us CLOCK_NONE: an empty one. */
+static struct input_record announcing(struct input_record record, int64_t time_us)
+{
+	static char text[32];
+	size_t len = time_us == CLOCK_NONE ? 0 : time_format_iso(time_us, text);
+
+	announced[0] = (struct header){SPAN("source_clock"), {text, len}};
+	record.headers = announced;
+	record.header_count = 1;
+	return record;
+}
+
+Test(bronze_fold, announced_time_moves_the_clock_before_the_row_is_checked)
+{
+	struct bench bench;
+	struct bronze_event bronze;
+	int64_t time_us = KIT_DAY0_US;
+
+	bench_init(&bench, false);
+	for (int row = 0; row < 12; row++, time_us += 8 * US_PER_DAY)
+		cr_assert_eq(reason_of(&bench, announcing(view_at(row, 7, time_us), CLOCK_NONE)),
+		             REASON_NONE, "row %d of one user, a row every 8 days", row);
+	time_us -= 8 * US_PER_DAY;
+	cr_assert(bronze_decode(kit_body(&bench.box.at[0]), &bronze, NULL));
+	cr_assert_eq(bronze.lineage.source_clock_us, time_us);
+	cr_assert_eq(reason_of(&bench,
+	                       announcing(view_at(50, 8, time_us - 7 * US_PER_DAY - 1), time_us)),
+	             REASON_TOO_LATE_TO_DEDUPLICATE, "as on one partition");
+	cr_assert_eq(reason_of(&bench, announcing((struct input_record){.value = SPAN("{")},
+	                                          time_us + US_PER_DAY)),
+	             REASON_MALFORMED_JSON);
+	cr_assert_eq(reason_of(&bench, view_at(51, 9, time_us - 6 * US_PER_DAY - 1)),
+	             REASON_TOO_LATE_TO_DEDUPLICATE, "a refused row announces, too");
+	bench_free(&bench);
+}
+
+Test(bronze_fold, announced_time_is_cut_to_the_record_and_an_unreadable_one_counts_as_none)
+{
+	struct bench bench;
+	struct bronze_event bronze;
+
+	bench_init(&bench, false);
+	cr_assert_eq(reason_of(&bench,
+	                       announcing(view_at(1, 1, KIT_DAY0_US), NOW_US + 900 * US_PER_DAY)),
+	             REASON_TOO_LATE_TO_DEDUPLICATE);
+	cr_assert_eq(reason_of(&bench, announcing(view_at(1, 1, NOW_US), NOW_US)), REASON_NONE);
+	announced[0].value = SPAN("soon");
+	cr_assert_eq(reason_of(&bench, (struct input_record){.value = view_at(2, 2, NOW_US).value,
+	                                                     .headers = announced,
+	                                                     .header_count = 1}),
+	             REASON_NONE);
+	cr_assert(bronze_decode(kit_body(&bench.box.at[0]), &bronze, NULL));
+	cr_assert_eq(bronze.lineage.source_clock_us, CLOCK_NONE);
+	bench_free(&bench);
+}
+
+Test(bronze_fold, row_that_its_source_refutes_or_that_is_far_after_an_announced_time_is_refused)
+{
+	struct bench bench;
+	struct input_record record;
+
+	bench_init(&bench, false);
+	record = announcing(view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY), KIT_DAY0_US);
+	cr_assert_eq(reason_of(&bench, record), REASON_NONE, "the last row of its source");
+	record = announcing(view_at(2, 2, KIT_DAY0_US + 2 * US_PER_DAY), KIT_DAY0_US);
+	announced[1] = (struct header){SPAN("time_refuted"), SPAN("1")};
+	record.header_count = 2;
+	cr_assert_eq(reason_of(&bench, record), REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(reason_of(&bench, announcing(view_at(3, 3, FAR_US), KIT_DAY0_US)),
 	             REASON_FUTURE_EVENT_TIME);
-	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US + US_PER_DAY)), REASON_NONE);
+	cr_assert_eq(reason_of(&bench, announcing(view_at(4, 4, FAR_US), KIT_DAY0_US)),
+	             REASON_FUTURE_EVENT_TIME, "announced: users do not confirm each other");
 	bench_free(&bench);
 }
 
@@ -402,8 +487,7 @@ Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_not_a_row)
 	cr_assert_eq(bench.counts.records_in, 0);
 	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US - 8 * US_PER_DAY)),
 	             REASON_TOO_LATE_TO_DEDUPLICATE);
-	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US + 2 * US_PER_DAY)),
-	             REASON_FUTURE_EVENT_TIME);
+	cr_assert_eq(reason_of(&bench, view_at(1, 1, FAR_US)), REASON_FUTURE_EVENT_TIME);
 	bench_free(&bench);
 }
 
@@ -500,7 +584,7 @@ static struct input_record random_record(struct rng *rng, int64_t *front_us)
 	switch (rng_below(rng, 12)) {
 	case 0: return (struct input_record){.value = SPAN("{\"broken\"")};
 	case 1: return (struct input_record){.value = SPAN_NULL};
-	case 2: record = view_at((int)rng_below(rng, 50), 1, *front_us + 3 * US_PER_DAY); break;
+	case 2: record = view_at((int)rng_below(rng, 50), 1, *front_us + 40 * US_PER_DAY); break;
 	case 3: record = view_at((int)rng_below(rng, 50), 1, *front_us - 9 * US_PER_DAY); break;
 	case 4:
 		record = (struct input_record){

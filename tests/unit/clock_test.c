@@ -13,7 +13,7 @@ static struct partition_clock clock_at(int64_t now_us)
 	struct partition_clock clock;
 
 	clock_init(&clock);
-	clock_event(&clock, now_us, 1);
+	clock_accept(&clock, now_us, 1, CLOCK_NONE);
 	return clock;
 }
 
@@ -30,22 +30,22 @@ Test(clock, first_event_sets_it_and_one_user_alone_never_moves_it)
 	struct partition_clock clock = clock_at(T0);
 
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_event(&clock, T0 + US_PER_HOUR, 1);
-	clock_event(&clock, T0 + 23 * US_PER_HOUR, 1);
+	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
+	clock_accept(&clock, T0 + 23 * US_PER_HOUR, 1, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_event(&clock, T0 + US_PER_MINUTE, 2);
+	clock_accept(&clock, T0 + US_PER_MINUTE, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_MINUTE,
 	             "a second user reaches a minute: so does the clock");
-	clock_event(&clock, T0 + 24 * US_PER_HOUR, 2);
+	clock_accept(&clock, T0 + 24 * US_PER_HOUR, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + 23 * US_PER_HOUR,
 	             "the second user overtakes the first: the first's time counts");
 }
 
 /* The rule of the contract, computed with the newest time of every user. */
 static int64_t slow_clock(const int64_t *times_us, const int64_t *users, size_t count,
-                          int64_t control_us)
+                          int64_t announced_us)
 {
-	int64_t best[8], clock_us = control_us;
+	int64_t best[8], clock_us = announced_us;
 
 	for (int u = 0; u < 8; u++)
 		best[u] = CLOCK_NONE;
@@ -74,7 +74,7 @@ Test(clock, is_the_newest_time_that_two_users_have_reached_for_random_events)
 		for (size_t i = 0; i < 60; i++) {
 			times_us[i] = T0 + rng_below(&rng, 40);
 			users[i] = rng_below(&rng, users_max);
-			clock_event(&clock, times_us[i], users[i]);
+			clock_accept(&clock, times_us[i], users[i], CLOCK_NONE);
 			cr_assert_eq(clock_now(&clock),
 			             slow_clock(times_us, users, i + 1, times_us[0]),
 			             "seed %" PRIu64 ", event %zu", seed, i);
@@ -90,17 +90,17 @@ Test(clock, control_moves_it_only_forward_and_never_past_the_record)
 	struct partition_clock clock;
 
 	clock_init(&clock);
-	clock_control(&clock, T0, T0 + US_PER_DAY);
+	clock_announce(&clock, T0, T0 + US_PER_DAY);
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_control(&clock, T0 - 1, T0 + US_PER_DAY);
+	clock_announce(&clock, T0 - 1, T0 + US_PER_DAY);
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_control(&clock, INT64_MAX, T0 + US_PER_DAY);
+	clock_announce(&clock, INT64_MAX, T0 + US_PER_DAY);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY, "cut to the record's own time");
-	clock_event(&clock, T0 + US_PER_HOUR, 1);
-	clock_event(&clock, T0 + US_PER_HOUR, 2);
+	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
+	clock_accept(&clock, T0 + US_PER_HOUR, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY);
-	clock_event(&clock, T0 + 2 * US_PER_DAY, 1);
-	clock_event(&clock, T0 + 2 * US_PER_DAY, 2);
+	clock_accept(&clock, T0 + 2 * US_PER_DAY, 1, CLOCK_NONE);
+	clock_accept(&clock, T0 + 2 * US_PER_DAY, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + 2 * US_PER_DAY);
 }
 
@@ -109,52 +109,105 @@ Test(clock, first_event_after_a_control_does_not_set_it)
 	struct partition_clock clock;
 
 	clock_init(&clock);
-	clock_control(&clock, T0, T0);
-	clock_event(&clock, T0 + US_PER_HOUR, 1);
+	clock_announce(&clock, T0, T0);
+	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0);
 }
 
-Test(clock, future_rule_in_all_its_branches)
+Test(clock, an_event_too_far_ahead_is_found_in_all_branches)
 {
 	static const struct {
 		const char *label;
 		int64_t now_us, event_us, record_us;
-		bool want;
+		bool announced;
+		enum clock_result want;
 	} rows[] = {
-		{"empty partition, at the record's time", CLOCK_NONE, T0, T0, false},
-		{"empty partition, 5 minutes ahead of the record", CLOCK_NONE,
-	         T0 + 5 * US_PER_MINUTE, T0, false},
-		{"empty partition, more than that", CLOCK_NONE, T0 + 5 * US_PER_MINUTE + 1, T0,
-	         true},
-		{"empty partition, long past", CLOCK_NONE, T0 - 900 * US_PER_DAY, T0, false},
-		{"24 h ahead of the clock", T0, T0 + US_PER_DAY, T0 + 900 * US_PER_DAY, false},
-		{"more than 24 h ahead, in a replay", T0, T0 + US_PER_DAY + 1,
-	         T0 + 900 * US_PER_DAY, true},
-		{"more than 24 h ahead, live, not ahead of the record", T0, T0 + 29 * US_PER_DAY,
-	         T0 + 29 * US_PER_DAY, false},
-		{"live at the edge of 30 days", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY,
-	         false},
-		{"just not live", T0, T0 + 30 * US_PER_DAY, T0 + 30 * US_PER_DAY + 1, true},
-		{"live, 5 minutes ahead of the record", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE,
-	         T0 + 2 * US_PER_DAY, false},
-		{"live, more than that", T0, T0 + 2 * US_PER_DAY + 5 * US_PER_MINUTE + 1,
-	         T0 + 2 * US_PER_DAY, true},
-		{"live, ahead of the record but within 24 h of the clock", T0,
-	         T0 + 23 * US_PER_HOUR, T0, false},
-		{"before the clock", T0, T0 - 900 * US_PER_DAY, T0, false},
-		{"clock far ahead of the record", T0, T0 + US_PER_DAY + 1, T0 - 90 * US_PER_DAY,
-	         true},
+		{"no clock, 5 minutes after the record", CLOCK_NONE, T0 + 5 * US_PER_MINUTE, T0,
+	         false, CLOCK_FITS},
+		{"no clock, more than that", CLOCK_NONE, T0 + 5 * US_PER_MINUTE + 1, T0, false,
+	         CLOCK_AFTER_RECORD},
+		{"no clock, long past", CLOCK_NONE, T0 - 900 * US_PER_DAY, T0, false, CLOCK_FITS},
+		{"31 days after the clock", T0, T0 + 31 * US_PER_DAY, T0 + 900 * US_PER_DAY, false,
+	         CLOCK_FITS},
+		{"more than that", T0, T0 + 31 * US_PER_DAY + 1, T0 + 900 * US_PER_DAY, false,
+	         CLOCK_TOO_FAR},
+		{"more than that, live", T0, T0 + 900 * US_PER_DAY, T0 + 901 * US_PER_DAY, false,
+	         CLOCK_FITS},
+		{"more than that, just not live", T0, T0 + 900 * US_PER_DAY,
+	         T0 + 901 * US_PER_DAY + 1, false, CLOCK_TOO_FAR},
+		{"more than that, live, with an announced time", T0, T0 + 900 * US_PER_DAY,
+	         T0 + 900 * US_PER_DAY, true, CLOCK_TOO_FAR},
+		{"near the clock, after the record", T0, T0 + 23 * US_PER_HOUR, T0, false,
+	         CLOCK_AFTER_RECORD},
+		{"before the clock", T0, T0 - 900 * US_PER_DAY, T0, false, CLOCK_FITS},
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		struct partition_clock clock;
 
 		clock_init(&clock);
-		if (rows[i].now_us != CLOCK_NONE)
+		if (rows[i].now_us != CLOCK_NONE) {
 			clock = clock_at(rows[i].now_us);
-		cr_assert_eq(clock_is_future(&clock, rows[i].event_us, rows[i].record_us),
+			clock_accept(&clock, rows[i].now_us, 2, CLOCK_NONE);
+		}
+		cr_assert_eq(clock_check(&clock, rows[i].event_us, 3, rows[i].record_us,
+		                         rows[i].announced),
 		             rows[i].want, "%s", rows[i].label);
 	}
+}
+
+#define FAR_US  (T0 + 40 * US_PER_DAY)
+#define LATE_US (T0 + 4000 * US_PER_DAY) /* the records' own time: a replay */
+
+Test(clock, two_users_in_a_row_confirm_a_pause_of_the_stream)
+{
+	struct partition_clock clock = clock_at(T0);
+
+	clock_accept(&clock, T0, 2, CLOCK_NONE);
+	cr_assert_eq(clock_check(&clock, FAR_US + 5, 3, LATE_US, false), CLOCK_TOO_FAR);
+	cr_assert_eq(clock_check(&clock, FAR_US + 6, 3, LATE_US, false), CLOCK_TOO_FAR);
+	cr_assert_eq(clock_now(&clock), T0);
+	cr_assert_eq(clock_check(&clock, FAR_US + 7, 4, LATE_US, false), CLOCK_FITS);
+	cr_assert_eq(clock_now(&clock), FAR_US + 6);
+}
+
+Test(clock, an_accepted_event_between_two_far_ones_keeps_them_apart)
+{
+	struct partition_clock clock = clock_at(T0);
+
+	clock_accept(&clock, T0, 2, CLOCK_NONE);
+	cr_assert_eq(clock_check(&clock, FAR_US, 3, LATE_US, false), CLOCK_TOO_FAR);
+	clock_accept(&clock, T0 + 1, 4, CLOCK_NONE);
+	cr_assert_eq(clock_check(&clock, FAR_US, 5, LATE_US, false), CLOCK_TOO_FAR);
+	cr_assert(clock_now(&clock) <= T0 + 1, "no far event moves the clock");
+}
+
+Test(clock, a_partition_of_one_user_follows_31_days_before_its_events)
+{
+	struct partition_clock clock = clock_at(T0);
+
+	for (int64_t day = 20; day < 4000; day += 20) {
+		cr_assert_eq(clock_check(&clock, T0 + day * US_PER_DAY, 1, LATE_US, false),
+		             CLOCK_FITS, "day %" PRId64, day);
+		clock_accept(&clock, T0 + day * US_PER_DAY, 1, CLOCK_NONE);
+		cr_assert(clock_now(&clock) >= T0 + (day - 31) * US_PER_DAY);
+	}
+	cr_assert_eq(clock_check(&clock, T0 + 5000 * US_PER_DAY, 2, LATE_US + 5000 * US_PER_DAY,
+	                         false),
+	             CLOCK_TOO_FAR, "another user does not");
+}
+
+Test(clock, an_announced_time_replaces_the_two_users)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	clock_accept(&clock, T0 + US_PER_DAY, 1, T0);
+	clock_accept(&clock, T0 + 2 * US_PER_DAY, 2, T0 + 1);
+	cr_assert_eq(clock_now(&clock), T0 + 1);
+	clock_accept(&clock, T0 + 2 * US_PER_DAY, 3, CLOCK_NONE);
+	clock_accept(&clock, T0 + 3 * US_PER_DAY, 4, CLOCK_NONE);
+	cr_assert_eq(clock_now(&clock), T0 + 2 * US_PER_DAY, "rows without it use the users");
 }
 
 Test(clock, text_form_comes_back_the_same)
@@ -168,15 +221,18 @@ Test(clock, text_form_comes_back_the_same)
 
 		clock_init(&clock);
 		for (int64_t n = rng_below(&rng, 5); n > 0; n--)
-			clock_event(&clock, (int64_t)rng_next(&rng) / 4,
-			            rng_between(&rng, 1, INT64_MAX - 1));
+			clock_accept(&clock, (int64_t)rng_next(&rng) / 4,
+			             rng_between(&rng, 1, INT64_MAX - 1), CLOCK_NONE);
+		if (rng_chance(&rng, 2))
+			clock_check(&clock, INT64_MAX / 4, 5, INT64_MAX / 2, false);
 		len = clock_format(&clock, text);
 		cr_assert(len < CLOCK_TEXT_MAX);
 		cr_assert(clock_parse((struct span){text, len}, &again), "'%s'", text);
 		cr_assert(again.first_us == clock.first_us &&
 		                  again.first_user == clock.first_user &&
 		                  again.second_us == clock.second_us &&
-		                  again.control_us == clock.control_us,
+		                  again.announced_us == clock.announced_us &&
+		                  again.far_us == clock.far_us && again.far_user == clock.far_user,
 		          "'%s'", text);
 	}
 }
@@ -189,6 +245,9 @@ Test(clock, other_texts_are_refused)
 		"1,2,3",
 		"1,2,3,",
 		"1,2,3,4,5",
+		"1,2,3,4,",
+		"1,2,3,4,5,6,7",
+		"1,2,3,4,9223372036854775807,6",
 		"1,2,3,4 ",
 		"a,2,3,4",
 		"1;2;3;4", /* next: times so remote that the addition of a setting would overflow */

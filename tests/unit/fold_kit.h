@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/event_id.h"
 #include "stream/outbox.h"
@@ -227,7 +228,7 @@ static inline struct bronze_event kit_event(struct rng *rng, int64_t time_us, in
 	                  .brand = kit_brand(rng),
 	                  .user_session = session % 11 == 0 ? SPAN_NULL : kit_session(session),
 	                  .type = kit_type(rng)},
-		.lineage = {.raw_time_ms = time_us / 1000},
+		.lineage = {.raw_time_ms = time_us / 1000, .source_clock_us = CLOCK_NONE},
 	};
 
 	for (int i = 0; i < EVENT_ID_BYTES; i++)

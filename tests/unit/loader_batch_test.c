@@ -7,6 +7,7 @@
 
 #include "base/buffer.h"
 #include "base/span.h"
+#include "event/clock.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "load_batch.h"
@@ -335,7 +336,8 @@ Test(loader_batch, a_raw_time_outside_of_timestamptz_is_rejected)
 		                                        .product_id = 1,
 		                                        .user_id = 1,
 		                                        .price_cents = -1},
-		                              .lineage = {.raw_time_ms = rows[i].time_ms}};
+		                              .lineage = {.raw_time_ms = rows[i].time_ms,
+		                                          .source_clock_us = CLOCK_NONE}};
 		struct buffer value = {0};
 		struct input_record record;
 

@@ -1,4 +1,4 @@
-/* Parts of the producer without Kafka: pace, announced jumps, the acknowledged prefix, the state
+/* Parts of the producer without Kafka: pace, the acknowledged prefix, the state
  * file, settings. */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -9,11 +9,14 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "event_clock.h"
+#include "event/clock.h"
 #include "options.h"
 #include "pace.h"
 #include "row.h"
+#include "source_clock.h"
 #include "state_file.h"
+
+#define EARLIEST_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
 
 /* ---- pace */
 
@@ -84,8 +87,8 @@ Test(producer_pace, years_of_event_time_do_not_overflow)
 {
 	struct pace pace = {.speed_milli = 1};
 
-	pace_anchor(&pace, EVENT_CLOCK_EARLIEST_US, 0);
-	cr_assert_eq(pace_wait_us(&pace, EVENT_CLOCK_EARLIEST_US + 36500 * US_PER_DAY / 100, 0),
+	pace_anchor(&pace, EARLIEST_US, 0);
+	cr_assert_eq(pace_wait_us(&pace, EARLIEST_US + 36500 * US_PER_DAY / 100, 0),
 	             365 * US_PER_DAY * 1000);
 }
 
@@ -143,75 +146,6 @@ Test(producer_pace, after_a_stall_at_most_10_ms_are_caught_up)
 	cr_assert_leq(most, 310);
 }
 
-/* ---- announced jumps */
-
-#define DAY(n) (EVENT_CLOCK_EARLIEST_US + (n)*US_PER_DAY)
-#define LATEST DAY(9000)
-
-Test(producer_event_clock, a_jump_is_announced_when_the_next_row_confirms_it)
-{
-	struct event_clock clock = {DAY(1)};
-
-	cr_assert_not(event_clock_row(&clock, DAY(1) + 12 * US_PER_HOUR, DAY(9), LATEST),
-	              "12 h are not a jump");
-	cr_assert_eq(clock.newest_us, DAY(1) + 12 * US_PER_HOUR);
-	cr_assert(event_clock_row(&clock, DAY(5), DAY(5) + 1, LATEST));
-	cr_assert_eq(clock.newest_us, DAY(5));
-	cr_assert_not(event_clock_row(&clock, DAY(5) + 1, DAY(5) + 2, LATEST), "announced once");
-}
-
-Test(producer_event_clock, one_wrong_timestamp_announces_nothing_and_moves_nothing)
-{
-	struct event_clock clock = {DAY(1)};
-
-	cr_assert_not(event_clock_row(&clock, DAY(700), DAY(1) + 5, LATEST));
-	cr_assert_not(event_clock_row(&clock, DAY(700), EVENT_CLOCK_NONE, LATEST),
-	              "no row after it");
-	cr_assert_not(event_clock_row(&clock, LATEST + 1, LATEST + 2, LATEST),
-	              "beyond the present");
-	cr_assert_not(event_clock_row(&clock, EVENT_CLOCK_NONE, DAY(700), LATEST));
-	cr_assert_not(event_clock_row(&clock, DAY(0) - 1, DAY(1), LATEST));
-	cr_assert_eq(clock.newest_us, DAY(1));
-}
-
-Test(producer_event_clock, a_wrong_time_next_to_a_true_jump_is_not_announced)
-{
-	struct event_clock clock = {DAY(1)};
-
-	cr_assert(event_clock_row(&clock, DAY(700), DAY(3), LATEST));
-	cr_assert_eq(clock.newest_us, DAY(3));
-}
-
-Test(producer_event_clock, disorder_and_late_rows_do_not_move_it_back)
-{
-	struct event_clock clock = {DAY(2)};
-
-	cr_assert_not(event_clock_row(&clock, DAY(1), DAY(2), LATEST));
-	cr_assert_eq(clock.newest_us, DAY(2));
-}
-
-Test(producer_event_clock, a_segment_begins_at_the_earlier_of_two_rows)
-{
-	static const struct {
-		const char *label;
-		int64_t first, second, want;
-	} cases[] = {{"in order", DAY(2), DAY(2) + 1, DAY(2)},
-	             {"the first is wrong", DAY(700), DAY(2), DAY(2)},
-	             {"the first has none", EVENT_CLOCK_NONE, DAY(2), DAY(2)},
-	             {"the second has none", DAY(2), EVENT_CLOCK_NONE, DAY(2)},
-	             {"the first is beyond the present", LATEST + 1, DAY(2), DAY(2)},
-	             {"neither has one", EVENT_CLOCK_NONE, EVENT_CLOCK_NONE, DAY(1)}};
-
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct event_clock clock = {EVENT_CLOCK_NONE};
-
-		cr_assert_eq(event_clock_begin(&clock, cases[i].first, cases[i].second, DAY(1),
-		                               LATEST),
-		             cases[i].want, "%s", cases[i].label);
-		cr_assert_eq(clock.newest_us, cases[i].want);
-	}
-}
-
 /* ---- the acknowledged prefix */
 
 static struct ack *push_row(struct acks *acks, int64_t row, int32_t partition)
@@ -220,7 +154,8 @@ static struct ack *push_row(struct acks *acks, int64_t row, int32_t partition)
 
 	cr_assert_not_null(ack);
 	ack->position = (struct row_position){0, row, row * 100};
-	ack->newest_us = row;
+	source_clock_state_init(&ack->clock);
+	ack->clock.longest_gap_us = row;
 	ack->partition = partition;
 	ack->is_row = true;
 	return ack;
@@ -256,7 +191,7 @@ Test(producer_acks, the_prefix_moves_only_over_what_is_contiguous)
 	done(rows[2], 21);
 	acks_advance(&acks, &checkpoint);
 	cr_assert_eq(checkpoint.rows, 4);
-	cr_assert_eq(checkpoint.newest_us, 4);
+	cr_assert_eq(checkpoint.clock.longest_gap_us, 4);
 	cr_assert_eq(checkpoint.partitions[0].rows, 2);
 	cr_assert_eq(checkpoint.partitions[1].rows, 2);
 	cr_assert_eq(acks_waiting(&acks), 0);
@@ -274,7 +209,7 @@ Test(producer_acks, controls_are_waited_for_but_are_not_rows)
 	control = acks_push(&acks);
 	control->partition = 0;
 	control->is_row = false;
-	control->newest_us = 99;
+	control->clock.longest_gap_us = 99;
 	row = push_row(&acks, 1, 0);
 	done(row, 6);
 	acks_advance(&acks, &checkpoint);
@@ -283,7 +218,7 @@ Test(producer_acks, controls_are_waited_for_but_are_not_rows)
 	acks_advance(&acks, &checkpoint);
 	cr_assert_eq(checkpoint.rows, 1);
 	cr_assert_eq(checkpoint.partitions[0].rows, 1);
-	cr_assert_eq(checkpoint.newest_us, 1);
+	cr_assert_eq(checkpoint.clock.longest_gap_us, 1);
 	cr_assert_eq(checkpoint.partitions[0].last_offset, 6);
 	acks_fini(&acks);
 }
@@ -372,7 +307,8 @@ Test(producer_state_file, what_is_written_is_read_and_a_damaged_one_is_refused)
 	snprintf(out.topic, sizeof(out.topic), "t");
 	out.checkpoint.rows = 12;
 	out.checkpoint.position = (struct row_position){1, 5, INT64_C(9876543210)};
-	out.checkpoint.newest_us = -7;
+	clock_announce(&out.checkpoint.clock.clock, EARLIEST_US, INT64_MAX);
+	out.checkpoint.clock.longest_gap_us = 17;
 	out.checkpoint.partitions[2].rows = 12;
 	out.checkpoint.partitions[2].last_offset = INT64_C(1) << 40;
 	cr_assert(state_file_write(path, &out, &err), "%s", err.message);
@@ -380,9 +316,16 @@ Test(producer_state_file, what_is_written_is_read_and_a_damaged_one_is_refused)
 	cr_assert_str_eq(in.segment, out.segment);
 	cr_assert_not(in.complete);
 	cr_assert_eq(in.checkpoint.position.byte_offset, INT64_C(9876543210));
+	cr_assert_eq(memcmp(&in.checkpoint.clock, &out.checkpoint.clock,
+	                    sizeof(in.checkpoint.clock)),
+	             0);
 	cr_assert_eq(in.checkpoint.partition_count, 3);
 	cr_assert_eq(in.checkpoint.partitions[0].last_offset, -1);
 	cr_assert_eq(in.checkpoint.partitions[2].last_offset, INT64_C(1) << 40);
+	snprintf(command, sizeof(command), "sed -i '/source_clock/d' %s", path);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(state_file_read(path, &in, &err), STATE_FOUND, "as former versions wrote it");
+	cr_assert_eq(clock_now(&in.checkpoint.clock.clock), EARLIEST_US);
 	file = fopen(path, "w");
 	fputs("{\"version\":1", file);
 	fclose(file);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/event_id.h"
 #include "event/reason.h"
@@ -58,6 +59,7 @@ static void bronze_random(union record *record)
 		.source_row = random_below(2) ? 0 : random_number(1, INT64_MAX),
 		.raw_offset = random_number(0, INT64_MAX),
 		.raw_time_ms = random_number(-1, INT64_MAX),
+		.source_clock_us = random_below(2) ? CLOCK_NONE : random_time_us(),
 		.raw_partition = (int32_t)random_number(0, INT32_MAX),
 	};
 }
@@ -87,6 +89,8 @@ static void bronze_refer(struct reference *to, const union record *record)
 	reference_number(to, "raw_partition", lineage->raw_partition);
 	reference_number(to, "raw_offset", lineage->raw_offset);
 	reference_number(to, "raw_time", lineage->raw_time_ms);
+	reference_optional_number(to, "source_clock", lineage->source_clock_us != CLOCK_NONE,
+	                          lineage->source_clock_us);
 }
 
 static bool bronze_equal(const union record *left, const union record *right)
@@ -101,7 +105,8 @@ static bool bronze_equal(const union record *left, const union record *right)
 	       span_equal(a->brand, b->brand) && span_equal(a->user_session, b->user_session) &&
 	       a->type == b->type && span_equal(c->source_file, d->source_file) &&
 	       c->source_row == d->source_row && c->raw_offset == d->raw_offset &&
-	       c->raw_time_ms == d->raw_time_ms && c->raw_partition == d->raw_partition;
+	       c->raw_time_ms == d->raw_time_ms && c->source_clock_us == d->source_clock_us &&
+	       c->raw_partition == d->raw_partition;
 }
 
 static void bronze_write(struct buffer *out, const union record *record)
@@ -538,7 +543,7 @@ static struct bronze_event plain_event(void)
 {
 	return (struct bronze_event){
 		.event = {.event_time_us = 1, .product_id = 1, .user_id = 1, .price_cents = -1},
-		.lineage = {.raw_time_ms = 1}};
+		.lineage = {.raw_time_ms = 1, .source_clock_us = CLOCK_NONE}};
 }
 
 static bool bronze_survives(const struct bronze_event *event, const char **why)

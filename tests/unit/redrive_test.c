@@ -78,7 +78,7 @@ static struct redrive_params params_init(void)
 
 	for (int p = 0; p < 4; p++) {
 		clock_init(&clocks[p]);
-		clock_event(&clocks[p], KIT_DAY0_US, 1);
+		clock_accept(&clocks[p], KIT_DAY0_US, 1, CLOCK_NONE);
 	}
 	return params;
 }
@@ -326,7 +326,7 @@ Test(redrive, an_unknown_clock_or_horizon_keeps_nothing_back)
 Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_reported)
 {
 	struct input_record refused =
-		refused_record(JSON("2019-10-05 00:00:00 UTC", "view"), NULL, 0);
+		refused_record(JSON("2019-11-05 00:00:00 UTC", "view"), NULL, 0);
 	struct redrive_params params = params_init();
 	struct redrive_decision decision;
 	struct letter letter;
@@ -335,7 +335,7 @@ Test(redrive, an_event_still_ahead_of_the_clock_is_sent_and_reported)
 	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert(decision.ahead);
 	for (int p = 0; p < 4; p++)
-		clock_control(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, params.now_us);
+		clock_announce(&clocks[p], KIT_DAY0_US + 4 * US_PER_DAY, params.now_us);
 	cr_assert_eq(classify(&params, NULL, &letter.record, &decision), REDRIVE_SEND);
 	cr_assert_not(decision.ahead);
 	outbox_free(&letter.box);

@@ -60,13 +60,14 @@ static bool take_bronze(void *context, const struct input_record *record, bool *
 
 	(void)enough;
 	if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)
-		clock_control(clock, control.event_time_us, record->timestamp_ms * 1000);
+		clock_announce(clock, control.event_time_us, record->timestamp_ms * 1000);
 	if (!record->value.at)
 		return true;
 	if (!frame_decode(redrive->decoder, record->value, &body, &reason, NULL, 0, err))
 		return false;
 	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL))
-		clock_event(clock, bronze.event.event_time_us, bronze.event.user_id);
+		clock_accept(clock, bronze.event.event_time_us, bronze.event.user_id,
+		             bronze.lineage.source_clock_us);
 	return true;
 }
 
@@ -78,7 +79,7 @@ static void clock_before_tail(struct partition_clock *clock, const char *header)
 	if (!clock_parse(span_of(header), clock))
 		clock_init(clock);
 	if (clock_now(clock) == CLOCK_NONE)
-		clock->control_us = 0;
+		clock->announced_us = 0;
 }
 
 static bool read_sink_offsets(struct redrive *redrive, struct err *err)

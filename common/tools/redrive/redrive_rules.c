@@ -243,6 +243,14 @@ static enum redrive_result classify_source(const struct redrive_params *params,
 	return record->value.at ? REDRIVE_SEND : REDRIVE_NO_BYTES;
 }
 
+/* The check of bronze-sink, on a copy of the clock. No user has the id 0. */
+static bool is_ahead(struct partition_clock clock, const struct input_record *record,
+                     const struct redrive_decision *decision, int64_t now_us)
+{
+	return record_header(record, CLOCK_HEADER_REFUTED).at ||
+	       clock_check(&clock, decision->event_time_us, 0, now_us, false) != CLOCK_FITS;
+}
+
 static enum redrive_result classify_event(const struct redrive_params *params,
                                           struct event_parser *parser,
                                           const struct input_record *record,
@@ -256,8 +264,7 @@ static enum redrive_result classify_event(const struct redrive_params *params,
 	if (decision->refused != REASON_NONE)
 		return params->send_refused ? REDRIVE_SEND : REDRIVE_REFUSED;
 	clock = &params->clocks[decision->target];
-	decision->ahead = clock_now(clock) != CLOCK_NONE &&
-	                  clock_is_future(clock, decision->event_time_us, params->now_us);
+	decision->ahead = is_ahead(*clock, record, decision, params->now_us);
 	if (params->horizon_us > 0 && clock_now(clock) != CLOCK_NONE &&
 	    decision->event_time_us < clock_now(clock) - params->horizon_us)
 		return REDRIVE_TOO_OLD;

@@ -1,0 +1,36 @@
+/* Whether the rows of a source are in the order of their times, as a replay needs them. Pure.
+ *
+ * Before anything is sent, the first rows are checked: if they run backwards, or have no order,
+ * then most of them would be late or refused. During the replay, a long run of rows before the
+ * de-duplication horizon is an input that starts again in the past. */
+#ifndef FUNNEL_ORDER_CHECK_H
+#define FUNNEL_ORDER_CHECK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "row.h"
+#include "row_queue.h"
+#include "source_clock.h"
+
+#define ORDER_FIRST_ROWS 10000 /* rows that are checked before anything is sent */
+#define ORDER_LATE_ROWS  100   /* rows in a row before the horizon that end the replay */
+
+/* The time and the user of a row, as the source clock needs them. */
+struct row_time row_time_of(const struct row *row);
+
+/* Checks the first rows. ERR_INPUT: they have no usable order; the message says what to do. */
+MUST_USE bool order_check_first(const struct row_queue *rows, int64_t latest_us, struct err *err);
+
+/* A run of rows before the horizon. */
+struct order_check {
+	int64_t horizon_us;
+	int64_t late_rows, first_row, first_time_us;
+};
+/* Call for each row. clock_us: the source clock after the row. ERR_INPUT: the replay must stop. */
+MUST_USE bool order_check_row(struct order_check *check, const struct row *row, int64_t clock_us,
+                              struct err *err);
+
+#endif
