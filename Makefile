@@ -44,7 +44,7 @@ ROOMS      := $(shell awk '!/^\#/ { print $$1 }' common/rooms)
 PURE_ROOMS := $(shell awk '$$2 == "pure" { print $$1 }' common/rooms)
 INCLUDES   := -Icommon -I/usr/include/postgresql
 INCLUDES_tests := -Itests $(SERVICES:%=-I%) $(TOOLS:%=-Icommon/tools/%)# tests use every room
-LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -lz -lmd -lpthread -lm
+LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -larchive -lz -lmd -lpthread -lm
 
 # The pinned librdkafka, built once into build/librdkafka. LIBRDKAFKA=system uses that of the distribution;
 # FLAVOUR=system builds the release with it in another tree.

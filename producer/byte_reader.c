@@ -1,166 +1,285 @@
-/* read(2) into one block, and inflate() for gzip. Rejected: gzopen(). Some of its versions report a
- * truncated stream as a normal end if nothing follows it, and it does not report where the stream
- * ends. */
+/* Layers of origins: the file, then one per container as long as the first bytes are those of a
+ * container, then the encoding. A plain file is read without any copy but that of its first
+ * bytes. */
 #include "byte_reader.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
-#include <zlib.h>
+#include "byte_origin.h"
+#include "gzip_origin.h"
+#include "text_encoding.h"
 
-#define BLOCK_BYTES 131072
+#define LAYERS_MAX 4
+#define HEAD_BYTES 512 /* of a tar, its first block */
+#define MAGIC_MAX  6   /* bytes of the longest mark below */
+#define WAIT_MS    1000
 
 struct byte_reader {
-	int fd;
-	bool gzip, inflating, member_ended;
-	int64_t position; /* offset in the file of the end of the block */
-	/* next_in and avail_in: the unread rest of the block, plain or compressed */
-	z_stream z;
-	char path[1024];
-	unsigned char block[BLOCK_BYTES];
+	struct byte_origin base, top;
+	bool is_member; /* the position counts bytes of the member */
+	int64_t base_bytes, top_bytes;
+	char path[PATH_MAX];
 };
 
-static bool fill(struct byte_reader *reader, struct err *err)
-{
-	ssize_t got;
+/* ---- what it is */
 
-	do
-		got = read(reader->fd, reader->block, sizeof(reader->block));
-	while (got < 0 && errno == EINTR);
-	if (got < 0)
-		return err_set(err, ERR_FATAL, "%s: reading failed: %s", reader->path,
-		               strerror(errno));
-	reader->z.next_in = reader->block;
-	reader->z.avail_in = (unsigned)got;
-	reader->position += got;
-	return true;
+enum container {
+	CONTAINER_NONE,
+	CONTAINER_GZIP,
+	CONTAINER_STREAM,
+	CONTAINER_ARCHIVE,
+	CONTAINER_REFUSED
+};
+
+static const struct mark {
+	const char *bytes;
+	size_t len;
+	enum container container;
+	const char *name;
+} marks[] = {
+	{"\x1f\x8b", 2, CONTAINER_GZIP, "gzip"},
+	{"\x28\xb5\x2f\xfd", 4, CONTAINER_STREAM, "zstd"},
+	{"\xfd"
+         "7zXZ",
+         6, CONTAINER_STREAM, "xz"},
+	{"BZh", 3, CONTAINER_STREAM, "bzip2"},
+	{"\x04\x22\x4d\x18", 4, CONTAINER_STREAM, "lz4"},
+	{"PK\x03\x04", 4, CONTAINER_ARCHIVE, "zip"},
+	{"PK\x05\x06", 4, CONTAINER_ARCHIVE, "zip"},
+	{"PK\x07\x08", 4, CONTAINER_ARCHIVE, "zip"},
+	{"7z\xbc\xaf\x27\x1c", 6, CONTAINER_REFUSED, "a 7-Zip archive"},
+	{"Rar!", 4, CONTAINER_REFUSED, "a RAR archive"},
+	{"PAR1", 4, CONTAINER_REFUSED, "a Parquet file"},
+};
+static const struct mark tar_mark = {"ustar", 5, CONTAINER_ARCHIVE, "tar"};
+
+static const struct mark *mark_of(const unsigned char *head, size_t len)
+{
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++)
+		if (len >= marks[i].len && memcmp(head, marks[i].bytes, marks[i].len) == 0)
+			return &marks[i];
+	return len >= 263 && memcmp(head + 257, "ustar", 5) == 0 ? &tar_mark : NULL;
 }
 
-static bool begin(struct byte_reader *reader, struct err *err)
+/* NULL and no error: it is no container. */
+static const struct mark *look(struct byte_reader *reader, bool *ok, struct err *err)
 {
-	if (!fill(reader, err))
+	unsigned char head[HEAD_BYTES];
+	ssize_t len = byte_origin_peek(&reader->top, head, sizeof(head), MAGIC_MAX, err);
+	const struct mark *mark = len > 0 ? mark_of(head, (size_t)len) : NULL;
+
+	*ok = len >= 0;
+	if (mark && mark->container == CONTAINER_REFUSED)
+		*ok = err_set(err, ERR_INPUT,
+		              "%s: this is %s, which cannot be read; expected CSV or JSON lines, "
+		              "plain or in gzip, zstd, xz, bzip2, lz4, zip or tar",
+		              reader->path, mark->name);
+	return mark;
+}
+
+/* ---- the file itself, whose bytes are counted */
+
+static ssize_t base_read(void *self, void *buf, size_t cap, struct err *err)
+{
+	struct byte_reader *reader = self;
+	ssize_t got = reader->base.read(reader->base.self, buf, cap, err);
+
+	reader->base_bytes += got > 0 ? got : 0;
+	return got;
+}
+
+static bool base_seek(void *self, int64_t offset)
+{
+	struct byte_reader *reader = self;
+
+	if (!reader->base.seek(reader->base.self, offset))
 		return false;
-	reader->gzip =
-		reader->z.avail_in >= 2 && reader->block[0] == 0x1f && reader->block[1] == 0x8b;
-	if (!reader->gzip)
-		return true;
-	if (inflateInit2(&reader->z, 15 + 16) != Z_OK)
-		return err_set(err, ERR_FATAL, "%s: cannot start to decompress", reader->path);
-	reader->inflating = true;
+	reader->base_bytes = offset;
 	return true;
 }
 
-struct byte_reader *byte_reader_new(const char *path, struct err *err)
+static int64_t base_size(void *self)
+{
+	const struct byte_reader *reader = self;
+
+	return reader->base.size(reader->base.self);
+}
+
+static bool base_waits(void *self, int timeout_ms)
+{
+	const struct byte_reader *reader = self;
+
+	return reader->base.waits(reader->base.self, timeout_ms);
+}
+
+/* Cuts path after the first part of it that is a file, so that the rest names a member. False: no
+ * part is a file. */
+static bool cut_at_file(char *path, const char **member)
+{
+	struct stat about;
+
+	*member = NULL;
+	if (byte_origin_is_stream(path) || stat(path, &about) == 0)
+		return true;
+	for (char *slash = path; (slash = strchr(slash + 1, '/'));) {
+		*slash = '\0';
+		if (stat(path, &about) == 0 && S_ISREG(about.st_mode)) {
+			*member = slash + 1;
+			return true;
+		}
+		*slash = '/';
+	}
+	return false;
+}
+
+/* Opens the file. *member: the rest of the path that names a member, in `path`. */
+static struct byte_reader *open_base(const char *path, char container[PATH_MAX],
+                                     const char **member, struct err *err)
 {
 	struct byte_reader *reader = calloc(1, sizeof(*reader));
 
-	if (!reader || strlen(path) >= sizeof(reader->path)) {
+	if (!reader || strlen(path) >= PATH_MAX) {
 		err_set(err, ERR_FATAL, "%s: out of memory, or the path is too long", path);
 		free(reader);
 		return NULL;
 	}
-	memcpy(reader->path, path, strlen(path) + 1);
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (reader->fd < 0)
-		err_set(err, ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
-	if (reader->fd < 0 || !begin(reader, err)) {
-		byte_reader_free(reader);
+	snprintf(reader->path, sizeof(reader->path), "%s",
+	         strcmp(path, "-") == 0 ? "standard input" : path);
+	snprintf(container, PATH_MAX, "%s", path);
+	if (!cut_at_file(container, member))
+		*member = NULL;
+	if (!byte_origin_open(&reader->base, *member ? container : path, err)) {
+		free(reader);
 		return NULL;
 	}
+	reader->top = (struct byte_origin){reader,
+	                                   base_read,
+	                                   reader->base.seek ? base_seek : NULL,
+	                                   reader->base.seek ? base_size : NULL,
+	                                   reader->base.waits ? base_waits : NULL,
+	                                   NULL};
 	return reader;
+}
+
+/* ---- layers */
+
+/* Puts a layer over the top. *member: the file to read of the outermost archive; NULL afterwards. */
+static bool unpack(struct byte_reader *reader, enum container container, const char **member,
+                   struct err *err)
+{
+	const char *wanted = *member;
+
+	switch (container) {
+	case CONTAINER_GZIP: return gzip_origin_over(&reader->top, reader->path, err);
+	case CONTAINER_STREAM: return archive_origin_unpack(&reader->top, reader->path, err);
+	case CONTAINER_ARCHIVE:
+		reader->is_member = reader->is_member || wanted;
+		*member = NULL;
+		return archive_origin_member(&reader->top, reader->path, wanted, err);
+	case CONTAINER_NONE:
+	case CONTAINER_REFUSED: break;
+	}
+	return false;
+}
+
+/* Unpacks until `stop` is found, or what is not a container. *found: the last. */
+static bool unpack_all(struct byte_reader *reader, const char *member, enum container stop,
+                       enum container *found, struct err *err)
+{
+	for (int layers = 0;; layers++) {
+		bool ok;
+		const struct mark *mark = look(reader, &ok, err);
+
+		*found = mark ? mark->container : CONTAINER_NONE;
+		if (!ok || !mark || *found == stop)
+			return ok;
+		if (layers == LAYERS_MAX)
+			return err_set(err, ERR_INPUT,
+			               "%s: more than %d containers, one in the other; unpack it",
+			               reader->path, LAYERS_MAX);
+		if (!unpack(reader, *found, &member, err))
+			return false;
+	}
+}
+
+struct byte_reader *byte_reader_new(const char *path, const char *encoding, struct err *err)
+{
+	char container[PATH_MAX];
+	const char *member;
+	struct byte_reader *reader = open_base(path, container, &member, err);
+	enum container found;
+
+	if (!reader)
+		return NULL;
+	if (unpack_all(reader, member, CONTAINER_NONE, &found, err) &&
+	    (!encoding || text_encoding_is_utf8(encoding) ||
+	     text_encoding_over(&reader->top, encoding, err)))
+		return reader;
+	byte_reader_free(reader);
+	return NULL;
 }
 
 void byte_reader_free(struct byte_reader *reader)
 {
 	if (!reader)
 		return;
-	if (reader->inflating)
-		inflateEnd(&reader->z);
-	if (reader->fd >= 0)
-		close(reader->fd);
+	byte_origin_close(&reader->top);
+	byte_origin_close(&reader->base);
 	free(reader);
 }
 
-static enum byte_result read_plain(struct byte_reader *reader, char *out, size_t cap, size_t *given,
-                                   struct err *err)
+bool byte_reader_list(const char *path, bool *is_archive, archive_visit *visit, void *context,
+                      struct err *err)
 {
-	if (reader->z.avail_in == 0 && !fill(reader, err))
-		return BYTES_FAILED;
-	if (reader->z.avail_in == 0)
-		return BYTES_END;
-	*given = reader->z.avail_in < cap ? reader->z.avail_in : cap;
-	memcpy(out, reader->z.next_in, *given);
-	reader->z.next_in += *given;
-	reader->z.avail_in -= (unsigned)*given;
-	return BYTES_GIVEN;
+	char container[PATH_MAX];
+	const char *member;
+	struct byte_reader *reader = open_base(path, container, &member, err);
+	enum container found;
+	bool ok;
+
+	*is_archive = false;
+	if (!reader)
+		return false;
+	ok = unpack_all(reader, NULL, CONTAINER_ARCHIVE, &found, err);
+	*is_archive = ok && found == CONTAINER_ARCHIVE;
+	if (*is_archive)
+		ok = archive_origin_list(&reader->top, path, visit, context, err);
+	byte_reader_free(reader);
+	return ok;
 }
 
-static enum byte_result cut(const struct byte_reader *reader, const char *why, struct err *err)
-{
-	err_set(err, ERR_OPERATOR,
-	        "%s: the gzip stream %s. All rows before that place were sent, and the end of the "
-	        "segment was not announced. Replace the file and run the producer again",
-	        reader->path, why);
-	return BYTES_CUT;
-}
-
-/* One step of inflate(), which may yield no bytes yet. */
-static enum byte_result read_gzip(struct byte_reader *reader, char *out, size_t cap, size_t *given,
-                                  struct err *err)
-{
-	int result;
-
-	if (reader->z.avail_in == 0 && !fill(reader, err))
-		return BYTES_FAILED;
-	if (reader->z.avail_in == 0)
-		return reader->member_ended ? BYTES_END : cut(reader, "ends early", err);
-	/* zeros after the last member are padding, as tape tools write it */
-	if (reader->member_ended) {
-		if (*reader->z.next_in == 0) {
-			reader->z.next_in++;
-			reader->z.avail_in--;
-			return BYTES_GIVEN;
-		}
-		if (inflateReset(&reader->z) != Z_OK)
-			return cut(reader, "is damaged", err);
-		reader->member_ended = false;
-	}
-	reader->z.next_out = (unsigned char *)out;
-	reader->z.avail_out = (unsigned)cap;
-	result = inflate(&reader->z, Z_NO_FLUSH);
-	*given = cap - reader->z.avail_out;
-	reader->member_ended = result == Z_STREAM_END;
-	if (result == Z_OK || result == Z_STREAM_END || result == Z_BUF_ERROR || *given > 0)
-		return BYTES_GIVEN; /* an error after some bytes is reported by the next call */
-	return cut(reader, "is damaged", err);
-}
+/* ---- reading */
 
 enum byte_result byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
                                   struct err *err)
 {
-	enum byte_result result = BYTES_GIVEN;
+	struct err why = {.class = ERR_NONE};
+	ssize_t got = reader->top.read(reader->top.self, out, cap, &why);
 
-	*given = 0;
-	if (!reader->gzip)
-		return read_plain(reader, out, cap, given, err);
-	while (*given == 0 && result == BYTES_GIVEN)
-		result = read_gzip(reader, out, cap, given, err);
-	return result;
+	*given = got > 0 ? (size_t)got : 0;
+	reader->top_bytes += (int64_t)*given;
+	if (got >= 0)
+		return got > 0 ? BYTES_GIVEN : BYTES_END;
+	if (err)
+		*err = why;
+	return why.class == ERR_OPERATOR ? BYTES_CUT : BYTES_FAILED;
 }
 
 bool byte_reader_seek(struct byte_reader *reader, int64_t offset)
 {
-	if (reader->gzip || lseek(reader->fd, offset, SEEK_SET) != offset)
-		return false;
-	reader->position = offset;
-	reader->z.avail_in = 0;
-	return true;
+	return reader->top.seek && reader->top.seek(reader->top.self, offset);
 }
 
 int64_t byte_reader_position(const struct byte_reader *reader)
 {
-	return reader->position - reader->z.avail_in;
+	return reader->is_member ? reader->top_bytes : reader->base_bytes;
+}
+
+bool byte_reader_waits(struct byte_reader *reader)
+{
+	return reader->top.waits && reader->top.waits(reader->top.self, WAIT_MS);
 }

@@ -1,6 +1,5 @@
-/* A window over the bytes. It moves to the front when a line does not end inside it. csv_next
- * splits a line in place. A line with a quote is split in a copy first: if its quoting is wrong,
- * the reader still needs the next lines unchanged. */
+/* A window over the bytes gives lines. csv_next splits a line in place. A line with a quote is split
+ * in a copy first: if its quoting is wrong, the reader still needs the next lines unchanged. */
 #include "csv_reader.h"
 
 #include <stdio.h>
@@ -9,98 +8,14 @@
 
 #include "base/csv.h"
 #include "base/span.h"
-#include "base/timetext.h"
-#include "byte_reader.h"
-
-#define WINDOW_BYTES (4 * CSV_LINE_MAX)
+#include "event/event_fields.h"
+#include "event/event_values.h"
 
 struct csv_reader {
-	struct byte_reader *bytes;
-	struct row_columns columns;
-	size_t at, end;        /* the unread bytes in the window */
-	int64_t window_offset; /* offset of window[0] in the uncompressed bytes */
-	int64_t row;
-	enum byte_result ended; /* BYTES_GIVEN: not yet */
-	struct err end_err;
-	bool skipping; /* reading the rest of a line that is too long */
+	struct byte_window *window; /* borrowed */
+	struct columns columns;
 	char copy[CSV_MULTILINE_MAX > CSV_LINE_MAX ? CSV_MULTILINE_MAX : CSV_LINE_MAX];
-	char window[WINDOW_BYTES];
 };
-
-/* Reads more bytes into the window. Sets `ended` if there are none. */
-static void fill(struct csv_reader *reader)
-{
-	size_t given;
-
-	memmove(reader->window, reader->window + reader->at, reader->end - reader->at);
-	reader->window_offset += (int64_t)reader->at;
-	reader->end -= reader->at;
-	reader->at = 0;
-	reader->ended = byte_reader_read(reader->bytes, reader->window + reader->end,
-	                                 WINDOW_BYTES - reader->end, &given, &reader->end_err);
-	reader->end += given;
-}
-
-/* The next line, including its line end if it has one. Of a line that is too long: at least
- * CSV_LINE_MAX bytes. False: there are no more bytes. */
-static bool next_line(struct csv_reader *reader, size_t *len)
-{
-	for (;;) {
-		size_t have = reader->end - reader->at;
-		const char *line_end = memchr(reader->window + reader->at, '\n', have);
-
-		*len = line_end ? (size_t)(line_end - reader->window) - reader->at + 1 : have;
-		if (line_end || have >= CSV_LINE_MAX || reader->ended != BYTES_GIVEN)
-			return *len > 0;
-		fill(reader);
-	}
-}
-
-struct csv_reader *csv_reader_new(const char *path, struct err *err)
-{
-	struct csv_reader *reader = calloc(1, sizeof(*reader));
-	size_t len = 0, header;
-
-	if (!reader) {
-		err_set(err, ERR_FATAL, "%s: out of memory", path);
-		return NULL;
-	}
-	reader->bytes = byte_reader_new(path, err);
-	if (!reader->bytes)
-		goto failed;
-	if (!next_line(reader, &len)) {
-		err_set(err, ERR_INPUT, "%s: %s", path,
-		        reader->ended == BYTES_END ? "the file is empty" : reader->end_err.message);
-		goto failed;
-	}
-	header = len;
-	while (header > 0 &&
-	       (reader->window[header - 1] == '\n' || reader->window[header - 1] == '\r'))
-		header--;
-	if (!row_columns_read((struct span){reader->window, header}, &reader->columns, err)) {
-		err_prefix(err, "%s", path);
-		goto failed;
-	}
-	reader->at = len;
-	return reader;
-failed:
-	csv_reader_free(reader);
-	return NULL;
-}
-
-void csv_reader_free(struct csv_reader *reader)
-{
-	if (!reader)
-		return;
-	byte_reader_free(reader->bytes);
-	free(reader);
-}
-
-static bool is_blank(const char *line, size_t len)
-{
-	return len == 0 || (len == 1 && (line[0] == '\n' || line[0] == '\r')) ||
-	       (len == 2 && line[0] == '\r' && line[1] == '\n');
-}
 
 static struct span without_line_end(const char *at, size_t len)
 {
@@ -111,13 +26,61 @@ static struct span without_line_end(const char *at, size_t len)
 	return (struct span){at, len};
 }
 
+/* ---- opening */
+
+static bool read_columns(struct csv_reader *reader, char delimiter, const char *given,
+                         const struct column_names *names, struct err *err)
+{
+	struct byte_window *window = reader->window;
+	struct span header;
+	size_t len = 0;
+
+	if (!byte_window_line(window, &len))
+		return err_set(err, ERR_INPUT, "%s",
+		               window->ended == BYTES_END ? "the file is empty"
+		                                          : window->end_err.message);
+	header = without_line_end(byte_window_at(window), len);
+	if (!given[0]) {
+		window->at += len;
+		return columns_read(&reader->columns, header, delimiter, names, err);
+	}
+	if (columns_read(&reader->columns, header, delimiter, names, NULL)) {
+		window->at += len;
+		return true;
+	}
+	return columns_read_given(&reader->columns, span_of(given), header, delimiter, names, err);
+}
+
+struct csv_reader *csv_reader_new(struct byte_window *window, char delimiter, const char *given,
+                                  const struct column_names *names, struct err *err)
+{
+	struct csv_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader) {
+		err_set(err, ERR_FATAL, "out of memory");
+		return NULL;
+	}
+	reader->window = window;
+	if (read_columns(reader, delimiter, given, names, err))
+		return reader;
+	free(reader);
+	return NULL;
+}
+
+void csv_reader_free(struct csv_reader *reader)
+{
+	free(reader);
+}
+
+/* ---- rows */
+
 static bool is_complete_row(const struct csv_reader *reader, enum csv_result verdict,
                             const struct csv_record *record)
 {
-	return verdict == CSV_RECORD && record->field_count == reader->columns.count;
+	return verdict == CSV_RECORD && record->field_count == reader->columns.fields.count;
 }
 
-/* Whether a line has the right number of commas and a time in the column of the event time. */
+/* Whether a line has the right number of delimiters and a time in the column of the event time. */
 static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
 {
 	struct span time = SPAN_NULL;
@@ -125,13 +88,13 @@ static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
 	int64_t time_us;
 
 	for (size_t i = 0; i <= line.len; i++) {
-		if (i < line.len && line.at[i] != ',')
+		if (i < line.len && line.at[i] != reader->columns.fields.delimiter)
 			continue;
-		if (column++ == reader->columns.at[0])
+		if (column++ == reader->columns.fields.at[FIELD_EVENT_TIME])
 			time = (struct span){line.at + start, i - start};
 		start = i + 1;
 	}
-	return column == reader->columns.count && time_parse(time, &time_us);
+	return column == reader->columns.fields.count && event_time_read(time, &time_us);
 }
 
 /* Two stray quotes can turn all rows between them into one well-formed record, which would lose
@@ -152,119 +115,99 @@ static bool swallows_a_row(const struct csv_reader *reader, const char *record, 
 	return false;
 }
 
+/* Sets the further columns, and takes the blanks that this file has after its delimiters. */
+static void set_columns(struct csv_reader *reader, struct row *row, const struct span *fields)
+{
+	struct columns *columns = &reader->columns;
+
+	if (row->error[0])
+		return;
+	for (size_t i = 0; i < columns->extra_count; i++)
+		columns->extras[i].value = fields[columns->extra_at[i]];
+	row->extras = columns->extras;
+	row->extra_count = columns->extra_count;
+}
+
+static void drop_blanks(struct span *fields, size_t count)
+{
+	for (size_t i = 0; i < count && i < ROW_COLUMNS_MAX; i++)
+		while (fields[i].len > 0 && fields[i].at[0] == ' ')
+			fields[i] = (struct span){fields[i].at + 1, fields[i].len - 1};
+}
+
+static enum csv_result split_at(struct csv_reader *reader, char *at, size_t len, bool at_end,
+                                struct span *fields, struct csv_record *record, size_t *used)
+{
+	enum csv_result verdict = csv_next_delimited(reader->columns.fields.delimiter, at, len,
+	                                             at_end, fields, ROW_COLUMNS_MAX, record, used);
+
+	if (reader->columns.spaced)
+		drop_blanks(fields, record->field_count);
+	return verdict;
+}
+
+/* Tries to read a record of several lines. *len: its length if that succeeds. */
+static bool split_lines(struct csv_reader *reader, size_t *len, struct span *fields,
+                        struct csv_record *record)
+{
+	struct byte_window *window = reader->window;
+	struct csv_record many;
+	size_t used, have;
+
+	byte_window_want(window, CSV_MULTILINE_MAX);
+	have = window->end - window->at;
+	have = have < CSV_MULTILINE_MAX ? have : CSV_MULTILINE_MAX;
+	memcpy(reader->copy, byte_window_at(window), have);
+	if (!is_complete_row(reader,
+	                     split_at(reader, reader->copy, have, window->ended == BYTES_END,
+	                              fields, &many, &used),
+	                     &many) ||
+	    swallows_a_row(reader, byte_window_at(window), used))
+		return false;
+	*len = used;
+	*record = many;
+	return true;
+}
+
 /* Splits the line at the front of the window. *len grows if the record spans several lines. */
 static void split(struct csv_reader *reader, size_t *len, struct row *row)
 {
-	const char *line = reader->window + reader->at;
+	struct byte_window *window = reader->window;
+	char *line = window->bytes + window->at;
 	struct span fields[ROW_COLUMNS_MAX];
-	struct csv_record record, many;
+	bool quoted = memchr(line, '"', *len);
+	struct csv_record record;
 	enum csv_result verdict;
-	size_t used, have;
+	size_t used;
 
-	if (!memchr(line, '"', *len)) {
-		verdict = csv_next(reader->window + reader->at, *len, true, fields, ROW_COLUMNS_MAX,
-		                   &record, &used);
-		row_split(row, &reader->columns, verdict, &record, fields);
-		return;
-	}
-	memcpy(reader->copy, line, *len);
-	verdict = csv_next(reader->copy, *len, true, fields, ROW_COLUMNS_MAX, &record, &used);
-	if (!is_complete_row(reader, verdict, &record)) {
-		while (reader->end - reader->at < CSV_MULTILINE_MAX && reader->ended == BYTES_GIVEN)
-			fill(reader);
-		line = reader->window + reader->at;
-		have = reader->end - reader->at < CSV_MULTILINE_MAX ? reader->end - reader->at
-		                                                    : CSV_MULTILINE_MAX;
-		memcpy(reader->copy, line, have);
-		if (is_complete_row(reader,
-		                    csv_next(reader->copy, have, reader->ended == BYTES_END, fields,
-		                             ROW_COLUMNS_MAX, &many, &used),
-		                    &many) &&
-		    !swallows_a_row(reader, line, used)) {
-			*len = used;
-			verdict = CSV_RECORD;
-			record = many;
-		}
-	}
-	row_split(row, &reader->columns, verdict, &record, fields);
-	row->raw = without_line_end(line, *len); /* unquoting has changed the copy */
+	if (quoted)
+		line = memcpy(reader->copy, line, *len);
+	verdict = split_at(reader, line, *len, true, fields, &record, &used);
+	if (quoted && !is_complete_row(reader, verdict, &record) &&
+	    split_lines(reader, len, fields, &record))
+		verdict = CSV_RECORD;
+	row_split(row, &reader->columns.fields, verdict, &record, fields);
+	set_columns(reader, row, fields);
+	if (quoted) /* unquoting has changed the copy */
+		row->raw = without_line_end(byte_window_at(window), *len);
 }
 
-static void too_long(struct csv_reader *reader, size_t *len, struct row *row)
+bool csv_reader_next(struct csv_reader *reader, struct row *row)
 {
-	*len = *len < CSV_LINE_MAX ? *len : CSV_LINE_MAX;
-	row->raw = (struct span){reader->window + reader->at, *len};
-	row->event_time_us = ROW_TIME_NONE;
-	snprintf(row->error, sizeof(row->error), "line longer than %d bytes, cut", CSV_LINE_MAX);
-}
-
-/* Skips a blank line, or the rest of a line that was too long. */
-static bool skipped(struct csv_reader *reader, size_t len)
-{
-	bool line_end = reader->window[reader->at + len - 1] == '\n';
-
-	if (!reader->skipping && !is_blank(reader->window + reader->at, len))
-		return false;
-	reader->skipping = reader->skipping && !line_end;
-	reader->at += len;
-	return true;
-}
-
-static enum csv_reader_result at_end(const struct csv_reader *reader, struct err *err)
-{
-	if (reader->ended == BYTES_END)
-		return CSV_READER_END;
-	if (err)
-		*err = reader->end_err;
-	return reader->ended == BYTES_CUT ? CSV_READER_CUT : CSV_READER_FAILED;
-}
-
-enum csv_reader_result csv_reader_next(struct csv_reader *reader, struct row *row, struct err *err)
-{
+	struct byte_window *window = reader->window;
 	bool line_end;
 	size_t len;
 
-	do
-		if (!next_line(reader, &len))
-			return at_end(reader, err);
-	while (skipped(reader, len));
-	line_end = reader->window[reader->at + len - 1] == '\n';
-	if (!line_end && reader->ended == BYTES_FAILED)
-		return at_end(reader, err);
-	if (len > CSV_LINE_MAX || (!line_end && len >= CSV_LINE_MAX)) {
-		reader->skipping = !line_end || len > CSV_LINE_MAX;
-		too_long(reader, &len, row);
+	if (!byte_window_row_line(window, &len))
+		return false;
+	line_end = byte_window_at(window)[len - 1] == '\n';
+	if (byte_window_too_long(window, &len)) {
+		row_too_long(row, (struct span){byte_window_at(window), len});
 	} else {
 		split(reader, &len, row);
-		if (!line_end && reader->ended == BYTES_CUT && !row->error[0])
-			snprintf(row->error, sizeof(row->error),
-			         "row cut off at the early end of the gzip stream");
+		if (!line_end && window->ended == BYTES_CUT)
+			row_cut_off(row);
 	}
-	reader->at += len;
-	row->position = (struct row_position){0, ++reader->row,
-	                                      reader->window_offset + (int64_t)reader->at};
-	return CSV_READER_ROW;
-}
-
-/* Also reads the byte before the end of the row: if it is not a line end, the row was a line that
- * is too long. */
-bool csv_reader_seek(struct csv_reader *reader, const struct row_position *position)
-{
-	if (position->row == 0)
-		return true; /* a new reader is already after the header */
-	if (!byte_reader_seek(reader->bytes, position->byte_offset - 1))
-		return false;
-	reader->at = reader->end = 0;
-	reader->window_offset = position->byte_offset - 1;
-	reader->row = position->row;
-	reader->ended = BYTES_GIVEN;
-	fill(reader);
-	reader->skipping = reader->end > 0 && reader->window[0] != '\n';
-	reader->at = reader->end > 0 ? 1 : 0;
+	window->at += len;
 	return true;
-}
-
-int64_t csv_reader_bytes(const struct csv_reader *reader)
-{
-	return byte_reader_position(reader->bytes);
 }

@@ -16,6 +16,7 @@ struct display {
 struct display_numbers {
 	int64_t rows, event_time_us; /* INT64_MIN: none yet */
 	int64_t done, total;         /* in bytes of the files, or generated rows */
+	bool sorting;                /* rows are read and sorted, not sent */
 };
 
 void display_init(struct display *display, int64_t now_us, int64_t done);

@@ -1,20 +1,22 @@
-/* Does not read folders within the folder. Files with the same first event, or without events, are
- * ordered by name. */
+/* Streams are not opened here, because that would read them. Files with the same first event, or
+ * without events, are ordered by name. A file that is named twice is read once. */
 #include "file_list.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
-#include "csv_reader.h"
+#include "byte_origin.h"
+#include "byte_reader.h"
 #include "fnv.h"
+#include "input_paths.h"
+#include "mapping.h"
 #include "row.h"
 
-#define LOOK_ROWS 1000 /* rows that are searched for the first event time */
+#define LOOK_ROWS  1000 /* rows that are searched for an event time */
+#define FIRST_ROWS 100  /* rows of which the earliest is the first event: one time may be wrong */
 
 void file_list_fini(struct file_list *list)
 {
@@ -24,119 +26,262 @@ void file_list_fini(struct file_list *list)
 	*list = (struct file_list){0};
 }
 
-/* Reads the time of the first event. Checks the header too. */
-static bool read_first_event(struct input_file *file, struct err *err)
+/* ---- one file */
+
+/* Reads the earliest time of the first rows. Checks the header too. */
+static bool read_first_event(struct input_file *file, const struct row_format *format,
+                             struct err *err)
 {
-	struct csv_reader *reader = csv_reader_new(file->path, err);
+	struct row_reader *reader = row_reader_new(file->path, format, err);
+	enum row_reader_result result = ROW_READER_ROW;
 	struct row row;
 
 	if (!reader)
 		return false;
-	file->first_event_us = INT64_MAX;
-	for (int i = 0; i < LOOK_ROWS && file->first_event_us == INT64_MAX; i++) {
-		if (csv_reader_next(reader, &row, NULL) != CSV_READER_ROW)
+	for (int i = 0; i < (file->first_event_us == INT64_MAX ? LOOK_ROWS : FIRST_ROWS); i++) {
+		result = row_reader_next(reader, &row, NULL);
+		if (result != ROW_READER_ROW)
 			break;
-		if (row.event_time_us != ROW_TIME_NONE)
+		file->empty = false;
+		if (row.event_time_us != ROW_TIME_NONE && row.event_time_us < file->first_event_us)
 			file->first_event_us = row.event_time_us;
 	}
-	csv_reader_free(reader);
+	/* a file that ends early is reported when it is read */
+	file->empty = file->empty && result == ROW_READER_END;
+	row_reader_free(reader);
 	return true;
 }
 
-static bool add(struct file_list *list, const char *path, const struct stat *about, struct err *err)
+/* Takes path. */
+static struct input_file *append(struct file_list *list, char *path, size_t name_at,
+                                 struct err *err)
 {
-	struct input_file *files = realloc(list->files, (list->count + 1) * sizeof(*files)), *file;
-	char *slash;
+	struct input_file *files = NULL, *file;
 
-	if (!files)
-		return err_set(err, ERR_FATAL, "out of memory");
+	if (path && list->count == FILE_LIST_MAX)
+		err_set(err, ERR_INPUT, "INPUT has more than %d files", FILE_LIST_MAX);
+	else
+		files = path ? realloc(list->files, (list->count + 1) * sizeof(*files)) : NULL;
+	if (!files) {
+		if (!path || list->count < FILE_LIST_MAX)
+			err_set(err, ERR_FATAL, "out of memory");
+		free(path);
+		return NULL;
+	}
 	list->files = files;
-	file = &files[list->count];
-	file->path = realpath(path, NULL);
-	if (!file->path)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
-	list->count++;
-	slash = strrchr(file->path, '/');
-	file->name = slash ? slash + 1 : file->path;
-	file->bytes = about->st_size;
-	file->modified_ns = (int64_t)about->st_mtim.tv_sec * 1000000000 + about->st_mtim.tv_nsec;
-	list->bytes += file->bytes;
-	return read_first_event(file, err);
+	file = &files[list->count++];
+	*file = (struct input_file){.path = path, .first_event_us = INT64_MAX};
+	file->name = file->path + name_at;
+	return file;
 }
 
-static bool ends_with(const char *text, const char *end)
+/* Adds a file. If `optional`, one that cannot be used is only counted. */
+static bool add_file(struct file_list *list, char *path, size_t name_at, const struct stat *about,
+                     int64_t bytes, bool optional, struct err *err)
 {
-	size_t text_len = strlen(text), end_len = strlen(end);
+	struct input_file *file = append(list, path, name_at, err);
+	struct err why;
 
-	return text_len > end_len && strcmp(text + text_len - end_len, end) == 0;
+	if (!file)
+		return false;
+	file->bytes = bytes;
+	file->modified_ns = (int64_t)about->st_mtim.tv_sec * 1000000000 + about->st_mtim.tv_nsec;
+	file->empty = true;
+	if (read_first_event(file, list->format, &why)) {
+		list->bytes += bytes;
+		return true;
+	}
+	if (optional && why.class == ERR_INPUT) {
+		list->count--;
+		list->ignored++;
+		free(file->path);
+		return true;
+	}
+	if (err)
+		*err = why;
+	return false;
+}
+
+static bool add_stream(struct file_list *list, const char *path, struct err *err)
+{
+	struct input_file *file = append(list, strdup(path), 0, err);
+
+	if (file && strcmp(path, "-") == 0)
+		file->name = "stdin";
+	return file != NULL;
+}
+
+/* ---- archives */
+
+struct members {
+	struct member {
+		char *name;
+		int64_t bytes;
+	} * at;
+	size_t count, data_count; /* data_count: those with the name of a data file */
+};
+
+static bool add_member(void *context, const char *name, int64_t bytes, struct err *err)
+{
+	struct members *members = context;
+	struct member *at = realloc(members->at, (members->count + 1) * sizeof(*at));
+
+	if (!at)
+		return err_set(err, ERR_FATAL, "out of memory");
+	members->at = at;
+	at[members->count].name = strdup(name);
+	at[members->count].bytes = bytes;
+	if (!at[members->count].name)
+		return err_set(err, ERR_FATAL, "out of memory");
+	members->count++;
+	members->data_count += input_name_is_data(name);
+	return true;
+}
+
+static void members_fini(struct members *members)
+{
+	for (size_t i = 0; i < members->count; i++)
+		free(members->at[i].name);
+	free(members->at);
+}
+
+static size_t base_at(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? (size_t)(slash + 1 - path) : 0;
+}
+
+/* Adds the data files of an archive, or its only file whatever its name. */
+static bool add_members(struct file_list *list, const char *archive, const struct stat *about,
+                        const struct members *members, struct err *err)
+{
+	size_t len = strlen(archive);
+
+	if (members->data_count == 0 && members->count != 1)
+		return err_set(err, ERR_INPUT,
+		               "%s: the archive has %zu files, and none has the name of a data "
+		               "file (.csv, .tsv, .txt, .json, .jsonl, .ndjson)",
+		               archive, members->count);
+	for (size_t i = 0; i < members->count; i++) {
+		const struct member *member = &members->at[i];
+		size_t room = len + strlen(member->name) + 2;
+		char *path;
+
+		if (members->count > 1 && !input_name_is_data(member->name)) {
+			list->ignored++;
+			continue;
+		}
+		path = malloc(room);
+		if (path)
+			snprintf(path, room, "%s/%s", archive, member->name);
+		if (!add_file(list, path, base_at(archive), about, member->bytes,
+		              members->count > 1 && input_name_is_common(member->name), err))
+			return false;
+	}
+	return true;
+}
+
+static bool add_path(struct file_list *list, const char *path, enum input_path kind,
+                     const struct stat *about, struct err *err)
+{
+	struct members members = {0};
+	char *real = realpath(path, NULL);
+	bool is_archive, ok;
+
+	if (!real)
+		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+	ok = byte_reader_list(real, &is_archive, add_member, &members, err);
+	if (ok && is_archive)
+		ok = add_members(list, real, about, &members, err);
+	members_fini(&members);
+	if (!ok || is_archive) {
+		free(real);
+		return ok;
+	}
+	return add_file(list, real, base_at(real), about, about->st_size,
+	                kind == INPUT_PATH_OF_FOLDER && input_name_is_common(path), err);
+}
+
+/* A path such as archive.zip/member.csv. */
+static bool add_named_member(struct file_list *list, const char *path, struct err *err)
+{
+	char *copy = strdup(path);
+	struct stat about = {0};
+	size_t name_at = 0;
+
+	for (char *slash = copy; slash && (slash = strchr(slash + 1, '/'));) {
+		*slash = '\0';
+		if (stat(copy, &about) == 0 && S_ISREG(about.st_mode))
+			name_at = base_at(copy);
+		*slash = '/';
+	}
+	return add_file(list, copy, name_at, &about, about.st_size, false, err);
+}
+
+/* ---- all */
+
+static bool add(void *context, const char *path, enum input_path kind, struct err *err)
+{
+	struct file_list *list = context;
+	struct stat about;
+
+	if (byte_origin_is_stream(path))
+		return add_stream(list, path, err);
+	return stat(path, &about) == 0 ? add_path(list, path, kind, &about, err)
+	                               : add_named_member(list, path, err);
 }
 
 static int by_first_event(const void *left, const void *right)
 {
 	const struct input_file *a = left, *b = right;
+	int order = strcmp(a->name, b->name);
 
 	if (a->first_event_us != b->first_event_us)
 		return a->first_event_us < b->first_event_us ? -1 : 1;
-	return strcmp(a->name, b->name);
+	return order != 0 ? order : strcmp(a->path, b->path);
 }
 
-static bool add_entry(struct file_list *list, const char *folder, const char *name, struct err *err)
+static void drop_repeats(struct file_list *list)
 {
-	char path[PATH_MAX];
-	struct stat about;
+	size_t kept = 0;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
-		return err_set(err, ERR_INPUT, "%s/%s: the path is too long", folder, name);
-	if (stat(path, &about) != 0)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode) || name[0] == '.' ||
-	    (!ends_with(name, ".csv") && !ends_with(name, ".csv.gz"))) {
-		list->ignored += S_ISREG(about.st_mode) ? 1 : 0;
-		return true;
+	for (size_t i = 0; i < list->count; i++) {
+		if (kept > 0 && strcmp(list->files[kept - 1].path, list->files[i].path) == 0) {
+			list->bytes -= list->files[i].bytes;
+			free(list->files[i].path);
+			continue;
+		}
+		list->files[kept++] = list->files[i];
 	}
-	if (list->count == FILE_LIST_MAX)
-		return err_set(err, ERR_INPUT,
-		               "cannot read INPUT=%s: the folder has more than %d files", folder,
-		               FILE_LIST_MAX);
-	return add(list, path, &about, err);
+	list->count = kept;
 }
 
-static bool read_folder(struct file_list *list, const char *folder, struct err *err)
+static bool check_rows(const struct file_list *list, const char *input, struct err *err)
 {
-	DIR *directory = opendir(folder);
-	struct dirent *entry;
-	bool ok = true;
-
-	if (!directory)
-		return err_set(err, ERR_INPUT, "%s: %s", folder, strerror(errno));
-	while (ok && (entry = readdir(directory)))
-		ok = add_entry(list, folder, entry->d_name, err);
-	closedir(directory);
-	if (!ok)
-		return false;
+	for (size_t i = 0; i < list->count; i++)
+		if (!list->files[i].empty)
+			return true;
 	if (list->count == 0)
-		return err_set(err, ERR_INPUT,
-		               "cannot read INPUT=%s: the folder has no .csv or .csv.gz file",
-		               folder);
-	qsort(list->files, list->count, sizeof(list->files[0]), by_first_event);
-	return true;
+		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: it has no file of events",
+		               input);
+	return err_set(err, ERR_INPUT,
+	               "cannot read INPUT=%s: it has no row to send (%zu file%s, the first is %s)",
+	               input, list->count, list->count > 1 ? "s" : "", list->files[0].name);
 }
 
-bool file_list_read(struct file_list *list, const char *path, struct err *err)
+bool file_list_read(struct file_list *list, const char *input, struct err *err)
 {
-	struct stat about;
-
-	if (stat(path, &about) != 0)
-		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: %s", path, strerror(errno));
-	if (S_ISDIR(about.st_mode))
-		return read_folder(list, path, err);
-	if (!S_ISREG(about.st_mode))
-		return err_set(
-			err, ERR_INPUT,
-			"cannot read INPUT=%s: expected a regular file or a folder, because an "
-			"interrupted run has to read its input again",
-			path);
-	return add(list, path, &about, err);
+	if (!list->format)
+		list->format = &row_format_default;
+	if (!input_paths_each(input, add, list, &list->ignored, err))
+		return false;
+	if (list->count > 1)
+		qsort(list->files, list->count, sizeof(list->files[0]), by_first_event);
+	drop_repeats(list);
+	if (list->format->mapping)
+		mapping_forget_skipped(list->format->mapping);
+	return check_rows(list, input, err);
 }
 
 uint64_t file_list_hash(const struct file_list *list)

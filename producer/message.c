@@ -1,39 +1,45 @@
 /* The bytes of a row are gone when the next row is read, so all that the message needs is copied. A
  * message is large and mostly unused: it is allocated once, and unused pages cost nothing.
  *
- * The key of a row without a session is the user id in its standard form, without leading zeros,
- * because bronze-sink computes the key again from the parsed number. */
+ * The key of a row without a session is the user id in its standard form, because bronze-sink
+ * computes the key again from the parsed number. The value keeps what the source has. */
 #include "message.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "event/event.h"
+#include "event/event_fields.h"
 #include "event/event_json_write.h"
+#include "event/event_values.h"
 #include "wire/partitioner.h"
 
-static struct span standard_id(struct span id)
+#define USER_ID_ROOM 21 /* "-9223372036854775808" */
+
+static size_t write_user(struct span user, char *out)
 {
-	for (size_t i = 0; i < id.len; i++)
-		if (id.at[i] < '0' || id.at[i] > '9')
-			return id;
-	while (id.len > 1 && id.at[0] == '0')
-		id = (struct span){id.at + 1, id.len - 1};
-	return id;
+	int64_t id;
+
+	if (event_integer_read(user, &id))
+		return (size_t)snprintf(out, USER_ID_ROOM, "%" PRId64, id);
+	if (user.len > 0)
+		memcpy(out, user.at, user.len);
+	return user.len;
 }
 
-static struct span make_key(char *out, const struct span fields[EVENT_FIELD_COUNT])
+static struct span make_key(char *out, const struct row *row, const struct null_words *null_words)
 {
-	struct span user = standard_id(fields[7]), session = fields[8];
+	struct span user = row->fields[FIELD_USER_ID], session = row->fields[FIELD_USER_SESSION];
 
-	if (session.len > 0) {
+	if (session.len > 0 && !(null_words && null_words_has(null_words, session))) {
 		memcpy(out, session.at, session.len);
 		return (struct span){out, session.len};
 	}
 	memcpy(out, "user:", 5);
-	memcpy(out + 5, user.at, user.len);
-	return (struct span){out, 5 + user.len};
+	return (struct span){out, 5 + write_user(user, out + 5)};
 }
 
 static struct span make_value(char *out, const struct row *row, int32_t schema_id)
@@ -51,8 +57,21 @@ static struct span make_value(char *out, const struct row *row, int32_t schema_i
 				(char)(unsigned char)((uint32_t)schema_id >> (24 - 8 * i) & 255);
 		frame = 5;
 	}
-	return (struct span){out, frame + event_write_json(row->fields, out + frame,
-	                                                   MESSAGE_VALUE_MAX - frame)};
+	return (struct span){out, frame + event_write_json_extras(row->fields, row->extras,
+	                                                          row->extra_count, out + frame,
+	                                                          MESSAGE_VALUE_MAX - frame)};
+}
+
+static void keep_unmapped_type(struct message *message, const struct row *row)
+{
+	struct span type = row->fields[FIELD_EVENT_TYPE];
+
+	message->unmapped_type = SPAN_NULL;
+	if (row->error[0] || !row->unmapped_type)
+		return;
+	type.len = type.len < sizeof(message->type_bytes) ? type.len : sizeof(message->type_bytes);
+	memcpy(message->type_bytes, type.at, type.len);
+	message->unmapped_type = (struct span){message->type_bytes, type.len};
 }
 
 void message_make(struct message *message, const struct row *row, const struct message_form *form)
@@ -62,12 +81,13 @@ void message_make(struct message *message, const struct row *row, const struct m
 	message->event_time_us = row->event_time_us;
 	message->value = make_value(message->value_bytes, row, form->schema_id);
 	message->error[0] = '\0';
+	keep_unmapped_type(message, row);
 	if (row->error[0]) {
 		memcpy(message->error, row->error, sizeof(message->error));
 		message->key = SPAN_NULL;
 		message->partition = (int32_t)(row->position.row % form->partition_count);
 	} else {
-		message->key = make_key(message->key_bytes, row->fields);
+		message->key = make_key(message->key_bytes, row, form->null_words);
 		message->partition = partition_of(message->key, form->partition_count);
 	}
 	if (form->keep_line) {
@@ -115,6 +135,8 @@ void message_headers_make(struct message_headers *headers, const struct message 
 		add_clock(headers, message);
 	if (message->time_refuted)
 		add_header(headers, SPAN(CLOCK_HEADER_REFUTED), SPAN("true"));
+	if (message->unmapped_type.at)
+		add_header(headers, SPAN("unmapped_event_type"), message->unmapped_type);
 	if (message->error[0])
 		add_header(headers, SPAN("source_error"), span_of(message->error));
 }

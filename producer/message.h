@@ -1,18 +1,21 @@
 /* A source row as a record of the raw topic. Pure.
  *
- * key: user_session, or "user:<user_id>" if that is empty. value: the JSON object. A row that could
+ * key: user_session, or "user:<user_id>" if that is empty or a word that means so; the user id as
+ * bronze-sink reads it. value: the JSON object. A row that could
  * not be split into columns has no key, and its raw bytes are the value; its partition is the row
  * number modulo the partition count. */
 #ifndef FUNNEL_MESSAGE_H
 #define FUNNEL_MESSAGE_H
 
 #include "base/span.h"
-#include "csv_reader.h"
+#include "event/event_values.h"
+#include "columns.h"
 #include "row.h"
 #include "stream/outbox.h"
 
-/* wire format header; every byte escaped as \u00xx; field names */
-#define MESSAGE_VALUE_MAX (5 + 6 * CSV_LINE_MAX + 1024)
+/* wire format header; every byte escaped as \u00xx; field names; names of further columns */
+#define MESSAGE_VALUE_MAX \
+	(5 + 6 * CSV_LINE_MAX + 1024 + 6 * 2 * COLUMNS_NAMES_MAX + 8 * ROW_COLUMNS_MAX)
 
 struct message {
 	struct span key;   /* at == NULL: none; in key_bytes */
@@ -25,7 +28,9 @@ struct message {
 	bool time_refuted;
 	struct row_position position;
 	const char *source_file;
-	char error[64]; /* "", or the value of the header source_error */
+	char error[64];            /* "", or the value of the header source_error */
+	struct span unmapped_type; /* the header unmapped_event_type; at == NULL: none */
+	char type_bytes[EVENT_TEXT_MAX];
 	char key_bytes[CSV_LINE_MAX + 8];
 	char line_bytes[CSV_LINE_MAX];
 	char value_bytes[MESSAGE_VALUE_MAX];
@@ -36,6 +41,7 @@ struct message_form {
 	/* above 0: values are in the wire format of Confluent's JSON Schema serializer, with it */
 	int32_t schema_id;
 	bool keep_line;
+	const struct null_words *null_words; /* NULL: none */
 };
 
 #define MESSAGE_HEADERS_MAX 8

@@ -6,11 +6,11 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/number.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "input_paths.h"
 
 #define YEAR_MIN 1
 #define YEAR_MAX 9999
@@ -109,65 +109,9 @@ bool months_parse(const char *text, struct months *months, struct err *err)
 	                       MONTHS_MAX);
 }
 
-/* ---- names of files */
-
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
-static bool is_letter(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-/* "Oct" and "October"; 0: neither. *len: the letters taken. */
-static int32_t month_word(const char *text, size_t *len)
-{
-	static const char *const names[] = {"january",   "february", "march",    "april",
-	                                    "may",       "june",     "july",     "august",
-	                                    "september", "october",  "november", "december"};
-
-	for (*len = 0; is_letter(text[*len]);)
-		++*len;
-	for (int32_t i = 0; i < 12; i++)
-		if ((*len == 3 || *len == strlen(names[i])) &&
-		    strncasecmp(text, names[i], *len) == 0)
-			return i + 1;
-	return 0;
-}
-
-/* The month that follows the year of a name; 0: none does. */
-static int32_t month_after_year(const char *text)
-{
-	bool apart = *text == '-' || *text == '_' || *text == '.' || *text == ' ';
-	const char *at = text + apart;
-	int32_t month;
-	size_t len;
-
-	if (is_digit(at[0]) && is_digit(at[1]) && !is_digit(at[2])) {
-		month = (at[0] - '0') * 10 + at[1] - '0';
-		return month <= 12 ? month : 0;
-	}
-	return month_word(at, &len);
-}
-
 int32_t month_of_name(const char *name)
 {
-	int32_t found = MONTH_NONE;
+	int year, month;
 
-	for (const char *at = name; *at; at++) {
-		int32_t year = 0, month;
-
-		if (at > name && is_digit(at[-1]))
-			continue;
-		for (int i = 0; i < 4 && year >= 0; i++)
-			year = is_digit(at[i]) ? year * 10 + at[i] - '0' : -1;
-		if (year < 1970 || year > 2199 || (month = month_after_year(at + 4)) == 0)
-			continue;
-		if (found != MONTH_NONE && found != year * 12 + month - 1)
-			return MONTH_NONE;
-		found = year * 12 + month - 1;
-	}
-	return found;
+	return input_month_of(name, &year, &month) ? year * 12 + month - 1 : MONTH_NONE;
 }

@@ -25,8 +25,7 @@ bool months_add(struct months *months, int32_t month);
 bool months_have(const struct months *months, int32_t month);
 
 int32_t month_of_time(int64_t time_us);
-/* The month in the name of a file, such as 2019-Oct.csv.gz, events_2019-10.csv or 201910.csv.
- * MONTH_NONE: the name has no month, or more than one. */
+/* input_month_of as one number. MONTH_NONE: the name has no month. */
 int32_t month_of_name(const char *name);
 /* "2019-10"; returns the length. */
 size_t month_format(int32_t month, char out[16]);

@@ -7,9 +7,12 @@
 
 #include "base/number.h"
 #include "base/timetext.h"
+#include "event/event_values.h"
+#include "mapping.h"
 #include "months.h"
 #include "pace.h"
 #include "registry/registry.h"
+#include "text_encoding.h"
 
 #define AT(member) offsetof(struct producer_config, member)
 
@@ -33,6 +36,22 @@ static bool speed_read(const char *text, int64_t *speed_milli, struct err *err)
 {
 	return pace_speed_parse(span_of(text), speed_milli) ||
 	       err_set(err, ERR_INPUT, "expected max, or a factor such as 1x, 60x or 0.5x");
+}
+
+bool delimiter_read(const char *text, char *delimiter, struct err *err)
+{
+	*delimiter = strcmp(text, "tab") == 0 || strcmp(text, "\\t") == 0 ? '\t' : text[0];
+	if (!text[0] || *delimiter == '\t' ||
+	    (!text[1] && text[0] > 0 && !strchr("\"\r\n", text[0])))
+		return true;
+	return err_set(err, ERR_INPUT, "expected one character such as ; or |, or tab");
+}
+
+static bool delimiter_check(const char *text, struct err *err)
+{
+	char delimiter;
+
+	return delimiter_read(text, &delimiter, err);
 }
 
 static bool share_check(const char *text, struct err *err)
@@ -62,8 +81,9 @@ static const struct config_option input_options[] = {
 	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
          "where the rows come from: files, or the generator (synthetic)", "file|synthetic", NULL},
 	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
-         "file: path of a .csv or .csv.gz file, or of a folder of such files (read in the order of "
-         "their first events)",
+         "file: what to read: a file, a folder, a pattern such as 'parts/*.csv.gz', a file in an "
+         "archive (archive.zip/member.csv) or - for standard input; several with commas between "
+         "them, or with blanks if there is no comma",
          NULL, NULL},
 	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
          "synthetic: number of valid rows to generate", NULL, NULL},
@@ -90,6 +110,28 @@ static const struct config_option input_options[] = {
          "synthetic: share of rows with an empty user_session", NULL, share_check},
 	{"CHECKOUTS", CONFIG_BOOLEAN, AT(checkouts), "false", 0, 0,
          "synthetic: add checkout events before most purchases", NULL, NULL},
+	{0},
+};
+
+static const struct config_option reading_options[] = {
+	{"DELIMITER", CONFIG_TEXT, AT(delimiter), "", 0, 0,
+         "file: character between the columns of CSV, or tab; empty: the one of , ; tab and | that "
+         "fits the header",
+         NULL, delimiter_check},
+	{"ENCODING", CONFIG_TEXT, AT(encoding), "utf-8", 0, 0,
+         "file: encoding of the text, such as latin1, windows-1252 or utf-16 (iconv -l lists them)",
+         NULL, text_encoding_check},
+	{"COLUMNS", CONFIG_TEXT, AT(columns), "", 0, 0,
+         "file: names of the columns of CSV files without a header line, comma-separated", NULL,
+         NULL},
+	{"MAPPING", CONFIG_TEXT, AT(mapping), "", 0, 0,
+         "file: how another schema becomes ours: pairs OURS=THEIRS of columns and event types, "
+         "such as user_id=UserID,view=product_view,skip=page_view; or the path of a file with "
+         "such pairs",
+         NULL, mapping_check},
+	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
+         "words that mean that there is no value; a session that is one of them is no session",
+         NULL, null_words_check},
 	{0},
 };
 
@@ -212,8 +254,29 @@ static const struct config_option selection_options[] = {
 	{0},
 };
 
-const struct config_option *const producer_tables[] = {input_options, selection_options,
-                                                       sending_options, kafka_options, NULL};
+static const struct config_option order_options[] = {
+	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
+         "order of the rows of files. input: as they are, several files merged by event time, and "
+         "the run stops if rows go back in time; unchecked: the same without that check; time: "
+         "sorted by event time, for files such as an export with the newest rows first",
+         "input|time|unchecked", NULL},
+	{"SORT_MEMORY", CONFIG_BYTES, AT(sort_memory_bytes), "256m", INT64_C(16) << 20,
+         INT64_C(1) << 40,
+         "ORDER=time: memory for rows; what does not fit goes to a temporary file", NULL, NULL},
+	{"SORT_DIR", CONFIG_TEXT, AT(sort_dir), "", 0, 0,
+         "ORDER=time: folder of the temporary file, which needs about 1.3 times the size of the "
+         "input without compression; empty: TMPDIR, or else the folder of the state file",
+         NULL, NULL},
+	{0},
+};
+
+const struct config_option *const producer_tables[] = {input_options,
+                                                       reading_options,
+                                                       selection_options,
+                                                       sending_options,
+                                                       order_options,
+                                                       kafka_options,
+                                                       NULL};
 
 #define SHARE_TEXT_MAX 8 /* "0.123456" */
 
@@ -288,7 +351,7 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
 	if (!plan->synthetic && !config->input[0])
 		return err_set(err, ERR_INPUT,
-		               "INPUT is not set: expected --input with a file or a folder, or "
+		               "INPUT is not set: expected --input with a file, a folder or -, or "
 		               "--source synthetic");
 	if (plan->synthetic && config->input[0])
 		return err_set(

@@ -18,6 +18,11 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	/* reading_options */
+	const char *delimiter, *encoding, *columns, *mapping, *null_words;
+	/* order_options */
+	const char *order, *sort_dir;
+	int64_t sort_memory_bytes;
 	/* selection and schedule */
 	const char *month, *from, *to, *loop;
 	int64_t rows_per_day, every_us, dedup_horizon_us;
@@ -34,6 +39,9 @@ struct producer_plan {
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
                                  struct err *err);
+
+/* One of ASCII, or "tab"; "" is '\0'. ERR_INPUT: another text. */
+MUST_USE bool delimiter_read(const char *text, char *delimiter, struct err *err);
 
 /* "0.01" to parts per million. From 0 to 1, up to six decimals. */
 bool share_parse(struct span text, int64_t *ppm);

@@ -1,7 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> [SCANNING] -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
- *   [SCANNING] -> WRITING (no Kafka: --dry-run, --output)
+ *   CONNECTING -> SORTING -> SCANNING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
+ *   SORTING -> SCANNING -> WRITING (no Kafka: --dry-run, --output)
  *   PLANNING -> WAITING -> CONNECTING ... ENDING -> WAITING ... -> finished (--every)
  *
  * With --every, each month is a run with a segment, a state file and phases of its own. The Kafka
@@ -25,9 +25,11 @@
 #include "pace.h"
 #include "producer_finish.h"
 #include "producer_output.h"
+#include "producer_reading.h"
 #include "producer_resume.h"
 #include "producer_schedule.h"
 #include "producer_send.h"
+#include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
 #include "schedule.h"
@@ -68,7 +70,7 @@ static bool open_feed(struct producer *p, struct err *err)
 {
 	struct feed_params params = {
 		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
-		.check_order = !p->plan.synthetic,
+		.check_order = !p->plan.synthetic && strcmp(p->config->order, "input") == 0,
 		.horizon_us = p->config->dedup_horizon_us,
 	};
 
@@ -81,12 +83,15 @@ static bool open_source(struct producer *p, struct err *err)
 	struct selection_config selected = producer_run_selection(p);
 	size_t ignored, files;
 
+	if (!producer_open_format(p, err))
+		return false;
 	if (p->plan.synthetic)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
-		p->source = source_files_new(p->config->input, p->config->limit, err);
+		p->source = source_files_open(p->config->input, &p->format, p->config->limit, err);
 	selection_init(&p->selection, &selected);
-	if (!p->source || !source_select(p->source, &p->selection, err))
+	if (!p->source || !source_select(p->source, &p->selection, err) ||
+	    !producer_set_order(p, err))
 		return false;
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
@@ -116,6 +121,12 @@ static bool state_path_of(struct producer *p, struct err *err)
 
 	if (strcmp(set, "none") == 0)
 		return true;
+	if (!source_can_resume(p->source)) {
+		log_info("no_state_file",
+		         log_str("detail", "standard input cannot be read again, so an "
+		                           "interrupted run cannot be resumed"));
+		return true;
+	}
 	if (set[0])
 		len = snprintf(p->state_path, sizeof(p->state_path), "%s", set);
 	else
@@ -131,6 +142,7 @@ static bool open_run(struct producer *p, struct err *err)
 {
 	p->run_is_open = true;
 	p->complete_noted = p->unreachable_reported = false;
+	p->saved.shift_us = SHIFT_NOT_CHOSEN;
 	if (!open_source(p, err))
 		return false;
 	p->pace = (struct pace){.speed_milli = p->plan.speed_milli, .rate = p->config->rate};
@@ -146,6 +158,7 @@ static void close_run(struct producer *p)
 	feed_free(p->feed);
 	source_free(p->source);
 	selection_fini(&p->selection);
+	producer_close_format(p);
 	p->feed = NULL;
 	p->source = NULL;
 	p->run_is_open = false;
@@ -163,17 +176,6 @@ static void close_kafka(struct producer *p)
 	registry_free(p->registry);
 	p->sender = NULL;
 	p->registry = NULL;
-}
-
-/* Without Kafka. */
-static bool open_writing(struct producer *p, struct err *err)
-{
-	if (selection_needs_scan(&p->selection)) {
-		p->phase = PHASE_SCANNING;
-		return source_restart(p->source, true, err);
-	}
-	p->phase = PHASE_WRITING;
-	return producer_start_feed(p, NULL, err);
 }
 
 static bool open_schedule(struct producer *p, struct err *err)
@@ -206,8 +208,10 @@ bool producer_open(void *config, void **state, struct err *err)
 		return open_schedule(p, err);
 	if (!open_run(p, err) || !producer_open_rows(p, err))
 		return false;
-	if (p->config->dry_run || p->config->output[0])
-		return open_writing(p, err);
+	if (p->config->dry_run || p->config->output[0]) {
+		p->phase = PHASE_SORTING;
+		return true;
+	}
 	return open_kafka(p, err) && state_path_of(p, err);
 }
 
@@ -221,6 +225,7 @@ static enum step stop_now(struct producer *p, struct err *err)
 	case PHASE_PLANNING:
 	case PHASE_WAITING:
 	case PHASE_CONNECTING:
+	case PHASE_SORTING:
 	case PHASE_SCANNING:
 	case PHASE_SKIPPING:
 		log_info("interrupted", log_str("detail", "nothing was sent"));
@@ -288,6 +293,7 @@ static enum step step_phase(struct producer *p, struct err *err)
 	case PHASE_PLANNING: return producer_step_planning(p, err);
 	case PHASE_WAITING: return step_waiting(p, err);
 	case PHASE_CONNECTING: return producer_step_connecting(p, err);
+	case PHASE_SORTING: return producer_step_sorting(p, err);
 	case PHASE_SCANNING: return producer_step_scanning(p, err);
 	case PHASE_SKIPPING: return producer_step_skipping(p, err);
 	case PHASE_SENDING: return producer_step_sending(p, err);

@@ -9,6 +9,7 @@
 #include "display.h"
 #include "event/clock.h"
 #include "feed.h"
+#include "producer_reading.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
@@ -83,6 +84,7 @@ void producer_summarise(struct producer *p, const char *event, const char *detai
 		         log_int("by_month_from_to", p->selection.out_by_time),
 		         log_int("by_rows_per_day", p->selection.out_by_day),
 		         log_int("passes", p->selection.pass + 1));
+	producer_log_left_out(p);
 	log_info(event, log_str("segment", source_segment(p->source)), log_int("rows", p->sent),
 	         log_int("malformed", p->malformed), log_seconds("seconds", took_us),
 	         log_int("rate",

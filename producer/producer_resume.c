@@ -193,13 +193,6 @@ static bool read_topic_clock(struct producer *p, int32_t partition_count, struct
 	return true;
 }
 
-static bool skip_sent(struct producer *p, struct err *err)
-{
-	p->phase = PHASE_SKIPPING;
-	return producer_save(p, false, err) && resume(p, err) &&
-	       producer_schedule_note(p, RUN_RUNNING, err);
-}
-
 static bool begin_segment(struct producer *p, struct err *err)
 {
 	int32_t partition_count;
@@ -216,11 +209,9 @@ static bool begin_segment(struct producer *p, struct err *err)
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
 	if (p->saved.shift_us != SHIFT_NOT_CHOSEN)
 		p->selection.shift_us = p->saved.shift_us;
-	else if (selection_needs_scan(&p->selection)) {
-		p->phase = PHASE_SCANNING;
-		return source_restart(p->source, true, err);
-	}
-	return skip_sent(p, err);
+	p->phase = PHASE_SORTING;
+	return producer_save(p, false, err) && resume(p, err) &&
+	       producer_schedule_note(p, RUN_RUNNING, err);
 }
 
 enum step producer_step_connecting(struct producer *p, struct err *err)
@@ -251,16 +242,28 @@ static enum step scanned(struct producer *p, struct err *err)
 	         log_str("seconds", shift));
 	if (!source_restart(p->source, false, err))
 		return STEP_FAILED;
-	if (p->sender)
-		return skip_sent(p, err) ? STEP_MORE : STEP_FAILED;
-	p->phase = PHASE_WRITING;
-	return producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
+	if (p->sender && !producer_save(p, false, err))
+		return STEP_FAILED;
+	return STEP_MORE;
+}
+
+/* The rows are ready: skips those that were sent, or writes them. */
+static enum step ready(struct producer *p, struct err *err)
+{
+	p->phase = p->sender ? PHASE_SKIPPING : PHASE_WRITING;
+	return p->sender || producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
 }
 
 enum step producer_step_scanning(struct producer *p, struct err *err)
 {
 	struct row row;
 
+	if (!selection_needs_scan(&p->selection) || p->saved.shift_us != SHIFT_NOT_CHOSEN)
+		return ready(p, err);
+	if (!p->selection.scanning && !source_restart(p->source, true, err))
+		return STEP_FAILED;
+	if (p->sender && !sender_poll(p->sender, 0, err))
+		return STEP_FAILED;
 	for (int i = 0; i < SKIP_ROWS && !selection_has_scanned(&p->selection); i++)
 		switch (source_next(p->source, &row, err)) {
 		case SOURCE_ROW: break;

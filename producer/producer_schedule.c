@@ -15,6 +15,7 @@
 #include "kafka/kafka_conf.h"
 #include "kafka/topic_reader.h"
 #include "months.h"
+#include "producer_reading.h"
 #include "sender.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -29,10 +30,10 @@
 
 /* ---- the months */
 
-static bool months_of_files(const char *input, struct months *months, struct err *err)
+static bool months_of_files(struct producer *p, struct months *months, struct err *err)
 {
-	struct file_list list = {0};
-	bool good = file_list_read(&list, input, err);
+	struct file_list list = {.format = &p->format};
+	bool good = producer_open_format(p, err) && file_list_read(&list, p->config->input, err);
 
 	*months = (struct months){0};
 	for (size_t i = 0; good && i < list.count; i++) {
@@ -43,6 +44,7 @@ static bool months_of_files(const char *input, struct months *months, struct err
 			               MONTHS_MAX);
 	}
 	file_list_fini(&list);
+	producer_close_format(p);
 	return good;
 }
 
@@ -50,7 +52,7 @@ bool producer_schedule_open(struct producer *p, struct err *err)
 {
 	struct months months = p->plan.selection.months;
 
-	if (months.count == 0 && !months_of_files(p->config->input, &months, err))
+	if (months.count == 0 && !months_of_files(p, &months, err))
 		return false;
 	if (months.count == 0)
 		return err_set(err, ERR_INPUT,
@@ -87,6 +89,7 @@ struct selection_config producer_run_selection(const struct producer *p)
 	struct selection_config selection = p->plan.selection;
 
 	if (p->schedule) {
+		selection.may_be_empty = true;
 		selection.months.count = 1;
 		selection.months.at[0] = p->schedule->months.at[p->run];
 	}
@@ -95,12 +98,15 @@ struct selection_config producer_run_selection(const struct producer *p)
 
 /* ---- the states of runs */
 
+/* The base name of the input, or its text if it is not one path. */
 static void name_input(const struct producer *p, char out[SEGMENT_NAME_MAX])
 {
-	if (p->plan.synthetic)
-		snprintf(out, SEGMENT_NAME_MAX, "synthetic");
-	else
-		source_input_name(p->config->input, out);
+	const char *input = p->plan.synthetic ? "synthetic" : p->config->input;
+	char *real = p->plan.synthetic ? NULL : realpath(input, NULL);
+	const char *slash = real ? strrchr(real, '/') : NULL;
+
+	snprintf(out, SEGMENT_NAME_MAX, "%.100s", slash && slash[1] ? slash + 1 : input);
+	free(real);
 }
 
 /* What makes two schedules the same, in addition to the name of the input. */

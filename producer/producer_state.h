@@ -1,8 +1,8 @@
 /* The state of the producer: of the process, and of the run that it sends. producer.c opens, steps
- * and closes it. producer_resume.c finds where to continue. producer_send.c sends.
- * producer_finish.c waits for the acknowledgements, ends the segment, and runs without Kafka.
- * producer_output.c writes rows to files and shows progress. producer_schedule.c has the sequence
- * of runs of EVERY. */
+ * and closes it. producer_resume.c finds where to continue. producer_sort.c sorts. producer_send.c
+ * sends. producer_finish.c waits for the acknowledgements, ends the segment, and runs without
+ * Kafka. producer_output.c writes rows to files and shows progress. producer_schedule.c has the
+ * sequence of runs of EVERY. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -11,11 +11,13 @@
 #include "acks.h"
 #include "base/timetext.h"
 #include "display.h"
+#include "event/event_values.h"
 #include "feed.h"
 #include "message.h"
 #include "options.h"
 #include "pace.h"
 #include "registry/registry.h"
+#include "row_reader.h"
 #include "schedule.h"
 #include "selection.h"
 #include "sender.h"
@@ -32,6 +34,7 @@ enum phase {
 	PHASE_PLANNING, /* EVERY: reads which months are complete */
 	PHASE_WAITING,  /* EVERY: until the next run is due */
 	PHASE_CONNECTING,
+	PHASE_SORTING,
 	PHASE_SCANNING, /* SHIFT_TO_NOW: reads rows to choose the shift */
 	PHASE_SKIPPING,
 	PHASE_SENDING,
@@ -57,13 +60,16 @@ struct producer {
 	struct acks acks;
 	struct saved_state saved; /* its checkpoint is the acknowledged prefix */
 	struct message_form form;
+	struct row_format format;
+	struct null_words null_words;
 	struct pace pace;
 	struct control control;
 	struct display display;
 	enum phase phase;
 	int64_t skip;          /* rows of the input that were sent before */
 	char state_path[1024]; /* "": none */
-	FILE *rows_out;        /* --tee, --output, --dry-run */
+	char sort_folder[1024];
+	FILE *rows_out; /* --tee, --output, --dry-run */
 	bool stopped, unreachable_reported, stall_reported;
 	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;

@@ -8,9 +8,12 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 
 #define ROW_TIME_NONE   INT64_MIN
-#define ROW_COLUMNS_MAX 64 /* most columns of a file */
+#define ROW_COLUMNS_MAX 200 /* most columns of a file */
+/* bytes of one line; the rest of a longer line is skipped, and its row has an error */
+#define CSV_LINE_MAX 262144
 
 /* Where a row ends in its source. Reading continues after it. */
 struct row_position {
@@ -19,12 +22,15 @@ struct row_position {
 	int64_t byte_offset; /* offset in the uncompressed bytes */
 };
 
-/* Spans borrow from the source until its next row. */
+/* Spans and extras borrow from the source until its next row. */
 struct row {
 	struct span fields[EVENT_FIELD_COUNT]; /* set if error is empty */
 	struct span raw;                       /* the unchanged row, without line end */
 	char error[64];                        /* "", or why the row could not be split */
-	int64_t event_time_us;                 /* ROW_TIME_NONE: no valid time */
+	const struct row_extra *extras;        /* further columns; none if error is set */
+	size_t extra_count;                    /* up to ROW_COLUMNS_MAX */
+	bool unmapped_type;    /* a mapping of types is set, and does not have that of this row */
+	int64_t event_time_us; /* ROW_TIME_NONE: no valid time */
 	const char *source_file;
 	struct row_position position; /* position.row is also the number of the row */
 };
@@ -32,13 +38,18 @@ struct row {
 /* Which column of a file has which field. */
 struct row_columns {
 	size_t count;                  /* columns of the file */
-	uint8_t at[EVENT_FIELD_COUNT]; /* column of each field */
+	uint8_t at[EVENT_FIELD_COUNT]; /* column of each field, or ROW_COLUMN_NONE */
+	char delimiter;
 };
+#define ROW_COLUMN_NONE 255
 extern const struct row_columns row_columns_standard;
 
-/* Reads a header line. The columns may be in any order, and further columns are allowed. ERR_INPUT:
- * a column is missing (the text names it), or the line is not a header. */
-MUST_USE bool row_columns_read(struct span header, struct row_columns *columns, struct err *err);
+/* Sets what a reader of the source sets later: no extras, no error, no time. */
+void row_clear(struct row *row);
+
+/* Sets the error of a line that is too long, or that the early end of a stream has cut. */
+void row_too_long(struct row *row, struct span raw);
+void row_cut_off(struct row *row);
 
 /* Sets fields, error and event_time_us from one record of csv_next. fields: room for
  * ROW_COLUMNS_MAX. */

@@ -26,24 +26,47 @@ static struct span append(struct buffer *bytes, struct span text)
 	return copy;
 }
 
+/* A span of the copy, for one of the row that was copied. */
+static struct span moved(struct buffer *bytes, const struct row *to, const struct row *from,
+                         struct span part)
+{
+	if (part.len == 0)
+		return part.at ? SPAN("") : SPAN_NULL;
+	if (lies_in(part, from->raw))
+		return (struct span){to->raw.at + (part.at - from->raw.at), part.len};
+	return append(bytes, part);
+}
+
+static size_t bytes_of(const struct row *row)
+{
+	size_t need = row->raw.len + row->extra_count * sizeof(*row->extras) + 1;
+
+	for (size_t i = 0; !row->error[0] && i < EVENT_FIELD_COUNT; i++)
+		need += row->fields[i].len;
+	for (size_t i = 0; i < row->extra_count; i++)
+		need += row->extras[i].name.len + row->extras[i].value.len;
+	return need;
+}
+
+/* The array of extras comes first, because the start of a buffer is aligned for it. */
 void row_copy(struct row *to, struct buffer *bytes, const struct row *from)
 {
-	size_t need = from->raw.len;
+	struct row_extra *extras;
 
-	for (size_t i = 0; !from->error[0] && i < EVENT_FIELD_COUNT; i++)
-		need += from->fields[i].len;
 	bytes->len = 0;
-	buffer_reserve(bytes, need + 1);
+	buffer_reserve(bytes, bytes_of(from));
+	extras = (void *)bytes->at;
+	bytes->len = from->extra_count * sizeof(*extras);
 	*to = *from;
 	to->raw = append(bytes, from->raw);
-	for (size_t i = 0; !from->error[0] && i < EVENT_FIELD_COUNT; i++) {
-		if (from->fields[i].len == 0)
-			continue;
-		if (lies_in(from->fields[i], from->raw))
-			to->fields[i].at = to->raw.at + (from->fields[i].at - from->raw.at);
-		else
-			to->fields[i] = append(bytes, from->fields[i]);
+	for (size_t i = 0; !from->error[0] && i < EVENT_FIELD_COUNT; i++)
+		to->fields[i] = moved(bytes, to, from, from->fields[i]);
+	for (size_t i = 0; i < from->extra_count; i++) {
+		extras[i].name = moved(bytes, to, from, from->extras[i].name);
+		extras[i].value = moved(bytes, to, from, from->extras[i].value);
+		extras[i].text = from->extras[i].text;
 	}
+	to->extras = extras;
 }
 
 void row_queue_free(struct row_queue *queue)

@@ -30,7 +30,8 @@ struct selection_config {
 	int64_t rows_per_day;   /* 0: all */
 	int64_t passes;         /* 1, or LOOP */
 	enum shift_kind shift;
-	bool by_name; /* names of files count; false: the generator */
+	bool by_name;      /* names of files count; false: the generator */
+	bool may_be_empty; /* no row at all is not an error: a month of a schedule */
 };
 
 /* The range of times of an input. A time more than 12 h after the newest one counts only if the

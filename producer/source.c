@@ -1,5 +1,6 @@
-/* Files are read one after the other, as one stream of rows. The generator cannot start in the
- * middle: to resume, it generates the earlier rows again and they are skipped. */
+/* Files are merged by event time, or sorted. Only one plain file can be read from its middle. To
+ * resume any other source, all of it is read again in the same order, and the earlier rows are
+ * skipped. */
 #include "source.h"
 
 #include <stdio.h>
@@ -8,33 +9,48 @@
 
 #include "base/csv.h"
 #include "base/span.h"
-#include "csv_reader.h"
 #include "event/event.h"
 #include "file_list.h"
 #include "fnv.h"
+#include "mapping.h"
+#include "merge.h"
 #include "service/monotime.h"
 
 struct source {
 	char segment[SEGMENT_NAME_MAX];
+	char name[101]; /* of the input, the first part of segment */
+	uint64_t hash;  /* of all that decides the rows and their order */
 	int64_t limit, rows;
 	bool ended;
 	struct selection *selection; /* NULL: all rows */
 	/* files */
 	struct file_list list;
-	size_t file;               /* index of the file that reader reads */
-	struct csv_reader *reader; /* NULL: not opened yet */
-	int64_t bytes_before;      /* bytes of the files before it */
+	struct merge *merge; /* NULL: no row was read yet */
+	struct external_sort *sort;
+	bool sorted; /* all rows are in sort, and it gives them */
 	/* generator */
 	struct generator *generator;
 	struct generator_config generated;
 	int64_t events;
 };
 
-static void name_segment(struct source *source, const char *name, uint64_t hash)
+static void name_segment(struct source *source)
 {
-	hash = fnv1a(hash, &source->limit, sizeof(source->limit));
-	snprintf(source->segment, sizeof(source->segment), "%.100s-%012llx", name,
+	uint64_t hash = fnv1a(source->hash, &source->limit, sizeof(source->limit));
+
+	if (source->selection && !selection_is_all(&source->selection->config)) {
+		selection_segment(&source->selection->config, source->name, hash, source->segment,
+		                  sizeof(source->segment));
+		return;
+	}
+	snprintf(source->segment, sizeof(source->segment), "%s-%012llx", source->name,
 	         (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
+}
+
+void source_hash_text(struct source *source, const char *text)
+{
+	source->hash = fnv1a(source->hash, text, strlen(text) + 1);
+	name_segment(source);
 }
 
 static struct source *source_alloc(int64_t limit, struct err *err)
@@ -48,29 +64,68 @@ static struct source *source_alloc(int64_t limit, struct err *err)
 	return source;
 }
 
-void source_input_name(const char *path, char out[SEGMENT_NAME_MAX])
+/* The base name of the input, or of its first file if it is not one path. */
+static void name_input(struct source *source, const char *input)
 {
-	char *real = realpath(path, NULL);
+	char *real = realpath(input, NULL);
 	const char *slash = real ? strrchr(real, '/') : NULL;
+	const char *name = slash && slash[1] ? slash + 1 : source->list.files[0].name;
 
-	snprintf(out, SEGMENT_NAME_MAX, "%.100s", slash && slash[1] ? slash + 1 : "input");
+	snprintf(source->name, sizeof(source->name), "%.100s", name);
+	for (char *p = source->name; *p; p++)
+		if (*p == '/' || *p == ' ')
+			*p = '_'; /* the name is part of the name of the state file */
 	free(real);
 }
 
-struct source *source_files_new(const char *path, int64_t limit, struct err *err)
+/* The format decides what the rows are. */
+static void hash_format(struct source *source, const struct row_format *format)
+{
+	const char delimiter[2] = {format->delimiter, '\0'};
+	char mapping[20];
+
+	if (delimiter[0])
+		source_hash_text(source, delimiter);
+	if (format->encoding[0])
+		source_hash_text(source, format->encoding);
+	if (format->columns[0])
+		source_hash_text(source, format->columns);
+	if (!format->mapping)
+		return;
+	snprintf(mapping, sizeof(mapping), "%016llx",
+	         (unsigned long long)mapping_hash(format->mapping));
+	source_hash_text(source, mapping);
+}
+
+static void hash_files(struct source *source)
+{
+	source->hash = file_list_hash(&source->list);
+	name_segment(source);
+	if (source->list.count > 1)
+		source_hash_text(source, "merged by time");
+	hash_format(source, source->list.format);
+}
+
+struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
+                                 struct err *err)
 {
 	struct source *source = source_alloc(limit, err);
-	char name[SEGMENT_NAME_MAX];
 
 	if (!source)
 		return NULL;
-	if (!file_list_read(&source->list, path, err)) {
+	source->list.format = format;
+	if (!file_list_read(&source->list, input, err)) {
 		source_free(source);
 		return NULL;
 	}
-	source_input_name(path, name);
-	name_segment(source, name, file_list_hash(&source->list));
+	name_input(source, input);
+	hash_files(source);
 	return source;
+}
+
+struct source *source_files_new(const char *input, int64_t limit, struct err *err)
+{
+	return source_files_open(input, NULL, limit, err);
 }
 
 static uint64_t config_hash(const struct generator_config *c)
@@ -98,7 +153,9 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 		source_free(source);
 		return NULL;
 	}
-	name_segment(source, "synthetic", config_hash(config));
+	snprintf(source->name, sizeof(source->name), "synthetic");
+	source->hash = config_hash(config);
+	name_segment(source);
 	return source;
 }
 
@@ -106,7 +163,8 @@ void source_free(struct source *source)
 {
 	if (!source)
 		return;
-	csv_reader_free(source->reader);
+	external_sort_free(source->sort);
+	merge_free(source->merge);
 	file_list_fini(&source->list);
 	generator_free(source->generator);
 	free(source);
@@ -119,54 +177,106 @@ const char *source_segment(const struct source *source)
 
 bool source_select(struct source *source, struct selection *selection, struct err *err)
 {
-	uint64_t hash = fnv1a(FNV1A_START, source->segment, strlen(source->segment));
-	char name[SEGMENT_NAME_MAX];
+	const struct selection_config *config = &selection->config;
 
 	source->selection = selection;
 	selection->config.by_name = source->generator == NULL;
-	if (selection_is_all(&selection->config))
+	if (!source_can_resume(source) && (config->passes > 1 || config->shift != SHIFT_NONE))
+		return err_set(
+			err, ERR_INPUT,
+			"LOOP and SHIFT_TO_NOW read the input more than once, and a stream can "
+			"be read once only; expected files");
+	if (source->generator) {
+		name_segment(source);
 		return true;
-	if (!source->generator) {
-		selection_keep_files(&selection->config, &source->list);
-		hash = file_list_hash(&source->list);
 	}
-	hash = fnv1a(hash, &source->limit, sizeof(source->limit));
-	snprintf(name, sizeof(name), "%s", source->segment);
-	*strrchr(name, '-') = '\0';
-	selection_segment(&selection->config, name, hash, source->segment, sizeof(source->segment));
-	return source->generator || source->list.count > 0 ||
+	selection_keep_files(config, &source->list);
+	hash_files(source);
+	return source->list.count > 0 ||
 	       err_set(err, ERR_INPUT,
 	               "no file of INPUT has a month of MONTH in its name, and every name has a "
 	               "month; expected another MONTH or INPUT");
 }
 
-static bool open_file(struct source *source, struct err *err)
+/* ---- files */
+
+static bool open_files(struct source *source, struct err *err)
 {
-	if (!source->reader)
-		source->reader = csv_reader_new(source->list.files[source->file].path, err);
-	return source->reader != NULL;
+	if (!source->merge)
+		source->merge = merge_new(&source->list, source->list.format,
+		                          source->sort ? MERGE_FILE_BY_FILE : MERGE_BY_TIME, err);
+	return source->merge != NULL;
+}
+
+bool source_sort(struct source *source, const char *folder, size_t memory_bytes, struct err *err)
+{
+	source->sort = external_sort_new(folder, memory_bytes, err);
+	source_hash_text(source, "sorted by time");
+	return source->sort != NULL;
+}
+
+/* All rows were added. */
+static bool finish_sort(struct source *source, struct err *err)
+{
+	merge_free(source->merge);
+	source->merge = NULL;
+	source->sorted = external_sort_finish(source->sort, err);
+	return source->sorted;
+}
+
+bool source_prepare(struct source *source, int64_t rows, bool *ready, struct err *err)
+{
+	struct row row;
+
+	*ready = !source->sort || source->sorted;
+	if (*ready)
+		return true;
+	if (!open_files(source, err))
+		return false;
+	for (int64_t i = 0; i < rows; i++) {
+		switch (merge_next(source->merge, &row, err)) {
+		case MERGE_ROW: break;
+		case MERGE_END: *ready = finish_sort(source, err); return *ready;
+		case MERGE_FAILED: return err_prefix(err, "nothing was sent");
+		}
+		if (!external_sort_add(source->sort, &row, err))
+			return false;
+	}
+	return true;
+}
+
+static enum source_result next_of_sort(struct source *source, struct row *row, struct err *err)
+{
+	bool ready = false;
+
+	while (!ready)
+		if (!source_prepare(source, INT64_MAX, &ready, err))
+			return SOURCE_FAILED;
+	switch (external_sort_next(source->sort, row, err)) {
+	case EXTERNAL_SORT_ROW:
+		row->source_file = source->list.files[row->position.file].name;
+		return SOURCE_ROW;
+	case EXTERNAL_SORT_END: return SOURCE_END;
+	case EXTERNAL_SORT_FAILED: break;
+	}
+	return SOURCE_FAILED;
 }
 
 static enum source_result next_of_files(struct source *source, struct row *row, struct err *err)
 {
-	while (source->file < source->list.count) {
-		if (!open_file(source, err))
-			return SOURCE_FAILED;
-		switch (csv_reader_next(source->reader, row, err)) {
-		case CSV_READER_ROW:
-			row->source_file = source->list.files[source->file].name;
-			row->position.file = (int32_t)source->file;
-			return SOURCE_ROW;
-		case CSV_READER_END: break;
-		case CSV_READER_CUT:
-		case CSV_READER_FAILED: return SOURCE_FAILED;
-		}
-		csv_reader_free(source->reader);
-		source->reader = NULL;
-		source->bytes_before += source->list.files[source->file++].bytes;
+	if (source->sort)
+		return next_of_sort(source, row, err);
+	if (!open_files(source, err))
+		return SOURCE_FAILED;
+	switch (merge_next(source->merge, row, err)) {
+	case MERGE_ROW: return SOURCE_ROW;
+	case MERGE_END: return SOURCE_END;
+	case MERGE_FAILED: break;
 	}
-	return SOURCE_END;
+	return SOURCE_FAILED;
 }
+
+/* ---- generator */
 
 static void split_generated(struct row *row, struct span line)
 {
@@ -197,9 +307,9 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	case GENERATOR_NO_MEMORY: err_set(err, ERR_FATAL, "out of memory"); return SOURCE_FAILED;
 	}
 	if (made.well_formed) {
+		row_clear(row);
 		memcpy(row->fields, made.fields, sizeof(row->fields));
 		row->raw = made.line;
-		row->error[0] = '\0';
 		row->event_time_us = made.event_time_us;
 	} else {
 		split_generated(row, made.line);
@@ -209,13 +319,15 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	return SOURCE_ROW;
 }
 
+/* ---- all sources */
+
 /* Back to the first row of the input. */
 static bool rewind_input(struct source *source, struct err *err)
 {
-	csv_reader_free(source->reader);
-	source->reader = NULL;
-	source->file = 0;
-	source->bytes_before = 0;
+	if (source->sorted)
+		return external_sort_rewind(source->sort, err);
+	merge_free(source->merge);
+	source->merge = NULL;
 	if (!source->generator)
 		return true;
 	generator_free(source->generator);
@@ -255,6 +367,12 @@ static enum source_result next_selected(struct source *source, struct row *row, 
 	return result;
 }
 
+/* Without a row, the run would look like success. */
+static bool may_be_empty(const struct source *source)
+{
+	return source->generator || (source->selection && source->selection->config.may_be_empty);
+}
+
 enum source_result source_next(struct source *source, struct row *row, struct err *err)
 {
 	enum source_result result;
@@ -262,17 +380,31 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 	if (source->ended || (source->limit > 0 && source->rows == source->limit))
 		return SOURCE_END;
 	result = next_selected(source, row, err);
+	if (result == SOURCE_END && source->rows == 0 && !may_be_empty(source)) {
+		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
+		result = SOURCE_FAILED;
+	}
+	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
+		err->class = ERR_OPERATOR; /* the run cannot go on without another input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;
 	return result;
 }
 
+bool source_can_resume(const struct source *source)
+{
+	for (size_t i = 0; i < source->list.count; i++)
+		if (strcmp(source->list.files[i].path, "-") == 0)
+			return false;
+	return true;
+}
+
 bool source_resume(struct source *source, const struct row_position *position, int64_t rows,
                    int64_t *skip, struct err *err)
 {
 	*skip = rows;
-	/* The selection counts rows from the beginning. */
+	/* A selection counts rows from the beginning. */
 	if (source->generator ||
 	    (source->selection && !selection_is_all(&source->selection->config)))
 		return true;
@@ -281,12 +413,14 @@ bool source_resume(struct source *source, const struct row_position *position, i
 		               "the state file continues in file %d, but the input has %zu files; "
 		               "--resume=false sends the input from its beginning",
 		               (int)position->file + 1, source->list.count);
-	while (source->file < (size_t)position->file)
-		source->bytes_before += source->list.files[source->file++].bytes;
-	if (!open_file(source, err))
+	if (source->sort)
+		return true;
+	if (!open_files(source, err))
 		return false;
-	*skip = csv_reader_seek(source->reader, position) ? 0 : position->row;
-	source->rows = rows - *skip;
+	if (merge_seek(source->merge, position)) {
+		*skip = 0;
+		source->rows = rows;
+	}
 	return true;
 }
 
@@ -297,7 +431,20 @@ int64_t source_progress(const struct source *source, int64_t *total)
 		return generator_made(source->generator);
 	}
 	*total = source->list.bytes;
-	return source->bytes_before + (source->reader ? csv_reader_bytes(source->reader) : 0);
+	if (source->sorted) {
+		struct external_sort_numbers numbers = external_sort_numbers(source->sort);
+
+		return numbers.rows == 0 ? *total
+		                         : (int64_t)((double)*total * (double)numbers.given /
+		                                     (double)numbers.rows);
+	}
+	return source->merge ? merge_bytes(source->merge) : 0;
+}
+
+struct external_sort_numbers source_sort_numbers(const struct source *source)
+{
+	return source->sort ? external_sort_numbers(source->sort)
+	                    : (struct external_sort_numbers){0};
 }
 
 size_t source_file_count(const struct source *source, size_t *ignored)

@@ -6,25 +6,39 @@
 #define FUNNEL_SOURCE_H
 
 #include "base/err.h"
+#include "external_sort.h"
 #include "generator.h"
 #include "row.h"
+#include "row_reader.h"
 #include "selection.h"
 
 #define SEGMENT_NAME_MAX 128
 
 struct source;
-/* path: a file or a folder. limit: most rows to read, 0: all. NULL and err: ERR_INPUT if the input
- * cannot be used. */
-struct source *source_files_new(const char *path, int64_t limit, struct err *err);
+/* input: as in input_paths.h. format: borrowed; NULL is the default. limit: most rows to read, 0:
+ * all. NULL and err: ERR_INPUT if the input cannot be used, or has no row. */
+struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
+                                 struct err *err);
+/* With the default format. */
+struct source *source_files_new(const char *input, int64_t limit, struct err *err);
 struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
                                     struct err *err);
 void source_free(struct source *source);
 
-/* The base name of an input. */
-void source_input_name(const char *path, char out[SEGMENT_NAME_MAX]);
+/* Before the first row: gives the rows of files by event time (external_sort.h). Borrows folder. */
+MUST_USE bool source_sort(struct source *source, const char *folder, size_t memory_bytes,
+                          struct err *err);
+/* Before the first row: another text decides the rows or their order. It changes the name of the
+ * segment. Callers skip texts that are defaults, so that segments of earlier versions continue. */
+void source_hash_text(struct source *source, const char *text);
+
 /* Base name of the input, and a short hash of everything that decides its rows. The same input has
  * the same name. */
 const char *source_segment(const struct source *source);
+
+/* Reads up to `rows` rows of a source that sorts. *ready: source_next gives the first row without
+ * reading all of them. A caller that shows no progress need not call it. */
+MUST_USE bool source_prepare(struct source *source, int64_t rows, bool *ready, struct err *err);
 
 enum source_result {
 	SOURCE_ROW,
@@ -38,6 +52,8 @@ MUST_USE bool source_select(struct source *source, struct selection *selection, 
 /* Reads a source with a selection from its first row again. scanning: see selection_restart. */
 MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);
 
+/* False: the input is a stream that can be read once only. */
+bool source_can_resume(const struct source *source);
 /* Moves to the position after the last of the `rows` rows that an earlier run has sent. *skip: rows
  * that the caller must still read and skip. */
 MUST_USE bool source_resume(struct source *source, const struct row_position *position,
@@ -45,6 +61,8 @@ MUST_USE bool source_resume(struct source *source, const struct row_position *po
 
 /* The progress, in units of *total: bytes of the files, or generated rows. */
 int64_t source_progress(const struct source *source, int64_t *total);
+/* All 0 if the source does not sort. */
+struct external_sort_numbers source_sort_numbers(const struct source *source);
 /* The number of files; *ignored: other files in the folder. Both are 0 for the generator. */
 size_t source_file_count(const struct source *source, size_t *ignored);
 

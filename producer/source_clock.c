@@ -5,9 +5,9 @@
  * disorder of a few seconds would leave the clock where it was for as long as each thousand rows
  * have one late row.
  *
- * Why most of the next ten rows must contradict a row, and not one: a row of a device whose clock is
- * years back contradicts every row before it. And not most of a thousand rows: in a sparse source
- * they cover years.
+ * Why most of the next ten rows must contradict a row, and not one: a row of a device whose clock
+ * is years back contradicts every row before it. And not most of a thousand rows: in a sparse
+ * source they cover years.
  *
  * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts
  * as a pause if the source had one of a quarter of that length before, or has only two rows. */

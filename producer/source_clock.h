@@ -59,8 +59,8 @@ bool source_clock_waits(const struct source_clock *clock);
 
 struct source_clock_row {
 	int64_t clock_us; /* after this row; CLOCK_NONE: no row had a time yet */
-	/* The row is more than a day ahead of the clock, and most of the next ten rows of other users
-	 * are more than a day before it. */
+	/* The row is more than a day ahead of the clock, and most of the next ten rows of other
+	 * users are more than a day before it. */
 	bool refuted;
 };
 /* Takes the oldest row, and moves the clock by it. There must be one. */

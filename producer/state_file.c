@@ -142,7 +142,7 @@ static bool from_json(json_t *json, struct saved_state *state)
 		return false;
 	count = json_array_size(partitions);
 	if (version != 1 || count < 1 || count > PARTITIONS_MAX || file < 0 || rows < 0 ||
-	    row < 0 || row > rows || byte_offset < 0)
+	    row < 0 || byte_offset < 0)
 		return false;
 	checkpoint_init(&state->checkpoint, (int32_t)count);
 	for (size_t i = 0; i < count; i++) {

@@ -16,10 +16,10 @@
 #include "service/monotime.h"
 #include "stream/control.h"
 
-#define LOOK_RECORDS   32 /* of each partition */
+#define LOOK_RECORDS     32 /* of each partition */
 #define PRESENT_AHEAD_US (5 * US_PER_MINUTE)
-#define CALL_MS        5000
-#define SILENCE_MS     5000
+#define CALL_MS          5000
+#define SILENCE_MS       5000
 
 void topic_clock_init(struct topic_clock *clock)
 {

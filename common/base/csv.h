@@ -22,5 +22,9 @@ struct csv_record {
  * line end is complete. */
 enum csv_result csv_next(char *input, size_t length, bool at_end, struct span *fields,
                          size_t field_cap, struct csv_record *record, size_t *used);
+/* The same with another delimiter than a comma. */
+enum csv_result csv_next_delimited(char delimiter, char *input, size_t length, bool at_end,
+                                   struct span *fields, size_t field_cap, struct csv_record *record,
+                                   size_t *used);
 
 #endif

@@ -1,4 +1,4 @@
-/* A binary heap in an array. The second sort key of an entry is the number of its push. */
+/* A binary heap in an array. The second sort key of an entry is its order. */
 #include "base/heap.h"
 
 #include <stdbool.h>
@@ -19,7 +19,12 @@ static bool before(const struct heap_entry *a, const struct heap_entry *b)
 
 void heap_push(struct heap *heap, int64_t time_us, uint32_t value)
 {
-	struct heap_entry entry = {time_us, heap->pushed++, value};
+	heap_push_ordered(heap, time_us, heap->pushed++, value);
+}
+
+void heap_push_ordered(struct heap *heap, int64_t time_us, uint64_t order, uint32_t value)
+{
+	struct heap_entry entry = {time_us, order, value};
 	uint32_t i = heap->count;
 
 	GROW(heap->entries, heap->count, heap->capacity);

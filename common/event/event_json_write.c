@@ -114,7 +114,19 @@ static void put_text(struct writer *w, struct span text)
 	put(w, "\"", 1);
 }
 
-size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, size_t cap)
+static void put_value(struct writer *w, struct span value, bool numeric)
+{
+	if (value.len == 0)
+		put(w, "null", 4);
+	else if (numeric && is_number_literal(value))
+		put(w, value.at, value.len);
+	else
+		put_text(w, value);
+}
+
+size_t event_write_json_extras(const struct span fields[EVENT_FIELD_COUNT],
+                               const struct row_extra *extras, size_t extra_count, char *out,
+                               size_t cap)
 {
 	struct writer w = {out, out + cap, false};
 
@@ -123,13 +135,19 @@ size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, 
 		size_t no_comma = i == 0;
 
 		put(&w, prefixes[i].text + no_comma, prefixes[i].len - no_comma);
-		if (fields[i].len == 0)
-			put(&w, "null", 4);
-		else if (prefixes[i].numeric && is_number_literal(fields[i]))
-			put(&w, fields[i].at, fields[i].len);
-		else
-			put_text(&w, fields[i]);
+		put_value(&w, fields[i], prefixes[i].numeric);
+	}
+	for (size_t i = 0; i < extra_count; i++) {
+		put(&w, ",", 1);
+		put_text(&w, extras[i].name);
+		put(&w, ":", 1);
+		put_value(&w, extras[i].value, !extras[i].text);
 	}
 	put(&w, "}", 1);
 	return w.full ? 0 : (size_t)(w.at - out);
+}
+
+size_t event_write_json(const struct span fields[EVENT_FIELD_COUNT], char *out, size_t cap)
+{
+	return event_write_json_extras(fields, NULL, 0, out, cap);
 }

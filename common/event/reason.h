@@ -21,7 +21,7 @@
 	X(MISSING_EVENT_TIME, "missing_event_time", "no event_time")                           \
 	X(INVALID_EVENT_TIME, "invalid_event_time",                                            \
 	  "event_time cannot be read, or is before 2000")                                      \
-	X(FUTURE_EVENT_TIME, "future_event_time", "too far after the partition's clock")       \
+	X(FUTURE_EVENT_TIME, "future_event_time", "too far ahead")                             \
 	X(MISSING_EVENT_TYPE, "missing_event_type", "no event_type")                           \
 	X(UNKNOWN_EVENT_TYPE, "unknown_event_type",                                            \
 	  "not view, cart, remove_from_cart, checkout or purchase")                            \

@@ -10,7 +10,7 @@
 #include "base/csv.h"
 #include "base/err.h"
 #include "base/span.h"
-#include "csv_reader.h"
+#include "event/event_values.h"
 #include "message.h"
 #include "row.h"
 #include "source.h"
@@ -138,7 +138,6 @@ static const struct {
          "f:1:!broken quotes;f:2:2:s2;f:3:!broken quotes;f:4:4:s4;end"},
 	{"empty lines are not rows", HEADER "\n" ROW(1) "\n\r\n" ROW(2) "\n\n",
          "f:1:1:s1;f:2:2:s2;end"},
-	{"no rows", HEADER, "end"},
 	{"another order and a further column",
          "user_session,extra,user_id,price,brand,category_code,category_id,product_id,"
          "event_type,event_time\n"
@@ -160,8 +159,8 @@ Test(producer_source, rows_of_one_file)
 static const struct {
 	const char *text, *want;
 } refused[] = {
-	{"event_time,event_type,product_id,category_id,category_code,brand,price,user_id\n",
-         "column user_session is missing"},
+	{"event_time,product_id,category_id,category_code,brand,price\n",
+         "columns event_type, user_id are missing"},
 	{ROW(1) "\n" ROW(2) "\n", "no header line"},
 	{"", "the file is empty"},
 };
@@ -177,6 +176,25 @@ Test(producer_source, a_file_without_a_usable_header_is_refused_by_name)
 		cr_assert_eq(err.class, ERR_INPUT);
 		cr_assert_not_null(strstr(err.message, refused[i].want), "%s", err.message);
 		cr_assert_not_null(strstr(err.message, "bad.csv"), "%s", err.message);
+	}
+}
+
+Test(producer_source, an_input_without_a_row_is_refused_by_name)
+{
+	struct err err = {.class = ERR_NONE};
+
+	write_text("empty.csv", HEADER "\n");
+	cr_assert_null(source_files_new(path_of("empty.csv"), 0, &err));
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, "empty.csv"), "%s", err.message);
+	cr_assert_not_null(strstr(err.message, "no row"), "%s", err.message);
+	cr_assert_null(source_files_new(folder, 0, &err));
+	write_text("full.csv", HEADER ROW(1) "\n");
+	{
+		char got[512];
+
+		describe_path(folder, 0, got, sizeof(got));
+		cr_assert_str_eq(got, "full.csv:1:1:s1;end");
 	}
 }
 
@@ -337,7 +355,8 @@ Test(producer_source, a_line_that_is_too_long_is_one_bad_row_also_when_resumed)
 
 static struct message *message_of(const char *line, int32_t partitions)
 {
-	struct message_form form = {.partition_count = partitions};
+	struct null_words words;
+	struct message_form form = {.partition_count = partitions, .null_words = &words};
 	struct message *message = calloc(1, sizeof(*message));
 	struct span fields[ROW_COLUMNS_MAX];
 	struct csv_record record;
@@ -345,6 +364,7 @@ static struct message *message_of(const char *line, int32_t partitions)
 	struct row row = {.source_file = "f", .position = {0, 11, 0}};
 	size_t used;
 
+	cr_assert(null_words_read(NULL_WORDS_DEFAULT, &words, NULL));
 	memcpy(copy, line, strlen(line));
 	row_split(&row, &row_columns_standard,
 	          csv_next(copy, strlen(line), true, fields, ROW_COLUMNS_MAX, &record, &used),
@@ -362,6 +382,10 @@ Test(producer_source, keys_are_sessions_or_users_and_a_broken_row_has_none)
 		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7,", "user:7"},
 		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,007,", "user:7"},
 		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,0x7,", "user:0x7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,512742880.0,", "user:512742880"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7,nan", "user:7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7.0,\\N", "user:7"},
+		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,7,nancy", "nancy"},
 		{"2019-10-01 00:00:01 UTC,view,1,2,a.b,x,1.00,,", "user:"},
 	};
 

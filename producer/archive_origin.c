@@ -1,0 +1,316 @@
+/* libarchive with callbacks that read the origin below. Compression and archives are two layers, so
+ * any nesting is one more layer of this kind, and a text is never taken for an archive.
+ *
+ * libarchive takes bytes after a compressed stream that do not begin another one for padding. They
+ * may be a damaged stream, so only zeros are accepted.
+ *
+ * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read from
+ * its front. */
+#include "archive_origin.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#define BLOCK_BYTES 131072
+
+struct packed {
+	struct byte_origin inner;
+	struct archive *archive;
+	struct err inner_err; /* class: ERR_NONE, or why the origin below failed */
+	int64_t offset;       /* of the end of the block */
+	size_t block_len;
+	const unsigned char *data; /* the unread rest of the library's block */
+	size_t data_len;
+	bool is_stream; /* a compressed stream, not an archive */
+	bool only;      /* no other file may follow */
+	bool ended;
+	char path[1024];
+	unsigned char block[BLOCK_BYTES];
+};
+
+/* ---- the origin below */
+
+static la_ssize_t below_read(struct archive *archive, void *context, const void **block)
+{
+	struct packed *packed = context;
+	ssize_t got = packed->inner.read(packed->inner.self, packed->block, BLOCK_BYTES,
+	                                 &packed->inner_err);
+
+	if (got < 0)
+		archive_set_error(archive, EIO, "%s", packed->inner_err.message);
+	if (got > 0) { /* at the end, the last block stays */
+		packed->block_len = (size_t)got;
+		packed->offset += got;
+	}
+	*block = packed->block;
+	return got;
+}
+
+static la_int64_t below_seek(struct archive *archive, void *context, la_int64_t offset, int whence)
+{
+	struct packed *packed = context;
+
+	(void)archive;
+	if (whence == SEEK_CUR)
+		offset += packed->offset;
+	if (whence == SEEK_END)
+		offset += packed->inner.size(packed->inner.self);
+	if (!packed->inner.seek(packed->inner.self, offset))
+		return ARCHIVE_FATAL;
+	packed->offset = offset;
+	return offset;
+}
+
+/* ---- errors */
+
+static bool damaged(struct packed *packed, const char *why, struct err *err)
+{
+	if (packed->inner_err.class != ERR_NONE) {
+		if (err)
+			*err = packed->inner_err;
+		return false;
+	}
+	return err_set(err, ERR_OPERATOR,
+	               "%s: the %s ends early, is damaged, or is of a kind that cannot be read: "
+	               "%s. The rows that could be unpacked before that place were sent, and the "
+	               "end of the segment was not announced. Replace the file and run the "
+	               "producer again",
+	               packed->path, packed->is_stream ? "compressed stream" : "archive", why);
+}
+
+static bool library_failed(struct packed *packed, struct err *err)
+{
+	const char *why = archive_error_string(packed->archive);
+
+	return damaged(packed, why ? why : "no further detail", err);
+}
+
+/* ---- reading */
+
+static bool is_ours(struct archive_entry *entry)
+{
+	const char *name = archive_entry_pathname(entry), *part = name;
+
+	if (!name || archive_entry_filetype(entry) != AE_IFREG ||
+	    strncmp(name, "__MACOSX/", 9) == 0)
+		return false;
+	for (; part; part = strchr(part, '/')) {
+		part += *part == '/';
+		if (*part == '.' && part[1] != '/')
+			return false;
+	}
+	return true;
+}
+
+enum header { HEADER_FILE, HEADER_END, HEADER_FAILED };
+
+/* Goes to the next file that is not hidden. */
+static enum header next_file(struct packed *packed, struct archive_entry **entry, struct err *err)
+{
+	for (;;) {
+		int result = archive_read_next_header(packed->archive, entry);
+
+		if (result == ARCHIVE_EOF)
+			return HEADER_END;
+		if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
+			library_failed(packed, err);
+			return HEADER_FAILED;
+		}
+		if (packed->is_stream || is_ours(*entry))
+			return HEADER_FILE;
+	}
+}
+
+/* At the end of a compressed stream: only zeros may follow. */
+static bool only_padding_follows(struct packed *packed, struct err *err)
+{
+	int64_t unread = packed->offset - archive_filter_bytes(packed->archive, -1);
+	size_t from = packed->block_len - (size_t)unread;
+	const void *block;
+
+	if (unread > (int64_t)packed->block_len)
+		return damaged(packed, "other bytes follow the stream", err);
+
+	do {
+		for (size_t i = from; i < packed->block_len; i++)
+			if (packed->block[i] != 0)
+				return damaged(packed, "other bytes follow the stream", err);
+		from = 0;
+	} while (below_read(packed->archive, packed, &block) > 0);
+	return packed->inner_err.class == ERR_NONE || damaged(packed, "", err);
+}
+
+static bool nothing_follows(struct packed *packed, struct err *err)
+{
+	struct archive_entry *entry;
+
+	if (packed->is_stream)
+		return only_padding_follows(packed, err);
+	if (!packed->only)
+		return true;
+	switch (next_file(packed, &entry, err)) {
+	case HEADER_END: return true;
+	case HEADER_FAILED: return false;
+	case HEADER_FILE: break;
+	}
+	return err_set(err, ERR_INPUT,
+	               "%s: the archive has several files, of which only the first was read "
+	               "(the next is %s); unpack it, or give it as a file and not as a stream or "
+	               "inside another archive",
+	               packed->path, archive_entry_pathname(entry));
+}
+
+/* Makes data the next block. data_len 0: the end. */
+static bool next_block(struct packed *packed, struct err *err)
+{
+	while (packed->data_len == 0 && !packed->ended) {
+		const void *data;
+		la_int64_t at;
+		int result =
+			archive_read_data_block(packed->archive, &data, &packed->data_len, &at);
+
+		packed->data = data;
+		if (result == ARCHIVE_EOF) {
+			packed->data_len = 0;
+			packed->ended = true;
+			return nothing_follows(packed, err);
+		}
+		if (result != ARCHIVE_OK)
+			return library_failed(packed, err);
+	}
+	return true;
+}
+
+static ssize_t packed_read(void *self, void *buf, size_t cap, struct err *err)
+{
+	struct packed *packed = self;
+	size_t given;
+
+	if (packed->data_len == 0 && !next_block(packed, err))
+		return -1;
+	given = packed->data_len < cap ? packed->data_len : cap;
+	if (given > 0)
+		memcpy(buf, packed->data, given);
+	packed->data += given;
+	packed->data_len -= given;
+	return (ssize_t)given;
+}
+
+static void packed_free(void *self)
+{
+	struct packed *packed = self;
+
+	archive_read_free(packed->archive);
+	byte_origin_close(&packed->inner);
+	free(packed);
+}
+
+/* ---- opening */
+
+static void support(struct archive *archive, bool is_stream)
+{
+	if (is_stream) {
+		archive_read_support_filter_zstd(archive);
+		archive_read_support_filter_xz(archive);
+		archive_read_support_filter_bzip2(archive);
+		archive_read_support_filter_lz4(archive);
+		archive_read_support_format_raw(archive);
+	} else {
+		archive_read_support_format_zip(archive);
+		archive_read_support_format_tar(archive);
+	}
+}
+
+/* Borrows the origin. */
+static struct packed *packed_new(const struct byte_origin *origin, const char *path, bool is_stream,
+                                 struct err *err)
+{
+	struct packed *packed = calloc(1, sizeof(*packed));
+
+	if (packed)
+		packed->archive = archive_read_new();
+	if (!packed || !packed->archive) {
+		err_set(err, ERR_FATAL, "%s: out of memory", path);
+		free(packed);
+		return NULL;
+	}
+	packed->inner = *origin;
+	packed->is_stream = is_stream;
+	snprintf(packed->path, sizeof(packed->path), "%s", path);
+	support(packed->archive, is_stream);
+	archive_read_set_callback_data(packed->archive, packed);
+	archive_read_set_read_callback(packed->archive, below_read);
+	if (origin->seek)
+		archive_read_set_seek_callback(packed->archive, below_seek);
+	if (archive_read_open1(packed->archive) == ARCHIVE_OK)
+		return packed;
+	library_failed(packed, err);
+	archive_read_free(packed->archive);
+	free(packed);
+	return NULL;
+}
+
+static bool go_to(struct packed *packed, const char *member, struct err *err)
+{
+	struct archive_entry *entry;
+
+	for (;;) {
+		switch (next_file(packed, &entry, err)) {
+		case HEADER_FILE: break;
+		case HEADER_END:
+			return err_set(err, ERR_INPUT, "%s: the archive has no file%s%s",
+			               packed->path, member ? " " : "", member ? member : "");
+		case HEADER_FAILED: return false;
+		}
+		if (!member || strcmp(archive_entry_pathname(entry), member) == 0)
+			return true;
+	}
+}
+
+static bool put_over(struct byte_origin *origin, const char *path, bool is_stream,
+                     const char *member, struct err *err)
+{
+	struct packed *packed = packed_new(origin, path, is_stream, err);
+
+	if (!packed)
+		return false;
+	packed->only = !member;
+	*origin = (struct byte_origin){packed, packed_read, NULL, NULL, NULL, packed_free};
+	return go_to(packed, member, err);
+}
+
+bool archive_origin_unpack(struct byte_origin *origin, const char *path, struct err *err)
+{
+	return put_over(origin, path, true, NULL, err);
+}
+
+bool archive_origin_member(struct byte_origin *origin, const char *path, const char *member,
+                           struct err *err)
+{
+	return put_over(origin, path, false, member, err);
+}
+
+bool archive_origin_list(struct byte_origin *origin, const char *path, archive_visit *visit,
+                         void *context, struct err *err)
+{
+	struct packed *packed = packed_new(origin, path, false, err);
+	struct archive_entry *entry;
+	enum header header = HEADER_FAILED;
+
+	while (packed && (header = next_file(packed, &entry, err)) == HEADER_FILE)
+		if (!visit(context, archive_entry_pathname(entry),
+		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0, err)) {
+			header = HEADER_FAILED;
+			break;
+		}
+	if (packed) {
+		archive_read_free(packed->archive);
+		free(packed);
+	}
+	return header == HEADER_END;
+}

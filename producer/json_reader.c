@@ -1,0 +1,274 @@
+/* JSON lines are cut at line ends, so a broken object costs its own line. In an array, or if the
+ * first object is longer than its line, objects are cut by their braces. Objects are decoded in a
+ * copy, because the row's own bytes have to stay. */
+#include "json_reader.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event/event_fields.h"
+#include "event/event_values.h"
+#include "json_object.h"
+
+struct json_reader {
+	struct byte_window *window; /* borrowed */
+	struct column_names names;
+	bool by_braces;
+	struct row_extra extras[ROW_COLUMNS_MAX];
+	struct json_object object;
+	char copy[CSV_LINE_MAX];
+};
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Skips blanks and a byte order mark. False: the text has ended. */
+static bool skip_to_content(struct byte_window *window)
+{
+	byte_window_want(window, 3);
+	if (window->end - window->at >= 3 && memcmp(byte_window_at(window), "\xef\xbb\xbf", 3) == 0)
+		window->at += 3;
+	for (;; window->at++) {
+		byte_window_want(window, 1);
+		if (window->at == window->end)
+			return false;
+		if (!is_blank(*byte_window_at(window)))
+			return true;
+	}
+}
+
+bool json_reader_recognises(struct byte_window *window)
+{
+	size_t i = 0;
+
+	byte_window_want(window, 3);
+	if (window->end - window->at >= 3 && memcmp(byte_window_at(window), "\xef\xbb\xbf", 3) == 0)
+		i = 3;
+	for (; byte_window_want(window, i + 1), window->at + i < window->end; i++) {
+		char c = byte_window_at(window)[i];
+
+		if (!is_blank(c) || i == CSV_LINE_MAX)
+			return c == '{' || c == '[';
+	}
+	return false;
+}
+
+/* ---- one object as a row */
+
+static bool add_extra(struct json_reader *reader, struct row *row, const struct json_member *member)
+{
+	for (size_t i = 0; i < row->extra_count; i++)
+		if (span_equal(reader->extras[i].name, member->name))
+			return false;
+	reader->extras[row->extra_count++] =
+		(struct row_extra){member->name,
+	                           member->kind == JSON_MISSING ? SPAN_NULL : member->value,
+	                           member->kind != JSON_NUMBER};
+	return true;
+}
+
+/* An extra with the exact name of one of ours would be that field once more. */
+static bool is_ours(struct span name)
+{
+	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
+		if (span_is(name, event_field_names[i]))
+			return true;
+	return false;
+}
+
+static const char *set_members(struct json_reader *reader, struct row *row)
+{
+	bool seen[EVENT_FIELD_COUNT] = {false};
+
+	for (size_t i = 0; i < reader->object.count; i++) {
+		const struct json_member *member = &reader->object.members[i];
+		size_t field = columns_field_of(member->name, &reader->names);
+
+		if (field == EVENT_FIELD_COUNT) {
+			if (is_ours(member->name))
+				continue; /* the mapping takes this field from another member */
+			if (!add_extra(reader, row, member))
+				return "a name stands twice";
+			continue;
+		}
+		if (seen[field])
+			return "a field stands twice";
+		if (member->kind == JSON_NESTED)
+			return "a field is neither a text nor a number";
+		seen[field] = true;
+		if (member->kind != JSON_MISSING)
+			row->fields[field] = member->value;
+	}
+	return NULL;
+}
+
+static void read_object(struct json_reader *reader, size_t len, struct row *row)
+{
+	const char *why;
+
+	row_clear(row);
+	row->raw = (struct span){byte_window_at(reader->window), len};
+	memset(row->fields, 0, sizeof(row->fields));
+	memcpy(reader->copy, row->raw.at, len);
+	why = json_object_read(&reader->object, reader->copy, len);
+	if (!why)
+		why = set_members(reader, row);
+	if (why) {
+		snprintf(row->error, sizeof(row->error), "%s", why);
+		row->extra_count = 0;
+		return;
+	}
+	row->extras = reader->extras;
+	if (!event_time_read(row->fields[FIELD_EVENT_TIME], &row->event_time_us))
+		row->event_time_us = ROW_TIME_NONE;
+}
+
+/* ---- opening */
+
+/* Whether the first line has a complete object. */
+static bool is_one_per_line(struct byte_window *window)
+{
+	size_t len;
+
+	if (*byte_window_at(window) == '[' || !byte_window_line(window, &len))
+		return false;
+	return json_object_length((struct span){byte_window_at(window), len}) > 0 ||
+	       len >= CSV_LINE_MAX;
+}
+
+/* The length of the first object. 0: the text has none. */
+static size_t first_object(struct byte_window *window)
+{
+	const char *start;
+
+	byte_window_want(window, CSV_LINE_MAX);
+	start = memchr(byte_window_at(window), '{', window->end - window->at);
+	if (!start)
+		return 0;
+	window->at = (size_t)(start - window->bytes);
+	return json_object_length((struct span){start, window->end - window->at});
+}
+
+/* Refuses objects that are not events at all. The window comes back to where it was. */
+static bool check_names(struct json_reader *reader, struct err *err)
+{
+	struct byte_window *window = reader->window;
+	size_t at, len;
+	bool ok = true;
+
+	byte_window_want(window, CSV_LINE_MAX);
+	at = window->at;
+	len = first_object(window);
+	if (len > 0 && len <= CSV_LINE_MAX) {
+		memcpy(reader->copy, byte_window_at(window), len);
+		ok = json_object_read(&reader->object, reader->copy, len) != NULL;
+		for (size_t i = 0; i < reader->object.count && !ok; i++)
+			ok = columns_field_of(reader->object.members[i].name, &reader->names) <
+			     EVENT_FIELD_COUNT;
+	}
+	window->at = at;
+	return ok || err_set(err, ERR_INPUT,
+	                     "the first JSON object has none of the nine names (event_time, "
+	                     "event_type, ...). If they have other names, set them with MAPPING, "
+	                     "such as user_id=UserID");
+}
+
+struct json_reader *json_reader_new(struct byte_window *window, const struct column_names *names,
+                                    struct err *err)
+{
+	struct json_reader *reader = calloc(1, sizeof(*reader));
+
+	if (!reader) {
+		err_set(err, ERR_FATAL, "out of memory");
+		return NULL;
+	}
+	reader->window = window;
+	reader->names = *names;
+	if (skip_to_content(window) && !check_names(reader, err)) {
+		free(reader);
+		return NULL;
+	}
+	reader->by_braces = window->at < window->end && !is_one_per_line(window);
+	return reader;
+}
+
+void json_reader_free(struct json_reader *reader)
+{
+	free(reader);
+}
+
+/* ---- rows */
+
+static bool next_of_lines(struct json_reader *reader, struct row *row)
+{
+	struct byte_window *window = reader->window;
+	bool line_end;
+	size_t len;
+
+	if (!byte_window_row_line(window, &len))
+		return false;
+	line_end = byte_window_at(window)[len - 1] == '\n';
+	if (byte_window_too_long(window, &len)) {
+		row_too_long(row, (struct span){byte_window_at(window), len});
+	} else {
+		size_t text = len;
+
+		while (text > 0 && is_blank(byte_window_at(window)[text - 1]))
+			text--;
+		read_object(reader, text, row);
+		if (!line_end && window->ended == BYTES_CUT)
+			row_cut_off(row);
+	}
+	window->at += len;
+	return true;
+}
+
+/* Skips what may stand between objects. False: the text has ended. */
+static bool skip_to_object(struct byte_window *window)
+{
+	for (;; window->at++) {
+		char c;
+
+		byte_window_want(window, 1);
+		if (window->at == window->end)
+			return false;
+		c = *byte_window_at(window);
+		if (!is_blank(c) && c != ',' && c != '[' && c != ']')
+			return true;
+	}
+}
+
+static bool next_by_braces(struct json_reader *reader, struct row *row)
+{
+	struct byte_window *window = reader->window;
+	size_t want = 4096, len = 0, have;
+
+	if (window->skipping || !skip_to_object(window))
+		return window->at < window->end && next_of_lines(reader, row);
+	for (;;) {
+		byte_window_want(window, want);
+		have = window->end - window->at;
+		have = have < CSV_LINE_MAX ? have : CSV_LINE_MAX;
+		len = json_object_length((struct span){byte_window_at(window), have});
+		if (len > 0 || *byte_window_at(window) != '{' || have < want)
+			break;
+		want *= 4;
+	}
+	if (len == 0)
+		return next_of_lines(reader, row);
+	read_object(reader, len, row);
+	window->at += len;
+	return true;
+}
+
+bool json_reader_next(struct json_reader *reader, struct row *row)
+{
+	/* after a seek the byte before an object is the end of another one on its line */
+	if (reader->by_braces && reader->window->skipping && reader->window->at == 1 &&
+	    reader->window->bytes[0] == '}')
+		reader->window->skipping = false;
+	return reader->by_braces ? next_by_braces(reader, row) : next_of_lines(reader, row);
+}

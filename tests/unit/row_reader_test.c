@@ -1,0 +1,639 @@
+/* What a file of an input may be: containers, JSON, encodings, columns, pipes. Containers are made
+ * here by the libraries that read them. */
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <archive.h>
+#include <archive_entry.h>
+
+#include "base/err.h"
+#include "base/span.h"
+#include "event/event_json_write.h"
+#include "mapping.h"
+#include "row.h"
+#include "row_reader.h"
+#include "source.h"
+
+#define COLUMNS                                                                           \
+	"event_time,event_type,product_id,category_id,category_code,brand,price,user_id," \
+	"user_session"
+#define HEADER COLUMNS "\n"
+#define ROW(n) "2019-10-01 00:00:0" #n " UTC,view," #n ",2,a.b,x,1.00,7,s" #n
+#define JSON(n)                                                                         \
+	"{\"event_time\": \"2019-10-01 00:00:0" #n " UTC\", \"event_type\": \"view\", " \
+	"\"product_id\": " #n ", \"user_id\": 7, \"user_session\": \"s" #n "\"}"
+
+static char folder[64];
+
+static void make_folder(void)
+{
+	snprintf(folder, sizeof(folder), "/tmp/row_reader_XXXXXX");
+	cr_assert_not_null(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+	char command[128];
+
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	cr_assert_eq(system(command), 0);
+}
+
+TestSuite(row_reader, .init = make_folder, .fini = remove_folder);
+
+static const char *path_of(const char *name)
+{
+	static char path[256];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return path;
+}
+
+static void write_bytes(const char *name, const char *bytes, size_t len)
+{
+	FILE *file = fopen(path_of(name), "w");
+
+	cr_assert_not_null(file);
+	cr_assert_eq(fwrite(bytes, 1, len, file), len);
+	fclose(file);
+}
+
+static void write_text(const char *name, const char *text)
+{
+	write_bytes(name, text, strlen(text));
+}
+
+/* ---- containers */
+
+struct part {
+	const char *name, *text;
+};
+
+typedef int archive_setup(struct archive *archive);
+
+static size_t pack(archive_setup *filter, archive_setup *format, const struct part *parts,
+                   size_t count, char *out, size_t cap)
+{
+	struct archive *archive = archive_write_new();
+	struct archive_entry *entry = archive_entry_new();
+	size_t used = 0;
+
+	if (filter)
+		cr_assert_eq(filter(archive), ARCHIVE_OK, "%s", archive_error_string(archive));
+	cr_assert_eq(format(archive), ARCHIVE_OK);
+	archive_write_set_bytes_in_last_block(archive, 1);
+	cr_assert_eq(archive_write_open_memory(archive, out, cap, &used), ARCHIVE_OK);
+	for (size_t i = 0; i < count; i++) {
+		size_t len = strlen(parts[i].text);
+		bool is_folder = parts[i].name[strlen(parts[i].name) - 1] == '/';
+
+		archive_entry_clear(entry);
+		archive_entry_set_pathname(entry, parts[i].name);
+		archive_entry_set_size(entry, (la_int64_t)len);
+		archive_entry_set_filetype(entry, is_folder ? AE_IFDIR : AE_IFREG);
+		archive_entry_set_perm(entry, 0644);
+		cr_assert_eq(archive_write_header(archive, entry), ARCHIVE_OK);
+		cr_assert_eq(archive_write_data(archive, parts[i].text, len), (la_ssize_t)len);
+	}
+	cr_assert_eq(archive_write_close(archive), ARCHIVE_OK);
+	archive_write_free(archive);
+	archive_entry_free(entry);
+	return used;
+}
+
+static size_t pack_text(archive_setup *filter, const char *text, char *out, size_t cap)
+{
+	const struct part part = {"x", text};
+
+	return pack(filter, archive_write_set_format_raw, &part, 1, out, cap);
+}
+
+static const struct {
+	const char *name;
+	archive_setup *filter;
+	bool checked; /* by a checksum, before bytes are given */
+} filters[] = {
+	{"gzip", archive_write_add_filter_gzip, true},
+	{"zstd", archive_write_add_filter_zstd, false},
+	{"xz", archive_write_add_filter_xz, true},
+	{"bzip2", archive_write_add_filter_bzip2, false},
+	{"lz4", archive_write_add_filter_lz4, true},
+};
+
+/* ---- what a reader gives */
+
+/* All rows as "row:product:session;" or "row:!error;", and how it ended: end, cut or failed. */
+static const char *describe(struct row_reader *reader)
+{
+	static char out[1 << 20];
+	enum row_reader_result result;
+	struct err err;
+	struct row row;
+	char *at = out;
+
+	while ((result = row_reader_next(reader, &row, &err)) == ROW_READER_ROW) {
+		at += sprintf(at, "%" PRId64 ":", row.position.row);
+		if (row.error[0])
+			at += sprintf(at, "!%s;", row.error);
+		else
+			at += sprintf(at, "%.*s:%.*s;", (int)row.fields[2].len, row.fields[2].at,
+			              (int)row.fields[8].len, row.fields[8].at);
+	}
+	sprintf(at, "%s",
+	        result == ROW_READER_END   ? "end"
+	        : result == ROW_READER_CUT ? "cut"
+	                                   : "failed");
+	return out;
+}
+
+static const char *describe_file(const char *name, const struct row_format *format)
+{
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), format, &err);
+	const char *got;
+
+	cr_assert_not_null(reader, "%s", err.message);
+	got = describe(reader);
+	row_reader_free(reader);
+	return got;
+}
+
+/* The same for a stream that may be damaged so early that nothing of it can be unpacked. */
+static const char *describe_damaged(const char *name)
+{
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), NULL, &err);
+	const char *got;
+
+	if (!reader) {
+		cr_assert_eq(err.class, ERR_OPERATOR, "%s", err.message);
+		return "cut";
+	}
+	got = describe(reader);
+	row_reader_free(reader);
+	return got;
+}
+
+static const char *end_of(const char *description)
+{
+	const char *last = strrchr(description, ';');
+
+	return last ? last + 1 : description;
+}
+
+/* The JSON values of all rows, with line ends. */
+static const char *values_of(const char *name, const struct row_format *format)
+{
+	static char out[16384];
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), format, &err);
+	size_t used = 0;
+	struct row row;
+
+	cr_assert_not_null(reader, "%s", err.message);
+	while (row_reader_next(reader, &row, &err) == ROW_READER_ROW) {
+		cr_assert_str_empty(row.error);
+		used += event_write_json_extras(row.fields, row.extras, row.extra_count, out + used,
+		                                sizeof(out) - used);
+		out[used++] = '\n';
+	}
+	out[used] = '\0';
+	row_reader_free(reader);
+	return out;
+}
+
+static void check_refused(const char *name, const struct row_format *format, const char *want)
+{
+	struct err err = {.class = ERR_NONE};
+
+	cr_assert_null(row_reader_new(path_of(name), format, &err), "%s", name);
+	cr_assert_eq(err.class, ERR_INPUT, "%s", err.message);
+	cr_assert_not_null(strstr(err.message, want), "no \"%s\" in: %s", want, err.message);
+	cr_assert_not_null(strstr(err.message, name), "%s", err.message);
+}
+
+Test(row_reader, compressed_files_are_read_whatever_their_name)
+{
+	char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		write_bytes("f.csv", bytes,
+		            pack_text(filters[i].filter, HEADER ROW(1) "\n" ROW(2) "\n", bytes,
+		                      sizeof(bytes)));
+		cr_assert_str_eq(describe_file("f.csv", NULL), "1:1:s1;2:2:s2;end", "%s",
+		                 filters[i].name);
+	}
+}
+
+Test(row_reader, streams_one_after_the_other_are_one_text_and_padding_is_skipped)
+{
+	char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		size_t len = pack_text(filters[i].filter, HEADER ROW(1) "\n2019-10-01 00:", bytes,
+		                       sizeof(bytes));
+
+		len += pack_text(filters[i].filter, "00:02 UTC,view,2,2,a.b,x,1.00,7,s2\n",
+		                 bytes + len, sizeof(bytes) - len);
+		memset(bytes + len, 0, 8);
+		write_bytes("f", bytes, len + (i == 0 ? 8 : 0));
+		cr_assert_str_eq(describe_file("f", NULL), "1:1:s1;2:2:s2;end", "%s",
+		                 filters[i].name);
+	}
+}
+
+/* Rows that compress badly, more than one block of any library. */
+static char *many_rows(size_t *rows)
+{
+	char *text = malloc(400000);
+	size_t len = (size_t)sprintf(text, "%s", HEADER);
+	uint64_t x = 1;
+
+	for (*rows = 0; len < 400000 - 200; (*rows)++) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+		len += (size_t)sprintf(text + len,
+		                       "2019-10-01 00:00:%02u UTC,view,%" PRIu64
+		                       ",2,a.b,x,1.00,7,s%" PRIx64 "\n",
+		                       (unsigned)(*rows % 60), *rows, x);
+	}
+	text[len] = '\0';
+	return text;
+}
+
+Test(row_reader, a_stream_that_ends_early_or_is_damaged_never_ends_well)
+{
+	size_t rows, cap = 1 << 20;
+	char *text = many_rows(&rows), *bytes = malloc(cap);
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		size_t len = pack_text(filters[i].filter, text, bytes, cap);
+
+		for (size_t cut = 8; cut <= len; cut += len / 7) {
+			const char *got;
+			size_t here = 0;
+
+			write_bytes("f", bytes, len - cut < 200 ? 200 : len - cut);
+			got = describe_damaged("f");
+			cr_assert_str_eq(end_of(got), "cut", "%s without %zu bytes",
+			                 filters[i].name, cut);
+			for (const char *p = got; (p = strchr(p, ';')); p++)
+				here++;
+			cr_assert_leq(here, rows);
+		}
+		memcpy(bytes + len, "\x1f\x8b not a stream", 16);
+		write_bytes("f", bytes, len + 16);
+		cr_assert_str_eq(end_of(describe_damaged("f")), "cut",
+		                 "%s with other bytes after it", filters[i].name);
+		if (!filters[i].checked)
+			continue;
+		bytes[len / 2] ^= 0x10;
+		write_bytes("f", bytes, len);
+		cr_assert_str_eq(end_of(describe_damaged("f")), "cut", "%s with a changed bit",
+		                 filters[i].name);
+	}
+	free(text);
+	free(bytes);
+}
+
+Test(row_reader, a_damaged_second_stream_is_not_the_end)
+{
+	char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+		size_t first =
+			pack_text(filters[i].filter, HEADER ROW(1) "\n", bytes, sizeof(bytes));
+
+		(void)pack_text(filters[i].filter, ROW(2) "\n", bytes + first,
+		                sizeof(bytes) - first);
+		for (size_t kept = 1; kept < 12; kept++) {
+			write_bytes("f", bytes, first + kept);
+			cr_assert_str_eq(end_of(describe_damaged("f")), "cut",
+			                 "%s and %zu bytes of the next stream", filters[i].name,
+			                 kept);
+		}
+	}
+}
+
+static const struct part kaggle[] = {
+	{"__MACOSX/._2019-Oct.csv", "not data"},
+	{"2019-Oct.csv", HEADER ROW(1) "\n"},
+	{".hidden.csv", "not data"},
+	{"more/", ""},
+	{"more/2019-Nov.csv", HEADER ROW(2) "\n" ROW(3) "\n"},
+	{"LICENSE", "not data"},
+};
+
+/* All rows of a source as "file:product;" */
+static const char *describe_input(const char *input)
+{
+	static char out[4096];
+	struct err err = {.class = ERR_NONE};
+	struct source *source = source_files_new(input, 0, &err);
+	enum source_result result;
+	char *at = out;
+	struct row row;
+
+	cr_assert_not_null(source, "%s", err.message);
+	while ((result = source_next(source, &row, &err)) == SOURCE_ROW)
+		at += sprintf(at, "%s:%.*s;", row.source_file, (int)row.fields[2].len,
+		              row.fields[2].at);
+	strcpy(at, result == SOURCE_END ? "end" : "failed");
+	source_free(source);
+	return out;
+}
+
+Test(row_reader, each_data_file_of_an_archive_is_a_file)
+{
+	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar,
+	                            archive_write_set_format_ustar};
+	archive_setup *packings[] = {NULL, NULL, archive_write_add_filter_gzip};
+	char bytes[65536], input[256];
+
+	for (size_t i = 0; i < 3; i++) {
+		write_bytes("a.csv", bytes,
+		            pack(packings[i], formats[i], kaggle, 6, bytes, sizeof(bytes)));
+		snprintf(input, sizeof(input), "%s", path_of("a.csv"));
+		cr_assert_str_eq(describe_input(input),
+		                 "a.csv/2019-Oct.csv:1;a.csv/more/2019-Nov.csv:2;"
+		                 "a.csv/more/2019-Nov.csv:3;end");
+		snprintf(input, sizeof(input), "%s", path_of("a.csv/more/2019-Nov.csv"));
+		cr_assert_str_eq(describe_input(input),
+		                 "a.csv/more/2019-Nov.csv:2;a.csv/more/2019-Nov.csv:3;end");
+	}
+}
+
+Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_by_name)
+{
+	char inner[4096], bytes[65536], input[256];
+	struct archive *archive = archive_write_new();
+	struct archive_entry *entry = archive_entry_new();
+	size_t used, len = pack_text(archive_write_add_filter_gzip, HEADER ROW(1) "\n", inner,
+	                             sizeof(inner));
+
+	archive_write_set_format_zip(archive);
+	archive_write_open_memory(archive, bytes, sizeof(bytes), &used);
+	archive_entry_set_pathname(entry, "2019-Oct.csv.gz");
+	archive_entry_set_size(entry, (la_int64_t)len);
+	archive_entry_set_filetype(entry, AE_IFREG);
+	archive_write_header(archive, entry);
+	archive_write_data(archive, inner, len);
+	archive_write_close(archive);
+	archive_write_free(archive);
+	archive_entry_free(entry);
+	write_bytes("a.zip", bytes, used);
+	snprintf(input, sizeof(input), "%s", path_of("a.zip"));
+	cr_assert_str_eq(describe_input(input), "a.zip/2019-Oct.csv.gz:1;end");
+	write_text("b.parquet", "PAR1 and more");
+	check_refused("b.parquet", NULL, "Parquet");
+	write_text("c.7z", "7z\xbc\xaf\x27\x1c and more");
+	check_refused("c.7z", NULL, "7-Zip");
+}
+
+/* ---- CSV */
+
+static const struct {
+	const char *label, *text, *want;
+} tables[] = {
+	{"names in any case, with blanks and quotes",
+         "Event_Time, \"EVENT_TYPE\" ,'Product_Id',user_id,user_session\n"
+         "2019-10-01 00:00:01 UTC,view,1,7,s1\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":\"s1\"}\n"},
+	{"a blank after each delimiter",
+         "event_time, event_type, product_id, user_id, note\n"
+         "2019-10-01 00:00:01 UTC, view, 1, 7, x\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null,\"note\":\"x\"}\n"},
+	{"tabs, further columns that are numbers, texts and empty",
+         "event_time\tevent_type\tproduct_id\tuser_id\tn\tcode\tnothing\tn\n"
+         "2019-10-01 00:00:01 UTC\tview\t1\t7\t1.50\t007\t\t-3\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null,\"n\":1.50,\"code\":\"007\",\"nothing\":null,\"n_2\":-3}\n"},
+	{"semicolons, a decimal comma stays as it is",
+         "event_time;event_type;product_id;user_id;price\n"
+         "2019-10-01 00:00:01 UTC;view;1;7;\"1,50\"\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":\"1,50\",\"user_id\":7,"
+         "\"user_session\":null}\n"},
+	{"pandas' index",
+         ",event_time,event_type,product_id,user_id\n0,2019-10-01 00:00:01 UTC,view,1,7\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null}\n"},
+};
+
+Test(row_reader, columns_are_found_as_people_write_them)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
+		write_text("f", tables[i].text);
+		cr_assert_str_eq(values_of("f", NULL), tables[i].want, "%s: %s", tables[i].label,
+		                 values_of("f", NULL));
+	}
+}
+
+static const struct {
+	const char *text, *want;
+} refused[] = {
+	{"event_time,order_id,product_id,price,user_id\n1,2,3,4,5\n",
+         "column event_type is missing"},
+	{"UserID,Timestamp,EventType,product_id\nx\n",
+         "columns event_time, event_type, user_id are missing"},
+	{"UserID,Timestamp,EventType,product_id\nx\n", "event_type=EventType,user_id=UserID"},
+	{"event_time,event_type,product_id,user_id,Price,price\nx\n", "price stands twice"},
+	{"\xff\xfe"
+         "e\0v\0",
+         "iconv -f UTF-16 -t UTF-8"},
+	{COLUMNS "\r" ROW(1) "\r" ROW(2) "\r", "tr '\\r' '\\n'"},
+	{ROW(1) "\n" ROW(2) "\n", "--columns event_time,event_type,product_id"},
+	{"{\"a\": 1}\n", "none of the nine names"},
+};
+
+Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
+{
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		write_bytes("f.csv", refused[i].text,
+		            refused[i].text[0] == '\xff' ? 6 : strlen(refused[i].text));
+		check_refused("f.csv", NULL, refused[i].want);
+	}
+}
+
+Test(row_reader, the_columns_of_a_file_without_a_header_are_given)
+{
+	struct row_format format = row_format_default;
+
+	format.columns = COLUMNS;
+	write_text("f", ROW(1) "\n" ROW(2) "\n");
+	cr_assert_str_eq(describe_file("f", &format), "1:1:s1;2:2:s2;end");
+	write_text("f", HEADER ROW(1) "\n");
+	cr_assert_str_eq(describe_file("f", &format), "1:1:s1;end");
+	format.columns = "event_time,user_id,event_type,user_session,product_id";
+	write_text("f", "2019-10-01 00:00:01 UTC;7;view;s1;1\n");
+	cr_assert_str_eq(describe_file("f", &format), "1:1:s1;end");
+	format.columns = "event_time,user_id";
+	check_refused("f", &format, "columns event_type, product_id are missing");
+}
+
+Test(row_reader, another_encoding_is_converted_and_what_it_does_not_have_stays_invalid)
+{
+	struct row_format format = row_format_default;
+	const char *got;
+
+	format.encoding = "latin1";
+	write_text("f",
+	           "event_time,event_type,product_id,user_id,brand\n1569931200,view,1,7,caf\xe9\n");
+	cr_assert_not_null(strstr(values_of("f", &format), "\"brand\":\"caf\xc3\xa9\""));
+	format.encoding = "utf-16";
+	write_bytes("f",
+	            "\xff\xfe"
+	            "e\0v\0e\0n\0t\0_\0t\0i\0m\0e\0,\0e\0v\0e\0n\0t\0_\0t\0y\0p\0e\0,\0"
+	            "p\0r\0o\0d\0u\0c\0t\0_\0i\0d\0,\0u\0s\0e\0r\0_\0i\0d\0,\0b\0r\0a\0n\0d\0\n\0"
+	            "1\0,\0v\0,\0"
+	            "1\0,\0"
+	            "7\0,\0\xe9\0\n\0"
+	            "1\0,\0v\0,\0"
+	            "1\0,\0"
+	            "7\0,\0\x00\xd8x\0\n\0",
+	            2 + 2 * (10 + 1 + 10 + 1 + 10 + 1 + 7 + 1 + 5 + 1) + 2 * 10 + 2 * 11);
+	got = values_of("f", &format);
+	cr_assert_not_null(strstr(got, "\"brand\":\"\xc3\xa9\""), "%s", got);
+	cr_assert_not_null(strstr(got, "\"brand\":\"\xffx\""), "%s", got);
+}
+
+/* ---- JSON */
+
+static const struct {
+	const char *label, *text, *want;
+} objects[] = {
+	{"lines", JSON(1) "\n" JSON(2) "\n", "1:1:s1;2:2:s2;end"},
+	{"a byte order mark, CR LF, blank lines, no last line end",
+         "\xef\xbb\xbf\n" JSON(1) "\r\n\r\n" JSON(2), "1:1:s1;2:2:s2;end"},
+	{"an array of lines", "[\n" JSON(1) ",\n" JSON(2) "\n]\n", "1:1:s1;2:2:s2;end"},
+	{"an array on one line", "[" JSON(1) "," JSON(2) "]", "1:1:s1;2:2:s2;end"},
+	{"objects over several lines",
+         "{\n\"product_id\": 1,\n\"user_session\":\n\"s1\"}\n" JSON(2), "1:1:s1;2:2:s2;end"},
+	{"no object", JSON(1) "\nnonsense\n" JSON(3) "\n",
+         "1:1:s1;2:!not a JSON object;3:3:s3;end"},
+	{"broken in an array", "[" JSON(1) ",\n{\"product_id\": 2,\n" JSON(3) "\n]",
+         "1:1:s1;2:!broken JSON: a name was expected;3:3:s3;end"},
+	{"a name twice", JSON(1) "\n{\"user_id\":1,\"user_id\":2}\n",
+         "1:1:s1;2:!a field stands twice;end"},
+	{"a nested field", JSON(1) "\n{\"user_id\":{\"a\":1}}\n",
+         "1:1:s1;2:!a field is neither a text nor a number;end"},
+	{"an empty array", "[]", "end"},
+};
+
+Test(row_reader, objects_are_rows)
+{
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++) {
+		const char *got;
+
+		write_text("f.csv", objects[i].text);
+		got = describe_file("f.csv", NULL);
+		cr_assert_str_eq(got, objects[i].want, "%s: %s", objects[i].label, got);
+	}
+}
+
+Test(row_reader, values_of_objects_keep_what_was_written)
+{
+	write_text(
+		"f",
+		"{\"User_ID\": 512742880, \"event_time\": 1569931200000, \"price\": 1.50, "
+		"\"brand\": NaN, \"category_code\": null, \"user_session\": \"\\u00e9\\ud83d\\ude00"
+		"\\n\\\"\", \"event_type\": \"view\", \"product_id\": \"007\", \"category_id\": "
+		"2053013555631882655, \"n\": 1.10, \"t\": \"5\", \"b\": true, \"list\": [1, \"]\"], "
+		"\"none\": NaN}\n");
+	cr_assert_str_eq(
+		values_of("f", NULL),
+		"{\"event_time\":\"1569931200000\",\"event_type\":\"view\",\"product_id\":\"007\","
+		"\"category_id\":2053013555631882655,\"category_code\":null,\"brand\":null,"
+		"\"price\":1.50,\"user_id\":512742880,\"user_session\":\"\xc3\xa9\xf0\x9f\x98\x80"
+		"\\u000a\\\"\",\"n\":1.10,\"t\":\"5\",\"b\":\"true\",\"list\":\"[1, \\\"]\\\"]\","
+		"\"none\":null}\n",
+		"%s", values_of("f", NULL));
+}
+
+/* Reading from the position after each row gives exactly the rest. */
+Test(row_reader, reading_goes_on_after_any_object)
+{
+	static const char *const texts[] = {
+		JSON(1) "\nnonsense\n" JSON(3) "\n" JSON(4),
+		"[" JSON(1) "," JSON(2) ",\n" JSON(3) "," JSON(4) "]",
+	};
+
+	for (size_t i = 0; i < 2; i++) {
+		struct row_reader *reader, *other;
+		char expected[512];
+		const char *rest = expected;
+		struct row row;
+
+		write_text("f", texts[i]);
+		snprintf(expected, sizeof(expected), "%s", describe_file("f", NULL));
+		reader = row_reader_new(path_of("f"), NULL, NULL);
+		while (row_reader_next(reader, &row, NULL) == ROW_READER_ROW) {
+			rest = strchr(rest, ';') + 1;
+			other = row_reader_new(path_of("f"), NULL, NULL);
+			cr_assert(row_reader_seek(other, &row.position));
+			cr_assert_str_eq(describe(other), rest, "%s", rest);
+			row_reader_free(other);
+		}
+		row_reader_free(reader);
+	}
+}
+
+/* ---- pipes */
+
+Test(row_reader, standard_input_is_read_and_says_when_a_row_is_not_there_yet)
+{
+	int ends[2], saved = dup(STDIN_FILENO);
+	struct row_reader *reader;
+	struct row row;
+
+	cr_assert_eq(pipe(ends), 0);
+	dup2(ends[0], STDIN_FILENO);
+	cr_assert_eq(write(ends[1], HEADER ROW(1) "\n2019", strlen(HEADER ROW(1)) + 5),
+	             (ssize_t)strlen(HEADER ROW(1)) + 5);
+	reader = row_reader_new("-", NULL, NULL);
+	cr_assert_not_null(reader);
+	cr_assert_not(row_reader_waits(reader));
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+	cr_assert(span_is(row.fields[8], "s1"));
+	cr_assert(row_reader_waits(reader));
+	close(ends[1]);
+	cr_assert_not(row_reader_waits(reader)); /* the end is there */
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+	cr_assert_str_eq(row.error, "expected 9 columns, found 1");
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_END);
+	row_reader_free(reader);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(ends[0]);
+}
+
+Test(row_reader, a_file_never_waits_and_standard_input_cannot_seek)
+{
+	struct row_reader *reader;
+	struct row row;
+	int file, saved = dup(STDIN_FILENO);
+
+	write_text("f", HEADER ROW(1) "\n");
+	file = open(path_of("f"), O_RDONLY);
+	dup2(file, STDIN_FILENO);
+	reader = row_reader_new("-", NULL, NULL);
+	cr_assert_not(row_reader_waits(reader));
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+	cr_assert_not(row_reader_waits(reader));
+	cr_assert_not(row_reader_seek(reader, &row.position));
+	row_reader_free(reader);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(file);
+}
