@@ -139,10 +139,16 @@ static bool times_fit(const struct producer *p, struct err *err)
 	       topic_is_later(p, first_us, err);
 }
 
+int64_t producer_latest_us(const struct producer *p)
+{
+	return p->selection.config.shift == SHIFT_FIRST ? INT64_MAX
+	                                                : wallclock_us() + LATEST_AHEAD_US;
+}
+
 bool producer_start_feed(struct producer *p, const struct source_clock_state *resumed,
                          struct err *err)
 {
-	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	feed_set_latest(p->feed, producer_latest_us(p));
 	return feed_start(p->feed, &p->form, resumed, err);
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A folder of seven months is replayed by --every, with an interval of one second. The producer is
-# killed (kill -9) in the third month and continues; later it continues on another host, without its
+# A folder of seven months (dense, sparse, overlapping parts, shuffled) is replayed by --every, with an
+# interval of one second. The producer is killed (kill -9) in the third month and continues; later it continues on another host, without its
 # state file. Every segment completes, and its batch reports equal a recount. A run whose rows are
 # too old for the topic stops before it sends anything.
 source "$(dirname "$0")/lib.sh"
@@ -15,7 +15,6 @@ generate() { # FILE EVENTS SEED START DURATION [FLAGS...]
         --duration "$5" --output "$file" --log-level error "${@:6}"
 }
 
-# TODO: shuffle February, with ORDER=time.
 make_months() {
     mkdir -p "$MONTHS"
     generate 2019-Oct.csv 600 1 "2019-10-30 10:00:00" 6h --duplicates 0.01 --checkouts
@@ -26,14 +25,19 @@ make_months() {
     generate 2020-Mar.csv 40 6 "2020-03-01 12:00:00" 25d
     generate 2020-Apr.csv 300 7 "2020-04-11 10:00:00" 2h
     gzip "$MONTHS/2020-Apr.csv"
+    # A shuffled month: --order time sorts it.
+    { head -n 1 "$MONTHS/2020-Feb.csv"; tail -n +2 "$MONTHS/2020-Feb.csv" | shuf --random-source=<(yes); } \
+        >"$E2E_WORK/shuffled"
+    mv "$E2E_WORK/shuffled" "$MONTHS/2020-Feb.csv"
     # Two parts of December that overlap by minutes.
     { head -n 1 "$MONTHS/2019-Dec.csv"; tail -n +1200 "$MONTHS/2019-Dec.csv"; } >"$MONTHS/2019-12-part2.csv"
     head -n 1209 "$MONTHS/2019-Dec.csv" >"$MONTHS/2019-12-part1.csv"
     rm "$MONTHS/2019-Dec.csv"
 }
 
-begin_schedule() {
-    start producer -- --input "$MONTHS" --every 1s --rate 500 --state-file "$STATE" --timeout "${LONG}s"
+begin_schedule() { # [FLAGS...]
+    start producer -- --input "$MONTHS" --every 1s --order time --rate 500 --state-file "$STATE" \
+        --timeout "${LONG}s" "$@"
 }
 states() { committed producer_state '%s\n' | jq -r '"\(.month) \(.status)"'; }
 has_state() { states | grep -qx "$1"; }
@@ -111,6 +115,28 @@ too_old() {
     [[ "$before" != "$(ends)" ]]
 }
 
+logged() { grep -q "$1" "$LOG_DIR/producer-1.log"; }
+
+stopped_while_waiting() {
+    begin_schedule --every 1h --month 2020-03..2020-04 --resume=false --replay
+    wait_until "the producer waits for April" logged 'event=run_waiting month=2020-04 run=2 of=2'
+    http_get producer-1 readyz
+    stack stop producer
+    replay_end
+}
+
+# The run fails when nothing is acknowledged for TIMEOUT, and is tried again until Kafka is back.
+tried_again() {
+    begin_schedule --month 2020-03 --resume=false --replay --rate 10 --timeout 2s
+    wait_until "rows of March are acknowledged" has_saved_rows
+    stack stop kafka
+    wait_until "the run fails" logged 'event=run_failed month=2020-03 .*attempt=1 class=retry'
+    start kafka
+    replay_end
+    logged 'event=run_complete month=2020-03'
+    logged 'event=resumed .*2020-03'
+}
+
 fresh
 services
 make_months
@@ -123,3 +149,6 @@ check "every month is a complete segment" segments_complete
 check "all layers agree" reconciled
 check "the batch reports of all segments equal a recount" reports_equal_a_recount
 check "rows too old for the topic: nothing is sent, unless --replay is given" too_old
+stop_services
+check "a stop between two months ends the producer with 0" stopped_while_waiting
+check "a run that fails because Kafka is away is tried again, and continues" tried_again

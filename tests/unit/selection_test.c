@@ -367,6 +367,35 @@ Test(selection, a_source_with_a_selection_continues_after_any_row)
 	}
 }
 
+static void write_rows(const char *folder, const char *name, int first_day, int step);
+
+/* Two files, merged and sorted: the second pass has the same rows in the same order. */
+Test(selection, a_sorted_input_is_read_again_in_the_same_order)
+{
+	char folder[] = "/tmp/selection_XXXXXX", command[64], days[64] = "";
+	struct selection_config config = selection_all();
+	static struct selection selection;
+	struct source *source;
+	struct row row;
+
+	cr_assert_not_null(mkdtemp(folder));
+	write_rows(folder, "a.csv", 3, -2);
+	write_rows(folder, "b.csv", 2, 2);
+	config.passes = 2;
+	selection_init(&selection, &config);
+	source = source_files_new(folder, 0, NULL);
+	cr_assert(source_select(source, &selection, NULL));
+	cr_assert(source_sort(source, folder, 1 << 20, NULL));
+	while (source_next(source, &row, NULL) == SOURCE_ROW)
+		snprintf(days + strlen(days), sizeof(days) - strlen(days), "%.2s ",
+		         row.fields[0].at + 8);
+	cr_assert_str_eq(days, "01 02 03 04 05 06 07 08 ");
+	source_free(source);
+	selection_fini(&selection);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	cr_assert_eq(system(command), 0);
+}
+
 /* ---- segments and files */
 
 Test(selection, another_selection_is_another_segment)
@@ -399,7 +428,7 @@ Test(selection, another_selection_is_another_segment)
 	cr_assert_eq(strncmp(names[2], "synthetic-2019-10..2019-11-", 27), 0, "%s", names[2]);
 }
 
-static void write_file(const char *folder, const char *name, const char *row)
+static FILE *new_file(const char *folder, const char *name)
 {
 	char path[128];
 	FILE *file;
@@ -407,10 +436,27 @@ static void write_file(const char *folder, const char *name, const char *row)
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	file = fopen(path, "w");
 	cr_assert_not_null(file);
-	fprintf(file,
-	        "event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
-	        "user_session\n%s UTC,view,1,2,a.b,x,1.00,7,s\n",
-	        row);
+	fputs("event_time,event_type,product_id,category_id,category_code,brand,price,user_id,"
+	      "user_session\n",
+	      file);
+	return file;
+}
+
+static void write_file(const char *folder, const char *name, const char *time)
+{
+	FILE *file = new_file(folder, name);
+
+	fprintf(file, "%s UTC,view,1,2,a.b,x,1.00,7,s\n", time);
+	fclose(file);
+}
+
+/* Two rows. */
+static void write_rows(const char *folder, const char *name, int first_day, int step)
+{
+	FILE *file = new_file(folder, name);
+
+	for (int day = first_day, rows = 0; rows < 2; day += step, rows++)
+		fprintf(file, "2019-10-%02d 10:00:00 UTC,view,1,2,a.b,x,1.00,7,s\n", day);
 	fclose(file);
 }
 
