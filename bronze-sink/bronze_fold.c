@@ -157,14 +157,20 @@ static const char *clock_text(const struct bronze_fold *fold, char text[32])
 	return text;
 }
 
+static struct clock_event clock_event_of(const struct input_record *record,
+                                         const struct event *event, int64_t announced_us)
+{
+	return (struct clock_event){event->event_time_us, event->user_id,
+	                            record->timestamp_ms * 1000, announced_us};
+}
+
 /* Checks the event time against the record, the source and the clock of the partition. */
 static enum reason check_ahead(struct bronze_fold *fold, const struct input_record *record,
                                const struct event *event, int64_t announced_us, char *detail,
                                size_t cap)
 {
-	enum clock_result result = clock_check(&fold->clock, event->event_time_us, event->user_id,
-	                                       record->timestamp_ms * 1000,
-	                                       announced_us != CLOCK_NONE);
+	struct clock_event at = clock_event_of(record, event, announced_us);
+	enum clock_result result = clock_check(&fold->clock, &at);
 	char time[32], now[32];
 
 	time_format_iso(event->event_time_us, time);
@@ -289,6 +295,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	struct bronze_event bronze;
 	char key_buffer[32], detail[256] = "";
 	struct span key;
+	struct clock_event accepted;
 	int64_t announced_us;
 	enum reason reason;
 
@@ -318,7 +325,8 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		counts->duplicates++;
 		return FOLD_NOTHING;
 	}
-	clock_accept(&fold->clock, bronze.event.event_time_us, bronze.event.user_id, announced_us);
+	accepted = clock_event_of(record, &bronze.event, announced_us);
+	clock_accept(&fold->clock, &accepted);
 	forget_old(fold);
 	counts->records_out++;
 	if (out)

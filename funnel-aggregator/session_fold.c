@@ -323,14 +323,14 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
                            const struct bronze_event *bronze, struct counts *counts,
                            struct outbox *out)
 {
+	struct clock_event at = bronze_clock_event(bronze);
 	struct lateness late;
 	char key_buffer[32];
 	uint32_t session;
 	bool kept = true;
 
 	late.len = 0;
-	clock_accept(&fold->clock, bronze->event.event_time_us, bronze->event.user_id,
-	             bronze->lineage.source_clock_us);
+	clock_accept(&fold->clock, &at);
 	advance(fold);
 	fold->idle_announced = false;
 	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
@@ -378,7 +378,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	if (control.kind != CONTROL_NONE) {
 		if (control.kind != CONTROL_END)
 			clock_announce(&fold->clock, control.event_time_us,
-			              record->timestamp_ms * 1000);
+			               record->timestamp_ms * 1000);
 		advance(fold);
 		return FOLD_NOTHING;
 	}

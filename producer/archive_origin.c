@@ -4,8 +4,8 @@
  * libarchive takes bytes after a compressed stream that do not begin another one for padding. They
  * may be a damaged stream, so only zeros are accepted.
  *
- * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read from
- * its front. */
+ * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read
+ * from its front. */
 #include "archive_origin.h"
 
 #include <errno.h>

@@ -8,8 +8,8 @@
 #include "base/err.h"
 #include "byte_origin.h"
 
-/* Puts itself over an origin of zstd, xz, bzip2 or lz4. path: for messages. Failed: the caller still
- * closes the origin. */
+/* Puts itself over an origin of zstd, xz, bzip2 or lz4. path: for messages. Failed: the caller
+ * still closes the origin. */
 MUST_USE bool archive_origin_unpack(struct byte_origin *origin, const char *path, struct err *err);
 /* Puts itself over an origin of zip or tar. member: its name; NULL: the only file of the
  * archive. */

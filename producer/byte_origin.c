@@ -1,5 +1,5 @@
-/* A table of the kinds of URL. Each has one function that opens it, so another source of bytes needs
- * one line here and nothing else. */
+/* A table of the kinds of URL. Each has one function that opens it, so another source of bytes
+ * needs one line here and nothing else. */
 #include "byte_origin.h"
 
 #include <errno.h>

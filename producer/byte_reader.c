@@ -65,7 +65,7 @@ static const struct mark *mark_of(const unsigned char *head, size_t len)
 	return len >= 263 && memcmp(head + 257, "ustar", 5) == 0 ? &tar_mark : NULL;
 }
 
-/* NULL and no error: it is no container. */
+/* NULL and no error: it is not a container. */
 static const struct mark *look(struct byte_reader *reader, bool *ok, struct err *err)
 {
 	unsigned char head[HEAD_BYTES];
@@ -167,7 +167,7 @@ static struct byte_reader *open_base(const char *path, char container[PATH_MAX],
 
 /* ---- layers */
 
-/* Puts a layer over the top. *member: the file to read of the outermost archive; NULL afterwards. */
+/* Puts a layer over the top. *member: the file to read of the outermost archive; then NULL. */
 static bool unpack(struct byte_reader *reader, enum container container, const char **member,
                    struct err *err)
 {

@@ -1,8 +1,8 @@
 /* The bytes of a file of an input as UTF-8 text: unpacked if it is in a container, and converted if
  * it has another encoding. Its first bytes decide what it is, not its name.
  *
- * Containers are gzip, zstd, xz, bzip2, lz4, zip and tar, also one in another. A path may name a file
- * in an archive: `archive.zip/member.csv`. */
+ * Containers are gzip, zstd, xz, bzip2, lz4, zip and tar, also one in another. A path may name a
+ * file in an archive: `archive.zip/member.csv`. */
 #ifndef FUNNEL_BYTE_READER_H
 #define FUNNEL_BYTE_READER_H
 

@@ -30,8 +30,8 @@ void byte_window_free(struct byte_window *window);
 void byte_window_fill(struct byte_window *window);
 /* Makes at least len bytes unread, unless the text ends before. */
 void byte_window_want(struct byte_window *window, size_t len);
-/* Finds the length of the next line, with its line end if it has one. Of a line that is too long: at
- * least CSV_LINE_MAX. False: there are no more bytes. */
+/* Finds the length of the next line, with its line end if it has one. Of a line that is too long:
+ * at least CSV_LINE_MAX. False: there are no more bytes. */
 bool byte_window_line(struct byte_window *window, size_t *len);
 /* Skips blank lines and the rest of a line that was too long, then finds the next line. */
 bool byte_window_row_line(struct byte_window *window, size_t *len);

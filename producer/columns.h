@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 #include "row.h"
 
 #define COLUMNS_NAMES_MAX 16384 /* bytes of a header line */

@@ -1,5 +1,5 @@
-/* A window over the bytes gives lines. csv_next splits a line in place. A line with a quote is split
- * in a copy first: if its quoting is wrong, the reader still needs the next lines unchanged. */
+/* A window gives lines. csv_next_delimited splits a line in place. A line with a quote is split in
+ * a copy first: if its quoting is wrong, the reader still needs the next lines unchanged. */
 #include "csv_reader.h"
 
 #include <stdio.h>
@@ -8,6 +8,7 @@
 
 #include "base/csv.h"
 #include "base/span.h"
+#include "byte_reader.h"
 #include "event/event_fields.h"
 #include "event/event_values.h"
 

@@ -26,7 +26,6 @@ struct feed {
 	enum feed_announcement announcement;
 	bool pause;
 	int64_t announced_us, due_us;
-	struct source_clock_state state; /* after the current row */
 	struct err failure;
 };
 
@@ -59,15 +58,13 @@ void feed_free(struct feed *feed)
 	free(feed);
 }
 
-/* Reads one row into the queue. */
-static bool read_row(struct feed *feed)
+/* Reads one row. */
+static bool read_row(struct feed *feed, struct row *row)
 {
-	struct row row;
-
 	if (feed->ended)
 		return false;
-	switch (source_next(feed->source, &row, &feed->failure)) {
-	case SOURCE_ROW: row_queue_push(&feed->rows, &row); return true;
+	switch (source_next(feed->source, row, &feed->failure)) {
+	case SOURCE_ROW: return true;
 	case SOURCE_END: break;
 	case SOURCE_FAILED: feed->failed = true; break;
 	}
@@ -75,11 +72,21 @@ static bool read_row(struct feed *feed)
 	return false;
 }
 
-/* Adds rows to the clock until it can take the oldest one. */
+static bool queue_row(struct feed *feed)
+{
+	struct row row;
+
+	if (!read_row(feed, &row))
+		return false;
+	row_queue_push(&feed->rows, &row);
+	return true;
+}
+
+/* Adds rows of the queue to the clock until it can take the oldest one. */
 static void look_ahead(struct feed *feed)
 {
 	while (feed->added == 0 || source_clock_waits(&feed->clock)) {
-		if (feed->added == feed->rows.count && !read_row(feed))
+		if (feed->added == feed->rows.count && !queue_row(feed))
 			return;
 		source_clock_add(&feed->clock, row_time_of(row_queue_at(&feed->rows, feed->added)));
 		feed->added++;
@@ -101,34 +108,40 @@ static void update_announcement(struct feed *feed, int64_t before_us, int64_t no
 	}
 }
 
-static void update_due(struct feed *feed, int64_t time_us, int64_t clock_us)
+static void update_due(struct feed *feed, const struct source_clock_row *taken)
 {
-	if (clock_us != CLOCK_NONE && clock_us > feed->due_us)
-		feed->due_us = clock_us;
-	if (time_us != CLOCK_NONE && clock_us != CLOCK_NONE && time_us > feed->due_us &&
-	    time_us <= clock_us + SOURCE_CLOCK_FAR_US)
-		feed->due_us = time_us;
+	if (taken->clock_us > feed->due_us)
+		feed->due_us = taken->clock_us;
+	if (taken->time_us > feed->due_us &&
+	    taken->time_us <= taken->clock_us + SOURCE_CLOCK_FAR_US)
+		feed->due_us = taken->time_us;
 }
 
-/* Makes the oldest row of the queue the current message. */
-static void take_row(struct feed *feed)
+/* Makes the row the current message. It is the oldest one of the clock. */
+static void take_row(struct feed *feed, const struct row *row)
 {
-	const struct row *row = row_queue_at(&feed->rows, 0);
 	int64_t before_us = source_clock_now(&feed->clock);
 	struct source_clock_row taken = source_clock_take(&feed->clock);
 
+	if (feed->params.check_order &&
+	    !order_check_row(&feed->order, row, taken.clock_us, &feed->failure)) {
+		feed->ended = feed->failed = true;
+		return;
+	}
 	message_make(feed->current, row, &feed->form);
 	feed->current->source_clock_us = taken.clock_us;
 	feed->current->time_refuted = taken.refuted;
-	update_announcement(feed, before_us, taken.clock_us);
-	update_due(feed, row_time_of(row).time_us, taken.clock_us);
-	feed->state = feed->clock.state;
 	feed->have_current = true;
-	if (feed->params.check_order &&
-	    !order_check_row(&feed->order, row, taken.clock_us, &feed->failure)) {
-		feed->have_current = false;
-		feed->ended = feed->failed = true;
-	}
+	update_announcement(feed, before_us, taken.clock_us);
+	update_due(feed, &taken);
+}
+
+static void take_queued(struct feed *feed)
+{
+	look_ahead(feed);
+	if (feed->rows.count == 0)
+		return;
+	take_row(feed, row_queue_at(&feed->rows, 0));
 	row_queue_pop(&feed->rows);
 	feed->added--;
 }
@@ -140,7 +153,7 @@ bool feed_start(struct feed *feed, const struct message_form *form,
 	if (resumed)
 		feed->clock.state = *resumed;
 	while (feed->params.check_order && !resumed && feed->rows.count < ORDER_FIRST_ROWS)
-		if (!read_row(feed))
+		if (!queue_row(feed))
 			break;
 	if (feed->params.check_order && !resumed &&
 	    !order_check_first(&feed->rows, feed->clock.latest_us, err))
@@ -169,25 +182,37 @@ enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *
 	return announcement;
 }
 
+/* Most rows need no other row, and are not copied. */
 void feed_advance(struct feed *feed)
 {
+	struct row row;
+
 	feed->have_current = false;
 	feed->announcement = FEED_NOTHING;
 	if (feed->failed && feed->rows.count == 0)
 		return;
-	look_ahead(feed);
-	if (feed->rows.count > 0)
-		take_row(feed);
+	if (feed->rows.count > 0 || !read_row(feed, &row)) {
+		take_queued(feed);
+		return;
+	}
+	source_clock_add(&feed->clock, row_time_of(&row));
+	if (!source_clock_waits(&feed->clock)) {
+		take_row(feed, &row);
+		return;
+	}
+	row_queue_push(&feed->rows, &row);
+	feed->added = 1;
+	take_queued(feed);
 }
 
 int64_t feed_clock_us(const struct feed *feed)
 {
-	return clock_now(&feed->state.clock);
+	return source_clock_now(&feed->clock);
 }
 
 const struct source_clock_state *feed_clock_state(const struct feed *feed)
 {
-	return &feed->state;
+	return &feed->clock.state;
 }
 
 int64_t feed_due_us(const struct feed *feed)

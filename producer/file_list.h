@@ -1,5 +1,5 @@
-/* The files of an input in the order of their first event. The header of every file is checked here,
- * before any row is read. Each data file in an archive is a file of its own. */
+/* The files of an input in the order of their first event. The header of every file is checked
+ * here, before any row is read. Each data file in an archive is a file of its own. */
 #ifndef FUNNEL_FILE_LIST_H
 #define FUNNEL_FILE_LIST_H
 
@@ -16,8 +16,8 @@ struct input_file {
 	char *path;       /* for row_reader_new */
 	const char *name; /* base name, of a file in an archive with that of the archive; in path */
 	int64_t bytes, modified_ns; /* of a stream 0 */
-	/* the earliest of the first hundred rows; INT64_MAX: none of the first thousand has a time, or
-	 * it is a stream */
+	/* the earliest of the first hundred rows; INT64_MAX: none of the first thousand has a time,
+	 * or it is a stream */
 	int64_t first_event_us;
 	bool empty; /* a file without any row */
 };

@@ -1,5 +1,5 @@
-/* inflate(), which checks the CRC of every member. Damage is reported after all bytes before it were
- * given.
+/* inflate(), which checks the CRC of every member. Damage is reported after all bytes before it
+ * were given.
  *
  * Rejected: gzopen(). Some of its versions report a truncated stream as a normal end if nothing
  * follows it. Rejected: libarchive for gzip. It takes as much time as this, but it does not check

@@ -220,6 +220,8 @@ static bool take_member(struct scanner *s, struct json_object *object)
 		return fail(s, "broken JSON: a name was expected");
 	if (!take_text(s, &member->name))
 		return false;
+	if (memchr(member->name.at, '\0', member->name.len))
+		return fail(s, "a name has a NUL character");
 	skip_blanks(s);
 	if (!take(s, ':'))
 		return fail(s, "broken JSON: a colon was expected");

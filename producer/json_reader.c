@@ -7,7 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/span.h"
+#include "byte_reader.h"
+#include "event/event.h"
 #include "event/event_fields.h"
+#include "event/event_json_write.h"
 #include "event/event_values.h"
 #include "json_object.h"
 

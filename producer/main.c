@@ -7,9 +7,7 @@ int main(int argc, char **argv)
 {
 	static const struct service service = {
 		.name = "producer",
-		.summary =
-			"sends click events to the raw topic, from .csv and .csv.gz files or from "
-			"a generator",
+		.summary = "sends click events to the raw topic, from files or from a generator",
 		.tables = producer_tables,
 		.config_size = sizeof(struct producer_config),
 		.open = producer_open,

@@ -1,5 +1,5 @@
-/* The format is read by our own code, because strptime(3) depends on the locale and has no fraction.
- * The parts are written in the standard form, and event_time_read checks their ranges. */
+/* The format is read by our own code, because strptime(3) depends on the locale and has no
+ * fraction. The parts are written in the standard form, and event_time_read checks their ranges. */
 #include "mapped_time.h"
 
 #include <stdio.h>

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/span.h"
 #include "event/event.h"
 #include "event/event_fields.h"
 #include "fnv.h"

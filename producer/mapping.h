@@ -18,7 +18,6 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "base/span.h"
 #include "mapped_time.h"
 #include "row.h"
 

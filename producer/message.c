@@ -11,10 +11,8 @@
 
 #include "base/timetext.h"
 #include "event/clock.h"
-#include "event/event.h"
 #include "event/event_fields.h"
 #include "event/event_json_write.h"
-#include "event/event_values.h"
 #include "wire/partitioner.h"
 
 #define USER_ID_ROOM 21 /* "-9223372036854775808" */

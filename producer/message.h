@@ -8,8 +8,9 @@
 #define FUNNEL_MESSAGE_H
 
 #include "base/span.h"
-#include "event/event_values.h"
 #include "columns.h"
+#include "event/event.h"
+#include "event/event_values.h"
 #include "row.h"
 #include "stream/outbox.h"
 

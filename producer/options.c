@@ -130,8 +130,8 @@ static const struct config_option reading_options[] = {
          "such pairs",
          NULL, mapping_check},
 	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
-         "words that mean that there is no value; a session that is one of them is no session",
-         NULL, null_words_check},
+         "words for a missing value; a session that is one of them counts as missing", NULL,
+         null_words_check},
 	{0},
 };
 
@@ -327,17 +327,9 @@ static bool read_selection(const struct producer_config *config, struct producer
 	               "rows would soon lie in the future");
 }
 
-/* A pipe cannot be read a second time. */
 static bool check_schedule(const struct producer_config *config, const struct producer_plan *plan,
                            struct err *err)
 {
-	bool once = strcmp(config->input, "-") == 0;
-
-	if (once && (plan->selection.passes > 1 || plan->selection.shift != SHIFT_NONE ||
-	             config->every_us > 0))
-		return err_set(err, ERR_INPUT,
-		               "INPUT=- can be read only once: expected a file or a folder with "
-		               "LOOP, SHIFT_TO_NOW and EVERY");
 	if (config->every_us > 0 && (config->dry_run || config->output[0] || config->tee[0]))
 		return err_set(err, ERR_INPUT,
 		               "EVERY sends rows: expected no DRY_RUN, OUTPUT or TEE");

@@ -6,6 +6,7 @@
 #include "event/event_values.h"
 #include "mapping.h"
 #include "options.h"
+#include "row_reader.h"
 #include "service/log.h"
 #include "text_encoding.h"
 

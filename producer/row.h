@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "base/csv.h"
-#include "base/err.h"
 #include "base/span.h"
 #include "event/event.h"
 #include "event/event_json_write.h"

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 
 #define FIRST_SLOTS 16
 
@@ -21,20 +22,22 @@ static struct span append(struct buffer *bytes, struct span text)
 {
 	struct span copy = {bytes->at + bytes->len, text.len};
 
+	if (text.len == 0)
+		return text.at ? SPAN("") : SPAN_NULL;
 	memcpy(bytes->at + bytes->len, text.at, text.len);
 	bytes->len += text.len;
 	return copy;
 }
 
-/* A span of the copy, for one of the row that was copied. */
-static struct span moved(struct buffer *bytes, const struct row *to, const struct row *from,
-                         struct span part)
+/* Whether all spans of the row are parts of its raw bytes, as those of most rows are. */
+static bool is_compact(const struct row *row)
 {
-	if (part.len == 0)
-		return part.at ? SPAN("") : SPAN_NULL;
-	if (lies_in(part, from->raw))
-		return (struct span){to->raw.at + (part.at - from->raw.at), part.len};
-	return append(bytes, part);
+	if (row->extra_count > 0)
+		return false;
+	for (size_t i = 0; !row->error[0] && i < EVENT_FIELD_COUNT; i++)
+		if (row->fields[i].len > 0 && !lies_in(row->fields[i], row->raw))
+			return false;
+	return true;
 }
 
 static size_t bytes_of(const struct row *row)
@@ -48,24 +51,38 @@ static size_t bytes_of(const struct row *row)
 	return need;
 }
 
+/* Copies raw alone, and moves the fields with it. */
+static void copy_compact(struct row *to, struct buffer *bytes, const struct row *from)
+{
+	buffer_reserve(bytes, from->raw.len + 1);
+	*to = *from;
+	to->raw = append(bytes, from->raw);
+	for (size_t i = 0; !from->error[0] && i < EVENT_FIELD_COUNT; i++)
+		if (from->fields[i].len > 0)
+			to->fields[i].at = to->raw.at + (from->fields[i].at - from->raw.at);
+}
+
 /* The array of extras comes first, because the start of a buffer is aligned for it. */
 void row_copy(struct row *to, struct buffer *bytes, const struct row *from)
 {
 	struct row_extra *extras;
 
 	bytes->len = 0;
+	if (is_compact(from)) {
+		copy_compact(to, bytes, from);
+		return;
+	}
 	buffer_reserve(bytes, bytes_of(from));
 	extras = (void *)bytes->at;
 	bytes->len = from->extra_count * sizeof(*extras);
 	*to = *from;
 	to->raw = append(bytes, from->raw);
 	for (size_t i = 0; !from->error[0] && i < EVENT_FIELD_COUNT; i++)
-		to->fields[i] = moved(bytes, to, from, from->fields[i]);
-	for (size_t i = 0; i < from->extra_count; i++) {
-		extras[i].name = moved(bytes, to, from, from->extras[i].name);
-		extras[i].value = moved(bytes, to, from, from->extras[i].value);
-		extras[i].text = from->extras[i].text;
-	}
+		to->fields[i] = append(bytes, from->fields[i]);
+	for (size_t i = 0; i < from->extra_count; i++)
+		extras[i] = (struct row_extra){append(bytes, from->extras[i].name),
+		                               append(bytes, from->extras[i].value),
+		                               from->extras[i].text};
 	to->extras = extras;
 }
 

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "byte_reader.h"
 #include "byte_window.h"
 #include "columns.h"
 #include "csv_reader.h"
+#include "event/event.h"
 #include "json_reader.h"
 #include "mapped_time.h"
 #include "mapping.h"

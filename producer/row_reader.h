@@ -1,5 +1,5 @@
-/* The rows of one file of an input: CSV or JSON lines, plain or in a container. The content decides,
- * not the name.
+/* The rows of one file of an input: CSV or JSON lines, plain or in a container. The content
+ * decides, not the name.
  *
  * A path names a file, a member of an archive (`archive.zip/member.csv`), standard input (`-`) or a
  * URL. Rows are numbered from 1, and rows that the mapping leaves out have a number too: so numbers

@@ -167,8 +167,8 @@ static void note_user(struct source_clock_state *state, int64_t user_id)
 
 struct source_clock_row source_clock_take(struct source_clock *clock)
 {
-	struct source_clock_row taken = {.refuted = false};
 	struct row_time row = *waiting(clock, 0);
+	struct source_clock_row taken = {.time_us = row.time_us};
 	bool first, second;
 
 	clock->head++;
@@ -183,7 +183,9 @@ struct source_clock_row source_clock_take(struct source_clock *clock)
 		if (is_far(clock, &row))
 			taken.refuted = take_far(clock, &row, second);
 		if (!is_far(clock, &row))
-			clock_accept(&clock->state.clock, row.time_us, row.user_id, CLOCK_NONE);
+			clock_accept(&clock->state.clock,
+			             &(struct clock_event){row.time_us, row.user_id, row.time_us,
+			                                   CLOCK_NONE});
 	}
 	taken.clock_us = source_clock_now(clock);
 	return taken;

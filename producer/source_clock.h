@@ -58,6 +58,7 @@ void source_clock_add(struct source_clock *clock, struct row_time row);
 bool source_clock_waits(const struct source_clock *clock);
 
 struct source_clock_row {
+	int64_t time_us;  /* of the row, as far as it counts; CLOCK_NONE: it does not */
 	int64_t clock_us; /* after this row; CLOCK_NONE: no row had a time yet */
 	/* The row is more than a day ahead of the clock, and most of the next ten rows of other
 	 * users are more than a day before it. */

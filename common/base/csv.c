@@ -1,11 +1,11 @@
-/* Most lines have no quote: memchr finds their end, and they are cut at their delimiters. A line with a
- * quote takes two passes. The first finds the end of the record and checks the quoting. It changes
- * no byte, so the caller can call again after CSV_NEED_MORE, and a malformed record keeps its
- * bytes. The second pass removes the quotes in place.
+/* Most lines have no quote: memchr finds their end, and they are cut at their delimiters. A line
+ * with a quote takes two passes. The first finds the end of the record and checks the quoting. It
+ * changes no byte, so the caller can call again after CSV_NEED_MORE, and a malformed record keeps
+ * its bytes. The second pass removes the quotes in place.
  *
  * A record is malformed if an unquoted field has a quote, or if a closing quote is not followed by
- * a delimiter or a line end. Such a record ends at the next line break after the fault. If a quote is
- * still open at the end of the input, only its first line is malformed. So one stray quote never
+ * a delimiter or a line end. Such a record ends at the next line break after the fault. If a quote
+ * is still open at the end of the input, only its first line is malformed. So one stray quote never
  * swallows the rows after it. A caller with a full buffer passes at_end to get the same. A CR
  * without LF does not end a record.
  *
@@ -85,7 +85,7 @@ static bool scan_record(const char *input, size_t length, char delimiter, size_t
 	return p < end;
 }
 
-/* Takes one field of a well-formed record and the delimiter after it. False: it was the last field. */
+/* Takes one field of a well-formed record and the delimiter after it. False: it was the last. */
 static bool take_field(char **at, char *end, char delimiter, struct span *field)
 {
 	char *p = *at, *to;

@@ -41,9 +41,12 @@ static void announce(struct partition_clock *clock, int64_t time_us)
 		clock->announced_us = time_us;
 }
 
-void clock_announce(struct partition_clock *clock, int64_t announced_us, int64_t record_time_us)
+void clock_announce(struct partition_clock *clock, int64_t announced_us, int64_t record_us)
 {
-	announce(clock, announced_us < record_time_us ? announced_us : record_time_us);
+	if (announced_us == CLOCK_NONE)
+		return;
+	announce(clock, announced_us < record_us ? announced_us : record_us);
+	clock->announced = true;
 }
 
 /* Whether the clock has a time, and the event is more than 31 days after it. */
@@ -54,35 +57,38 @@ static bool is_far(const struct partition_clock *clock, int64_t event_time_us)
 	return now_us != CLOCK_NONE && event_time_us > now_us + CLOCK_AHEAD_US;
 }
 
-static bool had_one_user(const struct partition_clock *clock, int64_t user_id)
+static bool is_live(const struct clock_event *event)
 {
-	return clock->second_us == CLOCK_NONE && clock->first_us != CLOCK_NONE &&
-	       clock->first_user == user_id;
+	return event->time_us >= event->record_us - LIVE_WITHIN_US;
+}
+
+static bool set_by_one_user(const struct partition_clock *clock)
+{
+	return !clock->announced && clock->second_us == CLOCK_NONE;
 }
 
 /* The earlier one of two far events of different users is the time that both have reached. */
-static bool far_confirmed(struct partition_clock *clock, int64_t event_time_us, int64_t user_id)
+static bool far_confirmed(struct partition_clock *clock, const struct clock_event *event)
 {
-	if (!is_far(clock, clock->far_us) || clock->far_user == user_id) {
-		clock->far_us = event_time_us;
-		clock->far_user = user_id;
+	if (!is_far(clock, clock->far_us) || clock->far_user == event->user_id) {
+		clock->far_us = event->time_us;
+		clock->far_user = event->user_id;
 		return false;
 	}
-	announce(clock, clock->far_us < event_time_us ? clock->far_us : event_time_us);
-	return !is_far(clock, event_time_us);
+	announce(clock, clock->far_us < event->time_us ? clock->far_us : event->time_us);
+	return !is_far(clock, event->time_us);
 }
 
-enum clock_result clock_check(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
-                              int64_t record_time_us, bool announced)
+enum clock_result clock_check(struct partition_clock *clock, const struct clock_event *event)
 {
-	if (event_time_us > record_time_us + RECORD_TOLERANCE_US)
+	if (event->time_us > event->record_us + RECORD_TOLERANCE_US)
 		return CLOCK_AFTER_RECORD;
-	if (!is_far(clock, event_time_us))
+	if (!is_far(clock, event->time_us))
 		return CLOCK_FITS;
-	if (announced)
+	if (event->announced_us != CLOCK_NONE)
 		return CLOCK_TOO_FAR;
-	if (event_time_us >= record_time_us - LIVE_WITHIN_US || had_one_user(clock, user_id) ||
-	    far_confirmed(clock, event_time_us, user_id))
+	if ((clock->live && is_live(event)) || set_by_one_user(clock) ||
+	    far_confirmed(clock, event))
 		return CLOCK_FITS;
 	return CLOCK_TOO_FAR;
 }
@@ -102,25 +108,29 @@ static void add_user_time(struct partition_clock *clock, int64_t event_time_us, 
 	}
 }
 
-void clock_accept(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
-                  int64_t announced_us)
+void clock_accept(struct partition_clock *clock, const struct clock_event *event)
 {
 	clock->far_us = CLOCK_NONE;
-	announce(clock, announced_us);
+	clock->live = is_live(event);
+	clock_announce(clock, event->announced_us, INT64_MAX);
 	if (clock_now(clock) == CLOCK_NONE)
-		clock->announced_us = event_time_us;
-	if (is_far(clock, event_time_us))
-		announce(clock, event_time_us - CLOCK_AHEAD_US);
-	if (announced_us == CLOCK_NONE)
-		add_user_time(clock, event_time_us, user_id);
+		clock->announced_us = event->time_us;
+	if (is_far(clock, event->time_us))
+		announce(clock, event->time_us - CLOCK_AHEAD_US);
+	if (event->announced_us == CLOCK_NONE)
+		add_user_time(clock, event->time_us, event->user_id);
 }
+
+#define FLAG_ANNOUNCED 1
+#define FLAG_LIVE      2
 
 size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX])
 {
-	size_t len =
-		(size_t)snprintf(out, CLOCK_TEXT_MAX,
-	                         "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64, clock->first_us,
-	                         clock->first_user, clock->second_us, clock->announced_us);
+	int flags = clock->announced * FLAG_ANNOUNCED + clock->live * FLAG_LIVE;
+	size_t len = (size_t)snprintf(out, CLOCK_TEXT_MAX,
+	                              "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%d",
+	                              clock->first_us, clock->first_user, clock->second_us,
+	                              clock->announced_us, flags);
 
 	if (clock->far_us != CLOCK_NONE)
 		len += (size_t)snprintf(out + len, CLOCK_TEXT_MAX - len, ",%" PRId64 ",%" PRId64,
@@ -135,22 +145,44 @@ static bool is_possible(int64_t time_us)
 	return time_us == CLOCK_NONE || (time_us > -TIME_LIMIT_US && time_us < TIME_LIMIT_US);
 }
 
+/* ",flags", then ",far,far_user"; both may be missing. */
+static bool parse_rest(const char *at, struct partition_clock *clock)
+{
+	int64_t flags, far[2];
+
+	if (*at == '\0')
+		return true;
+	if (*at++ != ',' || !number_take(&at, &flags) || flags < 0 ||
+	    flags > FLAG_ANNOUNCED + FLAG_LIVE)
+		return false;
+	clock->announced = (flags & FLAG_ANNOUNCED) != 0;
+	clock->live = (flags & FLAG_LIVE) != 0;
+	if (*at == '\0')
+		return true;
+	if (*at++ != ',' || !number_take_list(&at, far, 2) || !is_possible(far[0]))
+		return false;
+	clock->far_us = far[0];
+	clock->far_user = far[1];
+	return *at == '\0';
+}
+
 bool clock_parse(struct span text, struct partition_clock *clock)
 {
 	char copy[CLOCK_TEXT_MAX];
 	const char *at = copy;
-	int64_t parts[4], far[2] = {CLOCK_NONE, 0};
+	int64_t parts[4];
 
 	if (text.len == 0 || text.len >= sizeof(copy))
 		return false;
 	memcpy(copy, text.at, text.len);
 	copy[text.len] = '\0';
-	if (!number_take_list(&at, parts, 4))
+	clock_init(clock);
+	if (!number_take_list(&at, parts, 4) || !parse_rest(at, clock))
 		return false;
-	if (*at == ',' && (at++, !number_take_list(&at, far, 2)))
-		return false;
-	*clock = (struct partition_clock){parts[0], parts[1], parts[2], parts[3], far[0], far[1]};
-	return at == copy + text.len && is_possible(clock->first_us) &&
-	       is_possible(clock->second_us) && is_possible(clock->announced_us) &&
-	       is_possible(clock->far_us);
+	clock->first_us = parts[0];
+	clock->first_user = parts[1];
+	clock->second_us = parts[2];
+	clock->announced_us = parts[3];
+	return strlen(copy) == text.len && is_possible(clock->first_us) &&
+	       is_possible(clock->second_us) && is_possible(clock->announced_us);
 }

@@ -32,33 +32,40 @@ struct partition_clock {
 	int64_t announced_us; /* newest announced time, or that of the first event */
 	int64_t far_us;       /* time of the event that was too far ahead; see clock_check */
 	int64_t far_user;     /* that user */
+	int32_t announced;    /* 1: announced_us is not only that of the first event */
+	int32_t live;         /* 1: the last accepted event was at most a day before its record */
 };
 
 void clock_init(struct partition_clock *clock);
 int64_t clock_now(const struct partition_clock *clock);
 /* Call for an announced time, before the event is checked. A time after the record's own time
  * counts as that. */
-void clock_announce(struct partition_clock *clock, int64_t announced_us, int64_t record_time_us);
+void clock_announce(struct partition_clock *clock, int64_t announced_us, int64_t record_us);
 
+struct clock_event {
+	int64_t time_us, user_id;
+	int64_t record_us;    /* the record's own time */
+	int64_t announced_us; /* the announced time of its record, at most record_us; CLOCK_NONE:
+	                       * it has none, so the event itself moves the clock */
+};
 enum clock_result {
 	CLOCK_FITS,
 	CLOCK_AFTER_RECORD, /* more than 5 minutes after the record's own time */
 	CLOCK_TOO_FAR,      /* more than 31 days after the clock, and nothing confirms it */
 };
-/* Whether an event may be accepted. An event more than 31 days after the clock is accepted if it is
- * live (at most a day before the record's own time), if the partition has had one user only, or if
- * the event before it was as far ahead and of another user. The clock keeps a refused event for
- * that last rule. announced: the event has an announced time, so these exceptions do not apply. */
-enum clock_result clock_check(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
-                              int64_t record_time_us, bool announced);
+/* Whether an event may be accepted. An event without an announced time that is more than 31 days
+ * after the clock is accepted
+ *   - if it is live, as the accepted event before it: at most a day before its record's own time;
+ *   - if one user only has set the clock;
+ *   - if the event before it was as far ahead, and of another user: the stream has paused. The
+ *     clock keeps a refused event for that. */
+enum clock_result clock_check(struct partition_clock *clock, const struct clock_event *event);
+/* Call for each accepted event. */
+void clock_accept(struct partition_clock *clock, const struct clock_event *event);
 
-/* Call for each accepted event. announced_us: the announced time of its record, at most the
- * record's own time; CLOCK_NONE: it has none, so the event itself moves the clock. */
-void clock_accept(struct partition_clock *clock, int64_t event_time_us, int64_t user_id,
-                  int64_t announced_us);
-
-/* The form in restore metadata: "first,user,second,announced", and if there is an event that was
- * too far ahead ",far,far_user"; in decimal. */
+/* The form in restore metadata, in decimal: "first,user,second,announced,flags", and if there is an
+ * event that was too far ahead ",far,far_user". Flags: 1 announced, 2 live. Former versions wrote
+ * the first four. */
 #define CLOCK_TEXT_MAX 136
 size_t clock_format(const struct partition_clock *clock, char out[CLOCK_TEXT_MAX]);
 bool clock_parse(struct span text, struct partition_clock *clock);

@@ -114,7 +114,7 @@ static void put_text(struct writer *w, struct span text)
 	put(w, "\"", 1);
 }
 
-static void put_value(struct writer *w, struct span value, bool numeric)
+static inline void put_value(struct writer *w, struct span value, bool numeric)
 {
 	if (value.len == 0)
 		put(w, "null", 4);

@@ -5,7 +5,6 @@
  * foreign or faulty writer, as bronze-sink writes valid events only. */
 #include "wire/records_bronze.h"
 
-#include "event/clock.h"
 #include "wire/avro_io.h"
 #include "wire/frame.h"
 
@@ -14,6 +13,13 @@
 #define BRONZE_FIXED_MAX_BYTES \
 	(FRAME_BYTES + 2 * 16 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36
+
+struct clock_event bronze_clock_event(const struct bronze_event *bronze)
+{
+	return (struct clock_event){bronze->event.event_time_us, bronze->event.user_id,
+	                            bronze->lineage.raw_time_ms * 1000,
+	                            bronze->lineage.source_clock_us};
+}
 
 static char *put_event_id(char *at, const uint8_t id[EVENT_ID_BYTES])
 {

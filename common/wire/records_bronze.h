@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/event_id.h"
 
@@ -19,6 +20,9 @@ struct bronze_event {
 	struct event event;
 	struct lineage lineage;
 };
+
+/* How an event that was accepted moves the clock of its partition. */
+struct clock_event bronze_clock_event(const struct bronze_event *bronze);
 
 /* Appends one record with its frame. schema_id: the registry's. */
 void bronze_encode(struct buffer *out, int32_t schema_id, const struct bronze_event *event);

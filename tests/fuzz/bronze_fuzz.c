@@ -1,8 +1,8 @@
 /* Raw records of one partition, with any bytes, headers and times.
  *
  * Every record is counted once. Every dead letter has a reason. The clock only moves forward. A
- * control never moves it past the record's own time. A single record never moves it past a time
- * that another user has reached. A replay without outputs ends in the same state.
+ * control or an announced time never moves it past the record's own time. Another record moves it
+ * at most to a time that another user has reached, or to 31 days before itself. A replay without outputs ends in the same state.
  *
  * The second form puts one hostile event among normal events of three users. The outputs of the
  * other events must not change. */
@@ -104,8 +104,9 @@ static struct span any_value(struct fuzz_reader *in, uint8_t form)
 static struct input_record any_record(struct fuzz_reader *in, struct header headers[8],
                                       int64_t offset)
 {
-	static const char *const names[] = {"control",    "event_time",   "source_file",
-	                                    "source_row", "source_error", "segment"};
+	static const char *const names[] = {"control",      "event_time",   "source_file",
+	                                    "source_row",   "source_error", "segment",
+	                                    "source_clock", "time_refuted"};
 	uint8_t form = fuzz_byte(in) % 6, header_count = fuzz_byte(in);
 	struct input_record record = {.topic = SPAN("raw"),
 	                              .offset = offset,
@@ -125,7 +126,7 @@ static struct input_record any_record(struct fuzz_reader *in, struct header head
 	     record.header_count++) {
 		uint8_t name = fuzz_byte(in);
 
-		headers[record.header_count].name = name < 6 ? span_of(names[name]) : fuzz_text(in);
+		headers[record.header_count].name = name < 8 ? span_of(names[name]) : fuzz_text(in);
 		headers[record.header_count].value = name == 255 ? SPAN_NULL : fuzz_text(in);
 	}
 	return record;
@@ -155,6 +156,11 @@ static void check_outputs(void)
 	}
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void check_record(void *fold, void *replayed, const struct input_record *record,
                          struct counts *counts, struct counts *replayed_counts)
 {
@@ -177,11 +183,12 @@ static void check_record(void *fold, void *replayed, const struct input_record *
 		           !box.at[0].value.at);
 	check_outputs();
 	fuzz_check(clock_now(&after) >= clock_now(&before));
-	if (made == 0 && record->timestamp_ms * 1000 > limit_us)
-		limit_us = record->timestamp_ms * 1000; /* a control */
-	if (made && before.first_us > limit_us)
-		limit_us =
-			before.first_us; /* another user's time, which two users have reached now */
+	if (made == 0 || record_header(record, CLOCK_HEADER_SOURCE).at)
+		limit_us = larger(limit_us, record->timestamp_ms * 1000);
+	if (made) /* times that two users have reached now, or 31 days before the event */
+		limit_us = larger(limit_us, larger(before.first_us, before.far_us));
+	if (made && accepted_us != FOLD_NOTHING)
+		limit_us = larger(limit_us, accepted_us - CLOCK_AHEAD_US);
 	if (made && clock_now(&before) == CLOCK_NONE)
 		limit_us = accepted_us; /* the first event of an empty partition */
 	fuzz_check(clock_now(&after) <= limit_us ||

@@ -8,12 +8,27 @@
 
 #define T0 KIT_DAY0_US
 
+static void accept(struct partition_clock *clock, int64_t time_us, int64_t user_id,
+                   int64_t announced_us)
+{
+	/* the records' own time is a year later: not live */
+	clock_accept(clock, &(struct clock_event){time_us, user_id, time_us + 365 * US_PER_DAY,
+	                                          announced_us});
+}
+
+static enum clock_result check(struct partition_clock *clock, int64_t time_us, int64_t user_id,
+                               int64_t record_us, bool announced)
+{
+	return clock_check(clock, &(struct clock_event){time_us, user_id, record_us,
+	                                                announced ? T0 : CLOCK_NONE});
+}
+
 static struct partition_clock clock_at(int64_t now_us)
 {
 	struct partition_clock clock;
 
 	clock_init(&clock);
-	clock_accept(&clock, now_us, 1, CLOCK_NONE);
+	accept(&clock, now_us, 1, CLOCK_NONE);
 	return clock;
 }
 
@@ -30,13 +45,13 @@ Test(clock, first_event_sets_it_and_one_user_alone_never_moves_it)
 	struct partition_clock clock = clock_at(T0);
 
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
-	clock_accept(&clock, T0 + 23 * US_PER_HOUR, 1, CLOCK_NONE);
+	accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
+	accept(&clock, T0 + 23 * US_PER_HOUR, 1, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0);
-	clock_accept(&clock, T0 + US_PER_MINUTE, 2, CLOCK_NONE);
+	accept(&clock, T0 + US_PER_MINUTE, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_MINUTE,
 	             "a second user reaches a minute: so does the clock");
-	clock_accept(&clock, T0 + 24 * US_PER_HOUR, 2, CLOCK_NONE);
+	accept(&clock, T0 + 24 * US_PER_HOUR, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + 23 * US_PER_HOUR,
 	             "the second user overtakes the first: the first's time counts");
 }
@@ -74,7 +89,7 @@ Test(clock, is_the_newest_time_that_two_users_have_reached_for_random_events)
 		for (size_t i = 0; i < 60; i++) {
 			times_us[i] = T0 + rng_below(&rng, 40);
 			users[i] = rng_below(&rng, users_max);
-			clock_accept(&clock, times_us[i], users[i], CLOCK_NONE);
+			accept(&clock, times_us[i], users[i], CLOCK_NONE);
 			cr_assert_eq(clock_now(&clock),
 			             slow_clock(times_us, users, i + 1, times_us[0]),
 			             "seed %" PRIu64 ", event %zu", seed, i);
@@ -96,11 +111,11 @@ Test(clock, control_moves_it_only_forward_and_never_past_the_record)
 	cr_assert_eq(clock_now(&clock), T0);
 	clock_announce(&clock, INT64_MAX, T0 + US_PER_DAY);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY, "cut to the record's own time");
-	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
-	clock_accept(&clock, T0 + US_PER_HOUR, 2, CLOCK_NONE);
+	accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
+	accept(&clock, T0 + US_PER_HOUR, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + US_PER_DAY);
-	clock_accept(&clock, T0 + 2 * US_PER_DAY, 1, CLOCK_NONE);
-	clock_accept(&clock, T0 + 2 * US_PER_DAY, 2, CLOCK_NONE);
+	accept(&clock, T0 + 2 * US_PER_DAY, 1, CLOCK_NONE);
+	accept(&clock, T0 + 2 * US_PER_DAY, 2, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + 2 * US_PER_DAY);
 }
 
@@ -110,7 +125,7 @@ Test(clock, first_event_after_a_control_does_not_set_it)
 
 	clock_init(&clock);
 	clock_announce(&clock, T0, T0);
-	clock_accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
+	accept(&clock, T0 + US_PER_HOUR, 1, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0);
 }
 
@@ -131,11 +146,9 @@ Test(clock, an_event_too_far_ahead_is_found_in_all_branches)
 	         CLOCK_FITS},
 		{"more than that", T0, T0 + 31 * US_PER_DAY + 1, T0 + 900 * US_PER_DAY, false,
 	         CLOCK_TOO_FAR},
-		{"more than that, live", T0, T0 + 900 * US_PER_DAY, T0 + 901 * US_PER_DAY, false,
-	         CLOCK_FITS},
-		{"more than that, just not live", T0, T0 + 900 * US_PER_DAY,
-	         T0 + 901 * US_PER_DAY + 1, false, CLOCK_TOO_FAR},
-		{"more than that, live, with an announced time", T0, T0 + 900 * US_PER_DAY,
+		{"more than that, near its record, after events that were not", T0,
+	         T0 + 900 * US_PER_DAY, T0 + 900 * US_PER_DAY, false, CLOCK_TOO_FAR},
+		{"more than that, with an announced time", T0, T0 + 900 * US_PER_DAY,
 	         T0 + 900 * US_PER_DAY, true, CLOCK_TOO_FAR},
 		{"near the clock, after the record", T0, T0 + 23 * US_PER_HOUR, T0, false,
 	         CLOCK_AFTER_RECORD},
@@ -148,10 +161,10 @@ Test(clock, an_event_too_far_ahead_is_found_in_all_branches)
 		clock_init(&clock);
 		if (rows[i].now_us != CLOCK_NONE) {
 			clock = clock_at(rows[i].now_us);
-			clock_accept(&clock, rows[i].now_us, 2, CLOCK_NONE);
+			accept(&clock, rows[i].now_us, 2, CLOCK_NONE);
 		}
-		cr_assert_eq(clock_check(&clock, rows[i].event_us, 3, rows[i].record_us,
-		                         rows[i].announced),
+		cr_assert_eq(check(&clock, rows[i].event_us, 3, rows[i].record_us,
+		                   rows[i].announced),
 		             rows[i].want, "%s", rows[i].label);
 	}
 }
@@ -163,11 +176,11 @@ Test(clock, two_users_in_a_row_confirm_a_pause_of_the_stream)
 {
 	struct partition_clock clock = clock_at(T0);
 
-	clock_accept(&clock, T0, 2, CLOCK_NONE);
-	cr_assert_eq(clock_check(&clock, FAR_US + 5, 3, LATE_US, false), CLOCK_TOO_FAR);
-	cr_assert_eq(clock_check(&clock, FAR_US + 6, 3, LATE_US, false), CLOCK_TOO_FAR);
+	accept(&clock, T0, 2, CLOCK_NONE);
+	cr_assert_eq(check(&clock, FAR_US + 5, 3, LATE_US, false), CLOCK_TOO_FAR);
+	cr_assert_eq(check(&clock, FAR_US + 6, 3, LATE_US, false), CLOCK_TOO_FAR);
 	cr_assert_eq(clock_now(&clock), T0);
-	cr_assert_eq(clock_check(&clock, FAR_US + 7, 4, LATE_US, false), CLOCK_FITS);
+	cr_assert_eq(check(&clock, FAR_US + 7, 4, LATE_US, false), CLOCK_FITS);
 	cr_assert_eq(clock_now(&clock), FAR_US + 6);
 }
 
@@ -175,26 +188,43 @@ Test(clock, an_accepted_event_between_two_far_ones_keeps_them_apart)
 {
 	struct partition_clock clock = clock_at(T0);
 
-	clock_accept(&clock, T0, 2, CLOCK_NONE);
-	cr_assert_eq(clock_check(&clock, FAR_US, 3, LATE_US, false), CLOCK_TOO_FAR);
-	clock_accept(&clock, T0 + 1, 4, CLOCK_NONE);
-	cr_assert_eq(clock_check(&clock, FAR_US, 5, LATE_US, false), CLOCK_TOO_FAR);
+	accept(&clock, T0, 2, CLOCK_NONE);
+	cr_assert_eq(check(&clock, FAR_US, 3, LATE_US, false), CLOCK_TOO_FAR);
+	accept(&clock, T0 + 1, 4, CLOCK_NONE);
+	cr_assert_eq(check(&clock, FAR_US, 5, LATE_US, false), CLOCK_TOO_FAR);
 	cr_assert(clock_now(&clock) <= T0 + 1, "no far event moves the clock");
 }
 
-Test(clock, a_partition_of_one_user_follows_31_days_before_its_events)
+Test(clock, a_live_partition_continues_after_any_pause)
+{
+	struct partition_clock clock;
+
+	clock_init(&clock);
+	for (int64_t user = 1; user <= 3; user++)
+		clock_accept(&clock, &(struct clock_event){T0, user, T0 + US_PER_DAY, CLOCK_NONE});
+	cr_assert_eq(check(&clock, FAR_US, 4, FAR_US + US_PER_DAY, false), CLOCK_FITS);
+	cr_assert_eq(check(&clock, FAR_US, 4, FAR_US + US_PER_DAY + 1, false), CLOCK_TOO_FAR);
+	cr_assert_eq(check(&clock, FAR_US, 4, FAR_US, true), CLOCK_TOO_FAR);
+	accept(&clock, T0, 5, CLOCK_NONE);
+	cr_assert_eq(check(&clock, FAR_US, 4, FAR_US + US_PER_DAY, false), CLOCK_TOO_FAR,
+	             "the last event was not live");
+}
+
+Test(clock, a_clock_of_one_user_follows_31_days_before_the_events)
 {
 	struct partition_clock clock = clock_at(T0);
 
 	for (int64_t day = 20; day < 4000; day += 20) {
-		cr_assert_eq(clock_check(&clock, T0 + day * US_PER_DAY, 1, LATE_US, false),
-		             CLOCK_FITS, "day %" PRId64, day);
-		clock_accept(&clock, T0 + day * US_PER_DAY, 1, CLOCK_NONE);
+		cr_assert_eq(check(&clock, T0 + day * US_PER_DAY, 1, LATE_US, false), CLOCK_FITS,
+		             "day %" PRId64, day);
+		accept(&clock, T0 + day * US_PER_DAY, 1, CLOCK_NONE);
 		cr_assert(clock_now(&clock) >= T0 + (day - 31) * US_PER_DAY);
 	}
-	cr_assert_eq(clock_check(&clock, T0 + 5000 * US_PER_DAY, 2, LATE_US + 5000 * US_PER_DAY,
-	                         false),
-	             CLOCK_TOO_FAR, "another user does not");
+	cr_assert_eq(check(&clock, T0 + 5000 * US_PER_DAY, 2, LATE_US + 5000 * US_PER_DAY, false),
+	             CLOCK_FITS, "one user's clock refuses nobody");
+	clock = clock_at(T0);
+	clock_announce(&clock, T0, T0);
+	cr_assert_eq(check(&clock, T0 + 40 * US_PER_DAY, 2, LATE_US, false), CLOCK_TOO_FAR);
 }
 
 Test(clock, an_announced_time_replaces_the_two_users)
@@ -202,11 +232,11 @@ Test(clock, an_announced_time_replaces_the_two_users)
 	struct partition_clock clock;
 
 	clock_init(&clock);
-	clock_accept(&clock, T0 + US_PER_DAY, 1, T0);
-	clock_accept(&clock, T0 + 2 * US_PER_DAY, 2, T0 + 1);
+	accept(&clock, T0 + US_PER_DAY, 1, T0);
+	accept(&clock, T0 + 2 * US_PER_DAY, 2, T0 + 1);
 	cr_assert_eq(clock_now(&clock), T0 + 1);
-	clock_accept(&clock, T0 + 2 * US_PER_DAY, 3, CLOCK_NONE);
-	clock_accept(&clock, T0 + 3 * US_PER_DAY, 4, CLOCK_NONE);
+	accept(&clock, T0 + 2 * US_PER_DAY, 3, CLOCK_NONE);
+	accept(&clock, T0 + 3 * US_PER_DAY, 4, CLOCK_NONE);
 	cr_assert_eq(clock_now(&clock), T0 + 2 * US_PER_DAY, "rows without it use the users");
 }
 
@@ -221,10 +251,12 @@ Test(clock, text_form_comes_back_the_same)
 
 		clock_init(&clock);
 		for (int64_t n = rng_below(&rng, 5); n > 0; n--)
-			clock_accept(&clock, (int64_t)rng_next(&rng) / 4,
-			             rng_between(&rng, 1, INT64_MAX - 1), CLOCK_NONE);
+			accept(&clock, (int64_t)rng_next(&rng) / 4,
+			       rng_between(&rng, 1, INT64_MAX - 1), CLOCK_NONE);
 		if (rng_chance(&rng, 2))
-			clock_check(&clock, INT64_MAX / 4, 5, INT64_MAX / 2, false);
+			clock_announce(&clock, T0, T0);
+		if (rng_chance(&rng, 2))
+			check(&clock, INT64_MAX / 4, 5, INT64_MAX / 2, false);
 		len = clock_format(&clock, text);
 		cr_assert(len < CLOCK_TEXT_MAX);
 		cr_assert(clock_parse((struct span){text, len}, &again), "'%s'", text);
@@ -232,6 +264,7 @@ Test(clock, text_form_comes_back_the_same)
 		                  again.first_user == clock.first_user &&
 		                  again.second_us == clock.second_us &&
 		                  again.announced_us == clock.announced_us &&
+		                  again.announced == clock.announced && again.live == clock.live &&
 		                  again.far_us == clock.far_us && again.far_user == clock.far_user,
 		          "'%s'", text);
 	}
@@ -244,10 +277,12 @@ Test(clock, other_texts_are_refused)
 		"1",
 		"1,2,3",
 		"1,2,3,",
-		"1,2,3,4,5",
 		"1,2,3,4,",
-		"1,2,3,4,5,6,7",
-		"1,2,3,4,9223372036854775807,6",
+		"1,2,3,4,4",
+		"1,2,3,4,-1",
+		"1,2,3,4,1,5",
+		"1,2,3,4,1,5,6,7",
+		"1,2,3,4,1,9223372036854775807,6",
 		"1,2,3,4 ",
 		"a,2,3,4",
 		"1;2;3;4", /* next: times so remote that the addition of a setting would overflow */

@@ -7,11 +7,11 @@
 
 #include "base/err.h"
 #include "base/span.h"
-#include "base/timetext.h"
 #include "event/event_fields.h"
 #include "mapped_time.h"
 #include "mapping.h"
 #include "row.h"
+#include "row_reader.h"
 
 static struct mapping *mapping_of(const char *text)
 {

@@ -78,7 +78,7 @@ static struct redrive_params params_init(void)
 
 	for (int p = 0; p < 4; p++) {
 		clock_init(&clocks[p]);
-		clock_accept(&clocks[p], KIT_DAY0_US, 1, CLOCK_NONE);
+		clock_announce(&clocks[p], KIT_DAY0_US, KIT_DAY0_US);
 	}
 	return params;
 }

@@ -15,7 +15,6 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event_json_write.h"
-#include "mapping.h"
 #include "row.h"
 #include "row_reader.h"
 #include "source.h"

@@ -10,6 +10,7 @@
 #include "base/timetext.h"
 #include "generator.h"
 #include "months.h"
+#include "options.h"
 #include "row.h"
 #include "selection.h"
 #include "source.h"
@@ -501,4 +502,78 @@ Test(selection, a_month_reads_its_files_and_the_rows_of_files_without_a_month)
 	cr_assert_eq(rows_of_month(folder, "2020-01", after, &err), 0);
 	snprintf(command, sizeof(command), "rm -r %s", folder);
 	cr_assert_eq(system(command), 0);
+}
+
+/* ---- settings */
+
+static struct producer_config settings(void)
+{
+	return (struct producer_config){.source = "file",
+	                                .input = "f.csv",
+	                                .output = "",
+	                                .tee = "",
+	                                .speed = "max",
+	                                .start_time = "2019-10-01 00:00:00",
+	                                .framing = "plain",
+	                                .registry_url = "",
+	                                .duplicates = "0",
+	                                .malformed = "0",
+	                                .late = "0",
+	                                .missing_sessions = "0",
+	                                .month = "",
+	                                .from = "",
+	                                .to = "",
+	                                .loop = "1"};
+}
+
+static void refused(const struct producer_config *config, const char *word)
+{
+	struct err err = {.class = ERR_NONE};
+	struct producer_plan plan;
+
+	cr_assert_not(producer_plan_read(config, &plan, &err), "%s", word);
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, word), "%s: %s", word, err.message);
+}
+
+Test(selection, settings_that_contradict_each_other_are_refused)
+{
+	struct producer_config config = settings();
+	struct producer_plan plan;
+
+	config.from = "2019-10-02";
+	config.to = "2019-10-02 00:00:00";
+	refused(&config, "not after FROM");
+	config = settings();
+	config.shift_to_now = true;
+	config.loop = "forever";
+	refused(&config, "LOOP=forever");
+	config.speed = "1x";
+	cr_assert(producer_plan_read(&config, &plan, NULL));
+	cr_assert_eq(plan.selection.shift, SHIFT_FIRST);
+	config.speed = "60x";
+	config.loop = "2";
+	cr_assert(producer_plan_read(&config, &plan, NULL));
+	cr_assert_eq(plan.selection.shift, SHIFT_NEWEST);
+	config = settings();
+	config.every_us = 1;
+	config.dry_run = true;
+	refused(&config, "EVERY sends rows");
+	config = settings();
+	config.every_us = 1;
+	config.source = "synthetic";
+	config.input = "";
+	refused(&config, "needs MONTH");
+}
+
+Test(selection, from_and_to_are_dates_or_times)
+{
+	struct producer_config config = settings();
+	struct producer_plan plan;
+
+	config.from = "2019-10-02";
+	config.to = "2019-10-02 10:00:00";
+	cr_assert(producer_plan_read(&config, &plan, NULL));
+	cr_assert_eq(plan.selection.from_us, at("2019-10-02 00:00:00"));
+	cr_assert_eq(plan.selection.to_us, at("2019-10-02 10:00:00"));
 }

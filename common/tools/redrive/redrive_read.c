@@ -65,9 +65,11 @@ static bool take_bronze(void *context, const struct input_record *record, bool *
 		return true;
 	if (!frame_decode(redrive->decoder, record->value, &body, &reason, NULL, 0, err))
 		return false;
-	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL))
-		clock_accept(clock, bronze.event.event_time_us, bronze.event.user_id,
-		             bronze.lineage.source_clock_us);
+	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL)) {
+		struct clock_event event = bronze_clock_event(&bronze);
+
+		clock_accept(clock, &event);
+	}
 	return true;
 }
 

@@ -247,8 +247,10 @@ static enum redrive_result classify_source(const struct redrive_params *params,
 static bool is_ahead(struct partition_clock clock, const struct input_record *record,
                      const struct redrive_decision *decision, int64_t now_us)
 {
+	const struct clock_event event = {decision->event_time_us, 0, now_us, CLOCK_NONE};
+
 	return record_header(record, CLOCK_HEADER_REFUTED).at ||
-	       clock_check(&clock, decision->event_time_us, 0, now_us, false) != CLOCK_FITS;
+	       clock_check(&clock, &event) != CLOCK_FITS;
 }
 
 static enum redrive_result classify_event(const struct redrive_params *params,
