@@ -24,6 +24,7 @@
 #include "event/event.h"
 #include "event/event_id.h"
 #include "event/event_json_library.h"
+#include "event/event_values.h"
 #include "event/reason.h"
 #include "stream/control.h"
 #include "stream/dead_letter.h"
@@ -59,7 +60,7 @@ static void *fold_new(const void *config, int32_t partition)
 	                             .forgotten_until_us = INT64_MIN};
 	clock_init(&fold->clock);
 	fold->dedup = dedup_new(fold->config->dedup_horizon_us);
-	fold->parser = event_parser_new();
+	fold->parser = event_parser_new(fold->config->rules);
 	return fold;
 }
 
@@ -129,11 +130,26 @@ static int64_t announced_time(const struct input_record *record, const struct ev
 	return time_us < record_us ? time_us : record_us;
 }
 
+#define QUOTED_MAX 64
+
+/* Writes a label and the value, as printable ASCII within quotes. */
+static void format_quoted(const char *label, struct span value, char *out, size_t cap)
+{
+	char text[QUOTED_MAX + 1];
+	size_t len = value.len < QUOTED_MAX ? value.len : QUOTED_MAX;
+
+	for (size_t i = 0; i < len; i++)
+		text[i] = value.at[i] >= ' ' && value.at[i] <= '~' ? value.at[i] : '?';
+	text[len] = '\0';
+	snprintf(out, cap, "%s '%s'%s", label, text, len < value.len ? "..." : "");
+}
+
 /* Checks the value, without the state of the partition. */
 static enum reason read_event(struct bronze_fold *fold, const struct input_record *record,
                               struct event *event, char *detail, size_t cap)
 {
-	struct span source_error = record_header(record, "source_error");
+	struct span source_error = record_header(record, "source_error"),
+		    unmapped = record_header(record, "unmapped_event_type");
 
 	if (record->refused != REASON_NONE) {
 		snprintf(detail, cap, "%s", record->detail ? record->detail : "");
@@ -145,6 +161,10 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 		snprintf(detail, cap, "%.*s",
 		         (int)(source_error.len < 200 ? source_error.len : 200), source_error.at);
 		return REASON_MALFORMED_SOURCE_ROW;
+	}
+	if (unmapped.at) {
+		format_quoted("event_type is", unmapped, detail, cap);
+		return REASON_UNMAPPED_EVENT_TYPE;
 	}
 	return event_parse_json(fold->parser, record->body, event, detail, cap);
 }
@@ -195,6 +215,34 @@ static enum reason check_ahead(struct bronze_fold *fold, const struct input_reco
 	return REASON_FUTURE_EVENT_TIME;
 }
 
+/* A session never begins so. */
+static bool key_is_of_user(struct span key)
+{
+	return key.len > 5 && memcmp(key.at, "user:", 5) == 0;
+}
+
+/* Says why the key of the record is in another partition than that of the event, and what to do. */
+static void explain_partition(const struct bronze_fold *fold, const struct input_record *record,
+                              struct span key, int32_t home, char *detail, size_t cap)
+{
+	const struct event_rules *rules = event_parser_rules(fold->parser);
+	int len = snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32 ": ",
+	                   home, fold->config->partition_count);
+
+	detail += len, cap -= (size_t)len;
+	if (key_is_of_user(key) && null_words_has(&rules->null_words, record->key)) {
+		format_quoted("the key is the null word", record->key, detail, cap);
+		len = (int)strlen(detail);
+		snprintf(detail + len, cap - (size_t)len,
+		         ": use user:<user_id> as the key of an event without a session");
+	} else if (span_equal(record->key, key)) {
+		snprintf(detail, cap, "use the partitioner murmur2, as Java clients do");
+	} else {
+		snprintf(detail, cap,
+		         "use the user_session as the key, or user:<user_id> without one");
+	}
+}
+
 /* Checks a valid event against the partition and its clock. */
 static enum reason check_in_partition(struct bronze_fold *fold, const struct input_record *record,
                                       const struct event *event, int64_t announced_us,
@@ -204,8 +252,7 @@ static enum reason check_in_partition(struct bronze_fold *fold, const struct inp
 	enum reason reason;
 
 	if (home != record->partition) {
-		snprintf(detail, cap, "key belongs to partition %" PRId32 " of %" PRId32, home,
-		         fold->config->partition_count);
+		explain_partition(fold, record, key, home, detail, cap);
 		return REASON_WRONG_PARTITION;
 	}
 	reason = check_ahead(fold, record, event, announced_us, detail, cap);

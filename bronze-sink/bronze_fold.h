@@ -4,6 +4,7 @@
 #ifndef FUNNEL_BRONZE_FOLD_H
 #define FUNNEL_BRONZE_FOLD_H
 
+#include "event/event_rules.h"
 #include "stream/fold.h"
 #include "stream/outputs.h"
 
@@ -12,7 +13,8 @@ struct bronze_fold_config {
 	int32_t partition_count; /* of raw_events, and of bronze_events */
 	/* event time before the clock within which duplicates are recognised */
 	int64_t dedup_horizon_us;
-	bool dedup_by_source; /* ids from source file and row, not from the content */
+	bool dedup_by_source;            /* ids from source file and row, not from the content */
+	const struct event_rules *rules; /* NULL: the default rules */
 };
 
 extern const struct fold_ops bronze_fold_ops; /* config: struct bronze_fold_config */

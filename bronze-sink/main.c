@@ -8,7 +8,9 @@
 #include "base/err.h"
 #include "base/memory.h"
 #include "bronze_fold.h"
+#include "event/event_rules.h"
 #include "service/config.h"
+#include "service/event_rules_options.h"
 #include "service/service.h"
 #include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"
@@ -19,10 +21,13 @@ struct bronze_config {
 	struct task_loop_config loop;
 	int64_t dedup_horizon_us;
 	const char *dedup_key;
+	struct event_rules_config rules;
 };
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_config, kafka);
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
+static const struct config_option rules_options[] =
+	EVENT_RULES_OPTIONS(struct bronze_config, rules);
 static const struct config_option options[] = {
 	{"DEDUP_HORIZON", CONFIG_DURATION, offsetof(struct bronze_config, dedup_horizon_us), "7d",
          INT64_C(3600000000), INT64_C(7776000000000),
@@ -34,11 +39,13 @@ static const struct config_option options[] = {
          "content|source", NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
+static const struct config_option *const tables[] = {kafka_options, loop_options, options,
+                                                     rules_options, NULL};
 
 struct bronze {
 	struct task_loop *loop;
 	struct output_context outputs;
+	struct event_rules rules;
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
 	char fingerprint[TASK_FINGERPRINT_MAX];
@@ -55,6 +62,9 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 	                 .dedup_by_source = strcmp(config->dedup_key, "source") == 0}};
 	*state = bronze;
 	bronze->fold.outputs = &bronze->outputs;
+	bronze->fold.rules = &bronze->rules;
+	if (!event_rules_read(&config->rules, &bronze->rules, err))
+		return false;
 	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64,
 	         config->dedup_key, config->dedup_horizon_us);
 	bronze->input =

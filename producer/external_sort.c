@@ -24,6 +24,7 @@
 
 #include "base/heap.h"
 #include "base/memory.h"
+#include "event/event_json_write.h"
 #include "packed_row.h"
 
 #define RECORD_HEAD 12
@@ -190,28 +191,32 @@ static size_t record_len(const char *record)
 	return RECORD_HEAD + len;
 }
 
-/* The file has the run of the rows in the block, and the block is empty. */
-static bool write_run(struct external_sort *sort, struct err *err)
+/* Appends the rows in the block to the file, in order. */
+static bool write_block(struct external_sort *sort, struct err *err)
 {
 	const struct entry *entries = entries_of(sort);
+
+	if (sort->sorted)
+		return write_all(sort, sort->block, sort->front, err);
+	qsort(entries_of(sort), sort->count, sizeof(struct entry), by_time);
+	for (size_t i = 0; i < sort->count; i++) {
+		const char *record = sort->block + entries[i].at;
+
+		if (!put_record(sort, record, record_len(record), err))
+			return false;
+	}
+	return flush_out(sort, err);
+}
+
+/* The rows in the block become a run, and the block is empty. */
+static bool write_run(struct external_sort *sort, struct err *err)
+{
 	int64_t begin = sort->numbers.temporary_bytes;
 
 	if (sort->count == 0)
 		return true;
-	if (!open_file(sort, err))
+	if (!open_file(sort, err) || !write_block(sort, err))
 		return false;
-	if (sort->sorted) {
-		if (!write_all(sort, sort->block, sort->front, err))
-			return false;
-	} else {
-		qsort(entries_of(sort), sort->count, sizeof(struct entry), by_time);
-		for (size_t i = 0; i < sort->count; i++)
-			if (!put_record(sort, sort->block + entries[i].at,
-			                record_len(sort->block + entries[i].at), err))
-				return false;
-		if (!flush_out(sort, err))
-			return false;
-	}
 	GROW(sort->runs, sort->run_count, sort->run_capacity);
 	sort->runs[sort->run_count++] =
 		(struct run){.begin = begin, .end = sort->numbers.temporary_bytes};

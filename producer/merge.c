@@ -22,6 +22,7 @@
 #include "base/heap.h"
 #include "base/memory.h"
 #include "event/event_fields.h"
+#include "event/event_json_write.h"
 #include "event/event_values.h"
 #include "packed_queue.h"
 

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "event/event_json_write.h"
 #include "row.h"
 
 #define ROW_USER_NONE INT64_MIN
@@ -33,8 +34,8 @@ static inline const struct queued_row *packed_queue_at(const struct packed_queue
 {
 	return &queue->entries[(queue->first + i) & (queue->capacity - 1)];
 }
-/* Removes the first row. It borrows from the queue until the next push, and from `extras`, which has
- * room for ROW_COLUMNS_MAX. The queue must not be empty. */
+/* Removes the first row. It borrows from the queue until the next push, and from `extras`, which
+ * has room for ROW_COLUMNS_MAX. The queue must not be empty. */
 void packed_queue_pop(struct packed_queue *queue, struct row_extra *extras, struct row *row);
 
 #endif

@@ -115,27 +115,34 @@ size_t packed_row_max(const struct row *row)
 	return bytes;
 }
 
+static struct head head_of(const struct row *row, const struct spans *spans, size_t text_len,
+                           size_t error_len)
+{
+	return (struct head){.event_time_us = row->event_time_us,
+	                     .row = row->position.row,
+	                     .byte_offset = row->position.byte_offset,
+	                     .file = row->position.file,
+	                     .raw_len = (uint32_t)row->raw.len,
+	                     .text_len = (uint32_t)text_len,
+	                     .error_len = (uint8_t)error_len,
+	                     .extra_count = spans->count > 0 ? (uint8_t)row->extra_count : 0,
+	                     .unmapped_type = row->unmapped_type};
+}
+
 size_t packed_row_write(const struct row *row, char *out)
 {
 	size_t offsets[SPANS_MAX], text_len = row->raw.len, error_len = strlen(row->error);
 	char *text = out + sizeof(struct head), *end;
 	size_t expected = 0;
 	struct spans spans;
-	struct head head = {.event_time_us = row->event_time_us,
-	                    .row = row->position.row,
-	                    .byte_offset = row->position.byte_offset,
-	                    .file = row->position.file,
-	                    .raw_len = (uint32_t)row->raw.len,
-	                    .error_len = (uint8_t)error_len,
-	                    .unmapped_type = row->unmapped_type};
+	struct head head;
 
 	spans_of(row, &spans);
 	if (row->raw.len > 0)
 		memcpy(text, row->raw.at, row->raw.len);
 	for (size_t i = 0; i < spans.count; i++)
 		offsets[i] = place(text, &text_len, spans.at[i], row->raw);
-	head.text_len = (uint32_t)text_len;
-	head.extra_count = spans.count > 0 ? (uint8_t)row->extra_count : 0;
+	head = head_of(row, &spans, text_len, error_len);
 	memcpy(out, &head, sizeof(head));
 	end = text + text_len;
 	memcpy(end, row->error, error_len);

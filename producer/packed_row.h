@@ -5,6 +5,7 @@
 
 #include <stddef.h>
 
+#include "event/event_json_write.h"
 #include "row.h"
 
 /* The most bytes that packed_row_write writes for this row. */

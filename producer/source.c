@@ -392,6 +392,11 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 	return result;
 }
 
+bool source_waits(struct source *source)
+{
+	return source->merge && !source->sort && merge_waits(source->merge);
+}
+
 bool source_can_resume(const struct source *source)
 {
 	for (size_t i = 0; i < source->list.count; i++)

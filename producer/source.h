@@ -51,6 +51,8 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 MUST_USE bool source_select(struct source *source, struct selection *selection, struct err *err);
 /* Reads a source with a selection from its first row again. scanning: see selection_restart. */
 MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);
+/* Whether source_next would wait for the next row of a stream (row_reader_waits). */
+bool source_waits(struct source *source);
 
 /* False: the input is a stream that can be read once only. */
 bool source_can_resume(const struct source *source);

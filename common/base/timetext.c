@@ -131,7 +131,7 @@ static bool offset_parse(struct span *zone, int64_t *offset_us)
 static bool zone_parse(struct span zone, int64_t *offset_us)
 {
 	*offset_us = 0;
-	if (zone.len == 0)
+	if (zone.len == 0 || (zone.len == 4 && memcmp(zone.at, " UTC", 4) == 0))
 		return true;
 	if (zone.at[0] == ' ')
 		zone.at++, zone.len--;

@@ -5,7 +5,7 @@
 #include "event/event_fields.h"
 
 const char *const event_field_names[EVENT_FIELD_COUNT] = {
-#define EVENT_FIELD_NAME(id, name, numeric) name,
+#define EVENT_FIELD_NAME(id, name, form) name,
 	EVENT_FIELD_TABLE(EVENT_FIELD_NAME)
 #undef EVENT_FIELD_NAME
 };

@@ -1,7 +1,8 @@
 /* One valid event with typed fields, and the values that are derived from it.
  *
- * A parser accepts an event or refuses it with a reason; it never repairs one. Spans of a parsed
- * event borrow from the input, or from the parser's memory. */
+ * A parser accepts an event or refuses it with a reason; it never repairs one. An optional field
+ * that cannot be read is none, and is noted. Spans of a parsed event borrow from the input, or from
+ * the parser's memory. */
 #ifndef FUNNEL_EVENT_H
 #define FUNNEL_EVENT_H
 
@@ -33,6 +34,9 @@ struct event {
 	struct span brand;         /* like category_code */
 	struct span user_session;  /* like category_code */
 	enum event_type type;
+	/* Optional fields that have a value which cannot be read; they count as none. A bit for
+	 * each enum event_field_index. */
+	uint16_t unreadable;
 };
 
 #define EVENT_FIELD_COUNT 9

@@ -12,80 +12,141 @@
 
 #include <jansson.h>
 
-#include "base/number.h"
 #include "base/timetext.h"
+#include "event/event_values.h"
 
-#define EVENT_TIME_MIN_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 00:00:00 */
-#define PRICE_LIMIT       INT64_C(1000000000000000)            /* 10^15, exclusive */
-#define EXACT_CENTS_MAX   INT64_C(9007199254740992)            /* 2^53 */
-#define DETAIL_FOUND_MAX  64
+#define PRICE_LIMIT      INT64_C(1000000000000000) /* 10^15, exclusive */
+#define EXACT_CENTS_MAX  INT64_C(9007199254740992) /* 2^53 */
+#define EXACT_REAL_END   9007199254740992.0        /* 2^53 */
+#define DETAIL_FOUND_MAX 64
 
-static enum reason check_event_time(const struct event_field *field, struct event *event)
+/* Whether an integer number is a null word, such as -1. */
+static bool is_null_number(const struct null_words *words, int64_t number)
 {
-	if (field->kind == FIELD_MISSING)
-		return REASON_MISSING_EVENT_TIME;
-	if (field->kind != FIELD_TEXT || !time_parse(field->text, &event->event_time_us) ||
-	    event->event_time_us < EVENT_TIME_MIN_US)
-		return REASON_INVALID_EVENT_TIME;
-	return REASON_NONE;
+	char text[24];
+	int len = snprintf(text, sizeof(text), "%lld", (long long)number);
+
+	return null_words_has(words, (struct span){text, (size_t)len});
 }
 
-static enum reason check_event_type(const struct event_field *field, struct event *event)
-{
-	if (field->kind == FIELD_MISSING)
-		return REASON_MISSING_EVENT_TYPE;
-	if (field->kind != FIELD_TEXT || !event_type_parse(field->text, &event->type))
-		return REASON_UNKNOWN_EVENT_TYPE;
-	return REASON_NONE;
-}
-
-static enum reason check_id(const struct event_field *field, int64_t *id, enum reason missing,
-                            enum reason invalid)
+static bool integer_of_field(const struct event_field *field, int64_t *value)
 {
 	switch (field->kind) {
-	case FIELD_MISSING: return missing;
-	case FIELD_TEXT:
-		return number_parse_span(field->text, INT64_MAX, id) && *id > 0 ? REASON_NONE
-		                                                                : invalid;
-	case FIELD_INTEGER: *id = field->integer; return field->integer > 0 ? REASON_NONE : invalid;
-	case FIELD_REAL:
-	case FIELD_DECIMAL:
+	case FIELD_TEXT: return event_integer_read(field->text, value);
+	case FIELD_INTEGER: *value = field->integer; return true;
+	case FIELD_REAL: return event_integer_of_real(field->real, value);
+	case FIELD_DECIMAL: *value = field->integer / 100; return field->integer % 100 == 0;
+	case FIELD_MISSING:
 	case FIELD_OTHER: break;
 	}
-	return invalid;
+	return false;
 }
 
-static enum reason check_product_id(const struct event_field *field, struct event *event)
+static bool is_missing_number(const struct event_field *field, const struct null_words *words)
 {
-	return check_id(field, &event->product_id, REASON_MISSING_PRODUCT_ID,
-	                REASON_INVALID_PRODUCT_ID);
+	int64_t number;
+
+	return integer_of_field(field, &number) && is_null_number(words, number);
 }
 
-static enum reason check_user_id(const struct event_field *field, struct event *event)
+/* Most events have no null word, so the common answers come first. */
+static inline bool is_missing(const struct event_field *field, const struct null_words *words)
 {
-	return check_id(field, &event->user_id, REASON_MISSING_USER_ID, REASON_INVALID_USER_ID);
+	if (field->kind == FIELD_TEXT)
+		return null_words_has(words, field->text);
+	return field->kind == FIELD_MISSING || (words->has_integers && field->kind != FIELD_OTHER &&
+	                                        is_missing_number(field, words));
 }
 
-static enum reason check_category_id(const struct event_field *field, struct event *event)
+static enum reason check_event_time(const struct event_field *field,
+                                    const struct event_rules *rules, struct event *event)
 {
-	event->category_id = 0;
-	return check_id(field, &event->category_id, REASON_NONE, REASON_INVALID_CATEGORY_ID);
+	bool valid = false;
+
+	(void)rules;
+	switch (field->kind) {
+	case FIELD_TEXT: valid = event_time_read(field->text, &event->event_time_us); break;
+	case FIELD_INTEGER:
+		valid = event_time_of_integer(field->integer, &event->event_time_us);
+		break;
+	case FIELD_REAL: valid = event_time_of_real(field->real, &event->event_time_us); break;
+	case FIELD_DECIMAL: /* the same double as the library's */
+		valid = event_time_of_real((double)field->integer / 100, &event->event_time_us);
+		break;
+	case FIELD_MISSING:
+	case FIELD_OTHER: break;
+	}
+	return valid ? REASON_NONE : REASON_INVALID_EVENT_TIME;
+}
+
+static enum reason check_event_type(const struct event_field *field,
+                                    const struct event_rules *rules, struct event *event)
+{
+	if (field->kind != FIELD_TEXT || !event_type_parse(field->text, &event->type))
+		return REASON_UNKNOWN_EVENT_TYPE;
+	return rules->allowed_types >> event->type & 1 ? REASON_NONE
+	                                               : REASON_EVENT_TYPE_NOT_ALLOWED;
+}
+
+static enum reason check_id(const struct event_field *field, int64_t *id, enum reason invalid)
+{
+	int64_t value;
+
+	if (field->kind == FIELD_INTEGER && field->integer > 0) { /* the common case */
+		*id = field->integer;
+		return REASON_NONE;
+	}
+	if (!integer_of_field(field, &value) || value <= 0)
+		return invalid;
+	*id = value;
+	return REASON_NONE;
+}
+
+static enum reason check_product_id(const struct event_field *field,
+                                    const struct event_rules *rules, struct event *event)
+{
+	(void)rules;
+	return check_id(field, &event->product_id, REASON_INVALID_PRODUCT_ID);
+}
+
+static enum reason check_user_id(const struct event_field *field, const struct event_rules *rules,
+                                 struct event *event)
+{
+	(void)rules;
+	return check_id(field, &event->user_id, REASON_INVALID_USER_ID);
+}
+
+static enum reason check_category_id(const struct event_field *field,
+                                     const struct event_rules *rules, struct event *event)
+{
+	(void)rules;
+	return check_id(field, &event->category_id, REASON_INVALID_CATEGORY_ID);
 }
 
 static enum reason check_text(const struct event_field *field, struct span *text,
                               enum reason invalid)
 {
-	*text = field->kind == FIELD_TEXT ? field->text : SPAN_NULL;
-	return field->kind == FIELD_TEXT || field->kind == FIELD_MISSING ? REASON_NONE : invalid;
+	if (field->kind != FIELD_TEXT)
+		return invalid;
+	if (memchr(field->text.at, '\0', field->text.len))
+		return REASON_NUL_CHARACTER;
+	if (field->text.len > EVENT_TEXT_MAX)
+		return REASON_TEXT_TOO_LONG;
+	*text = field->text;
+	return REASON_NONE;
 }
 
-static enum reason check_category_code(const struct event_field *field, struct event *event)
+static enum reason check_category_code(const struct event_field *field,
+                                       const struct event_rules *rules, struct event *event)
 {
+	(void)rules;
 	return check_text(field, &event->category_code, REASON_INVALID_CATEGORY_CODE);
 }
 
-static enum reason check_brand(const struct event_field *field, struct event *event)
+static enum reason check_brand(const struct event_field *field, const struct event_rules *rules,
+                               struct event *event)
 {
+	(void)rules;
 	return check_text(field, &event->brand, REASON_INVALID_BRAND);
 }
 
@@ -136,60 +197,61 @@ static bool cents_of_text(struct span text, int64_t *cents)
 	return valid;
 }
 
-static enum reason check_price(const struct event_field *field, struct event *event)
+static bool cents_of_field(const struct event_field *field, int64_t *cents)
 {
-	bool valid = false;
-
 	switch (field->kind) {
+	case FIELD_TEXT: return cents_of_text(field->text, cents);
+	case FIELD_INTEGER: return cents_of_integer(field->integer, cents);
+	case FIELD_REAL: return cents_of_real(field->real, cents);
+	case FIELD_DECIMAL: *cents = field->integer; return true;
 	case FIELD_MISSING:
-		event->price_cents = -1;
-		return event->type == EVENT_PURCHASE ? REASON_MISSING_PRICE : REASON_NONE;
-	case FIELD_TEXT: valid = cents_of_text(field->text, &event->price_cents); break;
-	case FIELD_INTEGER: valid = cents_of_integer(field->integer, &event->price_cents); break;
-	case FIELD_REAL: valid = cents_of_real(field->real, &event->price_cents); break;
-	case FIELD_DECIMAL:
-		event->price_cents = field->integer;
-		valid = true;
-		break;
 	case FIELD_OTHER: break;
 	}
-	return valid ? REASON_NONE : REASON_INVALID_PRICE;
+	return false;
 }
 
-static enum reason check_user_session(const struct event_field *field, struct event *event)
+static enum reason check_price(const struct event_field *field, const struct event_rules *rules,
+                               struct event *event)
 {
+	if (!cents_of_field(field, &event->price_cents))
+		return REASON_INVALID_PRICE;
+	return event->price_cents >= rules->min_price_cents &&
+	                       event->price_cents <= rules->max_price_cents
+	               ? REASON_NONE
+	               : REASON_PRICE_OUT_OF_BOUNDS;
+}
+
+/* The session decides the key, so an event whose session cannot be read is refused: as an event
+ * without a session it would be counted in another session, and mostly stand in the wrong
+ * partition. */
+static enum reason check_user_session(const struct event_field *field,
+                                      const struct event_rules *rules, struct event *event)
+{
+	(void)rules;
 	if (field->kind == FIELD_TEXT && field->text.len >= 5 &&
 	    memcmp(field->text.at, "user:", 5) == 0)
 		return REASON_INVALID_USER_SESSION;
 	return check_text(field, &event->user_session, REASON_INVALID_USER_SESSION);
 }
 
-static const struct {
+static const struct field_check {
 	enum event_field_index field;
-	enum reason (*check)(const struct event_field *field, struct event *event);
+	bool may_be_unreadable;
+	enum reason missing;
+	enum reason (*check)(const struct event_field *field, const struct event_rules *rules,
+	                     struct event *event);
 } checks[EVENT_FIELD_COUNT] = {
-	{FIELD_EVENT_TIME, check_event_time},
-	{FIELD_EVENT_TYPE, check_event_type},
-	{FIELD_PRODUCT_ID, check_product_id},
-	{FIELD_USER_ID, check_user_id},
-	{FIELD_CATEGORY_ID, check_category_id},
-	{FIELD_CATEGORY_CODE, check_category_code},
-	{FIELD_BRAND, check_brand},
-	{FIELD_PRICE, check_price}, /* after the type, which it uses */
-	{FIELD_USER_SESSION, check_user_session},
+	{FIELD_EVENT_TIME, false, REASON_MISSING_EVENT_TIME, check_event_time},
+	{FIELD_EVENT_TYPE, false, REASON_MISSING_EVENT_TYPE, check_event_type},
+	{FIELD_PRODUCT_ID, false, REASON_MISSING_PRODUCT_ID, check_product_id},
+	{FIELD_USER_ID, false, REASON_MISSING_USER_ID, check_user_id},
+	{FIELD_CATEGORY_ID, true, REASON_MISSING_CATEGORY_ID, check_category_id},
+	{FIELD_CATEGORY_CODE, true, REASON_MISSING_CATEGORY_CODE, check_category_code},
+	{FIELD_BRAND, true, REASON_MISSING_BRAND, check_brand},
+	/* after the type, which decides whether it is required */
+	{FIELD_PRICE, false, REASON_MISSING_PRICE, check_price},
+	{FIELD_USER_SESSION, false, REASON_MISSING_USER_SESSION, check_user_session},
 };
-
-static const enum event_field_index text_fields[] = {FIELD_CATEGORY_CODE, FIELD_BRAND,
-                                                     FIELD_USER_SESSION};
-
-static enum reason check_bytes(const struct event_field *field)
-{
-	if (field->kind != FIELD_TEXT)
-		return REASON_NONE;
-	if (memchr(field->text.at, '\0', field->text.len))
-		return REASON_NUL_CHARACTER;
-	return field->text.len > EVENT_TEXT_MAX ? REASON_TEXT_TOO_LONG : REASON_NONE;
-}
 
 /* Writes the field's name and its value, as printable ASCII. */
 static void format_detail(const char *name, const struct event_field *field, char *detail,
@@ -198,8 +260,6 @@ static void format_detail(const char *name, const struct event_field *field, cha
 	char found[DETAIL_FOUND_MAX + 1];
 	size_t len = field->text.len < DETAIL_FOUND_MAX ? field->text.len : DETAIL_FOUND_MAX;
 
-	if (!detail)
-		return;
 	switch (field->kind) {
 	case FIELD_MISSING:
 		snprintf(detail, detail_cap, "%s is absent, null or empty", name);
@@ -226,27 +286,66 @@ static void format_detail(const char *name, const struct event_field *field, cha
 	}
 }
 
-enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
-                           char *detail, size_t detail_cap)
+static bool is_large_real(const struct event_field *field)
 {
-	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
-		const struct event_field *field = &fields[checks[i].field];
-		enum reason reason = checks[i].check(field, event);
+	return field->kind == FIELD_REAL && field->real >= EXACT_REAL_END;
+}
 
-		if (reason != REASON_NONE) {
-			format_detail(event_field_names[checks[i].field], field, detail,
-			              detail_cap);
-			return reason;
-		}
+/* What was expected of the value, after its description. */
+static void append_hint(enum reason reason, const struct event_field *field,
+                        const struct event_rules *rules, char *detail, size_t detail_cap)
+{
+	size_t len = strlen(detail);
+	char low[32], high[32];
+
+	detail += len, detail_cap -= len;
+	if (reason == REASON_INVALID_EVENT_TIME && field->kind == FIELD_TEXT)
+		snprintf(detail, detail_cap, ": %s", event_time_refusal(field->text));
+	if (reason == REASON_INVALID_EVENT_TIME && field->kind != FIELD_TEXT)
+		snprintf(detail, detail_cap, ": expected an epoch of 10, 13 or 16 digits");
+	if (reason == REASON_PRICE_OUT_OF_BOUNDS) {
+		money_format(rules->min_price_cents, low);
+		money_format(rules->max_price_cents, high);
+		snprintf(detail, detail_cap, ": expected %s to %s", low, high);
 	}
-	for (size_t i = 0; i < sizeof(text_fields) / sizeof(*text_fields); i++) {
-		const struct event_field *field = &fields[text_fields[i]];
-		enum reason reason = check_bytes(field);
+	if ((reason == REASON_INVALID_PRODUCT_ID || reason == REASON_INVALID_USER_ID) &&
+	    is_large_real(field))
+		snprintf(detail, detail_cap, ": a float of this size has lost digits");
+	if (field->kind == FIELD_TEXT && null_words_has(&rules->null_words, field->text))
+		snprintf(detail, detail_cap, ": NULL_WORDS has it");
+}
 
-		if (reason != REASON_NONE) {
-			format_detail(event_field_names[text_fields[i]], field, detail, detail_cap);
-			return reason;
+static bool is_required(const struct event_rules *rules, const struct event *event,
+                        enum event_field_index field)
+{
+	return rules->required >> field & 1 ||
+	       (field == FIELD_PRICE && rules->price_required_for >> event->type & 1);
+}
+
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT],
+                           const struct event_rules *rules, struct event *event, char *detail,
+                           size_t detail_cap)
+{
+	*event = (struct event){.price_cents = -1};
+	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++) {
+		const struct field_check *check = &checks[i];
+		const struct event_field *field = &fields[check->field];
+		bool missing = is_missing(field, &rules->null_words);
+		enum reason reason = missing ? check->missing : check->check(field, rules, event);
+
+		if (reason == REASON_NONE)
+			continue;
+		if ((missing || check->may_be_unreadable) &&
+		    !is_required(rules, event, check->field)) {
+			if (!missing)
+				event->unreadable |= (uint16_t)(1u << check->field);
+			continue;
 		}
+		if (detail) {
+			format_detail(event_field_names[check->field], field, detail, detail_cap);
+			append_hint(reason, field, rules, detail, detail_cap);
+		}
+		return reason;
 	}
 	return REASON_NONE;
 }

@@ -4,28 +4,37 @@
  * Order of all checks of a value; the first that fails gives the reason:
  *   size of the value, UTF-8 of the complete value, JSON object,
  *   event_time, event_type, product_id, user_id, category_id, category_code, brand, price,
- *   user_session, then for category_code, brand and user_session: NUL, length. */
+ *   user_session.
+ * A field whose value is a word of NULL_WORDS is missing. category_id, category_code and brand are
+ * optional: if they cannot be read, they are none, and the event notes it, unless REQUIRED_FIELDS
+ * names them. */
 #ifndef FUNNEL_EVENT_FIELDS_H
 #define FUNNEL_EVENT_FIELDS_H
 
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 
-/* X(id, name, event_write_json may write it as a number), in the order of the source's columns. */
-#define EVENT_FIELD_TABLE(X)                     \
-	X(EVENT_TIME, "event_time", false)       \
-	X(EVENT_TYPE, "event_type", false)       \
-	X(PRODUCT_ID, "product_id", true)        \
-	X(CATEGORY_ID, "category_id", true)      \
-	X(CATEGORY_CODE, "category_code", false) \
-	X(BRAND, "brand", false)                 \
-	X(PRICE, "price", true)                  \
-	X(USER_ID, "user_id", true)              \
-	X(USER_SESSION, "user_session", false)
+/* How event_write_json may write a value: as a text, as an integer if it is one without point and
+ * exponent, or as any number. An id such as 2053013555631882655.0 stays a text: as a number, JSON
+ * parsers would read a double, and lose its digits. */
+enum event_field_form { WRITE_TEXT, WRITE_INTEGER, WRITE_NUMBER };
+
+/* X(id, name, form), in the order of the source's columns. */
+#define EVENT_FIELD_TABLE(X)                          \
+	X(EVENT_TIME, "event_time", WRITE_TEXT)       \
+	X(EVENT_TYPE, "event_type", WRITE_TEXT)       \
+	X(PRODUCT_ID, "product_id", WRITE_INTEGER)    \
+	X(CATEGORY_ID, "category_id", WRITE_INTEGER)  \
+	X(CATEGORY_CODE, "category_code", WRITE_TEXT) \
+	X(BRAND, "brand", WRITE_TEXT)                 \
+	X(PRICE, "price", WRITE_NUMBER)               \
+	X(USER_ID, "user_id", WRITE_INTEGER)          \
+	X(USER_SESSION, "user_session", WRITE_TEXT)
 
 enum event_field_index {
-#define EVENT_FIELD_ENUM(id, name, numeric) FIELD_##id,
+#define EVENT_FIELD_ENUM(id, name, form) FIELD_##id,
 	EVENT_FIELD_TABLE(EVENT_FIELD_ENUM)
 #undef EVENT_FIELD_ENUM
 };
@@ -48,7 +57,8 @@ struct event_field {
 
 /* Validates the fields of a JSON object. Texts of *event borrow from the fields. If the event is
  * refused, *event is undefined, and detail (may be NULL) gets the field and its value. */
-enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT], struct event *event,
-                           char *detail, size_t detail_cap);
+enum reason event_validate(const struct event_field fields[EVENT_FIELD_COUNT],
+                           const struct event_rules *rules, struct event *event, char *detail,
+                           size_t detail_cap);
 
 #endif

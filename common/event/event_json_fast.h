@@ -7,10 +7,12 @@
 
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 
 /* True: the value has a valid event in that form; *event is set, and *reason is REASON_NONE. False:
  * the library has to parse it. Texts of *event borrow from value. */
-bool event_parse_json_fast(struct span value, struct event *event, enum reason *reason);
+bool event_parse_json_fast(struct span value, const struct event_rules *rules, struct event *event,
+                           enum reason *reason);
 
 #endif

@@ -6,11 +6,13 @@
 
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 
 struct event_parser;
-/* NULL: out of memory. */
-struct event_parser *event_parser_new(void);
+/* rules NULL: the default rules. Copies the rules; their null words borrow. NULL: out of memory. */
+struct event_parser *event_parser_new(const struct event_rules *rules);
+const struct event_rules *event_parser_rules(const struct event_parser *parser);
 void event_parser_free(struct event_parser *parser);
 
 /* Parses one JSON value: the fast parser takes the most common form, and the library all others.

@@ -19,10 +19,9 @@ struct writer {
 static const struct {
 	const char *text; /* before the field's value: comma, name and colon */
 	size_t len;
-	bool numeric;
+	enum event_field_form form;
 } prefixes[EVENT_FIELD_COUNT] = {
-#define EVENT_FIELD_PREFIX(id, name, numeric) \
-	{",\"" name "\":", sizeof(",\"" name "\":") - 1, numeric},
+#define EVENT_FIELD_PREFIX(id, name, form) {",\"" name "\":", sizeof(",\"" name "\":") - 1, form},
 	EVENT_FIELD_TABLE(EVENT_FIELD_PREFIX)
 #undef EVENT_FIELD_PREFIX
 };
@@ -80,6 +79,19 @@ static bool is_number_literal(struct span text)
 	return i == text.len;
 }
 
+static bool is_literal(struct span text, enum event_field_form form)
+{
+	size_t sign = text.len > 0 && text.at[0] == '-';
+
+	switch (form) {
+	case WRITE_TEXT: break;
+	case WRITE_INTEGER:
+		return sign + digits_at(text, sign) == text.len && is_number_literal(text);
+	case WRITE_NUMBER: return is_number_literal(text);
+	}
+	return false;
+}
+
 static inline bool needs_escape(char c)
 {
 	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
@@ -114,11 +126,11 @@ static void put_text(struct writer *w, struct span text)
 	put(w, "\"", 1);
 }
 
-static inline void put_value(struct writer *w, struct span value, bool numeric)
+static inline void put_value(struct writer *w, struct span value, enum event_field_form form)
 {
 	if (value.len == 0)
 		put(w, "null", 4);
-	else if (numeric && is_number_literal(value))
+	else if (is_literal(value, form))
 		put(w, value.at, value.len);
 	else
 		put_text(w, value);
@@ -135,13 +147,13 @@ size_t event_write_json_extras(const struct span fields[EVENT_FIELD_COUNT],
 		size_t no_comma = i == 0;
 
 		put(&w, prefixes[i].text + no_comma, prefixes[i].len - no_comma);
-		put_value(&w, fields[i], prefixes[i].numeric);
+		put_value(&w, fields[i], prefixes[i].form);
 	}
 	for (size_t i = 0; i < extra_count; i++) {
 		put(&w, ",", 1);
 		put_text(&w, extras[i].name);
 		put(&w, ":", 1);
-		put_value(&w, extras[i].value, !extras[i].text);
+		put_value(&w, extras[i].value, extras[i].text ? WRITE_TEXT : WRITE_NUMBER);
 	}
 	put(&w, "}", 1);
 	return w.full ? 0 : (size_t)(w.at - out);

@@ -309,6 +309,7 @@ bool null_words_read(const char *list, struct null_words *words, struct err *err
 			               "between them, such as nan,NULL",
 			               NULL_WORDS_MAX, NULL_WORD_BYTES_MAX);
 		words->at[words->count++] = word;
+		words->has_integers |= number_parse_signed(word, &(int64_t){0});
 		words->lengths |= UINT32_C(1) << word.len;
 		words->starts[(unsigned char)word.at[0]] = 1;
 		if (!*end)

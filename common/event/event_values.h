@@ -41,6 +41,7 @@ bool event_integer_of_real(double number, int64_t *value);
 struct null_words {
 	struct span at[NULL_WORDS_MAX]; /* borrow from the list */
 	size_t count;
+	bool has_integers;   /* a word is an integer, such as -1 */
 	uint32_t lengths;    /* bit n: a word has n bytes */
 	uint8_t starts[256]; /* 1: a word begins with this byte */
 };

@@ -75,6 +75,7 @@ bool bronze_decode(struct span body, struct bronze_event *bronze, const char **w
 	struct lineage *lineage = &bronze->lineage;
 
 	take_event_id(&in, bronze->event_id);
+	event->unreadable = 0; /* bronze-sink has counted them */
 	event->event_time_us = avro_take_time_us(&in, "event_time");
 	event->type = (enum event_type)avro_take_long(&in, 0, EVENT_TYPE_COUNT - 1, "event_type");
 	event->product_id = avro_take_long(&in, 1, INT64_MAX, "product_id");

@@ -13,6 +13,7 @@
 #include "event/event_json_fast.h"
 #include "event/event_json_library.h"
 #include "event/event_json_write.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 #include "wire/partitioner.h"
 
@@ -35,6 +36,7 @@ static const char quoted_row[] =
 
 struct subject {
 	struct event_parser *parser;
+	struct event_rules rules;
 	struct event event;
 	struct span fields[EVENT_FIELD_COUNT];
 	char row[256], quoted[256];
@@ -53,7 +55,7 @@ static void run_fast(struct subject *s)
 {
 	enum reason reason;
 
-	s->sink += event_parse_json_fast(SPAN(json), &s->event, &reason);
+	s->sink += event_parse_json_fast(SPAN(json), &s->rules, &s->event, &reason);
 }
 
 static void run_library(struct subject *s)
@@ -135,12 +137,13 @@ int main(void)
 		{"write_json", run_write},
 		{"partition", run_partition},
 	};
-	struct subject s = {.parser = event_parser_new()};
+	struct subject s = {.parser = event_parser_new(NULL)};
 	enum reason reason;
 
 	memcpy(s.row, row, sizeof(row));
 	memcpy(s.quoted, quoted_row, sizeof(quoted_row));
-	if (!s.parser || !event_parse_json_fast(SPAN(json), &s.event, &reason)) {
+	event_rules_default(&s.rules);
+	if (!s.parser || !event_parse_json_fast(SPAN(json), &s.rules, &s.event, &reason)) {
 		fprintf(stderr, "bench_event: the scanner does not handle the event\n");
 		return EXIT_FAILURE;
 	}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Records that are not events: each becomes a dead letter with its reason and its bytes, and the records
-# after it are processed.
+# after it are processed. Values in the forms that other tools write are read.
 source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
@@ -60,11 +60,36 @@ bad invalid_user_session "a reserved session" < <(json | sed 's/"user_session":"
 bad unknown_magic_byte "an unknown magic byte" < <(printf '\x07%s' "$(json)")
 bad unknown_schema_id "an unknown schema id" < <(printf '\x00\x00\x0f\x42\x3f%s' "$(json)")
 bad oversized_message "2 MB" < <({ json | sed 's/}$//'; printf ',"more":"'; head -c 2097152 /dev/zero | tr '\0' x; printf '"}'; })
-bad nul_character "an escaped NUL" < <(json | sed 's/"brand":"b"/"brand":"a\\u0000b"/')
+bad nul_character "an escaped NUL" < <(json | sed 's/"user_session":"s"/"user_session":"a\\u0000b"/')
 bad invalid_utf8 "invalid UTF-8" < <(json | sed 's/"brand":"b"/"brand":"\xff\xfe"/')
 bad future_event_time "the year 9999" < <(json | sed 's/2019-10-01/9999-12-31/')
 bad invalid_event_time "before 2000" < <(json | sed 's/2019-10-01/1999-12-31/')
 bad malformed_json "a raw NUL byte" < <(json | sed 's/"brand":"b"/"brand":"Z"/' | tr Z '\000')
+
+# accepted PRODUCT LABEL CONDITION: sends the bytes of standard input; its event has these values.
+accepted() {
+    local product=$1 label=$2 condition=$3 file=$E2E_WORK/accepted.$1
+    cat >"$file"
+    check "$label" becomes_event "$product" "$condition" "$file"
+}
+becomes_event() { # PRODUCT CONDITION FILE
+    send_file raw_events "$3" -k s
+    wait_until "the event arrives" arrived "$1"
+    same "events with $2" 1 "$(count "raw.events WHERE product_id = $1 AND $2")"
+    printf '2019-10-01 10:00:00 UTC,view,%d,1,a.b,b,1.5,7,s\n' "$1" >>"$GOOD"
+}
+
+accepted 6000 "bare NaN, as Python writes it, means no value" "brand IS NULL AND price IS NULL" \
+    < <(json 6000 | sed 's/"b"/NaN/; s/1\.5/NaN/; s/}$/,"more":{"x":[-Infinity]}}/')
+accepted 6001 "ids that were floats" "user_id = 512742880 AND category_id = 2053013555631882655" \
+    < <(json 6001 | sed 's/"product_id":6001/"product_id":6001.0/; s/"user_id":7/"user_id":"5.1274288E8"/
+        s/"category_id":1/"category_id":"2053013555631882655.0"/')
+accepted 6002 "optional fields that cannot be read" "category_id IS NULL AND brand IS NULL AND category_code = 'a.b'" \
+    < <(json 6002 | sed 's/"category_id":1/"category_id":2.05301E+18/; s/"brand":"b"/"brand":"a\\u0000b"/')
+accepted 6003 "an epoch in milliseconds" "event_time = '2019-10-01 10:00:03.25 UTC'" \
+    < <(json 6003 | sed 's/"2019[^"]*"/1569924003250/')
+accepted 6004 "a time with an offset" "event_time = '2019-10-01 10:00:04 UTC'" \
+    < <(json 6004 | sed 's/2019[^"]*/2019-10-01T13:00:04+03:00/')
 
 # Each record has another unknown id. They are more than a service asks the registry for in a second.
 flood_of_ids() { # TOPIC PRODUCT STAGE...: a topic without a schema in the registry (raw) or with one
@@ -115,6 +140,22 @@ wrong_partition() {
     same "events of it" 0 "$(count "raw.events WHERE product_id = 99999")"
 }
 check "an event in a partition that is wrong for its key: dead letter wrong_partition" wrong_partition
+
+# A writer that took the null word for a session; the event's own key is user:7.
+null_word_key() {
+    local partition file=$E2E_WORK/null_word.json
+    json | sed 's/"user_session":"s"/"user_session":"nan"/' >"$file"
+    for partition in 0 1 2 3; do send_file raw_events "$file" -k nan -p "$partition"; done
+    printf '2019-10-01 10:00:00 UTC,view,99999,1,a.b,b,1.5,7,\n' >>"$GOOD"
+    wait_until "the event of the right partition arrives" arrived 99999
+    wait_until "the other three are dead letters" explained
+    same "its session" "" "$(sql "SELECT user_session FROM raw.events WHERE product_id = 99999")"
+}
+explained() {
+    (($(count "raw.dead_letters WHERE reason = 'wrong_partition' AND detail LIKE
+        '%the key is the null word ''nan'': use user:<user_id> as the key%'") == 3))
+}
+check "the key is a null word: dead letter wrong_partition that says which key to use" null_word_key
 
 truncated() {
     printf '%s\n2019-10-01 10:00:05 UTC,view,5,1,a.b' "$HEADER" >"$E2E_WORK/truncated.csv"

@@ -5,6 +5,9 @@ source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
 ROWS=$E2E_WORK/few.csv
+# Some reasons need rules that are stricter than the default.
+export REQUIRED_FIELDS=category_id,category_code,brand,user_session MAX_PRICE=5000
+export ALLOWED_EVENT_TYPES=view,cart,remove_from_cart,purchase
 
 codes() {
     sed -n 's/^\tX([A-Z_0-9]*, "\([a-z_0-9]*\)".*/\1/p' "$ROOT/common/event/reason.h" |
@@ -40,7 +43,8 @@ send_events() {
     for change in 'del(.event_time)' '.event_time = "soon"' '.event_time = "2019-12-01 00:00:00 UTC"' '.event_time = "2019-10-01 10:00:00 UTC"' \
         'del(.event_type)' '.event_type = "stare"' 'del(.product_id)' '.product_id = "boots"' 'del(.user_id)' '.user_id = -7' '.category_id = "x"' \
         '.category_code = 5' '.brand = 5' '.event_type = "purchase" | del(.price)' '.price = "cheap"' '.user_session = "user:7"' \
-        '.brand = "x" * 70000' '.brand = "a\u0000b"'; do
+        '.user_session = "x" * 70000' '.user_session = "a\u0000b"' 'del(.category_id)' '.category_code = "nan"' '.brand = ""' \
+        'del(.user_session)' '.event_type = "checkout"' '.price = 5000.01'; do
         raw < <(event "$change")
     done
     raw < <(printf 'half' | tr h '{')
@@ -49,6 +53,7 @@ send_events() {
     raw < <(printf '\x00\x00\x0f\x42\x3f%s' x)
     raw < <(printf '{"more":"'; head -c 2097152 /dev/zero | tr '\0' x; printf '"}')
     raw -H source_error=torn < <(printf 'a,b')
+    raw -H unmapped_event_type=page_view < <(event '.event_type = "page_view"')
     raw -H control=dance < <(printf 'x')
     home=$(sql "SELECT raw_partition FROM raw.events WHERE user_session = 's' LIMIT 1")
     raw -p $(((home + 1) % 4)) < <(event '.product_id = 2')

@@ -63,8 +63,63 @@ FROM (SELECT line_no, file_no, file_line,
 ANALYZE oracle.source_row;
 
 -- ---------------------------------------------------------------- the verdict on each row
-CREATE FUNCTION oracle.good_id(digits text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
-$$ SELECT CASE WHEN digits ~ '^[0-9]{1,40}$' THEN digits::numeric BETWEEN 1 AND 9223372036854775807 ELSE false END $$;
+-- Words that mean "no value", in every field.
+CREATE FUNCTION oracle.value_of(field text) RETURNS text LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN field IN ('nan', 'NaN', 'None', 'null', 'NULL', 'undefined', '\N', 'N/A') THEN '' ELSE field END $$;
+
+-- The integer that a text stands for; NULL: none. A float has lost digits from 2^53 on, and where it has at most six digits and a
+-- signed exponent, although the number is longer.
+CREATE FUNCTION oracle.integer_of(number text) RETURNS numeric LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN number ~ '^-?[0-9]{1,40}$' THEN number::numeric
+               WHEN length(number) > 64 THEN NULL
+               WHEN number ~ '^-?[0-9]+\.0+$' THEN split_part(number, '.', 1)::numeric
+               WHEN number ~ '^-?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]{1,3}$' AND number::numeric = trunc(number::numeric)
+                    AND abs(number::numeric) < 9007199254740992
+                    AND NOT (number ~ '[eE][+-]' AND length(trunc(abs(number::numeric))::text) > 6
+                             AND length(rtrim(trunc(abs(number::numeric))::text, '0')) <= 6)
+                    THEN trunc(number::numeric)
+          END $$;
+CREATE FUNCTION oracle.good_id(number text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
+$$ SELECT coalesce(oracle.integer_of(number) BETWEEN 1 AND 9223372036854775807, false) $$;
+
+-- The time in UTC as `2019-10-01 12:00:00.5`, without zeros at the end; NULL: not a time of the years 2000 to 9999.
+CREATE FUNCTION oracle.plain_time(field text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    part   text[] := regexp_match(field,
+        '^([0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01]))[ Tt]((?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2})(?:\.([0-9]{1,9}))?'
+        '(?: ?(?:UTC|GMT|Z|utc|gmt|z)| ?([+-](?:0[0-9]|1[0-5]))(?::?([0-5][0-9]))?( (?:UTC|GMT|Z|utc|gmt|z))?)?$');
+    digits text := coalesce(rtrim(left(part[3], 6), '0'), '');
+    moment timestamp;
+    offset_ interval := make_interval();
+    epoch  numeric;
+BEGIN
+    IF part IS NOT NULL THEN
+        IF substr(part[1], 1, 4) = '0000' OR substr(part[1], 9)::int > extract(day FROM
+           make_date(left(part[1], 4)::int, substr(part[1], 6, 2)::int, 1) + interval '1 month' - interval '1 day') THEN
+            RETURN NULL;
+        END IF;
+        IF part[4] IS NOT NULL THEN
+            offset_ := (part[4] || ':' || coalesce(part[5], '00'))::interval;
+        END IF;
+        IF part[6] IS NOT NULL AND offset_ <> interval '0' THEN
+            RETURN NULL;
+        END IF;
+        moment := (part[1] || ' ' || part[2])::timestamp - offset_;
+    ELSE
+        epoch := CASE WHEN field ~ '^[1-9][0-9]*(\.[0-9]{1,9})?$' AND length(field) <= 40 THEN field::numeric
+                      WHEN field ~ '[eE]' THEN oracle.integer_of(field) END;
+        IF epoch IS NULL OR epoch <= 0 OR length(trunc(epoch)::text) NOT IN (10, 13, 16, 19) THEN
+            RETURN NULL;
+        END IF;
+        epoch := trunc(epoch * 1000000000000000 / ('1' || repeat('0', length(trunc(epoch)::text) - 1))::numeric); -- 16 digits
+        moment := timestamp '1970-01-01' + (trunc(epoch / 1000000))::bigint * interval '1 second';
+        digits := rtrim(lpad((epoch % 1000000)::text, 6, '0'), '0');
+    END IF;
+    IF moment < '2000-01-01' OR moment >= '10000-01-01' THEN
+        RETURN NULL;
+    END IF;
+    RETURN to_char(moment, 'YYYY-MM-DD HH24:MI:SS') || CASE WHEN digits = '' THEN '' ELSE '.' || digits END;
+END $body$;
 
 -- At most two decimals by value (33.200 is 33.20); a JSON number may have an exponent.
 CREATE FUNCTION oracle.good_price(price text) RETURNS boolean LANGUAGE sql IMMUTABLE AS
@@ -75,50 +130,48 @@ $$ SELECT CASE WHEN price ~ '^[0-9]{1,15}(\.[0-9]{1,2})?$' THEN true
 
 CREATE UNLOGGED TABLE oracle.judged AS
 SELECT line_no, file_no, file_line, text_line,
-       event_time, event_type, product_id, category_id, category_code, brand, price, user_id, user_session,
+       event_time, event_type, product_id, category_id, category_code, brand, price, user_id, user_session, plain_time,
        CASE
            WHEN text_line IS NULL THEN 'invalid_utf8'
            WHEN field IS NULL OR cardinality(field) <> 9 THEN 'malformed_source_row'
-           WHEN strpos(text_line, E'\x04') > 0 THEN 'nul_character' -- the script puts U+0004 for NUL
-           WHEN greatest(octet_length(event_type), octet_length(category_code), octet_length(brand), octet_length(user_session)) > 512
-               THEN 'text_too_long'
-           WHEN event_time = '' THEN 'missing_event_time'
-           WHEN event_time !~ '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[ T]([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,6})?( UTC|Z|\+00:00)?$'
-               OR event_time COLLATE "C" < '2000' THEN 'invalid_event_time'
-           WHEN substr(event_time, 9, 2)::int > 28 AND substr(event_time, 9, 2)::int > extract(day FROM
-                make_date(substr(event_time, 1, 4)::int, substr(event_time, 6, 2)::int, 1) + interval '1 month' - interval '1 day')
-               THEN 'invalid_event_time'
-           WHEN event_type = '' THEN 'missing_event_type'
+           WHEN oracle.value_of(event_time) = '' THEN 'missing_event_time'
+           WHEN plain_time IS NULL THEN 'invalid_event_time'
+           WHEN oracle.value_of(event_type) = '' THEN 'missing_event_type'
            WHEN event_type NOT IN ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase') THEN 'unknown_event_type'
-           WHEN product_id = '' THEN 'missing_product_id'
+           WHEN oracle.value_of(product_id) = '' THEN 'missing_product_id'
            WHEN NOT oracle.good_id(product_id) THEN 'invalid_product_id'
-           WHEN user_id = '' THEN 'missing_user_id'
+           WHEN oracle.value_of(user_id) = '' THEN 'missing_user_id'
            WHEN NOT oracle.good_id(user_id) THEN 'invalid_user_id'
-           WHEN category_id <> '' AND NOT oracle.good_id(category_id) THEN 'invalid_category_id'
-           WHEN price = '' AND event_type = 'purchase' THEN 'missing_price'
-           WHEN price <> '' AND NOT oracle.good_price(price) THEN 'invalid_price'
+           WHEN oracle.value_of(price) = '' AND event_type = 'purchase' THEN 'missing_price'
+           WHEN oracle.value_of(price) <> '' AND NOT oracle.good_price(price) THEN 'invalid_price'
            WHEN starts_with(user_session, 'user:') THEN 'invalid_user_session'
+           WHEN strpos(user_session, E'\x04') > 0 THEN 'nul_character' -- the script puts U+0004 for NUL
+           WHEN octet_length(user_session) > 512 THEN 'text_too_long'
        END AS reason
 FROM (SELECT *, field[1] AS event_time, field[2] AS event_type, field[3] AS product_id, field[4] AS category_id,
-             field[5] AS category_code, field[6] AS brand, field[7] AS price, field[8] AS user_id, field[9] AS user_session
+             field[5] AS category_code, field[6] AS brand, field[7] AS price, field[8] AS user_id, field[9] AS user_session,
+             oracle.plain_time(field[1]) AS plain_time
       FROM oracle.source_row) AS f;
 
--- Every copy of every valid row, typed. The id is made from the source's text, so that no type's output is involved.
+-- An optional text that has a value; one that cannot be read is none.
+CREATE FUNCTION oracle.optional_text(field text) RETURNS text LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN octet_length(field) <= 512 AND strpos(field, E'\x04') = 0 THEN nullif(oracle.value_of(field), '') END $$;
+
+-- Every copy of every valid row, typed.
 CREATE UNLOGGED TABLE oracle.valid_row AS
 SELECT line_no,
-       md5(concat_ws('|', user_session, user_id::bigint, product_id::bigint, event_type, plain_time))::uuid AS event_id,
+       md5(concat_ws('|', oracle.value_of(user_session), user_number, product_number, event_type, plain_time))::uuid AS event_id,
        (plain_time || '+00:00')::timestamptz AS event_time,
        left(plain_time, 10)::date            AS event_date,
        event_type,
-       product_id::bigint                    AS product_id,
-       nullif(category_id, '')::bigint       AS category_id,
-       nullif(category_code, '')             AS category_code,
-       nullif(brand, '')                     AS brand,
-       nullif(price, '')::numeric(18,2)      AS price,
-       user_id::bigint                       AS user_id,
-       nullif(user_session, '')              AS user_session
-FROM (SELECT *, left(event_time, 10) || ' ' || substr(event_time, 12, 8)
-                || rtrim(rtrim(coalesce(substring(event_time FROM '\.[0-9]+'), ''), '0'), '.') AS plain_time
+       product_number                        AS product_id,
+       CASE WHEN oracle.good_id(category_id) THEN oracle.integer_of(category_id)::bigint END AS category_id,
+       oracle.optional_text(category_code)   AS category_code,
+       oracle.optional_text(brand)           AS brand,
+       nullif(oracle.value_of(price), '')::numeric(18,2) AS price,
+       user_number                           AS user_id,
+       nullif(oracle.value_of(user_session), '') AS user_session
+FROM (SELECT *, oracle.integer_of(product_id)::bigint AS product_number, oracle.integer_of(user_id)::bigint AS user_number
       FROM oracle.judged WHERE reason IS NULL) AS j;
 
 -- Rows refused for an ignored reason, as far as their bytes identify the event: an event whose copies were all refused

@@ -190,7 +190,7 @@ static void check_record(void *fold, void *replayed, const struct input_record *
 	if (made && accepted_us != FOLD_NOTHING)
 		limit_us = larger(limit_us, accepted_us - CLOCK_AHEAD_US);
 	if (made && clock_now(&before) == CLOCK_NONE)
-		limit_us = accepted_us; /* the first event of an empty partition */
+		limit_us = larger(limit_us, accepted_us); /* the first event */
 	fuzz_check(clock_now(&after) <= limit_us ||
 	           (made && before.first_us != CLOCK_NONE && clock_now(&after) == accepted_us &&
 	            accepted_us <= before.first_us));
@@ -198,7 +198,7 @@ static void check_record(void *fold, void *replayed, const struct input_record *
 
 static void any_records(struct fuzz_reader *in)
 {
-	struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, fuzz_byte(in) & 1};
+	struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, fuzz_byte(in) & 1, NULL};
 	void *fold = bronze_fold_ops.new(&config, 0), *replayed = bronze_fold_ops.new(&config, 0);
 	struct counts counts = {0}, replayed_counts = {0};
 	struct buffer dump = {0}, replayed_dump = {0};
@@ -231,7 +231,7 @@ struct hostile {
 /* Folds the normal events. out: their outputs, in order. */
 static void run_normal(const struct hostile *hostile, bool with_it, struct outbox *out)
 {
-	static const struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, false};
+	static const struct bronze_fold_config config = {&context, 1, 7 * US_PER_DAY, false, NULL};
 	void *fold = bronze_fold_ops.new(&config, 0);
 	struct counts counts = {0};
 	char time[32];
@@ -270,7 +270,7 @@ static void one_hostile_event(struct fuzz_reader *in)
 {
 	uint8_t place = fuzz_byte(in), live = fuzz_byte(in), form = fuzz_byte(in);
 	struct hostile hostile = {.place = place % NORMAL_EVENTS, .live = live & 1};
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 	char *copy = NULL;
 	struct event event;
 

@@ -70,7 +70,7 @@ static void check_row(struct event_parser *parser, const struct row *row)
 static void read_file(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", 0);
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 	enum row_reader_result verdict = ROW_READER_ROW;
 	struct row_reader *reader;
 	struct row row;

@@ -6,9 +6,11 @@
 #include "base/utf8.h"
 #include "event/clock.h"
 #include "event/event.h"
+#include "event/event_fields.h"
 #include "event/event_id.h"
 #include "event/event_json_fast.h"
 #include "event/event_json_library.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
@@ -22,6 +24,16 @@ static bool same_event(const struct event *a, const struct event *b)
 	       a->price_cents == b->price_cents && a->type == b->type &&
 	       span_equal(a->category_code, b->category_code) && span_equal(a->brand, b->brand) &&
 	       span_equal(a->user_session, b->user_session);
+}
+
+/* Only optional fields are noted, and they are none. */
+static void check_unreadable(const struct event *event)
+{
+	fuzz_check((event->unreadable & ~(1u << FIELD_CATEGORY_ID | 1u << FIELD_CATEGORY_CODE |
+	                                  1u << FIELD_BRAND)) == 0);
+	fuzz_check(!(event->unreadable >> FIELD_CATEGORY_ID & 1) || event->category_id == 0);
+	fuzz_check(!(event->unreadable >> FIELD_CATEGORY_CODE & 1) || !event->category_code.at);
+	fuzz_check(!(event->unreadable >> FIELD_BRAND & 1) || !event->brand.at);
 }
 
 static void check_text(struct span text)
@@ -69,24 +81,29 @@ static void check_avro(const struct event *event)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct event_parser *library = event_parser_new(), *both = event_parser_new();
+	struct event_parser *library = event_parser_new(NULL), *both = event_parser_new(NULL);
 	struct span value = {(const char *)data, size};
 	struct event of_library, of_fast, of_both;
+	struct event_rules rules;
 	enum reason reason, fast_reason;
 	char detail[256];
 
+	event_rules_default(&rules);
 	memset(detail, 'x', sizeof(detail));
 	reason = event_parse_json_library(library, value, &of_library, detail, sizeof(detail));
 	fuzz_check(reason >= 0 && reason < REASON_COUNT);
 	fuzz_check(reason == REASON_NONE || memchr(detail, '\0', sizeof(detail)));
-	if (event_parse_json_fast(value, &of_fast, &fast_reason)) {
+	if (event_parse_json_fast(value, &rules, &of_fast, &fast_reason)) {
 		fuzz_check(fast_reason == reason);
 		fuzz_check(reason != REASON_NONE || same_event(&of_fast, &of_library));
+		fuzz_check(of_fast.unreadable == of_library.unreadable);
 	}
 	fuzz_check(event_parse_json(both, value, &of_both, detail, sizeof(detail)) == reason);
 	if (reason == REASON_NONE) {
 		fuzz_check(same_event(&of_both, &of_library));
 		check_limits(&of_both);
+		check_unreadable(&of_both);
+		fuzz_check(of_both.unreadable == of_library.unreadable);
 		check_avro(&of_both);
 	}
 	event_parser_free(library);

@@ -256,7 +256,7 @@ Test(producer_generator, every_kind_of_bad_row_is_refused_by_the_parser_or_the_s
 {
 	struct generator_config config = {.events = 1, .seed = 9, .start_us = START_US};
 	struct generator *generator = generator_new(&config);
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 	struct generated_row good;
 
 	cr_assert_eq(generator_next(generator, &good), GENERATOR_ROW);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event.h"
+#include "event/event_json_write.h"
 #include "external_sort.h"
 #include "file_list.h"
 #include "fnv.h"

@@ -89,7 +89,7 @@ static enum redrive_result classify(const struct redrive_params *params,
                                     struct redrive_decision *decision)
 {
 	struct redrive_ledger none = {0};
-	struct event_parser *parser = event_parser_new();
+	struct event_parser *parser = event_parser_new(NULL);
 
 	redrive_classify(params, ledger ? ledger : &none, parser, record, decision);
 	event_parser_free(parser);
@@ -229,7 +229,8 @@ Test(redrive, a_dead_letter_with_a_marker_is_never_sent_again_whatever_is_select
 Test(redrive, dead_letters_that_cannot_come_back_have_their_own_results)
 {
 	const struct header control[] = {{SPAN("control"), SPAN("dance")}},
-			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}};
+			    source_error[] = {{SPAN("source_error"), SPAN("7 columns")}},
+			    unmapped[] = {{SPAN("unmapped_event_type"), SPAN("page_view")}};
 	const struct {
 		const char *label, *topic, *value;
 		const struct header *headers;
@@ -256,6 +257,8 @@ Test(redrive, dead_letters_that_cannot_come_back_have_their_own_results)
 	         REDRIVE_REFUSED, REASON_MALFORMED_JSON},
 		{"a source row", "t_raw_events", good, source_error, REASON_MALFORMED_SOURCE_ROW,
 	         false, REDRIVE_REFUSED, REASON_MALFORMED_SOURCE_ROW},
+		{"an unmapped type", "t_raw_events", good, unmapped, REASON_UNMAPPED_EVENT_TYPE,
+	         false, REDRIVE_REFUSED, REASON_UNMAPPED_EVENT_TYPE},
 		{"from bronze", "t_bronze_events", "x", NULL, REASON_MALFORMED_AVRO, false,
 	         REDRIVE_FROM_BRONZE, REASON_NONE},
 		{"from partials", "t_funnel_partials", "x", NULL, REASON_LATE_PARTIAL, false,

@@ -109,7 +109,7 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 	struct rng rng = {seed};
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
-	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false};
+	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false, NULL};
 	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
 	                                 "horizon=1",      BLOCK_RECORDS};
 	generate_raw(&s->log, &rng, count, step_us);

@@ -41,6 +41,7 @@
 #include "redrive_read.h"
 #include "redrive_state.h"
 #include "service/config.h"
+#include "service/event_rules_options.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -117,7 +118,9 @@ static const struct config_option options[] = {
          "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, options, NULL};
+static const struct config_option rules_options[] =
+	EVENT_RULES_OPTIONS(struct redrive_config, rules);
+static const struct config_option *const tables[] = {kafka_options, options, rules_options, NULL};
 
 /* ---- opening */
 
@@ -196,15 +199,16 @@ static bool name_topics(struct redrive *redrive, struct err *err)
 static bool redrive_open(void *settings, void **state, struct err *err)
 {
 	struct redrive *redrive = xrealloc(NULL, sizeof(*redrive));
+	struct event_rules rules;
 
 	*redrive = (struct redrive){.config = settings};
 	*state = redrive;
 	redrive->params.send_refused = redrive->config->send_refused;
 	redrive->params.now_us = wallclock_us();
-	redrive->parser = event_parser_new();
 	if (!parse_selection(redrive->config, &redrive->params.selection, err) ||
-	    !name_topics(redrive, err))
+	    !event_rules_read(&redrive->config->rules, &rules, err) || !name_topics(redrive, err))
 		return false;
+	redrive->parser = event_parser_new(&rules);
 	redrive->registry = registry_new(redrive->config->registry_urls, REGISTRY_MS, err);
 	if (!redrive->registry || !open_clients(redrive, err) ||
 	    !kafka_partition_count(redrive->metadata_client, redrive->raw, REDRIVE_CALL_MS,

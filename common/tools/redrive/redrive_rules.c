@@ -217,6 +217,8 @@ static enum reason check_value(struct event_parser *parser, const struct input_r
 	                                  : decision->dead_letter.source_partition % raw_partitions;
 	if (own_header(record, &decision->dead_letter, "source_error"))
 		return REASON_MALFORMED_SOURCE_ROW;
+	if (own_header(record, &decision->dead_letter, "unmapped_event_type"))
+		return REASON_UNMAPPED_EVENT_TYPE;
 	if (body.len && body.at[0] == '\0' &&
 	    frame_parse(record->value, &schema_id, &body) != FRAME_ID)
 		return REASON_UNKNOWN_SCHEMA_ID;

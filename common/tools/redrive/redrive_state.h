@@ -5,6 +5,7 @@
 
 #include "event/clock.h"
 #include "event/event_json_library.h"
+#include "event/event_rules.h"
 #include "event/reason.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/txn_doubt.h"
@@ -26,6 +27,7 @@ struct redrive_config {
 	bool dry_run, yes, send_refused;
 	const char *reasons, *since, *until, *source, *dead_letters;
 	int64_t batch_records, rate;
+	struct event_rules_config rules; /* those of bronze-sink */
 };
 
 /* Numbers of the plan. */
