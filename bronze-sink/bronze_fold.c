@@ -46,6 +46,7 @@ struct bronze_fold {
 	struct partition_clock clock;
 	struct dedup *dedup;
 	struct event_parser *parser;
+	struct event_parser *loose_parser; /* for records that were accepted by other rules */
 	struct buffer value;
 	int32_t partition;
 	int64_t forgotten_until_us;
@@ -54,6 +55,7 @@ struct bronze_fold {
 static void *fold_new(const void *config, int32_t partition)
 {
 	struct bronze_fold *fold = xrealloc(NULL, sizeof(*fold));
+	struct event_rules loose;
 
 	*fold = (struct bronze_fold){.config = config,
 	                             .partition = partition,
@@ -61,6 +63,8 @@ static void *fold_new(const void *config, int32_t partition)
 	clock_init(&fold->clock);
 	fold->dedup = dedup_new(fold->config->dedup_horizon_us);
 	fold->parser = event_parser_new(fold->config->rules);
+	event_rules_loosen(event_parser_rules(fold->parser), &loose);
+	fold->loose_parser = event_parser_new(&loose);
 	return fold;
 }
 
@@ -70,6 +74,7 @@ static void fold_free(void *state)
 
 	dedup_free(fold->dedup);
 	event_parser_free(fold->parser);
+	event_parser_free(fold->loose_parser);
 	buffer_free(&fold->value);
 	free(fold);
 }
@@ -166,7 +171,8 @@ static enum reason read_event(struct bronze_fold *fold, const struct input_recor
 		format_quoted("event_type is", unmapped, detail, cap);
 		return REASON_UNMAPPED_EVENT_TYPE;
 	}
-	return event_parse_json(fold->parser, record->body, event, detail, cap);
+	return event_parse_json(record->earlier == EARLIER_NONE ? fold->parser : fold->loose_parser,
+	                        record->body, event, detail, cap);
 }
 
 static const char *clock_text(const struct bronze_fold *fold, char text[32])
@@ -251,12 +257,12 @@ static enum reason check_in_partition(struct bronze_fold *fold, const struct inp
 	int32_t home = partition_of(key, fold->config->partition_count);
 	enum reason reason;
 
-	if (home != record->partition) {
+	if (home != record->partition && record->earlier != EARLIER_ACCEPTED) {
 		explain_partition(fold, record, key, home, detail, cap);
 		return REASON_WRONG_PARTITION;
 	}
 	reason = check_ahead(fold, record, event, announced_us, detail, cap);
-	if (reason != REASON_NONE)
+	if (reason != REASON_NONE && record->earlier != EARLIER_ACCEPTED)
 		return reason;
 	return event->event_time_us < oldest_known_us(fold) ? REASON_TOO_LATE_TO_DEDUPLICATE
 	                                                    : REASON_NONE;
@@ -334,6 +340,30 @@ static void forget_old(struct bronze_fold *fold)
 	fold->forgotten_until_us = time_floor(oldest_us, US_PER_HOUR);
 }
 
+/* Repeats the effects of a record that was refused when it was first folded: on the counts, and on
+ * the clock if its event could be read. */
+static int64_t apply_refused(struct bronze_fold *fold, const struct input_record *record,
+                             struct counts *counts)
+{
+	enum reason reason =
+		record->refused != REASON_NONE ? record->refused : record->earlier_reason;
+	bool reached_clock =
+		     reason == REASON_FUTURE_EVENT_TIME || reason == REASON_TOO_LATE_TO_DEDUPLICATE,
+	     was_read = reached_clock || reason == REASON_WRONG_PARTITION;
+	struct event event;
+	char detail[256];
+	int64_t announced_us;
+
+	counts->dead[reason]++;
+	was_read =
+		was_read && read_event(fold, record, &event, detail, sizeof(detail)) == REASON_NONE;
+	announced_us = announced_time(record, was_read ? &event : NULL);
+	clock_announce(&fold->clock, announced_us, INT64_MAX);
+	if (was_read && reached_clock)
+		check_ahead(fold, record, &event, announced_us, detail, sizeof(detail));
+	return FOLD_NOTHING;
+}
+
 static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
                           struct outbox *out)
 {
@@ -346,9 +376,11 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	int64_t announced_us;
 	enum reason reason;
 
-	if (control.kind != CONTROL_NONE)
+	if (control.kind != CONTROL_NONE && record->earlier != EARLIER_REFUSED)
 		return apply_control(fold, record, control, counts, out);
 	counts->records_in++;
+	if (record->earlier == EARLIER_REFUSED)
+		return apply_refused(fold, record, counts);
 	reason = read_event(fold, record, &bronze.event, detail, sizeof(detail));
 	announced_us = announced_time(record, reason == REASON_NONE ? &bronze.event : NULL);
 	clock_announce(&fold->clock, announced_us, INT64_MAX);

@@ -12,8 +12,11 @@
 #include "service/config.h"
 #include "service/event_rules_options.h"
 #include "service/service.h"
+#include "service/version.h"
 #include "task_loop/task_loop_state.h"
 #include "wire/schemas.h"
+
+#define RULES_TEXT_MAX (EVENT_RULES_TEXT_MAX + 256)
 
 struct bronze_config {
 	struct service_config service;
@@ -49,7 +52,18 @@ struct bronze {
 	struct bronze_fold_config fold;
 	struct task_loop_input input;
 	char fingerprint[TASK_FINGERPRINT_MAX];
+	char rules_text[RULES_TEXT_MAX];
 };
+
+/* Any version may judge records in another way, so its commit is a part of the rules. */
+static void rules_format(const struct event_rules *rules, char out[RULES_TEXT_MAX])
+{
+	char text[EVENT_RULES_TEXT_MAX];
+
+	event_rules_format(rules, text);
+	snprintf(out, RULES_TEXT_MAX, "version=%s,commit=%s,%s", program_version, program_commit,
+	         text);
+}
 
 static bool bronze_open(void *settings, void **state, struct err *err)
 {
@@ -67,10 +81,15 @@ static bool bronze_open(void *settings, void **state, struct err *err)
 		return false;
 	snprintf(bronze->fingerprint, sizeof(bronze->fingerprint), "dedup=%s,horizon_us=%" PRId64,
 	         config->dedup_key, config->dedup_horizon_us);
-	bronze->input =
-		(struct task_loop_input){"raw_events",  SCHEMA_RAW,          &bronze_fold_ops,
-	                                 &bronze->fold, bronze->fingerprint, TOPIC_BRONZE_EVENTS,
-	                                 .rows = true};
+	rules_format(&bronze->rules, bronze->rules_text);
+	bronze->input = (struct task_loop_input){.topic_suffix = "raw_events",
+	                                         .kind = SCHEMA_RAW,
+	                                         .ops = &bronze_fold_ops,
+	                                         .fold_config = &bronze->fold,
+	                                         .fingerprint = bronze->fingerprint,
+	                                         .rules = bronze->rules_text,
+	                                         .main_output = TOPIC_BRONZE_EVENTS,
+	                                         .rows = true};
 	if (!task_loop_open(&bronze->loop, &config->service, &config->kafka, &config->loop,
 	                    "bronze-sink", writes, &bronze->outputs, err) ||
 	    !task_loop_partition_count(bronze->loop, "raw_events", &bronze->fold.partition_count,

@@ -77,9 +77,7 @@ static bool damaged(struct packed *packed, const char *why, struct err *err)
 	}
 	return err_set(err, ERR_OPERATOR,
 	               "%s: the %s ends early, is damaged, or is of a kind that cannot be read: "
-	               "%s. The rows that could be unpacked before that place were sent, and the "
-	               "end of the segment was not announced. Replace the file and run the "
-	               "producer again",
+	               "%s. Replace the file and run the producer again",
 	               packed->path, packed->is_stream ? "compressed stream" : "archive", why);
 }
 

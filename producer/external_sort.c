@@ -9,7 +9,7 @@
  * rows have 64 KiB each. Rejected: splitting the text of a row again after the sort, because the
  * form of the source decides how; sort(1), because it does not know records that span lines.
  *
- * Limits: the file is about 1.3 times as large as the input without compression. A row that is
+ * Limits: the file is about 1.5 times as large as the input without compression. A row that is
  * larger than the buffer of its run makes that buffer larger. */
 #include "external_sort.h"
 
@@ -107,7 +107,7 @@ static bool file_failed(const struct external_sort *sort, const char *what, stru
 	return err_set(
 		err, ERR_OPERATOR,
 		"cannot %s the temporary file for ORDER=time in SORT_DIR=%s: %s; it had %lld "
-		"bytes, and needs about 1.3 times the size of the input without compression; free "
+		"bytes, and needs about 1.5 times the size of the input without compression; free "
 		"space, or set SORT_DIR to a folder with more space",
 		what, sort->folder, strerror(errno), (long long)sort->numbers.temporary_bytes);
 }

@@ -39,9 +39,8 @@ static bool fill(struct gzip *gzip, struct err *err)
 static ssize_t cut(const struct gzip *gzip, const char *why, struct err *err)
 {
 	err_set(err, ERR_OPERATOR,
-	        "%s: the gzip stream %s. All rows before that place were sent, and the end of the "
-	        "segment was not announced. Replace the file and run the producer again",
-	        gzip->path, why);
+	        "%s: the gzip stream %s. Replace the file and run the producer again", gzip->path,
+	        why);
 	return -1;
 }
 

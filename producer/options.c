@@ -264,7 +264,7 @@ static const struct config_option order_options[] = {
          INT64_C(1) << 40,
          "ORDER=time: memory for rows; what does not fit goes to a temporary file", NULL, NULL},
 	{"SORT_DIR", CONFIG_TEXT, AT(sort_dir), "", 0, 0,
-         "ORDER=time: folder of the temporary file, which needs about 1.3 times the size of the "
+         "ORDER=time: folder of the temporary file, which needs about 1.5 times the size of the "
          "input without compression; empty: TMPDIR, or else the folder of the state file",
          NULL, NULL},
 	{0},

@@ -49,7 +49,9 @@ static enum step drained(struct producer *p, struct err *err)
 
 		if (!producer_save(p, false, &unsaved))
 			log_warn("state_file_not_saved", log_str("error", unsaved.message));
-		producer_summarise(p, "input_failed", "all rows before the error were sent");
+		producer_summarise(
+			p, "input_failed",
+			"all rows before the error were sent; the end of the segment was not announced");
 		return STEP_FAILED;
 	}
 	FAULT_POINT("before_end");

@@ -9,6 +9,7 @@
 #include "event/event_fields.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include <jansson.h>
 
@@ -253,6 +254,15 @@ static const struct field_check {
 	{FIELD_USER_SESSION, false, REASON_MISSING_USER_SESSION, check_user_session},
 };
 
+/* 15 significant digits show -79.37 as it was written; 17 show every double. */
+static int real_digits(double value)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%.15g", value);
+	return strtod(text, NULL) == value ? 15 : 17;
+}
+
 /* Writes the field's name and its value, as printable ASCII. */
 static void format_detail(const char *name, const struct event_field *field, char *detail,
                           size_t detail_cap)
@@ -276,7 +286,10 @@ static void format_detail(const char *name, const struct event_field *field, cha
 	case FIELD_INTEGER:
 		snprintf(detail, detail_cap, "%s is %lld", name, (long long)field->integer);
 		break;
-	case FIELD_REAL: snprintf(detail, detail_cap, "%s is %.17g", name, field->real); break;
+	case FIELD_REAL:
+		snprintf(detail, detail_cap, "%s is %.*g", name, real_digits(field->real),
+		         field->real);
+		break;
 	case FIELD_DECIMAL:
 		snprintf(detail, detail_cap, "%s is a number with decimals", name);
 		break;
@@ -286,9 +299,14 @@ static void format_detail(const char *name, const struct event_field *field, cha
 	}
 }
 
-static bool is_large_real(const struct event_field *field)
+/* Whether an id has a form that loses digits: 1.515915625441994e+18, as a number or as a text. */
+static bool is_lossy_float(const struct event_field *field)
 {
-	return field->kind == FIELD_REAL && field->real >= EXACT_REAL_END;
+	if (field->kind == FIELD_REAL)
+		return field->real >= EXACT_REAL_END;
+	return field->kind == FIELD_TEXT && field->text.at[0] >= '0' && field->text.at[0] <= '9' &&
+	       (memchr(field->text.at, 'e', field->text.len) ||
+	        memchr(field->text.at, 'E', field->text.len));
 }
 
 /* What was expected of the value, after its description. */
@@ -309,8 +327,8 @@ static void append_hint(enum reason reason, const struct event_field *field,
 		snprintf(detail, detail_cap, ": expected %s to %s", low, high);
 	}
 	if ((reason == REASON_INVALID_PRODUCT_ID || reason == REASON_INVALID_USER_ID) &&
-	    is_large_real(field))
-		snprintf(detail, detail_cap, ": a float of this size has lost digits");
+	    is_lossy_float(field))
+		snprintf(detail, detail_cap, ": a float in this form may have lost digits");
 	if (field->kind == FIELD_TEXT && null_words_has(&rules->null_words, field->text))
 		snprintf(detail, detail_cap, ": NULL_WORDS has it");
 }

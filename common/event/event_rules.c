@@ -146,6 +146,17 @@ void event_rules_default(struct event_rules *rules)
 		*rules = (struct event_rules){0}; /* a unit test shows that this is never reached */
 }
 
+void event_rules_loosen(const struct event_rules *rules, struct event_rules *loose)
+{
+	*loose = (struct event_rules){
+		.required = ALWAYS_REQUIRED,
+		.allowed_types = (1u << EVENT_TYPE_COUNT) - 1,
+		.min_price_cents = INT64_MIN,
+		.max_price_cents = INT64_MAX,
+		.null_words = rules->null_words,
+	};
+}
+
 /* The sum of the hashes of the words, so that their order does not matter. */
 static uint64_t hash_words(const struct null_words *words)
 {

@@ -46,6 +46,9 @@ MUST_USE bool event_rules_read(const struct event_rules_config *config, struct e
                                struct err *err);
 /* The rules without any setting. */
 void event_rules_default(struct event_rules *rules);
+/* The rules that refuse least, with the null words of `rules`: for an event that was accepted
+ * before the rules changed. */
+void event_rules_loosen(const struct event_rules *rules, struct event_rules *loose);
 
 /* For the checks of the settings. */
 bool event_rules_fields_check(const char *text, struct err *err);

@@ -8,6 +8,14 @@
 #include "event/reason.h"
 #include "stream/outbox.h"
 
+/* The result of a record when it was first folded. It is known in a restore after the rules have
+ * changed. Then today's rules do not decide. */
+enum earlier_result {
+	EARLIER_NONE, /* not known: today's rules decide */
+	EARLIER_REFUSED,
+	EARLIER_ACCEPTED, /* or a duplicate */
+};
+
 struct input_record {
 	struct span topic;
 	int64_t offset;
@@ -19,6 +27,8 @@ struct input_record {
 	const char *detail;     /* more about refused; may be NULL */
 	const struct header *headers;
 	size_t header_count;
+	enum earlier_result earlier;
+	enum reason earlier_reason; /* of EARLIER_REFUSED */
 };
 
 /* Clamps the time that a writer has set to the years 1970 to 9999. */

@@ -4,13 +4,22 @@
  * much.
  *
  *   metadata   v1 r=<restore_from> p=<partitions> m=<fingerprint> n=<counts> l=<last counted>
- *              u=<unreadable> f=<record mark> t=<start times> h=<snapshot> x=<xxh32 of all before>
+ *              u=<unreadable> f=<record mark> v=<xxh64 of the rules>@<since>,<dead letters>
+ *              t=<start times> h=<snapshot> x=<xxh32 of all before>
  *
  * f is the mark of the newest record folded, which recognises the log. It is missing before the
  * first record, and in metadata of older versions. The metadata is text because the broker keeps it
  * as a string, and because people look at it. The counts are those at the commit, not at
  * restore_from: a restore may classify records beyond the horizon differently, and the counts must
  * not change by that.
+ *
+ * Rules may change, but ids that were seen stay seen, and a record that was refused does not count
+ * as seen. So v has the rules of the commit, the offset `since` from which they have applied
+ * without a break, and the number of dead letters before restore_from. If `since` is past
+ * restore_from, today's rules do not decide about the records of the restore: a record was refused
+ * if a dead letter names it. Otherwise it was accepted. The same holds if the range has unreadable
+ * records: their schema may be registered by now. v is missing in metadata of older versions, whose
+ * rules count as other rules. Older versions ignore v, and write metadata without it.
  *
  * The registry decides whether a record can be read, and it may lose its data. So the metadata has
  * the number of unreadable records, up to restore_from (u) and up to the commit (in n). A restore
@@ -35,11 +44,15 @@
 #include "base/number.h"
 #include "event/reason.h"
 
+#define RULES_HASH_DIGITS 16
+#define RULES_TEXT_MAX    64
+
 struct task_block {
 	int64_t first_offset;
 	int64_t newest_us; /* newest time that a restore needs */
 	int64_t records;
 	int64_t unreadable; /* number of unreadable records before first_offset */
+	int64_t dead;       /* number of dead letters of records before first_offset */
 	char *snapshot;     /* at first_offset; owned */
 };
 
@@ -78,6 +91,24 @@ static int64_t unreadable_so_far(const struct task *task)
 	return sum_capped(task->unreadable_before, unreadable_of(&task->counts));
 }
 
+static int64_t dead_of(const struct counts *counts)
+{
+	int64_t dead = 0;
+
+	for (int i = 0; i < REASON_COUNT; i++)
+		dead = sum_capped(dead, counts->dead[i]);
+	return dead;
+}
+
+/* Number of dead letters since the partition's beginning. */
+static int64_t dead_so_far(const struct task *task)
+{
+	if (!task->restoring)
+		return dead_of(&task->counts);
+	return sum_capped(task->dead_before,
+	                  task->refused.reasons ? task->refused_seen : dead_of(&task->counts));
+}
+
 bool task_lost_records(const struct task *task)
 {
 	return task->restoring && unreadable_so_far(task) > unreadable_of(&task->committed_counts);
@@ -92,8 +123,11 @@ static struct task_block *block_for(struct task *task, int64_t offset)
 	    task->blocks[task->block_count - 1].records >= task->params.block_records) {
 		GROW(task->blocks, task->block_count, task->block_capacity);
 		task->blocks[task->block_count++] =
-			(struct task_block){offset, FOLD_NOTHING, 0, unreadable_so_far(task),
-		                            snapshot_copy(task)};
+			(struct task_block){.first_offset = offset,
+		                            .newest_us = FOLD_NOTHING,
+		                            .unreadable = unreadable_so_far(task),
+		                            .dead = dead_so_far(task),
+		                            .snapshot = snapshot_copy(task)};
 	}
 	last = &task->blocks[task->block_count - 1];
 	last->records++;
@@ -107,7 +141,8 @@ void task_start(struct task *task, const struct task_params *params, int64_t off
 	                      .position = offset,
 	                      .restore_to = offset,
 	                      .last_counted = -1,
-	                      .last = RECORD_MARK_NONE};
+	                      .last = RECORD_MARK_NONE,
+	                      .rules_since = offset};
 	task->fold = params->ops->new (params->fold_config, params->partition);
 	params->ops->restored(task->fold);
 }
@@ -116,6 +151,7 @@ void task_free(struct task *task)
 {
 	blocks_drop(task, task->block_count);
 	free(task->blocks);
+	refused_offsets_free(&task->refused);
 	if (task->fold)
 		task->params.ops->free(task->fold);
 	*task = (struct task){0};
@@ -126,8 +162,26 @@ static void restore_done(struct task *task)
 	task->restoring = false;
 	task->counts = task->committed_counts;
 	task->unreadable_before = 0;
+	task->dead_before = task->refused_seen = 0;
+	refused_offsets_free(&task->refused);
 	task->counts_changed = false;
 	task->params.ops->restored(task->fold);
+}
+
+/* The fold gets the earlier result of a record, if it is known. */
+static int64_t fold_record(struct task *task, const struct input_record *record, struct outbox *out)
+{
+	struct input_record known = *record;
+
+	if (!task->restoring)
+		return task->params.ops->apply(task->fold, record, &task->counts, out);
+	if (task->refused.reasons) {
+		known.earlier_reason = refused_offsets_reason(&task->refused, record->offset);
+		known.earlier =
+			known.earlier_reason == REASON_NONE ? EARLIER_ACCEPTED : EARLIER_REFUSED;
+		task->refused_seen += known.earlier == EARLIER_REFUSED;
+	}
+	return task->params.ops->apply(task->fold, &known, &task->counts, NULL);
 }
 
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out)
@@ -144,8 +198,7 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		restore_done(task);
 	block = block_for(task, record->offset);
 	before.records_in = task->counts.records_in;
-	newest_us = task->params.ops->apply(task->fold, record, &task->counts,
-	                                    task->restoring ? NULL : out);
+	newest_us = fold_record(task, record, out);
 	if (newest_us > block->newest_us)
 		block->newest_us = newest_us;
 	if (task->counts.records_in != before.records_in && !task->restoring) {
@@ -261,11 +314,29 @@ static bool counts_parse(const char *text, struct counts *counts)
 	return text[-1] == '\0';
 }
 
+/* 16 hexadecimal digits. rules: not NULL. */
+static void rules_hash(const char *rules, char out[RULES_HASH_DIGITS + 1])
+{
+	snprintf(out, RULES_HASH_DIGITS + 1, "%016" PRIx64, XXH64(rules, strlen(rules), 0));
+}
+
+/* " v=<hash>@<since>,<dead letters>"; nothing if the fold has no rules. */
+static void rules_format(const struct task *task, int64_t dead, char out[RULES_TEXT_MAX])
+{
+	char hash[RULES_HASH_DIGITS + 1];
+
+	*out = '\0';
+	if (!task->params.rules)
+		return;
+	rules_hash(task->params.rules, hash);
+	snprintf(out, RULES_TEXT_MAX, " v=%s@%" PRId64 ",%" PRId64, hash, task->rules_since, dead);
+}
+
 bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *err)
 {
 	const struct task_block *block = oldest_needed_block(task);
 	char snapshot[FOLD_SNAPSHOT_MAX], start_times[FOLD_START_TIMES_MAX] = "";
-	char counts[2048], last[RECORD_MARK_TEXT_MAX];
+	char counts[2048], last[RECORD_MARK_TEXT_MAX], rules[RULES_TEXT_MAX];
 	size_t len, snapshot_len;
 
 	snapshot_len =
@@ -274,16 +345,17 @@ bool task_metadata(struct task *task, char out[TASK_METADATA_MAX], struct err *e
 	if (task->params.ops->start_times)
 		task->params.ops->start_times(task->fold, start_times);
 	record_mark_format(&task->last, last);
+	rules_format(task, block ? block->dead : dead_so_far(task), rules);
 	len = (size_t)snprintf(out, TASK_METADATA_MAX,
 	                       "v1 r=%" PRId64 " p=%" PRId32 " m=%s n=%s l=%" PRId64 " u=%" PRId64
-	                       "%s%s t=%s h=%.*s",
+	                       "%s%s%s t=%s h=%.*s",
 	                       block ? block->first_offset : task->position,
 	                       task->params.partition_count, task->params.fingerprint, counts,
 	                       task->last_counted,
 	                       block ? block->unreadable : unreadable_so_far(task),
 	                       task->last.offset < 0 ? "" : " f=",
-	                       task->last.offset < 0 ? "" : last, start_times, (int)snapshot_len,
-	                       block ? block->snapshot : snapshot);
+	                       task->last.offset < 0 ? "" : last, rules, start_times,
+	                       (int)snapshot_len, block ? block->snapshot : snapshot);
 	if (len + 16 > TASK_METADATA_MAX || snapshot_len + 1 >= FOLD_SNAPSHOT_MAX)
 		return err_set(err, ERR_OPERATOR,
 		               "%s partition %" PRId32
@@ -330,6 +402,9 @@ static bool checksum_fits(const char *text)
 
 struct parsed_metadata {
 	int64_t restore_from, last_counted, unreadable;
+	/* Of v; "" and -1 if it is missing. */
+	char rules_hash[RULES_HASH_DIGITS + 1];
+	int64_t rules_since, dead;
 	int32_t partition_count;
 	struct counts counts;
 	struct record_mark last;
@@ -361,6 +436,29 @@ static bool mark_field(const char *text, struct record_mark *mark)
 	       (field(text, "f", value, sizeof(value)) && record_mark_parse(value, mark));
 }
 
+/* The field is missing in metadata of older versions, and of folds without rules. */
+static bool rules_field(const char *text, struct parsed_metadata *parsed)
+{
+	char value[RULES_TEXT_MAX];
+	const char *at = value + RULES_HASH_DIGITS + 1;
+	int64_t numbers[2];
+
+	*parsed->rules_hash = '\0';
+	parsed->rules_since = parsed->dead = -1;
+	if (!strstr(text, " v="))
+		return true;
+	if (!field(text, "v", value, sizeof(value)) ||
+	    strspn(value, "0123456789abcdef") != RULES_HASH_DIGITS ||
+	    value[RULES_HASH_DIGITS] != '@' || !number_take_list(&at, numbers, 2) || *at ||
+	    numbers[0] < 0 || !is_count(numbers[1]))
+		return false;
+	value[RULES_HASH_DIGITS] = '\0';
+	memcpy(parsed->rules_hash, value, RULES_HASH_DIGITS + 1);
+	parsed->rules_since = numbers[0];
+	parsed->dead = numbers[1];
+	return true;
+}
+
 static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 {
 	char text[TASK_METADATA_MAX], counts[2048];
@@ -373,11 +471,13 @@ static bool metadata_parse(struct span metadata, struct parsed_metadata *parsed)
 	if (!checksum_fits(text) || !number_field(text, "r", &parsed->restore_from) ||
 	    !number_field(text, "p", &partitions) || partitions < 0 || partitions > INT32_MAX ||
 	    !number_field(text, "l", &parsed->last_counted) ||
-	    !unreadable_field(text, &parsed->unreadable) || !mark_field(text, &parsed->last))
+	    !unreadable_field(text, &parsed->unreadable) || !mark_field(text, &parsed->last) ||
+	    !rules_field(text, parsed))
 		return false;
 	parsed->partition_count = (int32_t)partitions;
 	return field(text, "m", parsed->fingerprint, sizeof(parsed->fingerprint)) &&
 	       field(text, "n", counts, sizeof(counts)) && counts_parse(counts, &parsed->counts) &&
+	       parsed->dead <= dead_of(&parsed->counts) &&
 	       field(text, "t", parsed->start_times, sizeof(parsed->start_times)) &&
 	       field(text, "h", parsed->snapshot, sizeof(parsed->snapshot));
 }
@@ -428,6 +528,38 @@ static bool metadata_fits(const struct task_params *params, int64_t committed,
 	return true;
 }
 
+/* Other rules than those of the metadata apply from the committed offset on. */
+static void resume_rules(struct task *task, const struct parsed_metadata *parsed)
+{
+	char hash[RULES_HASH_DIGITS + 1] = "";
+
+	if (task->params.rules)
+		rules_hash(task->params.rules, hash);
+	task->rules_changed = strcmp(parsed->rules_hash, hash) != 0;
+	task->rules_since = task->rules_changed ? task->committed : parsed->rules_since;
+	task->dead_before = parsed->dead;
+}
+
+bool task_wants_refused(const struct task *task, int64_t *expected)
+{
+	int64_t unreadable = unreadable_of(&task->committed_counts) - task->unreadable_before;
+
+	if (!task->restoring || !task->params.rules ||
+	    (task->position >= task->rules_since && unreadable <= 0))
+		return false;
+	*expected =
+		task->dead_before < 0 ? -1 : dead_of(&task->committed_counts) - task->dead_before;
+	return true;
+}
+
+void task_set_refused(struct task *task, struct refused_offsets *refused)
+{
+	if (task->dead_before < 0)
+		task->dead_before = dead_of(&task->committed_counts) - refused->count;
+	task->refused = *refused;
+	*refused = (struct refused_offsets){0};
+}
+
 bool task_resume(struct task *task, const struct task_params *params, int64_t committed,
                  struct span metadata, struct err *err)
 {
@@ -455,6 +587,7 @@ bool task_resume(struct task *task, const struct task_params *params, int64_t co
 	task->unreadable_before = parsed.unreadable;
 	task->last_counted = parsed.last_counted;
 	task->last = parsed.last;
+	resume_rules(task, &parsed);
 	task->restoring = true;
 	if (task->position >= committed)
 		restore_done(task);

@@ -12,6 +12,7 @@
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
+#include "stream/refused_offsets.h"
 #include "wire/records_counts.h"
 
 #define TASK_BLOCK_RECORDS   4096
@@ -25,6 +26,9 @@ struct task_params {
 	/* The settings that the meaning of the state depends on, as text without spaces. */
 	const char *fingerprint;
 	int32_t block_records; /* size of a block of the restore index */
+	/* The rules that decide which records are refused, as text: settings, and the version of
+	 * the code. NULL: the fold's restores do not depend on rules. */
+	const char *rules;
 };
 
 struct task {
@@ -41,6 +45,12 @@ struct task {
 	int64_t last_counted;      /* offset of the last record counted; -1: none */
 	int64_t stale_count;       /* discarded records before position */
 	struct record_mark last;   /* newest record folded; while restoring that of the metadata */
+	int64_t rules_since;       /* today's rules have applied to all records from here on */
+	bool rules_changed;        /* the metadata has other rules, or none */
+	/* While restoring: dead letters of records before restore_from; -1: not known. */
+	int64_t dead_before;
+	int64_t refused_seen; /* while restoring: records folded that are in refused */
+	struct refused_offsets refused;
 	struct task_block *blocks;
 	size_t block_count, block_capacity;
 };
@@ -52,6 +62,13 @@ void task_start(struct task *task, const struct task_params *params, int64_t off
 MUST_USE bool task_resume(struct task *task, const struct task_params *params, int64_t committed,
                           struct span metadata, struct err *err);
 void task_free(struct task *task);
+
+/* True: other rules applied to some records of the restore, so today's rules must not decide
+ * which of them were refused. The caller finds the refused ones, and calls task_set_refused before
+ * the first record. *expected: their number; -1: not known. */
+bool task_wants_refused(const struct task *task, int64_t *expected);
+/* refused: the records from position up to the committed offset that were refused. Taken. */
+void task_set_refused(struct task *task, struct refused_offsets *refused);
 
 /* Folds one record, or discards it if it is before position. While restoring, out gets nothing. */
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out);

@@ -113,6 +113,9 @@ struct task_loop_input {
 	 * partition here. A partition is not idle before the writer has committed the log end of
 	 * its source partition. */
 	const char *writer, *source_suffix;
+	/* Settings and version that decide which records are refused, as text; NULL: a restore does
+	 * not depend on them. Requires TOPIC_DEAD_LETTER among the outputs. */
+	const char *rules;
 };
 
 struct task_loop;

@@ -25,6 +25,7 @@
 #include "task_loop/task_loop_history.h"
 #include "task_loop/task_loop_idle.h"
 #include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_refused.h"
 #include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
@@ -291,7 +292,8 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 	                             .partition = partition->partition,
 	                             .partition_count = partition->topic->partition_count,
 	                             .fingerprint = in->fingerprint,
-	                             .block_records = TASK_BLOCK_RECORDS};
+	                             .block_records = TASK_BLOCK_RECORDS,
+	                             .rules = in->rules};
 
 	if (parked) {
 		assigned->task = parked->task;
@@ -333,7 +335,7 @@ static bool add_task(struct task_loop *loop, const rd_kafka_topic_partition_t *c
 	log_info("partition_positioned", log_partition(assigned->topic, committed->partition),
 	         log_int("committed", committed->offset),
 	         log_int("restore_from", assigned->task.position), log_bool("state_kept", parked));
-	return log_still_holds(assigned, err);
+	return log_still_holds(assigned, err) && refused_records_find(loop, assigned, err);
 }
 
 static bool add_tasks(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,

@@ -45,7 +45,7 @@ static struct task_params params_of(int which)
 	static struct session_fold_config session_config = {.outputs = &outputs,
 	                                                    .disorder_us = 5 * US_PER_SECOND,
 	                                                    .grace_us = 10 * US_PER_MINUTE};
-	struct task_params params = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4};
+	struct task_params params = {&bronze_fold_ops, &bronze_config, 0, 1, "m", 4, NULL};
 
 	if (which == 1) {
 		if (session_config.rollups.count == 0) {

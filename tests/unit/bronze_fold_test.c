@@ -700,6 +700,93 @@ Test(bronze_fold, duplicate_is_recognised_up_to_the_horizon_itself)
 	}
 }
 
+/* ---- records whose earlier result is known, because the rules have changed */
+
+static void apply_accepted(struct bench *bench, struct input_record record)
+{
+	record.earlier = EARLIER_ACCEPTED;
+	bench_apply(bench, record);
+}
+
+static void apply_refused(struct bench *bench, struct input_record record, enum reason reason)
+{
+	record.earlier = EARLIER_REFUSED;
+	record.earlier_reason = reason;
+	cr_assert_eq(bench_apply(bench, record), FOLD_NOTHING);
+}
+
+Test(bronze_fold, record_that_was_refused_does_not_count_as_seen)
+{
+	struct bench bench;
+
+	bench_init(&bench, false);
+	apply_refused(&bench, view_at(1, 1, KIT_DAY0_US), REASON_INVALID_PRICE);
+	cr_assert_eq(bench.counts.dead[REASON_INVALID_PRICE], 1);
+	cr_assert_eq(reason_of(&bench, view_at(1, 1, KIT_DAY0_US)), REASON_NONE);
+	cr_assert_eq(bench.counts.records_out, 1);
+	cr_assert_eq(bench.counts.duplicates, 0);
+	bench_free(&bench);
+}
+
+Test(bronze_fold, record_that_was_refused_and_cannot_be_read_now_counts_as_unreadable)
+{
+	struct bench bench;
+
+	bench_init(&bench, false);
+	apply_refused(&bench,
+	              (struct input_record){.value = SPAN("x"),
+	                                    .refused = REASON_UNKNOWN_SCHEMA_ID},
+	              REASON_INVALID_PRICE);
+	cr_assert_eq(bench.counts.dead[REASON_UNKNOWN_SCHEMA_ID], 1);
+	cr_assert_eq(total_dead(&bench.counts), 1);
+	bench_free(&bench);
+}
+
+Test(bronze_fold, control_that_was_refused_does_not_move_the_clock)
+{
+	struct bench bench;
+
+	bench_init(&bench, false);
+	set_clock(&bench, KIT_DAY0_US);
+	apply_refused(&bench, control_of("jump", KIT_DAY0_US + 30 * US_PER_DAY),
+	              REASON_INVALID_CONTROL);
+	cr_assert_eq(bench.counts.dead[REASON_INVALID_CONTROL], 1);
+	cr_assert_eq(reason_of(&bench, view_at(1, 3, KIT_DAY0_US)), REASON_NONE,
+	             "the clock has moved");
+	bench_free(&bench);
+}
+
+Test(bronze_fold, record_that_was_accepted_counts_as_seen_whatever_the_rules)
+{
+	static const struct header refuted[] = {
+		{{CLOCK_HEADER_SOURCE, sizeof(CLOCK_HEADER_SOURCE) - 1}, {"", 0}},
+		{{CLOCK_HEADER_REFUTED, sizeof(CLOCK_HEADER_REFUTED) - 1}, {"", 0}}};
+	struct input_record again;
+	struct bench bench;
+	int session = 1;
+
+	bench_init(&bench, false);
+	set_clock(&bench, KIT_DAY0_US);
+	again = view_at(1, 3, KIT_DAY0_US + US_PER_HOUR);
+	again.headers = refuted, again.header_count = 2;
+	cr_assert_eq(reason_of(&bench, again), REASON_FUTURE_EVENT_TIME);
+	apply_accepted(&bench, again);
+	again.header_count = 1;
+	cr_assert_eq(reason_of(&bench, again), REASON_NONE);
+	cr_assert_eq(bench.counts.duplicates, 1, "it was a duplicate");
+
+	while (partition_of(span_of(home_session(session)), 3) == 0)
+		session++;
+	again = view_at(session, 4, KIT_DAY0_US + US_PER_HOUR);
+	bench.config.partition_count = 3;
+	cr_assert_eq(reason_of(&bench, again), REASON_WRONG_PARTITION);
+	apply_accepted(&bench, again);
+	bench.config.partition_count = PARTITIONS;
+	cr_assert_eq(reason_of(&bench, again), REASON_NONE);
+	cr_assert_eq(bench.counts.duplicates, 2, "it was a duplicate");
+	bench_free(&bench);
+}
+
 /* ---- nothing is lost, nothing is counted twice */
 
 static struct input_record random_record(struct rng *rng, int64_t *front_us)

@@ -13,11 +13,14 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/event_values.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "feed.h"
 #include "fold_kit.h"
+#include "mapping.h"
 #include "message.h"
+#include "row_reader.h"
 #include "session_fold.h"
 #include "source.h"
 #include "stages.h"
@@ -206,18 +209,22 @@ static int64_t dead_of(const struct outcome *outcome)
 	return dead;
 }
 
-/* A replay of one input. by_time: it is sorted first, with little memory. */
-static struct outcome replay(const char *path, bool by_time, int32_t partitions)
+/* A replay of one input. format: NULL is the default. by_time: it is sorted first, with little
+ * memory. */
+static struct outcome replay_as(const char *path, const struct row_format *format, bool by_time,
+                                int32_t partitions)
 {
 	const struct feed_params params = {INT64_C(946684800) * US_PER_SECOND, true,
 	                                   7 * US_PER_DAY};
-	const struct message_form form = {.partition_count = partitions};
+	struct null_words words;
+	const struct message_form form = {.partition_count = partitions, .null_words = &words};
 	struct outcome outcome = {0};
-	struct source *source = source_files_new(path, 0, &outcome.err);
+	struct source *source = source_files_open(path, format, 0, &outcome.err);
 	bool good = source && (!by_time || source_sort(source, "/tmp", 8192, &outcome.err));
 	struct feed *feed = good ? feed_new(source, &params, &outcome.err) : NULL;
 	struct pipe pipe;
 
+	cr_assert(null_words_read(NULL_WORDS_DEFAULT, &words, NULL));
 	pipe_open(&pipe, partitions, &outcome);
 	if (feed)
 		feed_set_latest(feed, NOW_US + US_PER_DAY);
@@ -234,6 +241,11 @@ static struct outcome replay(const char *path, bool by_time, int32_t partitions)
 	source_free(source);
 	pipe_close(&pipe);
 	return outcome;
+}
+
+static struct outcome replay(const char *path, int32_t partitions)
+{
+	return replay_as(path, NULL, false, partitions);
 }
 
 static const int32_t partition_counts[] = {1, 4, 12};
@@ -259,6 +271,17 @@ static const struct replay_case replays[] = {
 	{"overlapping-parts", 629, 655, 0, {NULL}},
 	{"overlapping-parts by time", 629, 655, 0, {NULL}},
 	{"newest-first.csv by time", 144, 156, 0, {NULL}},
+	{"time-formats.csv", 16, 0, 2, {"invalid_event_time"}},
+	{"float-ids.csv", 10, 0, 1, {"invalid_user_id"}},
+	{"null-words.csv", 13, 0, 0, {NULL}},
+	{"prices.csv", 9, 0, 6, {"invalid_price"}},
+	{"python-nan.jsonl", 16, 0, 0, {NULL}},
+	{"kaggle.csv.zip", 3, 0, 0, {NULL}},
+	{"zip-named.csv", 3, 0, 0, {NULL}},
+	{"semicolon.csv", 3, 0, 0, {NULL}},
+	{"upper-case-header.csv", 3, 0, 0, {NULL}},
+	{"spaced-header.csv", 3, 0, 0, {NULL}},
+	{"six-columns.csv", 1, 0, 0, {NULL}},
 };
 
 Test(cases, replays_give_the_right_rows_on_any_number_of_partitions)
@@ -271,8 +294,9 @@ Test(cases, replays_give_the_right_rows_on_any_number_of_partitions)
 
 		snprintf(path, sizeof(path), CASES "%.*s", (int)strcspn(c->name, " "), c->name);
 		for (size_t p = 0; p < 3; p++) {
-			struct outcome outcome = replay(path, strstr(c->name, " by time") != NULL,
-			                                partition_counts[p]);
+			struct outcome outcome =
+				replay_as(path, NULL, strstr(c->name, " by time") != NULL,
+			                  partition_counts[p]);
 
 			cr_assert_not(outcome.refused, "%s: %s", c->name, outcome.err.message);
 			cr_assert(outcome.counts.records_out == c->bronze &&
@@ -299,10 +323,64 @@ Test(cases, replays_give_the_right_rows_on_any_number_of_partitions)
 }
 
 static const struct {
+	const char *name, *encoding, *mapping;
+	int64_t bronze, dead;
+	const char *details[5];
+} settings[] = {
+	{"latin1.csv", "latin1", NULL, 3, 0, {NULL}},
+	{"utf16.csv", "utf-16", NULL, 3, 0, {NULL}},
+	{"other-schema.csv",
+         "",
+         "user_id=UserID,user_session=SessionID,event_time=Timestamp,event_type=EventType,"
+         "product_id=ProductID,price=Amount;view=product_view,cart=add_to_cart",
+         5,
+         5,
+         {"unmapped_event_type", "missing_price", "missing_user_id", "missing_event_type",
+          "missing_product_id"}},
+	{"other-schema.csv",
+         "",
+         "user_id=UserID,user_session=SessionID,event_time=Timestamp,event_type=EventType,"
+         "product_id=ProductID,price=Amount;view=product_view,cart=add_to_cart;skip=page_view",
+         5,
+         4,
+         {NULL}},
+};
+
+Test(cases, settings_make_other_files_readable)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
+		for (size_t p = 0; p < 3; p++) {
+			struct row_format format = row_format_default;
+			struct outcome outcome;
+			char path[256];
+
+			snprintf(path, sizeof(path), CASES "%s", settings[i].name);
+			format.encoding = settings[i].encoding;
+			if (settings[i].mapping)
+				format.mapping = mapping_new(settings[i].mapping, NULL);
+			outcome = replay_as(path, &format, false, partition_counts[p]);
+			mapping_free(format.mapping);
+			cr_assert_not(outcome.refused, "%s: %s", settings[i].name,
+			              outcome.err.message);
+			cr_assert_eq(outcome.counts.records_out, settings[i].bronze, "%s\n%s",
+			             settings[i].name, outcome.details);
+			cr_assert_eq(dead_of(&outcome), settings[i].dead, "%s\n%s",
+			             settings[i].name, outcome.details);
+			for (size_t d = 0; d < 5 && settings[i].details[d]; d++)
+				cr_assert_not_null(strstr(outcome.details, settings[i].details[d]),
+				                   "no '%s' in\n%s", settings[i].details[d],
+				                   outcome.details);
+		}
+}
+
+static const struct {
 	const char *name, *says[4];
 } refusals[] = {
 	{"newest-first.csv", {"runs backwards", "--order time", "nothing was sent"}},
 	{"orders-table.csv", {"event_type"}},
+	{"other-schema.csv", {"event_time, event_type, product_id, user_id", "user_id=UserID"}},
+	{"utf16.csv", {"UTF-16", "iconv -f UTF-16 -t UTF-8"}},
+	{"lone-cr.csv", {"carriage return", "tr '"}},
 };
 
 Test(cases, inputs_that_cannot_be_replayed_are_refused_with_the_reason)
@@ -312,7 +390,7 @@ Test(cases, inputs_that_cannot_be_replayed_are_refused_with_the_reason)
 		char path[256];
 
 		snprintf(path, sizeof(path), CASES "%s", refusals[i].name);
-		outcome = replay(path, false, 4);
+		outcome = replay(path, 4);
 		cr_assert(outcome.refused, "%s", refusals[i].name);
 		cr_assert_eq(outcome.counts.records_in, 0, "%s", refusals[i].name);
 		for (size_t s = 0; s < 4 && refusals[i].says[s]; s++)
@@ -451,7 +529,7 @@ Test(cases, generated_files_give_the_same_rows_on_any_number_of_partitions)
 		struct outcome one, many;
 
 		write_file(path, &shapes[s], &rng);
-		one = replay(path, false, 1);
+		one = replay(path, 1);
 		cr_assert_not(one.refused, "%s: %s", shapes[s].label, one.err.message);
 		if (!shapes[s].wrong) {
 			cr_assert_eq(one.counts.records_out, 3000, "%s: %s", shapes[s].label,
@@ -463,7 +541,7 @@ Test(cases, generated_files_give_the_same_rows_on_any_number_of_partitions)
 		cr_assert(one.counts.records_out >= 3000 - 3000 / 90 * 2, "%s: %s", shapes[s].label,
 		          one.details);
 		for (size_t p = 1; p < 3; p++) {
-			many = replay(path, false, partition_counts[p]);
+			many = replay(path, partition_counts[p]);
 			cr_assert_eq(many.digest, one.digest, "%s: %d partitions", shapes[s].label,
 			             partition_counts[p]);
 			cr_assert_eq(many.late, one.late);
@@ -500,7 +578,7 @@ static struct input_record live_view(char text[512], int64_t offset, int64_t use
 static void run_with_one_ahead(const struct fold_ops *ops, const void *config, bool decode,
                                int64_t *ahead_is_needed_until_day)
 {
-	struct task_params params = {ops, config, 0, 1, "f", 1};
+	struct task_params params = {ops, config, 0, 1, "f", 1, NULL};
 	struct bronze_fold_config bronze_config = {.outputs = kit_context(),
 	                                           .partition_count = 1,
 	                                           .dedup_horizon_us = 7 * US_PER_DAY};

@@ -124,6 +124,10 @@ static const struct {
 	{"extra field", WITH(",\"extra\":1"), REASON_NONE, false},
 	{"nested extra fields", WITH(",\"x\":{\"y\":[1,{\"z\":null}]},\"v\":true"), REASON_NONE,
          false},
+	{"every printable character",
+         WITH(",\"brand\":\" !#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[]^_`"
+              "abcdefghijklmnopqrstuvwxyz{|}~\""),
+         REASON_NONE, true},
 	{"escaped text", WITH(",\"brand\":\"a\\u0062c\""), REASON_NONE, false},
 	{"escaped key", "{\"event\\u005ftime\":\"2019-10-01 00:00:00\"" TYPE PRODUCT USER "}",
          REASON_NONE, false},
@@ -480,7 +484,11 @@ Test(event_json, details_are_short_and_printable_and_name_the_field)
 		{ID("-5"), "product_id is -5"},
 		{ID("5.5"), "product_id is 5.5"},
 		{ID("1.515915625441994e+18"),
-	         "product_id is 1.515915625441994e+18: a float of this size has lost digits"},
+	         "product_id is 1.515915625441994e+18: a float in this form may have lost digits"},
+		{ID("\"5.12743e+08\""), "product_id is \"5.12743e+08\" (11 bytes): a float in this "
+	                                "form may have lost digits"},
+		{PRICE("-79.37"), "price is -79.37"},
+		{PRICE("130.76000213623047"), "price is 130.76000213623047"},
 		{ID("\"nan\""), "product_id is \"nan\" (3 bytes): NULL_WORDS has it"},
 		{AT("\"2019-10-01 12:00\""),
 	         "event_time is \"2019-10-01 12:00\" (16 bytes): no seconds"},

@@ -129,7 +129,7 @@ static void commit(int p, struct outbox *box)
 /* Assigns the partition to a replica with this list. */
 static void assign(int p, int list)
 {
-	struct task_params params = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64};
+	struct task_params params = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64, NULL};
 	int64_t committed = change.list_of[p] < 0 ? 0 : change.tasks[p].committed;
 	struct err err;
 
@@ -524,7 +524,7 @@ Test(rollup_change,
 		struct input_record record = kit_log_record(&change.pipe.sources[0], (size_t)list);
 
 		params = (struct task_params){
-			&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64};
+			&session_fold_ops, &change.lists[list], 0, SOURCES, "m", 64, NULL};
 		if (list == 0)
 			task_start(&task, &params, 0);
 		else

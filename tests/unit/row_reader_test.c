@@ -12,10 +12,14 @@
 #include <archive.h>
 #include <archive_entry.h>
 
+#include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event_json_write.h"
+#include "mapping.h"
+#include "message.h"
 #include "row.h"
+#include "row_queue.h"
 #include "row_reader.h"
 #include "source.h"
 
@@ -635,4 +639,64 @@ Test(row_reader, a_file_never_waits_and_standard_input_cannot_seek)
 	dup2(saved, STDIN_FILENO);
 	close(saved);
 	close(file);
+}
+
+/* ---- after reading */
+
+Test(row_reader, a_row_that_is_read_ahead_keeps_all_of_its_members)
+{
+	struct buffer bytes = {0};
+	struct row_reader *reader;
+	struct row row, copy;
+	char json[512];
+	size_t len;
+
+	write_text("f",
+	           "{\"event_time\":1,\"user_id\":7,\"a\":\"x\\ny\",\"b\":2.50,\"c\":null}\n"
+	           "{\"event_time\":2,\"user_id\":8,\"d\":\"0123456789012345678901234567890\"}\n");
+	reader = row_reader_new(path_of("f"), NULL, NULL);
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+	row_copy(&copy, &bytes, &row);
+	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+	row_reader_free(reader);
+	len = event_write_json_extras(copy.fields, copy.extras, copy.extra_count, json,
+	                              sizeof(json) - 1);
+	json[len] = '\0';
+	cr_assert_str_eq(
+		json,
+		"{\"event_time\":\"1\",\"event_type\":null,\"product_id\":null,"
+		"\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,"
+		"\"user_id\":7,\"user_session\":null,\"a\":\"x\\u000ay\",\"b\":2.50,\"c\":null}",
+		"%s", json);
+	buffer_free(&bytes);
+}
+
+Test(row_reader, a_type_that_is_not_mapped_is_in_a_header)
+{
+	struct row_format format = row_format_default;
+	struct message_form form = {.partition_count = 4};
+	struct message *message = calloc(1, sizeof(*message));
+	struct message_headers headers;
+	struct row_reader *reader;
+	struct row row;
+
+	format.mapping = mapping_new("view=product_view", NULL);
+	write_text("f",
+	           "event_time,event_type,product_id,user_id\n1,product_view,1,7\n1,scroll,1,7\n");
+	reader = row_reader_new(path_of("f"), &format, NULL);
+	for (size_t i = 0; i < 2; i++) {
+		bool found = false;
+
+		cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
+		row.source_file = "f";
+		message_make(message, &row, &form);
+		message_headers_make(&headers, message);
+		for (size_t h = 0; h < headers.count; h++)
+			if (span_is(headers.at[h].name, "unmapped_event_type"))
+				found = span_is(headers.at[h].value, "scroll");
+		cr_assert_eq(found, i == 1);
+	}
+	row_reader_free(reader);
+	mapping_free(format.mapping);
+	free(message);
 }

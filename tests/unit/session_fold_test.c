@@ -714,7 +714,7 @@ static void restart_with(struct pipeline *pipe, const char *before, const char *
                          const char *rollup, struct window_sum *hours, int hour_count,
                          int64_t *restart_us)
 {
-	struct task_params params = {&session_fold_ops, &pipe->session, 0, 1, "m", 64};
+	struct task_params params = {&session_fold_ops, &pipe->session, 0, 1, "m", 64, NULL};
 	size_t half = pipe->sources[0].bytes.count / 2;
 	struct outbox box = {0};
 	char metadata[TASK_METADATA_MAX];

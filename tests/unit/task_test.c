@@ -11,21 +11,28 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "bronze_fold.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/event_rules.h"
+#include "event/event_values.h"
 #include "event/reason.h"
 #include "event/window.h"
 #include "fold_pipeline.h"
 #include "merge_fold.h"
 #include "session_fold.h"
+#include "stream/dead_letter.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
+#include "stream/refused_offsets.h"
 #include "stream/task.h"
 #include "unit/fold_kit.h"
 #include "unit/fold_pipeline.h"
 #include "wire/frame.h"
 #include "wire/partitioner.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
@@ -45,24 +52,45 @@ struct scenario {
 	int64_t *ends;
 };
 
+/* The headers of a raw event: those of our producer, or none. */
+static size_t raw_headers(struct rng *rng, int64_t time_us, char clock[32],
+                          struct header headers[2])
+{
+	size_t count = 0;
+
+	if (rng_chance(rng, 3))
+		headers[count++] = (struct header){SPAN(CLOCK_HEADER_SOURCE), SPAN("")};
+	else if (rng_chance(rng, 4))
+		headers[count++] = (struct header){
+			SPAN(CLOCK_HEADER_SOURCE),
+			{clock, time_format_iso(time_us - rng_below(rng, US_PER_HOUR), clock)}};
+	if (rng_chance(rng, 30))
+		headers[count++] = (struct header){SPAN(CLOCK_HEADER_REFUTED), SPAN("")};
+	return count;
+}
+
 static void raw_event(struct kit_log *log, struct rng *rng, int64_t offset, int64_t time_us)
 {
-	char text[512], time[32], session[24];
+	char text[512], time[32], session[24], clock[32];
+	struct header headers[2];
 	int number = (int)rng_below(rng, 60);
+	bool far = rng_chance(rng, 40); /* the clock of one device */
+	int64_t event_us = time_us + (far ? 40 * US_PER_DAY : 0);
+	size_t header_count = raw_headers(rng, time_us, clock, headers);
 	int len;
 
 	do
 		snprintf(session, sizeof(session), "raw-%d", number++);
 	while (partition_of(span_of(session), 2) != 0);
-	time_format_plain(time_us / US_PER_SECOND * US_PER_SECOND, time);
+	time_format_plain(event_us / US_PER_SECOND * US_PER_SECOND, time);
 	len = snprintf(text, sizeof(text),
 	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":%d,"
 	               "\"price\":%d.%02d,\"user_id\":%d,\"user_session\":\"%s\"}",
 	               time, rng_chance(rng, 20) ? "buy" : "view", (int)rng_between(rng, 1, 3),
 	               (int)rng_below(rng, 90), (int)rng_below(rng, 99),
-	               (int)rng_between(rng, 1, 6), session);
+	               far ? 99 : (int)rng_between(rng, 1, 6), session);
 	kit_log_add(log, offset, (time_us + 400 * US_PER_DAY) / 1000, span_of(session),
-	            (struct span){text, (size_t)len}, NULL, 0);
+	            (struct span){text, (size_t)len}, headers, far ? 0 : header_count);
 }
 
 /* Raw events of several days. A quarter are duplicates, some of them beyond the horizon. */
@@ -110,8 +138,8 @@ static void scenario_bronze(struct scenario *s, uint64_t seed, size_t count, int
 
 	*s = (struct scenario){.label = "bronze", .rows = true};
 	s->bronze = (struct bronze_fold_config){kit_context(), 2, horizon_us, false, NULL};
-	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,   0, 2,
-	                                 "horizon=1",      BLOCK_RECORDS};
+	s->params = (struct task_params){&bronze_fold_ops, &s->bronze,    0,        2,
+	                                 "horizon=1",      BLOCK_RECORDS, "rules=1"};
 	generate_raw(&s->log, &rng, count, step_us);
 	scenario_ends(s, &rng);
 }
@@ -127,8 +155,8 @@ static void scenario_session(struct scenario *s, uint64_t seed, size_t count, in
 	pipe_generate(&s->pipe, &rng, 0, (int)count, KIT_DAY0_US + 20 * US_PER_HOUR, step_us);
 	s->log = s->pipe.sources[0];
 	s->pipe.sources[0] = (struct kit_log){0};
-	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0, 1,
-	                                 "grace=600",       BLOCK_RECORDS};
+	s->params = (struct task_params){&session_fold_ops, &s->pipe.session, 0,   1,
+	                                 "grace=600",       BLOCK_RECORDS,    NULL};
 	scenario_ends(s, &rng);
 }
 
@@ -147,8 +175,8 @@ static void scenario_merge(struct scenario *s, uint64_t seed, size_t count)
 	s->pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s->log.bytes.count >= count, "%zu partials", s->log.bytes.count);
 	s->log.bytes.count = count;
-	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,
-	                                 PIPE_MERGES,     "grace=600",    BLOCK_RECORDS};
+	s->params = (struct task_params){&merge_fold_ops, &s->pipe.merge, 0,   PIPE_MERGES,
+	                                 "grace=600",     BLOCK_RECORDS,  NULL};
 	scenario_ends(s, &rng);
 }
 
@@ -189,6 +217,41 @@ static void commit_free(struct commit *commit)
 	buffer_free(&commit->dump);
 }
 
+/* ---- dead letters */
+
+/* The reasons of refused records by their offset, as the dead letters have them; 0: none. */
+static uint8_t refused_as[RECORDS * 5];
+static int restores_by_letters;
+
+static void note_letter(const struct output *output)
+{
+	struct input_record record = {.headers = output->headers,
+	                              .header_count = output->header_count};
+	struct dead_letter letter;
+	char name[64];
+
+	cr_assert(dead_letter_read(&record, &letter));
+	snprintf(name, sizeof(name), "%.*s", (int)letter.reason.len, letter.reason.at);
+	refused_as[letter.source_offset] = (uint8_t)reason_from_name(name);
+}
+
+static void find_refused(struct task *task)
+{
+	struct refused_offsets refused;
+	int64_t expected;
+
+	if (!task_wants_refused(task, &expected))
+		return;
+	restores_by_letters++;
+	refused_offsets_init(&refused, task->position, task->restore_to);
+	for (int64_t offset = task->position; offset < task->restore_to; offset++)
+		if (refused_as[offset])
+			refused_offsets_add(&refused, offset, (enum reason)refused_as[offset]);
+	cr_assert(expected < 0 || expected == refused.count,
+	          "%" PRId64 " letters expected, %" PRId64 " there", expected, refused.count);
+	task_set_refused(task, &refused);
+}
+
 /* A commit of the loop. The bytes of all outputs go to commit->outputs; the state as text goes to
  * commit->dump, if it is wanted. */
 static void do_commit(const struct scenario *s, struct task *task, struct outbox *box, bool at_end,
@@ -207,8 +270,11 @@ static void do_commit(const struct scenario *s, struct task *task, struct outbox
 	commit->committed = task->position;
 	commit->outputs = (struct buffer){0};
 	commit->dump = (struct buffer){0};
-	for (size_t i = 0; i < box->count; i++)
+	for (size_t i = 0; i < box->count; i++) {
 		kit_serialise(&commit->outputs, &box->at[i]);
+		if (task->params.rules && box->at[i].topic == TOPIC_DEAD_LETTER)
+			note_letter(&box->at[i]);
+	}
 	task_committed(task);
 	if (dump)
 		task->params.ops->dump(task->fold, &commit->dump);
@@ -264,6 +330,7 @@ static void restart(const struct scenario *s, const struct commit *from, struct 
 
 	cr_assert(task_resume(task, &s->params, from->committed, span_of(from->metadata), &err),
 	          "%s: %s", s->label, err.message);
+	find_refused(task);
 	for (size_t i = 0; i < s->log.bytes.count && s->log.offsets[i] < from->committed; i++) {
 		struct input_record record = kit_log_record(&s->log, i);
 
@@ -532,8 +599,8 @@ Test(task, long_restore_gives_the_same_outputs_in_the_merge_half)
 	s.log = s.pipe.partials[0];
 	s.pipe.partials[0] = (struct kit_log){0};
 	cr_assert(s.log.bytes.count < (size_t)RECORDS * 700);
-	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,
-	                                PIPE_MERGES,     "grace=600",   BLOCK_RECORDS};
+	s.params = (struct task_params){&merge_fold_ops, &s.pipe.merge, 0,   PIPE_MERGES,
+	                                "grace=600",     BLOCK_RECORDS, NULL};
 	scenario_ends(&s, &rng);
 	expect_same_after_a_long_rebuild(&s, 44);
 	scenario_free(&s);
@@ -675,18 +742,7 @@ Test(task, random_commit_points_give_the_same_last_value_of_every_key)
 	}
 }
 
-/* ---- metadata that does not fit */
-
-static void some_commit(struct scenario *s, struct commit *commit)
-{
-	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
-	struct task task;
-
-	scenario_of(s, 1, 7);
-	task_start(&task, &s->params, 0);
-	run(s, &task, &schedule, 0, 0, commit);
-	task_free(&task);
-}
+/* ---- refusals */
 
 static void expect_refusal(const struct task_params *params, int64_t committed,
                            struct span metadata, const char *mention, const char *label)
@@ -699,6 +755,391 @@ static void expect_refusal(const struct task_params *params, int64_t committed,
 	cr_assert(strstr(err.message, mention), "%s: '%s' lacks '%s'", label, err.message, mention);
 	cr_assert(strstr(err.message, "TOPIC_PREFIX") != NULL,
 	          "%s: the message does not say what to do: %s", label, err.message);
+	task_free(&task);
+}
+
+/* ---- rules that change */
+
+/* Rules that refuse nothing, or half of the sessions: those of partition 2 of 4. */
+static void set_rules(struct scenario *s, bool strict)
+{
+	s->bronze.partition_count = strict ? 4 : 2;
+	s->params.rules = strict ? "partitions=4" : "partitions=2";
+}
+
+/* The metadata as a version without rules writes it. */
+static void without_rules(char metadata[TASK_METADATA_MAX])
+{
+	char *field = strstr(metadata, " v="), *end;
+
+	cr_assert_not_null(field);
+	end = strchr(field + 1, ' ');
+	memmove(field, end, strlen(end) + 1);
+	end = strrchr(metadata, ' ');
+	snprintf(end, 16, " x=%08" PRIx32, XXH32(metadata, (size_t)(end - metadata), 0));
+}
+
+/* The metadata with another v, or with a further field at its place. */
+static void with_rules(const struct commit *commit, const char *field, char out[TASK_METADATA_MAX])
+{
+	const char *from = strstr(commit->metadata, " v="), *to = strchr(from + 1, ' '),
+		   *end = strrchr(commit->metadata, ' ');
+	int len = snprintf(out, TASK_METADATA_MAX, "%.*s %s%.*s", (int)(from - commit->metadata),
+	                   commit->metadata, field, (int)(end - to), to);
+
+	snprintf(out + len, TASK_METADATA_MAX - (size_t)len, " x=%08" PRIx32,
+	         XXH32(out, (size_t)len, 0));
+}
+
+/* Bronze with rules, after 300 records. */
+static void some_rules(struct scenario *s, struct commit *commit)
+{
+	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
+	struct task task;
+
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(s, 11, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
+	set_rules(s, true);
+	task_start(&task, &s->params, 0);
+	run(s, &task, &schedule, 0, 0, commit);
+	task_free(&task);
+}
+
+/* Whether the restore needs the dead letters, and the offset from which today's rules apply. */
+static bool asks(const struct scenario *s, int64_t committed, const char *metadata, int64_t *since,
+                 int64_t *expected)
+{
+	struct task task;
+	struct err err = {0};
+	bool wants;
+
+	cr_assert(task_resume(&task, &s->params, committed, span_of(metadata), &err), "%s",
+	          err.message);
+	wants = task_wants_refused(&task, expected);
+	*since = task.rules_since;
+	task_free(&task);
+	return wants;
+}
+
+Test(task, rules_are_asked_for_only_as_far_as_others_applied)
+{
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX], field[64];
+	int64_t since, expected, from, letters = 0;
+
+	some_rules(&s, &commit);
+	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
+	for (int64_t offset = from; offset < commit.committed; offset++)
+		letters += refused_as[offset] != 0;
+	cr_assert(from > 0 && letters > 0);
+	cr_assert_not(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, 0);
+
+	set_rules(&s, false);
+	cr_assert(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, commit.committed);
+	cr_assert_eq(expected, letters);
+	without_rules(commit.metadata);
+	cr_assert(asks(&s, commit.committed, commit.metadata, &since, &expected));
+	cr_assert_eq(since, commit.committed);
+	cr_assert_eq(expected, -1);
+
+	/* the same rules again, which have applied since one record after the restore offset */
+	memcpy(text, commit.metadata, sizeof(text));
+	commit_free(&commit);
+	scenario_free(&s);
+	some_rules(&s, &commit);
+	for (int64_t after = -1; after <= 1; after++) {
+		const char *hash = strstr(commit.metadata, " v=") + 3;
+
+		snprintf(field, sizeof(field), "v=%.16s@%" PRId64 ",0", hash, from + after);
+		with_rules(&commit, field, text);
+		cr_assert_eq(asks(&s, commit.committed, text, &since, &expected), after > 0);
+		cr_assert_eq(since, from + after);
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, metadata_with_a_field_of_a_newer_version_is_read)
+{
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX];
+	int64_t since, expected;
+
+	some_rules(&s, &commit);
+	with_rules(&commit, "z=anything@5,6", text);
+	cr_assert(asks(&s, commit.committed, text, &since, &expected), "v is missing");
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+Test(task, invalid_rules_in_the_metadata_refuse)
+{
+	static const char *const fields[] = {
+		"v=",
+		"v=0011223344556677",
+		"v=0011223344556677@",
+		"v=0011223344556677@1",
+		"v=0011223344556677@1,",
+		"v=0011223344556677@1,2,3",
+		"v=0011223344556677@-1,0",
+		"v=0011223344556677@1,-1",
+		"v=0011223344556677@1,99999", /* more dead letters than counted */
+		"v=001122334455667@1,0",
+		"v=00112233445566778@1,0",
+		"v=00112233445566FF@1,0",
+		"v=0011223344556677@99999999999999999999,0",
+	};
+	struct scenario s;
+	struct commit commit;
+	char text[TASK_METADATA_MAX];
+
+	some_rules(&s, &commit);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		with_rules(&commit, fields[i], text);
+		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",
+		               fields[i]);
+	}
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+/* The registry gets the schema only after the record was refused. */
+Test(task, record_that_was_unreadable_does_not_count_as_seen)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task task;
+	struct outbox box = {0};
+	struct err err = {0};
+	struct input_record record;
+	int64_t out;
+
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(&s, 12, 20, US_PER_MINUTE, 2 * US_PER_DAY);
+	record = kit_log_record(&s.log, 0);
+	task_start(&task, &s.params, 0);
+	record.refused = REASON_UNKNOWN_SCHEMA_ID;
+	task_apply(&task, &record, &box);
+	do_commit(&s, &task, &box, false, 1, false, &commit);
+	record = kit_log_record(&s.log, 1);
+	task_apply(&task, &record, &box);
+	commit_free(&commit);
+	do_commit(&s, &task, &box, false, 2, false, &commit);
+	task_free(&task);
+
+	cr_assert(task_resume(&task, &s.params, commit.committed, span_of(commit.metadata), &err));
+	cr_assert_eq(task.position, 0, "the refused record is read again");
+	find_refused(&task);
+	for (size_t i = 0; i < 2; i++) {
+		record = kit_log_record(&s.log, i);
+		task_apply(&task, &record, &box);
+	}
+	out = task.committed_counts.records_out;
+	record = kit_log_record(&s.log, 0);
+	record.offset = s.log.offsets[2];
+	task_apply(&task, &record, &box);
+	cr_assert_eq(task.counts.records_out, out + 1, "the redriven record is an event");
+	cr_assert_eq(task.counts.duplicates, 0);
+	task_free(&task);
+	outbox_free(&box);
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
+/* Restarts at every commit, with other rules than before in one of four. The outputs and states
+ * are those of a task that never restarts, and gets its rules changed while it runs. */
+static void change_rules_everywhere(uint64_t seed, int64_t batch_max, bool older_versions)
+{
+	static struct commit want[RECORDS + 1], got[RECORDS + 1];
+	static bool strict[RECORDS + 1];
+	struct rng rng = {seed + 500};
+	struct scenario s;
+	struct schedule schedule;
+	struct task live, task;
+	int changes = 0;
+
+	restores_by_letters = 0;
+	memset(refused_as, 0, sizeof(refused_as));
+	scenario_bronze(&s, seed, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
+	schedule = schedule_of(seed, RECORDS, batch_max);
+	for (size_t c = 0; c < schedule.count; c++) {
+		strict[c] = rng_chance(&rng, 4) ? !(c && strict[c - 1]) : (c && strict[c - 1]);
+		changes += c && strict[c] != strict[c - 1];
+		set_rules(&s, strict[c]);
+		if (c == 0)
+			task_start(&live, &s.params, 0);
+		run(&s, &live, &schedule, c, c, want);
+	}
+	for (size_t c = 0; c < schedule.count; c++) {
+		set_rules(&s, strict[c]);
+		if (c == 0) {
+			task_start(&task, &s.params, 0);
+		} else {
+			if (older_versions && rng_chance(&rng, 3))
+				without_rules(got[c - 1].metadata);
+			restart(&s, &got[c - 1], &task);
+		}
+		run(&s, &task, &schedule, c, c, got);
+		expect_same(&s, &got[c], &want[c], "changed rules at commit", c, c);
+		task_free(&task);
+	}
+	cr_assert(changes > 10 && restores_by_letters > changes,
+	          "seed %" PRIu64 ": %d changes, %d restores by dead letters", seed, changes,
+	          restores_by_letters);
+	for (size_t c = 0; c < schedule.count; c++) {
+		commit_free(&want[c]);
+		commit_free(&got[c]);
+	}
+	task_free(&live);
+	scenario_free(&s);
+}
+
+Test(task, changed_rules_do_not_change_what_was_refused_and_what_was_seen)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++)
+		change_rules_everywhere(seed, seed % 2 ? 1 : 12, false);
+}
+
+Test(task, changed_rules_in_turn_with_versions_that_do_not_know_rules)
+{
+	for (uint64_t seed = 5; seed <= 8; seed++)
+		change_rules_everywhere(seed, seed % 2 ? 1 : 12, true);
+}
+
+#define POOL 60 /* different events */
+
+/* A copy of the event with that number. Copies differ in price and brand only. */
+static void pool_event(struct kit_log *log, int64_t offset, int number, int price, bool brand)
+{
+	char text[512], time[32], session[24], price_text[16] = "null";
+	int len, home = number * 100;
+
+	do
+		snprintf(session, sizeof(session), "raw-%d", home++);
+	while (partition_of(span_of(session), 2) != 0);
+	time_format_plain(KIT_DAY0_US + number * US_PER_MINUTE, time);
+	if (price >= 0)
+		snprintf(price_text, sizeof(price_text), "%d", price);
+	len = snprintf(text, sizeof(text),
+	               "{\"event_time\":\"%s UTC\",\"event_type\":\"%s\",\"product_id\":5,"
+	               "\"price\":%s,\"brand\":%s,\"user_id\":%d,\"user_session\":\"%s\"}",
+	               time, event_type_name((enum event_type)(number % EVENT_TYPE_COUNT)),
+	               price_text, brand ? "\"acme\"" : "null", 1 + number % 5, session);
+	kit_log_add(log, offset, (KIT_DAY0_US + US_PER_DAY) / 1000, span_of(session),
+	            (struct span){text, (size_t)len}, NULL, 0);
+}
+
+/* Rules, and whether they refuse the event. */
+static const struct test_rules {
+	struct event_rules_config config;
+	unsigned types, price_types;
+	int min, max;
+	bool brand;
+} test_rules[] = {
+	{EVENT_RULES_DEFAULTS, 31, 1u << EVENT_PURCHASE, 0, 99, false},
+	{{"", "view,cart", "none", "0", "99", NULL_WORDS_DEFAULT}, 3, 0, 0, 99, false},
+	{{"brand", EVENT_RULES_ALL_TYPES, "none", "0", "99", NULL_WORDS_DEFAULT},
+         31,
+         0,
+         0,
+         99,
+         true},
+	{{"", EVENT_RULES_ALL_TYPES, "view,cart", "20", "60", NULL_WORDS_DEFAULT},
+         31,
+         3,
+         20,
+         60,
+         false},
+	{{"price", "purchase", "none", "0", "40", NULL_WORDS_DEFAULT}, 16, 31, 0, 40, false},
+};
+
+static bool test_rules_refuse(const struct test_rules *rules, int number, int price, bool brand)
+{
+	unsigned type = (unsigned)number % EVENT_TYPE_COUNT;
+
+	if (price < 0 ? rules->price_types >> type & 1 : price < rules->min || price > rules->max)
+		return true;
+	return !(rules->types >> type & 1) || (rules->brand && !brand);
+}
+
+/* A restart with other rules before each record, against a model: a record is refused by the rules
+ * of its time, and is otherwise a duplicate if a copy was accepted before. */
+static void change_validity_everywhere(uint64_t seed)
+{
+	enum { REFUSED, DUPLICATE, ACCEPTED };
+	static struct commit commits[RECORDS + 1];
+	bool seen[POOL] = {false};
+	struct rng rng = {seed + 900};
+	struct schedule schedule = schedule_of(seed, RECORDS, 1);
+	int results[3] = {0};
+	struct scenario s = {.label = "bronze", .rows = true};
+	struct event_rules rules;
+	char text[EVENT_RULES_TEXT_MAX];
+	struct err err = {0};
+	struct task task;
+
+	memset(schedule.at_end, 0, sizeof(schedule.at_end));
+	memset(refused_as, 0, sizeof(refused_as));
+	s.bronze = (struct bronze_fold_config){kit_context(), 2, 2 * US_PER_DAY, false, &rules};
+	s.params =
+		(struct task_params){&bronze_fold_ops, &s.bronze, 0, 2, "m", BLOCK_RECORDS, text};
+	for (size_t c = 0; c < RECORDS; c++) {
+		const struct test_rules *now = &test_rules[rng_below(&rng, 5)];
+		int number = (int)rng_below(&rng, POOL), price = (int)rng_below(&rng, 120) - 20,
+		    want;
+		bool brand = rng_chance(&rng, 2);
+		struct counts before = {0};
+
+		price = price < 0 ? -1 : price;
+		pool_event(&s.log, (int64_t)c, number, price, brand);
+		cr_assert(event_rules_read(&now->config, &rules, &err), "%s", err.message);
+		event_rules_format(&rules, text);
+		if (c == 0) {
+			task_start(&task, &s.params, 0);
+		} else {
+			restart(&s, &commits[c - 1], &task);
+			before = task.committed_counts;
+		}
+		run(&s, &task, &schedule, c, c, commits);
+		want = test_rules_refuse(now, number, price, brand) ? REFUSED
+		       : seen[number]                               ? DUPLICATE
+		                                                    : ACCEPTED;
+		cr_assert_eq(task.counts.records_out - before.records_out, want == ACCEPTED,
+		             "seed %" PRIu64 ", record %zu: want %d", seed, c, want);
+		cr_assert_eq(task.counts.duplicates - before.duplicates, want == DUPLICATE,
+		             "seed %" PRIu64 ", record %zu: want %d", seed, c, want);
+		seen[number] |= want == ACCEPTED;
+		results[want]++;
+		task_free(&task);
+	}
+	for (size_t c = 0; c < RECORDS; c++)
+		commit_free(&commits[c]);
+	kit_log_free(&s.log);
+	cr_assert(results[REFUSED] > 100 && results[DUPLICATE] > 100 && results[ACCEPTED] > 50,
+	          "%d refused, %d duplicates, %d accepted", results[REFUSED], results[DUPLICATE],
+	          results[ACCEPTED]);
+}
+
+Test(task, settings_of_validity_change_what_is_refused_and_not_what_was_seen)
+{
+	for (uint64_t seed = 1; seed <= 3; seed++)
+		change_validity_everywhere(seed);
+}
+
+/* ---- metadata that does not fit */
+
+static void some_commit(struct scenario *s, struct commit *commit)
+{
+	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
+	struct task task;
+
+	scenario_of(s, 1, 7);
+	task_start(&task, &s->params, 0);
+	run(s, &task, &schedule, 0, 0, commit);
 	task_free(&task);
 }
 
@@ -895,7 +1336,8 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 		0,
 		128,
 		"stages=view,cart,purchase,disorder_us=5000000,grace_us=600000000",
-		8};
+		8,
+		NULL};
 	char metadata[TASK_METADATA_MAX];
 	struct task task, again;
 	struct outbox box = {0};
