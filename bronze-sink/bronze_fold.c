@@ -280,13 +280,17 @@ static bool control_fits(const struct input_record *record)
 /* Forwards a control unchanged, except for an announced time later than the time of its record,
  * which is replaced by that time. Reason: the copy gets a later time of its own, so readers of
  * bronze_events would set their clock ahead of ours. The copy also has its offset in the raw topic:
- * the rows of a segment are between its begin and its end. */
+ * the rows of a segment are between its begin and its end. And it has the partition's count of
+ * repeats with another price up to there: those of the segment are the difference, and no other
+ * record has them one by one. */
 static void forward_control(const struct input_record *record, int64_t announced_us,
-                            struct outbox *out)
+                            const struct counts *counts, struct outbox *out)
 {
-	struct header headers[CONTROL_HEADERS_MAX + 1];
-	char time[32], offset[24];
+	struct header headers[CONTROL_HEADERS_MAX + 2];
+	char time[32], offset[24], repeats[24];
 	int offset_len = snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
+	int repeats_len =
+		snprintf(repeats, sizeof(repeats), "%" PRId64, counts->duplicates_other_price);
 	struct span record_time = {time, time_format_iso(record->timestamp_ms * 1000, time)};
 
 	for (size_t i = 0; i < record->header_count; i++) {
@@ -297,8 +301,10 @@ static void forward_control(const struct input_record *record, int64_t announced
 	}
 	headers[record->header_count] =
 		(struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
+	headers[record->header_count + 1] =
+		(struct header){SPAN("duplicates_other_price"), {repeats, (size_t)repeats_len}};
 	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers,
-	           record->header_count + 1);
+	           record->header_count + 2);
 }
 
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record,
@@ -316,7 +322,7 @@ static int64_t apply_control(struct bronze_fold *fold, const struct input_record
 	if (out)
 		forward_control(record,
 		                control.kind == CONTROL_END ? INT64_MIN : control.event_time_us,
-		                out);
+		                counts, out);
 	return FOLD_NOTHING;
 }
 
@@ -364,6 +370,24 @@ static int64_t apply_refused(struct bronze_fold *fold, const struct input_record
 	return FOLD_NOTHING;
 }
 
+/* Adds the event to the known ones, or counts it as a duplicate. */
+static bool is_repeat(struct bronze_fold *fold, const struct bronze_event *bronze,
+                      struct counts *counts)
+{
+	enum dedup_result result = dedup_add(fold->dedup, bronze->event.event_time_us,
+	                                     bronze->event_id, bronze->event.price_cents);
+
+	counts->duplicates += result != DEDUP_NEW;
+	counts->duplicates_other_price += result == DEDUP_OTHER_PRICE;
+	return result != DEDUP_NEW;
+}
+
+static void count_unreadable(const struct event *event, struct counts *counts)
+{
+	for (int i = 0; event->unreadable && i < EVENT_FIELD_COUNT; i++)
+		counts->unreadable[i] += event->unreadable >> i & 1;
+}
+
 static int64_t fold_apply(void *state, const struct input_record *record, struct counts *counts,
                           struct outbox *out)
 {
@@ -400,14 +424,13 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 		event_id_source(&bronze.lineage, bronze.event_id);
 	else
 		event_id_content(&bronze.event, bronze.event_id);
-	if (!dedup_add(fold->dedup, bronze.event.event_time_us, bronze.event_id)) {
-		counts->duplicates++;
+	if (is_repeat(fold, &bronze, counts))
 		return FOLD_NOTHING;
-	}
 	accepted = clock_event_of(record, &bronze.event, announced_us);
 	clock_accept(&fold->clock, &accepted);
 	forget_old(fold);
 	counts->records_out++;
+	count_unreadable(&bronze.event, counts);
 	if (out)
 		emit(fold, &bronze, key, out);
 	return bronze.event.event_time_us;

@@ -12,13 +12,21 @@ struct dedup;
 /* horizon_us: how long before the clock ids are kept, in event time. */
 struct dedup *dedup_new(int64_t horizon_us);
 void dedup_free(struct dedup *dedup);
-/* True: the id is new. event_time_us: at most one hour before the time of the last dedup_forget. */
-bool dedup_add(struct dedup *dedup, int64_t event_time_us, const uint8_t id[EVENT_ID_BYTES]);
+
+enum dedup_result {
+	DEDUP_NEW,         /* the id is new; it is added with its price */
+	DEDUP_SAME,        /* the id is known */
+	DEDUP_OTHER_PRICE, /* the id is known, and its first copy had another price */
+};
+/* event_time_us: at most one hour before the time of the last dedup_forget. price_cents: negative:
+ * none, which differs from every price. */
+enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
+                            const uint8_t id[EVENT_ID_BYTES], int64_t price_cents);
 /* Drops the buckets of the hours before the hour of this time. */
 void dedup_forget(struct dedup *dedup, int64_t before_us);
 
-/* The number of ids, and a digest of the ids at or after a time that does not depend on their order
- * (to compare states). */
+/* The number of ids, and a digest of the ids and prices at or after a time that does not depend on
+ * their order (to compare states). */
 size_t dedup_count(const struct dedup *dedup);
 uint64_t dedup_digest(const struct dedup *dedup, int64_t from_us);
 

@@ -14,6 +14,8 @@
 #include "wire/topics.h"
 
 #define LOAD_HEADERS_MAX 64
+/* Days of a batch. A transaction takes four locks for each: its partition and three indexes. */
+#define LOAD_DAYS_MAX 500
 
 struct load_batch {
 	struct row_buffers rows;

@@ -309,6 +309,25 @@ static void dead_reasons_json(struct buffer *out, const struct counts_record *re
 	buffer_append(out, "}", 1);
 }
 
+static void unreadable_fields_json(struct buffer *out, const struct counts *counts)
+{
+	char item[96];
+	size_t began = out->len;
+
+	buffer_append(out, "{", 1);
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
+		int len;
+
+		if (counts->unreadable[i] == 0)
+			continue;
+		len = snprintf(item, sizeof(item), "%s\"%s\":%" PRId64,
+		               out->len > began + 1 ? "," : "", event_field_names[i],
+		               counts->unreadable[i]);
+		buffer_append(out, item, (size_t)len);
+	}
+	buffer_append(out, "}", 1);
+}
+
 static enum reason add_counts(struct row_buffers *rows, const struct input_record *record,
                               uint32_t source, char *detail, size_t cap)
 {
@@ -318,6 +337,7 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	int64_t unknown = 0, dead = 0;
 	enum reason reason;
 	struct span key;
+	size_t reasons_len;
 	char *start, *at;
 
 	if (!counts_decode(record->body, &counts, &unknown, &why))
@@ -326,10 +346,12 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	if (reason != REASON_NONE)
 		return reason;
 	dead_reasons_json(&rows->scratch, &counts, unknown, &dead);
+	reasons_len = rows->scratch.len;
+	unreadable_fields_json(&rows->scratch, &counts.counts);
 	start = row_begin(rows, TARGET_COUNTS,
 	                  16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len +
 	                          rows->scratch.len);
-	at = copy_row_begin(start, 11);
+	at = copy_row_begin(start, 13);
 	at = copy_text(at, counts.service);
 	at = copy_text(at, counts.topic);
 	at = copy_int4(at, counts.partition);
@@ -339,9 +361,12 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	at = copy_int8(at, counts.counts.duplicates);
 	at = copy_int8(at, counts.counts.late);
 	at = copy_int8(at, dead);
-	at = copy_jsonb(at, (struct span){rows->scratch.at, rows->scratch.len});
+	at = copy_jsonb(at, (struct span){rows->scratch.at, reasons_len});
 	at = copy_int8(at, counts.revision);
 	at = copy_timestamptz(at, record->timestamp_ms * 1000);
+	at = copy_jsonb(at, (struct span){rows->scratch.at + reasons_len,
+	                                  rows->scratch.len - reasons_len});
+	at = copy_int8(at, counts.counts.duplicates_other_price);
 	row_end(rows, TARGET_COUNTS, at, source, counts.revision, key, TARGET_COUNTS);
 	return REASON_NONE;
 }
@@ -367,7 +392,7 @@ void load_rows_add_control(struct row_buffers *rows, const struct input_record *
 	    kind.len > SEGMENT_MAX || copy_text_fault(kind) != REASON_NONE)
 		return;
 	at = row_begin(rows, TARGET_CONTROLS, 10 * COPY_FIELD_MAX + segment.len + kind.len);
-	at = copy_row_begin(at, 8);
+	at = copy_row_begin(at, 9);
 	at = copy_text(at, segment);
 	at = copy_int4(at, record->partition);
 	at = copy_text(at, kind);
@@ -376,6 +401,7 @@ void load_rows_add_control(struct row_buffers *rows, const struct input_record *
 	at = copy_int4(at, bronze_partition_count);
 	at = copy_int8(at, record->offset);
 	at = copy_timestamptz(at, record->timestamp_ms * 1000);
+	at = copy_header_integer(at, record, "duplicates_other_price");
 	row_end(rows, TARGET_CONTROLS, at, source, 0, SPAN_NULL, TARGET_CONTROLS);
 }
 

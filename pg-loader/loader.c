@@ -44,6 +44,7 @@
 #define IDLE_WAIT_MS        100     /* for the first record of a batch */
 #define MORE_WAIT_MS        3       /* for one more record */
 #define QUERY_CANCELED      "57014" /* statement_timeout */
+#define OUT_OF_MEMORY       "53200" /* also of the table of locks */
 #define WRITE_TRIES         4
 #define WRITE_AGAIN_US      INT64_C(30000000) /* the consumer is not polled during retries */
 #define REGISTRY_TIMEOUT_MS 5000
@@ -85,7 +86,8 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 
 /* ---- commits */
 
-/* A batch that timed out would time out again. The next batch is half as big, down to one row; each
+/* A batch that timed out would time out again, and one that took too many locks would take them
+ * again. The next batch is half as big, down to one row; each
  * commit lets batches grow again. */
 static void shrink_batches(struct loader *loader)
 {
@@ -177,6 +179,12 @@ static bool may_succeed_at_once(const char *sqlstate)
 	return strncmp(sqlstate, "40", 2) == 0 || strncmp(sqlstate, "55", 2) == 0;
 }
 
+/* The transaction took too long, or more locks than the server has room for. */
+static bool is_too_big(const char *sqlstate)
+{
+	return strcmp(sqlstate, QUERY_CANCELED) == 0 || strcmp(sqlstate, OUT_OF_MEMORY) == 0;
+}
+
 /* Writes the batch. After a temporary error the batch has to be read again; *waiting_for names the
  * server that failed. */
 static bool commit(struct loader *loader, const char **waiting_for, struct err *err)
@@ -197,8 +205,7 @@ static bool commit(struct loader *loader, const char **waiting_for, struct err *
 			grow_batches(loader);
 			return true;
 		}
-		if (err->class == ERR_RETRY &&
-		    strcmp(postgres_sqlstate(loader->pg), QUERY_CANCELED) == 0)
+		if (err->class == ERR_RETRY && is_too_big(postgres_sqlstate(loader->pg)))
 			shrink_batches(loader);
 		if (err->class != ERR_RETRY ||
 		    !may_succeed_at_once(postgres_sqlstate(loader->pg)) || try == WRITE_TRIES ||
@@ -229,6 +236,7 @@ static bool commit_is_due(const struct loader *loader, size_t taken)
 	       (drained(loader, taken) ||
 	        monotonic_us() - loader->batch_started_us >= config->batch_interval_us ||
 	        loader->batch.rows.count >= loader->batch_rows ||
+	        loader->batch.rows.day_count >= LOAD_DAYS_MAX ||
 	        (int64_t)loader->batch.input_bytes >= config->batch_bytes);
 }
 

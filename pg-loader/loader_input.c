@@ -88,11 +88,12 @@ static void take_record(struct loader *loader, struct loader_task *task,
 bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *err)
 {
 	struct intake_item item;
-	bool ok;
+	bool ok = true;
 
 	*count =
 		intake_poll(loader->intake, wait_ms, loader->batch_rows - loader->batch.rows.count);
-	while ((ok = intake_peek(loader->intake, &item, err)) && item.kind != INTAKE_NOTHING) {
+	while (loader->batch.rows.day_count < LOAD_DAYS_MAX &&
+	       (ok = intake_peek(loader->intake, &item, err)) && item.kind != INTAKE_NOTHING) {
 		struct loader_task *task = &loader->tasks[item.number];
 
 		if (item.kind == INTAKE_RECORD)

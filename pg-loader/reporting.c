@@ -213,9 +213,11 @@ static void answered(struct reporting *r, const PGresult *result)
 		refreshed(r, result);
 		return;
 	}
-	if (number_at(result, 0) > 0)
-		log_info("retention_applied", log_int("days", number_at(result, 0)));
-	r->retention_us = monotonic_us() + RETENTION_EVERY_US;
+	int64_t days = number_at(result, 0);
+
+	if (days > 0) /* a call drops a limited number of days: more may wait */
+		log_info("retention_applied", log_int("days", days));
+	r->retention_us = monotonic_us() + (days > 0 ? 0 : RETENTION_EVERY_US);
 	schedule(r, r->interval_us);
 }
 

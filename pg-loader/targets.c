@@ -42,7 +42,7 @@
 #define COUNTS_KEY "service, topic, partition"
 #define COUNTS                                                                           \
 	COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, " \
-		   "revision, updated_at"
+		   "revision, updated_at, unreadable_by_field, duplicates_other_price"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
 #define AGGREGATES                                                                         \
 	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, " \
@@ -57,7 +57,7 @@
 		  "final, revision"
 #define CONTROLS                                                                  \
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
-	"bronze_offset, announced_at"
+	"bronze_offset, announced_at, duplicates_other_price"
 
 const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] =
@@ -174,7 +174,9 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" records_out = excluded.records_out, duplicates = excluded.duplicates,"
 			" late = excluded.late, dead = excluded.dead,"
 			" dead_by_reason = excluded.dead_by_reason, revision = excluded.revision,"
-			" updated_at = excluded.updated_at"
+			" updated_at = excluded.updated_at,"
+			" unreadable_by_field = excluded.unreadable_by_field,"
+			" duplicates_other_price = excluded.duplicates_other_price"
 			" WHERE excluded.revision > t.revision",
 			NULL,
 		},

@@ -143,37 +143,38 @@ static bool is_one_per_line(struct byte_window *window)
 	       len >= CSV_LINE_MAX;
 }
 
-/* The length of the first object. 0: the text has none. */
-static size_t first_object(struct byte_window *window)
+/* The length of the next object, which begins after *skip bytes. 0: no object ends within the limit
+ * of a line. Reads no more than that needs, because a pipe may not have more yet. */
+static size_t next_object(struct byte_window *window, size_t *skip)
 {
-	const char *start;
+	for (;;) {
+		size_t have = window->end - window->at, len;
+		const char *start;
 
-	byte_window_want(window, CSV_LINE_MAX);
-	start = memchr(byte_window_at(window), '{', window->end - window->at);
-	if (!start)
-		return 0;
-	window->at = (size_t)(start - window->bytes);
-	return json_object_length((struct span){start, window->end - window->at});
+		have = have < CSV_LINE_MAX ? have : CSV_LINE_MAX;
+		start = memchr(byte_window_at(window), '{', have);
+		*skip = start ? (size_t)(start - byte_window_at(window)) : 0;
+		len = start ? json_object_length((struct span){start, have - *skip}) : 0;
+		if (len > 0 || have == CSV_LINE_MAX || window->ended != BYTES_GIVEN)
+			return len;
+		byte_window_fill(window);
+	}
 }
 
-/* Refuses objects that are not events at all. The window comes back to where it was. */
+/* Refuses objects that are not events at all. */
 static bool check_names(struct json_reader *reader, struct err *err)
 {
 	struct byte_window *window = reader->window;
-	size_t at, len;
-	bool ok = true;
+	size_t skip, len = next_object(window, &skip);
+	bool ok = len == 0;
 
-	byte_window_want(window, CSV_LINE_MAX);
-	at = window->at;
-	len = first_object(window);
-	if (len > 0 && len <= CSV_LINE_MAX) {
-		memcpy(reader->copy, byte_window_at(window), len);
+	if (len > 0) {
+		memcpy(reader->copy, byte_window_at(window) + skip, len);
 		ok = json_object_read(&reader->object, reader->copy, len) != NULL;
 		for (size_t i = 0; i < reader->object.count && !ok; i++)
 			ok = columns_field_of(reader->object.members[i].name, &reader->names) <
 			     EVENT_FIELD_COUNT;
 	}
-	window->at = at;
 	return ok || err_set(err, ERR_INPUT,
 	                     "the first JSON object has none of the nine names (event_time, "
 	                     "event_type, ...). If they have other names, set them with MAPPING, "
@@ -248,20 +249,13 @@ static bool skip_to_object(struct byte_window *window)
 static bool next_by_braces(struct json_reader *reader, struct row *row)
 {
 	struct byte_window *window = reader->window;
-	size_t want = 4096, len = 0, have;
+	size_t len = 0, skip;
 
 	if (window->skipping || !skip_to_object(window))
 		return window->at < window->end && next_of_lines(reader, row);
-	for (;;) {
-		byte_window_want(window, want);
-		have = window->end - window->at;
-		have = have < CSV_LINE_MAX ? have : CSV_LINE_MAX;
-		len = json_object_length((struct span){byte_window_at(window), have});
-		if (len > 0 || *byte_window_at(window) != '{' || have < want)
-			break;
-		want *= 4;
-	}
-	if (len == 0)
+	if (*byte_window_at(window) == '{')
+		len = next_object(window, &skip);
+	if (len == 0 || skip > 0)
 		return next_of_lines(reader, row);
 	read_object(reader, len, row);
 	window->at += len;

@@ -14,7 +14,8 @@
 #include "registry/registry.h"
 #include "text_encoding.h"
 
-#define AT(member) offsetof(struct producer_config, member)
+#define AT(member)     offsetof(struct producer_config, member)
+#define SHARE_TEXT_MAX 8 /* "0.123456" */
 
 /* ---- settings that are texts with a grammar; each is parsed when it is checked and when it is
  * used */
@@ -52,6 +53,28 @@ static bool delimiter_check(const char *text, struct err *err)
 	char delimiter;
 
 	return delimiter_read(text, &delimiter, err);
+}
+
+/* A share, or a percentage with up to four decimals. Empty: -1, no limit. */
+static bool fail_above_read(const char *text, int64_t *ppm, struct err *err)
+{
+	struct span share = span_of(text);
+
+	*ppm = -1;
+	if (share.len == 0)
+		return true;
+	if (share.at[share.len - 1] != '%')
+		return share_read(text, ppm, err);
+	share.len--;
+	return (share.len <= SHARE_TEXT_MAX && decimal_parse(share, 4, 1000000, ppm)) ||
+	       err_set(err, ERR_INPUT, "expected a share such as 1%% or 0.01, from 0%% to 100%%");
+}
+
+static bool fail_above_check(const char *text, struct err *err)
+{
+	int64_t ppm;
+
+	return fail_above_read(text, &ppm, err);
 }
 
 static bool share_check(const char *text, struct err *err)
@@ -270,15 +293,19 @@ static const struct config_option order_options[] = {
 	{0},
 };
 
-const struct config_option *const producer_tables[] = {input_options,
-                                                       reading_options,
-                                                       selection_options,
-                                                       sending_options,
-                                                       order_options,
-                                                       kafka_options,
-                                                       NULL};
+static const struct config_option check_options[] = {
+	{"FAIL_ABOVE", CONFIG_TEXT, AT(fail_above), "", 0, 0,
+         "after the end of the segment, wait for bronze-sink and exit with 65 if more of the rows "
+         "were refused than this share, such as 1% or 0.01, or if no row was accepted; empty: do "
+         "not wait",
+         NULL, fail_above_check},
+	{0},
+};
 
-#define SHARE_TEXT_MAX 8 /* "0.123456" */
+const struct config_option *const producer_tables[] = {input_options,     reading_options,
+                                                       selection_options, sending_options,
+                                                       order_options,     check_options,
+                                                       kafka_options,     NULL};
 
 bool share_parse(struct span text, int64_t *ppm)
 {
@@ -359,7 +386,8 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 	if (strcmp(config->framing, "confluent") == 0 && !config->registry_url[0])
 		return err_set(err, ERR_INPUT,
 		               "FRAMING=confluent needs SCHEMA_REGISTRY_URL, which is not set");
-	return speed_read(config->speed, &plan->speed_milli, err) &&
+	return fail_above_read(config->fail_above, &plan->fail_above_ppm, err) &&
+	       speed_read(config->speed, &plan->speed_milli, err) &&
 	       read_generator(config, &plan->generator, err) && read_selection(config, plan, err) &&
 	       check_schedule(config, plan, err);
 }

@@ -27,13 +27,16 @@ struct producer_config {
 	const char *month, *from, *to, *loop;
 	int64_t rows_per_day, every_us, dedup_horizon_us;
 	bool shift_to_now, replay;
+	/* check_options */
+	const char *fail_above;
 };
 extern const struct config_option *const producer_tables[];
 
 struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
-	int64_t speed_milli; /* 0: as fast as possible */
+	int64_t speed_milli;    /* 0: as fast as possible */
+	int64_t fail_above_ppm; /* -1: not checked */
 	struct selection_config selection;
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */

@@ -1,6 +1,7 @@
 /* A state machine of phases. Each step does a part of one phase.
  *
- *   CONNECTING -> SORTING -> SCANNING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished
+ *   CONNECTING -> SORTING -> SCANNING -> SKIPPING -> SENDING -> DRAINING -> ENDING -> finished, or
+ *   CHECKING (--fail-above)
  *   SORTING -> SCANNING -> WRITING (no Kafka: --dry-run, --output)
  *   PLANNING -> WAITING -> CONNECTING ... ENDING -> WAITING ... -> finished (--every)
  *
@@ -23,6 +24,7 @@
 #include "feed.h"
 #include "options.h"
 #include "pace.h"
+#include "producer_check.h"
 #include "producer_finish.h"
 #include "producer_output.h"
 #include "producer_reading.h"
@@ -32,6 +34,7 @@
 #include "producer_sort.h"
 #include "producer_state.h"
 #include "registry/registry.h"
+#include "rejects.h"
 #include "schedule.h"
 #include "selection.h"
 #include "sender.h"
@@ -155,6 +158,8 @@ static bool open_run(struct producer *p, struct err *err)
 static void close_run(struct producer *p)
 {
 	display_end(&p->display);
+	rejects_fini(&p->rejects);
+	p->rejects = (struct rejects){0};
 	feed_free(p->feed);
 	source_free(p->source);
 	selection_fini(&p->selection);
@@ -235,7 +240,8 @@ static enum step stop_now(struct producer *p, struct err *err)
 		return producer_flush_rows(p, err) ? STEP_DONE : STEP_FAILED;
 	case PHASE_SENDING: p->phase = PHASE_DRAINING; break;
 	case PHASE_DRAINING: /* all rows were sent; waiting for the acknowledgements continues */
-	case PHASE_ENDING: break;
+	case PHASE_ENDING:
+	case PHASE_CHECKING: break;
 	}
 	return STEP_MORE;
 }
@@ -261,24 +267,26 @@ static bool can_try_again(const struct err *err)
 	case ERR_NONE:
 	case ERR_INPUT:
 	case ERR_OPERATOR:
+	case ERR_REFUSED:
 	case ERR_FATAL: break;
 	}
 	return false;
 }
 
-/* A run of the schedule has ended. The producer goes on, unless the run failed in a way that a
+/* A run of the schedule has ended. A run that FAIL_ABOVE refuses is complete: it is not sent again.
+ * The producer goes on, unless the run failed in a way that a
  * further attempt cannot repair. */
 static enum step after_run(struct producer *p, enum step step, struct err *err)
 {
-	bool complete = step == STEP_DONE;
+	bool complete = step == STEP_DONE, checked = p->phase == PHASE_CHECKING;
 
-	producer_schedule_ended(p, complete ? NULL : err);
+	producer_schedule_ended(p, complete || checked ? NULL : err);
 	close_run(p);
 	p->resume = complete ? p->config->resume : true;
 	p->phase = PHASE_WAITING;
 	if (complete)
 		return STEP_MORE;
-	if (!can_try_again(err)) {
+	if (checked || !can_try_again(err)) {
 		/* After open, ERR_INPUT would be a bug of the program. */
 		err->class = err->class == ERR_INPUT ? ERR_OPERATOR : err->class;
 		return STEP_FAILED;
@@ -299,6 +307,7 @@ static enum step step_phase(struct producer *p, struct err *err)
 	case PHASE_SENDING: return producer_step_sending(p, err);
 	case PHASE_DRAINING: return producer_step_draining(p, err);
 	case PHASE_ENDING: return producer_step_ending(p, err);
+	case PHASE_CHECKING: return producer_step_checking(p, err);
 	case PHASE_WRITING: return producer_step_writing(p, err);
 	}
 	return STEP_FAILED;

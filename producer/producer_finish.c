@@ -8,6 +8,7 @@
 #include "feed.h"
 #include "message.h"
 #include "pace.h"
+#include "producer_check.h"
 #include "producer_output.h"
 #include "producer_resume.h"
 #include "producer_schedule.h"
@@ -27,7 +28,9 @@ static enum step finish(struct producer *p, bool complete, const char *event, co
 	bool good = producer_save(p, complete, err) && producer_flush_rows(p, err);
 
 	producer_summarise(p, event, detail);
-	return good ? STEP_DONE : STEP_FAILED;
+	if (!good)
+		return STEP_FAILED;
+	return complete ? producer_check_start(p) : STEP_DONE;
 }
 
 static enum step finish_stopped(struct producer *p, struct err *err)
@@ -51,7 +54,7 @@ static enum step drained(struct producer *p, struct err *err)
 			log_warn("state_file_not_saved", log_str("error", unsaved.message));
 		producer_summarise(
 			p, "input_failed",
-			"all rows before the error were sent; the end of the segment was not announced");
+			"all rows before the error were sent; the segment does not end here");
 		return STEP_FAILED;
 	}
 	FAULT_POINT("before_end");

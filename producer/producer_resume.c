@@ -10,6 +10,7 @@
 #include "display.h"
 #include "event/clock.h"
 #include "feed.h"
+#include "producer_check.h"
 #include "producer_output.h"
 #include "producer_schedule.h"
 #include "registry/registry.h"
@@ -209,7 +210,8 @@ static bool begin_segment(struct producer *p, struct err *err)
 	                                      SCHEMA_RAW, &p->form.schema_id, err))
 		return false;
 	p->form.partition_count = partition_count;
-	if (!load_state(p, partition_count, err) || !read_topic_clock(p, partition_count, err))
+	if (!producer_check_begin(p, err) || !load_state(p, partition_count, err) ||
+	    !read_topic_clock(p, partition_count, err))
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));

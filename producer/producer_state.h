@@ -17,6 +17,7 @@
 #include "options.h"
 #include "pace.h"
 #include "registry/registry.h"
+#include "rejects.h"
 #include "row_reader.h"
 #include "schedule.h"
 #include "selection.h"
@@ -40,6 +41,7 @@ enum phase {
 	PHASE_SENDING,
 	PHASE_DRAINING,
 	PHASE_ENDING,
+	PHASE_CHECKING,
 	PHASE_WRITING
 };
 
@@ -73,6 +75,8 @@ struct producer {
 	bool stopped, unreachable_reported, stall_reported;
 	int64_t sent, malformed, began_us, saved_us, saved_rows, stop_us, progress_us, verified_us,
 		progress_acks;
+	struct rejects rejects; /* FAIL_ABOVE */
+	int64_t check_us, check_logged_us;
 	struct {
 		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting, *runs,
 			*runs_complete;

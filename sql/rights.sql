@@ -85,7 +85,8 @@ BEGIN
             UNION ALL
             SELECT r.role, 'EXECUTE', 'FUNCTION ' || q.name FROM readers r, question q
             UNION ALL -- a view calls its functions with the rights of its reader
-            SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric)' FROM readers r
+            SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
+                'mart.revenue_of_day(date)' FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
             WHERE schema IN ('raw', 'processed', 'mart') AND t.name <> 'mart.secret'
@@ -110,7 +111,8 @@ BEGIN
             ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
             ('funnel_loader', 'SELECT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
-                'processed.stored_now(uuid, date), processed.rollup_parts(text), '
+                'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
+                'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '
                 'processed.group_of(text, text, text, bigint), '
                 'processed.stages_reached(text[], text[], timestamptz[]), '

@@ -44,6 +44,7 @@ const char *err_class_name(enum err_class class)
 	case ERR_FENCED: return "fenced";
 	case ERR_OPERATOR: return "operator";
 	case ERR_FATAL: return "fatal";
+	case ERR_REFUSED: return "refused";
 	}
 	return "unknown";
 }

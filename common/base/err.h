@@ -18,6 +18,7 @@ enum err_class {
 	ERR_FENCED,   /* another instance has taken over, or this client has failed: exit 75 */
 	ERR_OPERATOR, /* numbers would become wrong, so an operator has to act: exit 78 */
 	ERR_FATAL,    /* cannot continue: exit non-zero */
+	ERR_REFUSED,  /* the work is done, and too much of its input was refused: exit 65 */
 };
 
 struct err {

@@ -36,6 +36,7 @@
 enum exit_code {
 	EXIT_CLEAN = 0,
 	EXIT_USAGE = 64,
+	EXIT_REFUSED = 65,
 	EXIT_BUG = 70,
 	EXIT_TRY_AGAIN = 75,
 	EXIT_OPERATOR = 78
@@ -216,6 +217,7 @@ static int exit_code_of(enum err_class class)
 	case ERR_CONFLICT:
 	case ERR_FENCED: return EXIT_TRY_AGAIN;
 	case ERR_OPERATOR: return EXIT_OPERATOR;
+	case ERR_REFUSED: return EXIT_REFUSED;
 	case ERR_NONE:
 	case ERR_INPUT: /* a bug: should have become a dead letter */
 	case ERR_FATAL: return EXIT_BUG;

@@ -42,6 +42,7 @@
 
 #include "base/memory.h"
 #include "base/number.h"
+#include "event/event.h"
 #include "event/reason.h"
 
 #define RULES_HASH_DIGITS 16
@@ -254,7 +255,10 @@ int64_t task_restore_from(const struct task *task)
 	return block ? block->first_offset : task->position;
 }
 
-/* "in,out,duplicates,late", then ",reason:count" for each reason that occurred. */
+#define OTHER_PRICE "duplicates_other_price"
+
+/* "in,out,duplicates,late", then ",name:count" for each count that is not 0. The name is a reason,
+ * OTHER_PRICE, or '?' and a field that could not be read. */
 static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 {
 	size_t len = (size_t)snprintf(out, cap, "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
@@ -265,6 +269,13 @@ static size_t counts_format(const struct counts *counts, char *out, size_t cap)
 		if (counts->dead[i])
 			len += (size_t)snprintf(out + len, cap - len, ",%s:%" PRId64,
 			                        reason_name((enum reason)i), counts->dead[i]);
+	for (int i = 0; i < EVENT_FIELD_COUNT && len < cap; i++)
+		if (counts->unreadable[i])
+			len += (size_t)snprintf(out + len, cap - len, ",?%s:%" PRId64,
+			                        event_field_names[i], counts->unreadable[i]);
+	if (counts->duplicates_other_price && len < cap)
+		len += (size_t)snprintf(out + len, cap - len, "," OTHER_PRICE ":%" PRId64,
+		                        counts->duplicates_other_price);
 	return len;
 }
 
@@ -274,23 +285,36 @@ static bool is_count(int64_t value)
 	return value >= 0 && value <= INT64_MAX / 2;
 }
 
-/* One "reason:count". */
-static bool dead_parse(const char **text, struct counts *counts)
+/* The count with this name in the text; NULL: none has it. */
+static int64_t *count_named(struct counts *counts, const char *name)
+{
+	enum reason reason;
+
+	if (strcmp(name, OTHER_PRICE) == 0)
+		return &counts->duplicates_other_price;
+	for (int i = 0; name[0] == '?' && i < EVENT_FIELD_COUNT; i++)
+		if (strcmp(name + 1, event_field_names[i]) == 0)
+			return &counts->unreadable[i];
+	reason = reason_from_name(name);
+	return reason == REASON_COUNT ? NULL : &counts->dead[reason];
+}
+
+/* One "name:count". */
+static bool named_count_parse(const char **text, struct counts *counts)
 {
 	char name[64];
 	size_t len = strcspn(*text, ":");
 	const char *at = *text + len;
-	int64_t value;
-	enum reason reason;
+	int64_t value, *count;
 
 	if (len >= sizeof(name) || *at++ != ':' || !number_take(&at, &value) || !is_count(value))
 		return false;
 	memcpy(name, *text, len);
 	name[len] = '\0';
-	reason = reason_from_name(name);
-	if (reason == REASON_COUNT)
+	count = count_named(counts, name);
+	if (!count)
 		return false;
-	counts->dead[reason] = value;
+	*count = value;
 	*text = at;
 	return true;
 }
@@ -309,7 +333,7 @@ static bool counts_parse(const char *text, struct counts *counts)
 	                          .duplicates = parts[2],
 	                          .late = parts[3]};
 	while (*text++ == ',')
-		if (!dead_parse(&text, counts))
+		if (!named_count_parse(&text, counts))
 			return false;
 	return text[-1] == '\0';
 }

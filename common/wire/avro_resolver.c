@@ -359,6 +359,8 @@ static bool put_default(struct buffer *out, avro_schema_t reader, json_t *value)
 		put_long(out, json_is_true(value) ? -1 : 0);
 	else if ((is_avro_int32(reader) || is_avro_int64(reader)) && json_is_integer(value))
 		put_long(out, json_integer_value(value));
+	else if (is_avro_map(reader) && json_is_object(value) && json_object_size(value) == 0)
+		put_long(out, 0);
 	else if (is_avro_string(reader) && json_is_string(value))
 		put_text(out, (struct span){json_string_value(value), json_string_length(value)});
 	else

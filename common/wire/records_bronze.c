@@ -74,6 +74,7 @@ bool bronze_decode(struct span body, struct bronze_event *bronze, const char **w
 	struct event *event = &bronze->event;
 	struct lineage *lineage = &bronze->lineage;
 
+	event->unreadable = 0; /* only bronze-sink counts it */
 	take_event_id(&in, bronze->event_id);
 	event->unreadable = 0; /* bronze-sink has counted them */
 	event->event_time_us = avro_take_time_us(&in, "event_time");

@@ -11,11 +11,15 @@
 #include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
+#include "event/event.h"
 #include "event/reason.h"
 
 struct counts {
 	int64_t records_in, records_out, duplicates, late;
 	int64_t dead[REASON_COUNT]; /* by enum reason */
+	/* of records_out: events whose optional field could not be read, by event_field_index */
+	int64_t unreadable[EVENT_FIELD_COUNT];
+	int64_t duplicates_other_price; /* of duplicates: the first copy has another price */
 };
 
 struct counts_record {
@@ -29,7 +33,8 @@ struct counts_record {
 void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_record *counts);
 /* Decodes one body (without its frame). Texts borrow from body; they have at most 1 KiB. False:
  * malformed bytes, or bytes after the last field; *why (may be NULL) then names the field.
- * *unknown_dead: the number of dead letters with reasons that this version does not know. */
+ * *unknown_dead: the number of dead letters with reasons that this version does not know. Fields
+ * of events that this version does not know are left out. */
 MUST_USE bool counts_decode(struct span body, struct counts_record *counts, int64_t *unknown_dead,
                             const char **why);
 

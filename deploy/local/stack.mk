@@ -26,7 +26,7 @@ reset: ## stop our services; empty topics, consumer groups and database
 	@$(STACK) reset
 wait: ## wait until all rows sent so far are in PostgreSQL
 	@$(STACK) wait
-demo: ## build, start everything, replay events and show numbers (DATA=file|folder, EVENTS=n, RESET=1)
+demo: ## build, start everything, replay events and show numbers (DATA=file|folder, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
 	@deploy/local/demo
 dsn: ## print the PostgreSQL connection string: psql "$$(make -s dsn)"
 	@$(STACK) dsn

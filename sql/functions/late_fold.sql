@@ -93,9 +93,20 @@ $body$;
 COMMENT ON FUNCTION processed.stages_reached(text[], text[], timestamptz[]) IS
     'How many of the ordered stages a session has reached, each at or after the one before.';
 
+CREATE OR REPLACE FUNCTION processed.is_stored(id uuid, day date) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan AS $body$
+BEGIN
+    RETURN EXISTS (SELECT FROM raw.events e WHERE e.event_id = id AND e.event_date = day);
+END
+$body$;
+COMMENT ON FUNCTION processed.is_stored(uuid, date) IS
+    'Whether raw.events has the event. A plan for one day reads and locks only that day.';
+
 CREATE OR REPLACE FUNCTION processed.fold_late(stages text[] DEFAULT '{view,cart,purchase}')
     RETURNS TABLE (rollup text, folded bigint, folded_before bigint, not_yet bigint)
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off AS $body$
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
+SET plan_cache_mode = force_custom_plan AS $body$
 #variable_conflict use_column
 DECLARE
     one record;
@@ -119,19 +130,19 @@ BEGIN
                LATERAL processed.rollup_parts(t.rollup) AS p,
                LATERAL processed.windows_of(p.size_us, p.step_us, p.mark, l.event_time) AS w
           WHERE t.rollup <> 'visit' AND (t.until IS NULL OR w.window_end <= t.until)
-                AND EXISTS (SELECT FROM raw.events e
-                            WHERE e.event_id = l.event_id AND e.event_date = l.event_date)
+                AND processed.is_stored(l.event_id, l.event_date)
           GROUP BY 1, 2, 3, 4, 5, 6, 7, 8) AS c
     LEFT JOIN processed.funnel_aggregates a USING (rollup, window_start, window_end, group_value)
     LEFT JOIN processed.late_corrections f USING (rollup, window_start, window_end, group_value);
     ANALYZE late_cell;
 
     FOR one IN
-        SELECT rollup, grouped_by, size_us, step_us, mark, array_agg(DISTINCT day::date) AS days
+        SELECT rollup, grouped_by, size_us, step_us, mark,
+               date_trunc('month', window_start) AS month, array_agg(DISTINCT day::date) AS days
         FROM late_cell,
              generate_series(window_start::date::timestamp,
                              (window_end - interval '1 microsecond')::date, interval '1 day') AS day
-        WHERE to_fold GROUP BY 1, 2, 3, 4, 5 ORDER BY 1
+        WHERE to_fold GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 6
     LOOP
         INSERT INTO processed.late_corrections AS t
         -- Each event of the days concerned, once for each of its windows, so that a hash join with
@@ -159,6 +170,7 @@ BEGIN
                                             array_agg(e.event_time)) AS reached
             FROM spread e JOIN late_cell c USING (window_start, window_end, group_value)
             WHERE c.rollup = one.rollup AND c.to_fold
+                  AND date_trunc('month', c.window_start) = one.month
             GROUP BY 1, 2, 3, 4, 5, 6, 7, e.session
         ), stage(cart, checkout, purchase) AS (
             SELECT array_position(stages, 'cart'), array_position(stages, 'checkout'),

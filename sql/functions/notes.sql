@@ -85,7 +85,7 @@ BEGIN
     VALUES (NEW.partition, NEW.next_offset)
     ON CONFLICT (partition) DO UPDATE
     SET first_offset = excluded.first_offset, loaded_up_to = 0, doubles = 0, doubled_at = NULL
-    WHERE NOT EXISTS (SELECT FROM raw.events);
+    WHERE NOT mart.has_events();
     RETURN NULL;
 END
 $body$;

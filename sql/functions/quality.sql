@@ -79,6 +79,25 @@ CREATE OR REPLACE FUNCTION mart.measure_completeness() RETURNS void LANGUAGE sql
         ('reporting', round(counted / nullif(counted + waiting, 0), 4))) AS m(layer, value)
 $$;
 
+CREATE OR REPLACE FUNCTION mart.measure_values() RETURNS void LANGUAGE sql AS $$
+    SELECT mart.put_measure('bronze', 'duplicates_other_price', '',
+                            coalesce(sum(duplicates_other_price), 0))
+    FROM processed.counts WHERE service = 'bronze-sink';
+    WITH passed AS (
+        SELECT sum(records_out) AS events FROM processed.counts WHERE service = 'bronze-sink'
+    ), field AS (
+        SELECT f.name, sum(f.n::numeric) AS events
+        FROM processed.counts, jsonb_each_text(unreadable_by_field) AS f(name, n)
+        WHERE service = 'bronze-sink' GROUP BY f.name
+    )
+    SELECT mart.put_measure('bronze', m.check_name, f.name, m.value)
+    FROM field f, passed p, LATERAL (VALUES
+        ('unreadable_fields', f.events),
+        ('unreadable_share', round(f.events / nullif(p.events, 0), 4))) AS m(check_name, value);
+$$;
+COMMENT ON FUNCTION mart.measure_values() IS
+    'Measures the values that bronze-sink could not keep: prices of repeats, and optional fields.';
+
 CREATE OR REPLACE FUNCTION mart.measure_reconciliation() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('raw', 'bronze_doubles', '', coalesce(sum(actual - accepted), 0))
     FROM mart.reconciliations WHERE check_name = 'bronze doubles';
@@ -134,7 +153,7 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
                                  FROM reporting.clickstream_metrics))) AS m(subject, events);
     WITH day AS (SELECT max(event_date) AS newest FROM mart.hour_totals)
     SELECT mart.put_measure('raw', 'layer_difference', 'newest day',
-        (SELECT count(*) FROM raw.events e WHERE e.event_date = d.newest)
+        mart.count_day(d.newest)
         - (SELECT sum(events) FROM mart.hour_totals WHERE event_date = d.newest)
         - (SELECT coalesce(sum(events), 0) FROM processed.load_batches
            WHERE event_date = d.newest))
@@ -170,6 +189,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off AS $body$
 BEGIN
     PERFORM mart.measure_cheap();
+    PERFORM mart.measure_values();
     IF deep THEN
         PERFORM mart.measure_deep();
     END IF;

@@ -13,17 +13,9 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     SELECT s.raw_from INTO raw_from FROM mart.state s;
-    -- One statement has one snapshot: it deletes the notes of exactly the events that it reads.
     TRUNCATE mart.new_batches, mart.new_events, mart.new_products, mart.new_sessions, mart.touched,
         mart.state_before, mart.state_change;
-    WITH gone AS (DELETE FROM processed.load_batches WHERE event_date >= raw_from)
-    INSERT INTO mart.new_events
-    SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC'), e.event_time,
-           e.event_id, e.event_type, e.product_id,
-           coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price, e.user_id,
-           coalesce(e.user_session, 'user:' || e.user_id),
-           e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL
-    FROM raw.events e WHERE e.event_date >= raw_from;
+    PERFORM mart.take_all_events(raw_from);
     ANALYZE mart.new_events;
     DELETE FROM mart.hour_totals WHERE event_date >= raw_from;
     DELETE FROM mart.product_days WHERE event_date >= raw_from;
@@ -45,6 +37,51 @@ COMMENT ON FUNCTION reporting.rebuild() IS
     'Builds the complete mart again from raw.events and processed.session_funnels, in one '
     'transaction; until it ends, readers see the old mart. Only for a mart that is in doubt: '
     'refreshing gives the same result. Loading continues meanwhile.';
+
+-- A day with a partition above 32 MB, some 100,000 events, is read directly, and its locks stay.
+CREATE OR REPLACE FUNCTION mart.take_all_events(raw_from date) RETURNS void
+    LANGUAGE plpgsql AS $body$
+DECLARE
+    one record;
+BEGIN
+    FOR one IN
+        SELECT event_date, coalesce(pg_relation_size(max(d.partition)), 0) <= 33554432 AS few
+        FROM mart.event_days d FULL JOIN (SELECT DISTINCT event_date
+                                          FROM processed.load_batches) AS b USING (event_date)
+        WHERE event_date >= raw_from GROUP BY 1 ORDER BY 1
+    LOOP
+        PERFORM mart.take_day(one.event_date, one.few);
+    END LOOP;
+END
+$body$;
+COMMENT ON FUNCTION mart.take_all_events(date) IS
+    'Reads all events since a day into mart.new_events, and deletes their notes.';
+
+-- One statement has one snapshot: it finds the notes of exactly the events that it reads. Notes are
+-- deleted only under the lock of the reports, so their places stay valid.
+CREATE OR REPLACE FUNCTION mart.take_day(day date, few boolean) RETURNS void
+    LANGUAGE plpgsql AS $body$
+DECLARE
+    query text := mart.events_query(format('= %L', day), '');
+    noted tid[];
+    found mart.new_events[];
+BEGIN
+    IF NOT few THEN
+        EXECUTE format('WITH gone AS (DELETE FROM processed.load_batches WHERE event_date = %L) '
+                       'INSERT INTO mart.new_events %s', day, query);
+        RETURN;
+    END IF;
+    BEGIN
+        EXECUTE format('SELECT (SELECT array_agg(ctid) FROM processed.load_batches '
+                       'WHERE event_date = %L), (SELECT array_agg(ROW(r.*)::mart.new_events) '
+                       'FROM (%s) AS r)', day, query) INTO noted, found;
+        PERFORM mart.give_locks_back();
+    EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
+    END;
+    INSERT INTO mart.new_events SELECT * FROM unnest(found);
+    DELETE FROM processed.load_batches WHERE ctid = ANY (noted);
+END
+$body$;
 
 CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.product_days
@@ -182,13 +219,11 @@ BEGIN
           AND NOT EXISTS (SELECT FROM mart.day_layers d WHERE d.event_date::text = r.subject);
     IF (SELECT raw_from FROM mart.state) = '-infinity' THEN
         UPDATE mart.partition_layers t
-        SET events = coalesce(e.events, 0) - coalesce(w.events, 0),
-            last_offset = coalesce(e.last_offset, -1), base = NULL, target_offset = NULL
+        SET events = coalesce(e.events, 0), last_offset = coalesce(e.last_offset, -1), base = NULL,
+            target_offset = NULL
         FROM mart.partition_layers p
         LEFT JOIN (SELECT raw_partition, count(*) AS events, max(raw_offset) AS last_offset
-                   FROM raw.events GROUP BY 1) AS e ON e.raw_partition = p.partition
-        LEFT JOIN (SELECT raw_partition, sum(events) AS events
-                   FROM processed.load_batches GROUP BY 1) AS w ON w.raw_partition = p.partition
+                   FROM mart.new_events GROUP BY 1) AS e ON e.raw_partition = p.partition
         WHERE t.partition = p.partition;
     ELSE
         UPDATE mart.partition_layers SET base = NULL, rebased = true, target_offset = NULL;

@@ -193,6 +193,7 @@ $body$;
 CREATE OR REPLACE FUNCTION mart.check_partitions(settled boolean) RETURNS void
     LANGUAGE plpgsql AS $body$
 DECLARE
+    counting boolean;
     one  record;
     done mart.partition_layers;
 BEGIN
@@ -202,9 +203,15 @@ BEGIN
     ON CONFLICT DO NOTHING;
     UPDATE mart.partition_layers p SET base = 0 FROM processed.bronze_loads l
     WHERE l.partition = p.partition AND l.first_offset = 0 AND p.base IS NULL AND NOT p.rebased;
+    -- bronze-sink counts a partition from its first row on. So where others have counts, a
+    -- partition without counts and without events has had no row: both sides are 0.
+    counting := EXISTS (SELECT FROM processed.counts WHERE service = 'bronze-sink');
     FOR one IN
-        SELECT p AS layers, max(c.revision) AS counted_to, max(c.records_out) AS passed_on,
-               count(c.topic) AS topics
+        SELECT p AS layers, count(c.topic) AS topics,
+               coalesce(max(c.revision), CASE WHEN counting AND p.last_offset < 0 THEN -1 END)
+                   AS counted_to,
+               coalesce(max(c.records_out), CASE WHEN counting AND p.last_offset < 0 THEN 0 END)
+                   AS passed_on
         FROM mart.partition_layers p
         LEFT JOIN processed.counts c ON c.service = 'bronze-sink' AND c.partition = p.partition
         GROUP BY p.partition ORDER BY p.partition

@@ -27,19 +27,12 @@ BEGIN
     FOR one IN SELECT event_date, min(loaded_at) AS low, max(loaded_at) AS high,
         sum(events) AS events FROM mart.new_batches GROUP BY 1 LOOP
         -- As constants, so that the planner reads one day's partition and one range of it.
-        EXECUTE format($sql$
-            INSERT INTO mart.new_events
-            SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC'), e.event_time,
-                   e.event_id, e.event_type, e.product_id,
-                   coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price,
-                   e.user_id,
-                   coalesce(e.user_session, 'user:' || e.user_id),
-                   e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL,
-                   e.raw_partition, e.raw_offset
-            FROM raw.events e JOIN mart.new_batches b USING (event_date, raw_partition, loaded_at)
-            WHERE e.event_date = %1$L AND e.loaded_at BETWEEN %2$L AND %3$L
-        $sql$, one.event_date, one.low, one.high);
-        GET DIAGNOSTICS rows = ROW_COUNT;
+        rows := mart.add_events(
+            mart.events_query(
+                format('= %1$L AND e.loaded_at BETWEEN %2$L AND %3$L', one.event_date, one.low,
+                       one.high),
+                'JOIN mart.new_batches b USING (event_date, raw_partition, loaded_at)'),
+            one.events <= 10000);
         taken := taken + one.events;
         found := found + rows;
     END LOOP;

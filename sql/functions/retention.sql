@@ -6,7 +6,8 @@ COMMENT ON FUNCTION reporting.keep_raw_days(int) IS
     'Reports keep their numbers of older days.';
 
 -- DETACH PARTITION locks out all readers and writers of raw.events for a moment. If this lock is
--- not granted within two seconds, a later call tries again.
+-- not granted within two seconds, a later call tries again. A call drops at most 50 days, as each
+-- takes about ten locks until the transaction ends.
 CREATE OR REPLACE FUNCTION reporting.apply_retention() RETURNS int
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s'
     SET client_min_messages = warning AS $body$
@@ -14,6 +15,7 @@ DECLARE
     keep_from date;
     one       record;
     dropped   int := 0;
+    dropped_to date;
 BEGIN
     IF NOT pg_try_advisory_xact_lock(mart.lock_reporting()) THEN
         RETURN 0;
@@ -24,6 +26,7 @@ BEGIN
         SELECT c.relname, to_date(substr(c.relname, 8), 'YYYY_MM_DD') AS day
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
         WHERE i.inhparent = 'raw.events'::regclass AND c.relname LIKE 'events\_%'
+        ORDER BY 2
     LOOP
         -- A day with events that are not counted yet stays.
         CONTINUE WHEN one.day >= keep_from OR keep_from IS NULL
@@ -37,9 +40,13 @@ BEGIN
         END IF;
         EXECUTE format('DROP TABLE raw.%I', one.relname);
         dropped := dropped + 1;
+        dropped_to := one.day;
+        EXIT WHEN dropped = 50;
     END LOOP;
     IF dropped > 0 THEN
-        UPDATE mart.state SET raw_from = greatest(raw_from, keep_from);
+        UPDATE mart.state
+        SET raw_from = greatest(raw_from, CASE WHEN dropped < 50 THEN keep_from
+                                               ELSE dropped_to + 1 END);
     END IF;
     RETURN dropped;
 EXCEPTION WHEN lock_not_available THEN
@@ -48,4 +55,4 @@ END
 $body$;
 COMMENT ON FUNCTION reporting.apply_retention() IS
     'Drops days of raw.events that are older than keep_raw_days allows, if the reports have '
-    'counted them. Returns the number of days dropped.';
+    'counted them, at most 50. Returns the number of days dropped.';

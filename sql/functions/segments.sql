@@ -60,24 +60,27 @@ DECLARE
 BEGIN
     SELECT min(first_load), max(last_load) INTO low, high FROM processed.segment_partitions
     WHERE segment = a_segment AND run = a_run;
-    EXECUTE format($sql$
-        INSERT INTO reporting.%1$I
-        SELECT %2$L, %3$L, date_trunc(%4$L, e.event_date::timestamp)::date, count(*),
-               count(*) FILTER (WHERE event_type = 'view'),
-               count(*) FILTER (WHERE event_type = 'cart'),
-               count(*) FILTER (WHERE event_type = 'remove_from_cart'),
-               count(*) FILTER (WHERE event_type = 'checkout'),
-               count(*) FILTER (WHERE event_type = 'purchase'),
-               coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
-               count(DISTINCT coalesce(user_session, 'user:' || user_id)),
+    EXECUTE format('INSERT INTO reporting.%1$I SELECT r.* FROM mart.each_month(%2$L) AS j, '
+                   'jsonb_populate_record(NULL::reporting.%1$I, j) AS r', table_name,
+                   format($sql$
+        SELECT %2$L AS segment, %3$L::bigint AS run,
+               date_trunc(%4$L, e.event_date::timestamp)::date AS %4$I, count(*) AS events,
+               count(*) FILTER (WHERE event_type = 'view') AS views,
+               count(*) FILTER (WHERE event_type = 'cart') AS carts,
+               count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removes,
+               count(*) FILTER (WHERE event_type = 'checkout') AS checkouts,
+               count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
+               coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0) AS revenue,
+               count(DISTINCT coalesce(user_session, 'user:' || user_id)) AS sessions,
                count(DISTINCT coalesce(user_session, 'user:' || user_id))
-                   FILTER (WHERE event_type = 'purchase'), count(DISTINCT user_id)
+                   FILTER (WHERE event_type = 'purchase') AS orders,
+               count(DISTINCT user_id) AS users
         FROM raw.events e JOIN processed.segment_partitions p
              ON p.segment = %2$L AND p.run = %3$L AND e.raw_partition = p.partition
                  AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
-        WHERE e.loaded_at BETWEEN %5$L AND %6$L
+        WHERE e.event_date BETWEEN $1 AND $2 AND e.loaded_at BETWEEN %5$L AND %6$L
         GROUP BY 3
-    $sql$, table_name, a_segment, a_run, grain, low, high);
+    $sql$, table_name, a_segment, a_run, grain, low, high));
 END
 $body$;
 
@@ -87,28 +90,34 @@ BEGIN
     PERFORM mart.segment_report('segment_days', 'day', a_segment, a_run);
     PERFORM mart.segment_report('segment_months', 'month', a_segment, a_run);
     WITH range AS (
-        SELECT p.partition, p.begin_offset, p.end_offset,
+        SELECT p.partition, p.begin_offset, p.end_offset, p.duplicates_other_price,
                p.end_offset - p.begin_offset - 1
                - (SELECT count(*) FROM processed.segment_controls c
                   WHERE c.partition = p.partition AND c.raw_offset > p.begin_offset
                         AND c.raw_offset < p.end_offset) AS rows_in
         FROM processed.segment_partitions p WHERE segment = a_segment AND run = a_run
+    ), reason AS (
+        SELECT d.reason, count(*) AS rejects
+        FROM raw.dead_letters d JOIN range r ON d.source_partition = r.partition
+             AND d.source_offset BETWEEN r.begin_offset AND r.end_offset
+        WHERE d.stage = 'bronze-sink' AND d.source_topic IN (SELECT topic FROM processed.counts
+                                                             WHERE service = 'bronze-sink')
+        GROUP BY d.reason
     ), total AS (
         SELECT CASE WHEN bool_and(rows_in IS NOT NULL) THEN sum(rows_in) END AS rows_in,
+               CASE WHEN bool_and(duplicates_other_price IS NOT NULL)
+                    THEN sum(duplicates_other_price) END AS other_price,
                (SELECT coalesce(sum(events), 0) FROM reporting.segment_days
                 WHERE segment = a_segment AND run = a_run) AS stored,
-               (SELECT count(*) FROM raw.dead_letters d
-                JOIN range r ON d.source_partition = r.partition
-                    AND d.source_offset BETWEEN r.begin_offset AND r.end_offset
-                WHERE d.stage = 'bronze-sink'
-                      AND d.source_topic IN (SELECT topic FROM processed.counts
-                                             WHERE service = 'bronze-sink')) AS rejects
+               (SELECT coalesce(sum(rejects), 0) FROM reason) AS rejects,
+               (SELECT coalesce(jsonb_object_agg(reason, rejects), '{}') FROM reason) AS by_reason
         FROM range
     )
     UPDATE reporting.segments s
     SET complete = true, waiting_for = NULL, completed_at = now(), rows_in = c.rows_in,
         stored = c.stored, rejects = c.rejects,
-        duplicates = c.rows_in - c.stored - c.rejects
+        duplicates = c.rows_in - c.stored - c.rejects,
+        duplicates_other_price = c.other_price, rejects_by_reason = c.by_reason
     FROM total c WHERE s.segment = a_segment AND s.run = a_run;
 END
 $body$;

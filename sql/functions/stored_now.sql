@@ -1,6 +1,8 @@
--- This is a function so that PostgreSQL plans a scan of raw.events only for batches that need it.
+-- This is a function so that PostgreSQL plans a scan of raw.events only for batches that need it. A
+-- plan for any day would lock all days.
 CREATE OR REPLACE FUNCTION processed.stored_now(id uuid, day date) RETURNS boolean
-LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+SET plan_cache_mode = force_custom_plan AS $body$
 BEGIN
     RETURN EXISTS (SELECT FROM raw.events e
                    WHERE e.event_id = id AND e.event_date = day AND e.loaded_at = now());

@@ -1,16 +1,9 @@
 -- Sales per day, counted from events as stored, late ones included.
 
 CREATE OR REPLACE VIEW reporting.revenue_by_category AS
-SELECT event_date                                   AS day,
-       coalesce(category_code, 'unknown')           AS category,
-       split_part(coalesce(category_code, 'unknown'), '.', 1) AS category_level1,
-       count(*)                                     AS purchases,
-       count(DISTINCT coalesce(user_session, 'user:' || user_id)) AS orders,
-       sum(price)                                   AS revenue,
-       round(avg(price), 2)                         AS average_price
-FROM raw.events
-WHERE event_type = 'purchase'
-GROUP BY event_date, coalesce(category_code, 'unknown');
+SELECT d.event_date AS day, r.category, r.category_level1, r.purchases, r.orders, r.revenue,
+       r.average_price
+FROM mart.event_days d CROSS JOIN LATERAL mart.revenue_of_day(d.event_date) AS r;
 COMMENT ON VIEW reporting.revenue_by_category IS
     'Purchases and revenue of each day and category, recounted from the events (late ones '
     'included). Revenue adds up over rows, orders do not: one order may hold several categories.';

@@ -15,6 +15,7 @@
 #include "wire/frame.h"
 #include "wire/records_aggregate.h"
 #include "wire/records_bronze.h"
+#include "wire/records_counts.h"
 #include "wire/schemas.h"
 
 #define SPACED_LONG    "{\"name\":\"product_id\",\"type\":\"long\"}"
@@ -219,6 +220,38 @@ Test(avro_resolver, a_field_the_writer_lacks_gets_its_default)
 	cr_assert(schema_resolver_convert(resolver, reference_bytes(&writer), &out, NULL));
 	check_aggregate((struct span){out.at, out.len}, 0);
 	reference_close(&writer);
+	schema_resolver_free(resolver);
+	buffer_free(&out);
+}
+
+/* The counts of a version that did not count unreadable fields. */
+Test(avro_resolver, a_map_the_writer_lacks_is_empty)
+{
+	static const char old_text[] =
+		"{\"type\":\"record\",\"name\":\"Counts\",\"namespace\":\"funnel\",\"fields\":["
+		"{\"name\":\"service\",\"type\":\"string\"},{\"name\":\"topic\",\"type\":\"string\"},"
+		"{\"name\":\"partition\",\"type\":\"int\"},{\"name\":\"records_in\",\"type\":\"long\"},"
+		"{\"name\":\"records_out\",\"type\":\"long\"},"
+		"{\"name\":\"duplicates\",\"type\":\"long\"},{\"name\":\"late\",\"type\":\"long\"},"
+		"{\"name\":\"dead\",\"type\":\"long\"},{\"name\":\"dead_by_reason\","
+		"\"type\":{\"type\":\"map\",\"values\":\"long\"}},"
+		"{\"name\":\"revision\",\"type\":\"long\"}]}";
+	/* service s, topic t, partition 1, counts 5, 4, 1, 0, 0, no reason, revision 9 */
+	static const char old_body[] = "\2s\2t\2\12\10\2\0\0\0\22";
+	struct err err = {0};
+	struct schema_resolver *resolver = schema_resolver_new(SPAN(old_text), SCHEMA_COUNTS, &err);
+	struct counts_record counts;
+	struct buffer out = {0};
+	int64_t unknown;
+
+	cr_assert(resolver, "%s", err.message);
+	cr_assert(schema_resolver_convert(resolver, SPAN(old_body), &out, &err), "%s", err.message);
+	memset(&counts, 1, sizeof(counts));
+	cr_assert(counts_decode((struct span){out.at, out.len}, &counts, &unknown, NULL));
+	cr_assert(counts.counts.records_in == 5 && counts.revision == 9);
+	cr_assert_eq(counts.counts.duplicates_other_price, 0);
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++)
+		cr_assert_eq(counts.counts.unreadable[i], 0);
 	schema_resolver_free(resolver);
 	buffer_free(&out);
 }

@@ -5,6 +5,8 @@
 #include "base/timetext.h"
 #include "bronze_fold.h"
 #include "event/clock.h"
+#include "event/event.h"
+#include "event/event_fields.h"
 #include "event/event_id.h"
 #include "event/event_rules.h"
 #include "event/reason.h"
@@ -590,6 +592,69 @@ static struct input_record control_of(const char *kind, int64_t time_us)
 	headers[1] = (struct header){SPAN("event_time"), {time, time_format_iso(time_us, time)}};
 	headers[2] = (struct header){SPAN("segment"), SPAN("7")};
 	return (struct input_record){.headers = headers, .header_count = 3};
+}
+
+Test(bronze_fold, repeat_with_another_price_is_counted_apart_and_controls_carry_the_count)
+{
+	static const struct header begin[] = {{{"control", 7}, {"begin", 5}},
+	                                      {{"event_time", 10}, {"2019-10-01T00:00:00Z", 20}}};
+	static const struct {
+		const char *price;
+		int64_t records_out, duplicates, other_price;
+	} rows[] = {{"5.00", 1, 0, 0}, {"5.00", 1, 1, 0}, {"6.00", 1, 2, 1},
+	            {"5.0", 1, 3, 1},  {"null", 1, 4, 2}, {"6.00", 1, 5, 3}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bench_apply(&bench,
+		            (struct input_record){.value = json_text(home_session(1), 1, 1, "view",
+		                                                     KIT_DAY0_US, rows[i].price)});
+		cr_assert(bench.counts.records_out == rows[i].records_out &&
+		                  bench.counts.duplicates == rows[i].duplicates &&
+		                  bench.counts.duplicates_other_price == rows[i].other_price,
+		          "row %zu: %" PRId64 ", %" PRId64 ", %" PRId64, i,
+		          bench.counts.records_out, bench.counts.duplicates,
+		          bench.counts.duplicates_other_price);
+	}
+	bench_apply(&bench, (struct input_record){.headers = begin, .header_count = 2});
+	cr_assert(span_is(kit_header(&bench.box.at[0], "duplicates_other_price"), "3"));
+	bench_free(&bench);
+}
+
+Test(bronze_fold, optional_field_that_cannot_be_read_is_counted_by_column_once_per_event)
+{
+	static const char form[] =
+		"{\"event_time\":\"2019-10-01 00:00:0%d UTC\",\"event_type\":\"view\","
+		"\"product_id\":1,\"category_id\":%s,\"price\":1.5,\"user_id\":1,"
+		"\"user_session\":\"%s\"}";
+	static const struct {
+		const char *category_id;
+		int second;
+		int64_t unreadable, duplicates;
+	} rows[] = {{"2053013555631882655", 1, 0, 0},
+	            {"\"2.05301E+18\"", 2, 1, 0},
+	            {"\"2.05301E+18\"", 2, 1, 1},
+	            {"null", 3, 1, 1},
+	            {"\"n/a!\"", 4, 2, 1}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char value[512];
+		int len = snprintf(value, sizeof(value), form, rows[i].second, rows[i].category_id,
+		                   home_session(1));
+
+		cr_assert_eq(reason_of(&bench,
+		                       (struct input_record){.value = {value, (size_t)len}}),
+		             REASON_NONE);
+		for (int field = 0; field < EVENT_FIELD_COUNT; field++)
+			cr_assert_eq(bench.counts.unreadable[field],
+			             field == FIELD_CATEGORY_ID ? rows[i].unreadable : 0,
+			             "row %zu, %s", i, event_field_names[field]);
+		cr_assert_eq(bench.counts.duplicates, rows[i].duplicates, "row %zu", i);
+	}
+	bench_free(&bench);
 }
 
 Test(bronze_fold, control_moves_the_clock_is_forwarded_and_is_not_a_row)

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "kafka/kafka_error.h"
 #include "loader_offsets.h"
+#include "rejects.h"
 #include "stages.h"
 
 static void nothing_fails(struct err *err)
@@ -52,10 +53,15 @@ static void nobody_knows_what_it_is(struct err *err)
 	err->class = kafka_err_class((rd_kafka_resp_err_t)9999);
 }
 
+static void too_many_rows_are_refused(struct err *err)
+{
+	cr_assert_not(rejects_within(2, 2, 0, "0", err));
+}
+
 Test(err, every_class_is_reached)
 {
 	/* No default: the compiler reports a new class that has no case. */
-	for (enum err_class class = ERR_NONE; class <= ERR_FATAL; class ++) {
+	for (enum err_class class = ERR_NONE; class <= ERR_REFUSED; class ++) {
 		struct err err = {.class = ERR_NONE};
 
 		switch (class) {
@@ -67,6 +73,7 @@ Test(err, every_class_is_reached)
 		case ERR_FENCED: another_instance_took_over(&err); break;
 		case ERR_OPERATOR: records_are_gone(&err); break;
 		case ERR_FATAL: nobody_knows_what_it_is(&err); break;
+		case ERR_REFUSED: too_many_rows_are_refused(&err); break;
 		}
 		cr_expect_eq(err.class, class, "%s", err_class_name(class));
 	}
@@ -74,13 +81,13 @@ Test(err, every_class_is_reached)
 
 Test(err, every_class_has_a_name_of_its_own)
 {
-	for (int class = ERR_NONE; class <= ERR_FATAL; class ++) {
+	for (int class = ERR_NONE; class <= ERR_REFUSED; class ++) {
 		cr_expect_str_neq(err_class_name((enum err_class) class), "unknown");
 		for (int other = ERR_NONE; other < class; other++)
 			cr_expect_str_neq(err_class_name((enum err_class) class),
 			                  err_class_name((enum err_class)other));
 	}
-	cr_expect_str_eq(err_class_name((enum err_class)(ERR_FATAL + 1)), "unknown");
+	cr_expect_str_eq(err_class_name((enum err_class)(ERR_REFUSED + 1)), "unknown");
 }
 
 Test(err, long_message_is_cut_and_a_prefix_keeps_the_class)

@@ -1,5 +1,6 @@
 /* Dead letters, counts and controls, in the form that other tools read. */
 #include "base/span.h"
+#include "event/event_fields.h"
 #include "event/reason.h"
 #include "fold_kit.h"
 #include "stream/control.h"
@@ -186,6 +187,8 @@ Test(outputs, counts_are_keyed_by_service_topic_and_partition)
 	int64_t unknown;
 
 	counts.dead[REASON_OVERSIZED] = 2;
+	counts.unreadable[FIELD_BRAND] = 4;
+	counts.duplicates_other_price = 1;
 	output_counts(&box, kit_context(), SPAN("raw"), 3, &counts, 99);
 	cr_assert(span_is(box.at[0].key, "test-service|raw|3"));
 	cr_assert_eq(box.at[0].topic, TOPIC_COUNTS);

@@ -12,6 +12,7 @@
 #include "event/clock.h"
 #include "options.h"
 #include "pace.h"
+#include "rejects.h"
 #include "row.h"
 #include "source_clock.h"
 #include "state_file.h"
@@ -362,5 +363,68 @@ Test(producer_options, shares_are_read_exactly)
 		             cases[i].text);
 		if (cases[i].good)
 			cr_assert_eq(ppm, cases[i].ppm, "%s", cases[i].text);
+	}
+}
+
+Test(producer_options, fail_above_takes_a_share_or_a_percentage)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		int64_t ppm;
+	} cases[] = {{"", true, -1},     {"1%", true, 10000},     {"0.01", true, 10000},
+	             {"0%", true, 0},    {"100%", true, 1000000}, {"0.5%", true, 5000},
+	             {"101%", false, 0}, {"1.1", false, 0},       {"%", false, 0},
+	             {"1 %", false, 0},  {"0.00001%", false, 0},  {"-1%", false, 0}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct producer_config config = {.source = "synthetic",
+		                                 .input = "",
+		                                 .output = "",
+		                                 .tee = "",
+		                                 .framing = "plain",
+		                                 .speed = "max",
+		                                 .start_time = "2019-10-01 00:00:00",
+		                                 .duplicates = "0",
+		                                 .malformed = "0",
+		                                 .late = "0",
+		                                 .missing_sessions = "0",
+		                                 .fail_above = cases[i].text};
+		struct producer_plan plan = {0};
+		struct err err = {0};
+
+		cr_assert_eq(producer_plan_read(&config, &plan, &err), cases[i].good, "\"%s\": %s",
+		             cases[i].text, err.message);
+		if (cases[i].good)
+			cr_assert_eq(plan.fail_above_ppm, cases[i].ppm, "\"%s\"", cases[i].text);
+	}
+}
+
+Test(producer_rejects, share_above_the_limit_or_no_accepted_row_is_refused)
+{
+	static const struct {
+		int64_t rows, refused, limit_ppm;
+		const char *want; /* a part of the error; NULL: within */
+	} cases[] = {{100, 0, 0, NULL},
+	             {100, 1, 10000, NULL},
+	             {100, 2, 10000, "2 of 100 rows were refused, more than FAIL_ABOVE=x"},
+	             {100, 1, 0, "1 of 100 rows"},
+	             {100, 99, 1000000, NULL},
+	             {100, 100, 1000000, "none of the 100 rows"},
+	             {0, 0, 1000000, "no rows"},
+	             {INT64_C(4000000000000), INT64_C(40000000001), 10000, "40000000001 of"},
+	             {INT64_C(4000000000000), INT64_C(40000000000), 10000, NULL}};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err = {0};
+		bool good = rejects_within(cases[i].rows, cases[i].refused, cases[i].limit_ppm, "x",
+		                           &err);
+
+		cr_assert_eq(good, cases[i].want == NULL, "case %zu: %s", i, err.message);
+		if (!good) {
+			cr_assert_eq(err.class, ERR_REFUSED);
+			cr_assert(strstr(err.message, cases[i].want), "case %zu: %s", i,
+			          err.message);
+		}
 	}
 }

@@ -160,7 +160,7 @@ static void write_model(struct model_file *files, unsigned seed)
 		for (int i = 0; i < ROWS; i++) {
 			struct model_row *row = &files[f].rows[i];
 			int dice = rand() % 20;
-			char mark[16];
+			char mark[32];
 
 			second += rand() % 3;
 			row->user = rand() % 12;

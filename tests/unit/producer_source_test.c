@@ -208,6 +208,7 @@ Test(producer_source, a_folder_is_read_in_the_order_of_first_events)
 	write_text("c.csv", HEADER "not a time,view,0,2,a.b,x,1.00,7,s0\n" ROW(1) "\n");
 	write_text("d.csv", HEADER);
 	write_text("notes.txt", "nothing");
+	write_text("dataset-metadata.json", "{\"title\": \"events\"}");
 	describe_path(folder, 0, got, sizeof(got));
 	cr_assert_str_eq(got, "c.csv:1:0:s0;c.csv:2:1:s1;b.csv:1:3:s3;a.csv.gz:1:5:s5;end");
 }

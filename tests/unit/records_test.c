@@ -5,6 +5,7 @@
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "event/event.h"
+#include "event/event_fields.h"
 #include "event/event_id.h"
 #include "event/reason.h"
 #include "event/window.h"
@@ -363,6 +364,10 @@ static void counts_random(union record *record)
 	for (int i = 0; i < REASON_COUNT; i++)
 		counts->counts.dead[i] =
 			random_below(3) ? 0 : random_number(0, INT64_MAX / REASON_COUNT);
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++)
+		counts->counts.unreadable[i] =
+			random_below(3) ? 0 : random_number(0, INT64_MAX / EVENT_FIELD_COUNT);
+	counts->counts.duplicates_other_price = random_number(0, INT64_MAX);
 }
 
 static void counts_refer(struct reference *to, const union record *record)
@@ -389,6 +394,15 @@ static void counts_refer(struct reference *to, const union record *record)
 	reference_number(to, "late", counts->late);
 	reference_number(to, "dead", dead);
 	reference_number(to, "revision", record->counts.revision);
+	map = reference_field(to, "unreadable_by_field");
+	avro_value_reset(&map);
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++) {
+		if (counts->unreadable[i] == 0)
+			continue;
+		cr_assert_eq(avro_value_add(&map, event_field_names[i], &entry, NULL, NULL), 0);
+		put_number(entry, counts->unreadable[i]);
+	}
+	reference_number(to, "duplicates_other_price", counts->duplicates_other_price);
 }
 
 static bool counts_equal(const union record *left, const union record *right)
@@ -400,7 +414,10 @@ static bool counts_equal(const union record *left, const union record *right)
 	       a->counts.records_in == b->counts.records_in &&
 	       a->counts.records_out == b->counts.records_out &&
 	       a->counts.duplicates == b->counts.duplicates && a->counts.late == b->counts.late &&
-	       memcmp(a->counts.dead, b->counts.dead, sizeof(a->counts.dead)) == 0;
+	       memcmp(a->counts.dead, b->counts.dead, sizeof(a->counts.dead)) == 0 &&
+	       memcmp(a->counts.unreadable, b->counts.unreadable, sizeof(a->counts.unreadable)) ==
+	               0 &&
+	       a->counts.duplicates_other_price == b->counts.duplicates_other_price;
 }
 
 static void counts_write(struct buffer *out, const union record *record)
@@ -630,8 +647,10 @@ Test(records, a_negative_count_is_refused)
 	buffer_free(&out);
 }
 
-static bool counts_body_is_taken(struct span dead_and_map, struct counts_record *record,
-                                 int64_t *unknown, const char **why)
+static const struct span no_field = BYTES("\0"), no_reason = BYTES("\0\0");
+
+static bool counts_body_is_taken(struct span dead_and_map, struct span unreadable,
+                                 struct counts_record *record, int64_t *unknown, const char **why)
 {
 	struct buffer out = {0};
 	bool ok;
@@ -639,6 +658,8 @@ static bool counts_body_is_taken(struct span dead_and_map, struct counts_record 
 	buffer_append(&out, "\2s\2t\0\0\0\0\0", 9); /* service, topic, partition, four counts */
 	buffer_append(&out, dead_and_map.at, dead_and_map.len);
 	buffer_append(&out, "\0", 1); /* revision */
+	buffer_append(&out, unreadable.at, unreadable.len);
+	buffer_append(&out, "\0", 1); /* duplicates_other_price */
 	ok = counts_decode((struct span){out.at, out.len}, record, unknown, why);
 	buffer_free(&out);
 	return ok;
@@ -671,13 +692,46 @@ Test(records, a_map_of_reasons_is_read_in_every_form_that_avro_allows)
 		const char *why = NULL;
 		int64_t unknown = 0;
 
-		cr_assert_eq(counts_body_is_taken(cases[i].bytes, &record, &unknown, &why),
+		cr_assert_eq(counts_body_is_taken(cases[i].bytes, no_field, &record, &unknown,
+		                                  &why),
 		             cases[i].taken, "%s: %s", cases[i].label, why ? why : "");
 		if (cases[i].taken) {
 			cr_assert_eq(record.counts.dead[REASON_NULL_VALUE], cases[i].null_value,
 			             "%s", cases[i].label);
 			cr_assert_eq(unknown, cases[i].unknown, "%s", cases[i].label);
 		}
+	}
+}
+
+Test(records, a_map_of_unreadable_fields_is_read_and_unknown_fields_are_left_out)
+{
+	static const struct {
+		const char *label;
+		struct span bytes;
+		bool taken;
+		int64_t brand;
+	} cases[] = {
+		{"empty", BYTES("\0"), true, 0},
+		{"one field", BYTES("\2\12brand\6\0"), true, 3},
+		{"a field of a newer version", BYTES("\4\12brand\6\4zz\4\0"), true, 3},
+		{"a field twice", BYTES("\4\12brand\6\12brand\6\0"), false, 0},
+		{"a count below zero", BYTES("\2\12brand\1\0"), false, 0},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct counts_record record;
+		const char *why = NULL;
+		int64_t unknown = 0;
+
+		cr_assert_eq(counts_body_is_taken(no_reason, cases[i].bytes, &record, &unknown,
+		                                  &why),
+		             cases[i].taken, "%s: %s", cases[i].label, why ? why : "");
+		if (cases[i].taken)
+			cr_assert_eq(record.counts.unreadable[FIELD_BRAND], cases[i].brand, "%s",
+			             cases[i].label);
+		else
+			cr_assert_str_eq(why, "unreadable_by_field");
+		cr_assert_eq(unknown, 0, "%s", cases[i].label);
 	}
 }
 

@@ -1165,9 +1165,15 @@ Test(task, metadata_that_cannot_be_read_refuses)
 
 Test(task, metadata_with_impossible_counts_refuses)
 {
-	static const char *const counts[] = {"-1,0,0,0", "9223372036854775807,0,0,0",
-	                                     "99999999999999999999,0,0,0", "0,0,0,0,null_value:-1",
-	                                     "0,0,0,0,none_such:1"};
+	static const char *const counts[] = {"-1,0,0,0",
+	                                     "9223372036854775807,0,0,0",
+	                                     "99999999999999999999,0,0,0",
+	                                     "0,0,0,0,null_value:-1",
+	                                     "0,0,0,0,none_such:1",
+	                                     "0,0,0,0,?brand:-1",
+	                                     "0,0,0,0,?none_such:1",
+	                                     "0,0,0,0,brand:1",
+	                                     "0,0,0,0,duplicates_other_price:-1"};
 	struct scenario s;
 	struct commit commit;
 	char text[TASK_METADATA_MAX];
@@ -1360,6 +1366,9 @@ Test(task, metadata_fits_with_128_sources_and_all_reasons_counted)
 	}
 	for (int r = 1; r < REASON_COUNT; r++)
 		task.counts.dead[r] = 999;
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++)
+		task.counts.unreadable[i] = 999;
+	task.counts.duplicates_other_price = 999;
 	cr_assert(task_metadata(&task, metadata, &err), "%s", err.message);
 	cr_assert(strlen(metadata) < TASK_METADATA_MAX);
 	cr_assert(task_resume(&again, &params, task.position, span_of(metadata), &err), "%s",
@@ -1383,6 +1392,8 @@ Test(task, metadata_that_does_not_fit_is_an_error_and_not_cut)
 	for (int r = 1; r < REASON_COUNT; r++)
 		task.counts.dead[r] =
 			INT64_MAX / 2; /* the largest valid count; as many digits as INT64_MAX */
+	for (int i = 0; i < EVENT_FIELD_COUNT; i++)
+		task.counts.unreadable[i] = INT64_MAX / 2;
 	if (task_metadata(&task, commit.metadata, &err)) { /* if it fits, it must be readable */
 		struct task again;
 
