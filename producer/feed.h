@@ -35,6 +35,8 @@ enum feed_announcement { FEED_NOTHING, FEED_BEGIN, FEED_JUMP };
  * the clock enters another hour, so that partitions without rows follow. *pause: the clock has
  * moved by more than 12 h at once. */
 enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause);
+/* After feed_message gave NULL. True: the source is live, and there may be a message later. */
+bool feed_waits(struct feed *feed);
 /* Moves to the next message. */
 void feed_advance(struct feed *feed);
 

@@ -102,11 +102,14 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct produce
 
 static const struct config_option input_options[] = {
 	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
-         "where the rows come from: files, or the generator (synthetic)", "file|synthetic", NULL},
-	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
+         "where the rows come from: files, the generator (synthetic), or a shop that is polled "
+         "(fakestore)",
+         "file|synthetic|fakestore", NULL},
+	{"INPUT", CONFIG_URLS, AT(input), "", 0, 0,
          "file: what to read: a file, a folder, a pattern such as 'parts/*.csv.gz', a file in an "
-         "archive (archive.zip/member.csv) or - for standard input; several with commas between "
-         "them, or with blanks if there is no comma",
+         "archive (archive.zip/member.csv), an http or https URL (with #sha256=<digits> to check "
+         "it), or - for standard input; several with commas between them, or with blanks if there "
+         "is no comma",
          NULL, NULL},
 	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
          "synthetic: number of valid rows to generate", NULL, NULL},
@@ -183,8 +186,9 @@ static const struct config_option sending_options[] = {
          "form of the values: plain JSON, or the wire format of Confluent's JSON Schema serializer",
          "plain|confluent", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
-         "schema registry for FRAMING=confluent: one or more base URLs, comma-separated", NULL,
-         registry_urls_check},
+         "schema registry, where the producer registers the schema of the raw topic: one or more "
+         "base URLs, comma-separated; FRAMING=confluent needs it",
+         NULL, registry_urls_check},
 	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
          "write the JSON values to standard output and send nothing", NULL, NULL},
 	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
@@ -277,6 +281,31 @@ static const struct config_option selection_options[] = {
 	{0},
 };
 
+static const struct config_option net_options[] = {
+	{"URL", CONFIG_URLS, AT(url), "", 0, 0,
+         "fakestore: address of the products, such as https://fakestoreapi.com/products", NULL,
+         NULL},
+	{"POLL_EVERY", CONFIG_DURATION, AT(poll_every_us), "60s", 1000000, INT64_C(86400000000),
+         "fakestore: time from one poll to the next", NULL, NULL},
+	{"POLLS", CONFIG_INTEGER, AT(polls), "0", 0, INT64_MAX,
+         "fakestore: end the segment after this number of polls; 0: do not end", NULL, NULL},
+	{"POLL_TIMEOUT", CONFIG_DURATION, AT(poll_timeout_us), "30s", 100000, INT64_C(3600000000),
+         "fakestore: longest duration of a poll with all its tries", NULL, NULL},
+	{"POLL_MAX_BYTES", CONFIG_BYTES, AT(poll_max_bytes), "10m", 1, INT64_C(1073741824),
+         "fakestore: largest answer; a poll with a larger one gives no rows", NULL, NULL},
+	{"POLL_FAILURES_MAX", CONFIG_INTEGER, AT(poll_failures_max), "3", 1, 1000000,
+         "fakestore: /readyz reports not ready after this number of failed polls in a row", NULL,
+         NULL},
+	{"FAKESTORE_USER_ID", CONFIG_INTEGER, AT(fakestore_user_id), "1", 1, INT64_MAX,
+         "fakestore: user id of the views", NULL, NULL},
+	{"SOURCES", CONFIG_TEXT, AT(sources), "", 0, 0,
+         "JSON file with a list of inputs and their settings, replayed one after the other", NULL,
+         NULL},
+	{"ONLY", CONFIG_TEXT, AT(only), "", 0, 0, "replay only the entry of SOURCES with this name",
+         NULL, NULL},
+	{0},
+};
+
 static const struct config_option order_options[] = {
 	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
          "order of the rows of files. input: as they are, several files merged by event time, and "
@@ -302,10 +331,10 @@ static const struct config_option check_options[] = {
 	{0},
 };
 
-const struct config_option *const producer_tables[] = {input_options,     reading_options,
-                                                       selection_options, sending_options,
-                                                       order_options,     check_options,
-                                                       kafka_options,     NULL};
+const struct config_option *const producer_tables[] = {
+	input_options,   reading_options, selection_options,
+	sending_options, order_options,   net_options,
+	check_options,   kafka_options,   NULL};
 
 bool share_parse(struct span text, int64_t *ppm)
 {
@@ -360,22 +389,51 @@ static bool check_schedule(const struct producer_config *config, const struct pr
 	if (config->every_us > 0 && (config->dry_run || config->output[0] || config->tee[0]))
 		return err_set(err, ERR_INPUT,
 		               "EVERY sends rows: expected no DRY_RUN, OUTPUT or TEE");
+	if (config->every_us > 0 && plan->live)
+		return err_set(err, ERR_INPUT,
+		               "EVERY sends the months of files: expected SOURCE=file, not %s",
+		               config->source);
 	return config->every_us == 0 || !plan->synthetic || config->month[0] ||
 	       err_set(err, ERR_INPUT, "EVERY with SOURCE=synthetic needs MONTH");
+}
+
+static void read_fakestore(const struct producer_config *config, struct producer_plan *plan)
+{
+	plan->live = strcmp(config->source, "fakestore") == 0;
+	plan->fakestore = (struct fakestore_config){.url = config->url,
+	                                            .every_us = config->poll_every_us,
+	                                            .timeout_us = config->poll_timeout_us,
+	                                            .max_bytes = config->poll_max_bytes,
+	                                            .polls = config->polls,
+	                                            .failures_max = config->poll_failures_max,
+	                                            .user_id = config->fakestore_user_id};
+}
+
+static bool check_fakestore(const struct producer_config *config, const struct producer_plan *plan,
+                            struct err *err)
+{
+	if (plan->live && !config->url[0])
+		return err_set(err, ERR_INPUT,
+		               "SOURCE=fakestore needs URL, which is not set: expected for example "
+		               "--url https://fakestoreapi.com/products");
+	return true;
 }
 
 bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
                         struct err *err)
 {
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
-	if (!plan->synthetic && !config->input[0])
+	read_fakestore(config, plan);
+	if (!check_fakestore(config, plan, err))
+		return false;
+	if (!plan->synthetic && !plan->live && !config->input[0])
 		return err_set(err, ERR_INPUT,
 		               "INPUT is not set: expected --input with a file, a folder or -, or "
 		               "--source synthetic");
-	if (plan->synthetic && config->input[0])
-		return err_set(
-			err, ERR_INPUT,
-			"INPUT is set, but SOURCE=synthetic reads no input; remove one of them");
+	if ((plan->synthetic || plan->live) && config->input[0])
+		return err_set(err, ERR_INPUT,
+		               "INPUT is set, but SOURCE=%s reads no input; remove one of them",
+		               config->source);
 	if (!plan->synthetic && (config->output[0] || config->tee[0]))
 		return err_set(
 			err, ERR_INPUT,

@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "fakestore.h"
 #include "generator.h"
 #include "kafka/kafka_conf.h"
 #include "selection.h"
@@ -18,6 +19,10 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	/* fakestore, and lists of sources */
+	const char *url, *sources, *only;
+	int64_t poll_every_us, poll_timeout_us, poll_max_bytes, poll_failures_max, polls,
+		fakestore_user_id;
 	/* reading_options */
 	const char *delimiter, *encoding, *columns, *mapping, *null_words;
 	/* order_options */
@@ -35,6 +40,8 @@ extern const struct config_option *const producer_tables[];
 struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
+	bool live;
+	struct fakestore_config fakestore;
 	int64_t speed_milli;    /* 0: as fast as possible */
 	int64_t fail_above_ppm; /* -1: not checked */
 	struct selection_config selection;

@@ -73,7 +73,8 @@ static bool open_feed(struct producer *p, struct err *err)
 {
 	struct feed_params params = {
 		.fallback_us = p->plan.synthetic ? p->plan.generator.start_us : EARLIEST_TIME_US,
-		.check_order = !p->plan.synthetic && strcmp(p->config->order, "input") == 0,
+		.check_order = !p->plan.synthetic && !p->plan.live &&
+	                       strcmp(p->config->order, "input") == 0,
 		.horizon_us = p->config->dedup_horizon_us,
 	};
 
@@ -88,7 +89,9 @@ static bool open_source(struct producer *p, struct err *err)
 
 	if (!producer_open_format(p, err))
 		return false;
-	if (p->plan.synthetic)
+	if (p->plan.live)
+		p->source = source_fakestore_new(&p->plan.fakestore, p->config->limit, err);
+	else if (p->plan.synthetic)
 		p->source = source_synthetic_new(&p->plan.generator, p->config->limit, err);
 	else
 		p->source = source_files_open(p->config->input, &p->format, p->config->limit, err);
@@ -108,7 +111,7 @@ static bool open_kafka(struct producer *p, struct err *err)
 
 	if (!acks_init(&p->acks, ACKS_CAPACITY))
 		return err_set(err, ERR_FATAL, "out of memory");
-	if (strcmp(config->framing, "confluent") == 0) {
+	if (config->registry_url[0]) {
 		p->registry = registry_new(config->registry_url, 5000, err);
 		if (!p->registry)
 			return false;
@@ -122,7 +125,7 @@ static bool state_path_of(struct producer *p, struct err *err)
 	const char *set = p->config->state_file;
 	int len = 0;
 
-	if (strcmp(set, "none") == 0)
+	if (strcmp(set, "none") == 0 || source_is_live(p->source))
 		return true;
 	if (!source_can_resume(p->source)) {
 		log_info("no_state_file",

@@ -45,9 +45,10 @@ static enum step finish_stopped(struct producer *p, struct err *err)
 /* All records are acknowledged: ends the run, or goes on to the end of the segment. */
 static enum step drained(struct producer *p, struct err *err)
 {
-	if (p->stopped)
+	/* a live source cannot be continued, so a stop ends its segment */
+	if (p->stopped && !source_is_live(p->source))
 		return finish_stopped(p, err);
-	if (!feed_ended_well(p->feed, err)) {
+	if (!p->stopped && !feed_ended_well(p->feed, err)) {
 		struct err unsaved;
 
 		if (!producer_save(p, false, &unsaved))
@@ -112,6 +113,13 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 	for (int i = 0; i < SKIP_ROWS; i++) {
 		const struct message *message = feed_message(p->feed);
 
+		if (!message && feed_waits(p->feed)) {
+			struct timespec nap = {0, 20000000};
+
+			fflush(p->rows_out);
+			nanosleep(&nap, NULL);
+			return STEP_MORE;
+		}
 		if (!message) {
 			if (!producer_flush_rows(p, err) || !feed_ended_well(p->feed, err))
 				return STEP_FAILED;

@@ -67,7 +67,9 @@ void producer_show(struct producer *p, int64_t now_us)
 	                                  .event_time_us = feed_clock_us(p->feed)};
 
 	numbers.done = source_progress(p->source, &numbers.total);
-	display_show(&p->display, &numbers, now_us);
+	/* a live source gives nothing most of the time */
+	if (!source_is_live(p->source) || numbers.rows != p->display.shown_rows)
+		display_show(&p->display, &numbers, now_us);
 	metric_set(p->metrics.sent, p->earlier.sent + p->sent);
 	metric_set(p->metrics.malformed, p->earlier.malformed + p->malformed);
 	if (numbers.event_time_us != CLOCK_NONE)

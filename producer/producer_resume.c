@@ -200,14 +200,37 @@ static bool read_topic_clock(struct producer *p, int32_t partition_count, struct
 	return true;
 }
 
+/* Plain values need no schema id, so a registry that is away does not hold back a replay. */
+static bool register_contract(struct producer *p, struct err *err)
+{
+	bool framed = strcmp(p->config->framing, "confluent") == 0;
+	int32_t schema_id;
+
+	if (!p->registry)
+		return true;
+	if (registry_register(p->registry, p->config->kafka.topic_prefix, SCHEMA_RAW, &schema_id,
+	                      err)) {
+		p->form.schema_id = framed ? schema_id : 0;
+		return true;
+	}
+	if (framed)
+		return false;
+	if (err->class != ERR_RETRY)
+		return err_prefix(err, "the schema of the raw topic cannot be registered (without "
+		                       "SCHEMA_REGISTRY_URL, FRAMING=plain sends without it)");
+	log_warn("schema_not_registered", log_str("error", err->message),
+	         log_str("detail", "FRAMING=plain continues without it; the next run registers the "
+	                           "schema of the raw topic"));
+	return true;
+}
+
 static bool begin_segment(struct producer *p, struct err *err)
 {
 	int32_t partition_count;
 
 	if (!sender_connect(p->sender, 500, &partition_count, err))
 		return false;
-	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix,
-	                                      SCHEMA_RAW, &p->form.schema_id, err))
+	if (!register_contract(p, err))
 		return false;
 	p->form.partition_count = partition_count;
 	if (!producer_check_begin(p, err) || !load_state(p, partition_count, err) ||

@@ -1,6 +1,6 @@
 /* Files are merged by event time, or sorted. Only one plain file can be read from its middle. To
  * resume any other source, all of it is read again in the same order, and the earlier rows are
- * skipped. */
+ * skipped. The answers of a shop cannot be read again. */
 #include "source.h"
 
 #include <stdio.h>
@@ -32,6 +32,8 @@ struct source {
 	struct generator *generator;
 	struct generator_config generated;
 	int64_t events;
+	/* a shop */
+	struct fakestore *fakestore;
 };
 
 static void name_segment(struct source *source)
@@ -159,10 +161,31 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 	return source;
 }
 
+struct source *source_fakestore_new(const struct fakestore_config *config, int64_t limit,
+                                    struct err *err)
+{
+	struct source *source = source_alloc(limit, err);
+	int64_t began_us = wallclock_us();
+
+	if (!source)
+		return NULL;
+	source->fakestore = fakestore_new(config, err);
+	if (!source->fakestore) {
+		source_free(source);
+		return NULL;
+	}
+	snprintf(source->name, sizeof(source->name), "fakestore");
+	source->hash = fnv1a(FNV1A_START, config->url, strlen(config->url));
+	source->hash = fnv1a(source->hash, &began_us, sizeof(began_us));
+	name_segment(source);
+	return source;
+}
+
 void source_free(struct source *source)
 {
 	if (!source)
 		return;
+	fakestore_free(source->fakestore);
 	external_sort_free(source->sort);
 	merge_free(source->merge);
 	file_list_fini(&source->list);
@@ -180,13 +203,13 @@ bool source_select(struct source *source, struct selection *selection, struct er
 	const struct selection_config *config = &selection->config;
 
 	source->selection = selection;
-	selection->config.by_name = source->generator == NULL;
-	if (!source_can_resume(source) && (config->passes > 1 || config->shift != SHIFT_NONE))
-		return err_set(
-			err, ERR_INPUT,
-			"LOOP and SHIFT_TO_NOW read the input more than once, and a stream can "
-			"be read once only; expected files");
-	if (source->generator) {
+	selection->config.by_name = !source->generator && !source->fakestore;
+	if ((!source_can_resume(source) || source->fakestore) &&
+	    (config->passes > 1 || config->shift != SHIFT_NONE || config->may_be_empty))
+		return err_set(err, ERR_INPUT,
+		               "EVERY, LOOP and SHIFT_TO_NOW read the input more than once, and a "
+		               "stream can be read once only; expected files");
+	if (source->generator || source->fakestore) {
 		name_segment(source);
 		return true;
 	}
@@ -319,6 +342,22 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	return SOURCE_ROW;
 }
 
+static enum source_result next_of_fakestore(struct source *source, struct row *row, struct err *err)
+{
+	switch (fakestore_next(source->fakestore, row, err)) {
+	case FAKESTORE_ROW: break;
+	case FAKESTORE_END: return SOURCE_END;
+	case FAKESTORE_FAILED: return SOURCE_FAILED;
+	}
+	row->position = (struct row_position){0, source->rows + 1, 0};
+	return SOURCE_ROW;
+}
+
+bool source_is_live(const struct source *source)
+{
+	return source->fakestore != NULL;
+}
+
 /* ---- all sources */
 
 /* Back to the first row of the input. */
@@ -345,8 +384,9 @@ bool source_restart(struct source *source, bool scanning, struct err *err)
 
 static enum source_result next_of_input(struct source *source, struct row *row, struct err *err)
 {
-	return source->generator ? next_of_generator(source, row, err)
-	                         : next_of_files(source, row, err);
+	return source->generator   ? next_of_generator(source, row, err)
+	       : source->fakestore ? next_of_fakestore(source, row, err)
+	                           : next_of_files(source, row, err);
 }
 
 /* The next row that is selected, of this pass or the next one. */
@@ -373,11 +413,16 @@ static bool may_be_empty(const struct source *source)
 	return source->generator || (source->selection && source->selection->config.may_be_empty);
 }
 
+static bool is_at_limit(const struct source *source)
+{
+	return source->limit > 0 && source->rows == source->limit;
+}
+
 enum source_result source_next(struct source *source, struct row *row, struct err *err)
 {
 	enum source_result result;
 
-	if (source->ended || (source->limit > 0 && source->rows == source->limit))
+	if (source->ended || is_at_limit(source))
 		return SOURCE_END;
 	result = next_selected(source, row, err);
 	if (result == SOURCE_END && source->rows == 0 && !may_be_empty(source)) {
@@ -394,6 +439,10 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 
 bool source_waits(struct source *source)
 {
+	if (is_at_limit(source))
+		return false;
+	if (source->fakestore)
+		return !source->ended && fakestore_waits(source->fakestore);
 	return source->merge && !source->sort && merge_waits(source->merge);
 }
 
@@ -431,6 +480,10 @@ bool source_resume(struct source *source, const struct row_position *position, i
 
 int64_t source_progress(const struct source *source, int64_t *total)
 {
+	if (source->fakestore) {
+		*total = 0;
+		return 0;
+	}
 	if (source->generator) {
 		*total = source->events;
 		return generator_made(source->generator);

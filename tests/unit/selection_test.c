@@ -523,7 +523,11 @@ static struct producer_config settings(void)
 	                                .month = "",
 	                                .from = "",
 	                                .to = "",
-	                                .loop = "1"};
+	                                .loop = "1",
+	                                .fail_above = "",
+	                                .url = "",
+	                                .sources = "",
+	                                .only = ""};
 }
 
 static void refused(const struct producer_config *config, const char *word)
