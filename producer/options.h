@@ -7,6 +7,7 @@
 #include "fakestore.h"
 #include "generator.h"
 #include "kafka/kafka_conf.h"
+#include "selection.h"
 #include "service/config.h"
 #include "service/service.h"
 
@@ -27,6 +28,10 @@ struct producer_config {
 	/* order_options */
 	const char *order, *sort_dir;
 	int64_t sort_memory_bytes;
+	/* selection and schedule */
+	const char *month, *from, *to, *loop;
+	int64_t rows_per_day, every_us, dedup_horizon_us;
+	bool shift_to_now, replay;
 	/* check_options */
 	const char *fail_above;
 };
@@ -39,6 +44,7 @@ struct producer_plan {
 	struct fakestore_config fakestore;
 	int64_t speed_milli;    /* 0: as fast as possible */
 	int64_t fail_above_ppm; /* -1: not checked */
+	struct selection_config selection;
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,

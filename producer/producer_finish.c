@@ -11,11 +11,12 @@
 #include "producer_check.h"
 #include "producer_output.h"
 #include "producer_resume.h"
+#include "producer_schedule.h"
 #include "producer_send.h"
+#include "run_state.h"
 #include "service/fault.h"
 #include "service/log.h"
 #include "service/monotime.h"
-#include "source.h"
 
 #define STOP_DRAIN_US INT64_C(10000000)
 
@@ -57,9 +58,6 @@ static enum step drained(struct producer *p, struct err *err)
 			"all rows before the error were sent; the segment does not end here");
 		return STEP_FAILED;
 	}
-	if (!p->stopped && !source_reached_end(p->source))
-		return finish(p, true, "finished",
-		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
 	p->control = (struct control){"end", 0, 0, false};
 	p->phase = PHASE_ENDING;
@@ -96,6 +94,11 @@ enum step producer_step_ending(struct producer *p, struct err *err)
 
 	if (sent == SENT_FAILED || !producer_serve(p, 20, err))
 		return STEP_FAILED;
+	if (!p->control.kind && acks_waiting(&p->acks) == 0 && !p->complete_noted) {
+		p->complete_noted = true;
+		if (!producer_schedule_note(p, RUN_COMPLETE, err))
+			return STEP_FAILED;
+	}
 	if (!p->control.kind && acks_waiting(&p->acks) == 0)
 		return finish(p, true, "finished",
 		              "all rows are acknowledged, and the end of the segment is announced",

@@ -181,7 +181,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	if (!sender_poll(p->sender, timeout_ms, err))
 		return false;
 	now_us = monotonic_us();
-	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	feed_set_latest(p->feed, producer_latest_us(p));
 	acks_advance(&p->acks, &p->saved.checkpoint);
 	if (!check_stall(p, now_us, err))
 		return false;

@@ -11,6 +11,7 @@
 #include "generator.h"
 #include "row.h"
 #include "row_reader.h"
+#include "selection.h"
 
 #define SEGMENT_NAME_MAX 128
 
@@ -45,16 +46,19 @@ MUST_USE bool source_prepare(struct source *source, int64_t rows, bool *ready, s
 
 enum source_result {
 	SOURCE_ROW,
-	SOURCE_END,   /* of the input or at the limit, see source_reached_end */
+	SOURCE_END,   /* of the input, or at the limit */
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
+/* Before the first row: only what is selected is read. Borrows the selection. The segment gets its
+ * own name. ERR_INPUT: no file is left. */
+MUST_USE bool source_select(struct source *source, struct selection *selection, struct err *err);
+/* Reads a source with a selection from its first row again. scanning: see selection_restart. */
+MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);
 /* Whether source_next would wait for the next row, of a stream (row_reader_waits) or of a shop. */
 bool source_waits(struct source *source);
 /* The source is live: it does not end by itself, and its rows cannot be read again. */
 bool source_is_live(const struct source *source);
-/* After SOURCE_END: whether the input was read to its end, not only to the limit. */
-bool source_reached_end(const struct source *source);
 
 /* False: the input is a stream that can be read once only. */
 bool source_can_resume(const struct source *source);
