@@ -29,7 +29,8 @@ struct order_check {
 	int64_t horizon_us;
 	int64_t late_rows, first_row, first_time_us;
 };
-/* Call for each row. clock_us: the source clock after the row. ERR_REFUSED: the replay must stop. */
+/* Call for each row. clock_us: the source clock after the row. ERR_REFUSED: the replay must
+ * stop. */
 MUST_USE bool order_check_row(struct order_check *check, const struct row *row, int64_t clock_us,
                               struct err *err);
 
