@@ -323,14 +323,14 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
                            const struct bronze_event *bronze, struct counts *counts,
                            struct outbox *out)
 {
-	struct clock_event at = bronze_clock_event(bronze);
+	struct clock_event at = bronze_clock_event(bronze, record->timestamp_ms);
 	struct lateness late;
 	char key_buffer[32];
 	uint32_t session;
 	bool kept = true;
 
 	late.len = 0;
-	clock_accept(&fold->clock, &at);
+	clock_follow(&fold->clock, &at);
 	advance(fold);
 	fold->idle_announced = false;
 	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),

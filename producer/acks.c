@@ -47,6 +47,8 @@ void acks_advance(struct acks *acks, struct checkpoint *checkpoint)
 		if (ack->state != ACK_DONE)
 			return;
 		acks->head++;
+		if (ack->partition == ACK_ELSEWHERE)
+			continue;
 		checkpoint->partitions[ack->partition].last_offset = ack->broker_offset;
 		if (!ack->is_row)
 			continue;

@@ -13,6 +13,7 @@
 #include "source_clock.h"
 
 #define PARTITIONS_MAX 4096
+#define ACK_ELSEWHERE  (-1) /* the partition of a record of another topic */
 
 enum ack_state { ACK_WAITING, ACK_DONE };
 

@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "http_origin.h"
+
 struct file {
 	int fd;
 	char path[]; /* for messages */
@@ -103,11 +105,10 @@ static bool open_standard_input(struct byte_origin *origin, struct err *err)
 
 static const struct scheme {
 	const char *prefix;
-	/* NULL: this build cannot read it */
 	bool (*open)(struct byte_origin *origin, const char *url, struct err *err);
 } schemes[] = {
-	{"http://", NULL},
-	{"https://", NULL},
+	{"http://", http_origin_open},
+	{"https://", http_origin_open},
 };
 
 static const struct scheme *scheme_of(const char *path)
@@ -128,11 +129,6 @@ bool byte_origin_open(struct byte_origin *origin, const char *path, struct err *
 	const struct scheme *scheme = scheme_of(path);
 
 	*origin = (struct byte_origin){0};
-	if (scheme && !scheme->open)
-		return err_set(err, ERR_INPUT,
-		               "%s: this build cannot read URLs; download the file, or use: "
-		               "curl URL | producer --input -",
-		               path);
 	if (scheme)
 		return scheme->open(origin, path, err);
 	return strcmp(path, "-") == 0 ? open_standard_input(origin, err)

@@ -11,6 +11,7 @@
 
 #include "byte_origin.h"
 #include "gzip_origin.h"
+#include "http_stream.h"
 #include "text_encoding.h"
 
 #define LAYERS_MAX 4
@@ -141,6 +142,7 @@ static struct byte_reader *open_base(const char *path, char container[PATH_MAX],
                                      const char **member, struct err *err)
 {
 	struct byte_reader *reader = calloc(1, sizeof(*reader));
+	char name[HTTP_NAME_MAX];
 
 	if (!reader || strlen(path) >= PATH_MAX) {
 		err_set(err, ERR_FATAL, "%s: out of memory, or the path is too long", path);
@@ -148,7 +150,7 @@ static struct byte_reader *open_base(const char *path, char container[PATH_MAX],
 		return NULL;
 	}
 	snprintf(reader->path, sizeof(reader->path), "%s",
-	         strcmp(path, "-") == 0 ? "standard input" : path);
+	         strcmp(path, "-") == 0 ? "standard input" : http_shown(path, name));
 	snprintf(container, PATH_MAX, "%s", path);
 	if (!cut_at_file(container, member))
 		*member = NULL;
@@ -254,6 +256,18 @@ bool byte_reader_list(const char *path, bool *is_archive, archive_visit *visit, 
 
 /* ---- reading */
 
+/* The rest of a stream after the end of its container: the checksum of a URL covers it too. */
+static ssize_t read_rest(struct byte_reader *reader, struct err *err)
+{
+	char rest[4096];
+	ssize_t got;
+
+	do
+		got = base_read(reader, rest, sizeof(rest), err);
+	while (got > 0);
+	return got;
+}
+
 enum byte_result byte_reader_read(struct byte_reader *reader, char *out, size_t cap, size_t *given,
                                   struct err *err)
 {
@@ -262,6 +276,8 @@ enum byte_result byte_reader_read(struct byte_reader *reader, char *out, size_t 
 
 	*given = got > 0 ? (size_t)got : 0;
 	reader->top_bytes += (int64_t)*given;
+	if (got == 0 && !reader->base.seek)
+		got = read_rest(reader, &why);
 	if (got >= 0)
 		return got > 0 ? BYTES_GIVEN : BYTES_END;
 	if (err)

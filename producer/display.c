@@ -49,12 +49,14 @@ void display_show(struct display *display, const struct display_numbers *numbers
 		         (int)(left / 60 % 60), (int)(left % 60));
 	if (display->terminal)
 		fprintf(stderr,
-		        "\r\033[K%s%lld rows  %lld rows/s  event time %s  %d%%  time left %s",
+		        "\r\033[K%s%s%s%lld rows  %lld rows/s  event time %s  %d%%  time left %s",
+		        display->run, display->run[0] ? "  " : "",
 		        numbers->sorting ? "sorting: " : "", (long long)numbers->rows,
 		        (long long)rate, time, percent, eta);
 	else
-		log_info(numbers->sorting ? "sorting" : "progress", log_int("rows", numbers->rows),
-		         log_int("rate", rate),
+		log_info(numbers->sorting ? "sorting" : "progress",
+		         log_str("run", display->run[0] ? display->run : NULL),
+		         log_int("rows", numbers->rows), log_int("rate", rate),
 		         log_str("event_time", numbers->event_time_us == INT64_MIN ? NULL : time),
 		         log_int("percent", percent), log_str("left", left < 0 ? NULL : eta));
 	display->drawn = true;

@@ -10,6 +10,7 @@ struct display {
 	bool terminal, drawn;
 	int64_t started_us, shown_us, shown_rows;
 	int64_t started_done; /* `done` at the beginning of this run */
+	char run[32];         /* shown before the numbers: "2019-11 (2 of 7)"; "": nothing */
 };
 
 struct display_numbers {

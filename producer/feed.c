@@ -61,7 +61,7 @@ void feed_free(struct feed *feed)
 /* Reads one row. */
 static bool read_row(struct feed *feed, struct row *row)
 {
-	if (feed->ended)
+	if (feed->ended || source_waits(feed->source))
 		return false;
 	switch (source_next(feed->source, row, &feed->failure)) {
 	case SOURCE_ROW: return true;
@@ -170,6 +170,13 @@ void feed_set_latest(struct feed *feed, int64_t latest_us)
 const struct message *feed_message(const struct feed *feed)
 {
 	return feed->have_current ? feed->current : NULL;
+}
+
+bool feed_waits(struct feed *feed)
+{
+	if (!feed->have_current && !feed->failed)
+		feed_advance(feed);
+	return feed->have_current || !feed->ended;
 }
 
 enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause)

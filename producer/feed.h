@@ -21,7 +21,7 @@ struct feed *feed_new(struct source *source, const struct feed_params *params, s
 void feed_free(struct feed *feed);
 
 /* Reads the first rows. resumed: the state of the source clock at the last row sent; NULL: a new
- * segment, whose first rows are checked for their order (ERR_INPUT). */
+ * segment, whose first rows are checked for their order (ERR_REFUSED). */
 MUST_USE bool feed_start(struct feed *feed, const struct message_form *form,
                          const struct source_clock_state *resumed, struct err *err);
 /* A later time of a row counts as none. Call it from time to time, as the present time is a good
@@ -35,6 +35,8 @@ enum feed_announcement { FEED_NOTHING, FEED_BEGIN, FEED_JUMP };
  * the clock enters another hour, so that partitions without rows follow. *pause: the clock has
  * moved by more than 12 h at once. */
 enum feed_announcement feed_announce(struct feed *feed, int64_t *time_us, bool *pause);
+/* After feed_message gave NULL. True: the source is live, and there may be a message later. */
+bool feed_waits(struct feed *feed);
 /* Moves to the next message. */
 void feed_advance(struct feed *feed);
 

@@ -1,5 +1,5 @@
-/* Streams are not opened here, because that would read them. Files with the same first event, or
- * without events, are ordered by name. A file that is named twice is read once. */
+/* Standard input is not opened here, because that would read it. Files with the same first event,
+ * or without events, are ordered by name. A file that is named twice is read once. */
 #include "file_list.h"
 
 #include <errno.h>
@@ -11,6 +11,7 @@
 #include "byte_origin.h"
 #include "byte_reader.h"
 #include "fnv.h"
+#include "http_stream.h"
 #include "input_paths.h"
 #include "mapping.h"
 #include "row.h"
@@ -109,6 +110,34 @@ static bool add_stream(struct file_list *list, const char *path, struct err *err
 	if (file && strcmp(path, "-") == 0)
 		file->name = "stdin";
 	return file != NULL;
+}
+
+/* The name stands after the URL, because the URL may have secrets. */
+static char *with_name(const char *url, const char *shown)
+{
+	const char *slash = strrchr(shown, '/'), *name = slash && slash[1] ? slash + 1 : "url";
+	size_t len = strlen(url) + 1;
+	char *path = malloc(len + strlen(name) + 1);
+
+	if (path) {
+		memcpy(path, url, len);
+		memcpy(path + len, name, strlen(name) + 1);
+	}
+	return path;
+}
+
+static bool add_url(struct file_list *list, const char *url, struct err *err)
+{
+	char shown[HTTP_NAME_MAX];
+	struct http_about about;
+	struct stat as_file = {0};
+
+	if (!http_url_name(url, shown, err) || !http_stream_about(url, &about, err))
+		return false;
+	as_file.st_mtim.tv_sec = about.modified_ns / 1000000000;
+	as_file.st_mtim.tv_nsec = about.modified_ns % 1000000000;
+	return add_file(list, with_name(url, shown), strlen(url) + 1, &as_file,
+	                about.bytes > 0 ? about.bytes : 0, false, err);
 }
 
 /* ---- archives */
@@ -226,6 +255,8 @@ static bool add(void *context, const char *path, enum input_path kind, struct er
 	struct file_list *list = context;
 	struct stat about;
 
+	if (http_is_url(path))
+		return add_url(list, path, err);
 	if (byte_origin_is_stream(path))
 		return add_stream(list, path, err);
 	return stat(path, &about) == 0 ? add_path(list, path, kind, &about, err)
@@ -259,15 +290,18 @@ static void drop_repeats(struct file_list *list)
 
 static bool check_rows(const struct file_list *list, const char *input, struct err *err)
 {
+	char shown[HTTP_NAME_MAX];
+
 	for (size_t i = 0; i < list->count; i++)
 		if (!list->files[i].empty)
 			return true;
 	if (list->count == 0)
 		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: it has no file of events",
-		               input);
+		               http_shown(input, shown));
 	return err_set(err, ERR_INPUT,
 	               "cannot read INPUT=%s: it has no row to send (%zu file%s, the first is %s)",
-	               input, list->count, list->count > 1 ? "s" : "", list->files[0].name);
+	               http_shown(input, shown), list->count, list->count > 1 ? "s" : "",
+	               list->files[0].name);
 }
 
 bool file_list_read(struct file_list *list, const char *input, struct err *err)
@@ -290,8 +324,10 @@ uint64_t file_list_hash(const struct file_list *list)
 
 	for (size_t i = 0; i < list->count; i++) {
 		const struct input_file *file = &list->files[i];
+		char name[HTTP_NAME_MAX];
+		const char *path = http_shown(file->path, name);
 
-		hash = fnv1a(hash, file->path, strlen(file->path) + 1);
+		hash = fnv1a(hash, path, strlen(path) + 1);
 		hash = fnv1a(hash, &file->bytes, sizeof(file->bytes));
 		hash = fnv1a(hash, &file->modified_ns, sizeof(file->modified_ns));
 	}

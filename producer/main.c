@@ -2,6 +2,7 @@
 #include "options.h"
 #include "producer.h"
 #include "service/service.h"
+#include "source_runs.h"
 
 int main(int argc, char **argv)
 {
@@ -15,5 +16,9 @@ int main(int argc, char **argv)
 		.close = producer_close,
 	};
 
+	int exit_code;
+
+	if (source_runs(argc, argv, producer_tables, &exit_code))
+		return exit_code;
 	return service_main(&service, argc, argv);
 }

@@ -3,11 +3,13 @@
 #include "options.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/number.h"
 #include "base/timetext.h"
 #include "event/event_values.h"
 #include "mapping.h"
+#include "months.h"
 #include "pace.h"
 #include "registry/registry.h"
 #include "text_encoding.h"
@@ -100,11 +102,14 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct produce
 
 static const struct config_option input_options[] = {
 	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
-         "where the rows come from: files, or the generator (synthetic)", "file|synthetic", NULL},
-	{"INPUT", CONFIG_TEXT, AT(input), "", 0, 0,
+         "where the rows come from: files, the generator (synthetic), or a shop that is polled "
+         "(fakestore)",
+         "file|synthetic|fakestore", NULL},
+	{"INPUT", CONFIG_URLS, AT(input), "", 0, 0,
          "file: what to read: a file, a folder, a pattern such as 'parts/*.csv.gz', a file in an "
-         "archive (archive.zip/member.csv) or - for standard input; several with commas between "
-         "them, or with blanks if there is no comma",
+         "archive (archive.zip/member.csv), an http or https URL (with #sha256=<digits> to check "
+         "it), or - for standard input; several with commas between them, or with blanks if there "
+         "is no comma",
          NULL, NULL},
 	{"EVENTS", CONFIG_INTEGER, AT(events), "100000", 1, INT64_C(1000000000000),
          "synthetic: number of valid rows to generate", NULL, NULL},
@@ -163,8 +168,7 @@ static const struct config_option sending_options[] = {
          NULL, speed_check},
 	{"RATE", CONFIG_INTEGER, AT(rate), "0", 0, 100000000,
          "largest number of rows per second, evenly spaced; 0: no limit", NULL, NULL},
-	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX,
-         "stop after this number of rows, without announcing the end of the segment; 0: all rows",
+	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX, "most rows to send; 0: all rows",
          NULL, NULL},
 	{"RESUME", CONFIG_BOOLEAN, AT(resume), "true", 0, 0,
          "continue where an earlier run over the same input was interrupted; false: start from "
@@ -182,8 +186,9 @@ static const struct config_option sending_options[] = {
          "form of the values: plain JSON, or the wire format of Confluent's JSON Schema serializer",
          "plain|confluent", NULL},
 	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
-         "schema registry for FRAMING=confluent: one or more base URLs, comma-separated", NULL,
-         registry_urls_check},
+         "schema registry, where the producer registers the schema of the raw topic: one or more "
+         "base URLs, comma-separated; FRAMING=confluent needs it",
+         NULL, registry_urls_check},
 	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
          "write the JSON values to standard output and send nothing", NULL, NULL},
 	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
@@ -191,6 +196,113 @@ static const struct config_option sending_options[] = {
          NULL, NULL},
 	{"TEE", CONFIG_TEXT, AT(tee), "", 0, 0,
          "synthetic: write the rows as CSV to this file while they are sent", NULL, NULL},
+	{0},
+};
+
+/* ---- which rows, and when */
+
+/* A date, or a time. */
+static bool limit_read(const char *text, int64_t *time_us, struct err *err)
+{
+	char date[32];
+
+	*time_us = SELECTION_OPEN;
+	if (!text[0] || time_parse(span_of(text), time_us))
+		return true;
+	snprintf(date, sizeof(date), "%.11s 00:00:00", text);
+	return time_parse(span_of(date), time_us) ||
+	       err_set(err, ERR_INPUT,
+	               "expected a date such as 2019-10-01 or a time such as 2019-10-01 12:00:00");
+}
+
+static bool loop_read(const char *text, int64_t *passes, struct err *err)
+{
+	*passes = SELECTION_FOREVER;
+	return strcmp(text, "forever") == 0 ||
+	       (number_parse_span(span_of(text), 1000000, passes) && *passes > 0) ||
+	       err_set(err, ERR_INPUT, "expected a number from 1 to 1000000, or forever");
+}
+
+static bool limit_check(const char *text, struct err *err)
+{
+	int64_t time_us;
+
+	return limit_read(text, &time_us, err);
+}
+
+static bool loop_check(const char *text, struct err *err)
+{
+	int64_t passes;
+
+	return loop_read(text, &passes, err);
+}
+
+static bool month_check(const char *text, struct err *err)
+{
+	struct months months;
+
+	return months_parse(text, &months, err);
+}
+
+static const struct config_option selection_options[] = {
+	{"MONTH", CONFIG_TEXT, AT(month), "", 0, 0,
+         "send these months only: 2019-10, a list 2019-10,2019-12 or a range 2019-10..2020-04; in "
+         "a folder whose file names have months (2019-Oct.csv.gz) only their files are read, other "
+         "files are selected row by row",
+         NULL, month_check},
+	{"FROM", CONFIG_TEXT, AT(from), "", 0, 0,
+         "send rows from this event time on: a date, or a time such as 2019-10-01 12:00:00, UTC",
+         NULL, limit_check},
+	{"TO", CONFIG_TEXT, AT(to), "", 0, 0,
+         "send rows before this event time, which is not included: a date or a time, UTC", NULL,
+         limit_check},
+	{"ROWS_PER_DAY", CONFIG_INTEGER, AT(rows_per_day), "0", 0, INT64_C(4000000000),
+         "send the first rows of each day of event time, in the order of the source; 0: all rows",
+         NULL, NULL},
+	{"SHIFT_TO_NOW", CONFIG_BOOLEAN, AT(shift_to_now), "false", 0, 0,
+         "replay history as if it were today: all event times are moved by the same number of "
+         "whole days, so that the newest row lies before now; with SPEED up to 1x by whole "
+         "seconds, so that the first row is due now",
+         NULL, NULL},
+	{"LOOP", CONFIG_TEXT, AT(loop), "1", 0, 0,
+         "passes over the input, or forever; each pass is later than the one before it by the "
+         "input's days, and a pass that would reach into the future is not begun",
+         NULL, loop_check},
+	{"EVERY", CONFIG_DURATION, AT(every_us), "0s", 0, 0,
+         "send one month a run, in order, and begin a run each time that this interval has passed, "
+         "such as 3h; the months are those of MONTH or of the file names; 0s: one run",
+         NULL, NULL},
+	{"REPLAY", CONFIG_BOOLEAN, AT(replay), "false", 0, 0,
+         "send rows although the topic already has events that are later by more than "
+         "DEDUP_HORIZON; rows that old become dead letters (too_late_to_deduplicate)",
+         NULL, NULL},
+	{"DEDUP_HORIZON", CONFIG_DURATION, AT(dedup_horizon_us), "7d", INT64_C(3600000000),
+         INT64_C(7776000000000), "the DEDUP_HORIZON of bronze-sink", NULL, NULL},
+	{0},
+};
+
+static const struct config_option net_options[] = {
+	{"URL", CONFIG_URLS, AT(url), "", 0, 0,
+         "fakestore: address of the products, such as https://fakestoreapi.com/products", NULL,
+         NULL},
+	{"POLL_EVERY", CONFIG_DURATION, AT(poll_every_us), "60s", 1000000, INT64_C(86400000000),
+         "fakestore: time from one poll to the next", NULL, NULL},
+	{"POLLS", CONFIG_INTEGER, AT(polls), "0", 0, INT64_MAX,
+         "fakestore: end the segment after this number of polls; 0: do not end", NULL, NULL},
+	{"POLL_TIMEOUT", CONFIG_DURATION, AT(poll_timeout_us), "30s", 100000, INT64_C(3600000000),
+         "fakestore: longest duration of a poll with all its tries", NULL, NULL},
+	{"POLL_MAX_BYTES", CONFIG_BYTES, AT(poll_max_bytes), "10m", 1, INT64_C(1073741824),
+         "fakestore: largest answer; a poll with a larger one gives no rows", NULL, NULL},
+	{"POLL_FAILURES_MAX", CONFIG_INTEGER, AT(poll_failures_max), "3", 1, 1000000,
+         "fakestore: /readyz reports not ready after this number of failed polls in a row", NULL,
+         NULL},
+	{"FAKESTORE_USER_ID", CONFIG_INTEGER, AT(fakestore_user_id), "1", 1, INT64_MAX,
+         "fakestore: user id of the views", NULL, NULL},
+	{"SOURCES", CONFIG_TEXT, AT(sources), "", 0, 0,
+         "JSON file with a list of inputs and their settings, replayed one after the other", NULL,
+         NULL},
+	{"ONLY", CONFIG_TEXT, AT(only), "", 0, 0, "replay only the entry of SOURCES with this name",
+         NULL, NULL},
 	{0},
 };
 
@@ -220,9 +332,9 @@ static const struct config_option check_options[] = {
 };
 
 const struct config_option *const producer_tables[] = {
-	input_options, reading_options, sending_options,
-	order_options, check_options,   kafka_options,
-	NULL};
+	input_options,   reading_options, selection_options,
+	sending_options, order_options,   net_options,
+	check_options,   kafka_options,   NULL};
 
 bool share_parse(struct span text, int64_t *ppm)
 {
@@ -244,18 +356,84 @@ static bool read_generator(const struct producer_config *config, struct generato
 	       share_read(config->missing_sessions, &generator->missing_sessions_ppm, err);
 }
 
+static bool read_selection(const struct producer_config *config, struct producer_plan *plan,
+                           struct err *err)
+{
+	struct selection_config *selection = &plan->selection;
+
+	*selection = selection_all();
+	selection->rows_per_day = config->rows_per_day;
+	if (config->shift_to_now)
+		selection->shift = plan->speed_milli > 0 && plan->speed_milli <= 1000
+		                           ? SHIFT_FIRST
+		                           : SHIFT_NEWEST;
+	if ((config->month[0] && !months_parse(config->month, &selection->months, err)) ||
+	    !limit_read(config->from, &selection->from_us, err) ||
+	    !limit_read(config->to, &selection->to_us, err) ||
+	    !loop_read(config->loop, &selection->passes, err))
+		return false;
+	if (selection->to_us != SELECTION_OPEN && selection->to_us <= selection->from_us)
+		return err_set(err, ERR_INPUT,
+		               "TO=%s is not after FROM=%s: expected a later time, as TO is not "
+		               "included",
+		               config->to, config->from);
+	return selection->passes != SELECTION_FOREVER || selection->shift != SHIFT_NEWEST ||
+	       err_set(err, ERR_INPUT,
+	               "LOOP=forever with SHIFT_TO_NOW needs a SPEED of at most 1x: otherwise its "
+	               "rows would soon lie in the future");
+}
+
+static bool check_schedule(const struct producer_config *config, const struct producer_plan *plan,
+                           struct err *err)
+{
+	if (config->every_us > 0 && (config->dry_run || config->output[0] || config->tee[0]))
+		return err_set(err, ERR_INPUT,
+		               "EVERY sends rows: expected no DRY_RUN, OUTPUT or TEE");
+	if (config->every_us > 0 && plan->live)
+		return err_set(err, ERR_INPUT,
+		               "EVERY sends the months of files: expected SOURCE=file, not %s",
+		               config->source);
+	return config->every_us == 0 || !plan->synthetic || config->month[0] ||
+	       err_set(err, ERR_INPUT, "EVERY with SOURCE=synthetic needs MONTH");
+}
+
+static void read_fakestore(const struct producer_config *config, struct producer_plan *plan)
+{
+	plan->live = strcmp(config->source, "fakestore") == 0;
+	plan->fakestore = (struct fakestore_config){.url = config->url,
+	                                            .every_us = config->poll_every_us,
+	                                            .timeout_us = config->poll_timeout_us,
+	                                            .max_bytes = config->poll_max_bytes,
+	                                            .polls = config->polls,
+	                                            .failures_max = config->poll_failures_max,
+	                                            .user_id = config->fakestore_user_id};
+}
+
+static bool check_fakestore(const struct producer_config *config, const struct producer_plan *plan,
+                            struct err *err)
+{
+	if (plan->live && !config->url[0])
+		return err_set(err, ERR_INPUT,
+		               "SOURCE=fakestore needs URL, which is not set: expected for example "
+		               "--url https://fakestoreapi.com/products");
+	return true;
+}
+
 bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,
                         struct err *err)
 {
 	plan->synthetic = strcmp(config->source, "synthetic") == 0;
-	if (!plan->synthetic && !config->input[0])
+	read_fakestore(config, plan);
+	if (!check_fakestore(config, plan, err))
+		return false;
+	if (!plan->synthetic && !plan->live && !config->input[0])
 		return err_set(err, ERR_INPUT,
 		               "INPUT is not set: expected --input with a file, a folder or -, or "
 		               "--source synthetic");
-	if (plan->synthetic && config->input[0])
-		return err_set(
-			err, ERR_INPUT,
-			"INPUT is set, but SOURCE=synthetic reads no input; remove one of them");
+	if ((plan->synthetic || plan->live) && config->input[0])
+		return err_set(err, ERR_INPUT,
+		               "INPUT is set, but SOURCE=%s reads no input; remove one of them",
+		               config->source);
 	if (!plan->synthetic && (config->output[0] || config->tee[0]))
 		return err_set(
 			err, ERR_INPUT,
@@ -268,5 +446,6 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 		               "FRAMING=confluent needs SCHEMA_REGISTRY_URL, which is not set");
 	return fail_above_read(config->fail_above, &plan->fail_above_ppm, err) &&
 	       speed_read(config->speed, &plan->speed_milli, err) &&
-	       read_generator(config, &plan->generator, err);
+	       read_generator(config, &plan->generator, err) && read_selection(config, plan, err) &&
+	       check_schedule(config, plan, err);
 }

@@ -4,8 +4,10 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "fakestore.h"
 #include "generator.h"
 #include "kafka/kafka_conf.h"
+#include "selection.h"
 #include "service/config.h"
 #include "service/service.h"
 
@@ -17,11 +19,19 @@ struct producer_config {
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;
+	/* fakestore, and lists of sources */
+	const char *url, *sources, *only;
+	int64_t poll_every_us, poll_timeout_us, poll_max_bytes, poll_failures_max, polls,
+		fakestore_user_id;
 	/* reading_options */
 	const char *delimiter, *encoding, *columns, *mapping, *null_words;
 	/* order_options */
 	const char *order, *sort_dir;
 	int64_t sort_memory_bytes;
+	/* selection and schedule */
+	const char *month, *from, *to, *loop;
+	int64_t rows_per_day, every_us, dedup_horizon_us;
+	bool shift_to_now, replay;
 	/* check_options */
 	const char *fail_above;
 };
@@ -30,8 +40,11 @@ extern const struct config_option *const producer_tables[];
 struct producer_plan {
 	bool synthetic;
 	struct generator_config generator;
+	bool live;
+	struct fakestore_config fakestore;
 	int64_t speed_milli;    /* 0: as fast as possible */
 	int64_t fail_above_ppm; /* -1: not checked */
+	struct selection_config selection;
 };
 /* ERR_INPUT: settings contradict each other, or a text cannot be parsed. */
 MUST_USE bool producer_plan_read(const struct producer_config *config, struct producer_plan *plan,

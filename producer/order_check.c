@@ -76,13 +76,13 @@ bool order_check_first(const struct row_queue *rows, int64_t latest_us, struct e
 	time_format_iso(steps.first_us, first);
 	time_format_iso(steps.last_us, last);
 	if (steps.back > steps.forward && steps.last_us < steps.first_us - CLEARLY_US)
-		return err_set(err, ERR_INPUT,
+		return err_set(err, ERR_REFUSED,
 		               "the input runs backwards: of its first %" PRId64
 		               " rows, the first is of %s and the last of %s; nothing was "
 		               "sent" ADVICE_ORDER,
 		               steps.rows, first, last);
 	if (steps.out_of_order * DISORDER_SHARE > steps.rows)
-		return err_set(err, ERR_INPUT,
+		return err_set(err, ERR_REFUSED,
 		               "the input is not in the order of its times: of its first %" PRId64
 		               " rows, %" PRId64
 		               " are more than a day before rows that precede them, or after rows "
@@ -99,7 +99,7 @@ static bool too_many_late(const struct order_check *check, const struct row *row
 	time_format_iso(check->first_time_us, first);
 	time_format_iso(clock_us, now);
 	duration_format(check->horizon_us, horizon);
-	return err_set(err, ERR_INPUT,
+	return err_set(err, ERR_REFUSED,
 	               "%s: rows %" PRId64 " to %" PRId64
 	               " (from %s on) are more than DEDUP_HORIZON=%s before rows that were already "
 	               "sent (up to %s), so each becomes a dead letter; sort the input by --order "

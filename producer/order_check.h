@@ -21,7 +21,7 @@
 /* The time and the user of a row, as the source clock needs them. */
 struct row_time row_time_of(const struct row *row);
 
-/* Checks the first rows. ERR_INPUT: they have no usable order; the message says what to do. */
+/* Checks the first rows. ERR_REFUSED: they have no usable order; the message says what to do. */
 MUST_USE bool order_check_first(const struct row_queue *rows, int64_t latest_us, struct err *err);
 
 /* A run of rows before the horizon. */
@@ -29,7 +29,7 @@ struct order_check {
 	int64_t horizon_us;
 	int64_t late_rows, first_row, first_time_us;
 };
-/* Call for each row. clock_us: the source clock after the row. ERR_INPUT: the replay must stop. */
+/* Call for each row. clock_us: the source clock after the row. ERR_REFUSED: the replay must stop. */
 MUST_USE bool order_check_row(struct order_check *check, const struct row *row, int64_t clock_us,
                               struct err *err);
 

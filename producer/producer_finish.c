@@ -11,11 +11,12 @@
 #include "producer_check.h"
 #include "producer_output.h"
 #include "producer_resume.h"
+#include "producer_schedule.h"
 #include "producer_send.h"
+#include "run_state.h"
 #include "service/fault.h"
 #include "service/log.h"
 #include "service/monotime.h"
-#include "source.h"
 
 #define STOP_DRAIN_US INT64_C(10000000)
 
@@ -44,9 +45,10 @@ static enum step finish_stopped(struct producer *p, struct err *err)
 /* All records are acknowledged: ends the run, or goes on to the end of the segment. */
 static enum step drained(struct producer *p, struct err *err)
 {
-	if (p->stopped)
+	/* a live source cannot be continued, so a stop ends its segment */
+	if (p->stopped && !source_is_live(p->source))
 		return finish_stopped(p, err);
-	if (!feed_ended_well(p->feed, err)) {
+	if (!p->stopped && !feed_ended_well(p->feed, err)) {
 		struct err unsaved;
 
 		if (!producer_save(p, false, &unsaved))
@@ -56,9 +58,6 @@ static enum step drained(struct producer *p, struct err *err)
 			"all rows before the error were sent; the segment does not end here");
 		return STEP_FAILED;
 	}
-	if (!source_reached_end(p->source))
-		return finish(p, true, "finished",
-		              "LIMIT was reached; the end of the segment was not announced", err);
 	FAULT_POINT("before_end");
 	p->control = (struct control){"end", 0, 0, false};
 	p->phase = PHASE_ENDING;
@@ -95,6 +94,11 @@ enum step producer_step_ending(struct producer *p, struct err *err)
 
 	if (sent == SENT_FAILED || !producer_serve(p, 20, err))
 		return STEP_FAILED;
+	if (!p->control.kind && acks_waiting(&p->acks) == 0 && !p->complete_noted) {
+		p->complete_noted = true;
+		if (!producer_schedule_note(p, RUN_COMPLETE, err))
+			return STEP_FAILED;
+	}
 	if (!p->control.kind && acks_waiting(&p->acks) == 0)
 		return finish(p, true, "finished",
 		              "all rows are acknowledged, and the end of the segment is announced",
@@ -109,6 +113,13 @@ enum step producer_step_writing(struct producer *p, struct err *err)
 	for (int i = 0; i < SKIP_ROWS; i++) {
 		const struct message *message = feed_message(p->feed);
 
+		if (!message && feed_waits(p->feed)) {
+			struct timespec nap = {0, 20000000};
+
+			fflush(p->rows_out);
+			nanosleep(&nap, NULL);
+			return STEP_MORE;
+		}
 		if (!message) {
 			if (!producer_flush_rows(p, err) || !feed_ended_well(p->feed, err))
 				return STEP_FAILED;

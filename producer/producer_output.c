@@ -67,9 +67,11 @@ void producer_show(struct producer *p, int64_t now_us)
 	                                  .event_time_us = feed_clock_us(p->feed)};
 
 	numbers.done = source_progress(p->source, &numbers.total);
-	display_show(&p->display, &numbers, now_us);
-	metric_set(p->metrics.sent, p->sent);
-	metric_set(p->metrics.malformed, p->malformed);
+	/* a live source gives nothing most of the time */
+	if (!source_is_live(p->source) || numbers.rows != p->display.shown_rows)
+		display_show(&p->display, &numbers, now_us);
+	metric_set(p->metrics.sent, p->earlier.sent + p->sent);
+	metric_set(p->metrics.malformed, p->earlier.malformed + p->malformed);
 	if (numbers.event_time_us != CLOCK_NONE)
 		metric_set(p->metrics.event_time, numbers.event_time_us / US_PER_SECOND);
 }
@@ -79,6 +81,11 @@ void producer_summarise(struct producer *p, const char *event, const char *detai
 	int64_t took_us = monotonic_us() - p->began_us;
 
 	display_end(&p->display);
+	if (p->selection.out_by_time > 0 || p->selection.out_by_day > 0)
+		log_info("left_out", log_str("segment", source_segment(p->source)),
+		         log_int("by_month_from_to", p->selection.out_by_time),
+		         log_int("by_rows_per_day", p->selection.out_by_day),
+		         log_int("passes", p->selection.pass + 1));
 	producer_log_left_out(p);
 	log_info(event, log_str("segment", source_segment(p->source)), log_int("rows", p->sent),
 	         log_int("malformed", p->malformed), log_seconds("seconds", took_us),

@@ -31,6 +31,7 @@ bool producer_open_format(struct producer *p, struct err *err)
 void producer_close_format(struct producer *p)
 {
 	mapping_free(p->format.mapping);
+	p->format.mapping = NULL;
 }
 
 void producer_log_left_out(const struct producer *p)

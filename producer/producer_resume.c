@@ -6,12 +6,17 @@
 #include <string.h>
 
 #include "acks.h"
+#include "base/timetext.h"
 #include "display.h"
+#include "event/clock.h"
 #include "feed.h"
 #include "producer_check.h"
 #include "producer_output.h"
+#include "producer_schedule.h"
 #include "registry/registry.h"
 #include "row.h"
+#include "run_state.h"
+#include "selection.h"
 #include "sender.h"
 #include "service/fault.h"
 #include "service/health.h"
@@ -19,6 +24,7 @@
 #include "service/monotime.h"
 #include "source.h"
 #include "state_file.h"
+#include "topic_clock.h"
 #include "wire/schemas.h"
 
 /* ---- the state file */
@@ -85,7 +91,8 @@ static bool load_state(struct producer *p, int32_t partition_count, struct err *
 	snprintf(p->saved.segment, sizeof(p->saved.segment), "%s", source_segment(p->source));
 	snprintf(p->saved.topic, sizeof(p->saved.topic), "%s", sender_topic(p->sender));
 	snprintf(p->saved.cluster, sizeof(p->saved.cluster), "%s", sender_cluster(p->sender));
-	if (!p->state_path[0] || !p->config->resume)
+	p->saved.shift_us = SHIFT_NOT_CHOSEN;
+	if (!p->state_path[0] || !p->resume)
 		return true;
 	found = calloc(1, sizeof(*found));
 	if (!found)
@@ -104,12 +111,45 @@ static bool load_state(struct producer *p, int32_t partition_count, struct err *
 	return good;
 }
 
-/* ---- connecting and skipping */
+/* ---- connecting, scanning and skipping */
+
+static bool topic_is_later(const struct producer *p, int64_t first_us, struct err *err)
+{
+	char first[32], newest[32], horizon[32];
+
+	time_format_iso(first_us, first);
+	time_format_iso(p->topic_newest_us, newest);
+	duration_format(p->config->dedup_horizon_us, horizon);
+	return err_set(
+		err, ERR_OPERATOR,
+		"the first row has the event time %s, and topic %s has events up to %s, more than "
+		"DEDUP_HORIZON=%s later: rows that old become dead letters "
+		"(too_late_to_deduplicate). Nothing was sent. To send them nevertheless: --replay; "
+		"to process them apart: another TOPIC_PREFIX",
+		first, sender_topic(p->sender), newest, horizon);
+}
+
+/* Topics have one kind of time: history or the present. False: the topic's events are so late that
+ * bronze-sink would refuse the rows of this run. */
+static bool times_fit(const struct producer *p, struct err *err)
+{
+	int64_t first_us = feed_clock_us(p->feed);
+
+	return p->topic_newest_us == TOPIC_CLOCK_NONE || first_us == CLOCK_NONE ||
+	       first_us >= p->topic_newest_us - p->config->dedup_horizon_us ||
+	       topic_is_later(p, first_us, err);
+}
+
+int64_t producer_latest_us(const struct producer *p)
+{
+	return p->selection.config.shift == SHIFT_FIRST ? INT64_MAX
+	                                                : wallclock_us() + LATEST_AHEAD_US;
+}
 
 bool producer_start_feed(struct producer *p, const struct source_clock_state *resumed,
                          struct err *err)
 {
-	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	feed_set_latest(p->feed, producer_latest_us(p));
 	return feed_start(p->feed, &p->form, resumed, err);
 }
 
@@ -118,11 +158,13 @@ static bool begin_sending(struct producer *p, struct err *err)
 	const struct checkpoint *checkpoint = &p->saved.checkpoint;
 	int64_t total;
 
-	if (!producer_start_feed(p, checkpoint->rows > 0 ? &checkpoint->clock : NULL, err))
+	if (!producer_start_feed(p, checkpoint->rows > 0 ? &checkpoint->clock : NULL, err) ||
+	    !times_fit(p, err))
 		return false;
 	p->began_us = p->progress_us = monotonic_us();
 	display_init(&p->display, p->began_us, source_progress(p->source, &total));
 	p->display.shown_rows = p->saved.checkpoint.rows;
+	producer_schedule_name(p, p->display.run, sizeof(p->display.run));
 	p->phase = PHASE_SENDING;
 	health_ready(NULL);
 	return true;
@@ -140,23 +182,67 @@ static bool resume(struct producer *p, struct err *err)
 	return source_resume(p->source, &checkpoint->position, checkpoint->rows, &p->skip, err);
 }
 
+/* A run that begins needs to know the newest event time of the topic; one that continues does not.
+ * A producer may be without the right to read. */
+static bool read_topic_clock(struct producer *p, int32_t partition_count, struct err *err)
+{
+	p->topic_newest_us = TOPIC_CLOCK_NONE;
+	if (p->config->replay || p->saved.checkpoint.rows > 0 ||
+	    topic_clock_read(&p->config->kafka, sender_client(p->sender), sender_topic(p->sender),
+	                     partition_count, &p->topic_newest_us, err))
+		return true;
+	if (err->class != ERR_OPERATOR)
+		return false;
+	log_warn("topic_clock_unknown", log_str("error", err->message),
+	         log_str("detail",
+	                 "rows older than the events of the topic are not noticed before they are "
+	                 "sent"));
+	return true;
+}
+
+/* Plain values need no schema id, so a registry that is away does not hold back a replay. */
+static bool register_contract(struct producer *p, struct err *err)
+{
+	bool framed = strcmp(p->config->framing, "confluent") == 0;
+	int32_t schema_id;
+
+	if (!p->registry)
+		return true;
+	if (registry_register(p->registry, p->config->kafka.topic_prefix, SCHEMA_RAW, &schema_id,
+	                      err)) {
+		p->form.schema_id = framed ? schema_id : 0;
+		return true;
+	}
+	if (framed)
+		return false;
+	if (err->class != ERR_RETRY)
+		return err_prefix(err, "the schema of the raw topic cannot be registered (without "
+		                       "SCHEMA_REGISTRY_URL, FRAMING=plain sends without it)");
+	log_warn("schema_not_registered", log_str("error", err->message),
+	         log_str("detail", "FRAMING=plain continues without it; the next run registers the "
+	                           "schema of the raw topic"));
+	return true;
+}
+
 static bool begin_segment(struct producer *p, struct err *err)
 {
 	int32_t partition_count;
 
 	if (!sender_connect(p->sender, 500, &partition_count, err))
 		return false;
-	if (p->registry && !registry_register(p->registry, p->config->kafka.topic_prefix,
-	                                      SCHEMA_RAW, &p->form.schema_id, err))
+	if (!register_contract(p, err))
 		return false;
 	p->form.partition_count = partition_count;
 	if (!producer_check_begin(p, err) || !load_state(p, partition_count, err) ||
-	    !producer_save(p, false, err) || !resume(p, err))
+	    !read_topic_clock(p, partition_count, err))
 		return false;
 	log_info("sending", log_str("segment", p->saved.segment), log_str("topic", p->saved.topic),
 	         log_int("partitions", partition_count), log_str("state_file", p->state_path));
+	if (p->saved.shift_us != SHIFT_NOT_CHOSEN)
+		p->selection.shift_us = p->saved.shift_us;
 	p->phase = PHASE_SORTING;
-	return true;
+	return producer_save(p, false, err) && resume(p, err) &&
+	       producer_schedule_note(p, RUN_RUNNING, err);
 }
 
 enum step producer_step_connecting(struct producer *p, struct err *err)
@@ -174,6 +260,48 @@ enum step producer_step_connecting(struct producer *p, struct err *err)
 	if (!sender_poll(p->sender, 100, err))
 		return STEP_FAILED;
 	return STEP_MORE;
+}
+
+static enum step scanned(struct producer *p, struct err *err)
+{
+	char shift[32];
+
+	selection_set_shift(&p->selection, wallclock_us());
+	p->saved.shift_us = p->selection.shift_us;
+	snprintf(shift, sizeof(shift), "%lld", (long long)(p->selection.shift_us / US_PER_SECOND));
+	log_info("shift_chosen", log_str("segment", source_segment(p->source)),
+	         log_str("seconds", shift));
+	if (!source_restart(p->source, false, err))
+		return STEP_FAILED;
+	if (p->sender && !producer_save(p, false, err))
+		return STEP_FAILED;
+	return STEP_MORE;
+}
+
+/* The rows are ready: skips those that were sent, or writes them. */
+static enum step ready(struct producer *p, struct err *err)
+{
+	p->phase = p->sender ? PHASE_SKIPPING : PHASE_WRITING;
+	return p->sender || producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
+}
+
+enum step producer_step_scanning(struct producer *p, struct err *err)
+{
+	struct row row;
+
+	if (!selection_needs_scan(&p->selection) || p->saved.shift_us != SHIFT_NOT_CHOSEN)
+		return ready(p, err);
+	if (!p->selection.scanning && !source_restart(p->source, true, err))
+		return STEP_FAILED;
+	if (p->sender && !sender_poll(p->sender, 0, err))
+		return STEP_FAILED;
+	for (int i = 0; i < SKIP_ROWS && !selection_has_scanned(&p->selection); i++)
+		switch (source_next(p->source, &row, err)) {
+		case SOURCE_ROW: break;
+		case SOURCE_END: return scanned(p, err);
+		case SOURCE_FAILED: return STEP_FAILED;
+		}
+	return selection_has_scanned(&p->selection) ? scanned(p, err) : STEP_MORE;
 }
 
 /* The file of TEE holds all rows of the segment, so the rows of the earlier run are written

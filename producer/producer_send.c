@@ -123,8 +123,10 @@ static enum sent send_next(struct producer *p, int64_t *wait_us, struct err *err
 		if (sent != SENT)
 			return sent;
 	}
-	if (!message)
-		return SENT_ALL;
+	if (!message) {
+		*wait_us = 20000;
+		return feed_waits(p->feed) ? SENT_NOT_DUE : SENT_ALL;
+	}
 	switch (feed_announce(p->feed, &time_us, &pause)) {
 	case FEED_BEGIN: p->control = (struct control){"begin", time_us, 0, true}; return SENT;
 	case FEED_JUMP: p->control = (struct control){"jump", time_us, 0, pause}; return SENT;
@@ -179,7 +181,7 @@ bool producer_serve(struct producer *p, int timeout_ms, struct err *err)
 	if (!sender_poll(p->sender, timeout_ms, err))
 		return false;
 	now_us = monotonic_us();
-	feed_set_latest(p->feed, wallclock_us() + LATEST_AHEAD_US);
+	feed_set_latest(p->feed, producer_latest_us(p));
 	acks_advance(&p->acks, &p->saved.checkpoint);
 	if (!check_stall(p, now_us, err))
 		return false;

@@ -7,7 +7,6 @@
 
 #include "display.h"
 #include "external_sort.h"
-#include "producer_resume.h"
 #include "sender.h"
 #include "service/log.h"
 #include "service/monotime.h"
@@ -86,6 +85,6 @@ enum step producer_step_sorting(struct producer *p, struct err *err)
 		return STEP_MORE;
 	}
 	report(p);
-	p->phase = p->sender ? PHASE_SKIPPING : PHASE_WRITING;
-	return p->sender || producer_start_feed(p, NULL, err) ? STEP_MORE : STEP_FAILED;
+	p->phase = PHASE_SCANNING;
+	return STEP_MORE;
 }

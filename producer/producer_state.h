@@ -1,7 +1,8 @@
-/* The state of the producer. producer.c opens, steps and closes it. producer_resume.c finds where
- * to continue. producer_sort.c sorts. producer_send.c sends. producer_finish.c waits for the
- * acknowledgements, ends the segment, and runs without Kafka. producer_output.c writes rows to
- * files and shows progress. */
+/* The state of the producer: of the process, and of the run that it sends. producer.c opens, steps
+ * and closes it. producer_resume.c finds where to continue. producer_sort.c sorts. producer_send.c
+ * sends. producer_finish.c waits for the acknowledgements, ends the segment, and runs without
+ * Kafka. producer_output.c writes rows to files and shows progress. producer_schedule.c has the
+ * sequence of runs of EVERY. */
 #ifndef FUNNEL_PRODUCER_STATE_H
 #define FUNNEL_PRODUCER_STATE_H
 
@@ -18,6 +19,8 @@
 #include "registry/registry.h"
 #include "rejects.h"
 #include "row_reader.h"
+#include "schedule.h"
+#include "selection.h"
 #include "sender.h"
 #include "service/metrics.h"
 #include "source.h"
@@ -29,8 +32,11 @@
 #define SKIP_ROWS        100000                               /* rows in one step */
 
 enum phase {
+	PHASE_PLANNING, /* EVERY: reads which months are complete */
+	PHASE_WAITING,  /* EVERY: until the next run is due */
 	PHASE_CONNECTING,
 	PHASE_SORTING,
+	PHASE_SCANNING, /* SHIFT_TO_NOW: reads rows to choose the shift */
 	PHASE_SKIPPING,
 	PHASE_SENDING,
 	PHASE_DRAINING,
@@ -72,8 +78,19 @@ struct producer {
 	struct rejects rejects; /* FAIL_ABOVE */
 	int64_t check_us, check_logged_us;
 	struct {
-		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting;
+		struct metric *sent, *acknowledged, *malformed, *event_time, *waiting, *runs,
+			*runs_complete;
 	} metrics;
+	/* selection and schedule */
+	struct selection selection;
+	struct schedule *schedule; /* NULL: one run, without EVERY */
+	int32_t run;               /* of the schedule: which one is sent or waited for */
+	bool resume;               /* this run continues an interrupted one, if there is one */
+	bool run_is_open, wait_reported, complete_noted;
+	int64_t topic_newest_us; /* newest event time in the topic before this run */
+	struct {
+		int64_t sent, malformed;
+	} earlier; /* of earlier runs of this process */
 };
 
 #endif

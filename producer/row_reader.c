@@ -10,6 +10,7 @@
 #include "columns.h"
 #include "csv_reader.h"
 #include "event/event.h"
+#include "http_stream.h"
 #include "json_reader.h"
 #include "mapped_time.h"
 #include "mapping.h"
@@ -42,6 +43,7 @@ static bool open_text(struct row_reader *reader, const struct row_format *format
 struct row_reader *row_reader_new(const char *path, const struct row_format *format,
                                   struct err *err)
 {
+	char name[HTTP_NAME_MAX];
 	struct row_reader *reader = calloc(1, sizeof(*reader));
 
 	if (!reader) {
@@ -54,7 +56,8 @@ struct row_reader *row_reader_new(const char *path, const struct row_format *for
 	if (reader->window && open_text(reader, format, err))
 		return reader;
 	if (reader->window)
-		err_prefix(err, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
+		err_prefix(err, "%s",
+		           strcmp(path, "-") == 0 ? "standard input" : http_shown(path, name));
 	row_reader_free(reader);
 	return NULL;
 }

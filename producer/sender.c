@@ -22,7 +22,7 @@ struct sender {
 	const struct kafka_config *config;
 	rd_kafka_t *client;
 	char topic[TOPIC_NAME_MAX + 1], cluster[128];
-	rd_kafka_topic_t *handle;
+	rd_kafka_topic_t *handle, *states;
 	int64_t acknowledged;
 	bool failed;
 	struct err failure;
@@ -34,6 +34,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 	struct ack *ack = message->_private;
 	char why[512] = "";
 
+	if (!ack)
+		return;
 	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
 		ack->broker_offset = message->offset;
 		ack->state = ACK_DONE;
@@ -46,8 +48,8 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 	if (rd_kafka_fatal_error(client, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
 		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
 	err_set(&sender->failure, kafka_err_class(message->err),
-	        "topic %s partition %d: a record was not delivered: %s", sender->topic,
-	        (int)ack->partition, why);
+	        "topic %s partition %d: a record was not delivered: %s",
+	        rd_kafka_topic_name(message->rkt), (int)message->partition, why);
 	if (sender->failure.class == ERR_ABORT || sender->failure.class == ERR_INPUT)
 		sender->failure.class = ERR_RETRY; /* the next run continues after the prefix */
 }
@@ -100,6 +102,8 @@ void sender_free(struct sender *sender)
 	rd_kafka_poll(sender->client, 0);
 	if (sender->handle)
 		rd_kafka_topic_destroy(sender->handle);
+	if (sender->states)
+		rd_kafka_topic_destroy(sender->states);
 	rd_kafka_destroy(sender->client);
 	free(sender);
 }
@@ -145,17 +149,31 @@ bool sender_log_reaches(struct sender *sender, int32_t partition, int64_t offset
 	return true;
 }
 
-enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
-                             struct span value, const struct header *headers, size_t header_count,
-                             struct ack *ack, struct err *err)
+static enum send_result produce(struct sender *sender, const rd_kafka_vu_t *args, size_t count,
+                                const char *topic, int32_t partition, struct err *err)
 {
-	rd_kafka_vu_t args[6 + HEADERS_MAX];
-	rd_kafka_error_t *error;
+	rd_kafka_error_t *error = rd_kafka_produceva(sender->client, args, count);
 	rd_kafka_resp_err_t code;
+
+	if (!error)
+		return SEND_TAKEN;
+	code = rd_kafka_error_code(error);
+	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
+		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code),
+		        "topic %s partition %d: the client did not accept a record: %s", topic,
+		        (int)partition, rd_kafka_error_string(error));
+	rd_kafka_error_destroy(error);
+	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? SEND_FULL : SEND_FAILED;
+}
+
+/* The arguments of every record. Returns their number. */
+static size_t record_args(rd_kafka_vu_t *args, rd_kafka_topic_t *topic, int32_t partition,
+                          struct span key, struct span value, struct ack *ack)
+{
 	size_t count = 0;
 
 	args[count].vtype = RD_KAFKA_VTYPE_RKT;
-	args[count++].u.rkt = sender->handle;
+	args[count++].u.rkt = topic;
 	args[count].vtype = RD_KAFKA_VTYPE_PARTITION;
 	args[count++].u.i32 = partition;
 	args[count].vtype = RD_KAFKA_VTYPE_MSGFLAGS;
@@ -168,22 +186,50 @@ enum send_result sender_send(struct sender *sender, int32_t partition, struct sp
 	args[count++].u.mem.size = value.len;
 	args[count].vtype = RD_KAFKA_VTYPE_OPAQUE;
 	args[count++].u.ptr = ack;
+	return count;
+}
+
+enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
+                             struct span value, const struct header *headers, size_t header_count,
+                             struct ack *ack, struct err *err)
+{
+	rd_kafka_vu_t args[6 + HEADERS_MAX];
+	size_t count = record_args(args, sender->handle, partition, key, value, ack);
+
 	for (size_t i = 0; i < header_count && i < HEADERS_MAX; i++) {
 		args[count].vtype = RD_KAFKA_VTYPE_HEADER;
 		args[count].u.header.name = headers[i].name.at;
 		args[count].u.header.val = headers[i].value.at;
 		args[count++].u.header.size = (ssize_t)headers[i].value.len;
 	}
-	error = rd_kafka_produceva(sender->client, args, count);
-	if (!error)
-		return SEND_TAKEN;
-	code = rd_kafka_error_code(error);
-	if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL)
-		err_set(err, kafka_err_class(code) == ERR_INPUT ? ERR_FATAL : kafka_err_class(code),
-		        "topic %s partition %d: the client did not accept a record: %s",
-		        sender->topic, (int)partition, rd_kafka_error_string(error));
-	rd_kafka_error_destroy(error);
-	return code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? SEND_FULL : SEND_FAILED;
+	return produce(sender, args, count, sender->topic, partition, err);
+}
+
+enum send_result sender_send_state(struct sender *sender, struct span key, struct span value,
+                                   struct ack *ack, struct err *err)
+{
+	char name[TOPIC_NAME_MAX + 1];
+	rd_kafka_vu_t args[6];
+
+	if (!topic_name(sender->config->topic_prefix, TOPIC_PRODUCER_STATE, name, sizeof(name))) {
+		err_set(err, ERR_OPERATOR, "TOPIC_PREFIX=%s is too long",
+		        sender->config->topic_prefix);
+		return SEND_FAILED;
+	}
+	if (!sender->states)
+		sender->states = rd_kafka_topic_new(sender->client, name, NULL);
+	if (!sender->states) {
+		err_set(err, ERR_FATAL, "topic %s: %s", name,
+		        rd_kafka_err2str(rd_kafka_last_error()));
+		return SEND_FAILED;
+	}
+	return produce(sender, args, record_args(args, sender->states, 0, key, value, ack), name, 0,
+	               err);
+}
+
+rd_kafka_t *sender_client(struct sender *sender)
+{
+	return sender->client;
 }
 
 bool sender_poll(struct sender *sender, int timeout_ms, struct err *err)

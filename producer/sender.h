@@ -4,6 +4,8 @@
 #ifndef FUNNEL_SENDER_H
 #define FUNNEL_SENDER_H
 
+#include <librdkafka/rdkafka.h>
+
 #include "acks.h"
 #include "base/err.h"
 #include "base/span.h"
@@ -34,6 +36,12 @@ enum send_result { SEND_TAKEN, SEND_FULL, SEND_FAILED /* err */ };
 enum send_result sender_send(struct sender *sender, int32_t partition, struct span key,
                              struct span value, const struct header *headers, size_t header_count,
                              struct ack *ack, struct err *err);
+/* Sends the state of a run to the topic of the producer's state. ack: ACK_ELSEWHERE, marked as
+ * above; NULL: nobody waits for it, and a failed delivery is ignored. */
+enum send_result sender_send_state(struct sender *sender, struct span key, struct span value,
+                                   struct ack *ack, struct err *err);
+/* The client, to query topics with. */
+rd_kafka_t *sender_client(struct sender *sender);
 /* Serves delivery reports. False and err: a message could not be delivered. */
 MUST_USE bool sender_poll(struct sender *sender, int timeout_ms, struct err *err);
 /* Logs partitions without a leader and with too few replicas, if there are any. */

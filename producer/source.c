@@ -1,6 +1,6 @@
 /* Files are merged by event time, or sorted. Only one plain file can be read from its middle. To
  * resume any other source, all of it is read again in the same order, and the earlier rows are
- * skipped. */
+ * skipped. The answers of a shop cannot be read again. */
 #include "source.h"
 
 #include <stdio.h>
@@ -14,14 +14,15 @@
 #include "fnv.h"
 #include "mapping.h"
 #include "merge.h"
+#include "service/monotime.h"
 
 struct source {
 	char segment[SEGMENT_NAME_MAX];
 	char name[101]; /* of the input, the first part of segment */
 	uint64_t hash;  /* of all that decides the rows and their order */
 	int64_t limit, rows;
-	bool reached_end; /* of the input, not only the limit */
 	bool ended;
+	struct selection *selection; /* NULL: all rows */
 	/* files */
 	struct file_list list;
 	struct merge *merge; /* NULL: no row was read yet */
@@ -29,13 +30,21 @@ struct source {
 	bool sorted; /* all rows are in sort, and it gives them */
 	/* generator */
 	struct generator *generator;
+	struct generator_config generated;
 	int64_t events;
+	/* a shop */
+	struct fakestore *fakestore;
 };
 
 static void name_segment(struct source *source)
 {
 	uint64_t hash = fnv1a(source->hash, &source->limit, sizeof(source->limit));
 
+	if (source->selection && !selection_is_all(&source->selection->config)) {
+		selection_segment(&source->selection->config, source->name, hash, source->segment,
+		                  sizeof(source->segment));
+		return;
+	}
 	snprintf(source->segment, sizeof(source->segment), "%s-%012llx", source->name,
 	         (unsigned long long)(hash & UINT64_C(0xffffffffffff)));
 }
@@ -90,6 +99,15 @@ static void hash_format(struct source *source, const struct row_format *format)
 	source_hash_text(source, mapping);
 }
 
+static void hash_files(struct source *source)
+{
+	source->hash = file_list_hash(&source->list);
+	name_segment(source);
+	if (source->list.count > 1)
+		source_hash_text(source, "merged by time");
+	hash_format(source, source->list.format);
+}
+
 struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
                                  struct err *err)
 {
@@ -103,11 +121,7 @@ struct source *source_files_open(const char *input, const struct row_format *for
 		return NULL;
 	}
 	name_input(source, input);
-	source->hash = file_list_hash(&source->list);
-	name_segment(source);
-	if (source->list.count > 1)
-		source_hash_text(source, "merged by time");
-	hash_format(source, source->list.format);
+	hash_files(source);
 	return source;
 }
 
@@ -134,6 +148,7 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 	if (!source)
 		return NULL;
 	source->events = config->events;
+	source->generated = *config;
 	source->generator = generator_new(config);
 	if (!source->generator) {
 		err_set(err, ERR_FATAL, "out of memory");
@@ -146,10 +161,31 @@ struct source *source_synthetic_new(const struct generator_config *config, int64
 	return source;
 }
 
+struct source *source_fakestore_new(const struct fakestore_config *config, int64_t limit,
+                                    struct err *err)
+{
+	struct source *source = source_alloc(limit, err);
+	int64_t began_us = wallclock_us();
+
+	if (!source)
+		return NULL;
+	source->fakestore = fakestore_new(config, err);
+	if (!source->fakestore) {
+		source_free(source);
+		return NULL;
+	}
+	snprintf(source->name, sizeof(source->name), "fakestore");
+	source->hash = fnv1a(FNV1A_START, config->url, strlen(config->url));
+	source->hash = fnv1a(source->hash, &began_us, sizeof(began_us));
+	name_segment(source);
+	return source;
+}
+
 void source_free(struct source *source)
 {
 	if (!source)
 		return;
+	fakestore_free(source->fakestore);
 	external_sort_free(source->sort);
 	merge_free(source->merge);
 	file_list_fini(&source->list);
@@ -162,9 +198,27 @@ const char *source_segment(const struct source *source)
 	return source->segment;
 }
 
-bool source_reached_end(const struct source *source)
+bool source_select(struct source *source, struct selection *selection, struct err *err)
 {
-	return source->reached_end;
+	const struct selection_config *config = &selection->config;
+
+	source->selection = selection;
+	selection->config.by_name = !source->generator && !source->fakestore;
+	if ((!source_can_resume(source) || source->fakestore) &&
+	    (config->passes > 1 || config->shift != SHIFT_NONE || config->may_be_empty))
+		return err_set(err, ERR_INPUT,
+		               "EVERY, LOOP and SHIFT_TO_NOW read the input more than once, and a "
+		               "stream can be read once only; expected files");
+	if (source->generator || source->fakestore) {
+		name_segment(source);
+		return true;
+	}
+	selection_keep_files(config, &source->list);
+	hash_files(source);
+	return source->list.count > 0 ||
+	       err_set(err, ERR_INPUT,
+	               "no file of INPUT has a month of MONTH in its name, and every name has a "
+	               "month; expected another MONTH or INPUT");
 }
 
 /* ---- files */
@@ -288,20 +342,90 @@ static enum source_result next_of_generator(struct source *source, struct row *r
 	return SOURCE_ROW;
 }
 
+static enum source_result next_of_fakestore(struct source *source, struct row *row, struct err *err)
+{
+	switch (fakestore_next(source->fakestore, row, err)) {
+	case FAKESTORE_ROW: break;
+	case FAKESTORE_END: return SOURCE_END;
+	case FAKESTORE_FAILED: return SOURCE_FAILED;
+	}
+	row->position = (struct row_position){0, source->rows + 1, 0};
+	return SOURCE_ROW;
+}
+
+bool source_is_live(const struct source *source)
+{
+	return source->fakestore != NULL;
+}
+
 /* ---- all sources */
+
+/* Back to the first row of the input. */
+static bool rewind_input(struct source *source, struct err *err)
+{
+	if (source->sorted)
+		return external_sort_rewind(source->sort, err);
+	merge_free(source->merge);
+	source->merge = NULL;
+	if (!source->generator)
+		return true;
+	generator_free(source->generator);
+	source->generator = generator_new(&source->generated);
+	return source->generator || err_set(err, ERR_FATAL, "out of memory");
+}
+
+bool source_restart(struct source *source, bool scanning, struct err *err)
+{
+	selection_restart(source->selection, scanning);
+	source->ended = false;
+	source->rows = 0;
+	return rewind_input(source, err);
+}
+
+static enum source_result next_of_input(struct source *source, struct row *row, struct err *err)
+{
+	return source->generator   ? next_of_generator(source, row, err)
+	       : source->fakestore ? next_of_fakestore(source, row, err)
+	                           : next_of_files(source, row, err);
+}
+
+/* The next row that is selected, of this pass or the next one. */
+static enum source_result next_selected(struct source *source, struct row *row, struct err *err)
+{
+	enum source_result result = next_of_input(source, row, err);
+
+	while (source->selection) {
+		if (result == SOURCE_FAILED ||
+		    (result == SOURCE_ROW && selection_take(source->selection, row)))
+			return result;
+		if (result == SOURCE_END && !selection_next_pass(source->selection, wallclock_us()))
+			return result;
+		if (result == SOURCE_END && !rewind_input(source, err))
+			return SOURCE_FAILED;
+		result = next_of_input(source, row, err);
+	}
+	return result;
+}
+
+/* Without a row, the run would look like success. */
+static bool may_be_empty(const struct source *source)
+{
+	return source->generator || (source->selection && source->selection->config.may_be_empty);
+}
+
+static bool is_at_limit(const struct source *source)
+{
+	return source->limit > 0 && source->rows == source->limit;
+}
 
 enum source_result source_next(struct source *source, struct row *row, struct err *err)
 {
 	enum source_result result;
 
-	if (source->ended)
+	if (source->ended || is_at_limit(source))
 		return SOURCE_END;
-	result = source->generator ? next_of_generator(source, row, err)
-	                           : next_of_files(source, row, err);
-	source->reached_end = result == SOURCE_END;
-	if (result == SOURCE_ROW && source->limit > 0 && source->rows == source->limit)
-		result = SOURCE_END; /* the input has more rows */
-	if (result == SOURCE_END && source->rows == 0 && !source->generator) {
+	result = next_selected(source, row, err);
+	if (result == SOURCE_END && source->rows == 0 && !may_be_empty(source)) {
 		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
 		result = SOURCE_FAILED;
 	}
@@ -315,6 +439,10 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 
 bool source_waits(struct source *source)
 {
+	if (is_at_limit(source))
+		return false;
+	if (source->fakestore)
+		return !source->ended && fakestore_waits(source->fakestore);
 	return source->merge && !source->sort && merge_waits(source->merge);
 }
 
@@ -330,7 +458,9 @@ bool source_resume(struct source *source, const struct row_position *position, i
                    int64_t *skip, struct err *err)
 {
 	*skip = rows;
-	if (source->generator)
+	/* A selection counts rows from the beginning. */
+	if (source->generator ||
+	    (source->selection && !selection_is_all(&source->selection->config)))
 		return true;
 	if (position->file < 0 || (size_t)position->file >= source->list.count)
 		return err_set(err, ERR_OPERATOR,
@@ -350,6 +480,10 @@ bool source_resume(struct source *source, const struct row_position *position, i
 
 int64_t source_progress(const struct source *source, int64_t *total)
 {
+	if (source->fakestore) {
+		*total = 0;
+		return 0;
+	}
 	if (source->generator) {
 		*total = source->events;
 		return generator_made(source->generator);

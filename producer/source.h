@@ -1,4 +1,4 @@
-/* Where the rows come from: files, or the generator.
+/* Where the rows come from: files, the generator, or a shop that is polled.
  *
  * A segment is one run of the producer over one input, continued by the later runs that resume it.
  * Its name is in the header `segment` of the controls begin, jump and end. */
@@ -7,9 +7,11 @@
 
 #include "base/err.h"
 #include "external_sort.h"
+#include "fakestore.h"
 #include "generator.h"
 #include "row.h"
 #include "row_reader.h"
+#include "selection.h"
 
 #define SEGMENT_NAME_MAX 128
 
@@ -21,6 +23,9 @@ struct source *source_files_open(const char *input, const struct row_format *for
 /* With the default format. */
 struct source *source_files_new(const char *input, int64_t limit, struct err *err);
 struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
+                                    struct err *err);
+/* Each run is a segment of its own: the answers of an earlier run cannot be read again. */
+struct source *source_fakestore_new(const struct fakestore_config *config, int64_t limit,
                                     struct err *err);
 void source_free(struct source *source);
 
@@ -41,14 +46,19 @@ MUST_USE bool source_prepare(struct source *source, int64_t rows, bool *ready, s
 
 enum source_result {
 	SOURCE_ROW,
-	SOURCE_END,   /* of the input or at the limit, see source_reached_end */
+	SOURCE_END,   /* of the input, or at the limit */
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
-/* Whether source_next would wait for the next row of a stream (row_reader_waits). */
+/* Before the first row: only what is selected is read. Borrows the selection. The segment gets its
+ * own name. ERR_INPUT: no file is left. */
+MUST_USE bool source_select(struct source *source, struct selection *selection, struct err *err);
+/* Reads a source with a selection from its first row again. scanning: see selection_restart. */
+MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);
+/* Whether source_next would wait for the next row, of a stream (row_reader_waits) or of a shop. */
 bool source_waits(struct source *source);
-/* After SOURCE_END: whether the input was read to its end, not only to the limit. */
-bool source_reached_end(const struct source *source);
+/* The source is live: it does not end by itself, and its rows cannot be read again. */
+bool source_is_live(const struct source *source);
 
 /* False: the input is a stream that can be read once only. */
 bool source_can_resume(const struct source *source);
@@ -57,11 +67,12 @@ bool source_can_resume(const struct source *source);
 MUST_USE bool source_resume(struct source *source, const struct row_position *position,
                             int64_t rows, int64_t *skip, struct err *err);
 
-/* The progress, in units of *total: bytes of the files, or generated rows. */
+/* The progress, in units of *total: bytes of the files, or generated rows. *total is 0 if the
+ * source is live. */
 int64_t source_progress(const struct source *source, int64_t *total);
 /* All 0 if the source does not sort. */
 struct external_sort_numbers source_sort_numbers(const struct source *source);
-/* The number of files; *ignored: other files in the folder. Both are 0 for the generator. */
+/* The number of files; *ignored: other files in the folder. Both are 0 without files. */
 size_t source_file_count(const struct source *source, size_t *ignored);
 
 #endif

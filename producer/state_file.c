@@ -1,6 +1,7 @@
 /* {"version":1, "segment":..., "topic":..., "cluster":..., "complete":false, "rows":n, "file":i,
  *  "row":n, "byte_offset":n, "newest_us":n,
- *  "source_clock":..., "partitions":[{"rows":n,"last_offset":n}, ...]} */
+ *  "source_clock":..., "partitions":[{"rows":n,"last_offset":n}, ...]}
+ * With SHIFT_TO_NOW also "shift_us":n. */
 #include "state_file.h"
 
 #include <errno.h>
@@ -98,6 +99,8 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 		return err_set(err, ERR_OPERATOR, "STATE_FILE=%s: the path is longer than %d bytes",
 		               path, PATH_MAX - 5);
 	json = to_json(state);
+	if (json && state->shift_us != SHIFT_NOT_CHOSEN)
+		json_object_set_new(json, "shift_us", json_integer(state->shift_us));
 	text = json ? json_dumps(json, JSON_INDENT(1)) : NULL;
 	json_decref(json);
 	if (!text)
@@ -128,7 +131,7 @@ static bool from_json(json_t *json, struct saved_state *state)
 	json_int_t rows, row, byte_offset, newest_us;
 	const char *segment, *topic, *cluster, *clock = NULL;
 	int version, complete, file;
-	json_t *partitions;
+	json_t *partitions, *shift;
 	size_t count;
 
 	if (json_unpack(json, "{s:i,s:s,s:s,s:s,s:b,s:I,s:i,s:I,s:I,s:I,s?s,s:o}", "version",
@@ -156,6 +159,8 @@ static bool from_json(json_t *json, struct saved_state *state)
 	snprintf(state->topic, sizeof(state->topic), "%s", topic);
 	snprintf(state->cluster, sizeof(state->cluster), "%s", cluster);
 	state->complete = complete != 0;
+	shift = json_object_get(json, "shift_us");
+	state->shift_us = json_is_integer(shift) ? json_integer_value(shift) : SHIFT_NOT_CHOSEN;
 	state->checkpoint.rows = rows;
 	state->checkpoint.position = (struct row_position){file, row, byte_offset};
 	return clock_read(clock, newest_us, &state->checkpoint.clock);

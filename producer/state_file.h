@@ -5,9 +5,12 @@
 #include "acks.h"
 #include "base/err.h"
 
+#define SHIFT_NOT_CHOSEN INT64_MIN
+
 struct saved_state {
 	char segment[128], topic[256], cluster[128];
-	bool complete; /* all rows were sent and acknowledged */
+	bool complete;    /* all rows were sent and acknowledged */
+	int64_t shift_us; /* of SHIFT_TO_NOW; SHIFT_NOT_CHOSEN: none */
 	struct checkpoint checkpoint;
 };
 

@@ -121,6 +121,13 @@ void clock_accept(struct partition_clock *clock, const struct clock_event *event
 		add_user_time(clock, event->time_us, event->user_id);
 }
 
+void clock_follow(struct partition_clock *clock, const struct clock_event *event)
+{
+	clock_announce(clock, event->announced_us, event->record_us);
+	if (clock_check(clock, event) == CLOCK_FITS)
+		clock_accept(clock, event);
+}
+
 #define FLAG_ANNOUNCED 1
 #define FLAG_LIVE      2
 

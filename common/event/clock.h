@@ -62,6 +62,9 @@ enum clock_result {
 enum clock_result clock_check(struct partition_clock *clock, const struct clock_event *event);
 /* Call for each accepted event. */
 void clock_accept(struct partition_clock *clock, const struct clock_event *event);
+/* The same for a reader of accepted events. It checks them again, so that a foreign writer cannot
+ * move the clock by one event. */
+void clock_follow(struct partition_clock *clock, const struct clock_event *event);
 
 /* The form in restore metadata, in decimal: "first,user,second,announced,flags", and if there is an
  * event that was too far ahead ",far,far_user". Flags: 1 announced, 2 live. Former versions wrote

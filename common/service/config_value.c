@@ -55,24 +55,33 @@ static size_t url_len(const char *text)
 	return len;
 }
 
-/* Replaces user and password by ***. They end at the last @ of the URL, because a password may
- * contain an unescaped @. */
+/* Length of the URL up to its query, which may have a token. */
+static size_t shown_len(const char *text, size_t len, bool is_url)
+{
+	const char *query = is_url ? memchr(text, '?', len) : NULL;
+
+	return query ? (size_t)(query - text) : len;
+}
+
+/* Replaces user and password by ***, and the query too. They end at the last @ of the URL, because
+ * a password may contain an unescaped @. */
 static void urls_mask(const char *text, char *out, size_t cap)
 {
 	size_t used = 0;
 
 	out[0] = '\0';
 	while (*text && used < cap) {
-		size_t len = url_len(text), scheme = 0, host;
+		size_t len = url_len(text), scheme = 0, host, shown;
 		const char *slashes = strstr(text, "://");
 
 		for (host = len; host > 0 && text[host - 1] != '@'; host--)
 			;
 		if (host > 0 && slashes && slashes < text + host)
 			scheme = (size_t)(slashes + 3 - text);
-		used += (size_t)snprintf(out + used, cap - used, "%.*s%s%.*s%s", (int)scheme, text,
-		                         host ? "***@" : "", (int)(len - host), text + host,
-		                         text[len] ? "," : "");
+		shown = shown_len(text + host, len - host, slashes && slashes < text + len);
+		used += (size_t)snprintf(out + used, cap - used, "%.*s%s%.*s%s%s", (int)scheme,
+		                         text, host ? "***@" : "", (int)shown, text + host,
+		                         shown < len - host ? "?***" : "", text[len] ? "," : "");
 		text += len + (text[len] == ',');
 	}
 }

@@ -578,8 +578,11 @@ bool task_wants_refused(const struct task *task, int64_t *expected)
 
 void task_set_refused(struct task *task, struct refused_offsets *refused)
 {
+	int64_t dead = dead_of(&task->committed_counts);
+
+	/* More letters than counted: another client has written some. */
 	if (task->dead_before < 0)
-		task->dead_before = dead_of(&task->committed_counts) - refused->count;
+		task->dead_before = dead > refused->count ? dead - refused->count : 0;
 	task->refused = *refused;
 	*refused = (struct refused_offsets){0};
 }

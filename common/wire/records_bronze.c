@@ -14,11 +14,16 @@
 	(FRAME_BYTES + 2 * 16 * AVRO_LONG_MAX_BYTES + 37 + AVRO_DECIMAL_MAX_BYTES)
 #define EVENT_ID_TEXT_BYTES 36
 
-struct clock_event bronze_clock_event(const struct bronze_event *bronze)
+struct clock_event bronze_clock_event(const struct bronze_event *bronze, int64_t bronze_time_ms)
 {
+	int64_t time_ms = bronze->lineage.raw_time_ms;
+
+	if (time_ms < 0)
+		time_ms = 0;
+	if (time_ms > bronze_time_ms)
+		time_ms = bronze_time_ms;
 	return (struct clock_event){bronze->event.event_time_us, bronze->event.user_id,
-	                            bronze->lineage.raw_time_ms * 1000,
-	                            bronze->lineage.source_clock_us};
+	                            time_ms * 1000, bronze->lineage.source_clock_us};
 }
 
 static char *put_event_id(char *at, const uint8_t id[EVENT_ID_BYTES])

@@ -21,8 +21,9 @@ struct bronze_event {
 	struct lineage lineage;
 };
 
-/* How an event that was accepted moves the clock of its partition. */
-struct clock_event bronze_clock_event(const struct bronze_event *bronze);
+/* What an event says to the clock of its partition. bronze_time_ms: the own time of its bronze
+ * record, which is not before that of the raw one. */
+struct clock_event bronze_clock_event(const struct bronze_event *bronze, int64_t bronze_time_ms);
 
 /* Appends one record with its frame. schema_id: the registry's. */
 void bronze_encode(struct buffer *out, int32_t schema_id, const struct bronze_event *event);

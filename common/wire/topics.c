@@ -62,6 +62,10 @@ static const struct topic topics[TOPIC_COUNT] = {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
 	}},
+	[TOPIC_PRODUCER_STATE] = {"producer_state", 1, {
+		{"cleanup.policy", "compact"},
+		{"segment.bytes", MIB_8},
+	}},
 };
 /* clang-format on */
 

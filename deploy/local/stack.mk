@@ -6,7 +6,7 @@ STACK := deploy/local/stack
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait demo dsn brokers registry env clean-local
+.PHONY: deps up down status logs services stop-services reset wait demo download dsn brokers registry env clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
@@ -26,8 +26,10 @@ reset: ## stop our services; empty topics, consumer groups and database
 	@$(STACK) reset
 wait: ## wait until all rows sent so far are in PostgreSQL
 	@$(STACK) wait
-demo: ## build, start everything, replay events and show numbers (DATA=file|folder, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
+demo: ## build, start everything, replay events and show numbers (DATA=file|folder|URL, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
 	@deploy/local/demo
+download: ## download the public months (MONTHS="2019-Oct 2019-Nov", DATA_DIR=data); continues if interrupted
+	@deploy/local/download "$(or $(DATA_DIR),data)" $(MONTHS)
 dsn: ## print the PostgreSQL connection string: psql "$$(make -s dsn)"
 	@$(STACK) dsn
 brokers: ## print the address of Kafka

@@ -117,7 +117,9 @@ fresh
 services
 "$BIN_DIR/producer" --source synthetic --events "$EVENTS" --seed 22 --start-time "2019-10-30 15:00:00" \
     --duration 3d --checkouts --missing-sessions 0.01 --duplicates 0.01 --output "$ROWS" --log-level error
-replay --input "$ROWS" --limit "$PART"
+# A file whose end is missing: all of these rows are sent, and the segment never ends.
+head -n $((PART + 1)) "$ROWS" | gzip | head -c -8 >"$E2E_WORK/part.csv.gz"
+! replay --input "$E2E_WORK/part.csv.gz"
 drain
 reported
 wait_until "reporting.segments has the segment" sql "SELECT 1 / count(*) FROM reporting.segments"

@@ -40,6 +40,86 @@ check "funnel-aggregator refuses a subject with an incompatible schema, and writ
     incompatible funnel-aggregator aggregated_events
 "$BIN_DIR/topics" delete --brokers "$KAFKA_BROKERS" --prefix "$OTHER"
 
+# ---- the schema of the raw topic
+
+RAW=${TOPIC_PREFIX}raw_events-value
+versions() { registry GET "/subjects/$RAW/versions" | jq -r length; }
+latest() { registry GET "/subjects/$RAW/versions/latest" | jq -r .schema | jq -cS .; }
+
+# The schema that earlier versions registered with FRAMING=confluent.
+# shellcheck disable=SC2016 # $schema is a name
+FORMER='{"$schema":"http://json-schema.org/draft-07/schema#","title":"RawEvent","description":"One clickstream event as its source had it. Validity is judged by bronze-sink, with a reason for each refusal.","type":"object","properties":{
+"event_time":{"type":["string","null"]},
+"event_type":{"type":["string","null"]},
+"product_id":{"type":["integer","string","null"]},
+"category_id":{"type":["integer","string","null"]},
+"category_code":{"type":["string","null"]},
+"brand":{"type":["string","null"]},
+"price":{"type":["number","string","null"]},
+"user_id":{"type":["integer","string","null"]},
+"user_session":{"type":["string","null"]}
+},"additionalProperties":true}
+'
+
+contract() {
+    fresh
+    services
+    registry DELETE "/subjects/$RAW" || true
+    registry POST "/subjects/$RAW/versions" "$(jq -cn --arg s "$FORMER" '{schemaType: "JSON", schema: $s}')"
+    registry PUT "/config/$RAW" '{"compatibility":"BACKWARD"}'
+    replay --input "$ROWS"
+    same "schema of the raw topic" "$(jq -cS . "$ROOT/schemas/raw_events.schema.json")" "$(latest)"
+    same "versions" 2 "$(versions)"
+    replay --input "$ROWS" --framing confluent
+    same "versions after a replay with frames" 2 "$(versions)"
+    drain
+    same "rows counted" $((2 * $(rows_of "$ROWS"))) "$(counts_in)"
+    same "compatibility" BACKWARD "$(registry GET "/config/$RAW" | jq -r '.compatibilityLevel // .compatibility')"
+}
+check "a replay of plain JSON registers the schema of the raw topic, which evolves the former one" contract
+
+valid_raw() { # every value without source_error fits the schema
+    committed raw_events '%h\t%s\n' | awk -F '\t' '$1 !~ /source_error/ { print $2 }' >"$E2E_WORK/values"
+    python3 - "$ROOT/schemas/raw_events.schema.json" "$E2E_WORK/values" <<'PY'
+import json, sys
+types = {'string': str, 'number': (int, float), 'null': type(None)}
+properties = json.load(open(sys.argv[1]))['properties']
+for line in open(sys.argv[2], encoding='utf-8', errors='replace'):
+    if not line.startswith('{'):
+        continue  # framed
+    for name, value in json.loads(line).items():
+        allowed = properties.get(name, {}).get('type', list(types))
+        if isinstance(value, bool) or not isinstance(value, tuple(types[t] for t in allowed if t != 'null') + (type(None),)):
+            sys.exit(f'{name} is {value!r}')
+PY
+}
+check "every value in the raw topic that was split fits the schema" valid_raw
+
+foreign_contract() {
+    local status=0
+    registry DELETE "/subjects/$RAW"
+    registry POST "/subjects/$RAW/versions" "$(jq -cn '{schemaType: "JSON", schema: ({type: "object",
+        properties: {event_time: {type: "boolean"}}} | tojson)}')"
+    replay --input "$ROWS" >"$E2E_WORK/foreign.log" 2>&1 || status=$?
+    registry DELETE "/subjects/$RAW"
+    cat "$E2E_WORK/foreign.log"
+    same "exit code" 78 "$status"
+    grep -qF "$RAW" "$E2E_WORK/foreign.log"
+}
+check "a replay refuses a subject with an incompatible schema" foreign_contract
+
+away_for_plain() {
+    local status=0
+    stack stop registry
+    replay --input "$ROWS" 2>&1 | tee "$E2E_WORK/away.log"
+    replay --input "$ROWS" --framing confluent --timeout 2s >"$E2E_WORK/away-framed.log" 2>&1 || status=$?
+    start registry
+    grep -qF event=schema_not_registered "$E2E_WORK/away.log"
+    same "exit code with frames" 75 "$status"
+    drain
+}
+check "registry down: a replay of plain JSON continues, one with frames waits until its time-out" away_for_plain
+
 # ---- the registry is down at the start
 
 away_at_start() {

@@ -143,7 +143,7 @@ http_port() { # as deploy/local/stack assigns them
 # replay [FLAGS...]: a complete run of the producer, which must succeed.
 replay() {
     timeout "$LONG" "$BIN_DIR/producer" --kafka-brokers "$KAFKA_BROKERS" --state-file none \
-        --http-port 0 --timeout "${LONG}s" "$@"
+        --schema-registry-url "$SCHEMA_REGISTRY_URL" --http-port 0 --timeout "${LONG}s" "$@"
 }
 
 # A run in the background with a rate limit and a state file.

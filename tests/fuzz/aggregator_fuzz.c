@@ -9,6 +9,7 @@
 #include "base/buffer.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/clock.h"
 #include "event/event.h"
 #include "event/reason.h"
 #include "event/window.h"
@@ -28,7 +29,8 @@
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
-#define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
+#define BASE_US       INT64_C(1569888000000000)                  /* 2019-10-01 */
+#define RECORD_MS     (BASE_US / 1000 + INT64_C(100) * 86400000) /* of a replay */
 #define TIME_MIN_US   INT64_C(-62135596800000000)
 #define TIME_SPAN_US  UINT64_C(315537897600000000) /* years 1 to 9999 */
 #define RECORDS_MAX   128
@@ -97,6 +99,7 @@ static struct bronze_event any_event(struct fuzz_reader *in)
 	                  .price_cents = -1,
 	                  .type = (enum event_type)(what % 5)},
 		.event_id = {who, what, fuzz_byte(in)},
+		.lineage = {.raw_time_ms = RECORD_MS, .source_clock_us = CLOCK_NONE},
 	};
 
 	if (what & 16)
@@ -334,7 +337,7 @@ static void apply_event(void *fold, const struct bronze_event *bronze, int64_t o
 	struct counts counts = {0};
 	struct input_record record = {.topic = SPAN("bronze"),
 	                              .offset = offset,
-	                              .timestamp_ms = BASE_US / 1000};
+	                              .timestamp_ms = RECORD_MS};
 
 	bronze_encode(&value, 1, bronze);
 	record.value = (struct span){value.at, value.len};
@@ -373,7 +376,9 @@ static void run_normal(const struct bronze_event *hostile, int64_t place, int64_
 		                                        .type = (enum event_type)(i % 5),
 		                                        .category_code = SPAN("toys.soft"),
 		                                        .brand = SPAN("acme")},
-		                              .event_id = {1, (uint8_t)i}};
+		                              .event_id = {1, (uint8_t)i},
+		                              .lineage = {.raw_time_ms = RECORD_MS,
+		                                          .source_clock_us = CLOCK_NONE}};
 
 		bronze.event.user_session = (struct span){&"abc"[i % 3], 1};
 		if (hostile && i == place)

@@ -372,6 +372,9 @@ Test(config, a_url_shows_its_host_but_never_its_user_or_password)
 		{"a slash in it", "http://user:hunter2/hunter2@one", "http://***@one"},
 		{"an @ in it", "http://user:hunter2@hunter2@one", "http://***@one"},
 		{"a scheme in it", "http://user:hunter2://hunter2@one", "http://***@one"},
+		{"a query", "http://user:hunter2@one/f?token=hunter2,http://two?x=1",
+	         "http://***@one/f?***,http://two?***"},
+		{"a pattern", "/data/2019-1?.csv", "/data/2019-1?.csv"},
 		{"no scheme", "user:hunter2@one", "***@one"},
 	};
 	static const struct config_option urls[] = {{"SOME_URLS", CONFIG_URLS,

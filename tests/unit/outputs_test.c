@@ -242,4 +242,5 @@ Test(outputs, topics_have_their_names)
 	cr_assert_str_eq(topic_of(TOPIC_SESSION_FUNNELS)->suffix, "session_funnels");
 	cr_assert_str_eq(topic_of(TOPIC_FUNNEL_PARTIALS)->suffix, "funnel_partials");
 	cr_assert_str_eq(topic_of(TOPIC_AGGREGATED_EVENTS)->suffix, "aggregated_events");
+	cr_assert_str_eq(topic_of(TOPIC_PRODUCER_STATE)->suffix, "producer_state");
 }

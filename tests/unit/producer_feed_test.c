@@ -224,7 +224,7 @@ Test(producer_feed, rows_without_a_usable_order_are_refused_before_anything_is_s
 		cr_assert_eq(opened.started, cases[i].says == NULL, "%s: %s", cases[i].label,
 		             opened.err.message);
 		if (cases[i].says) {
-			cr_assert_eq(opened.err.class, ERR_INPUT);
+			cr_assert_eq(opened.err.class, ERR_REFUSED);
 			cr_assert_not_null(strstr(opened.err.message, cases[i].says), "%s: %s",
 			                   cases[i].label, opened.err.message);
 			cr_assert_not_null(strstr(opened.err.message, "--order time"));

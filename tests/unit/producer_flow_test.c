@@ -389,6 +389,10 @@ Test(producer_options, fail_above_takes_a_share_or_a_percentage)
 		                                 .malformed = "0",
 		                                 .late = "0",
 		                                 .missing_sessions = "0",
+		                                 .month = "",
+		                                 .from = "",
+		                                 .to = "",
+		                                 .loop = "1",
 		                                 .fail_above = cases[i].text};
 		struct producer_plan plan = {0};
 		struct err err = {0};

@@ -79,8 +79,8 @@ static size_t packed(const char *text, unsigned char *out, size_t cap)
 	return cap;
 }
 
-/* All rows of a source as "file:row:product:session;" or "file:row:!error;", and how it ended: end,
- * limit or failed. */
+/* All rows of a source as "file:row:product:session;" or "file:row:!error;", and how it ended: end
+ * or failed. */
 static void describe(struct source *source, char *out, size_t cap)
 {
 	struct err err = {.class = ERR_NONE};
@@ -99,10 +99,7 @@ static void describe(struct source *source, char *out, size_t cap)
 			                        (int)row.fields[2].len, row.fields[2].at,
 			                        (int)row.fields[8].len, row.fields[8].at);
 	}
-	snprintf(out + len, cap - len,
-	         result == SOURCE_FAILED      ? "failed"
-	         : source_reached_end(source) ? "end"
-	                                      : "limit");
+	snprintf(out + len, cap - len, result == SOURCE_FAILED ? "failed" : "end");
 }
 
 static void describe_path(const char *path, int64_t limit, char *out, size_t cap)
@@ -257,13 +254,13 @@ Test(producer_source, a_truncated_gzip_gives_what_is_there_and_then_fails_wherev
 	cr_assert_geq(rows, 18);
 }
 
-Test(producer_source, the_limit_cuts_the_input_short_unless_it_is_its_length)
+Test(producer_source, the_limit_ends_the_input)
 {
 	char got[512];
 
 	write_text("f", HEADER ROW(1) "\n" ROW(2) "\n");
 	describe_path(path_of("f"), 1, got, sizeof(got));
-	cr_assert_str_eq(got, "f:1:1:s1;limit");
+	cr_assert_str_eq(got, "f:1:1:s1;end");
 	describe_path(path_of("f"), 2, got, sizeof(got));
 	cr_assert_str_eq(got, "f:1:1:s1;f:2:2:s2;end");
 }

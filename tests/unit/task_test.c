@@ -792,14 +792,14 @@ static void with_rules(const struct commit *commit, const char *field, char out[
 }
 
 /* Bronze with rules, after 300 records. */
-static void some_rules(struct scenario *s, struct commit *commit)
+static void some_rules(struct scenario *s, bool strict, struct commit *commit)
 {
 	struct schedule schedule = {.after = {300}, .at_end = {false}, .count = 1};
 	struct task task;
 
 	memset(refused_as, 0, sizeof(refused_as));
 	scenario_bronze(s, 11, RECORDS, US_PER_HOUR, 2 * US_PER_DAY);
-	set_rules(s, true);
+	set_rules(s, strict);
 	task_start(&task, &s->params, 0);
 	run(s, &task, &schedule, 0, 0, commit);
 	task_free(&task);
@@ -828,7 +828,7 @@ Test(task, rules_are_asked_for_only_as_far_as_others_applied)
 	char text[TASK_METADATA_MAX], field[64];
 	int64_t since, expected, from, letters = 0;
 
-	some_rules(&s, &commit);
+	some_rules(&s, true, &commit);
 	cr_assert_eq(sscanf(commit.metadata, "v1 r=%" SCNd64, &from), 1);
 	for (int64_t offset = from; offset < commit.committed; offset++)
 		letters += refused_as[offset] != 0;
@@ -849,7 +849,7 @@ Test(task, rules_are_asked_for_only_as_far_as_others_applied)
 	memcpy(text, commit.metadata, sizeof(text));
 	commit_free(&commit);
 	scenario_free(&s);
-	some_rules(&s, &commit);
+	some_rules(&s, true, &commit);
 	for (int64_t after = -1; after <= 1; after++) {
 		const char *hash = strstr(commit.metadata, " v=") + 3;
 
@@ -862,6 +862,29 @@ Test(task, rules_are_asked_for_only_as_far_as_others_applied)
 	scenario_free(&s);
 }
 
+/* Metadata of an older version, and letters that another client has written. */
+Test(task, more_dead_letters_than_counted_leave_metadata_that_can_be_read)
+{
+	struct scenario s;
+	struct commit commit;
+	struct task task;
+	struct err err = {0};
+	char next[TASK_METADATA_MAX];
+
+	some_rules(&s, false, &commit);
+	without_rules(commit.metadata);
+	for (size_t offset = 0; offset < sizeof(refused_as); offset++)
+		refused_as[offset] = offset % 10 ? REASON_MALFORMED_JSON : REASON_NONE;
+	restart(&s, &commit, &task);
+	cr_assert(task_metadata(&task, next, &err), "%s", err.message);
+	task_free(&task);
+	cr_assert(task_resume(&task, &s.params, commit.committed, span_of(next), &err), "%s",
+	          err.message);
+	task_free(&task);
+	commit_free(&commit);
+	scenario_free(&s);
+}
+
 Test(task, metadata_with_a_field_of_a_newer_version_is_read)
 {
 	struct scenario s;
@@ -869,7 +892,7 @@ Test(task, metadata_with_a_field_of_a_newer_version_is_read)
 	char text[TASK_METADATA_MAX];
 	int64_t since, expected;
 
-	some_rules(&s, &commit);
+	some_rules(&s, true, &commit);
 	with_rules(&commit, "z=anything@5,6", text);
 	cr_assert(asks(&s, commit.committed, text, &since, &expected), "v is missing");
 	commit_free(&commit);
@@ -897,7 +920,7 @@ Test(task, invalid_rules_in_the_metadata_refuse)
 	struct commit commit;
 	char text[TASK_METADATA_MAX];
 
-	some_rules(&s, &commit);
+	some_rules(&s, true, &commit);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
 		with_rules(&commit, fields[i], text);
 		expect_refusal(&s.params, commit.committed, span_of(text), "cannot be read",

@@ -66,9 +66,9 @@ static bool take_bronze(void *context, const struct input_record *record, bool *
 	if (!frame_decode(redrive->decoder, record->value, &body, &reason, NULL, 0, err))
 		return false;
 	if (reason == REASON_NONE && bronze_decode(body, &bronze, NULL)) {
-		struct clock_event event = bronze_clock_event(&bronze);
+		struct clock_event event = bronze_clock_event(&bronze, record->timestamp_ms);
 
-		clock_accept(clock, &event);
+		clock_follow(clock, &event);
 	}
 	return true;
 }

@@ -1,0 +1,255 @@
+/* A process per entry: settings, metrics and state are those of one input, and a crash of one run
+ * cannot harm the next one. The parent forwards TERM and INT to its child, apart from a Ctrl-C,
+ * which the terminal sends to both. If the parent is killed, the kernel stops the child.
+ *
+ * The names of complete entries are in .producer-state/sources.<hash>, one per line. The file is
+ * removed when all are complete. */
+#include "source_runs.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "fnv.h"
+#include "service/log.h"
+#include "source_list.h"
+
+#define EXIT_USAGE 64
+#define EXIT_BUG   70
+#define STATE_DIR  ".producer-state"
+#define FLAG_MAX   64
+
+/* ---- settings of this process, before config_load */
+
+/* --sources VALUE or --sources=VALUE, else the environment. NULL: not set. */
+static const char *setting(int argc, char **argv, const char *name)
+{
+	const char *value = getenv(name);
+	char flag[FLAG_MAX] = "--";
+	size_t len = 2;
+
+	for (; name[len - 2] && len + 1 < sizeof(flag); len++)
+		flag[len] =
+			name[len - 2] == '_' ? '-' : (char)tolower((unsigned char)name[len - 2]);
+	flag[len] = '\0';
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], flag) == 0 && i + 1 < argc)
+			value = argv[i + 1];
+		else if (strncmp(argv[i], flag, len) == 0 && argv[i][len] == '=')
+			value = argv[i] + len + 1;
+	}
+	return value && *value ? value : NULL;
+}
+
+static bool setting_is(int argc, char **argv, const char *name, const char *expected)
+{
+	const char *value = setting(argc, argv, name);
+
+	return value && strcmp(value, expected) == 0;
+}
+
+static bool apply(const struct source_list *list, const char *only, const char *path)
+{
+	const struct source_entry *entry = source_list_find(list, only);
+
+	if (!entry) {
+		fprintf(stderr,
+		        "producer: SOURCES=%s has no entry with the name ONLY=%s; it has:", path,
+		        only);
+		for (size_t i = 0; i < list->count; i++)
+			fprintf(stderr, " %s", list->entries[i].name);
+		fputc('\n', stderr);
+		return false;
+	}
+	for (size_t i = 0; i < entry->setting_count; i++) {
+		const struct source_setting *one = &entry->settings[i];
+		char from_file[FLAG_MAX];
+
+		setenv(one->name, one->value, 1);
+		snprintf(from_file, sizeof(from_file), "%s_FILE", one->name);
+		unsetenv(from_file);
+	}
+	return true;
+}
+
+/* ---- the entries that are complete */
+
+static bool is_done(const char *state, const char *name)
+{
+	FILE *file = state[0] ? fopen(state, "r") : NULL;
+	char *line = NULL;
+	size_t cap = 0;
+	bool found = false;
+	ssize_t len;
+
+	while (file && !found && (len = getline(&line, &cap, file)) > 0) {
+		line[len - 1] = '\0';
+		found = strcmp(line, name) == 0;
+	}
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+static bool mark_done(const char *state, const char *name)
+{
+	FILE *file;
+	bool good;
+
+	if (!state[0])
+		return true;
+	mkdir(STATE_DIR, 0777); /* if it cannot be created, opening the file fails */
+	file = fopen(state, "a");
+	good = file && fprintf(file, "%s\n", name) > 0 && fflush(file) == 0 &&
+	       fsync(fileno(file)) == 0;
+	if (!good)
+		log_error("state_file_not_saved", log_str("file", state),
+		          log_str("error", strerror(errno)));
+	if (file)
+		fclose(file);
+	return good;
+}
+
+/* By the path of the list and the set of topics. */
+static void name_state(int argc, char **argv, const char *path, char *state, size_t cap)
+{
+	const char *prefix = setting(argc, argv, "TOPIC_PREFIX");
+	char *real = realpath(path, NULL);
+	uint64_t hash = fnv1a(FNV1A_START, real ? real : path, strlen(real ? real : path));
+
+	hash = fnv1a(hash, prefix ? prefix : "", prefix ? strlen(prefix) : 0);
+	free(real);
+	state[0] = '\0';
+	if (setting_is(argc, argv, "STATE_FILE", "none"))
+		return;
+	snprintf(state, cap, STATE_DIR "/sources.%016llx", (unsigned long long)hash);
+	if (setting_is(argc, argv, "RESUME", "false"))
+		unlink(state);
+}
+
+/* ---- running an entry */
+
+static void signals_of_parent(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+	sigaddset(set, SIGCHLD);
+}
+
+static void become(int argc, char **argv, const char *name, pid_t parent, const sigset_t *before)
+{
+	char **arguments = calloc((size_t)argc + 3, sizeof(*arguments));
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	sigprocmask(SIG_SETMASK, before, NULL);
+	if (arguments && getppid() == parent) {
+		memcpy(arguments, argv, (size_t)argc * sizeof(*arguments));
+		arguments[argc] = strdup("--only");
+		arguments[argc + 1] = strdup(name);
+		execv("/proc/self/exe", arguments);
+	}
+	_exit(EXIT_BUG);
+}
+
+/* Waits for the child. *stopping: a signal to stop has arrived. */
+static int wait_for(pid_t child, const sigset_t *set, bool *stopping)
+{
+	siginfo_t info;
+	int status;
+
+	for (;;) {
+		int number = sigwaitinfo(set, &info);
+
+		if (number == SIGTERM || number == SIGINT) {
+			*stopping = true;
+			if (info.si_code != SI_KERNEL)
+				kill(child, number);
+		}
+		if (waitpid(child, &status, WNOHANG) == child)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BUG;
+	}
+}
+
+static int run_entry(int argc, char **argv, const char *name, bool *stopping)
+{
+	sigset_t set, before;
+	pid_t parent = getpid(), child;
+	int exit_code;
+
+	signals_of_parent(&set);
+	sigprocmask(SIG_BLOCK, &set, &before);
+	child = fork();
+	if (child == 0)
+		become(argc, argv, name, parent, &before);
+	exit_code = child < 0 ? EXIT_BUG : wait_for(child, &set, stopping);
+	return exit_code;
+}
+
+static int run_all(int argc, char **argv, const struct source_list *list, const char *path)
+{
+	const char *instance = setting(argc, argv, "INSTANCE_ID");
+	char state[128];
+	bool stopping = false;
+
+	log_init("producer", instance ? instance : "sources", LOG_INFO,
+	         setting_is(argc, argv, "LOG_FORMAT", "json"));
+	name_state(argc, argv, path, state, sizeof(state));
+	for (size_t i = 0; i < list->count; i++) {
+		const char *name = list->entries[i].name;
+		int exit_code;
+
+		if (is_done(state, name)) {
+			log_info("source_skipped", log_str("source", name),
+			         log_str("detail", "complete; --resume=false replays it again"));
+			continue;
+		}
+		log_info("source_started", log_str("source", name), log_uint("number", i + 1),
+		         log_uint("of", list->count));
+		exit_code = run_entry(argc, argv, name, &stopping);
+		if (exit_code != 0 || stopping) {
+			log_warn("sources_interrupted", log_str("source", name),
+			         log_int("exit", exit_code),
+			         log_str("detail", "the same command continues with this source"));
+			return exit_code;
+		}
+		if (!mark_done(state, name))
+			return EXIT_BUG;
+	}
+	log_info("sources_complete", log_uint("sources", list->count));
+	if (state[0])
+		unlink(state);
+	return 0;
+}
+
+bool source_runs(int argc, char **argv, const struct config_option *const *tables, int *exit_code)
+{
+	const char *path = setting(argc, argv, "SOURCES"), *only = setting(argc, argv, "ONLY");
+	struct source_list list = {0};
+	struct err err;
+	bool done = true;
+
+	*exit_code = EXIT_USAGE;
+	if (!path && !only)
+		return false;
+	if (!path)
+		fprintf(stderr, "producer: ONLY=%s needs SOURCES, which is not set\n", only);
+	else if (!source_list_read(&list, path, tables, &err))
+		fprintf(stderr, "producer: %s\n", err.message);
+	else if (!only)
+		*exit_code = run_all(argc, argv, &list, path);
+	else
+		done = !apply(&list, only, path);
+	source_list_fini(&list);
+	return done;
+}
