@@ -53,7 +53,7 @@ check "a file that does not exist" fails 64 "HTTP 404" ok --input "$WEB_URL/none
 LIST=$E2E_WORK/sources.json
 jq -n --arg url "$WEB_URL/few.csv.gz" --arg sha "$(sha_of "$WEB/few.csv.gz")" --arg file "$ROWS" '[
     {name: "remote", input: $url, sha256: $sha},
-    {name: "made", source: "synthetic", events: 100, "start-time": "2019-11-01 00:00:00"},
+    {name: "made", source: "synthetic", events: 100, "start-time": "2019-10-02 20:00:00"},
     {name: "file", input: $file}]' >"$LIST"
 
 run_list() { # FLAGS...
