@@ -334,6 +334,8 @@ static enum step run_step(struct loader *loader, struct err *err)
 	}
 	if (intake_change(loader->intake) != INTAKE_SAME)
 		return rebalance_step(loader, err);
+	if (!intake_verify_client(loader->intake, monotonic_us(), err))
+		return STEP_FAILED;
 	loader_watch(loader);
 	if (taken == 0 && intake_is_reading(loader->intake) &&
 	    !postgres_still_there(loader->pg, err))

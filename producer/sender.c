@@ -11,12 +11,10 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
-#include "service/log.h"
+#include "kafka/lost_client.h"
 #include "wire/topics.h"
 
 #define HEADERS_MAX 8
-
-#define VERIFY_TIMEOUT_MS 5000
 
 struct sender {
 	const struct kafka_config *config;
@@ -245,30 +243,9 @@ void sender_log_partition_health(struct sender *sender)
 	kafka_log_partition_health(sender->client, 1000);
 }
 
-static bool new_client_connects(const struct sender *sender)
-{
-	struct err err;
-	int32_t count;
-	rd_kafka_conf_t *conf =
-		kafka_conf_new(sender->config, KAFKA_ADMIN, "producer-check", NULL, &err);
-	rd_kafka_t *client = conf ? kafka_client_new(conf, KAFKA_ADMIN, &err) : NULL;
-	bool ok = client &&
-	          kafka_partition_count(client, sender->topic, VERIFY_TIMEOUT_MS, &count, &err);
-
-	if (client && !kafka_destroy_within(client, VERIFY_TIMEOUT_MS, &err))
-		log_warn("kafka_client_abandoned", log_str("role", "metadata"),
-		         log_str("error", err.message));
-	return ok;
-}
-
 bool sender_verify_client(struct sender *sender, struct err *err)
 {
-	struct err ignored;
-	int32_t count;
-
-	if (kafka_partition_count(sender->client, sender->topic, VERIFY_TIMEOUT_MS, &count,
-	                          &ignored) ||
-	    !new_client_connects(sender))
+	if (!lost_client(sender->client, sender->config, sender->topic))
 		return true;
 	return err_set(err, ERR_RETRY,
 	               "the Kafka client does not connect again, although the brokers answer a new "

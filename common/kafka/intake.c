@@ -26,6 +26,7 @@
 #include "kafka/kafka_error.h"
 #include "kafka/kafka_record.h"
 #include "kafka/kafka_topic.h"
+#include "kafka/lost_client.h"
 #include "kafka/same_log.h"
 #include "service/log.h"
 #include "service/monotime.h"
@@ -36,6 +37,8 @@
 #define MESSAGES_MAX    2000
 #define PROPERTIES_MAX  16
 #define DETAIL_MAX      256
+#define VERIFY_AFTER_US INT64_C(30000000)  /* without partitions; also the time between checks */
+#define GIVE_UP_US      INT64_C(120000000) /* without partitions, while the brokers answer */
 
 struct intake {
 	const struct kafka_config *kafka;
@@ -48,6 +51,8 @@ struct intake {
 	struct assigned_partition *partitions;
 	size_t partition_count;
 	bool reading;
+	int64_t without_since_us; /* without partitions since this time; 0: it has some */
+	int64_t verified_us;
 
 	/* The callback stores this; the user carries it out between polls. */
 	rd_kafka_topic_partition_list_t *rebalance; /* NULL: none */
@@ -149,6 +154,7 @@ bool intake_subscribe(struct intake *intake, struct err *err)
 		                                  RD_KAFKA_PARTITION_UA);
 	code = rd_kafka_subscribe(intake->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
+	intake->without_since_us = intake->verified_us = monotonic_us();
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       err_set(err, kafka_err_class(code), "cannot subscribe: %s", rd_kafka_err2str(code));
 }
@@ -430,6 +436,7 @@ bool intake_accept(struct intake *intake, struct err *err)
 		if (!add_partition(intake, &assigned->elems[i], err))
 			return false;
 	clear_rebalance(intake);
+	intake->without_since_us = 0;
 	intake_hold(intake);
 	log_info("partitions_assigned", log_uint("partitions", intake->partition_count));
 	return true;
@@ -440,7 +447,26 @@ void intake_release(struct intake *intake)
 	intake_forget(intake);
 	clear_partitions(intake);
 	clear_rebalance(intake);
+	intake->without_since_us = intake->verified_us = monotonic_us();
 	rd_kafka_assign(intake->client, NULL);
+}
+
+bool intake_verify_client(struct intake *intake, int64_t now_us, struct err *err)
+{
+	bool lost;
+
+	if (intake->without_since_us == 0 || intake->rebalance || intake->topic_count == 0 ||
+	    now_us < intake->verified_us + VERIFY_AFTER_US)
+		return true;
+	lost = lost_client(intake->client, intake->kafka, intake->topics[0].name) ||
+	       (now_us > intake->without_since_us + GIVE_UP_US &&
+	        lost_client_new_one_connects(intake->kafka, intake->topics[0].name));
+	intake->verified_us = now_us;
+	return !lost || err_set(err, ERR_FENCED,
+	                        "the Kafka client has had no partitions for %" PRId64
+	                        " s, although the brokers answer a new client; the service starts "
+	                        "again",
+	                        (now_us - intake->without_since_us) / 1000000);
 }
 
 size_t intake_partition_count(const struct intake *intake)

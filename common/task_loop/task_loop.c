@@ -353,8 +353,11 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 		}
 		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);
-		if (!stopping)
+		if (!stopping) {
+			if (!intake_verify_client(loop->intake, monotonic_us(), err))
+				return STEP_FAILED;
 			idle_watch(loop);
+		}
 	}
 	if (loop->committing || commit_is_due(loop, !polled, stopping)) {
 		if (!transaction_commit(loop, err))

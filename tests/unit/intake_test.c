@@ -12,6 +12,7 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
 #include "service/metrics.h"
+#include "service/monotime.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
 #include "wire/topics.h"
@@ -278,4 +279,65 @@ Test(intake, an_intake_without_an_assignment_delivers_nothing_and_ends, ON_MOCK)
 	cr_expect_not(intake_is_reading(intake));
 	cr_expect(intake_recognises(intake, &err), "nothing was read, so nothing is in doubt");
 	intake_close(NULL);
+}
+
+/* ---- a client that no longer connects */
+
+#define SECONDS INT64_C(1000000)
+
+Test(intake, without_partitions_it_is_given_up_after_two_minutes_if_the_brokers_answer, ON_MOCK)
+{
+	struct err err = {ERR_NONE, ""};
+	int64_t now_us = monotonic_us();
+
+	cr_expect(intake_verify_client(intake, now_us + 20 * SECONDS, &err));
+	cr_expect(intake_verify_client(intake, now_us + 60 * SECONDS, &err),
+	          "the client gets answers: %s", err.message);
+	cr_expect(intake_verify_client(intake, now_us + 70 * SECONDS, &err), "checked before");
+	cr_assert_not(intake_verify_client(intake, now_us + 130 * SECONDS, &err));
+	cr_expect_eq(err.class, ERR_FENCED);
+	cr_expect(strstr(err.message, "no partitions"), "%s", err.message);
+}
+
+Test(intake, with_partitions_its_client_is_not_checked, ON_MOCK)
+{
+	struct err err = {ERR_NONE, ""};
+
+	accept_partitions();
+	cr_expect(intake_verify_client(intake, monotonic_us() + 900 * SECONDS, &err), "%s",
+	          err.message);
+}
+
+Test(intake, a_client_without_answers_is_given_up_if_a_new_client_gets_them)
+{
+	static const struct kafka_config mock = {"127.0.0.1:1", "test.mock.num.brokers=1", ""};
+	const struct intake_topic topic = {.suffix = "input"};
+	struct kafka_config own = {.properties = "", .topic_prefix = ""};
+	struct intake_config config = {.kafka = &own, .group = "group", .client_id = "reader"};
+	struct err err = {ERR_NONE, ""};
+	rd_kafka_t *first, *second;
+	int64_t later_us;
+	struct intake *lost;
+
+	first = kafka_client_new(kafka_conf_new(&mock, KAFKA_ADMIN, "first", NULL, &err),
+	                         KAFKA_ADMIN, &err);
+	second = kafka_client_new(kafka_conf_new(&mock, KAFKA_ADMIN, "second", NULL, &err),
+	                          KAFKA_ADMIN, &err);
+	cr_assert(first && second);
+	rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(first), "input", 2, 1);
+	rd_kafka_mock_topic_create(rd_kafka_handle_mock_cluster(second), "input", 2, 1);
+	own.brokers = rd_kafka_mock_cluster_bootstraps(rd_kafka_handle_mock_cluster(first));
+	config.stale = metric_get(METRIC_COUNTER, "stale_lost", "", "");
+	lost = intake_new(&config, &err);
+	cr_assert(lost && intake_set_topics(lost, NULL, &topic, 1, &err) &&
+	                  intake_subscribe(lost, &err),
+	          "%s", err.message);
+	later_us = monotonic_us() + 31 * SECONDS;
+	rd_kafka_destroy(first);
+	cr_expect(intake_verify_client(lost, later_us, &err), "nobody answers: %s", err.message);
+	own.brokers = rd_kafka_mock_cluster_bootstraps(rd_kafka_handle_mock_cluster(second));
+	cr_expect_not(intake_verify_client(lost, later_us + 31 * SECONDS, &err));
+	cr_expect_eq(err.class, ERR_FENCED);
+	intake_close(lost);
+	rd_kafka_destroy(second);
 }
