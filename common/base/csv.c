@@ -60,7 +60,7 @@ static enum scan scan_next(enum scan state, char delimiter, const char *p, const
 		if (*p == '"')
 			return SCAN_QUOTED;
 		if (*p == '\r' && (p + 1 == end || p[1] == '\n' || p[1] == '\r'))
-			return SCAN_QUOTE_SEEN; /* a CR of the line end: Python on Windows writes two */
+			return SCAN_QUOTE_SEEN; /* a CR of the line end */
 		return *p == delimiter ? SCAN_FIELD_START : SCAN_BROKEN;
 	case SCAN_BROKEN: return SCAN_BROKEN;
 	}
