@@ -83,8 +83,8 @@ bool selection_next_pass(struct selection *selection, int64_t now_us);
 bool selection_needs_scan(const struct selection *selection);
 /* Whether the rows read by now are enough for selection_set_shift. */
 bool selection_has_scanned(const struct selection *selection);
-/* Chooses the shift from the rows read. False and err (ERR_OPERATOR): the passes of LOOP would begin
- * before the first year of events. */
+/* Chooses the shift from the rows read. False and err (ERR_OPERATOR): the passes of LOOP would
+ * begin before the first year of events. */
 bool selection_set_shift(struct selection *selection, int64_t now_us, struct err *err);
 
 /* Removes the files whose name has another month. */
