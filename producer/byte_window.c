@@ -69,8 +69,11 @@ bool byte_window_line(struct byte_window *window, size_t *len)
 
 static bool is_blank(const char *line, size_t len)
 {
-	return len == 0 || (len == 1 && (line[0] == '\n' || line[0] == '\r')) ||
-	       (len == 2 && line[0] == '\r' && line[1] == '\n');
+	size_t i = 0;
+
+	while (i < len && line[i] == '\r')
+		i++;
+	return i == len || (i + 1 == len && line[i] == '\n');
 }
 
 bool byte_window_row_line(struct byte_window *window, size_t *len)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/csv.h"
 #include "base/span.h"
@@ -22,12 +23,34 @@ static struct span without_line_end(const char *at, size_t len)
 {
 	if (len > 0 && at[len - 1] == '\n')
 		len--;
-	if (len > 0 && at[len - 1] == '\r')
+	while (len > 0 && at[len - 1] == '\r')
 		len--;
 	return (struct span){at, len};
 }
 
 /* ---- opening */
+
+/* A line that a tool writes before the header: Excel's delimiter, PowerShell's type, a comment. */
+static bool is_preamble(struct span line)
+{
+	return (line.len == 5 && strncasecmp(line.at, "sep=", 4) == 0) ||
+	       (line.len > 2 && memcmp(line.at, "# ", 2) == 0) ||
+	       (line.len > 6 && memcmp(line.at, "#TYPE ", 6) == 0);
+}
+
+/* Goes to the first line that is not blank and not a preamble. */
+static bool find_first_line(struct byte_window *window, size_t *len)
+{
+	byte_window_want(window, 3);
+	if (window->end - window->at >= 3 && memcmp(byte_window_at(window), "\xef\xbb\xbf", 3) == 0)
+		window->at += 3;
+	while (byte_window_row_line(window, len)) {
+		if (!is_preamble(without_line_end(byte_window_at(window), *len)))
+			return true;
+		window->at += *len;
+	}
+	return false;
+}
 
 static bool read_columns(struct csv_reader *reader, char delimiter, const char *given,
                          const struct column_names *names, struct err *err)
@@ -36,7 +59,7 @@ static bool read_columns(struct csv_reader *reader, char delimiter, const char *
 	struct span header;
 	size_t len = 0;
 
-	if (!byte_window_line(window, &len))
+	if (!find_first_line(window, &len))
 		return err_set(err, ERR_INPUT, "%s",
 		               window->ended == BYTES_END ? "the file is empty"
 		                                          : window->end_err.message);
@@ -98,19 +121,31 @@ static bool looks_like_a_row(const struct csv_reader *reader, struct span line)
 	return column == reader->columns.fields.count && event_time_read(time, &time_us);
 }
 
+/* Whether a text that began on a line before ends in the first column of the line. */
+static bool ends_a_text(const struct csv_reader *reader, struct span line)
+{
+	const char *quote = memchr(line.at, '"', line.len);
+	const char *delimiter = memchr(line.at, reader->columns.fields.delimiter, line.len);
+
+	return quote && delimiter && quote < delimiter;
+}
+
 /* Two stray quotes can turn all rows between them into one well-formed record, which would lose
- * these rows in one field. */
+ * these rows in one field. If the text is the first column, its last line has the other columns. */
 static bool swallows_a_row(const struct csv_reader *reader, const char *record, size_t len)
 {
 	const char *end = record + len, *line = memchr(record, '\n', len);
+	bool in_first_column =
+		line && !memchr(record, reader->columns.fields.delimiter, (size_t)(line - record));
 
 	while (line && line + 1 < end) {
 		const char *start = line + 1;
+		struct span text;
 
 		line = memchr(start, '\n', (size_t)(end - start));
-		if (looks_like_a_row(reader,
-		                     without_line_end(start,
-		                                      (size_t)((line ? line + 1 : end) - start))))
+		text = without_line_end(start, (size_t)((line ? line + 1 : end) - start));
+		if (looks_like_a_row(reader, text) &&
+		    !(in_first_column && ends_a_text(reader, text)))
 			return true;
 	}
 	return false;
@@ -131,9 +166,33 @@ static void set_columns(struct csv_reader *reader, struct row *row, const struct
 
 static void drop_blanks(struct span *fields, size_t count)
 {
-	for (size_t i = 0; i < count && i < ROW_COLUMNS_MAX; i++)
+	for (size_t i = 0; i < count && i < ROW_COLUMNS_MAX; i++) {
 		while (fields[i].len > 0 && fields[i].at[0] == ' ')
 			fields[i] = (struct span){fields[i].at + 1, fields[i].len - 1};
+		while (fields[i].len > 0 && fields[i].at[fields[i].len - 1] == ' ')
+			fields[i].len--;
+	}
+}
+
+/* Removes the blanks between quotes and delimiters. Returns the new length. */
+static size_t join_quotes(char *line, size_t len, char delimiter)
+{
+	bool quoted = false;
+	size_t to = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		size_t start = to;
+
+		if (!quoted && line[i] == ' ' && to > 0 && line[to - 1] == '"')
+			continue;
+		while (!quoted && line[i] == '"' && start > 0 && line[start - 1] == ' ')
+			start--;
+		if (start == 0 || line[start - 1] == delimiter)
+			to = start;
+		quoted ^= line[i] == '"';
+		line[to++] = line[i];
+	}
+	return to;
 }
 
 static enum csv_result split_at(struct csv_reader *reader, char *at, size_t len, bool at_end,
@@ -179,11 +238,13 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 	bool quoted = memchr(line, '"', *len);
 	struct csv_record record;
 	enum csv_result verdict;
-	size_t used;
+	size_t used, line_len = *len;
 
 	if (quoted)
 		line = memcpy(reader->copy, line, *len);
-	verdict = split_at(reader, line, *len, true, fields, &record, &used);
+	if (quoted && reader->columns.spaced)
+		line_len = join_quotes(line, *len, reader->columns.fields.delimiter);
+	verdict = split_at(reader, line, line_len, true, fields, &record, &used);
 	if (quoted && !is_complete_row(reader, verdict, &record) &&
 	    split_lines(reader, len, fields, &record))
 		verdict = CSV_RECORD;

@@ -132,14 +132,27 @@ static void read_object(struct json_reader *reader, size_t len, struct row *row)
 
 /* ---- opening */
 
-/* Whether the first line has a complete object. */
+/* The length of the blanks and commas at the front of the text. */
+static size_t separators_at(const char *at, size_t len)
+{
+	size_t i = 0;
+
+	while (i < len && (is_blank(at[i]) || at[i] == ','))
+		i++;
+	return i;
+}
+
+/* Whether the first line has one complete object. */
 static bool is_one_per_line(struct byte_window *window)
 {
-	size_t len;
+	const char *line;
+	size_t len, object;
 
 	if (*byte_window_at(window) == '[' || !byte_window_line(window, &len))
 		return false;
-	return json_object_length((struct span){byte_window_at(window), len}) > 0 ||
+	line = byte_window_at(window);
+	object = json_object_length((struct span){line, len});
+	return (object > 0 && object + separators_at(line + object, len - object) == len) ||
 	       len >= CSV_LINE_MAX;
 }
 
@@ -207,6 +220,37 @@ void json_reader_free(struct json_reader *reader)
 
 /* ---- rows */
 
+/* Reads the object of a line. If more objects follow it, as where two files were joined, it is the
+ * row, and they are the next rows. Returns the length of the row. */
+static size_t read_line(struct json_reader *reader, size_t len, struct row *row)
+{
+	const char *line = byte_window_at(reader->window);
+	size_t text = len, object, rest;
+
+	while (text > 0 && is_blank(line[text - 1]))
+		text--;
+	read_object(reader, text, row);
+	if (!row->error[0])
+		return len;
+	object = json_object_length((struct span){line, text});
+	rest = object + separators_at(line + object, text - object);
+	if (object == 0 || object == text || (rest < text && line[rest] != '{'))
+		return len;
+	read_object(reader, object, row);
+	return rest < text ? object : len;
+}
+
+/* Skips what stands before an object on its line. */
+static void skip_separators(struct byte_window *window, size_t *len)
+{
+	size_t skip = separators_at(byte_window_at(window), *len);
+
+	if (skip == *len || byte_window_at(window)[skip] != '{')
+		return;
+	window->at += skip;
+	*len -= skip;
+}
+
 static bool next_of_lines(struct json_reader *reader, struct row *row)
 {
 	struct byte_window *window = reader->window;
@@ -215,16 +259,15 @@ static bool next_of_lines(struct json_reader *reader, struct row *row)
 
 	if (!byte_window_row_line(window, &len))
 		return false;
+	skip_separators(window, &len);
 	line_end = byte_window_at(window)[len - 1] == '\n';
 	if (byte_window_too_long(window, &len)) {
 		row_too_long(row, (struct span){byte_window_at(window), len});
 	} else {
-		size_t text = len;
+		size_t line = len;
 
-		while (text > 0 && is_blank(byte_window_at(window)[text - 1]))
-			text--;
-		read_object(reader, text, row);
-		if (!line_end && window->ended == BYTES_CUT)
+		len = read_line(reader, line, row);
+		if (len == line && !line_end && window->ended == BYTES_CUT)
 			row_cut_off(row);
 	}
 	window->at += len;
@@ -262,11 +305,21 @@ static bool next_by_braces(struct json_reader *reader, struct row *row)
 	return true;
 }
 
+/* Whether the reader stands, after a seek, between two objects of a line. */
+static bool is_between_objects(const struct json_reader *reader)
+{
+	const struct byte_window *window = reader->window;
+	size_t next;
+
+	if (window->at != 1 || window->bytes[0] != '}')
+		return false;
+	next = 1 + separators_at(window->bytes + 1, window->end - 1);
+	return reader->by_braces || (next < window->end && window->bytes[next] == '{');
+}
+
 bool json_reader_next(struct json_reader *reader, struct row *row)
 {
-	/* after a seek the byte before an object is the end of another one on its line */
-	if (reader->by_braces && reader->window->skipping && reader->window->at == 1 &&
-	    reader->window->bytes[0] == '}')
+	if (reader->window->skipping && is_between_objects(reader))
 		reader->window->skipping = false;
 	return reader->by_braces ? next_by_braces(reader, row) : next_of_lines(reader, row);
 }

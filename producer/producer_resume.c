@@ -266,7 +266,8 @@ static enum step scanned(struct producer *p, struct err *err)
 {
 	char shift[32];
 
-	selection_set_shift(&p->selection, wallclock_us());
+	if (!selection_set_shift(&p->selection, wallclock_us(), err))
+		return STEP_FAILED;
 	p->saved.shift_us = p->selection.shift_us;
 	snprintf(shift, sizeof(shift), "%lld", (long long)(p->selection.shift_us / US_PER_SECOND));
 	log_info("shift_chosen", log_str("segment", source_segment(p->source)),

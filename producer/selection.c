@@ -16,6 +16,7 @@
 #define JUMP_US      (12 * US_PER_HOUR)
 #define LAST_JUMP_US (31 * US_PER_DAY) /* of a last row that no other confirms */
 #define YEAR_1_US    INT64_C(-62135596800000000)
+#define YEAR_2000_US INT64_C(946684800000000) /* events before it are refused */
 #define YEAR_9999_US INT64_C(253402300799999999)
 #define DAYS         ((YEAR_9999_US - YEAR_1_US) / US_PER_DAY + 1)
 
@@ -237,21 +238,30 @@ bool selection_has_scanned(const struct selection *selection)
 	return selection->config.shift == SHIFT_FIRST && selection->range.times >= 2;
 }
 
-void selection_set_shift(struct selection *selection, int64_t now_us)
+bool selection_set_shift(struct selection *selection, int64_t now_us, struct err *err)
 {
-	const struct selection_config *config = &selection->config;
-	int64_t newest_us;
+	int64_t passes =
+		selection->config.passes == SELECTION_FOREVER ? 1 : selection->config.passes;
+	int64_t span_us, most;
 
 	if (selection->range.times == 0)
-		return;
-	if (config->shift == SHIFT_FIRST) {
+		return true;
+	if (selection->config.shift == SHIFT_FIRST) {
 		selection->shift_us = time_floor(now_us - selection->range.first_us, US_PER_SECOND);
-		return;
+		return true;
 	}
-	newest_us = range_newest(&selection->range);
-	if (config->passes != SELECTION_FOREVER)
-		newest_us += (config->passes - 1) * range_span(&selection->range);
-	selection->shift_us = time_floor(now_us - newest_us, US_PER_DAY);
+	span_us = range_span(&selection->range);
+	most = (now_us - YEAR_2000_US) / span_us;
+	if (passes > 1 && passes > most)
+		return err_set(err, ERR_OPERATOR,
+		               "LOOP=%lld passes of %lld days, of which the last ends now, begin "
+		               "before the year 2000; expected LOOP of at most %lld",
+		               (long long)passes, (long long)(span_us / US_PER_DAY),
+		               (long long)(most > 1 ? most : 1));
+	selection->shift_us =
+		time_floor(now_us - range_newest(&selection->range) - (passes - 1) * span_us,
+	                   US_PER_DAY);
+	return true;
 }
 
 /* ---- files and names */

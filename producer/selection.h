@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/err.h"
 #include "file_list.h"
 #include "months.h"
 #include "row.h"
@@ -82,8 +83,9 @@ bool selection_next_pass(struct selection *selection, int64_t now_us);
 bool selection_needs_scan(const struct selection *selection);
 /* Whether the rows read by now are enough for selection_set_shift. */
 bool selection_has_scanned(const struct selection *selection);
-/* Chooses the shift from the rows read. */
-void selection_set_shift(struct selection *selection, int64_t now_us);
+/* Chooses the shift from the rows read. False and err (ERR_OPERATOR): the passes of LOOP would
+ * begin before the first year of events. */
+bool selection_set_shift(struct selection *selection, int64_t now_us, struct err *err);
 
 /* Removes the files whose name has another month. */
 void selection_keep_files(const struct selection_config *config, struct file_list *list);

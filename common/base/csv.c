@@ -7,14 +7,14 @@
  * a delimiter or a line end. Such a record ends at the next line break after the fault. If a quote
  * is still open at the end of the input, only its first line is malformed. So one stray quote never
  * swallows the rows after it. A caller with a full buffer passes at_end to get the same. A CR
- * without LF does not end a record.
+ * without LF does not end a record, and several CRs before LF are one line end.
  *
  * Limit: after CSV_NEED_MORE the scan starts again. */
 #include "base/csv.h"
 
 static struct span without_cr(const char *at, size_t len)
 {
-	if (len > 0 && at[len - 1] == '\r')
+	while (len > 0 && at[len - 1] == '\r')
 		len--;
 	return (struct span){at, len};
 }
@@ -59,8 +59,8 @@ static enum scan scan_next(enum scan state, char delimiter, const char *p, const
 	case SCAN_QUOTE_SEEN:
 		if (*p == '"')
 			return SCAN_QUOTED;
-		if (*p == '\r' && (p + 1 == end || p[1] == '\n'))
-			return SCAN_QUOTE_SEEN; /* the CR of the line end */
+		if (*p == '\r' && (p + 1 == end || p[1] == '\n' || p[1] == '\r'))
+			return SCAN_QUOTE_SEEN; /* a CR of the line end */
 		return *p == delimiter ? SCAN_FIELD_START : SCAN_BROKEN;
 	case SCAN_BROKEN: return SCAN_BROKEN;
 	}

@@ -432,6 +432,42 @@ static const struct {
          "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
          "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
          "\"user_session\":null}\n"},
+	{"blank lines, a byte order mark, Excel's delimiter before the header",
+         "\xef\xbb\xbf\r\n\nsep=;\nevent_time;event_type;product_id;user_id\n"
+         "2019-10-01 00:00:01 UTC;view;1;7\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null}\n"},
+	{"PowerShell's type and a comment before the header",
+         "# export\n#TYPE System.Object\n\"event_time\",\"event_type\",\"product_id\",\"user_id\"\n"
+         "\"2019-10-01 00:00:01 UTC\",\"view\",\"1\",\"7\"\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null}\n"},
+	{"line ends of Python's csv on Windows",
+         "event_time,event_type,user_id,product_id\r\r\n"
+         "2019-10-01 00:00:01 UTC,view,7,1\r\r\n\r\r\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null}\n"},
+	{"the same with quotes",
+         "event_time,event_type,user_id,product_id\r\r\n"
+         "2019-10-01 00:00:01 UTC,view,7,\"1\"\r\r\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null}\n"},
+	{"a text of several lines in the first column",
+         "note,event_time,event_type,product_id,user_id\n"
+         "\"a\nb\",2019-10-01 00:00:01 UTC,view,1,7\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null,\"note\":\"a\\u000ab\"}\n"},
+	{"blanks around quotes and delimiters",
+         "\"event_time\", \"event_type\", product_id, \"user_id\", note\n"
+         "\"2019-10-01 00:00:01 UTC\" , \"view\", 1 , \"7\" , \"a, \"\" b\"\n",
+         "{\"event_time\":\"2019-10-01 00:00:01 UTC\",\"event_type\":\"view\",\"product_id\":1,"
+         "\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,\"user_id\":7,"
+         "\"user_session\":null,\"note\":\"a, \\\" b\"}\n"},
 };
 
 Test(row_reader, columns_are_found_as_people_write_them)
@@ -458,6 +494,7 @@ static const struct {
 	{COLUMNS "\r" ROW(1) "\r" ROW(2) "\r", "tr '\\r' '\\n'"},
 	{ROW(1) "\n" ROW(2) "\n", "--columns event_time,event_type,product_id"},
 	{"{\"a\": 1}\n", "none of the nine names"},
+	{"\n\r\n", "the file is empty"},
 };
 
 Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
@@ -532,6 +569,11 @@ static const struct {
 	{"a nested field", JSON(1) "\n{\"user_id\":{\"a\":1}}\n",
          "1:1:s1;2:!a field is neither a text nor a number;end"},
 	{"an empty array", "[]", "end"},
+	{"no line end between objects", JSON(1) JSON(2) " " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
+	{"two files that were joined without a line end", JSON(1) "\n" JSON(2) JSON(3) "\n" JSON(4),
+         "1:1:s1;2:2:s2;3:3:s3;4:4:s4;end"},
+	{"commas after lines", JSON(1) ",\n" JSON(2) ",\r\n" JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
+	{"commas before lines", JSON(1) "\n," JSON(2) "\n, " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 };
 
 Test(row_reader, objects_are_rows)
@@ -570,9 +612,11 @@ Test(row_reader, reading_goes_on_after_any_object)
 	static const char *const texts[] = {
 		JSON(1) "\nnonsense\n" JSON(3) "\n" JSON(4),
 		"[" JSON(1) "," JSON(2) ",\n" JSON(3) "," JSON(4) "]",
+		JSON(1) "\n" JSON(2) JSON(3) ", " JSON(4) ",\n" JSON(5),
+		JSON(1) JSON(2) " " JSON(3),
 	};
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
 		struct row_reader *reader, *other;
 		char expected[512];
 		const char *rest = expected;

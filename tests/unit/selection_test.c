@@ -244,7 +244,7 @@ Test(selection, history_is_shifted_to_now)
 		selection_restart(&selection, true);
 		select_rows(&selection, "f", shifts[i].times);
 		cr_assert_not(selection_next_pass(&selection, SELECTION_FOREVER), "scanning");
-		selection_set_shift(&selection, at(shifts[i].now));
+		cr_assert(selection_set_shift(&selection, at(shifts[i].now), NULL));
 		selection_restart(&selection, false);
 		snprintf(first, sizeof(first), "%.*s", (int)strcspn(shifts[i].times, ";"),
 		         shifts[i].times);
@@ -254,6 +254,34 @@ Test(selection, history_is_shifted_to_now)
 		cr_assert(span_is(row.fields[0], shifts[i].first), "%s: %.*s", shifts[i].label,
 		          (int)row.fields[0].len, row.fields[0].at);
 		cr_assert_eq(row.event_time_us, at(shifts[i].first));
+		selection_fini(&selection);
+	}
+}
+
+/* 31 days: 9,525 days from 2000 to now have room for 307 passes. */
+Test(selection, more_passes_than_fit_between_2000_and_now_are_refused)
+{
+	static const int64_t passes[] = {307, 308, 1000000};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct selection_config config = selection_all();
+		static struct selection selection;
+		struct err err;
+
+		config.shift = SHIFT_NEWEST;
+		config.passes = passes[i];
+		selection_init(&selection, &config);
+		selection_restart(&selection, true);
+		for (int64_t day = 0; day < 31; day++) {
+			struct row row = {.source_file = "f", .raw = SPAN("x")};
+
+			row.event_time_us = at("2019-10-01 00:00:00") + day * US_PER_DAY;
+			cr_assert(selection_take(&selection, &row));
+		}
+		cr_assert_eq(selection_set_shift(&selection, at("2026-01-29 12:00:00"), &err),
+		             passes[i] == 307);
+		cr_assert(passes[i] == 307 || strstr(err.message, "at most 307"), "%s",
+		          err.message);
 		selection_fini(&selection);
 	}
 }
