@@ -485,6 +485,18 @@ Test(row_reader, the_columns_of_a_file_without_a_header_are_given)
 	check_refused("f", &format, "columns event_type, product_id are missing");
 }
 
+Test(row_reader, names_of_columns_that_are_longer_than_a_header_line_are_refused)
+{
+	static char names[100000];
+	struct row_format format = row_format_default;
+
+	for (size_t i = 0; i + 1 < sizeof(names); i++)
+		names[i] = i % 100 == 99 ? ',' : 'a';
+	format.columns = names;
+	write_text("f", ROW(1) "\n");
+	check_refused("f", &format, "COLUMNS has 99999 bytes; expected 1 to 16384");
+}
+
 Test(row_reader, another_encoding_is_converted_and_what_it_does_not_have_stays_invalid)
 {
 	struct row_format format = row_format_default;
