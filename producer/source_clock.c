@@ -123,7 +123,7 @@ static void follow(struct source_clock_state *state, const struct followers *fou
 	int64_t ahead_us = time_us - clock_now(&state->clock);
 
 	if (ahead_us > CLOCK_AHEAD_US &&
-	    (found->others > 0 || second_row || ahead_us <= GAP_FACTOR * state->longest_gap_us))
+	    (found->others > 0 || second_row || ahead_us / GAP_FACTOR <= state->longest_gap_us))
 		clock_announce(&state->clock, time_us - CLOCK_AHEAD_US, INT64_MAX);
 }
 
