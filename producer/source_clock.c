@@ -46,7 +46,7 @@ int64_t source_clock_now(const struct source_clock *clock)
 
 void source_clock_add(struct source_clock *clock, struct row_time row)
 {
-	if (row.time_us < EARLIEST_US || row.time_us > clock->latest_us)
+	if (row.time_us < EARLIEST_US || row.time_us > clock->latest_us || row.user_id <= 0)
 		row.time_us = CLOCK_NONE;
 	clock->ring[(clock->head + clock->count++) & RING_MASK] = row;
 }
