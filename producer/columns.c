@@ -362,6 +362,9 @@ bool columns_read_given(struct columns *columns, struct span given, struct span 
 {
 	struct header header;
 
+	if (given.len > COLUMNS_NAMES_MAX)
+		return err_set(err, ERR_INPUT, "COLUMNS has %zu bytes; expected 1 to %d", given.len,
+		               COLUMNS_NAMES_MAX);
 	first_line = without_mark(first_line);
 	if (!refuse_other_texts(first_line, err))
 		return false;

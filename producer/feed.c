@@ -7,9 +7,10 @@
 
 #include "base/timetext.h"
 #include "event/clock.h"
+#include "event/event_json_write.h"
 #include "order_check.h"
+#include "packed_queue.h"
 #include "row.h"
-#include "row_queue.h"
 
 #define PAUSE_US (12 * US_PER_HOUR)
 
@@ -17,8 +18,8 @@ struct feed {
 	struct source *source;
 	struct feed_params params;
 	struct message_form form;
-	struct row_queue rows; /* the first `added` of them are in the clock */
-	size_t added;
+	struct packed_queue rows; /* the first `added` of them are in the clock */
+	uint32_t added;
 	struct source_clock clock;
 	struct order_check order;
 	struct message *current;
@@ -27,6 +28,7 @@ struct feed {
 	bool pause;
 	int64_t announced_us, due_us;
 	struct err failure;
+	struct row_extra extras[ROW_COLUMNS_MAX]; /* of a row that was queued */
 };
 
 struct feed *feed_new(struct source *source, const struct feed_params *params, struct err *err)
@@ -53,7 +55,7 @@ void feed_free(struct feed *feed)
 {
 	if (!feed)
 		return;
-	row_queue_free(&feed->rows);
+	packed_queue_free(&feed->rows);
 	free(feed->current);
 	free(feed);
 }
@@ -78,18 +80,20 @@ static bool queue_row(struct feed *feed)
 
 	if (!read_row(feed, &row))
 		return false;
-	row_queue_push(&feed->rows, &row);
+	packed_queue_push(&feed->rows, &row);
 	return true;
 }
 
 /* Adds rows of the queue to the clock until it can take the oldest one. */
 static void look_ahead(struct feed *feed)
 {
+	const struct queued_row *queued;
+
 	while (feed->added == 0 || source_clock_waits(&feed->clock)) {
 		if (feed->added == feed->rows.count && !queue_row(feed))
 			return;
-		source_clock_add(&feed->clock, row_time_of(row_queue_at(&feed->rows, feed->added)));
-		feed->added++;
+		queued = packed_queue_at(&feed->rows, feed->added++);
+		source_clock_add(&feed->clock, (struct row_time){queued->time_us, queued->user_id});
 	}
 }
 
@@ -138,12 +142,14 @@ static void take_row(struct feed *feed, const struct row *row)
 
 static void take_queued(struct feed *feed)
 {
+	struct row row;
+
 	look_ahead(feed);
 	if (feed->rows.count == 0)
 		return;
-	take_row(feed, row_queue_at(&feed->rows, 0));
-	row_queue_pop(&feed->rows);
+	packed_queue_pop(&feed->rows, feed->extras, &row);
 	feed->added--;
+	take_row(feed, &row);
 }
 
 bool feed_start(struct feed *feed, const struct message_form *form,
@@ -202,12 +208,12 @@ void feed_advance(struct feed *feed)
 		take_queued(feed);
 		return;
 	}
-	source_clock_add(&feed->clock, row_time_of(&row));
+	source_clock_add(&feed->clock, (struct row_time){row.event_time_us, row_user_id(&row)});
 	if (!source_clock_waits(&feed->clock)) {
 		take_row(feed, &row);
 		return;
 	}
-	row_queue_push(&feed->rows, &row);
+	packed_queue_push(&feed->rows, &row);
 	feed->added = 1;
 	take_queued(feed);
 }

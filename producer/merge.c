@@ -21,9 +21,7 @@
 
 #include "base/heap.h"
 #include "base/memory.h"
-#include "event/event_fields.h"
 #include "event/event_json_write.h"
-#include "event/event_values.h"
 #include "packed_queue.h"
 
 #define WITNESSES  16   /* rows of other users that decide about a row */
@@ -156,15 +154,6 @@ static bool read_row(struct merge *merge, struct part *part, struct row *row)
 
 /* ---- the position of a row */
 
-static void enqueue(struct part *part, const struct row *row)
-{
-	int64_t user_id = ROW_USER_NONE;
-
-	if (!row->error[0])
-		(void)event_integer_read(row->fields[FIELD_USER_ID], &user_id);
-	packed_queue_push(&part->queue, row, user_id);
-}
-
 /* The queued row number i; reads rows of the file up to it. NULL: the file has fewer rows. */
 static const struct queued_row *look_at(struct merge *merge, struct part *part, uint32_t i)
 {
@@ -173,7 +162,7 @@ static const struct queued_row *look_at(struct merge *merge, struct part *part, 
 	while (part->queue.count <= i) {
 		if (!read_row(merge, part, &row))
 			return NULL;
-		enqueue(part, &row);
+		packed_queue_push(&part->queue, &row);
 	}
 	return packed_queue_at(&part->queue, i);
 }
@@ -227,12 +216,11 @@ static bool take_row(struct merge *merge, struct part *part, struct row *row)
 	if (part->queue.count == 0) {
 		if (is_first(merge, part, row->event_time_us))
 			return true;
-		enqueue(part, row);
+		packed_queue_push(&part->queue, row);
 	}
 	time_us = packed_queue_at(&part->queue, 0)->time_us;
 	if (is_first(merge, part, time_us) || is_refuted(merge, part)) {
 		packed_queue_pop(&part->queue, merge->extras, row);
-		row->source_file = merge->list->files[row->position.file].name;
 		return true;
 	}
 	heap_push_ordered(&merge->waiting, time_us, number_of(merge, part),

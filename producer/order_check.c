@@ -8,8 +8,7 @@
 
 #include "base/timetext.h"
 #include "event/clock.h"
-#include "event/event_fields.h"
-#include "event/event_values.h"
+#include "source_clock.h"
 
 #define CLEARLY_US     (10 * US_PER_MINUTE)
 #define LATE_US        US_PER_DAY
@@ -17,16 +16,6 @@
 
 #define ADVICE_ORDER \
 	"; --order time sorts the input before it is sent; --order unchecked sends it as it is"
-
-struct row_time row_time_of(const struct row *row)
-{
-	struct row_time time = {CLOCK_NONE, 0};
-
-	if (!row->error[0] && row->event_time_us != ROW_TIME_NONE &&
-	    event_integer_read(row->fields[FIELD_USER_ID], &time.user_id) && time.user_id > 0)
-		time.time_us = row->event_time_us;
-	return time;
-}
 
 struct steps {
 	int64_t rows, back, forward, out_of_order;
@@ -46,28 +35,33 @@ static void count_step(struct steps *steps, int64_t time_us)
 	steps->last_us = time_us;
 }
 
+static void add(struct source_clock *clock, const struct queued_row *row)
+{
+	source_clock_add(clock, (struct row_time){row->time_us, row->user_id});
+}
+
 /* Runs a source clock over the rows. */
-static void count_steps(const struct row_queue *rows, int64_t latest_us, struct steps *steps)
+static void count_steps(const struct packed_queue *rows, int64_t latest_us, struct steps *steps)
 {
 	struct source_clock clock;
-	size_t added = 0;
+	uint32_t added = 0;
 
 	source_clock_init(&clock, latest_us);
-	for (size_t i = 0; i < rows->count; i++) {
-		struct row_time time = row_time_of(row_queue_at(rows, i));
+	for (uint32_t i = 0; i < rows->count; i++) {
+		const struct queued_row *row = packed_queue_at(rows, i);
+		int64_t time_us = row->user_id > 0 ? row->time_us : CLOCK_NONE;
 		struct source_clock_row taken;
 
 		while (added < rows->count && (added <= i || source_clock_waits(&clock)))
-			source_clock_add(&clock, row_time_of(row_queue_at(rows, added++)));
+			add(&clock, packed_queue_at(rows, added++));
 		taken = source_clock_take(&clock);
-		count_step(steps, time.time_us);
-		if (time.time_us != CLOCK_NONE && taken.clock_us != CLOCK_NONE)
-			steps->out_of_order +=
-				taken.refuted || time.time_us < taken.clock_us - LATE_US;
+		count_step(steps, time_us);
+		if (time_us != CLOCK_NONE && taken.clock_us != CLOCK_NONE)
+			steps->out_of_order += taken.refuted || time_us < taken.clock_us - LATE_US;
 	}
 }
 
-bool order_check_first(const struct row_queue *rows, int64_t latest_us, struct err *err)
+bool order_check_first(const struct packed_queue *rows, int64_t latest_us, struct err *err)
 {
 	struct steps steps = {0};
 	char first[32], last[32];

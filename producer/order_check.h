@@ -11,18 +11,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "packed_queue.h"
 #include "row.h"
-#include "row_queue.h"
-#include "source_clock.h"
 
 #define ORDER_FIRST_ROWS 10000 /* rows that are checked before anything is sent */
 #define ORDER_LATE_ROWS  100   /* rows in a row before the horizon that end the replay */
 
-/* The time and the user of a row, as the source clock needs them. */
-struct row_time row_time_of(const struct row *row);
-
 /* Checks the first rows. ERR_REFUSED: they have no usable order; the message says what to do. */
-MUST_USE bool order_check_first(const struct row_queue *rows, int64_t latest_us, struct err *err);
+MUST_USE bool order_check_first(const struct packed_queue *rows, int64_t latest_us,
+                                struct err *err);
 
 /* A run of rows before the horizon. */
 struct order_check {

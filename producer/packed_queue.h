@@ -1,5 +1,5 @@
-/* Rows of one file that were read ahead, in the order of the file. Exhausted memory ends the
- * process. */
+/* Rows that were read ahead, in their order: copies, as a row of a reader borrows from it until its
+ * next row. Exhausted memory ends the process. */
 #ifndef FUNNEL_PACKED_QUEUE_H
 #define FUNNEL_PACKED_QUEUE_H
 
@@ -10,12 +10,11 @@
 #include "event/event_json_write.h"
 #include "row.h"
 
-#define ROW_USER_NONE INT64_MIN
-
 struct queued_row {
 	int64_t time_us; /* ROW_TIME_NONE: no valid time */
 	int64_t user_id; /* ROW_USER_NONE: none that can be read */
 	uint64_t at;     /* its bytes: number of the first one since the queue began */
+	const char *source_file;
 };
 
 /* Zero-initialised: empty, owns nothing. */
@@ -27,8 +26,8 @@ struct packed_queue {
 };
 void packed_queue_free(struct packed_queue *queue);
 
-/* Copies the row. */
-void packed_queue_push(struct packed_queue *queue, const struct row *row, int64_t user_id);
+/* Copies the row, apart from source_file, which stays borrowed. */
+void packed_queue_push(struct packed_queue *queue, const struct row *row);
 /* The entry number i after the first one. */
 static inline const struct queued_row *packed_queue_at(const struct packed_queue *queue, uint32_t i)
 {

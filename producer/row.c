@@ -20,6 +20,15 @@ void row_clear(struct row *row)
 	row->unmapped_type = false;
 }
 
+int64_t row_user_id(const struct row *row)
+{
+	int64_t user_id = ROW_USER_NONE;
+
+	if (!row->error[0])
+		(void)event_integer_read(row->fields[FIELD_USER_ID], &user_id);
+	return user_id;
+}
+
 void row_too_long(struct row *row, struct span raw)
 {
 	row_clear(row);

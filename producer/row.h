@@ -10,6 +10,7 @@
 #include "event/event_json_write.h"
 
 #define ROW_TIME_NONE   INT64_MIN
+#define ROW_USER_NONE   INT64_MIN
 #define ROW_COLUMNS_MAX 200 /* most columns of a file */
 /* bytes of one line; the rest of a longer line is skipped, and its row has an error */
 #define CSV_LINE_MAX 262144
@@ -45,6 +46,9 @@ extern const struct row_columns row_columns_standard;
 
 /* Sets what a reader of the source sets later: no extras, no error, no time. */
 void row_clear(struct row *row);
+
+/* The user of a row; ROW_USER_NONE: none that can be read. */
+int64_t row_user_id(const struct row *row);
 
 /* Sets the error of a line that is too long, or that the early end of a stream has cut. */
 void row_too_long(struct row *row, struct span raw);

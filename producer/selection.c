@@ -112,6 +112,15 @@ static int64_t range_span(const struct time_range *range)
 	       time_floor(range->first_us, US_PER_DAY);
 }
 
+/* By how much a pass is later than the first one, at most all years. */
+static int64_t offset_of_pass(const struct selection *selection, int64_t pass)
+{
+	int64_t span_us = range_span(&selection->range);
+
+	return pass > (YEAR_9999_US - YEAR_1_US) / span_us ? YEAR_9999_US - YEAR_1_US
+	                                                   : pass * span_us;
+}
+
 /* ---- which rows */
 
 /* Whether the name of the file has its month, so that all its rows belong to it. */
@@ -186,7 +195,7 @@ static void shift(struct selection *selection, struct row *row)
 	int64_t shift_us = selection->shift_us;
 
 	if (selection->pass > 0)
-		shift_us += selection->pass * range_span(&selection->range);
+		shift_us += offset_of_pass(selection, selection->pass);
 	if (shift_us == 0 || row->event_time_us == ROW_TIME_NONE || row->error[0] ||
 	    row->event_time_us + shift_us < YEAR_1_US ||
 	    row->event_time_us + shift_us > YEAR_9999_US)
@@ -220,7 +229,7 @@ bool selection_next_pass(struct selection *selection, int64_t now_us)
 	if (selection->scanning || next >= selection->config.passes || selection->range.times == 0)
 		return false;
 	newest_us = range_newest(&selection->range) + selection->shift_us +
-	            next * range_span(&selection->range);
+	            offset_of_pass(selection, next);
 	if (selection->config.shift != SHIFT_FIRST && newest_us > now_us)
 		return false;
 	selection->pass = next;

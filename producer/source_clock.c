@@ -46,7 +46,7 @@ int64_t source_clock_now(const struct source_clock *clock)
 
 void source_clock_add(struct source_clock *clock, struct row_time row)
 {
-	if (row.time_us < EARLIEST_US || row.time_us > clock->latest_us)
+	if (row.time_us < EARLIEST_US || row.time_us > clock->latest_us || row.user_id <= 0)
 		row.time_us = CLOCK_NONE;
 	clock->ring[(clock->head + clock->count++) & RING_MASK] = row;
 }
@@ -123,7 +123,7 @@ static void follow(struct source_clock_state *state, const struct followers *fou
 	int64_t ahead_us = time_us - clock_now(&state->clock);
 
 	if (ahead_us > CLOCK_AHEAD_US &&
-	    (found->others > 0 || second_row || ahead_us <= GAP_FACTOR * state->longest_gap_us))
+	    (found->others > 0 || second_row || ahead_us / GAP_FACTOR <= state->longest_gap_us))
 		clock_announce(&state->clock, time_us - CLOCK_AHEAD_US, INT64_MAX);
 }
 

@@ -39,8 +39,8 @@ struct source_clock_state {
 void source_clock_state_init(struct source_clock_state *state);
 
 struct row_time {
-	int64_t time_us; /* CLOCK_NONE: the row has no time, or no user, that can be read */
-	int64_t user_id;
+	int64_t time_us; /* CLOCK_NONE: none that can be read */
+	int64_t user_id; /* if it is not positive, the time has no say */
 };
 
 struct source_clock {

@@ -19,6 +19,9 @@
 #include "row.h"
 #include "source_clock.h"
 
+/* After every year; the sum of two such times does not overflow. */
+#define TIME_LIMIT_US (INT64_C(1) << 62)
+
 static json_t *to_json(const struct saved_state *state)
 {
 	const struct checkpoint *c = &state->checkpoint;
@@ -116,11 +119,18 @@ bool state_file_write(const char *path, const struct saved_state *state, struct 
 	return ok;
 }
 
+static bool is_possible(int64_t us)
+{
+	return us > -TIME_LIMIT_US && us < TIME_LIMIT_US;
+}
+
 /* Former versions wrote the newest time only. clock: NULL: the file has none. */
 static bool clock_read(const char *clock, int64_t newest_us, struct source_clock_state *state)
 {
 	if (clock)
 		return source_clock_parse(clock, state);
+	if (newest_us != CLOCK_NONE && !is_possible(newest_us))
+		return false;
 	source_clock_state_init(state);
 	clock_announce(&state->clock, newest_us, INT64_MAX);
 	return true;
@@ -163,7 +173,8 @@ static bool from_json(json_t *json, struct saved_state *state)
 	state->shift_us = json_is_integer(shift) ? json_integer_value(shift) : SHIFT_NOT_CHOSEN;
 	state->checkpoint.rows = rows;
 	state->checkpoint.position = (struct row_position){file, row, byte_offset};
-	return clock_read(clock, newest_us, &state->checkpoint.clock);
+	return (state->shift_us == SHIFT_NOT_CHOSEN || is_possible(state->shift_us)) &&
+	       clock_read(clock, newest_us, &state->checkpoint.clock);
 }
 
 enum state_file_result state_file_read(const char *path, struct saved_state *state, struct err *err)

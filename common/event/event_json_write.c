@@ -7,6 +7,8 @@
  *  - bytes above 0x7f are not changed, so that invalid UTF-8 arrives as invalid_utf8. */
 #include "event/event_json_write.h"
 
+#include <stdint.h>
+
 #include "event/event_fields.h"
 
 #define LITERAL_MAX 64
@@ -51,16 +53,21 @@ static bool integer_fits(struct span digits)
 	       (digits.len == 19 && memcmp(digits.at, "9223372036854775807", 19) <= 0);
 }
 
-/* -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]{1,2})? */
-static bool is_number_literal(struct span text)
+/* -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]{1,2})?, or an integer only */
+static bool is_literal(struct span text, enum event_field_form form)
 {
-	size_t i = text.len > 0 && text.at[0] == '-', integer = digits_at(text, i), part;
+	size_t i = text.len > 0 && text.at[0] == '-', integer, part;
 
-	if (text.len > LITERAL_MAX || integer == 0 || (text.at[i] == '0' && integer > 1))
+	if (form == WRITE_TEXT || text.len > LITERAL_MAX)
+		return false;
+	integer = digits_at(text, i);
+	if (integer == 0 || (text.at[i] == '0' && integer > 1))
 		return false;
 	i += integer;
 	if (i == text.len)
 		return integer_fits((struct span){text.at + i - integer, integer});
+	if (form == WRITE_INTEGER)
+		return false;
 	if (text.at[i] == '.') {
 		part = digits_at(text, i + 1);
 		i += 1 + part;
@@ -79,22 +86,33 @@ static bool is_number_literal(struct span text)
 	return i == text.len;
 }
 
-static bool is_literal(struct span text, enum event_field_form form)
-{
-	size_t sign = text.len > 0 && text.at[0] == '-';
-
-	switch (form) {
-	case WRITE_TEXT: break;
-	case WRITE_INTEGER:
-		return sign + digits_at(text, sign) == text.len && is_number_literal(text);
-	case WRITE_NUMBER: return is_number_literal(text);
-	}
-	return false;
-}
-
 static inline bool needs_escape(char c)
 {
 	return (unsigned char)c < 0x20 || c == '"' || c == '\\';
+}
+
+#define EACH_BYTE(value) (UINT64_C(0x0101010101010101) * (value))
+
+/* A byte has its high bit set in this if it is zero; a byte after a zero one may have it too. */
+static inline uint64_t zero_bytes(uint64_t bytes)
+{
+	return (bytes - EACH_BYTE(1)) & ~bytes;
+}
+
+/* The length of the front of the text, in steps of 8, that surely has no byte to escape. */
+static size_t clean_front(struct span text)
+{
+	size_t i = 0;
+	uint64_t bytes;
+
+	for (; i + sizeof(bytes) <= text.len; i += sizeof(bytes)) {
+		memcpy(&bytes, text.at + i, sizeof(bytes));
+		if (((zero_bytes(bytes ^ EACH_BYTE('"')) | zero_bytes(bytes ^ EACH_BYTE('\\')) |
+		      ((bytes - EACH_BYTE(0x20)) & ~bytes)) &
+		     EACH_BYTE(0x80)) != 0)
+			break;
+	}
+	return i;
 }
 
 static void put_escaped(struct writer *w, char c)
@@ -115,7 +133,7 @@ static void put_text(struct writer *w, struct span text)
 	size_t start = 0;
 
 	put(w, "\"", 1);
-	for (size_t i = 0; i < text.len; i++) {
+	for (size_t i = clean_front(text); i < text.len; i++) {
 		if (!needs_escape(text.at[i]))
 			continue;
 		put(w, text.at + start, i - start);

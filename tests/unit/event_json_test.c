@@ -1134,6 +1134,37 @@ Test(event_json, any_source_text_gives_an_object_with_its_own_reason)
 	}
 }
 
+/* Each byte in each place of a text: it is escaped if JSON needs that, and only then. */
+Test(event_json, a_byte_is_escaped_wherever_it_is)
+{
+	static const char before[] = "{\"event_time\":\"";
+	char text[20], out[512], want[64];
+
+	for (int byte = 0; byte < 256; byte++)
+		for (size_t at = 0; at < sizeof(text); at++) {
+			struct span fields[EVENT_FIELD_COUNT] = {{text, sizeof(text)}};
+			bool escaped = byte == '"' || byte == '\\', control = byte < 0x20;
+			size_t len = at;
+
+			memset(text, 'a', sizeof(text));
+			memset(want, 'a', sizeof(want));
+			text[at] = (char)byte;
+			if (control)
+				len += (size_t)snprintf(want + len, 8, "\\u%04x", (unsigned)byte);
+			if (escaped)
+				want[len++] = '\\';
+			if (!control)
+				want[len++] = (char)byte;
+			want[len] = 'a';
+			len += sizeof(text) - at - 1;
+			want[len++] = '"';
+			event_write_json(fields, out, sizeof(out));
+			cr_assert_eq(memcmp(out, before, sizeof(before) - 1), 0);
+			cr_assert_eq(memcmp(out + sizeof(before) - 1, want, len), 0,
+			             "byte %d at %zu", byte, at);
+		}
+}
+
 Test(event_json, names_of_types_parse_back)
 {
 	enum event_type type;

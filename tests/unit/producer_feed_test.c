@@ -9,10 +9,11 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "base/timetext.h"
+#include "event/event_json_write.h"
 #include "feed.h"
 #include "message.h"
+#include "packed_queue.h"
 #include "row.h"
-#include "row_queue.h"
 #include "source.h"
 #include "source_clock.h"
 
@@ -270,9 +271,10 @@ Test(producer_feed, a_hundred_rows_before_the_horizon_in_a_row_end_the_replay)
 
 /* ---- the queue */
 
-Test(producer_row_queue, keeps_copies_of_rows_that_are_gone)
+Test(producer_packed_queue, keeps_copies_of_rows_that_are_gone)
 {
-	struct row_queue queue = {0};
+	static struct row_extra extras[ROW_COLUMNS_MAX];
+	struct packed_queue queue = {0};
 	char raw[32], other[16];
 	struct row row = {.source_file = "f"};
 	int pushed = 0, popped = 0;
@@ -286,27 +288,27 @@ Test(producer_row_queue, keeps_copies_of_rows_that_are_gone)
 			row.fields[1] = (struct span){other, (size_t)snprintf(other, sizeof(other),
 			                                                      "q%d", pushed)};
 			row.position.row = pushed++;
-			row_queue_push(&queue, &row);
+			packed_queue_push(&queue, &row);
 			memset(raw, '#', sizeof(raw));
 			memset(other, '#', sizeof(other));
 		}
 		if (step % 3 == 0 || step > 2000) {
-			const struct row *oldest;
+			struct row oldest;
 			char want[16];
 
 			if (queue.count == 0)
 				continue;
-			oldest = row_queue_at(&queue, 0);
-			cr_assert_eq(oldest->position.row, popped);
+			packed_queue_pop(&queue, extras, &oldest);
+			cr_assert_eq(oldest.position.row, popped);
+			cr_assert_str_eq(oldest.source_file, "f");
 			snprintf(want, sizeof(want), "%d", popped);
-			cr_assert(span_is(oldest->fields[0], want));
+			cr_assert(span_is(oldest.fields[0], want));
 			snprintf(want, sizeof(want), "q%d", popped);
-			cr_assert(span_is(oldest->fields[1], want));
-			cr_assert_eq(oldest->fields[2].len, 0);
-			row_queue_pop(&queue);
+			cr_assert(span_is(oldest.fields[1], want));
+			cr_assert_eq(oldest.fields[2].len, 0);
 			popped++;
 		}
 	}
 	cr_assert(popped > 1000);
-	row_queue_free(&queue);
+	packed_queue_free(&queue);
 }

@@ -1,6 +1,7 @@
 /* Parts of the producer without Kafka: pace, the acknowledged prefix, the state
  * file, settings. */
 #include <criterion/criterion.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -296,7 +297,7 @@ Test(producer_acks, any_order_of_acknowledgements_ends_with_all_rows)
 Test(producer_state_file, what_is_written_is_read_and_a_damaged_one_is_refused)
 {
 	static struct saved_state out, in;
-	char folder[] = "/tmp/producer_state_XXXXXX", path[128], command[160];
+	char folder[] = "/tmp/producer_state_XXXXXX", path[128], command[256];
 	struct err err;
 	FILE *file;
 
@@ -327,6 +328,13 @@ Test(producer_state_file, what_is_written_is_read_and_a_damaged_one_is_refused)
 	cr_assert_eq(system(command), 0);
 	cr_assert_eq(state_file_read(path, &in, &err), STATE_FOUND, "as former versions wrote it");
 	cr_assert_eq(clock_now(&in.checkpoint.clock.clock), EARLIEST_US);
+	snprintf(command, sizeof(command),
+	         "sed -i 's/\"newest_us\": .*,/\"newest_us\": %" PRId64 ",/' %s", INT64_MAX, path);
+	cr_assert_eq(system(command), 0);
+	cr_assert_eq(state_file_read(path, &in, &err), STATE_UNREADABLE, "no possible time");
+	out.shift_us = INT64_MAX;
+	cr_assert(state_file_write(path, &out, &err), "%s", err.message);
+	cr_assert_eq(state_file_read(path, &in, &err), STATE_UNREADABLE, "no possible shift");
 	file = fopen(path, "w");
 	fputs("{\"version\":1", file);
 	fclose(file);

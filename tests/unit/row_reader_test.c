@@ -12,14 +12,13 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-#include "base/buffer.h"
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event_json_write.h"
 #include "mapping.h"
 #include "message.h"
+#include "packed_queue.h"
 #include "row.h"
-#include "row_queue.h"
 #include "row_reader.h"
 #include "source.h"
 
@@ -522,6 +521,18 @@ Test(row_reader, the_columns_of_a_file_without_a_header_are_given)
 	check_refused("f", &format, "columns event_type, product_id are missing");
 }
 
+Test(row_reader, names_of_columns_that_are_longer_than_a_header_line_are_refused)
+{
+	static char names[100000];
+	struct row_format format = row_format_default;
+
+	for (size_t i = 0; i + 1 < sizeof(names); i++)
+		names[i] = i % 100 == 99 ? ',' : 'a';
+	format.columns = names;
+	write_text("f", ROW(1) "\n");
+	check_refused("f", &format, "COLUMNS has 99999 bytes; expected 1 to 16384");
+}
+
 Test(row_reader, another_encoding_is_converted_and_what_it_does_not_have_stays_invalid)
 {
 	struct row_format format = row_format_default;
@@ -713,7 +724,8 @@ Test(row_reader, a_file_never_waits_and_standard_input_cannot_seek)
 
 Test(row_reader, a_row_that_is_read_ahead_keeps_all_of_its_members)
 {
-	struct buffer bytes = {0};
+	static struct row_extra extras[ROW_COLUMNS_MAX];
+	struct packed_queue queue = {0};
 	struct row_reader *reader;
 	struct row row, copy;
 	char json[512];
@@ -724,9 +736,10 @@ Test(row_reader, a_row_that_is_read_ahead_keeps_all_of_its_members)
 	           "{\"event_time\":2,\"user_id\":8,\"d\":\"0123456789012345678901234567890\"}\n");
 	reader = row_reader_new(path_of("f"), NULL, NULL);
 	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
-	row_copy(&copy, &bytes, &row);
+	packed_queue_push(&queue, &row);
 	cr_assert_eq(row_reader_next(reader, &row, NULL), ROW_READER_ROW);
 	row_reader_free(reader);
+	packed_queue_pop(&queue, extras, &copy);
 	len = event_write_json_extras(copy.fields, copy.extras, copy.extra_count, json,
 	                              sizeof(json) - 1);
 	json[len] = '\0';
@@ -736,7 +749,7 @@ Test(row_reader, a_row_that_is_read_ahead_keeps_all_of_its_members)
 		"\"category_id\":null,\"category_code\":null,\"brand\":null,\"price\":null,"
 		"\"user_id\":7,\"user_session\":null,\"a\":\"x\\u000ay\",\"b\":2.50,\"c\":null}",
 		"%s", json);
-	buffer_free(&bytes);
+	packed_queue_free(&queue);
 }
 
 Test(row_reader, a_type_that_is_not_mapped_is_in_a_header)

@@ -1,5 +1,7 @@
 /* The clock of a source: sparse streams in order, pauses, disorder, wrong device clocks, one
  * user. */
+#include <inttypes.h>
+
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "fold_kit.h"
@@ -245,6 +247,20 @@ Test(source_clock, a_clock_that_was_saved_continues_as_if_it_had_not_stopped)
 	cr_assert_not(source_clock_parse("1,2,3,4", &(struct source_clock_state){0}));
 	cr_assert_not(source_clock_parse("1,2,3,4;5", &(struct source_clock_state){0}));
 	cr_assert_not(source_clock_parse("1,2,3,4;5,6,7", &(struct source_clock_state){0}));
+}
+
+Test(source_clock, the_longest_gap_of_a_state_does_not_overflow)
+{
+	struct row_time row = {T0 + 40 * US_PER_DAY, 3};
+	struct source_clock clock;
+	char text[SOURCE_CLOCK_TEXT_MAX];
+
+	source_clock_init(&clock, LATEST);
+	snprintf(text, sizeof(text), "%" PRId64 ",1,%" PRId64 ",%" PRId64 ";-1,%" PRId64, T0, T0,
+	         T0, INT64_MAX);
+	cr_assert(source_clock_parse(text, &clock.state), "'%s'", text);
+	source_clock_add(&clock, row);
+	cr_assert_eq(source_clock_take(&clock).clock_us, T0 + 9 * US_PER_DAY);
 }
 
 Test(source_clock, times_that_cannot_be_have_no_say)
