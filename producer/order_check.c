@@ -1,7 +1,7 @@
 /* The first rows run backwards if more steps go back than forward, and the last row is clearly
  * before the first: a short source with a little disorder passes. They have no order if the source
- * clock finds more than a tenth of them refuted, or more than a day late. One device with a wrong
- * clock is neither. */
+ * clock finds more than a tenth of them refuted, or more than a day late, and more than one. One
+ * device with a wrong clock is neither. */
 #include "order_check.h"
 
 #include <inttypes.h>
@@ -75,7 +75,7 @@ bool order_check_first(const struct packed_queue *rows, int64_t latest_us, struc
 		               " rows, the first is of %s and the last of %s; nothing was "
 		               "sent" ADVICE_ORDER,
 		               steps.rows, first, last);
-	if (steps.out_of_order * DISORDER_SHARE > steps.rows)
+	if (steps.out_of_order > 1 && steps.out_of_order * DISORDER_SHARE > steps.rows)
 		return err_set(err, ERR_REFUSED,
 		               "the input is not in the order of its times: of its first %" PRId64
 		               " rows, %" PRId64

@@ -24,6 +24,7 @@
 #define RING_MASK   (2 * 1024 - 1)
 #define GAP_FACTOR  4
 #define NEAR_ROWS   10 /* rows of other users that refute a row */
+#define ALONE_ROWS  (SOURCE_CLOCK_AHEAD / 2)
 
 void source_clock_state_init(struct source_clock_state *state)
 {
@@ -127,6 +128,17 @@ static void follow(struct source_clock_state *state, const struct followers *fou
 		clock_announce(&state->clock, time_us - CLOCK_AHEAD_US, INT64_MAX);
 }
 
+/* Whether the rows that follow are of the row's user only, and this user may move the clock by its
+ * own rows: as the only one of the source so far, as the one that was ahead of the others before,
+ * or by being alone for long. A new user at the end may be a device with a wrong clock. */
+static bool is_alone(const struct source_clock_state *state, const struct followers *found,
+                     int64_t user_id)
+{
+	return found->others == 0 &&
+	       (state->only_user == user_id || state->clock.first_user == user_id ||
+	        found->own >= ALONE_ROWS);
+}
+
 /* Returns whether the row is refuted. */
 static bool take_far(struct source_clock *clock, const struct row_time *row, bool second_row)
 {
@@ -134,7 +146,7 @@ static bool take_far(struct source_clock *clock, const struct row_time *row, boo
 	struct source_clock_state *state = &clock->state;
 	int64_t earliest_us = found.others_earliest_us;
 
-	if (found.others == 0 && state->only_user == row->user_id)
+	if (is_alone(state, &found, row->user_id))
 		earliest_us = found.own_earliest_us;
 	if (earliest_us != INT64_MAX)
 		move_to(state, earliest_us < row->time_us ? earliest_us : row->time_us);

@@ -215,7 +215,8 @@ Test(producer_feed, rows_without_a_usable_order_are_refused_before_anything_is_s
 	             {"in order", every_8_hours, 90, NULL},
 	             {"one row", backwards, 1, NULL},
 	             {"disordered", disordered, 20000, NULL},
-	             {"a wrong first row", one_wrong_at_first, 300, NULL}};
+	             {"a wrong first row", one_wrong_at_first, 300, NULL},
+	             {"a wrong first row of five", one_wrong_at_first, 5, NULL}};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct opened opened;

@@ -65,6 +65,33 @@ Test(source_clock, rows_in_order_are_accepted_at_any_density_by_one_user_or_many
 			}
 }
 
+/* Others came before; after a pause of 40 days or more, one of them is alone up to the end. Or a new
+ * user is alone for long. */
+Test(source_clock, one_of_many_users_that_goes_on_alone_is_accepted)
+{
+	static struct row_time rows[1503];
+	static struct result results[1503];
+	static const int64_t pauses_us[] = {US_PER_HOUR, 40 * US_PER_DAY, 400 * US_PER_DAY};
+	static const int64_t steps_us[] = {US_PER_SECOND, US_PER_DAY};
+	static const size_t counts[] = {5, 60, 1503};
+
+	for (size_t c = 0; c < 18; c++) {
+		int64_t pause_us = pauses_us[c % 3], step_us = steps_us[c / 3 % 2];
+		size_t count = counts[c / 6];
+
+		for (size_t i = 0; i < count; i++)
+			rows[i] = (struct row_time){T0 + (int64_t)i * step_us +
+			                                    (i > 2 ? pause_us : 0),
+			                            i < 2           ? 1 + (int64_t)i
+			                            : count == 1503 ? 3
+			                                            : 2};
+		run(rows, count, results);
+		for (size_t i = 0; i < count; i++)
+			cr_assert(accepted(&rows[i], &results[i]), "case %zu, row %zu of %zu", c, i,
+			          count);
+	}
+}
+
 Test(source_clock, random_pauses_in_order_are_accepted_and_the_clock_keeps_near)
 {
 	static struct row_time rows[400];
