@@ -22,8 +22,8 @@ GOOD=$(count "public.sent WHERE good")
 
 some_clocks_are_wrong() {
     printf 'events: %d with the right time, %d with a wrong one\n' "$GOOD" "$(count "public.sent WHERE NOT good")"
-    (($(sql "SELECT count(DISTINCT user_id) FROM public.sent WHERE NOT good") >= 15))
-    (($(sql "SELECT count(DISTINCT user_id) FROM public.sent WHERE good") >= 800))
+    same "users" "28 wrong, 972 right" "$(sql "SELECT count(DISTINCT user_id) FILTER (WHERE NOT good) || ' wrong, '
+        || count(DISTINCT user_id) FILTER (WHERE good) || ' right' FROM public.sent")"
     (($(count "raw.dead_letters WHERE reason = 'future_event_time'") > 0))
 }
 none_is_lost() {
