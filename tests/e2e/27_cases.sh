@@ -84,7 +84,7 @@ right_ids() {
     same "categories" "$id $id - - $id $id - - - -" "$(values_of "coalesce(category_id::text, '-')")"
     same "users and products" 10 "$(count "raw.events WHERE user_id = 512742880 AND product_id = 1004856")"
     same "reasons" "invalid_user_id 1" "$(reasons)"
-    same "fields that could not be read" "category_id 4" "$(unreadable)" # 0 and -1 are no ids
+    same "fields that could not be read" "category_id 4" "$(unreadable)" # 2 floats, 0 and -1
 }
 no_session_of_two() {
     same "sessions of two users" "" "$(sql "SELECT user_session FROM raw.events WHERE user_session IS NOT NULL
@@ -216,7 +216,85 @@ same_rows_as_before() { # LABEL PARTITIONS
 # ---- refusals
 
 # Leaves the system empty.
-refuse_is_chosen() { [[ $E2E_CASES == all || " $E2E_CASES " == *" $1 "* ]]; }
+refuse_all() { # PARTITIONS
+    local label code words
+    empty_system "$1"
+    while IFS='|' read -r label code words <&4; do
+        [[ -n $label ]] || continue
+        check "$label: refused with the reason" refused "$code" "$words" producer --input "$CASES/$label" --state-file none
+    done 4<<<"$REFUSED_CASES"
+    check "of refused inputs nothing is sent" same "records of the raw topic" "" "$(committed raw_events '%p\n')"
+    IS_EMPTY=true
+}
+
+# ---- live traffic
+
+live_first_old() { # PARTITIONS
+    local began=$SECONDS
+    empty_system "$1"
+    sed "s/%NOW%/$(date -u +%Y-%m-%dT%H:%M:%SZ)/" "$CASES/live-first-old.jsonl" | awk '{ print "live\t" $0 }' |
+        timeout "$LONG" kcat -b "$KAFKA_BROKERS" -P -K $'\t' -X partitioner=murmur2_random -t "$(topic raw_events)"
+    drain
+    check "live-first-old.jsonl on $1 partitions: the present events are accepted" ten_present
+    printf '%-30s %3d  %-14s  %16s  %4d s\n' live-first-old.jsonl "$1" "$(numbers)" - $((SECONDS - began)) >>"$TABLE"
+}
+ten_present() {
+    same "present events" 10 "$(count "raw.events WHERE user_id > 1")"
+    same "records" 11 "$(($(count raw.events) + $(count raw.dead_letters)))"
+    same "late events among the present ones" 0 "$(count "raw.late_events WHERE user_id > 1")"
+}
+
+# ---- our own table as an input
+
+# After sparse-shop.csv. Events within DEDUP_HORIZON of the newest one are duplicates.
+recent_export() { # PARTITIONS
+    local recent
+    recent="WHERE event_time > (SELECT max(event_time) FROM raw.events) - interval '6 days'"
+    export_events "$E2E_WORK/export.csv" "$recent"
+    replay --input "$E2E_WORK/export.csv"
+    drain
+    check "the last days of raw.events, by \\copy, on $1 partitions: duplicates only" \
+        same "events, duplicates, dead" "629 $((655 + $(count "raw.events $recent"))) 0" "$(numbers)"
+}
+# All of them in an empty system are the same events again.
+whole_export() { # PARTITIONS
+    local export=$E2E_WORK/export.csv ids=$E2E_WORK/ids
+    export_events "$export"
+    sql "SELECT event_id FROM raw.events ORDER BY 1" >"$ids"
+    empty_system "$1"
+    replay --input "$export"
+    drain
+    check "raw.events, by \\copy, into an empty system: the same events" same_ids "$ids"
+}
+export_events() { # FILE [WHERE...]
+    psql -X -q -v ON_ERROR_STOP=1 -d "$DSN" -c "\\copy (SELECT * FROM raw.events ${2:-}) TO '$1' CSV HEADER"
+}
+same_ids() {
+    same "events, duplicates, dead" "629 0 0" "$(numbers)"
+    sql "SELECT event_id FROM raw.events ORDER BY 1" | cmp - "$1"
+}
+
+# ---- all of it
+
+one_row_a_day() { # 19 years from 2001-01-01
+    head -n 1 "$CASES/near-repeats.csv"
+    awk 'BEGIN { for (day = 0; day < 6939; day++)
+        print strftime("%Y-%m-%d 12:00:00 UTC", 978307200 + day * 86400, 1) ",view," 1000 + day ",1,a.b,b,1.50," 10 + day % 7 ",s" day }'
+}
+line_of() { awk -F'|' -v label="$1" '$1 == label' <<<"$ALL_CASES"; }
+
+short() {
+    local name
+    for name in $SHORT_LIST; do
+        case $name in
+            live-first-old*) live_first_old "${name#*:}" ;;
+            *) run_case "$(line_of "${name%:*}")" "${name#*:}" ;;
+        esac
+        [[ $name != sparse-shop.csv:* ]] || recent_export "${name#*:}"
+    done
+}
+
+is_chosen() { [[ $E2E_CASES == all || " $E2E_CASES " == *" $1 "* ]]; }
 
 cases_on() { # PARTITIONS
     local line
