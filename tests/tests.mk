@@ -6,7 +6,7 @@ tests_goal_before := $(.DEFAULT_GOAL)
 ASAN_SCENARIOS := 10 20 21 30 33 34 50 55 60
 E2E_TOOLS       = $(B)/test/e2e-broker $(B)/test/e2e-lost_answers
 
-.PHONY: test unit e2e e2e-faults asan e2e-tools
+.PHONY: test unit e2e e2e-faults cases asan e2e-tools
 test: deps ## all tests that a change must pass (tests/README.md)
 	@tests/all
 unit: unit-tests ## unit tests; T='csv_test clock_test' for some of them
@@ -15,6 +15,8 @@ e2e: all e2e-tools ## scenarios on real Kafka, registry and PostgreSQL; S='20 ki
 	@FLAVOUR=$(FLAVOUR) tests/e2e/run $(S)
 e2e-faults: ## a crash at every fault point of every service (FLAVOUR=fault)
 	@FLAVOUR=fault tests/all e2e 70
+cases: all e2e-tools ## every input of tests/cases on 1, 4 and 12 partitions, with a table (E2E_PARTITIONS="1 4" for some)
+	@E2E_CASES=all SCENARIO_TIMEOUT=7200 FLAVOUR=$(FLAVOUR) tests/e2e/run 27
 asan: deps ## unit tests and scenarios with the address, leak and undefined-behaviour sanitizers
 	@FLAVOUR=asan E2E_KILL=funnel-aggregator E2E_EVENTS=12000 E2E_LONG=300 tests/all unit fuzz-corpus e2e $(ASAN_SCENARIOS)
 
