@@ -29,7 +29,7 @@ static struct span append(struct buffer *bytes, struct span text)
 	return copy;
 }
 
-/* Whether all spans of the row are parts of its raw bytes, as those of most rows are. */
+/* Whether all spans of the row are parts of its raw bytes. This holds for most rows. */
 static bool is_compact(const struct row *row)
 {
 	if (row->extra_count > 0)
