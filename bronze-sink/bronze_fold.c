@@ -206,11 +206,10 @@ static enum reason check_ahead(struct bronze_fold *fold, const struct input_reco
 		         "event_time %s is more than 5 minutes after the record's own time %s",
 		         time, now);
 	} else if (record_header(record, CLOCK_HEADER_REFUTED).at) {
-		snprintf(
-			detail, cap,
-			"event_time %s, clock %s: most of the next rows of its source are more than "
-			"a day before it",
-			time, clock_text(fold, now));
+		snprintf(detail, cap,
+		         "event_time %s, clock %s: most of the next rows of its source are more "
+		         "than a day before it",
+		         time, clock_text(fold, now));
 	} else if (result == CLOCK_TOO_FAR) {
 		snprintf(detail, cap,
 		         "event_time %s is more than 31 days after the partition's clock %s, and "

@@ -156,8 +156,8 @@ static const struct config_option reading_options[] = {
          "such pairs",
          NULL, mapping_check},
 	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
-         "words that mean no value, so a session that is one of them counts as missing; bronze-sink "
-         "needs the same list",
+         "words that mean no value, so a session that is one of them counts as missing; "
+         "bronze-sink needs the same list",
          NULL, null_words_check},
 	{0},
 };
@@ -267,8 +267,8 @@ static const struct config_option selection_options[] = {
          "seconds, so that the first row is due now",
          NULL, NULL},
 	{"LOOP", CONFIG_TEXT, AT(loop), "1", 0, 0,
-         "number of passes over the input, or forever; each pass is later than the one before it by "
-         "the input's days; a pass that would reach into the future does not begin",
+         "number of passes over the input, or forever; each pass is later than the one before it "
+         "by the input's days; a pass that would reach into the future does not begin",
          NULL, loop_check},
 	{"EVERY", CONFIG_DURATION, AT(every_us), "0s", 0, 0,
          "send the months one after the other, each as a run of its own; a run begins when this "
@@ -276,8 +276,8 @@ static const struct config_option selection_options[] = {
          "those of MONTH or of the file names; 0s: one run",
          NULL, NULL},
 	{"REPLAY", CONFIG_BOOLEAN, AT(replay), "false", 0, 0,
-         "send rows even if they are older than the topic's events by more than DEDUP_HORIZON; such "
-         "rows become dead letters (too_late_to_deduplicate)",
+         "send rows even if they are older than the topic's events by more than DEDUP_HORIZON; "
+         "such rows become dead letters (too_late_to_deduplicate)",
          NULL, NULL},
 	{"DEDUP_HORIZON", CONFIG_DURATION, AT(dedup_horizon_us), "7d", INT64_C(3600000000),
          INT64_C(7776000000000), "the DEDUP_HORIZON of bronze-sink", NULL, NULL},
@@ -311,8 +311,8 @@ static const struct config_option net_options[] = {
 
 static const struct config_option order_options[] = {
 	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
-         "order of the rows of files; input: one file as it is, several files merged by event time; "
-         "the run exits with 65 if the rows are not in the order of their times; unchecked: the "
+         "order of the rows of files; input: one file as it is, several files merged by event "
+         "time; the run exits with 65 if the rows are not in the order of their times; unchecked: the "
          "same without that check; time: all rows sorted by event time",
          "input|time|unchecked", NULL},
 	{"SORT_MEMORY", CONFIG_BYTES, AT(sort_memory_bytes), "256m", INT64_C(16) << 20,
