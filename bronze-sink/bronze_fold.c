@@ -3,9 +3,9 @@
  *
  * The clock moves to the time that a record announces before the record is checked. So each row is
  * checked as if the set had one partition. Without an announced time, only accepted events move the
- * clock. An event older than the horizon becomes a dead letter
- * without its bytes, because it mostly comes from a second replay of a complete month. Limit: with
- * DEDUP_KEY=source, a duplicate is recognised only if its row has the same event time. */
+ * clock. An event older than the horizon becomes a dead letter without its bytes, because it mostly
+ * comes from a second replay of a complete month. Limit: with DEDUP_KEY=source, a duplicate is
+ * recognised only if its row has the same event time. */
 #include "bronze_fold.h"
 
 #include <inttypes.h>
@@ -207,8 +207,8 @@ static enum reason check_ahead(struct bronze_fold *fold, const struct input_reco
 		         time, now);
 	} else if (record_header(record, CLOCK_HEADER_REFUTED).at) {
 		snprintf(detail, cap,
-		         "event_time %s, clock %s: the rows after it in its source are more than a "
-		         "day before it",
+		         "event_time %s, clock %s: most of the next rows of its source are more "
+		         "than a day before it",
 		         time, clock_text(fold, now));
 	} else if (result == CLOCK_TOO_FAR) {
 		snprintf(detail, cap,
@@ -221,13 +221,13 @@ static enum reason check_ahead(struct bronze_fold *fold, const struct input_reco
 	return REASON_FUTURE_EVENT_TIME;
 }
 
-/* A session never begins so. */
+/* The session of an event never begins with "user:". */
 static bool key_is_of_user(struct span key)
 {
 	return key.len > 5 && memcmp(key.at, "user:", 5) == 0;
 }
 
-/* Says why the key of the record is in another partition than that of the event, and what to do. */
+/* Writes why the record is not in the partition of its event's key, and what to do. */
 static void explain_partition(const struct bronze_fold *fold, const struct input_record *record,
                               struct span key, int32_t home, char *detail, size_t cap)
 {
@@ -280,9 +280,9 @@ static bool control_fits(const struct input_record *record)
 /* Forwards a control unchanged, except for an announced time later than the time of its record,
  * which is replaced by that time. Reason: the copy gets a later time of its own, so readers of
  * bronze_events would set their clock ahead of ours. The copy also has its offset in the raw topic:
- * the rows of a segment are between its begin and its end. And it has the partition's count of
- * repeats with another price up to there: those of the segment are the difference, and no other
- * record has them one by one. */
+ * the rows of a segment are between its begin and its end. And it has the partition's number of
+ * repeats with another price so far. The difference between begin and end is the number of the
+ * segment; no other record has this number. */
 static void forward_control(const struct input_record *record, int64_t announced_us,
                             const struct counts *counts, struct outbox *out)
 {

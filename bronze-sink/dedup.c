@@ -2,8 +2,8 @@
  * sums, so their first bytes are the hash. The ring covers the horizon and the 31 days that live
  * traffic may be ahead of the clock, so two hours never share a bucket while both matter.
  *
- * A slot has 96 bits of the id, and 32 bits for the price of the first copy. Two different ids are
- * taken for one only if they meet in one hour and have the same 96 bits. At 10 million events an
+ * A slot has 96 bits of the id, and 32 bits for the price of the first copy. Two different ids
+ * count as one only if they are in the same hour and have the same 96 bits. At 10 million events an
  * hour, far above what one partition takes, the odds are 10^14 / 2 pairs in 2^96, or 6 * 10^-16 for
  * an hour and 5 * 10^-12 for a year. The price is kept modulo 2^32 cents. So only prices that
  * differ by a multiple of 42,949,672.96 look equal, and such a repeat is still a duplicate.

@@ -55,7 +55,7 @@ struct bronze {
 	char rules_text[RULES_TEXT_MAX];
 };
 
-/* Any version may judge records in another way, so its commit is a part of the rules. */
+/* Another version may validate records in another way, so its commit is a part of the rules. */
 static void rules_format(const struct event_rules *rules, char out[RULES_TEXT_MAX])
 {
 	char text[EVENT_RULES_TEXT_MAX];

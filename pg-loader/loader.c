@@ -87,8 +87,7 @@ static enum step wait_for(struct loader *loader, const char *what, struct err *e
 /* ---- commits */
 
 /* A batch that timed out would time out again, and one that took too many locks would take them
- * again. The next batch is half as big, down to one row; each
- * commit lets batches grow again. */
+ * again. The next batch is half as big, down to one row; each commit lets batches grow again. */
 static void shrink_batches(struct loader *loader)
 {
 	if (loader->batch_rows > loader->batch.rows.count)

@@ -1,8 +1,8 @@
-/* libarchive with callbacks that read the origin below. Compression and archives are two layers, so
- * any nesting is one more layer of this kind, and a text is never taken for an archive.
+/* libarchive, with callbacks that read the origin below. A compression and an archive are two
+ * layers. So each nesting adds layers of this kind, and a text is never read as an archive.
  *
- * libarchive takes bytes after a compressed stream that do not begin another one for padding. They
- * may be a damaged stream, so only zeros are accepted.
+ * libarchive treats bytes after a compressed stream as padding if they do not begin another stream.
+ * They may be a damaged stream, so this code accepts zeros only.
  *
  * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read
  * from its front. */
@@ -157,7 +157,7 @@ static bool nothing_follows(struct packed *packed, struct err *err)
 	case HEADER_FILE: break;
 	}
 	return err_set(err, ERR_INPUT,
-	               "%s: the archive has several files, of which only the first was read "
+	               "%s: the archive has several files, and only the first one was read "
 	               "(the next is %s); unpack it, or give it as a file and not as a stream or "
 	               "inside another archive",
 	               packed->path, archive_entry_pathname(entry));

@@ -1,5 +1,5 @@
-/* A table of the kinds of URL. Each has one function that opens it, so another source of bytes
- * needs one line here and nothing else. */
+/* A table of URL schemes, each with the function that opens it. Another source of bytes needs one
+ * more line in the table. */
 #include "byte_origin.h"
 
 #include <errno.h>

@@ -22,8 +22,8 @@ struct byte_origin {
 	void (*free)(void *self);
 };
 
-/* "-" is standard input, http:// and https:// are URLs, all else is a file. ERR_INPUT: it cannot be
- * opened. */
+/* "-" is standard input, http:// and https:// begin a URL, and any other path is a file. ERR_INPUT:
+ * it cannot be opened. */
 MUST_USE bool byte_origin_open(struct byte_origin *origin, const char *path, struct err *err);
 void byte_origin_close(struct byte_origin *origin);
 /* Whether the path names a stream (standard input or a URL), which has no size here. */

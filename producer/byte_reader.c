@@ -26,7 +26,7 @@ struct byte_reader {
 	char path[PATH_MAX];
 };
 
-/* ---- what it is */
+/* ---- kinds of containers */
 
 enum container {
 	CONTAINER_NONE,
@@ -188,7 +188,8 @@ static bool unpack(struct byte_reader *reader, enum container container, const c
 	return false;
 }
 
-/* Unpacks until `stop` is found, or what is not a container. *found: the last. */
+/* Unpacks layer by layer, up to a container of the kind `stop` or up to bytes that are not a
+ * container. *found: the kind at which it stopped. */
 static bool unpack_all(struct byte_reader *reader, const char *member, enum container stop,
                        enum container *found, struct err *err)
 {
@@ -201,7 +202,7 @@ static bool unpack_all(struct byte_reader *reader, const char *member, enum cont
 			return ok;
 		if (layers == LAYERS_MAX)
 			return err_set(err, ERR_INPUT,
-			               "%s: more than %d containers, one in the other; unpack it",
+			               "%s: more than %d containers inside each other; unpack it",
 			               reader->path, LAYERS_MAX);
 		if (!unpack(reader, *found, &member, err))
 			return false;
@@ -256,7 +257,7 @@ bool byte_reader_list(const char *path, bool *is_archive, archive_visit *visit, 
 
 /* ---- reading */
 
-/* The rest of a stream after the end of its container: the checksum of a URL covers it too. */
+/* Reads the rest of a stream after the end of its container: the checksum of a URL covers it. */
 static ssize_t read_rest(struct byte_reader *reader, struct err *err)
 {
 	char rest[4096];

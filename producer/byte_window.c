@@ -100,8 +100,8 @@ bool byte_window_too_long(struct byte_window *window, size_t *len)
 	return true;
 }
 
-/* Also reads the byte before: if it is not a line end, the row was a line that is too long, or an
- * object that others follow on its line. */
+/* Also reads the byte before the offset. If it is not a line end, the row was a line that is too
+ * long, or an object with other objects after it on its line. */
 bool byte_window_seek(struct byte_window *window, int64_t offset)
 {
 	if (!byte_reader_seek(window->reader, offset - 1))

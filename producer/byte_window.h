@@ -1,4 +1,5 @@
-/* A window over the text of a file. It moves to the front when a record does not end in it. */
+/* A window over the text of a file. When a record does not end in it, the unread bytes move to its
+ * front, and more bytes are read. */
 #ifndef FUNNEL_BYTE_WINDOW_H
 #define FUNNEL_BYTE_WINDOW_H
 

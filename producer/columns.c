@@ -1,4 +1,4 @@
-/* A field that stands twice is refused, because no rule would choose the right one of both. Further
+/* A field that occurs twice is refused, because no rule can choose the right column. Further
  * columns with the same name, or with a name of ours, get a number: x, x_2, x_3. */
 #include "columns.h"
 
@@ -29,7 +29,7 @@ static struct span trimmed(struct span text)
 	return text;
 }
 
-/* Without blanks and one pair of quotes around it. */
+/* The name without blanks and one pair of quotes around it. */
 static struct span bare(struct span name)
 {
 	name = trimmed(name);
@@ -110,7 +110,7 @@ static size_t fields_found(const struct header *header, const struct column_name
 	return found;
 }
 
-/* The delimiter that finds most fields; of equal ones, the one that makes more columns. */
+/* The delimiter that finds most fields; of several, the one that makes most columns. */
 static char find_delimiter(struct header *header, struct span line,
                            const struct column_names *names)
 {
@@ -189,7 +189,7 @@ static void suggest(const struct header *header, size_t field, char *out, size_t
 	}
 }
 
-/* Whether it is a row and not a header: a column has a time. */
+/* Whether the line is a row and not a header: one of its columns has a time. */
 static bool has_a_time(const struct header *header)
 {
 	int64_t time_us;
@@ -223,12 +223,13 @@ static bool check_needed(const struct columns *columns, const struct header *hea
 	if (count == 0)
 		return true;
 	list_names(header, has, sizeof(has));
-	return err_set(err, ERR_INPUT,
-	               "column%s %s %s missing in the header line, which has: %s. Needed are "
-	               "event_time, event_type, product_id and user_id. If columns have other "
-	               "names, set them with MAPPING, such as %s",
-	               count > 1 ? "s" : "", missing, count > 1 ? "are" : "is", has,
-	               near[0] ? near : "user_id=UserID");
+	return err_set(
+		err, ERR_INPUT,
+		"column%s %s %s missing in the header line, which has: %s. Expected at "
+		"least event_time, event_type, product_id and user_id. If columns have other "
+		"names, set them with MAPPING, such as %s",
+		count > 1 ? "s" : "", missing, count > 1 ? "are" : "is", has,
+		near[0] ? near : "user_id=UserID");
 }
 
 static bool refuse_no_header(struct err *err)
@@ -302,7 +303,7 @@ static bool assign(struct columns *columns, const struct header *header,
 			continue;
 		if (!is_missing(columns, field))
 			return err_set(err, ERR_INPUT,
-			               "column %s stands twice in the header line (columns %d and "
+			               "column %s occurs twice in the header line (columns %d and "
 			               "%zu); rename or remove one of them",
 			               names->of[field], columns->fields.at[field] + 1, i + 1);
 		columns->fields.at[field] = (uint8_t)i;

@@ -27,15 +27,15 @@ struct column_names {
 	const char *of[EVENT_FIELD_COUNT];
 };
 
-/* Reads a header line without its line end. Names match without regard to case, and to blanks and
- * quotes around them; columns may be in any order. Needed are event_time, event_type, product_id
- * and user_id. Further columns become extras, but not those without a name. delimiter: '\0': the
- * one of , ; tab and | that finds most fields. ERR_INPUT: needed columns are missing (the text has
- * all of them), a field stands twice, or the line is not a header. */
+/* Reads a header line without its line end. Names match in any case, with or without blanks and
+ * quotes around them; columns may be in any order. event_time, event_type, product_id and user_id
+ * are needed. Further columns become extras, except those without a name. delimiter: '\0': the one
+ * of , ; tab and | that finds most fields. ERR_INPUT: needed columns are missing (the message has
+ * all of them), a field occurs twice, or the line is not a header. */
 MUST_USE bool columns_read(struct columns *columns, struct span header, char delimiter,
                            const struct column_names *names, struct err *err);
-/* Reads names as COLUMNS gives them, with commas between them. first_line: a row of the file, in
- * which the delimiter is found. */
+/* Reads comma-separated names, as COLUMNS has them. first_line: a row of the file; the delimiter is
+ * found in it. */
 MUST_USE bool columns_read_given(struct columns *columns, struct span given, struct span first_line,
                                  char delimiter, const struct column_names *names, struct err *err);
 

@@ -98,10 +98,10 @@ void csv_reader_free(struct csv_reader *reader)
 
 /* ---- rows */
 
-static bool is_complete_row(const struct csv_reader *reader, enum csv_result verdict,
+static bool is_complete_row(const struct csv_reader *reader, enum csv_result result,
                             const struct csv_record *record)
 {
-	return verdict == CSV_RECORD && record->field_count == reader->columns.fields.count;
+	return result == CSV_RECORD && record->field_count == reader->columns.fields.count;
 }
 
 /* Whether a line has the right number of delimiters and a time in the column of the event time. */
@@ -198,12 +198,12 @@ static size_t join_quotes(char *line, size_t len, char delimiter)
 static enum csv_result split_at(struct csv_reader *reader, char *at, size_t len, bool at_end,
                                 struct span *fields, struct csv_record *record, size_t *used)
 {
-	enum csv_result verdict = csv_next_delimited(reader->columns.fields.delimiter, at, len,
-	                                             at_end, fields, ROW_COLUMNS_MAX, record, used);
+	enum csv_result result = csv_next_delimited(reader->columns.fields.delimiter, at, len,
+	                                            at_end, fields, ROW_COLUMNS_MAX, record, used);
 
 	if (reader->columns.spaced)
 		drop_blanks(fields, record->field_count);
-	return verdict;
+	return result;
 }
 
 /* Tries to read a record of several lines. *len: its length if that succeeds. */
@@ -237,18 +237,18 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 	struct span fields[ROW_COLUMNS_MAX];
 	bool quoted = memchr(line, '"', *len);
 	struct csv_record record;
-	enum csv_result verdict;
+	enum csv_result result;
 	size_t used, line_len = *len;
 
 	if (quoted)
 		line = memcpy(reader->copy, line, *len);
 	if (quoted && reader->columns.spaced)
 		line_len = join_quotes(line, *len, reader->columns.fields.delimiter);
-	verdict = split_at(reader, line, line_len, true, fields, &record, &used);
-	if (quoted && !is_complete_row(reader, verdict, &record) &&
+	result = split_at(reader, line, line_len, true, fields, &record, &used);
+	if (quoted && !is_complete_row(reader, result, &record) &&
 	    split_lines(reader, len, fields, &record))
-		verdict = CSV_RECORD;
-	row_split(row, &reader->columns.fields, verdict, &record, fields);
+		result = CSV_RECORD;
+	row_split(row, &reader->columns.fields, result, &record, fields);
 	set_columns(reader, row, fields);
 	if (quoted) /* unquoting has changed the copy */
 		row->raw = without_line_end(byte_window_at(window), *len);

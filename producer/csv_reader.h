@@ -17,8 +17,8 @@
 #define CSV_MULTILINE_MAX 65536 /* bytes of one record that spans several lines */
 
 struct csv_reader;
-/* Reads the header, or the names in `given` if that is not empty. A file that has a header in spite
- * of them is read by it. window: borrowed. NULL and err (ERR_INPUT): failed. */
+/* Reads the header, or the names in `given` if that is not empty. If the file has a header too, the
+ * header counts. window: borrowed. NULL and err (ERR_INPUT): failed. */
 struct csv_reader *csv_reader_new(struct byte_window *window, char delimiter, const char *given,
                                   const struct column_names *names, struct err *err);
 void csv_reader_free(struct csv_reader *reader);

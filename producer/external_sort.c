@@ -1,7 +1,7 @@
-/* Rows are packed into a block of memory from its front. Their times and places grow from its back.
- * When the two meet, the block is sorted and appended to the temporary file as one run. At the end,
- * the runs are merged: each has a part of the same memory as its buffer. If all rows fit, there is
- * no file.
+/* Packed rows fill a block of memory from its front. Their times and offsets fill it from its back.
+ * When the two meet, the block is sorted and appended to the temporary file as one sorted run. At
+ * the end the runs are merged; the same memory is divided into one buffer for each run. If all rows
+ * fit into the block, there is no file.
  *
  *   record: int64 time to sort by | uint32 length of the row | packed row, in this machine's order
  *
@@ -56,8 +56,7 @@ struct external_sort {
 	struct external_sort_numbers numbers;
 	struct run *runs;
 	size_t run_count, run_capacity;
-	struct heap
-		waiting; /* the runs apart from the current one, by the time of their next row */
+	struct heap waiting; /* the runs except the current one, by the time of their next row */
 	struct run *current;
 	char *out;
 	size_t out_len;

@@ -1,8 +1,8 @@
 /* Sorts rows by event time with bounded memory: what does not fit goes to a temporary file.
  *
  * Equal times keep the order in which the rows were added. A row without a time stays right after
- * the row before it. The temporary file has no name, so it is gone when the process ends, however
- * it ends. */
+ * the row before it. The temporary file has no name, so nothing of it is left when the process
+ * ends, even after kill -9. */
 #ifndef FUNNEL_EXTERNAL_SORT_H
 #define FUNNEL_EXTERNAL_SORT_H
 
@@ -18,7 +18,7 @@ struct external_sort;
 struct external_sort *external_sort_new(const char *folder, size_t memory_bytes, struct err *err);
 void external_sort_free(struct external_sort *sort);
 
-/* Copies the row, without source_file. ERR_OPERATOR: the folder has no space, or cannot be used. */
+/* Copies the row, without source_file. ERR_OPERATOR: the folder has no space or cannot be used. */
 MUST_USE bool external_sort_add(struct external_sort *sort, const struct row *row, struct err *err);
 /* After the last row. */
 MUST_USE bool external_sort_finish(struct external_sort *sort, struct err *err);
@@ -30,7 +30,8 @@ enum external_sort_result external_sort_next(struct external_sort *sort, struct 
 /* The next row is the first one again. */
 MUST_USE bool external_sort_rewind(struct external_sort *sort, struct err *err);
 
-/* rows: number of rows added. given: number of rows that external_sort_next has given. */
+/* rows: number of rows added. given: number of rows that external_sort_next has returned. runs:
+ * sorted parts of the temporary file. */
 struct external_sort_numbers {
 	int64_t rows, given, runs, temporary_bytes;
 };

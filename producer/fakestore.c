@@ -1,6 +1,6 @@
 /* Each try of a poll is a new download without resume: the answer may be another one by then. Only
- * failures of the server and of the network are tried again within a poll. A poll that was missed,
- * because the process did not run or an earlier one took long, is not made up for.
+ * failures of the server and of the network are tried again within a poll. A poll that was due
+ * while an earlier one ran, or while the process did not run, is left out.
  *
  * Limits: the products of one poll are in memory; no pages; one URL. */
 #include "fakestore.h"

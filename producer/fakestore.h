@@ -29,8 +29,8 @@ struct fakestore;
 struct fakestore *fakestore_new(const struct fakestore_config *config, struct err *err);
 void fakestore_free(struct fakestore *store);
 
-/* Does a part of the work that is due, for at most about 20 ms. True: there is no row yet, and
- * there will be. */
+/* Does a part of the work that is due, for at most about 20 ms. True: there is no row yet, but one
+ * may come. */
 bool fakestore_waits(struct fakestore *store);
 
 enum fakestore_result {

@@ -1,6 +1,6 @@
-/* Rows wait in a queue: one of them if the source is dense, as only a row that is far ahead of the
- * clock needs the rows after it. If a read fails, the error is kept until all rows before it are
- * sent. */
+/* Rows wait in a queue. A dense source has one row in it, because only a row that is far ahead of
+ * the clock needs the rows after it. If a read fails, the feed keeps the error until all rows
+ * before it are sent. */
 #include "feed.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* The rows of a source as messages, each with the clock of the source, and the announcements that
- * go before them. Reads ahead as far as the source clock needs it. */
+/* The rows of a source as messages, each with the source clock, and the announcements to send
+ * before them. Reads ahead as far as the source clock needs. */
 #ifndef FUNNEL_FEED_H
 #define FUNNEL_FEED_H
 
@@ -24,8 +24,8 @@ void feed_free(struct feed *feed);
  * segment, whose first rows are checked for their order (ERR_REFUSED). */
 MUST_USE bool feed_start(struct feed *feed, const struct message_form *form,
                          const struct source_clock_state *resumed, struct err *err);
-/* A later time of a row counts as none. Call it from time to time, as the present time is a good
- * limit. */
+/* A row with a later time counts as a row without a time. The limit depends on the present time, so
+ * call this regularly. */
 void feed_set_latest(struct feed *feed, int64_t latest_us);
 
 /* The message to send now. NULL: there are no more. */

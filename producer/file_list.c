@@ -1,5 +1,5 @@
-/* Standard input is not opened here, because that would read it. Files with the same first event,
- * or without events, are ordered by name. A file that is named twice is read once. */
+/* Standard input is not opened here, because opening would read it. Files with the same first
+ * event, or without events, are ordered by name. A file that is named twice is read once. */
 #include "file_list.h"
 
 #include <errno.h>
@@ -296,7 +296,7 @@ static bool check_rows(const struct file_list *list, const char *input, struct e
 		if (!list->files[i].empty)
 			return true;
 	if (list->count == 0)
-		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: it has no file of events",
+		return err_set(err, ERR_INPUT, "cannot read INPUT=%s: it has no file with events",
 		               http_shown(input, shown));
 	return err_set(err, ERR_INPUT,
 	               "cannot read INPUT=%s: it has no row to send (%zu file%s, the first is %s)",

@@ -3,7 +3,7 @@
  *
  * Rejected: gzopen(). Some of its versions report a truncated stream as a normal end if nothing
  * follows it. Rejected: libarchive for gzip. It takes as much time as this, but it does not check
- * the CRC, takes a damaged second member for the end, and drops up to 64 KB before a truncated
+ * the CRC, treats a damaged second member as the end, and drops up to 64 KB before a truncated
  * end. */
 #include "gzip_origin.h"
 

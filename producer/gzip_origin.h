@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "byte_origin.h"
 
-/* Puts itself over the origin, which gives compressed bytes. path: for messages. Failed: the caller
- * still closes the origin. */
+/* Puts a layer over the origin, which gives compressed bytes. path: for messages. After a failure
+ * the caller still closes the origin. */
 MUST_USE bool gzip_origin_over(struct byte_origin *origin, const char *path, struct err *err);
 
 #endif

@@ -1,5 +1,4 @@
-/* It never says that it waits: how long the network takes must not decide how far the rows are
- * looked ahead. */
+/* `waits` is not set: the look-ahead must not depend on how long the network takes. */
 #include "http_origin.h"
 
 #include <stddef.h>

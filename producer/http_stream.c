@@ -1,4 +1,4 @@
-/* One transfer at a time in a multi handle, so that no call waits longer than it should. curl's
+/* One transfer at a time in a multi handle, so that no call waits longer than its time-out. curl's
  * callback fills a buffer of fixed size, and pauses the transfer while the buffer is full.
  *
  * Rejected: a thread that downloads. Rejected: If-Range with a weak ETag, which the standard
@@ -33,11 +33,12 @@ const struct http_limits http_limits_default = {.connect_us = 10000000,
                                                 .stall_us = 30000000,
                                                 .give_up_us = 120000000};
 
-enum verdict {
-	VERDICT_NONE, /* no header yet */
-	VERDICT_BODY,
-	VERDICT_RETRY,
-	VERDICT_FINAL /* failure is set */
+/* What to do with a response. */
+enum response_use {
+	RESPONSE_UNKNOWN, /* no header yet */
+	RESPONSE_BODY,
+	RESPONSE_RETRY,
+	RESPONSE_FINAL /* failure is set */
 };
 
 struct http_stream {
@@ -51,7 +52,7 @@ struct http_stream {
 	int64_t total;                  /* bytes of the file; -1: not known */
 	int64_t received;               /* bytes of the file so far */
 	int64_t skip;                   /* bytes of this response that were received before */
-	enum verdict verdict;           /* of this response */
+	enum response_use use;          /* of this response */
 	bool begun, running, paused, ended, failed, reported;
 	struct err failure;
 	char why[512]; /* the last transfer failed */
@@ -217,7 +218,7 @@ static void fail(struct http_stream *s, enum err_class class, const char *why)
 	if (s->failed)
 		return;
 	s->failed = true;
-	s->verdict = VERDICT_FINAL;
+	s->use = RESPONSE_FINAL;
 	err_set(&s->failure, class, "%s: %s", s->name, why);
 }
 
@@ -228,7 +229,7 @@ static void fail_changed(struct http_stream *s)
 	     "Start again with --resume=false when the file is complete");
 }
 
-/* ---- judging a response */
+/* ---- classifying a response */
 
 /* The headers say whether the end will be recognised. */
 static bool end_is_certain(const struct http_stream *s)
@@ -254,21 +255,21 @@ static void accept_complete(struct http_stream *s)
 	}
 	s->skip = s->received;
 	SHA256Init(&s->skipped);
-	s->verdict = VERDICT_BODY;
+	s->use = RESPONSE_BODY;
 }
 
 static void accept_rest(struct http_stream *s)
 {
 	if (s->now.range_start != s->received) {
-		snprintf(s->why, sizeof(s->why), "the server gave another range than requested");
-		s->verdict = VERDICT_RETRY;
+		snprintf(s->why, sizeof(s->why), "the server sent another range than requested");
+		s->use = RESPONSE_RETRY;
 	} else if (!http_headers_agree(&s->first, s->total, &s->now, s->now.range_total)) {
 		fail_changed(s);
 	} else {
 		if (s->total < 0)
 			s->total = s->now.range_total;
 		s->skip = 0;
-		s->verdict = VERDICT_BODY;
+		s->use = RESPONSE_BODY;
 	}
 }
 
@@ -277,7 +278,7 @@ static bool is_passing(long status)
 	return status == 408 || status == 429 || status >= 500;
 }
 
-static void judge(struct http_stream *s)
+static void classify(struct http_stream *s)
 {
 	long status = 0;
 	bool resumes = s->begun && s->received > 0;
@@ -295,7 +296,7 @@ static void judge(struct http_stream *s)
 	if (status == 416 && resumes)
 		fail_changed(s);
 	else if (is_passing(status))
-		s->verdict = VERDICT_RETRY;
+		s->use = RESPONSE_RETRY;
 	else
 		fail(s, s->begun ? ERR_OPERATOR : ERR_INPUT, s->why);
 }
@@ -317,7 +318,7 @@ static void digest(const SHA2_CTX *sha, uint8_t out[DIGEST_BYTES])
 	SHA256Final(out, &copy);
 }
 
-/* Whether the bytes that were read again are those of the first time. */
+/* Whether the bytes that were read again are the same as before. */
 static bool same_as_before(const struct http_stream *s)
 {
 	uint8_t before[DIGEST_BYTES], again[DIGEST_BYTES];
@@ -346,9 +347,9 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *user)
 	struct http_stream *s = user;
 	size_t len = size * count, old;
 
-	if (s->verdict == VERDICT_NONE)
-		judge(s);
-	if (s->verdict != VERDICT_BODY)
+	if (s->use == RESPONSE_UNKNOWN)
+		classify(s);
+	if (s->use != RESPONSE_BODY)
 		return 0; /* curl ends the transfer */
 	if (len > HOLD_BYTES - s->hold_end) {
 		s->paused = true;
@@ -416,7 +417,7 @@ static void begin_transfer(struct http_stream *s)
 {
 	curl_easy_reset(s->easy);
 	http_headers_init(&s->now);
-	s->verdict = VERDICT_NONE;
+	s->use = RESPONSE_UNKNOWN;
 	s->paused = false;
 	s->curl_error[0] = '\0';
 	set_options(s);
@@ -458,8 +459,8 @@ static void complete(struct http_stream *s)
 		return;
 	}
 	if (s->total >= 0 && s->received != s->total) {
-		snprintf(s->why, sizeof(s->why), "%lld of %lld bytes came", (long long)s->received,
-		         (long long)s->total);
+		snprintf(s->why, sizeof(s->why), "received %lld of %lld bytes",
+		         (long long)s->received, (long long)s->total);
 		try_again(s);
 		return;
 	}
@@ -479,17 +480,17 @@ static bool is_hopeless(CURLcode code)
 
 static void transfer_ended(struct http_stream *s, CURLcode code)
 {
-	if (code == CURLE_OK && s->verdict == VERDICT_NONE)
-		judge(s);
+	if (code == CURLE_OK && s->use == RESPONSE_UNKNOWN)
+		classify(s);
 	curl_multi_remove_handle(s->multi, s->easy);
 	s->running = false;
-	if (s->verdict == VERDICT_FINAL)
+	if (s->use == RESPONSE_FINAL)
 		return;
-	if (code == CURLE_OK && s->verdict == VERDICT_BODY) {
+	if (code == CURLE_OK && s->use == RESPONSE_BODY) {
 		complete(s);
 		return;
 	}
-	if (s->verdict != VERDICT_RETRY)
+	if (s->use != RESPONSE_RETRY)
 		snprintf(s->why, sizeof(s->why), "%s",
 		         s->curl_error[0] ? s->curl_error : curl_easy_strerror(code));
 	if (is_hopeless(code))

@@ -1,10 +1,10 @@
-/* The bytes that an http or https URL names, as a stream in bounded memory.
+/* The bytes of an http or https URL, as a stream in bounded memory.
  *
- * A transfer that fails is tried again with back-off, and continues where it ended: with Range and
- * If-Range if the server has given an ETag or a time of change, else by reading the file again. The
- * bytes that were given before are then compared by their SHA-256. So a file that was changed
- * meanwhile is an error, and so is an end that is not proven by a length, by chunks or by the
- * checksum. Messages never have the user, password or query of the URL.
+ * A transfer that fails is retried with back-off, and continues where it ended: with Range and
+ * If-Range if the server has sent an ETag or a time of change, else by reading the file again.
+ * Bytes that are read again are compared by their SHA-256. So a file that changes between two
+ * transfers is an error. An end that no length, chunk or checksum proves is an error too. Messages
+ * never have the user, password or query of the URL.
  *
  * Classes of errors: ERR_INPUT: the URL is invalid or the server refuses it before the first byte.
  * ERR_RETRY: the server could not be reached for too long. ERR_OPERATOR: the file was changed or
@@ -25,7 +25,7 @@ struct http_limits {
 	int64_t connect_us;
 	int64_t stall_us;   /* fewer than 100 bytes a second for this long fail a transfer */
 	int64_t give_up_us; /* fail if there is no new byte for this long; 0: do not try again */
-	bool any_end;       /* the caller sees for itself whether the body is complete */
+	bool any_end;       /* the caller checks whether the body is complete */
 };
 extern const struct http_limits http_limits_default;
 

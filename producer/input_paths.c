@@ -1,4 +1,4 @@
-/* Folders within a folder are not read. */
+/* Folders inside a folder are not read. */
 #include "input_paths.h"
 
 #include <dirent.h>

@@ -132,7 +132,8 @@ static const char *after_text(const char *at, const char *end)
 	return at < end ? at + 1 : end;
 }
 
-/* The length of what begins with a bracket or brace. 0: it does not end, or they do not match. */
+/* The length of a value that begins with a bracket or brace. 0: it does not end, or the brackets do
+ * not match. */
 static size_t nested_length(struct span text)
 {
 	const char *at = text.at, *end = text.at + text.len;
@@ -204,7 +205,7 @@ static bool take_value(struct scanner *s, struct json_member *member)
 		member->kind = JSON_NESTED;
 		member->value = (struct span){s->at, len};
 		s->at += len;
-		return len > 0 || fail(s, "broken JSON: a bracket without its partner");
+		return len > 0 || fail(s, "broken JSON: a bracket that is not closed");
 	}
 	return take_word(s, member);
 }

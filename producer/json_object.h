@@ -27,8 +27,8 @@ struct json_object {
 	struct json_member members[JSON_MEMBERS_MAX];
 };
 
-/* Reads the object that is the complete text, apart from blanks around it. Texts are decoded in
- * place, so text changes, and spans borrow from it. NULL, or why it is not an object. */
+/* Reads an object; the text has nothing else except blanks around it. Decodes texts in place, so
+ * text changes, and spans borrow from it. Returns NULL, or why it is not an object. */
 const char *json_object_read(struct json_object *object, char *text, size_t len);
 
 /* The length of the object that begins with text, by its braces. 0: it does not end. */

@@ -74,7 +74,7 @@ static bool add_extra(struct json_reader *reader, struct row *row, const struct 
 	return true;
 }
 
-/* An extra with the exact name of one of ours would be that field once more. */
+/* An extra with the exact name of one of ours would be a second value of that field. */
 static bool is_ours(struct span name)
 {
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
@@ -95,11 +95,11 @@ static const char *set_members(struct json_reader *reader, struct row *row)
 			if (is_ours(member->name))
 				continue; /* the mapping takes this field from another member */
 			if (!add_extra(reader, row, member))
-				return "a name stands twice";
+				return "a name occurs twice";
 			continue;
 		}
 		if (seen[field])
-			return "a field stands twice";
+			return "a field occurs twice";
 		if (member->kind == JSON_NESTED)
 			return "a field is neither a text nor a number";
 		seen[field] = true;

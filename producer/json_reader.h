@@ -1,8 +1,8 @@
 /* The rows of JSON in a window: one object per line, or objects in an array or over several lines.
  *
  * Members with the name of a field are that field; others are extras. Numbers keep their text.
- * null, an empty text, a bare NaN and a missing member mean a missing value. What is not an object
- * is a row with an error, up to its line end. */
+ * null, an empty text, a bare NaN and a missing member mean a missing value. Text that is not an
+ * object is a row with an error, up to its line end. */
 #ifndef FUNNEL_JSON_READER_H
 #define FUNNEL_JSON_READER_H
 

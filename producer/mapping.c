@@ -111,7 +111,7 @@ static bool take_pair(char **at, char **ours, char **theirs, struct err *err)
 static bool set_column(struct mapping *mapping, size_t field, const char *theirs, struct err *err)
 {
 	if (mapping->columns[field])
-		return err_set(err, ERR_INPUT, "%s stands twice", event_field_names[field]);
+		return err_set(err, ERR_INPUT, "%s occurs twice", event_field_names[field]);
 	mapping->columns[field] = theirs;
 	return true;
 }
@@ -249,7 +249,7 @@ const char *mapping_column(const struct mapping *mapping, size_t field)
 	                                          : event_field_names[field];
 }
 
-/* False: the type is one to leave out. */
+/* False: the mapping leaves out rows of this type. */
 static bool map_type(struct mapping *mapping, struct row *row)
 {
 	struct span *type = &row->fields[FIELD_EVENT_TYPE];

@@ -1,14 +1,15 @@
-/* One file is the current one; the others are in a heap by the time of their next row, or of their
- * first event if they are not open yet. The current file gives rows, without a copy, for as long as
- * each comes before the first entry of the heap. So files that do not overlap cost one comparison
- * per row, and a single file not even that. A row that has to wait is queued.
+/* One file is the current one. The others are in a heap, by the time of their next row, or of their
+ * first event if they are not open yet. The current file gives rows, without a copy, while each
+ * comes before the first entry of the heap. So files that do not overlap cost one comparison per
+ * row, and a single file costs none. A row that has to wait is queued.
  *
- * Whether a row may wait is decided when it would: by the next rows of other users in its file. If
- * most of them are before the row, its time is refuted. A device that is years ahead delays
- * nothing: its rows do not wait. A row that is years back does not wait either, and does not refute
- * the rows before it, as one row is not most of them. The last row of a file is not refuted: after
- * a pause it may be right. Rejected: the clock of source_clock.h for each file, which looks at a
- * thousand rows, and holds the last row of a file for wrong.
+ * A row waits for other files only if the rows after it do not refute its time. If most of the next
+ * rows of other users in its file are before the row, its time is refuted, and the row does not
+ * wait. So a device whose clock is years ahead delays nothing. A row that is years back does not
+ * wait either. It does not refute the rows before it, because one row is not most of them. The last
+ * row of a file is not refuted: after a pause its time may be right. Rejected: a source clock
+ * (source_clock.h) for each file. It looks at a thousand rows, and treats the last row of a file as
+ * wrong.
  *
  * Limits: a file that overlaps with others is open, with its buffers, while they do. The limit of
  * open files is raised as far as the system allows. */
@@ -39,7 +40,7 @@ struct merge {
 	const struct row_format *format;
 	enum merge_order order;
 	struct part *parts;
-	struct heap waiting;  /* all parts that have rows, apart from the current one */
+	struct heap waiting;  /* all parts that have rows, except the current one */
 	struct part *current; /* NULL: the first one of the heap is due */
 	size_t open_files;
 	int64_t bytes_closed; /* bytes of the files that were read to their end */
@@ -208,7 +209,7 @@ static bool is_first(const struct merge *merge, const struct part *part, int64_t
 	       time_us == ROW_TIME_NONE || merge->order == MERGE_FILE_BY_FILE;
 }
 
-/* Takes the next row of the part, or queues it and leaves the turn to another part. */
+/* Takes the next row of the part, or queues it and lets another part continue. */
 static bool take_row(struct merge *merge, struct part *part, struct row *row)
 {
 	int64_t time_us;

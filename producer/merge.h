@@ -1,10 +1,10 @@
 /* The rows of all files of an input as one stream, by event time.
  *
  * The rows of a file keep their order. Of the next rows of all files, the earliest comes first;
- * equal times come in the order of the files. A row waits for the other files only if its time can
- * be trusted: a row without a time, or one that the rows after it in its file refute, comes right
- * after the row before it. So the order depends on the files only. A file is opened when its first
- * event is due, and closed when it was read. */
+ * equal times come in the order of the files. A row without a time, or with a time that the next
+ * rows of its file refute, does not wait for other files: it comes right after the row before it.
+ * So the order depends on the files only. A file is opened when its first event is due, and closed
+ * after its last row. */
 #ifndef FUNNEL_MERGE_H
 #define FUNNEL_MERGE_H
 
@@ -17,7 +17,7 @@
 #include "row.h"
 #include "row_reader.h"
 
-/* Files of this process that are not of the merge. */
+/* Open files of this process that do not belong to the merge. */
 #define MERGE_OTHER_FILES 128
 
 enum merge_order {

@@ -1,9 +1,9 @@
 /* A source row as a record of the raw topic. Pure.
  *
- * key: user_session, or "user:<user_id>" if that is empty or a word that means so; the user id as
- * bronze-sink reads it. value: the JSON object. A row that could
- * not be split into columns has no key, and its raw bytes are the value; its partition is the row
- * number modulo the partition count. */
+ * key: user_session, or "user:<user_id>" if that is empty or a null word; the user id in the form
+ * that bronze-sink computes. value: the JSON object. A row that could not be split into columns has
+ * no key, and its raw bytes are the value; its partition is the row number modulo the partition
+ * count. */
 #ifndef FUNNEL_MESSAGE_H
 #define FUNNEL_MESSAGE_H
 

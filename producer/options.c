@@ -156,8 +156,9 @@ static const struct config_option reading_options[] = {
          "such pairs",
          NULL, mapping_check},
 	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
-         "words for a missing value; a session that is one of them counts as missing", NULL,
-         null_words_check},
+         "words that mean no value, so a session that is one of them counts as missing; "
+         "bronze-sink needs the same list",
+         NULL, null_words_check},
 	{0},
 };
 
@@ -168,8 +169,8 @@ static const struct config_option sending_options[] = {
          NULL, speed_check},
 	{"RATE", CONFIG_INTEGER, AT(rate), "0", 0, 100000000,
          "largest number of rows per second, evenly spaced; 0: no limit", NULL, NULL},
-	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX, "most rows to send; 0: all rows",
-         NULL, NULL},
+	{"LIMIT", CONFIG_INTEGER, AT(limit), "0", 0, INT64_MAX,
+         "largest number of rows to send; 0: all rows", NULL, NULL},
 	{"RESUME", CONFIG_BOOLEAN, AT(resume), "true", 0, 0,
          "continue where an earlier run over the same input was interrupted; false: start from "
          "the beginning",
@@ -246,9 +247,9 @@ static bool month_check(const char *text, struct err *err)
 
 static const struct config_option selection_options[] = {
 	{"MONTH", CONFIG_TEXT, AT(month), "", 0, 0,
-         "send these months only: 2019-10, a list 2019-10,2019-12 or a range 2019-10..2020-04; in "
-         "a folder whose file names have months (2019-Oct.csv.gz) only their files are read, other "
-         "files are selected row by row",
+         "send these months only: 2019-10, a list 2019-10,2019-12 or a range 2019-10..2020-04; a "
+         "file whose name has a month (2019-Oct.csv.gz) belongs to that month, rows of other files "
+         "are selected by their own times",
          NULL, month_check},
 	{"FROM", CONFIG_TEXT, AT(from), "", 0, 0,
          "send rows from this event time on: a date, or a time such as 2019-10-01 12:00:00, UTC",
@@ -257,7 +258,8 @@ static const struct config_option selection_options[] = {
          "send rows before this event time, which is not included: a date or a time, UTC", NULL,
          limit_check},
 	{"ROWS_PER_DAY", CONFIG_INTEGER, AT(rows_per_day), "0", 0, INT64_C(4000000000),
-         "send the first rows of each day of event time, in the order of the source; 0: all rows",
+         "send this number of rows of each day of event time, the first ones of the source; 0: all "
+         "rows",
          NULL, NULL},
 	{"SHIFT_TO_NOW", CONFIG_BOOLEAN, AT(shift_to_now), "false", 0, 0,
          "replay history as if it were today: all event times are moved by the same number of "
@@ -265,16 +267,17 @@ static const struct config_option selection_options[] = {
          "seconds, so that the first row is due now",
          NULL, NULL},
 	{"LOOP", CONFIG_TEXT, AT(loop), "1", 0, 0,
-         "passes over the input, or forever; each pass is later than the one before it by the "
-         "input's days, and a pass that would reach into the future is not begun",
+         "number of passes over the input, or forever; each pass is later than the one before it "
+         "by the input's days; a pass that would reach into the future does not begin",
          NULL, loop_check},
 	{"EVERY", CONFIG_DURATION, AT(every_us), "0s", 0, 0,
-         "send one month a run, in order, and begin a run each time that this interval has passed, "
-         "such as 3h; the months are those of MONTH or of the file names; 0s: one run",
+         "send the months one after the other, each as a run of its own; a run begins when this "
+         "interval, such as 3h, has passed since the start of the run before it; the months are "
+         "those of MONTH or of the file names; 0s: one run",
          NULL, NULL},
 	{"REPLAY", CONFIG_BOOLEAN, AT(replay), "false", 0, 0,
-         "send rows although the topic already has events that are later by more than "
-         "DEDUP_HORIZON; rows that old become dead letters (too_late_to_deduplicate)",
+         "send rows even if they are older than the topic's events by more than DEDUP_HORIZON; "
+         "such rows become dead letters (too_late_to_deduplicate)",
          NULL, NULL},
 	{"DEDUP_HORIZON", CONFIG_DURATION, AT(dedup_horizon_us), "7d", INT64_C(3600000000),
          INT64_C(7776000000000), "the DEDUP_HORIZON of bronze-sink", NULL, NULL},
@@ -290,7 +293,7 @@ static const struct config_option net_options[] = {
 	{"POLLS", CONFIG_INTEGER, AT(polls), "0", 0, INT64_MAX,
          "fakestore: end the segment after this number of polls; 0: do not end", NULL, NULL},
 	{"POLL_TIMEOUT", CONFIG_DURATION, AT(poll_timeout_us), "30s", 100000, INT64_C(3600000000),
-         "fakestore: longest duration of a poll with all its tries", NULL, NULL},
+         "fakestore: longest duration of a poll, including its retries", NULL, NULL},
 	{"POLL_MAX_BYTES", CONFIG_BYTES, AT(poll_max_bytes), "10m", 1, INT64_C(1073741824),
          "fakestore: largest answer; a poll with a larger one gives no rows", NULL, NULL},
 	{"POLL_FAILURES_MAX", CONFIG_INTEGER, AT(poll_failures_max), "3", 1, 1000000,
@@ -308,16 +311,16 @@ static const struct config_option net_options[] = {
 
 static const struct config_option order_options[] = {
 	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
-         "order of the rows of files. input: as they are, several files merged by event time, and "
-         "the run stops if rows go back in time; unchecked: the same without that check; time: "
-         "sorted by event time, for files such as an export with the newest rows first",
+         "order of the rows of files; input: one file as it is, several files merged by event "
+         "time; the run exits with 65 if the rows are not in the order of their times; unchecked: the "
+         "same without that check; time: all rows sorted by event time",
          "input|time|unchecked", NULL},
 	{"SORT_MEMORY", CONFIG_BYTES, AT(sort_memory_bytes), "256m", INT64_C(16) << 20,
          INT64_C(1) << 40,
-         "ORDER=time: memory for rows; what does not fit goes to a temporary file", NULL, NULL},
+         "ORDER=time: memory for rows; rows that do not fit go to a temporary file", NULL, NULL},
 	{"SORT_DIR", CONFIG_TEXT, AT(sort_dir), "", 0, 0,
-         "ORDER=time: folder of the temporary file, which needs about 1.5 times the size of the "
-         "input without compression; empty: TMPDIR, or else the folder of the state file",
+         "ORDER=time: folder of the temporary file, which has about 1.5 times the size of the "
+         "uncompressed input; empty: TMPDIR, or else the folder of the state file",
          NULL, NULL},
 	{0},
 };
@@ -373,10 +376,11 @@ static bool read_selection(const struct producer_config *config, struct producer
 	    !loop_read(config->loop, &selection->passes, err))
 		return false;
 	if (selection->to_us != SELECTION_OPEN && selection->to_us <= selection->from_us)
-		return err_set(err, ERR_INPUT,
-		               "TO=%s is not after FROM=%s: expected a later time, as TO is not "
-		               "included",
-		               config->to, config->from);
+		return err_set(
+			err, ERR_INPUT,
+			"TO=%s is not after FROM=%s: expected a later time, because TO is not "
+			"included",
+			config->to, config->from);
 	return selection->passes != SELECTION_FOREVER || selection->shift != SHIFT_NEWEST ||
 	       err_set(err, ERR_INPUT,
 	               "LOOP=forever with SHIFT_TO_NOW needs a SPEED of at most 1x: otherwise its "
@@ -427,9 +431,10 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 	if (!check_fakestore(config, plan, err))
 		return false;
 	if (!plan->synthetic && !plan->live && !config->input[0])
-		return err_set(err, ERR_INPUT,
-		               "INPUT is not set: expected --input with a file, a folder or -, or "
-		               "--source synthetic");
+		return err_set(
+			err, ERR_INPUT,
+			"INPUT is not set: expected --input with a file, a folder, a URL or -, or "
+			"--source synthetic");
 	if ((plan->synthetic || plan->live) && config->input[0])
 		return err_set(err, ERR_INPUT,
 		               "INPUT is set, but SOURCE=%s reads no input; remove one of them",

@@ -93,13 +93,14 @@ static bool too_many_late(const struct order_check *check, const struct row *row
 	time_format_iso(check->first_time_us, first);
 	time_format_iso(clock_us, now);
 	duration_format(check->horizon_us, horizon);
-	return err_set(err, ERR_REFUSED,
-	               "%s: rows %" PRId64 " to %" PRId64
-	               " (from %s on) are more than DEDUP_HORIZON=%s before rows that were already "
-	               "sent (up to %s), so each becomes a dead letter; sort the input by --order "
-	               "time into an empty set of topics (make reset, or another TOPIC_PREFIX); or "
-	               "--order unchecked sends the rest as it is",
-	               row->source_file, check->first_row, row->position.row, first, horizon, now);
+	return err_set(
+		err, ERR_REFUSED,
+		"%s: rows %" PRId64 " to %" PRId64
+		" (from %s on) are more than DEDUP_HORIZON=%s before rows that were already "
+		"sent (up to %s), so each becomes a dead letter; send the input with --order "
+		"time to an empty set of topics (make reset, or another TOPIC_PREFIX); or "
+		"--order unchecked sends the rest as it is",
+		row->source_file, check->first_row, row->position.row, first, horizon, now);
 }
 
 bool order_check_row(struct order_check *check, const struct row *row, int64_t clock_us,

@@ -1,9 +1,9 @@
 /* struct head | text | error | spans
  *
  * The text is the raw row, then the values that lie outside it (unquoted fields, names of columns).
- * A span is two numbers of 7 bits a byte: its length + 1 (0: no value), and the distance from the
- * byte after the separator that follows the span before it. So a field of a plain CSV row takes two
- * bytes. The lowest bit of a distance is its sign. */
+ * A span is two numbers with 7 bits per byte: its length + 1 (0: no value), and its distance from
+ * the byte after the separator that follows the span before it. So a field of a plain CSV row takes
+ * two bytes. The lowest bit of a distance is its sign. */
 #include "packed_row.h"
 
 #include <stdint.h>

@@ -277,8 +277,7 @@ static bool can_try_again(const struct err *err)
 }
 
 /* A run of the schedule has ended. A run that FAIL_ABOVE refuses is complete: it is not sent again.
- * The producer goes on, unless the run failed in a way that a
- * further attempt cannot repair. */
+ * The producer continues, unless another attempt would fail for the same cause. */
 static enum step after_run(struct producer *p, enum step step, struct err *err)
 {
 	bool complete = step == STEP_DONE, checked = p->phase == PHASE_CHECKING;

@@ -53,8 +53,8 @@ static bool share_is_good(const struct producer *p, struct err *err)
 	                      p->config->fail_above, err);
 }
 
-/* A broker that does not answer, or a bronze-sink that lags. False: waited for longer than TIMEOUT;
- * err is set. */
+/* Waits for a broker that does not answer, or for a bronze-sink that lags. False: it has waited for
+ * longer than TIMEOUT; err is set. */
 static bool may_wait(struct producer *p, int64_t lag, struct err *err)
 {
 	int64_t now_us = monotonic_us();
@@ -62,8 +62,7 @@ static bool may_wait(struct producer *p, int64_t lag, struct err *err)
 	if (now_us - p->check_logged_us > LOG_EVERY_US) {
 		p->check_logged_us = now_us;
 		log_info("waiting_for_bronze_sink", log_int("records", lag),
-		         log_str("detail",
-		                 "FAIL_ABOVE compares when bronze-sink has processed the rows"));
+		         log_str("detail", "FAIL_ABOVE needs the results of these rows"));
 	}
 	if (p->config->timeout_us == 0 || now_us - p->check_us < p->config->timeout_us)
 		return true;

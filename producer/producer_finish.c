@@ -42,7 +42,7 @@ static enum step finish_stopped(struct producer *p, struct err *err)
 	              err);
 }
 
-/* All records are acknowledged: ends the run, or goes on to the end of the segment. */
+/* All records are acknowledged: ends the process, or sends the end of the segment. */
 static enum step drained(struct producer *p, struct err *err)
 {
 	/* a live source cannot be continued, so a stop ends its segment */

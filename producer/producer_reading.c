@@ -1,4 +1,5 @@
-/* The settings were checked when they were read, so what fails here has changed since. */
+/* The settings were checked when they were read. So a failure here means that a file has changed
+ * since. */
 #include "producer_reading.h"
 
 #include <stdint.h>

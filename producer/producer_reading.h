@@ -6,7 +6,7 @@
 #include "base/err.h"
 #include "producer_state.h"
 
-/* Sets p->format and the words that mean "no value". */
+/* Sets p->format and the null words. */
 MUST_USE bool producer_open_format(struct producer *p, struct err *err);
 void producer_close_format(struct producer *p);
 /* Logs how many rows of which types the mapping has left out. */

@@ -124,12 +124,12 @@ static bool topic_is_later(const struct producer *p, int64_t first_us, struct er
 		err, ERR_OPERATOR,
 		"the first row has the event time %s, and topic %s has events up to %s, more than "
 		"DEDUP_HORIZON=%s later: rows that old become dead letters "
-		"(too_late_to_deduplicate). Nothing was sent. To send them nevertheless: --replay; "
-		"to process them apart: another TOPIC_PREFIX",
+		"(too_late_to_deduplicate). Nothing was sent. --replay sends them; another "
+		"TOPIC_PREFIX processes them separately",
 		first, sender_topic(p->sender), newest, horizon);
 }
 
-/* Topics have one kind of time: history or the present. False: the topic's events are so late that
+/* A set of topics has either history or present events. False: the topic's events are so late that
  * bronze-sink would refuse the rows of this run. */
 static bool times_fit(const struct producer *p, struct err *err)
 {
@@ -182,8 +182,8 @@ static bool resume(struct producer *p, struct err *err)
 	return source_resume(p->source, &checkpoint->position, checkpoint->rows, &p->skip, err);
 }
 
-/* A run that begins needs to know the newest event time of the topic; one that continues does not.
- * A producer may be without the right to read. */
+/* A run that begins needs the newest event time of the topic; a run that continues does not. A
+ * producer may not have the right to read the topic. */
 static bool read_topic_clock(struct producer *p, int32_t partition_count, struct err *err)
 {
 	p->topic_newest_us = TOPIC_CLOCK_NONE;
@@ -195,7 +195,7 @@ static bool read_topic_clock(struct producer *p, int32_t partition_count, struct
 		return false;
 	log_warn("topic_clock_unknown", log_str("error", err->message),
 	         log_str("detail",
-	                 "rows older than the events of the topic are not noticed before they are "
+	                 "cannot check whether rows are too old for the topic before they are "
 	                 "sent"));
 	return true;
 }

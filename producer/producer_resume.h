@@ -14,8 +14,8 @@ MUST_USE bool producer_save(struct producer *p, bool complete, struct err *err);
 /* Reads the first rows. resumed: of the last row sent before; NULL: nothing was sent. */
 MUST_USE bool producer_start_feed(struct producer *p, const struct source_clock_state *resumed,
                                   struct err *err);
-/* The limit of feed_set_latest. Rows that SHIFT_TO_NOW moves to the moment at which they are due
- * may be read before it. */
+/* The limit for feed_set_latest. With SHIFT_TO_NOW, a row may be read before its shifted time has
+ * come. */
 int64_t producer_latest_us(const struct producer *p);
 enum step producer_step_connecting(struct producer *p, struct err *err);
 /* Reads the rows that the choice of the shift needs, then continues with the first row. */

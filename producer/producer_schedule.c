@@ -1,5 +1,6 @@
-/* The state of a run is sent when the run begins, and when all of it is acknowledged: before the
- * state file says so. So a crash between the two repeats at most the end of the segment. */
+/* The state of a run is sent when the run begins, and when all its records are acknowledged. It is
+ * sent before the state file says that the run is complete. So a crash between the two repeats at
+ * most the end of the segment. */
 #include "producer_schedule.h"
 
 #include <stdio.h>
@@ -56,7 +57,7 @@ bool producer_schedule_open(struct producer *p, struct err *err)
 		return false;
 	if (months.count == 0)
 		return err_set(err, ERR_INPUT,
-		               "EVERY sends one month a run, and no file name of INPUT=%s has a "
+		               "EVERY sends one month per run, and no file name of INPUT=%s has a "
 		               "month: expected names such as 2019-Oct.csv.gz, or MONTH",
 		               p->config->input);
 	p->schedule = calloc(1, sizeof(*p->schedule));
@@ -109,7 +110,7 @@ static void name_input(const struct producer *p, char out[SEGMENT_NAME_MAX])
 	free(real);
 }
 
-/* What makes two schedules the same, in addition to the name of the input. */
+/* Two schedules are the same if this hash and the name of the input are the same. */
 static uint64_t schedule_hash(const struct producer *p)
 {
 	int64_t numbers[] = {p->config->limit, p->config->events, p->config->seed};
@@ -200,16 +201,15 @@ static void log_waiting(struct producer *p, int32_t index, int64_t wait_us)
 	         log_int("of", p->schedule->months.count), log_str("begins_at", at));
 }
 
-enum schedule_verdict producer_schedule_next(struct producer *p)
+enum schedule_result producer_schedule_next(struct producer *p)
 {
 	int64_t wait_us;
-	enum schedule_verdict verdict =
-		schedule_next(p->schedule, wallclock_us(), &p->run, &wait_us);
+	enum schedule_result result = schedule_next(p->schedule, wallclock_us(), &p->run, &wait_us);
 	struct err ignored;
 
 	show_progress(p);
 	health_ready(NULL);
-	switch (verdict) {
+	switch (result) {
 	case SCHEDULE_DONE:
 		log_info("schedule_complete", log_int("months", p->schedule->months.count),
 		         log_str("detail",
@@ -226,10 +226,10 @@ enum schedule_verdict producer_schedule_next(struct producer *p)
 		if (!sender_poll(p->sender,
 		                 wait_us < WAIT_MS * 1000 ? (int)(wait_us / 1000) + 1 : WAIT_MS,
 		                 &ignored))
-			log_debug("poll_failed", log_str("error", ignored.message));
+			log_debug("kafka_poll_failed", log_str("error", ignored.message));
 		break;
 	}
-	return verdict;
+	return result;
 }
 
 static struct run_state state_of_run(const struct producer *p, enum run_status status)

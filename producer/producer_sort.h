@@ -10,7 +10,7 @@
 
 /* Applies ORDER to the source, which has just been opened. */
 MUST_USE bool producer_set_order(struct producer *p, struct err *err);
-/* A part of the sort. Goes on to the next phase when it is done, or if there is none. */
+/* Does a part of the sort. Begins the next phase when the sort is done, or if there is none. */
 enum step producer_step_sorting(struct producer *p, struct err *err);
 
 #endif

@@ -1,9 +1,9 @@
 /* The products in an answer of the FakeStore API: a JSON array of objects with id, title, price and
  * category. Pure.
  *
- * Values are texts, as the answer has them: bronze-sink validates them. The category keeps its
- * blanks and apostrophes ("men's clothing" is one category), because reports compare the complete
- * text; blanks around it are removed. */
+ * Values are the texts of the answer; bronze-sink validates them. The category keeps its blanks and
+ * apostrophes ("men's clothing" is one category), because reports compare the complete text; blanks
+ * around it are removed. */
 #ifndef FUNNEL_PRODUCT_LIST_H
 #define FUNNEL_PRODUCT_LIST_H
 

@@ -43,12 +43,12 @@ void row_cut_off(struct row *row)
 		         "row cut off at the early end of the compressed stream");
 }
 
-void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
+void row_split(struct row *row, const struct row_columns *columns, enum csv_result result,
                const struct csv_record *record, const struct span *fields)
 {
 	row_clear(row);
 	row->raw = record->raw;
-	if (verdict == CSV_MALFORMED) {
+	if (result == CSV_MALFORMED) {
 		snprintf(row->error, sizeof(row->error), "broken quotes");
 		return;
 	}

@@ -29,7 +29,7 @@ struct row {
 	char error[64];                        /* "", or why the row could not be split */
 	const struct row_extra *extras;        /* further columns; none if error is set */
 	size_t extra_count;                    /* up to ROW_COLUMNS_MAX */
-	bool unmapped_type;    /* a mapping of types is set, and does not have that of this row */
+	bool unmapped_type;    /* the mapping names event types, but not that of this row */
 	int64_t event_time_us; /* ROW_TIME_NONE: no valid time */
 	const char *source_file;
 	struct row_position position; /* position.row is also the number of the row */
@@ -56,7 +56,7 @@ void row_cut_off(struct row *row);
 
 /* Sets fields, error and event_time_us from one record of csv_next. fields: room for
  * ROW_COLUMNS_MAX. */
-void row_split(struct row *row, const struct row_columns *columns, enum csv_result verdict,
+void row_split(struct row *row, const struct row_columns *columns, enum csv_result result,
                const struct csv_record *record, const struct span *fields);
 
 #endif

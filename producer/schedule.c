@@ -1,4 +1,4 @@
-/* A start time of the future, from a host with a wrong clock, counts as now. So it delays the next
+/* A start time in the future, from a host with a wrong clock, counts as now. So it delays the next
  * run by at most one interval. */
 #include "schedule.h"
 
@@ -41,8 +41,8 @@ static int64_t due_us(const struct schedule *schedule, int32_t index, int64_t no
 	return (before_us < now_us ? before_us : now_us) + schedule->every_us;
 }
 
-enum schedule_verdict schedule_next(const struct schedule *schedule, int64_t now_us, int32_t *index,
-                                    int64_t *wait_us)
+enum schedule_result schedule_next(const struct schedule *schedule, int64_t now_us, int32_t *index,
+                                   int64_t *wait_us)
 {
 	int64_t due;
 

@@ -28,10 +28,10 @@ void schedule_init(struct schedule *schedule, const struct months *months, int64
 /* Takes the state of a run of an earlier process, the newest last. Ignores other months. */
 void schedule_take(struct schedule *schedule, const struct run_state *state);
 
-enum schedule_verdict { SCHEDULE_RUN, SCHEDULE_WAIT, SCHEDULE_DONE };
+enum schedule_result { SCHEDULE_RUN, SCHEDULE_WAIT, SCHEDULE_DONE };
 /* *index: the next run. *wait_us: until it begins, with SCHEDULE_WAIT. */
-enum schedule_verdict schedule_next(const struct schedule *schedule, int64_t now_us, int32_t *index,
-                                    int64_t *wait_us);
+enum schedule_result schedule_next(const struct schedule *schedule, int64_t now_us, int32_t *index,
+                                   int64_t *wait_us);
 void schedule_begun(struct schedule *schedule, int32_t index, int64_t now_us);
 void schedule_ended(struct schedule *schedule, int32_t index, bool complete, int64_t now_us);
 

@@ -143,8 +143,8 @@ static bool is_in_months(struct selection *selection, const struct row *row)
 	       months_have(months, month_of_time(row->event_time_us));
 }
 
-/* The verdict on a row without a readable time. */
-static enum selection_verdict like_before(struct selection *selection, const struct row *row)
+/* The result of a row without a readable time. */
+static enum selection_result like_before(struct selection *selection, const struct row *row)
 {
 	const struct selection_config *config = &selection->config;
 
@@ -154,7 +154,7 @@ static enum selection_verdict like_before(struct selection *selection, const str
 	return selection->before;
 }
 
-static enum selection_verdict verdict_on(struct selection *selection, const struct row *row)
+static enum selection_result classify(struct selection *selection, const struct row *row)
 {
 	const struct selection_config *config = &selection->config;
 	uint32_t *of_day;
@@ -209,12 +209,12 @@ static void shift(struct selection *selection, struct row *row)
 
 bool selection_take(struct selection *selection, struct row *row)
 {
-	enum selection_verdict verdict = verdict_on(selection, row);
+	enum selection_result result = classify(selection, row);
 
-	selection->before = verdict;
-	selection->out_by_time += verdict == LEFT_OUT_BY_TIME;
-	selection->out_by_day += verdict == LEFT_OUT_BY_DAY;
-	if (verdict != SELECTED)
+	selection->before = result;
+	selection->out_by_time += result == LEFT_OUT_BY_TIME;
+	selection->out_by_day += result == LEFT_OUT_BY_DAY;
+	if (result != SELECTED)
 		return false;
 	if (selection->pass == 0 && row->event_time_us != ROW_TIME_NONE)
 		range_add(&selection->range, row->event_time_us);

@@ -1,9 +1,9 @@
 /* Which rows of a source are sent, and with which time. Pure.
  *
- * A row is selected by its own time. A row without a readable time follows the row before it, so
- * that each month of a source has its share of them; before the first readable time it is sent only
- * if nothing is selected by time. A file whose name has a month belongs to that month with all its
- * rows; other files are selected row by row. */
+ * A row is selected by its own time. A row without a readable time is sent or left out like the row
+ * before it, so that each month of a source has its share of such rows. Before the first readable
+ * time it is sent only if nothing is selected by time. A file whose name has a month belongs to
+ * that month with all its rows; other files are selected row by row. */
 #ifndef FUNNEL_SELECTION_H
 #define FUNNEL_SELECTION_H
 
@@ -32,11 +32,11 @@ struct selection_config {
 	int64_t passes;         /* 1, or LOOP */
 	enum shift_kind shift;
 	bool by_name;      /* names of files count; false: the generator */
-	bool may_be_empty; /* no row at all is not an error: a month of a schedule */
+	bool may_be_empty; /* a selection without rows is not an error: a month of a schedule */
 };
 
 /* The range of times of an input. A time more than 12 h after the newest one counts only if the
- * next one is that far ahead too, so that a wrong clock does not count. */
+ * next time is as far ahead. So one wrong clock does not count. */
 struct time_range {
 	int64_t first_us;   /* the earlier of the first two times */
 	int64_t newest_us;  /* ROW_TIME_NONE: none yet */
@@ -44,7 +44,7 @@ struct time_range {
 	int64_t times;
 };
 
-enum selection_verdict { SELECTED, LEFT_OUT_BY_TIME, LEFT_OUT_BY_DAY };
+enum selection_result { SELECTED, LEFT_OUT_BY_TIME, LEFT_OUT_BY_DAY };
 
 struct selection {
 	struct selection_config config;
@@ -54,10 +54,10 @@ struct selection {
 	struct time_range range;
 	/* rows that MONTH, FROM and TO, and rows that ROWS_PER_DAY has left out */
 	int64_t out_by_time, out_by_day;
-	enum selection_verdict before; /* on the row before */
-	const char *named;             /* the file of the row before */
-	bool is_named;                 /* its name has a month */
-	uint32_t *of_day;              /* rows selected per day since year 1; NULL: not counted */
+	enum selection_result before; /* on the row before */
+	const char *named;            /* the file of the row before */
+	bool is_named;                /* its name has a month */
+	uint32_t *of_day;             /* rows selected per day since year 1; NULL: not counted */
 	char time_text[40];
 	char line[1024]; /* a generated row with its shifted time */
 };
@@ -75,11 +75,11 @@ void selection_restart(struct selection *selection, bool scanning);
 /* False: the row is left out. True: it is selected; its time and the text of its time are shifted.
  * The text borrows from the selection until the next call. */
 bool selection_take(struct selection *selection, struct row *row);
-/* At the end of the input. True: the input is to be read once more. now_us: the pass is not begun
- * if its rows would lie after it; SELECTION_FOREVER: no limit. */
+/* Call at the end of the input. True: read the input again, as the next pass. now_us: the pass does
+ * not begin if its rows would lie after this time; SELECTION_FOREVER: no limit. */
 bool selection_next_pass(struct selection *selection, int64_t now_us);
 
-/* Whether the rows have to be read before the first is sent: up to the first two times, or all. */
+/* Whether rows have to be read before the first one is sent: up to the second time, or all. */
 bool selection_needs_scan(const struct selection *selection);
 /* Whether the rows read by now are enough for selection_set_shift. */
 bool selection_has_scanned(const struct selection *selection);
@@ -89,7 +89,7 @@ bool selection_set_shift(struct selection *selection, int64_t now_us, struct err
 
 /* Removes the files whose name has another month. */
 void selection_keep_files(const struct selection_config *config, struct file_list *list);
-/* A number that changes with everything that decides the rows, except the months and the files. */
+/* A hash of the settings that decide the rows, except the months and the files. */
 uint64_t selection_hash(const struct selection_config *config);
 /* Writes the name of a segment: name, months, hash. */
 void selection_segment(const struct selection_config *config, const char *name, uint64_t hash,

@@ -217,8 +217,8 @@ bool source_select(struct source *source, struct selection *selection, struct er
 	hash_files(source);
 	return source->list.count > 0 ||
 	       err_set(err, ERR_INPUT,
-	               "no file of INPUT has a month of MONTH in its name, and every name has a "
-	               "month; expected another MONTH or INPUT");
+	               "every file name of INPUT has a month, and MONTH has none of these "
+	               "months; expected another MONTH or INPUT");
 }
 
 /* ---- files */
@@ -430,7 +430,7 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 		result = SOURCE_FAILED;
 	}
 	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
-		err->class = ERR_OPERATOR; /* the run cannot go on without another input */
+		err->class = ERR_OPERATOR; /* the run cannot continue with this input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;

@@ -32,8 +32,8 @@ void source_free(struct source *source);
 /* Before the first row: gives the rows of files by event time (external_sort.h). Borrows folder. */
 MUST_USE bool source_sort(struct source *source, const char *folder, size_t memory_bytes,
                           struct err *err);
-/* Before the first row: another text decides the rows or their order. It changes the name of the
- * segment. Callers skip texts that are defaults, so that segments of earlier versions continue. */
+/* Before the first row: adds a text that decides the rows or their order. It changes the name of
+ * the segment. Callers skip default texts, so that segments of earlier versions continue. */
 void source_hash_text(struct source *source, const char *text);
 
 /* Base name of the input, and a short hash of everything that decides its rows. The same input has
@@ -50,8 +50,8 @@ enum source_result {
 	SOURCE_FAILED /* err */
 };
 enum source_result source_next(struct source *source, struct row *row, struct err *err);
-/* Before the first row: only what is selected is read. Borrows the selection. The segment gets its
- * own name. ERR_INPUT: no file is left. */
+/* Before the first row: gives only the selected rows. Borrows the selection. The segment gets a
+ * name of its own. ERR_INPUT: no file is left. */
 MUST_USE bool source_select(struct source *source, struct selection *selection, struct err *err);
 /* Reads a source with a selection from its first row again. scanning: see selection_restart. */
 MUST_USE bool source_restart(struct source *source, bool scanning, struct err *err);

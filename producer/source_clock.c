@@ -1,16 +1,17 @@
-/* The rows that wait are a ring of times and users. Only a row that is far ahead of the clock looks
- * at the rows after it, so a dense source pays for one comparison per row.
+/* The times and users of the waiting rows are in a ring. Only a row that is far ahead of the clock
+ * needs the rows after it. So a dense source pays for one comparison per row.
  *
- * Why the earliest time of the rows that follow, and not "no row before it": after a pause,
- * disorder of a few seconds would leave the clock where it was for as long as each thousand rows
- * have one late row.
+ * A far row moves the clock to the earliest time of the rows after it. Rejected: moving it only if
+ * no later row is before the far row. After a pause, a disorder of a few seconds would then stop
+ * the clock while each thousand rows have one late row.
  *
- * Why most of the next ten rows must contradict a row, and not one: a row of a device whose clock
- * is years back contradicts every row before it. And not most of a thousand rows: in a sparse
+ * Most of the next ten rows must contradict a row. Rejected: one row. A row of a device whose clock
+ * is years back contradicts every row before it. Rejected: most of a thousand rows. In a sparse
  * source they cover years.
  *
- * A last row more than 31 days ahead is as likely a row after a pause as a wrong clock. It counts
- * as a pause if the source had one of a quarter of that length before, or has only two rows. */
+ * A last row more than 31 days ahead may follow a pause, or have a wrong clock. It counts as a row
+ * after a pause if the source had a pause of a quarter of that length before, or has only two
+ * rows. */
 #include "source_clock.h"
 
 #include <inttypes.h>
@@ -71,7 +72,7 @@ bool source_clock_waits(const struct source_clock *clock)
 	       is_far(clock, waiting(clock, 0));
 }
 
-/* The rows after a far row that count for it. */
+/* The rows after a far row that decide about it. */
 struct followers {
 	int64_t others, others_earliest_us;
 	int64_t near, contradicting; /* the first of the others; those more than a day before it */
@@ -116,8 +117,8 @@ static void move_to(struct source_clock_state *state, int64_t time_us)
 }
 
 /* bronze-sink accepts no event more than 31 days after its clock. So the clock follows a row that
- * nothing refutes. If no row follows that row, nothing confirms it either: then the source must
- * have such pauses. */
+ * is not refuted. If no row follows that row, nothing confirms it: then the clock follows only if
+ * the source has such pauses. */
 static void follow(struct source_clock_state *state, const struct followers *found, bool second_row,
                    int64_t time_us)
 {

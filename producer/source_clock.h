@@ -1,14 +1,14 @@
-/* The event-time clock of a source: how far the rows up to the present one have reached, over all
- * partitions. It is announced with every row, so bronze-sink checks each row as if the set had one
- * partition. Pure.
+/* The event-time clock of a source: the newest time that its rows have reached, over all
+ * partitions. The producer announces it with every row, so bronze-sink checks each row as if the
+ * set had one partition. Pure.
  *
  * A row at most 1 h ahead of the clock takes part in the two-user rule of event/clock.h. A row
  * further ahead moves the clock at most to the earliest of its own time and the times of the next
  * 1,000 rows of other users. Of these, rows more than 1 h before the clock do not count. So a
  * device with a wrong clock moves nothing, and a pause of the stream is passed at its first row.
- * While the source has had one user only, the next rows of that user count. A row that no row
- * follows moves nothing. But the clock is never more than 31 days before a row that is not refuted,
- * as bronze-sink accepts no event further ahead.
+ * While the source has had one user only, the next rows of that user count. A far row that no
+ * row follows moves nothing. But the clock is never more than 31 days before a row that is not
+ * refuted, because bronze-sink accepts no event further ahead.
  *
  * The caller adds rows in order, and takes them when source_clock_waits is false or no rows are
  * left to add. So rows that are not far ahead are taken without a look-ahead. */

@@ -1,5 +1,5 @@
-/* Values are checked when a run reads them as settings; here only names and the shape. An entry
- * that does not end must be the last one: the entries after it would never run. */
+/* Checks names and the shape only. The process of an entry checks the values when it reads them as
+ * settings. An entry that does not end must be the last one: entries after it would never run. */
 #include "source_list.h"
 
 #include <ctype.h>

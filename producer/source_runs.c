@@ -1,5 +1,5 @@
 /* A process per entry: settings, metrics and state are those of one input, and a crash of one run
- * cannot harm the next one. The parent forwards TERM and INT to its child, apart from a Ctrl-C,
+ * cannot harm the next one. The parent forwards TERM and INT to its child, except a Ctrl-C,
  * which the terminal sends to both. If the parent is killed, the kernel stops the child.
  *
  * The names of complete entries are in .producer-state/sources.<hash>, one per line. The file is

@@ -9,8 +9,9 @@
 bool text_encoding_is_utf8(const char *name);
 /* ERR_INPUT: iconv does not know the name. For the check of a setting. */
 bool text_encoding_check(const char *name, struct err *err);
-/* Puts itself over the origin. A byte that the encoding does not have becomes the byte 0xff, so its
- * row is refused as invalid UTF-8. Failed: the caller still closes the origin. */
+/* Puts a layer over the origin. A byte that is invalid in the encoding becomes the byte 0xff, so
+ * bronze-sink refuses its row as invalid UTF-8. After a failure the caller still closes the
+ * origin. */
 MUST_USE bool text_encoding_over(struct byte_origin *origin, const char *name, struct err *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* Looks at the last records only: a producer announces the event time at the beginning of each run,
- * and its rows come in the order of their times. */
+/* Reads the last records only. They are enough: a producer announces the event time at the start of
+ * each run, and its rows come in the order of their times. */
 #include "topic_clock.h"
 
 #include <stdlib.h>

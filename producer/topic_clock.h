@@ -1,4 +1,4 @@
-/* The newest event time that a raw topic has: of the last records of its partitions. */
+/* The newest event time of a raw topic, from the last records of its partitions. */
 #ifndef FUNNEL_TOPIC_CLOCK_H
 #define FUNNEL_TOPIC_CLOCK_H
 

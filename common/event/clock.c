@@ -3,8 +3,8 @@
  * reaches the largest time, the former largest time becomes that of the others.
  *
  * An event too far ahead does not take part in that: a device whose clock is years ahead would then
- * stay the largest one, and each other event would move the clock alone. It is kept apart, and the
- * next accepted event removes it. So two devices confirm each other only if no other event lies
+ * stay the largest one, and each other event would move the clock alone. It is kept separately, and
+ * the next accepted event removes it. So two devices confirm each other only if no other event lies
  * between theirs, as after a pause of the stream.
  *
  * Rejected: the newest time of every user, which needs memory without bound. */
@@ -67,7 +67,7 @@ static bool set_by_one_user(const struct partition_clock *clock)
 	return !clock->announced && clock->second_us == CLOCK_NONE;
 }
 
-/* The earlier one of two far events of different users is the time that both have reached. */
+/* Two far events of different users: both users have reached the earlier one. */
 static bool far_confirmed(struct partition_clock *clock, const struct clock_event *event)
 {
 	if (!is_far(clock, clock->far_us) || clock->far_user == event->user_id) {

@@ -55,7 +55,8 @@ enum clock_result {
 };
 /* Whether an event may be accepted. An event without an announced time that is more than 31 days
  * after the clock is accepted
- *   - if it is live, as the accepted event before it: at most a day before its record's own time;
+ *   - if it and the accepted event before it are live: at most a day before their records' own
+ *     times;
  *   - if one user only has set the clock;
  *   - if the event before it was as far ahead, and of another user: the stream has paused. The
  *     clock keeps a refused event for that. */

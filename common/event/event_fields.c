@@ -222,8 +222,8 @@ static enum reason check_price(const struct event_field *field, const struct eve
 	               : REASON_PRICE_OUT_OF_BOUNDS;
 }
 
-/* The session decides the key, so an event whose session cannot be read is refused: as an event
- * without a session it would be counted in another session, and mostly stand in the wrong
+/* The session decides the key, so an event whose session cannot be read is refused. As an event
+ * without a session it would be counted in another session, and would usually be in the wrong
  * partition. */
 static enum reason check_user_session(const struct event_field *field,
                                       const struct event_rules *rules, struct event *event)

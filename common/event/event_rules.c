@@ -1,5 +1,5 @@
-/* Lists become bit masks. The price range is part of the validation even by default, so that there
- * is one path. The text for restore metadata has a hash of the null words instead of the words,
+/* Lists become bit masks. The price range is always checked, also by default, so that there is one
+ * path. The text for restore metadata has a hash of the null words instead of the words,
  * because the metadata has little room; the order of the words does not change it. The hash is
  * FNV-1a and not that of base/hash.h, which differs from one start to the next. */
 #include "event/event_rules.h"

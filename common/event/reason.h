@@ -21,7 +21,8 @@
 	X(MISSING_EVENT_TIME, "missing_event_time", "no event_time")                            \
 	X(INVALID_EVENT_TIME, "invalid_event_time",                                             \
 	  "event_time cannot be read, or is before 2000 or after 9999")                         \
-	X(FUTURE_EVENT_TIME, "future_event_time", "too far ahead")                              \
+	X(FUTURE_EVENT_TIME, "future_event_time",                                               \
+	  "too far ahead of the record's own time or of the clock")                             \
 	X(MISSING_EVENT_TYPE, "missing_event_type", "no event_type")                            \
 	X(UNKNOWN_EVENT_TYPE, "unknown_event_type",                                             \
 	  "not view, cart, remove_from_cart, checkout or purchase")                             \
@@ -56,7 +57,7 @@
 	X(EVENT_TYPE_NOT_ALLOWED, "event_type_not_allowed",                                     \
 	  "ALLOWED_EVENT_TYPES does not have it")                                               \
 	X(PRICE_OUT_OF_BOUNDS, "price_out_of_bounds", "below MIN_PRICE or above MAX_PRICE")     \
-	X(UNMAPPED_EVENT_TYPE, "unmapped_event_type", "the mapping maps this event type to nothing")
+	X(UNMAPPED_EVENT_TYPE, "unmapped_event_type", "MAPPING does not name this event type")
 
 enum reason {
 #define REASON_ENUM(id, name, help) REASON_##id,

@@ -580,7 +580,7 @@ void task_set_refused(struct task *task, struct refused_offsets *refused)
 {
 	int64_t dead = dead_of(&task->committed_counts);
 
-	/* More letters than counted: another client has written some. */
+	/* If there are more dead letters than counted, another client has written some. */
 	if (task->dead_before < 0)
 		task->dead_before = dead > refused->count ? dead - refused->count : 0;
 	task->refused = *refused;

@@ -125,7 +125,7 @@ static bool read_backwards(struct search *search, struct err *err)
 	return true;
 }
 
-/* Nothing is missing if the log still has a letter of before the range, or its first record. */
+/* No letter is missing if the log still has a letter from before the range, or its first record. */
 static bool check_complete(const struct search *search, struct err *err)
 {
 	bool cut = search->low > 0 && !search->before_range;
@@ -149,7 +149,7 @@ static bool check_complete(const struct search *search, struct err *err)
 	               " has %" PRId64 " of them, and retention has removed all before offset "
 	               "%" PRId64
 	               ": if this is the first start with new settings or a new version, start "
-	               "the former ones; or, " ERR_ADVICE_FRESH_SET
+	               "with the former ones; or, " ERR_ADVICE_FRESH_SET
 	               "; increase retention.ms of the dead letters to that of the raw events",
 	               search->assigned->topic, search->assigned->task.params.partition,
 	               search->assigned->task.rules_since, search->refused.from, search->expected,
@@ -164,7 +164,7 @@ static bool search_all(struct search *search, struct err *err)
 	         topic_of(TOPIC_DEAD_LETTER)->suffix);
 	search->partition_count = search->loop->context->partition_count[TOPIC_DEAD_LETTER];
 	search->partition = source % search->partition_count;
-	health_ready("restoring: reading the dead letters of before the rules changed");
+	health_ready("restoring: reading dead letters from before the change of rules");
 	return topic_range_with_open(&search->loop->kafka, search->topic, search->partition,
 	                             CALL_TIMEOUT_MS, &search->low, &search->end, err) &&
 	       read_backwards(search, err) && check_complete(search, err);

@@ -1,18 +1,18 @@
--- Reading raw.events without opening all of its days at once.
+-- Reads raw.events without locking all of its days at once.
 --
 -- A statement over a partitioned table locks each partition that it plans to read, and its three
 -- indexes: four locks per day, until the transaction ends. The server has room for some 20,000
 -- locks, so a table of more than about 5,000 days cannot be read in one statement. So every report
--- and proof names its days as constants, or as parameters of EXECUTE. One that reads many days
--- reads them in pieces, each in a subtransaction that it rolls back: only a rollback gives locks
--- back before the transaction ends. Variables of PL/pgSQL keep their values, so the results stay.
+-- and proof names its days as constants, or as parameters of EXECUTE. To read many days, it reads
+-- them in pieces, each in a subtransaction that it rolls back: only a rollback releases locks
+-- before the transaction ends. Variables of PL/pgSQL keep their values, so the results stay.
 --
 -- The view mart.event_days lists the days.
 
--- The error that ends such a subtransaction. Nobody else raises it.
-CREATE OR REPLACE FUNCTION mart.give_locks_back() RETURNS void LANGUAGE plpgsql AS $body$
+-- Raises the error that ends such a subtransaction. No other function raises it.
+CREATE OR REPLACE FUNCTION mart.release_locks() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    RAISE EXCEPTION 'the locks of this subtransaction are given back' USING ERRCODE = 'FNL01';
+    RAISE EXCEPTION 'the locks of this subtransaction are released' USING ERRCODE = 'FNL01';
 END
 $body$;
 
@@ -28,7 +28,7 @@ BEGIN
         BEGIN
             EXECUTE format('SELECT array_agg(to_jsonb(r)) FROM (%s) AS r', query) INTO found
             USING month, (month + interval '1 month' - interval '1 day')::date;
-            PERFORM mart.give_locks_back();
+            PERFORM mart.release_locks();
         EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
         END;
         RETURN QUERY SELECT unnest(found);
@@ -68,7 +68,7 @@ BEGIN
         BEGIN
             EXECUTE format('SELECT EXISTS (SELECT FROM raw.events WHERE event_date = %L)', day)
             INTO found;
-            PERFORM mart.give_locks_back();
+            PERFORM mart.release_locks();
         EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
         END;
         IF found THEN
@@ -97,7 +97,7 @@ $$;
 COMMENT ON FUNCTION mart.events_query(text, text) IS
     'The query that reads raw.events as rows of mart.new_events.';
 
--- few: the rows fit into memory. Then the locks of the days are given back.
+-- few: the rows fit into memory. Then the function releases the locks of the days.
 CREATE OR REPLACE FUNCTION mart.add_events(query text, few boolean) RETURNS bigint
     LANGUAGE plpgsql AS $body$
 DECLARE
@@ -112,7 +112,7 @@ BEGIN
     BEGIN
         EXECUTE format('SELECT array_agg(ROW(r.*)::mart.new_events) FROM (%s) AS r', query)
         INTO found;
-        PERFORM mart.give_locks_back();
+        PERFORM mart.release_locks();
     EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
     END;
     INSERT INTO mart.new_events SELECT * FROM unnest(found);
@@ -141,7 +141,7 @@ BEGIN
                   FROM raw.events e WHERE e.event_date = %L AND e.event_type = 'purchase'
                   GROUP BY coalesce(e.category_code, 'unknown')) AS r
         $sql$, day) INTO found;
-        PERFORM mart.give_locks_back();
+        PERFORM mart.release_locks();
     EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
     END;
     RETURN QUERY

@@ -96,7 +96,8 @@ CREATE OR REPLACE FUNCTION mart.measure_values() RETURNS void LANGUAGE sql AS $$
         ('unreadable_share', round(f.events / nullif(p.events, 0), 4))) AS m(check_name, value);
 $$;
 COMMENT ON FUNCTION mart.measure_values() IS
-    'Measures the values that bronze-sink could not keep: prices of repeats, and optional fields.';
+    'Measures the values that bronze-sink did not store: other prices of repeats, and unreadable '
+    'optional fields.';
 
 CREATE OR REPLACE FUNCTION mart.measure_reconciliation() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('raw', 'bronze_doubles', '', coalesce(sum(actual - accepted), 0))

@@ -38,7 +38,7 @@ COMMENT ON FUNCTION reporting.rebuild() IS
     'transaction; until it ends, readers see the old mart. Only for a mart that is in doubt: '
     'refreshing gives the same result. Loading continues meanwhile.';
 
--- A day with a partition above 32 MB, some 100,000 events, is read directly, and its locks stay.
+-- A day of more than 32 MB, some 100,000 events, is read directly, and its locks stay.
 CREATE OR REPLACE FUNCTION mart.take_all_events(raw_from date) RETURNS void
     LANGUAGE plpgsql AS $body$
 DECLARE
@@ -75,7 +75,7 @@ BEGIN
         EXECUTE format('SELECT (SELECT array_agg(ctid) FROM processed.load_batches '
                        'WHERE event_date = %L), (SELECT array_agg(ROW(r.*)::mart.new_events) '
                        'FROM (%s) AS r)', day, query) INTO noted, found;
-        PERFORM mart.give_locks_back();
+        PERFORM mart.release_locks();
     EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
     END;
     INSERT INTO mart.new_events SELECT * FROM unnest(found);

@@ -37,8 +37,7 @@ CROSS JOIN LATERAL (
             AND (e.raw_offset < p.end_offset OR p.end_offset IS NULL)
     WHERE p.segment = s.segment AND p.run = s.run) AS l;
 COMMENT ON VIEW reporting.ingestion IS
-    'What became of the rows of each run of the producer over an input: rows = events + '
-    'duplicates + rejects.';
+    'The results of the rows of each run of a segment: rows = events + duplicates + rejects.';
 COMMENT ON COLUMN reporting.ingestion.rows IS
     'Rows that arrived; before the run is complete: rows that the producer says it sent.';
 COMMENT ON COLUMN reporting.ingestion.events IS
@@ -46,9 +45,9 @@ COMMENT ON COLUMN reporting.ingestion.events IS
 COMMENT ON COLUMN reporting.ingestion.duplicates_other_price IS
     'Of duplicates: rows whose price differs from that of the first copy, which is the one stored.';
 COMMENT ON COLUMN reporting.ingestion.rejects IS 'Rows in raw.dead_letters.';
-COMMENT ON COLUMN reporting.ingestion.reject_share IS 'rejects, of rows.';
+COMMENT ON COLUMN reporting.ingestion.reject_share IS 'Share of rejects in rows.';
 COMMENT ON COLUMN reporting.ingestion.late IS
     'Of events: those that were too late for a rollup or their visit (raw.late_events), as far as '
     'they are loaded.';
 COMMENT ON COLUMN reporting.ingestion.waiting_for IS
-    'What is still to come; null when complete.';
+    'What is still missing; null when complete.';

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A folder of seven months (dense, sparse, overlapping parts, shuffled) is replayed by --every, with an
-# interval of one second. The producer is killed (kill -9) in the third month and continues; later it continues on another host, without its
-# state file. Every segment completes, and its batch reports equal a recount. A run whose rows are
+# interval of one second. The producer is killed (kill -9) in the third month and continues. Later it
+# continues on another host, without its state file. Every segment completes, and its batch reports equal a recount. A run whose rows are
 # too old for the topic stops before it sends anything.
 source "$(dirname "$0")/lib.sh"
 

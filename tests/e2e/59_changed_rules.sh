@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The rules of validity change between restarts of bronze-sink. A row that was refused does not count as
 # seen: when it is redriven, it becomes an event, once. A row that was accepted still counts as seen, even
-# if the rules of now would refuse it.
+# if the present rules would refuse it.
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/rules.csv

@@ -2,7 +2,8 @@
  *
  * Every record is counted once. Every dead letter has a reason. The clock only moves forward. A
  * control or an announced time never moves it past the record's own time. Another record moves it
- * at most to a time that another user has reached, or to 31 days before itself. A replay without outputs ends in the same state.
+ * at most to a time that another user has reached, or to 31 days before itself. A replay without
+ * outputs ends in the same state.
  *
  * The second form puts one hostile event among normal events of three users. The outputs of the
  * other events must not change. */

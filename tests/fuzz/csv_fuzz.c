@@ -1,6 +1,6 @@
-/* A file of an input: first the splitter of CSV alone, then the reader, whose rows become the JSON of the raw
- * topic. Both must end, and must not read outside their bytes. bronze-sink must be able to parse
- * the JSON. */
+/* A file of an input: first the splitter of CSV alone, then the reader, whose rows become the JSON
+ * of the raw topic. Both must end, and must not read outside their bytes. bronze-sink must be able
+ * to parse the JSON. */
 #define _GNU_SOURCE /* memfd_create */
 #include <sys/mman.h>
 #include <unistd.h>
@@ -33,17 +33,17 @@ static void split_all(char *bytes, size_t size, bool at_end)
 	size_t used = 0;
 
 	for (size_t at = 0;; at += used) {
-		enum csv_result verdict =
+		enum csv_result result =
 			csv_next(bytes + at, size - at, at_end, fields, FIELDS, &record, &used);
 
-		if (verdict == CSV_NEED_MORE || verdict == CSV_END) {
-			fuzz_check(used == 0 && at_end == (verdict == CSV_END));
-			fuzz_check(verdict == CSV_NEED_MORE || at == size);
+		if (result == CSV_NEED_MORE || result == CSV_END) {
+			fuzz_check(used == 0 && at_end == (result == CSV_END));
+			fuzz_check(result == CSV_NEED_MORE || at == size);
 			return;
 		}
 		fuzz_check(used > 0 && used <= size - at);
 		fuzz_check(lies_within(record.raw, bytes + at, bytes + at + used));
-		fuzz_check(verdict == CSV_MALFORMED || record.field_count > 0);
+		fuzz_check(result == CSV_MALFORMED || record.field_count > 0);
 		for (size_t i = 0; i < record.field_count && i < FIELDS; i++)
 			fuzz_check(lies_within(fields[i], bytes + at, bytes + at + used));
 	}
@@ -71,7 +71,7 @@ static void read_file(const uint8_t *data, size_t size)
 {
 	int fd = memfd_create("fuzz", 0);
 	struct event_parser *parser = event_parser_new(NULL);
-	enum row_reader_result verdict = ROW_READER_ROW;
+	enum row_reader_result result = ROW_READER_ROW;
 	struct row_reader *reader;
 	struct row row;
 	struct err err;
@@ -80,9 +80,9 @@ static void read_file(const uint8_t *data, size_t size)
 	fuzz_check(fd >= 0 && write(fd, data, size) == (ssize_t)size);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	reader = row_reader_new(path, NULL, &err);
-	for (int64_t rows = 1; reader && verdict == ROW_READER_ROW; rows++) {
-		verdict = row_reader_next(reader, &row, &err);
-		if (verdict != ROW_READER_ROW)
+	for (int64_t rows = 1; reader && result == ROW_READER_ROW; rows++) {
+		result = row_reader_next(reader, &row, &err);
+		if (result != ROW_READER_ROW)
 			continue;
 		fuzz_check(row.position.row == rows);
 		check_row(parser, &row);

@@ -137,7 +137,7 @@ static const struct {
 } refused[] = {
 	{"user=UserID", "\"user\" is not known"},
 	{"user_id=", "no value"},
-	{"user_id=a,user_id=b", "stands twice"},
+	{"user_id=a,user_id=b", "occurs twice"},
 	{"user_id=a,view", "has no '='"},
 	{"price=\"a", "not closed"},
 	{"price=\"a\" b", "expected a comma"},

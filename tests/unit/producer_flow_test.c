@@ -1,5 +1,4 @@
-/* Parts of the producer without Kafka: pace, the acknowledged prefix, the state
- * file, settings. */
+/* Parts of the producer without Kafka: pace, the acknowledged prefix, the state file, settings. */
 #include <criterion/criterion.h>
 #include <inttypes.h>
 #include <stdio.h>

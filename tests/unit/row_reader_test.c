@@ -486,7 +486,7 @@ static const struct {
 	{"UserID,Timestamp,EventType,product_id\nx\n",
          "columns event_time, event_type, user_id are missing"},
 	{"UserID,Timestamp,EventType,product_id\nx\n", "event_type=EventType,user_id=UserID"},
-	{"event_time,event_type,product_id,user_id,Price,price\nx\n", "price stands twice"},
+	{"event_time,event_type,product_id,user_id,Price,price\nx\n", "price occurs twice"},
 	{"\xff\xfe"
          "e\0v\0",
          "iconv -f UTF-16 -t UTF-8"},
@@ -576,7 +576,7 @@ static const struct {
 	{"broken in an array", "[" JSON(1) ",\n{\"product_id\": 2,\n" JSON(3) "\n]",
          "1:1:s1;2:!broken JSON: a name was expected;3:3:s3;end"},
 	{"a name twice", JSON(1) "\n{\"user_id\":1,\"user_id\":2}\n",
-         "1:1:s1;2:!a field stands twice;end"},
+         "1:1:s1;2:!a field occurs twice;end"},
 	{"a nested field", JSON(1) "\n{\"user_id\":{\"a\":1}}\n",
          "1:1:s1;2:!a field is neither a text nor a number;end"},
 	{"an empty array", "[]", "end"},

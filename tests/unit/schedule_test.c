@@ -25,13 +25,13 @@ static struct schedule *three_months(void)
 	return &made;
 }
 
-static void expect(const struct schedule *schedule, int64_t now_us, enum schedule_verdict verdict,
+static void expect(const struct schedule *schedule, int64_t now_us, enum schedule_result result,
                    int32_t index, int64_t wait_us)
 {
 	int64_t wait = 0;
 	int32_t got;
 
-	cr_assert_eq(schedule_next(schedule, now_us, &got, &wait), verdict);
+	cr_assert_eq(schedule_next(schedule, now_us, &got, &wait), result);
 	cr_assert_eq(got, index, "run %d, expected %d", (int)got, (int)index);
 	cr_assert_eq(wait, wait_us, "%lld", (long long)wait);
 }

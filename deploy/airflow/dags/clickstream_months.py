@@ -1,6 +1,6 @@
 """Every 3 hours: stream the next month as one segment, wait until it is complete in PostgreSQL, check its batch reports.
 
-The producer does the work, and resumes where a failed try has stopped. The settings are those of the producer
+The producer sends the rows, and continues where a failed try has stopped. The settings are those of the producer
 (KAFKA_BROKERS, SCHEMA_REGISTRY_URL, TOPIC_PREFIX, INPUT ...) and POSTGRES_DSN, in the environment of the Airflow workers;
 and these:
 
