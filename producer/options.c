@@ -312,8 +312,8 @@ static const struct config_option net_options[] = {
 static const struct config_option order_options[] = {
 	{"ORDER", CONFIG_CHOICE, AT(order), "input", 0, 0,
          "order of the rows of files; input: one file as it is, several files merged by event "
-         "time; the run exits with 65 if the rows are not in the order of their times; unchecked: the "
-         "same without that check; time: all rows sorted by event time",
+         "time; the run exits with 65 if the rows are not in the order of their times; "
+         "unchecked: the same without that check; time: all rows sorted by event time",
          "input|time|unchecked", NULL},
 	{"SORT_MEMORY", CONFIG_BYTES, AT(sort_memory_bytes), "256m", INT64_C(16) << 20,
          INT64_C(1) << 40,

@@ -160,9 +160,10 @@ void intake_hold(struct intake *intake);
 MUST_USE bool intake_recognises(struct intake *intake, struct err *err);
 
 /* Call several times a second. Without partitions for 30 s, and every 30 s after that, it checks
- * whether the client still connects (lost_client.h), which may take 15 s. ERR_FENCED: it does not, or
- * it has had no partitions for 2 minutes although the brokers answer a new client. The process has
- * to be replaced. A member that the group has given no partitions counts as one with partitions. */
+ * whether the client still connects (lost_client.h), which may take 15 s. ERR_FENCED: it does not,
+ * or it has had no partitions for 2 minutes although the brokers answer a new client. The process
+ * has to be replaced. A member that the group has given no partitions counts as one with
+ * partitions. */
 MUST_USE bool intake_verify_client(struct intake *intake, int64_t now_us, struct err *err);
 /* Call several times a second; makes no request. limit_us: see partition_watch.h. */
 void intake_watch(struct intake *intake, int64_t limit_us);

@@ -1,5 +1,5 @@
-/* Both clients ask for the partitions of the topic. A client that is only slow gets an answer in the
- * end, so the question is asked of this client first. */
+/* Both clients ask for the partitions of the topic. A client that is only slow gets an answer in
+ * the end, so the question is asked of this client first. */
 #include "kafka/lost_client.h"
 
 #include <stdint.h>

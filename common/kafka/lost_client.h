@@ -1,5 +1,5 @@
-/* Finds a Kafka client that no longer connects. librdkafka (2.0.2 to 2.15.1) may stop connecting for
- * good after an orderly stop of its only broker. The process has to be replaced then. */
+/* Finds a Kafka client that no longer connects. librdkafka (2.0.2 to 2.15.1) may stop connecting
+ * for good after an orderly stop of its only broker. The process has to be replaced then. */
 #ifndef FUNNEL_LOST_CLIENT_H
 #define FUNNEL_LOST_CLIENT_H
 

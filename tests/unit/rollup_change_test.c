@@ -129,7 +129,8 @@ static void commit(int p, struct outbox *box)
 /* Assigns the partition to a replica with this list. */
 static void assign(int p, int list)
 {
-	struct task_params params = {&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64, NULL};
+	struct task_params params = {
+		&session_fold_ops, &change.lists[list], p, SOURCES, "m", 64, NULL};
 	int64_t committed = change.list_of[p] < 0 ? 0 : change.tasks[p].committed;
 	struct err err;
 
