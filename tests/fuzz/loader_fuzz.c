@@ -25,8 +25,8 @@
 static const char *const columns[TARGET_COUNT] = {
 	[TARGET_EVENTS] = "u" EVENT "48",       [TARGET_AGGREGATES] = "xttx88888n8888888b8",
 	[TARGET_VISIT_REMOVALS] = "xt",         [TARGET_VISITS] = "xtt8888888nxx2x888b8",
-	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8t",
-	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8tj8",
+	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t8",
 };
 
 /* ---- reading rows back */
