@@ -11,7 +11,10 @@ source "$(dirname "$0")/../e2e/lib.sh"
 CHAOS_SECONDS=${CHAOS_SECONDS:-900}
 CHAOS_SEED=${CHAOS_SEED:-$(date +%s)}
 CHAOS_RATE=${CHAOS_RATE:-2000}
-LONG=${E2E_LONG:-300}
+# After a crash of Kafka, its group coordinator may wait for members that no longer exist until their
+# max.poll.interval.ms has passed: 5 minutes for pg-loader (common/README.md). Without that wait, recoveries
+# take less than a minute; the table shows the longest.
+LONG=${E2E_LONG:-480}
 ROWS=$E2E_WORK/chaos.csv
 RANDOM=$((CHAOS_SEED % 32768))
 export PARTITIONS=6 REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2 REPLICAS_pg_loader=2
@@ -58,6 +61,16 @@ all_ready() {
     for name in "${DAEMONS[@]}"; do ready "$name" || return 1; done
 }
 
+# Which services are not ready, why, and what they logged last.
+say_unready() {
+    local name
+    for name in "${DAEMONS[@]}"; do
+        ! ready "$name" || continue
+        report "  $name is not ready: $(curl -sS -m 5 "http://127.0.0.1:$(http_port "$name")/readyz" 2>&1)"
+        tail -n 5 "$LOG_DIR/$name.log" >&3
+    done
+}
+
 # The records that a service has counted, as loaded into PostgreSQL: they grow only if all services work.
 counted() {
     sql "SELECT coalesce(sum(records_in) FILTER (WHERE service = '$1'), 0) FROM processed.counts"
@@ -77,7 +90,7 @@ recover() { # KIND
     local began bronze funnel took
     began=$(now_ms)
     wait_until "PostgreSQL answers" counted_before
-    wait_until "all services are ready" all_ready
+    wait_until "all services are ready" all_ready || { say_unready; return 1; }
     wait_until "rows go through bronze-sink" moved_on bronze-sink "$bronze"
     wait_until "rows go through funnel-aggregator" moved_on funnel-aggregator "$funnel"
     took=$(($(now_ms) - began))
