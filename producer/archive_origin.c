@@ -192,9 +192,10 @@ static ssize_t packed_read(void *self, void *buf, size_t cap, struct err *err)
 	if (packed->data_len == 0 && !next_block(packed, err))
 		return -1;
 	given = packed->data_len < cap ? packed->data_len : cap;
-	if (given > 0)
+	if (given > 0) { /* data may be NULL */
 		memcpy(buf, packed->data, given);
-	packed->data += given;
+		packed->data += given;
+	}
 	packed->data_len -= given;
 	return (ssize_t)given;
 }

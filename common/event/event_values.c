@@ -188,11 +188,16 @@ bool event_time_of_integer(int64_t epoch, int64_t *time_us)
 bool event_time_of_real(double epoch, int64_t *time_us)
 {
 	const struct epoch_unit *unit;
+	int64_t whole;
 
 	if (!(epoch >= 1 && epoch <= (double)EXACT_INTEGER_MAX))
 		return false;
-	unit = epoch_unit_of(digit_count_of((int64_t)epoch));
-	return unit && time_set((int64_t)(epoch * (double)unit->us + 0.5), time_us);
+	whole = (int64_t)epoch;
+	unit = epoch_unit_of(digit_count_of(whole));
+	/* The sum of a large integer and 0.5 is not exact. */
+	return unit && time_set(whole * unit->us +
+	                                (int64_t)((epoch - (double)whole) * (double)unit->us + 0.5),
+	                        time_us);
 }
 
 /* The fraction of an epoch in microseconds, cut. */
