@@ -15,6 +15,9 @@
  * commit. A late request that arrives before that can only repeat the transaction that has just
  * been committed.
  *
+ * A client may stop connecting to the transaction coordinator for good (lost_client.h). Its calls
+ * then time out forever. txn_producer_is_lost() finds that.
+ *
  * So no code waits for an abort, and an unknown outcome needs no special case: committed offsets
  * that are read after txn_producer_ready() show the outcome. */
 #include "task_loop/task_loop_producer.h"
@@ -22,16 +25,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "kafka/intake.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/kafka_error.h"
+#include "kafka/lost_client.h"
 #include "kafka/txn_doubt.h"
 #include "service/metrics.h"
+#include "service/monotime.h"
 #include "stream/outbox.h"
 #include "wire/topics.h"
 
 #define INIT_TIMEOUT_MS    5000
 #define DESTROY_TIMEOUT_MS 10000
+#define LOST_AFTER_US      INT64_C(30000000) /* max.poll.interval.ms is a minute */
 
 static bool open_topics(struct task_loop *loop, struct err *err)
 {
@@ -86,6 +93,23 @@ bool txn_producer_ready(struct task_loop *loop, struct err *err)
 	return true;
 }
 
+bool txn_producer_is_lost(struct task_loop *loop)
+{
+	/* Records that a broker does not take fail after one transaction time-out. */
+	int64_t enough_us = 2 * loop->config.transaction_timeout_us, now_us = monotonic_us();
+
+	if (loop->failing_since_us == 0)
+		loop->failing_since_us = now_us;
+	if (enough_us < LOST_AFTER_US)
+		enough_us = LOST_AFTER_US;
+	if (now_us < loop->failing_since_us + enough_us)
+		return false;
+	if (lost_client_new_one_connects(&loop->kafka, intake_topic(loop->intake, 0)->name))
+		return true;
+	loop->failing_since_us = now_us; /* the brokers are away: ask again later */
+	return false;
+}
+
 bool txn_producer_replace_doubtful(struct task_loop *loop, struct err *err)
 {
 	if (!txn_doubt_replaces(loop->doubt))
@@ -102,6 +126,7 @@ bool txn_producer_close(struct task_loop *loop, struct err *err)
 	loop->producer = NULL;
 	loop->doubt = NULL;
 	loop->producer_is_ready = false;
+	loop->failing_since_us = 0;
 	loop->phase = TRANSACTION_NONE;
 	loop->committing = false;
 	loop->outbox.sent = 0;

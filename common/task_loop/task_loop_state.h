@@ -56,10 +56,11 @@ struct task_loop {
 	struct output_context *context; /* schema ids and numbers of partitions for the folds */
 	struct registry *registry;
 
-	struct intake *intake;   /* the consumer */
-	rd_kafka_t *producer;    /* NULL: lost or not opened yet */
-	struct txn_doubt *doubt; /* unanswered requests of the producer; NULL without a producer */
-	bool producer_is_ready;  /* its transactions are initialised */
+	struct intake *intake;    /* the consumer */
+	rd_kafka_t *producer;     /* NULL: lost or not opened yet */
+	struct txn_doubt *doubt;  /* unanswered requests of the producer; NULL without a producer */
+	bool producer_is_ready;   /* its transactions are initialised */
+	int64_t failing_since_us; /* monotonic; its calls have failed since then; 0: they succeed */
 	rd_kafka_topic_t *output_topics[TOPIC_COUNT]; /* of the producer; NULL: not an output */
 
 	const struct task_loop_input *inputs;

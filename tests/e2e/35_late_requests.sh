@@ -3,7 +3,7 @@
 # new connection, gets its answer and begins the next transaction. Then the first copy reaches the
 # broker. Nothing may be lost or doubled, at whatever point of the next transaction it arrives, and also
 # if the service is killed at that moment. common/kafka/txn_doubt.h says how this is prevented.
-# Nine of the 21 cases run here, and all of them with E2E_TROUBLE=1 (make trouble).
+# Eleven of the 23 cases run here, and all of them with E2E_TROUBLE=1 (make trouble).
 #   LATE_CASES='offsets_alone,killed silence,alive'   runs these cases only
 source "$(dirname "$0")/lib.sh"
 
@@ -49,7 +49,7 @@ keep_trace() { cp "$PROXY_CONTROL/trace" "$LOG_DIR/${CASE/,/-}.$SCENARIO.trace.l
 drop_plan() {
     touch "$PROXY_CONTROL/stop"
     wait_until "the proxy has dropped its plan" plan_dropped
-    rm -f "$PROXY_CONTROL"/{plan,taken,again,ready,deliver,delivered,go,reached,gone,often}
+    rm -f "$PROXY_CONTROL"/{plan,taken,again,ready,deliver,delivered,go,reached,gone,often,deaf,deafened}
     : >"$PROXY_CONTROL/trace"
 }
 put() { # NAME TEXT: atomically
@@ -60,7 +60,7 @@ put() { # NAME TEXT: atomically
 # ---- the cases
 
 SLICE='offsets_alone,killed some_records,killed old_offsets,alive old_group,alive aggregator_offsets_alone,alive
-    silence,alive often_20_ms backlog,alive redrive'
+    silence,alive deaf_offsets deaf_commit often_20_ms backlog,alive redrive'
 [[ ${E2E_TROUBLE:-0} == 1 ]] || CASES=$SLICE
 CASES=${LATE_CASES:-${CASES:-}}
 
@@ -118,6 +118,16 @@ often() { # SERVICE MS
     printf 'late EndTxn: %d\n' "$(grep -c ' EndTxn late ' "$PROXY_CONTROL/trace")"
     all_agrees
     was_replaced "$1"
+}
+
+# A client whose requests of one kind are never answered again, as after librdkafka's loss of the
+# coordinator. It has to be replaced: no rows move before that.
+deaf() { # SERVICE KIND
+    put deaf "$TOPIC_PREFIX$1-$1-1 $2"
+    send_until deafened
+    for _ in 1 2 3; do send_next; done
+    all_agrees
+    same "the $2 requests of the next client" "answered" "$(grep -q " $2 ok\| $2  ok" "$PROXY_CONTROL/trace" && echo answered)"
 }
 
 # The same for redrive: the EndTxn of its first transaction arrives when some records of the second have
@@ -197,6 +207,8 @@ main() {
     # The connection is not cut but silent, as with a broker that is frozen. The client gives it up.
     run_case silence,alive \
         late $B 'EndTxn~' '!Produce/bronze_events+1,!Produce/counts' Produce/bronze_events:1 - alive
+    run_case deaf_offsets deaf $B AddOffsetsToTxn
+    run_case deaf_commit deaf $A EndTxn
     for ms in 5 20 50 200 1000; do run_case "often_${ms}_ms" often $B "$ms"; done
     # Some records have arrived, others and the offsets have not: the order with a backlog.
     run_case backlog,alive late $B EndTxn - Produce/bronze_events:1 - alive backlog
