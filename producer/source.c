@@ -125,11 +125,6 @@ struct source *source_files_open(const char *input, const struct row_format *for
 	return source;
 }
 
-struct source *source_files_new(const char *input, int64_t limit, struct err *err)
-{
-	return source_files_open(input, NULL, limit, err);
-}
-
 static uint64_t config_hash(const struct generator_config *c)
 {
 	const int64_t numbers[] = {c->events,      (int64_t)c->seed,  c->start_us,

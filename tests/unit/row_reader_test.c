@@ -336,7 +336,7 @@ static const char *describe_input(const char *input)
 {
 	static char out[4096];
 	struct err err = {.class = ERR_NONE};
-	struct source *source = source_files_new(input, 0, &err);
+	struct source *source = source_files_open(input, NULL, 0, &err);
 	enum source_result result;
 	char *at = out;
 	struct row row;
