@@ -397,6 +397,55 @@ Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_b
 	check_refused("c.7z", NULL, "7-Zip");
 }
 
+/* Whether the input opens, and all its rows can be read. Else err. */
+static bool reads_to_its_end(const char *input, struct err *err)
+{
+	struct source *source = source_files_open(input, NULL, 0, err);
+	enum source_result result = SOURCE_ROW;
+	struct row row;
+
+	while (source && result == SOURCE_ROW)
+		result = source_next(source, &row, err);
+	source_free(source);
+	return source && result == SOURCE_END;
+}
+
+Test(row_reader, a_tar_without_its_end_is_not_complete)
+{
+	static const struct part parts[] = {{"a.csv", HEADER ROW(1) "\n"},
+	                                    {"b.csv", HEADER ROW(2) "\n"}};
+	const size_t end = 4 * 512; /* two headers, two blocks of data */
+	char bytes[65536], input[256];
+	size_t len = pack(NULL, archive_write_set_format_ustar, parts, 2, bytes, sizeof(bytes));
+
+	cr_assert_geq(len, end + 1024);
+	snprintf(input, sizeof(input), "%s", path_of("a.tar"));
+	for (size_t kept = 512; kept <= end + 1024; kept += 512) {
+		struct err err = {.class = ERR_NONE};
+
+		write_bytes("a.tar", bytes, kept);
+		cr_assert_eq(reads_to_its_end(input, &err), kept > end, "%zu bytes: %s", kept,
+		             err.message);
+		if (kept <= end)
+			cr_assert(err.class == ERR_OPERATOR && strstr(err.message, "a.tar"), "%s",
+			          err.message);
+	}
+}
+
+Test(row_reader, tars_one_after_the_other_are_one_archive)
+{
+	static const struct part first = {"a.csv", HEADER ROW(1) "\n"},
+				 second = {"b.csv", HEADER ROW(2) "\n"};
+	char bytes[65536], input[256];
+	size_t len = pack(NULL, archive_write_set_format_ustar, &first, 1, bytes, sizeof(bytes));
+
+	len += pack(NULL, archive_write_set_format_ustar, &second, 1, bytes + len,
+	            sizeof(bytes) - len);
+	write_bytes("a.tar", bytes, len);
+	snprintf(input, sizeof(input), "%s", path_of("a.tar"));
+	cr_assert_str_eq(describe_input(input), "a.tar/a.csv:1;a.tar/b.csv:2;end");
+}
+
 /* ---- CSV */
 
 static const struct {
