@@ -542,6 +542,10 @@ static const struct {
 	{COLUMNS "\r" ROW(1) "\r" ROW(2) "\r", "tr '\\r' '\\n'"},
 	{ROW(1) "\n" ROW(2) "\n", "--columns event_time,event_type,product_id"},
 	{"{\"a\": 1}\n", "none of the nine names"},
+	{"{}\n{\"a\": 1}\n", "none of the nine names"},
+	{"[[\"event_time\"], [1]]\n", "found \"\"\" at byte 3"},
+	{"[1, 2, 3]\n", "found \"1\" at byte 2"},
+	{"\n [\n  \"a\", \"b\"]\n[\"c\"]\n", "found \"\"\" at byte 7"},
 	{"\n\r\n", "the file is empty"},
 };
 
@@ -632,6 +636,12 @@ static const struct {
 	{"no line end between objects", JSON(1) JSON(2) " " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"two files that were joined without a line end", JSON(1) "\n" JSON(2) JSON(3) "\n" JSON(4),
          "1:1:s1;2:2:s2;3:3:s3;4:4:s4;end"},
+	{"an empty object first", "{}\n" JSON(2) "\n", "1::;2:2:s2;end"},
+	{"an empty object first in an array", "[{ }, {}," JSON(3) "]", "1::;2::;3:3:s3;end"},
+	{"a text sequence (RFC 7464)", "\x1e" JSON(1) "\n\x1e" JSON(2) "\n", "1:1:s1;2:2:s2;end"},
+	{"a text sequence over several lines",
+         "\x1e{\n\"product_id\": 1,\n\"user_session\": \"s1\"}\n\x1e" JSON(2) "\n",
+         "1:1:s1;2:2:s2;end"},
 	{"commas after lines", JSON(1) ",\n" JSON(2) ",\r\n" JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"commas before lines", JSON(1) "\n," JSON(2) "\n, " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 };
