@@ -424,8 +424,6 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
 		result = SOURCE_FAILED;
 	}
-	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
-		err->class = ERR_OPERATOR; /* the run cannot continue with this input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;

@@ -198,6 +198,22 @@ Test(producer_source, an_input_without_a_row_is_refused_by_name)
 	}
 }
 
+Test(producer_source, an_input_that_becomes_unreadable_is_bad_input)
+{
+	struct err err = {.class = ERR_NONE};
+	struct source *source;
+	struct row row;
+
+	write_text("f", HEADER ROW(1) "\n");
+	source = source_files_open(path_of("f"), NULL, 0, &err);
+	cr_assert_not_null(source, "%s", err.message);
+	cr_assert_eq(unlink(path_of("f")), 0);
+	cr_assert_eq(source_next(source, &row, &err), SOURCE_FAILED);
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, "/f: cannot be opened"), "%s", err.message);
+	source_free(source);
+}
+
 Test(producer_source, a_folder_is_read_in_the_order_of_first_events)
 {
 	unsigned char bytes[4096];
