@@ -200,8 +200,9 @@ static bool check_elements(struct byte_window *window, struct err *err)
 		found[0] = c;
 	return c == '{' ||
 	       err_set(err, ERR_INPUT,
-	               "the JSON has no events: found \"%s\" at byte %lld; expected objects such as "
-	               "{\"event_time\": ..., \"event_type\": ...}, one per line or in an array",
+	               "the JSON has no events: found \"%s\" at byte %lld; expected objects "
+	               "such as {\"event_time\": ..., \"event_type\": ...}, one per line or in an "
+	               "array",
 	               found, (long long)byte_window_offset(window) + (long long)i + 1);
 }
 

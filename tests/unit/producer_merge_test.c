@@ -376,8 +376,7 @@ Test(producer_merge, a_file_is_opened_when_it_is_due_and_closed_when_it_was_read
 	merge = merge_new(&list, NULL, MERGE_BY_TIME, &err);
 	cr_assert_eq(open_files(), 0);
 	while (merge_next(merge, &row, &err) == MERGE_ROW)
-		cr_assert_leq(open_files(),
-		              row.event_time_us % 60000000 < 5000000 ? 2 : 1);
+		cr_assert_leq(open_files(), row.event_time_us % 60000000 < 5000000 ? 2 : 1);
 	cr_assert_eq(open_files(), 0);
 	cr_assert_eq(merge_bytes(merge), list.bytes);
 	merge_free(merge);
