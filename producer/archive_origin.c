@@ -2,7 +2,8 @@
  * layers. So each nesting adds layers of this kind, and a text is never read as an archive.
  *
  * libarchive treats bytes after a compressed stream as padding if they do not begin another stream.
- * They may be a damaged stream, so this code accepts zeros only.
+ * They may be a damaged stream, so this code accepts zeros only. It treats the end of the bytes as
+ * the end of a tar, also if the block of zeros that ends a tar is missing. This code requires it.
  *
  * Limits: of a truncated stream, the last block of the library is lost. A zip on a pipe is read
  * from its front. */
@@ -105,6 +106,17 @@ static bool is_ours(struct archive_entry *entry)
 	return true;
 }
 
+/* At the end of an archive: whether it has its end mark. For a tar the library has read, after the
+ * last file, at least one block of zeros. It checks the end of a zip itself. */
+static bool has_end(const struct packed *packed)
+{
+	bool is_tar =
+		(archive_format(packed->archive) & ARCHIVE_FORMAT_BASE_MASK) == ARCHIVE_FORMAT_TAR;
+
+	return !is_tar || archive_filter_bytes(packed->archive, 0) >
+	                          archive_read_header_position(packed->archive);
+}
+
 enum header { HEADER_FILE, HEADER_END, HEADER_FAILED };
 
 /* Goes to the next file that is not hidden. */
@@ -114,7 +126,9 @@ static enum header next_file(struct packed *packed, struct archive_entry **entry
 		int result = archive_read_next_header(packed->archive, entry);
 
 		if (result == ARCHIVE_EOF)
-			return HEADER_END;
+			return has_end(packed) || damaged(packed, "its last block is missing", err)
+			               ? HEADER_END
+			               : HEADER_FAILED;
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
 			library_failed(packed, err);
 			return HEADER_FAILED;
@@ -222,6 +236,7 @@ static void support(struct archive *archive, bool is_stream)
 	} else {
 		archive_read_support_format_zip(archive);
 		archive_read_support_format_tar(archive);
+		archive_read_set_format_option(archive, "tar", "read_concatenated_archives", "1");
 	}
 }
 

@@ -27,7 +27,7 @@ static ssize_t file_read(void *self, void *buf, size_t cap, struct err *err)
 		got = read(file->fd, buf, cap);
 	while (got < 0 && errno == EINTR);
 	if (got < 0)
-		err_set(err, ERR_FATAL, "%s: reading failed: %s", file->path, strerror(errno));
+		err_set(err, ERR_INPUT, "%s: reading failed: %s", file->path, strerror(errno));
 	return got;
 }
 

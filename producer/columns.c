@@ -15,27 +15,13 @@ static const enum event_field_index needed[] = {FIELD_EVENT_TIME, FIELD_EVENT_TY
 
 /* ---- names */
 
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static struct span trimmed(struct span text)
-{
-	while (text.len > 0 && is_blank(text.at[0]))
-		text = (struct span){text.at + 1, text.len - 1};
-	while (text.len > 0 && is_blank(text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* The name without blanks and one pair of quotes around it. */
 static struct span bare(struct span name)
 {
-	name = trimmed(name);
+	name = span_trim(name);
 	if (name.len >= 2 && (name.at[0] == '"' || name.at[0] == '\'') &&
 	    name.at[name.len - 1] == name.at[0])
-		name = trimmed((struct span){name.at + 1, name.len - 2});
+		name = span_trim((struct span){name.at + 1, name.len - 2});
 	return name;
 }
 

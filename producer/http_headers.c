@@ -11,15 +11,6 @@ void http_headers_init(struct http_headers *headers)
 	*headers = (struct http_headers){.length = -1, .range_start = -1, .range_total = -1};
 }
 
-static struct span trimmed(struct span text)
-{
-	while (text.len > 0 && strchr(" \t", text.at[0]))
-		text = (struct span){text.at + 1, text.len - 1};
-	while (text.len > 0 && strchr(" \t\r\n", text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 /* True: the line has this header; *value is its trimmed value. */
 static bool header_is(struct span line, const char *name, struct span *value)
 {
@@ -27,7 +18,7 @@ static bool header_is(struct span line, const char *name, struct span *value)
 
 	if (line.len <= len || line.at[len] != ':' || strncasecmp(line.at, name, len) != 0)
 		return false;
-	*value = trimmed((struct span){line.at + len + 1, line.len - len - 1});
+	*value = span_trim((struct span){line.at + len + 1, line.len - len - 1});
 	return true;
 }
 

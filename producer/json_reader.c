@@ -24,9 +24,16 @@ struct json_reader {
 	char copy[CSV_LINE_MAX];
 };
 
+/* The record separator begins each object of a JSON text sequence (RFC 7464). */
 static bool is_blank(char c)
 {
-	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+	return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\x1e';
+}
+
+/* Whether the byte may stand between objects. */
+static bool is_separator(char c)
+{
+	return is_blank(c) || c == ',' || c == '[' || c == ']';
 }
 
 /* Skips blanks and a byte order mark. False: the text has ended. */
@@ -156,42 +163,79 @@ static bool is_one_per_line(struct byte_window *window)
 	       len >= CSV_LINE_MAX;
 }
 
-/* The length of the next object, which begins after *skip bytes. 0: no object ends within the limit
- * of a line. Reads no more than that needs, because a pipe may not have more yet. */
-static size_t next_object(struct byte_window *window, size_t *skip)
+/* The length of the next object after `from` bytes, which begins *skip bytes later. 0: no object
+ * ends within the limit of a line. Reads no more than that needs, because a pipe may not have more
+ * yet. */
+static size_t next_object(struct byte_window *window, size_t from, size_t *skip)
 {
 	for (;;) {
 		size_t have = window->end - window->at, len;
 		const char *start;
 
 		have = have < CSV_LINE_MAX ? have : CSV_LINE_MAX;
-		start = memchr(byte_window_at(window), '{', have);
-		*skip = start ? (size_t)(start - byte_window_at(window)) : 0;
-		len = start ? json_object_length((struct span){start, have - *skip}) : 0;
+		start = memchr(byte_window_at(window) + from, '{', have - from);
+		*skip = start ? (size_t)(start - byte_window_at(window)) - from : 0;
+		len = start ? json_object_length((struct span){start, have - from - *skip}) : 0;
 		if (len > 0 || have == CSV_LINE_MAX || window->ended != BYTES_GIVEN)
 			return len;
 		byte_window_fill(window);
 	}
 }
 
-/* Refuses objects that are not events at all. */
+/* Refuses an array of values that are not objects. */
+static bool check_elements(struct byte_window *window, struct err *err)
+{
+	char found[2] = "?", c;
+	size_t i = 0;
+
+	for (;; i++) {
+		byte_window_want(window, i + 1);
+		if (window->at + i >= window->end || i == CSV_LINE_MAX)
+			return true;
+		c = byte_window_at(window)[i];
+		if (!is_separator(c))
+			break;
+	}
+	if (c >= ' ' && c <= '~')
+		found[0] = c;
+	return c == '{' ||
+	       err_set(err, ERR_INPUT,
+	               "the JSON has no events: found \"%s\" at byte %lld; expected objects "
+	               "such as {\"event_time\": ..., \"event_type\": ...}, one per line or in an "
+	               "array",
+	               found, (long long)byte_window_offset(window) + (long long)i + 1);
+}
+
+static bool has_a_name(const struct json_reader *reader)
+{
+	for (size_t i = 0; i < reader->object.count; i++)
+		if (columns_field_of(reader->object.members[i].name, &reader->names) <
+		    EVENT_FIELD_COUNT)
+			return true;
+	return false;
+}
+
+/* Refuses objects that are not events at all. The first one with members decides. */
 static bool check_names(struct json_reader *reader, struct err *err)
 {
 	struct byte_window *window = reader->window;
-	size_t skip, len = next_object(window, &skip);
-	bool ok = len == 0;
+	size_t from = 0, skip, len;
 
-	if (len > 0) {
-		memcpy(reader->copy, byte_window_at(window) + skip, len);
-		ok = json_object_read(&reader->object, reader->copy, len) != NULL;
-		for (size_t i = 0; i < reader->object.count && !ok; i++)
-			ok = columns_field_of(reader->object.members[i].name, &reader->names) <
-			     EVENT_FIELD_COUNT;
+	reader->object.count = 0;
+	while (reader->object.count == 0) {
+		len = next_object(window, from, &skip);
+		if (len == 0)
+			return true;
+		memcpy(reader->copy, byte_window_at(window) + from + skip, len);
+		if (json_object_read(&reader->object, reader->copy, len))
+			return true;
+		from += skip + len;
 	}
-	return ok || err_set(err, ERR_INPUT,
-	                     "the first JSON object has none of the nine names (event_time, "
-	                     "event_type, ...). If they have other names, set them with MAPPING, "
-	                     "such as user_id=UserID");
+	return has_a_name(reader) ||
+	       err_set(err, ERR_INPUT,
+	               "the first JSON object has none of the nine names (event_time, "
+	               "event_type, ...). If they have other names, set them with MAPPING, "
+	               "such as user_id=UserID");
 }
 
 struct json_reader *json_reader_new(struct byte_window *window, const struct column_names *names,
@@ -205,7 +249,8 @@ struct json_reader *json_reader_new(struct byte_window *window, const struct col
 	}
 	reader->window = window;
 	reader->names = *names;
-	if (skip_to_content(window) && !check_names(reader, err)) {
+	if (skip_to_content(window) &&
+	    (!check_elements(window, err) || !check_names(reader, err))) {
 		free(reader);
 		return NULL;
 	}
@@ -284,7 +329,7 @@ static bool skip_to_object(struct byte_window *window)
 		if (window->at == window->end)
 			return false;
 		c = *byte_window_at(window);
-		if (!is_blank(c) && c != ',' && c != '[' && c != ']')
+		if (!is_separator(c))
 			return true;
 	}
 }
@@ -297,7 +342,7 @@ static bool next_by_braces(struct json_reader *reader, struct row *row)
 	if (window->skipping || !skip_to_object(window))
 		return window->at < window->end && next_of_lines(reader, row);
 	if (*byte_window_at(window) == '{')
-		len = next_object(window, &skip);
+		len = next_object(window, 0, &skip);
 	if (len == 0 || skip > 0)
 		return next_of_lines(reader, row);
 	read_object(reader, len, row);

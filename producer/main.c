@@ -14,6 +14,7 @@ int main(int argc, char **argv)
 		.open = producer_open,
 		.step = producer_step,
 		.close = producer_close,
+		.has_given_input = true,
 	};
 
 	int exit_code;

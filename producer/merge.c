@@ -284,8 +284,3 @@ bool merge_waits(struct merge *merge)
 
 	return part && part->reader && row_reader_waits(part->reader);
 }
-
-size_t merge_open_files(const struct merge *merge)
-{
-	return merge->open_files;
-}

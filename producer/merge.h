@@ -46,7 +46,5 @@ bool merge_seek(struct merge *merge, const struct row_position *position);
 int64_t merge_bytes(const struct merge *merge);
 /* Whether the next row is not there yet (row_reader_waits). */
 bool merge_waits(struct merge *merge);
-/* The number of files that are open. */
-size_t merge_open_files(const struct merge *merge);
 
 #endif

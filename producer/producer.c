@@ -288,11 +288,8 @@ static enum step after_run(struct producer *p, enum step step, struct err *err)
 	p->phase = PHASE_WAITING;
 	if (complete)
 		return STEP_MORE;
-	if (checked || !can_try_again(err)) {
-		/* After open, ERR_INPUT would be a bug of the program. */
-		err->class = err->class == ERR_INPUT ? ERR_OPERATOR : err->class;
+	if (checked || !can_try_again(err))
 		return STEP_FAILED;
-	}
 	close_kafka(p);
 	return open_kafka(p, err) ? STEP_MORE : STEP_FAILED;
 }

@@ -56,25 +56,11 @@ static struct span put_value(struct buffer *texts, const json_t *value)
 	return span;
 }
 
-static bool is_blank(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static struct span trimmed(struct span text)
-{
-	while (text.len > 0 && is_blank(text.at[0]))
-		text = (struct span){text.at + 1, text.len - 1};
-	while (text.len > 0 && is_blank(text.at[text.len - 1]))
-		text.len--;
-	return text;
-}
-
 static void point(struct span *span, const char **at)
 {
 	span->at = *at;
 	*at += span->len;
-	*span = trimmed(*span);
+	*span = span_trim(*span);
 }
 
 /* ---- the list */

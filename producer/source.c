@@ -125,11 +125,6 @@ struct source *source_files_open(const char *input, const struct row_format *for
 	return source;
 }
 
-struct source *source_files_new(const char *input, int64_t limit, struct err *err)
-{
-	return source_files_open(input, NULL, limit, err);
-}
-
 static uint64_t config_hash(const struct generator_config *c)
 {
 	const int64_t numbers[] = {c->events,      (int64_t)c->seed,  c->start_us,
@@ -429,8 +424,6 @@ enum source_result source_next(struct source *source, struct row *row, struct er
 		err_set(err, ERR_INPUT, "%s: the input has no row to send", source->name);
 		result = SOURCE_FAILED;
 	}
-	if (result == SOURCE_FAILED && err && err->class == ERR_INPUT)
-		err->class = ERR_OPERATOR; /* the run cannot continue with this input */
 	source->ended = result == SOURCE_END;
 	if (result == SOURCE_ROW)
 		source->rows++;

@@ -20,8 +20,6 @@ struct source;
  * all. NULL and err: ERR_INPUT if the input cannot be used, or has no row. */
 struct source *source_files_open(const char *input, const struct row_format *format, int64_t limit,
                                  struct err *err);
-/* With the default format. */
-struct source *source_files_new(const char *input, int64_t limit, struct err *err);
 struct source *source_synthetic_new(const struct generator_config *config, int64_t limit,
                                     struct err *err);
 /* Each run is a segment of its own: the answers of an earlier run cannot be read again. */

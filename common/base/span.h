@@ -32,4 +32,19 @@ static inline bool span_is(struct span a, const char *text)
 	return a.at && a.len == strlen(text) && memcmp(a.at, text, a.len) == 0;
 }
 
+static inline bool span_is_blank_byte(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Without the blanks, tabs and line ends around it. */
+static inline struct span span_trim(struct span text)
+{
+	while (text.len > 0 && span_is_blank_byte(text.at[0]))
+		text = (struct span){text.at + 1, text.len - 1};
+	while (text.len > 0 && span_is_blank_byte(text.at[text.len - 1]))
+		text.len--;
+	return text;
+}
+
 #endif

@@ -47,11 +47,7 @@ static bool list_read(const char *list, int (*number_of)(struct span name), unsi
 		int bit;
 
 		end = at + strcspn(at, ",");
-		name = (struct span){at, (size_t)(end - at)};
-		for (; name.len > 0 && name.at[0] == ' '; name.len--)
-			name.at++;
-		while (name.len > 0 && name.at[name.len - 1] == ' ')
-			name.len--;
+		name = span_trim((struct span){at, (size_t)(end - at)});
 		bit = number_of(name);
 		if (bit < 0)
 			return false;

@@ -290,15 +290,6 @@ const char *event_time_refusal(struct span text)
 
 /* ---- words that mean "no value" */
 
-static struct span without_blanks(struct span text)
-{
-	while (text.len > 0 && text.at[0] == ' ')
-		text.at++, text.len--;
-	while (text.len > 0 && text.at[text.len - 1] == ' ')
-		text.len--;
-	return text;
-}
-
 bool null_words_read(const char *list, struct null_words *words, struct err *err)
 {
 	*words = (struct null_words){0};
@@ -306,7 +297,7 @@ bool null_words_read(const char *list, struct null_words *words, struct err *err
 		struct span word;
 
 		end = at + strcspn(at, ",");
-		word = without_blanks((struct span){at, (size_t)(end - at)});
+		word = span_trim((struct span){at, (size_t)(end - at)});
 		if (word.len == 0 || word.len > NULL_WORD_BYTES_MAX ||
 		    words->count == NULL_WORDS_MAX)
 			return err_set(err, ERR_INPUT,

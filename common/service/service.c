@@ -274,8 +274,9 @@ static int run(const struct service *service, void *config)
 	if (failed &&
 	    (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
 		/* An unusable input is a wrong setting: usage. */
-		exit_code =
-			!opened && err.class == ERR_INPUT ? EXIT_USAGE : exit_code_of(err.class);
+		exit_code = err.class == ERR_INPUT && (!opened || service->has_given_input)
+		                    ? EXIT_USAGE
+		                    : exit_code_of(err.class);
 		log_failed(&err, exit_code);
 	}
 	health_ready("stopping");

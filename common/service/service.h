@@ -14,9 +14,9 @@
  *
  * /readyz becomes ready when open returns, unless the service has called health_ready itself.
  *
- * Exit codes: 0 clean; 64 usage, and ERR_INPUT from open; 65 ERR_REFUSED; 70 ERR_FATAL and bugs;
- * 75 ERR_RETRY, ERR_ABORT, ERR_CONFLICT and ERR_FENCED; 78 ERR_OPERATOR. If open fails with a class
- * of 75 after a stop request, the exit code is 0. */
+ * Exit codes: 0 clean; 64 usage, and ERR_INPUT from open or of a given input; 65 ERR_REFUSED; 70
+ * ERR_FATAL and bugs; 75 ERR_RETRY, ERR_ABORT, ERR_CONFLICT and ERR_FENCED; 78 ERR_OPERATOR. If
+ * open fails with a class of 75 after a stop request, the exit code is 0. */
 #ifndef FUNNEL_SERVICE_H
 #define FUNNEL_SERVICE_H
 
@@ -54,6 +54,8 @@ struct service {
 	/* Waits at most about 100 ms if there is nothing to do. */
 	enum step (*step)(void *state, bool stopping, struct err *err);
 	void (*close)(void *state); /* takes NULL */
+	/* An operator gives the input, such as a file: ERR_INPUT from step is usage too. */
+	bool has_given_input;
 };
 
 int service_main(const struct service *service, int argc, char **argv);

@@ -39,3 +39,5 @@ check "without ORDER=time, the newest rows first are refused before anything is 
     refused 65 "backwards --order" producer --input "$NEWEST" --state-file none
 same_end() { same "records of the raw topic" "" "$(committed raw_events '%p\n')"; }
 check "nothing was sent" same_end
+empty_stdin() { refused 64 "stdin no row" producer --input - --state-file none </dev/null; }
+check "an empty standard input is bad input, as an empty file is" empty_stdin

@@ -70,7 +70,7 @@ static struct opened open_feed(const struct source_clock_state *resumed)
 	const struct message_form form = {.partition_count = 4};
 	struct opened opened = {0};
 
-	opened.source = source_files_new(path, 0, &opened.err);
+	opened.source = source_files_open(path, NULL, 0, &opened.err);
 	cr_assert_not_null(opened.source, "%s", opened.err.message);
 	opened.feed = feed_new(opened.source, &params, &opened.err);
 	cr_assert_not_null(opened.feed);
@@ -167,7 +167,7 @@ Test(producer_feed, a_resumed_feed_has_the_clocks_of_one_that_did_not_stop)
 		const struct feed_params params = {T0, true, 7 * US_PER_DAY};
 		const struct message_form form = {.partition_count = 4};
 
-		opened.source = source_files_new(path, 0, &opened.err);
+		opened.source = source_files_open(path, NULL, 0, &opened.err);
 		opened.feed = feed_new(opened.source, &params, &opened.err);
 		for (int i = 0; i < stop; i++)
 			cr_assert_eq(source_next(opened.source, &row, &opened.err), SOURCE_ROW);

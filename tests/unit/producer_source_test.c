@@ -105,7 +105,7 @@ static void describe(struct source *source, char *out, size_t cap)
 static void describe_path(const char *path, int64_t limit, char *out, size_t cap)
 {
 	struct err err;
-	struct source *source = source_files_new(path, limit, &err);
+	struct source *source = source_files_open(path, NULL, limit, &err);
 
 	cr_assert_not_null(source, "%s", err.message);
 	describe(source, out, cap);
@@ -172,7 +172,7 @@ Test(producer_source, a_file_without_a_usable_header_is_refused_by_name)
 
 		write_text("good.csv", HEADER ROW(1) "\n");
 		write_text("bad.csv", refused[i].text);
-		cr_assert_null(source_files_new(folder, 0, &err));
+		cr_assert_null(source_files_open(folder, NULL, 0, &err));
 		cr_assert_eq(err.class, ERR_INPUT);
 		cr_assert_not_null(strstr(err.message, refused[i].want), "%s", err.message);
 		cr_assert_not_null(strstr(err.message, "bad.csv"), "%s", err.message);
@@ -184,11 +184,11 @@ Test(producer_source, an_input_without_a_row_is_refused_by_name)
 	struct err err = {.class = ERR_NONE};
 
 	write_text("empty.csv", HEADER "\n");
-	cr_assert_null(source_files_new(path_of("empty.csv"), 0, &err));
+	cr_assert_null(source_files_open(path_of("empty.csv"), NULL, 0, &err));
 	cr_assert_eq(err.class, ERR_INPUT);
 	cr_assert_not_null(strstr(err.message, "empty.csv"), "%s", err.message);
 	cr_assert_not_null(strstr(err.message, "no row"), "%s", err.message);
-	cr_assert_null(source_files_new(folder, 0, &err));
+	cr_assert_null(source_files_open(folder, NULL, 0, &err));
 	write_text("full.csv", HEADER ROW(1) "\n");
 	{
 		char got[512];
@@ -196,6 +196,22 @@ Test(producer_source, an_input_without_a_row_is_refused_by_name)
 		describe_path(folder, 0, got, sizeof(got));
 		cr_assert_str_eq(got, "full.csv:1:1:s1;end");
 	}
+}
+
+Test(producer_source, an_input_that_becomes_unreadable_is_bad_input)
+{
+	struct err err = {.class = ERR_NONE};
+	struct source *source;
+	struct row row;
+
+	write_text("f", HEADER ROW(1) "\n");
+	source = source_files_open(path_of("f"), NULL, 0, &err);
+	cr_assert_not_null(source, "%s", err.message);
+	cr_assert_eq(unlink(path_of("f")), 0);
+	cr_assert_eq(source_next(source, &row, &err), SOURCE_FAILED);
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, "/f: cannot be opened"), "%s", err.message);
+	source_free(source);
 }
 
 Test(producer_source, a_folder_is_read_in_the_order_of_first_events)
@@ -270,12 +286,12 @@ Test(producer_source, the_same_input_gives_the_same_segment_and_a_changed_one_an
 	struct source *a, *b, *c;
 
 	write_text("f", HEADER ROW(1) "\n");
-	a = source_files_new(path_of("f"), 0, NULL);
-	b = source_files_new(path_of("f"), 0, NULL);
+	a = source_files_open(path_of("f"), NULL, 0, NULL);
+	b = source_files_open(path_of("f"), NULL, 0, NULL);
 	cr_assert_str_eq(source_segment(a), source_segment(b));
 	cr_assert_eq(strncmp(source_segment(a), "f-", 2), 0);
 	write_text("f", HEADER ROW(1) "\n" ROW(2) "\n");
-	c = source_files_new(path_of("f"), 0, NULL);
+	c = source_files_open(path_of("f"), NULL, 0, NULL);
 	cr_assert_str_neq(source_segment(a), source_segment(c));
 	source_free(a);
 	source_free(b);
@@ -286,7 +302,7 @@ Test(producer_source, the_same_input_gives_the_same_segment_and_a_changed_one_an
 static void describe_resumed(const char *path, const struct row_position *position, int64_t rows,
                              char *out, size_t cap)
 {
-	struct source *source = source_files_new(path, 0, NULL);
+	struct source *source = source_files_open(path, NULL, 0, NULL);
 	struct err err;
 	struct row row;
 	int64_t skip;
@@ -302,7 +318,7 @@ static void describe_resumed(const char *path, const struct row_position *positi
 static void check_resume_everywhere(const char *path)
 {
 	char whole[2048], rest[2048];
-	struct source *source = source_files_new(path, 0, NULL);
+	struct source *source = source_files_open(path, NULL, 0, NULL);
 	const char *expected = whole;
 	struct row row;
 	int64_t rows = 0;
@@ -347,7 +363,7 @@ Test(producer_source, a_line_that_is_too_long_is_one_bad_row_also_when_resumed)
 	free(text);
 	describe_path(path_of("f"), 0, got, sizeof(got));
 	cr_assert_str_eq(got, "f:1:!line longer than 262144 bytes, cut;f:2:2:s2;end");
-	source = source_files_new(path_of("f"), 0, NULL);
+	source = source_files_open(path_of("f"), NULL, 0, NULL);
 	cr_assert_eq(source_next(source, &row, NULL), SOURCE_ROW);
 	describe_resumed(path_of("f"), &row.position, 1, got, sizeof(got));
 	cr_assert_str_eq(got, "f:2:2:s2;end");

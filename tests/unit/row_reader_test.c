@@ -336,7 +336,7 @@ static const char *describe_input(const char *input)
 {
 	static char out[4096];
 	struct err err = {.class = ERR_NONE};
-	struct source *source = source_files_new(input, 0, &err);
+	struct source *source = source_files_open(input, NULL, 0, &err);
 	enum source_result result;
 	char *at = out;
 	struct row row;
@@ -395,6 +395,55 @@ Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_b
 	check_refused("b.parquet", NULL, "Parquet");
 	write_text("c.7z", "7z\xbc\xaf\x27\x1c and more");
 	check_refused("c.7z", NULL, "7-Zip");
+}
+
+/* Whether the input opens, and all its rows can be read. Else err. */
+static bool reads_to_its_end(const char *input, struct err *err)
+{
+	struct source *source = source_files_open(input, NULL, 0, err);
+	enum source_result result = SOURCE_ROW;
+	struct row row;
+
+	while (source && result == SOURCE_ROW)
+		result = source_next(source, &row, err);
+	source_free(source);
+	return source && result == SOURCE_END;
+}
+
+Test(row_reader, a_tar_without_its_end_is_not_complete)
+{
+	static const struct part parts[] = {{"a.csv", HEADER ROW(1) "\n"},
+	                                    {"b.csv", HEADER ROW(2) "\n"}};
+	const size_t end = 4 * 512; /* two headers, two blocks of data */
+	char bytes[65536], input[256];
+	size_t len = pack(NULL, archive_write_set_format_ustar, parts, 2, bytes, sizeof(bytes));
+
+	cr_assert_geq(len, end + 1024);
+	snprintf(input, sizeof(input), "%s", path_of("a.tar"));
+	for (size_t kept = 512; kept <= end + 1024; kept += 512) {
+		struct err err = {.class = ERR_NONE};
+
+		write_bytes("a.tar", bytes, kept);
+		cr_assert_eq(reads_to_its_end(input, &err), kept > end, "%zu bytes: %s", kept,
+		             err.message);
+		if (kept <= end)
+			cr_assert(err.class == ERR_OPERATOR && strstr(err.message, "a.tar"), "%s",
+			          err.message);
+	}
+}
+
+Test(row_reader, tars_one_after_the_other_are_one_archive)
+{
+	static const struct part first = {"a.csv", HEADER ROW(1) "\n"},
+				 second = {"b.csv", HEADER ROW(2) "\n"};
+	char bytes[65536], input[256];
+	size_t len = pack(NULL, archive_write_set_format_ustar, &first, 1, bytes, sizeof(bytes));
+
+	len += pack(NULL, archive_write_set_format_ustar, &second, 1, bytes + len,
+	            sizeof(bytes) - len);
+	write_bytes("a.tar", bytes, len);
+	snprintf(input, sizeof(input), "%s", path_of("a.tar"));
+	cr_assert_str_eq(describe_input(input), "a.tar/a.csv:1;a.tar/b.csv:2;end");
 }
 
 /* ---- CSV */
@@ -493,6 +542,10 @@ static const struct {
 	{COLUMNS "\r" ROW(1) "\r" ROW(2) "\r", "tr '\\r' '\\n'"},
 	{ROW(1) "\n" ROW(2) "\n", "--columns event_time,event_type,product_id"},
 	{"{\"a\": 1}\n", "none of the nine names"},
+	{"{}\n{\"a\": 1}\n", "none of the nine names"},
+	{"[[\"event_time\"], [1]]\n", "found \"\"\" at byte 3"},
+	{"[1, 2, 3]\n", "found \"1\" at byte 2"},
+	{"\n [\n  \"a\", \"b\"]\n[\"c\"]\n", "found \"\"\" at byte 7"},
 	{"\n\r\n", "the file is empty"},
 };
 
@@ -583,6 +636,12 @@ static const struct {
 	{"no line end between objects", JSON(1) JSON(2) " " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"two files that were joined without a line end", JSON(1) "\n" JSON(2) JSON(3) "\n" JSON(4),
          "1:1:s1;2:2:s2;3:3:s3;4:4:s4;end"},
+	{"an empty object first", "{}\n" JSON(2) "\n", "1::;2:2:s2;end"},
+	{"an empty object first in an array", "[{ }, {}," JSON(3) "]", "1::;2::;3:3:s3;end"},
+	{"a text sequence (RFC 7464)", "\x1e" JSON(1) "\n\x1e" JSON(2) "\n", "1:1:s1;2:2:s2;end"},
+	{"a text sequence over several lines",
+         "\x1e{\n\"product_id\": 1,\n\"user_session\": \"s1\"}\n\x1e" JSON(2) "\n",
+         "1:1:s1;2:2:s2;end"},
 	{"commas after lines", JSON(1) ",\n" JSON(2) ",\r\n" JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"commas before lines", JSON(1) "\n," JSON(2) "\n, " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 };

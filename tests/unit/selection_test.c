@@ -413,7 +413,7 @@ Test(selection, a_sorted_input_is_read_again_in_the_same_order)
 	write_rows(folder, "b.csv", 2, 2);
 	config.passes = 2;
 	selection_init(&selection, &config);
-	source = source_files_new(folder, 0, NULL);
+	source = source_files_open(folder, NULL, 0, NULL);
 	cr_assert(source_select(source, &selection, NULL));
 	cr_assert(source_sort(source, folder, 1 << 20, NULL));
 	while (source_next(source, &row, NULL) == SOURCE_ROW)
@@ -494,7 +494,7 @@ static int rows_of_month(const char *folder, const char *month, char *segment, s
 {
 	struct selection_config config = config_of(month, "", "");
 	static struct selection selection;
-	struct source *source = source_files_new(folder, 0, err);
+	struct source *source = source_files_open(folder, NULL, 0, err);
 	struct row row;
 	int rows = -1;
 

@@ -40,6 +40,7 @@ struct script {
 	atomic_int steps_made, stopping_steps, closes, closed_with_state;
 	int64_t number;
 	char instance[64];
+	bool has_given_input;
 };
 static struct script *script;
 static FILE *log_lines; /* NULL: log lines are dropped */
@@ -101,10 +102,8 @@ static void test_close(void *state)
 /* The exit code of a process that runs the script; -1 if a signal ended it. */
 static int run_script(const struct script *wanted, const char *flag)
 {
-	static const struct service service = {"test-service", "Tests.",
-	                                       tables,         sizeof(struct settings),
-	                                       test_open,      test_step,
-	                                       test_close};
+	struct service service = {"test-service", "Tests.",  tables,     sizeof(struct settings),
+	                          test_open,      test_step, test_close, wanted->has_given_input};
 	int status = 0;
 	pid_t child;
 
@@ -171,6 +170,15 @@ Test(service, each_class_of_error_has_its_exit_code_and_close_is_called)
 		cr_expect_eq(script->closed_with_state, 1);
 		cr_expect_eq(script->steps_made, 1);
 	}
+}
+
+Test(service, a_bad_input_that_an_operator_has_given_is_usage_in_every_step)
+{
+	cr_expect_eq(run_script(&(struct script){.step_fails = ERR_INPUT,
+	                                         .steps = 2,
+	                                         .has_given_input = true},
+	                        NULL),
+	             64);
 }
 
 Test(service, the_first_signal_lets_the_loop_drain)

@@ -91,7 +91,7 @@ static inline void kit_rows(const char *name, const char *rows)
 static inline struct source *kit_open(const char *path)
 {
 	struct err err;
-	struct source *source = source_files_new(path, 0, &err);
+	struct source *source = source_files_open(path, NULL, 0, &err);
 
 	cr_assert_not_null(source, "%s", err.message);
 	return source;
