@@ -117,7 +117,8 @@ static void update_due(struct feed *feed, const struct source_clock_row *taken)
 	if (taken->clock_us > feed->due_us)
 		feed->due_us = taken->clock_us;
 	if (taken->time_us > feed->due_us &&
-	    taken->time_us <= taken->clock_us + SOURCE_CLOCK_FAR_US)
+	    (feed->params.in_real_time ? !taken->refuted
+	                               : taken->time_us <= taken->clock_us + SOURCE_CLOCK_FAR_US))
 		feed->due_us = taken->time_us;
 }
 

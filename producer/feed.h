@@ -13,6 +13,7 @@ struct feed_params {
 	int64_t fallback_us;
 	bool check_order;   /* the source must be in the order of its times */
 	int64_t horizon_us; /* of de-duplication, for check_order */
+	bool in_real_time;  /* no row is sent before its own time (SHIFT_TO_NOW at 1x) */
 };
 
 struct feed;

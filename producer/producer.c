@@ -76,6 +76,7 @@ static bool open_feed(struct producer *p, struct err *err)
 		.check_order = !p->plan.synthetic && !p->plan.live &&
 	                       strcmp(p->config->order, "input") == 0,
 		.horizon_us = p->config->dedup_horizon_us,
+		.in_real_time = p->plan.selection.shift == SHIFT_FIRST,
 	};
 
 	p->feed = feed_new(p->source, &params, err);

@@ -67,6 +67,20 @@ static enum sent send_record(struct producer *p, int32_t partition, struct span 
 	return sent;
 }
 
+/* With SHIFT_TO_NOW at 1x every row is due at its own time, also after a pause or a restart.
+ * bronze-sink refuses a row that is sent earlier (future_event_time). */
+static void anchor(struct producer *p, int64_t event_us)
+{
+	const struct selection *selection = &p->selection;
+	int64_t late_us = 0;
+
+	if (selection->config.shift == SHIFT_FIRST && selection->range.times > 0) {
+		event_us = selection->range.first_us + selection->shift_us;
+		late_us = wallclock_us() - event_us;
+	}
+	pace_anchor(&p->pace, event_us, monotonic_us() - late_us);
+}
+
 enum sent producer_send_control(struct producer *p, struct err *err)
 {
 	struct control *control = &p->control;
@@ -96,7 +110,7 @@ enum sent producer_send_control(struct producer *p, struct err *err)
 			return sent;
 	}
 	if (control->anchors)
-		pace_anchor(&p->pace, control->time_us, monotonic_us());
+		anchor(p, control->time_us);
 	control->kind = NULL;
 	return SENT;
 }

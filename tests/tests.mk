@@ -6,13 +6,15 @@ tests_goal_before := $(.DEFAULT_GOAL)
 ASAN_SCENARIOS := 10 20 21 30 33 34 50 55 60
 E2E_TOOLS       = $(B)/test/e2e-broker $(B)/test/e2e-lost_answers
 
-.PHONY: test unit e2e e2e-faults cases asan e2e-tools
+.PHONY: test unit e2e e2e-long e2e-faults cases asan e2e-tools
 test: deps ## all tests that a change must pass (tests/README.md)
 	@tests/all
 unit: unit-tests ## unit tests; T='csv_test clock_test' for some of them
 	@FLAVOUR=$(FLAVOUR) tests/unit/run $(T)
 e2e: all e2e-tools ## scenarios on real Kafka, registry and PostgreSQL; S='20 kill' for some of them
 	@FLAVOUR=$(FLAVOUR) tests/e2e/run $(S)
+e2e-long: deps ## the scenarios that take long, which `make test` leaves out
+	@FLAVOUR=$(FLAVOUR) tests/all e2e-long
 e2e-faults: ## a crash at every fault point of every service (FLAVOUR=fault)
 	@FLAVOUR=fault tests/all e2e 70
 cases: all e2e-tools ## every input of tests/cases on 1, 4 and 12 partitions, with a table (E2E_PARTITIONS="1 4" for some)

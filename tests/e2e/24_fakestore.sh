@@ -56,9 +56,19 @@ misbehaves() { # MODE TEXT: a failed poll whose line in the log has this text
     wait_until "a poll fails ($1)" failed_more_than "$before"
     wait_until "the log has the reason ($1)" logged "$2"
 }
+good_polls() {
+    http_get producer-1 metrics | awk '/^funnel_producer_polls_total / { n += $2 }
+        /^funnel_producer_polls_failed_total / { n -= $2 } END { print n }'
+}
+more_good_polls_than() { (($(good_polls) > $1)); }
+recovers() { # the polls continue
+    local before
+    before=$(good_polls)
+    web_mode ok
+    wait_until "polls succeed again" more_good_polls_than "$before"
+}
 
 every_failure() {
-    local good
     fresh
     services
     web_mode ok
@@ -68,16 +78,18 @@ every_failure() {
     misbehaves 500 "HTTP 500"
     misbehaves away "Empty reply"
     misbehaves slow "not complete within 2000 ms"
-    ready 503
+    wait_until "the producer is not ready" ready 503
+    recovers
+    wait_until "the producer is ready" ready 200
     misbehaves truncated "bytes remaining"
+    recovers
     misbehaves html "not JSON"
+    recovers
+    misbehaves huge "more than 10485760 bytes"
+    recovers
     misbehaves shape "expected a JSON array"
     misbehaves empty "no product"
-    misbehaves huge "more than 10485760 bytes"
-    good=$(count raw.events)
-    web_mode ok
-    wait_until "polls succeed again" has_events $((good + PRODUCTS))
-    ready 200
+    recovers
     stack stop producer-1
     drain
     same "rows that are not of complete polls" 0 $(($(count raw.events) % PRODUCTS))

@@ -9,6 +9,9 @@ CHEAP=$E2E_WORK/cheap.csv # the same rows, each with another price
 
 "$BIN_DIR/producer" --source synthetic --events 3000 --seed 59 --start-time "2019-10-01 10:00:00" \
     --disorder 5s --checkouts --output "$ROWS"
+# Every fifth row has that price in both files.
+awk -F, -v OFS=, 'NR > 1 && NR % 5 == 0 { $7 = "0.50" } { print }' "$ROWS" >"$ROWS.new"
+mv "$ROWS.new" "$ROWS"
 awk -F, -v OFS=, 'NR > 1 { $7 = "0.50" } { print }' "$ROWS" >"$CHEAP"
 
 redrive() { program redrive; timeout "$LONG" "${PROGRAM[@]}" "$@"; }
@@ -100,11 +103,28 @@ tightened() {
     same "duplicates" $((3 * all)) "$(counts_duplicates)"
 }
 check "stricter rules: rows accepted before are still known, whatever their price" tightened
+# The first copy of a row has the price of ROWS; all copies under the stricter rules have 0.50.
+other_prices() { awk -F, 'NR > 1 && $7 + 0 != 0.5' "$ROWS" | wc -l; }
+repeats_with_another_price() {
+    local other
+    other=$(other_prices)
+    ((other > 100 && other < $(rows_of "$ROWS")))
+    same "repeats with another price" "$other" "$(counts_of_sink duplicates_other_price)"
+    replay --input "$CHEAP"
+    drain
+    same "repeats with another price, of two replays" $((2 * other)) "$(counts_of_sink duplicates_other_price)"
+    sql "SELECT reporting.reconcile()"
+    same "duplicates of the segment, and those with another price" "$(rows_of "$CHEAP")|$other|0" \
+        "$(sql "SELECT duplicates, duplicates_other_price, rejects FROM reporting.ingestion
+            WHERE segment LIKE 'cheap.csv-%' AND complete")"
+}
 balance() {
     same "rows in - bronze - duplicates - dead" 0 "$(sql "
         SELECT sum(records_in - records_out - duplicates - dead)
         FROM processed.counts WHERE service = 'bronze-sink'")"
 }
+check "repeats with another price are counted apart, also after a restart with other rules" \
+    repeats_with_another_price
 check "the counts balance" balance
 
 # ---- the dead letters are gone

@@ -214,8 +214,8 @@ static int64_t dead_of(const struct outcome *outcome)
 static struct outcome replay_as(const char *path, const struct row_format *format, bool by_time,
                                 int32_t partitions)
 {
-	const struct feed_params params = {INT64_C(946684800) * US_PER_SECOND, true,
-	                                   7 * US_PER_DAY};
+	const struct feed_params params = {INT64_C(946684800) * US_PER_SECOND, true, 7 * US_PER_DAY,
+	                                   false};
 	struct null_words words;
 	const struct message_form form = {.partition_count = partitions, .null_words = &words};
 	struct outcome outcome = {0};

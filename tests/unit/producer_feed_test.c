@@ -64,9 +64,9 @@ struct opened {
 	bool started;
 };
 
-static struct opened open_feed(const struct source_clock_state *resumed)
+static struct opened open_feed_with(const struct feed_params params,
+                                    const struct source_clock_state *resumed)
 {
-	const struct feed_params params = {T0, true, 7 * US_PER_DAY};
 	const struct message_form form = {.partition_count = 4};
 	struct opened opened = {0};
 
@@ -76,6 +76,11 @@ static struct opened open_feed(const struct source_clock_state *resumed)
 	cr_assert_not_null(opened.feed);
 	opened.started = feed_start(opened.feed, &form, resumed, &opened.err);
 	return opened;
+}
+
+static struct opened open_feed(const struct source_clock_state *resumed)
+{
+	return open_feed_with((struct feed_params){T0, true, 7 * US_PER_DAY, false}, resumed);
 }
 
 static void close_feed(struct opened *opened)
@@ -149,6 +154,38 @@ Test(producer_feed, jumps_are_announced_once_per_hour_and_only_a_pause_says_so)
 	close_feed(&opened);
 }
 
+static int64_t last_row_after_two_days(int i)
+{
+	return T0 + i * US_PER_HOUR + (i == 3 ? 2 * US_PER_DAY : 0);
+}
+
+static int64_t third_row_a_year_ahead(int i)
+{
+	return T0 + i * US_PER_MINUTE + (i == 2 ? 365 * US_PER_DAY : 0);
+}
+
+static int64_t due_of_last_row(int rows, time_fn *time_of, bool in_real_time)
+{
+	struct opened opened;
+	int64_t due_us = CLOCK_NONE;
+
+	write_rows(rows, 7, time_of);
+	opened = open_feed_with((struct feed_params){T0, true, 7 * US_PER_DAY, in_real_time}, NULL);
+	for (; feed_message(opened.feed); feed_advance(opened.feed))
+		due_us = feed_due_us(opened.feed);
+	close_feed(&opened);
+	return due_us;
+}
+
+Test(producer_feed, in_real_time_a_last_row_after_a_pause_is_due_at_its_own_time)
+{
+	cr_assert_eq(due_of_last_row(4, last_row_after_two_days, true), last_row_after_two_days(3));
+	cr_assert_eq(due_of_last_row(4, last_row_after_two_days, false), last_row_after_two_days(2),
+	             "a replay does not wait for it");
+	cr_assert_eq(due_of_last_row(30, third_row_a_year_ahead, true), third_row_a_year_ahead(29),
+	             "later rows refute the row a year ahead");
+}
+
 Test(producer_feed, a_resumed_feed_has_the_clocks_of_one_that_did_not_stop)
 {
 	static int64_t clocks[90];
@@ -164,7 +201,7 @@ Test(producer_feed, a_resumed_feed_has_the_clocks_of_one_that_did_not_stop)
 	}
 	close_feed(&opened);
 	for (int stop = 1; stop < 90; stop += 11) {
-		const struct feed_params params = {T0, true, 7 * US_PER_DAY};
+		const struct feed_params params = {T0, true, 7 * US_PER_DAY, false};
 		const struct message_form form = {.partition_count = 4};
 
 		opened.source = source_files_open(path, NULL, 0, &opened.err);
