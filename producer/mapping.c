@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "base/span.h"
 #include "event/event.h"
 #include "event/event_fields.h"
-#include "fnv.h"
 
 #define TEXT_MAX  65536
 #define TYPES_MAX 64

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "fnv.h"
+#include "base/fnv.h"
 #include "service/log.h"
 #include "source_list.h"
 

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "base/fnv.h"
 #include "base/memory.h"
 #include "base/span.h"
 #include "base/timetext.h"
@@ -14,7 +15,6 @@
 #include "event/event.h"
 #include "event/event_fields.h"
 #include "event/event_values.h"
-#include "fnv.h"
 #include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "service/monotime.h"
