@@ -52,8 +52,7 @@ static bool time_of_json(const json_t *value, int64_t *time_us)
 		return event_time_of_integer(json_integer_value(value), time_us);
 	if (json_is_real(value))
 		return event_time_of_real(json_real_value(value), time_us);
-	return json_is_string(value) &&
-	       event_time_read(span_of(json_string_value(value)), time_us);
+	return json_is_string(value) && event_time_read(span_of(json_string_value(value)), time_us);
 }
 
 static bool own_time(const struct input_record *record, int64_t *time_us)

@@ -248,8 +248,8 @@ Test(source_clock, a_busy_device_with_a_wrong_clock_moves_nothing)
 				continue;
 			}
 			cr_assert(accepted(&rows[i], &results[i]), "case %zu, row %zu", c, i);
-			cr_assert(results[i].clock_us <= rows[i].time_us, "case %zu, row %zu is late",
-			          c, i);
+			cr_assert(results[i].clock_us <= rows[i].time_us,
+			          "case %zu, row %zu is late", c, i);
 		}
 	}
 }
