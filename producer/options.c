@@ -303,9 +303,9 @@ static const struct config_option net_options[] = {
 	{"FAKESTORE_USER_ID", CONFIG_INTEGER, AT(fakestore_user_id), "1", 1, INT64_MAX,
          "fakestore: user id of the views", NULL, NULL},
 	{"SOURCES", CONFIG_TEXT, AT(sources), "", 0, 0,
-         "JSON file with a list of inputs and their settings, replayed one after the other; LOOP and "
-         "EVERY belong into the entries", NULL,
-         NULL},
+         "JSON file with a list of inputs and their settings, replayed one after the other; its "
+         "entries may have LOOP and EVERY",
+         NULL, NULL},
 	{"ONLY", CONFIG_TEXT, AT(only), "", 0, 0, "replay only the entry of SOURCES with this name",
          NULL, NULL},
 	{0},
