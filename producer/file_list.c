@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/fnv.h"
 #include "byte_origin.h"
 #include "byte_reader.h"
-#include "fnv.h"
 #include "http_stream.h"
 #include "input_paths.h"
 #include "mapping.h"

@@ -15,8 +15,8 @@
 #include <strings.h>
 
 #include "base/backoff.h"
+#include "base/fnv.h"
 #include "base/span.h"
-#include "fnv.h"
 #include "http_headers.h"
 #include "service/health.h"
 #include "service/log.h"

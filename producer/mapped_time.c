@@ -247,25 +247,26 @@ static bool says_its_zone(struct span text)
 	return false;
 }
 
-bool mapped_time_read(const struct time_form *form, struct span text, int64_t *time_us,
-                      char out[MAPPED_TIME_MAX], size_t *len)
+bool mapped_time_read(const struct time_form *form, struct span text, char out[MAPPED_TIME_MAX],
+                      size_t *len)
 {
 	bool has_zone = false;
+	int64_t time_us;
 
 	skip_blanks(&text);
 	while (text.len > 0 && text.at[text.len - 1] == ' ')
 		text.len--;
 	if (form->format) {
-		if (!read_format(form, text, time_us, &has_zone))
+		if (!read_format(form, text, &time_us, &has_zone))
 			return false;
 	} else {
-		if (!event_time_read(text, time_us))
+		if (!event_time_read(text, &time_us))
 			return false;
 		has_zone = says_its_zone(text);
 	}
 	if (form->has_zone && !has_zone)
-		*time_us -= form->offset_us;
-	*len = time_format_plain(*time_us, out);
+		time_us -= form->offset_us;
+	*len = time_format_plain(time_us, out);
 	memcpy(out + *len, " UTC", 5);
 	*len += 4;
 	return true;

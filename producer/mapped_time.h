@@ -22,9 +22,9 @@ MUST_USE bool time_format_check(const char *format, struct err *err);
 /* "+02:00", "-0530", "+02", "Z" or "UTC". */
 bool time_zone_read(struct span text, int64_t *offset_us);
 
-/* Reads the time, and writes it as "YYYY-MM-DD HH:MM:SS[.fraction] UTC". False: it does not have
- * this form. */
-bool mapped_time_read(const struct time_form *form, struct span text, int64_t *time_us,
-                      char out[MAPPED_TIME_MAX], size_t *len);
+/* Reads the time, and writes it as "YYYY-MM-DD HH:MM:SS[.fraction] UTC". Its zone may move it to
+ * 1999 or to the year 10000, which event_time_read refuses. False: it does not have this form. */
+bool mapped_time_read(const struct time_form *form, struct span text, char out[MAPPED_TIME_MAX],
+                      size_t *len);
 
 #endif

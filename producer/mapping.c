@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "base/span.h"
 #include "event/event.h"
 #include "event/event_fields.h"
-#include "fnv.h"
+#include "event/event_values.h"
 
 #define TEXT_MAX  65536
 #define TYPES_MAX 64
@@ -277,8 +278,11 @@ static void map_time(const struct mapping *mapping, struct row *row,
 	size_t len;
 
 	row->event_time_us = ROW_TIME_NONE;
-	if (mapped_time_read(&mapping->time, *time, &row->event_time_us, time_text, &len))
-		*time = (struct span){time_text, len};
+	if (!mapped_time_read(&mapping->time, *time, time_text, &len))
+		return;
+	*time = (struct span){time_text, len};
+	if (!event_time_read(*time, &row->event_time_us)) /* a zone moves it out of range */
+		row->event_time_us = ROW_TIME_NONE;
 }
 
 bool mapping_apply(struct mapping *mapping, struct row *row, char time_text[MAPPED_TIME_MAX])

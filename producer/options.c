@@ -273,7 +273,8 @@ static const struct config_option selection_options[] = {
 	{"EVERY", CONFIG_DURATION, AT(every_us), "0s", 0, 0,
          "send the months one after the other, each as a run of its own; a run begins when this "
          "interval, such as 3h, has passed since the start of the run before it; the months are "
-         "those of MONTH or of the file names; 0s: one run",
+         "those of MONTH or of the file names; 0s: one run; for the interval of polls see "
+         "POLL_EVERY",
          NULL, NULL},
 	{"REPLAY", CONFIG_BOOLEAN, AT(replay), "false", 0, 0,
          "send rows even if they are older than the topic's events by more than DEDUP_HORIZON; "
@@ -289,7 +290,7 @@ static const struct config_option net_options[] = {
          "fakestore: address of the products, such as https://fakestoreapi.com/products", NULL,
          NULL},
 	{"POLL_EVERY", CONFIG_DURATION, AT(poll_every_us), "60s", 1000000, INT64_C(86400000000),
-         "fakestore: time from one poll to the next", NULL, NULL},
+         "fakestore: time from one poll to the next; for runs by month see EVERY", NULL, NULL},
 	{"POLLS", CONFIG_INTEGER, AT(polls), "0", 0, INT64_MAX,
          "fakestore: end the segment after this number of polls; 0: do not end", NULL, NULL},
 	{"POLL_TIMEOUT", CONFIG_DURATION, AT(poll_timeout_us), "30s", 100000, INT64_C(3600000000),
@@ -302,8 +303,9 @@ static const struct config_option net_options[] = {
 	{"FAKESTORE_USER_ID", CONFIG_INTEGER, AT(fakestore_user_id), "1", 1, INT64_MAX,
          "fakestore: user id of the views", NULL, NULL},
 	{"SOURCES", CONFIG_TEXT, AT(sources), "", 0, 0,
-         "JSON file with a list of inputs and their settings, replayed one after the other", NULL,
-         NULL},
+         "JSON file with a list of inputs and their settings, replayed one after the other; its "
+         "entries may have LOOP and EVERY",
+         NULL, NULL},
 	{"ONLY", CONFIG_TEXT, AT(only), "", 0, 0, "replay only the entry of SOURCES with this name",
          NULL, NULL},
 	{0},

@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "acks.h"
+#include "base/fnv.h"
 #include "base/span.h"
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "file_list.h"
-#include "fnv.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/topic_reader.h"
 #include "months.h"

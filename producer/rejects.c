@@ -126,7 +126,7 @@ static bool take_letter(void *context, const struct input_record *record, bool *
 	struct rejects *rejects = reader->rejects;
 	struct span detail = record_header(record, "__connect.errors.exception.message");
 	struct dead_letter letter;
-	enum reason reason = REASON_NONE;
+	enum reason reason;
 
 	(void)done;
 	(void)err;
@@ -136,9 +136,9 @@ static bool take_letter(void *context, const struct input_record *record, bool *
 	    letter.source_offset < reader->raw_from[letter.source_partition] ||
 	    letter.source_offset > reader->sent->partitions[letter.source_partition].last_offset)
 		return true;
-	for (int i = 0; i < REASON_COUNT; i++)
-		if (span_is(letter.reason, reason_name((enum reason)i)))
-			reason = (enum reason)i;
+	reason = reason_from_name(letter.reason);
+	if (reason == REASON_COUNT)
+		reason = REASON_NONE;
 	if (rejects->rows[reason]++ == 0 && detail.at)
 		snprintf(rejects->examples[reason], REJECT_EXAMPLE_MAX, "%.*s", (int)detail.len,
 		         detail.at);

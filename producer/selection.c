@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/fnv.h"
 #include "base/memory.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "fnv.h"
 
 #define JUMP_US      (12 * US_PER_HOUR)
 #define LAST_JUMP_US (31 * US_PER_DAY) /* of a last row that no other confirms */

@@ -8,10 +8,10 @@
 #include <string.h>
 
 #include "base/csv.h"
+#include "base/fnv.h"
 #include "base/span.h"
 #include "event/event.h"
 #include "file_list.h"
-#include "fnv.h"
 #include "mapping.h"
 #include "merge.h"
 #include "service/monotime.h"

@@ -9,9 +9,13 @@
  * is years back contradicts every row before it. Rejected: most of a thousand rows. In a sparse
  * source they cover years.
  *
- * A last row more than 31 days ahead may follow a pause, or have a wrong clock. It counts as a row
- * after a pause if the source had a pause of a quarter of that length before, or has only two
- * rows. */
+ * A user has nearly all rows of some sources. Then a few rows of others, whose clocks are far back,
+ * must not refute its rows. Rejected: the majority of all rows. A busy device with a wrong clock
+ * would then refute everybody else.
+ *
+ * The last rows of a source may follow a pause of more than 31 days, or come from one device with a
+ * wrong clock. They count as rows after a pause if they are more than ten, or if the source had a
+ * pause of a quarter of that length before, or if nothing has confirmed the clock before. */
 #include "source_clock.h"
 
 #include <inttypes.h>
@@ -24,7 +28,8 @@
 #define EARLIEST_US (INT64_C(946684800) * US_PER_SECOND) /* 2000-01-01 */
 #define RING_MASK   (2 * 1024 - 1)
 #define GAP_FACTOR  4
-#define NEAR_ROWS   10 /* rows of other users that refute a row */
+#define NEAR_ROWS   10 /* rows that refute or confirm a row */
+#define FEW_SHARE   10 /* at most 1/10 */
 #define ALONE_ROWS  (SOURCE_CLOCK_AHEAD / 2)
 
 void source_clock_state_init(struct source_clock_state *state)
@@ -72,102 +77,103 @@ bool source_clock_waits(const struct source_clock *clock)
 	       is_far(clock, waiting(clock, 0));
 }
 
-/* The rows after a far row that decide about it. */
-struct followers {
-	int64_t others, others_earliest_us;
-	int64_t near, contradicting; /* the first of the others; those more than a day before it */
-	int64_t own, own_earliest_us;
+/* Rows after a far row that have a say about it. */
+struct evidence {
+	int64_t rows, earliest_us;
+	int64_t near, contradicting; /* the first of them; those more than a day before the row */
 };
+
+struct followers {
+	struct evidence own, others; /* of the row's user; of other users */
+};
+
+static void add_evidence(struct evidence *evidence, int64_t time_us, int64_t row_us)
+{
+	evidence->rows++;
+	if (evidence->near < NEAR_ROWS) {
+		evidence->near++;
+		evidence->contradicting += time_us < row_us - SOURCE_CLOCK_TIME_US;
+	}
+	if (time_us < evidence->earliest_us)
+		evidence->earliest_us = time_us;
+}
 
 static struct followers followers_of(const struct source_clock *clock, const struct row_time *row)
 {
-	int64_t from_us = source_clock_now(clock) - SOURCE_CLOCK_FAR_US;
-	struct followers found = {.others_earliest_us = INT64_MAX, .own_earliest_us = INT64_MAX};
+	int64_t now_us = source_clock_now(clock);
+	int64_t from_us = now_us == CLOCK_NONE ? now_us : now_us - SOURCE_CLOCK_FAR_US;
+	struct followers found = {.own.earliest_us = row->time_us,
+	                          .others.earliest_us = row->time_us};
 
 	for (size_t i = 0; i < clock->count; i++) {
 		const struct row_time *next = waiting(clock, i);
 
-		if (next->time_us == CLOCK_NONE || next->time_us < from_us)
-			continue;
-		if (next->user_id == row->user_id) {
-			found.own++;
-			if (next->time_us < found.own_earliest_us)
-				found.own_earliest_us = next->time_us;
-			continue;
-		}
-		if (found.others++ < NEAR_ROWS) {
-			found.near++;
-			found.contradicting += next->time_us < row->time_us - SOURCE_CLOCK_TIME_US;
-		}
-		if (next->time_us < found.others_earliest_us)
-			found.others_earliest_us = next->time_us;
+		if (next->time_us != CLOCK_NONE && next->time_us >= from_us)
+			add_evidence(next->user_id == row->user_id ? &found.own : &found.others,
+			             next->time_us, row->time_us);
 	}
 	return found;
 }
 
 static void move_to(struct source_clock_state *state, int64_t time_us)
 {
-	int64_t gap_us = time_us - clock_now(&state->clock);
+	int64_t now_us = clock_now(&state->clock);
 
-	if (gap_us <= 0)
-		return;
-	if (gap_us > state->longest_gap_us)
-		state->longest_gap_us = gap_us;
+	if (now_us != CLOCK_NONE && time_us - now_us > state->longest_gap_us)
+		state->longest_gap_us = time_us - now_us;
 	clock_announce(&state->clock, time_us, INT64_MAX);
 }
 
+/* Whether neither two users nor a pause have confirmed the clock. */
+static bool is_new(const struct source_clock_state *state)
+{
+	return state->longest_gap_us == 0 && state->clock.second_us == CLOCK_NONE;
+}
+
+/* Whether the row's user may move the clock by its own rows: as the only one of the source so far,
+ * if nothing has confirmed the clock, or by many rows. A new user at the end may be a device with a
+ * wrong clock. */
+static bool may_lead(const struct source_clock_state *state, const struct followers *found,
+                     int64_t user_id)
+{
+	return state->only_user == user_id || is_new(state) || found->own.rows >= ALONE_ROWS;
+}
+
+/* Whether at most a tenth of the row and the rows after it are of other users. */
+static bool others_are_few(const struct followers *found)
+{
+	return found->others.rows * (FEW_SHARE - 1) <= found->own.rows + 1;
+}
+
 /* bronze-sink accepts no event more than 31 days after its clock. So the clock follows a row that
- * is not refuted. If no row follows that row, nothing confirms it: then the clock follows only if
- * the source has such pauses. */
-static void follow(struct source_clock_state *state, const struct followers *found, bool second_row,
-                   int64_t time_us)
+ * is not refuted, if other rows confirm it, or if it is likely that the source pauses so long. */
+static void follow(struct source_clock_state *state, int64_t time_us, bool confirmed)
 {
 	int64_t ahead_us = time_us - clock_now(&state->clock);
 
 	if (ahead_us > CLOCK_AHEAD_US &&
-	    (found->others > 0 || second_row || ahead_us / GAP_FACTOR <= state->longest_gap_us))
-		clock_announce(&state->clock, time_us - CLOCK_AHEAD_US, INT64_MAX);
+	    (confirmed || is_new(state) || ahead_us / GAP_FACTOR <= state->longest_gap_us))
+		move_to(state, time_us - CLOCK_AHEAD_US);
 }
 
-/* Whether the rows that follow are of the row's user only, and this user may move the clock by its
- * own rows: as the only one of the source so far, as the one that was ahead of the others before,
- * or by being alone for long. A new user at the end may be a device with a wrong clock. */
-static bool is_alone(const struct source_clock_state *state, const struct followers *found,
-                     int64_t user_id)
+/* Returns whether the row is refuted. The rows of other users decide; if there are none or few, the
+ * user's own rows. */
+static bool take_far(struct source_clock *clock, const struct row_time *row)
 {
-	return found->others == 0 &&
-	       (state->only_user == user_id || state->clock.first_user == user_id ||
-	        found->own >= ALONE_ROWS);
-}
-
-/* Returns whether the row is refuted. */
-static bool take_far(struct source_clock *clock, const struct row_time *row, bool second_row)
-{
-	struct followers found = followers_of(clock, row);
 	struct source_clock_state *state = &clock->state;
-	int64_t earliest_us = found.others_earliest_us;
+	struct followers found = followers_of(clock, row);
+	bool alone = found.others.rows == 0, leads = may_lead(state, &found, row->user_id);
+	bool by_own = alone || (leads && others_are_few(&found));
+	const struct evidence *evidence = by_own ? &found.own : &found.others;
+	bool moves = !by_own || leads || state->clock.first_user == row->user_id;
 
-	if (is_alone(state, &found, row->user_id))
-		earliest_us = found.own_earliest_us;
-	if (earliest_us != INT64_MAX)
-		move_to(state, earliest_us < row->time_us ? earliest_us : row->time_us);
-	if (2 * found.contradicting > found.near &&
-	    row->time_us > clock_now(&state->clock) + SOURCE_CLOCK_TIME_US)
+	if (source_clock_now(clock) == CLOCK_NONE || (moves && evidence->rows > 0))
+		move_to(state, evidence->earliest_us);
+	if (2 * evidence->contradicting > evidence->near &&
+	    row->time_us > source_clock_now(clock) + SOURCE_CLOCK_TIME_US)
 		return true;
-	follow(state, &found, second_row, row->time_us);
+	follow(state, row->time_us, evidence->near >= (by_own ? NEAR_ROWS : 1));
 	return false;
-}
-
-/* The clock begins at the earliest of the first rows. */
-static void begin(struct source_clock *clock, const struct row_time *row)
-{
-	int64_t earliest_us = row->time_us;
-
-	for (size_t i = 0; i < clock->count; i++)
-		if (waiting(clock, i)->time_us != CLOCK_NONE &&
-		    waiting(clock, i)->time_us < earliest_us)
-			earliest_us = waiting(clock, i)->time_us;
-	clock_announce(&clock->state.clock, earliest_us, INT64_MAX);
 }
 
 static void note_user(struct source_clock_state *state, int64_t user_id)
@@ -182,19 +188,13 @@ struct source_clock_row source_clock_take(struct source_clock *clock)
 {
 	struct row_time row = *waiting(clock, 0);
 	struct source_clock_row taken = {.time_us = row.time_us};
-	bool first, second;
 
 	clock->head++;
 	clock->count--;
 	if (row.time_us != CLOCK_NONE) {
-		first = source_clock_now(clock) == CLOCK_NONE;
-		second = clock->state.longest_gap_us == 0 &&
-		         clock->state.clock.second_us == CLOCK_NONE;
 		note_user(&clock->state, row.user_id);
-		if (first)
-			begin(clock, &row);
 		if (is_far(clock, &row))
-			taken.refuted = take_far(clock, &row, second);
+			taken.refuted = take_far(clock, &row);
 		if (!is_far(clock, &row))
 			clock_accept(&clock->state.clock,
 			             &(struct clock_event){row.time_us, row.user_id, row.time_us,

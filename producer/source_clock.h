@@ -6,9 +6,10 @@
  * further ahead moves the clock at most to the earliest of its own time and the times of the next
  * 1,000 rows of other users. Of these, rows more than 1 h before the clock do not count. So a
  * device with a wrong clock moves nothing, and a pause of the stream is passed at its first row.
- * While the source has had one user only, the next rows of that user count. A far row that no
- * row follows moves nothing. But the clock is never more than 31 days before a row that is not
- * refuted, because bronze-sink accepts no event further ahead.
+ * The first row sets the clock in the same way. If the source has had one user only, and at most a
+ * tenth of the next rows are of others, then the next rows of that user count instead. A far row
+ * that no row follows moves nothing. But the clock is never more than 31 days before a row that is
+ * confirmed, because bronze-sink accepts no event further ahead.
  *
  * The caller adds rows in order, and takes them when source_clock_waits is false or no rows are
  * left to add. So rows that are not far ahead are taken without a look-ahead. */
@@ -60,8 +61,8 @@ bool source_clock_waits(const struct source_clock *clock);
 struct source_clock_row {
 	int64_t time_us;  /* of the row, as far as it counts; CLOCK_NONE: it does not */
 	int64_t clock_us; /* after this row; CLOCK_NONE: no row had a time yet */
-	/* The row is more than a day ahead of the clock, and most of the next ten rows of other
-	 * users are more than a day before it. */
+	/* The row is more than a day ahead of the clock, and most of the next ten rows that count
+	 * are more than a day before it. */
 	bool refuted;
 };
 /* Takes the oldest row, and moves the clock by it. There must be one. */

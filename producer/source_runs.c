@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
-#include "fnv.h"
+#include "base/fnv.h"
 #include "service/log.h"
 #include "source_list.h"
 
@@ -139,12 +139,20 @@ static void name_state(int argc, char **argv, const char *path, char *state, siz
 
 /* ---- running an entry */
 
-static void signals_of_parent(sigset_t *set)
+struct signals {
+	sigset_t blocked, before;
+};
+
+/* Blocks the signals that wait_for takes. SIGCHLD may be ignored since the start of the process;
+ * then the kernel reports no end of a child. */
+static void block_signals(struct signals *signals)
 {
-	sigemptyset(set);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGCHLD);
+	signal(SIGCHLD, SIG_DFL);
+	sigemptyset(&signals->blocked);
+	sigaddset(&signals->blocked, SIGTERM);
+	sigaddset(&signals->blocked, SIGINT);
+	sigaddset(&signals->blocked, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &signals->blocked, &signals->before);
 }
 
 static void become(int argc, char **argv, const char *name, pid_t parent, const sigset_t *before)
@@ -162,7 +170,8 @@ static void become(int argc, char **argv, const char *name, pid_t parent, const 
 	_exit(EXIT_BUG);
 }
 
-/* Waits for the child. *stopping: a signal to stop has arrived. */
+/* Waits for the child. *stopping: a signal to stop has arrived. It may end the child before the
+ * child handles signals. */
 static int wait_for(pid_t child, const sigset_t *set, bool *stopping)
 {
 	siginfo_t info;
@@ -177,34 +186,31 @@ static int wait_for(pid_t child, const sigset_t *set, bool *stopping)
 				kill(child, number);
 		}
 		if (waitpid(child, &status, WNOHANG) == child)
-			return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_BUG;
+			return WIFEXITED(status) ? WEXITSTATUS(status) : *stopping ? 0 : EXIT_BUG;
 	}
 }
 
-static int run_entry(int argc, char **argv, const char *name, bool *stopping)
+static int run_entry(int argc, char **argv, const char *name, const struct signals *signals,
+                     bool *stopping)
 {
-	sigset_t set, before;
-	pid_t parent = getpid(), child;
-	int exit_code;
+	pid_t parent = getpid(), child = fork();
 
-	signals_of_parent(&set);
-	sigprocmask(SIG_BLOCK, &set, &before);
-	child = fork();
 	if (child == 0)
-		become(argc, argv, name, parent, &before);
-	exit_code = child < 0 ? EXIT_BUG : wait_for(child, &set, stopping);
-	return exit_code;
+		become(argc, argv, name, parent, &signals->before);
+	return child < 0 ? EXIT_BUG : wait_for(child, &signals->blocked, stopping);
 }
 
 static int run_all(int argc, char **argv, const struct source_list *list, const char *path)
 {
 	const char *instance = setting(argc, argv, "INSTANCE_ID");
+	struct signals signals;
 	char state[128];
 	bool stopping = false;
 
 	log_init("producer", instance ? instance : "sources", LOG_INFO,
 	         setting_is(argc, argv, "LOG_FORMAT", "json"));
 	name_state(argc, argv, path, state, sizeof(state));
+	block_signals(&signals);
 	for (size_t i = 0; i < list->count; i++) {
 		const char *name = list->entries[i].name;
 		int exit_code;
@@ -216,7 +222,7 @@ static int run_all(int argc, char **argv, const struct source_list *list, const 
 		}
 		log_info("source_started", log_str("source", name), log_uint("number", i + 1),
 		         log_uint("of", list->count));
-		exit_code = run_entry(argc, argv, name, &stopping);
+		exit_code = run_entry(argc, argv, name, &signals, &stopping);
 		if (exit_code != 0 || stopping) {
 			log_warn("sources_interrupted", log_str("source", name),
 			         log_int("exit", exit_code),
@@ -230,6 +236,25 @@ static int run_all(int argc, char **argv, const struct source_list *list, const 
 	if (state[0])
 		unlink(state);
 	return 0;
+}
+
+/* LOOP and EVERY repeat or divide one input. For a list, each entry may have them. */
+static bool fits_a_list(int argc, char **argv, const char *path)
+{
+	static const char *const names[][2] = {{"LOOP", "1"}, {"EVERY", "0s"}};
+
+	for (size_t i = 0; i < 2; i++) {
+		const char *name = names[i][0], *value = setting(argc, argv, name);
+
+		if (!value || strcmp(value, names[i][1]) == 0)
+			continue;
+		fprintf(stderr,
+		        "producer: %s=%s and SOURCES=%s are both set: expected %s in the entries "
+		        "of the list, or ONLY with the name of one entry\n",
+		        name, value, path, name);
+		return false;
+	}
+	return true;
 }
 
 bool source_runs(int argc, char **argv, const struct config_option *const *tables, int *exit_code)
@@ -246,10 +271,10 @@ bool source_runs(int argc, char **argv, const struct config_option *const *table
 		fprintf(stderr, "producer: ONLY=%s needs SOURCES, which is not set\n", only);
 	else if (!source_list_read(&list, path, tables, &err))
 		fprintf(stderr, "producer: %s\n", err.message);
-	else if (!only)
-		*exit_code = run_all(argc, argv, &list, path);
-	else
+	else if (only)
 		done = !apply(&list, only, path);
+	else if (fits_a_list(argc, argv, path))
+		*exit_code = run_all(argc, argv, &list, path);
 	source_list_fini(&list);
 	return done;
 }

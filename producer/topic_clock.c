@@ -7,10 +7,14 @@
 
 #include <jansson.h>
 
+#include "base/fnv.h"
 #include "base/memory.h"
 #include "base/span.h"
 #include "base/timetext.h"
-#include "fnv.h"
+#include "event/clock.h"
+#include "event/event.h"
+#include "event/event_fields.h"
+#include "event/event_values.h"
 #include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "service/monotime.h"
@@ -41,12 +45,22 @@ static struct span json_of(struct span value)
 	                                         : value;
 }
 
+/* A text or an epoch, as bronze-sink reads it. */
+static bool time_of_json(const json_t *value, int64_t *time_us)
+{
+	if (json_is_integer(value))
+		return event_time_of_integer(json_integer_value(value), time_us);
+	if (json_is_real(value))
+		return event_time_of_real(json_real_value(value), time_us);
+	return json_is_string(value) && event_time_read(span_of(json_string_value(value)), time_us);
+}
+
 static bool own_time(const struct input_record *record, int64_t *time_us)
 {
 	struct span json = json_of(record->value);
 	json_t *event = json.at ? json_loadb(json.at, json.len, 0, NULL) : NULL;
-	const char *text = json_string_value(json_object_get(event, "event_time"));
-	bool good = text && time_parse(span_of(text), time_us);
+	const char *name = event_field_names[FIELD_EVENT_TIME];
+	bool good = time_of_json(json_object_get(event, name), time_us);
 
 	json_decref(event);
 	return good;
@@ -74,7 +88,7 @@ void topic_clock_take(struct topic_clock *clock, const struct input_record *reco
                       int64_t latest_us)
 {
 	struct control control = control_read(record);
-	struct span source_clock = record_header(record, "source_clock");
+	struct span source_clock = record_header(record, CLOCK_HEADER_SOURCE);
 	int64_t time_us;
 
 	if (control.kind == CONTROL_BEGIN || control.kind == CONTROL_JUMP)

@@ -29,15 +29,11 @@ static inline void add_field(struct span field, struct span *fields, size_t fiel
 
 static size_t split_plain(struct span line, char delimiter, struct span *fields, size_t field_cap)
 {
-	const char *start = line.at, *end = line.at + line.len;
+	const char *start = line.at, *end = line.at + line.len, *next;
 	size_t count = 0;
 
-	for (const char *p = start; p < end; p++) {
-		if (*p != delimiter)
-			continue;
-		add_field((struct span){start, (size_t)(p - start)}, fields, field_cap, &count);
-		start = p + 1;
-	}
+	for (; (next = memchr(start, delimiter, (size_t)(end - start))); start = next + 1)
+		add_field((struct span){start, (size_t)(next - start)}, fields, field_cap, &count);
 	add_field((struct span){start, (size_t)(end - start)}, fields, field_cap, &count);
 	return count;
 }

@@ -14,7 +14,8 @@ static bool append_digits(int64_t *sum, struct span digits)
 	for (size_t i = 0; i < digits.len; i++) {
 		int digit = digits.at[i] - '0';
 
-		if (digit < 0 || digit > 9 || value < (INT64_MIN + digit) / 10)
+		if (digit < 0 || digit > 9 || value < INT64_MIN / 10 ||
+		    (value == INT64_MIN / 10 && digit > -(INT64_MIN % 10)))
 			return false;
 		value = value * 10 - digit;
 	}

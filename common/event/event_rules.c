@@ -1,12 +1,12 @@
 /* Lists become bit masks. The price range is always checked, also by default, so that there is one
  * path. The text for restore metadata has a hash of the null words instead of the words,
- * because the metadata has little room; the order of the words does not change it. The hash is
- * FNV-1a and not that of base/hash.h, which differs from one start to the next. */
+ * because the metadata has little room; the order of the words does not change it. */
 #include "event/event_rules.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/fnv.h"
 #include "base/span.h"
 #include "base/timetext.h"
 #include "event/event.h"
@@ -159,11 +159,9 @@ static uint64_t hash_words(const struct null_words *words)
 	uint64_t sum = 0;
 
 	for (size_t i = 0; i < words->count; i++) {
-		uint64_t hash = UINT64_C(14695981039346656037);
+		struct span word = words->at[i];
 
-		for (size_t b = 0; b < words->at[i].len; b++)
-			hash = (hash ^ (unsigned char)words->at[i].at[b]) * UINT64_C(1099511628211);
-		sum += hash;
+		sum += fnv1a(FNV1A_START, word.at, word.len);
 	}
 	return sum;
 }

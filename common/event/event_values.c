@@ -273,7 +273,7 @@ const char *event_time_refusal(struct span text)
 {
 	int64_t us;
 
-	if (time_parse(text, &us))
+	if (time_parse(text, &us) || begins(text, "00000-00-00 "))
 		return "before 2000 or after 9999";
 	if (begins(text, "0000-00-00?00:00:00,"))
 		return "a comma before the fraction, expected a point";

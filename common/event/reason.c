@@ -1,7 +1,7 @@
 /* Look-ups in REASON_TABLE. */
 #include "event/reason.h"
 
-#include <string.h>
+#include "base/span.h"
 
 static const struct {
 	const char *name, *help;
@@ -21,10 +21,10 @@ const char *reason_help(enum reason reason)
 	return reasons[reason].help;
 }
 
-enum reason reason_from_name(const char *name)
+enum reason reason_from_name(struct span name)
 {
 	for (int i = 0; i < REASON_COUNT; i++)
-		if (strcmp(reasons[i].name, name) == 0)
+		if (span_is(name, reasons[i].name))
 			return (enum reason)i;
 	return REASON_COUNT;
 }

@@ -3,6 +3,8 @@
 #ifndef FUNNEL_REASON_H
 #define FUNNEL_REASON_H
 
+#include "base/span.h"
+
 #define REASON_TABLE(X)                                                                         \
 	X(NONE, "none", "accepted")                                                             \
 	X(NULL_VALUE, "null_value", "the record has no value and is not a control")             \
@@ -70,6 +72,6 @@ const char *reason_name(enum reason reason);
 /* The reason in words. */
 const char *reason_help(enum reason reason);
 /* REASON_COUNT: the name is unknown. */
-enum reason reason_from_name(const char *name);
+enum reason reason_from_name(struct span name);
 
 #endif

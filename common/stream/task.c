@@ -286,14 +286,14 @@ static bool is_count(int64_t value)
 }
 
 /* The count with this name in the text; NULL: none has it. */
-static int64_t *count_named(struct counts *counts, const char *name)
+static int64_t *count_named(struct counts *counts, struct span name)
 {
 	enum reason reason;
 
-	if (strcmp(name, OTHER_PRICE) == 0)
+	if (span_is(name, OTHER_PRICE))
 		return &counts->duplicates_other_price;
-	for (int i = 0; name[0] == '?' && i < EVENT_FIELD_COUNT; i++)
-		if (strcmp(name + 1, event_field_names[i]) == 0)
+	for (int i = 0; i < EVENT_FIELD_COUNT && name.len > 0 && name.at[0] == '?'; i++)
+		if (span_is((struct span){name.at + 1, name.len - 1}, event_field_names[i]))
 			return &counts->unreadable[i];
 	reason = reason_from_name(name);
 	return reason == REASON_COUNT ? NULL : &counts->dead[reason];
@@ -302,15 +302,12 @@ static int64_t *count_named(struct counts *counts, const char *name)
 /* One "name:count". */
 static bool named_count_parse(const char **text, struct counts *counts)
 {
-	char name[64];
-	size_t len = strcspn(*text, ":");
-	const char *at = *text + len;
+	struct span name = {*text, strcspn(*text, ":")};
+	const char *at = name.at + name.len;
 	int64_t value, *count;
 
-	if (len >= sizeof(name) || *at++ != ':' || !number_take(&at, &value) || !is_count(value))
+	if (*at++ != ':' || !number_take(&at, &value) || !is_count(value))
 		return false;
-	memcpy(name, *text, len);
-	name[len] = '\0';
 	count = count_named(counts, name);
 	if (!count)
 		return false;

@@ -65,10 +65,9 @@ static bool keep_membership(struct search *search, struct err *err)
 /* A reason that only newer versions know counts as one about the value. */
 static enum reason reason_of(struct span name)
 {
-	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++)
-		if (span_is(name, reason_name((enum reason)i)))
-			return (enum reason)i;
-	return REASON_MALFORMED_JSON;
+	enum reason reason = reason_from_name(name);
+
+	return reason == REASON_COUNT || reason == REASON_NONE ? REASON_MALFORMED_JSON : reason;
 }
 
 static bool take_letter(void *context, const struct input_record *record, bool *done,

@@ -89,6 +89,50 @@ list_continues() {
 }
 check "a list that ended early continues with the entry that failed" list_continues
 
+# Without Kafka: the entries write to standard output.
+jq -n '{source: "synthetic", "dry-run": true} |
+    [. + {name: "three", events: 3}, . + {name: "slow", events: 1000, rate: 5}]' >"$E2E_WORK/dry.json"
+
+dry_list() { # FLAGS...
+    timeout "$LONG" "$BIN_DIR/producer" --state-file none --http-port 0 "$@" \
+        2>"$E2E_WORK/dry.log" >"$E2E_WORK/dry.out"
+}
+ignored_child_signal() {
+    env --ignore-signal=CHLD timeout "$LONG" "$BIN_DIR/producer" --state-file none --http-port 0 \
+        --sources "$E2E_WORK/dry.json" --limit 3 >"$E2E_WORK/dry.out"
+    same "rows of both entries" 6 "$(wc -l <"$E2E_WORK/dry.out")"
+}
+check "a list ends also if its parent ignores SIGCHLD" ignored_child_signal
+
+same_signals() {
+    local list entry mask
+    "$BIN_DIR/producer" --state-file none --http-port 0 --sources "$E2E_WORK/dry.json" \
+        2>"$E2E_WORK/dry.log" >"$E2E_WORK/dry.out" &
+    list=$!
+    wait_until "the second entry has begun" opened_twice
+    entry=$(pgrep -P "$list")
+    mask=$(sed -n 's/^SigBlk:[[:space:]]*//p' "/proc/$entry/status")
+    kill -TERM "$list"
+    wait "$list"
+    same "SIGCHLD in the blocked signals of the second entry" 0 "$((0x$mask >> 16 & 1))"
+}
+opened_twice() { (($(grep -c event=opened "$E2E_WORK/dry.log") == 2)); }
+check "each entry of a list starts with the same blocked signals" same_signals
+
+whole_list() { # NAME VALUE
+    local status=0
+    dry_list --sources "$E2E_WORK/dry.json" "--${1,,}" "$2" || status=$?
+    same "exit code" 64 "$status"
+    grep -F "$1=$2 and SOURCES=" "$E2E_WORK/dry.log"
+}
+check "LOOP for a complete list is refused" whole_list LOOP 2
+check "EVERY for a complete list is refused" whole_list EVERY 3h
+loop_of_one() {
+    dry_list --sources "$E2E_WORK/dry.json" --only three --loop 2
+    same "rows" 6 "$(wc -l <"$E2E_WORK/dry.out")"
+}
+check "LOOP for one entry repeats it" loop_of_one
+
 # ---- the downloader
 
 download() { # MODE FILE SHA256

@@ -550,6 +550,68 @@ Test(cases, generated_files_give_the_same_rows_on_any_number_of_partitions)
 	unlink(path);
 }
 
+/* ---- streams in the order of their times */
+
+/* Like nothing_of_a_random_stream_in_order_is_refused_or_late in source_clock_test.c, as a file.
+ * `past` rows of other users are 900 days back. Returns the other rows. */
+static int write_stream(const char *path, struct rng *rng, int past)
+{
+	FILE *file = fopen(path, "w");
+	int count = (int)rng_between(rng, 2, rng_chance(rng, 5) ? 1600 : 80);
+	int64_t front_us = KIT_DAY0_US, users = past ? 1 : rng_between(rng, 1, 12), user = 1;
+	int64_t step_us = US_PER_SECOND << rng_between(rng, 0, 17);
+	int64_t stay = rng_between(rng, 1, 100), pause = rng_between(rng, 5, 60);
+	char time[32];
+
+	fputs("event_time,event_type,product_id,user_id\n", file);
+	for (int i = 0; i < count; i++) {
+		bool early = front_us < KIT_DAY0_US + 1500 * US_PER_DAY; /* all are before NOW_US */
+		bool paused = early && !past && rng_chance(rng, pause) && i + 2 < count;
+
+		front_us += rng_below(rng, paused  ? 300 * US_PER_DAY
+		                           : early ? step_us
+		                                   : US_PER_MINUTE);
+		if (rng_chance(rng, stay))
+			user = rng_between(rng, 1, users);
+		if (users > 1 && i + 12 >= count)
+			user = 1 + i % 2;
+		time_format_plain(front_us, time);
+		fprintf(file, "%s UTC,view,%d,%" PRId64 "\n", time, i + 1, user);
+		if (past && i % 20 == 19 && i < 20 * past) {
+			time_format_plain(KIT_DAY0_US - 900 * US_PER_DAY + i * US_PER_SECOND, time);
+			fprintf(file, "%s UTC,view,%d,%d\n", time, 5000 + i, 100 + i);
+		}
+	}
+	fclose(file);
+	return count;
+}
+
+Test(cases, nothing_of_a_stream_in_order_is_refused_or_late_on_any_number_of_partitions)
+{
+	char path[] = "/tmp/cases_XXXXXX";
+
+	close(mkstemp(path));
+	for (uint64_t seed = 1; seed <= 120; seed++) {
+		struct rng rng = {seed};
+		int past = seed % 4 == 0 ? (int)rng_between(&rng, 1, 30) : 0;
+		int count = write_stream(path, &rng, past);
+
+		for (size_t p = 0; p < 3; p++) {
+			struct outcome outcome = replay(path, partition_counts[p]);
+
+			cr_assert_not(outcome.refused, "seed %" PRIu64 ": %s", seed,
+			              outcome.err.message);
+			cr_assert_eq(outcome.counts.records_out, count,
+			             "seed %" PRIu64 ", %d partitions: %" PRId64 " of %d\n%s", seed,
+			             partition_counts[p], outcome.counts.records_out, count,
+			             outcome.details);
+			cr_assert_eq(outcome.late, 0, "seed %" PRIu64 ", %d partitions", seed,
+			             partition_counts[p]);
+		}
+	}
+	unlink(path);
+}
+
 /* ---- an event far ahead of the clock */
 
 static struct input_record live_view(char text[512], int64_t offset, int64_t user, int64_t time_us)

@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/span.h"
 #include "event/event_fields.h"
+#include "event/event_values.h"
 #include "mapped_time.h"
 #include "mapping.h"
 #include "row.h"
@@ -128,6 +129,34 @@ Test(mapping, times_of_another_form_or_zone_become_standard_ones)
 		          got->at, want);
 		cr_assert_eq(row.event_time_us == ROW_TIME_NONE, times[i].want == NULL, "%s",
 		             times[i].text);
+		mapping_free(mapping);
+	}
+}
+
+/* Times that bronze-sink refuses: the row has them in the standard form, but has no time. */
+Test(mapping, a_time_out_of_range_is_no_time_as_without_a_mapping)
+{
+	static const char *const out_of_range[][3] = {
+		{"time_zone=-05:00", "9999-12-31 23:59:59", "10000-01-01 04:59:59 UTC"},
+		{"time_format=%d.%m.%Y %H:%M:%S %z", "31.12.9999 23:59:59 -00:30",
+	         "10000-01-01 00:29:59 UTC"},
+		{"time_zone=+02:00", "2000-01-01 01:59:59", "1999-12-31 23:59:59 UTC"},
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct mapping *mapping = mapping_of(out_of_range[i][0]);
+		char time[MAPPED_TIME_MAX];
+		struct row row = {0};
+		struct span *got = &row.fields[FIELD_EVENT_TIME];
+		int64_t time_us;
+
+		*got = span_of(out_of_range[i][1]);
+		cr_assert(mapping_apply(mapping, &row, time));
+		cr_assert(span_is(*got, out_of_range[i][2]), "%s: %.*s", out_of_range[i][1],
+		          (int)got->len, got->at);
+		cr_assert_eq(row.event_time_us, ROW_TIME_NONE, "%s", out_of_range[i][1]);
+		cr_assert_not(event_time_read(*got, &time_us));
+		cr_assert_str_eq(event_time_refusal(*got), "before 2000 or after 9999");
 		mapping_free(mapping);
 	}
 }

@@ -9,12 +9,12 @@
 #include <sys/resource.h>
 
 #include "base/err.h"
+#include "base/fnv.h"
 #include "base/span.h"
 #include "event/event.h"
 #include "event/event_json_write.h"
 #include "external_sort.h"
 #include "file_list.h"
-#include "fnv.h"
 #include "packed_row.h"
 #include "row.h"
 #include "source.h"

@@ -230,3 +230,38 @@ Test(topic_clock, controls_and_source_clocks_announce_times)
 	take("a", "2019-10-08 10:00:00", "source_clock", "");
 	cr_assert_str_eq(newest(), "2019-10-08 10:00:00", "empty: the record's own time");
 }
+
+static void take_json(const char *event_time, const char *header, const char *value)
+{
+	char json[128];
+	struct header headers[] = {{span_of(header ? header : ""), span_of(value)}};
+	struct input_record record = {
+		.key = SPAN("a"),
+		.headers = headers,
+		.header_count = header ? 1 : 0,
+	};
+
+	snprintf(json, sizeof(json), "{\"event_time\":%s}", event_time);
+	record.value = span_of(json);
+	topic_clock_take(&clock_now, &record, latest_us);
+}
+
+Test(topic_clock, an_epoch_is_the_own_time_of_a_record_as_for_bronze_sink)
+{
+	static const struct {
+		const char *event_time, *want;
+	} epochs[] = {
+		{"\"1570446000\"", "2019-10-07 11:00:00"},
+		{"1570446001", "2019-10-07 11:00:01"},
+		{"1570446002000", "2019-10-07 11:00:02"},
+		{"1570446003.5", "2019-10-07 11:00:03.5"},
+		{"\"1570446004000000\"", "2019-10-07 11:00:04"},
+		{"true", "2019-10-07 11:00:04"},
+		{"12", "2019-10-07 11:00:04"},
+	};
+
+	for (size_t i = 0; i < sizeof(epochs) / sizeof(epochs[0]); i++) {
+		take_json(epochs[i].event_time, "source_clock", "");
+		cr_assert_str_eq(newest(), epochs[i].want, "%s", epochs[i].event_time);
+	}
+}

@@ -177,6 +177,137 @@ Test(source_clock, devices_with_wrong_clocks_among_a_thousand_users_move_nothing
 	}
 }
 
+/* Writes the rows of the main user, one a minute, with `others` rows of other users that are 900
+ * days back: after the main rows, between them, or one before them. */
+static size_t mostly_one_user(struct row_time *rows, size_t main_rows, size_t others, size_t layout)
+{
+	size_t count = 0, every = main_rows / (others + 1);
+
+	for (size_t i = 0, added = 0; i < main_rows + others; i++) {
+		bool other = layout == 0   ? i >= main_rows
+		             : layout == 1 ? added < others && i % (every + 1) == every
+		                           : added < others && i % (every + 1) == 0;
+
+		added += other;
+		rows[count++] = other ? (struct row_time){T0 - 900 * US_PER_DAY +
+		                                                  (int64_t)added * US_PER_MINUTE,
+		                                          50 + (int64_t)added}
+		                      : (struct row_time){T0 + (int64_t)i * US_PER_MINUTE, 1};
+	}
+	return count;
+}
+
+Test(source_clock, a_few_rows_far_in_the_past_do_not_refute_a_source_of_one_user)
+{
+	static struct row_time rows[4000];
+	static struct result results[4000];
+	static const size_t main_rows[] = {30, 100, 990, 3000}, others[] = {1, 3, 10, 60};
+
+	for (size_t c = 0; c < 4 * 4 * 3; c++) {
+		size_t layout = c / 16, m = main_rows[c % 4], o = others[c / 4 % 4], count;
+
+		if (o * 10 > m)
+			continue;
+		count = mostly_one_user(rows, m, o, layout);
+		run(rows, count, results);
+		for (size_t i = 0; i < count; i++) {
+			if (rows[i].user_id != 1)
+				continue;
+			cr_assert(accepted(&rows[i], &results[i]),
+			          "layout %zu, %zu and %zu rows: row %zu", layout, m, o, i);
+			cr_assert(results[i].clock_us <= rows[i].time_us,
+			          "layout %zu, %zu and %zu rows: row %zu is late", layout, m, o, i);
+		}
+	}
+}
+
+/* The device sends many rows in succession, or is the first one. */
+Test(source_clock, a_busy_device_with_a_wrong_clock_moves_nothing)
+{
+	static struct row_time rows[3000];
+	static struct result results[3000];
+	static const size_t bursts[] = {1, 20, 300}, starts[] = {0, 1, 700}, rests[] = {4, 400};
+
+	for (size_t c = 0; c < 3 * 3 * 2; c++) {
+		size_t burst = bursts[c % 3], start = starts[c / 3 % 3], rest = rests[c / 9];
+		size_t count = start + burst + rest;
+
+		if (burst >= 9 * rest && start < 2)
+			continue; /* nearly all rows are of this device: it is the main user */
+		for (size_t i = 0; i < count; i++)
+			rows[i] = i >= start && i < start + burst
+			                  ? (struct row_time){T0 + 900 * US_PER_DAY +
+			                                              (int64_t)i * US_PER_SECOND,
+			                                      99}
+			                  : (struct row_time){T0 + (int64_t)i * US_PER_SECOND,
+			                                      1 + (int64_t)i % 7};
+		run(rows, count, results);
+		for (size_t i = 0; i < count; i++) {
+			if (rows[i].user_id == 99) {
+				cr_assert(results[i].refuted, "case %zu, row %zu", c, i);
+				continue;
+			}
+			cr_assert(accepted(&rows[i], &results[i]), "case %zu, row %zu", c, i);
+			cr_assert(results[i].clock_us <= rows[i].time_us,
+			          "case %zu, row %zu is late", c, i);
+		}
+	}
+}
+
+Test(source_clock, a_wrong_row_in_the_file_of_one_user_moves_nothing)
+{
+	static struct row_time rows[60];
+	static struct result results[60];
+
+	for (size_t at = 0; at < 59; at++) {
+		for (size_t i = 0; i < 60; i++)
+			rows[i] = (struct row_time){T0 + (int64_t)i * US_PER_MINUTE, 1};
+		rows[at].time_us += 900 * US_PER_DAY;
+		run(rows, 60, results);
+		for (size_t i = 0; i < 60; i++)
+			cr_assert(i == at || (accepted(&rows[i], &results[i]) &&
+			                      results[i].clock_us <= rows[i].time_us),
+			          "wrong at %zu: row %zu", at, i);
+	}
+}
+
+/* Any density, users and pauses. At the end of a source of several users, two of them alternate: a
+ * pause before the last rows of one user may also be a wrong clock (source_clock.c). */
+Test(source_clock, nothing_of_a_random_stream_in_order_is_refused_or_late)
+{
+	static struct row_time rows[1600];
+	static struct result results[1600];
+
+	for (uint64_t seed = 1; seed <= 600; seed++) {
+		struct rng rng = {seed};
+		size_t count = (size_t)rng_between(&rng, 1, rng_chance(&rng, 5) ? 1600 : 80);
+		int64_t time_us = T0, users = rng_between(&rng, 1, 12), user = 1;
+		int64_t step_us = US_PER_SECOND << rng_between(&rng, 0, 17);
+		int64_t stay = rng_between(&rng, 1, 100), pause = rng_between(&rng, 5, 60);
+
+		for (size_t i = 0; i < count; i++) {
+			bool early = time_us < T0 + 2000 * US_PER_DAY; /* all are before LATEST */
+			bool long_pause = early && rng_chance(&rng, pause) && i + 2 < count;
+
+			time_us += rng_below(&rng, long_pause ? 700 * US_PER_DAY
+			                           : early    ? step_us
+			                                      : US_PER_MINUTE);
+			if (rng_chance(&rng, stay)) /* the user changes now and then */
+				user = rng_between(&rng, 1, users);
+			if (users > 1 && i + 12 >= count)
+				user = 1 + (int64_t)i % 2;
+			rows[i] = (struct row_time){time_us, user};
+		}
+		run(rows, count, results);
+		for (size_t i = 0; i < count; i++) {
+			cr_assert(accepted(&rows[i], &results[i]),
+			          "seed %" PRIu64 ", row %zu of %zu", seed, i, count);
+			cr_assert(results[i].clock_us <= rows[i].time_us,
+			          "seed %" PRIu64 ", row %zu of %zu is late", seed, i, count);
+		}
+	}
+}
+
 Test(source_clock, disorder_after_a_pause_neither_refutes_nor_stops_the_clock)
 {
 	static struct row_time rows[4000];

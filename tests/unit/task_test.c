@@ -228,11 +228,9 @@ static void note_letter(const struct output *output)
 	struct input_record record = {.headers = output->headers,
 	                              .header_count = output->header_count};
 	struct dead_letter letter;
-	char name[64];
 
 	cr_assert(dead_letter_read(&record, &letter));
-	snprintf(name, sizeof(name), "%.*s", (int)letter.reason.len, letter.reason.at);
-	refused_as[letter.source_offset] = (uint8_t)reason_from_name(name);
+	refused_as[letter.source_offset] = (uint8_t)reason_from_name(letter.reason);
 }
 
 static void find_refused(struct task *task)

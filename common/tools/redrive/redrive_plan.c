@@ -53,18 +53,13 @@ void redrive_plan_add(struct redrive *redrive, const struct redrive_decision *de
                       const struct input_record *record)
 {
 	struct redrive_plan *plan = &redrive->plan;
-	char reason[64];
 
 	plan->results[decision->result]++;
 	if (decision->refused != REASON_NONE)
 		plan->refused_reasons[decision->refused]++;
 	if (decision->result != REDRIVE_SEND)
 		return;
-	snprintf(reason, sizeof(reason), "%.*s",
-	         (int)(decision->dead_letter.reason.len < 63 ? decision->dead_letter.reason.len
-	                                                     : 63),
-	         decision->dead_letter.reason.at);
-	plan->send_reasons[reason_from_name(reason)]++;
+	plan->send_reasons[reason_from_name(decision->dead_letter.reason)]++;
 	plan->ahead += decision->ahead;
 	widen(record->timestamp_ms, &plan->first_ms, &plan->last_ms);
 	if (decision->refused == REASON_NONE)

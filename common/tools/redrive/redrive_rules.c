@@ -92,22 +92,18 @@ bool redrive_reasons_parse(const char *text, struct redrive_selection *selection
 	memset(selection->reasons, 0, sizeof(selection->reasons));
 	selection->any_reason = true;
 	for (text += strspn(text, SEPARATORS); *text; text += strspn(text, SEPARATORS)) {
-		size_t len = strcspn(text, SEPARATORS);
-		char name[64];
-		enum reason reason;
+		struct span name = {text, strcspn(text, SEPARATORS)};
+		enum reason reason = reason_from_name(name);
 
-		snprintf(name, sizeof(name), "%.*s",
-		         (int)(len < sizeof(name) ? len : sizeof(name) - 1), text);
-		reason = len < sizeof(name) ? reason_from_name(name) : REASON_COUNT;
 		if (reason == REASON_COUNT || reason == REASON_NONE)
 			return err_set(
 				err, ERR_INPUT,
-				"'%s' is not a reason code: expected codes such as invalid_price "
+				"'%.*s' is not a reason code: expected codes such as invalid_price "
 				"or wrong_partition",
-				name);
+				(int)(name.len < 60 ? name.len : 60), name.at);
 		selection->reasons[reason] = true;
 		selection->any_reason = false;
-		text += len;
+		text += name.len;
 	}
 	return true;
 }
@@ -168,21 +164,10 @@ static bool in_ranges(const struct redrive_ranges *ranges, int32_t partition, in
 	return ranges->count == 0;
 }
 
-static enum reason reason_of(const struct dead_letter *dead_letter)
-{
-	char name[64];
-
-	if (dead_letter->reason.len >= sizeof(name))
-		return REASON_COUNT;
-	memcpy(name, dead_letter->reason.at, dead_letter->reason.len);
-	name[dead_letter->reason.len] = '\0';
-	return reason_from_name(name);
-}
-
 static bool is_selected(const struct redrive_selection *selection,
                         const struct input_record *record, const struct dead_letter *dead_letter)
 {
-	enum reason reason = reason_of(dead_letter);
+	enum reason reason = reason_from_name(dead_letter->reason);
 	int64_t time_us = record->timestamp_ms * 1000;
 
 	return (selection->any_reason || (reason != REASON_COUNT && selection->reasons[reason])) &&
