@@ -35,8 +35,8 @@ struct assigned_task {
 	int64_t restore_from;       /* restore offset of the last commit made here; 0: none */
 	int64_t trimmed_to;         /* records before this offset are deleted; 0: none */
 	bool moved;                 /* a record was folded since the last commit */
-	/* The coordinator's offset was wrong, and ours is from the log: commit it again, even if no
-	 * record was folded. */
+	/* Commit the offset even if no record was folded: the coordinator's offset was wrong, and
+	 * ours is from the log; or the partition has an announcement. */
 	bool commit_again;
 	struct metric *records_metric; /* records folded */
 };
