@@ -195,25 +195,22 @@ static bool group_ever_committed(struct task_loop *loop, size_t input, bool *eve
 }
 
 /* A partition has no committed offset. That is correct for a new set, but not if our output has
- * records. */
+ * records. The records are read before the offsets: if another instance of a new set commits its
+ * first transaction between the two, its offsets are found. */
 static bool may_start_without_offset(struct task_loop *loop, size_t input, struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
 	enum topic_id output = loop->inputs[input].main_output;
-	bool ever, holds;
+	bool ever = false, holds;
 
 	if (loop->start_checked[input])
 		return true;
-	if (!group_ever_committed(loop, input, &ever, err))
-		return false;
-	loop->start_checked[input] = ever;
-	if (ever)
-		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err))
+	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err) ||
+	    (holds && !group_ever_committed(loop, input, &ever, err)))
 		return false;
-	loop->start_checked[input] = !holds;
-	if (!holds)
+	loop->start_checked[input] = !holds || ever;
+	if (loop->start_checked[input])
 		return true;
 	return err_set(err, ERR_OPERATOR,
 	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
