@@ -69,6 +69,7 @@ struct sim_offset {
 
 struct request {
 	enum request_kind kind;
+	uint32_t life; /* of the process that sends it */
 	char transactional_id[64];
 	int64_t pid;
 	int16_t epoch;

@@ -18,6 +18,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/stop.h"
+#include "sim/arena.h"
 #include "sim/choice.h"
 #include "sim/process.h"
 #include "sim/story.h"
@@ -238,7 +239,7 @@ void registry_free(struct registry *registry)
 static bool answers(struct err *err)
 {
 	const struct process *process = process_current();
-	bool answer = !process || !choose(CHOICE_REGISTRY, process->actor, 2);
+	bool answer = arena_current() == ARENA_WORLD || !choose(CHOICE_REGISTRY, process->actor, 2);
 
 	if (!answer)
 		story("the registry does not answer");

@@ -203,6 +203,7 @@ void transactions_handle(const struct request *request, struct response *respons
 	response->code = check(txn, request);
 	if (response->code)
 		return;
+	txn->ended_by = request->life;
 	if (request->kind == REQUEST_END_TXN)
 		response->code = end_txn(txn, request->commit);
 	else
