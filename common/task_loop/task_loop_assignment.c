@@ -178,17 +178,18 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 	return ok;
 }
 
-/* *ever: the group has an offset for some partition of the input. *own: for this one. */
+/* What the log of the group's offsets has: *ever: an offset for some partition of the topic.
+ * *own: for this partition. */
 static bool group_ever_committed(struct task_loop *loop, const struct assigned_partition *partition,
                                  bool *ever, bool *own, struct err *err)
 {
 	const struct intake_topic *topic = partition->topic;
 	rd_kafka_topic_partition_list_t *list =
 		rd_kafka_topic_partition_list_new(topic->partition_count);
-	bool ok, from_log;
+	bool ok;
 
 	rd_kafka_topic_partition_list_add_range(list, topic->name, 0, topic->partition_count - 1);
-	ok = committed_offsets(loop, list, &from_log, err);
+	ok = offsets_topic_read(loop, list, err);
 	*ever = *own = false;
 	for (int i = 0; ok && i < list->cnt; i++) {
 		*ever |= list->elems[i].offset >= 0;
@@ -199,35 +200,30 @@ static bool group_ever_committed(struct task_loop *loop, const struct assigned_p
 	return ok;
 }
 
-/* A partition has no committed offset. That is correct for a new set, but not if our output has
- * records. The records are read before the offsets: if another instance of a new set commits its
- * first transaction between the two, its offsets are found. An offset of this partition is found
- * now if the coordinator was wrong about it: then it is wrong about other partitions too. */
+/* The coordinator returns no offset for a partition. That is correct for a new set, and for a
+ * partition that had no record yet. If our output has records, the log decides. The records are
+ * read before the log: if another instance of a new set commits its first transaction between the
+ * two, its offsets are found. */
 static bool may_start_without_offset(struct task_loop *loop,
                                      const struct assigned_partition *partition, struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
-	size_t input = partition->input;
-	enum topic_id output = loop->inputs[input].main_output;
+	enum topic_id output = loop->inputs[partition->input].main_output;
 	bool ever = false, own = false, holds;
 
-	if (loop->start_checked[input])
-		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err) ||
 	    (holds && !group_ever_committed(loop, partition, &ever, &own, err)))
 		return false;
-	loop->start_checked[input] = !holds;
 	if (!holds || (ever && !own))
 		return true;
-	if (!loop->offsets_doubted) {
-		loop->offsets_doubted = true;
+	loop->offsets_doubted = own;
+	if (own)
 		return err_set(err, ERR_RETRY,
-		               "group %s%s has no committed offsets for %s, but %s is not empty; "
-		               "reading the offsets from the log",
+		               "the coordinator returned no offset of group %s%s for %s/%" PRId32
+		               ", but its log has one; reading the offsets from the log",
 		               loop->kafka.topic_prefix, loop->service_name,
-		               partition->topic->name, topic);
-	}
+		               partition->topic->name, partition->partition);
 	return err_set(err, ERR_OPERATOR,
 	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
 	               "offsets have expired or were deleted, and a start from the first record "
@@ -374,7 +370,6 @@ static bool start_tasks(struct task_loop *loop, struct err *err)
 	rd_kafka_topic_partition_list_t *list = intake_list(loop->intake);
 	bool ok;
 
-	memset(loop->start_checked, 0, sizeof(loop->start_checked));
 	ok = add_tasks(loop, list, err);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (!ok) {

@@ -20,6 +20,7 @@ struct options {
 	uint64_t seed, step; /* first seed, and distance to the next */
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
+	bool brief; /* no story of a failure */
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
 };
@@ -31,7 +32,7 @@ struct sums {
 
 static void usage(void)
 {
-	puts("sim [--seconds N] [--seed N] [--step N] [--count N] [--story] [--no-shrink]\n"
+	puts("sim [--seconds N] [--seed N] [--step N] [--count N] [--story] [--no-shrink] [--brief]\n"
 	     "    [--trace FILE] [--bug drop_markers|no_verification]");
 	exit(64);
 }
@@ -57,6 +58,10 @@ static void parse(int argc, char **argv, struct options *options)
 		}
 		if (strcmp(name, "--no-shrink") == 0) {
 			options->no_shrink = true;
+			continue;
+		}
+		if (strcmp(name, "--brief") == 0) {
+			options->brief = true;
 			continue;
 		}
 		if (!value)
@@ -144,7 +149,7 @@ static void run_one(const struct options *options, uint64_t seed, struct sums *s
 	if (result.failed) {
 		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds, result.failure);
 		fflush(stdout);
-		if (!options->story)
+		if (!options->story && !options->brief)
 			tell(&schedule, &result.trace, options->no_shrink);
 	}
 	trace_free(&result.trace);
