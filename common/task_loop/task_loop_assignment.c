@@ -145,7 +145,8 @@ static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_part
  * with the coordinator, the service refuses to start. If the log has an open transaction, the
  * service waits for its end.
  *
- * Limit: counts after an open transaction of another instance are not seen. */
+ * Limits: controls are not counted, and the merge half has no counts. So an old offset that only
+ * these have passed is not noticed: the controls, or the same totals, are sent again. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
                               bool *from_log, struct err *err)
 {
