@@ -210,12 +210,15 @@ static bool may_start_without_offset(struct task_loop *loop,
 {
 	char topic[TOPIC_NAME_MAX + 1];
 	enum topic_id output = loop->inputs[partition->input].main_output;
-	bool ever = false, own = false, holds;
+	bool ever = false, own = false, holds, *was_empty = &loop->was_empty[partition->input];
 
+	if (*was_empty)
+		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err) ||
 	    (holds && !group_ever_committed(loop, partition, &ever, &own, err)))
 		return false;
+	*was_empty = !holds;
 	if (!holds || (ever && !own))
 		return true;
 	loop->offsets_doubted = own;
@@ -371,6 +374,7 @@ static bool start_tasks(struct task_loop *loop, struct err *err)
 	rd_kafka_topic_partition_list_t *list = intake_list(loop->intake);
 	bool ok;
 
+	memset(loop->was_empty, 0, sizeof(loop->was_empty));
 	ok = add_tasks(loop, list, err);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (!ok) {

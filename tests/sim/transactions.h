@@ -21,7 +21,7 @@ struct txn {
 	enum txn_state state;
 	struct partition_log *partitions[64];
 	size_t partition_count;
-	int64_t began_us, timeout_us;
+	int64_t began_us, timeout_us, used_us;
 	uint32_t number;   /* counts its transactions */
 	uint32_t ended_by; /* life of the process that sent EndTxn */
 };
