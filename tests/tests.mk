@@ -28,6 +28,6 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libcommon.a
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
--include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/airflow/airflow.mk tests/checks.mk
+-include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/sim/sim.mk tests/airflow/airflow.mk tests/checks.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)

@@ -15,7 +15,9 @@
 #include "stream/refused_offsets.h"
 #include "wire/records_counts.h"
 
-#define TASK_BLOCK_RECORDS   4096
+#ifndef TASK_BLOCK_RECORDS
+#define TASK_BLOCK_RECORDS 4096
+#endif
 #define TASK_METADATA_MAX    3840 /* bytes; the broker's default limit is 4,096 */
 #define TASK_FINGERPRINT_MAX 256
 

@@ -197,6 +197,15 @@ static void log_suppressed(const struct task_loop *loop, const struct idle_check
 	                           "writer has not committed all records of the source"));
 }
 
+/* An announcement is an output, so the offset of its partition is committed with it, although no
+ * record was folded. Then the coordinator refuses it from a process that has lost the partition.
+ * And a process that starts before the first record finds an offset along with our outputs. */
+static void announced(struct assigned_task *assigned, enum announced what)
+{
+	set_announced(assigned, what);
+	assigned->commit_again = true;
+}
+
 static bool announce(struct task_loop *loop, const struct idle_check *check, struct err *err)
 {
 	for (int i = 0; i < check->count; i++) {
@@ -207,13 +216,14 @@ static bool announce(struct task_loop *loop, const struct idle_check *check, str
 			return false;
 		if (!all) {
 			log_suppressed(loop, check, i);
-			if (assigned->announced != ANNOUNCED_ACTIVE)
-				assigned->input->ops->active(assigned->task.fold, &loop->outbox);
-			set_announced(assigned, ANNOUNCED_ACTIVE);
+			if (assigned->announced == ANNOUNCED_ACTIVE)
+				continue;
+			assigned->input->ops->active(assigned->task.fold, &loop->outbox);
+			announced(assigned, ANNOUNCED_ACTIVE);
 		} else if (is_at_end_long(loop, assigned) &&
 		           assigned->announced != ANNOUNCED_IDLE) {
 			assigned->input->ops->idle(assigned->task.fold, &loop->outbox);
-			set_announced(assigned, ANNOUNCED_IDLE);
+			announced(assigned, ANNOUNCED_IDLE);
 		}
 	}
 	return true;

@@ -31,7 +31,9 @@
 
 #define CALL_TIMEOUT_MS 10000
 #define SILENCE_MS      20000
-#define FIRST_PART      INT64_C(100000) /* offsets; each further part is larger */
+#ifndef FIRST_PART
+#define FIRST_PART INT64_C(100000) /* offsets; each further part is larger */
+#endif
 #define PART_GROWTH     4
 #define MEMBERSHIP_US   INT64_C(1000000)
 

@@ -35,8 +35,8 @@ struct assigned_task {
 	int64_t restore_from;       /* restore offset of the last commit made here; 0: none */
 	int64_t trimmed_to;         /* records before this offset are deleted; 0: none */
 	bool moved;                 /* a record was folded since the last commit */
-	/* The coordinator's offset was wrong, and ours is from the log: commit it again, even if no
-	 * record was folded. */
+	/* Commit the offset even if no record was folded: the coordinator's offset was wrong, and
+	 * ours is from the log; or the partition has an announcement. */
 	bool commit_again;
 	struct metric *records_metric; /* records folded */
 };
@@ -73,8 +73,10 @@ struct task_loop {
 	 * the same committed offset, it continues with its old state. */
 	struct assigned_task *parked;
 	size_t parked_count;
-	/* Per input, in this assignment: starting without committed offsets is allowed. */
-	bool start_checked[TASK_LOOP_INPUTS_MAX];
+	/* Per input, in this assignment: our output had no records after the offsets were read. */
+	bool was_empty[TASK_LOOP_INPUTS_MAX];
+	/* The coordinator returned no offset, but its log has one: read all from the log. */
+	bool offsets_doubted;
 	bool start_pending; /* partitions are accepted, but their tasks are not started yet */
 	bool assigned;      /* there was a first assignment */
 

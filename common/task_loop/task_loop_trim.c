@@ -9,7 +9,9 @@
 #include "service/monotime.h"
 
 #define TRIM_INTERVAL_US (60 * INT64_C(1000000))
+#ifndef TRIM_RECORDS_MIN
 #define TRIM_RECORDS_MIN 10000
+#endif
 
 static void take_results(struct task_loop *loop)
 {

@@ -1,0 +1,28 @@
+/* Checks what the services commit. See README.md, "The oracle". */
+#ifndef SIM_ORACLE_H
+#define SIM_ORACLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sim/partition_log.h"
+#include "sim/transactions.h"
+
+/* Begins a schedule; the topics must exist. */
+void oracle_begin(void);
+/* The coordinator has decided to commit: checks the transaction. */
+void oracle_decided(const struct txn *txn);
+/* Records a failure, and ends the schedule. Only the first one counts. */
+void oracle_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* NULL: none. */
+const char *oracle_failure(void);
+/* Everything is processed, committed and visible. aggregators: the schedule has funnel-aggregator.
+ * why: what is missing. */
+bool oracle_is_complete(bool aggregators, char *why, size_t cap);
+/* The checks at the end of a schedule that is complete. */
+void oracle_end(void);
+/* The number of transactions and records that were checked in this schedule. */
+size_t oracle_transactions(void);
+size_t oracle_records(void);
+
+#endif

@@ -1,0 +1,384 @@
+/* The consumer: group membership, fetches, and the end of a partition. A fetch puts records into
+ * the client's queue, and a poll delivers them. A new assignment drops the queue. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "sim/choice.h"
+#include "sim/network.h"
+#include "sim/process.h"
+#include "sim/rd_client.h"
+#include "sim/story.h"
+
+#define FETCH_RECORDS 200
+#define STALE_RECORDS 3
+
+/* ---- the queue */
+
+static struct sim_message *message_new(rd_kafka_t *client, const struct rd_reading *reading,
+                                       size_t bytes)
+{
+	struct sim_message *m = xzalloc(1, sizeof(*m) + bytes);
+
+	m->bytes = bytes;
+	m->message.rkt = rd_topic(client, reading->topic);
+	m->message.partition = reading->partition;
+	if (client->last)
+		client->last->next = m;
+	else
+		client->first = m;
+	client->last = m;
+	return m;
+}
+
+static void push_error(rd_kafka_t *client, const struct rd_reading *reading,
+                       rd_kafka_resp_err_t code, int64_t offset)
+{
+	struct sim_message *m = message_new(client, reading, 0);
+
+	m->message.err = code;
+	m->message.offset = offset;
+}
+
+static void push_record(rd_kafka_t *client, const struct rd_reading *reading, int64_t offset)
+{
+	const struct sim_record *record =
+		&cluster_log(reading->topic, reading->partition)->records[offset];
+	struct sim_message *m =
+		message_new(client, reading, record->key.len + record->value.len + 2);
+	char *bytes = (char *)(m + 1);
+
+	m->message.offset = offset;
+	m->time_ms = record->time_ms;
+	if (record->key.at) {
+		m->message.key = memcpy(bytes, record->key.at, record->key.len);
+		m->message.key_len = record->key.len;
+	}
+	bytes += record->key.len + 1;
+	if (record->value.at) {
+		m->message.payload = memcpy(bytes, record->value.at, record->value.len);
+		m->message.len = record->value.len;
+	}
+	m->headers = (rd_kafka_headers_t){(struct header *)(uintptr_t)record->headers,
+	                                  record->header_count, 0};
+}
+
+static struct sim_message *pop(rd_kafka_t *client)
+{
+	struct sim_message *m = client->first;
+
+	if (!m)
+		return NULL;
+	client->first = m->next;
+	if (!client->first)
+		client->last = NULL;
+	return m;
+}
+
+static void drop_queue(rd_kafka_t *client)
+{
+	struct sim_message *m;
+
+	while ((m = pop(client)))
+		rd_kafka_message_destroy(&m->message);
+}
+
+void rd_consumer_destroy(rd_kafka_t *client)
+{
+	drop_queue(client);
+	for (size_t i = 0; i < client->subscription_count; i++)
+		free((void *)(uintptr_t)client->subscription[i]);
+}
+
+/* ---- fetching */
+
+static int64_t readable_end(const rd_kafka_t *client, const struct partition_log *log)
+{
+	return client->conf.read_uncommitted ? (int64_t)log->end : log_lso(log);
+}
+
+static bool has_news(const rd_kafka_t *client, struct rd_reading *reading)
+{
+	const struct partition_log *log = cluster_log(reading->topic, reading->partition);
+
+	if (reading->stopped)
+		return false;
+	if (!log)
+		return true;
+	if (log_is_away(log))
+		return false;
+	reading->high = (int64_t)log->end;
+	return reading->position != readable_end(client, log) || !reading->end_reported;
+}
+
+static bool is_delivered(const rd_kafka_t *client, const struct sim_record *record)
+{
+	return record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED ||
+	       (record->fate != FATE_MARKER && client->conf.read_uncommitted);
+}
+
+static void push_stale(rd_kafka_t *client, const struct rd_reading *reading,
+                       const struct partition_log *log)
+{
+	uint32_t count = client->subscribed
+	                         ? choose(CHOICE_STALE, process_current()->actor, STALE_RECORDS + 1)
+	                         : 0;
+	int64_t offset = reading->begin - (int64_t)count;
+
+	if (count)
+		story("%s/%d: old records are delivered again, before offset %d", log->topic,
+		      log->partition, (int)reading->begin);
+	for (; count && offset < reading->begin; offset++)
+		if (offset >= log->start && is_delivered(client, &log->records[offset]))
+			push_record(client, reading, offset);
+}
+
+static void fetch_partition(rd_kafka_t *client, struct rd_reading *reading)
+{
+	const struct partition_log *log = cluster_log(reading->topic, reading->partition);
+	int64_t end, room = 1 + FETCH_RECORDS;
+
+	if (!log) {
+		push_error(client, reading, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0);
+		return;
+	}
+	if (reading->position < log->start || reading->position > (int64_t)log->end) {
+		push_error(client, reading, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
+		           reading->position);
+		reading->stopped = true;
+		return;
+	}
+	room = choose(CHOICE_FETCH_SIZE, process_current()->actor, 16);
+	room = room ? room : FETCH_RECORDS;
+	end = readable_end(client, log);
+	if (!reading->end_reported)
+		push_stale(client, reading, log);
+	for (; reading->position < end && room > 0; reading->position++) {
+		reading->end_reported = false;
+		if (!is_delivered(client, &log->records[reading->position]))
+			continue;
+		push_record(client, reading, reading->position);
+		room--;
+	}
+	if (reading->position == end && !reading->end_reported) {
+		push_error(client, reading, RD_KAFKA_RESP_ERR__PARTITION_EOF, end);
+		reading->end_reported = true;
+	}
+}
+
+static void fetch(rd_kafka_t *client)
+{
+	bool news = false;
+
+	if (client->rebalance_open || cluster_is_down())
+		return;
+	for (size_t i = 0; i < client->reading_count; i++)
+		news |= has_news(client, &client->readings[i]);
+	if (!news || !network_read("Fetch"))
+		return;
+	for (size_t n = 0; n < client->reading_count; n++) {
+		struct rd_reading *reading =
+			&client->readings[(client->next_reading + n) % client->reading_count];
+
+		if (has_news(client, reading))
+			fetch_partition(client, reading);
+	}
+	client->next_reading++;
+}
+
+/* ---- the group */
+
+static void join(rd_kafka_t *client)
+{
+	const struct process *process = process_current();
+	int before = sim_enter();
+
+	groups_join(client->conf.group, client->conf.client_id, process->number, process->life,
+	            client->subscription, client->subscription_count, client->member);
+	sim_leave(before);
+	client->generation = -1;
+	client->lost = false;
+}
+
+static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
+{
+	rd_kafka_topic_partition_list_t *list =
+		rd_kafka_topic_partition_list_new((int)client->assignment.count);
+
+	for (size_t i = 0; i < client->assignment.count; i++)
+		rd_kafka_topic_partition_list_add(list, client->assignment.at[i].topic,
+		                                  client->assignment.at[i].partition);
+	story("rebalance: %zu partitions %s%s", client->assignment.count,
+	      kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "assigned" : "revoked",
+	      client->lost ? " (lost)" : "");
+	client->rebalance_open = true;
+	client->conf.rebalance_cb(client, kind, list, client->conf.opaque);
+	rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void revoked(rd_kafka_t *client, bool lost)
+{
+	client->lost = lost;
+	if (client->assigned)
+		call_back(client, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+	else if (lost)
+		join(client);
+	else
+		groups_rejoin(client->conf.group, client->member);
+}
+
+/* Returns whether a callback was called. */
+static bool serve_group(rd_kafka_t *client)
+{
+	if (!client->subscribed || client->closed || client->rebalance_open || cluster_is_down())
+		return false;
+	switch (groups_poll(client->conf.group, client->member, &client->generation,
+	                    &client->assignment)) {
+	case MEMBER_NOTHING: return false;
+	case MEMBER_REVOKE: revoked(client, false); break;
+	case MEMBER_EXPELLED: revoked(client, true); break;
+	case MEMBER_ASSIGN:
+		client->assigned = true;
+		call_back(client, RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS);
+		break;
+	}
+	return client->rebalance_open;
+}
+
+rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client,
+                                       const rd_kafka_topic_partition_list_t *topics)
+{
+	for (int i = 0; i < topics->cnt && i < 4; i++)
+		client->subscription[client->subscription_count++] = strdup(topics->elems[i].topic);
+	client->subscribed = true;
+	join(client);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
+{
+	client->reading_count = 0;
+	for (int i = 0; list && i < list->cnt && i < GROUP_ASSIGNED_MAX; i++) {
+		struct rd_reading *reading = &client->readings[client->reading_count++];
+
+		*reading = (struct rd_reading){.partition = list->elems[i].partition,
+		                               .position = list->elems[i].offset,
+		                               .begin = list->elems[i].offset,
+		                               .high = -1};
+		snprintf(reading->topic, sizeof(reading->topic), "%s", list->elems[i].topic);
+	}
+}
+
+rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
+{
+	drop_queue(client);
+	set_readings(client, list);
+	client->rebalance_open = false;
+	if (!client->subscribed || list || client->closed)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
+	client->assigned = false;
+	if (client->lost)
+		join(client);
+	else
+		groups_rejoin(client->conf.group, client->member);
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+int rd_kafka_assignment_lost(rd_kafka_t *client)
+{
+	return client->lost;
+}
+
+rd_kafka_resp_err_t rd_kafka_pause_partitions(rd_kafka_t *client,
+                                              rd_kafka_topic_partition_list_t *list)
+{
+	for (size_t i = 0; i < client->reading_count; i++)
+		if (rd_kafka_topic_partition_list_find(list, client->readings[i].topic,
+		                                       client->readings[i].partition))
+			client->readings[i].stopped = true;
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_resp_err_t rd_kafka_consumer_close(rd_kafka_t *client)
+{
+	int before;
+
+	if (client->subscribed && client->assigned && !client->rebalance_open)
+		call_back(client, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+	client->closed = true;
+	if (client->subscribed && network_read("LeaveGroup")) {
+		before = sim_enter();
+		groups_leave(client->conf.group, client->member);
+		sim_leave(before);
+	}
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+rd_kafka_consumer_group_metadata_t *rd_kafka_consumer_group_metadata(rd_kafka_t *client)
+{
+	rd_kafka_consumer_group_metadata_t *group = xzalloc(1, sizeof(*group));
+
+	snprintf(group->group, sizeof(group->group), "%s", client->conf.group);
+	snprintf(group->member, sizeof(group->member), "%s", client->member);
+	group->generation = client->generation;
+	return group;
+}
+
+void rd_kafka_consumer_group_metadata_destroy(rd_kafka_consumer_group_metadata_t *group)
+{
+	free(group);
+}
+
+/* ---- polling */
+
+static bool wait_for_message(rd_kafka_t *client, int timeout_ms)
+{
+	if (serve_group(client))
+		return false;
+	if (!client->first)
+		fetch(client);
+	if (client->first || timeout_ms <= 0)
+		return client->first != NULL;
+	process_sleep((int64_t)timeout_ms * 1000);
+	if (serve_group(client))
+		return false;
+	fetch(client);
+	return client->first != NULL;
+}
+
+rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *client)
+{
+	rd_kafka_queue_t *queue = xzalloc(1, sizeof(*queue));
+
+	queue->client = client;
+	return queue;
+}
+
+ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
+                                     rd_kafka_message_t **messages, size_t size)
+{
+	size_t count = 0;
+
+	if (!wait_for_message(queue->client, timeout_ms))
+		return 0;
+	for (; count < size && queue->client->first; count++)
+		messages[count] = &pop(queue->client)->message;
+	return (ssize_t)count;
+}
+
+rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *client, int timeout_ms)
+{
+	return wait_for_message(client, timeout_ms) ? &pop(client)->message : NULL;
+}
+
+rd_kafka_resp_err_t rd_kafka_get_watermark_offsets(rd_kafka_t *client, const char *topic,
+                                                   int32_t partition, int64_t *low, int64_t *high)
+{
+	*low = *high = -1;
+	for (size_t i = 0; i < client->reading_count; i++)
+		if (client->readings[i].partition == partition &&
+		    strcmp(client->readings[i].topic, topic) == 0)
+			*high = client->readings[i].high;
+	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}

@@ -1,0 +1,196 @@
+#include "sim/replicas.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/err.h"
+#include "sim/arena.h"
+#include "sim/choice.h"
+#include "sim/oracle.h"
+#include "sim/process.h"
+#include "sim/story.h"
+
+#define TICK_US      INT64_C(50000)
+#define RESTART_US   INT64_C(300000)
+#define EXIT_AGAIN   75
+#define ALLOCATIONS  3000 /* an allocation that fails is among the first ones of a process */
+
+struct replica {
+	enum sim_service service;
+	int number, instance;
+	struct process *process; /* NULL: none; may be dead */
+	uint32_t life;
+	int64_t start_us; /* -1: it runs */
+};
+
+static struct {
+	struct replica at[REPLICAS_MAX];
+	int count;
+	bool may_refuse;
+	uint32_t starts;
+} replicas;
+
+static int exit_code(enum err_class class)
+{
+	switch (class) {
+	case ERR_RETRY:
+	case ERR_ABORT:
+	case ERR_CONFLICT:
+	case ERR_FENCED: return EXIT_AGAIN;
+	case ERR_OPERATOR: return 78;
+	case ERR_REFUSED: return 65;
+	case ERR_NONE:
+	case ERR_INPUT:
+	case ERR_FATAL: break;
+	}
+	return 70;
+}
+
+static void ended(const struct replica *replica, bool failed, const struct err *err)
+{
+	int code = failed ? exit_code(err->class) : 0;
+
+	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
+	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
+		return;
+	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
+	            err->message);
+}
+
+/* As service.c does. */
+static void body(struct process *process)
+{
+	const struct replica *replica = process->user;
+	const struct service *service = service_of(replica->service);
+	char instance[16];
+	struct err err = {ERR_NONE, ""};
+	void *state = NULL;
+	enum step step = STEP_MORE;
+	bool failed;
+
+	snprintf(instance, sizeof(instance), "%d", replica->instance);
+	failed = !service->open(service_settings(replica->service, instance), &state, &err);
+	while (!failed && step == STEP_MORE) {
+		step = service->step(state, process->stopping, &err);
+		failed = step == STEP_FAILED;
+	}
+	ended(replica, failed, &err);
+	service->close(state);
+}
+
+static void out_of_memory(void)
+{
+	process_kill(process_current(), "crash: an allocation fails");
+}
+
+static struct process *start(struct replica *replica, const char *kind)
+{
+	char name[48];
+	struct process *process;
+	uint32_t fails;
+
+	snprintf(name, sizeof(name), "%s-%d%s", service_of(replica->service)->name,
+	         replica->instance, kind);
+	process = process_start(name, replica->number + 1, body, replica);
+	if (!process)
+		return NULL;
+	replicas.starts++;
+	fails = choose(CHOICE_CRASH_MEMORY, replica->number + 1, ALLOCATIONS);
+	arena_fail_at(process->number + 1, fails, out_of_memory);
+	story("%s starts", name);
+	return process;
+}
+
+static bool runs(const struct replica *replica)
+{
+	return replica->process && replica->process->alive &&
+	       replica->process->life == replica->life;
+}
+
+static void look(struct replica *replica)
+{
+	int64_t now_us = sim_now_us();
+
+	if (runs(replica))
+		return;
+	if (replica->start_us < 0)
+		replica->start_us =
+			now_us + RESTART_US +
+			(int64_t)choose(CHOICE_RESTART, replica->number + 1, 40) * 500000;
+	if (now_us < replica->start_us)
+		return;
+	replica->process = start(replica, "");
+	if (!replica->process)
+		return;
+	replica->life = replica->process->life;
+	replica->start_us = -1;
+}
+
+static void tick(void *context)
+{
+	(void)context;
+	for (int i = 0; i < replicas.count; i++)
+		look(&replicas.at[i]);
+	timer_at(sim_now_us() + TICK_US, tick, NULL);
+}
+
+void replicas_begin(void)
+{
+	memset(&replicas, 0, sizeof(replicas));
+	timer_at(0, tick, NULL);
+}
+
+void replicas_add(enum sim_service service, int instance)
+{
+	struct replica *replica = &replicas.at[replicas.count];
+
+	*replica = (struct replica){.service = service,
+	                            .number = replicas.count++,
+	                            .instance = instance,
+	                            .start_us = 0};
+}
+
+int replicas_count(void)
+{
+	return replicas.count;
+}
+
+void replica_kill(int number)
+{
+	if (runs(&replicas.at[number]))
+		process_kill(replicas.at[number].process, "kill -9");
+}
+
+void replica_stop(int number, int64_t us)
+{
+	struct replica *replica = &replicas.at[number];
+
+	if (!runs(replica))
+		return;
+	story("%s gets SIGTERM", replica->process->name);
+	replica->process->stopping = true;
+	replica->start_us = sim_now_us() + us;
+}
+
+void replica_freeze(int number, int64_t us)
+{
+	if (runs(&replicas.at[number]))
+		process_freeze(replicas.at[number].process, us);
+}
+
+void replica_twin(int number)
+{
+	if (runs(&replicas.at[number]))
+		start(&replicas.at[number], " (twin)");
+}
+
+void replicas_may_refuse(bool may)
+{
+	replicas.may_refuse = may;
+}
+
+uint32_t replicas_starts(void)
+{
+	return replicas.starts;
+}

@@ -1,0 +1,28 @@
+/* The replicas of the services, and their supervisor, which starts a replica again after its exit
+ * or crash. */
+#ifndef SIM_REPLICAS_H
+#define SIM_REPLICAS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "sim/services.h"
+
+#define REPLICAS_MAX 8
+
+void replicas_begin(void);
+void replicas_add(enum sim_service service, int instance);
+int replicas_count(void);
+/* kill -9 */
+void replica_kill(int number);
+/* kill -TERM; it starts again after us. */
+void replica_stop(int number, int64_t us);
+void replica_freeze(int number, int64_t us);
+/* Starts another process with the same instance id. It is not started again after its end. */
+void replica_twin(int number);
+/* A replica may exit with 78 in this schedule. */
+void replicas_may_refuse(bool may);
+/* The number of starts so far. */
+uint32_t replicas_starts(void);
+
+#endif

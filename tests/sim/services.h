@@ -1,0 +1,32 @@
+/* The real services: their main.c, their settings, and a copy of what they give to the task loop. */
+#ifndef SIM_SERVICES_H
+#define SIM_SERVICES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "service/service.h"
+#include "stream/outputs.h"
+#include "task_loop/task_loop.h"
+
+#define SIM_PREFIX "sim_"
+
+enum sim_service { SIM_BRONZE_SINK, SIM_AGGREGATOR, SIM_SERVICE_COUNT };
+
+struct sim_service_inputs {
+	const char *name; /* "bronze-sink" */
+	const struct task_loop_input *inputs;
+	size_t input_count;
+	const struct output_context *context;
+};
+
+/* Once: runs both main functions up to service_main, and reads their settings. */
+void services_load(void);
+const struct service *service_of(enum sim_service number);
+/* The settings with this instance id, in the current arena. */
+void *service_settings(enum sim_service number, const char *instance);
+/* What the service gives to task_loop_open and task_loop_start, for the oracle. In the current
+ * arena. The topics must exist. */
+void services_capture(enum sim_service number, struct sim_service_inputs *captured);
+
+#endif
