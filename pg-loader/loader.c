@@ -158,13 +158,31 @@ static void count_batch(struct loader *loader, int64_t began_us)
 	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
 }
 
+/* As in the task loop: "bronze_events/3:120-180 ...". */
+static void log_committed(const struct loader *loader, int64_t began_us)
+{
+	size_t prefix = strlen(loader->config->kafka.topic_prefix), at = 0;
+	char text[2048] = "";
+
+	for (size_t i = 0; i < loader->task_count && at < sizeof(text); i++) {
+		const struct assigned_partition *partition = loader->tasks[i].partition;
+
+		if (partition->position != loader->tasks[i].committed)
+			at += (size_t)snprintf(text + at, sizeof(text) - at,
+			                       "%s%s/%" PRId32 ":%" PRId64 "-%" PRId64,
+			                       at ? " " : "", partition->topic->name + prefix,
+			                       partition->partition, loader->tasks[i].committed,
+			                       partition->position);
+	}
+	log_debug("committed", log_uint("rows", loader->batch.rows.count), log_str("offsets", text),
+	          log_int("took_us", monotonic_us() - began_us));
+}
+
 static void committed(struct loader *loader, size_t moved_count, int64_t began_us)
 {
 	count_batch(loader, began_us);
 	loader_mirror(loader, moved_count);
-	log_debug("committed", log_uint("rows", loader->batch.rows.count),
-	          log_uint("partitions", moved_count),
-	          log_int("took_us", monotonic_us() - began_us));
+	log_committed(loader, began_us);
 	for (size_t i = 0; i < loader->task_count; i++)
 		loader->tasks[i].committed = loader->tasks[i].partition->position;
 	load_batch_clear(&loader->batch);

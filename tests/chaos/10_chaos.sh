@@ -17,6 +17,7 @@ CHAOS_RATE=${CHAOS_RATE:-2000}
 LONG=${E2E_LONG:-480}
 ROWS=$E2E_WORK/chaos.csv
 RANDOM=$((CHAOS_SEED % 32768))
+export LOG_LEVEL=debug # each commit is logged, for tests/chaos/history
 export PARTITIONS=6 REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2 REPLICAS_pg_loader=2
 DAEMONS=(bronze-sink-1 bronze-sink-2 funnel-aggregator-1 funnel-aggregator-2 pg-loader-1 pg-loader-2)
 declare -A faults=() longest=()
@@ -146,6 +147,35 @@ fault_rebalance() {
     sleep $((RANDOM % 4 + 1))
     if ((RANDOM % 2)); then stack stop "$PICKED"; else crash "$PICKED"; fi
 }
+# ---- faults of the network, in a network namespace of our own (private_network)
+
+# packets PORT RULE...: what happens to the packets to and from this port, until packets_pass.
+packets() {
+    local port=$1 side
+    shift
+    for side in dport sport; do iptables -A INPUT -p tcp "--$side" "$port" "$@"; done
+}
+packets_pass() { iptables -F INPUT; }
+# A tenth of the packets is lost, so answers come late and in another order.
+fault_lossy() {
+    packets "$KAFKA_PORT" -m statistic --mode random --probability 0.1 -j DROP
+    sleep $((RANDOM % 8 + 4))
+    packets_pass
+}
+# All connections to Kafka or PostgreSQL are silent for some time, and then continue.
+fault_silence() {
+    pick "$KAFKA_PORT" "$POSTGRES_PORT"
+    packets "$PICKED" -j DROP
+    sleep $((RANDOM % 12 + 3))
+    packets_pass
+}
+# All connections to Kafka are reset, and new ones are refused for a moment.
+fault_reset() {
+    packets "$KAFKA_PORT" -j REJECT --reject-with tcp-reset
+    sleep $((RANDOM % 3))
+    packets_pass
+}
+
 fault_producer() { ! replay_ended && crash producer-1; }
 # Kafka and one of the services are killed at the same time.
 fault_kafka_and_one() {
@@ -157,6 +187,7 @@ fault_kafka_and_one() {
 
 ALL_KINDS="kill kill kill two_killed term freeze kafka_kill kafka_kill kafka_stop kafka_freeze kafka_and_one
     registry postgres_kill postgres_stop postgres_quit connections rebalance rebalance producer"
+[[ ${CHAOS_NETWORK:-} != private ]] || ALL_KINDS+=" lossy silence silence reset"
 read -r -d '' -a KINDS <<<"${CHAOS_FAULTS:-$ALL_KINDS}" || true
 for kind in "${KINDS[@]}"; do
     declare -F "fault_$kind" >/dev/null ||
@@ -182,7 +213,7 @@ while ((SECONDS < ends)) && ! producer_finished; do
         mapfile -t order < <(printf '%s\n' "${drawn[@]}" | sort -n | cut -d' ' -f2)
     fi
     kind=${order[round++ % ${#KINDS[@]}]}
-    printf '== %s fault %d: %s\n' "$(date +%T)" "$round" "$kind"
+    printf 'fault %s fault=%d kind=%s\n' "$(date -u +%FT%T.%3NZ)" "$round" "$kind"
     if "fault_$kind"; then
         faults[$kind]=$((${faults[$kind]:-0} + 1))
     else
