@@ -206,6 +206,7 @@ void input_again(void)
 
 	input.foreign = NULL;
 	input.done = 0;
+	input.config.interval_us = 0;
 	if (over)
 		timer_at(sim_now_us(), turn, NULL);
 }

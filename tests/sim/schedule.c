@@ -23,6 +23,7 @@
 #define QUIET_US     (600 * SECOND_US) /* after the faults, everything is processed in this time */
 #define LOSS_QUIET_US (40 * SECOND_US)
 #define EVENT_VALUES 60000
+#define FROZEN_US    INT64_C(3000000) /* shorter than a session */
 #define LOSS_EVERY   8 /* schedules */
 #define MISSING_US   INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
@@ -64,7 +65,8 @@ static const struct rate rates[] = {
 	{CHOICE_CRASH, {0, 0, 60, 400}},            {CHOICE_CRASH_POINT, {0, 0, 60, 500}},
 	{CHOICE_CRASH_MEMORY, {0, 0, 8000, 20000}}, {CHOICE_ANSWER_ERROR, {0, 100, 1000, 4000}},
 	{CHOICE_EVENT, {0, 1500, 4000, 10000}},     {CHOICE_STALE, {0, 0, 3000, 20000}},
-	{CHOICE_REGISTRY, {0, 0, 1000, 8000}},      {CHOICE_CALL, {0, 0, 60, 800}},
+	{CHOICE_REGISTRY, {0, 0, 1000, 8000}},      {CHOICE_CALL, {0, 0, 600, 6000}},
+	{CHOICE_QUEUE_FULL, {0, 0, 60, 800}},       {CHOICE_FREEZE, {0, 0, 30, 200}},
 	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
 };
@@ -236,6 +238,8 @@ static void delete_raw(bool with_offsets)
 	story("the topic %s is deleted", topic->name);
 	replicas_may_refuse(true);
 	cluster_delete_topic(topic, with_offsets);
+	for (int i = 0; !with_offsets && i < replicas_count(); i++)
+		replica_freeze(i, FROZEN_US);
 	timer_at(sim_now_us() + MISSING_US, recreate, topic);
 }
 
