@@ -352,6 +352,10 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			polled = intake_poll(loop->intake, wait_ms, POLL_RECORDS) > 0;
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
+		} else if (loop->failures_in_row >= NOT_READY_FAILURES &&
+		           !assignment_restart(loop, err)) {
+			/* The group may have expelled this member. Only a poll shows that. */
+			return after_error(loop, err);
 		}
 		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);

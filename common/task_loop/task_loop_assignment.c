@@ -425,6 +425,16 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	return true;
 }
 
+bool assignment_restart(struct task_loop *loop, struct err *err)
+{
+	if (!transaction_drop(loop, err))
+		return false;
+	tasks_free(&loop->tasks, &loop->task_count);
+	intake_hold(loop->intake);
+	loop->start_pending = true;
+	return true;
+}
+
 static bool accept_partitions(struct task_loop *loop, struct err *err)
 {
 	tasks_free(&loop->tasks, &loop->task_count); /* none, if the old partitions were revoked */

@@ -103,10 +103,11 @@ static void begin_rebalance(struct group *group)
 	group->settle_us = sim_now_us() + JOIN_DELAY_US;
 }
 
-void groups_rebalance(void)
+void groups_rebalance(const char *name)
 {
 	for (size_t i = 0; i < groups.count; i++)
-		if (groups.at[i].member_count)
+		if (groups.at[i].member_count &&
+		    (!name || strcmp(groups.at[i].name, name) == 0))
 			begin_rebalance(&groups.at[i]);
 }
 
@@ -471,13 +472,25 @@ void groups_forget(bool all)
 		}
 }
 
+static void append_tombstone(const struct group *group, const struct sim_offset *offset)
+{
+	struct sim_record record = offset_record(group->name, offset);
+	struct batch batch = {
+		.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	record.value = SPAN_NULL;
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
 void groups_drop_topic(const char *topic)
 {
 	for (size_t g = 0; g < groups.count; g++)
 		for (size_t i = 0; i < groups.at[g].offset_count; i++) {
 			struct stored_offset *at = &groups.at[g].offsets[i];
 
-			if (strcmp(at->now.topic, topic) == 0)
-				at->now.offset = at->before.offset = -1;
+			if (strcmp(at->now.topic, topic) != 0 || at->now.offset < 0)
+				continue;
+			append_tombstone(&groups.at[g], &at->now);
+			at->now.offset = at->before.offset = -1;
 		}
 }

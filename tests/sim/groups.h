@@ -39,8 +39,8 @@ enum member_event groups_poll(const char *group, const char *id, int32_t *genera
 /* The member has given up its partitions, and joins the next generation. */
 void groups_rejoin(const char *group, const char *id);
 void groups_leave(const char *group, const char *id);
-/* Begins a rebalance of all groups, as an operator or a metadata change does. */
-void groups_rebalance(void);
+/* Begins a rebalance, as an operator or a metadata change does. NULL: of all groups. */
+void groups_rebalance(const char *group);
 
 /* ---- offsets */
 

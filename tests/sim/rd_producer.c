@@ -151,7 +151,8 @@ static rd_kafka_resp_err_t enqueue(rd_kafka_t *client, const rd_kafka_topic_t *t
 {
 	if (client->txn != RD_TXN_OPEN)
 		return RD_KAFKA_RESP_ERR__STATE;
-	if (client->queue_count >= QUEUE_MAX || choose(CHOICE_CALL, process_current()->actor, 2))
+	if (client->queue_count >= QUEUE_MAX ||
+	    choose(CHOICE_QUEUE_FULL, process_current()->actor, 2))
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL;
 	GROW(client->queue, client->queue_count, client->queue_capacity);
 	client->queue[client->queue_count++] =
