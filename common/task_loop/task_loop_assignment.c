@@ -141,9 +141,9 @@ static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_part
  *
  * Counts and offsets of a partition are committed in one transaction, so a committed offset is
  * past the last counted row. If it is not, or if the coordinator returns none although our output
- * is not empty, the offset is read from the log, and committed again at once, so that the coordinator has it. If the log agrees
- * with the coordinator, the service refuses to start. If the log has an open transaction, the
- * service waits for its end.
+ * is not empty, the offset is read from the log, and committed again at once, so that the
+ * coordinator has it. If the log agrees with the coordinator, the service refuses to start. If the
+ * log has an open transaction, the service waits for its end.
  *
  * Limits: controls are not counted, and the merge half has no counts. So an old offset that only
  * these have passed is not noticed: the controls, or the same totals, are sent again. */
