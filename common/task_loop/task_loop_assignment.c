@@ -226,14 +226,13 @@ static bool may_start_without_offset(struct task_loop *loop,
 		return err_set(err, ERR_RETRY,
 		               "the coordinator returned no offset of group %s%s for %s/%" PRId32
 		               ", but its log has one; reading the offsets from the log",
-		               loop->kafka.topic_prefix, loop->service_name,
-		               partition->topic->name, partition->partition);
+		               loop->kafka.topic_prefix, loop->service_name, partition->topic->name,
+		               partition->partition);
 	return err_set(err, ERR_OPERATOR,
 	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
 	               "offsets have expired or were deleted, and a start from the first record "
 	               "would emit all rows twice; " ERR_ADVICE_FRESH_SET,
-	               loop->kafka.topic_prefix, loop->service_name,
-	               partition->topic->name, topic);
+	               loop->kafka.topic_prefix, loop->service_name, partition->topic->name, topic);
 }
 
 /* ---- tasks */

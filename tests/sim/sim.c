@@ -20,7 +20,7 @@ struct options {
 	uint64_t seed, step; /* first seed, and distance to the next */
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
-	bool brief; /* no story of a failure */
+	bool brief;        /* no story of a failure */
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
 };
@@ -147,7 +147,8 @@ static void run_one(const struct options *options, uint64_t seed, struct sums *s
 	add(sums, &result);
 	sums->seconds = real_seconds() - sums->began;
 	if (result.failed) {
-		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds, result.failure);
+		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds,
+		       result.failure);
 		fflush(stdout);
 		if (!options->story && !options->brief)
 			print_story(&schedule, &result.trace, options->no_shrink);
