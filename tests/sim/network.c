@@ -8,8 +8,8 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define LATENCY_US 300
-#define STEP_US    400
+#define LATENCY_US   300
+#define STEP_US      400
 #define NO_ANSWER_US 20000
 
 enum request_fault {

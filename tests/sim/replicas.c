@@ -11,12 +11,12 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define TICK_US      INT64_C(50000)
-#define RESTART_US   INT64_C(300000)
-#define SHUTDOWN_US  INT64_C(20000000)
-#define REFUSED_US   INT64_C(5000000) /* until an operator tries it again */
-#define EXIT_AGAIN   75
-#define ALLOCATIONS  3000 /* an allocation that fails is among the first ones of a process */
+#define TICK_US     INT64_C(50000)
+#define RESTART_US  INT64_C(300000)
+#define SHUTDOWN_US INT64_C(20000000)
+#define REFUSED_US  INT64_C(5000000) /* until an operator tries it again */
+#define EXIT_AGAIN  75
+#define ALLOCATIONS 3000 /* an allocation that fails is among the first ones of a process */
 
 struct replica {
 	enum sim_service service;
