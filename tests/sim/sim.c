@@ -1,4 +1,4 @@
-/* The program: runs schedules, and prints the story of one that fails. */
+/* The program: runs schedules, and shows the story of one that fails. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -95,7 +95,7 @@ static void add(struct sums *sums, const struct schedule_result *result)
 	sums->virtual_hours += (double)result->virtual_us / 3.6e9;
 }
 
-static void print_story(struct schedule_options *options, struct trace *trace, bool no_shrink)
+static void show(struct schedule_options *options, struct trace *trace, bool no_shrink)
 {
 	struct schedule_result result;
 	size_t before = trace->count;
@@ -151,7 +151,7 @@ static void run_one(const struct options *options, uint64_t seed, struct sums *s
 		       result.failure);
 		fflush(stdout);
 		if (!options->story && !options->brief)
-			print_story(&schedule, &result.trace, options->no_shrink);
+			show(&schedule, &result.trace, options->no_shrink);
 	}
 	trace_free(&result.trace);
 	trace_free(&replayed);
