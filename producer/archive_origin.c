@@ -138,6 +138,23 @@ static enum header next_file(struct packed *packed, struct archive_entry **entry
 	}
 }
 
+static bool is_empty(struct archive_entry *entry)
+{
+	return archive_entry_size_is_set(entry) && archive_entry_size(entry) == 0;
+}
+
+/* The same for files that have bytes, or whose size is not known. */
+static enum header next_full_file(struct packed *packed, struct archive_entry **entry,
+                                  struct err *err)
+{
+	enum header header;
+
+	do
+		header = next_file(packed, entry, err);
+	while (header == HEADER_FILE && is_empty(*entry));
+	return header;
+}
+
 /* At the end of a compressed stream: only zeros may follow. */
 static bool only_padding_follows(struct packed *packed, struct err *err)
 {
@@ -165,7 +182,7 @@ static bool nothing_follows(struct packed *packed, struct err *err)
 		return only_padding_follows(packed, err);
 	if (!packed->only)
 		return true;
-	switch (next_file(packed, &entry, err)) {
+	switch (next_full_file(packed, &entry, err)) {
 	case HEADER_END: return true;
 	case HEADER_FAILED: return false;
 	case HEADER_FILE: break;
@@ -274,11 +291,13 @@ static bool go_to(struct packed *packed, const char *member, struct err *err)
 	struct archive_entry *entry;
 
 	for (;;) {
-		switch (next_file(packed, &entry, err)) {
+		switch (member ? next_file(packed, &entry, err)
+		               : next_full_file(packed, &entry, err)) {
 		case HEADER_FILE: break;
 		case HEADER_END:
 			return err_set(err, ERR_INPUT, "%s: the archive has no file%s%s",
-			               packed->path, member ? " " : "", member ? member : "");
+			               packed->path, member ? " " : " that has bytes",
+			               member ? member : "");
 		case HEADER_FAILED: return false;
 		}
 		if (!member || strcmp(archive_entry_pathname(entry), member) == 0)
@@ -318,7 +337,8 @@ bool archive_origin_list(struct byte_origin *origin, const char *path, archive_v
 
 	while (packed && (header = next_file(packed, &entry, err)) == HEADER_FILE)
 		if (!visit(context, archive_entry_pathname(entry),
-		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0, err)) {
+		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1,
+		           err)) {
 			header = HEADER_FAILED;
 			break;
 		}

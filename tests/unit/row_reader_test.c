@@ -350,6 +350,35 @@ static const char *describe_input(const char *input)
 	return out;
 }
 
+/* want: the rows, or a part of the error. */
+static void check_input(const char *input, const char *want, const char *label)
+{
+	struct err err = {.class = ERR_NONE};
+	struct source *source = source_files_open(input, NULL, 0, &err);
+
+	if (source) {
+		source_free(source);
+		cr_assert_str_eq(describe_input(input), want, "%s", label);
+		return;
+	}
+	cr_assert_eq(err.class, ERR_INPUT, "%s: %s", label, err.message);
+	cr_assert_not_null(strstr(err.message, want), "%s: %s", label, err.message);
+}
+
+static void check_stream(const char *name, const char *want, const char *label)
+{
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), NULL, &err);
+
+	if (!reader) {
+		cr_assert_eq(err.class, ERR_INPUT, "%s: %s", label, err.message);
+		cr_assert_not_null(strstr(err.message, want), "%s: %s", label, err.message);
+		return;
+	}
+	cr_assert_str_eq(describe(reader), want, "%s", label);
+	row_reader_free(reader);
+}
+
 Test(row_reader, each_data_file_of_an_archive_is_a_file)
 {
 	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar,
@@ -408,6 +437,68 @@ static bool reads_to_its_end(const char *input, struct err *err)
 		result = source_next(source, &row, err);
 	source_free(source);
 	return source && result == SOURCE_END;
+}
+
+static const struct {
+	const char *label;
+	struct part parts[4];
+	size_t count;
+	const char *want;   /* of a file: the rows, or a part of the error */
+	const char *stream; /* the same of an archive that is given as a stream */
+} partly_empty[] = {
+	{"an empty data file first",
+         {{"part-0.csv", ""}, {"part-1.csv", HEADER ROW(1) "\n"}},
+         2,
+         "a/part-1.csv:1;end",
+         "1:1:s1;end"},
+	{"empty files last",
+         {{"part-0.csv", HEADER ROW(1) "\n"}, {"part-1.csv", ""}, {"_SUCCESS", ""}},
+         3,
+         "a/part-0.csv:1;end",
+         "1:1:s1;end"},
+	{"names without an ending",
+         {{"_SUCCESS", ""}, {"part-0", ""}, {"part-1", HEADER ROW(1) "\n"}, {"part-2", ""}},
+         4,
+         "a/part-1:1;end",
+         "1:1:s1;end"},
+	{"two full files without an ending",
+         {{"_SUCCESS", ""}, {"part-0", HEADER ROW(1) "\n"}, {"part-1", HEADER ROW(2) "\n"}},
+         3,
+         "the archive has 3 files, and none has the name of a data file",
+         "1:1:s1;failed"},
+	{"empty data files only",
+         {{"part-0.csv", ""}, {"part-1.csv", ""}},
+         2,
+         "no row to send (2 files",
+         "the archive has no file that has bytes"},
+	{"one empty file only",
+         {{"_SUCCESS", ""}},
+         1,
+         "no row to send (1 file,",
+         "the archive has no file that has bytes"},
+	{"empty files without an ending only",
+         {{"_SUCCESS", ""}, {"part-0", ""}},
+         2,
+         "the archive has 2 files, and none has the name of a data file",
+         "the archive has no file that has bytes"},
+};
+
+/* An archive that row_reader opens itself is read as one on a stream: it has to have one file. */
+Test(row_reader, empty_files_of_an_archive_give_no_rows_and_do_not_hide_the_others)
+{
+	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar};
+	char bytes[65536], input[256];
+
+	snprintf(input, sizeof(input), "%s", path_of("a"));
+	for (size_t i = 0; i < 2 * sizeof(partly_empty) / sizeof(partly_empty[0]); i++) {
+		size_t at = i / 2;
+
+		write_bytes("a", bytes,
+		            pack(NULL, formats[i % 2], partly_empty[at].parts,
+		                 partly_empty[at].count, bytes, sizeof(bytes)));
+		check_input(input, partly_empty[at].want, partly_empty[at].label);
+		check_stream("a", partly_empty[at].stream, partly_empty[at].label);
+	}
 }
 
 Test(row_reader, a_tar_without_its_end_is_not_complete)
@@ -546,7 +637,6 @@ static const struct {
 	{"[[\"event_time\"], [1]]\n", "found \"\"\" at byte 3"},
 	{"[1, 2, 3]\n", "found \"1\" at byte 2"},
 	{"\n [\n  \"a\", \"b\"]\n[\"c\"]\n", "found \"\"\" at byte 7"},
-	{"\n\r\n", "the file is empty"},
 };
 
 Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
@@ -556,6 +646,24 @@ Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
 		            refused[i].text[0] == '\xff' ? 6 : strlen(refused[i].text));
 		check_refused("f.csv", NULL, refused[i].want);
 	}
+}
+
+Test(row_reader, a_text_without_a_line_needs_no_header_and_has_no_rows)
+{
+	static const char *const texts[] = {"", "\n\r\n", "\r", "\xef\xbb\xbf", "sep=;\n"};
+	struct row_format format = row_format_default;
+	char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		format.columns = "";
+		write_text("f", texts[i]);
+		cr_assert_str_eq(describe_file("f", &format), "end", "text %zu", i);
+		format.columns = COLUMNS;
+		cr_assert_str_eq(describe_file("f", &format), "end", "text %zu", i);
+	}
+	write_bytes("f", bytes,
+	            pack_text(archive_write_add_filter_gzip, "", bytes, sizeof(bytes)) - 8);
+	cr_assert_null(row_reader_new(path_of("f"), NULL, NULL), "a gzip without its end");
 }
 
 Test(row_reader, the_columns_of_a_file_without_a_header_are_given)
