@@ -16,6 +16,11 @@ MUST_USE bool archive_origin_unpack(struct byte_origin *origin, const char *path
 MUST_USE bool archive_origin_member(struct byte_origin *origin, const char *path,
                                     const char *member, struct err *err);
 
+/* Checks that a zip or tar has one file only that has bytes. ERR_INPUT: it has none, or several. The
+ * caller closes the origin. */
+MUST_USE bool archive_origin_check_single(struct byte_origin *origin, const char *path,
+                                          struct err *err);
+
 /* Calls visit for each file of a zip or tar, in the order of the archive. Skips folders, hidden
  * files and files of __MACOSX. bytes: size of the file; -1: not known. False: the archive cannot be
  * read, or visit returned false. The caller closes the origin. */

@@ -39,6 +39,7 @@ static bool read_first_event(struct input_file *file, const struct row_format *f
 
 	if (!reader)
 		return false;
+	file->nested = !http_is_url(file->path) && row_reader_is_nested(reader);
 	for (int i = 0; i < (file->first_event_us == INT64_MAX ? LOOK_ROWS : FIRST_ROWS); i++) {
 		result = row_reader_next(reader, &row, NULL);
 		if (result != ROW_READER_ROW)
@@ -90,7 +91,7 @@ static bool add_file(struct file_list *list, char *path, size_t name_at, const s
 	file->empty = true;
 	if (read_first_event(file, list->format, &why)) {
 		list->bytes += bytes;
-		return true;
+		return !file->nested || byte_reader_check_nested(file->path, err);
 	}
 	if (optional && why.class == ERR_INPUT) {
 		list->count--;
