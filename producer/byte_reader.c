@@ -14,7 +14,7 @@
 #include "http_stream.h"
 #include "text_encoding.h"
 
-#define LAYERS_MAX 4 /* so this is more than the number of archives */
+#define LAYERS_MAX 4
 #define HEAD_BYTES 512 /* of a tar, its first block */
 #define MAGIC_MAX  6   /* bytes of the longest mark below */
 #define WAIT_MS    1000

@@ -225,10 +225,7 @@ static const struct {
 	const char *input; /* in the folder */
 	const char *text;  /* of part-0.csv */
 } empty_inputs[] = {
-	{"part-0.csv", ""},
-	{"part-0.csv", "\n\r\n"},
-	{"part-0.csv", "\xef\xbb\xbf"},
-	{"", ""},
+	{"part-0.csv", ""}, {"part-0.csv", "\n\r\n"}, {"part-0.csv", "\xef\xbb\xbf"}, {"", ""},
 	{"*", ""},
 };
 

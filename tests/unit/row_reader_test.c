@@ -587,8 +587,7 @@ Test(row_reader, an_archive_in_an_archive_loses_no_file)
 
 		for (size_t j = 0; j < nested[at].count; j++)
 			blobs[j].len = pack(NULL, formats[i % 2], nested[at].inner[j],
-			                    nested[at].inner_counts[j], inner[j],
-			                    sizeof(inner[j]));
+			                    nested[at].inner_counts[j], inner[j], sizeof(inner[j]));
 		write_bytes("o.zip", bytes,
 		            pack_blobs(NULL, formats[i / 2 % 2], blobs, nested[at].count, bytes,
 		                       sizeof(bytes)));
@@ -603,8 +602,8 @@ Test(row_reader, an_archive_three_levels_deep_with_two_files_is_refused)
 	struct blob blob = {"1.zip", bytes[0], 0};
 	char input[256];
 
-	blob.len = pack(NULL, archive_write_set_format_zip, both_parts, 2, bytes[0],
-	                sizeof(bytes[0]));
+	blob.len =
+		pack(NULL, archive_write_set_format_zip, both_parts, 2, bytes[0], sizeof(bytes[0]));
 	blob.len = pack_blobs(NULL, archive_write_set_format_zip, &blob, 1, bytes[1],
 	                      sizeof(bytes[1]));
 	blob.bytes = bytes[1];
