@@ -138,6 +138,50 @@ static enum header next_file(struct packed *packed, struct archive_entry **entry
 	}
 }
 
+/* Reads the next block of the file. *end: it has no more bytes. */
+static bool read_block(struct packed *packed, bool *end, struct err *err)
+{
+	const void *data;
+	la_int64_t at;
+	int result;
+
+	do
+		result = archive_read_data_block(packed->archive, &data, &packed->data_len, &at);
+	while (result == ARCHIVE_OK && packed->data_len == 0);
+	packed->data = data;
+	*end = result == ARCHIVE_EOF;
+	if (result != ARCHIVE_OK)
+		packed->data_len = 0;
+	return result == ARCHIVE_OK || *end || library_failed(packed, err);
+}
+
+/* Goes to the next file that has bytes, and reads its first block: the header may lack the size. */
+static enum header next_full_file(struct packed *packed, struct archive_entry **entry,
+                                  struct err *err)
+{
+	bool end = true;
+
+	while (end) {
+		enum header header = next_file(packed, entry, err);
+
+		if (header != HEADER_FILE || packed->is_stream)
+			return header;
+		if (!read_block(packed, &end, err))
+			return HEADER_FAILED;
+	}
+	return HEADER_FILE;
+}
+
+/* Reads the bytes after an archive, so that the layers below check their end. */
+static bool read_rest(struct packed *packed, struct err *err)
+{
+	const void *block;
+
+	while (below_read(packed->archive, packed, &block) > 0)
+		continue;
+	return packed->inner_err.class == ERR_NONE || damaged(packed, "", err);
+}
+
 /* At the end of a compressed stream: only zeros may follow. */
 static bool only_padding_follows(struct packed *packed, struct err *err)
 {
@@ -165,11 +209,12 @@ static bool nothing_follows(struct packed *packed, struct err *err)
 		return only_padding_follows(packed, err);
 	if (!packed->only)
 		return true;
-	switch (next_file(packed, &entry, err)) {
-	case HEADER_END: return true;
+	switch (next_full_file(packed, &entry, err)) {
+	case HEADER_END: return read_rest(packed, err);
 	case HEADER_FAILED: return false;
 	case HEADER_FILE: break;
 	}
+	packed->data_len = 0;
 	return err_set(err, ERR_INPUT,
 	               "%s: the archive has several files, and only the first one was read "
 	               "(the next is %s); unpack it, or give it as a file and not as a stream or "
@@ -180,22 +225,11 @@ static bool nothing_follows(struct packed *packed, struct err *err)
 /* Makes data the next block. data_len 0: the end. */
 static bool next_block(struct packed *packed, struct err *err)
 {
-	while (packed->data_len == 0 && !packed->ended) {
-		const void *data;
-		la_int64_t at;
-		int result =
-			archive_read_data_block(packed->archive, &data, &packed->data_len, &at);
-
-		packed->data = data;
-		if (result == ARCHIVE_EOF) {
-			packed->data_len = 0;
-			packed->ended = true;
-			return nothing_follows(packed, err);
-		}
-		if (result != ARCHIVE_OK)
-			return library_failed(packed, err);
-	}
-	return true;
+	if (packed->data_len > 0 || packed->ended)
+		return true;
+	if (!read_block(packed, &packed->ended, err))
+		return false;
+	return !packed->ended || nothing_follows(packed, err);
 }
 
 static ssize_t packed_read(void *self, void *buf, size_t cap, struct err *err)
@@ -274,11 +308,13 @@ static bool go_to(struct packed *packed, const char *member, struct err *err)
 	struct archive_entry *entry;
 
 	for (;;) {
-		switch (next_file(packed, &entry, err)) {
+		switch (member ? next_file(packed, &entry, err)
+		               : next_full_file(packed, &entry, err)) {
 		case HEADER_FILE: break;
 		case HEADER_END:
 			return err_set(err, ERR_INPUT, "%s: the archive has no file%s%s",
-			               packed->path, member ? " " : "", member ? member : "");
+			               packed->path, member ? " " : " that has bytes",
+			               member ? member : "");
 		case HEADER_FAILED: return false;
 		}
 		if (!member || strcmp(archive_entry_pathname(entry), member) == 0)
@@ -309,6 +345,30 @@ bool archive_origin_member(struct byte_origin *origin, const char *path, const c
 	return put_over(origin, path, false, member, err);
 }
 
+bool archive_origin_check_single(struct byte_origin *origin, const char *path, struct err *err)
+{
+	struct packed *packed = packed_new(origin, path, false, err);
+	struct archive_entry *entry;
+	bool ok = false;
+
+	if (packed && go_to(packed, NULL, err)) {
+		enum header header = next_full_file(packed, &entry, err);
+
+		ok = header == HEADER_END;
+		if (header == HEADER_FILE)
+			err_set(err, ERR_INPUT,
+			        "%s: an archive inside the archive has several files (one is %s), "
+			        "and only one can be read; unpack the outer archive and give the "
+			        "folder as INPUT",
+			        path, archive_entry_pathname(entry));
+	}
+	if (packed) {
+		archive_read_free(packed->archive);
+		free(packed);
+	}
+	return ok;
+}
+
 bool archive_origin_list(struct byte_origin *origin, const char *path, archive_visit *visit,
                          void *context, struct err *err)
 {
@@ -318,7 +378,8 @@ bool archive_origin_list(struct byte_origin *origin, const char *path, archive_v
 
 	while (packed && (header = next_file(packed, &entry, err)) == HEADER_FILE)
 		if (!visit(context, archive_entry_pathname(entry),
-		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : 0, err)) {
+		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1,
+		           err)) {
 			header = HEADER_FAILED;
 			break;
 		}

@@ -22,6 +22,7 @@
 struct byte_reader {
 	struct byte_origin base, top;
 	bool is_member; /* the position counts bytes of the member */
+	int archives;   /* unpacked ones, each inside the one before it */
 	int64_t base_bytes, top_bytes;
 	char path[PATH_MAX];
 };
@@ -180,6 +181,7 @@ static bool unpack(struct byte_reader *reader, enum container container, const c
 	case CONTAINER_STREAM: return archive_origin_unpack(&reader->top, reader->path, err);
 	case CONTAINER_ARCHIVE:
 		reader->is_member = reader->is_member || wanted;
+		reader->archives++;
 		*member = NULL;
 		return archive_origin_member(&reader->top, reader->path, wanted, err);
 	case CONTAINER_NONE:
@@ -188,23 +190,24 @@ static bool unpack(struct byte_reader *reader, enum container container, const c
 	return false;
 }
 
-/* Unpacks layer by layer, up to a container of the kind `stop` or up to bytes that are not a
- * container. *found: the kind at which it stopped. */
-static bool unpack_all(struct byte_reader *reader, const char *member, enum container stop,
-                       enum container *found, struct err *err)
+/* Unpacks layer by layer, up to an archive inside `archives` other ones or up to bytes that are not
+ * a container. *at_archive: at which of both it stopped. */
+static bool unpack_all(struct byte_reader *reader, const char *member, int archives,
+                       bool *at_archive, struct err *err)
 {
 	for (int layers = 0;; layers++) {
 		bool ok;
 		const struct mark *mark = look(reader, &ok, err);
 
-		*found = mark ? mark->container : CONTAINER_NONE;
-		if (!ok || !mark || *found == stop)
+		*at_archive = ok && mark && mark->container == CONTAINER_ARCHIVE &&
+		              reader->archives == archives;
+		if (!ok || !mark || *at_archive)
 			return ok;
 		if (layers == LAYERS_MAX)
 			return err_set(err, ERR_INPUT,
 			               "%s: more than %d containers inside each other; unpack it",
 			               reader->path, LAYERS_MAX);
-		if (!unpack(reader, *found, &member, err))
+		if (!unpack(reader, mark->container, &member, err))
 			return false;
 	}
 }
@@ -214,11 +217,11 @@ struct byte_reader *byte_reader_new(const char *path, const char *encoding, stru
 	char container[PATH_MAX];
 	const char *member;
 	struct byte_reader *reader = open_base(path, container, &member, err);
-	enum container found;
+	bool at_archive;
 
 	if (!reader)
 		return NULL;
-	if (unpack_all(reader, member, CONTAINER_NONE, &found, err) &&
+	if (unpack_all(reader, member, LAYERS_MAX + 1, &at_archive, err) &&
 	    (!encoding || text_encoding_is_utf8(encoding) ||
 	     text_encoding_over(&reader->top, encoding, err)))
 		return reader;
@@ -241,18 +244,49 @@ bool byte_reader_list(const char *path, bool *is_archive, archive_visit *visit, 
 	char container[PATH_MAX];
 	const char *member;
 	struct byte_reader *reader = open_base(path, container, &member, err);
-	enum container found;
 	bool ok;
 
 	*is_archive = false;
 	if (!reader)
 		return false;
-	ok = unpack_all(reader, NULL, CONTAINER_ARCHIVE, &found, err);
-	*is_archive = ok && found == CONTAINER_ARCHIVE;
+	ok = unpack_all(reader, NULL, 0, is_archive, err);
 	if (*is_archive)
 		ok = archive_origin_list(&reader->top, path, visit, context, err);
 	byte_reader_free(reader);
 	return ok;
+}
+
+bool byte_reader_is_nested(const struct byte_reader *reader)
+{
+	return reader->archives > 1;
+}
+
+/* The archive inside `archives` other ones. *found: false if there is none. */
+static bool check_inner(const char *path, int archives, bool *found, struct err *err)
+{
+	char container[PATH_MAX];
+	const char *member;
+	struct byte_reader *reader = open_base(path, container, &member, err);
+	bool ok;
+
+	*found = false;
+	if (!reader)
+		return false;
+	ok = unpack_all(reader, member, archives, found, err);
+	if (*found)
+		ok = archive_origin_check_single(&reader->top, path, err);
+	byte_reader_free(reader);
+	return ok;
+}
+
+bool byte_reader_check_nested(const char *path, struct err *err)
+{
+	bool found = true;
+
+	for (int archives = 1; found; archives++)
+		if (!check_inner(path, archives, &found, err))
+			return false;
+	return true;
 }
 
 /* ---- reading */

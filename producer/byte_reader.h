@@ -38,6 +38,12 @@ int64_t byte_reader_position(const struct byte_reader *reader);
 /* Whether this is a pipe or a stream, and no byte came within one second. False for files. */
 bool byte_reader_waits(struct byte_reader *reader);
 
+/* Whether the text is in an archive that is in another archive. */
+bool byte_reader_is_nested(const struct byte_reader *reader);
+/* Checks that each archive inside another one has one file that has bytes. Reads through the
+ * archives. ERR_INPUT: it has several. */
+MUST_USE bool byte_reader_check_nested(const char *path, struct err *err);
+
 /* Calls visit for the files of an archive. *is_archive: whether the path is one. ERR_INPUT: it
  * cannot be read. */
 MUST_USE bool byte_reader_list(const char *path, bool *is_archive, archive_visit *visit,

@@ -59,10 +59,9 @@ static bool read_columns(struct csv_reader *reader, char delimiter, const char *
 	struct span header;
 	size_t len = 0;
 
-	if (!find_first_line(window, &len))
-		return err_set(err, ERR_INPUT, "%s",
-		               window->ended == BYTES_END ? "the file is empty"
-		                                          : window->end_err.message);
+	if (!find_first_line(window, &len)) /* a file without any line has no rows */
+		return window->ended == BYTES_END ||
+		       err_set(err, ERR_INPUT, "%s", window->end_err.message);
 	header = without_line_end(byte_window_at(window), len);
 	if (!given[0]) {
 		window->at += len;

@@ -18,7 +18,8 @@
 
 struct csv_reader;
 /* Reads the header, or the names in `given` if that is not empty. If the file has a header too, the
- * header counts. window: borrowed. NULL and err (ERR_INPUT): failed. */
+ * header counts. A file of 0 bytes, or of blank lines only, needs no header and has no rows.
+ * window: borrowed. NULL and err (ERR_INPUT): failed. */
 struct csv_reader *csv_reader_new(struct byte_window *window, char delimiter, const char *given,
                                   const struct column_names *names, struct err *err);
 void csv_reader_free(struct csv_reader *reader);

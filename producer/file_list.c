@@ -39,6 +39,7 @@ static bool read_first_event(struct input_file *file, const struct row_format *f
 
 	if (!reader)
 		return false;
+	file->nested = !http_is_url(file->path) && row_reader_is_nested(reader);
 	for (int i = 0; i < (file->first_event_us == INT64_MAX ? LOOK_ROWS : FIRST_ROWS); i++) {
 		result = row_reader_next(reader, &row, NULL);
 		if (result != ROW_READER_ROW)
@@ -90,7 +91,7 @@ static bool add_file(struct file_list *list, char *path, size_t name_at, const s
 	file->empty = true;
 	if (read_first_event(file, list->format, &why)) {
 		list->bytes += bytes;
-		return true;
+		return !file->nested || byte_reader_check_nested(file->path, err);
 	}
 	if (optional && why.class == ERR_INPUT) {
 		list->count--;
@@ -145,9 +146,12 @@ static bool add_url(struct file_list *list, const char *url, struct err *err)
 struct members {
 	struct member {
 		char *name;
-		int64_t bytes;
+		int64_t bytes; /* 0: also if not known */
+		bool empty;
 	} * at;
-	size_t count, data_count; /* data_count: those with the name of a data file */
+	size_t count;
+	size_t data_count; /* those with the name of a data file */
+	size_t full_count; /* those that are not empty */
 };
 
 static bool add_member(void *context, const char *name, int64_t bytes, struct err *err)
@@ -159,11 +163,13 @@ static bool add_member(void *context, const char *name, int64_t bytes, struct er
 		return err_set(err, ERR_FATAL, "out of memory");
 	members->at = at;
 	at[members->count].name = strdup(name);
-	at[members->count].bytes = bytes;
+	at[members->count].bytes = bytes > 0 ? bytes : 0;
+	at[members->count].empty = bytes == 0;
 	if (!at[members->count].name)
 		return err_set(err, ERR_FATAL, "out of memory");
 	members->count++;
 	members->data_count += input_name_is_data(name);
+	members->full_count += bytes != 0;
 	return true;
 }
 
@@ -181,13 +187,20 @@ static size_t base_at(const char *path)
 	return slash ? (size_t)(slash + 1 - path) : 0;
 }
 
+/* Without a name of a data file, the only file counts, or the only one that is not empty. */
+static bool is_wanted(const struct members *members, const struct member *member)
+{
+	return members->count == 1 || input_name_is_data(member->name) ||
+	       (members->data_count == 0 && !member->empty);
+}
+
 /* Adds the data files of an archive, or its only file whatever its name. */
 static bool add_members(struct file_list *list, const char *archive, const struct stat *about,
                         const struct members *members, struct err *err)
 {
 	size_t len = strlen(archive);
 
-	if (members->data_count == 0 && members->count != 1)
+	if (members->data_count == 0 && members->count != 1 && members->full_count != 1)
 		return err_set(err, ERR_INPUT,
 		               "%s: the archive has %zu files, and none has the name of a data "
 		               "file (.csv, .tsv, .txt, .json, .jsonl, .ndjson)",
@@ -197,7 +210,7 @@ static bool add_members(struct file_list *list, const char *archive, const struc
 		size_t room = len + strlen(member->name) + 2;
 		char *path;
 
-		if (members->count > 1 && !input_name_is_data(member->name)) {
+		if (!is_wanted(members, member)) {
 			list->ignored++;
 			continue;
 		}

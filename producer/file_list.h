@@ -19,7 +19,8 @@ struct input_file {
 	/* the earliest of the first hundred rows; INT64_MAX: none of the first thousand has a time,
 	 * or it is a stream */
 	int64_t first_event_us;
-	bool empty; /* a file without any row */
+	bool empty;  /* a file without any row */
+	bool nested; /* in an archive that is in another archive */
 };
 
 struct file_list {

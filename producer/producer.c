@@ -102,7 +102,8 @@ static bool open_source(struct producer *p, struct err *err)
 		return false;
 	files = source_file_count(p->source, &ignored);
 	log_info("source_opened", log_str("segment", source_segment(p->source)),
-	         log_uint("files", files), log_uint("ignored_files", ignored));
+	         log_uint("files", files), log_uint("empty_files", source_empty_files(p->source)),
+	         log_uint("ignored_files", ignored));
 	return open_feed(p, err);
 }
 

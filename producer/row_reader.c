@@ -109,6 +109,11 @@ int64_t row_reader_bytes(const struct row_reader *reader)
 	return byte_reader_position(reader->window->reader);
 }
 
+bool row_reader_is_nested(const struct row_reader *reader)
+{
+	return byte_reader_is_nested(reader->window->reader);
+}
+
 bool row_reader_waits(struct row_reader *reader)
 {
 	return byte_window_waits(reader->window);

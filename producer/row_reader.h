@@ -46,6 +46,8 @@ bool row_reader_seek(struct row_reader *reader, const struct row_position *posit
 /* Bytes of the file read so far, compressed if the file is compressed. Of a member of an archive:
  * bytes of the member. */
 int64_t row_reader_bytes(const struct row_reader *reader);
+/* Whether the file is in an archive that is in another archive. */
+bool row_reader_is_nested(const struct row_reader *reader);
 /* Whether the next row is not there yet: the input is a pipe or a stream, no complete row of it is
  * buffered, and no bytes came within one second. False for files. */
 bool row_reader_waits(struct row_reader *reader);

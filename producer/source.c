@@ -503,3 +503,12 @@ size_t source_file_count(const struct source *source, size_t *ignored)
 	*ignored = source->list.ignored;
 	return source->list.count;
 }
+
+size_t source_empty_files(const struct source *source)
+{
+	size_t empty = 0;
+
+	for (size_t i = 0; i < source->list.count; i++)
+		empty += source->list.files[i].empty;
+	return empty;
+}

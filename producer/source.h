@@ -72,5 +72,7 @@ int64_t source_progress(const struct source *source, int64_t *total);
 struct external_sort_numbers source_sort_numbers(const struct source *source);
 /* The number of files; *ignored: other files in the folder. Both are 0 without files. */
 size_t source_file_count(const struct source *source, size_t *ignored);
+/* How many of these files have no row. Streams do not count. */
+size_t source_empty_files(const struct source *source);
 
 #endif

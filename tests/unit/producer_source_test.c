@@ -1,5 +1,6 @@
 /* The rows of files: line ends, quotes, truncation, gzip, column order, folders, positions. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -162,7 +163,6 @@ static const struct {
 	{"event_time,product_id,category_id,category_code,brand,price\n",
          "columns event_type, user_id are missing"},
 	{ROW(1) "\n" ROW(2) "\n", "no header line"},
-	{"", "the file is empty"},
 };
 
 Test(producer_source, a_file_without_a_usable_header_is_refused_by_name)
@@ -196,6 +196,74 @@ Test(producer_source, an_input_without_a_row_is_refused_by_name)
 		describe_path(folder, 0, got, sizeof(got));
 		cr_assert_str_eq(got, "full.csv:1:1:s1;end");
 	}
+}
+
+Test(producer_source, empty_files_next_to_good_ones_are_counted_and_give_no_rows)
+{
+	struct err err = {.class = ERR_NONE};
+	struct source *source;
+	char got[512], pattern[300];
+
+	write_text("part-0.csv", "");
+	write_text("_SUCCESS", "");
+	write_text("blank.csv", "\n\r\n");
+	snprintf(pattern, sizeof(pattern), "%s/*", folder);
+	cr_assert_null(source_files_open(pattern, NULL, 0, &err));
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, "no row"), "%s", err.message);
+	write_text("part-1.csv", HEADER ROW(1) "\n");
+	write_text("part-2.csv", HEADER);
+	describe_path(pattern, 0, got, sizeof(got));
+	cr_assert_str_eq(got, "part-1.csv:1:1:s1;end");
+	source = source_files_open(pattern, NULL, 0, &err);
+	cr_assert_not_null(source, "%s", err.message);
+	cr_assert_eq(source_empty_files(source), 4);
+	source_free(source);
+}
+
+static const struct {
+	const char *input; /* in the folder */
+	const char *text;  /* of part-0.csv */
+} empty_inputs[] = {
+	{"part-0.csv", ""}, {"part-0.csv", "\n\r\n"}, {"part-0.csv", "\xef\xbb\xbf"}, {"", ""},
+	{"*", ""},
+};
+
+Test(producer_source, an_input_of_empty_files_only_is_refused_by_name)
+{
+	char path[300];
+
+	write_text("part-1.csv", "");
+	for (size_t i = 0; i < sizeof(empty_inputs) / sizeof(empty_inputs[0]); i++) {
+		struct err err = {.class = ERR_NONE};
+
+		write_text("part-0.csv", empty_inputs[i].text);
+		snprintf(path, sizeof(path), "%s/%s", folder, empty_inputs[i].input);
+		cr_assert_null(source_files_open(path, NULL, 0, &err), "%s", path);
+		cr_assert_eq(err.class, ERR_INPUT, "%s", err.message);
+		cr_assert_not_null(strstr(err.message, "no row to send"), "%s", err.message);
+		cr_assert_not_null(strstr(err.message, "part-0.csv"), "%s", err.message);
+	}
+}
+
+Test(producer_source, an_empty_standard_input_is_refused_when_it_is_read)
+{
+	int saved = dup(STDIN_FILENO), null = open("/dev/null", O_RDONLY);
+	struct err err = {.class = ERR_NONE};
+	struct source *source;
+	struct row row;
+
+	dup2(null, STDIN_FILENO);
+	source = source_files_open("-", NULL, 0, &err);
+	cr_assert_not_null(source, "%s", err.message);
+	cr_assert_eq(source_next(source, &row, &err), SOURCE_FAILED);
+	cr_assert_eq(err.class, ERR_INPUT);
+	cr_assert_not_null(strstr(err.message, "stdin: the input has no row to send"), "%s",
+	                   err.message);
+	source_free(source);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(null);
 }
 
 Test(producer_source, an_input_that_becomes_unreadable_is_bad_input)

@@ -77,10 +77,15 @@ struct part {
 	const char *name, *text;
 };
 
+struct blob {
+	const char *name, *bytes;
+	size_t len;
+};
+
 typedef int archive_setup(struct archive *archive);
 
-static size_t pack(archive_setup *filter, archive_setup *format, const struct part *parts,
-                   size_t count, char *out, size_t cap)
+static size_t pack_blobs(archive_setup *filter, archive_setup *format, const struct blob *blobs,
+                         size_t count, char *out, size_t cap)
 {
 	struct archive *archive = archive_write_new();
 	struct archive_entry *entry = archive_entry_new();
@@ -92,21 +97,33 @@ static size_t pack(archive_setup *filter, archive_setup *format, const struct pa
 	archive_write_set_bytes_in_last_block(archive, 1);
 	cr_assert_eq(archive_write_open_memory(archive, out, cap, &used), ARCHIVE_OK);
 	for (size_t i = 0; i < count; i++) {
-		size_t len = strlen(parts[i].text);
-		bool is_folder = parts[i].name[strlen(parts[i].name) - 1] == '/';
+		size_t len = blobs[i].len;
+		bool is_folder = blobs[i].name[strlen(blobs[i].name) - 1] == '/';
 
 		archive_entry_clear(entry);
-		archive_entry_set_pathname(entry, parts[i].name);
+		archive_entry_set_pathname(entry, blobs[i].name);
 		archive_entry_set_size(entry, (la_int64_t)len);
 		archive_entry_set_filetype(entry, is_folder ? AE_IFDIR : AE_IFREG);
 		archive_entry_set_perm(entry, 0644);
 		cr_assert_eq(archive_write_header(archive, entry), ARCHIVE_OK);
-		cr_assert_eq(archive_write_data(archive, parts[i].text, len), (la_ssize_t)len);
+		cr_assert_eq(archive_write_data(archive, blobs[i].bytes, len), (la_ssize_t)len);
 	}
 	cr_assert_eq(archive_write_close(archive), ARCHIVE_OK);
 	archive_write_free(archive);
 	archive_entry_free(entry);
 	return used;
+}
+
+#define PARTS_MAX 8
+static size_t pack(archive_setup *filter, archive_setup *format, const struct part *parts,
+                   size_t count, char *out, size_t cap)
+{
+	struct blob blobs[PARTS_MAX];
+
+	cr_assert_leq(count, PARTS_MAX);
+	for (size_t i = 0; i < count; i++)
+		blobs[i] = (struct blob){parts[i].name, parts[i].text, strlen(parts[i].text)};
+	return pack_blobs(filter, format, blobs, count, out, cap);
 }
 
 static size_t pack_text(archive_setup *filter, const char *text, char *out, size_t cap)
@@ -350,6 +367,35 @@ static const char *describe_input(const char *input)
 	return out;
 }
 
+/* want: the rows, or a part of the error. */
+static void check_input(const char *input, const char *want, const char *label)
+{
+	struct err err = {.class = ERR_NONE};
+	struct source *source = source_files_open(input, NULL, 0, &err);
+
+	if (source) {
+		source_free(source);
+		cr_assert_str_eq(describe_input(input), want, "%s", label);
+		return;
+	}
+	cr_assert_eq(err.class, ERR_INPUT, "%s: %s", label, err.message);
+	cr_assert_not_null(strstr(err.message, want), "%s: %s", label, err.message);
+}
+
+static void check_stream(const char *name, const char *want, const char *label)
+{
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), NULL, &err);
+
+	if (!reader) {
+		cr_assert_eq(err.class, ERR_INPUT, "%s: %s", label, err.message);
+		cr_assert_not_null(strstr(err.message, want), "%s: %s", label, err.message);
+		return;
+	}
+	cr_assert_str_eq(describe(reader), want, "%s", label);
+	row_reader_free(reader);
+}
+
 Test(row_reader, each_data_file_of_an_archive_is_a_file)
 {
 	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar,
@@ -408,6 +454,166 @@ static bool reads_to_its_end(const char *input, struct err *err)
 		result = source_next(source, &row, err);
 	source_free(source);
 	return source && result == SOURCE_END;
+}
+
+static const struct {
+	const char *label;
+	struct part parts[4];
+	size_t count;
+	const char *want;   /* of a file: the rows, or a part of the error */
+	const char *stream; /* the same of an archive that is given as a stream */
+} partly_empty[] = {
+	{"an empty data file first",
+         {{"part-0.csv", ""}, {"part-1.csv", HEADER ROW(1) "\n"}},
+         2,
+         "a/part-1.csv:1;end",
+         "1:1:s1;end"},
+	{"empty files last",
+         {{"part-0.csv", HEADER ROW(1) "\n"}, {"part-1.csv", ""}, {"_SUCCESS", ""}},
+         3,
+         "a/part-0.csv:1;end",
+         "1:1:s1;end"},
+	{"names without an ending",
+         {{"_SUCCESS", ""}, {"part-0", ""}, {"part-1", HEADER ROW(1) "\n"}, {"part-2", ""}},
+         4,
+         "a/part-1:1;end",
+         "1:1:s1;end"},
+	{"two full files without an ending",
+         {{"_SUCCESS", ""}, {"part-0", HEADER ROW(1) "\n"}, {"part-1", HEADER ROW(2) "\n"}},
+         3,
+         "the archive has 3 files, and none has the name of a data file",
+         "1:1:s1;failed"},
+	{"empty data files only",
+         {{"part-0.csv", ""}, {"part-1.csv", ""}},
+         2,
+         "no row to send (2 files",
+         "the archive has no file that has bytes"},
+	{"one empty file only",
+         {{"_SUCCESS", ""}},
+         1,
+         "no row to send (1 file,",
+         "the archive has no file that has bytes"},
+	{"empty files without an ending only",
+         {{"_SUCCESS", ""}, {"part-0", ""}},
+         2,
+         "the archive has 2 files, and none has the name of a data file",
+         "the archive has no file that has bytes"},
+};
+
+/* An archive that row_reader opens itself is read as one on a stream: it has to have one file. */
+Test(row_reader, empty_files_of_an_archive_give_no_rows_and_do_not_hide_the_others)
+{
+	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar};
+	char bytes[65536], input[256];
+
+	snprintf(input, sizeof(input), "%s", path_of("a"));
+	for (size_t i = 0; i < 2 * sizeof(partly_empty) / sizeof(partly_empty[0]); i++) {
+		size_t at = i / 2;
+
+		write_bytes("a", bytes,
+		            pack(NULL, formats[i % 2], partly_empty[at].parts,
+		                 partly_empty[at].count, bytes, sizeof(bytes)));
+		check_input(input, partly_empty[at].want, partly_empty[at].label);
+		check_stream("a", partly_empty[at].stream, partly_empty[at].label);
+	}
+}
+
+static const struct part first_part[] = {{"a.csv", HEADER ROW(1) "\n"}, {"_SUCCESS", ""}},
+			 second_part[] = {{"b.csv", HEADER ROW(2) "\n"}},
+			 both_parts[] = {{"a.csv", HEADER ROW(1) "\n"},
+                                         {"b.csv", HEADER ROW(2) "\n"}};
+
+static const struct {
+	const char *label;
+	const struct part *inner[2];
+	size_t inner_counts[2], count;
+	const char *want; /* of a file: the rows, or a part of the error */
+	bool stream; /* whether the same is accepted as a stream, where it may fail at its end */
+} nested[] = {
+	{"one archive, with one full file",
+         {first_part, NULL},
+         {2, 0},
+         1,
+         "o.zip/0.zip:1;end",
+         true},
+	{"one archive, with two files",
+         {both_parts, NULL},
+         {2, 0},
+         1,
+         "unpack the outer archive and give the folder as INPUT",
+         false},
+	{"two archives, with one full file each",
+         {first_part, second_part},
+         {2, 1},
+         2,
+         "o.zip/0.zip:1;o.zip/1.zip:2;end",
+         false},
+	{"two archives, the second with two files",
+         {second_part, both_parts},
+         {1, 2},
+         2,
+         "unpack the outer archive and give the folder as INPUT",
+         false},
+};
+
+static void check_stream_end(const char *name, bool accepted, const char *label)
+{
+	struct err err = {.class = ERR_NONE};
+	struct row_reader *reader = row_reader_new(path_of(name), NULL, &err);
+	enum row_reader_result result = reader ? ROW_READER_ROW : ROW_READER_FAILED;
+	struct row row;
+
+	while (result == ROW_READER_ROW)
+		result = row_reader_next(reader, &row, &err);
+	row_reader_free(reader);
+	cr_assert_eq(result, accepted ? ROW_READER_END : ROW_READER_FAILED, "%s: %s", label,
+	             err.message);
+	if (!accepted)
+		cr_assert(err.class == ERR_INPUT && strstr(err.message, "several files"), "%s: %s",
+		          label, err.message);
+}
+
+/* An archive that row_reader opens itself is read as one on a stream. */
+Test(row_reader, an_archive_in_an_archive_loses_no_file)
+{
+	archive_setup *formats[] = {archive_write_set_format_zip, archive_write_set_format_ustar};
+	static char inner[2][32768], bytes[131072];
+	char input[256];
+
+	snprintf(input, sizeof(input), "%s", path_of("o.zip"));
+	for (size_t i = 0; i < 4 * sizeof(nested) / sizeof(nested[0]); i++) {
+		size_t at = i / 4;
+		struct blob blobs[2] = {{"0.zip", inner[0], 0}, {"1.zip", inner[1], 0}};
+
+		for (size_t j = 0; j < nested[at].count; j++)
+			blobs[j].len = pack(NULL, formats[i % 2], nested[at].inner[j],
+			                    nested[at].inner_counts[j], inner[j], sizeof(inner[j]));
+		write_bytes("o.zip", bytes,
+		            pack_blobs(NULL, formats[i / 2 % 2], blobs, nested[at].count, bytes,
+		                       sizeof(bytes)));
+		check_input(input, nested[at].want, nested[at].label);
+		check_stream_end("o.zip", nested[at].stream, nested[at].label);
+	}
+}
+
+Test(row_reader, an_archive_three_levels_deep_with_two_files_is_refused)
+{
+	static char bytes[2][131072];
+	struct blob blob = {"1.zip", bytes[0], 0};
+	char input[256];
+
+	blob.len =
+		pack(NULL, archive_write_set_format_zip, both_parts, 2, bytes[0], sizeof(bytes[0]));
+	blob.len = pack_blobs(NULL, archive_write_set_format_zip, &blob, 1, bytes[1],
+	                      sizeof(bytes[1]));
+	blob.bytes = bytes[1];
+	write_bytes("o.zip", bytes[0],
+	            pack_blobs(NULL, archive_write_set_format_zip, &blob, 1, bytes[0],
+	                       sizeof(bytes[0])));
+	snprintf(input, sizeof(input), "%s", path_of("o.zip"));
+	check_input(input, "unpack the outer archive", "a file");
+	snprintf(input, sizeof(input), "%s", path_of("o.zip/1.zip"));
+	check_input(input, "unpack the outer archive", "a file in the archive");
 }
 
 Test(row_reader, a_tar_without_its_end_is_not_complete)
@@ -546,7 +752,6 @@ static const struct {
 	{"[[\"event_time\"], [1]]\n", "found \"\"\" at byte 3"},
 	{"[1, 2, 3]\n", "found \"1\" at byte 2"},
 	{"\n [\n  \"a\", \"b\"]\n[\"c\"]\n", "found \"\"\" at byte 7"},
-	{"\n\r\n", "the file is empty"},
 };
 
 Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
@@ -556,6 +761,24 @@ Test(row_reader, what_cannot_be_read_is_refused_by_name_and_says_what_to_do)
 		            refused[i].text[0] == '\xff' ? 6 : strlen(refused[i].text));
 		check_refused("f.csv", NULL, refused[i].want);
 	}
+}
+
+Test(row_reader, a_text_without_a_line_needs_no_header_and_has_no_rows)
+{
+	static const char *const texts[] = {"", "\n\r\n", "\r", "\xef\xbb\xbf", "sep=;\n"};
+	struct row_format format = row_format_default;
+	char bytes[4096];
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		format.columns = "";
+		write_text("f", texts[i]);
+		cr_assert_str_eq(describe_file("f", &format), "end", "text %zu", i);
+		format.columns = COLUMNS;
+		cr_assert_str_eq(describe_file("f", &format), "end", "text %zu", i);
+	}
+	write_bytes("f", bytes,
+	            pack_text(archive_write_add_filter_gzip, "", bytes, sizeof(bytes)) - 8);
+	cr_assert_null(row_reader_new(path_of("f"), NULL, NULL), "a gzip without its end");
 }
 
 Test(row_reader, the_columns_of_a_file_without_a_header_are_given)
