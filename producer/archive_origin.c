@@ -10,6 +10,7 @@
 #include "archive_origin.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ struct packed {
 	bool is_stream; /* a compressed stream, not an archive */
 	bool only;      /* no other file may follow */
 	bool ended;
+	locale_t utf8; /* 0: the system does not have it */
 	char path[1024];
 	unsigned char block[BLOCK_BYTES];
 };
@@ -91,12 +93,19 @@ static bool library_failed(struct packed *packed, struct err *err)
 
 /* ---- reading */
 
+/* The name of the file. NULL: the library cannot convert it. */
+static const char *name_of(struct archive_entry *entry)
+{
+	const char *name = archive_entry_pathname(entry);
+
+	return name ? name : archive_entry_pathname_utf8(entry);
+}
+
 static bool is_ours(struct archive_entry *entry)
 {
-	const char *name = archive_entry_pathname(entry), *part = name;
+	const char *name = name_of(entry), *part = name;
 
-	if (!name || archive_entry_filetype(entry) != AE_IFREG ||
-	    strncmp(name, "__MACOSX/", 9) == 0)
+	if (archive_entry_filetype(entry) != AE_IFREG || strncmp(name, "__MACOSX/", 9) == 0)
 		return false;
 	for (; part; part = strchr(part, '/')) {
 		part += *part == '/';
@@ -117,13 +126,24 @@ static bool has_end(const struct packed *packed)
 	                          archive_read_header_position(packed->archive);
 }
 
+/* The library converts names in UTF-8 to the locale of the thread. In the C locale, a name with
+ * other letters than ASCII would be lost. */
+static int next_header(struct packed *packed, struct archive_entry **entry)
+{
+	locale_t before = uselocale(packed->utf8);
+	int result = archive_read_next_header(packed->archive, entry);
+
+	uselocale(before);
+	return result;
+}
+
 enum header { HEADER_FILE, HEADER_END, HEADER_FAILED };
 
 /* Goes to the next file that is not hidden. */
 static enum header next_file(struct packed *packed, struct archive_entry **entry, struct err *err)
 {
 	for (;;) {
-		int result = archive_read_next_header(packed->archive, entry);
+		int result = next_header(packed, entry);
 
 		if (result == ARCHIVE_EOF)
 			return has_end(packed) || damaged(packed, "its last block is missing", err)
@@ -131,6 +151,10 @@ static enum header next_file(struct packed *packed, struct archive_entry **entry
 			               : HEADER_FAILED;
 		if (result != ARCHIVE_OK && result != ARCHIVE_WARN) {
 			library_failed(packed, err);
+			return HEADER_FAILED;
+		}
+		if (!packed->is_stream && !name_of(*entry)) {
+			damaged(packed, "the name of a file cannot be read", err);
 			return HEADER_FAILED;
 		}
 		if (packed->is_stream || is_ours(*entry))
@@ -219,7 +243,7 @@ static bool nothing_follows(struct packed *packed, struct err *err)
 	               "%s: the archive has several files, and only the first one was read "
 	               "(the next is %s); unpack it, or give it as a file and not as a stream or "
 	               "inside another archive",
-	               packed->path, archive_entry_pathname(entry));
+	               packed->path, name_of(entry));
 }
 
 /* Makes data the next block. data_len 0: the end. */
@@ -248,13 +272,21 @@ static ssize_t packed_read(void *self, void *buf, size_t cap, struct err *err)
 	return (ssize_t)given;
 }
 
+/* Does not close the origin below. */
+static void packed_end(struct packed *packed)
+{
+	archive_read_free(packed->archive);
+	if (packed->utf8)
+		freelocale(packed->utf8);
+	free(packed);
+}
+
 static void packed_free(void *self)
 {
 	struct packed *packed = self;
 
-	archive_read_free(packed->archive);
 	byte_origin_close(&packed->inner);
-	free(packed);
+	packed_end(packed);
 }
 
 /* ---- opening */
@@ -289,6 +321,7 @@ static struct packed *packed_new(const struct byte_origin *origin, const char *p
 	}
 	packed->inner = *origin;
 	packed->is_stream = is_stream;
+	packed->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	snprintf(packed->path, sizeof(packed->path), "%s", path);
 	support(packed->archive, is_stream);
 	archive_read_set_callback_data(packed->archive, packed);
@@ -298,8 +331,7 @@ static struct packed *packed_new(const struct byte_origin *origin, const char *p
 	if (archive_read_open1(packed->archive) == ARCHIVE_OK)
 		return packed;
 	library_failed(packed, err);
-	archive_read_free(packed->archive);
-	free(packed);
+	packed_end(packed);
 	return NULL;
 }
 
@@ -317,7 +349,7 @@ static bool go_to(struct packed *packed, const char *member, struct err *err)
 			               member ? member : "");
 		case HEADER_FAILED: return false;
 		}
-		if (!member || strcmp(archive_entry_pathname(entry), member) == 0)
+		if (!member || strcmp(name_of(entry), member) == 0)
 			return true;
 	}
 }
@@ -377,15 +409,13 @@ bool archive_origin_list(struct byte_origin *origin, const char *path, archive_v
 	enum header header = HEADER_FAILED;
 
 	while (packed && (header = next_file(packed, &entry, err)) == HEADER_FILE)
-		if (!visit(context, archive_entry_pathname(entry),
+		if (!visit(context, name_of(entry),
 		           archive_entry_size_is_set(entry) ? archive_entry_size(entry) : -1,
 		           err)) {
 			header = HEADER_FAILED;
 			break;
 		}
-	if (packed) {
-		archive_read_free(packed->archive);
-		free(packed);
-	}
+	if (packed)
+		packed_end(packed);
 	return header == HEADER_END;
 }

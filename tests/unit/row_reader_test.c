@@ -416,6 +416,38 @@ Test(row_reader, each_data_file_of_an_archive_is_a_file)
 	}
 }
 
+/* Sets the flag "this name is UTF-8" in all headers of a zip. */
+static void say_utf8(char *zip, size_t len)
+{
+	for (size_t i = 0; i + 10 < len; i++) {
+		if (memcmp(zip + i, "PK\x03\x04", 4) == 0)
+			zip[i + 7] = (char)(zip[i + 7] | 8);
+		if (memcmp(zip + i, "PK\x01\x02", 4) == 0)
+			zip[i + 9] = (char)(zip[i + 9] | 8);
+	}
+}
+
+Test(row_reader, a_file_of_an_archive_may_have_any_name)
+{
+	static const struct part parts[] = {{"m\xc3\xa4rz/\xe6\x97\xa5.csv", HEADER ROW(1) "\n"},
+	                                    {"a.csv", HEADER ROW(2) "\n"},
+	                                    {"\xe9.csv", HEADER ROW(3) "\n"}};
+	char bytes[65536], input[256];
+	size_t len = pack(NULL, archive_write_set_format_zip, parts, 2, bytes, sizeof(bytes));
+
+	say_utf8(bytes, len);
+	write_bytes("a.zip", bytes, len);
+	snprintf(input, sizeof(input), "%s", path_of("a.zip"));
+	cr_assert_str_eq(describe_input(input),
+	                 "a.zip/m\xc3\xa4rz/\xe6\x97\xa5.csv:1;a.zip/a.csv:2;end");
+	snprintf(input, sizeof(input), "%s", path_of("a.zip/m\xc3\xa4rz/\xe6\x97\xa5.csv"));
+	cr_assert_str_eq(describe_input(input), "a.zip/m\xc3\xa4rz/\xe6\x97\xa5.csv:1;end");
+	len = pack(NULL, archive_write_set_format_zip, parts, 3, bytes, sizeof(bytes));
+	write_bytes("a.zip", bytes, len);
+	snprintf(input, sizeof(input), "%s", path_of("a.zip/\xe9.csv"));
+	cr_assert_str_eq(describe_input(input), "a.zip/\xe9.csv:3;end");
+}
+
 Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_by_name)
 {
 	char inner[4096], bytes[65536], input[256];
