@@ -392,7 +392,7 @@ bool archive_origin_check_single(struct byte_origin *origin, const char *path, s
 			        "%s: an archive inside the archive has several files (one is %s), "
 			        "and only one can be read; unpack the outer archive and give the "
 			        "folder as INPUT",
-			        path, archive_entry_pathname(entry));
+			        path, name_of(entry));
 	}
 	if (packed) {
 		archive_read_free(packed->archive);
