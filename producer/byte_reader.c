@@ -44,6 +44,7 @@ static const struct mark {
 } marks[] = {
 	{"\x1f\x8b", 2, CONTAINER_GZIP, "gzip"},
 	{"\x28\xb5\x2f\xfd", 4, CONTAINER_STREAM, "zstd"},
+	{"\x50\x2a\x4d\x18", 4, CONTAINER_STREAM, "zstd"}, /* of pzstd: a skippable frame */
 	{"\xfd"
          "7zXZ",
          6, CONTAINER_STREAM, "xz"},
@@ -188,6 +189,15 @@ static bool unpack(struct byte_reader *reader, enum container container, const c
 	return false;
 }
 
+/* A path such as notes.csv/x.csv, whose first part is not an archive, has no file x.csv. */
+static bool found_member(const struct byte_reader *reader, const char *member, struct err *err)
+{
+	return !member || err_set(err, ERR_INPUT,
+	                          "%s: this is not an archive, so it has no file \"%s\" in it; "
+	                          "expected the path of the file itself",
+	                          reader->path, member);
+}
+
 /* Unpacks layer by layer, up to a container of the kind `stop` or up to bytes that are not a
  * container. *found: the kind at which it stopped. */
 static bool unpack_all(struct byte_reader *reader, const char *member, enum container stop,
@@ -198,7 +208,9 @@ static bool unpack_all(struct byte_reader *reader, const char *member, enum cont
 		const struct mark *mark = look(reader, &ok, err);
 
 		*found = mark ? mark->container : CONTAINER_NONE;
-		if (!ok || !mark || *found == stop)
+		if (ok && !mark)
+			return found_member(reader, member, err);
+		if (!ok || *found == stop)
 			return ok;
 		if (layers == LAYERS_MAX)
 			return err_set(err, ERR_INPUT,
@@ -294,6 +306,11 @@ bool byte_reader_seek(struct byte_reader *reader, int64_t offset)
 int64_t byte_reader_position(const struct byte_reader *reader)
 {
 	return reader->is_member ? reader->top_bytes : reader->base_bytes;
+}
+
+const char *byte_reader_path(const struct byte_reader *reader)
+{
+	return reader->path;
 }
 
 bool byte_reader_waits(struct byte_reader *reader)

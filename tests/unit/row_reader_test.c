@@ -429,6 +429,38 @@ Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_b
 	check_refused("c.7z", NULL, "7-Zip");
 }
 
+Test(row_reader, a_path_in_a_file_that_is_not_an_archive_is_refused)
+{
+	char bytes[4096];
+
+	write_text("a.csv", HEADER ROW(1) "\n");
+	check_refused("a.csv/a.csv", NULL, "not an archive");
+	write_bytes("b.csv", bytes,
+	            pack_text(archive_write_add_filter_gzip, HEADER ROW(1) "\n", bytes,
+	                      sizeof(bytes)));
+	check_refused("b.csv/b.csv", NULL, "not an archive");
+}
+
+Test(row_reader, the_first_bytes_of_a_compressed_stream_are_damaged_not_a_text)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} starts[] = {{"BZh91AY", 7},
+	              {"\x04\x22\x4d\x18\x64\x40\xa7", 7},
+	              {"\x28\xb5\x2f\xfd", 4},
+	              {"\xfd"
+	               "7zXZ\0",
+	               6},
+	              {"\x1f\x8b\x08", 3},
+	              {"\x50\x2a\x4d\x18\x04\0\0\0", 8}};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		write_bytes("f.csv", starts[i].bytes, starts[i].len);
+		cr_assert_str_eq(describe_damaged("f.csv"), "cut", "%zu", i);
+	}
+}
+
 /* Whether the input opens, and all its rows can be read. Else err. */
 static bool reads_to_its_end(const char *input, struct err *err)
 {
