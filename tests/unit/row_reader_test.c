@@ -706,6 +706,16 @@ static const struct {
 	{"a text sequence over several lines",
          "\x1e{\n\"product_id\": 1,\n\"user_session\": \"s1\"}\n\x1e" JSON(2) "\n",
          "1:1:s1;2:2:s2;end"},
+	{"an array without its end", "[" JSON(1) "," JSON(2), "1:1:s1;2:2:s2;cut"},
+	{"an array that ends after a comma", "[\n" JSON(1) ",\n" JSON(2) ",\n",
+         "1:1:s1;2:2:s2;cut"},
+	{"an array that ends in an object", "[" JSON(1) ",{\"product_id\":",
+         "1:1:s1;2:!broken JSON: a value that JSON does not have;cut"},
+	{"only the beginning of an array", "[", "cut"},
+	{"two arrays", "[" JSON(1) "]\n[" JSON(2) "]\n", "1:1:s1;2:2:s2;end"},
+	{"the second array without its end", "[" JSON(1) "]\n[" JSON(2), "1:1:s1;2:2:s2;cut"},
+	{"a broken object at the end of an array", "[" JSON(1) ",{\"product_id\":]",
+         "1:1:s1;2:!broken JSON: a value that JSON does not have;end"},
 	{"commas after lines", JSON(1) ",\n" JSON(2) ",\r\n" JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"commas before lines", JSON(1) "\n," JSON(2) "\n, " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 };
@@ -746,6 +756,7 @@ Test(row_reader, reading_goes_on_after_any_object)
 	static const char *const texts[] = {
 		JSON(1) "\nnonsense\n" JSON(3) "\n" JSON(4),
 		"[" JSON(1) "," JSON(2) ",\n" JSON(3) "," JSON(4) "]",
+		"[" JSON(1) "," JSON(2) ",\n" JSON(3),
 		JSON(1) "\n" JSON(2) JSON(3) ", " JSON(4) ",\n" JSON(5),
 		JSON(1) JSON(2) " " JSON(3),
 	};
