@@ -676,6 +676,35 @@ Test(row_reader, another_encoding_is_converted_and_what_it_does_not_have_stays_i
 	cr_assert_not_null(strstr(got, "\"brand\":\"\xffx\""), "%s", got);
 }
 
+Test(row_reader, a_second_header_with_other_columns_ends_the_file)
+{
+	static const char *const headers[] = {
+		"event_time,event_type,category_id,product_id,"
+		"category_code,brand,price,user_id,user_session",
+		"event_time,event_type,product_id,user_id",
+		"\xef\xbb\xbf\"User_ID\";Event_Time;event_type;product_id"};
+	char text[1024];
+	struct err err;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct row_reader *reader;
+		struct row row;
+
+		snprintf(text, sizeof(text), HEADER ROW(1) "\n%s\n" ROW(2) "\n", headers[i]);
+		write_text("f.csv", text);
+		cr_assert_str_eq(describe_file("f.csv", NULL), "1:1:s1;failed", "%s", headers[i]);
+		reader = row_reader_new(path_of("f.csv"), NULL, NULL);
+		cr_assert_eq(row_reader_next(reader, &row, &err), ROW_READER_ROW);
+		cr_assert_eq(row_reader_next(reader, &row, &err), ROW_READER_FAILED);
+		cr_assert_eq(err.class, ERR_INPUT);
+		cr_assert_not_null(strstr(err.message, "f.csv: at byte"), "%s", err.message);
+		row_reader_free(reader);
+	}
+	write_text("f.csv", HEADER ROW(1) "\n" HEADER ROW(2) "\n");
+	cr_assert_str_eq(describe_file("f.csv", NULL),
+	                 "1:1:s1;2:product_id:user_session;3:2:s2;end");
+}
+
 /* ---- JSON */
 
 static const struct {
