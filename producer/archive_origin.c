@@ -126,8 +126,8 @@ static bool has_end(const struct packed *packed)
 	                          archive_read_header_position(packed->archive);
 }
 
-/* The library converts names in UTF-8 to the locale of the thread. In the C locale, a name with other
- * letters than ASCII would be lost. */
+/* The library converts names in UTF-8 to the locale of the thread. In the C locale, a name that is
+ * not ASCII would be lost. */
 static int next_header(struct packed *packed, struct archive_entry **entry)
 {
 	locale_t before = uselocale(packed->utf8);
