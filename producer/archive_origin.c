@@ -363,6 +363,8 @@ static bool put_over(struct byte_origin *origin, const char *path, bool is_strea
 		return false;
 	packed->only = !member;
 	*origin = (struct byte_origin){packed, packed_read, NULL, NULL, NULL, packed_free};
+	if (is_stream && archive_filter_code(packed->archive, 0) == ARCHIVE_FILTER_NONE)
+		return damaged(packed, "its first block is not complete or not known", err);
 	return go_to(packed, member, err);
 }
 

@@ -45,6 +45,7 @@ static const struct mark {
 } marks[] = {
 	{"\x1f\x8b", 2, CONTAINER_GZIP, "gzip"},
 	{"\x28\xb5\x2f\xfd", 4, CONTAINER_STREAM, "zstd"},
+	{"\x50\x2a\x4d\x18", 4, CONTAINER_STREAM, "zstd"}, /* of pzstd: a skippable frame */
 	{"\xfd"
          "7zXZ",
          6, CONTAINER_STREAM, "xz"},
@@ -190,6 +191,15 @@ static bool unpack(struct byte_reader *reader, enum container container, const c
 	return false;
 }
 
+/* A path such as notes.csv/x.csv, whose first part is not an archive, has no file x.csv. */
+static bool found_member(const struct byte_reader *reader, const char *member, struct err *err)
+{
+	return !member || err_set(err, ERR_INPUT,
+	                          "%s: this is not an archive, so it has no file \"%s\" in it; "
+	                          "expected the path of the file itself",
+	                          reader->path, member);
+}
+
 /* Unpacks layer by layer, up to an archive inside `archives` other ones or up to bytes that are not
  * a container. *at_archive: at which of both it stopped. */
 static bool unpack_all(struct byte_reader *reader, const char *member, int archives,
@@ -201,7 +211,9 @@ static bool unpack_all(struct byte_reader *reader, const char *member, int archi
 
 		*at_archive = ok && mark && mark->container == CONTAINER_ARCHIVE &&
 		              reader->archives == archives;
-		if (!ok || !mark || *at_archive)
+		if (ok && !mark)
+			return found_member(reader, member, err);
+		if (!ok || *at_archive)
 			return ok;
 		if (layers == LAYERS_MAX)
 			return err_set(err, ERR_INPUT,
@@ -328,6 +340,11 @@ bool byte_reader_seek(struct byte_reader *reader, int64_t offset)
 int64_t byte_reader_position(const struct byte_reader *reader)
 {
 	return reader->is_member ? reader->top_bytes : reader->base_bytes;
+}
+
+const char *byte_reader_path(const struct byte_reader *reader)
+{
+	return reader->path;
 }
 
 bool byte_reader_waits(struct byte_reader *reader)

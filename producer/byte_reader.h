@@ -35,6 +35,8 @@ bool byte_reader_seek(struct byte_reader *reader, int64_t offset);
 /* Bytes of the file read so far, compressed if the file is compressed. Of a file in an archive:
  * bytes of that file. */
 int64_t byte_reader_position(const struct byte_reader *reader);
+/* The path for messages, without the secrets of a URL. */
+const char *byte_reader_path(const struct byte_reader *reader);
 /* Whether this is a pipe or a stream, and no byte came within one second. False for files. */
 bool byte_reader_waits(struct byte_reader *reader);
 

@@ -16,6 +16,8 @@
 struct csv_reader {
 	struct byte_window *window; /* borrowed */
 	struct columns columns;
+	struct columns other; /* of a further header line */
+	struct column_names names;
 	char copy[CSV_MULTILINE_MAX > CSV_LINE_MAX ? CSV_MULTILINE_MAX : CSV_LINE_MAX];
 };
 
@@ -84,6 +86,7 @@ struct csv_reader *csv_reader_new(struct byte_window *window, char delimiter, co
 		return NULL;
 	}
 	reader->window = window;
+	reader->names = *names;
 	if (read_columns(reader, delimiter, given, names, err))
 		return reader;
 	free(reader);
@@ -253,6 +256,40 @@ static void split(struct csv_reader *reader, size_t *len, struct row *row)
 		row->raw = without_line_end(byte_window_at(window), *len);
 }
 
+static bool has_name(struct span line, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i + len <= line.len; i++)
+		if (strncasecmp(line.at + i, name, len) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the row is the header line of another file, joined to this one, with other columns. The
+ * rows after it would be read with the wrong columns. */
+static bool is_other_header(struct csv_reader *reader, const struct row *row)
+{
+	return row->event_time_us == ROW_TIME_NONE &&
+	       has_name(row->raw, reader->names.of[FIELD_EVENT_TIME]) &&
+	       columns_read(&reader->other, row->raw, '\0', &reader->names, NULL) &&
+	       (reader->other.fields.count != reader->columns.fields.count ||
+	        reader->other.fields.delimiter != reader->columns.fields.delimiter ||
+	        memcmp(reader->other.fields.at, reader->columns.fields.at,
+	               sizeof(reader->other.fields.at)) != 0);
+}
+
+static bool stop_at_header(struct byte_window *window)
+{
+	window->ended = BYTES_FAILED;
+	err_set(&window->end_err, ERR_INPUT,
+	        "%s: at byte %lld there is another header line, with other columns; expected one "
+	        "kind of rows in a file. Split the file before this line",
+	        byte_reader_path(window->reader), (long long)byte_window_offset(window) + 1);
+	window->at = window->end;
+	return false;
+}
+
 bool csv_reader_next(struct csv_reader *reader, struct row *row)
 {
 	struct byte_window *window = reader->window;
@@ -266,6 +303,8 @@ bool csv_reader_next(struct csv_reader *reader, struct row *row)
 		row_too_long(row, (struct span){byte_window_at(window), len});
 	} else {
 		split(reader, &len, row);
+		if (is_other_header(reader, row))
+			return stop_at_header(window);
 		if (!line_end && window->ended == BYTES_CUT)
 			row_cut_off(row);
 	}

@@ -112,12 +112,14 @@ static bool walk_entry(const struct walk *walk, const char *folder, const char *
 
 	if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, name) >= sizeof(path))
 		return err_set(err, ERR_INPUT, "%s/%s: the path is too long", folder, name);
-	if (stat(path, &about) != 0)
-		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(about.st_mode) || name[0] == '.' || !input_name_is_data(name)) {
-		*walk->ignored += S_ISREG(about.st_mode) ? 1 : 0;
+	if (name[0] == '.' || !input_name_is_data(name)) {
+		*walk->ignored += stat(path, &about) == 0 && S_ISREG(about.st_mode) ? 1 : 0;
 		return true;
 	}
+	if (stat(path, &about) != 0)
+		return err_set(err, ERR_INPUT, "%s: %s", path, strerror(errno));
+	if (!S_ISREG(about.st_mode))
+		return true;
 	(*found)++;
 	return walk->visit(walk->context, path, INPUT_PATH_OF_FOLDER, err);
 }

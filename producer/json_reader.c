@@ -19,6 +19,7 @@ struct json_reader {
 	struct byte_window *window; /* borrowed */
 	struct column_names names;
 	bool by_braces;
+	int64_t arrays; /* that are open */
 	struct row_extra extras[ROW_COLUMNS_MAX];
 	struct json_object object;
 	char copy[CSV_LINE_MAX];
@@ -255,6 +256,10 @@ struct json_reader *json_reader_new(struct byte_window *window, const struct col
 		return NULL;
 	}
 	reader->by_braces = window->at < window->end && !is_one_per_line(window);
+	if (reader->by_braces && *byte_window_at(window) == '[') {
+		reader->arrays = 1; /* also after a seek */
+		window->at++;
+	}
 	return reader;
 }
 
@@ -320,8 +325,10 @@ static bool next_of_lines(struct json_reader *reader, struct row *row)
 }
 
 /* Skips what may stand between objects. False: the text has ended. */
-static bool skip_to_object(struct byte_window *window)
+static bool skip_to_object(struct json_reader *reader)
 {
+	struct byte_window *window = reader->window;
+
 	for (;; window->at++) {
 		char c;
 
@@ -331,7 +338,19 @@ static bool skip_to_object(struct byte_window *window)
 		c = *byte_window_at(window);
 		if (!is_separator(c))
 			return true;
+		if (c == '[' || (c == ']' && reader->arrays > 0))
+			reader->arrays += c == '[' ? 1 : -1;
 	}
+}
+
+/* A line that is not an object may have the end of the array. */
+static bool next_broken_line(struct json_reader *reader, struct row *row)
+{
+	if (!next_of_lines(reader, row))
+		return false;
+	if (reader->window->skipping || (row->raw.len > 0 && row->raw.at[row->raw.len - 1] == ']'))
+		reader->arrays = 0;
+	return true;
 }
 
 static bool next_by_braces(struct json_reader *reader, struct row *row)
@@ -339,12 +358,12 @@ static bool next_by_braces(struct json_reader *reader, struct row *row)
 	struct byte_window *window = reader->window;
 	size_t len = 0, skip;
 
-	if (window->skipping || !skip_to_object(window))
-		return window->at < window->end && next_of_lines(reader, row);
+	if (window->skipping || !skip_to_object(reader))
+		return window->at < window->end && next_broken_line(reader, row);
 	if (*byte_window_at(window) == '{')
 		len = next_object(window, 0, &skip);
 	if (len == 0 || skip > 0)
-		return next_of_lines(reader, row);
+		return next_broken_line(reader, row);
 	read_object(reader, len, row);
 	window->at += len;
 	return true;
@@ -362,9 +381,25 @@ static bool is_between_objects(const struct json_reader *reader)
 	return reader->by_braces || (next < window->end && window->bytes[next] == '{');
 }
 
+/* A copy that was interrupted between two objects would look like the end. */
+static bool ends_early(struct json_reader *reader)
+{
+	struct byte_window *window = reader->window;
+
+	if (reader->arrays == 0 || window->ended != BYTES_END)
+		return false;
+	window->ended = BYTES_CUT;
+	return err_set(&window->end_err, ERR_OPERATOR,
+	               "%s: the JSON array ends early: its last ] is missing. Replace the file and "
+	               "run the producer again",
+	               byte_reader_path(window->reader));
+}
+
 bool json_reader_next(struct json_reader *reader, struct row *row)
 {
 	if (reader->window->skipping && is_between_objects(reader))
 		reader->window->skipping = false;
-	return reader->by_braces ? next_by_braces(reader, row) : next_of_lines(reader, row);
+	if (!reader->by_braces)
+		return next_of_lines(reader, row);
+	return next_by_braces(reader, row) || ends_early(reader);
 }

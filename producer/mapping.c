@@ -117,8 +117,25 @@ static bool set_column(struct mapping *mapping, size_t field, const char *theirs
 	return true;
 }
 
+/* A type of theirs can become one type of ours, or be left out. */
+static bool check_unused(const struct mapping *mapping, const char *theirs, struct err *err)
+{
+	bool used = false;
+
+	for (size_t i = 0; i < mapping->type_count; i++)
+		used = used || span_is(mapping->types[i].theirs, theirs);
+	for (size_t i = 0; i < mapping->skip_count; i++)
+		used = used || strcmp(mapping->skips[i].type, theirs) == 0;
+	return !used || err_set(err, ERR_INPUT,
+	                        "the type \"%s\" occurs twice; expected one pair for each of "
+	                        "their types",
+	                        theirs);
+}
+
 static bool add_skip(struct mapping *mapping, const char *theirs, struct err *err)
 {
+	if (!check_unused(mapping, theirs, err))
+		return false;
 	if (mapping->skip_count == TYPES_MAX)
 		return err_set(err, ERR_INPUT, "more than %d types to skip", TYPES_MAX);
 	mapping->skips[mapping->skip_count++].type = theirs;
@@ -128,6 +145,8 @@ static bool add_skip(struct mapping *mapping, const char *theirs, struct err *er
 static bool add_type(struct mapping *mapping, enum event_type ours, const char *theirs,
                      struct err *err)
 {
+	if (!check_unused(mapping, theirs, err))
+		return false;
 	if (mapping->type_count == TYPES_MAX)
 		return err_set(err, ERR_INPUT, "more than %d types", TYPES_MAX);
 	mapping->types[mapping->type_count].theirs = span_of(theirs);
@@ -137,12 +156,22 @@ static bool add_type(struct mapping *mapping, enum event_type ours, const char *
 
 static bool set_zone(struct mapping *mapping, const char *text, struct err *err)
 {
+	if (mapping->time.has_zone)
+		return err_set(err, ERR_INPUT, "time_zone occurs twice");
 	mapping->time.has_zone = time_zone_read(span_of(text), &mapping->time.offset_us);
 	return mapping->time.has_zone ||
 	       err_set(err, ERR_INPUT,
 	               "invalid value \"%s\" for time_zone: expected an offset from UTC such as "
 	               "+02:00",
 	               text);
+}
+
+static bool set_format(struct mapping *mapping, const char *format, struct err *err)
+{
+	if (mapping->time.format)
+		return err_set(err, ERR_INPUT, "time_format occurs twice");
+	mapping->time.format = format;
+	return time_format_check(format, err);
 }
 
 static bool set_pair(struct mapping *mapping, const char *ours, const char *theirs, struct err *err)
@@ -160,10 +189,8 @@ static bool set_pair(struct mapping *mapping, const char *ours, const char *thei
 		return add_skip(mapping, theirs, err);
 	if (strcmp(ours, "time_zone") == 0)
 		return set_zone(mapping, theirs, err);
-	if (strcmp(ours, "time_format") == 0) {
-		mapping->time.format = theirs;
-		return time_format_check(theirs, err);
-	}
+	if (strcmp(ours, "time_format") == 0)
+		return set_format(mapping, theirs, err);
 	return err_set(err, ERR_INPUT,
 	               "\"%s\" is not known; expected a field (event_time, user_id, ...), a type "
 	               "(view, cart, remove_from_cart, checkout, purchase), skip, time_format or "
@@ -175,6 +202,9 @@ static bool read_pairs(struct mapping *mapping, struct err *err)
 {
 	char *at = mapping->text, *ours, *theirs;
 
+	if (!find_pair(&at))
+		return err_set(err, ERR_INPUT,
+		               "it has no pair; expected OURS=THEIRS, such as user_id=UserID");
 	while (find_pair(&at))
 		if (!take_pair(&at, &ours, &theirs, err) || !set_pair(mapping, ours, theirs, err))
 			return false;
@@ -186,6 +216,7 @@ static bool read_pairs(struct mapping *mapping, struct err *err)
 static bool read_file(struct mapping *mapping, const char *path, struct err *err)
 {
 	FILE *file = fopen(path, "r");
+	char *text = mapping->text;
 	size_t len;
 
 	if (!file)
@@ -193,12 +224,22 @@ static bool read_file(struct mapping *mapping, const char *path, struct err *err
 		               "cannot read the file %s: %s; expected a file or pairs such as "
 		               "user_id=UserID",
 		               path, strerror(errno));
-	len = fread(mapping->text, 1, TEXT_MAX, file);
+	len = fread(text, 1, TEXT_MAX, file);
+	if (ferror(file)) {
+		err_set(err, ERR_INPUT, "cannot read the file %s: %s", path, strerror(errno));
+		fclose(file);
+		return false;
+	}
 	fclose(file);
 	if (len == TEXT_MAX)
 		return err_set(err, ERR_INPUT, "the file %s has more than %d bytes", path,
 		               TEXT_MAX - 1);
-	mapping->text[len] = '\0';
+	text[len] = '\0';
+	if (strlen(text) < len)
+		return err_set(err, ERR_INPUT,
+		               "the file %s has a NUL byte; expected a text in UTF-8", path);
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+		memmove(text, text + 3, len - 2);
 	return true;
 }
 

@@ -156,6 +156,22 @@ Test(input_paths, an_input_names_files_folders_patterns_and_streams)
 	}
 }
 
+Test(input_paths, a_link_to_nothing_that_is_not_a_data_file_does_no_harm)
+{
+	struct names names = {""};
+	size_t ignored = 0;
+	char input[128], path[160];
+
+	snprintf(input, sizeof(input), "%s/sub", folder);
+	snprintf(path, sizeof(path), "%s/.#e.jsonl", input); /* as Emacs locks a file */
+	cr_assert_eq(symlink("nobody@nowhere", path), 0);
+	cr_assert(input_paths_each(input, add_name, &names, &ignored, NULL));
+	cr_assert_str_eq(names.text, "e.jsonl/;");
+	snprintf(path, sizeof(path), "%s/f.csv", input);
+	cr_assert_eq(symlink("nowhere", path), 0);
+	cr_assert_not(input_paths_each(input, add_name, &names, &ignored, NULL));
+}
+
 Test(input_paths, other_files_of_a_folder_are_counted)
 {
 	struct names names = {""};

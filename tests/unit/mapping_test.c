@@ -210,3 +210,51 @@ Test(mapping, a_file_has_the_same_pairs_and_the_same_hash)
 	mapping_free(inline_text);
 	mapping_free(other);
 }
+
+static const struct {
+	const char *text, *want;
+} mistakes[] = {
+	{"view=buy,cart=buy", "\"buy\" occurs twice"},
+	{"skip=buy,view=buy", "\"buy\" occurs twice"},
+	{"view=buy,skip=buy", "\"buy\" occurs twice"},
+	{"time_zone=+02:00,time_zone=+03:00", "time_zone occurs twice"},
+	{"time_format=%F,time_format=%Y-%m-%d", "time_format occurs twice"},
+	{"# = a comment", "has no pair"},
+	{"/", "cannot read the file /"},
+};
+
+Test(mapping, mistakes_are_refused_and_not_half_used)
+{
+	for (size_t i = 0; i < sizeof(mistakes) / sizeof(mistakes[0]); i++) {
+		struct err err = {.class = ERR_NONE};
+
+		cr_assert_null(mapping_new(mistakes[i].text, &err), "%s", mistakes[i].text);
+		cr_assert_not_null(strstr(err.message, mistakes[i].want), "%s", err.message);
+	}
+}
+
+static struct mapping *mapping_of_bytes(const char *bytes, size_t len, struct err *err)
+{
+	char path[] = "/tmp/mapping_XXXXXX";
+	int fd = mkstemp(path);
+	struct mapping *mapping;
+
+	cr_assert(fd >= 0);
+	cr_assert_eq(write(fd, bytes, len), (ssize_t)len);
+	close(fd);
+	mapping = mapping_new(path, err);
+	unlink(path);
+	return mapping;
+}
+
+Test(mapping, a_file_may_begin_with_a_byte_order_mark_and_has_no_nul_byte)
+{
+	struct err err = {.class = ERR_NONE};
+	struct mapping *mapping = mapping_of_bytes("\xef\xbb\xbfuser_id=UserID\n", 18, &err);
+
+	cr_assert_not_null(mapping, "%s", err.message);
+	cr_assert_str_eq(mapping_column(mapping, FIELD_USER_ID), "UserID");
+	mapping_free(mapping);
+	cr_assert_null(mapping_of_bytes("user_id=UserID\n\0x=y\n", 20, &err));
+	cr_assert_not_null(strstr(err.message, "NUL byte"), "%s", err.message);
+}

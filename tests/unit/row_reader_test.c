@@ -475,6 +475,38 @@ Test(row_reader, a_container_in_a_container_is_read_and_a_wrong_one_is_refused_b
 	check_refused("c.7z", NULL, "7-Zip");
 }
 
+Test(row_reader, a_path_in_a_file_that_is_not_an_archive_is_refused)
+{
+	char bytes[4096];
+
+	write_text("a.csv", HEADER ROW(1) "\n");
+	check_refused("a.csv/a.csv", NULL, "not an archive");
+	write_bytes("b.csv", bytes,
+	            pack_text(archive_write_add_filter_gzip, HEADER ROW(1) "\n", bytes,
+	                      sizeof(bytes)));
+	check_refused("b.csv/b.csv", NULL, "not an archive");
+}
+
+Test(row_reader, the_first_bytes_of_a_compressed_stream_are_damaged_not_a_text)
+{
+	static const struct {
+		const char *bytes;
+		size_t len;
+	} starts[] = {{"BZh91AY", 7},
+	              {"\x04\x22\x4d\x18\x64\x40\xa7", 7},
+	              {"\x28\xb5\x2f\xfd", 4},
+	              {"\xfd"
+	               "7zXZ\0",
+	               6},
+	              {"\x1f\x8b\x08", 3},
+	              {"\x50\x2a\x4d\x18\x04\0\0\0", 8}};
+
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		write_bytes("f.csv", starts[i].bytes, starts[i].len);
+		cr_assert_str_eq(describe_damaged("f.csv"), "cut", "%zu", i);
+	}
+}
+
 /* Whether the input opens, and all its rows can be read. Else err. */
 static bool reads_to_its_end(const char *input, struct err *err)
 {
@@ -867,6 +899,35 @@ Test(row_reader, another_encoding_is_converted_and_what_it_does_not_have_stays_i
 	cr_assert_not_null(strstr(got, "\"brand\":\"\xffx\""), "%s", got);
 }
 
+Test(row_reader, a_second_header_with_other_columns_ends_the_file)
+{
+	static const char *const headers[] = {
+		"event_time,event_type,category_id,product_id,"
+		"category_code,brand,price,user_id,user_session",
+		"event_time,event_type,product_id,user_id",
+		"\xef\xbb\xbf\"User_ID\";Event_Time;event_type;product_id"};
+	char text[1024];
+	struct err err;
+
+	for (size_t i = 0; i < 3; i++) {
+		struct row_reader *reader;
+		struct row row;
+
+		snprintf(text, sizeof(text), HEADER ROW(1) "\n%s\n" ROW(2) "\n", headers[i]);
+		write_text("f.csv", text);
+		cr_assert_str_eq(describe_file("f.csv", NULL), "1:1:s1;failed", "%s", headers[i]);
+		reader = row_reader_new(path_of("f.csv"), NULL, NULL);
+		cr_assert_eq(row_reader_next(reader, &row, &err), ROW_READER_ROW);
+		cr_assert_eq(row_reader_next(reader, &row, &err), ROW_READER_FAILED);
+		cr_assert_eq(err.class, ERR_INPUT);
+		cr_assert_not_null(strstr(err.message, "f.csv: at byte"), "%s", err.message);
+		row_reader_free(reader);
+	}
+	write_text("f.csv", HEADER ROW(1) "\n" HEADER ROW(2) "\n");
+	cr_assert_str_eq(describe_file("f.csv", NULL),
+	                 "1:1:s1;2:product_id:user_session;3:2:s2;end");
+}
+
 /* ---- JSON */
 
 static const struct {
@@ -897,6 +958,16 @@ static const struct {
 	{"a text sequence over several lines",
          "\x1e{\n\"product_id\": 1,\n\"user_session\": \"s1\"}\n\x1e" JSON(2) "\n",
          "1:1:s1;2:2:s2;end"},
+	{"an array without its end", "[" JSON(1) "," JSON(2), "1:1:s1;2:2:s2;cut"},
+	{"an array that ends after a comma", "[\n" JSON(1) ",\n" JSON(2) ",\n",
+         "1:1:s1;2:2:s2;cut"},
+	{"an array that ends in an object", "[" JSON(1) ",{\"product_id\":",
+         "1:1:s1;2:!broken JSON: a value that JSON does not have;cut"},
+	{"only the beginning of an array", "[", "cut"},
+	{"two arrays", "[" JSON(1) "]\n[" JSON(2) "]\n", "1:1:s1;2:2:s2;end"},
+	{"the second array without its end", "[" JSON(1) "]\n[" JSON(2), "1:1:s1;2:2:s2;cut"},
+	{"a broken object at the end of an array", "[" JSON(1) ",{\"product_id\":]",
+         "1:1:s1;2:!broken JSON: a value that JSON does not have;end"},
 	{"commas after lines", JSON(1) ",\n" JSON(2) ",\r\n" JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 	{"commas before lines", JSON(1) "\n," JSON(2) "\n, " JSON(3), "1:1:s1;2:2:s2;3:3:s3;end"},
 };
@@ -937,6 +1008,7 @@ Test(row_reader, reading_goes_on_after_any_object)
 	static const char *const texts[] = {
 		JSON(1) "\nnonsense\n" JSON(3) "\n" JSON(4),
 		"[" JSON(1) "," JSON(2) ",\n" JSON(3) "," JSON(4) "]",
+		"[" JSON(1) "," JSON(2) ",\n" JSON(3),
 		JSON(1) "\n" JSON(2) JSON(3) ", " JSON(4) ",\n" JSON(5),
 		JSON(1) JSON(2) " " JSON(3),
 	};
