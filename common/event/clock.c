@@ -166,7 +166,8 @@ static bool parse_rest(const char *at, struct partition_clock *clock)
 	clock->live = (flags & FLAG_LIVE) != 0;
 	if (*at == '\0')
 		return true;
-	if (*at++ != ',' || !number_take_list(&at, far, 2) || !is_possible(far[0]))
+	if (*at++ != ',' || !number_take_list(&at, far, 2) || far[0] == CLOCK_NONE ||
+	    !is_possible(far[0]))
 		return false;
 	clock->far_us = far[0];
 	clock->far_user = far[1];

@@ -283,6 +283,7 @@ Test(clock, other_texts_are_refused)
 		"1,2,3,4,1,5",
 		"1,2,3,4,1,5,6,7",
 		"1,2,3,4,1,9223372036854775807,6",
+		"1,2,3,4,1,-9223372036854775808,6",
 		"1,2,3,4 ",
 		"a,2,3,4",
 		"1;2;3;4", /* next: times so remote that the addition of a setting would overflow */
