@@ -205,6 +205,26 @@ in_real_time() {
     ((first > began - 1000))
 }
 
+# `make demo` with an input that the producer refuses, or of which no row is accepted: its exit code, and why.
+demo_ends() { # EXIT_CODE WORDS FILE
+    local status=0
+    DATA=$3 RESET=1 SKIP_DEPS=1 "$ROOT/deploy/local/demo" >"$E2E_WORK/demo" 2>&1 || status=$?
+    tail -n 5 "$E2E_WORK/demo"
+    same "exit code" "$1" "$status"
+    grep -qF -- "$2" "$E2E_WORK/demo" || { warn "does not say: $2"; return 1; }
+}
+newest_first() { demo_ends 65 "--order time" "$ROOT/tests/cases/newest-first.csv"; }
+cut_gzip() {
+    gzip -c "$DAYS" | head -c 5000 >"$E2E_WORK/cut.csv.gz"
+    demo_ends 78 "ends early" "$E2E_WORK/cut.csv.gz"
+}
+none_accepted() { demo_ends 65 "ENCODING=latin1" "$ROOT/tests/cases/latin1.csv"; }
+
+fresh
+services
+check "make demo, rows that run backwards: exit code 65, with the remedy" newest_first
+check "make demo, a gzip file that was cut: exit code 78, with the reason" cut_gzip
+check "make demo, no row accepted: exit code 65, with the remedy" none_accepted
 fresh
 services
 check "SHIFT_TO_NOW and LOOP=2: whole days, up to now, each pass three days later" two_passes
