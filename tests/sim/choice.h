@@ -30,7 +30,12 @@
 	X(STALE, "stale")                /* the consumer delivers old records again */     \
 	X(REGISTRY, "registry")          /* the registry does not answer */                \
 	X(CALL, "call")                  /* a call of the application times out early */   \
-	X(RESTART, "restart")            /* time until a crashed process starts again */
+	X(RESTART, "restart")            /* time until a crashed process starts again */     \
+	/* Faults of PostgreSQL */                                                         \
+	X(PG, "pg")                      /* the connection is cut; late, slow statements */ \
+	X(PG_ERROR, "pg_error")          /* a statement fails */                           \
+	X(PG_CONNECT, "pg_connect")      /* no connection */                               \
+	X(PG_EVENT, "pg_event")          /* of the server: see pg_world.c */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

@@ -19,6 +19,7 @@
 #include "service/metrics.h"
 #include "service/stop.h"
 #include "sim/choice.h"
+#include "sim/pg_libpq.h"
 #include "sim/process.h"
 #include "sim/story.h"
 
@@ -57,8 +58,10 @@ int __wrap_usleep(useconds_t us)
 
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	(void)fds, (void)count;
-	process_sleep((int64_t)timeout_ms * 1000);
+	if (count == 1 && pg_poll(fds, timeout_ms))
+		return 1;
+	if (count == 0)
+		process_sleep((int64_t)timeout_ms * 1000);
 	return 0;
 }
 
