@@ -322,7 +322,7 @@ static bool schemas_known(struct loader *loader, struct err *err)
 {
 	for (size_t i = 0; i < LOADER_TOPICS; i++) {
 		struct counts_topic counts = {&loader->config->kafka, intake_client(loader->intake),
-		                              intake_topic(loader->intake, i)->decoder, 0};
+		                              intake_topic(loader->intake, i)->decoder, 0, false};
 
 		if (topic_kinds[i].kind == TOPIC_COUNTS &&
 		    !counts_topic_read(&counts, NULL, NULL, err))

@@ -1,4 +1,4 @@
-/* The decoder asks the registry once per id. Limit: records of an open transaction are not read. */
+/* The decoder asks the registry once per id. */
 #include "kafka/counts_topic.h"
 
 #include "base/span.h"
@@ -10,7 +10,8 @@
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
 
-#define SILENCE_MS 20000
+#define CALL_TIMEOUT_MS 10000
+#define SILENCE_MS      20000
 
 struct reading {
 	const struct counts_topic *topic;
@@ -53,6 +54,18 @@ static bool take_record(void *context, const struct input_record *record, bool *
 	return true;
 }
 
+static bool read_with_open(const struct counts_topic *topic, struct topic_reading *all,
+                           struct err *err)
+{
+	int64_t from, to;
+
+	all->from = &from;
+	all->to = &to;
+	return topic_range_with_open(topic->kafka, all->topic, 0, CALL_TIMEOUT_MS, &from, &to,
+	                             err) &&
+	       topic_read(topic->kafka, all, err);
+}
+
 bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take, void *context,
                        struct err *err)
 {
@@ -67,6 +80,7 @@ bool counts_topic_read(const struct counts_topic *topic, counts_take_fn *take, v
 	if (!topic_name(topic->kafka->topic_prefix, TOPIC_COUNTS, name, sizeof(name)))
 		return err_set(err, ERR_FATAL, "the topic prefix \"%.100s\" is too long",
 		               topic->kafka->topic_prefix);
-	return topic_read_all(topic->kafka, topic->client, &all, err) &&
+	return (topic->with_open ? read_with_open(topic, &all, err)
+	                         : topic_read_all(topic->kafka, topic->client, &all, err)) &&
 	       unreadable_counts_check(&reading.unread, name, err);
 }

@@ -16,6 +16,9 @@ struct counts_topic {
 	rd_kafka_t *client;            /* to query the topic's offset range */
 	struct frame_decoder *decoder; /* of SCHEMA_COUNTS */
 	int32_t own_id; /* schema id that needs no look-up in the registry; 0: none */
+	/* Read to the log end, not only to the first open transaction: waits for the end of all
+	 * transactions that are open now. ERR_RETRY: one does not end. */
+	bool with_open;
 };
 
 /* Called for each committed record that can be decoded, in offset order. */

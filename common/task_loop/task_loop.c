@@ -294,7 +294,9 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 		return drained || stopping || batch_is_full(loop) ||
 		       monotonic_us() - loop->first_uncommitted_us >=
 		               loop->config.commit_interval_us;
-	return drained && (loop->outbox.count || markers_to_commit(loop));
+	/* A position that markers alone have moved by a full batch is committed too: until then, the
+	 * step does not poll. */
+	return drained && (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
 }
 
 /* ---- the step */

@@ -140,12 +140,13 @@ static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_part
  * the coordinator loads is right.
  *
  * Counts and offsets of a partition are committed in one transaction, so a committed offset is
- * past the last counted row. If it is not, or if the coordinator returns none, the offset is read
- * from the log, and committed again at once, so that the coordinator has it. If the log agrees
+ * past the last counted row. If it is not, or if the coordinator returns none although our output
+ * is not empty, the offset is read from the log, and committed again at once, so that the coordinator has it. If the log agrees
  * with the coordinator, the service refuses to start. If the log has an open transaction, the
  * service waits for its end.
  *
- * Limit: counts after an open transaction of another instance are not seen. */
+ * Limits: controls are not counted, and the merge half has no counts. So an old offset that only
+ * these have passed is not noticed: the controls, or the same totals, are sent again. */
 static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
                               bool *from_log, struct err *err)
 {
@@ -159,8 +160,8 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 		ok = err_set(err, ERR_RETRY,
 		             "cannot read the committed offsets of group %s%s: stopped by a signal",
 		             loop->kafka.topic_prefix, loop->service_name);
-	} else if (ok && (!returned || stale < list->cnt)) {
-		if (returned)
+	} else if (ok && (!returned || stale < list->cnt || loop->offsets_doubted)) {
+		if (stale < list->cnt && returned)
 			log_warn("committed_offset_stale",
 			         log_partition(list->elems[stale].topic,
 			                       list->elems[stale].partition),
@@ -178,46 +179,61 @@ static bool committed_offsets(struct task_loop *loop, rd_kafka_topic_partition_l
 	return ok;
 }
 
-static bool group_ever_committed(struct task_loop *loop, size_t input, bool *ever, struct err *err)
+/* What the log of the group's offsets has: *ever: an offset for some partition of the topic.
+ * *own: for this partition. */
+static bool group_ever_committed(struct task_loop *loop, const struct assigned_partition *partition,
+                                 bool *ever, bool *own, struct err *err)
 {
-	const struct intake_topic *topic = intake_topic(loop->intake, input);
+	const struct intake_topic *topic = partition->topic;
 	rd_kafka_topic_partition_list_t *list =
 		rd_kafka_topic_partition_list_new(topic->partition_count);
-	bool ok, from_log;
+	bool ok;
 
 	rd_kafka_topic_partition_list_add_range(list, topic->name, 0, topic->partition_count - 1);
-	ok = committed_offsets(loop, list, &from_log, err);
-	*ever = false;
-	for (int i = 0; ok && i < list->cnt; i++)
+	ok = offsets_topic_read(loop, list, err);
+	*ever = *own = false;
+	for (int i = 0; ok && i < list->cnt; i++) {
 		*ever |= list->elems[i].offset >= 0;
+		*own |= list->elems[i].offset >= 0 &&
+		        list->elems[i].partition == partition->partition;
+	}
 	rd_kafka_topic_partition_list_destroy(list);
 	return ok;
 }
 
-/* A partition has no committed offset. That is correct for a new set, but not if our output has
- * records. The records are read before the offsets: if another instance of a new set commits its
- * first transaction between the two, its offsets are found. */
-static bool may_start_without_offset(struct task_loop *loop, size_t input, struct err *err)
+/* The coordinator returns no offset for a partition. That is correct for a new set, and for a
+ * partition that had no record yet. If our output has records, the log decides. The records are
+ * read before the log: if another instance of a new set commits its first transaction between the
+ * two, its offsets are found. */
+static bool may_start_without_offset(struct task_loop *loop,
+                                     const struct assigned_partition *partition, struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
-	enum topic_id output = loop->inputs[input].main_output;
-	bool ever = false, holds;
+	enum topic_id output = loop->inputs[partition->input].main_output;
+	bool ever = false, own = false, holds, *was_empty = &loop->was_empty[partition->input];
 
-	if (loop->start_checked[input])
+	if (*was_empty)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err) ||
-	    (holds && !group_ever_committed(loop, input, &ever, err)))
+	    (holds && !group_ever_committed(loop, partition, &ever, &own, err)))
 		return false;
-	loop->start_checked[input] = !holds || ever;
-	if (loop->start_checked[input])
+	*was_empty = !holds;
+	if (!holds || (ever && !own))
 		return true;
+	loop->offsets_doubted = own;
+	if (own)
+		return err_set(err, ERR_RETRY,
+		               "the coordinator returned no offset of group %s%s for %s/%" PRId32
+		               ", but its log has one; reading the offsets from the log",
+		               loop->kafka.topic_prefix, loop->service_name,
+		               partition->topic->name, partition->partition);
 	return err_set(err, ERR_OPERATOR,
 	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
 	               "offsets have expired or were deleted, and a start from the first record "
 	               "would emit all rows twice; " ERR_ADVICE_FRESH_SET,
 	               loop->kafka.topic_prefix, loop->service_name,
-	               intake_topic(loop->intake, input)->name, topic);
+	               partition->topic->name, topic);
 }
 
 /* ---- tasks */
@@ -301,7 +317,7 @@ static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
 		return task_resume(&assigned->task, &params, committed->offset,
 		                   (struct span){committed->metadata, committed->metadata_size},
 		                   err);
-	if (!may_start_without_offset(loop, partition->input, err))
+	if (!may_start_without_offset(loop, partition, err))
 		return false;
 	if (partition->low > 0)
 		log_warn("earlier_records_missing",
@@ -358,7 +374,7 @@ static bool start_tasks(struct task_loop *loop, struct err *err)
 	rd_kafka_topic_partition_list_t *list = intake_list(loop->intake);
 	bool ok;
 
-	memset(loop->start_checked, 0, sizeof(loop->start_checked));
+	memset(loop->was_empty, 0, sizeof(loop->was_empty));
 	ok = add_tasks(loop, list, err);
 	rd_kafka_topic_partition_list_destroy(list);
 	if (!ok) {
@@ -366,7 +382,7 @@ static bool start_tasks(struct task_loop *loop, struct err *err)
 		return false;
 	}
 	tasks_free(&loop->parked, &loop->parked_count);
-	loop->start_pending = false;
+	loop->start_pending = loop->offsets_doubted = false;
 	loop->assigned = true;
 	return true;
 }

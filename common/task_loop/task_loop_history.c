@@ -74,7 +74,8 @@ static struct counts_topic counts_topic_of(struct task_loop *loop)
 		loop->counts_decoder =
 			frame_decoder_new(loop->registry, loop->kafka.topic_prefix, SCHEMA_COUNTS);
 	return (struct counts_topic){&loop->kafka, intake_client(loop->intake),
-	                             loop->counts_decoder, loop->context->schema_id[SCHEMA_COUNTS]};
+	                             loop->counts_decoder, loop->context->schema_id[SCHEMA_COUNTS],
+	                             false};
 }
 
 bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_list_t *partitions,
@@ -85,6 +86,7 @@ bool counts_topic_last(struct task_loop *loop, const rd_kafka_topic_partition_li
 
 	for (int i = 0; i < partitions->cnt; i++)
 		last[i] = -1;
+	counts.with_open = true;
 	return counts_topic_read(&counts, take_counts, &counted, err);
 }
 

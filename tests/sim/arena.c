@@ -70,6 +70,11 @@ int arena_enter(int arena)
 	return before;
 }
 
+int arena_current(void)
+{
+	return current;
+}
+
 void arena_reset(int arena)
 {
 	struct arena *a = &arenas[arena];

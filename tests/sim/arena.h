@@ -15,6 +15,7 @@
 
 /* Sets the current arena; returns the one before. */
 int arena_enter(int arena);
+int arena_current(void);
 /* All memory of the arena is free again, and filled with garbage. */
 void arena_reset(int arena);
 /* Calls `fail` at the n-th allocation from now; 0: never. `fail` does not return. */

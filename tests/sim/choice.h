@@ -27,6 +27,7 @@
 	X(CRASH_MEMORY, "crash_memory")  /* an allocation fails */                         \
 	X(ANSWER_ERROR, "answer_error")  /* the broker answers with a retriable error */   \
 	X(EVENT, "event")                /* of the world: see schedule.h */                \
+	X(REBALANCE, "rebalance")        /* a member polls, and a rebalance begins */        \
 	X(STALE, "stale")                /* the consumer delivers old records again */     \
 	X(REGISTRY, "registry")          /* the registry does not answer */                \
 	X(CALL, "call")                  /* a call of the application times out early */   \

@@ -39,10 +39,17 @@ struct sim_topic *cluster_create_topic(const char *name, int32_t partition_count
 	return topic;
 }
 
+void cluster_delete_topic(struct sim_topic *topic, bool with_offsets)
+{
+	topic->missing = true;
+	if (with_offsets)
+		groups_drop_topic(topic->name);
+}
+
 void cluster_recreate_topic(struct sim_topic *topic)
 {
 	topic_clear(topic);
-	groups_drop_topic(topic->name);
+	topic->missing = false;
 }
 
 struct sim_topic *cluster_topic(const char *name)

@@ -41,7 +41,9 @@ extern struct cluster cluster;
 
 void cluster_begin(const struct cluster_bugs *bugs);
 struct sim_topic *cluster_create_topic(const char *name, int32_t partition_count);
-/* Deletes the topic and creates it again: empty logs, another id, no committed offsets. */
+/* Deletes the topic. with_offsets: also its committed offsets. */
+void cluster_delete_topic(struct sim_topic *topic, bool with_offsets);
+/* Creates the deleted topic again: empty logs, another id. */
 void cluster_recreate_topic(struct sim_topic *topic);
 /* NULL: there is none. */
 struct sim_topic *cluster_topic(const char *name);
@@ -69,6 +71,7 @@ struct sim_offset {
 
 struct request {
 	enum request_kind kind;
+	uint32_t life; /* of the process that sends it */
 	char transactional_id[64];
 	int64_t pid;
 	int16_t epoch;

@@ -103,10 +103,11 @@ static void begin_rebalance(struct group *group)
 	group->settle_us = sim_now_us() + JOIN_DELAY_US;
 }
 
-void groups_rebalance(void)
+void groups_rebalance(const char *name)
 {
 	for (size_t i = 0; i < groups.count; i++)
-		if (groups.at[i].member_count)
+		if (groups.at[i].member_count &&
+		    (!name || strcmp(groups.at[i].name, name) == 0))
 			begin_rebalance(&groups.at[i]);
 }
 
@@ -414,6 +415,13 @@ rd_kafka_resp_err_t groups_offset(const char *name, const char *topic, int32_t p
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+int64_t groups_logged_offset(const char *name, const char *topic, int32_t partition)
+{
+	const struct stored_offset *at = stored(group_of(name), topic, partition);
+
+	return at ? at->now.offset : -1;
+}
+
 void groups_marked(const struct txn *txn, bool commit)
 {
 	for (size_t i = 0; i < groups.count; i++) {
@@ -440,16 +448,38 @@ size_t groups_pending(int64_t pid, const struct sim_offset **offsets, const char
 	return 0;
 }
 
+/* The last counted row, from the restore metadata; -1: none. */
+static int64_t last_counted(const struct sim_offset *offset)
+{
+	const char *at = offset->metadata.at ? strstr(offset->metadata.at, " l=") : NULL;
+
+	return at ? strtoll(at + 3, NULL, 10) : -1;
+}
+
+/* Not if the services cannot notice it: see README.md, "What it has found". */
 void groups_forget(bool all)
 {
 	for (size_t g = 0; g < groups.count; g++)
 		for (size_t i = 0; i < groups.at[g].offset_count; i++) {
 			struct stored_offset *at = &groups.at[g].offsets[i];
 
+			if (strstr(at->now.topic, "partials") ||
+			    (!all && at->before.offset > last_counted(&at->now)))
+				continue;
 			at->is_wrong = true;
 			if (all)
 				at->before.offset = -1;
 		}
+}
+
+static void append_tombstone(const struct group *group, const struct sim_offset *offset)
+{
+	struct sim_record record = offset_record(group->name, offset);
+	struct batch batch = {
+		.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	record.value = SPAN_NULL;
+	(void)log_append(offsets_log(group->name), &batch);
 }
 
 void groups_drop_topic(const char *topic)
@@ -458,7 +488,9 @@ void groups_drop_topic(const char *topic)
 		for (size_t i = 0; i < groups.at[g].offset_count; i++) {
 			struct stored_offset *at = &groups.at[g].offsets[i];
 
-			if (strcmp(at->now.topic, topic) == 0)
-				at->now.offset = at->before.offset = -1;
+			if (strcmp(at->now.topic, topic) != 0 || at->now.offset < 0)
+				continue;
+			append_tombstone(&groups.at[g], &at->now);
+			at->now.offset = at->before.offset = -1;
 		}
 }

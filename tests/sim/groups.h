@@ -39,8 +39,8 @@ enum member_event groups_poll(const char *group, const char *id, int32_t *genera
 /* The member has given up its partitions, and joins the next generation. */
 void groups_rejoin(const char *group, const char *id);
 void groups_leave(const char *group, const char *id);
-/* Begins a rebalance of all groups, as an operator or a metadata change does. */
-void groups_rebalance(void);
+/* Begins a rebalance, as an operator or a metadata change does. NULL: of all groups. */
+void groups_rebalance(const char *group);
 
 /* ---- offsets */
 
@@ -49,6 +49,8 @@ void groups_handle(const struct request *request, struct response *response);
  * is pending. */
 rd_kafka_resp_err_t groups_offset(const char *group, const char *topic, int32_t partition,
                                   struct sim_offset *offset);
+/* The offset in the coordinator's log; -1: none. */
+int64_t groups_logged_offset(const char *group, const char *topic, int32_t partition);
 /* A marker was written to a log of __consumer_offsets. */
 void groups_marked(const struct txn *txn, bool commit);
 /* The pending offsets of a producer for the oracle. Returns their number; *group: of these. */

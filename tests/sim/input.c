@@ -145,7 +145,7 @@ static void append_bad(int32_t partition)
 
 static void foreign_end(bool commit)
 {
-	if (!input.foreign)
+	if (!input.foreign || input.topic->missing)
 		return;
 	log_append_marker(input.foreign, FOREIGN_PID, 0, commit);
 	input.foreign = NULL;
@@ -182,7 +182,7 @@ static void turn(void *context)
 	uint32_t burst = 1 + choose(CHOICE_INPUT, 0, 20);
 
 	(void)context;
-	for (; burst > 0 && input.done < input.config.records; burst--, input.done++)
+	for (; burst > 0 && !input.topic->missing && input.done < input.config.records; burst--, input.done++)
 		append_one();
 	if (input.done < input.config.records)
 		timer_at(sim_now_us() + (int64_t)draw((uint64_t)input.config.interval_us * 2 + 1),
@@ -198,6 +198,16 @@ void input_begin(const struct input_config *config, const char *topic)
 	input.topic = cluster_topic(topic);
 	input.front_us = sim_wallclock_us() - BEFORE_US;
 	timer_at(sim_now_us(), turn, NULL);
+}
+
+void input_again(void)
+{
+	bool over = input.done >= input.config.records;
+
+	input.foreign = NULL;
+	input.done = 0;
+	if (over)
+		timer_at(sim_now_us(), turn, NULL);
 }
 
 bool input_is_complete(void)

@@ -16,5 +16,7 @@ struct input_config {
 /* Begins to append to the topic. */
 void input_begin(const struct input_config *config, const char *topic);
 bool input_is_complete(void);
+/* Appends the same number of records once more: to a topic that was created again. */
+void input_again(void);
 
 #endif

@@ -119,16 +119,19 @@ static const char *fault_text(enum request_fault fault)
 static bool carry(const struct request *request, struct response *response,
                   enum request_fault fault, int actor)
 {
-	uint32_t error = choose(CHOICE_ANSWER_ERROR, actor, 3);
+	uint32_t error = choose(CHOICE_ANSWER_ERROR, actor, 4);
 	char text[512];
 
 	if (fault != FAULT_NONE || story_is_shown())
 		request_describe(request, text, sizeof(text));
 	*response = (struct response){.code = RD_KAFKA_RESP_ERR_NO_ERROR};
-	if (error)
+	if (error && error < 3)
 		response->code = error_instead(request, error);
 	else if (fault == FAULT_NONE || fault == FAULT_ANSWER_LOST || fault >= FAULT_DOUBLE)
 		handle(request, response);
+	/* The broker fails after it has handled the request. */
+	if (error == 3 && request->kind == REQUEST_END_TXN && !response->code)
+		response->code = RD_KAFKA_RESP_ERR_UNKNOWN;
 	if (fault == FAULT_LATE || fault >= FAULT_DOUBLE)
 		send_late(request, delay_us(actor));
 	if (fault != FAULT_NONE || story_is_shown())

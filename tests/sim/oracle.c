@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "registry/frame_decoder.h"
 #include "sim/cluster.h"
+#include "sim/flushes.h"
 #include "sim/groups.h"
 #include "sim/process.h"
 #include "sim/services.h"
@@ -35,7 +36,8 @@ struct shadow {
 	char topic[64];
 	int32_t partition;
 	int64_t committed;
-	bool prepared; /* its announcements before the batch are in oracle.allowed */
+	int64_t folded; /* the next offset to fold */
+	struct partition_log *kept; /* of the deleted topic; NULL: the topic was not deleted */
 };
 
 /* A record of a transaction, or one that the shadows expect. */
@@ -122,6 +124,7 @@ static void add_shadows(const struct sim_service_inputs *service,
 void oracle_begin(void)
 {
 	memset(&oracle, 0, sizeof(oracle));
+	flushes_begin();
 	for (int s = 0; s < SIM_SERVICE_COUNT; s++) {
 		services_capture((enum sim_service)s, &oracle.services[s]);
 		for (size_t i = 0; i < oracle.services[s].input_count; i++)
@@ -191,13 +194,13 @@ static void shadow_flush(struct shadow *shadow, struct outbox *out)
 	if (shadow->input->rows && shadow->task.counts_changed)
 		output_counts(out, shadow->service->context, span_of(shadow->topic),
 		              shadow->partition, &shadow->task.counts, shadow->task.last_counted);
-	task_committed(&shadow->task);
 }
 
 /* Folds the log up to the offset. False: it has a record there that nobody may read yet. */
-static bool shadow_advance(struct shadow *shadow, int64_t to, struct outbox *out)
+static bool shadow_fold(struct shadow *shadow, int64_t to, struct outbox *out)
 {
-	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+	const struct partition_log *log =
+		shadow->kept ? shadow->kept : cluster_log(shadow->topic, shadow->partition);
 
 	if (to > (int64_t)log->end) {
 		oracle_fail("%s commits offset %d of %s/%d, which is past the log end %d",
@@ -205,21 +208,41 @@ static bool shadow_advance(struct shadow *shadow, int64_t to, struct outbox *out
 		            (int)log->end);
 		return false;
 	}
-	for (int64_t offset = shadow->committed; offset < to; offset++) {
-		const struct sim_record *record = &log->records[offset];
+	for (; shadow->folded < to; shadow->folded++) {
+		const struct sim_record *record = &log->records[shadow->folded];
 
 		if (record->fate == FATE_OPEN) {
 			oracle_fail("%s commits offset %d of %s/%d, but the transaction of offset "
 			            "%d is open",
 			            shadow->service->name, (int)to, shadow->topic,
-			            shadow->partition, (int)offset);
+			            shadow->partition, (int)shadow->folded);
 			return false;
 		}
 		if (record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED)
-			shadow_apply(shadow, record, offset, out);
+			shadow_apply(shadow, record, shadow->folded, out);
 	}
 	task_at_end(&shadow->task, to);
-	shadow_flush(shadow, out);
+	return true;
+}
+
+/* Flushes at the points at which the process `life` has flushed. The last one is at the offset. */
+static bool shadow_advance(struct shadow *shadow, int64_t to, uint32_t life, struct outbox *out)
+{
+	int64_t point;
+
+	while ((point = flushes_take(life, shadow->input->ops, shadow->partition, to)) >= 0) {
+		if (point <= shadow->committed)
+			continue;
+		if (!shadow_fold(shadow, point, out))
+			return false;
+		shadow_flush(shadow, out);
+	}
+	if (shadow->folded < to) {
+		if (!shadow_fold(shadow, to, out))
+			return false;
+		shadow_flush(shadow, out);
+	}
+	task_committed(&shadow->task);
 	shadow->committed = to;
 	return true;
 }
@@ -313,7 +336,12 @@ static void fail_item(const struct txn *txn, const struct item *item, const char
 	char key[80];
 	int len = (int)(item->key.len < 79 ? item->key.len : 79);
 
+	char bytes[161] = "";
+
 	snprintf(key, sizeof(key), "%.*s", len, item->key.at ? item->key.at : "");
+	for (size_t i = 0; story_is_shown() && i < item->value.len && i < 80; i++)
+		snprintf(bytes + i * 2, 3, "%02x", (unsigned char)item->value.at[i]);
+	story("%s: %s/%d key '%s' value %s", what, item->topic, item->partition, key, bytes);
 	oracle_fail("the transaction of %s %s: a record of %s/%d with the key '%s' (%zu bytes)",
 	            txn->id, what, item->topic, item->partition, key, item->value.len);
 }
@@ -357,7 +385,8 @@ static void announce_all(void)
 		shadow_announce(&oracle.shadows[i]);
 }
 
-static void advance_all(const struct sim_offset *offsets, size_t count, const char *group)
+static void advance_all(const struct sim_offset *offsets, size_t count, const char *group,
+                        uint32_t life)
 {
 	for (size_t i = 0; i < count; i++) {
 		struct shadow *shadow = find(group, offsets[i].topic, offsets[i].partition);
@@ -372,7 +401,7 @@ static void advance_all(const struct sim_offset *offsets, size_t count, const ch
 			            "%d",
 			            group, shadow->topic, shadow->partition,
 			            (int)shadow->committed, (int)offsets[i].offset);
-		else if (!shadow_advance(shadow, offsets[i].offset, &oracle.expected))
+		else if (!shadow_advance(shadow, offsets[i].offset, life, &oracle.expected))
 			return;
 	}
 }
@@ -397,7 +426,7 @@ void oracle_decided(const struct txn *txn)
 	announced = has_announcement(&actual);
 	if (announced)
 		announce_all();
-	advance_all(offsets, count, group);
+	advance_all(offsets, count, group, txn->ended_by);
 	if (announced)
 		announce_all();
 	items_of_box(&expected, &oracle.expected);
@@ -410,6 +439,26 @@ void oracle_decided(const struct txn *txn)
 	items_free(&actual);
 	items_free(&expected);
 	items_free(&allowed);
+}
+
+bool oracle_has_commits(const char *topic)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++)
+		if (strcmp(oracle.shadows[i].topic, topic) == 0 && !oracle.shadows[i].committed)
+			return false;
+	return true;
+}
+
+void oracle_keep_logs(const char *topic)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++) {
+		struct shadow *shadow = &oracle.shadows[i];
+
+		if (strcmp(shadow->topic, topic) != 0)
+			continue;
+		shadow->kept = xrealloc(NULL, sizeof(*shadow->kept));
+		*shadow->kept = *cluster_log(topic, shadow->partition);
+	}
 }
 
 /* ---- the end */
@@ -454,14 +503,13 @@ static void check_fates(const struct partition_log *log)
 static void check_coordinator(const struct shadow *shadow)
 {
 	char group[64];
-	struct sim_offset offset;
+	int64_t logged;
 
 	snprintf(group, sizeof(group), SIM_PREFIX "%s", shadow->service->name);
-	groups_offset(group, shadow->topic, shadow->partition, &offset);
-	if (offset.offset != shadow->committed && offset.offset >= 0)
-		oracle_fail("group %s: the coordinator has offset %d of %s/%d; %d was committed",
-		            group, (int)offset.offset, shadow->topic, shadow->partition,
-		            (int)shadow->committed);
+	logged = groups_logged_offset(group, shadow->topic, shadow->partition);
+	if (!shadow->kept && logged != shadow->committed && (logged >= 0 || shadow->committed > 0))
+		oracle_fail("group %s: the log has offset %d of %s/%d; %d was committed", group,
+		            (int)logged, shadow->topic, shadow->partition, (int)shadow->committed);
 }
 
 void oracle_end(void)

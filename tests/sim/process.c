@@ -223,12 +223,14 @@ bool process_is_frozen(const struct process *process)
 
 int sim_enter(void)
 {
+	hash_key = 0;
 	return arena_enter(ARENA_WORLD);
 }
 
 void sim_leave(int before)
 {
 	arena_enter(before);
+	hash_key = before == ARENA_WORLD || !sim.current ? 0 : sim.current->key;
 }
 
 /* ---- the scheduler */
@@ -257,15 +259,13 @@ static struct process *next_process(void)
 
 static void run_process(struct process *process)
 {
-	uint64_t key = hash_key;
-
 	sim.current = process;
 	sim.kill_current = false;
 	hash_key = process->key;
 	arena_enter(process->number + 1);
 	swapcontext(&scheduler, &sim.contexts[process->number]);
 	arena_enter(ARENA_WORLD);
-	hash_key = key;
+	hash_key = 0;
 	sim.current = NULL;
 	if (sim.kill_current) {
 		process->alive = false;

@@ -233,6 +233,8 @@ static bool serve_group(rd_kafka_t *client)
 {
 	if (!client->subscribed || client->closed || client->rebalance_open || cluster_is_down())
 		return false;
+	if (choose(CHOICE_REBALANCE, process_current()->actor, 2))
+		groups_rebalance(client->conf.group);
 	switch (groups_poll(client->conf.group, client->member, &client->generation,
 	                    &client->assignment)) {
 	case MEMBER_NOTHING: return false;

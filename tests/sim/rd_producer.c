@@ -62,6 +62,7 @@ enum result { RESULT_OK, RESULT_FAILED, RESULT_TIMED_OUT };
 static struct request request_of(const rd_kafka_t *client, enum request_kind kind)
 {
 	struct request request = {.kind = kind,
+	                          .life = process_current()->life,
 	                          .pid = client->pid,
 	                          .epoch = client->epoch,
 	                          .timeout_us = client->conf.transaction_timeout_us};

@@ -13,6 +13,7 @@
 
 #define TICK_US      INT64_C(50000)
 #define RESTART_US   INT64_C(300000)
+#define REFUSED_US   INT64_C(5000000) /* until an operator tries it again */
 #define EXIT_AGAIN   75
 #define ALLOCATIONS  3000 /* an allocation that fails is among the first ones of a process */
 
@@ -47,11 +48,13 @@ static int exit_code(enum err_class class)
 	return 70;
 }
 
-static void ended(const struct replica *replica, bool failed, const struct err *err)
+static void ended(struct replica *replica, bool failed, const struct err *err)
 {
 	int code = failed ? exit_code(err->class) : 0;
 
 	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
+	if (code == 78)
+		replica->start_us = sim_now_us() + REFUSED_US;
 	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
@@ -61,7 +64,7 @@ static void ended(const struct replica *replica, bool failed, const struct err *
 /* As service.c does. */
 static void body(struct process *process)
 {
-	const struct replica *replica = process->user;
+	struct replica *replica = process->user;
 	const struct service *service = service_of(replica->service);
 	char instance[16];
 	struct err err = {ERR_NONE, ""};

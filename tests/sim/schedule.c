@@ -21,9 +21,24 @@
 #define SECOND_US    INT64_C(1000000)
 #define EVENT_US     INT64_C(250000)
 #define QUIET_US     (600 * SECOND_US) /* after the faults, everything is processed in this time */
+#define LOSS_QUIET_US (40 * SECOND_US)
 #define EVENT_VALUES 60000
+#define LOSS_EVERY   8 /* schedules */
+#define MISSING_US   INT64_C(900000) /* longer than RECREATION_SILENCE_US */
+
+/* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
+enum loss {
+	LOSS_NONE,
+	LOSS_RAW_TOPIC,              /* deleted and created again */
+	LOSS_RAW_TOPIC_NOT_OFFSETS,  /* the same, but the group's offsets stay */
+	LOSS_RAW_RECORDS,            /* removed by retention */
+	LOSS_BRONZE_RECORDS,
+	LOSS_SCHEMAS, /* the registry gives other ids */
+	LOSS_COUNT
+};
 
 struct world {
+	enum loss loss;
 	int32_t partitions, dead_partitions;
 	int sinks, aggregators;
 	struct input_config input;
@@ -50,6 +65,7 @@ static const struct rate rates[] = {
 	{CHOICE_CRASH_MEMORY, {0, 0, 8000, 20000}}, {CHOICE_ANSWER_ERROR, {0, 100, 1000, 4000}},
 	{CHOICE_EVENT, {0, 1500, 4000, 10000}},     {CHOICE_STALE, {0, 0, 3000, 20000}},
 	{CHOICE_REGISTRY, {0, 0, 1000, 8000}},      {CHOICE_CALL, {0, 0, 60, 800}},
+	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
 };
 
@@ -74,6 +90,8 @@ static void draw_world(uint64_t seed, struct world *world)
 	                              .records = 40 + (uint32_t)(choice_hash(seed, 6) % 160),
 	                              .step_us = (int64_t)(choice_hash(seed, 7) % 1800) * SECOND_US,
 	                              .interval_us = world->faults_us / 100};
+	if (seed % LOSS_EVERY == 0)
+		world->loss = (enum loss)(1 + choice_hash(seed, 8) % (LOSS_COUNT - 1));
 	draw_rates(seed, world);
 }
 
@@ -176,7 +194,7 @@ static void carry_out(enum world_event event, uint64_t param)
 	case EVENT_TWIN: replica_twin(replica); break;
 	case EVENT_REBALANCE:
 		story("all groups rebalance");
-		groups_rebalance();
+		groups_rebalance(NULL);
 		break;
 	case EVENT_FORGET: forget(false); break;
 	case EVENT_FORGET_ALL: forget(true); break;
@@ -197,9 +215,87 @@ static void event_tick(void *context)
 		timer_at(sim_now_us() + EVENT_US, event_tick, NULL);
 }
 
+/* ---- losses */
+
+static void recreate(void *context)
+{
+	struct sim_topic *topic = context;
+
+	story("the topic %s is created again", topic->name);
+	cluster_recreate_topic(topic);
+	input_again();
+}
+
+static void delete_raw(bool with_offsets)
+{
+	struct sim_topic *topic = cluster_topic(SIM_PREFIX "raw_events");
+
+	if (!oracle_has_commits(topic->name))
+		return;
+	oracle_keep_logs(topic->name);
+	story("the topic %s is deleted", topic->name);
+	replicas_may_refuse(true);
+	cluster_delete_topic(topic, with_offsets);
+	timer_at(sim_now_us() + MISSING_US, recreate, topic);
+}
+
+static void trim(const char *name)
+{
+	struct sim_topic *topic = cluster_topic(name);
+
+	if (!oracle_has_commits(name)) /* a first start reads what there is */
+		return;
+	replicas_may_refuse(true);
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		struct partition_log *log = &topic->logs[p];
+
+		log_trim(log, log_lso(log));
+		story("retention removes %s/%d before offset %d", name, p, (int)log->start);
+	}
+}
+
+static bool has_counts(void)
+{
+	const struct partition_log *log = cluster_log(SIM_PREFIX "counts", 0);
+
+	for (size_t i = 0; i < log->end; i++)
+		if (log->records[i].fate == FATE_COMMITTED)
+			return true;
+	return false;
+}
+
+static void lose_schemas(void)
+{
+	if (!oracle_has_commits(SIM_PREFIX "raw_events") || !has_counts())
+		return;
+	/* A process that runs keeps the ids that it knows; one that has not read an id yet writes
+	 * dead letters. So all start again. */
+	story("the registry has lost its data and gives other ids");
+	replicas_may_refuse(true);
+	for (int i = 0; i < PROCESS_MAX; i++)
+		if (process_of(i)->alive)
+			process_kill(process_of(i), "kill -9");
+	sim_registry_begin(100);
+}
+
+static void lose(void *context)
+{
+	const struct world *world = context;
+
+	switch (world->loss) {
+	case LOSS_RAW_TOPIC: delete_raw(true); break;
+	case LOSS_RAW_TOPIC_NOT_OFFSETS: delete_raw(false); break;
+	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
+	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
+	case LOSS_SCHEMAS: lose_schemas(); break;
+	case LOSS_NONE:
+	case LOSS_COUNT: break;
+	}
+}
+
 /* ---- running */
 
-static void begin(const struct schedule_options *options, const struct world *world,
+static void begin(const struct schedule_options *options, struct world *world,
                   struct trace *recorded)
 {
 	process_world_begin();
@@ -221,6 +317,8 @@ static void begin(const struct schedule_options *options, const struct world *wo
 		replicas_add(SIM_AGGREGATOR, i);
 	input_begin(&world->input, SIM_PREFIX "raw_events");
 	timer_at(EVENT_US, event_tick, NULL);
+	if (world->loss)
+		timer_at(world->faults_us / 2, lose, world);
 }
 
 static bool is_complete(const struct world *world, char *why, size_t cap)
@@ -240,6 +338,11 @@ static void run(const struct world *world)
 	sim_run(world->faults_us);
 	choice_heal();
 	story("no more faults");
+	if (world->loss) {
+		sim_run(sim_now_us() + LOSS_QUIET_US);
+		oracle_end();
+		return;
+	}
 	for (int64_t until = sim_now_us() + QUIET_US; !oracle_failure() && sim_now_us() < until;) {
 		if (is_complete(world, why, sizeof(why)))
 			break;

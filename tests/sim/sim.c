@@ -1,9 +1,11 @@
 /* The program: runs schedules, and tells the story of one that fails. */
 #include <inttypes.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/schedule.h"
 #include "sim/services.h"
@@ -11,23 +13,26 @@
 #include "sim/story.h"
 #include "sim/substitutes.h"
 
+#define STUCK_S 15
+
 struct options {
 	double seconds;
 	uint64_t seed, step; /* first seed, and distance to the next */
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
+	bool brief; /* no story of a failure */
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
 };
 
 struct sums {
 	uint64_t schedules, failed, faults, starts, transactions, records;
-	double virtual_hours, seconds;
+	double virtual_hours, began, seconds;
 };
 
 static void usage(void)
 {
-	puts("sim [--seconds N] [--seed N] [--step N] [--count N] [--story] [--no-shrink]\n"
+	puts("sim [--seconds N] [--seed N] [--step N] [--count N] [--story] [--no-shrink] [--brief]\n"
 	     "    [--trace FILE] [--bug drop_markers|no_verification]");
 	exit(64);
 }
@@ -53,6 +58,10 @@ static void parse(int argc, char **argv, struct options *options)
 		}
 		if (strcmp(name, "--no-shrink") == 0) {
 			options->no_shrink = true;
+			continue;
+		}
+		if (strcmp(name, "--brief") == 0) {
+			options->brief = true;
 			continue;
 		}
 		if (!value)
@@ -105,6 +114,20 @@ static void tell(struct schedule_options *options, struct trace *trace, bool no_
 	trace_free(&result.trace);
 }
 
+static uint64_t running;
+
+/* A schedule takes milliseconds. */
+static void stuck(int number)
+{
+	char line[64];
+	int len = snprintf(line, sizeof(line), "FAILED seed %" PRIu64 " does not end\n", running);
+
+	(void)number;
+	if (write(STDOUT_FILENO, line, (size_t)len) < 0)
+		_exit(2);
+	_exit(1);
+}
+
 static void run_one(const struct options *options, uint64_t seed, struct sums *sums)
 {
 	struct schedule_options schedule = {.seed = seed, .bugs = options->bugs};
@@ -115,15 +138,18 @@ static void run_one(const struct options *options, uint64_t seed, struct sums *s
 		usage();
 	if (options->trace)
 		schedule.replayed = &replayed;
+	running = seed;
+	alarm(STUCK_S);
 	story_show(options->story);
 	schedule_run(&schedule, &result);
 	story_show(false);
+	alarm(0);
 	add(sums, &result);
+	sums->seconds = real_seconds() - sums->began;
 	if (result.failed) {
-		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, real_seconds(),
-		       result.failure);
+		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds, result.failure);
 		fflush(stdout);
-		if (!options->story)
+		if (!options->story && !options->brief)
 			tell(&schedule, &result.trace, options->no_shrink);
 	}
 	trace_free(&result.trace);
@@ -149,17 +175,17 @@ int main(int argc, char **argv)
 {
 	struct options options = {.seconds = 10, .seed = 1, .step = 1};
 	struct sums sums = {0};
-	double began;
 
 	parse(argc, argv, &options);
 	json_object_seed(1);
 	services_load();
-	began = real_seconds();
+	signal(SIGALRM, stuck);
+	sums.began = real_seconds();
 	for (uint64_t n = 0; (options.count == 0 || n < options.count) &&
-	                     real_seconds() - began < options.seconds && sums.failed == 0;
+	                     real_seconds() - sums.began < options.seconds && sums.failed == 0;
 	     n++)
 		run_one(&options, options.seed + n * options.step, &sums);
-	sums.seconds = real_seconds() - began;
+	sums.seconds = real_seconds() - sums.began;
 	print(&sums);
 	return sums.failed > 0;
 }

@@ -2,7 +2,7 @@
 # A build of its own: with fault points, and with small blocks so that short inputs reach them.
 SIM_BUILD = FLAVOUR=sim OPT_sim='-O2 -g -DFAULT_POINTS -DTASK_BLOCK_RECORDS=16 -DTRIM_RECORDS_MIN=20 -DFIRST_PART=4 $(SIM_OPT)'
 SIM_WRAP  = clock_gettime usleep poll pthread_create pthread_timedjoin_np pthread_detach task_loop_open \
-            task_loop_partition_count task_loop_start
+            task_loop_partition_count task_loop_start task_flush task_free
 sim_o     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 
 .PHONY: sim sim-bin

@@ -12,6 +12,9 @@
 #define TXNS_MAX        16
 #define MARKER_DELAY_US 800
 #define MARKER_AGAIN_US 20000
+/* Of an unused id. In Kafka 7 days. Longer than a session, so a process that was frozen for this
+ * time has lost its partitions. */
+#define EXPIRES_US INT64_C(12000000)
 
 static struct {
 	struct txn at[TXNS_MAX];
@@ -137,6 +140,7 @@ static void init_producer_id(const struct request *request, struct response *res
 	if (!txn)
 		txn = add(request);
 	txn->timeout_us = request->timeout_us;
+	txn->used_us = sim_now_us();
 	if (txn->state == TXN_ONGOING) {
 		txn->epoch++;
 		prepare(txn, false);
@@ -203,6 +207,8 @@ void transactions_handle(const struct request *request, struct response *respons
 	response->code = check(txn, request);
 	if (response->code)
 		return;
+	txn->ended_by = request->life;
+	txn->used_us = sim_now_us();
 	if (request->kind == REQUEST_END_TXN)
 		response->code = end_txn(txn, request->commit);
 	else
@@ -233,7 +239,8 @@ void transactions_expire(void)
 		struct txn *txn = &txns.at[i];
 
 		if (txn->state == TXN_ONGOING || txn->state == TXN_PREPARE_ABORT ||
-		    txn->state == TXN_PREPARE_COMMIT)
+		    txn->state == TXN_PREPARE_COMMIT ||
+		    sim_now_us() - txn->used_us < EXPIRES_US)
 			continue;
 		story("the coordinator forgets the transactional id %s: it has expired", txn->id);
 		txn->pid = txns.next_pid++;

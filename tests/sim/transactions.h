@@ -21,8 +21,9 @@ struct txn {
 	enum txn_state state;
 	struct partition_log *partitions[64];
 	size_t partition_count;
-	int64_t began_us, timeout_us;
-	uint32_t number; /* counts its transactions */
+	int64_t began_us, timeout_us, used_us;
+	uint32_t number;   /* counts its transactions */
+	uint32_t ended_by; /* life of the process that sent EndTxn */
 };
 
 /* Called when a commit is decided, before any marker is written. */

@@ -1,0 +1,82 @@
+#include "sim/flushes.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "sim/arena.h"
+#include "sim/process.h"
+#include "stream/task.h"
+
+struct point {
+	uint32_t life;
+	const struct fold_ops *ops;
+	const void *fold;
+	int32_t partition;
+	int64_t position;
+};
+
+static struct {
+	struct point *at;
+	size_t count, capacity;
+} flushes;
+
+void __wrap_task_flush(struct task *task, struct outbox *out);
+void __real_task_flush(struct task *task, struct outbox *out);
+void __wrap_task_free(struct task *task);
+void __real_task_free(struct task *task);
+
+void flushes_begin(void)
+{
+	memset(&flushes, 0, sizeof(flushes));
+}
+
+static void add(const struct task *task)
+{
+	int before = sim_enter();
+
+	GROW(flushes.at, flushes.count, flushes.capacity);
+	flushes.at[flushes.count++] =
+		(struct point){process_current()->life, task->params.ops, task->fold,
+	                       task->params.partition, task->position};
+	sim_leave(before);
+}
+
+static void remove_at(size_t i)
+{
+	memmove(flushes.at + i, flushes.at + i + 1,
+	        (--flushes.count - i) * sizeof(*flushes.at));
+}
+
+/* A task without new records has no outputs. */
+void __wrap_task_flush(struct task *task, struct outbox *out)
+{
+	if (arena_current() != ARENA_WORLD && task->position != task->committed)
+		add(task);
+	__real_task_flush(task, out);
+}
+
+void __wrap_task_free(struct task *task)
+{
+	if (arena_current() != ARENA_WORLD && task->fold)
+		for (size_t i = flushes.count; i-- > 0;)
+			if (flushes.at[i].fold == task->fold &&
+			    flushes.at[i].life == process_current()->life)
+				remove_at(i);
+	__real_task_free(task);
+}
+
+int64_t flushes_take(uint32_t life, const struct fold_ops *ops, int32_t partition, int64_t to)
+{
+	for (size_t i = 0; i < flushes.count; i++) {
+		const struct point *point = &flushes.at[i];
+		int64_t position = point->position;
+
+		if (point->life != life || point->ops != ops || point->partition != partition ||
+		    position > to)
+			continue;
+		remove_at(i);
+		return position;
+	}
+	return -1;
+}
