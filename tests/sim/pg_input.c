@@ -96,11 +96,11 @@ static void append(enum topic_id id, int32_t partition, struct span key, struct 
 	(void)log_append(log, &batch);
 }
 
-static struct span text_of(const char *format, int64_t number)
+static struct span text_of(const char *prefix, int64_t number)
 {
 	char text[96];
 
-	snprintf(text, sizeof(text), format, number);
+	snprintf(text, sizeof(text), "%s%" PRId64, prefix, number);
 	return span_of(strdup(text));
 }
 
@@ -153,7 +153,7 @@ static void append_event(int32_t partition)
 
 	bronze = event_new(number, partition, again ? NULL : poison());
 	bronze_encode(&value, sim_registry_id(SCHEMA_BRONZE), &bronze);
-	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-%" PRId64, number % 9),
+	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-", number % 9),
 	       span_of_buffer(&value), NULL, 0);
 }
 
@@ -161,7 +161,7 @@ static void append_control(int32_t partition)
 {
 	struct header headers[] = {{SPAN("control"), SPAN("end")},
 	                           {SPAN("segment"), SPAN("segment-1")},
-	                           {SPAN("raw_offset"), text_of("%" PRId64, in.done)},
+	                           {SPAN("raw_offset"), text_of("", in.done)},
 	                           {SPAN("rows"), SPAN("12")}};
 
 	append(TOPIC_BRONZE_EVENTS, partition, SPAN_NULL, SPAN_NULL, headers,
@@ -171,8 +171,8 @@ static void append_control(int32_t partition)
 static void append_late(int32_t partition)
 {
 	struct header headers[] = {{SPAN("late_for"), SPAN("1m:all,visit")},
-	                           {SPAN("source_partition"), text_of("%" PRId64, partition)},
-	                           {SPAN("source_offset"), text_of("%" PRId64, in.done)}};
+	                           {SPAN("source_partition"), text_of("", partition)},
+	                           {SPAN("source_offset"), text_of("", in.done)}};
 	struct bronze_event bronze = event_new((uint32_t)draw(100), partition, poison());
 	struct buffer value = {0};
 
@@ -193,7 +193,7 @@ static void append_aggregate(void)
 {
 	const char *word = poison();
 	int64_t window = (int64_t)draw(4);
-	struct span group = word ? text_of(word, 0) : text_of("group-%" PRId64, (int64_t)draw(4));
+	struct span group = word ? text_of(word, 0) : text_of("group-", (int64_t)draw(4));
 	struct aggregate aggregate = {.rollup = SPAN("1h:category1"),
 	                              .window_start_us = BASE_US + window * US_PER_HOUR,
 	                              .window_end_us = BASE_US + (window + 1) * US_PER_HOUR,
@@ -217,7 +217,7 @@ static void append_aggregate(void)
 
 static void append_visit(void)
 {
-	struct span session = text_of("session-%" PRId64, (int64_t)draw(6));
+	struct span session = text_of("session-", (int64_t)draw(6));
 	struct visit visit = {.user_session = session,
 	                      .start_us = BASE_US + (int64_t)draw(2) * US_PER_DAY,
 	                      .user_id = 1,
@@ -275,7 +275,7 @@ static void append_dead_letter(int32_t partition, bool redriven)
 		{SPAN("own"), SPAN("header")},
 		{SPAN("__connect.errors.topic"), SPAN("sim_raw_events")},
 		{SPAN("__connect.errors.partition"), SPAN("0")},
-		{SPAN("__connect.errors.offset"), text_of("%" PRId64, number)},
+		{SPAN("__connect.errors.offset"), text_of("", number)},
 		{SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
 		{SPAN("__connect.errors.exception.class.name"), SPAN("invalid_price")},
 		{SPAN("__connect.errors.exception.message"), SPAN("price")},
@@ -283,7 +283,7 @@ static void append_dead_letter(int32_t partition, bool redriven)
 	const char *word = redriven ? NULL : poison();
 	struct span value = redriven ? SPAN_NULL
 	                    : word   ? span_of(word)
-	                             : text_of("bytes %" PRId64, in.done);
+	                             : text_of("bytes ", in.done);
 
 	append(TOPIC_DEAD_LETTER, partition, SPAN("k"), value, headers,
 	       redriven ? 8 : draw(10) ? 7 : draw(6));

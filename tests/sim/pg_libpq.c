@@ -147,9 +147,6 @@ void PQfreemem(void *at)
 static int socket_new(PGconn *connection)
 {
 	for (int i = 0; i < SOCKETS; i++) {
-		const struct process *process = process_of(i % PROCESS_MAX);
-
-		(void)process;
 		if (sockets[i].connection)
 			continue;
 		sockets[i].connection = connection;
@@ -170,6 +167,11 @@ static void sockets_sweep(void)
 		if (!lives)
 			sockets[i].connection = NULL;
 	}
+}
+
+void pg_libpq_begin(void)
+{
+	memset(sockets, 0, sizeof(sockets));
 }
 
 static int64_t travel_us(void)
@@ -591,7 +593,7 @@ void PQfinish(PGconn *connection)
 {
 	int before = sim_enter();
 
-	if (connection->session)
+	if (connection->session && !connection->lost_us)
 		pg_hang_up(connection->session, sim_now_us());
 	sim_leave(before);
 	sockets[connection->socket - FIRST_SOCKET].connection = NULL;

@@ -9,4 +9,7 @@
 /* poll() of one socket of a connection: waits in virtual time. Returns whether it is ready. */
 bool pg_poll(const struct pollfd *fd, int timeout_ms);
 
+/* Begins a schedule: all sockets are free. */
+void pg_libpq_begin(void);
+
 #endif

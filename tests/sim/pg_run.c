@@ -466,7 +466,7 @@ static bool offset_of(const struct pg_session *session, const struct pg_row *row
 
 static enum pg_step offsets_read(struct pg_session *session)
 {
-	struct wanted wanted[PG_ITEMS_MAX] = {{{0}}};
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
 	struct pg_answer *answer = &session->answer;
 	size_t count = read_wanted(session, wanted);
 	struct pg_offset offset;
@@ -489,7 +489,7 @@ static enum pg_step offsets_read(struct pg_session *session)
 
 static enum pg_step offsets_insert(struct pg_session *session)
 {
-	struct wanted wanted[PG_ITEMS_MAX] = {{{0}}};
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
 	size_t count = read_wanted(session, wanted);
 
 	if (!(session->message.matched.missing & PG_INSERT_ORDER))
@@ -513,7 +513,7 @@ static enum pg_step offsets_insert(struct pg_session *session)
 
 static enum pg_step offsets_lock(struct pg_session *session)
 {
-	struct wanted wanted[PG_ITEMS_MAX] = {{{0}}};
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
 	struct pg_answer *answer = &session->answer;
 	size_t count = read_wanted(session, wanted);
 	struct pg_offset offset;
@@ -544,7 +544,7 @@ static bool moves(const struct pg_session *session, const struct wanted *wanted)
 
 static enum pg_step offsets_move(struct pg_session *session)
 {
-	struct wanted wanted[PG_ITEMS_MAX] = {{{0}}};
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
 	size_t count = read_wanted(session, wanted);
 
 	for (size_t i = 0; i < count; i++)

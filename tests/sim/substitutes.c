@@ -129,6 +129,11 @@ void health_alive(void)
 {
 }
 
+void health_limit_ms(int64_t limit_ms)
+{
+	(void)limit_ms;
+}
+
 static void print_field(const struct log_field *field, char *out, size_t cap)
 {
 	switch (field->type) {
