@@ -265,6 +265,7 @@ static uint32_t some_letter(int32_t *partition, bool redriven)
 		return number;
 	}
 	in.letters[in.letter_count].partition = *partition;
+	in.letters[in.letter_count].marked = redriven; /* a marker of a letter that is not there */
 	return in.letter_count++;
 }
 
