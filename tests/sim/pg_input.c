@@ -127,8 +127,8 @@ static struct bronze_event event_new(uint32_t number, int32_t partition, const c
 	struct bronze_event bronze = {
 		.event = {.event_time_us = BASE_US + (int64_t)(number % DAYS) * US_PER_DAY +
 	                                   number * INT64_C(1000003),
-	                  .product_id = number % 7,
-	                  .user_id = number % 5,
+	                  .product_id = 1 + number % 7,
+	                  .user_id = 1 + number % 5,
 	                  .price_cents = number % 3 ? (int64_t)number * 37 : -1,
 	                  .brand = brand ? span_of(brand) : SPAN_NULL,
 	                  .type = (enum event_type)(number % 3)},
