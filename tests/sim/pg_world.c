@@ -14,10 +14,14 @@
 
 #define EVENT_US     INT64_C(200000)
 #define EVENT_VALUES 6000
+#define DROP_US      1500
+#define DROP_EVERY_US INT64_C(1000000)
 
 static struct {
 	int64_t until_us;
 	bool retention;
+	uint64_t day;
+	int64_t next_drop_us;
 } world;
 
 static const struct {
@@ -27,7 +31,7 @@ static const struct {
 	{CHOICE_PG, {0, 100, 600, 3000}},
 	{CHOICE_PG_ERROR, {0, 0, 400, 3000}},
 	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},
-	{CHOICE_PG_EVENT, {0, 600, 2000, 6000}},
+	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
 };
 
 int pg_world_draw(uint64_t seed, uint32_t into[CHOICE_KIND_COUNT])
@@ -43,8 +47,19 @@ enum pg_event {
 	PG_EVENT_READ_ONLY,
 	PG_EVENT_FULL,
 	PG_EVENT_DROP_DAY,
+	PG_EVENT_DROP_DAY_TOO, /* twice as often as the others */
 	PG_EVENT_COUNT
 };
+
+/* Waits until no transaction is open, as the lock of the partition does. */
+static void drop_day(void *context)
+{
+	(void)context;
+	if (sim_now_us() >= world.next_drop_us && pg_drop_day(world.day, pg_oracle_dropped))
+		world.next_drop_us = sim_now_us() + DROP_EVERY_US;
+	else if (sim_now_us() < world.until_us)
+		timer_at(sim_now_us() + DROP_US, drop_day, NULL);
+}
 
 static void carry_out(enum pg_event event, uint64_t param)
 {
@@ -56,8 +71,10 @@ static void carry_out(enum pg_event event, uint64_t param)
 	case PG_EVENT_READ_ONLY: pg_read_only(us); break;
 	case PG_EVENT_FULL: pg_full(us); break;
 	case PG_EVENT_DROP_DAY:
+	case PG_EVENT_DROP_DAY_TOO:
+		world.day = param;
 		if (world.retention)
-			pg_drop_day(param, pg_oracle_dropped);
+			drop_day(NULL);
 		break;
 	case PG_EVENT_COUNT: break;
 	}
@@ -81,6 +98,7 @@ void pg_world_begin(uint64_t seed, int loaders, int64_t until_us)
 {
 	uint32_t records = 40 + (uint32_t)(choice_hash(seed, 211) % 200);
 
+	memset(&world, 0, sizeof(world));
 	world.until_us = until_us;
 	world.retention = choice_hash(seed, 212) % 2;
 	pg_libpq_begin();
