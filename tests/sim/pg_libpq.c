@@ -473,9 +473,11 @@ enum pg_fault {
 	FAULT_UNPLUGGED,  /* the message does not arrive, and the server notices nothing */
 	FAULT_SILENT,     /* the answer does not arrive, and the client notices it much later */
 	FAULT_SLOW,
-	FAULT_SLOW_AGAIN, /* twice as often as the others */
+	FAULT_FROZEN_BEFORE, /* the process stands still for long; then it goes on */
+	FAULT_FROZEN_AFTER,
 	FAULT_COUNT
 };
+#define FAULT_LENGTHS 16 /* 1 ms to 32 s */
 
 static const char *fault_text(enum pg_fault fault)
 {
@@ -485,8 +487,9 @@ static const char *fault_text(enum pg_fault fault)
 	case FAULT_LATE: return "the connection is cut, and it arrives late";
 	case FAULT_UNPLUGGED: return "the server does not get it, and does not notice";
 	case FAULT_SILENT: return "no answer for 10 s";
-	case FAULT_SLOW:
-	case FAULT_SLOW_AGAIN: return "it takes long";
+	case FAULT_SLOW: return "it takes long";
+	case FAULT_FROZEN_BEFORE: return "the process stands still before it sends";
+	case FAULT_FROZEN_AFTER: return "the process stands still after it has sent";
 	case FAULT_NONE:
 	case FAULT_COUNT: break;
 	}
@@ -506,10 +509,20 @@ static const struct pg_error errors[] = {
 };
 #define ERRORS (sizeof(errors) / sizeof(errors[0]))
 
-/* Milliseconds to half a minute. */
-static int64_t long_us(int actor)
+struct drawn_fault {
+	enum pg_fault fault;
+	int64_t us; /* of those that take time */
+};
+
+static struct drawn_fault draw_fault(int actor)
 {
-	return INT64_C(1000) << (choose(CHOICE_LATENCY, actor, 64) / 4);
+	uint32_t value = choose(CHOICE_PG, actor, (FAULT_COUNT - 1) * FAULT_LENGTHS + 1);
+
+	if (!value)
+		return (struct drawn_fault){FAULT_NONE, 0};
+	value--;
+	return (struct drawn_fault){(enum pg_fault)(1 + value % (FAULT_COUNT - 1)),
+	                            INT64_C(1000) << value / (FAULT_COUNT - 1)};
 }
 
 static void crash(const PGconn *connection, const char *when)
@@ -537,15 +550,15 @@ static struct pg_message message_of(const PGconn *connection, int actor)
 	return message;
 }
 
-static void carry_out(PGconn *connection, enum pg_fault fault, struct pg_message *message,
-                      int actor)
+static void carry_out(PGconn *connection, struct drawn_fault drawn, struct pg_message *message)
 {
+	enum pg_fault fault = drawn.fault;
 	int64_t now_us = sim_now_us(), arrives_us = now_us + travel_us();
 
 	if (fault == FAULT_LATE)
-		arrives_us += long_us(actor);
-	if (fault == FAULT_SLOW || fault == FAULT_SLOW_AGAIN)
-		message->slow_us = long_us(actor);
+		arrives_us += drawn.us;
+	if (fault == FAULT_SLOW)
+		message->slow_us = drawn.us;
 	if (fault != FAULT_CUT_BEFORE && fault != FAULT_UNPLUGGED)
 		pg_send(message, arrives_us);
 	if (fault == FAULT_NONE || fault >= FAULT_SLOW)
@@ -557,10 +570,17 @@ static void carry_out(PGconn *connection, enum pg_fault fault, struct pg_message
 	           fault == FAULT_UNPLUGGED ? now_us + 3 * UNPLUGGED_US : arrives_us + 1);
 }
 
+static void stand_still(int64_t us)
+{
+	process_freeze(process_current(), us);
+	process_sleep(us);
+}
+
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
-	enum pg_fault fault = (enum pg_fault)choose(CHOICE_PG, actor, FAULT_COUNT);
+	struct drawn_fault drawn = draw_fault(actor);
+	enum pg_fault fault = drawn.fault;
 	uint32_t moment = choose(CHOICE_CRASH, actor, 3);
 	struct pg_message message;
 
@@ -571,11 +591,15 @@ static void send_message(PGconn *connection)
 	else if (story_is_shown())
 		story("session %u: %s", connection->session,
 		      pg_statement_name(&connection->matched));
+	if (fault == FAULT_FROZEN_BEFORE)
+		stand_still(drawn.us);
 	before = sim_enter();
 	message = message_of(connection, actor);
-	carry_out(connection, fault, &message, actor);
+	carry_out(connection, drawn, &message);
 	sim_leave(before);
 	connection->command = COMMAND_SENT;
+	if (fault == FAULT_FROZEN_AFTER)
+		stand_still(drawn.us);
 	if (moment == 2)
 		crash(connection, "after it has sent");
 }
