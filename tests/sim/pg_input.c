@@ -172,7 +172,8 @@ static void append_late(int32_t partition)
 {
 	struct header headers[] = {{SPAN("late_for"), SPAN("1m:all,visit")},
 	                           {SPAN("source_partition"), text_of("", partition)},
-	                           {SPAN("source_offset"), text_of("", in.done)}};
+	                           {SPAN("source_offset"),
+	                            text_of("", draw(4) ? in.done : in.done / 2)}};
 	struct bronze_event bronze = event_new((uint32_t)draw(100), partition, poison());
 	struct buffer value = {0};
 

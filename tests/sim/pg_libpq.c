@@ -21,6 +21,7 @@
 #define TRAVEL_US    200
 #define STEP_US      300
 #define UNPLUGGED_US INT64_C(10000000) /* tcp_user_timeout */
+#define KEEPALIVE_US INT64_C(7200000000) /* the server's tcp_keepalives_idle */
 
 struct pg_conn {
 	int socket;
@@ -478,6 +479,7 @@ enum pg_fault {
 	FAULT_COUNT
 };
 #define FAULT_LENGTHS 16 /* 1 ms to 32 s */
+#define RARE_DRAWS    8  /* of a statement that a process sends seldom */
 
 static const char *fault_text(enum pg_fault fault)
 {
@@ -514,10 +516,13 @@ struct drawn_fault {
 	int64_t us; /* of those that take time */
 };
 
-static struct drawn_fault draw_fault(int actor)
+static struct drawn_fault draw_fault(int actor, bool rare)
 {
-	uint32_t value = choose(CHOICE_PG, actor, (FAULT_COUNT - 1) * FAULT_LENGTHS + 1);
+	int draws = rare ? RARE_DRAWS : 1;
+	uint32_t value = 0;
 
+	for (int i = 0; i < draws && !value; i++)
+		value = choose(CHOICE_PG, actor, (FAULT_COUNT - 1) * FAULT_LENGTHS + 1);
 	if (!value)
 		return (struct drawn_fault){FAULT_NONE, 0};
 	value--;
@@ -567,7 +572,7 @@ static void carry_out(PGconn *connection, struct drawn_fault drawn, struct pg_me
 	if (fault == FAULT_SILENT)
 		connection->lost_us = now_us + UNPLUGGED_US;
 	pg_hang_up(connection->session,
-	           fault == FAULT_UNPLUGGED ? now_us + 3 * UNPLUGGED_US : arrives_us + 1);
+	           fault == FAULT_UNPLUGGED ? now_us + KEEPALIVE_US : arrives_us + 1);
 }
 
 static void stand_still(int64_t us)
@@ -579,7 +584,7 @@ static void stand_still(int64_t us)
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
-	struct drawn_fault drawn = draw_fault(actor);
+	struct drawn_fault drawn = draw_fault(actor, connection->matched.statement == PG_OFFSETS_INSERT);
 	enum pg_fault fault = drawn.fault;
 	uint32_t moment = choose(CHOICE_CRASH, actor, 3);
 	struct pg_message message;
