@@ -273,22 +273,24 @@ static uint32_t some_letter(int32_t *partition, bool redriven)
 static void append_dead_letter(int32_t partition, bool redriven)
 {
 	uint32_t number = some_letter(&partition, redriven);
-	struct header headers[] = {
-		{SPAN("own"), SPAN("header")},
-		{SPAN("__connect.errors.topic"), SPAN("sim_raw_events")},
-		{SPAN("__connect.errors.partition"), SPAN("0")},
-		{SPAN("__connect.errors.offset"), text_of("", number)},
-		{SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
-		{SPAN("__connect.errors.exception.class.name"), SPAN("invalid_price")},
-		{SPAN("__connect.errors.exception.message"), SPAN("price")},
-		{SPAN("redriven"), SPAN("0/3")}};
+	struct header headers[] = {{SPAN("own"), SPAN("header")},
+	                           {SPAN("__connect.errors.topic"), SPAN("sim_raw_events")},
+	                           {SPAN("__connect.errors.partition"), SPAN("0")},
+	                           {SPAN("__connect.errors.offset"), text_of("", number)},
+	                           {SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
+	                           {SPAN("__connect.errors.exception.class.name"),
+	                            SPAN("invalid_price")},
+	                           {SPAN("__connect.errors.exception.message"), SPAN("price")},
+	                           {SPAN("redriven"), SPAN("0/3")}};
 	const char *word = redriven ? NULL : poison();
 	struct span value = redriven ? SPAN_NULL
 	                    : word   ? span_of(word)
 	                             : text_of("bytes ", in.done);
 
 	append(TOPIC_DEAD_LETTER, partition, SPAN("k"), value, headers,
-	       redriven ? 8 : draw(10) ? 7 : draw(6));
+	       redriven   ? 8
+	       : draw(10) ? 7
+	                  : draw(6));
 }
 
 static void append_unreadable(int32_t partition)
@@ -298,7 +300,8 @@ static void append_unreadable(int32_t partition)
 	static const enum topic_id topics[] = {TOPIC_BRONZE_EVENTS, TOPIC_AGGREGATED_EVENTS,
 	                                       TOPIC_SESSION_FUNNELS, TOPIC_LATE_EVENTS,
 	                                       TOPIC_DEAD_LETTER};
-	struct span values[] = {SPAN_NULL, SPAN("text"),
+	struct span values[] = {SPAN_NULL,
+	                        SPAN("text"),
 	                        {unknown_schema, sizeof(unknown_schema)},
 	                        {broken, sizeof(broken)}};
 

@@ -20,7 +20,7 @@
 #define SOCKETS      256
 #define TRAVEL_US    200
 #define STEP_US      300
-#define UNPLUGGED_US INT64_C(10000000) /* tcp_user_timeout */
+#define UNPLUGGED_US INT64_C(10000000)   /* tcp_user_timeout */
 #define KEEPALIVE_US INT64_C(7200000000) /* the server's tcp_keepalives_idle */
 
 struct pg_conn {
@@ -28,13 +28,19 @@ struct pg_conn {
 	ConnStatusType status;
 	PGTransactionStatusType txn;
 	uint32_t session;
-	uint32_t fault; /* of the connection attempt */
+	uint32_t fault;   /* of the connection attempt */
 	int64_t ready_us; /* the connection attempt has a result then */
 	int64_t lost_us;  /* the client notices then that the connection is lost; 0: it is not */
 	bool verbose;
 	char error[256];
 	/* The command. */
-	enum { COMMAND_NONE, COMMAND_QUEUED, COMMAND_SENT, COMMAND_COPYING, COMMAND_RESULT } command;
+	enum {
+		COMMAND_NONE,
+		COMMAND_QUEUED,
+		COMMAND_SENT,
+		COMMAND_COPYING,
+		COMMAND_RESULT
+	} command;
 	struct pg_matched matched;
 	char *params[PG_PARAMS_MAX];
 	struct buffer copy;
@@ -200,9 +206,9 @@ PGconn *PQconnectStartParams(const char *const *keys, const char *const *values,
 static PostgresPollingStatusType connect_failed(PGconn *connection, const struct pg_error *error)
 {
 	connection->status = CONNECTION_BAD;
-	snprintf(connection->error, sizeof(connection->error), "connection to server failed: %s%s%s%s",
-	         error->sqlstate[0] ? "FATAL:  " : "", error->sqlstate,
-	         error->sqlstate[0] ? ": " : "", error->message);
+	snprintf(connection->error, sizeof(connection->error),
+	         "connection to server failed: %s%s%s%s", error->sqlstate[0] ? "FATAL:  " : "",
+	         error->sqlstate, error->sqlstate[0] ? ": " : "", error->message);
 	story("%s", connection->error);
 	return PGRES_POLLING_FAILED;
 }
@@ -550,8 +556,7 @@ static struct pg_message message_of(const PGconn *connection, int actor)
 		if (connection->params[i])
 			message.params[i] = strdup(connection->params[i]);
 	if (connection->copy_done)
-		message.copy =
-			pg_bytes((struct span){connection->copy.at, connection->copy.len});
+		message.copy = pg_bytes((struct span){connection->copy.at, connection->copy.len});
 	return message;
 }
 
@@ -584,7 +589,8 @@ static void stand_still(int64_t us)
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
-	struct drawn_fault drawn = draw_fault(actor, connection->matched.statement == PG_OFFSETS_INSERT);
+	struct drawn_fault drawn =
+		draw_fault(actor, connection->matched.statement == PG_OFFSETS_INSERT);
 	enum pg_fault fault = drawn.fault;
 	uint32_t moment = choose(CHOICE_CRASH, actor, 3);
 	struct pg_message message;

@@ -35,9 +35,12 @@ static const struct {
 	enum schema_kind schema;
 	bool framed;
 } kinds[INPUTS] = {
-	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE, true}, {TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE, true},
-	{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT, true}, {TOPIC_DEAD_LETTER, SCHEMA_RAW, false},
-	{TOPIC_LATE_EVENTS, SCHEMA_LATE, true}, {TOPIC_COUNTS, SCHEMA_COUNTS, true},
+	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE, true},
+	{TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE, true},
+	{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT, true},
+	{TOPIC_DEAD_LETTER, SCHEMA_RAW, false},
+	{TOPIC_LATE_EVENTS, SCHEMA_LATE, true},
+	{TOPIC_COUNTS, SCHEMA_COUNTS, true},
 };
 
 struct input {
@@ -160,7 +163,8 @@ static void fold_made(const struct input_record *record, enum reject_form form)
 		const char *why = rejection(target, tuple);
 
 		if (!why) {
-			if (target == TARGET_EVENTS && record->offset + 1 > o.up_to[record->partition])
+			if (target == TARGET_EVENTS &&
+			    record->offset + 1 > o.up_to[record->partition])
 				o.up_to[record->partition] = record->offset + 1;
 			fold_row(target, tuple, record->partition);
 			return;
@@ -222,8 +226,7 @@ static void fold_offset(int number, const struct partition_log *log, int64_t off
 	                              .detail = "",
 	                              .headers = from->headers,
 	                              .header_count = from->header_count};
-	struct record_mark mark =
-		record_mark_of(offset, from->time_ms, from->key, from->value);
+	struct record_mark mark = record_mark_of(offset, from->time_ms, from->key, from->value);
 
 	if (from->fate == FATE_OPEN)
 		oracle_fail("%s/%d: the offset is past %d, whose transaction is open", log->topic,
@@ -297,7 +300,7 @@ static void fail_row(const struct pg_row *row, const struct span *expected, stru
 			key[len++] = row->key.at[i];
 	key[len] = '\0';
 	oracle_fail("%s: the row with the key '%s' %s", pg_table_name(row->table), key,
-	            !actual.at                  ? "is missing"
+	            !actual.at                   ? "is missing"
 	            : !expected || !expected->at ? "should not be there"
 	                                         : "has another value than the input gives");
 }
@@ -305,8 +308,7 @@ static void fail_row(const struct pg_row *row, const struct span *expected, stru
 /* The row that is stored becomes the only one that is expected. */
 static void check_expected(struct pg_row *expected)
 {
-	const struct pg_row *row =
-		pg_rows_find(pg_server_rows(), expected->table, expected->key);
+	const struct pg_row *row = pg_rows_find(pg_server_rows(), expected->table, expected->key);
 	struct span actual = row ? row->value : SPAN_NULL;
 
 	if (!is_expected(expected, actual))

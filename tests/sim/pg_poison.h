@@ -11,11 +11,11 @@
 #include "base/span.h"
 #include "targets.h"
 
-#define PG_POISON_COPY         "poison-copy"
-#define PG_POISON_APPLY        "poison-apply"
-#define PG_POISON_ALWAYS       "-always"
-#define PG_POISON_COPY_STATE   "22021"
-#define PG_POISON_COPY_MESSAGE "invalid byte sequence"
+#define PG_POISON_COPY          "poison-copy"
+#define PG_POISON_APPLY         "poison-apply"
+#define PG_POISON_ALWAYS        "-always"
+#define PG_POISON_COPY_STATE    "22021"
+#define PG_POISON_COPY_MESSAGE  "invalid byte sequence"
 #define PG_POISON_APPLY_MESSAGE "new row violates a check constraint"
 
 bool pg_is_poison(enum target target, struct span tuple, const char *word);

@@ -30,9 +30,9 @@ struct pg_row {
 	enum pg_table table;
 	uint64_t hash;
 	struct span key;
-	struct span value;   /* committed; at == NULL: the row does not exist */
-	uint32_t owner;      /* the session that holds the lock; 0: none */
-	bool changed;        /* the owner has changed it to `changed_to` */
+	struct span value;      /* committed; at == NULL: the row does not exist */
+	uint32_t owner;         /* the session that holds the lock; 0: none */
+	bool changed;           /* the owner has changed it to `changed_to` */
 	struct span changed_to; /* at == NULL: deleted */
 	/* Of the oracle. */
 	uint64_t commit;      /* that inserted it */

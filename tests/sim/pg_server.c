@@ -14,10 +14,10 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define TICK_US     INT64_C(50000)
-#define DEADLOCK_US INT64_C(1000000)
-#define LOCK_US     INT64_C(10000000)
-#define IDLE_US     INT64_C(10000000)
+#define TICK_US      INT64_C(50000)
+#define DEADLOCK_US  INT64_C(1000000)
+#define LOCK_US      INT64_C(10000000)
+#define IDLE_US      INT64_C(10000000)
 #define STATEMENT_US INT64_C(60000000)
 
 struct pg_server pg;

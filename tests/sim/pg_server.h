@@ -26,8 +26,8 @@ struct pg_message {
 	uint32_t session;
 	struct pg_matched matched;
 	const char *params[PG_PARAMS_MAX];
-	struct span copy;  /* the data of a COPY, with header and trailer; at == NULL: none */
-	int64_t slow_us;   /* the server needs this time before it handles it */
+	struct span copy;      /* the data of a COPY, with header and trailer; at == NULL: none */
+	int64_t slow_us;       /* the server needs this time before it handles it */
 	struct pg_error error; /* the server fails with this error instead */
 };
 
@@ -37,7 +37,7 @@ struct pg_answer {
 	int rows, columns;
 	char values[PG_ITEMS_MAX][3][96];
 	bool nulls[PG_ITEMS_MAX][3];
-	int changed; /* rows, of an UPDATE */
+	int changed;                 /* rows, of an UPDATE */
 	bool in_transaction, failed; /* the state of the session after it */
 };
 

@@ -14,7 +14,7 @@ struct pg_tuples {
 
 struct pg_session {
 	uint32_t number;
-	int process;   /* of the client */
+	int process; /* of the client */
 	uint32_t life;
 	bool open, client_waits;
 	int64_t hang_up_us; /* the server notices then that the client has gone; 0: it has not */

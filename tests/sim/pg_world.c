@@ -12,9 +12,9 @@
 #include "sim/replicas.h"
 #include "sim/story.h"
 
-#define EVENT_US     INT64_C(200000)
-#define EVENT_VALUES 6000
-#define DROP_US      1500
+#define EVENT_US      INT64_C(200000)
+#define EVENT_VALUES  6000
+#define DROP_US       1500
 #define DROP_EVERY_US INT64_C(1000000)
 
 static struct {
@@ -28,8 +28,8 @@ static const struct {
 	enum choice_kind kind;
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 } rates[] = {
-	{CHOICE_PG, {0, 100, 600, 3000}},
-	{CHOICE_PG_ERROR, {0, 0, 400, 3000}},
+	{CHOICE_PG, {0, 300, 1500, 5000}},
+	{CHOICE_PG_ERROR, {0, 0, 600, 3000}},
 	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},
 	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
 };
@@ -106,8 +106,7 @@ void pg_world_begin(uint64_t seed, int loaders, int64_t until_us)
 	pg_oracle_begin();
 	for (int i = 0; i < loaders; i++)
 		replicas_add(SIM_LOADER, i);
-	pg_input_begin(choice_hash(seed, 213), records, until_us / 100,
-	               choice_hash(seed, 214) % 2);
+	pg_input_begin(choice_hash(seed, 213), records, until_us / 100, choice_hash(seed, 214) % 2);
 	timer_at(EVENT_US, tick, NULL);
 }
 
