@@ -294,8 +294,8 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 		return drained || stopping || batch_is_full(loop) ||
 		       monotonic_us() - loop->first_uncommitted_us >=
 		               loop->config.commit_interval_us;
-	/* A position that markers alone have moved by a full batch is committed too: until then, the
-	 * step does not poll. */
+	/* A position that markers alone have moved by a full batch is committed too: the step does
+	 * not poll until then. */
 	return drained && (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
 }
 
@@ -352,6 +352,10 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			polled = intake_poll(loop->intake, wait_ms, POLL_RECORDS) > 0;
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
+		} else if (loop->failures_in_row >= NOT_READY_FAILURES &&
+		           !assignment_restart(loop, err)) {
+			/* The group may have expelled this member. Only a poll shows that. */
+			return after_error(loop, err);
 		}
 		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);

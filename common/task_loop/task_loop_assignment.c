@@ -141,9 +141,9 @@ static bool refuse_stale(const struct task_loop *loop, const rd_kafka_topic_part
  *
  * Counts and offsets of a partition are committed in one transaction, so a committed offset is
  * past the last counted row. If it is not, or if the coordinator returns none although our output
- * is not empty, the offset is read from the log, and committed again at once, so that the coordinator has it. If the log agrees
- * with the coordinator, the service refuses to start. If the log has an open transaction, the
- * service waits for its end.
+ * is not empty, the offset is read from the log, and committed again at once, so that the
+ * coordinator has it. If the log agrees with the coordinator, the service refuses to start. If the
+ * log has an open transaction, the service waits for its end.
  *
  * Limits: controls are not counted, and the merge half has no counts. So an old offset that only
  * these have passed is not noticed: the controls, or the same totals, are sent again. */
@@ -226,14 +226,13 @@ static bool may_start_without_offset(struct task_loop *loop,
 		return err_set(err, ERR_RETRY,
 		               "the coordinator returned no offset of group %s%s for %s/%" PRId32
 		               ", but its log has one; reading the offsets from the log",
-		               loop->kafka.topic_prefix, loop->service_name,
-		               partition->topic->name, partition->partition);
+		               loop->kafka.topic_prefix, loop->service_name, partition->topic->name,
+		               partition->partition);
 	return err_set(err, ERR_OPERATOR,
 	               "group %s%s has no committed offsets for %s, but %s is not empty: the "
 	               "offsets have expired or were deleted, and a start from the first record "
 	               "would emit all rows twice; " ERR_ADVICE_FRESH_SET,
-	               loop->kafka.topic_prefix, loop->service_name,
-	               partition->topic->name, topic);
+	               loop->kafka.topic_prefix, loop->service_name, partition->topic->name, topic);
 }
 
 /* ---- tasks */
@@ -422,6 +421,16 @@ static bool revoke(struct task_loop *loop, struct err *err)
 		return false;
 	intake_release(loop->intake);
 	loop->start_pending = false;
+	return true;
+}
+
+bool assignment_restart(struct task_loop *loop, struct err *err)
+{
+	if (!transaction_drop(loop, err))
+		return false;
+	tasks_free(&loop->tasks, &loop->task_count);
+	intake_hold(loop->intake);
+	loop->start_pending = true;
 	return true;
 }
 

@@ -34,8 +34,8 @@
 #ifndef FIRST_PART
 #define FIRST_PART INT64_C(100000) /* offsets; each further part is larger */
 #endif
-#define PART_GROWTH     4
-#define MEMBERSHIP_US   INT64_C(1000000)
+#define PART_GROWTH   4
+#define MEMBERSHIP_US INT64_C(1000000)
 
 struct search {
 	struct task_loop *loop;

@@ -107,7 +107,7 @@ static uint32_t class_of(size_t size, uint64_t *class_size)
 		return (uint32_t)(*class_size / 16);
 	}
 	for (*class_size = SMALL * 2; *class_size < size; *class_size *= 2)
-		class++;
+		class ++;
 	return class + 1;
 }
 

@@ -25,7 +25,7 @@ struct sim_topic {
 
 /* Historic errors of brokers, as switches. */
 struct cluster_bugs {
-	bool drop_markers; /* KAFKA-20734: a marker is left out if the leader is away */
+	bool drop_markers;    /* KAFKA-20734: a marker is left out if the leader is away */
 	bool no_verification; /* transaction.partition.verification.enable=false */
 };
 
@@ -65,7 +65,7 @@ enum request_kind {
 struct sim_offset {
 	char topic[64];
 	int32_t partition;
-	int64_t offset;      /* -1: none */
+	int64_t offset; /* -1: none */
 	struct span metadata;
 };
 

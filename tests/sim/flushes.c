@@ -44,8 +44,7 @@ static void add(const struct task *task)
 
 static void remove_at(size_t i)
 {
-	memmove(flushes.at + i, flushes.at + i + 1,
-	        (--flushes.count - i) * sizeof(*flushes.at));
+	memmove(flushes.at + i, flushes.at + i + 1, (--flushes.count - i) * sizeof(*flushes.at));
 }
 
 /* A task without new records has no outputs. */

@@ -13,13 +13,13 @@
 #include "sim/story.h"
 #include "wire/group_offsets.h"
 
-#define GROUPS_MAX        8
-#define MEMBERS_MAX       16
-#define SESSION_US        INT64_C(10000000)
-#define REBALANCE_US      INT64_C(60000000)
-#define TICK_US           INT64_C(200000)
-#define JOIN_DELAY_US     INT64_C(100000)
-#define PENDINGS_MAX      32
+#define GROUPS_MAX    8
+#define MEMBERS_MAX   16
+#define SESSION_US    INT64_C(10000000)
+#define REBALANCE_US  INT64_C(60000000)
+#define TICK_US       INT64_C(200000)
+#define JOIN_DELAY_US INT64_C(100000)
+#define PENDINGS_MAX  32
 
 struct member {
 	char id[64];
@@ -106,8 +106,7 @@ static void begin_rebalance(struct group *group)
 void groups_rebalance(const char *name)
 {
 	for (size_t i = 0; i < groups.count; i++)
-		if (groups.at[i].member_count &&
-		    (!name || strcmp(groups.at[i].name, name) == 0))
+		if (groups.at[i].member_count && (!name || strcmp(groups.at[i].name, name) == 0))
 			begin_rebalance(&groups.at[i]);
 }
 
@@ -223,8 +222,7 @@ static void expel(struct group *group)
 		struct member *member = &group->members[i];
 		const struct process *process = process_of(member->process);
 
-		if (process->alive && process->life == member->life &&
-		    !process_is_frozen(process))
+		if (process->alive && process->life == member->life && !process_is_frozen(process))
 			member->seen_us = sim_now_us();
 		else if (sim_now_us() - member->seen_us > SESSION_US)
 			remove_member(group, member, "its session has timed out");
@@ -241,8 +239,9 @@ static void tick(void *context)
 		struct group *group = &groups.at[i];
 
 		expel(group);
-		if (group->rebalancing && ((all_joined(group) && sim_now_us() >= group->settle_us) ||
-		                           sim_now_us() >= group->deadline_us))
+		if (group->rebalancing &&
+		    ((all_joined(group) && sim_now_us() >= group->settle_us) ||
+		     sim_now_us() >= group->deadline_us))
 			next_generation(group);
 	}
 }
@@ -475,8 +474,7 @@ void groups_forget(bool all)
 static void append_tombstone(const struct group *group, const struct sim_offset *offset)
 {
 	struct sim_record record = offset_record(group->name, offset);
-	struct batch batch = {
-		.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
 
 	record.value = SPAN_NULL;
 	(void)log_append(offsets_log(group->name), &batch);

@@ -182,7 +182,8 @@ static void turn(void *context)
 	uint32_t burst = 1 + choose(CHOICE_INPUT, 0, 20);
 
 	(void)context;
-	for (; burst > 0 && !input.topic->missing && input.done < input.config.records; burst--, input.done++)
+	for (; burst > 0 && !input.topic->missing && input.done < input.config.records;
+	     burst--, input.done++)
 		append_one();
 	if (input.done < input.config.records)
 		timer_at(sim_now_us() + (int64_t)draw((uint64_t)input.config.interval_us * 2 + 1),
@@ -206,6 +207,7 @@ void input_again(void)
 
 	input.foreign = NULL;
 	input.done = 0;
+	input.config.interval_us = 0;
 	if (over)
 		timer_at(sim_now_us(), turn, NULL);
 }

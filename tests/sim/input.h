@@ -9,8 +9,8 @@
 struct input_config {
 	uint64_t seed;
 	uint32_t records;
-	int64_t step_us;      /* mean distance of event times */
-	int64_t interval_us;  /* mean distance of the appends, in virtual time */
+	int64_t step_us;     /* mean distance of event times */
+	int64_t interval_us; /* mean distance of the appends, in virtual time */
 };
 
 /* Begins to append to the topic. */

@@ -8,8 +8,8 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define LATENCY_US 300
-#define STEP_US    400
+#define LATENCY_US   300
+#define STEP_US      400
 #define NO_ANSWER_US 20000
 
 enum request_fault {
@@ -85,6 +85,18 @@ static rd_kafka_resp_err_t error_instead(const struct request *request, uint32_t
 	                   : RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
+/* The process stops here for seconds. Others may take over meanwhile. */
+static void freeze(int actor, const char *what)
+{
+	uint32_t seconds = choose(CHOICE_FREEZE, actor, 40);
+
+	if (!seconds)
+		return;
+	story("frozen at %s", what);
+	process_freeze(process_current(), (int64_t)seconds * 1000000);
+	process_sleep((int64_t)seconds * 1000000);
+}
+
 bool network_read(const char *what)
 {
 	int actor = process_current()->actor;
@@ -149,6 +161,7 @@ bool network_write(const struct request *request, struct response *response)
 	bool answered;
 
 	travel(actor);
+	freeze(actor, name);
 	if (moment == CRASH_BEFORE)
 		crash(name, "before");
 	if (moment == CRASH_LATE) {

@@ -36,7 +36,7 @@ struct shadow {
 	char topic[64];
 	int32_t partition;
 	int64_t committed;
-	int64_t folded; /* the next offset to fold */
+	int64_t folded;             /* the next offset to fold */
 	struct partition_log *kept; /* of the deleted topic; NULL: the topic was not deleted */
 };
 
@@ -399,8 +399,8 @@ static void advance_all(const struct sim_offset *offsets, size_t count, const ch
 		if (offsets[i].offset < shadow->committed)
 			oracle_fail("group %s: the committed offset of %s/%d goes back from %d to "
 			            "%d",
-			            group, shadow->topic, shadow->partition,
-			            (int)shadow->committed, (int)offsets[i].offset);
+			            group, shadow->topic, shadow->partition, (int)shadow->committed,
+			            (int)offsets[i].offset);
 		else if (!shadow_advance(shadow, offsets[i].offset, life, &oracle.expected))
 			return;
 	}

@@ -252,8 +252,8 @@ static struct process *next_process(void)
 		        sim.processes[i].wake_us <= next->wake_us + NEAR_US;
 	turn = near > 1 ? choose(CHOICE_TURN, 0, near) : 0;
 	for (int i = 0; turn && i < PROCESS_MAX; i++)
-		if (sim.processes[i].alive &&
-		    sim.processes[i].wake_us <= next->wake_us + NEAR_US && --turn == 0)
+		if (sim.processes[i].alive && sim.processes[i].wake_us <= next->wake_us + NEAR_US &&
+		    --turn == 0)
 			return &sim.processes[i];
 	return next;
 }

@@ -11,16 +11,16 @@
 #define PROCESS_MAX 16
 
 struct process {
-	int number;      /* index; also its arena - 1 */
-	int actor;       /* of its choices: the replica */
+	int number; /* index; also its arena - 1 */
+	int actor;  /* of its choices: the replica */
 	bool alive;
-	bool stopping;   /* a stop was requested */
+	bool stopping;           /* a stop was requested */
 	int64_t frozen_until_us; /* it does not run until then, and sends no heartbeats */
-	char name[48];   /* "bronze-sink-1" */
+	char name[48];           /* "bronze-sink-1" */
 	int64_t wake_us;
-	uint64_t key;    /* of its hash tables */
-	void *user;      /* of process_start */
-	uint32_t life;   /* counts all processes of the schedule */
+	uint64_t key;  /* of its hash tables */
+	void *user;    /* of process_start */
+	uint32_t life; /* counts all processes of the schedule */
 };
 
 /* ---- time */

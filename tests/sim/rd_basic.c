@@ -233,8 +233,8 @@ void rd_kafka_topic_partition_list_add_range(rd_kafka_topic_partition_list_t *li
 		rd_kafka_topic_partition_list_add(list, topic, p);
 }
 
-rd_kafka_topic_partition_list_t *
-rd_kafka_topic_partition_list_copy(const rd_kafka_topic_partition_list_t *from)
+rd_kafka_topic_partition_list_t *rd_kafka_topic_partition_list_copy(
+	const rd_kafka_topic_partition_list_t *from)
 {
 	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(from->cnt);
 
@@ -245,9 +245,8 @@ rd_kafka_topic_partition_list_copy(const rd_kafka_topic_partition_list_t *from)
 	return list;
 }
 
-rd_kafka_topic_partition_t *
-rd_kafka_topic_partition_list_find(const rd_kafka_topic_partition_list_t *list, const char *topic,
-                                   int32_t partition)
+rd_kafka_topic_partition_t *rd_kafka_topic_partition_list_find(
+	const rd_kafka_topic_partition_list_t *list, const char *topic, int32_t partition)
 {
 	for (int i = 0; i < list->cnt; i++)
 		if (list->elems[i].partition == partition &&
@@ -341,17 +340,23 @@ const char *rd_kafka_message_errstr(const rd_kafka_message_t *message)
 
 /* ---- errors */
 
-#define ERRORS(X)                                                                                 \
-	X(NO_ERROR) X(_TIMED_OUT) X(_TRANSPORT) X(_STATE) X(_FATAL) X(_FENCED)                    \
-	X(_PARTITION_EOF) X(_AUTO_OFFSET_RESET) X(_UNKNOWN_PARTITION) X(_UNKNOWN_TOPIC)           \
-	X(_QUEUE_FULL) X(_ASSIGN_PARTITIONS) X(_REVOKE_PARTITIONS) X(_NOENT)                      \
-	X(_WAIT_COORD) X(_INCONSISTENT) X(_MAX_POLL_EXCEEDED)                                     \
-	X(NOT_LEADER_FOR_PARTITION) X(NOT_ENOUGH_REPLICAS) X(COORDINATOR_LOAD_IN_PROGRESS)        \
-	X(COORDINATOR_NOT_AVAILABLE) X(NOT_COORDINATOR) X(CONCURRENT_TRANSACTIONS)                \
-	X(INVALID_PRODUCER_EPOCH) X(PRODUCER_FENCED) X(INVALID_TXN_STATE)                         \
-	X(INVALID_PRODUCER_ID_MAPPING) X(UNKNOWN_PRODUCER_ID) X(OUT_OF_ORDER_SEQUENCE_NUMBER)     \
-	X(ILLEGAL_GENERATION) X(UNKNOWN_MEMBER_ID) X(UNSTABLE_OFFSET_COMMIT)                      \
-	X(UNKNOWN_TOPIC_OR_PART) X(OFFSET_OUT_OF_RANGE) X(UNKNOWN)
+#define ERRORS(X)                                                                                  \
+	X(NO_ERROR)                                                                                \
+	X(_TIMED_OUT)                                                                              \
+	X(_TRANSPORT) X(_STATE) X(_FATAL) X(_FENCED) X(_PARTITION_EOF) X(_AUTO_OFFSET_RESET) X(    \
+		_UNKNOWN_PARTITION) X(_UNKNOWN_TOPIC) X(_QUEUE_FULL) X(_ASSIGN_PARTITIONS)         \
+		X(_REVOKE_PARTITIONS) X(_NOENT) X(_WAIT_COORD) X(_INCONSISTENT) X(                 \
+			_MAX_POLL_EXCEEDED) X(NOT_LEADER_FOR_PARTITION) X(NOT_ENOUGH_REPLICAS)     \
+			X(COORDINATOR_LOAD_IN_PROGRESS) X(COORDINATOR_NOT_AVAILABLE) X(            \
+				NOT_COORDINATOR) X(CONCURRENT_TRANSACTIONS)                        \
+				X(INVALID_PRODUCER_EPOCH) X(PRODUCER_FENCED) X(INVALID_TXN_STATE)  \
+					X(INVALID_PRODUCER_ID_MAPPING) X(UNKNOWN_PRODUCER_ID)      \
+						X(OUT_OF_ORDER_SEQUENCE_NUMBER)                    \
+							X(ILLEGAL_GENERATION) X(UNKNOWN_MEMBER_ID) \
+								X(UNSTABLE_OFFSET_COMMIT) X(       \
+									UNKNOWN_TOPIC_OR_PART)     \
+									X(OFFSET_OUT_OF_RANGE)     \
+										X(UNKNOWN)
 
 static const struct {
 	rd_kafka_resp_err_t code;

@@ -63,9 +63,9 @@ struct rd_reading {
 struct rd_writing {
 	char topic[64];
 	int32_t partition;
-	int32_t next_sequence;  /* advances with an acknowledgement */
-	size_t in_flight;       /* records of the batch that was sent and not acknowledged */
-	bool added;             /* to the transaction */
+	int32_t next_sequence; /* advances with an acknowledgement */
+	size_t in_flight;      /* records of the batch that was sent and not acknowledged */
+	bool added;            /* to the transaction */
 };
 
 struct rd_queued {

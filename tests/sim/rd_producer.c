@@ -18,9 +18,9 @@
 #include "sim/story.h"
 #include "wire/group_offsets.h"
 
-#define RETRY_US    5000
-#define BATCH_MAX   64
-#define QUEUE_MAX   4000
+#define RETRY_US     5000
+#define BATCH_MAX    64
+#define QUEUE_MAX    4000
 #define POLL_SEND_US 1000
 
 static rd_kafka_error_t *timed_out(const char *what)
@@ -94,8 +94,8 @@ static void report(const rd_kafka_t *client, enum request_kind kind, bool answer
 }
 
 /* Sends the request until it gets an answer that is not retried, or until the time is over. */
-static enum result ask(rd_kafka_t *client, const struct request *request,
-                       struct response *response, int64_t until_us)
+static enum result ask(rd_kafka_t *client, const struct request *request, struct response *response,
+                       int64_t until_us)
 {
 	for (;;) {
 		bool answered = network_write(request, response);
@@ -151,7 +151,8 @@ static rd_kafka_resp_err_t enqueue(rd_kafka_t *client, const rd_kafka_topic_t *t
 {
 	if (client->txn != RD_TXN_OPEN)
 		return RD_KAFKA_RESP_ERR__STATE;
-	if (client->queue_count >= QUEUE_MAX || choose(CHOICE_CALL, process_current()->actor, 2))
+	if (client->queue_count >= QUEUE_MAX ||
+	    choose(CHOICE_QUEUE_FULL, process_current()->actor, 2))
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL;
 	GROW(client->queue, client->queue_count, client->queue_capacity);
 	client->queue[client->queue_count++] =
@@ -291,8 +292,8 @@ static enum result send_batch(rd_kafka_t *client, size_t number, int64_t until_u
 	}
 	snprintf(request.topic, sizeof(request.topic), "%s", writing->topic);
 	request.partition = writing->partition;
-	request.batch = (struct batch){client->pid, client->epoch, true,
-	                               writing->next_sequence, records, count};
+	request.batch = (struct batch){client->pid, client->epoch, true, writing->next_sequence,
+	                               records,     count};
 	result = ask(client, &request, &response, until_us);
 	if (result == RESULT_FAILED)
 		fail_by(client, response.code, "Produce");
@@ -346,7 +347,9 @@ rd_kafka_error_t *rd_kafka_init_transactions(rd_kafka_t *client, int timeout_ms)
 
 	switch (ask(client, &request, &response, until(timeout_ms))) {
 	case RESULT_TIMED_OUT: return timed_out("InitProducerId");
-	case RESULT_FAILED: fail_by(client, response.code, "InitProducerId"); return failure(client);
+	case RESULT_FAILED:
+		fail_by(client, response.code, "InitProducerId");
+		return failure(client);
 	case RESULT_OK: break;
 	}
 	client->pid = response.pid;
@@ -402,11 +405,9 @@ static enum result add_offsets(rd_kafka_t *client, const char *group, int64_t un
 	return result;
 }
 
-rd_kafka_error_t *
-rd_kafka_send_offsets_to_transaction(rd_kafka_t *client,
-                                     const rd_kafka_topic_partition_list_t *offsets,
-                                     const rd_kafka_consumer_group_metadata_t *group,
-                                     int timeout_ms)
+rd_kafka_error_t *rd_kafka_send_offsets_to_transaction(
+	rd_kafka_t *client, const rd_kafka_topic_partition_list_t *offsets,
+	const rd_kafka_consumer_group_metadata_t *group, int timeout_ms)
 {
 	struct request request = request_of(client, REQUEST_TXN_OFFSET_COMMIT);
 	struct response response;

@@ -34,8 +34,7 @@ static struct rd_kafka_metadata *metadata_new(void)
 		metadata->topic_cnt++;
 		to->topic = strdup(topic->name);
 		to->partition_cnt = topic->partition_count;
-		to->partitions =
-			xzalloc((size_t)topic->partition_count, sizeof(*to->partitions));
+		to->partitions = xzalloc((size_t)topic->partition_count, sizeof(*to->partitions));
 		for (int32_t p = 0; p < topic->partition_count; p++)
 			to->partitions[p] = (rd_kafka_metadata_partition_t){
 				.id = p,
@@ -97,8 +96,8 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *client, const c
                                                      int timeout_ms)
 {
 	const struct partition_log *log;
-	rd_kafka_resp_err_t code = list_offsets(topic, partition,
-	                                        sim_now_us() + (int64_t)timeout_ms * 1000, &log);
+	rd_kafka_resp_err_t code =
+		list_offsets(topic, partition, sim_now_us() + (int64_t)timeout_ms * 1000, &log);
 
 	if (code)
 		return code;
@@ -206,8 +205,8 @@ void rd_kafka_queue_destroy(rd_kafka_queue_t *queue)
 	free(queue);
 }
 
-rd_kafka_DeleteRecords_t *
-rd_kafka_DeleteRecords_new(const rd_kafka_topic_partition_list_t *before_offsets)
+rd_kafka_DeleteRecords_t *rd_kafka_DeleteRecords_new(
+	const rd_kafka_topic_partition_list_t *before_offsets)
 {
 	rd_kafka_DeleteRecords_t *request = xzalloc(1, sizeof(*request));
 
@@ -275,8 +274,8 @@ const rd_kafka_DeleteRecords_result_t *rd_kafka_event_DeleteRecords_result(rd_ka
 	return event->code ? NULL : event;
 }
 
-const rd_kafka_topic_partition_list_t *
-rd_kafka_DeleteRecords_result_offsets(const rd_kafka_DeleteRecords_result_t *result)
+const rd_kafka_topic_partition_list_t *rd_kafka_DeleteRecords_result_offsets(
+	const rd_kafka_DeleteRecords_result_t *result)
 {
 	return ((const struct rd_kafka_op_s *)result)->list;
 }

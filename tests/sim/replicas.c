@@ -11,11 +11,12 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define TICK_US      INT64_C(50000)
-#define RESTART_US   INT64_C(300000)
-#define REFUSED_US   INT64_C(5000000) /* until an operator tries it again */
-#define EXIT_AGAIN   75
-#define ALLOCATIONS  3000 /* an allocation that fails is among the first ones of a process */
+#define TICK_US     INT64_C(50000)
+#define RESTART_US  INT64_C(300000)
+#define SHUTDOWN_US INT64_C(20000000)
+#define REFUSED_US  INT64_C(5000000) /* until an operator tries it again */
+#define EXIT_AGAIN  75
+#define ALLOCATIONS 3000 /* an allocation that fails is among the first ones of a process */
 
 struct replica {
 	enum sim_service service;
@@ -165,6 +166,19 @@ void replica_kill(int number)
 		process_kill(replicas.at[number].process, "kill -9");
 }
 
+/* The watchdog of service.c: SHUTDOWN_TIMEOUT has passed since the signal. */
+static void shutdown_timeout(void *context)
+{
+	struct replica *replica = context;
+
+	if (!runs(replica) || !replica->process->stopping)
+		return;
+	if (process_is_frozen(replica->process))
+		timer_at(sim_now_us() + SHUTDOWN_US, shutdown_timeout, replica);
+	else
+		process_kill(replica->process, "SHUTDOWN_TIMEOUT");
+}
+
 void replica_stop(int number, int64_t us)
 {
 	struct replica *replica = &replicas.at[number];
@@ -173,6 +187,7 @@ void replica_stop(int number, int64_t us)
 		return;
 	story("%s gets SIGTERM", replica->process->name);
 	replica->process->stopping = true;
+	timer_at(sim_now_us() + SHUTDOWN_US, shutdown_timeout, replica);
 	replica->start_us = sim_now_us() + us;
 }
 

@@ -21,20 +21,21 @@
 #include "wire/group_offsets.h"
 #include "wire/topics.h"
 
-#define SECOND_US    INT64_C(1000000)
-#define EVENT_US     INT64_C(250000)
-#define QUIET_US     (600 * SECOND_US) /* after the faults, everything is processed in this time */
+#define SECOND_US     INT64_C(1000000)
+#define EVENT_US      INT64_C(250000)
+#define QUIET_US      (600 * SECOND_US) /* after the faults, everything is processed in this time */
 #define LOSS_QUIET_US (40 * SECOND_US)
-#define EVENT_VALUES 60000
-#define LOSS_EVERY   8 /* schedules */
-#define MISSING_US   INT64_C(900000) /* longer than RECREATION_SILENCE_US */
+#define EVENT_VALUES  60000
+#define FROZEN_US     INT64_C(3000000) /* shorter than a session */
+#define LOSS_EVERY    8                /* schedules */
+#define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
 	LOSS_NONE,
-	LOSS_RAW_TOPIC,              /* deleted and created again */
-	LOSS_RAW_TOPIC_NOT_OFFSETS,  /* the same, but the group's offsets stay */
-	LOSS_RAW_RECORDS,            /* removed by retention */
+	LOSS_RAW_TOPIC,             /* deleted and created again */
+	LOSS_RAW_TOPIC_NOT_OFFSETS, /* the same, but the group's offsets stay */
+	LOSS_RAW_RECORDS,           /* removed by retention */
 	LOSS_BRONZE_RECORDS,
 	LOSS_SCHEMAS, /* the registry gives other ids */
 	LOSS_COUNT
@@ -61,13 +62,22 @@ struct rate {
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 };
 static const struct rate rates[] = {
-	{CHOICE_LATENCY, {0, 4000, 20000, 40000}}, {CHOICE_TURN, {0, 8000, 20000, 40000}},
-	{CHOICE_FETCH_SIZE, {0, 4000, 20000, 60000}}, {CHOICE_SEND_EARLY, {0, 1000, 8000, 30000}},
-	{CHOICE_INPUT, {4000, 10000, 20000, 60000}}, {CHOICE_REQUEST, {0, 100, 600, 3000}},
-	{CHOICE_CRASH, {0, 0, 60, 400}},            {CHOICE_CRASH_POINT, {0, 0, 60, 500}},
-	{CHOICE_CRASH_MEMORY, {0, 0, 8000, 20000}}, {CHOICE_ANSWER_ERROR, {0, 100, 1000, 4000}},
-	{CHOICE_EVENT, {0, 1500, 4000, 10000}},     {CHOICE_STALE, {0, 0, 3000, 20000}},
-	{CHOICE_REGISTRY, {0, 0, 1000, 8000}},      {CHOICE_CALL, {0, 0, 60, 800}},
+	{CHOICE_LATENCY, {0, 4000, 20000, 40000}},
+	{CHOICE_TURN, {0, 8000, 20000, 40000}},
+	{CHOICE_FETCH_SIZE, {0, 4000, 20000, 60000}},
+	{CHOICE_SEND_EARLY, {0, 1000, 8000, 30000}},
+	{CHOICE_INPUT, {4000, 10000, 20000, 60000}},
+	{CHOICE_REQUEST, {0, 100, 600, 3000}},
+	{CHOICE_CRASH, {0, 0, 60, 400}},
+	{CHOICE_CRASH_POINT, {0, 0, 60, 500}},
+	{CHOICE_CRASH_MEMORY, {0, 0, 8000, 20000}},
+	{CHOICE_ANSWER_ERROR, {0, 100, 1000, 4000}},
+	{CHOICE_EVENT, {0, 1500, 4000, 10000}},
+	{CHOICE_STALE, {0, 0, 3000, 20000}},
+	{CHOICE_REGISTRY, {0, 0, 1000, 8000}},
+	{CHOICE_CALL, {0, 0, 600, 6000}},
+	{CHOICE_QUEUE_FULL, {0, 0, 60, 800}},
+	{CHOICE_FREEZE, {0, 0, 30, 200}},
 	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
 };
@@ -152,8 +162,9 @@ static void leader_away(uint64_t param)
 
 static void forget(bool all)
 {
-	story("the group coordinator has %s", all ? "no offsets" : "the offsets before the last "
-	                                                           "commit");
+	story("the group coordinator has %s", all ? "no offsets"
+	                                          : "the offsets before the last "
+	                                            "commit");
 	groups_forget(all);
 }
 
@@ -246,6 +257,8 @@ static void delete_raw(bool with_offsets)
 	story("the topic %s is deleted", topic->name);
 	replicas_may_refuse(true);
 	cluster_delete_topic(topic, with_offsets);
+	for (int i = 0; !with_offsets && i < replicas_count(); i++)
+		replica_freeze(i, FROZEN_US);
 	timer_at(sim_now_us() + MISSING_US, recreate, topic);
 }
 

@@ -1,4 +1,4 @@
-/* The real services: their main.c, their settings, and a copy of what they give to the task loop. */
+/* The real services: their main.c, their settings, and what they give to the task loop. */
 #ifndef SIM_SERVICES_H
 #define SIM_SERVICES_H
 

@@ -1,4 +1,4 @@
-/* The program: runs schedules, and tells the story of one that fails. */
+/* The program: runs schedules, and shows the story of one that fails. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -20,7 +20,7 @@ struct options {
 	uint64_t seed, step; /* first seed, and distance to the next */
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
-	bool brief; /* no story of a failure */
+	bool brief;        /* no story of a failure */
 	bool loader;
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
@@ -100,7 +100,7 @@ static void add(struct sums *sums, const struct schedule_result *result)
 	sums->virtual_hours += (double)result->virtual_us / 3.6e9;
 }
 
-static void tell(struct schedule_options *options, struct trace *trace, bool no_shrink)
+static void show(struct schedule_options *options, struct trace *trace, bool no_shrink)
 {
 	struct schedule_result result;
 	size_t before = trace->count;
@@ -153,10 +153,11 @@ static void run_one(const struct options *options, uint64_t seed, struct sums *s
 	add(sums, &result);
 	sums->seconds = real_seconds() - sums->began;
 	if (result.failed) {
-		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds, result.failure);
+		printf("FAILED seed %" PRIu64 " after %.1f s: %s\n", seed, sums->seconds,
+		       result.failure);
 		fflush(stdout);
 		if (!options->story && !options->brief)
-			tell(&schedule, &result.trace, options->no_shrink);
+			show(&schedule, &result.trace, options->no_shrink);
 	}
 	trace_free(&result.trace);
 	trace_free(&replayed);

@@ -212,11 +212,11 @@ void transactions_handle(const struct request *request, struct response *respons
 	if (request->kind == REQUEST_END_TXN)
 		response->code = end_txn(txn, request->commit);
 	else
-		response->code = add_partition(txn, cluster_log(request->topic, request->partition));
+		response->code =
+			add_partition(txn, cluster_log(request->topic, request->partition));
 }
 
-rd_kafka_resp_err_t transactions_verify(int64_t pid, int16_t epoch,
-                                        const struct partition_log *log)
+rd_kafka_resp_err_t transactions_verify(int64_t pid, int16_t epoch, const struct partition_log *log)
 {
 	for (size_t i = 0; i < txns.count; i++) {
 		const struct txn *txn = &txns.at[i];
@@ -239,8 +239,7 @@ void transactions_expire(void)
 		struct txn *txn = &txns.at[i];
 
 		if (txn->state == TXN_ONGOING || txn->state == TXN_PREPARE_ABORT ||
-		    txn->state == TXN_PREPARE_COMMIT ||
-		    sim_now_us() - txn->used_us < EXPIRES_US)
+		    txn->state == TXN_PREPARE_COMMIT || sim_now_us() - txn->used_us < EXPIRES_US)
 			continue;
 		story("the coordinator forgets the transactional id %s: it has expired", txn->id);
 		txn->pid = txns.next_pid++;
