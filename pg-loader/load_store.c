@@ -22,6 +22,7 @@
 #include "targets.h"
 
 #define DAYS_CACHED_MAX  4096
+#define DAYS_CHECKED_MAX 3 /* times that one write creates missing partitions again */
 #define UNDEFINED_TABLE  "42P01"
 #define UNDEFINED_COLUMN "42703"
 #define DUPLICATE_TABLE  "42P07"
@@ -288,9 +289,8 @@ struct search {
 	enum target target;
 };
 
-static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
+static bool try_once(struct search *search, const uint32_t *rows, uint32_t count, struct err *err)
 {
-	struct search *search = context;
 	int64_t duplicates = 0;
 	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
 	          load_target(search->store, search->batch, search->target, rows, count,
@@ -298,6 +298,22 @@ static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct
 
 	postgres_rollback(search->store->pg);
 	return ok;
+}
+
+/* Retention may have dropped a day's partition since we created it. Then the rows of that day are
+ * rejected, although they are good. So they are tried again with new partitions. */
+static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
+{
+	struct search *search = context;
+
+	if (try_once(search, rows, count, err))
+		return true;
+	if (err->class != ERR_INPUT || search->target != TARGET_EVENTS ||
+	    strcmp(postgres_sqlstate(search->store->pg), CHECK_VIOLATION) != 0)
+		return false;
+	search->store->day_count = 0;
+	return ensure_days(search->store, search->batch, err) &&
+	       try_once(search, rows, count, err);
 }
 
 static bool found(void *context, uint32_t row, const struct err *why, struct err *err)
@@ -326,7 +342,7 @@ static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, 
 bool load_store_write(struct load_store *store, struct load_batch *batch,
                       const struct loader_offset *moved, size_t moved_count, struct err *err)
 {
-	bool days_checked_again = false;
+	int days_checked = 0;
 
 	for (;;) {
 		enum target failed;
@@ -343,13 +359,14 @@ bool load_store_write(struct load_store *store, struct load_batch *batch,
 		}
 		/* Retention may have dropped a day's partition since we created it; the rows are
 		 * good. */
-		if (failed == TARGET_EVENTS && !days_checked_again &&
+		if (failed == TARGET_EVENTS && days_checked < DAYS_CHECKED_MAX &&
 		    strcmp(postgres_sqlstate(store->pg), CHECK_VIOLATION) == 0) {
-			days_checked_again = true;
+			days_checked++;
 			store->day_count = 0;
 			continue;
 		}
 		if (!reject_bad_rows(store, batch, failed, err))
 			return false;
+		days_checked = 0; /* the batch has changed */
 	}
 }

@@ -33,7 +33,12 @@
 	X(CALL, "call")                 /* a call of the application times out early */ \
 	X(QUEUE_FULL, "queue_full")     /* the producer's queue is full */              \
 	X(FREEZE, "freeze")             /* at a request; it wakes as a zombie */        \
-	X(RESTART, "restart")           /* time until a crashed process starts again */
+	X(RESTART, "restart")           /* time until a crashed process starts again */ \
+	/* Faults of PostgreSQL */                                                      \
+	X(PG, "pg")                 /* of a message: cut, late, slow, frozen */         \
+	X(PG_ERROR, "pg_error")     /* a statement fails */                             \
+	X(PG_CONNECT, "pg_connect") /* no connection */                                 \
+	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

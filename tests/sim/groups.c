@@ -26,7 +26,7 @@ struct member {
 	int process;
 	uint32_t life;
 	int64_t seen_us;
-	const char *topics[4];
+	const char *topics[8];
 	size_t topic_count;
 	bool joined; /* waits for the next generation */
 	struct member_assignment assigned;
@@ -127,7 +127,7 @@ void groups_join(const char *name, const char *client_id, int process, uint32_t 
 	                          .joined = true,
 	                          .generation = -1};
 	snprintf(member->id, sizeof(member->id), "%s", id);
-	for (size_t i = 0; i < topic_count && i < 4; i++)
+	for (size_t i = 0; i < topic_count && i < 8; i++)
 		member->topics[member->topic_count++] = strdup(topics[i]);
 }
 

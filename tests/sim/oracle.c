@@ -53,7 +53,7 @@ struct items {
 };
 
 static struct {
-	struct sim_service_inputs services[SIM_SERVICE_COUNT];
+	struct sim_service_inputs services[SIM_TASK_LOOPS];
 	struct shadow shadows[SHADOWS_MAX];
 	size_t shadow_count;
 	struct outbox expected, allowed;
@@ -125,7 +125,7 @@ void oracle_begin(void)
 {
 	memset(&oracle, 0, sizeof(oracle));
 	flushes_begin();
-	for (int s = 0; s < SIM_SERVICE_COUNT; s++) {
+	for (int s = 0; s < SIM_TASK_LOOPS; s++) {
 		services_capture((enum sim_service)s, &oracle.services[s]);
 		for (size_t i = 0; i < oracle.services[s].input_count; i++)
 			add_shadows(&oracle.services[s], &oracle.services[s].inputs[i]);

@@ -19,7 +19,7 @@
 #include "sim/story.h"
 
 #define STACK_BYTES  (1024 * 1024)
-#define DAY_US       INT64_C(86400000000)
+#define BASE_STEP_US (INT64_C(1) << 32)
 #define WALL_BASE_US INT64_C(1570000000000000) /* 2019-10-02T07:06:40Z */
 #define NEAR_US      1000                      /* processes that wake so close take turns */
 
@@ -68,7 +68,8 @@ void sim_clock_jump(int64_t by_us)
 
 void process_world_begin(void)
 {
-	int64_t base_us = sim.base_us + sim.now_us + DAY_US;
+	/* A step of 2^32, because a seed is made of the lower 32 bits (loader.c). */
+	int64_t base_us = ((sim.base_us + sim.now_us) / BASE_STEP_US + 21) * BASE_STEP_US;
 
 	for (int i = 0; i < ARENA_COUNT; i++)
 		arena_reset(i);

@@ -96,7 +96,7 @@ struct rd_kafka_s {
 	size_t reading_count, next_reading;
 	struct sim_message *first, *last; /* fetched, not delivered */
 	bool subscribed, closed, assigned, lost, rebalance_open;
-	const char *subscription[4];
+	const char *subscription[8];
 	size_t subscription_count;
 	char member[64];
 	int32_t generation;

@@ -251,7 +251,7 @@ static bool serve_group(rd_kafka_t *client)
 rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client,
                                        const rd_kafka_topic_partition_list_t *topics)
 {
-	for (int i = 0; i < topics->cnt && i < 4; i++)
+	for (int i = 0; i < topics->cnt && i < 8; i++)
 		client->subscription[client->subscription_count++] = strdup(topics->elems[i].topic);
 	client->subscribed = true;
 	join(client);

@@ -9,6 +9,9 @@
 #include "sim/groups.h"
 #include "sim/input.h"
 #include "sim/oracle.h"
+#include "sim/pg_oracle.h"
+#include "sim/pg_server.h"
+#include "sim/pg_world.h"
 #include "sim/process.h"
 #include "sim/replicas.h"
 #include "sim/services.h"
@@ -41,7 +44,7 @@ enum loss {
 struct world {
 	enum loss loss;
 	int32_t partitions, dead_partitions;
-	int sinks, aggregators;
+	int sinks, aggregators, loaders;
 	struct input_config input;
 	int64_t faults_us; /* virtual time of faults */
 	uint32_t rates[CHOICE_KIND_COUNT];
@@ -103,6 +106,13 @@ static void draw_world(uint64_t seed, struct world *world)
 	if (seed % LOSS_EVERY == 0)
 		world->loss = (enum loss)(1 + choice_hash(seed, 8) % (LOSS_COUNT - 1));
 	draw_rates(seed, world);
+}
+
+static void draw_loader_world(uint64_t seed, struct world *world)
+{
+	world->loss = LOSS_NONE;
+	world->sinks = world->aggregators = 0;
+	world->loaders = pg_world_draw(seed, world->rates);
 }
 
 static void create_topics(const struct world *world)
@@ -328,7 +338,10 @@ static void begin(const struct schedule_options *options, struct world *world,
 		replicas_add(SIM_BRONZE_SINK, i);
 	for (int i = 0; i < world->aggregators; i++)
 		replicas_add(SIM_AGGREGATOR, i);
-	input_begin(&world->input, SIM_PREFIX "raw_events");
+	if (world->loaders)
+		pg_world_begin(options->seed, world->loaders, world->faults_us);
+	else
+		input_begin(&world->input, SIM_PREFIX "raw_events");
 	timer_at(EVENT_US, event_tick, NULL);
 	if (world->loss)
 		timer_at(world->faults_us / 2, lose, world);
@@ -336,6 +349,8 @@ static void begin(const struct schedule_options *options, struct world *world,
 
 static bool is_complete(const struct world *world, char *why, size_t cap)
 {
+	if (world->loaders)
+		return pg_world_is_complete(why, cap);
 	if (!input_is_complete()) {
 		snprintf(why, cap, "the input is not complete");
 		return false;
@@ -364,6 +379,8 @@ static void run(const struct world *world)
 	if (!is_complete(world, why, sizeof(why)))
 		oracle_fail("not complete 10 minutes after the last fault: %s", why);
 	oracle_end();
+	if (world->loaders)
+		pg_world_end();
 }
 
 void schedule_run(const struct schedule_options *options, struct schedule_result *result)
@@ -372,6 +389,8 @@ void schedule_run(const struct schedule_options *options, struct schedule_result
 
 	*result = (struct schedule_result){0};
 	draw_world(options->seed, &world);
+	if (options->loader)
+		draw_loader_world(options->seed, &world);
 	begin(options, &world, &result->trace);
 	run(&world);
 	result->failed = oracle_failure() != NULL;
@@ -379,8 +398,8 @@ void schedule_run(const struct schedule_options *options, struct schedule_result
 	         result->failed ? oracle_failure() : "");
 	result->faults = choice_fault_count();
 	result->starts = replicas_starts();
-	result->transactions = oracle_transactions();
-	result->records = oracle_records();
+	result->transactions = world.loaders ? pg_commits() : oracle_transactions();
+	result->records = world.loaders ? pg_oracle_records() : oracle_records();
 	result->virtual_us = sim_now_us();
 	arena_enter(ARENA_NONE);
 }

@@ -12,6 +12,7 @@ struct schedule_options {
 	uint64_t seed;
 	const struct trace *replayed; /* NULL: the choices come from the seed */
 	struct cluster_bugs bugs;
+	bool loader; /* pg-loader and PostgreSQL instead of the services with a task loop */
 };
 
 struct schedule_result {

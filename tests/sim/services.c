@@ -15,6 +15,7 @@
 
 int bronze_sink_main(int argc, char **argv);
 int funnel_aggregator_main(int argc, char **argv);
+int pg_loader_main(int argc, char **argv);
 
 bool __wrap_task_loop_open(struct task_loop **loop, const struct service_config *service,
                            const struct kafka_config *kafka, const struct task_loop_config *config,
@@ -62,6 +63,11 @@ void services_load(void)
 	setenv("BATCH_RECORDS", "40", 1);
 	load(SIM_BRONZE_SINK, bronze_sink_main);
 	load(SIM_AGGREGATOR, funnel_aggregator_main);
+	setenv("POSTGRES_DSN", "postgresql://sim", 1);
+	setenv("MIGRATE", "false", 1);
+	setenv("REPORTING_INTERVAL", "0s", 1);
+	setenv("BATCH_ROWS", "60", 1);
+	load(SIM_LOADER, pg_loader_main);
 }
 
 const struct service *service_of(enum sim_service number)

@@ -11,7 +11,14 @@
 
 #define SIM_PREFIX "sim_"
 
-enum sim_service { SIM_BRONZE_SINK, SIM_AGGREGATOR, SIM_SERVICE_COUNT };
+/* The first SIM_TASK_LOOPS of them have a task loop. */
+enum sim_service {
+	SIM_BRONZE_SINK,
+	SIM_AGGREGATOR,
+	SIM_LOADER,
+	SIM_SERVICE_COUNT,
+	SIM_TASK_LOOPS = SIM_LOADER
+};
 
 struct sim_service_inputs {
 	const char *name; /* "bronze-sink" */

@@ -21,6 +21,7 @@ struct options {
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
 	bool brief;        /* no story of a failure */
+	bool loader;
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
 };
@@ -33,7 +34,7 @@ struct sums {
 static void usage(void)
 {
 	puts("sim [--seconds N] [--seed N] [--step N] [--count N] [--story] [--no-shrink] [--brief]\n"
-	     "    [--trace FILE] [--bug drop_markers|no_verification]");
+	     "    [--loader] [--trace FILE] [--bug drop_markers|no_verification]");
 	exit(64);
 }
 
@@ -58,6 +59,10 @@ static void parse(int argc, char **argv, struct options *options)
 		}
 		if (strcmp(name, "--no-shrink") == 0) {
 			options->no_shrink = true;
+			continue;
+		}
+		if (strcmp(name, "--loader") == 0) {
+			options->loader = true;
 			continue;
 		}
 		if (strcmp(name, "--brief") == 0) {
@@ -130,7 +135,8 @@ static void stuck(int number)
 
 static void run_one(const struct options *options, uint64_t seed, struct sums *sums)
 {
-	struct schedule_options schedule = {.seed = seed, .bugs = options->bugs};
+	struct schedule_options schedule = {.seed = seed, .bugs = options->bugs,
+	                                    .loader = options->loader};
 	struct schedule_result result;
 	struct trace replayed = {0};
 

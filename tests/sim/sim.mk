@@ -8,7 +8,7 @@ sim_o     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 .PHONY: sim sim-bin
 sim: deps ## the task loop in a deterministic simulation for SIM_SECONDS=600; SEED=n for one schedule
 	@$(MAKE) --no-print-directory $(SIM_BUILD) sim-bin
-	@SIM_SECONDS=$(or $(SIM_SECONDS),600) SEED=$(SEED) tests/sim/run
+	@SIM_SECONDS=$(or $(SIM_SECONDS),600) SEED=$(SEED) WORLD=$(WORLD) tests/sim/run
 sim-bin: $(B)/sim/sim
 $(B)/sim/sim: $(sim_o) $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)

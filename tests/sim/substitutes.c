@@ -20,6 +20,7 @@
 #include "service/stop.h"
 #include "sim/arena.h"
 #include "sim/choice.h"
+#include "sim/pg_libpq.h"
 #include "sim/process.h"
 #include "sim/story.h"
 
@@ -58,8 +59,10 @@ int __wrap_usleep(useconds_t us)
 
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 {
-	(void)fds, (void)count;
-	process_sleep((int64_t)timeout_ms * 1000);
+	if (count == 1 && pg_poll(fds, timeout_ms))
+		return 1;
+	if (count == 0)
+		process_sleep((int64_t)timeout_ms * 1000);
 	return 0;
 }
 
@@ -124,6 +127,11 @@ void health_ready(const char *reason)
 
 void health_alive(void)
 {
+}
+
+void health_limit_ms(int64_t limit_ms)
+{
+	(void)limit_ms;
 }
 
 static void print_field(const struct log_field *field, char *out, size_t cap)

@@ -1,0 +1,409 @@
+/* The oracle has rows of its own. With each commit it folds the records between the old and the new
+ * offsets, one by one in the order of the log, and compares all rows that this changes, and all
+ * rows that the transaction has changed.
+ *
+ * One thing depends on the order in which the loader polls partitions: which copy of an event is
+ * stored, if bronze has it in two partitions and one transaction loads both. Either is right.
+ *
+ * Limit: rows are made by the loader's own load_rows.c, one record at a time. */
+#include "sim/pg_oracle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "dead_letter_rows.h"
+#include "load_rows.h"
+#include "registry/frame_decoder.h"
+#include "sim/cluster.h"
+#include "sim/oracle.h"
+#include "sim/pg_poison.h"
+#include "sim/pg_server.h"
+#include "sim/pg_session.h"
+#include "sim/process.h"
+#include "sim/services.h"
+#include "sim/story.h"
+#include "stream/record_mark.h"
+#include "wire/topics.h"
+
+#define INPUTS 6
+
+static const struct {
+	enum topic_id topic;
+	enum schema_kind schema;
+	bool framed;
+} kinds[INPUTS] = {
+	{TOPIC_BRONZE_EVENTS, SCHEMA_BRONZE, true},
+	{TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE, true},
+	{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT, true},
+	{TOPIC_DEAD_LETTER, SCHEMA_RAW, false},
+	{TOPIC_LATE_EVENTS, SCHEMA_LATE, true},
+	{TOPIC_COUNTS, SCHEMA_COUNTS, true},
+};
+
+struct input {
+	char name[64];
+	struct frame_decoder *decoder;
+	int64_t next[SIM_PARTITIONS_MAX]; /* -1: the loader has no row of it yet */
+	char last[SIM_PARTITIONS_MAX][RECORD_MARK_TEXT_MAX];
+};
+
+static struct {
+	struct input inputs[INPUTS];
+	struct pg_rows rows; /* expected */
+	struct row_buffers made;
+	struct pg_row **touched;
+	size_t touched_count, touched_capacity;
+	uint64_t commit;
+	size_t records;
+	int64_t doubles, up_to[SIM_PARTITIONS_MAX];
+	int32_t bronze_partitions;
+} o;
+
+void pg_oracle_begin(void)
+{
+	memset(&o, 0, sizeof(o));
+	for (int i = 0; i < INPUTS; i++) {
+		struct input *input = &o.inputs[i];
+
+		snprintf(input->name, sizeof(input->name), SIM_PREFIX "%s",
+		         topic_of(kinds[i].topic)->suffix);
+		if (kinds[i].framed)
+			input->decoder = frame_decoder_new(NULL, SIM_PREFIX, kinds[i].schema);
+		for (int p = 0; p < SIM_PARTITIONS_MAX; p++)
+			input->next[p] = -1;
+	}
+	o.bronze_partitions = cluster_topic(o.inputs[0].name)->partition_count;
+}
+
+size_t pg_oracle_records(void)
+{
+	return o.records;
+}
+
+/* ---- folding */
+
+static void touch(struct pg_row *row)
+{
+	GROW(o.touched, o.touched_count, o.touched_capacity);
+	o.touched[o.touched_count++] = row;
+}
+
+static void keep_first(struct pg_row *row, enum target target, struct span value, int32_t partition)
+{
+	bool is_new = !row->value.at;
+
+	if (target == TARGET_EVENTS)
+		o.doubles += !is_new;
+	if (!is_new && row->commit == o.commit && row->partition != partition &&
+	    row->other_count < 3)
+		row->other[row->other_count++] = pg_bytes(value);
+	if (!is_new)
+		return;
+	row->value = pg_bytes(value);
+	row->commit = o.commit;
+	row->partition = partition;
+	row->other_count = 0;
+}
+
+static void fold_row(enum target target, struct span tuple, int32_t partition)
+{
+	struct pg_row *row =
+		pg_rows_get(&o.rows, pg_table_of(target), pg_target_key(target, tuple));
+
+	touch(row);
+	switch (target) {
+	case TARGET_EVENTS:
+	case TARGET_LATE_EVENTS:
+	case TARGET_DEAD_LETTERS:
+	case TARGET_CONTROLS:
+		keep_first(row, target, pg_stored_value(target, tuple), partition);
+		break;
+	case TARGET_AGGREGATES:
+	case TARGET_COUNTS:
+		if (!row->value.at || pg_is_newer(target, tuple, row->value))
+			row->value = pg_bytes(tuple);
+		break;
+	case TARGET_VISITS: row->value = pg_bytes(tuple); break;
+	case TARGET_VISIT_REMOVALS: row->value = SPAN_NULL; break;
+	case TARGET_REDRIVEN:
+		if (row->value.at)
+			row->value = pg_bytes(pg_redriven(row->value, tuple));
+		break;
+	case TARGET_COUNT: break;
+	}
+}
+
+/* Why PostgreSQL rejects the row, as the loader writes it; NULL: it does not. */
+static const char *rejection(enum target target, struct span tuple)
+{
+	static char why[512];
+
+	if (pg_is_poison(target, tuple, PG_POISON_COPY))
+		snprintf(why, sizeof(why), "%s: PostgreSQL: %s (SQLSTATE %s): COPY, line 1",
+		         targets[target].table, PG_POISON_COPY_MESSAGE, PG_POISON_COPY_STATE);
+	else if (pg_is_poison(target, tuple, PG_POISON_APPLY))
+		snprintf(why, sizeof(why), "%s: PostgreSQL: %s (SQLSTATE 23514)",
+		         targets[target].table, PG_POISON_APPLY_MESSAGE);
+	else
+		return NULL;
+	return why;
+}
+
+/* A row that PostgreSQL rejects becomes a dead letter; one that it rejects too, a dead letter
+ * without bytes. */
+static void fold_made(const struct input_record *record, enum reject_form form)
+{
+	for (;;) {
+		const struct load_row *row = &o.made.at[o.made.count - 1];
+		enum target target = (enum target)row->target;
+		struct span tuple = {o.made.bytes[target].at + row->at, row->len};
+		const char *why = rejection(target, tuple);
+
+		if (!why) {
+			if (target == TARGET_EVENTS &&
+			    record->offset + 1 > o.up_to[record->partition])
+				o.up_to[record->partition] = record->offset + 1;
+			fold_row(target, tuple, record->partition);
+			return;
+		}
+		form = form == REJECT_FULL ? REJECT_BARE : REJECT_FULL;
+		dead_letter_row_reject(&o.made, record, 0, REASON_REJECTED_BY_DATABASE, why, form);
+	}
+}
+
+static void decode(const struct input *input, struct input_record *record)
+{
+	static char detail[256];
+	struct err err;
+
+	detail[0] = '\0';
+	record->detail = detail;
+	if (!input->decoder || !record->value.at)
+		return;
+	if (!frame_decode(input->decoder, record->value, &record->body, &record->refused, detail,
+	                  sizeof(detail), &err))
+		oracle_fail("the registry does not answer the oracle");
+}
+
+static void fold_record(int number, struct input_record *record)
+{
+	char detail[256] = "";
+	enum reject_form form = REJECT_NONE;
+	enum reason reason;
+
+	o.records++;
+	row_buffers_clear(&o.made);
+	decode(&o.inputs[number], record);
+	if (kinds[number].topic == TOPIC_BRONZE_EVENTS && !record->value.at &&
+	    record_header(record, "control").at) {
+		load_rows_add_control(&o.made, record, 0, o.bronze_partitions);
+	} else {
+		reason = load_rows_add(&o.made, kinds[number].topic, record, 0, detail,
+		                       sizeof(detail));
+		if (reason != REASON_NONE) {
+			form = REJECT_FULL;
+			dead_letter_row_reject(&o.made, record, 0, reason, detail, form);
+		}
+	}
+	if (o.made.count)
+		fold_made(record, form);
+}
+
+static void fold_offset(int number, const struct partition_log *log, int64_t offset)
+{
+	const struct sim_record *from = &log->records[offset];
+	struct input_record record = {.topic = span_of(o.inputs[number].name),
+	                              .offset = offset,
+	                              .timestamp_ms = from->time_ms,
+	                              .partition = log->partition,
+	                              .key = from->key,
+	                              .value = from->value,
+	                              .body = from->value,
+	                              .refused = REASON_NONE,
+	                              .detail = "",
+	                              .headers = from->headers,
+	                              .header_count = from->header_count};
+	struct record_mark mark = record_mark_of(offset, from->time_ms, from->key, from->value);
+
+	if (from->fate == FATE_OPEN)
+		oracle_fail("%s/%d: the offset is past %d, whose transaction is open", log->topic,
+		            log->partition, (int)offset);
+	if (from->fate != FATE_PLAIN && from->fate != FATE_COMMITTED)
+		return;
+	fold_record(number, &record);
+	record_mark_format(&mark, o.inputs[number].last[log->partition]);
+}
+
+/* ---- offsets */
+
+static void moved(int number, int32_t partition, const struct pg_offset *now)
+{
+	struct input *input = &o.inputs[number];
+	const struct partition_log *log = cluster_log(input->name, partition);
+	int64_t *next = &input->next[partition];
+
+	if (*next < 0) {
+		*next = now->next_offset;
+		if (*next > log->start || now->last[0])
+			oracle_fail("%s/%d: loading starts at offset %d, and the log at %d",
+			            input->name, partition, (int)*next, (int)log->start);
+	}
+	if (now->next_offset < *next)
+		oracle_fail("%s/%d: next_offset goes back from %d to %d", input->name, partition,
+		            (int)*next, (int)now->next_offset);
+	if (now->next_offset > (int64_t)log->end)
+		oracle_fail("%s/%d: next_offset %d is past the log end", input->name, partition,
+		            (int)now->next_offset);
+	for (; !oracle_failure() && *next < now->next_offset; ++*next)
+		fold_offset(number, log, *next);
+	if (strcmp(input->last[partition], now->last) != 0)
+		oracle_fail("%s/%d: last_record is '%s', not '%s'", input->name, partition,
+		            now->last, input->last[partition]);
+}
+
+static void move_offsets(void)
+{
+	for (int i = 0; i < INPUTS; i++)
+		for (int32_t p = 0; p < cluster_topic(o.inputs[i].name)->partition_count; p++) {
+			const struct pg_row *row = pg_rows_find(pg_server_rows(), PG_OFFSETS,
+			                                        pg_offset_key(o.inputs[i].name, p));
+			struct pg_offset now;
+
+			if (oracle_failure() || !row || !row->value.at)
+				continue;
+			memcpy(&now, row->value.at, sizeof(now));
+			moved(i, p, &now);
+		}
+}
+
+/* ---- comparing */
+
+static bool is_expected(const struct pg_row *expected, struct span actual)
+{
+	bool same = pg_equal(expected ? expected->value : SPAN_NULL, actual);
+
+	for (int i = 0; expected && actual.at && i < expected->other_count; i++)
+		same |= pg_equal(expected->other[i], actual);
+	return same;
+}
+
+static void fail_row(const struct pg_row *row, const struct span *expected, struct span actual)
+{
+	char key[80];
+	size_t len = 0;
+
+	for (size_t i = 0; i < row->key.len && len < sizeof(key) - 1; i++)
+		if (row->key.at[i] >= ' ' && row->key.at[i] < 127)
+			key[len++] = row->key.at[i];
+	key[len] = '\0';
+	oracle_fail("%s: the row with the key '%s' %s", pg_table_name(row->table), key,
+	            !actual.at                   ? "is missing"
+	            : !expected || !expected->at ? "should not be there"
+	                                         : "has another value than the input gives");
+}
+
+/* The row that is stored becomes the only one that is expected. */
+static void check_expected(struct pg_row *expected)
+{
+	const struct pg_row *row = pg_rows_find(pg_server_rows(), expected->table, expected->key);
+	struct span actual = row ? row->value : SPAN_NULL;
+
+	if (!is_expected(expected, actual))
+		fail_row(expected, &expected->value, actual);
+	expected->value = actual.at ? actual : SPAN_NULL;
+	expected->other_count = 0;
+}
+
+static bool is_compared(enum pg_table table)
+{
+	return table != PG_OFFSETS && table != PG_BRONZE_LOADS && table != PG_DAYS;
+}
+
+static void check_actual(const struct pg_row *row)
+{
+	struct pg_row *expected;
+
+	if (!is_compared(row->table))
+		return;
+	expected = pg_rows_find(&o.rows, row->table, row->key);
+	if (!is_expected(expected, row->value))
+		fail_row(row, expected ? &expected->value : NULL, row->value);
+}
+
+static void check_loads(void)
+{
+	int64_t doubles = 0;
+
+	for (int32_t p = 0; p < o.bronze_partitions; p++) {
+		const struct pg_row *row = pg_rows_find(pg_server_rows(), PG_BRONZE_LOADS,
+		                                        (struct span){(char *)&p, sizeof(p)});
+		struct pg_bronze_load load = {0};
+
+		if (row && row->value.at)
+			memcpy(&load, row->value.at, sizeof(load));
+		doubles += load.doubles;
+		if (load.loaded_up_to != o.up_to[p])
+			oracle_fail("bronze_loads: partition %d is loaded up to %d, not %d", p,
+			            (int)o.up_to[p], (int)load.loaded_up_to);
+	}
+	if (doubles != o.doubles)
+		oracle_fail("bronze_loads: %d duplicates, and bronze has %d", (int)doubles,
+		            (int)o.doubles);
+}
+
+void pg_oracle_committed(struct pg_row *const *rows, size_t count)
+{
+	if (oracle_failure())
+		return;
+	o.commit++;
+	o.touched_count = 0;
+	move_offsets();
+	for (size_t i = 0; i < o.touched_count && !oracle_failure(); i++)
+		check_expected(o.touched[i]);
+	for (size_t i = 0; i < count && !oracle_failure(); i++)
+		check_actual(rows[i]);
+	if (!oracle_failure())
+		check_loads();
+}
+
+void pg_oracle_dropped(struct span key)
+{
+	struct pg_row *row = pg_rows_find(&o.rows, PG_EVENTS, key);
+
+	if (row)
+		row->value = SPAN_NULL;
+}
+
+/* ---- the end */
+
+bool pg_oracle_is_complete(char *why, size_t cap)
+{
+	for (int i = 0; i < INPUTS; i++) {
+		const struct sim_topic *topic = cluster_topic(o.inputs[i].name);
+
+		for (int32_t p = 0; p < topic->partition_count; p++) {
+			const struct partition_log *log = &topic->logs[p];
+
+			if (o.inputs[i].next[p] == (int64_t)log->end &&
+			    log_lso(log) == (int64_t)log->end)
+				continue;
+			snprintf(why, cap, "next_offset of %s/%d is %d, and the log ends at %d",
+			         topic->name, p, (int)o.inputs[i].next[p], (int)log->end);
+			return false;
+		}
+	}
+	return true;
+}
+
+void pg_oracle_end(void)
+{
+	const struct pg_rows *rows = pg_server_rows();
+
+	for (size_t i = 0; i < rows->count && !oracle_failure(); i++)
+		check_actual(rows->at[i]);
+	for (size_t i = 0; i < o.rows.count && !oracle_failure(); i++)
+		check_expected(o.rows.at[i]);
+}

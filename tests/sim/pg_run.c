@@ -1,0 +1,645 @@
+/* What each statement does. The meaning of each apply statement stands here once:
+ *
+ *   events, late events, dead letters, controls   insert, or keep the row that is there
+ *   aggregates                                    insert; update if (revision, final) is greater
+ *   counts                                        insert; update if revision is greater
+ *   visits                                        insert, or update
+ *   removals of visits                            delete the row that is there
+ *   redriven                                      set the time in the dead letter that is there
+ *
+ * In READ COMMITTED, a statement that has waited for a row sees the row's newest version. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "sim/pg_poison.h"
+#include "sim/pg_session.h"
+#include "sim/process.h"
+#include "sim/story.h"
+
+#define COPY_HEADER 19
+
+/* ---- rows as the session sees them */
+
+static struct span seen(const struct pg_session *session, const struct pg_row *row)
+{
+	return row->owner == session->number && row->changed ? row->changed_to : row->value;
+}
+
+static bool lock(struct pg_session *session, struct pg_row *row)
+{
+	if (row->owner == session->number)
+		return true;
+	if (row->owner) {
+		session->blocked_on = row;
+		return false;
+	}
+	row->owner = session->number;
+	row->changed = false;
+	GROW(session->held, session->held_count, session->held_capacity);
+	session->held[session->held_count++] = row;
+	return true;
+}
+
+static void change(struct pg_row *row, struct span value)
+{
+	row->changed = true;
+	row->changed_to = pg_bytes(value);
+}
+
+static enum pg_step fail(struct pg_session *session, const char *sqlstate, const char *message)
+{
+	pg_fail(session, sqlstate, message);
+	return PG_FAILED;
+}
+
+static struct span bytes_of(const void *at, size_t len)
+{
+	return (struct span){at, len};
+}
+
+/* ---- staging tables */
+
+static enum pg_step create_stage(struct pg_session *session, enum target target)
+{
+	if (session->staged[target])
+		return fail(session, "42P07", "relation already exists");
+	session->staged[target] = true;
+	return PG_DONE;
+}
+
+static enum pg_step fail_copy(struct pg_session *session, const char *sqlstate, const char *message,
+                              size_t line)
+{
+	fail(session, sqlstate, message);
+	snprintf(session->answer.error.context, sizeof(session->answer.error.context),
+	         "COPY, line %zu", line);
+	return PG_FAILED;
+}
+
+static enum pg_step copy_rows(struct pg_session *session, enum target target)
+{
+	struct span rest = session->message.copy, tuple;
+	struct pg_tuples *stage = &session->stage[target];
+	size_t line = 0;
+
+	rest = (struct span){rest.at + COPY_HEADER, rest.len - COPY_HEADER};
+	while (pg_next_tuple(&rest, &tuple)) {
+		line++;
+		if (pg_is_poison(target, tuple, PG_POISON_COPY))
+			return fail_copy(session, PG_POISON_COPY_STATE, PG_POISON_COPY_MESSAGE,
+			                 line);
+		GROW(stage->at, stage->count, stage->capacity);
+		stage->at[stage->count++] = pg_bytes(tuple);
+	}
+	if (rest.len != 2)
+		return fail(session, "22P04", "COPY: the trailer is missing");
+	return PG_DONE;
+}
+
+static enum pg_step copy(struct pg_session *session, enum target target)
+{
+	if (!session->staged[target])
+		return fail(session, "42P01", "relation does not exist");
+	if (session->message.copy.at)
+		return copy_rows(session, target);
+	session->answer.kind = PG_ANSWER_COPY_IN;
+	return PG_DONE;
+}
+
+/* ---- apply */
+
+enum pg_table pg_table_of(enum target target)
+{
+	switch (target) {
+	case TARGET_EVENTS: return PG_EVENTS;
+	case TARGET_AGGREGATES: return PG_AGGREGATES;
+	case TARGET_VISIT_REMOVALS:
+	case TARGET_VISITS: return PG_VISITS;
+	case TARGET_LATE_EVENTS: return PG_LATE_EVENTS;
+	case TARGET_COUNTS: return PG_COUNTS;
+	case TARGET_DEAD_LETTERS:
+	case TARGET_REDRIVEN: return PG_DEAD_LETTERS;
+	case TARGET_CONTROLS: return PG_CONTROLS;
+	case TARGET_COUNT: break;
+	}
+	abort();
+}
+
+/* A row of stage_redriven has the columns of the key first, in another order. */
+struct span pg_target_key(enum target target, struct span tuple)
+{
+	static char key[8192];
+	static const int redriven[] = {0, 2, 3, 4, 1};
+	size_t at = 0;
+
+	if (target != TARGET_REDRIVEN)
+		return pg_key_of(pg_table_of(target), tuple);
+	for (int i = 0; i < 5; i++) {
+		struct span field = pg_field(tuple, redriven[i]);
+		uint32_t len = (uint32_t)field.len;
+
+		memcpy(key + at, &len, sizeof(len));
+		memcpy(key + at + sizeof(len), field.at, len);
+		at += sizeof(len) + len;
+	}
+	return (struct span){key, at};
+}
+
+static struct pg_row *row_of(enum target target, struct span tuple)
+{
+	return pg_rows_get(&pg.rows, pg_table_of(target), pg_target_key(target, tuple));
+}
+
+bool pg_is_newer(enum target target, struct span tuple, struct span than)
+{
+	int revision = target == TARGET_COUNTS ? 9 : 18;
+	int64_t a = pg_integer(pg_field(tuple, revision)), b = pg_integer(pg_field(than, revision));
+
+	if (a != b || target == TARGET_COUNTS)
+		return a > b;
+	return pg_integer(pg_field(tuple, 17)) > pg_integer(pg_field(than, 17));
+}
+
+static bool day_exists(struct span tuple)
+{
+	int64_t day = pg_integer(pg_field(tuple, 2));
+	const struct pg_row *row = pg_rows_find(&pg.rows, PG_DAYS, bytes_of(&day, sizeof(day)));
+
+	return row && row->value.at;
+}
+
+static const char *check_row(enum target target, struct span tuple)
+{
+	if (pg_is_poison(target, tuple, PG_POISON_APPLY))
+		return PG_POISON_APPLY_MESSAGE;
+	if (target == TARGET_EVENTS && !day_exists(tuple))
+		return "no partition of relation \"events\" found for row";
+	return NULL;
+}
+
+/* Of events, only the columns of the table: without bronze_partition and bronze_offset. */
+struct span pg_stored_value(enum target target, struct span tuple)
+{
+	struct span last = pg_field(tuple, 15);
+
+	return target == TARGET_EVENTS
+	               ? (struct span){tuple.at, (size_t)(last.at + last.len - tuple.at)}
+	               : tuple;
+}
+
+static bool needs_lock(const struct pg_session *session, enum target target,
+                       const struct pg_row *row)
+{
+	switch (target) {
+	case TARGET_AGGREGATES:
+	case TARGET_COUNTS:
+	case TARGET_VISITS: return true;
+	case TARGET_VISIT_REMOVALS:
+	case TARGET_REDRIVEN: return seen(session, row).at != NULL;
+	case TARGET_EVENTS:
+	case TARGET_LATE_EVENTS:
+	case TARGET_DEAD_LETTERS:
+	case TARGET_CONTROLS:
+	case TARGET_COUNT: break;
+	}
+	return seen(session, row).at == NULL;
+}
+
+static void note_event(struct pg_session *session, struct span tuple)
+{
+	int64_t partition = pg_integer(pg_field(tuple, 13));
+
+	if (partition >= 0 && partition < PG_PARTITIONS_MAX)
+		session->stored[partition]++;
+}
+
+/* The redriven time follows the columns of the dead letter's own row. */
+struct span pg_redriven(struct span letter, struct span marker)
+{
+	static char value[65536];
+	struct span time = pg_field(marker, 5), rest = letter, own = letter;
+
+	if (!pg_next_tuple(&rest, &own) || own.len + time.len > sizeof(value))
+		return letter;
+	memcpy(value, own.at, own.len);
+	memcpy(value + own.len, time.at, time.len);
+	return (struct span){value, own.len + time.len};
+}
+
+/* NULL, or the SQLSTATE of the error. */
+static const char *apply_row(struct pg_session *session, enum target target, struct span tuple,
+                             struct pg_tuples *touched, unsigned missing)
+{
+	struct pg_row *row = row_of(target, tuple);
+	struct span before = seen(session, row), value = pg_stored_value(target, tuple);
+
+	if (target == TARGET_VISIT_REMOVALS || target == TARGET_REDRIVEN) {
+		if (before.at && target == TARGET_REDRIVEN)
+			change(row, pg_redriven(before, tuple));
+		else if (before.at)
+			change(row, SPAN_NULL);
+		return NULL;
+	}
+	if (!before.at) {
+		change(row, value);
+		if (target == TARGET_EVENTS)
+			note_event(session, tuple);
+	} else if (target == TARGET_AGGREGATES || target == TARGET_COUNTS ||
+	           target == TARGET_VISITS) {
+		for (size_t i = 0; i < touched->count; i++)
+			if (touched->at[i].at == row->key.at)
+				return "21000";
+		if (target != TARGET_VISITS && !(missing & PG_APPLY_IF_NEWER) &&
+		    !pg_is_newer(target, value, before))
+			return NULL;
+		change(row, value);
+	} else {
+		return missing & PG_INSERT_ON_CONFLICT ? "23505" : NULL;
+	}
+	GROW(touched->at, touched->count, touched->capacity);
+	touched->at[touched->count++] = row->key;
+	return NULL;
+}
+
+static enum pg_step apply(struct pg_session *session, enum target target)
+{
+	const struct pg_tuples *stage = &session->stage[target];
+	struct pg_tuples touched = {0};
+	const char *why = NULL;
+
+	for (size_t i = 0; i < stage->count; i++) {
+		struct pg_row *row = row_of(target, stage->at[i]);
+
+		why = check_row(target, stage->at[i]);
+		if (why)
+			return fail(session, "23514", why);
+		if (needs_lock(session, target, row) && !lock(session, row))
+			return PG_BLOCKED;
+	}
+	for (size_t i = 0; !why && i < stage->count; i++)
+		why = apply_row(session, target, stage->at[i], &touched,
+		                session->message.matched.missing);
+	free(touched.at);
+	return why ? fail(session, why, "a row is there twice") : PG_DONE;
+}
+
+/* ---- duplicates */
+
+struct expected {
+	int64_t up_to, events;
+};
+
+static struct pg_row *load_row(int32_t partition)
+{
+	return pg_rows_get(&pg.rows, PG_BRONZE_LOADS, bytes_of(&partition, sizeof(partition)));
+}
+
+static struct pg_bronze_load load_of(const struct pg_session *session, int32_t partition)
+{
+	struct pg_bronze_load load = {0};
+	struct span value = seen(session, load_row(partition));
+
+	if (value.at)
+		memcpy(&load, value.at, sizeof(load));
+	return load;
+}
+
+static bool any_stored(const struct pg_session *session)
+{
+	for (int p = 0; p < PG_PARTITIONS_MAX; p++)
+		if (session->stored[p])
+			return true;
+	return false;
+}
+
+static bool stored_now(const struct pg_session *session, struct span tuple)
+{
+	const struct pg_row *row = row_of(TARGET_EVENTS, tuple);
+
+	return row->owner == session->number && row->changed && !row->value.at;
+}
+
+static void expect_events(const struct pg_session *session, struct expected *expected)
+{
+	const struct pg_tuples *stage = &session->stage[TARGET_EVENTS];
+
+	for (size_t i = 0; i < stage->count; i++) {
+		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 16));
+		int64_t offset = pg_integer(pg_field(stage->at[i], 17));
+		struct expected *e = &expected[partition];
+
+		if (offset + 1 > e->up_to)
+			e->up_to = offset + 1;
+		if (offset >= load_of(session, partition).loaded_up_to)
+			e->events++;
+		else if (any_stored(session))
+			e->events += stored_now(session, stage->at[i]);
+	}
+}
+
+static void note_loads(struct pg_session *session, const struct expected *expected, int64_t doubles)
+{
+	for (int32_t p = 0; p < PG_PARTITIONS_MAX; p++) {
+		struct pg_bronze_load load = load_of(session, p);
+		int64_t more = expected[p].events - session->stored[p];
+
+		if (!expected[p].up_to)
+			continue;
+		if (expected[p].up_to > load.loaded_up_to)
+			load.loaded_up_to = expected[p].up_to;
+		if (doubles > 0 && more > 0)
+			load.doubles += more;
+		change(load_row(p), bytes_of(&load, sizeof(load)));
+	}
+}
+
+static enum pg_step count_duplicates(struct pg_session *session)
+{
+	struct expected expected[PG_PARTITIONS_MAX] = {{0}};
+	int64_t doubles = 0;
+
+	expect_events(session, expected);
+	for (int32_t p = 0; p < PG_PARTITIONS_MAX; p++) {
+		doubles += expected[p].events - session->stored[p];
+		if (expected[p].up_to && !lock(session, load_row(p)))
+			return PG_BLOCKED;
+	}
+	if (doubles < 0)
+		doubles = 0;
+	note_loads(session, expected, doubles);
+	session->answer.kind = PG_ANSWER_ROWS;
+	session->answer.rows = session->answer.columns = 1;
+	snprintf(session->answer.values[0][0], sizeof(session->answer.values[0][0]), "%" PRId64,
+	         doubles);
+	return PG_DONE;
+}
+
+/* ---- offsets */
+
+struct wanted {
+	char topic[64], last[64];
+	int32_t partition;
+	int64_t committed, position;
+	struct pg_row *row;
+};
+
+struct span pg_offset_key(const char *topic, int32_t partition)
+{
+	static char key[96];
+
+	memset(key, 0, sizeof(key));
+	snprintf(key, sizeof(key) - 8, "%s", topic);
+	memcpy(key + sizeof(key) - 4, &partition, sizeof(partition));
+	return (struct span){key, sizeof(key)};
+}
+
+/* The next item of a text such as {a,b} or {"1,2",NULL}. */
+static bool next_item(const char **at, char *out, size_t cap)
+{
+	size_t len = 0;
+	bool quoted;
+
+	if (!**at || **at == '}')
+		return false;
+	++*at; /* '{' or ',' */
+	quoted = **at == '"';
+	*at += quoted;
+	while (**at && (quoted ? **at != '"' : **at != ',' && **at != '}')) {
+		if (len < cap - 1)
+			out[len++] = **at;
+		++*at;
+	}
+	*at += quoted;
+	out[len] = '\0';
+	return len > 0;
+}
+
+static size_t read_wanted(const struct pg_session *session, struct wanted *wanted)
+{
+	size_t counts[PG_PARAMS_MAX] = {0};
+
+	for (int p = 0; p < PG_PARAMS_MAX && session->message.params[p]; p++) {
+		const char *at = session->message.params[p];
+		char item[96];
+
+		while (counts[p] < PG_ITEMS_MAX && next_item(&at, item, sizeof(item))) {
+			struct wanted *w = &wanted[counts[p]++];
+
+			switch (p) {
+			case 0: snprintf(w->topic, sizeof(w->topic), "%.63s", item); break;
+			case 1: w->partition = (int32_t)strtol(item, NULL, 10); break;
+			case 2: w->committed = strtoll(item, NULL, 10); break;
+			case 3: w->position = strtoll(item, NULL, 10); break;
+			default:
+				if (strcmp(item, "NULL") != 0)
+					snprintf(w->last, sizeof(w->last), "%.63s", item);
+				break;
+			}
+		}
+	}
+	for (size_t i = 0; i < counts[0]; i++)
+		wanted[i].row = pg_rows_get(&pg.rows, PG_OFFSETS,
+		                            pg_offset_key(wanted[i].topic, wanted[i].partition));
+	return counts[0];
+}
+
+static int by_topic(const void *a, const void *b)
+{
+	const struct wanted *x = a, *y = b;
+	int order = strcmp(x->topic, y->topic);
+
+	return order ? order : (x->partition > y->partition) - (x->partition < y->partition);
+}
+
+static bool offset_of(const struct pg_session *session, const struct pg_row *row,
+                      struct pg_offset *offset)
+{
+	struct span value = seen(session, row);
+
+	if (value.at)
+		memcpy(offset, value.at, sizeof(*offset));
+	return value.at != NULL;
+}
+
+static enum pg_step offsets_read(struct pg_session *session)
+{
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
+	struct pg_answer *answer = &session->answer;
+	size_t count = read_wanted(session, wanted);
+	struct pg_offset offset;
+
+	answer->kind = PG_ANSWER_ROWS;
+	answer->columns = 3;
+	for (size_t i = 0; i < count; i++) {
+		int r = answer->rows;
+
+		if (!offset_of(session, wanted[i].row, &offset))
+			continue;
+		snprintf(answer->values[r][0], 96, "%zu", i);
+		snprintf(answer->values[r][1], 96, "%" PRId64, offset.next_offset);
+		snprintf(answer->values[r][2], 96, "%s", offset.last);
+		answer->nulls[r][2] = !offset.last[0];
+		answer->rows++;
+	}
+	return PG_DONE;
+}
+
+static enum pg_step offsets_insert(struct pg_session *session)
+{
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
+	size_t count = read_wanted(session, wanted);
+
+	if (!(session->message.matched.missing & PG_INSERT_ORDER))
+		qsort(wanted, count, sizeof(*wanted), by_topic);
+	for (size_t i = 0; i < count; i++)
+		if (wanted[i].committed == -1 && !seen(session, wanted[i].row).at &&
+		    !lock(session, wanted[i].row))
+			return PG_BLOCKED;
+	for (size_t i = 0; i < count; i++) {
+		struct pg_offset offset = {.next_offset = wanted[i].position};
+
+		if (wanted[i].committed != -1)
+			continue;
+		if (!seen(session, wanted[i].row).at)
+			change(wanted[i].row, bytes_of(&offset, sizeof(offset)));
+		else if (session->message.matched.missing & PG_INSERT_ON_CONFLICT << 1)
+			return fail(session, "23505", "duplicate key");
+	}
+	return PG_DONE;
+}
+
+static enum pg_step offsets_lock(struct pg_session *session)
+{
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
+	struct pg_answer *answer = &session->answer;
+	size_t count = read_wanted(session, wanted);
+	struct pg_offset offset;
+
+	if (!(session->message.matched.missing & PG_LOCK_ORDER))
+		qsort(wanted, count, sizeof(*wanted), by_topic);
+	if (!(session->message.matched.missing & PG_LOCK_FOR_UPDATE))
+		for (size_t i = 0; i < count; i++)
+			if (seen(session, wanted[i].row).at && !lock(session, wanted[i].row))
+				return PG_BLOCKED;
+	answer->kind = PG_ANSWER_ROWS;
+	answer->columns = 1;
+	for (size_t i = 0; i < count; i++)
+		if (offset_of(session, wanted[i].row, &offset))
+			snprintf(answer->values[answer->rows++][0], 96, "%c",
+			         offset.next_offset == wanted[i].committed ? 't' : 'f');
+	return PG_DONE;
+}
+
+static bool moves(const struct pg_session *session, const struct wanted *wanted)
+{
+	struct pg_offset offset;
+
+	return offset_of(session, wanted->row, &offset) &&
+	       (session->message.matched.missing & PG_MOVE_IF_UNMOVED ||
+	        offset.next_offset == wanted->committed);
+}
+
+static enum pg_step offsets_move(struct pg_session *session)
+{
+	struct wanted wanted[PG_ITEMS_MAX] = {{.partition = 0}};
+	size_t count = read_wanted(session, wanted);
+
+	for (size_t i = 0; i < count; i++)
+		if (moves(session, &wanted[i]) && !lock(session, wanted[i].row))
+			return PG_BLOCKED;
+	for (size_t i = 0; i < count; i++) {
+		struct pg_offset offset = {.next_offset = wanted[i].position};
+
+		if (!moves(session, &wanted[i]))
+			continue;
+		memcpy(offset.last, wanted[i].last, sizeof(offset.last));
+		change(wanted[i].row, bytes_of(&offset, sizeof(offset)));
+		session->answer.changed++;
+	}
+	return PG_DONE;
+}
+
+/* ---- the rest */
+
+static enum pg_step ensure_day(struct pg_session *session)
+{
+	int64_t day = strtoll(session->message.params[0], NULL, 10) - 10957; /* 2000-01-01 */
+	struct pg_row *row = pg_rows_get(&pg.rows, PG_DAYS, bytes_of(&day, sizeof(day)));
+
+	session->answer.kind = PG_ANSWER_ROWS;
+	session->answer.rows = session->answer.columns = 1;
+	if (seen(session, row).at)
+		return PG_DONE;
+	if (!lock(session, row))
+		return PG_BLOCKED;
+	change(row, SPAN("day"));
+	return PG_DONE;
+}
+
+static enum pg_step backend(struct pg_session *session)
+{
+	session->answer.kind = PG_ANSWER_ROWS;
+	session->answer.rows = 1;
+	session->answer.columns = 2;
+	snprintf(session->answer.values[0][0], 96, "%u", session->number);
+	snprintf(session->answer.values[0][1], 96, "1");
+	return PG_DONE;
+}
+
+static enum pg_step commit(struct pg_session *session)
+{
+	bool open = session->txn == PG_TXN_OPEN;
+
+	session->txn = PG_TXN_NONE;
+	if (open)
+		pg_do_commit(session);
+	else
+		pg_roll_back(session);
+	return PG_DONE;
+}
+
+static bool writes(enum pg_statement statement)
+{
+	return statement == PG_APPLY || statement == PG_COUNT_DUPLICATES ||
+	       statement == PG_ENSURE_DAY || statement == PG_OFFSETS_INSERT ||
+	       statement == PG_OFFSETS_LOCK || statement == PG_OFFSETS_MOVE;
+}
+
+enum pg_step pg_run_statement(struct pg_session *session)
+{
+	const struct pg_matched *matched = &session->message.matched;
+
+	if (session->txn == PG_TXN_FAILED && matched->statement != PG_ROLLBACK &&
+	    matched->statement != PG_COMMIT)
+		return fail(session, "25P02", "current transaction is aborted");
+	if (writes(matched->statement) && sim_now_us() < pg.read_only_until_us)
+		return fail(session, "25006", "cannot write in a read-only transaction");
+	switch (matched->statement) {
+	case PG_BEGIN: session->txn = PG_TXN_OPEN; return PG_DONE;
+	case PG_COMMIT: return commit(session);
+	case PG_ROLLBACK:
+		session->txn = PG_TXN_NONE;
+		pg_roll_back(session);
+		return PG_DONE;
+	case PG_BACKEND: return backend(session);
+	case PG_SET_UP:
+		session->is_set_up = true;
+		session->has_idle_timeout = !matched->missing;
+		return PG_DONE;
+	case PG_PLANNER: return PG_DONE;
+	case PG_CREATE_STAGE: return create_stage(session, matched->target);
+	case PG_COPY_STAGE: return copy(session, matched->target);
+	case PG_APPLY: return apply(session, matched->target);
+	case PG_COUNT_DUPLICATES: return count_duplicates(session);
+	case PG_ENSURE_DAY: return ensure_day(session);
+	case PG_OFFSETS_READ: return offsets_read(session);
+	case PG_OFFSETS_INSERT: return offsets_insert(session);
+	case PG_OFFSETS_LOCK: return offsets_lock(session);
+	case PG_OFFSETS_MOVE: return offsets_move(session);
+	case PG_UNKNOWN: break;
+	}
+	return fail(session, "42601", "the simulation does not know this statement");
+}
