@@ -312,8 +312,7 @@ static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct
 	    strcmp(postgres_sqlstate(search->store->pg), CHECK_VIOLATION) != 0)
 		return false;
 	search->store->day_count = 0;
-	return ensure_days(search->store, search->batch, err) &&
-	       try_once(search, rows, count, err);
+	return ensure_days(search->store, search->batch, err) && try_once(search, rows, count, err);
 }
 
 static bool found(void *context, uint32_t row, const struct err *why, struct err *err)

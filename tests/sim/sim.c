@@ -20,7 +20,7 @@ struct options {
 	uint64_t seed, step; /* first seed, and distance to the next */
 	uint64_t count;      /* of schedules; 0: until the time is over */
 	bool story, no_shrink;
-	bool brief;        /* no story of a failure */
+	bool brief; /* no story of a failure */
 	bool loader;
 	const char *trace; /* replay this file */
 	struct cluster_bugs bugs;
@@ -135,7 +135,8 @@ static void stuck(int number)
 
 static void run_one(const struct options *options, uint64_t seed, struct sums *sums)
 {
-	struct schedule_options schedule = {.seed = seed, .bugs = options->bugs,
+	struct schedule_options schedule = {.seed = seed,
+	                                    .bugs = options->bugs,
 	                                    .loader = options->loader};
 	struct schedule_result result;
 	struct trace replayed = {0};
