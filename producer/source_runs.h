@@ -3,8 +3,8 @@
  * With ONLY, the settings of that entry replace those of the environment, and the process runs as
  * usual. Without it, the process runs each entry in order, as a process of its own (the same
  * program with --only), and ends with the first one that fails. It keeps a list of the complete
- * entries, so the same command continues with the next one. Flags of the command line replace
- * settings of the entries. */
+ * entries, so the same command continues with the next one. When all are complete, it does nothing.
+ * Flags of the command line replace settings of the entries. */
 #ifndef FUNNEL_SOURCE_RUNS_H
 #define FUNNEL_SOURCE_RUNS_H
 

@@ -76,12 +76,15 @@ check "each entry of a list is a segment, one after the other, or one of them al
 list_continues() {
     local status=0
     fresh
+    rm -rf "$E2E_WORK/.producer-state" # the list was complete in the Kafka before
     services
     mv "$ROWS" "$ROWS.away"
     run_list >"$E2E_WORK/list.log" 2>&1 || status=$?
     mv "$ROWS.away" "$ROWS"
     cat "$E2E_WORK/list.log"
     same "exit code without the third input" 64 "$status"
+    grep -E "event=source_failed .*source=file .*exit=64" "$E2E_WORK/list.log"
+    if grep "the same command" "$E2E_WORK/list.log"; then return 1; fi
     run_list 2>&1 | tee "$E2E_WORK/list.log"
     same "entries that were skipped" 2 "$(grep -c event=source_skipped "$E2E_WORK/list.log")"
     drain
@@ -118,6 +121,47 @@ same_signals() {
 }
 opened_twice() { (($(grep -c event=opened "$E2E_WORK/dry.log") == 2)); }
 check "each entry of a list starts with the same blocked signals" same_signals
+
+# A terminal sends INT to the whole process group. setsid gives the list a group of its own.
+group_interrupt() {
+    local list status=0
+    rm -rf "$E2E_WORK/.producer-state"
+    : >"$E2E_WORK/dry.log"
+    (cd "$E2E_WORK" && exec setsid "$BIN_DIR/producer" --http-port 0 --sources dry.json) \
+        2>"$E2E_WORK/dry.log" >"$E2E_WORK/dry.out" </dev/null &
+    list=$!
+    wait_until "the second entry has begun" opened_twice
+    kill -INT -- "-$list"
+    wait "$list" || status=$?
+    cat "$E2E_WORK/dry.log"
+    same "exit code" 0 "$status"
+    same "stop requests" 1 "$(grep -c event=shutdown_requested "$E2E_WORK/dry.log")"
+    grep -E "event=sources_interrupted .*source=slow .*the same command continues" "$E2E_WORK/dry.log"
+    if grep event=forced_exit "$E2E_WORK/dry.log"; then return 1; fi
+}
+check "Ctrl-C, which goes to the whole process group, stops a list once" group_interrupt
+
+jq -n '{source: "synthetic"} | [. + {name: "one", events: 3}, . + {name: "two", events: 4}]' >"$E2E_WORK/made.json"
+
+made_rows() { # FLAGS...: the number of rows that a list writes
+    (cd "$E2E_WORK" && timeout "$LONG" "$BIN_DIR/producer" --http-port 0 --sources made.json "$@" 2>made.log >made.out)
+    cat "$E2E_WORK/made.log" >&2
+    grep -cE '^(2019-|[{])' "$E2E_WORK/made.out" || true
+}
+complete_list() {
+    rm -rf "$E2E_WORK/.producer-state"
+    same "rows of a check of the settings" 0 "$(made_rows --output - --check-config)"
+    same "rows without sending" 7 "$(made_rows --dry-run)"
+    same "rows" 7 "$(made_rows --output -)"
+    same "rows of the same command" 0 "$(made_rows --output -)"
+    same "log lines" 1 "$(wc -l <"$E2E_WORK/made.log")"
+    grep -E "event=sources_complete .*--resume=false" "$E2E_WORK/made.log"
+    same "rows of another selection" 4 "$(made_rows --output - --limit 2)"
+    same "rows with --resume=false" 7 "$(made_rows --output - --resume=false)"
+    same "rows of the same command after that" 0 "$(made_rows --output -)"
+    same "rows without a state file" 7 "$(made_rows --output - --state-file none)"
+}
+check "a complete list that is started again sends nothing, until --resume=false" complete_list
 
 whole_list() { # NAME VALUE
     local status=0
