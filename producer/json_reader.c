@@ -113,6 +113,8 @@ static const char *set_members(struct json_reader *reader, struct row *row)
 		seen[field] = true;
 		if (member->kind != JSON_MISSING)
 			row->fields[field] = member->value;
+		if (field == FIELD_PRICE)
+			row->price_is_number = member->kind == JSON_NUMBER;
 	}
 	return NULL;
 }

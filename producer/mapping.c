@@ -11,6 +11,7 @@
 #include "event/event.h"
 #include "event/event_fields.h"
 #include "event/event_values.h"
+#include "mapped_price.h"
 
 #define TEXT_MAX  65536
 #define TYPES_MAX 64
@@ -27,6 +28,7 @@ struct mapping {
 		int64_t rows;
 	} skips[TYPES_MAX];
 	struct time_form time;
+	char decimal; /* sign before the decimals of prices; '\0': not set */
 	uint64_t hash;
 	char text[TEXT_MAX];
 };
@@ -90,6 +92,18 @@ static void take_bare(char **at)
 	end_before_blanks(value, end);
 }
 
+/* Takes a comma that is the last value of its line. False: it separates pairs. */
+static bool take_last_comma(char **at)
+{
+	char *comma = *at, *end = skip_blanks(comma + (*comma == ','));
+
+	if (*comma != ',' || (*end && *end != ';' && *end != '\n'))
+		return false;
+	*at = *end ? end + 1 : end;
+	comma[1] = '\0';
+	return true;
+}
+
 /* Takes OURS=THEIRS. Both are terminated. */
 static bool take_pair(char **at, char **ours, char **theirs, struct err *err)
 {
@@ -105,7 +119,8 @@ static bool take_pair(char **at, char **ours, char **theirs, struct err *err)
 	*at = *theirs;
 	if (*value == '"')
 		return take_quoted(at, err);
-	take_bare(at);
+	if (strcmp(*ours, "decimal") != 0 || !take_last_comma(at))
+		take_bare(at);
 	return true;
 }
 
@@ -174,10 +189,26 @@ static bool set_format(struct mapping *mapping, const char *format, struct err *
 	return time_format_check(format, err);
 }
 
+static bool set_decimal(struct mapping *mapping, const char *sign, struct err *err)
+{
+	if (mapping->decimal)
+		return err_set(err, ERR_INPUT, "decimal occurs twice");
+	if (strcmp(sign, ",") != 0 && strcmp(sign, ".") != 0)
+		return err_set(
+			err, ERR_INPUT,
+			"invalid value \"%s\" for decimal: expected . or , (the comma stands "
+			"in double quotes if another pair follows on its line)",
+			sign);
+	mapping->decimal = sign[0];
+	return true;
+}
+
 static bool set_pair(struct mapping *mapping, const char *ours, const char *theirs, struct err *err)
 {
 	enum event_type type;
 
+	if (strcmp(ours, "decimal") == 0)
+		return set_decimal(mapping, theirs, err);
 	if (!theirs[0])
 		return err_set(err, ERR_INPUT, "%s= has no value", ours);
 	for (size_t i = 0; i < EVENT_FIELD_COUNT; i++)
@@ -193,8 +224,8 @@ static bool set_pair(struct mapping *mapping, const char *ours, const char *thei
 		return set_format(mapping, theirs, err);
 	return err_set(err, ERR_INPUT,
 	               "\"%s\" is not known; expected a field (event_time, user_id, ...), a type "
-	               "(view, cart, remove_from_cart, checkout, purchase), skip, time_format or "
-	               "time_zone",
+	               "(view, cart, remove_from_cart, checkout, purchase), skip, time_format, "
+	               "time_zone or decimal",
 	               ours);
 }
 
@@ -326,12 +357,23 @@ static void map_time(const struct mapping *mapping, struct row *row,
 		row->event_time_us = ROW_TIME_NONE;
 }
 
-bool mapping_apply(struct mapping *mapping, struct row *row, char time_text[MAPPED_TIME_MAX])
+static void map_price(struct row *row, char price_text[MAPPED_PRICE_MAX])
+{
+	struct span *price = &row->fields[FIELD_PRICE];
+	size_t len;
+
+	if (!row->price_is_number && mapped_price_read(*price, price_text, &len))
+		*price = (struct span){price_text, len};
+}
+
+bool mapping_apply(struct mapping *mapping, struct row *row, struct mapped_texts *texts)
 {
 	if (!map_type(mapping, row))
 		return false;
 	if (mapping->time.format || mapping->time.has_zone)
-		map_time(mapping, row, time_text);
+		map_time(mapping, row, texts->time);
+	if (mapping->decimal == ',')
+		map_price(row, texts->price);
 	return true;
 }
 

@@ -152,8 +152,8 @@ static const struct config_option reading_options[] = {
          NULL},
 	{"MAPPING", CONFIG_TEXT, AT(mapping), "", 0, 0,
          "file: how another schema becomes ours: pairs OURS=THEIRS of columns and event types, "
-         "such as user_id=UserID,view=product_view,skip=page_view; or the path of a file with "
-         "such pairs",
+         "such as user_id=UserID,view=product_view,skip=page_view, and time_format, "
+         "time_zone or decimal=\",\"; or the path of a file with such pairs",
          NULL, mapping_check},
 	{"NULL_WORDS", CONFIG_TEXT, AT(null_words), NULL_WORDS_DEFAULT, 0, 0,
          "words that mean no value, so a session that is one of them counts as missing; "

@@ -18,6 +18,7 @@ void row_clear(struct row *row)
 	row->extras = NULL;
 	row->extra_count = 0;
 	row->unmapped_type = false;
+	row->price_is_number = false;
 }
 
 int64_t row_user_id(const struct row *row)

@@ -30,6 +30,7 @@ struct row {
 	const struct row_extra *extras;        /* further columns; none if error is set */
 	size_t extra_count;                    /* up to ROW_COLUMNS_MAX */
 	bool unmapped_type;    /* the mapping names event types, but not that of this row */
+	bool price_is_number;  /* the source is JSON, and its price is a number */
 	int64_t event_time_us; /* ROW_TIME_NONE: no valid time */
 	const char *source_file;
 	struct row_position position; /* position.row is also the number of the row */

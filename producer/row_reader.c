@@ -12,7 +12,6 @@
 #include "event/event.h"
 #include "http_stream.h"
 #include "json_reader.h"
-#include "mapped_time.h"
 #include "mapping.h"
 
 const struct row_format row_format_default = {'\0', "", "", NULL};
@@ -23,7 +22,7 @@ struct row_reader {
 	struct json_reader *json;
 	struct mapping *mapping; /* borrowed; NULL: none */
 	int64_t row;
-	char time_text[MAPPED_TIME_MAX];
+	struct mapped_texts mapped;
 };
 
 static bool open_text(struct row_reader *reader, const struct row_format *format, struct err *err)
@@ -90,7 +89,7 @@ enum row_reader_result row_reader_next(struct row_reader *reader, struct row *ro
 		row->position =
 			(struct row_position){0, ++reader->row, byte_window_offset(reader->window)};
 	} while (reader->mapping && !row->error[0] &&
-	         !mapping_apply(reader->mapping, row, reader->time_text));
+	         !mapping_apply(reader->mapping, row, &reader->mapped));
 	return ROW_READER_ROW;
 }
 

@@ -299,14 +299,35 @@ static void format_detail(const char *name, const struct event_field *field, cha
 	}
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
 /* Whether an id has a form that loses digits: 1.515915625441994e+18, as a number or as a text. */
 static bool is_lossy_float(const struct event_field *field)
 {
 	if (field->kind == FIELD_REAL)
 		return field->real >= EXACT_REAL_END;
-	return field->kind == FIELD_TEXT && field->text.at[0] >= '0' && field->text.at[0] <= '9' &&
+	return field->kind == FIELD_TEXT && is_digit(field->text.at[0]) &&
 	       (memchr(field->text.at, 'e', field->text.len) ||
 	        memchr(field->text.at, 'E', field->text.len));
+}
+
+/* Whether a text has one comma, and one or two digits after it: 12,99 or 1.299,00. */
+static bool has_decimal_comma(const struct event_field *field)
+{
+	struct span text = field->text;
+	size_t decimals = 0, comma;
+
+	if (field->kind != FIELD_TEXT)
+		return false;
+	while (decimals < text.len && is_digit(text.at[text.len - 1 - decimals]))
+		decimals++;
+	if (decimals < 1 || decimals > 2 || decimals == text.len || !is_digit(text.at[0]))
+		return false;
+	comma = text.len - 1 - decimals;
+	return memchr(text.at, ',', text.len) == text.at + comma;
 }
 
 /* What was expected of the value, after its description. */
@@ -326,6 +347,8 @@ static void append_hint(enum reason reason, const struct event_field *field,
 		money_format(rules->max_price_cents, high);
 		snprintf(detail, detail_cap, ": expected %s to %s", low, high);
 	}
+	if (reason == REASON_INVALID_PRICE && has_decimal_comma(field))
+		snprintf(detail, detail_cap, ": a decimal comma needs decimal = , in MAPPING");
 	if ((reason == REASON_INVALID_PRODUCT_ID || reason == REASON_INVALID_USER_ID) &&
 	    is_lossy_float(field))
 		snprintf(detail, detail_cap, ": a float in this form may have lost digits");

@@ -274,7 +274,7 @@ static const struct replay_case replays[] = {
 	{"time-formats.csv", 16, 0, 2, {"invalid_event_time"}},
 	{"float-ids.csv", 10, 0, 1, {"invalid_user_id"}},
 	{"null-words.csv", 13, 0, 0, {NULL}},
-	{"prices.csv", 9, 0, 6, {"invalid_price"}},
+	{"prices.csv", 9, 0, 6, {"invalid_price", "needs decimal = , in MAPPING"}},
 	{"python-nan.jsonl", 16, 0, 0, {NULL}},
 	{"kaggle.csv.zip", 3, 0, 0, {NULL}},
 	{"zip-named.csv", 3, 0, 0, {NULL}},

@@ -383,6 +383,39 @@ Test(event_json, both_parsers_give_the_results_of_the_table)
 	event_parser_free(parser);
 }
 
+Test(event_json, the_detail_of_a_price_with_a_decimal_comma_names_the_remedy)
+{
+	static const struct {
+		const char *value;
+		bool named;
+	} table[] = {
+		{PRICE("\"12,99\""), true},
+		{PRICE("\"12,9\""), true},
+		{PRICE("\"1.299,00\""), true},
+		{PRICE("\"1 299,00\""), true},
+		{PRICE("\"1\302\240299,00\""), true},
+		{PRICE("\"1,299\""), false},
+		{PRICE("\"1,081.98\""), false},
+		{PRICE("\"1,081,98\""), false},
+		{PRICE("\"12,99 EUR\""), false},
+		{PRICE("\"-12,99\""), false},
+		{PRICE("\",99\""), false},
+		{PRICE("\"12,\""), false},
+		{PRICE("\"33.201\""), false},
+		{PRICE("true"), false},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+		struct event event;
+		char detail[160];
+
+		cr_expect_eq(parse(span_of(table[i].value), &event, detail), REASON_INVALID_PRICE);
+		cr_expect_eq(strstr(detail, ": a decimal comma needs decimal = , in MAPPING") !=
+		                     NULL,
+		             table[i].named, "%s: %s", table[i].value, detail);
+	}
+}
+
 Test(event_json, a_nul_byte_in_the_value_is_malformed)
 {
 	static const char inside[] = WITH(",\"brand\":\"a\0b\""), after[] = WITH("") "\0";

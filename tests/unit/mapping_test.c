@@ -1,4 +1,4 @@
-/* Another schema becomes ours: names, types, times, types that are left out. */
+/* Another schema becomes ours: names, types, times, prices, types that are left out. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +9,6 @@
 #include "base/span.h"
 #include "event/event_fields.h"
 #include "event/event_values.h"
-#include "mapped_time.h"
 #include "mapping.h"
 #include "row.h"
 #include "row_reader.h"
@@ -52,7 +51,7 @@ Test(mapping, types_become_ours_are_left_out_or_stay_unmapped)
 {
 	struct mapping *mapping =
 		mapping_of("view=product_view;view=detail;cart=add_to_cart;skip=page_view");
-	char time[MAPPED_TIME_MAX];
+	struct mapped_texts texts;
 	const char *type;
 	int64_t rows;
 
@@ -61,7 +60,7 @@ Test(mapping, types_become_ours_are_left_out_or_stay_unmapped)
 		bool kept;
 
 		row.fields[FIELD_EVENT_TYPE] = span_of(types[i].theirs);
-		kept = mapping_apply(mapping, &row, time);
+		kept = mapping_apply(mapping, &row, &texts);
 		cr_assert_eq(kept, types[i].ours != NULL, "%s", types[i].theirs);
 		cr_assert(!kept || span_is(row.fields[FIELD_EVENT_TYPE], types[i].ours), "%s",
 		          types[i].theirs);
@@ -80,11 +79,11 @@ Test(mapping, types_become_ours_are_left_out_or_stay_unmapped)
 Test(mapping, without_a_mapping_of_types_no_type_is_unmapped)
 {
 	struct mapping *mapping = mapping_of("user_id=UserID");
-	char time[MAPPED_TIME_MAX];
+	struct mapped_texts texts;
 	struct row row = {0};
 
 	row.fields[FIELD_EVENT_TYPE] = SPAN("scroll");
-	cr_assert(mapping_apply(mapping, &row, time));
+	cr_assert(mapping_apply(mapping, &row, &texts));
 	cr_assert_not(row.unmapped_type);
 	mapping_free(mapping);
 }
@@ -119,12 +118,12 @@ Test(mapping, times_of_another_form_or_zone_become_standard_ones)
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
 		struct mapping *mapping = mapping_of(times[i].mapping);
 		const char *want = times[i].want ? times[i].want : times[i].text;
-		char time[MAPPED_TIME_MAX];
+		struct mapped_texts texts;
 		struct row row = {0};
 		struct span *got = &row.fields[FIELD_EVENT_TIME];
 
 		*got = span_of(times[i].text);
-		cr_assert(mapping_apply(mapping, &row, time));
+		cr_assert(mapping_apply(mapping, &row, &texts));
 		cr_assert(span_is(*got, want), "%s: %.*s, not %s", times[i].text, (int)got->len,
 		          got->at, want);
 		cr_assert_eq(row.event_time_us == ROW_TIME_NONE, times[i].want == NULL, "%s",
@@ -145,19 +144,116 @@ Test(mapping, a_time_out_of_range_is_no_time_as_without_a_mapping)
 
 	for (size_t i = 0; i < 3; i++) {
 		struct mapping *mapping = mapping_of(out_of_range[i][0]);
-		char time[MAPPED_TIME_MAX];
+		struct mapped_texts texts;
 		struct row row = {0};
 		struct span *got = &row.fields[FIELD_EVENT_TIME];
 		int64_t time_us;
 
 		*got = span_of(out_of_range[i][1]);
-		cr_assert(mapping_apply(mapping, &row, time));
+		cr_assert(mapping_apply(mapping, &row, &texts));
 		cr_assert(span_is(*got, out_of_range[i][2]), "%s: %.*s", out_of_range[i][1],
 		          (int)got->len, got->at);
 		cr_assert_eq(row.event_time_us, ROW_TIME_NONE, "%s", out_of_range[i][1]);
 		cr_assert_not(event_time_read(*got, &time_us));
 		cr_assert_str_eq(event_time_refusal(*got), "before 2000 or after 9999");
 		mapping_free(mapping);
+	}
+}
+
+static const struct {
+	const char *text, *want;
+} decimal_commas[] = {
+	{"12,99", "12.99"},
+	{"12,9", "12.9"},
+	{"12,990", "12.990"},
+	{"0,00", "0.00"},
+	{"-12,99", "-12.99"}, /* bronze-sink says that it is negative */
+	{"1299,00", "1299.00"},
+	{"1.299,00", "1299.00"},
+	{"12.345.678,90", "12345678.90"},
+	{"1 299,00", "1299.00"},
+	{"1\302\240299,00", "1299.00"},
+	{"1\302\240299\302\240000", "1299000"},
+	{"1.299", "1299"},
+	{"1.299.000", "1299000"},
+	{"1 299", "1299"},
+	/* these have another form, and stay */
+	{"12.99", "12.99"},
+	{"1299", "1299"},
+	{"1299.000", "1299.000"},
+	{"0.500", "0.500"},
+	{"0.500,00", "0.500,00"},
+	{"1.299.00", "1.299.00"},
+	{"1.29,00", "1.29,00"},
+	{"1.299 000,00", "1.299 000,00"},
+	{"1,299.00", "1,299.00"},
+	{"1,299,000", "1,299,000"},
+	{"12,", "12,"},
+	{",99", ",99"},
+	{"12,99 EUR", "12,99 EUR"},
+	{"12,99 ", "12,99 "},
+	{"1\xc2", "1\xc2"},
+	{"+12,99", "+12,99"},
+	{"-", "-"},
+	{"", ""},
+	{"free", "free"},
+	{"1000000000000000000000000000000000000000000000000000000000000000,00",
+         "1000000000000000000000000000000000000000000000000000000000000000,00"},
+};
+
+static void expect_price(const char *pairs, struct row *row, const char *text, const char *want)
+{
+	struct mapping *mapping = mapping_of(pairs);
+	struct mapped_texts texts;
+	struct span *got = &row->fields[FIELD_PRICE];
+
+	*got = span_of(text);
+	cr_assert(mapping_apply(mapping, row, &texts));
+	cr_assert(span_is(*got, want), "%s: %.*s, not %s", text, (int)got->len, got->at, want);
+	mapping_free(mapping);
+}
+
+Test(mapping, prices_with_a_decimal_comma_become_standard_ones)
+{
+	for (size_t i = 0; i < sizeof(decimal_commas) / sizeof(decimal_commas[0]); i++)
+		expect_price("decimal = ,", &(struct row){0}, decimal_commas[i].text,
+		             decimal_commas[i].want);
+}
+
+Test(mapping, prices_stay_without_a_decimal_comma_and_as_json_numbers)
+{
+	expect_price("decimal=.", &(struct row){0}, "12,99", "12,99");
+	expect_price("user_id=UserID", &(struct row){0}, "1.299", "1.299");
+	expect_price("decimal = ,", &(struct row){.price_is_number = true}, "1.299", "1.299");
+}
+
+Test(mapping, a_row_without_a_price_stays_so)
+{
+	struct mapping *mapping = mapping_of("decimal = ,");
+	struct mapped_texts texts;
+	struct row row = {0};
+
+	cr_assert(mapping_apply(mapping, &row, &texts));
+	cr_assert_null(row.fields[FIELD_PRICE].at);
+	mapping_free(mapping);
+}
+
+/* A comma separates pairs too, so it stands in quotes, or ends the line. */
+Test(mapping, the_comma_of_decimal_can_stand_in_a_list_and_in_a_line)
+{
+	static const char *const forms[] = {
+		"decimal=\",\",user_id=UserID",   "user_id=UserID,decimal=\",\"",
+		"user_id=UserID,decimal=,",       "decimal = ,\nuser_id = UserID\n",
+		"decimal = , \r\nuser_id=UserID", "decimal = \",\"\nuser_id=UserID",
+		"decimal=,;user_id=UserID",
+	};
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct mapping *mapping = mapping_of(forms[i]);
+
+		cr_assert_str_eq(mapping_column(mapping, FIELD_USER_ID), "UserID", "%s", forms[i]);
+		mapping_free(mapping);
+		expect_price(forms[i], &(struct row){0}, "12,99", "12.99");
 	}
 }
 
@@ -172,6 +268,10 @@ static const struct {
 	{"price=\"a\" b", "expected a comma"},
 	{"time_zone=Europe/Berlin", "offset from UTC"},
 	{"time_format=%H:%M:%S", "not a complete date"},
+	{"decimal=comma", "invalid value \"comma\" for decimal: expected . or , "},
+	{"decimal=\",,\"", "invalid value \",,\" for decimal"},
+	{"decimal=,user_id=UserID", "invalid value \"\" for decimal"},
+	{"decimal=", "in double quotes"},
 	{"time_format=%Y-%m-%d %Q", "%Q"},
 	{"/nowhere/mapping", "cannot read the file"},
 };
@@ -219,6 +319,7 @@ static const struct {
 	{"view=buy,skip=buy", "\"buy\" occurs twice"},
 	{"time_zone=+02:00,time_zone=+03:00", "time_zone occurs twice"},
 	{"time_format=%F,time_format=%Y-%m-%d", "time_format occurs twice"},
+	{"decimal=.,decimal=.", "decimal occurs twice"},
 	{"# = a comment", "has no pair"},
 	{"/", "cannot read the file /"},
 };

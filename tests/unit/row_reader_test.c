@@ -14,6 +14,7 @@
 
 #include "base/err.h"
 #include "base/span.h"
+#include "event/event_fields.h"
 #include "event/event_json_write.h"
 #include "mapping.h"
 #include "message.h"
@@ -1000,6 +1001,38 @@ Test(row_reader, values_of_objects_keep_what_was_written)
 		"\\u000a\\\"\",\"n\":1.10,\"t\":\"5\",\"b\":\"true\",\"list\":\"[1, \\\"]\\\"]\","
 		"\"none\":null}\n",
 		"%s", values_of("f", NULL));
+}
+
+/* The price of each row of a file, after a mapping with a decimal comma. */
+static const char *prices_of(const char *name)
+{
+	struct row_format format = row_format_default;
+	static char prices[256];
+	struct row_reader *reader;
+	struct row row;
+
+	format.mapping = mapping_new("decimal = ,", NULL);
+	reader = row_reader_new(path_of(name), &format, NULL);
+	cr_assert_not_null(reader);
+	prices[0] = '\0';
+	while (row_reader_next(reader, &row, NULL) == ROW_READER_ROW)
+		snprintf(prices + strlen(prices), sizeof(prices) - strlen(prices), "%.*s;",
+		         (int)row.fields[FIELD_PRICE].len, row.fields[FIELD_PRICE].at);
+	row_reader_free(reader);
+	mapping_free(format.mapping);
+	return prices;
+}
+
+Test(row_reader, a_decimal_comma_is_read_in_texts_and_not_in_json_numbers)
+{
+	write_text("f.csv", "event_time;event_type;product_id;user_id;price\n"
+	                    "1;view;1;7;12,99\n1;view;1;7;1.299,00\n1;view;1;7;1.299\n"
+	                    "1;view;1;7;12.99\n1;view;1;7;\n");
+	cr_assert_str_eq(prices_of("f.csv"), "12.99;1299.00;1299;12.99;;");
+	write_text("f.json", "{\"event_time\":1,\"price\":\"1.299\"}\n"
+	                     "{\"event_time\":1,\"price\":1.299}\n{\"event_time\":1}\n"
+	                     "{\"event_time\":1,\"price\":\"12,99\"}\n");
+	cr_assert_str_eq(prices_of("f.json"), "1299;1.299;;12.99;");
 }
 
 /* Reading from the position after each row gives exactly the rest. */
