@@ -396,10 +396,8 @@ bool archive_origin_check_single(struct byte_origin *origin, const char *path, s
 			        "folder as INPUT",
 			        path, name_of(entry));
 	}
-	if (packed) {
-		archive_read_free(packed->archive);
-		free(packed);
-	}
+	if (packed)
+		packed_end(packed);
 	return ok;
 }
 

@@ -16,8 +16,8 @@ MUST_USE bool archive_origin_unpack(struct byte_origin *origin, const char *path
 MUST_USE bool archive_origin_member(struct byte_origin *origin, const char *path,
                                     const char *member, struct err *err);
 
-/* Checks that a zip or tar has one file only that has bytes. ERR_INPUT: it has none, or several.
- * The caller closes the origin. */
+/* Checks that a zip or tar has one file only that has bytes. ERR_INPUT: it has no such file, or
+ * several. The caller closes the origin. */
 MUST_USE bool archive_origin_check_single(struct byte_origin *origin, const char *path,
                                           struct err *err);
 
