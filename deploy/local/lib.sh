@@ -22,7 +22,8 @@ SECRET_DIR=$LOCAL_DIR/secret
 say()  { printf '%s\n' "$*"; }
 warn() { printf '%s\n' "$*" >&2; }
 # Exit code 78, as everywhere in the project: it cannot continue, and the message says what to do.
-die()  { warn "stack: $*"; exit 78; }
+fail() { warn "stack: $2"; exit "$1"; } # EXIT_CODE TEXT
+die()  { fail 78 "$*"; }
 
 # Ports: from the environment, else those of the running stack, else the defaults.
 load_settings() {
