@@ -289,6 +289,17 @@ struct search {
 	enum target target;
 };
 
+/* Retention may have dropped a day's partition since we created it. Then the rows of that day are
+ * rejected, although they are good. True: forgets which days have partitions, so that the next
+ * try creates them again. */
+static bool may_lack_a_day(struct load_store *store, enum target target)
+{
+	if (target != TARGET_EVENTS || strcmp(postgres_sqlstate(store->pg), CHECK_VIOLATION) != 0)
+		return false;
+	store->day_count = 0;
+	return true;
+}
+
 static bool try_once(struct search *search, const uint32_t *rows, uint32_t count, struct err *err)
 {
 	int64_t duplicates = 0;
@@ -300,19 +311,14 @@ static bool try_once(struct search *search, const uint32_t *rows, uint32_t count
 	return ok;
 }
 
-/* Retention may have dropped a day's partition since we created it. Then the rows of that day are
- * rejected, although they are good. So they are tried again with new partitions. */
 static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct err *err)
 {
 	struct search *search = context;
 
 	if (try_once(search, rows, count, err))
 		return true;
-	if (err->class != ERR_INPUT || search->target != TARGET_EVENTS ||
-	    strcmp(postgres_sqlstate(search->store->pg), CHECK_VIOLATION) != 0)
-		return false;
-	search->store->day_count = 0;
-	return ensure_days(search->store, search->batch, err) && try_once(search, rows, count, err);
+	return err->class == ERR_INPUT && may_lack_a_day(search->store, search->target) &&
+	       ensure_days(search->store, search->batch, err) && try_once(search, rows, count, err);
 }
 
 static bool found(void *context, uint32_t row, const struct err *why, struct err *err)
@@ -356,12 +362,8 @@ bool load_store_write(struct load_store *store, struct load_batch *batch,
 			err->class = ERR_FATAL;
 			return err_prefix(err, "the database rejected the transaction, but no row");
 		}
-		/* Retention may have dropped a day's partition since we created it; the rows are
-		 * good. */
-		if (failed == TARGET_EVENTS && days_checked < DAYS_CHECKED_MAX &&
-		    strcmp(postgres_sqlstate(store->pg), CHECK_VIOLATION) == 0) {
+		if (days_checked < DAYS_CHECKED_MAX && may_lack_a_day(store, failed)) {
 			days_checked++;
-			store->day_count = 0;
 			continue;
 		}
 		if (!reject_bad_rows(store, batch, failed, err))
