@@ -112,18 +112,6 @@ void cluster_handle(const struct request *request, struct response *response)
 		transactions_handle(request, response);
 }
 
-static struct span span_copy(struct span from)
-{
-	char *at;
-
-	if (!from.at)
-		return from;
-	at = xrealloc(NULL, from.len + 1);
-	memcpy(at, from.at, from.len);
-	at[from.len] = '\0';
-	return (struct span){at, from.len};
-}
-
 static struct sim_record record_copy(const struct sim_record *from)
 {
 	struct sim_record record = *from;

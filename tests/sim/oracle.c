@@ -172,17 +172,8 @@ static void decode(struct shadow *shadow, struct input_record *record)
 static void shadow_apply(struct shadow *shadow, const struct sim_record *from, int64_t offset,
                          struct outbox *out)
 {
-	struct input_record record = {.topic = span_of(shadow->topic),
-	                              .offset = offset,
-	                              .timestamp_ms = from->time_ms,
-	                              .partition = shadow->partition,
-	                              .key = from->key,
-	                              .value = from->value,
-	                              .body = from->value,
-	                              .refused = REASON_NONE,
-	                              .detail = "",
-	                              .headers = from->headers,
-	                              .header_count = from->header_count};
+	struct input_record record =
+		sim_record_input(from, shadow->topic, shadow->partition, offset);
 
 	decode(shadow, &record);
 	task_apply(&shadow->task, &record, out);

@@ -2,6 +2,8 @@
  * five is a duplicate, and any other batch must begin at the next number. */
 #include "sim/partition_log.h"
 
+#include <string.h>
+
 #include "base/memory.h"
 
 static struct log_producer *find(const struct partition_log *log, int64_t pid)
@@ -129,4 +131,32 @@ void log_trim(struct partition_log *log, int64_t start)
 {
 	if (start > log->start)
 		log->start = start < (int64_t)log->end ? start : (int64_t)log->end;
+}
+
+struct span span_copy(struct span from)
+{
+	char *at;
+
+	if (!from.at)
+		return from;
+	at = xrealloc(NULL, from.len + 1);
+	memcpy(at, from.at, from.len);
+	at[from.len] = '\0';
+	return (struct span){at, from.len};
+}
+
+struct input_record sim_record_input(const struct sim_record *from, const char *topic,
+                                     int32_t partition, int64_t offset)
+{
+	return (struct input_record){.topic = span_of(topic),
+	                             .offset = offset,
+	                             .timestamp_ms = from->time_ms,
+	                             .partition = partition,
+	                             .key = from->key,
+	                             .value = from->value,
+	                             .body = from->value,
+	                             .refused = REASON_NONE,
+	                             .detail = "",
+	                             .headers = from->headers,
+	                             .header_count = from->header_count};
 }

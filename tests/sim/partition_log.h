@@ -12,6 +12,7 @@
 
 #include "base/span.h"
 #include "stream/outbox.h"
+#include "stream/record.h"
 
 enum fate {
 	FATE_PLAIN, /* not in a transaction */
@@ -74,5 +75,11 @@ int64_t log_lso(const struct partition_log *log);
 bool log_is_open(const struct partition_log *log, int64_t pid, int16_t epoch);
 /* Removes the records before the offset. */
 void log_trim(struct partition_log *log, int64_t start);
+
+/* A copy in the world's memory; at == NULL stays so. */
+struct span span_copy(struct span from);
+/* The record as a fold gets it, not decoded yet. Borrows the record and the topic. */
+struct input_record sim_record_input(const struct sim_record *from, const char *topic,
+                                     int32_t partition, int64_t offset);
 
 #endif

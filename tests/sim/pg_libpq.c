@@ -2,6 +2,7 @@
  * the server has it.
  *
  * Limits: results are text with up to three columns. PQputCopyData never lacks memory. */
+#include "sim/partition_log.h"
 #include "sim/pg_libpq.h"
 
 #include <libpq-fe.h>
@@ -12,6 +13,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "sim/choice.h"
+#include "sim/partition_log.h"
 #include "sim/pg_server.h"
 #include "sim/process.h"
 #include "sim/story.h"
@@ -556,7 +558,7 @@ static struct pg_message message_of(const PGconn *connection, int actor)
 		if (connection->params[i])
 			message.params[i] = strdup(connection->params[i]);
 	if (connection->copy_done)
-		message.copy = pg_bytes((struct span){connection->copy.at, connection->copy.len});
+		message.copy = span_copy((struct span){connection->copy.at, connection->copy.len});
 	return message;
 }
 

@@ -6,6 +6,7 @@
  * stored, if bronze has it in two partitions and one transaction loads both. Either is right.
  *
  * Limit: rows are made by the loader's own load_rows.c, one record at a time. */
+#include "sim/partition_log.h"
 #include "sim/pg_oracle.h"
 
 #include <inttypes.h>
@@ -19,6 +20,7 @@
 #include "registry/frame_decoder.h"
 #include "sim/cluster.h"
 #include "sim/oracle.h"
+#include "sim/partition_log.h"
 #include "sim/pg_poison.h"
 #include "sim/pg_server.h"
 #include "sim/pg_session.h"
@@ -99,10 +101,10 @@ static void keep_first(struct pg_row *row, enum target target, struct span value
 		o.doubles += !is_new;
 	if (!is_new && row->commit == o.commit && row->partition != partition &&
 	    row->other_count < 3)
-		row->other[row->other_count++] = pg_bytes(value);
+		row->other[row->other_count++] = span_copy(value);
 	if (!is_new)
 		return;
-	row->value = pg_bytes(value);
+	row->value = span_copy(value);
 	row->commit = o.commit;
 	row->partition = partition;
 	row->other_count = 0;
@@ -124,13 +126,13 @@ static void fold_row(enum target target, struct span tuple, int32_t partition)
 	case TARGET_AGGREGATES:
 	case TARGET_COUNTS:
 		if (!row->value.at || pg_is_newer(target, tuple, row->value))
-			row->value = pg_bytes(tuple);
+			row->value = span_copy(tuple);
 		break;
-	case TARGET_VISITS: row->value = pg_bytes(tuple); break;
+	case TARGET_VISITS: row->value = span_copy(tuple); break;
 	case TARGET_VISIT_REMOVALS: row->value = SPAN_NULL; break;
 	case TARGET_REDRIVEN:
 		if (row->value.at)
-			row->value = pg_bytes(pg_redriven(row->value, tuple));
+			row->value = span_copy(pg_redriven(row->value, tuple));
 		break;
 	case TARGET_COUNT: break;
 	}
@@ -215,17 +217,8 @@ static void fold_record(int number, struct input_record *record)
 static void fold_offset(int number, const struct partition_log *log, int64_t offset)
 {
 	const struct sim_record *from = &log->records[offset];
-	struct input_record record = {.topic = span_of(o.inputs[number].name),
-	                              .offset = offset,
-	                              .timestamp_ms = from->time_ms,
-	                              .partition = log->partition,
-	                              .key = from->key,
-	                              .value = from->value,
-	                              .body = from->value,
-	                              .refused = REASON_NONE,
-	                              .detail = "",
-	                              .headers = from->headers,
-	                              .header_count = from->header_count};
+	struct input_record record =
+		sim_record_input(from, o.inputs[number].name, log->partition, offset);
 	struct record_mark mark = record_mark_of(offset, from->time_ms, from->key, from->value);
 
 	if (from->fate == FATE_OPEN)

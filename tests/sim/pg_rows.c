@@ -6,6 +6,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "sim/partition_log.h"
 #include "base/memory.h"
 
 const char *pg_table_name(enum pg_table table)
@@ -22,18 +23,6 @@ const char *pg_table_name(enum pg_table table)
 	                                                  "partitions of raw.events"};
 
 	return names[table];
-}
-
-struct span pg_bytes(struct span from)
-{
-	char *at;
-
-	if (!from.at)
-		return from;
-	at = xrealloc(NULL, from.len + 1);
-	memcpy(at, from.at, from.len);
-	at[from.len] = '\0';
-	return (struct span){at, from.len};
 }
 
 bool pg_equal(struct span a, struct span b)
@@ -94,7 +83,7 @@ struct pg_row *pg_rows_get(struct pg_rows *rows, enum pg_table table, struct spa
 		return row;
 	grow_slots(rows);
 	row = xzalloc(1, sizeof(*row));
-	*row = (struct pg_row){.table = table, .hash = hash_of(table, key), .key = pg_bytes(key)};
+	*row = (struct pg_row){.table = table, .hash = hash_of(table, key), .key = span_copy(key)};
 	GROW(rows->at, rows->count, rows->capacity);
 	rows->slots[slot_of(rows, table, key, row->hash)] = (uint32_t)rows->count + 1;
 	rows->at[rows->count++] = row;

@@ -52,8 +52,6 @@ struct pg_rows {
 struct pg_row *pg_rows_find(const struct pg_rows *rows, enum pg_table table, struct span key);
 /* The same, but adds a row that does not exist yet. Copies the key. */
 struct pg_row *pg_rows_get(struct pg_rows *rows, enum pg_table table, struct span key);
-/* A copy in the world's memory; at == NULL stays so. */
-struct span pg_bytes(struct span from);
 bool pg_equal(struct span a, struct span b);
 
 /* ---- tuples of binary COPY: number of fields, then each field with its length */

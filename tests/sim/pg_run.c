@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/partition_log.h"
 #include "sim/pg_poison.h"
 #include "sim/pg_session.h"
 #include "sim/process.h"
@@ -46,7 +47,7 @@ static bool lock(struct pg_session *session, struct pg_row *row)
 static void change(struct pg_row *row, struct span value)
 {
 	row->changed = true;
-	row->changed_to = pg_bytes(value);
+	row->changed_to = span_copy(value);
 }
 
 static enum pg_step fail(struct pg_session *session, const char *sqlstate, const char *message)
@@ -92,7 +93,7 @@ static enum pg_step copy_rows(struct pg_session *session, enum target target)
 			return fail_copy(session, PG_POISON_COPY_STATE, PG_POISON_COPY_MESSAGE,
 			                 line);
 		GROW(stage->at, stage->count, stage->capacity);
-		stage->at[stage->count++] = pg_bytes(tuple);
+		stage->at[stage->count++] = span_copy(tuple);
 	}
 	if (rest.len != 2)
 		return fail(session, "22P04", "COPY: the trailer is missing");

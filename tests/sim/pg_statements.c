@@ -1,5 +1,5 @@
-/* These texts are copies, on purpose: a change of a statement in pg-loader has to be understood here
- * first. Optional parts are in braces, which SQL does not use. */
+/* These texts are copies, on purpose: a change of a statement in pg-loader has to be understood
+ * here first. Optional parts are in braces, which SQL does not use. */
 #include "sim/pg_statements.h"
 
 #include <stddef.h>
