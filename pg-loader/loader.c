@@ -37,6 +37,7 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/moved_offsets.h"
 #include "stream/partition_end.h"
 #include "targets.h"
 #include "wait_idle.h"
@@ -158,24 +159,19 @@ static void count_batch(struct loader *loader, int64_t began_us)
 	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
 }
 
-/* As in the task loop: "bronze_events/3:120-180 ...". */
 static void log_committed(const struct loader *loader, int64_t began_us)
 {
-	size_t prefix = strlen(loader->config->kafka.topic_prefix), at = 0;
-	char text[2048] = "";
+	size_t prefix = strlen(loader->config->kafka.topic_prefix);
+	struct moved_offsets moved = {"", 0};
 
-	for (size_t i = 0; i < loader->task_count && at < sizeof(text); i++) {
+	for (size_t i = 0; i < loader->task_count; i++) {
 		const struct assigned_partition *partition = loader->tasks[i].partition;
 
-		if (partition->position != loader->tasks[i].committed)
-			at += (size_t)snprintf(text + at, sizeof(text) - at,
-			                       "%s%s/%" PRId32 ":%" PRId64 "-%" PRId64,
-			                       at ? " " : "", partition->topic->name + prefix,
-			                       partition->partition, loader->tasks[i].committed,
-			                       partition->position);
+		moved_offsets_add(&moved, partition->topic->name + prefix, partition->partition,
+		                  loader->tasks[i].committed, partition->position);
 	}
-	log_debug("committed", log_uint("rows", loader->batch.rows.count), log_str("offsets", text),
-	          log_int("took_us", monotonic_us() - began_us));
+	log_debug("committed", log_uint("rows", loader->batch.rows.count),
+	          log_str("offsets", moved.text), log_int("took_us", monotonic_us() - began_us));
 }
 
 static void committed(struct loader *loader, size_t moved_count, int64_t began_us)

@@ -7,8 +7,6 @@
  * folded meanwhile, because the offsets of this transaction are fixed. */
 #include "task_loop/task_loop_transaction.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/span.h"
@@ -21,6 +19,7 @@
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
+#include "stream/moved_offsets.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/task.h"
@@ -263,23 +262,20 @@ static bool commit_stages(struct task_loop *loop, struct err *err)
 	return !error || commit_error(error, err);
 }
 
-/* Which offsets moved: "bronze_events/3:120-180 ...", from the committed one to the next. */
 static void log_committed(const struct task_loop *loop)
 {
-	size_t prefix = strlen(loop->kafka.topic_prefix), at = 0;
-	char text[2048] = "";
+	size_t prefix = strlen(loop->kafka.topic_prefix);
+	struct moved_offsets moved = {"", 0};
 
-	for (size_t i = 0; i < loop->task_count && at < sizeof(text); i++) {
+	for (size_t i = 0; i < loop->task_count; i++) {
 		const struct task *task = &loop->tasks[i].task;
 
-		if (!task->restoring && task->position != task->committed)
-			at += (size_t)snprintf(text + at, sizeof(text) - at,
-			                       "%s%s/%" PRId32 ":%" PRId64 "-%" PRId64,
-			                       at ? " " : "", loop->tasks[i].topic + prefix,
-			                       task->params.partition, task->committed,
-			                       task->position);
+		if (!task->restoring)
+			moved_offsets_add(&moved, loop->tasks[i].topic + prefix,
+			                  task->params.partition, task->committed, task->position);
 	}
-	log_debug("committed", log_uint("outputs", loop->outbox.count), log_str("offsets", text));
+	log_debug("committed", log_uint("outputs", loop->outbox.count),
+	          log_str("offsets", moved.text));
 }
 
 static void committed(struct task_loop *loop)
