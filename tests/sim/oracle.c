@@ -432,10 +432,20 @@ void oracle_decided(const struct txn *txn)
 	items_free(&allowed);
 }
 
-bool oracle_has_commits(const char *topic)
+static bool has_read(const struct shadow *shadow)
+{
+	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+
+	for (int64_t i = 0; i < shadow->committed; i++)
+		if (log->records[i].fate == FATE_PLAIN || log->records[i].fate == FATE_COMMITTED)
+			return true;
+	return false;
+}
+
+bool oracle_has_read(const char *topic)
 {
 	for (size_t i = 0; i < oracle.shadow_count; i++)
-		if (strcmp(oracle.shadows[i].topic, topic) == 0 && !oracle.shadows[i].committed)
+		if (strcmp(oracle.shadows[i].topic, topic) == 0 && !has_read(&oracle.shadows[i]))
 			return false;
 	return true;
 }

@@ -12,10 +12,11 @@
 void oracle_begin(void);
 /* The coordinator has decided to commit: checks the transaction. */
 void oracle_decided(const struct txn *txn);
-/* An offset past 0 is committed for each partition of the topic. */
-bool oracle_has_commits(const char *topic);
+/* Each partition of the topic has a record before its committed offset that could be read. Without
+ * one, nothing shows that the topic was created again. */
+bool oracle_has_read(const char *topic);
 /* Keeps the logs of a topic that is about to be deleted: nothing of its next logs may be
- * committed. Only if oracle_has_commits: else its next logs may be read. */
+ * committed. Only if oracle_has_read: else its next logs may be read. */
 void oracle_keep_logs(const char *topic);
 /* Records a failure, and ends the schedule. Only the first one counts. */
 void oracle_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -251,7 +251,7 @@ static void delete_raw(bool with_offsets)
 {
 	struct sim_topic *topic = cluster_topic(SIM_PREFIX "raw_events");
 
-	if (!oracle_has_commits(topic->name))
+	if (!oracle_has_read(topic->name))
 		return;
 	oracle_keep_logs(topic->name);
 	story("the topic %s is deleted", topic->name);
@@ -266,7 +266,7 @@ static void trim(const char *name)
 {
 	struct sim_topic *topic = cluster_topic(name);
 
-	if (!oracle_has_commits(name)) /* a first start reads what there is */
+	if (!oracle_has_read(name)) /* a first start reads what there is */
 		return;
 	replicas_may_refuse(true);
 	for (int32_t p = 0; p < topic->partition_count; p++) {
@@ -289,7 +289,7 @@ static bool has_counts(void)
 
 static void lose_schemas(void)
 {
-	if (!oracle_has_commits(SIM_PREFIX "raw_events") || !has_counts())
+	if (!oracle_has_read(SIM_PREFIX "raw_events") || !has_counts())
 		return;
 	/* A process that runs keeps the ids that it knows; one that has not read an id yet writes
 	 * dead letters. So all start again. */
