@@ -141,8 +141,9 @@ static bool carry(const struct request *request, struct response *response,
 		response->code = error_instead(request, error);
 	else if (fault == FAULT_NONE || fault == FAULT_ANSWER_LOST || fault >= FAULT_DOUBLE)
 		handle(request, response);
-	/* The broker fails after it has handled the request. */
-	if (error == 3 && request->kind == REQUEST_END_TXN && !response->code)
+	/* The broker fails after it has handled the request. The client gives up the transaction. */
+	if (error == 3 && !response->code && request->kind != REQUEST_PRODUCE &&
+	    request->kind != REQUEST_INIT_PRODUCER_ID)
 		response->code = RD_KAFKA_RESP_ERR_UNKNOWN;
 	if (fault == FAULT_LATE || fault >= FAULT_DOUBLE)
 		send_late(request, delay_us(actor));

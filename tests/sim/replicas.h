@@ -22,6 +22,8 @@ void replica_freeze(int number, int64_t us);
 void replica_twin(int number);
 /* A replica may exit with 78 in this schedule. */
 void replicas_may_refuse(bool may);
+/* Something was lost, and no process has refused to go on. */
+bool replicas_may_lack_records(void);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
 

@@ -331,6 +331,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 	create_topics(world);
 	transactions_begin(oracle_decided, marked);
 	groups_begin();
+	services_begin(choice_hash(options->seed, 9));
 	sim_registry_begin(1);
 	oracle_begin();
 	replicas_begin();
@@ -366,8 +367,9 @@ static void run(const struct world *world)
 	sim_run(world->faults_us);
 	choice_heal();
 	story("no more faults");
-	if (world->loss) {
+	if (world->loss)
 		sim_run(sim_now_us() + LOSS_QUIET_US);
+	if (world->loss && !replicas_may_lack_records()) {
 		oracle_end();
 		return;
 	}
