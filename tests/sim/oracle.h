@@ -12,6 +12,8 @@
 void oracle_begin(void);
 /* The coordinator has decided to commit: checks the transaction. */
 void oracle_decided(const struct txn *txn);
+/* A process of the group deletes the records before the offset. No restore may need them. */
+void oracle_trims(const char *group, const char *topic, int32_t partition, int64_t before);
 /* An offset past 0 is committed for each partition of the topic. */
 bool oracle_has_commits(const char *topic);
 /* Keeps the logs of a topic that is about to be deleted: nothing of its next logs may be

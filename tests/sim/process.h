@@ -22,6 +22,7 @@ struct process {
 	uint64_t key;  /* of its hash tables */
 	void *user;    /* of process_start */
 	uint32_t life; /* counts all processes of the schedule */
+	bool ready;    /* /readyz */
 	size_t tasks;  /* of the task loop, that are not freed */
 };
 

@@ -101,7 +101,7 @@ static enum result ask(rd_kafka_t *client, const struct request *request, struct
 {
 	for (;;) {
 		bool answered = network_write(request, response);
-		bool over = sim_now_us() >= until_us;
+		bool over = sim_now_us() >= until_us || (response->outlives && !client->polling);
 
 		if (answered || !over || client->polling)
 			report(client, request->kind, answered);
@@ -301,6 +301,8 @@ static enum result send_batch(rd_kafka_t *client, size_t number, int64_t until_u
 	result = ask(client, &request, &response, until_us);
 	if (result == RESULT_FAILED)
 		fail_by(client, response.code, "Produce");
+	if (response.outlives) /* message.timeout.ms */
+		fail_by(client, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "Produce");
 	if (result != RESULT_OK)
 		return result;
 	for (size_t i = 0; i < count; i++)

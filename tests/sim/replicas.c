@@ -209,9 +209,23 @@ void replicas_may_refuse(bool may)
 	replicas.may_refuse = may;
 }
 
-bool replicas_may_lack_records(void)
+bool replicas_have_refused(void)
 {
-	return replicas.may_refuse && !replicas.refusals;
+	return replicas.refusals > 0;
+}
+
+bool replicas_are_ready(char *why, size_t cap)
+{
+	for (int i = 0; i < replicas.count; i++) {
+		const struct replica *replica = &replicas.at[i];
+
+		if (runs(replica) && replica->process->ready)
+			continue;
+		snprintf(why, cap, "%s-%d is not ready", service_of(replica->service)->name,
+		         replica->instance);
+		return false;
+	}
+	return true;
 }
 
 uint32_t replicas_starts(void)

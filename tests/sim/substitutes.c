@@ -123,7 +123,8 @@ bool service_stopping(void)
 
 void health_ready(const char *reason)
 {
-	(void)reason;
+	if (process_current())
+		process_current()->ready = !reason;
 }
 
 void health_alive(void)
