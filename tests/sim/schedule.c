@@ -262,19 +262,28 @@ static void delete_raw(bool with_offsets)
 	timer_at(sim_now_us() + MISSING_US, recreate, topic);
 }
 
-static void trim(const char *name)
+static void trim_now(void *context)
 {
-	struct sim_topic *topic = cluster_topic(name);
+	struct sim_topic *topic = context;
 
-	if (!oracle_has_commits(name)) /* a first start reads what there is */
-		return;
 	replicas_may_refuse(true);
 	for (int32_t p = 0; p < topic->partition_count; p++) {
 		struct partition_log *log = &topic->logs[p];
 
 		log_trim(log, log_lso(log));
-		story("retention removes %s/%d before offset %d", name, p, (int)log->start);
+		story("retention removes %s/%d before offset %d", topic->name, p, (int)log->start);
 	}
+}
+
+/* The readers of the topic are frozen before, so that they have not read everything. They are the
+ * replicas from this number on. */
+static void trim(const char *name, int readers)
+{
+	if (!oracle_has_commits(name)) /* a first start reads what there is */
+		return;
+	for (int i = readers; i < replicas_count(); i++)
+		replica_freeze(i, FROZEN_US);
+	timer_at(sim_now_us() + MISSING_US, trim_now, cluster_topic(name));
 }
 
 static bool has_counts(void)
@@ -308,8 +317,8 @@ static void lose(void *context)
 	switch (world->loss) {
 	case LOSS_RAW_TOPIC: delete_raw(true); break;
 	case LOSS_RAW_TOPIC_NOT_OFFSETS: delete_raw(false); break;
-	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
-	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
+	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events", 0); break;
+	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events", world->sinks); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
