@@ -16,8 +16,8 @@ enum request_fault {
 	FAULT_NONE,
 	FAULT_LOST,
 	FAULT_ANSWER_LOST,
-	FAULT_LATE,   /* handled later; the client gets no answer */
-	FAULT_DOUBLE, /* handled now, and once more later; the client gets no answer */
+	FAULT_LATE,     /* handled later; the client gets no answer */
+	FAULT_DOUBLE,   /* handled now, and once more later; the client gets no answer */
 	FAULT_OUTLIVES, /* handled later; the call times out meanwhile */
 	FAULT_COUNT
 };

@@ -365,8 +365,7 @@ static bool is_complete(const struct world *world, char *why, size_t cap)
 		snprintf(why, cap, "the input is not complete");
 		return false;
 	}
-	return oracle_is_complete(world->aggregators > 0, why, cap) &&
-	       replicas_are_ready(why, cap);
+	return oracle_is_complete(world->aggregators > 0, why, cap) && replicas_are_ready(why, cap);
 }
 
 /* After a loss, a process has to refuse, unless it needs nothing of what was lost. */
