@@ -21,14 +21,15 @@
 #include "wire/group_offsets.h"
 #include "wire/topics.h"
 
-#define SECOND_US     INT64_C(1000000)
-#define EVENT_US      INT64_C(250000)
-#define QUIET_US      (100 * SECOND_US) /* after the faults, everything is processed in this time */
-#define LOSS_QUIET_US (40 * SECOND_US)
-#define EVENT_VALUES  60000
-#define FROZEN_US     INT64_C(3000000) /* shorter than a session */
-#define LOSS_EVERY    8                /* schedules */
-#define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
+#define SECOND_US        INT64_C(1000000)
+#define EVENT_US         INT64_C(250000)
+#define QUIET_US         (100 * SECOND_US) /* after the faults, everything is processed in this time */
+#define LOSS_QUIET_US    (40 * SECOND_US)
+#define EVENT_VALUES     60000
+#define FROZEN_US        INT64_C(3000000) /* shorter than a session */
+#define BUG_REQUEST_RATE 3000
+#define LOSS_EVERY       8               /* schedules */
+#define MISSING_US       INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
@@ -405,6 +406,8 @@ void schedule_run(const struct schedule_options *options, struct schedule_result
 	draw_world(options->seed, &world);
 	if (options->loader)
 		draw_loader_world(options->seed, &world);
+	if (options->bugs.no_verification) /* it needs late requests */
+		world.rates[CHOICE_REQUEST] = BUG_REQUEST_RATE;
 	begin(options, &world, &result->trace);
 	run(&world);
 	result->failed = oracle_failure() != NULL;
