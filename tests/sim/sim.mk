@@ -5,10 +5,13 @@ SIM_WRAP  = clock_gettime usleep poll pthread_create pthread_timedjoin_np pthrea
             task_loop_partition_count task_loop_start task_flush task_free task_start task_resume
 sim_o     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 
-.PHONY: sim sim-bin
+.PHONY: sim sim-bin sim-historic
 sim: deps ## the task loop in a deterministic simulation for SIM_SECONDS=600; SEED=n for one schedule
 	@$(MAKE) --no-print-directory $(SIM_BUILD) sim-bin
 	@SIM_SECONDS=$(or $(SIM_SECONDS),600) SEED=$(SEED) WORLD=$(WORLD) tests/sim/run
+sim-historic: deps ## the simulation notices each error of the past (1 minute)
+	@$(MAKE) --no-print-directory $(SIM_BUILD) sim-bin
+	@tests/sim/historic
 sim-bin: $(B)/sim/sim
 $(B)/sim/sim: $(sim_o) $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
