@@ -23,7 +23,7 @@
 
 #define SECOND_US        INT64_C(1000000)
 #define EVENT_US         INT64_C(250000)
-#define QUIET_US         (100 * SECOND_US) /* after the faults, everything is processed in this time */
+#define QUIET_US         (100 * SECOND_US) /* after the faults, to process everything */
 #define LOSS_QUIET_US    (40 * SECOND_US)
 #define EVENT_VALUES     60000
 #define FROZEN_US        INT64_C(3000000) /* shorter than a session */
