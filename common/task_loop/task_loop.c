@@ -331,9 +331,18 @@ static enum step after_fold_error(struct task_loop *loop, struct err *err)
 {
 	if (after_error(loop, err) == STEP_FAILED)
 		return STEP_FAILED;
+	loop->fold_failed = true;
 	return !loop->first_uncommitted_us || transaction_commit(loop, err)
 	               ? STEP_MORE
 	               : after_error(loop, err);
+}
+
+/* A restore commits nothing, so no commit shows that the registry answers again. */
+static void after_fold(struct task_loop *loop)
+{
+	if (loop->fold_failed)
+		loop->failures_in_row = 0;
+	loop->fold_failed = false;
 }
 
 enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
@@ -352,6 +361,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			polled = intake_poll(loop->intake, wait_ms, POLL_RECORDS) > 0;
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
+			after_fold(loop);
 		} else if (loop->failures_in_row >= NOT_READY_FAILURES &&
 		           !assignment_restart(loop, err)) {
 			/* The group may have expelled this member. Only a poll shows that. */

@@ -91,6 +91,7 @@ struct response {
 	rd_kafka_resp_err_t code;
 	int64_t pid;
 	int16_t epoch;
+	bool outlives; /* no answer; the request arrives after its call has timed out */
 };
 
 void cluster_handle(const struct request *request, struct response *response);

@@ -48,6 +48,7 @@ struct group {
 	char name[64];
 	int32_t generation;
 	bool rebalancing;
+	bool incomplete; /* a topic was missing when the partitions were assigned */
 	int64_t deadline_us, settle_us;
 	struct member members[MEMBERS_MAX];
 	size_t member_count;
@@ -190,6 +191,14 @@ static void assign_topic(struct group *group, const struct sim_topic *topic)
 	}
 }
 
+static bool a_topic_is_missing(void)
+{
+	for (size_t t = 0; t < cluster.topic_count; t++)
+		if (cluster.topics[t].missing)
+			return true;
+	return false;
+}
+
 static void next_generation(struct group *group)
 {
 	for (size_t i = group->member_count; i-- > 0;)
@@ -199,6 +208,7 @@ static void next_generation(struct group *group)
 	group->generation++;
 	for (size_t i = 0; i < group->member_count; i++)
 		group->members[i].assigned.count = 0;
+	group->incomplete = a_topic_is_missing();
 	for (size_t t = 0; t < cluster.topic_count; t++)
 		if (!cluster.topics[t].missing)
 			assign_topic(group, &cluster.topics[t]);
@@ -239,6 +249,9 @@ static void tick(void *context)
 		struct group *group = &groups.at[i];
 
 		expel(group);
+		/* The members see the topic in new metadata. */
+		if (group->incomplete && !group->rebalancing && !a_topic_is_missing())
+			begin_rebalance(group);
 		if (group->rebalancing &&
 		    ((all_joined(group) && sim_now_us() >= group->settle_us) ||
 		     sim_now_us() >= group->deadline_us))
@@ -421,13 +434,27 @@ int64_t groups_logged_offset(const char *name, const char *topic, int32_t partit
 	return at ? at->now.offset : -1;
 }
 
+/* Another group has offsets of the same topics in the same log. */
+static void append_foreign(const struct group *group, const struct sim_offset *ours)
+{
+	struct sim_offset foreign = *ours;
+	struct sim_record record;
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	foreign.offset /= 2;
+	record = offset_record("another", &foreign);
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
 void groups_marked(const struct txn *txn, bool commit)
 {
 	for (size_t i = 0; i < groups.count; i++) {
 		struct pending *pending = pending_of(&groups.at[i], txn->pid);
 
-		for (size_t p = 0; pending && commit && p < pending->count; p++)
+		for (size_t p = 0; pending && commit && p < pending->count; p++) {
 			store(&groups.at[i], &pending->offsets[p]);
+			append_foreign(&groups.at[i], &pending->offsets[p]);
+		}
 		if (pending)
 			*pending = (struct pending){0};
 	}

@@ -36,6 +36,7 @@ struct shadow {
 	char topic[64];
 	int32_t partition;
 	int64_t committed;
+	int64_t restore_from;       /* in the metadata of the last commit */
 	int64_t folded;             /* the next offset to fold */
 	struct partition_log *kept; /* of the deleted topic; NULL: the topic was not deleted */
 };
@@ -376,6 +377,13 @@ static void announce_all(void)
 		shadow_announce(&oracle.shadows[i]);
 }
 
+static int64_t restore_from(const struct sim_offset *offset)
+{
+	const char *at = offset->metadata.at ? strstr(offset->metadata.at, " r=") : NULL;
+
+	return at ? strtoll(at + 3, NULL, 10) : 0;
+}
+
 static void advance_all(const struct sim_offset *offsets, size_t count, const char *group,
                         uint32_t life)
 {
@@ -394,6 +402,7 @@ static void advance_all(const struct sim_offset *offsets, size_t count, const ch
 			            (int)offsets[i].offset);
 		else if (!shadow_advance(shadow, offsets[i].offset, life, &oracle.expected))
 			return;
+		shadow->restore_from = restore_from(&offsets[i]);
 	}
 }
 
@@ -430,6 +439,17 @@ void oracle_decided(const struct txn *txn)
 	items_free(&actual);
 	items_free(&expected);
 	items_free(&allowed);
+}
+
+void oracle_trims(const char *group, const char *topic, int32_t partition, int64_t before)
+{
+	const struct shadow *shadow = find(group, topic, partition);
+
+	if (!shadow || before > shadow->restore_from)
+		oracle_fail("group %s deletes records of %s/%d before offset %d; a restore begins "
+		            "at offset %d",
+		            group, topic, partition, (int)before,
+		            shadow ? (int)shadow->restore_from : 0);
 }
 
 static bool has_read(const struct shadow *shadow)

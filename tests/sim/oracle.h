@@ -12,6 +12,8 @@
 void oracle_begin(void);
 /* The coordinator has decided to commit: checks the transaction. */
 void oracle_decided(const struct txn *txn);
+/* A process of the group deletes the records before the offset. No restore may need them. */
+void oracle_trims(const char *group, const char *topic, int32_t partition, int64_t before);
 /* Each partition of the topic has a record before its committed offset that could be read. Without
  * one, nothing shows that the topic was created again. */
 bool oracle_has_read(const char *topic);

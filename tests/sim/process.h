@@ -6,6 +6,7 @@
 #define SIM_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PROCESS_MAX 16
@@ -21,6 +22,8 @@ struct process {
 	uint64_t key;  /* of its hash tables */
 	void *user;    /* of process_start */
 	uint32_t life; /* counts all processes of the schedule */
+	bool ready;    /* /readyz */
+	size_t tasks;  /* of the task loop, that are not freed */
 };
 
 /* ---- time */

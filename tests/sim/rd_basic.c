@@ -145,6 +145,22 @@ rd_kafka_topic_t *rd_topic(rd_kafka_t *client, const char *name)
 	return topic;
 }
 
+void rd_topics_free_unused(rd_kafka_t *client)
+{
+	rd_kafka_topic_t **at = &client->topics;
+
+	while (*at) {
+		rd_kafka_topic_t *topic = *at;
+
+		if (topic->messages) {
+			at = &topic->next;
+			continue;
+		}
+		*at = topic->next;
+		free(topic);
+	}
+}
+
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *client, const char *name,
                                      rd_kafka_topic_conf_t *conf)
 {
@@ -328,6 +344,7 @@ void rd_kafka_message_destroy(rd_kafka_message_t *message)
 {
 	struct sim_message *m = (struct sim_message *)message;
 
+	message->rkt->messages--;
 	memset(m + 1, 0xdd, m->bytes);
 	memset(m, 0xdd, sizeof(*m));
 	free(m);
@@ -351,7 +368,7 @@ const char *rd_kafka_message_errstr(const rd_kafka_message_t *message)
 	X(INVALID_PRODUCER_EPOCH) X(PRODUCER_FENCED) X(INVALID_TXN_STATE)                         \
 	X(INVALID_PRODUCER_ID_MAPPING) X(UNKNOWN_PRODUCER_ID) X(OUT_OF_ORDER_SEQUENCE_NUMBER)     \
 	X(ILLEGAL_GENERATION) X(UNKNOWN_MEMBER_ID) X(UNSTABLE_OFFSET_COMMIT)                      \
-	X(UNKNOWN_TOPIC_OR_PART) X(OFFSET_OUT_OF_RANGE) X(UNKNOWN)
+	X(UNKNOWN_TOPIC_OR_PART) X(_MSG_TIMED_OUT) X(OFFSET_OUT_OF_RANGE) X(UNKNOWN)
 /* clang-format on */
 
 static const struct {

@@ -24,6 +24,7 @@ struct rd_kafka_conf_s {
 struct rd_kafka_topic_s {
 	char name[64];
 	rd_kafka_t *client;
+	size_t messages; /* that refer to it */
 	struct rd_kafka_topic_s *next;
 };
 
@@ -111,6 +112,7 @@ struct rd_kafka_s {
 	struct rd_queued *queue;
 	size_t queue_count, queue_capacity;
 	bool requested; /* the coordinator knows of this transaction */
+	bool polling;   /* sends in the background, not in a call of the application */
 	rd_kafka_resp_err_t failure;
 	char failure_text[128];
 };
@@ -122,6 +124,8 @@ struct rd_kafka_queue_s {
 
 /* The client's object of a topic. */
 rd_kafka_topic_t *rd_topic(rd_kafka_t *client, const char *name);
+/* Frees the objects to which no message refers. */
+void rd_topics_free_unused(rd_kafka_t *client);
 rd_kafka_error_t *rd_error(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal,
                            const char *text);
 void rd_consumer_destroy(rd_kafka_t *client);

@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "sim/choice.h"
+#include "sim/flushes.h"
 #include "sim/network.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
@@ -23,6 +24,7 @@ static struct sim_message *message_new(rd_kafka_t *client, const struct rd_readi
 
 	m->bytes = bytes;
 	m->message.rkt = rd_topic(client, reading->topic);
+	m->message.rkt->messages++;
 	m->message.partition = reading->partition;
 	if (client->last)
 		client->last->next = m;
@@ -201,6 +203,7 @@ static void join(rd_kafka_t *client)
 	client->lost = false;
 }
 
+/* librdkafka pauses all partitions before the callback, which drops the fetched records. */
 static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
 {
 	rd_kafka_topic_partition_list_t *list =
@@ -213,6 +216,7 @@ static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
 	      kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "assigned" : "revoked",
 	      client->lost ? " (lost)" : "");
 	client->rebalance_open = true;
+	drop_queue(client);
 	client->conf.rebalance_cb(client, kind, list, client->conf.opaque);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -275,6 +279,7 @@ static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list
 rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
 {
 	drop_queue(client);
+	rd_topics_free_unused(client);
 	set_readings(client, list);
 	client->rebalance_open = false;
 	if (!client->subscribed || list || client->closed)
@@ -362,6 +367,8 @@ ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
 {
 	size_t count = 0;
 
+	if (queue->client->subscribed && queue->client->reading_count)
+		flushes_check_tasks(queue->client->reading_count);
 	if (!wait_for_message(queue->client, timeout_ms))
 		return 0;
 	for (; count < size && queue->client->first; count++)

@@ -93,17 +93,21 @@ static void report(const rd_kafka_t *client, enum request_kind kind, bool answer
 		                    client->on_response_opaque);
 }
 
-/* Sends the request until it gets an answer that is not retried, or until the time is over. */
+/* Sends the request until it gets an answer that is not retried, or until the time is over. A
+ * request without an answer is reported before it is sent again. One that outlives its call is not:
+ * librdkafka reports it at the request's own time-out, a minute later. */
 static enum result ask(rd_kafka_t *client, const struct request *request, struct response *response,
                        int64_t until_us)
 {
 	for (;;) {
 		bool answered = network_write(request, response);
+		bool over = sim_now_us() >= until_us || (response->outlives && !client->polling);
 
-		report(client, request->kind, answered);
+		if (answered || !over || client->polling)
+			report(client, request->kind, answered);
 		if (answered && !is_retried(response->code))
 			return response->code ? RESULT_FAILED : RESULT_OK;
-		if (sim_now_us() >= until_us)
+		if (over)
 			return RESULT_TIMED_OUT;
 		process_sleep(RETRY_US);
 	}
@@ -297,6 +301,8 @@ static enum result send_batch(rd_kafka_t *client, size_t number, int64_t until_u
 	result = ask(client, &request, &response, until_us);
 	if (result == RESULT_FAILED)
 		fail_by(client, response.code, "Produce");
+	if (response.outlives) /* message.timeout.ms */
+		fail_by(client, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "Produce");
 	if (result != RESULT_OK)
 		return result;
 	for (size_t i = 0; i < count; i++)
@@ -321,11 +327,19 @@ static enum result flush(rd_kafka_t *client, int64_t until_us)
 	return has_failed(client) ? RESULT_FAILED : RESULT_OK;
 }
 
+/* What librdkafka does in the background. */
+static void poll_send(rd_kafka_t *client)
+{
+	client->polling = true;
+	flush(client, sim_now_us() + POLL_SEND_US);
+	client->polling = false;
+}
+
 int rd_kafka_poll(rd_kafka_t *client, int timeout_ms)
 {
 	if (client->txn == RD_TXN_OPEN && client->queue_count &&
 	    (timeout_ms > 0 || choose(CHOICE_SEND_EARLY, process_current()->actor, 2)))
-		flush(client, sim_now_us() + POLL_SEND_US);
+		poll_send(client);
 	else if (timeout_ms > 0)
 		process_sleep((int64_t)timeout_ms * 1000);
 	return 0;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "sim/choice.h"
 #include "sim/network.h"
+#include "sim/oracle.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
 
@@ -226,7 +227,7 @@ void rd_kafka_DeleteRecords(rd_kafka_t *client, rd_kafka_DeleteRecords_t **reque
 	rd_kafka_topic_partition_list_t *list = requests[0]->list;
 	rd_kafka_event_t *event = xzalloc(1, sizeof(*event));
 
-	(void)client, (void)count, (void)options;
+	(void)count, (void)options;
 	event->list = rd_kafka_topic_partition_list_copy(list);
 	if (!network_read("DeleteRecords"))
 		event->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -234,6 +235,8 @@ void rd_kafka_DeleteRecords(rd_kafka_t *client, rd_kafka_DeleteRecords_t **reque
 		struct partition_log *log =
 			cluster_log(list->elems[i].topic, list->elems[i].partition);
 
+		oracle_trims(client->conf.group, list->elems[i].topic, list->elems[i].partition,
+		             list->elems[i].offset);
 		if (log)
 			log_trim(log, list->elems[i].offset);
 		else

@@ -30,7 +30,7 @@ static struct {
 	struct replica at[REPLICAS_MAX];
 	int count;
 	bool may_refuse;
-	uint32_t starts;
+	uint32_t starts, refusals;
 } replicas;
 
 static int exit_code(enum err_class class)
@@ -56,6 +56,7 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
 	if (code == 78)
 		replica->start_us = sim_now_us() + REFUSED_US;
+	replicas.refusals += code == 78;
 	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
@@ -206,6 +207,25 @@ void replica_twin(int number)
 void replicas_may_refuse(bool may)
 {
 	replicas.may_refuse = may;
+}
+
+bool replicas_have_refused(void)
+{
+	return replicas.refusals > 0;
+}
+
+bool replicas_are_ready(char *why, size_t cap)
+{
+	for (int i = 0; i < replicas.count; i++) {
+		const struct replica *replica = &replicas.at[i];
+
+		if (runs(replica) && replica->process->ready)
+			continue;
+		snprintf(why, cap, "%s-%d is not ready", service_of(replica->service)->name,
+		         replica->instance);
+		return false;
+	}
+	return true;
 }
 
 uint32_t replicas_starts(void)

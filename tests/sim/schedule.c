@@ -21,14 +21,15 @@
 #include "wire/group_offsets.h"
 #include "wire/topics.h"
 
-#define SECOND_US     INT64_C(1000000)
-#define EVENT_US      INT64_C(250000)
-#define QUIET_US      (600 * SECOND_US) /* after the faults, everything is processed in this time */
-#define LOSS_QUIET_US (40 * SECOND_US)
-#define EVENT_VALUES  60000
-#define FROZEN_US     INT64_C(3000000) /* shorter than a session */
-#define LOSS_EVERY    8                /* schedules */
-#define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
+#define SECOND_US        INT64_C(1000000)
+#define EVENT_US         INT64_C(250000)
+#define QUIET_US         (100 * SECOND_US) /* after the faults, to process everything */
+#define LOSS_QUIET_US    (40 * SECOND_US)
+#define EVENT_VALUES     60000
+#define FROZEN_US        INT64_C(3000000) /* shorter than a session */
+#define BUG_REQUEST_RATE 3000
+#define LOSS_EVERY       8               /* schedules */
+#define MISSING_US       INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
@@ -262,19 +263,28 @@ static void delete_raw(bool with_offsets)
 	timer_at(sim_now_us() + MISSING_US, recreate, topic);
 }
 
-static void trim(const char *name)
+static void trim_now(void *context)
 {
-	struct sim_topic *topic = cluster_topic(name);
+	struct sim_topic *topic = context;
 
-	if (!oracle_has_read(name)) /* a first start reads what there is */
-		return;
 	replicas_may_refuse(true);
 	for (int32_t p = 0; p < topic->partition_count; p++) {
 		struct partition_log *log = &topic->logs[p];
 
 		log_trim(log, log_lso(log));
-		story("retention removes %s/%d before offset %d", name, p, (int)log->start);
+		story("retention removes %s/%d before offset %d", topic->name, p, (int)log->start);
 	}
+}
+
+/* The readers of the topic are frozen before, so that they have not read everything. They are the
+ * replicas from this number on. */
+static void trim(const char *name, int readers)
+{
+	if (!oracle_has_read(name)) /* a first start reads what there is */
+		return;
+	for (int i = readers; i < replicas_count(); i++)
+		replica_freeze(i, FROZEN_US);
+	timer_at(sim_now_us() + MISSING_US, trim_now, cluster_topic(name));
 }
 
 static bool has_counts(void)
@@ -308,8 +318,8 @@ static void lose(void *context)
 	switch (world->loss) {
 	case LOSS_RAW_TOPIC: delete_raw(true); break;
 	case LOSS_RAW_TOPIC_NOT_OFFSETS: delete_raw(false); break;
-	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
-	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
+	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events", 0); break;
+	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events", world->sinks); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
@@ -331,6 +341,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 	create_topics(world);
 	transactions_begin(oracle_decided, marked);
 	groups_begin();
+	services_begin(choice_hash(options->seed, 9));
 	sim_registry_begin(1);
 	oracle_begin();
 	replicas_begin();
@@ -355,7 +366,13 @@ static bool is_complete(const struct world *world, char *why, size_t cap)
 		snprintf(why, cap, "the input is not complete");
 		return false;
 	}
-	return oracle_is_complete(world->aggregators > 0, why, cap);
+	return oracle_is_complete(world->aggregators > 0, why, cap) && replicas_are_ready(why, cap);
+}
+
+/* After a loss, a process has to refuse, unless it needs nothing of what was lost. */
+static bool is_over(const struct world *world, char *why, size_t cap)
+{
+	return (world->loss && replicas_have_refused()) || is_complete(world, why, cap);
 }
 
 static void run(const struct world *world)
@@ -366,18 +383,16 @@ static void run(const struct world *world)
 	sim_run(world->faults_us);
 	choice_heal();
 	story("no more faults");
-	if (world->loss) {
+	if (world->loss)
 		sim_run(sim_now_us() + LOSS_QUIET_US);
-		oracle_end();
-		return;
-	}
 	for (int64_t until = sim_now_us() + QUIET_US; !oracle_failure() && sim_now_us() < until;) {
-		if (is_complete(world, why, sizeof(why)))
+		if (is_over(world, why, sizeof(why)))
 			break;
 		sim_run(sim_now_us() + SECOND_US);
 	}
-	if (!is_complete(world, why, sizeof(why)))
-		oracle_fail("not complete 10 minutes after the last fault: %s", why);
+	if (!is_over(world, why, sizeof(why)))
+		oracle_fail("not complete %d s after the last fault: %s",
+		            (int)(QUIET_US / SECOND_US), why);
 	oracle_end();
 	if (world->loaders)
 		pg_world_end();
@@ -391,6 +406,8 @@ void schedule_run(const struct schedule_options *options, struct schedule_result
 	draw_world(options->seed, &world);
 	if (options->loader)
 		draw_loader_world(options->seed, &world);
+	if (options->bugs.no_verification) /* it needs late requests */
+		world.rates[CHOICE_REQUEST] = BUG_REQUEST_RATE;
 	begin(options, &world, &result->trace);
 	run(&world);
 	result->failed = oracle_failure() != NULL;

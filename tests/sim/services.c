@@ -34,10 +34,14 @@ bool __wrap_task_loop_start(struct task_loop *loop, const struct task_loop_input
 bool __real_task_loop_start(struct task_loop *loop, const struct task_loop_input *inputs,
                             size_t input_count, struct err *err);
 
+/* BATCH_RECORDS: small, ordinary, and larger than the input. */
+static const char *const batches[SIM_BATCHES] = {"4", "40", "1000"};
+
 static struct {
 	const struct service *service;
-	void *settings;
+	void *settings[SIM_BATCHES];
 } loaded[SIM_SERVICE_COUNT];
+static uint32_t batch; /* of this schedule */
 
 static struct sim_service_inputs *capturing; /* NULL: the real functions are called */
 
@@ -48,10 +52,15 @@ static void load(enum sim_service number, int (*run)(int, char **))
 
 	run(1, argv);
 	loaded[number].service = sim_captured_service();
-	loaded[number].settings = xzalloc(1, loaded[number].service->config_size);
-	if (config_load(loaded[number].service->tables, name, name, 1, argv,
-	                loaded[number].settings) != CONFIG_OK)
-		exit(64);
+	for (uint32_t i = 0; i < SIM_BATCHES; i++) {
+		void *settings = xzalloc(1, loaded[number].service->config_size);
+
+		setenv("BATCH_RECORDS", batches[i], 1);
+		if (config_load(loaded[number].service->tables, name, name, 1, argv, settings) !=
+		    CONFIG_OK)
+			exit(64);
+		loaded[number].settings[i] = settings;
+	}
 }
 
 void services_load(void)
@@ -60,7 +69,6 @@ void services_load(void)
 	setenv("ROLLUPS", "1m:all 1h:category1 1d:brand", 1);
 	setenv("DEDUP_HORIZON", "1d", 1);
 	setenv("IDLE_TIMEOUT", "2s", 1);
-	setenv("BATCH_RECORDS", "40", 1);
 	load(SIM_BRONZE_SINK, bronze_sink_main);
 	load(SIM_AGGREGATOR, funnel_aggregator_main);
 	setenv("POSTGRES_DSN", "postgresql://sim", 1);
@@ -68,6 +76,11 @@ void services_load(void)
 	setenv("REPORTING_INTERVAL", "0s", 1);
 	setenv("BATCH_ROWS", "60", 1);
 	load(SIM_LOADER, pg_loader_main);
+}
+
+void services_begin(uint64_t number)
+{
+	batch = (uint32_t)(number % SIM_BATCHES);
 }
 
 const struct service *service_of(enum sim_service number)
@@ -80,7 +93,7 @@ void *service_settings(enum sim_service number, const char *instance)
 	size_t size = loaded[number].service->config_size;
 	void *settings = xrealloc(NULL, size);
 
-	memcpy(settings, loaded[number].settings, size);
+	memcpy(settings, loaded[number].settings[batch], size);
 	((struct service_config *)settings)->instance_id = strdup(instance);
 	return settings;
 }

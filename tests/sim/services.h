@@ -27,8 +27,12 @@ struct sim_service_inputs {
 	const struct output_context *context;
 };
 
+#define SIM_BATCHES 3
+
 /* Once: runs both main functions up to service_main, and reads their settings. */
 void services_load(void);
+/* Begins a schedule with one of the SIM_BATCHES values of BATCH_RECORDS. */
+void services_begin(uint64_t batch);
 const struct service *service_of(enum sim_service number);
 /* The settings with this instance id, in the current arena. */
 void *service_settings(enum sim_service number, const char *instance);

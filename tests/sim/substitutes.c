@@ -20,6 +20,7 @@
 #include "service/stop.h"
 #include "sim/arena.h"
 #include "sim/choice.h"
+#include "sim/oracle.h"
 #include "sim/pg_libpq.h"
 #include "sim/process.h"
 #include "sim/story.h"
@@ -122,7 +123,8 @@ bool service_stopping(void)
 
 void health_ready(const char *reason)
 {
-	(void)reason;
+	if (process_current())
+		process_current()->ready = !reason;
 }
 
 void health_alive(void)
@@ -214,7 +216,8 @@ void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 struct registry {
 	char unused;
 };
-static int32_t first_id;
+#define FIRST_ID 1
+static int32_t first_id; /* FIRST_ID: the registry has its data */
 
 void sim_registry_begin(int32_t first)
 {
@@ -258,6 +261,9 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
                        int32_t *schema_id, struct err *err)
 {
 	(void)registry, (void)topic_prefix;
+	if (first_id != FIRST_ID)
+		oracle_fail("%s registers a schema with a registry that has lost its data",
+		            process_current()->name);
 	*schema_id = sim_registry_id(kind);
 	return answers(err);
 }
