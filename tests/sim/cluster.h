@@ -35,6 +35,7 @@ struct cluster {
 	uint32_t next_topic_id;
 	int64_t down_until_us;    /* no request is answered until then */
 	int64_t loading_until_us; /* the coordinators load until then */
+	int64_t hidden_until_us;  /* until then metadata lacks __consumer_offsets */
 	struct cluster_bugs bugs;
 };
 extern struct cluster cluster;

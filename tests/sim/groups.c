@@ -15,7 +15,6 @@
 
 #define GROUPS_MAX    8
 #define MEMBERS_MAX   16
-#define SESSION_US    INT64_C(10000000)
 #define REBALANCE_US  INT64_C(60000000)
 #define TICK_US       INT64_C(200000)
 #define JOIN_DELAY_US INT64_C(100000)
@@ -29,6 +28,7 @@ struct member {
 	const char *topics[8];
 	size_t topic_count;
 	bool joined; /* waits for the next generation */
+	bool silent; /* sends no heartbeats */
 	struct member_assignment assigned;
 	int32_t generation; /* of assigned */
 };
@@ -148,6 +148,14 @@ void groups_leave(const char *name, const char *id)
 		remove_member(group, member, "it has closed");
 }
 
+void groups_silence(const char *name, const char *id)
+{
+	struct member *member = member_of(group_of(name), id);
+
+	if (member)
+		member->silent = true;
+}
+
 void groups_rejoin(const char *name, const char *id)
 {
 	struct member *member = member_of(group_of(name), id);
@@ -222,9 +230,10 @@ static void expel(struct group *group)
 		struct member *member = &group->members[i];
 		const struct process *process = process_of(member->process);
 
-		if (process->alive && process->life == member->life && !process_is_frozen(process))
+		if (process->alive && process->life == member->life &&
+		    !process_is_frozen(process) && !member->silent)
 			member->seen_us = sim_now_us();
-		else if (sim_now_us() - member->seen_us > SESSION_US)
+		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US)
 			remove_member(group, member, "its session has timed out");
 	}
 }

@@ -143,6 +143,18 @@ static void append_bad(int32_t partition)
 	}
 }
 
+void input_append_unreadable(struct partition_log *log)
+{
+	static const char value[] = {0, 0, 0, 3, 0, 'x'};
+	struct sim_record record = {.key = SPAN("k"),
+	                            .value = {value, sizeof(value)},
+	                            .time_ms = sim_wallclock_us() / 1000};
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	story("another client writes an unreadable record to %s/%d", log->topic, log->partition);
+	(void)log_append(log, &batch);
+}
+
 static void foreign_end(bool commit)
 {
 	if (!input.foreign || input.topic->missing)

@@ -16,11 +16,15 @@
 
 #include "base/err.h"
 #include "base/memory.h"
+#include "bronze_fold.h"
+#include "event/event_json_library.h"
 #include "registry/frame_decoder.h"
+#include "sim/arena.h"
 #include "sim/cluster.h"
 #include "sim/flushes.h"
 #include "sim/groups.h"
 #include "sim/process.h"
+#include "sim/replicas.h"
 #include "sim/services.h"
 #include "sim/story.h"
 #include "stream/task.h"
@@ -57,6 +61,8 @@ static struct {
 	struct shadow shadows[SHADOWS_MAX];
 	size_t shadow_count;
 	struct outbox expected, allowed;
+	struct event_parser *parsers[SETTINGS_RULES]; /* with the rules of these settings */
+	enum sim_settings rules; /* of the process whose transaction is checked */
 	char failure[2048];
 	size_t transactions, records;
 } oracle;
@@ -121,12 +127,38 @@ static void add_shadows(const struct sim_service_inputs *service,
 	}
 }
 
+/* The rules of a process apply to the records that it commits. */
+enum reason __wrap_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap);
+enum reason __real_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap);
+
+enum reason __wrap_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap)
+{
+	if (arena_current() == ARENA_WORLD && oracle.parsers[oracle.rules])
+		parser = oracle.parsers[oracle.rules];
+	return __real_event_parse_json(parser, value, event, detail, detail_cap);
+}
+
+static void rules_begin(void)
+{
+	struct sim_service_inputs sink;
+
+	for (int i = 0; i < SETTINGS_RULES; i++) {
+		services_capture(SIM_BRONZE_SINK, (enum sim_settings)i, &sink);
+		oracle.parsers[i] = event_parser_new(
+			((const struct bronze_fold_config *)sink.inputs[0].fold_config)->rules);
+	}
+}
+
 void oracle_begin(void)
 {
 	memset(&oracle, 0, sizeof(oracle));
 	flushes_begin();
+	rules_begin();
 	for (int s = 0; s < SIM_TASK_LOOPS; s++) {
-		services_capture((enum sim_service)s, &oracle.services[s]);
+		services_capture((enum sim_service)s, SETTINGS_ORDINARY, &oracle.services[s]);
 		for (size_t i = 0; i < oracle.services[s].input_count; i++)
 			add_shadows(&oracle.services[s], &oracle.services[s].inputs[i]);
 	}
@@ -413,6 +445,12 @@ void oracle_decided(const struct txn *txn)
 	if (oracle_failure() || strncmp(txn->id, SIM_PREFIX, strlen(SIM_PREFIX)) != 0)
 		return;
 	oracle.transactions++;
+	oracle.rules = replicas_settings(txn->ended_by);
+	if (oracle.rules == SETTINGS_OTHER_STATE && count)
+		oracle_fail("%s commits with settings that change the meaning of its state",
+		            txn->id);
+	if (oracle_failure())
+		return;
 	items_of_txn(&actual, txn);
 	announced = has_announcement(&actual);
 	if (announced)

@@ -22,6 +22,8 @@ void replica_freeze(int number, int64_t us);
 void replica_twin(int number);
 /* A replica may exit with 78 in this schedule. */
 void replicas_may_refuse(bool may);
+/* The settings of that process, by its life. */
+enum sim_settings replicas_settings(uint32_t life);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
 

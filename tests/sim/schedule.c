@@ -80,6 +80,14 @@ static const struct rate rates[] = {
 	{CHOICE_FREEZE, {0, 0, 30, 200}},
 	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
+	/* The rare faults. */
+	{CHOICE_LOCAL, {0, 0, 10, 100}},
+	{CHOICE_THREAD, {0, 0, 30, 200}},
+	{CHOICE_LOST, {0, 0, 20, 200}},
+	{CHOICE_HANG, {0, 0, 10, 60}},
+	{CHOICE_RIGHT, {0, 0, 0, 20}},
+	{CHOICE_SETTINGS, {0, 0, 0, 20000}},
+	{CHOICE_TROUBLE, {0, 0, 800, 3000}},
 };
 
 static void draw_rates(uint64_t seed, struct world *world)
@@ -110,6 +118,8 @@ static void draw_world(uint64_t seed, struct world *world)
 
 static void draw_loader_world(uint64_t seed, struct world *world)
 {
+	for (int kind = CHOICE_LOCAL; kind < CHOICE_KIND_COUNT; kind++)
+		world->rates[kind] = 0;
 	world->loss = LOSS_NONE;
 	world->sinks = world->aggregators = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
@@ -236,6 +246,59 @@ static void event_tick(void *context)
 		timer_at(sim_now_us() + EVENT_US, event_tick, NULL);
 }
 
+/* Rare events. They are apart, so that the ordinary ones keep their values. */
+enum trouble {
+	TROUBLE_OUTAGE,
+	TROUBLE_HIDDEN,
+	TROUBLE_BAD_BRONZE,
+	TROUBLE_BAD_PARTIAL,
+	TROUBLE_COUNT
+};
+
+static void outage(uint64_t param)
+{
+	int64_t us = (int64_t)(5 + param % 55) * SECOND_US;
+
+	story("the broker is down for %d s", (int)(us / SECOND_US));
+	cluster.down_until_us = cluster.loading_until_us = sim_now_us() + us;
+}
+
+/* Another client writes a record into a topic of ours. Not before there are offsets: services
+ * refuse to start if their output has records, and they have no offsets. */
+static void append_foreign(const char *name, uint64_t param)
+{
+	struct sim_topic *topic = cluster_topic(name);
+
+	if (oracle_has_commits(name) && oracle_has_commits(SIM_PREFIX "raw_events"))
+		input_append_unreadable(&topic->logs[param % (uint64_t)topic->partition_count]);
+}
+
+static void make_trouble(enum trouble trouble, uint64_t param)
+{
+	switch (trouble) {
+	case TROUBLE_OUTAGE: outage(param); break;
+	case TROUBLE_HIDDEN:
+		story("the right to describe __consumer_offsets is missing");
+		cluster.hidden_until_us = sim_now_us() + (int64_t)(param % 20) * SECOND_US;
+		break;
+	case TROUBLE_BAD_BRONZE: append_foreign(SIM_PREFIX "bronze_events", param); break;
+	case TROUBLE_BAD_PARTIAL: append_foreign(SIM_PREFIX "funnel_partials", param); break;
+	case TROUBLE_COUNT: break;
+	}
+}
+
+static void trouble_tick(void *context)
+{
+	uint32_t value = choose(CHOICE_TROUBLE, 0, EVENT_VALUES);
+
+	(void)context;
+	if (value)
+		make_trouble((enum trouble)((value - 1) % TROUBLE_COUNT),
+		             (value - 1) / TROUBLE_COUNT);
+	if (sim_now_us() < running.faults_us)
+		timer_at(sim_now_us() + EVENT_US, trouble_tick, NULL);
+}
+
 /* ---- losses */
 
 static void recreate(void *context)
@@ -343,6 +406,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 	else
 		input_begin(&world->input, SIM_PREFIX "raw_events");
 	timer_at(EVENT_US, event_tick, NULL);
+	timer_at(EVENT_US, trouble_tick, NULL);
 	if (world->loss)
 		timer_at(world->faults_us / 2, lose, world);
 }

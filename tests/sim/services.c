@@ -36,10 +36,30 @@ bool __real_task_loop_start(struct task_loop *loop, const struct task_loop_input
 
 static struct {
 	const struct service *service;
-	void *settings;
+	void *settings[SETTINGS_COUNT];
 } loaded[SIM_SERVICE_COUNT];
 
 static struct sim_service_inputs *capturing; /* NULL: the real functions are called */
+
+static const struct change {
+	enum sim_settings settings;
+	const char *name, *value, *ordinary;
+} changes[] = {
+	{SETTINGS_TYPES, "ALLOWED_EVENT_TYPES", "view,purchase", "view,cart,purchase"},
+	{SETTINGS_PRICE, "MAX_PRICE", "45", "1000"},
+	{SETTINGS_OTHER_STATE, "DEDUP_HORIZON", "2d", "1d"},
+	{SETTINGS_OTHER_STATE, "GRACE", "20m", "10m"},
+};
+
+static void apply(int settings)
+{
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		const struct change *change = &changes[i];
+
+		setenv(change->name,
+		       (int)change->settings == settings ? change->value : change->ordinary, 1);
+	}
+}
 
 static void load(enum sim_service number, int (*run)(int, char **))
 {
@@ -48,17 +68,19 @@ static void load(enum sim_service number, int (*run)(int, char **))
 
 	run(1, argv);
 	loaded[number].service = sim_captured_service();
-	loaded[number].settings = xzalloc(1, loaded[number].service->config_size);
-	if (config_load(loaded[number].service->tables, name, name, 1, argv,
-	                loaded[number].settings) != CONFIG_OK)
-		exit(64);
+	for (int i = 0; i < SETTINGS_COUNT; i++) {
+		loaded[number].settings[i] = xzalloc(1, loaded[number].service->config_size);
+		apply(i);
+		if (config_load(loaded[number].service->tables, name, name, 1, argv,
+		                loaded[number].settings[i]) != CONFIG_OK)
+			exit(64);
+	}
 }
 
 void services_load(void)
 {
 	setenv("TOPIC_PREFIX", SIM_PREFIX, 1);
 	setenv("ROLLUPS", "1m:all 1h:category1 1d:brand", 1);
-	setenv("DEDUP_HORIZON", "1d", 1);
 	setenv("IDLE_TIMEOUT", "2s", 1);
 	setenv("BATCH_RECORDS", "40", 1);
 	load(SIM_BRONZE_SINK, bronze_sink_main);
@@ -75,23 +97,25 @@ const struct service *service_of(enum sim_service number)
 	return loaded[number].service;
 }
 
-void *service_settings(enum sim_service number, const char *instance)
+void *service_settings(enum sim_service number, enum sim_settings kind, const char *instance)
 {
 	size_t size = loaded[number].service->config_size;
 	void *settings = xrealloc(NULL, size);
 
-	memcpy(settings, loaded[number].settings, size);
+	memcpy(settings, loaded[number].settings[kind], size);
 	((struct service_config *)settings)->instance_id = strdup(instance);
 	return settings;
 }
 
-void services_capture(enum sim_service number, struct sim_service_inputs *captured)
+void services_capture(enum sim_service number, enum sim_settings settings,
+                      struct sim_service_inputs *captured)
 {
 	struct err err = {ERR_NONE, ""};
 	void *state = NULL;
 
 	capturing = captured;
-	if (!loaded[number].service->open(service_settings(number, "oracle"), &state, &err)) {
+	if (!loaded[number].service->open(service_settings(number, settings, "oracle"), &state,
+	                                  &err)) {
 		fprintf(stderr, "sim: %s\n", err.message);
 		exit(70);
 	}

@@ -20,6 +20,16 @@ enum sim_service {
 	SIM_TASK_LOOPS = SIM_LOADER
 };
 
+/* The settings of a start. Those of the first three keep the state: the services go on with them. */
+enum sim_settings {
+	SETTINGS_ORDINARY,
+	SETTINGS_TYPES,                        /* other rules: fewer event types */
+	SETTINGS_PRICE,                        /* other rules: a maximum price */
+	SETTINGS_RULES,                        /* number of rules */
+	SETTINGS_OTHER_STATE = SETTINGS_RULES, /* the state has another meaning: to be refused */
+	SETTINGS_COUNT
+};
+
 struct sim_service_inputs {
 	const char *name; /* "bronze-sink" */
 	const struct task_loop_input *inputs;
@@ -31,9 +41,10 @@ struct sim_service_inputs {
 void services_load(void);
 const struct service *service_of(enum sim_service number);
 /* The settings with this instance id, in the current arena. */
-void *service_settings(enum sim_service number, const char *instance);
+void *service_settings(enum sim_service number, enum sim_settings settings, const char *instance);
 /* What the service gives to task_loop_open and task_loop_start, for the oracle. In the current
  * arena. The topics must exist. */
-void services_capture(enum sim_service number, struct sim_service_inputs *captured);
+void services_capture(enum sim_service number, enum sim_settings settings,
+                      struct sim_service_inputs *captured);
 
 #endif
