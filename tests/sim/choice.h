@@ -13,39 +13,39 @@
 #define CHOICE_ACTORS 64
 
 /* The name is for traces and stories. */
-#define CHOICE_KINDS(X)                                                                           \
-	/* Ordinary variation */                                                                  \
-	X(LATENCY, "latency")       /* of a request */                                            \
-	X(TURN, "turn")             /* another process runs first */                              \
-	X(FETCH_SIZE, "fetch_size") /* number of records of a fetch */                            \
-	X(SEND_EARLY, "send_early") /* the producer sends before the commit */                    \
-	X(INPUT, "input")           /* time until the next input record */                        \
-	/* Faults */                                                                              \
-	X(REQUEST, "request")           /* lost, answer lost, late, doubled */                    \
-	X(CRASH, "crash")               /* at a request: before or after its effect */            \
-	X(CRASH_POINT, "crash_point")   /* at a fault point of the code */                        \
-	X(CRASH_MEMORY, "crash_memory") /* an allocation fails */                                 \
-	X(ANSWER_ERROR, "answer_error") /* the broker answers with a retriable error */           \
-	X(EVENT, "event")               /* of the world: see schedule.h */                        \
-	X(REBALANCE, "rebalance")       /* a member polls, and a rebalance begins */              \
-	X(STALE, "stale")               /* the consumer delivers old records again */             \
-	X(REGISTRY, "registry")         /* the registry does not answer */                        \
-	X(CALL, "call")                 /* a call of the application times out early */           \
-	X(QUEUE_FULL, "queue_full")     /* the producer's queue is full */                        \
-	X(FREEZE, "freeze")             /* at a request; it wakes as a zombie */                  \
-	X(RESTART, "restart")           /* time until a crashed process starts again */           \
-	/* Faults of PostgreSQL */                                                                \
-	X(PG, "pg")                 /* of a message: cut, late, slow, frozen */                   \
-	X(PG_ERROR, "pg_error")     /* a statement fails */                                       \
-	X(PG_CONNECT, "pg_connect") /* no connection */                                           \
-	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                           \
-	/* Rare faults of the services' world; the last ones, so that others keep their values */ \
-	X(LOCAL, "local")       /* a local call of librdkafka fails */                            \
-	X(THREAD, "thread")     /* a thread cannot start, or does not end */                      \
-	X(LOST, "lost")         /* a client connects no more */                                   \
-	X(HANG, "hang")         /* a call takes up to 90 s; heartbeats go on */                   \
-	X(RIGHT, "right")       /* an answer: a right is missing */                               \
-	X(SETTINGS, "settings") /* a process starts with other settings */                        \
+#define CHOICE_KINDS(X)                                                                 \
+	/* Ordinary variation */                                                        \
+	X(LATENCY, "latency")       /* of a request */                                  \
+	X(TURN, "turn")             /* another process runs first */                    \
+	X(FETCH_SIZE, "fetch_size") /* number of records of a fetch */                  \
+	X(SEND_EARLY, "send_early") /* the producer sends before the commit */          \
+	X(INPUT, "input")           /* time until the next input record */              \
+	/* Faults */                                                                    \
+	X(REQUEST, "request")           /* lost, answer lost, late, doubled */          \
+	X(CRASH, "crash")               /* at a request: before or after its effect */  \
+	X(CRASH_POINT, "crash_point")   /* at a fault point of the code */              \
+	X(CRASH_MEMORY, "crash_memory") /* an allocation fails */                       \
+	X(ANSWER_ERROR, "answer_error") /* the broker answers with a retriable error */ \
+	X(EVENT, "event")               /* of the world: see schedule.h */              \
+	X(REBALANCE, "rebalance")       /* a member polls, and a rebalance begins */    \
+	X(STALE, "stale")               /* the consumer delivers old records again */   \
+	X(REGISTRY, "registry")         /* the registry does not answer */              \
+	X(CALL, "call")                 /* a call of the application times out early */ \
+	X(QUEUE_FULL, "queue_full")     /* the producer's queue is full */              \
+	X(FREEZE, "freeze")             /* at a request; it wakes as a zombie */        \
+	X(RESTART, "restart")           /* time until a crashed process starts again */ \
+	/* Faults of PostgreSQL */                                                      \
+	X(PG, "pg")                 /* of a message: cut, late, slow, frozen */         \
+	X(PG_ERROR, "pg_error")     /* a statement fails */                             \
+	X(PG_CONNECT, "pg_connect") /* no connection */                                 \
+	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                 \
+	/* Rare faults of the services' world */                                        \
+	X(LOCAL, "local")       /* a local call of librdkafka fails */                  \
+	X(THREAD, "thread")     /* a thread cannot start, or does not end */            \
+	X(LOST, "lost")         /* a client connects no more */                         \
+	X(HANG, "hang")         /* a call takes up to 90 s; heartbeats go on */         \
+	X(RIGHT, "right")       /* an answer: a right is missing */                     \
+	X(SETTINGS, "settings") /* a process starts with other settings */              \
 	X(TROUBLE, "trouble")   /* of the world: see schedule.c */
 
 enum choice_kind {

@@ -2,8 +2,13 @@
  * committed log up to the offset that a transaction commits, and is flushed there. So its outputs
  * since the offset before are exactly what the transaction must have.
  *
- * Announcements of idle and active partitions depend on the time, not on the input. A shadow makes
- * both kinds, before and after the batch; the transaction may have any of these records. */
+ * Announcements of idle and active partitions depend on the time, not on the input. They show the
+ * state before the batch, their transaction commits an offset of the partition, and they need
+ * evidence: what the brokers have answered to the same process since the partition's last commit.
+ *
+ *   idle    the source ended there, the writer's committed offset had reached it, this topic ended
+ *           there, all of it is processed, and the last record is older than IDLE_TIMEOUT
+ *   active  one of these offsets was not reached */
 #include "sim/oracle.h"
 
 #include <stdarg.h>
@@ -31,6 +36,7 @@
 
 #define SHADOWS_MAX 64
 #define BLOCK       4096
+#define SIM_SOURCE  SIM_PREFIX "raw_events" /* of the topic that has announcements */
 
 struct shadow {
 	const struct sim_service_inputs *service;
@@ -42,6 +48,17 @@ struct shadow {
 	int64_t committed;
 	int64_t folded;             /* the next offset to fold */
 	struct partition_log *kept; /* of the deleted topic; NULL: the topic was not deleted */
+	int64_t committed_us;       /* virtual time of the last commit */
+	struct evidence *evidence;
+	size_t evidence_count, evidence_capacity;
+};
+
+/* What the brokers have answered to a process about the partition of a shadow. */
+struct evidence {
+	uint32_t life;
+	int64_t source_end, written; /* of the check that has begun; -1: not asked */
+	int64_t idle_us, active_us;  /* virtual times of the last checks that show it */
+	int64_t idle_end;            /* where this topic ended then */
 };
 
 /* A record of a transaction, or one that the shadows expect. */
@@ -60,7 +77,7 @@ static struct {
 	struct sim_service_inputs services[SIM_TASK_LOOPS];
 	struct shadow shadows[SHADOWS_MAX];
 	size_t shadow_count;
-	struct outbox expected, allowed;
+	struct outbox expected, allowed, dropped;
 	struct event_parser *parsers[SETTINGS_RULES]; /* with the rules of these settings */
 	enum sim_settings rules; /* of the process whose transaction is checked */
 	char failure[2048];
@@ -219,6 +236,11 @@ static void shadow_flush(struct shadow *shadow, struct outbox *out)
 		              shadow->partition, &shadow->task.counts, shadow->task.last_counted);
 }
 
+static bool is_delivered(const struct sim_record *record)
+{
+	return record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED;
+}
+
 /* Folds the log up to the offset. False: it has a record there that nobody may read yet. */
 static bool shadow_fold(struct shadow *shadow, int64_t to, struct outbox *out)
 {
@@ -241,7 +263,7 @@ static bool shadow_fold(struct shadow *shadow, int64_t to, struct outbox *out)
 			            shadow->partition, (int)shadow->folded);
 			return false;
 		}
-		if (record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED)
+		if (is_delivered(record))
 			shadow_apply(shadow, record, shadow->folded, out);
 	}
 	task_at_end(&shadow->task, to);
@@ -267,17 +289,121 @@ static bool shadow_advance(struct shadow *shadow, int64_t to, uint32_t life, str
 	}
 	task_committed(&shadow->task);
 	shadow->committed = to;
+	shadow->committed_us = sim_now_us();
 	return true;
 }
 
-static void shadow_announce(struct shadow *shadow)
+/* ---- evidence for announcements */
+
+static struct evidence *evidence_of(struct shadow *shadow, uint32_t life)
+{
+	for (size_t i = 0; i < shadow->evidence_count; i++)
+		if (shadow->evidence[i].life == life)
+			return &shadow->evidence[i];
+	GROW(shadow->evidence, shadow->evidence_count, shadow->evidence_capacity);
+	shadow->evidence[shadow->evidence_count] = (struct evidence){life, -1, -1, -1, -1, -1};
+	return &shadow->evidence[shadow->evidence_count++];
+}
+
+static bool has_source(const struct shadow *shadow, const char *topic, int32_t partition)
+{
+	return shadow->input->ops->idle && shadow->partition == partition &&
+	       strcmp(topic, SIM_SOURCE) == 0;
+}
+
+/* A writer without an offset has written all of an empty partition. */
+static bool all_is_written(const struct shadow *shadow, const struct evidence *evidence)
+{
+	const struct partition_log *source = cluster_log(SIM_SOURCE, shadow->partition);
+
+	if (evidence->source_end < 0)
+		return false;
+	return evidence->written >= evidence->source_end || evidence->source_end == 0 ||
+	       (evidence->written < 0 && source && source->start >= evidence->source_end);
+}
+
+/* The last answer of a check. */
+static void conclude(struct shadow *shadow, uint32_t life, int64_t end)
+{
+	struct evidence *evidence = evidence_of(shadow, life);
+	bool written = all_is_written(shadow, evidence);
+
+	if (written) {
+		evidence->idle_us = sim_now_us();
+		evidence->idle_end = end;
+	}
+	if (!written || end > shadow->committed)
+		evidence->active_us = sim_now_us();
+	evidence->source_end = evidence->written = -1;
+}
+
+void oracle_saw_end(uint32_t life, const char *topic, int32_t partition, int64_t end)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++) {
+		struct shadow *shadow = &oracle.shadows[i];
+
+		if (has_source(shadow, topic, partition))
+			evidence_of(shadow, life)->source_end = end;
+		else if (shadow->input->ops->idle && shadow->partition == partition &&
+		         strcmp(shadow->topic, topic) == 0)
+			conclude(shadow, life, end);
+	}
+}
+
+void oracle_saw_committed(uint32_t life, const char *group, const char *topic, int32_t partition,
+                          int64_t offset)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++) {
+		struct shadow *shadow = &oracle.shadows[i];
+
+		if (has_source(shadow, topic, partition) &&
+		    strcmp(group + strlen(SIM_PREFIX), shadow->input->writer) == 0 &&
+		    evidence_of(shadow, life)->source_end >= 0)
+			evidence_of(shadow, life)->written = offset;
+	}
+}
+
+/* NULL: the process may announce that the partition is idle. */
+static const char *not_idle(struct shadow *shadow, uint32_t life)
+{
+	const struct evidence *evidence = evidence_of(shadow, life);
+	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+
+	if (evidence->idle_us <= shadow->committed_us)
+		return "no check has shown it since the last commit";
+	if (evidence->idle_end < shadow->committed)
+		return "the check is from before the last commit";
+	for (int64_t i = evidence->idle_end; i-- > log->start;) {
+		if (!is_delivered(&log->records[i]))
+			continue;
+		if (i >= shadow->committed)
+			return "a record is not processed";
+		return sim_now_us() - log->records[i].appended_us < SIM_IDLE_US
+		               ? "IDLE_TIMEOUT has not passed"
+		               : NULL;
+	}
+	return NULL;
+}
+
+/* Adds the announcements that the process may make of the partition. The fold makes both, because
+ * its state depends on them. */
+static void shadow_announce(struct shadow *shadow, uint32_t life)
 {
 	const struct fold_ops *ops = shadow->input->ops;
+	const char *not_idle_why;
+	bool active;
 
 	if (!ops->idle)
 		return;
-	ops->active(shadow->task.fold, &oracle.allowed);
-	ops->idle(shadow->task.fold, &oracle.allowed);
+	active = evidence_of(shadow, life)->active_us > shadow->committed_us;
+	ops->active(shadow->task.fold, active ? &oracle.allowed : &oracle.dropped);
+	not_idle_why = not_idle(shadow, life);
+	ops->idle(shadow->task.fold, not_idle_why ? &oracle.dropped : &oracle.allowed);
+	if (not_idle_why)
+		story("%s/%d is not idle: %s", shadow->topic, shadow->partition, not_idle_why);
+	if (!active)
+		story("%s/%d is not active: no check has shown it since the last commit",
+		      shadow->topic, shadow->partition);
 }
 
 /* ---- comparing */
@@ -402,10 +528,15 @@ static bool has_announcement(const struct items *items)
 	return false;
 }
 
-static void announce_all(void)
+static void announce_all(const struct sim_offset *offsets, size_t count, const char *group,
+                         uint32_t life)
 {
-	for (size_t i = 0; i < oracle.shadow_count; i++)
-		shadow_announce(&oracle.shadows[i]);
+	for (size_t i = 0; i < count; i++) {
+		struct shadow *shadow = find(group, offsets[i].topic, offsets[i].partition);
+
+		if (shadow)
+			shadow_announce(shadow, life);
+	}
 }
 
 static void advance_all(const struct sim_offset *offsets, size_t count, const char *group,
@@ -440,7 +571,6 @@ void oracle_decided(const struct txn *txn)
 	const char *group = "";
 	struct items actual = {0}, expected = {0}, allowed = {0};
 	size_t count = groups_pending(txn->pid, &offsets, &group);
-	bool announced;
 
 	if (oracle_failure() || strncmp(txn->id, SIM_PREFIX, strlen(SIM_PREFIX)) != 0)
 		return;
@@ -452,12 +582,9 @@ void oracle_decided(const struct txn *txn)
 	if (oracle_failure())
 		return;
 	items_of_txn(&actual, txn);
-	announced = has_announcement(&actual);
-	if (announced)
-		announce_all();
+	if (has_announcement(&actual))
+		announce_all(offsets, count, group, txn->ended_by);
 	advance_all(offsets, count, group, txn->ended_by);
-	if (announced)
-		announce_all();
 	items_of_box(&expected, &oracle.expected);
 	items_of_box(&allowed, &oracle.allowed);
 	if (!oracle_failure())
@@ -465,6 +592,7 @@ void oracle_decided(const struct txn *txn)
 	oracle.records += actual.count;
 	outbox_clear(&oracle.expected);
 	outbox_clear(&oracle.allowed);
+	outbox_clear(&oracle.dropped);
 	items_free(&actual);
 	items_free(&expected);
 	items_free(&allowed);

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "sim/choice.h"
 #include "sim/network.h"
+#include "sim/oracle.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
 #include "sim/story.h"
@@ -135,6 +136,14 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *client, const c
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static void saw_end(const rd_kafka_topic_partition_t *entry)
+{
+	int before = sim_enter();
+
+	oracle_saw_end(process_current()->life, entry->topic, entry->partition, entry->offset);
+	sim_leave(before);
+}
+
 rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
                                                rd_kafka_topic_partition_list_t *list,
                                                int timeout_ms)
@@ -148,8 +157,10 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
 		entry->err = list_offsets(client, entry->topic, entry->partition, until_us, &log);
 		if (entry->err == RD_KAFKA_RESP_ERR__TIMED_OUT)
 			return entry->err;
-		if (!entry->err)
+		if (!entry->err) {
 			entry->offset = end_for(client, log);
+			saw_end(entry);
+		}
 	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -188,6 +199,12 @@ static rd_kafka_resp_err_t read_all(const rd_kafka_t *client, rd_kafka_topic_par
 	sim_leave(before);
 	for (int i = 0; i < list->cnt && !code; i++)
 		code = read_committed(client, &list->elems[i]);
+	before = sim_enter();
+	for (int i = 0; i < list->cnt && !code; i++)
+		oracle_saw_committed(process_current()->life, client->conf.group,
+		                     list->elems[i].topic, list->elems[i].partition,
+		                     list->elems[i].offset);
+	sim_leave(before);
 	return code;
 }
 

@@ -37,7 +37,9 @@ enum loss {
 	LOSS_RAW_TOPIC_NOT_OFFSETS, /* the same, but the group's offsets stay */
 	LOSS_RAW_RECORDS,           /* removed by retention */
 	LOSS_BRONZE_RECORDS,
-	LOSS_SCHEMAS, /* the registry gives other ids */
+	LOSS_SCHEMAS,    /* the registry gives other ids */
+	LOSS_LETTERS,    /* dead letters are removed by retention */
+	LOSS_PARTITIONS, /* the raw topic gets more partitions */
 	LOSS_COUNT
 };
 
@@ -364,6 +366,29 @@ static void lose_schemas(void)
 	sim_registry_begin(100);
 }
 
+/* Only a process with other rules notices that, so all start again, and some with other settings. */
+static void trim_letters(void)
+{
+	struct sim_topic *topic = cluster_topic(SIM_PREFIX "dead_letter");
+
+	replicas_may_refuse(true);
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		log_trim(&topic->logs[p], log_lso(&topic->logs[p]));
+	story("retention removes all dead letters");
+	for (int i = 0; i < replicas_count(); i++)
+		replica_kill(i);
+}
+
+static void add_partitions(void)
+{
+	struct sim_topic *topic = cluster_topic(SIM_PREFIX "raw_events");
+
+	replicas_may_refuse(true);
+	cluster_add_partition(topic);
+	story("the topic %s has %d partitions now", topic->name, (int)topic->partition_count);
+	groups_rebalance(NULL);
+}
+
 static void lose(void *context)
 {
 	const struct world *world = context;
@@ -374,6 +399,8 @@ static void lose(void *context)
 	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
 	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
+	case LOSS_LETTERS: trim_letters(); break;
+	case LOSS_PARTITIONS: add_partitions(); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
 	}

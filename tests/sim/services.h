@@ -9,7 +9,8 @@
 #include "stream/outputs.h"
 #include "task_loop/task_loop.h"
 
-#define SIM_PREFIX "sim_"
+#define SIM_PREFIX  "sim_"
+#define SIM_IDLE_US INT64_C(2000000) /* IDLE_TIMEOUT */
 
 /* The first SIM_TASK_LOOPS of them have a task loop. */
 enum sim_service {
