@@ -501,3 +501,30 @@ void groups_drop_topic(const char *topic)
 			at->now.offset = at->before.offset = -1;
 		}
 }
+
+static void append_offset(const struct group *group, const struct sim_offset *offset)
+{
+	struct sim_record record = offset_record(group->name, offset);
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
+static void move_offset(const struct group *group, struct stored_offset *at, bool all)
+{
+	if (all && at->now.offset >= 0) {
+		append_tombstone(group, &at->now);
+		at->now.offset = at->before.offset = -1;
+	} else if (!all && at->before.offset >= 0 && at->before.offset <= last_counted(&at->now)) {
+		append_offset(group, &at->before);
+		at->now = at->before;
+		at->is_wrong = false;
+	}
+}
+
+void groups_move_offsets(bool all)
+{
+	for (size_t g = 0; g < groups.count; g++)
+		for (size_t i = 0; i < groups.at[g].offset_count; i++)
+			move_offset(&groups.at[g], &groups.at[g].offsets[i], all);
+}

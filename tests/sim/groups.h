@@ -60,6 +60,9 @@ void groups_marked(const struct txn *txn, bool commit);
 size_t groups_pending(int64_t pid, const struct sim_offset **offsets, const char **group);
 /* The coordinator returns the offsets before the last commit, or none. Its log stays right. */
 void groups_forget(bool all);
+/* An operator moves the offsets back by one commit, or deletes them all. Moves only those whose
+ * last counted row shows it. */
+void groups_move_offsets(bool all);
 /* Removes the offsets of a deleted topic. */
 void groups_drop_topic(const char *topic);
 

@@ -17,6 +17,8 @@ bool oracle_has_commits(const char *topic);
 /* Keeps the logs of a topic that is about to be deleted: nothing of its next logs may be
  * committed. Only if oracle_has_commits: else its next logs may be read. */
 void oracle_keep_logs(const char *topic);
+/* The groups' offsets were moved or deleted: nothing is committed any more. */
+void oracle_offsets_moved(void);
 /* Evidence for announcements: what the brokers have answered to the process of this life. */
 void oracle_saw_end(uint32_t life, const char *topic, int32_t partition, int64_t end);
 void oracle_saw_committed(uint32_t life, const char *group, const char *topic, int32_t partition,

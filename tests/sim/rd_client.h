@@ -138,6 +138,8 @@ bool rd_local_fails(const char *call);
 bool rd_right_is_missing(const char *request);
 /* A choice: the client has become silent. */
 bool rd_is_silent(rd_kafka_t *client);
+/* A request that changes nothing; some hang first, and heartbeats go on. False: no answer. */
+bool rd_ask(rd_kafka_t *client, const char *what);
 void rd_consumer_destroy(rd_kafka_t *client);
 void rd_producer_destroy(rd_kafka_t *client);
 

@@ -180,7 +180,7 @@ static void fetch(rd_kafka_t *client)
 		return;
 	for (size_t i = 0; i < client->reading_count; i++)
 		news |= has_news(client, &client->readings[i]);
-	if (!news || !network_read("Fetch"))
+	if (!news || !rd_ask(client, "Fetch"))
 		return;
 	for (size_t n = 0; n < client->reading_count; n++) {
 		struct rd_reading *reading =

@@ -23,8 +23,7 @@ static bool again(int64_t until_us)
 	return sim_now_us() < until_us;
 }
 
-/* A request that changes nothing. Some hang first: heartbeats go on. */
-static bool ask(const rd_kafka_t *client, const char *what)
+bool rd_ask(rd_kafka_t *client, const char *what)
 {
 	uint32_t hangs = choose(CHOICE_HANG, process_current()->actor, HANGS);
 
@@ -32,7 +31,7 @@ static bool ask(const rd_kafka_t *client, const char *what)
 		story("%s hangs for %u s", what, hangs * 3);
 		process_sleep(hangs * HANG_US);
 	}
-	return client->silence != RD_NO_BROKER && network_read(what);
+	return !(rd_is_silent(client) && client->silence == RD_NO_BROKER) && network_read(what);
 }
 
 /* ---- metadata */
@@ -78,7 +77,7 @@ rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *client, int all, rd_kafka_topi
 	int64_t until_us = sim_now_us() + (int64_t)timeout_ms * 1000;
 
 	(void)all, (void)only;
-	while (!ask(client, "Metadata"))
+	while (!rd_ask(client, "Metadata"))
 		if (!again(until_us))
 			return RD_KAFKA_RESP_ERR__TIMED_OUT;
 	*metadata = metadata_new();
@@ -97,14 +96,13 @@ void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata)
 
 /* ---- offsets */
 
-static rd_kafka_resp_err_t list_offsets(const rd_kafka_t *client, const char *topic,
-                                        int32_t partition, int64_t until_us,
-                                        const struct partition_log **log)
+static rd_kafka_resp_err_t list_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
+                                        int64_t until_us, const struct partition_log **log)
 {
 	if (rd_right_is_missing("ListOffsets"))
 		return RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 	for (;;) {
-		bool answered = ask(client, "ListOffsets");
+		bool answered = rd_ask(client, "ListOffsets");
 
 		*log = answered ? cluster_log(topic, partition) : NULL;
 		if (answered && !*log)
@@ -219,7 +217,7 @@ rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partit
 	if (rd_right_is_missing("OffsetFetch"))
 		return RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
 	for (;;) {
-		if (!client->silence && ask(client, "OffsetFetch") &&
+		if (!client->silence && rd_ask(client, "OffsetFetch") &&
 		    sim_now_us() >= cluster.loading_until_us && !read_all(client, list))
 			return RD_KAFKA_RESP_ERR_NO_ERROR;
 		if (!again(until_us))
@@ -276,7 +274,7 @@ void rd_kafka_DeleteRecords(rd_kafka_t *client, rd_kafka_DeleteRecords_t **reque
 
 	(void)count, (void)options;
 	event->list = rd_kafka_topic_partition_list_copy(list);
-	if (!ask(client, "DeleteRecords"))
+	if (!rd_ask(client, "DeleteRecords"))
 		event->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	for (int i = 0; i < list->cnt && !event->code; i++) {
 		struct partition_log *log =

@@ -28,7 +28,8 @@
 #define EVENT_VALUES  60000
 #define FROZEN_US     INT64_C(3000000) /* shorter than a session */
 #define LOSS_EVERY    8                /* schedules */
-#define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
+#define TRIMMED_EVERY 8
+#define MISSING_US    INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
@@ -37,9 +38,11 @@ enum loss {
 	LOSS_RAW_TOPIC_NOT_OFFSETS, /* the same, but the group's offsets stay */
 	LOSS_RAW_RECORDS,           /* removed by retention */
 	LOSS_BRONZE_RECORDS,
-	LOSS_SCHEMAS,    /* the registry gives other ids */
-	LOSS_LETTERS,    /* dead letters are removed by retention */
-	LOSS_PARTITIONS, /* the raw topic gets more partitions */
+	LOSS_SCHEMAS,     /* the registry gives other ids */
+	LOSS_LETTERS,     /* dead letters are removed by retention */
+	LOSS_PARTITIONS,  /* the raw topic gets more partitions */
+	LOSS_OFFSETS,     /* an operator moves the groups' offsets back */
+	LOSS_ALL_OFFSETS, /* or deletes them */
 	LOSS_COUNT
 };
 
@@ -47,6 +50,8 @@ struct world {
 	enum loss loss;
 	int32_t partitions, dead_partitions;
 	int sinks, aggregators, loaders;
+	const char *grown; /* the topic that gets more partitions */
+	int trimmed;       /* records that the raw topic has lost before */
 	struct input_config input;
 	int64_t faults_us; /* virtual time of faults */
 	uint32_t rates[CHOICE_KIND_COUNT];
@@ -82,20 +87,28 @@ static const struct rate rates[] = {
 	{CHOICE_FREEZE, {0, 0, 30, 200}},
 	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
-	/* The rare faults. */
+	/* The rare faults: not in every second schedule. */
 	{CHOICE_LOCAL, {0, 0, 10, 100}},
-	{CHOICE_THREAD, {0, 0, 30, 200}},
+	{CHOICE_THREAD, {0, 0, 100, 2000}},
 	{CHOICE_LOST, {0, 0, 20, 200}},
 	{CHOICE_HANG, {0, 0, 10, 60}},
 	{CHOICE_RIGHT, {0, 0, 0, 20}},
-	{CHOICE_SETTINGS, {0, 0, 0, 20000}},
+	{CHOICE_SETTINGS, {0, 0, 8000, 40000}},
 	{CHOICE_TROUBLE, {0, 0, 800, 3000}},
 };
+
+static void no_rare_faults(struct world *world)
+{
+	for (int kind = CHOICE_LOCAL; kind < CHOICE_KIND_COUNT; kind++)
+		world->rates[kind] = 0;
+}
 
 static void draw_rates(uint64_t seed, struct world *world)
 {
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
 		world->rates[rates[i].kind] = rates[i].rates[choice_hash(seed, 100 + i) % 4];
+	if (choice_hash(seed, 10) % 2)
+		no_rare_faults(world);
 }
 
 static void draw_world(uint64_t seed, struct world *world)
@@ -108,6 +121,9 @@ static void draw_world(uint64_t seed, struct world *world)
 		.faults_us = (8 + (int64_t)(choice_hash(seed, 4) % 20)) * SECOND_US,
 	};
 	world->dead_partitions = world->partitions;
+	world->grown =
+		choice_hash(seed, 11) % 2 ? SIM_PREFIX "raw_events" : SIM_PREFIX "bronze_events";
+	world->trimmed = seed % TRIMMED_EVERY == 3 ? 1 + (int)(choice_hash(seed, 9) % 9) : 0;
 	world->input =
 		(struct input_config){.seed = choice_hash(seed, 5),
 	                              .records = 40 + (uint32_t)(choice_hash(seed, 6) % 160),
@@ -120,11 +136,20 @@ static void draw_world(uint64_t seed, struct world *world)
 
 static void draw_loader_world(uint64_t seed, struct world *world)
 {
-	for (int kind = CHOICE_LOCAL; kind < CHOICE_KIND_COUNT; kind++)
-		world->rates[kind] = 0;
+	no_rare_faults(world);
 	world->loss = LOSS_NONE;
-	world->sinks = world->aggregators = 0;
+	world->sinks = world->aggregators = world->trimmed = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
+}
+
+/* Records from before the set, which retention has removed. */
+static void append_earlier(struct sim_topic *topic, int count)
+{
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		for (int i = 0; i < count; i++)
+			input_append_unreadable(&topic->logs[p]);
+		log_trim(&topic->logs[p], (int64_t)topic->logs[p].end);
+	}
 }
 
 static void create_topics(const struct world *world)
@@ -136,6 +161,8 @@ static void create_topics(const struct world *world)
 		cluster_create_topic(name, topic_partitions(id, world->partitions));
 	}
 	cluster_create_topic(GROUP_OFFSETS_TOPIC, 2);
+	if (world->trimmed)
+		append_earlier(cluster_topic(SIM_PREFIX "raw_events"), world->trimmed);
 }
 
 static void marked(const struct txn *txn, const struct partition_log *log, bool commit)
@@ -342,27 +369,48 @@ static void trim(const char *name)
 	}
 }
 
-static bool has_counts(void)
+static bool has_records(const char *name)
 {
-	const struct partition_log *log = cluster_log(SIM_PREFIX "counts", 0);
+	const struct sim_topic *topic = cluster_topic(name);
 
-	for (size_t i = 0; i < log->end; i++)
-		if (log->records[i].fate == FATE_COMMITTED)
-			return true;
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		for (size_t i = 0; i < topic->logs[p].end; i++)
+			if (topic->logs[p].records[i].fate == FATE_COMMITTED)
+				return true;
 	return false;
+}
+
+static void kill_all(void)
+{
+	for (int i = 0; i < PROCESS_MAX; i++)
+		if (process_of(i)->alive)
+			process_kill(process_of(i), "kill -9");
+}
+
+/* Kafka allows that when a group has no members. Not before there are rows in the outputs: then the
+ * services may start again from the first record. */
+static void move_offsets(bool all)
+{
+	if (!has_records(SIM_PREFIX "bronze_events") || !has_records(SIM_PREFIX "counts") ||
+	    (oracle_has_commits(SIM_PREFIX "funnel_partials") &&
+	     !has_records(SIM_PREFIX "aggregated_events")))
+		return;
+	story("the offsets of all groups are %s", all ? "deleted" : "moved back");
+	replicas_may_refuse(true);
+	kill_all();
+	groups_move_offsets(all);
+	oracle_offsets_moved();
 }
 
 static void lose_schemas(void)
 {
-	if (!oracle_has_commits(SIM_PREFIX "raw_events") || !has_counts())
+	if (!oracle_has_commits(SIM_PREFIX "raw_events") || !has_records(SIM_PREFIX "counts"))
 		return;
 	/* A process that runs keeps the ids that it knows; one that has not read an id yet writes
 	 * dead letters. So all start again. */
 	story("the registry has lost its data and gives other ids");
 	replicas_may_refuse(true);
-	for (int i = 0; i < PROCESS_MAX; i++)
-		if (process_of(i)->alive)
-			process_kill(process_of(i), "kill -9");
+	kill_all();
 	sim_registry_begin(100);
 }
 
@@ -379,9 +427,9 @@ static void trim_letters(void)
 		replica_kill(i);
 }
 
-static void add_partitions(void)
+static void add_partition(const char *name)
 {
-	struct sim_topic *topic = cluster_topic(SIM_PREFIX "raw_events");
+	struct sim_topic *topic = cluster_topic(name);
 
 	replicas_may_refuse(true);
 	cluster_add_partition(topic);
@@ -400,7 +448,9 @@ static void lose(void *context)
 	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
 	case LOSS_LETTERS: trim_letters(); break;
-	case LOSS_PARTITIONS: add_partitions(); break;
+	case LOSS_PARTITIONS: add_partition(world->grown); break;
+	case LOSS_OFFSETS: move_offsets(false); break;
+	case LOSS_ALL_OFFSETS: move_offsets(true); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
 	}
