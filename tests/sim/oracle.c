@@ -382,7 +382,7 @@ static const char *not_idle(struct shadow *shadow, uint32_t life)
 			continue;
 		if (i >= shadow->committed)
 			return "a record is not processed";
-		return sim_now_us() - log->records[i].appended_us < SIM_IDLE_US
+		return sim_now_us() - log->records[i].appended_us < services_idle_us()
 		               ? "IDLE_TIMEOUT has not passed"
 		               : NULL;
 	}

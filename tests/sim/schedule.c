@@ -48,7 +48,8 @@ enum loss {
 
 struct world {
 	enum loss loss;
-	int32_t partitions, dead_partitions;
+	int32_t partitions;
+	int tuning; /* of the services */
 	int sinks, aggregators, loaders;
 	const char *grown; /* the topic that gets more partitions */
 	int trimmed;       /* records that the raw topic has lost before */
@@ -89,7 +90,7 @@ static const struct rate rates[] = {
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
 	/* The rare faults: not in every second schedule. */
 	{CHOICE_LOCAL, {0, 0, 10, 100}},
-	{CHOICE_THREAD, {0, 0, 100, 2000}},
+	{CHOICE_THREAD, {0, 0, 200, 6000}},
 	{CHOICE_LOST, {0, 0, 20, 200}},
 	{CHOICE_HANG, {0, 0, 10, 60}},
 	{CHOICE_RIGHT, {0, 0, 0, 20}},
@@ -115,12 +116,11 @@ static void draw_world(uint64_t seed, struct world *world)
 {
 	*world = (struct world){
 		.partitions = 1 + (int32_t)(choice_hash(seed, 1) % 3),
-		.dead_partitions = 1,
 		.sinks = 1 + (int)(choice_hash(seed, 2) % 3),
 		.aggregators = (int)(choice_hash(seed, 3) % 3),
 		.faults_us = (8 + (int64_t)(choice_hash(seed, 4) % 20)) * SECOND_US,
 	};
-	world->dead_partitions = world->partitions;
+	world->tuning = choice_hash(seed, 12) % 2 ? (int)(choice_hash(seed, 13) % SIM_TUNINGS) : 0;
 	world->grown =
 		choice_hash(seed, 11) % 2 ? SIM_PREFIX "raw_events" : SIM_PREFIX "bronze_events";
 	world->trimmed = seed % TRIMMED_EVERY == 3 ? 1 + (int)(choice_hash(seed, 9) % 9) : 0;
@@ -138,7 +138,7 @@ static void draw_loader_world(uint64_t seed, struct world *world)
 {
 	no_rare_faults(world);
 	world->loss = LOSS_NONE;
-	world->sinks = world->aggregators = world->trimmed = 0;
+	world->sinks = world->aggregators = world->trimmed = world->tuning = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
 }
 
@@ -467,6 +467,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 		choice_replay(options->replayed, recorded);
 	else
 		choice_begin(options->seed, world->rates, recorded);
+	services_tune(world->tuning);
 	cluster_begin(&options->bugs);
 	create_topics(world);
 	transactions_begin(oracle_decided, marked);

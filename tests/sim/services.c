@@ -36,7 +36,7 @@ bool __real_task_loop_start(struct task_loop *loop, const struct task_loop_input
 
 static struct {
 	const struct service *service;
-	void *settings[SETTINGS_COUNT];
+	void *settings[SIM_TUNINGS][SETTINGS_COUNT];
 } loaded[SIM_SERVICE_COUNT];
 
 static struct sim_service_inputs *capturing; /* NULL: the real functions are called */
@@ -61,6 +61,37 @@ static void apply(int settings)
 	}
 }
 
+static const struct tuning {
+	const char *idle_timeout, *batch_records, *batch_bytes, *commit_interval,
+		*transaction_timeout;
+	int64_t idle_us;
+} tunings[SIM_TUNINGS] = {
+	{"2s", "40", "64m", "100ms", "10s", 2000000},
+	{"500ms", "5", "64m", "5ms", "10s", 500000},
+	{"2s", "1000", "64k", "2s", "3s", 2000000},
+	{"5s", "100000", "64m", "10s", "30s", 5000000},
+};
+static const struct tuning *tuned = tunings; /* of the schedule */
+
+static void tune(const struct tuning *tuning)
+{
+	setenv("IDLE_TIMEOUT", tuning->idle_timeout, 1);
+	setenv("BATCH_RECORDS", tuning->batch_records, 1);
+	setenv("BATCH_BYTES", tuning->batch_bytes, 1);
+	setenv("COMMIT_INTERVAL", tuning->commit_interval, 1);
+	setenv("TRANSACTION_TIMEOUT", tuning->transaction_timeout, 1);
+}
+
+void services_tune(int tuning)
+{
+	tuned = &tunings[tuning];
+}
+
+int64_t services_idle_us(void)
+{
+	return tuned->idle_us;
+}
+
 static void load(enum sim_service number, int (*run)(int, char **))
 {
 	static char name[] = "sim";
@@ -68,11 +99,14 @@ static void load(enum sim_service number, int (*run)(int, char **))
 
 	run(1, argv);
 	loaded[number].service = sim_captured_service();
-	for (int i = 0; i < SETTINGS_COUNT; i++) {
-		loaded[number].settings[i] = xzalloc(1, loaded[number].service->config_size);
-		apply(i);
-		if (config_load(loaded[number].service->tables, name, name, 1, argv,
-		                loaded[number].settings[i]) != CONFIG_OK)
+	for (int i = 0; i < SIM_TUNINGS * SETTINGS_COUNT; i++) {
+		void *settings = xzalloc(1, loaded[number].service->config_size);
+
+		loaded[number].settings[i / SETTINGS_COUNT][i % SETTINGS_COUNT] = settings;
+		tune(&tunings[i / SETTINGS_COUNT]);
+		apply(i % SETTINGS_COUNT);
+		if (config_load(loaded[number].service->tables, name, name, 1, argv, settings) !=
+		    CONFIG_OK)
 			exit(64);
 	}
 }
@@ -81,8 +115,6 @@ void services_load(void)
 {
 	setenv("TOPIC_PREFIX", SIM_PREFIX, 1);
 	setenv("ROLLUPS", "1m:all 1h:category1 1d:brand", 1);
-	setenv("IDLE_TIMEOUT", "2s", 1);
-	setenv("BATCH_RECORDS", "40", 1);
 	load(SIM_BRONZE_SINK, bronze_sink_main);
 	load(SIM_AGGREGATOR, funnel_aggregator_main);
 	setenv("POSTGRES_DSN", "postgresql://sim", 1);
@@ -102,7 +134,7 @@ void *service_settings(enum sim_service number, enum sim_settings kind, const ch
 	size_t size = loaded[number].service->config_size;
 	void *settings = xrealloc(NULL, size);
 
-	memcpy(settings, loaded[number].settings[kind], size);
+	memcpy(settings, loaded[number].settings[tuned - tunings][kind], size);
 	((struct service_config *)settings)->instance_id = strdup(instance);
 	return settings;
 }

@@ -9,8 +9,7 @@
 #include "stream/outputs.h"
 #include "task_loop/task_loop.h"
 
-#define SIM_PREFIX  "sim_"
-#define SIM_IDLE_US INT64_C(2000000) /* IDLE_TIMEOUT */
+#define SIM_PREFIX "sim_"
 
 /* The first SIM_TASK_LOOPS of them have a task loop. */
 enum sim_service {
@@ -31,6 +30,8 @@ enum sim_settings {
 	SETTINGS_COUNT
 };
 
+#define SIM_TUNINGS 4
+
 struct sim_service_inputs {
 	const char *name; /* "bronze-sink" */
 	const struct task_loop_input *inputs;
@@ -40,6 +41,9 @@ struct sim_service_inputs {
 
 /* Once: runs both main functions up to service_main, and reads their settings. */
 void services_load(void);
+/* Other sizes and times for all processes of a schedule: 0 to SIM_TUNINGS - 1. */
+void services_tune(int tuning);
+int64_t services_idle_us(void);
 const struct service *service_of(enum sim_service number);
 /* The settings with this instance id, in the current arena. */
 void *service_settings(enum sim_service number, enum sim_settings settings, const char *instance);
