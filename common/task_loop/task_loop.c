@@ -238,12 +238,16 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 	return true;
 }
 
-/* Folds the polled records. If the registry is away, the rest waits for the next step. */
+/* Folds the polled records. If the registry is away, the rest waits for the next step. Without tasks
+ * the records are dropped: a revocation is not complete yet, and its partitions are read again from
+ * their committed offsets. */
 static bool fold_batch(struct task_loop *loop, struct err *err)
 {
 	struct intake_item item;
 	bool ok;
 
+	if (!loop->task_count)
+		intake_forget(loop->intake);
 	while ((ok = intake_peek(loop->intake, &item, err)) && item.kind != INTAKE_NOTHING) {
 		struct assigned_task *assigned = &loop->tasks[item.number];
 

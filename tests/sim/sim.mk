@@ -12,9 +12,9 @@ sim_o     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 sim: deps ## the task loop in a deterministic simulation for SIM_SECONDS=600; SEED=n for one schedule
 	@$(MAKE) --no-print-directory $(SIM_BUILD) sim-bin
 	@SIM_SECONDS=$(or $(SIM_SECONDS),600) SEED=$(SEED) WORLD=$(WORLD) tests/sim/run
-sim-coverage: deps ## the lines of the task loop that the simulation does not reach in SIM_SECONDS=60
+sim-coverage: deps ## the lines of the task loop that the simulation does not reach in SIM_SCHEDULES=8000
 	@$(MAKE) --no-print-directory $(SIM_COVERAGE) sim-bin
-	@tests/sim/coverage --seconds $(or $(SIM_SECONDS),60)
+	@tests/sim/coverage --schedules $(or $(SIM_SCHEDULES),8000)
 sim-bin: $(B)/sim/sim
 $(B)/sim/sim: $(sim_o) $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)
