@@ -326,17 +326,19 @@ static bool all_is_written(const struct shadow *shadow, const struct evidence *e
 	       (evidence->written < 0 && source && source->start >= evidence->source_end);
 }
 
-/* The last answer of a check. */
+/* The last answer of a check. If the writer has no offset, the process asks once more whether the
+ * source is empty, and a record may have come meanwhile. */
 static void conclude(struct shadow *shadow, uint32_t life, int64_t end)
 {
 	struct evidence *evidence = evidence_of(shadow, life);
-	bool written = all_is_written(shadow, evidence);
+	bool written = all_is_written(shadow, evidence),
+	     asked_again = evidence->written < 0 && evidence->source_end > 0;
 
 	if (written) {
 		evidence->idle_us = sim_now_us();
 		evidence->idle_end = end;
 	}
-	if (!written || end > shadow->committed)
+	if (!written || asked_again || end > shadow->committed)
 		evidence->active_us = sim_now_us();
 	evidence->source_end = evidence->written = -1;
 }
