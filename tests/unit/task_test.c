@@ -1719,3 +1719,76 @@ Test(task, restore_from_moves_forward_over_4_days_in_the_session_half_and_bounds
 	free(times_us);
 	scenario_free(&s);
 }
+
+/* ---- a fold without a horizon: each record has the newest time that its timestamp says */
+
+static void *timed_new(const void *config, int32_t partition)
+{
+	(void)config, (void)partition;
+	return xzalloc(1, 1);
+}
+
+static int64_t timed_apply(void *fold, const struct input_record *record, struct counts *counts,
+                           struct outbox *out)
+{
+	(void)fold, (void)counts, (void)out;
+	return record->timestamp_ms ? record->timestamp_ms : FOLD_NOTHING;
+}
+
+static void timed_flush(void *fold, struct outbox *out)
+{
+	(void)fold, (void)out;
+}
+
+static int64_t timed_horizon(const void *fold)
+{
+	(void)fold;
+	return INT64_MIN;
+}
+
+static size_t timed_snapshot(const void *fold, char out[FOLD_SNAPSHOT_MAX])
+{
+	(void)fold;
+	*out = '\0';
+	return 0;
+}
+
+static void timed_restored(void *fold)
+{
+	(void)fold;
+}
+
+/* task_loop_trim.c deletes records. The restore offset is 3 first, and then 0. */
+Test(task, restore_from_does_not_go_back_past_the_offset_to_trim_to)
+{
+	static const struct fold_ops ops = {.name = "timed",
+	                                    .new = timed_new,
+	                                    .free = free,
+	                                    .apply = timed_apply,
+	                                    .flush = timed_flush,
+	                                    .restored = timed_restored,
+	                                    .horizon = timed_horizon,
+	                                    .snapshot = timed_snapshot};
+	struct task_params params = {.ops = &ops,
+	                             .partition_count = 1,
+	                             .fingerprint = "f",
+	                             .block_records = 8};
+	struct input_record record = {.topic = SPAN("t"), .detail = ""};
+	struct outbox out = {0};
+	struct task task;
+	int64_t trim_to;
+
+	task_start(&task, &params, 0);
+	for (; record.offset < 3; record.offset++)
+		task_apply(&task, &record, &out);
+	task_committed(&task);
+	cr_assert_eq(task_restore_from(&task), 3);
+	trim_to = task_trim_to(&task);
+	record.timestamp_ms = 1;
+	task_apply(&task, &record, &out);
+	task_committed(&task);
+	cr_assert_eq(task_restore_from(&task), 0, "the record has joined the block");
+	cr_expect_leq(trim_to, task_restore_from(&task));
+	task_free(&task);
+	outbox_free(&out);
+}
