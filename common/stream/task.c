@@ -232,7 +232,10 @@ void task_committed(struct task *task)
 
 	task->committed = task->position;
 	task->counts_changed = false;
-	while (drop < task->block_count && task->blocks[drop].newest_us < horizon_us)
+	/* A block without content is not needed, and a later record must not join it: then the
+	 * restore offset would go back, to records that may be trimmed. */
+	while (drop < task->block_count && (task->blocks[drop].newest_us == FOLD_NOTHING ||
+	                                    task->blocks[drop].newest_us < horizon_us))
 		drop++;
 	blocks_drop(task, drop);
 }
@@ -253,11 +256,6 @@ int64_t task_restore_from(const struct task *task)
 	const struct task_block *block = oldest_needed_block(task);
 
 	return block ? block->first_offset : task->position;
-}
-
-int64_t task_trim_to(const struct task *task)
-{
-	return task->block_count ? task->blocks[0].first_offset : task->position;
 }
 
 #define OTHER_PRICE "duplicates_other_price"

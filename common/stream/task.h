@@ -97,9 +97,5 @@ MUST_USE bool task_metadata_read(struct span metadata, char fingerprint[TASK_FIN
 
 /* The offset at which a restore would begin now. */
 int64_t task_restore_from(const struct task *task);
-/* No restore begins before this offset, now or after later commits: records before it may be
- * deleted. The restore offset can go back: to the first record of a block that no restore needed so
- * far, when a record that is needed joins it. */
-int64_t task_trim_to(const struct task *task);
 
 #endif

@@ -32,7 +32,7 @@ struct assigned_task {
 	/* Logged since the last record: the partition is at its log end, but not idle. */
 	bool idle_suppressed;
 	struct metric *idle_metric; /* 1: idle; NULL if ops has no idle */
-	int64_t trim_to;            /* task_trim_to after the last commit made here; 0: none */
+	int64_t restore_from;       /* restore offset of the last commit made here; 0: none */
 	int64_t trimmed_to;         /* records before this offset are deleted; 0: none */
 	bool moved;                 /* a record was folded since the last commit */
 	/* Commit the offset even if no record was folded: the coordinator's offset was wrong, and

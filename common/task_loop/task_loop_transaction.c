@@ -287,7 +287,7 @@ static void committed(struct task_loop *loop)
 		if (assigned->task.restoring)
 			continue;
 		task_committed(&assigned->task);
-		assigned->trim_to = task_trim_to(&assigned->task);
+		assigned->restore_from = task_restore_from(&assigned->task);
 		assigned->moved = assigned->commit_again = false;
 	}
 	outbox_clear(&loop->outbox);

@@ -1,6 +1,6 @@
-/* Deletes with DeleteRecords all records that no restore needs, from the last commit or a later one
- * (task_trim_to). The request is asynchronous. A failed request is not repeated: the next one has a
- * higher offset. */
+/* Deletes with DeleteRecords all records before the restore offset of the last commit, so a
+ * restore by the next instance finds all records that it needs. The request is asynchronous. A
+ * failed request is not repeated: the next one has a higher offset. */
 
 #include "task_loop/task_loop_trim.h"
 
@@ -54,15 +54,15 @@ void trim_inputs(struct task_loop *loop)
 		struct assigned_task *assigned = &loop->tasks[i];
 
 		if (!assigned->input->trim ||
-		    assigned->trim_to < assigned->trimmed_to + TRIM_RECORDS_MIN)
+		    assigned->restore_from < assigned->trimmed_to + TRIM_RECORDS_MIN)
 			continue;
 		rd_kafka_topic_partition_list_add(list, assigned->topic,
 		                                  assigned->task.params.partition)
-			->offset = assigned->trim_to;
-		assigned->trimmed_to = assigned->trim_to;
+			->offset = assigned->restore_from;
+		assigned->trimmed_to = assigned->restore_from;
 		log_info("trim_requested",
 		         log_partition(assigned->topic, assigned->task.params.partition),
-		         log_int("before_offset", assigned->trim_to));
+		         log_int("before_offset", assigned->restore_from));
 	}
 	if (list->cnt) {
 		request = rd_kafka_DeleteRecords_new(list);
