@@ -232,10 +232,7 @@ void task_committed(struct task *task)
 
 	task->committed = task->position;
 	task->counts_changed = false;
-	/* A block without content is not needed, and a later record must not join it: then the
-	 * restore offset would go back, to records that may be trimmed. */
-	while (drop < task->block_count && (task->blocks[drop].newest_us == FOLD_NOTHING ||
-	                                    task->blocks[drop].newest_us < horizon_us))
+	while (drop < task->block_count && task->blocks[drop].newest_us < horizon_us)
 		drop++;
 	blocks_drop(task, drop);
 }
