@@ -40,13 +40,14 @@
 	X(PG_CONNECT, "pg_connect") /* no connection */                                 \
 	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                 \
 	/* Rare faults of the services' world */                                        \
-	X(LOCAL, "local")       /* a local call of librdkafka fails */                  \
-	X(THREAD, "thread")     /* a thread cannot start, or does not end */            \
-	X(LOST, "lost")         /* a client connects no more */                         \
-	X(HANG, "hang")         /* a call takes up to 90 s; heartbeats go on */         \
-	X(RIGHT, "right")       /* an answer: a right is missing */                     \
-	X(SETTINGS, "settings") /* a process starts with other settings */              \
-	X(TROUBLE, "trouble")   /* of the world: see schedule.c */
+	X(LOCAL, "local")         /* a local call of librdkafka fails */                \
+	X(THREAD, "thread")       /* a thread cannot start, or does not end */          \
+	X(LOST, "lost")           /* a client connects no more */                       \
+	X(HANG, "hang")           /* a call takes up to 90 s; heartbeats go on */       \
+	X(RIGHT, "right")         /* an answer: a right is missing */                   \
+	X(SETTINGS, "settings")   /* a process starts with other settings */            \
+	X(TROUBLE, "trouble")     /* of the world: see schedule.c */                    \
+	X(LOST_INIT, "lost_init") /* as lost, at InitProducerId */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

@@ -33,13 +33,13 @@ bool rd_right_is_missing(const char *request)
 	return true;
 }
 
-bool rd_is_silent(rd_kafka_t *client)
+bool rd_is_silent(rd_kafka_t *client, enum choice_kind kind)
 {
 	uint32_t silence;
 
 	if (client->silence)
 		return true;
-	silence = choose(CHOICE_LOST, process_current()->actor, 3);
+	silence = choose(kind, process_current()->actor, 3);
 	if (!silence)
 		return false;
 	story("the client %s connects to no %s any more", client->conf.client_id,

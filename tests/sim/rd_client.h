@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sim/choice.h"
 #include "sim/groups.h"
 #include "stream/outbox.h"
 
@@ -136,8 +137,8 @@ rd_kafka_error_t *rd_error(rd_kafka_resp_err_t code, bool retriable, bool aborta
 bool rd_local_fails(const char *call);
 /* A choice: the answer to this request says that a right is missing. */
 bool rd_right_is_missing(const char *request);
-/* A choice: the client has become silent. */
-bool rd_is_silent(rd_kafka_t *client);
+/* A choice of this kind: the client has become silent. */
+bool rd_is_silent(rd_kafka_t *client, enum choice_kind kind);
 /* A request that changes nothing; some hang first, and heartbeats go on. False: no answer. */
 bool rd_ask(rd_kafka_t *client, const char *what);
 void rd_consumer_destroy(rd_kafka_t *client);

@@ -275,7 +275,7 @@ static bool serve_group(rd_kafka_t *client)
 {
 	if (!client->subscribed || client->closed || client->rebalance_open || is_expelled(client))
 		return false;
-	if (rd_is_silent(client)) {
+	if (rd_is_silent(client, CHOICE_LOST)) {
 		serve_silence(client);
 		return client->rebalance_open;
 	}

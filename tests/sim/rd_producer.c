@@ -106,7 +106,10 @@ static void report(const rd_kafka_t *client, enum request_kind kind, bool answer
 /* A client without its coordinator still reaches the partition leaders. */
 static bool is_silent(rd_kafka_t *client, enum request_kind kind)
 {
-	return kind == REQUEST_PRODUCE ? client->silence == RD_NO_BROKER : rd_is_silent(client);
+	if (kind == REQUEST_PRODUCE)
+		return client->silence == RD_NO_BROKER;
+	return rd_is_silent(client, CHOICE_LOST) ||
+	       (kind == REQUEST_INIT_PRODUCER_ID && rd_is_silent(client, CHOICE_LOST_INIT));
 }
 
 /* Sends the request until it gets an answer that is not retried, or until the time is over. */

@@ -31,7 +31,8 @@ bool rd_ask(rd_kafka_t *client, const char *what)
 		story("%s hangs for %u s", what, hangs * 3);
 		process_sleep(hangs * HANG_US);
 	}
-	return !(rd_is_silent(client) && client->silence == RD_NO_BROKER) && network_read(what);
+	return !(rd_is_silent(client, CHOICE_LOST) && client->silence == RD_NO_BROKER) &&
+	       network_read(what);
 }
 
 /* ---- metadata */

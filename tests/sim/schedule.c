@@ -91,11 +91,12 @@ static const struct rate rates[] = {
 	/* The rare faults: not in every second schedule. */
 	{CHOICE_LOCAL, {0, 0, 10, 100}},
 	{CHOICE_THREAD, {0, 500, 3000, 6000}},
-	{CHOICE_LOST, {0, 6000, 100, 1000}},
+	{CHOICE_LOST, {0, 0, 100, 1000}},
 	{CHOICE_HANG, {0, 0, 10, 60}},
 	{CHOICE_RIGHT, {0, 0, 0, 20}},
 	{CHOICE_SETTINGS, {0, 0, 8000, 40000}},
 	{CHOICE_TROUBLE, {0, 0, 800, 3000}},
+	{CHOICE_LOST_INIT, {0, 0, 2000, 12000}},
 };
 
 static void no_rare_faults(struct world *world)
