@@ -238,9 +238,9 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 	return true;
 }
 
-/* Folds the polled records. If the registry is away, the rest waits for the next step. Without tasks
- * the records are dropped: a revocation is not complete yet, and its partitions are read again from
- * their committed offsets. */
+/* Folds the polled records. If the registry is away, the rest waits for the next step. Without
+ * tasks the records are dropped: a revocation is not complete yet, and its partitions are read
+ * again from their committed offsets. */
 static bool fold_batch(struct task_loop *loop, struct err *err)
 {
 	struct intake_item item;
