@@ -15,7 +15,6 @@
 
 #define GROUPS_MAX    8
 #define MEMBERS_MAX   16
-#define SESSION_US    INT64_C(10000000)
 #define REBALANCE_US  INT64_C(60000000)
 #define TICK_US       INT64_C(200000)
 #define JOIN_DELAY_US INT64_C(100000)
@@ -29,6 +28,7 @@ struct member {
 	const char *topics[8];
 	size_t topic_count;
 	bool joined; /* waits for the next generation */
+	bool silent; /* sends no heartbeats */
 	struct member_assignment assigned;
 	int32_t generation; /* of assigned */
 };
@@ -149,6 +149,14 @@ void groups_leave(const char *name, const char *id)
 		remove_member(group, member, "it has closed");
 }
 
+void groups_silence(const char *name, const char *id)
+{
+	struct member *member = member_of(group_of(name), id);
+
+	if (member)
+		member->silent = true;
+}
+
 void groups_rejoin(const char *name, const char *id)
 {
 	struct member *member = member_of(group_of(name), id);
@@ -232,9 +240,10 @@ static void expel(struct group *group)
 		struct member *member = &group->members[i];
 		const struct process *process = process_of(member->process);
 
-		if (process->alive && process->life == member->life && !process_is_frozen(process))
+		if (process->alive && process->life == member->life &&
+		    !process_is_frozen(process) && !member->silent)
 			member->seen_us = sim_now_us();
-		else if (sim_now_us() - member->seen_us > SESSION_US)
+		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US)
 			remove_member(group, member, "its session has timed out");
 	}
 }
@@ -518,4 +527,31 @@ void groups_drop_topic(const char *topic)
 			append_tombstone(&groups.at[g], &at->now);
 			at->now.offset = at->before.offset = -1;
 		}
+}
+
+static void append_offset(const struct group *group, const struct sim_offset *offset)
+{
+	struct sim_record record = offset_record(group->name, offset);
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
+static void move_offset(const struct group *group, struct stored_offset *at, bool all)
+{
+	if (all && at->now.offset >= 0) {
+		append_tombstone(group, &at->now);
+		at->now.offset = at->before.offset = -1;
+	} else if (!all && at->before.offset >= 0 && at->before.offset <= last_counted(&at->now)) {
+		append_offset(group, &at->before);
+		at->now = at->before;
+		at->is_wrong = false;
+	}
+}
+
+void groups_move_offsets(bool all)
+{
+	for (size_t g = 0; g < groups.count; g++)
+		for (size_t i = 0; i < groups.at[g].offset_count; i++)
+			move_offset(&groups.at[g], &groups.at[g].offsets[i], all);
 }

@@ -6,6 +6,7 @@
 
 #include "sim/choice.h"
 #include "sim/process.h"
+#include "sim/rd_client.h"
 #include "sim/story.h"
 
 #define LATENCY_US   300
@@ -86,6 +87,19 @@ static rd_kafka_resp_err_t error_instead(const struct request *request, uint32_t
 	                   : RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
+static rd_kafka_resp_err_t missing_right(enum request_kind kind)
+{
+	switch (kind) {
+	case REQUEST_PRODUCE:
+	case REQUEST_ADD_PARTITIONS: return RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+	case REQUEST_ADD_OFFSETS:
+	case REQUEST_TXN_OFFSET_COMMIT: return RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+	case REQUEST_INIT_PRODUCER_ID:
+	case REQUEST_END_TXN: break;
+	}
+	return RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 /* The process stops here for seconds. Others may take over meanwhile. */
 static void freeze(int actor, const char *what)
 {
@@ -139,6 +153,8 @@ static bool carry(const struct request *request, struct response *response,
 		request_describe(request, text, sizeof(text));
 	if (error && error < 3)
 		response->code = error_instead(request, error);
+	else if (rd_right_is_missing(request_name(request->kind)))
+		response->code = missing_right(request->kind);
 	else if (fault == FAULT_NONE || fault == FAULT_ANSWER_LOST || fault == FAULT_DOUBLE ||
 	         (fault == FAULT_OUTLIVES && request->kind == REQUEST_PRODUCE))
 		handle(request, response);

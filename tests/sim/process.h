@@ -16,6 +16,7 @@ struct process {
 	int actor;  /* of its choices: the replica */
 	bool alive;
 	bool stopping;           /* a stop was requested */
+	bool excused;            /* it got an error that ends a service */
 	int64_t frozen_until_us; /* it does not run until then, and sends no heartbeats */
 	char name[48];           /* "bronze-sink-1" */
 	int64_t wake_us;

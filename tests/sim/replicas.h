@@ -27,6 +27,8 @@ void replicas_may_refuse(bool may);
 bool replicas_have_refused(void);
 /* All replicas run and are ready. */
 bool replicas_are_ready(char *why, size_t cap);
+/* The settings of that process, by its life. */
+enum sim_settings replicas_settings(uint32_t life);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
 

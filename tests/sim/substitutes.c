@@ -67,19 +67,42 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return 0;
 }
 
+/* A thread runs at once. Some do not end: before or after their work. */
+enum thread_fault {
+	THREAD_ENDS,
+	THREAD_CANNOT_START,
+	THREAD_HANGS,
+	THREAD_HANGS_LATER,
+	THREAD_COUNT
+};
+
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *argument)
 {
+	struct process *process = process_current();
+	uint32_t fault =
+		process ? choose(CHOICE_THREAD, process->actor, THREAD_COUNT) : THREAD_ENDS;
+
 	(void)attributes;
-	*thread = 0;
-	body(argument);
+	if (fault == THREAD_CANNOT_START)
+		return EAGAIN;
+	if (fault != THREAD_HANGS)
+		body(argument);
+	if (fault)
+		story("a thread does not end");
+	*thread = fault;
 	return 0;
 }
 
 int __wrap_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
-	(void)thread, (void)result, (void)until;
-	return 0;
+	int64_t until_us = until->tv_sec * INT64_C(1000000) + until->tv_nsec / 1000;
+
+	(void)result;
+	if (thread == THREAD_ENDS)
+		return 0;
+	process_sleep(until_us - sim_wallclock_us());
+	return ETIMEDOUT;
 }
 
 int __wrap_pthread_detach(pthread_t thread)
