@@ -32,21 +32,6 @@ static bool take_any(void *context, const struct input_record *record, bool *don
 	return true;
 }
 
-/* *deleted: a partition had records before, which retention or a trim has removed. */
-static bool records_were_deleted(struct task_loop *loop, const struct topic_reading *topic,
-                                 bool *deleted, struct err *err)
-{
-	for (int32_t p = 0; p < topic->partition_count && !*deleted; p++) {
-		int64_t low, high;
-
-		if (!kafka_offset_range(intake_client(loop->intake), topic->topic, p,
-		                        CALL_TIMEOUT_MS, &low, &high, err))
-			return false;
-		*deleted = low > 0;
-	}
-	return true;
-}
-
 bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count,
                        bool *holds, struct err *err)
 {
@@ -57,8 +42,7 @@ bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partit
 	                            .context = holds};
 
 	*holds = false;
-	return records_were_deleted(loop, &all, holds, err) &&
-	       (*holds || topic_read_all(&loop->kafka, intake_client(loop->intake), &all, err));
+	return topic_read_all(&loop->kafka, intake_client(loop->intake), &all, err);
 }
 
 /* ---- last counted */

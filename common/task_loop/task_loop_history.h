@@ -6,8 +6,8 @@
 #include "base/err.h"
 #include "task_loop/task_loop_state.h"
 
-/* Whether a topic has a committed record, or had records that were deleted from its start. The end
- * offset does not show that: an aborted transaction takes offsets too. */
+/* Whether a topic has a committed record. Offsets do not show that: an aborted transaction takes
+ * offsets too. */
 MUST_USE bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count,
                                 bool *holds, struct err *err);
 /* Sets last[i] to the offset of the last row that this service has counted in partition i of the

@@ -631,7 +631,8 @@ void oracle_offsets_moved(void)
 
 static bool has_read(const struct shadow *shadow)
 {
-	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+	const struct partition_log *log =
+		shadow->kept ? shadow->kept : cluster_log(shadow->topic, shadow->partition);
 
 	for (int64_t i = shadow->begin; i < shadow->committed; i++)
 		if (log->records[i].fate == FATE_PLAIN || log->records[i].fate == FATE_COMMITTED)
