@@ -115,6 +115,12 @@ static const char *poison(void)
 	return in.poison && number < 4 ? words[number] : NULL;
 }
 
+/* The id of a schema changes from record to record, as after a writer's upgrade. */
+static int32_t schema_id(enum schema_kind kind)
+{
+	return draw(4) ? sim_registry_id(kind) : sim_registry_other_id(kind);
+}
+
 static struct span span_of_buffer(const struct buffer *buffer)
 {
 	return (struct span){buffer->at, buffer->len};
@@ -152,7 +158,7 @@ static void append_event(int32_t partition)
 	struct buffer value = {0};
 
 	bronze = event_new(number, partition, again ? NULL : poison());
-	bronze_encode(&value, sim_registry_id(SCHEMA_BRONZE), &bronze);
+	bronze_encode(&value, schema_id(SCHEMA_BRONZE), &bronze);
 	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-", number % 9),
 	       span_of_buffer(&value), NULL, 0);
 }
@@ -177,7 +183,7 @@ static void append_late(int32_t partition)
 	struct bronze_event bronze = event_new((uint32_t)draw(100), partition, poison());
 	struct buffer value = {0};
 
-	bronze_encode(&value, sim_registry_id(SCHEMA_LATE), &bronze);
+	bronze_encode(&value, schema_id(SCHEMA_LATE), &bronze);
 	append(TOPIC_LATE_EVENTS, partition, SPAN("k"), span_of_buffer(&value), headers,
 	       draw(12) ? 3 : draw(3));
 }
@@ -211,7 +217,7 @@ static void append_aggregate(void)
 	aggregate.group_value = group;
 	aggregate.measures.events[0] = (int64_t)draw(1000);
 	aggregate.measures.revenue_cents = (int64_t)draw(100000);
-	aggregate_encode(&value, sim_registry_id(SCHEMA_AGGREGATE), &aggregate);
+	aggregate_encode(&value, schema_id(SCHEMA_AGGREGATE), &aggregate);
 	append(TOPIC_AGGREGATED_EVENTS, partition_of(group, in.partitions), SPAN("k"),
 	       span_of_buffer(&value), NULL, 0);
 }
@@ -232,7 +238,7 @@ static void append_visit(void)
 
 	visit.end_us = visit.start_us + (int64_t)draw(1000) * 1000;
 	visit.events[0] = (int64_t)draw(50);
-	visit_encode(&value, sim_registry_id(SCHEMA_VISIT), &visit);
+	visit_encode(&value, schema_id(SCHEMA_VISIT), &visit);
 	append(TOPIC_SESSION_FUNNELS, partition_of(session, in.partitions), session,
 	       span_of_buffer(&value), NULL, 0);
 }
@@ -247,8 +253,9 @@ static void append_counts(void)
 
 	counts.counts.records_in = (int64_t)draw(1000);
 	counts.counts.dead[1] = (int64_t)draw(3);
-	counts_encode(&value, sim_registry_id(SCHEMA_COUNTS), &counts);
-	append(TOPIC_COUNTS, 0, SPAN("k"), span_of_buffer(&value), NULL, 0);
+	counts_encode(&value, schema_id(SCHEMA_COUNTS), &counts);
+	append(TOPIC_COUNTS, 0, text_of("bronze-sink|sim_raw_events|", counts.partition),
+	       span_of_buffer(&value), NULL, 0);
 }
 
 /* ---- dead letters */
@@ -300,12 +307,15 @@ static void append_unreadable(int32_t partition)
 	static const enum topic_id topics[] = {TOPIC_BRONZE_EVENTS, TOPIC_AGGREGATED_EVENTS,
 	                                       TOPIC_SESSION_FUNNELS, TOPIC_LATE_EVENTS,
 	                                       TOPIC_DEAD_LETTER};
+	char *other_type = calloc(1, 8); /* the id of another record type; no key has it */
 	struct span values[] = {SPAN_NULL,
 	                        SPAN("text"),
 	                        {unknown_schema, sizeof(unknown_schema)},
-	                        {broken, sizeof(broken)}};
+	                        {broken, sizeof(broken)},
+	                        {other_type, 8}};
 
-	append(topics[draw(5)], partition, SPAN("k"), values[draw(4)], NULL, 0);
+	other_type[4] = (char)sim_registry_id(SCHEMA_PARTIAL);
+	append(topics[draw(5)], partition, SPAN("k"), values[draw(5)], NULL, 0);
 }
 
 /* ---- transactions of the writers */
@@ -386,6 +396,20 @@ void pg_input_begin(uint64_t seed, uint32_t records, int64_t interval_us, bool w
 	in.revision = 100;
 	in.partitions = topic_named(TOPIC_BRONZE_EVENTS)->partition_count;
 	timer_at(sim_now_us(), turn, NULL);
+}
+
+void pg_input_again(uint32_t records)
+{
+	bool over = in.done >= in.records;
+
+	in.records = in.done + records;
+	if (over)
+		turn(NULL);
+}
+
+void pg_input_stop(void)
+{
+	in.records = in.done;
 }
 
 bool pg_input_is_complete(void)

@@ -11,5 +11,8 @@
 /* Begins to append; the topics must exist. */
 void pg_input_begin(uint64_t seed, uint32_t records, int64_t interval_us, bool poison);
 bool pg_input_is_complete(void);
+/* Goes on with this number of records. */
+void pg_input_again(uint32_t records);
+void pg_input_stop(void);
 
 #endif

@@ -2,7 +2,6 @@
  * the server has it.
  *
  * Limits: results are text with up to three columns. PQputCopyData never lacks memory. */
-#include "sim/partition_log.h"
 #include "sim/pg_libpq.h"
 
 #include <libpq-fe.h>
@@ -13,6 +12,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "sim/choice.h"
+#include "sim/groups.h"
 #include "sim/partition_log.h"
 #include "sim/pg_server.h"
 #include "sim/process.h"
@@ -519,6 +519,12 @@ static const struct pg_error errors[] = {
 };
 #define ERRORS (sizeof(errors) / sizeof(errors[0]))
 
+static void stand_still(int64_t us)
+{
+	process_freeze(process_current(), us);
+	process_sleep(us);
+}
+
 struct drawn_fault {
 	enum pg_fault fault;
 	int64_t us; /* of those that take time */
@@ -536,6 +542,31 @@ static struct drawn_fault draw_fault(int actor, bool rare)
 	value--;
 	return (struct drawn_fault){(enum pg_fault)(1 + value % (FAULT_COUNT - 1)),
 	                            INT64_C(1000) << value / (FAULT_COUNT - 1)};
+}
+
+#define STEAL_US      INT64_C(500000)
+#define STEAL_LENGTHS 12
+
+/* Between the loader's reading of its offsets and its commit, the group gives its partitions to
+ * others, and these load. */
+static void lose_partitions(const PGconn *connection, int actor)
+{
+	enum pg_statement statement = connection->matched.statement;
+	struct process *process = process_current();
+	uint32_t length;
+	int before;
+
+	if (statement != PG_BEGIN && statement != PG_OFFSETS_LOCK && statement != PG_COMMIT &&
+	    statement != PG_OFFSETS_INSERT)
+		return;
+	length = choose(CHOICE_PG_STEAL, actor, STEAL_LENGTHS);
+	if (!length)
+		return;
+	story("%s: others get the partitions", pg_statement_name(&connection->matched));
+	before = sim_enter();
+	groups_expel(process->number, process->life);
+	sim_leave(before);
+	stand_still(length * STEAL_US);
 }
 
 static void crash(const PGconn *connection, const char *when)
@@ -582,12 +613,6 @@ static void carry_out(PGconn *connection, struct drawn_fault drawn, struct pg_me
 	           fault == FAULT_UNPLUGGED ? now_us + KEEPALIVE_US : arrives_us + 1);
 }
 
-static void stand_still(int64_t us)
-{
-	process_freeze(process_current(), us);
-	process_sleep(us);
-}
-
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
@@ -604,6 +629,7 @@ static void send_message(PGconn *connection)
 	else if (story_is_shown())
 		story("session %u: %s", connection->session,
 		      pg_statement_name(&connection->matched));
+	lose_partitions(connection, actor);
 	if (fault == FAULT_FROZEN_BEFORE)
 		stand_still(drawn.us);
 	before = sim_enter();

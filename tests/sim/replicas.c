@@ -31,6 +31,7 @@ static struct {
 	int count;
 	bool may_refuse;
 	uint32_t starts;
+	char refusal[1024];
 } replicas;
 
 static int exit_code(enum err_class class)
@@ -54,8 +55,10 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 	int code = failed ? exit_code(err->class) : 0;
 
 	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
-	if (code == 78)
+	if (code == 78) {
 		replica->start_us = sim_now_us() + REFUSED_US;
+		snprintf(replicas.refusal, sizeof(replicas.refusal), "%s", err->message);
+	}
 	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
@@ -206,6 +209,11 @@ void replica_twin(int number)
 void replicas_may_refuse(bool may)
 {
 	replicas.may_refuse = may;
+}
+
+const char *replicas_refusal(void)
+{
+	return replicas.refusal;
 }
 
 uint32_t replicas_starts(void)

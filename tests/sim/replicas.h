@@ -24,5 +24,7 @@ void replica_twin(int number);
 void replicas_may_refuse(bool may);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
+/* Why a process has refused to go on the last time; "": none has. */
+const char *replicas_refusal(void);
 
 #endif

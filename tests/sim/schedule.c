@@ -38,10 +38,12 @@ enum loss {
 	LOSS_RAW_RECORDS,           /* removed by retention */
 	LOSS_BRONZE_RECORDS,
 	LOSS_SCHEMAS, /* the registry gives other ids */
-	LOSS_COUNT
+	LOSS_COUNT,
+	LOSS_OF_LOADER /* see pg_world.c */
 };
 
 struct world {
+	uint64_t seed;
 	enum loss loss;
 	int32_t partitions, dead_partitions;
 	int sinks, aggregators, loaders;
@@ -91,6 +93,7 @@ static void draw_rates(uint64_t seed, struct world *world)
 static void draw_world(uint64_t seed, struct world *world)
 {
 	*world = (struct world){
+		.seed = seed,
 		.partitions = 1 + (int32_t)(choice_hash(seed, 1) % 3),
 		.dead_partitions = 1,
 		.sinks = 1 + (int)(choice_hash(seed, 2) % 3),
@@ -110,7 +113,7 @@ static void draw_world(uint64_t seed, struct world *world)
 
 static void draw_loader_world(uint64_t seed, struct world *world)
 {
-	world->loss = LOSS_NONE;
+	world->loss = seed % LOSS_EVERY == 0 ? LOSS_OF_LOADER : LOSS_NONE;
 	world->sinks = world->aggregators = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
 }
@@ -311,6 +314,7 @@ static void lose(void *context)
 	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
 	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
+	case LOSS_OF_LOADER: pg_world_lose(world->seed); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
 	}
@@ -367,8 +371,10 @@ static void run(const struct world *world)
 	choice_heal();
 	story("no more faults");
 	if (world->loss) {
-		sim_run(sim_now_us() + LOSS_QUIET_US);
+		sim_run(sim_now_us() + (world->loaders ? QUIET_US / 4 : LOSS_QUIET_US));
 		oracle_end();
+		if (world->loaders)
+			pg_world_end();
 		return;
 	}
 	for (int64_t until = sim_now_us() + QUIET_US; !oracle_failure() && sim_now_us() < until;) {
