@@ -120,10 +120,11 @@ static bool all_stored(const struct loader_offset *at, size_t count, struct err 
 {
 	for (size_t i = 0; i < count; i++)
 		if (at[i].committed == OFFSET_NONE)
-			return err_set(err, ERR_CONFLICT,
-			               "%s/%" PRId32
-			               ": its row in processed.loader_offsets was deleted meanwhile",
-			               at[i].topic, at[i].partition);
+			return err_set(
+				err, ERR_CONFLICT,
+				"%s/%" PRId32
+				": its row in processed.loader_offsets was deleted meanwhile",
+				at[i].topic, at[i].partition);
 	return true;
 }
 

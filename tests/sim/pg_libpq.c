@@ -16,6 +16,7 @@
 #include "sim/partition_log.h"
 #include "sim/pg_server.h"
 #include "sim/process.h"
+#include "sim/replicas.h"
 #include "sim/story.h"
 
 #define FIRST_SOCKET 1000
@@ -544,7 +545,8 @@ static struct drawn_fault draw_fault(int actor, bool rare)
 	                            INT64_C(1000) << value / (FAULT_COUNT - 1)};
 }
 
-#define STEAL_US      INT64_C(500000)
+#define STEAL_MIN_US  INT64_C(700000)
+#define STEAL_US      INT64_C(400000)
 #define STEAL_LENGTHS 12
 
 /* Between the loader's reading of its offsets and its commit, the group gives its partitions to
@@ -564,9 +566,10 @@ static void lose_partitions(const PGconn *connection, int actor)
 		return;
 	story("%s: others get the partitions", pg_statement_name(&connection->matched));
 	before = sim_enter();
-	groups_expel(process->number, process->life);
+	if (!groups_expel(process->number, process->life))
+		replica_twin(actor - 1);
 	sim_leave(before);
-	stand_still(length * STEAL_US);
+	stand_still(STEAL_MIN_US + length * STEAL_US);
 }
 
 static void crash(const PGconn *connection, const char *when)

@@ -132,9 +132,7 @@ static void fold_row(enum target target, struct span tuple, int32_t partition)
 	case TARGET_EVENTS:
 	case TARGET_LATE_EVENTS:
 	case TARGET_DEAD_LETTERS:
-	case TARGET_CONTROLS:
-		keep_first(row, pg_stored_value(target, tuple), partition);
-		break;
+	case TARGET_CONTROLS: keep_first(row, pg_stored_value(target, tuple), partition); break;
 	case TARGET_AGGREGATES:
 	case TARGET_COUNTS:
 		if (!row->value.at || pg_is_newer(target, tuple, row->value))
@@ -245,8 +243,7 @@ static void fold_offset(int number, const struct partition_log *log, int64_t off
 
 static const struct partition_log *log_of(const struct input *input, int32_t partition)
 {
-	return input->kept ? &input->kept[partition]
-	                   : &cluster_topic(input->name)->logs[partition];
+	return input->kept ? &input->kept[partition] : &cluster_topic(input->name)->logs[partition];
 }
 
 static void moved(int number, int32_t partition, const struct pg_offset *now)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "sim/cluster.h"
+#include "sim/groups.h"
 #include "sim/oracle.h"
 #include "sim/pg_input.h"
 #include "sim/pg_libpq.h"
@@ -22,6 +23,8 @@
 #define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
 #define FROZEN_US     INT64_C(3000000) /* shorter than a session */
 #define AGAIN_RECORDS 120
+#define METADATA_US   INT64_C(20000000)
+#define POLLED_US     INT64_C(5000000)
 #define ADVICE_US     INT64_C(10000000) /* until an operator follows the advice */
 
 /* What a schedule may lose, once. */
@@ -50,12 +53,9 @@ static const struct {
 	enum choice_kind kind;
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 } rates[] = {
-	{CHOICE_PG, {0, 300, 1500, 5000}},
-	{CHOICE_PG_ERROR, {0, 0, 600, 3000}},
-	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},
-	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
-	{CHOICE_PG_STEAL, {0, 1000, 4000, 12000}},
-	{CHOICE_LOG, {0, 0, 300, 3000}},
+	{CHOICE_PG, {0, 300, 1500, 5000}},         {CHOICE_PG_ERROR, {0, 0, 600, 3000}},
+	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},  {CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
+	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}}, {CHOICE_LOG, {0, 0, 300, 3000}},
 };
 
 int pg_world_draw(uint64_t seed, uint32_t into[CHOICE_KIND_COUNT])
@@ -99,8 +99,7 @@ static void stop_all(void *context)
 static void set_back(void *context)
 {
 	const struct sim_topic *topic = pg_oracle_topic(world.set_back);
-	int32_t partition =
-		(int32_t)(world.set_back / 8 % (uint64_t)topic->partition_count);
+	int32_t partition = (int32_t)(world.set_back / 8 % (uint64_t)topic->partition_count);
 	int64_t now = pg_offset_of(topic->name, partition);
 	int64_t to = now < 0 ? now : (int64_t)(world.set_back / 256 % ((uint64_t)now + 1));
 
@@ -168,12 +167,20 @@ static void tick(void *context)
 
 /* ---- losses */
 
+/* Members look for new topics from time to time. */
+static void rebalance(void *context)
+{
+	(void)context;
+	groups_rebalance(NULL);
+}
+
 static void recreate(void *context)
 {
 	(void)context;
+	timer_at(sim_now_us() + METADATA_US, rebalance, NULL);
 	story("the topic %s is created again", world.topic->name);
 	cluster_recreate_topic(world.topic);
-	pg_input_again(AGAIN_RECORDS);
+	pg_input_again(AGAIN_RECORDS, world.topic);
 }
 
 static bool delete_topic(void)
@@ -277,11 +284,27 @@ void pg_world_begin(uint64_t seed, int loaders, int64_t until_us)
 	world.retention = choice_hash(seed, 212) % 2;
 	pg_libpq_begin();
 	pg_begin(pg_oracle_committed);
+	if (choice_hash(seed, 217) % 4 == 0)
+		pg_limit_rows(2 + choice_hash(seed, 218) % 20);
 	pg_oracle_begin();
 	for (int i = 0; i < loaders; i++)
 		replicas_add(SIM_LOADER, i);
 	pg_input_begin(choice_hash(seed, 213), records, until_us / 100, choice_hash(seed, 214) % 2);
 	timer_at(EVENT_US, tick, NULL);
+}
+
+/* A loader that does not poll keeps its partitions from others, or does nothing. */
+static bool all_poll(char *why, size_t cap)
+{
+	for (int i = 0; i < PROCESS_MAX; i++) {
+		const struct process *process = process_of(i);
+
+		if (!process->alive || sim_now_us() - process->polled_us < POLLED_US)
+			continue;
+		snprintf(why, cap, "%s does not poll", process->name);
+		return false;
+	}
+	return true;
 }
 
 bool pg_world_is_complete(char *why, size_t cap)
@@ -290,7 +313,7 @@ bool pg_world_is_complete(char *why, size_t cap)
 		snprintf(why, cap, "the input is not complete");
 		return false;
 	}
-	return pg_oracle_is_complete(why, cap);
+	return pg_oracle_is_complete(why, cap) && all_poll(why, cap);
 }
 
 static void check_refusal(void)

@@ -362,6 +362,7 @@ ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
 {
 	size_t count = 0;
 
+	process_current()->polled_us = sim_now_us();
 	if (!wait_for_message(queue->client, timeout_ms))
 		return 0;
 	for (; count < size && queue->client->first; count++)

@@ -59,6 +59,8 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 		replica->start_us = sim_now_us() + REFUSED_US;
 		snprintf(replicas.refusal, sizeof(replicas.refusal), "%s", err->message);
 	}
+	if (replica->service == SIM_LOADER && code == EXIT_AGAIN && err->class != ERR_FENCED)
+		oracle_fail("pg-loader ends for an error that passes: %s", err->message);
 	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
