@@ -39,6 +39,7 @@
 	X(PG_ERROR, "pg_error")     /* a statement fails */                             \
 	X(PG_CONNECT, "pg_connect") /* no connection */                                 \
 	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                 \
+	X(PG_COMMIT, "pg_commit")   /* the answer of a COMMIT is lost */                \
 	X(PG_STEAL, "pg_steal")     /* others get the partitions of a loader */         \
 	X(LOG, "log")               /* the process stands still at a log line */
 

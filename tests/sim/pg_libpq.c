@@ -62,6 +62,8 @@ static struct {
 	uint32_t life;
 } sockets[SOCKETS];
 
+static int steals; /* see lose_partitions */
+
 /* ---- results */
 
 static PGresult *result_new(ExecStatusType status)
@@ -182,6 +184,7 @@ static void sockets_sweep(void)
 void pg_libpq_begin(void)
 {
 	memset(sockets, 0, sizeof(sockets));
+	steals = 0;
 }
 
 static int64_t travel_us(void)
@@ -531,11 +534,15 @@ struct drawn_fault {
 	int64_t us; /* of those that take time */
 };
 
-static struct drawn_fault draw_fault(int actor, bool rare)
+static struct drawn_fault draw_fault(int actor, enum pg_statement statement)
 {
-	int draws = rare ? RARE_DRAWS : 1;
+	static const enum pg_fault lost[] = {FAULT_CUT_AFTER, FAULT_LATE, FAULT_SILENT};
+	int draws = statement == PG_OFFSETS_INSERT ? RARE_DRAWS : 1;
+	uint32_t answer = statement == PG_COMMIT ? choose(CHOICE_PG_COMMIT, actor, 16 * 3) : 0;
 	uint32_t value = 0;
 
+	if (answer)
+		return (struct drawn_fault){lost[answer % 3], INT64_C(1000) << answer / 3};
 	for (int i = 0; i < draws && !value; i++)
 		value = choose(CHOICE_PG, actor, (FAULT_COUNT - 1) * FAULT_LENGTHS + 1);
 	if (!value)
@@ -548,6 +555,7 @@ static struct drawn_fault draw_fault(int actor, bool rare)
 #define STEAL_MIN_US  INT64_C(700000)
 #define STEAL_US      INT64_C(400000)
 #define STEAL_LENGTHS 12
+#define STEALS_MAX    3 /* of a schedule: each may start a twin */
 
 /* Between the loader's reading of its offsets and its commit, the group gives its partitions to
  * others, and these load. */
@@ -561,9 +569,10 @@ static void lose_partitions(const PGconn *connection, int actor)
 	if (statement != PG_BEGIN && statement != PG_OFFSETS_LOCK && statement != PG_COMMIT &&
 	    statement != PG_OFFSETS_INSERT)
 		return;
-	length = choose(CHOICE_PG_STEAL, actor, STEAL_LENGTHS);
+	length = steals < STEALS_MAX ? choose(CHOICE_PG_STEAL, actor, STEAL_LENGTHS) : 0;
 	if (!length)
 		return;
+	steals++;
 	story("%s: others get the partitions", pg_statement_name(&connection->matched));
 	before = sim_enter();
 	if (!groups_expel(process->number, process->life))
@@ -619,8 +628,7 @@ static void carry_out(PGconn *connection, struct drawn_fault drawn, struct pg_me
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
-	struct drawn_fault drawn =
-		draw_fault(actor, connection->matched.statement == PG_OFFSETS_INSERT);
+	struct drawn_fault drawn = draw_fault(actor, connection->matched.statement);
 	enum pg_fault fault = drawn.fault;
 	uint32_t moment = choose(CHOICE_CRASH, actor, 3);
 	struct pg_message message;

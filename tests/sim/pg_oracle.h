@@ -17,6 +17,7 @@ void pg_oracle_dropped(struct span key);
 /* An operator has set offsets back: their records are loaded again. */
 void pg_oracle_set_back(void);
 /* One of the input topics, or one of those without compaction. */
+#define PG_ORACLE_BRONZE 0
 #define PG_ORACLE_COUNTS 5
 struct sim_topic *pg_oracle_topic(uint64_t number);
 struct sim_topic *pg_oracle_kept_topic(uint64_t number);

@@ -53,9 +53,13 @@ static const struct {
 	enum choice_kind kind;
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 } rates[] = {
-	{CHOICE_PG, {0, 300, 1500, 5000}},         {CHOICE_PG_ERROR, {0, 0, 600, 3000}},
-	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},  {CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
-	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}}, {CHOICE_LOG, {0, 0, 300, 3000}},
+	{CHOICE_PG, {0, 300, 1500, 5000}},
+	{CHOICE_PG_ERROR, {0, 0, 600, 3000}},
+	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},
+	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
+	{CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}},
+	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}},
+	{CHOICE_LOG, {0, 0, 300, 3000}},
 };
 
 int pg_world_draw(uint64_t seed, uint32_t into[CHOICE_KIND_COUNT])
@@ -73,6 +77,7 @@ enum pg_event {
 	PG_EVENT_DROP_DAY,
 	PG_EVENT_DROP_DAY_TOO, /* twice as often as the others */
 	PG_EVENT_SET_BACK,
+	PG_EVENT_SET_BACK_TOO,
 	PG_EVENT_BEHIND,
 	PG_EVENT_COUNT
 };
@@ -98,7 +103,8 @@ static void stop_all(void *context)
 /* Waits until no transaction holds the row. */
 static void set_back(void *context)
 {
-	const struct sim_topic *topic = pg_oracle_topic(world.set_back);
+	const struct sim_topic *topic =
+		pg_oracle_topic(world.set_back % 2 ? PG_ORACLE_BRONZE : world.set_back / 2);
 	int32_t partition = (int32_t)(world.set_back / 8 % (uint64_t)topic->partition_count);
 	int64_t now = pg_offset_of(topic->name, partition);
 	int64_t to = now < 0 ? now : (int64_t)(world.set_back / 256 % ((uint64_t)now + 1));
@@ -142,6 +148,7 @@ static void carry_out(enum pg_event event, uint64_t param)
 			drop_day(NULL);
 		break;
 	case PG_EVENT_SET_BACK:
+	case PG_EVENT_SET_BACK_TOO:
 		world.set_back = choice_hash(param, 1);
 		if (!world.retention && !world.topic)
 			set_back(NULL);
@@ -233,7 +240,7 @@ static bool lose_schemas(void)
 	const struct partition_log *counts = &pg_oracle_topic(PG_ORACLE_COUNTS)->logs[0];
 	bool any = false;
 
-	for (size_t i = 0; i < counts->end; i++)
+	for (int64_t i = 0; i < log_lso(counts); i++)
 		any |= counts->records[i].fate == FATE_COMMITTED && counts->records[i].value.at;
 	if (!any)
 		return false;
