@@ -41,7 +41,8 @@
 	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                 \
 	X(PG_COMMIT, "pg_commit")   /* the answer of a COMMIT is lost */                \
 	X(PG_STEAL, "pg_steal")     /* others get the partitions of a loader */         \
-	X(LOG, "log")               /* the process stands still at a log line */
+	X(LOG, "log")               /* the process stands still at a log line */        \
+	X(STOP, "stop")             /* SIGTERM while records are being read */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

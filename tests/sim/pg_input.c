@@ -21,14 +21,15 @@
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
-#define WRITERS     3
-#define FRAME_BYTES 5
-#define FIRST_PID   20 /* the oracle of the task loop ignores such ids */
-#define LOGS_MAX    32
-#define MARKER_US   600000
-#define DAYS        5
-#define LETTERS_MAX 512
-#define BASE_US     INT64_C(1569888000000000) /* 2019-10-01 */
+#define WRITERS       3
+#define FRAME_BYTES   5
+#define FIRST_PID     20 /* the oracle of the task loop ignores such ids */
+#define LOGS_MAX      32
+#define MARKER_US     600000
+#define DAYS          5
+#define LETTERS_MAX   512
+#define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
+#define YEAR_10000_US INT64_C(253402300800000000)
 
 struct writer {
 	struct partition_log *logs[LOGS_MAX];
@@ -176,7 +177,7 @@ static void append_event(int32_t partition)
 	bronze = event_new(number, partition, again ? NULL : poison());
 	bronze.event.category_code = text_or_bad(SPAN_NULL);
 	if (draw(150) == 0)
-		bronze.event.event_time_us = INT64_MAX / 2;
+		bronze.event.event_time_us = YEAR_10000_US;
 	bronze_encode(&value, schema_id(SCHEMA_BRONZE), &bronze);
 	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-", number % 9), value_of(&value),
 	       NULL, 0);
@@ -255,7 +256,7 @@ static void append_visit(void)
 	                      .deleted = draw(4) == 0};
 	struct buffer value = {0};
 
-	visit.end_us = visit.start_us + ((int64_t)draw(1000) - 5) * 1000;
+	visit.end_us = visit.start_us + ((int64_t)draw(1000) - 30) * 1000;
 	visit.last_category = text_or_bad(SPAN_NULL);
 	visit.events[0] = (int64_t)draw(50);
 	visit_encode(&value, schema_id(SCHEMA_VISIT), &visit);

@@ -10,9 +10,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/oracle.h"
 #include "sim/partition_log.h"
 #include "sim/pg_session.h"
 #include "sim/process.h"
+#include "sim/services.h"
 #include "sim/story.h"
 
 #define TICK_US      INT64_C(50000)
@@ -117,11 +119,42 @@ void pg_roll_back(struct pg_session *session)
 	resume_all();
 }
 
+static int64_t next_offset_in(struct span value)
+{
+	struct pg_offset offset = {.next_offset = -1};
+
+	if (value.at)
+		memcpy(&offset, value.at, sizeof(offset));
+	return offset.next_offset;
+}
+
+/* A transaction stores the events between the offsets that it moves, and no others. */
+static void check_events(const struct pg_session *session)
+{
+	const struct pg_tuples *stage = &session->stage[TARGET_EVENTS];
+
+	for (size_t i = 0; i < stage->count; i++) {
+		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 16));
+		int64_t offset = pg_integer(pg_field(stage->at[i], 17));
+		const struct pg_row *row =
+			pg_rows_find(&pg.rows, PG_OFFSETS,
+		                     pg_offset_key(SIM_PREFIX "bronze_events", partition));
+
+		if (!row || row->owner != session->number || !row->changed ||
+		    offset < next_offset_in(row->value) ||
+		    offset >= next_offset_in(row->changed_to))
+			oracle_fail("a transaction stores the event of bronze_events/%d at offset "
+			            "%d, and does not move next_offset past it",
+			            partition, (int)offset);
+	}
+}
+
 void pg_do_commit(struct pg_session *session)
 {
 	size_t count = 0;
 	struct pg_row **changed = xzalloc(session->held_count + 1, sizeof(*changed));
 
+	check_events(session);
 	for (size_t i = 0; i < session->held_count; i++)
 		if (session->held[i]->changed)
 			changed[count++] = session->held[i];
@@ -442,11 +475,8 @@ int64_t pg_offset_of(const char *topic, int32_t partition)
 {
 	const struct pg_row *row =
 		pg_rows_find(&pg.rows, PG_OFFSETS, pg_offset_key(topic, partition));
-	struct pg_offset offset = {.next_offset = -1};
 
-	if (row && row->value.at)
-		memcpy(&offset, row->value.at, sizeof(offset));
-	return offset.next_offset;
+	return row ? next_offset_in(row->value) : -1;
 }
 
 bool pg_set_offset(const char *topic, int32_t partition, int64_t to)

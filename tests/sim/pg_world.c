@@ -59,7 +59,8 @@ static const struct {
 	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
 	{CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}},
 	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}},
-	{CHOICE_LOG, {0, 0, 300, 3000}},
+	{CHOICE_STOP, {0, 0, 100, 800}},
+	{CHOICE_LOG, {0, 300, 1500, 6000}},
 };
 
 int pg_world_draw(uint64_t seed, uint32_t into[CHOICE_KIND_COUNT])
@@ -74,11 +75,11 @@ enum pg_event {
 	PG_EVENT_CRASH,
 	PG_EVENT_READ_ONLY,
 	PG_EVENT_FULL,
-	PG_EVENT_DROP_DAY,
-	PG_EVENT_DROP_DAY_TOO, /* twice as often as the others */
-	PG_EVENT_SET_BACK,
-	PG_EVENT_SET_BACK_TOO,
 	PG_EVENT_BEHIND,
+	PG_EVENT_DELETE, /* retention drops a day, or an operator sets an offset back */
+	PG_EVENT_DELETE_2,
+	PG_EVENT_DELETE_3,
+	PG_EVENT_DELETE_4, /* as often as the others together */
 	PG_EVENT_COUNT
 };
 
@@ -141,19 +142,18 @@ static void carry_out(enum pg_event event, uint64_t param)
 	case PG_EVENT_CRASH: pg_restart(us, true); break;
 	case PG_EVENT_READ_ONLY: pg_read_only(us); break;
 	case PG_EVENT_FULL: pg_full(us); break;
-	case PG_EVENT_DROP_DAY:
-	case PG_EVENT_DROP_DAY_TOO:
+	case PG_EVENT_BEHIND: fall_behind(us * 3, param); break;
+	case PG_EVENT_DELETE:
+	case PG_EVENT_DELETE_2:
+	case PG_EVENT_DELETE_3:
+	case PG_EVENT_DELETE_4:
 		world.day = param;
+		world.set_back = choice_hash(param, 1);
 		if (world.retention)
 			drop_day(NULL);
-		break;
-	case PG_EVENT_SET_BACK:
-	case PG_EVENT_SET_BACK_TOO:
-		world.set_back = choice_hash(param, 1);
-		if (!world.retention && !world.topic)
+		else if (!world.topic)
 			set_back(NULL);
 		break;
-	case PG_EVENT_BEHIND: fall_behind(us * 3, param); break;
 	case PG_EVENT_COUNT: break;
 	}
 }
