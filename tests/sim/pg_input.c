@@ -26,6 +26,7 @@
 #define FIRST_PID     20 /* the oracle of the task loop ignores such ids */
 #define LOGS_MAX      32
 #define MARKER_US     600000
+#define AGAIN_US      4000 /* between records that fill a new topic */
 #define DAYS          5
 #define LETTERS_MAX   512
 #define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
@@ -435,6 +436,7 @@ void pg_input_again(uint32_t records, const struct sim_topic *topic)
 	bool over = in.done >= in.records;
 
 	in.again = topic;
+	in.interval_us = AGAIN_US;
 	in.records = in.done + records;
 	if (over)
 		turn(NULL);

@@ -46,6 +46,8 @@ static struct {
 	uint64_t set_back;
 	enum pg_loss loss;
 	struct sim_topic *topic; /* that the loss concerns */
+	uint64_t topic_number;
+	bool heals; /* no other faults after the loss */
 	bool lost;
 } world;
 
@@ -53,13 +55,10 @@ static const struct {
 	enum choice_kind kind;
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 } rates[] = {
-	{CHOICE_PG, {0, 300, 1500, 5000}},
-	{CHOICE_PG_ERROR, {0, 0, 600, 3000}},
-	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},
-	{CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
-	{CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}},
-	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}},
-	{CHOICE_STOP, {0, 0, 100, 800}},
+	{CHOICE_PG, {0, 300, 1500, 5000}},          {CHOICE_PG_ERROR, {0, 0, 600, 3000}},
+	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},   {CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
+	{CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}}, {CHOICE_PG_STEAL, {0, 2000, 5000, 10000}},
+	{CHOICE_REGISTRY, {0, 1000, 6000, 16000}},  {CHOICE_STOP, {0, 0, 100, 800}},
 	{CHOICE_LOG, {0, 300, 1500, 6000}},
 };
 
@@ -192,7 +191,12 @@ static void recreate(void *context)
 
 static bool delete_topic(void)
 {
-	if (!pg_oracle_keep_logs(world.topic))
+	uint64_t number = world.topic_number;
+
+	do
+		world.topic = pg_oracle_kept_topic(number);
+	while (!pg_oracle_keep_logs(world.topic) && ++number < world.topic_number + 6);
+	if (number == world.topic_number + 6)
 		return false;
 	story("the topic %s is deleted", world.topic->name);
 	cluster_delete_topic(world.topic, true);
@@ -265,18 +269,21 @@ static void try_to_lose(void *context)
 	case PG_LOSS_SCHEMAS: world.lost = lose_schemas(); break;
 	case PG_LOSS_COUNT: break;
 	}
-	if (world.lost)
-		replicas_may_refuse(true);
-	else if (sim_now_us() < world.until_us)
+	if (!world.lost && sim_now_us() < world.until_us)
 		timer_at(sim_now_us() + EVENT_US, try_to_lose, NULL);
+	if (!world.lost)
+		return;
+	replicas_may_refuse(true);
+	if (world.heals)
+		choice_heal();
 }
 
 void pg_world_lose(uint64_t seed)
 {
 	world.loss = (enum pg_loss)(choice_hash(seed, 215) % PG_LOSS_COUNT);
-	world.topic = world.loss <= PG_LOSS_UNSEEN
-	                      ? pg_oracle_kept_topic(choice_hash(seed, 216) % 64)
-	                      : pg_oracle_topic(choice_hash(seed, 216));
+	world.topic_number = choice_hash(seed, 216) % 64;
+	world.topic = pg_oracle_topic(world.topic_number);
+	world.heals = choice_hash(seed, 219) % 2;
 	try_to_lose(NULL);
 }
 
