@@ -183,9 +183,7 @@ static bool choose_start(struct loader_task *task, struct loader_offset *at, str
 	int64_t now_us = monotonic_us();
 
 	switch (start_check(at->committed, at->committed, partition->low, partition->high)) {
-	case START_RESUME:
-		task->past_end_since_us = 0;
-		return true;
+	case START_RESUME: task->past_end_since_us = 0; return true;
 	case START_FIRST:
 		at->position = partition->low;
 		if (partition->low > 0)
