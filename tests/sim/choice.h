@@ -42,7 +42,8 @@
 	X(PG_COMMIT, "pg_commit")   /* the answer of a COMMIT is lost */                \
 	X(PG_STEAL, "pg_steal")     /* others get the partitions of a loader */         \
 	X(LOG, "log")               /* the process stands still at a log line */        \
-	X(STOP, "stop")             /* SIGTERM while records are being read */
+	X(STOP, "stop")             /* SIGTERM while records are being read */          \
+	X(PG_DELETE, "pg_delete")   /* an operator deletes a row of offsets */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

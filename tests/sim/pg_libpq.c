@@ -15,6 +15,7 @@
 #include "sim/groups.h"
 #include "sim/partition_log.h"
 #include "sim/pg_server.h"
+#include "sim/pg_world.h"
 #include "sim/process.h"
 #include "sim/replicas.h"
 #include "sim/story.h"
@@ -581,6 +582,16 @@ static void lose_partitions(const PGconn *connection, int actor)
 	stand_still(STEAL_MIN_US + length * STEAL_US);
 }
 
+static void delete_offset(int actor)
+{
+	uint32_t row = choose(CHOICE_PG_DELETE, actor, 1000);
+	int before = sim_enter();
+
+	if (row)
+		pg_world_delete_offset(row);
+	sim_leave(before);
+}
+
 static void crash(const PGconn *connection, const char *when)
 {
 	char why[96];
@@ -641,6 +652,8 @@ static void send_message(PGconn *connection)
 		story("session %u: %s", connection->session,
 		      pg_statement_name(&connection->matched));
 	lose_partitions(connection, actor);
+	if (connection->matched.statement == PG_OFFSETS_READ)
+		delete_offset(actor);
 	if (fault == FAULT_FROZEN_BEFORE)
 		stand_still(drawn.us);
 	before = sim_enter();

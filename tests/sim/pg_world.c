@@ -25,6 +25,7 @@
 #define AGAIN_RECORDS 120
 #define METADATA_US   INT64_C(20000000)
 #define POLLED_US     INT64_C(5000000)
+#define DELETED_MAX   2
 #define ADVICE_US     INT64_C(10000000) /* until an operator follows the advice */
 
 /* What a schedule may lose, once. */
@@ -44,6 +45,7 @@ static struct {
 	int64_t next_drop_us;
 	bool was_behind;
 	uint64_t set_back;
+	int deleted; /* rows of offsets, while a loader read them */
 	enum pg_loss loss;
 	struct sim_topic *topic; /* that the loss concerns */
 	uint64_t topic_number;
@@ -55,11 +57,11 @@ static const struct {
 	enum choice_kind kind;
 	uint32_t rates[4]; /* one of them, in 1/65536 */
 } rates[] = {
-	{CHOICE_PG, {0, 300, 1500, 5000}},          {CHOICE_PG_ERROR, {0, 0, 600, 3000}},
-	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},   {CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
-	{CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}}, {CHOICE_PG_STEAL, {0, 2000, 5000, 10000}},
-	{CHOICE_REGISTRY, {0, 1000, 6000, 16000}},  {CHOICE_STOP, {0, 0, 100, 800}},
-	{CHOICE_LOG, {0, 300, 1500, 6000}},
+	{CHOICE_PG, {0, 300, 1500, 5000}},         {CHOICE_PG_ERROR, {0, 0, 600, 3000}},
+	{CHOICE_PG_CONNECT, {0, 0, 4000, 20000}},  {CHOICE_PG_EVENT, {0, 1000, 4000, 10000}},
+	{CHOICE_PG_DELETE, {0, 0, 0, 8000}},    {CHOICE_PG_COMMIT, {0, 1000, 4000, 12000}},
+	{CHOICE_PG_STEAL, {0, 2000, 5000, 10000}}, {CHOICE_REGISTRY, {0, 1000, 6000, 16000}},
+	{CHOICE_STOP, {0, 0, 100, 800}},           {CHOICE_LOG, {0, 300, 1500, 6000}},
 };
 
 int pg_world_draw(uint64_t seed, uint32_t into[CHOICE_KIND_COUNT])
@@ -119,6 +121,15 @@ static void set_back(void *context)
 	} else if (sim_now_us() < world.until_us) {
 		timer_at(sim_now_us() + DROP_US, set_back, NULL);
 	}
+}
+
+void pg_world_delete_offset(uint64_t param)
+{
+	if (world.retention || world.topic || world.deleted == DELETED_MAX)
+		return;
+	world.deleted++;
+	world.set_back = choice_hash(param, 2) & ~UINT64_C(0xc0); /* see set_back: it deletes */
+	set_back(NULL);
 }
 
 /* A broker that has just started shows too little. */
