@@ -106,10 +106,9 @@ enum sim_settings replicas_settings(uint32_t life)
 
 static bool has_state(enum sim_service service)
 {
-	return service == SIM_BRONZE_SINK
-	               ? oracle_has_read(SIM_PREFIX "raw_events")
-	               : oracle_has_read(SIM_PREFIX "bronze_events") &&
-	                         oracle_has_read(SIM_PREFIX "funnel_partials");
+	return service == SIM_BRONZE_SINK ? oracle_has_read(SIM_PREFIX "raw_events")
+	                                  : oracle_has_read(SIM_PREFIX "bronze_events") &&
+	                                            oracle_has_read(SIM_PREFIX "funnel_partials");
 }
 
 /* Settings that the services must refuse come only when there is something to lose. */

@@ -256,7 +256,7 @@ struct registry {
 };
 #define FIRST_ID 1
 static int32_t first_id; /* FIRST_ID: the registry has its data */
-#define OTHER_IDS 30 /* each schema is registered twice */
+#define OTHER_IDS 30     /* each schema is registered twice */
 
 void sim_registry_begin(int32_t first)
 {
