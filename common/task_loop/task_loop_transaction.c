@@ -238,11 +238,14 @@ static bool send_offsets(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-/* After an unknown error of the broker, the transaction may be committed. ERR_FENCED: a new
- * process reads the outcome. */
+/* After an unknown error of the broker, the transaction may be committed. The same holds if the
+ * coordinator has forgotten the transactional id: an earlier call without an answer may have
+ * committed before. ERR_FENCED: a new process reads the outcome. */
 static bool commit_error(rd_kafka_error_t *error, struct err *err)
 {
-	bool unknown = rd_kafka_error_code(error) == RD_KAFKA_RESP_ERR_UNKNOWN;
+	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+	bool unknown = code == RD_KAFKA_RESP_ERR_UNKNOWN ||
+	               code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING;
 
 	kafka_err_take(err, error, "commit transaction");
 	if (unknown && err->class == ERR_ABORT)
