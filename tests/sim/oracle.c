@@ -656,7 +656,7 @@ void oracle_keep_logs(const char *topic)
 		if (strcmp(shadow->topic, topic) != 0)
 			continue;
 		shadow->kept = xrealloc(NULL, sizeof(*shadow->kept));
-		*shadow->kept = *cluster_log(topic, shadow->partition);
+		*shadow->kept = log_copy(cluster_log(topic, shadow->partition));
 	}
 }
 

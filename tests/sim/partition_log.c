@@ -112,6 +112,17 @@ void log_append_marker(struct partition_log *log, int64_t pid, int16_t epoch, bo
 	log->records[log->end - 1].fate = FATE_MARKER;
 }
 
+struct partition_log log_copy(const struct partition_log *log)
+{
+	struct partition_log copy = *log;
+
+	copy.records = xrealloc(NULL, (log->end + 1) * sizeof(*copy.records));
+	if (log->end)
+		memcpy(copy.records, log->records, log->end * sizeof(*copy.records));
+	copy.capacity = log->end + 1;
+	return copy;
+}
+
 int64_t log_lso(const struct partition_log *log)
 {
 	int64_t lso = (int64_t)log->end;

@@ -71,6 +71,8 @@ struct batch {
 rd_kafka_resp_err_t log_append(struct partition_log *log, const struct batch *batch);
 /* Ends the producer's open transaction. epoch: of the coordinator; older ones are refused later. */
 void log_append_marker(struct partition_log *log, int64_t pid, int16_t epoch, bool commit);
+/* A copy with records of its own, for a topic that is deleted. */
+struct partition_log log_copy(const struct partition_log *log);
 int64_t log_lso(const struct partition_log *log);
 /* Whether the producer has an open transaction here, with this epoch. */
 bool log_is_open(const struct partition_log *log, int64_t pid, int16_t epoch);

@@ -323,7 +323,8 @@ bool pg_oracle_keep_logs(const struct sim_topic *topic)
 		if (!input->last[p][0])
 			return false;
 	input->kept = xrealloc(NULL, sizeof(topic->logs));
-	memcpy(input->kept, topic->logs, sizeof(topic->logs));
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		input->kept[p] = log_copy(&topic->logs[p]);
 	return true;
 }
 
