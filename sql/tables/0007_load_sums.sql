@@ -1,0 +1,97 @@
+-- pg-loader sums up the events of each transaction itself (pg-loader/event_sums.h), and stores the
+-- sums with them. So a refresh of the reports does not read raw.events, and raw.events has no
+-- trigger: with one that sees the new rows, COPY inserts row by row.
+--
+-- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
+-- deadlocks.
+LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
+
+DROP TRIGGER IF EXISTS note_events ON raw.events;
+DROP FUNCTION IF EXISTS processed.note_events();
+
+-- ---------------------------------------------------------------- what loaders have stored
+
+-- functions/unsummed_batches.sql sums these up and drops the table.
+ALTER TABLE processed.load_batches RENAME TO unsummed_batches;
+
+CREATE TABLE processed.load_batches (
+    loaded_at             timestamptz   NOT NULL DEFAULT now(),
+    event_date            date          NOT NULL,
+    events                bigint        NOT NULL,
+    run_partition         int[]         NOT NULL,
+    run_offset            bigint[]      NOT NULL,
+    run_events            int[]         NOT NULL,
+    hour                  smallint[]    NOT NULL,
+    hour_views            int[]         NOT NULL,
+    hour_carts            int[]         NOT NULL,
+    hour_removes          int[]         NOT NULL,
+    hour_checkouts        int[]         NOT NULL,
+    hour_purchases        int[]         NOT NULL,
+    hour_revenue          numeric[]     NOT NULL,
+    hour_without_category int[]         NOT NULL,
+    hour_without_brand    int[]         NOT NULL,
+    hour_without_price    int[]         NOT NULL,
+    hour_without_session  int[]         NOT NULL,
+    hour_zero_price       int[]         NOT NULL,
+    hour_newest           timestamptz[] NOT NULL,
+    product_id            bigint[]      NOT NULL,
+    product_category      text[]        NOT NULL,
+    product_brand         text[]        NOT NULL,
+    product_price         numeric[]     NOT NULL,
+    product_views         int[]         NOT NULL,
+    product_carts         int[]         NOT NULL,
+    product_removes       int[]         NOT NULL,
+    product_checkouts     int[]         NOT NULL,
+    product_purchases     int[]         NOT NULL,
+    product_first         timestamptz[] NOT NULL,
+    product_last          timestamptz[] NOT NULL,
+    session_id            uuid[]        NOT NULL,
+    session_user_id       bigint[]      NOT NULL,
+    session_views         int[]         NOT NULL,
+    session_carts         int[]         NOT NULL,
+    session_removes       int[]         NOT NULL,
+    session_checkouts     int[]         NOT NULL,
+    session_purchases     int[]         NOT NULL,
+    session_revenue       numeric[]     NOT NULL,
+    session_first         timestamptz[] NOT NULL,
+    session_last          timestamptz[] NOT NULL,
+    session_first_view    timestamptz[] NOT NULL,
+    session_last_view     timestamptz[] NOT NULL,
+    session_last_purchase timestamptz[] NOT NULL,
+    step_session_id       uuid[]        NOT NULL,
+    step_time             timestamptz[] NOT NULL,
+    step_event_id         uuid[]        NOT NULL,
+    step_type             text[]        NOT NULL,
+    step_product_id       bigint[]      NOT NULL,
+    step_price            numeric[]     NOT NULL
+);
+COMMENT ON TABLE processed.load_batches IS
+    'Events that are stored and not yet counted by reporting.refresh(): one row per loader '
+    'transaction and day, with the sums of its events. Empty when reports are up to date. Arrays '
+    'with the same prefix have the same length: the elements with the same number are one row. A '
+    'key may be there more than once: its sums add up.';
+COMMENT ON COLUMN processed.load_batches.loaded_at IS 'raw.events.loaded_at of the rows.';
+COMMENT ON COLUMN processed.load_batches.events IS 'How many rows.';
+COMMENT ON COLUMN processed.load_batches.run_offset IS
+    'First raw offset of run_events events with consecutive offsets of raw partition '
+    'run_partition.';
+COMMENT ON COLUMN processed.load_batches.hour IS
+    'UTC hour; with its sums, as in mart.hour_totals.';
+COMMENT ON COLUMN processed.load_batches.product_id IS
+    'With product_category, product_brand (unknown where the event has none) and product_price '
+    '(null where it has none) the key of mart.product_days.';
+COMMENT ON COLUMN processed.load_batches.session_id IS
+    'processed.session_id() of the session; with session_user_id the key of mart.session_days.';
+COMMENT ON COLUMN processed.load_batches.step_session_id IS
+    'Session of an event that is not a view; see mart.session_steps.steps.';
+-- Refreshes read and delete the arrays soon, so compressing them is not worth its time.
+DO $body$
+DECLARE
+    name text;
+BEGIN
+    FOR name IN SELECT attname FROM pg_attribute
+        WHERE attrelid = 'processed.load_batches'::regclass AND attndims > 0 LOOP
+        EXECUTE format('ALTER TABLE processed.load_batches ALTER %I SET STORAGE EXTERNAL', name);
+    END LOOP;
+END
+$body$;
