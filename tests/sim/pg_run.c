@@ -271,6 +271,9 @@ static enum pg_step apply(struct pg_session *session, enum target target)
 	struct pg_tuples touched = {0};
 	const char *why = NULL;
 
+	if (pg.rows_max && stage->count > pg.rows_max)
+		return stage->count % 2 ? fail(session, "57014", "it takes too long")
+		                        : fail(session, "53200", "out of shared memory");
 	for (size_t i = 0; i < stage->count; i++) {
 		struct pg_row *row = row_of(target, stage->at[i]);
 

@@ -40,6 +40,7 @@ struct pg_server {
 	size_t session_count, session_capacity;
 	int64_t down_until_us, starting_until_us, read_only_until_us, full_until_us;
 	uint64_t commits;
+	size_t rows_max; /* of an apply statement; 0: no limit */
 	char unknown[512];
 	void (*committed)(struct pg_row *const *rows, size_t count);
 };

@@ -20,6 +20,7 @@
 #include "service/stop.h"
 #include "sim/arena.h"
 #include "sim/choice.h"
+#include "sim/oracle.h"
 #include "sim/pg_libpq.h"
 #include "sim/process.h"
 #include "sim/story.h"
@@ -66,19 +67,42 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return 0;
 }
 
+/* A thread runs at once. Some do not end: before or after their work. */
+enum thread_fault {
+	THREAD_ENDS,
+	THREAD_CANNOT_START,
+	THREAD_HANGS,
+	THREAD_HANGS_LATER,
+	THREAD_COUNT
+};
+
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *argument)
 {
+	struct process *process = process_current();
+	uint32_t fault =
+		process ? choose(CHOICE_THREAD, process->actor, THREAD_COUNT) : THREAD_ENDS;
+
 	(void)attributes;
-	*thread = 0;
-	body(argument);
+	if (fault == THREAD_CANNOT_START)
+		return EAGAIN;
+	if (fault != THREAD_HANGS)
+		body(argument);
+	if (fault)
+		story("a thread does not end");
+	*thread = fault;
 	return 0;
 }
 
 int __wrap_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
-	(void)thread, (void)result, (void)until;
-	return 0;
+	int64_t until_us = until->tv_sec * INT64_C(1000000) + until->tv_nsec / 1000;
+
+	(void)result;
+	if (thread == THREAD_ENDS)
+		return 0;
+	process_sleep(until_us - sim_wallclock_us());
+	return ETIMEDOUT;
 }
 
 int __wrap_pthread_detach(pthread_t thread)
@@ -122,7 +146,8 @@ bool service_stopping(void)
 
 void health_ready(const char *reason)
 {
-	(void)reason;
+	if (process_current())
+		process_current()->ready = !reason;
 }
 
 void health_alive(void)
@@ -153,12 +178,27 @@ static void print_field(const struct log_field *field, char *out, size_t cap)
 	}
 }
 
+/* As a process does whose log is a full pipe. */
+static void stand_still(void)
+{
+	struct process *process = process_current();
+	uint32_t length = process ? choose(CHOICE_LOG, process->actor, 15) : 0;
+
+	if (!length)
+		return;
+	process_freeze(process, INT64_C(1000) << length);
+	process_sleep(INT64_C(1000) << length);
+}
+
 void log_event(enum log_level level, const char *event, const struct log_field *fields)
 {
 	char line[2048];
 	size_t len;
 
-	if (level == LOG_DEBUG || !story_is_shown())
+	if (level == LOG_DEBUG)
+		return;
+	stand_still();
+	if (!story_is_shown())
 		return;
 	len = (size_t)snprintf(line, sizeof(line), "log: %s", event);
 	for (; fields->key && len < sizeof(line) - 1; fields++) {
@@ -214,7 +254,9 @@ void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 struct registry {
 	char unused;
 };
-static int32_t first_id;
+#define FIRST_ID 1
+static int32_t first_id; /* FIRST_ID: the registry has its data */
+#define OTHER_IDS 30     /* each schema is registered twice */
 
 void sim_registry_begin(int32_t first)
 {
@@ -224,6 +266,11 @@ void sim_registry_begin(int32_t first)
 int32_t sim_registry_id(enum schema_kind kind)
 {
 	return first_id + (int32_t)kind;
+}
+
+int32_t sim_registry_other_id(enum schema_kind kind)
+{
+	return first_id + OTHER_IDS + (int32_t)kind;
 }
 
 bool registry_urls_check(const char *urls, struct err *err)
@@ -258,6 +305,9 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
                        int32_t *schema_id, struct err *err)
 {
 	(void)registry, (void)topic_prefix;
+	if (first_id != FIRST_ID)
+		oracle_fail("%s registers a schema with a registry that has lost its data",
+		            process_current()->name);
 	*schema_id = sim_registry_id(kind);
 	return answers(err);
 }
@@ -265,11 +315,14 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
 enum registry_result registry_schema(struct registry *registry, int32_t schema_id,
                                      struct span *text, bool *is_json_schema, struct err *err)
 {
-	int32_t kind = schema_id - first_id;
+	int32_t first = first_id, kind;
 
 	(void)registry;
-	if (arena_current() == ARENA_WORLD && schema_id < SCHEMA_COUNT + 1)
-		kind = schema_id - 1; /* the oracle knows the first ids too */
+	if (arena_current() == ARENA_WORLD && schema_id < 1 + OTHER_IDS + SCHEMA_COUNT)
+		first = 1; /* the oracle knows the first ids too */
+	kind = schema_id - first;
+	if (kind >= OTHER_IDS)
+		kind -= OTHER_IDS;
 	if (!answers(err))
 		return REGISTRY_FAILED;
 	if (kind < 0 || kind >= SCHEMA_COUNT)
@@ -285,6 +338,7 @@ bool registry_subject_ids(struct registry *registry, const char *topic_prefix,
 {
 	(void)registry, (void)topic_prefix, (void)cap;
 	ids[0] = sim_registry_id(kind);
-	*count = 1;
+	ids[1] = sim_registry_other_id(kind);
+	*count = 2;
 	return answers(err);
 }
