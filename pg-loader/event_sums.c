@@ -339,6 +339,7 @@ static struct session *session_of(struct event_sums *sums, uint32_t day,
 	number = (uint32_t)((size_t)((char *)session - sums->parts[SESSION].at) / sizeof(full));
 	append(sums, SESSION, day, &full);
 	session = entry(sums, SESSION, number);
+	full.links = session->links; /* append may have changed them */
 	*session = *wanted;
 	session->links = full.links;
 	return session;
