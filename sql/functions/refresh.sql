@@ -1,9 +1,9 @@
 -- reporting.refresh() adds what is new to the mart.
 --
--- It reads the events of noted batches into mart.new_events, sums them up (new_products,
--- new_sessions), and merges the sums into cubes, dimensions and totals. Every merge is a sum, a
--- minimum, a maximum, a union, or the latest by a total order. So neither the order of events nor
--- their division into refreshes matters. Distinct sessions, paths, stages and abandoned carts
+-- It adds up the sums that loaders have stored with their events (new_products, new_sessions), and
+-- merges them into cubes, dimensions and totals. Every merge is a sum, a minimum, a maximum, a
+-- union, or the latest by a total order. So neither the order of events nor their division into
+-- batches and refreshes matters. Distinct sessions, paths, stages and abandoned carts
 -- cannot be merged like this. For them, the refresh subtracts what each touched session and day
 -- contributed before the merge, and adds what it contributes after it.
 --
@@ -30,11 +30,12 @@ BEGIN
     END IF;
     PERFORM mart.count_visits();
     IF EXISTS (SELECT FROM processed.load_batches) THEN
-        events_counted := mart.take_events(max_events);
+        events_counted := mart.take_batches(max_events);
         PERFORM mart.count_partitions();
         PERFORM mart.count_hours();
         PERFORM mart.count_products();
         PERFORM mart.count_sessions();
+        PERFORM mart.drop_batches();
     END IF;
     events_waiting := (SELECT coalesce(sum(events), 0) FROM processed.load_batches);
     UPDATE mart.state SET refreshed_at = now();

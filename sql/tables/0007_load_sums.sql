@@ -95,3 +95,81 @@ BEGIN
     END LOOP;
 END
 $body$;
+
+-- ---------------------------------------------------------------- the mart
+
+DROP VIEW IF EXISTS mart.touched_state;
+-- The columns of session_days and session_steps get narrower types. A session is a uuid: see
+-- processed.session_id() (functions/notes.sql), which these lines compute.
+ALTER TABLE mart.session_days
+    ALTER session_key TYPE uuid USING CASE
+        WHEN session_key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN session_key::uuid
+        ELSE md5(session_key)::uuid END,
+    ALTER views TYPE int, ALTER carts TYPE int, ALTER removes TYPE int, ALTER checkouts TYPE int,
+    ALTER purchases TYPE int;
+ALTER TABLE mart.session_days RENAME session_key TO session_id;
+ALTER TABLE mart.session_steps
+    ALTER session_key TYPE uuid USING CASE
+        WHEN session_key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN session_key::uuid
+        ELSE md5(session_key)::uuid END;
+ALTER TABLE mart.session_steps RENAME session_key TO session_id;
+ALTER TABLE mart.long_orders
+    ALTER session_key TYPE uuid USING CASE
+        WHEN session_key ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN session_key::uuid
+        ELSE md5(session_key)::uuid END;
+ALTER TABLE mart.long_orders RENAME session_key TO session_id;
+COMMENT ON COLUMN mart.session_days.session_id IS 'processed.session_id() of the session.';
+
+ALTER TABLE mart.state DROP COLUMN lost_events;
+DELETE FROM reporting.data_quality_thresholds WHERE check_name = 'lost_events';
+DELETE FROM mart.quality_measures WHERE check_name = 'lost_events';
+
+-- Scratch of the refresh or rebuild that runs.
+DROP TABLE mart.new_batches, mart.new_events, mart.new_sessions, mart.touched, mart.state_before,
+    mart.state_change, mart.users_before;
+CREATE UNLOGGED TABLE mart.new_batches (
+    place      tid         NOT NULL,
+    loaded_at  timestamptz NOT NULL,
+    event_date date        NOT NULL,
+    events     bigint      NOT NULL
+);
+COMMENT ON TABLE mart.new_batches IS
+    'Scratch of reporting.refresh(): the rows of processed.load_batches that it counts now.';
+CREATE UNLOGGED TABLE mart.new_events (
+    event_date date, hour smallint, event_time timestamptz, event_id uuid, event_type text,
+    product_id bigint,
+    category text, brand text, price numeric(18,2), user_id bigint, session_id uuid,
+    without_category boolean, without_brand boolean, without_session boolean,
+    raw_partition int, raw_offset bigint
+);
+COMMENT ON TABLE mart.new_events IS 'Scratch of reporting.rebuild(): all events.';
+CREATE UNLOGGED TABLE mart.new_sessions (LIKE mart.session_days);
+CREATE UNLOGGED TABLE mart.prior_sessions (LIKE mart.session_days);
+COMMENT ON TABLE mart.prior_sessions IS
+    'Scratch of reporting.refresh(): all rows of mart.session_days, as they were, of the sessions '
+    'that have new events.';
+CREATE UNLOGGED TABLE mart.touched (
+    session_id uuid NOT NULL, event_date date NOT NULL,
+    views int, carts int, purchases int, revenue numeric,
+    first_view timestamptz, last_view timestamptz,
+    known boolean, views_before int, carts_before int, purchases_before int, revenue_before numeric
+);
+COMMENT ON TABLE mart.touched IS
+    'Scratch of reporting.refresh(): the sessions and days that have new events. known: they had '
+    'events before.';
+CREATE UNLOGGED TABLE mart.touched_steps (
+    session_id uuid NOT NULL, event_date date NOT NULL, steps text[],
+    path text, stage smallint, abandoned_items bigint, abandoned_value numeric,
+    path_before text, stage_before smallint, items_before bigint, value_before numeric
+);
+COMMENT ON TABLE mart.touched_steps IS
+    'Scratch of reporting.refresh(): those of mart.touched that have steps.';
+CREATE UNLOGGED TABLE mart.new_users (
+    user_id bigint NOT NULL, first_time timestamptz, last_time timestamptz, events bigint,
+    carts bigint, purchases bigint, spend numeric, sessions bigint, orders bigint,
+    last_purchase timestamptz,
+    known boolean, segment_before text, first_seen timestamptz, last_seen timestamptz,
+    carts_before bigint, sessions_before bigint, orders_before bigint, spend_before numeric
+);
+COMMENT ON TABLE mart.new_users IS
+    'Scratch of reporting.refresh(): what new events add to users, and the users before.';
