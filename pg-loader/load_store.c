@@ -272,6 +272,7 @@ static bool attempt(struct load_store *store, struct load_batch *batch,
 
 	*failed = TARGET_COUNT;
 	store->collided = false;
+	batch->staged = event_path_is_direct(&store->path) ? 0 : batch->rows.live[TARGET_EVENTS];
 	ok = postgres_run(store->pg, "BEGIN", err) &&
 	     loader_offsets_lock(store->pg, moved, moved_count, err) &&
 	     load_targets(store, batch, &before, failed, err);
