@@ -128,5 +128,7 @@ bool load_events_direct(struct load_events *events, struct postgres *pg,
 	ok = ok && copy_bytes(pg, event_sums_copy,
 	                      (struct span){events->bytes.at, events->bytes.len}, err);
 	FAULT_POINT("after_load_batches");
-	return ok && note_progress(events, pg, batch, rows, count, err);
+	ok = ok && note_progress(events, pg, batch, rows, count, err);
+	FAULT_POINT("after_bronze_loads");
+	return ok;
 }
