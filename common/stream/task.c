@@ -225,6 +225,13 @@ void task_flush(struct task *task, struct outbox *out)
 	task->params.ops->flush(task->fold, out);
 }
 
+static bool is_needed(const struct task_block *block, int64_t horizon_us)
+{
+	return block->newest_us != FOLD_NOTHING && block->newest_us >= horizon_us;
+}
+
+/* Drops the blocks before restore_from, also one that may still get records: restore_from never goes
+ * back, because the input may be trimmed up to it. */
 void task_committed(struct task *task)
 {
 	int64_t horizon_us = task->params.ops->horizon(task->fold);
@@ -232,7 +239,7 @@ void task_committed(struct task *task)
 
 	task->committed = task->position;
 	task->counts_changed = false;
-	while (drop < task->block_count && task->blocks[drop].newest_us < horizon_us)
+	while (drop < task->block_count && !is_needed(&task->blocks[drop], horizon_us))
 		drop++;
 	blocks_drop(task, drop);
 }
@@ -242,8 +249,7 @@ static const struct task_block *oldest_needed_block(const struct task *task)
 	int64_t horizon_us = task->params.ops->horizon(task->fold);
 
 	for (size_t i = 0; i < task->block_count; i++)
-		if (task->blocks[i].newest_us != FOLD_NOTHING &&
-		    task->blocks[i].newest_us >= horizon_us)
+		if (is_needed(&task->blocks[i], horizon_us))
 			return &task->blocks[i];
 	return NULL;
 }

@@ -26,6 +26,11 @@ CREATE OR REPLACE VIEW mart.batch_sums AS
 SELECT b.* FROM mart.new_batches n JOIN processed.load_batches b ON b.ctid = n.place;
 COMMENT ON VIEW mart.batch_sums IS 'The rows of processed.load_batches that a refresh counts now.';
 
+-- Adds up money. For many groups of few rows it is several times as fast as sum().
+CREATE OR REPLACE AGGREGATE mart.total(numeric) (
+    SFUNC = numeric_add, STYPE = numeric, INITCOND = '0.00', COMBINEFUNC = numeric_add,
+    PARALLEL = SAFE);
+
 CREATE OR REPLACE FUNCTION mart.drop_batches() RETURNS void LANGUAGE sql AS $$
     DELETE FROM processed.load_batches b USING mart.new_batches n WHERE b.ctid = n.place
 $$;

@@ -15,7 +15,6 @@ BEGIN
                  unnest(product_first) AS first, unnest(product_last) AS last
           FROM mart.batch_sums b) AS sums
     GROUP BY event_date, product_id, category, brand, price;
-    ANALYZE mart.new_products;
 
     INSERT INTO mart.product_days AS t SELECT * FROM mart.new_products
     ON CONFLICT (product_id, event_date, category, brand, price) DO UPDATE SET

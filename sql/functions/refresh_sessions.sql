@@ -4,39 +4,51 @@ CREATE OR REPLACE FUNCTION mart.count_sessions() RETURNS void LANGUAGE plpgsql A
 BEGIN
     TRUNCATE mart.new_sessions, mart.prior_sessions, mart.touched, mart.touched_steps,
         mart.new_users;
-    INSERT INTO mart.new_sessions
-    SELECT session_id, event_date, user_id, sum(views), sum(carts), sum(removes), sum(checkouts),
-           sum(purchases), sum(revenue), min(first), max(last), min(first_view), max(last_view),
-           max(last_purchase)
-    FROM (SELECT event_date, unnest(session_id) AS session_id, unnest(session_user_id) AS user_id,
-                 unnest(session_views) AS views, unnest(session_carts) AS carts,
-                 unnest(session_removes) AS removes, unnest(session_checkouts) AS checkouts,
-                 unnest(session_purchases) AS purchases, unnest(session_revenue) AS revenue,
-                 unnest(session_first) AS first, unnest(session_last) AS last,
-                 unnest(session_first_view) AS first_view, unnest(session_last_view) AS last_view,
-                 unnest(session_last_purchase) AS last_purchase
-          FROM mart.batch_sums) AS sums
-    GROUP BY session_id, event_date, user_id;
+    PERFORM mart.find_new_sessions();
     ANALYZE mart.new_sessions;
     PERFORM mart.find_prior_sessions();
     ANALYZE mart.prior_sessions;
+    PERFORM mart.find_touched();
 
     PERFORM mart.merge_users();
     PERFORM mart.merge_sessions();
-    PERFORM mart.find_touched();
     PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
     PERFORM mart.merge_long_orders();
 END
 $body$;
 
+-- A session is nearly always one user's. The others have one row per user.
+CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.new_sessions
+    SELECT session_id, event_date, user_id, sum(views), sum(carts), sum(removes),
+           sum(checkouts), sum(purchases), mart.total(CASE WHEN purchases > 0 THEN revenue END),
+           min(first_time), max(last_time), min(first_view), max(last_view), max(last_purchase),
+           user_id
+    FROM (SELECT event_date, unnest(session_id) AS session_id, unnest(session_user_id) AS user_id,
+                 unnest(session_views) AS views, unnest(session_carts) AS carts,
+                 unnest(session_removes) AS removes, unnest(session_checkouts) AS checkouts,
+                 unnest(session_purchases) AS purchases, unnest(session_revenue) AS revenue,
+                 unnest(session_first) AS first_time, unnest(session_last) AS last_time,
+                 unnest(session_first_view) AS first_view, unnest(session_last_view) AS last_view,
+                 unnest(session_last_purchase) AS last_purchase
+          FROM mart.batch_sums) AS sums
+    GROUP BY session_id, event_date, user_id;
+
+    UPDATE mart.new_sessions n
+    SET other_user_id = CASE WHEN user_id = least_user THEN greatest_user ELSE least_user END
+    FROM (SELECT session_id, event_date, min(user_id) AS least_user, max(user_id) AS greatest_user
+          FROM mart.new_sessions GROUP BY session_id, event_date
+          HAVING min(user_id) <> max(user_id)) AS shared
+    WHERE n.session_id = shared.session_id AND n.event_date = shared.event_date
+$$;
+
 -- The settings force a search by key for each session, as the planner may prefer to read all of
 -- mart.session_days.
 CREATE OR REPLACE FUNCTION mart.find_prior_sessions() RETURNS void LANGUAGE sql
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     INSERT INTO mart.prior_sessions
-    SELECT d.* FROM (SELECT DISTINCT session_id FROM mart.new_sessions) AS n
-    JOIN mart.session_days d USING (session_id)
+    SELECT DISTINCT d.* FROM mart.new_sessions n JOIN mart.session_days d USING (session_id)
 $$;
 
 -- The rows are in the order of the key, so that their places in the index are near to each other.
@@ -54,11 +66,13 @@ CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
     WHERE t.session_id = n.session_id AND t.event_date = n.event_date AND t.user_id = n.user_id;
 
     INSERT INTO mart.session_days
-    SELECT n.* FROM mart.new_sessions n
+    SELECT session_id, event_date, user_id, views, carts, removes, checkouts, purchases, revenue,
+           first_time, last_time, first_view, last_view, last_purchase
+    FROM mart.new_sessions n
     WHERE NOT EXISTS (SELECT FROM mart.prior_sessions p
                       WHERE p.session_id = n.session_id AND p.event_date = n.event_date
                             AND p.user_id = n.user_id)
-    ORDER BY n.session_id
+    ORDER BY session_id
 $$;
 
 CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql AS $$
@@ -69,10 +83,13 @@ CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql AS $$
            least(n.first_view, p.first_view), greatest(n.last_view, p.last_view),
            p.session_id IS NOT NULL, coalesce(p.views, 0), coalesce(p.carts, 0),
            coalesce(p.purchases, 0), coalesce(p.revenue, 0)
-    FROM (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
-                 sum(purchases) AS purchases, sum(revenue) AS revenue,
-                 min(first_view) AS first_view, max(last_view) AS last_view
-          FROM mart.new_sessions GROUP BY session_id, event_date) AS n
+    FROM (SELECT session_id, event_date, views, carts, purchases, revenue, first_view, last_view
+          FROM mart.new_sessions WHERE user_id = other_user_id
+          UNION ALL
+          SELECT session_id, event_date, sum(views), sum(carts), sum(purchases), sum(revenue),
+                 min(first_view), max(last_view)
+          FROM mart.new_sessions WHERE user_id <> other_user_id
+          GROUP BY session_id, event_date) AS n
     LEFT JOIN (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
                       sum(purchases) AS purchases, sum(revenue) AS revenue,
                       min(first_view) AS first_view, max(last_view) AS last_view

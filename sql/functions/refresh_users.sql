@@ -11,31 +11,40 @@ CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orde
             ELSE 'one-session visitor' END
 $$;
 
-CREATE OR REPLACE FUNCTION mart.merge_users() RETURNS void LANGUAGE plpgsql AS $body$
-BEGIN
+-- earlier: what the same user did in the same session before a session day, in an earlier refresh or
+-- on an earlier day of this one.
+CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_users
-    WITH pair AS (
-        SELECT user_id, session_id, min(first_time) AS first_time, max(last_time) AS last_time,
-               sum(views + carts + removes + checkouts + purchases) AS events, sum(carts) AS carts,
-               sum(purchases) AS purchases, sum(revenue) AS revenue,
-               max(last_purchase) AS last_purchase
-        FROM mart.new_sessions GROUP BY user_id, session_id
-    ), prior AS (
-        SELECT user_id, session_id, sum(purchases) > 0 AS ordered
-        FROM mart.prior_sessions GROUP BY user_id, session_id
+    WITH earlier AS (
+        SELECT n.session_id, n.event_date, n.user_id, bool_or(e.purchases > 0) AS ordered
+        FROM mart.new_sessions n
+        JOIN (SELECT session_id, user_id, purchases, date '-infinity' AS event_date
+              FROM mart.prior_sessions
+              UNION ALL
+              SELECT session_id, user_id, purchases, event_date FROM mart.new_sessions
+              WHERE (SELECT count(DISTINCT event_date) > 1 FROM mart.new_batches)) AS e
+             ON e.session_id = n.session_id AND e.user_id = n.user_id
+                AND e.event_date < n.event_date
+        GROUP BY n.session_id, n.event_date, n.user_id
     ), added AS (
         SELECT user_id, min(first_time) AS first_time, max(last_time) AS last_time,
-               sum(events) AS events, sum(carts) AS carts, sum(purchases) AS purchases,
-               sum(revenue) AS spend,
-               count(*) FILTER (WHERE prior.ordered IS NULL) AS sessions,
-               count(*) FILTER (WHERE purchases > 0 AND prior.ordered IS NOT TRUE) AS orders,
+               min(event_date) AS first_day, max(event_date) AS last_day,
+               sum(views + carts + removes + checkouts + purchases) AS events,
+               sum(carts) AS carts, sum(purchases) AS purchases, mart.total(revenue) AS spend,
+               count(*) FILTER (WHERE e.ordered IS NULL) AS sessions,
+               count(*) FILTER (WHERE purchases > 0 AND e.ordered IS NOT TRUE) AS orders,
                max(last_purchase) AS last_purchase
-        FROM pair LEFT JOIN prior USING (user_id, session_id) GROUP BY user_id
+        FROM mart.new_sessions LEFT JOIN earlier e USING (session_id, event_date, user_id)
+        GROUP BY user_id
     )
     SELECT a.*, u.user_id IS NOT NULL, u.segment, u.first_seen, u.last_seen, coalesce(u.carts, 0),
            coalesce(u.sessions, 0), coalesce(u.orders, 0), coalesce(u.spend, 0)
-    FROM added a LEFT JOIN mart.dim_users u USING (user_id);
-    ANALYZE mart.new_users;
+    FROM added a LEFT JOIN mart.dim_users u USING (user_id)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.merge_users() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+    PERFORM mart.find_new_users();
     PERFORM mart.merge_active_users();
     PERFORM mart.add_users();
     INSERT INTO mart.segment_totals AS t
@@ -59,28 +68,38 @@ $body$;
 -- A user is new to a period without an earlier event in it. The times of the user's first and last
 -- event nearly always decide that; only a user with events before and after the period is searched.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
-    WITH span AS (
+    WITH user_day AS (
         SELECT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
-               last_seen AT TIME ZONE 'UTC' AS last_seen, grain,
-               date_trunc(grain, first_time AT TIME ZONE 'UTC') AS first_period,
-               date_trunc(grain, last_time AT TIME ZONE 'UTC') AS last_period
-        FROM mart.new_users CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
-    ), active AS (
-        SELECT user_id, known, first_seen, last_seen, grain, first_period AS starts
-        FROM span WHERE first_period = last_period
+               last_seen AT TIME ZONE 'UTC' AS last_seen, first_day AS event_date,
+               first_day = last_day AS only_day
+        FROM mart.new_users WHERE first_day = last_day
         UNION ALL
+        SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC',
+               last_seen AT TIME ZONE 'UTC', event_date, false
+        FROM mart.new_users JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
+    ), first_visit AS (
+        SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
+        FROM (SELECT event_date, count(*) AS users FROM user_day WHERE NOT known AND only_day
+              GROUP BY event_date) AS d
+        CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+    ), active AS (
         SELECT DISTINCT user_id, known, first_seen, last_seen, grain,
-               date_trunc(grain, event_date::timestamp)
-        FROM span JOIN mart.new_sessions USING (user_id) WHERE first_period < last_period
+               date_trunc(grain, event_date::timestamp) AS starts
+        FROM user_day CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+        WHERE known OR NOT only_day
+    ), returning_user AS (
+        SELECT grain, starts, count(*) AS users
+        FROM (SELECT *, starts + ('1 ' || grain)::interval AS ends FROM active) AS a
+        WHERE NOT known OR last_seen < starts OR first_seen >= ends
+              OR (first_seen < starts AND last_seen >= ends
+                  AND NOT EXISTS (SELECT FROM mart.session_days d
+                                  WHERE d.user_id = a.user_id AND d.event_date >= a.starts
+                                        AND d.event_date < a.ends))
+        GROUP BY grain, starts
     )
     INSERT INTO mart.active_users AS t
-    SELECT grain, starts::date, count(*)
-    FROM (SELECT *, starts + ('1 ' || grain)::interval AS ends FROM active) AS a
-    WHERE NOT known OR last_seen < starts OR first_seen >= ends
-          OR (first_seen < starts AND last_seen >= ends
-              AND NOT EXISTS (SELECT FROM mart.session_days d
-                              WHERE d.user_id = a.user_id AND d.event_date >= a.starts
-                                    AND d.event_date < a.ends))
+    SELECT grain, starts::date, sum(users)
+    FROM (SELECT * FROM first_visit UNION ALL SELECT * FROM returning_user) AS found
     GROUP BY grain, starts
     ON CONFLICT (grain, period_start) DO UPDATE SET users = t.users + excluded.users
 $$;

@@ -143,7 +143,9 @@ CREATE UNLOGGED TABLE mart.new_events (
     raw_partition int, raw_offset bigint
 );
 COMMENT ON TABLE mart.new_events IS 'Scratch of reporting.rebuild(): all events.';
-CREATE UNLOGGED TABLE mart.new_sessions (LIKE mart.session_days);
+CREATE UNLOGGED TABLE mart.new_sessions (LIKE mart.session_days, other_user_id bigint NOT NULL);
+COMMENT ON COLUMN mart.new_sessions.other_user_id IS
+    'Another user of the same session and day; user_id if there is none.';
 CREATE UNLOGGED TABLE mart.prior_sessions (LIKE mart.session_days);
 COMMENT ON TABLE mart.prior_sessions IS
     'Scratch of reporting.refresh(): all rows of mart.session_days, as they were, of the sessions '
@@ -165,8 +167,8 @@ CREATE UNLOGGED TABLE mart.touched_steps (
 COMMENT ON TABLE mart.touched_steps IS
     'Scratch of reporting.refresh(): those of mart.touched that have steps.';
 CREATE UNLOGGED TABLE mart.new_users (
-    user_id bigint NOT NULL, first_time timestamptz, last_time timestamptz, events bigint,
-    carts bigint, purchases bigint, spend numeric, sessions bigint, orders bigint,
+    user_id bigint NOT NULL, first_time timestamptz, last_time timestamptz, first_day date,
+    last_day date, events bigint, carts bigint, purchases bigint, spend numeric, sessions bigint, orders bigint,
     last_purchase timestamptz,
     known boolean, segment_before text, first_seen timestamptz, last_seen timestamptz,
     carts_before bigint, sessions_before bigint, orders_before bigint, spend_before numeric

@@ -945,10 +945,8 @@ Test(task, record_that_was_unreadable_does_not_count_as_seen)
 	task_start(&task, &s.params, 0);
 	record.refused = REASON_UNKNOWN_SCHEMA_ID;
 	task_apply(&task, &record, &box);
-	do_commit(&s, &task, &box, false, 1, false, &commit);
 	record = kit_log_record(&s.log, 1);
 	task_apply(&task, &record, &box);
-	commit_free(&commit);
 	do_commit(&s, &task, &box, false, 2, false, &commit);
 	task_free(&task);
 
@@ -1636,6 +1634,40 @@ Test(task, end_of_the_partition_moves_past_markers_and_never_back)
 	cr_assert_eq(task_restore_from(&task), 9, "an idle task has nothing to read again");
 	task_free(&task);
 	scenario_free(&s);
+}
+
+/* The input may be trimmed up to restore_from. A block that had nothing to restore must not get
+ * later records. */
+Test(task, restore_from_never_goes_back_to_a_block_that_had_nothing_to_restore)
+{
+	for (int kind = 0; kind < 3; kind++) {
+		struct outbox box = {0};
+		struct scenario s;
+		struct task task;
+		int64_t before;
+
+		scenario_of(&s, kind, 10);
+		task_start(&task, &s.params, 0);
+		for (size_t i = 0; i < 10; i++) {
+			struct input_record record = kit_log_record(&s.log, i);
+
+			if (i == 0)
+				record.refused = REASON_MALFORMED_AVRO;
+			task_apply(&task, &record, &box);
+			task_flush(&task, &box);
+			task_committed(&task);
+			if (i == 0)
+				before = task_restore_from(&task);
+		}
+		cr_expect(before > s.log.offsets[0], "%s: an unreadable record is restored",
+		          s.label);
+		cr_expect(task_restore_from(&task) >= before,
+		          "%s: restore_from went back from %" PRId64 " to %" PRId64, s.label,
+		          before, task_restore_from(&task));
+		outbox_free(&box);
+		task_free(&task);
+		scenario_free(&s);
+	}
 }
 
 /* On a long input, a restart reads at most the records that it needs, and two blocks. */
