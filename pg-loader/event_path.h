@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Batches on the staged path after the last one with events that were stored already. */
-#define EVENT_PATH_STAGED_BATCHES 100
+#define EVENT_PATH_STAGED_BATCHES 10
 
 struct event_path { /* zero-initialised: direct */
 	uint32_t staged_left;

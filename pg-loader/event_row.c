@@ -8,19 +8,25 @@
 
 #define STAGED_FIELDS 18 /* of a staged row */
 
-static uint64_t take(const char **at, int bytes)
+static uint32_t take2(const char **at)
 {
-	uint64_t value = 0;
+	const unsigned char *byte = (const unsigned char *)*at;
 
-	for (int i = 0; i < bytes; i++)
-		value = value << 8 | (unsigned char)(*at)[i];
-	*at += bytes;
-	return value;
+	*at += 2;
+	return (uint32_t)(byte[0] << 8 | byte[1]);
+}
+
+static uint32_t take4(const char **at)
+{
+	const unsigned char *byte = (const unsigned char *)*at;
+
+	*at += 4;
+	return (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
 }
 
 static struct span take_field(const char **at)
 {
-	uint32_t len = (uint32_t)take(at, 4);
+	uint32_t len = take4(at);
 	struct span field = {*at, len};
 
 	if (len == UINT32_MAX)
@@ -31,8 +37,11 @@ static struct span take_field(const char **at)
 
 static int64_t take_int8(const char **at)
 {
-	*at += 4;
-	return (int64_t)take(at, 8);
+	uint64_t high;
+
+	*at += 4; /* the length */
+	high = take4(at);
+	return (int64_t)(high << 32 | take4(at));
 }
 
 static int64_t take_time_us(const char **at)
@@ -50,12 +59,12 @@ static int64_t take_cents(const char **at)
 
 	if (!field.at)
 		return -1;
-	count = (int)take(&digit, 2);
-	weight = (int16_t)take(&digit, 2);
+	count = (int)take2(&digit);
+	weight = (int16_t)take2(&digit);
 	digit += 4;
 	for (; weight >= 0; weight--)
-		units = units * 10000 + (count-- > 0 ? (int64_t)take(&digit, 2) : 0);
-	return units * 100 + (count > 0 ? (int64_t)take(&digit, 2) / 100 : 0);
+		units = units * 10000 + (count-- > 0 ? take2(&digit) : 0);
+	return units * 100 + (count > 0 ? take2(&digit) / 100 : 0);
 }
 
 void event_row_read(struct span row, struct bronze_event *bronze)
@@ -78,7 +87,7 @@ void event_row_read(struct span row, struct bronze_event *bronze)
 	take_field(&at); /* source_file */
 	take_field(&at); /* source_row */
 	at += 4;
-	bronze->lineage.raw_partition = (int32_t)take(&at, 4);
+	bronze->lineage.raw_partition = (int32_t)take4(&at);
 	bronze->lineage.raw_offset = take_int8(&at);
 }
 

@@ -7,19 +7,24 @@
 
 #include "event/event_id.h"
 
-static bool has_upper_case(struct span text)
+/* Of the 36 characters of a UUID, only upper-case letters lack bit 0x20. */
+static bool is_lower_case(struct span uuid)
 {
-	for (size_t i = 0; i < text.len; i++)
-		if (text.at[i] >= 'A' && text.at[i] <= 'Z')
-			return true;
-	return false;
+	static const size_t words[] = {0, 8, 16, 24, 28};
+	uint64_t all = UINT64_MAX, word;
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+		memcpy(&word, uuid.at + words[i], sizeof(word));
+		all &= word;
+	}
+	return (all & UINT64_C(0x2020202020202020)) == UINT64_C(0x2020202020202020);
 }
 
 void session_id(struct span key, uint8_t id[SESSION_ID_BYTES])
 {
 	MD5_CTX context;
 
-	if (event_id_parse(key, id) && !has_upper_case(key))
+	if (event_id_parse(key, id) && is_lower_case(key))
 		return;
 	MD5Init(&context);
 	MD5Update(&context, (const uint8_t *)key.at, key.len);

@@ -25,14 +25,14 @@ Test(loader_event_path, is_direct_until_events_collide)
 	cr_assert_not(event_path_is_direct(&path));
 }
 
-Test(loader_event_path, is_direct_again_after_100_batches_of_new_events)
+Test(loader_event_path, is_direct_again_after_10_batches_of_new_events)
 {
 	struct event_path path = {0};
 
 	event_path_collided(&path);
-	cr_assert_eq(staged_batches(&path), 100);
+	cr_assert_eq(staged_batches(&path), 10);
 	event_path_collided(&path);
-	cr_assert_eq(staged_batches(&path), 100);
+	cr_assert_eq(staged_batches(&path), 10);
 }
 
 Test(loader_event_path, a_batch_with_stored_events_starts_the_count_again)
@@ -40,8 +40,8 @@ Test(loader_event_path, a_batch_with_stored_events_starts_the_count_again)
 	struct event_path path = {0};
 
 	event_path_collided(&path);
-	for (int i = 0; i < 99; i++)
+	for (int i = 0; i < 9; i++)
 		event_path_committed(&path, 0);
 	event_path_committed(&path, 1);
-	cr_assert_eq(staged_batches(&path), 100);
+	cr_assert_eq(staged_batches(&path), 10);
 }
