@@ -40,9 +40,11 @@
 #define DRAIN_POLL_MS       1
 #define POLL_RECORDS        2000
 #define MARKER_COMMIT_US    300000
-#define SEND_EVERY_OUTPUTS  1000
-#define RETRY_PAUSE_US      100000
-#define RETRY_DOUBLINGS     4
+#ifndef SEND_EVERY_OUTPUTS
+#define SEND_EVERY_OUTPUTS 1000
+#endif
+#define RETRY_PAUSE_US  100000
+#define RETRY_DOUBLINGS 4
 /* Longer than any step, except an assignment during which no broker answers; a member that is
  * expelled then joins again. It is also the rebalance timeout: after a crash of the broker, the
  * coordinator (Kafka 4.2.1) waits this long for members that no longer exist. */
@@ -236,12 +238,16 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 	return true;
 }
 
-/* Folds the polled records. If the registry is away, the rest waits for the next step. */
+/* Folds the polled records. If the registry is away, the rest waits for the next step. Without
+ * tasks the records are dropped: a revocation is not complete yet, and its partitions are read
+ * again from their committed offsets. */
 static bool fold_batch(struct task_loop *loop, struct err *err)
 {
 	struct intake_item item;
 	bool ok;
 
+	if (!loop->task_count)
+		intake_forget(loop->intake);
 	while ((ok = intake_peek(loop->intake, &item, err)) && item.kind != INTAKE_NOTHING) {
 		struct assigned_task *assigned = &loop->tasks[item.number];
 
@@ -331,9 +337,18 @@ static enum step after_fold_error(struct task_loop *loop, struct err *err)
 {
 	if (after_error(loop, err) == STEP_FAILED)
 		return STEP_FAILED;
+	loop->fold_failed = true;
 	return !loop->first_uncommitted_us || transaction_commit(loop, err)
 	               ? STEP_MORE
 	               : after_error(loop, err);
+}
+
+/* A restore commits nothing, so no commit shows that the registry answers again. */
+static void after_fold(struct task_loop *loop)
+{
+	if (loop->fold_failed)
+		loop->failures_in_row = 0;
+	loop->fold_failed = false;
 }
 
 enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
@@ -352,6 +367,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			polled = intake_poll(loop->intake, wait_ms, POLL_RECORDS) > 0;
 			if (!fold_batch(loop, err))
 				return after_fold_error(loop, err);
+			after_fold(loop);
 		} else if (loop->failures_in_row >= NOT_READY_FAILURES &&
 		           !assignment_restart(loop, err)) {
 			/* The group may have expelled this member. Only a poll shows that. */

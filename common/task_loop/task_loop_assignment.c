@@ -447,10 +447,6 @@ bool assignment_apply(struct task_loop *loop, bool stopping, struct err *err)
 	enum intake_change change = intake_change(loop->intake);
 	bool ok = true;
 
-	/* Records of this assignment must not be folded into tasks of the next one: there would
-	 * be a gap. */
-	if (change != INTAKE_SAME)
-		intake_forget(loop->intake);
 	if (change == INTAKE_REVOKED)
 		ok = revoke(loop, err);
 	else if (change == INTAKE_ASSIGNED && !stopping)

@@ -78,6 +78,19 @@ bool txn_producer_open(struct task_loop *loop, struct err *err)
 	return false;
 }
 
+/* The client may be lost here too: it is closed, and the next call opens another one. Before the
+ * start nothing asks that: the process ends if it cannot be opened. */
+static bool init_failed(struct task_loop *loop, rd_kafka_error_t *error, struct err *err)
+{
+	kafka_err_take(err, error, "init transactions");
+	if (err->class != ERR_RETRY || !loop->inputs || !txn_producer_is_lost(loop))
+		return false;
+	err_prefix(err, "the Kafka client gets no answer, although the brokers answer a new one");
+	if (txn_producer_close(loop, err))
+		err->class = ERR_RETRY;
+	return false;
+}
+
 bool txn_producer_ready(struct task_loop *loop, struct err *err)
 {
 	rd_kafka_error_t *error;
@@ -88,7 +101,7 @@ bool txn_producer_ready(struct task_loop *loop, struct err *err)
 		return false;
 	error = rd_kafka_init_transactions(loop->producer, INIT_TIMEOUT_MS);
 	if (error)
-		return kafka_err_take(err, error, "init transactions");
+		return init_failed(loop, error, err);
 	loop->producer_is_ready = true;
 	return true;
 }

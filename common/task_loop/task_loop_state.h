@@ -87,6 +87,7 @@ struct task_loop {
 	 * commit. */
 	int64_t first_uncommitted_us, last_commit_us, commit_started_us;
 	int failures_in_row; /* number of ERR_RETRY since the last success */
+	bool fold_failed;    /* the last polled records were not all folded */
 
 	rd_kafka_queue_t *trim_results; /* of DeleteRecords requests; NULL: none yet */
 	int64_t next_trim_us;           /* monotonic */

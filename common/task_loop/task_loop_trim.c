@@ -8,7 +8,9 @@
 #include "service/log.h"
 #include "service/monotime.h"
 
+#ifndef TRIM_INTERVAL_US
 #define TRIM_INTERVAL_US (60 * INT64_C(1000000))
+#endif
 #ifndef TRIM_RECORDS_MIN
 #define TRIM_RECORDS_MIN 10000
 #endif

@@ -38,7 +38,16 @@
 	X(PG, "pg")                 /* of a message: cut, late, slow, frozen */         \
 	X(PG_ERROR, "pg_error")     /* a statement fails */                             \
 	X(PG_CONNECT, "pg_connect") /* no connection */                                 \
-	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */
+	X(PG_EVENT, "pg_event")     /* of the server: see pg_world.c */                 \
+	/* Rare faults of the services' world */                                        \
+	X(LOCAL, "local")         /* a local call of librdkafka fails */                \
+	X(THREAD, "thread")       /* a thread cannot start, or does not end */          \
+	X(LOST, "lost")           /* a client connects no more */                       \
+	X(HANG, "hang")           /* a call takes up to 90 s; heartbeats go on */       \
+	X(RIGHT, "right")         /* an answer: a right is missing */                   \
+	X(SETTINGS, "settings")   /* a process starts with other settings */            \
+	X(TROUBLE, "trouble")     /* of the world: see schedule.c */                    \
+	X(LOST_INIT, "lost_init") /* as lost, at InitProducerId */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

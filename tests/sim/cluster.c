@@ -18,15 +18,19 @@ void cluster_begin(const struct cluster_bugs *bugs)
 	cluster.bugs = *bugs;
 }
 
+static void log_clear(struct sim_topic *topic, int32_t partition)
+{
+	struct partition_log *log = &topic->logs[partition];
+
+	*log = (struct partition_log){.partition = partition};
+	memcpy(log->topic, topic->name, sizeof(log->topic));
+}
+
 static void topic_clear(struct sim_topic *topic)
 {
 	topic->id = ++cluster.next_topic_id;
-	for (int32_t p = 0; p < topic->partition_count; p++) {
-		struct partition_log *log = &topic->logs[p];
-
-		*log = (struct partition_log){.partition = p};
-		snprintf(log->topic, sizeof(log->topic), "%s", topic->name);
-	}
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		log_clear(topic, p);
 }
 
 struct sim_topic *cluster_create_topic(const char *name, int32_t partition_count)
@@ -50,6 +54,11 @@ void cluster_recreate_topic(struct sim_topic *topic)
 {
 	topic_clear(topic);
 	topic->missing = false;
+}
+
+void cluster_add_partition(struct sim_topic *topic)
+{
+	log_clear(topic, topic->partition_count++);
 }
 
 struct sim_topic *cluster_topic(const char *name)

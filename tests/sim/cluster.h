@@ -35,6 +35,7 @@ struct cluster {
 	uint32_t next_topic_id;
 	int64_t down_until_us;    /* no request is answered until then */
 	int64_t loading_until_us; /* the coordinators load until then */
+	int64_t hidden_until_us;  /* until then metadata lacks __consumer_offsets */
 	struct cluster_bugs bugs;
 };
 extern struct cluster cluster;
@@ -45,6 +46,7 @@ struct sim_topic *cluster_create_topic(const char *name, int32_t partition_count
 void cluster_delete_topic(struct sim_topic *topic, bool with_offsets);
 /* Creates the deleted topic again: empty logs, another id. */
 void cluster_recreate_topic(struct sim_topic *topic);
+void cluster_add_partition(struct sim_topic *topic);
 /* NULL: there is none. */
 struct sim_topic *cluster_topic(const char *name);
 struct partition_log *cluster_log(const char *topic, int32_t partition);
@@ -91,6 +93,7 @@ struct response {
 	rd_kafka_resp_err_t code;
 	int64_t pid;
 	int16_t epoch;
+	bool outlives; /* no answer; the request arrives after its call has timed out */
 };
 
 void cluster_handle(const struct request *request, struct response *response);

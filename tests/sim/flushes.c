@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "sim/arena.h"
+#include "sim/oracle.h"
 #include "sim/process.h"
 #include "stream/task.h"
 
@@ -25,6 +26,12 @@ void __wrap_task_flush(struct task *task, struct outbox *out);
 void __real_task_flush(struct task *task, struct outbox *out);
 void __wrap_task_free(struct task *task);
 void __real_task_free(struct task *task);
+void __wrap_task_start(struct task *task, const struct task_params *params, int64_t offset);
+void __real_task_start(struct task *task, const struct task_params *params, int64_t offset);
+bool __wrap_task_resume(struct task *task, const struct task_params *params, int64_t committed,
+                        struct span metadata, struct err *err);
+bool __real_task_resume(struct task *task, const struct task_params *params, int64_t committed,
+                        struct span metadata, struct err *err);
 
 void flushes_begin(void)
 {
@@ -55,8 +62,39 @@ void __wrap_task_flush(struct task *task, struct outbox *out)
 	__real_task_flush(task, out);
 }
 
+static void count(const struct task *task, int by)
+{
+	if (arena_current() != ARENA_WORLD && task->fold)
+		process_current()->tasks += (size_t)by;
+}
+
+void __wrap_task_start(struct task *task, const struct task_params *params, int64_t offset)
+{
+	__real_task_start(task, params, offset);
+	count(task, 1);
+}
+
+bool __wrap_task_resume(struct task *task, const struct task_params *params, int64_t committed,
+                        struct span metadata, struct err *err)
+{
+	bool ok = __real_task_resume(task, params, committed, metadata, err);
+
+	count(task, 1);
+	return ok;
+}
+
+void flushes_check_tasks(size_t partitions)
+{
+	const struct process *process = process_current();
+
+	if (process->tasks > partitions)
+		oracle_fail("%s has %zu tasks, but reads %zu partitions", process->name,
+		            process->tasks, partitions);
+}
+
 void __wrap_task_free(struct task *task)
 {
+	count(task, -1);
 	if (arena_current() != ARENA_WORLD && task->fold)
 		for (size_t i = flushes.count; i-- > 0;)
 			if (flushes.at[i].fold == task->fold &&

@@ -15,7 +15,6 @@
 
 #define GROUPS_MAX    8
 #define MEMBERS_MAX   16
-#define SESSION_US    INT64_C(10000000)
 #define REBALANCE_US  INT64_C(60000000)
 #define TICK_US       INT64_C(200000)
 #define JOIN_DELAY_US INT64_C(100000)
@@ -29,6 +28,7 @@ struct member {
 	const char *topics[8];
 	size_t topic_count;
 	bool joined; /* waits for the next generation */
+	bool silent; /* sends no heartbeats */
 	struct member_assignment assigned;
 	int32_t generation; /* of assigned */
 };
@@ -48,6 +48,7 @@ struct group {
 	char name[64];
 	int32_t generation;
 	bool rebalancing;
+	bool incomplete; /* a topic was missing when the partitions were assigned */
 	int64_t deadline_us, settle_us;
 	struct member members[MEMBERS_MAX];
 	size_t member_count;
@@ -148,6 +149,14 @@ void groups_leave(const char *name, const char *id)
 		remove_member(group, member, "it has closed");
 }
 
+void groups_silence(const char *name, const char *id)
+{
+	struct member *member = member_of(group_of(name), id);
+
+	if (member)
+		member->silent = true;
+}
+
 void groups_rejoin(const char *name, const char *id)
 {
 	struct member *member = member_of(group_of(name), id);
@@ -190,6 +199,14 @@ static void assign_topic(struct group *group, const struct sim_topic *topic)
 	}
 }
 
+static bool a_topic_is_missing(void)
+{
+	for (size_t t = 0; t < cluster.topic_count; t++)
+		if (cluster.topics[t].missing)
+			return true;
+	return false;
+}
+
 static void next_generation(struct group *group)
 {
 	for (size_t i = group->member_count; i-- > 0;)
@@ -199,6 +216,7 @@ static void next_generation(struct group *group)
 	group->generation++;
 	for (size_t i = 0; i < group->member_count; i++)
 		group->members[i].assigned.count = 0;
+	group->incomplete = a_topic_is_missing();
 	for (size_t t = 0; t < cluster.topic_count; t++)
 		if (!cluster.topics[t].missing)
 			assign_topic(group, &cluster.topics[t]);
@@ -222,9 +240,10 @@ static void expel(struct group *group)
 		struct member *member = &group->members[i];
 		const struct process *process = process_of(member->process);
 
-		if (process->alive && process->life == member->life && !process_is_frozen(process))
+		if (process->alive && process->life == member->life &&
+		    !process_is_frozen(process) && !member->silent)
 			member->seen_us = sim_now_us();
-		else if (sim_now_us() - member->seen_us > SESSION_US)
+		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US)
 			remove_member(group, member, "its session has timed out");
 	}
 }
@@ -239,6 +258,9 @@ static void tick(void *context)
 		struct group *group = &groups.at[i];
 
 		expel(group);
+		/* The members see the topic in new metadata. */
+		if (group->incomplete && !group->rebalancing && !a_topic_is_missing())
+			begin_rebalance(group);
 		if (group->rebalancing &&
 		    ((all_joined(group) && sim_now_us() >= group->settle_us) ||
 		     sim_now_us() >= group->deadline_us))
@@ -421,13 +443,27 @@ int64_t groups_logged_offset(const char *name, const char *topic, int32_t partit
 	return at ? at->now.offset : -1;
 }
 
+/* Another group has offsets of the same topics in the same log. */
+static void append_foreign(const struct group *group, const struct sim_offset *ours)
+{
+	struct sim_offset foreign = *ours;
+	struct sim_record record;
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	foreign.offset /= 2;
+	record = offset_record("another", &foreign);
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
 void groups_marked(const struct txn *txn, bool commit)
 {
 	for (size_t i = 0; i < groups.count; i++) {
 		struct pending *pending = pending_of(&groups.at[i], txn->pid);
 
-		for (size_t p = 0; pending && commit && p < pending->count; p++)
+		for (size_t p = 0; pending && commit && p < pending->count; p++) {
 			store(&groups.at[i], &pending->offsets[p]);
+			append_foreign(&groups.at[i], &pending->offsets[p]);
+		}
 		if (pending)
 			*pending = (struct pending){0};
 	}
@@ -491,4 +527,31 @@ void groups_drop_topic(const char *topic)
 			append_tombstone(&groups.at[g], &at->now);
 			at->now.offset = at->before.offset = -1;
 		}
+}
+
+static void append_offset(const struct group *group, const struct sim_offset *offset)
+{
+	struct sim_record record = offset_record(group->name, offset);
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	(void)log_append(offsets_log(group->name), &batch);
+}
+
+static void move_offset(const struct group *group, struct stored_offset *at, bool all)
+{
+	if (all && at->now.offset >= 0) {
+		append_tombstone(group, &at->now);
+		at->now.offset = at->before.offset = -1;
+	} else if (!all && at->before.offset >= 0 && at->before.offset <= last_counted(&at->now)) {
+		append_offset(group, &at->before);
+		at->now = at->before;
+		at->is_wrong = false;
+	}
+}
+
+void groups_move_offsets(bool all)
+{
+	for (size_t g = 0; g < groups.count; g++)
+		for (size_t i = 0; i < groups.at[g].offset_count; i++)
+			move_offset(&groups.at[g], &groups.at[g].offsets[i], all);
 }

@@ -10,6 +10,7 @@
 #include "sim/transactions.h"
 
 #define GROUP_ASSIGNED_MAX 32
+#define GROUP_SESSION_US   INT64_C(10000000)
 
 struct member_assignment {
 	struct {
@@ -39,6 +40,8 @@ enum member_event groups_poll(const char *group, const char *id, int32_t *genera
 /* The member has given up its partitions, and joins the next generation. */
 void groups_rejoin(const char *group, const char *id);
 void groups_leave(const char *group, const char *id);
+/* From now on the member sends no heartbeats. */
+void groups_silence(const char *group, const char *id);
 /* Begins a rebalance, as an operator or a metadata change does. NULL: of all groups. */
 void groups_rebalance(const char *group);
 
@@ -57,6 +60,9 @@ void groups_marked(const struct txn *txn, bool commit);
 size_t groups_pending(int64_t pid, const struct sim_offset **offsets, const char **group);
 /* The coordinator returns the offsets before the last commit, or none. Its log stays right. */
 void groups_forget(bool all);
+/* An operator moves the offsets back by one commit, or deletes them all. Moves only those whose
+ * last counted row shows it. */
+void groups_move_offsets(bool all);
 /* Removes the offsets of a deleted topic. */
 void groups_drop_topic(const char *topic);
 

@@ -21,6 +21,7 @@
 static struct {
 	struct input_config config;
 	struct sim_topic *topic;
+	int32_t partitions; /* of the topic at first: its keys stay where they are */
 	uint32_t done;
 	int64_t front_us;
 	uint64_t drawn;
@@ -63,7 +64,7 @@ static void append(struct span key, struct span value, const struct header *head
 
 static int32_t home(struct span key)
 {
-	return partition_of(key, input.topic->partition_count);
+	return partition_of(key, input.partitions);
 }
 
 static void event_text(char *out, size_t cap, const char *session, uint64_t user, int64_t time_us)
@@ -138,9 +139,21 @@ static void append_bad(int32_t partition)
 	default:
 		if (input.repeated_key.at) /* in a wrong partition */
 			append(input.repeated_key, text_copy(input.repeated), NULL, 0,
-			       (home(input.repeated_key) + 1) % input.topic->partition_count);
+			       (home(input.repeated_key) + 1) % input.partitions);
 		break;
 	}
+}
+
+void input_append_unreadable(struct partition_log *log)
+{
+	static const char value[] = {0, 0, 0, 3, 0, 'x'};
+	struct sim_record record = {.key = SPAN("k"),
+	                            .value = {value, sizeof(value)},
+	                            .time_ms = sim_wallclock_us() / 1000};
+	struct batch batch = {.pid = -1, .first_sequence = -1, .records = &record, .count = 1};
+
+	story("another client writes an unreadable record to %s/%d", log->topic, log->partition);
+	(void)log_append(log, &batch);
 }
 
 static void foreign_end(bool commit)
@@ -156,13 +169,13 @@ static void foreign_turn(void)
 	if (input.foreign)
 		foreign_end(draw(3) != 0);
 	else
-		input.foreign = &input.topic->logs[draw((uint64_t)input.topic->partition_count)];
+		input.foreign = &input.topic->logs[draw((uint64_t)input.partitions)];
 }
 
 static void append_one(void)
 {
 	uint64_t kind = draw(24);
-	int32_t partition = (int32_t)draw((uint64_t)input.topic->partition_count);
+	int32_t partition = (int32_t)draw((uint64_t)input.partitions);
 
 	if (draw(FOREIGN_EVERY) == 0)
 		foreign_turn();
@@ -197,6 +210,7 @@ void input_begin(const struct input_config *config, const char *topic)
 	memset(&input, 0, sizeof(input));
 	input.config = *config;
 	input.topic = cluster_topic(topic);
+	input.partitions = input.topic->partition_count;
 	input.front_us = sim_wallclock_us() - BEFORE_US;
 	timer_at(sim_now_us(), turn, NULL);
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct partition_log;
+
 struct input_config {
 	uint64_t seed;
 	uint32_t records;
@@ -18,5 +20,8 @@ void input_begin(const struct input_config *config, const char *topic);
 bool input_is_complete(void);
 /* Appends the same number of records once more: to a topic that was created again. */
 void input_again(void);
+
+/* A plain record whose schema id nobody knows. */
+void input_append_unreadable(struct partition_log *log);
 
 #endif

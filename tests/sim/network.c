@@ -6,6 +6,7 @@
 
 #include "sim/choice.h"
 #include "sim/process.h"
+#include "sim/rd_client.h"
 #include "sim/story.h"
 
 #define LATENCY_US   300
@@ -16,8 +17,9 @@ enum request_fault {
 	FAULT_NONE,
 	FAULT_LOST,
 	FAULT_ANSWER_LOST,
-	FAULT_LATE,   /* handled later; the client gets no answer */
-	FAULT_DOUBLE, /* handled now, and once more later; the client gets no answer */
+	FAULT_LATE,     /* handled later; the client gets no answer */
+	FAULT_DOUBLE,   /* handled now, and once more later; the client gets no answer */
+	FAULT_OUTLIVES, /* handled later; the call times out meanwhile */
 	FAULT_COUNT
 };
 enum crash_moment { CRASH_NOT, CRASH_BEFORE, CRASH_AFTER, CRASH_LATE, CRASH_COUNT };
@@ -85,6 +87,19 @@ static rd_kafka_resp_err_t error_instead(const struct request *request, uint32_t
 	                   : RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
 }
 
+static rd_kafka_resp_err_t missing_right(enum request_kind kind)
+{
+	switch (kind) {
+	case REQUEST_PRODUCE:
+	case REQUEST_ADD_PARTITIONS: return RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+	case REQUEST_ADD_OFFSETS:
+	case REQUEST_TXN_OFFSET_COMMIT: return RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+	case REQUEST_INIT_PRODUCER_ID:
+	case REQUEST_END_TXN: break;
+	}
+	return RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 /* The process stops here for seconds. Others may take over meanwhile. */
 static void freeze(int actor, const char *what)
 {
@@ -120,7 +135,7 @@ static const char *fault_text(enum request_fault fault)
 	case FAULT_LOST: return "the request is lost";
 	case FAULT_ANSWER_LOST: return "the answer is lost";
 	case FAULT_LATE: return "the request is late, the client gets no answer";
-
+	case FAULT_OUTLIVES: return "the request is late, and its call times out";
 	case FAULT_DOUBLE: return "the request is handled, and once more later";
 	case FAULT_COUNT: break;
 	}
@@ -136,15 +151,19 @@ static bool carry(const struct request *request, struct response *response,
 
 	if (fault != FAULT_NONE || story_is_shown())
 		request_describe(request, text, sizeof(text));
-	*response = (struct response){.code = RD_KAFKA_RESP_ERR_NO_ERROR};
 	if (error && error < 3)
 		response->code = error_instead(request, error);
-	else if (fault == FAULT_NONE || fault == FAULT_ANSWER_LOST || fault >= FAULT_DOUBLE)
+	else if (rd_right_is_missing(request_name(request->kind)))
+		response->code = missing_right(request->kind);
+	else if (fault == FAULT_NONE || fault == FAULT_ANSWER_LOST || fault == FAULT_DOUBLE ||
+	         (fault == FAULT_OUTLIVES && request->kind == REQUEST_PRODUCE))
 		handle(request, response);
-	/* The broker fails after it has handled the request. */
-	if (error == 3 && request->kind == REQUEST_END_TXN && !response->code)
+	/* The broker fails after it has handled the request. The client gives up the transaction. */
+	if (error == 3 && !response->code && request->kind != REQUEST_PRODUCE &&
+	    request->kind != REQUEST_INIT_PRODUCER_ID)
 		response->code = RD_KAFKA_RESP_ERR_UNKNOWN;
-	if (fault == FAULT_LATE || fault >= FAULT_DOUBLE)
+	response->outlives = fault == FAULT_OUTLIVES;
+	if (fault == FAULT_LATE || fault == FAULT_DOUBLE || fault == FAULT_OUTLIVES)
 		send_late(request, delay_us(actor));
 	if (fault != FAULT_NONE || story_is_shown())
 		story("%s: %s%s%s", text, fault_text(fault), fault ? "" : " ",
@@ -168,6 +187,7 @@ bool network_write(const struct request *request, struct response *response)
 		send_late(request, delay_us(actor));
 		crash(name, "after it has sent (and it arrives late)");
 	}
+	*response = (struct response){.code = RD_KAFKA_RESP_ERR_NO_ERROR};
 	if (cluster_is_down()) {
 		process_sleep(NO_ANSWER_US);
 		return false;

@@ -2,8 +2,13 @@
  * committed log up to the offset that a transaction commits, and is flushed there. So its outputs
  * since the offset before are exactly what the transaction must have.
  *
- * Announcements of idle and active partitions depend on the time, not on the input. A shadow makes
- * both kinds, before and after the batch; the transaction may have any of these records. */
+ * Announcements of idle and active partitions depend on the time, not on the input. They show the
+ * state before the batch, their transaction commits an offset of the partition, and they need
+ * evidence: what the brokers have answered to the same process since the partition's last commit.
+ *
+ *   idle    the source ended there, the writer's committed offset had reached it, this topic ended
+ *           there, all of it is processed, and the last record is older than IDLE_TIMEOUT
+ *   active  one of these offsets was not reached */
 #include "sim/oracle.h"
 
 #include <stdarg.h>
@@ -16,17 +21,22 @@
 
 #include "base/err.h"
 #include "base/memory.h"
+#include "bronze_fold.h"
+#include "event/event_json_library.h"
 #include "registry/frame_decoder.h"
+#include "sim/arena.h"
 #include "sim/cluster.h"
 #include "sim/flushes.h"
 #include "sim/groups.h"
 #include "sim/process.h"
+#include "sim/replicas.h"
 #include "sim/services.h"
 #include "sim/story.h"
 #include "stream/task.h"
 
 #define SHADOWS_MAX 64
 #define BLOCK       4096
+#define SIM_SOURCE  SIM_PREFIX "raw_events" /* of the topic that has announcements */
 
 struct shadow {
 	const struct sim_service_inputs *service;
@@ -35,9 +45,22 @@ struct shadow {
 	struct frame_decoder *decoder;
 	char topic[64];
 	int32_t partition;
+	int64_t begin; /* the first offset of the log when the schedule began */
 	int64_t committed;
+	int64_t restore_from;       /* in the metadata of the last commit */
 	int64_t folded;             /* the next offset to fold */
 	struct partition_log *kept; /* of the deleted topic; NULL: the topic was not deleted */
+	int64_t committed_us;       /* virtual time of the last commit */
+	struct evidence *evidence;
+	size_t evidence_count, evidence_capacity;
+};
+
+/* What the brokers have answered to a process about the partition of a shadow. */
+struct evidence {
+	uint32_t life;
+	int64_t source_end, written; /* of the check that has begun; -1: not asked */
+	int64_t idle_us, active_us;  /* virtual times of the last checks that show it */
+	int64_t idle_end;            /* where this topic ended then */
 };
 
 /* A record of a transaction, or one that the shadows expect. */
@@ -56,9 +79,12 @@ static struct {
 	struct sim_service_inputs services[SIM_TASK_LOOPS];
 	struct shadow shadows[SHADOWS_MAX];
 	size_t shadow_count;
-	struct outbox expected, allowed;
+	struct outbox expected, allowed, dropped;
+	struct event_parser *parsers[SETTINGS_RULES]; /* with the rules of these settings */
+	enum sim_settings rules; /* of the process whose transaction is checked */
 	char failure[2048];
 	size_t transactions, records;
+	bool offsets_moved;
 } oracle;
 
 void oracle_fail(const char *format, ...)
@@ -102,7 +128,9 @@ static void shadow_start(struct shadow *shadow)
 	                             .block_records = BLOCK,
 	                             .rules = shadow->input->rules};
 
-	task_start(&shadow->task, &params, 0);
+	shadow->begin = cluster_log(shadow->topic, shadow->partition)->start;
+	shadow->committed = shadow->folded = shadow->begin;
+	task_start(&shadow->task, &params, shadow->begin);
 	shadow->decoder = frame_decoder_new(NULL, SIM_PREFIX, shadow->input->kind);
 }
 
@@ -121,12 +149,38 @@ static void add_shadows(const struct sim_service_inputs *service,
 	}
 }
 
+/* The rules of a process apply to the records that it commits. */
+enum reason __wrap_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap);
+enum reason __real_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap);
+
+enum reason __wrap_event_parse_json(struct event_parser *parser, struct span value,
+                                    struct event *event, char *detail, size_t detail_cap)
+{
+	if (arena_current() == ARENA_WORLD && oracle.parsers[oracle.rules])
+		parser = oracle.parsers[oracle.rules];
+	return __real_event_parse_json(parser, value, event, detail, detail_cap);
+}
+
+static void rules_begin(void)
+{
+	struct sim_service_inputs sink;
+
+	for (int i = 0; i < SETTINGS_RULES; i++) {
+		services_capture(SIM_BRONZE_SINK, (enum sim_settings)i, &sink);
+		oracle.parsers[i] = event_parser_new(
+			((const struct bronze_fold_config *)sink.inputs[0].fold_config)->rules);
+	}
+}
+
 void oracle_begin(void)
 {
 	memset(&oracle, 0, sizeof(oracle));
 	flushes_begin();
+	rules_begin();
 	for (int s = 0; s < SIM_TASK_LOOPS; s++) {
-		services_capture((enum sim_service)s, &oracle.services[s]);
+		services_capture((enum sim_service)s, SETTINGS_ORDINARY, &oracle.services[s]);
 		for (size_t i = 0; i < oracle.services[s].input_count; i++)
 			add_shadows(&oracle.services[s], &oracle.services[s].inputs[i]);
 	}
@@ -187,6 +241,11 @@ static void shadow_flush(struct shadow *shadow, struct outbox *out)
 		              shadow->partition, &shadow->task.counts, shadow->task.last_counted);
 }
 
+static bool is_delivered(const struct sim_record *record)
+{
+	return record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED;
+}
+
 /* Folds the log up to the offset. False: it has a record there that nobody may read yet. */
 static bool shadow_fold(struct shadow *shadow, int64_t to, struct outbox *out)
 {
@@ -209,7 +268,7 @@ static bool shadow_fold(struct shadow *shadow, int64_t to, struct outbox *out)
 			            shadow->partition, (int)shadow->folded);
 			return false;
 		}
-		if (record->fate == FATE_PLAIN || record->fate == FATE_COMMITTED)
+		if (is_delivered(record))
 			shadow_apply(shadow, record, shadow->folded, out);
 	}
 	task_at_end(&shadow->task, to);
@@ -235,17 +294,123 @@ static bool shadow_advance(struct shadow *shadow, int64_t to, uint32_t life, str
 	}
 	task_committed(&shadow->task);
 	shadow->committed = to;
+	shadow->committed_us = sim_now_us();
 	return true;
 }
 
-static void shadow_announce(struct shadow *shadow)
+/* ---- evidence for announcements */
+
+static struct evidence *evidence_of(struct shadow *shadow, uint32_t life)
+{
+	for (size_t i = 0; i < shadow->evidence_count; i++)
+		if (shadow->evidence[i].life == life)
+			return &shadow->evidence[i];
+	GROW(shadow->evidence, shadow->evidence_count, shadow->evidence_capacity);
+	shadow->evidence[shadow->evidence_count] = (struct evidence){life, -1, -1, -1, -1, -1};
+	return &shadow->evidence[shadow->evidence_count++];
+}
+
+static bool has_source(const struct shadow *shadow, const char *topic, int32_t partition)
+{
+	return shadow->input->ops->idle && shadow->partition == partition &&
+	       strcmp(topic, SIM_SOURCE) == 0;
+}
+
+/* A writer without an offset has written all of an empty partition. */
+static bool all_is_written(const struct shadow *shadow, const struct evidence *evidence)
+{
+	const struct partition_log *source = cluster_log(SIM_SOURCE, shadow->partition);
+
+	if (evidence->source_end < 0)
+		return false;
+	return evidence->written >= evidence->source_end || evidence->source_end == 0 ||
+	       (evidence->written < 0 && source && source->start >= evidence->source_end);
+}
+
+/* The last answer of a check. If the writer has no offset, the process asks once more whether the
+ * source is empty, and a record may have come meanwhile. */
+static void conclude(struct shadow *shadow, uint32_t life, int64_t end)
+{
+	struct evidence *evidence = evidence_of(shadow, life);
+	bool written = all_is_written(shadow, evidence),
+	     asked_again = evidence->written < 0 && evidence->source_end > 0;
+
+	if (written) {
+		evidence->idle_us = sim_now_us();
+		evidence->idle_end = end;
+	}
+	if (!written || asked_again || end > shadow->committed)
+		evidence->active_us = sim_now_us();
+	evidence->source_end = evidence->written = -1;
+}
+
+void oracle_saw_end(uint32_t life, const char *topic, int32_t partition, int64_t end)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++) {
+		struct shadow *shadow = &oracle.shadows[i];
+
+		if (has_source(shadow, topic, partition))
+			evidence_of(shadow, life)->source_end = end;
+		else if (shadow->input->ops->idle && shadow->partition == partition &&
+		         strcmp(shadow->topic, topic) == 0)
+			conclude(shadow, life, end);
+	}
+}
+
+void oracle_saw_committed(uint32_t life, const char *group, const char *topic, int32_t partition,
+                          int64_t offset)
+{
+	for (size_t i = 0; i < oracle.shadow_count; i++) {
+		struct shadow *shadow = &oracle.shadows[i];
+
+		if (has_source(shadow, topic, partition) &&
+		    strcmp(group + strlen(SIM_PREFIX), shadow->input->writer) == 0 &&
+		    evidence_of(shadow, life)->source_end >= 0)
+			evidence_of(shadow, life)->written = offset;
+	}
+}
+
+/* NULL: the process may announce that the partition is idle. */
+static const char *not_idle(struct shadow *shadow, uint32_t life)
+{
+	const struct evidence *evidence = evidence_of(shadow, life);
+	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+
+	if (evidence->idle_us <= shadow->committed_us)
+		return "no check has shown it since the last commit";
+	if (evidence->idle_end < shadow->committed)
+		return "the check is from before the last commit";
+	for (int64_t i = evidence->idle_end; i-- > log->start;) {
+		if (!is_delivered(&log->records[i]))
+			continue;
+		if (i >= shadow->committed)
+			return "a record is not processed";
+		return sim_now_us() - log->records[i].appended_us < services_idle_us()
+		               ? "IDLE_TIMEOUT has not passed"
+		               : NULL;
+	}
+	return NULL;
+}
+
+/* Adds the announcements that the process may make of the partition. The fold makes both, because
+ * its state depends on them. */
+static void shadow_announce(struct shadow *shadow, uint32_t life)
 {
 	const struct fold_ops *ops = shadow->input->ops;
+	const char *not_idle_why;
+	bool active;
 
 	if (!ops->idle)
 		return;
-	ops->active(shadow->task.fold, &oracle.allowed);
-	ops->idle(shadow->task.fold, &oracle.allowed);
+	active = evidence_of(shadow, life)->active_us > shadow->committed_us;
+	ops->active(shadow->task.fold, active ? &oracle.allowed : &oracle.dropped);
+	not_idle_why = not_idle(shadow, life);
+	ops->idle(shadow->task.fold, not_idle_why ? &oracle.dropped : &oracle.allowed);
+	if (not_idle_why)
+		story("%s/%d is not idle: %s", shadow->topic, shadow->partition, not_idle_why);
+	if (!active)
+		story("%s/%d is not active: no check has shown it since the last commit",
+		      shadow->topic, shadow->partition);
 }
 
 /* ---- comparing */
@@ -370,10 +535,22 @@ static bool has_announcement(const struct items *items)
 	return false;
 }
 
-static void announce_all(void)
+static void announce_all(const struct sim_offset *offsets, size_t count, const char *group,
+                         uint32_t life)
 {
-	for (size_t i = 0; i < oracle.shadow_count; i++)
-		shadow_announce(&oracle.shadows[i]);
+	for (size_t i = 0; i < count; i++) {
+		struct shadow *shadow = find(group, offsets[i].topic, offsets[i].partition);
+
+		if (shadow)
+			shadow_announce(shadow, life);
+	}
+}
+
+static int64_t restore_from(const struct sim_offset *offset)
+{
+	const char *at = offset->metadata.at ? strstr(offset->metadata.at, " r=") : NULL;
+
+	return at ? strtoll(at + 3, NULL, 10) : 0;
 }
 
 static void advance_all(const struct sim_offset *offsets, size_t count, const char *group,
@@ -394,6 +571,7 @@ static void advance_all(const struct sim_offset *offsets, size_t count, const ch
 			            (int)offsets[i].offset);
 		else if (!shadow_advance(shadow, offsets[i].offset, life, &oracle.expected))
 			return;
+		shadow->restore_from = restore_from(&offsets[i]);
 	}
 }
 
@@ -408,18 +586,20 @@ void oracle_decided(const struct txn *txn)
 	const char *group = "";
 	struct items actual = {0}, expected = {0}, allowed = {0};
 	size_t count = groups_pending(txn->pid, &offsets, &group);
-	bool announced;
 
 	if (oracle_failure() || strncmp(txn->id, SIM_PREFIX, strlen(SIM_PREFIX)) != 0)
 		return;
 	oracle.transactions++;
+	oracle.rules = replicas_settings(txn->ended_by);
+	if (oracle.rules == SETTINGS_OTHER_STATE && count)
+		oracle_fail("%s commits with settings that change the meaning of its state",
+		            txn->id);
+	if (oracle_failure())
+		return;
 	items_of_txn(&actual, txn);
-	announced = has_announcement(&actual);
-	if (announced)
-		announce_all();
+	if (has_announcement(&actual))
+		announce_all(offsets, count, group, txn->ended_by);
 	advance_all(offsets, count, group, txn->ended_by);
-	if (announced)
-		announce_all();
 	items_of_box(&expected, &oracle.expected);
 	items_of_box(&allowed, &oracle.allowed);
 	if (!oracle_failure())
@@ -427,16 +607,34 @@ void oracle_decided(const struct txn *txn)
 	oracle.records += actual.count;
 	outbox_clear(&oracle.expected);
 	outbox_clear(&oracle.allowed);
+	outbox_clear(&oracle.dropped);
 	items_free(&actual);
 	items_free(&expected);
 	items_free(&allowed);
 }
 
+void oracle_trims(const char *group, const char *topic, int32_t partition, int64_t before)
+{
+	const struct shadow *shadow = find(group, topic, partition);
+
+	if (!shadow || before > shadow->restore_from)
+		oracle_fail("group %s deletes records of %s/%d before offset %d; a restore begins "
+		            "at offset %d",
+		            group, topic, partition, (int)before,
+		            shadow ? (int)shadow->restore_from : 0);
+}
+
+void oracle_offsets_moved(void)
+{
+	oracle.offsets_moved = true;
+}
+
 static bool has_read(const struct shadow *shadow)
 {
-	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
+	const struct partition_log *log =
+		shadow->kept ? shadow->kept : cluster_log(shadow->topic, shadow->partition);
 
-	for (int64_t i = 0; i < shadow->committed; i++)
+	for (int64_t i = shadow->begin; i < shadow->committed; i++)
 		if (log->records[i].fate == FATE_PLAIN || log->records[i].fate == FATE_COMMITTED)
 			return true;
 	return false;
@@ -508,7 +706,8 @@ static void check_coordinator(const struct shadow *shadow)
 
 	snprintf(group, sizeof(group), SIM_PREFIX "%s", shadow->service->name);
 	logged = groups_logged_offset(group, shadow->topic, shadow->partition);
-	if (!shadow->kept && logged != shadow->committed && (logged >= 0 || shadow->committed > 0))
+	if (!shadow->kept && !oracle.offsets_moved && logged != shadow->committed &&
+	    (logged >= 0 || shadow->committed > shadow->begin))
 		oracle_fail("group %s: the log has offset %d of %s/%d; %d was committed", group,
 		            (int)logged, shadow->topic, shadow->partition, (int)shadow->committed);
 }

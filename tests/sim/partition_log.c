@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/process.h"
 
 static struct log_producer *find(const struct partition_log *log, int64_t pid)
 {
@@ -51,6 +52,7 @@ static void append_record(struct partition_log *log, const struct sim_record *re
 	log->records[log->end].epoch = batch->epoch;
 	log->records[log->end].fate = batch->transactional ? FATE_OPEN : FATE_PLAIN;
 	log->records[log->end].decided = false;
+	log->records[log->end].appended_us = sim_now_us();
 	log->end++;
 }
 

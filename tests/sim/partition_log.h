@@ -30,7 +30,8 @@ struct sim_record {
 	int64_t pid; /* -1: none */
 	int16_t epoch;
 	enum fate fate;
-	bool decided; /* the coordinator has decided to commit it */
+	bool decided;        /* the coordinator has decided to commit it */
+	int64_t appended_us; /* virtual time */
 };
 
 #define CACHED_BATCHES 5 /* as in Kafka */

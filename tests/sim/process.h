@@ -6,6 +6,7 @@
 #define SIM_PROCESS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define PROCESS_MAX 16
@@ -15,12 +16,15 @@ struct process {
 	int actor;  /* of its choices: the replica */
 	bool alive;
 	bool stopping;           /* a stop was requested */
+	bool excused;            /* it got an error that ends a service */
 	int64_t frozen_until_us; /* it does not run until then, and sends no heartbeats */
 	char name[48];           /* "bronze-sink-1" */
 	int64_t wake_us;
 	uint64_t key;  /* of its hash tables */
 	void *user;    /* of process_start */
 	uint32_t life; /* counts all processes of the schedule */
+	bool ready;    /* /readyz */
+	size_t tasks;  /* of the task loop, that are not freed */
 };
 
 /* ---- time */

@@ -4,7 +4,50 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/choice.h"
+#include "sim/process.h"
 #include "sim/rd_client.h"
+#include "sim/story.h"
+
+/* ---- faults */
+
+bool rd_local_fails(const char *call)
+{
+	struct process *process = process_current();
+
+	if (!process || !choose(CHOICE_LOCAL, process->actor, 2))
+		return false;
+	story("%s fails", call);
+	process->excused = true;
+	return true;
+}
+
+bool rd_right_is_missing(const char *request)
+{
+	struct process *process = process_current();
+
+	if (!choose(CHOICE_RIGHT, process->actor, 2))
+		return false;
+	story("%s: a right is missing", request);
+	process->excused = true;
+	return true;
+}
+
+bool rd_is_silent(rd_kafka_t *client, enum choice_kind kind)
+{
+	uint32_t silence;
+
+	if (client->silence)
+		return true;
+	silence = choose(kind, process_current()->actor, 3);
+	if (!silence)
+		return false;
+	story("the client %s connects to no %s any more", client->conf.client_id,
+	      silence == RD_NO_BROKER ? "broker" : "coordinator");
+	client->silence = (enum rd_silence)silence;
+	client->silent_since_us = sim_now_us();
+	return true;
+}
 
 /* ---- configuration */
 
@@ -21,13 +64,18 @@ void rd_kafka_conf_destroy(rd_kafka_conf_t *conf)
 rd_kafka_conf_res_t rd_kafka_conf_set(rd_kafka_conf_t *conf, const char *name, const char *value,
                                       char *errstr, size_t errstr_size)
 {
-	(void)errstr, (void)errstr_size;
+	if (strcmp(name, "client.id") == 0 && rd_local_fails("rd_kafka_conf_set")) {
+		snprintf(errstr, errstr_size, "simulated");
+		return RD_KAFKA_CONF_INVALID;
+	}
 	if (strcmp(name, "client.id") == 0)
 		snprintf(conf->client_id, sizeof(conf->client_id), "%s", value);
 	else if (strcmp(name, "group.id") == 0)
 		snprintf(conf->group, sizeof(conf->group), "%s", value);
 	else if (strcmp(name, "transactional.id") == 0)
 		snprintf(conf->transactional_id, sizeof(conf->transactional_id), "%s", value);
+	else if (strcmp(name, "max.poll.interval.ms") == 0)
+		conf->max_poll_us = strtoll(value, NULL, 10) * 1000;
 	else if (strcmp(name, "isolation.level") == 0)
 		conf->read_uncommitted = strcmp(value, "read_uncommitted") == 0;
 	else if (strcmp(name, "transaction.timeout.ms") == 0)
@@ -92,6 +140,8 @@ rd_kafka_resp_err_t rd_kafka_interceptor_add_on_response_received(
 	rd_kafka_interceptor_f_on_response_received_t *on_response, void *opaque)
 {
 	(void)name;
+	if (rd_local_fails("rd_kafka_interceptor_add"))
+		return RD_KAFKA_RESP_ERR__CONFLICT;
 	client->on_response = on_response;
 	client->on_response_opaque = opaque;
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -101,10 +151,14 @@ rd_kafka_resp_err_t rd_kafka_interceptor_add_on_response_received(
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *errstr, size_t size)
 {
-	rd_kafka_t *client = xzalloc(1, sizeof(*client));
+	rd_kafka_t *client;
 	char why[256];
 
-	(void)errstr, (void)size;
+	if (rd_local_fails("rd_kafka_new")) {
+		snprintf(errstr, size, "simulated");
+		return NULL;
+	}
+	client = xzalloc(1, sizeof(*client));
 	client->type = type;
 	client->conf = *conf;
 	client->generation = -1;
@@ -145,11 +199,27 @@ rd_kafka_topic_t *rd_topic(rd_kafka_t *client, const char *name)
 	return topic;
 }
 
+void rd_topics_free_unused(rd_kafka_t *client)
+{
+	rd_kafka_topic_t **at = &client->topics;
+
+	while (*at) {
+		rd_kafka_topic_t *topic = *at;
+
+		if (topic->messages) {
+			at = &topic->next;
+			continue;
+		}
+		*at = topic->next;
+		free(topic);
+	}
+}
+
 rd_kafka_topic_t *rd_kafka_topic_new(rd_kafka_t *client, const char *name,
                                      rd_kafka_topic_conf_t *conf)
 {
 	(void)conf;
-	return rd_topic(client, name);
+	return rd_local_fails("rd_kafka_topic_new") ? NULL : rd_topic(client, name);
 }
 
 void rd_kafka_topic_destroy(rd_kafka_topic_t *topic)
@@ -328,6 +398,8 @@ void rd_kafka_message_destroy(rd_kafka_message_t *message)
 {
 	struct sim_message *m = (struct sim_message *)message;
 
+	if (message->rkt)
+		message->rkt->messages--;
 	memset(m + 1, 0xdd, m->bytes);
 	memset(m, 0xdd, sizeof(*m));
 	free(m);
@@ -351,7 +423,9 @@ const char *rd_kafka_message_errstr(const rd_kafka_message_t *message)
 	X(INVALID_PRODUCER_EPOCH) X(PRODUCER_FENCED) X(INVALID_TXN_STATE)                         \
 	X(INVALID_PRODUCER_ID_MAPPING) X(UNKNOWN_PRODUCER_ID) X(OUT_OF_ORDER_SEQUENCE_NUMBER)     \
 	X(ILLEGAL_GENERATION) X(UNKNOWN_MEMBER_ID) X(UNSTABLE_OFFSET_COMMIT)                      \
-	X(UNKNOWN_TOPIC_OR_PART) X(OFFSET_OUT_OF_RANGE) X(UNKNOWN)
+	X(UNKNOWN_TOPIC_OR_PART) X(OFFSET_OUT_OF_RANGE) X(UNKNOWN) X(_INVALID_ARG)                \
+	X(_MSG_TIMED_OUT) X(MSG_SIZE_TOO_LARGE) X(TOPIC_AUTHORIZATION_FAILED)                     \
+	X(GROUP_AUTHORIZATION_FAILED) X(TRANSACTIONAL_ID_AUTHORIZATION_FAILED)
 /* clang-format on */
 
 static const struct {
@@ -378,7 +452,7 @@ const char *rd_kafka_err2str(rd_kafka_resp_err_t code)
 
 rd_kafka_resp_err_t rd_kafka_last_error(void)
 {
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
+	return RD_KAFKA_RESP_ERR__INVALID_ARG;
 }
 
 rd_kafka_error_t *rd_error(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal,

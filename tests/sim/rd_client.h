@@ -7,13 +7,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "sim/choice.h"
 #include "sim/groups.h"
 #include "stream/outbox.h"
 
 struct rd_kafka_conf_s {
 	char client_id[64], group[64], transactional_id[64];
 	bool read_uncommitted;
-	int64_t transaction_timeout_us;
+	int64_t transaction_timeout_us, max_poll_us;
 	void (*rebalance_cb)(rd_kafka_t *, rd_kafka_resp_err_t, rd_kafka_topic_partition_list_t *,
 	                     void *);
 	void *opaque;
@@ -24,6 +25,7 @@ struct rd_kafka_conf_s {
 struct rd_kafka_topic_s {
 	char name[64];
 	rd_kafka_t *client;
+	size_t messages; /* that refer to it */
 	struct rd_kafka_topic_s *next;
 };
 
@@ -73,6 +75,7 @@ struct rd_queued {
 	struct span key, value;
 	rd_kafka_headers_t *headers; /* owned; NULL: none */
 	bool done;
+	int64_t since_us;
 };
 
 enum rd_txn {
@@ -84,12 +87,17 @@ enum rd_txn {
 	RD_TXN_FATAL,
 };
 
+/* A client that does not connect any more: to its coordinator, or to any broker. */
+enum rd_silence { RD_CONNECTED, RD_NO_COORDINATOR, RD_NO_BROKER };
+
 struct rd_kafka_s {
 	rd_kafka_type_t type;
 	struct rd_kafka_conf_s conf;
 	struct rd_kafka_topic_s *topics;
 	rd_kafka_interceptor_f_on_response_received_t *on_response;
 	void *on_response_opaque;
+	enum rd_silence silence;
+	int64_t silent_since_us;
 
 	/* A consumer. */
 	struct rd_reading readings[GROUP_ASSIGNED_MAX];
@@ -101,6 +109,8 @@ struct rd_kafka_s {
 	char member[64];
 	int32_t generation;
 	struct member_assignment assignment;
+	int64_t polled_us;
+	bool expelled; /* it did not poll for max.poll.interval.ms */
 
 	/* A producer. */
 	enum rd_txn txn;
@@ -111,6 +121,7 @@ struct rd_kafka_s {
 	struct rd_queued *queue;
 	size_t queue_count, queue_capacity;
 	bool requested; /* the coordinator knows of this transaction */
+	bool polling;   /* sends in the background, not in a call of the application */
 	rd_kafka_resp_err_t failure;
 	char failure_text[128];
 };
@@ -122,8 +133,18 @@ struct rd_kafka_queue_s {
 
 /* The client's object of a topic. */
 rd_kafka_topic_t *rd_topic(rd_kafka_t *client, const char *name);
+/* Frees the objects to which no message refers. */
+void rd_topics_free_unused(rd_kafka_t *client);
 rd_kafka_error_t *rd_error(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal,
                            const char *text);
+/* A choice: this local call fails. */
+bool rd_local_fails(const char *call);
+/* A choice: the answer to this request says that a right is missing. */
+bool rd_right_is_missing(const char *request);
+/* A choice of this kind: the client has become silent. */
+bool rd_is_silent(rd_kafka_t *client, enum choice_kind kind);
+/* A request that changes nothing; some hang first, and heartbeats go on. False: no answer. */
+bool rd_ask(rd_kafka_t *client, const char *what);
 void rd_consumer_destroy(rd_kafka_t *client);
 void rd_producer_destroy(rd_kafka_t *client);
 

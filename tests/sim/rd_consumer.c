@@ -6,6 +6,7 @@
 
 #include "base/memory.h"
 #include "sim/choice.h"
+#include "sim/flushes.h"
 #include "sim/network.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
@@ -16,14 +17,17 @@
 
 /* ---- the queue */
 
+/* reading NULL: the message is about the client. */
 static struct sim_message *message_new(rd_kafka_t *client, const struct rd_reading *reading,
                                        size_t bytes)
 {
 	struct sim_message *m = xzalloc(1, sizeof(*m) + bytes);
 
 	m->bytes = bytes;
-	m->message.rkt = rd_topic(client, reading->topic);
-	m->message.partition = reading->partition;
+	m->message.rkt = reading ? rd_topic(client, reading->topic) : NULL;
+	m->message.partition = reading ? reading->partition : RD_KAFKA_PARTITION_UA;
+	if (reading)
+		m->message.rkt->messages++;
 	if (client->last)
 		client->last->next = m;
 	else
@@ -143,6 +147,10 @@ static void fetch_partition(rd_kafka_t *client, struct rd_reading *reading)
 		push_error(client, reading, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, 0);
 		return;
 	}
+	if (rd_right_is_missing("Fetch")) {
+		push_error(client, reading, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED, 0);
+		return;
+	}
 	if (reading->position < log->start || reading->position > (int64_t)log->end) {
 		push_error(client, reading, RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET,
 		           reading->position);
@@ -171,11 +179,11 @@ static void fetch(rd_kafka_t *client)
 {
 	bool news = false;
 
-	if (client->rebalance_open || cluster_is_down())
+	if (client->rebalance_open || cluster_is_down() || client->silence == RD_NO_BROKER)
 		return;
 	for (size_t i = 0; i < client->reading_count; i++)
 		news |= has_news(client, &client->readings[i]);
-	if (!news || !network_read("Fetch"))
+	if (!news || !rd_ask(client, "Fetch"))
 		return;
 	for (size_t n = 0; n < client->reading_count; n++) {
 		struct rd_reading *reading =
@@ -198,9 +206,11 @@ static void join(rd_kafka_t *client)
 	            client->subscription, client->subscription_count, client->member);
 	sim_leave(before);
 	client->generation = -1;
-	client->lost = false;
+	client->lost = client->expelled = false;
+	client->polled_us = sim_now_us();
 }
 
+/* librdkafka pauses all partitions before the callback, which drops the fetched records. */
 static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
 {
 	rd_kafka_topic_partition_list_t *list =
@@ -213,6 +223,7 @@ static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
 	      kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "assigned" : "revoked",
 	      client->lost ? " (lost)" : "");
 	client->rebalance_open = true;
+	drop_queue(client);
 	client->conf.rebalance_cb(client, kind, list, client->conf.opaque);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -228,11 +239,55 @@ static void revoked(rd_kafka_t *client, bool lost)
 		groups_rejoin(client->conf.group, client->member);
 }
 
+static void leave(rd_kafka_t *client)
+{
+	int before = sim_enter();
+
+	groups_leave(client->conf.group, client->member);
+	sim_leave(before);
+}
+
+/* The client has not polled for max.poll.interval.ms: it leaves the group, and the next polls
+ * return an error and the loss of the partitions. */
+static bool is_expelled(rd_kafka_t *client)
+{
+	if (!client->expelled && client->conf.max_poll_us &&
+	    sim_now_us() - client->polled_us > client->conf.max_poll_us) {
+		story("the consumer has not polled for %d s",
+		      (int)((sim_now_us() - client->polled_us) / 1000000));
+		client->expelled = true;
+		leave(client);
+		push_error(client, NULL, RD_KAFKA_RESP_ERR__MAX_POLL_EXCEEDED, 0);
+		client->polled_us = sim_now_us();
+		return true;
+	}
+	client->polled_us = sim_now_us();
+	return false;
+}
+
+/* A member that does not reach its coordinator keeps its partitions for a session. */
+static void serve_silence(rd_kafka_t *client)
+{
+	groups_silence(client->conf.group, client->member);
+	if (!client->assigned || sim_now_us() - client->silent_since_us < GROUP_SESSION_US)
+		return;
+	client->lost = true;
+	call_back(client, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
+}
+
 /* Returns whether a callback was called. */
 static bool serve_group(rd_kafka_t *client)
 {
-	if (!client->subscribed || client->closed || client->rebalance_open || cluster_is_down())
+	if (!client->subscribed || client->closed || client->rebalance_open || is_expelled(client))
 		return false;
+	if (rd_is_silent(client, CHOICE_LOST)) {
+		serve_silence(client);
+		return client->rebalance_open;
+	}
+	if (cluster_is_down())
+		return false;
+	if (rd_right_is_missing("Heartbeat"))
+		push_error(client, NULL, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 0);
 	if (choose(CHOICE_REBALANCE, process_current()->actor, 2))
 		groups_rebalance(client->conf.group);
 	switch (groups_poll(client->conf.group, client->member, &client->generation,
@@ -253,6 +308,8 @@ rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client,
 {
 	for (int i = 0; i < topics->cnt && i < 8; i++)
 		client->subscription[client->subscription_count++] = strdup(topics->elems[i].topic);
+	if (rd_local_fails("rd_kafka_subscribe"))
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	client->subscribed = true;
 	join(client);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
@@ -274,12 +331,17 @@ static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list
 
 rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
 {
+	if (list && list->cnt && rd_local_fails("rd_kafka_assign"))
+		return RD_KAFKA_RESP_ERR__INVALID_ARG;
 	drop_queue(client);
+	rd_topics_free_unused(client);
 	set_readings(client, list);
 	client->rebalance_open = false;
 	if (!client->subscribed || list || client->closed)
 		return RD_KAFKA_RESP_ERR_NO_ERROR;
 	client->assigned = false;
+	if (client->silence)
+		return RD_KAFKA_RESP_ERR_NO_ERROR;
 	if (client->lost)
 		join(client);
 	else
@@ -304,16 +366,11 @@ rd_kafka_resp_err_t rd_kafka_pause_partitions(rd_kafka_t *client,
 
 rd_kafka_resp_err_t rd_kafka_consumer_close(rd_kafka_t *client)
 {
-	int before;
-
 	if (client->subscribed && client->assigned && !client->rebalance_open)
 		call_back(client, RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS);
 	client->closed = true;
-	if (client->subscribed && network_read("LeaveGroup")) {
-		before = sim_enter();
-		groups_leave(client->conf.group, client->member);
-		sim_leave(before);
-	}
+	if (client->subscribed && !client->silence && network_read("LeaveGroup"))
+		leave(client);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -362,6 +419,8 @@ ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
 {
 	size_t count = 0;
 
+	if (queue->client->subscribed && queue->client->reading_count)
+		flushes_check_tasks(queue->client->reading_count);
 	if (!wait_for_message(queue->client, timeout_ms))
 		return 0;
 	for (; count < size && queue->client->first; count++)

@@ -22,6 +22,8 @@
 #define BATCH_MAX    64
 #define QUEUE_MAX    4000
 #define POLL_SEND_US 1000
+#define HANG_US      INT64_C(3000000)
+#define HANGS        31
 
 static rd_kafka_error_t *timed_out(const char *what)
 {
@@ -47,12 +49,20 @@ static bool has_failed(const rd_kafka_t *client)
 	return client->txn == RD_TXN_ABORTABLE || client->txn == RD_TXN_FATAL;
 }
 
+static bool is_missing_right(rd_kafka_resp_err_t code)
+{
+	return code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+	       code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED ||
+	       code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+}
+
 static rd_kafka_error_t *failure(const rd_kafka_t *client)
 {
 	bool fatal = client->txn == RD_TXN_FATAL;
 
-	return rd_error(fatal ? RD_KAFKA_RESP_ERR__FENCED : client->failure, false, !fatal, fatal,
-	                client->failure_text);
+	return rd_error(fatal && !is_missing_right(client->failure) ? RD_KAFKA_RESP_ERR__FENCED
+	                                                            : client->failure,
+	                false, !fatal, fatal, client->failure_text);
 }
 
 /* ---- requests */
@@ -93,27 +103,50 @@ static void report(const rd_kafka_t *client, enum request_kind kind, bool answer
 		                    client->on_response_opaque);
 }
 
-/* Sends the request until it gets an answer that is not retried, or until the time is over. */
+/* A client without its coordinator still reaches the partition leaders. */
+static bool is_silent(rd_kafka_t *client, enum request_kind kind)
+{
+	if (kind == REQUEST_PRODUCE)
+		return client->silence == RD_NO_BROKER;
+	return rd_is_silent(client, CHOICE_LOST) ||
+	       (kind == REQUEST_INIT_PRODUCER_ID && rd_is_silent(client, CHOICE_LOST_INIT));
+}
+
+/* Sends the request until it gets an answer that is not retried, or until the time is over. A
+ * request without an answer is reported before it is sent again. One that outlives its call is not:
+ * librdkafka reports it at the request's own time-out, a minute later. */
 static enum result ask(rd_kafka_t *client, const struct request *request, struct response *response,
                        int64_t until_us)
 {
 	for (;;) {
-		bool answered = network_write(request, response);
+		bool answered, over;
 
-		report(client, request->kind, answered);
+		if (is_silent(client, request->kind)) {
+			process_sleep(until_us - sim_now_us());
+			return RESULT_TIMED_OUT;
+		}
+		answered = network_write(request, response);
+		over = sim_now_us() >= until_us || (response->outlives && !client->polling);
+		if (answered || !over || client->polling)
+			report(client, request->kind, answered);
 		if (answered && !is_retried(response->code))
 			return response->code ? RESULT_FAILED : RESULT_OK;
-		if (sim_now_us() >= until_us)
+		if (over)
 			return RESULT_TIMED_OUT;
 		process_sleep(RETRY_US);
 	}
 }
 
-/* Some calls give up early. */
+/* Some calls give up early, and some hang first. */
 static int64_t until(int timeout_ms)
 {
-	uint32_t early = choose(CHOICE_CALL, process_current()->actor, 4);
+	uint32_t early = choose(CHOICE_CALL, process_current()->actor, 4),
+		 hangs = choose(CHOICE_HANG, process_current()->actor, HANGS);
 
+	if (hangs) {
+		story("the next call of the producer hangs for %u s", hangs * 3);
+		process_sleep(hangs * HANG_US);
+	}
 	if (early)
 		story("the next call of the producer times out after %u ms", early * 2);
 	return sim_now_us() + (early ? (int64_t)early * 2000 : (int64_t)timeout_ms * 1000);
@@ -123,7 +156,8 @@ static void fail_by(rd_kafka_t *client, rd_kafka_resp_err_t code, const char *wh
 {
 	bool fatal = code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
 	             code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-	             code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+	             code == RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER ||
+	             code == RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
 
 	fail(client, fatal ? RD_TXN_FATAL : RD_TXN_ABORTABLE, code, what);
 }
@@ -151,6 +185,8 @@ static rd_kafka_resp_err_t enqueue(rd_kafka_t *client, const rd_kafka_topic_t *t
 {
 	if (client->txn != RD_TXN_OPEN)
 		return RD_KAFKA_RESP_ERR__STATE;
+	if (rd_local_fails("rd_kafka_produce"))
+		return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
 	if (client->queue_count >= QUEUE_MAX ||
 	    choose(CHOICE_QUEUE_FULL, process_current()->actor, 2))
 		return RD_KAFKA_RESP_ERR__QUEUE_FULL;
@@ -159,7 +195,8 @@ static rd_kafka_resp_err_t enqueue(rd_kafka_t *client, const rd_kafka_topic_t *t
 		(struct rd_queued){.writing = writing_of(client, topic->name, partition),
 	                           .key = key,
 	                           .value = value,
-	                           .headers = headers};
+	                           .headers = headers,
+	                           .since_us = sim_now_us()};
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
@@ -297,6 +334,8 @@ static enum result send_batch(rd_kafka_t *client, size_t number, int64_t until_u
 	result = ask(client, &request, &response, until_us);
 	if (result == RESULT_FAILED)
 		fail_by(client, response.code, "Produce");
+	if (response.outlives) /* message.timeout.ms */
+		fail_by(client, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "Produce");
 	if (result != RESULT_OK)
 		return result;
 	for (size_t i = 0; i < count; i++)
@@ -307,9 +346,19 @@ static enum result send_batch(rd_kafka_t *client, size_t number, int64_t until_u
 	return RESULT_OK;
 }
 
+/* message.timeout.ms: a transactional producer gives up its records after the time-out of the
+ * transaction. */
+static bool message_has_timed_out(rd_kafka_t *client)
+{
+	if (sim_now_us() - client->queue[0].since_us <= client->conf.transaction_timeout_us)
+		return false;
+	fail(client, RD_TXN_ABORTABLE, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "Produce");
+	return true;
+}
+
 static enum result flush(rd_kafka_t *client, int64_t until_us)
 {
-	while (client->queue_count && !has_failed(client)) {
+	while (client->queue_count && !has_failed(client) && !message_has_timed_out(client)) {
 		size_t number = client->queue[0].writing;
 		enum result result = add_partition(client, &client->writings[number], until_us);
 
@@ -321,11 +370,19 @@ static enum result flush(rd_kafka_t *client, int64_t until_us)
 	return has_failed(client) ? RESULT_FAILED : RESULT_OK;
 }
 
+/* What librdkafka does in the background. */
+static void poll_send(rd_kafka_t *client)
+{
+	client->polling = true;
+	flush(client, sim_now_us() + POLL_SEND_US);
+	client->polling = false;
+}
+
 int rd_kafka_poll(rd_kafka_t *client, int timeout_ms)
 {
 	if (client->txn == RD_TXN_OPEN && client->queue_count &&
 	    (timeout_ms > 0 || choose(CHOICE_SEND_EARLY, process_current()->actor, 2)))
-		flush(client, sim_now_us() + POLL_SEND_US);
+		poll_send(client);
 	else if (timeout_ms > 0)
 		process_sleep((int64_t)timeout_ms * 1000);
 	return 0;
@@ -362,7 +419,7 @@ rd_kafka_error_t *rd_kafka_begin_transaction(rd_kafka_t *client)
 {
 	if (has_failed(client))
 		return failure(client);
-	if (client->txn != RD_TXN_READY)
+	if (rd_local_fails("rd_kafka_begin_transaction") || client->txn != RD_TXN_READY)
 		return rd_error(RD_KAFKA_RESP_ERR__STATE, false, false, false, "begin_transaction");
 	client->txn = RD_TXN_OPEN;
 	client->requested = false;

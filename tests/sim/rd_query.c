@@ -6,10 +6,15 @@
 #include "base/memory.h"
 #include "sim/choice.h"
 #include "sim/network.h"
+#include "sim/oracle.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
+#include "sim/story.h"
+#include "wire/group_offsets.h"
 
 #define RETRY_US 20000
+#define HANG_US  INT64_C(3000000)
+#define HANGS    31
 
 /* Waits before another try. False: the time is over. */
 static bool again(int64_t until_us)
@@ -18,7 +23,29 @@ static bool again(int64_t until_us)
 	return sim_now_us() < until_us;
 }
 
+bool rd_ask(rd_kafka_t *client, const char *what)
+{
+	uint32_t hangs = choose(CHOICE_HANG, process_current()->actor, HANGS);
+
+	if (hangs) {
+		story("%s hangs for %u s", what, hangs * 3);
+		process_sleep(hangs * HANG_US);
+	}
+	return !(rd_is_silent(client, CHOICE_LOST) && client->silence == RD_NO_BROKER) &&
+	       network_read(what);
+}
+
 /* ---- metadata */
+
+/* Without the right to describe a topic, the broker leaves it out. */
+static bool is_hidden(const struct sim_topic *topic)
+{
+	if (sim_now_us() >= cluster.hidden_until_us ||
+	    strcmp(topic->name, GROUP_OFFSETS_TOPIC) != 0)
+		return false;
+	process_current()->excused = true;
+	return true;
+}
 
 static struct rd_kafka_metadata *metadata_new(void)
 {
@@ -29,7 +56,7 @@ static struct rd_kafka_metadata *metadata_new(void)
 		const struct sim_topic *topic = &cluster.topics[t];
 		rd_kafka_metadata_topic_t *to = &metadata->topics[metadata->topic_cnt];
 
-		if (topic->missing)
+		if (topic->missing || is_hidden(topic))
 			continue;
 		metadata->topic_cnt++;
 		to->topic = strdup(topic->name);
@@ -50,8 +77,8 @@ rd_kafka_resp_err_t rd_kafka_metadata(rd_kafka_t *client, int all, rd_kafka_topi
 {
 	int64_t until_us = sim_now_us() + (int64_t)timeout_ms * 1000;
 
-	(void)client, (void)all, (void)only;
-	while (!network_read("Metadata"))
+	(void)all, (void)only;
+	while (!rd_ask(client, "Metadata"))
 		if (!again(until_us))
 			return RD_KAFKA_RESP_ERR__TIMED_OUT;
 	*metadata = metadata_new();
@@ -70,11 +97,13 @@ void rd_kafka_metadata_destroy(const struct rd_kafka_metadata *metadata)
 
 /* ---- offsets */
 
-static rd_kafka_resp_err_t list_offsets(const char *topic, int32_t partition, int64_t until_us,
-                                        const struct partition_log **log)
+static rd_kafka_resp_err_t list_offsets(rd_kafka_t *client, const char *topic, int32_t partition,
+                                        int64_t until_us, const struct partition_log **log)
 {
+	if (rd_right_is_missing("ListOffsets"))
+		return RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
 	for (;;) {
-		bool answered = network_read("ListOffsets");
+		bool answered = rd_ask(client, "ListOffsets");
 
 		*log = answered ? cluster_log(topic, partition) : NULL;
 		if (answered && !*log)
@@ -96,14 +125,22 @@ rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *client, const c
                                                      int timeout_ms)
 {
 	const struct partition_log *log;
-	rd_kafka_resp_err_t code =
-		list_offsets(topic, partition, sim_now_us() + (int64_t)timeout_ms * 1000, &log);
+	rd_kafka_resp_err_t code = list_offsets(client, topic, partition,
+	                                        sim_now_us() + (int64_t)timeout_ms * 1000, &log);
 
 	if (code)
 		return code;
 	*low = log->start;
 	*high = end_for(client, log);
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+static void saw_end(const rd_kafka_topic_partition_t *entry)
+{
+	int before = sim_enter();
+
+	oracle_saw_end(process_current()->life, entry->topic, entry->partition, entry->offset);
+	sim_leave(before);
 }
 
 rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
@@ -116,11 +153,13 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
 		rd_kafka_topic_partition_t *entry = &list->elems[i];
 		const struct partition_log *log;
 
-		entry->err = list_offsets(entry->topic, entry->partition, until_us, &log);
+		entry->err = list_offsets(client, entry->topic, entry->partition, until_us, &log);
 		if (entry->err == RD_KAFKA_RESP_ERR__TIMED_OUT)
 			return entry->err;
-		if (!entry->err)
+		if (!entry->err) {
 			entry->offset = end_for(client, log);
+			saw_end(entry);
+		}
 	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -159,6 +198,12 @@ static rd_kafka_resp_err_t read_all(const rd_kafka_t *client, rd_kafka_topic_par
 	sim_leave(before);
 	for (int i = 0; i < list->cnt && !code; i++)
 		code = read_committed(client, &list->elems[i]);
+	before = sim_enter();
+	for (int i = 0; i < list->cnt && !code; i++)
+		oracle_saw_committed(process_current()->life, client->conf.group,
+		                     list->elems[i].topic, list->elems[i].partition,
+		                     list->elems[i].offset);
+	sim_leave(before);
 	return code;
 }
 
@@ -170,9 +215,11 @@ rd_kafka_resp_err_t rd_kafka_committed(rd_kafka_t *client, rd_kafka_topic_partit
 
 	if (choose(CHOICE_ANSWER_ERROR, actor, 2))
 		return RD_KAFKA_RESP_ERR_NOT_COORDINATOR;
+	if (rd_right_is_missing("OffsetFetch"))
+		return RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
 	for (;;) {
-		if (network_read("OffsetFetch") && sim_now_us() >= cluster.loading_until_us &&
-		    !read_all(client, list))
+		if (!client->silence && rd_ask(client, "OffsetFetch") &&
+		    sim_now_us() >= cluster.loading_until_us && !read_all(client, list))
 			return RD_KAFKA_RESP_ERR_NO_ERROR;
 		if (!again(until_us))
 			return RD_KAFKA_RESP_ERR__TIMED_OUT;
@@ -226,15 +273,19 @@ void rd_kafka_DeleteRecords(rd_kafka_t *client, rd_kafka_DeleteRecords_t **reque
 	rd_kafka_topic_partition_list_t *list = requests[0]->list;
 	rd_kafka_event_t *event = xzalloc(1, sizeof(*event));
 
-	(void)client, (void)count, (void)options;
+	(void)count, (void)options;
 	event->list = rd_kafka_topic_partition_list_copy(list);
-	if (!network_read("DeleteRecords"))
+	if (!rd_ask(client, "DeleteRecords"))
 		event->code = RD_KAFKA_RESP_ERR__TIMED_OUT;
 	for (int i = 0; i < list->cnt && !event->code; i++) {
 		struct partition_log *log =
 			cluster_log(list->elems[i].topic, list->elems[i].partition);
 
-		if (log)
+		oracle_trims(client->conf.group, list->elems[i].topic, list->elems[i].partition,
+		             list->elems[i].offset);
+		if (log && choose(CHOICE_ANSWER_ERROR, process_current()->actor, 2))
+			event->list->elems[i].err = RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+		else if (log)
 			log_trim(log, list->elems[i].offset);
 		else
 			event->list->elems[i].err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;

@@ -16,6 +16,7 @@
 #define SHUTDOWN_US INT64_C(20000000)
 #define REFUSED_US  INT64_C(5000000) /* until an operator tries it again */
 #define EXIT_AGAIN  75
+#define LIVES_MAX   4096
 #define ALLOCATIONS 3000 /* an allocation that fails is among the first ones of a process */
 
 struct replica {
@@ -30,7 +31,8 @@ static struct {
 	struct replica at[REPLICAS_MAX];
 	int count;
 	bool may_refuse;
-	uint32_t starts;
+	uint32_t starts, refusals;
+	uint8_t settings[LIVES_MAX]; /* by life */
 } replicas;
 
 static int exit_code(enum err_class class)
@@ -56,7 +58,9 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
 	if (code == 78)
 		replica->start_us = sim_now_us() + REFUSED_US;
-	if (code == 0 || code == EXIT_AGAIN || (code == 78 && replicas.may_refuse))
+	replicas.refusals += code == 78;
+	if (code == 0 || code == EXIT_AGAIN || process_current()->excused ||
+	    (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
 	            err->message);
@@ -74,7 +78,9 @@ static void body(struct process *process)
 	bool failed;
 
 	snprintf(instance, sizeof(instance), "%d", replica->instance);
-	failed = !service->open(service_settings(replica->service, instance), &state, &err);
+	failed = !service->open(service_settings(replica->service, replicas_settings(process->life),
+	                                         instance),
+	                        &state, &err);
 	while (!failed && step == STEP_MORE) {
 		step = service->step(state, process->stopping, &err);
 		failed = step == STEP_FAILED;
@@ -88,8 +94,35 @@ static void out_of_memory(void)
 	process_kill(process_current(), "crash: an allocation fails");
 }
 
+enum sim_settings replicas_settings(uint32_t life)
+{
+	return (enum sim_settings)replicas.settings[life % LIVES_MAX];
+}
+
+static bool has_state(enum sim_service service)
+{
+	return service == SIM_BRONZE_SINK
+	               ? oracle_has_read(SIM_PREFIX "raw_events")
+	               : oracle_has_read(SIM_PREFIX "bronze_events") &&
+	                         oracle_has_read(SIM_PREFIX "funnel_partials");
+}
+
+/* Settings that the services must refuse come only when there is something to lose. */
+static enum sim_settings draw_settings(const struct replica *replica)
+{
+	uint32_t choice = choose(CHOICE_SETTINGS, replica->number + 1, SETTINGS_COUNT);
+
+	if (choice == SETTINGS_OTHER_STATE && !has_state(replica->service))
+		return SETTINGS_ORDINARY;
+	return (enum sim_settings)choice;
+}
+
 static struct process *start(struct replica *replica, const char *kind)
 {
+	static const char *const texts[SETTINGS_COUNT] = {"", " with other event types",
+	                                                  " with another maximum price",
+	                                                  " with settings that change the state"};
+	enum sim_settings settings = draw_settings(replica);
 	char name[48];
 	struct process *process;
 	uint32_t fails;
@@ -100,9 +133,11 @@ static struct process *start(struct replica *replica, const char *kind)
 	if (!process)
 		return NULL;
 	replicas.starts++;
+	replicas.settings[process->life % LIVES_MAX] = (uint8_t)settings;
+	process->excused = settings == SETTINGS_OTHER_STATE;
 	fails = choose(CHOICE_CRASH_MEMORY, replica->number + 1, ALLOCATIONS);
 	arena_fail_at(process->number + 1, fails, out_of_memory);
-	story("%s starts", name);
+	story("%s starts%s", name, texts[settings]);
 	return process;
 }
 
@@ -206,6 +241,25 @@ void replica_twin(int number)
 void replicas_may_refuse(bool may)
 {
 	replicas.may_refuse = may;
+}
+
+bool replicas_have_refused(void)
+{
+	return replicas.refusals > 0;
+}
+
+bool replicas_are_ready(char *why, size_t cap)
+{
+	for (int i = 0; i < replicas.count; i++) {
+		const struct replica *replica = &replicas.at[i];
+
+		if (runs(replica) && replica->process->ready)
+			continue;
+		snprintf(why, cap, "%s-%d is not ready", service_of(replica->service)->name,
+		         replica->instance);
+		return false;
+	}
+	return true;
 }
 
 uint32_t replicas_starts(void)

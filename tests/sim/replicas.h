@@ -4,6 +4,7 @@
 #define SIM_REPLICAS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "sim/services.h"
@@ -22,6 +23,12 @@ void replica_freeze(int number, int64_t us);
 void replica_twin(int number);
 /* A replica may exit with 78 in this schedule. */
 void replicas_may_refuse(bool may);
+/* A process has ended with 78. */
+bool replicas_have_refused(void);
+/* All replicas run and are ready. */
+bool replicas_are_ready(char *why, size_t cap);
+/* The settings of that process, by its life. */
+enum sim_settings replicas_settings(uint32_t life);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
 

@@ -21,14 +21,16 @@
 #include "wire/group_offsets.h"
 #include "wire/topics.h"
 
-#define SECOND_US     INT64_C(1000000)
-#define EVENT_US      INT64_C(250000)
-#define QUIET_US      (600 * SECOND_US) /* after the faults, everything is processed in this time */
-#define LOSS_QUIET_US (40 * SECOND_US)
-#define EVENT_VALUES  60000
-#define FROZEN_US     INT64_C(3000000) /* shorter than a session */
-#define LOSS_EVERY    8                /* schedules */
-#define MISSING_US    INT64_C(900000)  /* longer than RECREATION_SILENCE_US */
+#define SECOND_US        INT64_C(1000000)
+#define EVENT_US         INT64_C(250000)
+#define QUIET_US         (600 * SECOND_US) /* after the faults, to process everything */
+#define LOSS_QUIET_US    (40 * SECOND_US)
+#define EVENT_VALUES     60000
+#define FROZEN_US        INT64_C(3000000) /* shorter than a session */
+#define BUG_REQUEST_RATE 3000
+#define LOSS_EVERY       8 /* schedules */
+#define TRIMMED_EVERY    8
+#define MISSING_US       INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
@@ -37,14 +39,21 @@ enum loss {
 	LOSS_RAW_TOPIC_NOT_OFFSETS, /* the same, but the group's offsets stay */
 	LOSS_RAW_RECORDS,           /* removed by retention */
 	LOSS_BRONZE_RECORDS,
-	LOSS_SCHEMAS, /* the registry gives other ids */
+	LOSS_SCHEMAS,     /* the registry gives other ids */
+	LOSS_LETTERS,     /* dead letters are removed by retention */
+	LOSS_PARTITIONS,  /* the raw topic gets more partitions */
+	LOSS_OFFSETS,     /* an operator moves the groups' offsets back */
+	LOSS_ALL_OFFSETS, /* or deletes them */
 	LOSS_COUNT
 };
 
 struct world {
 	enum loss loss;
-	int32_t partitions, dead_partitions;
+	int32_t partitions;
+	int tuning; /* of the services */
 	int sinks, aggregators, loaders;
+	const char *grown; /* the topic that gets more partitions */
+	int trimmed;       /* records that the raw topic has lost before */
 	struct input_config input;
 	int64_t faults_us; /* virtual time of faults */
 	uint32_t rates[CHOICE_KIND_COUNT];
@@ -80,24 +89,43 @@ static const struct rate rates[] = {
 	{CHOICE_FREEZE, {0, 0, 30, 200}},
 	{CHOICE_REBALANCE, {0, 0, 300, 2000}},
 	{CHOICE_RESTART, {0, 10000, 30000, 60000}},
+	/* The rare faults: not in every second schedule. */
+	{CHOICE_LOCAL, {0, 0, 10, 100}},
+	{CHOICE_THREAD, {0, 500, 3000, 6000}},
+	{CHOICE_LOST, {0, 0, 100, 1000}},
+	{CHOICE_HANG, {0, 0, 10, 60}},
+	{CHOICE_RIGHT, {0, 0, 0, 20}},
+	{CHOICE_SETTINGS, {0, 0, 8000, 40000}},
+	{CHOICE_TROUBLE, {0, 0, 800, 3000}},
+	{CHOICE_LOST_INIT, {0, 0, 2000, 12000}},
 };
+
+static void no_rare_faults(struct world *world)
+{
+	for (int kind = CHOICE_LOCAL; kind < CHOICE_KIND_COUNT; kind++)
+		world->rates[kind] = 0;
+}
 
 static void draw_rates(uint64_t seed, struct world *world)
 {
 	for (size_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
 		world->rates[rates[i].kind] = rates[i].rates[choice_hash(seed, 100 + i) % 4];
+	if (choice_hash(seed, 10) % 2)
+		no_rare_faults(world);
 }
 
 static void draw_world(uint64_t seed, struct world *world)
 {
 	*world = (struct world){
 		.partitions = 1 + (int32_t)(choice_hash(seed, 1) % 3),
-		.dead_partitions = 1,
 		.sinks = 1 + (int)(choice_hash(seed, 2) % 3),
 		.aggregators = (int)(choice_hash(seed, 3) % 3),
 		.faults_us = (8 + (int64_t)(choice_hash(seed, 4) % 20)) * SECOND_US,
 	};
-	world->dead_partitions = world->partitions;
+	world->tuning = choice_hash(seed, 12) % 2 ? (int)(choice_hash(seed, 13) % SIM_TUNINGS) : 0;
+	world->grown =
+		choice_hash(seed, 11) % 2 ? SIM_PREFIX "raw_events" : SIM_PREFIX "bronze_events";
+	world->trimmed = seed % TRIMMED_EVERY == 3 ? 1 + (int)(choice_hash(seed, 9) % 9) : 0;
 	world->input =
 		(struct input_config){.seed = choice_hash(seed, 5),
 	                              .records = 40 + (uint32_t)(choice_hash(seed, 6) % 160),
@@ -110,9 +138,20 @@ static void draw_world(uint64_t seed, struct world *world)
 
 static void draw_loader_world(uint64_t seed, struct world *world)
 {
+	no_rare_faults(world);
 	world->loss = LOSS_NONE;
-	world->sinks = world->aggregators = 0;
+	world->sinks = world->aggregators = world->trimmed = world->tuning = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
+}
+
+/* Records from before the set, which retention has removed. */
+static void append_earlier(struct sim_topic *topic, int count)
+{
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		for (int i = 0; i < count; i++)
+			input_append_unreadable(&topic->logs[p]);
+		log_trim(&topic->logs[p], (int64_t)topic->logs[p].end);
+	}
 }
 
 static void create_topics(const struct world *world)
@@ -124,6 +163,8 @@ static void create_topics(const struct world *world)
 		cluster_create_topic(name, topic_partitions(id, world->partitions));
 	}
 	cluster_create_topic(GROUP_OFFSETS_TOPIC, 2);
+	if (world->trimmed)
+		append_earlier(cluster_topic(SIM_PREFIX "raw_events"), world->trimmed);
 }
 
 static void marked(const struct txn *txn, const struct partition_log *log, bool commit)
@@ -160,8 +201,26 @@ static void leader_away(uint64_t param)
 	log->leader_epoch++;
 }
 
+/* The topic had records, and has none any more. */
+static bool is_trimmed_empty(const char *name)
+{
+	const struct sim_topic *topic = cluster_topic(name);
+	bool trimmed = false;
+
+	for (int32_t p = 0; p < topic->partition_count; p++) {
+		if (topic->logs[p].start < (int64_t)topic->logs[p].end)
+			return false;
+		trimmed |= topic->logs[p].start > 0;
+	}
+	return trimmed;
+}
+
+/* A service whose output was trimmed empty, and that has counted nothing, takes the set for a new
+ * one if it also gets no offsets: that is left out. */
 static void forget(bool all)
 {
+	if (all && is_trimmed_empty(SIM_PREFIX "funnel_partials"))
+		return;
 	story("the group coordinator has %s", all ? "no offsets"
 	                                          : "the offsets before the last "
 	                                            "commit");
@@ -236,6 +295,59 @@ static void event_tick(void *context)
 		timer_at(sim_now_us() + EVENT_US, event_tick, NULL);
 }
 
+/* Rare events. They are apart, so that the ordinary ones keep their values. */
+enum trouble {
+	TROUBLE_OUTAGE,
+	TROUBLE_HIDDEN,
+	TROUBLE_BAD_BRONZE,
+	TROUBLE_BAD_PARTIAL,
+	TROUBLE_COUNT
+};
+
+static void outage(uint64_t param)
+{
+	int64_t us = (int64_t)(5 + param % 55) * SECOND_US;
+
+	story("the broker is down for %d s", (int)(us / SECOND_US));
+	cluster.down_until_us = cluster.loading_until_us = sim_now_us() + us;
+}
+
+/* Another client writes a record into a topic of ours. Not before there are offsets: services
+ * refuse to start if their output has records, and they have no offsets. */
+static void append_foreign(const char *name, uint64_t param)
+{
+	struct sim_topic *topic = cluster_topic(name);
+
+	if (oracle_has_read(name) && oracle_has_read(SIM_PREFIX "raw_events"))
+		input_append_unreadable(&topic->logs[param % (uint64_t)topic->partition_count]);
+}
+
+static void make_trouble(enum trouble trouble, uint64_t param)
+{
+	switch (trouble) {
+	case TROUBLE_OUTAGE: outage(param); break;
+	case TROUBLE_HIDDEN:
+		story("the right to describe __consumer_offsets is missing");
+		cluster.hidden_until_us = sim_now_us() + (int64_t)(param % 20) * SECOND_US;
+		break;
+	case TROUBLE_BAD_BRONZE: append_foreign(SIM_PREFIX "bronze_events", param); break;
+	case TROUBLE_BAD_PARTIAL: append_foreign(SIM_PREFIX "funnel_partials", param); break;
+	case TROUBLE_COUNT: break;
+	}
+}
+
+static void trouble_tick(void *context)
+{
+	uint32_t value = choose(CHOICE_TROUBLE, 0, EVENT_VALUES);
+
+	(void)context;
+	if (value)
+		make_trouble((enum trouble)((value - 1) % TROUBLE_COUNT),
+		             (value - 1) / TROUBLE_COUNT);
+	if (sim_now_us() < running.faults_us)
+		timer_at(sim_now_us() + EVENT_US, trouble_tick, NULL);
+}
+
 /* ---- losses */
 
 static void recreate(void *context)
@@ -262,43 +374,96 @@ static void delete_raw(bool with_offsets)
 	timer_at(sim_now_us() + MISSING_US, recreate, topic);
 }
 
-static void trim(const char *name)
+static void trim_now(void *context)
 {
-	struct sim_topic *topic = cluster_topic(name);
+	struct sim_topic *topic = context;
 
-	if (!oracle_has_read(name)) /* a first start reads what there is */
-		return;
 	replicas_may_refuse(true);
 	for (int32_t p = 0; p < topic->partition_count; p++) {
 		struct partition_log *log = &topic->logs[p];
 
 		log_trim(log, log_lso(log));
-		story("retention removes %s/%d before offset %d", name, p, (int)log->start);
+		story("retention removes %s/%d before offset %d", topic->name, p, (int)log->start);
 	}
 }
 
-static bool has_counts(void)
+/* The readers of the topic are frozen before, so that they have not read everything. They are the
+ * replicas from this number on. */
+static void trim(const char *name, int readers)
 {
-	const struct partition_log *log = cluster_log(SIM_PREFIX "counts", 0);
+	if (!oracle_has_read(name)) /* a first start reads what there is */
+		return;
+	for (int i = readers; i < replicas_count(); i++)
+		replica_freeze(i, FROZEN_US);
+	timer_at(sim_now_us() + MISSING_US, trim_now, cluster_topic(name));
+}
 
-	for (size_t i = 0; i < log->end; i++)
-		if (log->records[i].fate == FATE_COMMITTED)
-			return true;
+static bool has_records(const char *name)
+{
+	const struct sim_topic *topic = cluster_topic(name);
+
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		for (size_t i = 0; i < topic->logs[p].end; i++)
+			if (topic->logs[p].records[i].fate == FATE_COMMITTED)
+				return true;
 	return false;
+}
+
+static void kill_all(void)
+{
+	for (int i = 0; i < PROCESS_MAX; i++)
+		if (process_of(i)->alive)
+			process_kill(process_of(i), "kill -9");
+}
+
+/* Kafka allows that when a group has no members. Not before there are rows in the outputs: then the
+ * services may start again from the first record. */
+static void move_offsets(bool all)
+{
+	if (!has_records(SIM_PREFIX "bronze_events") || !has_records(SIM_PREFIX "counts") ||
+	    (oracle_has_read(SIM_PREFIX "funnel_partials") &&
+	     !has_records(SIM_PREFIX "aggregated_events")))
+		return;
+	story("the offsets of all groups are %s", all ? "deleted" : "moved back");
+	replicas_may_refuse(true);
+	kill_all();
+	groups_move_offsets(all);
+	oracle_offsets_moved();
 }
 
 static void lose_schemas(void)
 {
-	if (!oracle_has_read(SIM_PREFIX "raw_events") || !has_counts())
+	if (!oracle_has_read(SIM_PREFIX "raw_events") || !has_records(SIM_PREFIX "counts"))
 		return;
 	/* A process that runs keeps the ids that it knows; one that has not read an id yet writes
 	 * dead letters. So all start again. */
 	story("the registry has lost its data and gives other ids");
 	replicas_may_refuse(true);
-	for (int i = 0; i < PROCESS_MAX; i++)
-		if (process_of(i)->alive)
-			process_kill(process_of(i), "kill -9");
+	kill_all();
 	sim_registry_begin(100);
+}
+
+/* Only a process with other rules notices that, so all start again, and some with other settings. */
+static void trim_letters(void)
+{
+	struct sim_topic *topic = cluster_topic(SIM_PREFIX "dead_letter");
+
+	replicas_may_refuse(true);
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		log_trim(&topic->logs[p], log_lso(&topic->logs[p]));
+	story("retention removes all dead letters");
+	for (int i = 0; i < replicas_count(); i++)
+		replica_kill(i);
+}
+
+static void add_partition(const char *name)
+{
+	struct sim_topic *topic = cluster_topic(name);
+
+	replicas_may_refuse(true);
+	cluster_add_partition(topic);
+	story("the topic %s has %d partitions now", topic->name, (int)topic->partition_count);
+	groups_rebalance(NULL);
 }
 
 static void lose(void *context)
@@ -308,9 +473,13 @@ static void lose(void *context)
 	switch (world->loss) {
 	case LOSS_RAW_TOPIC: delete_raw(true); break;
 	case LOSS_RAW_TOPIC_NOT_OFFSETS: delete_raw(false); break;
-	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events"); break;
-	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events"); break;
+	case LOSS_RAW_RECORDS: trim(SIM_PREFIX "raw_events", 0); break;
+	case LOSS_BRONZE_RECORDS: trim(SIM_PREFIX "bronze_events", world->sinks); break;
 	case LOSS_SCHEMAS: lose_schemas(); break;
+	case LOSS_LETTERS: trim_letters(); break;
+	case LOSS_PARTITIONS: add_partition(world->grown); break;
+	case LOSS_OFFSETS: move_offsets(false); break;
+	case LOSS_ALL_OFFSETS: move_offsets(true); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
 	}
@@ -327,6 +496,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 		choice_replay(options->replayed, recorded);
 	else
 		choice_begin(options->seed, world->rates, recorded);
+	services_tune(world->tuning);
 	cluster_begin(&options->bugs);
 	create_topics(world);
 	transactions_begin(oracle_decided, marked);
@@ -343,6 +513,7 @@ static void begin(const struct schedule_options *options, struct world *world,
 	else
 		input_begin(&world->input, SIM_PREFIX "raw_events");
 	timer_at(EVENT_US, event_tick, NULL);
+	timer_at(EVENT_US, trouble_tick, NULL);
 	if (world->loss)
 		timer_at(world->faults_us / 2, lose, world);
 }
@@ -355,7 +526,13 @@ static bool is_complete(const struct world *world, char *why, size_t cap)
 		snprintf(why, cap, "the input is not complete");
 		return false;
 	}
-	return oracle_is_complete(world->aggregators > 0, why, cap);
+	return oracle_is_complete(world->aggregators > 0, why, cap) && replicas_are_ready(why, cap);
+}
+
+/* After a loss, a process has to refuse, unless it needs nothing of what was lost. */
+static bool is_over(const struct world *world, char *why, size_t cap)
+{
+	return (world->loss && replicas_have_refused()) || is_complete(world, why, cap);
 }
 
 static void run(const struct world *world)
@@ -366,18 +543,16 @@ static void run(const struct world *world)
 	sim_run(world->faults_us);
 	choice_heal();
 	story("no more faults");
-	if (world->loss) {
+	if (world->loss)
 		sim_run(sim_now_us() + LOSS_QUIET_US);
-		oracle_end();
-		return;
-	}
 	for (int64_t until = sim_now_us() + QUIET_US; !oracle_failure() && sim_now_us() < until;) {
-		if (is_complete(world, why, sizeof(why)))
+		if (is_over(world, why, sizeof(why)))
 			break;
 		sim_run(sim_now_us() + SECOND_US);
 	}
-	if (!is_complete(world, why, sizeof(why)))
-		oracle_fail("not complete 10 minutes after the last fault: %s", why);
+	if (!is_over(world, why, sizeof(why)))
+		oracle_fail("not complete %d s after the last fault: %s",
+		            (int)(QUIET_US / SECOND_US), why);
 	oracle_end();
 	if (world->loaders)
 		pg_world_end();
@@ -391,6 +566,8 @@ void schedule_run(const struct schedule_options *options, struct schedule_result
 	draw_world(options->seed, &world);
 	if (options->loader)
 		draw_loader_world(options->seed, &world);
+	if (options->bugs.no_verification) /* it needs late requests */
+		world.rates[CHOICE_REQUEST] = BUG_REQUEST_RATE;
 	begin(options, &world, &result->trace);
 	run(&world);
 	result->failed = oracle_failure() != NULL;

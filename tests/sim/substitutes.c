@@ -20,6 +20,7 @@
 #include "service/stop.h"
 #include "sim/arena.h"
 #include "sim/choice.h"
+#include "sim/oracle.h"
 #include "sim/pg_libpq.h"
 #include "sim/process.h"
 #include "sim/story.h"
@@ -66,19 +67,42 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms)
 	return 0;
 }
 
+/* A thread runs at once. Some do not end: before or after their work. */
+enum thread_fault {
+	THREAD_ENDS,
+	THREAD_CANNOT_START,
+	THREAD_HANGS,
+	THREAD_HANGS_LATER,
+	THREAD_COUNT
+};
+
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *argument)
 {
+	struct process *process = process_current();
+	uint32_t fault =
+		process ? choose(CHOICE_THREAD, process->actor, THREAD_COUNT) : THREAD_ENDS;
+
 	(void)attributes;
-	*thread = 0;
-	body(argument);
+	if (fault == THREAD_CANNOT_START)
+		return EAGAIN;
+	if (fault != THREAD_HANGS)
+		body(argument);
+	if (fault)
+		story("a thread does not end");
+	*thread = fault;
 	return 0;
 }
 
 int __wrap_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
 {
-	(void)thread, (void)result, (void)until;
-	return 0;
+	int64_t until_us = until->tv_sec * INT64_C(1000000) + until->tv_nsec / 1000;
+
+	(void)result;
+	if (thread == THREAD_ENDS)
+		return 0;
+	process_sleep(until_us - sim_wallclock_us());
+	return ETIMEDOUT;
 }
 
 int __wrap_pthread_detach(pthread_t thread)
@@ -122,7 +146,8 @@ bool service_stopping(void)
 
 void health_ready(const char *reason)
 {
-	(void)reason;
+	if (process_current())
+		process_current()->ready = !reason;
 }
 
 void health_alive(void)
@@ -214,7 +239,8 @@ void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 struct registry {
 	char unused;
 };
-static int32_t first_id;
+#define FIRST_ID 1
+static int32_t first_id; /* FIRST_ID: the registry has its data */
 
 void sim_registry_begin(int32_t first)
 {
@@ -258,6 +284,9 @@ bool registry_register(struct registry *registry, const char *topic_prefix, enum
                        int32_t *schema_id, struct err *err)
 {
 	(void)registry, (void)topic_prefix;
+	if (first_id != FIRST_ID)
+		oracle_fail("%s registers a schema with a registry that has lost its data",
+		            process_current()->name);
 	*schema_id = sim_registry_id(kind);
 	return answers(err);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/choice.h"
 #include "sim/process.h"
 #include "sim/story.h"
 
@@ -52,6 +53,12 @@ static void complete(struct txn *txn)
 	txn->partition_count = 0;
 }
 
+/* With the bug, leaders are away more often at this moment. */
+static bool leaves_out(void)
+{
+	return cluster.bugs.drop_markers && choose(CHOICE_ANSWER_ERROR, 0, 2);
+}
+
 /* Writes the markers that can be written. Calls itself again for the others. */
 static void write_markers(void *context)
 {
@@ -64,7 +71,7 @@ static void write_markers(void *context)
 	for (size_t i = 0; i < txn->partition_count; i++) {
 		struct partition_log *log = txn->partitions[i];
 
-		if (cluster_is_down() || log_is_away(log)) {
+		if (cluster_is_down() || log_is_away(log) || leaves_out()) {
 			if (cluster.bugs.drop_markers && !cluster_is_down())
 				story("the marker of %s is left out at %s/%d (KAFKA-20734)",
 				      txn->id, log->topic, log->partition);
