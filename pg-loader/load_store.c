@@ -27,7 +27,7 @@
 #include "targets.h"
 
 #define DAYS_CACHED_MAX  4096
-#define DAYS_CHECKED_MAX 3 /* times that one write creates missing partitions again */
+#define DAYS_CHECKED_MAX 3 /* times that a write creates missing partitions again */
 #define UNDEFINED_TABLE  "42P01"
 #define UNDEFINED_COLUMN "42703"
 #define DUPLICATE_TABLE  "42P07"
@@ -323,10 +323,15 @@ static bool try_rows(void *context, const uint32_t *rows, uint32_t count, struct
 {
 	struct search *search = context;
 
-	if (try_once(search, rows, count, err))
-		return true;
-	return err->class == ERR_INPUT && may_lack_a_day(search->store, search->target) &&
-	       ensure_days(search->store, search->batch, err) && try_once(search, rows, count, err);
+	for (int days_checked = 0;; days_checked++) {
+		if (try_once(search, rows, count, err))
+			return true;
+		if (err->class != ERR_INPUT || days_checked == DAYS_CHECKED_MAX ||
+		    !may_lack_a_day(search->store, search->target))
+			return false;
+		if (!ensure_days(search->store, search->batch, err))
+			return false;
+	}
 }
 
 static bool found(void *context, uint32_t row, const struct err *why, struct err *err)

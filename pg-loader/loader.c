@@ -207,8 +207,6 @@ static bool commit(struct loader *loader, const char **waiting_for, struct err *
 	int64_t began_us = monotonic_us();
 
 	*waiting_for = "Kafka";
-	if (moved_count == 0)
-		return true;
 	if (!intake_recognises(loader->intake, err))
 		return false;
 	*waiting_for = "PostgreSQL";

@@ -175,17 +175,15 @@ static bool cannot_start(const struct assigned_partition *partition, int64_t sto
 	               partition->high, what, advice);
 }
 
-/* Checks the stored offset against the log, and sets at->position to the offset to start at. */
+/* Checks the stored offset against the log. If there is none, sets at->position to the offset to
+ * start at. */
 static bool choose_start(struct loader_task *task, struct loader_offset *at, struct err *err)
 {
 	const struct assigned_partition *partition = task->partition;
 	int64_t now_us = monotonic_us();
 
 	switch (start_check(at->committed, at->committed, partition->low, partition->high)) {
-	case START_RESUME:
-		at->position = at->committed;
-		task->past_end_since_us = 0;
-		return true;
+	case START_RESUME: task->past_end_since_us = 0; return true;
 	case START_FIRST:
 		at->position = partition->low;
 		if (partition->low > 0)

@@ -115,6 +115,19 @@ bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t c
 	return ok;
 }
 
+/* Somebody may delete a row after it was inserted. */
+static bool all_stored(const struct loader_offset *at, size_t count, struct err *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (at[i].committed == OFFSET_NONE)
+			return err_set(
+				err, ERR_CONFLICT,
+				"%s/%" PRId32
+				": its row in processed.loader_offsets was deleted meanwhile",
+				at[i].topic, at[i].partition);
+	return true;
+}
+
 bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count,
                            struct err *err)
 {
@@ -129,7 +142,7 @@ bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t
 	           4, at, count, &result, err))
 		return false;
 	PQclear(result);
-	return loader_offsets_read(pg, at, count, err);
+	return loader_offsets_read(pg, at, count, err) && all_stored(at, count, err);
 }
 
 bool loader_offsets_unmoved(size_t equal, size_t expected, struct err *err)

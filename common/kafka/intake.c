@@ -428,7 +428,6 @@ bool intake_accept(struct intake *intake, struct err *err)
 {
 	const rd_kafka_topic_partition_list_t *assigned = intake->rebalance;
 
-	intake_forget(intake);
 	clear_partitions(intake);
 	intake->partitions =
 		xrealloc(NULL, ((size_t)assigned->cnt + 1) * sizeof(*intake->partitions));

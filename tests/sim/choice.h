@@ -47,7 +47,12 @@
 	X(RIGHT, "right")         /* an answer: a right is missing */                   \
 	X(SETTINGS, "settings")   /* a process starts with other settings */            \
 	X(TROUBLE, "trouble")     /* of the world: see schedule.c */                    \
-	X(LOST_INIT, "lost_init") /* as lost, at InitProducerId */
+	X(LOST_INIT, "lost_init") /* as lost, at InitProducerId */                      \
+	X(PG_COMMIT, "pg_commit") /* the answer of a COMMIT is lost */                  \
+	X(PG_STEAL, "pg_steal")   /* others get the partitions of a loader */           \
+	X(LOG, "log")             /* the process stands still at a log line */          \
+	X(STOP, "stop")           /* SIGTERM while records are being read */            \
+	X(PG_DELETE, "pg_delete") /* an operator deletes a row of offsets */
 
 enum choice_kind {
 #define CHOICE_ENUM(name, text) CHOICE_##name,

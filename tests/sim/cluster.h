@@ -36,6 +36,8 @@ struct cluster {
 	int64_t down_until_us;    /* no request is answered until then */
 	int64_t loading_until_us; /* the coordinators load until then */
 	int64_t hidden_until_us;  /* until then metadata lacks __consumer_offsets */
+	int64_t behind_until_us;  /* until then the brokers show ends that are too low */
+	int64_t behind_by;        /* records */
 	struct cluster_bugs bugs;
 };
 extern struct cluster cluster;

@@ -234,6 +234,21 @@ static bool all_joined(const struct group *group)
 	return group->member_count > 0;
 }
 
+size_t groups_expel(int process, uint32_t life)
+{
+	size_t left = 0;
+
+	for (size_t g = 0; g < groups.count; g++) {
+		for (size_t i = groups.at[g].member_count; i-- > 0;)
+			if (groups.at[g].members[i].process == process &&
+			    groups.at[g].members[i].life == life)
+				remove_member(&groups.at[g], &groups.at[g].members[i],
+				              "its heartbeats are lost");
+		left += groups.at[g].member_count;
+	}
+	return left;
+}
+
 static void expel(struct group *group)
 {
 	for (size_t i = group->member_count; i-- > 0;) {

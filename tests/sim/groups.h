@@ -45,6 +45,10 @@ void groups_silence(const char *group, const char *id);
 /* Begins a rebalance, as an operator or a metadata change does. NULL: of all groups. */
 void groups_rebalance(const char *group);
 
+/* The members of a process lose their sessions: others get their partitions at once. Returns how
+ * many others there are. */
+size_t groups_expel(int process, uint32_t life);
+
 /* ---- offsets */
 
 void groups_handle(const struct request *request, struct response *response);

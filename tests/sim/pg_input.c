@@ -21,13 +21,16 @@
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
-#define WRITERS     3
-#define FIRST_PID   20 /* the oracle of the task loop ignores such ids */
-#define LOGS_MAX    32
-#define MARKER_US   600000
-#define DAYS        5
-#define LETTERS_MAX 512
-#define BASE_US     INT64_C(1569888000000000) /* 2019-10-01 */
+#define WRITERS       3
+#define FRAME_BYTES   5
+#define FIRST_PID     20 /* the oracle of the task loop ignores such ids */
+#define LOGS_MAX      32
+#define MARKER_US     600000
+#define AGAIN_US      4000 /* between records that fill a new topic */
+#define DAYS          5
+#define LETTERS_MAX   512
+#define BASE_US       INT64_C(1569888000000000) /* 2019-10-01 */
+#define YEAR_10000_US INT64_C(253402300800000000)
 
 struct writer {
 	struct partition_log *logs[LOGS_MAX];
@@ -49,6 +52,7 @@ static struct {
 		bool marked;
 	} letters[LETTERS_MAX];
 	uint32_t letter_count;
+	const struct sim_topic *again; /* most records are of this topic; NULL: of any */
 } in;
 
 static uint64_t draw(uint64_t below)
@@ -115,9 +119,29 @@ static const char *poison(void)
 	return in.poison && number < 4 ? words[number] : NULL;
 }
 
-static struct span span_of_buffer(const struct buffer *buffer)
+/* The id of a schema changes from record to record, as after a writer's upgrade. */
+static int32_t schema_id(enum schema_kind kind)
 {
-	return (struct span){buffer->at, buffer->len};
+	return draw(4) ? sim_registry_id(kind) : sim_registry_other_id(kind);
+}
+
+/* An encoded record; sometimes its end is missing. */
+static struct span value_of(const struct buffer *buffer)
+{
+	size_t len = buffer->len;
+
+	if (draw(60) == 0)
+		len = FRAME_BYTES + draw(len - FRAME_BYTES);
+	return (struct span){buffer->at, len};
+}
+
+/* The text; sometimes one that a text of PostgreSQL cannot hold. */
+static struct span text_or_bad(struct span text)
+{
+	static const struct span bad[] = {{"a\0b", 3}, {"\xff\xc3", 2}, {"\xc3\xa4\xc3", 3}};
+	uint64_t number = draw(150);
+
+	return number < 3 ? bad[number] : text;
 }
 
 /* ---- events */
@@ -152,9 +176,12 @@ static void append_event(int32_t partition)
 	struct buffer value = {0};
 
 	bronze = event_new(number, partition, again ? NULL : poison());
-	bronze_encode(&value, sim_registry_id(SCHEMA_BRONZE), &bronze);
-	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-", number % 9),
-	       span_of_buffer(&value), NULL, 0);
+	bronze.event.category_code = text_or_bad(SPAN_NULL);
+	if (draw(150) == 0)
+		bronze.event.event_time_us = YEAR_10000_US;
+	bronze_encode(&value, schema_id(SCHEMA_BRONZE), &bronze);
+	append(TOPIC_BRONZE_EVENTS, partition, text_of("session-", number % 9), value_of(&value),
+	       NULL, 0);
 }
 
 static void append_control(int32_t partition)
@@ -170,15 +197,15 @@ static void append_control(int32_t partition)
 
 static void append_late(int32_t partition)
 {
-	struct header headers[] = {{SPAN("late_for"), SPAN("1m:all,visit")},
+	struct header headers[] = {{SPAN("late_for"), text_or_bad(SPAN("1m:all,visit"))},
 	                           {SPAN("source_partition"), text_of("", partition)},
 	                           {SPAN("source_offset"),
 	                            text_of("", draw(4) ? in.done : in.done / 2)}};
 	struct bronze_event bronze = event_new((uint32_t)draw(100), partition, poison());
 	struct buffer value = {0};
 
-	bronze_encode(&value, sim_registry_id(SCHEMA_LATE), &bronze);
-	append(TOPIC_LATE_EVENTS, partition, SPAN("k"), span_of_buffer(&value), headers,
+	bronze_encode(&value, schema_id(SCHEMA_LATE), &bronze);
+	append(TOPIC_LATE_EVENTS, partition, SPAN("k"), value_of(&value), headers,
 	       draw(12) ? 3 : draw(3));
 }
 
@@ -208,12 +235,12 @@ static void append_aggregate(void)
 		snprintf(text, sizeof(text), "%s %u", word, in.done);
 		group = span_of(strdup(text));
 	}
-	aggregate.group_value = group;
+	aggregate.group_value = group = text_or_bad(group);
 	aggregate.measures.events[0] = (int64_t)draw(1000);
 	aggregate.measures.revenue_cents = (int64_t)draw(100000);
-	aggregate_encode(&value, sim_registry_id(SCHEMA_AGGREGATE), &aggregate);
+	aggregate_encode(&value, schema_id(SCHEMA_AGGREGATE), &aggregate);
 	append(TOPIC_AGGREGATED_EVENTS, partition_of(group, in.partitions), SPAN("k"),
-	       span_of_buffer(&value), NULL, 0);
+	       value_of(&value), NULL, 0);
 }
 
 static void append_visit(void)
@@ -230,11 +257,12 @@ static void append_visit(void)
 	                      .deleted = draw(4) == 0};
 	struct buffer value = {0};
 
-	visit.end_us = visit.start_us + (int64_t)draw(1000) * 1000;
+	visit.end_us = visit.start_us + ((int64_t)draw(1000) - 30) * 1000;
+	visit.last_category = text_or_bad(SPAN_NULL);
 	visit.events[0] = (int64_t)draw(50);
-	visit_encode(&value, sim_registry_id(SCHEMA_VISIT), &visit);
+	visit_encode(&value, schema_id(SCHEMA_VISIT), &visit);
 	append(TOPIC_SESSION_FUNNELS, partition_of(session, in.partitions), session,
-	       span_of_buffer(&value), NULL, 0);
+	       value_of(&value), NULL, 0);
 }
 
 static void append_counts(void)
@@ -247,8 +275,11 @@ static void append_counts(void)
 
 	counts.counts.records_in = (int64_t)draw(1000);
 	counts.counts.dead[1] = (int64_t)draw(3);
-	counts_encode(&value, sim_registry_id(SCHEMA_COUNTS), &counts);
-	append(TOPIC_COUNTS, 0, SPAN("k"), span_of_buffer(&value), NULL, 0);
+	counts.counts.unreadable[1] = (int64_t)draw(3);
+	counts.topic = text_or_bad(counts.topic);
+	counts_encode(&value, schema_id(SCHEMA_COUNTS), &counts);
+	append(TOPIC_COUNTS, 0, text_of("bronze-sink|sim_raw_events|", counts.partition),
+	       value_of(&value), NULL, 0);
 }
 
 /* ---- dead letters */
@@ -273,15 +304,16 @@ static uint32_t some_letter(int32_t *partition, bool redriven)
 static void append_dead_letter(int32_t partition, bool redriven)
 {
 	uint32_t number = some_letter(&partition, redriven);
-	struct header headers[] = {{SPAN("own"), SPAN("header")},
-	                           {SPAN("__connect.errors.topic"), SPAN("sim_raw_events")},
-	                           {SPAN("__connect.errors.partition"), SPAN("0")},
-	                           {SPAN("__connect.errors.offset"), text_of("", number)},
-	                           {SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
-	                           {SPAN("__connect.errors.exception.class.name"),
-	                            SPAN("invalid_price")},
-	                           {SPAN("__connect.errors.exception.message"), SPAN("price")},
-	                           {SPAN("redriven"), SPAN("0/3")}};
+	struct header headers[] = {
+		{draw(30) ? SPAN("own") : SPAN("\xffown"),
+	         draw(9) ? text_or_bad(SPAN("header")) : SPAN_NULL},
+		{SPAN("__connect.errors.topic"), SPAN("sim_raw_events")},
+		{SPAN("__connect.errors.partition"), draw(60) ? SPAN("0") : SPAN("none")},
+		{SPAN("__connect.errors.offset"), text_of("", number)},
+		{SPAN("__connect.errors.connector.name"), SPAN("bronze-sink")},
+		{SPAN("__connect.errors.exception.class.name"), SPAN("invalid_price")},
+		{SPAN("__connect.errors.exception.message"), text_or_bad(SPAN("price"))},
+		{SPAN("redriven"), SPAN("0/3")}};
 	const char *word = redriven ? NULL : poison();
 	struct span value = redriven ? SPAN_NULL
 	                    : word   ? span_of(word)
@@ -300,12 +332,15 @@ static void append_unreadable(int32_t partition)
 	static const enum topic_id topics[] = {TOPIC_BRONZE_EVENTS, TOPIC_AGGREGATED_EVENTS,
 	                                       TOPIC_SESSION_FUNNELS, TOPIC_LATE_EVENTS,
 	                                       TOPIC_DEAD_LETTER};
+	char *other_type = calloc(1, 8); /* the id of another record type; no key has it */
 	struct span values[] = {SPAN_NULL,
 	                        SPAN("text"),
 	                        {unknown_schema, sizeof(unknown_schema)},
-	                        {broken, sizeof(broken)}};
+	                        {broken, sizeof(broken)},
+	                        {other_type, 8}};
 
-	append(topics[draw(5)], partition, SPAN("k"), values[draw(4)], NULL, 0);
+	other_type[4] = (char)sim_registry_id(SCHEMA_PARTIAL);
+	append(topics[draw(5)], partition, SPAN("k"), values[draw(5)], NULL, 0);
 }
 
 /* ---- transactions of the writers */
@@ -334,10 +369,18 @@ static void end_writer(struct writer *writer)
 	timer_at(sim_now_us() + (int64_t)draw(MARKER_US), mark, writer);
 }
 
+/* A kind of record of the topic, among those of append_one. */
+static uint64_t kind_of(const struct sim_topic *topic)
+{
+	return topic == topic_named(TOPIC_BRONZE_EVENTS) ? 0
+	       : topic == topic_named(TOPIC_LATE_EVENTS) ? 27
+	                                                 : 32;
+}
+
 static void append_one(void)
 {
 	int32_t partition = (int32_t)draw((uint64_t)in.partitions);
-	uint64_t kind = draw(40);
+	uint64_t kind = in.again && draw(4) ? kind_of(in.again) : draw(40);
 	uint64_t number = draw(WRITERS + 1);
 
 	in.writer = number < WRITERS && !in.writers[number].ending ? &in.writers[number] : NULL;
@@ -386,6 +429,22 @@ void pg_input_begin(uint64_t seed, uint32_t records, int64_t interval_us, bool w
 	in.revision = 100;
 	in.partitions = topic_named(TOPIC_BRONZE_EVENTS)->partition_count;
 	timer_at(sim_now_us(), turn, NULL);
+}
+
+void pg_input_again(uint32_t records, const struct sim_topic *topic)
+{
+	bool over = in.done >= in.records;
+
+	in.again = topic;
+	in.interval_us = AGAIN_US;
+	in.records = in.done + records;
+	if (over)
+		turn(NULL);
+}
+
+void pg_input_stop(void)
+{
+	in.records = in.done;
 }
 
 bool pg_input_is_complete(void)

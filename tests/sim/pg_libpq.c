@@ -2,7 +2,6 @@
  * the server has it.
  *
  * Limits: results are text with up to three columns. PQputCopyData never lacks memory. */
-#include "sim/partition_log.h"
 #include "sim/pg_libpq.h"
 
 #include <libpq-fe.h>
@@ -13,9 +12,12 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "sim/choice.h"
+#include "sim/groups.h"
 #include "sim/partition_log.h"
 #include "sim/pg_server.h"
+#include "sim/pg_world.h"
 #include "sim/process.h"
+#include "sim/replicas.h"
 #include "sim/story.h"
 
 #define FIRST_SOCKET 1000
@@ -60,6 +62,8 @@ static struct {
 	PGconn *connection;
 	uint32_t life;
 } sockets[SOCKETS];
+
+static int steals; /* see lose_partitions */
 
 /* ---- results */
 
@@ -181,6 +185,7 @@ static void sockets_sweep(void)
 void pg_libpq_begin(void)
 {
 	memset(sockets, 0, sizeof(sockets));
+	steals = 0;
 }
 
 static int64_t travel_us(void)
@@ -519,16 +524,26 @@ static const struct pg_error errors[] = {
 };
 #define ERRORS (sizeof(errors) / sizeof(errors[0]))
 
+static void stand_still(int64_t us)
+{
+	process_freeze(process_current(), us);
+	process_sleep(us);
+}
+
 struct drawn_fault {
 	enum pg_fault fault;
 	int64_t us; /* of those that take time */
 };
 
-static struct drawn_fault draw_fault(int actor, bool rare)
+static struct drawn_fault draw_fault(int actor, enum pg_statement statement)
 {
-	int draws = rare ? RARE_DRAWS : 1;
+	static const enum pg_fault lost[] = {FAULT_CUT_AFTER, FAULT_LATE, FAULT_SILENT};
+	int draws = statement == PG_OFFSETS_INSERT ? RARE_DRAWS : 1;
+	uint32_t answer = statement == PG_COMMIT ? choose(CHOICE_PG_COMMIT, actor, 16 * 3) : 0;
 	uint32_t value = 0;
 
+	if (answer)
+		return (struct drawn_fault){lost[answer % 3], INT64_C(1000) << answer / 3};
 	for (int i = 0; i < draws && !value; i++)
 		value = choose(CHOICE_PG, actor, (FAULT_COUNT - 1) * FAULT_LENGTHS + 1);
 	if (!value)
@@ -536,6 +551,45 @@ static struct drawn_fault draw_fault(int actor, bool rare)
 	value--;
 	return (struct drawn_fault){(enum pg_fault)(1 + value % (FAULT_COUNT - 1)),
 	                            INT64_C(1000) << value / (FAULT_COUNT - 1)};
+}
+
+#define STEAL_MIN_US  INT64_C(700000)
+#define STEAL_US      INT64_C(400000)
+#define STEAL_LENGTHS 12
+#define STEALS_MAX    3 /* of a schedule: each may start a twin */
+
+/* Between the loader's reading of its offsets and its commit, the group gives its partitions to
+ * others, and these load. */
+static void lose_partitions(const PGconn *connection, int actor)
+{
+	enum pg_statement statement = connection->matched.statement;
+	struct process *process = process_current();
+	uint32_t length;
+	int before;
+
+	if (statement != PG_BEGIN && statement != PG_OFFSETS_LOCK && statement != PG_COMMIT &&
+	    statement != PG_OFFSETS_INSERT)
+		return;
+	length = steals < STEALS_MAX ? choose(CHOICE_PG_STEAL, actor, STEAL_LENGTHS) : 0;
+	if (!length)
+		return;
+	steals++;
+	story("%s: others get the partitions", pg_statement_name(&connection->matched));
+	before = sim_enter();
+	if (!groups_expel(process->number, process->life))
+		replica_twin(actor - 1);
+	sim_leave(before);
+	stand_still(STEAL_MIN_US + length * STEAL_US);
+}
+
+static void delete_offset(int actor)
+{
+	uint32_t row = choose(CHOICE_PG_DELETE, actor, 1000);
+	int before = sim_enter();
+
+	if (row)
+		pg_world_delete_offset(row);
+	sim_leave(before);
 }
 
 static void crash(const PGconn *connection, const char *when)
@@ -582,17 +636,10 @@ static void carry_out(PGconn *connection, struct drawn_fault drawn, struct pg_me
 	           fault == FAULT_UNPLUGGED ? now_us + KEEPALIVE_US : arrives_us + 1);
 }
 
-static void stand_still(int64_t us)
-{
-	process_freeze(process_current(), us);
-	process_sleep(us);
-}
-
 static void send_message(PGconn *connection)
 {
 	int actor = process_current()->actor, before;
-	struct drawn_fault drawn =
-		draw_fault(actor, connection->matched.statement == PG_OFFSETS_INSERT);
+	struct drawn_fault drawn = draw_fault(actor, connection->matched.statement);
 	enum pg_fault fault = drawn.fault;
 	uint32_t moment = choose(CHOICE_CRASH, actor, 3);
 	struct pg_message message;
@@ -604,6 +651,9 @@ static void send_message(PGconn *connection)
 	else if (story_is_shown())
 		story("session %u: %s", connection->session,
 		      pg_statement_name(&connection->matched));
+	lose_partitions(connection, actor);
+	if (connection->matched.statement == PG_OFFSETS_READ)
+		delete_offset(actor);
 	if (fault == FAULT_FROZEN_BEFORE)
 		stand_still(drawn.us);
 	before = sim_enter();

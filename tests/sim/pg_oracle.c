@@ -50,6 +50,7 @@ struct input {
 	struct frame_decoder *decoder;
 	int64_t next[SIM_PARTITIONS_MAX]; /* -1: the loader has no row of it yet */
 	char last[SIM_PARTITIONS_MAX][RECORD_MARK_TEXT_MAX];
+	struct partition_log *kept; /* of the deleted topic; NULL: it was not deleted */
 };
 
 static struct {
@@ -93,12 +94,10 @@ static void touch(struct pg_row *row)
 	o.touched[o.touched_count++] = row;
 }
 
-static void keep_first(struct pg_row *row, enum target target, struct span value, int32_t partition)
+static void keep_first(struct pg_row *row, struct span value, int32_t partition)
 {
 	bool is_new = !row->value.at;
 
-	if (target == TARGET_EVENTS)
-		o.doubles += !is_new;
 	if (!is_new && row->commit == o.commit && row->partition != partition &&
 	    row->other_count < 3)
 		row->other[row->other_count++] = span_copy(value);
@@ -108,6 +107,19 @@ static void keep_first(struct pg_row *row, enum target target, struct span value
 	row->commit = o.commit;
 	row->partition = partition;
 	row->other_count = 0;
+}
+
+/* An event that is read for the first time, and was stored already, is a duplicate. */
+static void count_event(const struct input_record *record, struct span tuple)
+{
+	const struct pg_row *row =
+		pg_rows_find(&o.rows, PG_EVENTS, pg_target_key(TARGET_EVENTS, tuple));
+	int64_t *up_to = &o.up_to[record->partition];
+
+	if (record->offset < *up_to)
+		return;
+	*up_to = record->offset + 1;
+	o.doubles += row && row->value.at;
 }
 
 static void fold_row(enum target target, struct span tuple, int32_t partition)
@@ -120,9 +132,7 @@ static void fold_row(enum target target, struct span tuple, int32_t partition)
 	case TARGET_EVENTS:
 	case TARGET_LATE_EVENTS:
 	case TARGET_DEAD_LETTERS:
-	case TARGET_CONTROLS:
-		keep_first(row, target, pg_stored_value(target, tuple), partition);
-		break;
+	case TARGET_CONTROLS: keep_first(row, pg_stored_value(target, tuple), partition); break;
 	case TARGET_AGGREGATES:
 	case TARGET_COUNTS:
 		if (!row->value.at || pg_is_newer(target, tuple, row->value))
@@ -165,9 +175,8 @@ static void fold_made(const struct input_record *record, enum reject_form form)
 		const char *why = rejection(target, tuple);
 
 		if (!why) {
-			if (target == TARGET_EVENTS &&
-			    record->offset + 1 > o.up_to[record->partition])
-				o.up_to[record->partition] = record->offset + 1;
+			if (target == TARGET_EVENTS)
+				count_event(record, tuple);
 			fold_row(target, tuple, record->partition);
 			return;
 		}
@@ -232,10 +241,15 @@ static void fold_offset(int number, const struct partition_log *log, int64_t off
 
 /* ---- offsets */
 
+static const struct partition_log *log_of(const struct input *input, int32_t partition)
+{
+	return input->kept ? &input->kept[partition] : &cluster_topic(input->name)->logs[partition];
+}
+
 static void moved(int number, int32_t partition, const struct pg_offset *now)
 {
 	struct input *input = &o.inputs[number];
-	const struct partition_log *log = cluster_log(input->name, partition);
+	const struct partition_log *log = log_of(input, partition);
 	int64_t *next = &input->next[partition];
 
 	if (*next < 0) {
@@ -270,6 +284,47 @@ static void move_offsets(void)
 			memcpy(&now, row->value.at, sizeof(now));
 			moved(i, p, &now);
 		}
+}
+
+void pg_oracle_set_back(void)
+{
+	for (int i = 0; i < INPUTS; i++)
+		for (int32_t p = 0; p < cluster_topic(o.inputs[i].name)->partition_count; p++) {
+			const struct pg_row *row = pg_rows_find(pg_server_rows(), PG_OFFSETS,
+			                                        pg_offset_key(o.inputs[i].name, p));
+			struct pg_offset now = {.next_offset = -1};
+
+			if (row && row->value.at)
+				memcpy(&now, row->value.at, sizeof(now));
+			o.inputs[i].next[p] = now.next_offset;
+			snprintf(o.inputs[i].last[p], sizeof(o.inputs[i].last[p]), "%s", now.last);
+		}
+}
+
+struct sim_topic *pg_oracle_topic(uint64_t number)
+{
+	return cluster_topic(o.inputs[number % INPUTS].name);
+}
+
+struct sim_topic *pg_oracle_kept_topic(uint64_t number)
+{
+	while (topic_is_compacted(kinds[number % INPUTS].topic))
+		number++;
+	return pg_oracle_topic(number);
+}
+
+bool pg_oracle_keep_logs(const struct sim_topic *topic)
+{
+	struct input *input = &o.inputs[0];
+
+	while (strcmp(input->name, topic->name) != 0)
+		input++;
+	for (int32_t p = 0; p < topic->partition_count; p++)
+		if (!input->last[p][0])
+			return false;
+	input->kept = xrealloc(NULL, sizeof(topic->logs));
+	memcpy(input->kept, topic->logs, sizeof(topic->logs));
+	return true;
 }
 
 /* ---- comparing */

@@ -113,6 +113,17 @@ static enum pg_step copy(struct pg_session *session, enum target target)
 
 /* ---- apply */
 
+static bool is_too_big(struct pg_session *session, size_t count)
+{
+	if (!pg.rows_max || count <= pg.rows_max)
+		return false;
+	if (count % 2)
+		fail(session, "57014", "it takes too long");
+	else
+		fail(session, "53200", "out of shared memory");
+	return true;
+}
+
 enum pg_table pg_table_of(enum target target)
 {
 	switch (target) {
@@ -288,6 +299,8 @@ static enum pg_step apply(struct pg_session *session, enum target target)
 	struct pg_tuples touched = {0};
 	const char *why = NULL;
 
+	if (is_too_big(session, stage->count))
+		return PG_FAILED;
 	for (size_t i = 0; i < stage->count; i++) {
 		struct pg_row *row = row_of(target, stage->at[i]);
 
@@ -317,6 +330,8 @@ static enum pg_step check_events(struct pg_session *session)
 		struct pg_row *row = row_of(TARGET_EVENTS, tuple);
 		const char *why = check_row(TARGET_EVENTS, tuple);
 
+		if (is_too_big(session, line))
+			return PG_FAILED;
 		if (pg_is_poison(TARGET_EVENTS, tuple, PG_POISON_COPY))
 			return fail_copy(session, PG_POISON_COPY_STATE, PG_POISON_COPY_MESSAGE,
 			                 line);

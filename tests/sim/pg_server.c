@@ -10,8 +10,11 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "sim/oracle.h"
+#include "sim/partition_log.h"
 #include "sim/pg_session.h"
 #include "sim/process.h"
+#include "sim/services.h"
 #include "sim/story.h"
 
 #define TICK_US      INT64_C(50000)
@@ -117,11 +120,42 @@ void pg_roll_back(struct pg_session *session)
 	resume_all();
 }
 
+static int64_t next_offset_in(struct span value)
+{
+	struct pg_offset offset = {.next_offset = -1};
+
+	if (value.at)
+		memcpy(&offset, value.at, sizeof(offset));
+	return offset.next_offset;
+}
+
+/* A transaction stores the events between the offsets that it moves, and no others. */
+static void check_events(const struct pg_session *session)
+{
+	const struct pg_tuples *stage = &session->stage[TARGET_EVENTS];
+
+	for (size_t i = 0; i < stage->count; i++) {
+		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 16));
+		int64_t offset = pg_integer(pg_field(stage->at[i], 17));
+		const struct pg_row *row =
+			pg_rows_find(&pg.rows, PG_OFFSETS,
+		                     pg_offset_key(SIM_PREFIX "bronze_events", partition));
+
+		if (!row || row->owner != session->number || !row->changed ||
+		    offset < next_offset_in(row->value) ||
+		    offset >= next_offset_in(row->changed_to))
+			oracle_fail("a transaction stores the event of bronze_events/%d at offset "
+			            "%d, and does not move next_offset past it",
+			            partition, (int)offset);
+	}
+}
+
 void pg_do_commit(struct pg_session *session)
 {
 	size_t count = 0;
 	struct pg_row **changed = xzalloc(session->held_count + 1, sizeof(*changed));
 
+	check_events(session);
 	for (size_t i = 0; i < session->held_count; i++)
 		if (session->held[i]->changed)
 			changed[count++] = session->held[i];
@@ -421,6 +455,56 @@ void pg_full(int64_t us)
 	pg.full_until_us = sim_now_us() + us;
 }
 
+void pg_limit_rows(size_t rows)
+{
+	pg.rows_max = rows;
+}
+
+static struct pg_row *some_row(enum pg_table table, uint64_t number)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < pg.rows.count; i++)
+		count += pg.rows.at[i]->table == table && pg.rows.at[i]->value.at;
+	if (!count)
+		return NULL;
+	number %= count;
+	for (size_t i = 0; i < pg.rows.count; i++) {
+		struct pg_row *row = pg.rows.at[i];
+
+		if (row->table == table && row->value.at && number-- == 0)
+			return row;
+	}
+	return NULL;
+}
+
+int64_t pg_offset_of(const char *topic, int32_t partition)
+{
+	const struct pg_row *row =
+		pg_rows_find(&pg.rows, PG_OFFSETS, pg_offset_key(topic, partition));
+
+	return row ? next_offset_in(row->value) : -1;
+}
+
+bool pg_set_offset(const char *topic, int32_t partition, int64_t to)
+{
+	struct pg_row *row = pg_rows_find(&pg.rows, PG_OFFSETS, pg_offset_key(topic, partition));
+	struct pg_offset offset;
+
+	if (!row || !row->value.at || row->owner)
+		return !row || !row->owner;
+	memcpy(&offset, row->value.at, sizeof(offset));
+	offset.next_offset = to;
+	if (to == PG_OFFSET_DELETED)
+		story("an operator deletes the row of %s/%d", topic, partition);
+	else
+		story("an operator sets next_offset of %s/%d to %d", topic, partition, (int)to);
+	row->value = to == PG_OFFSET_DELETED
+	                     ? SPAN_NULL
+	                     : span_copy((struct span){(char *)&offset, sizeof(offset)});
+	return true;
+}
+
 static bool any_transaction(void)
 {
 	for (size_t i = 0; i < pg.session_count; i++)
@@ -429,27 +513,9 @@ static bool any_transaction(void)
 	return false;
 }
 
-static struct pg_row *some_day(uint64_t number)
-{
-	struct pg_row *day = NULL;
-	size_t count = 0;
-
-	for (size_t i = 0; i < pg.rows.count; i++)
-		count += pg.rows.at[i]->table == PG_DAYS && pg.rows.at[i]->value.at;
-	if (!count)
-		return NULL;
-	number %= count;
-	for (size_t i = 0; i < pg.rows.count; i++) {
-		day = pg.rows.at[i];
-		if (day->table == PG_DAYS && day->value.at && number-- == 0)
-			break;
-	}
-	return day;
-}
-
 bool pg_drop_day(uint64_t number, void (*dropped)(struct span key))
 {
-	struct pg_row *day = some_day(number);
+	struct pg_row *day = some_row(PG_DAYS, number);
 	int64_t date;
 
 	if (!day || any_transaction())

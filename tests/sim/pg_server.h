@@ -85,6 +85,14 @@ void pg_restart(int64_t down_us, bool crash);
 void pg_read_only(int64_t us);
 /* Refuses new connections: too many. */
 void pg_full(int64_t us);
+/* No statement can apply more than this number of rows: it takes too long, or too many locks. */
+void pg_limit_rows(size_t rows);
+/* An operator changes next_offset of a partition, or deletes its row. False: a transaction holds
+ * the row. There is nothing to do if there is no row. */
+bool pg_set_offset(const char *topic, int32_t partition, int64_t offset);
+#define PG_OFFSET_DELETED (-1)
+/* next_offset of a partition; -1: it has no row. */
+int64_t pg_offset_of(const char *topic, int32_t partition);
 /* Retention: drops the partition of one day of raw.events, if no transaction is open. False: it has
  * dropped none. dropped: called for each row that is gone. */
 bool pg_drop_day(uint64_t number, void (*dropped)(struct span key));

@@ -18,6 +18,7 @@ struct process {
 	bool stopping;           /* a stop was requested */
 	bool excused;            /* it got an error that ends a service */
 	int64_t frozen_until_us; /* it does not run until then, and sends no heartbeats */
+	int64_t polled_us;       /* its consumer was polled then the last time */
 	char name[48];           /* "bronze-sink-1" */
 	int64_t wake_us;
 	uint64_t key;  /* of its hash tables */

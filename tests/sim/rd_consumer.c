@@ -10,6 +10,7 @@
 #include "sim/network.h"
 #include "sim/process.h"
 #include "sim/rd_client.h"
+#include "sim/replicas.h"
 #include "sim/story.h"
 
 #define FETCH_RECORDS 200
@@ -414,17 +415,31 @@ rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *client)
 	return queue;
 }
 
+/* A stop that finds a batch which is not complete. */
+static void stop_now(void)
+{
+	int actor = process_current()->actor, before;
+
+	if (!choose(CHOICE_STOP, actor, 2))
+		return;
+	before = sim_enter();
+	replica_stop(actor - 1, 0);
+	sim_leave(before);
+}
+
 ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
                                      rd_kafka_message_t **messages, size_t size)
 {
 	size_t count = 0;
 
+	process_current()->polled_us = sim_now_us();
 	if (queue->client->subscribed && queue->client->reading_count)
 		flushes_check_tasks(queue->client->reading_count);
 	if (!wait_for_message(queue->client, timeout_ms))
 		return 0;
 	for (; count < size && queue->client->first; count++)
 		messages[count] = &pop(queue->client)->message;
+	stop_now();
 	return (ssize_t)count;
 }
 

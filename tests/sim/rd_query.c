@@ -117,7 +117,11 @@ static rd_kafka_resp_err_t list_offsets(rd_kafka_t *client, const char *topic, i
 
 static int64_t end_for(const rd_kafka_t *client, const struct partition_log *log)
 {
-	return client->conf.read_uncommitted ? (int64_t)log->end : log_lso(log);
+	int64_t end = client->conf.read_uncommitted ? (int64_t)log->end : log_lso(log);
+
+	if (sim_now_us() < cluster.behind_until_us)
+		end -= cluster.behind_by;
+	return end > log->start ? end : log->start;
 }
 
 rd_kafka_resp_err_t rd_kafka_query_watermark_offsets(rd_kafka_t *client, const char *topic,

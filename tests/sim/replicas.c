@@ -33,6 +33,7 @@ static struct {
 	bool may_refuse;
 	uint32_t starts, refusals;
 	uint8_t settings[LIVES_MAX]; /* by life */
+	char refusal[1024];
 } replicas;
 
 static int exit_code(enum err_class class)
@@ -56,9 +57,13 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 	int code = failed ? exit_code(err->class) : 0;
 
 	story("exit %d%s%s", code, failed ? ": " : "", failed ? err->message : "");
-	if (code == 78)
+	if (code == 78) {
 		replica->start_us = sim_now_us() + REFUSED_US;
+		snprintf(replicas.refusal, sizeof(replicas.refusal), "%s", err->message);
+	}
 	replicas.refusals += code == 78;
+	if (replica->service == SIM_LOADER && code == EXIT_AGAIN && err->class != ERR_FENCED)
+		oracle_fail("pg-loader ends for an error that passes: %s", err->message);
 	if (code == 0 || code == EXIT_AGAIN || process_current()->excused ||
 	    (code == 78 && replicas.may_refuse))
 		return;
@@ -101,10 +106,9 @@ enum sim_settings replicas_settings(uint32_t life)
 
 static bool has_state(enum sim_service service)
 {
-	return service == SIM_BRONZE_SINK
-	               ? oracle_has_read(SIM_PREFIX "raw_events")
-	               : oracle_has_read(SIM_PREFIX "bronze_events") &&
-	                         oracle_has_read(SIM_PREFIX "funnel_partials");
+	return service == SIM_BRONZE_SINK ? oracle_has_read(SIM_PREFIX "raw_events")
+	                                  : oracle_has_read(SIM_PREFIX "bronze_events") &&
+	                                            oracle_has_read(SIM_PREFIX "funnel_partials");
 }
 
 /* Settings that the services must refuse come only when there is something to lose. */
@@ -260,6 +264,11 @@ bool replicas_are_ready(char *why, size_t cap)
 		return false;
 	}
 	return true;
+}
+
+const char *replicas_refusal(void)
+{
+	return replicas.refusal;
 }
 
 uint32_t replicas_starts(void)

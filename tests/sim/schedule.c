@@ -21,16 +21,17 @@
 #include "wire/group_offsets.h"
 #include "wire/topics.h"
 
-#define SECOND_US        INT64_C(1000000)
-#define EVENT_US         INT64_C(250000)
-#define QUIET_US         (600 * SECOND_US) /* after the faults, to process everything */
-#define LOSS_QUIET_US    (40 * SECOND_US)
-#define EVENT_VALUES     60000
-#define FROZEN_US        INT64_C(3000000) /* shorter than a session */
-#define BUG_REQUEST_RATE 3000
-#define LOSS_EVERY       8 /* schedules */
-#define TRIMMED_EVERY    8
-#define MISSING_US       INT64_C(900000) /* longer than RECREATION_SILENCE_US */
+#define SECOND_US            INT64_C(1000000)
+#define EVENT_US             INT64_C(250000)
+#define QUIET_US             (600 * SECOND_US) /* after the faults, to process everything */
+#define LOSS_QUIET_US        (40 * SECOND_US)
+#define LOADER_LOSS_QUIET_US (150 * SECOND_US)
+#define EVENT_VALUES         60000
+#define FROZEN_US            INT64_C(3000000) /* shorter than a session */
+#define BUG_REQUEST_RATE     3000
+#define LOSS_EVERY           8 /* schedules */
+#define TRIMMED_EVERY        8
+#define MISSING_US           INT64_C(900000) /* longer than RECREATION_SILENCE_US */
 
 /* What a schedule may lose, once. Then the services have to refuse, and nothing is complete. */
 enum loss {
@@ -44,10 +45,12 @@ enum loss {
 	LOSS_PARTITIONS,  /* the raw topic gets more partitions */
 	LOSS_OFFSETS,     /* an operator moves the groups' offsets back */
 	LOSS_ALL_OFFSETS, /* or deletes them */
-	LOSS_COUNT
+	LOSS_COUNT,
+	LOSS_OF_LOADER /* see pg_world.c */
 };
 
 struct world {
+	uint64_t seed;
 	enum loss loss;
 	int32_t partitions;
 	int tuning; /* of the services */
@@ -117,6 +120,7 @@ static void draw_rates(uint64_t seed, struct world *world)
 static void draw_world(uint64_t seed, struct world *world)
 {
 	*world = (struct world){
+		.seed = seed,
 		.partitions = 1 + (int32_t)(choice_hash(seed, 1) % 3),
 		.sinks = 1 + (int)(choice_hash(seed, 2) % 3),
 		.aggregators = (int)(choice_hash(seed, 3) % 3),
@@ -139,7 +143,7 @@ static void draw_world(uint64_t seed, struct world *world)
 static void draw_loader_world(uint64_t seed, struct world *world)
 {
 	no_rare_faults(world);
-	world->loss = LOSS_NONE;
+	world->loss = seed % LOSS_EVERY == 0 ? LOSS_OF_LOADER : LOSS_NONE;
 	world->sinks = world->aggregators = world->trimmed = world->tuning = 0;
 	world->loaders = pg_world_draw(seed, world->rates);
 }
@@ -480,6 +484,7 @@ static void lose(void *context)
 	case LOSS_PARTITIONS: add_partition(world->grown); break;
 	case LOSS_OFFSETS: move_offsets(false); break;
 	case LOSS_ALL_OFFSETS: move_offsets(true); break;
+	case LOSS_OF_LOADER: pg_world_lose(world->seed); break;
 	case LOSS_NONE:
 	case LOSS_COUNT: break;
 	}
@@ -544,7 +549,7 @@ static void run(const struct world *world)
 	choice_heal();
 	story("no more faults");
 	if (world->loss)
-		sim_run(sim_now_us() + LOSS_QUIET_US);
+		sim_run(sim_now_us() + (world->loaders ? LOADER_LOSS_QUIET_US : LOSS_QUIET_US));
 	for (int64_t until = sim_now_us() + QUIET_US; !oracle_failure() && sim_now_us() < until;) {
 		if (is_over(world, why, sizeof(why)))
 			break;

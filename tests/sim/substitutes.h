@@ -13,6 +13,8 @@
  * lost its data, and gives the schemas other ids. */
 void sim_registry_begin(int32_t first);
 int32_t sim_registry_id(enum schema_kind kind);
+/* A second id, under which the same schema is registered too. */
+int32_t sim_registry_other_id(enum schema_kind kind);
 
 /* Real time, for the limits of a run. */
 double real_seconds(void);
