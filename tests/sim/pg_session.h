@@ -42,7 +42,7 @@ struct pg_server {
 	int64_t down_until_us, starting_until_us, read_only_until_us, full_until_us;
 	uint64_t commits;
 	int64_t unsummed; /* events that were committed without sums */
-	size_t rows_max; /* of an apply statement; 0: no limit */
+	size_t rows_max;  /* of an apply statement; 0: no limit */
 	char unknown[512];
 	void (*committed)(struct pg_row *const *rows, size_t count);
 };
