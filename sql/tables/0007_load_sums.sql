@@ -122,7 +122,8 @@ COMMENT ON COLUMN mart.session_days.session_id IS 'processed.session_id() of the
 
 ALTER TABLE mart.state DROP COLUMN lost_events;
 DELETE FROM reporting.data_quality_thresholds WHERE check_name = 'lost_events';
-DELETE FROM mart.quality_measures WHERE check_name = 'lost_events';
+DELETE FROM mart.quality_measures
+WHERE check_name = 'lost_events' OR subject = 'events without a type';
 
 -- Scratch of the refresh or rebuild that runs.
 DROP TABLE mart.new_batches, mart.new_events, mart.new_sessions, mart.touched, mart.state_before,
