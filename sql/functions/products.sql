@@ -66,7 +66,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
         SELECT c.product_id, coalesce(sum(c.purchases) FILTER (WHERE is_now), 0) AS purchases,
                coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE is_now AND small), 0) * 0.01
                    + coalesce(sum(c.revenue) FILTER (WHERE is_now AND NOT small), 0) AS revenue,
-               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE NOT is_now AND small), 0) * 0.01
+               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE NOT is_now AND small), 0)
+                       * 0.01
                    + coalesce(sum(c.revenue) FILTER (WHERE NOT is_now AND NOT small), 0) AS before
         FROM cents c GROUP BY 1
     ), top AS (

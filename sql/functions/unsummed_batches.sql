@@ -1,5 +1,5 @@
--- The events that loaders had stored, and reports had not counted, when loaders began to store sums.
--- tables/0007_load_sums.sql leaves the notes of them in processed.unsummed_batches.
+-- The events that loaders had stored, and reports had not counted, when loaders began to store
+-- sums. tables/0007_load_sums.sql leaves the notes of them in processed.unsummed_batches.
 -- The array of one load fits into memory; the array of all events that wait may not.
 DO $body$
 DECLARE

@@ -169,7 +169,8 @@ COMMENT ON TABLE mart.touched_steps IS
     'Scratch of reporting.refresh(): those of mart.touched that have steps.';
 CREATE UNLOGGED TABLE mart.new_users (
     user_id bigint NOT NULL, first_time timestamptz, last_time timestamptz, first_day date,
-    last_day date, events bigint, carts bigint, purchases bigint, spend numeric, sessions bigint, orders bigint,
+    last_day date, events bigint, carts bigint, purchases bigint, spend numeric, sessions bigint,
+    orders bigint,
     last_purchase timestamptz,
     known boolean, segment_before text, first_seen timestamptz, last_seen timestamptz,
     carts_before bigint, sessions_before bigint, orders_before bigint, spend_before numeric
