@@ -22,7 +22,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     WITH event AS MATERIALIZED (
         SELECT *, extract(hour FROM event_time AT TIME ZONE 'UTC')::smallint AS hour,
                processed.session_id(coalesce(user_session, 'user:' || user_id)) AS session_id,
-               coalesce(category_code, 'unknown') AS category, coalesce(brand, 'unknown') AS brand_name,
+               coalesce(category_code, 'unknown') AS category,
+               coalesce(brand, 'unknown') AS brand_name,
                (event_type = 'view')::int AS view, (event_type = 'cart')::int AS cart,
                (event_type = 'remove_from_cart')::int AS remove,
                (event_type = 'checkout')::int AS checkout,
@@ -30,7 +31,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                CASE WHEN event_type = 'purchase' THEN price ELSE 0 END AS revenue
         FROM unnest(stored)
     ), run AS (
-        SELECT loaded_at, event_date, raw_partition, min(raw_offset) AS first, count(*)::int AS events
+        SELECT loaded_at, event_date, raw_partition, min(raw_offset) AS first,
+               count(*)::int AS events
         FROM (SELECT *, raw_offset - row_number() OVER (PARTITION BY loaded_at, event_date,
                                                         raw_partition ORDER BY raw_offset) AS run
               FROM event) AS placed
@@ -73,7 +75,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         FROM product GROUP BY loaded_at, event_date
     ), session AS (
         SELECT loaded_at, event_date, session_id, user_id, sum(view)::int AS views,
-               sum(cart)::int AS carts, sum(remove)::int AS removes, sum(checkout)::int AS checkouts,
+               sum(cart)::int AS carts, sum(remove)::int AS removes,
+               sum(checkout)::int AS checkouts,
                sum(purchase)::int AS purchases, sum(revenue) AS revenue,
                min(event_time) AS first, max(event_time) AS last,
                min(event_time) FILTER (WHERE event_type = 'view') AS first_view,

@@ -1,5 +1,15 @@
 -- reporting.refresh() adds what is new to the mart.
 --
+--   pg-loader, or processed.note_events(): raw.events, and processed.load_batches with the sums
+--       -> refresh -> cubes -> dimensions and totals -> views of reporting
+--   processed.session_funnels -> trigger -> processed.visit_deltas -> refresh -> mart.visit_days
+--
+-- How a refresh finds new events. loaded_at alone is not a watermark, because transactions of
+-- several loaders may commit in another order than they began. So each transaction that stores
+-- events also stores their sums, one row per day in processed.load_batches. A refresh adds up the
+-- rows that it can see and deletes them. It does not read raw.events. (The comment of
+-- tables/0003_mart.sql describes the first version, where a trigger noted numbers of events.)
+--
 -- It adds up the sums that loaders have stored with their events (new_products, new_sessions), and
 -- merges them into cubes, dimensions and totals. Every merge is a sum, a minimum, a maximum, a
 -- union, or the latest by a total order. So neither the order of events nor their division into

@@ -11,8 +11,8 @@ CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orde
             ELSE 'one-session visitor' END
 $$;
 
--- earlier: what the same user did in the same session before a session day, in an earlier refresh or
--- on an earlier day of this one.
+-- earlier: what the same user did in the same session before a session day, in an earlier refresh
+-- or on an earlier day of this one.
 CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_users
     WITH earlier AS (

@@ -8,6 +8,8 @@ LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 DROP TRIGGER IF EXISTS note_events ON raw.events;
 DROP FUNCTION IF EXISTS processed.note_events();
+-- In a database of the old migrations, no record says that it was ours.
+DROP FUNCTION IF EXISTS mart.take_events(bigint);
 
 -- ---------------------------------------------------------------- what loaders have stored
 
@@ -122,7 +124,8 @@ COMMENT ON COLUMN mart.session_days.session_id IS 'processed.session_id() of the
 
 ALTER TABLE mart.state DROP COLUMN lost_events;
 DELETE FROM reporting.data_quality_thresholds WHERE check_name = 'lost_events';
-DELETE FROM mart.quality_measures WHERE check_name = 'lost_events';
+DELETE FROM mart.quality_measures
+WHERE check_name = 'lost_events' OR subject = 'events without a type';
 
 -- Scratch of the refresh or rebuild that runs.
 DROP TABLE mart.new_batches, mart.new_events, mart.new_sessions, mart.touched, mart.state_before,
@@ -168,7 +171,8 @@ COMMENT ON TABLE mart.touched_steps IS
     'Scratch of reporting.refresh(): those of mart.touched that have steps.';
 CREATE UNLOGGED TABLE mart.new_users (
     user_id bigint NOT NULL, first_time timestamptz, last_time timestamptz, first_day date,
-    last_day date, events bigint, carts bigint, purchases bigint, spend numeric, sessions bigint, orders bigint,
+    last_day date, events bigint, carts bigint, purchases bigint, spend numeric, sessions bigint,
+    orders bigint,
     last_purchase timestamptz,
     known boolean, segment_before text, first_seen timestamptz, last_seen timestamptz,
     carts_before bigint, sessions_before bigint, orders_before bigint, spend_before numeric
