@@ -10,9 +10,6 @@
 #include "base/timetext.h"
 #include "base/utf8.h"
 
-#define POSTGRES_EPOCH_DAYS 10957 /* 2000-01-01 minus 1970-01-01 */
-#define TEXT_OID            25
-
 const char copy_header[COPY_HEADER_BYTES] = {'P',        'G',  'C',  'O', 'P', 'Y', '\n',
                                              (char)0xff, '\r', '\n', 0,   0,   0,   0,
                                              0,          0,    0,    0,   0};
@@ -83,13 +80,13 @@ char *copy_uuid(char *at, const uint8_t id[16])
 
 char *copy_timestamptz(char *at, int64_t time_us)
 {
-	return copy_int8(at, (int64_t)((uint64_t)time_us -
-	                               (uint64_t)(POSTGRES_EPOCH_DAYS * US_PER_DAY)));
+	return copy_int8(at,
+	                 (int64_t)((uint64_t)time_us - (uint64_t)(COPY_EPOCH_DAYS * US_PER_DAY)));
 }
 
 char *copy_date(char *at, int64_t day)
 {
-	return copy_int4(at, (int32_t)(day - POSTGRES_EPOCH_DAYS));
+	return copy_int4(at, (int32_t)(day - COPY_EPOCH_DAYS));
 }
 
 char *copy_cents(char *at, int64_t cents)
@@ -134,23 +131,32 @@ char *copy_jsonb(char *at, struct span json)
 	return put_bytes(at + 1, json);
 }
 
-/* dimensions i32 | has nulls i32 | element type i32 | per dimension: size i32, lower bound i32 |
- * elements: length i32, bytes */
-char *copy_text_array(char *at, const struct span *texts, int count)
+/* length i32 | dimensions i32 | has nulls i32 | element type i32 | per dimension: size i32, lower
+ * bound i32 | elements: length i32, bytes. An empty array has no dimension. */
+char *copy_array_begin(char *at, enum copy_element type, uint32_t count)
 {
-	uint32_t len = count > 0 ? 20 : 12;
-
-	for (int i = 0; i < count; i++)
-		len += 4 + (uint32_t)texts[i].len;
-	at = put4(at, len);
+	at = put4(at, 0); /* the length, see copy_array_end */
 	at = put4(at, count > 0 ? 1 : 0);
 	at = put4(at, 0);
-	at = put4(at, TEXT_OID);
-	if (count > 0)
-		at = put4(put4(at, (uint32_t)count), 1);
+	at = put4(at, (uint32_t)type);
+	return count > 0 ? put4(put4(at, count), 1) : at;
+}
+
+char *copy_array_end(char *begin, char *end, bool has_null)
+{
+	put4(begin, (uint32_t)(end - begin - 4));
+	put4(begin + 8, has_null ? 1 : 0);
+	return end;
+}
+
+char *copy_text_array(char *at, const struct span *texts, int count)
+{
+	char *begin = at;
+
+	at = copy_array_begin(at, COPY_TEXT, (uint32_t)count);
 	for (int i = 0; i < count; i++)
-		at = put_bytes(put4(at, (uint32_t)texts[i].len), texts[i]);
-	return at;
+		at = copy_text(at, texts[i]);
+	return copy_array_end(begin, at, false);
 }
 
 enum reason copy_text_fault(struct span text)

@@ -9,6 +9,7 @@
 #ifndef FUNNEL_COPY_BINARY_H
 #define FUNNEL_COPY_BINARY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -19,8 +20,10 @@
 extern const char copy_header[COPY_HEADER_BYTES];
 extern const char copy_trailer[COPY_TRAILER_BYTES];
 
-/* Bytes of any field except text, bytea, jsonb and text[]; its length word included. */
+/* Bytes of any field except text, bytea, jsonb and arrays; its length word included. */
 #define COPY_FIELD_MAX 32
+
+#define COPY_EPOCH_DAYS 10957 /* 2000-01-01 minus 1970-01-01 */
 
 char *copy_row_begin(char *at, int field_count); /* 2 bytes */
 char *copy_null(char *at);
@@ -37,7 +40,23 @@ char *copy_text(char *at, struct span text);
 char *copy_bytea(char *at, struct span bytes);
 /* 5 bytes and those of the span: jsonb begins with a version byte of 1. */
 char *copy_jsonb(char *at, struct span json);
-/* text[]: 24 bytes, and for each element 4 and those of its span. Elements are not null. */
+
+/* An array of one dimension: begin, `count` elements, end. An element is written like a field of
+ * its type, also if it is null. begin takes COPY_ARRAY_BYTES. */
+#define COPY_ARRAY_BYTES 24
+enum copy_element { /* the OID of the type (pg_type.dat) */
+	            COPY_INT8 = 20,
+	            COPY_INT2 = 21,
+	            COPY_INT4 = 23,
+	            COPY_TEXT = 25,
+	            COPY_TIMESTAMPTZ = 1184,
+	            COPY_NUMERIC = 1700,
+	            COPY_UUID = 2950,
+};
+char *copy_array_begin(char *at, enum copy_element type, uint32_t count);
+/* begin: where the array begins; end: after its last element. Returns end. */
+char *copy_array_end(char *begin, char *end, bool has_null);
+/* text[] without nulls: COPY_ARRAY_BYTES, and for each element 4 bytes and those of its span. */
 char *copy_text_array(char *at, const struct span *texts, int count);
 
 /* Why PostgreSQL would reject a text in UTF8: REASON_NUL_CHARACTER or REASON_INVALID_UTF8.

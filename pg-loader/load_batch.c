@@ -27,7 +27,7 @@ void load_batch_clear(struct load_batch *batch)
 	row_buffers_clear(&batch->rows);
 	batch->source_count = 0;
 	batch->input_bytes = 0;
-	batch->duplicates = 0;
+	batch->duplicates = batch->staged = 0;
 	memset(batch->rejects, 0, sizeof(batch->rejects));
 }
 

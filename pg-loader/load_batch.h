@@ -27,9 +27,10 @@ struct load_batch {
 	size_t input_bytes;
 	uint32_t source_count, source_capacity;
 	int64_t rejects[REASON_COUNT]; /* records that the loader rejected, by reason */
-	/* Set by load_store_write: bronze records, read for the first time, whose event was stored
-	 * already. */
+	/* Set by load_store_write. duplicates: bronze records, read for the first time, whose event
+	 * was stored already. */
 	int64_t duplicates;
+	int64_t staged; /* events that took the staging table (event_path.h) */
 	/* Set by the owner; a segment ends once in each partition. */
 	int32_t bronze_partition_count;
 	/* Set by the owner; may be NULL. release: frees a message. read_headers: reads its first

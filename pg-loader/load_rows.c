@@ -1,4 +1,5 @@
-/* Each row is written field by field, in the column order of targets.c.
+/* Each row is written field by field, in the column order of targets.c. event_row.c reads the rows
+ * of events.
  *
  * Texts that PostgreSQL would reject (NUL, broken UTF-8) are found here, because finding them by a
  * failed COPY would cost a bisection. Dead letters are the exception: see dead_letter_rows.c. */
@@ -120,11 +121,9 @@ static enum reason add_event(struct row_buffers *rows, const struct input_record
 	day = time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY;
 	row_day(rows, day);
 	at = row_begin(rows, TARGET_EVENTS, event_room(&bronze));
-	at = copy_row_begin(at, 1 + EVENT_FIELDS + 2);
+	at = copy_row_begin(at, 1 + EVENT_FIELDS);
 	at = copy_uuid(at, bronze.event_id);
 	at = put_event(at, &bronze, day);
-	at = copy_int4(at, record->partition);
-	at = copy_int8(at, record->offset);
 	row_end(rows, TARGET_EVENTS, at, source, 0, SPAN_NULL, TARGET_EVENTS);
 	return REASON_NONE;
 }

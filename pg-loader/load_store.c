@@ -3,9 +3,13 @@
  * created before it, each in a transaction of its own, because that takes a lock that other loaders
  * wait for.
  *
- * If the database rejects a batch, halves of it are tried, each in a transaction that is rolled
- * back. A row that is rejected by itself becomes a dead letter. Then the complete batch is written
- * again, so the order of rows does not change, and it is still all or nothing. */
+ * Events are copied straight into their table (event_path.h). If one of them is stored already, the
+ * transaction is rolled back, and another one writes the batch by the staging table.
+ *
+ * If the database rejects a batch, halves of it are tried, each by the staging table, in a
+ * transaction that is rolled back. A row that is rejected by itself becomes a dead letter. Then the
+ * complete batch is written again, so the order of rows does not change, and it is still all or
+ * nothing. */
 #include "load_store.h"
 
 #include <stdio.h>
@@ -13,11 +17,12 @@
 
 #include "base/memory.h"
 #include "bisect.h"
-#include "copy_binary.h"
+#include "copy_rows.h"
+#include "event_path.h"
+#include "load_events.h"
 #include "postgres/postgres.h"
 #include "postgres/postgres_pooler.h"
 #include "postgres/postgres_session.h"
-#include "row_buffers.h"
 #include "service/fault.h"
 #include "targets.h"
 
@@ -33,6 +38,9 @@ struct load_store {
 	int64_t *days; /* days since 1970 whose partition exists */
 	size_t day_count, day_capacity;
 	bool staged; /* the session has the staging tables */
+	struct event_path path;
+	struct load_events events;
+	bool collided; /* the last attempt, on the direct path */
 };
 
 struct load_store *load_store_new(struct postgres *pg)
@@ -47,6 +55,7 @@ void load_store_free(struct load_store *store)
 {
 	if (!store)
 		return;
+	load_events_free(&store->events);
 	free(store->days);
 	free(store);
 }
@@ -154,74 +163,59 @@ static bool ensure_days(struct load_store *store, const struct load_batch *batch
 
 /* ---- rows */
 
-static const char *row_bytes(const struct load_batch *batch, const struct load_row *row)
+/* What a transaction found of the events in its batch. */
+struct stored_before {
+	int64_t duplicates; /* bronze has them twice */
+	int64_t repeats;    /* all that were stored already */
+};
+
+/* Moves rows from the staging table into the table. */
+static bool apply_events(struct load_store *store, uint32_t count, struct stored_before *before,
+                         struct err *err)
 {
-	return batch->rows.bytes[row->target].at + row->at;
-}
+	const struct target_statements *events = &targets[TARGET_EVENTS];
+	PGresult *result = NULL;
 
-/* Sends rows that are next to each other in the buffer in one piece. */
-static bool send_rows(struct load_store *store, const struct load_batch *batch,
-                      const uint32_t *rows, uint32_t count, struct err *err)
-{
-	const char *from = NULL, *to = NULL;
-
-	for (uint32_t i = 0; i < count; i++) {
-		const struct load_row *row = &batch->rows.at[rows[i]];
-		const char *at = row_bytes(batch, row);
-
-		if (at != to) {
-			if (from && !postgres_copy_put(store->pg, from, (size_t)(to - from), err))
-				return false;
-			from = at;
-		}
-		to = at + row->len;
-	}
-	return !from || postgres_copy_put(store->pg, from, (size_t)(to - from), err);
+	if (!postgres_query(store->pg, events->apply, 0, NULL, &result, err))
+		return false;
+	before->repeats += count - strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	if (!postgres_query(store->pg, events->count_duplicates, 0, NULL, &result, err))
+		return false;
+	before->duplicates += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	return true;
 }
 
 /* Staging tables exist until their session ends. If one is missing, a pooler has changed the
  * session. */
-static bool begin_copy(struct load_store *store, enum target target, struct err *err)
+static bool fill_stage(struct load_store *store, const struct load_batch *batch, enum target target,
+                       const uint32_t *rows, uint32_t count, struct err *err)
 {
-	if (postgres_copy_begin(store->pg, targets[target].copy, err))
+	bool ok = target == TARGET_EVENTS
+	                  ? copy_staged_events(store->pg, targets[target].copy, batch, rows, count,
+	                                       err)
+	                  : copy_rows(store->pg, targets[target].copy, batch, rows, count, err);
+
+	if (ok && postgres_copy_end(store->pg, err))
 		return true;
 	if (strcmp(postgres_sqlstate(store->pg), UNDEFINED_TABLE) == 0)
 		err_prefix(err, "%s", POSTGRES_POOLER_REFUSAL);
 	return false;
 }
 
-/* Moves rows from the staging table into the table. Adds to *duplicates the new records whose event
- * was stored already. */
-static bool apply(struct load_store *store, enum target target, int64_t *duplicates,
-                  struct err *err)
-{
-	PGresult *result = NULL;
-
-	if (!postgres_run(store->pg, targets[target].apply, err))
-		return false;
-	if (!targets[target].count_duplicates)
-		return true;
-	if (!postgres_query(store->pg, targets[target].count_duplicates, 0, NULL, &result, err))
-		return false;
-	*duplicates += strtoll(PQgetvalue(result, 0, 0), NULL, 10);
-	PQclear(result);
-	return true;
-}
-
 static bool load_target(struct load_store *store, const struct load_batch *batch,
                         enum target target, const uint32_t *rows, uint32_t count,
-                        int64_t *duplicates, struct err *err)
+                        struct stored_before *before, struct err *err)
 {
 	bool ok;
 
 	FAULT_POINT("before_copy");
-	ok = begin_copy(store, target, err) &&
-	     postgres_copy_put(store->pg, copy_header, sizeof(copy_header), err) &&
-	     send_rows(store, batch, rows, count, err) &&
-	     postgres_copy_put(store->pg, copy_trailer, sizeof(copy_trailer), err) &&
-	     postgres_copy_end(store->pg, err);
+	ok = fill_stage(store, batch, target, rows, count, err);
 	FAULT_POINT("after_copy");
-	ok = ok && apply(store, target, duplicates, err);
+	if (ok)
+		ok = target == TARGET_EVENTS ? apply_events(store, count, before, err)
+		                             : postgres_run(store->pg, targets[target].apply, err);
 	FAULT_POINT("after_upsert");
 	return ok || err_prefix(err, "%s", targets[target].table);
 }
@@ -238,21 +232,29 @@ static uint32_t live_rows(const struct load_batch *batch, enum target target, ui
 	return count;
 }
 
-static bool load_targets(struct load_store *store, struct load_batch *batch, enum target *failed,
-                         struct err *err)
+static bool load_rows_of(struct load_store *store, const struct load_batch *batch,
+                         enum target target, struct stored_before *before, struct err *err)
 {
-	batch->duplicates = 0;
-	for (int t = 0; t < TARGET_COUNT; t++) {
-		uint32_t *rows = NULL, count;
-		bool ok;
+	uint32_t *rows = NULL, count = live_rows(batch, target, &rows);
+	bool ok;
 
+	if (target == TARGET_EVENTS && event_path_is_direct(&store->path))
+		ok = load_events_direct(&store->events, store->pg, batch, rows, count,
+		                        &store->collided, err) ||
+		     err_prefix(err, "%s", targets[target].table);
+	else
+		ok = load_target(store, batch, target, rows, count, before, err);
+	free(rows);
+	return ok;
+}
+
+static bool load_targets(struct load_store *store, const struct load_batch *batch,
+                         struct stored_before *before, enum target *failed, struct err *err)
+{
+	for (int t = 0; t < TARGET_COUNT; t++) {
 		if (batch->rows.live[t] == 0)
 			continue;
-		count = live_rows(batch, (enum target)t, &rows);
-		ok = load_target(store, batch, (enum target)t, rows, count, &batch->duplicates,
-		                 err);
-		free(rows);
-		if (!ok) {
+		if (!load_rows_of(store, batch, (enum target)t, before, err)) {
 			*failed = (enum target)t;
 			return false;
 		}
@@ -265,19 +267,25 @@ static bool attempt(struct load_store *store, struct load_batch *batch,
                     const struct loader_offset *moved, size_t moved_count, enum target *failed,
                     struct err *err)
 {
+	struct stored_before before = {0};
 	bool ok;
 
 	*failed = TARGET_COUNT;
+	store->collided = false;
+	batch->staged = event_path_is_direct(&store->path) ? 0 : batch->rows.live[TARGET_EVENTS];
 	ok = postgres_run(store->pg, "BEGIN", err) &&
 	     loader_offsets_lock(store->pg, moved, moved_count, err) &&
-	     load_targets(store, batch, failed, err);
+	     load_targets(store, batch, &before, failed, err);
 	FAULT_POINT("before_offsets");
 	ok = ok && loader_offsets_move(store->pg, moved, moved_count, err);
 	FAULT_POINT("before_pg_commit");
 	ok = ok && postgres_run(store->pg, "COMMIT", err);
 	FAULT_POINT("after_pg_commit");
+	batch->duplicates = before.duplicates;
 	if (!ok)
 		postgres_rollback(store->pg);
+	else if (batch->rows.live[TARGET_EVENTS] > 0)
+		event_path_committed(&store->path, before.repeats);
 	return ok;
 }
 
@@ -302,10 +310,10 @@ static bool may_lack_a_day(struct load_store *store, enum target target)
 
 static bool try_once(struct search *search, const uint32_t *rows, uint32_t count, struct err *err)
 {
-	int64_t duplicates = 0;
+	struct stored_before before = {0};
 	bool ok = postgres_run(search->store->pg, "BEGIN", err) &&
-	          load_target(search->store, search->batch, search->target, rows, count,
-	                      &duplicates, err);
+	          load_target(search->store, search->batch, search->target, rows, count, &before,
+	                      err);
 
 	postgres_rollback(search->store->pg);
 	return ok;
@@ -363,6 +371,11 @@ bool load_store_write(struct load_store *store, struct load_batch *batch,
 			return true;
 		if (err->class != ERR_INPUT)
 			return false;
+		if (store->collided) {
+			event_path_collided(&store->path);
+			FAULT_POINT("after_collision");
+			continue;
+		}
 		if (failed == TARGET_COUNT) {
 			err->class = ERR_FATAL;
 			return err_prefix(err, "the database rejected the transaction, but no row");

@@ -155,6 +155,7 @@ static void count_batch(struct loader *loader, int64_t began_us)
 		         log_str("detail",
 		                 "bronze holds these twice: see reporting.reconciliation"));
 	}
+	metric_add(loader->staged, loader->batch.staged);
 	metric_add(loader->batches, 1);
 	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
 }
@@ -411,6 +412,9 @@ static void open_metrics(struct loader *loader)
 		metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
 	                   "bronze records, read for the first time, whose event was already "
 	                   "stored");
+	loader->staged = metric_get(METRIC_COUNTER, "loader_staged_events_total", "",
+	                            "events sent through the staging table, because some of their "
+	                            "batch, or of one before it, were stored already");
 	loader->batches =
 		metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
 	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "",

@@ -49,8 +49,8 @@ struct loader {
 	int64_t batch_started_us;    /* 0: nothing to commit */
 	int64_t batch_rows;          /* limit; below BATCH_ROWS after a batch that timed out */
 
-	struct metric *rows[TARGET_COUNT], *controls, *duplicates, *batches, *reconnects;
-	struct metric *rewinds, *up;
+	struct metric *rows[TARGET_COUNT], *controls, *duplicates, *staged, *batches;
+	struct metric *reconnects, *rewinds, *up;
 	struct histogram *seconds;
 };
 

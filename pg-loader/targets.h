@@ -1,7 +1,7 @@
 /* Where rows go: one target per table and kind of change, with the statements that load it. Pure.
  *
- * The column lists in targets.c and the writers in load_rows.c and dead_letter_rows.c have the same
- * order. */
+ * The column lists in targets.c and the writers in load_rows.c, event_row.c and dead_letter_rows.c
+ * have the same order. */
 #ifndef FUNNEL_TARGETS_H
 #define FUNNEL_TARGETS_H
 
@@ -23,11 +23,20 @@ struct target_statements {
 	const char *table;  /* for metrics and logs */
 	const char *create; /* creates the staging table of a session */
 	const char *copy;   /* fills it, binary */
-	const char *apply;  /* moves its rows into the table; does not change the staging table */
+	/* Moves its rows into the table; does not change the staging table. Of TARGET_EVENTS, it
+	 * selects how many rows were not in the table yet. */
+	const char *apply;
 	/* NULL, or the statement after apply: stores and selects the number of duplicates, that is,
 	 * of rows that are read for the first time and were in the table already. */
 	const char *count_duplicates;
 };
 extern const struct target_statements targets[TARGET_COUNT];
+
+/* TARGET_EVENTS without a staging table, if none of the events is stored already. */
+struct direct_statements {
+	const char *copy;          /* fills raw.events, binary */
+	const char *note_progress; /* bronze partitions; one more than the last offset of each */
+};
+extern const struct direct_statements direct_events;
 
 #endif

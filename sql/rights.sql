@@ -109,8 +109,9 @@ BEGIN
                 'processed.funnel_aggregates, processed.loader_offsets, '
                 'processed.late_corrections, processed.bronze_loads'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
-            ('funnel_loader', 'SELECT', 'processed.load_batches'),
+            ('funnel_loader', 'SELECT, INSERT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
+                'processed.session_id(text), processed.note_events(raw.events[]), '
                 'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
                 'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '

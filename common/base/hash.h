@@ -5,6 +5,8 @@
 
 #include <stdint.h>
 
+#include "base/span.h"
+
 /* The key of every hash, so that nobody can choose ids or texts that collide and make a table slow.
  * A service sets it once, before its first table; it is 0 in tests. It is the only global variable
  * of the pure rooms. Rejected: a parameter of every table, which makes each call longer and no
@@ -25,5 +27,7 @@ static inline uint64_t hash_u64(uint64_t value)
 {
 	return mix64(value ^ hash_key);
 }
+
+uint64_t hash_text(struct span text);
 
 #endif

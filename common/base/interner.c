@@ -1,12 +1,8 @@
 /* Open addressing with linear probing, at most 3/4 full. Slots are not freed one by one: if the
- * table is full, old texts are removed and the table is built again. Rejected: FNV-1a, which goes
- * byte by byte and is slower than XXH3. */
+ * table is full, old texts are removed and the table is built again. */
 #include "base/interner.h"
 
 #include <stdlib.h>
-
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
@@ -96,7 +92,7 @@ static uint32_t add(struct interner *interner, struct span text, uint32_t hash, 
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us)
 {
-	uint32_t hash = (uint32_t)XXH3_64bits_withSeed(text.at, text.len, hash_key), at;
+	uint32_t hash = (uint32_t)hash_text(text), at;
 
 	if (!interner->slots || interner->live >= interner->mask / 4 * 3)
 		make_room(interner, keep_from_us);

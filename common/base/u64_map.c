@@ -3,16 +3,30 @@
 #include "base/u64_map.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/hash.h"
 #include "base/memory.h"
 
 #define FIRST_SLOTS 8 /* enough for most maps of a visit */
+#define KEPT_SLOTS  1024
 
 void u64_map_free(struct u64_map *map)
 {
 	free(map->slots);
 	*map = (struct u64_map){0};
+}
+
+void u64_map_clear(struct u64_map *map)
+{
+	/* A clear takes time for every slot, also if few are taken. */
+	if (map->slots && map->mask >= KEPT_SLOTS && map->used < map->mask / 32) {
+		u64_map_free(map);
+		return;
+	}
+	if (map->slots)
+		memset(map->slots, 0, ((size_t)map->mask + 1) * sizeof(*map->slots));
+	map->used = 0;
 }
 
 static void u64_map_resize(struct u64_map *map, uint32_t slot_count)

@@ -1,7 +1,7 @@
-/* A hash map from 64-bit keys to 32-bit numbers, for the folds.
+/* A hash map from 64-bit keys to 32-bit numbers.
  *
- * Entries cannot be removed; the owner frees the map when its window closes. Exhausted memory ends
- * the process. */
+ * Single entries cannot be removed; the owner clears or frees the map. Exhausted memory ends the
+ * process. */
 #ifndef FUNNEL_U64_MAP_H
 #define FUNNEL_U64_MAP_H
 
@@ -18,6 +18,8 @@ struct u64_map {
 	uint32_t mask, used;
 };
 void u64_map_free(struct u64_map *map);
+/* Removes all entries. Keeps the memory, unless the map is far too big for what it held. */
+void u64_map_clear(struct u64_map *map);
 /* The value of a key. A new key is added with the value `initial`, and *added is true. */
 uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *added);
 

@@ -80,16 +80,13 @@ void event_id_format(const uint8_t id[EVENT_ID_BYTES], char text[37])
 	*text = '\0';
 }
 
-static int hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return -1;
-}
+/* The value of a hexadecimal digit plus 1; 0: not a digit. */
+static const uint8_t hex_digits[256] = {
+	['0'] = 1,  ['1'] = 2,  ['2'] = 3,  ['3'] = 4,  ['4'] = 5,  ['5'] = 6,
+	['6'] = 7,  ['7'] = 8,  ['8'] = 9,  ['9'] = 10, ['a'] = 11, ['b'] = 12,
+	['c'] = 13, ['d'] = 14, ['e'] = 15, ['f'] = 16, ['A'] = 11, ['B'] = 12,
+	['C'] = 13, ['D'] = 14, ['E'] = 15, ['F'] = 16,
+};
 
 bool event_id_parse(struct span text, uint8_t id[EVENT_ID_BYTES])
 {
@@ -98,14 +95,15 @@ bool event_id_parse(struct span text, uint8_t id[EVENT_ID_BYTES])
 	if (text.len != 36)
 		return false;
 	for (size_t i = 0; i < EVENT_ID_BYTES; i++) {
-		int high, low;
+		uint8_t high, low;
 
 		if (dash_before(i) && *p++ != '-')
 			return false;
-		high = hex_digit(p[0]), low = hex_digit(p[1]);
-		if (high < 0 || low < 0)
+		high = hex_digits[(unsigned char)p[0]];
+		low = hex_digits[(unsigned char)p[1]];
+		if (high == 0 || low == 0)
 			return false;
-		id[i] = (uint8_t)(high << 4 | low);
+		id[i] = (uint8_t)((high - 1) << 4 | (low - 1));
 		p += 2;
 	}
 	return true;

@@ -80,47 +80,21 @@ END
 $body$;
 COMMENT ON FUNCTION mart.has_events() IS 'Whether raw.events has any row.';
 
--- The columns of mart.new_events. days: a condition on event_date with constants; joined: tables to
--- join, or empty.
-CREATE OR REPLACE FUNCTION mart.events_query(days text, joined text) RETURNS text
+-- The columns of mart.new_events.
+CREATE OR REPLACE FUNCTION mart.events_query(day date) RETURNS text
     LANGUAGE sql IMMUTABLE AS $$
     SELECT format($sql$
         SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC')::smallint,
                e.event_time, e.event_id, e.event_type, e.product_id,
                coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price,
-               e.user_id, coalesce(e.user_session, 'user:' || e.user_id),
+               e.user_id, processed.session_id(coalesce(e.user_session, 'user:' || e.user_id)),
                e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL,
                e.raw_partition, e.raw_offset
-        FROM raw.events e %s WHERE e.event_date %s
-    $sql$, joined, days)
+        FROM raw.events e WHERE e.event_date = %L
+    $sql$, day)
 $$;
-COMMENT ON FUNCTION mart.events_query(text, text) IS
-    'The query that reads raw.events as rows of mart.new_events.';
-
--- few: the rows fit into memory. Then the function releases the locks of the days.
-CREATE OR REPLACE FUNCTION mart.add_events(query text, few boolean) RETURNS bigint
-    LANGUAGE plpgsql AS $body$
-DECLARE
-    found mart.new_events[];
-    added bigint;
-BEGIN
-    IF NOT few THEN
-        EXECUTE 'INSERT INTO mart.new_events ' || query;
-        GET DIAGNOSTICS added = ROW_COUNT;
-        RETURN added;
-    END IF;
-    BEGIN
-        EXECUTE format('SELECT array_agg(ROW(r.*)::mart.new_events) FROM (%s) AS r', query)
-        INTO found;
-        PERFORM mart.release_locks();
-    EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
-    END;
-    INSERT INTO mart.new_events SELECT * FROM unnest(found);
-    RETURN coalesce(cardinality(found), 0);
-END
-$body$;
-COMMENT ON FUNCTION mart.add_events(text, boolean) IS
-    'Adds the rows of a query to mart.new_events. Returns their number.';
+COMMENT ON FUNCTION mart.events_query(date) IS
+    'The query that reads the events of a day as rows of mart.new_events.';
 
 CREATE OR REPLACE FUNCTION mart.revenue_of_day(day date)
 RETURNS TABLE (category text, category_level1 text, purchases bigint, orders bigint,

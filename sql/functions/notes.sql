@@ -1,18 +1,121 @@
--- Triggers that note what a transaction of pg-loader has stored, for the next reporting.refresh():
--- events in processed.load_batches, visits in processed.visit_deltas, late events in
--- processed.late_deltas, and where loading began in processed.bronze_loads.
+-- What a transaction of pg-loader has stored, for the next reporting.refresh(): events in
+-- processed.load_batches, visits in processed.visit_deltas, late events in processed.late_deltas,
+-- and where loading began in processed.bronze_loads. Triggers note all but events.
 
-CREATE OR REPLACE FUNCTION processed.note_events() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-BEGIN
+-- A text that is a UUID as PostgreSQL prints it is this UUID. Any other text is its md5.
+CREATE OR REPLACE FUNCTION processed.session_id(session text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN session ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN session::uuid
+                ELSE md5(session)::uuid END
+$$;
+COMMENT ON FUNCTION processed.session_id(text) IS
+    'The number by which the mart knows a session. session: user_session, or user:<user_id> for '
+    'events without one.';
+
+-- pg-loader sums up its events itself, if it has stored all of a batch. This function is for the
+-- other cases: some events of the batch were stored before, or somebody inserts events by hand:
+--
+--   WITH stored AS (INSERT INTO raw.events AS e ... RETURNING e)
+--   SELECT processed.note_events(array_agg(e)) FROM stored;
+CREATE OR REPLACE FUNCTION processed.note_events(stored raw.events[]) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    WITH event AS MATERIALIZED (
+        SELECT *, extract(hour FROM event_time AT TIME ZONE 'UTC')::smallint AS hour,
+               processed.session_id(coalesce(user_session, 'user:' || user_id)) AS session_id,
+               coalesce(category_code, 'unknown') AS category,
+               coalesce(brand, 'unknown') AS brand_name,
+               (event_type = 'view')::int AS view, (event_type = 'cart')::int AS cart,
+               (event_type = 'remove_from_cart')::int AS remove,
+               (event_type = 'checkout')::int AS checkout,
+               (event_type = 'purchase')::int AS purchase,
+               CASE WHEN event_type = 'purchase' THEN price ELSE 0 END AS revenue
+        FROM unnest(stored)
+    ), run AS (
+        SELECT loaded_at, event_date, raw_partition, min(raw_offset) AS first,
+               count(*)::int AS events
+        FROM (SELECT *, raw_offset - row_number() OVER (PARTITION BY loaded_at, event_date,
+                                                        raw_partition ORDER BY raw_offset) AS run
+              FROM event) AS placed
+        GROUP BY loaded_at, event_date, raw_partition, run
+    ), runs AS (
+        SELECT loaded_at, event_date, sum(events) AS events, array_agg(raw_partition) AS partition,
+               array_agg(first) AS first, array_agg(events) AS run_events
+        FROM run GROUP BY loaded_at, event_date
+    ), hour AS (
+        SELECT loaded_at, event_date, hour, sum(view)::int AS views, sum(cart)::int AS carts,
+               sum(remove)::int AS removes, sum(checkout)::int AS checkouts,
+               sum(purchase)::int AS purchases, sum(revenue) AS revenue,
+               count(*) FILTER (WHERE category_code IS NULL)::int AS without_category,
+               count(*) FILTER (WHERE brand IS NULL)::int AS without_brand,
+               count(*) FILTER (WHERE price IS NULL)::int AS without_price,
+               count(*) FILTER (WHERE user_session IS NULL)::int AS without_session,
+               count(*) FILTER (WHERE price = 0)::int AS zero_price, max(event_time) AS newest
+        FROM event GROUP BY loaded_at, event_date, hour
+    ), hours AS (
+        SELECT loaded_at, event_date, array_agg(hour) AS hour, array_agg(views) AS views,
+               array_agg(carts) AS carts, array_agg(removes) AS removes,
+               array_agg(checkouts) AS checkouts, array_agg(purchases) AS purchases,
+               array_agg(revenue) AS revenue, array_agg(without_category) AS without_category,
+               array_agg(without_brand) AS without_brand, array_agg(without_price) AS without_price,
+               array_agg(without_session) AS without_session, array_agg(zero_price) AS zero_price,
+               array_agg(newest) AS newest
+        FROM hour GROUP BY loaded_at, event_date
+    ), product AS (
+        SELECT loaded_at, event_date, product_id, category, brand_name, price,
+               sum(view)::int AS views, sum(cart)::int AS carts, sum(remove)::int AS removes,
+               sum(checkout)::int AS checkouts, sum(purchase)::int AS purchases,
+               min(event_time) AS first, max(event_time) AS last
+        FROM event GROUP BY loaded_at, event_date, product_id, category, brand_name, price
+    ), products AS (
+        SELECT loaded_at, event_date, array_agg(product_id) AS id, array_agg(category) AS category,
+               array_agg(brand_name) AS brand, array_agg(price::numeric) AS price,
+               array_agg(views) AS views, array_agg(carts) AS carts, array_agg(removes) AS removes,
+               array_agg(checkouts) AS checkouts, array_agg(purchases) AS purchases,
+               array_agg(first) AS first, array_agg(last) AS last
+        FROM product GROUP BY loaded_at, event_date
+    ), session AS (
+        SELECT loaded_at, event_date, session_id, user_id, sum(view)::int AS views,
+               sum(cart)::int AS carts, sum(remove)::int AS removes,
+               sum(checkout)::int AS checkouts,
+               sum(purchase)::int AS purchases, sum(revenue) AS revenue,
+               min(event_time) AS first, max(event_time) AS last,
+               min(event_time) FILTER (WHERE event_type = 'view') AS first_view,
+               max(event_time) FILTER (WHERE event_type = 'view') AS last_view,
+               max(event_time) FILTER (WHERE event_type = 'purchase') AS last_purchase
+        FROM event GROUP BY loaded_at, event_date, session_id, user_id
+    ), sessions AS (
+        SELECT loaded_at, event_date, array_agg(session_id) AS id, array_agg(user_id) AS user_id,
+               array_agg(views) AS views, array_agg(carts) AS carts, array_agg(removes) AS removes,
+               array_agg(checkouts) AS checkouts, array_agg(purchases) AS purchases,
+               array_agg(revenue) AS revenue, array_agg(first) AS first, array_agg(last) AS last,
+               array_agg(first_view) AS first_view, array_agg(last_view) AS last_view,
+               array_agg(last_purchase) AS last_purchase
+        FROM session GROUP BY loaded_at, event_date
+    ), steps AS (
+        SELECT loaded_at, event_date, array_agg(session_id) AS session_id,
+               array_agg(event_time) AS time, array_agg(event_id) AS event_id,
+               array_agg(event_type) AS type, array_agg(product_id) AS product_id,
+               array_agg(price::numeric) AS price
+        FROM event WHERE event_type <> 'view' GROUP BY loaded_at, event_date
+    )
     INSERT INTO processed.load_batches
-    SELECT loaded_at, event_date, raw_partition, count(*) FROM new_events
-    GROUP BY loaded_at, event_date, raw_partition;
-    RETURN NULL;
-END
-$body$;
-COMMENT ON FUNCTION processed.note_events() IS
-    'Notes which events a statement has stored. Copies of stored events are not among them.';
+    SELECT loaded_at, event_date, r.events, r.partition, r.first, r.run_events,
+           h.hour, h.views, h.carts, h.removes, h.checkouts, h.purchases, h.revenue,
+           h.without_category, h.without_brand, h.without_price, h.without_session, h.zero_price,
+           h.newest,
+           p.id, p.category, p.brand, p.price, p.views, p.carts, p.removes, p.checkouts,
+           p.purchases, p.first, p.last,
+           s.id, s.user_id, s.views, s.carts, s.removes, s.checkouts, s.purchases, s.revenue,
+           s.first, s.last, s.first_view, s.last_view, s.last_purchase,
+           coalesce(t.session_id, '{}'), coalesce(t.time, '{}'), coalesce(t.event_id, '{}'),
+           coalesce(t.type, '{}'), coalesce(t.product_id, '{}'), coalesce(t.price, '{}')
+    FROM runs r JOIN hours h USING (loaded_at, event_date)
+    JOIN products p USING (loaded_at, event_date) JOIN sessions s USING (loaded_at, event_date)
+    LEFT JOIN steps t USING (loaded_at, event_date)
+$$;
+COMMENT ON FUNCTION processed.note_events(raw.events[]) IS
+    'Stores the sums of events that this transaction has stored in raw.events, so that the reports '
+    'count them. Null: none.';
 
 CREATE OR REPLACE FUNCTION processed.visit_sums(source text) RETURNS text
 LANGUAGE sql IMMUTABLE AS

@@ -55,7 +55,8 @@ RETURNS TABLE (rank bigint, product_id bigint, brand text, category text, revenu
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
     -- In cents, because sums of integers take half the time. A sum that may not fit into 64 bits
-    -- stays a decimal; only absurd prices lead to one.
+    -- stays a decimal; only absurd prices lead to one. Times 0.01, because a division rounds to 16
+    -- digits.
     WITH cents AS (
         SELECT c.product_id, event_date >= from_day AS is_now, c.purchases, c.revenue,
                c.revenue < 90000000000000000 AS small
@@ -63,9 +64,10 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
         WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day AND c.purchases > 0
     ), sums AS (
         SELECT c.product_id, coalesce(sum(c.purchases) FILTER (WHERE is_now), 0) AS purchases,
-               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE is_now AND small), 0) / 100
+               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE is_now AND small), 0) * 0.01
                    + coalesce(sum(c.revenue) FILTER (WHERE is_now AND NOT small), 0) AS revenue,
-               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE NOT is_now AND small), 0) / 100
+               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE NOT is_now AND small), 0)
+                       * 0.01
                    + coalesce(sum(c.revenue) FILTER (WHERE NOT is_now AND NOT small), 0) AS before
         FROM cents c GROUP BY 1
     ), top AS (

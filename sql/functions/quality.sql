@@ -53,8 +53,7 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
             ('raw', 'newest_load_age_s', round(extract(epoch FROM now() - s.newest_load))),
             ('processed', 'visits', v.visits), ('processed', 'open_visits', v.open),
             ('reporting', 'events_waiting', w.events),
-            ('reporting', 'reporting_lag_s', round(w.lag)),
-            ('reporting', 'lost_events', s.lost_events)) AS m(layer, check_name, value)
+            ('reporting', 'reporting_lag_s', round(w.lag))) AS m(layer, check_name, value)
     )
     SELECT mart.put_measure(layer, check_name, '', value) FROM measure;
     SELECT mart.put_measure('bronze', 'rejects', r.reason, sum(r.n::numeric))
@@ -177,9 +176,6 @@ CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql A
     SELECT mart.put_measure('processed', 'orphans', 'visits without a date',
         (SELECT count(*) FROM mart.visit_days v
          WHERE NOT EXISTS (SELECT FROM mart.dim_dates d WHERE d.date_key = v.visit_date)));
-    SELECT mart.put_measure('raw', 'orphans', 'events without a type',
-        (SELECT coalesce(sum(events - views - carts - removes - checkouts - purchases), 0)
-         FROM mart.hour_totals));
 $$;
 COMMENT ON FUNCTION mart.measure_references() IS
     'Checks the references of visits and events. For categories it counts distinct values, not '

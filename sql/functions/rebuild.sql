@@ -1,6 +1,6 @@
 -- reporting.rebuild() builds the mart again: the cubes by plain GROUP BY over raw.events, all other
--- tables by plain GROUP BY over the cubes. It shares only mart.session_outcome and
--- mart.touched_state with the refresh. Both must give the same rows.
+-- tables by plain GROUP BY over the cubes. It shares only mart.step, mart.session_outcome and
+-- mart.merge_products with the refresh. Both must give the same rows.
 
 CREATE OR REPLACE FUNCTION reporting.rebuild() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -13,8 +13,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     SELECT s.raw_from INTO raw_from FROM mart.state s;
-    TRUNCATE mart.new_batches, mart.new_events, mart.new_products, mart.new_sessions, mart.touched,
-        mart.state_before, mart.state_change;
+    TRUNCATE mart.new_events, mart.new_products;
     PERFORM mart.take_all_events(raw_from);
     ANALYZE mart.new_events;
     DELETE FROM mart.hour_totals WHERE event_date >= raw_from;
@@ -22,14 +21,13 @@ BEGIN
     DELETE FROM mart.session_days WHERE event_date >= raw_from;
     DELETE FROM mart.session_steps WHERE event_date >= raw_from;
     PERFORM mart.add_dates(ARRAY(SELECT DISTINCT event_date FROM mart.new_events));
-    PERFORM mart.count_hours();
     PERFORM mart.rebuild_cubes();
     PERFORM mart.rebuild_from_cubes();
     PERFORM mart.rebuild_visits();
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();
-    TRUNCATE mart.new_events, mart.new_products, mart.new_sessions, mart.touched;
-    UPDATE mart.state SET rebuilt_at = now(), refreshed_at = now(), lost_events = 0;
+    TRUNCATE mart.new_events, mart.new_products;
+    UPDATE mart.state SET rebuilt_at = now(), refreshed_at = now();
     PERFORM reporting.measure_quality(true);
 END
 $body$;
@@ -62,7 +60,7 @@ COMMENT ON FUNCTION mart.take_all_events(date) IS
 CREATE OR REPLACE FUNCTION mart.take_day(day date, few boolean) RETURNS void
     LANGUAGE plpgsql AS $body$
 DECLARE
-    query text := mart.events_query(format('= %L', day), '');
+    query text := mart.events_query(day);
     noted tid[];
     found mart.new_events[];
 BEGIN
@@ -84,6 +82,19 @@ END
 $body$;
 
 CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.hour_totals
+    SELECT event_date, hour, count(*), count(*) FILTER (WHERE event_type = 'view'),
+           count(*) FILTER (WHERE event_type = 'cart'),
+           count(*) FILTER (WHERE event_type = 'remove_from_cart'),
+           count(*) FILTER (WHERE event_type = 'checkout'),
+           count(*) FILTER (WHERE event_type = 'purchase'),
+           coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
+           count(*) FILTER (WHERE without_category), count(*) FILTER (WHERE without_brand),
+           count(*) FILTER (WHERE price IS NULL),
+           count(*) FILTER (WHERE without_session), count(*) FILTER (WHERE price = 0),
+           max(event_time)
+    FROM mart.new_events GROUP BY event_date, hour;
+
     INSERT INTO mart.product_days
     SELECT event_date, product_id, category, brand, price,
            sum((event_type = 'view')::int), sum((event_type = 'cart')::int),
@@ -94,7 +105,7 @@ CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
     FROM mart.new_events GROUP BY event_date, product_id, category, brand, price;
 
     INSERT INTO mart.session_days
-    SELECT session_key, event_date, user_id,
+    SELECT session_id, event_date, user_id,
            sum((event_type = 'view')::int), sum((event_type = 'cart')::int),
            sum((event_type = 'remove_from_cart')::int),
            sum((event_type = 'checkout')::int), sum((event_type = 'purchase')::int),
@@ -103,23 +114,23 @@ CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
            min(event_time) FILTER (WHERE event_type = 'view'),
            max(event_time) FILTER (WHERE event_type = 'view'),
            max(event_time) FILTER (WHERE event_type = 'purchase')
-    FROM mart.new_events GROUP BY session_key, event_date, user_id;
+    FROM mart.new_events GROUP BY session_id, event_date, user_id;
 
     INSERT INTO mart.session_steps
-    SELECT s.session_key, s.event_date, s.steps, r.*
-    FROM (SELECT session_key, event_date,
+    SELECT s.session_id, s.event_date, s.steps, r.*
+    FROM (SELECT session_id, event_date,
                  (array_agg(
                      mart.step(event_time, event_id, event_type, product_id, price)
                      ORDER BY mart.step(event_time, event_id, event_type, product_id, price)
                               COLLATE "C"))[:500] AS steps
-          FROM mart.new_events WHERE event_type <> 'view' GROUP BY session_key, event_date) AS s
-    JOIN (SELECT session_key, event_date, min(event_time) AS first_view,
+          FROM mart.new_events WHERE event_type <> 'view' GROUP BY session_id, event_date) AS s
+    JOIN (SELECT session_id, event_date, min(event_time) AS first_view,
                  max(event_time) AS last_view
-          FROM mart.new_events WHERE event_type = 'view' GROUP BY session_key, event_date
+          FROM mart.new_events WHERE event_type = 'view' GROUP BY session_id, event_date
           UNION ALL
-          SELECT session_key, event_date, NULL, NULL FROM mart.new_events
-          GROUP BY session_key, event_date HAVING bool_and(event_type <> 'view')) AS v
-         USING (session_key, event_date)
+          SELECT session_id, event_date, NULL, NULL FROM mart.new_events
+          GROUP BY session_id, event_date HAVING bool_and(event_type <> 'view')) AS v
+         USING (session_id, event_date)
     CROSS JOIN LATERAL mart.session_outcome(s.steps, v.first_view, v.last_view) AS r;
 $$;
 
@@ -162,24 +173,22 @@ BEGIN
                                 spend, sessions, orders, last_purchase)
     SELECT user_id, mart.pseudonym('user', user_id::text), min(first_time), max(last_time),
            sum(views + carts + removes + checkouts + purchases),
-           sum(carts), sum(purchases), sum(revenue), count(DISTINCT session_key),
-           count(DISTINCT session_key) FILTER (WHERE purchases > 0), max(last_purchase)
+           sum(carts), sum(purchases), sum(revenue), count(DISTINCT session_id),
+           count(DISTINCT session_id) FILTER (WHERE purchases > 0), max(last_purchase)
     FROM mart.session_days GROUP BY user_id;
 
     DELETE FROM mart.day_totals;
     DELETE FROM mart.journey_days;
-    INSERT INTO mart.touched SELECT DISTINCT session_key, event_date FROM mart.session_days;
-    ANALYZE mart.touched;
     INSERT INTO mart.day_totals
     SELECT event_date, count(*), count(*) FILTER (WHERE views > 0),
            count(*) FILTER (WHERE carts > 0), count(*) FILTER (WHERE purchases > 0),
            count(*) FILTER (WHERE stage >= 2), count(*) FILTER (WHERE stage >= 3),
            count(*) FILTER (WHERE abandoned_items > 0),
            sum(abandoned_items), sum(abandoned_value)
-    FROM mart.touched_state GROUP BY event_date;
+    FROM mart.session_states GROUP BY event_date;
     INSERT INTO mart.journey_days
     SELECT event_date, path, count(*), count(*) FILTER (WHERE purchases > 0), sum(revenue)
-    FROM mart.touched_state GROUP BY event_date, path;
+    FROM mart.session_states GROUP BY event_date, path;
 END
 $body$;
 
@@ -199,9 +208,9 @@ CREATE OR REPLACE FUNCTION mart.rebuild_sums() RETURNS void LANGUAGE sql AS $$
     FROM mart.dim_users GROUP BY segment;
     DELETE FROM mart.long_orders;
     INSERT INTO mart.long_orders
-    SELECT DISTINCT session_key, event_date FROM mart.session_days
-    WHERE purchases > 0 AND session_key IN (SELECT session_key FROM mart.session_days
-                                            WHERE purchases > 0 GROUP BY session_key
+    SELECT DISTINCT session_id, event_date FROM mart.session_days
+    WHERE purchases > 0 AND session_id IN (SELECT session_id FROM mart.session_days
+                                            WHERE purchases > 0 GROUP BY session_id
                                             HAVING count(DISTINCT event_date) > 1);
 $$;
 

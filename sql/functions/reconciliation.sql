@@ -136,9 +136,8 @@ $$;
 CREATE OR REPLACE FUNCTION mart.partition_waits(a_partition int) RETURNS boolean
     LANGUAGE sql STABLE AS $$
     SELECT EXISTS (SELECT FROM processed.load_batches b
-                   WHERE b.raw_partition = a_partition
-                         AND b.loaded_at <= (SELECT max(n.loaded_at) FROM mart.new_batches n
-                                             WHERE n.raw_partition = a_partition))
+                   WHERE a_partition = ANY (b.run_partition)
+                         AND b.loaded_at <= (SELECT max(n.loaded_at) FROM mart.new_batches n))
 $$;
 
 -- Compares one partition with the counts of bronze-sink (counted_to: their offset; passed_on:

@@ -1,9 +1,19 @@
 -- reporting.refresh() adds what is new to the mart.
 --
--- It reads the events of noted batches into mart.new_events, sums them up (new_products,
--- new_sessions), and merges the sums into cubes, dimensions and totals. Every merge is a sum, a
--- minimum, a maximum, a union, or the latest by a total order. So neither the order of events nor
--- their division into refreshes matters. Distinct sessions, paths, stages and abandoned carts
+--   pg-loader, or processed.note_events(): raw.events, and processed.load_batches with the sums
+--       -> refresh -> cubes -> dimensions and totals -> views of reporting
+--   processed.session_funnels -> trigger -> processed.visit_deltas -> refresh -> mart.visit_days
+--
+-- How a refresh finds new events. loaded_at alone is not a watermark, because transactions of
+-- several loaders may commit in another order than they began. So each transaction that stores
+-- events also stores their sums, one row per day in processed.load_batches. A refresh adds up the
+-- rows that it can see and deletes them. It does not read raw.events. (The comment of
+-- tables/0003_mart.sql describes the first version, where a trigger noted numbers of events.)
+--
+-- It adds up the sums that loaders have stored with their events (new_products, new_sessions), and
+-- merges them into cubes, dimensions and totals. Every merge is a sum, a minimum, a maximum, a
+-- union, or the latest by a total order. So neither the order of events nor their division into
+-- batches and refreshes matters. Distinct sessions, paths, stages and abandoned carts
 -- cannot be merged like this. For them, the refresh subtracts what each touched session and day
 -- contributed before the merge, and adds what it contributes after it.
 --
@@ -14,7 +24,7 @@ CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMM
     SELECT hashtextextended('funnel reporting', 0) $$;
 
 CREATE OR REPLACE FUNCTION reporting.refresh(
-    max_events bigint DEFAULT 100000,
+    max_events bigint DEFAULT 500000,
     OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
     OUT refreshed boolean, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -30,11 +40,12 @@ BEGIN
     END IF;
     PERFORM mart.count_visits();
     IF EXISTS (SELECT FROM processed.load_batches) THEN
-        events_counted := mart.take_events(max_events);
+        events_counted := mart.take_batches(max_events);
         PERFORM mart.count_partitions();
         PERFORM mart.count_hours();
         PERFORM mart.count_products();
         PERFORM mart.count_sessions();
+        PERFORM mart.drop_batches();
     END IF;
     events_waiting := (SELECT coalesce(sum(events), 0) FROM processed.load_batches);
     UPDATE mart.state SET refreshed_at = now();

@@ -1,22 +1,31 @@
 -- Refresh: the sums of each layer that reconciliation compares.
 
--- Runs after take_events. If retention has dropped a day and a reload stores its events again, they
--- were counted before and are not counted again.
+-- If retention has dropped a day and a reload stores its events again, they were counted before and
+-- are not counted again: only offsets past the last one count.
 CREATE OR REPLACE FUNCTION mart.count_partitions() RETURNS void LANGUAGE sql AS $$
-    INSERT INTO mart.partition_layers (partition) SELECT DISTINCT raw_partition
-    FROM mart.new_batches
+    INSERT INTO mart.partition_layers (partition)
+    SELECT DISTINCT unnest(run_partition) FROM mart.batch_sums
     ON CONFLICT DO NOTHING;
     INSERT INTO mart.day_layers (event_date) SELECT DISTINCT event_date FROM mart.new_batches
     ON CONFLICT (event_date) DO UPDATE SET changed = true;
+    WITH run AS (
+        SELECT event_date, unnest(run_partition) AS partition, unnest(run_offset) AS first,
+               unnest(run_events) AS events
+        FROM mart.batch_sums
+    ), span AS (
+        SELECT partition, p.target_offset, run.first + run.events - 1 AS last,
+               CASE WHEN event_date >= s.raw_from THEN run.first
+                    ELSE greatest(run.first, p.last_offset + 1) END AS first
+        FROM mart.state s, run JOIN mart.partition_layers p USING (partition)
+    )
     UPDATE mart.partition_layers t
     SET events = t.events + n.events, reached_events = t.reached_events + n.reached_events,
         last_offset = greatest(t.last_offset, n.last_offset)
-    FROM (SELECT e.raw_partition, count(*) AS events, max(e.raw_offset) AS last_offset,
-                 count(*) FILTER (WHERE e.raw_offset <= p.target_offset) AS reached_events
-          FROM mart.new_events e JOIN mart.partition_layers p ON p.partition = e.raw_partition
-          WHERE e.event_date >= (SELECT raw_from FROM mart.state) OR e.raw_offset > p.last_offset
-          GROUP BY 1) AS n
-    WHERE t.partition = n.raw_partition;
+    FROM (SELECT partition, sum(last - first + 1) AS events, max(last) AS last_offset,
+                 coalesce(sum(greatest(0, least(last, target_offset) - first + 1)), 0)
+                     AS reached_events
+          FROM span WHERE last >= first GROUP BY partition) AS n
+    WHERE t.partition = n.partition;
 $$;
 
 -- Adds late events and rollups. count_partitions has marked the days of new events, and

@@ -4,15 +4,17 @@ CREATE OR REPLACE FUNCTION mart.count_products() RETURNS void LANGUAGE plpgsql A
 BEGIN
     TRUNCATE mart.new_products;
     INSERT INTO mart.new_products
-    SELECT event_date, product_id, category, brand, price,
-           count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
-           count(*) FILTER (WHERE event_type = 'remove_from_cart'),
-           count(*) FILTER (WHERE event_type = 'checkout'),
-           count(*) FILTER (WHERE event_type = 'purchase'),
-           coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
-           min(event_time), max(event_time)
-    FROM mart.new_events GROUP BY event_date, product_id, category, brand, price;
-    ANALYZE mart.new_products;
+    SELECT event_date, product_id, category, brand, price, sum(views), sum(carts), sum(removes),
+           sum(checkouts), sum(purchases), coalesce(sum(purchases) * price, 0), min(first),
+           max(last)
+    FROM (SELECT event_date, unnest(b.product_id) AS product_id,
+                 unnest(product_category) AS category, unnest(product_brand) AS brand,
+                 unnest(product_price) AS price, unnest(product_views) AS views,
+                 unnest(product_carts) AS carts, unnest(product_removes) AS removes,
+                 unnest(product_checkouts) AS checkouts, unnest(product_purchases) AS purchases,
+                 unnest(product_first) AS first, unnest(product_last) AS last
+          FROM mart.batch_sums b) AS sums
+    GROUP BY event_date, product_id, category, brand, price;
 
     INSERT INTO mart.product_days AS t SELECT * FROM mart.new_products
     ON CONFLICT (product_id, event_date, category, brand, price) DO UPDATE SET

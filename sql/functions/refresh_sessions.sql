@@ -2,77 +2,155 @@
 
 CREATE OR REPLACE FUNCTION mart.count_sessions() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    TRUNCATE mart.new_sessions, mart.touched, mart.state_before, mart.state_change;
-    INSERT INTO mart.new_sessions
-    SELECT session_key, event_date, user_id,
-           count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
-           count(*) FILTER (WHERE event_type = 'remove_from_cart'),
-           count(*) FILTER (WHERE event_type = 'checkout'),
-           count(*) FILTER (WHERE event_type = 'purchase'),
-           coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
-           min(event_time), max(event_time), min(event_time) FILTER (WHERE event_type = 'view'),
-           max(event_time) FILTER (WHERE event_type = 'view'),
-           max(event_time) FILTER (WHERE event_type = 'purchase')
-    FROM mart.new_events GROUP BY session_key, event_date, user_id;
-    INSERT INTO mart.touched SELECT DISTINCT session_key, event_date FROM mart.new_sessions;
+    TRUNCATE mart.new_sessions, mart.prior_sessions, mart.touched, mart.touched_steps,
+        mart.new_users;
+    PERFORM mart.find_new_sessions();
     ANALYZE mart.new_sessions;
-    ANALYZE mart.touched;
-    INSERT INTO mart.state_before SELECT * FROM mart.touched_state;
+    PERFORM mart.find_prior_sessions();
+    ANALYZE mart.prior_sessions;
+    PERFORM mart.find_touched();
 
-    PERFORM mart.merge_active_users();
     PERFORM mart.merge_users();
-
-    INSERT INTO mart.session_days AS t SELECT * FROM mart.new_sessions
-    ON CONFLICT (session_key, event_date, user_id) DO UPDATE SET
-        views = t.views + excluded.views, carts = t.carts + excluded.carts,
-        removes = t.removes + excluded.removes,
-        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
-        revenue = t.revenue + excluded.revenue,
-        first_time = least(t.first_time, excluded.first_time),
-        last_time = greatest(t.last_time, excluded.last_time),
-        first_view = least(t.first_view, excluded.first_view),
-        last_view = greatest(t.last_view, excluded.last_view),
-        last_purchase = greatest(t.last_purchase, excluded.last_purchase);
-
-    -- New steps, and the existing steps of sessions whose views have changed.
-    WITH steps AS (
-        SELECT session_key, event_date,
-               array_agg(mart.step(event_time, event_id, event_type, product_id, price)) AS steps
-        FROM mart.new_events WHERE event_type <> 'view' GROUP BY session_key, event_date
-    ), merged AS (
-        SELECT session_key, event_date, mart.merge_steps(o.steps, n.steps) AS steps
-        FROM mart.touched LEFT JOIN mart.session_steps o USING (session_key, event_date)
-        LEFT JOIN steps n USING (session_key, event_date)
-        WHERE o.steps IS NOT NULL OR n.steps IS NOT NULL
-    )
-    INSERT INTO mart.session_steps AS t
-    SELECT m.session_key, m.event_date, m.steps, r.*
-    FROM merged m
-    CROSS JOIN LATERAL (SELECT min(first_view) AS first_view, max(last_view) AS last_view
-                        FROM mart.session_days d
-                        WHERE d.session_key = m.session_key AND d.event_date = m.event_date) AS v
-    CROSS JOIN LATERAL mart.session_outcome(m.steps, v.first_view, v.last_view) AS r
-    ON CONFLICT (session_key, event_date) DO UPDATE SET
-        steps = excluded.steps, path = excluded.path, stage = excluded.stage,
-        abandoned_items = excluded.abandoned_items, abandoned_value = excluded.abandoned_value;
-
+    PERFORM mart.merge_sessions();
+    PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
+    PERFORM mart.merge_long_orders();
 END
 $body$;
 
--- Adds the touched sessions and days as they are now, and subtracts them as they were before.
+-- A session is nearly always one user's. The others have one row per user.
+CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.new_sessions
+    SELECT session_id, event_date, user_id, sum(views), sum(carts), sum(removes),
+           sum(checkouts), sum(purchases), mart.total(CASE WHEN purchases > 0 THEN revenue END),
+           min(first_time), max(last_time), min(first_view), max(last_view), max(last_purchase),
+           user_id
+    FROM (SELECT event_date, unnest(session_id) AS session_id, unnest(session_user_id) AS user_id,
+                 unnest(session_views) AS views, unnest(session_carts) AS carts,
+                 unnest(session_removes) AS removes, unnest(session_checkouts) AS checkouts,
+                 unnest(session_purchases) AS purchases, unnest(session_revenue) AS revenue,
+                 unnest(session_first) AS first_time, unnest(session_last) AS last_time,
+                 unnest(session_first_view) AS first_view, unnest(session_last_view) AS last_view,
+                 unnest(session_last_purchase) AS last_purchase
+          FROM mart.batch_sums) AS sums
+    GROUP BY session_id, event_date, user_id;
+
+    UPDATE mart.new_sessions n
+    SET other_user_id = CASE WHEN user_id = least_user THEN greatest_user ELSE least_user END
+    FROM (SELECT session_id, event_date, min(user_id) AS least_user, max(user_id) AS greatest_user
+          FROM mart.new_sessions GROUP BY session_id, event_date
+          HAVING min(user_id) <> max(user_id)) AS shared
+    WHERE n.session_id = shared.session_id AND n.event_date = shared.event_date
+$$;
+
+-- The settings force a search by key for each session, as the planner may prefer to read all of
+-- mart.session_days.
+CREATE OR REPLACE FUNCTION mart.find_prior_sessions() RETURNS void LANGUAGE sql
+SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+    INSERT INTO mart.prior_sessions
+    SELECT DISTINCT d.* FROM mart.new_sessions n JOIN mart.session_days d USING (session_id)
+$$;
+
+-- The rows are in the order of the key, so that their places in the index are near to each other.
+CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
+    UPDATE mart.session_days t
+    SET views = t.views + n.views, carts = t.carts + n.carts, removes = t.removes + n.removes,
+        checkouts = t.checkouts + n.checkouts, purchases = t.purchases + n.purchases,
+        revenue = t.revenue + n.revenue,
+        first_time = least(t.first_time, n.first_time),
+        last_time = greatest(t.last_time, n.last_time),
+        first_view = least(t.first_view, n.first_view),
+        last_view = greatest(t.last_view, n.last_view),
+        last_purchase = greatest(t.last_purchase, n.last_purchase)
+    FROM mart.new_sessions n JOIN mart.prior_sessions p USING (session_id, event_date, user_id)
+    WHERE t.session_id = n.session_id AND t.event_date = n.event_date AND t.user_id = n.user_id;
+
+    INSERT INTO mart.session_days
+    SELECT session_id, event_date, user_id, views, carts, removes, checkouts, purchases, revenue,
+           first_time, last_time, first_view, last_view, last_purchase
+    FROM mart.new_sessions n
+    WHERE NOT EXISTS (SELECT FROM mart.prior_sessions p
+                      WHERE p.session_id = n.session_id AND p.event_date = n.event_date
+                            AND p.user_id = n.user_id)
+    ORDER BY session_id
+$$;
+
+CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.touched
+    SELECT n.session_id, n.event_date,
+           n.views + coalesce(p.views, 0), n.carts + coalesce(p.carts, 0),
+           n.purchases + coalesce(p.purchases, 0), n.revenue + coalesce(p.revenue, 0),
+           least(n.first_view, p.first_view), greatest(n.last_view, p.last_view),
+           p.session_id IS NOT NULL, coalesce(p.views, 0), coalesce(p.carts, 0),
+           coalesce(p.purchases, 0), coalesce(p.revenue, 0)
+    FROM (SELECT session_id, event_date, views, carts, purchases, revenue, first_view, last_view
+          FROM mart.new_sessions WHERE user_id = other_user_id
+          UNION ALL
+          SELECT session_id, event_date, sum(views), sum(carts), sum(purchases), sum(revenue),
+                 min(first_view), max(last_view)
+          FROM mart.new_sessions WHERE user_id <> other_user_id
+          GROUP BY session_id, event_date) AS n
+    LEFT JOIN (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
+                      sum(purchases) AS purchases, sum(revenue) AS revenue,
+                      min(first_view) AS first_view, max(last_view) AS last_view
+               FROM mart.prior_sessions GROUP BY session_id, event_date) AS p
+        USING (session_id, event_date)
+$$;
+
+-- New steps, and the existing steps of sessions whose views have changed.
+CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql AS $$
+    WITH steps AS (
+        SELECT session_id, event_date,
+               array_agg(mart.step(event_time, event_id, event_type, product_id, price)) AS steps
+        FROM (SELECT event_date, unnest(step_session_id) AS session_id,
+                     unnest(step_time) AS event_time, unnest(step_event_id) AS event_id,
+                     unnest(step_type) AS event_type, unnest(step_product_id) AS product_id,
+                     unnest(step_price) AS price
+              FROM mart.batch_sums) AS event
+        GROUP BY session_id, event_date
+    ), merged AS (
+        SELECT t.session_id, t.event_date, mart.merge_steps(o.steps, n.steps) AS steps,
+               t.first_view, t.last_view, o.path, o.stage, o.abandoned_items, o.abandoned_value
+        FROM mart.touched t
+        LEFT JOIN mart.session_steps o ON t.known AND o.session_id = t.session_id
+                                          AND o.event_date = t.event_date
+        LEFT JOIN steps n ON n.session_id = t.session_id AND n.event_date = t.event_date
+        WHERE o.steps IS NOT NULL OR n.steps IS NOT NULL
+    )
+    INSERT INTO mart.touched_steps
+    SELECT m.session_id, m.event_date, m.steps, r.*, m.path, m.stage, m.abandoned_items,
+           m.abandoned_value
+    FROM merged m, LATERAL mart.session_outcome(m.steps, m.first_view, m.last_view) AS r;
+
+    INSERT INTO mart.session_steps AS t
+    SELECT session_id, event_date, steps, path, stage, abandoned_items, abandoned_value
+    FROM mart.touched_steps
+    ON CONFLICT (session_id, event_date) DO UPDATE SET
+        steps = excluded.steps, path = excluded.path, stage = excluded.stage,
+        abandoned_items = excluded.abandoned_items, abandoned_value = excluded.abandoned_value;
+$$;
+
+-- Adds the touched sessions and days as they are now, and subtracts them as they were before. Those
+-- without steps have only views.
 CREATE OR REPLACE FUNCTION mart.merge_days() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    INSERT INTO mart.state_change
-    SELECT 1, * FROM mart.touched_state UNION ALL SELECT -1, * FROM mart.state_before;
     INSERT INTO mart.day_totals AS t
-    SELECT event_date, sum(sign), sum(sign * (views > 0)::int), sum(sign * (carts > 0)::int),
-           sum(sign * (purchases > 0)::int),
-           sum(sign * (stage >= 2)::int), sum(sign * (stage >= 3)::int),
-           sum(sign * (abandoned_items > 0)::int),
-           sum(sign * abandoned_items), sum(sign * abandoned_value)
-    FROM mart.state_change
-    GROUP BY event_date
+    SELECT event_date, s.sessions, s.view_sessions, s.cart_sessions, s.orders,
+           coalesce(p.funnel_cart, 0), coalesce(p.funnel_purchase, 0),
+           coalesce(p.abandoned, 0), coalesce(p.items, 0), coalesce(p.value, 0)
+    FROM (SELECT event_date, count(*) FILTER (WHERE NOT known) AS sessions,
+                 sum((views > 0)::int - (views_before > 0)::int) AS view_sessions,
+                 sum((carts > 0)::int - (carts_before > 0)::int) AS cart_sessions,
+                 sum((purchases > 0)::int - (purchases_before > 0)::int) AS orders
+          FROM mart.touched GROUP BY event_date) AS s
+    LEFT JOIN (
+        SELECT event_date,
+               sum((stage >= 2)::int - (coalesce(stage_before, 0) >= 2)::int) AS funnel_cart,
+               sum((stage >= 3)::int - (coalesce(stage_before, 0) >= 3)::int) AS funnel_purchase,
+               sum((abandoned_items > 0)::int - (coalesce(items_before, 0) > 0)::int) AS abandoned,
+               sum(abandoned_items - coalesce(items_before, 0)) AS items,
+               sum(abandoned_value - coalesce(value_before, 0)) AS value
+        FROM mart.touched_steps GROUP BY event_date) AS p USING (event_date)
     ON CONFLICT (event_date) DO UPDATE SET
         sessions = t.sessions + excluded.sessions,
         view_sessions = t.view_sessions + excluded.view_sessions,
@@ -85,28 +163,36 @@ BEGIN
         abandoned_value = t.abandoned_value + excluded.abandoned_value;
 
     INSERT INTO mart.journey_days AS t
-    SELECT event_date, path, sum(sign), sum(sign * (purchases > 0)::int), sum(sign * revenue)
-    FROM mart.state_change
-    GROUP BY event_date, path
+    SELECT event_date, path, sum(sessions), sum(orders), sum(revenue)
+    FROM (SELECT event_date, 'view' AS path, count(*) AS sessions, 0 AS orders, 0 AS revenue
+          FROM mart.touched t WHERE NOT known GROUP BY event_date
+          UNION ALL
+          SELECT event_date, s.path, 1, (t.purchases > 0)::int, t.revenue
+          FROM mart.touched_steps s JOIN mart.touched t USING (session_id, event_date)
+          UNION ALL -- also for new sessions, which the first query has counted as view
+          SELECT event_date, coalesce(s.path_before, 'view'), -1, -(t.purchases_before > 0)::int,
+                 -t.revenue_before
+          FROM mart.touched_steps s JOIN mart.touched t USING (session_id, event_date)) AS change
+    GROUP BY event_date, path HAVING (sum(sessions), sum(orders), sum(revenue)) <> (0, 0, 0)
     ON CONFLICT (event_date, path) DO UPDATE SET
         sessions = t.sessions + excluded.sessions, orders = t.orders + excluded.orders,
         revenue = t.revenue + excluded.revenue;
     DELETE FROM mart.journey_days j
-    USING (SELECT DISTINCT event_date, path FROM mart.state_before) AS b
-    WHERE j.event_date = b.event_date AND j.path = b.path AND j.sessions = 0;
-    PERFORM mart.merge_long_orders();
+    USING (SELECT DISTINCT event_date FROM mart.new_batches) AS b
+    WHERE j.event_date = b.event_date AND j.sessions = 0;
 END
 $body$;
 
--- Runs after session_days is merged. Adds the touched sessions with a purchase that also have one
--- on another day.
+-- Adds the touched sessions with a purchase that also have one on another day.
 CREATE OR REPLACE FUNCTION mart.merge_long_orders() RETURNS void LANGUAGE sql AS $$
+    WITH buying AS (
+        SELECT session_id, event_date FROM mart.new_sessions WHERE purchases > 0
+        UNION
+        SELECT session_id, event_date FROM mart.prior_sessions WHERE purchases > 0
+    )
     INSERT INTO mart.long_orders
-    SELECT DISTINCT d.session_key, d.event_date
-    FROM mart.new_sessions n JOIN mart.session_days d USING (session_key)
-    WHERE n.purchases > 0 AND d.purchases > 0
-      AND EXISTS (SELECT FROM mart.session_days o
-                  WHERE o.session_key = n.session_key AND o.purchases > 0
-                        AND o.event_date <> n.event_date)
+    SELECT session_id, event_date FROM buying
+    WHERE session_id IN (SELECT session_id FROM mart.new_sessions WHERE purchases > 0)
+          AND session_id IN (SELECT session_id FROM buying GROUP BY session_id HAVING count(*) > 1)
     ON CONFLICT DO NOTHING
 $$;

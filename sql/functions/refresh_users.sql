@@ -1,34 +1,62 @@
--- Refresh: users. These functions run before mart.session_days is merged: a session or an order is
--- new to a user if no session day of that user has it.
+-- Refresh: users. These functions read mart.prior_sessions: a session or an order is new to a user
+-- if no earlier session day of that user has it.
 
--- A user is new to a period if no session day of that user is in it.
-CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
-    INSERT INTO mart.active_users AS t
-    SELECT grain, period_start, count(*)
-    FROM (SELECT DISTINCT grain, user_id,
-                 date_trunc(grain, event_date::timestamp)::date AS period_start,
-                 (date_trunc(grain, event_date::timestamp) + ('1 ' || grain)::interval)::date
-                     AS period_end
-          FROM mart.new_sessions CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain) AS n
-    WHERE NOT EXISTS (SELECT FROM mart.session_days d
-                      WHERE d.user_id = n.user_id AND d.event_date >= n.period_start
-                            AND d.event_date < n.period_end)
-    GROUP BY grain, period_start
-    ON CONFLICT (grain, period_start) DO UPDATE SET users = t.users + excluded.users
+-- The same as the generated column mart.dim_users.segment.
+CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orders bigint)
+    RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE
+        WHEN orders >= 3 THEN 'loyal buyer' WHEN orders = 2 THEN 'repeat buyer'
+            WHEN orders = 1 THEN 'one-time buyer'
+        WHEN carts > 0 THEN 'cart, no purchase' WHEN sessions > 1 THEN 'returning visitor'
+            ELSE 'one-session visitor' END
+$$;
+
+-- earlier: what the same user did in the same session before a session day, in an earlier refresh
+-- or on an earlier day of this one.
+CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.new_users
+    WITH earlier AS (
+        SELECT n.session_id, n.event_date, n.user_id, bool_or(e.purchases > 0) AS ordered
+        FROM mart.new_sessions n
+        JOIN (SELECT session_id, user_id, purchases, date '-infinity' AS event_date
+              FROM mart.prior_sessions
+              UNION ALL
+              SELECT session_id, user_id, purchases, event_date FROM mart.new_sessions
+              WHERE (SELECT count(DISTINCT event_date) > 1 FROM mart.new_batches)) AS e
+             ON e.session_id = n.session_id AND e.user_id = n.user_id
+                AND e.event_date < n.event_date
+        GROUP BY n.session_id, n.event_date, n.user_id
+    ), added AS (
+        SELECT user_id, min(first_time) AS first_time, max(last_time) AS last_time,
+               min(event_date) AS first_day, max(event_date) AS last_day,
+               sum(views + carts + removes + checkouts + purchases) AS events,
+               sum(carts) AS carts, sum(purchases) AS purchases, mart.total(revenue) AS spend,
+               count(*) FILTER (WHERE e.ordered IS NULL) AS sessions,
+               count(*) FILTER (WHERE purchases > 0 AND e.ordered IS NOT TRUE) AS orders,
+               max(last_purchase) AS last_purchase
+        FROM mart.new_sessions LEFT JOIN earlier e USING (session_id, event_date, user_id)
+        GROUP BY user_id
+    )
+    SELECT a.*, u.user_id IS NOT NULL, u.segment, u.first_seen, u.last_seen, coalesce(u.carts, 0),
+           coalesce(u.sessions, 0), coalesce(u.orders, 0), coalesce(u.spend, 0)
+    FROM added a LEFT JOIN mart.dim_users u USING (user_id)
 $$;
 
 CREATE OR REPLACE FUNCTION mart.merge_users() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    TRUNCATE mart.users_before;
-    INSERT INTO mart.users_before
-    SELECT u.segment, u.sessions, u.orders, u.spend FROM mart.dim_users u
-    JOIN (SELECT DISTINCT user_id FROM mart.new_sessions) n USING (user_id);
+    PERFORM mart.find_new_users();
+    PERFORM mart.merge_active_users();
     PERFORM mart.add_users();
     INSERT INTO mart.segment_totals AS t
-    SELECT segment, sum(sign), sum(sign * sessions), sum(sign * orders), sum(sign * spend)
-    FROM (SELECT 1 AS sign, u.segment, u.sessions, u.orders, u.spend FROM mart.dim_users u
-          JOIN (SELECT DISTINCT user_id FROM mart.new_sessions) n USING (user_id)
-          UNION ALL SELECT -1, b.* FROM mart.users_before b) AS change
+    SELECT segment, sum(users), sum(sessions), sum(orders), sum(spend)
+    FROM (SELECT mart.user_segment(sessions_before + sessions, carts_before + carts,
+                                   orders_before + orders) AS segment,
+                 1 AS users, sessions_before + sessions AS sessions,
+                 orders_before + orders AS orders, spend_before + spend AS spend
+          FROM mart.new_users
+          UNION ALL
+          SELECT segment_before, -1, -sessions_before, -orders_before, -spend_before
+          FROM mart.new_users WHERE known) AS change
     GROUP BY segment
     ON CONFLICT (segment) DO UPDATE SET
         users = t.users + excluded.users, sessions = t.sessions + excluded.sessions,
@@ -37,37 +65,63 @@ BEGIN
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
-    WITH pair AS (
-        SELECT user_id, session_key, min(first_time) AS first_time, max(last_time) AS last_time,
-               sum(views + carts + removes + checkouts + purchases) AS events, sum(carts) AS carts,
-               sum(purchases) AS purchases, sum(revenue) AS revenue,
-               max(last_purchase) AS last_purchase
-        FROM mart.new_sessions GROUP BY user_id, session_key
-    ), known AS (
-        SELECT p.*, o.sessions AS known_sessions, o.orders AS known_orders
-        FROM pair p CROSS JOIN LATERAL (
-            SELECT (count(*) > 0)::int AS sessions, (coalesce(sum(purchases), 0) > 0)::int AS orders
-            FROM mart.session_days d
-            WHERE d.session_key = p.session_key AND d.user_id = p.user_id) AS o
+-- A user is new to a period without an earlier event in it. The times of the user's first and last
+-- event nearly always decide that; only a user with events before and after the period is searched.
+CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
+    WITH user_day AS (
+        SELECT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
+               last_seen AT TIME ZONE 'UTC' AS last_seen, first_day AS event_date,
+               first_day = last_day AS only_day
+        FROM mart.new_users WHERE first_day = last_day
+        UNION ALL
+        SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC',
+               last_seen AT TIME ZONE 'UTC', event_date, false
+        FROM mart.new_users JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
+    ), first_visit AS (
+        SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
+        FROM (SELECT event_date, count(*) AS users FROM user_day WHERE NOT known AND only_day
+              GROUP BY event_date) AS d
+        CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+    ), active AS (
+        SELECT DISTINCT user_id, known, first_seen, last_seen, grain,
+               date_trunc(grain, event_date::timestamp) AS starts
+        FROM user_day CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+        WHERE known OR NOT only_day
+    ), returning_user AS (
+        SELECT grain, starts, count(*) AS users
+        FROM (SELECT *, starts + ('1 ' || grain)::interval AS ends FROM active) AS a
+        WHERE NOT known OR last_seen < starts OR first_seen >= ends
+              OR (first_seen < starts AND last_seen >= ends
+                  AND NOT EXISTS (SELECT FROM mart.session_days d
+                                  WHERE d.user_id = a.user_id AND d.event_date >= a.starts
+                                        AND d.event_date < a.ends))
+        GROUP BY grain, starts
     )
-    INSERT INTO mart.dim_users AS t
+    INSERT INTO mart.active_users AS t
+    SELECT grain, starts::date, sum(users)
+    FROM (SELECT * FROM first_visit UNION ALL SELECT * FROM returning_user) AS found
+    GROUP BY grain, starts
+    ON CONFLICT (grain, period_start) DO UPDATE SET users = t.users + excluded.users
+$$;
+
+CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
+    UPDATE mart.dim_users t
+    SET first_seen = least(t.first_seen, n.first_time),
+        last_seen = greatest(t.last_seen, n.last_time),
+        events = t.events + n.events, carts = t.carts + n.carts,
+        purchases = t.purchases + n.purchases,
+        spend = t.spend + n.spend, sessions = t.sessions + n.sessions,
+        orders = t.orders + n.orders,
+        last_purchase = greatest(t.last_purchase, n.last_purchase)
+    FROM mart.new_users n WHERE n.known AND t.user_id = n.user_id;
+
+    INSERT INTO mart.dim_users
         (user_id, user_key, first_seen, last_seen, events, carts, purchases, spend, sessions,
          orders, last_purchase)
     SELECT user_id,
            -- mart.pseudonym, in line for speed
            left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || user_id,
                                          'UTF8')), 'hex'), 20),
-           min(first_time), max(last_time), sum(events), sum(carts), sum(purchases), sum(revenue),
-           sum(1 - known_sessions), sum(greatest((purchases > 0)::int - known_orders, 0)),
-           max(last_purchase)
-    FROM known GROUP BY user_id
-    ON CONFLICT (user_id) DO UPDATE SET
-        first_seen = least(t.first_seen, excluded.first_seen),
-        last_seen = greatest(t.last_seen, excluded.last_seen),
-        events = t.events + excluded.events, carts = t.carts + excluded.carts,
-        purchases = t.purchases + excluded.purchases,
-        spend = t.spend + excluded.spend, sessions = t.sessions + excluded.sessions,
-        orders = t.orders + excluded.orders,
-        last_purchase = greatest(t.last_purchase, excluded.last_purchase)
+           first_time, last_time, events, carts, purchases, spend, sessions, orders, last_purchase
+    FROM mart.new_users WHERE NOT known ORDER BY user_id
 $$;

@@ -12,7 +12,7 @@ LANGUAGE sql STABLE AS $$
         FROM mart.session_days d WHERE purchases > 0 AND event_date BETWEEN from_day AND to_day
         GROUP BY d.user_id
     ), often AS (
-        SELECT d.user_id, count(DISTINCT session_key) AS sessions
+        SELECT d.user_id, count(DISTINCT session_id) AS sessions
         FROM rows JOIN mart.session_days d USING (user_id)
         WHERE n > 1 AND purchases > 0 AND event_date BETWEEN from_day AND to_day GROUP BY d.user_id
     ), buyer AS MATERIALIZED (

@@ -15,7 +15,7 @@ CREATE OR REPLACE FUNCTION mart.orders(from_day date, to_day date) RETURNS bigin
     LANGUAGE sql STABLE AS $$
     SELECT coalesce((SELECT sum(orders) FROM mart.day_totals
                      WHERE event_date BETWEEN from_day AND to_day), 0)::bigint
-         - (SELECT count(*) - count(DISTINCT session_key) FROM mart.long_orders
+         - (SELECT count(*) - count(DISTINCT session_id) FROM mart.long_orders
             WHERE event_date BETWEEN from_day AND to_day)
 $$;
 
@@ -32,8 +32,8 @@ LANGUAGE sql STABLE AS $$
                count(*) FILTER (WHERE event_date >= before_day AND event_date < from_day) AS b
         FROM mart.session_days WHERE purchases > 0 AND event_date <= to_day GROUP BY user_id
     ), often AS (
-        SELECT count(DISTINCT d.session_key) FILTER (WHERE d.event_date >= from_day) AS n,
-               count(DISTINCT d.session_key) FILTER (WHERE d.event_date < from_day) AS b
+        SELECT count(DISTINCT d.session_id) FILTER (WHERE d.event_date >= from_day) AS n,
+               count(DISTINCT d.session_id) FILTER (WHERE d.event_date < from_day) AS b
         FROM by_user u JOIN mart.session_days d USING (user_id)
         WHERE (u.n > 1 OR u.b > 1) AND d.purchases > 0
               AND d.event_date BETWEEN before_day AND to_day GROUP BY user_id

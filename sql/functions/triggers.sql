@@ -3,8 +3,6 @@
 -- transaction with a lock on loader_offsets. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
-CREATE OR REPLACE TRIGGER note_events AFTER INSERT ON raw.events REFERENCING NEW TABLE AS new_events
-    FOR EACH STATEMENT EXECUTE FUNCTION processed.note_events();
 CREATE OR REPLACE TRIGGER note_new_visits AFTER INSERT ON processed.session_funnels
     REFERENCING NEW TABLE AS new_visits
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Reports on the real pipeline: they are consistent while a replay runs, and equal to a recount and to a
 # rebuild after it. A segment is complete when all of it is loaded, and not before. A breach of data
-# quality is a row and a metric.
+# quality is a row and a metric. Before the reports take them, the sums of pg-loader equal those of SQL.
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/reported.csv
@@ -113,14 +113,90 @@ breach_is_shown() {
     wait_until "the metric shows that it has ended" metric_is funnel_reporting_breaches 0
 }
 
+# ---- the sums that pg-loader stores with the events
+
+# Compares processed.load_batches with what processed.note_events() makes of the stored events. Prints
+# the parts with rows that only one of them has; of runs, the offsets are compared.
+sums_that_differ() {
+    local part columns rows
+    printf '%s\n' "BEGIN; CREATE TEMPORARY TABLE loaded AS SELECT * FROM processed.load_batches;
+        DELETE FROM processed.load_batches;
+        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.events e) AS noted;"
+    for part in events run hour product session step; do
+        case $part in
+        events) rows="SELECT loaded_at, event_date, sum(events) FROM %s GROUP BY 1, 2" ;;
+        run)
+            rows="SELECT loaded_at, event_date, p, o + n FROM %s,
+                unnest(run_partition, run_offset, run_events) AS r(p, o, e), generate_series(0, e - 1) AS n" ;;
+        *)
+            columns=$(sql "SELECT string_agg(attname, ', ' ORDER BY attnum) FROM pg_attribute
+                WHERE attrelid = 'processed.load_batches'::regclass AND attname ~ '^$part(_|$)'")
+            rows="SELECT loaded_at, event_date, r.* FROM %s, unnest($columns) AS r" ;;
+        esac
+        # shellcheck disable=SC2059
+        printf "SELECT '$part', count(*) FROM (($rows EXCEPT ALL $rows) UNION ALL ($rows EXCEPT ALL $rows)) AS d
+            HAVING count(*) > 0;\n" loaded processed.load_batches processed.load_batches loaded
+    done
+    printf 'ROLLBACK;\n'
+}
+sums_equal_sql() {
+    same "events with sums" "$(count raw.events)" "$(sql "SELECT sum(events) FROM processed.load_batches")"
+    same "parts that differ" "" "$(sums_that_differ | psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN")"
+}
+loaded_direct() {
+    sums_equal_sql
+    same "events in the staging table" 0 "$(metric funnel_loader_staged_events_total)"
+}
+
+# Loads the first segment again, after SQL has changed what is stored.
+load_again() { # SQL
+    stack stop pg-loader-1
+    sql "$1; DELETE FROM processed.load_batches;
+        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.events e) AS noted;
+        DELETE FROM processed.loader_offsets"
+    REPORTING_INTERVAL=0s start pg-loader-1
+    drain
+}
+third_is_stored_again() {
+    local before
+    before=$(count raw.events)
+    load_again "DELETE FROM raw.events WHERE source_row % 3 = 1"
+    same "events" "$before" "$(count raw.events)"
+    grep -q 'duplicate key value violates unique constraint "events_' "$LOG_DIR/postgres.log"
+    same "events in the staging table" "$(counts_of_sink records_out)" \
+        "$(metric funnel_loader_staged_events_total)"
+    same "duplicates in bronze" 0 "$(sql "SELECT sum(doubles) FROM processed.bronze_loads")"
+    sums_equal_sql
+}
+# Some events are stored, and of the others the table refuses some.
+refused_are_found() {
+    local before refused
+    before=$(count raw.events)
+    refused=$(count "raw.events WHERE source_row % 400 = 1")
+    load_again "DELETE FROM raw.events WHERE source_row % 4 = 1;
+        ALTER TABLE raw.events ADD CONSTRAINT refused CHECK (source_row % 400 <> 1) NOT VALID"
+    same "events and dead letters" "$before|$refused|rejected_by_database" "$(sql "
+        SELECT (SELECT count(*) FROM raw.events) + count(*), count(*), min(reason)
+        FROM raw.dead_letters WHERE stage = 'loader'")"
+    sums_equal_sql
+    load_again "ALTER TABLE raw.events DROP CONSTRAINT refused; DELETE FROM raw.dead_letters"
+    same "events" "$before" "$(count raw.events)"
+    sums_equal_sql
+}
+
 fresh
-services
+REPORTING_INTERVAL=0s services
 "$BIN_DIR/producer" --source synthetic --events "$EVENTS" --seed 22 --start-time "2019-10-30 15:00:00" \
     --duration 3d --checkouts --missing-sessions 0.01 --duplicates 0.01 --output "$ROWS" --log-level error
 # A file whose end is missing: all of these rows are sent, and the segment never ends.
 head -n $((PART + 1)) "$ROWS" | gzip | head -c -8 >"$E2E_WORK/part.csv.gz"
 ! replay --input "$E2E_WORK/part.csv.gz"
 drain
+check "events are copied straight into the table, and their sums equal those of SQL" loaded_direct
+check "events that are stored already are stored once, and the sums are of the others" third_is_stored_again
+check "events that the table refuses are found among events that are stored already" refused_are_found
+stack stop pg-loader-1
+start pg-loader-1
 reported
 wait_until "reporting.segments has the segment" sql "SELECT 1 / count(*) FROM reporting.segments"
 check "a part of a segment is not complete, and has no batch report" not_complete

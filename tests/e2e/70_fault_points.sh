@@ -13,7 +13,11 @@ fi
 
 LOOP="before_produce after_produce before_send_offsets after_send_offsets before_commit after_commit
     before_restore in_restore"
-LOAD="before_copy after_copy after_upsert before_offsets before_pg_commit after_pg_commit"
+LOAD="before_copy after_copy after_load_batches after_bronze_loads after_upsert before_offsets
+    before_pg_commit after_pg_commit"
+# While events are loaded that are stored already: with the pass of the point that is in the second try,
+# which takes the staging table.
+COLLISION="after_collision:1 after_copy:2 after_upsert:1 before_pg_commit:2 after_pg_commit:2"
 SEND="before_send before_save after_save before_end"
 CHUNK=600
 chunk=0 parts=() exact=(--exact-counts)
@@ -23,6 +27,7 @@ faults() {
     local point
     for point in $LOOP; do printf 'bronze-sink:%s funnel-aggregator:%s ' "$point" "$point"; done
     for point in $LOAD; do printf 'pg-loader:%s ' "$point"; done
+    for point in $COLLISION; do printf 'pg-loader:%s ' "collision:$point"; done
     for point in $SEND; do printf 'producer:%s ' "$point"; done
 }
 
@@ -49,6 +54,18 @@ crash_at() { # SERVICE POINT
     start "$name"
 }
 
+# The loader reads all of bronze again, and then the new rows.
+crash_after_collision_at() { # POINT:PASS
+    local point=${1%:*}
+    stack stop pg-loader-1
+    sql "DELETE FROM processed.loader_offsets WHERE topic = '$(topic bronze_events)'"
+    replay --input "${parts[-1]}"
+    FAULT=$1 start pg-loader-1 || true
+    wait_until "pg-loader-1 dies at $1" dead pg-loader-1
+    grep -q "fault point $point: killed" "$LOG_DIR/pg-loader-1.log"
+    start pg-loader-1
+}
+
 # The end of a segment comes once. The state is saved once a second.
 crash_producer_at() { # POINT
     local pass=2
@@ -62,11 +79,18 @@ crash_producer_at() { # POINT
 }
 
 survives() { # SERVICE POINT
-    if [[ $1 == producer ]]; then crash_producer_at "$2"; else crash_at "$1" "$2"; fi
+    case $1:$2 in
+    producer:*) crash_producer_at "$2" ;;
+    *:collision:*) crash_after_collision_at "${2#collision:}" ;;
+    *) crash_at "$1" "$2" ;;
+    esac
     drain
     oracle "${exact[@]}" --max-late 0 "${parts[@]}"
     topic_equals_table aggregated_events
     topic_equals_table session_funnels
+    same "stored events without sums" 0 "$(sql "
+        SELECT (SELECT count(*) FROM raw.events) - (SELECT coalesce(sum(events), 0) FROM mart.hour_totals)
+            - (SELECT coalesce(sum(events), 0) FROM processed.load_batches)")"
 }
 
 fresh
@@ -77,5 +101,5 @@ for fault in ${FAULTS:-$(faults)}; do
     next_chunk
     # A row that was sent and not saved yet comes twice.
     [[ $fault != producer:* ]] || exact=(--resent)
-    check "${fault%:*} dies at ${fault#*:}: nothing is lost or doubled" survives "${fault%:*}" "${fault#*:}"
+    check "${fault%%:*} dies at ${fault#*:}: nothing is lost or doubled" survives "${fault%%:*}" "${fault#*:}"
 done

@@ -1,12 +1,15 @@
 /* Records of any bytes, in the topics that pg-loader reads. Each becomes a row in COPY's binary
  * format that PostgreSQL accepts: with the right number of fields, each in the form and range of
  * its type. So the bytes of a record can only be values, and PostgreSQL refuses none of these
- * rows. */
+ * rows. The same is true of the sums of events. */
 #include <jansson.h>
 
 #include "base/span.h"
 #include "base/utf8.h"
+#include "copy_binary.h"
 #include "event/reason.h"
+#include "event_row.h"
+#include "event_sums.h"
 #include "fuzz.h"
 #include "fuzz/fuzz.h"
 #include "load_batch.h"
@@ -23,10 +26,14 @@
  * bool, y bytea, j jsonb, a text[]. */
 #define EVENT "tdx88xxn8xx848t"
 static const char *const columns[TARGET_COUNT] = {
-	[TARGET_EVENTS] = "u" EVENT "48",       [TARGET_AGGREGATES] = "xttx88888n8888888b8",
-	[TARGET_VISIT_REMOVALS] = "xt",         [TARGET_VISITS] = "xtt8888888nxx2x888b8",
-	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8tj8",
-	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t8",
+	[TARGET_EVENTS] = "u" EVENT,
+	[TARGET_AGGREGATES] = "xttx88888n8888888b8",
+	[TARGET_VISIT_REMOVALS] = "xt",
+	[TARGET_VISITS] = "xtt8888888nxx2x888b8",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48",
+	[TARGET_COUNTS] = "xx488888j8tj8",
+	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",
+	[TARGET_CONTROLS] = "x4x8848t8",
 };
 
 /* ---- reading rows back */
@@ -117,6 +124,85 @@ static void check_field(char type, struct span field)
 	}
 	default: fuzz_check(!"a type");
 	}
+}
+
+/* ---- sums */
+
+static char element_type(int64_t oid)
+{
+	switch ((enum copy_element)oid) {
+	case COPY_INT2: return '2';
+	case COPY_INT4: return '4';
+	case COPY_INT8: return '8';
+	case COPY_NUMERIC: return 'n';
+	case COPY_TIMESTAMPTZ: return 't';
+	case COPY_TEXT: return 'x';
+	case COPY_UUID: return 'u';
+	}
+	return '?';
+}
+
+static void check_elements(struct span field)
+{
+	int64_t dimensions = take_integer(&field, 4), has_null = take_integer(&field, 4), count;
+	char type = element_type(take_integer(&field, 4));
+
+	fuzz_check(dimensions == 0 || dimensions == 1);
+	count = dimensions ? take_integer(&field, 4) : 0;
+	fuzz_check(dimensions == 0 || (count > 0 && take_integer(&field, 4) == 1));
+	for (; count > 0; count--) {
+		int64_t len = take_integer(&field, 4);
+
+		if (len == -1) {
+			fuzz_check(has_null);
+			continue;
+		}
+		fuzz_check(len >= 0 && (size_t)len <= field.len);
+		check_field(type, (struct span){field.at, (size_t)len});
+		field = (struct span){field.at + len, field.len - (size_t)len};
+	}
+	fuzz_check(field.len == 0);
+}
+
+static void check_sums(struct span rows, int64_t events)
+{
+	while (rows.len) {
+		int64_t count = take_integer(&rows, 2);
+
+		for (int64_t i = 0; i < count; i++) {
+			int64_t len = take_integer(&rows, 4);
+
+			fuzz_check(len >= 0 && (size_t)len <= rows.len);
+			if (i >= 2)
+				check_elements((struct span){rows.at, (size_t)len});
+			else if (i == 1)
+				events -= take_integer(&(struct span){rows.at, (size_t)len}, 8);
+			rows = (struct span){rows.at + len, rows.len - (size_t)len};
+		}
+	}
+	fuzz_check(events == 0);
+}
+
+static void sum_up(const struct load_batch *batch)
+{
+	struct event_sums *sums = event_sums_new();
+	struct buffer out = {0};
+
+	for (uint32_t i = 0; i < batch->rows.count; i++) {
+		const struct load_row *row = &batch->rows.at[i];
+		struct bronze_event event;
+
+		if (!row->live || row->target != TARGET_EVENTS)
+			continue;
+		event_row_read((struct span){batch->rows.bytes[TARGET_EVENTS].at + row->at,
+		                             row->len},
+		               &event);
+		event_sums_add(sums, &event);
+	}
+	event_sums_write(sums, &out);
+	check_sums((struct span){out.at, out.len}, batch->rows.live[TARGET_EVENTS]);
+	buffer_free(&out);
+	event_sums_free(sums);
 }
 
 static void check_row(const struct load_batch *batch, const struct load_row *row)
@@ -217,6 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	for (uint32_t i = 0; i < batch.rows.count; i++)
 		check_row(&batch, &batch.rows.at[i]);
+	sum_up(&batch);
 	if (batch.rows.count &&
 	    load_batch_reject_row(&batch, refuse % batch.rows.count, "PostgreSQL's message\n\"'\\"))
 		check_row(&batch, &batch.rows.at[batch.rows.count - 1]);

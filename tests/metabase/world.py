@@ -1,6 +1,6 @@
 """A throw-away PostgreSQL with the project's tables and views, and data in it that was counted apart, in plain Python.
 
-Events come from a CSV. Tables that the pipeline would have filled are filled here: raw.events by COPY, the two rollups
+Events come from a CSV. Tables that the pipeline would have filled are filled here: raw.events as by pg-loader, the two rollups
 that dashboards read by SQL, visits by the definition, one session after the other. Then reporting.refresh() does its
 work. What tiles must show is recounted from the list of events (see recount.py), not from these tables.
 """
@@ -174,10 +174,11 @@ class Cluster:
 
     def fill(self, database, events, visits):
         self.psql(database, ''.join(f"SELECT raw.ensure_event_partition('{day}');\n" for day in sorted({e.day for e in events})))
-        self.copy(database, 'raw.events', 'event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
-                  'raw_partition,raw_offset,raw_time',
-                  ([uuid.UUID(bytes=e.id), f'{e.time}+00', e.day, *e.row[1:6], e.price, e.user, e.row[8], 0, n, '2026-01-01 00:00:00+00']
-                   for n, e in enumerate(events)))
+        rows = ([uuid.UUID(bytes=e.id), f'{e.time}+00', e.day, *e.row[1:6], e.price, e.user, e.row[8], 0, n, '2026-01-01 00:00:00+00']
+                for n, e in enumerate(events))
+        self.psql(database, f'CREATE TABLE staged AS SELECT {EVENT_COLUMNS} FROM raw.late_events WITH NO DATA')
+        self.copy(database, 'staged', EVENT_COLUMNS, rows)
+        self.psql(database, STORE + '; DROP TABLE staged', one_transaction=True)
         for rollup, group in (('1m:all', "'all'"), ('1m:category1', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
             self.psql(database, ROLLUP % (rollup, group))
         self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
@@ -185,6 +186,12 @@ class Cluster:
         while int(self.psql(database, 'SELECT events_waiting FROM reporting.refresh(10000)')) > 0:
             pass
 
+
+EVENT_COLUMNS = ('event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
+                 'raw_partition,raw_offset,raw_time')
+STORE = f"""
+WITH stored AS (INSERT INTO raw.events AS e ({EVENT_COLUMNS}) SELECT {EVENT_COLUMNS} FROM staged RETURNING e)
+SELECT processed.note_events(array_agg(e)) FROM stored"""
 
 ROLLUP = """
 INSERT INTO processed.funnel_aggregates

@@ -416,6 +416,9 @@ void pg_oracle_committed(struct pg_row *const *rows, size_t count)
 		check_actual(rows[i]);
 	if (!oracle_failure())
 		check_loads();
+	if (!oracle_failure() && pg_unsummed() != 0)
+		oracle_fail("load_batches: %d more events are stored than summed up",
+		            (int)pg_unsummed());
 }
 
 void pg_oracle_dropped(struct span key)

@@ -20,7 +20,8 @@
 #include "sim/process.h"
 #include "sim/story.h"
 
-#define COPY_HEADER 19
+#define COPY_HEADER   19
+#define EVENT_COLUMNS 16
 
 /* ---- rows as the session sees them */
 
@@ -112,6 +113,17 @@ static enum pg_step copy(struct pg_session *session, enum target target)
 
 /* ---- apply */
 
+static bool is_too_big(struct pg_session *session, size_t count)
+{
+	if (!pg.rows_max || count <= pg.rows_max)
+		return false;
+	if (count % 2)
+		fail(session, "57014", "it takes too long");
+	else
+		fail(session, "53200", "out of shared memory");
+	return true;
+}
+
 enum pg_table pg_table_of(enum target target)
 {
 	switch (target) {
@@ -184,11 +196,15 @@ static const char *check_row(enum target target, struct span tuple)
 /* Of events, only the columns of the table: without bronze_partition and bronze_offset. */
 struct span pg_stored_value(enum target target, struct span tuple)
 {
-	struct span last = pg_field(tuple, 15);
+	static char value[65536];
+	struct span last = pg_field(tuple, EVENT_COLUMNS - 1);
+	size_t len = (size_t)(last.at + last.len - tuple.at);
 
-	return target == TARGET_EVENTS
-	               ? (struct span){tuple.at, (size_t)(last.at + last.len - tuple.at)}
-	               : tuple;
+	if (target != TARGET_EVENTS || len > sizeof(value))
+		return tuple;
+	memcpy(value, tuple.at, len);
+	value[1] = EVENT_COLUMNS;
+	return (struct span){value, len};
 }
 
 static bool needs_lock(const struct pg_session *session, enum target target,
@@ -215,6 +231,7 @@ static void note_event(struct pg_session *session, struct span tuple)
 
 	if (partition >= 0 && partition < PG_PARTITIONS_MAX)
 		session->stored[partition]++;
+	session->unsummed++;
 }
 
 /* The redriven time follows the columns of the dead letter's own row. */
@@ -265,15 +282,25 @@ static const char *apply_row(struct pg_session *session, enum target target, str
 	return NULL;
 }
 
+/* The statement sums up the events that it has inserted, and selects how many. */
+static void note_events(struct pg_session *session, size_t inserted)
+{
+	session->unsummed -= (int64_t)inserted;
+	session->answer.kind = PG_ANSWER_ROWS;
+	session->answer.rows = 1;
+	session->answer.columns = 2;
+	snprintf(session->answer.values[0][0], sizeof(session->answer.values[0][0]), "%zu",
+	         inserted);
+}
+
 static enum pg_step apply(struct pg_session *session, enum target target)
 {
 	const struct pg_tuples *stage = &session->stage[target];
 	struct pg_tuples touched = {0};
 	const char *why = NULL;
 
-	if (pg.rows_max && stage->count > pg.rows_max)
-		return stage->count % 2 ? fail(session, "57014", "it takes too long")
-		                        : fail(session, "53200", "out of shared memory");
+	if (is_too_big(session, stage->count))
+		return PG_FAILED;
 	for (size_t i = 0; i < stage->count; i++) {
 		struct pg_row *row = row_of(target, stage->at[i]);
 
@@ -286,8 +313,72 @@ static enum pg_step apply(struct pg_session *session, enum target target)
 	for (size_t i = 0; !why && i < stage->count; i++)
 		why = apply_row(session, target, stage->at[i], &touched,
 		                session->message.matched.missing);
+	if (target == TARGET_EVENTS)
+		note_events(session, touched.count);
 	free(touched.at);
 	return why ? fail(session, why, "a row is there twice") : PG_DONE;
+}
+
+/* ---- events straight into their table */
+
+static enum pg_step check_events(struct pg_session *session)
+{
+	struct span rest = session->message.copy, tuple;
+
+	rest = (struct span){rest.at + COPY_HEADER, rest.len - COPY_HEADER};
+	for (size_t line = 1; pg_next_tuple(&rest, &tuple); line++) {
+		struct pg_row *row = row_of(TARGET_EVENTS, tuple);
+		const char *why = check_row(TARGET_EVENTS, tuple);
+
+		if (is_too_big(session, line))
+			return PG_FAILED;
+		if (pg_is_poison(TARGET_EVENTS, tuple, PG_POISON_COPY))
+			return fail_copy(session, PG_POISON_COPY_STATE, PG_POISON_COPY_MESSAGE,
+			                 line);
+		if (why)
+			return fail_copy(session, "23514", why, line);
+		if (seen(session, row).at)
+			return fail_copy(session, "23505", "duplicate key", line);
+		if (!lock(session, row))
+			return PG_BLOCKED;
+	}
+	return rest.len == 2 ? PG_DONE : fail(session, "22P04", "COPY: the trailer is missing");
+}
+
+static enum pg_step copy_events(struct pg_session *session)
+{
+	struct span rest = session->message.copy, tuple;
+	struct pg_tuples touched = {0};
+	enum pg_step step;
+	const char *why = NULL;
+
+	if (!rest.at) {
+		session->answer.kind = PG_ANSWER_COPY_IN;
+		return PG_DONE;
+	}
+	step = check_events(session);
+	if (step != PG_DONE)
+		return step;
+	rest = (struct span){rest.at + COPY_HEADER, rest.len - COPY_HEADER};
+	while (!why && pg_next_tuple(&rest, &tuple))
+		why = apply_row(session, TARGET_EVENTS, tuple, &touched, PG_INSERT_ON_CONFLICT);
+	free(touched.at);
+	return why ? fail(session, why, "a row is there twice") : PG_DONE;
+}
+
+/* Of a row of sums, only the number of its events. */
+static enum pg_step copy_sums(struct pg_session *session)
+{
+	struct span rest = session->message.copy, tuple;
+
+	if (!rest.at) {
+		session->answer.kind = PG_ANSWER_COPY_IN;
+		return PG_DONE;
+	}
+	rest = (struct span){rest.at + COPY_HEADER, rest.len - COPY_HEADER};
+	while (pg_next_tuple(&rest, &tuple))
+		session->unsummed -= pg_integer(pg_field(tuple, 1));
+	return rest.len == 2 ? PG_DONE : fail(session, "22P04", "COPY: the trailer is missing");
 }
 
 /* ---- duplicates */
@@ -419,6 +510,31 @@ static bool next_item(const char **at, char *out, size_t cap)
 	*at += quoted;
 	out[len] = '\0';
 	return len > 0;
+}
+
+static enum pg_step note_progress(struct pg_session *session)
+{
+	int64_t numbers[2][PG_PARTITIONS_MAX];
+	int count[2] = {0, 0};
+	char item[24];
+
+	for (int p = 0; p < 2; p++) {
+		const char *at = session->message.params[p];
+
+		while (count[p] < PG_PARTITIONS_MAX && next_item(&at, item, sizeof(item)))
+			numbers[p][count[p]++] = strtoll(item, NULL, 10);
+	}
+	for (int i = 0; i < count[0]; i++)
+		if (!lock(session, load_row((int32_t)numbers[0][i])))
+			return PG_BLOCKED;
+	for (int i = 0; i < count[0]; i++) {
+		struct pg_bronze_load load = load_of(session, (int32_t)numbers[0][i]);
+
+		if (numbers[1][i] > load.loaded_up_to)
+			load.loaded_up_to = numbers[1][i];
+		change(load_row((int32_t)numbers[0][i]), bytes_of(&load, sizeof(load)));
+	}
+	return PG_DONE;
 }
 
 static size_t read_wanted(const struct pg_session *session, struct wanted *wanted)
@@ -608,8 +724,10 @@ static enum pg_step commit(struct pg_session *session)
 static bool writes(enum pg_statement statement)
 {
 	return statement == PG_APPLY || statement == PG_COUNT_DUPLICATES ||
-	       statement == PG_ENSURE_DAY || statement == PG_OFFSETS_INSERT ||
-	       statement == PG_OFFSETS_LOCK || statement == PG_OFFSETS_MOVE;
+	       statement == PG_COPY_EVENTS || statement == PG_COPY_SUMS ||
+	       statement == PG_NOTE_PROGRESS || statement == PG_ENSURE_DAY ||
+	       statement == PG_OFFSETS_INSERT || statement == PG_OFFSETS_LOCK ||
+	       statement == PG_OFFSETS_MOVE;
 }
 
 enum pg_step pg_run_statement(struct pg_session *session)
@@ -638,6 +756,9 @@ enum pg_step pg_run_statement(struct pg_session *session)
 	case PG_COPY_STAGE: return copy(session, matched->target);
 	case PG_APPLY: return apply(session, matched->target);
 	case PG_COUNT_DUPLICATES: return count_duplicates(session);
+	case PG_COPY_EVENTS: return copy_events(session);
+	case PG_COPY_SUMS: return copy_sums(session);
+	case PG_NOTE_PROGRESS: return note_progress(session);
 	case PG_ENSURE_DAY: return ensure_day(session);
 	case PG_OFFSETS_READ: return offsets_read(session);
 	case PG_OFFSETS_INSERT: return offsets_insert(session);

@@ -109,6 +109,7 @@ static void release(struct pg_session *session, bool commit)
 	for (int t = 0; t < TARGET_COUNT; t++)
 		session->stage[t].count = 0;
 	memset(session->stored, 0, sizeof(session->stored));
+	session->unsummed = 0;
 	session->blocked_on = NULL;
 }
 
@@ -158,6 +159,7 @@ void pg_do_commit(struct pg_session *session)
 	for (size_t i = 0; i < session->held_count; i++)
 		if (session->held[i]->changed)
 			changed[count++] = session->held[i];
+	pg.unsummed += session->unsummed;
 	release(session, true);
 	session->held_count = 0;
 	if (count) {
@@ -412,6 +414,11 @@ const struct pg_rows *pg_server_rows(void)
 uint64_t pg_commits(void)
 {
 	return pg.commits;
+}
+
+int64_t pg_unsummed(void)
+{
+	return pg.unsummed;
 }
 
 const char *pg_unknown(void)

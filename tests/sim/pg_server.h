@@ -55,6 +55,8 @@ struct span pg_offset_key(const char *topic, int32_t partition);
 void pg_begin(void (*committed)(struct pg_row *const *rows, size_t count));
 const struct pg_rows *pg_server_rows(void);
 uint64_t pg_commits(void);
+/* Events that are stored, minus those that processed.load_batches has sums of. */
+int64_t pg_unsummed(void);
 /* A statement that the simulation does not know; NULL: none. */
 const char *pg_unknown(void);
 void pg_note_unknown(const char *sql);

@@ -24,6 +24,7 @@ struct pg_session {
 	bool staged[TARGET_COUNT];            /* it has the staging table */
 	struct pg_tuples stage[TARGET_COUNT]; /* their rows */
 	int64_t stored[PG_PARTITIONS_MAX];    /* events of this transaction, by raw partition */
+	int64_t unsummed;                     /* of them, those without sums */
 	struct pg_row **held;                 /* rows that it has locked */
 	size_t held_count, held_capacity;
 
@@ -40,7 +41,8 @@ struct pg_server {
 	size_t session_count, session_capacity;
 	int64_t down_until_us, starting_until_us, read_only_until_us, full_until_us;
 	uint64_t commits;
-	size_t rows_max; /* of an apply statement; 0: no limit */
+	int64_t unsummed; /* events that were committed without sums */
+	size_t rows_max;  /* of an apply statement; 0: no limit */
 	char unknown[512];
 	void (*committed)(struct pg_row *const *rows, size_t count);
 };

@@ -62,17 +62,43 @@ static const struct {
          "user_session, source_file, source_row, raw_partition, raw_offset, "
          "raw_time, bronze_partition, bronze_offset) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_EVENTS, 0},
-         "INSERT INTO raw.events (event_id, event_time, event_date, event_type, "
+         "WITH stored AS (INSERT INTO raw.events AS e (event_id, event_time, "
+         "event_date, event_type, product_id, category_id, category_code, brand, "
+         "price, user_id, user_session, source_file, source_row, raw_partition, "
+         "raw_offset, raw_time) SELECT event_id, event_time, event_date, "
+         "event_type, product_id, category_id, category_code, brand, price, "
+         "user_id, user_session, source_file, source_row, raw_partition, "
+         "raw_offset, raw_time FROM stage_events{ ON CONFLICT DO NOTHING} "
+         "RETURNING e) SELECT count(*), processed.note_events(array_agg(e)) FROM "
+         "stored"},
+	{{PG_COPY_EVENTS, TARGET_EVENTS, 0},
+         "COPY raw.events (event_id, event_time, event_date, event_type, "
          "product_id, category_id, category_code, brand, price, user_id, "
          "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time) SELECT event_id, event_time, event_date, event_type, "
-         "product_id, category_id, category_code, brand, price, user_id, "
-         "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time FROM stage_events{ ON CONFLICT DO NOTHING}"},
+         "raw_time) FROM STDIN (FORMAT binary)"},
+	{{PG_COPY_SUMS, TARGET_EVENTS, 0},
+         "COPY processed.load_batches (event_date, events, run_partition, "
+         "run_offset, run_events, hour, hour_views, hour_carts, hour_removes, "
+         "hour_checkouts, hour_purchases, hour_revenue, hour_without_category, "
+         "hour_without_brand, hour_without_price, hour_without_session, "
+         "hour_zero_price, hour_newest, product_id, product_category, "
+         "product_brand, product_price, product_views, product_carts, "
+         "product_removes, product_checkouts, product_purchases, product_first, "
+         "product_last, session_id, session_user_id, session_views, "
+         "session_carts, session_removes, session_checkouts, session_purchases, "
+         "session_revenue, session_first, session_last, session_first_view, "
+         "session_last_view, session_last_purchase, step_session_id, step_time, "
+         "step_event_id, step_type, step_product_id, step_price) FROM STDIN "
+         "(FORMAT binary)"},
+	{{PG_NOTE_PROGRESS, TARGET_EVENTS, 0},
+         "INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to) "
+         "SELECT p, o FROM unnest($1::int[], $2::bigint[]) AS l(p, o) ORDER BY p "
+         "ON CONFLICT (partition) DO UPDATE SET loaded_up_to = "
+         "greatest(t.loaded_up_to, excluded.loaded_up_to)"},
 	{{PG_COUNT_DUPLICATES, TARGET_EVENTS, 0},
-         "WITH stored AS ( SELECT raw_partition AS partition, sum(events) AS events "
-         "FROM processed.load_batches WHERE loaded_at = now() GROUP BY 1), expected "
-         "AS ( SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS "
+         "WITH stored AS ( SELECT p AS partition, sum(n) AS events FROM "
+         "processed.load_batches, unnest(run_partition, run_events) AS r(p, n) WHERE "
+         "loaded_at = now() GROUP BY 1), expected AS ( SELECT s.bronze_partition AS partition, max(s.bronze_offset) + 1 AS "
          "up_to, count(*) FILTER (WHERE CASE WHEN s.bronze_offset >= "
          "coalesce((SELECT array_agg(l.loaded_up_to ORDER BY p) FROM "
          "generate_series(0, (SELECT max(partition) FROM processed.bronze_loads)) "
@@ -300,6 +326,9 @@ const char *pg_statement_name(const struct pg_matched *matched)
 		[PG_COPY_STAGE] = "COPY",
 		[PG_APPLY] = "apply",
 		[PG_COUNT_DUPLICATES] = "count duplicates",
+		[PG_COPY_EVENTS] = "COPY straight into",
+		[PG_COPY_SUMS] = "sums of",
+		[PG_NOTE_PROGRESS] = "progress of",
 		[PG_ENSURE_DAY] = "ensure_event_partition",
 		[PG_OFFSETS_READ] = "read offsets",
 		[PG_OFFSETS_INSERT] = "insert offsets",
@@ -308,7 +337,7 @@ const char *pg_statement_name(const struct pg_matched *matched)
 	};
 	static char text[96];
 	bool has_target =
-		matched->statement >= PG_CREATE_STAGE && matched->statement <= PG_COUNT_DUPLICATES;
+		matched->statement >= PG_CREATE_STAGE && matched->statement <= PG_NOTE_PROGRESS;
 
 	snprintf(text, sizeof(text), "%s%s%s", names[matched->statement], has_target ? " " : "",
 	         has_target ? targets[matched->target].table : "");

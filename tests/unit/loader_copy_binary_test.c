@@ -224,6 +224,60 @@ Test(loader_copy_binary, plain_fields_are_length_and_bytes)
 	             "00000019");
 }
 
+/* SELECT ARRAY[1, NULL]::int2[] and so on. */
+Test(loader_copy_binary, arrays_have_elements_like_fields)
+{
+	char *at = copy_array_begin(place, COPY_INT2, 2);
+
+	at = copy_null(copy_int2(at, 1));
+	expect_bytes("int2[]", copy_array_end(place, at, true),
+	             "0000001e"
+	             "00000001"
+	             "00000001"
+	             "00000015"
+	             "00000002"
+	             "00000001"
+	             "00000002"
+	             "0001"
+	             "ffffffff");
+	at = copy_int8(copy_array_begin(place, COPY_INT8, 1), -2);
+	expect_bytes("int8[]", copy_array_end(place, at, false),
+	             "00000020"
+	             "00000001"
+	             "00000000"
+	             "00000014"
+	             "00000001"
+	             "00000001"
+	             "00000008"
+	             "fffffffffffffffe");
+	at = copy_cents(copy_array_begin(place, COPY_NUMERIC, 1), 1);
+	expect_bytes("numeric[]", copy_array_end(place, at, false),
+	             "00000022"
+	             "00000001"
+	             "00000000"
+	             "000006a4"
+	             "00000001"
+	             "00000001"
+	             "0000000a"
+	             "0001"
+	             "ffff"
+	             "0000"
+	             "0002"
+	             "0064");
+	expect_bytes("empty uuid[]",
+	             copy_array_end(place, copy_array_begin(place, COPY_UUID, 0), false),
+	             "0000000c"
+	             "00000000"
+	             "00000000"
+	             "00000b86");
+	expect_bytes("empty timestamptz[]",
+	             copy_array_end(place, copy_array_begin(place, COPY_TIMESTAMPTZ, 0), false),
+	             "0000000c"
+	             "00000000"
+	             "00000000"
+	             "000004a0");
+}
+
 Test(loader_copy_binary, texts_that_postgresql_would_reject_are_found)
 {
 	static const struct {

@@ -41,6 +41,29 @@ Test(u64_map, takes_the_keys_zero_and_all_ones)
 	u64_map_free(&map);
 }
 
+/* Each round has more keys than the one before, and then few: the table is given back. */
+Test(u64_map, is_empty_after_a_clear)
+{
+	struct u64_map map = {0};
+
+	for (uint32_t round = 1; round <= 5; round++) {
+		uint32_t count = round < 5 ? round * 3000 : 1;
+
+		for (uint32_t key = 0; key < count; key++) {
+			bool added;
+
+			cr_assert_eq(u64_map_put(&map, key, key + round, &added), key + round);
+			cr_assert(added, "round %u, key %u", round, key);
+		}
+		cr_assert_eq(map.used, count);
+		u64_map_clear(&map);
+		cr_assert_eq(map.used, 0);
+	}
+	cr_assert_null(map.slots);
+	u64_map_clear(&map);
+	u64_map_free(&map);
+}
+
 /* ---- ids chosen to collide */
 
 static uint64_t inverse(uint64_t odd)

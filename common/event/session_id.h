@@ -1,0 +1,16 @@
+/* The id of a session: 16 bytes, whatever the length of its key. SQL computes the same id with
+ * processed.session_id(text). */
+#ifndef FUNNEL_SESSION_ID_H
+#define FUNNEL_SESSION_ID_H
+
+#include <stdint.h>
+
+#include "base/span.h"
+
+#define SESSION_ID_BYTES 16
+
+/* key: the key of a session (event_session_key). If it is a UUID as PostgreSQL prints it, in lower
+ * case and with hyphens, the id has its bytes. Else the id is the MD5 of the key. */
+void session_id(struct span key, uint8_t id[SESSION_ID_BYTES]);
+
+#endif

@@ -1,0 +1,86 @@
+#include "copy_rows.h"
+
+#include "base/buffer.h"
+#include "copy_binary.h"
+#include "event_row.h"
+
+#define PIECE_BYTES 65536 /* of staged events */
+
+struct span copy_row_bytes(const struct load_batch *batch, const struct load_row *row)
+{
+	return (struct span){batch->rows.bytes[row->target].at + row->at, row->len};
+}
+
+static bool begin(struct postgres *pg, const char *copy, struct err *err)
+{
+	return postgres_copy_begin(pg, copy, err) &&
+	       postgres_copy_put(pg, copy_header, sizeof(copy_header), err);
+}
+
+static bool put_trailer(struct postgres *pg, struct err *err)
+{
+	return postgres_copy_put(pg, copy_trailer, sizeof(copy_trailer), err);
+}
+
+/* Sends rows that are next to each other in the buffer in one piece. */
+static bool put_rows(struct postgres *pg, const struct load_batch *batch, const uint32_t *rows,
+                     uint32_t count, struct err *err)
+{
+	struct span piece = SPAN_NULL;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct span row = copy_row_bytes(batch, &batch->rows.at[rows[i]]);
+
+		if (piece.at && row.at == piece.at + piece.len) {
+			piece.len += row.len;
+			continue;
+		}
+		if (piece.at && !postgres_copy_put(pg, piece.at, piece.len, err))
+			return false;
+		piece = row;
+	}
+	return !piece.at || postgres_copy_put(pg, piece.at, piece.len, err);
+}
+
+bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *batch,
+               const uint32_t *rows, uint32_t count, struct err *err)
+{
+	return begin(pg, copy, err) && put_rows(pg, batch, rows, count, err) &&
+	       put_trailer(pg, err);
+}
+
+static bool put_staged_events(struct postgres *pg, const struct load_batch *batch,
+                              const uint32_t *rows, uint32_t count, struct buffer *piece,
+                              struct err *err)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		const struct load_row *row = &batch->rows.at[rows[i]];
+		const struct input_record *record = &batch->sources[row->source].record;
+
+		event_row_stage(piece, copy_row_bytes(batch, row), record->partition,
+		                record->offset);
+		if (piece->len < PIECE_BYTES && i + 1 < count)
+			continue;
+		if (!postgres_copy_put(pg, piece->at, piece->len, err))
+			return false;
+		piece->len = 0;
+	}
+	return true;
+}
+
+bool copy_staged_events(struct postgres *pg, const char *copy, const struct load_batch *batch,
+                        const uint32_t *rows, uint32_t count, struct err *err)
+{
+	struct buffer piece = {0};
+	bool ok = begin(pg, copy, err) && put_staged_events(pg, batch, rows, count, &piece, err) &&
+	          put_trailer(pg, err);
+
+	buffer_free(&piece);
+	return ok;
+}
+
+bool copy_bytes(struct postgres *pg, const char *copy, struct span bytes, struct err *err)
+{
+	return begin(pg, copy, err) && postgres_copy_put(pg, bytes.at, bytes.len, err) &&
+	       put_trailer(pg, err) && postgres_copy_end(pg, err);
+}
