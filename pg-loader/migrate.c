@@ -83,7 +83,9 @@ static const char DROP_OBJECTS_SQL[] =
 	"        WHERE object LIKE kind || ' %' AND NOT EXISTS ("
 	"            SELECT FROM processed.schema_migrations m WHERE object = ANY (m.objects));"
 	"        IF gone IS NOT NULL THEN"
-	"            EXECUTE format('DROP %s IF EXISTS %s', kind, gone);"
+	/* Of kind FUNCTION are aggregates too. */
+	"            EXECUTE format('DROP %s IF EXISTS %s',"
+	"                           CASE kind WHEN 'FUNCTION' THEN 'ROUTINE' ELSE kind END, gone);"
 	"        END IF;"
 	"    END LOOP;"
 	"END $do$";

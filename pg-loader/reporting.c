@@ -3,8 +3,9 @@
  *
  *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
  *
- * While more events wait to be counted, the next call follows at once. So during a replay at full
- * speed the reports are computed in another server process, in parallel with loading. If several
+ * While events wait, the next call follows after a pause: a call that counts more events at once
+ * costs less per event. If as many wait as one call counts, it follows at once. The reports are
+ * computed in another server process, in parallel with loading. If several
  * loaders call at the same time, the database runs one refresh, and the other calls return at once.
  * Retention is applied after the first refresh, and then once an hour.
  *
@@ -38,7 +39,9 @@
 	"SET LOCAL client_min_messages = warning;"
 #define ANSWER_TIMEOUT_US  INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
-#define RETRY_US           INT64_C(5000000) /* shortest pause after a failure */
+#define RETRY_US           INT64_C(5000000)  /* shortest pause after a failure */
+#define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
+#define PAUSE_US           INT64_C(10000000) /* while events wait */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
 struct reporting {
@@ -183,6 +186,13 @@ static int64_t number_at(const PGresult *result, int column)
 	                                      : strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
+static int64_t pause_after(const struct reporting *r, int64_t waiting)
+{
+	if (waiting >= FULL_EVENTS)
+		return 0;
+	return waiting > 0 && r->interval_us > PAUSE_US ? PAUSE_US : r->interval_us;
+}
+
 static void refreshed(struct reporting *r, const PGresult *result)
 {
 	int64_t counted, waiting;
@@ -204,7 +214,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	          log_int("took_us", monotonic_us() - r->sent_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
-	schedule(r, waiting > 0 ? 0 : r->interval_us);
+	schedule(r, pause_after(r, waiting));
 }
 
 static void answered(struct reporting *r, const PGresult *result)

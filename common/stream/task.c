@@ -230,8 +230,8 @@ static bool is_needed(const struct task_block *block, int64_t horizon_us)
 	return block->newest_us != FOLD_NOTHING && block->newest_us >= horizon_us;
 }
 
-/* Drops the blocks before restore_from, also one that may still get records: restore_from never goes
- * back, because the input may be trimmed up to it. */
+/* Drops the blocks before restore_from, also one that may still get records: restore_from must
+ * never go back, because the input may be trimmed up to it. */
 void task_committed(struct task *task)
 {
 	int64_t horizon_us = task->params.ops->horizon(task->fold);
