@@ -51,44 +51,58 @@ BEGIN
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.segment_report(
-    table_name text, grain text, a_segment text, a_run bigint)
+-- The batch reports of one segment. One pass over its events finds the sums of each session, day and
+-- user; days and months are sums of these. The order of sessions is that of their bytes, which
+-- sorts several times as fast as that of a language.
+CREATE OR REPLACE FUNCTION mart.segment_reports(a_segment text, a_run bigint)
 RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     low  timestamptz;
     high timestamptz;
+    one  jsonb;
 BEGIN
     SELECT min(first_load), max(last_load) INTO low, high FROM processed.segment_partitions
     WHERE segment = a_segment AND run = a_run;
-    EXECUTE format('INSERT INTO reporting.%1$I SELECT r.* FROM mart.each_month(%2$L) AS j, '
-                   'jsonb_populate_record(NULL::reporting.%1$I, j) AS r', table_name,
-                   format($sql$
-        SELECT %2$L AS segment, %3$L::bigint AS run,
-               date_trunc(%4$L, e.event_date::timestamp)::date AS %4$I, count(*) AS events,
-               count(*) FILTER (WHERE event_type = 'view') AS views,
-               count(*) FILTER (WHERE event_type = 'cart') AS carts,
-               count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removes,
-               count(*) FILTER (WHERE event_type = 'checkout') AS checkouts,
-               count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
-               coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0) AS revenue,
-               count(DISTINCT coalesce(user_session, 'user:' || user_id)) AS sessions,
-               count(DISTINCT coalesce(user_session, 'user:' || user_id))
-                   FILTER (WHERE event_type = 'purchase') AS orders,
+    FOR one IN SELECT r FROM mart.each_month(format($sql$
+        WITH session AS MATERIALIZED (
+            SELECT event_date, coalesce(user_session, 'user:' || user_id) COLLATE "C" AS session,
+                   user_id, count(*) AS events,
+                   count(*) FILTER (WHERE event_type = 'view') AS views,
+                   count(*) FILTER (WHERE event_type = 'cart') AS carts,
+                   count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removes,
+                   count(*) FILTER (WHERE event_type = 'checkout') AS checkouts,
+                   count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
+                   mart.total(CASE WHEN event_type = 'purchase' THEN price END) AS revenue
+            FROM raw.events e JOIN processed.segment_partitions p
+                 ON p.segment = %1$L AND p.run = %2$L AND e.raw_partition = p.partition
+                     AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
+            WHERE e.event_date BETWEEN $1 AND $2 AND e.loaded_at BETWEEN %3$L AND %4$L
+            GROUP BY 1, 2, 3
+        )
+        SELECT %1$L AS segment, %2$L::bigint AS run, event_date AS day, $1 AS month,
+               sum(events) AS events, sum(views) AS views, sum(carts) AS carts,
+               sum(removes) AS removes, sum(checkouts) AS checkouts, sum(purchases) AS purchases,
+               sum(revenue) AS revenue, count(DISTINCT session) AS sessions,
+               count(DISTINCT session) FILTER (WHERE purchases > 0) AS orders,
                count(DISTINCT user_id) AS users
-        FROM raw.events e JOIN processed.segment_partitions p
-             ON p.segment = %2$L AND p.run = %3$L AND e.raw_partition = p.partition
-                 AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
-        WHERE e.event_date BETWEEN $1 AND $2 AND e.loaded_at BETWEEN %5$L AND %6$L
-        GROUP BY 3
-    $sql$, table_name, a_segment, a_run, grain, low, high));
+        FROM session GROUP BY GROUPING SETS ((event_date), ()) HAVING sum(events) > 0
+    $sql$, a_segment, a_run, low, high)) AS r
+    LOOP
+        IF one->>'day' IS NULL THEN
+            INSERT INTO reporting.segment_months
+            SELECT * FROM jsonb_populate_record(NULL::reporting.segment_months, one);
+        ELSE
+            INSERT INTO reporting.segment_days
+            SELECT * FROM jsonb_populate_record(NULL::reporting.segment_days, one);
+        END IF;
+    END LOOP;
 END
 $body$;
 
 CREATE OR REPLACE FUNCTION mart.complete_segment(a_segment text, a_run bigint) RETURNS void
     LANGUAGE plpgsql AS $body$
 BEGIN
-    PERFORM mart.segment_report('segment_days', 'day', a_segment, a_run);
-    PERFORM mart.segment_report('segment_months', 'month', a_segment, a_run);
+    PERFORM mart.segment_reports(a_segment, a_run);
     WITH range AS (
         SELECT p.partition, p.begin_offset, p.end_offset, p.duplicates_other_price,
                p.end_offset - p.begin_offset - 1

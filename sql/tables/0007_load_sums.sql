@@ -8,8 +8,8 @@ LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 DROP TRIGGER IF EXISTS note_events ON raw.events;
 DROP FUNCTION IF EXISTS processed.note_events();
--- In a database of the old migrations, no record says that it was ours.
-DROP FUNCTION IF EXISTS mart.take_events(bigint);
+-- In a database of the old migrations, no record says that these were ours.
+DROP FUNCTION IF EXISTS mart.take_events(bigint), mart.segment_report(text, text, text, bigint);
 
 -- ---------------------------------------------------------------- what loaders have stored
 
