@@ -2,7 +2,6 @@
 
 CREATE OR REPLACE FUNCTION mart.count_products() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    TRUNCATE mart.new_products;
     INSERT INTO mart.new_products
     SELECT event_date, product_id, category, brand, price, sum(views), sum(carts), sum(removes),
            sum(checkouts), sum(purchases), coalesce(sum(purchases) * price, 0), min(first),
@@ -65,6 +64,7 @@ BEGIN
 
     PERFORM mart.merge_products();
     PERFORM mart.merge_categories();
+    TRUNCATE mart.new_products;
 END
 $body$;
 

@@ -2,8 +2,6 @@
 
 CREATE OR REPLACE FUNCTION mart.count_sessions() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
-    TRUNCATE mart.new_sessions, mart.prior_sessions, mart.touched, mart.touched_steps,
-        mart.new_users;
     PERFORM mart.find_new_sessions();
     ANALYZE mart.new_sessions;
     PERFORM mart.find_prior_sessions();
@@ -15,6 +13,8 @@ BEGIN
     PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
     PERFORM mart.merge_long_orders();
+    TRUNCATE mart.new_sessions, mart.prior_sessions, mart.touched, mart.touched_steps,
+        mart.new_users;
 END
 $body$;
 
