@@ -51,8 +51,8 @@ BEGIN
 END
 $body$;
 
--- The batch reports of one segment. One pass over its events finds the sums of each session, day and
--- user; days and months are sums of these. The order of sessions is that of their bytes, which
+-- The batch reports of one segment. One pass over its events finds the sums of each session, day
+-- and user; days and months are sums of these. The order of sessions is that of their bytes, which
 -- sorts several times as fast as that of a language.
 CREATE OR REPLACE FUNCTION mart.segment_reports(a_segment text, a_run bigint)
 RETURNS void LANGUAGE plpgsql AS $body$

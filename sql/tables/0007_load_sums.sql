@@ -127,7 +127,8 @@ DELETE FROM reporting.data_quality_thresholds WHERE check_name = 'lost_events';
 DELETE FROM mart.quality_measures
 WHERE check_name = 'lost_events' OR subject = 'events without a type';
 
--- Scratch of the refresh or rebuild that runs.
+-- Scratch of the refresh or rebuild that runs. It is empty between them.
+TRUNCATE mart.new_products;
 DROP TABLE mart.new_batches, mart.new_events, mart.new_sessions, mart.touched, mart.state_before,
     mart.state_change, mart.users_before;
 CREATE UNLOGGED TABLE mart.new_batches (
