@@ -15,6 +15,7 @@ struct point {
 	const void *fold;
 	int32_t partition;
 	int64_t position;
+	bool freed; /* its task is freed, but a late request may still commit its transaction */
 };
 
 static struct {
@@ -38,20 +39,30 @@ void flushes_begin(void)
 	memset(&flushes, 0, sizeof(flushes));
 }
 
+static void remove_at(size_t i)
+{
+	memmove(flushes.at + i, flushes.at + i + 1, (--flushes.count - i) * sizeof(*flushes.at));
+}
+
+static bool is_of(const struct point *point, const struct task *task)
+{
+	return point->life == process_current()->life && point->ops == task->params.ops &&
+	       point->partition == task->params.partition;
+}
+
+/* The transaction of an earlier task is over: its producer was fenced before. */
 static void add(const struct task *task)
 {
 	int before = sim_enter();
 
+	for (size_t i = flushes.count; i-- > 0;)
+		if (is_of(&flushes.at[i], task) && flushes.at[i].freed)
+			remove_at(i);
 	GROW(flushes.at, flushes.count, flushes.capacity);
 	flushes.at[flushes.count++] =
 		(struct point){process_current()->life, task->params.ops, task->fold,
-	                       task->params.partition, task->position};
+	                       task->params.partition,  task->position,   false};
 	sim_leave(before);
-}
-
-static void remove_at(size_t i)
-{
-	memmove(flushes.at + i, flushes.at + i + 1, (--flushes.count - i) * sizeof(*flushes.at));
 }
 
 /* A task without new records has no outputs. */
@@ -96,10 +107,9 @@ void __wrap_task_free(struct task *task)
 {
 	count(task, -1);
 	if (arena_current() != ARENA_WORLD && task->fold)
-		for (size_t i = flushes.count; i-- > 0;)
-			if (flushes.at[i].fold == task->fold &&
-			    flushes.at[i].life == process_current()->life)
-				remove_at(i);
+		for (size_t i = 0; i < flushes.count; i++)
+			if (flushes.at[i].fold == task->fold && is_of(&flushes.at[i], task))
+				flushes.at[i].freed = true;
 	__real_task_free(task);
 }
 
