@@ -253,13 +253,15 @@ static void expel(struct group *group)
 {
 	for (size_t i = group->member_count; i-- > 0;) {
 		struct member *member = &group->members[i];
-		const struct process *process = process_of(member->process);
+		struct process *process = process_of(member->process);
 
 		if (process->alive && process->life == member->life &&
 		    !process_is_frozen(process) && !member->silent)
 			member->seen_us = sim_now_us();
-		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US)
+		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US) {
+			process->expelled_life = member->life;
 			remove_member(group, member, "its session has timed out");
+		}
 	}
 }
 
