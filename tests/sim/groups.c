@@ -134,6 +134,7 @@ void groups_join(const char *name, const char *client_id, int process, uint32_t 
 
 static void remove_member(struct group *group, struct member *member, const char *why)
 {
+	process_of(member->process)->expelled_life = member->life;
 	story("group %s: member %s leaves: %s", group->name, member->id, why);
 	*member = group->members[--group->member_count];
 	if (group->member_count)
@@ -253,15 +254,13 @@ static void expel(struct group *group)
 {
 	for (size_t i = group->member_count; i-- > 0;) {
 		struct member *member = &group->members[i];
-		struct process *process = process_of(member->process);
+		const struct process *process = process_of(member->process);
 
 		if (process->alive && process->life == member->life &&
 		    !process_is_frozen(process) && !member->silent)
 			member->seen_us = sim_now_us();
-		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US) {
-			process->expelled_life = member->life;
+		else if (sim_now_us() - member->seen_us > GROUP_SESSION_US)
 			remove_member(group, member, "its session has timed out");
-		}
 	}
 }
 
