@@ -83,9 +83,8 @@ bool txn_producer_open(struct task_loop *loop, struct err *err)
 static bool init_failed(struct task_loop *loop, rd_kafka_error_t *error, struct err *err)
 {
 	kafka_err_take(err, error, "init transactions");
-	if (err->class != ERR_RETRY || !loop->inputs || !txn_producer_is_lost(loop))
+	if (err->class != ERR_RETRY || !loop->inputs || !txn_producer_is_lost(loop, err))
 		return false;
-	err_prefix(err, "the Kafka client gets no answer, although the brokers answer a new one");
 	if (txn_producer_close(loop, err))
 		err->class = ERR_RETRY;
 	return false;
@@ -106,7 +105,7 @@ bool txn_producer_ready(struct task_loop *loop, struct err *err)
 	return true;
 }
 
-bool txn_producer_is_lost(struct task_loop *loop)
+bool txn_producer_is_lost(struct task_loop *loop, struct err *err)
 {
 	/* Records that a broker does not take fail after one transaction time-out. */
 	int64_t enough_us = 2 * loop->config.transaction_timeout_us, now_us = monotonic_us();
@@ -117,8 +116,12 @@ bool txn_producer_is_lost(struct task_loop *loop)
 		enough_us = LOST_AFTER_US;
 	if (now_us < loop->failing_since_us + enough_us)
 		return false;
-	if (lost_client_new_one_connects(&loop->kafka, intake_topic(loop->intake, 0)->name))
+	if (lost_client_new_one_connects(&loop->kafka, intake_topic(loop->intake, 0)->name)) {
+		err_prefix(err,
+		           "the Kafka client gets no answer, although the brokers answer a new "
+		           "one");
 		return true;
+	}
 	loop->failing_since_us = now_us; /* the brokers are away: ask again later */
 	return false;
 }

@@ -15,8 +15,9 @@ MUST_USE bool txn_producer_ready(struct task_loop *loop, struct err *err);
  * commit has succeeded, but the new producer is not ready. */
 MUST_USE bool txn_producer_replace_doubtful(struct task_loop *loop, struct err *err);
 /* Call it after a call of the producer that failed with ERR_RETRY. True: such calls have failed for
- * 30 s or more, although the brokers answer a new client. This client does not recover any more. */
-bool txn_producer_is_lost(struct task_loop *loop);
+ * 30 s or more, although the brokers answer a new client, and *err begins with that. This client
+ * does not recover any more. */
+bool txn_producer_is_lost(struct task_loop *loop, struct err *err);
 /* Destroys the client, and marks all outputs in the outbox as not sent. The next
  * txn_producer_ready creates a new client and ends the open transaction. ERR_FENCED: the client
  * does not end; the outputs are dropped. */

@@ -46,10 +46,9 @@ static bool begin(struct task_loop *loop, struct err *err)
 
 /* A lost client is replaced. Until the commit was called, the transaction cannot be committed: its
  * outputs are sent again. After that, a new process reads the outcome. */
-static void give_up_client(const struct task_loop *loop, struct err *err)
+static enum err_class class_of_lost_client(const struct task_loop *loop)
 {
-	err_prefix(err, "the Kafka client gets no answer, although the brokers answer a new one");
-	err->class = loop->phase == TRANSACTION_OFFSETS_SENT ? ERR_FENCED : ERR_ABORT;
+	return loop->phase == TRANSACTION_OFFSETS_SENT ? ERR_FENCED : ERR_ABORT;
 }
 
 /* Handles a failed call; always false. ERR_ABORT becomes ERR_RETRY: the client is closed, the
@@ -60,8 +59,8 @@ static bool failed(struct task_loop *loop, struct err *err)
 	/* The call timed out, but its requests may still reach the broker. */
 	if (err->class == ERR_RETRY && loop->phase != TRANSACTION_NONE)
 		txn_doubt_raise(loop->doubt);
-	if (err->class == ERR_RETRY && loop->producer && txn_producer_is_lost(loop))
-		give_up_client(loop, err);
+	if (err->class == ERR_RETRY && loop->producer && txn_producer_is_lost(loop, err))
+		err->class = class_of_lost_client(loop);
 	if (err->class != ERR_ABORT)
 		return false;
 	err_prefix(err, "transaction lost, sending %zu outputs again", loop->outbox.count);
