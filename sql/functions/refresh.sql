@@ -30,7 +30,7 @@ CREATE OR REPLACE FUNCTION reporting.refresh(
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
-SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off SET work_mem = '64MB'
+SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
 AS $body$
 BEGIN
     events_counted := 0;

@@ -72,9 +72,10 @@ $body$;
 -- greatest by time, then category, brand and price.
 CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.dim_products AS t
-    SELECT DISTINCT ON (product_id) product_id, category, brand, price,
-           min(first_time) OVER (PARTITION BY product_id), last_time
-    FROM mart.new_products
+    SELECT DISTINCT ON (product_id) product_id, category, brand, price, t.first_time, last_time
+    FROM (SELECT product_id, min(first_time) AS first_time, max(last_time) AS last_time
+          FROM mart.new_products GROUP BY product_id) AS t
+    JOIN mart.new_products USING (product_id, last_time)
     ORDER BY product_id, last_time DESC, category COLLATE "C" DESC, brand COLLATE "C" DESC,
         coalesce(price, -1) DESC
     ON CONFLICT (product_id) DO UPDATE SET
@@ -90,11 +91,11 @@ $$;
 
 CREATE OR REPLACE FUNCTION mart.merge_categories() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.dim_categories
-    SELECT DISTINCT category, split_part(category, '.', 1),
+    SELECT category, split_part(category, '.', 1),
            nullif(split_part(category, '.', 2), ''), nullif(split_part(category, '.', 3), ''),
            nullif(substr(category,
                          length(split_part(category, '.', 1) || split_part(category, '.', 2)
                                 || split_part(category, '.', 3)) + 4), '')
-    FROM mart.new_products
+    FROM (SELECT DISTINCT category FROM mart.new_products) AS c
     ON CONFLICT DO NOTHING
 $$;

@@ -3,9 +3,8 @@
 CREATE OR REPLACE FUNCTION mart.count_sessions() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     PERFORM mart.find_new_sessions();
-    ANALYZE mart.new_sessions;
     PERFORM mart.find_prior_sessions();
-    ANALYZE mart.prior_sessions;
+    PERFORM mart.find_mixed_sessions();
     PERFORM mart.find_touched();
 
     PERFORM mart.merge_users();
@@ -13,18 +12,16 @@ BEGIN
     PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
     PERFORM mart.merge_long_orders();
-    TRUNCATE mart.new_sessions, mart.prior_sessions, mart.touched, mart.touched_steps,
-        mart.new_users;
+    TRUNCATE mart.new_sessions, mart.prior_sessions, mart.mixed_sessions, mart.touched,
+        mart.touched_steps, mart.new_users;
 END
 $body$;
 
--- A session is nearly always one user's. The others have one row per user.
 CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_sessions
     SELECT session_id, event_date, user_id, sum(views), sum(carts), sum(removes),
            sum(checkouts), sum(purchases), mart.total(CASE WHEN purchases > 0 THEN revenue END),
-           min(first_time), max(last_time), min(first_view), max(last_view), max(last_purchase),
-           user_id
+           min(first_time), max(last_time), min(first_view), max(last_view), max(last_purchase)
     FROM (SELECT event_date, unnest(session_id) AS session_id, unnest(session_user_id) AS user_id,
                  unnest(session_views) AS views, unnest(session_carts) AS carts,
                  unnest(session_removes) AS removes, unnest(session_checkouts) AS checkouts,
@@ -33,22 +30,57 @@ CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql AS
                  unnest(session_first_view) AS first_view, unnest(session_last_view) AS last_view,
                  unnest(session_last_purchase) AS last_purchase
           FROM mart.batch_sums) AS sums
-    GROUP BY session_id, event_date, user_id;
-
-    UPDATE mart.new_sessions n
-    SET other_user_id = CASE WHEN user_id = least_user THEN greatest_user ELSE least_user END
-    FROM (SELECT session_id, event_date, min(user_id) AS least_user, max(user_id) AS greatest_user
-          FROM mart.new_sessions GROUP BY session_id, event_date
-          HAVING min(user_id) <> max(user_id)) AS shared
-    WHERE n.session_id = shared.session_id AND n.event_date = shared.event_date
+    GROUP BY session_id, event_date, user_id
 $$;
 
 -- The settings force a search by key for each session, as the planner may prefer to read all of
--- mart.session_days.
+-- mart.session_days. Only a refresh or rebuild changes its rows, so their places stay valid.
 CREATE OR REPLACE FUNCTION mart.find_prior_sessions() RETURNS void LANGUAGE sql
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     INSERT INTO mart.prior_sessions
-    SELECT DISTINCT d.* FROM mart.new_sessions n JOIN mart.session_days d USING (session_id)
+    SELECT d.*, d.ctid FROM mart.session_days d
+    WHERE session_id IN (SELECT session_id FROM mart.new_sessions)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.find_mixed_sessions() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.mixed_sessions
+    SELECT session_id FROM mart.prior_sessions
+    UNION
+    SELECT session_id FROM mart.new_sessions GROUP BY session_id HAVING count(*) > 1
+$$;
+
+-- The sessions and days that mart.touched leaves out: new ones of only views, of one user and day.
+CREATE OR REPLACE VIEW mart.plain_sessions AS
+SELECT n.* FROM mart.new_sessions n
+WHERE n.carts + n.removes + n.checkouts + n.purchases = 0
+      AND NOT EXISTS (SELECT FROM mart.mixed_sessions m WHERE m.session_id = n.session_id);
+
+-- A session is nearly always one user's. The others have one row per user.
+CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
+    INSERT INTO mart.touched
+    SELECT session_id, event_date, views, carts, purchases, revenue, first_view, last_view, false,
+           0, 0, 0, 0
+    FROM mart.new_sessions n
+    WHERE carts + removes + checkouts + purchases > 0
+          AND NOT EXISTS (SELECT FROM mart.mixed_sessions m WHERE m.session_id = n.session_id)
+    UNION ALL
+    SELECT session_id, event_date,
+           n.views + coalesce(p.views, 0), n.carts + coalesce(p.carts, 0),
+           n.purchases + coalesce(p.purchases, 0), n.revenue + coalesce(p.revenue, 0),
+           least(n.first_view, p.first_view), greatest(n.last_view, p.last_view),
+           p.views IS NOT NULL, coalesce(p.views, 0), coalesce(p.carts, 0),
+           coalesce(p.purchases, 0), coalesce(p.revenue, 0)
+    FROM (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
+                 sum(purchases) AS purchases, sum(revenue) AS revenue,
+                 min(first_view) AS first_view, max(last_view) AS last_view
+          FROM mart.new_sessions JOIN mart.mixed_sessions USING (session_id)
+          GROUP BY session_id, event_date) AS n
+    LEFT JOIN (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
+                      sum(purchases) AS purchases, sum(revenue) AS revenue,
+                      min(first_view) AS first_view, max(last_view) AS last_view
+               FROM mart.prior_sessions GROUP BY session_id, event_date) AS p
+        USING (session_id, event_date)
 $$;
 
 -- The rows are in the order of the key, so that their places in the index are near to each other.
@@ -63,57 +95,38 @@ CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
         last_view = greatest(t.last_view, n.last_view),
         last_purchase = greatest(t.last_purchase, n.last_purchase)
     FROM mart.new_sessions n JOIN mart.prior_sessions p USING (session_id, event_date, user_id)
-    WHERE t.session_id = n.session_id AND t.event_date = n.event_date AND t.user_id = n.user_id;
+    WHERE t.ctid = p.place;
 
     INSERT INTO mart.session_days
-    SELECT session_id, event_date, user_id, views, carts, removes, checkouts, purchases, revenue,
-           first_time, last_time, first_view, last_view, last_purchase
-    FROM mart.new_sessions n
+    SELECT n.* FROM mart.new_sessions n
     WHERE NOT EXISTS (SELECT FROM mart.prior_sessions p
                       WHERE p.session_id = n.session_id AND p.event_date = n.event_date
                             AND p.user_id = n.user_id)
-    ORDER BY session_id
-$$;
-
-CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql AS $$
-    INSERT INTO mart.touched
-    SELECT n.session_id, n.event_date,
-           n.views + coalesce(p.views, 0), n.carts + coalesce(p.carts, 0),
-           n.purchases + coalesce(p.purchases, 0), n.revenue + coalesce(p.revenue, 0),
-           least(n.first_view, p.first_view), greatest(n.last_view, p.last_view),
-           p.session_id IS NOT NULL, coalesce(p.views, 0), coalesce(p.carts, 0),
-           coalesce(p.purchases, 0), coalesce(p.revenue, 0)
-    FROM (SELECT session_id, event_date, views, carts, purchases, revenue, first_view, last_view
-          FROM mart.new_sessions WHERE user_id = other_user_id
-          UNION ALL
-          SELECT session_id, event_date, sum(views), sum(carts), sum(purchases), sum(revenue),
-                 min(first_view), max(last_view)
-          FROM mart.new_sessions WHERE user_id <> other_user_id
-          GROUP BY session_id, event_date) AS n
-    LEFT JOIN (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
-                      sum(purchases) AS purchases, sum(revenue) AS revenue,
-                      min(first_view) AS first_view, max(last_view) AS last_view
-               FROM mart.prior_sessions GROUP BY session_id, event_date) AS p
-        USING (session_id, event_date)
+    ORDER BY n.session_id
 $$;
 
 -- New steps, and the existing steps of sessions whose views have changed.
 CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql AS $$
     WITH steps AS (
         SELECT session_id, event_date,
-               array_agg(mart.step(event_time, event_id, event_type, product_id, price)) AS steps
-        FROM (SELECT event_date, unnest(step_session_id) AS session_id,
-                     unnest(step_time) AS event_time, unnest(step_event_id) AS event_id,
-                     unnest(step_type) AS event_type, unnest(step_product_id) AS product_id,
-                     unnest(step_price) AS price
-              FROM mart.batch_sums) AS event
+               array_agg(step ORDER BY step COLLATE "C") AS steps
+        FROM (SELECT session_id, event_date,
+                     mart.step(event_time, event_id, event_type, product_id, price) AS step
+              FROM (SELECT event_date, unnest(step_session_id) AS session_id,
+                           unnest(step_time) AS event_time, unnest(step_event_id) AS event_id,
+                           unnest(step_type) AS event_type, unnest(step_product_id) AS product_id,
+                           unnest(step_price) AS price
+                    FROM mart.batch_sums) AS sums) AS event
         GROUP BY session_id, event_date
-    ), merged AS (
-        SELECT t.session_id, t.event_date, mart.merge_steps(o.steps, n.steps) AS steps,
+    ), merged AS MATERIALIZED (
+        SELECT t.session_id, t.event_date,
+               CASE WHEN o.steps IS NULL THEN n.steps[:500] WHEN n.steps IS NULL THEN o.steps
+                    ELSE mart.merge_steps(o.steps, n.steps) END AS steps,
                t.first_view, t.last_view, o.path, o.stage, o.abandoned_items, o.abandoned_value
         FROM mart.touched t
-        LEFT JOIN mart.session_steps o ON t.known AND o.session_id = t.session_id
-                                          AND o.event_date = t.event_date
+        LEFT JOIN LATERAL (SELECT * FROM mart.session_steps s
+                           WHERE t.known AND s.session_id = t.session_id
+                                 AND s.event_date = t.event_date OFFSET 0) AS o ON true
         LEFT JOIN steps n ON n.session_id = t.session_id AND n.event_date = t.event_date
         WHERE o.steps IS NOT NULL OR n.steps IS NOT NULL
     )
@@ -131,7 +144,7 @@ CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- Adds the touched sessions and days as they are now, and subtracts them as they were before. Those
--- without steps have only views.
+-- without steps have only views. mart.plain_sessions are the others, which are new.
 CREATE OR REPLACE FUNCTION mart.merge_days() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     INSERT INTO mart.day_totals AS t
@@ -142,7 +155,12 @@ BEGIN
                  sum((views > 0)::int - (views_before > 0)::int) AS view_sessions,
                  sum((carts > 0)::int - (carts_before > 0)::int) AS cart_sessions,
                  sum((purchases > 0)::int - (purchases_before > 0)::int) AS orders
-          FROM mart.touched GROUP BY event_date) AS s
+          FROM (SELECT event_date, known, views, carts, purchases, views_before, carts_before,
+                       purchases_before
+                FROM mart.touched
+                UNION ALL
+                SELECT event_date, false, views, 0, 0, 0, 0, 0 FROM mart.plain_sessions) AS changed
+          GROUP BY event_date) AS s
     LEFT JOIN (
         SELECT event_date,
                sum((stage >= 2)::int - (coalesce(stage_before, 0) >= 2)::int) AS funnel_cart,
@@ -165,7 +183,10 @@ BEGIN
     INSERT INTO mart.journey_days AS t
     SELECT event_date, path, sum(sessions), sum(orders), sum(revenue)
     FROM (SELECT event_date, 'view' AS path, count(*) AS sessions, 0 AS orders, 0 AS revenue
-          FROM mart.touched t WHERE NOT known GROUP BY event_date
+          FROM (SELECT event_date FROM mart.touched WHERE NOT known
+                UNION ALL
+                SELECT event_date FROM mart.plain_sessions) AS new_session
+          GROUP BY event_date
           UNION ALL
           SELECT event_date, s.path, 1, (t.purchases > 0)::int, t.revenue
           FROM mart.touched_steps s JOIN mart.touched t USING (session_id, event_date)

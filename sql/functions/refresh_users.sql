@@ -12,17 +12,19 @@ CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orde
 $$;
 
 -- earlier: what the same user did in the same session before a session day, in an earlier refresh
--- or on an earlier day of this one.
+-- or on an earlier day of this one. OFFSET 0: a search by key for each user, as the planner may
+-- prefer to read all of mart.dim_users.
 CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.new_users
-    WITH earlier AS (
+    WITH mixed AS MATERIALIZED (
+        SELECT * FROM mart.new_sessions JOIN mart.mixed_sessions USING (session_id)
+    ), earlier AS MATERIALIZED (
         SELECT n.session_id, n.event_date, n.user_id, bool_or(e.purchases > 0) AS ordered
-        FROM mart.new_sessions n
+        FROM mixed n
         JOIN (SELECT session_id, user_id, purchases, date '-infinity' AS event_date
               FROM mart.prior_sessions
               UNION ALL
-              SELECT session_id, user_id, purchases, event_date FROM mart.new_sessions
-              WHERE (SELECT count(DISTINCT event_date) > 1 FROM mart.new_batches)) AS e
+              SELECT session_id, user_id, purchases, event_date FROM mixed) AS e
              ON e.session_id = n.session_id AND e.user_id = n.user_id
                 AND e.event_date < n.event_date
         GROUP BY n.session_id, n.event_date, n.user_id
@@ -37,9 +39,11 @@ CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
         FROM mart.new_sessions LEFT JOIN earlier e USING (session_id, event_date, user_id)
         GROUP BY user_id
     )
-    SELECT a.*, u.user_id IS NOT NULL, u.segment, u.first_seen, u.last_seen, coalesce(u.carts, 0),
+    SELECT a.*, u.place, u.segment, u.first_seen, u.last_seen, coalesce(u.carts, 0),
            coalesce(u.sessions, 0), coalesce(u.orders, 0), coalesce(u.spend, 0)
-    FROM added a LEFT JOIN mart.dim_users u USING (user_id)
+    FROM added a
+    LEFT JOIN LATERAL (SELECT ctid AS place, * FROM mart.dim_users d WHERE d.user_id = a.user_id
+                       OFFSET 0) AS u ON true
 $$;
 
 CREATE OR REPLACE FUNCTION mart.merge_users() RETURNS void LANGUAGE plpgsql AS $body$
@@ -56,7 +60,7 @@ BEGIN
           FROM mart.new_users
           UNION ALL
           SELECT segment_before, -1, -sessions_before, -orders_before, -spend_before
-          FROM mart.new_users WHERE known) AS change
+          FROM mart.new_users WHERE place IS NOT NULL) AS change
     GROUP BY segment
     ON CONFLICT (segment) DO UPDATE SET
         users = t.users + excluded.users, sessions = t.sessions + excluded.sessions,
@@ -69,13 +73,11 @@ $body$;
 -- event nearly always decide that; only a user with events before and after the period is searched.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
     WITH user_day AS (
-        SELECT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
-               last_seen AT TIME ZONE 'UTC' AS last_seen, first_day AS event_date,
-               first_day = last_day AS only_day
+        SELECT user_id, place IS NOT NULL AS known, first_seen, last_seen,
+               first_day AS event_date, first_day = last_day AS only_day
         FROM mart.new_users WHERE first_day = last_day
         UNION ALL
-        SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC',
-               last_seen AT TIME ZONE 'UTC', event_date, false
+        SELECT DISTINCT user_id, place IS NOT NULL, first_seen, last_seen, event_date, false
         FROM mart.new_users JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
     ), first_visit AS (
         SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
@@ -83,7 +85,8 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
               GROUP BY event_date) AS d
         CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
     ), active AS (
-        SELECT DISTINCT user_id, known, first_seen, last_seen, grain,
+        SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
+               last_seen AT TIME ZONE 'UTC' AS last_seen, grain,
                date_trunc(grain, event_date::timestamp) AS starts
         FROM user_day CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
         WHERE known OR NOT only_day
@@ -113,15 +116,15 @@ CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
         spend = t.spend + n.spend, sessions = t.sessions + n.sessions,
         orders = t.orders + n.orders,
         last_purchase = greatest(t.last_purchase, n.last_purchase)
-    FROM mart.new_users n WHERE n.known AND t.user_id = n.user_id;
+    FROM mart.new_users n WHERE t.ctid = n.place;
 
     INSERT INTO mart.dim_users
         (user_id, user_key, first_seen, last_seen, events, carts, purchases, spend, sessions,
          orders, last_purchase)
     SELECT user_id,
            -- mart.pseudonym, in line for speed
-           left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || user_id,
-                                         'UTF8')), 'hex'), 20),
+           encode(substring(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || user_id,
+                                              'UTF8')) FOR 10), 'hex'),
            first_time, last_time, events, carts, purchases, spend, sessions, orders, last_purchase
-    FROM mart.new_users WHERE NOT known ORDER BY user_id
+    FROM mart.new_users WHERE place IS NULL ORDER BY user_id
 $$;
