@@ -17,49 +17,64 @@ $$ SELECT array_agg(s ORDER BY s COLLATE "C")
     FROM (SELECT s FROM (SELECT unnest(a) UNION SELECT unnest(b)) AS u(s) ORDER BY s COLLATE "C"
           LIMIT 500) AS l $$;
 
+-- Without queries, as most sessions have few steps: a query costs more than its work here.
 CREATE OR REPLACE FUNCTION mart.session_outcome(
     steps text[], first_view timestamptz, last_view timestamptz,
     OUT path text, OUT stage smallint, OUT abandoned_items bigint, OUT abandoned_value numeric)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
-    first_view_at text := to_char(first_view AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS');
-    last_view_at  text := to_char(last_view AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS');
-    first_cart_at text;
-    shown         text[] := '{}';
-    previous      text := '';
-    one           text;
-    part          text[];
+    first_view_at    text := to_char(first_view AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS');
+    last_view_at     text := to_char(last_view AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS');
+    first_cart_at    text;
+    last_purchase_at text;
+    shown            text[] := '{}';
+    previous         text := '';
+    in_cart          text[] := '{}'; -- products, null where they have left it, and their prices
+    prices           text[] := '{}';
+    one              text;
+    part             text[];
+    place            int;
 BEGIN
-    stage := (first_view IS NOT NULL)::int;
     FOREACH one IN ARRAY steps LOOP
         part := string_to_array(one, '|');
         IF part[3] <> previous THEN
             shown := shown || part[3];
             previous := part[3];
         END IF;
-        IF part[3] = 'cart' AND part[1] >= first_view_at AND first_cart_at IS NULL THEN
-            first_cart_at := part[1];
-            stage := greatest(stage, 2);
+        CONTINUE WHEN previous = 'checkout';
+        place := coalesce(array_position(in_cart, part[4]), cardinality(in_cart) + 1);
+        IF previous = 'cart' THEN
+            IF first_cart_at IS NULL AND part[1] >= first_view_at THEN
+                first_cart_at := part[1];
+            END IF;
+            in_cart[place] := part[4];
+            prices[place] := part[5];
+        ELSE
+            IF previous = 'purchase' THEN
+                last_purchase_at := part[1];
+            END IF;
+            IF place <= cardinality(in_cart) THEN
+                in_cart[place] := NULL;
+            END IF;
         END IF;
     END LOOP;
-    IF EXISTS (SELECT FROM unnest(steps) AS s
-               WHERE split_part(s, '|', 3) = 'purchase'
-                     AND split_part(s, '|', 1) >= first_cart_at) THEN
-        stage := 3;
-    END IF;
+    stage := CASE WHEN last_purchase_at >= first_cart_at THEN 3 WHEN first_cart_at IS NOT NULL THEN 2
+                  ELSE (first_view IS NOT NULL)::int END;
     path := array_to_string(shown[:8], ' > ')
             || CASE WHEN cardinality(shown) > 8 THEN ' > ...' ELSE '' END;
     IF first_view_at < split_part(steps[1], '|', 1) THEN
         path := 'view > ' || path;
     END IF;
-    IF last_view_at > split_part(steps[cardinality(steps)], '|', 1) THEN
+    IF last_view_at > part[1] THEN
         path := path || ' > view';
     END IF;
-    SELECT count(*), coalesce(sum(nullif(split_part(last_step, '|', 5), '')::numeric), 0)
-    INTO abandoned_items, abandoned_value
-    FROM (SELECT max(s COLLATE "C") AS last_step FROM unnest(steps) AS s
-          WHERE split_part(s, '|', 3) IN ('cart', 'remove_from_cart', 'purchase')
-          GROUP BY split_part(s, '|', 4)) AS by_product
-    WHERE split_part(last_step, '|', 3) = 'cart';
+    abandoned_items := 0;
+    abandoned_value := 0;
+    FOR place IN 1 .. cardinality(in_cart) LOOP
+        IF in_cart[place] IS NOT NULL THEN
+            abandoned_items := abandoned_items + 1;
+            abandoned_value := abandoned_value + coalesce(nullif(prices[place], '')::numeric, 0);
+        END IF;
+    END LOOP;
 END
 $body$;
