@@ -5,7 +5,9 @@
 -- A text that is a UUID as PostgreSQL prints it is this UUID. Any other text is its md5.
 CREATE OR REPLACE FUNCTION processed.session_id(session text) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN session ~ '^[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$' THEN session::uuid
+    -- One regular expression for all of it would take five times as long.
+    SELECT CASE WHEN session !~ '[^0-9a-f-]' AND length(replace(session, '-', '')) = 32
+                     AND session LIKE '________-____-____-____-____________' THEN session::uuid
                 ELSE md5(session)::uuid END
 $$;
 COMMENT ON FUNCTION processed.session_id(text) IS

@@ -23,6 +23,8 @@ BEGIN
     PERFORM mart.add_dates(ARRAY(SELECT DISTINCT event_date FROM mart.new_events));
     PERFORM mart.rebuild_cubes();
     PERFORM mart.rebuild_from_cubes();
+    PERFORM mart.rebuild_offsets();
+    PERFORM mart.rebuild_long_sessions();
     PERFORM mart.rebuild_visits();
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();

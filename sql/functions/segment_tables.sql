@@ -1,0 +1,44 @@
+-- For the batch reports of segments: where the events of a day are in the raw topic, and sessions of
+-- several days. Each table has a function for the refresh, and one for the rebuild.
+
+CREATE OR REPLACE FUNCTION mart.count_offsets() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.day_offsets AS t
+    SELECT event_date, partition, sum(events), min(first), max(first + events - 1)
+    FROM (SELECT event_date, unnest(run_partition) AS partition, unnest(run_offset) AS first,
+                 unnest(run_events) AS events
+          FROM mart.batch_sums) AS run
+    GROUP BY event_date, partition
+    ON CONFLICT (event_date, partition) DO UPDATE SET
+        events = t.events + excluded.events,
+        first_offset = least(t.first_offset, excluded.first_offset),
+        last_offset = greatest(t.last_offset, excluded.last_offset)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_offsets() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM mart.day_offsets WHERE event_date >= (SELECT raw_from FROM mart.state);
+    INSERT INTO mart.day_offsets
+    SELECT event_date, raw_partition, count(*), min(raw_offset), max(raw_offset)
+    FROM mart.new_events GROUP BY event_date, raw_partition
+$$;
+
+-- Only sessions of the new events can have become long.
+CREATE OR REPLACE FUNCTION mart.merge_long_sessions() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.long_sessions
+    SELECT session_id, unnest(ARRAY[n.event_date, o.event_date])
+    FROM mart.new_sessions n
+    JOIN (SELECT session_id, event_date FROM mart.prior_sessions
+          UNION ALL
+          SELECT session_id, event_date FROM mart.new_sessions
+          WHERE (SELECT count(DISTINCT event_date) > 1 FROM mart.new_batches)) AS o
+         USING (session_id)
+    WHERE o.event_date <> n.event_date
+    ON CONFLICT DO NOTHING
+$$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_long_sessions() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM mart.long_sessions;
+    INSERT INTO mart.long_sessions
+    SELECT DISTINCT session_id, event_date FROM mart.session_days
+    WHERE session_id IN (SELECT session_id FROM mart.session_days GROUP BY session_id
+                         HAVING min(event_date) < max(event_date))
+$$;
