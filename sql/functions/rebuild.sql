@@ -25,6 +25,7 @@ BEGIN
     PERFORM mart.rebuild_from_cubes();
     PERFORM mart.rebuild_offsets();
     PERFORM mart.rebuild_long_sessions();
+    PERFORM mart.rebuild_buyers();
     PERFORM mart.rebuild_visits();
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();

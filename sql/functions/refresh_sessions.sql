@@ -13,6 +13,7 @@ BEGIN
     PERFORM mart.merge_days();
     PERFORM mart.merge_long_orders();
     PERFORM mart.merge_long_sessions();
+    PERFORM mart.merge_buyers();
     TRUNCATE mart.new_sessions, mart.prior_sessions, mart.mixed_sessions, mart.touched,
         mart.touched_steps, mart.new_users;
 END

@@ -1,4 +1,5 @@
--- Tables that make reports of many events fast: where the events of a day are in the raw topic.
+-- Tables that make reports of many events fast. For the batch reports of segments: where the events
+-- of a day are in the raw topic, and sessions of several days. For reports about buyers: their days.
 --
 -- A refresh locks loader_offsets last, a loader first. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
@@ -36,3 +37,51 @@ CREATE UNLOGGED TABLE mart.segment_sessions (
 );
 COMMENT ON TABLE mart.segment_sessions IS
     'Scratch of the batch reports: sessions, and their users, of the days whose events were read.';
+
+CREATE TABLE mart.buyer_days (
+    user_id      bigint        NOT NULL,
+    event_date   date          NOT NULL,
+    previous_day date          NOT NULL,
+    next_day     date          NOT NULL,
+    orders       bigint        NOT NULL,
+    spend_band   int           NOT NULL,
+    revenue      numeric(38,2) NOT NULL,
+    PRIMARY KEY (user_id, event_date)
+) WITH (fillfactor = 85);
+CREATE INDEX buyer_days_often ON mart.buyer_days (event_date)
+    INCLUDE (user_id, orders, revenue) WHERE spend_band = -1;
+CREATE INDEX buyer_days_once ON mart.buyer_days (spend_band, event_date) WHERE spend_band >= 0;
+COMMENT ON TABLE mart.buyer_days IS
+    'Each user and UTC day with a purchase: sessions with a purchase (orders) and revenue.';
+COMMENT ON COLUMN mart.buyer_days.previous_day IS
+    'The day before on which the user bought; -infinity: none. next_day: the day after; infinity: '
+    'none.';
+COMMENT ON COLUMN mart.buyer_days.spend_band IS
+    'mart.spend_band() of revenue, if it is the only day of the user; else -1.';
+
+CREATE TABLE mart.buyer_cells (
+    event_date   date          NOT NULL,
+    previous_day date          NOT NULL,
+    next_day     date          NOT NULL,
+    orders       bigint        NOT NULL,
+    spend_band   int           NOT NULL,
+    buyers       bigint        NOT NULL,
+    revenue      numeric(38,2) NOT NULL,
+    PRIMARY KEY (event_date, previous_day, next_day, orders, spend_band)
+);
+COMMENT ON TABLE mart.buyer_cells IS
+    'Rows of mart.buyer_days with the same day, neighbours, orders and band: how many, and their '
+    'revenue. From them follow the distinct buyers of any period.';
+
+INSERT INTO mart.buyer_days
+SELECT user_id, event_date,
+       coalesce(lag(event_date) OVER own, '-infinity'),
+       coalesce(lead(event_date) OVER own, 'infinity'), orders,
+       CASE WHEN count(*) OVER (PARTITION BY user_id) > 1 THEN -1
+            ELSE floor(32 * sqrt(sqrt(revenue::float8)))::int END, revenue
+FROM (SELECT user_id, event_date, count(*) AS orders, sum(revenue) AS revenue
+      FROM mart.session_days WHERE purchases > 0 GROUP BY user_id, event_date) AS d
+WINDOW own AS (PARTITION BY user_id ORDER BY event_date);
+INSERT INTO mart.buyer_cells
+SELECT event_date, previous_day, next_day, orders, spend_band, count(*), sum(revenue)
+FROM mart.buyer_days GROUP BY 1, 2, 3, 4, 5;
