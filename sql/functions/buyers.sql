@@ -62,8 +62,8 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     DELETE FROM mart.buyer_cells WHERE buyers = 0;
 $$;
 
--- Users who bought in one session on several days of a period: how often too many times
--- mart.buyer_days counts their orders.
+-- Users who bought in one session on several days of a period: by how many orders the sum of
+-- mart.buyer_days is too high.
 CREATE OR REPLACE FUNCTION mart.repeated_orders(from_day date, to_day date)
 RETURNS TABLE (user_id bigint, repeats bigint) LANGUAGE sql STABLE AS $$
     SELECT d.user_id, count(*) - count(DISTINCT d.session_id)
@@ -72,8 +72,8 @@ RETURNS TABLE (user_id bigint, repeats bigint) LANGUAGE sql STABLE AS $$
     GROUP BY d.user_id HAVING count(*) > count(DISTINCT d.session_id)
 $$;
 
--- repeat_buyers: with two orders and more. A buyer with orders on two days has them, unless both are
--- the same session. new_buyers: no purchase before the period.
+-- repeat_buyers: with two orders and more. A buyer with orders on two days has them, unless all are
+-- of one session. new_buyers: no purchase before the period.
 CREATE OR REPLACE FUNCTION mart.buyers_of(
     from_day date, to_day date,
     OUT buyers bigint, OUT repeat_buyers bigint, OUT new_buyers bigint)

@@ -26,7 +26,9 @@ BEGIN
     PERFORM mart.rebuild_offsets();
     PERFORM mart.rebuild_long_sessions();
     PERFORM mart.rebuild_buyers();
+    PERFORM mart.rebuild_product_sales();
     PERFORM mart.rebuild_visits();
+    PERFORM mart.rebuild_conversions();
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();
     TRUNCATE mart.new_events, mart.new_products;

@@ -1,5 +1,5 @@
--- For the batch reports of segments: where the events of a day are in the raw topic, and sessions of
--- several days. Each table has a function for the refresh, and one for the rebuild.
+-- For the batch reports of segments: where the events of a day are in the raw topic, and sessions
+-- of several days. Each table has a function for the refresh, and one for the rebuild.
 
 CREATE OR REPLACE FUNCTION mart.count_offsets() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.day_offsets AS t

@@ -1,5 +1,6 @@
 -- Tables that make reports of many events fast. For the batch reports of segments: where the events
--- of a day are in the raw topic, and sessions of several days. For reports about buyers: their days.
+-- of a day are in the raw topic, and sessions of several days. For reports about
+-- buyers, products and times to convert: their sums by day.
 --
 -- A refresh locks loader_offsets last, a loader first. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
@@ -85,3 +86,48 @@ WINDOW own AS (PARTITION BY user_id ORDER BY event_date);
 INSERT INTO mart.buyer_cells
 SELECT event_date, previous_day, next_day, orders, spend_band, count(*), sum(revenue)
 FROM mart.buyer_days GROUP BY 1, 2, 3, 4, 5;
+
+CREATE TABLE mart.product_sales (
+    product_id bigint        NOT NULL,
+    event_date date          NOT NULL,
+    purchases  bigint        NOT NULL,
+    revenue    numeric(38,2) NOT NULL,
+    cents      bigint        GENERATED ALWAYS AS (
+        CASE WHEN revenue < 90000000000000000 THEN (revenue * 100)::bigint END) STORED,
+    PRIMARY KEY (product_id, event_date)
+) WITH (fillfactor = 85);
+CREATE INDEX product_sales_date ON mart.product_sales USING brin (event_date)
+    WITH (pages_per_range = 32);
+COMMENT ON TABLE mart.product_sales IS 'Products sold on each day, without their other events.';
+COMMENT ON COLUMN mart.product_sales.cents IS
+    'revenue as an integer, because sums of integers take half the time; null where it may not fit '
+    'into 64 bits, which only absurd prices lead to.';
+INSERT INTO mart.product_sales (product_id, event_date, purchases, revenue)
+SELECT product_id, event_date, sum(purchases), sum(revenue)
+FROM mart.product_days WHERE purchases > 0 GROUP BY 1, 2;
+
+CREATE TABLE mart.product_prices (
+    product_id bigint        NOT NULL,
+    price      numeric(18,2) NOT NULL,
+    PRIMARY KEY (product_id, price)
+);
+COMMENT ON TABLE mart.product_prices IS 'Each price that a product had.';
+INSERT INTO mart.product_prices
+SELECT DISTINCT product_id, price FROM mart.product_days WHERE price IS NOT NULL;
+
+CREATE TABLE mart.conversion_days (
+    visit_date date     NOT NULL,
+    step       smallint NOT NULL,
+    ms         bigint   NOT NULL,
+    visits     bigint   NOT NULL,
+    PRIMARY KEY (visit_date, step, ms)
+);
+COMMENT ON TABLE mart.conversion_days IS
+    'Visits that began on each day, by the time from the first view to the first cart (step 1) and '
+    'to the first purchase (step 2). Few rows where event times are full seconds.';
+INSERT INTO mart.conversion_days
+SELECT (visit_start AT TIME ZONE 'UTC')::date, w.step, w.ms, count(*)
+FROM processed.session_funnels v,
+     LATERAL (VALUES (1, view_to_cart_ms), (2, view_to_purchase_ms)) AS w(step, ms)
+WHERE (view_to_cart_ms IS NOT NULL OR view_to_purchase_ms IS NOT NULL) AND w.ms IS NOT NULL
+GROUP BY 1, 2, 3;

@@ -47,6 +47,12 @@ COMMENT ON VIEW reporting.dim_product_prices IS
 COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
     'First event of the day with this price; last_seen: the last.';
 
+CREATE OR REPLACE VIEW reporting.product_prices AS
+SELECT product_id, count(*) AS prices, min(price) AS lowest, max(price) AS highest
+FROM mart.product_prices GROUP BY product_id;
+COMMENT ON VIEW reporting.product_prices IS
+    'How many prices each product has had, the lowest and the highest of them.';
+
 CREATE OR REPLACE VIEW reporting.dim_categories AS
 SELECT category, level1, level2, level3, level4 FROM mart.dim_categories;
 COMMENT ON VIEW reporting.dim_categories IS
