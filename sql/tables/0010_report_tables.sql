@@ -5,6 +5,9 @@
 -- A refresh locks loader_offsets last, a loader first. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
+-- In a database of the old migrations, no record says that this was ours.
+DROP FUNCTION IF EXISTS mart.buyers(date, date, date);
+
 CREATE TABLE mart.day_offsets (
     event_date   date   NOT NULL,
     partition    int    NOT NULL,
