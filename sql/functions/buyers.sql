@@ -27,20 +27,30 @@ CREATE OR REPLACE FUNCTION mart.rebuild_buyers() RETURNS void LANGUAGE sql AS $$
     FROM mart.buyer_days GROUP BY 1, 2, 3, 4, 5;
 $$;
 
--- Counts the users with new purchases again, once mart.session_days has these. The settings force a
--- search by key for each user, as the planner may prefer to read all of the table.
-CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql
-SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-    WITH buyer AS MATERIALIZED (
-        SELECT DISTINCT user_id FROM mart.new_sessions WHERE purchases > 0
+-- A purchase in a session that had one before, on the same day and by the same user, is not a new
+-- order. OFFSET 0: a search by key for each user, as the planner may prefer to read all of
+-- mart.buyer_days.
+CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
+    WITH bought AS MATERIALIZED (
+        SELECT n.user_id, n.event_date,
+               count(*) FILTER (WHERE coalesce(p.purchases, 0) = 0) AS orders,
+               sum(n.revenue) AS revenue
+        FROM mart.new_sessions n
+        LEFT JOIN mart.prior_sessions p USING (session_id, event_date, user_id)
+        WHERE n.purchases > 0 GROUP BY n.user_id, n.event_date
+    ), before AS MATERIALIZED (
+        SELECT b.* FROM (SELECT DISTINCT user_id FROM bought) AS u,
+                        LATERAL (SELECT * FROM mart.buyer_days d WHERE d.user_id = u.user_id
+                                 OFFSET 0) AS b
     ), now AS MATERIALIZED (
         SELECT user_id, event_date, coalesce(lag(event_date) OVER own, '-infinity') AS previous_day,
                coalesce(lead(event_date) OVER own, 'infinity') AS next_day, orders,
                CASE WHEN count(*) OVER (PARTITION BY user_id) > 1 THEN -1
                     ELSE mart.spend_band(revenue) END AS spend_band, revenue
-        FROM (SELECT user_id, event_date, count(*) AS orders, sum(revenue) AS revenue
-              FROM buyer JOIN mart.session_days USING (user_id)
-              WHERE purchases > 0 GROUP BY user_id, event_date) AS d
+        FROM (SELECT user_id, event_date, sum(orders)::bigint AS orders, sum(revenue) AS revenue
+              FROM (SELECT user_id, event_date, orders, revenue FROM bought
+                    UNION ALL SELECT user_id, event_date, orders, revenue FROM before) AS part
+              GROUP BY user_id, event_date) AS d
         WINDOW own AS (PARTITION BY user_id ORDER BY event_date)
     ), stored AS (
         INSERT INTO mart.buyer_days AS t SELECT * FROM now
@@ -55,7 +65,7 @@ SET enable_hashjoin = off SET enable_mergejoin = off AS $$
     SELECT event_date, previous_day, next_day, orders, spend_band, sum(sign), sum(sign * revenue)
     FROM (SELECT 1 AS sign, n.* FROM now n
           UNION ALL
-          SELECT -1, b.* FROM buyer JOIN mart.buyer_days b USING (user_id)) AS change
+          SELECT -1, b.* FROM before b) AS change
     GROUP BY 1, 2, 3, 4, 5 HAVING (sum(sign), sum(sign * revenue)) <> (0, 0)
     ON CONFLICT (event_date, previous_day, next_day, orders, spend_band) DO UPDATE SET
         buyers = t.buyers + excluded.buyers, revenue = t.revenue + excluded.revenue;

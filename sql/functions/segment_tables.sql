@@ -21,17 +21,16 @@ CREATE OR REPLACE FUNCTION mart.rebuild_offsets() RETURNS void LANGUAGE sql AS $
     FROM mart.new_events GROUP BY event_date, raw_partition
 $$;
 
--- Only sessions of the new events can have become long.
 CREATE OR REPLACE FUNCTION mart.merge_long_sessions() RETURNS void LANGUAGE sql AS $$
+    WITH mixed AS MATERIALIZED (
+        SELECT session_id, event_date FROM mart.new_sessions JOIN mart.mixed_sessions
+               USING (session_id)
+        UNION
+        SELECT session_id, event_date FROM mart.prior_sessions
+    )
     INSERT INTO mart.long_sessions
-    SELECT session_id, unnest(ARRAY[n.event_date, o.event_date])
-    FROM mart.new_sessions n
-    JOIN (SELECT session_id, event_date FROM mart.prior_sessions
-          UNION ALL
-          SELECT session_id, event_date FROM mart.new_sessions
-          WHERE (SELECT count(DISTINCT event_date) > 1 FROM mart.new_batches)) AS o
-         USING (session_id)
-    WHERE o.event_date <> n.event_date
+    SELECT session_id, event_date FROM mixed
+    WHERE session_id IN (SELECT session_id FROM mixed GROUP BY session_id HAVING count(*) > 1)
     ON CONFLICT DO NOTHING
 $$;
 
