@@ -52,19 +52,24 @@ END
 $body$;
 
 -- The days of which a segment has events, and whether it has all of them: then the cubes have its
--- figures. The offsets of a day prove both, if they are those of all events that the cubes have
--- counted, and no event waits. Otherwise the events have to be read.
+-- figures. The offsets of a day, and when it was loaded, prove both, if they are those of all
+-- events that the cubes have counted, and no event waits. Otherwise the events have to be read.
+-- Times of loading distinguish a topic from an earlier one of the same name.
 CREATE OR REPLACE FUNCTION mart.segment_event_days(a_segment text, a_run bigint)
 RETURNS TABLE (event_date date, is_complete boolean) LANGUAGE sql STABLE AS $$
-    WITH place AS (
+    WITH range AS MATERIALIZED (
+        SELECT partition, begin_offset, end_offset, min(first_load) OVER () AS low,
+               max(last_load) OVER () AS high
+        FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run
+    ), place AS (
         SELECT o.event_date, sum(o.events) AS events,
-               bool_and(coalesce(o.first_offset > p.begin_offset
-                                 AND o.last_offset < p.end_offset, false)) AS all_inside,
-               bool_or(coalesce(o.last_offset > p.begin_offset
-                                AND o.first_offset < p.end_offset, false)) AS some_inside
-        FROM mart.day_offsets o
-        LEFT JOIN processed.segment_partitions p
-             ON p.segment = a_segment AND p.run = a_run AND p.partition = o.partition
+               bool_and(coalesce(o.first_offset > r.begin_offset AND o.last_offset < r.end_offset
+                                 AND o.first_load >= r.low AND o.last_load <= r.high, false))
+                   AS all_inside,
+               bool_or(coalesce(o.last_offset > r.begin_offset AND o.first_offset < r.end_offset
+                                AND o.last_load >= r.low AND o.first_load <= r.high, false))
+                   AS some_inside
+        FROM mart.day_offsets o LEFT JOIN range r USING (partition)
         GROUP BY o.event_date
     ), known AS (
         SELECT p.event_date, p.all_inside, p.some_inside

@@ -9,17 +9,19 @@ LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 DROP FUNCTION IF EXISTS mart.buyers(date, date, date);
 
 CREATE TABLE mart.day_offsets (
-    event_date   date   NOT NULL,
-    partition    int    NOT NULL,
-    events       bigint NOT NULL,
-    first_offset bigint NOT NULL,
-    last_offset  bigint NOT NULL,
+    event_date   date        NOT NULL,
+    partition    int         NOT NULL,
+    events       bigint      NOT NULL,
+    first_offset bigint      NOT NULL,
+    last_offset  bigint      NOT NULL,
+    first_load   timestamptz NOT NULL,
+    last_load    timestamptz NOT NULL,
     PRIMARY KEY (event_date, partition)
 );
 COMMENT ON TABLE mart.day_offsets IS
-    'First and last raw offset of the events of each UTC day and raw partition that the reports '
-    'have counted, since this table exists. They prove that all events of a day belong to a '
-    'segment, or that none does.';
+    'First and last raw offset, and first and last raw.events.loaded_at, of the events of each UTC '
+    'day and raw partition that the reports have counted, since this table exists. They prove that '
+    'all events of a day belong to a segment, or that none does.';
 
 CREATE TABLE mart.long_sessions (
     session_id uuid NOT NULL,
