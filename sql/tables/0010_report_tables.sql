@@ -1,8 +1,9 @@
 -- Tables that make reports of many events fast. For the batch reports of segments: where the events
--- of a day are in the raw topic, and sessions of several days. For reports about
--- buyers, products and times to convert: their sums by day.
+-- of a day are in the raw topic, and sessions of several days. For reports about buyers, products
+-- and times to convert: their sums by day.
 --
--- A refresh locks loader_offsets last, a loader first. The same lock here avoids deadlocks.
+-- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
+-- deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 -- In a database of the old migrations, no record says that this was ours.
