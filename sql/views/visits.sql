@@ -12,3 +12,13 @@ COMMENT ON COLUMN reporting.visit_days.abandoned_visits IS
     'Visits with a cart event and no purchase.';
 COMMENT ON COLUMN reporting.visit_days.left_after IS
     'The stage after which the visit ended; completed where the last was reached.';
+
+CREATE OR REPLACE VIEW reporting.visit_stages AS
+SELECT visit_date AS day, entry_category, furthest_stage, sum(visits)::bigint AS visits
+FROM (SELECT visit_date, entry_category, furthest_stage, visits FROM mart.visit_days
+      UNION ALL
+      SELECT visit_date, entry_category, furthest_stage, visits FROM processed.visit_deltas) AS v
+GROUP BY 1, 2, 3 HAVING sum(visits) <> 0;
+COMMENT ON VIEW reporting.visit_stages IS
+    'Visits that began on each day, by first level of the category they began with and furthest '
+    'stage. As fresh as the visits: it includes those that no refresh has counted yet.';
