@@ -26,7 +26,10 @@
 	"event_time, event_date, event_type, product_id, category_id, category_code, "  \
 	"brand, price, user_id, user_session, source_file, source_row, raw_partition, " \
 	"raw_offset, raw_time"
-#define EVENTS "event_id, " EVENT
+#define EVENTS                                                                         \
+	"label_id, source_id, event_id, session_id, event_time, user_id, product_id, " \
+	"raw_offset, raw_time, event_date, event_type, session_form, source_row, "     \
+	"session_text, price"
 #define BRONZE "bronze_partition, bronze_offset"
 /* How far the partition of a staged row was loaded. The subquery builds the array by partition
  * once; a join would search all partitions for every row. */
@@ -60,7 +63,7 @@
 	"bronze_offset, announced_at, duplicates_other_price"
 
 const struct direct_statements direct_events = {
-	.copy = COPY("raw.events", EVENTS),
+	.copy = COPY("raw.event_rows", EVENTS),
 	.note_progress = "INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to)"
 			 " SELECT p, o FROM unnest($1::int[], $2::bigint[]) AS l(p, o) ORDER BY p"
 			 " ON CONFLICT (partition) DO UPDATE"
@@ -71,10 +74,12 @@ const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] =
 		{
 			"raw.events",
-			STAGE("stage_events", EVENTS ", " BRONZE, "raw.late_events"),
+			STAGE("stage_events",
+                              EVENTS ", 0 AS bronze_partition, bigint '0' AS bronze_offset",
+                              "raw.event_rows"),
 			COPY("stage_events", EVENTS ", " BRONZE),
-			"WITH stored AS (INSERT INTO raw.events AS e (" EVENTS ") SELECT " EVENTS
-			" FROM stage_events ON CONFLICT DO NOTHING RETURNING e)"
+			"WITH stored AS (INSERT INTO raw.event_rows AS e (" EVENTS
+			") SELECT " EVENTS " FROM stage_events ON CONFLICT DO NOTHING RETURNING e)"
 			" SELECT count(*), processed.note_events(array_agg(e)) FROM stored",
 			"WITH stored AS ("
 			" SELECT p AS partition, sum(n) AS events FROM processed.load_batches,"

@@ -102,7 +102,9 @@ BEGIN
 
             ('funnel_loader', 'USAGE', 'SCHEMA raw, processed, reporting'),
             ('funnel_loader', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
-            ('funnel_loader', 'SELECT, INSERT', 'raw.events, raw.dead_letters, raw.late_events, '
+            ('funnel_loader', 'SELECT', 'raw.events'),
+            ('funnel_loader', 'SELECT, INSERT', 'raw.event_rows, raw.event_labels, '
+                'raw.event_sources, raw.dead_letters, raw.late_events, '
                 'processed.segment_controls'),
             ('funnel_loader', 'UPDATE (redriven_at)', 'raw.dead_letters'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
@@ -111,7 +113,10 @@ BEGIN
             ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
             ('funnel_loader', 'SELECT, INSERT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
-                'processed.session_id(text), processed.note_events(raw.events[]), '
+                'raw.event_label_ids(bigint[], text[], text[]), '
+                'raw.event_source_ids(text[], int[]), raw.narrow_events(raw.events[]), '
+                'processed.session_id(text), processed.note_events(raw.event_rows[]), '
+                'processed.store_events(raw.events[]), '
                 'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
                 'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '

@@ -3,6 +3,7 @@
 #ifndef FUNNEL_SESSION_ID_H
 #define FUNNEL_SESSION_ID_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -10,7 +11,8 @@
 #define SESSION_ID_BYTES 16
 
 /* key: the key of a session (event_session_key). If it is a UUID as PostgreSQL prints it, in lower
- * case and with hyphens, the id has its bytes. Else the id is the MD5 of the key. */
-void session_id(struct span key, uint8_t id[SESSION_ID_BYTES]);
+ * case and with hyphens, the id has its bytes, and the function returns true. Else the id is the MD5 of the
+ * key. */
+bool session_id(struct span key, uint8_t id[SESSION_ID_BYTES]);
 
 #endif

@@ -97,7 +97,7 @@ CREATE OR REPLACE FUNCTION processed.is_stored(id uuid, day date) RETURNS boolea
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan AS $body$
 BEGIN
-    RETURN EXISTS (SELECT FROM raw.events e WHERE e.event_id = id AND e.event_date = day);
+    RETURN EXISTS (SELECT FROM raw.event_rows e WHERE e.event_id = id AND e.event_date = day);
 END
 $body$;
 COMMENT ON FUNCTION processed.is_stored(uuid, date) IS

@@ -36,14 +36,14 @@ COMMENT ON FUNCTION reporting.rebuild() IS
     'transaction; until it ends, readers see the old mart. Only for a mart that is in doubt: '
     'refreshing gives the same result. Loading continues meanwhile.';
 
--- A day of more than 32 MB, some 100,000 events, is read directly, and its locks stay.
+-- A day of more than 16 MB, some 120,000 events, is read directly, and its locks stay.
 CREATE OR REPLACE FUNCTION mart.take_all_events(raw_from date) RETURNS void
     LANGUAGE plpgsql AS $body$
 DECLARE
     one record;
 BEGIN
     FOR one IN
-        SELECT event_date, coalesce(pg_relation_size(max(d.partition)), 0) <= 33554432 AS few
+        SELECT event_date, coalesce(pg_relation_size(max(d.partition)), 0) <= 16777216 AS few
         FROM mart.event_days d FULL JOIN (SELECT DISTINCT event_date
                                           FROM processed.load_batches) AS b USING (event_date)
         WHERE event_date >= raw_from GROUP BY 1 ORDER BY 1

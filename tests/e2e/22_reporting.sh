@@ -121,7 +121,7 @@ sums_that_differ() {
     local part columns rows
     printf '%s\n' "BEGIN; CREATE TEMPORARY TABLE loaded AS SELECT * FROM processed.load_batches;
         DELETE FROM processed.load_batches;
-        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.events e) AS noted;"
+        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.event_rows e) AS noted;"
     for part in events run hour product session step; do
         case $part in
         events) rows="SELECT loaded_at, event_date, sum(events) FROM %s GROUP BY 1, 2" ;;
@@ -152,7 +152,7 @@ loaded_direct() {
 load_again() { # SQL
     stack stop pg-loader-1
     sql "$1; DELETE FROM processed.load_batches;
-        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.events e) AS noted;
+        SELECT FROM (SELECT processed.note_events(array_agg(e)) FROM raw.event_rows e) AS noted;
         DELETE FROM processed.loader_offsets"
     REPORTING_INTERVAL=0s start pg-loader-1
     drain
@@ -160,7 +160,7 @@ load_again() { # SQL
 third_is_stored_again() {
     local before
     before=$(count raw.events)
-    load_again "DELETE FROM raw.events WHERE source_row % 3 = 1"
+    load_again "DELETE FROM raw.event_rows WHERE source_row % 3 = 1"
     same "events" "$before" "$(count raw.events)"
     grep -q 'duplicate key value violates unique constraint "events_' "$LOG_DIR/postgres.log"
     same "events in the staging table" "$(counts_of_sink records_out)" \
@@ -173,13 +173,13 @@ refused_are_found() {
     local before refused
     before=$(count raw.events)
     refused=$(count "raw.events WHERE source_row % 400 = 1")
-    load_again "DELETE FROM raw.events WHERE source_row % 4 = 1;
-        ALTER TABLE raw.events ADD CONSTRAINT refused CHECK (source_row % 400 <> 1) NOT VALID"
+    load_again "DELETE FROM raw.event_rows WHERE source_row % 4 = 1;
+        ALTER TABLE raw.event_rows ADD CONSTRAINT refused CHECK (source_row % 400 <> 1) NOT VALID"
     same "events and dead letters" "$before|$refused|rejected_by_database" "$(sql "
         SELECT (SELECT count(*) FROM raw.events) + count(*), count(*), min(reason)
         FROM raw.dead_letters WHERE stage = 'loader'")"
     sums_equal_sql
-    load_again "ALTER TABLE raw.events DROP CONSTRAINT refused; DELETE FROM raw.dead_letters"
+    load_again "ALTER TABLE raw.event_rows DROP CONSTRAINT refused; DELETE FROM raw.dead_letters"
     same "events" "$before" "$(count raw.events)"
     sums_equal_sql
 }

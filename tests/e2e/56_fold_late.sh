@@ -61,14 +61,14 @@ day_view() {
 }
 once_more() { same "cells folded" 0 "$(sql "SELECT sum(folded) FROM processed.fold_late()")"; }
 rows_missing() { # without one row of the window
-    sql "CREATE TABLE oracle.kept AS SELECT * FROM raw.events WHERE event_id = (
+    sql "CREATE TABLE oracle.kept AS SELECT * FROM raw.event_rows WHERE event_id = (
          SELECT event_id FROM raw.events e
          WHERE NOT EXISTS (SELECT FROM raw.late_events l WHERE l.event_id = e.event_id)
             AND event_time >= '2019-10-01 23:00:00Z' ORDER BY event_time LIMIT 1)"
-    sql "DELETE FROM raw.events WHERE event_id IN (SELECT event_id FROM oracle.kept);
+    sql "DELETE FROM raw.event_rows WHERE event_id IN (SELECT event_id FROM oracle.kept);
          TRUNCATE processed.late_corrections"
     (($(sql "SELECT not_yet FROM processed.fold_late() WHERE rollup = '1d:all'") > 0))
-    sql "INSERT INTO raw.events SELECT * FROM oracle.kept"
+    sql "INSERT INTO raw.event_rows SELECT * FROM oracle.kept"
     fold
     corrected_equals_recount
 }

@@ -190,8 +190,7 @@ class Cluster:
 EVENT_COLUMNS = ('event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
                  'raw_partition,raw_offset,raw_time')
 STORE = f"""
-WITH stored AS (INSERT INTO raw.events AS e ({EVENT_COLUMNS}) SELECT {EVENT_COLUMNS} FROM staged RETURNING e)
-SELECT processed.note_events(array_agg(e)) FROM stored"""
+SELECT processed.store_events(array_agg(ROW({EVENT_COLUMNS.replace(',raw_partition', ',NULL,NULL,raw_partition')}, NULL)::raw.events)) FROM staged"""
 
 ROLLUP = """
 INSERT INTO processed.funnel_aggregates

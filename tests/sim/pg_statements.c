@@ -26,6 +26,8 @@ static const struct {
          "SET enable_hashjoin = off; SET enable_mergejoin = off;"
          " SET search_path = pg_catalog"},
 	{{PG_ENSURE_DAY, 0, 0}, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)"},
+	{{PG_LABEL_IDS, 0, 0}, "SELECT raw.event_label_ids($1::bigint[], $2::text[], $3::text[])"},
+	{{PG_SOURCE_IDS, 0, 0}, "SELECT raw.event_source_ids($1::text[], $2::int[])"},
 	{{PG_OFFSETS_READ, 0, 0},
          "SELECT w.i - 1, o.next_offset, o.last_record"
          " FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
@@ -52,30 +54,30 @@ static const struct {
          "{ AND o.next_offset = w.committed}"},
 	{{PG_CREATE_STAGE, TARGET_EVENTS, 0},
          "CREATE TEMPORARY TABLE stage_events ON COMMIT DELETE ROWS AS SELECT "
-         "event_id, event_time, event_date, event_type, product_id, category_id, "
-         "category_code, brand, price, user_id, user_session, source_file, "
-         "source_row, raw_partition, raw_offset, raw_time, bronze_partition, "
-         "bronze_offset FROM raw.late_events WITH NO DATA"},
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price, 0 AS bronze_partition, bigint '0' AS bronze_offset "
+         "FROM raw.event_rows WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_EVENTS, 0},
-         "COPY stage_events (event_id, event_time, event_date, event_type, "
-         "product_id, category_id, category_code, brand, price, user_id, "
-         "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time, bronze_partition, bronze_offset) FROM STDIN (FORMAT binary)"},
+         "COPY stage_events ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price, bronze_partition, bronze_offset) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_EVENTS, 0},
-         "WITH stored AS (INSERT INTO raw.events AS e (event_id, event_time, "
-         "event_date, event_type, product_id, category_id, category_code, brand, "
-         "price, user_id, user_session, source_file, source_row, raw_partition, "
-         "raw_offset, raw_time) SELECT event_id, event_time, event_date, "
-         "event_type, product_id, category_id, category_code, brand, price, "
-         "user_id, user_session, source_file, source_row, raw_partition, "
-         "raw_offset, raw_time FROM stage_events{ ON CONFLICT DO NOTHING} "
+         "WITH stored AS (INSERT INTO raw.event_rows AS e ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price) SELECT "
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price FROM stage_events{ ON CONFLICT DO NOTHING} "
          "RETURNING e) SELECT count(*), processed.note_events(array_agg(e)) FROM "
          "stored"},
 	{{PG_COPY_EVENTS, TARGET_EVENTS, 0},
-         "COPY raw.events (event_id, event_time, event_date, event_type, "
-         "product_id, category_id, category_code, brand, price, user_id, "
-         "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time) FROM STDIN (FORMAT binary)"},
+         "COPY raw.event_rows ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price) FROM STDIN (FORMAT binary)"},
 	{{PG_COPY_SUMS, TARGET_EVENTS, 0},
          "COPY processed.load_batches (event_date, events, run_partition, "
          "run_offset, run_events, hour, hour_views, hour_carts, hour_removes, "
@@ -330,6 +332,8 @@ const char *pg_statement_name(const struct pg_matched *matched)
 		[PG_COPY_SUMS] = "sums of",
 		[PG_NOTE_PROGRESS] = "progress of",
 		[PG_ENSURE_DAY] = "ensure_event_partition",
+		[PG_LABEL_IDS] = "event_label_ids",
+		[PG_SOURCE_IDS] = "event_source_ids",
 		[PG_OFFSETS_READ] = "read offsets",
 		[PG_OFFSETS_INSERT] = "insert offsets",
 		[PG_OFFSETS_LOCK] = "lock offsets",
