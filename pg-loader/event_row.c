@@ -5,7 +5,7 @@
  *   session_text | price
  *
  * All fields before source_row have one length each and are never null, so they have fixed places.
- * sql/tables/0008_narrow_events.sql says what the fields mean.
+ * sql/tables/0009_narrow_events.sql says what the fields mean.
  *
  * Sums are made of the rows that are sent, and not of their records: the body of a record may be
  * gone, because the decoder converts bodies of other schema versions into a buffer of its own. The

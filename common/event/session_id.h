@@ -10,9 +10,8 @@
 
 #define SESSION_ID_BYTES 16
 
-/* key: the key of a session (event_session_key). If it is a UUID as PostgreSQL prints it, in lower
- * case and with hyphens, the id has its bytes, and the function returns true. Else the id is the MD5 of the
- * key. */
+/* key: the key of a session (event_session_key). True: it is a UUID as PostgreSQL prints it, in
+ * lower case and with hyphens, and the id has its bytes. Else the id is the MD5 of the key. */
 bool session_id(struct span key, uint8_t id[SESSION_ID_BYTES]);
 
 #endif

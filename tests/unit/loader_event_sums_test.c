@@ -679,7 +679,7 @@ Test(loader_event_sums, a_row_is_read_as_the_event_that_was_written)
 	expect_read_back("a session that is not a UUID in lower case", &event);
 }
 
-/* Where the text of a session is: see sql/tables/0008_narrow_events.sql. */
+/* Where the text of a session is: see sql/tables/0009_narrow_events.sql. */
 Test(loader_event_sums, the_form_of_a_session_says_where_its_text_is)
 {
 	static const struct {
