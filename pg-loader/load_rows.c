@@ -203,7 +203,7 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 		return reason;
 	start = row_begin(rows, TARGET_AGGREGATES,
 	                  24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
-	at = copy_row_begin(start, 19);
+	at = copy_row_begin(start, 22);
 	at = copy_text(at, aggregate.rollup);
 	at = copy_timestamptz(at, aggregate.window_start_us);
 	at = copy_timestamptz(at, aggregate.window_end_us);
@@ -219,11 +219,25 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 	at = copy_int8(at, m->funnel_cart_sessions);
 	at = copy_int8(at, m->funnel_checkout_sessions);
 	at = copy_int8(at, m->funnel_purchase_sessions);
+	at = copy_optional(at, m->buying_view_sessions, NOT_COUNTED);
+	at = copy_optional(at, m->view_purchase_sessions, NOT_COUNTED);
+	at = copy_optional(at, m->view_cart_purchase_sessions, NOT_COUNTED);
 	at = copy_bool(at, aggregate.final);
 	at = copy_int8(at, aggregate.revision);
 	row_end(rows, TARGET_AGGREGATES, at, source,
 	        collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
 	return REASON_NONE;
+}
+
+static char *copy_flag(char *at, enum visit_flag flag)
+{
+	return flag == VISIT_FLAG_UNKNOWN ? copy_null(at) : copy_bool(at, flag == VISIT_FLAG_YES);
+}
+
+/* A buyer did not leave, whatever an older aggregator has written. */
+static struct span drop_off_of(const struct visit *visit)
+{
+	return visit->events[EVENT_PURCHASE] > 0 ? SPAN_NULL : visit->drop_off_stage;
 }
 
 static char *put_visit(char *at, const struct visit *visit)
@@ -237,10 +251,12 @@ static char *put_visit(char *at, const struct visit *visit)
 	at = copy_text(at, visit->first_category);
 	at = copy_text(at, visit->last_category);
 	at = copy_int2(at, (int16_t)visit->furthest_stage);
-	at = copy_text(at, visit->drop_off_stage);
+	at = copy_text(at, drop_off_of(visit));
 	at = copy_int8(at, (int64_t)(((uint64_t)visit->end_us - (uint64_t)visit->start_us) / 1000));
 	at = copy_optional(at, visit->view_to_cart_ms, -1);
 	at = copy_optional(at, visit->view_to_purchase_ms, -1);
+	at = copy_flag(at, visit->view_purchase);
+	at = copy_flag(at, visit->view_cart_purchase);
 	at = copy_bool(at, visit->final);
 	return copy_int8(at, visit->revision);
 }
@@ -273,7 +289,7 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 	start = row_begin(rows, target,
 	                  24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len +
 	                          visit.last_category.len + visit.drop_off_stage.len);
-	at = copy_row_begin(start, visit.deleted ? 2 : 20);
+	at = copy_row_begin(start, visit.deleted ? 2 : 22);
 	at = copy_text(at, visit.user_session);
 	at = copy_timestamptz(at, visit.start_us);
 	key = bytes_since(start + 2, at);

@@ -48,13 +48,14 @@
 	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, " \
 		      "view_sessions, cart_sessions, purchase_sessions, "                  \
 		      "funnel_cart_sessions, funnel_checkout_sessions, "                   \
-		      "funnel_purchase_sessions, final, revision"
+		      "funnel_purchase_sessions, buying_view_sessions, "                   \
+		      "view_purchase_sessions, view_cart_purchase_sessions, final, revision"
 #define VISIT_KEY "user_session, visit_start"
 #define VISITS                                                                          \
 	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, " \
 		  "products, revenue, first_category, last_category, furthest_stage, "  \
 		  "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, " \
-		  "final, revision"
+		  "view_purchase, view_cart_purchase, final, revision"
 #define CONTROLS                                                                  \
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
 	"bronze_offset, announced_at, duplicates_other_price"
@@ -127,6 +128,9 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" funnel_cart_sessions = excluded.funnel_cart_sessions,"
 			" funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
 			" funnel_purchase_sessions = excluded.funnel_purchase_sessions,"
+			" buying_view_sessions = excluded.buying_view_sessions,"
+			" view_purchase_sessions = excluded.view_purchase_sessions,"
+			" view_cart_purchase_sessions = excluded.view_cart_purchase_sessions,"
 			" final = excluded.final, revision = excluded.revision, loaded_at = now()"
 			" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
 			NULL,
@@ -159,6 +163,8 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" duration_ms = excluded.duration_ms,"
 			" view_to_cart_ms = excluded.view_to_cart_ms,"
 			" view_to_purchase_ms = excluded.view_to_purchase_ms,"
+			" view_purchase = excluded.view_purchase,"
+			" view_cart_purchase = excluded.view_cart_purchase,"
 			" final = excluded.final, revision = excluded.revision,"
 			" loaded_at = now()",
 			NULL,
