@@ -184,7 +184,10 @@ BEGIN
            count(*) FILTER (WHERE carts > 0), count(*) FILTER (WHERE purchases > 0),
            count(*) FILTER (WHERE stage >= 2), count(*) FILTER (WHERE stage >= 3),
            count(*) FILTER (WHERE abandoned_items > 0),
-           sum(abandoned_items), sum(abandoned_value)
+           sum(abandoned_items), sum(abandoned_value),
+           count(*) FILTER (WHERE views > 0 AND purchases > 0),
+           count(*) FILTER (WHERE view_purchase),
+           count(*) FILTER (WHERE stage >= 2 AND purchases > 0)
     FROM mart.session_states GROUP BY event_date;
     INSERT INTO mart.journey_days
     SELECT event_date, path, count(*), count(*) FILTER (WHERE purchases > 0), sum(revenue)

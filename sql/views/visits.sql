@@ -11,4 +11,7 @@ COMMENT ON VIEW reporting.visit_days IS
 COMMENT ON COLUMN reporting.visit_days.abandoned_visits IS
     'Visits with a cart event and no purchase.';
 COMMENT ON COLUMN reporting.visit_days.left_after IS
-    'The stage after which the visit ended; completed where the last was reached.';
+    'The stage after which the visitor left without a purchase; completed where the last was '
+    'reached. Of a visit that bought: completed (with a cart between its first view and a '
+    'purchase), bought without cart (at or after its first view), bought before view (only before '
+    'it) or bought without view.';
