@@ -8,6 +8,7 @@ ROWS=$E2E_WORK/reported.csv
 EVENTS=${E2E_EVENTS:-20000}
 PART=$((EVENTS / 8))
 export REPORTING_INTERVAL=200ms
+export STAGES=view,cart,checkout,purchase
 
 metric() { http_get pg-loader-1 metrics | awk -v name="$1" '$1 == name { print $2 }'; }
 metric_is() { [[ "$(metric "$1")" == "$2" ]]; }
@@ -82,6 +83,19 @@ equal_recount() {
         "$(sql "SELECT furthest_stage, sum(visits), sum(revenue) FROM reporting.visit_days
             GROUP BY 1 ORDER BY 1")"
     same "breaches" "" "$(sql "SELECT check_name, subject, value FROM reporting.data_quality_breaches")"
+}
+
+# The stream counts the branches in its rollups; the reports count them from events.
+branches_of_both() {
+    branches_add_up
+    same "days whose branches differ between the stream and the reports; days" "0|4" "$(sql "
+        SELECT count(*) FILTER (WHERE (view_sessions, bought_via_cart, bought_without_cart, bought_before_view,
+                   left_without_purchase, orders_without_view) IS DISTINCT FROM (s[1], s[3], s[4], s[5], s[6], s[7])),
+               count(*)
+        FROM reporting.funnel_by_day,
+             LATERAL (SELECT array_agg(sessions ORDER BY step) AS s FROM reporting.funnel_by_session(day, day)) AS f")"
+    same "sessions that reached checkout and purchase in order" "t|t" "$(sql "SELECT sum(funnel_checkout_sessions) > 0,
+        sum(funnel_purchase_sessions) BETWEEN 1 AND sum(bought_via_cart) FROM reporting.funnel_by_day")"
 }
 
 # All tables that a rebuild makes, except those that depend on the time of the rebuild.
@@ -209,6 +223,7 @@ drain
 reported
 check "a segment is complete when all of it is loaded" complete_segment
 check "reports equal a recount" equal_recount
+check "with four stages, the branches of the funnels add up, in the stream and in the reports" branches_of_both
 check "the metric shows that no event waits for the reports" \
     wait_until "0 events wait" metric_is funnel_reporting_events_waiting 0
 mart "$E2E_WORK/refreshed"
