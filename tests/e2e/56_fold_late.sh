@@ -66,7 +66,7 @@ former_stays_null() { # in a transaction that is rolled back
         TRUNCATE processed.late_corrections;
         UPDATE processed.funnel_aggregates SET buying_view_sessions = NULL, view_purchase_sessions = NULL,
             view_cart_purchase_sessions = NULL WHERE rollup = '1d:all' OR rollup = '1d:brand' AND group_value = 'unknown';
-        SELECT count(processed.fold_late()) > 0;
+        SELECT sum(folded) > 0 FROM processed.fold_late();
         SELECT count(*) > 0 AND count(coalesce(buying_view_sessions, view_purchase_sessions, view_cart_purchase_sessions)) = 0
             FROM processed.late_corrections WHERE rollup IN ('1d:all', '1d:brand');
         SELECT count(view_cart_purchase_sessions) > 0 FROM processed.late_corrections WHERE rollup = '1h:category';

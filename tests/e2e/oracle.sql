@@ -229,28 +229,13 @@ CREATE UNLOGGED TABLE oracle.rollup_row (
 CREATE FUNCTION oracle.span_us(count text, unit text) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT count::bigint * 1000000 * CASE unit WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 END $$;
 
--- What the purchases of one session come after, by walking through its events in time order: 0 no view or no purchase, 1 only
--- views after the purchases, 2 a view, 3 a view and then a cart. At the same time, an event comes after all others.
-CREATE FUNCTION oracle.bought(times bigint[], types text[]) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $body$
-DECLARE
-    best   int := 0;
-    viewed boolean := false;
-    carted boolean := false;
-    one    record;
-BEGIN
-    IF 'purchase' <> ALL (types) OR 'view' <> ALL (types) THEN
-        RETURN 0;
-    END IF;
-    best := 1;
-    FOR one IN SELECT t, array_agg(k) AS kinds FROM unnest(times, types) AS u(t, k) GROUP BY t ORDER BY t LOOP
-        viewed := viewed OR 'view' = ANY (one.kinds);
-        carted := carted OR viewed AND 'cart' = ANY (one.kinds);
-        IF 'purchase' = ANY (one.kinds) THEN
-            best := greatest(best, CASE WHEN carted THEN 3 WHEN viewed THEN 2 ELSE 1 END);
-        END IF;
-    END LOOP;
-    RETURN best;
-END $body$;
+-- What the purchases of one session come after: 0 no view or no purchase, 1 only views after the purchases, 2 a view, 3 a view and
+-- then a cart. Tries each cart.
+CREATE FUNCTION oracle.bought(first_view bigint, cart_times bigint[], last_purchase bigint) RETURNS int LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN first_view IS NULL OR last_purchase IS NULL THEN 0
+               WHEN last_purchase < first_view THEN 1
+               WHEN EXISTS (SELECT FROM unnest(cart_times) AS c WHERE c BETWEEN first_view AND last_purchase) THEN 3
+               ELSE 2 END $$;
 
 -- Windows of an event at time t: tumbling: the one; hopping: every multiple of the slide in (t - size, t];
 -- cumulating: all windows from the start of the big one that end after t.
@@ -303,11 +288,11 @@ BEGIN
                    sum(price) FILTER (WHERE event_type = 'purchase')       AS revenue,
                    min(event_us) FILTER (WHERE event_type = 'view')        AS first_view,
                    array_agg(event_us) FILTER (WHERE event_type = 'cart')  AS cart_times,
-                   max(event_us) FILTER (WHERE event_type = 'purchase')    AS last_purchase,
-                   oracle.bought(array_agg(event_us), array_agg(event_type)) AS bought
+                   max(event_us) FILTER (WHERE event_type = 'purchase')    AS last_purchase
             FROM spread GROUP BY window_start, window_end, group_value, session_no
         ), staged AS (
-            SELECT *, CASE WHEN carts > 0 THEN (SELECT min(c) FROM unnest(cart_times) AS c WHERE c >= first_view) END AS first_cart
+            SELECT *, oracle.bought(first_view, cart_times, last_purchase) AS bought,
+                   CASE WHEN carts > 0 THEN (SELECT min(c) FROM unnest(cart_times) AS c WHERE c >= first_view) END AS first_cart
             FROM session
         )
         SELECT %3$L, to_timestamp(window_start / 1000000), to_timestamp(window_end / 1000000), group_value,
@@ -348,8 +333,7 @@ WITH flagged AS (
            max(category_code) FILTER (WHERE is_last)               AS last_category,
            min(event_us) FILTER (WHERE event_type = 'view')        AS first_view,
            array_agg(event_us) FILTER (WHERE event_type = 'cart')  AS cart_times,
-           array_agg(event_us) FILTER (WHERE event_type = 'purchase') AS purchase_times,
-           oracle.bought(array_agg(event_us), array_agg(event_type)) AS bought
+           array_agg(event_us) FILTER (WHERE event_type = 'purchase') AS purchase_times
     FROM numbered GROUP BY session_no, event_date, visit_no
 ), staged AS (
     SELECT *, (SELECT min(c) FROM unnest(cart_times) AS c WHERE c >= first_view)     AS first_cart,
@@ -369,7 +353,8 @@ SELECT user_session, visit_start, visit_end, user_id, views, carts, removes, che
        (end_us - start_us) / 1000          AS duration_ms,
        (first_cart - first_view) / 1000     AS view_to_cart_ms,
        (first_purchase - first_view) / 1000 AS view_to_purchase_ms,
-       bought >= 2 AS view_purchase, bought >= 3 AS view_cart_purchase
+       oracle.bought(first_view, cart_times, last_purchase) >= 2 AS view_purchase,
+       oracle.bought(first_view, cart_times, last_purchase) >= 3 AS view_cart_purchase
 FROM reached;
 ANALYZE oracle.visit;
 
