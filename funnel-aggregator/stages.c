@@ -187,8 +187,8 @@ bool funnel_merge(struct funnel *funnel, const struct stages *stages, const stru
 	return kept;
 }
 
-/* A cart list is cut after the first time that reaches its stage. So it always has the first cart at
- * or after the first view, wherever the stage is in the list. */
+/* A cart list is cut after the first time that reaches its stage. So it always has the first cart
+ * at or after the first view, wherever the stage is in the list. */
 enum bought funnel_bought(const struct funnel *funnel, const struct stages *stages)
 {
 	const struct times *carts =
