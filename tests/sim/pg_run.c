@@ -168,12 +168,12 @@ static struct pg_row *row_of(enum target target, struct span tuple)
 
 bool pg_is_newer(enum target target, struct span tuple, struct span than)
 {
-	int revision = target == TARGET_COUNTS ? 9 : 18;
+	int revision = target == TARGET_COUNTS ? 9 : 21;
 	int64_t a = pg_integer(pg_field(tuple, revision)), b = pg_integer(pg_field(than, revision));
 
 	if (a != b || target == TARGET_COUNTS)
 		return a > b;
-	return pg_integer(pg_field(tuple, 17)) > pg_integer(pg_field(than, 17));
+	return pg_integer(pg_field(tuple, 20)) > pg_integer(pg_field(than, 20));
 }
 
 static bool day_exists(struct span tuple)
