@@ -1,0 +1,124 @@
+/* The live funnel, folded from three topics: totals of aggregates, watermarks of partials, counts
+ * of services. Pure: records in, and what the screen shows out.
+ *
+ * The rollups are those of the records. For each rollup the model keeps its newest windows, by end
+ * and then start, and for each window the totals of its groups. Newer means what it means
+ * everywhere: (revision, final). */
+#ifndef FUNNEL_TAIL_MODEL_H
+#define FUNNEL_TAIL_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+#include "event/window.h"
+#include "wire/records_aggregate.h"
+#include "wire/records_counts.h"
+
+#define TAIL_ROLLUPS_MAX 32
+#define TAIL_WINDOWS_MAX 60     /* per rollup */
+#define TAIL_TOTALS_MAX  100000 /* per rollup; then its oldest windows are dropped */
+#define TAIL_SOURCES_MAX 1024   /* source partitions with a watermark */
+#define TAIL_COUNTS_MAX  4096   /* services times partitions */
+
+struct tail_total {
+	struct span group; /* owned, and terminated */
+	struct measures measures;
+	int64_t revision;
+	bool final;
+};
+
+struct tail_window {
+	int64_t start_us, end_us;
+	struct tail_total *totals;
+	size_t count, capacity;
+	uint32_t *slots; /* by hash of the group: number of the total + 1; 0: free */
+	size_t slot_count;
+};
+
+struct tail_rollup {
+	char name[RECORD_ROLLUP_MAX + 1];
+	enum group_kind group;
+	int64_t size_us;              /* 0: this version cannot read the name */
+	struct tail_window **windows; /* the oldest first */
+	int window_count;
+	size_t total_count;
+	bool has_checkout; /* its stages have a checkout */
+};
+
+struct tail_source {
+	int64_t watermark_us;
+	bool seen, idle;
+};
+
+/* Sums of the counts of bronze-sink over all partitions; late is funnel-aggregator's. */
+struct tail_flow {
+	int64_t records_in, records_out, duplicates, dead, late;
+};
+
+#define TAIL_SAMPLES 12
+struct tail_model {
+	struct tail_rollup *rollups; /* by group kind, then size, then name */
+	int rollup_count;
+	struct tail_source *sources;
+	int source_count; /* partitions of the set; the caller sets it, at most TAIL_SOURCES_MAX */
+	struct tail_counts *counts;
+	size_t counts_count, counts_capacity;
+	int64_t updated_ms; /* own time of the newest record of aggregates; 0: none */
+	int64_t unreadable, refused_totals;
+	struct tail_sample {
+		int64_t time_us, records_in;
+	} samples[TAIL_SAMPLES];
+	int sample_count;
+};
+
+/* Zero-initialised is empty. */
+void tail_model_init(struct tail_model *model, int source_count);
+void tail_model_free(struct tail_model *model);
+
+void tail_model_aggregate(struct tail_model *model, const struct aggregate *aggregate,
+                          int64_t record_ms);
+void tail_model_partial(struct tail_model *model, const struct partial *partial);
+void tail_model_counts(struct tail_model *model, const struct counts_record *counts,
+                       int64_t unknown_dead);
+/* Notes the rows read so far, for the rate. Call about once a second, from the moment on when all
+ * old records have been read. */
+void tail_model_sample(struct tail_model *model, int64_t now_us);
+
+/* ---- what the screen asks for */
+
+/* Rollup with this name; -1: none. name "": the largest window up to a day over everything. */
+int tail_model_rollup(const struct tail_model *model, const char *name);
+/* The rollup of a group kind for a panel, with the window size if there is one, else the largest
+ * size; -1: none. */
+int tail_model_panel(const struct tail_model *model, enum group_kind group, int64_t size_us);
+/* back: 0 is the newest window; NULL: there is no such window. */
+const struct tail_window *tail_rollup_window(const struct tail_rollup *rollup, int back);
+/* The window with these bounds, or else the newest that contains the last moment of them, or else
+ * the newest; NULL: none. */
+const struct tail_window *tail_rollup_match(const struct tail_rollup *rollup, int64_t start_us,
+                                            int64_t end_us);
+/* NULL: none. */
+struct tail_total *tail_window_total(const struct tail_window *window, struct span group);
+
+enum tail_sort { TAIL_BY_REVENUE, TAIL_BY_ORDERS, TAIL_BY_VIEWS, TAIL_SORT_COUNT };
+const char *tail_sort_name(enum tail_sort sort);
+/* The value that the sort compares. */
+int64_t tail_sort_value(const struct tail_total *total, enum tail_sort sort);
+/* Fills top with the first totals in this order, ties by name; returns their number. */
+size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,
+                       const struct tail_total **top, size_t max);
+
+struct tail_flow tail_model_flow(const struct tail_model *model);
+/* Rows per second over the last samples; -1: not known. */
+int64_t tail_model_rate(const struct tail_model *model);
+/* The lowest watermark of the sources that are not idle; if all are, the highest. INT64_MIN: none.
+ * *seen: sources with a watermark. */
+int64_t tail_model_watermark(const struct tail_model *model, int *seen);
+
+/* Sessions with a purchase at or after a view and without a cart between; -1: not known, as in
+ * totals of versions that do not count them. */
+int64_t tail_without_cart(const struct measures *measures);
+
+#endif

@@ -1,0 +1,484 @@
+/* The lines of the funnel and their order. tail_panel.c draws the top lists. */
+#include "tail_screen.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/timetext.h"
+#include "event/event.h"
+#include "tail_line.h"
+#include "tail_page.h"
+#include "tail_panel.h"
+#include "tail_text.h"
+
+#define ROOMY_HEIGHT  22 /* from here on there are blank lines */
+#define NORMAL_HEIGHT 18 /* from here on all lines of sums */
+#define LAGGING_US    (2 * US_PER_MINUTE)
+#define HELP_LINES    10
+
+struct tail_choice tail_choose(const struct tail_model *model, const struct tail_view *view)
+{
+	int at = tail_model_rollup(model, view->rollup);
+	struct tail_choice choice = {.group = span_of(view->group)};
+	const struct tail_total *first;
+
+	if (at < 0)
+		return choice;
+	choice.rollup = &model->rollups[at];
+	choice.window = tail_rollup_window(choice.rollup, view->back);
+	if (!choice.window)
+		return choice;
+	if (!*view->group && tail_window_top(choice.window, view->sort, &first, 1))
+		choice.group = first->group;
+	choice.total = tail_window_total(choice.window, choice.group);
+	return choice;
+}
+
+static bool is_roomy(const struct page *page)
+{
+	return page->height == 0 || page->height >= ROOMY_HEIGHT;
+}
+
+static void blank(struct page *page)
+{
+	if (is_roomy(page) && page_next(page))
+		page_end(page);
+}
+
+/* ---- the head */
+
+static void draw_title(struct page *page, const struct tail_choice *choice)
+{
+	const struct tail_view *view = page->view;
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX];
+	int end = line->limit - (view->height ? 13 : 0);
+
+	if (!page_next(page))
+		return;
+	tail_line_put(line, TAIL_BOLD, "funnel");
+	tail_line_put(line, TAIL_DIM, "  ");
+	tail_line_put(line, TAIL_DIM, view->prefix);
+	tail_line_put(line, TAIL_NORMAL, "  ");
+	tail_line_put(line, TAIL_BOLD, choice->rollup ? choice->rollup->name : view->rollup);
+	if (choice->rollup && choice->rollup->group != GROUP_ALL) {
+		tail_line_put(line, TAIL_NORMAL, "  ");
+		tail_line_name(line, TAIL_BOLD, choice->group, end - line->column);
+	}
+	if (view->height)
+		tail_line_right(line, TAIL_DIM, tail_clock(view->now_us, 0, text), line->limit);
+	page_end(page);
+}
+
+/* "2019-10-01 23:00 - 2019-10-02 00:00", or with the time only where the day is the same. */
+static void put_window(struct tail_line *line, const struct tail_window *window)
+{
+	char from[TAIL_TEXT_MAX], to[TAIL_TEXT_MAX];
+	bool same_day;
+
+	tail_clock(window->start_us, 1, from);
+	tail_clock(window->end_us, 1, to);
+	same_day = strncmp(from, to, 10) == 0;
+	if (window->start_us % US_PER_MINUTE == 0 && window->end_us % US_PER_MINUTE == 0)
+		from[16] = to[16] = '\0';
+	tail_line_put(line, TAIL_NORMAL, from);
+	tail_line_put(line, TAIL_NORMAL, line->unicode ? " – " : " - ");
+	tail_line_put(line, TAIL_NORMAL, same_day ? to + 11 : to);
+}
+
+static void draw_window(struct page *page, const struct tail_choice *choice)
+{
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX], updated[TAIL_TEXT_MAX + 16];
+
+	if (!page_next(page))
+		return;
+	if (choice->window) {
+		put_window(line, choice->window);
+		tail_line_put(line, TAIL_NORMAL, "  ");
+		if (choice->total && choice->total->final)
+			tail_line_put(line, TAIL_GOOD, "final");
+		else
+			tail_line_put(line, TAIL_WATCH, "open");
+		if (page->view->back > 0) {
+			snprintf(text, sizeof(text), "  (%d back)", page->view->back);
+			tail_line_put(line, TAIL_DIM, text);
+		}
+	} else {
+		tail_line_put(line, TAIL_WATCH, "no totals yet");
+	}
+	if (page->model->updated_ms) {
+		tail_age(page->view->now_us - page->model->updated_ms * 1000, text);
+		snprintf(updated, sizeof(updated), "updated %s ago", text);
+		if (line->column + (int)strlen(updated) + 2 <= line->limit)
+			tail_line_right(line, TAIL_DIM, updated, line->limit);
+	}
+	page_end(page);
+}
+
+static void put_label(struct tail_line *line, const char *label, const char *value)
+{
+	int wanted = (int)(strlen(label) + strlen(value)) + (line->column ? 3 : 0) + 1;
+
+	if (line->column + wanted > line->limit)
+		return;
+	if (line->column)
+		tail_line_put(line, TAIL_NORMAL, "   ");
+	tail_line_put(line, TAIL_DIM, label);
+	tail_line_put(line, TAIL_NORMAL, " ");
+	tail_line_put(line, TAIL_NORMAL, value);
+}
+
+static void put_watermark(struct page *page)
+{
+	const struct tail_model *model = page->model;
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX], sources[TAIL_TEXT_MAX];
+	int seen;
+	int64_t watermark_us = tail_model_watermark(model, &seen);
+	int64_t lag_us = page->view->now_us - watermark_us;
+
+	if (watermark_us == INT64_MIN) {
+		put_label(line, "watermark", "none yet");
+		return;
+	}
+	put_label(line, "watermark", tail_clock(watermark_us, 1, text));
+	if (seen < model->source_count) {
+		snprintf(sources, sizeof(sources), " (%d of %d partitions)", seen,
+		         model->source_count);
+		tail_line_put(line, TAIL_WATCH, sources);
+	}
+	tail_line_put(line, TAIL_DIM, "   event-time lag ");
+	tail_line_put(line, lag_us > LAGGING_US ? TAIL_WATCH : TAIL_GOOD, tail_age(lag_us, text));
+}
+
+static void draw_flow(struct page *page)
+{
+	int64_t rate = tail_model_rate(page->model);
+	char text[TAIL_TEXT_MAX];
+
+	if (!page_next(page))
+		return;
+	put_watermark(page);
+	if (rate >= 0)
+		put_label(&page->line, "events/s", tail_count(rate, text));
+	page_end(page);
+}
+
+/* ---- the stages */
+
+struct stage {
+	const char *name;
+	int64_t sessions;
+};
+
+static int list_stages(const struct tail_choice *choice, struct stage stages[4])
+{
+	static const struct measures none;
+	const struct measures *measures = choice->total ? &choice->total->measures : &none;
+	int count = 0;
+
+	stages[count++] = (struct stage){"view", measures->view_sessions};
+	stages[count++] = (struct stage){"cart", measures->funnel_cart_sessions};
+	if (choice->rollup && choice->rollup->has_checkout)
+		stages[count++] = (struct stage){"checkout", measures->funnel_checkout_sessions};
+	stages[count++] = (struct stage){"purchase", measures->funnel_purchase_sessions};
+	return count;
+}
+
+/* First columns after the texts; 0: the line is too narrow for this one. */
+struct stage_columns {
+	int sessions, bar, of_view, of_previous, lost;
+};
+
+static struct stage_columns stage_columns(int width)
+{
+	struct stage_columns at = {.sessions = 22, .bar = 23};
+	int end = width;
+
+	if (width >= 72) {
+		at.lost = end;
+		end -= 12;
+	}
+	if (width >= 60) {
+		at.of_previous = end;
+		end -= 10;
+	}
+	if (width >= 40) {
+		at.of_view = end;
+		end -= 9;
+	}
+	at.bar = end;
+	return at;
+}
+
+static void draw_stage_names(struct page *page)
+{
+	struct stage_columns at = stage_columns(page->line.limit);
+	struct tail_line *line = &page->line;
+
+	if (!page_next(page))
+		return;
+	tail_line_put(line, TAIL_DIM, "stage");
+	tail_line_right(line, TAIL_DIM, "sessions", at.sessions);
+	if (at.of_view)
+		tail_line_right(line, TAIL_DIM, "of view", at.of_view);
+	if (at.of_previous)
+		tail_line_right(line, TAIL_DIM, "of before", at.of_previous);
+	if (at.lost)
+		tail_line_right(line, TAIL_DIM, "lost", at.lost);
+	page_end(page);
+}
+
+static void draw_stage(struct page *page, const struct stage *stages, int i)
+{
+	struct stage_columns at = stage_columns(page->line.limit);
+	const struct stage *stage = &stages[i];
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX];
+
+	if (!page_next(page))
+		return;
+	tail_line_put(line, TAIL_NORMAL, stage->name);
+	tail_line_right(line, TAIL_BOLD, tail_count(stage->sessions, text), at.sessions);
+	tail_line_put(line, TAIL_NORMAL, " ");
+	tail_line_bar(line, TAIL_GOOD, stage->sessions, stages[0].sessions,
+	              at.bar - at.sessions - 2);
+	if (at.of_view)
+		tail_line_right(line, TAIL_NORMAL,
+		                tail_percent(stage->sessions, stages[0].sessions, text),
+		                at.of_view);
+	if (at.of_previous && i > 0)
+		tail_line_right(line, TAIL_NORMAL,
+		                tail_percent(stage->sessions, stages[i - 1].sessions, text),
+		                at.of_previous);
+	if (at.lost && i > 0)
+		tail_line_right(line, TAIL_WATCH,
+		                tail_count(stages[i - 1].sessions - stage->sessions, text),
+		                at.lost);
+	page_end(page);
+}
+
+static void draw_without_cart(struct page *page, const struct measures *measures)
+{
+	int64_t sessions = tail_without_cart(measures);
+	char count[TAIL_TEXT_MAX], share[TAIL_TEXT_MAX], text[2 * TAIL_TEXT_MAX + 64];
+
+	if (sessions < 0 || !page_next(page))
+		return;
+	snprintf(text, sizeof(text), "bought without a cart: %s (%s of the sessions with a view)",
+	         tail_count(sessions, count),
+	         tail_percent(sessions, measures->view_sessions, share));
+	tail_line_put(&page->line, TAIL_NORMAL, text);
+	page_end(page);
+}
+
+static void draw_stages(struct page *page, const struct tail_choice *choice)
+{
+	struct stage stages[4];
+	int count = list_stages(choice, stages);
+
+	draw_stage_names(page);
+	for (int i = 0; i < count; i++)
+		draw_stage(page, stages, i);
+	if (choice->total)
+		draw_without_cart(page, &choice->total->measures);
+}
+
+/* ---- sums and history */
+
+static void draw_money(struct page *page, const struct measures *measures)
+{
+	struct tail_line *line = &page->line;
+	int64_t orders = measures->purchase_sessions;
+	char text[TAIL_TEXT_MAX];
+
+	if (!page_next(page))
+		return;
+	put_label(line, "purchases", tail_count(measures->events[EVENT_PURCHASE], text));
+	put_label(line, "orders", tail_count(orders, text));
+	put_label(line, "revenue", tail_money(measures->revenue_cents, text));
+	if (orders > 0)
+		put_label(line, "average order",
+		          tail_money(measures->revenue_cents / orders, text));
+	page_end(page);
+}
+
+static void draw_events(struct page *page, const struct measures *measures)
+{
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX];
+
+	if ((page->height && page->height < NORMAL_HEIGHT) || !page_next(page))
+		return;
+	put_label(line, "views", tail_count(measures->events[EVENT_VIEW], text));
+	put_label(line, "carts", tail_count(measures->events[EVENT_CART], text));
+	put_label(line, "removed", tail_count(measures->events[EVENT_REMOVE_FROM_CART], text));
+	put_label(line, "checkouts", tail_count(measures->events[EVENT_CHECKOUT], text));
+	page_end(page);
+}
+
+/* Sessions of the group in the windows up to the chosen one. */
+static int list_history(const struct tail_choice *choice, int back, int64_t *values, int max)
+{
+	int end = choice->rollup->window_count - back, first = end > max ? end - max : 0;
+
+	for (int i = first; i < end; i++) {
+		const struct tail_total *total =
+			tail_window_total(choice->rollup->windows[i], choice->group);
+
+		values[i - first] = total ? total->measures.sessions : 0;
+	}
+	return end - first;
+}
+
+static void draw_history(struct page *page, const struct tail_choice *choice)
+{
+	int64_t values[TAIL_WINDOWS_MAX];
+	struct tail_line *line = &page->line;
+	char label[TAIL_TEXT_MAX];
+	int count;
+
+	if (!line->unicode || !is_roomy(page) || !choice->window ||
+	    choice->rollup->window_count < 3)
+		return;
+	count = list_history(choice, page->view->back, values, TAIL_WINDOWS_MAX);
+	if (count > line->limit - 28)
+		count = list_history(choice, page->view->back, values, line->limit - 28);
+	if (count < 3 || !page_next(page))
+		return;
+	snprintf(label, sizeof(label), "sessions in %d windows ", count);
+	tail_line_put(line, TAIL_DIM, label);
+	tail_line_spark(line, values, count);
+	page_end(page);
+}
+
+static void draw_sums(struct page *page, const struct tail_choice *choice)
+{
+	static const struct measures none;
+	const struct measures *measures = choice->total ? &choice->total->measures : &none;
+
+	draw_money(page, measures);
+	draw_events(page, measures);
+	draw_history(page, choice);
+}
+
+/* ---- the foot */
+
+static void draw_counts(struct page *page)
+{
+	const struct tail_model *model = page->model;
+	struct tail_flow flow = tail_model_flow(model);
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX];
+
+	if (!page_next(page))
+		return;
+	put_label(line, "rows in", tail_count(flow.records_in, text));
+	put_label(line, "events", tail_count(flow.records_out, text));
+	put_label(line, "duplicates", tail_count(flow.duplicates, text));
+	put_label(line, "dead letters", tail_count(flow.dead, text));
+	put_label(line, "late", tail_count(flow.late, text));
+	page_end(page);
+}
+
+/* What needs attention; the alerts of the pipeline will stand here too. */
+static const char *trouble_of(const struct page *page, char text[160])
+{
+	const struct tail_model *model = page->model;
+	char count[TAIL_TEXT_MAX];
+
+	if (*page->view->trouble)
+		snprintf(text, 160, "%.150s", page->view->trouble);
+	else if (page->view->read_percent < 100)
+		snprintf(text, 160, "reading what is there: %d %%", page->view->read_percent);
+	else if (model->unreadable)
+		snprintf(text, 160, "%s records cannot be decoded: funnel-tail --topic aggregates",
+		         tail_count(model->unreadable, count));
+	else if (model->refused_totals)
+		snprintf(text, 160, "%s totals are not shown: too many rollups or groups",
+		         tail_count(model->refused_totals, count));
+	else
+		return NULL;
+	return text;
+}
+
+static void draw_trouble(struct page *page)
+{
+	char text[160];
+
+	if (!trouble_of(page, text) || !page_next(page))
+		return;
+	tail_line_put(&page->line, page->view->read_percent < 100 ? TAIL_WATCH : TAIL_BAD, text);
+	page_end(page);
+}
+
+static void draw_keys(struct page *page)
+{
+	struct tail_line *line = &page->line;
+
+	if (!page->height || !page_next(page))
+		return;
+	if (page->view->paused)
+		tail_line_put(line, TAIL_WATCH, "paused  ");
+	tail_line_put(line, TAIL_DIM,
+	              line->limit >= 72 ? "q quit  r rollup  g group  left/right window  s sort  "
+	                                  "p pause  h help"
+	                                : "q quit  r rollup  g group  s sort  h help");
+	page_end(page);
+}
+
+static void draw_help(struct page *page)
+{
+	static const char *const texts[HELP_LINES] = {
+		"q          quit",
+		"r R        next and previous rollup",
+		"g G        next and previous group of the rollup, in the order of the sort",
+		"left right an earlier and a later window; end: the newest",
+		"s          sort groups by revenue, orders or views",
+		"p, space   pause and continue the screen; reading continues",
+		"h ?        show or hide this help",
+		"",
+		"of view: share of the sessions that viewed; of before: of the stage before.",
+		"A stage counts sessions that reached the stages before it, in this order.",
+	};
+
+	for (int i = 0; i < HELP_LINES && page_next(page); i++) {
+		tail_line_put(&page->line, TAIL_NORMAL, texts[i]);
+		page_end(page);
+	}
+}
+
+/* The lines of the foot that this screen has. */
+static int foot_lines(const struct page *page)
+{
+	char text[160];
+
+	return 1 + (trouble_of(page, text) != NULL) + (page->height > 0);
+}
+
+void tail_screen(const struct tail_model *model, const struct tail_view *view, struct buffer *out)
+{
+	struct tail_choice choice = tail_choose(model, view);
+	struct page page = page_begin(model, view, out);
+
+	page.reserved = foot_lines(&page);
+	draw_title(&page, &choice);
+	draw_window(&page, &choice);
+	draw_flow(&page);
+	blank(&page);
+	draw_stages(&page, &choice);
+	blank(&page);
+	draw_sums(&page, &choice);
+	blank(&page);
+	if (view->help)
+		draw_help(&page);
+	else
+		tail_panels(&page, &choice);
+	page_fill(&page);
+	page.reserved = 0;
+	draw_counts(&page);
+	draw_trouble(&page);
+	draw_keys(&page);
+}
