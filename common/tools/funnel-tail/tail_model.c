@@ -318,7 +318,7 @@ void tail_model_sample(struct tail_model *model, int64_t now_us)
 		model->sample_count--;
 	}
 	model->samples[model->sample_count++] =
-		(struct tail_sample){now_us, tail_model_flow(model).records_in};
+		(struct tail_sample){now_us, tail_model_flow(model).records_out};
 }
 
 int64_t tail_model_rate(const struct tail_model *model)
@@ -327,9 +327,9 @@ int64_t tail_model_rate(const struct tail_model *model)
 				 *last = &model->samples[model->sample_count - 1];
 
 	if (model->sample_count < 2 || last->time_us <= first->time_us ||
-	    last->records_in < first->records_in)
+	    last->events < first->events)
 		return -1;
-	return (int64_t)((double)(last->records_in - first->records_in) * 1e6 /
+	return (int64_t)((double)(last->events - first->events) * 1e6 /
 	                 (double)(last->time_us - first->time_us));
 }
 

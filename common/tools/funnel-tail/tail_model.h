@@ -68,7 +68,7 @@ struct tail_model {
 	int64_t updated_ms; /* own time of the newest record of aggregates; 0: none */
 	int64_t unreadable, refused_totals;
 	struct tail_sample {
-		int64_t time_us, records_in;
+		int64_t time_us, events;
 	} samples[TAIL_SAMPLES];
 	int sample_count;
 };
@@ -82,7 +82,7 @@ void tail_model_aggregate(struct tail_model *model, const struct aggregate *aggr
 void tail_model_partial(struct tail_model *model, const struct partial *partial);
 void tail_model_counts(struct tail_model *model, const struct counts_record *counts,
                        int64_t unknown_dead);
-/* Notes the rows read so far, for the rate. Call about once a second, from the moment on when all
+/* Notes the events counted so far, for the rate. Call about once a second, from the moment on when all
  * old records have been read. */
 void tail_model_sample(struct tail_model *model, int64_t now_us);
 
@@ -111,7 +111,7 @@ size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,
                        const struct tail_total **top, size_t max);
 
 struct tail_flow tail_model_flow(const struct tail_model *model);
-/* Rows per second over the last samples; -1: not known. */
+/* Events per second over the last samples; -1: not known. */
 int64_t tail_model_rate(const struct tail_model *model);
 /* The lowest watermark of the sources that are not idle; if all are, the highest. INT64_MIN: none.
  * *seen: sources with a watermark. */

@@ -11,7 +11,6 @@
 #define TOP_MAX            64
 
 struct panel {
-	const char *title;
 	const struct tail_rollup *rollup;
 	const struct tail_window *window;
 	const struct tail_total *top[TOP_MAX];
@@ -21,11 +20,11 @@ struct panel {
 
 /* False: no rollup has this group. */
 static bool panel_choose(struct panel *panel, const struct page *page,
-                         const struct tail_choice *choice, const char *title, enum group_kind group)
+                         const struct tail_choice *choice, enum group_kind group)
 {
 	int at = tail_model_panel(page->model, group, choice->rollup ? choice->rollup->size_us : 0);
 
-	*panel = (struct panel){.title = title};
+	*panel = (struct panel){0};
 	if (at < 0)
 		return false;
 	panel->rollup = &page->model->rollups[at];
@@ -40,9 +39,9 @@ static int find_panels(const struct page *page, const struct tail_choice *choice
 {
 	int count = 0;
 
-	count += panel_choose(&panels[count], page, choice, "categories", GROUP_CATEGORY) ||
-	         panel_choose(&panels[count], page, choice, "categories", GROUP_CATEGORY1);
-	count += panel_choose(&panels[count], page, choice, "brands", GROUP_BRAND);
+	count += panel_choose(&panels[count], page, choice, GROUP_CATEGORY) ||
+	         panel_choose(&panels[count], page, choice, GROUP_CATEGORY1);
+	count += panel_choose(&panels[count], page, choice, GROUP_BRAND);
 	return count;
 }
 
@@ -59,11 +58,7 @@ static void draw_head(struct page *page, const struct panel *panel)
 
 	tail_line_pad(line, panel->from);
 	tail_line_put(line, TAIL_BOLD, "top ");
-	tail_line_put(line, TAIL_BOLD, panel->title);
-	if (line->column + 2 + (int)name.len < numbers_at(panel)) {
-		tail_line_put(line, TAIL_DIM, "  ");
-		tail_line_put(line, TAIL_DIM, name.at);
-	}
+	tail_line_name(line, TAIL_BOLD, name, numbers_at(panel) - line->column - 1);
 	tail_line_right(line, TAIL_DIM, "orders", panel->to - REVENUE_COLUMNS);
 	tail_line_right(line, TAIL_DIM, "revenue", panel->to);
 }

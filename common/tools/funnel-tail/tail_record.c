@@ -375,7 +375,9 @@ static void write_value(struct tail_write *write, const struct tail_record *tail
 {
 	const struct input_record *record = tail->record;
 
-	if (tail->topic == TOPIC_DEAD_LETTER) {
+	if (tail->topic == TOPIC_DEAD_LETTER && write->plain && json_is_object(tail->json)) {
+		tail_write_json(write, "value", record->value);
+	} else if (tail->topic == TOPIC_DEAD_LETTER) {
 		tail_write_text(write, "value", record->value);
 	} else if (tail->kind == TAIL_VALUE && tail->topic == TOPIC_RAW_EVENTS) {
 		tail_write_json(write, "value", record->body);

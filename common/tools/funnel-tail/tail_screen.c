@@ -60,13 +60,15 @@ static void draw_title(struct page *page, const struct tail_choice *choice)
 	tail_line_put(line, TAIL_BOLD, "funnel");
 	tail_line_put(line, TAIL_DIM, "  ");
 	tail_line_put(line, TAIL_DIM, view->prefix);
-	tail_line_put(line, TAIL_NORMAL, "  ");
-	tail_line_put(line, TAIL_BOLD, choice->rollup ? choice->rollup->name : view->rollup);
+	if (choice->rollup) {
+		tail_line_put(line, TAIL_NORMAL, "  ");
+		tail_line_put(line, TAIL_BOLD, choice->rollup->name);
+	}
 	if (choice->rollup && choice->rollup->group != GROUP_ALL) {
 		tail_line_put(line, TAIL_NORMAL, "  ");
 		tail_line_name(line, TAIL_BOLD, choice->group, end - line->column);
 	}
-	if (view->height)
+	if (view->height && line->column + 10 <= line->limit)
 		tail_line_right(line, TAIL_DIM, tail_clock(view->now_us, 0, text), line->limit);
 	page_end(page);
 }
@@ -203,11 +205,11 @@ static struct stage_columns stage_columns(int width)
 	}
 	if (width >= 60) {
 		at.of_previous = end;
-		end -= 10;
+		end -= 12;
 	}
 	if (width >= 40) {
 		at.of_view = end;
-		end -= 9;
+		end -= 8;
 	}
 	at.bar = end;
 	return at;
@@ -225,7 +227,7 @@ static void draw_stage_names(struct page *page)
 	if (at.of_view)
 		tail_line_right(line, TAIL_DIM, "of view", at.of_view);
 	if (at.of_previous)
-		tail_line_right(line, TAIL_DIM, "of before", at.of_previous);
+		tail_line_right(line, TAIL_DIM, "of previous", at.of_previous);
 	if (at.lost)
 		tail_line_right(line, TAIL_DIM, "lost", at.lost);
 	page_end(page);
@@ -377,8 +379,8 @@ static void draw_counts(struct page *page)
 		return;
 	put_label(line, "rows in", tail_count(flow.records_in, text));
 	put_label(line, "events", tail_count(flow.records_out, text));
+	put_label(line, line->limit < 72 ? "dead" : "dead letters", tail_count(flow.dead, text));
 	put_label(line, "duplicates", tail_count(flow.duplicates, text));
-	put_label(line, "dead letters", tail_count(flow.dead, text));
 	put_label(line, "late", tail_count(flow.late, text));
 	page_end(page);
 }
@@ -440,7 +442,7 @@ static void draw_help(struct page *page)
 		"p, space   pause and continue the screen; reading continues",
 		"h ?        show or hide this help",
 		"",
-		"of view: share of the sessions that viewed; of before: of the stage before.",
+		"of view: share of the sessions that viewed; of previous: of the stage before.",
 		"A stage counts sessions that reached the stages before it, in this order.",
 	};
 
@@ -455,7 +457,7 @@ static int foot_lines(const struct page *page)
 {
 	char text[160];
 
-	return 1 + (trouble_of(page, text) != NULL) + (page->height > 0);
+	return 1 + (trouble_of(page, text) != NULL) + (page->height > 0) + is_roomy(page);
 }
 
 void tail_screen(const struct tail_model *model, const struct tail_view *view, struct buffer *out)
@@ -478,6 +480,7 @@ void tail_screen(const struct tail_model *model, const struct tail_view *view, s
 		tail_panels(&page, &choice);
 	page_fill(&page);
 	page.reserved = 0;
+	blank(&page);
 	draw_counts(&page);
 	draw_trouble(&page);
 	draw_keys(&page);

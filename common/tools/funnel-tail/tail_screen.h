@@ -2,7 +2,7 @@
  *
  *   title              rollup and group, and the time
  *   window             its bounds, open or final, and the age of the newest update
- *   flow               watermark, event-time lag, rows per second
+ *   flow               watermark, event-time lag, events per second
  *   stages             sessions, bar, share of the first stage and of the one before, sessions lost
  *   without a cart     buyers that put nothing into a cart, where the totals count them
  *   sums               purchases, orders, revenue, average order; events by type
