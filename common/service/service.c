@@ -271,9 +271,8 @@ static int run(const struct service *service, void *config)
 		log_info("opened", log_int("took_ms", (monotonic_us() - began_us) / 1000));
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
-	if (failed &&
-	    (opened || !service_stopping() ||
-	     service_exit_code(err.class, false) != EXIT_TRY_AGAIN)) {
+	if (failed && (opened || !service_stopping() ||
+	               service_exit_code(err.class, false) != EXIT_TRY_AGAIN)) {
 		/* An unusable input is a wrong setting: usage. */
 		exit_code = service_exit_code(err.class, !opened || service->has_given_input);
 		log_failed(&err, exit_code);

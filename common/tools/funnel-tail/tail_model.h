@@ -82,8 +82,8 @@ void tail_model_aggregate(struct tail_model *model, const struct aggregate *aggr
 void tail_model_partial(struct tail_model *model, const struct partial *partial);
 void tail_model_counts(struct tail_model *model, const struct counts_record *counts,
                        int64_t unknown_dead);
-/* Notes the events counted so far, for the rate. Call about once a second, from the moment on when all
- * old records have been read. */
+/* Notes the events counted so far, for the rate. Call about once a second, after all old records
+ * have been read. */
 void tail_model_sample(struct tail_model *model, int64_t now_us);
 
 /* ---- what the screen asks for */

@@ -15,6 +15,7 @@
 #define ROOMY_HEIGHT  22 /* from here on there are blank lines */
 #define NORMAL_HEIGHT 18 /* from here on all lines of sums */
 #define LAGGING_US    (2 * US_PER_MINUTE)
+#define STALE_US      (30 * US_PER_SECOND)
 #define HELP_LINES    10
 
 struct tail_choice tail_choose(const struct tail_model *model, const struct tail_view *view)
@@ -89,10 +90,24 @@ static void put_window(struct tail_line *line, const struct tail_window *window)
 	tail_line_put(line, TAIL_NORMAL, same_day ? to + 11 : to);
 }
 
+/* Nothing, if there is no room. */
+static void put_updated(struct page *page)
+{
+	int64_t age_us = page->view->now_us - page->model->updated_ms * 1000;
+	struct tail_line *line = &page->line;
+	char age[TAIL_TEXT_MAX], text[TAIL_TEXT_MAX + 16];
+
+	if (!page->model->updated_ms)
+		return;
+	snprintf(text, sizeof(text), "updated %s ago", tail_age(age_us, age));
+	if (line->column + (int)strlen(text) + 2 <= line->limit)
+		tail_line_right(line, age_us > STALE_US ? TAIL_WATCH : TAIL_DIM, text, line->limit);
+}
+
 static void draw_window(struct page *page, const struct tail_choice *choice)
 {
 	struct tail_line *line = &page->line;
-	char text[TAIL_TEXT_MAX], updated[TAIL_TEXT_MAX + 16];
+	char text[TAIL_TEXT_MAX];
 
 	if (!page_next(page))
 		return;
@@ -110,12 +125,7 @@ static void draw_window(struct page *page, const struct tail_choice *choice)
 	} else {
 		tail_line_put(line, TAIL_WATCH, "no totals yet");
 	}
-	if (page->model->updated_ms) {
-		tail_age(page->view->now_us - page->model->updated_ms * 1000, text);
-		snprintf(updated, sizeof(updated), "updated %s ago", text);
-		if (line->column + (int)strlen(updated) + 2 <= line->limit)
-			tail_line_right(line, TAIL_DIM, updated, line->limit);
-	}
+	put_updated(page);
 	page_end(page);
 }
 

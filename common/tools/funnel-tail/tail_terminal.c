@@ -1,7 +1,8 @@
 /* Plain ANSI (ECMA-48) sequences, which every terminal since the VT100 knows, and xterm's alternate
  * screen. Rejected: ncurses, one more dependency for one screen that is drawn completely each time.
  *
- * A picture is one write, so it does not flicker. ISIG stays on, so Ctrl-C and Ctrl-Z send their signals. */
+ * A picture is one write, so it does not flicker. ISIG stays on, so Ctrl-C and Ctrl-Z send their
+ * signals. */
 #include "tail_terminal.h"
 
 #include <errno.h>
@@ -157,7 +158,7 @@ static int next_byte(int timeout_ms)
 	return read(STDIN_FILENO, &byte, 1) == 1 ? byte : TAIL_KEY_GONE;
 }
 
-/* After ESC: [ or O, parameters, and a final byte from @ on. Escape alone is no sequence. */
+/* After ESC: [ or O, parameters, and a final byte from @ on. Escape alone is the key Escape. */
 static int read_sequence(void)
 {
 	int byte = next_byte(20);
