@@ -14,6 +14,7 @@
 #include "tail_record.h"
 #include "unit/fold_kit.h"
 #include "wire/frame.h"
+#include "wire/schemas.h"
 
 #define TIME_MS INT64_C(1764421200123) /* 2025-11-29T13:00:00.123Z */
 
@@ -225,6 +226,51 @@ Test(tail_record, a_raw_value_is_as_it_came)
 	json_decref(parse(TOPIC_RAW_EVENTS, &record));
 	cr_expect(strncmp(print(TOPIC_RAW_EVENTS, TAIL_RAW, &record), record.value.at,
 	                  record.value.len) == 0);
+}
+
+/* The names of a schema's fields, and those of a printed value, in their order. */
+static void expect_fields(enum schema_kind kind, enum topic_id topic, const struct buffer *bytes)
+{
+	struct input_record record = framed(bytes);
+	json_t *schema = json_loads(schema_texts[kind].text, 0, NULL), *field,
+	       *parsed = parse(topic, &record), *value = json_object_get(parsed, "value");
+	void *at = json_object_iter(value);
+	size_t i;
+
+	cr_assert(json_is_object(value), "%s", line.at);
+	json_array_foreach(json_object_get(schema, "fields"), i, field)
+	{
+		cr_assert(at, "%s lacks %s", schema_texts[kind].record_name,
+		          text_of(field, "name"));
+		cr_expect_str_eq(json_object_iter_key(at), text_of(field, "name"));
+		at = json_object_iter_next(value, at);
+	}
+	cr_expect_null(at);
+	json_decref(schema);
+	json_decref(parsed);
+}
+
+Test(tail_record, every_field_of_a_schema_is_printed_under_its_name_and_in_its_order)
+{
+	struct bronze_event bronze = bronze_example();
+	struct aggregate aggregate = {.rollup = SPAN("1m:all"), .group_value = SPAN("all")};
+	struct visit visit = {.user_session = SPAN("s"), .user_id = 1};
+	struct counts_record counts = {.service = SPAN("s"), .topic = SPAN("t")};
+	struct buffer bytes = {0};
+
+	bronze_encode(&bytes, 1, &bronze);
+	expect_fields(SCHEMA_BRONZE, TOPIC_BRONZE_EVENTS, &bytes);
+	expect_fields(SCHEMA_LATE, TOPIC_LATE_EVENTS, &bytes);
+	bytes.len = 0;
+	aggregate_encode(&bytes, 1, &aggregate);
+	expect_fields(SCHEMA_AGGREGATE, TOPIC_AGGREGATED_EVENTS, &bytes);
+	bytes.len = 0;
+	visit_encode(&bytes, 1, &visit);
+	expect_fields(SCHEMA_VISIT, TOPIC_SESSION_FUNNELS, &bytes);
+	bytes.len = 0;
+	counts_encode(&bytes, 1, &counts);
+	expect_fields(SCHEMA_COUNTS, TOPIC_COUNTS, &bytes);
+	buffer_free(&bytes);
 }
 
 /* ---- what is not a row */

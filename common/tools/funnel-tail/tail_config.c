@@ -98,7 +98,7 @@ static const struct config_option flags[] = {
 	{"TOPIC", CONFIG_TEXT, offsetof(struct tail_config, topic), "", 0, 0,
          "print the records of this topic: " TOPICS_TEXT "; empty: the live funnel", NULL,
          topic_check},
-	{"TAIL", CONFIG_INTEGER, offsetof(struct tail_config, tail), "-1", -1, 100000,
+	{"TAIL", CONFIG_INTEGER, offsetof(struct tail_config, tail), "-1", -1, 10000,
          "begin with the last records that match, this number of them; -1: 10, or all with FROM or "
          "TO",
          NULL, NULL},

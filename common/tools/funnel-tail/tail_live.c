@@ -8,6 +8,7 @@
  * Limits: a total that has not changed in those last records is not shown. */
 #include "tail_live.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,7 +32,6 @@
 #define SAMPLE_US      INT64_C(1000000)
 #define RETRY_US       INT64_C(1000000)
 #define SILENCE_US     INT64_C(30000000)
-#define NOTICE_US      INT64_C(500000) /* an outage of Kafka is shown after this time */
 
 static const struct {
 	enum topic_id id;
@@ -371,7 +371,8 @@ static bool print_picture(struct live *live, struct err *err)
 	view.height = 0;
 	tail_screen(&live->model, &view, &live->lines);
 	fwrite(live->lines.at, 1, live->lines.len, stdout);
-	return fflush(stdout) == 0 || err_set(err, ERR_RETRY, "cannot write to stdout");
+	return fflush(stdout) == 0 || errno == EPIPE ||
+	       err_set(err, ERR_RETRY, "cannot write to stdout: %s", strerror(errno));
 }
 
 static bool show(struct live *live, bool once, struct err *err)

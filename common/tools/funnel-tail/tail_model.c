@@ -323,11 +323,12 @@ void tail_model_sample(struct tail_model *model, int64_t now_us)
 
 int64_t tail_model_rate(const struct tail_model *model)
 {
-	const struct tail_sample *first = &model->samples[0],
-				 *last = &model->samples[model->sample_count - 1];
+	const struct tail_sample *first = model->samples, *last = first;
 
-	if (model->sample_count < 2 || last->time_us <= first->time_us ||
-	    last->events < first->events)
+	if (model->sample_count < 2)
+		return -1;
+	last += model->sample_count - 1;
+	if (last->time_us <= first->time_us || last->events < first->events)
 		return -1;
 	return (int64_t)((double)(last->events - first->events) * 1e6 /
 	                 (double)(last->time_us - first->time_us));

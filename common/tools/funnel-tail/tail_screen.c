@@ -149,12 +149,13 @@ static void put_watermark(struct page *page)
 	char text[TAIL_TEXT_MAX], sources[TAIL_TEXT_MAX];
 	int seen;
 	int64_t watermark_us = tail_model_watermark(model, &seen);
-	int64_t lag_us = page->view->now_us - watermark_us;
+	int64_t lag_us;
 
 	if (watermark_us == INT64_MIN) {
 		put_label(line, "watermark", "none yet");
 		return;
 	}
+	lag_us = page->view->now_us - watermark_us;
 	put_label(line, "watermark", tail_clock(watermark_us, 1, text));
 	if (seen < model->source_count) {
 		snprintf(sources, sizeof(sources), " (%d of %d partitions)", seen,

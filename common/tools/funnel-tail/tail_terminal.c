@@ -17,6 +17,7 @@
 
 #include "base/buffer.h"
 #include "base/number.h"
+#include "service/stop.h"
 #include "tail_signals.h"
 
 #define ENTER "\033[?1049h\033[?25l\033[?7l\033[2J"
@@ -80,13 +81,13 @@ void tail_terminal_size(int *width, int *height)
 	*height = size_setting("LINES", 24);
 }
 
-/* False: the terminal is gone. */
+/* False: the terminal is gone, or a stop was requested while it was paused (Ctrl-S). */
 static bool write_all(const char *at, size_t len)
 {
 	while (len > 0) {
 		ssize_t written = write(STDOUT_FILENO, at, len);
 
-		if (written < 0 && errno != EINTR)
+		if (written < 0 && (errno != EINTR || service_stopping()))
 			return false;
 		if (written > 0) {
 			at += written;
@@ -118,9 +119,9 @@ void tail_terminal_close(void)
 	if (!is_open)
 		return;
 	is_open = false;
-	(void)write_all(LEAVE, sizeof(LEAVE) - 1);
 	if (has_before)
 		tcsetattr(STDIN_FILENO, TCSANOW, &before);
+	(void)write_all(LEAVE, sizeof(LEAVE) - 1); /* may wait for a terminal that was paused */
 }
 
 /* Erases before it writes: the cursor stays on the last character of a full line, and an erasure
