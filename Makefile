@@ -78,7 +78,7 @@ common_o  := $(patsubst %.c,$(B)/obj/%.o,$(foreach room,$(ROOMS),$(wildcard comm
 common_o  += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
 fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)))) $(B)/obj/common/tools/redrive/redrive_rules.o
-fold_o    += $(addprefix $(B)/obj/common/tools/funnel-tail/tail_,$(addsuffix .o,config filter keys last line model page panel record screen text write))
+fold_o    += $(addprefix $(B)/obj/common/tools/funnel-tail/tail_,$(addsuffix .o,config filter flow keys last line model page panel record screen stages text write))
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 

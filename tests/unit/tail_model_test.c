@@ -206,62 +206,62 @@ static void add_counts(const char *service, int32_t partition, int64_t in, int64
 		.counts = {.records_in = in, .records_out = out, .duplicates = 3, .late = 1}};
 
 	record.counts.dead[REASON_INVALID_PRICE] = 2;
-	tail_model_counts(&model, &record, 5);
+	tail_flow_counts(&model.flow, &record, 5);
 }
 
 Test(tail_model, counts_of_the_sink_are_summed_over_partitions)
 {
-	struct tail_flow flow;
+	struct tail_sums sums;
 
 	add_counts("bronze-sink", 0, 10, 9);
 	add_counts("bronze-sink", 0, 20, 19); /* cumulative: replaces the one before */
 	add_counts("bronze-sink", 1, 100, 90);
 	add_counts("funnel-aggregator", 0, 1000, 1000);
-	flow = tail_model_flow(&model);
-	cr_expect_eq(flow.records_in, 120);
-	cr_expect_eq(flow.records_out, 109);
-	cr_expect_eq(flow.duplicates, 6);
-	cr_expect_eq(flow.dead, 14);
-	cr_expect_eq(flow.late, 3);
+	sums = tail_flow_sums(&model.flow);
+	cr_expect_eq(sums.records_in, 120);
+	cr_expect_eq(sums.records_out, 109);
+	cr_expect_eq(sums.duplicates, 6);
+	cr_expect_eq(sums.dead, 14);
+	cr_expect_eq(sums.late, 3);
 }
 
 Test(tail_model, the_rate_is_that_of_the_last_samples)
 {
-	cr_expect_eq(tail_model_rate(&model), -1);
+	cr_expect_eq(tail_flow_rate(&model.flow), -1);
 	add_counts("bronze-sink", 0, 1000, 1000);
-	tail_model_sample(&model, 0);
-	cr_expect_eq(tail_model_rate(&model), -1);
+	tail_flow_sample(&model.flow, 0);
+	cr_expect_eq(tail_flow_rate(&model.flow), -1);
 	add_counts("bronze-sink", 0, 1500, 1500);
-	tail_model_sample(&model, 2 * US_PER_SECOND);
-	cr_expect_eq(tail_model_rate(&model), 250);
+	tail_flow_sample(&model.flow, 2 * US_PER_SECOND);
+	cr_expect_eq(tail_flow_rate(&model.flow), 250);
 	for (int i = 0; i < TAIL_SAMPLES; i++)
-		tail_model_sample(&model, (3 + i) * US_PER_SECOND);
-	cr_expect_eq(tail_model_rate(&model), 0);
+		tail_flow_sample(&model.flow, (3 + i) * US_PER_SECOND);
+	cr_expect_eq(tail_flow_rate(&model.flow), 0);
 }
 
 static void add_partial(int32_t source, int64_t watermark_us, bool idle)
 {
-	tail_model_partial(&model, &(struct partial){.source_partition = source,
-	                                             .watermark_us = watermark_us,
-	                                             .idle = idle});
+	tail_flow_partial(&model.flow, &(struct partial){.source_partition = source,
+	                                                 .watermark_us = watermark_us,
+	                                                 .idle = idle});
 }
 
 Test(tail_model, the_watermark_is_the_lowest_of_the_sources_that_are_not_idle)
 {
 	int seen;
 
-	cr_expect_eq(tail_model_watermark(&model, &seen), INT64_MIN);
+	cr_expect_eq(tail_flow_watermark(&model.flow, &seen), INT64_MIN);
 	add_partial(0, 50, false);
 	add_partial(1, 40, false);
 	add_partial(1, 30, false); /* older */
 	add_partial(2, INT64_MIN, false);
 	add_partial(9, 1, false); /* the set has four */
-	cr_expect_eq(tail_model_watermark(&model, &seen), 40);
+	cr_expect_eq(tail_flow_watermark(&model.flow, &seen), 40);
 	cr_expect_eq(seen, 2);
 	add_partial(1, 40, true);
-	cr_expect_eq(tail_model_watermark(&model, &seen), 50);
+	cr_expect_eq(tail_flow_watermark(&model.flow, &seen), 50);
 	add_partial(0, 60, true);
-	cr_expect_eq(tail_model_watermark(&model, &seen), 60);
+	cr_expect_eq(tail_flow_watermark(&model.flow, &seen), 60);
 }
 
 /* ---- keys */

@@ -62,10 +62,11 @@ static void begin(void)
 	add_total("1d:brand", KIT_DAY0_US, US_PER_DAY, "acme", sold(300, 12345678), false);
 	add_total("1d:brand", KIT_DAY0_US, US_PER_DAY, "zenith", sold(3, 1234), true);
 	counts.counts.dead[REASON_INVALID_PRICE] = 23;
-	tail_model_counts(&model, &counts, 0);
-	tail_model_partial(&model, &(struct partial){.watermark_us = NOON_US - 5 * US_PER_SECOND});
-	tail_model_sample(&model, 0);
-	tail_model_sample(&model, US_PER_SECOND);
+	tail_flow_counts(&model.flow, &counts, 0);
+	tail_flow_partial(&model.flow,
+	                  &(struct partial){.watermark_us = NOON_US - 5 * US_PER_SECOND});
+	tail_flow_sample(&model.flow, 0);
+	tail_flow_sample(&model.flow, US_PER_SECOND);
 }
 
 static void end(void)
@@ -262,7 +263,7 @@ Test(tail_screen, says_what_does_not_answer_and_what_is_missing)
 	model.unreadable = 1234;
 	cr_expect(strstr(draw(&view), "1,234 records cannot be decoded"));
 	model.unreadable = 0;
-	model.source_count = 3;
+	model.flow.source_count = 3;
 	cr_expect(strstr(draw(&view), "(1 of 3 partitions)"));
 }
 

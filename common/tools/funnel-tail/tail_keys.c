@@ -1,7 +1,6 @@
 #include "tail_keys.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "tail_terminal.h"
 

@@ -3,7 +3,6 @@
  * Limits: a terminal with other widths shows such a line shifted, until the next one. */
 #include "tail_line.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/utf8.h"

@@ -136,7 +136,7 @@ static void fold_counts(struct tail_model *model, struct span body)
 	int64_t unknown_dead;
 
 	if (counts_decode(body, &counts, &unknown_dead, NULL))
-		tail_model_counts(model, &counts, unknown_dead);
+		tail_flow_counts(&model->flow, &counts, unknown_dead);
 	else
 		model->unreadable++;
 }
@@ -154,7 +154,7 @@ static void fold(struct tail_model *model, enum topic_id topic, const struct inp
 	else if (topic == TOPIC_COUNTS)
 		fold_counts(model, record->body);
 	else if (topic == TOPIC_FUNNEL_PARTIALS && partial_decode(record->body, &partial, NULL))
-		tail_model_partial(model, &partial);
+		tail_flow_partial(&model->flow, &partial);
 	else if (topic == TOPIC_AGGREGATED_EVENTS &&
 	         aggregate_decode(record->body, &aggregate, NULL))
 		tail_model_aggregate(model, &aggregate, record->timestamp_ms);
@@ -287,7 +287,7 @@ static void sample(struct live *live)
 	if (!has_read_all(live) || now_us - live->sampled_us < SAMPLE_US)
 		return;
 	live->sampled_us = now_us;
-	tail_model_sample(&live->model, now_us);
+	tail_flow_sample(&live->model.flow, now_us);
 }
 
 /* ---- until the user quits */

@@ -18,20 +18,11 @@
 
 #define FIRST_SLOTS 16 /* a power of two */
 
-struct tail_counts {
-	char *key; /* service, topic and partition */
-	int32_t partition;
-	bool is_sink;
-	struct tail_flow flow;
-};
-
 void tail_model_init(struct tail_model *model, int source_count)
 {
-	*model = (struct tail_model){
-		.source_count = source_count > TAIL_SOURCES_MAX ? TAIL_SOURCES_MAX : source_count,
-	};
+	*model = (struct tail_model){0};
 	model->rollups = xzalloc(TAIL_ROLLUPS_MAX, sizeof(*model->rollups));
-	model->sources = xzalloc(TAIL_SOURCES_MAX, sizeof(*model->sources));
+	tail_flow_init(&model->flow, source_count);
 }
 
 static void window_free(struct tail_window *window)
@@ -50,11 +41,8 @@ void tail_model_free(struct tail_model *model)
 			window_free(model->rollups[r].windows[w]);
 		free(model->rollups[r].windows);
 	}
-	for (size_t i = 0; i < model->counts_count; i++)
-		free(model->counts[i].key);
 	free(model->rollups);
-	free(model->sources);
-	free(model->counts);
+	tail_flow_free(&model->flow);
 	*model = (struct tail_model){0};
 }
 
@@ -236,121 +224,6 @@ void tail_model_aggregate(struct tail_model *model, const struct aggregate *aggr
 		total->final = aggregate->final;
 		rollup->has_checkout |= aggregate->measures.funnel_checkout_sessions > 0;
 	}
-}
-
-/* ---- watermarks and counts */
-
-void tail_model_partial(struct tail_model *model, const struct partial *partial)
-{
-	struct tail_source *source;
-
-	if (partial->source_partition >= model->source_count || partial->watermark_us == INT64_MIN)
-		return;
-	source = &model->sources[partial->source_partition];
-	if (source->seen && partial->watermark_us < source->watermark_us)
-		return;
-	*source = (struct tail_source){partial->watermark_us, true, partial->idle};
-}
-
-static struct tail_counts *find_counts(struct tail_model *model, const struct counts_record *record)
-{
-	size_t service = record->service.len, len = service + 1 + record->topic.len;
-	char *key = xzalloc(1, len + 1);
-	struct tail_counts *found = NULL;
-
-	memcpy(key, record->service.at, service);
-	key[service] = '|';
-	memcpy(key + service + 1, record->topic.at, record->topic.len);
-	for (size_t i = 0; i < model->counts_count && !found; i++)
-		if (model->counts[i].partition == record->partition &&
-		    strcmp(model->counts[i].key, key) == 0)
-			found = &model->counts[i];
-	if (found || model->counts_count == TAIL_COUNTS_MAX) {
-		free(key);
-		return found;
-	}
-	GROW(model->counts, model->counts_count, model->counts_capacity);
-	found = &model->counts[model->counts_count++];
-	*found = (struct tail_counts){.key = key,
-	                              .partition = record->partition,
-	                              .is_sink = span_is(record->service, "bronze-sink")};
-	return found;
-}
-
-/* The topic is compacted and has one partition: the last record of a key is the newest. */
-void tail_model_counts(struct tail_model *model, const struct counts_record *record,
-                       int64_t unknown_dead)
-{
-	struct tail_counts *counts = find_counts(model, record);
-	int64_t dead = unknown_dead;
-
-	if (!counts)
-		return;
-	for (int i = 0; i < REASON_COUNT; i++)
-		dead += record->counts.dead[i];
-	counts->flow = (struct tail_flow){record->counts.records_in, record->counts.records_out,
-	                                  record->counts.duplicates, dead, record->counts.late};
-}
-
-struct tail_flow tail_model_flow(const struct tail_model *model)
-{
-	struct tail_flow sum = {0};
-
-	for (size_t i = 0; i < model->counts_count; i++) {
-		const struct tail_flow *flow = &model->counts[i].flow;
-
-		sum.late += flow->late;
-		if (!model->counts[i].is_sink)
-			continue;
-		sum.records_in += flow->records_in;
-		sum.records_out += flow->records_out;
-		sum.duplicates += flow->duplicates;
-		sum.dead += flow->dead;
-	}
-	return sum;
-}
-
-void tail_model_sample(struct tail_model *model, int64_t now_us)
-{
-	if (model->sample_count == TAIL_SAMPLES) {
-		memmove(model->samples, model->samples + 1,
-		        (TAIL_SAMPLES - 1) * sizeof(*model->samples));
-		model->sample_count--;
-	}
-	model->samples[model->sample_count++] =
-		(struct tail_sample){now_us, tail_model_flow(model).records_out};
-}
-
-int64_t tail_model_rate(const struct tail_model *model)
-{
-	const struct tail_sample *first = model->samples, *last = first;
-
-	if (model->sample_count < 2)
-		return -1;
-	last += model->sample_count - 1;
-	if (last->time_us <= first->time_us || last->events < first->events)
-		return -1;
-	return (int64_t)((double)(last->events - first->events) * 1e6 /
-	                 (double)(last->time_us - first->time_us));
-}
-
-int64_t tail_model_watermark(const struct tail_model *model, int *seen)
-{
-	int64_t lowest = INT64_MAX, highest = INT64_MIN;
-
-	*seen = 0;
-	for (int i = 0; i < model->source_count; i++) {
-		const struct tail_source *source = &model->sources[i];
-
-		if (!source->seen)
-			continue;
-		++*seen;
-		if (source->watermark_us > highest)
-			highest = source->watermark_us;
-		if (!source->idle && source->watermark_us < lowest)
-			lowest = source->watermark_us;
-	}
-	return lowest == INT64_MAX ? highest : lowest;
 }
 
 /* ---- questions */

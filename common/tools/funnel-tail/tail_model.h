@@ -1,5 +1,5 @@
-/* The live funnel, folded from three topics: totals of aggregates, watermarks of partials, counts
- * of services. Pure: records in, and what the screen shows out.
+/* The live funnel, folded from records. Pure: records in, and what the screen shows out. The totals
+ * are those of the aggregates; tail_flow.h has watermarks and counts.
  *
  * The rollups are those of the records. For each rollup the model keeps its newest windows, by end
  * and then start, and for each window the totals of its groups. Newer means what it means
@@ -13,14 +13,12 @@
 
 #include "base/span.h"
 #include "event/window.h"
+#include "tail_flow.h"
 #include "wire/records_aggregate.h"
-#include "wire/records_counts.h"
 
 #define TAIL_ROLLUPS_MAX 32
 #define TAIL_WINDOWS_MAX 60     /* per rollup */
 #define TAIL_TOTALS_MAX  100000 /* per rollup; then its oldest windows are dropped */
-#define TAIL_SOURCES_MAX 1024   /* source partitions with a watermark */
-#define TAIL_COUNTS_MAX  4096   /* services times partitions */
 
 struct tail_total {
 	struct span group; /* owned, and terminated */
@@ -47,44 +45,20 @@ struct tail_rollup {
 	bool has_checkout; /* its stages have a checkout */
 };
 
-struct tail_source {
-	int64_t watermark_us;
-	bool seen, idle;
-};
-
-/* Sums of the counts of bronze-sink over all partitions; late is funnel-aggregator's. */
-struct tail_flow {
-	int64_t records_in, records_out, duplicates, dead, late;
-};
-
-#define TAIL_SAMPLES 12
 struct tail_model {
 	struct tail_rollup *rollups; /* by group kind, then size, then name */
 	int rollup_count;
-	struct tail_source *sources;
-	int source_count; /* partitions of the set; the caller sets it, at most TAIL_SOURCES_MAX */
-	struct tail_counts *counts;
-	size_t counts_count, counts_capacity;
+	struct tail_flow flow;
 	int64_t updated_ms; /* own time of the newest record of aggregates; 0: none */
 	int64_t unreadable, refused_totals;
-	struct tail_sample {
-		int64_t time_us, events;
-	} samples[TAIL_SAMPLES];
-	int sample_count;
 };
 
-/* Zero-initialised is empty. */
+/* source_count: partitions of the set. */
 void tail_model_init(struct tail_model *model, int source_count);
 void tail_model_free(struct tail_model *model);
 
 void tail_model_aggregate(struct tail_model *model, const struct aggregate *aggregate,
                           int64_t record_ms);
-void tail_model_partial(struct tail_model *model, const struct partial *partial);
-void tail_model_counts(struct tail_model *model, const struct counts_record *counts,
-                       int64_t unknown_dead);
-/* Notes the events counted so far, for the rate. Call about once a second, after all old records
- * have been read. */
-void tail_model_sample(struct tail_model *model, int64_t now_us);
 
 /* ---- what the screen asks for */
 
@@ -109,13 +83,6 @@ int64_t tail_sort_value(const struct tail_total *total, enum tail_sort sort);
 /* Fills top with the first totals in this order, ties by name; returns their number. */
 size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,
                        const struct tail_total **top, size_t max);
-
-struct tail_flow tail_model_flow(const struct tail_model *model);
-/* Events per second over the last samples; -1: not known. */
-int64_t tail_model_rate(const struct tail_model *model);
-/* The lowest watermark of the sources that are not idle; if all are, the highest. INT64_MIN: none.
- * *seen: sources with a watermark. */
-int64_t tail_model_watermark(const struct tail_model *model, int *seen);
 
 /* Sessions with a purchase at or after a view and without a cart between; -1: not known, as in
  * totals of versions that do not count them. */

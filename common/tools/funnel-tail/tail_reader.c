@@ -6,10 +6,8 @@
  * Limits: of a record with more than 64 headers the first 64 are shown. */
 #include "tail_reader.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "kafka/kafka_client.h"

@@ -1,7 +1,7 @@
-/* The lines of the funnel and their order. tail_panel.c draws the top lists. */
+/* The lines of the funnel and their order. tail_stages.c draws the stages, tail_panel.c
+ * the top lists. */
 #include "tail_screen.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +10,7 @@
 #include "tail_line.h"
 #include "tail_page.h"
 #include "tail_panel.h"
+#include "tail_stages.h"
 #include "tail_text.h"
 
 #define ROOMY_HEIGHT  22 /* from here on there are blank lines */
@@ -144,11 +145,11 @@ static void put_label(struct tail_line *line, const char *label, const char *val
 
 static void put_watermark(struct page *page)
 {
-	const struct tail_model *model = page->model;
+	const struct tail_flow *flow = &page->model->flow;
 	struct tail_line *line = &page->line;
 	char text[TAIL_TEXT_MAX], sources[TAIL_TEXT_MAX];
 	int seen;
-	int64_t watermark_us = tail_model_watermark(model, &seen);
+	int64_t watermark_us = tail_flow_watermark(flow, &seen);
 	int64_t lag_us;
 
 	if (watermark_us == INT64_MIN) {
@@ -157,9 +158,9 @@ static void put_watermark(struct page *page)
 	}
 	lag_us = page->view->now_us - watermark_us;
 	put_label(line, "watermark", tail_clock(watermark_us, 1, text));
-	if (seen < model->source_count) {
+	if (seen < flow->source_count) {
 		snprintf(sources, sizeof(sources), " (%d of %d partitions)", seen,
-		         model->source_count);
+		         flow->source_count);
 		tail_line_put(line, TAIL_WATCH, sources);
 	}
 	tail_line_put(line, TAIL_DIM, "   event-time lag ");
@@ -168,7 +169,7 @@ static void put_watermark(struct page *page)
 
 static void draw_flow(struct page *page)
 {
-	int64_t rate = tail_model_rate(page->model);
+	int64_t rate = tail_flow_rate(&page->model->flow);
 	char text[TAIL_TEXT_MAX];
 
 	if (!page_next(page))
@@ -177,126 +178,6 @@ static void draw_flow(struct page *page)
 	if (rate >= 0)
 		put_label(&page->line, "events/s", tail_count(rate, text));
 	page_end(page);
-}
-
-/* ---- the stages */
-
-struct stage {
-	const char *name;
-	int64_t sessions;
-};
-
-static int list_stages(const struct tail_choice *choice, struct stage stages[4])
-{
-	static const struct measures none;
-	const struct measures *measures = choice->total ? &choice->total->measures : &none;
-	int count = 0;
-
-	stages[count++] = (struct stage){"view", measures->view_sessions};
-	stages[count++] = (struct stage){"cart", measures->funnel_cart_sessions};
-	if (choice->rollup && choice->rollup->has_checkout)
-		stages[count++] = (struct stage){"checkout", measures->funnel_checkout_sessions};
-	stages[count++] = (struct stage){"purchase", measures->funnel_purchase_sessions};
-	return count;
-}
-
-/* First columns after the texts; 0: the line is too narrow for this one. */
-struct stage_columns {
-	int sessions, bar, of_view, of_previous, lost;
-};
-
-static struct stage_columns stage_columns(int width)
-{
-	struct stage_columns at = {.sessions = 22, .bar = 23};
-	int end = width;
-
-	if (width >= 72) {
-		at.lost = end;
-		end -= 12;
-	}
-	if (width >= 60) {
-		at.of_previous = end;
-		end -= 12;
-	}
-	if (width >= 40) {
-		at.of_view = end;
-		end -= 8;
-	}
-	at.bar = end;
-	return at;
-}
-
-static void draw_stage_names(struct page *page)
-{
-	struct stage_columns at = stage_columns(page->line.limit);
-	struct tail_line *line = &page->line;
-
-	if (!page_next(page))
-		return;
-	tail_line_put(line, TAIL_DIM, "stage");
-	tail_line_right(line, TAIL_DIM, "sessions", at.sessions);
-	if (at.of_view)
-		tail_line_right(line, TAIL_DIM, "of view", at.of_view);
-	if (at.of_previous)
-		tail_line_right(line, TAIL_DIM, "of previous", at.of_previous);
-	if (at.lost)
-		tail_line_right(line, TAIL_DIM, "lost", at.lost);
-	page_end(page);
-}
-
-static void draw_stage(struct page *page, const struct stage *stages, int i)
-{
-	struct stage_columns at = stage_columns(page->line.limit);
-	const struct stage *stage = &stages[i];
-	struct tail_line *line = &page->line;
-	char text[TAIL_TEXT_MAX];
-
-	if (!page_next(page))
-		return;
-	tail_line_put(line, TAIL_NORMAL, stage->name);
-	tail_line_right(line, TAIL_BOLD, tail_count(stage->sessions, text), at.sessions);
-	tail_line_put(line, TAIL_NORMAL, " ");
-	tail_line_bar(line, TAIL_GOOD, stage->sessions, stages[0].sessions,
-	              at.bar - at.sessions - 2);
-	if (at.of_view)
-		tail_line_right(line, TAIL_NORMAL,
-		                tail_percent(stage->sessions, stages[0].sessions, text),
-		                at.of_view);
-	if (at.of_previous && i > 0)
-		tail_line_right(line, TAIL_NORMAL,
-		                tail_percent(stage->sessions, stages[i - 1].sessions, text),
-		                at.of_previous);
-	if (at.lost && i > 0)
-		tail_line_right(line, TAIL_WATCH,
-		                tail_count(stages[i - 1].sessions - stage->sessions, text),
-		                at.lost);
-	page_end(page);
-}
-
-static void draw_without_cart(struct page *page, const struct measures *measures)
-{
-	int64_t sessions = tail_without_cart(measures);
-	char count[TAIL_TEXT_MAX], share[TAIL_TEXT_MAX], text[2 * TAIL_TEXT_MAX + 64];
-
-	if (sessions < 0 || !page_next(page))
-		return;
-	snprintf(text, sizeof(text), "bought without a cart: %s (%s of the sessions with a view)",
-	         tail_count(sessions, count),
-	         tail_percent(sessions, measures->view_sessions, share));
-	tail_line_put(&page->line, TAIL_NORMAL, text);
-	page_end(page);
-}
-
-static void draw_stages(struct page *page, const struct tail_choice *choice)
-{
-	struct stage stages[4];
-	int count = list_stages(choice, stages);
-
-	draw_stage_names(page);
-	for (int i = 0; i < count; i++)
-		draw_stage(page, stages, i);
-	if (choice->total)
-		draw_without_cart(page, &choice->total->measures);
 }
 
 /* ---- sums and history */
@@ -381,18 +262,17 @@ static void draw_sums(struct page *page, const struct tail_choice *choice)
 
 static void draw_counts(struct page *page)
 {
-	const struct tail_model *model = page->model;
-	struct tail_flow flow = tail_model_flow(model);
+	struct tail_sums sums = tail_flow_sums(&page->model->flow);
 	struct tail_line *line = &page->line;
 	char text[TAIL_TEXT_MAX];
 
 	if (!page_next(page))
 		return;
-	put_label(line, "rows in", tail_count(flow.records_in, text));
-	put_label(line, "events", tail_count(flow.records_out, text));
-	put_label(line, line->limit < 72 ? "dead" : "dead letters", tail_count(flow.dead, text));
-	put_label(line, "duplicates", tail_count(flow.duplicates, text));
-	put_label(line, "late", tail_count(flow.late, text));
+	put_label(line, "rows in", tail_count(sums.records_in, text));
+	put_label(line, "events", tail_count(sums.records_out, text));
+	put_label(line, line->limit < 72 ? "dead" : "dead letters", tail_count(sums.dead, text));
+	put_label(line, "duplicates", tail_count(sums.duplicates, text));
+	put_label(line, "late", tail_count(sums.late, text));
 	page_end(page);
 }
 
@@ -481,7 +361,7 @@ void tail_screen(const struct tail_model *model, const struct tail_view *view, s
 	draw_window(&page, &choice);
 	draw_flow(&page);
 	blank(&page);
-	draw_stages(&page, &choice);
+	tail_stages(&page, &choice);
 	blank(&page);
 	draw_sums(&page, &choice);
 	blank(&page);

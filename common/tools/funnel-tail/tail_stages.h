@@ -1,0 +1,11 @@
+/* The stages of a screen: sessions, bars, shares, losses, and the buyers without a cart. Pure. */
+#ifndef FUNNEL_TAIL_STAGES_H
+#define FUNNEL_TAIL_STAGES_H
+
+#include "tail_page.h"
+#include "tail_screen.h"
+
+/* A line for the names, one for each stage, and one for the branch where the total counts it. */
+void tail_stages(struct page *page, const struct tail_choice *choice);
+
+#endif
