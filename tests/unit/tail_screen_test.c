@@ -105,7 +105,7 @@ Test(tail_screen, a_usual_terminal)
 		"2019-10-01 00:00 – 2019-10-02 00:00  open                      updated 0.4 s ago\n"
 		"watermark 2019-10-01 11:59:55   event-time lag 5.0 s   events/s 0\n"
 		"\n"
-		"stage         sessions                           of view of previous        lost\n"
+		"stage         sessions                           of view of previous       fewer\n"
 		"view            44,700 ████████████████████████  100.0 %\n"
 		"cart             1,322 ▋                           3.0 %       3.0 %      43,378\n"
 		"purchase           640 ▎                           1.4 %      48.4 %         682\n"
@@ -164,7 +164,7 @@ Test(tail_screen, one_picture_without_a_terminal_in_ascii)
 		"2019-10-01 00:00 - 2019-10-02 00:00  final                     updated 0.4 s ago\n"
 		"watermark 2019-10-01 11:59:55   event-time lag 5.0 s   events/s 0\n"
 		"\n"
-		"stage         sessions                           of view of previous        lost\n"
+		"stage         sessions                           of view of previous       fewer\n"
 		"view                 0                                 -\n"
 		"cart                 0                                 -           -           0\n"
 		"purchase             0                                 -           -           0\n"
@@ -194,7 +194,7 @@ Test(tail_screen, nothing_has_arrived_yet)
 		"no totals yet\n"
 		"watermark none yet\n"
 		"\n"
-		"stage         sessions                           of view of previous        lost\n"
+		"stage         sessions                           of view of previous       fewer\n"
 		"view                 0                                 -\n"
 		"cart                 0                                 -           -           0\n"
 		"purchase             0                                 -           -           0\n"
@@ -210,6 +210,15 @@ Test(tail_screen, nothing_has_arrived_yet)
 	tail_model_free(&model);
 	tail_model_init(&model, 4);
 	cr_expect_str_eq(draw(&view), want);
+}
+
+Test(tail_screen, the_help_fits_on_a_usual_terminal)
+{
+	struct tail_view view = view_of(80, 24);
+
+	view.help = true;
+	cr_expect(strstr(draw(&view), "\nq          quit\n"), "%s", text.at);
+	cr_expect(strstr(text.at, "in this order.\n"), "%s", text.at);
 }
 
 Test(tail_screen, every_size_keeps_its_bounds)

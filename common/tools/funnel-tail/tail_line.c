@@ -208,3 +208,16 @@ void tail_line_end(struct tail_line *line)
 	append(line, "\n");
 	line->column = 0;
 }
+
+void tail_line_label(struct tail_line *line, const char *label, const char *value)
+{
+	int wanted = (int)(strlen(label) + strlen(value)) + (line->column ? 3 : 0) + 1;
+
+	if (line->column + wanted > line->limit)
+		return;
+	if (line->column)
+		tail_line_put(line, TAIL_NORMAL, "   ");
+	tail_line_put(line, TAIL_DIM, label);
+	tail_line_put(line, TAIL_NORMAL, " ");
+	tail_line_put(line, TAIL_NORMAL, value);
+}

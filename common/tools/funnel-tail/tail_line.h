@@ -39,6 +39,8 @@ void tail_line_bar(struct tail_line *line, enum tail_style style, int64_t value,
                    int columns);
 /* One column for each value, from 0 to the largest value. Nothing without unicode. */
 void tail_line_spark(struct tail_line *line, const int64_t *values, int count);
+/* A label and its value, after a gap; nothing if the line has no room for both. */
+void tail_line_label(struct tail_line *line, const char *label, const char *value);
 void tail_line_end(struct tail_line *line);
 
 /* The columns that a text takes. */

@@ -338,11 +338,3 @@ size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,
 	}
 	return count;
 }
-
-/* A place for view_purchase_sessions minus view_cart_purchase_sessions, which are not in the
- * aggregates of this version. */
-int64_t tail_without_cart(const struct measures *measures)
-{
-	(void)measures;
-	return -1;
-}

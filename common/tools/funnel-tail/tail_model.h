@@ -84,8 +84,4 @@ int64_t tail_sort_value(const struct tail_total *total, enum tail_sort sort);
 size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,
                        const struct tail_total **top, size_t max);
 
-/* Sessions with a purchase at or after a view and without a cart between; -1: not known, as in
- * totals of versions that do not count them. */
-int64_t tail_without_cart(const struct measures *measures);
-
 #endif

@@ -17,7 +17,6 @@
 #define NORMAL_HEIGHT 18 /* from here on all lines of sums */
 #define LAGGING_US    (2 * US_PER_MINUTE)
 #define STALE_US      (30 * US_PER_SECOND)
-#define HELP_LINES    10
 
 struct tail_choice tail_choose(const struct tail_model *model, const struct tail_view *view)
 {
@@ -130,19 +129,6 @@ static void draw_window(struct page *page, const struct tail_choice *choice)
 	page_end(page);
 }
 
-static void put_label(struct tail_line *line, const char *label, const char *value)
-{
-	int wanted = (int)(strlen(label) + strlen(value)) + (line->column ? 3 : 0) + 1;
-
-	if (line->column + wanted > line->limit)
-		return;
-	if (line->column)
-		tail_line_put(line, TAIL_NORMAL, "   ");
-	tail_line_put(line, TAIL_DIM, label);
-	tail_line_put(line, TAIL_NORMAL, " ");
-	tail_line_put(line, TAIL_NORMAL, value);
-}
-
 static void put_watermark(struct page *page)
 {
 	const struct tail_flow *flow = &page->model->flow;
@@ -153,11 +139,11 @@ static void put_watermark(struct page *page)
 	int64_t lag_us;
 
 	if (watermark_us == INT64_MIN) {
-		put_label(line, "watermark", "none yet");
+		tail_line_label(line, "watermark", "none yet");
 		return;
 	}
 	lag_us = page->view->now_us - watermark_us;
-	put_label(line, "watermark", tail_clock(watermark_us, 1, text));
+	tail_line_label(line, "watermark", tail_clock(watermark_us, 1, text));
 	if (seen < flow->source_count) {
 		snprintf(sources, sizeof(sources), " (%d of %d partitions)", seen,
 		         flow->source_count);
@@ -176,7 +162,7 @@ static void draw_flow(struct page *page)
 		return;
 	put_watermark(page);
 	if (rate >= 0)
-		put_label(&page->line, "events/s", tail_count(rate, text));
+		tail_line_label(&page->line, "events/s", tail_count(rate, text));
 	page_end(page);
 }
 
@@ -190,12 +176,12 @@ static void draw_money(struct page *page, const struct measures *measures)
 
 	if (!page_next(page))
 		return;
-	put_label(line, "purchases", tail_count(measures->events[EVENT_PURCHASE], text));
-	put_label(line, "orders", tail_count(orders, text));
-	put_label(line, "revenue", tail_money(measures->revenue_cents, text));
+	tail_line_label(line, "purchases", tail_count(measures->events[EVENT_PURCHASE], text));
+	tail_line_label(line, "orders", tail_count(orders, text));
+	tail_line_label(line, "revenue", tail_money(measures->revenue_cents, text));
 	if (orders > 0)
-		put_label(line, "average order",
-		          tail_money(measures->revenue_cents / orders, text));
+		tail_line_label(line, "average order",
+		                tail_money(measures->revenue_cents / orders, text));
 	page_end(page);
 }
 
@@ -206,10 +192,11 @@ static void draw_events(struct page *page, const struct measures *measures)
 
 	if ((page->height && page->height < NORMAL_HEIGHT) || !page_next(page))
 		return;
-	put_label(line, "views", tail_count(measures->events[EVENT_VIEW], text));
-	put_label(line, "carts", tail_count(measures->events[EVENT_CART], text));
-	put_label(line, "removed", tail_count(measures->events[EVENT_REMOVE_FROM_CART], text));
-	put_label(line, "checkouts", tail_count(measures->events[EVENT_CHECKOUT], text));
+	tail_line_label(line, "views", tail_count(measures->events[EVENT_VIEW], text));
+	tail_line_label(line, "carts", tail_count(measures->events[EVENT_CART], text));
+	tail_line_label(line, "removed",
+	                tail_count(measures->events[EVENT_REMOVE_FROM_CART], text));
+	tail_line_label(line, "checkouts", tail_count(measures->events[EVENT_CHECKOUT], text));
 	page_end(page);
 }
 
@@ -268,11 +255,12 @@ static void draw_counts(struct page *page)
 
 	if (!page_next(page))
 		return;
-	put_label(line, "rows in", tail_count(sums.records_in, text));
-	put_label(line, "events", tail_count(sums.records_out, text));
-	put_label(line, line->limit < 72 ? "dead" : "dead letters", tail_count(sums.dead, text));
-	put_label(line, "duplicates", tail_count(sums.duplicates, text));
-	put_label(line, "late", tail_count(sums.late, text));
+	tail_line_label(line, "rows in", tail_count(sums.records_in, text));
+	tail_line_label(line, "events", tail_count(sums.records_out, text));
+	tail_line_label(line, line->limit < 72 ? "dead" : "dead letters",
+	                tail_count(sums.dead, text));
+	tail_line_label(line, "duplicates", tail_count(sums.duplicates, text));
+	tail_line_label(line, "late", tail_count(sums.late, text));
 	page_end(page);
 }
 
@@ -324,7 +312,7 @@ static void draw_keys(struct page *page)
 
 static void draw_help(struct page *page)
 {
-	static const char *const texts[HELP_LINES] = {
+	static const char *const texts[] = {
 		"q          quit",
 		"r R        next and previous rollup",
 		"g G        next and previous group of the rollup, in the order of the sort",
@@ -334,10 +322,11 @@ static void draw_help(struct page *page)
 		"h ?        show or hide this help",
 		"",
 		"of view: share of the sessions that viewed; of previous: of the stage before.",
+		"fewer: than the stage before. Some of these bought without a cart.",
 		"A stage counts sessions that reached the stages before it, in this order.",
 	};
 
-	for (int i = 0; i < HELP_LINES && page_next(page); i++) {
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts) && page_next(page); i++) {
 		tail_line_put(&page->line, TAIL_NORMAL, texts[i]);
 		page_end(page);
 	}
@@ -351,6 +340,15 @@ static int foot_lines(const struct page *page)
 	return 1 + (trouble_of(page, text) != NULL) + (page->height > 0) + is_roomy(page);
 }
 
+static void draw_body(struct page *page, const struct tail_choice *choice)
+{
+	tail_stages(page, choice);
+	blank(page);
+	draw_sums(page, choice);
+	blank(page);
+	tail_panels(page, choice);
+}
+
 void tail_screen(const struct tail_model *model, const struct tail_view *view, struct buffer *out)
 {
 	struct tail_choice choice = tail_choose(model, view);
@@ -361,14 +359,10 @@ void tail_screen(const struct tail_model *model, const struct tail_view *view, s
 	draw_window(&page, &choice);
 	draw_flow(&page);
 	blank(&page);
-	tail_stages(&page, &choice);
-	blank(&page);
-	draw_sums(&page, &choice);
-	blank(&page);
 	if (view->help)
 		draw_help(&page);
 	else
-		tail_panels(&page, &choice);
+		draw_body(&page, &choice);
 	page_fill(&page);
 	page.reserved = 0;
 	blank(&page);

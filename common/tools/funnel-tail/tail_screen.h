@@ -3,8 +3,7 @@
  *   title              rollup and group, and the time
  *   window             its bounds, open or final, and the age of the newest update
  *   flow               watermark, event-time lag, events per second
- *   stages             sessions, bar, share of the first stage and of the one before, sessions lost
- *   without a cart     buyers that put nothing into a cart, where the totals count them
+ *   stages             sessions, bar, share of the first stage and of the one before
  *   sums               purchases, orders, revenue, average order; events by type
  *   history            sessions of the last windows
  *   top                categories and brands, from the rollups that group by them

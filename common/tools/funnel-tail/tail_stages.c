@@ -26,7 +26,7 @@ static int list_stages(const struct tail_choice *choice, struct stage stages[4])
 
 /* First columns after the texts; 0: the line is too narrow for this one. */
 struct stage_columns {
-	int sessions, bar, of_view, of_previous, lost;
+	int sessions, bar, of_view, of_previous, fewer;
 };
 
 static struct stage_columns stage_columns(int width)
@@ -35,7 +35,7 @@ static struct stage_columns stage_columns(int width)
 	int end = width;
 
 	if (width >= 72) {
-		at.lost = end;
+		at.fewer = end;
 		end -= 12;
 	}
 	if (width >= 60) {
@@ -63,8 +63,8 @@ static void draw_stage_names(struct page *page)
 		tail_line_right(line, TAIL_DIM, "of view", at.of_view);
 	if (at.of_previous)
 		tail_line_right(line, TAIL_DIM, "of previous", at.of_previous);
-	if (at.lost)
-		tail_line_right(line, TAIL_DIM, "lost", at.lost);
+	if (at.fewer)
+		tail_line_right(line, TAIL_DIM, "fewer", at.fewer);
 	page_end(page);
 }
 
@@ -90,24 +90,10 @@ static void draw_stage(struct page *page, const struct stage *stages, int i)
 		tail_line_right(line, TAIL_NORMAL,
 		                tail_percent(stage->sessions, stages[i - 1].sessions, text),
 		                at.of_previous);
-	if (at.lost && i > 0)
+	if (at.fewer && i > 0)
 		tail_line_right(line, TAIL_WATCH,
 		                tail_count(stages[i - 1].sessions - stage->sessions, text),
-		                at.lost);
-	page_end(page);
-}
-
-static void draw_without_cart(struct page *page, const struct measures *measures)
-{
-	int64_t sessions = tail_without_cart(measures);
-	char count[TAIL_TEXT_MAX], share[TAIL_TEXT_MAX], text[2 * TAIL_TEXT_MAX + 64];
-
-	if (sessions < 0 || !page_next(page))
-		return;
-	snprintf(text, sizeof(text), "bought without a cart: %s (%s of the sessions with a view)",
-	         tail_count(sessions, count),
-	         tail_percent(sessions, measures->view_sessions, share));
-	tail_line_put(&page->line, TAIL_NORMAL, text);
+		                at.fewer);
 	page_end(page);
 }
 
@@ -119,6 +105,4 @@ void tail_stages(struct page *page, const struct tail_choice *choice)
 	draw_stage_names(page);
 	for (int i = 0; i < count; i++)
 		draw_stage(page, stages, i);
-	if (choice->total)
-		draw_without_cart(page, &choice->total->measures);
 }
