@@ -170,6 +170,8 @@ Test(tail_record, visits_have_null_where_nothing_happened)
 	                      .view_to_cart_ms = -1,
 	                      .view_to_purchase_ms = -1,
 	                      .furthest_stage = 1,
+	                      .view_purchase = VISIT_FLAG_NO,
+	                      .view_cart_purchase = VISIT_FLAG_UNKNOWN,
 	                      .deleted = true};
 	struct buffer bytes = {0};
 	struct input_record record;
@@ -181,6 +183,7 @@ Test(tail_record, visits_have_null_where_nothing_happened)
 	cr_expect(strstr(line.at, "\"first_category\":null,\"last_category\":null,"
 	                          "\"furthest_stage\":1,\"drop_off_stage\":\"view\","
 	                          "\"view_to_cart_ms\":null,\"view_to_purchase_ms\":null,"
+	                          "\"view_purchase\":false,\"view_cart_purchase\":null,"
 	                          "\"deleted\":true,\"final\":false,"),
 	          "%s", line.at);
 	buffer_free(&bytes);

@@ -214,6 +214,14 @@ static void write_optional_number(struct tail_write *write, const char *name, in
 		tail_write_number(write, name, number);
 }
 
+static void write_flag(struct tail_write *write, const char *name, enum visit_flag flag)
+{
+	if (flag == VISIT_FLAG_UNKNOWN)
+		tail_write_null(write, name);
+	else
+		tail_write_bool(write, name, flag == VISIT_FLAG_YES);
+}
+
 static void write_event(struct tail_write *write, const struct event *event)
 {
 	tail_write_time(write, "event_time", event->event_time_us);
@@ -275,6 +283,12 @@ static void write_aggregate(struct tail_write *write, const struct aggregate *ag
 	tail_write_number(write, "funnel_cart_sessions", measures->funnel_cart_sessions);
 	tail_write_number(write, "funnel_checkout_sessions", measures->funnel_checkout_sessions);
 	tail_write_number(write, "funnel_purchase_sessions", measures->funnel_purchase_sessions);
+	write_optional_number(write, "buying_view_sessions", measures->buying_view_sessions,
+	                      NOT_COUNTED);
+	write_optional_number(write, "view_purchase_sessions", measures->view_purchase_sessions,
+	                      NOT_COUNTED);
+	write_optional_number(write, "view_cart_purchase_sessions",
+	                      measures->view_cart_purchase_sessions, NOT_COUNTED);
 	tail_write_bool(write, "final", aggregate->final);
 	tail_write_number(write, "revision", aggregate->revision);
 }
@@ -294,6 +308,8 @@ static void write_visit(struct tail_write *write, const struct visit *visit)
 	tail_write_text(write, "drop_off_stage", visit->drop_off_stage);
 	write_optional_number(write, "view_to_cart_ms", visit->view_to_cart_ms, -1);
 	write_optional_number(write, "view_to_purchase_ms", visit->view_to_purchase_ms, -1);
+	write_flag(write, "view_purchase", visit->view_purchase);
+	write_flag(write, "view_cart_purchase", visit->view_cart_purchase);
 	tail_write_bool(write, "deleted", visit->deleted);
 	tail_write_bool(write, "final", visit->final);
 	tail_write_number(write, "revision", visit->revision);

@@ -4,6 +4,7 @@
  *   window             its bounds, open or final, and the age of the newest update
  *   flow               watermark, event-time lag, events per second
  *   stages             sessions, bar, share of the first stage and of the one before
+ *   branches           viewers that bought without a cart, via the cart, or not at all
  *   sums               purchases, orders, revenue, average order; events by type
  *   history            sessions of the last windows
  *   top                categories and brands, from the rollups that group by them

@@ -97,6 +97,25 @@ static void draw_stage(struct page *page, const struct stage *stages, int i)
 	page_end(page);
 }
 
+/* What became of the viewers, under the names of reporting.funnel_by_day. */
+static void draw_branches(struct page *page, const struct measures *measures)
+{
+	int64_t via_cart = measures->view_cart_purchase_sessions,
+		bought = measures->view_purchase_sessions, buyers = measures->buying_view_sessions;
+	struct tail_line *line = &page->line;
+	char text[TAIL_TEXT_MAX];
+
+	if (via_cart == NOT_COUNTED || bought == NOT_COUNTED || buyers == NOT_COUNTED ||
+	    !page_next(page))
+		return;
+	tail_line_label(line, "bought without a cart", tail_count(bought - via_cart, text));
+	tail_line_label(line, "left without purchase",
+	                tail_count(measures->view_sessions - buyers, text));
+	tail_line_label(line, "via cart", tail_count(via_cart, text));
+	tail_line_label(line, "before view", tail_count(buyers - bought, text));
+	page_end(page);
+}
+
 void tail_stages(struct page *page, const struct tail_choice *choice)
 {
 	struct stage stages[4];
@@ -105,4 +124,6 @@ void tail_stages(struct page *page, const struct tail_choice *choice)
 	draw_stage_names(page);
 	for (int i = 0; i < count; i++)
 		draw_stage(page, stages, i);
+	if (choice->total)
+		draw_branches(page, &choice->total->measures);
 }

@@ -5,8 +5,8 @@
 #include "tail_page.h"
 #include "tail_screen.h"
 
-/* A line for the names, and one for each stage. The place for a line of those who bought without a
- * cart is after them, when the totals count them. */
+/* A line for the names, one for each stage, and one for the branches of the viewers where the total
+ * counts them. */
 void tail_stages(struct page *page, const struct tail_choice *choice);
 
 #endif
