@@ -256,6 +256,8 @@ one_picture() {
     cat "$PICTURE"
     grep -qE "^view +$(grouped "$(newest_day view_sessions)") " "$PICTURE"
     grep -qE "^purchase +$(grouped "$(newest_day funnel_purchase_sessions)") " "$PICTURE"
+    grep -qF "bought without a cart $(grouped "$(newest_day "view_purchase_sessions - view_cart_purchase_sessions")") " "$PICTURE"
+    grep -qF "left without purchase $(grouped "$(newest_day "view_sessions - buying_view_sessions")") " "$PICTURE"
     grep -qF "purchases $(grouped "$(newest_day purchases)") " "$PICTURE"
     grep -qF "orders $(grouped "$(newest_day purchase_sessions)") " "$PICTURE"
     grep -qF "rows in $(grouped "$(counts_in)") " "$PICTURE"
