@@ -195,8 +195,8 @@ class Cluster:
         self.psql(database, f'CREATE TABLE staged AS SELECT {EVENT_COLUMNS} FROM raw.late_events WITH NO DATA')
         self.copy(database, 'staged', EVENT_COLUMNS, rows)
         self.psql(database, STORE + '; DROP TABLE staged', one_transaction=True)
-        for rollup, group in (('1m:all', "'all'"), ('1m:category1', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
-            self.psql(database, ROLLUP % (rollup, group))
+        for rollup, unit, group in (('1m:all', 'minute', "'all'"), ('1d:all', 'day', "'all'"), ('1m:category1', 'minute', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
+            self.psql(database, ROLLUP % (rollup, unit, unit, unit, group))
         self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
                   'first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,final,revision,'
                   'view_purchase,view_cart_purchase', (visit_row(v, stages) for v in visits))
@@ -212,7 +212,7 @@ SELECT processed.note_events(array_agg(e)) FROM stored"""
 
 ROLLUP = """
 INSERT INTO processed.funnel_aggregates
-SELECT '%s', date_trunc('minute', event_time), date_trunc('minute', event_time) + interval '1 minute', %s,
+SELECT '%s', date_trunc('%s', event_time, 'UTC'), date_trunc('%s', event_time, 'UTC') + interval '1 %s', %s,
        count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
        count(*) FILTER (WHERE event_type = 'remove_from_cart'), count(*) FILTER (WHERE event_type = 'checkout'),
        count(*) FILTER (WHERE event_type = 'purchase'), coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
