@@ -4,7 +4,7 @@ B       := build/$(FLAVOUR)
 GEN     := build/gen
 
 SERVICES := producer bronze-sink funnel-aggregator pg-loader
-TOOLS    := topics redrive schemas
+TOOLS    := topics redrive schemas funnel-tail
 
 CC       ?= cc
 AR       ?= ar
@@ -78,6 +78,7 @@ common_o  := $(patsubst %.c,$(B)/obj/%.o,$(foreach room,$(ROOMS),$(wildcard comm
 common_o  += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
 fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)))) $(B)/obj/common/tools/redrive/redrive_rules.o
+fold_o    += $(addprefix $(B)/obj/common/tools/funnel-tail/tail_,$(addsuffix .o,config filter flow keys last line model page panel record screen stages text write))
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 

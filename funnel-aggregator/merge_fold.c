@@ -540,7 +540,7 @@ static int by_text(const void *a, const void *b)
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct merge_fold *fold = state;
-	char snapshot[FOLD_SNAPSHOT_MAX], line[EVENT_TEXT_MAX + 512], values[300];
+	char snapshot[FOLD_SNAPSHOT_MAX], line[EVENT_TEXT_MAX + 640], values[400];
 	size_t len = fold_snapshot(fold, snapshot), count = 0;
 	char **lines = NULL;
 	uint32_t capacity = 0;

@@ -1,8 +1,12 @@
 /* An event updates the entry of its session, and the accumulator by the difference. So emitting an
  * accumulator needs no walk over sessions.
  *
- * Session entries have 32 bytes and are in an array of their window. Freeing a window frees all of
- * them at once. */
+ * Session entries have 40 bytes and are in an array of their window. Freeing a window frees all of
+ * them at once.
+ *
+ * Buyers are counted whatever STAGES are. The funnel of most lists has what this takes (stages.h).
+ * With another list, such as view,cart, a window keeps a second funnel per entry. Few sessions both
+ * view and buy, so only their events cost more than one comparison. */
 #include "open_windows.h"
 
 #include <inttypes.h>
@@ -13,18 +17,28 @@
 #include "base/number.h"
 #include "base/span.h"
 
-enum seen { SEEN_VIEW = 1, SEEN_CART = 2, SEEN_PURCHASE = 4 };
+enum seen {
+	SEEN_VIEW = 1,
+	SEEN_CART = 2,
+	SEEN_PURCHASE = 4,
+	SEEN_BUYER = SEEN_VIEW | SEEN_PURCHASE,
+	COUNTED_BUYER = 8,
+	COUNTED_AFTER_VIEW = 16,
+	COUNTED_AFTER_CART = 32,
+};
 
 struct session_entry {
 	struct funnel funnel;
 	uint8_t seen;
 };
 
-struct open_window *open_window_new(int rollup, struct window bounds)
+struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers)
 {
 	struct open_window *window = xrealloc(NULL, sizeof(*window));
 
-	*window = (struct open_window){.bounds = bounds, .rollup = rollup};
+	*window = (struct open_window){.bounds = bounds,
+	                               .rollup = rollup,
+	                               .counts_buyers = counts_buyers};
 	return window;
 }
 
@@ -32,11 +46,21 @@ void open_window_free(struct open_window *window, const struct stages *stages)
 {
 	for (uint32_t i = 0; i < window->entry_count; i++)
 		funnel_free(&window->entries[i].funnel, stages);
+	for (uint32_t i = 0; window->purchase_funnels && i < window->entry_count; i++)
+		funnel_free(&window->purchase_funnels[i], &purchase_stages);
 	free(window->entries);
+	free(window->purchase_funnels);
 	free(window->accumulators);
 	u64_map_free(&window->accumulator_of_group);
 	u64_map_free(&window->entry_of_session);
 	free(window);
+}
+
+static void set_not_counted(struct measures *measures)
+{
+	measures->buying_view_sessions = NOT_COUNTED;
+	measures->view_purchase_sessions = NOT_COUNTED;
+	measures->view_cart_purchase_sessions = NOT_COUNTED;
 }
 
 uint32_t open_window_group(struct open_window *window, uint32_t group)
@@ -49,12 +73,20 @@ uint32_t open_window_group(struct open_window *window, uint32_t group)
 		GROW(window->accumulators, window->accumulator_count, window->accumulator_capacity);
 		window->accumulators[window->accumulator_count++] =
 			(struct accumulator){.group = group};
+		if (!window->counts_buyers)
+			set_not_counted(&window->accumulators[number].measures);
 	}
 	return number;
 }
 
+static void add_purchase_funnel(struct open_window *window)
+{
+	GROW(window->purchase_funnels, window->entry_count, window->purchase_funnel_capacity);
+	funnel_init(&window->purchase_funnels[window->entry_count]);
+}
+
 static struct session_entry *entry_of(struct open_window *window, uint32_t accumulator,
-                                      uint32_t session, bool *added)
+                                      uint32_t session, const struct stages *stages, bool *added)
 {
 	uint32_t number =
 		u64_map_put(&window->entry_of_session, (uint64_t)accumulator << 32 | session,
@@ -62,6 +94,8 @@ static struct session_entry *entry_of(struct open_window *window, uint32_t accum
 
 	if (*added) {
 		GROW(window->entries, window->entry_count, window->entry_capacity);
+		if (window->counts_buyers && !stages->has_purchases)
+			add_purchase_funnel(window);
 		window->entries[window->entry_count] = (struct session_entry){.seen = 0};
 		funnel_init(&window->entries[window->entry_count++].funnel);
 	}
@@ -100,12 +134,47 @@ static void count_reached(struct measures *measures, const struct stages *stages
 	}
 }
 
+/* Counts what is newly true of a session with a view and a purchase. None of it becomes false. */
+static void count_buyer(struct measures *measures, struct session_entry *entry, enum bought bought)
+{
+	uint8_t now = COUNTED_BUYER | (bought >= BOUGHT_AFTER_VIEW ? COUNTED_AFTER_VIEW : 0) |
+	              (bought >= BOUGHT_AFTER_CART ? COUNTED_AFTER_CART : 0);
+	uint8_t added = now & (uint8_t)~entry->seen;
+
+	entry->seen |= added;
+	measures->buying_view_sessions += (added & COUNTED_BUYER) != 0;
+	measures->view_purchase_sessions += (added & COUNTED_AFTER_VIEW) != 0;
+	measures->view_cart_purchase_sessions += (added & COUNTED_AFTER_CART) != 0;
+}
+
+/* Adds an event to the second funnel of an entry, if it has one. */
+static bool follow_purchases(struct open_window *window, const struct session_entry *entry,
+                             const struct event *event)
+{
+	int stage = purchase_stages.of_type[event->type];
+
+	return !window->purchase_funnels || stage < 0 ||
+	       funnel_add(&window->purchase_funnels[entry - window->entries], &purchase_stages,
+	                  stage, event->event_time_us);
+}
+
+static void follow_buyer(struct open_window *window, struct measures *measures,
+                         struct session_entry *entry, const struct stages *stages)
+{
+	if (window->purchase_funnels)
+		count_buyer(measures, entry,
+		            funnel_bought(&window->purchase_funnels[entry - window->entries],
+		                          &purchase_stages));
+	else
+		count_buyer(measures, entry, funnel_bought(&entry->funnel, stages));
+}
+
 bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
                        const struct event *event, const struct stages *stages)
 {
 	struct measures *measures = &window->accumulators[accumulator].measures;
 	bool added, kept = true;
-	struct session_entry *entry = entry_of(window, accumulator, session, &added);
+	struct session_entry *entry = entry_of(window, accumulator, session, stages, &added);
 	int stage = stages->of_type[event->type], before = entry->funnel.reached;
 
 	measures->events[event->type]++;
@@ -117,7 +186,15 @@ bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_
 		kept = funnel_add(&entry->funnel, stages, stage, event->event_time_us);
 		count_reached(measures, stages, before, entry->funnel.reached);
 	}
+	kept &= follow_purchases(window, entry, event);
+	if (window->counts_buyers && (entry->seen & SEEN_BUYER) == SEEN_BUYER)
+		follow_buyer(window, measures, entry, stages);
 	return kept;
+}
+
+static int64_t add_counted(int64_t a, int64_t b)
+{
+	return a == NOT_COUNTED || b == NOT_COUNTED ? NOT_COUNTED : sum_capped(a, b);
 }
 
 void measures_add(struct measures *measures, const struct measures *other)
@@ -136,6 +213,12 @@ void measures_add(struct measures *measures, const struct measures *other)
 		sum_capped(measures->funnel_checkout_sessions, other->funnel_checkout_sessions);
 	measures->funnel_purchase_sessions =
 		sum_capped(measures->funnel_purchase_sessions, other->funnel_purchase_sessions);
+	measures->buying_view_sessions =
+		add_counted(measures->buying_view_sessions, other->buying_view_sessions);
+	measures->view_purchase_sessions =
+		add_counted(measures->view_purchase_sessions, other->view_purchase_sessions);
+	measures->view_cart_purchase_sessions = add_counted(measures->view_cart_purchase_sessions,
+	                                                    other->view_cart_purchase_sessions);
 }
 
 int measures_format(const struct measures *m, char *out, size_t cap)
@@ -143,11 +226,12 @@ int measures_format(const struct measures *m, char *out, size_t cap)
 	return snprintf(out, cap,
 	                "%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
 	                ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64
-	                ",%" PRId64,
+	                ",%" PRId64 ",%" PRId64 ",%" PRId64 ",%" PRId64,
 	                m->events[0], m->events[1], m->events[2], m->events[3], m->events[4],
 	                m->revenue_cents, m->sessions, m->view_sessions, m->cart_sessions,
 	                m->purchase_sessions, m->funnel_cart_sessions, m->funnel_checkout_sessions,
-	                m->funnel_purchase_sessions);
+	                m->funnel_purchase_sessions, m->buying_view_sessions,
+	                m->view_purchase_sessions, m->view_cart_purchase_sessions);
 }
 
 struct dump_row {
@@ -168,7 +252,7 @@ void open_window_dump(const struct open_window *window, const char *rollup,
                       const struct interner *groups, struct buffer *out)
 {
 	struct dump_row *rows = xrealloc(NULL, (window->accumulator_count + 1) * sizeof(*rows));
-	char line[EVENT_TEXT_MAX + 512], values[300];
+	char line[EVENT_TEXT_MAX + 640], values[400];
 
 	for (uint32_t i = 0; i < window->accumulator_count; i++)
 		rows[i] = (struct dump_row){interner_text(groups, window->accumulators[i].group),

@@ -24,13 +24,18 @@ struct open_window {
 	struct window bounds;
 	int rollup;  /* index in the caller's list */
 	bool closed; /* takes no more events; freed after its last changes went out */
+	/* Counts sessions that bought after a view. If not, these measures are NOT_COUNTED. */
+	bool counts_buyers;
 	uint32_t accumulator_count, accumulator_capacity, entry_count, entry_capacity;
 	struct u64_map accumulator_of_group, entry_of_session;
 	struct accumulator *accumulators;
 	struct session_entry *entries;
+	/* By number of entry: the funnel view, cart, purchase. NULL: the entry's funnel has it. */
+	struct funnel *purchase_funnels;
+	uint32_t purchase_funnel_capacity;
 };
 
-struct open_window *open_window_new(int rollup, struct window bounds);
+struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers);
 void open_window_free(struct open_window *window, const struct stages *stages);
 
 /* Index of the accumulator of a group. Creates it if the group is new. */
@@ -39,7 +44,8 @@ uint32_t open_window_group(struct open_window *window, uint32_t group);
 MUST_USE bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
                                 const struct event *event, const struct stages *stages);
 
-/* measures += other. A sum stops at INT64_MAX. All numbers must be 0 or more. */
+/* measures += other. A sum stops at INT64_MAX. All numbers must be 0 or more, or NOT_COUNTED: then
+ * their sum is NOT_COUNTED too. */
 void measures_add(struct measures *measures, const struct measures *other);
 
 /* Appends the canonical text of a window's accumulators, ordered by group text. */

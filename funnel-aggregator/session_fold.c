@@ -14,7 +14,15 @@
  *
  * The announcement waits for the first commit that has a record of this partition. That commit also
  * has the restore metadata of this partition, with the announced start times. So both are committed
- * together, and a restored fold knows what it has announced. */
+ * together, and a restored fold knows what it has announced.
+ *
+ * Buyers (measures.buying_view_sessions and the two after it) are counted since a later version.
+ * Restore metadata of an older program has no start time of them. Then they count from the first
+ * window that begins after all events seen so far, as an added rollup does. Older windows keep
+ * NOT_COUNTED, although the replay would know: the partials of groups without further events are
+ * from the older program. The start time is one more entry of the start times, which an older
+ * program ignores and does not write. It is not announced, because a total is NOT_COUNTED if a
+ * partial is. */
 #include "session_fold.h"
 
 #include <inttypes.h>
@@ -46,6 +54,7 @@
 
 #define SINCE_EVER      ROLLUP_SINCE_EVER
 #define SINCE_PENDING   INT64_MAX /* a rollup was added; fold_restored sets its start */
+#define BUYERS          "buyers"  /* no rollup: its name has a colon */
 #define NO_WATERMARK    INT64_MIN
 #define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
 #define LATE_FOR_MAX    1024
@@ -75,6 +84,7 @@ struct session_fold {
 	uint32_t window_count, window_capacity;
 	struct open_window *recent[ROLLUP_MAX];
 	int64_t since_us[ROLLUP_MAX];
+	int64_t buyers_since_us; /* windows that begin before this do not count buyers */
 	struct changed_accumulator *changed;
 	uint32_t changed_count, changed_capacity;
 	uint32_t undiscarded_records; /* applied by a restore since the last discard_changes */
@@ -95,6 +105,7 @@ static void *fold_new(const void *config, int32_t partition)
 	                              .watermark_us = NO_WATERMARK,
 	                              .keep_from_us = INT64_MIN,
 	                              .progress_us = INT64_MIN,
+	                              .buyers_since_us = SINCE_EVER,
 	                              .next_close_us = INT64_MAX};
 	clock_init(&fold->clock);
 	fold->visits = visits_new(&fold->config->stages, &fold->sessions, &fold->groups);
@@ -189,7 +200,7 @@ static struct open_window *find_window(struct session_fold *fold, int rollup, st
 		    window->bounds.end_us == bounds.end_us)
 			return fold->recent[rollup] = window;
 	}
-	window = open_window_new(rollup, bounds);
+	window = open_window_new(rollup, bounds, bounds.start_us >= fold->buyers_since_us);
 	GROW(fold->windows, fold->window_count, fold->window_capacity);
 	fold->windows[fold->window_count++] = window;
 	if (bounds.end_us + fold->config->grace_us < fold->next_close_us)
@@ -539,6 +550,19 @@ static void fold_active(void *state, struct outbox *out)
 
 /* ---- restore */
 
+static void set_start_times(struct session_fold *fold, int64_t seen_us)
+{
+	for (int r = 0; r < fold->config->rollups.count; r++)
+		if (fold->since_us[r] == SINCE_PENDING)
+			fold->since_us[r] =
+				seen_us == CLOCK_NONE
+					? SINCE_EVER
+					: rollup_next_start(&fold->config->rollups.at[r],
+			                                    seen_us + 1);
+	if (fold->buyers_since_us == SINCE_PENDING)
+		fold->buyers_since_us = seen_us == CLOCK_NONE ? SINCE_EVER : seen_us + 1;
+}
+
 static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
@@ -549,13 +573,7 @@ static void fold_restored(void *state)
 
 	discard_changes(fold);
 	fold->progress_us = boundary_passed(fold);
-	for (int r = 0; r < fold->config->rollups.count; r++)
-		if (fold->since_us[r] == SINCE_PENDING)
-			fold->since_us[r] =
-				seen_us == CLOCK_NONE
-					? SINCE_EVER
-					: rollup_next_start(&fold->config->rollups.at[r],
-			                                    seen_us + 1);
+	set_start_times(fold, seen_us);
 	format_start_times(fold, start_times);
 	fold->announce_rollups = strcmp(start_times, fold->announced) != 0;
 }
@@ -578,32 +596,55 @@ static bool fold_restore_snapshot(void *state, struct span snapshot, struct err 
 	return true;
 }
 
+/* Appends "1d:brand@1569888000000000". */
+static size_t add_start_time(char out[FOLD_START_TIMES_MAX], size_t len, const char *name,
+                             int64_t since_us)
+{
+	char start[24] = "ever";
+
+	if (since_us != SINCE_EVER)
+		snprintf(start, sizeof(start), "%" PRId64, since_us);
+	return len + (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%s%s@%s",
+	                              len ? "," : "", name, start);
+}
+
 /* "1m:all@ever,1d:brand@1569888000000000" */
 static size_t format_start_times(const struct session_fold *fold, char out[FOLD_START_TIMES_MAX])
 {
 	size_t len = 0;
 
-	for (int r = 0; r < fold->config->rollups.count; r++) {
-		len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%s%s@",
-		                        r ? "," : "", fold->config->rollups.at[r].name);
-		if (fold->since_us[r] == SINCE_EVER)
-			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "ever");
-		else
-			len += (size_t)snprintf(out + len, FOLD_START_TIMES_MAX - len, "%" PRId64,
-			                        fold->since_us[r]);
-	}
+	for (int r = 0; r < fold->config->rollups.count; r++)
+		len = add_start_time(out, len, fold->config->rollups.at[r].name, fold->since_us[r]);
 	return len;
 }
 
-/* The announced start times, not the ones that are still to be announced. A commit may have only
- * transaction markers, and then it has no announcement. */
+/* The announced start times, not the ones that are still to be announced: a commit may have only
+ * transaction markers, and then it has no announcement. The start of BUYERS follows. */
 static size_t fold_start_times(const void *state, char out[FOLD_START_TIMES_MAX])
 {
 	const struct session_fold *fold = state;
 
-	if (!fold->announce_rollups)
-		return format_start_times(fold, out);
-	return (size_t)snprintf(out, FOLD_START_TIMES_MAX, "%s", fold->announced);
+	size_t len = fold->announce_rollups
+	                     ? (size_t)snprintf(out, FOLD_START_TIMES_MAX, "%s", fold->announced)
+	                     : format_start_times(fold, out);
+
+	return add_start_time(out, len, BUYERS, fold->buyers_since_us);
+}
+
+/* Takes the entry of BUYERS, which is the last one, off the text. */
+static struct span take_buyers_since(struct session_fold *fold, struct span start_times)
+{
+	struct span rest = start_times, name;
+	int64_t since_us;
+
+	fold->buyers_since_us = SINCE_PENDING;
+	while (rollup_since_next(&rest, &name, &since_us))
+		if (span_is(name, BUYERS) && rest.len == 0) {
+			fold->buyers_since_us = since_us;
+			start_times.len = (size_t)(name.at - start_times.at);
+			start_times.len -= start_times.len > 0; /* the comma */
+		}
+	return start_times;
 }
 
 static bool fold_restore_start_times(void *state, struct span start_times, struct err *err)
@@ -614,6 +655,7 @@ static bool fold_restore_start_times(void *state, struct span start_times, struc
 
 	for (int r = 0; r < fold->config->rollups.count; r++)
 		fold->since_us[r] = SINCE_PENDING;
+	start_times = take_buyers_since(fold, start_times);
 	snprintf(fold->announced, sizeof(fold->announced), "%.*s", (int)start_times.len,
 	         start_times.at);
 	while (rollup_since_next(&start_times, &name, &since_us))

@@ -8,6 +8,23 @@
 #include "base/memory.h"
 #include "base/span.h"
 
+const struct stages purchase_stages = {
+	.count = 3,
+	.at = {EVENT_VIEW, EVENT_CART, EVENT_PURCHASE},
+	.of_type = {[EVENT_VIEW] = 0,
+                    [EVENT_CART] = 1,
+                    [EVENT_PURCHASE] = 2,
+                    [EVENT_REMOVE_FROM_CART] = -1,
+                    [EVENT_CHECKOUT] = -1},
+	.has_purchases = true,
+};
+
+static bool has_purchases(const struct stages *stages)
+{
+	return stages->at[0] == EVENT_VIEW && stages->at[stages->count - 1] == EVENT_PURCHASE &&
+	       stages->of_type[EVENT_CART] >= 0;
+}
+
 bool stages_parse(const char *text, struct stages *stages, struct err *err)
 {
 	stages->count = 0;
@@ -32,6 +49,7 @@ bool stages_parse(const char *text, struct stages *stages, struct err *err)
 			break;
 		text += name.len + 1;
 	}
+	stages->has_purchases = has_purchases(stages);
 	return stages->count >= 2 ||
 	       err_set(err, ERR_INPUT, "only one stage: expected at least two, such as view,cart");
 }
@@ -167,4 +185,18 @@ bool funnel_merge(struct funnel *funnel, const struct stages *stages, const stru
 			kept &= take(funnel, stages, stage, other->middle[stage - 1].at[i]);
 	update(funnel, stages);
 	return kept;
+}
+
+/* A cart list is cut after the first time that reaches its stage. So it always has the first cart
+ * at or after the first view, wherever the stage is in the list. */
+enum bought funnel_bought(const struct funnel *funnel, const struct stages *stages)
+{
+	const struct times *carts =
+		funnel->middle ? &funnel->middle[stages->of_type[EVENT_CART] - 1] : NULL;
+
+	if (funnel->last_us < funnel->first_us)
+		return BOUGHT_NOT;
+	return carts && times_first_from(carts, funnel->first_us) <= funnel->last_us
+	               ? BOUGHT_AFTER_CART
+	               : BOUGHT_AFTER_VIEW;
 }

@@ -17,7 +17,12 @@ struct stages {
 	int count;
 	enum event_type at[STAGES_MAX];
 	int of_type[EVENT_TYPE_COUNT]; /* index in at; -1: not a stage */
+	/* The list is view, ..., cart, ..., purchase. So its funnels have all that funnel_bought
+	 * needs. */
+	bool has_purchases;
 };
+/* view, cart, purchase */
+extern const struct stages purchase_stages;
 
 /* "view,cart,purchase": 2 to 5 different event types. */
 MUST_USE bool stages_parse(const char *text, struct stages *stages, struct err *err);
@@ -51,5 +56,10 @@ MUST_USE bool funnel_add(struct funnel *funnel, const struct stages *stages, int
 /* Adds all times of another funnel. Returns false as funnel_add does. */
 MUST_USE bool funnel_merge(struct funnel *funnel, const struct stages *stages,
                            const struct funnel *other);
+
+/* Whether the session bought after its first view. */
+enum bought { BOUGHT_NOT, BOUGHT_AFTER_VIEW, BOUGHT_AFTER_CART /* with a cart between */ };
+/* stages: with has_purchases. */
+enum bought funnel_bought(const struct funnel *funnel, const struct stages *stages);
 
 #endif

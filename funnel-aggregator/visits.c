@@ -38,6 +38,7 @@ struct open_visit {
 	int64_t first_view_us; /* INT64_MAX: none */
 	/* Times up to the first one at or after the first view. Do not depend on STAGES. */
 	struct times carts, purchases;
+	int64_t last_purchase_us;   /* INT64_MIN: none */
 	bool changed, closed, gone; /* gone: merged into another visit, or flushed after closing */
 };
 
@@ -106,6 +107,7 @@ static uint32_t visit_open(struct visits *visits, uint32_t session)
 	                                         .start_us = INT64_MAX,
 	                                         .end_us = INT64_MIN,
 	                                         .first_view_us = INT64_MAX,
+	                                         .last_purchase_us = INT64_MIN,
 	                                         .emitted_start_us = NEVER_EMITTED};
 	funnel_init(&visits->at[number].funnel);
 	visits->sessions->at[session].attached = number;
@@ -180,6 +182,8 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 		kept &= add_time(&visit->carts, visit->first_view_us, time_us);
 	if (event->type == EVENT_PURCHASE)
 		kept &= add_time(&visit->purchases, visit->first_view_us, time_us);
+	if (event->type == EVENT_PURCHASE && time_us > visit->last_purchase_us)
+		visit->last_purchase_us = time_us;
 	return kept;
 }
 
@@ -224,6 +228,8 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit,
 		kept &= add_time(&visit->carts, visit->first_view_us, other->carts.at[i]);
 	for (uint32_t i = 0; i < other->purchases.count; i++)
 		kept &= add_time(&visit->purchases, visit->first_view_us, other->purchases.at[i]);
+	if (other->last_purchase_us > visit->last_purchase_us)
+		visit->last_purchase_us = other->last_purchase_us;
 	return kept;
 }
 
@@ -333,6 +339,17 @@ static int64_t after_first_view_ms(const struct open_visit *visit, const struct 
 	               : (time_us - visit->first_view_us) / 1000;
 }
 
+static void set_bought(const struct open_visit *visit, struct visit *out)
+{
+	int64_t first_cart_us = times_first_from(&visit->carts, visit->first_view_us);
+
+	if (visit->last_purchase_us < visit->first_view_us)
+		return;
+	out->view_purchase = VISIT_FLAG_YES;
+	if (first_cart_us <= visit->last_purchase_us)
+		out->view_cart_purchase = VISIT_FLAG_YES;
+}
+
 static struct visit describe(const struct visits *visits, const struct open_visit *visit)
 {
 	const struct stages *stages = visits->stages;
@@ -352,7 +369,10 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 		.final = visit->closed,
 	};
 
-	if (visit->funnel.reached == 0)
+	set_bought(visit, &out);
+	if (visit->events[EVENT_PURCHASE] > 0)
+		out.drop_off_stage = SPAN_NULL;
+	else if (visit->funnel.reached == 0)
 		out.drop_off_stage = SPAN("none");
 	else if (visit->funnel.reached < stages->count)
 		out.drop_off_stage =
@@ -451,14 +471,15 @@ void visits_dump(const struct visits *visits, struct buffer *out)
 		snprintf(line, sizeof(line),
 		         "visit %.*s %" PRId64 " %" PRId64 " user=%" PRId64 " %" PRId64 ",%" PRId64
 		         ",%" PRId64 ",%" PRId64 ",%" PRId64 " products=%" PRId64 " cents=%" PRId64
-		         " %.*s %.*s stage=%d cart=%" PRId64 " purchase=%" PRId64 " @%" PRId64
+		         " %.*s %.*s stage=%d cart=%" PRId64 " purchase=%" PRId64 "%s @%" PRId64
 		         "%s\n",
 		         (int)v.user_session.len, v.user_session.at, v.start_us, v.end_us,
 		         v.user_id, v.events[0], v.events[1], v.events[2], v.events[3], v.events[4],
 		         v.products, v.revenue_cents, (int)v.first_category.len,
 		         v.first_category.at ? v.first_category.at : "", (int)v.last_category.len,
 		         v.last_category.at ? v.last_category.at : "", (int)v.furthest_stage,
-		         v.view_to_cart_ms, v.view_to_purchase_ms, v.revision,
+		         v.view_to_cart_ms, v.view_to_purchase_ms,
+		         v.view_cart_purchase == VISIT_FLAG_YES ? " after cart" : "", v.revision,
 		         v.final ? " closed" : "");
 		lines[count++] = strdup(line);
 	}

@@ -56,6 +56,13 @@ char *copy_bool(char *at, bool value)
 	return at + 1;
 }
 
+char *copy_char(char *at, char value)
+{
+	at = put4(at, 1);
+	*at = value;
+	return at + 1;
+}
+
 char *copy_int2(char *at, int16_t value)
 {
 	return put2(put4(at, 2), (uint16_t)value);

@@ -28,6 +28,7 @@ extern const char copy_trailer[COPY_TRAILER_BYTES];
 char *copy_row_begin(char *at, int field_count); /* 2 bytes */
 char *copy_null(char *at);
 char *copy_bool(char *at, bool value);
+char *copy_char(char *at, char value); /* the type "char", one byte */
 char *copy_int2(char *at, int16_t value);
 char *copy_int4(char *at, int32_t value);
 char *copy_int8(char *at, int64_t value);

@@ -1,95 +1,168 @@
-/* Sums are made of the rows that are sent, and not of their records: the body of a record may be
+/* A row:
+ *
+ *   field count i16 | label_id | source_id | event_id | session_id | event_time | user_id |
+ *   product_id | raw_offset | raw_time | event_date | event_type | session_form | source_row |
+ *   session_text | price
+ *
+ * All fields before source_row have one length each and are never null, so they have fixed places.
+ * sql/tables/0009_narrow_events.sql says what the fields mean.
+ *
+ * Sums are made of the rows that are sent, and not of their records: the body of a record may be
  * gone, because the decoder converts bodies of other schema versions into a buffer of its own. The
  * bytes are ours, so they are not checked again. */
 #include "event_row.h"
 
+#include <string.h>
+
 #include "base/timetext.h"
 #include "copy_binary.h"
 
-#define STAGED_FIELDS 18 /* of a staged row */
+#define FIELDS        15
+#define STAGED_FIELDS 17
 
-static uint32_t take2(const char **at)
+/* Places of values: after the two bytes of the row and the length of each field. */
+enum {
+	AT_LABEL_ID = 2 + 4,
+	AT_SOURCE_ID = AT_LABEL_ID + 4 + 4,
+	AT_EVENT_ID = AT_SOURCE_ID + 4 + 4,
+	AT_SESSION_ID = AT_EVENT_ID + 16 + 4,
+	AT_EVENT_TIME = AT_SESSION_ID + 16 + 4,
+	AT_USER_ID = AT_EVENT_TIME + 8 + 4,
+	AT_PRODUCT_ID = AT_USER_ID + 8 + 4,
+	AT_RAW_OFFSET = AT_PRODUCT_ID + 8 + 4,
+	AT_EVENT_TYPE = AT_RAW_OFFSET + 8 + 4 + 8 + 4 + 4 + 4,
+	AT_SESSION_FORM = AT_EVENT_TYPE + 1 + 4,
+	AT_SOURCE_ROW = AT_SESSION_FORM + 1, /* its length */
+};
+
+static const char type_letters[EVENT_TYPE_COUNT] = {
+	[EVENT_VIEW] = 'v',     [EVENT_CART] = 'c',     [EVENT_REMOVE_FROM_CART] = 'r',
+	[EVENT_CHECKOUT] = 'k', [EVENT_PURCHASE] = 'p',
+};
+enum { FORM_NONE = 'n', FORM_UUID = 'u', FORM_TEXT = 't' };
+
+/* ---- writing */
+
+size_t event_row_room(const struct bronze_event *bronze)
 {
-	const unsigned char *byte = (const unsigned char *)*at;
+	return STAGED_FIELDS * COPY_FIELD_MAX + bronze->event.user_session.len;
+}
 
-	*at += 2;
+static char *put_session(char *at, const struct event *event, char *form, struct span *text)
+{
+	uint8_t id[SESSION_ID_BYTES];
+	char key[32];
+	bool is_uuid = session_id(event_session_key(event, key), id);
+
+	*form = !event->user_session.at ? FORM_NONE : is_uuid ? FORM_UUID : FORM_TEXT;
+	*text = *form == FORM_TEXT ? event->user_session : SPAN("");
+	return copy_uuid(at, id);
+}
+
+char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day)
+{
+	const struct event *event = &bronze->event;
+	const struct lineage *lineage = &bronze->lineage;
+	struct span text;
+	char form;
+
+	at = copy_row_begin(at, FIELDS);
+	at = copy_int4(at, 0);
+	at = copy_int4(at, 0);
+	at = copy_uuid(at, bronze->event_id);
+	at = put_session(at, event, &form, &text);
+	at = copy_timestamptz(at, event->event_time_us);
+	at = copy_int8(at, event->user_id);
+	at = copy_int8(at, event->product_id);
+	at = copy_int8(at, lineage->raw_offset);
+	at = copy_timestamptz(at, lineage->raw_time_ms * 1000);
+	at = copy_date(at, day);
+	at = copy_char(at, type_letters[event->type]);
+	at = copy_char(at, form);
+	at = lineage->source_row == 0 ? copy_null(at) : copy_int8(at, lineage->source_row);
+	at = copy_text(at, text);
+	return event->price_cents < 0 ? copy_null(at) : copy_cents(at, event->price_cents);
+}
+
+void event_row_set_ids(char *row, int32_t label_id, int32_t source_id)
+{
+	copy_int4(row + AT_LABEL_ID - 4, label_id);
+	copy_int4(row + AT_SOURCE_ID - 4, source_id);
+}
+
+/* ---- reading */
+
+static uint32_t read2(const char *at)
+{
+	const unsigned char *byte = (const unsigned char *)at;
+
 	return (uint32_t)(byte[0] << 8 | byte[1]);
 }
 
-static uint32_t take4(const char **at)
+static uint32_t read4(const char *at)
 {
-	const unsigned char *byte = (const unsigned char *)*at;
-
-	*at += 4;
-	return (uint32_t)byte[0] << 24 | (uint32_t)byte[1] << 16 | (uint32_t)byte[2] << 8 | byte[3];
+	return read2(at) << 16 | read2(at + 2);
 }
 
-static struct span take_field(const char **at)
+static int64_t read8(const char *at)
 {
-	uint32_t len = take4(at);
-	struct span field = {*at, len};
-
-	if (len == UINT32_MAX)
-		return SPAN_NULL;
-	*at += len;
-	return field;
+	return (int64_t)((uint64_t)read4(at) << 32 | read4(at + 4));
 }
 
-static int64_t take_int8(const char **at)
+static const char *past_field(const char *at)
 {
-	uint64_t high;
+	uint32_t len = read4(at);
 
-	*at += 4; /* the length */
-	high = take4(at);
-	return (int64_t)(high << 32 | take4(at));
-}
-
-static int64_t take_time_us(const char **at)
-{
-	return (int64_t)((uint64_t)take_int8(at) + (uint64_t)(COPY_EPOCH_DAYS * US_PER_DAY));
+	return at + 4 + (len == UINT32_MAX ? 0 : len);
 }
 
 /* See copy_binary.c: digits in base 10,000; that of weight -1 is the decimals. */
-static int64_t take_cents(const char **at)
+static int64_t read_cents(const char *field)
 {
-	struct span field = take_field(at);
-	const char *digit = field.at;
+	const char *digit = field + 4 + 8;
 	int64_t units = 0;
 	int count, weight;
 
-	if (!field.at)
+	if (read4(field) == UINT32_MAX)
 		return -1;
-	count = (int)take2(&digit);
-	weight = (int16_t)take2(&digit);
-	digit += 4;
-	for (; weight >= 0; weight--)
-		units = units * 10000 + (count-- > 0 ? take2(&digit) : 0);
-	return units * 100 + (count > 0 ? take2(&digit) / 100 : 0);
+	count = (int)read2(field + 4);
+	weight = (int16_t)read2(field + 6);
+	for (; weight >= 0; weight--, digit += 2)
+		units = units * 10000 + (count-- > 0 ? read2(digit) : 0);
+	return units * 100 + (count > 0 ? read2(digit) / 100 : 0);
 }
 
-void event_row_read(struct span row, struct bronze_event *bronze)
+static enum event_type type_of(char letter)
+{
+	const char *at = memchr(type_letters, letter, sizeof(type_letters));
+
+	return (enum event_type)(at - type_letters);
+}
+
+void event_row_read(struct span row, const struct event_label *label,
+                    const struct event_source *source, struct bronze_event *bronze,
+                    uint8_t session[SESSION_ID_BYTES])
 {
 	struct event *event = &bronze->event;
-	const char *at = row.at + 2;
+	const char *session_text = past_field(row.at + AT_SOURCE_ROW);
 
 	*bronze = (struct bronze_event){0};
-	memcpy(bronze->event_id, take_field(&at).at, EVENT_ID_BYTES);
-	event->event_time_us = take_time_us(&at);
-	take_field(&at); /* event_date */
-	event_type_parse(take_field(&at), &event->type);
-	event->product_id = take_int8(&at);
-	take_field(&at); /* category_id */
-	event->category_code = take_field(&at);
-	event->brand = take_field(&at);
-	event->price_cents = take_cents(&at);
-	event->user_id = take_int8(&at);
-	event->user_session = take_field(&at);
-	take_field(&at); /* source_file */
-	take_field(&at); /* source_row */
-	at += 4;
-	bronze->lineage.raw_partition = (int32_t)take4(&at);
-	bronze->lineage.raw_offset = take_int8(&at);
+	memcpy(bronze->event_id, row.at + AT_EVENT_ID, EVENT_ID_BYTES);
+	memcpy(session, row.at + AT_SESSION_ID, SESSION_ID_BYTES);
+	event->event_time_us = (int64_t)((uint64_t)read8(row.at + AT_EVENT_TIME) +
+	                                 (uint64_t)(COPY_EPOCH_DAYS * US_PER_DAY));
+	event->user_id = read8(row.at + AT_USER_ID);
+	event->product_id = read8(row.at + AT_PRODUCT_ID);
+	event->type = type_of(row.at[AT_EVENT_TYPE]);
+	event->user_session = row.at[AT_SESSION_FORM] == FORM_NONE ? SPAN_NULL : SPAN("");
+	event->price_cents = read_cents(past_field(session_text));
+	event->category_code = label->category_code;
+	event->brand = label->brand;
+	bronze->lineage.raw_partition = source->raw_partition;
+	bronze->lineage.raw_offset = read8(row.at + AT_RAW_OFFSET);
 }
+
+/* ---- staging */
 
 void event_row_stage(struct buffer *out, struct span row, int32_t bronze_partition,
                      int64_t bronze_offset)

@@ -1,17 +1,30 @@
-/* The COPY rows of TARGET_EVENTS, as load_rows.c writes them: reading them, and their form for the
- * staging table. Pure. */
+/* The COPY rows of TARGET_EVENTS: writing, reading, and their form for the staging table. Pure.
+ *
+ * A row is written when its record arrives. The ids of its entries (event_entries.h) are not known
+ * then: they have fixed places at its beginning, and are set before it is sent. */
 #ifndef FUNNEL_EVENT_ROW_H
 #define FUNNEL_EVENT_ROW_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
 #include "base/span.h"
+#include "event/session_id.h"
+#include "event_entries.h"
 #include "wire/records_bronze.h"
 
-/* Reads what event_sums.h needs: the event without category_id, its id, raw_partition and
- * raw_offset. Everything else in *event is none. Texts borrow from row. */
-void event_row_read(struct span row, struct bronze_event *event);
+/* Bytes that a row needs at most. */
+size_t event_row_room(const struct bronze_event *bronze);
+/* Writes a row without ids, and returns where it ends. day: UTC day of the event since 1970. */
+char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day);
+void event_row_set_ids(char *row, int32_t label_id, int32_t source_id);
+
+/* Reads what event_sums.h needs. user_session is only null or not. The other texts borrow from the
+ * entries. Everything else in *bronze is none. */
+void event_row_read(struct span row, const struct event_label *label,
+                    const struct event_source *source, struct bronze_event *bronze,
+                    uint8_t session[SESSION_ID_BYTES]);
 
 /* Appends the row with the two columns that only the staging table has: where its record is in
  * bronze. */

@@ -390,21 +390,19 @@ static void add_step(struct event_sums *sums, uint32_t day, const uint8_t id[SES
 	memcpy(step->event_id, bronze->event_id, sizeof(step->event_id));
 }
 
-void event_sums_add(struct event_sums *sums, const struct bronze_event *bronze)
+void event_sums_add(struct event_sums *sums, const struct bronze_event *bronze,
+                    const uint8_t session[SESSION_ID_BYTES])
 {
 	const struct event *event = &bronze->event;
 	uint32_t day = day_of(sums, event->event_time_us);
-	uint8_t id[SESSION_ID_BYTES];
-	char key[32];
 
-	session_id(event_session_key(event, key), id);
 	sums->days[day].events++;
 	add_to_run(sums, day, &bronze->lineage);
 	add_to_hour(sums, day, event);
 	add_to_product(sums, day, event);
-	add_to_session(sums, day, id, event);
+	add_to_session(sums, day, session, event);
 	if (event->type != EVENT_VIEW)
-		add_step(sums, day, id, bronze);
+		add_step(sums, day, session, bronze);
 }
 
 /* ---- rows */

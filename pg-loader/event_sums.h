@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "event/session_id.h"
 #include "wire/records_bronze.h"
 
 /* COPY processed.load_batches (...) FROM STDIN: the columns that event_sums_write writes. */
@@ -19,8 +20,9 @@ void event_sums_free(struct event_sums *sums);
 /* Forgets all events; keeps the memory. */
 void event_sums_clear(struct event_sums *sums);
 
-/* Adds an event. Its texts are borrowed until the next clear. */
-void event_sums_add(struct event_sums *sums, const struct bronze_event *event);
+/* Adds an event of a session. Its texts are borrowed until the next clear. */
+void event_sums_add(struct event_sums *sums, const struct bronze_event *event,
+                    const uint8_t session[SESSION_ID_BYTES]);
 /* Appends the COPY rows, without header and trailer. A key is there more than once if the sum of
  * its prices does not fit 64 bits. */
 void event_sums_write(const struct event_sums *sums, struct buffer *out);

@@ -30,10 +30,14 @@ static void sum_up(struct load_events *events, const struct load_batch *batch, c
 		events->sums = event_sums_new();
 	event_sums_clear(events->sums);
 	for (uint32_t i = 0; i < count; i++) {
+		const struct load_row *row = &batch->rows.at[rows[i]];
+		struct event_label label = entries_label(&batch->rows.labels, row->label);
+		struct event_source source = entries_source(&batch->rows.origins, row->origin);
 		struct bronze_event event;
+		uint8_t session[SESSION_ID_BYTES];
 
-		event_row_read(copy_row_bytes(batch, &batch->rows.at[rows[i]]), &event);
-		event_sums_add(events->sums, &event);
+		event_row_read(copy_row_bytes(batch, row), &label, &source, &event, session);
+		event_sums_add(events->sums, &event, session);
 	}
 	events->bytes.len = 0;
 	event_sums_write(events->sums, &events->bytes);

@@ -1,4 +1,4 @@
-/* Each row is written field by field, in the column order of targets.c. event_row.c reads the rows
+/* Each row is written field by field, in the column order of targets.c. event_row.c writes the rows
  * of events.
  *
  * Texts that PostgreSQL would reject (NUL, broken UTF-8) are found here, because finding them by a
@@ -18,6 +18,7 @@
 #include "event/event.h"
 #include "event/event_id.h"
 #include "event/window.h"
+#include "event_row.h"
 #include "row_fields.h"
 #include "targets.h"
 #include "wire/records_aggregate.h"
@@ -29,7 +30,7 @@
 #define DAY_MIN      INT64_C(-719162) /* 0001-01-01 */
 #define DAY_MAX      INT64_C(2932896) /* 9999-12-31 */
 #define MS_PER_DAY   (US_PER_DAY / 1000)
-#define EVENT_FIELDS 15
+#define LATE_FIELDS  19
 #define LATE_FOR_MAX 64
 #define SEGMENT_MAX  512
 
@@ -79,14 +80,14 @@ static enum reason read_event(struct span body, struct bronze_event *bronze, cha
 	                   names, 4, detail, cap);
 }
 
-static size_t event_room(const struct bronze_event *bronze)
+static size_t late_room(const struct bronze_event *bronze)
 {
-	return (EVENT_FIELDS + 4) * COPY_FIELD_MAX + bronze->event.category_code.len +
+	return LATE_FIELDS * COPY_FIELD_MAX + bronze->event.category_code.len +
 	       bronze->event.brand.len + bronze->event.user_session.len +
 	       bronze->lineage.source_file.len;
 }
 
-static char *put_event(char *at, const struct bronze_event *bronze, int64_t day)
+static char *put_late(char *at, const struct bronze_event *bronze, int64_t day)
 {
 	const struct event *event = &bronze->event;
 	const struct lineage *lineage = &bronze->lineage;
@@ -113,18 +114,25 @@ static enum reason add_event(struct row_buffers *rows, const struct input_record
 {
 	struct bronze_event bronze;
 	enum reason reason = read_event(record->body, &bronze, detail, cap);
+	const struct event *event = &bronze.event;
+	struct load_row *row;
 	int64_t day;
 	char *at;
 
 	if (reason != REASON_NONE)
 		return reason;
-	day = time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY;
+	day = time_floor(event->event_time_us, US_PER_DAY) / US_PER_DAY;
 	row_day(rows, day);
-	at = row_begin(rows, TARGET_EVENTS, event_room(&bronze));
-	at = copy_row_begin(at, 1 + EVENT_FIELDS);
-	at = copy_uuid(at, bronze.event_id);
-	at = put_event(at, &bronze, day);
+	at = row_begin(rows, TARGET_EVENTS, event_row_room(&bronze));
+	at = event_row_write(at, &bronze, day);
 	row_end(rows, TARGET_EVENTS, at, source, 0, SPAN_NULL, TARGET_EVENTS);
+	row = &rows->at[rows->count - 1];
+	row->label = entries_put_label(&rows->labels,
+	                               &(struct event_label){event->category_id,
+	                                                     event->category_code, event->brand});
+	row->origin = entries_put_source(&rows->origins,
+	                                 &(struct event_source){bronze.lineage.source_file,
+	                                                        bronze.lineage.raw_partition});
 	return REASON_NONE;
 }
 
@@ -169,13 +177,11 @@ static enum reason add_late_event(struct row_buffers *rows, const struct input_r
 	if (name_count == 0)
 		return row_reject(REASON_INVALID_HEADERS, detail, cap, "late_for");
 	at = row_begin(rows, TARGET_LATE_EVENTS,
-	               event_room(&bronze) + 4 * COPY_FIELD_MAX + late_for.len +
-	                       (size_t)name_count * 4);
-	at = copy_row_begin(at, 2 + EVENT_FIELDS + 2);
+	               late_room(&bronze) + late_for.len + (size_t)name_count * 4);
+	at = copy_row_begin(at, LATE_FIELDS);
 	at = copy_uuid(at, bronze.event_id);
 	at = copy_text_array(at, names, name_count);
-	at = put_event(at, &bronze,
-	               time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
+	at = put_late(at, &bronze, time_floor(bronze.event.event_time_us, US_PER_DAY) / US_PER_DAY);
 	at = copy_int4(at, (int32_t)partition);
 	at = copy_int8(at, offset);
 	row_end(rows, TARGET_LATE_EVENTS, at, source, 0, SPAN_NULL, TARGET_LATE_EVENTS);
@@ -203,7 +209,7 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 		return reason;
 	start = row_begin(rows, TARGET_AGGREGATES,
 	                  24 * COPY_FIELD_MAX + aggregate.rollup.len + aggregate.group_value.len);
-	at = copy_row_begin(start, 19);
+	at = copy_row_begin(start, 22);
 	at = copy_text(at, aggregate.rollup);
 	at = copy_timestamptz(at, aggregate.window_start_us);
 	at = copy_timestamptz(at, aggregate.window_end_us);
@@ -219,11 +225,25 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 	at = copy_int8(at, m->funnel_cart_sessions);
 	at = copy_int8(at, m->funnel_checkout_sessions);
 	at = copy_int8(at, m->funnel_purchase_sessions);
+	at = copy_optional(at, m->buying_view_sessions, NOT_COUNTED);
+	at = copy_optional(at, m->view_purchase_sessions, NOT_COUNTED);
+	at = copy_optional(at, m->view_cart_purchase_sessions, NOT_COUNTED);
 	at = copy_bool(at, aggregate.final);
 	at = copy_int8(at, aggregate.revision);
 	row_end(rows, TARGET_AGGREGATES, at, source,
 	        collapse_order(aggregate.revision, aggregate.final), key, TARGET_AGGREGATES);
 	return REASON_NONE;
+}
+
+static char *copy_flag(char *at, enum visit_flag flag)
+{
+	return flag == VISIT_FLAG_UNKNOWN ? copy_null(at) : copy_bool(at, flag == VISIT_FLAG_YES);
+}
+
+/* A buyer did not leave, whatever an older aggregator has written. */
+static struct span drop_off_of(const struct visit *visit)
+{
+	return visit->events[EVENT_PURCHASE] > 0 ? SPAN_NULL : visit->drop_off_stage;
 }
 
 static char *put_visit(char *at, const struct visit *visit)
@@ -237,10 +257,12 @@ static char *put_visit(char *at, const struct visit *visit)
 	at = copy_text(at, visit->first_category);
 	at = copy_text(at, visit->last_category);
 	at = copy_int2(at, (int16_t)visit->furthest_stage);
-	at = copy_text(at, visit->drop_off_stage);
+	at = copy_text(at, drop_off_of(visit));
 	at = copy_int8(at, (int64_t)(((uint64_t)visit->end_us - (uint64_t)visit->start_us) / 1000));
 	at = copy_optional(at, visit->view_to_cart_ms, -1);
 	at = copy_optional(at, visit->view_to_purchase_ms, -1);
+	at = copy_flag(at, visit->view_purchase);
+	at = copy_flag(at, visit->view_cart_purchase);
 	at = copy_bool(at, visit->final);
 	return copy_int8(at, visit->revision);
 }
@@ -273,7 +295,7 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 	start = row_begin(rows, target,
 	                  24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len +
 	                          visit.last_category.len + visit.drop_off_stage.len);
-	at = copy_row_begin(start, visit.deleted ? 2 : 20);
+	at = copy_row_begin(start, visit.deleted ? 2 : 22);
 	at = copy_text(at, visit.user_session);
 	at = copy_timestamptz(at, visit.start_us);
 	key = bytes_since(start + 2, at);

@@ -1,7 +1,7 @@
 /* One transaction: BEGIN; lock and compare the offsets; for each target, COPY into its staging
  * table and one statement from there into the table; move the offsets; COMMIT. Day partitions are
  * created before it, each in a transaction of its own, because that takes a lock that other loaders
- * wait for.
+ * wait for. So are entries of the dictionaries of events (load_entries.h).
  *
  * Events are copied straight into their table (event_path.h). If one of them is stored already, the
  * transaction is rolled back, and another one writes the batch by the staging table.
@@ -19,6 +19,7 @@
 #include "bisect.h"
 #include "copy_rows.h"
 #include "event_path.h"
+#include "load_entries.h"
 #include "load_events.h"
 #include "postgres/postgres.h"
 #include "postgres/postgres_pooler.h"
@@ -38,6 +39,7 @@ struct load_store {
 	int64_t *days; /* days since 1970 whose partition exists */
 	size_t day_count, day_capacity;
 	bool staged; /* the session has the staging tables */
+	bool fresh;  /* no batch has been written in this session */
 	struct event_path path;
 	struct load_events events;
 	bool collided; /* the last attempt, on the direct path */
@@ -106,6 +108,7 @@ bool load_store_connect(struct load_store *store, bool *reconnected, struct err 
 		return false;
 	if (fresh) {
 		store->staged = false;
+		store->fresh = true;
 		store->day_count = 0;
 	}
 	if (store->staged)
@@ -357,15 +360,26 @@ static bool reject_bad_rows(struct load_store *store, struct load_batch *batch, 
 	return ok;
 }
 
-bool load_store_write(struct load_store *store, struct load_batch *batch,
-                      const struct loader_offset *moved, size_t moved_count, struct err *err)
+/* Connects, and prepares what a batch needs before its transaction. */
+static bool prepare(struct load_store *store, struct load_batch *batch, struct err *err)
+{
+	if (!load_store_connect(store, NULL, err))
+		return false;
+	if (store->fresh)
+		load_entries_forget(batch);
+	store->fresh = false;
+	return ensure_days(store, batch, err) && load_entries(store->pg, batch, err);
+}
+
+static bool write_batch(struct load_store *store, struct load_batch *batch,
+                        const struct loader_offset *moved, size_t moved_count, struct err *err)
 {
 	int days_checked = 0;
 
 	for (;;) {
 		enum target failed;
 
-		if (!load_store_connect(store, NULL, err) || !ensure_days(store, batch, err))
+		if (!prepare(store, batch, err))
 			return false;
 		if (attempt(store, batch, moved, moved_count, &failed, err))
 			return true;
@@ -388,4 +402,13 @@ bool load_store_write(struct load_store *store, struct load_batch *batch,
 			return false;
 		days_checked = 0; /* the batch has changed */
 	}
+}
+
+bool load_store_write(struct load_store *store, struct load_batch *batch,
+                      const struct loader_offset *moved, size_t moved_count, struct err *err)
+{
+	if (write_batch(store, batch, moved, moved_count, err))
+		return true;
+	load_entries_forget(batch);
+	return false;
 }

@@ -9,8 +9,8 @@
  * transaction ends and is tried again, so that other readers do not queue up after it. Views are
  * replaced, not dropped, so that the views and rights that an administrator has added to them stay.
  *
- * The objects of a file are the functions and views that PostgreSQL has written in this transaction
- * (xmin), without those of the files before it.
+ * The objects of a file are the functions and views whose rows in the catalogue PostgreSQL has
+ * written (xmin) while the file was applied. written_rows has the places of all rows so far.
  *
  * Limit: one statement may take an hour. */
 #include "migrate.h"
@@ -50,25 +50,26 @@ static const char BEGIN_SQL[] =
 
 static const char KEEP_OBJECTS_SQL[] =
 	"CREATE TEMPORARY TABLE old_objects ON COMMIT DROP AS"
-	" SELECT unnest(objects) AS object FROM processed.schema_migrations";
+	" SELECT unnest(objects) AS object FROM processed.schema_migrations;"
+	"CREATE TEMPORARY TABLE written_rows (object text, place tid) ON COMMIT DROP";
 
 static const char RECORD_SQL[] =
 	"WITH ours AS (SELECT oid FROM pg_namespace"
 	"              WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')"
 	"), written AS ("
-	"    SELECT 'FUNCTION ' || p.oid::regprocedure AS object"
+	"    SELECT 'FUNCTION ' || p.oid::regprocedure AS object, p.ctid AS place"
 	"    FROM pg_proc p JOIN ours ON ours.oid = pronamespace"
 	"    WHERE p.xmin = pg_current_xact_id()::xid"
 	"    UNION ALL" /* replacing a view writes its rule, but not always its row */
-	"    SELECT 'VIEW ' || c.oid::regclass"
+	"    SELECT 'VIEW ' || c.oid::regclass, r.ctid"
 	"    FROM pg_rewrite r JOIN pg_class c ON c.oid = ev_class"
 	"    JOIN ours ON ours.oid = relnamespace"
 	"    WHERE relkind = 'v' AND r.xmin = pg_current_xact_id()::xid"
-	"), before AS (SELECT unnest(objects) AS object FROM processed.schema_migrations"
-	"              WHERE applied_at = now())"
+	"), fresh AS (INSERT INTO written_rows"
+	"             SELECT * FROM written EXCEPT SELECT * FROM written_rows RETURNING object)"
 	"INSERT INTO processed.schema_migrations (name, checksum, objects)"
 	"SELECT $1, $2, CASE WHEN $3 = 'objects' THEN"
-	"    ARRAY(SELECT object FROM written EXCEPT SELECT object FROM before ORDER BY 1) END "
+	"    ARRAY(SELECT DISTINCT object FROM fresh ORDER BY 1) END "
 	"ON CONFLICT (name) DO UPDATE"
 	" SET checksum = excluded.checksum, objects = excluded.objects, applied_at = now()";
 

@@ -12,6 +12,8 @@ void row_buffers_free(struct row_buffers *rows)
 		buffer_free(&rows->bytes[i]);
 	free(rows->at);
 	free(rows->days);
+	entries_free(&rows->labels);
+	entries_free(&rows->origins);
 	collapse_free(&rows->collapse);
 	buffer_free(&rows->scratch);
 	*rows = (struct row_buffers){0};
@@ -24,6 +26,8 @@ void row_buffers_clear(struct row_buffers *rows)
 		rows->live[i] = 0;
 	}
 	rows->count = rows->day_count = 0;
+	entries_trim(&rows->labels);
+	entries_trim(&rows->origins);
 	collapse_clear(&rows->collapse);
 }
 
@@ -75,9 +79,13 @@ void row_end(struct row_buffers *rows, enum target target, const char *end, uint
 	size_t len = (size_t)(end - (bytes->at + bytes->len));
 
 	GROW(rows->at, rows->count, rows->capacity);
-	rows->at[rows->count++] =
-		(struct load_row){bytes->len,      order,       (uint32_t)len, source,
-	                          (uint8_t)target, REJECT_NONE, true};
+	rows->at[rows->count++] = (struct load_row){.at = bytes->len,
+	                                            .order = order,
+	                                            .len = (uint32_t)len,
+	                                            .source = source,
+	                                            .target = (uint8_t)target,
+	                                            .form = REJECT_NONE,
+	                                            .live = true};
 	rows->live[target]++;
 	if (key.at)
 		collapse_row(rows, rows->count - 1, key, key_family);

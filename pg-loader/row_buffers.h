@@ -11,13 +11,15 @@
 #include "base/buffer.h"
 #include "base/span.h"
 #include "collapse.h"
+#include "event_entries.h"
 #include "targets.h"
 
 struct load_row {
-	size_t at;       /* offset in the target's bytes */
-	int64_t order;   /* see collapse.h */
-	uint32_t len;    /* bytes */
-	uint32_t source; /* number of its record in the batch */
+	size_t at;              /* offset in the target's bytes */
+	int64_t order;          /* see collapse.h */
+	uint32_t len;           /* bytes */
+	uint32_t source;        /* number of its record in the batch */
+	uint32_t label, origin; /* of TARGET_EVENTS: the numbers of its entries */
 	uint8_t target;
 	uint8_t form; /* enum reject_form: set for dead letters of the loader itself */
 	bool live;    /* neither replaced nor rejected */
@@ -37,12 +39,13 @@ struct row_buffers {
 	uint32_t live[TARGET_COUNT]; /* number of live rows by target */
 	int64_t *days; /* UTC days since 1970 of the rows of TARGET_EVENTS, each once */
 	uint32_t day_count, day_capacity;
+	struct entries labels, origins; /* of the rows of TARGET_EVENTS, and of batches before */
 	struct collapse collapse;
 	struct buffer scratch; /* for the writers of rows */
 };
 
 void row_buffers_free(struct row_buffers *rows);
-/* Empties the buffers; keeps their memory. */
+/* Empties the buffers; keeps their memory, and entries unless there are too many. */
 void row_buffers_clear(struct row_buffers *rows);
 
 /* Returns where the next row of a target begins, with room for `room` bytes. */

@@ -26,7 +26,10 @@
 	"event_time, event_date, event_type, product_id, category_id, category_code, "  \
 	"brand, price, user_id, user_session, source_file, source_row, raw_partition, " \
 	"raw_offset, raw_time"
-#define EVENTS "event_id, " EVENT
+#define EVENTS                                                                         \
+	"label_id, source_id, event_id, session_id, event_time, user_id, product_id, " \
+	"raw_offset, raw_time, event_date, event_type, session_form, source_row, "     \
+	"session_text, price"
 #define BRONZE "bronze_partition, bronze_offset"
 /* How far the partition of a staged row was loaded. The subquery builds the array by partition
  * once; a join would search all partitions for every row. */
@@ -48,19 +51,20 @@
 	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, " \
 		      "view_sessions, cart_sessions, purchase_sessions, "                  \
 		      "funnel_cart_sessions, funnel_checkout_sessions, "                   \
-		      "funnel_purchase_sessions, final, revision"
+		      "funnel_purchase_sessions, buying_view_sessions, "                   \
+		      "view_purchase_sessions, view_cart_purchase_sessions, final, revision"
 #define VISIT_KEY "user_session, visit_start"
 #define VISITS                                                                          \
 	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, " \
 		  "products, revenue, first_category, last_category, furthest_stage, "  \
 		  "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, " \
-		  "final, revision"
+		  "view_purchase, view_cart_purchase, final, revision"
 #define CONTROLS                                                                  \
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
 	"bronze_offset, announced_at, duplicates_other_price"
 
 const struct direct_statements direct_events = {
-	.copy = COPY("raw.events", EVENTS),
+	.copy = COPY("raw.event_rows", EVENTS),
 	.note_progress = "INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to)"
 			 " SELECT p, o FROM unnest($1::int[], $2::bigint[]) AS l(p, o) ORDER BY p"
 			 " ON CONFLICT (partition) DO UPDATE"
@@ -71,10 +75,12 @@ const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_EVENTS] =
 		{
 			"raw.events",
-			STAGE("stage_events", EVENTS ", " BRONZE, "raw.late_events"),
+			STAGE("stage_events",
+                              EVENTS ", 0 AS bronze_partition, bigint '0' AS bronze_offset",
+                              "raw.event_rows"),
 			COPY("stage_events", EVENTS ", " BRONZE),
-			"WITH stored AS (INSERT INTO raw.events AS e (" EVENTS ") SELECT " EVENTS
-			" FROM stage_events ON CONFLICT DO NOTHING RETURNING e)"
+			"WITH stored AS (INSERT INTO raw.event_rows AS e (" EVENTS
+			") SELECT " EVENTS " FROM stage_events ON CONFLICT DO NOTHING RETURNING e)"
 			" SELECT count(*), processed.note_events(array_agg(e)) FROM stored",
 			"WITH stored AS ("
 			" SELECT p AS partition, sum(n) AS events FROM processed.load_batches,"
@@ -127,6 +133,9 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" funnel_cart_sessions = excluded.funnel_cart_sessions,"
 			" funnel_checkout_sessions = excluded.funnel_checkout_sessions,"
 			" funnel_purchase_sessions = excluded.funnel_purchase_sessions,"
+			" buying_view_sessions = excluded.buying_view_sessions,"
+			" view_purchase_sessions = excluded.view_purchase_sessions,"
+			" view_cart_purchase_sessions = excluded.view_cart_purchase_sessions,"
 			" final = excluded.final, revision = excluded.revision, loaded_at = now()"
 			" WHERE (excluded.revision, excluded.final) > (t.revision, t.final)",
 			NULL,
@@ -159,6 +168,8 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" duration_ms = excluded.duration_ms,"
 			" view_to_cart_ms = excluded.view_to_cart_ms,"
 			" view_to_purchase_ms = excluded.view_to_purchase_ms,"
+			" view_purchase = excluded.view_purchase,"
+			" view_cart_purchase = excluded.view_cart_purchase,"
 			" final = excluded.final, revision = excluded.revision,"
 			" loaded_at = now()",
 			NULL,

@@ -34,7 +34,7 @@ extern const struct target_statements targets[TARGET_COUNT];
 
 /* TARGET_EVENTS without a staging table, if none of the events is stored already. */
 struct direct_statements {
-	const char *copy;          /* fills raw.events, binary */
+	const char *copy;          /* fills raw.event_rows, binary */
 	const char *note_progress; /* bronze partitions; one more than the last offset of each */
 };
 extern const struct direct_statements direct_events;

@@ -86,7 +86,9 @@ BEGIN
             SELECT r.role, 'EXECUTE', 'FUNCTION ' || q.name FROM readers r, question q
             UNION ALL -- a view calls its functions with the rights of its reader
             SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
-                'mart.revenue_of_day(date)' FROM readers r
+                'mart.revenue_of_day(date), '
+                'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean)'
+            FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
             WHERE schema IN ('raw', 'processed', 'mart') AND t.name <> 'mart.secret'
@@ -97,12 +99,15 @@ BEGIN
             ('funnel_analyst', 'SELECT', 'processed.funnel_aggregates, processed.counts'),
             ('funnel_analyst', 'SELECT (visit_start, visit_end, views, carts, removes, checkouts, '
                 'purchases, products, revenue, first_category, last_category, furthest_stage, '
-                'drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, '
-                'revision, loaded_at)', 'processed.session_funnels'),
+                'drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, '
+                'view_purchase, view_cart_purchase, final, revision, loaded_at)',
+                'processed.session_funnels'),
 
             ('funnel_loader', 'USAGE', 'SCHEMA raw, processed, reporting'),
             ('funnel_loader', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
-            ('funnel_loader', 'SELECT, INSERT', 'raw.events, raw.dead_letters, raw.late_events, '
+            ('funnel_loader', 'SELECT', 'raw.events'),
+            ('funnel_loader', 'SELECT, INSERT', 'raw.event_rows, raw.event_labels, '
+                'raw.event_sources, raw.dead_letters, raw.late_events, '
                 'processed.segment_controls'),
             ('funnel_loader', 'UPDATE (redriven_at)', 'raw.dead_letters'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
@@ -111,7 +116,10 @@ BEGIN
             ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
             ('funnel_loader', 'SELECT, INSERT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
-                'processed.session_id(text), processed.note_events(raw.events[]), '
+                'raw.event_label_ids(bigint[], text[], text[]), '
+                'raw.event_source_ids(text[], int[]), raw.narrow_events(raw.events[]), '
+                'processed.session_id(text), processed.note_events(raw.event_rows[]), '
+                'processed.store_events(raw.events[]), '
                 'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
                 'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '

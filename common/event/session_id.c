@@ -20,13 +20,14 @@ static bool is_lower_case(struct span uuid)
 	return (all & UINT64_C(0x2020202020202020)) == UINT64_C(0x2020202020202020);
 }
 
-void session_id(struct span key, uint8_t id[SESSION_ID_BYTES])
+bool session_id(struct span key, uint8_t id[SESSION_ID_BYTES])
 {
 	MD5_CTX context;
 
 	if (event_id_parse(key, id) && is_lower_case(key))
-		return;
+		return true;
 	MD5Init(&context);
 	MD5Update(&context, (const uint8_t *)key.at, key.len);
 	MD5Final(id, &context);
+	return false;
 }

@@ -209,7 +209,7 @@ static bool threads_start(int64_t timeout_us, struct err *err)
 	return thread_start(watchdog_thread, err) && thread_start(signal_thread, err);
 }
 
-static int exit_code_of(enum err_class class)
+int service_exit_code(enum err_class class, bool is_usage)
 {
 	switch (class) {
 	case ERR_RETRY:
@@ -218,8 +218,8 @@ static int exit_code_of(enum err_class class)
 	case ERR_FENCED: return EXIT_TRY_AGAIN;
 	case ERR_OPERATOR: return EXIT_OPERATOR;
 	case ERR_REFUSED: return EXIT_REFUSED;
+	case ERR_INPUT: return is_usage ? EXIT_USAGE : EXIT_BUG; /* should be a dead letter */
 	case ERR_NONE:
-	case ERR_INPUT: /* a bug: should have become a dead letter */
 	case ERR_FATAL: return EXIT_BUG;
 	}
 	return EXIT_BUG;
@@ -271,12 +271,10 @@ static int run(const struct service *service, void *config)
 		log_info("opened", log_int("took_ms", (monotonic_us() - began_us) / 1000));
 		failed = run_steps(service, state, &err) == STEP_FAILED;
 	}
-	if (failed &&
-	    (opened || !service_stopping() || exit_code_of(err.class) != EXIT_TRY_AGAIN)) {
+	if (failed && (opened || !service_stopping() ||
+	               service_exit_code(err.class, false) != EXIT_TRY_AGAIN)) {
 		/* An unusable input is a wrong setting: usage. */
-		exit_code = err.class == ERR_INPUT && (!opened || service->has_given_input)
-		                    ? EXIT_USAGE
-		                    : exit_code_of(err.class);
+		exit_code = service_exit_code(err.class, !opened || service->has_given_input);
 		log_failed(&err, exit_code);
 	}
 	health_ready("stopping");
@@ -386,7 +384,7 @@ static int run_configured(const struct service *service, const struct config_opt
 	if (common_start(service, common, &err)) {
 		exit_code = run(service, config);
 	} else {
-		exit_code = exit_code_of(err.class);
+		exit_code = service_exit_code(err.class, false);
 		log_failed(&err, exit_code);
 	}
 	http_stop();

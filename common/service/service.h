@@ -60,4 +60,8 @@ struct service {
 
 int service_main(const struct service *service, int argc, char **argv);
 
+/* The exit code of an error, for programs without this skeleton. is_usage: ERR_INPUT is the fault
+ * of a setting or of a given input. */
+int service_exit_code(enum err_class class, bool is_usage);
+
 #endif

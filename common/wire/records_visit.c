@@ -5,8 +5,22 @@
 #include "wire/frame.h"
 #include "wire/records_measures.h"
 
-/* 20 fields of at most a branch and a long each, and the revenue; without the texts. */
-#define VISIT_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 20 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
+/* 22 fields of at most a branch and a long each, and the revenue; without the texts. */
+#define VISIT_FIXED_MAX_BYTES (FRAME_BYTES + 2 * 22 * AVRO_LONG_MAX_BYTES + AVRO_DECIMAL_MAX_BYTES)
+
+/* ["null", "boolean"] */
+static char *put_flag(char *at, enum visit_flag flag)
+{
+	at = avro_put_long(at, flag != VISIT_FLAG_UNKNOWN);
+	return flag != VISIT_FLAG_UNKNOWN ? avro_put_bool(at, flag == VISIT_FLAG_YES) : at;
+}
+
+static enum visit_flag take_flag(struct avro_in *in, const char *field)
+{
+	if (!avro_take_present(in, field))
+		return VISIT_FLAG_UNKNOWN;
+	return avro_take_bool(in, field) ? VISIT_FLAG_YES : VISIT_FLAG_NO;
+}
 
 void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *visit)
 {
@@ -30,6 +44,8 @@ void visit_encode(struct buffer *out, int32_t schema_id, const struct visit *vis
 	at = avro_put_optional_long(at, visit->view_to_cart_ms >= 0, visit->view_to_cart_ms);
 	at = avro_put_optional_long(at, visit->view_to_purchase_ms >= 0,
 	                            visit->view_to_purchase_ms);
+	at = put_flag(at, visit->view_purchase);
+	at = put_flag(at, visit->view_cart_purchase);
 	at = avro_put_bool(at, visit->deleted);
 	at = avro_put_bool(at, visit->final);
 	at = avro_put_long(at, visit->revision);
@@ -57,6 +73,8 @@ bool visit_decode(struct span body, struct visit *visit, const char **why)
 	visit->view_to_purchase_ms = avro_take_present(&in, "view_to_purchase_ms")
 	                                     ? avro_take_count(&in, "view_to_purchase_ms")
 	                                     : -1;
+	visit->view_purchase = take_flag(&in, "view_purchase");
+	visit->view_cart_purchase = take_flag(&in, "view_cart_purchase");
 	visit->deleted = avro_take_bool(&in, "deleted");
 	visit->final = avro_take_bool(&in, "final");
 	visit->revision = avro_take_long(&in, INT64_MIN, INT64_MAX, "revision");

@@ -13,6 +13,8 @@
 #include "base/span.h"
 #include "event/event.h"
 
+enum visit_flag { VISIT_FLAG_UNKNOWN = -1, VISIT_FLAG_NO, VISIT_FLAG_YES };
+
 struct visit {
 	struct span user_session; /* the session key */
 	int64_t start_us, end_us;
@@ -20,11 +22,13 @@ struct visit {
 	int64_t events[EVENT_TYPE_COUNT];
 	int64_t products;
 	int64_t revenue_cents;
-	struct span first_category, last_category;    /* at == NULL: none */
-	struct span drop_off_stage;                   /* at == NULL: the visit reached the last */
+	struct span first_category, last_category; /* at == NULL: none */
+	struct span drop_off_stage; /* at == NULL: the visit reached the last, or bought */
 	int64_t view_to_cart_ms, view_to_purchase_ms; /* -1: none */
 	int64_t revision;
 	int32_t furthest_stage;
+	/* A purchase at or after the first view; and a cart between. Unknown in older records. */
+	enum visit_flag view_purchase, view_cart_purchase;
 	bool deleted, final;
 };
 

@@ -6,7 +6,7 @@ STACK := deploy/local/stack
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait demo download dsn brokers registry env clean-local
+.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry env clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
@@ -26,6 +26,8 @@ reset: ## stop our services; empty topics, consumer groups and database
 	@$(STACK) reset
 wait: ## wait until all rows sent so far are in PostgreSQL
 	@$(STACK) wait
+tail: ## the live funnel of this stack in the terminal (q quits); records of a topic: TOPIC=bronze
+	@eval "$$($(STACK) env)" && exec "$${BIN_DIR:-build/$(FLAVOUR)/bin}/funnel-tail" $(if $(TOPIC),--topic $(TOPIC))
 demo: ## build, start everything, replay events and show numbers (DATA=file|folder|URL, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
 	@deploy/local/demo
 download: ## download the public months (MONTHS="2019-Oct 2019-Nov", DATA_DIR=data); continues if interrupted
@@ -45,6 +47,7 @@ clean-local: ## stop everything and delete its data (keeps downloads)
 ifdef SERVICES
 services: | bins tools
 reset: | tools
+tail: | tools
 endif
 
 .DEFAULT_GOAL := $(stack_goal_before)

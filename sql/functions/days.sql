@@ -1,6 +1,7 @@
 -- Reads raw.events without locking all of its days at once.
 --
--- A statement over a partitioned table locks each partition that it plans to read, and its three
+-- raw.events is a view of raw.event_rows, which has a partition per day. A statement over a
+-- partitioned table locks each partition that it plans to read, and its three
 -- indexes: four locks per day, until the transaction ends. The server has room for some 20,000
 -- locks, so a table of more than about 5,000 days cannot be read in one statement. So every report
 -- and proof names its days as constants, or as parameters of EXECUTE. To read many days, it reads
@@ -85,12 +86,16 @@ CREATE OR REPLACE FUNCTION mart.events_query(day date) RETURNS text
     LANGUAGE sql IMMUTABLE AS $$
     SELECT format($sql$
         SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC')::smallint,
-               e.event_time, e.event_id, e.event_type, e.product_id,
-               coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price,
-               e.user_id, processed.session_id(coalesce(e.user_session, 'user:' || e.user_id)),
-               e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL,
-               e.raw_partition, e.raw_offset
-        FROM raw.events e WHERE e.event_date = %L
+               e.event_time, e.event_id,
+               CASE e.event_type WHEN 'v' THEN 'view' WHEN 'c' THEN 'cart' WHEN 'p' THEN 'purchase'
+                                 WHEN 'r' THEN 'remove_from_cart' WHEN 'k' THEN 'checkout' END,
+               e.product_id, coalesce(l.category_code, 'unknown'), coalesce(l.brand, 'unknown'),
+               e.price, e.user_id, e.session_id, l.category_code IS NULL, l.brand IS NULL,
+               e.session_form = 'n', s.raw_partition, e.raw_offset
+        FROM raw.event_rows e
+        LEFT JOIN raw.event_labels l ON l.label_id = e.label_id
+        LEFT JOIN raw.event_sources s ON s.source_id = e.source_id
+        WHERE e.event_date = %L
     $sql$, day)
 $$;
 COMMENT ON FUNCTION mart.events_query(date) IS

@@ -37,31 +37,45 @@ RETURNS TABLE (step smallint, stage text, sessions bigint, of_viewers numeric,
                of_viewers_before numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     WITH total AS (
-        SELECT event_date >= from_day AS is_now, sum(view_sessions) AS viewed,
-               sum(funnel_cart_sessions) AS carted, sum(funnel_purchase_sessions) AS bought
-        FROM mart.day_totals WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
+        SELECT n.is_now, coalesce(sum(view_sessions), 0) AS viewed,
+               coalesce(sum(funnel_cart_sessions), 0) AS carted,
+               coalesce(sum(funnel_purchase_sessions), 0) AS bought,
+               coalesce(sum(view_purchase_sessions), 0) AS bought_after_view,
+               coalesce(sum(buying_view_sessions), 0) AS buyers,
+               coalesce(sum(buying_cart_sessions), 0) AS buyers_with_cart,
+               coalesce(sum(orders), 0) AS orders
+        FROM (VALUES (true), (false)) AS n(is_now)
+        LEFT JOIN mart.day_totals
+             ON event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
+                AND (event_date >= from_day) = n.is_now
         GROUP BY 1
-    ), n AS (
-        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
-               coalesce(sum(bought), 0) AS bought
-        FROM total WHERE is_now
-    ), b AS (
-        SELECT coalesce(sum(viewed), 0) AS viewed, coalesce(sum(carted), 0) AS carted,
-               coalesce(sum(bought), 0) AS bought
-        FROM total WHERE NOT is_now
+    ), branch AS (
+        SELECT is_now, viewed, s.* FROM total, LATERAL (VALUES
+            (1, 'view', viewed, NULL, viewed - carted - (buyers - buyers_with_cart)),
+            (2, 'cart after view', carted, viewed, carted - buyers_with_cart),
+            (3, 'purchase after cart', bought, carted, 0),
+            (4, 'purchase without cart', bought_after_view - bought, viewed, 0),
+            (5, 'purchase before view', buyers - bought_after_view, viewed, 0),
+            (6, 'left', viewed - buyers, viewed, viewed - buyers),
+            (7, 'purchase without view', orders - buyers, NULL, 0))
+            AS s(step, stage, sessions, previous, left_here)
     )
-    SELECT s.step::smallint, s.stage, s.now::bigint, round(s.now / nullif(n.viewed, 0), 4),
-           round(s.now / nullif(s.previous, 0), 4), (s.now - s.next)::bigint,
-           s.before::bigint, round(s.before / nullif(b.viewed, 0), 4)
-    FROM n, b, LATERAL (VALUES (1, 'view', n.viewed, n.viewed, n.carted, b.viewed),
-                               (2, 'cart after view', n.carted, n.viewed, n.bought, b.carted),
-                               (3, 'purchase after cart', n.bought, n.carted, 0, b.bought))
-                                   AS s(step, stage, now, previous, next, before)
+    SELECT n.step::smallint, n.stage, n.sessions::bigint,
+           CASE WHEN n.step < 7 THEN round(n.sessions / nullif(n.viewed, 0), 4) END,
+           CASE WHEN n.step < 7
+                THEN round(n.sessions / nullif(coalesce(n.previous, n.viewed), 0), 4) END,
+           n.left_here::bigint, b.sessions::bigint,
+           CASE WHEN n.step < 7 THEN round(b.sessions / nullif(b.viewed, 0), 4) END
+    FROM branch n JOIN branch b ON b.step = n.step AND n.is_now AND NOT b.is_now
+    ORDER BY n.step
 $$;
 COMMENT ON FUNCTION reporting.funnel_by_session(date, date) IS
-    'Funnel by session: sessions that viewed; of them, with a cart at or after the first view; of '
-    'them, with a purchase at or after such a cart. Within a UTC day: a session of two days '
-    'counts in both. left_here: went no further (of the last step: all).';
+    'Funnel by session. Steps 1 to 3, in order: sessions that viewed; of them, with a cart at or '
+    'after the first view; of them, with a purchase at or after such a cart. The branches of the '
+    'viewers: 3 bought with a cart between, 4 bought at or after their first view without one, 5 '
+    'bought only before it, 6 left without a purchase; these four add up to step 1. 7: orders '
+    'without a view, which are not viewers. Within a UTC day: a session of two days counts in '
+    'both. left_here: went no further and bought nothing; steps 1 and 2 add up to 6.';
 
 CREATE OR REPLACE FUNCTION reporting.funnel_by_visit(from_day date, to_day date)
 RETURNS TABLE (furthest_stage smallint, left_after text, visits bigint, share numeric,
@@ -78,13 +92,14 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
     SELECT furthest_stage, left_after, now::bigint, round(now / nullif(sum(now) OVER (), 0), 4),
            (sum(now) OVER (ORDER BY furthest_stage DESC))::bigint, revenue,
            before::bigint, round(before / nullif(sum(before) OVER (), 0), 4)
-    FROM stage ORDER BY furthest_stage
+    FROM stage ORDER BY furthest_stage, left_after
 $$;
 COMMENT ON FUNCTION reporting.funnel_by_visit(date, date) IS
     'Funnel by visit cohort: visits that began in the period, by the furthest stage that they '
-    'reached in order. left_after: that stage; completed if it was the last. reached: visits that '
-    'reached this stage or a later one. Each stage has revenue: a visit with a purchase and no '
-    'cart before it stays at view.';
+    'reached in order, and by where they ended. left_after: the stage after which the visitor left '
+    'without a purchase. Of visits that bought: completed (with a cart between the first view and '
+    'a purchase), bought without cart, bought before view or bought without view. reached: visits '
+    'that reached this stage or a later one.';
 
 CREATE OR REPLACE FUNCTION reporting.funnel_by_category(from_day date, to_day date)
 RETURNS TABLE (category text, views bigint, carts bigint, purchases bigint, revenue numeric,

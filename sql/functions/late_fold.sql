@@ -11,7 +11,9 @@
 --
 -- Limits: visits are not folded. A window that the stream has counted only in part (the first and
 -- the last of a rollup, after a change of ROLLUPS) has no correction. If STAGES is not the default,
--- the caller must pass it, because the database does not know it.
+-- the caller must pass it, because the database does not know it. The counts of buyers
+-- (buying_view_sessions and the two after it) do not depend on it. They are null in a window where
+-- a row of the stream has null.
 
 -- The functions below run for every event of the days concerned. They have no search_path of their
 -- own, so that PostgreSQL can inline them.
@@ -97,7 +99,7 @@ CREATE OR REPLACE FUNCTION processed.is_stored(id uuid, day date) RETURNS boolea
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
 SET plan_cache_mode = force_custom_plan AS $body$
 BEGIN
-    RETURN EXISTS (SELECT FROM raw.events e WHERE e.event_id = id AND e.event_date = day);
+    RETURN EXISTS (SELECT FROM raw.event_rows e WHERE e.event_id = id AND e.event_date = day);
 END
 $body$;
 COMMENT ON FUNCTION processed.is_stored(uuid, date) IS
@@ -167,7 +169,11 @@ BEGIN
                    count(*) FILTER (WHERE e.event_type = 'purchase') AS purchases,
                    coalesce(sum(e.price) FILTER (WHERE e.event_type = 'purchase'), 0) AS revenue,
                    processed.stages_reached(stages, array_agg(e.event_type),
-                                            array_agg(e.event_time)) AS reached
+                                            array_agg(e.event_time)) AS reached,
+                   coalesce(max(e.event_time) FILTER (WHERE e.event_type = 'purchase')
+                            >= min(e.event_time) FILTER (WHERE e.event_type = 'view'), false)
+                       AS view_purchase,
+                   array_agg(e.event_type) AS types, array_agg(e.event_time) AS times
             FROM spread e JOIN late_cell c USING (window_start, window_end, group_value)
             WHERE c.rollup = one.rollup AND c.to_fold
                   AND date_trunc('month', c.window_start) = one.month
@@ -175,6 +181,14 @@ BEGIN
         ), stage(cart, checkout, purchase) AS (
             SELECT array_position(stages, 'cart'), array_position(stages, 'checkout'),
                    array_position(stages, 'purchase')
+        ), counting AS ( -- a window has buyers only if the stream has counted them
+            SELECT window_start, window_end, NOT EXISTS (
+                       SELECT FROM processed.funnel_aggregates a
+                       WHERE a.rollup = one.rollup AND a.window_start = c.window_start
+                             AND a.window_end = c.window_end
+                             AND a.view_purchase_sessions IS NULL) AS counted
+            FROM (SELECT DISTINCT window_start, window_end FROM late_cell
+                  WHERE rollup = one.rollup AND to_fold) AS c
         )
         SELECT s.rollup, s.window_start, s.window_end, s.group_value, sum(views), sum(carts),
                sum(removes), sum(checkouts), sum(purchases), sum(revenue),
@@ -183,22 +197,31 @@ BEGIN
                count(*) FILTER (WHERE g.cart > 1 AND reached >= g.cart),
                count(*) FILTER (WHERE g.checkout > 1 AND reached >= g.checkout),
                count(*) FILTER (WHERE g.purchase > 1 AND reached >= g.purchase), s.late_events,
-               s.stream_revision, now()
-        FROM session s, stage g
+               s.stream_revision, now(),
+               CASE WHEN u.counted THEN count(*) FILTER (WHERE views > 0 AND purchases > 0) END,
+               CASE WHEN u.counted THEN count(*) FILTER (WHERE view_purchase) END,
+               CASE WHEN u.counted THEN count(*) FILTER (
+                   WHERE CASE WHEN view_purchase
+                              THEN processed.stages_reached('{view,cart,purchase}', types, times)
+                         END = 3) END
+        FROM session s JOIN counting u USING (window_start, window_end), stage g
         GROUP BY s.rollup, s.window_start, s.window_end, s.group_value, s.late_events,
-            s.stream_revision, s.stream_events
+            s.stream_revision, s.stream_events, u.counted
         HAVING sum(views + carts + removes + checkouts + purchases)
                = s.stream_events + s.late_events
         ON CONFLICT (rollup, window_start, window_end, group_value) DO UPDATE
         SET (views, carts, removes, checkouts, purchases, revenue, sessions, view_sessions,
              cart_sessions, purchase_sessions, funnel_cart_sessions,
              funnel_checkout_sessions, funnel_purchase_sessions, late_events, stream_revision,
-             folded_at)
+             folded_at, buying_view_sessions, view_purchase_sessions,
+             view_cart_purchase_sessions)
           = (excluded.views, excluded.carts, excluded.removes, excluded.checkouts,
              excluded.purchases, excluded.revenue, excluded.sessions, excluded.view_sessions,
              excluded.cart_sessions, excluded.purchase_sessions, excluded.funnel_cart_sessions,
              excluded.funnel_checkout_sessions, excluded.funnel_purchase_sessions,
-             excluded.late_events, excluded.stream_revision, excluded.folded_at);
+             excluded.late_events, excluded.stream_revision, excluded.folded_at,
+             excluded.buying_view_sessions, excluded.view_purchase_sessions,
+             excluded.view_cart_purchase_sessions);
     END LOOP;
 
     RETURN QUERY

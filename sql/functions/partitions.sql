@@ -1,7 +1,7 @@
 -- Creates the partition of a day if it is missing. Many callers may run at once: an advisory lock,
 -- held to the end of the caller's transaction, lets one of them create partitions at a time. If the
 -- partition exists, which is the usual case, no lock is taken. CREATE TABLE ... PARTITION OF would
--- lock out every reader and writer of raw.events; creating a table and then ATTACH PARTITION does
+-- lock out every reader and writer of events; creating a table and then ATTACH PARTITION does
 -- not. Needs READ COMMITTED (the default), so that the second check sees a partition that another
 -- caller has created.
 CREATE OR REPLACE FUNCTION raw.ensure_event_partition(day date) RETURNS void
@@ -18,21 +18,21 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF EXISTS (SELECT FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
-               WHERE c.relname = partition_name AND i.inhparent = 'raw.events'::regclass) THEN
+               WHERE c.relname = partition_name AND i.inhparent = 'raw.event_rows'::regclass) THEN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtextextended('raw.ensure_event_partition', 0));
     -- Not to_regclass(): its cache may be from before the lock.
     IF EXISTS (SELECT FROM pg_class c JOIN pg_inherits i ON i.inhrelid = c.oid
-               WHERE c.relname = partition_name AND i.inhparent = 'raw.events'::regclass) THEN
+               WHERE c.relname = partition_name AND i.inhparent = 'raw.event_rows'::regclass) THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE TABLE raw.%I (LIKE raw.events INCLUDING DEFAULTS '
+    EXECUTE format('CREATE TABLE raw.%I (LIKE raw.event_rows INCLUDING DEFAULTS '
                    'INCLUDING CONSTRAINTS INCLUDING INDEXES)', partition_name);
-    EXECUTE format('ALTER TABLE raw.events ATTACH PARTITION raw.%I FOR VALUES FROM (%L) TO (%L)',
-                   partition_name, day, day + 1);
+    EXECUTE format('ALTER TABLE raw.event_rows ATTACH PARTITION raw.%I FOR VALUES FROM (%L) TO '
+                   '(%L)', partition_name, day, day + 1);
 END
 $body$;
 COMMENT ON FUNCTION raw.ensure_event_partition(date) IS
-    'Makes the partition of raw.events for one UTC day where it is missing. Idempotent, safe '
+    'Makes the partition of raw.event_rows for one UTC day where it is missing. Idempotent, safe '
     'under concurrency.';

@@ -54,30 +54,26 @@ RETURNS TABLE (rank bigint, product_id bigint, brand text, category text, revenu
                purchases bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    -- In cents, because sums of integers take half the time. A sum that may not fit into 64 bits
-    -- stays a decimal; only absurd prices lead to one. Times 0.01, because a division rounds to 16
-    -- digits.
-    WITH cents AS (
-        SELECT c.product_id, event_date >= from_day AS is_now, c.purchases, c.revenue,
-               c.revenue < 90000000000000000 AS small
-        FROM mart.product_days c
-        WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day AND c.purchases > 0
-    ), sums AS (
-        SELECT c.product_id, coalesce(sum(c.purchases) FILTER (WHERE is_now), 0) AS purchases,
-               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE is_now AND small), 0) * 0.01
-                   + coalesce(sum(c.revenue) FILTER (WHERE is_now AND NOT small), 0) AS revenue,
-               coalesce(sum((c.revenue * 100)::bigint) FILTER (WHERE NOT is_now AND small), 0)
-                       * 0.01
-                   + coalesce(sum(c.revenue) FILTER (WHERE NOT is_now AND NOT small), 0) AS before
-        FROM cents c GROUP BY 1
+    WITH sums AS (
+        -- Times 0.01, because a division rounds to 16 digits.
+        SELECT s.product_id, sum(s.purchases) AS purchases,
+               coalesce(sum(cents), 0) * 0.01
+                   + coalesce(sum(s.revenue) FILTER (WHERE cents IS NULL), 0) AS revenue
+        FROM mart.product_sales s WHERE event_date BETWEEN from_day AND to_day GROUP BY 1
     ), top AS (
         SELECT row_number() OVER (ORDER BY s.revenue DESC, s.purchases DESC, s.product_id) AS rank,
                s.*
-        FROM sums s WHERE s.purchases > 0 ORDER BY 1 LIMIT how_many
+        FROM sums s ORDER BY 1 LIMIT how_many
     )
     SELECT t.rank, t.product_id, p.brand, p.category, round(t.revenue, 2), t.purchases::bigint,
-           round(t.before, 2), reporting.change(t.revenue, t.before)
-    FROM top t LEFT JOIN mart.dim_products p USING (product_id) ORDER BY 1
+           b.revenue, reporting.change(t.revenue, b.revenue)
+    FROM top t LEFT JOIN mart.dim_products p USING (product_id),
+         LATERAL (SELECT coalesce(sum(s.revenue), 0.00) AS revenue
+                  FROM mart.product_sales s
+                  WHERE s.product_id = t.product_id
+                        AND event_date BETWEEN from_day - (to_day - from_day + 1)
+                                           AND from_day - 1) AS b
+    ORDER BY 1
 $$;
 COMMENT ON FUNCTION reporting.top_products(date, date, int) IS
     'Products by revenue (then purchases), with brand and category as of their latest event.';

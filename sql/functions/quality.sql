@@ -135,12 +135,6 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('reporting', 'orphans', 'hours without a date',
         (SELECT count(*) FROM mart.hour_totals h
          WHERE NOT EXISTS (SELECT FROM mart.dim_dates d WHERE d.date_key = h.event_date)));
-    -- A visit may be loaded before its events are counted, but not when no events wait.
-    SELECT mart.put_measure('processed', 'orphans', 'visits without a user',
-        (SELECT count(*) FROM processed.session_funnels v
-         WHERE NOT EXISTS (SELECT FROM mart.dim_users u WHERE u.user_id = v.user_id)))
-    WHERE NOT EXISTS (SELECT FROM processed.load_batches);
-
     WITH hour AS (SELECT coalesce(sum(events), 0) AS events FROM mart.hour_totals)
     SELECT mart.put_measure('reporting', 'layer_difference', m.subject, m.events - h.events)
     FROM hour h, LATERAL (VALUES
@@ -163,15 +157,28 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
     SELECT mart.measure_references();
 $$;
 
+-- A visit may be loaded before its events are counted, but not when no events wait. Sorting the
+-- users of all visits takes half the time of looking up each one in a large hash table.
+CREATE OR REPLACE FUNCTION mart.measure_visit_users() RETURNS void LANGUAGE sql
+SET enable_hashjoin = off SET enable_nestloop = off AS $$
+    SELECT mart.put_measure('processed', 'orphans', 'visits without a user',
+        (SELECT count(*) FROM processed.session_funnels v
+         WHERE NOT EXISTS (SELECT FROM mart.dim_users u WHERE u.user_id = v.user_id)))
+    WHERE NOT EXISTS (SELECT FROM processed.load_batches);
+$$;
+
 CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql AS $$
-    -- A visit may be loaded before its events are counted, but not when no events wait.
+    SELECT mart.measure_visit_users();
     SELECT mart.put_measure('processed', 'orphans', 'visits without a category',
-        (SELECT count(*)
-         FROM (SELECT first_category AS category FROM processed.session_funnels
-               UNION SELECT last_category FROM processed.session_funnels) AS named
-         WHERE category IS NOT NULL
-               AND NOT EXISTS (SELECT FROM mart.dim_categories c
-                               WHERE c.category = named.category)))
+        (SELECT count(DISTINCT named.category)
+         FROM processed.session_funnels v
+         LEFT JOIN mart.dim_categories f ON f.category = v.first_category
+         LEFT JOIN mart.dim_categories l ON l.category = v.last_category,
+             LATERAL (VALUES (v.first_category, f.category), (v.last_category, l.category))
+                 AS named(category, known)
+         WHERE ((f.category IS NULL AND v.first_category IS NOT NULL)
+                OR (l.category IS NULL AND v.last_category IS NOT NULL))
+               AND named.known IS NULL))
     WHERE NOT EXISTS (SELECT FROM processed.load_batches);
     SELECT mart.put_measure('processed', 'orphans', 'visits without a date',
         (SELECT count(*) FROM mart.visit_days v

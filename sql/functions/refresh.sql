@@ -42,6 +42,7 @@ BEGIN
     IF EXISTS (SELECT FROM processed.load_batches) THEN
         events_counted := mart.take_batches(max_events);
         PERFORM mart.count_partitions();
+        PERFORM mart.count_offsets();
         PERFORM mart.count_hours();
         PERFORM mart.count_products();
         PERFORM mart.count_sessions();

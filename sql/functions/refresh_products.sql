@@ -64,6 +64,7 @@ BEGIN
 
     PERFORM mart.merge_products();
     PERFORM mart.merge_categories();
+    PERFORM mart.merge_product_sales();
     TRUNCATE mart.new_products;
 END
 $body$;

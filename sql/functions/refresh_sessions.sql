@@ -12,6 +12,8 @@ BEGIN
     PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
     PERFORM mart.merge_long_orders();
+    PERFORM mart.merge_long_sessions();
+    PERFORM mart.merge_buyers();
     TRUNCATE mart.new_sessions, mart.prior_sessions, mart.mixed_sessions, mart.touched,
         mart.touched_steps, mart.new_users;
 END
@@ -60,7 +62,7 @@ CREATE OR REPLACE FUNCTION mart.find_touched() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     INSERT INTO mart.touched
     SELECT session_id, event_date, views, carts, purchases, revenue, first_view, last_view, false,
-           0, 0, 0, 0
+           0, 0, 0, 0, last_purchase, NULL, NULL
     FROM mart.new_sessions n
     WHERE carts + removes + checkouts + purchases > 0
           AND NOT EXISTS (SELECT FROM mart.mixed_sessions m WHERE m.session_id = n.session_id)
@@ -70,15 +72,18 @@ SET enable_nestloop = off AS $$
            n.purchases + coalesce(p.purchases, 0), n.revenue + coalesce(p.revenue, 0),
            least(n.first_view, p.first_view), greatest(n.last_view, p.last_view),
            p.views IS NOT NULL, coalesce(p.views, 0), coalesce(p.carts, 0),
-           coalesce(p.purchases, 0), coalesce(p.revenue, 0)
+           coalesce(p.purchases, 0), coalesce(p.revenue, 0),
+           greatest(n.last_purchase, p.last_purchase), p.first_view, p.last_purchase
     FROM (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
                  sum(purchases) AS purchases, sum(revenue) AS revenue,
-                 min(first_view) AS first_view, max(last_view) AS last_view
+                 min(first_view) AS first_view, max(last_view) AS last_view,
+                 max(last_purchase) AS last_purchase
           FROM mart.new_sessions JOIN mart.mixed_sessions USING (session_id)
           GROUP BY session_id, event_date) AS n
     LEFT JOIN (SELECT session_id, event_date, sum(views) AS views, sum(carts) AS carts,
                       sum(purchases) AS purchases, sum(revenue) AS revenue,
-                      min(first_view) AS first_view, max(last_view) AS last_view
+                      min(first_view) AS first_view, max(last_view) AS last_view,
+                      max(last_purchase) AS last_purchase
                FROM mart.prior_sessions GROUP BY session_id, event_date) AS p
         USING (session_id, event_date)
 $$;
@@ -150,7 +155,8 @@ BEGIN
     INSERT INTO mart.day_totals AS t
     SELECT event_date, s.sessions, s.view_sessions, s.cart_sessions, s.orders,
            coalesce(p.funnel_cart, 0), coalesce(p.funnel_purchase, 0),
-           coalesce(p.abandoned, 0), coalesce(p.items, 0), coalesce(p.value, 0)
+           coalesce(p.abandoned, 0), coalesce(p.items, 0), coalesce(p.value, 0),
+           coalesce(b.buying_view, 0), coalesce(b.view_purchase, 0), coalesce(p.buying_cart, 0)
     FROM (SELECT event_date, count(*) FILTER (WHERE NOT known) AS sessions,
                  sum((views > 0)::int - (views_before > 0)::int) AS view_sessions,
                  sum((carts > 0)::int - (carts_before > 0)::int) AS cart_sessions,
@@ -163,12 +169,25 @@ BEGIN
           GROUP BY event_date) AS s
     LEFT JOIN (
         SELECT event_date,
+               sum((first_view IS NOT NULL)::int
+                   - (first_view_before IS NOT NULL AND last_purchase_before IS NOT NULL)::int)
+                   AS buying_view,
+               sum(coalesce((last_purchase >= first_view)::int, 0)
+                   - coalesce((last_purchase_before >= first_view_before)::int, 0))
+                   AS view_purchase
+        FROM mart.touched WHERE last_purchase IS NOT NULL GROUP BY event_date) AS b
+        USING (event_date)
+    LEFT JOIN (
+        SELECT event_date,
                sum((stage >= 2)::int - (coalesce(stage_before, 0) >= 2)::int) AS funnel_cart,
                sum((stage >= 3)::int - (coalesce(stage_before, 0) >= 3)::int) AS funnel_purchase,
+               sum((stage >= 2 AND purchases > 0)::int
+                   - (coalesce(stage_before, 0) >= 2 AND purchases_before > 0)::int) AS buying_cart,
                sum((abandoned_items > 0)::int - (coalesce(items_before, 0) > 0)::int) AS abandoned,
                sum(abandoned_items - coalesce(items_before, 0)) AS items,
                sum(abandoned_value - coalesce(value_before, 0)) AS value
-        FROM mart.touched_steps GROUP BY event_date) AS p USING (event_date)
+        FROM mart.touched_steps JOIN mart.touched USING (session_id, event_date)
+        GROUP BY event_date) AS p USING (event_date)
     ON CONFLICT (event_date) DO UPDATE SET
         sessions = t.sessions + excluded.sessions,
         view_sessions = t.view_sessions + excluded.view_sessions,
@@ -178,7 +197,10 @@ BEGIN
         funnel_purchase_sessions = t.funnel_purchase_sessions + excluded.funnel_purchase_sessions,
         abandoned_sessions = t.abandoned_sessions + excluded.abandoned_sessions,
         abandoned_items = t.abandoned_items + excluded.abandoned_items,
-        abandoned_value = t.abandoned_value + excluded.abandoned_value;
+        abandoned_value = t.abandoned_value + excluded.abandoned_value,
+        buying_view_sessions = t.buying_view_sessions + excluded.buying_view_sessions,
+        view_purchase_sessions = t.view_purchase_sessions + excluded.view_purchase_sessions,
+        buying_cart_sessions = t.buying_cart_sessions + excluded.buying_cart_sessions;
 
     INSERT INTO mart.journey_days AS t
     SELECT event_date, path, sum(sessions), sum(orders), sum(revenue)

@@ -26,5 +26,7 @@ BEGIN
         purchases = t.purchases + excluded.purchases, revenue = t.revenue + excluded.revenue,
         duration_ms = t.duration_ms + excluded.duration_ms;
     DELETE FROM mart.visit_days WHERE visits = 0;
+    PERFORM mart.count_conversions(
+        ARRAY(SELECT event_date FROM mart.day_layers WHERE changed));
 END
 $body$;

@@ -5,7 +5,7 @@ COMMENT ON FUNCTION reporting.keep_raw_days(int) IS
     'Sets how many days of raw.events to keep, counted back from its newest day; null: all. '
     'Reports keep their numbers of older days.';
 
--- DETACH PARTITION locks out all readers and writers of raw.events for a moment. If this lock is
+-- DETACH PARTITION locks out all readers and writers of events for a moment. If this lock is
 -- not granted within two seconds, a later call tries again. A call drops at most 50 days, as each
 -- takes about ten locks until the transaction ends.
 CREATE OR REPLACE FUNCTION reporting.apply_retention() RETURNS int
@@ -25,13 +25,13 @@ BEGIN
     FOR one IN
         SELECT c.relname, to_date(substr(c.relname, 8), 'YYYY_MM_DD') AS day
         FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-        WHERE i.inhparent = 'raw.events'::regclass AND c.relname LIKE 'events\_%'
+        WHERE i.inhparent = 'raw.event_rows'::regclass AND c.relname LIKE 'events\_%'
         ORDER BY 2
     LOOP
         -- A day with events that are not counted yet stays.
         CONTINUE WHEN one.day >= keep_from OR keep_from IS NULL
             OR EXISTS (SELECT FROM processed.load_batches WHERE event_date = one.day);
-        EXECUTE format('ALTER TABLE raw.events DETACH PARTITION raw.%I', one.relname);
+        EXECUTE format('ALTER TABLE raw.event_rows DETACH PARTITION raw.%I', one.relname);
         -- Events that were stored after the check above would be dropped uncounted. From here on
         -- nobody can store events of this day.
         IF EXISTS (SELECT FROM processed.load_batches WHERE event_date = one.day) THEN

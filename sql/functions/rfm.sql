@@ -4,39 +4,77 @@
 
 -- The quintile of a buyer comes from the share of the other buyers that have less (for recency:
 -- more). Buyers with equal values have the same quintile.
+CREATE OR REPLACE FUNCTION mart.quintile(worse bigint, buyers bigint) RETURNS int
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT (1 + least(4, 5 * worse / greatest(buyers - 1, 1)))::int $$;
+
 CREATE OR REPLACE FUNCTION mart.rfm(from_day date, to_day date)
 RETURNS TABLE (user_id bigint, recency int, frequency bigint, monetary numeric, r int, f int, m int)
 LANGUAGE sql STABLE AS $$
-    WITH rows AS MATERIALIZED (
-        SELECT d.user_id, max(event_date) AS last_day, count(*) AS n, sum(d.revenue) AS monetary
-        FROM mart.session_days d WHERE purchases > 0 AND event_date BETWEEN from_day AND to_day
-        GROUP BY d.user_id
-    ), often AS (
-        SELECT d.user_id, count(DISTINCT session_id) AS sessions
-        FROM rows JOIN mart.session_days d USING (user_id)
-        WHERE n > 1 AND purchases > 0 AND event_date BETWEEN from_day AND to_day GROUP BY d.user_id
-    ), buyer AS MATERIALIZED (
-        SELECT b.user_id, to_day - last_day AS recency, coalesce(o.sessions, 1) AS frequency,
-               b.monetary
-        FROM rows b LEFT JOIN often o USING (user_id)
-    ), everybody AS (
-        SELECT greatest(count(*) - 1, 1)::numeric AS others FROM buyer
-    ), recencies AS (
-        SELECT recency, sum(count(*)) OVER (ORDER BY recency DESC) - count(*) AS worse
-        FROM buyer GROUP BY recency
-    ), frequencies AS (
-        SELECT frequency, sum(count(*)) OVER (ORDER BY frequency) - count(*) AS worse
-        FROM buyer GROUP BY frequency
-    ), sums AS (
-        SELECT monetary, sum(count(*)) OVER (ORDER BY monetary) - count(*) AS worse
-        FROM buyer GROUP BY monetary
+    WITH buyer AS (
+        SELECT b.user_id, max(b.event_date) AS last_day,
+               (sum(b.orders) - coalesce(min(t.repeats), 0))::bigint AS frequency,
+               sum(b.revenue) AS monetary
+        FROM mart.buyer_days b LEFT JOIN mart.repeated_orders(from_day, to_day) t USING (user_id)
+        WHERE b.event_date BETWEEN from_day AND to_day GROUP BY b.user_id
     )
-    SELECT b.user_id, b.recency, b.frequency, b.monetary,
-           1 + least(4, floor(5 * rr.worse / others))::int,
-           1 + least(4, floor(5 * ff.worse / others))::int,
-           1 + least(4, floor(5 * mm.worse / others))::int
-    FROM buyer b, everybody, recencies rr, frequencies ff, sums mm
-    WHERE rr.recency = b.recency AND ff.frequency = b.frequency AND mm.monetary = b.monetary
+    SELECT b.user_id, to_day - b.last_day, b.frequency, b.monetary,
+           mart.quintile(rank() OVER (ORDER BY last_day) - 1, count(*) OVER ()),
+           mart.quintile(rank() OVER (ORDER BY frequency) - 1, count(*) OVER ()),
+           mart.quintile(rank() OVER (ORDER BY monetary) - 1, count(*) OVER ())
+    FROM buyer b
+$$;
+
+-- The same, but buyers with equal days, orders and quintile of spend together. Users who bought on
+-- one day only come from the cells, by bands of revenue. A band has several quintiles only if a
+-- limit of two quintiles lies in it: then its buyers are ranked one by one.
+CREATE OR REPLACE FUNCTION mart.rfm_cells(from_day date, to_day date)
+RETURNS TABLE (last_day date, frequency bigint, m int, buyers bigint, revenue numeric)
+LANGUAGE sql STABLE AS $$
+    WITH often AS MATERIALIZED (
+        SELECT s.last_day, (s.orders - coalesce(t.repeats, 0))::bigint AS frequency,
+               mart.spend_band(s.revenue) AS band, s.revenue
+        FROM (SELECT user_id, max(event_date) AS last_day, sum(orders) AS orders,
+                     sum(b.revenue) AS revenue
+              FROM mart.buyer_days b
+              WHERE spend_band = -1 AND event_date BETWEEN from_day AND to_day
+              GROUP BY user_id) AS s
+        LEFT JOIN mart.repeated_orders(from_day, to_day) t USING (user_id)
+    ), cell AS MATERIALIZED (
+        SELECT event_date AS last_day, orders AS frequency, spend_band AS band, c.buyers, c.revenue
+        FROM mart.buyer_cells c
+        WHERE spend_band >= 0 AND event_date BETWEEN from_day AND to_day
+        UNION ALL
+        SELECT o.last_day, o.frequency, band, count(*), sum(o.revenue) FROM often o GROUP BY 1, 2, 3
+    ), total AS (
+        SELECT sum(c.buyers)::bigint AS buyers FROM cell c
+    ), scored AS MATERIALIZED (
+        SELECT band, worse, mart.quintile(worse, t.buyers) AS m,
+               mart.quintile(worse + n - 1, t.buyers) AS highest
+        FROM total t,
+             (SELECT band, sum(c.buyers)::bigint AS n,
+                     (sum(sum(c.buyers)) OVER (ORDER BY band) - sum(c.buyers))::bigint AS worse
+              FROM cell c GROUP BY band) AS b
+    ), one AS (
+        SELECT event_date AS last_day, orders AS frequency, spend_band AS band, b.revenue
+        FROM mart.buyer_days b
+        WHERE spend_band = ANY (ARRAY(SELECT band FROM scored s WHERE s.m < highest))
+              AND spend_band >= 0 AND event_date BETWEEN from_day AND to_day
+        UNION ALL
+        SELECT o.last_day, o.frequency, band, o.revenue
+        FROM often o JOIN scored s USING (band) WHERE s.m < highest
+    ), ranked AS (
+        SELECT o.last_day, o.frequency, o.revenue,
+               worse + rank() OVER (PARTITION BY band ORDER BY o.revenue) - 1 AS worse
+        FROM one o JOIN scored USING (band)
+    )
+    SELECT p.last_day, p.frequency, p.m, sum(p.buyers)::bigint, sum(p.revenue)
+    FROM (SELECT c.last_day, c.frequency, s.m, c.buyers, c.revenue
+          FROM cell c JOIN scored s USING (band) WHERE s.m = highest
+          UNION ALL
+          SELECT k.last_day, k.frequency, mart.quintile(k.worse, t.buyers), 1, k.revenue
+          FROM ranked k, total t) AS p
+    GROUP BY 1, 2, 3
 $$;
 
 CREATE OR REPLACE FUNCTION mart.rfm_segment(r int, f int, m int) RETURNS text
@@ -70,11 +108,24 @@ RETURNS TABLE (segment text, users bigint, share numeric, orders bigint, revenue
                average_recency_days numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    SELECT mart.rfm_segment(r, f, m), sum(n)::bigint, round(sum(n) / sum(sum(n)) OVER (), 4),
-           sum(orders)::bigint, sum(revenue), round(sum(days) / sum(n), 1)
-    FROM (SELECT r, f, m, count(*) AS n, sum(frequency) AS orders, sum(monetary) AS revenue,
-                 sum(recency) AS days
-          FROM mart.rfm(from_day, to_day) GROUP BY r, f, m) AS cell
+    WITH cell AS MATERIALIZED (
+        SELECT * FROM mart.rfm_cells(from_day, to_day)
+    ), total AS (
+        SELECT sum(buyers)::bigint AS buyers FROM cell
+    ), recency AS (
+        SELECT last_day, (sum(sum(buyers)) OVER (ORDER BY last_day) - sum(buyers))::bigint AS worse
+        FROM cell GROUP BY last_day
+    ), frequency AS (
+        SELECT frequency,
+               (sum(sum(buyers)) OVER (ORDER BY frequency) - sum(buyers))::bigint AS worse
+        FROM cell GROUP BY frequency
+    )
+    SELECT mart.rfm_segment(mart.quintile(rr.worse, t.buyers), mart.quintile(ff.worse, t.buyers),
+                            m),
+           sum(c.buyers)::bigint, round(sum(c.buyers) / min(t.buyers), 4),
+           sum(c.frequency * c.buyers)::bigint, sum(c.revenue),
+           round(sum((to_day - c.last_day) * c.buyers) / sum(c.buyers), 1)
+    FROM cell c JOIN recency rr USING (last_day) JOIN frequency ff USING (frequency), total t
     GROUP BY 1 ORDER BY 5 DESC
 $$;
 COMMENT ON FUNCTION reporting.rfm_segments(date, date) IS

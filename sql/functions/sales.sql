@@ -19,32 +19,6 @@ CREATE OR REPLACE FUNCTION mart.orders(from_day date, to_day date) RETURNS bigin
             WHERE event_date BETWEEN from_day AND to_day)
 $$;
 
--- One pass over all buying session days up to the last day. Only a user with several of them needs
--- a distinct count of sessions.
-CREATE OR REPLACE FUNCTION mart.buyers(
-    before_day date, from_day date, to_day date,
-    OUT buyers bigint, OUT repeat_buyers bigint, OUT new_buyers bigint, OUT buyers_before bigint,
-    OUT repeat_buyers_before bigint, OUT new_buyers_before bigint)
-LANGUAGE sql STABLE AS $$
-    WITH by_user AS (
-        SELECT user_id, min(event_date) AS first,
-               count(*) FILTER (WHERE event_date >= from_day) AS n,
-               count(*) FILTER (WHERE event_date >= before_day AND event_date < from_day) AS b
-        FROM mart.session_days WHERE purchases > 0 AND event_date <= to_day GROUP BY user_id
-    ), often AS (
-        SELECT count(DISTINCT d.session_id) FILTER (WHERE d.event_date >= from_day) AS n,
-               count(DISTINCT d.session_id) FILTER (WHERE d.event_date < from_day) AS b
-        FROM by_user u JOIN mart.session_days d USING (user_id)
-        WHERE (u.n > 1 OR u.b > 1) AND d.purchases > 0
-              AND d.event_date BETWEEN before_day AND to_day GROUP BY user_id
-    )
-    SELECT count(*) FILTER (WHERE n > 0), (SELECT count(*) FROM often WHERE often.n > 1),
-           count(*) FILTER (WHERE first >= from_day),
-           count(*) FILTER (WHERE b > 0), (SELECT count(*) FROM often WHERE often.b > 1),
-           count(*) FILTER (WHERE first >= before_day AND first < from_day)
-    FROM by_user
-$$;
-
 CREATE OR REPLACE FUNCTION reporting.sales_summary(from_day date, to_day date)
 RETURNS TABLE (line int, measure text, value numeric, before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
@@ -54,16 +28,17 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
     FROM span, mart.sold(from_day, to_day) AS n, mart.sold(before_day, from_day - 1) AS b,
          mart.orders(from_day, to_day) AS orders,
          mart.orders(before_day, from_day - 1) AS orders_before,
-         mart.buyers(before_day, from_day, to_day) AS u, LATERAL (VALUES
+         mart.buyers_of(from_day, to_day) AS u,
+         mart.buyers_of(before_day, from_day - 1) AS ub, LATERAL (VALUES
         (1, 'revenue', n.revenue, b.revenue), (2, 'purchases', n.purchases, b.purchases),
         (3, 'orders', orders, orders_before),
         (4, 'average_order_value', round(n.revenue / nullif(orders, 0), 2),
          round(b.revenue / nullif(orders_before, 0), 2)),
-        (5, 'buyers', u.buyers, u.buyers_before),
-        (6, 'repeat_buyers', u.repeat_buyers, u.repeat_buyers_before),
-        (7, 'new_buyers', u.new_buyers, u.new_buyers_before),
+        (5, 'buyers', u.buyers, ub.buyers),
+        (6, 'repeat_buyers', u.repeat_buyers, ub.repeat_buyers),
+        (7, 'new_buyers', u.new_buyers, ub.new_buyers),
         (8, 'repeat_share', round(u.repeat_buyers::numeric / nullif(u.buyers, 0), 4),
-         round(u.repeat_buyers_before::numeric / nullif(u.buyers_before, 0), 4)))
+         round(ub.repeat_buyers::numeric / nullif(ub.buyers, 0), 4)))
         AS m(line, measure, value, before)
     ORDER BY 1
 $$;

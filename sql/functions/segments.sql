@@ -51,49 +51,175 @@ BEGIN
 END
 $body$;
 
--- The batch reports of one segment. One pass over its events finds the sums of each session, day
--- and user; days and months are sums of these. The order of sessions is that of their bytes, which
--- sorts several times as fast as that of a language.
-CREATE OR REPLACE FUNCTION mart.segment_reports(a_segment text, a_run bigint)
-RETURNS void LANGUAGE plpgsql AS $body$
+-- The days of which a segment has events, and whether it has all of them: then the cubes have its
+-- figures. The offsets of a day, and when it was loaded, prove both, if they are those of all
+-- events that the cubes have counted, and no event waits. Otherwise the events have to be read.
+-- Times of loading distinguish a topic from an earlier one of the same name.
+CREATE OR REPLACE FUNCTION mart.segment_event_days(a_segment text, a_run bigint)
+RETURNS TABLE (event_date date, is_complete boolean) LANGUAGE sql STABLE AS $$
+    WITH range AS MATERIALIZED (
+        SELECT partition, begin_offset, end_offset, min(first_load) OVER () AS low,
+               max(last_load) OVER () AS high
+        FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run
+    ), place AS (
+        SELECT o.event_date, sum(o.events) AS events,
+               bool_and(coalesce(o.first_offset > r.begin_offset AND o.last_offset < r.end_offset
+                                 AND o.first_load >= r.low AND o.last_load <= r.high, false))
+                   AS all_inside,
+               bool_or(coalesce(o.last_offset > r.begin_offset AND o.first_offset < r.end_offset
+                                AND o.last_load >= r.low AND o.first_load <= r.high, false))
+                   AS some_inside
+        FROM mart.day_offsets o LEFT JOIN range r USING (partition)
+        GROUP BY o.event_date
+    ), known AS (
+        SELECT p.event_date, p.all_inside, p.some_inside
+        FROM place p
+        JOIN (SELECT h.event_date, sum(h.events) AS events FROM mart.hour_totals h
+              GROUP BY h.event_date) AS counted USING (event_date, events)
+        WHERE p.event_date >= (SELECT raw_from FROM mart.state)
+              AND p.event_date NOT IN (SELECT b.event_date FROM processed.load_batches b)
+    )
+    SELECT d.event_date, coalesce(k.all_inside, false)
+    FROM mart.event_days d LEFT JOIN known k USING (event_date)
+    WHERE k.some_inside IS NOT FALSE
+$$;
+
+CREATE OR REPLACE FUNCTION mart.report_complete_days(a_segment text, a_run bigint, days date[])
+RETURNS void LANGUAGE sql AS $$
+    INSERT INTO reporting.segment_days
+    SELECT a_segment, a_run, event_date, sum(h.events), sum(h.views), sum(h.carts), sum(h.removes),
+           sum(h.checkouts), sum(h.purchases), sum(h.revenue), d.sessions, d.orders, u.users
+    FROM mart.hour_totals h JOIN mart.day_totals d USING (event_date)
+    JOIN mart.active_users u ON u.grain = 'day' AND u.period_start = event_date
+    WHERE event_date = ANY (days) GROUP BY event_date, d.sessions, d.orders, u.users
+$$;
+
+-- The part of a query that reads the events of a segment.
+CREATE OR REPLACE FUNCTION mart.segment_source(a_segment text, a_run bigint) RETURNS text
+    LANGUAGE sql STABLE AS $$
+    SELECT format($sql$
+        raw.events e JOIN unnest(%L::int[], %L::bigint[], %L::bigint[])
+                              AS p(partition, begin_offset, end_offset)
+             ON e.raw_partition = p.partition
+                AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
+                AND e.loaded_at BETWEEN %L AND %L
+    $sql$, array_agg(partition), array_agg(begin_offset), array_agg(end_offset), min(first_load),
+        max(last_load))
+    FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run
+$$;
+
+-- Reads the events that a segment has of one day. Returns its report, and stores its sessions for
+-- that of the month. A session of two users is one session.
+CREATE OR REPLACE FUNCTION mart.read_segment_day(source text, day date)
+RETURNS reporting.segment_days LANGUAGE plpgsql AS $body$
 DECLARE
-    low  timestamptz;
-    high timestamptz;
-    one  jsonb;
+    found reporting.segment_days;
 BEGIN
-    SELECT min(first_load), max(last_load) INTO low, high FROM processed.segment_partitions
-    WHERE segment = a_segment AND run = a_run;
-    FOR one IN SELECT r FROM mart.each_month(format($sql$
+    EXECUTE format($sql$
         WITH session AS MATERIALIZED (
-            SELECT event_date, coalesce(user_session, 'user:' || user_id) COLLATE "C" AS session,
-                   user_id, count(*) AS events,
-                   count(*) FILTER (WHERE event_type = 'view') AS views,
+            SELECT coalesce(user_session, 'user:' || user_id) COLLATE "C" AS session, user_id,
+                   count(*) AS events, count(*) FILTER (WHERE event_type = 'view') AS views,
                    count(*) FILTER (WHERE event_type = 'cart') AS carts,
                    count(*) FILTER (WHERE event_type = 'remove_from_cart') AS removes,
                    count(*) FILTER (WHERE event_type = 'checkout') AS checkouts,
                    count(*) FILTER (WHERE event_type = 'purchase') AS purchases,
                    mart.total(CASE WHEN event_type = 'purchase' THEN price END) AS revenue
-            FROM raw.events e JOIN processed.segment_partitions p
-                 ON p.segment = %1$L AND p.run = %2$L AND e.raw_partition = p.partition
-                     AND e.raw_offset BETWEEN p.begin_offset AND p.end_offset
-            WHERE e.event_date BETWEEN $1 AND $2 AND e.loaded_at BETWEEN %3$L AND %4$L
-            GROUP BY 1, 2, 3
+            FROM %2$s WHERE e.event_date = %1$L GROUP BY 1, 2
+        ), stored AS (
+            INSERT INTO mart.segment_sessions
+            SELECT processed.session_id(session), user_id, purchases > 0 FROM session
         )
-        SELECT %1$L AS segment, %2$L::bigint AS run, event_date AS day, $1 AS month,
-               sum(events) AS events, sum(views) AS views, sum(carts) AS carts,
-               sum(removes) AS removes, sum(checkouts) AS checkouts, sum(purchases) AS purchases,
-               sum(revenue) AS revenue, count(DISTINCT session) AS sessions,
-               count(DISTINCT session) FILTER (WHERE purchases > 0) AS orders,
-               count(DISTINCT user_id) AS users
-        FROM session GROUP BY GROUPING SETS ((event_date), ()) HAVING sum(events) > 0
-    $sql$, a_segment, a_run, low, high)) AS r
+        SELECT '', 0, %1$L, sum(events), sum(views), sum(carts), sum(removes), sum(checkouts),
+               sum(purchases), sum(revenue),
+               (SELECT count(*) FROM (SELECT FROM session GROUP BY session) AS s),
+               (SELECT count(*) FROM (SELECT FROM session WHERE purchases > 0
+                                      GROUP BY session) AS s),
+               (SELECT count(*) FROM (SELECT FROM session GROUP BY user_id) AS s)
+        FROM session HAVING count(*) > 0
+    $sql$, day, source) INTO found;
+    RETURN found;
+END
+$body$;
+
+-- Distinct counts of a month: over the sessions of its complete days, and those that were read.
+-- Totals have them already if the segment has all events of the month.
+CREATE OR REPLACE FUNCTION mart.segment_month_counts(
+    month date, complete_days date[], some_read boolean,
+    OUT sessions bigint, OUT orders bigint, OUT users bigint)
+LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    last_day date := month + interval '1 month' - interval '1 day';
+BEGIN
+    IF NOT some_read AND cardinality(complete_days) = (
+        SELECT count(*) FROM mart.day_totals WHERE event_date BETWEEN month AND last_day) THEN
+        sessions := (SELECT sum(t.sessions) FROM mart.day_totals t
+                     WHERE event_date BETWEEN month AND last_day)
+                  - (SELECT count(*) - count(DISTINCT session_id) FROM mart.long_sessions
+                     WHERE event_date BETWEEN month AND last_day);
+        orders := mart.orders(month, last_day);
+        users := (SELECT a.users FROM mart.active_users a
+                  WHERE grain = 'month' AND period_start = month);
+        RETURN;
+    END IF;
+    SELECT count(*), count(*) FILTER (WHERE bought) INTO sessions, orders
+    FROM (SELECT session_id, bool_or(has_order) AS bought
+          FROM (SELECT session_id, purchases > 0 AS has_order FROM mart.session_days
+                WHERE event_date BETWEEN month AND last_day AND event_date = ANY (complete_days)
+                UNION ALL
+                SELECT session_id, has_order FROM mart.segment_sessions) AS own
+          GROUP BY session_id) AS session;
+    SELECT count(*) INTO users
+    FROM (SELECT user_id FROM mart.session_days
+          WHERE event_date BETWEEN month AND last_day AND event_date = ANY (complete_days)
+          UNION
+          SELECT user_id FROM mart.segment_sessions) AS own;
+END
+$body$;
+
+-- The batch reports of one segment. Days that the segment has completely are in the cubes. The
+-- events of other days are read, one month at a time, and then their locks are released (days.sql).
+CREATE OR REPLACE FUNCTION mart.segment_reports(a_segment text, a_run bigint)
+RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    source text := mart.segment_source(a_segment, a_run);
+    one    record;
+    day    date;
+    found  reporting.segment_days[];
+    counts record;
+BEGIN
+    FOR one IN
+        SELECT date_trunc('month', event_date::timestamp)::date AS month,
+               coalesce(array_agg(event_date) FILTER (WHERE is_complete), '{}') AS complete_days,
+               coalesce(array_agg(event_date) FILTER (WHERE NOT is_complete), '{}') AS days
+        FROM mart.segment_event_days(a_segment, a_run) GROUP BY 1 ORDER BY 1
     LOOP
-        IF one->>'day' IS NULL THEN
-            INSERT INTO reporting.segment_months
-            SELECT * FROM jsonb_populate_record(NULL::reporting.segment_months, one);
-        ELSE
-            INSERT INTO reporting.segment_days
-            SELECT * FROM jsonb_populate_record(NULL::reporting.segment_days, one);
+        found := '{}';
+        BEGIN
+            FOREACH day IN ARRAY one.days LOOP
+                found := found || mart.read_segment_day(source, day);
+            END LOOP;
+            IF one.days <> '{}' THEN
+                ANALYZE mart.segment_sessions;
+            END IF;
+            counts := mart.segment_month_counts(one.month, one.complete_days, one.days <> '{}');
+            PERFORM mart.release_locks();
+        EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
+        END;
+        PERFORM mart.report_complete_days(a_segment, a_run, one.complete_days);
+        INSERT INTO reporting.segment_days
+        SELECT a_segment, a_run, r.day, events, views, carts, removes, checkouts, purchases,
+               revenue, sessions, orders, users
+        FROM unnest(found) AS r WHERE r.day IS NOT NULL;
+        INSERT INTO reporting.segment_months
+        SELECT a_segment, a_run, one.month, sum(events), sum(views), sum(carts), sum(removes),
+               sum(checkouts), sum(purchases), sum(revenue), counts.sessions, counts.orders,
+               counts.users
+        FROM reporting.segment_days s
+        WHERE s.segment = a_segment AND s.run = a_run
+              AND date_trunc('month', s.day::timestamp) = one.month
+        HAVING count(*) > 0;
+        IF one.days <> '{}' THEN
+            TRUNCATE mart.segment_sessions;
         END IF;
     END LOOP;
 END

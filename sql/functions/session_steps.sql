@@ -58,8 +58,8 @@ BEGIN
             END IF;
         END IF;
     END LOOP;
-    stage := CASE WHEN last_purchase_at >= first_cart_at THEN 3 WHEN first_cart_at IS NOT NULL THEN 2
-                  ELSE (first_view IS NOT NULL)::int END;
+    stage := CASE WHEN last_purchase_at >= first_cart_at THEN 3
+                  WHEN first_cart_at IS NOT NULL THEN 2 ELSE (first_view IS NOT NULL)::int END;
     path := array_to_string(shown[:8], ' > ')
             || CASE WHEN cardinality(shown) > 8 THEN ' > ...' ELSE '' END;
     IF first_view_at < split_part(steps[1], '|', 1) THEN

@@ -12,8 +12,9 @@ BEGIN
                        'FROM processed.unsummed_batches GROUP BY 1, 2 ORDER BY 2, 1'
     LOOP
         EXECUTE format($sql$
-            SELECT processed.note_events(array_agg(e)) FROM raw.events e
-            WHERE e.event_date = %L AND e.loaded_at = %L AND e.raw_partition = ANY (%L::int[])
+            SELECT processed.note_events(array_agg(e))
+            FROM raw.event_rows e JOIN raw.event_sources s ON s.source_id = e.source_id
+            WHERE e.event_date = %L AND e.loaded_at = %L AND s.raw_partition = ANY (%L::int[])
         $sql$, one.event_date, one.loaded_at, one.partitions);
     END LOOP;
     DROP TABLE processed.unsummed_batches;

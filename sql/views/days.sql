@@ -5,5 +5,5 @@ SELECT CASE WHEN c.relname ~ '^events_[0-9]{4}_[0-9]{2}_[0-9]{2}$'
             THEN to_date(substr(c.relname, 8), 'YYYY_MM_DD') END AS event_date,
        c.oid AS partition
 FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
-WHERE i.inhparent = 'raw.events'::regclass;
+WHERE i.inhparent = 'raw.event_rows'::regclass;
 COMMENT ON VIEW mart.event_days IS 'The UTC days that raw.events has a partition of.';

@@ -15,12 +15,28 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
            AS view_to_purchase_rate,
        round(revenue / nullif(purchase_sessions, 0), 2)                  AS average_order_value,
-       final
+       final,
+       view_cart_purchase_sessions                                       AS bought_via_cart,
+       view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
+       buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
+       view_sessions - buying_view_sessions                              AS left_without_purchase,
+       purchase_sessions - buying_view_sessions                          AS orders_without_view
 FROM processed.funnel_aggregates
 WHERE rollup = '1d:all';
 COMMENT ON VIEW reporting.funnel_by_day IS
     'The funnel of each UTC day. The rates are ordered: a cart at or after the first view, a '
-    'purchase at or after such a cart, all within the day.';
+    'purchase at or after such a cart, all within the day. view_sessions = bought_via_cart + '
+    'bought_without_cart + bought_before_view + left_without_purchase.';
+COMMENT ON COLUMN reporting.funnel_by_day.bought_via_cart IS
+    'Viewers with a purchase at or after their first view and a cart between. This column and the '
+    'next four are null if the window began before buyers were counted.';
+COMMENT ON COLUMN reporting.funnel_by_day.bought_without_cart IS
+    'Viewers with a purchase at or after their first view, and no cart between.';
+COMMENT ON COLUMN reporting.funnel_by_day.bought_before_view IS
+    'Viewers whose purchases were all before their first view.';
+COMMENT ON COLUMN reporting.funnel_by_day.left_without_purchase IS 'Viewers without a purchase.';
+COMMENT ON COLUMN reporting.funnel_by_day.orders_without_view IS
+    'Sessions with a purchase and without a view. They are not viewers.';
 COMMENT ON COLUMN reporting.funnel_by_day.orders IS
     'Sessions with a purchase: several purchase events of one session are one order.';
 COMMENT ON COLUMN reporting.funnel_by_day.final IS
@@ -29,11 +45,17 @@ COMMENT ON COLUMN reporting.funnel_by_day.final IS
 CREATE OR REPLACE VIEW reporting.funnel_by_minute AS
 SELECT window_start AS minute, views, carts, removes, checkouts, purchases, revenue, sessions,
        view_sessions, purchase_sessions AS orders, funnel_cart_sessions, funnel_purchase_sessions,
-       final
+       final,
+       view_cart_purchase_sessions                                       AS bought_via_cart,
+       view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
+       buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
+       view_sessions - buying_view_sessions                              AS left_without_purchase,
+       purchase_sessions - buying_view_sessions                          AS orders_without_view
 FROM processed.funnel_aggregates
 WHERE rollup = '1m:all';
 COMMENT ON VIEW reporting.funnel_by_minute IS
-    'The live funnel. No rates: within one minute few sessions get from a view to a purchase.';
+    'The live funnel. No rates: within one minute few sessions get from a view to a purchase. The '
+    'branches of its viewers are named as in funnel_by_day.';
 
 CREATE OR REPLACE VIEW reporting.funnel_by_minute_category AS
 SELECT window_start AS minute, group_value AS category_level1, views, carts, removes, checkouts,
@@ -57,12 +79,17 @@ SELECT window_start                                                      AS hour
            AS cart_to_purchase_rate,
        round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
            AS view_to_purchase_rate,
-       final
+       final,
+       view_cart_purchase_sessions                                       AS bought_via_cart,
+       view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
+       buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
+       view_sessions - buying_view_sessions                              AS left_without_purchase,
+       purchase_sessions - buying_view_sessions                          AS orders_without_view
 FROM processed.funnel_aggregates
 WHERE rollup = '1h:category';
 COMMENT ON VIEW reporting.funnel_by_hour_category IS
     'The funnel of each hour and category code (unknown where the event has none), stages counted '
-    'within that hour and category.';
+    'within that hour and category. The branches of its viewers are named as in funnel_by_day.';
 
 CREATE OR REPLACE VIEW reporting.funnel_now AS
 WITH newest AS (
@@ -108,7 +135,9 @@ COMMENT ON VIEW reporting.funnel_now IS
 CREATE OR REPLACE VIEW reporting.drop_off AS
 SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
        furthest_stage,
-       coalesce(drop_off_stage, 'completed')        AS left_after,
+       mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
+                       view_to_purchase_ms, view_cart_purchase)
+                                                    AS left_after,
        count(*)                                     AS visits,
        round(count(*)::numeric
              / sum(count(*)) OVER (PARTITION BY (visit_start AT TIME ZONE 'UTC')::date), 4)
@@ -118,8 +147,8 @@ SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
        count(*) FILTER (WHERE NOT final)            AS open_visits
 FROM processed.session_funnels
 GROUP BY (visit_start AT TIME ZONE 'UTC')::date, furthest_stage,
-    coalesce(drop_off_stage, 'completed');
+    mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
+                    view_to_purchase_ms, view_cart_purchase);
 COMMENT ON VIEW reporting.drop_off IS
-    'Where visits of each UTC day ended: by the furthest stage reached in order. Each stage has '
-    'revenue, because a purchase without a cart before it (a direct purchase) counts as stage '
-    'view.';
+    'Where visits of each UTC day ended: by the furthest stage reached in order. A visit that '
+    'bought did not leave: see reporting.visit_days.left_after.';

@@ -22,7 +22,13 @@ SELECT rollup, window_start, window_end, group_value,
        CASE WHEN f.late_events IS NULL THEN a.funnel_purchase_sessions
             ELSE f.funnel_purchase_sessions END AS funnel_purchase_sessions,
        coalesce(a.final, true) AS final,
-       coalesce(f.late_events, 0) AS late_events
+       coalesce(f.late_events, 0) AS late_events,
+       CASE WHEN f.late_events IS NULL THEN a.buying_view_sessions ELSE f.buying_view_sessions END
+           AS buying_view_sessions,
+       CASE WHEN f.late_events IS NULL THEN a.view_purchase_sessions
+            ELSE f.view_purchase_sessions END AS view_purchase_sessions,
+       CASE WHEN f.late_events IS NULL THEN a.view_cart_purchase_sessions
+            ELSE f.view_cart_purchase_sessions END AS view_cart_purchase_sessions
 FROM (SELECT a.*, a.revision AS stream_revision FROM processed.funnel_aggregates a) AS a
 FULL JOIN (SELECT * FROM processed.late_corrections f
            WHERE NOT EXISTS (SELECT FROM processed.funnel_aggregates a
@@ -49,7 +55,12 @@ SELECT (window_start AT TIME ZONE 'UTC')::date AS day,
        round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
            AS view_to_purchase_rate,
        round(revenue / nullif(purchase_sessions, 0), 2) AS average_order_value,
-       final, late_events
+       final, late_events,
+       view_cart_purchase_sessions AS bought_via_cart,
+       view_purchase_sessions - view_cart_purchase_sessions AS bought_without_cart,
+       buying_view_sessions - view_purchase_sessions AS bought_before_view,
+       view_sessions - buying_view_sessions AS left_without_purchase,
+       purchase_sessions - buying_view_sessions AS orders_without_view
 FROM reporting.funnel_corrected WHERE rollup = '1d:all';
 COMMENT ON VIEW reporting.funnel_by_day_corrected IS
     'reporting.funnel_by_day with late events, as far as processed.fold_late has recounted them.';

@@ -47,6 +47,12 @@ COMMENT ON VIEW reporting.dim_product_prices IS
 COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
     'First event of the day with this price; last_seen: the last.';
 
+CREATE OR REPLACE VIEW reporting.product_prices AS
+SELECT product_id, count(*) AS prices, min(price) AS lowest, max(price) AS highest
+FROM mart.product_prices GROUP BY product_id;
+COMMENT ON VIEW reporting.product_prices IS
+    'How many prices each product has had, the lowest and the highest of them.';
+
 CREATE OR REPLACE VIEW reporting.dim_categories AS
 SELECT category, level1, level2, level3, level4 FROM mart.dim_categories;
 COMMENT ON VIEW reporting.dim_categories IS
@@ -108,7 +114,10 @@ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:
        coalesce(v.last_category, 'unknown')                                AS exit_category,
        v.views, v.carts, v.removes, v.checkouts, v.purchases, v.products, v.revenue,
        v.furthest_stage, v.drop_off_stage,
-       v.duration_ms, v.view_to_cart_ms, v.view_to_purchase_ms, NOT v.final AS is_open
+       v.duration_ms, v.view_to_cart_ms, v.view_to_purchase_ms, NOT v.final AS is_open,
+       v.view_purchase, v.view_cart_purchase,
+       mart.left_after(v.drop_off_stage, v.furthest_stage, v.views, v.purchases, v.view_to_cart_ms,
+                       v.view_to_purchase_ms, v.view_cart_purchase)        AS left_after
 FROM processed.session_funnels v;
 COMMENT ON VIEW reporting.fct_session_funnel IS
     'One row per visit, with keys to the dimensions: a run of one session''s events within one '
@@ -121,5 +130,11 @@ COMMENT ON COLUMN reporting.fct_session_funnel.user_key IS 'User of the first ev
 COMMENT ON COLUMN reporting.fct_session_funnel.entry_category IS
     'Category of the first event, exit_category of the last: dim_categories.';
 COMMENT ON COLUMN reporting.fct_session_funnel.drop_off_stage IS
-    'Stage after which the visitor left; null where the last stage was reached.';
+    'Stage after which the visitor left; null where the last stage was reached, or the visit '
+    'bought.';
+COMMENT ON COLUMN reporting.fct_session_funnel.view_purchase IS
+    'A purchase at or after the first view; view_cart_purchase: and a cart between. Null: the '
+    'record is older than these columns.';
+COMMENT ON COLUMN reporting.fct_session_funnel.left_after IS
+    'Where the visit ended, as in visit_days.';
 COMMENT ON COLUMN reporting.fct_session_funnel.is_open IS 'Events may still join it.';

@@ -31,9 +31,9 @@ union record {
 };
 
 #define DAY_US INT64_C(1569888000000000)
-#define MEASURES                                                        \
-	{                                                               \
-		{120, 30, 4, 0, 12}, 1234567, 80, 78, 20, 11, 19, 0, 10 \
+#define MEASURES                                                                    \
+	{                                                                           \
+		{120, 30, 4, 0, 12}, 1234567, 80, 78, 20, 11, 19, 0, 10, 11, 11, 10 \
 	}
 
 static void bronze_fill(union record *record)

@@ -47,6 +47,7 @@ recountable "$ROWS"
 check "duplicates, disorder, late and malformed rows: the recount agrees" oracle --exact-counts "$ROWS.recountable"
 check "some events were late" some_are_late
 check "every layer has the same events" reconciled
+check "the branches of the funnels add up" branches_add_up
 check "nothing is lost between the stages" nothing_is_lost
 check "the topic of aggregates agrees with its table" topic_equals_table aggregated_events
 check "the topic of visits agrees with its table" topic_equals_table session_funnels

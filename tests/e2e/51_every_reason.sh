@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # For every reason code (common/event/reason.h) a record is sent that gets it on the real pipeline, and
 # raw.dead_letters has all codes and no other. A new code fails here until a record reaches it.
+# Then a brand that the database refuses, and entries of raw.event_labels that have got other ids.
 source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
@@ -106,7 +107,7 @@ drain
 send_events
 send_framed
 # A row that PostgreSQL refuses. The services let none through, so the table gets a special constraint.
-sql "ALTER TABLE raw.events ADD CONSTRAINT not_wanted CHECK (product_id <> 424242) NOT VALID"
+sql "ALTER TABLE raw.event_rows ADD CONSTRAINT not_wanted CHECK (product_id <> 424242) NOT VALID"
 raw < <(event '.product_id = 424242')
 drain
 
@@ -115,3 +116,38 @@ wait_until "all dead letters are there" all_found || true
 check "every reason code is reached, and there is no other" all_found
 check "the last good event arrives" same events 1 \
     "$(count "raw.events WHERE user_session = 's' AND product_id = 1")"
+
+# ---- labels of events (raw.event_labels)
+
+brands() { sql "SELECT string_agg(product_id || ' ' || brand, '|' ORDER BY product_id) FROM raw.events WHERE product_id > 500 AND product_id < 600"; }
+# Of three events in one batch, the database refuses the brand of one.
+refused_brand() {
+    stack stop pg-loader-1
+    sql "ALTER TABLE raw.event_labels ADD CONSTRAINT not_this CHECK (brand <> 'refused') NOT VALID"
+    raw < <(event '.product_id = 501 | .brand = "new, {1}\\ \"x\""')
+    raw < <(event '.product_id = 502 | .brand = "refused"')
+    raw < <(event '.product_id = 503 | .brand = "other"')
+    start pg-loader-1
+    drain
+    same "brands" '501 new, {1}\ "x"|503 other' "$(brands)"
+    same "the dead letter" "1|rejected_by_database|t" "$(sql "SELECT count(*), min(reason),
+        bool_and(detail LIKE 'raw.event_labels: %not_this%') FROM raw.dead_letters
+        WHERE stage = 'loader' AND position('refused'::bytea IN value) > 0")"
+}
+check "the database refuses a brand: its event becomes a dead letter, the others are loaded" refused_brand
+
+# As after a restore: the same entries have other ids. Then the connections of pg-loader end.
+other_ids() {
+    sql "ALTER TABLE raw.event_labels DISABLE TRIGGER keep_labels;
+        CREATE TEMPORARY TABLE kept AS SELECT * FROM raw.event_labels; TRUNCATE raw.event_labels;
+        INSERT INTO raw.event_labels OVERRIDING SYSTEM VALUE
+        SELECT label_id + 1000000, category_id, category_code, brand FROM kept;
+        UPDATE raw.event_rows SET label_id = label_id + 1000000;
+        ALTER TABLE raw.event_labels ENABLE TRIGGER keep_labels"
+    sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg-loader'"
+    raw < <(event '.product_id = 504 | .brand = "other"')
+    drain
+    same "brands" '501 new, {1}\ "x"|503 other|504 other' "$(brands)"
+    same "events without a label" 0 "$(count "raw.event_rows LEFT JOIN raw.event_labels l USING (label_id) WHERE l.label_id IS NULL")"
+}
+check "entries have other ids after a restore: pg-loader asks for them again" other_ids

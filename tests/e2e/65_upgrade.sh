@@ -49,6 +49,13 @@ schema aggregated_events '.fields += [{name: "buyers", type: "long", default: 0}
     >"$E2E_WORK/aggregate.newer"
 schema aggregated_events 'del(.fields[] | select(.name == "funnel_checkout_sessions"))' \
     >"$E2E_WORK/aggregate.older"
+# The version before buyers were counted.
+for name in aggregated_events funnel_partials; do
+    schema "$name" 'del(.fields[] | select(.name == "buying_view_sessions" or .name == "view_purchase_sessions"
+        or .name == "view_cart_purchase_sessions"))' >"$E2E_WORK/$name.former"
+done
+schema session_funnels 'del(.fields[] | select(.name == "view_purchase" or .name == "view_cart_purchase"))' \
+    >"$E2E_WORK/session_funnels.former"
 schema bronze_events '.fields += [{name: "channel", type: "string"}]' >"$E2E_WORK/bronze.needs"
 schema aggregated_events '(.fields[] | select(.name == "views")).type = "string"' \
     >"$E2E_WORK/aggregate.other"
@@ -69,7 +76,8 @@ send_aggregate() { # SCHEMA-FILE ID GROUP [FIELD=VALUE...]
     send_file aggregated_events "$E2E_WORK/aggregate" -k "$group"
 }
 aggregate_of() {
-    sql "SELECT views, revenue, funnel_checkout_sessions, funnel_purchase_sessions, final, revision
+    sql "SELECT views, revenue, funnel_checkout_sessions, funnel_purchase_sessions, final, revision,
+            buying_view_sessions, view_purchase_sessions, view_cart_purchase_sessions
         FROM processed.funnel_aggregates
         WHERE window_start = '2001-01-01 00:00:00Z' AND group_value = '$1'"
 }
@@ -134,6 +142,12 @@ removed_agrees() {
 }
 
 fresh
+former_registered() {
+    for name in aggregated_events funnel_partials session_funnels; do
+        registered "$name" "$E2E_WORK/$name.former" >"$E2E_WORK/$name.former.id"
+    done
+}
+check "the schemas of the version before are registered first" former_registered
 export REPLICAS_funnel_aggregator=2
 old_list
 services
@@ -181,12 +195,60 @@ aggregates() {
     local newer older
     newer=$(registered aggregated_events "$E2E_WORK/aggregate.newer")
     older=$(registered aggregated_events "$E2E_WORK/aggregate.older")
-    send_aggregate "$E2E_WORK/aggregate.newer" "$newer" newer funnel_checkout_sessions=1 buyers=9
+    send_aggregate "$E2E_WORK/aggregate.newer" "$newer" newer funnel_checkout_sessions=1 buyers=9 \
+        buying_view_sessions=3 view_purchase_sessions=2 view_cart_purchase_sessions=0
     send_aggregate "$E2E_WORK/aggregate.older" "$older" older
-    wait_until "the newer one is loaded" aggregate_is newer "5|12.34|1|1|t|7"
-    wait_until "the older one is loaded, with the default" aggregate_is older "5|12.34|0|1|t|7"
+    send_aggregate "$E2E_WORK/aggregated_events.former" "$(cat "$E2E_WORK/aggregated_events.former.id")" former \
+        funnel_checkout_sessions=2
+    wait_until "the newer one is loaded" aggregate_is newer "5|12.34|1|1|t|7|3|2|0"
+    wait_until "the older one is loaded, with the default" aggregate_is older "5|12.34|0|1|t|7|||"
+    wait_until "the former one is loaded, without buyers" aggregate_is former "5|12.34|2|1|t|7|||"
 }
-check "aggregates of a newer and of an older version: the loader reads both" aggregates
+check "aggregates of a newer and of older versions: the loader reads all" aggregates
+
+send_partial() { # SCHEMA-FILE ID SOURCE [FIELD=VALUE...]
+    local file=$1 id=$2 source=$3 key="1m:all|2040-01-01T00:00:00Z|2040-01-01T00:01:00Z|former"
+    shift 3
+    "$E2E/avro_events" --one "$file" "$id" rollup=1m:all "window_start=2040-01-01 00:00:00" \
+        "window_end=2040-01-01 00:01:00" group_value=former "source_partition=$source" \
+        "watermark=2019-10-05 00:00:00" idle=false views=1 carts=0 removes=0 checkouts=0 purchases=1 \
+        revenue=1.00 sessions=1 view_sessions=1 cart_sessions=0 purchase_sessions=1 funnel_cart_sessions=0 \
+        funnel_purchase_sessions=0 revision=1 "$@" >"$E2E_WORK/partial"
+    send_file funnel_partials "$E2E_WORK/partial" -k "$key"
+}
+total_of_former() {
+    sql "SELECT sessions, purchase_sessions, buying_view_sessions, view_purchase_sessions,
+            view_cart_purchase_sessions
+        FROM processed.funnel_aggregates WHERE group_value = 'former' AND window_start = '2040-01-01 00:00:00Z'"
+}
+total_is() { [[ "$(total_of_former)" == "$1" ]]; }
+partials() {
+    local counts=(buying_view_sessions=1 view_purchase_sessions=1 view_cart_purchase_sessions=0) id
+    id=$(registered funnel_partials "$ROOT/schemas/funnel_partials.avsc")
+    send_partial "$ROOT/schemas/funnel_partials.avsc" "$id" 0 "${counts[@]}"
+    wait_until "the buyers of one source are counted" total_is "1|1|1|1|0"
+    send_partial "$E2E_WORK/funnel_partials.former" "$(cat "$E2E_WORK/funnel_partials.former.id")" 1
+    wait_until "those of two are not, as one is of the former version" total_is "2|2|||"
+    send_partial "$ROOT/schemas/funnel_partials.avsc" "$id" 1 "${counts[@]}"
+    wait_until "they are again when it has counted them" total_is "2|2|2|2|0"
+}
+check "a total has no buyers while a partial is of a version that did not count them" partials
+
+# The former version wrote that a buyer without a cart has left after the view.
+former_visit() {
+    "$E2E/avro_events" --one "$E2E_WORK/session_funnels.former" "$(cat "$E2E_WORK/session_funnels.former.id")" \
+        user_session=former "visit_start=2001-01-01 00:00:00" "visit_end=2001-01-01 00:01:00" user_id=1 \
+        views=1 carts=0 removes=0 checkouts=0 purchases=1 products=1 revenue=1.00 furthest_stage=1 \
+        drop_off_stage=view view_to_purchase_ms=60000 final=true revision=1 >"$E2E_WORK/visit"
+    send_file session_funnels "$E2E_WORK/visit" -k "former"
+    wait_until "the visit is loaded" sql "SELECT 1 / count(*) FROM processed.session_funnels
+        WHERE user_session = 'former'"
+    same "drop-off stage, flags, and where it ended" "|||bought without cart" "$(sql "
+        SELECT v.drop_off_stage, v.view_purchase, v.view_cart_purchase, d.left_after
+        FROM processed.session_funnels v, reporting.drop_off d
+        WHERE user_session = 'former' AND d.day = '2001-01-01'")"
+}
+check "a visit of the former version that bought is not a drop-off" former_visit
 check "the registry refuses a new field without a default" \
     not_registered bronze_events "$E2E_WORK/bronze.needs"
 check "the registry refuses another type of a field" \
@@ -199,3 +261,13 @@ backward() {
     done
 }
 check "each of our subjects has compatibility BACKWARD" backward
+follows_former() { # ours is a later version of the same subject
+    local name versions
+    for name in aggregated_events funnel_partials session_funnels; do
+        versions=$(curl -fsS -m 20 "$SCHEMA_REGISTRY_URL/subjects/$(topic "$name")-value/versions" | jq -c .)
+        printf '%s: versions %s\n' "$name" "$versions"
+        ((${#versions} > 3)) # not [1]
+        register "$name" "$ROOT/schemas/$name.avsc" | tail -n 1 | grep -qx 200
+    done
+}
+check "our schemas are compatible with those of the version before" follows_former

@@ -13,7 +13,7 @@ fi
 
 LOOP="before_produce after_produce before_send_offsets after_send_offsets before_commit after_commit
     before_restore in_restore"
-LOAD="before_copy after_copy after_load_batches after_bronze_loads after_upsert before_offsets
+LOAD="after_entries before_copy after_copy after_load_batches after_bronze_loads after_upsert before_offsets
     before_pg_commit after_pg_commit"
 # While events are loaded that are stored already: with the pass of the point that is in the second try,
 # which takes the staging table.

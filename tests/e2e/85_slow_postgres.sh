@@ -22,7 +22,7 @@ locked() {
     replay --input "$FIRST"
     drain
     psql -X -q -v ON_ERROR_STOP=1 -d "$DSN" \
-        -c "BEGIN; LOCK TABLE raw.events IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20); COMMIT" &
+        -c "BEGIN; LOCK TABLE raw.event_rows IN ACCESS EXCLUSIVE MODE; SELECT pg_sleep(20); COMMIT" &
     holder=$!
     replay_begin "$SECOND" 4000
     wait_until "pg-loader says what it waits for" says pg-loader-1 "lock timeout" 55P03
@@ -30,7 +30,7 @@ locked() {
     wait "$holder"
     holds
 }
-thorough "raw.events is locked for 20 s: pg-loader waits, then loads all rows" locked
+thorough "raw.event_rows is locked for 20 s: pg-loader waits, then loads all rows" locked
 
 # ---- connections are ended repeatedly
 
@@ -60,7 +60,7 @@ slowly() {
     stack stop pg-loader-1
     sql "CREATE FUNCTION raw.delay() RETURNS trigger LANGUAGE plpgsql
             AS 'BEGIN PERFORM pg_sleep(0.002); RETURN NEW; END';
-         CREATE TRIGGER delay BEFORE INSERT ON raw.events FOR EACH ROW EXECUTE FUNCTION raw.delay()"
+         CREATE TRIGGER delay BEFORE INSERT ON raw.event_rows FOR EACH ROW EXECUTE FUNCTION raw.delay()"
     replay_begin "$SECOND" 100000
     replay_end
     sleep 2 # for bronze-sink, so that a full batch waits

@@ -258,6 +258,26 @@ send_file() { # TOPIC FILE [KCAT FLAGS...]
         -X message.max.bytes=6000000 -t "$(topic "$name")" "$@" "$file"
 }
 
+# The branches of each funnel add up to its viewers, and those with purchases to its orders.
+branches_add_up() {
+    local view
+    for view in funnel_by_day funnel_by_minute funnel_by_hour_category; do
+        same "rows of $view that do not add up; some bought via the cart, some without, some left" "0|t|t|t" "$(sql "
+            SELECT count(*) FILTER (WHERE (view_sessions, orders) IS DISTINCT FROM (bought_via_cart
+                       + bought_without_cart + bought_before_view + left_without_purchase,
+                       bought_via_cart + bought_without_cart + bought_before_view + orders_without_view)),
+                   sum(bought_via_cart) > 0, sum(bought_without_cart) > 0, sum(left_without_purchase) > 0
+            FROM reporting.$view")"
+    done
+    same "buyers whose visit has a drop-off stage, or no flags" 0 "$(count "processed.session_funnels
+        WHERE purchases > 0 AND (drop_off_stage IS NOT NULL OR view_purchase IS NULL OR view_cart_purchase IS NULL)")"
+    same "visits that viewed, by branch, are all that viewed" \
+        "$(count "processed.session_funnels WHERE views > 0")|$(count "processed.session_funnels WHERE purchases > 0")" \
+        "$(sql "SELECT sum(views), sum(purchases) FROM (SELECT left_after, count(*) FILTER (WHERE views > 0) AS views,
+                    count(*) FILTER (WHERE purchases > 0 AND (left_after LIKE 'bought %' OR left_after = 'completed'))
+                        AS purchases FROM reporting.fct_session_funnel GROUP BY 1) AS branch")"
+}
+
 # Sends the rows of a CSV to the raw topic without the producer: without controls, to any partition.
 send_rows() { # FILE [KCAT FLAGS...]
     local file=$1

@@ -222,11 +222,20 @@ CREATE UNLOGGED TABLE oracle.rollup_row (
     rollup text, window_start timestamptz, window_end timestamptz, group_value text,
     views bigint, carts bigint, removes bigint, checkouts bigint, purchases bigint, revenue numeric,
     sessions bigint, view_sessions bigint, cart_sessions bigint, purchase_sessions bigint,
-    funnel_cart_sessions bigint, funnel_checkout_sessions bigint, funnel_purchase_sessions bigint
+    funnel_cart_sessions bigint, funnel_checkout_sessions bigint, funnel_purchase_sessions bigint,
+    buying_view_sessions bigint, view_purchase_sessions bigint, view_cart_purchase_sessions bigint
 );
 
 CREATE FUNCTION oracle.span_us(count text, unit text) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT count::bigint * 1000000 * CASE unit WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 END $$;
+
+-- What the purchases of one session come after: 0 no view or no purchase, 1 only views after the purchases, 2 a view, 3 a view and
+-- then a cart. Tries each cart.
+CREATE FUNCTION oracle.bought(first_view bigint, cart_times bigint[], last_purchase bigint) RETURNS int LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN first_view IS NULL OR last_purchase IS NULL THEN 0
+               WHEN last_purchase < first_view THEN 1
+               WHEN EXISTS (SELECT FROM unnest(cart_times) AS c WHERE c BETWEEN first_view AND last_purchase) THEN 3
+               ELSE 2 END $$;
 
 -- Windows of an event at time t: tumbling: the one; hopping: every multiple of the slide in (t - size, t];
 -- cumulating: all windows from the start of the big one that end after t.
@@ -282,13 +291,15 @@ BEGIN
                    max(event_us) FILTER (WHERE event_type = 'purchase')    AS last_purchase
             FROM spread GROUP BY window_start, window_end, group_value, session_no
         ), staged AS (
-            SELECT *, CASE WHEN carts > 0 THEN (SELECT min(c) FROM unnest(cart_times) AS c WHERE c >= first_view) END AS first_cart
+            SELECT *, oracle.bought(first_view, cart_times, last_purchase) AS bought,
+                   CASE WHEN carts > 0 THEN (SELECT min(c) FROM unnest(cart_times) AS c WHERE c >= first_view) END AS first_cart
             FROM session
         )
         SELECT %3$L, to_timestamp(window_start / 1000000), to_timestamp(window_end / 1000000), group_value,
                sum(views), sum(carts), sum(removes), sum(checkouts), sum(purchases), coalesce(sum(revenue), 0),
                count(*), count(*) FILTER (WHERE views > 0), count(*) FILTER (WHERE carts > 0), count(*) FILTER (WHERE purchases > 0),
-               count(first_cart), 0, count(*) FILTER (WHERE last_purchase >= first_cart)
+               count(first_cart), 0, count(*) FILTER (WHERE last_purchase >= first_cart),
+               count(*) FILTER (WHERE bought >= 1), count(*) FILTER (WHERE bought >= 2), count(*) FILTER (WHERE bought >= 3)
         FROM staged GROUP BY window_start, window_end, group_value
     $sql$, groups, windows, rollup);
 END $body$;
@@ -338,10 +349,12 @@ WITH flagged AS (
 )
 SELECT user_session, visit_start, visit_end, user_id, views, carts, removes, checkouts, purchases, products, revenue,
        first_category, last_category, furthest_stage,
-       (ARRAY['none', 'view', 'cart', NULL])[furthest_stage + 1] AS drop_off_stage,
+       CASE WHEN purchases = 0 THEN (ARRAY['none', 'view', 'cart', NULL])[furthest_stage + 1] END AS drop_off_stage,
        (end_us - start_us) / 1000          AS duration_ms,
        (first_cart - first_view) / 1000     AS view_to_cart_ms,
-       (first_purchase - first_view) / 1000 AS view_to_purchase_ms
+       (first_purchase - first_view) / 1000 AS view_to_purchase_ms,
+       oracle.bought(first_view, cart_times, last_purchase) >= 2 AS view_purchase,
+       oracle.bought(first_view, cart_times, last_purchase) >= 3 AS view_cart_purchase
 FROM reached;
 ANALYZE oracle.visit;
 
@@ -394,7 +407,7 @@ END $body$;
 DO $body$
 DECLARE
     event_columns  text[] := '{event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session}';
-    rollup_columns text[] := '{views,carts,removes,checkouts,purchases,revenue,sessions,view_sessions,cart_sessions,purchase_sessions,funnel_cart_sessions,funnel_checkout_sessions,funnel_purchase_sessions}';
+    rollup_columns text[] := '{views,carts,removes,checkouts,purchases,revenue,sessions,view_sessions,cart_sessions,purchase_sessions,funnel_cart_sessions,funnel_checkout_sessions,funnel_purchase_sessions,buying_view_sessions,view_purchase_sessions,view_cart_purchase_sessions}';
     rollup_keys    text[] := '{rollup,window_start,window_end,group_value}';
     r              text;
 BEGIN
@@ -407,7 +420,7 @@ BEGIN
                            'processed.funnel_aggregates WHERE rollup <> ALL (SELECT unnest(rollups) FROM oracle.setting)',
                            rollup_keys, rollup_columns);
     PERFORM oracle.compare('visits', 'oracle.visit', 'processed.session_funnels', '{user_session,visit_start}',
-        '{visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms}');
+        '{visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,view_purchase,view_cart_purchase}');
     -- Late events are taken from the pipeline's word, but each must be an event of the source, as it is there.
     PERFORM oracle.compare('late events', 'oracle.event WHERE event_id IN (SELECT event_id FROM raw.late_events)',
                            '(SELECT DISTINCT ON (event_id) * FROM raw.late_events) AS l', '{event_id,event_date}', event_columns);

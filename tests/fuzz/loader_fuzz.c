@@ -23,17 +23,13 @@
 #define HEADERS_MAX 12
 
 /* The columns of each target: u uuid, t timestamptz, d date, x text, 8 4 2 integers, n numeric, b
- * bool, y bytea, j jsonb, a text[]. */
+ * bool, c "char", y bytea, j jsonb, a text[]. */
 #define EVENT "tdx88xxn8xx848t"
 static const char *const columns[TARGET_COUNT] = {
-	[TARGET_EVENTS] = "u" EVENT,
-	[TARGET_AGGREGATES] = "xttx88888n8888888b8",
-	[TARGET_VISIT_REMOVALS] = "xt",
-	[TARGET_VISITS] = "xtt8888888nxx2x888b8",
-	[TARGET_LATE_EVENTS] = "ua" EVENT "48",
-	[TARGET_COUNTS] = "xx488888j8tj8",
-	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",
-	[TARGET_CONTROLS] = "x4x8848t8",
+	[TARGET_EVENTS] = "44uut888tdcc8xn",    [TARGET_AGGREGATES] = "xttx88888n8888888b8",
+	[TARGET_VISIT_REMOVALS] = "xt",         [TARGET_VISITS] = "xtt8888888nxx2x888b8",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8tj8",
+	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t8",
 };
 
 /* ---- reading rows back */
@@ -108,6 +104,7 @@ static void check_field(char type, struct span field)
 	case '4':
 	case 'd': fuzz_check(field.len == 4); break;
 	case '2': fuzz_check(field.len == 2); break;
+	case 'c': fuzz_check(field.len == 1); break;
 	case 'b': fuzz_check(field.len == 1 && (unsigned char)*field.at <= 1); break;
 	case 'x': check_text(field); break;
 	case 'y': break;
@@ -190,14 +187,19 @@ static void sum_up(const struct load_batch *batch)
 
 	for (uint32_t i = 0; i < batch->rows.count; i++) {
 		const struct load_row *row = &batch->rows.at[i];
+		struct event_label label;
+		struct event_source source;
 		struct bronze_event event;
+		uint8_t session[SESSION_ID_BYTES];
 
 		if (!row->live || row->target != TARGET_EVENTS)
 			continue;
+		label = entries_label(&batch->rows.labels, row->label);
+		source = entries_source(&batch->rows.origins, row->origin);
 		event_row_read((struct span){batch->rows.bytes[TARGET_EVENTS].at + row->at,
 		                             row->len},
-		               &event);
-		event_sums_add(sums, &event);
+		               &label, &source, &event, session);
+		event_sums_add(sums, &event, session);
 	}
 	event_sums_write(sums, &out);
 	check_sums((struct span){out.at, out.len}, batch->rows.live[TARGET_EVENTS]);

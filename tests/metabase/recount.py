@@ -3,7 +3,7 @@ import collections
 import datetime as dt
 import decimal
 
-from world import KINDS
+from world import KINDS, STAGES
 
 Decimal = decimal.Decimal
 DAY = dt.timedelta(days=1)
@@ -27,8 +27,8 @@ def stamp(time):
 
 
 class Recount:
-    def __init__(self, events, visits, segments=()):
-        self.events, self.visits, self.segments = events, [(v, v.stage()) for v in visits], list(segments)
+    def __init__(self, events, visits, segments=(), stages=STAGES):
+        self.events, self.visits, self.segments, self.stages = events, [(v, v.stage(stages)) for v in visits], list(segments), stages
         newest = max((e.time for e in events), default=None)
         self.now = newest and newest.replace(second=0, microsecond=0) + dt.timedelta(minutes=1)
         self.today = newest and newest.date()
@@ -53,9 +53,19 @@ class Recount:
         since = self.start(period)
         return [(v, stage) for v, stage in self.visits if v.end >= since and category in (None, v.entry)]
 
-    @staticmethod
-    def stages(found):
-        return [[name, sum(stage >= least for _, stage in found)] for least, name in ((1, 'viewed'), (2, 'then put into the cart'), (3, 'then bought'))]
+    def branches(self, found):
+        """What became of each visit, one after the other. The branches of the viewers add up to them."""
+        bought, left = collections.Counter(), collections.Counter()
+        for v, stage in found:
+            if v.bought():
+                bought[v.bought()] += 1
+            elif v.viewed():
+                left[stage] += 1
+        rows = [['bought ' + way, bought[way]] for way in ('via cart', 'without cart', 'before their first view') if bought[way] or way != 'before their first view']
+        rows += [['left after ' + self.stages[stage - 1].replace('_', ' '), n] for stage, n in sorted(left.items())]
+        viewed = sum(v.viewed() for v, _ in found)
+        assert viewed == sum(n for _, n in rows)
+        return [['viewed', viewed], *rows] + [['bought without a view (not viewers)', n] for n in (bought['without a view'],) if n]
 
     def live_categories(self, _):
         return [[c] for c in sorted({e.level1 for e in self.events})]
@@ -73,13 +83,13 @@ class Recount:
         return [[sum((e.revenue for e in self.live_events('today', f.get('category'))), Decimal(0))]]
 
     def live_funnel_now(self, f):
-        return self.stages(self.active('last 5 minutes', f.get('category')))
+        return self.branches(self.active('last 5 minutes', f.get('category')))
 
     def live_funnel_last_hour(self, f):
-        return self.stages(self.active('last hour', f.get('category')))
+        return self.branches(self.active('last hour', f.get('category')))
 
     def live_funnel_today(self, f):
-        return self.stages(self.active('today', f.get('category')))
+        return self.branches(self.active('today', f.get('category')))
 
     def live_events_per_minute(self, f):
         found = collections.Counter((e.time.replace(second=0, microsecond=0), KINDS.index(e.kind)) for e in self.live_events(f.get('period'), f.get('category')))
@@ -152,7 +162,7 @@ class Recount:
         return [[name, a, b, None if a is None or not b else rounded(100 * rounded((a - b) / Decimal(b), 4), 1)] for name, a, b in zip(names, now, before)]
 
     def business_funnel(self, f):
-        return self.stages(self.cohort(f))
+        return self.branches(self.cohort(f))
 
     def business_daily_revenue(self, f):
         found = collections.defaultdict(Decimal)
@@ -176,9 +186,12 @@ class Recount:
         rows, cohort = [], self.cohort(f)
         for category in {v.entry for v, _ in cohort}:
             found = [(v, stage) for v, stage in cohort if v.entry == category]
-            viewed, carted, bought = (sum(stage >= least for _, stage in found) for least in (1, 2, 3))
-            rows.append([category, viewed, carted, bought, percent(viewed - carted, viewed), percent(carted - bought, carted), percent(bought, viewed),
-                         sum((v.revenue for v, _ in found), Decimal(0))])
+            n = collections.Counter(v.bought() for v, _ in found)
+            viewed = sum(v.viewed() for v, _ in found)
+            left = [sum(v.viewed() and not v.bought() and (stage == 1) == at_view for v, stage in found) for at_view in (True, False)]
+            bought = [n['via cart'], n['without cart'], n['before their first view']]
+            assert viewed == sum(bought) + sum(left)
+            rows.append([category, viewed, *bought, *left, percent(sum(bought), viewed), n['without a view'], sum((v.revenue for v, _ in found), Decimal(0))])
         return sorted(rows, key=lambda r: (-r[1], r[0]))
 
     def business_daily_visitors(self, f):

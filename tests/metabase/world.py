@@ -24,6 +24,8 @@ import uuid
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READER = 'dashboards_test'  # a login with the role that Metabase is given
+STAGES = ('view', 'cart', 'purchase')
+FOUR_STAGES = ('view', 'cart', 'checkout', 'purchase')
 KINDS = ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase')
 
 
@@ -66,10 +68,24 @@ class Visit:
     def revenue(self):
         return sum(e.revenue for e in self.events)
 
-    def stage(self):
-        """0 none, 1 viewed, 2 a cart at or after the first view, 3 a purchase at or after such a cart."""
+    def viewed(self):
+        return any(e.kind == 'view' for e in self.events)
+
+    def bought(self):
+        """How it bought; None if it did not. Each purchase is tried with each view and cart."""
+        views, carts, purchases = ([e.time for e in self.events if e.kind == kind] for kind in STAGES)
+        if not purchases:
+            return None
+        if not views:
+            return 'without a view'
+        if not any(p >= v for p in purchases for v in views):
+            return 'before their first view'
+        return 'via cart' if any(v <= c <= p for v in views for c in carts for p in purchases) else 'without cart'
+
+    def stage(self, stages=STAGES):
+        """How many of the stages it has reached, each at or after the one before."""
         reached, since = 0, None
-        for kind in ('view', 'cart', 'purchase'):
+        for kind in stages:
             times = [e.time for e in self.events if e.kind == kind and (since is None or e.time >= since)]
             if not times:
                 return reached
@@ -172,17 +188,18 @@ class Cluster:
         if done.returncode:
             raise RuntimeError(done.stderr)
 
-    def fill(self, database, events, visits):
+    def fill(self, database, events, visits, stages=STAGES):
         self.psql(database, ''.join(f"SELECT raw.ensure_event_partition('{day}');\n" for day in sorted({e.day for e in events})))
         rows = ([uuid.UUID(bytes=e.id), f'{e.time}+00', e.day, *e.row[1:6], e.price, e.user, e.row[8], 0, n, '2026-01-01 00:00:00+00']
                 for n, e in enumerate(events))
         self.psql(database, f'CREATE TABLE staged AS SELECT {EVENT_COLUMNS} FROM raw.late_events WITH NO DATA')
         self.copy(database, 'staged', EVENT_COLUMNS, rows)
         self.psql(database, STORE + '; DROP TABLE staged', one_transaction=True)
-        for rollup, group in (('1m:all', "'all'"), ('1m:category1', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
-            self.psql(database, ROLLUP % (rollup, group))
+        for rollup, unit, group in (('1m:all', 'minute', "'all'"), ('1d:all', 'day', "'all'"), ('1m:category1', 'minute', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
+            self.psql(database, ROLLUP % (rollup, unit, unit, unit, group))
         self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
-                  'first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,final,revision', map(visit_row, visits))
+                  'first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,final,revision,'
+                  'view_purchase,view_cart_purchase', (visit_row(v, stages) for v in visits))
         while int(self.psql(database, 'SELECT events_waiting FROM reporting.refresh(10000)')) > 0:
             pass
 
@@ -190,12 +207,11 @@ class Cluster:
 EVENT_COLUMNS = ('event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
                  'raw_partition,raw_offset,raw_time')
 STORE = f"""
-WITH stored AS (INSERT INTO raw.events AS e ({EVENT_COLUMNS}) SELECT {EVENT_COLUMNS} FROM staged RETURNING e)
-SELECT processed.note_events(array_agg(e)) FROM stored"""
+SELECT processed.store_events(array_agg(ROW({EVENT_COLUMNS.replace(',raw_partition', ',NULL,NULL,raw_partition')}, NULL)::raw.events)) FROM staged"""
 
 ROLLUP = """
 INSERT INTO processed.funnel_aggregates
-SELECT '%s', date_trunc('minute', event_time), date_trunc('minute', event_time) + interval '1 minute', %s,
+SELECT '%s', date_trunc('%s', event_time, 'UTC'), date_trunc('%s', event_time, 'UTC') + interval '1 %s', %s,
        count(*) FILTER (WHERE event_type = 'view'), count(*) FILTER (WHERE event_type = 'cart'),
        count(*) FILTER (WHERE event_type = 'remove_from_cart'), count(*) FILTER (WHERE event_type = 'checkout'),
        count(*) FILTER (WHERE event_type = 'purchase'), coalesce(sum(price) FILTER (WHERE event_type = 'purchase'), 0),
@@ -210,9 +226,9 @@ def wait_ms(v, kind):
     return (min(times) - viewed) // dt.timedelta(milliseconds=1) if times else None
 
 
-def visit_row(v):
-    first, last, stage = v.events[0], v.events[-1], v.stage()
+def visit_row(v, stages):
+    first, last, stage = v.events[0], v.events[-1], v.stage(stages)
     counts = [sum(e.kind == kind for e in v.events) for kind in KINDS]
     return [first.session, f'{v.start}+00', f'{v.end}+00', first.user, *counts, len({e.product for e in v.events}), v.revenue, first.row[4], last.row[4],
-            stage, ('none', 'view', 'cart', None)[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), wait_ms(v, 'cart'), wait_ms(v, 'purchase'),
-            'true', 1]
+            stage, None if counts[4] else ('none', *stages[:-1])[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), wait_ms(v, 'cart'), wait_ms(v, 'purchase'),
+            'true', 1, v.bought() in ('via cart', 'without cart'), v.bought() == 'via cart']

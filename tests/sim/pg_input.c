@@ -146,7 +146,8 @@ static struct span text_or_bad(struct span text)
 
 /* ---- events */
 
-static struct bronze_event event_new(uint32_t number, int32_t partition, const char *brand)
+/* word: NULL, or a text for the brand of every second event, and for the session of the others. */
+static struct bronze_event event_new(uint32_t number, int32_t partition, const char *word)
 {
 	struct bronze_event bronze = {
 		.event = {.event_time_us = BASE_US + (int64_t)(number % DAYS) * US_PER_DAY +
@@ -154,7 +155,8 @@ static struct bronze_event event_new(uint32_t number, int32_t partition, const c
 	                  .product_id = 1 + number % 7,
 	                  .user_id = 1 + number % 5,
 	                  .price_cents = number % 3 ? (int64_t)number * 37 : -1,
-	                  .brand = brand ? span_of(brand) : SPAN_NULL,
+	                  .brand = word && number % 2 ? span_of(word) : SPAN_NULL,
+	                  .user_session = word && number % 2 == 0 ? span_of(word) : SPAN_NULL,
 	                  .type = (enum event_type)(number % 3)},
 		.lineage = {.source_file = SPAN("a.csv"),
 	                    .source_row = number + 1,

@@ -14,8 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 #include "dead_letter_rows.h"
+#include "event_entries.h"
 #include "load_rows.h"
 #include "registry/frame_decoder.h"
 #include "sim/cluster.h"
@@ -122,8 +124,57 @@ static void count_event(const struct input_record *record, struct span tuple)
 	o.doubles += row && row->value.at;
 }
 
-static void fold_row(enum target target, struct span tuple, int32_t partition)
+/* The entry of a value of a label or a source. */
+static void put_value(struct buffer *text, struct span value)
 {
+	if (value.at)
+		buffer_append(text, value.at, value.len);
+	else
+		buffer_append(text, "NULL", 4);
+	buffer_append(text, PG_ENTRY_SEPARATOR, 1);
+}
+
+static void put_number(struct buffer *text, int64_t value, int64_t none)
+{
+	char number[24];
+
+	snprintf(number, sizeof(number), "%" PRId64, value);
+	put_value(text, value == none ? SPAN_NULL : span_of(number));
+}
+
+/* The last separator becomes the NUL. */
+static struct span finish(struct buffer *text)
+{
+	text->at[text->len - 1] = '\0';
+	return (struct span){text->at, text->len};
+}
+
+static struct span label_text(const struct load_row *row, struct buffer *text)
+{
+	struct event_label label = entries_label(&o.made.labels, row->label);
+
+	put_number(text, label.category_id, 0);
+	put_value(text, label.category_code);
+	put_value(text, label.brand);
+	return finish(text);
+}
+
+static struct span expected_value(const struct load_row *row, struct span tuple)
+{
+	struct buffer label = {0}, source_text = {0};
+	struct event_source source;
+
+	if (row->target != TARGET_EVENTS)
+		return pg_stored_value((enum target)row->target, tuple);
+	source = entries_source(&o.made.origins, row->origin);
+	put_value(&source_text, source.file);
+	put_number(&source_text, source.raw_partition, -1);
+	return pg_event_value(label_text(row, &label), finish(&source_text), tuple);
+}
+
+static void fold_row(const struct load_row *made, struct span tuple, int32_t partition)
+{
+	enum target target = (enum target)made->target;
 	struct pg_row *row =
 		pg_rows_get(&o.rows, pg_table_of(target), pg_target_key(target, tuple));
 
@@ -132,7 +183,7 @@ static void fold_row(enum target target, struct span tuple, int32_t partition)
 	case TARGET_EVENTS:
 	case TARGET_LATE_EVENTS:
 	case TARGET_DEAD_LETTERS:
-	case TARGET_CONTROLS: keep_first(row, pg_stored_value(target, tuple), partition); break;
+	case TARGET_CONTROLS: keep_first(row, expected_value(made, tuple), partition); break;
 	case TARGET_AGGREGATES:
 	case TARGET_COUNTS:
 		if (!row->value.at || pg_is_newer(target, tuple, row->value))
@@ -149,11 +200,19 @@ static void fold_row(enum target target, struct span tuple, int32_t partition)
 }
 
 /* Why PostgreSQL rejects the row, as the loader writes it; NULL: it does not. */
-static const char *rejection(enum target target, struct span tuple)
+static const char *rejection(const struct load_row *row, struct span tuple)
 {
+	enum target target = (enum target)row->target;
+	struct buffer label = {0};
 	static char why[512];
 
-	if (pg_is_poison(target, tuple, PG_POISON_COPY))
+	if (target == TARGET_EVENTS && strstr(label_text(row, &label).at, PG_POISON_COPY))
+		snprintf(why, sizeof(why), "raw.event_labels: PostgreSQL: %s (SQLSTATE %s)",
+		         PG_POISON_COPY_MESSAGE, PG_POISON_COPY_STATE);
+	else if (label.len && strstr(label.at, PG_POISON_APPLY))
+		snprintf(why, sizeof(why), "raw.event_labels: PostgreSQL: %s (SQLSTATE 23514)",
+		         PG_POISON_APPLY_MESSAGE);
+	else if (pg_is_poison(target, tuple, PG_POISON_COPY))
 		snprintf(why, sizeof(why), "%s: PostgreSQL: %s (SQLSTATE %s): COPY, line 1",
 		         targets[target].table, PG_POISON_COPY_MESSAGE, PG_POISON_COPY_STATE);
 	else if (pg_is_poison(target, tuple, PG_POISON_APPLY))
@@ -172,12 +231,12 @@ static void fold_made(const struct input_record *record, enum reject_form form)
 		const struct load_row *row = &o.made.at[o.made.count - 1];
 		enum target target = (enum target)row->target;
 		struct span tuple = {o.made.bytes[target].at + row->at, row->len};
-		const char *why = rejection(target, tuple);
+		const char *why = rejection(row, tuple);
 
 		if (!why) {
 			if (target == TARGET_EVENTS)
 				count_event(record, tuple);
-			fold_row(target, tuple, record->partition);
+			fold_row(row, tuple, record->partition);
 			return;
 		}
 		form = form == REJECT_FULL ? REJECT_BARE : REJECT_FULL;
@@ -368,7 +427,8 @@ static void check_expected(struct pg_row *expected)
 
 static bool is_compared(enum pg_table table)
 {
-	return table != PG_OFFSETS && table != PG_BRONZE_LOADS && table != PG_DAYS;
+	return table != PG_OFFSETS && table != PG_BRONZE_LOADS && table != PG_DAYS &&
+	       table != PG_LABELS && table != PG_SOURCES;
 }
 
 static void check_actual(const struct pg_row *row)

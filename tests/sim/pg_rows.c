@@ -20,7 +20,9 @@ const char *pg_table_name(enum pg_table table)
 	                                                  "processed.segment_controls",
 	                                                  "processed.loader_offsets",
 	                                                  "processed.bronze_loads",
-	                                                  "partitions of raw.events"};
+	                                                  "partitions of raw.event_rows",
+	                                                  "raw.event_labels",
+	                                                  "raw.event_sources"};
 
 	return names[table];
 }
@@ -157,12 +159,18 @@ bool pg_next_tuple(struct span *rest, struct span *tuple)
 struct span pg_key_of(enum pg_table table, struct span tuple)
 {
 	/* The numbers of the fields of each primary key, then -1. */
-	static const int keys[PG_TABLE_COUNT][6] = {
-		[PG_EVENTS] = {0, 2, -1},           [PG_LATE_EVENTS] = {17, 18, -1},
-		[PG_AGGREGATES] = {0, 1, 2, 3, -1}, [PG_VISITS] = {0, 1, -1},
-		[PG_COUNTS] = {0, 1, 2, -1},        [PG_DEAD_LETTERS] = {0, 3, 4, 5, 1, -1},
-		[PG_CONTROLS] = {1, 6, -1},         [PG_OFFSETS] = {-1},
-		[PG_BRONZE_LOADS] = {-1},           [PG_DAYS] = {-1}};
+	static const int keys[PG_TABLE_COUNT][6] = {[PG_EVENTS] = {2, 9, -1},
+	                                            [PG_LATE_EVENTS] = {17, 18, -1},
+	                                            [PG_AGGREGATES] = {0, 1, 2, 3, -1},
+	                                            [PG_VISITS] = {0, 1, -1},
+	                                            [PG_COUNTS] = {0, 1, 2, -1},
+	                                            [PG_DEAD_LETTERS] = {0, 3, 4, 5, 1, -1},
+	                                            [PG_CONTROLS] = {1, 6, -1},
+	                                            [PG_OFFSETS] = {-1},
+	                                            [PG_BRONZE_LOADS] = {-1},
+	                                            [PG_DAYS] = {-1},
+	                                            [PG_LABELS] = {-1},
+	                                            [PG_SOURCES] = {-1}};
 	static char key[8192];
 	size_t at = 0;
 

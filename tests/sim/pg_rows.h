@@ -21,7 +21,9 @@ enum pg_table {
 	PG_CONTROLS,
 	PG_OFFSETS,
 	PG_BRONZE_LOADS,
-	PG_DAYS, /* partitions of raw.events */
+	PG_DAYS, /* partitions of raw.event_rows */
+	PG_LABELS,
+	PG_SOURCES,
 	PG_TABLE_COUNT
 };
 const char *pg_table_name(enum pg_table table);

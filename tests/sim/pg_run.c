@@ -21,7 +21,9 @@
 #include "sim/story.h"
 
 #define COPY_HEADER   19
-#define EVENT_COLUMNS 16
+#define EVENT_COLUMNS 15
+#define EVENT_IDS_END 18 /* of the tuple's field count and ids */
+#define ENTRY_MAX     320
 
 /* ---- rows as the session sees them */
 
@@ -168,17 +170,17 @@ static struct pg_row *row_of(enum target target, struct span tuple)
 
 bool pg_is_newer(enum target target, struct span tuple, struct span than)
 {
-	int revision = target == TARGET_COUNTS ? 9 : 18;
+	int revision = target == TARGET_COUNTS ? 9 : 21;
 	int64_t a = pg_integer(pg_field(tuple, revision)), b = pg_integer(pg_field(than, revision));
 
 	if (a != b || target == TARGET_COUNTS)
 		return a > b;
-	return pg_integer(pg_field(tuple, 17)) > pg_integer(pg_field(than, 17));
+	return pg_integer(pg_field(tuple, 20)) > pg_integer(pg_field(than, 20));
 }
 
 static bool day_exists(struct span tuple)
 {
-	int64_t day = pg_integer(pg_field(tuple, 2));
+	int64_t day = pg_integer(pg_field(tuple, 9));
 	const struct pg_row *row = pg_rows_find(&pg.rows, PG_DAYS, bytes_of(&day, sizeof(day)));
 
 	return row && row->value.at;
@@ -189,22 +191,44 @@ static const char *check_row(enum target target, struct span tuple)
 	if (pg_is_poison(target, tuple, PG_POISON_APPLY))
 		return PG_POISON_APPLY_MESSAGE;
 	if (target == TARGET_EVENTS && !day_exists(tuple))
-		return "no partition of relation \"events\" found for row";
+		return "no partition of relation \"event_rows\" found for row";
 	return NULL;
 }
 
-/* Of events, only the columns of the table: without bronze_partition and bronze_offset. */
+/* ---- dictionaries of events */
+
+/* The text of the entry with the id in this field; "?": there is none. */
+static struct span entry_of(struct span tuple, int field, enum pg_table table)
+{
+	int64_t id = pg_integer(pg_field(tuple, field));
+	const struct pg_row *row =
+		id > 0 && id <= (int64_t)pg.entry_count ? pg.entries[id - 1] : NULL;
+
+	return row && row->table == table && row->value.at ? row->key : SPAN("?");
+}
+
+struct span pg_event_value(struct span label, struct span source, struct span tuple)
+{
+	static char own[65536], value[65536];
+	struct span rest = {own, tuple.len}, row = SPAN_NULL;
+	size_t texts = label.len + source.len;
+
+	/* bronze_partition and bronze_offset of a staged row are left out. */
+	memcpy(own, tuple.at, tuple.len);
+	own[1] = EVENT_COLUMNS;
+	if (!pg_next_tuple(&rest, &row) || texts + row.len > sizeof(value))
+		return SPAN_NULL;
+	memcpy(value, label.at, label.len);
+	memcpy(value + label.len, source.at, source.len);
+	memcpy(value + texts, row.at + EVENT_IDS_END, row.len - EVENT_IDS_END);
+	return (struct span){value, texts + row.len - EVENT_IDS_END};
+}
+
 struct span pg_stored_value(enum target target, struct span tuple)
 {
-	static char value[65536];
-	struct span last = pg_field(tuple, EVENT_COLUMNS - 1);
-	size_t len = (size_t)(last.at + last.len - tuple.at);
-
-	if (target != TARGET_EVENTS || len > sizeof(value))
+	if (target != TARGET_EVENTS)
 		return tuple;
-	memcpy(value, tuple.at, len);
-	value[1] = EVENT_COLUMNS;
-	return (struct span){value, len};
+	return pg_event_value(entry_of(tuple, 0, PG_LABELS), entry_of(tuple, 1, PG_SOURCES), tuple);
 }
 
 static bool needs_lock(const struct pg_session *session, enum target target,
@@ -227,7 +251,9 @@ static bool needs_lock(const struct pg_session *session, enum target target,
 
 static void note_event(struct pg_session *session, struct span tuple)
 {
-	int64_t partition = pg_integer(pg_field(tuple, 13));
+	struct span source = entry_of(tuple, 1, PG_SOURCES);
+	const char *at = memchr(source.at, *PG_ENTRY_SEPARATOR, source.len);
+	int64_t partition = at ? strtoll(at + 1, NULL, 10) : -1;
 
 	if (partition >= 0 && partition < PG_PARTITIONS_MAX)
 		session->stored[partition]++;
@@ -422,8 +448,8 @@ static void expect_events(const struct pg_session *session, struct expected *exp
 	const struct pg_tuples *stage = &session->stage[TARGET_EVENTS];
 
 	for (size_t i = 0; i < stage->count; i++) {
-		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 16));
-		int64_t offset = pg_integer(pg_field(stage->at[i], 17));
+		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 15));
+		int64_t offset = pg_integer(pg_field(stage->at[i], 16));
 		struct expected *e = &expected[partition];
 
 		if (offset + 1 > e->up_to)
@@ -699,6 +725,70 @@ static enum pg_step ensure_day(struct pg_session *session)
 	return PG_DONE;
 }
 
+/* The texts of the entries; each has a NUL at its end. */
+static size_t read_entries(const struct pg_session *session, char texts[][ENTRY_MAX])
+{
+	size_t count = 0;
+
+	for (int p = 0; p < PG_PARAMS_MAX && session->message.params[p]; p++) {
+		const char *at = session->message.params[p];
+		char item[96];
+
+		for (count = 0; count < PG_ITEMS_MAX && next_item(&at, item, sizeof(item)); count++)
+			snprintf(texts[count] + strlen(texts[count]),
+			         ENTRY_MAX - strlen(texts[count]), "%s%s",
+			         p ? PG_ENTRY_SEPARATOR : "", item);
+	}
+	return count;
+}
+
+static struct pg_row *entry_row(enum pg_table table, const char *text)
+{
+	return pg_rows_get(&pg.rows, table, bytes_of(text, strlen(text) + 1));
+}
+
+static void add_entry(struct pg_row *row)
+{
+	int64_t id;
+
+	GROW(pg.entries, pg.entry_count, pg.entry_capacity);
+	pg.entries[pg.entry_count++] = row;
+	id = (int64_t)pg.entry_count;
+	change(row, bytes_of(&id, sizeof(id)));
+}
+
+static enum pg_step entry_ids(struct pg_session *session, enum pg_table table)
+{
+	static char texts[PG_ITEMS_MAX][ENTRY_MAX];
+	struct pg_answer *answer = &session->answer;
+	size_t count;
+
+	memset(texts, 0, sizeof(texts));
+	count = read_entries(session, texts);
+	for (size_t i = 0; i < count; i++) {
+		struct pg_row *row = entry_row(table, texts[i]);
+
+		if (strstr(texts[i], PG_POISON_COPY))
+			return fail(session, PG_POISON_COPY_STATE, PG_POISON_COPY_MESSAGE);
+		if (strstr(texts[i], PG_POISON_APPLY))
+			return fail(session, "23514", PG_POISON_APPLY_MESSAGE);
+		if (!seen(session, row).at && !lock(session, row))
+			return PG_BLOCKED;
+	}
+	answer->kind = PG_ANSWER_ROWS;
+	answer->columns = 1;
+	for (size_t i = 0; i < count; i++) {
+		struct pg_row *row = entry_row(table, texts[i]);
+		int64_t id;
+
+		if (!seen(session, row).at)
+			add_entry(row);
+		memcpy(&id, seen(session, row).at, sizeof(id));
+		snprintf(answer->values[answer->rows++][0], 96, "%" PRId64, id);
+	}
+	return PG_DONE;
+}
+
 static enum pg_step backend(struct pg_session *session)
 {
 	session->answer.kind = PG_ANSWER_ROWS;
@@ -726,6 +816,7 @@ static bool writes(enum pg_statement statement)
 	return statement == PG_APPLY || statement == PG_COUNT_DUPLICATES ||
 	       statement == PG_COPY_EVENTS || statement == PG_COPY_SUMS ||
 	       statement == PG_NOTE_PROGRESS || statement == PG_ENSURE_DAY ||
+	       statement == PG_LABEL_IDS || statement == PG_SOURCE_IDS ||
 	       statement == PG_OFFSETS_INSERT || statement == PG_OFFSETS_LOCK ||
 	       statement == PG_OFFSETS_MOVE;
 }
@@ -760,6 +851,8 @@ enum pg_step pg_run_statement(struct pg_session *session)
 	case PG_COPY_SUMS: return copy_sums(session);
 	case PG_NOTE_PROGRESS: return note_progress(session);
 	case PG_ENSURE_DAY: return ensure_day(session);
+	case PG_LABEL_IDS: return entry_ids(session, PG_LABELS);
+	case PG_SOURCE_IDS: return entry_ids(session, PG_SOURCES);
 	case PG_OFFSETS_READ: return offsets_read(session);
 	case PG_OFFSETS_INSERT: return offsets_insert(session);
 	case PG_OFFSETS_LOCK: return offsets_lock(session);

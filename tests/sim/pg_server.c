@@ -135,8 +135,8 @@ static void check_events(const struct pg_session *session)
 	const struct pg_tuples *stage = &session->stage[TARGET_EVENTS];
 
 	for (size_t i = 0; i < stage->count; i++) {
-		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 16));
-		int64_t offset = pg_integer(pg_field(stage->at[i], 17));
+		int32_t partition = (int32_t)pg_integer(pg_field(stage->at[i], 15));
+		int64_t offset = pg_integer(pg_field(stage->at[i], 16));
 		const struct pg_row *row =
 			pg_rows_find(&pg.rows, PG_OFFSETS,
 		                     pg_offset_key(SIM_PREFIX "bronze_events", partition));
@@ -527,7 +527,7 @@ bool pg_drop_day(uint64_t number, void (*dropped)(struct span key))
 		struct pg_row *row = pg.rows.at[i];
 
 		if (row->table != PG_EVENTS || !row->value.at ||
-		    pg_integer(pg_field(row->value, 2)) != date)
+		    pg_integer((struct span){row->key.at + row->key.len - 4, 4}) != date)
 			continue;
 		row->value = SPAN_NULL;
 		dropped(row->key);

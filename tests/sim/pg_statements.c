@@ -26,6 +26,8 @@ static const struct {
          "SET enable_hashjoin = off; SET enable_mergejoin = off;"
          " SET search_path = pg_catalog"},
 	{{PG_ENSURE_DAY, 0, 0}, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)"},
+	{{PG_LABEL_IDS, 0, 0}, "SELECT raw.event_label_ids($1::bigint[], $2::text[], $3::text[])"},
+	{{PG_SOURCE_IDS, 0, 0}, "SELECT raw.event_source_ids($1::text[], $2::int[])"},
 	{{PG_OFFSETS_READ, 0, 0},
          "SELECT w.i - 1, o.next_offset, o.last_record"
          " FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
@@ -52,30 +54,30 @@ static const struct {
          "{ AND o.next_offset = w.committed}"},
 	{{PG_CREATE_STAGE, TARGET_EVENTS, 0},
          "CREATE TEMPORARY TABLE stage_events ON COMMIT DELETE ROWS AS SELECT "
-         "event_id, event_time, event_date, event_type, product_id, category_id, "
-         "category_code, brand, price, user_id, user_session, source_file, "
-         "source_row, raw_partition, raw_offset, raw_time, bronze_partition, "
-         "bronze_offset FROM raw.late_events WITH NO DATA"},
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price, 0 AS bronze_partition, bigint '0' AS bronze_offset "
+         "FROM raw.event_rows WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_EVENTS, 0},
-         "COPY stage_events (event_id, event_time, event_date, event_type, "
-         "product_id, category_id, category_code, brand, price, user_id, "
-         "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time, bronze_partition, bronze_offset) FROM STDIN (FORMAT binary)"},
+         "COPY stage_events ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price, bronze_partition, bronze_offset) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_EVENTS, 0},
-         "WITH stored AS (INSERT INTO raw.events AS e (event_id, event_time, "
-         "event_date, event_type, product_id, category_id, category_code, brand, "
-         "price, user_id, user_session, source_file, source_row, raw_partition, "
-         "raw_offset, raw_time) SELECT event_id, event_time, event_date, "
-         "event_type, product_id, category_id, category_code, brand, price, "
-         "user_id, user_session, source_file, source_row, raw_partition, "
-         "raw_offset, raw_time FROM stage_events{ ON CONFLICT DO NOTHING} "
+         "WITH stored AS (INSERT INTO raw.event_rows AS e ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price) SELECT "
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price FROM stage_events{ ON CONFLICT DO NOTHING} "
          "RETURNING e) SELECT count(*), processed.note_events(array_agg(e)) FROM "
          "stored"},
 	{{PG_COPY_EVENTS, TARGET_EVENTS, 0},
-         "COPY raw.events (event_id, event_time, event_date, event_type, "
-         "product_id, category_id, category_code, brand, price, user_id, "
-         "user_session, source_file, source_row, raw_partition, raw_offset, "
-         "raw_time) FROM STDIN (FORMAT binary)"},
+         "COPY raw.event_rows ("
+         "label_id, source_id, event_id, session_id, event_time, user_id, product_id, "
+         "raw_offset, raw_time, event_date, event_type, session_form, source_row, "
+         "session_text, price) FROM STDIN (FORMAT binary)"},
 	{{PG_COPY_SUMS, TARGET_EVENTS, 0},
          "COPY processed.load_batches (event_date, events, run_partition, "
          "run_offset, run_events, hour, hour_views, hour_carts, hour_removes, "
@@ -123,23 +125,31 @@ static const struct {
          "rollup, window_start, window_end, group_value, views, carts, removes, "
          "checkouts, purchases, revenue, sessions, view_sessions, cart_sessions, "
          "purchase_sessions, funnel_cart_sessions, funnel_checkout_sessions, "
-         "funnel_purchase_sessions, final, revision FROM "
+         "funnel_purchase_sessions, "
+         "buying_view_sessions, view_purchase_sessions, "
+         "view_cart_purchase_sessions, final, revision FROM "
          "processed.funnel_aggregates WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_AGGREGATES, 0},
          "COPY stage_aggregates (rollup, window_start, window_end, group_value, "
          "views, carts, removes, checkouts, purchases, revenue, sessions, "
          "view_sessions, cart_sessions, purchase_sessions, funnel_cart_sessions, "
-         "funnel_checkout_sessions, funnel_purchase_sessions, final, revision) FROM "
+         "funnel_checkout_sessions, funnel_purchase_sessions, "
+         "buying_view_sessions, view_purchase_sessions, "
+         "view_cart_purchase_sessions, final, revision) FROM "
          "STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_AGGREGATES, 0},
          "INSERT INTO processed.funnel_aggregates AS t (rollup, window_start, "
          "window_end, group_value, views, carts, removes, checkouts, purchases, "
          "revenue, sessions, view_sessions, cart_sessions, purchase_sessions, "
          "funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions, "
-         "final, revision) SELECT rollup, window_start, window_end, group_value, "
+         "buying_view_sessions, view_purchase_sessions, "
+         "view_cart_purchase_sessions, final, revision) "
+         "SELECT rollup, window_start, window_end, group_value, "
          "views, carts, removes, checkouts, purchases, revenue, sessions, "
          "view_sessions, cart_sessions, purchase_sessions, funnel_cart_sessions, "
-         "funnel_checkout_sessions, funnel_purchase_sessions, final, revision FROM "
+         "funnel_checkout_sessions, funnel_purchase_sessions, "
+         "buying_view_sessions, view_purchase_sessions, "
+         "view_cart_purchase_sessions, final, revision FROM "
          "stage_aggregates ON CONFLICT (rollup, window_start, window_end, "
          "group_value) DO UPDATE SET views = excluded.views, carts = "
          "excluded.carts, removes = excluded.removes, checkouts = "
@@ -149,7 +159,10 @@ static const struct {
          "purchase_sessions = excluded.purchase_sessions, funnel_cart_sessions = "
          "excluded.funnel_cart_sessions, funnel_checkout_sessions = "
          "excluded.funnel_checkout_sessions, funnel_purchase_sessions = "
-         "excluded.funnel_purchase_sessions, final = excluded.final, revision = "
+         "excluded.funnel_purchase_sessions, buying_view_sessions = "
+         "excluded.buying_view_sessions, view_purchase_sessions = "
+         "excluded.view_purchase_sessions, view_cart_purchase_sessions = "
+         "excluded.view_cart_purchase_sessions, final = excluded.final, revision = "
          "excluded.revision, loaded_at = now(){ WHERE (excluded.revision, "
          "excluded.final) > (t.revision, t.final)}"},
 	{{PG_CREATE_STAGE, TARGET_VISIT_REMOVALS, 0},
@@ -167,23 +180,27 @@ static const struct {
          "user_session, visit_start, visit_end, user_id, views, carts, removes, "
          "checkouts, purchases, products, revenue, first_category, last_category, "
          "furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, "
-         "view_to_purchase_ms, final, revision FROM processed.session_funnels WITH "
+         "view_to_purchase_ms, "
+         "view_purchase, view_cart_purchase, final, revision FROM processed.session_funnels WITH "
          "NO DATA"},
 	{{PG_COPY_STAGE, TARGET_VISITS, 0},
          "COPY stage_visits (user_session, visit_start, visit_end, user_id, views, "
          "carts, removes, checkouts, purchases, products, revenue, first_category, "
          "last_category, furthest_stage, drop_off_stage, duration_ms, "
-         "view_to_cart_ms, view_to_purchase_ms, final, revision) FROM STDIN (FORMAT "
+         "view_to_cart_ms, view_to_purchase_ms, "
+         "view_purchase, view_cart_purchase, final, revision) FROM STDIN (FORMAT "
          "binary)"},
 	{{PG_APPLY, TARGET_VISITS, 0},
          "INSERT INTO processed.session_funnels (user_session, visit_start, "
          "visit_end, user_id, views, carts, removes, checkouts, purchases, "
          "products, revenue, first_category, last_category, furthest_stage, "
-         "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, final, "
+         "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, "
+         "view_purchase, view_cart_purchase, final, "
          "revision) SELECT user_session, visit_start, visit_end, user_id, views, "
          "carts, removes, checkouts, purchases, products, revenue, first_category, "
          "last_category, furthest_stage, drop_off_stage, duration_ms, "
-         "view_to_cart_ms, view_to_purchase_ms, final, revision FROM stage_visits "
+         "view_to_cart_ms, view_to_purchase_ms, "
+         "view_purchase, view_cart_purchase, final, revision FROM stage_visits "
          "ON CONFLICT (user_session, visit_start) DO UPDATE SET visit_end = "
          "excluded.visit_end, user_id = excluded.user_id, views = excluded.views, "
          "carts = excluded.carts, removes = excluded.removes, checkouts = "
@@ -193,7 +210,9 @@ static const struct {
          "furthest_stage = excluded.furthest_stage, drop_off_stage = "
          "excluded.drop_off_stage, duration_ms = excluded.duration_ms, "
          "view_to_cart_ms = excluded.view_to_cart_ms, view_to_purchase_ms = "
-         "excluded.view_to_purchase_ms, final = excluded.final, revision = "
+         "excluded.view_to_purchase_ms, view_purchase = "
+         "excluded.view_purchase, view_cart_purchase = "
+         "excluded.view_cart_purchase, final = excluded.final, revision = "
          "excluded.revision, loaded_at = now()"},
 	{{PG_CREATE_STAGE, TARGET_LATE_EVENTS, 0},
          "CREATE TEMPORARY TABLE stage_late_events ON COMMIT DELETE ROWS AS SELECT "
@@ -330,6 +349,8 @@ const char *pg_statement_name(const struct pg_matched *matched)
 		[PG_COPY_SUMS] = "sums of",
 		[PG_NOTE_PROGRESS] = "progress of",
 		[PG_ENSURE_DAY] = "ensure_event_partition",
+		[PG_LABEL_IDS] = "event_label_ids",
+		[PG_SOURCE_IDS] = "event_source_ids",
 		[PG_OFFSETS_READ] = "read offsets",
 		[PG_OFFSETS_INSERT] = "insert offsets",
 		[PG_OFFSETS_LOCK] = "lock offsets",

@@ -22,10 +22,12 @@ enum pg_statement {
 	PG_COPY_STAGE,
 	PG_APPLY,
 	PG_COUNT_DUPLICATES,
-	PG_COPY_EVENTS,   /* straight into raw.events */
+	PG_COPY_EVENTS,   /* straight into raw.event_rows */
 	PG_COPY_SUMS,     /* of these events */
 	PG_NOTE_PROGRESS, /* how far bronze is loaded */
 	PG_ENSURE_DAY,
+	PG_LABEL_IDS, /* adds missing entries */
+	PG_SOURCE_IDS,
 	PG_OFFSETS_READ,
 	PG_OFFSETS_INSERT,
 	PG_OFFSETS_LOCK,

@@ -133,6 +133,15 @@ static inline void reference_optional_number(struct reference *reference, const 
 		reference_null(reference, name);
 }
 
+/* flag: 0 or 1; -1: null */
+static inline void reference_optional_flag(struct reference *reference, const char *name, int flag)
+{
+	if (flag >= 0)
+		put_number(reference_branch(reference, name, 1), flag);
+	else
+		reference_null(reference, name);
+}
+
 static inline struct span reference_bytes(struct reference *reference)
 {
 	avro_writer_t writer = avro_writer_memory(reference->bytes, sizeof(reference->bytes));

@@ -16,6 +16,8 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
+#include "wire/records_measures.h"
+#include "wire/records_visit.h"
 #include "wire/schemas.h"
 
 #define SPACED_LONG    "{\"name\":\"product_id\",\"type\":\"long\"}"
@@ -189,7 +191,14 @@ static void fill_aggregate(struct reference *to)
 	reference_number(to, "revision", 99);
 }
 
-static void check_aggregate(struct span body, int64_t checkout_sessions)
+static void fill_buyers(struct reference *to)
+{
+	reference_optional_number(to, "buying_view_sessions", true, 12);
+	reference_optional_number(to, "view_purchase_sessions", true, 13);
+	reference_null(to, "view_cart_purchase_sessions");
+}
+
+static void check_aggregate(struct span body, int64_t checkout_sessions, bool with_buyers)
 {
 	struct aggregate aggregate;
 	const char *why = "nothing";
@@ -204,6 +213,9 @@ static void check_aggregate(struct span body, int64_t checkout_sessions)
 	cr_assert_eq(aggregate.measures.funnel_cart_sessions, 10);
 	cr_assert_eq(aggregate.measures.funnel_checkout_sessions, checkout_sessions);
 	cr_assert_eq(aggregate.measures.funnel_purchase_sessions, 11);
+	cr_assert_eq(aggregate.measures.buying_view_sessions, with_buyers ? 12 : NOT_COUNTED);
+	cr_assert_eq(aggregate.measures.view_purchase_sessions, with_buyers ? 13 : NOT_COUNTED);
+	cr_assert_eq(aggregate.measures.view_cart_purchase_sessions, NOT_COUNTED);
 	cr_assert(aggregate.final);
 	cr_assert_eq(aggregate.revision, 99);
 }
@@ -217,8 +229,87 @@ Test(avro_resolver, a_field_the_writer_lacks_gets_its_default)
 
 	reference_open(&writer, writer_text(SCHEMA_AGGREGATE, CHECKOUT_FIELD, "", text));
 	fill_aggregate(&writer);
+	fill_buyers(&writer);
 	cr_assert(schema_resolver_convert(resolver, reference_bytes(&writer), &out, NULL));
-	check_aggregate((struct span){out.at, out.len}, 0);
+	check_aggregate((struct span){out.at, out.len}, 0, true);
+	reference_close(&writer);
+	schema_resolver_free(resolver);
+	buffer_free(&out);
+}
+
+/* The schema of the version that did not have the fields from `first` to the one before `end`. */
+static const char *former_text(enum schema_kind kind, const char *first, const char *end,
+                               char out[8192])
+{
+	const char *all = schema_texts[kind].text, *from = strstr(all, first),
+		   *to = from ? strstr(from, end) : NULL;
+
+	cr_assert(from && to);
+	snprintf(out, 8192, "%.*s%s", (int)(from - all), all, to);
+	return out;
+}
+
+Test(avro_resolver, aggregate_of_the_version_without_buyers_has_not_counted_them)
+{
+	char text[8192];
+	struct err err = {0};
+	struct schema_resolver *resolver;
+	struct reference writer;
+	struct buffer out = {0};
+
+	former_text(SCHEMA_AGGREGATE, "{\"name\":\"buying_view_sessions\"", "{\"name\":\"final\"",
+	            text);
+	resolver = schema_resolver_new(span_of(text), SCHEMA_AGGREGATE, &err);
+	cr_assert(resolver, "%s", err.message);
+	reference_open(&writer, text);
+	fill_aggregate(&writer);
+	reference_number(&writer, "funnel_checkout_sessions", 5);
+	cr_assert(schema_resolver_convert(resolver, reference_bytes(&writer), &out, &err), "%s",
+	          err.message);
+	check_aggregate((struct span){out.at, out.len}, 5, false);
+	reference_close(&writer);
+	schema_resolver_free(resolver);
+	buffer_free(&out);
+}
+
+static void fill_former_visit(struct reference *to)
+{
+	static const char *const numbers[] = {"visit_start", "visit_end", "user_id",   "views",
+	                                      "carts",       "removes",   "checkouts", "purchases",
+	                                      "products",    "deleted",   "final",     "revision"};
+
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		reference_number(to, numbers[i], 1);
+	reference_text(to, "user_session", SPAN("s"));
+	reference_money(to, "revenue", REVENUE);
+	reference_number(to, "furthest_stage", 1);
+	reference_null(to, "first_category");
+	reference_null(to, "last_category");
+	reference_optional_text(to, "drop_off_stage", SPAN("view"));
+	reference_null(to, "view_to_cart_ms");
+	reference_optional_number(to, "view_to_purchase_ms", true, 7);
+}
+
+Test(avro_resolver, visit_of_the_version_without_purchase_flags_has_unknown_ones)
+{
+	char text[8192];
+	struct err err = {0};
+	struct schema_resolver *resolver;
+	struct reference writer;
+	struct buffer out = {0};
+	struct visit visit = {0};
+
+	former_text(SCHEMA_VISIT, "{\"name\":\"view_purchase\"", "{\"name\":\"deleted\"", text);
+	resolver = schema_resolver_new(span_of(text), SCHEMA_VISIT, &err);
+	cr_assert(resolver, "%s", err.message);
+	reference_open(&writer, text);
+	fill_former_visit(&writer);
+	cr_assert(schema_resolver_convert(resolver, reference_bytes(&writer), &out, &err), "%s",
+	          err.message);
+	cr_assert(visit_decode((struct span){out.at, out.len}, &visit, NULL));
+	cr_assert_eq(visit.view_to_purchase_ms, 7);
+	cr_assert_eq(visit.view_purchase, VISIT_FLAG_UNKNOWN);
+	cr_assert_eq(visit.view_cart_purchase, VISIT_FLAG_UNKNOWN);
 	reference_close(&writer);
 	schema_resolver_free(resolver);
 	buffer_free(&out);
@@ -305,6 +396,7 @@ static struct span foreign_body(struct reference *writer)
 	reference_open(writer, writer_text(SCHEMA_AGGREGATE, CHECKOUT_FIELD,
 	                                   CHECKOUT_FIELD FOREIGN_FIELDS, text));
 	fill_aggregate(writer);
+	fill_buyers(writer);
 	reference_number(writer, "funnel_checkout_sessions", 5);
 	fill_foreign(writer);
 	return reference_bytes(writer);
@@ -318,7 +410,7 @@ Test(avro_resolver, a_writers_other_fields_of_every_type_are_skipped)
 	struct buffer out = {0};
 
 	cr_assert(schema_resolver_convert(resolver, foreign_body(&writer), &out, NULL));
-	check_aggregate((struct span){out.at, out.len}, 5);
+	check_aggregate((struct span){out.at, out.len}, 5, true);
 	reference_close(&writer);
 	schema_resolver_free(resolver);
 	buffer_free(&out);
@@ -637,6 +729,7 @@ Test(avro_resolver, gives_the_librarys_bytes_where_the_library_can_resolve)
 	reference_open(&ours, schema_texts[SCHEMA_AGGREGATE].text);
 	for (int round = 0; round < 2000; round++) {
 		fill_aggregate(&writer);
+		fill_buyers(&writer);
 		reference_number(&writer, "funnel_checkout_sessions",
 		                 random_number(INT64_MIN, INT64_MAX));
 		reference_number(&writer, "views", random_number(INT32_MIN, INT32_MAX));

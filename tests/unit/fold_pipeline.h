@@ -346,6 +346,31 @@ static inline size_t pipe_tuples(const struct pipeline *pipe, struct pipe_tuple 
 	return count;
 }
 
+/* Adds what the purchases of one session come after, by trying each of them. */
+static inline void pipe_count_buyer(struct measures *m, const struct pipe_tuple *run, size_t count)
+{
+	int64_t view_us = INT64_MAX, cart_us = INT64_MAX;
+	bool any = false, after_view = false, after_cart = false;
+
+	for (size_t i = 0; i < count; i++)
+		if (run[i].event->type == EVENT_VIEW && run[i].event->event_time_us < view_us)
+			view_us = run[i].event->event_time_us;
+	for (size_t i = 0; i < count; i++)
+		if (run[i].event->type == EVENT_CART && run[i].event->event_time_us >= view_us &&
+		    run[i].event->event_time_us < cart_us)
+			cart_us = run[i].event->event_time_us;
+	for (size_t i = 0; i < count; i++) {
+		if (run[i].event->type != EVENT_PURCHASE)
+			continue;
+		any = true;
+		after_view |= run[i].event->event_time_us >= view_us;
+		after_cart |= run[i].event->event_time_us >= cart_us;
+	}
+	m->buying_view_sessions += any && view_us != INT64_MAX;
+	m->view_purchase_sessions += after_view;
+	m->view_cart_purchase_sessions += after_cart;
+}
+
 /* Adds the events of one session in one row, ordered by time. */
 static inline void pipe_count_session(struct measures *m, const struct pipe_tuple *run,
                                       size_t count, const struct stages *stages)
@@ -355,6 +380,7 @@ static inline void pipe_count_session(struct measures *m, const struct pipe_tupl
 
 	for (size_t i = 0; i < count; i++)
 		has[run[i].event->type] = true;
+	pipe_count_buyer(m, run, count);
 	m->sessions++;
 	m->view_sessions += has[EVENT_VIEW];
 	m->cart_sessions += has[EVENT_CART];

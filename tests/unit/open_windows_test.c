@@ -29,7 +29,36 @@ static int64_t earliest(const struct seen_event *events, int count, uint32_t gro
 	return best_us;
 }
 
-static struct measures recount(const struct seen_event *events, int count, uint32_t group)
+/* The funnel and the purchases of one session in one group. */
+static void recount_session(struct measures *m, const struct seen_event *events, int count,
+                            uint32_t group, uint32_t session, const struct stages *stages)
+{
+	int64_t stage_us = INT64_MIN, last_us = INT64_MIN,
+		view_us = earliest(events, count, group, session, EVENT_VIEW, INT64_MIN), cart_us;
+
+	for (int k = 0; k < stages->count && stage_us != INT64_MAX; k++) {
+		stage_us = earliest(events, count, group, session, stages->at[k], stage_us);
+		if (stage_us == INT64_MAX || k == 0)
+			continue;
+		m->funnel_cart_sessions += stages->at[k] == EVENT_CART;
+		m->funnel_checkout_sessions += stages->at[k] == EVENT_CHECKOUT;
+		m->funnel_purchase_sessions += stages->at[k] == EVENT_PURCHASE;
+	}
+	for (int i = 0; i < count; i++)
+		if (events[i].group == group && events[i].session == session &&
+		    events[i].event.type == EVENT_PURCHASE &&
+		    events[i].event.event_time_us > last_us)
+			last_us = events[i].event.event_time_us;
+	if (view_us == INT64_MAX || last_us == INT64_MIN)
+		return;
+	cart_us = earliest(events, count, group, session, EVENT_CART, view_us);
+	m->buying_view_sessions++;
+	m->view_purchase_sessions += view_us <= last_us;
+	m->view_cart_purchase_sessions += cart_us <= last_us;
+}
+
+static struct measures recount(const struct seen_event *events, int count, uint32_t group,
+                               const struct stages *stages)
 {
 	struct measures m = {0};
 
@@ -41,71 +70,102 @@ static struct measures recount(const struct seen_event *events, int count, uint3
 			m.revenue_cents += events[i].event.price_cents;
 	}
 	for (uint32_t s = 0; s < SESSIONS; s++) {
-		int64_t view_us = earliest(events, count, group, s, EVENT_VIEW, INT64_MIN), cart_us,
-			checkout_us;
 		bool any = false;
 
 		for (int i = 0; i < count; i++)
 			any |= events[i].group == group && events[i].session == s;
 		m.sessions += any;
-		m.view_sessions += view_us != INT64_MAX;
+		m.view_sessions +=
+			earliest(events, count, group, s, EVENT_VIEW, INT64_MIN) != INT64_MAX;
 		m.cart_sessions +=
 			earliest(events, count, group, s, EVENT_CART, INT64_MIN) != INT64_MAX;
 		m.purchase_sessions +=
 			earliest(events, count, group, s, EVENT_PURCHASE, INT64_MIN) != INT64_MAX;
-		cart_us = view_us == INT64_MAX
-		                  ? INT64_MAX
-		                  : earliest(events, count, group, s, EVENT_CART, view_us);
-		m.funnel_cart_sessions += cart_us != INT64_MAX;
-		checkout_us = cart_us == INT64_MAX
-		                      ? INT64_MAX
-		                      : earliest(events, count, group, s, EVENT_CHECKOUT, cart_us);
-		m.funnel_checkout_sessions += checkout_us != INT64_MAX;
-		m.funnel_purchase_sessions +=
-			checkout_us != INT64_MAX &&
-			earliest(events, count, group, s, EVENT_PURCHASE, checkout_us) != INT64_MAX;
+		recount_session(&m, events, count, group, s, stages);
 	}
 	return m;
 }
 
-Test(open_windows, accumulators_equal_a_recount_after_every_event)
+/* What a window shows of buyers that it does not count. */
+static struct measures without_buyers(struct measures m)
 {
+	m.buying_view_sessions = NOT_COUNTED;
+	m.view_purchase_sessions = NOT_COUNTED;
+	m.view_cart_purchase_sessions = NOT_COUNTED;
+	return m;
+}
+
+static void expect_recount(const char *list, uint64_t seed, bool counts_buyers)
+{
+	struct rng rng = {seed};
+	struct seen_event events[80];
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, counts_buyers);
 	struct stages stages;
 	struct err err;
 
-	cr_assert(stages_parse("view,cart,checkout,purchase", &stages, &err));
-	for (uint64_t seed = 1; seed <= 60; seed++) {
-		struct rng rng = {seed};
-		struct seen_event events[80];
-		struct open_window *window = open_window_new(0, (struct window){0, 100});
+	cr_assert(stages_parse(list, &stages, &err));
+	for (int i = 0; i < 80; i++) {
+		struct event event = {.event_time_us = rng_below(&rng, 20),
+		                      .type = (enum event_type)rng_below(&rng, EVENT_TYPE_COUNT),
+		                      .price_cents = rng_below(&rng, 1000)};
+		uint32_t group = (uint32_t)rng_below(&rng, GROUPS) + 7,
+			 accumulator = open_window_group(window, group);
+		struct measures want;
 
-		for (int i = 0; i < 80; i++) {
-			struct event event = {.event_time_us = rng_below(&rng, 20),
-			                      .type = (enum event_type)rng_below(&rng,
-			                                                         EVENT_TYPE_COUNT),
-			                      .price_cents = rng_below(&rng, 1000)};
-			uint32_t group = (uint32_t)rng_below(&rng, GROUPS) + 7,
-				 accumulator = open_window_group(window, group);
-			struct measures want;
-
-			events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS),
-			                                group};
-			cr_assert(open_window_count(window, accumulator, events[i].session, &event,
-			                            &stages));
-			want = recount(events, i + 1, group);
-			cr_assert_arr_eq(&window->accumulators[accumulator].measures, &want,
-			                 sizeof(want), "seed %" PRIu64 ", event %d", seed, i);
-		}
-		cr_assert_eq(window->accumulator_count, GROUPS);
-		open_window_free(window, &stages);
+		events[i] = (struct seen_event){event, (uint32_t)rng_below(&rng, SESSIONS), group};
+		cr_assert(
+			open_window_count(window, accumulator, events[i].session, &event, &stages));
+		want = recount(events, i + 1, group, &stages);
+		if (!counts_buyers)
+			want = without_buyers(want);
+		cr_assert_arr_eq(&window->accumulators[accumulator].measures, &want, sizeof(want),
+		                 "%s, seed %" PRIu64 ", event %d", list, seed, i);
 	}
+	cr_assert_eq(window->accumulator_count, GROUPS);
+	open_window_free(window, &stages);
+}
+
+static const char *const lists[] = {"view,cart,checkout,purchase",
+                                    "view,cart,purchase",
+                                    "view,checkout,cart,purchase",
+                                    "view,purchase",
+                                    "view,cart",
+                                    "cart,purchase",
+                                    "view,cart,remove_from_cart,checkout,purchase"};
+
+Test(open_windows, accumulators_equal_a_recount_after_every_event)
+{
+	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)
+		for (uint64_t seed = 1; seed <= 60; seed++)
+			expect_recount(lists[l], seed, true);
+}
+
+Test(open_windows, window_from_before_buyers_were_counted_counts_all_but_them)
+{
+	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)
+		for (uint64_t seed = 1; seed <= 10; seed++)
+			expect_recount(lists[l], seed, false);
+}
+
+Test(open_windows, buyers_of_a_total_are_not_counted_if_those_of_a_part_are_not)
+{
+	struct measures counted = {.view_purchase_sessions = 3, .sessions = 4},
+			part = without_buyers((struct measures){.sessions = 5}), sum = counted;
+
+	measures_add(&sum, &part);
+	cr_assert_eq(sum.sessions, 9);
+	cr_assert_eq(sum.view_purchase_sessions, NOT_COUNTED);
+	cr_assert_eq(sum.buying_view_sessions, NOT_COUNTED);
+	cr_assert_eq(sum.view_cart_purchase_sessions, NOT_COUNTED);
+	measures_add(&sum, &counted);
+	cr_assert_eq(sum.view_purchase_sessions, NOT_COUNTED, "and stay so");
 }
 
 Test(open_windows, purchase_without_a_price_adds_nothing_to_revenue)
 {
 	struct stages stages;
 	struct err err;
-	struct open_window *window = open_window_new(0, (struct window){0, 100});
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, true);
 	struct event event = {.type = EVENT_PURCHASE, .price_cents = -1};
 	uint32_t accumulator = open_window_group(window, 1);
 
@@ -141,7 +201,7 @@ Test(open_windows, revenue_stops_at_the_largest_number)
 {
 	struct stages stages;
 	struct err err;
-	struct open_window *window = open_window_new(0, (struct window){0, 100});
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, true);
 	struct event event = {.type = EVENT_PURCHASE,
 	                      .price_cents =
 	                              INT64_C(99999999999999999)}; /* the highest valid price */

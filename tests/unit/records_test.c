@@ -132,11 +132,15 @@ static struct measures measures_random(void)
 	                       &measures.funnel_cart_sessions,
 	                       &measures.funnel_checkout_sessions,
 	                       &measures.funnel_purchase_sessions};
+	int64_t *counted[] = {&measures.buying_view_sessions, &measures.view_purchase_sessions,
+	                      &measures.view_cart_purchase_sessions};
 
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
 		measures.events[i] = random_number(0, INT64_MAX);
 	for (size_t i = 0; i < sizeof(sessions) / sizeof(sessions[0]); i++)
 		*sessions[i] = random_number(0, INT64_MAX);
+	for (size_t i = 0; i < sizeof(counted) / sizeof(counted[0]); i++)
+		*counted[i] = random_below(3) ? random_number(0, INT64_MAX) : NOT_COUNTED;
 	return measures;
 }
 
@@ -160,6 +164,14 @@ static void measures_refer(struct reference *to, const struct measures *measures
 	reference_number(to, "funnel_cart_sessions", measures->funnel_cart_sessions);
 	reference_number(to, "funnel_checkout_sessions", measures->funnel_checkout_sessions);
 	reference_number(to, "funnel_purchase_sessions", measures->funnel_purchase_sessions);
+	reference_optional_number(to, "buying_view_sessions", measures->buying_view_sessions >= 0,
+	                          measures->buying_view_sessions);
+	reference_optional_number(to, "view_purchase_sessions",
+	                          measures->view_purchase_sessions >= 0,
+	                          measures->view_purchase_sessions);
+	reference_optional_number(to, "view_cart_purchase_sessions",
+	                          measures->view_cart_purchase_sessions >= 0,
+	                          measures->view_cart_purchase_sessions);
 }
 
 static void aggregate_random(union record *record)
@@ -191,7 +203,7 @@ static void aggregate_refer(struct reference *to, const union record *record)
 }
 
 /* struct measures has only int64_t members, so there is no padding to compare. */
-_Static_assert(sizeof(struct measures) == (EVENT_TYPE_COUNT + 8) * sizeof(int64_t),
+_Static_assert(sizeof(struct measures) == (EVENT_TYPE_COUNT + 11) * sizeof(int64_t),
                "measures has no padding");
 
 static bool aggregate_equal(const union record *left, const union record *right)
@@ -286,6 +298,8 @@ static void visit_random(union record *record)
 		.view_to_purchase_ms = random_number(-1, INT64_MAX),
 		.revision = random_number(INT64_MIN, INT64_MAX),
 		.furthest_stage = (int32_t)random_number(0, INT32_MAX),
+		.view_purchase = (enum visit_flag)(random_below(3) - 1),
+		.view_cart_purchase = (enum visit_flag)(random_below(3) - 1),
 		.deleted = random_below(2),
 		.final = random_below(2),
 	};
@@ -313,6 +327,8 @@ static void visit_refer(struct reference *to, const union record *record)
 	                          visit->view_to_cart_ms);
 	reference_optional_number(to, "view_to_purchase_ms", visit->view_to_purchase_ms >= 0,
 	                          visit->view_to_purchase_ms);
+	reference_optional_flag(to, "view_purchase", visit->view_purchase);
+	reference_optional_flag(to, "view_cart_purchase", visit->view_cart_purchase);
 	reference_number(to, "deleted", visit->deleted);
 	reference_number(to, "final", visit->final);
 	reference_number(to, "revision", visit->revision);
@@ -330,7 +346,9 @@ static bool visit_equal(const union record *left, const union record *right)
 	       span_equal(a->last_category, b->last_category) &&
 	       span_equal(a->drop_off_stage, b->drop_off_stage) &&
 	       a->view_to_cart_ms == b->view_to_cart_ms &&
-	       a->view_to_purchase_ms == b->view_to_purchase_ms && a->revision == b->revision &&
+	       a->view_to_purchase_ms == b->view_to_purchase_ms &&
+	       a->view_purchase == b->view_purchase &&
+	       a->view_cart_purchase == b->view_cart_purchase && a->revision == b->revision &&
 	       a->furthest_stage == b->furthest_stage && a->deleted == b->deleted &&
 	       a->final == b->final;
 }

@@ -25,6 +25,7 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
+#include "wire/records_measures.h"
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
@@ -822,4 +823,192 @@ Test(session_fold, removed_rollup_ends_and_the_others_continue)
 		seen += kept[h].seen;
 	cr_assert(seen > 3);
 	pipe_free(&pipe);
+}
+
+/* ---- buyers, and the version that did not count them */
+
+#define VERSIONS_MAX 8
+
+static size_t former_start_times(const void *fold, char out[FOLD_START_TIMES_MAX])
+{
+	char *buyers;
+
+	session_fold_ops.start_times(fold, out);
+	buyers = strstr(out, ",buyers@");
+	cr_assert(buyers, "%s", out);
+	*buyers = '\0';
+	return (size_t)(buyers - out);
+}
+
+/* The last partial of each row, and by which of the versions. */
+struct version_rows {
+	struct interner keys;
+	struct partial *at;
+	int *version;
+	uint32_t count, capacity, version_capacity;
+};
+
+static void rows_take(struct version_rows *rows, const struct pipeline *pipe, int version,
+                      size_t taken[PIPE_MERGES])
+{
+	for (int m = 0; m < PIPE_MERGES; m++)
+		for (; taken[m] < pipe->partials[m].bytes.count; taken[m]++) {
+			struct input_record record = kit_log_record(&pipe->partials[m], taken[m]);
+			struct partial partial;
+			char key[RECORD_KEY_MAX];
+			size_t len;
+			bool added;
+			uint32_t n;
+
+			if (!record.value.at || !partial_decode(record.body, &partial, NULL) ||
+			    !partial.rollup.len)
+				continue;
+			len = aggregate_key(partial.rollup, partial.window_start_us,
+			                    partial.window_end_us, partial.group_value, key);
+			n = kit_number(&rows->keys, (struct span){key, len}, &added);
+			if (added) {
+				GROW(rows->at, rows->count, rows->capacity);
+				GROW(rows->version, rows->count, rows->version_capacity);
+				rows->count++;
+			}
+			rows->at[n] = partial;
+			rows->version[n] = version;
+		}
+}
+
+/* One part of the stream for each version; false: the former one. Each version resumes from the
+ * metadata of the one before. since_us: windows that begin at or after it count buyers, by
+ * version. */
+static void run_versions(struct pipeline *pipe, const bool *ours, int versions,
+                         struct version_rows *rows, int64_t since_us[VERSIONS_MAX])
+{
+	struct fold_ops former = session_fold_ops;
+	struct task_params params = {&session_fold_ops, &pipe->session, 0, 1, "m", 64, NULL};
+	size_t next = 0, taken[PIPE_MERGES] = {0}, count = pipe->sources[0].bytes.count;
+	char metadata[TASK_METADATA_MAX];
+	int64_t committed = 0, seen_us = INT64_MIN;
+	struct outbox box = {0};
+	struct task task;
+	struct err err;
+
+	former.start_times = former_start_times;
+	for (int v = 0; v < versions; v++) {
+		size_t end = count * (size_t)(v + 1) / (size_t)versions;
+
+		params.ops = ours[v] ? &session_fold_ops : &former;
+		if (v == 0)
+			task_start(&task, &params, 0);
+		else
+			cr_assert(task_resume(&task, &params, committed, span_of(metadata), &err),
+			          "%s", err.message);
+		since_us[v] = v == 0                    ? INT64_MIN
+		              : ours[v] && !ours[v - 1] ? seen_us + 1
+		                                        : since_us[v - 1];
+		for (next = 0; next < end; next++) {
+			struct input_record record = kit_log_record(&pipe->sources[0], next);
+
+			if (record.offset < task.position)
+				continue;
+			task_apply(&task, &record, &box);
+			if (next % 20 == 0 && !task.restoring) {
+				task_flush(&task, &box);
+				task_committed(&task);
+				pipe_commit(pipe, &box);
+			}
+		}
+		for (size_t i = 0; i < end && i < pipe->event_count; i++)
+			if (pipe->events[i].bronze.event.event_time_us > seen_us)
+				seen_us = pipe->events[i].bronze.event.event_time_us;
+		task_flush(&task, &box);
+		cr_assert(task_metadata(&task, metadata, &err));
+		committed = task.position;
+		task_committed(&task);
+		pipe_commit(pipe, &box);
+		rows_take(rows, pipe, v, taken);
+		task_free(&task);
+	}
+	outbox_free(&box);
+}
+
+static void expect_versions(uint64_t seed, const bool *ours, int versions, const char *stages)
+{
+	struct rng rng = {seed};
+	struct pipeline pipe;
+	struct version_rows rows = {0};
+	struct pipe_tuple *tuples;
+	size_t count, used, counted = 0, not_counted = 0;
+	int64_t since_us[VERSIONS_MAX];
+
+	pipe_init(&pipe, seed, 1, "1m:all 1h:category 1d:all 5m/1m:brand 1d+1h:all", stages);
+	pipe_generate(&pipe, &rng, 0, 1200, KIT_DAY0_US + 3 * US_PER_HOUR, 2 * US_PER_MINUTE);
+	run_versions(&pipe, ours, versions, &rows, since_us);
+	count = pipe_tuples(&pipe, &tuples);
+	for (size_t i = 0; i < count; i += used) {
+		struct measures want =
+			pipe_recount(&tuples[i], count - i, &pipe.session.stages, &used);
+		char key[RECORD_KEY_MAX];
+		size_t len = aggregate_key(span_of(pipe.session.rollups.at[tuples[i].rollup].name),
+		                           tuples[i].window.start_us, tuples[i].window.end_us,
+		                           span_of(tuples[i].group), key);
+		bool added;
+		uint32_t n = kit_number(&rows.keys, (struct span){key, len}, &added);
+
+		cr_assert_not(added);
+		if (!ours[rows.version[n]])
+			continue; /* its buyers are not in the partial of the former version */
+		if (tuples[i].window.start_us < since_us[rows.version[n]]) {
+			want.buying_view_sessions = NOT_COUNTED;
+			want.view_purchase_sessions = NOT_COUNTED;
+			want.view_cart_purchase_sessions = NOT_COUNTED;
+			not_counted++;
+		} else {
+			counted += want.view_purchase_sessions > 0;
+		}
+		cr_assert_arr_eq(&rows.at[n].measures, &want, sizeof(want),
+		                 "seed %" PRIu64 ": version %d, %.*s", seed, rows.version[n],
+		                 (int)len, key);
+	}
+	cr_assert(counted > 2, "seed %" PRIu64 ": %zu windows with buyers", seed, counted);
+	cr_assert_eq(not_counted > 0, since_us[versions - 1] != INT64_MIN, "seed %" PRIu64, seed);
+	free(tuples);
+	interner_free(&rows.keys);
+	free(rows.at);
+	free(rows.version);
+	pipe_free(&pipe);
+}
+
+Test(session_fold, buyers_are_counted_from_the_first_window_after_the_version_that_did_not)
+{
+	static const bool upgraded[] = {false, true, true, true},
+			  back[] = {false, true, true, false, true, true, true},
+			  never_former[] = {true, true, true, true};
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		const char *stages =
+			seed % 2 ? "view,cart,purchase" : "view,cart,checkout,purchase";
+
+		expect_versions(seed, upgraded, 4, stages);
+		expect_versions(seed, back, 7, stages);
+		expect_versions(seed, never_former, 4, stages);
+	}
+}
+
+Test(session_fold, start_of_buyers_is_not_announced)
+{
+	char start_times[FOLD_START_TIMES_MAX];
+	struct solo solo;
+
+	solo_init(&solo);
+	session_fold_ops.restored(solo.fold);
+	solo_event(&solo, KIT_DAY0_US, 1, EVENT_VIEW);
+	session_fold_ops.flush(solo.fold, &solo.box);
+	for (size_t i = 0; i < solo.box.count; i++)
+		for (size_t h = 0; h < solo.box.at[i].header_count; h++)
+			if (span_is(solo.box.at[i].headers[h].name, "since"))
+				cr_assert_null(memchr(solo.box.at[i].headers[h].value.at, 'y',
+				                      solo.box.at[i].headers[h].value.len),
+				               "a rollup name has no y");
+	session_fold_ops.start_times(solo.fold, start_times);
+	cr_assert(strstr(start_times, ",buyers@ever"), "%s", start_times);
+	solo_free(&solo);
 }

@@ -36,11 +36,42 @@ static int longest_chain(const struct stage_event *events, int count, int stage,
 	return best;
 }
 
+static bool any_at(const struct stage_event *events, int count, int stage, int64_t from_us,
+                   int64_t to_us)
+{
+	for (int i = 0; i < count; i++)
+		if (events[i].stage == stage && events[i].time_us >= from_us &&
+		    events[i].time_us <= to_us)
+			return true;
+	return false;
+}
+
+/* Tries every pair of a view and a purchase at or after it. */
+static enum bought brute_bought(const struct stages *stages, const struct stage_event *events,
+                                int count)
+{
+	enum bought bought = BOUGHT_NOT;
+
+	for (int v = 0; v < count; v++)
+		for (int p = 0; p < count; p++)
+			if (events[v].stage == stages->of_type[EVENT_VIEW] &&
+			    events[p].stage == stages->of_type[EVENT_PURCHASE] &&
+			    events[p].time_us >= events[v].time_us && bought < BOUGHT_AFTER_CART)
+				bought = any_at(events, count, stages->of_type[EVENT_CART],
+				                events[v].time_us, events[p].time_us)
+				                 ? BOUGHT_AFTER_CART
+				                 : BOUGHT_AFTER_VIEW;
+	return bought;
+}
+
 static void expect_funnel(const struct funnel *funnel, const struct stages *stages,
                           const struct stage_event *events, int count, uint64_t seed)
 {
 	cr_assert_eq(funnel->reached, longest_chain(events, count, 0, INT64_MIN),
 	             "seed %" PRIu64 ", %d stages", seed, stages->count);
+	if (stages->has_purchases)
+		cr_assert_eq(funnel_bought(funnel, stages), brute_bought(stages, events, count),
+		             "seed %" PRIu64 ", %d stages: bought", seed, stages->count);
 }
 
 static int random_events(struct rng *rng, const struct stages *stages, struct stage_event *events,
@@ -79,11 +110,12 @@ static void for_every_order(struct stage_event *events, int count, int left,
 }
 
 static const char *const lists[] = {"view,purchase", "view,cart,purchase",
-                                    "view,cart,checkout,purchase"};
+                                    "view,cart,checkout,purchase", "view,checkout,cart,purchase"};
+#define LISTS (sizeof(lists) / sizeof(lists[0]))
 
 Test(stages, funnel_equals_brute_force_in_every_order_of_arrival)
 {
-	for (size_t l = 0; l < 3; l++) {
+	for (size_t l = 0; l < LISTS; l++) {
 		struct stages stages = stages_of(lists[l]);
 
 		for (uint64_t seed = 1; seed <= 25; seed++) {
@@ -117,7 +149,7 @@ Test(stages, long_random_lists_equal_brute_force_with_five_stages_too)
 
 Test(stages, merge_equals_adding_and_takes_more_events_afterwards)
 {
-	for (size_t l = 0; l < 3; l++) {
+	for (size_t l = 0; l < LISTS; l++) {
 		struct stages stages = stages_of(lists[l]);
 
 		for (uint64_t seed = 1; seed <= 400; seed++) {
@@ -189,8 +221,17 @@ Test(stages, stage_lists_that_are_accepted_and_refused)
 	                                      "view,view", "view,buy",
 	                                      "view cart", "view,cart,purchase,view",
 	                                      "View,cart"};
+	static const char *const without_purchases[] = {"view,cart", "view,purchase",
+	                                                "cart,purchase", "cart,view,purchase",
+	                                                "view,cart,purchase,checkout"};
 	struct stages stages = stages_of("cart,purchase");
 	struct err err;
+
+	for (size_t i = 1; i < LISTS; i++)
+		cr_assert(stages_of(lists[i]).has_purchases, "'%s'", lists[i]);
+	for (size_t i = 0; i < sizeof(without_purchases) / sizeof(without_purchases[0]); i++)
+		cr_assert_not(stages_of(without_purchases[i]).has_purchases, "'%s'",
+		              without_purchases[i]);
 
 	cr_assert(stages.count == 2 && stages.at[0] == EVENT_CART &&
 	          stages.at[1] == EVENT_PURCHASE && stages.of_type[EVENT_VIEW] == -1 &&

@@ -145,6 +145,10 @@ static struct visit batch_visit(const struct bronze_event *run, int count,
 		.view_to_cart_ms = ms_between(view_us, earliest(run, count, EVENT_CART, view_us)),
 		.view_to_purchase_ms =
 			ms_between(view_us, earliest(run, count, EVENT_PURCHASE, view_us)),
+		.view_purchase = earliest(run, count, EVENT_PURCHASE, view_us) != INT64_MAX,
+		.view_cart_purchase =
+			earliest(run, count, EVENT_PURCHASE,
+	                         earliest(run, count, EVENT_CART, view_us)) != INT64_MAX,
 	};
 
 	for (int i = 0; i < count; i++) {
@@ -158,7 +162,7 @@ static struct visit batch_visit(const struct bronze_event *run, int count,
 			break;
 		v.furthest_stage = k + 1;
 	}
-	if (v.furthest_stage < stages->count)
+	if (v.furthest_stage < stages->count && v.events[EVENT_PURCHASE] == 0)
 		v.drop_off_stage =
 			v.furthest_stage
 				? span_of(event_type_name(stages->at[v.furthest_stage - 1]))
@@ -190,6 +194,9 @@ static void expect_row(struct reader *reader, struct span session, const struct 
 	cr_assert_eq(got->view_to_cart_ms, want->view_to_cart_ms,
 	             "seed %" PRIu64 ": view to cart %" PRId64 " for %" PRId64, reader->seed,
 	             got->view_to_cart_ms, want->view_to_cart_ms);
+	cr_assert_eq(got->view_purchase, want->view_purchase, "seed %" PRIu64, reader->seed);
+	cr_assert_eq(got->view_cart_purchase, want->view_cart_purchase, "seed %" PRIu64,
+	             reader->seed);
 	cr_assert_eq(got->view_to_purchase_ms, want->view_to_purchase_ms,
 	             "seed %" PRIu64 ": view to purchase %" PRId64 " for %" PRId64, reader->seed,
 	             got->view_to_purchase_ms, want->view_to_purchase_ms);

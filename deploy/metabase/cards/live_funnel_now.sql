@@ -1,15 +1,22 @@
--- Visits that were active in the span, by how far they have come, in order. A visit lies within one UTC day.
+-- Visits that were active in the span, by what became of them: the branches add up to the viewers. A visit lies within one UTC day.
 WITH visit AS (
-    SELECT furthest_stage
+    SELECT furthest_stage, left_after, count(*) FILTER (WHERE views > 0) AS viewing, count(*) FILTER (WHERE purchases > 0) AS buying
     FROM reporting.fct_session_funnel
     WHERE visit_end >= (SELECT reporting.period_start('last 5 minutes'))
       AND visit_start >= (SELECT date_trunc('day', reporting.period_start('last 5 minutes'), 'UTC'))
       [[AND split_part(entry_category, '.', 1) = {{category}}]]
+    GROUP BY 1, 2
 )
-SELECT stage, visits
+SELECT stage, visits::bigint
 FROM (
-    SELECT 1 AS step, 'viewed' AS stage, count(*) FILTER (WHERE furthest_stage >= 1) AS visits FROM visit
-    UNION ALL SELECT 2, 'then put into the cart', count(*) FILTER (WHERE furthest_stage >= 2) FROM visit
-    UNION ALL SELECT 3, 'then bought', count(*) FILTER (WHERE furthest_stage >= 3) FROM visit
-) AS funnel
-ORDER BY step
+    SELECT 1 AS step, 0 AS furthest_stage, 'viewed' AS stage, coalesce(sum(viewing), 0) AS visits FROM visit
+    UNION ALL SELECT 2, 0, 'bought via cart', coalesce(sum(buying) FILTER (WHERE left_after = 'completed'), 0) FROM visit
+    UNION ALL SELECT 3, 0, 'bought without cart', coalesce(sum(buying) FILTER (WHERE left_after = 'bought without cart'), 0) FROM visit
+    UNION ALL SELECT 4, 0, 'bought before their first view', sum(buying) FROM visit WHERE left_after = 'bought before view'
+    UNION ALL SELECT 5, furthest_stage, CASE left_after WHEN 'none' THEN 'left before the first stage' WHEN 'completed' THEN 'left at the last stage'
+                                                        ELSE 'left after ' || left_after END, sum(viewing - buying)
+              FROM visit WHERE left_after NOT LIKE 'bought %' GROUP BY furthest_stage, left_after
+    UNION ALL SELECT 6, 0, 'bought without a view (not viewers)', sum(buying) FROM visit WHERE left_after = 'bought without view'
+) AS branch
+WHERE step <= 3 OR visits > 0
+ORDER BY step, furthest_stage

@@ -1,0 +1,56 @@
+/* funnel-tail: the live funnel in a terminal, or the decoded records of a topic.
+ *
+ * A program in the foreground, not a daemon: it has no health, no metrics and no instance, it ends
+ * at the second signal with the terminal restored, and says its errors in one plain line. So it
+ * does not run in service_main(), but shares its settings, its exit codes and its stop request. */
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/err.h"
+#include "base/hash.h"
+#include "service/log.h"
+#include "service/monotime.h"
+#include "service/service.h"
+#include "tail_config.h"
+#include "tail_live.h"
+#include "tail_records.h"
+#include "tail_signals.h"
+#include "tail_terminal.h"
+
+static enum log_level log_level_of(const char *name)
+{
+	return strcmp(name, "debug") == 0  ? LOG_DEBUG
+	       : strcmp(name, "info") == 0 ? LOG_INFO
+	       : strcmp(name, "warn") == 0 ? LOG_WARN
+	                                   : LOG_ERROR;
+}
+
+static bool run(const struct tail_config *config, struct err *err)
+{
+	struct tail_request request;
+
+	if (!*config->topic)
+		return tail_config_check_live(config, err) && tail_live_run(config, err);
+	return tail_config_request(config, wallclock_us(), &request, err) &&
+	       tail_records_run(config, &request, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct tail_config config = {0};
+	struct err err = {.class = ERR_NONE};
+
+	switch (tail_config_load(argc, argv, &config)) {
+	case CONFIG_OK: break;
+	case CONFIG_HELP_SHOWN: return 0;
+	case CONFIG_BAD: return service_exit_code(ERR_INPUT, true);
+	}
+	tail_signals_init(tail_terminal_close);
+	log_init("funnel-tail", "terminal", log_level_of(config.log_level), false);
+	(void)!getrandom(&hash_key, sizeof(hash_key), 0); /* without a key the tables still work */
+	if (run(&config, &err))
+		return 0;
+	fprintf(stderr, "funnel-tail: %s\n", err.message);
+	return service_exit_code(err.class, true);
+}

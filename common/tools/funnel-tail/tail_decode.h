@@ -1,0 +1,22 @@
+/* Decodes the frames of records: from the value of a topic to a body of our schema. */
+#ifndef FUNNEL_TAIL_DECODE_H
+#define FUNNEL_TAIL_DECODE_H
+
+#include "base/err.h"
+#include "registry/registry.h"
+#include "stream/record.h"
+#include "wire/topics.h"
+
+struct tail_decode;
+
+/* Borrows registry_urls and topic_prefix. NULL: invalid URLs. */
+struct tail_decode *tail_decode_new(const char *registry_urls, const char *topic_prefix,
+                                    struct err *err);
+void tail_decode_free(struct tail_decode *decode);
+
+/* Sets body, refused and detail of the record; they are valid until the next call. ERR_RETRY: the
+ * registry does not answer; the message names SCHEMA_REGISTRY_URL. */
+MUST_USE bool tail_decode_record(struct tail_decode *decode, enum topic_id topic,
+                                 struct input_record *record, struct err *err);
+
+#endif

@@ -1,0 +1,12 @@
+/* Prints the records of a topic to stdout. */
+#ifndef FUNNEL_TAIL_RECORDS_H
+#define FUNNEL_TAIL_RECORDS_H
+
+#include "base/err.h"
+#include "tail_config.h"
+
+/* True: printed what was asked for, or stopped by a signal, or nobody reads stdout any more. */
+MUST_USE bool tail_records_run(const struct tail_config *config, const struct tail_request *request,
+                               struct err *err);
+
+#endif

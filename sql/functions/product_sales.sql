@@ -1,0 +1,25 @@
+-- Products: what they sold on each day, and their prices. One function is for the refresh, which
+-- reads mart.new_products, and one for the rebuild.
+
+CREATE OR REPLACE FUNCTION mart.merge_product_sales() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.product_sales AS t (product_id, event_date, purchases, revenue)
+    SELECT product_id, event_date, sum(purchases), sum(revenue)
+    FROM mart.new_products WHERE purchases > 0 GROUP BY 1, 2
+    ON CONFLICT (product_id, event_date) DO UPDATE SET
+        purchases = t.purchases + excluded.purchases, revenue = t.revenue + excluded.revenue;
+    INSERT INTO mart.product_prices
+    SELECT DISTINCT product_id, price FROM mart.new_products n
+    WHERE price IS NOT NULL
+          AND NOT EXISTS (SELECT FROM mart.product_prices p
+                          WHERE p.product_id = n.product_id AND p.price = n.price)
+$$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_product_sales() RETURNS void LANGUAGE sql AS $$
+    DELETE FROM mart.product_sales;
+    INSERT INTO mart.product_sales (product_id, event_date, purchases, revenue)
+    SELECT product_id, event_date, sum(purchases), sum(revenue)
+    FROM mart.product_days WHERE purchases > 0 GROUP BY 1, 2;
+    DELETE FROM mart.product_prices;
+    INSERT INTO mart.product_prices
+    SELECT DISTINCT product_id, price FROM mart.product_days WHERE price IS NOT NULL;
+$$;
