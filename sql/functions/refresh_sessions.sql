@@ -88,8 +88,11 @@ SET enable_nestloop = off AS $$
         USING (session_id, event_date)
 $$;
 
--- The rows are in the order of the key, so that their places in the index are near to each other.
-CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
+-- The list of places and the setting make the UPDATE read only these rows: the planner may prefer to
+-- read all of mart.session_days. The new rows are in the order of the key, so that their places in
+-- the index are near to each other.
+CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
     UPDATE mart.session_days t
     SET views = t.views + n.views, carts = t.carts + n.carts, removes = t.removes + n.removes,
         checkouts = t.checkouts + n.checkouts, purchases = t.purchases + n.purchases,
@@ -99,8 +102,9 @@ CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
         first_view = least(t.first_view, n.first_view),
         last_view = greatest(t.last_view, n.last_view),
         last_purchase = greatest(t.last_purchase, n.last_purchase)
-    FROM mart.new_sessions n JOIN mart.prior_sessions p USING (session_id, event_date, user_id)
-    WHERE t.ctid = p.place;
+    FROM mart.new_sessions n
+    WHERE t.ctid = ANY (ARRAY(SELECT place FROM mart.prior_sessions))
+          AND t.session_id = n.session_id AND t.event_date = n.event_date AND t.user_id = n.user_id;
 
     INSERT INTO mart.session_days
     SELECT n.* FROM mart.new_sessions n
@@ -110,8 +114,10 @@ CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql AS $$
     ORDER BY n.session_id
 $$;
 
--- New steps, and the existing steps of sessions whose views have changed.
-CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql AS $$
+-- New steps, and the existing steps of sessions whose views have changed. OFFSET 0: a search by key
+-- for each session.
+CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
     WITH steps AS (
         SELECT session_id, event_date,
                array_agg(step ORDER BY step COLLATE "C") AS steps

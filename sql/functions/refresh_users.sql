@@ -14,7 +14,8 @@ $$;
 -- earlier: what the same user did in the same session before a session day, in an earlier refresh
 -- or on an earlier day of this one. OFFSET 0: a search by key for each user, as the planner may
 -- prefer to read all of mart.dim_users.
-CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
     INSERT INTO mart.new_users
     WITH mixed AS MATERIALIZED (
         SELECT * FROM mart.new_sessions JOIN mart.mixed_sessions USING (session_id)
@@ -107,7 +108,9 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
     ON CONFLICT (grain, period_start) DO UPDATE SET users = t.users + excluded.users
 $$;
 
-CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
+-- The list of places and the setting make the UPDATE read only these rows.
+CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
     UPDATE mart.dim_users t
     SET first_seen = least(t.first_seen, n.first_time),
         last_seen = greatest(t.last_seen, n.last_time),
@@ -116,7 +119,9 @@ CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql AS $$
         spend = t.spend + n.spend, sessions = t.sessions + n.sessions,
         orders = t.orders + n.orders,
         last_purchase = greatest(t.last_purchase, n.last_purchase)
-    FROM mart.new_users n WHERE t.ctid = n.place;
+    FROM mart.new_users n
+    WHERE t.ctid = ANY (ARRAY(SELECT place FROM mart.new_users WHERE place IS NOT NULL))
+          AND t.user_id = n.user_id;
 
     INSERT INTO mart.dim_users
         (user_id, user_key, first_seen, last_seen, events, carts, purchases, spend, sessions,
