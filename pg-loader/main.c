@@ -37,7 +37,7 @@ static const struct config_option loader_options[] = {
          NULL, NULL},
 	{"REPORTING_INTERVAL", CONFIG_DURATION,
          offsetof(struct loader_config, reporting_interval_us), "30s", 0, INT64_C(86400000000),
-         "time between refreshes of the reports; 0s: never", NULL, NULL},
+         "longest time between refreshes of the reports; 0s: never", NULL, NULL},
 	{"REBUILD", CONFIG_BOOLEAN, offsetof(struct loader_config, rebuild), "false", 0, 0,
          "load nothing; build all reports again from the tables, then stop", NULL, NULL},
 	{"WAIT_IDLE", CONFIG_BOOLEAN, offsetof(struct loader_config, wait_idle), "false", 0, 0,

@@ -4,9 +4,11 @@
  *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
- * costs less per event. If as many wait as one call counts, it follows at once. The reports are
- * computed in another server process, in parallel with loading. If several
- * loaders call at the same time, the database runs one refresh, and the other calls return at once.
+ * costs less per event. If as many wait as one call counts, it follows at once. It also follows when
+ * no rows have come for a second, or for as long as the last call took: an idle stream is reported
+ * soon, and a stream with many short gaps causes no more calls than they are worth. The reports are
+ * computed in another server process, in parallel with loading. If several loaders call at the same
+ * time, the database runs one refresh, and the other calls return at once.
  * Retention is applied after the first refresh, and then once an hour.
  *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns.
@@ -42,6 +44,7 @@
 #define RETRY_US           INT64_C(5000000)  /* shortest pause after a failure */
 #define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
 #define PAUSE_US           INT64_C(10000000) /* while events wait */
+#define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
 struct reporting {
@@ -51,7 +54,8 @@ struct reporting {
 	enum { REPORTING_IDLE, REPORTING_CONNECTING, REPORTING_READY, REPORTING_WAITING } phase;
 	PostgresPollingStatusType polling;
 	bool retention; /* the query that was sent: retention, else refresh */
-	int64_t interval_us, next_us, deadline_us, sent_us;
+	int64_t interval_us, next_us, deadline_us, sent_us, took_us;
+	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
 	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
 		*refreshed_at;
@@ -115,7 +119,21 @@ static void give_up(struct reporting *r, const char *what)
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	disconnect(r);
+	r->rows_us = 0;
 	schedule(r, r->interval_us > RETRY_US ? r->interval_us : RETRY_US);
+}
+
+void reporting_note_rows(struct reporting *r)
+{
+	r->rows_us = monotonic_us();
+}
+
+static bool is_due(const struct reporting *r)
+{
+	int64_t now_us = monotonic_us();
+	int64_t idle_us = r->took_us > IDLE_US ? r->took_us : IDLE_US;
+
+	return now_us >= r->next_us || (r->rows_us != 0 && now_us - r->rows_us >= idle_us);
 }
 
 /* ---- connecting */
@@ -176,6 +194,8 @@ static void send_query(struct reporting *r)
 		return;
 	}
 	r->phase = REPORTING_WAITING;
+	if (!r->retention)
+		r->rows_us = 0;
 	r->sent_us = monotonic_us();
 	r->deadline_us = r->sent_us + ANSWER_TIMEOUT_US;
 }
@@ -198,9 +218,11 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	int64_t counted, waiting;
 
 	if (PQgetvalue(result, 0, 3)[0] != 't') { /* another loader's refresh is running */
+		reporting_note_rows(r);
 		schedule(r, r->interval_us);
 		return;
 	}
+	r->took_us = monotonic_us() - r->sent_us;
 	counted = number_at(result, 0);
 	waiting = number_at(result, 1);
 	metric_add(r->refreshes, 1);
@@ -209,9 +231,11 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->breaches, number_at(result, 2));
 	metric_set(r->differences, number_at(result, 4));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
-	histogram_observe_us(r->seconds, monotonic_us() - r->sent_us);
+	histogram_observe_us(r->seconds, r->took_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
-	          log_int("took_us", monotonic_us() - r->sent_us));
+	          log_int("took_us", r->took_us));
+	if (waiting > 0 && r->rows_us == 0)
+		r->rows_us = r->sent_us;
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
 	schedule(r, pause_after(r, waiting));
@@ -270,12 +294,12 @@ void reporting_step(struct reporting *r)
 		return;
 	switch (r->phase) {
 	case REPORTING_IDLE:
-		if (monotonic_us() >= r->next_us)
+		if (is_due(r))
 			start_connecting(r);
 		break;
 	case REPORTING_CONNECTING: continue_connecting(r); break;
 	case REPORTING_READY:
-		if (monotonic_us() >= r->next_us)
+		if (is_due(r))
 			send_query(r);
 		break;
 	case REPORTING_WAITING: poll_answer(r); break;

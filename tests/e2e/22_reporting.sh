@@ -127,6 +127,18 @@ breach_is_shown() {
     wait_until "the metric shows that it has ended" metric_is funnel_reporting_breaches 0
 }
 
+# With an interval of a day, only a stream that has become idle is reported.
+idle_stream_is_reported() {
+    local before
+    stack stop pg-loader-1
+    REPORTING_INTERVAL=1d start pg-loader-1
+    wait_until "the first refresh" metric_is funnel_reporting_refreshes_total 1
+    before=$(sql "SELECT sum(events) FROM mart.hour_totals")
+    replay --source synthetic --events 200 --seed 23 --start-time "2019-11-05 00:00:00"
+    wait_until "the reports have all new events" sql \
+        "SELECT 1 / (sum(events) = $before + 200)::int FROM mart.hour_totals"
+}
+
 # ---- the sums that pg-loader stores with the events
 
 # Compares processed.load_batches with what processed.note_events() makes of the stored events. Prints
@@ -229,3 +241,4 @@ check "the metric shows that no event waits for the reports" \
 mart "$E2E_WORK/refreshed"
 check "pg-loader rebuild makes the same tables, row for row" rebuilt
 check "a breach, and its end, are shown by a row and a metric" breach_is_shown
+check "an idle stream is reported at once" idle_stream_is_reported
