@@ -54,7 +54,7 @@
 
 #define SINCE_EVER      ROLLUP_SINCE_EVER
 #define SINCE_PENDING   INT64_MAX /* a rollup was added; fold_restored sets its start */
-#define BUYERS          "buyers"  /* no rollup: its name has a colon */
+#define BUYERS          "buyers"  /* not a rollup, whose name has a colon */
 #define NO_WATERMARK    INT64_MIN
 #define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
 #define LATE_FOR_MAX    1024
