@@ -65,7 +65,7 @@ class Recount:
         rows += [['left after ' + self.stages[stage - 1].replace('_', ' '), n] for stage, n in sorted(left.items())]
         viewed = sum(v.viewed() for v, _ in found)
         assert viewed == sum(n for _, n in rows)
-        return [['viewed', viewed], *rows] + [['bought without a view (not viewers)', n] for n in (bought['without a view'],) if n]
+        return [['viewed', viewed], *rows] + [['bought without a view', n] for n in (bought['without a view'],) if n]
 
     def live_categories(self, _):
         return [[c] for c in sorted({e.level1 for e in self.events})]

@@ -16,7 +16,7 @@ FROM (
     UNION ALL SELECT 5, furthest_stage, CASE left_after WHEN 'none' THEN 'left before the first stage' WHEN 'completed' THEN 'left at the last stage'
                                                         ELSE 'left after ' || left_after END, sum(viewing - buying)
               FROM visit WHERE left_after NOT LIKE 'bought %' GROUP BY furthest_stage, left_after
-    UNION ALL SELECT 6, 0, 'bought without a view (not viewers)', sum(buying) FROM visit WHERE left_after = 'bought without view'
+    UNION ALL SELECT 6, 0, 'bought without a view', sum(buying) FROM visit WHERE left_after = 'bought without view'
 ) AS branch
 WHERE step <= 3 OR visits > 0
 ORDER BY step, furthest_stage
