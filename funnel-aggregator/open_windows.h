@@ -24,7 +24,7 @@ struct open_window {
 	struct window bounds;
 	int rollup;  /* index in the caller's list */
 	bool closed; /* takes no more events; freed after its last changes went out */
-	/* Counts sessions that bought after a view. If not, these measures are NOT_COUNTED. */
+	/* Counts sessions that bought after a view. If false, these measures are NOT_COUNTED. */
 	bool counts_buyers;
 	uint32_t accumulator_count, accumulator_capacity, entry_count, entry_capacity;
 	struct u64_map accumulator_of_group, entry_of_session;

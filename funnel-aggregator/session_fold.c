@@ -16,13 +16,13 @@
  * has the restore metadata of this partition, with the announced start times. So both are committed
  * together, and a restored fold knows what it has announced.
  *
- * Buyers (measures.buying_view_sessions and the two after it) are counted since a later version.
- * Restore metadata of an older program has no start time of them. Then they count from the first
- * window that begins after all events seen so far, as an added rollup does. Older windows keep
- * NOT_COUNTED, although the replay would know: the partials of groups without further events are
- * from the older program. The start time is one more entry of the start times, which an older
- * program ignores and does not write. It is not announced, because a total is NOT_COUNTED if a
- * partial is. */
+ * Buyers (measures.buying_view_sessions and the two after it) were added by a later version.
+ * Restore metadata of an older program has no start time for them. Then they are counted from the
+ * first window that begins after all events seen so far, like an added rollup. Older windows keep
+ * NOT_COUNTED, although the replay could count them, because the partials of groups without further
+ * events are from the older program. Their start time is one more entry of the start times. An
+ * older program ignores this entry and does not write it. The start time is not announced, because
+ * a total is NOT_COUNTED if one of its partials is. */
 #include "session_fold.h"
 
 #include <inttypes.h>

@@ -17,8 +17,8 @@ struct stages {
 	int count;
 	enum event_type at[STAGES_MAX];
 	int of_type[EVENT_TYPE_COUNT]; /* index in at; -1: not a stage */
-	/* The list is view, ..., cart, ..., purchase. So its funnels have all that funnel_bought
-	 * needs. */
+	/* True if the list is view, ..., cart, ..., purchase. Its funnels then have all that
+	 * funnel_bought needs. */
 	bool has_purchases;
 };
 /* view, cart, purchase */

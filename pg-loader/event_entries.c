@@ -6,8 +6,8 @@
  *
  * Numbers have the byte order of this machine. The id is what the interner attaches to a key.
  *
- * Rejected: to evict the oldest entries. Real catalogues have some 10,000 labels, so only bad
- * data fills the cache, and then the database still finds each entry by its index. */
+ * Rejected: evicting the oldest entries. Real catalogues have about 10,000 labels, so only bad data
+ * fills the cache. The database then still finds each entry by its index. */
 #include "event_entries.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
 /* The texts that rows of events have numbers for: entries of raw.event_labels (category and brand)
  * and of raw.event_sources (file and raw partition). Pure.
  *
- * A cache. An entry has a number of ours from the moment when an event has it, and the id of the
- * database once the database has said it. The owner forgets all ids when they may be those of
- * another database. Numbers and texts stay until the cache is trimmed. */
+ * This is a cache. An entry gets a number of the loader when an event first has it, and the id of
+ * the database when the database has returned it. The owner of the cache forgets all ids when they
+ * may be those of another database. Numbers and texts stay until the cache is trimmed. */
 #ifndef FUNNEL_EVENT_ENTRIES_H
 #define FUNNEL_EVENT_ENTRIES_H
 
@@ -26,13 +26,13 @@ struct event_source {
 	int32_t raw_partition;
 };
 
-/* Zero-initialised: empty. Of one kind: labels or sources. */
+/* Entries of one kind: labels or sources. Zero-initialised: empty. */
 struct entries {
 	struct interner keys;
 	size_t bytes; /* of the keys */
 };
 void entries_free(struct entries *entries);
-/* Empties the cache if it is too big. All numbers are invalid then. */
+/* Empties the cache if it is too big. Then all numbers are invalid. */
 void entries_trim(struct entries *entries);
 
 /* The number of an entry, which is added if it is new. The texts are those of a valid event. */

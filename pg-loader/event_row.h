@@ -1,7 +1,7 @@
 /* The COPY rows of TARGET_EVENTS: writing, reading, and their form for the staging table. Pure.
  *
  * A row is written when its record arrives. The ids of its entries (event_entries.h) are not known
- * then: they have fixed places at its beginning, and are set before it is sent. */
+ * then. They have fixed places at the beginning of the row, and are set before it is sent. */
 #ifndef FUNNEL_EVENT_ROW_H
 #define FUNNEL_EVENT_ROW_H
 
@@ -14,14 +14,14 @@
 #include "event_entries.h"
 #include "wire/records_bronze.h"
 
-/* Bytes that a row needs at most. */
+/* An upper bound of the bytes of a row. */
 size_t event_row_room(const struct bronze_event *bronze);
 /* Writes a row without ids, and returns where it ends. day: UTC day of the event since 1970. */
 char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day);
 void event_row_set_ids(char *row, int32_t label_id, int32_t source_id);
 
-/* Reads what event_sums.h needs. user_session is only null or not. The other texts borrow from the
- * entries. Everything else in *bronze is none. */
+/* Reads what event_sums.h needs. Of user_session it sets only whether it is null. The other texts
+ * borrow from the entries. Everything else in *bronze is none. */
 void event_row_read(struct span row, const struct event_label *label,
                     const struct event_source *source, struct bronze_event *bronze,
                     uint8_t session[SESSION_ID_BYTES]);

@@ -1,6 +1,6 @@
 /* Usually all ids are known, and nothing is sent. A statement asks for up to PART_MAX entries. If
- * the database rejects them, halves of them are tried, as with rows (bisect.h): the parts that it
- * accepts stay, so no batch waits for a bad entry.
+ * the database rejects them, the loader tries halves of them, as with rows (bisect.h). The parts
+ * that the database accepts stay, so no batch waits for a bad entry.
  *
  * Rejected: a statement for each entry, which takes a second or more for the first batch of a
  * connection. */

@@ -1,5 +1,5 @@
-/* The ids of a batch's labels and sources (event_entries.h): asks the database, which adds missing
- * entries, and sets them in the rows.
+/* The ids of a batch's labels and sources (event_entries.h): asks the database for them, and sets
+ * them in the rows. The database adds missing entries.
  *
  * This happens before the batch's transaction, in transactions of its own. So a batch that is
  * rolled back leaves no id that the database does not have, and two loaders that add the same
@@ -7,8 +7,8 @@
  *
  * No foreign key checks the ids, because it would cost a look-up for each row. The loader must not
  * use an id of another database: it forgets all ids with each new connection, and after each batch
- * that failed. If a database is restored from a backup under an open connection, the offsets have
- * gone back, so the next batch fails; if they have not, then the backup has all these entries. The
+ * that failed. A database may be restored from a backup under an open connection. If its offsets
+ * have gone back, the next batch fails. If they have not, the backup has all these entries. The
  * database itself refuses to change or remove entries (raw.keep_entries). */
 #ifndef FUNNEL_LOAD_ENTRIES_H
 #define FUNNEL_LOAD_ENTRIES_H

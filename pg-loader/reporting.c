@@ -4,12 +4,12 @@
  *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
- * costs less per event. If as many wait as one call counts, it follows at once. It also follows when
- * no rows have come for a second, or for as long as the last call took: an idle stream is reported
- * soon, and a stream with many short gaps causes no more calls than they are worth. The reports are
- * computed in another server process, in parallel with loading. If several loaders call at the same
- * time, the database runs one refresh, and the other calls return at once.
- * Retention is applied after the first refresh, and then once an hour.
+ * costs less per event. If as many wait as one call counts, it follows at once. It also follows
+ * when no rows have come for a second, or for as long as the last call took if that is longer. So
+ * an idle stream is reported soon, and gaps that are shorter than a call cause no calls. The
+ * reports are computed in another server process, in parallel with loading. If several loaders call
+ * at the same time, the database runs one refresh, and the other calls return at once. Retention is
+ * applied after the first refresh, and then once an hour.
  *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns.
  *

@@ -13,8 +13,8 @@ struct reporting;
 /* Borrows config. interval_us 0: does nothing. */
 struct reporting *reporting_new(const struct postgres_config *config, int64_t interval_us);
 void reporting_free(struct reporting *reporting);
-/* Rows were committed. If no more follow for a while, they are reported at once, and not only after
- * the interval. */
+/* Call after each commit of rows. If no more rows follow for a while, the next refresh begins
+ * without waiting for the interval. */
 void reporting_note_rows(struct reporting *reporting);
 /* Call at every step of the loop; never blocks. */
 void reporting_step(struct reporting *reporting);

@@ -45,7 +45,7 @@ struct row_buffers {
 };
 
 void row_buffers_free(struct row_buffers *rows);
-/* Empties the buffers; keeps their memory, and entries unless there are too many. */
+/* Empties the buffers; keeps their memory, and the entries unless there are too many. */
 void row_buffers_clear(struct row_buffers *rows);
 
 /* Returns where the next row of a target begins, with room for `room` bytes. */

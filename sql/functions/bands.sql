@@ -13,7 +13,7 @@ $$ SELECT coalesce(width_bucket(price, ARRAY[10, 25, 50, 100, 250, 500, 1000]::n
 -- Where a visit ended, as mart.visit_days and reporting.drop_off name it. Purchases decide first: a
 -- visit that bought did not leave. Records of an aggregator that did not write view_cart_purchase
 -- have null. For them, the first cart and the first purchase after the first view nearly always
--- decide; else a third stage that was reached in order, and a second purchase.
+-- decide. Otherwise a third stage that was reached in order and a second purchase decide.
 CREATE OR REPLACE FUNCTION mart.left_after(
     drop_off_stage text, furthest_stage smallint, views bigint, purchases bigint,
     view_to_cart_ms bigint, view_to_purchase_ms bigint, view_cart_purchase boolean)

@@ -1,9 +1,10 @@
 -- Buyers: the tables mart.buyer_days and mart.buyer_cells, and what follows from them.
 --
 -- A row of buyer_days names the days before and after on which its user bought. So the first day of
--- each buyer in a period is the row whose previous_day is before the period: the distinct buyers of
--- a period are a sum over buyer_cells. Most buyers buy on one day only. Their rows are also divided
--- into bands of revenue, so that the quintiles of RFM need single rows of a few bands only.
+-- each buyer in a period is the row whose previous_day is before the period, and the distinct
+-- buyers of a period are a sum over buyer_cells. Most buyers buy on one day only. Their rows are
+-- also divided into bands of revenue, so that the quintiles of RFM read single rows of a few bands
+-- only.
 
 -- Bands for about 3 % of the revenue around 1000. Each step rounds correctly, so a larger revenue
 -- never has a lower band.
@@ -28,7 +29,7 @@ CREATE OR REPLACE FUNCTION mart.rebuild_buyers() RETURNS void LANGUAGE sql AS $$
 $$;
 
 -- A purchase in a session that had one before, on the same day and by the same user, is not a new
--- order. OFFSET 0: a search by key for each user, as the planner may prefer to read all of
+-- order. OFFSET 0 forces a search by key for each user; otherwise the planner may read all of
 -- mart.buyer_days.
 CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
     WITH bought AS MATERIALIZED (
@@ -72,8 +73,8 @@ CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
     DELETE FROM mart.buyer_cells WHERE buyers = 0;
 $$;
 
--- Users who bought in one session on several days of a period: by how many orders the sum of
--- mart.buyer_days is too high.
+-- By how many orders the sum of mart.buyer_days is too high for users who bought in one session on
+-- several days of a period.
 CREATE OR REPLACE FUNCTION mart.repeated_orders(from_day date, to_day date)
 RETURNS TABLE (user_id bigint, repeats bigint) LANGUAGE sql STABLE AS $$
     SELECT d.user_id, count(*) - count(DISTINCT d.session_id)
@@ -82,7 +83,7 @@ RETURNS TABLE (user_id bigint, repeats bigint) LANGUAGE sql STABLE AS $$
     GROUP BY d.user_id HAVING count(*) > count(DISTINCT d.session_id)
 $$;
 
--- repeat_buyers: with two orders and more. A buyer with orders on two days has them, unless all are
+-- repeat_buyers: with two or more orders. A buyer with orders on two days has two, unless all are
 -- of one session. new_buyers: no purchase before the period.
 CREATE OR REPLACE FUNCTION mart.buyers_of(
     from_day date, to_day date,

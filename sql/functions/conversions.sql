@@ -12,7 +12,7 @@ RETURNS TABLE (visit_date date, step smallint, ms bigint, visits bigint) LANGUAG
     GROUP BY 1, 2, 3
 $$;
 
--- Counts the visits of days again, which the index on visits with such times makes short.
+-- Counts the visits of days again. The index on visits with such times makes this fast.
 CREATE OR REPLACE FUNCTION mart.count_conversions(days date[]) RETURNS void LANGUAGE sql AS $$
     WITH now AS MATERIALIZED (
         SELECT * FROM mart.conversions_of(days)

@@ -4,9 +4,9 @@
 -- a batch that is rolled back leaves no number that is not in the dictionary, and two loaders never
 -- wait for each other's batch. An entry that no event uses is harmless.
 --
--- The insert leaves out entries that it finds, because each row that it tries takes a number of the
--- sequence. The second statement also sees the entries that another loader has just inserted
--- (READ COMMITTED).
+-- The insert leaves out entries that exist, because each row that it tries takes a number of the
+-- sequence. The second statement also sees the entries that another loader has just inserted (READ
+-- COMMITTED).
 CREATE OR REPLACE FUNCTION raw.event_label_ids(
     category_ids bigint[], category_codes text[], brands text[])
 RETURNS SETOF int LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$

@@ -12,8 +12,8 @@
 -- Limits: visits are not folded. A window that the stream has counted only in part (the first and
 -- the last of a rollup, after a change of ROLLUPS) has no correction. If STAGES is not the default,
 -- the caller must pass it, because the database does not know it. The counts of buyers
--- (buying_view_sessions and the two after it) do not depend on it. They are null in a window where
--- a row of the stream has null.
+-- (buying_view_sessions and the two after it) do not depend on it. They are null in a window in
+-- which a row of the stream has null.
 
 -- The functions below run for every event of the days concerned. They have no search_path of their
 -- own, so that PostgreSQL can inline them.

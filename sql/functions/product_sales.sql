@@ -1,5 +1,5 @@
--- Products: what they sold on each day, and their prices. One function is for the refresh, which
--- reads mart.new_products, and one for the rebuild.
+-- Products: what they sold on each day, and their prices. One function is for the refresh and reads
+-- mart.new_products. The other is for the rebuild.
 
 CREATE OR REPLACE FUNCTION mart.merge_product_sales() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.product_sales AS t (product_id, event_date, purchases, revenue)

@@ -157,7 +157,7 @@ CREATE OR REPLACE FUNCTION mart.measure_deep() RETURNS void LANGUAGE sql AS $$
     SELECT mart.measure_references();
 $$;
 
--- A visit may be loaded before its events are counted, but not when no events wait. Sorting the
+-- A visit may be loaded before its events are counted, but only while events wait. Sorting the
 -- users of all visits takes half the time of looking up each one in a large hash table.
 CREATE OR REPLACE FUNCTION mart.measure_visit_users() RETURNS void LANGUAGE sql
 SET enable_hashjoin = off SET enable_nestloop = off AS $$

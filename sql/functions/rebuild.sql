@@ -41,7 +41,7 @@ COMMENT ON FUNCTION reporting.rebuild() IS
     'transaction; until it ends, readers see the old mart. Only for a mart that is in doubt: '
     'refreshing gives the same result. Loading continues meanwhile.';
 
--- A day of more than 16 MB, some 120,000 events, is read directly, and its locks stay.
+-- A day of more than 16 MB, about 120,000 events, is read directly, and its locks stay.
 CREATE OR REPLACE FUNCTION mart.take_all_events(raw_from date) RETURNS void
     LANGUAGE plpgsql AS $body$
 DECLARE

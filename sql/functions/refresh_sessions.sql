@@ -35,7 +35,7 @@ CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql AS
     GROUP BY session_id, event_date, user_id
 $$;
 
--- The settings force a search by key for each session, as the planner may prefer to read all of
+-- The settings force a search by key for each session; otherwise the planner may read all of
 -- mart.session_days. Only a refresh or rebuild changes its rows, so their places stay valid.
 CREATE OR REPLACE FUNCTION mart.find_prior_sessions() RETURNS void LANGUAGE sql
 SET enable_hashjoin = off SET enable_mergejoin = off AS $$
@@ -88,9 +88,9 @@ SET enable_nestloop = off AS $$
         USING (session_id, event_date)
 $$;
 
--- The list of places and the setting make the UPDATE read only these rows: the planner may prefer to
--- read all of mart.session_days. The new rows are in the order of the key, so that their places in
--- the index are near to each other.
+-- The list of places and the setting make the UPDATE read only these rows; otherwise the planner
+-- may read all of mart.session_days. The new rows are in the order of the key, so that their places
+-- in the index are near to each other.
 CREATE OR REPLACE FUNCTION mart.merge_sessions() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     UPDATE mart.session_days t
@@ -114,8 +114,8 @@ SET enable_nestloop = off AS $$
     ORDER BY n.session_id
 $$;
 
--- New steps, and the existing steps of sessions whose views have changed. OFFSET 0: a search by key
--- for each session.
+-- New steps, and the existing steps of sessions whose views have changed. OFFSET 0 forces a search
+-- by key for each session.
 CREATE OR REPLACE FUNCTION mart.merge_steps() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     WITH steps AS (
@@ -155,7 +155,8 @@ SET enable_nestloop = off AS $$
 $$;
 
 -- Adds the touched sessions and days as they are now, and subtracts them as they were before. Those
--- without steps have only views. mart.plain_sessions are the others, which are new.
+-- without steps have only views. mart.plain_sessions has the sessions and days that are not
+-- touched; all of them are new.
 CREATE OR REPLACE FUNCTION mart.merge_days() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     INSERT INTO mart.day_totals AS t

@@ -12,8 +12,8 @@ CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orde
 $$;
 
 -- earlier: what the same user did in the same session before a session day, in an earlier refresh
--- or on an earlier day of this one. OFFSET 0: a search by key for each user, as the planner may
--- prefer to read all of mart.dim_users.
+-- or on an earlier day of this one. OFFSET 0 forces a search by key for each user; otherwise the
+-- planner may read all of mart.dim_users.
 CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     INSERT INTO mart.new_users

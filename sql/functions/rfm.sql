@@ -26,8 +26,8 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- The same, but buyers with equal days, orders and quintile of spend together. Users who bought on
--- one day only come from the cells, by bands of revenue. A band has several quintiles only if a
--- limit of two quintiles lies in it: then its buyers are ranked one by one.
+-- one day only come from the cells, by bands of revenue. A band has several quintiles only if the
+-- limit between two quintiles lies in it. Its buyers are then ranked one by one.
 CREATE OR REPLACE FUNCTION mart.rfm_cells(from_day date, to_day date)
 RETURNS TABLE (last_day date, frequency bigint, m int, buyers bigint, revenue numeric)
 LANGUAGE sql STABLE AS $$

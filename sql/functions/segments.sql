@@ -51,8 +51,8 @@ BEGIN
 END
 $body$;
 
--- The days of which a segment has events, and whether it has all of them: then the cubes have its
--- figures. The offsets of a day, and when it was loaded, prove both, if they are those of all
+-- The days of which a segment has events, and whether it has all of them. If it has, the cubes have
+-- its figures. The offsets of a day and its times of loading prove both, if they are those of all
 -- events that the cubes have counted, and no event waits. Otherwise the events have to be read.
 -- Times of loading distinguish a topic from an earlier one of the same name.
 CREATE OR REPLACE FUNCTION mart.segment_event_days(a_segment text, a_run bigint)
@@ -108,8 +108,8 @@ CREATE OR REPLACE FUNCTION mart.segment_source(a_segment text, a_run bigint) RET
     FROM processed.segment_partitions WHERE segment = a_segment AND run = a_run
 $$;
 
--- Reads the events that a segment has of one day. Returns its report, and stores its sessions for
--- that of the month. A session of two users is one session.
+-- Reads the events that a segment has of one day. Returns the report of the day, and stores its
+-- sessions for the report of the month. A session of two users is one session.
 CREATE OR REPLACE FUNCTION mart.read_segment_day(source text, day date)
 RETURNS reporting.segment_days LANGUAGE plpgsql AS $body$
 DECLARE
@@ -141,8 +141,8 @@ BEGIN
 END
 $body$;
 
--- Distinct counts of a month: over the sessions of its complete days, and those that were read.
--- Totals have them already if the segment has all events of the month.
+-- Distinct counts of a month, over the sessions of its complete days and those that were read. If
+-- the segment has all events of the month, the totals have these counts already.
 CREATE OR REPLACE FUNCTION mart.segment_month_counts(
     month date, complete_days date[], some_read boolean,
     OUT sessions bigint, OUT orders bigint, OUT users bigint)
@@ -177,7 +177,7 @@ END
 $body$;
 
 -- The batch reports of one segment. Days that the segment has completely are in the cubes. The
--- events of other days are read, one month at a time, and then their locks are released (days.sql).
+-- events of other days are read one month at a time; then their locks are released (days.sql).
 CREATE OR REPLACE FUNCTION mart.segment_reports(a_segment text, a_run bigint)
 RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE

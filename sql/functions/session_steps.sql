@@ -17,7 +17,8 @@ $$ SELECT array_agg(s ORDER BY s COLLATE "C")
     FROM (SELECT s FROM (SELECT unnest(a) UNION SELECT unnest(b)) AS u(s) ORDER BY s COLLATE "C"
           LIMIT 500) AS l $$;
 
--- Without queries, as most sessions have few steps: a query costs more than its work here.
+-- This function runs no queries. Most sessions have few steps, so a query would cost more than its
+-- work.
 CREATE OR REPLACE FUNCTION mart.session_outcome(
     steps text[], first_view timestamptz, last_view timestamptz,
     OUT path text, OUT stage smallint, OUT abandoned_items bigint, OUT abandoned_value numeric)

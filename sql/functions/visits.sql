@@ -25,8 +25,8 @@ COMMENT ON FUNCTION reporting.session_duration(date, date) IS
     'Length of visits against purchase: visits that began in the period by duration, and the '
     'share of them with a purchase.';
 
--- The value at a place in the order of all visits, between two values if the place is not a whole
--- number: what percentile_cont computes from single rows.
+-- The value at a place in the order of all visits. If the place is not an integer, it is between
+-- two values. percentile_cont computes the same from single rows.
 CREATE OR REPLACE FUNCTION reporting.time_to_convert(from_day date, to_day date)
 RETURNS TABLE (step text, visits bigint, median_s numeric, average_s numeric, p90_s numeric,
                visits_before bigint, median_s_before numeric)

@@ -1,6 +1,6 @@
 -- A refresh counts sessions in fewer steps, and mart.session_days has one index less.
 
--- Scratch of the refresh that runs. It is empty between them.
+-- Scratch of a running refresh. It is empty between refreshes.
 DROP TABLE mart.new_sessions, mart.prior_sessions, mart.touched, mart.new_users;
 CREATE UNLOGGED TABLE mart.new_sessions (LIKE mart.session_days);
 COMMENT ON TABLE mart.new_sessions IS

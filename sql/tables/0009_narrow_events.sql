@@ -5,12 +5,13 @@
 --
 -- Rejected: foreign keys to the dictionaries, which PostgreSQL would check for every row. Instead,
 -- entries of the dictionaries never change and are never removed (functions/events.sql), and
--- pg-loader keeps the numbers that it knows only as long as its connection.
+-- pg-loader keeps the numbers that it knows only until its connection ends.
 --
 -- The upgrade of a filled database moves the rows day by day. All is one transaction, so the old
--- days leave the disk when it ends: it needs free space for the new table, about two thirds of the
--- old one, and a bit more for WAL. 1 million events take about 10 seconds. It takes 16 locks for
--- each day; if the server has no room for them, it says so before it begins.
+-- days leave the disk when it ends. The disk needs room for the new table, about two thirds of the
+-- old one, and a bit more than that for WAL. 1 million events take about 10 seconds. The upgrade
+-- takes 16 locks for each day. If the server has no room for them, the upgrade fails with a message
+-- before it begins.
 --
 -- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
 -- deadlocks.
@@ -70,7 +71,7 @@ CREATE TABLE raw.event_rows (
     price        numeric(18,2),
     PRIMARY KEY (event_id, event_date)
 ) PARTITION BY RANGE (event_date);
--- Recent days are read by hour ("since 10:00"): a block range of 32 pages has about 1,900 events.
+-- Recent days are read by hour ("since 10:00"). A block range of 32 pages has about 1,900 events.
 CREATE INDEX event_rows_event_time_brin ON raw.event_rows USING brin (event_time)
     WITH (pages_per_range = 32);
 CREATE INDEX event_rows_loaded_at_brin ON raw.event_rows USING brin (loaded_at)
@@ -93,8 +94,8 @@ COMMENT ON COLUMN raw.event_rows.session_text IS 'Empty unless session_form is t
 
 -- ---------------------------------------------------------------- what depends on the old table
 
--- Views that read raw.events, also those of an administrator, stay: they get a body that reads
--- nothing until the new raw.events is there. Rights that others have on it are granted again.
+-- Views that read raw.events stay, also those of an administrator. They get a body that reads
+-- nothing until the new raw.events exists. Rights that others have on it are granted again.
 CREATE TEMPORARY TABLE kept_views AS
 SELECT DISTINCT c.oid::regclass::text AS name, pg_get_viewdef(c.oid) AS definition,
        coalesce('WITH (' || array_to_string(c.reloptions, ', ') || ')', '') AS options,

@@ -1,6 +1,6 @@
--- Tables that make reports of many events fast. For the batch reports of segments: where the events
--- of a day are in the raw topic, and sessions of several days. For reports about buyers, products
--- and times to convert: their sums by day.
+-- Tables that make reports of many events fast. The batch reports of segments use where the events
+-- of a day are in the raw topic, and sessions of several days. The reports about buyers, products
+-- and times to convert use their sums by day.
 --
 -- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
 -- deadlocks.

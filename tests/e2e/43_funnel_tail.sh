@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# funnel-tail: the records of each topic equal the database, its flags do what they say, it ends
-# quietly with its reader, and the live funnel shows the database's numbers and leaves the terminal
-# as it was.
+# Compares the records that funnel-tail prints for each topic with the database, and checks what its
+# flags do. It ends without an error when its reader ends. The live funnel shows the numbers of the
+# database, and restores the terminal.
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/replay.csv

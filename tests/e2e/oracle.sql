@@ -229,8 +229,8 @@ CREATE UNLOGGED TABLE oracle.rollup_row (
 CREATE FUNCTION oracle.span_us(count text, unit text) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT count::bigint * 1000000 * CASE unit WHEN 's' THEN 1 WHEN 'm' THEN 60 WHEN 'h' THEN 3600 WHEN 'd' THEN 86400 END $$;
 
--- What the purchases of one session come after: 0 no view or no purchase, 1 only views after the purchases, 2 a view, 3 a view and
--- then a cart. Tries each cart.
+-- Classifies the purchases of one session by what came before them: 0 no view or no purchase, 1
+-- only views after the purchases, 2 a view, 3 a view and then a cart. Tries each cart.
 CREATE FUNCTION oracle.bought(first_view bigint, cart_times bigint[], last_purchase bigint) RETURNS int LANGUAGE sql IMMUTABLE AS
 $$ SELECT CASE WHEN first_view IS NULL OR last_purchase IS NULL THEN 0
                WHEN last_purchase < first_view THEN 1

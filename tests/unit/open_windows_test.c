@@ -86,7 +86,7 @@ static struct measures recount(const struct seen_event *events, int count, uint3
 	return m;
 }
 
-/* What a window shows of buyers that it does not count. */
+/* The measures of buyers in a window that does not count them. */
 static struct measures without_buyers(struct measures m)
 {
 	m.buying_view_sessions = NOT_COUNTED;

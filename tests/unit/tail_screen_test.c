@@ -305,7 +305,7 @@ Test(tail_screen, colours_only_where_they_are_wanted)
 	cr_expect(strstr(draw(&view), "\033[32m"));
 }
 
-/* A brand is text of strangers. */
+/* A brand is a text that the project does not control. */
 Test(tail_screen, a_text_cannot_send_commands_to_the_terminal)
 {
 	struct tail_view view = view_of(80, 24);

@@ -1,8 +1,9 @@
 /* funnel-tail: the live funnel in a terminal, or the decoded records of a topic.
  *
- * A program in the foreground, not a daemon: it has no health, no metrics and no instance, it ends
- * at the second signal with the terminal restored, and says its errors in one plain line. So it
- * does not run in service_main(), but shares its settings, its exit codes and its stop request. */
+ * It runs in the foreground and is not a daemon. It has no health, no metrics and no instance. A
+ * second signal ends it with the terminal restored, and it prints an error as one plain line. So it
+ * does not run in service_main(), but shares the settings, exit codes and stop request of the
+ * services. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>

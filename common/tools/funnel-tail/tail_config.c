@@ -1,7 +1,7 @@
 /* The flags of one call are rows of the same kind as settings, so that help, errors and the tables
- * of the documents come from one place. But the environment must not set them: the producer has
- * settings FROM and TO too, and an exported FROM would hide records here. So their variables are
- * removed before the tables are read. */
+ * of the documents come from one place. But the environment must not set them. The producer has
+ * settings FROM and TO too, and an exported FROM would hide records here. So the program removes
+ * these variables before it reads the tables. */
 #include "tail_config.h"
 
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* Decodes the frames of records: from the value of a topic to a body of our schema. */
+/* Decodes the frames of records: turns the value of a record into a body of the schema of this
+ * program. */
 #ifndef FUNNEL_TAIL_DECODE_H
 #define FUNNEL_TAIL_DECODE_H
 

@@ -29,7 +29,7 @@ struct tail_flow {
 	int sample_count;
 };
 
-/* source_count: more than TAIL_SOURCES_MAX counts as that. */
+/* source_count: limited to TAIL_SOURCES_MAX. */
 void tail_flow_init(struct tail_flow *flow, int source_count);
 void tail_flow_free(struct tail_flow *flow);
 

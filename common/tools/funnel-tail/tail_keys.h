@@ -13,7 +13,8 @@ struct tail_control {
 	char rollup[RECORD_ROLLUP_MAX + 1], group[EVENT_TEXT_MAX + 1];
 };
 
-/* rollup, group: the first choice; "": the default. They are cut at the longest possible names. */
+/* rollup, group: the first choice; "": the default. Longer texts are cut to the longest possible
+ * name. */
 void tail_control_init(struct tail_control *control, const char *rollup, const char *group);
 /* A key of tail_terminal.h. False: the user quits. */
 bool tail_control_key(struct tail_control *control, const struct tail_model *model, int key);

@@ -1,7 +1,8 @@
 /* Builds one line of a screen: texts, padding and bars within a number of columns. Pure.
  *
- * A text is cut at the limit. A character that a terminal would obey, and a byte that is not UTF-8,
- * become ?. Without unicode every character beyond ASCII becomes ?, and bars are made of #. */
+ * A text is cut at the limit. A character that a terminal would take as a command, and a byte that
+ * is not UTF-8, become ?. Without unicode every character beyond ASCII becomes ?, and bars are made
+ * of #. */
 #ifndef FUNNEL_TAIL_LINE_H
 #define FUNNEL_TAIL_LINE_H
 

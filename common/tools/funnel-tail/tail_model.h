@@ -2,8 +2,8 @@
  * are those of the aggregates; tail_flow.h has watermarks and counts.
  *
  * The rollups are those of the records. For each rollup the model keeps its newest windows, by end
- * and then start, and for each window the totals of its groups. Newer means what it means
- * everywhere: (revision, final). */
+ * and then start, and for each window the totals of its groups. As everywhere, (revision, final)
+ * decides which of two totals is newer. */
 #ifndef FUNNEL_TAIL_MODEL_H
 #define FUNNEL_TAIL_MODEL_H
 

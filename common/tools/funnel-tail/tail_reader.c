@@ -1,5 +1,5 @@
-/* librdkafka connects and reconnects by itself and reports only errors. So the end of an outage is
- * found by a question to the brokers every two seconds, while one is known.
+/* librdkafka connects and reconnects by itself and reports only errors. So during an outage,
+ * funnel-tail asks the brokers every two seconds whether it has ended.
  *
  * Where retention or compaction has removed the next record, reading continues with the first one
  * that is left.

@@ -1,5 +1,5 @@
 /* A raw value is parsed to check it and to find its event type and category. Its text is written as
- * it came: parsed and written again, 3.40 would become 3.4.
+ * it came, because jansson would write 3.40 as 3.4.
  *
  * Limits: jansson refuses real numbers beyond a double, and more than 2048 levels; such a raw value
  * is shown as bytes, though bronze-sink may accept it. */

@@ -1,5 +1,5 @@
 /* One record of a topic for people: decoded, described for the filters, and written as a line.
- * Pure; tail_decode.h removes the frame before.
+ * Pure; tail_decode.h has removed the frame.
  *
  * The JSON form is one object on one line. It always has these members:
  *

@@ -1,13 +1,13 @@
 /* The records that exist are read between two offsets per partition (kafka/topic_reader.h). New
- * ones are read after that from those offsets on, so no record is printed twice or left out.
+ * ones are read afterwards, from the end offsets on. So no record is printed twice or left out.
  *
  * The last N records that match are found by reading further and further back: the last 2 N offsets
  * of each partition, then 4 times as many, until each partition has N matches or no more records.
  * Ends of transactions take offsets too, so N offsets are rarely N records.
  *
  * Limits: a partition is printed in its order. Several partitions are printed as they arrive; only
- * the last N records are sorted by time. FROM and TO find their offsets by the index of the log: a
- * record whose time is not in the order of its partition may be left out. */
+ * the last N records are sorted by time. FROM and TO find their offsets by the time index of the
+ * log, so a record whose time is out of order in its partition may be left out. */
 #include "tail_records.h"
 
 #include <errno.h>

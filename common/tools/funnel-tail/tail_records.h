@@ -5,7 +5,8 @@
 #include "base/err.h"
 #include "tail_config.h"
 
-/* True: printed what was asked for, or stopped by a signal, or nobody reads stdout any more. */
+/* True: all requested records were printed, a signal requested a stop, or nobody reads stdout any
+ * more. */
 MUST_USE bool tail_records_run(const struct tail_config *config, const struct tail_request *request,
                                struct err *err);
 

@@ -1,5 +1,5 @@
 /* Rejected: the signal thread of service.c, which ends the process with _exit() at the second
- * signal; a terminal in raw mode would stay so. */
+ * signal and would leave the terminal in raw mode. */
 #include "tail_signals.h"
 
 #include <signal.h>
@@ -86,7 +86,7 @@ bool tail_signals_continued(void)
 	return take(&continued);
 }
 
-/* A process without a shell that could continue it is not stopped by TSTP, but would be by STOP. */
+/* TSTP does not stop a process that no shell could continue; STOP would stop it. */
 void tail_signals_suspend(void)
 {
 	set_handler(SIGTSTP, SIG_DFL, 0);

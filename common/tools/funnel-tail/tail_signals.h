@@ -1,8 +1,8 @@
 /* The signals of a program in the foreground.
  *
  * INT, TERM, HUP and QUIT request a stop (service/stop.h). A second one ends the process by that
- * signal. So do the signals of a fault. PIPE is ignored: writing returns the error. Signals arrive
- * in the main thread, because librdkafka's threads block them. */
+ * signal. The signals of a fault end it at once. PIPE is ignored: writing returns the error.
+ * Signals arrive in the main thread, because librdkafka's threads block them. */
 #ifndef FUNNEL_TAIL_SIGNALS_H
 #define FUNNEL_TAIL_SIGNALS_H
 

@@ -1,5 +1,6 @@
 /* Plain ANSI (ECMA-48) sequences, which every terminal since the VT100 knows, and xterm's alternate
- * screen. Rejected: ncurses, one more dependency for one screen that is drawn completely each time.
+ * screen. Rejected: ncurses, which is one more dependency for one screen that is drawn completely
+ * each time.
  *
  * A picture is one write, so it does not flicker. ISIG stays on, so Ctrl-C and Ctrl-Z send their
  * signals. */
@@ -123,8 +124,8 @@ void tail_terminal_close(void)
 	(void)write_all(LEAVE, sizeof(LEAVE) - 1); /* may wait for a terminal that was paused */
 }
 
-/* Erases before it writes: the cursor stays on the last character of a full line, and an erasure
- * there would remove it. */
+/* Erases a line before it writes the line. After a full line the cursor stays on the last
+ * character, and an erasure there would remove it. */
 bool tail_terminal_draw(struct span lines, int height)
 {
 	const char *at = lines.at, *end = lines.at + lines.len;
@@ -158,7 +159,7 @@ static int next_byte(int timeout_ms)
 	return read(STDIN_FILENO, &byte, 1) == 1 ? byte : TAIL_KEY_GONE;
 }
 
-/* After ESC: [ or O, parameters, and a final byte from @ on. Escape alone is the key Escape. */
+/* After ESC come [ or O, parameters, and a final byte of @ or more. ESC alone is the key Escape. */
 static int read_sequence(void)
 {
 	int byte = next_byte(20);

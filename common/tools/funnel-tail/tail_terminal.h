@@ -1,5 +1,5 @@
-/* The terminal of the live funnel: raw input without echo, the alternate screen, size, keys. Leaves
- * the terminal as it was, also at a fault. One terminal per process. */
+/* The terminal of the live funnel: raw input without echo, the alternate screen, size, keys.
+ * Restores the terminal at the end, even after a fault. One terminal per process. */
 #ifndef FUNNEL_TAIL_TERMINAL_H
 #define FUNNEL_TAIL_TERMINAL_H
 
@@ -33,8 +33,8 @@ enum tail_key {
 	TAIL_KEY_GONE, /* stdin was a terminal and has ended */
 	TAIL_KEY_OTHER,
 };
-/* The next key that was pressed, or its character; does not wait. No keys if stdin is not a
- * terminal. */
+/* The next pressed key: its character, or an enum tail_key. Does not wait. No keys if stdin is not
+ * a terminal. */
 int tail_terminal_key(void);
 
 #endif

@@ -1,5 +1,5 @@
-/* Rejected: jansson's objects, which have no decimals: a price of 2.50 would come back as 2.5, and
- * a sum of revenue as a double. The unit tests parse every line with jansson. */
+/* Rejected: jansson's objects, which have no decimals. A price of 2.50 would become 2.5, and a sum
+ * of revenue a double. The unit tests parse every line with jansson. */
 #include "tail_write.h"
 
 #include <stdio.h>
