@@ -1,4 +1,4 @@
--- A refresh counts sessions in fewer steps, and mart.session_days has one index less.
+-- A refresh counts sessions in fewer steps.
 
 -- Scratch of a running refresh. It is empty between refreshes.
 DROP TABLE mart.new_sessions, mart.prior_sessions, mart.touched, mart.new_users;
@@ -33,8 +33,3 @@ CREATE UNLOGGED TABLE mart.new_users (
 COMMENT ON TABLE mart.new_users IS
     'Scratch of reporting.refresh(): what new events add to users, and the users before. place: '
     'where the row of mart.dim_users is; null: the user is new.';
-
--- The search for a user's days, which few users need, reads the days of the period instead.
-DROP INDEX mart.session_days_user;
-CREATE INDEX session_days_date ON mart.session_days USING brin (event_date)
-    WITH (pages_per_range = 32);
