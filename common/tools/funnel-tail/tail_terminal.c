@@ -102,7 +102,9 @@ void tail_terminal_open(void)
 	struct termios raw;
 
 	tail_signals_watch();
-	has_before = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
+	/* A process that was stopped from elsewhere opens it again: the terminal is still raw. */
+	if (!is_open)
+		has_before = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
 	if (has_before) {
 		raw = before;
 		raw.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
