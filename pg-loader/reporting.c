@@ -5,11 +5,11 @@
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
  * costs less per event. If as many wait as one call counts, it follows at once. It also follows
- * when no rows have come for a second, or for as long as the last call took if that is longer. So
- * an idle stream is reported soon, and gaps that are shorter than a call cause no calls. The
- * reports are computed in another server process, in parallel with loading. If several loaders call
- * at the same time, the database runs one refresh, and the other calls return at once. Retention is
- * applied after the first refresh, and then once an hour.
+ * when no rows have come for a second, but not within that pause after the last call, and not
+ * before the retry of a call that failed. So an idle stream is reported soon, and a stream of few
+ * rows causes few calls. The reports are computed in another server process, in parallel with
+ * loading. If several loaders call at the same time, the database runs one refresh, and the other
+ * calls return at once. Retention is applied after the first refresh, and then once an hour.
  *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns.
  *
@@ -43,7 +43,7 @@
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define RETRY_US           INT64_C(5000000)  /* shortest pause after a failure */
 #define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
-#define PAUSE_US           INT64_C(10000000) /* while events wait */
+#define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
@@ -54,8 +54,9 @@ struct reporting {
 	enum { REPORTING_IDLE, REPORTING_CONNECTING, REPORTING_READY, REPORTING_WAITING } phase;
 	PostgresPollingStatusType polling;
 	bool retention; /* the query that was sent: retention, else refresh */
-	int64_t interval_us, next_us, deadline_us, sent_us, took_us;
+	int64_t interval_us, next_us, deadline_us, sent_us;
 	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
+	int64_t idle_from_us; /* no call for an idle stream before that */
 	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
 		*refreshed_at;
@@ -119,8 +120,8 @@ static void give_up(struct reporting *r, const char *what)
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	disconnect(r);
-	r->rows_us = 0;
 	schedule(r, r->interval_us > RETRY_US ? r->interval_us : RETRY_US);
+	r->idle_from_us = r->next_us;
 }
 
 void reporting_note_rows(struct reporting *r)
@@ -131,9 +132,9 @@ void reporting_note_rows(struct reporting *r)
 static bool is_due(const struct reporting *r)
 {
 	int64_t now_us = monotonic_us();
-	int64_t idle_us = r->took_us > IDLE_US ? r->took_us : IDLE_US;
+	bool is_idle = r->rows_us != 0 && now_us - r->rows_us >= IDLE_US;
 
-	return now_us >= r->next_us || (r->rows_us != 0 && now_us - r->rows_us >= idle_us);
+	return now_us >= r->next_us || (is_idle && now_us >= r->idle_from_us);
 }
 
 /* ---- connecting */
@@ -194,9 +195,11 @@ static void send_query(struct reporting *r)
 		return;
 	}
 	r->phase = REPORTING_WAITING;
-	if (!r->retention)
-		r->rows_us = 0;
 	r->sent_us = monotonic_us();
+	if (!r->retention) {
+		r->rows_us = 0;
+		r->idle_from_us = r->sent_us + PAUSE_US;
+	}
 	r->deadline_us = r->sent_us + ANSWER_TIMEOUT_US;
 }
 
@@ -222,7 +225,6 @@ static void refreshed(struct reporting *r, const PGresult *result)
 		schedule(r, r->interval_us);
 		return;
 	}
-	r->took_us = monotonic_us() - r->sent_us;
 	counted = number_at(result, 0);
 	waiting = number_at(result, 1);
 	metric_add(r->refreshes, 1);
@@ -231,11 +233,9 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->breaches, number_at(result, 2));
 	metric_set(r->differences, number_at(result, 4));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
-	histogram_observe_us(r->seconds, r->took_us);
+	histogram_observe_us(r->seconds, monotonic_us() - r->sent_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
-	          log_int("took_us", r->took_us));
-	if (waiting > 0 && r->rows_us == 0)
-		r->rows_us = r->sent_us;
+	          log_int("took_us", monotonic_us() - r->sent_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
 	schedule(r, pause_after(r, waiting));

@@ -241,4 +241,4 @@ check "the metric shows that no event waits for the reports" \
 mart "$E2E_WORK/refreshed"
 check "pg-loader rebuild makes the same tables, row for row" rebuilt
 check "a breach, and its end, are shown by a row and a metric" breach_is_shown
-check "an idle stream is reported at once" idle_stream_is_reported
+check "an idle stream is reported soon" idle_stream_is_reported
