@@ -89,23 +89,37 @@ static uint32_t add(struct interner *interner, struct span text, uint32_t hash, 
 	return number;
 }
 
+/* The table must have slots. */
+static inline uint32_t find(const struct interner *interner, struct span text, uint32_t hash)
+{
+	for (uint32_t at = hash & interner->mask; interner->slots[at];
+	     at = (at + 1) & interner->mask) {
+		uint32_t number = interner->slots[at] - 1;
+		const struct interned *known = &interner->at[number];
+
+		if (known->hash == hash && known->len == text.len &&
+		    memcmp(known->at, text.at, text.len) == 0)
+			return number;
+	}
+	return INTERNED_NONE;
+}
+
+uint32_t interner_find(const struct interner *interner, struct span text)
+{
+	return interner->slots ? find(interner, text, (uint32_t)hash_text(text)) : INTERNED_NONE;
+}
+
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us)
 {
-	uint32_t hash = (uint32_t)hash_text(text), at;
+	uint32_t hash = (uint32_t)hash_text(text), number;
 
 	if (!interner->slots || interner->live >= interner->mask / 4 * 3)
 		make_room(interner, keep_from_us);
-	for (at = hash & interner->mask; interner->slots[at]; at = (at + 1) & interner->mask) {
-		uint32_t number = interner->slots[at] - 1;
-		struct interned *known = &interner->at[number];
-
-		if (known->hash != hash || known->len != text.len ||
-		    memcmp(known->at, text.at, text.len) != 0)
-			continue;
-		if (time_us > known->last_us)
-			known->last_us = time_us;
-		return number;
-	}
-	return add(interner, text, hash, time_us);
+	number = find(interner, text, hash);
+	if (number == INTERNED_NONE)
+		return add(interner, text, hash, time_us);
+	if (time_us > interner->at[number].last_us)
+		interner->at[number].last_us = time_us;
+	return number;
 }

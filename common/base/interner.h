@@ -34,6 +34,8 @@ void interner_clear(struct interner *interner);
  * table is full, texts that were last used before keep_from_us are removed. */
 uint32_t interner_put(struct interner *interner, struct span text, int64_t time_us,
                       int64_t keep_from_us);
+/* The number of a text; INTERNED_NONE: it is not in the table. */
+uint32_t interner_find(const struct interner *interner, struct span text);
 static inline struct span interner_text(const struct interner *interner, uint32_t number)
 {
 	return number == INTERNED_NONE

@@ -58,6 +58,21 @@ Test(interner, an_empty_text_has_a_number_and_no_number_has_no_text)
 	interner_free(&interner);
 }
 
+Test(interner, a_search_finds_what_was_put_and_adds_nothing)
+{
+	struct interner interner = {0};
+	uint32_t number;
+
+	cr_assert_eq(interner_find(&interner, SPAN("a")), INTERNED_NONE);
+	number = interner_put(&interner, SPAN("a"), 0, 0);
+	cr_assert_eq(interner_find(&interner, SPAN("a")), number);
+	cr_assert_eq(interner_find(&interner, SPAN("b")), INTERNED_NONE);
+	cr_assert_eq(interner.live, 1);
+	interner_clear(&interner);
+	cr_assert_eq(interner_find(&interner, SPAN("a")), INTERNED_NONE);
+	interner_free(&interner);
+}
+
 Test(interner, no_text_is_known_after_a_clear)
 {
 	struct interner interner = {0};

@@ -41,7 +41,8 @@ static void next_group(struct tail_control *control, const struct tail_model *mo
 	while (at < count && !span_equal(top[at]->group, choice.group))
 		at++;
 	at = at == count ? 0 : (at + step + count) % count;
-	snprintf(control->group, sizeof(control->group), "%s", top[at]->group.at);
+	snprintf(control->group, sizeof(control->group), "%.*s", (int)top[at]->group.len,
+	         top[at]->group.at);
 }
 
 static void move_window(struct tail_control *control, const struct tail_model *model, int step)

@@ -12,11 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/memory.h"
 #include "base/timetext.h"
-
-#define FIRST_SLOTS 16 /* a power of two */
 
 void tail_model_init(struct tail_model *model, int source_count)
 {
@@ -27,10 +24,8 @@ void tail_model_init(struct tail_model *model, int source_count)
 
 static void window_free(struct tail_window *window)
 {
-	for (size_t i = 0; i < window->count; i++)
-		free((char *)(uintptr_t)window->totals[i].group.at);
+	interner_free(&window->groups);
 	free(window->totals);
-	free(window->slots);
 	free(window);
 }
 
@@ -134,45 +129,23 @@ static struct tail_window *find_window(struct tail_rollup *rollup, int64_t start
 
 /* ---- totals */
 
-/* The slot of a group, or the free slot where it belongs. Open addressing with linear probing. */
-static uint32_t *slot_of(const struct tail_window *window, struct span group)
-{
-	size_t at = (size_t)hash_text(group) & (window->slot_count - 1);
-
-	while (window->slots[at] && !span_equal(group, window->totals[window->slots[at] - 1].group))
-		at = (at + 1) & (window->slot_count - 1);
-	return &window->slots[at];
-}
-
-static void grow_slots(struct tail_window *window)
-{
-	window->slot_count = window->slot_count ? window->slot_count * 2 : FIRST_SLOTS;
-	free(window->slots);
-	window->slots = xzalloc(window->slot_count, sizeof(*window->slots));
-	for (size_t i = 0; i < window->count; i++)
-		*slot_of(window, window->totals[i].group) = (uint32_t)i + 1;
-}
-
 struct tail_total *tail_window_total(const struct tail_window *window, struct span group)
 {
-	uint32_t number = window->slot_count ? *slot_of(window, group) : 0;
+	uint32_t number = interner_find(&window->groups, group);
 
-	return number ? &window->totals[number - 1] : NULL;
+	return number == INTERNED_NONE ? NULL : &window->totals[number];
 }
 
 static struct tail_total *add_total(struct tail_window *window, struct span group)
 {
-	char *text = xzalloc(1, group.len + 1);
-	struct tail_total *total;
+	uint32_t number = interner_put(&window->groups, group, 0, INT64_MIN);
 
-	memcpy(text, group.at, group.len);
-	if (window->count * 2 >= window->slot_count)
-		grow_slots(window);
 	GROW(window->totals, window->count, window->capacity);
-	total = &window->totals[window->count];
-	*total = (struct tail_total){.group = {text, group.len}, .revision = INT64_MIN};
-	*slot_of(window, group) = (uint32_t)++window->count;
-	return total;
+	window->totals[window->count++] = (struct tail_total){
+		.group = interner_text(&window->groups, number),
+		.revision = INT64_MIN,
+	};
+	return &window->totals[number];
 }
 
 /* NULL: the window has too many groups. */
@@ -306,6 +279,13 @@ int64_t tail_sort_value(const struct tail_total *total, enum tail_sort sort)
 	return 0;
 }
 
+static int name_compare(struct span a, struct span b)
+{
+	int order = memcmp(a.at, b.at, a.len < b.len ? a.len : b.len);
+
+	return order ? order : (a.len > b.len) - (a.len < b.len);
+}
+
 static bool comes_before(const struct tail_total *a, const struct tail_total *b,
                          enum tail_sort sort)
 {
@@ -315,7 +295,7 @@ static bool comes_before(const struct tail_total *a, const struct tail_total *b,
 		left = a->measures.events[EVENT_VIEW];
 		right = b->measures.events[EVENT_VIEW];
 	}
-	return left != right ? left > right : strcmp(a->group.at, b->group.at) < 0;
+	return left != right ? left > right : name_compare(a->group, b->group) < 0;
 }
 
 size_t tail_window_top(const struct tail_window *window, enum tail_sort sort,

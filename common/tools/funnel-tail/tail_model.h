@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/interner.h"
 #include "base/span.h"
 #include "event/window.h"
 #include "tail_flow.h"
@@ -21,7 +22,7 @@
 #define TAIL_TOTALS_MAX  100000 /* per rollup; then its oldest windows are dropped */
 
 struct tail_total {
-	struct span group; /* owned, and terminated */
+	struct span group; /* borrowed from the window's groups */
 	struct measures measures;
 	int64_t revision;
 	bool final;
@@ -29,10 +30,9 @@ struct tail_total {
 
 struct tail_window {
 	int64_t start_us, end_us;
-	struct tail_total *totals;
+	struct interner groups;
+	struct tail_total *totals; /* by number of the group */
 	size_t count, capacity;
-	uint32_t *slots; /* by hash of the group: number of the total + 1; 0: free */
-	size_t slot_count;
 };
 
 struct tail_rollup {
