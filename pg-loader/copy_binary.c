@@ -172,5 +172,5 @@ enum reason copy_text_fault(struct span text)
 		return REASON_NONE;
 	if (memchr(text.at, 0, text.len))
 		return REASON_NUL_CHARACTER;
-	return utf8_valid_length(text) == text.len ? REASON_NONE : REASON_INVALID_UTF8;
+	return utf8_is_valid(text) ? REASON_NONE : REASON_INVALID_UTF8;
 }

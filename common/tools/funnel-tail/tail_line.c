@@ -30,7 +30,7 @@ static struct character character_at(struct span text, size_t at)
 
 	if (bytes == 0)
 		return found;
-	if (at + bytes > text.len || utf8_valid_length((struct span){text.at + at, bytes}) != bytes)
+	if (at + bytes > text.len || !utf8_is_valid((struct span){text.at + at, bytes}))
 		return (struct character){'?', 1, false};
 	found.code = bytes == 1 ? *p : *p & (0x7fU >> bytes);
 	for (size_t i = 1; i < bytes; i++)

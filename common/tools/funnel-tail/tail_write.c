@@ -148,22 +148,17 @@ void tail_write_null(struct tail_write *write, const char *name)
 	put(write, "null");
 }
 
-static bool is_utf8(struct span text)
-{
-	return utf8_valid_length(text) == text.len;
-}
-
 void tail_write_text(struct tail_write *write, const char *name, struct span text)
 {
 	char base64_name[64];
 
-	if (!text.at || !is_utf8(text)) {
+	if (!text.at || !utf8_is_valid(text)) {
 		tail_write_null(write, name);
 	} else {
 		begin_value(write, name);
 		put_text(write, text);
 	}
-	if (!text.at || is_utf8(text))
+	if (!text.at || utf8_is_valid(text))
 		return;
 	snprintf(base64_name, sizeof(base64_name), "%s_base64", name);
 	tail_write_base64(write, base64_name, text);
@@ -171,7 +166,7 @@ void tail_write_text(struct tail_write *write, const char *name, struct span tex
 
 static void put_any(struct tail_write *write, struct span text)
 {
-	if (is_utf8(text))
+	if (utf8_is_valid(text))
 		put_text(write, text);
 	else
 		put_base64(write, text);
