@@ -63,6 +63,15 @@ static const char *level_name(enum log_level level)
 	return "unknown";
 }
 
+enum log_level log_level_of(const char *name)
+{
+	enum log_level level = LOG_ERROR;
+
+	while (level < LOG_DEBUG && strcmp(level_name(level), name) != 0)
+		level++;
+	return level;
+}
+
 /* Appends all bytes or none. After a cut, none. */
 static void put(struct line *line, const char *at, size_t len)
 {
@@ -123,7 +132,7 @@ static bool is_plain(struct span text)
 	for (size_t i = 0; i < text.len; i++)
 		if (is_control(text.at[i]) || strchr(" \"\\=", text.at[i]))
 			return false;
-	return text.len > 0 && utf8_valid_length(text) == text.len;
+	return text.len > 0 && utf8_is_valid(text);
 }
 
 static void put_text(struct line *line, struct span text)

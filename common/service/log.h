@@ -33,6 +33,8 @@
 #include <stdint.h>
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+/* name: a value of LOG_LEVEL. */
+enum log_level log_level_of(const char *name);
 
 enum log_type {
 	LOG_TEXT,

@@ -225,14 +225,6 @@ int service_exit_code(enum err_class class, bool is_usage)
 	return EXIT_BUG;
 }
 
-static enum log_level log_level_of(const char *name)
-{
-	return strcmp(name, "error") == 0   ? LOG_ERROR
-	       : strcmp(name, "warn") == 0  ? LOG_WARN
-	       : strcmp(name, "debug") == 0 ? LOG_DEBUG
-	                                    : LOG_INFO;
-}
-
 static enum step run_steps(const struct service *service, void *state, struct err *err)
 {
 	enum step step = STEP_MORE;

@@ -5,7 +5,6 @@
  * does not run in service_main(), but shares the settings, exit codes and stop request of the
  * services. */
 #include <stdio.h>
-#include <string.h>
 #include <sys/random.h>
 
 #include "base/err.h"
@@ -18,14 +17,6 @@
 #include "tail_records.h"
 #include "tail_signals.h"
 #include "tail_terminal.h"
-
-static enum log_level log_level_of(const char *name)
-{
-	return strcmp(name, "debug") == 0  ? LOG_DEBUG
-	       : strcmp(name, "info") == 0 ? LOG_INFO
-	       : strcmp(name, "warn") == 0 ? LOG_WARN
-	                                   : LOG_ERROR;
-}
 
 static bool run(const struct tail_config *config, struct err *err)
 {
