@@ -73,16 +73,10 @@ $body$;
 COMMENT ON FUNCTION raw.keep_entries() IS 'Refuses to change or remove entries of dictionaries.';
 
 CREATE OR REPLACE FUNCTION raw.narrow_events(events raw.events[]) RETURNS SETOF raw.event_rows
-LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
-BEGIN
-    PERFORM raw.event_label_ids(array_agg(category_id), array_agg(category_code), array_agg(brand))
-    FROM (SELECT DISTINCT category_id, category_code, brand FROM unnest(events)) AS label;
-    PERFORM raw.event_source_ids(array_agg(source_file), array_agg(raw_partition))
-    FROM (SELECT DISTINCT source_file, raw_partition FROM unnest(events)) AS source;
-    RETURN QUERY
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT e.event_id, k.session_id, e.event_time, e.user_id, e.product_id, e.raw_offset,
-           e.raw_time, coalesce(e.loaded_at, now()), e.source_row, e.event_date, l.label_id,
-           s.source_id,
+           e.raw_time, coalesce(e.loaded_at, now()), e.source_row, e.event_date,
+           e.event_label_ids, e.event_source_ids,
            (CASE e.event_type WHEN 'view' THEN 'v' WHEN 'cart' THEN 'c'
                               WHEN 'remove_from_cart' THEN 'r' WHEN 'checkout' THEN 'k'
                               WHEN 'purchase' THEN 'p' END)::"char",
@@ -90,21 +84,16 @@ BEGIN
                  WHEN e.user_session = k.session_id::text THEN 'u' ELSE 't' END)::"char",
            CASE WHEN e.user_session <> k.session_id::text THEN e.user_session ELSE '' END,
            e.price
-    FROM unnest(events) AS e
+    FROM (SELECT array_agg(category_id) AS categories, array_agg(category_code) AS codes,
+                 array_agg(brand) AS brands, array_agg(source_file) AS files,
+                 array_agg(raw_partition) AS partitions
+          FROM unnest(events)) AS a
+    CROSS JOIN LATERAL ROWS FROM (
+        unnest(events), raw.event_label_ids(a.categories, a.codes, a.brands),
+        raw.event_source_ids(a.files, a.partitions)) AS e
     CROSS JOIN LATERAL (SELECT processed.session_id(coalesce(e.user_session, 'user:' || e.user_id))
                             AS session_id) AS k
-    JOIN raw.event_labels l
-         ON coalesce(l.category_id, 0) = coalesce(e.category_id, 0)
-            AND coalesce(l.category_code, '') = coalesce(e.category_code, '')
-            AND coalesce(l.brand, '') = coalesce(e.brand, '')
-            AND (l.category_id, l.category_code, l.brand)
-                IS NOT DISTINCT FROM (e.category_id, e.category_code, e.brand)
-    JOIN raw.event_sources s
-         ON coalesce(s.source_file, '') = coalesce(e.source_file, '')
-            AND s.raw_partition = e.raw_partition
-            AND s.source_file IS NOT DISTINCT FROM e.source_file;
-END
-$body$;
+$$;
 COMMENT ON FUNCTION raw.narrow_events(raw.events[]) IS
     'Rows of raw.event_rows that have these events. Adds missing entries to the dictionaries. '
     'loaded_at null: now.';
