@@ -86,16 +86,12 @@ CREATE OR REPLACE FUNCTION mart.events_query(day date) RETURNS text
     LANGUAGE sql IMMUTABLE AS $$
     SELECT format($sql$
         SELECT e.event_date, extract(hour FROM e.event_time AT TIME ZONE 'UTC')::smallint,
-               e.event_time, e.event_id,
-               CASE e.event_type WHEN 'v' THEN 'view' WHEN 'c' THEN 'cart' WHEN 'p' THEN 'purchase'
-                                 WHEN 'r' THEN 'remove_from_cart' WHEN 'k' THEN 'checkout' END,
-               e.product_id, coalesce(l.category_code, 'unknown'), coalesce(l.brand, 'unknown'),
-               e.price, e.user_id, e.session_id, l.category_code IS NULL, l.brand IS NULL,
-               e.session_form = 'n', s.raw_partition, e.raw_offset
-        FROM raw.event_rows e
-        LEFT JOIN raw.event_labels l ON l.label_id = e.label_id
-        LEFT JOIN raw.event_sources s ON s.source_id = e.source_id
-        WHERE e.event_date = %L
+               e.event_time, e.event_id, e.event_type, e.product_id,
+               coalesce(e.category_code, 'unknown'), coalesce(e.brand, 'unknown'), e.price,
+               e.user_id, processed.session_id(coalesce(e.user_session, 'user:' || e.user_id)),
+               e.category_code IS NULL, e.brand IS NULL, e.user_session IS NULL,
+               e.raw_partition, e.raw_offset
+        FROM raw.events e WHERE e.event_date = %L
     $sql$, day)
 $$;
 COMMENT ON FUNCTION mart.events_query(date) IS
