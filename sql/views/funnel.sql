@@ -146,9 +146,7 @@ SELECT (visit_start AT TIME ZONE 'UTC')::date       AS day,
        round(avg(duration_ms) / 1000.0, 1)          AS average_duration_s,
        count(*) FILTER (WHERE NOT final)            AS open_visits
 FROM processed.session_funnels
-GROUP BY (visit_start AT TIME ZONE 'UTC')::date, furthest_stage,
-    mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
-                    view_to_purchase_ms, view_cart_purchase);
+GROUP BY 1, 2, 3;
 COMMENT ON VIEW reporting.drop_off IS
     'Where visits of each UTC day ended: by the furthest stage reached in order. A visit that '
     'bought did not leave: see reporting.visit_days.left_after.';
