@@ -197,15 +197,24 @@ static uint32_t list_unknown(struct load_batch *batch, enum kind kind, uint32_t 
 
 static void reject_rows(struct load_batch *batch, const struct search *search)
 {
-	uint32_t count = search->rejected_count > 0 ? batch->rows.count : 0;
+	uint32_t count = batch->rows.count;
+	const struct rejected **rejected;
 
-	for (uint32_t i = 0; i < count; i++)
-		for (size_t r = 0; r < search->rejected_count && is_event(&batch->rows.at[i]); r++)
-			if (number_of(&batch->rows.at[i], search->kind) ==
-			    search->rejected[r].number)
-				/* An event is not a dead letter, so this cannot fail. */
-				(void)load_batch_reject_row(batch, i,
-				                            search->rejected[r].why.message);
+	if (search->rejected_count == 0)
+		return;
+	rejected = xzalloc(search->entries->keys.count, sizeof(*rejected)); /* by entry */
+	for (size_t r = 0; r < search->rejected_count; r++)
+		rejected[search->rejected[r].number] = &search->rejected[r];
+	for (uint32_t i = 0; i < count; i++) {
+		const struct load_row *row = &batch->rows.at[i];
+		const struct rejected *entry =
+			is_event(row) ? rejected[number_of(row, search->kind)] : NULL;
+
+		/* An event is not a dead letter, so this cannot fail. */
+		if (entry)
+			(void)load_batch_reject_row(batch, i, entry->why.message);
+	}
+	free(rejected);
 }
 
 static bool learn_ids(struct postgres *pg, struct load_batch *batch, enum kind kind,
