@@ -180,10 +180,11 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 		visit->first_view_us = time_us;
 	if (event->type == EVENT_CART)
 		kept &= add_time(&visit->carts, visit->first_view_us, time_us);
-	if (event->type == EVENT_PURCHASE)
+	if (event->type == EVENT_PURCHASE) {
 		kept &= add_time(&visit->purchases, visit->first_view_us, time_us);
-	if (event->type == EVENT_PURCHASE && time_us > visit->last_purchase_us)
-		visit->last_purchase_us = time_us;
+		if (time_us > visit->last_purchase_us)
+			visit->last_purchase_us = time_us;
+	}
 	return kept;
 }
 

@@ -181,17 +181,15 @@ static bool take_record(struct live *live, struct input_record *record, struct e
 	return true;
 }
 
-static bool take_held(struct live *live, int64_t until_us, struct err *err)
+static void take_held(struct live *live, int64_t until_us, struct err *err)
 {
 	struct input_record record = live->held;
 	int64_t now_us = monotonic_us();
 
-	if (now_us < live->retry_us) {
+	if (now_us < live->retry_us)
 		usleep((unsigned)((until_us > now_us ? until_us - now_us : 0) + 1000));
-		return true;
-	}
-	(void)take_record(live, &record, err);
-	return true;
+	else
+		(void)take_record(live, &record, err);
 }
 
 /* Reads until the time. False: failed. */
@@ -202,8 +200,7 @@ static bool read_until(struct live *live, int64_t until_us, struct err *err)
 
 	while (!service_stopping() && (now_us = monotonic_us()) < until_us) {
 		if (live->held.topic.at) {
-			if (!take_held(live, until_us, err))
-				return false;
+			take_held(live, until_us, err);
 			continue;
 		}
 		switch (tail_reader_poll(live->reader, (int)((until_us - now_us) / 1000) + 1,
