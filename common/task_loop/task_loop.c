@@ -1,9 +1,11 @@
 /* The loop: poll, fold, and commit when the input is drained, when COMMIT_INTERVAL has passed, or
- * when a batch is full. So a short queue gives low latency, and a long queue gives large batches.
+ * when a batch is full. So a short queue gives low latency, and a long queue gives large batches;
+ * catch_up.h has the limits.
  *
- * "Drained" means that a poll of 1 ms returned nothing. Transaction markers of the input's
- * producers take offsets too. A position that moved only over markers is committed 300 ms after
- * the last commit, so that lag becomes 0 and idle partitions cost nothing. */
+ * "Drained" means that a poll of 1 ms returned nothing, and that few records wait in the log.
+ * Transaction markers of the input's producers take offsets too. A position that moved only over
+ * markers is committed 300 ms after the last commit, so that lag becomes 0 and idle partitions cost
+ * nothing. */
 #include "task_loop/task_loop.h"
 
 #include <inttypes.h>
@@ -23,6 +25,7 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/catch_up.h"
 #include "stream/outbox.h"
 #include "stream/record.h"
 #include "stream/task.h"
@@ -268,14 +271,34 @@ static bool fold_batch(struct task_loop *loop, struct err *err)
 
 /* ---- when to commit */
 
-static bool batch_is_full(const struct task_loop *loop)
+static int64_t uncommitted_records(const struct task_loop *loop)
 {
 	int64_t records = 0;
 
 	for (size_t i = 0; i < loop->task_count; i++)
 		if (!loop->tasks[i].task.restoring)
 			records += loop->tasks[i].task.position - loop->tasks[i].task.committed;
-	return records >= loop->config.batch_records ||
+	return records;
+}
+
+/* Up to the high watermarks of the last fetches. */
+static int64_t waiting_records(const struct task_loop *loop)
+{
+	int64_t records = 0;
+
+	for (size_t i = 0; i < loop->task_count; i++) {
+		const struct assigned_task *assigned = &loop->tasks[i];
+
+		if (!assigned->task.restoring &&
+		    assigned->partition->high > assigned->task.position)
+			records += assigned->partition->high - assigned->task.position;
+	}
+	return records;
+}
+
+static bool batch_is_full(const struct task_loop *loop)
+{
+	return uncommitted_records(loop) >= loop->config.batch_records ||
 	       (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
@@ -296,13 +319,18 @@ static bool markers_to_commit(const struct task_loop *loop)
 
 static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 {
-	if (loop->first_uncommitted_us)
-		return drained || stopping || batch_is_full(loop) ||
-		       monotonic_us() - loop->first_uncommitted_us >=
-		               loop->config.commit_interval_us;
+	int64_t interval_us = loop->config.commit_interval_us;
+	bool behind;
+
 	/* A position that markers alone have moved by a full batch is committed too: the step does
 	 * not poll until then. */
-	return drained && (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
+	if (!loop->first_uncommitted_us)
+		return drained &&
+		       (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
+	behind = catching_up(uncommitted_records(loop), waiting_records(loop));
+	return stopping || batch_is_full(loop) || (drained && !behind) ||
+	       monotonic_us() - loop->first_uncommitted_us >=
+	               commit_interval_us(interval_us, behind);
 }
 
 /* ---- the step */

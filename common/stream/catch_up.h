@@ -1,0 +1,27 @@
+/* Whether a reader is catching up, and so how long its transactions may last. A transaction has
+ * costs of its own: markers in each partition, offsets, and one aggregate per changed key. While
+ * many records wait, longer transactions divide these costs among more records. Without this, a
+ * slow broker would get more and smaller transactions, and become slower still. Pure. */
+#ifndef FUNNEL_CATCH_UP_H
+#define FUNNEL_CATCH_UP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Fewer waiting records are never a reason to wait. */
+#ifndef CATCH_UP_RECORDS
+#define CATCH_UP_RECORDS 5000
+#endif
+#define CATCH_UP_FACTOR      10
+#define CATCH_UP_INTERVAL_US INT64_C(1000000)
+
+/* folded: input records of this transaction so far. waiting: records in the logs after them. True:
+ * at this speed, the waiting records need more than CATCH_UP_FACTOR times as long as this
+ * transaction has lasted. So a longer transaction makes no record later by more than a tenth of
+ * the time that it waits anyway. */
+bool catching_up(int64_t folded, int64_t waiting);
+
+/* Longest time from the first uncommitted record to the commit. interval_us: the setting. */
+int64_t commit_interval_us(int64_t interval_us, bool catching_up);
+
+#endif
