@@ -165,6 +165,8 @@ bool topic_read_all(const struct kafka_config *config, rd_kafka_t *client,
 	for (int32_t p = 0; ok && p < all.partition_count; p++)
 		ok = kafka_offset_range(client, all.topic, p, CALL_TIMEOUT_MS, &from[p], &to[p],
 		                        err);
+	for (int32_t p = 0; ok && all.deleted && p < all.partition_count; p++)
+		*all.deleted |= from[p] > 0;
 	ok = ok && topic_read(config, &all, err);
 	free(from);
 	return ok;

@@ -21,6 +21,8 @@ struct topic_reading {
 	int silence_ms;
 	topic_take_fn *take;
 	void *context;
+	/* Optional: topic_read_all sets it to true if records were deleted from the start. */
+	bool *deleted;
 };
 
 /* True: read each partition to its `to`, or `take` has set *done. ERR_RETRY: an end was not

@@ -202,24 +202,27 @@ static bool group_ever_committed(struct task_loop *loop, const struct assigned_p
 }
 
 /* The coordinator returns no offset for a partition. That is correct for a new set, and for a
- * partition that had no record yet. If our output has records, the log decides. The records are
- * read before the log: if another instance of a new set commits its first transaction between the
- * two, its offsets are found. */
+ * partition that had no record yet. If our output has records, or had some that were deleted, the
+ * log decides. The records are read before the log: if another instance of a new set commits its
+ * first transaction between the two, its offsets are found. Deleted records may all have been
+ * aborted, so they are not a reason to refuse. */
 static bool may_start_without_offset(struct task_loop *loop,
                                      const struct assigned_partition *partition, struct err *err)
 {
 	char topic[TOPIC_NAME_MAX + 1];
 	enum topic_id output = loop->inputs[partition->input].main_output;
-	bool ever = false, own = false, holds, *was_empty = &loop->was_empty[partition->input];
+	bool ever = false, own = false, holds, deleted;
+	bool *was_empty = &loop->was_empty[partition->input];
 
 	if (*was_empty)
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
-	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds, err) ||
-	    (holds && !group_ever_committed(loop, partition, &ever, &own, err)))
+	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds,
+	                       &deleted, err) ||
+	    ((holds || deleted) && !group_ever_committed(loop, partition, &ever, &own, err)))
 		return false;
-	*was_empty = !holds;
-	if (!holds || (ever && !own))
+	*was_empty = !holds && !deleted;
+	if (!own && (ever || !holds))
 		return true;
 	loop->offsets_doubted = own;
 	if (own)

@@ -33,15 +33,16 @@ static bool take_any(void *context, const struct input_record *record, bool *don
 }
 
 bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count,
-                       bool *holds, struct err *err)
+                       bool *holds, bool *deleted, struct err *err)
 {
 	struct topic_reading all = {.topic = topic,
 	                            .partition_count = partition_count,
 	                            .silence_ms = SILENCE_MS,
 	                            .take = take_any,
-	                            .context = holds};
+	                            .context = holds,
+	                            .deleted = deleted};
 
-	*holds = false;
+	*holds = *deleted = false;
 	return topic_read_all(&loop->kafka, intake_client(loop->intake), &all, err);
 }
 
@@ -165,7 +166,7 @@ bool offsets_topic_read(struct task_loop *loop, rd_kafka_topic_partition_list_t 
 	                           &from[partition], &to[partition], err) &&
 	     topic_read(&loop->kafka,
 	                &(struct topic_reading){GROUP_OFFSETS_TOPIC, partitions, from, to,
-	                                        SILENCE_MS, take_offset, &lookup},
+	                                        SILENCE_MS, take_offset, &lookup, NULL},
 	                err);
 	if (ok)
 		log_warn("offsets_read_from_log", log_str("group", group),

@@ -6,10 +6,10 @@
 #include "base/err.h"
 #include "task_loop/task_loop_state.h"
 
-/* Whether a topic has a committed record. Offsets do not show that: an aborted transaction takes
- * offsets too. */
+/* *holds: the topic has a committed record. *deleted: records were deleted from its start. Offsets
+ * do not show that a record was committed: an aborted transaction takes offsets too. */
 MUST_USE bool topic_has_records(struct task_loop *loop, const char *topic, int32_t partition_count,
-                                bool *holds, struct err *err);
+                                bool *holds, bool *deleted, struct err *err);
 /* Sets last[i] to the offset of the last row that this service has counted in partition i of the
  * list, according to the counts topic; -1: none. ERR_OPERATOR: the service's counts cannot be
  * decoded. */

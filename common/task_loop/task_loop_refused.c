@@ -101,7 +101,8 @@ static bool read_part(struct search *search, int64_t from, int64_t to, struct er
 	offsets[count + (size_t)search->partition] = to;
 	ok = topic_read(&search->loop->kafka,
 	                &(struct topic_reading){search->topic, search->partition_count, offsets,
-	                                        offsets + count, SILENCE_MS, take_letter, search},
+	                                        offsets + count, SILENCE_MS, take_letter, search,
+	                                        NULL},
 	                err);
 	free(offsets);
 	return ok;

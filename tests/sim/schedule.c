@@ -205,26 +205,8 @@ static void leader_away(uint64_t param)
 	log->leader_epoch++;
 }
 
-/* The topic had records, and has none any more. */
-static bool is_trimmed_empty(const char *name)
-{
-	const struct sim_topic *topic = cluster_topic(name);
-	bool trimmed = false;
-
-	for (int32_t p = 0; p < topic->partition_count; p++) {
-		if (topic->logs[p].start < (int64_t)topic->logs[p].end)
-			return false;
-		trimmed |= topic->logs[p].start > 0;
-	}
-	return trimmed;
-}
-
-/* A service whose output was trimmed empty, and that has counted nothing, takes the set for a new
- * one if it also gets no offsets: that is left out. */
 static void forget(bool all)
 {
-	if (all && is_trimmed_empty(SIM_PREFIX "funnel_partials"))
-		return;
 	story("the group coordinator has %s", all ? "no offsets"
 	                                          : "the offsets before the last "
 	                                            "commit");

@@ -40,8 +40,8 @@ void redrive_client_close(rd_kafka_t *client)
 bool redrive_read(struct redrive *redrive, const char *topic, int32_t partitions,
                   const int64_t *from, const int64_t *to, topic_take_fn *take, struct err *err)
 {
-	struct topic_reading reading = {topic,           partitions, from,   to,
-	                                READ_TIMEOUT_MS, take,       redrive};
+	struct topic_reading reading = {topic,           partitions, from,    to,
+	                                READ_TIMEOUT_MS, take,       redrive, NULL};
 
 	return topic_read(&redrive->config->kafka, &reading, err);
 }
