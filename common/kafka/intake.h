@@ -113,8 +113,8 @@ struct intake_item {
 	struct input_record record; /* borrowed until the next call */
 };
 /* The next item; the same again until intake_next. ERR_RETRY: the registry or a broker does not
- * answer, call again. ERR_OPERATOR: the position is not in the log, or a right is missing. Other
- * classes: intake_error_class. */
+ * answer, call again. ERR_FENCED: the log begins after the position. ERR_OPERATOR: the position is
+ * past the log, or a right is missing. Other classes: intake_error_class. */
 MUST_USE bool intake_peek(struct intake *intake, struct intake_item *item, struct err *err);
 /* Removes the item and moves the position past it. */
 void intake_next(struct intake *intake);

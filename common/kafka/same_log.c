@@ -169,12 +169,15 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 
 	if (!kafka_offset_range(client, topic, partition, CALL_TIMEOUT_MS, &low, &high, err))
 		return false;
+	/* A member that stood still may have been expelled, and does not know that yet. Its
+	 * successor may have read these records, and trimmed them. */
 	if (position < low)
-		return err_set(err, ERR_OPERATOR,
+		return err_set(err, ERR_FENCED,
 		               "%s/%" PRId32 ": the next offset to read is %" PRId64
 		               ", but the log begins at %" PRId64
-		               ": retention has removed records that were never read; increase "
-		               "retention.ms of the topic; " ERR_ADVICE_FRESH_SET,
+		               ": another instance may have read these records and trimmed them, "
+		               "or retention has removed them; the service starts again and checks "
+		               "its committed offset",
 		               topic, partition, position, low);
 	/* The log ended before the position when we read from it. So this is a new log, even if
 	 * it has grown past the position meanwhile. */

@@ -23,7 +23,8 @@ struct log_check {
 MUST_USE bool same_log(const struct kafka_config *config, struct log_check *checks, size_t count,
                        struct err *err);
 
-/* Explains why the log has no record at `position`, by its offset range. ERR_OPERATOR: the
+/* Explains why the log has no record at `position`, by its offset range. ERR_FENCED: the log
+ * begins after it, and the next start has to decide whether a record is lost. ERR_OPERATOR: the
  * message says what to do. ERR_RETRY: the broker has not answered. Always false. */
 bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partition,
                            int64_t position, struct err *err);

@@ -134,7 +134,6 @@ void groups_join(const char *name, const char *client_id, int process, uint32_t 
 
 static void remove_member(struct group *group, struct member *member, const char *why)
 {
-	process_of(member->process)->expelled_life = member->life;
 	story("group %s: member %s leaves: %s", group->name, member->id, why);
 	*member = group->members[--group->member_count];
 	if (group->member_count)

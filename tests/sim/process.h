@@ -17,7 +17,6 @@ struct process {
 	bool alive;
 	bool stopping;           /* a stop was requested */
 	bool excused;            /* it got an error that ends a service */
-	uint32_t expelled_life;  /* the life that a group has expelled; see replicas.c */
 	int64_t frozen_until_us; /* it does not run until then, and sends no heartbeats */
 	int64_t polled_us;       /* its consumer was polled then the last time */
 	char name[48];           /* "bronze-sink-1" */

@@ -52,16 +52,6 @@ static int exit_code(enum err_class class)
 	return 70;
 }
 
-/* A member that was frozen, and expelled, reads on from its old position before it learns that. If
- * its successor has trimmed these records, it refuses to go on: README.md, "What it has found". */
-static bool is_late_refusal(int code, const struct err *err)
-{
-	const struct process *process = process_current();
-
-	return code == 78 && process->life == process->expelled_life &&
-	       strstr(err->message, "records that were never read");
-}
-
 static void ended(struct replica *replica, bool failed, const struct err *err)
 {
 	int code = failed ? exit_code(err->class) : 0;
@@ -75,7 +65,7 @@ static void ended(struct replica *replica, bool failed, const struct err *err)
 	if (replica->service == SIM_LOADER && code == EXIT_AGAIN && err->class != ERR_FENCED)
 		oracle_fail("pg-loader ends for an error that passes: %s", err->message);
 	if (code == 0 || code == EXIT_AGAIN || process_current()->excused ||
-	    is_late_refusal(code, err) || (code == 78 && replicas.may_refuse))
+	    (code == 78 && replicas.may_refuse))
 		return;
 	oracle_fail("%s ends with exit code %d: %s", service_of(replica->service)->name, code,
 	            err->message);
