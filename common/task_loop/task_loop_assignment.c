@@ -218,10 +218,13 @@ static bool may_start_without_offset(struct task_loop *loop,
 		return true;
 	snprintf(topic, sizeof(topic), "%s%s", loop->kafka.topic_prefix, topic_of(output)->suffix);
 	if (!topic_has_records(loop, topic, loop->context->partition_count[output], &holds,
-	                       &deleted, err) ||
-	    ((holds || deleted) && !group_ever_committed(loop, partition, &ever, &own, err)))
+	                       &deleted, err))
 		return false;
 	*was_empty = !holds && !deleted;
+	if (*was_empty)
+		return true;
+	if (!group_ever_committed(loop, partition, &ever, &own, err))
+		return false;
 	if (!own && (ever || !holds))
 		return true;
 	loop->offsets_doubted = own;
