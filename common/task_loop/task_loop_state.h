@@ -73,8 +73,8 @@ struct task_loop {
 	 * the same committed offset, it continues with its old state. */
 	struct assigned_task *parked;
 	size_t parked_count;
-	/* Per input, in this assignment: our output had no records, and no deleted ones, after the offsets
-	 * were read. */
+	/* Per input, in this assignment: our output had no records, and no deleted ones, after the
+	 * offsets were read. */
 	bool was_empty[TASK_LOOP_INPUTS_MAX];
 	/* The coordinator returned no offset, but its log has one: read all from the log. */
 	bool offsets_doubted;
