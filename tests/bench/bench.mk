@@ -4,7 +4,7 @@ bench: all bench-bins ## events per CPU second and peak memory of each service a
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench throughput
 bench-pipeline: all bench-bins ## CPU time of each part, from rows to reports, all together (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench pipeline
-bench-loading: all bench-bins ## pg-loader beside COPY of the same rows, one and two at a time (EVENTS=2000000 RUNS=1)
+bench-loading: all bench-bins ## pg-loader compared with COPY of the same rows, one and two at a time (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench loading
 bench-latency: all bench-bins ## time from append to raw topic to visible aggregate, all services (RATE=5000 MEASURE=20s RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench latency
