@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "base/number.h"
 #include "base/span.h"
-#include "base/u64_map.h"
+#include "base/u64_set.h"
 #include "event/event.h"
 #include "event/event_id.h"
 
@@ -33,7 +33,7 @@ struct open_visit {
 	int64_t revenue_cents;
 	int64_t revision;
 	int64_t emitted_start_us; /* start in the key of the emitted row; or NEVER_EMITTED */
-	struct u64_map products;
+	struct u64_set products;
 	struct funnel funnel;
 	int64_t first_view_us; /* INT64_MAX: none */
 	/* Times up to the first one at or after the first view. Do not depend on STAGES. */
@@ -70,7 +70,7 @@ struct visits *visits_new(const struct stages *stages, struct interner *sessions
 
 static void visit_fini(struct visits *visits, struct open_visit *visit)
 {
-	u64_map_free(&visit->products);
+	u64_set_free(&visit->products);
 	funnel_free(&visit->funnel, visits->stages);
 	times_free(&visit->carts);
 	times_free(&visit->purchases);
@@ -156,7 +156,7 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	const struct event *event = &bronze->event;
 	int64_t time_us = event->event_time_us;
 	int stage = visits->stages->of_type[event->type];
-	bool added, kept = true;
+	bool kept = true;
 
 	if (is_before(time_us, bronze->event_id, visit->start_us, visit->first_id)) {
 		visit->start_us = time_us;
@@ -173,7 +173,7 @@ static bool visit_take(struct visits *visits, struct open_visit *visit, uint32_t
 	visit->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
 		visit->revenue_cents = sum_capped(visit->revenue_cents, event->price_cents);
-	u64_map_put(&visit->products, (uint64_t)event->product_id, 0, &added);
+	u64_set_put(&visit->products, (uint64_t)event->product_id);
 	if (stage >= 0)
 		kept = funnel_add(&visit->funnel, visits->stages, stage, time_us);
 	if (event->type == EVENT_VIEW && time_us < visit->first_view_us)
@@ -203,7 +203,7 @@ static void delete_emitted(struct visits *visits, struct open_visit *visit, int6
 static bool visit_merge(struct visits *visits, struct open_visit *visit,
                         const struct open_visit *other)
 {
-	bool added, kept;
+	bool kept;
 
 	if (is_before(other->start_us, other->first_id, visit->start_us, visit->first_id)) {
 		visit->start_us = other->start_us;
@@ -219,9 +219,7 @@ static bool visit_merge(struct visits *visits, struct open_visit *visit,
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
 		visit->events[i] += other->events[i];
 	visit->revenue_cents = sum_capped(visit->revenue_cents, other->revenue_cents);
-	for (uint32_t i = 0; other->products.slots && i <= other->products.mask; i++)
-		if (other->products.slots[i].taken)
-			u64_map_put(&visit->products, other->products.slots[i].key, 0, &added);
+	u64_set_merge(&visit->products, &other->products);
 	kept = funnel_merge(&visit->funnel, visits->stages, &other->funnel);
 	if (other->first_view_us < visit->first_view_us)
 		visit->first_view_us = other->first_view_us;
@@ -359,7 +357,7 @@ static struct visit describe(const struct visits *visits, const struct open_visi
 		.start_us = visit->start_us,
 		.end_us = visit->end_us,
 		.user_id = visit->user_id,
-		.products = visit->products.used,
+		.products = visit->products.count,
 		.revenue_cents = visit->revenue_cents,
 		.first_category = interner_text(visits->categories, visit->first_category),
 		.last_category = interner_text(visits->categories, visit->last_category),
