@@ -85,12 +85,21 @@ static void add_purchase_funnel(struct open_window *window)
 	funnel_init(&window->purchase_funnels[window->entry_count]);
 }
 
+static uint64_t entry_key(uint32_t accumulator, uint32_t session)
+{
+	return (uint64_t)accumulator << 32 | session;
+}
+
+void open_window_prefetch(const struct open_window *window, uint32_t accumulator, uint32_t session)
+{
+	u64_map_prefetch(&window->entry_of_session, entry_key(accumulator, session));
+}
+
 static struct session_entry *entry_of(struct open_window *window, uint32_t accumulator,
                                       uint32_t session, const struct stages *stages, bool *added)
 {
-	uint32_t number =
-		u64_map_put(&window->entry_of_session, (uint64_t)accumulator << 32 | session,
-	                    window->entry_count, added);
+	uint32_t number = u64_map_put(&window->entry_of_session, entry_key(accumulator, session),
+	                              window->entry_count, added);
 
 	if (*added) {
 		GROW(window->entries, window->entry_count, window->entry_capacity);

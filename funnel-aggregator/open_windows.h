@@ -40,6 +40,8 @@ void open_window_free(struct open_window *window, const struct stages *stages);
 
 /* Index of the accumulator of a group. Creates it if the group is new. */
 uint32_t open_window_group(struct open_window *window, uint32_t group);
+/* Begins to load the memory of a session, for an open_window_count that comes soon. */
+void open_window_prefetch(const struct open_window *window, uint32_t accumulator, uint32_t session);
 /* Adds one event of a session to an accumulator. Returns false as funnel_add does. */
 MUST_USE bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
                                 const struct event *event, const struct stages *stages);

@@ -59,7 +59,7 @@
 #define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
 #define LATE_FOR_MAX    1024
 
-struct changed_accumulator {
+struct accumulator_at {
 	struct open_window *window;
 	uint32_t accumulator; /* index in the window */
 };
@@ -85,8 +85,10 @@ struct session_fold {
 	struct open_window *recent[ROLLUP_MAX];
 	int64_t since_us[ROLLUP_MAX];
 	int64_t buyers_since_us; /* windows that begin before this do not count buyers */
-	struct changed_accumulator *changed;
+	struct accumulator_at *changed;
 	uint32_t changed_count, changed_capacity;
+	struct accumulator_at *targets; /* of the event that is applied */
+	uint32_t target_count, target_capacity;
 	uint32_t undiscarded_records; /* applied by a restore since the last discard_changes */
 	struct buffer value;
 };
@@ -124,6 +126,7 @@ static void fold_free(void *state)
 		open_window_free(fold->windows[i], &fold->config->stages);
 	free(fold->windows);
 	free(fold->changed);
+	free(fold->targets);
 	visits_free(fold->visits);
 	interner_free(&fold->sessions);
 	interner_free(&fold->groups);
@@ -208,21 +211,6 @@ static struct open_window *find_window(struct session_fold *fold, int rollup, st
 	return fold->recent[rollup] = window;
 }
 
-static bool count_in(struct session_fold *fold, struct open_window *window, uint32_t group,
-                     uint32_t session, const struct event *event, int64_t offset)
-{
-	uint32_t number = open_window_group(window, group);
-	struct accumulator *accumulator = &window->accumulators[number];
-
-	accumulator->revision = offset;
-	if (!accumulator->changed) {
-		accumulator->changed = true;
-		GROW(fold->changed, fold->changed_count, fold->changed_capacity);
-		fold->changed[fold->changed_count++] = (struct changed_accumulator){window, number};
-	}
-	return open_window_count(window, number, session, event, &fold->config->stages);
-}
-
 /* The windows and visits that an event was too late for: the text of the header `late_for`. */
 struct lateness {
 	char text[LATE_FOR_MAX];
@@ -238,20 +226,55 @@ static void late_for(struct lateness *late, const char *name, const char *suffix
 		late->len += (size_t)n;
 }
 
-/* Counts an event in the open windows of one rollup. If some of its windows are closed, the entry
+/* One event on its way into windows and visits. */
+struct arrival {
+	const struct event *event;
+	uint32_t session;
+	uint32_t groups[GROUP_KIND_COUNT]; /* ids; INTERNED_NONE: not looked up yet */
+	struct lateness late;
+};
+
+/* The session is still to be set. */
+static void arrival_init(struct arrival *arrival, const struct event *event)
+{
+	arrival->event = event;
+	arrival->late.len = 0;
+	for (int kind = 0; kind < GROUP_KIND_COUNT; kind++)
+		arrival->groups[kind] = INTERNED_NONE;
+}
+
+static uint32_t group_of(struct session_fold *fold, struct arrival *arrival, enum group_kind kind)
+{
+	char number[32];
+
+	if (arrival->groups[kind] == INTERNED_NONE)
+		arrival->groups[kind] =
+			interner_put(&fold->groups, group_value(kind, arrival->event, number),
+		                     arrival->event->event_time_us, fold->keep_from_us);
+	return arrival->groups[kind];
+}
+
+static void add_target(struct session_fold *fold, struct open_window *window, uint32_t group,
+                       uint32_t session)
+{
+	struct accumulator_at target = {window, open_window_group(window, group)};
+
+	open_window_prefetch(window, target.accumulator, session);
+	GROW(fold->targets, fold->target_count, fold->target_capacity);
+	fold->targets[fold->target_count++] = target;
+}
+
+/* Adds the open windows of one rollup to the targets. If some of its windows are closed, the entry
  * in `late` has the end of the latest closed one: "5m/1m:all<=2019-10-01T00:05:00Z". */
-static bool apply_rollup(struct session_fold *fold, int r, uint32_t session,
-                         const struct event *event, int64_t offset, struct lateness *late)
+static void find_targets(struct session_fold *fold, int r, struct arrival *arrival)
 {
 	const struct rollup *rollup = &fold->config->rollups.at[r];
-	int count = rollup_window_count(rollup, event->event_time_us), late_count = 0;
-	int64_t latest_late_us = INT64_MIN;
-	uint32_t group = INTERNED_NONE;
-	bool kept = true;
-	char number[32], suffix[40] = "<=", end[32];
+	int64_t time_us = arrival->event->event_time_us, latest_late_us = INT64_MIN;
+	int count = rollup_window_count(rollup, time_us), late_count = 0;
+	char suffix[40] = "<=", end[32];
 
 	for (int i = 0; i < count; i++) {
-		struct window bounds = rollup_window(rollup, event->event_time_us, i);
+		struct window bounds = rollup_window(rollup, time_us, i);
 
 		if (bounds.start_us < fold->since_us[r])
 			continue;
@@ -262,35 +285,59 @@ static bool apply_rollup(struct session_fold *fold, int r, uint32_t session,
 				latest_late_us = bounds.end_us;
 			continue;
 		}
-		if (group == INTERNED_NONE)
-			group = interner_put(&fold->groups,
-			                     group_value(rollup->group, event, number),
-			                     event->event_time_us, fold->keep_from_us);
-		kept &= count_in(fold, find_window(fold, r, bounds), group, session, event, offset);
+		add_target(fold, find_window(fold, r, bounds),
+		           group_of(fold, arrival, rollup->group), arrival->session);
 	}
 	if (late_count && late_count < count) {
 		time_format_iso(latest_late_us, end);
 		snprintf(suffix, sizeof(suffix), "<=%s", end);
 	}
 	if (late_count)
-		late_for(late, rollup->name, late_count < count ? suffix : "");
+		late_for(&arrival->late, rollup->name, late_count < count ? suffix : "");
+}
+
+static bool count_in(struct session_fold *fold, const struct accumulator_at *target,
+                     const struct arrival *arrival, int64_t offset)
+{
+	struct accumulator *accumulator = &target->window->accumulators[target->accumulator];
+
+	accumulator->revision = offset;
+	if (!accumulator->changed) {
+		accumulator->changed = true;
+		GROW(fold->changed, fold->changed_count, fold->changed_capacity);
+		fold->changed[fold->changed_count++] = *target;
+	}
+	return open_window_count(target->window, target->accumulator, arrival->session,
+	                         arrival->event, &fold->config->stages);
+}
+
+/* Finds all windows first, then counts. So the memory of one is loaded while the others are
+ * searched. */
+static bool apply_rollups(struct session_fold *fold, struct arrival *arrival, int64_t offset)
+{
+	bool kept = true;
+
+	fold->target_count = 0;
+	for (int r = 0; r < fold->config->rollups.count; r++)
+		find_targets(fold, r, arrival);
+	for (uint32_t i = 0; i < fold->target_count; i++)
+		kept &= count_in(fold, &fold->targets[i], arrival, offset);
 	return kept;
 }
 
-static bool apply_visit(struct session_fold *fold, uint32_t session,
-                        const struct bronze_event *bronze, int64_t offset, struct lateness *late)
+static bool apply_visit(struct session_fold *fold, struct arrival *arrival,
+                        const struct bronze_event *bronze, int64_t offset)
 {
 	uint32_t category = INTERNED_NONE;
 
 	if (fold->watermark_us != NO_WATERMARK &&
 	    bronze->event.event_time_us < fold->watermark_us - fold->config->grace_us) {
-		late_for(late, "visit", "");
+		late_for(&arrival->late, "visit", "");
 		return true;
 	}
 	if (bronze->event.category_code.at)
-		category = interner_put(&fold->groups, bronze->event.category_code,
-		                        bronze->event.event_time_us, fold->keep_from_us);
-	return visits_add(fold->visits, session, category, bronze, offset);
+		category = group_of(fold, arrival, GROUP_CATEGORY);
+	return visits_add(fold->visits, arrival->session, category, bronze, offset);
 }
 
 static void emit_late(struct session_fold *fold, const struct input_record *record,
@@ -335,25 +382,25 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
                            struct outbox *out)
 {
 	struct clock_event at = bronze_clock_event(bronze, record->timestamp_ms);
-	struct lateness late;
+	struct arrival arrival;
 	char key_buffer[32];
-	uint32_t session;
-	bool kept = true;
+	bool kept;
 
-	late.len = 0;
+	arrival_init(&arrival, &bronze->event);
 	clock_follow(&fold->clock, &at);
 	advance(fold);
 	fold->idle_announced = false;
-	session = interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
-	                       bronze->event.event_time_us, fold->keep_from_us);
-	for (int r = 0; r < fold->config->rollups.count; r++)
-		kept &= apply_rollup(fold, r, session, &bronze->event, record->offset, &late);
-	kept &= apply_visit(fold, session, bronze, record->offset, &late);
+	arrival.session =
+		interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
+	                     bronze->event.event_time_us, fold->keep_from_us);
+	visits_prefetch(fold->visits, arrival.session);
+	kept = apply_rollups(fold, &arrival, record->offset);
+	kept &= apply_visit(fold, &arrival, bronze, record->offset);
 	counts->records_out++;
-	if (late.len) {
+	if (arrival.late.len) {
 		counts->late++;
 		if (out)
-			emit_late(fold, record, bronze, &late, out);
+			emit_late(fold, record, bronze, &arrival.late, out);
 	}
 	if (!kept) {
 		output_dead_letter(out, fold->config->outputs, record, REASON_TOO_MANY_STAGE_TIMES,
@@ -405,7 +452,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 
 /* ---- output */
 
-static void emit_partial(struct session_fold *fold, const struct changed_accumulator *changed,
+static void emit_partial(struct session_fold *fold, const struct accumulator_at *changed,
                          struct outbox *out)
 {
 	const struct open_window *window = changed->window;

@@ -22,6 +22,7 @@
 #include "event/event_id.h"
 
 #define NEVER_EMITTED INT64_MIN
+#define CACHE_LINE    64
 
 struct open_visit {
 	uint32_t session, next; /* next open visit of the session */
@@ -248,6 +249,16 @@ static bool touches(const struct open_visit *visit, int64_t time_us)
 {
 	return time_floor(visit->start_us, US_PER_DAY) == time_floor(time_us, US_PER_DAY) &&
 	       time_us >= visit->start_us - VISIT_GAP_US && time_us <= visit->end_us + VISIT_GAP_US;
+}
+
+void visits_prefetch(const struct visits *visits, uint32_t session)
+{
+	uint32_t number = visits->sessions->at[session].attached;
+
+	if (number == INTERNED_NONE)
+		return;
+	for (size_t i = 0; i < sizeof(*visits->at); i += CACHE_LINE)
+		__builtin_prefetch((const char *)&visits->at[number] + i, 1);
 }
 
 bool visits_add(struct visits *visits, uint32_t session, uint32_t category,

@@ -23,6 +23,8 @@ struct visits *visits_new(const struct stages *stages, struct interner *sessions
                           struct interner *categories);
 void visits_free(struct visits *visits);
 
+/* Begins to load the memory of a session, for a visits_add that comes soon. */
+void visits_prefetch(const struct visits *visits, uint32_t session);
 /* Adds one event. session and category are ids of the interners; category may be INTERNED_NONE.
  * Returns false as funnel_add does. */
 MUST_USE bool visits_add(struct visits *visits, uint32_t session, uint32_t category,
