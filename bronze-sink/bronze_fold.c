@@ -270,11 +270,12 @@ static enum reason check_in_partition(struct bronze_fold *fold, const struct inp
 
 static bool control_fits(const struct input_record *record)
 {
+	struct header_list headers = record_headers(record);
 	size_t bytes = 0;
 
-	for (size_t i = 0; i < record->header_count; i++)
-		bytes += record->headers[i].name.len + record->headers[i].value.len;
-	return record->header_count <= CONTROL_HEADERS_MAX && bytes <= CONTROL_BYTES_MAX;
+	for (size_t i = 0; i < headers.count; i++)
+		bytes += headers.at[i].name.len + headers.at[i].value.len;
+	return headers.count <= CONTROL_HEADERS_MAX && bytes <= CONTROL_BYTES_MAX;
 }
 
 /* Forwards a control unchanged, except for an announced time later than the time of its record,
@@ -286,6 +287,7 @@ static bool control_fits(const struct input_record *record)
 static void forward_control(const struct input_record *record, int64_t announced_us,
                             const struct counts *counts, struct outbox *out)
 {
+	struct header_list from = record_headers(record);
 	struct header headers[CONTROL_HEADERS_MAX + 2];
 	char time[32], offset[24], repeats[24];
 	int offset_len = snprintf(offset, sizeof(offset), "%" PRId64, record->offset);
@@ -293,18 +295,17 @@ static void forward_control(const struct input_record *record, int64_t announced
 		snprintf(repeats, sizeof(repeats), "%" PRId64, counts->duplicates_other_price);
 	struct span record_time = {time, time_format_iso(record->timestamp_ms * 1000, time)};
 
-	for (size_t i = 0; i < record->header_count; i++) {
-		headers[i] = record->headers[i];
+	for (size_t i = 0; i < from.count; i++) {
+		headers[i] = from.at[i];
 		if (announced_us > record->timestamp_ms * 1000 &&
 		    span_is(headers[i].name, "event_time"))
 			headers[i].value = record_time;
 	}
-	headers[record->header_count] =
-		(struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
-	headers[record->header_count + 1] =
+	headers[from.count] = (struct header){SPAN("raw_offset"), {offset, (size_t)offset_len}};
+	headers[from.count + 1] =
 		(struct header){SPAN("duplicates_other_price"), {repeats, (size_t)repeats_len}};
 	outbox_add(out, TOPIC_BRONZE_EVENTS, record->partition, SPAN_NULL, SPAN_NULL, headers,
-	           record->header_count + 2);
+	           from.count + 2);
 }
 
 static int64_t apply_control(struct bronze_fold *fold, const struct input_record *record,

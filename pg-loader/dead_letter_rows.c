@@ -58,13 +58,14 @@ static int append_json(const char *text, size_t len, void *out)
 /* Appends a JSON object of the headers; of a name that occurs twice, the last value. */
 static void headers_json(struct buffer *out, const struct input_record *record)
 {
+	struct header_list list = record_headers(record);
 	json_t *headers = json_object();
 	size_t start = out->len;
 
-	for (size_t i = 0; i < record->header_count; i++) {
-		json_t *value = escaped_json(out, record->headers[i].value);
+	for (size_t i = 0; i < list.count; i++) {
+		json_t *value = escaped_json(out, list.at[i].value);
 
-		escape(out, record->headers[i].name);
+		escape(out, list.at[i].name);
 		buffer_append(out, "", 1);
 		if (json_object_set_new(headers, out->at + start, value) != 0)
 			memory_exhausted();

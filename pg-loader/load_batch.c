@@ -46,6 +46,7 @@ enum load_result load_batch_add(struct load_batch *batch, enum topic_id topic,
 
 	GROW(batch->sources, batch->source_count, batch->source_capacity);
 	batch->sources[batch->source_count] = (struct load_source){*record, message};
+	batch->sources[batch->source_count].record.read_headers = NULL;
 	batch->sources[batch->source_count].record.headers = NULL;
 	batch->sources[batch->source_count].record.header_count = 0;
 	batch->source_count++;

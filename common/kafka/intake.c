@@ -331,7 +331,10 @@ static bool peek_message(struct intake *intake, const rd_kafka_message_t *messag
 		return true;
 	}
 	if (!end) {
-		item->record = kafka_record(message, intake->headers);
+		/* Of raw records, headers are always needed. */
+		item->record = from->topic->kind == SCHEMA_RAW
+		                       ? kafka_record(message, intake->headers)
+		                       : kafka_record_unread(message, intake->headers);
 		if (!decode_frame(intake, from->topic, &item->record, err))
 			return false;
 	}

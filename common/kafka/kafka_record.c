@@ -1,5 +1,5 @@
-/* librdkafka parses headers at the first request and keeps them with the message. A message without
- * headers costs almost nothing. */
+/* librdkafka parses headers at the first request and keeps them with the message. It allocates
+ * memory for that, also if the message has no headers. */
 #include "kafka/kafka_record.h"
 
 #include "base/span.h"
@@ -20,8 +20,13 @@ size_t kafka_record_headers(const rd_kafka_message_t *message, struct header *he
 	return count;
 }
 
-struct input_record kafka_record(const rd_kafka_message_t *message,
-                                 struct header headers[KAFKA_HEADERS_MAX])
+static size_t read_headers(const void *message, struct header *room)
+{
+	return kafka_record_headers(message, room, KAFKA_HEADERS_MAX);
+}
+
+struct input_record kafka_record_unread(const rd_kafka_message_t *message,
+                                        struct header headers[KAFKA_HEADERS_MAX])
 {
 	struct span value = {message->payload, message->len};
 
@@ -35,9 +40,22 @@ struct input_record kafka_record(const rd_kafka_message_t *message,
 		.body = value,
 		.refused = REASON_NONE,
 		.detail = "",
-		.headers = headers,
-		.header_count = kafka_record_headers(message, headers, KAFKA_HEADERS_MAX),
+		.read_headers = read_headers,
+		.message = message,
+		.header_room = headers,
 	};
+}
+
+struct input_record kafka_record(const rd_kafka_message_t *message,
+                                 struct header headers[KAFKA_HEADERS_MAX])
+{
+	struct input_record record = kafka_record_unread(message, headers);
+	struct header_list list = record_headers(&record);
+
+	record.headers = list.at;
+	record.header_count = list.count;
+	record.read_headers = NULL;
+	return record;
 }
 
 int64_t kafka_time_ms(const rd_kafka_message_t *message)

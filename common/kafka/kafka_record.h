@@ -14,6 +14,10 @@
  * value. The time is clamped to the years 1970 to 9999. */
 struct input_record kafka_record(const rd_kafka_message_t *message,
                                  struct header headers[KAFKA_HEADERS_MAX]);
+/* The same, but headers are not read before record_headers needs them. Message and memory of the
+ * headers must live until then. */
+struct input_record kafka_record_unread(const rd_kafka_message_t *message,
+                                        struct header headers[KAFKA_HEADERS_MAX]);
 
 /* Reads at most the first `max` headers of a message. Returns their number. */
 size_t kafka_record_headers(const rd_kafka_message_t *message, struct header *headers, size_t max);

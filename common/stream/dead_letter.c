@@ -41,11 +41,11 @@ enum {
 
 static size_t original_headers(const struct input_record *record, struct header *headers)
 {
-	size_t count =
-		record->header_count < KEPT_HEADERS_MAX ? record->header_count : KEPT_HEADERS_MAX;
+	struct header_list all = record_headers(record);
+	size_t count = all.count < KEPT_HEADERS_MAX ? all.count : KEPT_HEADERS_MAX;
 
 	for (size_t i = 0; i < count; i++)
-		headers[i] = record->headers[i];
+		headers[i] = all.at[i];
 	return count;
 }
 
@@ -116,19 +116,20 @@ void output_dead_letter(struct outbox *out, const struct output_context *context
 
 bool dead_letter_read(const struct input_record *record, struct dead_letter *letter)
 {
+	struct header_list headers = record_headers(record);
 	const struct header *added;
 	int64_t partition;
 
-	if (record->header_count < DEAD_LETTER_HEADERS)
+	if (headers.count < DEAD_LETTER_HEADERS)
 		return false;
-	added = record->headers + (record->header_count - DEAD_LETTER_HEADERS);
+	added = headers.at + (headers.count - DEAD_LETTER_HEADERS);
 	for (int i = 0; i < DEAD_LETTER_HEADERS; i++)
 		if (!span_is(added[i].name, letter_headers[i]))
 			return false;
 	*letter = (struct dead_letter){.service = added[LETTER_SERVICE].value,
 	                               .reason = added[LETTER_REASON].value,
 	                               .source_topic = added[LETTER_TOPIC].value,
-	                               .own_headers = record->header_count - DEAD_LETTER_HEADERS};
+	                               .own_headers = headers.count - DEAD_LETTER_HEADERS};
 	if (!number_parse_span(added[LETTER_PARTITION].value, INT32_MAX, &partition) ||
 	    !number_parse_span(added[LETTER_OFFSET].value, INT64_MAX, &letter->source_offset))
 		return false;
@@ -154,8 +155,8 @@ static bool location_read(struct span text, int32_t *partition, int64_t *offset)
 
 bool redrive_marker_read(const struct input_record *record, int32_t *partition, int64_t *offset)
 {
-	const struct header *last =
-		record->header_count ? &record->headers[record->header_count - 1] : NULL;
+	struct header_list headers = record_headers(record);
+	const struct header *last = headers.count ? &headers.at[headers.count - 1] : NULL;
 
 	return last && span_is(last->name, REDRIVE_HEADER_MARKER) &&
 	       location_read(last->value, partition, offset);

@@ -7,10 +7,20 @@ int64_t record_time_clamp_ms(int64_t timestamp_ms)
 	return timestamp_ms < 0 ? 0 : timestamp_ms > last_ms ? last_ms : timestamp_ms;
 }
 
+struct header_list record_headers(const struct input_record *record)
+{
+	if (!record->read_headers)
+		return (struct header_list){record->headers, record->header_count};
+	return (struct header_list){record->header_room,
+	                            record->read_headers(record->message, record->header_room)};
+}
+
 struct span record_header(const struct input_record *record, const char *name)
 {
-	for (size_t i = record->header_count; i-- > 0;)
-		if (span_is(record->headers[i].name, name))
-			return record->headers[i].value;
+	struct header_list headers = record_headers(record);
+
+	for (size_t i = headers.count; i-- > 0;)
+		if (span_is(headers.at[i].name, name))
+			return headers.at[i].value;
 	return SPAN_NULL;
 }

@@ -16,23 +16,38 @@ enum earlier_result {
 	EARLIER_ACCEPTED, /* or a duplicate */
 };
 
+struct header_list {
+	const struct header *at;
+	size_t count;
+};
+
+/* Reads the headers of a message of the client library, and returns their number. */
+typedef size_t header_reader(const void *message, struct header *room);
+
 struct input_record {
 	struct span topic;
 	int64_t offset;
 	int64_t timestamp_ms; /* the record's own time, within the years 1970 to 9999 */
 	int32_t partition;
-	struct span key, value; /* as they came */
-	struct span body;       /* the value without its frame, converted to our schema */
-	enum reason refused;    /* why the value has no body; REASON_NONE: it has one */
-	const char *detail;     /* more about refused; may be NULL */
-	const struct header *headers;
+	struct span key, value;       /* as they came */
+	struct span body;             /* the value without its frame, converted to our schema */
+	enum reason refused;          /* why the value has no body; REASON_NONE: it has one */
+	const char *detail;           /* more about refused; may be NULL */
+	const struct header *headers; /* use record_headers, unless you have set them */
 	size_t header_count;
+	/* If not NULL: reads the headers of the message into header_room. */
+	header_reader *read_headers;
+	const void *message;
+	struct header *header_room;
 	enum earlier_result earlier;
 	enum reason earlier_reason; /* of EARLIER_REFUSED */
 };
 
 /* Clamps the time that a writer has set to the years 1970 to 9999. */
 int64_t record_time_clamp_ms(int64_t timestamp_ms);
+/* The headers. They may be read now: few records need theirs, and the client library allocates
+ * memory to read them, also if there are none. */
+struct header_list record_headers(const struct input_record *record);
 /* The last value of a header; at == NULL: the record does not have the header. */
 struct span record_header(const struct input_record *record, const char *name);
 

@@ -109,6 +109,41 @@ Test(outputs, dead_letter_takes_any_number_of_headers_and_any_detail)
 	outbox_free(&box);
 }
 
+/* As the intake gives it: the headers are still in the message of the client library. */
+static size_t read_original(const void *message, struct header *room)
+{
+	memcpy(room, message, sizeof(original));
+	return sizeof(original) / sizeof(original[0]);
+}
+
+Test(outputs, dead_letter_of_a_record_with_unread_headers_has_them)
+{
+	struct header room[2];
+	struct outbox box = {0}, unread_box = {0};
+	struct counts counts = {0};
+	struct input_record record = some_record(), unread = record;
+
+	unread.headers = NULL;
+	unread.header_count = 0;
+	unread.read_headers = read_original;
+	unread.message = original;
+	unread.header_room = room;
+	cr_assert(span_is(record_header(&unread, "source_file"), "a.csv"));
+	output_dead_letter(&box, kit_context(), &record, REASON_INVALID_PRICE, "", false, &counts);
+	output_dead_letter(&unread_box, kit_context(), &unread, REASON_INVALID_PRICE, "", false,
+	                   &counts);
+	cr_assert_eq(unread_box.at[0].header_count, box.at[0].header_count);
+	for (size_t i = 0; i < box.at[0].header_count; i++) {
+		const struct header *want = &box.at[0].headers[i];
+		const struct header *got = &unread_box.at[0].headers[i];
+
+		cr_assert(span_equal(got->name, want->name) && span_equal(got->value, want->value),
+		          "header %zu is %s", i, got->name.at);
+	}
+	outbox_free(&box);
+	outbox_free(&unread_box);
+}
+
 /* A compressed record may be larger than the limit of a dead letter: 8 MiB, see topics.c. */
 Test(outputs, dead_letter_of_a_record_that_is_too_large_has_the_number_of_bytes_left_out)
 {
