@@ -178,7 +178,7 @@ static void log_committed(const struct loader *loader, int64_t began_us)
 static void committed(struct loader *loader, size_t moved_count, int64_t began_us)
 {
 	count_batch(loader, began_us);
-	reporting_note_rows(loader->reporting);
+	reporting_note_rows(loader->reporting, loader->batch.rows.live[TARGET_CONTROLS] > 0);
 	loader_mirror(loader, moved_count);
 	log_committed(loader, began_us);
 	for (size_t i = 0; i < loader->task_count; i++)

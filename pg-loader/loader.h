@@ -21,7 +21,7 @@ struct loader_config {
 	int64_t batch_rows, batch_bytes, batch_interval_us;
 	int64_t idle_timeout_us;
 	int64_t wait_timeout_us;
-	bool wait_idle;
+	bool wait_idle, wait_reports;
 	bool rebuild;
 	int64_t reporting_interval_us;
 };

@@ -7,7 +7,8 @@
  * costs less per event. If as many wait as one call counts, it follows at once. It also follows
  * when no rows have come for a second, but not within that pause after the last call, and not
  * before the retry of a call that failed. So an idle stream is reported soon, and a stream of few
- * rows causes few calls. The reports are computed in another server process, in parallel with
+ * rows causes few calls. After the begin or end of a segment the pause is a second: the last totals
+ * and visits of a segment arrive in several batches. The reports are computed in another server process, in parallel with
  * loading. If several loaders call at the same time, the database runs one refresh, and the other
  * calls return at once. Retention is applied after the first refresh, and then once an hour.
  *
@@ -56,7 +57,9 @@ struct reporting {
 	bool retention; /* the query that was sent: retention, else refresh */
 	int64_t interval_us, next_us, deadline_us, sent_us;
 	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
-	int64_t idle_from_us; /* no call for an idle stream before that */
+	int64_t refresh_us;   /* the last refresh began; 0: none */
+	int64_t retry_us;     /* after a failure: no call for an idle stream before that */
+	int64_t segment_us;   /* last begin or end of a segment; 0: none */
 	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
 		*refreshed_at;
@@ -121,12 +124,24 @@ static void give_up(struct reporting *r, const char *what)
 	metric_add(r->failures, 1);
 	disconnect(r);
 	schedule(r, r->interval_us > RETRY_US ? r->interval_us : RETRY_US);
-	r->idle_from_us = r->next_us;
+	r->retry_us = r->next_us;
 }
 
-void reporting_note_rows(struct reporting *r)
+void reporting_note_rows(struct reporting *r, bool segment)
 {
 	r->rows_us = monotonic_us();
+	if (segment)
+		r->segment_us = r->rows_us;
+}
+
+/* When the next refresh for an idle stream may begin. */
+static int64_t idle_from(const struct reporting *r)
+{
+	bool near_segment = r->segment_us != 0 && r->refresh_us - r->segment_us < PAUSE_US;
+	int64_t from_us =
+		r->refresh_us == 0 ? 0 : r->refresh_us + (near_segment ? IDLE_US : PAUSE_US);
+
+	return from_us > r->retry_us ? from_us : r->retry_us;
 }
 
 static bool is_due(const struct reporting *r)
@@ -134,7 +149,7 @@ static bool is_due(const struct reporting *r)
 	int64_t now_us = monotonic_us();
 	bool is_idle = r->rows_us != 0 && now_us - r->rows_us >= IDLE_US;
 
-	return now_us >= r->next_us || (is_idle && now_us >= r->idle_from_us);
+	return now_us >= r->next_us || (is_idle && now_us >= idle_from(r));
 }
 
 /* ---- connecting */
@@ -198,7 +213,7 @@ static void send_query(struct reporting *r)
 	r->sent_us = monotonic_us();
 	if (!r->retention) {
 		r->rows_us = 0;
-		r->idle_from_us = r->sent_us + PAUSE_US;
+		r->refresh_us = r->sent_us;
 	}
 	r->deadline_us = r->sent_us + ANSWER_TIMEOUT_US;
 }
@@ -221,7 +236,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	int64_t counted, waiting;
 
 	if (PQgetvalue(result, 0, 3)[0] != 't') { /* another loader's refresh is running */
-		reporting_note_rows(r);
+		reporting_note_rows(r, false);
 		schedule(r, r->interval_us);
 		return;
 	}

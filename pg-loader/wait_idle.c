@@ -30,6 +30,9 @@
 #define CALL_TIMEOUT_MS 5000
 #define CHECK_PAUSE_MS  100
 #define LOG_EVERY_US    INT64_C(10000000)
+#define REFRESH_HINT                                                                        \
+	". All of it is in PostgreSQL. pg-loader refreshes the reports; it must run, with " \
+	"REPORTING_INTERVAL above 0s, and its log says why a refresh has failed"
 
 enum reader { READER_BRONZE_SINK, READER_AGGREGATOR, READER_LOADER, READER_COUNT };
 static const char *const reader_names[READER_COUNT] = {"bronze-sink", "funnel-aggregator",
@@ -67,7 +70,8 @@ struct wait_idle {
 	struct loader_offset *offsets;
 	int64_t deadline_us, logged_us;
 	int drained_checks; /* in a row */
-	bool terminal;      /* stderr is a terminal: progress is one line that is rewritten */
+	bool with_reports, drained;
+	bool terminal; /* stderr is a terminal: progress is one line that is rewritten */
 };
 
 struct wait_idle *wait_idle_new(const struct loader_config *config)
@@ -78,6 +82,7 @@ struct wait_idle *wait_idle_new(const struct loader_config *config)
 	wait->pg = postgres_new(&config->postgres, "pg-loader --wait-idle");
 	wait->deadline_us = monotonic_us() + config->wait_timeout_us;
 	wait->logged_us = monotonic_us();
+	wait->with_reports = config->wait_reports && config->reporting_interval_us > 0;
 	return wait;
 }
 
@@ -273,36 +278,77 @@ static void show(struct wait_idle *wait, const char *text, bool failed)
 	}
 }
 
+/* The reports have all that is stored. Else text names what they lack. */
+static bool reports_have_it(struct wait_idle *wait, char *text, size_t cap, struct err *err)
+{
+	PGresult *result = NULL;
+	bool complete;
+
+	if (!postgres_connect(wait->pg, NULL, err) ||
+	    !postgres_query(wait->pg, "SELECT events, visits, segments FROM reporting.waiting()", 0,
+	                    NULL, &result, err))
+		return false;
+	complete = true;
+	for (int i = 0; i < 3; i++)
+		complete &= strcmp(PQgetvalue(result, 0, i), "0") == 0;
+	snprintf(text, cap, "the reports lack %s events, %s changes of visits, %s segments",
+	         PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+	PQclear(result);
+	return complete;
+}
+
+static enum step wait_idle_done(struct wait_idle *wait)
+{
+	if (wait->terminal)
+		fputs("\r\033[K", stderr);
+	log_info("drained", log_uint("partitions", wait->count),
+	         log_str("reports", wait->with_reports ? "complete" : "not checked"));
+	return STEP_DONE;
+}
+
+static bool check_pipeline(struct wait_idle *wait, char *text, size_t cap, struct err *why)
+{
+	bool drained = false;
+
+	if (check(wait, &drained, why))
+		describe(wait, text, cap);
+	wait->drained_checks = drained ? wait->drained_checks + 1 : 0;
+	wait->drained = wait->drained_checks >= 2;
+	return wait->drained && !wait->with_reports;
+}
+
+static bool can_pass(const struct err *err)
+{
+	return err->class == ERR_NONE || err->class == ERR_RETRY || err->class == ERR_ABORT;
+}
+
+/* The pipeline is checked until it is drained, then the reports. */
 enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 {
 	struct err why = {ERR_NONE, ""};
-	char text[900];
-	bool drained = false;
+	bool was_drained = wait->drained;
+	char text[900] = "";
 
-	if (check(wait, &drained, &why)) {
-		describe(wait, text, sizeof(text));
-	} else if (why.class == ERR_RETRY || why.class == ERR_ABORT) {
-		snprintf(text, sizeof(text), "%.800s", why.message);
-	} else {
+	if (was_drained ? reports_have_it(wait, text, sizeof(text), &why)
+	                : check_pipeline(wait, text, sizeof(text), &why))
+		return wait_idle_done(wait);
+	if (!can_pass(&why)) {
 		*err = why;
 		return STEP_FAILED;
 	}
-	wait->drained_checks = drained ? wait->drained_checks + 1 : 0;
-	if (wait->drained_checks >= 2) {
-		if (wait->terminal)
-			fputs("\r\033[K", stderr);
-		log_info("drained", log_uint("partitions", wait->count));
-		return STEP_DONE;
-	}
+	if (why.class != ERR_NONE)
+		snprintf(text, sizeof(text), "%.800s", why.message);
 	if (stopping) {
 		err_set(err, ERR_RETRY, "stopped while waiting: %s", text);
 		return STEP_FAILED;
 	}
 	if (monotonic_us() > wait->deadline_us) {
-		err_set(err, ERR_RETRY, "not drained within WAIT_TIMEOUT: %s", text);
+		err_set(err, ERR_RETRY, "%s within WAIT_TIMEOUT: %s%s",
+		        was_drained ? "not in the reports" : "not drained", text,
+		        was_drained ? REFRESH_HINT : "");
 		return STEP_FAILED;
 	}
-	if (!drained) {
+	if (was_drained || wait->drained_checks == 0) {
 		show(wait, text, why.class != ERR_NONE);
 		poll(NULL, 0, CHECK_PAUSE_MS);
 	}

@@ -126,7 +126,7 @@ BEGIN
                 'processed.group_of(text, text, text, bigint), '
                 'processed.stages_reached(text[], text[], timestamptz[]), '
                 'processed.fold_late(text[]), '
-                'reporting.refresh(bigint), reporting.apply_retention()')
+                'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting()')
         ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
         UNION ALL -- only pg-loader creates this table; psql does not
         SELECT rolname, 'SELECT', 'processed.schema_migrations' FROM pg_roles

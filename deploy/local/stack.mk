@@ -24,7 +24,7 @@ stop-services: ## stop our services
 	@$(STACK) stop-services
 reset: ## stop our services; empty topics, consumer groups and database
 	@$(STACK) reset
-wait: ## wait until all rows sent so far are in PostgreSQL
+wait: ## wait until all rows sent so far are in PostgreSQL and in the reports
 	@$(STACK) wait
 tail: ## the live funnel of this stack in the terminal (q quits); records of a topic: TOPIC=bronze
 	@eval "$$($(STACK) env)" && exec "$${BIN_DIR:-build/$(FLAVOUR)/bin}/funnel-tail" $(if $(TOPIC),--topic $(TOPIC))

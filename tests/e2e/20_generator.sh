@@ -39,10 +39,22 @@ replayed() { # FILE ROWS_BEFORE
     same_snapshot "$E2E_WORK/before" "$E2E_WORK/after"
 }
 
+# One look at the reports; nothing waits before it.
+reports_are_complete() {
+    local reports
+    reports=$(sql "SELECT (SELECT sum(total_events) FROM reporting.clickstream_metrics),
+        (SELECT sum(total_revenue) FROM reporting.clickstream_metrics), (SELECT sum(visits) FROM reporting.visit_days),
+        (SELECT count(*) FROM reporting.segments WHERE complete)")
+    same "events, revenue, visits, complete segments" "$(sql "
+        SELECT count(*), sum(price) FILTER (WHERE event_type = 'purchase'),
+            (SELECT count(*) FROM processed.session_funnels), 1 FROM raw.events")" "$reports"
+}
+
 fresh
 services
 send_generated
-drain
+all_reported
+check "when \`make wait\` returns, the reports are complete" reports_are_complete
 recountable "$ROWS"
 check "duplicates, disorder, late and malformed rows: the recount agrees" oracle --exact-counts "$ROWS.recountable"
 check "some events were late" some_are_late

@@ -20,10 +20,19 @@ known_numbers() {
     same "visits" 5067 "$(count processed.session_funnels)"
 }
 
+# One look at the reports; nothing waits before it.
+reports_are_complete() {
+    same "events, revenue, visits, complete segments" "17429|59442.63|5067|1" "$(sql "
+        SELECT sum(total_events), sum(total_revenue), (SELECT sum(visits) FROM reporting.visit_days),
+               (SELECT count(*) FROM reporting.segments WHERE complete)
+        FROM reporting.clickstream_metrics")"
+}
+
 fresh
 services
 replay --input "$SAMPLE"
-drain
+all_reported
+check "when \`make wait\` returns, the reports are complete" reports_are_complete
 check "the recount agrees, no event is late" oracle --exact-counts --max-late 0 "$SAMPLE"
 check "17,434 rows: 17,429 events, 5 duplicates, 0 dead, 5,067 visits, 59,442.63" known_numbers
 

@@ -107,7 +107,9 @@ services() { stack services; }
 stop_services() { stack stop-services; }
 start() { stack start "$@"; }
 crash() { stack kill "$1"; }
-drain() { stack wait --wait-timeout "${LONG}s"; }
+# All rows are in PostgreSQL. all_reported: and in the reports.
+drain() { stack wait --wait-timeout "${LONG}s" --wait-reports=false; }
+all_reported() { stack wait --wait-timeout "${LONG}s"; }
 
 # program NAME [NAME=VALUE...] [--flags]: sets PROGRAM, a command that runs it without the stack.
 program() {
