@@ -8,9 +8,10 @@
  * when no rows have come for a second, but not within that pause after the last call, and not
  * before the retry of a call that failed. So an idle stream is reported soon, and a stream of few
  * rows causes few calls. After the begin or end of a segment the pause is a second: the last totals
- * and visits of a segment arrive in several batches. The reports are computed in another server process, in parallel with
- * loading. If several loaders call at the same time, the database runs one refresh, and the other
- * calls return at once. Retention is applied after the first refresh, and then once an hour.
+ * and visits of a segment arrive in several batches. The reports are computed in another server
+ * process, in parallel with loading. If several loaders call at the same time, the database runs
+ * one refresh, and the other calls return at once. Retention is applied after the first refresh,
+ * and then once an hour.
  *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns.
  *

@@ -342,15 +342,15 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 		err_set(err, ERR_RETRY, "stopped while waiting: %s", text);
 		return STEP_FAILED;
 	}
+	if (!was_drained && wait->drained_checks > 0)
+		return STEP_MORE; /* at once */
 	if (monotonic_us() > wait->deadline_us) {
 		err_set(err, ERR_RETRY, "%s within WAIT_TIMEOUT: %s%s",
 		        was_drained ? "not in the reports" : "not drained", text,
 		        was_drained ? REFRESH_HINT : "");
 		return STEP_FAILED;
 	}
-	if (was_drained || wait->drained_checks == 0) {
-		show(wait, text, why.class != ERR_NONE);
-		poll(NULL, 0, CHECK_PAUSE_MS);
-	}
+	show(wait, text, why.class != ERR_NONE);
+	poll(NULL, 0, CHECK_PAUSE_MS);
 	return STEP_MORE;
 }

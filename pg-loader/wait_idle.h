@@ -20,7 +20,8 @@ struct wait_idle;
 /* Borrows config. */
 struct wait_idle *wait_idle_new(const struct loader_config *config);
 /* One check. STEP_DONE: drained, and the reports have it. STEP_FAILED: WAIT_TIMEOUT has passed
- * (ERR_RETRY; the message names what lags or what the reports lack), or an error that waiting cannot remove, such as ERR_OPERATOR. */
+ * (ERR_RETRY; the message names what lags or what the reports lack), or an error that waiting
+ * cannot remove, such as ERR_OPERATOR. */
 enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err);
 void wait_idle_free(struct wait_idle *wait);
 
