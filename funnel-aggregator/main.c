@@ -79,6 +79,7 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 	                         .merge = {.grace_us = config->grace_us}};
 	*state = a;
 	a->session.outputs = a->merge.outputs = &a->outputs;
+	a->outputs.stages = config->stages;
 	snprintf(a->fingerprint, sizeof(a->fingerprint),
 	         "stages=%s,disorder_us=%" PRId64 ",grace_us=%" PRId64, config->stages,
 	         config->disorder_us, config->grace_us);

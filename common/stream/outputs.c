@@ -17,8 +17,12 @@ void output_keyed(struct outbox *out, const struct output_context *context, enum
 void output_counts(struct outbox *out, const struct output_context *context, struct span topic,
                    int32_t partition, const struct counts *counts, int64_t revision)
 {
-	struct counts_record record = {span_of(context->service), topic, partition, *counts,
-	                               revision};
+	struct counts_record record = {span_of(context->service),
+	                               topic,
+	                               partition,
+	                               *counts,
+	                               revision,
+	                               context->stages ? span_of(context->stages) : SPAN_NULL};
 	struct buffer value = {0};
 	char key[RECORD_KEY_MAX];
 	int len = snprintf(key, sizeof(key), "%s|%.*s|%" PRId32, context->service, (int)topic.len,

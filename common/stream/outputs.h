@@ -12,6 +12,7 @@ struct output_context {
 	const char *service;                  /* name in dead letters and counts */
 	int32_t partition_count[TOPIC_COUNT]; /* 0: this service does not write to the topic */
 	int32_t schema_id[SCHEMA_COUNT];      /* the registry's */
+	const char *stages;                   /* of the funnels in its counts; NULL: none */
 };
 
 /* Adds a record to the partition that partition_of (murmur2) gives for partition_key. */

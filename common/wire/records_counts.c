@@ -82,10 +82,10 @@ void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_re
 	char *at;
 
 	buffer_reserve(out, FRAME_BYTES +
-	                            (14 + 2 * (dead.entries + unreadable.entries)) *
+	                            (16 + 2 * (dead.entries + unreadable.entries)) *
 	                                    AVRO_LONG_MAX_BYTES +
 	                            dead.name_bytes + unreadable.name_bytes + record->service.len +
-	                            record->topic.len);
+	                            record->topic.len + record->stages.len);
 	at = avro_put_frame(out->at + out->len, schema_id);
 	at = avro_put_text(at, record->service);
 	at = avro_put_text(at, record->topic);
@@ -99,6 +99,7 @@ void counts_encode(struct buffer *out, int32_t schema_id, const struct counts_re
 	at = avro_put_long(at, record->revision);
 	at = put_map(at, &fields, unreadable.entries);
 	at = avro_put_long(at, counts.duplicates_other_price);
+	at = avro_put_optional_text(at, record->stages);
 	out->len = (size_t)(at - out->at);
 }
 
@@ -169,5 +170,6 @@ bool counts_decode(struct span body, struct counts_record *record, int64_t *unkn
 	record->revision = avro_take_long(&in, INT64_MIN, INT64_MAX, "revision");
 	take_map(&in, unreadable_by_field(counts), &unknown_fields);
 	counts->duplicates_other_price = avro_take_count(&in, "duplicates_other_price");
+	record->stages = avro_take_optional_text(&in, AVRO_TEXT_MAX, "stages");
 	return avro_in_finish(&in, why);
 }

@@ -27,6 +27,7 @@ struct counts_record {
 	int32_t partition;
 	struct counts counts;
 	int64_t revision;
+	struct span stages; /* of the funnels that the service counts: "view,cart"; null: none */
 };
 
 /* Appends one record with its frame. schema_id: the registry's. */

@@ -43,7 +43,8 @@ static const struct output_context context = {"fuzz",
                                                [TOPIC_SESSION_FUNNELS] = 1,
                                                [TOPIC_FUNNEL_PARTIALS] = 1,
                                                [TOPIC_AGGREGATED_EVENTS] = 1},
-                                              {1, 2, 3, 4, 5, 6, 7}};
+                                              {1, 2, 3, 4, 5, 6, 7},
+                                              NULL};
 static const struct merge_fold_config merge_config = {&context, 2, 10 * US_PER_MINUTE};
 static struct outbox box, merged;
 

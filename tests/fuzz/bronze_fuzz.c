@@ -36,7 +36,8 @@
 
 static const struct output_context context = {"fuzz",
                                               {[TOPIC_BRONZE_EVENTS] = 1, [TOPIC_DEAD_LETTER] = 1},
-                                              {1, 2, 3, 4, 5, 6, 7}};
+                                              {1, 2, 3, 4, 5, 6, 7},
+                                              NULL};
 static char json[4096];
 /* Cleared before each use. To create them again would take longer than all the rest. */
 static struct outbox box, with, without;

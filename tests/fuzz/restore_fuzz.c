@@ -35,7 +35,8 @@ static const struct output_context outputs = {"fuzz",
                                                [TOPIC_SESSION_FUNNELS] = 1,
                                                [TOPIC_FUNNEL_PARTIALS] = 1,
                                                [TOPIC_AGGREGATED_EVENTS] = 1},
-                                              {1, 2, 3, 4, 5, 6, 7}};
+                                              {1, 2, 3, 4, 5, 6, 7},
+                                              NULL};
 static const struct bronze_fold_config bronze_config = {&outputs, 1, 7 * US_PER_DAY, false, NULL};
 static const struct merge_fold_config merge_config = {&outputs, 3, 10 * US_PER_MINUTE};
 static struct outbox box;

@@ -230,6 +230,22 @@ Test(outputs, counts_are_keyed_by_service_topic_and_partition)
 	cr_assert(counts_decode(kit_body(&box.at[0]), &again, &unknown, NULL));
 	cr_assert(again.partition == 3 && again.revision == 99 && unknown == 0);
 	cr_assert_arr_eq(&again.counts, &counts, sizeof(counts));
+	cr_assert_null(again.stages.at);
+	outbox_free(&box);
+}
+
+Test(outputs, counts_have_the_stages_that_the_service_counts)
+{
+	struct outbox box = {0};
+	struct output_context context = *kit_context();
+	struct counts counts = {0};
+	struct counts_record again;
+	int64_t unknown;
+
+	context.stages = "view,cart,checkout";
+	output_counts(&box, &context, SPAN("bronze"), 0, &counts, 1);
+	cr_assert(counts_decode(kit_body(&box.at[0]), &again, &unknown, NULL));
+	cr_assert(span_is(again.stages, "view,cart,checkout"));
 	outbox_free(&box);
 }
 

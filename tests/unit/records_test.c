@@ -374,6 +374,7 @@ static void counts_random(union record *record)
 		.topic = random_text(0, 1024),
 		.partition = (int32_t)random_number(0, INT32_MAX),
 		.revision = random_number(INT64_MIN, INT64_MAX),
+		.stages = random_optional_text(1024),
 	};
 	counts->counts.records_in = random_number(0, INT64_MAX);
 	counts->counts.records_out = random_number(0, INT64_MAX);
@@ -421,6 +422,7 @@ static void counts_refer(struct reference *to, const union record *record)
 		put_number(entry, counts->unreadable[i]);
 	}
 	reference_number(to, "duplicates_other_price", counts->duplicates_other_price);
+	reference_optional_text(to, "stages", record->counts.stages);
 }
 
 static bool counts_equal(const union record *left, const union record *right)
@@ -435,7 +437,8 @@ static bool counts_equal(const union record *left, const union record *right)
 	       memcmp(a->counts.dead, b->counts.dead, sizeof(a->counts.dead)) == 0 &&
 	       memcmp(a->counts.unreadable, b->counts.unreadable, sizeof(a->counts.unreadable)) ==
 	               0 &&
-	       a->counts.duplicates_other_price == b->counts.duplicates_other_price;
+	       a->counts.duplicates_other_price == b->counts.duplicates_other_price &&
+	       span_equal(a->stages, b->stages);
 }
 
 static void counts_write(struct buffer *out, const union record *record)
@@ -677,7 +680,7 @@ static bool counts_body_is_taken(struct span dead_and_map, struct span unreadabl
 	buffer_append(&out, dead_and_map.at, dead_and_map.len);
 	buffer_append(&out, "\0", 1); /* revision */
 	buffer_append(&out, unreadable.at, unreadable.len);
-	buffer_append(&out, "\0", 1); /* duplicates_other_price */
+	buffer_append(&out, "\0\0", 2); /* duplicates_other_price, stages */
 	ok = counts_decode((struct span){out.at, out.len}, record, unknown, why);
 	buffer_free(&out);
 	return ok;

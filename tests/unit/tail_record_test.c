@@ -195,7 +195,8 @@ Test(tail_record, counts_name_their_reasons)
 	                               .topic = SPAN("raw"),
 	                               .partition = 2,
 	                               .counts = {.records_in = 10, .records_out = 7},
-	                               .revision = 9};
+	                               .revision = 9,
+	                               .stages = SPAN("view,purchase")};
 	struct buffer bytes = {0};
 	struct input_record record;
 
@@ -210,6 +211,7 @@ Test(tail_record, counts_name_their_reasons)
 	                          "\"invalid_price\":2},\"revision\":9,"
 	                          "\"unreadable_by_field\":{"),
 	          "%s", line.at);
+	cr_expect(strstr(line.at, "\"stages\":\"view,purchase\""), "%s", line.at);
 	print(TOPIC_COUNTS, TAIL_PLAIN, &record);
 	cr_expect(strstr(line.at, "dead_by_reason={malformed_json=1 invalid_price=2}"), "%s",
 	          line.at);

@@ -351,6 +351,7 @@ static void write_counts(struct tail_write *write, const struct counts_record *r
 			tail_write_number(write, event_field_names[i], counts->unreadable[i]);
 	tail_write_close(write);
 	tail_write_number(write, "duplicates_other_price", counts->duplicates_other_price);
+	tail_write_text(write, "stages", record->stages);
 }
 
 static void write_fields(struct tail_write *write, const struct tail_record *tail)
