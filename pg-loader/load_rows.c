@@ -352,7 +352,7 @@ static void unreadable_fields_json(struct buffer *out, const struct counts *coun
 static enum reason add_counts(struct row_buffers *rows, const struct input_record *record,
                               uint32_t source, char *detail, size_t cap)
 {
-	static const char *const names[] = {"service", "topic"};
+	static const char *const names[] = {"service", "topic", "stages"};
 	struct counts_record counts;
 	const char *why = NULL;
 	int64_t unknown = 0, dead = 0;
@@ -363,7 +363,8 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 
 	if (!counts_decode(record->body, &counts, &unknown, &why))
 		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
-	reason = check_texts((struct span[]){counts.service, counts.topic}, names, 2, detail, cap);
+	reason = check_texts((struct span[]){counts.service, counts.topic, counts.stages}, names, 3,
+	                     detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
 	dead_reasons_json(&rows->scratch, &counts, unknown, &dead);
@@ -371,8 +372,8 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	unreadable_fields_json(&rows->scratch, &counts.counts);
 	start = row_begin(rows, TARGET_COUNTS,
 	                  16 * COPY_FIELD_MAX + counts.service.len + counts.topic.len +
-	                          rows->scratch.len);
-	at = copy_row_begin(start, 13);
+	                          counts.stages.len + rows->scratch.len);
+	at = copy_row_begin(start, 14);
 	at = copy_text(at, counts.service);
 	at = copy_text(at, counts.topic);
 	at = copy_int4(at, counts.partition);
@@ -388,6 +389,7 @@ static enum reason add_counts(struct row_buffers *rows, const struct input_recor
 	at = copy_jsonb(at, (struct span){rows->scratch.at + reasons_len,
 	                                  rows->scratch.len - reasons_len});
 	at = copy_int8(at, counts.counts.duplicates_other_price);
+	at = copy_text(at, counts.stages);
 	row_end(rows, TARGET_COUNTS, at, source, counts.revision, key, TARGET_COUNTS);
 	return REASON_NONE;
 }

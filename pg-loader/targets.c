@@ -45,7 +45,8 @@
 #define COUNTS_KEY "service, topic, partition"
 #define COUNTS                                                                           \
 	COUNTS_KEY ", records_in, records_out, duplicates, late, dead, dead_by_reason, " \
-		   "revision, updated_at, unreadable_by_field, duplicates_other_price"
+		   "revision, updated_at, unreadable_by_field, duplicates_other_price, " \
+		   "stages"
 #define AGGREGATE_KEY "rollup, window_start, window_end, group_value"
 #define AGGREGATES                                                                         \
 	AGGREGATE_KEY ", views, carts, removes, checkouts, purchases, revenue, sessions, " \
@@ -197,7 +198,8 @@ const struct target_statements targets[TARGET_COUNT] = {
 			" dead_by_reason = excluded.dead_by_reason, revision = excluded.revision,"
 			" updated_at = excluded.updated_at,"
 			" unreadable_by_field = excluded.unreadable_by_field,"
-			" duplicates_other_price = excluded.duplicates_other_price"
+			" duplicates_other_price = excluded.duplicates_other_price,"
+			" stages = excluded.stages"
 			" WHERE excluded.revision > t.revision",
 			NULL,
 		},

@@ -10,9 +10,8 @@
 -- already.
 --
 -- Limits: visits are not folded. A window that the stream has counted only in part (the first and
--- the last of a rollup, after a change of ROLLUPS) has no correction. If STAGES is not the default,
--- the caller must pass it, because the database does not know it. The counts of buyers
--- (buying_view_sessions and the two after it) do not depend on it. They are null in a window in
+-- the last of a rollup, after a change of ROLLUPS) has no correction. The counts of buyers
+-- (buying_view_sessions and the two after it) do not depend on stages. They are null in a window in
 -- which a row of the stream has null.
 
 -- The functions below run for every event of the days concerned. They have no search_path of their
@@ -105,7 +104,7 @@ $body$;
 COMMENT ON FUNCTION processed.is_stored(uuid, date) IS
     'Whether raw.events has the event. A plan for one day reads and locks only that day.';
 
-CREATE OR REPLACE FUNCTION processed.fold_late(stages text[] DEFAULT '{view,cart,purchase}')
+CREATE OR REPLACE FUNCTION processed.fold_late(stages text[] DEFAULT NULL)
     RETURNS TABLE (rollup text, folded bigint, folded_before bigint, not_yet bigint)
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off
 SET plan_cache_mode = force_custom_plan AS $body$
@@ -113,6 +112,7 @@ SET plan_cache_mode = force_custom_plan AS $body$
 DECLARE
     one record;
 BEGIN
+    stages := coalesce(stages, processed.stages());
     DROP TABLE IF EXISTS pg_temp.late_cell;
     CREATE TEMPORARY TABLE late_cell ON COMMIT DROP AS
     SELECT c.*, a.revision AS stream_revision,

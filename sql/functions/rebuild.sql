@@ -1,6 +1,6 @@
 -- reporting.rebuild() builds the mart again: the cubes by plain GROUP BY over raw.events, all other
--- tables by plain GROUP BY over the cubes. It shares only mart.step, mart.session_outcome and
--- mart.merge_products with the refresh. Both must give the same rows.
+-- tables by plain GROUP BY over the cubes. It shares only mart.step, mart.session_outcome,
+-- mart.merge_products and mart.follow_stages with the refresh. Both must give the same rows.
 
 CREATE OR REPLACE FUNCTION reporting.rebuild() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER
@@ -12,6 +12,7 @@ DECLARE
     raw_from date;
 BEGIN
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
+    PERFORM mart.follow_stages(); -- for days that raw.events has dropped
     SELECT s.raw_from INTO raw_from FROM mart.state s;
     TRUNCATE mart.new_events, mart.new_products;
     PERFORM mart.take_all_events(raw_from);
@@ -123,7 +124,7 @@ CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
 
     INSERT INTO mart.session_steps
     SELECT s.session_id, s.event_date, s.steps, r.*
-    FROM (SELECT session_id, event_date,
+    FROM mart.state c, (SELECT session_id, event_date,
                  (array_agg(
                      mart.step(event_time, event_id, event_type, product_id, price)
                      ORDER BY mart.step(event_time, event_id, event_type, product_id, price)
@@ -136,7 +137,7 @@ CREATE OR REPLACE FUNCTION mart.rebuild_cubes() RETURNS void LANGUAGE sql AS $$
           SELECT session_id, event_date, NULL, NULL FROM mart.new_events
           GROUP BY session_id, event_date HAVING bool_and(event_type <> 'view')) AS v
          USING (session_id, event_date)
-    CROSS JOIN LATERAL mart.session_outcome(s.steps, v.first_view, v.last_view) AS r;
+    CROSS JOIN LATERAL mart.session_outcome(s.steps, v.first_view, v.last_view, c.stages) AS r;
 $$;
 
 CREATE OR REPLACE FUNCTION mart.rebuild_from_cubes() RETURNS void LANGUAGE plpgsql AS $body$
@@ -192,8 +193,11 @@ BEGIN
            sum(abandoned_items), sum(abandoned_value),
            count(*) FILTER (WHERE views > 0 AND purchases > 0),
            count(*) FILTER (WHERE view_purchase),
-           count(*) FILTER (WHERE stage >= 2 AND purchases > 0)
+           count(*) FILTER (WHERE stage >= 2 AND purchases > 0),
+           count(checkout_items), count(*) FILTER (WHERE checkout_items > 0),
+           coalesce(sum(checkout_items), 0), coalesce(sum(checkout_value), 0)
     FROM mart.session_states GROUP BY event_date;
+    PERFORM mart.rebuild_stage_days();
     INSERT INTO mart.journey_days
     SELECT event_date, path, count(*), count(*) FILTER (WHERE purchases > 0), sum(revenue)
     FROM mart.session_states GROUP BY event_date, path;

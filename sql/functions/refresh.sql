@@ -38,6 +38,7 @@ BEGIN
     IF NOT refreshed THEN -- another call is running
         RETURN;
     END IF;
+    PERFORM mart.follow_stages();
     PERFORM mart.count_visits();
     IF EXISTS (SELECT FROM processed.load_batches) THEN
         events_counted := mart.take_batches(max_events);

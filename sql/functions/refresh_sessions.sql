@@ -133,7 +133,8 @@ SET enable_nestloop = off AS $$
         SELECT t.session_id, t.event_date,
                CASE WHEN o.steps IS NULL THEN n.steps[:500] WHEN n.steps IS NULL THEN o.steps
                     ELSE mart.merge_steps(o.steps, n.steps) END AS steps,
-               t.first_view, t.last_view, o.path, o.stage, o.abandoned_items, o.abandoned_value
+               t.first_view, t.last_view, o.path, o.stage, o.abandoned_items, o.abandoned_value,
+               o.reached, o.checkout_items, o.checkout_value
         FROM mart.touched t
         LEFT JOIN LATERAL (SELECT * FROM mart.session_steps s
                            WHERE t.known AND s.session_id = t.session_id
@@ -142,16 +143,22 @@ SET enable_nestloop = off AS $$
         WHERE o.steps IS NOT NULL OR n.steps IS NOT NULL
     )
     INSERT INTO mart.touched_steps
-    SELECT m.session_id, m.event_date, m.steps, r.*, m.path, m.stage, m.abandoned_items,
-           m.abandoned_value
-    FROM merged m, LATERAL mart.session_outcome(m.steps, m.first_view, m.last_view) AS r;
+    SELECT m.session_id, m.event_date, m.steps, r.path, r.stage, r.abandoned_items,
+           r.abandoned_value, m.path, m.stage, m.abandoned_items, m.abandoned_value, r.reached,
+           r.checkout_items, r.checkout_value, coalesce(m.reached, m.stage), m.checkout_items,
+           m.checkout_value
+    FROM merged m, mart.state c,
+         LATERAL mart.session_outcome(m.steps, m.first_view, m.last_view, c.stages) AS r;
 
     INSERT INTO mart.session_steps AS t
-    SELECT session_id, event_date, steps, path, stage, abandoned_items, abandoned_value
+    SELECT session_id, event_date, steps, path, stage, abandoned_items, abandoned_value, reached,
+           checkout_items, checkout_value
     FROM mart.touched_steps
     ON CONFLICT (session_id, event_date) DO UPDATE SET
         steps = excluded.steps, path = excluded.path, stage = excluded.stage,
-        abandoned_items = excluded.abandoned_items, abandoned_value = excluded.abandoned_value;
+        abandoned_items = excluded.abandoned_items, abandoned_value = excluded.abandoned_value,
+        reached = excluded.reached, checkout_items = excluded.checkout_items,
+        checkout_value = excluded.checkout_value;
 $$;
 
 -- Adds the touched sessions and days as they are now, and subtracts them as they were before. Those
@@ -163,7 +170,9 @@ BEGIN
     SELECT event_date, s.sessions, s.view_sessions, s.cart_sessions, s.orders,
            coalesce(p.funnel_cart, 0), coalesce(p.funnel_purchase, 0),
            coalesce(p.abandoned, 0), coalesce(p.items, 0), coalesce(p.value, 0),
-           coalesce(b.buying_view, 0), coalesce(b.view_purchase, 0), coalesce(p.buying_cart, 0)
+           coalesce(b.buying_view, 0), coalesce(b.view_purchase, 0), coalesce(p.buying_cart, 0),
+           coalesce(p.checkout_sessions, 0), coalesce(p.abandoned_checkouts, 0),
+           coalesce(p.checkout_items, 0), coalesce(p.checkout_value, 0)
     FROM (SELECT event_date, count(*) FILTER (WHERE NOT known) AS sessions,
                  sum((views > 0)::int - (views_before > 0)::int) AS view_sessions,
                  sum((carts > 0)::int - (carts_before > 0)::int) AS cart_sessions,
@@ -192,7 +201,14 @@ BEGIN
                    - (coalesce(stage_before, 0) >= 2 AND purchases_before > 0)::int) AS buying_cart,
                sum((abandoned_items > 0)::int - (coalesce(items_before, 0) > 0)::int) AS abandoned,
                sum(abandoned_items - coalesce(items_before, 0)) AS items,
-               sum(abandoned_value - coalesce(value_before, 0)) AS value
+               sum(abandoned_value - coalesce(value_before, 0)) AS value,
+               count(checkout_items) - count(checkout_items_before) AS checkout_sessions,
+               count(*) FILTER (WHERE checkout_items > 0)
+                   - count(*) FILTER (WHERE checkout_items_before > 0) AS abandoned_checkouts,
+               sum(coalesce(checkout_items, 0) - coalesce(checkout_items_before, 0))
+                   AS checkout_items,
+               sum(coalesce(checkout_value, 0) - coalesce(checkout_value_before, 0))
+                   AS checkout_value
         FROM mart.touched_steps JOIN mart.touched USING (session_id, event_date)
         GROUP BY event_date) AS p USING (event_date)
     ON CONFLICT (event_date) DO UPDATE SET
@@ -207,7 +223,24 @@ BEGIN
         abandoned_value = t.abandoned_value + excluded.abandoned_value,
         buying_view_sessions = t.buying_view_sessions + excluded.buying_view_sessions,
         view_purchase_sessions = t.view_purchase_sessions + excluded.view_purchase_sessions,
-        buying_cart_sessions = t.buying_cart_sessions + excluded.buying_cart_sessions;
+        buying_cart_sessions = t.buying_cart_sessions + excluded.buying_cart_sessions,
+        checkout_sessions = t.checkout_sessions + excluded.checkout_sessions,
+        abandoned_checkouts = t.abandoned_checkouts + excluded.abandoned_checkouts,
+        checkout_items = t.checkout_items + excluded.checkout_items,
+        checkout_value = t.checkout_value + excluded.checkout_value;
+
+    INSERT INTO mart.stage_days AS t
+    SELECT event_date, place, count(*) FILTER (WHERE coalesce(reached, stage) >= place)
+               - count(*) FILTER (WHERE reached_before >= place) AS sessions,
+           count(*) FILTER (WHERE coalesce(reached, stage) >= place AND purchases > 0)
+               - count(*) FILTER (WHERE reached_before >= place AND purchases_before > 0) AS buyers
+    FROM mart.touched_steps JOIN mart.touched USING (session_id, event_date),
+         mart.stage_places((SELECT stages FROM mart.state)) AS place
+    WHERE greatest(reached, stage, reached_before) >= place
+    GROUP BY event_date, place
+    ON CONFLICT (event_date, stage) DO UPDATE SET
+        sessions = t.sessions + excluded.sessions, buyers = t.buyers + excluded.buyers;
+    DELETE FROM mart.stage_days WHERE sessions = 0;
 
     INSERT INTO mart.journey_days AS t
     SELECT event_date, path, sum(sessions), sum(orders), sum(revenue)

@@ -69,3 +69,24 @@ COMMENT ON FUNCTION reporting.cart_abandonment(date, date) IS
     'Sessions with a cart event, and those that left a product in the cart; see '
     'cart_abandonment_by_day. Per UTC day: a cart of yesterday bought today counts as abandoned '
     'yesterday.';
+
+CREATE OR REPLACE FUNCTION reporting.checkout_abandonment(from_day date, to_day date)
+RETURNS TABLE (checkout_sessions bigint, abandoned_sessions bigint, abandonment_rate numeric,
+               abandoned_items bigint, abandoned_value numeric, abandonment_rate_before numeric,
+               abandoned_value_before numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce(sum(d.checkout_sessions) FILTER (WHERE now), 0)::bigint,
+           coalesce(sum(d.abandoned_checkouts) FILTER (WHERE now), 0)::bigint,
+           round(sum(d.abandoned_checkouts) FILTER (WHERE now)
+                 / nullif(sum(d.checkout_sessions) FILTER (WHERE now), 0), 4),
+           coalesce(sum(d.checkout_items) FILTER (WHERE now), 0)::bigint,
+           coalesce(sum(d.checkout_value) FILTER (WHERE now), 0),
+           round(sum(d.abandoned_checkouts) FILTER (WHERE NOT now)
+                 / nullif(sum(d.checkout_sessions) FILTER (WHERE NOT now), 0), 4),
+           coalesce(sum(d.checkout_value) FILTER (WHERE NOT now), 0)
+    FROM mart.day_totals d, LATERAL (SELECT event_date >= from_day AS now) AS w
+    WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day
+$$;
+COMMENT ON FUNCTION reporting.checkout_abandonment(date, date) IS
+    'Sessions with a checkout, and those without a purchase at or after their last checkout; with '
+    'the products of checkouts after the last purchase, and their prices then. Per UTC day.';

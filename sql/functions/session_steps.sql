@@ -1,6 +1,6 @@
 -- Steps of a session and day: cart, remove_from_cart, checkout and purchase events in order; and
--- the path, stage and abandoned cart that follow from them. Refresh and rebuild share these
--- functions.
+-- the path, stages, and abandoned cart and checkout that follow from them. Refresh and rebuild
+-- share these functions.
 
 CREATE OR REPLACE FUNCTION mart.step(
     event_time timestamptz, event_id uuid, event_type text, product_id bigint, price numeric)
@@ -20,8 +20,9 @@ $$ SELECT array_agg(s ORDER BY s COLLATE "C")
 -- This function runs no queries. Most sessions have few steps, so a query would cost more than its
 -- work.
 CREATE OR REPLACE FUNCTION mart.session_outcome(
-    steps text[], first_view timestamptz, last_view timestamptz,
-    OUT path text, OUT stage smallint, OUT abandoned_items bigint, OUT abandoned_value numeric)
+    steps text[], first_view timestamptz, last_view timestamptz, stages text[],
+    OUT path text, OUT stage smallint, OUT abandoned_items bigint, OUT abandoned_value numeric,
+    OUT reached smallint, OUT checkout_items bigint, OUT checkout_value numeric)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     first_view_at    text := to_char(first_view AT TIME ZONE 'UTC', 'YYYYMMDDHH24MISSUS');
@@ -32,6 +33,8 @@ DECLARE
     previous         text := '';
     in_cart          text[] := '{}'; -- products, null where they have left it, and their prices
     prices           text[] := '{}';
+    checked_out      text[]; -- products since the last purchase and their prices; null: none ever
+    checkout_prices  text[];
     one              text;
     part             text[];
     place            int;
@@ -42,7 +45,18 @@ BEGIN
             shown := shown || part[3];
             previous := part[3];
         END IF;
-        CONTINUE WHEN previous = 'checkout';
+        IF previous = 'checkout' THEN
+            place := coalesce(array_position(checked_out, part[4]),
+                              coalesce(cardinality(checked_out), 0) + 1);
+            -- A purchase at the same time may be sorted before it.
+            IF part[1] IS DISTINCT FROM last_purchase_at THEN
+                checked_out[place] := part[4];
+                checkout_prices[place] := part[5];
+            ELSE
+                checked_out := coalesce(checked_out, '{}');
+            END IF;
+            CONTINUE;
+        END IF;
         place := coalesce(array_position(in_cart, part[4]), cardinality(in_cart) + 1);
         IF previous = 'cart' THEN
             IF first_cart_at IS NULL AND part[1] >= first_view_at THEN
@@ -53,6 +67,10 @@ BEGIN
         ELSE
             IF previous = 'purchase' THEN
                 last_purchase_at := part[1];
+                IF checked_out <> '{}' THEN
+                    checked_out := '{}';
+                    checkout_prices := '{}';
+                END IF;
             END IF;
             IF place <= cardinality(in_cart) THEN
                 in_cart[place] := NULL;
@@ -68,6 +86,17 @@ BEGIN
     END IF;
     IF last_view_at > part[1] THEN
         path := path || ' > view';
+    END IF;
+    IF stages <> '{view,cart,purchase}' THEN
+        reached := mart.stages_reached(steps, first_view_at, last_view_at, stages);
+    END IF;
+    checkout_items := cardinality(checked_out);
+    IF checkout_items IS NOT NULL THEN
+        checkout_value := 0;
+        FOR place IN 1 .. checkout_items LOOP
+            checkout_value := checkout_value
+                              + coalesce(nullif(checkout_prices[place], '')::numeric, 0);
+        END LOOP;
     END IF;
     abandoned_items := 0;
     abandoned_value := 0;

@@ -1,6 +1,6 @@
 -- The funnel as the stream counted it, from its rollups and visits. A rate is null if its divisor
--- is 0. Sessions are exact distinct counts of one window and group: no view here adds them up over
--- windows or groups.
+-- is 0, or if one of its types is not a stage (reporting.stages). Sessions are exact distinct
+-- counts of one window and group: no view here adds them up over windows or groups.
 
 CREATE OR REPLACE VIEW reporting.funnel_by_day AS
 SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
@@ -8,11 +8,14 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+       CASE WHEN p.view = 1 AND p.cart > 1
+            THEN round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4) END
            AS view_to_cart_rate,
-       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+       CASE WHEN p.cart > 1 AND p.purchase > p.cart
+            THEN round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
            AS cart_to_purchase_rate,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+       CASE WHEN p.view = 1 AND p.purchase > 1
+            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
            AS view_to_purchase_rate,
        round(revenue / nullif(purchase_sessions, 0), 2)                  AS average_order_value,
        final,
@@ -20,12 +23,23 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
        buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
        view_sessions - buying_view_sessions                              AS left_without_purchase,
-       purchase_sessions - buying_view_sessions                          AS orders_without_view
-FROM processed.funnel_aggregates
+       purchase_sessions - buying_view_sessions                          AS orders_without_view,
+       CASE WHEN p.view = 1 AND p.checkout > 1
+            THEN round(funnel_checkout_sessions::numeric / nullif(view_sessions, 0), 4) END
+           AS view_to_checkout_rate,
+       CASE WHEN p.cart > 1 AND p.checkout > p.cart
+            THEN round(funnel_checkout_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+           AS cart_to_checkout_rate,
+       CASE WHEN p.checkout > 1 AND p.purchase > p.checkout
+            THEN round(funnel_purchase_sessions::numeric
+                       / nullif(funnel_checkout_sessions, 0), 4) END
+           AS checkout_to_purchase_rate
+FROM processed.funnel_aggregates, mart.stage_positions p
 WHERE rollup = '1d:all';
 COMMENT ON VIEW reporting.funnel_by_day IS
-    'The funnel of each UTC day. The rates are ordered: a cart at or after the first view, a '
-    'purchase at or after such a cart, all within the day. view_sessions = bought_via_cart + '
+    'The funnel of each UTC day. The ordered columns and rates count the stages in '
+    'order, each at or after the one before, all within the day. A type that is not a stage has 0 '
+    'sessions in order and no rates. view_sessions = bought_via_cart + '
     'bought_without_cart + bought_before_view + left_without_purchase.';
 COMMENT ON COLUMN reporting.funnel_by_day.bought_via_cart IS
     'Viewers with a purchase at or after their first view and a cart between. This column and the '
@@ -50,7 +64,8 @@ SELECT window_start AS minute, views, carts, removes, checkouts, purchases, reve
        view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
        buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
        view_sessions - buying_view_sessions                              AS left_without_purchase,
-       purchase_sessions - buying_view_sessions                          AS orders_without_view
+       purchase_sessions - buying_view_sessions                          AS orders_without_view,
+       funnel_checkout_sessions
 FROM processed.funnel_aggregates
 WHERE rollup = '1m:all';
 COMMENT ON VIEW reporting.funnel_by_minute IS
@@ -73,19 +88,32 @@ SELECT window_start                                                      AS hour
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4)
+       CASE WHEN p.view = 1 AND p.cart > 1
+            THEN round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4) END
            AS view_to_cart_rate,
-       round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4)
+       CASE WHEN p.cart > 1 AND p.purchase > p.cart
+            THEN round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
            AS cart_to_purchase_rate,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
+       CASE WHEN p.view = 1 AND p.purchase > 1
+            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
            AS view_to_purchase_rate,
        final,
        view_cart_purchase_sessions                                       AS bought_via_cart,
        view_purchase_sessions - view_cart_purchase_sessions              AS bought_without_cart,
        buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
        view_sessions - buying_view_sessions                              AS left_without_purchase,
-       purchase_sessions - buying_view_sessions                          AS orders_without_view
-FROM processed.funnel_aggregates
+       purchase_sessions - buying_view_sessions                          AS orders_without_view,
+       CASE WHEN p.view = 1 AND p.checkout > 1
+            THEN round(funnel_checkout_sessions::numeric / nullif(view_sessions, 0), 4) END
+           AS view_to_checkout_rate,
+       CASE WHEN p.cart > 1 AND p.checkout > p.cart
+            THEN round(funnel_checkout_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+           AS cart_to_checkout_rate,
+       CASE WHEN p.checkout > 1 AND p.purchase > p.checkout
+            THEN round(funnel_purchase_sessions::numeric
+                       / nullif(funnel_checkout_sessions, 0), 4) END
+           AS checkout_to_purchase_rate
+FROM processed.funnel_aggregates, mart.stage_positions p
 WHERE rollup = '1h:category';
 COMMENT ON VIEW reporting.funnel_by_hour_category IS
     'The funnel of each hour and category code (unknown where the event has none), stages counted '

@@ -27,10 +27,11 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        group_value                                                       AS brand,
        views, carts, purchases, revenue, sessions, view_sessions,
        purchase_sessions                                                 AS orders,
-       round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4)
-                                                                         AS view_to_purchase_rate,
+       CASE WHEN p.view = 1 AND p.purchase > 1
+            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
+           AS view_to_purchase_rate,
        final
-FROM processed.funnel_aggregates
+FROM processed.funnel_aggregates, mart.stage_positions p
 WHERE rollup = '1d:brand' AND group_value <> 'unknown';
 COMMENT ON VIEW reporting.top_brands IS
     'Brands of each UTC day, ranked by revenue, then purchases, then views. Events without a '

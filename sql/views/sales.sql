@@ -33,3 +33,13 @@ FROM mart.day_totals;
 COMMENT ON VIEW reporting.cart_abandonment_by_day IS
     'Abandoned: a product whose last step in the session and UTC day (cart, remove_from_cart, '
     'purchase) was cart. Its value is the price of that event, one piece.';
+
+CREATE OR REPLACE VIEW reporting.checkout_abandonment_by_day AS
+SELECT event_date AS day, checkout_sessions, abandoned_checkouts AS abandoned_sessions,
+       round(abandoned_checkouts::numeric / nullif(checkout_sessions, 0), 4) AS abandonment_rate,
+       checkout_items AS abandoned_items, checkout_value AS abandoned_value
+FROM mart.day_totals;
+COMMENT ON VIEW reporting.checkout_abandonment_by_day IS
+    'Abandoned: a session without a purchase at or after its last checkout in the UTC day. Items: '
+    'products of checkouts after the last purchase; their value is the price of that event, one '
+    'piece.';

@@ -239,24 +239,25 @@ static const struct {
          "CREATE TEMPORARY TABLE stage_counts ON COMMIT DELETE ROWS AS SELECT "
          "service, topic, partition, records_in, records_out, duplicates, late, "
          "dead, dead_by_reason, revision, updated_at, unreadable_by_field, "
-         "duplicates_other_price FROM processed.counts WITH NO DATA"},
+         "duplicates_other_price, stages FROM processed.counts WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_COUNTS, 0},
          "COPY stage_counts (service, topic, partition, records_in, records_out, "
          "duplicates, late, dead, dead_by_reason, revision, updated_at, "
-         "unreadable_by_field, duplicates_other_price) FROM STDIN (FORMAT binary)"},
+         "unreadable_by_field, duplicates_other_price, stages) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_COUNTS, 0},
          "INSERT INTO processed.counts AS t (service, topic, partition, records_in, "
          "records_out, duplicates, late, dead, dead_by_reason, revision, "
-         "updated_at, unreadable_by_field, duplicates_other_price) SELECT service, "
+         "updated_at, unreadable_by_field, duplicates_other_price, stages) SELECT service, "
          "topic, partition, records_in, records_out, duplicates, late, dead, "
          "dead_by_reason, revision, updated_at, unreadable_by_field, "
-         "duplicates_other_price FROM stage_counts ON CONFLICT (service, topic, "
+         "duplicates_other_price, stages FROM stage_counts ON CONFLICT (service, topic, "
          "partition) DO UPDATE SET records_in = excluded.records_in, records_out = "
          "excluded.records_out, duplicates = excluded.duplicates, late = "
          "excluded.late, dead = excluded.dead, dead_by_reason = "
          "excluded.dead_by_reason, revision = excluded.revision, updated_at = "
          "excluded.updated_at, unreadable_by_field = excluded.unreadable_by_field, "
-         "duplicates_other_price = excluded.duplicates_other_price{ WHERE "
+         "duplicates_other_price = excluded.duplicates_other_price, stages = "
+         "excluded.stages{ WHERE "
          "excluded.revision > t.revision}"},
 	{{PG_CREATE_STAGE, TARGET_DEAD_LETTERS, 0},
          "CREATE TEMPORARY TABLE stage_dead_letters ON COMMIT DELETE ROWS AS SELECT "

@@ -16,8 +16,9 @@ FROM (
     UNION ALL SELECT 2, 0, 'bought via cart', coalesce(sum(buying) FILTER (WHERE left_after = 'completed'), 0) FROM visit
     UNION ALL SELECT 3, 0, 'bought without cart', coalesce(sum(buying) FILTER (WHERE left_after = 'bought without cart'), 0) FROM visit
     UNION ALL SELECT 4, 0, 'bought before their first view', sum(buying) FROM visit WHERE left_after = 'bought before view'
-    UNION ALL SELECT 5, furthest_stage, CASE left_after WHEN 'none' THEN 'left before the first stage' WHEN 'completed' THEN 'left at the last stage'
-                                                        ELSE 'left after ' || left_after END, sum(viewing - buying)
+    UNION ALL SELECT 5, furthest_stage, CASE left_after WHEN 'none' THEN 'left before the first stage'
+                   WHEN 'completed' THEN 'left after ' || (SELECT replace(stage, '_', ' ') FROM reporting.stages WHERE is_last)
+                   ELSE 'left after ' || replace(left_after, '_', ' ') END, sum(viewing - buying)
               FROM visit WHERE left_after NOT LIKE 'bought %' GROUP BY furthest_stage, left_after
     UNION ALL SELECT 6, 0, 'bought without a view', sum(buying) FROM visit WHERE left_after = 'bought without view'
 ) AS branch

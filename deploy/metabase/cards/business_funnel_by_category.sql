@@ -7,7 +7,7 @@ WITH period AS (
            coalesce(sum(buying_visits) FILTER (WHERE left_after = 'completed'), 0) AS bought_via_cart,
            coalesce(sum(buying_visits) FILTER (WHERE left_after = 'bought without cart'), 0) AS bought_without_cart,
            coalesce(sum(buying_visits) FILTER (WHERE left_after = 'bought before view'), 0) AS bought_before_view,
-           coalesce(sum(viewing_visits) FILTER (WHERE left_after = 'view'), 0) AS left_after_view,
+           coalesce(sum(viewing_visits) FILTER (WHERE left_after IN ('none', 'view')), 0) AS left_after_view,
            coalesce(sum(buying_visits) FILTER (WHERE left_after = 'bought without view'), 0) AS orders_without_view,
            sum(revenue) AS revenue
     FROM reporting.visit_days
