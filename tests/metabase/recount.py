@@ -62,7 +62,7 @@ class Recount:
             elif v.viewed():
                 left[stage] += 1
         rows = [['bought ' + way, bought[way]] for way in ('via cart', 'without cart', 'before their first view') if bought[way] or way != 'before their first view']
-        rows += [['left after ' + self.stages[stage - 1].replace('_', ' '), n] for stage, n in sorted(left.items())]
+        rows += [['left after ' + self.stages[stage - 1].replace('_', ' ') if stage else 'left before the first stage', n] for stage, n in sorted(left.items())]
         viewed = sum(v.viewed() for v, _ in found)
         assert viewed == sum(n for _, n in rows)
         return [['viewed', viewed], *rows] + [['bought without a view', n] for n in (bought['without a view'],) if n]
@@ -188,7 +188,7 @@ class Recount:
             found = [(v, stage) for v, stage in cohort if v.entry == category]
             n = collections.Counter(v.bought() for v, _ in found)
             viewed = sum(v.viewed() for v, _ in found)
-            left = [sum(v.viewed() and not v.bought() and (stage == 1) == at_view for v, stage in found) for at_view in (True, False)]
+            left = [sum(v.viewed() and not v.bought() and (stage == 0 or self.stages[:stage] == ('view',)) == at_view for v, stage in found) for at_view in (True, False)]
             bought = [n['via cart'], n['without cart'], n['before their first view']]
             assert viewed == sum(bought) + sum(left)
             rows.append([category, viewed, *bought, *left, percent(sum(bought), viewed), n['without a view'], sum((v.revenue for v, _ in found), Decimal(0))])
@@ -224,3 +224,45 @@ class Recount:
 
     def business_segments(self, _):
         return self.segments
+
+    # ---- functions without a tile
+    def session_days(self):
+        found = collections.defaultdict(list)
+        for e in self.events:
+            found[e.session, e.day].append(e)
+        return list(found.values())
+
+    def sessions_by_stage(self):
+        """Sessions of a day that reached each stage: all times of each stage are tried."""
+        counts = [0] * len(self.stages)
+        for es in self.session_days():
+            since = [dt.datetime.min]
+            for n, stage in enumerate(self.stages):
+                since = [e.time for e in es if e.kind == stage and any(e.time >= at for at in since)]
+                counts[n] += bool(since)
+        return counts
+
+    def left_after(self):
+        """Visits that bought nothing and have not reached the last stage."""
+        found = collections.Counter(('none', *self.stages)[stage] for v, stage in self.visits if not any(e.kind == 'purchase' for e in v.events) and stage < len(self.stages))
+        return [list(item) for item in sorted(found.items())]
+
+    def abandoned_checkouts(self):
+        sessions, values = 0, []
+        for es in self.session_days():
+            out = sorted((e for e in es if e.kind == 'checkout'), key=lambda e: (e.time, e.id))
+            sessions += bool(out)
+            left = {e.product: e.price or Decimal(0) for e in out if not any(p.time >= e.time for p in es if p.kind == 'purchase')}
+            if left:
+                values.append(left)
+        return [sessions, len(values), sum(len(v) for v in values), sum((sum(v.values()) for v in values), Decimal(0))]
+
+    def journeys_with_checkout(self):
+        """Sessions and orders whose first eight steps, without views and repeats, have a checkout."""
+        sessions = orders = 0
+        for es in self.session_days():
+            kinds = [e.kind for e in sorted(es, key=lambda e: (e.time, e.id)) if e.kind != 'view']
+            steps = [k for n, k in enumerate(kinds) if n == 0 or kinds[n - 1] != k]
+            if 'checkout' in steps[:8]:
+                sessions, orders = sessions + 1, orders + ('purchase' in kinds)
+        return [sessions, orders]

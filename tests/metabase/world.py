@@ -25,7 +25,6 @@ import uuid
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 READER = 'dashboards_test'  # a login with the role that Metabase is given
 STAGES = ('view', 'cart', 'purchase')
-FOUR_STAGES = ('view', 'cart', 'checkout', 'purchase')
 KINDS = ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase')
 
 
@@ -195,6 +194,8 @@ class Cluster:
         self.psql(database, f'CREATE TABLE staged AS SELECT {EVENT_COLUMNS} FROM raw.late_events WITH NO DATA')
         self.copy(database, 'staged', EVENT_COLUMNS, rows)
         self.psql(database, STORE + '; DROP TABLE staged', one_transaction=True)
+        self.psql(database, "INSERT INTO processed.counts (service, topic, partition, records_in, records_out, duplicates, late, dead, dead_by_reason, revision, stages) "
+                            f"VALUES ('funnel-aggregator', 'bronze_events', 0, 0, 0, 0, 0, 0, '{{}}', 0, '{','.join(stages)}')")
         for rollup, unit, group in (('1m:all', 'minute', "'all'"), ('1d:all', 'day', "'all'"), ('1m:category1', 'minute', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
             self.psql(database, ROLLUP % (rollup, unit, unit, unit, group))
         self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
@@ -230,5 +231,5 @@ def visit_row(v, stages):
     first, last, stage = v.events[0], v.events[-1], v.stage(stages)
     counts = [sum(e.kind == kind for e in v.events) for kind in KINDS]
     return [first.session, f'{v.start}+00', f'{v.end}+00', first.user, *counts, len({e.product for e in v.events}), v.revenue, first.row[4], last.row[4],
-            stage, None if counts[4] else ('none', *stages[:-1])[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), wait_ms(v, 'cart'), wait_ms(v, 'purchase'),
+            stage, None if counts[4] or stage == len(stages) else ('none', *stages)[stage], (v.end - v.start) // dt.timedelta(milliseconds=1), wait_ms(v, 'cart'), wait_ms(v, 'purchase'),
             'true', 1, v.bought() in ('via cart', 'without cart'), v.bought() == 'via cart']
