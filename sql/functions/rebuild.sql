@@ -32,6 +32,7 @@ BEGIN
     PERFORM mart.rebuild_conversions();
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();
+    PERFORM mart.rebuild_funnels();
     TRUNCATE mart.new_events, mart.new_products;
     UPDATE mart.state SET rebuilt_at = now(), refreshed_at = now();
     PERFORM reporting.measure_quality(true);

@@ -47,12 +47,14 @@ BEGIN
         PERFORM mart.count_hours();
         PERFORM mart.count_products();
         PERFORM mart.count_sessions();
+        PERFORM mart.note_funnel_days();
         PERFORM mart.drop_batches();
     END IF;
     events_waiting := (SELECT coalesce(sum(events), 0) FROM processed.load_batches);
     UPDATE mart.state SET refreshed_at = now();
     IF events_waiting = 0 THEN
         PERFORM mart.refresh_segments();
+        PERFORM mart.refresh_funnels();
     END IF;
     PERFORM mart.reconcile(false);
     -- A breach may be temporary (counts that arrive before their dead letters), so it is checked

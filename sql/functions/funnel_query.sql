@@ -1,0 +1,180 @@
+-- Counts a funnel over raw.event_rows. sql/README.md, "Your own funnels", has the definitions.
+--
+-- Only a unit with an event of step 2 goes further than step 1. So the query reads the step events
+-- of these units, in reverse order: the newest first. For step k, counted down from the last one,
+-- sK of an event is the chain that begins with this event as step k: its place, its time, and the
+-- times of the steps after it. The chain goes on with the next event of step k + 1. That is the
+-- minimum of the chains so far, because they begin with their place. It is also the chain that goes
+-- furthest, because a chain from a later event is never faster. A step that is not reached has the
+-- greatest bigint as its time. Other units are only counted.
+
+-- The expressions on e, a row of the source, by which a unit is known.
+CREATE OR REPLACE FUNCTION mart.funnel_unit(unit text) RETURNS text
+    LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE unit WHEN 'user' THEN 'e.user_id' WHEN 'session' THEN 'e.session_id'
+                     WHEN 'visit' THEN 'e.session_id, e.event_date, e.visit' END
+$$;
+
+-- What the breakdown needs of the first step's event, as a number, and how it is named. The names
+-- come from s, a row of the query's last part.
+CREATE OR REPLACE FUNCTION mart.funnel_breakdown(
+    breakdown text, first_day date, last_day date,
+    OUT kept text, OUT name text, OUT place text, OUT tables text)
+LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    label constant text := 'JOIN raw.event_labels l ON l.label_id = s.kept';
+BEGIN
+    place := '0';
+    tables := '';
+    CASE breakdown
+    WHEN 'category' THEN
+        kept := 'e.label_id';
+        name := $$coalesce(l.category_code, 'unknown')$$;
+        tables := label;
+    WHEN 'category1' THEN
+        kept := 'e.label_id';
+        name := $$split_part(coalesce(l.category_code, 'unknown'), '.', 1)$$;
+        tables := label;
+    WHEN 'brand' THEN
+        kept := 'e.label_id';
+        name := $$coalesce(l.brand, 'unknown')$$;
+        tables := label;
+    WHEN 'price band' THEN
+        kept := 'mart.price_band(e.price)';
+        name := 'b.label';
+        place := 's.kept';
+        tables := 'JOIN mart.price_bands b ON b.band = s.kept';
+    WHEN 'new or returning' THEN
+        kept := 'e.user_id';
+        name := $$CASE WHEN (u.first_seen AT TIME ZONE 'UTC')::date
+                            < (to_timestamp(s.us / 1000000) AT TIME ZONE 'UTC')::date
+                       THEN 'returning' ELSE 'new' END$$;
+        tables := 'LEFT JOIN mart.dim_users u ON u.user_id = s.kept';
+    WHEN 'RFM segment' THEN
+        kept := 'e.user_id';
+        name := $$coalesce(mart.rfm_segment(u.r, u.f, u.m), 'no purchase')$$;
+        tables := format('LEFT JOIN mart.rfm(%L, %L) u ON u.user_id = s.kept', first_day,
+                         last_day);
+    WHEN 'weekday' THEN
+        kept := $$extract(isodow FROM e.event_time AT TIME ZONE 'UTC')$$;
+        name := '(ARRAY[''Monday'', ''Tuesday'', ''Wednesday'', ''Thursday'', ''Friday'', '
+                '''Saturday'', ''Sunday''])[s.kept]';
+        place := 's.kept';
+    WHEN 'hour' THEN
+        kept := $$extract(hour FROM e.event_time AT TIME ZONE 'UTC')$$;
+        name := $$lpad(s.kept::text, 2, '0')$$;
+    ELSE
+        kept := 'NULL';
+        name := 'NULL::text';
+    END CASE;
+    kept := kept || '::bigint';
+END
+$body$;
+
+-- The chains that begin with step k, from those of step k + 1. In strict order, an event that is
+-- neither of step k nor of step k + 1 ends a chain.
+CREATE OR REPLACE FUNCTION mart.funnel_chain(inner_query text, k int, steps int, strict boolean)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT format(
+        'SELECT x.*, CASE WHEN mask & %1$s <> 0 THEN ARRAY[place, us] || %4$s END AS s%2$s '
+        'FROM (SELECT y.*, min(s%3$s) OVER earlier AS next%2$s%5$s FROM (%6$s) AS y '
+        'WINDOW earlier AS (PARTITION BY unit ORDER BY us DESC, event_id DESC '
+        'ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS x',
+        1 << (k - 1), k, k + 1,
+        format(CASE WHEN strict
+                    THEN 'CASE WHEN next%1$s[1] < coalesce(broken%1$s, 0) THEN next%1$s[2:] '
+                         'ELSE %2$L::bigint[] END'
+                    ELSE 'coalesce(next%1$s[2:], %2$L::bigint[])' END,
+               k, array_fill(9223372036854775807, ARRAY[steps - k])),
+        CASE WHEN strict THEN format(', min(CASE WHEN mask & %s = 0 THEN place END) OVER earlier '
+                                     'AS broken%s', 3 << (k - 1), k) ELSE '' END,
+        inner_query)
+$$;
+
+-- One row per name of the breakdown and step: name, place, step, converted, and the medians of the
+-- time since the step before and since the first step, in microseconds.
+CREATE OR REPLACE FUNCTION mart.funnel_query(
+    steps jsonb[], first_day date, last_day date, conversion_window interval, unit text,
+    step_order text, breakdown text)
+RETURNS text LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    n      constant int := cardinality(steps);
+    us     constant text := '(date_part(''epoch'', e.event_time) * 1000000)::bigint';
+    days   constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day
+                                   + mart.funnel_reach(conversion_window, unit));
+    period constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
+    within constant bigint := extract(epoch FROM conversion_window) * 1000000;
+    own    constant text := mart.funnel_unit(unit);
+    one    constant text := CASE unit WHEN 'visit' THEN format('ROW(%s)', own) ELSE own END;
+    wanted constant text[] := ARRAY(SELECT mart.funnel_condition(s) FROM unnest(steps) AS s);
+    mask   constant text := (SELECT string_agg(format('((%s) IS TRUE)::int * %s', c, 1 << (k - 1)::int), ' + '
+                                        ORDER BY k)
+                             FROM unnest(wanted) WITH ORDINALITY AS w(c, k));
+    level  constant text := '1' || (SELECT string_agg(format(
+                                               ' + (s1[%s] <= us + %s)::int', k + 1, within), '')
+                                    FROM generate_series(2, n) AS k);
+    broken constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
+    source text := 'raw.event_rows e';
+    chain  text;
+BEGIN
+    IF unit = 'visit' THEN
+        source := format($sql$
+            (SELECT e.*, count(*) FILTER (WHERE begins) OVER own AS visit
+             FROM (SELECT e.*, e.event_time - lag(e.event_time) OVER own > interval '30 minutes'
+                                   AS begins
+                   FROM raw.event_rows e WHERE %s
+                   WINDOW own AS (PARTITION BY session_id, event_date
+                                  ORDER BY event_time, event_id)) AS e
+             WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)) AS e
+        $sql$, days);
+    END IF;
+    chain := format($sql$
+        SELECT *, CASE WHEN mask & %s <> 0 THEN ARRAY[place, us] END AS s%s
+        FROM (SELECT *, -row_number() OVER (PARTITION BY unit ORDER BY us DESC, event_id DESC)
+                         AS place
+              FROM (SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept,
+                           %s AS starts
+                    FROM %s
+                    WHERE %s AND (%s)
+                          AND (%s) IN (SELECT %s FROM %s WHERE %s AND %s)) AS event) AS placed
+    $sql$, 1 << (n - 1), n, one, us, mask, broken.kept, period, source, days,
+        array_to_string(wanted, ' OR '), own, own, source, days, wanted[2]);
+    FOR k IN REVERSE n - 1 .. 1 LOOP
+        chain := mart.funnel_chain(chain, k, n, step_order = 'strict');
+    END LOOP;
+    RETURN format($sql$
+        WITH best AS MATERIALIZED (
+            SELECT DISTINCT ON (unit) unit, kept, us, level, s1
+            FROM (SELECT *, %1$s AS level FROM (%2$s) AS c WHERE starts AND s1 IS NOT NULL) AS start
+            ORDER BY unit, level DESC, us, event_id
+        ), reached AS (
+            SELECT kept, us, level, s1, 1 AS units FROM best
+            UNION ALL
+            %3$s
+        ), named AS (
+            SELECT %4$s AS name, %5$s AS place, level, s1, units FROM reached s %6$s
+        )
+        SELECT name, min(place) AS place, step,
+               coalesce(sum(units) FILTER (WHERE level >= step), 0)::bigint AS converted,
+               percentile_cont(0.5) WITHIN GROUP (
+                   ORDER BY CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[step] END)
+                   AS median,
+               percentile_cont(0.5) WITHIN GROUP (
+                   ORDER BY CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[2] END)
+                   AS median_from_first
+        FROM named CROSS JOIN generate_series(1, %7$s) AS step GROUP BY name, step
+    $sql$, level, chain,
+        CASE WHEN breakdown IS NULL THEN format($sql$
+            SELECT NULL, NULL, 1, NULL, count(*) - (SELECT count(*) FROM best)
+            FROM (SELECT FROM %s WHERE %s AND %s GROUP BY %s) AS entered
+        $sql$, source, period, wanted[1], own)
+        ELSE format($sql$
+            SELECT kept, us, 1, NULL, 1
+            FROM (SELECT DISTINCT ON (%1$s) %2$s AS unit, %3$s AS kept, %4$s AS us
+                  FROM %5$s WHERE %6$s AND %7$s
+                  ORDER BY %1$s, e.event_time, e.event_id) AS entered
+            WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
+        $sql$, own, one, broken.kept, us, source, period, wanted[1]) END,
+        broken.name, broken.place, broken.tables, n);
+END
+$body$;

@@ -1,0 +1,147 @@
+-- reporting.funnel(), and named funnels per day. sql/README.md, "Your own funnels", has the
+-- definitions.
+
+-- Few rows, read in a subtransaction that releases its locks (days.sql).
+CREATE OR REPLACE FUNCTION mart.funnel_counts(
+    steps text, first_day date, last_day date, conversion_window interval, unit text,
+    step_order text, breakdown text)
+RETURNS TABLE (name text, place bigint, step int, event text, converted bigint, median_s numeric,
+               median_from_first_s numeric)
+LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    parts jsonb[];
+    found jsonb[];
+BEGIN
+    PERFORM mart.check_funnel(steps, first_day, last_day, conversion_window, unit, step_order,
+                              breakdown);
+    parts := mart.funnel_steps(steps);
+    BEGIN
+        EXECUTE 'SELECT array_agg(to_jsonb(r)) FROM ('
+            || mart.funnel_query(parts, first_day, last_day, conversion_window, unit, step_order,
+                                 breakdown) || ') AS r' INTO found;
+        PERFORM mart.release_locks();
+    EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
+    END;
+    RETURN QUERY
+    SELECT r->>'name', (r->>'place')::bigint, (r->>'step')::int,
+           mart.funnel_step_name(parts[(r->>'step')::int]), (r->>'converted')::bigint,
+           round((r->>'median')::numeric / 1000000, 1),
+           round((r->>'median_from_first')::numeric / 1000000, 1)
+    FROM unnest(found) AS r;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION reporting.funnel(
+    steps text, first_day date, last_day date, conversion_window interval DEFAULT '7 days',
+    unit text DEFAULT 'user', step_order text DEFAULT 'open', breakdown text DEFAULT NULL)
+RETURNS TABLE (breakdown_value text, step int, event text, converted bigint, of_first numeric,
+               of_step_before numeric, dropped bigint, median_s numeric,
+               median_from_first_s numeric)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
+    SET jit = off SET work_mem = '128MB' AS $$
+    SELECT c.name, c.step, c.event, c.converted,
+           round(c.converted::numeric / nullif(first_value(c.converted) OVER own, 0), 4),
+           round(c.converted::numeric / nullif(lag(c.converted) OVER own, 0), 4),
+           c.converted - coalesce(lead(c.converted) OVER own, c.converted), c.median_s,
+           c.median_from_first_s
+    FROM mart.funnel_counts(steps, first_day, last_day, conversion_window, unit, step_order,
+                            breakdown) AS c
+    WINDOW own AS (PARTITION BY c.name ORDER BY c.step)
+    ORDER BY c.place, first_value(c.converted) OVER own DESC, c.name COLLATE "C", c.step
+$$;
+COMMENT ON FUNCTION reporting.funnel(text, date, date, interval, text, text, text) IS
+    'A funnel of two to ten steps over the events of a period: units (visit, session or user) that '
+    'reached each step (converted), how many of them went no further (dropped), and the median '
+    'times since the step before and since the first step. sql/README.md, "Your own funnels", has '
+    'the steps, the arguments and the exact definitions.';
+
+-- ---------------------------------------------------------------- named funnels
+
+CREATE OR REPLACE FUNCTION mart.first_funnel_day(first_event date, f reporting.funnels)
+RETURNS date LANGUAGE sql IMMUTABLE AS
+$$ SELECT first_event - mart.funnel_reach(f.conversion_window, f.unit) $$;
+COMMENT ON FUNCTION mart.first_funnel_day(date, reporting.funnels) IS
+    'The first day of a funnel that an event of a day may change.';
+
+-- A new or changed funnel is counted by the next refreshes. The lock keeps a refresh from counting
+-- events of a day without seeing the new funnel.
+CREATE OR REPLACE FUNCTION mart.begin_funnel() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM mart.check_funnel(NEW.steps, current_date, current_date, NEW.conversion_window,
+                              NEW.unit, NEW.step_order, NULL);
+    PERFORM pg_advisory_xact_lock(mart.lock_reporting());
+    DELETE FROM mart.funnel_days WHERE funnel = NEW.funnel;
+    INSERT INTO mart.stale_funnel_days
+    SELECT DISTINCT NEW.funnel, h.event_date FROM mart.hour_totals h, mart.state s
+    WHERE h.event_date >= s.raw_from
+    ON CONFLICT DO NOTHING;
+    UPDATE mart.state SET funnels_at = NULL;
+    RETURN NULL;
+END
+$body$;
+CREATE OR REPLACE TRIGGER begin_funnel AFTER INSERT OR UPDATE ON reporting.funnels
+    FOR EACH ROW EXECUTE FUNCTION mart.begin_funnel();
+
+-- Refresh: notes the days whose funnels the new events may change.
+CREATE OR REPLACE FUNCTION mart.note_funnel_days() RETURNS void LANGUAGE sql AS $$
+    INSERT INTO mart.stale_funnel_days
+    SELECT DISTINCT f.funnel, h.event_date
+    FROM reporting.funnels f
+    CROSS JOIN (SELECT DISTINCT event_date FROM mart.new_batches) AS n
+    JOIN mart.hour_totals h
+         ON h.event_date BETWEEN mart.first_funnel_day(n.event_date, f) AND n.event_date
+    WHERE h.event_date >= (SELECT raw_from FROM mart.state)
+    ON CONFLICT DO NOTHING
+$$;
+
+CREATE OR REPLACE FUNCTION mart.count_funnel_day(f reporting.funnels, day date) RETURNS void
+    LANGUAGE sql AS $$
+    DELETE FROM mart.funnel_days d WHERE d.funnel = f.funnel AND d.event_date = day;
+    INSERT INTO mart.funnel_days
+    SELECT f.funnel, day, c.step, c.event, c.converted, c.median_s, c.median_from_first_s
+    FROM mart.funnel_counts(f.steps, day, day, f.conversion_window, f.unit, f.step_order, NULL)
+         AS c;
+    DELETE FROM mart.stale_funnel_days s WHERE s.funnel = f.funnel AND s.event_date = day;
+$$;
+
+-- Refresh: counts changed days again, the newest first, for about a second. The next refresh goes
+-- on. When all are counted, later changes wait for mart.state.funnels_after, because each event of
+-- today changes today.
+CREATE OR REPLACE FUNCTION mart.refresh_funnels() RETURNS void
+LANGUAGE plpgsql SET timezone = 'UTC' AS $body$
+DECLARE
+    began constant timestamptz := clock_timestamp();
+    one   record;
+BEGIN
+    IF NOT EXISTS (SELECT FROM mart.stale_funnel_days)
+       OR (SELECT funnels_at > now() - funnels_after FROM mart.state) THEN
+        RETURN;
+    END IF;
+    DELETE FROM mart.stale_funnel_days WHERE event_date < (SELECT raw_from FROM mart.state);
+    FOR one IN SELECT f, s.event_date FROM mart.stale_funnel_days s
+               JOIN reporting.funnels f USING (funnel) ORDER BY s.event_date DESC, funnel LOOP
+        IF clock_timestamp() > began + interval '1 second' THEN
+            RETURN;
+        END IF;
+        PERFORM mart.count_funnel_day(one.f, one.event_date);
+    END LOOP;
+    UPDATE mart.state SET funnels_at = now();
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION mart.rebuild_funnels() RETURNS void
+LANGUAGE plpgsql SET timezone = 'UTC' AS $body$
+DECLARE
+    one record;
+BEGIN
+    DELETE FROM mart.stale_funnel_days;
+    DELETE FROM mart.funnel_days WHERE event_date >= (SELECT raw_from FROM mart.state);
+    FOR one IN SELECT f, d.event_date
+               FROM reporting.funnels f, (SELECT DISTINCT event_date FROM mart.hour_totals) AS d
+               WHERE d.event_date >= (SELECT raw_from FROM mart.state) LOOP
+        PERFORM mart.count_funnel_day(one.f, one.event_date);
+    END LOOP;
+    UPDATE mart.state SET funnels_at = now();
+END
+$body$;
