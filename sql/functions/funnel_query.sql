@@ -52,7 +52,8 @@ BEGIN
         tables := 'LEFT JOIN mart.dim_users u ON u.user_id = s.kept';
     WHEN 'RFM segment' THEN
         kept := 'e.user_id';
-        name := $$coalesce(mart.rfm_segment(u.r, u.f, u.m), 'no purchase')$$;
+        name := $$CASE WHEN u.r IS NULL THEN 'no purchase'
+                     ELSE mart.rfm_segment(u.r, u.f, u.m) END$$;
         tables := format('LEFT JOIN mart.rfm(%L, %L) u ON u.user_id = s.kept', first_day,
                          last_day);
     WHEN 'weekday' THEN
