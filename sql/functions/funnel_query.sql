@@ -15,6 +15,42 @@ CREATE OR REPLACE FUNCTION mart.funnel_unit(unit text) RETURNS text
                      WHEN 'visit' THEN 'e.session_id, e.event_date, e.visit' END
 $$;
 
+-- The query that finds the units with an event of a step. Without filters, and if most of its days
+-- are asked, mart.session_days is faster to read: it has one row for several events. Days with
+-- events that the reports have not counted yet are read from raw.event_rows.
+CREATE OR REPLACE FUNCTION mart.funnel_units(
+    step jsonb, first_day date, last_day date, unit text, source text)
+RETURNS text LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    own     constant text := mart.funnel_unit(unit);
+    days    constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
+    waiting constant date[] := ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
+                                     WHERE event_date BETWEEN first_day AND last_day);
+    found   text;
+BEGIN
+    IF unit = 'visit' OR step - 'type' <> '{}'
+       OR pg_relation_size('mart.session_days') > (
+           SELECT coalesce(sum(pg_relation_size(partition)), 0) FROM mart.event_days
+           WHERE event_date BETWEEN first_day AND last_day) THEN
+        RETURN format('SELECT %s FROM %s WHERE %s AND %s', own, source, days,
+                      mart.funnel_condition(step));
+    END IF;
+    found := format('SELECT %s FROM mart.session_days e WHERE %s AND e.%I > 0', own, days,
+                    CASE step->>'type' WHEN 'view' THEN 'views' WHEN 'cart' THEN 'carts'
+                                       WHEN 'remove_from_cart' THEN 'removes'
+                                       WHEN 'checkout' THEN 'checkouts'
+                                       WHEN 'purchase' THEN 'purchases' END);
+    IF waiting <> '{}' THEN
+        found := found || format(' AND e.event_date <> ALL (%1$L::date[]) UNION ALL '
+                                 'SELECT %2$s FROM %3$s WHERE e.event_date IN (%4$s) AND %5$s',
+                                 waiting, own, source,
+                                 (SELECT string_agg(quote_literal(d), ', ') FROM unnest(waiting) d),
+                                 mart.funnel_condition(step));
+    END IF;
+    RETURN found;
+END
+$body$;
+
 -- What the breakdown needs of the first step's event, as a number, and how it is named. The names
 -- come from s, a row of the query's last part.
 CREATE OR REPLACE FUNCTION mart.funnel_breakdown(
@@ -116,17 +152,22 @@ DECLARE
                                     FROM generate_series(2, n) AS k);
     broken constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
     source text := 'raw.event_rows e';
+    visits text := '';
     chain  text;
 BEGIN
     IF unit = 'visit' THEN
-        source := format($sql$
-            (SELECT e.*, count(*) FILTER (WHERE begins) OVER own AS visit
-             FROM (SELECT e.*, e.event_time - lag(e.event_time) OVER own > interval '30 minutes'
-                                   AS begins
-                   FROM raw.event_rows e WHERE %s
-                   WINDOW own AS (PARTITION BY session_id, event_date
-                                  ORDER BY event_time, event_id)) AS e
-             WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)) AS e
+        source := 'visit_event e';
+        visits := format($sql$
+            visit_event AS MATERIALIZED (
+                SELECT e.*, count(*) FILTER (WHERE begins) OVER own AS visit
+                FROM (SELECT session_id, event_date, event_time, event_id, event_type, user_id,
+                             label_id, product_id, price,
+                             event_time - lag(event_time) OVER own > interval '30 minutes'
+                                 AS begins
+                      FROM raw.event_rows e WHERE %s
+                      WINDOW own AS (PARTITION BY session_id, event_date
+                                     ORDER BY event_time, event_id)) AS e
+                WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)),
         $sql$, days);
     END IF;
     chain := format($sql$
@@ -136,15 +177,16 @@ BEGIN
               FROM (SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept,
                            %s AS starts
                     FROM %s
-                    WHERE %s AND (%s)
-                          AND (%s) IN (SELECT %s FROM %s WHERE %s AND %s)) AS event) AS placed
+                    WHERE %s AND (%s) AND (%s) IN (%s)) AS event) AS placed
     $sql$, 1 << (n - 1), n, one, us, mask, broken.kept, period, source, days,
-        array_to_string(wanted, ' OR '), own, own, source, days, wanted[2]);
+        array_to_string(wanted, ' OR '), own,
+        mart.funnel_units(steps[2], first_day, last_day + mart.funnel_reach(conversion_window, unit),
+                          unit, source));
     FOR k IN REVERSE n - 1 .. 1 LOOP
         chain := mart.funnel_chain(chain, k, n, step_order = 'strict');
     END LOOP;
     RETURN format($sql$
-        WITH best AS MATERIALIZED (
+        WITH %8$s best AS MATERIALIZED (
             SELECT DISTINCT ON (unit) unit, kept, us, level, s1
             FROM (SELECT *, %1$s AS level FROM (%2$s) AS c WHERE starts AND s1 IS NOT NULL) AS start
             ORDER BY unit, level DESC, us, event_id
@@ -167,8 +209,8 @@ BEGIN
     $sql$, level, chain,
         CASE WHEN breakdown IS NULL THEN format($sql$
             SELECT NULL, NULL, 1, NULL, count(*) - (SELECT count(*) FROM best)
-            FROM (SELECT FROM %s WHERE %s AND %s GROUP BY %s) AS entered
-        $sql$, source, period, wanted[1], own)
+            FROM (SELECT DISTINCT * FROM (%s) AS e) AS entered
+        $sql$, mart.funnel_units(steps[1], first_day, last_day, unit, source))
         ELSE format($sql$
             SELECT kept, us, 1, NULL, 1
             FROM (SELECT DISTINCT ON (%1$s) %2$s AS unit, %3$s AS kept, %4$s AS us
@@ -176,6 +218,6 @@ BEGIN
                   ORDER BY %1$s, e.event_time, e.event_id) AS entered
             WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
         $sql$, own, one, broken.kept, us, source, period, wanted[1]) END,
-        broken.name, broken.place, broken.tables, n);
+        broken.name, broken.place, broken.tables, n, visits);
 END
 $body$;

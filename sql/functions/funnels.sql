@@ -1,13 +1,14 @@
 -- reporting.funnel(), and named funnels per day. sql/README.md, "Your own funnels", has the
 -- definitions.
 
--- Few rows, read in a subtransaction that releases its locks (days.sql).
+-- Few rows, read in a subtransaction that releases its locks (days.sql). The planner does not know
+-- how many events match a step, and a nested loop over many would not end.
 CREATE OR REPLACE FUNCTION mart.funnel_counts(
     steps text, first_day date, last_day date, conversion_window interval, unit text,
     step_order text, breakdown text)
 RETURNS TABLE (name text, place bigint, step int, event text, converted bigint, median_s numeric,
                median_from_first_s numeric)
-LANGUAGE plpgsql STABLE AS $body$
+LANGUAGE plpgsql STABLE SET enable_nestloop = off AS $body$
 DECLARE
     parts jsonb[];
     found jsonb[];
