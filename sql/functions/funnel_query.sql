@@ -137,19 +137,20 @@ RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
     n      constant int := cardinality(steps);
     us     constant text := '(date_part(''epoch'', e.event_time) * 1000000)::bigint';
-    days   constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day
-                                   + mart.funnel_reach(conversion_window, unit));
+    until  constant date := last_day + mart.funnel_reach(conversion_window, unit);
+    days   constant text := format('e.event_date BETWEEN %L AND %L', first_day, until);
     period constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
     within constant bigint := extract(epoch FROM conversion_window) * 1000000;
     own    constant text := mart.funnel_unit(unit);
     one    constant text := CASE unit WHEN 'visit' THEN format('ROW(%s)', own) ELSE own END;
     wanted constant text[] := ARRAY(SELECT mart.funnel_condition(s) FROM unnest(steps) AS s);
-    mask   constant text := (SELECT string_agg(format('((%s) IS TRUE)::int * %s', c, 1 << (k - 1)::int), ' + '
-                                        ORDER BY k)
-                             FROM unnest(wanted) WITH ORDINALITY AS w(c, k));
-    level  constant text := '1' || (SELECT string_agg(format(
-                                               ' + (s1[%s] <= us + %s)::int', k + 1, within), '')
-                                    FROM generate_series(2, n) AS k);
+    mask   constant text := (
+        SELECT string_agg(format('((%s) IS TRUE)::int * %s', c, 1 << (k - 1)::int), ' + '
+                          ORDER BY k)
+        FROM unnest(wanted) WITH ORDINALITY AS w(c, k));
+    level  constant text := '1' || (
+        SELECT string_agg(format(' + (s1[%s] <= us + %s)::int', k + 1, within), '')
+        FROM generate_series(2, n) AS k);
     broken constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
     source text := 'raw.event_rows e';
     visits text := '';
@@ -180,8 +181,7 @@ BEGIN
                     WHERE %s AND (%s) AND (%s) IN (%s)) AS event) AS placed
     $sql$, 1 << (n - 1), n, one, us, mask, broken.kept, period, source, days,
         array_to_string(wanted, ' OR '), own,
-        mart.funnel_units(steps[2], first_day, last_day + mart.funnel_reach(conversion_window, unit),
-                          unit, source));
+        mart.funnel_units(steps[2], first_day, until, unit, source));
     FOR k IN REVERSE n - 1 .. 1 LOOP
         chain := mart.funnel_chain(chain, k, n, step_order = 'strict');
     END LOOP;
