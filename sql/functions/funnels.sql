@@ -69,8 +69,9 @@ COMMENT ON FUNCTION mart.first_funnel_day(date, reporting.funnels) IS
 CREATE OR REPLACE FUNCTION mart.begin_funnel() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
-    PERFORM mart.check_funnel(NEW.steps, current_date, current_date, NEW.conversion_window,
-                              NEW.unit, NEW.step_order, NULL);
+    PERFORM mart.check_funnel(NEW.steps, today, today, NEW.conversion_window, NEW.unit,
+                              NEW.step_order, NULL)
+    FROM (SELECT greatest(current_date, raw_from) AS today FROM mart.state) AS s;
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     DELETE FROM mart.funnel_days WHERE funnel = NEW.funnel;
     INSERT INTO mart.stale_funnel_days
