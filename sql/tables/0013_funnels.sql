@@ -1,4 +1,8 @@
 -- Named funnels, and each of them counted per day.
+--
+-- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
+-- deadlocks.
+LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 CREATE TABLE reporting.funnels (
     funnel            text     NOT NULL PRIMARY KEY,
