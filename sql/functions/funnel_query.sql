@@ -151,7 +151,7 @@ DECLARE
     level  constant text := '1' || (
         SELECT string_agg(format(' + (s1[%s] <= us + %s)::int', k + 1, within), '')
         FROM generate_series(2, n) AS k);
-    broken constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
+    split  constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
     source text := 'raw.event_rows e';
     visits text := '';
     chain  text;
@@ -179,7 +179,7 @@ BEGIN
                            %s AS starts
                     FROM %s
                     WHERE %s AND (%s) AND (%s) IN (%s)) AS event) AS placed
-    $sql$, 1 << (n - 1), n, one, us, mask, broken.kept, period, source, days,
+    $sql$, 1 << (n - 1), n, one, us, mask, split.kept, period, source, days,
         array_to_string(wanted, ' OR '), own,
         mart.funnel_units(steps[2], first_day, until, unit, source));
     FOR k IN REVERSE n - 1 .. 1 LOOP
@@ -217,7 +217,7 @@ BEGIN
                   FROM %5$s WHERE %6$s AND %7$s
                   ORDER BY %1$s, e.event_time, e.event_id) AS entered
             WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
-        $sql$, own, one, broken.kept, us, source, period, wanted[1]) END,
-        broken.name, broken.place, broken.tables, n, visits);
+        $sql$, own, one, split.kept, us, source, period, wanted[1]) END,
+        split.name, split.place, split.tables, n, visits);
 END
 $body$;
