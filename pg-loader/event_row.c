@@ -16,6 +16,7 @@
 
 #include "base/timetext.h"
 #include "copy_binary.h"
+#include "row_fields.h"
 
 #define FIELDS        15
 #define STAGED_FIELDS 17
@@ -39,7 +40,6 @@ static const char type_letters[EVENT_TYPE_COUNT] = {
 	[EVENT_VIEW] = 'v',     [EVENT_CART] = 'c',     [EVENT_REMOVE_FROM_CART] = 'r',
 	[EVENT_CHECKOUT] = 'k', [EVENT_PURCHASE] = 'p',
 };
-enum { FORM_NONE = 'n', FORM_UUID = 'u', FORM_TEXT = 't' };
 
 /* ---- writing */
 
@@ -48,29 +48,22 @@ size_t event_row_room(const struct bronze_event *bronze)
 	return STAGED_FIELDS * COPY_FIELD_MAX + bronze->event.user_session.len;
 }
 
-static char *put_session(char *at, const struct event *event, char *form, struct span *text)
-{
-	uint8_t id[SESSION_ID_BYTES];
-	char key[32];
-	bool is_uuid = session_id(event_session_key(event, key), id);
-
-	*form = !event->user_session.at ? FORM_NONE : is_uuid ? FORM_UUID : FORM_TEXT;
-	*text = *form == FORM_TEXT ? event->user_session : SPAN("");
-	return copy_uuid(at, id);
-}
-
 char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day)
 {
 	const struct event *event = &bronze->event;
 	const struct lineage *lineage = &bronze->lineage;
-	struct span text;
-	char form;
+	char key[32];
+	struct session_columns session = session_columns_of(event_session_key(event, key));
 
+	if (!event->user_session.at) {
+		session.form = SESSION_NONE;
+		session.text = SPAN("");
+	}
 	at = copy_row_begin(at, FIELDS);
 	at = copy_int4(at, 0);
 	at = copy_int4(at, 0);
 	at = copy_uuid(at, bronze->event_id);
-	at = put_session(at, event, &form, &text);
+	at = copy_uuid(at, session.id);
 	at = copy_timestamptz(at, event->event_time_us);
 	at = copy_int8(at, event->user_id);
 	at = copy_int8(at, event->product_id);
@@ -78,9 +71,9 @@ char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day)
 	at = copy_timestamptz(at, lineage->raw_time_ms * 1000);
 	at = copy_date(at, day);
 	at = copy_char(at, type_letters[event->type]);
-	at = copy_char(at, form);
+	at = copy_char(at, (char)session.form);
 	at = lineage->source_row == 0 ? copy_null(at) : copy_int8(at, lineage->source_row);
-	at = copy_text(at, text);
+	at = copy_text(at, session.text);
 	return event->price_cents < 0 ? copy_null(at) : copy_cents(at, event->price_cents);
 }
 
@@ -154,7 +147,7 @@ void event_row_read(struct span row, const struct event_label *label,
 	event->user_id = read8(row.at + AT_USER_ID);
 	event->product_id = read8(row.at + AT_PRODUCT_ID);
 	event->type = type_of(row.at[AT_EVENT_TYPE]);
-	event->user_session = row.at[AT_SESSION_FORM] == FORM_NONE ? SPAN_NULL : SPAN("");
+	event->user_session = row.at[AT_SESSION_FORM] == SESSION_NONE ? SPAN_NULL : SPAN("");
 	event->price_cents = read_cents(past_field(session_text));
 	event->category_code = label->category_code;
 	event->brand = label->brand;

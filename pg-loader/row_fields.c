@@ -3,7 +3,6 @@
 #include <stdio.h>
 
 #include "base/number.h"
-#include "base/span.h"
 
 #define HEADER_DIGITS_MAX 23 /* int64_t needs 19; some leading zeros are accepted */
 
@@ -19,4 +18,15 @@ bool header_integer(const struct input_record *record, const char *name, int64_t
 	struct span text = record_header(record, name);
 
 	return text.len <= HEADER_DIGITS_MAX && number_parse_span(text, max, value);
+}
+
+struct session_columns session_columns_of(struct span key)
+{
+	struct session_columns columns = {.form = SESSION_TEXT, .text = key};
+
+	if (session_id(key, columns.id)) {
+		columns.form = SESSION_UUID;
+		columns.text = SPAN("");
+	}
+	return columns;
 }
