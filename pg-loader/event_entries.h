@@ -1,5 +1,6 @@
 /* The texts that rows of events have numbers for: entries of raw.event_labels (category and brand)
- * and of raw.event_sources (file and raw partition). Pure.
+ * and of raw.event_sources (file and raw partition). Visits have labels too: entries that have only
+ * a category, or nothing. Pure.
  *
  * This is a cache. An entry gets a number of the loader when an event first has it, and the id of
  * the database when the database has returned it. The owner of the cache forgets all ids when they
@@ -35,7 +36,8 @@ void entries_free(struct entries *entries);
 /* Empties the cache if it is too big. Then all numbers are invalid. */
 void entries_trim(struct entries *entries);
 
-/* The number of an entry, which is added if it is new. The texts are those of a valid event. */
+/* The number of an entry, which is added if it is new. The texts are those of a valid event or
+ * visit. */
 uint32_t entries_put_label(struct entries *labels, const struct event_label *label);
 uint32_t entries_put_source(struct entries *sources, const struct event_source *source);
 /* Texts are borrowed until the next trim. */

@@ -15,9 +15,12 @@
 #include "bisect.h"
 #include "event_row.h"
 #include "service/fault.h"
+#include "visit_row.h"
 
 #define PART_MAX   2000
 #define PARAMS_MAX 3
+
+#define ROW_ENTRIES_MAX 2 /* of one kind */
 
 enum kind { LABELS, ORIGINS };
 
@@ -46,14 +49,16 @@ static struct entries *entries_of(struct load_batch *batch, enum kind kind)
 	return kind == LABELS ? &batch->rows.labels : &batch->rows.origins;
 }
 
-static uint32_t number_of(const struct load_row *row, enum kind kind)
+/* The numbers of a live row's entries of one kind. Returns how many there are. */
+static int numbers_of(const struct load_row *row, enum kind kind, uint32_t numbers[ROW_ENTRIES_MAX])
 {
-	return kind == LABELS ? row->label : row->origin;
-}
-
-static bool is_event(const struct load_row *row)
-{
-	return row->live && row->target == TARGET_EVENTS;
+	numbers[0] = kind == LABELS ? row->label : row->origin;
+	numbers[1] = row->last_label;
+	if (!row->live)
+		return 0;
+	if (row->target == TARGET_VISITS)
+		return kind == LABELS ? 2 : 0;
+	return row->target == TARGET_EVENTS;
 }
 
 void load_entries_forget(struct load_batch *batch)
@@ -169,35 +174,34 @@ static bool ask_or_search(struct search *search, const uint32_t *numbers, uint32
 	return err->class == ERR_INPUT && bisect_rows(&bisect, numbers, count, err);
 }
 
-/* Lists the entries without an id, each once; the caller frees *numbers. */
-static uint32_t list_unknown(struct load_batch *batch, enum kind kind, uint32_t **numbers)
+/* Lists the entries without an id, each once; the caller frees *unknown. */
+static uint32_t list_unknown(struct load_batch *batch, enum kind kind, uint32_t **unknown)
 {
 	const struct entries *entries = entries_of(batch, kind);
+	uint32_t count = 0, numbers[ROW_ENTRIES_MAX];
 	bool *listed = NULL;
-	uint32_t count = 0;
+	int32_t id;
 
-	*numbers = NULL;
-	for (uint32_t i = 0; i < batch->rows.count; i++) {
-		const struct load_row *row = &batch->rows.at[i];
-		int32_t id;
-
-		if (!is_event(row) || entries_id(entries, number_of(row, kind), &id))
-			continue;
-		if (!listed) {
-			listed = xzalloc(entries->keys.count, sizeof(*listed));
-			*numbers = xrealloc(NULL, entries->keys.count * sizeof(**numbers));
+	*unknown = NULL;
+	for (uint32_t i = 0; i < batch->rows.count; i++)
+		for (int n = numbers_of(&batch->rows.at[i], kind, numbers); n-- > 0;) {
+			if (entries_id(entries, numbers[n], &id))
+				continue;
+			if (!listed) {
+				listed = xzalloc(entries->keys.count, sizeof(*listed));
+				*unknown = xrealloc(NULL, entries->keys.count * sizeof(**unknown));
+			}
+			if (!listed[numbers[n]])
+				(*unknown)[count++] = numbers[n];
+			listed[numbers[n]] = true;
 		}
-		if (!listed[number_of(row, kind)])
-			(*numbers)[count++] = number_of(row, kind);
-		listed[number_of(row, kind)] = true;
-	}
 	free(listed);
 	return count;
 }
 
 static void reject_rows(struct load_batch *batch, const struct search *search)
 {
-	uint32_t count = batch->rows.count;
+	uint32_t count = batch->rows.count, numbers[ROW_ENTRIES_MAX];
 	const struct rejected **rejected;
 
 	if (search->rejected_count == 0)
@@ -206,11 +210,12 @@ static void reject_rows(struct load_batch *batch, const struct search *search)
 	for (size_t r = 0; r < search->rejected_count; r++)
 		rejected[search->rejected[r].number] = &search->rejected[r];
 	for (uint32_t i = 0; i < count; i++) {
-		const struct load_row *row = &batch->rows.at[i];
-		const struct rejected *entry =
-			is_event(row) ? rejected[number_of(row, search->kind)] : NULL;
+		const struct rejected *entry = NULL;
 
-		/* An event is not a dead letter, so this cannot fail. */
+		for (int n = numbers_of(&batch->rows.at[i], search->kind, numbers); n-- > 0;)
+			if (rejected[numbers[n]])
+				entry = rejected[numbers[n]];
+		/* The row is not a dead letter, so this cannot fail. */
 		if (entry)
 			(void)load_batch_reject_row(batch, i, entry->why.message);
 	}
@@ -234,28 +239,30 @@ static bool learn_ids(struct postgres *pg, struct load_batch *batch, enum kind k
 	return ok;
 }
 
-static void set_ids(struct load_batch *batch)
+static void set_ids_of(struct row_buffers *rows, const struct load_row *row)
 {
-	struct row_buffers *rows = &batch->rows;
+	char *bytes = rows->bytes[row->target].at + row->at;
+	int32_t label, other;
 
-	for (uint32_t i = 0; i < rows->count; i++) {
-		int32_t label_id, source_id;
-
-		if (is_event(&rows->at[i]) &&
-		    entries_id(&rows->labels, rows->at[i].label, &label_id) &&
-		    entries_id(&rows->origins, rows->at[i].origin, &source_id))
-			event_row_set_ids(rows->bytes[TARGET_EVENTS].at + rows->at[i].at, label_id,
-			                  source_id);
-	}
+	if (row->target == TARGET_EVENTS && entries_id(&rows->labels, row->label, &label) &&
+	    entries_id(&rows->origins, row->origin, &other))
+		event_row_set_ids(bytes, label, other);
+	if (row->target == TARGET_VISITS && entries_id(&rows->labels, row->label, &label) &&
+	    entries_id(&rows->labels, row->last_label, &other))
+		visit_row_set_ids(bytes, label, other);
 }
 
 bool load_entries(struct postgres *pg, struct load_batch *batch, struct err *err)
 {
-	if (batch->rows.live[TARGET_EVENTS] == 0)
+	struct row_buffers *rows = &batch->rows;
+
+	if (rows->live[TARGET_EVENTS] == 0 && rows->live[TARGET_VISITS] == 0)
 		return true;
 	if (!learn_ids(pg, batch, LABELS, err) || !learn_ids(pg, batch, ORIGINS, err))
 		return false;
 	FAULT_POINT("after_entries");
-	set_ids(batch);
+	for (uint32_t i = 0; i < rows->count; i++)
+		if (rows->at[i].live)
+			set_ids_of(rows, &rows->at[i]);
 	return true;
 }

@@ -17,8 +17,8 @@
 #include "load_batch.h"
 #include "postgres/postgres.h"
 
-/* Sets the ids in all live rows of TARGET_EVENTS. If the database rejects an entry, the rows that
- * have it are rejected: each becomes a dead letter. */
+/* Sets the ids in all live rows of TARGET_EVENTS and TARGET_VISITS. If the database rejects an
+ * entry, the rows that have it are rejected: each becomes a dead letter. */
 MUST_USE bool load_entries(struct postgres *pg, struct load_batch *batch, struct err *err);
 void load_entries_forget(struct load_batch *batch);
 

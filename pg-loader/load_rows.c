@@ -1,5 +1,5 @@
 /* Each row is written field by field, in the column order of targets.c. event_row.c writes the rows
- * of events.
+ * of events, visit_row.c those of visits.
  *
  * Texts that PostgreSQL would reject (NUL, broken UTF-8) are found here, because finding them by a
  * failed COPY would cost a bisection. Dead letters are the exception: see dead_letter_rows.c. */
@@ -21,6 +21,7 @@
 #include "event_row.h"
 #include "row_fields.h"
 #include "targets.h"
+#include "visit_row.h"
 #include "wire/records_aggregate.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
@@ -235,36 +236,9 @@ static enum reason add_aggregate(struct row_buffers *rows, const struct input_re
 	return REASON_NONE;
 }
 
-static char *copy_flag(char *at, enum visit_flag flag)
+static uint32_t put_category(struct row_buffers *rows, struct span category)
 {
-	return flag == VISIT_FLAG_UNKNOWN ? copy_null(at) : copy_bool(at, flag == VISIT_FLAG_YES);
-}
-
-/* A buyer did not leave, whatever an older aggregator has written. */
-static struct span drop_off_of(const struct visit *visit)
-{
-	return visit->events[EVENT_PURCHASE] > 0 ? SPAN_NULL : visit->drop_off_stage;
-}
-
-static char *put_visit(char *at, const struct visit *visit)
-{
-	at = copy_timestamptz(at, visit->end_us);
-	at = copy_int8(at, visit->user_id);
-	for (int i = 0; i < EVENT_TYPE_COUNT; i++)
-		at = copy_int8(at, visit->events[i]);
-	at = copy_int8(at, visit->products);
-	at = copy_cents(at, visit->revenue_cents);
-	at = copy_text(at, visit->first_category);
-	at = copy_text(at, visit->last_category);
-	at = copy_int2(at, (int16_t)visit->furthest_stage);
-	at = copy_text(at, drop_off_of(visit));
-	at = copy_int8(at, (int64_t)(((uint64_t)visit->end_us - (uint64_t)visit->start_us) / 1000));
-	at = copy_optional(at, visit->view_to_cart_ms, -1);
-	at = copy_optional(at, visit->view_to_purchase_ms, -1);
-	at = copy_flag(at, visit->view_purchase);
-	at = copy_flag(at, visit->view_cart_purchase);
-	at = copy_bool(at, visit->final);
-	return copy_int8(at, visit->revision);
+	return entries_put_label(&rows->labels, &(struct event_label){.category_code = category});
 }
 
 static enum reason add_visit(struct row_buffers *rows, const struct input_record *record,
@@ -277,31 +251,23 @@ static enum reason add_visit(struct row_buffers *rows, const struct input_record
 	enum target target;
 	enum reason reason;
 	struct span key;
-	char *start, *at;
+	char *at;
 
-	if (!visit_decode(record->body, &visit, &why))
+	if (!visit_decode(record->body, &visit, &why) || (why = visit_row_fault(&visit)))
 		return row_reject(REASON_MALFORMED_AVRO, detail, cap, why);
-	if (!visit.deleted && (visit.end_us < visit.start_us || visit.furthest_stage < 0 ||
-	                       visit.furthest_stage > INT16_MAX))
-		return row_reject(REASON_MALFORMED_AVRO, detail, cap,
-		                  visit.end_us < visit.start_us ? "visit_end before visit_start"
-		                                                : "furthest_stage");
 	reason = check_texts((struct span[]){visit.user_session, visit.first_category,
 	                                     visit.last_category, visit.drop_off_stage},
 	                     names, 4, detail, cap);
 	if (reason != REASON_NONE)
 		return reason;
 	target = visit.deleted ? TARGET_VISIT_REMOVALS : TARGET_VISITS;
-	start = row_begin(rows, target,
-	                  24 * COPY_FIELD_MAX + visit.user_session.len + visit.first_category.len +
-	                          visit.last_category.len + visit.drop_off_stage.len);
-	at = copy_row_begin(start, visit.deleted ? 2 : 22);
-	at = copy_text(at, visit.user_session);
-	at = copy_timestamptz(at, visit.start_us);
-	key = bytes_since(start + 2, at);
-	if (!visit.deleted)
-		at = put_visit(at, &visit);
+	at = row_begin(rows, target, visit_row_room(&visit));
+	at = visit_row_write(at, &visit, &key);
 	row_end(rows, target, at, source, 0, key, TARGET_VISITS);
+	if (visit.deleted)
+		return REASON_NONE;
+	rows->at[rows->count - 1].label = put_category(rows, visit.first_category);
+	rows->at[rows->count - 1].last_label = put_category(rows, visit.last_category);
 	return REASON_NONE;
 }
 

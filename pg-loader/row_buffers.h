@@ -15,11 +15,13 @@
 #include "targets.h"
 
 struct load_row {
-	size_t at;              /* offset in the target's bytes */
-	int64_t order;          /* see collapse.h */
-	uint32_t len;           /* bytes */
-	uint32_t source;        /* number of its record in the batch */
-	uint32_t label, origin; /* of TARGET_EVENTS: the numbers of its entries */
+	size_t at;       /* offset in the target's bytes */
+	int64_t order;   /* see collapse.h */
+	uint32_t len;    /* bytes */
+	uint32_t source; /* number of its record in the batch */
+	/* The numbers of its entries. Of TARGET_EVENTS: label and origin. Of TARGET_VISITS: label,
+	 * which is that of its first category, and last_label. */
+	uint32_t label, origin, last_label;
 	uint8_t target;
 	uint8_t form; /* enum reject_form: set for dead letters of the loader itself */
 	bool live;    /* neither replaced nor rejected */
@@ -39,7 +41,7 @@ struct row_buffers {
 	uint32_t live[TARGET_COUNT]; /* number of live rows by target */
 	int64_t *days; /* UTC days since 1970 of the rows of TARGET_EVENTS, each once */
 	uint32_t day_count, day_capacity;
-	struct entries labels, origins; /* of the rows of TARGET_EVENTS, and of batches before */
+	struct entries labels, origins; /* of events and visits, and of batches before */
 	struct collapse collapse;
 	struct buffer scratch; /* for the writers of rows */
 };

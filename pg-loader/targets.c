@@ -54,12 +54,12 @@
 		      "funnel_cart_sessions, funnel_checkout_sessions, "                   \
 		      "funnel_purchase_sessions, buying_view_sessions, "                   \
 		      "view_purchase_sessions, view_cart_purchase_sessions, final, revision"
-#define VISIT_KEY "user_session, visit_start"
-#define VISITS                                                                          \
-	VISIT_KEY ", visit_end, user_id, views, carts, removes, checkouts, purchases, " \
-		  "products, revenue, first_category, last_category, furthest_stage, "  \
-		  "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, " \
-		  "view_purchase, view_cart_purchase, final, revision"
+#define VISIT_KEY "visit_start, session_id, session_form, session_text"
+#define VISITS                                                                               \
+	"first_label, last_label, " VISIT_KEY ", visit_end, user_id, views, carts, "         \
+	"removes, checkouts, purchases, products, revenue, furthest_stage, drop_off_stage, " \
+	"view_to_cart_ms, view_to_purchase_ms, view_purchase, view_cart_purchase, final, "   \
+	"revision"
 #define CONTROLS                                                                  \
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
 	"bronze_offset, announced_at, duplicates_other_price"
@@ -144,29 +144,29 @@ const struct target_statements targets[TARGET_COUNT] = {
 	[TARGET_VISIT_REMOVALS] =
 		{
 			"processed.session_funnels:removals",
-			STAGE("stage_visit_removals", VISIT_KEY, "processed.session_funnels"),
+			STAGE("stage_visit_removals", VISIT_KEY, "processed.visit_rows"),
 			COPY("stage_visit_removals", VISIT_KEY),
-			"DELETE FROM processed.session_funnels t USING stage_visit_removals s"
-			" WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start",
+			"DELETE FROM processed.visit_rows t USING stage_visit_removals s"
+			" WHERE t.visit_start = s.visit_start AND t.session_id = s.session_id"
+			" AND t.session_form = s.session_form AND t.session_text = s.session_text",
 			NULL,
 		},
 	[TARGET_VISITS] =
 		{
 			"processed.session_funnels",
-			STAGE("stage_visits", VISITS, "processed.session_funnels"),
+			STAGE("stage_visits", VISITS, "processed.visit_rows"),
 			COPY("stage_visits", VISITS),
-			"INSERT INTO processed.session_funnels (" VISITS ") SELECT " VISITS
-			" FROM stage_visits"
-			" ON CONFLICT (" VISIT_KEY ") DO UPDATE SET visit_end = excluded.visit_end,"
-			" user_id = excluded.user_id, views = excluded.views,"
-			" carts = excluded.carts, removes = excluded.removes,"
-			" checkouts = excluded.checkouts, purchases = excluded.purchases,"
-			" products = excluded.products, revenue = excluded.revenue,"
-			" first_category = excluded.first_category,"
-			" last_category = excluded.last_category,"
-			" furthest_stage = excluded.furthest_stage,"
+			/* In the order of the key, new entries of the index fill its pages. */
+			"INSERT INTO processed.visit_rows (" VISITS ") SELECT " VISITS
+			" FROM stage_visits ORDER BY visit_start"
+			" ON CONFLICT (" VISIT_KEY ") DO UPDATE SET"
+			" first_label = excluded.first_label, last_label = excluded.last_label,"
+			" visit_end = excluded.visit_end, user_id = excluded.user_id,"
+			" views = excluded.views, carts = excluded.carts,"
+			" removes = excluded.removes, checkouts = excluded.checkouts,"
+			" purchases = excluded.purchases, products = excluded.products,"
+			" revenue = excluded.revenue, furthest_stage = excluded.furthest_stage,"
 			" drop_off_stage = excluded.drop_off_stage,"
-			" duration_ms = excluded.duration_ms,"
 			" view_to_cart_ms = excluded.view_to_cart_ms,"
 			" view_to_purchase_ms = excluded.view_to_purchase_ms,"
 			" view_purchase = excluded.view_purchase,"

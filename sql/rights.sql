@@ -105,7 +105,7 @@ BEGIN
 
             ('funnel_loader', 'USAGE', 'SCHEMA raw, processed, reporting'),
             ('funnel_loader', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
-            ('funnel_loader', 'SELECT', 'raw.events'),
+            ('funnel_loader', 'SELECT', 'raw.events, processed.session_funnels'),
             ('funnel_loader', 'SELECT, INSERT', 'raw.event_rows, raw.event_labels, '
                 'raw.event_sources, raw.dead_letters, raw.late_events, '
                 'processed.segment_controls'),
@@ -113,13 +113,14 @@ BEGIN
             ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
                 'processed.funnel_aggregates, processed.loader_offsets, '
                 'processed.late_corrections, processed.bronze_loads'),
-            ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.session_funnels'),
+            ('funnel_loader', 'SELECT, INSERT, UPDATE, DELETE', 'processed.visit_rows'),
             ('funnel_loader', 'SELECT, INSERT', 'processed.load_batches'),
             ('funnel_loader', 'EXECUTE', 'FUNCTION raw.ensure_event_partition(date), '
                 'raw.event_label_ids(bigint[], text[], text[]), '
                 'raw.event_source_ids(text[], int[]), raw.narrow_events(raw.events[]), '
                 'processed.session_id(text), processed.note_events(raw.event_rows[]), '
                 'processed.store_events(raw.events[]), '
+                'processed.store_visits(processed.session_funnels[]), '
                 'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
                 'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '

@@ -119,31 +119,41 @@ COMMENT ON FUNCTION processed.note_events(raw.event_rows[]) IS
     'Stores the sums of events that this transaction has stored in raw.event_rows, so that the '
     'reports count them. Null: none.';
 
+-- Categories are looked up after the visits of each label are summed up.
 CREATE OR REPLACE FUNCTION processed.visit_sums(source text) RETURNS text
 LANGUAGE sql IMMUTABLE AS
 $$ SELECT replace($sql$
-    SELECT (visit_start AT TIME ZONE 'UTC')::date,
-           coalesce(nullif(split_part(first_category, '.', 1), ''), 'unknown'),
-           furthest_stage,
-           mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
-                           view_to_purchase_ms, view_cart_purchase),
-           mart.duration_band(duration_ms),
-           sum(sign),
-           sum(sign * (NOT final)::int),
-           sum(sign * (views > 0)::int),
-           sum(sign * (carts > 0)::int),
-           sum(sign * (purchases > 0)::int),
-           sum(sign * (carts > 0 AND purchases = 0)::int),
-           sum(sign * (views + carts + removes + checkouts + purchases)),
-           sum(sign * purchases),
-           sum(sign * revenue),
-           sum(sign * duration_ms)
-    FROM (%source%) AS changed_visits
+    SELECT visit_date, coalesce(nullif(split_part(l.category_code, '.', 1), ''), 'unknown'),
+           furthest_stage, left_after, duration_band, sum(visits), sum(open_visits),
+           sum(viewing_visits), sum(carting_visits), sum(buying_visits), sum(abandoned_visits),
+           sum(events), sum(v.purchases), sum(v.revenue), sum(v.duration_ms)
+    FROM (
+        SELECT (visit_start AT TIME ZONE 'UTC')::date AS visit_date, first_label, furthest_stage,
+               mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
+                               view_to_purchase_ms, view_cart_purchase) AS left_after,
+               mart.duration_band(duration_ms) AS duration_band,
+               sum(sign)                                                AS visits,
+               sum(sign * (NOT final)::int)                             AS open_visits,
+               sum(sign * (views > 0)::int)                             AS viewing_visits,
+               sum(sign * (carts > 0)::int)                             AS carting_visits,
+               sum(sign * (purchases > 0)::int)                         AS buying_visits,
+               sum(sign * (carts > 0 AND purchases = 0)::int)           AS abandoned_visits,
+               sum(sign * (views::bigint + carts + removes + checkouts + purchases)) AS events,
+               sum(sign * purchases)                                    AS purchases,
+               sum(sign * revenue)                                      AS revenue,
+               sum(sign * duration_ms)                                  AS duration_ms
+        FROM (SELECT *, -- as in processed.session_funnels
+                     (date_part('epoch', visit_end - visit_start) * 1000000)::bigint / 1000
+                         AS duration_ms
+              FROM (%source%) AS changed_visits) AS changed
+        GROUP BY 1, 2, 3, 4, 5
+    ) AS v
+    LEFT JOIN raw.event_labels l ON l.label_id = v.first_label
     GROUP BY 1, 2, 3, 4, 5
 $sql$, '%source%', source) $$;
 COMMENT ON FUNCTION processed.visit_sums(text) IS
     'The statement that sums up visits into rows of mart.visit_days. source: a query that returns '
-    'sign and the columns of processed.session_funnels.';
+    'sign and the columns of processed.visit_rows.';
 
 CREATE OR REPLACE FUNCTION processed.note_visits() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$

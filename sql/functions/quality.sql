@@ -170,15 +170,12 @@ $$;
 CREATE OR REPLACE FUNCTION mart.measure_references() RETURNS void LANGUAGE sql AS $$
     SELECT mart.measure_visit_users();
     SELECT mart.put_measure('processed', 'orphans', 'visits without a category',
-        (SELECT count(DISTINCT named.category)
-         FROM processed.session_funnels v
-         LEFT JOIN mart.dim_categories f ON f.category = v.first_category
-         LEFT JOIN mart.dim_categories l ON l.category = v.last_category,
-             LATERAL (VALUES (v.first_category, f.category), (v.last_category, l.category))
-                 AS named(category, known)
-         WHERE ((f.category IS NULL AND v.first_category IS NOT NULL)
-                OR (l.category IS NULL AND v.last_category IS NOT NULL))
-               AND named.known IS NULL))
+        (SELECT count(DISTINCT l.category_code)
+         FROM raw.event_labels l
+         WHERE NOT EXISTS (SELECT FROM mart.dim_categories d WHERE d.category = l.category_code)
+               AND l.category_code IS NOT NULL
+               AND l.label_id IN (SELECT first_label FROM processed.visit_rows
+                                  UNION SELECT last_label FROM processed.visit_rows)))
     WHERE NOT EXISTS (SELECT FROM processed.load_batches);
     SELECT mart.put_measure('processed', 'orphans', 'visits without a date',
         (SELECT count(*) FROM mart.visit_days v

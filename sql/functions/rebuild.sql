@@ -210,7 +210,7 @@ BEGIN
     DELETE FROM mart.visit_days;
     -- One statement, so that the visits and the notes of their changes have the same snapshot.
     EXECUTE 'WITH gone AS (DELETE FROM processed.visit_deltas) INSERT INTO mart.visit_days '
-            || processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.session_funnels v');
+            || processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.visit_rows v');
 END
 $body$;
 

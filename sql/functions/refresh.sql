@@ -2,7 +2,7 @@
 --
 --   pg-loader, or processed.note_events(): raw.events, and processed.load_batches with the sums
 --       -> refresh -> cubes -> dimensions and totals -> views of reporting
---   processed.session_funnels -> trigger -> processed.visit_deltas -> refresh -> mart.visit_days
+--   processed.visit_rows -> trigger -> processed.visit_deltas -> refresh -> mart.visit_days
 --
 -- How a refresh finds new events. loaded_at alone is not a watermark, because transactions of
 -- several loaders may commit in another order than they began. So each transaction that stores

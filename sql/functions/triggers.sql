@@ -3,13 +3,13 @@
 -- begins each transaction with a lock on loader_offsets. The same lock here avoids deadlocks.
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
-CREATE OR REPLACE TRIGGER note_new_visits AFTER INSERT ON processed.session_funnels
+CREATE OR REPLACE TRIGGER note_new_visits AFTER INSERT ON processed.visit_rows
     REFERENCING NEW TABLE AS new_visits
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
-CREATE OR REPLACE TRIGGER note_changed_visits AFTER UPDATE ON processed.session_funnels
+CREATE OR REPLACE TRIGGER note_changed_visits AFTER UPDATE ON processed.visit_rows
     REFERENCING OLD TABLE AS old_visits NEW TABLE AS new_visits
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
-CREATE OR REPLACE TRIGGER note_removed_visits AFTER DELETE ON processed.session_funnels
+CREATE OR REPLACE TRIGGER note_removed_visits AFTER DELETE ON processed.visit_rows
     REFERENCING OLD TABLE AS old_visits
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_visits();
 CREATE OR REPLACE TRIGGER note_first_offset AFTER INSERT ON processed.loader_offsets

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # For every reason code (common/event/reason.h) a record is sent that gets it on the real pipeline, and
 # raw.dead_letters has all codes and no other. A new code fails here until a record reaches it.
-# Then a brand that the database refuses, and entries of raw.event_labels that have got other ids.
+# Then a brand and a category that the database refuses, and entries of raw.event_labels that have got
+# other ids.
 source "$(dirname "$0")/lib.sh"
 
 HEADER=event_time,event_type,product_id,category_id,category_code,brand,price,user_id,user_session
@@ -117,7 +118,7 @@ check "every reason code is reached, and there is no other" all_found
 check "the last good event arrives" same events 1 \
     "$(count "raw.events WHERE user_session = 's' AND product_id = 1")"
 
-# ---- labels of events (raw.event_labels)
+# ---- labels of events and visits (raw.event_labels)
 
 brands() { sql "SELECT string_agg(product_id || ' ' || brand, '|' ORDER BY product_id) FROM raw.events WHERE product_id > 500 AND product_id < 600"; }
 # Of three events in one batch, the database refuses the brand of one.
@@ -136,6 +137,23 @@ refused_brand() {
 }
 check "the database refuses a brand: its event becomes a dead letter, the others are loaded" refused_brand
 
+# The database refuses a category: of an event, and of each record of its visit.
+refused_category() {
+    stack stop pg-loader-1
+    sql "ALTER TABLE raw.event_labels ADD CONSTRAINT not_that CHECK (category_code <> 'refused.too') NOT VALID"
+    local TIME="2019-10-10 18:00:00 UTC" # not late
+    raw -k refused < <(event '.product_id = 605 | .category_code = "refused.too" | .user_session = "refused"')
+    raw -k stored < <(event '.product_id = 606 | .category_code = "other.code" | .user_session = "stored"')
+    start pg-loader-1
+    drain
+    same "visits" 'stored other.code other.code' "$(sql "SELECT user_session, first_category, last_category
+        FROM processed.session_funnels WHERE user_session IN ('refused', 'stored')" | tr '|' ' ')"
+    same "the dead letters" "2|rejected_by_database|t" "$(sql "SELECT count(DISTINCT source_topic), min(reason),
+        bool_and(detail LIKE 'raw.event_labels: %not_that%') FROM raw.dead_letters
+        WHERE stage = 'loader' AND position('refused.too'::bytea IN value) > 0")"
+}
+check "the database refuses a category: its event and its visit become dead letters" refused_category
+
 # As after a restore: the same entries have other ids. Then the connections of pg-loader end.
 other_ids() {
     sql "ALTER TABLE raw.event_labels DISABLE TRIGGER keep_labels;
@@ -143,11 +161,16 @@ other_ids() {
         INSERT INTO raw.event_labels OVERRIDING SYSTEM VALUE
         SELECT label_id + 1000000, category_id, category_code, brand FROM kept;
         UPDATE raw.event_rows SET label_id = label_id + 1000000;
+        UPDATE processed.visit_rows
+        SET first_label = first_label + 1000000, last_label = last_label + 1000000;
         ALTER TABLE raw.event_labels ENABLE TRIGGER keep_labels"
     sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg-loader'"
     raw < <(event '.product_id = 504 | .brand = "other"')
     drain
     same "brands" '501 new, {1}\ "x"|503 other|504 other' "$(brands)"
     same "events without a label" 0 "$(count "raw.event_rows LEFT JOIN raw.event_labels l USING (label_id) WHERE l.label_id IS NULL")"
+    same "visits without a label" 0 "$(count "processed.visit_rows
+        WHERE first_label NOT IN (SELECT label_id FROM raw.event_labels)
+              OR last_label NOT IN (SELECT label_id FROM raw.event_labels)")"
 }
 check "entries have other ids after a restore: pg-loader asks for them again" other_ids

@@ -198,9 +198,11 @@ class Cluster:
                             f"VALUES ('funnel-aggregator', 'bronze_events', 0, 0, 0, 0, 0, 0, '{{}}', 0, '{','.join(stages)}')")
         for rollup, unit, group in (('1m:all', 'minute', "'all'"), ('1d:all', 'day', "'all'"), ('1m:category1', 'minute', "split_part(coalesce(category_code, 'unknown'), '.', 1)")):
             self.psql(database, ROLLUP % (rollup, unit, unit, unit, group))
-        self.copy(database, 'processed.session_funnels', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
+        self.psql(database, 'CREATE TABLE staged AS SELECT * FROM processed.session_funnels WITH NO DATA')
+        self.copy(database, 'staged', 'user_session,visit_start,visit_end,user_id,views,carts,removes,checkouts,purchases,products,revenue,'
                   'first_category,last_category,furthest_stage,drop_off_stage,duration_ms,view_to_cart_ms,view_to_purchase_ms,final,revision,'
                   'view_purchase,view_cart_purchase', (visit_row(v, stages) for v in visits))
+        self.psql(database, 'SELECT processed.store_visits(array_agg(ROW(s.*)::processed.session_funnels)) FROM staged s; DROP TABLE staged', one_transaction=True)
         while int(self.psql(database, 'SELECT events_waiting FROM reporting.refresh(10000)')) > 0:
             pass
 

@@ -245,9 +245,21 @@ static void append_aggregate(void)
 	       value_of(&value), NULL, 0);
 }
 
+/* Some sessions are UUIDs. One has two spellings, which are two sessions. */
+static struct span some_session(void)
+{
+	static const char *const uuids[] = {"72d76fde-8bb3-4e00-8c23-a032dfed738c",
+	                                    "72D76FDE-8bb3-4e00-8c23-a032dfed738c"};
+	uint64_t number = draw(6);
+
+	return number < 2 ? span_of(uuids[number]) : text_of("session-", (int64_t)number);
+}
+
+/* Poison is in the session or in the category. It has a key of its own: see README.md, "Limits". */
 static void append_visit(void)
 {
-	struct span session = text_of("session-", (int64_t)draw(6));
+	const char *word = poison();
+	struct span session = word ? text_of(draw(2) ? word : "own-", in.done) : some_session();
 	struct visit visit = {.user_session = session,
 	                      .start_us = BASE_US + (int64_t)draw(2) * US_PER_DAY,
 	                      .user_id = 1,
@@ -260,7 +272,8 @@ static void append_visit(void)
 	struct buffer value = {0};
 
 	visit.end_us = visit.start_us + ((int64_t)draw(1000) - 30) * 1000;
-	visit.last_category = text_or_bad(SPAN_NULL);
+	visit.first_category = word ? span_of(word) : SPAN_NULL;
+	visit.last_category = text_or_bad(draw(2) ? SPAN("a.b") : SPAN_NULL);
 	visit.events[0] = (int64_t)draw(50);
 	visit_encode(&value, schema_id(SCHEMA_VISIT), &visit);
 	append(TOPIC_SESSION_FUNNELS, partition_of(session, in.partitions), session,

@@ -149,9 +149,9 @@ static struct span finish(struct buffer *text)
 	return (struct span){text->at, text->len};
 }
 
-static struct span label_text(const struct load_row *row, struct buffer *text)
+static struct span label_text(uint32_t number, struct buffer *text)
 {
-	struct event_label label = entries_label(&o.made.labels, row->label);
+	struct event_label label = entries_label(&o.made.labels, number);
 
 	put_number(text, label.category_id, 0);
 	put_value(text, label.category_code);
@@ -159,17 +159,27 @@ static struct span label_text(const struct load_row *row, struct buffer *text)
 	return finish(text);
 }
 
+static struct span source_text(uint32_t number, struct buffer *text)
+{
+	struct event_source source = entries_source(&o.made.origins, number);
+
+	put_value(text, source.file);
+	put_number(text, source.raw_partition, -1);
+	return finish(text);
+}
+
 static struct span expected_value(const struct load_row *row, struct span tuple)
 {
-	struct buffer label = {0}, source_text = {0};
-	struct event_source source;
+	enum target target = (enum target)row->target;
+	struct buffer first = {0}, second = {0};
 
-	if (row->target != TARGET_EVENTS)
-		return pg_stored_value((enum target)row->target, tuple);
-	source = entries_source(&o.made.origins, row->origin);
-	put_value(&source_text, source.file);
-	put_number(&source_text, source.raw_partition, -1);
-	return pg_event_value(label_text(row, &label), finish(&source_text), tuple);
+	if (target == TARGET_EVENTS)
+		return pg_value_of(target, label_text(row->label, &first),
+		                   source_text(row->origin, &second), tuple);
+	if (target == TARGET_VISITS)
+		return pg_value_of(target, label_text(row->label, &first),
+		                   label_text(row->last_label, &second), tuple);
+	return pg_stored_value(target, tuple);
 }
 
 static void fold_row(const struct load_row *made, struct span tuple, int32_t partition)
@@ -189,7 +199,7 @@ static void fold_row(const struct load_row *made, struct span tuple, int32_t par
 		if (!row->value.at || pg_is_newer(target, tuple, row->value))
 			row->value = span_copy(tuple);
 		break;
-	case TARGET_VISITS: row->value = span_copy(tuple); break;
+	case TARGET_VISITS: row->value = span_copy(expected_value(made, tuple)); break;
 	case TARGET_VISIT_REMOVALS: row->value = SPAN_NULL; break;
 	case TARGET_REDRIVEN:
 		if (row->value.at)
@@ -199,17 +209,28 @@ static void fold_row(const struct load_row *made, struct span tuple, int32_t par
 	}
 }
 
+/* Whether an entry of the row has the word. Of labels: no source does. */
+static bool is_poison_entry(const struct load_row *row, const char *word)
+{
+	struct buffer first = {0}, last = {0};
+
+	if (row->target != TARGET_EVENTS && row->target != TARGET_VISITS)
+		return false;
+	return strstr(label_text(row->label, &first).at, word) ||
+	       (row->target == TARGET_VISITS &&
+	        strstr(label_text(row->last_label, &last).at, word));
+}
+
 /* Why PostgreSQL rejects the row, as the loader writes it; NULL: it does not. */
 static const char *rejection(const struct load_row *row, struct span tuple)
 {
 	enum target target = (enum target)row->target;
-	struct buffer label = {0};
 	static char why[512];
 
-	if (target == TARGET_EVENTS && strstr(label_text(row, &label).at, PG_POISON_COPY))
+	if (is_poison_entry(row, PG_POISON_COPY))
 		snprintf(why, sizeof(why), "raw.event_labels: PostgreSQL: %s (SQLSTATE %s)",
 		         PG_POISON_COPY_MESSAGE, PG_POISON_COPY_STATE);
-	else if (label.len && strstr(label.at, PG_POISON_APPLY))
+	else if (is_poison_entry(row, PG_POISON_APPLY))
 		snprintf(why, sizeof(why), "raw.event_labels: PostgreSQL: %s (SQLSTATE 23514)",
 		         PG_POISON_APPLY_MESSAGE);
 	else if (pg_is_poison(target, tuple, PG_POISON_COPY))

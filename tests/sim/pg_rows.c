@@ -162,7 +162,7 @@ struct span pg_key_of(enum pg_table table, struct span tuple)
 	static const int keys[PG_TABLE_COUNT][6] = {[PG_EVENTS] = {2, 9, -1},
 	                                            [PG_LATE_EVENTS] = {17, 18, -1},
 	                                            [PG_AGGREGATES] = {0, 1, 2, 3, -1},
-	                                            [PG_VISITS] = {0, 1, -1},
+	                                            [PG_VISITS] = {2, 3, 4, 5, -1},
 	                                            [PG_COUNTS] = {0, 1, 2, -1},
 	                                            [PG_DEAD_LETTERS] = {0, 3, 4, 5, 1, -1},
 	                                            [PG_CONTROLS] = {1, 6, -1},

@@ -22,7 +22,7 @@
 
 #define COPY_HEADER   19
 #define EVENT_COLUMNS 15
-#define EVENT_IDS_END 18 /* of the tuple's field count and ids */
+#define IDS_END       18 /* of the tuple's field count and ids */
 #define ENTRY_MAX     320
 
 /* ---- rows as the session sees them */
@@ -143,21 +143,24 @@ enum pg_table pg_table_of(enum target target)
 	abort();
 }
 
-/* A row of stage_redriven has the columns of the key first, in another order. */
+/* Rows of stage_redriven and stage_visit_removals have the columns of the key first. */
 struct span pg_target_key(enum target target, struct span tuple)
 {
 	static char key[8192];
-	static const int redriven[] = {0, 2, 3, 4, 1};
+	static const int redriven[] = {0, 2, 3, 4, 1}, removal[] = {0, 1, 2, 3};
+	const int *fields = target == TARGET_REDRIVEN ? redriven : removal;
+	int count = target == TARGET_REDRIVEN ? 5 : 4;
 	size_t at = 0;
 
-	if (target != TARGET_REDRIVEN)
+	if (target != TARGET_REDRIVEN && target != TARGET_VISIT_REMOVALS)
 		return pg_key_of(pg_table_of(target), tuple);
-	for (int i = 0; i < 5; i++) {
-		struct span field = pg_field(tuple, redriven[i]);
+	for (int i = 0; i < count; i++) {
+		struct span field = pg_field(tuple, fields[i]);
 		uint32_t len = (uint32_t)field.len;
 
 		memcpy(key + at, &len, sizeof(len));
-		memcpy(key + at + sizeof(len), field.at, len);
+		if (len)
+			memcpy(key + at + sizeof(len), field.at, len);
 		at += sizeof(len) + len;
 	}
 	return (struct span){key, at};
@@ -195,7 +198,7 @@ static const char *check_row(enum target target, struct span tuple)
 	return NULL;
 }
 
-/* ---- dictionaries of events */
+/* ---- dictionaries */
 
 /* The text of the entry with the id in this field; "?": there is none. */
 static struct span entry_of(struct span tuple, int field, enum pg_table table)
@@ -207,28 +210,33 @@ static struct span entry_of(struct span tuple, int field, enum pg_table table)
 	return row && row->table == table && row->value.at ? row->key : SPAN("?");
 }
 
-struct span pg_event_value(struct span label, struct span source, struct span tuple)
+struct span pg_value_of(enum target target, struct span first, struct span second,
+                        struct span tuple)
 {
 	static char own[65536], value[65536];
 	struct span rest = {own, tuple.len}, row = SPAN_NULL;
-	size_t texts = label.len + source.len;
+	size_t texts = first.len + second.len;
 
-	/* bronze_partition and bronze_offset of a staged row are left out. */
 	memcpy(own, tuple.at, tuple.len);
-	own[1] = EVENT_COLUMNS;
+	if (target ==
+	    TARGET_EVENTS) /* without bronze_partition and bronze_offset of a staged row */
+		own[1] = EVENT_COLUMNS;
 	if (!pg_next_tuple(&rest, &row) || texts + row.len > sizeof(value))
 		return SPAN_NULL;
-	memcpy(value, label.at, label.len);
-	memcpy(value + label.len, source.at, source.len);
-	memcpy(value + texts, row.at + EVENT_IDS_END, row.len - EVENT_IDS_END);
-	return (struct span){value, texts + row.len - EVENT_IDS_END};
+	memcpy(value, first.at, first.len);
+	memcpy(value + first.len, second.at, second.len);
+	memcpy(value + texts, row.at + IDS_END, row.len - IDS_END);
+	return (struct span){value, texts + row.len - IDS_END};
 }
 
 struct span pg_stored_value(enum target target, struct span tuple)
 {
-	if (target != TARGET_EVENTS)
+	enum pg_table second = target == TARGET_EVENTS ? PG_SOURCES : PG_LABELS;
+
+	if (target != TARGET_EVENTS && target != TARGET_VISITS)
 		return tuple;
-	return pg_event_value(entry_of(tuple, 0, PG_LABELS), entry_of(tuple, 1, PG_SOURCES), tuple);
+	return pg_value_of(target, entry_of(tuple, 0, PG_LABELS), entry_of(tuple, 1, second),
+	                   tuple);
 }
 
 static bool needs_lock(const struct pg_session *session, enum target target,

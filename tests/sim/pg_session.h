@@ -45,7 +45,7 @@ struct pg_server {
 	size_t rows_max;  /* of an apply statement; 0: no limit */
 	char unknown[512];
 	void (*committed)(struct pg_row *const *rows, size_t count);
-	struct pg_row **entries; /* of the dictionaries of events, by id - 1 */
+	struct pg_row **entries; /* of the dictionaries, by id - 1 */
 	size_t entry_count, entry_capacity;
 };
 extern struct pg_server pg;
@@ -56,9 +56,10 @@ bool pg_is_newer(enum target target, struct span tuple, struct span than);
 enum pg_table pg_table_of(enum target target);
 struct span pg_target_key(enum target target, struct span tuple);
 struct span pg_stored_value(enum target target, struct span tuple);
-/* The value of an event: the texts of its entries, and its row without their ids. In a buffer that
- * the next call overwrites. */
-struct span pg_event_value(struct span label, struct span source, struct span tuple);
+/* The value of an event or a visit: the texts of its two entries, and its row without their ids. In
+ * a buffer that the next call overwrites. */
+struct span pg_value_of(enum target target, struct span first, struct span second,
+                        struct span tuple);
 /* The text of an entry: its values, null as NULL, with PG_ENTRY_SEPARATOR between them. */
 #define PG_ENTRY_SEPARATOR "|"
 /* The value of a dead letter's row with the time at which it was redriven. In a buffer that the

@@ -167,48 +167,51 @@ static const struct {
          "excluded.final) > (t.revision, t.final)}"},
 	{{PG_CREATE_STAGE, TARGET_VISIT_REMOVALS, 0},
          "CREATE TEMPORARY TABLE stage_visit_removals ON COMMIT DELETE ROWS AS "
-         "SELECT user_session, visit_start FROM processed.session_funnels WITH NO "
-         "DATA"},
+         "SELECT visit_start, session_id, session_form, session_text "
+         "FROM processed.visit_rows WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_VISIT_REMOVALS, 0},
-         "COPY stage_visit_removals (user_session, visit_start) FROM STDIN (FORMAT "
-         "binary)"},
+         "COPY stage_visit_removals (visit_start, session_id, session_form, "
+         "session_text) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_VISIT_REMOVALS, 0},
-         "DELETE FROM processed.session_funnels t USING stage_visit_removals s "
-         "WHERE t.user_session = s.user_session AND t.visit_start = s.visit_start"},
+         "DELETE FROM processed.visit_rows t USING stage_visit_removals s "
+         "WHERE t.visit_start = s.visit_start AND t.session_id = s.session_id "
+         "AND t.session_form = s.session_form AND t.session_text = s.session_text"},
 	{{PG_CREATE_STAGE, TARGET_VISITS, 0},
          "CREATE TEMPORARY TABLE stage_visits ON COMMIT DELETE ROWS AS SELECT "
-         "user_session, visit_start, visit_end, user_id, views, carts, removes, "
-         "checkouts, purchases, products, revenue, first_category, last_category, "
-         "furthest_stage, drop_off_stage, duration_ms, view_to_cart_ms, "
-         "view_to_purchase_ms, "
-         "view_purchase, view_cart_purchase, final, revision FROM processed.session_funnels WITH "
-         "NO DATA"},
+         "first_label, last_label, visit_start, session_id, session_form, "
+         "session_text, visit_end, user_id, views, carts, removes, checkouts, "
+         "purchases, products, revenue, furthest_stage, drop_off_stage, "
+         "view_to_cart_ms, view_to_purchase_ms, view_purchase, "
+         "view_cart_purchase, final, revision "
+         "FROM processed.visit_rows WITH NO DATA"},
 	{{PG_COPY_STAGE, TARGET_VISITS, 0},
-         "COPY stage_visits (user_session, visit_start, visit_end, user_id, views, "
-         "carts, removes, checkouts, purchases, products, revenue, first_category, "
-         "last_category, furthest_stage, drop_off_stage, duration_ms, "
-         "view_to_cart_ms, view_to_purchase_ms, "
-         "view_purchase, view_cart_purchase, final, revision) FROM STDIN (FORMAT "
-         "binary)"},
+         "COPY stage_visits ("
+         "first_label, last_label, visit_start, session_id, session_form, "
+         "session_text, visit_end, user_id, views, carts, removes, checkouts, "
+         "purchases, products, revenue, furthest_stage, drop_off_stage, "
+         "view_to_cart_ms, view_to_purchase_ms, view_purchase, "
+         "view_cart_purchase, final, revision) FROM STDIN (FORMAT binary)"},
 	{{PG_APPLY, TARGET_VISITS, 0},
-         "INSERT INTO processed.session_funnels (user_session, visit_start, "
-         "visit_end, user_id, views, carts, removes, checkouts, purchases, "
-         "products, revenue, first_category, last_category, furthest_stage, "
-         "drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, "
-         "view_purchase, view_cart_purchase, final, "
-         "revision) SELECT user_session, visit_start, visit_end, user_id, views, "
-         "carts, removes, checkouts, purchases, products, revenue, first_category, "
-         "last_category, furthest_stage, drop_off_stage, duration_ms, "
-         "view_to_cart_ms, view_to_purchase_ms, "
-         "view_purchase, view_cart_purchase, final, revision FROM stage_visits "
-         "ON CONFLICT (user_session, visit_start) DO UPDATE SET visit_end = "
+         "INSERT INTO processed.visit_rows ("
+         "first_label, last_label, visit_start, session_id, session_form, "
+         "session_text, visit_end, user_id, views, carts, removes, checkouts, "
+         "purchases, products, revenue, furthest_stage, drop_off_stage, "
+         "view_to_cart_ms, view_to_purchase_ms, view_purchase, "
+         "view_cart_purchase, final, revision) SELECT "
+         "first_label, last_label, visit_start, session_id, session_form, "
+         "session_text, visit_end, user_id, views, carts, removes, checkouts, "
+         "purchases, products, revenue, furthest_stage, drop_off_stage, "
+         "view_to_cart_ms, view_to_purchase_ms, view_purchase, "
+         "view_cart_purchase, final, revision "
+         "FROM stage_visits ORDER BY visit_start ON CONFLICT (visit_start, "
+         "session_id, session_form, session_text) DO UPDATE SET first_label = "
+         "excluded.first_label, last_label = excluded.last_label, visit_end = "
          "excluded.visit_end, user_id = excluded.user_id, views = excluded.views, "
          "carts = excluded.carts, removes = excluded.removes, checkouts = "
          "excluded.checkouts, purchases = excluded.purchases, products = "
-         "excluded.products, revenue = excluded.revenue, first_category = "
-         "excluded.first_category, last_category = excluded.last_category, "
-         "furthest_stage = excluded.furthest_stage, drop_off_stage = "
-         "excluded.drop_off_stage, duration_ms = excluded.duration_ms, "
+         "excluded.products, revenue = excluded.revenue, "
+         "furthest_stage = excluded.furthest_stage, "
+         "drop_off_stage = excluded.drop_off_stage, "
          "view_to_cart_ms = excluded.view_to_cart_ms, view_to_purchase_ms = "
          "excluded.view_to_purchase_ms, view_purchase = "
          "excluded.view_purchase, view_cart_purchase = "

@@ -164,6 +164,72 @@ Test(loader_batch, the_last_record_of_a_visit_counts_even_with_an_older_revision
 	load_batch_free(&batch);
 }
 
+Test(loader_batch, sessions_with_the_same_id_are_different_visits)
+{
+	/* The id of the third is the text of the fourth. */
+	static const char *const sessions[] = {"72d76fde-8bb3-4e00-8c23-a032dfed738c",
+	                                       "72D76FDE-8bb3-4e00-8c23-a032dfed738c", "user:1",
+	                                       "bdb1dd10-5679-979c-a82b-28edd1c8ccd2"};
+	enum { COUNT = sizeof(sessions) / sizeof(sessions[0]) };
+	struct load_batch batch = {.release = release};
+
+	for (int i = 0; i < COUNT; i++)
+		add_visit(&batch, sessions[i], i, false);
+	cr_expect_eq(batch.rows.live[TARGET_VISITS], COUNT);
+	for (int i = 0; i < COUNT; i++) {
+		add_visit(&batch, sessions[i], 9, true);
+		cr_expect_eq(batch.rows.live[TARGET_VISITS], COUNT - 1 - i, "%s", sessions[i]);
+		cr_expect_eq(batch.rows.live[TARGET_VISIT_REMOVALS], 1 + i, "%s", sessions[i]);
+	}
+	load_batch_free(&batch);
+}
+
+Test(loader_batch, a_visit_with_a_value_above_its_column_is_rejected)
+{
+	static const int64_t day_us = INT64_C(86400000000);
+	static const struct {
+		const char *label;
+		int64_t events, products, duration_us;
+		int32_t furthest_stage;
+		bool deleted, want;
+	} table[] = {
+		{"the largest counts", INT32_MAX, INT32_MAX, day_us, INT16_MAX, false, true},
+		{"an event more", INT64_C(1) + INT32_MAX, 1, day_us, 1, false, false},
+		{"a product more", 1, INT64_C(1) + INT32_MAX, day_us, 1, false, false},
+		{"a stage more", 1, 1, day_us, INT16_MAX + 1, false, false},
+		{"the longest", 1, 1, (INT64_C(1) << 50) - 1, 1, false, true},
+		{"longer", 1, 1, INT64_C(1) << 50, 1, false, false},
+		{"a removal has none of them", INT64_MAX, INT64_MAX, day_us, INT32_MAX, true, true},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		for (int type = 0; type < EVENT_TYPE_COUNT; type++) {
+			struct load_batch batch = {.release = release};
+			struct visit visit = {.user_session = SPAN("s"),
+			                      .user_id = 1,
+			                      .end_us = table[i].duration_us,
+			                      .products = table[i].products,
+			                      .view_to_cart_ms = -1,
+			                      .view_to_purchase_ms = -1,
+			                      .furthest_stage = table[i].furthest_stage,
+			                      .deleted = table[i].deleted};
+			struct buffer value = {0};
+			struct input_record record;
+
+			visit.events[type] = table[i].events;
+			visit_encode(&value, 1, &visit);
+			record = framed(&value, 0);
+			cr_expect_eq(load_batch_add(&batch, TOPIC_SESSION_FUNNELS, &record,
+			                            value.at),
+			             table[i].want ? LOAD_ROW : LOAD_REJECTED, "%s, type %d",
+			             table[i].label, type);
+			cr_expect_eq(batch.rejects[REASON_MALFORMED_AVRO], !table[i].want, "%s",
+			             table[i].label);
+			load_batch_free(&batch);
+		}
+	}
+}
+
 Test(loader_batch, rows_of_other_keys_stay_and_a_clear_empties_the_batch)
 {
 	struct load_batch batch = {.release = release};
