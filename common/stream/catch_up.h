@@ -21,7 +21,9 @@
  * the time that it waits anyway. */
 bool catching_up(int64_t folded, int64_t waiting);
 
-/* Longest time from the first uncommitted record to the commit. interval_us: the setting. */
-int64_t commit_interval_us(int64_t interval_us, bool catching_up);
+/* Longest time from the first uncommitted record to the commit. interval_us: the setting.
+ * timeout_us: the brokers abort a transaction after this time; catching up takes at most a quarter
+ * of it. */
+int64_t commit_interval_us(int64_t interval_us, int64_t timeout_us, bool catching_up);
 
 #endif

@@ -319,7 +319,7 @@ static bool markers_to_commit(const struct task_loop *loop)
 
 static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 {
-	int64_t interval_us = loop->config.commit_interval_us;
+	const struct task_loop_config *config = &loop->config;
 	bool behind;
 
 	/* A position that markers alone have moved by a full batch is committed too: the step does
@@ -330,7 +330,8 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 	behind = catching_up(uncommitted_records(loop), waiting_records(loop));
 	return stopping || batch_is_full(loop) || (drained && !behind) ||
 	       monotonic_us() - loop->first_uncommitted_us >=
-	               commit_interval_us(interval_us, behind);
+	               commit_interval_us(config->commit_interval_us,
+	                                  config->transaction_timeout_us, behind);
 }
 
 /* ---- the step */

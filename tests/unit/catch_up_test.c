@@ -22,11 +22,17 @@ Test(catch_up, needs_more_than_ten_times_the_folded_records)
 
 Test(catch_up, makes_the_interval_a_second)
 {
-	cr_assert_eq(commit_interval_us(SETTING, false), SETTING);
-	cr_assert_eq(commit_interval_us(SETTING, true), CATCH_UP_INTERVAL_US);
+	cr_assert_eq(commit_interval_us(SETTING, 10000000, false), SETTING);
+	cr_assert_eq(commit_interval_us(SETTING, 10000000, true), CATCH_UP_INTERVAL_US);
+}
+
+Test(catch_up, takes_a_quarter_of_a_short_transaction_timeout)
+{
+	cr_assert_eq(commit_interval_us(SETTING, 1000000, true), 250000);
+	cr_assert_eq(commit_interval_us(SETTING, 300000, true), SETTING);
 }
 
 Test(catch_up, never_shortens_the_interval)
 {
-	cr_assert_eq(commit_interval_us(5000000, true), 5000000);
+	cr_assert_eq(commit_interval_us(5000000, 10000000, true), 5000000);
 }
