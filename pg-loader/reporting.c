@@ -43,7 +43,8 @@
 	"SET LOCAL client_min_messages = warning;"
 #define ANSWER_TIMEOUT_US  INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
-#define RETRY_US           INT64_C(5000000)  /* shortest pause after a failure */
+#define RETRY_US           INT64_C(5000000) /* pause after a failure; doubled for each further one */
+#define RETRY_DOUBLINGS    4
 #define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
@@ -60,6 +61,7 @@ struct reporting {
 	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
 	int64_t refresh_us;   /* the last refresh began; 0: none */
 	int64_t retry_us;     /* after a failure: no call for an idle stream before that */
+	int failures_in_row;  /* at most RETRY_DOUBLINGS are counted */
 	int64_t segment_us;   /* last begin or end of a segment; 0: none */
 	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
@@ -124,7 +126,9 @@ static void give_up(struct reporting *r, const char *what)
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	disconnect(r);
-	schedule(r, r->interval_us > RETRY_US ? r->interval_us : RETRY_US);
+	schedule(r, RETRY_US << r->failures_in_row);
+	if (r->failures_in_row < RETRY_DOUBLINGS)
+		r->failures_in_row++;
 	r->retry_us = r->next_us;
 }
 
@@ -259,6 +263,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 
 static void answered(struct reporting *r, const PGresult *result)
 {
+	r->failures_in_row = 0;
 	if (!r->retention) {
 		refreshed(r, result);
 		return;

@@ -14,8 +14,8 @@ struct reporting;
 struct reporting *reporting_new(const struct postgres_config *config, int64_t interval_us);
 void reporting_free(struct reporting *reporting);
 /* Call after each commit of rows. If no more rows follow for a while, the next refresh begins
- * without waiting for the interval. segment: a segment began or ended with them. The refreshes
- * that follow then begin without a pause between them. */
+ * without waiting for the interval. segment: they have a control of a segment. Then refreshes may
+ * follow each other after 1 s for some time. */
 void reporting_note_rows(struct reporting *reporting, bool segment);
 /* Call at every step of the loop; never blocks. */
 void reporting_step(struct reporting *reporting);

@@ -29,6 +29,7 @@
 
 #define CALL_TIMEOUT_MS 5000
 #define CHECK_PAUSE_MS  100
+#define REPORT_PAUSE_MS 500
 #define LOG_EVERY_US    INT64_C(10000000)
 #define REFRESH_HINT                                                                        \
 	". All of it is in PostgreSQL. pg-loader refreshes the reports; it must run, with " \
@@ -285,14 +286,19 @@ static bool reports_have_it(struct wait_idle *wait, char *text, size_t cap, stru
 	bool complete;
 
 	if (!postgres_connect(wait->pg, NULL, err) ||
-	    !postgres_query(wait->pg, "SELECT events, visits, segments FROM reporting.waiting()", 0,
-	                    NULL, &result, err))
+	    !postgres_query(wait->pg,
+	                    "SELECT events, visits, late, segments, stages"
+	                    " FROM reporting.waiting()",
+	                    0, NULL, &result, err))
 		return false;
 	complete = true;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < PQnfields(result); i++)
 		complete &= strcmp(PQgetvalue(result, 0, i), "0") == 0;
-	snprintf(text, cap, "the reports lack %s events, %s changes of visits, %s segments",
-	         PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
+	snprintf(text, cap,
+	         "the reports lack %s events, %s changes of visits, %s of late events, "
+	         "%s segments, %s lists of stages",
+	         PQgetvalue(result, 0, 0), PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2),
+	         PQgetvalue(result, 0, 3), PQgetvalue(result, 0, 4));
 	PQclear(result);
 	return complete;
 }
@@ -351,6 +357,6 @@ enum step wait_idle_step(struct wait_idle *wait, bool stopping, struct err *err)
 		return STEP_FAILED;
 	}
 	show(wait, text, why.class != ERR_NONE);
-	poll(NULL, 0, CHECK_PAUSE_MS);
+	poll(NULL, 0, was_drained ? REPORT_PAUSE_MS : CHECK_PAUSE_MS);
 	return STEP_MORE;
 }

@@ -15,7 +15,9 @@ enum err_class {
 	/* Another instance has moved our offsets: drop the batch, read the offsets again and
 	 * continue from there. If that is not possible: exit 75. */
 	ERR_CONFLICT,
-	ERR_FENCED,   /* another instance has taken over, or this client has failed: exit 75 */
+	/* Another instance has taken over, this client has failed, or the log begins after the
+	 * position: exit 75, and the next start decides. */
+	ERR_FENCED,
 	ERR_OPERATOR, /* numbers would become wrong, so an operator has to act: exit 78 */
 	ERR_FATAL,    /* cannot continue: exit non-zero */
 	ERR_REFUSED,  /* the work is done, and too much of its input was refused: exit 65 */

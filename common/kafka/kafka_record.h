@@ -15,7 +15,7 @@
 struct input_record kafka_record(const rd_kafka_message_t *message,
                                  struct header headers[KAFKA_HEADERS_MAX]);
 /* The same, but headers are not read before record_headers needs them. Message and memory of the
- * headers must live until then. */
+ * headers must live as long as the list that it returns. */
 struct input_record kafka_record_unread(const rd_kafka_message_t *message,
                                         struct header headers[KAFKA_HEADERS_MAX]);
 

@@ -176,8 +176,7 @@ bool same_log_out_of_range(rd_kafka_t *client, const char *topic, int32_t partit
 		               "%s/%" PRId32 ": the next offset to read is %" PRId64
 		               ", but the log begins at %" PRId64
 		               ": another instance may have read these records and trimmed them, "
-		               "or retention has removed them; the service starts again and checks "
-		               "its committed offset",
+		               "or retention has removed them; the next start decides",
 		               topic, partition, position, low);
 	/* The log ended before the position when we read from it. So this is a new log, even if
 	 * it has grown past the position meanwhile. */

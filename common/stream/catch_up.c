@@ -1,8 +1,8 @@
 #include "stream/catch_up.h"
 
-bool catching_up(int64_t folded, int64_t waiting)
+bool catching_up(int64_t folded, int64_t readable)
 {
-	return waiting >= CATCH_UP_RECORDS && waiting / CATCH_UP_FACTOR > folded;
+	return readable >= CATCH_UP_RECORDS && readable / CATCH_UP_FACTOR > folded;
 }
 
 int64_t commit_interval_us(int64_t interval_us, int64_t timeout_us, bool catching_up)

@@ -8,18 +8,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Fewer waiting records are never a reason to wait. */
+/* With fewer records to read, a reader is near the log end. */
 #ifndef CATCH_UP_RECORDS
 #define CATCH_UP_RECORDS 5000
 #endif
 #define CATCH_UP_FACTOR      10
 #define CATCH_UP_INTERVAL_US INT64_C(1000000)
 
-/* folded: input records of this transaction so far. waiting: records in the logs after them. True:
- * at this speed, the waiting records need more than CATCH_UP_FACTOR times as long as this
- * transaction has lasted. So a longer transaction makes no record later by more than a tenth of
- * the time that it waits anyway. */
-bool catching_up(int64_t folded, int64_t waiting);
+/* Of one partition. folded: input records of this transaction so far. readable: records in the log
+ * after them. True: at this speed, these need more than CATCH_UP_FACTOR times as long as the
+ * transaction has lasted. So a longer transaction makes no record of the partition later by more
+ * than a tenth of the time that it waits anyway. */
+bool catching_up(int64_t folded, int64_t readable);
 
 /* Longest time from the first uncommitted record to the commit. interval_us: the setting.
  * timeout_us: the brokers abort a transaction after this time; catching up takes at most a quarter

@@ -33,7 +33,7 @@ struct input_record {
 	struct span body;             /* the value without its frame, converted to our schema */
 	enum reason refused;          /* why the value has no body; REASON_NONE: it has one */
 	const char *detail;           /* more about refused; may be NULL */
-	const struct header *headers; /* use record_headers, unless you have set them */
+	const struct header *headers; /* of read records; record_headers reads the others */
 	size_t header_count;
 	/* If not NULL: reads the headers of the message into header_room. */
 	header_reader *read_headers;
@@ -46,7 +46,8 @@ struct input_record {
 /* Clamps the time that a writer has set to the years 1970 to 9999. */
 int64_t record_time_clamp_ms(int64_t timestamp_ms);
 /* The headers. They may be read now: few records need theirs, and the client library allocates
- * memory to read them, also if there are none. */
+ * memory to read them, also if there are none. The list is valid while the message lives, and until
+ * the headers of another record of the same reader are read. */
 struct header_list record_headers(const struct input_record *record);
 /* The last value of a header; at == NULL: the record does not have the header. */
 struct span record_header(const struct input_record *record, const char *name);

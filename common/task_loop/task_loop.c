@@ -2,8 +2,8 @@
  * when a batch is full. So a short queue gives low latency, and a long queue gives large batches;
  * catch_up.h has the limits.
  *
- * "Drained" means that a poll of 1 ms returned nothing, and that few records wait in the log.
- * Transaction markers of the input's producers take offsets too. A position that moved only over
+ * "Drained" means that a poll of 1 ms returned nothing. While catching up, that is no reason to
+ * commit: the broker is slow. Transaction markers of the input's producers take offsets too. A position that moved only over
  * markers is committed 300 ms after the last commit, so that lag becomes 0 and idle partitions cost
  * nothing. */
 #include "task_loop/task_loop.h"
@@ -271,34 +271,45 @@ static bool fold_batch(struct task_loop *loop, struct err *err)
 
 /* ---- when to commit */
 
-static int64_t uncommitted_records(const struct task_loop *loop)
+/* Up to the high watermark of the last fetch. After an end of partition there is nothing to read,
+ * although an open transaction may hold back records before the high watermark. */
+static int64_t readable_records(const struct assigned_task *assigned)
+{
+	const struct assigned_partition *from = assigned->partition;
+	int64_t position = assigned->task.position;
+
+	return from->watch.end.offset != PARTITION_END_NONE || from->high < position
+	               ? 0
+	               : from->high - position;
+}
+
+/* Every partition of this transaction is catching up. So records of a partition near its log end
+ * do not wait for those of others. */
+static bool is_behind(const struct task_loop *loop)
+{
+	bool behind = false;
+
+	for (size_t i = 0; i < loop->task_count; i++) {
+		const struct assigned_task *assigned = &loop->tasks[i];
+		int64_t folded = assigned->task.position - assigned->task.committed;
+
+		if (assigned->task.restoring || folded == 0)
+			continue;
+		if (!catching_up(folded, readable_records(assigned)))
+			return false;
+		behind = true;
+	}
+	return behind;
+}
+
+static bool batch_is_full(const struct task_loop *loop)
 {
 	int64_t records = 0;
 
 	for (size_t i = 0; i < loop->task_count; i++)
 		if (!loop->tasks[i].task.restoring)
 			records += loop->tasks[i].task.position - loop->tasks[i].task.committed;
-	return records;
-}
-
-/* Up to the high watermarks of the last fetches. */
-static int64_t waiting_records(const struct task_loop *loop)
-{
-	int64_t records = 0;
-
-	for (size_t i = 0; i < loop->task_count; i++) {
-		const struct assigned_task *assigned = &loop->tasks[i];
-
-		if (!assigned->task.restoring &&
-		    assigned->partition->high > assigned->task.position)
-			records += assigned->partition->high - assigned->task.position;
-	}
-	return records;
-}
-
-static bool batch_is_full(const struct task_loop *loop)
-{
-	return uncommitted_records(loop) >= loop->config.batch_records ||
+	return records >= loop->config.batch_records ||
 	       (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
@@ -327,7 +338,7 @@ static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
 	if (!loop->first_uncommitted_us)
 		return drained &&
 		       (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
-	behind = catching_up(uncommitted_records(loop), waiting_records(loop));
+	behind = is_behind(loop);
 	return stopping || batch_is_full(loop) || (drained && !behind) ||
 	       monotonic_us() - loop->first_uncommitted_us >=
 	               commit_interval_us(config->commit_interval_us,

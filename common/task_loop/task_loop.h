@@ -49,8 +49,8 @@ struct task_loop_config {
 			.min = 1000,                                                      \
 			.max = 60000000,                                                  \
 			.help = "longest time from the first uncommitted record to "      \
-				"the commit; sooner if the input is drained, up to 1 s "  \
-				"while catching up",                                      \
+				"the commit; sooner if the input is drained; 1 s, if "    \
+				"that is longer, while many records wait",                \
 		},                                                                        \
 		{                                                                         \
 			.name = "BATCH_RECORDS",                                          \

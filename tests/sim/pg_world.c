@@ -43,6 +43,8 @@ static struct {
 	bool retention; /* drops days; else an operator sets offsets back */
 	uint64_t day;
 	int64_t next_drop_us;
+	uint32_t
+		refusals_obeyed; /* number of refusals when the operator followed the last advice */
 	bool was_behind;
 	uint64_t set_back;
 	int deleted; /* rows of offsets, while a loader read them */
@@ -230,15 +232,18 @@ static bool skip_partition(int32_t partition)
  * the row of a partition, with an offset that it read before the loss, at any time later. */
 static void skip_lost(void *context)
 {
-	bool advised = strstr(replicas_refusal(), world.topic->name) &&
+	bool advised = replicas_refusals() > world.refusals_obeyed &&
+	               strstr(replicas_refusal(), world.topic->name) &&
 	               strstr(replicas_refusal(), "set next_offset of this row");
 	bool skipped = false;
 
 	(void)context;
 	for (int32_t p = 0; advised && p < world.topic->partition_count; p++)
 		skipped |= skip_partition(p);
-	if (skipped)
+	if (skipped) {
+		world.refusals_obeyed = replicas_refusals();
 		pg_oracle_set_back();
+	}
 	timer_at(sim_now_us() + EVENT_US, skip_lost, NULL);
 }
 

@@ -266,6 +266,11 @@ bool replicas_are_ready(char *why, size_t cap)
 	return true;
 }
 
+uint32_t replicas_refusals(void)
+{
+	return replicas.refusals;
+}
+
 const char *replicas_refusal(void)
 {
 	return replicas.refusal;

@@ -31,6 +31,8 @@ bool replicas_are_ready(char *why, size_t cap);
 enum sim_settings replicas_settings(uint32_t life);
 /* The number of starts so far. */
 uint32_t replicas_starts(void);
+/* How many processes have ended with 78. */
+uint32_t replicas_refusals(void);
 /* Why a process has refused to go on the last time; "": none has. */
 const char *replicas_refusal(void);
 
