@@ -126,7 +126,8 @@ BEGIN
                 'processed.windows_of(bigint, bigint, text, timestamptz), '
                 'processed.group_of(text, text, text, bigint), '
                 'processed.stages_reached(text[], text[], timestamptz[]), '
-                'processed.stages(), processed.fold_late(text[]), '
+                'processed.stages(), processed.are_stages(text[]), '
+                'processed.fold_late(text[]), '
                 'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting()')
         ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
         UNION ALL -- only pg-loader creates this table; psql does not

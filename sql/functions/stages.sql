@@ -1,10 +1,20 @@
 -- The stages of the funnels, as funnel-aggregator counts them (STAGES).
 
+-- The rule for STAGES: two to five different types. A record of counts may come from a foreign
+-- writer.
+CREATE OR REPLACE FUNCTION processed.are_stages(names text[]) RETURNS boolean
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT count(*) BETWEEN 2 AND 5 AND count(*) = count(DISTINCT name)
+           AND bool_and(name IN ('view', 'cart', 'remove_from_cart', 'checkout', 'purchase'))
+    FROM unnest(names) AS name
+$$;
+
 CREATE OR REPLACE FUNCTION processed.stages() RETURNS text[]
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT coalesce(
         (SELECT string_to_array(c.stages, ',') FROM processed.counts c
-         WHERE c.stages IS NOT NULL ORDER BY c.updated_at DESC, c.partition LIMIT 1),
+         WHERE processed.are_stages(string_to_array(c.stages, ','))
+         ORDER BY c.updated_at DESC, c.partition LIMIT 1),
         '{view,cart,purchase}')
 $$;
 COMMENT ON FUNCTION processed.stages() IS

@@ -66,8 +66,42 @@ COMMENT ON COLUMN processed.visit_rows.session_text IS 'Empty unless session_for
 
 -- ---------------------------------------------------------------- what depends on the old table
 
+-- Objects that an administrator has added and that cannot be kept.
+DO $body$
+DECLARE
+    visits oid := 'processed.session_funnels'::regclass;
+    added  text;
+BEGIN
+    SELECT string_agg(object, ', ' ORDER BY object) INTO added FROM (
+        SELECT 'policy ' || polname FROM pg_policy WHERE polrelid = visits
+        UNION ALL
+        SELECT 'trigger ' || tgname FROM pg_trigger JOIN pg_proc f ON f.oid = tgfoid
+        WHERE tgrelid = visits AND NOT tgisinternal
+              AND f.pronamespace <> 'processed'::regnamespace
+        UNION ALL
+        SELECT 'rule ' || rulename FROM pg_rewrite WHERE ev_class = visits
+        UNION ALL
+        SELECT 'publication ' || pubname
+        FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+        WHERE r.prrelid = visits
+        UNION ALL
+        SELECT 'foreign key of ' || conrelid::regclass FROM pg_constraint
+        WHERE contype = 'f' AND confrelid = visits
+        UNION ALL
+        SELECT DISTINCT 'materialized view ' || c.oid::regclass
+        FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class
+        WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_class'::regclass
+              AND d.refobjid = visits AND c.relkind = 'm') AS found(object);
+    IF added IS NOT NULL THEN
+        RAISE EXCEPTION 'processed.session_funnels becomes a view, and this upgrade cannot keep: '
+            '%. Drop these objects, start pg-loader again, and create them again: policies, '
+            'triggers and publications on processed.visit_rows', added;
+    END IF;
+END
+$body$;
+
 -- Views that read processed.session_funnels stay, also those of an administrator. They get a body
--- that reads nothing until the new one exists. Rights that others have on it are granted again.
+-- that reads nothing until the new one exists. SELECT that others have on it is granted again.
 CREATE TEMPORARY TABLE kept_views AS
 SELECT DISTINCT c.oid::regclass::text AS name, pg_get_viewdef(c.oid) AS definition,
        coalesce('WITH (' || array_to_string(c.reloptions, ', ') || ')', '') AS options,

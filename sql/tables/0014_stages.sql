@@ -70,6 +70,21 @@ WHERE s.sessions > 0;
 UPDATE mart.state SET stages = NULL
 WHERE EXISTS (SELECT FROM mart.hour_totals WHERE checkouts > 0);
 
--- Their results get more columns.
+-- Their results get more columns. Views of an administrator that call the second one cannot be kept.
+DO $body$
+DECLARE
+    views text;
+BEGIN
+    SELECT string_agg(DISTINCT c.oid::regclass::text, ', ') INTO views
+    FROM pg_depend d JOIN pg_rewrite r ON r.oid = d.objid JOIN pg_class c ON c.oid = r.ev_class
+    WHERE d.classid = 'pg_rewrite'::regclass AND d.refclassid = 'pg_proc'::regclass
+          AND d.refobjid = to_regprocedure('reporting.funnel_by_category(date, date)');
+    IF views IS NOT NULL THEN
+        RAISE EXCEPTION 'reporting.funnel_by_category() gets more columns, and this upgrade cannot '
+            'keep views that call it: %. Drop them, start pg-loader again, and create them again',
+            views;
+    END IF;
+END
+$body$;
 DROP FUNCTION IF EXISTS mart.session_outcome(text[], timestamptz, timestamptz);
 DROP FUNCTION IF EXISTS reporting.funnel_by_category(date, date);
