@@ -14,6 +14,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
            (SELECT count(*) FROM mart.state s WHERE s.stages IS DISTINCT FROM processed.stages())
 $$;
 COMMENT ON FUNCTION reporting.waiting() IS
-    'What is stored and not yet in the reports: events, sums of visits and of late events, segments '
-    'all of whose rows are stored, and a changed list of stages. All are 0 when the reports have '
-    'everything, apart from named funnels, which follow later (reporting.funnel_trend).';
+    'What is stored and not yet in the reports: events, sums of visits and of late events, '
+    'segments all of whose rows are stored, and a changed list of stages. All are 0 when the '
+    'reports have everything, apart from named funnels, which follow later '
+    '(reporting.funnel_trend).';

@@ -70,7 +70,7 @@ WHERE s.sessions > 0;
 UPDATE mart.state SET stages = NULL
 WHERE EXISTS (SELECT FROM mart.hour_totals WHERE checkouts > 0);
 
--- Their results get more columns. Views of an administrator that call the second one cannot be kept.
+-- Their results get more columns. An administrator's views of the second one cannot be kept.
 DO $body$
 DECLARE
     views text;
