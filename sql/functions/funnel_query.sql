@@ -1,12 +1,12 @@
 -- Counts a funnel over raw.event_rows. sql/README.md, "Your own funnels", has the definitions.
 --
 -- Only a unit with an event of step 2 goes further than step 1. So the query reads the step events
--- of these units, in reverse order: the newest first. For step k, counted down from the last one,
--- sK of an event is the chain that begins with this event as step k: its place, its time, and the
--- times of the steps after it. The chain goes on with the next event of step k + 1. That is the
--- minimum of the chains so far, because they begin with their place. It is also the chain that goes
--- furthest, because a chain from a later event is never faster. A step that is not reached has the
--- greatest bigint as its time. Other units are only counted.
+-- of these units, the newest first. Other units are only counted. The query computes one column per
+-- step, from the last step to the first. Column sK of an event is the chain that begins with this
+-- event as step k: its place and time, then the times of the later steps. The chain goes on with
+-- the next event of step k + 1. This is the minimum of the chains so far, because places ascend
+-- with time. In open order no later event would lead further. A step that is not reached has the
+-- greatest bigint as its time.
 
 -- The expressions on e, a row of the source, by which a unit is known.
 CREATE OR REPLACE FUNCTION mart.funnel_unit(unit text) RETURNS text
@@ -140,7 +140,7 @@ DECLARE
     until  constant date := last_day + mart.funnel_reach(conversion_window, unit);
     days   constant text := format('e.event_date BETWEEN %L AND %L', first_day, until);
     period constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
-    within constant bigint := extract(epoch FROM conversion_window) * 1000000;
+    within constant bigint := mart.interval_us(conversion_window);
     own    constant text := mart.funnel_unit(unit);
     one    constant text := CASE unit WHEN 'visit' THEN format('ROW(%s)', own) ELSE own END;
     wanted constant text[] := ARRAY(SELECT mart.funnel_condition(s) FROM unnest(steps) AS s);

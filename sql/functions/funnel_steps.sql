@@ -41,6 +41,8 @@ DECLARE
 BEGIN
     IF steps IS NULL THEN
         PERFORM mart.refuse_funnel(steps, 'steps', usual);
+    ELSIF length(steps) > 10000 THEN
+        PERFORM mart.refuse_funnel(left(steps, 50) || '...', 'steps', 'at most 10000 characters');
     ELSIF steps !~ '^\s*[\[{]' THEN
         found := ARRAY(SELECT mart.funnel_step(step, place::int)
                        FROM unnest(string_to_array(steps, '>')) WITH ORDINALITY AS s(step, place)
@@ -48,7 +50,8 @@ BEGIN
     ELSE
         BEGIN
             parts := steps::jsonb;
-        EXCEPTION WHEN invalid_text_representation THEN
+        EXCEPTION WHEN invalid_text_representation OR untranslatable_character
+                       OR numeric_value_out_of_range OR statement_too_complex THEN
             PERFORM mart.refuse_funnel(steps, 'steps', 'valid JSON');
         END;
         IF jsonb_typeof(parts) <> 'array' THEN
@@ -143,7 +146,18 @@ CREATE OR REPLACE FUNCTION mart.funnel_step_name(step jsonb) RETURNS text
                      'price_below=' || (step->>'price_below'))
 $$;
 
--- A statement over raw.event_rows locks each day that it reads. 1000 days leave room for others.
+-- The microseconds of a duration, NULL for an infinite one. As in comparisons of intervals, a month
+-- is 30 days and a year 12 months. (extract(epoch) takes 365.25 days for a year.)
+CREATE OR REPLACE FUNCTION mart.interval_us(duration interval) RETURNS numeric
+    LANGUAGE sql IMMUTABLE AS $$
+    SELECT ((extract(year FROM duration) * 12 + extract(month FROM duration)) * 30
+            + extract(day FROM duration)) * 86400000000
+           + extract(hour FROM duration) * 3600000000 + extract(minute FROM duration) * 60000000
+           + extract(microseconds FROM duration)
+$$;
+
+-- A statement over raw.event_rows locks each day that it reads, four locks each: 2,000 for 500
+-- days. A server with max_locks_per_transaction = 256 has room for about ten such calls at once.
 CREATE OR REPLACE FUNCTION mart.check_funnel(
     steps text, first_day date, last_day date, conversion_window interval, unit text,
     step_order text, breakdown text)
@@ -155,21 +169,22 @@ BEGIN
     FOR place IN 1 .. cardinality(parts) LOOP
         PERFORM mart.check_funnel_step(parts[place], place);
     END LOOP;
-    IF first_day IS NULL OR NOT isfinite(first_day) THEN
-        PERFORM mart.refuse_funnel(first_day::text, 'first_day', 'a day such as 2019-10-01');
-    ELSIF last_day IS NULL OR NOT isfinite(last_day) OR last_day < first_day THEN
-        PERFORM mart.refuse_funnel(last_day::text, 'last_day',
-                                   format('a day from first_day, %s, on', first_day));
+    IF first_day IS NULL OR NOT isfinite(first_day) OR first_day > '9999-12-31' THEN
+        PERFORM mart.refuse_funnel(first_day::text, 'first_day',
+                                   'a day such as 2019-10-01, at most 9999-12-31');
+    ELSIF last_day IS NULL OR last_day NOT BETWEEN first_day AND '9999-12-31' THEN
+        PERFORM mart.refuse_funnel(last_day::text, 'last_day', format(
+            'a day from first_day, %s, to 9999-12-31', first_day));
     ELSIF first_day < kept_from THEN
         PERFORM mart.refuse_funnel(first_day::text, 'first_day', format(
             '%s or later: raw.events does not keep the days before', kept_from));
-    ELSIF conversion_window IS NULL OR conversion_window <= interval '0'
-          OR conversion_window > interval '366 days' THEN
+    ELSIF coalesce(mart.interval_us(conversion_window), 0)
+          NOT BETWEEN 1 AND 366 * 86400000000 THEN
         PERFORM mart.refuse_funnel(conversion_window::text, 'conversion_window',
                                    'a duration up to 366 days, such as 30 minutes or 7 days');
-    ELSIF last_day - first_day + 1 + mart.funnel_reach(conversion_window, unit) > 1000 THEN
+    ELSIF last_day - first_day + 1 + mart.funnel_reach(conversion_window, unit) > 500 THEN
         PERFORM mart.refuse_funnel(last_day::text, 'last_day', format(
-            'at most 1000 days with the conversion window, from first_day, %s, on', first_day));
+            'at most 500 days with the conversion window, from first_day, %s, on', first_day));
     ELSIF unit IS NULL OR unit NOT IN ('visit', 'session', 'user') THEN
         PERFORM mart.refuse_funnel(unit, 'unit', 'visit, session or user');
     ELSIF step_order IS NULL OR step_order NOT IN ('open', 'strict') THEN
@@ -188,5 +203,5 @@ COMMENT ON FUNCTION mart.check_funnel(text, date, date, interval, text, text, te
 CREATE OR REPLACE FUNCTION mart.funnel_reach(conversion_window interval, unit text) RETURNS int
     LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE WHEN unit = 'visit' THEN 0
-                ELSE ceil(extract(epoch FROM conversion_window) / 86400)::int END
+                ELSE ceil(mart.interval_us(conversion_window) / 86400000000)::int END
 $$;

@@ -64,21 +64,36 @@ $$ SELECT first_event - mart.funnel_reach(f.conversion_window, f.unit) $$;
 COMMENT ON FUNCTION mart.first_funnel_day(date, reporting.funnels) IS
     'The first day of a funnel that an event of a day may change.';
 
--- A new or changed funnel is counted by the next refreshes. The lock keeps a refresh from counting
--- events of a day without seeing the new funnel.
+-- A refresh locks the reports, then rows of funnels. A change of funnels locks in the same order.
+-- The lock also keeps a refresh from counting events of a day without seeing a new funnel.
+CREATE OR REPLACE FUNCTION mart.lock_funnels() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    PERFORM pg_advisory_xact_lock(mart.lock_reporting());
+    RETURN NULL;
+END
+$body$;
+CREATE OR REPLACE TRIGGER lock_funnels BEFORE INSERT OR UPDATE OR DELETE ON reporting.funnels
+    FOR EACH STATEMENT EXECUTE FUNCTION mart.lock_funnels();
+
+-- A new or changed funnel is counted by the next refreshes. A new name alone changes no numbers.
 CREATE OR REPLACE FUNCTION mart.begin_funnel() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
+    IF TG_OP = 'UPDATE'
+       AND (NEW.steps, NEW.conversion_window, NEW.unit, NEW.step_order)
+           = (OLD.steps, OLD.conversion_window, OLD.unit, OLD.step_order) THEN
+        RETURN NULL;
+    END IF;
     PERFORM mart.check_funnel(NEW.steps, today, today, NEW.conversion_window, NEW.unit,
                               NEW.step_order, NULL)
     FROM (SELECT greatest(current_date, raw_from) AS today FROM mart.state) AS s;
-    PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     DELETE FROM mart.funnel_days WHERE funnel = NEW.funnel;
     INSERT INTO mart.stale_funnel_days
     SELECT DISTINCT NEW.funnel, h.event_date FROM mart.hour_totals h, mart.state s
     WHERE h.event_date >= s.raw_from
     ON CONFLICT DO NOTHING;
-    UPDATE mart.state SET funnels_at = NULL;
+    UPDATE mart.state SET funnels_begun = NULL, funnels_at = NULL;
     RETURN NULL;
 END
 $body$;
@@ -107,43 +122,47 @@ CREATE OR REPLACE FUNCTION mart.count_funnel_day(f reporting.funnels, day date) 
     DELETE FROM mart.stale_funnel_days s WHERE s.funnel = f.funnel AND s.event_date = day;
 $$;
 
--- Refresh: counts changed days again, the newest first, for about a second. The next refresh goes
--- on. When all are counted, later changes wait for mart.state.funnels_after, because each event of
--- today changes today.
+-- Refresh: counts changed days again. A pass counts the days that were noted up to its begin, in
+-- the order of their notes, and of one note the newest first. Each call counts for about a second,
+-- and the next one goes on. Each event of today changes today again, so days noted during a pass
+-- wait for the next one. It begins after a pause of mart.state.funnels_after.
 CREATE OR REPLACE FUNCTION mart.refresh_funnels() RETURNS void
 LANGUAGE plpgsql SET timezone = 'UTC' AS $body$
 DECLARE
     began constant timestamptz := clock_timestamp();
+    pass  timestamptz := (SELECT funnels_begun FROM mart.state);
     one   record;
 BEGIN
-    IF NOT EXISTS (SELECT FROM mart.stale_funnel_days)
-       OR (SELECT funnels_at > now() - funnels_after FROM mart.state) THEN
-        RETURN;
+    IF pass IS NULL THEN
+        IF NOT EXISTS (SELECT FROM mart.stale_funnel_days)
+           OR (SELECT funnels_at > now() - funnels_after FROM mart.state) THEN
+            RETURN;
+        END IF;
+        UPDATE mart.state SET funnels_begun = now() RETURNING funnels_begun INTO pass;
     END IF;
     DELETE FROM mart.stale_funnel_days WHERE event_date < (SELECT raw_from FROM mart.state);
     FOR one IN SELECT f, s.event_date FROM mart.stale_funnel_days s
-               JOIN reporting.funnels f USING (funnel) ORDER BY s.event_date DESC, funnel LOOP
+               JOIN reporting.funnels f USING (funnel) WHERE s.noted <= pass
+               ORDER BY s.noted, s.event_date DESC, funnel LOOP
         IF clock_timestamp() > began + interval '1 second' THEN
             RETURN;
         END IF;
         PERFORM mart.count_funnel_day(one.f, one.event_date);
     END LOOP;
-    UPDATE mart.state SET funnels_at = now();
+    UPDATE mart.state SET funnels_begun = NULL, funnels_at = now();
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.rebuild_funnels() RETURNS void
-LANGUAGE plpgsql SET timezone = 'UTC' AS $body$
-DECLARE
-    one record;
-BEGIN
+-- Rebuild: notes all days. The next refreshes count them, a second at a time, because this
+-- transaction has the lock of the reports. Days that have lost all events end.
+CREATE OR REPLACE FUNCTION mart.rebuild_funnels() RETURNS void LANGUAGE sql AS $$
     DELETE FROM mart.stale_funnel_days;
-    DELETE FROM mart.funnel_days WHERE event_date >= (SELECT raw_from FROM mart.state);
-    FOR one IN SELECT f, d.event_date
-               FROM reporting.funnels f, (SELECT DISTINCT event_date FROM mart.hour_totals) AS d
-               WHERE d.event_date >= (SELECT raw_from FROM mart.state) LOOP
-        PERFORM mart.count_funnel_day(one.f, one.event_date);
-    END LOOP;
-    UPDATE mart.state SET funnels_at = now();
-END
-$body$;
+    DELETE FROM mart.funnel_days d
+    WHERE event_date >= (SELECT raw_from FROM mart.state)
+          AND NOT EXISTS (SELECT FROM mart.hour_totals h WHERE h.event_date = d.event_date);
+    INSERT INTO mart.stale_funnel_days
+    SELECT f.funnel, d.event_date
+    FROM reporting.funnels f, (SELECT DISTINCT event_date FROM mart.hour_totals) AS d
+    WHERE d.event_date >= (SELECT raw_from FROM mart.state);
+    UPDATE mart.state SET funnels_begun = NULL, funnels_at = NULL;
+$$;

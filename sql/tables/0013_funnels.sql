@@ -35,14 +35,20 @@ COMMENT ON TABLE mart.funnel_days IS
 CREATE TABLE mart.stale_funnel_days (
     funnel     text NOT NULL REFERENCES reporting.funnels ON DELETE CASCADE ON UPDATE CASCADE,
     event_date date NOT NULL,
+    noted      timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (funnel, event_date)
 );
 COMMENT ON TABLE mart.stale_funnel_days IS
     'Days of mart.funnel_days that a refresh has yet to count, because their events have changed.';
+COMMENT ON COLUMN mart.stale_funnel_days.noted IS
+    'When the day was noted first. Days are counted in this order.';
 
 ALTER TABLE mart.state
-    ADD funnels_after interval NOT NULL DEFAULT '5 minutes', ADD funnels_at timestamptz;
+    ADD funnels_after interval NOT NULL DEFAULT '5 minutes',
+    ADD funnels_begun timestamptz, ADD funnels_at timestamptz;
 COMMENT ON COLUMN mart.state.funnels_after IS
-    'Changed days of named funnels are counted again when the last count is this old.';
+    'The pause between two passes over the changed days of named funnels.';
+COMMENT ON COLUMN mart.state.funnels_begun IS
+    'When the current pass has begun. It counts the days noted up to then. NULL: a pause.';
 COMMENT ON COLUMN mart.state.funnels_at IS
-    'When a refresh has last counted all changed days of named funnels.';
+    'When the last pass has ended. NULL: the next pass does not wait.';
