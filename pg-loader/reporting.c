@@ -43,7 +43,7 @@
 	"SET LOCAL client_min_messages = warning;"
 #define ANSWER_TIMEOUT_US  INT64_C(3700000000)
 #define RETENTION_EVERY_US INT64_C(3600000000)
-#define RETRY_US           INT64_C(5000000) /* pause after a failure; doubled for each further one */
+#define RETRY_US           INT64_C(5000000) /* after a failure; doubled for each further one */
 #define RETRY_DOUBLINGS    4
 #define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */

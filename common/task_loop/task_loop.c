@@ -3,9 +3,9 @@
  * catch_up.h has the limits.
  *
  * "Drained" means that a poll of 1 ms returned nothing. While catching up, it does not cause a
- * commit: the broker is slow. Transaction markers of the input's producers take offsets too. A position that moved only over
- * markers is committed 300 ms after the last commit, so that lag becomes 0 and idle partitions cost
- * nothing. */
+ * commit: the broker is slow. Transaction markers of the input's producers take offsets too. A
+ * position that moved only over markers is committed 300 ms after the last commit, so that lag
+ * becomes 0 and idle partitions cost nothing. */
 #include "task_loop/task_loop.h"
 
 #include <inttypes.h>
