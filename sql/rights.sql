@@ -87,7 +87,8 @@ BEGIN
             UNION ALL -- a view calls its functions with the rights of its reader
             SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
                 'mart.revenue_of_day(date), '
-                'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean)'
+                'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean), '
+                'mart.stage_rate(boolean, bigint, bigint)'
             FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t

@@ -20,6 +20,12 @@ $$;
 COMMENT ON FUNCTION processed.stages() IS
     'The stages that the newest counts name; view, cart and purchase if none does.';
 
+-- A rate of the views. Null if the stages do not have it, or if nothing reached the first one.
+CREATE OR REPLACE FUNCTION mart.stage_rate(has_rate boolean, later bigint, earlier bigint)
+RETURNS numeric LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT CASE WHEN has_rate THEN round(later::numeric / nullif(earlier, 0), 4) END
+$$;
+
 -- How many of the stages a session and day has reached, each at or after the one before. Steps have
 -- no views. So after a view in the middle of the list, later stages are not counted.
 CREATE OR REPLACE FUNCTION mart.stages_reached(

@@ -8,14 +8,11 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       CASE WHEN p.view = 1 AND p.cart > 1
-            THEN round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_cart, funnel_cart_sessions, view_sessions)
            AS view_to_cart_rate,
-       CASE WHEN p.cart > 1 AND p.purchase > p.cart
-            THEN round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+       mart.stage_rate(p.cart_to_purchase, funnel_purchase_sessions, funnel_cart_sessions)
            AS cart_to_purchase_rate,
-       CASE WHEN p.view = 1 AND p.purchase > 1
-            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_purchase, funnel_purchase_sessions, view_sessions)
            AS view_to_purchase_rate,
        round(revenue / nullif(purchase_sessions, 0), 2)                  AS average_order_value,
        final,
@@ -24,17 +21,13 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
        view_sessions - buying_view_sessions                              AS left_without_purchase,
        purchase_sessions - buying_view_sessions                          AS orders_without_view,
-       CASE WHEN p.view = 1 AND p.checkout > 1
-            THEN round(funnel_checkout_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_checkout, funnel_checkout_sessions, view_sessions)
            AS view_to_checkout_rate,
-       CASE WHEN p.cart > 1 AND p.checkout > p.cart
-            THEN round(funnel_checkout_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+       mart.stage_rate(p.cart_to_checkout, funnel_checkout_sessions, funnel_cart_sessions)
            AS cart_to_checkout_rate,
-       CASE WHEN p.checkout > 1 AND p.purchase > p.checkout
-            THEN round(funnel_purchase_sessions::numeric
-                       / nullif(funnel_checkout_sessions, 0), 4) END
+       mart.stage_rate(p.checkout_to_purchase, funnel_purchase_sessions, funnel_checkout_sessions)
            AS checkout_to_purchase_rate
-FROM processed.funnel_aggregates, mart.stage_positions p
+FROM processed.funnel_aggregates, mart.stage_rates p
 WHERE rollup = '1d:all';
 COMMENT ON VIEW reporting.funnel_by_day IS
     'The funnel of each UTC day. The ordered columns and rates count the stages in '
@@ -88,14 +81,11 @@ SELECT window_start                                                      AS hour
        sessions, view_sessions, cart_sessions,
        purchase_sessions                                                 AS orders,
        funnel_cart_sessions, funnel_checkout_sessions, funnel_purchase_sessions,
-       CASE WHEN p.view = 1 AND p.cart > 1
-            THEN round(funnel_cart_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_cart, funnel_cart_sessions, view_sessions)
            AS view_to_cart_rate,
-       CASE WHEN p.cart > 1 AND p.purchase > p.cart
-            THEN round(funnel_purchase_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+       mart.stage_rate(p.cart_to_purchase, funnel_purchase_sessions, funnel_cart_sessions)
            AS cart_to_purchase_rate,
-       CASE WHEN p.view = 1 AND p.purchase > 1
-            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_purchase, funnel_purchase_sessions, view_sessions)
            AS view_to_purchase_rate,
        final,
        view_cart_purchase_sessions                                       AS bought_via_cart,
@@ -103,17 +93,13 @@ SELECT window_start                                                      AS hour
        buying_view_sessions - view_purchase_sessions                     AS bought_before_view,
        view_sessions - buying_view_sessions                              AS left_without_purchase,
        purchase_sessions - buying_view_sessions                          AS orders_without_view,
-       CASE WHEN p.view = 1 AND p.checkout > 1
-            THEN round(funnel_checkout_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_checkout, funnel_checkout_sessions, view_sessions)
            AS view_to_checkout_rate,
-       CASE WHEN p.cart > 1 AND p.checkout > p.cart
-            THEN round(funnel_checkout_sessions::numeric / nullif(funnel_cart_sessions, 0), 4) END
+       mart.stage_rate(p.cart_to_checkout, funnel_checkout_sessions, funnel_cart_sessions)
            AS cart_to_checkout_rate,
-       CASE WHEN p.checkout > 1 AND p.purchase > p.checkout
-            THEN round(funnel_purchase_sessions::numeric
-                       / nullif(funnel_checkout_sessions, 0), 4) END
+       mart.stage_rate(p.checkout_to_purchase, funnel_purchase_sessions, funnel_checkout_sessions)
            AS checkout_to_purchase_rate
-FROM processed.funnel_aggregates, mart.stage_positions p
+FROM processed.funnel_aggregates, mart.stage_rates p
 WHERE rollup = '1h:category';
 COMMENT ON VIEW reporting.funnel_by_hour_category IS
     'The funnel of each hour and category code (unknown where the event has none), stages counted '

@@ -27,11 +27,10 @@ SELECT (window_start AT TIME ZONE 'UTC')::date                           AS day,
        group_value                                                       AS brand,
        views, carts, purchases, revenue, sessions, view_sessions,
        purchase_sessions                                                 AS orders,
-       CASE WHEN p.view = 1 AND p.purchase > 1
-            THEN round(funnel_purchase_sessions::numeric / nullif(view_sessions, 0), 4) END
+       mart.stage_rate(p.view_to_purchase, funnel_purchase_sessions, view_sessions)
            AS view_to_purchase_rate,
        final
-FROM processed.funnel_aggregates, mart.stage_positions p
+FROM processed.funnel_aggregates, mart.stage_rates p
 WHERE rollup = '1d:brand' AND group_value <> 'unknown';
 COMMENT ON VIEW reporting.top_brands IS
     'Brands of each UTC day, ranked by revenue, then purchases, then views. Events without a '
