@@ -28,7 +28,7 @@
 static const char *const columns[TARGET_COUNT] = {
 	[TARGET_EVENTS] = "44uut888tdcc8xn",    [TARGET_AGGREGATES] = "xttx88888n8888888888b8",
 	[TARGET_VISIT_REMOVALS] = "tucx",       [TARGET_VISITS] = "44tucxt8444444n2x88bbb8",
-	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8tj8",
+	[TARGET_LATE_EVENTS] = "ua" EVENT "48", [TARGET_COUNTS] = "xx488888j8tj8x",
 	[TARGET_DEAD_LETTERS] = "xxxx48yyjt",   [TARGET_CONTROLS] = "x4x8848t8",
 };
 
