@@ -9,11 +9,9 @@
 #include "base/timetext.h"
 #include "random.h"
 
-#define SCRIPT_MAX               60
-#define OPEN_SESSIONS_MAX        262144
-#define RECENT_USERS             65536
-#define EVENTS_PER_1000_SESSIONS 3300 /* measured with the tables below */
-#define QUANTILES(table)         (table), sizeof(table) / sizeof((table)[0])
+#define SCRIPT_MAX        60
+#define OPEN_SESSIONS_MAX 262144
+#define QUANTILES(table)  (table), sizeof(table) / sizeof((table)[0])
 
 /* Counted in the real sample. A length is a whole number: the lower end of its step. */
 static const int32_t view_only_lengths[] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1,  1,  1,  1,  1, 1, 1, 1,
@@ -45,13 +43,14 @@ struct session {
 
 struct behaviour {
 	const struct catalogue *catalogue;
+	const struct shape *shape;
 	struct random random;
 	struct heap open; /* of sessions, by their next event */
 	struct session *sessions;
 	uint32_t session_count, session_cap, first_free; /* first_free: 1 + slot, 0: none */
 	int64_t next_arrival_us, mean_gap_us, now_us;
-	int64_t recent_users[RECENT_USERS];
-	uint64_t users;
+	int64_t *recent_users; /* the latest shape->recent of those remembered */
+	uint64_t remembered;
 	bool checkouts;
 };
 
@@ -60,19 +59,38 @@ static int64_t exponential_gap(struct behaviour *b)
 	return b->mean_gap_us * random_quantile(&b->random, QUANTILES(exponential)) / 10000;
 }
 
-struct behaviour *behaviour_new(const struct catalogue *catalogue, uint64_t seed, int64_t start_us,
-                                int64_t events_per_1000s, bool checkouts)
+static int64_t new_user(struct behaviour *b)
+{
+	return 512000000 + (int64_t)random_below(&b->random, b->shape->user_ids);
+}
+
+static void remember(struct behaviour *b, int64_t user)
+{
+	b->recent_users[b->remembered++ % b->shape->recent] = user;
+}
+
+struct behaviour *behaviour_new(const struct catalogue *catalogue, const struct shape *shape,
+                                uint64_t seed, int64_t start_us, int64_t events_per_1000s,
+                                bool checkouts)
 {
 	struct behaviour *b = calloc(1, sizeof(*b));
 
 	if (!b)
 		return NULL;
+	b->recent_users = calloc(shape->recent, sizeof(*b->recent_users));
+	if (!b->recent_users) {
+		free(b);
+		return NULL;
+	}
 	b->catalogue = catalogue;
+	b->shape = shape;
 	random_init(&b->random, seed);
 	b->checkouts = checkouts;
-	b->mean_gap_us = EVENTS_PER_1000_SESSIONS * US_PER_SECOND /
+	b->mean_gap_us = shape->events_per_1000_sessions * US_PER_SECOND /
 	                 (events_per_1000s > 0 ? events_per_1000s : 1);
 	b->next_arrival_us = b->now_us = start_us; /* the first visitor comes at start_us */
+	for (uint32_t i = 0; i < shape->regulars; i++)
+		remember(b, new_user(b));
 	return b;
 }
 
@@ -81,6 +99,7 @@ void behaviour_free(struct behaviour *behaviour)
 	if (!behaviour)
 		return;
 	heap_free(&behaviour->open);
+	free(behaviour->recent_users);
 	free(behaviour->sessions);
 	free(behaviour);
 }
@@ -122,16 +141,19 @@ static void put_uuid(struct random *random, char out[36])
 	}
 }
 
-/* 11 % are returning users; the others are new. */
 static int64_t draw_user(struct behaviour *b)
 {
+	uint64_t recent = b->shape->recent;
+	bool returns = b->remembered > 0 && random_chance(&b->random, b->shape->returning_ppm);
 	int64_t user;
 
-	if (b->users > 0 && random_chance(&b->random, 110000))
-		return b->recent_users[random_below(
-			&b->random, b->users < RECENT_USERS ? b->users : RECENT_USERS)];
-	user = 512000000 + (int64_t)random_below(&b->random, 50000000);
-	b->recent_users[b->users++ % RECENT_USERS] = user;
+	if (returns)
+		user = b->recent_users[random_below(
+			&b->random, b->remembered < recent ? b->remembered : recent)];
+	else
+		user = new_user(b);
+	if (!returns || b->shape->again)
+		remember(b, user);
 	return user;
 }
 
@@ -145,32 +167,41 @@ static void script_purchase(struct behaviour *b, struct session *session)
 {
 	if (b->checkouts && random_chance(&b->random, 800000))
 		script_add(session, EVENT_CHECKOUT, 1);
-	script_add(session, EVENT_PURCHASE, random_chance(&b->random, 70000) ? 2 : 1);
+	script_add(session, EVENT_PURCHASE,
+	           random_chance(&b->random, b->shape->second_purchase_ppm) ? 2 : 1);
 }
 
-/* Of 5,066 sessions of the sample, 4,813 only view, 135 buy without a cart, 65 use a cart and buy,
- * 53 use a cart and do not buy. */
+static int64_t draw_views(struct behaviour *b, const int32_t *lengths, size_t count)
+{
+	int64_t views = random_quantile(&b->random, lengths, count);
+
+	if (random_chance(&b->random, b->shape->longer_ppm))
+		views += random_quantile(&b->random, lengths, count);
+	return views;
+}
+
 static void write_script(struct behaviour *b, struct session *session)
 {
-	uint32_t kind = random_below(&b->random, 5066);
+	uint32_t kind = random_below(&b->random, b->shape->sessions);
+	uint32_t with_cart = b->shape->only_view + b->shape->buy;
 	int64_t views, after = 0;
 
-	if (kind < 4813) {
-		script_add(session, EVENT_VIEW,
-		           random_quantile(&b->random, QUANTILES(view_only_lengths)));
+	if (kind < b->shape->only_view) {
+		script_add(session, EVENT_VIEW, draw_views(b, QUANTILES(view_only_lengths)));
 		return;
 	}
-	views = random_quantile(&b->random, QUANTILES(funnel_lengths));
+	views = draw_views(b, QUANTILES(funnel_lengths));
 	if (random_chance(&b->random, 300000))
 		after = views / 2;
 	if (!random_chance(&b->random, 5000)) /* 0.5 % buy without a view */
 		script_add(session, EVENT_VIEW, views - after);
-	if (kind >= 4813 + 135) {
-		script_add(session, EVENT_CART, random_chance(&b->random, 280000) ? 2 : 1);
+	if (kind >= with_cart) {
+		script_add(session, EVENT_CART,
+		           random_chance(&b->random, b->shape->second_cart_ppm) ? 2 : 1);
 		if (random_chance(&b->random, 100000))
 			script_add(session, EVENT_REMOVE_FROM_CART, 1);
 	}
-	if (kind < 4813 + 135 + 65)
+	if (kind < with_cart + b->shape->cart_and_buy)
 		script_purchase(b, session);
 	script_add(session, EVENT_VIEW, after);
 }

@@ -14,17 +14,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PRODUCT_COUNT      25000
 #define GUIDE_BITS         12
 #define GUIDE_COUNT        (1u << GUIDE_BITS)
 #define PER_MILLION(share) ((uint32_t)((uint64_t)(share)*UINT32_MAX / 1000000))
 #define CODELESS_COUNT     319 /* category ids without a code; those with a code come after them */
-#define BRAND_COUNT        860
 
 struct catalogue {
-	struct product products[PRODUCT_COUNT];
-	/* sum of the weights up to and including this product */
-	uint64_t cumulative[PRODUCT_COUNT];
+	uint32_t count, brands;
+	struct product *products;
+	uint64_t *cumulative; /* sum of the weights up to and including this product */
 	/* the first product that a draw with these leading bits can give */
 	uint32_t guide[GUIDE_COUNT + 1];
 };
@@ -181,9 +179,10 @@ static size_t brand_name(uint32_t brand, char *out, size_t cap)
 	                                    "gri", "ha", "ix", "jun", "ko", "lu"};
 	static const char *const second[] = {"ma", "ne", "ri", "so", "tu", "va", "wi", "xo", "ya"};
 	static const char *const third[] = {"ck", "dex", "la", "nor", "ple", "que", "ro", "tek"};
+	static const char *const fourth[] = {"", "an", "is", "um"};
 
-	return (size_t)snprintf(out, cap, "%s%s%s", first[brand % 12], second[brand / 12 % 9],
-	                        third[brand / 108 % 8]);
+	return (size_t)snprintf(out, cap, "%s%s%s%s", first[brand % 12], second[brand / 12 % 9],
+	                        third[brand / 108 % 8], fourth[brand / 864 % 4]);
 }
 
 static uint32_t scaled(uint32_t fraction, uint32_t count)
@@ -227,7 +226,7 @@ static int32_t price_of(uint32_t rank)
 	                                      32);
 }
 
-static void product_init(struct product *product, uint32_t rank)
+static void product_init(struct product *product, uint32_t rank, uint32_t brands)
 {
 	uint32_t u = rank * UINT32_C(1779033703), none = PER_MILLION(142000), category;
 	int32_t price = price_of(rank);
@@ -241,7 +240,7 @@ static void product_init(struct product *product, uint32_t rank)
 		uint32_t fraction =
 			(uint32_t)(((uint64_t)(u - none) << 32) / (UINT64_C(4294967296) - none));
 
-		brand_name(scaled(squared(squared(fraction)), BRAND_COUNT), brand, sizeof(brand));
+		brand_name(scaled(squared(squared(fraction)), brands), brand, sizeof(brand));
 	}
 	length = snprintf(product->text, sizeof(product->text), "%u,%llu,%s,%s,%d.%02d",
 	                  1000365 + rank * 1013,
@@ -257,7 +256,7 @@ static void product_init(struct product *product, uint32_t rank)
 
 static void guide_init(struct catalogue *catalogue)
 {
-	uint64_t total = catalogue->cumulative[PRODUCT_COUNT - 1];
+	uint64_t total = catalogue->cumulative[catalogue->count - 1];
 	uint32_t product = 0;
 
 	for (uint64_t i = 0; i < GUIDE_COUNT; i++) {
@@ -265,20 +264,27 @@ static void guide_init(struct catalogue *catalogue)
 			product++;
 		catalogue->guide[i] = product;
 	}
-	catalogue->guide[GUIDE_COUNT] = PRODUCT_COUNT - 1;
+	catalogue->guide[GUIDE_COUNT] = catalogue->count - 1;
 }
 
-struct catalogue *catalogue_new(void)
+struct catalogue *catalogue_new(const struct shape *shape)
 {
 	struct catalogue *catalogue = calloc(1, sizeof(*catalogue));
 	uint64_t total = 0;
 
 	if (!catalogue)
 		return NULL;
-	for (uint32_t i = 0; i < PRODUCT_COUNT; i++) {
+	catalogue->count = shape->products;
+	catalogue->products = calloc(shape->products, sizeof(*catalogue->products));
+	catalogue->cumulative = calloc(shape->products, sizeof(*catalogue->cumulative));
+	if (!catalogue->products || !catalogue->cumulative) {
+		catalogue_free(catalogue);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < shape->products; i++) {
 		total += weight_of(i + 1);
 		catalogue->cumulative[i] = total;
-		product_init(&catalogue->products[i], i + 1);
+		product_init(&catalogue->products[i], i + 1, shape->brands);
 	}
 	guide_init(catalogue);
 	return catalogue;
@@ -286,14 +292,18 @@ struct catalogue *catalogue_new(void)
 
 void catalogue_free(struct catalogue *catalogue)
 {
+	if (!catalogue)
+		return;
+	free(catalogue->products);
+	free(catalogue->cumulative);
 	free(catalogue);
 }
 
 uint32_t catalogue_draw(const struct catalogue *catalogue, struct random *random)
 {
-	/* The total is below 2^38, so 26 bits of it go into the high half and nothing overflows. */
-	uint64_t u = random_next(random) >> 38, total = catalogue->cumulative[PRODUCT_COUNT - 1],
-		 target = (total * u) >> 26;
+	/* total * u / 2^26 in two parts, because the product may have 65 bits */
+	uint64_t u = random_next(random) >> 38, total = catalogue->cumulative[catalogue->count - 1],
+		 target = (total >> 26) * u + (((total & ((1 << 26) - 1)) * u) >> 26);
 	uint32_t low = catalogue->guide[u >> (26 - GUIDE_BITS)],
 		 high = catalogue->guide[(u >> (26 - GUIDE_BITS)) + 1];
 

@@ -2,13 +2,15 @@
  * than others. The same for every seed, because all visitors see the same shop. Pure.
  *
  * Shares by events follow the real sample: a third without category code; 14 % without brand; two
- * fifths of those with a code in one category; 115 codes of depth 2 to 4; 860 brands. */
+ * fifths of those with a code in one category; 115 codes of depth 2 to 4. The numbers of products
+ * and brands are those of the shape. */
 #ifndef FUNNEL_CATALOGUE_H
 #define FUNNEL_CATALOGUE_H
 
 #include <stdint.h>
 
 #include "random.h"
+#include "shape.h"
 
 #define CATALOGUE_TEXT_MAX 150
 
@@ -21,7 +23,8 @@ struct product {
 };
 
 struct catalogue;
-struct catalogue *catalogue_new(void);
+/* Borrows nothing of the shape. NULL: out of memory. */
+struct catalogue *catalogue_new(const struct shape *shape);
 void catalogue_free(struct catalogue *catalogue);
 
 /* Draws a product; popular ones are more likely. */

@@ -18,9 +18,8 @@
 #include "random.h"
 
 /* time 23, type 16, product columns 150, user 20, session 36, commas, CORRUPTION_GROWTH */
-#define LINE_CAP              384
-#define WAITING_MAX           262144
-#define REAL_EVENTS_PER_1000S 1709
+#define LINE_CAP    384
+#define WAITING_MAX 262144
 /* changes the seed for the random stream of the faults; fixed, as it decides the bytes */
 #define FAULT_STREAM UINT64_C(0x6d6973686170)
 
@@ -50,20 +49,21 @@ struct generator {
 struct generator *generator_new(const struct generator_config *config)
 {
 	struct generator *g = calloc(1, sizeof(*g));
-	int64_t rate = REAL_EVENTS_PER_1000S;
+	const struct shape *shape = shape_of(config->shape);
+	int64_t rate = shape->events_per_1000s;
 
 	if (!g)
 		return NULL;
 	g->config = *config;
-	g->catalogue = catalogue_new();
+	g->catalogue = catalogue_new(shape);
 	if (config->duration_us > 0) /* events per 1,000 s */
 		rate = config->events * 1000 /
 		       (config->duration_us / US_PER_SECOND > 0
 		                ? config->duration_us / US_PER_SECOND
 		                : 1);
 	if (g->catalogue)
-		g->behaviour = behaviour_new(g->catalogue, config->seed, config->start_us, rate,
-		                             config->checkouts);
+		g->behaviour = behaviour_new(g->catalogue, shape, config->seed, config->start_us,
+		                             rate, config->checkouts);
 	random_init(&g->faults, config->seed ^ FAULT_STREAM);
 	g->time_text_us = INT64_MIN;
 	if (!g->behaviour) {

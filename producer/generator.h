@@ -10,12 +10,14 @@
 
 #include "base/span.h"
 #include "event/event.h"
+#include "shape.h"
 
 struct generator_config {
 	int64_t events; /* valid rows, without copies and invalid rows */
 	uint64_t seed;
 	int64_t start_us;
-	/* event time that they cover, approximately; 0: 1.7 events per second, as in the sample */
+	enum shape_name shape;
+	/* event time that they cover, approximately; 0: the events per second of the shape */
 	int64_t duration_us;
 	int64_t duplicates_ppm; /* of the valid rows, repeated within one minute of event time */
 	int64_t malformed_ppm;  /* of the valid rows: invalid rows to add */

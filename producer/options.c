@@ -117,9 +117,13 @@ static const struct config_option input_options[] = {
          "synthetic: the same seed and settings generate the same bytes", NULL, NULL},
 	{"START_TIME", CONFIG_TEXT, AT(start_time), "2019-10-01 00:00:00", 0, 0,
          "synthetic: event time of the first row, UTC", NULL, start_time_check},
+	{"SHAPE", CONFIG_CHOICE, AT(shape), "sample", 0, 0,
+         "synthetic: visitors and products as in the real sample (the first hours of October "
+         "2019), or as in the whole month: more returning users, longer sessions, 167,000 products",
+         "sample|month", NULL},
 	{"DURATION", CONFIG_DURATION, AT(duration_us), "0s", 0, 0,
-         "synthetic: event time that the rows cover, approximately; 0s: 1.7 events per second "
-         "of event time, as in the real data",
+         "synthetic: event time that the rows cover, approximately; 0s: as in the real data, 1.7 "
+         "events per second of event time, or 15.8 with SHAPE=month",
          NULL, NULL},
 	{"DUPLICATES", CONFIG_TEXT, AT(duplicates), "0", 0, 0,
          "synthetic: share of rows that are repeated within one minute of event time, such as 0.01",
@@ -351,6 +355,9 @@ static bool read_generator(const struct producer_config *config, struct generato
 {
 	*generator = (struct generator_config){.events = config->events,
 	                                       .seed = (uint64_t)config->seed,
+	                                       .shape = strcmp(config->shape, "month") == 0
+	                                                        ? SHAPE_MONTH
+	                                                        : SHAPE_SAMPLE,
 	                                       .duration_us = config->duration_us,
 	                                       .disorder_us = config->disorder_us,
 	                                       .checkouts = config->checkouts};

@@ -15,7 +15,7 @@ struct producer_config {
 	struct service_config service;
 	struct kafka_config kafka;
 	const char *source, *input, *output, *tee, *state_file, *speed, *start_time, *framing,
-		*registry_url;
+		*shape, *registry_url;
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;

@@ -127,10 +127,16 @@ struct source *source_files_open(const char *input, const struct row_format *for
 
 static uint64_t config_hash(const struct generator_config *c)
 {
-	const int64_t numbers[] = {c->events,      (int64_t)c->seed,  c->start_us,
-	                           c->duration_us, c->duplicates_ppm, c->malformed_ppm,
-	                           c->late_ppm,    c->disorder_us,    c->missing_sessions_ppm,
-	                           c->checkouts};
+	const int64_t numbers[] = {c->events,
+	                           (int64_t)c->seed,
+	                           c->start_us,
+	                           c->duration_us,
+	                           c->duplicates_ppm,
+	                           c->malformed_ppm,
+	                           c->late_ppm,
+	                           c->disorder_us,
+	                           c->missing_sessions_ppm,
+	                           c->checkouts | (int64_t)c->shape << 1};
 
 	return fnv1a(FNV1A_START, numbers, sizeof(numbers));
 }

@@ -79,15 +79,15 @@ Test(producer_generator, a_known_seed_gives_known_bytes_on_every_machine)
 	generator_free(generator);
 }
 
-struct shape {
+struct row_counts {
 	int64_t rows, types[EVENT_TYPE_COUNT], no_code, no_brand, no_session, free, newest_us,
 		oldest_us, free_other;
 };
 
-static struct shape shape_of(const struct generator_config *config)
+static struct row_counts count_rows(const struct generator_config *config)
 {
 	struct generator *generator = generator_new(config);
-	struct shape shape = {.oldest_us = INT64_MAX, .newest_us = INT64_MIN};
+	struct row_counts shape = {.oldest_us = INT64_MAX, .newest_us = INT64_MIN};
 	struct generated_row row;
 
 	while (generator_next(generator, &row) == GENERATOR_ROW) {
@@ -119,7 +119,7 @@ static struct shape shape_of(const struct generator_config *config)
 Test(producer_generator, shares_are_near_those_of_the_real_sample)
 {
 	struct generator_config config = {.events = 100000, .seed = 3, .start_us = START_US};
-	struct shape shape = shape_of(&config);
+	struct row_counts shape = count_rows(&config);
 
 	cr_assert_eq(shape.rows, 100000);
 	cr_share(shape.types[EVENT_VIEW], shape.rows, 0.97, 0.985);
@@ -136,13 +136,58 @@ Test(producer_generator, shares_are_near_those_of_the_real_sample)
 	cr_share(shape.newest_us - START_US, 100000 / 1.709 * 1e6, 0.93, 1.1);
 }
 
+static int compare_texts(const void *a, const void *b)
+{
+	return memcmp(a, b, 36);
+}
+
+static size_t distinct(char (*texts)[36], size_t count)
+{
+	size_t found = count > 0;
+
+	qsort(texts, count, sizeof(*texts), compare_texts);
+	for (size_t i = 1; i < count; i++)
+		found += compare_texts(texts[i - 1], texts[i]) != 0;
+	return found;
+}
+
+Test(producer_generator, the_month_has_the_totals_of_october_2019)
+{
+	struct generator_config config = {.events = 1000000,
+	                                  .seed = 3,
+	                                  .start_us = START_US,
+	                                  .shape = SHAPE_MONTH};
+	struct row_counts counts = count_rows(&config);
+	char(*sessions)[36] = calloc(1000000, 36), (*users)[36] = calloc(1000000, 36);
+	struct generator *generator = generator_new(&config);
+	size_t session_count, user_count, rows = 0;
+	struct generated_row row;
+
+	for (; generator_next(generator, &row) == GENERATOR_ROW; rows++) {
+		memcpy(users[rows], row.fields[7].at, row.fields[7].len);
+		memcpy(sessions[rows], row.fields[8].at, row.fields[8].len);
+	}
+	session_count = distinct(sessions, rows);
+	user_count = distinct(users, rows);
+	cr_share(counts.types[EVENT_VIEW], counts.rows, 0.955, 0.965);
+	cr_share(counts.types[EVENT_CART], counts.rows, 0.0207, 0.0229);
+	cr_share(counts.types[EVENT_PURCHASE], counts.rows, 0.0166, 0.0184);
+	cr_share(counts.newest_us - START_US, 1000000 / 15.848 * 1e6, 0.95, 1.1);
+	cr_share(rows, session_count, 4.4, 4.75);
+	/* The first million rows meet more users for the first time than the month does. */
+	cr_share(session_count, user_count, 1.5, 3.1);
+	generator_free(generator);
+	free(sessions);
+	free(users);
+}
+
 Test(producer_generator, duration_sets_the_event_time_covered)
 {
 	struct generator_config config = {.events = 50000,
 	                                  .seed = 3,
 	                                  .start_us = START_US,
 	                                  .duration_us = 2 * US_PER_HOUR};
-	struct shape shape = shape_of(&config);
+	struct row_counts shape = count_rows(&config);
 
 	cr_share(shape.newest_us - START_US, 2 * US_PER_HOUR, 0.9, 1.25);
 }
@@ -154,7 +199,7 @@ Test(producer_generator, checkouts_and_missing_sessions_come_only_when_asked_for
 	                                  .start_us = START_US,
 	                                  .checkouts = true,
 	                                  .missing_sessions_ppm = 20000};
-	struct shape shape = shape_of(&config);
+	struct row_counts shape = count_rows(&config);
 
 	cr_share(shape.types[EVENT_CHECKOUT], shape.types[EVENT_PURCHASE], 0.5, 1.0);
 	cr_share(shape.no_session, shape.rows, 0.015, 0.025);
