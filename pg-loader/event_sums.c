@@ -47,6 +47,7 @@ struct hour {
 struct product {
 	struct links links;
 	uint32_t day;
+	int16_t hour;
 	int32_t counts[EVENT_TYPE_COUNT];
 	int64_t id, price_cents; /* -1: none */
 	struct span category, brand;
@@ -248,9 +249,14 @@ static void add_to_run(struct event_sums *sums, uint32_t day, const struct linea
 	                     .offset = lineage->raw_offset});
 }
 
+static int16_t hour_in(const struct event_sums *sums, uint32_t day, int64_t time_us)
+{
+	return (int16_t)((time_us - sums->days[day].day * US_PER_DAY) / US_PER_HOUR);
+}
+
 static struct hour *hour_of(struct event_sums *sums, uint32_t day, int64_t time_us)
 {
-	int16_t hour = (int16_t)((time_us - sums->days[day].day * US_PER_DAY) / US_PER_HOUR);
+	int16_t hour = hour_in(sums, day, time_us);
 	uint32_t *number = &sums->days[day].hours[hour];
 
 	if (*number != NONE)
@@ -287,14 +293,16 @@ static bool same_product(const void *left, const void *right)
 {
 	const struct product *a = left, *b = right;
 
-	return a->day == b->day && a->id == b->id && a->price_cents == b->price_cents &&
-	       span_equal(a->category, b->category) && span_equal(a->brand, b->brand);
+	return a->day == b->day && a->hour == b->hour && a->id == b->id &&
+	       a->price_cents == b->price_cents && span_equal(a->category, b->category) &&
+	       span_equal(a->brand, b->brand);
 }
 
 static void add_to_product(struct event_sums *sums, uint32_t day, const struct event *event)
 {
 	struct product wanted = {
 		.day = day,
+		.hour = hour_in(sums, day, event->event_time_us),
 		.id = event->product_id,
 		.price_cents = event->price_cents,
 		.category = event->category_code.at ? event->category_code : SPAN("unknown"),
@@ -302,8 +310,9 @@ static void add_to_product(struct event_sums *sums, uint32_t day, const struct e
 		.first_us = event->event_time_us,
 		.last_us = event->event_time_us,
 	};
+	uint64_t hours = (uint64_t)day * HOURS + (uint64_t)wanted.hour;
 	uint64_t hash = hash_u64((uint64_t)wanted.id ^
-	                         hash_u64((uint64_t)wanted.price_cents ^ hash_u64(day))) ^
+	                         hash_u64((uint64_t)wanted.price_cents ^ hash_u64(hours))) ^
 	                hash_text(wanted.category) ^ hash_u64(hash_text(wanted.brand));
 	struct product *product = find(sums, PRODUCT, day, hash, same_product, &wanted);
 
@@ -454,7 +463,8 @@ void event_sums_add(struct event_sums *sums, const struct bronze_event *bronze,
 	X(step_event_id, STEP, UUID, step, event_id)                               \
 	X(step_type, STEP, TEXT, step, type)                                       \
 	X(step_product_id, STEP, INT8, step, product_id)                           \
-	X(step_price, STEP, NUMERIC, step, price_cents)
+	X(step_price, STEP, NUMERIC, step, price_cents)                            \
+	X(product_hour, PRODUCT, INT2, product, hour)
 
 #define NAME(column, part, type, structure, member) ", " #column
 const char event_sums_copy[] = "COPY processed.load_batches (event_date, events" COLUMNS(

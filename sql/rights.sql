@@ -86,7 +86,7 @@ BEGIN
             SELECT r.role, 'EXECUTE', 'FUNCTION ' || q.name FROM readers r, question q
             UNION ALL -- a view calls its functions with the rights of its reader
             SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
-                'mart.revenue_of_day(date), '
+                'mart.revenue_of_day(date), mart.counted_to(), '
                 'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean), '
                 'mart.stage_rate(boolean, bigint, bigint)'
             FROM readers r

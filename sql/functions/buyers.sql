@@ -61,6 +61,22 @@ CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
         WHERE (t.previous_day, t.next_day, t.orders, t.spend_band, t.revenue)
               <> (excluded.previous_day, excluded.next_day, excluded.orders, excluded.spend_band,
                   excluded.revenue)
+    ), period AS (
+        SELECT DISTINCT sign, user_id, grain, date_trunc(grain, first_day::timestamp)::date
+                   AS cohort_start,
+               date_trunc(grain, event_date::timestamp)::date AS starts
+        FROM (SELECT 1 AS sign, user_id, event_date, min(event_date) OVER own AS first_day
+              FROM now WINDOW own AS (PARTITION BY user_id)
+              UNION ALL
+              SELECT -1, user_id, event_date, min(event_date) OVER own
+              FROM before WINDOW own AS (PARTITION BY user_id)) AS day
+        CROSS JOIN unnest(ARRAY['week', 'month']) AS grain
+    ), cohort AS (
+        INSERT INTO mart.cohorts AS t
+        SELECT 'buying', grain, cohort_start, starts, sum(sign) FROM period
+        GROUP BY grain, cohort_start, starts HAVING sum(sign) <> 0
+        ON CONFLICT (kind, grain, cohort_start, period_start) DO UPDATE
+        SET users = t.users + excluded.users
     )
     INSERT INTO mart.buyer_cells AS t
     SELECT event_date, previous_day, next_day, orders, spend_band, sum(sign), sum(sign * revenue)
@@ -71,6 +87,7 @@ CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
     ON CONFLICT (event_date, previous_day, next_day, orders, spend_band) DO UPDATE SET
         buyers = t.buyers + excluded.buyers, revenue = t.revenue + excluded.revenue;
     DELETE FROM mart.buyer_cells WHERE buyers = 0;
+    DELETE FROM mart.cohorts WHERE users = 0;
 $$;
 
 -- By how many orders the sum of mart.buyer_days is too high for users who bought in one session on

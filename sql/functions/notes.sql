@@ -61,17 +61,17 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
                array_agg(newest) AS newest
         FROM hour GROUP BY loaded_at, event_date
     ), product AS (
-        SELECT loaded_at, event_date, product_id, category, brand_name, price,
+        SELECT loaded_at, event_date, product_id, category, brand_name, price, hour,
                sum(view)::int AS views, sum(cart)::int AS carts, sum(remove)::int AS removes,
                sum(checkout)::int AS checkouts, sum(purchase)::int AS purchases,
                min(event_time) AS first, max(event_time) AS last
-        FROM event GROUP BY loaded_at, event_date, product_id, category, brand_name, price
+        FROM event GROUP BY loaded_at, event_date, product_id, category, brand_name, price, hour
     ), products AS (
         SELECT loaded_at, event_date, array_agg(product_id) AS id, array_agg(category) AS category,
                array_agg(brand_name) AS brand, array_agg(price::numeric) AS price,
                array_agg(views) AS views, array_agg(carts) AS carts, array_agg(removes) AS removes,
                array_agg(checkouts) AS checkouts, array_agg(purchases) AS purchases,
-               array_agg(first) AS first, array_agg(last) AS last
+               array_agg(first) AS first, array_agg(last) AS last, array_agg(hour) AS hour
         FROM product GROUP BY loaded_at, event_date
     ), session AS (
         SELECT loaded_at, event_date, session_id, user_id, sum(view)::int AS views,
@@ -110,7 +110,7 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
            s.id, s.user_id, s.views, s.carts, s.removes, s.checkouts, s.purchases, s.revenue,
            s.first, s.last, s.first_view, s.last_view, s.last_purchase,
            coalesce(t.session_id, '{}'), coalesce(t.time, '{}'), coalesce(t.event_id, '{}'),
-           coalesce(t.type, '{}'), coalesce(t.product_id, '{}'), coalesce(t.price, '{}')
+           coalesce(t.type, '{}'), coalesce(t.product_id, '{}'), coalesce(t.price, '{}'), p.hour
     FROM runs r JOIN hours h USING (loaded_at, event_date)
     JOIN products p USING (loaded_at, event_date) JOIN sessions s USING (loaded_at, event_date)
     LEFT JOIN steps t USING (loaded_at, event_date)
@@ -126,9 +126,11 @@ $$ SELECT replace($sql$
     SELECT visit_date, coalesce(nullif(split_part(l.category_code, '.', 1), ''), 'unknown'),
            furthest_stage, left_after, duration_band, sum(visits), sum(open_visits),
            sum(viewing_visits), sum(carting_visits), sum(buying_visits), sum(abandoned_visits),
-           sum(events), sum(v.purchases), sum(v.revenue), sum(v.duration_ms)
+           sum(events), sum(v.purchases), sum(v.revenue), sum(v.duration_ms), hour
     FROM (
-        SELECT (visit_start AT TIME ZONE 'UTC')::date AS visit_date, first_label, furthest_stage,
+        SELECT (visit_start AT TIME ZONE 'UTC')::date AS visit_date,
+               extract(hour FROM visit_start AT TIME ZONE 'UTC')::smallint AS hour, first_label,
+               furthest_stage,
                mart.left_after(drop_off_stage, furthest_stage, views, purchases, view_to_cart_ms,
                                view_to_purchase_ms, view_cart_purchase) AS left_after,
                mart.duration_band(duration_ms) AS duration_band,
@@ -146,14 +148,14 @@ $$ SELECT replace($sql$
                      (date_part('epoch', visit_end - visit_start) * 1000000)::bigint / 1000
                          AS duration_ms
               FROM (%source%) AS changed_visits) AS changed
-        GROUP BY 1, 2, 3, 4, 5
+        GROUP BY 1, 2, 3, 4, 5, 6
     ) AS v
     LEFT JOIN raw.event_labels l ON l.label_id = v.first_label
-    GROUP BY 1, 2, 3, 4, 5
+    GROUP BY 1, 2, 3, 4, 5, hour
 $sql$, '%source%', source) $$;
 COMMENT ON FUNCTION processed.visit_sums(text) IS
-    'The statement that sums up visits into rows of mart.visit_days. source: a query that returns '
-    'sign and the columns of processed.visit_rows.';
+    'The statement that sums up visits into rows of processed.visit_deltas. source: a query that '
+    'returns sign and the columns of processed.visit_rows.';
 
 CREATE OR REPLACE FUNCTION processed.note_visits() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$

@@ -27,6 +27,8 @@ BEGIN
     PERFORM mart.rebuild_offsets();
     PERFORM mart.rebuild_long_sessions();
     PERFORM mart.rebuild_buyers();
+    PERFORM mart.rebuild_cohorts();
+    PERFORM mart.rebuild_product_hours();
     PERFORM mart.rebuild_product_sales();
     PERFORM mart.rebuild_visits();
     PERFORM mart.rebuild_conversions();
@@ -171,8 +173,13 @@ BEGIN
 
     DELETE FROM mart.active_users;
     INSERT INTO mart.active_users
-    SELECT grain, date_trunc(grain, event_date::timestamp)::date, count(DISTINCT user_id)
-    FROM (SELECT DISTINCT user_id, event_date FROM mart.session_days) AS d
+    SELECT grain, date_trunc(grain, event_date::timestamp)::date, count(DISTINCT user_id),
+           count(DISTINCT user_id) FILTER (
+               WHERE date_trunc(grain, event_date::timestamp)
+                     = date_trunc(grain, first_day::timestamp))
+    FROM (SELECT DISTINCT user_id, event_date, min(event_date) OVER (PARTITION BY user_id)
+                     AS first_day
+          FROM mart.session_days) AS d
     CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain GROUP BY 1, 2;
 
     DELETE FROM mart.dim_users;
@@ -199,6 +206,7 @@ BEGIN
            coalesce(sum(checkout_items), 0), coalesce(sum(checkout_value), 0)
     FROM mart.session_states GROUP BY event_date;
     PERFORM mart.rebuild_stage_days();
+    PERFORM mart.rebuild_user_levels();
     INSERT INTO mart.journey_days
     SELECT event_date, path, count(*), count(*) FILTER (WHERE purchases > 0), sum(revenue)
     FROM mart.session_states GROUP BY event_date, path;
@@ -208,9 +216,26 @@ $body$;
 CREATE OR REPLACE FUNCTION mart.rebuild_visits() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     DELETE FROM mart.visit_days;
+    DELETE FROM mart.visit_hours;
     -- One statement, so that the visits and the notes of their changes have the same snapshot.
-    EXECUTE 'WITH gone AS (DELETE FROM processed.visit_deltas) INSERT INTO mart.visit_days '
-            || processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.visit_rows v');
+    EXECUTE format($sql$
+        WITH gone AS (
+            DELETE FROM processed.visit_deltas
+        ), sums (visit_date, entry_category, furthest_stage, left_after, duration_band, visits,
+                 open_visits, viewing_visits, carting_visits, buying_visits, abandoned_visits,
+                 events, purchases, revenue, duration_ms, hour) AS MATERIALIZED (
+            %s
+        ), hours AS (
+            INSERT INTO mart.visit_hours
+            SELECT visit_date, hour, entry_category, furthest_stage, sum(visits), sum(open_visits)
+            FROM sums GROUP BY 1, 2, 3, 4
+        )
+        INSERT INTO mart.visit_days
+        SELECT visit_date, entry_category, furthest_stage, left_after, duration_band, sum(visits),
+               sum(open_visits), sum(viewing_visits), sum(carting_visits), sum(buying_visits),
+               sum(abandoned_visits), sum(events), sum(purchases), sum(revenue), sum(duration_ms)
+        FROM sums GROUP BY 1, 2, 3, 4, 5
+    $sql$, processed.visit_sums('SELECT 1 AS sign, v.* FROM processed.visit_rows v'));
 END
 $body$;
 

@@ -46,6 +46,7 @@ BEGIN
         PERFORM mart.count_offsets();
         PERFORM mart.count_hours();
         PERFORM mart.count_products();
+        PERFORM mart.count_product_hours();
         PERFORM mart.count_sessions();
         PERFORM mart.note_funnel_days();
         PERFORM mart.drop_batches();

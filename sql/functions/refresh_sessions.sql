@@ -11,6 +11,7 @@ BEGIN
     PERFORM mart.merge_sessions();
     PERFORM mart.merge_steps();
     PERFORM mart.merge_days();
+    PERFORM mart.merge_user_levels();
     PERFORM mart.merge_long_orders();
     PERFORM mart.merge_long_sessions();
     PERFORM mart.merge_buyers();

@@ -72,14 +72,18 @@ $body$;
 
 -- A user is new to a period without an earlier event in it. The times of the user's first and last
 -- event nearly always decide that; only a user with events before and after the period is searched.
+-- cohort: the period of the user's first event. A user with a new first event in an earlier period
+-- leaves the old cohort, with all earlier periods.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
     WITH user_day AS (
         SELECT user_id, place IS NOT NULL AS known, first_seen, last_seen,
-               first_day AS event_date, first_day = last_day AS only_day
+               least(first_seen, first_time) AS begins, first_day AS event_date,
+               first_day = last_day AS only_day
         FROM mart.new_users WHERE first_day = last_day
         UNION ALL
-        SELECT DISTINCT user_id, place IS NOT NULL, first_seen, last_seen, event_date, false
-        FROM mart.new_users JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
+        SELECT DISTINCT user_id, place IS NOT NULL, n.first_seen, n.last_seen,
+               least(n.first_seen, n.first_time), event_date, false
+        FROM mart.new_users n JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
     ), first_visit AS (
         SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
         FROM (SELECT event_date, count(*) AS users FROM user_day WHERE NOT known AND only_day
@@ -88,24 +92,51 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
     ), active AS (
         SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
                last_seen AT TIME ZONE 'UTC' AS last_seen, grain,
+               date_trunc(grain, begins AT TIME ZONE 'UTC') AS cohort,
                date_trunc(grain, event_date::timestamp) AS starts
         FROM user_day CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
         WHERE known OR NOT only_day
     ), returning_user AS (
-        SELECT grain, starts, count(*) AS users
+        SELECT grain, cohort, starts, count(*) AS users
         FROM (SELECT *, starts + ('1 ' || grain)::interval AS ends FROM active) AS a
         WHERE NOT known OR last_seen < starts OR first_seen >= ends
               OR (first_seen < starts AND last_seen >= ends
                   AND NOT EXISTS (SELECT FROM mart.session_days d
                                   WHERE d.user_id = a.user_id AND d.event_date >= a.starts
                                         AND d.event_date < a.ends))
-        GROUP BY grain, starts
+        GROUP BY grain, cohort, starts
+    ), moved_user AS MATERIALIZED (
+        SELECT user_id, grain, date_trunc(grain, first_time AT TIME ZONE 'UTC') AS cohort,
+               date_trunc(grain, first_seen AT TIME ZONE 'UTC') AS cohort_before
+        FROM mart.new_users CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+        WHERE first_time < first_seen
+              AND date_trunc(grain, first_time AT TIME ZONE 'UTC')
+                  < date_trunc(grain, first_seen AT TIME ZONE 'UTC')
+    ), moved AS (
+        SELECT DISTINCT m.user_id, m.grain, m.cohort, m.cohort_before,
+               date_trunc(m.grain, d.event_date::timestamp) AS starts
+        FROM moved_user m, LATERAL (SELECT s.event_date FROM mart.session_days s
+                                    WHERE s.user_id = m.user_id OFFSET 0) AS d
+    ), change AS (
+        SELECT grain, cohort, starts, sum(users) AS users
+        FROM (SELECT grain, starts AS cohort, starts, users FROM first_visit
+              UNION ALL SELECT grain, cohort, starts, users FROM returning_user
+              UNION ALL SELECT grain, cohort, starts, 1 FROM moved
+              UNION ALL SELECT grain, cohort_before, starts, -1 FROM moved) AS found
+        GROUP BY grain, cohort, starts HAVING sum(users) <> 0
+    ), cohort AS (
+        INSERT INTO mart.cohorts AS t
+        SELECT 'active', grain, cohort::date, starts::date, users FROM change WHERE grain <> 'day'
+        ON CONFLICT (kind, grain, cohort_start, period_start) DO UPDATE
+        SET users = t.users + excluded.users
     )
     INSERT INTO mart.active_users AS t
-    SELECT grain, starts::date, sum(users)
-    FROM (SELECT * FROM first_visit UNION ALL SELECT * FROM returning_user) AS found
-    GROUP BY grain, starts
-    ON CONFLICT (grain, period_start) DO UPDATE SET users = t.users + excluded.users
+    SELECT grain, starts::date, sum(users),
+           coalesce(sum(users) FILTER (WHERE cohort = starts), 0)
+    FROM change GROUP BY grain, starts
+    ON CONFLICT (grain, period_start) DO UPDATE
+    SET users = t.users + excluded.users, new_users = t.new_users + excluded.new_users;
+    DELETE FROM mart.cohorts WHERE users = 0
 $$;
 
 -- The list of places and the setting make the UPDATE read only these rows.

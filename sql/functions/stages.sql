@@ -96,6 +96,7 @@ BEGIN
           AND (t.reached, t.checkout_items, t.checkout_value)
               IS DISTINCT FROM (r.reached, r.checkout_items, r.checkout_value);
     PERFORM mart.rebuild_stage_days();
+    PERFORM mart.rebuild_user_levels();
     UPDATE mart.day_totals t
     SET checkout_sessions = n.sessions, abandoned_checkouts = n.abandoned, checkout_items = n.items,
         checkout_value = n.value

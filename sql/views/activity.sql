@@ -20,7 +20,7 @@ FROM mart.hour_totals;
 COMMENT ON VIEW reporting.hourly_activity IS 'Events by type and revenue of each UTC hour.';
 
 CREATE OR REPLACE VIEW reporting.active_users AS
-SELECT grain, period_start, users FROM mart.active_users;
+SELECT grain, period_start, users, new_users FROM mart.active_users;
 COMMENT ON VIEW reporting.active_users IS
     'Distinct users with an event in each day, week (from Monday) and month: grain day, week, '
-    'month.';
+    'month. new_users: of these, the users whose first event is in it.';

@@ -90,7 +90,7 @@ static const struct {
          "session_carts, session_removes, session_checkouts, session_purchases, "
          "session_revenue, session_first, session_last, session_first_view, "
          "session_last_view, session_last_purchase, step_session_id, step_time, "
-         "step_event_id, step_type, step_product_id, step_price) FROM STDIN "
+         "step_event_id, step_type, step_product_id, step_price, product_hour) FROM STDIN "
          "(FORMAT binary)"},
 	{{PG_NOTE_PROGRESS, TARGET_EVENTS, 0},
          "INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to) "

@@ -18,7 +18,7 @@
 #define DAY(n)    (KIT_DAY0_US + (n)*US_PER_DAY)
 #define SESSION_A "72d76fde-8bb3-4e00-8c23-a032dfed738c"
 #define SESSION_B "00000000-0000-0000-0000-00000000000b"
-#define COLUMNS   48
+#define COLUMNS   49
 
 /* ---- rows as text: "{1,NULL}" */
 
@@ -270,6 +270,7 @@ Test(loader_event_sums, one_event_of_each_type)
 			    {"product_id", "{5}"},
 			    {"product_category", "{a.b}"},
 			    {"product_brand", "{x}"},
+			    {"product_hour", "{0}"},
 			    {"product_price", "{1050}"},
 			    {"product_views", "{1}"},
 			    {"product_carts", "{1}"},
@@ -385,9 +386,9 @@ Test(loader_event_sums, views_have_no_step)
 /* A text that is missing and the text "unknown" are the same product. */
 Test(loader_event_sums, each_part_of_a_key_makes_another_product)
 {
-	struct bronze_event events[7];
+	struct bronze_event events[8];
 
-	for (int i = 0; i < 7; i++)
+	for (int i = 0; i < 8; i++)
 		events[i] = event_at(DAY(0), EVENT_VIEW);
 	events[1].event.product_id = 6;
 	events[2].event.category_code = SPAN("a.c");
@@ -395,14 +396,16 @@ Test(loader_event_sums, each_part_of_a_key_makes_another_product)
 	events[4].event.price_cents = 1051;
 	events[5].event.brand = SPAN_NULL;
 	events[6].event.brand = SPAN("unknown");
-	expect_sums("products", events, 7,
+	events[7].event.event_time_us += 3 * US_PER_HOUR;
+	expect_sums("products", events, 8,
 	            (const struct want[]){
-			    {"product_id", "{5,6,5,5,5,5}"},
-			    {"product_category", "{a.b,a.b,a.c,a.b,a.b,a.b}"},
-			    {"product_brand", "{x,x,x,y,x,unknown}"},
-			    {"product_price", "{1050,1050,1050,1050,1051,1050}"},
-			    {"product_views", "{1,1,1,1,1,2}"},
-			    {"hour_without_brand", "{1}"},
+			    {"product_id", "{5,6,5,5,5,5,5}"},
+			    {"product_category", "{a.b,a.b,a.c,a.b,a.b,a.b,a.b}"},
+			    {"product_brand", "{x,x,x,y,x,unknown,x}"},
+			    {"product_price", "{1050,1050,1050,1050,1051,1050,1050}"},
+			    {"product_hour", "{0,0,0,0,0,0,3}"},
+			    {"product_views", "{1,1,1,1,1,2,1}"},
+			    {"hour_without_brand", "{1,0}"},
 			    {NULL, NULL},
 		    });
 }
@@ -486,7 +489,8 @@ Test(loader_event_sums, a_row_per_day_with_its_own_entries)
 				   {"run_events", "{1,1,1}"},
 				   {"hour", day ? "{9,11,13}" : "{0,2,4}"},
 				   {"hour_purchases", "{1,1,1}"},
-				   {"product_purchases", "{3}"},
+				   {"product_hour", day ? "{9,11,13}" : "{0,2,4}"},
+				   {"product_purchases", "{1,1,1}"},
 				   {"session_purchases", "{3}"},
 				   {"session_revenue", "{3150}"},
 				   {"step_product_id", "{5,5,5}"},
