@@ -112,13 +112,14 @@ def rows_chart(rows: list[Row], width: float, label: str, dimension: str, metric
 
 
 class TimeAxis:
-    """Places times, days (YYYY-MM-DD) or minutes (ISO), between left and right, and labels some of them."""
+    """Places times, days (YYYY-MM-DD), hours or minutes (ISO), between left and right, and labels some of them."""
 
     def __init__(self, values: list[str], left: float, right: float):
         self.by_day = all(len(v) == 10 for v in values)
-        self.unit = 86400.0 if self.by_day else 60.0
         times = [self.seconds(v) for v in values]
         self.low, self.high = min(times), max(times)
+        self.by_hour = not self.by_day and all(at % 3600 == 0 for at in times) and len(times) > 1
+        self.unit = 86400.0 if self.by_day else 3600.0 if self.by_hour else 60.0
         self.left, self.right = left, right
         self.slots = (self.high - self.low) / self.unit + 1
         self.slot = (right - left) / self.slots
@@ -135,11 +136,14 @@ class TimeAxis:
 
     def write(self, seconds: float) -> str:
         time = dt.datetime.fromtimestamp(seconds, dt.timezone.utc)
+        if self.by_hour and self.high - self.low >= 86400:
+            return f"{time.day} {time:%b %H:%M}"
         return f"{time.day} {time:%b}" if self.by_day else f"{time:%H:%M}"
 
     def labels(self, y: float) -> list[str]:
-        steps = (1, 2, 7, 14, 30, 60, 90, 180, 365, 730) if self.by_day else (1, 2, 5, 10, 15, 30, 60, 120, 180, 360)
-        room = max(2, int((self.right - self.left) / 60))
+        steps = ((1, 2, 7, 14, 30, 60, 90, 180, 365, 730) if self.by_day else (1, 2, 3, 6, 12, 24, 48, 96, 168) if self.by_hour else
+                 (1, 2, 5, 10, 15, 30, 60, 120, 180, 360))
+        room = max(2, int((self.right - self.left) / (90 if self.by_hour else 60)))
         step = next((s for s in steps if self.slots / s <= room), steps[-1]) * self.unit
         first = self.low if self.by_day else math.ceil(self.low / step) * step
         parts, at = [], first
@@ -187,7 +191,9 @@ def strips(rows: list[Row], width: float, label: str, dimension: str, series: st
     for name in names:
         own = [r for r in rows if r[series] == name]
         parts.append(text(4, y + 13, name, weight="600"))
-        parts.append(text(width - 6, y + 13, f"{number(sum(r[metric] for r in own))} {metric}", "end", 11, FAINT))
+        # Percentages do not add up.
+        about = f"newest: {number(own[-1][metric])} %" if metric == "percent" else f"{number(sum(r[metric] for r in own))} {metric}"
+        parts.append(text(width - 6, y + 13, about, "end", 11, FAINT))
         parts += column_parts(own, width, y + 24, y + 66, dimension, metric, SERIES.get(name, BLUE), time, False, 2)
         y += 78
     return svg(width, y + 14, label, parts + time.labels(y + 6))

@@ -1,0 +1,8 @@
+WITH period AS (
+    SELECT reporting.period_first_day(coalesce([[{{period}}, ]] 'everything')) AS first_day, today AS last_day
+    FROM reporting.data_clock
+)
+SELECT segment, users, orders, revenue, average_recency_days
+FROM period
+CROSS JOIN LATERAL reporting.rfm_segments(first_day, last_day)
+ORDER BY users DESC, segment

@@ -1,0 +1,3 @@
+SELECT DISTINCT brand
+FROM reporting.dim_products
+ORDER BY brand

@@ -1,0 +1,7 @@
+SELECT product_id, category, brand, views, usual_views, times_usual, purchases
+FROM reporting.trending_products
+WHERE true
+  [[AND (category = {{category}} OR starts_with(category, {{category}} || '.'))]]
+  [[AND brand = {{brand}}]]
+ORDER BY rank
+LIMIT 15
