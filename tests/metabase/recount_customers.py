@@ -77,8 +77,8 @@ class Recount(recount.Recount):
             row = self.funnel_row(es)
             if row[2] and product in known:
                 rate = ratio(row[2], row[0])
-                rows.append([product, *known[product], *row[:3], None if rate is None else 100 * rounded(rate, 4), row[4]])
-        return sorted(rows, key=lambda r: (-r[7], -r[5], r[0]))[:15]
+                rows.append([str(product), *known[product], *row[:3], None if rate is None else 100 * rounded(rate, 4), row[4]])
+        return sorted(rows, key=lambda r: (-r[7], -r[5], int(r[0])))[:15]
 
     def trending(self, key, known):
         """The newest hour so far and the one before, next to the same hours of the seven days before."""
@@ -99,7 +99,7 @@ class Recount(recount.Recount):
 
     def products_trending(self, f):
         known = self.products_of(f)
-        return [[p, *known[p], *row] for p, *row in self.trending(lambda e: e.product, lambda p: p in known)]
+        return [[str(p), *known[p], *row] for p, *row in self.trending(lambda e: e.product, lambda p: p in known)]
 
     def products_trending_categories(self, f):
         return self.trending(lambda e: e.category, lambda c: within(c, f.get('category')))
@@ -143,8 +143,8 @@ class Recount(recount.Recount):
             prices = {e.price for e in self.events if e.product == product and e.price is not None}
             if len(prices) > 1:
                 low, high = min(prices), max(prices)
-                rows.append([product, *of, len(prices), low, high, percent(high - low, low)])
-        return sorted(rows, key=lambda r: (-r[3], -(r[6] if r[6] is not None else Decimal(-1)), r[0]))[:15]
+                rows.append([str(product), *of, len(prices), low, high, percent(high - low, low)])
+        return sorted(rows, key=lambda r: (-r[3], -(r[6] if r[6] is not None else Decimal(-1)), int(r[0])))[:15]
 
     def abandoned(self, events):
         """Of carts and of checkouts: sessions and days, those abandoned, products left and their prices."""
@@ -332,7 +332,7 @@ class Recount(recount.Recount):
             for n in range(1, len(self.stages)):
                 before, here = sum(x >= n for x in reached), sum(x > n for x in reached)
                 if before:
-                    rows.append([at.date().isoformat() if unit == 'day' else stamp(at), 'to ' + self.stages[n].replace('_', ' '), 100 * rounded(ratio(here, before), 4)])
+                    rows.append([at.date().isoformat() if unit == 'day' else stamp(at), f'{self.stages[n - 1]} to {self.stages[n]}'.replace('_', ' '), 100 * rounded(ratio(here, before), 4)])
         return rows
 
     def customers_steps_daily(self, f):

@@ -2,8 +2,10 @@ WITH period AS (
     SELECT reporting.period_first_day(coalesce([[{{period}}, ]] 'everything')) AS first_day, today AS last_day
     FROM reporting.data_clock
 )
-SELECT (starts AT TIME ZONE 'UTC')::date AS day, 'to ' || replace(stage, '_', ' ') AS step, round(100 * of_step_before, 2) AS percent
+SELECT (starts AT TIME ZONE 'UTC')::date AS day, replace(stage_before || ' to ' || stage, '_', ' ') AS step, round(100 * of_step_before, 2) AS percent
 FROM period
-CROSS JOIN LATERAL reporting.step_trend(first_day, last_day, 'day', coalesce([[{{category}}, ]] NULL::text)) AS t
+CROSS JOIN LATERAL (
+    SELECT *, lag(stage) OVER (PARTITION BY starts ORDER BY step) AS stage_before
+    FROM reporting.step_trend(first_day, last_day, 'day', coalesce([[{{category}}, ]] NULL::text))) AS t
 WHERE t.step > 1 AND of_step_before IS NOT NULL
 ORDER BY starts, t.step

@@ -3,7 +3,7 @@ WITH period AS (
     FROM reporting.data_clock
 )
 SELECT category, sum(views)::bigint AS views, sum(carts)::bigint AS carts, sum(purchases)::bigint AS purchases,
-       round(100 * sum(purchases) / nullif(sum(views), 0), 2) AS purchases_per_view_percent, sum(revenue) AS revenue
+       round(100 * sum(purchases) / nullif(sum(views), 0), 2) AS conversion_percent, sum(revenue) AS revenue
 FROM reporting.category_days
 WHERE day BETWEEN (SELECT first_day FROM period) AND (SELECT last_day FROM period)
   [[AND (category = {{category}} OR starts_with(category, {{category}} || '.'))]]

@@ -1,4 +1,4 @@
-SELECT product_id, category, brand, prices, lowest, highest, round(100 * (highest - lowest) / nullif(lowest, 0), 1) AS spread_percent
+SELECT product_id::text AS product, category, brand, prices, lowest, highest, round(100 * (highest - lowest) / nullif(lowest, 0), 1) AS spread_percent
 FROM reporting.product_prices
 JOIN reporting.dim_products USING (product_id)
 WHERE prices > 1

@@ -1,4 +1,4 @@
-SELECT product_id, category, brand, views, usual_views, times_usual, purchases
+SELECT product_id::text AS product, category, brand, views, usual_views, times_usual, purchases
 FROM reporting.trending_products
 WHERE true
   [[AND (category = {{category}} OR starts_with(category, {{category}} || '.'))]]
