@@ -12,6 +12,7 @@ CREATE OR REPLACE FUNCTION mart.merge_product_sales() RETURNS void LANGUAGE sql 
     WHERE price IS NOT NULL
           AND NOT EXISTS (SELECT FROM mart.product_prices p
                           WHERE p.product_id = n.product_id AND p.price = n.price)
+    ORDER BY product_id, price
 $$;
 
 CREATE OR REPLACE FUNCTION mart.rebuild_product_sales() RETURNS void LANGUAGE sql AS $$

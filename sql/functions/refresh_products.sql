@@ -1,5 +1,7 @@
 -- Refresh: products, categories, brands and price bands.
 
+-- The new rows are in the order of the keys, so that their places in the indexes are near to each
+-- other.
 CREATE OR REPLACE FUNCTION mart.count_products() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     INSERT INTO mart.new_products
@@ -13,7 +15,8 @@ BEGIN
                  unnest(product_checkouts) AS checkouts, unnest(product_purchases) AS purchases,
                  unnest(product_first) AS first, unnest(product_last) AS last
           FROM mart.batch_sums b) AS sums
-    GROUP BY event_date, product_id, category, brand, price;
+    GROUP BY event_date, product_id, category, brand, price
+    ORDER BY product_id, event_date, category, brand, price;
 
     INSERT INTO mart.product_days AS t SELECT * FROM mart.new_products
     ON CONFLICT (product_id, event_date, category, brand, price) DO UPDATE SET
@@ -69,25 +72,38 @@ BEGIN
 END
 $body$;
 
+-- Whether one event of a product is later than another, by a total order.
+CREATE OR REPLACE FUNCTION mart.is_later(
+    seen timestamptz, category text, brand text, price numeric,
+    than_seen timestamptz, than_category text, than_brand text, than_price numeric)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (seen, category COLLATE "C", brand COLLATE "C", coalesce(price, -1))
+           > (than_seen, than_category COLLATE "C", than_brand COLLATE "C",
+              coalesce(than_price, -1))
+$$;
+
 -- Reads mart.new_products, which a rebuild fills from the complete cube. The latest row is the
--- greatest by time, then category, brand and price.
+-- greatest by the order of mart.is_later.
 CREATE OR REPLACE FUNCTION mart.merge_products() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.dim_products AS t
-    SELECT DISTINCT ON (product_id) product_id, category, brand, price, t.first_time, last_time
-    FROM (SELECT product_id, min(first_time) AS first_time, max(last_time) AS last_time
-          FROM mart.new_products GROUP BY product_id) AS t
-    JOIN mart.new_products USING (product_id, last_time)
+    SELECT DISTINCT ON (product_id) product_id, category, brand, price,
+           min(first_time) OVER (PARTITION BY product_id), last_time
+    FROM mart.new_products
     ORDER BY product_id, last_time DESC, category COLLATE "C" DESC, brand COLLATE "C" DESC,
         coalesce(price, -1) DESC
     ON CONFLICT (product_id) DO UPDATE SET
         first_seen = least(t.first_seen, excluded.first_seen),
         last_seen = greatest(t.last_seen, excluded.last_seen),
-        (category, brand, price) = (
-            SELECT c, b, p
-            FROM (VALUES (t.last_seen, t.category, t.brand, t.price),
-                         (excluded.last_seen, excluded.category, excluded.brand, excluded.price))
-                 AS v(l, c, b, p)
-            ORDER BY l DESC, c COLLATE "C" DESC, b COLLATE "C" DESC, coalesce(p, -1) DESC LIMIT 1)
+        category = CASE WHEN mart.is_later(excluded.last_seen, excluded.category, excluded.brand,
+                                           excluded.price, t.last_seen, t.category, t.brand,
+                                           t.price)
+                        THEN excluded.category ELSE t.category END,
+        brand = CASE WHEN mart.is_later(excluded.last_seen, excluded.category, excluded.brand,
+                                        excluded.price, t.last_seen, t.category, t.brand, t.price)
+                     THEN excluded.brand ELSE t.brand END,
+        price = CASE WHEN mart.is_later(excluded.last_seen, excluded.category, excluded.brand,
+                                        excluded.price, t.last_seen, t.category, t.brand, t.price)
+                     THEN excluded.price ELSE t.price END
 $$;
 
 CREATE OR REPLACE FUNCTION mart.merge_categories() RETURNS void LANGUAGE sql AS $$
