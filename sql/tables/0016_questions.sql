@@ -1,5 +1,5 @@
--- Tables for questions about users over weeks and months, visits by the hour, users next to sessions
--- in the funnel, and products that are viewed more than usual.
+-- Tables for questions about users over weeks and months, visits by the hour, users next to
+-- sessions in the funnel, and products that are viewed more than usual.
 --
 -- A loader begins each transaction with a lock on loader_offsets. The same lock here avoids
 -- deadlocks.
