@@ -25,7 +25,7 @@ COMMENT ON VIEW mart.trend_hours IS
     'The hours that are compared: n days ago (0: now), how many minutes of the hour count, and how '
     'many earlier days are known.';
 
--- OFFSET 0 forces a search by key for each product: few products have so many views.
+-- OFFSET 0 forces a search by key for each product: few products have ten views.
 CREATE OR REPLACE VIEW reporting.trending_products AS
 WITH hour AS MATERIALIZED (
     SELECT * FROM mart.trend_hours
