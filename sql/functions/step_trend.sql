@@ -27,7 +27,8 @@ BEGIN
     SELECT t.starts, l.step, l.stage, l.visits::bigint,
            round(l.visits / nullif(first_value(l.visits) OVER own, 0), 4),
            round(l.visits / nullif(coalesce(lag(l.visits) OVER own, l.visits), 0), 4),
-           l.open = 0 AND t.starts + ('1 ' || grain)::interval <= mart.counted_to()
+           l.open = 0 AND t.starts + CASE grain WHEN 'hour' THEN interval '1 hour'
+                                            ELSE interval '24 hours' END <= mart.counted_to()
     FROM line l, LATERAL (SELECT (l.visit_date::timestamp + make_interval(hours => l.hour::int))
                                  AT TIME ZONE 'UTC' AS starts) AS t
     WINDOW own AS (PARTITION BY l.visit_date, l.hour ORDER BY l.step)

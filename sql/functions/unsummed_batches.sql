@@ -17,6 +17,8 @@ BEGIN
             WHERE e.event_date = %L AND e.loaded_at = %L AND s.raw_partition = ANY (%L::int[])
         $sql$, one.event_date, one.loaded_at, one.partitions);
     END LOOP;
+    -- tables/0016_questions.sql has counted the products of all events by hour.
+    UPDATE processed.load_batches SET product_hour = NULL;
     DROP TABLE processed.unsummed_batches;
 END
 $body$;

@@ -132,29 +132,35 @@ CREATE TABLE mart.category_hours (
 COMMENT ON TABLE mart.category_hours IS
     'The same for category codes (unknown where the event has none).';
 
--- The newest days are named as constants, so that no other day is locked.
+-- Also of the events that no refresh has counted yet: their entries of processed.load_batches have
+-- no product_hour. The days are named as constants, so that no other day is locked.
 DO $body$
 DECLARE
     newest timestamptz;
     day    date;
 BEGIN
-    SELECT greatest(
-        (SELECT max(event_date::timestamp + make_interval(hours => hour)) FROM mart.hour_totals),
-        (SELECT max(b.event_date::timestamp + make_interval(hours => h.hour))
-         FROM processed.load_batches b, unnest(b.hour) AS h(hour))) AT TIME ZONE 'UTC'
-    INTO newest;
+    FOR day IN
+        SELECT to_date(substr(c.relname, 8), 'YYYY_MM_DD')
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        WHERE i.inhparent = 'raw.event_rows'::regclass AND c.relname LIKE 'events\_%'
+        ORDER BY 1 DESC
+    LOOP
+        EXECUTE format('SELECT date_trunc(''hour'', max(event_time), ''UTC'') FROM raw.event_rows '
+                       'WHERE event_date = %L', day) INTO newest;
+        EXIT WHEN newest IS NOT NULL;
+    END LOOP;
     FOR day IN
         SELECT (newest AT TIME ZONE 'UTC')::date - n FROM generate_series(0, 8) AS n
         WHERE newest IS NOT NULL
     LOOP
         EXECUTE format($sql$
             WITH sums AS MATERIALIZED (
-                SELECT date_trunc('hour', event_time AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' AS hour,
-                       product_id, coalesce(category_code, 'unknown') AS category,
+                SELECT date_trunc('hour', event_time, 'UTC') AS hour, product_id,
+                       coalesce(category_code, 'unknown') AS category,
                        count(*) FILTER (WHERE event_type = 'view') AS views,
                        count(*) FILTER (WHERE event_type = 'purchase') AS purchases
                 FROM raw.events
-                WHERE event_date = %1$L AND event_time >= timestamptz %2$L - interval '8 days'
+                WHERE event_date = %1$L AND event_time >= timestamptz %2$L - interval '192 hours'
                       AND event_type IN ('view', 'purchase')
                 GROUP BY 1, 2, 3
             ), products AS (

@@ -10,7 +10,7 @@ WITH clock AS (
     SELECT mart.counted_to() AS now,
            date_trunc('hour', mart.counted_to() - interval '1 minute', 'UTC') AS hour
 ), compared AS (
-    SELECT n, c.hour - n * interval '1 day' + (k - 1) * interval '1 hour' AS hour,
+    SELECT n, c.hour - n * interval '24 hours' + (k - 1) * interval '1 hour' AS hour,
            CASE WHEN k = 1 THEN extract(epoch FROM c.now - c.hour)::int / 60 ELSE 60 END AS minutes
     FROM clock c, generate_series(0, 7) AS n, generate_series(0, 1) AS k
 ), known AS (
