@@ -7,31 +7,37 @@ CREATE OR REPLACE FUNCTION mart.product_hours_from() RETURNS timestamptz LANGUAG
     FROM mart.hour_totals ORDER BY event_date DESC, hour DESC LIMIT 1
 $$;
 
+CREATE OR REPLACE FUNCTION mart.hour_of(event_date date, hour int) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT (event_date::timestamp + make_interval(hours => hour)) AT TIME ZONE 'UTC'
+$$;
+
 -- Refresh: after mart.count_hours(), which knows the newest hour.
 CREATE OR REPLACE FUNCTION mart.count_product_hours() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     keep_from timestamptz := mart.product_hours_from();
 BEGIN
-    WITH sums AS MATERIALIZED (
-        SELECT hour, product_id, category, sum(views) AS views, sum(purchases) AS purchases
-        FROM (SELECT (event_date::timestamp + make_interval(hours => s.hour)) AT TIME ZONE 'UTC'
-                         AS hour,
-                     s.product_id, s.category, s.views, s.purchases
-              FROM mart.batch_sums b,
-                   unnest(b.product_hour, b.product_id, b.product_category, b.product_views,
-                          b.product_purchases) AS s(hour, product_id, category, views, purchases)
-              WHERE b.product_hour IS NOT NULL
-                    AND event_date >= (keep_from AT TIME ZONE 'UTC')::date
-                    AND s.views + s.purchases > 0) AS batch
-        WHERE hour >= keep_from GROUP BY hour, product_id, category
-    ), products AS (
-        INSERT INTO mart.product_hours AS t
-        SELECT hour, product_id, sum(views), sum(purchases) FROM sums GROUP BY hour, product_id
-        ON CONFLICT (hour, product_id) DO UPDATE SET
-            views = t.views + excluded.views, purchases = t.purchases + excluded.purchases
-    )
+    INSERT INTO mart.product_hours
+    SELECT mart.hour_of(event_date, hour), array_agg(product_id), array_agg(views),
+           array_agg(purchases)
+    FROM (SELECT event_date, hour, product_id, sum(views)::bigint AS views,
+                 sum(purchases)::bigint AS purchases
+          FROM (SELECT event_date, unnest(product_hour) AS hour, unnest(product_id) AS product_id,
+                       unnest(product_views) AS views, unnest(product_purchases) AS purchases
+                FROM mart.batch_sums WHERE product_hour IS NOT NULL) AS batch
+          GROUP BY event_date, hour, product_id) AS sums
+    WHERE views + purchases > 0 AND mart.hour_of(event_date, hour) >= keep_from
+    GROUP BY event_date, hour;
+
     INSERT INTO mart.category_hours AS t
-    SELECT hour, category, sum(views), sum(purchases) FROM sums GROUP BY hour, category
+    SELECT mart.hour_of(event_date, hour), category, views, purchases
+    FROM (SELECT event_date, hour, category, sum(views) AS views, sum(purchases) AS purchases
+          FROM (SELECT event_date, unnest(product_hour) AS hour,
+                       unnest(product_category) AS category, unnest(product_views) AS views,
+                       unnest(product_purchases) AS purchases
+                FROM mart.batch_sums WHERE product_hour IS NOT NULL) AS batch
+          GROUP BY event_date, hour, category) AS sums
+    WHERE views + purchases > 0 AND mart.hour_of(event_date, hour) >= keep_from
     ON CONFLICT (hour, category) DO UPDATE SET
         views = t.views + excluded.views, purchases = t.purchases + excluded.purchases;
     DELETE FROM mart.product_hours WHERE hour < keep_from;
@@ -50,8 +56,7 @@ BEGIN
     DELETE FROM mart.category_hours
     WHERE hour < keep_from OR hour >= raw_from::timestamp AT TIME ZONE 'UTC' OR keep_from IS NULL;
     WITH sums AS MATERIALIZED (
-        SELECT (event_date::timestamp + make_interval(hours => e.hour)) AT TIME ZONE 'UTC' AS hour,
-               product_id, category, count(*) FILTER (WHERE event_type = 'view') AS views,
+        SELECT mart.hour_of(event_date, e.hour) AS hour, product_id, category, count(*) FILTER (WHERE event_type = 'view') AS views,
                count(*) FILTER (WHERE event_type = 'purchase') AS purchases
         FROM mart.new_events e
         WHERE event_type IN ('view', 'purchase')
@@ -59,8 +64,11 @@ BEGIN
         GROUP BY 1, 2, 3
     ), products AS (
         INSERT INTO mart.product_hours
-        SELECT hour, product_id, sum(views), sum(purchases) FROM sums WHERE hour >= keep_from
-        GROUP BY hour, product_id
+        SELECT hour, array_agg(product_id), array_agg(views), array_agg(purchases)
+        FROM (SELECT hour, product_id, sum(views)::bigint AS views,
+                     sum(purchases)::bigint AS purchases
+              FROM sums WHERE hour >= keep_from GROUP BY hour, product_id) AS product
+        GROUP BY hour
     )
     INSERT INTO mart.category_hours
     SELECT hour, category, sum(views), sum(purchases) FROM sums WHERE hour >= keep_from

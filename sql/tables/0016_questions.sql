@@ -113,14 +113,18 @@ COMMENT ON COLUMN processed.load_batches.product_hour IS
 
 CREATE TABLE mart.product_hours (
     hour       timestamptz NOT NULL,
-    product_id bigint      NOT NULL,
-    views      bigint      NOT NULL,
-    purchases  bigint      NOT NULL,
-    PRIMARY KEY (hour, product_id)
-) WITH (fillfactor = 85);
+    product_id bigint[]    NOT NULL,
+    views      bigint[]    NOT NULL,
+    purchases  bigint[]    NOT NULL
+);
+CREATE INDEX product_hours_hour ON mart.product_hours (hour);
+ALTER TABLE mart.product_hours
+    ALTER product_id SET STATISTICS 0, ALTER views SET STATISTICS 0,
+    ALTER purchases SET STATISTICS 0;
 COMMENT ON TABLE mart.product_hours IS
-    'Views and purchases of each UTC hour and product. Only the newest hour that has events, and '
-    'the eight days before it.';
+    'Views and purchases of products in one UTC hour, as one refresh counted them. The values of a '
+    'product have the same place in the three arrays. Several rows of an hour add up. Only the '
+    'newest hour that has events, and the eight days before it.';
 
 CREATE TABLE mart.category_hours (
     hour      timestamptz NOT NULL,
@@ -165,7 +169,11 @@ BEGIN
                 GROUP BY 1, 2, 3
             ), products AS (
                 INSERT INTO mart.product_hours
-                SELECT hour, product_id, sum(views), sum(purchases) FROM sums GROUP BY 1, 2
+                SELECT hour, array_agg(product_id), array_agg(views), array_agg(purchases)
+                FROM (SELECT hour, product_id, sum(views)::bigint AS views,
+                             sum(purchases)::bigint AS purchases
+                      FROM sums GROUP BY 1, 2) AS product
+                GROUP BY hour
             )
             INSERT INTO mart.category_hours
             SELECT hour, category, sum(views), sum(purchases) FROM sums GROUP BY 1, 2

@@ -25,26 +25,36 @@ COMMENT ON VIEW mart.trend_hours IS
     'The hours that are compared: n days ago (0: now), how many minutes of the hour count, and how '
     'many earlier days are known.';
 
--- OFFSET 0 forces a search by key for each product: few products have ten views.
+CREATE OR REPLACE VIEW mart.product_hour_totals AS
+SELECT hour, product_id, sum(views) AS views, sum(purchases) AS purchases
+FROM (SELECT hour, unnest(product_id) AS product_id, unnest(views) AS views,
+             unnest(purchases) AS purchases
+      FROM mart.product_hours) AS entry
+GROUP BY hour, product_id;
+COMMENT ON VIEW mart.product_hour_totals IS
+    'mart.product_hours, added up: one row per UTC hour and product.';
+
 CREATE OR REPLACE VIEW reporting.trending_products AS
 WITH hour AS MATERIALIZED (
     SELECT * FROM mart.trend_hours
 ), now AS MATERIALIZED (
-    SELECT p.product_id, sum(p.views) AS views, sum(p.purchases) AS purchases
-    FROM hour h JOIN mart.product_hours p USING (hour)
-    WHERE h.n = 0 GROUP BY p.product_id HAVING sum(p.views) >= 10
+    SELECT product_id, sum(views) AS views, sum(purchases) AS purchases
+    FROM (SELECT unnest(p.product_id) AS product_id, unnest(p.views) AS views,
+                 unnest(p.purchases) AS purchases
+          FROM hour h JOIN mart.product_hours p USING (hour) WHERE h.n = 0) AS entry
+    GROUP BY product_id HAVING sum(views) >= 10
+), earlier AS (
+    SELECT product_id, sum(views * minutes) AS views, sum(purchases * minutes) AS purchases
+    FROM (SELECT h.minutes, unnest(p.product_id) AS product_id, unnest(p.views) AS views,
+                 unnest(p.purchases) AS purchases
+          FROM hour h JOIN mart.product_hours p USING (hour) WHERE h.n > 0) AS entry
+    WHERE product_id IN (SELECT now.product_id FROM now)
+    GROUP BY product_id
 ), level AS (
-    SELECT n.product_id, n.views, n.purchases, u.views AS usual_views,
-           u.purchases AS usual_purchases
-    FROM now n, LATERAL (
-        SELECT coalesce(sum(p.views * h.minutes), 0) / nullif(60 * min(h.days), 0) AS views,
-               coalesce(sum(p.purchases * h.minutes), 0) / nullif(60 * min(h.days), 0)
-                   AS purchases
-        FROM hour h
-        LEFT JOIN LATERAL (SELECT * FROM mart.product_hours o
-                           WHERE o.hour = h.hour AND o.product_id = n.product_id OFFSET 0) AS p
-             ON true
-        WHERE h.n > 0) AS u
+    SELECT product_id, n.views, n.purchases, coalesce(e.views, 0) / d.minutes AS usual_views,
+           coalesce(e.purchases, 0) / d.minutes AS usual_purchases
+    FROM (SELECT 60 * nullif(min(days), 0) AS minutes FROM hour) AS d, now n
+    LEFT JOIN earlier e USING (product_id)
 )
 SELECT row_number() OVER (ORDER BY (l.views + 5) / (l.usual_views + 5) DESC NULLS LAST,
                                    l.views DESC, l.product_id) AS rank,
@@ -54,7 +64,7 @@ SELECT row_number() OVER (ORDER BY (l.views + 5) / (l.usual_views + 5) DESC NULL
        l.purchases::bigint AS purchases, round(l.usual_purchases, 1) AS usual_purchases
 FROM level l
 LEFT JOIN LATERAL (SELECT * FROM mart.dim_products k WHERE k.product_id = l.product_id
-                   OFFSET 0) AS d ON true;
+                   OFFSET 0) AS d ON true; -- OFFSET 0 forces a search by key: few rows are left
 COMMENT ON VIEW reporting.trending_products IS
     'Products with 10 or more views now, by how many times their usual views that is. now: the '
     'hour of the newest counted event so far, and the hour before it.';
