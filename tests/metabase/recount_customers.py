@@ -84,11 +84,11 @@ class Recount(recount.Recount):
         """The newest hour so far and the one before, next to the same hours of the seven days before."""
         hour = (self.now - dt.timedelta(minutes=1)).replace(minute=0)
         passed = Decimal((self.now - hour) // dt.timedelta(minutes=1)) / 60
-        spans = [[[e for e in self.events if hour - n * DAY - k * HOUR <= e.time < hour - n * DAY - (k - 1) * HOUR] for k in (0, 1)] for n in range(8)]
+        spans = [[groups((e for e in self.events if hour - n * DAY - k * HOUR <= e.time < hour - n * DAY - (k - 1) * HOUR), key) for k in (0, 1)] for n in range(8)]
         earlier = [span for span in spans[1:] if span[0] or span[1]]
         rows = []
-        for name in {key(e) for part in spans[0] for e in part}:
-            count = lambda part, kind: sum(e.kind == kind and key(e) == name for e in part)
+        for name in {name for part in spans[0] for name in part}:
+            count = lambda part, kind: number(part.get(name, ()), kind)
             views = sum(count(part, 'view') for part in spans[0])
             if views < 10:
                 continue
@@ -138,9 +138,9 @@ class Recount(recount.Recount):
         return rows
 
     def products_price_changes(self, f):
-        rows = []
+        rows, of_product = [], groups(self.events, lambda e: e.product)
         for product, of in self.products_of(f).items():
-            prices = {e.price for e in self.events if e.product == product and e.price is not None}
+            prices = {e.price for e in of_product[product] if e.price is not None}
             if len(prices) > 1:
                 low, high = min(prices), max(prices)
                 rows.append([str(product), *of, len(prices), low, high, percent(high - low, low)])
