@@ -88,7 +88,8 @@ BEGIN
             SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
                 'mart.revenue_of_day(date), mart.counted_to(), '
                 'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean), '
-                'mart.stage_rate(boolean, bigint, bigint)'
+                'mart.stage_rate(boolean, bigint, bigint), '
+                'mart.is_breach(numeric, numeric, numeric, numeric, bigint)'
             FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
@@ -111,6 +112,9 @@ BEGIN
                 'raw.event_sources, raw.dead_letters, raw.late_events, '
                 'processed.segment_controls'),
             ('funnel_loader', 'UPDATE (redriven_at)', 'raw.dead_letters'),
+            ('funnel_loader', 'SELECT', 'processed.alerts_to_send'),
+            ('funnel_loader', 'SELECT, UPDATE (topic_sent_at, webhook_sent_at, webhook_tries, '
+                'webhook_next_at)', 'processed.alert_outbox'),
             ('funnel_loader', 'SELECT, INSERT, UPDATE', 'processed.counts, '
                 'processed.funnel_aggregates, processed.loader_offsets, '
                 'processed.late_corrections, processed.bronze_loads'),
@@ -129,7 +133,8 @@ BEGIN
                 'processed.stages_reached(text[], text[], timestamptz[]), '
                 'processed.stages(), processed.are_stages(text[]), '
                 'processed.fold_late(text[]), '
-                'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting()')
+                'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting(), '
+                'processed.open_alerts()')
         ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
         UNION ALL -- only pg-loader creates this table; psql does not
         SELECT rolname, 'SELECT', 'processed.schema_migrations' FROM pg_roles

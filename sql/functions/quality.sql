@@ -4,14 +4,9 @@
 -- references, agreement of the layers) are taken once an hour, when no events wait, and by a
 -- rebuild. A measure without a threshold is only shown. The facts are views and cannot have foreign
 -- keys, so their broken references are counted, with a threshold of 0.
-
-CREATE OR REPLACE FUNCTION mart.put_measure(
-    layer text, check_name text, subject text, value numeric)
-RETURNS void LANGUAGE sql AS $$
-    INSERT INTO mart.quality_measures AS t VALUES (layer, check_name, subject, value, now())
-    ON CONFLICT (layer, check_name, subject) DO UPDATE
-    SET value = excluded.value, measured_at = excluded.measured_at
-$$;
+--
+-- Shares and the records that the database refused are of today (quality_days.sql). All else is as
+-- it stands now: totals, and differences that are not repaired.
 
 CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
     WITH counted AS (
@@ -19,15 +14,8 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
                sum(duplicates) AS duplicates, sum(dead) AS dead,
                count(*) FILTER (WHERE records_in <> records_out + duplicates + dead) AS unbalanced
         FROM processed.counts WHERE service = 'bronze-sink'
-    ), late AS (
-        SELECT sum(late) AS late, sum(records_in) AS rows_in FROM processed.counts
-        WHERE service = 'funnel-aggregator' AND topic LIKE '%bronze_events'
     ), hour AS (
-        SELECT sum(events) AS events, sum(without_category) AS category,
-               sum(without_brand) AS brand, sum(without_price) AS price,
-               sum(without_session) AS session,
-               sum(zero_price) AS zero, max(newest_event) AS newest
-        FROM mart.hour_totals
+        SELECT sum(events) AS events, max(newest_event) AS newest FROM mart.hour_totals
     ), visit AS (
         SELECT coalesce(sum(visits), 0) AS visits, coalesce(sum(open_visits), 0) AS open
         FROM mart.visit_days
@@ -36,19 +24,11 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
                coalesce(extract(epoch FROM now() - min(loaded_at)), 0) AS lag
         FROM processed.load_batches
     ), measure AS (
-        SELECT m.* FROM counted c, late l, hour h, visit v, waiting w, mart.state s, LATERAL (VALUES
+        SELECT m.* FROM counted c, hour h, visit v, waiting w, mart.state s, LATERAL (VALUES
             ('bronze', 'rows_in', c.rows_in), ('bronze', 'rows_passed_on', c.passed),
             ('bronze', 'duplicates', c.duplicates), ('bronze', 'dead_letters', c.dead),
             ('bronze', 'unbalanced_partitions', c.unbalanced),
-            ('bronze', 'duplicate_share', round(c.duplicates / nullif(c.rows_in, 0), 4)),
-            ('bronze', 'reject_share', round(c.dead / nullif(c.rows_in, 0), 4)),
-            ('processed', 'late_share', round(l.late / nullif(l.rows_in, 0), 4)),
             ('raw', 'events', coalesce(h.events, 0)),
-            ('raw', 'share_without_category', round(h.category / nullif(h.events, 0), 4)),
-            ('raw', 'share_without_brand', round(h.brand / nullif(h.events, 0), 4)),
-            ('raw', 'share_without_price', round(h.price / nullif(h.events, 0), 4)),
-            ('raw', 'share_without_session', round(h.session / nullif(h.events, 0), 4)),
-            ('raw', 'share_zero_price', round(h.zero / nullif(h.events, 0), 4)),
             ('raw', 'newest_event_age_s', round(extract(epoch FROM now() - h.newest))),
             ('raw', 'newest_load_age_s', round(extract(epoch FROM now() - s.newest_load))),
             ('processed', 'visits', v.visits), ('processed', 'open_visits', v.open),
@@ -59,9 +39,9 @@ CREATE OR REPLACE FUNCTION mart.measure_cheap() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('bronze', 'rejects', r.reason, sum(r.n::numeric))
     FROM processed.counts, jsonb_each_text(dead_by_reason) AS r(reason, n)
     WHERE service = 'bronze-sink' GROUP BY r.reason;
-    SELECT mart.put_measure('raw', 'loader_rejects', reason, count(*)) FROM raw.dead_letters
-    WHERE stage = 'loader' GROUP BY reason;
 
+    SELECT mart.measure_missing_values();
+    SELECT mart.measure_shares();
     SELECT mart.measure_completeness();
     SELECT mart.measure_reconciliation();
 $$;
@@ -82,17 +62,19 @@ CREATE OR REPLACE FUNCTION mart.measure_values() RETURNS void LANGUAGE sql AS $$
     SELECT mart.put_measure('bronze', 'duplicates_other_price', '',
                             coalesce(sum(duplicates_other_price), 0))
     FROM processed.counts WHERE service = 'bronze-sink';
-    WITH passed AS (
-        SELECT sum(records_out) AS events FROM processed.counts WHERE service = 'bronze-sink'
-    ), field AS (
-        SELECT f.name, sum(f.n::numeric) AS events
+    WITH passed AS MATERIALIZED (
+        SELECT mart.count_of_today('passed', sum(records_out)) AS events FROM processed.counts
+        WHERE service = 'bronze-sink'
+    ), field AS MATERIALIZED (
+        SELECT f.name, sum(f.n::numeric) AS total
         FROM processed.counts, jsonb_each_text(unreadable_by_field) AS f(name, n)
         WHERE service = 'bronze-sink' GROUP BY f.name
     )
-    SELECT mart.put_measure('bronze', m.check_name, f.name, m.value)
-    FROM field f, passed p, LATERAL (VALUES
-        ('unreadable_fields', f.events),
-        ('unreadable_share', round(f.events / nullif(p.events, 0), 4))) AS m(check_name, value);
+    SELECT mart.put_measure('bronze', 'unreadable_fields', f.name, f.total),
+           mart.put_measure('bronze', 'unreadable_share', f.name, round(
+               mart.count_of_today('unreadable:' || f.name, f.total) / nullif(p.events, 0), 4),
+               p.events)
+    FROM field f, passed p;
 $$;
 COMMENT ON FUNCTION mart.measure_values() IS
     'Measures the values that bronze-sink did not store: other prices of repeats, and unreadable '
@@ -194,9 +176,6 @@ BEGIN
     IF deep THEN
         PERFORM mart.measure_deep();
     END IF;
-    -- Too few events are as bad as too many.
-    UPDATE mart.quality_measures SET value = abs(value)
-    WHERE check_name = 'layer_difference' AND value < 0;
 END
 $body$;
 COMMENT ON FUNCTION reporting.measure_quality(boolean) IS

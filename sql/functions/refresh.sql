@@ -65,6 +65,7 @@ BEGIN
             WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
             ELSE interval '1 hour' END, true)
         FROM mart.state));
+    PERFORM mart.evaluate_alerts();
     breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
     differences := (SELECT count(*) FROM mart.reconciliations WHERE state = 'differs');
 END

@@ -22,3 +22,8 @@ CREATE OR REPLACE TRIGGER keep_sources BEFORE UPDATE OR DELETE OR TRUNCATE ON ra
 CREATE OR REPLACE TRIGGER note_late AFTER INSERT ON raw.late_events
     REFERENCING NEW TABLE AS new_late
     FOR EACH STATEMENT EXECUTE FUNCTION processed.note_late();
+
+-- A refresh locks the reports, then rows of alerts. A change of rules locks in the same order.
+CREATE OR REPLACE TRIGGER lock_alert_rules
+    BEFORE INSERT OR UPDATE OR DELETE ON reporting.alert_rules
+    FOR EACH STATEMENT EXECUTE FUNCTION mart.lock_funnels();
