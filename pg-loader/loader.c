@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "alert_sender.h"
+#include "alert_topic.h"
+#include "alert_webhook.h"
 #include "base/backoff.h"
 #include "base/memory.h"
 #include "event/reason.h"
@@ -280,9 +283,39 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 	return STEP_MORE;
 }
 
+/* Registers the schema here, because that waits for the registry. */
+static bool open_alerts(struct loader *loader, struct err *err)
+{
+	const struct loader_config *config = loader->config;
+	int32_t schema_id;
+
+	if (config->send_alerts && !loader->alerts_to_topic) {
+		if (!registry_register(loader->registry, config->kafka.topic_prefix, SCHEMA_ALERT,
+		                       &schema_id, err))
+			return false;
+		loader->alerts_to_topic =
+			alert_sender_new(&config->postgres,
+		                         alert_topic_channel(&config->kafka, schema_id));
+	}
+	if (*config->webhook_url && !loader->alerts_to_webhook)
+		loader->alerts_to_webhook =
+			alert_sender_new(&config->postgres,
+		                         alert_webhook_channel(config->webhook_url,
+		                                               config->webhook_secret));
+	return true;
+}
+
+static void step_alerts(struct loader *loader)
+{
+	if (loader->alerts_to_topic)
+		alert_sender_step(loader->alerts_to_topic);
+	if (loader->alerts_to_webhook)
+		alert_sender_step(loader->alerts_to_webhook);
+}
+
 static enum step start_step(struct loader *loader, struct err *err)
 {
-	if (!loader_subscribe(loader, err))
+	if (!loader_subscribe(loader, err) || !open_alerts(loader, err))
 		return wait_for(loader, "Kafka and the schema registry", err);
 	backoff_reset(&loader->backoff);
 	health_ready("waiting for the group's assignment");
@@ -336,6 +369,7 @@ static enum step run_step(struct loader *loader, struct err *err)
 	size_t taken = 0;
 
 	reporting_step(loader->reporting);
+	step_alerts(loader);
 	if (!intake_is_reading(loader->intake) && loader->task_count > 0 &&
 	    backoff_is_due(&loader->backoff, monotonic_us())) {
 		if (position_step(loader, err) == STEP_FAILED)
@@ -459,6 +493,8 @@ void loader_close(void *state)
 	wait_idle_free(loader->wait);
 	loader_input_close(loader);
 	reporting_free(loader->reporting);
+	alert_sender_free(loader->alerts_to_topic);
+	alert_sender_free(loader->alerts_to_webhook);
 	load_store_free(loader->store);
 	postgres_free(loader->pg);
 	registry_free(loader->registry);

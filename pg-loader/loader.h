@@ -24,6 +24,8 @@ struct loader_config {
 	bool wait_idle, wait_reports;
 	bool rebuild;
 	int64_t reporting_interval_us;
+	bool send_alerts;
+	const char *webhook_url, *webhook_secret;
 };
 
 /* The callbacks of struct service. */

@@ -25,6 +25,7 @@ struct loader_task {
 
 struct wait_idle;
 struct reporting;
+struct alert_sender;
 
 struct loader {
 	const struct loader_config *config;
@@ -34,7 +35,8 @@ struct loader {
 	struct registry *registry;
 	struct wait_idle *wait;
 	struct reporting *reporting;
-	struct intake *intake; /* NULL before loader_subscribe */
+	struct alert_sender *alerts_to_topic, *alerts_to_webhook; /* NULL: off, or not yet */
+	struct intake *intake;                                    /* NULL before loader_subscribe */
 
 	struct loader_task *tasks; /* one for each partition of the intake */
 	size_t task_count;

@@ -2,6 +2,7 @@
  * the loop. */
 #include <string.h>
 
+#include "alert_webhook.h"
 #include "kafka/kafka_conf.h"
 #include "loader.h"
 #include "postgres/postgres.h"
@@ -38,6 +39,13 @@ static const struct config_option loader_options[] = {
 	{"REPORTING_INTERVAL", CONFIG_DURATION,
          offsetof(struct loader_config, reporting_interval_us), "30s", 0, INT64_C(86400000000),
          "longest time between refreshes of the reports; 0s: never", NULL, NULL},
+	{"SEND_ALERTS", CONFIG_BOOLEAN, offsetof(struct loader_config, send_alerts), "true", 0, 0,
+         "write openings and closings of alerts to the topic of alerts", NULL, NULL},
+	{"ALERT_WEBHOOK_URL", CONFIG_SECRET, offsetof(struct loader_config, webhook_url), "", 0, 0,
+         "also post them to this URL (http, https); empty: no webhook", NULL,
+         alert_webhook_url_check},
+	{"ALERT_WEBHOOK_SECRET", CONFIG_SECRET, offsetof(struct loader_config, webhook_secret), "",
+         0, 0, "key of the signatures of these requests; empty: no signature", NULL, NULL},
 	{"REBUILD", CONFIG_BOOLEAN, offsetof(struct loader_config, rebuild), "false", 0, 0,
          "load nothing; build all reports again from the tables, then stop", NULL, NULL},
 	{"WAIT_IDLE", CONFIG_BOOLEAN, offsetof(struct loader_config, wait_idle), "false", 0, 0,

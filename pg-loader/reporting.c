@@ -1,7 +1,5 @@
-/* A small state machine over libpq's non-blocking calls. Each call of reporting_step makes at most
- * one step:
- *
- *   IDLE --due--> CONNECTING --> READY --due, query sent--> WAITING --answer--> READY
+/* Each call of reporting_step makes at most one step: it begins a query that is due, or asks for the
+ * answer to the one that runs (async_postgres.h).
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
  * costs less per event. If as many wait as one call counts, it follows at once. It also follows
@@ -13,27 +11,25 @@
  * one refresh, and the other calls return at once. Retention is applied after the first refresh,
  * and then once an hour.
  *
- * Rejected: a call on the loader's own connection, which would stop loading until it returns.
- *
- * Limits: name resolution blocks, as always with libpq. */
+ * Rejected: a call on the loader's own connection, which would stop loading until it returns. */
 #include "reporting.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "alert_gauges.h"
+#include "async_postgres.h"
 #include "base/memory.h"
 #include "postgres/postgres_session.h"
-#include "postgres/postgres_state.h"
 #include "service/health.h"
 #include "service/log.h"
 #include "service/metrics.h"
 #include "service/monotime.h"
 
-#define REFRESH_SQL                                                               \
-	"SELECT events_counted, events_waiting, breaches, refreshed, differences" \
-	" FROM reporting.refresh()"
+#define REFRESH_SQL                                                                \
+	"SELECT events_counted, events_waiting, breaches, refreshed, differences," \
+	" processed.open_alerts() FROM reporting.refresh()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
 /* SET LOCAL, because this connection is not checked for a pooler (postgres_pooler.c): one query
  * string is one transaction, and no setting outlives it. The time-out is long because the batch
@@ -51,13 +47,10 @@
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
 struct reporting {
-	const struct postgres_config *config;
-	PGconn *connection;
-	PGresult *answer; /* the last result so far */
-	enum { REPORTING_IDLE, REPORTING_CONNECTING, REPORTING_READY, REPORTING_WAITING } phase;
-	PostgresPollingStatusType polling;
-	bool retention; /* the query that was sent: retention, else refresh */
-	int64_t interval_us, next_us, deadline_us, sent_us;
+	struct async_postgres *pg;
+	bool running;   /* a query was begun, and has no answer yet */
+	bool retention; /* that query: retention, else refresh */
+	int64_t interval_us, next_us, sent_us;
 	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
 	int64_t refresh_us;   /* the last refresh began; 0: none */
 	int64_t retry_us;     /* after a failure: no call for an idle stream before that */
@@ -67,13 +60,15 @@ struct reporting {
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
 		*refreshed_at;
 	struct histogram *seconds;
+	struct alert_gauges *gauges;
 };
 
 struct reporting *reporting_new(const struct postgres_config *config, int64_t interval_us)
 {
 	struct reporting *r = xrealloc(NULL, sizeof(*r));
 
-	*r = (struct reporting){.config = config, .interval_us = interval_us};
+	*r = (struct reporting){.interval_us = interval_us};
+	r->pg = async_postgres_new(config, "pg-loader reporting");
 	r->next_us = monotonic_us() + (interval_us < RETRY_US ? interval_us : RETRY_US);
 	r->refreshes = metric_get(METRIC_COUNTER, "reporting_refreshes_total", "",
 	                          "refreshes of the reports by this loader");
@@ -90,42 +85,31 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "",
 	                             "time of the last refresh by this loader");
 	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh");
+	r->gauges = alert_gauges_new();
 	return r;
-}
-
-static void disconnect(struct reporting *r)
-{
-	if (r->connection)
-		PQfinish(r->connection);
-	PQclear(r->answer);
-	r->connection = NULL;
-	r->answer = NULL;
 }
 
 void reporting_free(struct reporting *r)
 {
 	if (!r)
 		return;
-	disconnect(r);
+	async_postgres_free(r->pg);
+	alert_gauges_free(r->gauges);
 	free(r);
 }
 
 /* Schedules the next call. */
 static void schedule(struct reporting *r, int64_t pause_us)
 {
-	r->phase = r->connection ? REPORTING_READY : REPORTING_IDLE;
+	r->running = false;
 	r->next_us = monotonic_us() + pause_us;
 }
 
-static void give_up(struct reporting *r, const char *what)
+static void give_up(struct reporting *r, const char *error)
 {
-	const char *message = r->connection ? PQerrorMessage(r->connection) : "";
-	char error[1024];
-
-	snprintf(error, sizeof(error), "%s: %.*s", what, (int)strcspn(message, "\r\n"), message);
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
-	disconnect(r);
+	async_postgres_close(r->pg);
 	schedule(r, RETRY_US << r->failures_in_row);
 	if (r->failures_in_row < RETRY_DOUBLINGS)
 		r->failures_in_row++;
@@ -157,70 +141,22 @@ static bool is_due(const struct reporting *r)
 	return now_us >= r->next_us || (is_idle && now_us >= idle_from(r));
 }
 
-/* ---- connecting */
-
-static void start_connecting(struct reporting *r)
-{
-	/* The connection string comes last, so that its values win. */
-	const char *keys[] = {"application_name",
-	                      "client_encoding",
-	                      "keepalives_idle",
-	                      "keepalives_interval",
-	                      "keepalives_count",
-	                      "dbname",
-	                      NULL};
-	const char *values[] = {"pg-loader reporting", "UTF8", "10", "5", "3",
-	                        r->config->dsn,        NULL};
-
-	r->connection = PQconnectStartParams(keys, values, 1);
-	if (!r->connection || PQstatus(r->connection) == CONNECTION_BAD ||
-	    PQsetnonblocking(r->connection, 1) != 0) {
-		give_up(r, "cannot connect");
-		return;
-	}
-	r->phase = REPORTING_CONNECTING;
-	r->polling = PGRES_POLLING_WRITING;
-	r->deadline_us = monotonic_us() + r->config->connect_timeout_us;
-}
-
-static void continue_connecting(struct reporting *r)
-{
-	struct pollfd fd = {.fd = PQsocket(r->connection),
-	                    .events = r->polling == PGRES_POLLING_READING ? POLLIN : POLLOUT};
-
-	if (monotonic_us() > r->deadline_us) {
-		give_up(r, "no connection within POSTGRES_CONNECT_TIMEOUT");
-		return;
-	}
-	if (poll(&fd, 1, 0) == 0)
-		return;
-	r->polling = PQconnectPoll(r->connection);
-	if (r->polling == PGRES_POLLING_FAILED)
-		give_up(r, "cannot connect");
-	else if (r->polling == PGRES_POLLING_OK)
-		r->phase = REPORTING_READY;
-}
-
 /* ---- the query */
 
-static void send_query(struct reporting *r)
+static void begin_query(struct reporting *r)
 {
 	char sql[512];
 
 	r->retention = r->retention_us != 0 && monotonic_us() >= r->retention_us;
 	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL,
 	         r->retention ? RETENTION_SQL : REFRESH_SQL);
-	if (!PQsendQuery(r->connection, sql)) {
-		give_up(r, "cannot send the query");
-		return;
-	}
-	r->phase = REPORTING_WAITING;
+	async_postgres_query(r->pg, sql, ANSWER_TIMEOUT_US);
+	r->running = true;
 	r->sent_us = monotonic_us();
 	if (!r->retention) {
 		r->rows_us = 0;
 		r->refresh_us = r->sent_us;
 	}
-	r->deadline_us = r->sent_us + ANSWER_TIMEOUT_US;
 }
 
 static int64_t number_at(const PGresult *result, int column)
@@ -252,6 +188,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->waiting, waiting);
 	metric_set(r->breaches, number_at(result, 2));
 	metric_set(r->differences, number_at(result, 4));
+	alert_gauges_set(r->gauges, PQgetvalue(result, 0, 5));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
 	histogram_observe_us(r->seconds, monotonic_us() - r->sent_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
@@ -276,54 +213,31 @@ static void answered(struct reporting *r, const PGresult *result)
 	schedule(r, r->interval_us);
 }
 
-static void take_answer(struct reporting *r)
-{
-	PGresult *answer = r->answer;
-
-	r->answer = NULL;
-	if (answer && PQresultStatus(answer) == PGRES_TUPLES_OK && PQntuples(answer) == 1)
-		answered(r, answer);
-	else
-		give_up(r, r->retention ? "reporting.apply_retention" : "reporting.refresh");
-	PQclear(answer);
-}
-
-/* Keeps the last of several results: the settings come first, then the query. The end of the
- * results may arrive in a later step. */
-static void poll_answer(struct reporting *r)
-{
-	if (PQflush(r->connection) < 0 || !PQconsumeInput(r->connection) ||
-	    monotonic_us() > r->deadline_us) {
-		give_up(r, "no answer to the query");
-		return;
-	}
-	while (!PQisBusy(r->connection)) {
-		PGresult *result = PQgetResult(r->connection);
-
-		if (!result) {
-			take_answer(r);
-			return;
-		}
-		PQclear(r->answer);
-		r->answer = result;
-	}
-}
-
 void reporting_step(struct reporting *r)
 {
+	PGresult *answer = NULL;
+	struct err err;
+
 	if (r->interval_us == 0)
 		return;
-	switch (r->phase) {
-	case REPORTING_IDLE:
+	if (!r->running) {
 		if (is_due(r))
-			start_connecting(r);
-		break;
-	case REPORTING_CONNECTING: continue_connecting(r); break;
-	case REPORTING_READY:
-		if (is_due(r))
-			send_query(r);
-		break;
-	case REPORTING_WAITING: poll_answer(r); break;
+			begin_query(r);
+		return;
+	}
+	switch (async_postgres_poll(r->pg, &answer, &err)) {
+	case ASYNC_WAITING: return;
+	case ASYNC_FAILED:
+		err_prefix(&err, r->retention ? "reporting.apply_retention" : "reporting.refresh");
+		give_up(r, err.message);
+		return;
+	case ASYNC_ANSWERED:
+		if (PQntuples(answer) == 1)
+			answered(r, answer);
+		else
+			give_up(r, "expected one row");
+		PQclear(answer);
+		return;
 	}
 }
 

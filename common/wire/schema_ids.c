@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "wire/frame.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_alert.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
@@ -45,6 +46,7 @@ bool schema_body_fits(enum schema_kind kind, struct span body)
 		struct visit visit;
 		struct partial partial;
 		struct aggregate aggregate;
+		struct alert alert;
 	} record;
 	int64_t unknown_dead;
 
@@ -55,6 +57,7 @@ bool schema_body_fits(enum schema_kind kind, struct span body)
 	case SCHEMA_VISIT: return visit_decode(body, &record.visit, NULL);
 	case SCHEMA_PARTIAL: return partial_decode(body, &record.partial, NULL);
 	case SCHEMA_AGGREGATE: return aggregate_decode(body, &record.aggregate, NULL);
+	case SCHEMA_ALERT: return alert_decode(body, &record.alert, NULL);
 	case SCHEMA_RAW: return is_json_object(body);
 	case SCHEMA_COUNT: break;
 	}

@@ -2,7 +2,7 @@
  * (common/tools/topics) applies it.
  *
  * A topic's name is <prefix><suffix>. All topics of a set have the same number of partitions,
- * except counts and producer_state: each has one, as it has few records. */
+ * except counts, alerts and producer_state: each has one, as it has few records. */
 #ifndef FUNNEL_TOPICS_H
 #define FUNNEL_TOPICS_H
 
@@ -21,6 +21,7 @@ enum topic_id {
 	TOPIC_SESSION_FUNNELS,   /* one row per visit */
 	TOPIC_FUNNEL_PARTIALS,   /* internal: the session half's values for the merge half */
 	TOPIC_AGGREGATED_EVENTS, /* one row per rollup, window and group */
+	TOPIC_ALERTS,            /* openings and closings of alerts */
 	TOPIC_PRODUCER_STATE,    /* one row per segment of a producer's schedule */
 	TOPIC_COUNT
 };

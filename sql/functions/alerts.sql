@@ -53,8 +53,9 @@ BEGIN
         RETURN NULL;
     END IF;
     IF TG_OP <> 'INSERT' THEN
-        PERFORM mart.close_alert(a.alert_id, CASE WHEN a.metric = 'freshness' THEN now() ELSE at END,
-            NULL, CASE WHEN TG_OP = 'DELETE' THEN 'deleted' WHEN NEW.enabled THEN 'changed'
+        PERFORM mart.close_alert(
+            a.alert_id, CASE WHEN a.metric = 'freshness' THEN now() ELSE at END, NULL,
+            CASE WHEN TG_OP = 'DELETE' THEN 'deleted' WHEN NEW.enabled THEN 'changed'
                        ELSE 'disabled' END)
         FROM reporting.alerts a WHERE a.rule = OLD.rule AND a.closed_at IS NULL;
     END IF;

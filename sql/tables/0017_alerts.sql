@@ -235,7 +235,4 @@ FROM (SELECT event_date, sum(events) AS events, sum(without_category) AS categor
                      ('share_zero_price', zero)) AS s(name, n)
 GROUP BY event_date, s.name, s.n;
 
--- The refresh measures shares of today, so those of all time go.
-DELETE FROM mart.quality_measures WHERE check_name LIKE '%share%' OR check_name = 'loader_rejects';
-
 DROP FUNCTION IF EXISTS mart.put_measure(text, text, text, numeric);

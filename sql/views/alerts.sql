@@ -24,7 +24,17 @@ SELECT o.number, o.alert_id, o.state, a.rule, a.metric, a.subject, a.compared_wi
        CASE WHEN o.state = 'closed' THEN a.closed_at END AS closed_at,
        CASE WHEN o.state = 'closed' THEN a.closed_value END AS closed_value,
        CASE WHEN o.state = 'closed' THEN a.closed_by END AS closed_by,
-       o.created_at, o.topic_sent_at, o.webhook_sent_at, o.webhook_tries, o.webhook_next_at
+       o.created_at, o.topic_sent_at, o.webhook_sent_at, o.webhook_next_at,
+       json_build_object(
+           'alert_id', o.alert_id, 'state', o.state, 'rule', a.rule, 'metric', a.metric,
+           'subject', a.subject, 'compared_with', a.compared_with, 'direction', a.direction,
+           'bound', a.bound, 'limit_value', a.limit_value, 'value', a.value,
+           'value_before', a.value_before, 'volume', a.volume, 'met_since', a.met_since,
+           'opened_at', a.opened_at,
+           'closed_at', CASE WHEN o.state = 'closed' THEN a.closed_at END,
+           'closed_value', CASE WHEN o.state = 'closed' THEN a.closed_value END,
+           'closed_by', CASE WHEN o.state = 'closed' THEN a.closed_by END) AS body
 FROM processed.alert_outbox o JOIN reporting.alerts a USING (alert_id);
 COMMENT ON VIEW processed.alerts_to_send IS
     'Rows of processed.alert_outbox with the alert as it was at that time.';
+COMMENT ON COLUMN processed.alerts_to_send.body IS 'The body of the request to the webhook.';

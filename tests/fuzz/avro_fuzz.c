@@ -9,6 +9,7 @@
 #include "wire/avro_resolver.h"
 #include "wire/frame.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_alert.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
@@ -20,6 +21,7 @@ union any {
 	struct partial partial;
 	struct visit visit;
 	struct counts_record counts;
+	struct alert alert;
 };
 
 static bool decode(int kind, struct span body, union any *record, const char **why)
@@ -31,6 +33,7 @@ static bool decode(int kind, struct span body, union any *record, const char **w
 	case 1: return aggregate_decode(body, &record->aggregate, why);
 	case 2: return partial_decode(body, &record->partial, why);
 	case 3: return visit_decode(body, &record->visit, why);
+	case 5: return alert_decode(body, &record->alert, why);
 	default: break;
 	}
 	/* The decoder counts unknown reasons and does not keep them. */
@@ -44,6 +47,7 @@ static void encode(int kind, const union any *record, struct buffer *out)
 	case 1: aggregate_encode(out, 1, &record->aggregate); break;
 	case 2: partial_encode(out, 1, &record->partial); break;
 	case 3: visit_encode(out, 1, &record->visit); break;
+	case 5: alert_encode(out, 1, &record->alert); break;
 	default: counts_encode(out, 1, &record->counts); break;
 	}
 }
@@ -122,11 +126,13 @@ static void check_resolved(enum schema_kind kind, struct span writer, struct spa
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_reader in = {(const char *)data, size};
-	uint8_t kind = fuzz_byte(&in) % 18;
+	uint8_t kind = fuzz_byte(&in) % 19;
 	struct buffer text = {0};
 	struct span writer;
 
-	if (kind < 5) {
+	if (kind == 18) {
+		check_body(5, (struct span){in.at, in.left});
+	} else if (kind < 5) {
 		check_body(kind, (struct span){in.at, in.left});
 	} else if (kind == 5) {
 		check_frame((struct span){in.at, in.left});

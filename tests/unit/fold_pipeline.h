@@ -185,6 +185,7 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 		case TOPIC_COUNTS:
 		case TOPIC_AGGREGATED_EVENTS:
 		case TOPIC_RAW_EVENTS:
+		case TOPIC_ALERTS:
 		case TOPIC_PRODUCER_STATE:
 		case TOPIC_COUNT:
 			cr_assert(false, "seed %" PRIu64 ": output to topic %u", pipe->seed,

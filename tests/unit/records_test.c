@@ -14,6 +14,7 @@
 #include "wire/frame.h"
 #include "wire/record_keys.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_alert.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
 #include "wire/records_measures.h"
@@ -34,6 +35,7 @@ union record {
 	struct partial partial;
 	struct visit visit;
 	struct counts_record counts;
+	struct alert alert;
 };
 
 /* ---- bronze ---- */
@@ -455,6 +457,85 @@ static bool counts_read(struct span body, union record *record, const char **why
 	return ok;
 }
 
+/* ---- alerts ---- */
+
+static void alert_random(union record *record)
+{
+	struct alert *alert = &record->alert;
+
+	*alert = (struct alert){
+		.alert_id = random_text(0, 1000),
+		.state = random_text(0, 1000),
+		.rule = random_text(0, 1000),
+		.metric = random_text(0, 1000),
+		.subject = random_optional_text(1000),
+		.compared_with = random_text(0, 1000),
+		.direction = random_text(0, 1000),
+		.bound = random_text(0, 1000),
+		.limit_value = random_text(0, 1000),
+		.value = random_text(0, 1000),
+		.value_before = random_optional_text(1000),
+		.volume = random_optional_text(1000),
+		.met_since_us = random_time_us(),
+		.opened_at_us = random_time_us(),
+		.is_closed = random_below(2) == 1,
+		.closed_value = random_optional_text(1000),
+		.closed_by = random_optional_text(1000),
+	};
+	if (alert->is_closed)
+		alert->closed_at_us = random_time_us();
+}
+
+static void alert_refer(struct reference *to, const union record *record)
+{
+	const struct alert *alert = &record->alert;
+
+	reference_text(to, "alert_id", alert->alert_id);
+	reference_text(to, "state", alert->state);
+	reference_text(to, "rule", alert->rule);
+	reference_text(to, "metric", alert->metric);
+	reference_optional_text(to, "subject", alert->subject);
+	reference_text(to, "compared_with", alert->compared_with);
+	reference_text(to, "direction", alert->direction);
+	reference_text(to, "bound", alert->bound);
+	reference_text(to, "limit_value", alert->limit_value);
+	reference_text(to, "value", alert->value);
+	reference_optional_text(to, "value_before", alert->value_before);
+	reference_optional_text(to, "volume", alert->volume);
+	reference_number(to, "met_since", alert->met_since_us);
+	reference_number(to, "opened_at", alert->opened_at_us);
+	reference_optional_number(to, "closed_at", alert->is_closed, alert->closed_at_us);
+	reference_optional_text(to, "closed_value", alert->closed_value);
+	reference_optional_text(to, "closed_by", alert->closed_by);
+}
+
+static bool alert_equal(const union record *left, const union record *right)
+{
+	const struct alert *a = &left->alert, *b = &right->alert;
+
+	return span_equal(a->alert_id, b->alert_id) && span_equal(a->state, b->state) &&
+	       span_equal(a->rule, b->rule) && span_equal(a->metric, b->metric) &&
+	       span_equal(a->subject, b->subject) &&
+	       span_equal(a->compared_with, b->compared_with) &&
+	       span_equal(a->direction, b->direction) && span_equal(a->bound, b->bound) &&
+	       span_equal(a->limit_value, b->limit_value) && span_equal(a->value, b->value) &&
+	       span_equal(a->value_before, b->value_before) && span_equal(a->volume, b->volume) &&
+	       a->met_since_us == b->met_since_us && a->opened_at_us == b->opened_at_us &&
+	       a->is_closed == b->is_closed && a->closed_at_us == b->closed_at_us &&
+	       span_equal(a->closed_value, b->closed_value) &&
+	       span_equal(a->closed_by, b->closed_by);
+}
+
+static void alert_write(struct buffer *out, const union record *record)
+{
+	alert_encode(out, SCHEMA_ID, &record->alert);
+}
+
+static bool alert_read(struct span body, union record *record, const char **why)
+{
+	return alert_decode(body, &record->alert, why);
+}
+
 /* ---- what holds for every record ---- */
 
 static const struct codec {
@@ -476,6 +557,7 @@ static const struct codec {
          partial_read},
 	{"aggregate", SCHEMA_AGGREGATE, aggregate_random, aggregate_refer, aggregate_equal,
          aggregate_write, aggregate_read},
+	{"alert", SCHEMA_ALERT, alert_random, alert_refer, alert_equal, alert_write, alert_read},
 };
 #define CODEC_COUNT (sizeof(codecs) / sizeof(codecs[0]))
 

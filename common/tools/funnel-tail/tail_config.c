@@ -28,8 +28,9 @@ static const struct {
 	{"late", TOPIC_LATE_EVENTS},
 	{"dead-letter", TOPIC_DEAD_LETTER},
 	{"counts", TOPIC_COUNTS},
+	{"alerts", TOPIC_ALERTS},
 };
-#define TOPICS_TEXT "raw, bronze, aggregates, visits, late, dead-letter or counts"
+#define TOPICS_TEXT "raw, bronze, aggregates, visits, late, dead-letter, counts or alerts"
 
 static bool find_topic(const char *name, enum topic_id *id)
 {

@@ -119,6 +119,7 @@ static bool read_avro(struct tail_record *tail, struct span body)
 	case TOPIC_COUNTS:
 		ok = counts_decode(body, &tail->as.counts, &tail->unknown_dead, &why);
 		break;
+	case TOPIC_ALERTS: ok = alert_decode(body, &tail->as.alert, &why); break;
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_FUNNEL_PARTIALS:
@@ -354,6 +355,28 @@ static void write_counts(struct tail_write *write, const struct counts_record *r
 	tail_write_text(write, "stages", record->stages);
 }
 
+static void write_alert(struct tail_write *write, const struct alert *alert)
+{
+	tail_write_text(write, "alert_id", alert->alert_id);
+	tail_write_text(write, "state", alert->state);
+	tail_write_text(write, "rule", alert->rule);
+	tail_write_text(write, "metric", alert->metric);
+	tail_write_text(write, "subject", alert->subject);
+	tail_write_text(write, "compared_with", alert->compared_with);
+	tail_write_text(write, "direction", alert->direction);
+	tail_write_text(write, "bound", alert->bound);
+	tail_write_text(write, "limit_value", alert->limit_value);
+	tail_write_text(write, "value", alert->value);
+	tail_write_text(write, "value_before", alert->value_before);
+	tail_write_text(write, "volume", alert->volume);
+	tail_write_time(write, "met_since", alert->met_since_us);
+	tail_write_time(write, "opened_at", alert->opened_at_us);
+	if (alert->is_closed)
+		tail_write_time(write, "closed_at", alert->closed_at_us);
+	tail_write_text(write, "closed_value", alert->closed_value);
+	tail_write_text(write, "closed_by", alert->closed_by);
+}
+
 static void write_fields(struct tail_write *write, const struct tail_record *tail)
 {
 	switch (tail->topic) {
@@ -362,6 +385,7 @@ static void write_fields(struct tail_write *write, const struct tail_record *tai
 	case TOPIC_AGGREGATED_EVENTS: write_aggregate(write, &tail->as.aggregate); break;
 	case TOPIC_SESSION_FUNNELS: write_visit(write, &tail->as.visit); break;
 	case TOPIC_COUNTS: write_counts(write, &tail->as.counts, tail->unknown_dead); break;
+	case TOPIC_ALERTS: write_alert(write, &tail->as.alert); break;
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_FUNNEL_PARTIALS:

@@ -32,6 +32,7 @@
 #include "base/span.h"
 #include "stream/record.h"
 #include "wire/records_aggregate.h"
+#include "wire/records_alert.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
@@ -61,6 +62,7 @@ struct tail_record {
 		struct aggregate aggregate;
 		struct visit visit;
 		struct counts_record counts;
+		struct alert alert;
 	} as;
 	int64_t unknown_dead; /* of counts */
 };

@@ -1,0 +1,46 @@
+/* Signatures are those of RFC 4231. */
+#include <criterion/criterion.h>
+
+#include "base/hmac.h"
+
+#define TIMES_4(text)  text text text text
+#define BYTES_20(text) TIMES_4(text) TIMES_4(text) TIMES_4(text) TIMES_4(text) TIMES_4(text)
+#define BYTES_131(text)                                                                          \
+	BYTES_20(text)                                                                           \
+	BYTES_20(text) BYTES_20(text) BYTES_20(text) BYTES_20(text) BYTES_20(text) TIMES_4(text) \
+		TIMES_4(text) text text text
+
+static const struct {
+	const char *label, *key, *text, *want;
+} cases[] = {
+	{"test case 1", BYTES_20("\x0b"), "Hi There",
+         "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"},
+	{"test case 2, a short key", "Jefe", "what do ya want for nothing?",
+         "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"},
+	{"test case 6, a key longer than a block", BYTES_131("\xaa"),
+         "Test Using Larger Than Block-Size Key - Hash Key First",
+         "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"},
+};
+
+Test(hmac, signatures_are_those_of_the_rfc)
+{
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct span text = span_of(cases[i].text);
+		char hex[HMAC_HEX_BYTES];
+
+		hmac_sha256_hex(span_of(cases[i].key), &text, 1, hex);
+		cr_expect_str_eq(hex, cases[i].want, "%s: %s", cases[i].label, hex);
+	}
+}
+
+Test(hmac, texts_are_signed_one_after_the_other)
+{
+	struct span together = SPAN("17.{}"), parts[] = {SPAN("17"), SPAN("."), SPAN("{}")};
+	char want[HMAC_HEX_BYTES], got[HMAC_HEX_BYTES];
+
+	hmac_sha256_hex(SPAN("key"), &together, 1, want);
+	hmac_sha256_hex(SPAN("key"), parts, 3, got);
+	cr_assert_str_eq(got, want);
+	hmac_sha256_hex(SPAN("kez"), parts, 3, got);
+	cr_assert_str_neq(got, want);
+}
