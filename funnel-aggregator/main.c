@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/err.h"
 #include "base/memory.h"
@@ -20,7 +21,7 @@ struct aggregator_config {
 	struct service_config service;
 	struct kafka_config kafka;
 	struct task_loop_config loop;
-	const char *rollups, *stages;
+	const char *rollups, *stages, *abandoned_carts, *salt;
 	int64_t disorder_us, grace_us;
 };
 
@@ -53,6 +54,13 @@ static const struct config_option options[] = {
          INT64_C(86400000000), "the watermark is the clock minus this", NULL, NULL},
 	{"GRACE", CONFIG_DURATION, offsetof(struct aggregator_config, grace_us), "10m", 0,
          INT64_C(604800000000), "how long a window takes events after its end", NULL, NULL},
+	{"ABANDONED_CARTS", CONFIG_CHOICE, offsetof(struct aggregator_config, abandoned_carts),
+         "off", 0, 0,
+         "write closed visits with a cart and without a purchase to the topic of abandoned carts; "
+         "pseudonymous needs PSEUDONYM_SALT",
+         "off|pseudonymous|plain", NULL},
+	{"PSEUDONYM_SALT", CONFIG_SECRET, offsetof(struct aggregator_config, salt), "", 0, 0,
+         "salt of the pseudonyms in the topic of abandoned carts", NULL, NULL},
 	{0},
 };
 static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
@@ -66,6 +74,13 @@ struct aggregator {
 	char fingerprint[TASK_FINGERPRINT_MAX];
 };
 
+static enum abandoned_carts carts_of(const struct aggregator_config *config)
+{
+	if (strcmp(config->abandoned_carts, "off") == 0)
+		return CARTS_OFF;
+	return strcmp(config->abandoned_carts, "plain") == 0 ? CARTS_PLAIN : CARTS_PSEUDONYMOUS;
+}
+
 static bool aggregator_open(void *settings, void **state, struct err *err)
 {
 	const struct aggregator_config *config = settings;
@@ -75,9 +90,18 @@ static bool aggregator_open(void *settings, void **state, struct err *err)
 	                  1u << TOPIC_AGGREGATED_EVENTS;
 
 	*a = (struct aggregator){.session = {.disorder_us = config->disorder_us,
-	                                     .grace_us = config->grace_us},
+	                                     .grace_us = config->grace_us,
+	                                     .abandoned_carts = carts_of(config),
+	                                     .salt = config->salt},
 	                         .merge = {.grace_us = config->grace_us}};
 	*state = a;
+	if (a->session.abandoned_carts != CARTS_OFF)
+		writes |= 1u << TOPIC_ABANDONED_CARTS;
+	if (a->session.abandoned_carts == CARTS_PSEUDONYMOUS && *config->salt == '\0')
+		return err_set(
+			err, ERR_INPUT,
+			"invalid value \"\" for PSEUDONYM_SALT: ABANDONED_CARTS=pseudonymous "
+			"needs a salt; that of the reports is mart.secret in PostgreSQL");
 	a->session.outputs = a->merge.outputs = &a->outputs;
 	a->outputs.stages = config->stages;
 	snprintf(a->fingerprint, sizeof(a->fingerprint),

@@ -37,6 +37,7 @@
 #include "base/timetext.h"
 #include "event/clock.h"
 #include "event/event.h"
+#include "event/pseudonym.h"
 #include "event/reason.h"
 #include "open_windows.h"
 #include "stream/control.h"
@@ -47,6 +48,7 @@
 #include "wire/record_keys.h"
 #include "wire/records_aggregate.h"
 #include "wire/records_bronze.h"
+#include "wire/records_cart.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
 #include "wire/schemas.h"
@@ -486,6 +488,48 @@ struct visit_context {
 	struct outbox *out;
 };
 
+/* A visit is final once, in the flush after it has closed. No event can join it then, and it has no
+ * purchase any more: a purchase that came in time, or that joined it with another visit, was
+ * counted in it before. */
+static bool is_abandoned_cart(const struct visit *visit)
+{
+	return visit->final && !visit->deleted && visit->events[EVENT_CART] > 0 &&
+	       visit->events[EVENT_PURCHASE] == 0;
+}
+
+static void emit_cart(struct session_fold *fold, const struct visit *visit, struct outbox *out)
+{
+	const struct session_fold_config *config = fold->config;
+	struct abandoned_cart cart = {
+		.session = visit->user_session,
+		.pseudonymous = config->abandoned_carts == CARTS_PSEUDONYMOUS,
+		.start_us = visit->start_us,
+		.end_us = visit->end_us,
+		.views = visit->events[EVENT_VIEW],
+		.carts = visit->events[EVENT_CART],
+		.removes = visit->events[EVENT_REMOVE_FROM_CART],
+		.checkouts = visit->events[EVENT_CHECKOUT],
+		.products = visit->products,
+		.last_category = visit->last_category,
+		.furthest_stage = visit->furthest_stage,
+		.revision = visit->revision,
+	};
+	char user[24], session_name[PSEUDONYM_MAX], user_name[PSEUDONYM_MAX];
+
+	snprintf(user, sizeof(user), "%" PRId64, visit->user_id);
+	cart.user = span_of(user);
+	if (cart.pseudonymous) {
+		pseudonym(config->salt, "session", cart.session, session_name);
+		pseudonym(config->salt, "user", cart.user, user_name);
+		cart.session = span_of(session_name);
+		cart.user = span_of(user_name);
+	}
+	fold->value.len = 0;
+	cart_encode(&fold->value, config->outputs->schema_id[SCHEMA_CART], &cart);
+	output_keyed(out, config->outputs, TOPIC_ABANDONED_CARTS, cart.session, cart.session,
+	             (struct span){fold->value.at, fold->value.len});
+}
+
 static void emit_visit(void *context, const struct visit *visit)
 {
 	struct visit_context *c = context;
@@ -496,6 +540,8 @@ static void emit_visit(void *context, const struct visit *visit)
 	visit_encode(&c->fold->value, c->fold->config->outputs->schema_id[SCHEMA_VISIT], visit);
 	output_keyed(c->out, c->fold->config->outputs, TOPIC_SESSION_FUNNELS, visit->user_session,
 	             (struct span){key, len}, (struct span){c->fold->value.at, c->fold->value.len});
+	if (c->fold->config->abandoned_carts != CARTS_OFF && is_abandoned_cart(visit))
+		emit_cart(c->fold, visit, c->out);
 }
 
 /* Sends the watermark of this source to every merge partition. */

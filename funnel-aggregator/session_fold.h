@@ -11,12 +11,16 @@
 #include "stream/fold.h"
 #include "stream/outputs.h"
 
+enum abandoned_carts { CARTS_OFF, CARTS_PSEUDONYMOUS, CARTS_PLAIN };
+
 struct session_fold_config {
 	const struct output_context *outputs;
 	struct rollup_list rollups;
 	struct stages stages;
 	int64_t disorder_us; /* watermark = clock - disorder */
-	int64_t grace_us;    /* a window takes events until the watermark is at its end + grace */
+	enum abandoned_carts abandoned_carts;
+	const char *salt; /* of pseudonyms */
+	int64_t grace_us; /* a window takes events until the watermark is at its end + grace */
 };
 
 extern const struct fold_ops session_fold_ops; /* config: struct session_fold_config */

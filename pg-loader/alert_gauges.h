@@ -12,7 +12,8 @@ struct alert_gauges;
 struct alert_gauges *alert_gauges_new(void);
 /* NULL is allowed. */
 void alert_gauges_free(struct alert_gauges *gauges);
-/* list: "rule=1,other=0", as processed.open_alerts() returns it. A rule that is not in it gets 0. */
+/* list: "rule=1,other=0", as processed.open_alerts() returns it. A rule that is not in it gets
+ * 0. */
 void alert_gauges_set(struct alert_gauges *gauges, const char *list);
 
 /* Takes the first entry of a list. False: the list is empty, or not of that form. Pure. */

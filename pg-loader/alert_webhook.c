@@ -1,7 +1,7 @@
 /* curl's multi interface does not block; with a threaded resolver neither does a name.
  *
- * The body is made by the database, which writes numbers and times exactly. A request that was
- * refused is stored in the outbox with the time of the next try, so a restart does not forget it. */
+ * The body is made by the database, which writes numbers and times exactly. The outbox has the time
+ * of the next try of a refused request, so a restart does not forget it. */
 #include "alert_webhook.h"
 
 #include <curl/curl.h>
@@ -18,7 +18,8 @@
 #define TIMEOUT_MS 10000L
 
 static const char pending_sql[] =
-	"SELECT number, alert_id || CASE state WHEN 'closed' THEN '-closed' ELSE '' END AS key, body"
+	"SELECT number, alert_id || CASE state WHEN 'closed' THEN '-closed' ELSE '' END AS key,"
+	" body"
 	" FROM processed.alerts_to_send a"
 	" WHERE webhook_sent_at IS NULL AND webhook_next_at <= now()"
 	" AND created_at > now() - interval '1 day'"

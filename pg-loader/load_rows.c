@@ -414,6 +414,7 @@ enum reason load_rows_add(struct row_buffers *rows, enum topic_id topic,
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_FUNNEL_PARTIALS:
+	case TOPIC_ABANDONED_CARTS:
 	case TOPIC_ALERTS:
 	case TOPIC_PRODUCER_STATE:
 	case TOPIC_COUNT: break;

@@ -1,5 +1,5 @@
-/* Each call of reporting_step makes at most one step: it begins a query that is due, or asks for the
- * answer to the one that runs (async_postgres.h).
+/* Each call of reporting_step makes at most one step: it begins a query that is due, or asks for
+ * the answer to the one that runs (async_postgres.h).
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
  * costs less per event. If as many wait as one call counts, it follows at once. It also follows

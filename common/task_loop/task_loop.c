@@ -87,6 +87,7 @@ static bool register_schemas(struct task_loop *loop, struct err *err)
 		{TOPIC_SESSION_FUNNELS, SCHEMA_VISIT},
 		{TOPIC_FUNNEL_PARTIALS, SCHEMA_PARTIAL},
 		{TOPIC_AGGREGATED_EVENTS, SCHEMA_AGGREGATE},
+		{TOPIC_ABANDONED_CARTS, SCHEMA_CART},
 	};
 
 	for (size_t i = 0; i < sizeof(written) / sizeof(written[0]); i++) {

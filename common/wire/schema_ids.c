@@ -16,6 +16,7 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_alert.h"
 #include "wire/records_bronze.h"
+#include "wire/records_cart.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
 
@@ -47,6 +48,7 @@ bool schema_body_fits(enum schema_kind kind, struct span body)
 		struct partial partial;
 		struct aggregate aggregate;
 		struct alert alert;
+		struct abandoned_cart cart;
 	} record;
 	int64_t unknown_dead;
 
@@ -57,6 +59,7 @@ bool schema_body_fits(enum schema_kind kind, struct span body)
 	case SCHEMA_VISIT: return visit_decode(body, &record.visit, NULL);
 	case SCHEMA_PARTIAL: return partial_decode(body, &record.partial, NULL);
 	case SCHEMA_AGGREGATE: return aggregate_decode(body, &record.aggregate, NULL);
+	case SCHEMA_CART: return cart_decode(body, &record.cart, NULL);
 	case SCHEMA_ALERT: return alert_decode(body, &record.alert, NULL);
 	case SCHEMA_RAW: return is_json_object(body);
 	case SCHEMA_COUNT: break;

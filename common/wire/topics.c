@@ -1,6 +1,6 @@
 /* Retention follows from what a restore and people need:
  *   - 90 days for what is read again (raw, bronze) and for what people look at (dead letters, late
- *     events, alerts);
+ *     events, alerts, abandoned carts);
  *   - without limit where only the newest value per key matters; compaction removes the others;
  *   - without limit for partials; the merge half deletes what it no longer needs.
  *
@@ -61,6 +61,10 @@ static const struct topic topics[TOPIC_COUNT] = {
 	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
+	}},
+	[TOPIC_ABANDONED_CARTS] = {"abandoned_carts", 0, {
+		{"cleanup.policy", "delete"},
+		{"retention.ms", DAYS_90_MS},
 	}},
 	[TOPIC_ALERTS] = {"alerts", 1, {
 		{"cleanup.policy", "delete"},

@@ -21,6 +21,7 @@ enum topic_id {
 	TOPIC_SESSION_FUNNELS,   /* one row per visit */
 	TOPIC_FUNNEL_PARTIALS,   /* internal: the session half's values for the merge half */
 	TOPIC_AGGREGATED_EVENTS, /* one row per rollup, window and group */
+	TOPIC_ABANDONED_CARTS,   /* closed visits with a cart and without a purchase */
 	TOPIC_ALERTS,            /* openings and closings of alerts */
 	TOPIC_PRODUCER_STATE,    /* one row per segment of a producer's schedule */
 	TOPIC_COUNT

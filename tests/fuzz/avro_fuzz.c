@@ -11,6 +11,7 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_alert.h"
 #include "wire/records_bronze.h"
+#include "wire/records_cart.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
 #include "wire/schemas.h"
@@ -22,6 +23,7 @@ union any {
 	struct visit visit;
 	struct counts_record counts;
 	struct alert alert;
+	struct abandoned_cart cart;
 };
 
 static bool decode(int kind, struct span body, union any *record, const char **why)
@@ -33,6 +35,7 @@ static bool decode(int kind, struct span body, union any *record, const char **w
 	case 1: return aggregate_decode(body, &record->aggregate, why);
 	case 2: return partial_decode(body, &record->partial, why);
 	case 3: return visit_decode(body, &record->visit, why);
+	case 6: return cart_decode(body, &record->cart, why);
 	case 5: return alert_decode(body, &record->alert, why);
 	default: break;
 	}
@@ -47,6 +50,7 @@ static void encode(int kind, const union any *record, struct buffer *out)
 	case 1: aggregate_encode(out, 1, &record->aggregate); break;
 	case 2: partial_encode(out, 1, &record->partial); break;
 	case 3: visit_encode(out, 1, &record->visit); break;
+	case 6: cart_encode(out, 1, &record->cart); break;
 	case 5: alert_encode(out, 1, &record->alert); break;
 	default: counts_encode(out, 1, &record->counts); break;
 	}
@@ -126,12 +130,12 @@ static void check_resolved(enum schema_kind kind, struct span writer, struct spa
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct fuzz_reader in = {(const char *)data, size};
-	uint8_t kind = fuzz_byte(&in) % 19;
+	uint8_t kind = fuzz_byte(&in) % 20;
 	struct buffer text = {0};
 	struct span writer;
 
-	if (kind == 18) {
-		check_body(5, (struct span){in.at, in.left});
+	if (kind >= 18) {
+		check_body(kind - 13, (struct span){in.at, in.left});
 	} else if (kind < 5) {
 		check_body(kind, (struct span){in.at, in.left});
 	} else if (kind == 5) {

@@ -157,7 +157,8 @@ static inline const struct output_context *kit_context(void)
 	                                               [TOPIC_COUNTS] = 1,
 	                                               [TOPIC_SESSION_FUNNELS] = 4,
 	                                               [TOPIC_FUNNEL_PARTIALS] = 2,
-	                                               [TOPIC_AGGREGATED_EVENTS] = 4},
+	                                               [TOPIC_AGGREGATED_EVENTS] = 4,
+	                                               [TOPIC_ABANDONED_CARTS] = 4},
 	                                              {11, 12, 13, 14, 15, 16, 17},
 	                                              NULL};
 

@@ -43,7 +43,7 @@ struct pipeline {
 	int source_count;
 	struct kit_log sources[PIPE_SOURCES];
 	struct kit_log partials[PIPE_MERGES];
-	struct outbox visits, late;
+	struct outbox visits, late, carts;
 	struct counts counts[PIPE_SOURCES];
 	struct pipe_event *events;
 	size_t event_count, event_capacity;
@@ -77,6 +77,7 @@ static inline void pipe_free(struct pipeline *pipe)
 		kit_log_free(&pipe->partials[m]);
 	outbox_free(&pipe->visits);
 	outbox_free(&pipe->late);
+	outbox_free(&pipe->carts);
 	free(pipe->events);
 }
 
@@ -180,6 +181,7 @@ static inline void pipe_commit(struct pipeline *pipe, struct outbox *box)
 			break;
 		case TOPIC_SESSION_FUNNELS: kit_copy(&pipe->visits, output); break;
 		case TOPIC_LATE_EVENTS: pipe_note_late(pipe, output); break;
+		case TOPIC_ABANDONED_CARTS: kit_copy(&pipe->carts, output); break;
 		case TOPIC_BRONZE_EVENTS:
 		case TOPIC_DEAD_LETTER:
 		case TOPIC_COUNTS:

@@ -5,10 +5,11 @@
 
 #define TIMES_4(text)  text text text text
 #define BYTES_20(text) TIMES_4(text) TIMES_4(text) TIMES_4(text) TIMES_4(text) TIMES_4(text)
-#define BYTES_131(text)                                                                          \
-	BYTES_20(text)                                                                           \
-	BYTES_20(text) BYTES_20(text) BYTES_20(text) BYTES_20(text) BYTES_20(text) TIMES_4(text) \
-		TIMES_4(text) text text text
+#define BYTES_131(text)                                                                         \
+	BYTES_20(text)                                                                          \
+	BYTES_20(text)                                                                          \
+	BYTES_20(text) BYTES_20(text) BYTES_20(text) BYTES_20(text) TIMES_4(text) TIMES_4(text) \
+		text text text
 
 static const struct {
 	const char *label, *key, *text, *want;

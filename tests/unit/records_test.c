@@ -16,6 +16,7 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_alert.h"
 #include "wire/records_bronze.h"
+#include "wire/records_cart.h"
 #include "wire/records_counts.h"
 #include "wire/records_measures.h"
 #include "wire/records_visit.h"
@@ -36,6 +37,7 @@ union record {
 	struct visit visit;
 	struct counts_record counts;
 	struct alert alert;
+	struct abandoned_cart cart;
 };
 
 /* ---- bronze ---- */
@@ -536,6 +538,68 @@ static bool alert_read(struct span body, union record *record, const char **why)
 	return alert_decode(body, &record->alert, why);
 }
 
+/* ---- abandoned carts ---- */
+
+static void cart_random(union record *record)
+{
+	record->cart = (struct abandoned_cart){
+		.session = random_text(0, 1000),
+		.user = random_text(0, 1000),
+		.pseudonymous = random_below(2) == 1,
+		.start_us = random_time_us(),
+		.views = random_number(0, INT64_MAX),
+		.carts = random_number(0, INT64_MAX),
+		.removes = random_number(0, INT64_MAX),
+		.checkouts = random_number(0, INT64_MAX),
+		.products = random_number(0, INT64_MAX),
+		.last_category = random_optional_text(1000),
+		.furthest_stage = (int32_t)random_number(0, INT32_MAX),
+		.revision = random_number(INT64_MIN, INT64_MAX),
+	};
+	record->cart.end_us = record->cart.start_us + random_below(INT64_C(86400000000));
+}
+
+static void cart_refer(struct reference *to, const union record *record)
+{
+	const struct abandoned_cart *cart = &record->cart;
+
+	reference_text(to, "session", cart->session);
+	reference_text(to, "user", cart->user);
+	reference_number(to, "pseudonymous", cart->pseudonymous);
+	reference_number(to, "visit_start", cart->start_us);
+	reference_number(to, "visit_end", cart->end_us);
+	reference_number(to, "views", cart->views);
+	reference_number(to, "carts", cart->carts);
+	reference_number(to, "removes", cart->removes);
+	reference_number(to, "checkouts", cart->checkouts);
+	reference_number(to, "products", cart->products);
+	reference_optional_text(to, "last_category", cart->last_category);
+	reference_number(to, "furthest_stage", cart->furthest_stage);
+	reference_number(to, "revision", cart->revision);
+}
+
+static bool cart_equal(const union record *left, const union record *right)
+{
+	const struct abandoned_cart *a = &left->cart, *b = &right->cart;
+
+	return span_equal(a->session, b->session) && span_equal(a->user, b->user) &&
+	       a->pseudonymous == b->pseudonymous && a->start_us == b->start_us &&
+	       a->end_us == b->end_us && a->views == b->views && a->carts == b->carts &&
+	       a->removes == b->removes && a->checkouts == b->checkouts &&
+	       a->products == b->products && span_equal(a->last_category, b->last_category) &&
+	       a->furthest_stage == b->furthest_stage && a->revision == b->revision;
+}
+
+static void cart_write(struct buffer *out, const union record *record)
+{
+	cart_encode(out, SCHEMA_ID, &record->cart);
+}
+
+static bool cart_read(struct span body, union record *record, const char **why)
+{
+	return cart_decode(body, &record->cart, why);
+}
+
 /* ---- what holds for every record ---- */
 
 static const struct codec {
@@ -557,6 +621,7 @@ static const struct codec {
          partial_read},
 	{"aggregate", SCHEMA_AGGREGATE, aggregate_random, aggregate_refer, aggregate_equal,
          aggregate_write, aggregate_read},
+	{"cart", SCHEMA_CART, cart_random, cart_refer, cart_equal, cart_write, cart_read},
 	{"alert", SCHEMA_ALERT, alert_random, alert_refer, alert_equal, alert_write, alert_read},
 };
 #define CODEC_COUNT (sizeof(codecs) / sizeof(codecs[0]))

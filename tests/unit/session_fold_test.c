@@ -26,6 +26,8 @@
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
 #include "wire/records_measures.h"
+#include "event/pseudonym.h"
+#include "wire/records_cart.h"
 #include "wire/records_visit.h"
 #include "wire/topics.h"
 
@@ -167,6 +169,7 @@ struct visit_row {
 	char key[64];
 	int64_t start_us, end_us, events;
 	bool final, exists;
+	bool has_cart, has_purchase; /* of batch_visits */
 };
 
 static int by_key(const void *a, const void *b)
@@ -211,6 +214,12 @@ static size_t existing_visits(const struct pipeline *pipe, struct visit_row *row
 	return kept;
 }
 
+static void note_type(struct visit_row *row, const struct event *event)
+{
+	row->has_cart |= event->type == EVENT_CART;
+	row->has_purchase |= event->type == EVENT_PURCHASE;
+}
+
 static int by_session_and_time(const void *a, const void *b)
 {
 	const struct event *x = &(*(const struct pipe_event *const *)a)->bronze.event,
@@ -248,11 +257,13 @@ static size_t batch_visits(const struct pipeline *pipe, struct visit_row *rows)
 		    event->event_time_us / US_PER_DAY == before->event_time_us / US_PER_DAY) {
 			rows[count - 1].end_us = event->event_time_us;
 			rows[count - 1].events++;
+			note_type(&rows[count - 1], event);
 			continue;
 		}
 		rows[count] = (struct visit_row){.start_us = event->event_time_us,
 		                                 .end_us = event->event_time_us,
 		                                 .events = 1};
+		note_type(&rows[count], event);
 		visit_key(session, event->event_time_us, text);
 		snprintf(rows[count++].key, sizeof(rows[0].key), "%.63s", text);
 	}
@@ -289,6 +300,106 @@ Test(session_fold, visits_equal_a_batch_computation_over_the_events_that_were_no
 		}
 		pipe_free(&pipe);
 	}
+}
+
+/* ---- abandoned carts */
+
+/* The row of a record, which must be there once. */
+static size_t row_of_cart(const struct visit_row *rows, size_t count,
+                          const struct abandoned_cart *cart)
+{
+	char key[RECORD_KEY_MAX], text[64];
+
+	visit_key(cart->session, cart->start_us, key);
+	snprintf(text, sizeof(text), "%.63s", key);
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(rows[i].key, text) == 0)
+			return i;
+	cr_assert(false, "no visit %s", text);
+	return count;
+}
+
+Test(session_fold, each_closed_visit_with_a_cart_and_no_purchase_is_emitted_once)
+{
+	static struct visit_row rows[20000];
+
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct rng rng = {seed + 60};
+		struct pipeline pipe;
+		size_t count, wanted = 0;
+
+		pipe_init(&pipe, seed, 2, "1m:all", "view,cart,purchase");
+		pipe.session.abandoned_carts = CARTS_PLAIN;
+		for (int p = 0; p < 2; p++)
+			pipe_generate(&pipe, &rng, p, 800, KIT_DAY0_US + 20 * US_PER_HOUR,
+			              seed % 2 ? US_PER_MINUTE : 5 * US_PER_SECOND);
+		pipe_run_sessions(&pipe, &rng, 30);
+		count = batch_visits(&pipe, rows);
+		for (size_t i = 0; i < count; i++)
+			wanted += rows[i].has_cart && !rows[i].has_purchase;
+		cr_assert_gt(wanted, 5);
+		cr_assert_eq(pipe.carts.count, wanted, "seed %" PRIu64, seed);
+		for (size_t i = 0; i < pipe.carts.count; i++) {
+			struct abandoned_cart cart;
+			struct visit_row *row;
+
+			cr_assert(cart_decode(kit_body(&pipe.carts.at[i]), &cart, NULL));
+			cr_assert(span_equal(cart.session, pipe.carts.at[i].key));
+			row = &rows[row_of_cart(rows, count, &cart)];
+			cr_assert(row->has_cart && !row->has_purchase && !row->exists,
+			          "seed %" PRIu64 ": %s", seed, row->key);
+			cr_assert_eq(cart.end_us, row->end_us);
+			cr_assert_eq(cart.views + cart.carts + cart.removes + cart.checkouts,
+			             row->events);
+			row->exists = true; /* a second record would fail */
+		}
+		pipe_free(&pipe);
+	}
+}
+
+Test(session_fold, abandoned_carts_may_have_pseudonyms_or_be_off)
+{
+	struct pipeline plain, other;
+	char name[PSEUDONYM_MAX];
+
+	for (int way = 0; way < 3; way++) {
+		struct rng rng = {3};
+		struct pipeline *pipe = way == 0 ? &plain : &other;
+
+		pipe_init(pipe, 3, 1, "1m:all", "view,cart,purchase");
+		pipe->session.abandoned_carts = way == 0   ? CARTS_PLAIN
+		                                : way == 1 ? CARTS_PSEUDONYMOUS
+		                                           : CARTS_OFF;
+		pipe->session.salt = "salt";
+		pipe_generate(pipe, &rng, 0, 400, KIT_DAY0_US, US_PER_MINUTE);
+		pipe_run_sessions(pipe, &rng, 30);
+		cr_assert(way != 2 || pipe->carts.count == 0);
+		for (size_t i = 0; way == 1 && i < pipe->carts.count; i++) {
+			struct abandoned_cart cart, before;
+
+			cr_assert_eq(pipe->carts.count, plain.carts.count);
+			cr_assert(cart_decode(kit_body(&pipe->carts.at[i]), &cart, NULL));
+			cr_assert(cart_decode(kit_body(&plain.carts.at[i]), &before, NULL));
+			cr_assert(cart.pseudonymous && !before.pseudonymous);
+			pseudonym("salt", "session", before.session, name);
+			cr_assert(span_is(cart.session, name));
+			cr_assert(span_is(pipe->carts.at[i].key, name));
+			pseudonym("salt", "user", before.user, name);
+			cr_assert(span_is(cart.user, name));
+		}
+		if (way > 0)
+			pipe_free(pipe);
+	}
+	pipe_free(&plain);
+}
+
+/* From PostgreSQL: left(encode(sha256('salt' || 'user' || ':' || '17'), 'hex'), 20). */
+Test(session_fold, pseudonyms_are_those_of_the_database)
+{
+	char name[PSEUDONYM_MAX];
+
+	pseudonym("salt", "user", SPAN("17"), name);
+	cr_assert_str_eq(name, "52fdb6789f16d3f3eba8");
 }
 
 /* ---- partials and progress */

@@ -29,8 +29,10 @@ static const struct {
 	{"dead-letter", TOPIC_DEAD_LETTER},
 	{"counts", TOPIC_COUNTS},
 	{"alerts", TOPIC_ALERTS},
+	{"abandoned-carts", TOPIC_ABANDONED_CARTS},
 };
-#define TOPICS_TEXT "raw, bronze, aggregates, visits, late, dead-letter, counts or alerts"
+#define TOPICS_TEXT \
+	"raw, bronze, aggregates, visits, late, dead-letter, counts, alerts or abandoned-carts"
 
 static bool find_topic(const char *name, enum topic_id *id)
 {

@@ -50,6 +50,7 @@ static bool schema_of(enum topic_id topic, struct span value, enum schema_kind *
 	case TOPIC_SESSION_FUNNELS: *kind = SCHEMA_VISIT; return true;
 	case TOPIC_FUNNEL_PARTIALS: *kind = SCHEMA_PARTIAL; return true;
 	case TOPIC_AGGREGATED_EVENTS: *kind = SCHEMA_AGGREGATE; return true;
+	case TOPIC_ABANDONED_CARTS: *kind = SCHEMA_CART; return true;
 	case TOPIC_ALERTS: *kind = SCHEMA_ALERT; return true;
 	case TOPIC_DEAD_LETTER:
 	case TOPIC_PRODUCER_STATE:

@@ -119,6 +119,7 @@ static bool read_avro(struct tail_record *tail, struct span body)
 	case TOPIC_COUNTS:
 		ok = counts_decode(body, &tail->as.counts, &tail->unknown_dead, &why);
 		break;
+	case TOPIC_ABANDONED_CARTS: ok = cart_decode(body, &tail->as.cart, &why); break;
 	case TOPIC_ALERTS: ok = alert_decode(body, &tail->as.alert, &why); break;
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_DEAD_LETTER:
@@ -377,6 +378,23 @@ static void write_alert(struct tail_write *write, const struct alert *alert)
 	tail_write_text(write, "closed_by", alert->closed_by);
 }
 
+static void write_cart(struct tail_write *write, const struct abandoned_cart *cart)
+{
+	tail_write_text(write, "session", cart->session);
+	tail_write_text(write, "user", cart->user);
+	tail_write_bool(write, "pseudonymous", cart->pseudonymous);
+	tail_write_time(write, "visit_start", cart->start_us);
+	tail_write_time(write, "visit_end", cart->end_us);
+	tail_write_number(write, "views", cart->views);
+	tail_write_number(write, "carts", cart->carts);
+	tail_write_number(write, "removes", cart->removes);
+	tail_write_number(write, "checkouts", cart->checkouts);
+	tail_write_number(write, "products", cart->products);
+	tail_write_text(write, "last_category", cart->last_category);
+	tail_write_number(write, "furthest_stage", cart->furthest_stage);
+	tail_write_number(write, "revision", cart->revision);
+}
+
 static void write_fields(struct tail_write *write, const struct tail_record *tail)
 {
 	switch (tail->topic) {
@@ -385,6 +403,7 @@ static void write_fields(struct tail_write *write, const struct tail_record *tai
 	case TOPIC_AGGREGATED_EVENTS: write_aggregate(write, &tail->as.aggregate); break;
 	case TOPIC_SESSION_FUNNELS: write_visit(write, &tail->as.visit); break;
 	case TOPIC_COUNTS: write_counts(write, &tail->as.counts, tail->unknown_dead); break;
+	case TOPIC_ABANDONED_CARTS: write_cart(write, &tail->as.cart); break;
 	case TOPIC_ALERTS: write_alert(write, &tail->as.alert); break;
 	case TOPIC_RAW_EVENTS:
 	case TOPIC_DEAD_LETTER:

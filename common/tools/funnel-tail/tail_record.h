@@ -34,6 +34,7 @@
 #include "wire/records_aggregate.h"
 #include "wire/records_alert.h"
 #include "wire/records_bronze.h"
+#include "wire/records_cart.h"
 #include "wire/records_counts.h"
 #include "wire/records_visit.h"
 #include "wire/topics.h"
@@ -63,6 +64,7 @@ struct tail_record {
 		struct visit visit;
 		struct counts_record counts;
 		struct alert alert;
+		struct abandoned_cart cart;
 	} as;
 	int64_t unknown_dead; /* of counts */
 };
