@@ -89,7 +89,8 @@ BEGIN
                 'mart.revenue_of_day(date), mart.counted_to(), '
                 'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean), '
                 'mart.stage_rate(boolean, bigint, bigint), '
-                'mart.is_breach(numeric, numeric, numeric, numeric, bigint)'
+                'mart.is_breach(numeric, numeric, numeric, numeric, bigint), '
+                'processed.session_id(text)'
             FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t

@@ -35,6 +35,7 @@ BEGIN
     PERFORM mart.rebuild_sums();
     PERFORM mart.rebuild_layers();
     PERFORM mart.rebuild_funnels();
+    PERFORM mart.rebuild_shopping();
     TRUNCATE mart.new_events, mart.new_products;
     UPDATE mart.state SET rebuilt_at = now(), refreshed_at = now();
     PERFORM reporting.measure_quality(true);
@@ -159,6 +160,11 @@ BEGIN
     SELECT event_date, brand, sum(views), sum(carts), sum(removes), sum(checkouts), sum(purchases),
            sum(revenue)
     FROM mart.product_days GROUP BY 1, 2;
+    DELETE FROM mart.category_brand_days;
+    INSERT INTO mart.category_brand_days
+    SELECT event_date, category, brand, sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.product_days GROUP BY 1, 2, 3;
     DELETE FROM mart.price_band_days;
     INSERT INTO mart.price_band_days
     SELECT event_date, mart.price_band(price), sum(views), sum(carts), sum(removes), sum(checkouts),

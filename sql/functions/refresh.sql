@@ -49,6 +49,7 @@ BEGIN
         PERFORM mart.count_product_hours();
         PERFORM mart.count_sessions();
         PERFORM mart.note_funnel_days();
+        PERFORM mart.note_shopping_days();
         PERFORM mart.drop_batches();
     END IF;
     events_waiting := (SELECT coalesce(sum(events), 0) FROM processed.load_batches);
@@ -56,6 +57,7 @@ BEGIN
     IF events_waiting = 0 THEN
         PERFORM mart.refresh_segments();
         PERFORM mart.refresh_funnels();
+        PERFORM mart.refresh_shopping();
     END IF;
     PERFORM mart.reconcile(false);
     -- A breach may be temporary (counts that arrive before their dead letters), so it is checked

@@ -55,6 +55,16 @@ BEGIN
         checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
         revenue = t.revenue + excluded.revenue;
 
+    INSERT INTO mart.category_brand_days AS t
+    SELECT event_date, category, brand, sum(views), sum(carts), sum(removes), sum(checkouts),
+           sum(purchases), sum(revenue)
+    FROM mart.new_products GROUP BY event_date, category, brand
+    ON CONFLICT (event_date, category, brand) DO UPDATE SET
+        views = t.views + excluded.views, carts = t.carts + excluded.carts,
+        removes = t.removes + excluded.removes,
+        checkouts = t.checkouts + excluded.checkouts, purchases = t.purchases + excluded.purchases,
+        revenue = t.revenue + excluded.revenue;
+
     INSERT INTO mart.price_band_days AS t
     SELECT event_date, mart.price_band(price), sum(views), sum(carts), sum(removes), sum(checkouts),
            sum(purchases), sum(revenue)

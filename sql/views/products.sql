@@ -13,6 +13,13 @@ FROM mart.brand_days;
 COMMENT ON VIEW reporting.brand_days IS
     'Events by type and revenue of each UTC day and brand. Adds up.';
 
+CREATE OR REPLACE VIEW reporting.category_brand_days AS
+SELECT event_date AS day, category, split_part(category, '.', 1) AS category_level1, brand, views,
+       carts, removes, checkouts, purchases, revenue
+FROM mart.category_brand_days;
+COMMENT ON VIEW reporting.category_brand_days IS
+    'Events by type and revenue of each UTC day, category code and brand. Adds up.';
+
 CREATE OR REPLACE VIEW reporting.product_days AS
 SELECT event_date AS day, product_id, category, split_part(category, '.', 1) AS category_level1,
        brand, price, views, carts, removes, checkouts, purchases, revenue

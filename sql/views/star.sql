@@ -25,6 +25,54 @@ COMMENT ON COLUMN reporting.dim_users.segment IS
     'loyal buyer (3 orders and more), repeat buyer (2), one-time buyer (1), else: cart, no '
     'purchase; returning visitor (several sessions); one-session visitor.';
 
+-- Most sessions lie within one day, and a condition on date_key reaches their rows. The others are
+-- few: mart.long_sessions has them.
+CREATE OR REPLACE VIEW reporting.dim_sessions AS
+SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
+           || coalesce(t.session_text,
+                       CASE WHEN s.session_id = md5('user:' || s.user_id)::uuid
+                            THEN 'user:' || s.user_id ELSE s.session_id::text END),
+                                     'UTF8')), 'hex'), 20)                 AS session_key,
+       s.date_key,
+       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || s.user_id,
+                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       s.first_seen, s.last_seen, s.days,
+       s.views + s.carts + s.removes + s.checkouts + s.purchases           AS events,
+       s.views, s.carts, s.removes, s.checkouts, s.purchases, s.revenue,
+       CASE WHEN s.purchases > 0 THEN 'bought' WHEN s.carts + s.checkouts > 0 THEN 'cart'
+            ELSE 'viewed' END                                              AS outcome
+FROM (
+    SELECT d.session_id, d.event_date AS date_key,
+           (array_agg(d.user_id ORDER BY d.first_time, d.user_id))[1] AS user_id,
+           min(d.first_time) AS first_seen, max(d.last_time) AS last_seen, 1::bigint AS days,
+           sum(d.views)::bigint AS views, sum(d.carts)::bigint AS carts,
+           sum(d.removes)::bigint AS removes, sum(d.checkouts)::bigint AS checkouts,
+           sum(d.purchases)::bigint AS purchases, sum(d.revenue) AS revenue
+    FROM mart.session_days d
+    WHERE NOT EXISTS (SELECT FROM mart.long_sessions l WHERE l.session_id = d.session_id)
+    GROUP BY d.session_id, d.event_date
+    UNION ALL
+    SELECT d.session_id, min(d.event_date),
+           (array_agg(d.user_id ORDER BY d.first_time, d.user_id))[1], min(d.first_time),
+           max(d.last_time), count(DISTINCT d.event_date), sum(d.views)::bigint,
+           sum(d.carts)::bigint, sum(d.removes)::bigint, sum(d.checkouts)::bigint,
+           sum(d.purchases)::bigint, sum(d.revenue)
+    FROM mart.session_days d
+    WHERE d.session_id IN (SELECT l.session_id FROM mart.long_sessions l)
+    GROUP BY d.session_id) AS s
+LEFT JOIN mart.session_texts t USING (session_id);
+COMMENT ON VIEW reporting.dim_sessions IS
+    'One row per session with an event, as of the last refresh. Put a condition on date_key.';
+COMMENT ON COLUMN reporting.dim_sessions.session_key IS
+    'Pseudonym of the session; the same in fct_events and fct_session_funnel. If the source''s id is '
+    'not a UUID in lower case, it is the same after the next pass over the session''s day (up to 30 '
+    'minutes).';
+COMMENT ON COLUMN reporting.dim_sessions.date_key IS 'UTC day of the first event: dim_date.';
+COMMENT ON COLUMN reporting.dim_sessions.user_key IS 'User of the first event: dim_users.';
+COMMENT ON COLUMN reporting.dim_sessions.days IS 'UTC days with an event of the session.';
+COMMENT ON COLUMN reporting.dim_sessions.outcome IS
+    'bought; cart (a cart or checkout, no purchase); viewed (neither).';
+
 CREATE OR REPLACE VIEW reporting.dim_products AS
 SELECT product_id, category, brand, price, mart.price_band(price) AS price_band, first_seen,
        last_seen
@@ -87,7 +135,13 @@ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' 
                                      'UTF8')), 'hex'), 20)                 AS user_key,
        left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
                                      || coalesce(e.user_session, 'user:' || e.user_id),
-                                     'UTF8')), 'hex'), 20)                 AS session_key
+                                     'UTF8')), 'hex'), 20)                 AS session_key,
+       (SELECT CASE WHEN sum(d.purchases) > 0 THEN 'bought'
+                    WHEN sum(d.carts + d.checkouts) > 0 THEN 'cart'
+                    WHEN count(*) > 0 THEN 'viewed' END
+        FROM mart.session_days d
+        WHERE d.session_id = processed.session_id(coalesce(e.user_session, 'user:' || e.user_id))
+              AND d.event_date = e.event_date)                             AS outcome
 FROM raw.events e;
 COMMENT ON VIEW reporting.fct_events IS
     'One row per event, late ones too, with keys to the dimensions. Filter by date_key: without it '
@@ -96,6 +150,10 @@ COMMENT ON COLUMN reporting.fct_events.event_key IS
     'Pseudonym of the event id, which would reveal its user.';
 COMMENT ON COLUMN reporting.fct_events.date_key IS
     'UTC day: dim_date. time_key: minute of the day, dim_time.';
+COMMENT ON COLUMN reporting.fct_events.outcome IS
+    'What became of the event''s session on its UTC day: bought; cart (a cart or checkout, no '
+    'purchase); viewed (neither). Null until the next refresh. A query that does not use this column '
+    'does not compute it.';
 COMMENT ON COLUMN reporting.fct_events.revenue IS 'Price of a purchase, else 0.';
 COMMENT ON COLUMN reporting.fct_events.user_key IS
     'Pseudonym: dim_users. session_key: pseudonym of the session, or of the user where there is '
