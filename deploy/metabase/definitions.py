@@ -5,19 +5,25 @@ A dashboard file:
     filters   slug, name, type: choice (with choices), date, or card (values are column `column` of card `card`); default
     tiles     card (cards/<card>.sql), name, description, display, settings, at [row, column], size [width, height]
               or text (Markdown), at, size
+              perhaps click: card (one of details), values (variable of that card: column of the clicked row), and for a
+              table, on: the column that can be clicked. Filters of the dashboard are passed on.
     helpers   cards without a tile: card, name, description, display (the source of a filter's values)
+    details   cards without a tile, which a click opens: like tiles, and asks: further variables (slug, name). In their
+              settings, $CARD:card stands for the number of a detail that comes before. Dashboards may share them.
 The filters of a card are the variables of its SQL. Each must be the slug of a filter, and each filter of a dashboard
 must be used by at least one of its cards. The grid is 24 columns wide.
 """
 import dataclasses
 import json
 import pathlib
-from typing import Any, Optional
+import re
+from typing import Any, Callable, Optional
 
 import template
 
 HERE = pathlib.Path(__file__).resolve().parent
 GRID_WIDTH = 24
+LINK = re.compile(r"\$CARD:(\w+)")
 DISPLAYS = ("funnel", "line", "area", "bar", "row", "scalar", "table")
 
 
@@ -29,7 +35,7 @@ class DefinitionError(Exception):
 class Filter:
     slug: str
     name: str
-    type: str  # choice, date, card
+    type: str  # choice, date, card; ask: a variable that only a click sets
     choices: tuple[str, ...] = ()
     card: str = ""
     column: str = ""
@@ -52,10 +58,19 @@ class Card:
     display: str
     settings: dict[str, Any]
     sql: str
+    asks: tuple[Filter, ...] = ()
 
     @property
     def variables(self) -> list[str]:
         return template.variables(self.sql)
+
+
+@dataclasses.dataclass(frozen=True)
+class Click:
+    """What a click on a tile opens."""
+    card: str
+    values: dict[str, str]  # variable: column
+    on: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +81,7 @@ class Tile:
     height: int
     card: Optional[Card] = None
     text: str = ""
+    click: Optional[Click] = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,11 +92,22 @@ class Dashboard:
     filters: tuple[Filter, ...]
     tiles: tuple[Tile, ...]
     helpers: tuple[Card, ...]
+    details: tuple[Card, ...]
+
+    @property
+    def filtered_cards(self) -> list[Card]:
+        """Cards that run with the filters alone; first those that give filters their values."""
+        return [*self.helpers, *(tile.card for tile in self.tiles if tile.card)]
 
     @property
     def cards(self) -> list[Card]:
-        """All cards; first those that give filters their values."""
-        return [*self.helpers, *(tile.card for tile in self.tiles if tile.card)]
+        """All cards, each after those that it refers to."""
+        return [*self.helpers, *self.details, *(tile.card for tile in self.tiles if tile.card)]
+
+    def variables(self, card: Card) -> list[Filter]:
+        """The variables of a card, in the order of their first use."""
+        known = {f.slug: f for f in (*self.filters, *card.asks)}
+        return [known[slug] for slug in card.variables]
 
     @property
     def defaults(self) -> dict[str, Optional[str]]:
@@ -105,7 +132,8 @@ def read_dashboard(path: pathlib.Path, cards: pathlib.Path) -> Dashboard:
         filters = tuple(Filter(**{**f, "choices": tuple(f.get("choices", ()))}) for f in raw["filters"])
         dashboard = Dashboard(path.stem, raw["name"], raw["description"], filters,
                               tuple(read_tile(t, cards) for t in raw["tiles"]),
-                              tuple(read_card(c, cards) for c in raw.get("helpers", [])))
+                              tuple(read_card(c, cards) for c in raw.get("helpers", [])),
+                              tuple(read_card(c, cards) for c in raw.get("details", [])))
     except KeyError as error:
         raise DefinitionError(f"{path}: missing {error}") from error
     except (ValueError, TypeError, OSError) as error:
@@ -118,12 +146,14 @@ def read_tile(raw: dict[str, Any], cards: pathlib.Path) -> Tile:
     (row, column), (width, height) = raw["at"], raw["size"]
     if "text" in raw:
         return Tile(row, column, width, height, text=raw["text"])
-    return Tile(row, column, width, height, card=read_card(raw, cards))
+    click = Click(**raw["click"]) if "click" in raw else None
+    return Tile(row, column, width, height, card=read_card(raw, cards), click=click)
 
 
 def read_card(raw: dict[str, Any], cards: pathlib.Path) -> Card:
     sql = (cards / f"{raw['card']}.sql").read_text(encoding="utf-8").strip()
-    return Card(raw["card"], raw["name"], raw["description"], raw["display"], raw.get("settings", {}), sql)
+    asks = tuple(Filter(ask["slug"], ask["name"], "ask") for ask in raw.get("asks", []))
+    return Card(raw["card"], raw["name"], raw["description"], raw["display"], raw.get("settings", {}), sql, asks)
 
 
 def check(dashboard: Dashboard, path: pathlib.Path) -> None:
@@ -131,7 +161,7 @@ def check(dashboard: Dashboard, path: pathlib.Path) -> None:
         return DefinitionError(f"{path}: {why}")
 
     slugs = {f.slug for f in dashboard.filters}
-    used = {name for card in dashboard.cards for name in card.variables}
+    used = {name for card in dashboard.filtered_cards for name in card.variables}
     if slugs != used:
         raise wrong(f"filters {sorted(slugs)}, but the cards use {sorted(used)}")
     helpers = {card.key for card in dashboard.helpers}
@@ -151,3 +181,21 @@ def check(dashboard: Dashboard, path: pathlib.Path) -> None:
         taken |= cells
         if tile.card and tile.card.display not in DISPLAYS:
             raise wrong(f"tile {name!r}: display {tile.card.display!r} is not one of {', '.join(DISPLAYS)}")
+        if tile.click:
+            check_click(dashboard, tile.click, wrong)
+    before: set[str] = set()
+    for card in dashboard.details:
+        asked = {ask.slug for ask in card.asks}
+        if asked & slugs or asked - set(card.variables) or set(card.variables) - asked - slugs:
+            raise wrong(f"detail {card.key!r} uses {card.variables}, and asks for {sorted(asked)}")
+        if unknown := set(LINK.findall(json.dumps(card.settings))) - before:
+            raise wrong(f"detail {card.key!r} refers to {sorted(unknown)}, which is not a detail before it")
+        before.add(card.key)
+
+
+def check_click(dashboard: Dashboard, click: Click, wrong: Callable[[str], DefinitionError]) -> None:
+    detail = next((card for card in dashboard.details if card.key == click.card), None)
+    if detail is None:
+        raise wrong(f"a click opens {click.card!r}, which is not a detail")
+    if unknown := set(click.values) - set(detail.variables):
+        raise wrong(f"a click sets {sorted(unknown)}, which {click.card!r} does not use")

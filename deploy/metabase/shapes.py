@@ -13,7 +13,7 @@ import re
 import uuid
 from typing import Any, Optional
 
-from definitions import Card, Dashboard, Filter, Tile
+from definitions import LINK, Card, Click, Dashboard, Filter, Tile
 
 Json = dict[str, Any]
 NAMESPACE = uuid.UUID("6f9b8f0e-5d0c-4f0e-9a51-0d6a3c1f7b42")  # any fixed value, so that ids of tags are the same in every run
@@ -43,12 +43,17 @@ def target(slug: str) -> list[Any]:
     return ["variable", ["template-tag", slug]]
 
 
-def card_body(card: Card, filters: dict[str, Filter], database_id: int, collection_id: int) -> Json:
-    used = [filters[slug] for slug in card.variables]
+def linked(settings: Json, card_ids: dict[str, int]) -> Json:
+    """The settings with numbers in place of $CARD:key."""
+    return json.loads(LINK.sub(lambda found: str(card_ids[found[1]]), json.dumps(settings)))
+
+
+def card_body(card: Card, used: list[Filter], card_ids: dict[str, int], database_id: int, collection_id: int) -> Json:
+    """used: the variables of the card. card_ids: the cards that its settings refer to."""
     tags = {f.slug: {"id": tag_id(card, f.slug), "name": f.slug, "display-name": f.name, "type": f.tag_type} for f in used}
     return marked({
         "name": card.name, "type": "question", "display": card.display, "description": card.description,
-        "collection_id": collection_id, "visualization_settings": card.settings,
+        "collection_id": collection_id, "visualization_settings": linked(card.settings, card_ids),
         "dataset_query": {"database": database_id, "type": "native", "native": {"query": card.sql, "template-tags": tags}},
         "parameters": [{"id": tag_id(card, f.slug), "type": f.parameter_type, "target": target(f.slug), "name": f.name, "slug": f.slug}
                        for f in used],
@@ -70,6 +75,29 @@ def parameter(dashboard: Dashboard, f: Filter, card_ids: dict[str, int]) -> Json
     return body
 
 
+def click_behavior(dashboard: Dashboard, click: Click, card_ids: dict[str, int]) -> Json:
+    """A link to a question whose variables are columns of the clicked row, or filters of the dashboard."""
+    detail = next(card for card in dashboard.details if card.key == click.card)
+    mapping: Json = {}
+    for f in dashboard.variables(detail):
+        if f.slug in click.values:
+            source = {"type": "column", "id": click.values[f.slug], "name": click.values[f.slug]}
+        elif f.type != "ask":
+            source = {"type": "parameter", "id": parameter_id(dashboard, f.slug), "name": f.name}
+        else:
+            continue
+        tag = tag_id(detail, f.slug)
+        mapping[tag] = {"id": tag, "source": source, "target": {"type": "variable", "id": f.slug}}
+    return {"type": "link", "linkType": "question", "targetId": card_ids[click.card], "parameterMapping": mapping}
+
+
+def tile_settings(dashboard: Dashboard, tile: Tile, card_ids: dict[str, int]) -> Json:
+    if tile.click is None:
+        return {}
+    behavior = {"click_behavior": click_behavior(dashboard, tile.click, card_ids)}
+    return {"column_settings": {json.dumps(["name", tile.click.on], separators=(",", ":")): behavior}} if tile.click.on else behavior
+
+
 def dashcard(dashboard: Dashboard, tile: Tile, card_ids: dict[str, int], dashboard_id: int) -> Json:
     """One tile, without its id."""
     place: Json = {"row": tile.row, "col": tile.column, "size_x": tile.width, "size_y": tile.height, "series": []}
@@ -79,7 +107,7 @@ def dashcard(dashboard: Dashboard, tile: Tile, card_ids: dict[str, int], dashboa
         return {**place, "card_id": None, "parameter_mappings": [],
                 "visualization_settings": {"virtual_card": virtual, "text": text}}
     card_id = card_ids[tile.card.key]
-    return {**place, "card_id": card_id, "visualization_settings": {}, "parameter_mappings": [
+    return {**place, "card_id": card_id, "visualization_settings": tile_settings(dashboard, tile, card_ids), "parameter_mappings": [
         {"parameter_id": parameter_id(dashboard, slug), "card_id": card_id, "target": target(slug)} for slug in tile.card.variables]}
 
 

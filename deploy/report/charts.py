@@ -10,13 +10,15 @@ import datetime as dt
 import decimal
 import html
 import math
-from typing import Any, Callable, Optional
+import re
+from typing import Any, Callable, Optional, Union
 
 Row = dict[str, Any]
 INK, FAINT, GRID = "#1f2933", "#6b7785", "#e6e9ed"
 BLUE, GREEN = "#3b6fb6", "#2f8f6b"
 SERIES = {"view": "#7fa6d6", "cart": "#e8a33d", "remove from cart": "#a9b2bd", "checkout": "#8d7cc9", "purchase": GREEN,
           "sessions": BLUE, "users": "#d1603d"}
+TIME = re.compile(r"\d{4}-\d\d-\d\d(T|$)")
 FUNNEL = ["#7fa6d6", "#e8a33d", GREEN]
 
 
@@ -98,8 +100,8 @@ def funnel(rows: list[Row], width: float, label: str, dimension: str, metric: st
 def rows_chart(rows: list[Row], width: float, label: str, dimension: str, metric: str) -> str:
     """Horizontal bars, one per row."""
     top = max((float(row[metric]) for row in rows), default=0) or 1
-    names = [cut(str(row[dimension]), 34) for row in rows]
-    left = min(0.45 * width, 14 + 7.4 * max((len(n) for n in names), default=0))
+    left = min(0.45 * width, 14 + 7.4 * max((len(str(row[dimension])) for row in rows), default=0))
+    names = [cut(str(row[dimension]), int((left - 14) / 7.0) + 1) for row in rows]
     right = 14 + 7.2 * max((len(number(row[metric])) for row in rows), default=0)
     step, parts = 24.0, []
     for i, row in enumerate(rows):
@@ -153,6 +155,37 @@ class TimeAxis:
         return parts
 
 
+class NameAxis:
+    """Places names, such as hours of the day, in their order between left and right, and labels some of them."""
+
+    def __init__(self, values: list[str], left: float, right: float):
+        self.names = list(dict.fromkeys(values))
+        self.left, self.right = left, right
+        self.slot = (right - left) / len(self.names)
+
+    def seconds(self, value: str) -> float:
+        return float(self.names.index(value))
+
+    def x(self, value: str) -> float:
+        return self.left + self.seconds(value) * self.slot
+
+    def write(self, place: float) -> str:
+        return self.names[int(place)]
+
+    def labels(self, y: float) -> list[str]:
+        longest = max(len(cut(name, 16)) for name in self.names)
+        every = math.ceil((7 * longest + 6) / self.slot)
+        return [text(self.x(name) + self.slot / 2, y, cut(name, 16), "middle", 11, FAINT) for name in self.names[::every]]
+
+
+Axis = Union[TimeAxis, NameAxis]
+
+
+def axis_of(values: list[str], left: float, right: float) -> Axis:
+    """By time if all values are times."""
+    return (TimeAxis if all(TIME.match(v) for v in values) else NameAxis)(values, left, right)
+
+
 def axis(marks: list[float], place: Callable[[float], float], left: float, right: float) -> list[str]:
     parts = []
     for mark in marks:
@@ -163,11 +196,11 @@ def axis(marks: list[float], place: Callable[[float], float], left: float, right
 
 
 def columns(rows: list[Row], width: float, label: str, dimension: str, metric: str, height: float = 230, color: str = GREEN) -> str:
-    """Vertical bars over time. A time without a row has none."""
-    return svg(width, height, label, column_parts(rows, width, 8, height - 24, dimension, metric, color, TimeAxis([r[dimension] for r in rows], 48, width - 6), True))
+    """Vertical bars over time or names. A time without a row has none."""
+    return svg(width, height, label, column_parts(rows, width, 8, height - 24, dimension, metric, color, axis_of([r[dimension] for r in rows], 48, width - 6), True))
 
 
-def column_parts(rows: list[Row], width: float, top: float, bottom: float, dimension: str, metric: str, color: str, time: TimeAxis, labels: bool,
+def column_parts(rows: list[Row], width: float, top: float, bottom: float, dimension: str, metric: str, color: str, time: Axis, labels: bool,
                  wanted: int = 4) -> list[str]:
     marks = ticks([r[metric] for r in rows], wanted)
     def place(value: float) -> float:

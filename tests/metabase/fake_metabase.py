@@ -6,6 +6,8 @@ parameter mirrors, a mapping to a variable that the card does not have, a filter
 A database is connected to, by psql, before it is stored. As newer servers do, it gives queries back in another form than
 they came in, and never a password.
 
+Clicks and links are checked in the same way: they must open a question that is there, and set variables that it has.
+
 question() says what SQL a tile would run for given values of the dashboard's filters, following the stored mappings and
 nothing else; so a filter that is not wired through has no effect here either.
 """
@@ -14,6 +16,7 @@ import json
 import re
 import subprocess
 import threading
+import urllib.parse
 import uuid
 
 GRID = 24
@@ -195,6 +198,19 @@ class Fake:
             need(p['type'] == ('date/single' if tags[tag]['type'] == 'date' else 'string/='), f"parameter {p['slug']}: {p['type']} for a {tags[tag]['type']} variable")
             mirrored.add(tag)
         need(mirrored == set(tags), f'tags {sorted(set(tags) - mirrored)} have no parameter')
+        for column, look in card['visualization_settings'].get('column_settings', {}).items():
+            if look.get('view_as') == 'link':
+                closed(look, f'link of {column}', {'view_as': any_of('link'), 'link_url': filled}, {'link_text': filled})
+                self.check_link(look['link_url'])
+
+    def check_link(self, url):
+        """An address of a question, with values for variables that it has."""
+        path, _, query = url.partition('?')
+        match = re.fullmatch(r'/question/(\d+)', path)
+        need(match and int(match[1]) in self.rows['card'], f'{url} is not the address of a question')
+        tags = self.rows['card'][int(match[1])]['dataset_query']['native'].get('template-tags', {})
+        for pair in query.split('&'):
+            need(re.fullmatch(r'\w+={{\w+}}', pair) and pair.split('=')[0] in tags, f'{pair} of {url} sets no variable of the question')
 
     def post_dashboard(self, body):
         closed(body, 'dashboard', {'name': filled}, DASHBOARD_MAY)
@@ -248,8 +264,46 @@ class Fake:
                 used |= self.check_mappings(tile, dashboard)
         need(used == {p['id'] for p in dashboard['parameters']}, 'a filter maps to no tile')
 
+    def clicks(self, tile):
+        """The click behaviors of a tile: of the tile itself (key None), and of columns of its table."""
+        settings = tile['visualization_settings']
+        found = {column: look['click_behavior'] for column, look in settings.get('column_settings', {}).items() if 'click_behavior' in look}
+        return {**found, **({None: settings['click_behavior']} if 'click_behavior' in settings else {})}
+
+    def check_click(self, click, dashboard):
+        closed(click, 'click_behavior', {'type': any_of('link'), 'linkType': any_of('question'), 'targetId': positive}, {'parameterMapping': mapping})
+        need(click['targetId'] in self.rows['card'], f"a click opens no card: {click['targetId']}")
+        tags = self.rows['card'][click['targetId']]['dataset_query']['native'].get('template-tags', {})
+        for key, entry in click.get('parameterMapping', {}).items():
+            closed(entry, 'parameterMapping', {'id': any_of(key), 'source': mapping, 'target': mapping})
+            closed(entry['source'], 'source', {'type': any_of('column', 'parameter'), 'id': filled, 'name': filled})
+            closed(entry['target'], 'target', {'type': any_of('variable'), 'id': any_of(*tags)})
+            need(tags[entry['target']['id']]['id'] == key, f"a click maps the tag {key}, which is not {entry['target']['id']}")
+            known = {p['id'] for p in dashboard['parameters']}
+            need(entry['source']['type'] == 'column' or entry['source']['id'] in known, f"a click takes no parameter of the dashboard: {entry['source']}")
+
+    def follow(self, dashboard, click, row, values):
+        """The question that a click opens, and the values of its variables. row: the clicked one by column; values: of the dashboard's filters by slug."""
+        slugs = {p['id']: p['slug'] for p in dashboard['parameters']}
+        given = {}
+        for entry in click['parameterMapping'].values():
+            source = entry['source']
+            value = row[source['id']] if source['type'] == 'column' else values.get(slugs[source['id']])
+            if value is not None:
+                given[entry['target']['id']] = value
+        return click['targetId'], given
+
+    def link(self, card, column, row):
+        """The question that a link in a column of a card opens, and the values of its variables."""
+        look = self.rows['card'][card]['visualization_settings']['column_settings'][json.dumps(['name', column], separators=(',', ':'))]
+        url = re.sub(r'{{(\w+)}}', lambda found: urllib.parse.quote(str(row[found[1]]), safe=''), look['link_url'])
+        parts = urllib.parse.urlsplit(url)
+        return int(parts.path.split('/')[2]), dict(urllib.parse.parse_qsl(parts.query))
+
     def check_mappings(self, tile, dashboard):
         need(tile['card_id'] in self.rows['card'] and not self.rows['card'][tile['card_id']]['archived'], f"no card {tile['card_id']}")
+        for click in self.clicks(tile).values():
+            self.check_click(click, dashboard)
         tags = self.rows['card'][tile['card_id']]['dataset_query']['native'].get('template-tags', {})
         parameters, mapped = {p['id']: p for p in dashboard['parameters']}, set()
         for m in tile.get('parameter_mappings', []):
@@ -279,9 +333,13 @@ class Fake:
 
     def question(self, dashboard, tile, values):
         """The SQL of a tile for values of the dashboard's filters by slug; a filter that is not among them is unset."""
-        native = self.rows['card'][tile['card_id']]['dataset_query']['native']
         slugs = {p['id']: p['slug'] for p in dashboard['parameters']}
-        given = {tag_of(m['target']): values.get(slugs[m['parameter_id']]) for m in tile['parameter_mappings']}
+        return self.query(tile['card_id'], {tag_of(m['target']): values.get(slugs[m['parameter_id']]) for m in tile['parameter_mappings']})
+
+    def query(self, card, values):
+        """The SQL that a card runs for values of its variables; one that is not among them is unset."""
+        native = self.rows['card'][card]['dataset_query']['native']
+        given = {tag: values.get(tag) for tag in native['template-tags']}
         sql = native['query']
         while '[[' in sql:
             before, rest = sql.split('[[', 1)

@@ -205,6 +205,9 @@ class Cluster:
         self.psql(database, 'SELECT processed.store_visits(array_agg(ROW(s.*)::processed.session_funnels)) FROM staged s; DROP TABLE staged', one_transaction=True)
         while int(self.psql(database, 'SELECT events_waiting FROM reporting.refresh(10000)')) > 0:
             pass
+        # Each refresh counts for about a second.
+        while int(self.psql(database, 'SELECT count(*) FROM mart.stale_shopping_days')) > 0:
+            self.psql(database, 'UPDATE mart.state SET shopping_at = NULL; SELECT reporting.refresh()')
 
 
 EVENT_COLUMNS = ('event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'

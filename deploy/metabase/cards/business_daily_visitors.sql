@@ -1,5 +1,5 @@
 WITH period AS (
-    SELECT greatest(reporting.period_first_day(coalesce([[{{period}}, ]] 'last 30 days')) [[, {{from}}]]) AS first_day,
+    SELECT greatest(reporting.period_first_day(coalesce([[{{period}}, ]] 'everything')) [[, {{from}}]]) AS first_day,
            least(today [[, {{to}}]]) AS last_day
     FROM reporting.data_clock
 )
