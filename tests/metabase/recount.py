@@ -410,7 +410,9 @@ class Recount:
                  'by those of a part of the input']]
 
     def share(self, has):
-        return rounded(ratio(sum(map(has, self.events)), len(self.events)), 4)
+        """Of the events of the newest day."""
+        newest = [e for e in self.events if e.day == self.today]
+        return rounded(ratio(sum(map(has, newest)), len(newest)), 4)
 
     def quality(self, names):
         """The value of each measure. Those that are not here are 0."""
