@@ -392,6 +392,7 @@ Test(producer_options, fail_above_takes_a_share_or_a_percentage)
 		                                 .framing = "plain",
 		                                 .speed = "max",
 		                                 .start_time = "2019-10-01 00:00:00",
+		                                 .shape = "sample",
 		                                 .duplicates = "0",
 		                                 .malformed = "0",
 		                                 .late = "0",

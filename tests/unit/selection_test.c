@@ -543,6 +543,7 @@ static struct producer_config settings(void)
 	                                .tee = "",
 	                                .speed = "max",
 	                                .start_time = "2019-10-01 00:00:00",
+	                                .shape = "sample",
 	                                .framing = "plain",
 	                                .registry_url = "",
 	                                .duplicates = "0",
