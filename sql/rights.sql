@@ -5,7 +5,8 @@
 --   funnel_analyst   reads reporting, where users and sessions are pseudonyms; in processed what
 --                    holds no true id: rollups, counts, and visits without session and user
 --   funnel_metabase  reads reporting, for Metabase
---   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt
+--   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt;
+--                    sees true ids in reporting
 --
 -- Roles are groups without a login; the administrator grants them to logins. Only this file sets
 -- the rights of these four roles on the owner's objects in the four schemas: it revokes all other
@@ -86,7 +87,7 @@ BEGIN
             SELECT r.role, 'EXECUTE', 'FUNCTION ' || q.name FROM readers r, question q
             UNION ALL -- a view calls its functions with the rights of its reader
             SELECT r.role, 'EXECUTE', 'FUNCTION mart.price_band(numeric), '
-                'mart.revenue_of_day(date), mart.counted_to(), '
+                'mart.revenue_of_day(date), mart.counted_to(), mart.shows_true_ids(), '
                 'mart.left_after(text, smallint, bigint, bigint, bigint, bigint, boolean), '
                 'mart.stage_rate(boolean, bigint, bigint), '
                 'mart.is_breach(numeric, numeric, numeric, numeric, bigint), '

@@ -4,3 +4,21 @@ $$ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || kind |
 COMMENT ON FUNCTION mart.pseudonym(text, text) IS
     'Stable pseudonym of a user (kind user) or session (kind session). Not for analysts: a caller '
     'can try ids.';
+
+-- Views and functions of reporting call it once per query: (SELECT mart.shows_true_ids()).
+--
+-- The role of the session decides, and not current_user, which is the owner in functions with
+-- SECURITY DEFINER. So views and functions show the same keys. A superuser has the rights of all
+-- roles, but sees true ids only after SET ROLE funnel_unmasked. The function has a search_path of
+-- its own, so that no reader can replace what it calls.
+CREATE OR REPLACE FUNCTION mart.shows_true_ids() RETURNS boolean
+LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM pg_roles reader, pg_roles unmasked
+        WHERE unmasked.rolname = 'funnel_unmasked'
+              AND reader.rolname = coalesce(nullif(current_setting('role'), 'none'), session_user)
+              AND NOT reader.rolsuper AND pg_has_role(reader.oid, unmasked.oid, 'USAGE'))
+$$;
+COMMENT ON FUNCTION mart.shows_true_ids() IS
+    'Whether keys in reporting are true ids: for members of funnel_unmasked. All others see '
+    'pseudonyms.';

@@ -93,8 +93,8 @@ RETURNS TABLE (user_key text, recency_days int, frequency bigint, monetary numer
                m int, segment text)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    SELECT u.user_key, s.recency, s.frequency, s.monetary, s.r, s.f, s.m,
-           mart.rfm_segment(s.r, s.f, s.m)
+    SELECT CASE WHEN (SELECT mart.shows_true_ids()) THEN s.user_id::text ELSE u.user_key END,
+           s.recency, s.frequency, s.monetary, s.r, s.f, s.m, mart.rfm_segment(s.r, s.f, s.m)
     FROM mart.rfm(from_day, to_day) s LEFT JOIN mart.dim_users u USING (user_id)
 $$;
 COMMENT ON FUNCTION reporting.rfm(date, date) IS

@@ -1,6 +1,7 @@
--- The star schema: dimensions and facts as analysts see them. User ids and sessions are pseudonyms.
--- They are stable, so that joins work. They are salted with mart.secret, so that nobody can find
--- the id by trying. A view reads the salt with the rights of its owner.
+-- The star schema: dimensions and facts as analysts see them. Keys of users, sessions and events
+-- are pseudonyms. They are stable, so that joins work. They are salted with mart.secret, so that
+-- nobody can find the id by trying. A view reads the salt with the rights of its owner. Members of
+-- funnel_unmasked see the true ids in the same columns (mart.shows_true_ids, asked once per query).
 --
 -- The facts are views, not copies: fct_events over raw.events, fct_session_funnel over
 -- processed.session_funnels. So they are always current and take no space.
@@ -8,12 +9,15 @@
 -- event. Dashboards do not read fct_events; they read sums per day.
 
 CREATE OR REPLACE VIEW reporting.dim_users AS
-SELECT user_key, first_seen, last_seen, events, carts, purchases, spend, sessions, orders,
-       last_purchase, segment
+SELECT CASE WHEN (SELECT mart.shows_true_ids()) THEN user_id::text ELSE user_key END
+           AS user_key,
+       first_seen, last_seen, events, carts, purchases, spend, sessions, orders, last_purchase,
+       segment
 FROM mart.dim_users;
 COMMENT ON VIEW reporting.dim_users IS 'One row per user with an event.';
 COMMENT ON COLUMN reporting.dim_users.user_key IS
-    'Pseudonym of the user id; the same everywhere in reporting.';
+    'Pseudonym of the user id; the same everywhere in reporting. Members of funnel_unmasked see '
+    'the id.';
 COMMENT ON COLUMN reporting.dim_users.first_seen IS
     'Time of the first event; last_seen: of the last.';
 COMMENT ON COLUMN reporting.dim_users.purchases IS
@@ -28,14 +32,21 @@ COMMENT ON COLUMN reporting.dim_users.segment IS
 -- Most sessions lie within one day, and a condition on date_key reaches their rows. The others are
 -- few: mart.long_sessions has them.
 CREATE OR REPLACE VIEW reporting.dim_sessions AS
-SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
-           || coalesce(t.session_text,
-                       CASE WHEN s.session_id = md5('user:' || s.user_id)::uuid
-                            THEN 'user:' || s.user_id ELSE s.session_id::text END),
-                                     'UTF8')), 'hex'), 20)                 AS session_key,
+SELECT CASE WHEN (SELECT mart.shows_true_ids())
+                THEN coalesce(t.session_text,
+                              CASE WHEN s.session_id = md5('user:' || s.user_id)::uuid
+                                   THEN 'user:' || s.user_id ELSE s.session_id::text END)
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
+                     || coalesce(t.session_text,
+                                 CASE WHEN s.session_id = md5('user:' || s.user_id)::uuid
+                                      THEN 'user:' || s.user_id ELSE s.session_id::text END),
+                                               'UTF8')), 'hex'), 20)
+       END                                                                 AS session_key,
        s.date_key,
-       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || s.user_id,
-                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       CASE WHEN (SELECT mart.shows_true_ids()) THEN s.user_id::text
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:'
+                                               || s.user_id, 'UTF8')), 'hex'), 20)
+       END                                                                 AS user_key,
        s.first_seen, s.last_seen, s.days,
        s.views + s.carts + s.removes + s.checkouts + s.purchases           AS events,
        s.views, s.carts, s.removes, s.checkouts, s.purchases, s.revenue,
@@ -121,8 +132,10 @@ COMMENT ON VIEW reporting.dim_time IS
     'One row per minute of the day, UTC. time_key: minutes since midnight.';
 
 CREATE OR REPLACE VIEW reporting.fct_events AS
-SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' || e.event_id,
-                                     'UTF8')), 'hex'), 20)                 AS event_key,
+SELECT CASE WHEN (SELECT mart.shows_true_ids()) THEN e.event_id::text
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:'
+                                               || e.event_id, 'UTF8')), 'hex'), 20)
+       END                                                                 AS event_key,
        e.event_date                                                        AS date_key,
        (extract(hour FROM e.event_time AT TIME ZONE 'UTC') * 60
         + extract(minute FROM e.event_time AT TIME ZONE 'UTC'))::smallint  AS time_key,
@@ -131,11 +144,16 @@ SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'event:' 
        coalesce(e.brand, 'unknown')                                        AS brand,
        e.price,
        CASE WHEN e.event_type = 'purchase' THEN e.price ELSE 0 END         AS revenue,
-       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || e.user_id,
-                                     'UTF8')), 'hex'), 20)                 AS user_key,
-       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
-                                     || coalesce(e.user_session, 'user:' || e.user_id),
-                                     'UTF8')), 'hex'), 20)                 AS session_key,
+       CASE WHEN (SELECT mart.shows_true_ids()) THEN e.user_id::text
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:'
+                                               || e.user_id, 'UTF8')), 'hex'), 20)
+       END                                                                 AS user_key,
+       CASE WHEN (SELECT mart.shows_true_ids())
+                THEN coalesce(e.user_session, 'user:' || e.user_id)
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
+                                               || coalesce(e.user_session, 'user:' || e.user_id),
+                                               'UTF8')), 'hex'), 20)
+       END                                                                 AS session_key,
        (SELECT CASE WHEN sum(d.purchases) > 0 THEN 'bought'
                     WHEN sum(d.carts + d.checkouts) > 0 THEN 'cart'
                     WHEN count(*) > 0 THEN 'viewed' END
@@ -147,7 +165,8 @@ COMMENT ON VIEW reporting.fct_events IS
     'One row per event, late ones too, with keys to the dimensions. Filter by date_key: without it '
     'a query reads all days.';
 COMMENT ON COLUMN reporting.fct_events.event_key IS
-    'Pseudonym of the event id, which would reveal its user.';
+    'Pseudonym of the event id, which would reveal its user. Members of funnel_unmasked see the '
+    'true event id, user and session in the three keys.';
 COMMENT ON COLUMN reporting.fct_events.date_key IS
     'UTC day: dim_date. time_key: minute of the day, dim_time.';
 COMMENT ON COLUMN reporting.fct_events.outcome IS
@@ -160,14 +179,18 @@ COMMENT ON COLUMN reporting.fct_events.user_key IS
     'none.';
 
 CREATE OR REPLACE VIEW reporting.fct_session_funnel AS
-SELECT left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:' || v.user_session,
-                                     'UTF8')), 'hex'), 20)                 AS session_key,
+SELECT CASE WHEN (SELECT mart.shows_true_ids()) THEN v.user_session
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'session:'
+                                               || v.user_session, 'UTF8')), 'hex'), 20)
+       END                                                                 AS session_key,
        v.visit_start, v.visit_end,
        (v.visit_start AT TIME ZONE 'UTC')::date                            AS date_key,
        (extract(hour FROM v.visit_start AT TIME ZONE 'UTC') * 60
         + extract(minute FROM v.visit_start AT TIME ZONE 'UTC'))::smallint AS time_key,
-       left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || v.user_id,
-                                     'UTF8')), 'hex'), 20)                 AS user_key,
+       CASE WHEN (SELECT mart.shows_true_ids()) THEN v.user_id::text
+            ELSE left(encode(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:'
+                                               || v.user_id, 'UTF8')), 'hex'), 20)
+       END                                                                 AS user_key,
        coalesce(v.first_category, 'unknown')                               AS entry_category,
        coalesce(v.last_category, 'unknown')                                AS exit_category,
        v.views, v.carts, v.removes, v.checkouts, v.purchases, v.products, v.revenue,
@@ -181,7 +204,8 @@ COMMENT ON VIEW reporting.fct_session_funnel IS
     'One row per visit, with keys to the dimensions: a run of one session''s events within one '
     'UTC day without a gap of over 30 minutes.';
 COMMENT ON COLUMN reporting.fct_session_funnel.session_key IS
-    'Pseudonym of the session; with visit_start the visit''s key.';
+    'Pseudonym of the session; with visit_start the visit''s key. Members of funnel_unmasked see '
+    'the true session and user.';
 COMMENT ON COLUMN reporting.fct_session_funnel.date_key IS
     'UTC day of the visit: dim_date. time_key: minute of its start, dim_time.';
 COMMENT ON COLUMN reporting.fct_session_funnel.user_key IS 'User of the first event: dim_users.';
