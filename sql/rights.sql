@@ -5,18 +5,20 @@
 --   funnel_analyst   reads reporting, where users and sessions are pseudonyms; in processed what
 --                    holds no true id: rollups, counts, and visits without session and user
 --   funnel_metabase  reads reporting, for Metabase
---   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the salt;
---                    sees true ids in reporting
+--   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the keys and
+--                    hashes; sees true ids in reporting
+--   funnel_privacy   calls reporting.forget_user, and reads the record of its requests
 --
 -- Roles are groups without a login; the administrator grants them to logins. Only this file sets
--- the rights of these four roles on the owner's objects in the four schemas: it revokes all other
+-- the rights of these five roles on the owner's objects in the four schemas: it revokes all other
 -- rights that they have there. PUBLIC may not call the owner's functions there. The rights of other
 -- roles do not change.
 --
 -- If the migrating user may not create roles, a notice names the missing ones. All else works.
 DO $body$
 DECLARE
-    names constant text[] := '{funnel_loader,funnel_analyst,funnel_metabase,funnel_unmasked}';
+    names constant text[] := '{funnel_loader,funnel_analyst,funnel_metabase,funnel_unmasked,'
+                              'funnel_privacy}';
     role_name text;
     one       record;
 BEGIN
@@ -52,14 +54,14 @@ BEGIN
             SELECT format('TABLE %s', attrelid::regclass), attacl, relowner
             FROM relation JOIN pg_attribute ON attrelid = oid WHERE NOT attisdropped
             UNION ALL
-            SELECT format('FUNCTION %s', p.oid::regprocedure),
+            SELECT format('ROUTINE %s', p.oid::regprocedure),
                    coalesce(proacl, acldefault('f', proowner)), proowner
             FROM pg_proc p JOIN ours ON ours.oid = pronamespace
         )
         SELECT DISTINCT object, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE rolname::text END AS role
         FROM granted, aclexplode(acl) LEFT JOIN pg_roles r ON r.oid = grantee
         WHERE pg_has_role(owner, 'USAGE')
-              AND (rolname = ANY (names) OR (grantee = 0 AND object LIKE 'FUNCTION %'))
+              AND (rolname = ANY (names) OR (grantee = 0 AND object LIKE 'ROUTINE %'))
     LOOP
         EXECUTE format('REVOKE ALL ON %s FROM %s', one.object, one.role);
     END LOOP;
@@ -95,7 +97,8 @@ BEGIN
             FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
-            WHERE schema IN ('raw', 'processed', 'mart') AND t.name <> 'mart.secret'
+            WHERE schema IN ('raw', 'processed', 'mart')
+                  AND t.name NOT IN ('mart.secret', 'processed.forgotten_users')
             UNION ALL VALUES
             ('funnel_unmasked', 'USAGE', 'SCHEMA raw, processed, mart'),
 
@@ -129,6 +132,10 @@ BEGIN
                 'processed.store_events(raw.events[]), '
                 'processed.store_visits(processed.session_funnels[]), '
                 'processed.stored_now(uuid, date), processed.is_stored(uuid, date), '
+                'processed.somebody_forgotten(), processed.forgotten(text[]), '
+                'processed.await_forgetting(), raw.forget_in_events(raw.events[]), '
+                'processed.forget_in_visits(processed.session_funnels[]), '
+                'raw.user_ids_in(bytea), raw.user_ids_of(bytea, bytea, text), '
                 'processed.rollup_parts(text), '
                 'processed.windows_of(bigint, bigint, text, timestamptz), '
                 'processed.group_of(text, text, text, bigint), '
@@ -136,7 +143,15 @@ BEGIN
                 'processed.stages(), processed.are_stages(text[]), '
                 'processed.fold_late(text[]), '
                 'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting(), '
-                'processed.open_alerts()')
+                'processed.open_alerts()'),
+
+            ('funnel_privacy', 'USAGE', 'SCHEMA reporting'),
+            ('funnel_privacy', 'SELECT', 'reporting.forget_requests'),
+            ('funnel_privacy', 'EXECUTE', 'PROCEDURE '
+                'reporting.forget_user(bigint, interval, bigint, jsonb)'),
+            ('funnel_privacy', 'EXECUTE', 'FUNCTION '
+                'reporting.begin_forgetting(bigint, interval), '
+                'reporting.finish_forgetting(bigint, bigint)')
         ) AS wanted(role, rights, objects) JOIN pg_roles ON rolname = role
         UNION ALL -- only pg-loader creates this table; psql does not
         SELECT rolname, 'SELECT', 'processed.schema_migrations' FROM pg_roles

@@ -100,12 +100,13 @@ COMMENT ON FUNCTION raw.narrow_events(raw.events[]) IS
 
 CREATE OR REPLACE FUNCTION processed.store_events(events raw.events[]) RETURNS bigint
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    WITH stored AS (INSERT INTO raw.event_rows AS e SELECT n.* FROM raw.narrow_events(events) AS n
+    WITH stored AS (INSERT INTO raw.event_rows AS e
+                    SELECT n.* FROM raw.narrow_events(raw.forget_in_events(events)) AS n
                     ON CONFLICT DO NOTHING RETURNING e)
     SELECT stored FROM (SELECT count(*) AS stored, processed.note_events(array_agg(e)) FROM stored)
         AS noted
 $$;
 COMMENT ON FUNCTION processed.store_events(raw.events[]) IS
     'Stores events by hand, and notes them for the reports. Events that are stored already stay as '
-    'they are. Their days need a partition (raw.ensure_event_partition). Returns how many were '
-    'stored.';
+    'they are. Users that are forgotten get their pseudonym. The days need a partition '
+    '(raw.ensure_event_partition). Returns how many were stored.';

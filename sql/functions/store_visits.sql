@@ -18,7 +18,7 @@ RETURNS bigint LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
         FROM (SELECT array_agg(first_category) AS firsts, array_agg(last_category) AS lasts
               FROM unnest(visits)) AS a
         CROSS JOIN LATERAL ROWS FROM (
-            unnest(visits), raw.event_label_ids('{}', a.firsts, '{}'),
+            unnest(processed.forget_in_visits(visits)), raw.event_label_ids('{}', a.firsts, '{}'),
             raw.event_label_ids('{}', a.lasts, '{}')) AS v (
                 user_session, visit_start, visit_end, user_id, views, carts, removes, checkouts,
                 purchases, products, revenue, first_category, last_category, furthest_stage,
@@ -43,4 +43,4 @@ $$;
 COMMENT ON FUNCTION processed.store_visits(processed.session_funnels[]) IS
     'Stores visits by hand. A visit with the same user_session and visit_start is replaced. '
     'duration_ms is not read: it follows from visit_end and visit_start. loaded_at null: now. '
-    'Returns how many were stored.';
+    'Users that are forgotten get their pseudonym. Returns how many were stored.';
