@@ -12,6 +12,8 @@
  * bytes are ours, so they are not checked again. */
 #include "event_row.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/timetext.h"
@@ -153,6 +155,24 @@ void event_row_read(struct span row, const struct event_label *label,
 	event->brand = label->brand;
 	bronze->lineage.raw_partition = source->raw_partition;
 	bronze->lineage.raw_offset = read8(row.at + AT_RAW_OFFSET);
+}
+
+/* ---- forgotten users */
+
+int64_t event_row_user(const char *row)
+{
+	return read8(row + AT_USER_ID);
+}
+
+void event_row_forget(char *row, int64_t pseudonym)
+{
+	char key[32];
+	int len = snprintf(key, sizeof(key), "user:%" PRId64, pseudonym);
+
+	copy_int8(row + AT_USER_ID - 4, pseudonym);
+	if (row[AT_SESSION_FORM] == SESSION_NONE)
+		copy_uuid(row + AT_SESSION_ID - 4,
+		          session_columns_of((struct span){key, (size_t)len}).id);
 }
 
 /* ---- staging */

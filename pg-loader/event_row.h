@@ -20,6 +20,10 @@ size_t event_row_room(const struct bronze_event *bronze);
 char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day);
 void event_row_set_ids(char *row, int32_t label_id, int32_t source_id);
 
+int64_t event_row_user(const char *row);
+/* Replaces the user by a pseudonym; of an event without a session, also its session. */
+void event_row_forget(char *row, int64_t pseudonym);
+
 /* Reads what event_sums.h needs. Of user_session it sets only whether it is null. The other texts
  * borrow from the entries. Everything else in *bronze is none. */
 void event_row_read(struct span row, const struct event_label *label,

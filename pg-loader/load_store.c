@@ -1,7 +1,8 @@
-/* One transaction: BEGIN; lock and compare the offsets; for each target, COPY into its staging
- * table and one statement from there into the table; move the offsets; COMMIT. Day partitions are
- * created before it, each in a transaction of its own, because that takes a lock that other loaders
- * wait for. So are entries of the dictionaries of events (load_entries.h).
+/* One transaction: BEGIN; lock and compare the offsets; replace forgotten users; for each target,
+ * COPY into its staging table and one statement from there into the table; move the offsets;
+ * COMMIT. Day partitions are created before it, each in a transaction of its own, because that
+ * takes a lock that other loaders wait for. So are entries of the dictionaries of events
+ * (load_entries.h).
  *
  * Events are copied straight into their table (event_path.h). If one of them is stored already, the
  * transaction is rolled back, and another one writes the batch by the staging table.
@@ -21,6 +22,7 @@
 #include "event_path.h"
 #include "load_entries.h"
 #include "load_events.h"
+#include "load_forgotten.h"
 #include "postgres/postgres.h"
 #include "postgres/postgres_pooler.h"
 #include "postgres/postgres_session.h"
@@ -42,7 +44,8 @@ struct load_store {
 	bool fresh;  /* no batch has been written in this session */
 	struct event_path path;
 	struct load_events events;
-	bool collided; /* the last attempt, on the direct path */
+	bool collided;  /* the last attempt, on the direct path */
+	bool forgotten; /* some user is forgotten, as of the last attempt */
 };
 
 struct load_store *load_store_new(struct postgres *pg)
@@ -84,11 +87,12 @@ static bool cannot_stage(const struct load_store *store, const char *table, stru
 }
 
 /* Our statements join a few staged rows with a big table by its key. The staging tables have no
- * statistics. Without these settings the planner may choose to read all of the big table. */
+ * statistics. Without these settings the planner may choose to read all of the big table, or to
+ * compile a statement for longer than it takes. */
 static bool make_staging(struct load_store *store, struct err *err)
 {
 	if (!postgres_run(store->pg,
-	                  "SET enable_hashjoin = off; SET enable_mergejoin = off;"
+	                  "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
 	                  " SET search_path = pg_catalog",
 	                  err))
 		return false;
@@ -201,7 +205,8 @@ static bool fill_stage(struct load_store *store, const struct load_batch *batch,
 	                  : copy_rows(store->pg, targets[target].copy, batch, rows, count, err);
 
 	if (ok && postgres_copy_end(store->pg, err))
-		return true;
+		return !store->forgotten || !forget_statements[target] ||
+		       postgres_run(store->pg, forget_statements[target], err);
 	if (strcmp(postgres_sqlstate(store->pg), UNDEFINED_TABLE) == 0)
 		err_prefix(err, "%s", POSTGRES_POOLER_REFUSAL);
 	return false;
@@ -278,6 +283,7 @@ static bool attempt(struct load_store *store, struct load_batch *batch,
 	batch->staged = event_path_is_direct(&store->path) ? 0 : batch->rows.live[TARGET_EVENTS];
 	ok = postgres_run(store->pg, "BEGIN", err) &&
 	     loader_offsets_lock(store->pg, moved, moved_count, err) &&
+	     load_forgotten(store->pg, batch, &store->forgotten, err) &&
 	     load_targets(store, batch, &before, failed, err);
 	FAULT_POINT("before_offsets");
 	ok = ok && loader_offsets_move(store->pg, moved, moved_count, err);

@@ -64,12 +64,53 @@
 	"segment, partition, kind, raw_offset, rows_announced, partition_count, " \
 	"bronze_offset, announced_at, duplicates_other_price"
 
+#define FORGOTTEN_OF(ids)    " processed.forgotten(ARRAY(SELECT " ids ")) AS f"
+#define FORGOTTEN_VISITS     FORGOTTEN_OF("user_id::text FROM stage_visits")
+#define FORGOTTEN_CANDIDATES FORGOTTEN_OF("id FROM candidate")
+#define OF_USER              " WHERE f.user_id = s.user_id::text"
+#define OWN_SESSION          "s.session_form = 't' AND s.session_text = 'user:' || f.user_id"
+
 const struct direct_statements direct_events = {
 	.copy = COPY("raw.event_rows", EVENTS),
 	.note_progress = "INSERT INTO processed.bronze_loads AS t (partition, loaded_up_to)"
 			 " SELECT p, o FROM unnest($1::int[], $2::bigint[]) AS l(p, o) ORDER BY p"
 			 " ON CONFLICT (partition) DO UPDATE"
 			 " SET loaded_up_to = greatest(t.loaded_up_to, excluded.loaded_up_to)",
+};
+
+/* reporting.forget_user() may not have come to the stored visits yet. So a visit of a session
+ * user:<id> is removed, or replaced, under both names of the session.
+ *
+ * Dead letters of the loader itself have bytes of Avro, in which a hash finds no user. */
+const char *const forget_statements[TARGET_COUNT] = {
+	[TARGET_VISIT_REMOVALS] =
+		"INSERT INTO stage_visit_removals (" VISIT_KEY ") SELECT s.visit_start,"
+		" processed.session_id('user:' || f.pseudonym), 't', 'user:' || f.pseudonym"
+		" FROM stage_visit_removals s," FORGOTTEN_OF(
+			"substr(session_text, 6) FROM stage_visit_removals"
+			" WHERE session_text LIKE 'user:%'") " WHERE " OWN_SESSION,
+	[TARGET_VISITS] =
+		"DELETE FROM processed.visit_rows t USING stage_visits s," FORGOTTEN_VISITS OF_USER
+		" AND " OWN_SESSION
+		" AND t.visit_start = s.visit_start AND t.session_id = s.session_id"
+		" AND t.session_form = s.session_form AND t.session_text = s.session_text;"
+		"UPDATE stage_visits s SET user_id = f.pseudonym,"
+		" session_id = CASE WHEN " OWN_SESSION
+		" THEN processed.session_id('user:' || f.pseudonym)"
+		" ELSE s.session_id END, session_text = CASE WHEN " OWN_SESSION
+		" THEN 'user:' || f.pseudonym ELSE s.session_text END FROM" FORGOTTEN_VISITS
+			OF_USER,
+	[TARGET_LATE_EVENTS] =
+		"UPDATE stage_late_events s SET user_id = f.pseudonym FROM" FORGOTTEN_OF(
+			"user_id::text FROM stage_late_events") OF_USER,
+	[TARGET_DEAD_LETTERS] =
+		"WITH candidate AS MATERIALIZED ("
+		" SELECT ctid AS place, unnest(raw.user_ids_of(key, value, detail)) AS id"
+		" FROM stage_dead_letters"
+		") UPDATE stage_dead_letters SET key = NULL, value = NULL, headers = NULL,"
+		" detail = CASE WHEN stage = 'loader' THEN detail END"
+		" WHERE stage = 'loader' OR ctid = ANY (ARRAY("
+		"SELECT c.place FROM candidate c," FORGOTTEN_CANDIDATES " WHERE f.user_id = c.id))",
 };
 
 const struct target_statements targets[TARGET_COUNT] = {

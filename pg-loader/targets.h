@@ -32,6 +32,10 @@ struct target_statements {
 };
 extern const struct target_statements targets[TARGET_COUNT];
 
+/* NULL, or the statements between copy and apply if any user is forgotten (load_forgotten.h): they
+ * replace forgotten users in the staging table. */
+extern const char *const forget_statements[TARGET_COUNT];
+
 /* TARGET_EVENTS without a staging table, if none of the events is stored already. */
 struct direct_statements {
 	const char *copy;          /* fills raw.event_rows, binary */

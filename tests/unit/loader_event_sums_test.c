@@ -716,3 +716,35 @@ Test(loader_event_sums, the_form_of_a_session_says_where_its_text_is)
 		cr_expect_arr_eq(end - len, want, len, "%s", table[i].form);
 	}
 }
+
+/* A forgotten user: nothing changes but the user, and the session of an event without one. */
+Test(loader_event_sums, a_pseudonym_takes_the_place_of_a_user)
+{
+	static const int64_t pseudonyms[] = {-1, -17, INT64_MIN};
+	static const char *const keys[] = {"user:-1", "user:-17", "user:-9223372036854775808"};
+
+	for (size_t i = 0; i < 6; i++) {
+		struct bronze_event event = event_at(DAY(0), EVENT_PURCHASE);
+		int64_t pseudonym = pseudonyms[i / 2];
+		char row[1024], want[1024];
+		uint8_t session[SESSION_ID_BYTES];
+		size_t len;
+
+		event.event.user_id = INT64_C(541312140);
+		event.event.user_session = i % 2 ? SPAN(SESSION_A) : SPAN_NULL;
+		len = (size_t)(event_row_write(row, &event, 0) - row);
+		cr_expect_eq(event_row_user(row), INT64_C(541312140));
+		event.event.user_id = pseudonym;
+		event_row_write(want, &event, 0);
+		if (i % 2 == 0) { /* event_session_key writes ids of sources, which are positive */
+			(void)session_id(span_of(keys[i / 2]), session);
+			/* field count, two ids, event_id, and the length of session_id */
+			memcpy(want + 2 + 8 + 8 + 20 + 4, session, SESSION_ID_BYTES);
+		}
+		event_row_forget(row, pseudonym);
+		cr_expect_eq(event_row_user(row), pseudonym);
+		cr_expect_arr_eq(row, want, len, "%s, with a session: %zu", keys[i / 2], i % 2);
+		event_row_forget(row, pseudonym);
+		cr_expect_arr_eq(row, want, len, "the same again");
+	}
+}
