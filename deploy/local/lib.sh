@@ -198,6 +198,20 @@ need_port() {
     die "port ${!1} of $1 is used by another program; choose another one: $1=<port> make up"
 }
 
+# The first Java 17 or newer in JAVA_HOME, the path, and Debian's folder.
+find_java() {
+    local java version
+    for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
+        [[ -x $java ]] || continue
+        version=$("$java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
+        if [[ -n $version && $version -ge 17 ]]; then
+            printf '%s\n' "$java"
+            return 0
+        fi
+    done
+    die "no Java 17 or newer found; run: make deps"
+}
+
 # fill TEMPLATE NAME...: prints the template with each @NAME@ replaced by the value of the variable.
 fill() {
     local text name

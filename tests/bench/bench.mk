@@ -1,5 +1,5 @@
 # Benchmarks of the running system. tests/bench/bench describes them and their settings.
-.PHONY: bench bench-pipeline bench-loading bench-latency bench-reporting
+.PHONY: bench bench-pipeline bench-loading bench-latency bench-reporting bench-peers
 bench: all bench-bins ## events per CPU second and peak memory of each service alone (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench throughput
 bench-pipeline: all bench-bins ## CPU time of each part, from rows to reports, all together (EVENTS=2000000 RUNS=1)
@@ -10,3 +10,6 @@ bench-latency: all bench-bins ## time from append to raw topic to visible aggreg
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench latency
 bench-reporting: all ## every tile, question and refresh on many events in PostgreSQL alone (EVENTS=20000000 RUNS=5)
 	@FLAVOUR=$(FLAVOUR) tests/bench/reporting
+bench-peers: all bench-bins deps ## other stream processors on the same raw topic, rows compared (EVENTS=2000000 RUNS=1 PEERS=)
+	@deploy/local/deps jdk
+	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/peers/run $(PEERS)
