@@ -10,6 +10,10 @@ bench-latency: all bench-bins ## time from append to raw topic to visible aggreg
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench latency
 bench-reporting: all ## every tile, question and refresh on many events in PostgreSQL alone (EVENTS=20000000 RUNS=5)
 	@FLAVOUR=$(FLAVOUR) tests/bench/reporting
-bench-peers: all bench-bins deps ## other stream processors on the same raw topic, rows compared (EVENTS=2000000 RUNS=1 PEERS=)
+LOAD_EVENTS ?= 50000
+bench-peers: all bench-bins deps ## other stream processors and loaders on the same raw topic, rows compared (EVENTS=2000000 RUNS=1 LOAD_EVENTS=50000 PEERS= LOADERS=)
 	@deploy/local/deps jdk
-	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/peers/run $(PEERS)
+	@[ "$(PEERS)" = none ] || BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) \
+	  tests/bench/peers/run $(PEERS)
+	@[ "$(LOADERS)" = none ] || BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) \
+	  EVENTS=$(LOAD_EVENTS) tests/bench/peers/loaders $(LOADERS)

@@ -57,7 +57,7 @@ final class Event implements Serializable {
     }
 
     /** "2019-10-01 00:00:22 UTC" without a formatter, which would take most of the time. */
-    private static long time(JsonParser parser) throws IOException {
+    static long time(JsonParser parser) throws IOException {
         char[] text = parser.getTextCharacters();
         int at = parser.getTextOffset();
         int length = parser.getTextLength();

@@ -86,7 +86,8 @@ final class FlinkSql {
             + "   COUNT(*) FILTER (WHERE event_type = 'remove_from_cart') AS n_remove,"
             + "   COUNT(*) FILTER (WHERE event_type = 'purchase') AS n_purchase,"
             + "   COALESCE(SUM(price) FILTER (WHERE event_type = 'purchase'), 0) AS revenue"
-            + "  FROM TABLE(TUMBLE(TABLE rows_of_events, DESCRIPTOR(moment), INTERVAL '1' MINUTE))"
+            + "  FROM TABLE(TUMBLE(TABLE rows_of_events, DESCRIPTOR(moment),"
+            + "   INTERVAL '1' MINUTE))"
             + "  GROUP BY window_start, window_end, category)";
     }
 
@@ -95,7 +96,8 @@ final class FlinkSql {
             StreamExecutionEnvironment.getExecutionEnvironment(settings()));
         Peer.watch();
         tables.executeSql(source());
-        tables.executeSql("CREATE TEMPORARY VIEW rows_of_events AS SELECT moment, event_type, price,"
+        tables.executeSql("CREATE TEMPORARY VIEW rows_of_events AS"
+            + " SELECT moment, event_type, price,"
             + " COALESCE(category_code, 'unknown') AS category FROM events");
         tables.executeSql(sink());
         if (System.getenv("EXPLAIN") != null) {

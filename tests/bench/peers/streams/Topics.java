@@ -7,7 +7,7 @@ import org.apache.kafka.clients.admin.GroupListing;
 import org.apache.kafka.clients.admin.NewTopic;
 
 /**
- * Prepares a run: deletes all topics and groups with a prefix, except one topic, and creates topics.
+ * Prepares a run: deletes all topics and groups with a prefix, except one topic. Creates topics.
  *
  * <pre>Topics BROKERS PREFIX KEPT_TOPIC PARTITIONS [TOPIC...]</pre>
  */
