@@ -5,16 +5,15 @@
 # shellcheck source=../lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
 PEERS_DIR=$ROOT/tests/bench/peers
-CLASSES=$ROOT/build/peers
 PARTITIONS=${PARTITIONS:-4}
 WORK=$LOCAL_DIR/peers
+CLASSES=$WORK/classes
 # shellcheck disable=SC2034 # for the scripts that source this file
 JVM=(-Xms1g -Xmx2g -XX:+UseParallelGC -Duser.timezone=UTC
     -Dorg.slf4j.simpleLogger.defaultLogLevel=error)
 LIMIT_S=900
 
 peers_begin() {
-    bench_begin
     mkdir -p "$WORK"
     "$STACK" up >/dev/null
     JAVA=$(find_java)
@@ -23,14 +22,13 @@ peers_begin() {
 }
 
 declare -A JARS=()
-# compile FOLDER: sets JARS, and writes the classes to build/peers/FOLDER.
+# compile FOLDER: sets JARS, and writes the classes to a folder of that name.
 compile() {
     local javac
     [[ -z ${JARS[$1]:-} ]] || return 0
     JARS[$1]=$("$PEERS_DIR/jars" "$1")
     javac=${JAVA%/*}/javac
     [[ -x $javac ]] || die "there is no $javac; run: make deps, or set JAVA_HOME to a JDK"
-    rm -rf "${CLASSES:?}/$1"
     "$javac" -proc:none -cp "${JARS[$1]}/*" -d "$CLASSES/$1" \
         "$PEERS_DIR"/common/*.java "$PEERS_DIR/$1"/*.java
 }
