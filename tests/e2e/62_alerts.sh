@@ -168,11 +168,11 @@ nothing_new() {
     same "records" 2 "$(records)"
 }
 check "a second replay opens nothing" nothing_new
+gauge_is() { [[ "$(gauge pg-loader-1)" == "$1" ]]; }
 gauges() {
     crash pg-loader-1
     stack stop pg-loader-2
     REPORTING_INTERVAL=200ms "$STACK" start pg-loader-1 3>&-
-    gauge_is() { [[ "$(gauge pg-loader-1)" == "$1" ]]; }
     wait_until "the gauge is there" gauge_is 'funnel_alerts_open{rule="conversion_collapsed"} 0'
 }
 check "a gauge shows whether an alert of the rule is open" gauges
