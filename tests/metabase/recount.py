@@ -392,7 +392,11 @@ class Recount:
 
     def health_state(self, _):
         return [['measures beyond their threshold', 3 if self.share(lambda e: e.category == 'unknown') <= Decimal('0.6') else 4], ['comparisons of layers that differ or are overdue', 1],
-                ['partitions whose counts do not balance', 1], ['segments that are not complete', 0], ['events that are stored and not yet in the reports', 0]]
+                ['partitions whose counts do not balance', 1], ['segments that are not complete', 0], ['events that are stored and not yet in the reports', 0], ['alerts that are open', 1]]
+
+    def health_alerts(self, _):
+        return [['traffic_fell', 'open', '2019-10-05T11:00:00+00:00', None, Decimal('12'), Decimal('30.5'), None],
+                ['conversion_fell', 'closed', '2019-10-06T12:00:00+00:00', '2019-10-06T13:30:00+00:00', Decimal('0.0123'), Decimal('0.02'), 'recovered']]
 
     def health_proof(self, _):
         n = len(self.events)

@@ -6,5 +6,6 @@ FROM (
     UNION ALL SELECT 3, 'partitions whose counts do not balance', count(*) FROM reporting.count_proof WHERE NOT balanced
     UNION ALL SELECT 4, 'segments that are not complete', count(*) FROM reporting.segments WHERE NOT complete
     UNION ALL SELECT 5, 'events that are stored and not yet in the reports', events FROM reporting.waiting()
+    UNION ALL SELECT 6, 'alerts that are open', count(*) FROM reporting.alerts WHERE closed_at IS NULL
 ) AS p
 ORDER BY place
