@@ -183,9 +183,19 @@ BEGIN
 END
 $body$;
 
+-- Each event of today changes today again. So while events arrive, days wait for
+-- mart.state.shopping_after. When none has come for 20 seconds, they are counted at once, but not
+-- again within two minutes.
+CREATE OR REPLACE FUNCTION mart.shopping_is_due() RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT min(d.noted) <= now() - s.shopping_after
+           OR (s.newest_load <= now() - interval '20 seconds'
+               AND coalesce(s.shopping_at <= now() - interval '2 minutes', true))
+    FROM mart.state s, mart.stale_shopping_days d
+    GROUP BY s.shopping_after, s.newest_load, s.shopping_at
+$$;
+
 -- A pass counts the days that were noted up to its begin, the newest first. Each call counts for
--- about a second, and completes the day that it has begun. After a pass, a pause of
--- mart.state.shopping_after follows, because each event of today changes today again.
+-- about a second, and completes the day that it has begun.
 CREATE OR REPLACE FUNCTION mart.refresh_shopping() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     began constant timestamptz := clock_timestamp();
@@ -193,8 +203,7 @@ DECLARE
     one   date;
 BEGIN
     IF pass IS NULL THEN
-        IF NOT EXISTS (SELECT FROM mart.stale_shopping_days)
-           OR (SELECT shopping_at > now() - shopping_after FROM mart.state) THEN
+        IF mart.shopping_is_due() IS NOT TRUE THEN
             RETURN;
         END IF;
         UPDATE mart.state SET shopping_begun = now() RETURNING shopping_begun INTO pass;

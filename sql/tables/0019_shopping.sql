@@ -41,8 +41,8 @@ COMMENT ON COLUMN mart.state.shopping_begun IS
 COMMENT ON COLUMN mart.state.shopping_at IS
     'End of the last pass.';
 COMMENT ON COLUMN mart.state.shopping_after IS
-    'Pause between two passes. A pass counts today again, which takes about 10 seconds of CPU time '
-    'for a million events.';
+    'How long changed days wait while events arrive. A pass counts today again, which takes about '
+    '10 seconds of CPU time for a million events.';
 
 CREATE TABLE mart.lift_days (
     dimension        text   NOT NULL,

@@ -207,7 +207,7 @@ class Cluster:
             pass
         # Each refresh counts for about a second.
         while int(self.psql(database, 'SELECT count(*) FROM mart.stale_shopping_days')) > 0:
-            self.psql(database, 'UPDATE mart.state SET shopping_at = NULL; SELECT reporting.refresh()')
+            self.psql(database, "UPDATE mart.state SET shopping_after = '0'; SELECT reporting.refresh(); UPDATE mart.state SET shopping_after = '30 minutes'")
 
 
 EVENT_COLUMNS = ('event_id,event_time,event_date,event_type,product_id,category_id,category_code,brand,price,user_id,user_session,'
