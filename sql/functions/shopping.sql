@@ -184,10 +184,12 @@ END
 $body$;
 
 -- Each event of today changes today again. So while events arrive, days wait for
--- mart.state.shopping_after. When none has come for 20 seconds, they are counted at once, but not
--- again within two minutes.
+-- mart.state.shopping_after. When a segment is complete, they are counted at once. So are they when
+-- no event has come for 20 seconds, but not again within two minutes.
 CREATE OR REPLACE FUNCTION mart.shopping_is_due() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT min(d.noted) <= now() - s.shopping_after
+           OR EXISTS (SELECT FROM reporting.segments g
+                      WHERE g.completed_at > coalesce(s.shopping_at, '-infinity'))
            OR (s.newest_load <= now() - interval '20 seconds'
                AND coalesce(s.shopping_at <= now() - interval '2 minutes', true))
     FROM mart.state s, mart.stale_shopping_days d

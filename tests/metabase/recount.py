@@ -378,10 +378,10 @@ class Recount:
         return [[r[0], r[1], r[2], r[5]] for r in self.lift(*self.days(f), 'price band', 1) if r[5] is not None]
 
     def business_paths(self, f):
-        return self.paths(*self.days(f), 15)
+        return [[str(r[0]), *r[1:3], str(r[3]), *r[4:]] for r in self.paths(*self.days(f), 15)]
 
     def business_bought_together(self, f):
-        return [[*r[:5], rounded(100 * r[8], 1), rounded(100 * r[9], 1), r[10]] for r in self.together(*self.days(f), 15)]
+        return [[str(r[0]), r[1], str(r[2]), *r[3:5], rounded(100 * r[8], 1), rounded(100 * r[9], 1), r[10]] for r in self.together(*self.days(f), 15)]
 
     def business_after_leaving(self, f):
         return [[*r[:3], rounded(100 * r[3], 1), *r[4:7], r[8]] for r in self.next_days(*self.days(f), 7)]
