@@ -13,8 +13,8 @@
 CREATE OR REPLACE FUNCTION mart.alert_frontier() RETURNS timestamptz LANGUAGE sql STABLE AS $$
     WITH settled AS (
         SELECT a.window_end AS minute
-        FROM processed.funnel_aggregates a, reporting.data_clock c, mart.state s
-        WHERE a.rollup = '1m:all' AND a.window_start >= c.now - interval '24 hours' AND a.final
+        FROM processed.funnel_aggregates a, mart.state s
+        WHERE a.rollup = '1m:all' AND a.final
               AND a.loaded_at <= now() - s.alerts_settle
         ORDER BY a.window_start DESC LIMIT 1
     )
@@ -147,12 +147,17 @@ BEGIN
 END
 $body$;
 
--- Where to go on. In an empty database the first minute. After eight days without an event, all
--- periods of all rules have been empty, so nothing opens or closes before the next event.
+-- Where to go on. In an empty database the first minute. After 15 days without an event before
+-- evaluated_to, all periods (192 hours) and times of hold (168 hours) of all rules are over, so
+-- nothing opens or closes before the next event.
 CREATE OR REPLACE FUNCTION mart.alert_start(evaluated_to timestamptz) RETURNS timestamptz
 LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN evaluated_to IS NULL OR next > evaluated_to + interval '192 hours' THEN next
-                ELSE evaluated_to END
+    SELECT CASE WHEN evaluated_to IS NULL
+                     OR (next > evaluated_to AND NOT EXISTS (
+                         SELECT FROM processed.funnel_aggregates a
+                         WHERE a.rollup = '1m:all' AND a.window_start < evaluated_to
+                               AND a.window_start >= evaluated_to - interval '360 hours'))
+                THEN next ELSE evaluated_to END
     FROM (SELECT min(a.window_start) AS next FROM processed.funnel_aggregates a
           WHERE a.rollup = '1m:all'
                 AND (evaluated_to IS NULL OR a.window_start >= evaluated_to)) AS n

@@ -134,7 +134,8 @@ $body$;
 
 -- One statement per day, so that each opens one day of raw.event_rows. mart.session_days has the
 -- first and last time of the session on each day, which bound what the index on event_time finds.
--- The visit itself may be newer than the reports.
+-- The visit itself may be newer than the reports. The session is a parameter, because the text of a
+-- statement is in the messages of its errors, and their reader may not see the session.
 CREATE OR REPLACE FUNCTION mart.session_events(visit processed.session_funnels, how_many int)
 RETURNS raw.events[] LANGUAGE plpgsql STABLE AS $body$
 DECLARE
@@ -155,10 +156,10 @@ BEGIN
             SELECT array_agg(e ORDER BY e.event_time, e.event_id)
             FROM (SELECT * FROM raw.events e
                   WHERE e.event_date = %L AND e.event_time BETWEEN %L AND %L
-                        AND coalesce(e.user_session, 'user:' || e.user_id) = %L
+                        AND coalesce(e.user_session, 'user:' || e.user_id) = $1
                   ORDER BY e.event_time, e.event_id LIMIT %s) AS e
-        $sql$, one.event_date, one.first_time, one.last_time, visit.user_session,
-               how_many - cardinality(found)) INTO part;
+        $sql$, one.event_date, one.first_time, one.last_time, how_many - cardinality(found))
+        INTO part USING visit.user_session;
         found := found || coalesce(part, '{}');
         EXIT WHEN cardinality(found) >= how_many;
     END LOOP;
@@ -170,7 +171,8 @@ CREATE OR REPLACE FUNCTION reporting.session_timeline(session_key text, visit_st
 RETURNS TABLE (step bigint, event_time timestamptz, event_type text, product_id bigint,
                category text, brand text, price numeric, seconds numeric, visit bigint,
                this_visit boolean, user_key text)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
+LANGUAGE sql STABLE SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET jit = off SET client_min_messages = warning AS $$
     WITH visit AS MATERIALIZED (
         SELECT v AS own, v.visit_start, v.visit_end
         FROM mart.visit_by_key(session_key, visit_start) AS v

@@ -75,7 +75,8 @@ BEGIN
                AND EXISTS (SELECT FROM mart.session_days WHERE user_id = id);
     changed := mart.forget_in_raw(id, alias) || mart.forget_in_processed(id, alias)
                || mart.forget_in_mart(id, alias, rebuild);
-    -- Rows with the id although it was forgotten before: somebody has stored them by hand.
+    -- Rows of both: a refresh has counted events of the user after the note and before this, or
+    -- somebody has stored the id by hand.
     IF rebuild THEN
         PERFORM reporting.rebuild();
     END IF;

@@ -57,6 +57,8 @@ BEGIN
     IF events_waiting = 0 THEN
         PERFORM mart.refresh_segments();
         PERFORM mart.refresh_funnels();
+    END IF;
+    IF events_counted < max_events THEN -- on a steady stream, some events always wait
         PERFORM mart.refresh_shopping();
     END IF;
     PERFORM mart.reconcile(false);

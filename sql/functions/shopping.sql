@@ -1,7 +1,7 @@
 -- Refresh: what is counted from the events of a day in their order. The tables are those of
 -- tables/0019_shopping.sql, and sql/README.md, "Buyers, paths and baskets", has the definitions.
 --
--- A day that has new events is noted, and counted again as a whole. All counts of a day follow from
+-- A day that has new events is noted, and all of its events are counted again. All counts of a day follow from
 -- its events alone, except mart.return_days: it also has the day before on which each user had an
 -- event, up to 30 days before. So new events of a day also change the 30 days after it.
 --
@@ -184,8 +184,8 @@ END
 $body$;
 
 -- Each event of today changes today again. So while events arrive, days wait for
--- mart.state.shopping_after. When a segment is complete, they are counted at once. So are they when
--- no event has come for 20 seconds, but not again within two minutes.
+-- mart.state.shopping_after. When a segment is complete, they are counted at once. They are also
+-- counted when no event has come for 20 seconds, but not again within two minutes.
 CREATE OR REPLACE FUNCTION mart.shopping_is_due() RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT min(d.noted) <= now() - s.shopping_after
            OR EXISTS (SELECT FROM reporting.segments g
@@ -197,12 +197,14 @@ CREATE OR REPLACE FUNCTION mart.shopping_is_due() RETURNS boolean LANGUAGE sql S
 $$;
 
 -- A pass counts the days that were noted up to its begin, the newest first. Each call counts for
--- about a second, and completes the day that it has begun.
+-- about a second, and completes the day that it has begun. It counts at most 16 days, because their
+-- partitions stay locked until the refresh ends.
 CREATE OR REPLACE FUNCTION mart.refresh_shopping() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     began constant timestamptz := clock_timestamp();
     pass  timestamptz := (SELECT shopping_begun FROM mart.state);
     one   date;
+    counted int := 0;
 BEGIN
     IF pass IS NULL THEN
         IF mart.shopping_is_due() IS NOT TRUE THEN
@@ -213,12 +215,13 @@ BEGIN
     DELETE FROM mart.stale_shopping_days WHERE event_date < (SELECT raw_from FROM mart.state);
     FOR one IN SELECT event_date FROM mart.stale_shopping_days WHERE noted <= pass
                ORDER BY event_date DESC LOOP
-        IF clock_timestamp() > began + interval '1 second' THEN
+        IF clock_timestamp() > began + interval '1 second' OR counted = 16 THEN
             RETURN;
         END IF;
         PERFORM mart.count_shopping_day(one);
+        counted := counted + 1;
     END LOOP;
-    UPDATE mart.state SET shopping_begun = NULL, shopping_at = now();
+    UPDATE mart.state SET shopping_begun = NULL, shopping_at = pass;
 END
 $body$;
 

@@ -65,7 +65,8 @@ $$;
 COMMENT ON FUNCTION reporting.product_paths(date, date, bigint, int) IS
     'What sessions did after viewing a product: the product viewed next (viewed next), and other '
     'products bought in the session at or after the first view (bought). Sums of the pairs that are '
-    'kept of each day: the 1000 most frequent of each step.';
+    'kept of each day: the 1000 most frequent of each step, of those with at least two sessions '
+    'that day.';
 
 CREATE OR REPLACE FUNCTION reporting.bought_together(
     from_day date, to_day date, how_many int DEFAULT 15, minimum_orders bigint DEFAULT 2)

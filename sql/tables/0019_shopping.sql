@@ -39,7 +39,7 @@ ALTER TABLE mart.state
 COMMENT ON COLUMN mart.state.shopping_begun IS
     'Begin of the present pass over mart.stale_shopping_days; null: none.';
 COMMENT ON COLUMN mart.state.shopping_at IS
-    'End of the last pass.';
+    'Begin of the last complete pass.';
 COMMENT ON COLUMN mart.state.shopping_after IS
     'How long changed days wait while events arrive. A pass counts today again, which takes about '
     '10 seconds of CPU time for a million events.';

@@ -204,7 +204,8 @@ pooler_begin session 5 'server_reset_query ='
 lock_released() {
     fresh
     through_pooler 0 migrated MIGRATE=only
-    same "advisory locks" 0 "$(count "pg_locks WHERE locktype = 'advisory'")"
+    same "locks of migrations" 0 "$(count "pg_locks WHERE locktype = 'advisory' AND
+        (classid::bigint << 32 | objid::bigint) = hashtextextended('funnel migrations', 0)")"
 }
 check "migrations release their lock themselves, without a reset by the pooler" lock_released
 used_session() {
