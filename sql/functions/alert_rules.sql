@@ -28,7 +28,7 @@ LANGUAGE sql IMMUTABLE AS $$
            AND NOT (r.metric = 'traffic' AND r.compared_with = 'fixed')
 $$;
 
--- Months and days have no fixed length in all time zones.
+-- Months and years have no fixed length.
 CREATE OR REPLACE FUNCTION mart.is_minutes(i interval, low interval, high interval)
 RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT i BETWEEN low AND high AND extract(month FROM i) = 0 AND extract(year FROM i) = 0

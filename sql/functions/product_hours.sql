@@ -56,7 +56,8 @@ BEGIN
     DELETE FROM mart.category_hours
     WHERE hour < keep_from OR hour >= raw_from::timestamp AT TIME ZONE 'UTC' OR keep_from IS NULL;
     WITH sums AS MATERIALIZED (
-        SELECT mart.hour_of(event_date, e.hour) AS hour, product_id, category, count(*) FILTER (WHERE event_type = 'view') AS views,
+        SELECT mart.hour_of(event_date, e.hour) AS hour, product_id, category,
+               count(*) FILTER (WHERE event_type = 'view') AS views,
                count(*) FILTER (WHERE event_type = 'purchase') AS purchases
         FROM mart.new_events e
         WHERE event_type IN ('view', 'purchase')

@@ -1,9 +1,9 @@
 -- Refresh: what is counted from the events of a day in their order. The tables are those of
 -- tables/0019_shopping.sql, and sql/README.md, "Buyers, paths and baskets", has the definitions.
 --
--- A day that has new events is noted, and all of its events are counted again. All counts of a day follow from
--- its events alone, except mart.return_days: it also has the day before on which each user had an
--- event, up to 30 days before. So new events of a day also change the 30 days after it.
+-- A day that has new events is noted, and all of its events are counted again. All counts of a day
+-- follow from its events alone, except mart.return_days: it also has the day before on which each
+-- user had an event, up to 30 days before. So new events of a day also change the 30 days after it.
 --
 -- Bounds. Of a session and day: the first 100 products viewed in a row, and the first 20 products
 -- bought. Of a day: 1000 pairs of each step of the paths.
@@ -78,7 +78,8 @@ BEGIN
     INSERT INTO mart.product_path_days
     WITH viewed AS (
         SELECT session_id, product_id, event_time, event_id,
-               lag(product_id) OVER (PARTITION BY session_id ORDER BY event_time, event_id) AS before
+               lag(product_id) OVER (PARTITION BY session_id
+                                     ORDER BY event_time, event_id) AS before
         FROM mart.shopping_events WHERE event_type = 'v'
     ), stepped AS (
         SELECT session_id, product_id, lead(product_id) OVER own AS next,
@@ -94,7 +95,8 @@ BEGIN
 
     INSERT INTO mart.product_path_days
     WITH product AS (
-        SELECT session_id, product_id, min(event_time) FILTER (WHERE event_type = 'v') AS first_view,
+        SELECT session_id, product_id,
+               min(event_time) FILTER (WHERE event_type = 'v') AS first_view,
                min(event_time) FILTER (WHERE event_type = 'p') AS first_purchase,
                max(event_time) FILTER (WHERE event_type = 'p') AS last_purchase
         FROM mart.shopping_events
@@ -232,7 +234,8 @@ DECLARE
 BEGIN
     FOREACH name IN ARRAY '{lift_days,product_path_days,basket_days,basket_product_days,'
                           'user_outcome_days,return_days}'::text[] LOOP
-        EXECUTE format('DELETE FROM mart.%I d WHERE event_date >= (SELECT raw_from FROM mart.state) '
+        EXECUTE format('DELETE FROM mart.%I d '
+                       'WHERE event_date >= (SELECT raw_from FROM mart.state) '
                        'AND NOT EXISTS (SELECT FROM mart.hour_totals h '
                        'WHERE h.event_date = d.event_date)', name);
     END LOOP;

@@ -39,9 +39,10 @@ END
 $body$;
 COMMENT ON FUNCTION reporting.buyer_lift(date, date, text, bigint) IS
     'What separates buyers from leavers: of the sessions that viewed, the share of buying sessions '
-    'that viewed the value, divided by the share of leaving sessions that did. dimension: category, '
-    'category1 (first level), brand, price band, hour (of the first view, UTC). Values with fewer '
-    'sessions than minimum_sessions are left out. lift null: no leaving session viewed it.';
+    'that viewed the value, divided by the share of leaving sessions that did. dimension: '
+    'category, category1 (first level), brand, price band, hour (of the first view, UTC). Values '
+    'with fewer sessions than minimum_sessions are left out. lift null: no leaving session viewed '
+    'it.';
 
 CREATE OR REPLACE FUNCTION reporting.product_paths(
     from_day date, to_day date, from_product bigint DEFAULT NULL, how_many int DEFAULT 15)
@@ -52,7 +53,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
         SELECT d.from_product AS a, d.step, d.to_product AS b, sum(d.sessions) AS sessions
         FROM mart.product_path_days d
         WHERE event_date BETWEEN from_day AND to_day
-              AND (product_paths.from_product IS NULL OR d.from_product = product_paths.from_product)
+              AND (product_paths.from_product IS NULL
+                   OR d.from_product = product_paths.from_product)
         GROUP BY 1, 2, 3
     ), top AS (
         SELECT row_number() OVER (ORDER BY sessions DESC, a, step, b) AS rank, s.*
@@ -64,9 +66,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
 $$;
 COMMENT ON FUNCTION reporting.product_paths(date, date, bigint, int) IS
     'What sessions did after viewing a product: the product viewed next (viewed next), and other '
-    'products bought in the session at or after the first view (bought). Sums of the pairs that are '
-    'kept of each day: the 1000 most frequent of each step, of those with at least two sessions '
-    'that day.';
+    'products bought in the session at or after the first view (bought). Sums of the pairs that '
+    'are kept of each day: the 1000 most frequent of each step, of those with at least two '
+    'sessions that day.';
 
 CREATE OR REPLACE FUNCTION reporting.bought_together(
     from_day date, to_day date, how_many int DEFAULT 15, minimum_orders bigint DEFAULT 2)
@@ -98,8 +100,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET j
 $$;
 COMMENT ON FUNCTION reporting.bought_together(date, date, int, bigint) IS
     'Pairs of products in one order: a session with a purchase within a UTC day. support: share of '
-    'all orders. confidence_a_b: share of the orders of a that have b. lift: support divided by the '
-    'product of the shares of a and b; above 1, more often than by chance.';
+    'all orders. confidence_a_b: share of the orders of a that have b. lift: support divided by '
+    'the product of the shares of a and b; above 1, more often than by chance.';
 
 CREATE OR REPLACE FUNCTION reporting.after_leaving(
     from_day date, to_day date, within_days int DEFAULT 7)
@@ -141,5 +143,5 @@ $body$;
 COMMENT ON FUNCTION reporting.after_leaving(date, date, int) IS
     'What users do next. users: users and UTC days with an event, by what they did on it: bought; '
     'cart (a cart or checkout, no purchase); viewed (neither). returned: those whose next day with '
-    'an event came within within_days, and what they did on that day. Days whose within_days are not '
-    'over yet are left out.';
+    'an event came within within_days, and what they did on that day. Days whose within_days are '
+    'not over yet are left out.';

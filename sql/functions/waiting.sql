@@ -16,5 +16,5 @@ $$;
 COMMENT ON FUNCTION reporting.waiting() IS
     'What is stored and not yet in the reports: events, sums of visits and of late events, '
     'segments all of whose rows are stored, and a changed list of stages. All are 0 when the '
-    'reports have everything, apart from named funnels, which follow later '
-    '(reporting.funnel_trend).';
+    'reports have everything, apart from named funnels (reporting.funnel_trend) and from buyers, '
+    'paths and baskets, which follow later.';

@@ -38,7 +38,7 @@ COMMENT ON COLUMN reporting.alert_rules.direction IS
 COMMENT ON COLUMN reporting.alert_rules.bound IS
     'The limit in the unit of the metric, or a factor: 0.5 is half of the value before.';
 COMMENT ON COLUMN reporting.alert_rules.span IS
-    'How many minutes of events are added up; of no use for freshness and quality.';
+    'How many minutes of events are added up; not used for freshness and quality.';
 COMMENT ON COLUMN reporting.alert_rules.minimum_volume IS
     'With less volume the rule neither opens nor closes. Volume: see sql/README.md. If it is not '
     'given: 100, and 0 for metrics without volume.';

@@ -53,8 +53,8 @@ CREATE TABLE mart.lift_days (
     PRIMARY KEY (dimension, event_date, value)
 );
 COMMENT ON TABLE mart.lift_days IS
-    'Sessions of each UTC day with a view of each value of a dimension, with and without a purchase '
-    'on that day. dimension all: all sessions with a view.';
+    'Sessions of each UTC day with a view of each value of a dimension, with and without a '
+    'purchase on that day. dimension all: all sessions with a view.';
 
 CREATE TABLE mart.product_path_days (
     event_date   date     NOT NULL,
@@ -69,8 +69,8 @@ COMMENT ON TABLE mart.product_path_days IS
     'Sessions of each UTC day that viewed a product and then viewed or bought another. Of each day '
     'and step, the 1000 pairs with the most sessions, and at least two.';
 COMMENT ON COLUMN mart.product_path_days.step IS
-    'viewed next: to_product is the next product that was viewed. bought: it was bought at or after '
-    'the first view of from_product.';
+    'viewed next: to_product is the next product that was viewed. bought: it was bought at or '
+    'after the first view of from_product.';
 
 CREATE TABLE mart.basket_days (
     event_date date   NOT NULL,
@@ -125,10 +125,10 @@ CREATE UNLOGGED TABLE mart.shopping_events (
     user_id bigint, category text, brand text, price numeric
 );
 COMMENT ON TABLE mart.shopping_events IS
-    'Scratch of mart.refresh_shopping(): the events of the day that it counts.';
+    'Working table of mart.refresh_shopping(): the events of the day that it counts.';
 CREATE UNLOGGED TABLE mart.shopping_users (user_id bigint NOT NULL, outcome text NOT NULL);
 COMMENT ON TABLE mart.shopping_users IS
-    'Scratch of mart.refresh_shopping(): the users of the day that it counts.';
+    'Working table of mart.refresh_shopping(): the users of the day that it counts.';
 
 INSERT INTO mart.stale_shopping_days
 SELECT DISTINCT h.event_date FROM mart.hour_totals h, mart.state s WHERE h.event_date >= s.raw_from;

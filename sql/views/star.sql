@@ -75,9 +75,9 @@ LEFT JOIN mart.session_texts t USING (session_id);
 COMMENT ON VIEW reporting.dim_sessions IS
     'One row per session with an event, as of the last refresh. Put a condition on date_key.';
 COMMENT ON COLUMN reporting.dim_sessions.session_key IS
-    'Pseudonym of the session; the same in fct_events and fct_session_funnel. If the source''s id is '
-    'not a UUID in lower case, it is the same after the next pass over the session''s day (up to 30 '
-    'minutes).';
+    'Pseudonym of the session; the same in fct_events and fct_session_funnel. If the source''s id '
+    'is not a UUID in lower case, it is the same after the next pass over the session''s day (up '
+    'to 30 minutes).';
 COMMENT ON COLUMN reporting.dim_sessions.date_key IS 'UTC day of the first event: dim_date.';
 COMMENT ON COLUMN reporting.dim_sessions.user_key IS 'User of the first event: dim_users.';
 COMMENT ON COLUMN reporting.dim_sessions.days IS 'UTC days with an event of the session.';
@@ -171,8 +171,8 @@ COMMENT ON COLUMN reporting.fct_events.date_key IS
     'UTC day: dim_date. time_key: minute of the day, dim_time.';
 COMMENT ON COLUMN reporting.fct_events.outcome IS
     'What became of the event''s session on its UTC day: bought; cart (a cart or checkout, no '
-    'purchase); viewed (neither). Null until the next refresh. A query that does not use this column '
-    'does not compute it.';
+    'purchase); viewed (neither). Null until the next refresh. A query that does not use this '
+    'column does not compute it.';
 COMMENT ON COLUMN reporting.fct_events.revenue IS 'Price of a purchase, else 0.';
 COMMENT ON COLUMN reporting.fct_events.user_key IS
     'Pseudonym: dim_users. session_key: pseudonym of the session, or of the user where there is '
