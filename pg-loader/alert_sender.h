@@ -2,10 +2,10 @@
  * alerts (alert_topic.h), or a webhook (alert_webhook.h).
  *
  * Of all loaders, one sends to a receiver: the one whose session has the advisory lock of the
- * channel. It does not wait for answers: each step makes at most one step of a state machine. Ending
- * a Kafka client after a failure takes up to 2 s, and name resolution blocks. A failure is logged,
- * counted and retried; it does not stop loading. Registering the schema of alerts at the start does:
- * without a registry nothing is loaded (SEND_ALERTS=false avoids it). */
+ * channel. It does not wait for answers: each step makes at most one step of a state machine.
+ * Ending a Kafka client after a failure takes up to 2 s, and name resolution blocks. A failure is
+ * logged, counted and retried; it does not stop loading. To register the schema of alerts, the
+ * start of the loader needs a registry (SEND_ALERTS=false avoids it). */
 #ifndef FUNNEL_ALERT_SENDER_H
 #define FUNNEL_ALERT_SENDER_H
 
