@@ -105,7 +105,7 @@ COMMENT ON FUNCTION reporting.visits_of(date, date, text, text, int) IS
     'period. branch: the name of the bar, such as left after cart; null: all visits. category: '
     'visits that began with a category of the same first level, as the tiles count; null: all. '
     'outcome is the branch of each visit. session_key and visit_start are the arguments of '
-    'session_timeline().';
+    'session_timeline(). The keys are pseudonyms for all roles.';
 
 -- ---------------------------------------------------------------- the events of a session
 
