@@ -807,6 +807,15 @@ static enum pg_step backend(struct pg_session *session)
 	return PG_DONE;
 }
 
+static enum pg_step forgotten(struct pg_session *session)
+{
+	session->answer.kind = PG_ANSWER_ROWS;
+	session->answer.rows = 1;
+	session->answer.columns = 1;
+	snprintf(session->answer.values[0][0], 96, "f");
+	return PG_DONE;
+}
+
 static enum pg_step commit(struct pg_session *session)
 {
 	bool open = session->txn == PG_TXN_OPEN;
@@ -861,6 +870,7 @@ enum pg_step pg_run_statement(struct pg_session *session)
 	case PG_ENSURE_DAY: return ensure_day(session);
 	case PG_LABEL_IDS: return entry_ids(session, PG_LABELS);
 	case PG_SOURCE_IDS: return entry_ids(session, PG_SOURCES);
+	case PG_FORGOTTEN: return forgotten(session);
 	case PG_OFFSETS_READ: return offsets_read(session);
 	case PG_OFFSETS_INSERT: return offsets_insert(session);
 	case PG_OFFSETS_LOCK: return offsets_lock(session);

@@ -23,11 +23,12 @@ static const struct {
          "SET client_min_messages = warning;"
          "SET default_transaction_isolation = 'read committed'"},
 	{{PG_PLANNER, 0, 0},
-         "SET enable_hashjoin = off; SET enable_mergejoin = off;"
+         "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;"
          " SET search_path = pg_catalog"},
 	{{PG_ENSURE_DAY, 0, 0}, "SELECT raw.ensure_event_partition(date '1970-01-01' + $1::int)"},
 	{{PG_LABEL_IDS, 0, 0}, "SELECT raw.event_label_ids($1::bigint[], $2::text[], $3::text[])"},
 	{{PG_SOURCE_IDS, 0, 0}, "SELECT raw.event_source_ids($1::text[], $2::int[])"},
+	{{PG_FORGOTTEN, 0, 0}, "SELECT processed.somebody_forgotten()"},
 	{{PG_OFFSETS_READ, 0, 0},
          "SELECT w.i - 1, o.next_offset, o.last_record"
          " FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS w(topic, partition, i)"
@@ -355,6 +356,7 @@ const char *pg_statement_name(const struct pg_matched *matched)
 		[PG_ENSURE_DAY] = "ensure_event_partition",
 		[PG_LABEL_IDS] = "event_label_ids",
 		[PG_SOURCE_IDS] = "event_source_ids",
+		[PG_FORGOTTEN] = "somebody_forgotten",
 		[PG_OFFSETS_READ] = "read offsets",
 		[PG_OFFSETS_INSERT] = "insert offsets",
 		[PG_OFFSETS_LOCK] = "lock offsets",

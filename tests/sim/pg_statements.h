@@ -28,6 +28,7 @@ enum pg_statement {
 	PG_ENSURE_DAY,
 	PG_LABEL_IDS, /* adds missing entries */
 	PG_SOURCE_IDS,
+	PG_FORGOTTEN, /* nobody is */
 	PG_OFFSETS_READ,
 	PG_OFFSETS_INSERT,
 	PG_OFFSETS_LOCK,

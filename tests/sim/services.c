@@ -120,6 +120,7 @@ void services_load(void)
 	setenv("POSTGRES_DSN", "postgresql://sim", 1);
 	setenv("MIGRATE", "false", 1);
 	setenv("REPORTING_INTERVAL", "0s", 1);
+	setenv("SEND_ALERTS", "false", 1);
 	setenv("BATCH_ROWS", "60", 1);
 	load(SIM_LOADER, pg_loader_main);
 }
