@@ -5,19 +5,17 @@
 
 #include <sha2.h>
 #include <stdint.h>
-#include <stdio.h>
+
+#include "base/sha256.h"
 
 #define BLOCK 64
 
 static void padded(struct span key, uint8_t pad, uint8_t block[BLOCK])
 {
-	uint8_t digest[SHA256_DIGEST_LENGTH];
-	SHA2_CTX context;
+	uint8_t digest[SHA256_BYTES];
 
 	if (key.len > BLOCK) {
-		SHA256Init(&context);
-		SHA256Update(&context, (const uint8_t *)key.at, key.len);
-		SHA256Final(digest, &context);
+		sha256_of(&key, 1, digest);
 		key = (struct span){(const char *)digest, sizeof(digest)};
 	}
 	for (size_t i = 0; i < BLOCK; i++)
@@ -25,7 +23,7 @@ static void padded(struct span key, uint8_t pad, uint8_t block[BLOCK])
 }
 
 static void digest_of(const uint8_t block[BLOCK], const struct span *texts, size_t count,
-                      uint8_t digest[SHA256_DIGEST_LENGTH])
+                      uint8_t digest[SHA256_BYTES])
 {
 	SHA2_CTX context;
 
@@ -46,6 +44,5 @@ void hmac_sha256_hex(struct span key, const struct span *texts, size_t count,
 	digest_of(block, texts, count, digest);
 	padded(key, 0x5c, block);
 	digest_of(block, &inner, 1, digest);
-	for (size_t i = 0; i < sizeof(digest); i++)
-		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+	write_hex(digest, sizeof(digest), hex);
 }
