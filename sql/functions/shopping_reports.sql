@@ -103,6 +103,15 @@ COMMENT ON FUNCTION reporting.bought_together(date, date, int, bigint) IS
     'all orders. confidence_a_b: share of the orders of a that have b. lift: support divided by '
     'the product of the shares of a and b; above 1, more often than by chance.';
 
+-- The newest day that is over and counted to its end. The newest counted day may still wait for some
+-- of its events.
+CREATE OR REPLACE FUNCTION mart.newest_outcome_day() RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT least((mart.counted_to() AT TIME ZONE 'UTC')::date - 1,
+                 d.newest - EXISTS (SELECT FROM mart.stale_shopping_days
+                                    WHERE event_date = d.newest)::int)
+    FROM (SELECT max(event_date) AS newest FROM mart.user_outcome_days) AS d
+$$;
+
 CREATE OR REPLACE FUNCTION reporting.after_leaving(
     from_day date, to_day date, within_days int DEFAULT 7)
 RETURNS TABLE (outcome text, users bigint, returned bigint, returned_share numeric,
@@ -111,9 +120,7 @@ RETURNS TABLE (outcome text, users bigint, returned bigint, returned_share numer
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 #variable_conflict use_column
 DECLARE
-    -- A later day has not had all its days after it.
-    last constant date := least(to_day, (SELECT max(event_date) FROM mart.user_outcome_days)
-                                        - within_days);
+    last constant date := least(to_day, mart.newest_outcome_day() - within_days);
 BEGIN
     IF within_days IS NULL OR within_days NOT BETWEEN 1 AND 30 THEN
         PERFORM mart.refuse_funnel(within_days::text, 'within_days', 'a number from 1 to 30');
@@ -143,5 +150,5 @@ $body$;
 COMMENT ON FUNCTION reporting.after_leaving(date, date, int) IS
     'What users do next. users: users and UTC days with an event, by what they did on it: bought; '
     'cart (a cart or checkout, no purchase); viewed (neither). returned: those whose next day with '
-    'an event came within within_days, and what they did on that day. Days whose within_days are '
-    'not over yet are left out.';
+    'an event came within within_days, and what they did on that day. A day counts when the '
+    'last of its within_days is over.';
