@@ -7,6 +7,12 @@
 --      begins later sees the note, because it asks after its lock on loader_offsets.
 --   2. finish_forgetting changes the rows that were stored before. Only it needs time.
 --
+-- The session holds the lock of the reports over both transactions. So no refresh runs between them,
+-- which would count new events of the user under the pseudonym while older ones still have the id.
+-- Tables whose key has the user or the session could then have two rows of one key. The reports
+-- would have to be built again. This still happens if the second transaction failed, the user has
+-- come again since, and the call is repeated.
+--
 -- A procedure that ends a transaction may have neither SECURITY DEFINER nor settings. So these two
 -- functions have the rights of the owner, and the procedure names them with their schema.
 --
@@ -15,24 +21,14 @@
 
 -- ---------------------------------------------------------------- the first transaction
 
-CREATE OR REPLACE FUNCTION reporting.begin_forgetting(id bigint, topics_keep interval)
-RETURNS bigint
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
-#variable_conflict use_column
+-- Returns the request: an earlier one if it was not completed.
+CREATE OR REPLACE FUNCTION mart.note_forgotten(id bigint, topics_keep interval) RETURNS bigint
+LANGUAGE plpgsql AS $body$
 DECLARE
     hash   constant bytea := mart.user_hash(id::text);
     known  bigint;
     opened bigint;
 BEGIN
-    IF id IS NULL OR id < 1 THEN
-        RAISE EXCEPTION 'reporting.forget_user: invalid id %: expected a user id, 1 or more',
-            coalesce(id::text, 'null') USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF topics_keep IS NULL OR topics_keep < interval '0' THEN
-        RAISE EXCEPTION 'reporting.forget_user: invalid topics_keep %: expected how long topics '
-            'keep a record, such as 97 days', coalesce(topics_keep::text, 'null')
-            USING ERRCODE = 'invalid_parameter_value';
-    END IF;
     LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
     SELECT pseudonym INTO known FROM processed.forgotten_users WHERE user_hash = hash;
     IF known IS NULL THEN
@@ -49,9 +45,40 @@ BEGIN
     RETURN opened;
 END
 $body$;
+
+-- The lock stays after an error, unless the session gives it back.
+CREATE OR REPLACE FUNCTION mart.unlock_reporting() RETURNS boolean LANGUAGE sql
+SET client_min_messages = error AS $$ SELECT pg_advisory_unlock(mart.lock_reporting()) $$;
+COMMENT ON FUNCTION mart.unlock_reporting() IS
+    'Gives back the lock of the reports that begin_forgetting() took. False: the session does not '
+    'have it.';
+
+CREATE OR REPLACE FUNCTION reporting.begin_forgetting(id bigint, topics_keep interval)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
+BEGIN
+    IF id IS NULL OR id < 1 THEN
+        RAISE EXCEPTION 'reporting.forget_user: invalid id %: expected a user id, 1 or more',
+            coalesce(id::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF topics_keep IS NULL OR topics_keep < interval '0' THEN
+        RAISE EXCEPTION 'reporting.forget_user: invalid topics_keep %: expected how long topics '
+            'keep a record, such as 97 days', coalesce(topics_keep::text, 'null')
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    PERFORM pg_advisory_lock(mart.lock_reporting());
+    BEGIN
+        RETURN mart.note_forgotten(id, topics_keep);
+    EXCEPTION WHEN query_canceled OR OTHERS THEN
+        PERFORM mart.unlock_reporting();
+        RAISE;
+    END;
+END
+$body$;
 COMMENT ON FUNCTION reporting.begin_forgetting(bigint, interval) IS
     'First part of reporting.forget_user(): from the end of the transaction on, no load stores '
-    'this user id. Returns the request; that of an earlier call if that one was not completed.';
+    'this user id. Returns the request; that of an earlier call if that one was not completed. The '
+    'session keeps the lock of the reports until finish_forgetting().';
 
 -- ---------------------------------------------------------------- the second transaction
 
@@ -64,31 +91,45 @@ DECLARE
                      JOIN reporting.forget_requests r USING (pseudonym)
                      WHERE f.user_hash = mart.user_hash(id::text) AND r.request = the_request);
     changed jsonb;
-    rebuild boolean;
 BEGIN
     IF alias IS NULL THEN
         RAISE EXCEPTION 'reporting.finish_forgetting: request % is not of user %', the_request, id
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     PERFORM pg_advisory_xact_lock(mart.lock_reporting());
+    changed := mart.forget_rows(id, alias);
+    UPDATE reporting.forget_requests r SET done_at = clock_timestamp(), rows_changed = changed
+    WHERE r.request = the_request;
+    PERFORM mart.unlock_reporting(); -- that of the transaction stays until its end
+    RETURN changed;
+EXCEPTION WHEN query_canceled OR OTHERS THEN
+    PERFORM mart.unlock_reporting();
+    RAISE;
+END
+$body$;
+COMMENT ON FUNCTION reporting.finish_forgetting(bigint, bigint) IS
+    'Second part of reporting.forget_user(): changes stored rows. Returns how many, by table.';
+
+CREATE OR REPLACE FUNCTION mart.forget_rows(id bigint, alias bigint) RETURNS jsonb
+LANGUAGE plpgsql AS $body$
+DECLARE
+    changed jsonb;
+    rebuild boolean;
+BEGIN
     rebuild := EXISTS (SELECT FROM mart.session_days WHERE user_id = alias)
                AND EXISTS (SELECT FROM mart.session_days WHERE user_id = id);
     changed := mart.forget_in_raw(id, alias) || mart.forget_in_processed(id, alias)
                || mart.forget_in_mart(id, alias, rebuild);
-    -- Rows of both: a refresh has counted events of the user after the note and before this, or
-    -- somebody has stored the id by hand.
+    -- Rows of both: an earlier call has failed after its first part, or somebody has stored the id by
+    -- hand.
     IF rebuild THEN
         PERFORM reporting.rebuild();
     END IF;
     SELECT coalesce(jsonb_object_agg(key, value), '{}') INTO changed
     FROM jsonb_each(changed) WHERE value <> '0';
-    UPDATE reporting.forget_requests r SET done_at = clock_timestamp(), rows_changed = changed
-    WHERE r.request = the_request;
     RETURN changed;
 END
 $body$;
-COMMENT ON FUNCTION reporting.finish_forgetting(bigint, bigint) IS
-    'Second part of reporting.forget_user(): changes stored rows. Returns how many, by table.';
 
 CREATE OR REPLACE PROCEDURE reporting.forget_user(
     id bigint, topics_keep interval DEFAULT '97 days',
