@@ -29,7 +29,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 
 CREATE OR REPLACE FUNCTION mart.cohort_table(
-    asked_by text, which text, from_day date, to_day date, a_grain text, periods int)
+    which text, from_day date, to_day date, a_grain text, periods int)
 RETURNS TABLE (cohort date, cohort_users bigint, period int, period_start date, users bigint,
                share numeric, complete boolean)
 LANGUAGE plpgsql STABLE AS $body$
@@ -38,12 +38,9 @@ DECLARE
     step interval;
 BEGIN
     IF a_grain IS NULL OR a_grain NOT IN ('week', 'month') THEN
-        RAISE EXCEPTION '%: grain must be week or month, not %', asked_by,
-            coalesce(quote_literal(a_grain), 'null') USING ERRCODE = 'invalid_parameter_value';
-    END IF;
-    IF periods IS NULL OR periods NOT BETWEEN 0 AND 1000 THEN
-        RAISE EXCEPTION '%: periods must be a number from 0 to 1000, not %', asked_by,
-            coalesce(periods::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+        PERFORM mart.refuse_funnel(a_grain, 'grain', 'week or month');
+    ELSIF periods IS NULL OR periods NOT BETWEEN 0 AND 1000 THEN
+        PERFORM mart.refuse_funnel(periods::text, 'periods', 'a number from 0 to 1000');
     END IF;
     step := ('1 ' || a_grain)::interval;
     RETURN QUERY
@@ -67,8 +64,7 @@ CREATE OR REPLACE FUNCTION reporting.retention(
 RETURNS TABLE (cohort date, cohort_users bigint, period int, period_start date, users bigint,
                share numeric, complete boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM mart.cohort_table('reporting.retention', 'active', from_day, to_day, grain,
-                                    periods)
+    SELECT * FROM mart.cohort_table('active', from_day, to_day, grain, periods)
 $$;
 COMMENT ON FUNCTION reporting.retention(date, date, text, int) IS
     'Users by the week (from Monday) or month of their first event: how many had an event in this '
@@ -81,8 +77,7 @@ CREATE OR REPLACE FUNCTION reporting.repeat_purchases(
 RETURNS TABLE (cohort date, cohort_users bigint, period int, period_start date, users bigint,
                share numeric, complete boolean)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-    SELECT * FROM mart.cohort_table('reporting.repeat_purchases', 'buying', from_day, to_day, grain,
-                                    periods)
+    SELECT * FROM mart.cohort_table('buying', from_day, to_day, grain, periods)
 $$;
 COMMENT ON FUNCTION reporting.repeat_purchases(date, date, text, int) IS
     'As retention, but of buyers: users by the week or month of their first purchase, and how many '

@@ -2,14 +2,15 @@
 -- before it. Older hours are deleted. An event that arrives when its hour is older is not counted
 -- here. So the result does not depend on the order of events.
 
-CREATE OR REPLACE FUNCTION mart.product_hours_from() RETURNS timestamptz LANGUAGE sql STABLE AS $$
-    SELECT (event_date::timestamp + make_interval(hours => hour, days => -8)) AT TIME ZONE 'UTC'
-    FROM mart.hour_totals ORDER BY event_date DESC, hour DESC LIMIT 1
-$$;
-
-CREATE OR REPLACE FUNCTION mart.hour_of(event_date date, hour int) RETURNS timestamptz
+CREATE OR REPLACE FUNCTION mart.hour_of(day date, hour int) RETURNS timestamptz
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (event_date::timestamp + make_interval(hours => hour)) AT TIME ZONE 'UTC'
+    SELECT (day::timestamp + make_interval(hours => hour)) AT TIME ZONE 'UTC'
+$$;
+COMMENT ON FUNCTION mart.hour_of(date, int) IS 'When this hour of a UTC day begins.';
+
+CREATE OR REPLACE FUNCTION mart.product_hours_from() RETURNS timestamptz LANGUAGE sql STABLE AS $$
+    SELECT mart.hour_of(event_date - 8, hour)
+    FROM mart.hour_totals ORDER BY event_date DESC, hour DESC LIMIT 1
 $$;
 
 -- Refresh: after mart.count_hours(), which knows the newest hour.

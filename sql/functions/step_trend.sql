@@ -7,8 +7,7 @@ RETURNS TABLE (starts timestamptz, step smallint, stage text, visits bigint, of_
 LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     IF grain IS NULL OR grain NOT IN ('hour', 'day') THEN
-        RAISE EXCEPTION 'reporting.step_trend: grain must be hour or day, not %',
-            coalesce(quote_literal(grain), 'null') USING ERRCODE = 'invalid_parameter_value';
+        PERFORM mart.refuse_funnel(grain, 'grain', 'hour or day');
     END IF;
     RETURN QUERY
     WITH reached AS (
@@ -29,8 +28,7 @@ BEGIN
            round(l.visits / nullif(coalesce(lag(l.visits) OVER own, l.visits), 0), 4),
            l.open = 0 AND t.starts + CASE grain WHEN 'hour' THEN interval '1 hour'
                                             ELSE interval '24 hours' END <= mart.counted_to()
-    FROM line l, LATERAL (SELECT (l.visit_date::timestamp + make_interval(hours => l.hour::int))
-                                 AT TIME ZONE 'UTC' AS starts) AS t
+    FROM line l, LATERAL (SELECT mart.hour_of(l.visit_date, l.hour::int) AS starts) AS t
     WINDOW own AS (PARTITION BY l.visit_date, l.hour ORDER BY l.step)
     ORDER BY t.starts, l.step;
 END
