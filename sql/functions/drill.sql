@@ -1,6 +1,7 @@
 -- From a bar of a funnel to its visits, and from a visit to the events of its session. Users and
--- sessions are pseudonyms. A pseudonym cannot be searched: the key of the visits begins with
--- visit_start, so the start of a visit and the pseudonym find the session at once.
+-- sessions are pseudonyms; members of funnel_unmasked see and pass true ids. A pseudonym cannot be
+-- searched: the key of the visits begins with visit_start, so the start of a visit and the pseudonym
+-- find the session at once.
 
 -- The bars of the funnel of visits, as the dashboards name them.
 CREATE OR REPLACE FUNCTION mart.visit_branch(
@@ -60,6 +61,7 @@ DECLARE
                                         WHEN branch <> 'viewed' THEN false END;
     level1     constant text := split_part(category, '.', 1);
     last_stage constant text := (SELECT stage FROM reporting.stages WHERE is_last);
+    is_true    constant boolean := mart.shows_true_ids();
     missing    bigint := how_many;
     one        date;
     found      bigint;
@@ -76,8 +78,8 @@ BEGIN
         ORDER BY 1 DESC
     LOOP
         RETURN QUERY
-        SELECT mart.pseudonym('session', v.user_session), v.visit_start, v.visit_end,
-               mart.pseudonym('user', v.user_id::text), v.branch,
+        SELECT mart.key_of('session', v.user_session, is_true), v.visit_start, v.visit_end,
+               mart.key_of('user', v.user_id::text, is_true), v.branch,
                coalesce(v.first_category, 'unknown'), coalesce(v.last_category, 'unknown'),
                v.views, v.carts, v.removes, v.checkouts, v.purchases, v.products, v.revenue,
                round(v.duration_ms / 1000.0, 1), NOT v.final
@@ -105,23 +107,27 @@ COMMENT ON FUNCTION reporting.visits_of(date, date, text, text, int) IS
     'period. branch: the name of the bar, such as left after cart; null: all visits. category: '
     'visits that began with a category of the same first level, as the tiles count; null: all. '
     'outcome is the branch of each visit. session_key and visit_start are the arguments of '
-    'session_timeline(). The keys are pseudonyms for all roles.';
+    'session_timeline(). The keys are pseudonyms. Members of funnel_unmasked see the true session '
+    'and user.';
 
 -- ---------------------------------------------------------------- the events of a session
 
--- The session of a visit, by its start and pseudonym. Visits with this start are few.
+-- The session of a visit, by its start and its key as the reader sees it. Visits with this start are
+-- few.
 CREATE OR REPLACE FUNCTION mart.visit_by_key(key text, start timestamptz)
 RETURNS processed.session_funnels LANGUAGE plpgsql STABLE AS $body$
 DECLARE
-    visit processed.session_funnels;
+    is_true constant boolean := mart.shows_true_ids();
+    visit   processed.session_funnels;
 BEGIN
-    IF key IS NULL OR key !~ '^[0-9a-f]{20}$' THEN
-        PERFORM mart.refuse_funnel(key, 'session_key', 'a pseudonym of 20 hexadecimal digits');
+    IF key IS NULL OR NOT is_true AND key !~ '^[0-9a-f]{20}$' THEN
+        PERFORM mart.refuse_funnel(key, 'session_key', CASE WHEN is_true THEN 'a session id'
+                                   ELSE 'a pseudonym of 20 hexadecimal digits' END);
     ELSIF start IS NULL THEN
         PERFORM mart.refuse_funnel(NULL, 'visit_start', 'the start of a visit of this session');
     END IF;
     SELECT v.* INTO visit FROM processed.session_funnels v
-    WHERE v.visit_start = start AND mart.pseudonym('session', v.user_session) = key;
+    WHERE v.visit_start = start AND mart.key_of('session', v.user_session, is_true) = key;
     IF visit.visit_start IS NULL THEN
         RAISE EXCEPTION 'no visit of session % begins at %: take session_key and visit_start from '
             'one row of reporting.visits_of() or reporting.fct_session_funnel (a visit may have '
@@ -188,7 +194,7 @@ SET search_path = pg_catalog, pg_temp SET jit = off SET client_min_messages = wa
            round(extract(epoch FROM e.pause), 1),
            1 + count(*) FILTER (WHERE e.pause > interval '30 minutes' OR e.new_day) OVER own,
            e.event_time BETWEEN v.visit_start AND v.visit_end,
-           mart.pseudonym('user', e.user_id::text)
+           mart.key_of('user', e.user_id::text, (SELECT mart.shows_true_ids()))
     FROM event e, visit v
     WINDOW own AS (ORDER BY e.event_time, e.event_id)
     ORDER BY 1
@@ -197,4 +203,5 @@ COMMENT ON FUNCTION reporting.session_timeline(text, timestamptz) IS
     'The events of one session in their order: of the visit that begins at visit_start, and of '
     'the session''s other visits up to 7 UTC days before and after it. At most the first 1000. '
     'seconds: since the event before. visit: number of the visit within the rows. this_visit: the '
-    'event lies in the visit that was asked for. Late events are included.';
+    'event lies in the visit that was asked for. Late events are included. session_key and '
+    'user_key: pseudonyms; true ids for members of funnel_unmasked.';

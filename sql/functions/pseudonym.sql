@@ -22,3 +22,9 @@ $$;
 COMMENT ON FUNCTION mart.shows_true_ids() IS
     'Whether keys in reporting are true ids: for members of funnel_unmasked. All others see '
     'pseudonyms.';
+
+-- Not for views: PostgreSQL would not ask for the role only once per query.
+CREATE OR REPLACE FUNCTION mart.key_of(kind text, id text, is_true boolean) RETURNS text
+LANGUAGE sql STABLE AS $$ SELECT CASE WHEN is_true THEN id ELSE mart.pseudonym(kind, id) END $$;
+COMMENT ON FUNCTION mart.key_of(text, text, boolean) IS
+    'A user or session as a reader sees it. is_true: what mart.shows_true_ids() returns.';
