@@ -93,8 +93,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
         WHERE event_date BETWEEN from_day - (to_day - from_day + 1) AND to_day GROUP BY 1
     ), overall AS (
         SELECT sum(purchases) / nullif(sum(views), 0) AS rate,
-               percentile_cont(0.75) WITHIN GROUP (ORDER BY views) AS many
-        FROM sums WHERE views > 0
+               percentile_cont(0.75) WITHIN GROUP (ORDER BY views) FILTER (WHERE views > 0) AS many
+        FROM sums
     )
     SELECT row_number() OVER (ORDER BY views * rate - purchases DESC, category), category,
            views::bigint, purchases::bigint, round(purchases / views, 4), round(rate, 4),
