@@ -1,6 +1,6 @@
-/*   IDLE --due--> LOCKING --> ASKING --rows--> SENDING --> MARKING --> ASKING
- *                    |           |
- *                another has it  no rows: IDLE, for a second
+/*   PREPARING --> IDLE --due--> LOCKING --> ASKING --rows--> SENDING --> MARKING --> ASKING
+ *                                 |           |
+ *                      another has it         no rows: IDLE, for a second
  *
  * The lock belongs to the session of `pg`. Every failure closes the session and resets the channel.
  * So what a channel knows (which rows are in the topic) is never older than its lock, and a failure
@@ -23,18 +23,19 @@
 #define SEND_TIMEOUT_US  INT64_C(60000000)
 #define ASK_EVERY_US     INT64_C(1000000)
 #define LOCK_EVERY_US    INT64_C(10000000) /* while another loader has it */
+#define PREPARE_EVERY_US INT64_C(30000000) /* after a failure: preparing may block for seconds */
 /* SET LOCAL: one query string is one transaction. */
 #define SETTINGS "SET LOCAL TimeZone = 'UTC'; SET LOCAL statement_timeout = '20s'; "
 
 struct alert_sender {
 	struct alert_channel channel;
 	struct async_postgres *pg;
-	enum { IDLE, LOCKING, ASKING, SENDING, MARKING } phase;
+	enum { PREPARING, IDLE, LOCKING, ASKING, SENDING, MARKING } phase;
 	bool locked;
 	PGresult *rows;
 	int64_t next_us, deadline_us;
 	struct backoff backoff;
-	struct metric *sent, *failures;
+	struct metric *sent, *failures, *given_up;
 };
 
 struct alert_sender *alert_sender_new(const struct postgres_config *config,
@@ -51,6 +52,8 @@ struct alert_sender *alert_sender_new(const struct postgres_config *config,
 	                          "openings and closings of alerts that this loader has sent");
 	sender->failures = metric_get(METRIC_COUNTER, "alerts_failures_total", labels,
 	                              "attempts to send that failed; they are repeated");
+	sender->given_up = metric_get(METRIC_COUNTER, "alerts_given_up_total", labels,
+	                              "openings and closings that are too old to be sent");
 	return sender;
 }
 
@@ -88,6 +91,21 @@ static void give_up(struct alert_sender *sender, const struct err *err)
 	sender->next_us = sender->backoff.next_us;
 	log_warn("alerts_not_sent", log_str("receiver", sender->channel.receiver),
 	         log_str("error", err->message));
+}
+
+static void prepare(struct alert_sender *sender)
+{
+	struct err err;
+
+	if (monotonic_us() < sender->next_us)
+		return;
+	if (!sender->channel.prepare || sender->channel.prepare(sender->channel.self, &err)) {
+		wait(sender, 0);
+		return;
+	}
+	give_up(sender, &err);
+	wait(sender, PREPARE_EVERY_US);
+	sender->phase = PREPARING;
 }
 
 static void ask(struct alert_sender *sender)
@@ -176,6 +194,7 @@ static void step_channel(struct alert_sender *sender)
 		return;
 	case ALERT_SENT: store_result(sender, sender->sent); return;
 	case ALERT_REFUSED: store_result(sender, sender->failures); return;
+	case ALERT_GIVEN_UP: store_result(sender, sender->given_up); return;
 	case ALERT_FAILED: give_up(sender, &err); return;
 	}
 }
@@ -183,6 +202,7 @@ static void step_channel(struct alert_sender *sender)
 void alert_sender_step(struct alert_sender *sender)
 {
 	switch (sender->phase) {
+	case PREPARING: prepare(sender); return;
 	case IDLE:
 		if (monotonic_us() >= sender->next_us)
 			ask(sender);

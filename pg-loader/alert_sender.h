@@ -3,9 +3,9 @@
  *
  * Of all loaders, one sends to a receiver: the one whose session has the advisory lock of the
  * channel. It does not wait for answers: each step makes at most one step of a state machine.
- * Ending a Kafka client after a failure takes up to 2 s, and name resolution blocks. A failure is
- * logged, counted and retried; it does not stop loading. To register the schema of alerts, the
- * start of the loader needs a registry (SEND_ALERTS=false avoids it). */
+ * Ending a Kafka client after a failure takes up to 2 s, preparing a channel up to 5 s for each URL
+ * of the registry, and name resolution blocks. A failure is logged, counted and retried; it does
+ * not stop loading. */
 #ifndef FUNNEL_ALERT_SENDER_H
 #define FUNNEL_ALERT_SENDER_H
 
@@ -19,10 +19,11 @@
 #define ALERT_SQL_MAX 4096
 
 enum alert_progress {
-	ALERT_BUSY,    /* call step again */
-	ALERT_SENT,    /* `mark` has the statement that stores this */
-	ALERT_REFUSED, /* by the receiver; `mark` has the statement that stores this */
-	ALERT_FAILED   /* err is set; the owner calls reset */
+	ALERT_BUSY,     /* call step again */
+	ALERT_SENT,     /* `mark` has the statement that stores this */
+	ALERT_REFUSED,  /* by the receiver; `mark` has the statement that stores this */
+	ALERT_GIVEN_UP, /* a row is too old, and logged; `mark` as above */
+	ALERT_FAILED    /* err is set; the owner calls reset */
 };
 
 struct alert_channel {
@@ -30,6 +31,8 @@ struct alert_channel {
 	const char *lock;     /* a name */
 	const char *pending;  /* the query for rows to send; none: nothing to do */
 	void *self;
+	/* Called first, and again 30 s after each failure. NULL: nothing to prepare. */
+	bool (*prepare)(void *self, struct err *err);
 	/* Begins to send rows, which it borrows until step does not return ALERT_BUSY. */
 	MUST_USE bool (*start)(void *self, const PGresult *rows, struct err *err);
 	enum alert_progress (*step)(void *self, struct err *err);

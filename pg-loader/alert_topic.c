@@ -43,6 +43,7 @@ static const char pending_sql[] =
 
 struct alert_topic {
 	const struct kafka_config *config;
+	struct registry *registry;
 	int32_t schema_id;
 	char topic[TOPIC_NAME_MAX + 1];
 	enum { CLOSED, INITIALISING, READING, SENDING, COMMITTING, OPEN } phase;
@@ -287,6 +288,14 @@ static bool commit(struct alert_topic *topic, struct err *err)
 
 /* ---- the channel */
 
+static bool prepare(void *self, struct err *err)
+{
+	struct alert_topic *topic = self;
+
+	return registry_register(topic->registry, topic->config->topic_prefix, SCHEMA_ALERT,
+	                         &topic->schema_id, err);
+}
+
 static bool start(void *self, const PGresult *rows, struct err *err)
 {
 	struct alert_topic *topic = self;
@@ -345,12 +354,13 @@ static void free_topic(void *self)
 	free(topic);
 }
 
-struct alert_channel alert_topic_channel(const struct kafka_config *config, int32_t schema_id)
+struct alert_channel alert_topic_channel(const struct kafka_config *config,
+                                         struct registry *registry)
 {
 	struct alert_topic *topic = xzalloc(1, sizeof(*topic));
 
 	topic->config = config;
-	topic->schema_id = schema_id;
+	topic->registry = registry;
 	snprintf(topic->topic, sizeof(topic->topic), "%s%s", config->topic_prefix,
 	         topic_of(TOPIC_ALERTS)->suffix);
 	return (struct alert_channel){
@@ -358,6 +368,7 @@ struct alert_channel alert_topic_channel(const struct kafka_config *config, int3
 		.lock = "funnel alerts topic",
 		.pending = pending_sql,
 		.self = topic,
+		.prepare = prepare,
 		.start = start,
 		.step = step,
 		.mark = mark,

@@ -9,14 +9,14 @@
 #ifndef FUNNEL_ALERT_TOPIC_H
 #define FUNNEL_ALERT_TOPIC_H
 
-#include <stdint.h>
-
 #include "alert_sender.h"
 #include "kafka/kafka_conf.h"
+#include "registry/registry.h"
 #include "wire/records_alert.h"
 
-/* Borrows config. schema_id: of alerts, by the registry. */
-struct alert_channel alert_topic_channel(const struct kafka_config *config, int32_t schema_id);
+/* Borrows both. To prepare, it registers the schema of alerts. */
+struct alert_channel alert_topic_channel(const struct kafka_config *config,
+                                         struct registry *registry);
 
 /* A row of the query of this channel. Texts borrow from rows. */
 struct alert alert_of_row(const PGresult *rows, int row);

@@ -17,15 +17,20 @@
 
 #define TIMEOUT_MS 10000L
 
+#define IS_YOUNG "created_at > now() - interval '1 day'"
+
+/* webhook_next_at of a row that is given up is infinite. */
 static const char pending_sql[] =
 	"SELECT number, alert_id || CASE state WHEN 'closed' THEN '-closed' ELSE '' END AS key,"
-	" body"
+	" body, alert_id, state, rule, extract(epoch FROM now() - created_at)::bigint AS age_s,"
+	" " IS_YOUNG " AS is_young"
 	" FROM processed.alerts_to_send a"
 	" WHERE webhook_sent_at IS NULL AND webhook_next_at <= now()"
-	" AND created_at > now() - interval '1 day'"
+	" AND (" IS_YOUNG " OR EXISTS (SELECT FROM processed.alert_outbox o"
+	" WHERE o.alert_id = a.alert_id AND o.webhook_tries > 0))"
 	" AND NOT EXISTS (SELECT FROM processed.alert_outbox o"
 	" WHERE o.alert_id = a.alert_id AND o.number < a.number AND o.webhook_sent_at IS NULL"
-	" AND o.created_at > now() - interval '1 day')"
+	" AND o." IS_YOUNG ")"
 	" ORDER BY number LIMIT 1";
 
 struct alert_webhook {
@@ -35,7 +40,7 @@ struct alert_webhook {
 	struct curl_slist *headers;
 	char why[CURL_ERROR_SIZE];
 	int64_t number;
-	bool accepted;
+	enum alert_progress result; /* ALERT_BUSY: none yet */
 };
 
 bool alert_webhook_url_check(const char *text, struct err *err)
@@ -122,15 +127,35 @@ static void set_request(struct alert_webhook *webhook, struct span body)
 	curl_easy_setopt(request, CURLOPT_ERRORBUFFER, webhook->why);
 }
 
+static const char *text_of(const PGresult *rows, const char *column)
+{
+	return PQgetvalue(rows, 0, PQfnumber(rows, column));
+}
+
+static void log_given_up(const PGresult *rows)
+{
+	log_error("alert_given_up", log_str("receiver", "webhook"),
+	          log_str("alert_id", text_of(rows, "alert_id")),
+	          log_str("state", text_of(rows, "state")), log_str("rule", text_of(rows, "rule")),
+	          log_int("age_s", strtoll(text_of(rows, "age_s"), NULL, 10)),
+	          log_str("error", "the webhook did not accept it within a day"));
+}
+
 static bool start(void *self, const PGresult *rows, struct err *err)
 {
 	struct alert_webhook *webhook = self;
-	struct span body = span_of(PQgetvalue(rows, 0, 2));
+	struct span body = span_of(text_of(rows, "body"));
 
-	webhook->number = strtoll(PQgetvalue(rows, 0, 0), NULL, 10);
+	webhook->number = strtoll(text_of(rows, "number"), NULL, 10);
 	webhook->why[0] = '\0';
+	webhook->result = ALERT_BUSY;
+	if (*text_of(rows, "is_young") == 'f') {
+		log_given_up(rows);
+		webhook->result = ALERT_GIVEN_UP;
+		return true;
+	}
 	webhook->request = curl_easy_init();
-	if (!webhook->request || !add_headers(webhook, PQgetvalue(rows, 0, 1), body))
+	if (!webhook->request || !add_headers(webhook, text_of(rows, "key"), body))
 		return err_set(err, ERR_RETRY, "curl: out of memory");
 	set_request(webhook, body);
 	return curl_multi_add_handle(webhook->multi, webhook->request) == CURLM_OK ||
@@ -144,8 +169,9 @@ static void take_result(struct alert_webhook *webhook, CURLcode code)
 	long status = 0;
 
 	curl_easy_getinfo(webhook->request, CURLINFO_RESPONSE_CODE, &status);
-	webhook->accepted = code == CURLE_OK && status >= 200 && status <= 299;
-	if (!webhook->accepted)
+	webhook->result =
+		code == CURLE_OK && status >= 200 && status <= 299 ? ALERT_SENT : ALERT_REFUSED;
+	if (webhook->result == ALERT_REFUSED)
 		log_warn("webhook_refused", log_int("number", webhook->number),
 		         log_int("status", status),
 		         log_str("error", code == CURLE_OK  ? NULL
@@ -165,25 +191,24 @@ static enum alert_progress step(void *self, struct err *err)
 		return ALERT_FAILED;
 	}
 	while ((message = curl_multi_info_read(webhook->multi, &waiting)) != NULL)
-		if (message->msg == CURLMSG_DONE) {
+		if (message->msg == CURLMSG_DONE)
 			take_result(webhook, message->data.result);
-			return webhook->accepted ? ALERT_SENT : ALERT_REFUSED;
-		}
-	return ALERT_BUSY;
+	return webhook->result;
 }
 
 static void mark(void *self, char *sql, size_t cap)
 {
 	struct alert_webhook *webhook = self;
 
-	snprintf(sql, cap,
-	         webhook->accepted
-	                 ? "UPDATE processed.alert_outbox SET webhook_sent_at = now()"
-	                   " WHERE number = %" PRId64
-	                 : "UPDATE processed.alert_outbox SET webhook_tries = webhook_tries + 1,"
-	                   " webhook_next_at = now() + least(power(2, least(webhook_tries, 20)),"
-	                   " 600) * (0.5 + random() / 2) * interval '1 second'"
-	                   " WHERE number = %" PRId64,
+	const char *change = "webhook_tries = webhook_tries + 1,"
+			     " webhook_next_at = now() + least(power(2, least(webhook_tries, 20)),"
+			     " 600) * (0.5 + random() / 2) * interval '1 second'";
+
+	if (webhook->result == ALERT_SENT)
+		change = "webhook_sent_at = now()";
+	else if (webhook->result == ALERT_GIVEN_UP)
+		change = "webhook_next_at = 'infinity'";
+	snprintf(sql, cap, "UPDATE processed.alert_outbox SET %s WHERE number = %" PRId64, change,
 	         webhook->number);
 }
 

@@ -1,6 +1,7 @@
 /* The channel to a webhook: each row of the outbox is posted as JSON until the server has accepted
- * it (a status from 200 to 299), for a day at most. So it gets each opening and closing at least
- * once.
+ * it (a status from 200 to 299). So it gets each opening and closing at least once. A row that is
+ * not accepted within a day is given up: logged as an error, counted, and not sent any more. A row
+ * that is older than a day when the webhook is first set is left out, and not logged.
  *
  *   POST <ALERT_WEBHOOK_URL>
  *   Content-Type: application/json

@@ -283,26 +283,19 @@ static enum step migrate_step(struct loader *loader, struct err *err)
 	return STEP_MORE;
 }
 
-/* Registers the schema here, because that waits for the registry. */
-static bool open_alerts(struct loader *loader, struct err *err)
+static void open_alerts(struct loader *loader)
 {
 	const struct loader_config *config = loader->config;
-	int32_t schema_id;
 
-	if (config->send_alerts && !loader->alerts_to_topic) {
-		if (!registry_register(loader->registry, config->kafka.topic_prefix, SCHEMA_ALERT,
-		                       &schema_id, err))
-			return false;
+	if (config->send_alerts && !loader->alerts_to_topic)
 		loader->alerts_to_topic =
 			alert_sender_new(&config->postgres,
-		                         alert_topic_channel(&config->kafka, schema_id));
-	}
+		                         alert_topic_channel(&config->kafka, loader->registry));
 	if (*config->webhook_url && !loader->alerts_to_webhook)
 		loader->alerts_to_webhook =
 			alert_sender_new(&config->postgres,
 		                         alert_webhook_channel(config->webhook_url,
 		                                               config->webhook_secret));
-	return true;
 }
 
 static void step_alerts(struct loader *loader)
@@ -315,8 +308,9 @@ static void step_alerts(struct loader *loader)
 
 static enum step start_step(struct loader *loader, struct err *err)
 {
-	if (!loader_subscribe(loader, err) || !open_alerts(loader, err))
-		return wait_for(loader, "Kafka and the schema registry", err);
+	if (!loader_subscribe(loader, err))
+		return wait_for(loader, "Kafka", err);
+	open_alerts(loader);
 	backoff_reset(&loader->backoff);
 	health_ready("waiting for the group's assignment");
 	loader->phase = LOADER_RUNNING;

@@ -12,10 +12,13 @@ COMMENT ON COLUMN reporting.alert_status.evaluated_to IS
     'The rule has looked at the minutes before this.';
 
 CREATE OR REPLACE VIEW reporting.alert_deliveries AS
-SELECT number, alert_id, state, created_at, topic_sent_at, webhook_sent_at, webhook_tries
+SELECT number, alert_id, state, created_at, topic_sent_at, webhook_sent_at, webhook_tries,
+       webhook_next_at = 'infinity' AS webhook_given_up
 FROM processed.alert_outbox;
 COMMENT ON VIEW reporting.alert_deliveries IS
     'What pg-loader has sent of each opening and closing of an alert.';
+COMMENT ON COLUMN reporting.alert_deliveries.webhook_given_up IS
+    'The webhook has not accepted it within a day; it is not sent any more.';
 
 -- What pg-loader sends. An opening does not know how the alert ended.
 CREATE OR REPLACE VIEW processed.alerts_to_send AS

@@ -2,7 +2,10 @@
 # Conversion collapses in a replay, and recovers. The alert is opened within two refreshes and closed once.
 # A loader that is killed after it has sent the alert, and before it has stored that, leaves one record in
 # the topic. The webhook gets the alert although it fails, redirects and hangs, and loading does not wait.
+# After a day of refusals, the loader gives up and says so. A registry that refuses the schema of alerts
+# stops no loading.
 source "$(dirname "$0")/lib.sh"
+source "$E2E/trouble.sh"
 
 FALL=$E2E_WORK/fall.csv RISE=$E2E_WORK/rise.csv HOOK=$E2E_WORK/hook
 HOOK_PORT=$((HTTP_BASE_PORT + 66))
@@ -141,6 +144,25 @@ hook_recovers() {
             [.body.rule, .body.limit_value, .body.closed_at] | map(tostring) | join(" ")' "$HOOK/requests")"
 }
 check "the webhook recovers: it accepts the opening once, then the closing once" hook_recovers
+# The opening becomes one that was refused and is a day old.
+gives_up() {
+    local id requests
+    id=$(sql "SELECT alert_id FROM reporting.alerts")
+    requests=$(wc -l <"$HOOK/requests")
+    same "rows" 1 "$(sql "WITH old AS (UPDATE processed.alert_outbox SET webhook_sent_at = NULL,
+        webhook_tries = 1, webhook_next_at = now(), created_at = now() - interval '25 hours'
+        WHERE state = 'opened' RETURNING 1) SELECT count(*) FROM old")"
+    wait_until "the loader has given up" given_up
+    sleep 2 # longer than a look at the outbox
+    grep -h event=alert_given_up "$LOG_DIR"/pg-loader-[12].log | tee "$E2E_WORK/given-up"
+    same "lines of the log" 1 "$(grep -c "level=error.*alert_id=$id state=opened rule=conversion_collapsed age_s=900" \
+        "$E2E_WORK/given-up")"
+    same "counted" 1 "$({ http_get pg-loader-1 metrics; http_get pg-loader-2 metrics; } |
+        awk '/^funnel_alerts_given_up_total.*webhook/ { n += $2 } END { print n }')"
+    same "requests" "$requests" "$(wc -l <"$HOOK/requests")"
+}
+given_up() { [[ $(sql "SELECT count(*) FROM reporting.alert_deliveries WHERE webhook_given_up") == 1 ]]; }
+check "a day after the opening, the loader gives up, and says so once" gives_up
 no_secret_in_the_logs() {
     ! grep -lF -e "$SECRET" -e "$HOOK_PORT/alerts" "$LOG_DIR"/pg-loader-[12].log
 }
@@ -176,3 +198,34 @@ gauges() {
     wait_until "the gauge is there" gauge_is 'funnel_alerts_open{rule="conversion_collapsed"} 0'
 }
 check "a gauge shows whether an alert of the rule is open" gauges
+
+# ---- a registry that refuses
+
+registry() { # METHOD PATH [BODY]
+    curl -fsS -m 20 -X "$1" -H 'Content-Type: application/vnd.schemaregistry.v1+json' \
+        ${3:+-d "$3"} "$SCHEMA_REGISTRY_URL/subjects/$(topic alerts)-value$2"
+}
+failures_to_the_topic() {
+    http_get pg-loader-1 metrics | awk '/^funnel_alerts_failures_total.*topic/ { print $2 }'
+}
+registry_refuses() {
+    stack stop pg-loader-1
+    registry DELETE ""
+    registry POST /versions "$(jq -cn '{schema: ({type: "record", name: "Stranger",
+        fields: [{name: "only", type: "string"}]} | tojson)}')"
+    sql "UPDATE processed.alert_outbox SET topic_sent_at = NULL WHERE state = 'closed'"
+    start pg-loader-1
+    wait_until "the loader says why" says pg-loader-1 event=alerts_not_sent receiver=topic incompatible
+    rows 2520 2530 >"$E2E_WORK/more.csv"
+    replay --input "$E2E_WORK/more.csv"
+    drain
+    same "rows of raw.events" $(($(rows_of "$FALL") + $(rows_of "$RISE") + $(rows_of "$E2E_WORK/more.csv"))) \
+        "$(count raw.events)"
+    (($(failures_to_the_topic) >= 1))
+    same "what is not sent" 1 "$(unsent topic_sent_at)"
+    registry DELETE ""
+    wait_until "the loader sends again" all_sent topic_sent_at
+    same "records" 2 "$(records)"
+}
+check "a registry that refuses the schema of alerts: rows are loaded, and the alert is sent later" \
+    registry_refuses

@@ -3,8 +3,10 @@
 #include <stdio.h>
 
 #include "alert_gauges.h"
+#include "alert_sender.h"
 #include "alert_topic.h"
 #include "alert_webhook.h"
+#include "service/metrics.h"
 
 static const struct {
 	const char *label, *list, *want;
@@ -79,25 +81,38 @@ static const char *const rows[][COLUMNS] = {
          "1570001200000000", "80", "recovered"},
 };
 
-static PGresult *result(void)
+static PGresult *named(const char *const *names, size_t count)
 {
 	PGresult *made = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
 	PGresAttDesc described[COLUMNS] = {0};
-	char names[COLUMNS][24], value[64];
+	char copies[COLUMNS][24];
 
-	for (size_t c = 0; c < COLUMNS; c++) {
-		snprintf(names[c], sizeof(names[c]), "%s", columns[c]);
-		described[c].name = names[c];
+	for (size_t c = 0; c < count; c++) {
+		snprintf(copies[c], sizeof(copies[c]), "%s", names[c]);
+		described[c].name = copies[c];
 	}
-	cr_assert(PQsetResultAttrs(made, (int)COLUMNS, described));
-	for (int r = 0; r < 2; r++)
-		for (size_t c = 0; c < COLUMNS; c++) {
-			const char *text = rows[r][c];
+	cr_assert(PQsetResultAttrs(made, (int)count, described));
+	return made;
+}
 
-			snprintf(value, sizeof(value), "%s", text ? text : "");
-			cr_assert(PQsetvalue(made, r, (int)c, text ? value : NULL,
-			                     text ? (int)strlen(text) : -1));
-		}
+static void add_row(PGresult *made, const char *const *values)
+{
+	int row = PQntuples(made);
+	char value[64];
+
+	for (int c = 0; c < PQnfields(made); c++) {
+		snprintf(value, sizeof(value), "%s", values[c] ? values[c] : "");
+		cr_assert(PQsetvalue(made, row, c, values[c] ? value : NULL,
+		                     values[c] ? (int)strlen(value) : -1));
+	}
+}
+
+static PGresult *result(void)
+{
+	PGresult *made = named(columns, COLUMNS);
+
+	add_row(made, rows[0]);
+	add_row(made, rows[1]);
 	return made;
 }
 
@@ -122,5 +137,87 @@ Test(alerts, numbers_of_rows_are_an_array_of_postgresql)
 
 	alert_numbers(made, text, sizeof(text));
 	cr_assert_str_eq(text, "{7,9223372036854775807}");
+	PQclear(made);
+}
+
+/* ---- senders */
+
+struct receiver {
+	bool refuses;
+	int prepared, reset;
+};
+
+static bool prepare(void *self, struct err *err)
+{
+	struct receiver *receiver = self;
+
+	receiver->prepared++;
+	return !receiver->refuses || err_set(err, ERR_OPERATOR, "the schema is incompatible");
+}
+
+static void reset(void *self)
+{
+	struct receiver *receiver = self;
+
+	receiver->reset++;
+}
+
+static void keep(void *self)
+{
+	(void)self;
+}
+
+static int64_t failures_of(const char *labels)
+{
+	return metric_value(metric_get(METRIC_COUNTER, "alerts_failures_total", labels, ""));
+}
+
+/* Steps without waiting, twice if it fails. A call of any other function would crash. */
+static void step_sender(struct receiver *receiver, const char *name)
+{
+	struct alert_channel channel = {.receiver = name,
+	                                .self = receiver,
+	                                .prepare = prepare,
+	                                .reset = reset,
+	                                .free = keep};
+	struct postgres_config config = {0};
+	struct alert_sender *sender = alert_sender_new(&config, channel);
+
+	alert_sender_step(sender);
+	if (receiver->refuses)
+		alert_sender_step(sender);
+	alert_sender_free(sender);
+}
+
+Test(alerts, a_receiver_that_is_not_ready_is_counted_and_not_asked_again_at_once)
+{
+	struct receiver refuses = {.refuses = true}, accepts = {.refuses = false};
+
+	step_sender(&refuses, "refuses");
+	cr_assert_eq(refuses.prepared, 1);
+	cr_assert_eq(refuses.reset, 1);
+	cr_assert_eq(failures_of("to=\"refuses\""), 1);
+	step_sender(&accepts, "accepts");
+	cr_assert_eq(accepts.prepared, 1);
+	cr_assert_eq(accepts.reset, 0);
+	cr_assert_eq(failures_of("to=\"accepts\""), 0);
+}
+
+Test(alerts, a_webhook_gives_up_an_old_row_without_a_request)
+{
+	static const char *const names[] = {"number", "key",  "body",  "alert_id",
+	                                    "state",  "rule", "age_s", "is_young"};
+	static const char *const old[] = {"7", "id", "{}", "id", "opened", "fell", "86401", "f"};
+	struct alert_channel channel = alert_webhook_channel("http://127.0.0.1:1/", "");
+	PGresult *made = named(names, sizeof(names) / sizeof(*names));
+	char sql[ALERT_SQL_MAX];
+	struct err err;
+
+	add_row(made, old);
+	cr_assert(channel.start(channel.self, made, &err));
+	cr_assert_eq(channel.step(channel.self, &err), ALERT_GIVEN_UP);
+	channel.mark(channel.self, sql, sizeof(sql));
+	cr_assert(strstr(sql, "webhook_next_at = 'infinity' WHERE number = 7"), "%s", sql);
+	channel.free(channel.self);
 	PQclear(made);
 }
