@@ -354,7 +354,7 @@ class Recount:
         for (user, day), es in self.own(dt.date.min, dt.date.max, lambda e: e.user).items():
             kinds = {e.kind for e in es}
             did.setdefault(user, {})[day] = 'bought' if 'purchase' in kinds else 'cart' if kinds & {'cart', 'checkout'} else 'viewed'
-        newest = max((e.day for e in self.events), default=first)
+        newest = (self.now - DAY).date() if self.now else first  # the newest day that is over
         rows = []
         for outcome in ('viewed', 'cart', 'bought'):
             users, then, days = 0, collections.Counter(), 0
@@ -391,7 +391,8 @@ class Recount:
         return self.segments
 
     def health_state(self, _):
-        return [['measures beyond their threshold', 3 if self.share(lambda e: e.category == 'unknown') <= Decimal('0.6') else 4], ['comparisons of layers that differ or are overdue', 1],
+        many_unknown = self.share(lambda e: e.category == 'unknown') > Decimal('0.6') and sum(e.day == self.today for e in self.events) >= 100
+        return [['measures beyond their threshold', 3 + many_unknown], ['comparisons of layers that differ or are overdue', 1],
                 ['partitions whose counts do not balance', 1], ['segments that are not complete', 0], ['events that are stored and not yet in the reports', 0], ['alerts that are open', 1]]
 
     def health_alerts(self, _):
@@ -427,6 +428,19 @@ class Recount:
                  'share_without_price': self.share(lambda e: e.price is None), 'share_without_session': self.share(lambda e: not e.row[8]),
                  'share_zero_price': self.share(lambda e: e.price == 0)}
         return {name: known.get(name[1], 0) for name in names}
+
+    def health_quality_days(self, f):
+        lacks = {'without category': lambda e: e.category == 'unknown', 'without brand': lambda e: e.brand == 'unknown', 'without price': lambda e: e.price is None,
+                 'without session': lambda e: not e.row[8], 'price of 0': lambda e: e.price == 0}
+        days, rows_in, rows = collections.defaultdict(list), len(self.events) + 12, []
+        for e in self.events:
+            days[e.day].append(e)
+        for day, es in sorted(days.items()):
+            shares = {name: ratio(sum(map(has, es)), len(es)) for name, has in lacks.items()}
+            if day == self.today:
+                shares.update({'refused rows': ratio(4, rows_in), 'duplicates': ratio(5, rows_in)})
+            rows += [[day.isoformat(), name, rounded(100 * rounded(share, 4), 2)] for name, share in sorted(shares.items())]
+        return [r for r in rows if r[0] >= self.start(f.get('period') or 'everything').date().isoformat()]
 
     def health_daily_events(self, f):
         found = collections.Counter(e.day for e in self.events if e.day >= self.start(f.get('period') or 'everything').date())
