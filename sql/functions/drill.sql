@@ -1,7 +1,7 @@
 -- From a bar of a funnel to its visits, and from a visit to the events of its session. Users and
 -- sessions are pseudonyms; members of funnel_unmasked see and pass true ids. A pseudonym cannot be
--- searched: the key of the visits begins with visit_start, so the start of a visit and the pseudonym
--- find the session at once.
+-- searched: the key of the visits begins with visit_start, so the start of a visit and the
+-- pseudonym find the session at once.
 
 -- The bars of the funnel of visits, as the dashboards name them.
 CREATE OR REPLACE FUNCTION mart.visit_branch(
@@ -112,8 +112,8 @@ COMMENT ON FUNCTION reporting.visits_of(date, date, text, text, int) IS
 
 -- ---------------------------------------------------------------- the events of a session
 
--- The session of a visit, by its start and its key as the reader sees it. Visits with this start are
--- few.
+-- The session of a visit, by its start and its key as the reader sees it. Visits with this start
+-- are few.
 CREATE OR REPLACE FUNCTION mart.visit_by_key(key text, start timestamptz)
 RETURNS processed.session_funnels LANGUAGE plpgsql STABLE AS $body$
 DECLARE

@@ -7,11 +7,11 @@
 --      begins later sees the note, because it asks after its lock on loader_offsets.
 --   2. finish_forgetting changes the rows that were stored before. Only it needs time.
 --
--- The session holds the lock of the reports over both transactions. So no refresh runs between them,
--- which would count new events of the user under the pseudonym while older ones still have the id.
--- Tables whose key has the user or the session could then have two rows of one key. The reports
--- would have to be built again. This still happens if the second transaction failed, the user has
--- come again since, and the call is repeated.
+-- The session holds the lock of the reports over both transactions. So no refresh runs between
+-- them, which would count new events of the user under the pseudonym while older ones still have
+-- the id. Tables whose key has the user or the session could then have two rows of one key, and
+-- the reports would have to be built again. This still happens if the second transaction failed,
+-- the user has come again since, and the call is repeated.
 --
 -- A procedure that ends a transaction may have neither SECURITY DEFINER nor settings. So these two
 -- functions have the rights of the owner, and the procedure names them with their schema.
@@ -120,8 +120,8 @@ BEGIN
                AND EXISTS (SELECT FROM mart.session_days WHERE user_id = id);
     changed := mart.forget_in_raw(id, alias) || mart.forget_in_processed(id, alias)
                || mart.forget_in_mart(id, alias, rebuild);
-    -- Rows of both: an earlier call has failed after its first part, or somebody has stored the id by
-    -- hand.
+    -- Rows of both: an earlier call has failed after its first part, or somebody has stored the id
+    -- by hand.
     IF rebuild THEN
         PERFORM reporting.rebuild();
     END IF;

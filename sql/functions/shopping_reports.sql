@@ -103,8 +103,8 @@ COMMENT ON FUNCTION reporting.bought_together(date, date, int, bigint) IS
     'all orders. confidence_a_b: share of the orders of a that have b. lift: support divided by '
     'the product of the shares of a and b; above 1, more often than by chance.';
 
--- The newest day that is over and counted to its end. The newest counted day may still wait for some
--- of its events.
+-- The newest day that is over and counted to its end. The newest counted day may still wait for
+-- some of its events.
 CREATE OR REPLACE FUNCTION mart.newest_outcome_day() RETURNS date LANGUAGE sql STABLE AS $$
     SELECT least((mart.counted_to() AT TIME ZONE 'UTC')::date - 1,
                  d.newest - EXISTS (SELECT FROM mart.stale_shopping_days
