@@ -38,7 +38,7 @@ CREATE OR REPLACE FUNCTION reporting.funnel_by_session(from_day date, to_day dat
 RETURNS TABLE (step smallint, stage text, sessions bigint, of_viewers numeric,
                of_step_before numeric, left_here bigint, sessions_before bigint,
                of_viewers_before numeric)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH list AS (
         SELECT stages, cardinality(stages) AS n, stages[1] = 'view' AS from_view,
                'cart' = ANY (stages[2:]) AS has_cart,

@@ -55,7 +55,7 @@ CREATE OR REPLACE FUNCTION reporting.funnel_by_user(from_day date, to_day date)
 RETURNS TABLE (step smallint, stage text, users bigint, of_first numeric, of_step_before numeric,
                sessions bigint, sessions_of_first numeric, users_before bigint,
                of_first_before numeric)
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
     WITH list AS (
         SELECT stages, cardinality(stages) AS n, stages[1] = 'view' AS from_view,
                coalesce(nullif(array_position(stages, 'view'), 1), cardinality(stages)) AS counted
