@@ -4,7 +4,7 @@
 source "$(dirname "$0")/lib.sh"
 
 ROWS=$E2E_WORK/generated.csv
-EVENTS=${E2E_EVENTS:-60000}
+EVENTS=${E2E_EVENTS:-20000}
 
 send_generated() {
     replay --source synthetic --events "$EVENTS" --seed 11 --start-time "2019-10-01 15:00:00" \
