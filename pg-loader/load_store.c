@@ -272,7 +272,7 @@ static bool load_targets(struct load_store *store, const struct load_batch *batc
 
 /* *failed: the target whose rows the database rejected; TARGET_COUNT: something else failed. */
 static bool attempt(struct load_store *store, struct load_batch *batch,
-                    const struct loader_offset *moved, size_t moved_count, enum target *failed,
+                    const struct stored_offset *moved, size_t moved_count, enum target *failed,
                     struct err *err)
 {
 	struct stored_before before = {0};
@@ -378,7 +378,7 @@ static bool prepare(struct load_store *store, struct load_batch *batch, struct e
 }
 
 static bool write_batch(struct load_store *store, struct load_batch *batch,
-                        const struct loader_offset *moved, size_t moved_count, struct err *err)
+                        const struct stored_offset *moved, size_t moved_count, struct err *err)
 {
 	int days_checked = 0;
 
@@ -411,7 +411,7 @@ static bool write_batch(struct load_store *store, struct load_batch *batch,
 }
 
 bool load_store_write(struct load_store *store, struct load_batch *batch,
-                      const struct loader_offset *moved, size_t moved_count, struct err *err)
+                      const struct stored_offset *moved, size_t moved_count, struct err *err)
 {
 	if (write_batch(store, batch, moved, moved_count, err))
 		return true;

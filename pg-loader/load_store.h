@@ -21,7 +21,7 @@ MUST_USE bool load_store_connect(struct load_store *store, bool *reconnected, st
  * with the same arguments; if the commit has happened after all, that call returns ERR_CONFLICT.
  * ERR_CONFLICT: drop the batch and read the offsets again. ERR_OPERATOR, ERR_FATAL: stop. */
 MUST_USE bool load_store_write(struct load_store *store, struct load_batch *batch,
-                               const struct loader_offset *moved, size_t moved_count,
+                               const struct stored_offset *moved, size_t moved_count,
                                struct err *err);
 
 #endif

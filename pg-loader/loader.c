@@ -129,7 +129,7 @@ static size_t list_moved(struct loader *loader)
 
 		if (partition->position != task->committed)
 			loader->moved[count++] =
-				(struct loader_offset){partition->topic->name, partition->partition,
+				(struct stored_offset){partition->topic->name, partition->partition,
 			                               task->committed, partition->position,
 			                               task->last};
 	}

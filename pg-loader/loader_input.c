@@ -13,6 +13,7 @@
 #include "kafka/counts_topic.h"
 #include "kafka/intake.h"
 #include "kafka/kafka_record.h"
+#include "kafka/stored_start.h"
 #include "load_batch.h"
 #include "loader_offsets.h"
 #include "service/health.h"
@@ -28,9 +29,6 @@
 #include "wire/topics.h"
 
 #define WATCH_EVERY_US INT64_C(100000)
-/* How long a stored offset may be past the log end: a broker that has just started may show too
- * little. */
-#define PAST_END_LIMIT_US INT64_C(10000000)
 
 #define LOADER_TOPICS 6
 
@@ -165,78 +163,28 @@ bool loader_rebalance(struct loader *loader, struct err *err)
 
 /* ---- where to start */
 
-static bool cannot_start(const struct assigned_partition *partition, int64_t stored,
-                         const char *what, const char *advice, struct err *err)
-{
-	return err_set(err, ERR_OPERATOR,
-	               "%s/%" PRId32 ": the next offset in processed.loader_offsets is %" PRId64
-	               ", but the log has offsets %" PRId64 " to %" PRId64 " (exclusive): %s; %s",
-	               partition->topic->name, partition->partition, stored, partition->low,
-	               partition->high, what, advice);
-}
-
-/* Checks the stored offset against the log. If there is none, sets at->position to the offset to
- * start at. */
-static bool choose_start(struct loader_task *task, struct loader_offset *at, struct err *err)
-{
-	const struct assigned_partition *partition = task->partition;
-	int64_t now_us = monotonic_us();
-
-	switch (start_check(at->committed, at->committed, partition->low, partition->high)) {
-	case START_RESUME: task->past_end_since_us = 0; return true;
-	case START_FIRST:
-		at->position = partition->low;
-		if (partition->low > 0)
-			log_warn("earlier_records_missing",
-			         log_partition(partition->topic->name, partition->partition),
-			         log_int("first_offset", partition->low),
-			         log_str("detail",
-			                 "retention removed earlier records; reading from here"));
-		return true;
-	case START_LOST_RECORDS:
-		return cannot_start(
-			partition, at->committed,
-			"retention has removed records that were never loaded",
-			"to continue without them, set next_offset of this row to the first offset "
-			"of the log; to load them, process into a fresh set (another TOPIC_PREFIX "
-			"and another database)",
-			err);
-	case START_BEYOND_END: break;
-	}
-	if (task->past_end_since_us == 0)
-		task->past_end_since_us = now_us;
-	if (now_us - task->past_end_since_us < PAST_END_LIMIT_US)
-		return err_set(err, ERR_RETRY,
-		               "%s/%" PRId32 ": the log ends at %" PRId64
-		               ", before the next offset %" PRId64 " in processed.loader_offsets",
-		               partition->topic->name, partition->partition, partition->high,
-		               at->committed);
-	return cannot_start(
-		partition, at->committed,
-		"the topic was deleted and created again, or the broker has lost records",
-		ERR_ADVICE_FRESH_SET, err);
-}
-
-static bool find_start(struct loader *loader, struct loader_offset *at, struct err *err)
+static bool find_start(struct loader *loader, struct stored_offset *at, struct err *err)
 {
 	for (size_t i = 0; i < loader->task_count; i++) {
 		const struct assigned_partition *partition = loader->tasks[i].partition;
 
-		at[i] = (struct loader_offset){partition->topic->name, partition->partition,
+		at[i] = (struct stored_offset){partition->topic->name, partition->partition,
 		                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	}
 	if (!loader_offsets_read(loader->pg, at, loader->task_count, err) ||
 	    !intake_bounds(loader->intake, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
-		if (!choose_start(&loader->tasks[i], &at[i], err))
+		if (!stored_start(loader->tasks[i].partition, "processed.loader_offsets",
+		                  at[i].committed, &loader->tasks[i].past_end_since_us,
+		                  &at[i].position, err))
 			return false;
 	return loader_offsets_insert(loader->pg, at, loader->task_count, err);
 }
 
 bool loader_position(struct loader *loader, struct err *err)
 {
-	struct loader_offset *at = loader->moved;
+	struct stored_offset *at = loader->moved;
 
 	if (!find_start(loader, at, err))
 		return false;

@@ -1,5 +1,5 @@
-/* The offsets in processed.loader_offsets. They move only by compare-and-set, in the transaction
- * that writes the rows. */
+/* The offsets in processed.loader_offsets: see postgres/stored_offsets.h, whose functions these
+ * are. */
 #ifndef FUNNEL_LOADER_OFFSETS_H
 #define FUNNEL_LOADER_OFFSETS_H
 
@@ -8,33 +8,16 @@
 
 #include "base/err.h"
 #include "postgres/postgres_state.h"
-#include "stream/record_mark.h"
+#include "postgres/stored_offsets.h"
 
-struct loader_offset {
-	const char *topic; /* full name, borrowed */
-	int32_t partition;
-	int64_t committed;       /* next_offset in the database; OFFSET_NONE: no row */
-	int64_t position;        /* next offset to load */
-	struct record_mark last; /* the newest record before position */
-};
-
-/* Fills committed and last. ERR_OPERATOR, among others: a stored last record cannot be parsed. */
-MUST_USE bool loader_offsets_read(struct postgres *pg, struct loader_offset *at, size_t count,
+MUST_USE bool loader_offsets_read(struct postgres *pg, struct stored_offset *at, size_t count,
                                   struct err *err);
-/* Inserts the missing rows with next_offset = position. Then reads all rows again, because another
- * loader may have inserted them first. */
-MUST_USE bool loader_offsets_insert(struct postgres *pg, struct loader_offset *at, size_t count,
+MUST_USE bool loader_offsets_insert(struct postgres *pg, struct stored_offset *at, size_t count,
                                     struct err *err);
-/* In a transaction: locks the rows in the order of topic and partition, and compares them with
- * committed. ERR_CONFLICT: another loader has moved one. */
-MUST_USE bool loader_offsets_lock(struct postgres *pg, const struct loader_offset *at, size_t count,
+MUST_USE bool loader_offsets_lock(struct postgres *pg, const struct stored_offset *at, size_t count,
                                   struct err *err);
-/* In the same transaction: stores position and last where next_offset is still committed.
- * ERR_CONFLICT: as above. */
-MUST_USE bool loader_offsets_move(struct postgres *pg, const struct loader_offset *at, size_t count,
+MUST_USE bool loader_offsets_move(struct postgres *pg, const struct stored_offset *at, size_t count,
                                   struct err *err);
-/* The result of comparing `expected` rows, of which `equal` still have the offset that was read.
- * Pure. ERR_CONFLICT: some do not, so another loader has moved them. */
 MUST_USE bool loader_offsets_unmoved(size_t equal, size_t expected, struct err *err);
 
 #endif

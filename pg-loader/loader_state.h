@@ -47,7 +47,7 @@ struct loader {
 	struct schema_alarm schema_alarm;
 
 	struct load_batch batch;
-	struct loader_offset *moved; /* room for task_count */
+	struct stored_offset *moved; /* room for task_count */
 	int64_t batch_started_us;    /* 0: nothing to commit */
 	int64_t batch_rows;          /* limit; below BATCH_ROWS after a batch that timed out */
 

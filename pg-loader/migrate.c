@@ -55,7 +55,7 @@ static const char KEEP_OBJECTS_SQL[] =
 
 static const char RECORD_SQL[] =
 	"WITH ours AS (SELECT oid FROM pg_namespace"
-	"              WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')"
+	"              WHERE nspname IN ('raw', 'processed', 'mart', 'reporting', 'lake')"
 	"), written AS ("
 	"    SELECT 'FUNCTION ' || p.oid::regprocedure AS object, p.ctid AS place"
 	"    FROM pg_proc p JOIN ours ON ours.oid = pronamespace"

@@ -68,7 +68,7 @@ struct wait_idle {
 	rd_kafka_t *clients[READER_LOADER]; /* by group; the loader's offsets are in PostgreSQL */
 	struct watched *at;
 	size_t count, capacity;
-	struct loader_offset *offsets;
+	struct stored_offset *offsets;
 	int64_t deadline_us, logged_us;
 	int drained_checks; /* in a row */
 	bool with_reports, drained;
@@ -203,7 +203,7 @@ static bool read_loader(struct wait_idle *wait, struct err *err)
 	for (size_t i = 0; i < wait->count; i++)
 		if (wait->at[i].reader == READER_LOADER)
 			wait->offsets[n++] =
-				(struct loader_offset){wait->at[i].topic, wait->at[i].partition,
+				(struct stored_offset){wait->at[i].topic, wait->at[i].partition,
 			                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	if (!postgres_connect(wait->pg, NULL, err) ||
 	    !loader_offsets_read(wait->pg, wait->offsets, n, err))
