@@ -4,9 +4,6 @@
 #include <sys/types.h>
 
 #include <sha2.h>
-#include <stdint.h>
-
-#include "base/sha256.h"
 
 #define BLOCK 64
 
@@ -34,15 +31,23 @@ static void digest_of(const uint8_t block[BLOCK], const struct span *texts, size
 	SHA256Final(digest, &context);
 }
 
-void hmac_sha256_hex(struct span key, const struct span *texts, size_t count,
-                     char hex[HMAC_HEX_BYTES])
+void hmac_sha256(struct span key, const struct span *texts, size_t count,
+                 uint8_t digest[SHA256_BYTES])
 {
-	uint8_t block[BLOCK], digest[SHA256_DIGEST_LENGTH];
-	struct span inner = {(const char *)digest, sizeof(digest)};
+	struct span inner = {(const char *)digest, SHA256_BYTES};
+	uint8_t block[BLOCK];
 
 	padded(key, 0x36, block);
 	digest_of(block, texts, count, digest);
 	padded(key, 0x5c, block);
 	digest_of(block, &inner, 1, digest);
+}
+
+void hmac_sha256_hex(struct span key, const struct span *texts, size_t count,
+                     char hex[HMAC_HEX_BYTES])
+{
+	uint8_t digest[SHA256_BYTES];
+
+	hmac_sha256(key, texts, count, digest);
 	write_hex(digest, sizeof(digest), hex);
 }

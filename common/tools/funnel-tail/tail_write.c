@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/timetext.h"
 #include "base/utf8.h"
 
@@ -112,25 +113,8 @@ static void put_text(struct tail_write *write, struct span text)
 
 static void put_base64(struct tail_write *write, struct span bytes)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
 	put(write, "\"");
-	for (size_t i = 0; i < bytes.len; i += 3) {
-		uint32_t three = 0;
-		char four[4];
-
-		for (size_t k = 0; k < 3; k++)
-			three = three << 8 |
-			        (i + k < bytes.len ? (unsigned char)bytes.at[i + k] : 0);
-		for (int k = 0; k < 4; k++)
-			four[k] = digits[three >> (18 - 6 * k) & 63];
-		if (i + 2 >= bytes.len)
-			four[3] = '=';
-		if (i + 1 >= bytes.len)
-			four[2] = '=';
-		buffer_append(write->out, four, sizeof(four));
-	}
+	base64_append(write->out, bytes);
 	put(write, "\"");
 }
 
