@@ -5,12 +5,14 @@
 --   funnel_analyst   reads reporting, where users and sessions are pseudonyms; in processed what
 --                    holds no true id: rollups, counts, and visits without session and user
 --   funnel_metabase  reads reporting, for Metabase
---   funnel_unmasked  also reads raw, processed and mart with their true ids, but not the keys and
---                    hashes; sees true ids in reporting
+--   funnel_unmasked  also reads raw, processed, mart and lake with their true ids, but not the keys
+--                    and hashes; sees true ids in reporting
 --   funnel_privacy   calls reporting.forget_user, and reads the record of its requests
+--   funnel_lake      the lake writer: writes the catalogue in lake, and asks whether users are
+--                    forgotten
 --
 -- Roles are groups without a login; the administrator grants them to logins. Only this file sets
--- the rights of these five roles on the owner's objects in the four schemas: it revokes all other
+-- the rights of these six roles on the owner's objects in the five schemas: it revokes all other
 -- rights that they have there. PUBLIC may not call the owner's functions there. The rights of other
 -- roles do not change.
 --
@@ -18,7 +20,7 @@
 DO $body$
 DECLARE
     names constant text[] := '{funnel_loader,funnel_analyst,funnel_metabase,funnel_unmasked,'
-                              'funnel_privacy}';
+                              'funnel_privacy,funnel_lake}';
     role_name text;
     one       record;
 BEGIN
@@ -41,7 +43,8 @@ BEGIN
     -- ------------------------------------------------------------ revoke their present rights
     FOR one IN
         WITH ours AS (
-            SELECT oid FROM pg_namespace WHERE nspname IN ('raw', 'processed', 'mart', 'reporting')
+            SELECT oid FROM pg_namespace
+            WHERE nspname IN ('raw', 'processed', 'mart', 'reporting', 'lake')
         ), relation AS (
             SELECT c.oid, relacl, relowner FROM pg_class c JOIN ours ON ours.oid = relnamespace
             WHERE relkind IN ('r', 'p', 'v', 'm')
@@ -97,18 +100,26 @@ BEGIN
             FROM readers r
             UNION ALL
             SELECT 'funnel_unmasked', 'SELECT', t.name FROM relation t
-            WHERE schema IN ('raw', 'processed', 'mart')
+            WHERE schema IN ('raw', 'processed', 'mart', 'lake')
                   AND t.name NOT IN ('mart.secret', 'processed.forgotten_users')
+            UNION ALL -- DuckDB reads all of them
+            SELECT 'funnel_lake', 'SELECT', t.name FROM relation t WHERE schema = 'lake'
             UNION ALL VALUES
-            ('funnel_unmasked', 'USAGE', 'SCHEMA raw, processed, mart'),
+            ('funnel_unmasked', 'USAGE', 'SCHEMA raw, processed, mart, lake'),
 
-            ('funnel_analyst', 'USAGE', 'SCHEMA processed'),
+            ('funnel_analyst', 'USAGE', 'SCHEMA processed, lake'),
             ('funnel_analyst', 'SELECT', 'processed.funnel_aggregates, processed.counts'),
             ('funnel_analyst', 'SELECT (visit_start, visit_end, views, carts, removes, checkouts, '
                 'purchases, products, revenue, first_category, last_category, furthest_stage, '
                 'drop_off_stage, duration_ms, view_to_cart_ms, view_to_purchase_ms, '
                 'view_purchase, view_cart_purchase, final, revision, loaded_at)',
                 'processed.session_funnels'),
+            -- without the clock, which has user ids; statistics of files have ids too
+            ('funnel_analyst', 'SELECT (topic, partition, next_offset, last_record, segment)',
+                'lake.positions'),
+            ('funnel_analyst', 'SELECT (topic, partition, first_offset, next_offset, rows, '
+                'segment, written_at, snapshot)', 'lake.batches'),
+            ('funnel_analyst', 'SELECT', 'lake.expired_days'),
 
             ('funnel_loader', 'USAGE', 'SCHEMA raw, processed, reporting'),
             ('funnel_loader', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
@@ -144,6 +155,24 @@ BEGIN
                 'processed.fold_late(text[]), '
                 'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting(), '
                 'processed.open_alerts()'),
+
+            ('funnel_lake', 'USAGE', 'SCHEMA lake, processed, raw'),
+            ('funnel_lake', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
+            ('funnel_lake', 'SELECT, INSERT, UPDATE, DELETE', 'lake.positions, lake.batches, '
+                'lake.expired_days, lake.ducklake_metadata, lake.ducklake_snapshot, '
+                'lake.ducklake_snapshot_changes, lake.ducklake_data_file, '
+                'lake.ducklake_file_column_stats, lake.ducklake_table_stats, '
+                'lake.ducklake_table_column_stats, '
+                'lake.ducklake_files_scheduled_for_deletion'),
+            ('funnel_lake', 'EXECUTE', 'FUNCTION lake.lock(), '
+                'lake.begin_snapshot(bigint, text, jsonb), lake.table_id(text), '
+                'lake.path_in_table(text, text), lake.is_less(text, text, text), '
+                'lake.add_file(bigint, bigint, text, text, bigint, bigint, bigint, jsonb), '
+                'lake.widen(bigint, bigint), lake.end_file(bigint, text, text), '
+                'lake.forget_files(timestamptz), '
+                'lake.expire_days(integer), '
+                'processed.somebody_forgotten(), processed.forgotten(text[]), '
+                'raw.user_ids_in(bytea), raw.user_ids_of(bytea, bytea, text)'),
 
             ('funnel_privacy', 'USAGE', 'SCHEMA reporting'),
             ('funnel_privacy', 'SELECT', 'reporting.forget_requests'),

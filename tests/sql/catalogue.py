@@ -3,7 +3,7 @@ defined alike have equal dictionaries."""
 import json
 import re
 
-SCHEMAS = "('raw', 'processed', 'mart', 'reporting')"
+SCHEMAS = "('raw', 'processed', 'mart', 'reporting', 'lake')"
 # A right that is the default may be written down or not.
 GRANTS = """(SELECT string_agg(format('%%s=%%s%%s by %%s', CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE grantee::regrole::text END, privilege_type,
                 CASE WHEN is_grantable THEN '*' ELSE '' END, grantor::regrole), ' ' ORDER BY grantee::regrole::text, privilege_type)
