@@ -5,6 +5,7 @@ GEN     := build/gen
 
 SERVICES := producer bronze-sink funnel-aggregator pg-loader
 TOOLS    := topics redrive schemas funnel-tail
+LAKE     ?= yes# no: without the program lake, which needs DuckDB
 
 CC       ?= cc
 AR       ?= ar
@@ -43,7 +44,7 @@ LINK     = $(CC) $(OUR_CFLAGS) $(CFLAGS) $(LINK_$(FLAVOUR)) $(LDFLAGS)
 ROOMS      := $(shell awk '!/^\#/ { print $$1 }' common/rooms)
 PURE_ROOMS := $(shell awk '$$2 == "pure" { print $$1 }' common/rooms)
 INCLUDES   := -Icommon -I/usr/include/postgresql
-INCLUDES_tests := -Itests $(SERVICES:%=-I%) $(TOOLS:%=-Icommon/tools/%)# tests use every room
+INCLUDES_tests := -Itests $(SERVICES:%=-I%) -Ibronze-sink/lake $(TOOLS:%=-Icommon/tools/%)# tests use every room
 LIBS     := -ljansson -lavro -lpq -lcurl -lmicrohttpd -larchive -lz -lmd -lpthread -lm
 
 # The pinned librdkafka, built once into build/librdkafka. LIBRDKAFKA=system uses that of the distribution;
@@ -61,6 +62,10 @@ RDKAFKA_A := $(RDKAFKA)/lib/librdkafka.a
 else
 $(error invalid value "$(LIBRDKAFKA)" for LIBRDKAFKA: expected pinned or system)
 endif
+# DuckDB, for the program lake alone. It is C++; its runtime library is part of every Debian.
+DUCKDB   := build/duckdb
+DUCKDB_H := $(DUCKDB)/include/duckdb.h
+DUCKDB_LIBS = -Wl,--gc-sections -Wl,--start-group $(wildcard $(DUCKDB)/lib/*.a) -Wl,--end-group -l:libstdc++.so.6 -ldl -lm -lpthread
 # The version is a separate object that every program links, so a new commit links the programs again and compiles
 # nothing else. Both files are written before make checks any other, and only if their text has changed.
 VERSION_C  := $(GEN)/version.c
@@ -79,15 +84,20 @@ common_o  += $(if $(filter tsan,$(FLAVOUR)),$(B)/obj/tests/tsan/threads.o)
 service_o  = $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(1)/*.c))
 fold_o    := $(filter-out %/main.o,$(foreach s,$(SERVICES),$(call service_o,$(s)))) $(B)/obj/common/tools/redrive/redrive_rules.o
 fold_o    += $(addprefix $(B)/obj/common/tools/funnel-tail/tail_,$(addsuffix .o,config filter flow keys last line model page panel record screen stages text write))
+# The parts of the program lake that do not use DuckDB.
+lake_plain := $(addprefix $(B)/obj/bronze-sink/lake/lake_,$(addsuffix .o,bucket file folder listing scratch storage tables url)) \
+              $(addprefix $(B)/obj/bronze-sink/lake/s3_,$(addsuffix .o,answer client sign xml))
+fold_o    += $(lake_plain)
 unit      := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/*_test.c))
 bench     := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/*.c))
 
-.PHONY: all bins tools unit-tests bench-bins install uninstall check-layers readme check-readme dictionary clean help FORCE
+.PHONY: all bins tools lake unit-tests bench-bins install uninstall check-layers readme check-readme dictionary clean help FORCE
 .DELETE_ON_ERROR:
 .SECONDARY:
-all: bins tools
+all: bins tools $(if $(filter yes,$(LAKE)),lake)
 bins: $(SERVICES:%=$(B)/bin/%)
 tools: $(TOOLS:%=$(B)/bin/%)
+lake: $(B)/bin/lake
 unit-tests: $(unit:%=$(B)/test/%)
 bench-bins: $(bench:%=$(B)/bench/%)
 
@@ -133,6 +143,17 @@ $(B)/bin/$(notdir $(1)): $(call service_o,$(1)) $(B)/lib/libcommon.a
 	$(Q)$$(LINK) $$(filter %.o %.a,$$^) $$(LIBS) -o $$@
 endef
 $(foreach p,$(SERVICES) $(TOOLS:%=common/tools/%),$(eval $(call PROGRAM_RULE,$(p))))
+
+# The program lake and its objects; nothing else sees DuckDB's header.
+lake_o := $(call service_o,bronze-sink/lake)
+$(lake_o): INCLUDES += -isystem $(DUCKDB)/include
+$(filter-out $(lake_plain),$(lake_o)): | $(DUCKDB_H)
+$(DUCKDB_H): deploy/duckdb/build
+	@deploy/duckdb/build $(DUCKDB)
+$(B)/bin/lake: $(lake_o) $(B)/lib/libcommon.a $(VERSION_C) $(DUCKDB_H)
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(LINK) $(filter %.o %.a,$^) $(LIBS) $(DUCKDB_LIBS) -o $@
 
 $(B)/test/%: $(B)/obj/tests/unit/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)

@@ -12,7 +12,7 @@ take_ports() {
         # Else it is in use, or its owner has just removed it.
         { flock -n 9 && [[ $lock -ef /proc/self/fd/9 ]]; } || continue
         PORTS_LOCK=$lock
-        for port in {0..3} {11..49}; do
+        for port in {0..3} {11..59}; do
             if (exec 8<>"/dev/tcp/127.0.0.1/$((base + port))") 2>/dev/null; then
                 give_ports_back
                 continue 2

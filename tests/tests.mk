@@ -28,6 +28,15 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libcommon.a
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
+.PHONY: lake-s3 lake-tools
+lake-tools: $(B)/test/lake-files
+lake-s3: $(B)/test/lake-files ## the lake in a bucket of a real S3 server (SeaweedFS), behind a network that fails
+	@FLAVOUR=$(FLAVOUR) tests/lake/s3_test
+$(B)/test/lake-%: $(B)/obj/tests/lake/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
+	@mkdir -p $(@D)
+	$(say) LINK $@
+	$(Q)$(LINK) $^ $(LIBS) -o $@
+
 -include tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/sim/sim.mk tests/airflow/airflow.mk tests/checks.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)

@@ -27,7 +27,7 @@ static const char *const letter_headers[DEAD_LETTER_HEADERS] = {
 	"__connect.errors.stage",
 	"__connect.errors.class.name",
 	"__connect.errors.exception.class.name",
-	"__connect.errors.exception.message",
+	DEAD_LETTER_HEADER_DETAIL,
 	"__connect.errors.exception.stacktrace",
 	"source_time",
 };

@@ -21,8 +21,10 @@ void output_dead_letter(struct outbox *out, const struct output_context *context
                         const struct input_record *record, enum reason reason, const char *detail,
                         bool by_reference, struct counts *counts);
 
-#define REDRIVE_HEADER_MARKER "redriven"
-#define REDRIVE_HEADER_FROM   "redriven_from"
+/* The header of a dead letter that says for people what was wrong. */
+#define DEAD_LETTER_HEADER_DETAIL "__connect.errors.exception.message"
+#define REDRIVE_HEADER_MARKER     "redriven"
+#define REDRIVE_HEADER_FROM       "redriven_from"
 struct dead_letter {
 	struct span service, reason, source_topic;
 	int64_t source_offset;

@@ -80,6 +80,9 @@ dsn() {
         "$POSTGRES_PORT" "$(owner_password)"
 }
 
+# The folder or bucket of the lake.
+lake_url() { printf '%s\n' "${LAKE_URL:-$LOCAL_DIR/lake}"; }
+
 # Only one command at a time may start daemons in this LOCAL_DIR. Daemons must not inherit the lock, so
 # spawn closes descriptor 9.
 take_lock() {
@@ -187,15 +190,19 @@ kill_daemon() {
 
 port_taken() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# need_port SETTING: fails unless the port becomes free within 5 s. A daemon that has just been killed may
-# hold it for a moment.
-need_port() {
+# Fails unless the port becomes free within 5 s. A daemon that has just been killed may hold it for a
+# moment.
+port_gets_free() { # PORT
     local tries
     for ((tries = 0; tries < 50; tries++)); do
-        port_taken "${!1}" || return 0
+        port_taken "$1" || return 0
         sleep 0.1
     done
-    die "port ${!1} of $1 is used by another program; choose another one: $1=<port> make up"
+    return 1
+}
+need_port() { # SETTING
+    port_gets_free "${!1}" ||
+        die "port ${!1} of $1 is used by another program; choose another one: $1=<port> make up"
 }
 
 # The first Java 17 or newer in JAVA_HOME, the path, and Debian's folder.

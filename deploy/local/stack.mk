@@ -6,7 +6,7 @@ STACK := deploy/local/stack
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry env clean-local
+.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry lake-dir env clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
@@ -22,7 +22,7 @@ services: ## start our services (REPLICAS_bronze_sink=2 for two replicas)
 	@$(STACK) services
 stop-services: ## stop our services
 	@$(STACK) stop-services
-reset: ## stop our services; empty topics, consumer groups and database
+reset: ## stop our services; empty topics, consumer groups, database and lake
 	@$(STACK) reset
 wait: ## wait until all rows sent so far are in PostgreSQL and in the reports
 	@$(STACK) wait
@@ -38,6 +38,8 @@ brokers: ## print the address of Kafka
 	@$(STACK) brokers
 registry: ## print the address of the schema registry
 	@$(STACK) registry
+lake-dir: ## print the folder of the lake
+	@$(STACK) lake-dir
 env: ## print all addresses for a shell: eval "$$(make -s env)"
 	@$(STACK) env
 clean-local: ## stop everything and delete its data (keeps downloads)
@@ -45,7 +47,7 @@ clean-local: ## stop everything and delete its data (keeps downloads)
 
 # If the project's Makefile includes this file, the programs are built first.
 ifdef SERVICES
-services: | bins tools
+services: | bins tools $(if $(filter yes,$(LAKE)),lake)
 reset: | tools
 tail: | tools
 endif

@@ -1,0 +1,374 @@
+/* A step compacts one group of files of one day. The new file is stored first, and then registered in
+ * the transaction that ends the old ones. A crash between the two leaves a file that the catalogue
+ * does not know. It has the name of the next attempt, which removes it. */
+#include "lake_compact.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/memory.h"
+#include "lake_catalogue_postgres.h"
+#include "lake_command.h"
+#include "lake_file.h"
+#include "service/fault.h"
+#include "service/log.h"
+
+struct compact_config {
+	struct lake_config lake;
+	int64_t grace_us, file_bytes, min_files;
+};
+
+#define IN(member) offsetof(struct compact_config, member)
+
+static const struct config_option options[] = {
+	{"LAKE_GRACE", CONFIG_DURATION, IN(grace_us), "1h", 0, INT64_C(31536000000000),
+         "replaced files are removed this long after they were replaced", NULL, NULL},
+	{"LAKE_COMPACT_BYTES", CONFIG_BYTES, IN(file_bytes), "128m", 1048576, INT64_C(1) << 34,
+         "files of at least this size are not compacted", NULL, NULL},
+	{"LAKE_COMPACT_FILES", CONFIG_INTEGER, IN(min_files), "2", 2, 100000,
+         "compact a day that has this many smaller files", NULL, NULL},
+	{0},
+};
+
+struct compact {
+	const struct compact_config *config;
+	struct lake_command *command;
+	int64_t old_files, new_files, bytes_before, bytes_after;
+};
+
+/* The files of one group. */
+struct group {
+	PGresult *files; /* table, folder, path, bytes, rows */
+	int count;
+	enum lake_table table;
+	int64_t rows, bytes;
+	char path[LAKE_RELATIVE_MAX]; /* of the new file */
+};
+
+enum { FILE_TABLE, FILE_FOLDER, FILE_PATH, FILE_BYTES, FILE_ROWS };
+
+/* Files with deleted rows and files of other programs stay as they are. A group has up to twice the
+ * bytes of LAKE_COMPACT_BYTES. */
+static const char CHOOSE_SQL[] =
+	"WITH file AS ("
+	"    SELECT t.table_name AS name, split_part(f.path, '/', 1) AS folder, f.path,"
+	"           f.file_size_bytes AS bytes, f.record_count AS rows,"
+	"           sum(f.file_size_bytes) OVER (PARTITION BY f.table_id, split_part(f.path, '/', 1)"
+	"                                        ORDER BY f.path) AS running"
+	"    FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
+	"    WHERE f.end_snapshot IS NULL AND f.path_is_relative AND f.file_size_bytes < $1::bigint"
+	"          AND f.path ~ '^(event|record)_date=[0-9-]+/'"
+	"          AND NOT EXISTS (SELECT FROM lake.ducklake_delete_file d"
+	"                          WHERE d.data_file_id = f.data_file_id)"
+	"), chosen AS (SELECT * FROM file WHERE running - bytes < $1::bigint"
+	"), day AS (SELECT name, folder FROM chosen GROUP BY 1, 2 HAVING count(*) >= $2::bigint"
+	"           ORDER BY 1, 2 LIMIT 1)"
+	" SELECT name, folder, name || '/' || path, bytes, rows"
+	" FROM chosen JOIN day USING (name, folder) ORDER BY path";
+
+static bool choose(struct compact *compact, struct group *group, struct err *err)
+{
+	char bytes[32], files[32];
+	const char *params[] = {bytes, files};
+
+	*group = (struct group){0};
+	snprintf(bytes, sizeof(bytes), "%" PRId64, compact->config->file_bytes);
+	snprintf(files, sizeof(files), "%" PRId64, compact->config->min_files);
+	if (!postgres_query(compact->command->pg, CHOOSE_SQL, 2, params, &group->files, err))
+		return false;
+	group->count = PQntuples(group->files);
+	for (int i = 0; i < group->count; i++) {
+		group->table = lake_table_by_name(span_of(PQgetvalue(group->files, i, FILE_TABLE)));
+		group->rows += strtoll(PQgetvalue(group->files, i, FILE_ROWS), NULL, 10);
+		group->bytes += strtoll(PQgetvalue(group->files, i, FILE_BYTES), NULL, 10);
+	}
+	return group->table != LAKE_TABLE_COUNT ||
+	       err_set(err, ERR_OPERATOR, "unknown table \"%s\" in lake.ducklake_table",
+	               PQgetvalue(group->files, 0, FILE_TABLE));
+}
+
+/* compacted-<newest snapshot>-<n>. No file of the catalogue has had this name: after lake register,
+ * numbers of snapshots begin again, so n is after those of files with the same snapshot. */
+static const char NAME_SQL[] =
+	"WITH newest AS (SELECT max(snapshot_id) AS id FROM lake.ducklake_snapshot"
+	"), used AS (SELECT path FROM lake.ducklake_data_file UNION ALL"
+	"            SELECT path FROM lake.ducklake_files_scheduled_for_deletion)"
+	" SELECT format('compacted-%s-%s.parquet', id, 1 + coalesce(max("
+	"        substring(path FROM '/compacted-' || id || '-([0-9]{1,9})[.]parquet$')::bigint), -1))"
+	" FROM newest LEFT JOIN used ON path ~ ('/compacted-' || id || '-') GROUP BY id";
+
+static bool name_file(struct compact *compact, struct group *group, struct err *err)
+{
+	PGresult *result = NULL;
+
+	if (!postgres_query(compact->command->pg, NAME_SQL, 0, NULL, &result, err))
+		return false;
+	snprintf(group->path, sizeof(group->path), "%s/%s/%s",
+	         PQgetvalue(group->files, 0, FILE_TABLE), PQgetvalue(group->files, 0, FILE_FOLDER),
+	         PQgetvalue(result, 0, 0));
+	PQclear(result);
+	return true;
+}
+
+/* ---- the new file */
+
+/* The batches of the files, from their footers: of a file of the writer its own, of a compacted file
+ * those that it lists. */
+static const char BATCHES_SQL[] =
+	"SELECT '[' || string_agg(part, ',' ORDER BY file_name) || ']' FROM (SELECT file_name,"
+	" coalesce(max(substr(v, 2, length(v) - 2)) FILTER (k = 'funnel.batches'),"
+	"          CAST(json_array(max(v) FILTER (k = 'funnel.topic'),"
+	"                          CAST(max(v) FILTER (k = 'funnel.partition') AS INTEGER),"
+	"                          CAST(max(v) FILTER (k = 'funnel.first') AS BIGINT),"
+	"                          CAST(max(v) FILTER (k = 'funnel.next') AS BIGINT),"
+	"                          CAST(max(v) FILTER (k = 'funnel.rows') AS JSON),"
+	"                          max(v) FILTER (k = 'funnel.clock'),"
+	"                          max(v) FILTER (k = 'funnel.segment')) AS VARCHAR)) AS part"
+	" FROM (SELECT file_name, decode(key) AS k, decode(value) AS v FROM parquet_kv_metadata(";
+
+static void append(struct buffer *sql, const char *text)
+{
+	buffer_append(sql, text, strlen(text));
+}
+
+static bool read_batches(struct compact *compact, const char *path,
+                         const struct lake_locals *locals, char **batches, struct err *err)
+{
+	struct buffer sql = {0};
+	duckdb_result result;
+	bool ok;
+
+	append(&sql, BATCHES_SQL);
+	buffer_append(&sql, locals->list.at, locals->list.len);
+	buffer_append(&sql, "])) GROUP BY file_name)", sizeof("])) GROUP BY file_name)"));
+	ok = duck_query(compact->command->duck, sql.at, &result, err);
+	buffer_free(&sql);
+	if (!ok)
+		return false;
+	*batches = duck_text(&result, 0, 0);
+	duckdb_destroy_result(&result);
+	return *batches || err_set(err, ERR_OPERATOR,
+	                           "%s: the files that it would replace name no batches", path);
+}
+
+static char *replaced_json(const struct group *group)
+{
+	json_t *json = json_array();
+	char *text;
+
+	for (int i = 0; i < group->count; i++)
+		json_array_append_new(json, json_string(PQgetvalue(group->files, i, FILE_PATH)));
+	text = json_dumps(json, JSON_COMPACT);
+	json_decref(json);
+	if (!text)
+		memory_exhausted();
+	return text;
+}
+
+static bool write_locals(struct compact *compact, const struct group *group,
+                         const struct lake_locals *locals, char *local, struct lake_file *file,
+                         struct err *err)
+{
+	const struct lake_table_def *def = lake_table_def(group->table);
+	bool events = strcmp(def->date_from, "event_time") == 0;
+	char *replaced, *batches = NULL;
+	struct buffer query = {0};
+	bool ok = read_batches(compact, group->path, locals, &batches, err);
+
+	if (!ok)
+		return false;
+	replaced = replaced_json(group);
+	append(&query, "SELECT * FROM read_parquet(");
+	buffer_append(&query, locals->list.at, locals->list.len);
+	append(&query, "], hive_partitioning = false) ORDER BY ");
+	append(&query, events ? "category_code, event_time, record_partition, record_offset"
+	                      : "record_partition, record_offset");
+	buffer_append(&query, "", 1);
+	ok = lake_command_copy(compact->command, query.at,
+	                       (const char *const[]){"funnel.table", def->name, "funnel.batches",
+	                                             batches, "funnel.replaces", replaced, NULL},
+	                       local, file, err);
+	buffer_free(&query);
+	duckdb_free(batches);
+	free(replaced);
+	return ok;
+}
+
+static bool write_file(struct compact *compact, struct group *group, char *local,
+                       struct lake_file *file, struct err *err)
+{
+	struct lake_locals locals = {0};
+	bool ok = true;
+
+	for (int i = 0; ok && i < group->count; i++)
+		ok = lake_locals_add(compact->command, PQgetvalue(group->files, i, FILE_PATH),
+		                     &locals, err);
+	ok = ok && write_locals(compact, group, &locals, local, file, err);
+	lake_locals_free(&locals);
+	if (ok && file->rows != group->rows) {
+		unlink(local);
+		ok = err_set(err, ERR_FATAL,
+		             "%s: the new file has %" PRId64 " rows, but those that it replaces "
+		             "have %" PRId64 "; nothing was changed",
+		             group->path, file->rows, group->rows);
+	}
+	return ok;
+}
+
+static bool has_room(struct compact *compact, const struct group *group, struct err *err)
+{
+	int64_t free_bytes = lake_storage_free_bytes(compact->command->storage);
+
+	if (free_bytes < 0 || free_bytes >= 2 * group->bytes)
+		return true;
+	return err_set(err, ERR_RETRY,
+	               "%s: compacting needs %" PRId64 " free bytes, but there are %" PRId64,
+	               group->path, 2 * group->bytes, free_bytes);
+}
+
+/* ---- the transaction */
+
+static bool end_files(struct compact *compact, const struct group *group, int64_t snapshot,
+                      struct err *err)
+{
+	char number[32];
+	bool ok = true;
+
+	snprintf(number, sizeof(number), "%" PRId64, snapshot);
+	for (int i = 0; ok && i < group->count; i++) {
+		const char *params[] = {number, lake_table_def(group->table)->name,
+		                        PQgetvalue(group->files, i, FILE_PATH)};
+		PGresult *result = NULL;
+
+		ok = postgres_query(compact->command->pg,
+		                    "SELECT lake.end_file($1::bigint, $2, $3)", 3, params, &result,
+		                    err);
+		PQclear(result);
+	}
+	return ok;
+}
+
+static bool register_file(struct compact *compact, const struct group *group,
+                          const struct lake_file *file, struct err *err)
+{
+	struct postgres *pg = compact->command->pg;
+	struct lake_snapshot snapshot;
+	char changes[64];
+
+	snprintf(changes, sizeof(changes), "merge_adjacent:%d", (int)group->table + 1);
+	return lake_pg_end(pg,
+	                   lake_pg_begin(pg, err) &&
+	                           lake_pg_snapshot(pg, 1, changes, "{}", &snapshot, err) &&
+	                           end_files(compact, group, snapshot.id, err) &&
+	                           lake_pg_add_file(pg, &snapshot, 0, file, err),
+	                   err);
+}
+
+/* A file of this name is of an attempt that crashed. */
+static bool put_file(struct compact *compact, const struct group *group, const char *local,
+                     struct err *err)
+{
+	struct lake_storage *storage = compact->command->storage;
+	bool ok = lake_storage_remove(storage, group->path, err) &&
+	          lake_storage_put(storage, local, group->path, err);
+
+	if (!ok)
+		unlink(local);
+	return ok;
+}
+
+static bool compact_group(struct compact *compact, struct group *group, struct err *err)
+{
+	struct lake_file file = {.table = group->table, .path = group->path};
+	char local[LAKE_PATH_MAX];
+	bool ok;
+
+	if (!name_file(compact, group, err) || !has_room(compact, group, err) ||
+	    !write_file(compact, group, local, &file, err))
+		return false;
+	FAULT_POINT("after_write");
+	ok = put_file(compact, group, local, err);
+	FAULT_POINT("after_put");
+	ok = ok && register_file(compact, group, &file, err);
+	FAULT_POINT("after_commit");
+	free(file.statistics);
+	if (!ok)
+		return false;
+	compact->old_files += group->count;
+	compact->new_files++;
+	compact->bytes_before += group->bytes;
+	compact->bytes_after += file.bytes;
+	log_info("compacted", log_str("file", group->path), log_int("files", group->count),
+	         log_int("rows", group->rows), log_int("bytes_before", group->bytes),
+	         log_int("bytes_after", file.bytes));
+	return true;
+}
+
+/* ---- the command */
+
+static bool compact_open(void *config, void **state, struct err *err)
+{
+	struct compact *compact = xrealloc(NULL, sizeof(*compact));
+	struct compact_config *settings = config;
+
+	*compact = (struct compact){.config = settings};
+	*state = compact;
+	return lake_command_open(&settings->lake, &compact->command, err);
+}
+
+static enum step finish(struct compact *compact, struct err *err)
+{
+	int64_t removed;
+
+	if (!lake_command_remove_old(compact->command, compact->config->grace_us, &removed, err))
+		return STEP_FAILED;
+	log_info("compact_finished", log_int("old_files", compact->old_files),
+	         log_int("new_files", compact->new_files),
+	         log_int("bytes_before", compact->bytes_before),
+	         log_int("bytes_after", compact->bytes_after), log_int("removed_files", removed));
+	return STEP_DONE;
+}
+
+static enum step compact_step(void *state, bool stopping, struct err *err)
+{
+	struct compact *compact = state;
+	struct group group;
+	enum step step = STEP_MORE;
+
+	if (stopping)
+		return STEP_DONE;
+	if (!choose(compact, &group, err))
+		step = STEP_FAILED;
+	else if (group.count == 0)
+		step = finish(compact, err);
+	else if (!compact_group(compact, &group, err))
+		step = STEP_FAILED;
+	PQclear(group.files);
+	return step;
+}
+
+static void compact_close(void *state)
+{
+	struct compact *compact = state;
+
+	if (compact)
+		lake_command_close(compact->command);
+	free(compact);
+}
+
+static const struct config_option *const tables[] = {lake_storage_options, options, NULL};
+
+const struct service lake_compact_service = {
+	.name = "lake compact",
+	.summary = "makes the small files of each day large ones, sorted by category and time",
+	.tables = tables,
+	.config_size = sizeof(struct compact_config),
+	.open = compact_open,
+	.step = compact_step,
+	.close = compact_close,
+};
