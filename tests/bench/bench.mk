@@ -1,11 +1,13 @@
 # Benchmarks of the running system. tests/bench/bench describes them and their settings.
-.PHONY: bench bench-pipeline bench-loading bench-latency bench-reporting bench-peers
+.PHONY: bench bench-pipeline bench-loading bench-lake bench-latency bench-reporting bench-peers
 bench: all bench-bins ## events per CPU second and peak memory of each service alone (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench throughput
 bench-pipeline: all bench-bins ## CPU time of each part, from rows to reports, all together (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench pipeline
 bench-loading: all bench-bins ## pg-loader compared with COPY of the same rows, one and two at a time (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench loading
+bench-lake: all bench-bins ## the lake: rows per CPU second, bytes per event, compaction (EVENTS=2000000)
+	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench lake
 bench-latency: all bench-bins ## time from append to raw topic to visible aggregate, all services (RATE=5000 MEASURE=20s RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench latency
 bench-reporting: all ## every tile, question and refresh on many events in PostgreSQL alone (EVENTS=20000000 RUNS=5)

@@ -9,6 +9,7 @@ RUNS=${RUNS:-1}
 BENCH_BIN=${BENCH_BIN:-$ROOT/build/release/bench}
 export BIN_DIR=${BIN_DIR:-$ROOT/build/release/bin}
 PRIORITY=${PRIORITY:-0}
+export REPLICAS_lake=${REPLICAS_lake:-0} # the lake is measured by itself
 
 export CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
 export LOCAL_DIR

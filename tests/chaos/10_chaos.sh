@@ -7,6 +7,7 @@
 # The seed determines rows, faults and their order. The state in which a fault finds the system depends on
 # the machine. No check depends on time; the durations of recoveries are reported.
 source "$(dirname "$0")/../e2e/lib.sh"
+source "$ROOT/tests/lake/lib.sh"
 
 CHAOS_SECONDS=${CHAOS_SECONDS:-900}
 CHAOS_SEED=${CHAOS_SEED:-$(date +%s)}
@@ -18,8 +19,9 @@ LONG=${E2E_LONG:-480}
 ROWS=$E2E_WORK/chaos.csv
 RANDOM=$((CHAOS_SEED % 32768))
 export LOG_LEVEL=debug # each commit is logged, for tests/chaos/history
-export PARTITIONS=6 REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2 REPLICAS_pg_loader=2
-DAEMONS=(bronze-sink-1 bronze-sink-2 funnel-aggregator-1 funnel-aggregator-2 pg-loader-1 pg-loader-2)
+export PARTITIONS=6 REPLICAS_bronze_sink=2 REPLICAS_funnel_aggregator=2 REPLICAS_pg_loader=2 REPLICAS_lake=2
+export LAKE_URL=$E2E_WORK/lake LAKE_BATCH_INTERVAL=2s LAKE_MIN_FREE=1m
+DAEMONS=(bronze-sink-1 bronze-sink-2 funnel-aggregator-1 funnel-aggregator-2 pg-loader-1 pg-loader-2 lake-1 lake-2)
 declare -A faults=() longest=()
 
 # Random numbers are drawn in this shell only: a subshell has another RANDOM, which no seed repeats.
@@ -142,7 +144,7 @@ fault_connections() {
     done
 }
 fault_rebalance() {
-    pick bronze-sink-3 funnel-aggregator-3 pg-loader-3
+    pick bronze-sink-3 funnel-aggregator-3 pg-loader-3 lake-3
     start "$PICKED"
     sleep $((RANDOM % 4 + 1))
     if ((RANDOM % 2)); then stack stop "$PICKED"; else crash "$PICKED"; fi
@@ -271,5 +273,9 @@ check "the topic of dead letters agrees with its table" same "its records" \
 check "Kafka has written the end of every transaction" same "omitted markers" 0 \
     "$(cat "$LOG_DIR"/kafka.log* | grep -c "Couldn't find leader endpoint" || true)"
 check "every layer has the same events" reconciled
+check "the lake has all records" lake_catches_up
+for name in lake-1 lake-2; do stack stop "$name"; done
+check "every record is in the lake once, its rows are those of PostgreSQL, and others read the same" lake_is_right
+check "batches of the lake have neither gaps nor overlaps" lake_batches_fit
 check "pg-loader rejected no row" same "its dead letters" 0 \
     "$(count "raw.dead_letters WHERE stage = 'loader'")"

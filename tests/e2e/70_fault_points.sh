@@ -4,6 +4,7 @@
 # `fault` has fault points: make e2e-faults. FAULTS='pg-loader:after_copy producer:before_save' selects
 # some of them.
 source "$(dirname "$0")/lib.sh"
+source "$ROOT/tests/lake/lib.sh"
 
 if [[ $FLAVOUR != fault ]]; then
     check "the programs have no fault points" \
@@ -18,15 +19,18 @@ LOAD="after_entries before_copy after_copy after_load_batches after_bronze_loads
 # While events are loaded that are stored already: with the pass of the point that is in the second try,
 # which takes the staging table.
 COLLISION="after_collision:1 after_copy:2 after_upsert:1 before_pg_commit:2 after_pg_commit:2"
+LAKE="after_write after_put after_lock after_files before_commit after_commit"
 SEND="before_send before_save after_save before_end"
 CHUNK=600
 chunk=0 parts=() exact=(--exact-counts)
+export LAKE_URL=$E2E_WORK/fault-lake LAKE_BATCH_INTERVAL=300ms LAKE_MIN_FREE=1m
 export KAFKA_PROPERTIES=session.timeout.ms=4000 # a killed client keeps its partitions for this time
 
 faults() {
     local point
     for point in $LOOP; do printf 'bronze-sink:%s funnel-aggregator:%s ' "$point" "$point"; done
     for point in $LOAD; do printf 'pg-loader:%s ' "$point"; done
+    for point in $LAKE; do printf 'lake:%s ' "$point"; done
     for point in $COLLISION; do printf 'pg-loader:%s ' "collision:$point"; done
     for point in $SEND; do printf 'producer:%s ' "$point"; done
 }
@@ -78,6 +82,13 @@ crash_producer_at() { # POINT
     replay_end
 }
 
+# Each record of bronze is in the lake once.
+lake_survives() {
+    lake_catches_up
+    committed bronze_events '%p %o\n' | lake_readers topic bronze_events
+    lake_batches_fit
+}
+
 survives() { # SERVICE POINT
     case $1:$2 in
     producer:*) crash_producer_at "$2" ;;
@@ -88,6 +99,7 @@ survives() { # SERVICE POINT
     oracle "${exact[@]}" --max-late 0 "${parts[@]}"
     topic_equals_table aggregated_events
     topic_equals_table session_funnels
+    [[ $1 != lake ]] || lake_survives
     same "stored events without sums" 0 "$(sql "
         SELECT (SELECT count(*) FROM raw.events) - (SELECT coalesce(sum(events), 0) FROM mart.hour_totals)
             - (SELECT coalesce(sum(events), 0) FROM processed.load_batches)")"
@@ -95,6 +107,7 @@ survives() { # SERVICE POINT
 
 fresh
 services
+[[ " ${FAULTS:-lake:}" != *" lake:"* ]] || start lake-1
 next_chunk
 replay --input "${parts[0]}"
 for fault in ${FAULTS:-$(faults)}; do

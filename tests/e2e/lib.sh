@@ -136,7 +136,7 @@ refused() {
 
 http_get() { curl -fsS -m 5 "http://127.0.0.1:$(http_port "$1")/$2"; }
 http_port() { # as deploy/local/stack assigns them
-    local -A decade=([bronze-sink]=1 [funnel-aggregator]=2 [pg-loader]=3 [producer]=4)
+    local -A decade=([bronze-sink]=1 [funnel-aggregator]=2 [pg-loader]=3 [producer]=4 [lake]=5)
     printf '%s\n' $((HTTP_BASE_PORT + 10 * ${decade[${1%-*}]} + ${1##*-}))
 }
 

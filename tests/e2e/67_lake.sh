@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# The lake holds every bronze event, control, dead letter, late event and count exactly once: while its writer is killed, frozen
+# and doubled, and while PostgreSQL is away. Others read it: DuckDB by the catalogue, pyarrow by the files.
+source "$(dirname "$0")/lib.sh"
+source "$ROOT/tests/lake/lib.sh"
+
+export LAKE_URL=$E2E_WORK/lake LAKE_MIN_FREE=1m LAKE_BATCH_INTERVAL=700ms LAKE_BATCH_ROWS=2500
+has_files() { [[ -n "$(find "$LAKE_URL" -name '*.parquet' -not -path '*/_*' -print -quit 2>/dev/null)" ]]; }
+
+# ---- a writer that is killed
+
+fresh
+"$BIN_DIR/producer" --source synthetic --events 16000 --seed 67 --start-time "2019-10-01 20:00:00" --late 0.02 --disorder 5s \
+    --duplicates 0.01 --missing-sessions 0.05 --malformed 0.01 --checkouts --output "$E2E_WORK/lake.csv"
+in_halves "$E2E_WORK/lake.csv"
+services
+start lake-1
+replay_begin "$FIRST" 4000
+wait_until "there are files" has_files
+for _ in 1 2 3; do
+    sleep 0.5
+    crash lake-1
+    start lake-1
+done
+replay_end
+drain
+check "a killed writer: the lake has all" lake_catches_up
+
+# ---- two at once, and one that is frozen
+
+start lake-2
+frozen=$(pid_of lake-1)
+replay_begin "$SECOND" 4000
+sleep 1
+kill -STOP "$frozen"
+sleep 2
+kill -CONT "$frozen"
+replay_end
+drain
+crash lake-2
+check "two writers, of which one is frozen for a while and one killed: the lake has all" lake_catches_up
+
+# ---- PostgreSQL away
+
+replay_begin "$FIRST" 8000
+stack stop postgres
+sleep 1
+start postgres
+replay_end
+drain
+check "PostgreSQL was away: the lake has all" lake_catches_up
+stack stop lake-1
+check "every record is in the lake once, its rows are those of PostgreSQL, and others read the same" lake_is_right
+check "batches have neither gaps nor overlaps" lake_batches_fit
+examples_run() { lake_readers examples <"$ROOT/bronze-sink/README.md"; }
+check "the examples of bronze-sink/README.md find rows, the same as in PostgreSQL" examples_run

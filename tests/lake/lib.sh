@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# Checks of a lake that scenarios share. Sourced after tests/e2e/lib.sh; LAKE_URL is the folder.
+
+lake_readers() { "$ROOT/tests/lake/python" "$ROOT/tests/lake/readers" "$@" --lake "$LAKE_URL" --dsn "$DSN"; }
+
+# The positions of the lake are the ends of the topics. Held records do not count: nothing is open any more.
+lake_lags() {
+    local name partition position end
+    while IFS='|' read -r name partition position; do
+        end=$(end_of "$name" "$partition")
+        ((position >= end)) || printf '%s/%s: %s of %s\n' "$name" "$partition" "$position" "$end"
+    done < <(sql "SELECT topic, partition, next_offset FROM lake.positions ORDER BY 1, 2")
+}
+lake_has_all() {
+    local partitions=$((3 * ${PARTITIONS:-4} + 1))
+    same "partitions in the lake" "$partitions" "$(count lake.positions)" && same "partitions that lag" "" "$(lake_lags)"
+}
+lake_catches_up() { wait_until "the lake has all records" lake_has_all; }
+
+# Every record of the topics once, the rows of PostgreSQL, and the files as others read them.
+lake_is_right() {
+    local name
+    for name in bronze_events dead_letter late_events counts; do
+        committed "$name" '%p %o\n' | lake_readers topic "$name"
+    done
+    lake_readers postgres
+    lake_readers files
+}
+
+# Batches have neither gaps nor overlaps, and each partition's position is the end of its newest batch.
+lake_batches_fit() {
+    same "gaps and overlaps between batches" "" "$(sql "SELECT topic, partition, first_offset, previous FROM (
+        SELECT *, lag(next_offset) OVER (PARTITION BY topic, partition ORDER BY first_offset) AS previous FROM lake.batches) b
+        WHERE previous <> first_offset")"
+    same "positions that are not the end of the newest batch" "" "$(sql "
+        SELECT topic, partition FROM lake.positions p WHERE next_offset <> coalesce(
+        (SELECT max(next_offset) FROM lake.batches b WHERE (b.topic, b.partition) = (p.topic, p.partition)), 0)")"
+}
