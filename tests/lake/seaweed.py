@@ -46,38 +46,9 @@ def free_ports(count):
     raise RuntimeError('no free ports')
 
 
-class Seaweed:
-    PORTS = ('s3.port', 's3.port.grpc', 'master.port', 'master.port.grpc', 'filer.port', 'filer.port.grpc', 'volume.port', 'volume.port.grpc')
-
-    def __init__(self, folder):
-        ports = dict(zip(self.PORTS, free_ports(len(self.PORTS))))
-        self.port = ports['s3.port']
-        identities = [{'name': name, 'credentials': [{'accessKey': key, 'secretKey': secret}], 'actions': actions}
-                      for name, (key, secret), actions in (('writer', WRITER, ['Admin', 'Read', 'Write', 'List']), ('reader', READER, ['Read', 'List']))]
-        os.makedirs(folder / 'data')
-        (folder / 's3.json').write_text(json.dumps({'identities': identities}))
-        self.log = open(folder / 'weed.log', 'wb')
-        self.process = subprocess.Popen(
-            [weed_program(), 'mini', f'-dir={folder}/data', '-ip=127.0.0.1', '-ip.bind=127.0.0.1', f'-s3.config={folder}/s3.json', f'-bucket={BUCKET}',
-             '-s3.port.iceberg=0', '-s3.port.lance=0', '-admin.ui=false', '-webdav=false', '-s3.autoCreateBucket=false', '-master.telemetry=false',
-             *(f'-{name}={port}' for name, port in ports.items())], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
-        self.wait(folder)
-
-    def wait(self, folder):
-        for _ in range(600):
-            try:
-                if self.request('GET', query={'list-type': '2'}).status == 200:
-                    return
-            except (OSError, urllib.error.HTTPError):
-                pass
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.1)
-        raise RuntimeError('SeaweedFS did not start: ' + (folder / 'weed.log').read_text()[-2000:])
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(60)
+class Client:
+    def __init__(self, port):
+        self.port = port
 
     def request(self, method, key='', query=None, body=b'', identity=WRITER):
         """The answer of a signed request; HTTPError for a failure."""
@@ -109,3 +80,37 @@ class Seaweed:
     def uploads(self):
         """Keys of multipart uploads that are neither completed nor aborted."""
         return re.findall('<Upload>.*?<Key>(.*?)</Key>', self.request('GET', query={'uploads': ''}).read().decode(), re.DOTALL)
+
+
+class Seaweed(Client):
+    PORTS = ('s3.port', 's3.port.grpc', 'master.port', 'master.port.grpc', 'filer.port', 'filer.port.grpc', 'volume.port', 'volume.port.grpc')
+
+    def __init__(self, folder):
+        ports = dict(zip(self.PORTS, free_ports(len(self.PORTS))))
+        super().__init__(ports['s3.port'])
+        identities = [{'name': name, 'credentials': [{'accessKey': key, 'secretKey': secret}], 'actions': actions}
+                      for name, (key, secret), actions in (('writer', WRITER, ['Admin', 'Read', 'Write', 'List']), ('reader', READER, ['Read', 'List']))]
+        os.makedirs(folder / 'data')
+        (folder / 's3.json').write_text(json.dumps({'identities': identities}))
+        self.log = open(folder / 'weed.log', 'wb')
+        self.process = subprocess.Popen(
+            [weed_program(), 'mini', f'-dir={folder}/data', '-ip=127.0.0.1', '-ip.bind=127.0.0.1', f'-s3.config={folder}/s3.json', f'-bucket={BUCKET}',
+             '-s3.port.iceberg=0', '-s3.port.lance=0', '-admin.ui=false', '-webdav=false', '-s3.autoCreateBucket=false', '-master.telemetry=false',
+             *(f'-{name}={port}' for name, port in ports.items())], stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        self.wait(folder)
+
+    def wait(self, folder):
+        for _ in range(600):
+            try:
+                if self.request('GET', query={'list-type': '2'}).status == 200:
+                    return
+            except (OSError, urllib.error.HTTPError):
+                pass
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise RuntimeError('SeaweedFS did not start: ' + (folder / 'weed.log').read_text()[-2000:])
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(60)
