@@ -60,3 +60,15 @@ const struct config_option lake_write_options[] = {
          "write what is in the topics, then stop", NULL, NULL},
 	{0},
 };
+
+const struct config_option lake_rebuild_options[] = {
+	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, IN(registry_urls),
+         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
+         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
+	{"SOURCE_PREFIX", CONFIG_TEXT, IN(source_prefix), "", 0, 0,
+         "TOPIC_PREFIX of the topics in the lake; empty: the same as TOPIC_PREFIX", NULL, NULL},
+	{"WINDOW_RECORDS", CONFIG_INTEGER, IN(window_records), "250000", 1000, 10000000,
+         "records of one partition that are read and sorted at once; more need more LAKE_MEMORY",
+         NULL, NULL},
+	{0},
+};

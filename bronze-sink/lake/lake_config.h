@@ -21,10 +21,14 @@ struct lake_config {
 	/* write */
 	int64_t batch_rows, batch_bytes, batch_interval_us, idle_timeout_us, min_free_bytes;
 	bool until_end;
+	/* rebuild */
+	const char *source_prefix; /* "": that of the topics */
+	int64_t window_records;
 };
 
 extern const struct config_option lake_kafka_options[];   /* KAFKA_*, TOPIC_PREFIX, registry */
 extern const struct config_option lake_storage_options[]; /* LAKE_*, POSTGRES_* */
 extern const struct config_option lake_write_options[];
+extern const struct config_option lake_rebuild_options[];
 
 #endif

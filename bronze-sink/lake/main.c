@@ -4,6 +4,7 @@
 
 #include "lake_compact.h"
 #include "lake_expire.h"
+#include "lake_rebuild.h"
 #include "lake_register.h"
 #include "lake_verify.h"
 #include "lake_writer.h"
@@ -13,9 +14,9 @@ static const struct {
 	const char *name;
 	const struct service *service;
 } commands[] = {
-	{"write", &lake_write_service},   {"compact", &lake_compact_service},
-	{"expire", &lake_expire_service}, {"register", &lake_register_service},
-	{"verify", &lake_verify_service},
+	{"write", &lake_write_service},       {"compact", &lake_compact_service},
+	{"expire", &lake_expire_service},     {"verify", &lake_verify_service},
+	{"register", &lake_register_service}, {"rebuild", &lake_rebuild_service},
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 

@@ -125,6 +125,15 @@ static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t ma
 	return value < min || value > max ? avro_fail(in, field) : value;
 }
 
+/* A user id is above 0. Below 0 it is the pseudonym of a forgotten user: the lake has these, and
+ * `lake rebuild` writes them. */
+static inline int64_t avro_take_user_id(struct avro_in *in)
+{
+	int64_t value = avro_take_long(in, INT64_MIN, INT64_MAX, "user_id");
+
+	return value ? value : avro_fail(in, "user_id");
+}
+
 static inline int64_t avro_take_count(struct avro_in *in, const char *field)
 {
 	return avro_take_long(in, 0, INT64_MAX, field);

@@ -93,7 +93,7 @@ bool bronze_decode(struct span body, struct bronze_event *bronze, const char **w
 	event->price_cents = avro_take_present(&in, "price")
 	                             ? avro_take_decimal(&in, AVRO_MONEY_MAX, "price")
 	                             : -1;
-	event->user_id = avro_take_long(&in, 1, INT64_MAX, "user_id");
+	event->user_id = avro_take_user_id(&in);
 	event->user_session = avro_take_optional_text(&in, EVENT_TEXT_MAX, "user_session");
 	lineage->source_file = avro_take_optional_text(&in, AVRO_TEXT_MAX, "source_file");
 	lineage->source_row = avro_take_present(&in, "source_row")

@@ -59,7 +59,7 @@ bool visit_decode(struct span body, struct visit *visit, const char **why)
 	visit->user_session = avro_take_text(&in, SESSION_KEY_MAX, "user_session");
 	visit->start_us = avro_take_time_us(&in, "visit_start");
 	visit->end_us = avro_take_long(&in, visit->start_us, AVRO_TIME_MAX_US, "visit_end");
-	visit->user_id = avro_take_long(&in, 1, INT64_MAX, "user_id");
+	visit->user_id = avro_take_user_id(&in);
 	avro_take_events(&in, visit->events);
 	visit->products = avro_take_count(&in, "products");
 	visit->revenue_cents = avro_take_decimal(&in, INT64_MAX, "revenue");

@@ -117,7 +117,8 @@ bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)
 void topic_group(const char *prefix, size_t index, char *buf, size_t cap)
 {
 	static const char *const services[TOPIC_GROUP_COUNT] = {"bronze-sink", "funnel-aggregator",
-	                                                        "pg-loader", "lake"};
+	                                                        "pg-loader", "lake",
+	                                                        "lake-rebuild"};
 
 	snprintf(buf, cap, "%s%s", prefix, services[index]);
 }

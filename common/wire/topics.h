@@ -63,7 +63,7 @@ MUST_USE bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t
 
 /* Writes the name of a consumer group of the set, terminated: <prefix><service>. A prefix that is
  * short enough for the topics is short enough for the groups. */
-#define TOPIC_GROUP_COUNT 4
+#define TOPIC_GROUP_COUNT 5
 void topic_group(const char *prefix, size_t index, char *buf, size_t cap);
 
 #endif

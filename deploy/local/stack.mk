@@ -6,7 +6,7 @@ STACK := deploy/local/stack
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry lake-dir env clean-local
+.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry lake-dir env rebuild-from-lake clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
@@ -42,6 +42,8 @@ lake-dir: ## print the folder of the lake
 	@$(STACK) lake-dir
 env: ## print all addresses for a shell: eval "$$(make -s env)"
 	@$(STACK) env
+rebuild-from-lake: ## disaster drill: empty topics and database, and fill them from the lake (CONFIRM=yes, LAKE_URL=...)
+	@deploy/local/rebuild-from-lake
 clean-local: ## stop everything and delete its data (keeps downloads)
 	@$(STACK) clean
 
@@ -49,6 +51,7 @@ clean-local: ## stop everything and delete its data (keeps downloads)
 ifdef SERVICES
 services: | bins tools $(if $(filter yes,$(LAKE)),lake)
 reset: | tools
+rebuild-from-lake: | bins tools lake
 tail: | tools
 endif
 

@@ -757,7 +757,7 @@ Test(records, values_out_of_range_are_refused_and_the_field_is_named)
 	events[1].event.event_time_us = INT64_MAX;
 	events[2].event.type = EVENT_TYPE_COUNT;
 	events[3].event.product_id = 0;
-	events[4].event.user_id = -5;
+	events[4].event.user_id = 0;
 	events[5].event.category_code = (struct span){long_text, EVENT_TEXT_MAX + 1};
 	events[6].event.price_cents = INT64_C(1000000000000000000);
 	events[7].lineage.source_file = (struct span){long_text, 1025};
