@@ -1,10 +1,10 @@
 /* One transaction is one step. A partition is complete before the next one begins, so the engine
  * reads its files in their order. The consumers of bronze do not depend on the order of partitions.
  *
- *   files --footers--> batches --window, sorted--> rows --one transaction: records + position--> topics
+ *   files --footers--> batches --windows--> rows --one transaction: records, position--> topics
  *
- * kill -9 before the commit: the broker aborts the transaction, and the same command continues at the
- * position of the last one. After the commit: records and position are stored.
+ * kill -9 before the commit: the broker aborts the transaction, and the same command continues at
+ * the position of the last one. After the commit: records and position are stored.
  *
  * Dead letters of funnel-aggregator and its counts are left out, because it writes them again. The
  * names of the old topics in dead letters and counts become those of the new set, because reports
@@ -166,8 +166,8 @@ static bool decode_counts(const struct rebuild_row *row, struct counts_record *c
 	return unknown == 0 ||
 	       err_set(err, ERR_OPERATOR,
 	               "the counts of record %" PRId64 " have %" PRId64
-	               " dead letters with reasons that this version does not know: use the version "
-	               "that wrote them, or a newer one",
+	               " dead letters with reasons that this version does not know: use the "
+	               "version that wrote them, or a newer one",
 	               row->offset, unknown);
 }
 

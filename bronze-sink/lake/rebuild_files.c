@@ -3,8 +3,8 @@
  * Compacted files have the rows of many batches, in another order. So a window may open the same
  * compacted file again; statistics of the row groups keep that cheap only in files of the writer.
  *
- * Limit: the newest batch of a partition may be complete without having been registered. It is used:
- * its rows are records that Kafka had committed. */
+ * Limit: the newest batch of a partition may be complete without having been registered. It is
+ * used: its rows are records that Kafka had committed. */
 #include "rebuild_files.h"
 
 #include <inttypes.h>
@@ -369,8 +369,8 @@ static void leave_out_batch(struct rebuild_files *files, const struct rebuild_ba
 	files->batch_count = kept;
 }
 
-/* A file that a footer names is there, or was replaced, or `lake expire` has removed its day, or its
- * batch is the last one and was never registered. */
+/* A file that a footer names is there, or was replaced, or `lake expire` has removed its day, or
+ * its batch is the last one and was never registered. */
 static bool check_member(struct rebuild_files *files, const char *path,
                          const struct rebuild_batch *batch, int64_t *expired, struct err *err)
 {

@@ -49,8 +49,9 @@ struct rebuild_files {
 };
 void rebuild_files_free(struct rebuild_files *files);
 
-/* Reads the footers of all files of the topics <prefix>*. ERR_OPERATOR: the lake is empty, has only
- * other topics, lacks a file of a batch, or has batches that overlap; the message says what to do. */
+/* Reads the footers of all files of the topics <prefix>*. ERR_OPERATOR: the lake is empty, has
+ * only other topics, lacks a file of a batch, or has batches that overlap; the message says what
+ * to do. */
 MUST_USE bool rebuild_files_read(struct rebuild_files *files, struct lake_storage *storage,
                                  struct duck *duck, const char *prefix, struct err *err);
 
@@ -66,8 +67,8 @@ struct rebuild_window {
 	int32_t partition;
 	int64_t from, to;
 };
-/* Finds the next window at or after `from`: complete batches with about `records` offsets, or a part
- * of a larger batch. False: there are no more records. */
+/* Finds the next window at or after `from`: complete batches with about `records` offsets, or a
+ * part of a larger batch. False: there are no more records. */
 bool rebuild_files_window(const struct rebuild_files *files, enum topic_id topic, int32_t partition,
                           int64_t from, int64_t records, struct rebuild_window *window);
 

@@ -1,13 +1,13 @@
 /* Before the first record, an empty transaction commits the position 0 of each partition. So a
- * process that is killed in its first transaction does not find topics with aborted records of which
- * it knows nothing.
+ * process that is killed in its first transaction does not find topics with aborted records of
+ * which it knows nothing.
  *
  * A client whose transaction was lost is not used again (task_loop_producer.c has the reason): the
  * process ends with 75, and the next one continues.
  *
  * Rejected: to keep LogAppendTime. The times of bronze records are in reports (announced_at), and
- * the time of a dead letter says when it was refused. Rejected: to count the records in the topic to
- * find the position. Aborted records and markers make that slow. */
+ * the time of a dead letter says when it was refused. Rejected: to count the records in the topic
+ * to find the position. Aborted records and markers make that slow. */
 #include "rebuild_target.h"
 
 #include <inttypes.h>
@@ -257,8 +257,8 @@ static bool times_kept(struct rebuild_target *target, struct err *err)
 		health_alive();
 	return !target->broker_time ||
 	       err_set(err, ERR_RETRY,
-	               "a broker has not applied message.timestamp.type=CreateTime of %s yet; run the "
-	               "same command again",
+	               "a broker has not applied message.timestamp.type=CreateTime of %s yet; run "
+	               "the same command again",
 	               target->names[TOPIC_BRONZE_EVENTS]);
 }
 

@@ -1,8 +1,9 @@
 /* The set of topics that `lake rebuild` writes: records in transactions, and how far it has come.
  *
  * The position of each partition is a committed offset of the group <prefix>lake-rebuild, in the
- * transaction that has the records before it. It counts in offsets of the lake. So after kill -9 the
- * same command continues at the right row, and it recognises topics that another program has filled.
+ * transaction that has the records before it. It counts in offsets of the lake. So after kill -9
+ * the same command continues at the right row, and it recognises topics that another program has
+ * filled.
  *
  * The topics keep the times of the records: bronze_events has message.timestamp.type=CreateTime
  * until the rebuild is complete. And they must not delete records for their age before anything has
@@ -40,8 +41,8 @@ struct rebuild_target;
 struct rebuild_target *rebuild_target_new(const struct rebuild_target_config *config);
 void rebuild_target_free(struct rebuild_target *target); /* aborts the open transaction */
 
-/* Connects, registers the schemas, reads the positions and prepares the topics. ERR_OPERATOR: a topic
- * is missing, is not empty, or has another number of partitions; the message names it. */
+/* Connects, registers the schemas, reads the positions and prepares the topics. ERR_OPERATOR: a
+ * topic is missing, is not empty, or has another number of partitions; the message names it. */
 MUST_USE bool rebuild_target_open(struct rebuild_target *target, struct err *err);
 int32_t rebuild_target_partitions(const struct rebuild_target *target, enum topic_id topic);
 int32_t rebuild_target_schema_id(const struct rebuild_target *target, enum schema_kind kind);
