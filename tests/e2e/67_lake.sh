@@ -10,9 +10,7 @@ has_files() { [[ -n "$(find "$LAKE_URL" -name '*.parquet' -not -path '*/_*' -pri
 # ---- a writer that is killed
 
 fresh
-"$BIN_DIR/producer" --source synthetic --events 16000 --seed 67 --start-time "2019-10-01 20:00:00" --late 0.02 --disorder 5s \
-    --duplicates 0.01 --missing-sessions 0.05 --malformed 0.01 --checkouts --output "$E2E_WORK/lake.csv"
-in_halves "$E2E_WORK/lake.csv"
+lake_rows
 services
 start lake-1
 replay_begin "$FIRST" 4000

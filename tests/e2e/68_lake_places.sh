@@ -9,7 +9,7 @@ source "$E2E/trouble.sh"
 source "$ROOT/tests/lake/lib.sh"
 
 export LAKE_BATCH_INTERVAL=500ms LAKE_BATCH_ROWS=2500 LAKE_MIN_FREE=1m
-in_halves "$E2E_WORK/replay.csv"
+lake_rows
 
 # ---- a full disk
 
@@ -43,7 +43,7 @@ else
     say "skip $SCENARIO: a full disk (needs mount)" >&3
     fresh
     services
-    replay --input "$E2E_WORK/replay.csv"
+    replay --input "$E2E_WORK/lake.csv"
     drain
 fi
 

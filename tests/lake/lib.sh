@@ -1,6 +1,13 @@
 # shellcheck shell=bash
 # Checks of a lake that scenarios share. Sourced after tests/e2e/lib.sh; LAKE_URL is the folder.
 
+# Rows of every kind, over midnight, as the files FIRST and SECOND.
+lake_rows() {
+    "$BIN_DIR/producer" --source synthetic --events 16000 --seed 67 --start-time "2019-10-01 20:00:00" --late 0.02 \
+        --disorder 5s --duplicates 0.01 --missing-sessions 0.05 --malformed 0.01 --checkouts --output "$E2E_WORK/lake.csv"
+    in_halves "$E2E_WORK/lake.csv"
+}
+
 lake_readers() { "$ROOT/tests/lake/python" "$ROOT/tests/lake/readers" "$@" --lake "$LAKE_URL" --dsn "$DSN"; }
 
 # The positions of the lake are the ends of the topics. Held records do not count: nothing is open any more.
