@@ -30,7 +30,7 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libcommon.a
 
 .PHONY: lake-s3 lake-tools
 lake-tools: $(B)/test/lake-files
-lake-s3: $(B)/test/lake-files ## the lake in a bucket of a real S3 server (SeaweedFS), behind a network that fails
+lake-s3: $(B)/test/lake-files ## the lake in a bucket of a real S3 server (SeaweedFS), through a network that fails
 	@FLAVOUR=$(FLAVOUR) tests/lake/s3_test
 $(B)/test/lake-%: $(B)/obj/tests/lake/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.a
 	@mkdir -p $(@D)

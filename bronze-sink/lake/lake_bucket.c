@@ -7,7 +7,7 @@
  * is a conflict, even if the content is the same, because the other writer may have registered it.
  *
  * A process that is killed within a multipart upload leaves its parts, which take space and are in no
- * list of files. Age alone tells that an upload was left: other processes write to the bucket too. */
+ * list of files. Only uploads of a certain age are aborted: other processes write to the bucket too. */
 #include "lake_bucket.h"
 
 #include <errno.h>

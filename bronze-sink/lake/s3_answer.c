@@ -80,7 +80,7 @@ static const struct {
 	{0, "RequestTimeTooSkewed", ERR_OPERATOR, "set the clock of this machine"},
 	{0, "NoSuchBucket", ERR_OPERATOR, "create the bucket, or check LAKE_URL"},
 	{0, "AuthorizationHeaderMalformed", ERR_OPERATOR, REGION},
-	{0, "EntityTooSmall", ERR_OPERATOR, "make the parts of a file at least 5m large"},
+	{0, "EntityTooSmall", ERR_OPERATOR, "make LAKE_S3_PART_BYTES at least 5m"},
 	{0, "QuotaExceeded", ERR_RETRY, NULL},
 	{0, "RequestTimeout", ERR_RETRY, NULL},
 	{0, "BadDigest", ERR_RETRY, NULL}, /* the body was damaged on its way */
