@@ -34,8 +34,8 @@ tidy: deps ## clang-tidy over every C file; .clang-tidy lists its checks
 	@deploy/local/deps clang
 	@$(MAKE) --no-print-directory -k FLAVOUR=tidy tidy-files
 	@echo "tidy: ok"
-all_h := $(wildcard common/*/*.h common/tools/*/*.h tests/*/*.h $(SERVICES:%=%/*.h))
-all_c := $(wildcard common/*/*.c common/tools/*/*.c $(SERVICES:%=%/*.c) tests/*/*.c)
+all_h := $(wildcard common/*/*.h common/tools/*/*.h tests/*/*.h $(SERVICES:%=%/*.h) bronze-sink/lake/*.h)
+all_c := $(wildcard common/*/*.c common/tools/*/*.c $(SERVICES:%=%/*.c) bronze-sink/lake/*.c tests/*/*.c)
 tidy-files: $(all_c:%=$(B)/%.ok)
 $(B)/%.c.ok: %.c .clang-tidy $(all_h) $(RDKAFKA_USED)
 	@mkdir -p $(@D)

@@ -57,12 +57,14 @@ topics_are_in() { # FOLDER
         committed "$name" '%p %o\n' | "$ROOT/tests/lake/python" "$ROOT/tests/lake/readers" topic "$name" --lake "$1"
     done
 }
+has_manifest() { compgen -G "$LAKE_URL/_manifests/*.json" >/dev/null; }
 by_manifests() {
     program lake POSTGRES_DSN= LAKE_BATCH_ROWS=700 write
     "${PROGRAM[@]}" &
-    wait_until "there is a manifest" compgen -G "$LAKE_URL/_manifests/*.json" >/dev/null
-    kill -KILL $!
-    wait $! || true
+    local writer=$!
+    wait_until "there is a manifest" has_manifest
+    kill -KILL "$writer"
+    wait "$writer" || true
     write_plain
     topics_are_in "$LAKE_URL"
     local before
