@@ -6,8 +6,9 @@
  * file, which is unique within the process. 412 and our own name is a success; 412 and another name
  * is a conflict, even if the content is the same, because the other writer may have registered it.
  *
- * A process that is killed within a multipart upload leaves its parts, which take space and are in no
- * list of files. Only uploads of a certain age are aborted: other processes write to the bucket too. */
+ * A process that is killed within a multipart upload leaves its parts, which take space and are in
+ * no list of files. Only uploads of a certain age are aborted: other processes write to the bucket
+ * too. */
 #include "lake_bucket.h"
 
 #include <errno.h>

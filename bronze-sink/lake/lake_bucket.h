@@ -1,5 +1,5 @@
-/* A lake in a bucket: the functions of lake_storage.h for it. Errors: ERR_RETRY, the server does not
- * answer, or scratch space is full; ERR_OPERATOR, a setting is wrong: the message names it.
+/* A lake in a bucket: the functions of lake_storage.h for it. Errors: ERR_RETRY, the server does
+ * not answer, or scratch space is full; ERR_OPERATOR, a setting is wrong: the message names it.
  *
  * A call may take several times the time-out: each request is tried up to six times. */
 #ifndef FUNNEL_LAKE_BUCKET_H

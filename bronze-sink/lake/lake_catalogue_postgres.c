@@ -138,7 +138,8 @@ static bool claim(struct postgres *pg, const char *root, struct err *err)
 	     err_set(err, ERR_OPERATOR,
 	             "the catalogue in PostgreSQL is that of the lake %s, but LAKE_URL is %s: set "
 	             "LAKE_URL to the former, or use another database; if you have moved the lake, "
-	             "set value to the new place in lake.ducklake_metadata, where key is 'data_path'",
+	             "set value to the new place in lake.ducklake_metadata, where key is "
+	             "'data_path'",
 	             PQgetvalue(result, 0, 0), root);
 	PQclear(result);
 	return ok;
@@ -338,16 +339,15 @@ static bool store_batch(struct postgres *pg, const struct lake_commit *batch, in
 	snprintf(number, sizeof(number), "%" PRId64, snapshot);
 	format_rows(batch->rows, &rows);
 	params[4] = rows.at;
-	ok = run(
-		pg,
-		"WITH state AS (UPDATE lake.positions"
-		" SET clock = nullif($6, ''), segment = nullif($7, '')"
-		" WHERE topic = $1 AND partition = $2::int)"
-		" INSERT INTO lake.batches (topic, partition, first_offset, next_offset, rows, clock,"
-		" segment, snapshot)"
-		" SELECT $1, $2::int, $3::bigint, $4::bigint, $5::jsonb, nullif($6, ''),"
-		" nullif($7, ''), $8::bigint WHERE $3::bigint < $4::bigint",
-		8, params, err);
+	ok = run(pg,
+	         "WITH state AS (UPDATE lake.positions"
+	         " SET clock = nullif($6, ''), segment = nullif($7, '')"
+	         " WHERE topic = $1 AND partition = $2::int)"
+	         " INSERT INTO lake.batches (topic, partition, first_offset, next_offset, rows,"
+	         " clock, segment, snapshot)"
+	         " SELECT $1, $2::int, $3::bigint, $4::bigint, $5::jsonb, nullif($6, ''),"
+	         " nullif($7, ''), $8::bigint WHERE $3::bigint < $4::bigint",
+	         8, params, err);
 	buffer_free(&rows);
 	return ok;
 }

@@ -1,5 +1,6 @@
-/* What the commands that keep a lake in order share: the lake, its catalogue in PostgreSQL, DuckDB.
- * One of them runs at a time: they take a lock of the database, for as long as they are connected. */
+/* What the commands that keep a lake in order share: the lake, its catalogue in PostgreSQL,
+ * DuckDB. One of them runs at a time: they take a lock of the database, for as long as they are
+ * connected. */
 #ifndef FUNNEL_LAKE_COMMAND_H
 #define FUNNEL_LAKE_COMMAND_H
 

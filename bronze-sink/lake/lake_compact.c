@@ -1,6 +1,6 @@
-/* A step compacts one group of files of one day. The new file is stored first, and then registered in
- * the transaction that ends the old ones. A crash between the two leaves a file that the catalogue
- * does not know. It has the name of the next attempt, which removes it. */
+/* A step compacts one group of files of one day. The new file is stored first, and then registered
+ * in the transaction that ends the old ones. A crash between the two leaves a file that the
+ * catalogue does not know. It has the name of the next attempt, which removes it. */
 #include "lake_compact.h"
 
 #include <inttypes.h>
@@ -58,8 +58,9 @@ static const char CHOOSE_SQL[] =
 	"WITH file AS ("
 	"    SELECT t.table_name AS name, split_part(f.path, '/', 1) AS folder, f.path,"
 	"           f.file_size_bytes AS bytes, f.record_count AS rows,"
-	"           sum(f.file_size_bytes) OVER (PARTITION BY f.table_id, split_part(f.path, '/', 1)"
-	"                                        ORDER BY f.path) AS running"
+	"           sum(f.file_size_bytes) OVER ("
+	"               PARTITION BY f.table_id, split_part(f.path, '/', 1) ORDER BY f.path)"
+	"               AS running"
 	"    FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
 	"    WHERE f.end_snapshot IS NULL AND f.path_is_relative AND f.file_size_bytes < $1::bigint"
 	"          AND f.path ~ '^(event|record)_date=[0-9-]+/'"
@@ -99,7 +100,8 @@ static const char NAME_SQL[] =
 	"), used AS (SELECT path FROM lake.ducklake_data_file UNION ALL"
 	"            SELECT path FROM lake.ducklake_files_scheduled_for_deletion)"
 	" SELECT format('compacted-%s-%s.parquet', id, 1 + coalesce(max("
-	"        substring(path FROM '/compacted-' || id || '-([0-9]{1,9})[.]parquet$')::bigint), -1))"
+	"        substring(path FROM '/compacted-' || id || '-([0-9]{1,9})[.]parquet$')::bigint),"
+	"        -1))"
 	" FROM newest LEFT JOIN used ON path ~ ('/compacted-' || id || '-') GROUP BY id";
 
 static bool name_file(struct compact *compact, struct group *group, struct err *err)
@@ -117,8 +119,8 @@ static bool name_file(struct compact *compact, struct group *group, struct err *
 
 /* ---- the new file */
 
-/* The batches of the files, from their footers: of a file of the writer its own, of a compacted file
- * those that it lists. */
+/* The batches of the files, from their footers: of a file of the writer its own, of a compacted
+ * file those that it lists. */
 static const char BATCHES_SQL[] =
 	"SELECT '[' || string_agg(part, ',' ORDER BY file_name) || ']' FROM (SELECT file_name,"
 	" coalesce(max(substr(v, 2, length(v) - 2)) FILTER (k = 'funnel.batches'),"

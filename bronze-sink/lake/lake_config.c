@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "lake_url.h"
 #include "registry/registry.h"
 
 const struct config_option lake_kafka_options[] = KAFKA_OPTIONS(struct lake_config, kafka);
@@ -10,7 +11,7 @@ const struct config_option lake_kafka_options[] = KAFKA_OPTIONS(struct lake_conf
 
 const struct config_option lake_storage_options[] = {
 	{"LAKE_URL", CONFIG_TEXT, IN(storage.url), "lake", 0, 0,
-         "where the lake is: a folder, or s3://bucket/prefix", NULL, NULL},
+         "where the lake is: a folder, or s3://bucket/prefix", NULL, lake_url_check},
 	{"LAKE_SCRATCH", CONFIG_TEXT, IN(storage.scratch), "", 0, 0,
          "folder for files that are being written; empty: in the lake, or /tmp for a bucket", NULL,
          NULL},

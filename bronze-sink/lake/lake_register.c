@@ -1,9 +1,10 @@
-/* The footers go to a table of DuckDB, where SQL makes batches of them. A file that a compacted file
- * replaces does not count. Then each batch that the catalogue does not have is committed as the writer
- * does it, in the order of offsets, so that the command may be stopped and started again.
+/* The footers go to a table of DuckDB, where SQL makes batches of them. A file that a compacted
+ * file replaces does not count. Then each batch that the catalogue does not have is committed as
+ * the writer does it, in the order of offsets, so that the command may be stopped and started
+ * again.
  *
- * Statistics are not in the footer in the form that DuckLake has, so each file is written once more,
- * to the scratch folder.
+ * Statistics are not in the footer in the form that DuckLake has, so each file is written once
+ * more, to the scratch folder.
  *
  * Limit: footers have no hash of the newest record, so the writer cannot recognise a topic that was
  * deleted and created again before it has written the next batch. */
@@ -43,13 +44,15 @@ static const char CREATE_SQL[] =
 
 static const char READ_SQL[] =
 	"INSERT INTO footer SELECT %s, any_value(file_size_bytes), any_value(footer_size),"
-	" any_value(num_rows), max(v) FILTER (k = 'funnel.table'), max(v) FILTER (k = 'funnel.topic'),"
+	" any_value(num_rows), max(v) FILTER (k = 'funnel.table'),"
+	" max(v) FILTER (k = 'funnel.topic'),"
 	" CAST(max(v) FILTER (k = 'funnel.partition') AS INTEGER),"
 	" CAST(max(v) FILTER (k = 'funnel.first') AS BIGINT),"
 	" CAST(max(v) FILTER (k = 'funnel.next') AS BIGINT), max(v) FILTER (k = 'funnel.rows'),"
 	" max(v) FILTER (k = 'funnel.clock'), max(v) FILTER (k = 'funnel.segment'),"
 	" max(v) FILTER (k = 'funnel.batches'), max(v) FILTER (k = 'funnel.replaces')"
-	" FROM (SELECT file_name, decode(key) AS k, decode(value) AS v FROM parquet_kv_metadata(%s]))"
+	" FROM (SELECT file_name, decode(key) AS k, decode(value) AS v"
+	"       FROM parquet_kv_metadata(%s]))"
 	" JOIN (SELECT file_name, file_size_bytes, footer_size, num_rows"
 	"       FROM parquet_file_metadata(%s])) USING (file_name)"
 	" WHERE starts_with(k, 'funnel.')";
@@ -64,7 +67,8 @@ static const char BATCHES_SQL[] =
 	" SELECT topic, part, first, next, counts, clock, segment, path, rows, false AS compacted"
 	" FROM live WHERE batches IS NULL"
 	" UNION ALL"
-	" SELECT b ->> 0, CAST(b ->> 1 AS INTEGER), CAST(b ->> 2 AS BIGINT), CAST(b ->> 3 AS BIGINT),"
+	" SELECT b ->> 0, CAST(b ->> 1 AS INTEGER), CAST(b ->> 2 AS BIGINT),"
+	"        CAST(b ->> 3 AS BIGINT),"
 	"        CAST(b -> 4 AS VARCHAR), b ->> 5, b ->> 6, path, 0, true"
 	" FROM (SELECT path, unnest(from_json(batches, '[\"JSON\"]')) AS b FROM live"
 	"       WHERE batches IS NOT NULL);"
@@ -257,8 +261,8 @@ static void take_text(duckdb_result *result, idx_t column, idx_t row, char *out,
 	duckdb_free(text);
 }
 
-/* Offsets without a record have no file, so there may be a hole before the batch. It becomes a batch
- * without rows. */
+/* Offsets without a record have no file, so there may be a hole before the batch. It becomes a
+ * batch without rows. */
 static bool fill_hole(struct register_state *state, int64_t first, struct err *err)
 {
 	struct lake_commit hole = {.from = state->at, .to = state->at, .first = state->at.next};

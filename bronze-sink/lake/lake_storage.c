@@ -1,5 +1,5 @@
-/* Calls the functions of a folder or of a bucket. Paths come from the catalogue and from topics, so they are
- * checked here, once: no path leads out of the lake. */
+/* Calls the functions of a folder or of a bucket. Paths come from the catalogue and from topics, so
+ * they are checked here, once: no path leads out of the lake. */
 #include "lake_storage.h"
 
 #include <stdlib.h>

@@ -41,15 +41,15 @@ const char *lake_storage_root(const struct lake_storage *storage);
 /* Writes the path of a new local file to out: in the scratch folder, unique, not there yet. Only
  * after lake_storage_prepare. */
 void lake_storage_scratch(struct lake_storage *storage, char *out, size_t cap);
-/* Removes what processes left that do not run any more: files in the scratch folder, and in a bucket
- * the parts of files whose upload began more than a day ago. */
+/* Removes what processes left that do not run any more: files in the scratch folder, and in a
+ * bucket the parts of files whose upload began more than a day ago. */
 void lake_storage_clear_scratch(struct lake_storage *storage);
 
 /* Makes the complete local file the file `path` of the lake, and removes the local one. When it
  * returns true, the content is durable. ERR_CONFLICT: there is a file of this name already, which
- * another writer or an earlier process has put: it may be registered. After ERR_RETRY the same local
- * file can be put again, even if the first call has succeeded after all; the local file must have a
- * name of lake_storage_scratch. With a bucket a call may take several times timeout_us. */
+ * another writer or an earlier process has put: it may be registered. After ERR_RETRY the same
+ * local file can be put again, even if the first call has succeeded after all; the local file must
+ * have a name of lake_storage_scratch. With a bucket a call may take several times timeout_us. */
 MUST_USE bool lake_storage_put(struct lake_storage *storage, const char *local, const char *path,
                                struct err *err);
 /* The same for small texts that are replaced, such as manifests. Folders only. */

@@ -49,8 +49,10 @@ static const char *const checks[] = {
 
 	"SELECT format('%s/%s', topic, partition),"
 	" format('the position is %s, and the newest batch ends at %s', next_offset, ends)"
-	" FROM (SELECT topic, partition, max(next_offset) AS ends FROM lake.batches GROUP BY 1, 2) b"
-	" FULL JOIN lake.positions USING (topic, partition) WHERE next_offset IS DISTINCT FROM ends",
+	" FROM (SELECT topic, partition, max(next_offset) AS ends FROM lake.batches"
+	"       GROUP BY 1, 2) b"
+	" FULL JOIN lake.positions USING (topic, partition)"
+	" WHERE next_offset IS DISTINCT FROM ends",
 
 	"WITH counted AS (SELECT key AS name, sum(value::bigint) AS rows"
 	"                 FROM lake.batches, jsonb_each_text(rows) GROUP BY 1"

@@ -25,9 +25,9 @@ struct s3_call {
 	struct s3_pair query[S3_QUERY_MAX];     /* in the order of their names */
 	struct s3_pair headers[S3_HEADERS_MAX]; /* names in lower case; they are signed */
 	struct span body;
-	const char *
-		file; /* the content of an object goes to this new local file; NULL: to the answer */
-	int tries;    /* 0: the usual number */
+	/* The content of an object goes to this new local file; NULL: to the answer. */
+	const char *file;
+	int tries; /* 0: the usual number */
 };
 
 struct s3_client;
@@ -38,8 +38,8 @@ void s3_client_free(struct s3_client *client);
 /* True: the server has answered, maybe with a failure that a further try would not change. The body
  * is valid until the next call. False: ERR_RETRY, all tries have failed, or the service stops;
  * ERR_OPERATOR, the endpoint cannot be used; or an error of the local file (lake_file.h), which is
- * then removed.
- * A request that the server has carried out may be sent again, also by curl, if its answer was lost. */
+ * then removed. A request that the server has carried out may be sent again, also by curl, if its
+ * answer was lost. */
 MUST_USE bool s3_client_call(struct s3_client *client, const struct s3_call *call,
                              struct s3_answer *answer, struct err *err);
 /* Sets the error of an answer that is a failure; returns false. The message has neither keys nor
