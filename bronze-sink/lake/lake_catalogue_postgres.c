@@ -138,8 +138,7 @@ static bool claim(struct postgres *pg, const char *root, struct err *err)
 	     err_set(err, ERR_OPERATOR,
 	             "the catalogue in PostgreSQL is that of the lake %s, but LAKE_URL is %s: set "
 	             "LAKE_URL to the former, or use another database; if you have moved the lake, "
-	             "set value to the new place in lake.ducklake_metadata, where key is "
-	             "'data_path'",
+	             "set value to the new place in lake.ducklake_metadata (key 'data_path')",
 	             PQgetvalue(result, 0, 0), root);
 	PQclear(result);
 	return ok;

@@ -1,6 +1,5 @@
-/* What the commands that keep a lake in order share: the lake, its catalogue in PostgreSQL,
- * DuckDB. One of them runs at a time: they take a lock of the database, for as long as they are
- * connected. */
+/* What the commands that keep a lake in order share: the lake, its catalogue in PostgreSQL, and
+ * DuckDB. One of them runs at a time: it has a lock of the database while it is connected. */
 #ifndef FUNNEL_LAKE_COMMAND_H
 #define FUNNEL_LAKE_COMMAND_H
 

@@ -1,6 +1,6 @@
 /* A step compacts one group of files of one day. The new file is stored first, and then registered
  * in the transaction that ends the old ones. A crash between the two leaves a file that the
- * catalogue does not know. It has the name of the next attempt, which removes it. */
+ * catalogue does not know; the next run removes it before it does anything else. */
 #include "lake_compact.h"
 
 #include <inttypes.h>
@@ -15,6 +15,7 @@
 #include "lake_catalogue_postgres.h"
 #include "lake_command.h"
 #include "lake_file.h"
+#include "lake_listing.h"
 #include "service/fault.h"
 #include "service/log.h"
 
@@ -38,6 +39,7 @@ static const struct config_option options[] = {
 struct compact {
 	const struct compact_config *config;
 	struct lake_command *command;
+	bool cleared; /* of leftovers */
 	int64_t old_files, new_files, bytes_before, bytes_after;
 };
 
@@ -59,8 +61,8 @@ static const char CHOOSE_SQL[] =
 	"    SELECT t.table_name AS name, split_part(f.path, '/', 1) AS folder, f.path,"
 	"           f.file_size_bytes AS bytes, f.record_count AS rows,"
 	"           sum(f.file_size_bytes) OVER ("
-	"               PARTITION BY f.table_id, split_part(f.path, '/', 1) ORDER BY f.path)"
-	"               AS running"
+	"               PARTITION BY f.table_id, split_part(f.path, '/', 1)"
+	"               ORDER BY f.path) AS running"
 	"    FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
 	"    WHERE f.end_snapshot IS NULL AND f.path_is_relative AND f.file_size_bytes < $1::bigint"
 	"          AND f.path ~ '^(event|record)_date=[0-9-]+/'"
@@ -101,7 +103,7 @@ static const char NAME_SQL[] =
 	"            SELECT path FROM lake.ducklake_files_scheduled_for_deletion)"
 	" SELECT format('compacted-%s-%s.parquet', id, 1 + coalesce(max("
 	"        substring(path FROM '/compacted-' || id || '-([0-9]{1,9})[.]parquet$')::bigint),"
-	"        -1))"
+	"    -1))"
 	" FROM newest LEFT JOIN used ON path ~ ('/compacted-' || id || '-') GROUP BY id";
 
 static bool name_file(struct compact *compact, struct group *group, struct err *err)
@@ -271,13 +273,10 @@ static bool register_file(struct compact *compact, const struct group *group,
 	                   err);
 }
 
-/* A file of this name is of an attempt that crashed. */
 static bool put_file(struct compact *compact, const struct group *group, const char *local,
                      struct err *err)
 {
-	struct lake_storage *storage = compact->command->storage;
-	bool ok = lake_storage_remove(storage, group->path, err) &&
-	          lake_storage_put(storage, local, group->path, err);
+	bool ok = lake_storage_put(compact->command->storage, local, group->path, err);
 
 	if (!ok)
 		unlink(local);
@@ -309,6 +308,44 @@ static bool compact_group(struct compact *compact, struct group *group, struct e
 	         log_int("rows", group->rows), log_int("bytes_before", group->bytes),
 	         log_int("bytes_after", file.bytes));
 	return true;
+}
+
+/* ---- leftovers */
+
+/* Only a command with our lock stores files with such names. */
+static bool remove_unknown(struct compact *compact, const char *path, struct err *err)
+{
+	PGresult *result = NULL;
+	bool known;
+
+	if (!postgres_query(compact->command->pg,
+	                    "SELECT EXISTS (SELECT FROM lake.ducklake_data_file f"
+	                    " JOIN lake.ducklake_table t USING (table_id)"
+	                    " WHERE t.table_name || '/' || f.path = $1)"
+	                    " OR EXISTS (SELECT FROM lake.ducklake_files_scheduled_for_deletion"
+	                    "            WHERE path = $1)",
+	                    1, &path, &result, err))
+		return false;
+	known = PQgetvalue(result, 0, 0)[0] == 't';
+	PQclear(result);
+	if (known)
+		return true;
+	log_warn("leftover_removed", log_str("file", path));
+	return lake_storage_remove(compact->command->storage, path, err);
+}
+
+static bool clear_leftovers(struct compact *compact, struct err *err)
+{
+	struct lake_listing listing = {0};
+	struct lake_path parsed;
+	bool ok = lake_storage_list(compact->command->storage, "", &listing, err);
+
+	for (size_t i = 0; ok && i < listing.count; i++)
+		if (lake_path_parse(listing.at[i].path, &parsed) && !parsed.topic.at)
+			ok = remove_unknown(compact, listing.at[i].path, err);
+	lake_listing_free(&listing);
+	compact->cleared = ok;
+	return ok;
 }
 
 /* ---- the command */
@@ -344,6 +381,8 @@ static enum step compact_step(void *state, bool stopping, struct err *err)
 
 	if (stopping)
 		return STEP_DONE;
+	if (!compact->cleared)
+		return clear_leftovers(compact, err) ? STEP_MORE : STEP_FAILED;
 	if (!choose(compact, &group, err))
 		step = STEP_FAILED;
 	else if (group.count == 0)

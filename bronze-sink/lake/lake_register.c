@@ -1,13 +1,12 @@
 /* The footers go to a table of DuckDB, where SQL makes batches of them. A file that a compacted
- * file replaces does not count. Then each batch that the catalogue does not have is committed as
- * the writer does it, in the order of offsets, so that the command may be stopped and started
- * again.
+ * file replaces does not count. Then each batch that the catalogue does not have is committed, as
+ * by the writer, in the order of offsets. So the command may be stopped and started again.
  *
  * Statistics are not in the footer in the form that DuckLake has, so each file is written once
  * more, to the scratch folder.
  *
- * Limit: footers have no hash of the newest record, so the writer cannot recognise a topic that was
- * deleted and created again before it has written the next batch. */
+ * Limit: footers have no hash of the newest record. So the writer recognises a topic that was
+ * deleted and created again only after it has written the next batch. */
 #include "lake_register.h"
 
 #include <inttypes.h>
@@ -76,7 +75,8 @@ static const char BATCHES_SQL[] =
 	" SELECT topic, part, first, max(next) AS next, any_value(counts) AS counts,"
 	"        any_value(clock) AS clock, any_value(segment) AS segment,"
 	"        list_sort(list(DISTINCT path)) AS paths, sum(rows) AS rows,"
-	"        bool_or(compacted) AS compacted, min(next) <> max(next) AS unequal,"
+	"        bool_or(compacted) AS compacted, min(next) <> max(next) OR count(*) >"
+	"            count(DISTINCT regexp_replace(path, '/[^/]*$', '')) AS unequal,"
 	"        false AS is_last FROM piece GROUP BY ALL;"
 	"UPDATE batch SET is_last = true WHERE first = (SELECT max(first) FROM batch b"
 	"    WHERE b.topic = batch.topic AND b.part = batch.part)";
@@ -337,7 +337,8 @@ static bool register_batch(struct register_state *state, idx_t row, struct err *
 	if (duckdb_value_boolean(batches, B_WRONG, row))
 		return err_set(err, ERR_OPERATOR,
 		               "%s/%" PRId32 ": the batch from offset %" PRId64
-		               " overlaps another one: files of two lakes are in this folder",
+		               " is there twice, or overlaps another one: the folder has files of "
+		               "two lakes, or of an interrupted lake compact",
 		               state->topic, state->at.partition, first);
 	if (state->at.next >= to.next)
 		return true; /* the catalogue has it */
