@@ -36,9 +36,10 @@ bool event_type_parse(struct span text, enum event_type *type)
 
 struct span event_session_key(const struct event *event, char buffer[32])
 {
-	char digits[20]; /* a positive int64_t has at most 19 */
+	char digits[20]; /* an int64_t has at most 19, without its sign */
 	size_t count = 0, len = 5;
-	uint64_t rest = (uint64_t)event->user_id;
+	bool is_pseudonym = event->user_id < 0;
+	uint64_t rest = is_pseudonym ? 0 - (uint64_t)event->user_id : (uint64_t)event->user_id;
 
 	if (event->user_session.at)
 		return event->user_session;
@@ -46,6 +47,8 @@ struct span event_session_key(const struct event *event, char buffer[32])
 		digits[count++] = (char)('0' + rest % 10);
 	while ((rest /= 10) > 0);
 	memcpy(buffer, "user:", 5);
+	if (is_pseudonym)
+		buffer[len++] = '-';
 	while (count > 0)
 		buffer[len++] = digits[--count];
 	buffer[len] = '\0';

@@ -27,7 +27,7 @@ enum event_type {
 struct event {
 	int64_t event_time_us; /* microseconds since 1970-01-01 UTC */
 	int64_t product_id;
-	int64_t user_id;
+	int64_t user_id;           /* below 0: the pseudonym of a forgotten user */
 	int64_t category_id;       /* 0: none */
 	int64_t price_cents;       /* -1: none */
 	struct span category_code; /* at == NULL: none; never empty */

@@ -133,6 +133,10 @@ Test(event_id, session_key_is_the_session_or_the_user)
 	cr_expect(span_is(event_session_key(&event, buffer), "user:9223372036854775807"));
 	event.user_id = 7;
 	cr_expect(span_is(event_session_key(&event, buffer), "user:7"));
+	event.user_id = -2; /* the pseudonym of a forgotten user */
+	cr_expect(span_is(event_session_key(&event, buffer), "user:-2"));
+	event.user_id = INT64_MIN;
+	cr_expect(span_is(event_session_key(&event, buffer), "user:-9223372036854775808"));
 	event.user_session = SPAN("abc");
 	cr_expect(span_is(event_session_key(&event, buffer), "abc"));
 }
