@@ -32,9 +32,14 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
-	for (size_t i = 0; i < COMMAND_COUNT; i++)
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		/* A restart in place has the arguments of the service, which begin with the
+		 * command. */
+		if (strcmp(argv[0], commands[i].name) == 0)
+			return service_main(commands[i].service, argc, argv);
 		if (strcmp(name, commands[i].name) == 0)
 			return service_main(commands[i].service, argc - 1, argv + 1);
+	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0) {
 		print_usage(stdout);
 		return 0;

@@ -138,6 +138,13 @@ save_topics again_ "$E2E_WORK/topics.again"
 check "kill -9: bronze has each record once, in the old order, with its time, key, headers and value" \
     same_bronze "$E2E_WORK/topics.again"
 check "a complete rebuild has nothing left to do" lake rebuild TOPIC_PREFIX=again_ "SOURCE_PREFIX=$TOPIC_PREFIX"
+restarts() { # no registry answers
+    KILL_AFTER=15 lake rebuild TOPIC_PREFIX=again_ "SOURCE_PREFIX=$TOPIC_PREFIX" RESTART_IN_PLACE=true \
+        SCHEMA_REGISTRY_URL=http://127.0.0.1:9 >"$E2E_WORK/restarts" 2>&1 || true
+    cat "$E2E_WORK/restarts"
+    grep -q 'event=restarting count=2' "$E2E_WORK/restarts"
+}
+check "a restart in place runs the same command" restarts
 # Another lake at the same place: the same rows, but one ms later.
 another_lake() {
     cp -r "$LAKE_URL" "$E2E_WORK/other-lake"
