@@ -80,15 +80,13 @@ void async_postgres_query(struct async_postgres *async, const char *sql, int64_t
 static enum async_state start_connecting(struct async_postgres *async, struct err *err)
 {
 	/* The connection string comes last, so that its values win. */
-	const char *keys[] = {"application_name",
-	                      "client_encoding",
-	                      "keepalives_idle",
-	                      "keepalives_interval",
-	                      "keepalives_count",
-	                      "dbname",
-	                      NULL};
-	const char *values[] = {async->application_name, "UTF8", "10", "5", "3",
-	                        async->config->dsn,      NULL};
+	const char *keys[] = {"application_name", "client_encoding",
+	                      "keepalives_idle",  "keepalives_interval",
+	                      "keepalives_count", "password",
+	                      "dbname",           NULL};
+	const char *values[] = {
+		async->application_name, "UTF8", "10", "5", "3", async->config->password,
+		async->config->dsn,      NULL};
 
 	async->connection = PQconnectStartParams(keys, values, 1);
 	if (!async->connection || PQstatus(async->connection) == CONNECTION_BAD ||

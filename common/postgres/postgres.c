@@ -338,6 +338,7 @@ bool postgres_open(struct postgres *pg, const struct postgres *same_address, str
 		"keepalives_interval",
 		"keepalives_count",
 		"tcp_user_timeout",
+		"password",
 		"dbname",
 		"host",
 		"hostaddr",
@@ -345,14 +346,14 @@ bool postgres_open(struct postgres *pg, const struct postgres *same_address, str
 		NULL,
 	};
 	const char *values[] = {
-		pg->application_name, "5",  "2",  "3",  "10000",
+		pg->application_name, "5",  "2",  "3",  "10000", pg->config->password,
 		pg->config->dsn,      NULL, NULL, NULL, NULL,
 	};
 
 	if (other) {
-		values[6] = PQhost(other);
-		values[7] = PQhostaddr(other);
-		values[8] = PQport(other);
+		values[7] = PQhost(other);
+		values[8] = PQhostaddr(other);
+		values[9] = PQport(other);
 	}
 	postgres_disconnect(pg);
 	pg->sqlstate[0] = '\0';

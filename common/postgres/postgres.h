@@ -14,6 +14,7 @@
 
 struct postgres_config {
 	const char *dsn;              /* POSTGRES_DSN */
+	const char *password;         /* POSTGRES_PASSWORD; "": that of the DSN, if it has one */
 	int64_t connect_timeout_us;   /* POSTGRES_CONNECT_TIMEOUT */
 	int64_t statement_timeout_us; /* POSTGRES_STATEMENT_TIMEOUT */
 };
@@ -30,6 +31,13 @@ MUST_USE bool postgres_dsn_check(const char *dsn, struct err *err);
 			.offset = offsetof(config, member.dsn),                    \
 			.help = "PostgreSQL connection string (URL or key=value)", \
 			.check = postgres_dsn_check,                               \
+		},                                                                 \
+		{                                                                  \
+			.name = "POSTGRES_PASSWORD",                               \
+			.type = CONFIG_SECRET,                                     \
+			.offset = offsetof(config, member.password),               \
+			.default_value = "",                                       \
+			.help = "password, if POSTGRES_DSN has none",              \
 		},                                                                 \
 		{                                                                  \
 			.name = "POSTGRES_CONNECT_TIMEOUT",                        \

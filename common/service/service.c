@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "service/config_value.h"
 #include "service/health.h"
+#include "service/healthcheck.h"
 #include "service/http.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -35,6 +36,7 @@
 
 enum exit_code {
 	EXIT_CLEAN = 0,
+	EXIT_NOT_READY = 1,
 	EXIT_USAGE = 64,
 	EXIT_REFUSED = 65,
 	EXIT_BUG = 70,
@@ -101,6 +103,14 @@ static const struct config_option common_options[] = {
 		.default_value = "false",
 		.help = "restart in place instead of exiting with 75; for running without a "
 			"supervisor",
+	},
+	{
+		.name = "HEALTHCHECK",
+		.type = CONFIG_BOOLEAN,
+		.offset = offsetof(struct service_config, healthcheck),
+		.default_value = "false",
+		.help = "do not start; request /readyz of the running service at HTTP_ADDRESS and "
+			"HTTP_PORT, print the answer, and exit with 0 if it is ready, else with 1",
 	},
 	{0},
 };
@@ -387,6 +397,23 @@ static int run_configured(const struct service *service, const struct config_opt
 	return exit_code;
 }
 
+static int check_health(const struct service *service, const struct service_config *common)
+{
+	char text[1024];
+	bool ready;
+
+	if (common->http_port == 0) {
+		fprintf(stderr,
+		        "%s: HEALTHCHECK needs HTTP_PORT: expected the port of the running "
+		        "service, not 0\n",
+		        service->name);
+		return EXIT_USAGE;
+	}
+	ready = healthcheck(common->http_address, (int)common->http_port, text, sizeof(text));
+	fputs(text, stdout);
+	return ready ? EXIT_CLEAN : EXIT_NOT_READY;
+}
+
 int service_main(const struct service *service, int argc, char **argv)
 {
 	const struct config_option *tables[TABLE_COUNT + 2] = {0};
@@ -403,7 +430,11 @@ int service_main(const struct service *service, int argc, char **argv)
 	if (!config)
 		return EXIT_BUG;
 	switch (config_load(tables, service->name, service->summary, argc, argv, config)) {
-	case CONFIG_OK: exit_code = run_configured(service, tables, config); break;
+	case CONFIG_OK:
+		exit_code = ((struct service_config *)config)->healthcheck
+		                    ? check_health(service, config)
+		                    : run_configured(service, tables, config);
+		break;
 	case CONFIG_HELP_SHOWN: exit_code = EXIT_CLEAN; break;
 	case CONFIG_BAD: exit_code = EXIT_USAGE; break;
 	}

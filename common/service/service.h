@@ -14,6 +14,9 @@
  *
  * /readyz becomes ready when open returns, unless the service has called health_ready itself.
  *
+ * --healthcheck opens nothing: it requests /readyz of the running service that has the same
+ * HTTP_ADDRESS and HTTP_PORT, prints the answer and exits with 0 (ready) or 1.
+ *
  * Exit codes: 0 clean; 64 usage, and ERR_INPUT from open or of a given input; 65 ERR_REFUSED; 70
  * ERR_FATAL and bugs; 75 ERR_RETRY, ERR_ABORT, ERR_CONFLICT and ERR_FENCED; 78 ERR_OPERATOR. If
  * open fails with a class of 75 after a stop request, the exit code is 0. */
@@ -35,6 +38,7 @@ struct service_config {
 	const char *log_format;      /* LOG_FORMAT: kv|json */
 	int64_t shutdown_timeout_us; /* SHUTDOWN_TIMEOUT */
 	bool restart;                /* RESTART_IN_PLACE: see restart.h */
+	bool healthcheck;            /* HEALTHCHECK: see below */
 };
 
 enum step {

@@ -64,7 +64,7 @@ Test(loader_postgres, an_unreachable_server_is_retried_and_an_invalid_string_is_
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
-		struct postgres_config config = {table[i].dsn, 1000000, 1000000};
+		struct postgres_config config = {table[i].dsn, "", 1000000, 1000000};
 		struct postgres *pg = postgres_new(&config, "test");
 		struct err err = {0};
 

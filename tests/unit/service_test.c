@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -145,6 +146,15 @@ Test(service, wrong_settings_end_with_64_before_anything_is_opened)
 	cr_expect_eq(script->steps_made + script->closes, 0);
 	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--help"), 0);
 	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--check-config"), 0);
+	cr_expect_eq(script->steps_made + script->closes, 0);
+}
+
+Test(service, a_health_check_opens_nothing_and_needs_the_port_of_the_service)
+{
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--healthcheck"), 64);
+	/* Nothing listens on port 1. */
+	setenv("HTTP_PORT", "1", 1);
+	cr_expect_eq(run_script(&(struct script){.steps = 1}, "--healthcheck"), 1);
 	cr_expect_eq(script->steps_made + script->closes, 0);
 }
 
