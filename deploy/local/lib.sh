@@ -61,23 +61,43 @@ make_dirs() {
     [[ -d $SECRET_DIR ]] || mkdir -m 700 "$SECRET_DIR"
 }
 
-# The password of the database's owner: made once, in hexadecimal, so that it never needs quoting.
-owner_password() {
-    local file=$SECRET_DIR/funnel_owner
+# The logins of deploy/postgres/logins.sql.
+LOGINS=(funnel_owner loader dashboards analyst)
+
+# The password of a login: made once, in hexadecimal, so that it never needs quoting.
+password_of() { # LOGIN
+    local file=$SECRET_DIR/$1 new=$SECRET_DIR/$1.$BASHPID
     if [[ ! -s $file ]]; then
         make_dirs
         (
             umask 077
-            od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$file.$$" && mv -n "$file.$$" "$file"
-            rm -f "$file.$$"
+            od -An -N16 -tx1 /dev/urandom | tr -d ' \n' >"$new" && mv -n "$new" "$file"
+            rm -f "$new"
         )
     fi
     cat "$file"
 }
 
-dsn() {
-    printf 'host=127.0.0.1 port=%s dbname=funnel user=funnel_owner password=%s\n' \
-        "$POSTGRES_PORT" "$(owner_password)"
+# A file of passwords in libpq's form. So no connection string has a password, and no command line shows one.
+pass_file() {
+    local file=$SECRET_DIR/pgpass new=$SECRET_DIR/pgpass.$BASHPID login
+    if [[ ! -s $file ]]; then
+        make_dirs
+        (
+            umask 077
+            for login in "${LOGINS[@]}"; do printf '*:*:*:%s:%s\n' "$login" "$(password_of "$login")"; done >"$new"
+            mv "$new" "$file"
+        )
+    fi
+    printf '%s\n' "$file"
+}
+
+dsn() { # [LOGIN]
+    local file
+    file=$(pass_file)
+    file=${file//\\/\\\\}
+    printf "host=127.0.0.1 port=%s dbname=funnel user=%s passfile='%s'\n" \
+        "$POSTGRES_PORT" "${1:-funnel_owner}" "${file//\'/\\\'}"
 }
 
 # The folder or bucket of the lake.

@@ -139,7 +139,7 @@ fault_connections() {
     local pid pause=0.$((RANDOM % 10))
     for pid in $(sql "SELECT pid FROM pg_stat_activity
         WHERE application_name LIKE 'pg-loader%' AND pid <> pg_backend_pid()"); do
-        sql "SELECT pg_terminate_backend($pid)"
+        loader_sql "SELECT pg_terminate_backend($pid)"
         sleep "$pause"
     done
 }

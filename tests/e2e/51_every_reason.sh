@@ -164,7 +164,7 @@ other_ids() {
         UPDATE processed.visit_rows
         SET first_label = first_label + 1000000, last_label = last_label + 1000000;
         ALTER TABLE raw.event_labels ENABLE TRIGGER keep_labels"
-    sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg-loader'"
+    loader_sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'pg-loader'"
     raw < <(event '.product_id = 504 | .brand = "other"')
     drain
     same "brands" '501 new, {1}\ "x"|503 other|504 other' "$(brands)"

@@ -19,7 +19,8 @@ AS=()
 
 pooler_conf() { # MODE SIZE [LINE...]
     (umask 077 && printf '%s\n' '[databases]' \
-        "funnel = $(dsn)" '[pgbouncer]' 'listen_addr = 127.0.0.1' "listen_port = $POOLER_PORT" \
+        "funnel = host=127.0.0.1 port=$POSTGRES_PORT dbname=funnel user=funnel_owner password=$(password_of funnel_owner)" \
+        '[pgbouncer]' 'listen_addr = 127.0.0.1' "listen_port = $POOLER_PORT" \
         'unix_socket_dir =' 'auth_type = any' "pool_mode = $1" "default_pool_size = $2" "${@:3}" >"$E2E_WORK/pooler.ini")
     ((EUID != 0)) || chown postgres: "$E2E_WORK/pooler.ini"
 }

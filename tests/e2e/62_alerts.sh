@@ -90,7 +90,7 @@ killed_before_the_mark() {
     wait_until "the loader stores that" marking
     crash pg-loader-1
     # Its statement would go on in the server.
-    sql "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    loader_sql "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
     wait_until "its statement has ended" not_marking
     same "openings that are not known as sent" 1 "$(unsent topic_sent_at)"
 }

@@ -41,7 +41,7 @@ terminated() {
     replay --input "$FIRST"
     replay_begin "$SECOND" 1000
     for ((i = 0; i < 20; i++)); do
-        sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        loader_sql "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
             WHERE application_name LIKE 'pg-loader%'"
         sleep 0.3
     done

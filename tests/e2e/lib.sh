@@ -192,6 +192,8 @@ loaded_at_least() { (($(count raw.events) >= $1)); }
 # ---- PostgreSQL
 
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$DSN" -c "$1"; }
+# As the login of pg-loader, which may end its own sessions.
+loader_sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -d "$(dsn loader)" -c "$1"; }
 count() { sql "SELECT count(*) FROM $1"; }
 oracle() { PSQL=psql timeout $((2 * LONG)) "$E2E/oracle" --dsn "$DSN" "$@"; }
 
