@@ -31,6 +31,8 @@ const struct config_option lake_storage_options[] = {
          "PostgreSQL connection string of the catalogue (URL or key=value); empty: the catalogue "
          "is in manifests in the lake, without DuckLake tables",
          NULL, postgres_dsn_check},
+	{"POSTGRES_PASSWORD", CONFIG_SECRET, IN(postgres.password), "", 0, 0,
+         "password, if POSTGRES_DSN has none", NULL, NULL},
 	{"POSTGRES_CONNECT_TIMEOUT", CONFIG_DURATION, IN(postgres.connect_timeout_us), "5s", 100000,
          60000000, "longest wait for a connection", NULL, NULL},
 	{"POSTGRES_STATEMENT_TIMEOUT", CONFIG_DURATION, IN(postgres.statement_timeout_us), "60s",

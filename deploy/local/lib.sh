@@ -62,7 +62,7 @@ make_dirs() {
 }
 
 # The logins of deploy/postgres/logins.sql.
-LOGINS=(funnel_owner loader dashboards analyst)
+LOGINS=(funnel_owner loader lake dashboards analyst)
 
 # The password of a login: made once, in hexadecimal, so that it never needs quoting.
 password_of() { # LOGIN
