@@ -50,5 +50,17 @@ check "PostgreSQL was away: the lake has all" lake_catches_up
 stack stop lake-1
 check "every record is in the lake once, its rows are those of PostgreSQL, and others read the same" lake_is_right
 check "batches have neither gaps nor overlaps" lake_batches_fit
+verified() {
+    program lake verify
+    "${PROGRAM[@]}"
+}
+check "lake verify finds nothing wrong" verified
+compacted() {
+    program lake compact --lake-grace 0s
+    "${PROGRAM[@]}"
+    lake_is_right
+    verified
+}
+check "after lake compact the rows are the same" compacted
 examples_run() { lake_readers examples <"$ROOT/bronze-sink/README.md"; }
 check "the examples of bronze-sink/README.md find rows, the same as in PostgreSQL" examples_run
