@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #define SERIES_MAX   8192
-#define BUCKET_COUNT 15
+#define BUCKET_COUNT 17 /* the most limits of a histogram */
 
 /* The first member of struct metric and struct histogram. */
 struct series {
@@ -34,11 +34,18 @@ struct metric {
 
 struct histogram {
 	struct series series;
-	_Atomic int64_t sum_us;
-	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* the last one: above all limits */
+	_Atomic int64_t sum;                       /* microseconds, or the sum of the numbers */
+	_Atomic int64_t buckets[BUCKET_COUNT + 1]; /* one more than limits: above all of them */
 };
 
-enum family_kind { FAMILY_COUNTER, FAMILY_GAUGE, FAMILY_GAUGE_SECONDS, FAMILY_HISTOGRAM };
+enum family_kind {
+	FAMILY_COUNTER,
+	FAMILY_GAUGE,
+	FAMILY_GAUGE_SECONDS,
+	FAMILY_GAUGE_UNPREFIXED,
+	FAMILY_HISTOGRAM,        /* of durations */
+	FAMILY_NUMBER_HISTOGRAM, /* of numbers */
+};
 
 struct family {
 	struct family *next;
@@ -47,14 +54,26 @@ struct family {
 	struct series *series, **series_tail;
 };
 
-static const struct bucket {
-	int64_t limit_us;
-	const char *limit;
-} buckets[BUCKET_COUNT] = {
-	{1000, "0.001"},  {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},  {25000, "0.025"},
-	{50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"}, {500000, "0.5"},  {1000000, "1"},
-	{2500000, "2.5"}, {5000000, "5"},   {10000000, "10"}, {30000000, "30"}, {60000000, "60"},
+struct bucket {
+	int64_t limit; /* inclusive */
+	const char *text;
 };
+
+/* In microseconds. */
+static const struct bucket durations[] = {
+	{1000, "0.001"},      {2500, "0.0025"}, {5000, "0.005"},  {10000, "0.01"},
+	{25000, "0.025"},     {50000, "0.05"},  {100000, "0.1"},  {250000, "0.25"},
+	{500000, "0.5"},      {1000000, "1"},   {2500000, "2.5"}, {5000000, "5"},
+	{10000000, "10"},     {30000000, "30"}, {60000000, "60"}, {300000000, "300"},
+	{1800000000, "1800"},
+};
+static const struct bucket numbers[] = {
+	{1, "1"},         {10, "10"},         {100, "100"},         {1000, "1000"},
+	{10000, "10000"}, {100000, "100000"}, {1000000, "1000000"},
+};
+#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
+_Static_assert(COUNT_OF(durations) <= BUCKET_COUNT && COUNT_OF(numbers) <= BUCKET_COUNT,
+               "BUCKET_COUNT is too small");
 
 static struct {
 	pthread_mutex_t lock;
@@ -143,6 +162,7 @@ struct metric *metric_get(enum metric_kind kind, const char *name, const char *l
 		[METRIC_COUNTER] = FAMILY_COUNTER,
 		[METRIC_GAUGE] = FAMILY_GAUGE,
 		[METRIC_GAUGE_SECONDS] = FAMILY_GAUGE_SECONDS,
+		[METRIC_GAUGE_UNPREFIXED] = FAMILY_GAUGE_UNPREFIXED,
 	};
 	struct series *series =
 		register_series(kinds[kind], name, labels, help, sizeof(struct metric));
@@ -165,22 +185,48 @@ int64_t metric_value(const struct metric *metric)
 	return atomic_load_explicit(&metric->value, memory_order_relaxed);
 }
 
-struct histogram *histogram_get(const char *name, const char *labels, const char *help)
+static struct histogram *histogram_of(enum family_kind kind, const char *name, const char *labels,
+                                      const char *help)
 {
-	struct series *series =
-		register_series(FAMILY_HISTOGRAM, name, labels, help, sizeof(struct histogram));
+	struct series *series = register_series(kind, name, labels, help, sizeof(struct histogram));
 
 	return series ? (struct histogram *)series : &metrics.spare_histogram;
 }
 
-void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
+struct histogram *histogram_get(const char *name, const char *labels, const char *help)
+{
+	return histogram_of(FAMILY_HISTOGRAM, name, labels, help);
+}
+
+struct histogram *number_histogram_get(const char *name, const char *labels, const char *help)
+{
+	return histogram_of(FAMILY_NUMBER_HISTOGRAM, name, labels, help);
+}
+
+static void observe(struct histogram *histogram, const struct bucket *limits, size_t count,
+                    int64_t value)
 {
 	size_t i = 0;
 
-	while (i < BUCKET_COUNT && duration_us > buckets[i].limit_us)
+	while (i < count && value > limits[i].limit)
 		i++;
 	atomic_fetch_add_explicit(&histogram->buckets[i], 1, memory_order_relaxed);
-	atomic_fetch_add_explicit(&histogram->sum_us, duration_us, memory_order_relaxed);
+	atomic_fetch_add_explicit(&histogram->sum, value, memory_order_relaxed);
+}
+
+void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
+{
+	observe(histogram, durations, COUNT_OF(durations), duration_us);
+}
+
+void histogram_observe_number(struct histogram *histogram, int64_t number)
+{
+	observe(histogram, numbers, COUNT_OF(numbers), number);
+}
+
+static const char *prefix_of(const struct family *family)
+{
+	return family->kind == FAMILY_GAUGE_UNPREFIXED ? "" : "funnel_";
 }
 
 static void render_metric(FILE *out, const struct family *family, const struct metric *metric)
@@ -188,41 +234,54 @@ static void render_metric(FILE *out, const struct family *family, const struct m
 	const char *labels = metric->series.labels;
 	int64_t value = metric_value(metric);
 
-	fprintf(out, *labels ? "funnel_%s{%s} " : "funnel_%s%s ", family->name, labels);
+	if (value == METRIC_ABSENT)
+		return;
+	fprintf(out, *labels ? "%s%s{%s} " : "%s%s%s ", prefix_of(family), family->name, labels);
 	if (family->kind == FAMILY_GAUGE_SECONDS)
 		fprintf(out, "%.6f\n", (double)value / 1e6);
 	else
 		fprintf(out, "%lld\n", (long long)value);
 }
 
-static void render_histogram(FILE *out, const char *name, const struct histogram *histogram)
+static void render_histogram(FILE *out, const struct family *family,
+                             const struct histogram *histogram)
 {
-	const char *labels = histogram->series.labels, *comma = *labels ? "," : "",
-		   *open = *labels ? "{" : "", *close = *labels ? "}" : "";
-	long long count = 0, sum_us;
+	const char *name = family->name, *labels = histogram->series.labels,
+		   *comma = *labels ? "," : "", *open = *labels ? "{" : "",
+		   *close = *labels ? "}" : "";
+	bool of_numbers = family->kind == FAMILY_NUMBER_HISTOGRAM;
+	const struct bucket *limits = of_numbers ? numbers : durations;
+	size_t limit_count = of_numbers ? COUNT_OF(numbers) : COUNT_OF(durations);
+	long long count = 0, sum;
 
-	for (size_t i = 0; i <= BUCKET_COUNT; i++) {
+	for (size_t i = 0; i <= limit_count; i++) {
 		count += atomic_load_explicit(&histogram->buckets[i], memory_order_relaxed);
 		fprintf(out, "funnel_%s_bucket{%s%sle=\"%s\"} %lld\n", name, labels, comma,
-		        i < BUCKET_COUNT ? buckets[i].limit : "+Inf", count);
+		        i < limit_count ? limits[i].text : "+Inf", count);
 	}
-	sum_us = atomic_load_explicit(&histogram->sum_us, memory_order_relaxed);
-	fprintf(out, "funnel_%s_sum%s%s%s %.6f\n", name, open, labels, close, (double)sum_us / 1e6);
+	sum = atomic_load_explicit(&histogram->sum, memory_order_relaxed);
+	if (of_numbers)
+		fprintf(out, "funnel_%s_sum%s%s%s %lld\n", name, open, labels, close, sum);
+	else
+		fprintf(out, "funnel_%s_sum%s%s%s %.6f\n", name, open, labels, close,
+		        (double)sum / 1e6);
 	fprintf(out, "funnel_%s_count%s%s%s %lld\n", name, open, labels, close, count);
 }
 
 static void render_family(FILE *out, const struct family *family)
 {
-	static const char *const types[] = {[FAMILY_COUNTER] = "counter",
-	                                    [FAMILY_GAUGE] = "gauge",
-	                                    [FAMILY_GAUGE_SECONDS] = "gauge",
-	                                    [FAMILY_HISTOGRAM] = "histogram"};
+	static const char *const types[] = {
+		[FAMILY_COUNTER] = "counter",     [FAMILY_GAUGE] = "gauge",
+		[FAMILY_GAUGE_SECONDS] = "gauge", [FAMILY_GAUGE_UNPREFIXED] = "gauge",
+		[FAMILY_HISTOGRAM] = "histogram", [FAMILY_NUMBER_HISTOGRAM] = "histogram",
+	};
+	const char *prefix = prefix_of(family);
 
-	fprintf(out, "# HELP funnel_%s %s\n# TYPE funnel_%s %s\n", family->name, family->help,
+	fprintf(out, "# HELP %s%s %s\n# TYPE %s%s %s\n", prefix, family->name, family->help, prefix,
 	        family->name, types[family->kind]);
 	for (const struct series *series = family->series; series; series = series->next) {
-		if (family->kind == FAMILY_HISTOGRAM)
-			render_histogram(out, family->name, (const struct histogram *)series);
+		if (family->kind == FAMILY_HISTOGRAM || family->kind == FAMILY_NUMBER_HISTOGRAM)
+			render_histogram(out, family, (const struct histogram *)series);
 		else
 			render_metric(out, family, (const struct metric *)series);
 	}

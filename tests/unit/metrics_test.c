@@ -99,14 +99,51 @@ Test(metrics, histogram_buckets_are_cumulative_and_their_bounds_inclusive)
 
 	histogram_observe_us(histogram, 1000);
 	histogram_observe_us(histogram, 1001);
-	histogram_observe_us(histogram, 61000000);
+	histogram_observe_us(histogram, 1800000001);
 	cr_expect(shown("# TYPE funnel_commit_seconds histogram\n"
 	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"0.001\"} 1\n"
 	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"0.0025\"} 2\n"));
-	cr_expect(shown("funnel_commit_seconds_bucket{kind=\"a\",le=\"60\"} 2\n"
+	cr_expect(shown("funnel_commit_seconds_bucket{kind=\"a\",le=\"1800\"} 2\n"
 	                "funnel_commit_seconds_bucket{kind=\"a\",le=\"+Inf\"} 3\n"
-	                "funnel_commit_seconds_sum{kind=\"a\"} 61.002001\n"
+	                "funnel_commit_seconds_sum{kind=\"a\"} 1800.002002\n"
 	                "funnel_commit_seconds_count{kind=\"a\"} 3\n"));
+}
+
+Test(metrics, a_histogram_of_numbers_has_limits_up_to_a_million)
+{
+	struct histogram *histogram = number_histogram_get("batch_records", "", "records");
+
+	histogram_observe_number(histogram, 10);
+	histogram_observe_number(histogram, 11);
+	histogram_observe_number(histogram, 1000001);
+	cr_expect(shown("# TYPE funnel_batch_records histogram\n"
+	                "funnel_batch_records_bucket{le=\"1\"} 0\n"
+	                "funnel_batch_records_bucket{le=\"10\"} 1\n"
+	                "funnel_batch_records_bucket{le=\"100\"} 2\n"));
+	cr_expect(shown("funnel_batch_records_bucket{le=\"1000000\"} 2\n"
+	                "funnel_batch_records_bucket{le=\"+Inf\"} 3\n"
+	                "funnel_batch_records_sum 1000022\nfunnel_batch_records_count 3\n"));
+}
+
+Test(metrics, a_name_of_another_exporter_has_no_prefix)
+{
+	metric_set(metric_get(METRIC_GAUGE_UNPREFIXED, "kafka_consumergroup_lag", "topic=\"t\"",
+	                      "records"),
+	           7);
+	cr_expect(shown("# HELP kafka_consumergroup_lag records\n"
+	                "# TYPE kafka_consumergroup_lag gauge\n"
+	                "kafka_consumergroup_lag{topic=\"t\"} 7\n"));
+}
+
+Test(metrics, an_absent_value_is_not_shown)
+{
+	struct metric *metric = metric_get(METRIC_GAUGE, "gone", "a=\"1\"", "");
+
+	metric_set(metric, METRIC_ABSENT);
+	metric_set(metric_get(METRIC_GAUGE, "gone", "a=\"2\"", ""), 2);
+	cr_expect(shown("# TYPE funnel_gone gauge\nfunnel_gone{a=\"2\"} 2\n"));
+	metric_set(metric, 1);
+	cr_expect(shown("funnel_gone{a=\"1\"} 1\n"));
 }
 
 static void *add_many(void *metric)
