@@ -30,6 +30,7 @@
 #include "stream/dead_letter.h"
 #include "stream/outbox.h"
 #include "stream/record.h"
+#include "stream/trace_headers.h"
 #include "wire/partitioner.h"
 #include "wire/records_bronze.h"
 #include "wire/records_counts.h"
@@ -327,13 +328,16 @@ static int64_t apply_control(struct bronze_fold *fold, const struct input_record
 	return FOLD_NOTHING;
 }
 
-static void emit(struct bronze_fold *fold, const struct bronze_event *bronze, struct span key,
-                 struct outbox *out)
+static void emit(struct bronze_fold *fold, const struct input_record *record,
+                 const struct bronze_event *bronze, struct span key, struct outbox *out)
 {
+	struct header trace[TRACE_HEADERS];
+	size_t trace_count = trace_headers_read(record, trace);
+
 	fold->value.len = 0;
 	bronze_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_BRONZE], bronze);
 	outbox_add(out, TOPIC_BRONZE_EVENTS, fold->partition, key,
-	           (struct span){fold->value.at, fold->value.len}, NULL, 0);
+	           (struct span){fold->value.at, fold->value.len}, trace, trace_count);
 }
 
 /* Forgetting reads the complete ring, so it is done once per hour of event time. */
@@ -433,7 +437,7 @@ static int64_t fold_apply(void *state, const struct input_record *record, struct
 	counts->records_out++;
 	count_unreadable(&bronze.event, counts);
 	if (out)
-		emit(fold, &bronze, key, out);
+		emit(fold, record, &bronze, key, out);
 	return bronze.event.event_time_us;
 }
 
@@ -469,6 +473,16 @@ static bool fold_restore_snapshot(void *state, struct span snapshot, struct err 
 	               (int)snapshot.len, snapshot.at);
 }
 
+static void fold_measure(const void *state, struct fold_measures *out)
+{
+	const struct bronze_fold *fold = state;
+
+	*out = (struct fold_measures){.clock_us = clock_now(&fold->clock),
+	                              .watermark_us = INT64_MIN,
+	                              .entries = dedup_count(fold->dedup),
+	                              .bytes = dedup_bytes(fold->dedup)};
+}
+
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct bronze_fold *fold = state;
@@ -494,5 +508,6 @@ const struct fold_ops bronze_fold_ops = {
 	.horizon = fold_horizon,
 	.snapshot = fold_snapshot,
 	.restore_snapshot = fold_restore_snapshot,
+	.measure = fold_measure,
 	.dump = fold_dump,
 };

@@ -172,6 +172,16 @@ size_t dedup_count(const struct dedup *dedup)
 	return count;
 }
 
+size_t dedup_bytes(const struct dedup *dedup)
+{
+	size_t bytes = ((size_t)dedup->ring_mask + 1) * sizeof(*dedup->ring);
+
+	for (uint32_t i = 0; i <= dedup->ring_mask; i++)
+		if (dedup->ring[i].slots)
+			bytes += ((size_t)dedup->ring[i].mask + 1) * sizeof(struct slot);
+	return bytes;
+}
+
 uint64_t dedup_digest(const struct dedup *dedup, int64_t from_us)
 {
 	uint64_t digest = 0;

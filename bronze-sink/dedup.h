@@ -25,6 +25,8 @@ enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
 /* Drops the buckets of the hours before the hour of this time. */
 void dedup_forget(struct dedup *dedup, int64_t before_us);
 
+/* Allocated bytes. */
+size_t dedup_bytes(const struct dedup *dedup);
 /* The number of ids, and a digest of the ids and prices at or after a time that does not depend on
  * their order (to compare states). */
 size_t dedup_count(const struct dedup *dedup);

@@ -537,6 +537,23 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static void fold_measure(const void *state, struct fold_measures *out)
+{
+	const struct merge_fold *fold = state;
+
+	*out = (struct fold_measures){.clock_us = INT64_MIN,
+	                              .watermark_us = combined_watermark(fold),
+	                              .bytes = sizeof(*fold) + interner_bytes(&fold->groups) +
+	                                       interner_bytes(&fold->rollup_ids)};
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		const struct merge_window *window = fold->windows[i];
+
+		out->entries += window->total_count;
+		out->bytes += sizeof(*window) + window->total_capacity * sizeof(*window->totals) +
+		              u64_map_bytes(&window->total_of_group);
+	}
+}
+
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct merge_fold *fold = state;
@@ -584,5 +601,6 @@ const struct fold_ops merge_fold_ops = {
 	.horizon = fold_horizon,
 	.snapshot = fold_snapshot,
 	.restore_snapshot = fold_restore_snapshot,
+	.measure = fold_measure,
 	.dump = fold_dump,
 };

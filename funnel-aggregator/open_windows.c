@@ -206,6 +206,20 @@ static int64_t add_counted(int64_t a, int64_t b)
 	return a == NOT_COUNTED || b == NOT_COUNTED ? NOT_COUNTED : sum_capped(a, b);
 }
 
+size_t open_window_entries(const struct open_window *window)
+{
+	return (size_t)window->accumulator_count + window->entry_count;
+}
+
+size_t open_window_bytes(const struct open_window *window)
+{
+	return sizeof(*window) + window->accumulator_capacity * sizeof(*window->accumulators) +
+	       window->entry_capacity * sizeof(*window->entries) +
+	       window->purchase_funnel_capacity * sizeof(*window->purchase_funnels) +
+	       u64_map_bytes(&window->accumulator_of_group) +
+	       u64_map_bytes(&window->entry_of_session);
+}
+
 void measures_add(struct measures *measures, const struct measures *other)
 {
 	for (int i = 0; i < EVENT_TYPE_COUNT; i++)

@@ -46,6 +46,10 @@ void open_window_prefetch(const struct open_window *window, uint32_t accumulator
 MUST_USE bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
                                 const struct event *event, const struct stages *stages);
 
+/* Numbers of entries (groups, and sessions of groups) and of allocated bytes. */
+size_t open_window_entries(const struct open_window *window);
+size_t open_window_bytes(const struct open_window *window);
+
 /* measures += other. A sum stops at INT64_MAX. All numbers must be 0 or more, or NOT_COUNTED: then
  * their sum is NOT_COUNTED too. */
 void measures_add(struct measures *measures, const struct measures *other);

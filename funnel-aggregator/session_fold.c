@@ -775,6 +775,24 @@ static int by_window(const void *a, const void *b)
 	return (x->bounds.end_us > y->bounds.end_us) - (x->bounds.end_us < y->bounds.end_us);
 }
 
+static void fold_measure(const void *state, struct fold_measures *out)
+{
+	const struct session_fold *fold = state;
+
+	*out = (struct fold_measures){.clock_us = clock_now(&fold->clock),
+	                              .watermark_us = fold->watermark_us == NO_WATERMARK
+	                                                      ? INT64_MIN
+	                                                      : fold->watermark_us,
+	                              .entries = visits_entries(fold->visits),
+	                              .bytes = sizeof(*fold) + visits_bytes(fold->visits) +
+	                                       interner_bytes(&fold->sessions) +
+	                                       interner_bytes(&fold->groups)};
+	for (uint32_t i = 0; i < fold->window_count; i++) {
+		out->entries += open_window_entries(fold->windows[i]);
+		out->bytes += open_window_bytes(fold->windows[i]);
+	}
+}
+
 static void fold_dump(const void *state, struct buffer *out)
 {
 	const struct session_fold *fold = state;
@@ -811,5 +829,6 @@ const struct fold_ops session_fold_ops = {
 	.restore_start_times = fold_restore_start_times,
 	.idle = fold_idle,
 	.active = fold_active,
+	.measure = fold_measure,
 	.dump = fold_dump,
 };

@@ -465,6 +465,19 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+size_t visits_entries(const struct visits *visits)
+{
+	return visits->count - visits->unused_count;
+}
+
+size_t visits_bytes(const struct visits *visits)
+{
+	return sizeof(*visits) + visits->capacity * sizeof(*visits->at) +
+	       visits->unused_capacity * sizeof(*visits->unused) +
+	       visits->changed_capacity * sizeof(*visits->changed) +
+	       visits->deletion_capacity * sizeof(*visits->deletions);
+}
+
 void visits_dump(const struct visits *visits, struct buffer *out)
 {
 	char **lines = xrealloc(NULL, (visits->count + 1) * sizeof(*lines));

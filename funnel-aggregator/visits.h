@@ -39,6 +39,9 @@ void visits_flush(struct visits *visits, visit_sink *sink, void *context);
 /* As visits_flush, but without a sink: the changes so far are not emitted. */
 void visits_discard_changes(struct visits *visits);
 
+/* Numbers of open visits and of allocated bytes. */
+size_t visits_entries(const struct visits *visits);
+size_t visits_bytes(const struct visits *visits);
 /* Canonical text of the open visits. */
 void visits_dump(const struct visits *visits, struct buffer *out);
 

@@ -123,3 +123,10 @@ uint32_t interner_put(struct interner *interner, struct span text, int64_t time_
 		interner->at[number].last_us = time_us;
 	return number;
 }
+
+size_t interner_bytes(const struct interner *interner)
+{
+	return interner->capacity * sizeof(*interner->at) +
+	       (interner->slots ? ((size_t)interner->mask + 1) * sizeof(*interner->slots) : 0) +
+	       interner->unused_capacity * sizeof(*interner->unused);
+}

@@ -36,6 +36,8 @@ uint32_t interner_put(struct interner *interner, struct span text, int64_t time_
                       int64_t keep_from_us);
 /* The number of a text; INTERNED_NONE: it is not in the table. */
 uint32_t interner_find(const struct interner *interner, struct span text);
+/* Allocated bytes of the tables, without the texts. */
+size_t interner_bytes(const struct interner *interner);
 static inline struct span interner_text(const struct interner *interner, uint32_t number)
 {
 	return number == INTERNED_NONE

@@ -6,6 +6,7 @@
 #define FUNNEL_U64_MAP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Zero-initialised: empty, owns nothing. */
@@ -22,6 +23,8 @@ void u64_map_free(struct u64_map *map);
 void u64_map_clear(struct u64_map *map);
 /* The value of a key. A new key is added with the value `initial`, and *added is true. */
 uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *added);
+/* Allocated bytes. */
+size_t u64_map_bytes(const struct u64_map *map);
 /* Begins to load the memory of a key, for a u64_map_put that comes soon. Changes nothing. */
 void u64_map_prefetch(const struct u64_map *map, uint64_t key);
 

@@ -20,6 +20,14 @@
 #define FOLD_SNAPSHOT_MAX    3072
 #define FOLD_START_TIMES_MAX 1024
 
+/* What a fold shows of its state, for metrics. */
+struct fold_measures {
+	int64_t clock_us;     /* the partition's clock; INT64_MIN: none */
+	int64_t watermark_us; /* INT64_MIN: none */
+	size_t entries;       /* ids, or sessions and groups of windows, and visits */
+	size_t bytes;         /* of the tables, without the texts and lists that entries own */
+};
+
 struct fold_ops {
 	const char *name;
 	void *(*new)(const void *config, int32_t partition);
@@ -47,6 +55,8 @@ struct fold_ops {
 	void (*idle)(void *fold, struct outbox *out);
 	/* The partition is no longer idle, although no record has come. NULL if idle is NULL. */
 	void (*active)(void *fold, struct outbox *out);
+	/* Reads all tables, not all entries: for a call every few seconds. */
+	void (*measure)(const void *fold, struct fold_measures *out);
 	/* Canonical text of the state, for tests that compare two states. */
 	void (*dump)(const void *fold, struct buffer *out);
 };

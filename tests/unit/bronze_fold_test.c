@@ -581,6 +581,98 @@ Test(bronze_fold, duplicates_are_found_by_content_or_by_source_as_configured)
 	}
 }
 
+/* ---- traces */
+
+#define PARENT "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Test(bronze_fold, headers_of_a_trace_are_passed_on_to_bronze)
+{
+	static char long_value[513];
+	const struct {
+		const char *label;
+		struct header headers[3];
+		const char *parent, *state; /* NULL: absent */
+	} rows[] = {
+		{"none", {{SPAN("source_file"), SPAN("a")}}, NULL, NULL},
+		{"both",
+	         {{SPAN("tracestate"), SPAN("v=1")}, {SPAN("traceparent"), SPAN(PARENT)}},
+	         PARENT,
+	         "v=1"},
+		{"the last of two",
+	         {{SPAN("traceparent"), SPAN("x")}, {SPAN("traceparent"), SPAN(PARENT)}},
+	         PARENT,
+	         NULL},
+		{"no parent", {{SPAN("tracestate"), SPAN("v=1")}}, NULL, NULL},
+		{"an empty parent", {{SPAN("traceparent"), SPAN("")}}, NULL, NULL},
+		{"too long",
+	         {{SPAN("traceparent"), SPAN(PARENT)}, {SPAN("tracestate"), {long_value, 513}}},
+	         PARENT,
+	         NULL},
+		{"as long as allowed",
+	         {{SPAN("traceparent"), {long_value, 512}}, {SPAN("source_row"), SPAN("1")}},
+	         long_value,
+	         NULL},
+	};
+	struct bench bench;
+
+	memset(long_value, 'a', 512);
+	bench_init(&bench, false);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct input_record record = view_at(1, 1, KIT_DAY0_US + (int64_t)i);
+		struct span parent, state;
+
+		record.headers = rows[i].headers;
+		record.header_count = 3;
+		cr_assert_eq(reason_of(&bench, record), REASON_NONE, "%s", rows[i].label);
+		parent = kit_header(&bench.box.at[0], "traceparent");
+		state = kit_header(&bench.box.at[0], "tracestate");
+		cr_expect(rows[i].parent ? span_is(parent, rows[i].parent) : !parent.at, "%s",
+		          rows[i].label);
+		cr_expect(rows[i].state ? span_is(state, rows[i].state) : !state.at, "%s",
+		          rows[i].label);
+		cr_expect_eq(bench.box.at[0].header_count, !!rows[i].parent + !!rows[i].state, "%s",
+		             rows[i].label);
+	}
+	bench_free(&bench);
+}
+
+Test(bronze_fold, headers_of_a_trace_stay_in_the_dead_letter)
+{
+	const struct header headers[] = {{SPAN("traceparent"), SPAN(PARENT)},
+	                                 {SPAN("tracestate"), SPAN("v=1")}};
+	struct bench bench;
+
+	bench_init(&bench, false);
+	cr_assert_eq(reason_of(&bench, (struct input_record){.value = SPAN("{"),
+	                                                     .headers = headers,
+	                                                     .header_count = 2}),
+	             REASON_MALFORMED_JSON);
+	cr_expect(span_is(kit_header(&bench.box.at[0], "traceparent"), PARENT));
+	cr_expect(span_is(kit_header(&bench.box.at[0], "tracestate"), "v=1"));
+	bench_free(&bench);
+}
+
+/* ---- measures */
+
+Test(bronze_fold, measures_show_the_clock_and_the_known_ids)
+{
+	struct fold_measures empty, measures;
+	struct bench bench;
+
+	bench_init(&bench, false);
+	bronze_fold_ops.measure(bench.fold, &empty);
+	cr_expect(empty.clock_us == INT64_MIN && empty.entries == 0);
+	set_clock(&bench, KIT_DAY0_US);
+	bench_apply(&bench, view_at(1, 1, KIT_DAY0_US));
+	bench_apply(&bench, view_at(1, 1, KIT_DAY0_US)); /* a duplicate */
+	bronze_fold_ops.measure(bench.fold, &measures);
+	cr_expect_eq(measures.clock_us, KIT_DAY0_US);
+	cr_expect_eq(measures.watermark_us, INT64_MIN);
+	cr_expect_eq(measures.entries, 3);
+	cr_expect_gt(measures.bytes, empty.bytes);
+	bench_free(&bench);
+}
+
 /* ---- controls */
 
 static struct input_record control_of(const char *kind, int64_t time_us)

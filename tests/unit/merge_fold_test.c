@@ -417,6 +417,26 @@ Test(merge_fold, highest_watermark_counts_where_all_sources_are_idle)
 
 /* ---- refused records, and the snapshot */
 
+Test(merge_fold, measures_show_the_combined_watermark_and_the_totals)
+{
+	struct fold_measures measures;
+	struct solo solo;
+
+	solo_init(&solo, 2);
+	merge_fold_ops.measure(solo.fold, &measures);
+	cr_expect(measures.watermark_us == INT64_MIN && measures.entries == 0);
+	solo_partial(&solo, 0, 1, 5);
+	solo_partial(&solo, 1, 1, 5);
+	solo_partial(&solo, 1, 2, 5);
+	solo_progress(&solo, 0, 0, false);
+	solo_progress(&solo, 1, -1, true);
+	merge_fold_ops.measure(solo.fold, &measures);
+	cr_expect_eq(measures.watermark_us, KIT_DAY0_US + US_PER_MINUTE + solo.config.grace_us);
+	cr_expect_eq(measures.clock_us, INT64_MIN);
+	cr_expect_eq(measures.entries, 2, "one total per window and group");
+	solo_free(&solo);
+}
+
 static enum reason refused_as(struct solo *solo, struct input_record record)
 {
 	struct counts before = solo->counts;

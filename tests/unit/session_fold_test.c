@@ -702,6 +702,26 @@ Test(session_fold, window_closes_when_the_watermark_is_at_its_end_and_grace_and_
 
 /* ---- refused records */
 
+Test(session_fold, measures_show_clock_watermark_and_state)
+{
+	struct fold_measures empty, measures;
+	struct solo solo;
+
+	solo_init(&solo);
+	session_fold_ops.measure(solo.fold, &empty);
+	cr_expect(empty.clock_us == INT64_MIN && empty.watermark_us == INT64_MIN &&
+	          empty.entries == 0);
+	solo_control(&solo, "begin", KIT_DAY0_US + US_PER_MINUTE);
+	solo_event(&solo, KIT_DAY0_US + US_PER_MINUTE, 1, EVENT_VIEW);
+	session_fold_ops.measure(solo.fold, &measures);
+	cr_expect_eq(measures.clock_us, KIT_DAY0_US + US_PER_MINUTE);
+	cr_expect_eq(measures.watermark_us, measures.clock_us - solo.pipe.session.disorder_us);
+	/* a visit, and in each of two windows a group and its session */
+	cr_expect_eq(measures.entries, 5);
+	cr_expect_gt(measures.bytes, empty.bytes);
+	solo_free(&solo);
+}
+
 static enum reason refused_as(struct solo *solo, struct input_record record)
 {
 	struct counts before = solo->counts;
