@@ -33,7 +33,8 @@ enum {
 	AT_USER_ID = AT_EVENT_TIME + 8 + 4,
 	AT_PRODUCT_ID = AT_USER_ID + 8 + 4,
 	AT_RAW_OFFSET = AT_PRODUCT_ID + 8 + 4,
-	AT_EVENT_TYPE = AT_RAW_OFFSET + 8 + 4 + 8 + 4 + 4 + 4,
+	AT_RAW_TIME = AT_RAW_OFFSET + 8 + 4,
+	AT_EVENT_TYPE = AT_RAW_TIME + 8 + 4 + 4 + 4,
 	AT_SESSION_FORM = AT_EVENT_TYPE + 1 + 4,
 	AT_SOURCE_ROW = AT_SESSION_FORM + 1, /* its length */
 };
@@ -104,6 +105,12 @@ static int64_t read8(const char *at)
 	return (int64_t)((uint64_t)read4(at) << 32 | read4(at + 4));
 }
 
+/* Since 1970; PostgreSQL counts from 2000. */
+static int64_t read_time_us(const char *at)
+{
+	return (int64_t)((uint64_t)read8(at) + (uint64_t)(COPY_EPOCH_DAYS * US_PER_DAY));
+}
+
 static const char *past_field(const char *at)
 {
 	uint32_t len = read4(at);
@@ -144,8 +151,7 @@ void event_row_read(struct span row, const struct event_label *label,
 	*bronze = (struct bronze_event){0};
 	memcpy(bronze->event_id, row.at + AT_EVENT_ID, EVENT_ID_BYTES);
 	memcpy(session, row.at + AT_SESSION_ID, SESSION_ID_BYTES);
-	event->event_time_us = (int64_t)((uint64_t)read8(row.at + AT_EVENT_TIME) +
-	                                 (uint64_t)(COPY_EPOCH_DAYS * US_PER_DAY));
+	event->event_time_us = read_time_us(row.at + AT_EVENT_TIME);
 	event->user_id = read8(row.at + AT_USER_ID);
 	event->product_id = read8(row.at + AT_PRODUCT_ID);
 	event->type = type_of(row.at[AT_EVENT_TYPE]);
@@ -162,6 +168,16 @@ void event_row_read(struct span row, const struct event_label *label,
 int64_t event_row_user(const char *row)
 {
 	return read8(row + AT_USER_ID);
+}
+
+int64_t event_row_raw_time_us(const char *row)
+{
+	return read_time_us(row + AT_RAW_TIME);
+}
+
+int64_t event_row_event_time_us(const char *row)
+{
+	return read_time_us(row + AT_EVENT_TIME);
 }
 
 void event_row_forget(char *row, int64_t pseudonym)

@@ -21,6 +21,9 @@ char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day);
 void event_row_set_ids(char *row, int32_t label_id, int32_t source_id);
 
 int64_t event_row_user(const char *row);
+/* The time at which the raw record was appended, in microseconds. */
+int64_t event_row_raw_time_us(const char *row);
+int64_t event_row_event_time_us(const char *row);
 /* Replaces the user by a pseudonym; of an event without a session, also its session. */
 void event_row_forget(char *row, int64_t pseudonym);
 

@@ -30,6 +30,7 @@
 #include "load_store.h"
 #include "loader_input.h"
 #include "loader_offsets.h"
+#include "loader_report.h"
 #include "loader_state.h"
 #include "migrate.h"
 #include "migrate_files.h"
@@ -106,10 +107,17 @@ static void grow_batches(struct loader *loader)
 		loader->batch_rows = loader->config->batch_rows;
 }
 
-static void rewind_loader(struct loader *loader, const char *why)
+static void drop_batch(struct loader *loader)
 {
 	load_batch_clear(&loader->batch);
 	loader->batch_started_us = 0;
+	for (size_t i = 0; i < loader->task_count; i++)
+		loader->tasks[i].batch_records = 0;
+}
+
+static void rewind_loader(struct loader *loader, const char *why)
+{
+	drop_batch(loader);
 	if (!intake_is_reading(loader->intake))
 		return;
 	intake_hold(loader->intake);
@@ -136,33 +144,6 @@ static size_t list_moved(struct loader *loader)
 	return count;
 }
 
-static void count_batch(struct loader *loader, int64_t began_us)
-{
-	for (int t = 0; t < TARGET_COUNT; t++)
-		metric_add(loader->rows[t], loader->batch.rows.live[t]);
-	for (int r = 0; r < REASON_COUNT; r++) {
-		char labels[80];
-
-		if (loader->batch.rejects[r] == 0)
-			continue;
-		snprintf(labels, sizeof(labels), "reason=\"%s\"", reason_name((enum reason)r));
-		metric_add(metric_get(METRIC_COUNTER, "loader_rejects_total", labels,
-		                      "records that the loader itself dead-lettered, by reason"),
-		           loader->batch.rejects[r]);
-		log_warn("rejected", log_str("reason", reason_name((enum reason)r)),
-		         log_int("records", loader->batch.rejects[r]));
-	}
-	if (loader->batch.duplicates > 0) {
-		metric_add(loader->duplicates, loader->batch.duplicates);
-		log_warn("bronze_doubles", log_int("records", loader->batch.duplicates),
-		         log_str("detail",
-		                 "bronze holds these twice: see reporting.reconciliation"));
-	}
-	metric_add(loader->staged, loader->batch.staged);
-	metric_add(loader->batches, 1);
-	histogram_observe_us(loader->seconds, monotonic_us() - began_us);
-}
-
 static void log_committed(const struct loader *loader, int64_t began_us)
 {
 	size_t prefix = strlen(loader->config->kafka.topic_prefix);
@@ -180,14 +161,13 @@ static void log_committed(const struct loader *loader, int64_t began_us)
 
 static void committed(struct loader *loader, size_t moved_count, int64_t began_us)
 {
-	count_batch(loader, began_us);
+	loader_report_committed(loader, began_us);
 	reporting_note_rows(loader->reporting, loader->batch.rows.live[TARGET_CONTROLS] > 0);
 	loader_mirror(loader, moved_count);
 	log_committed(loader, began_us);
 	for (size_t i = 0; i < loader->task_count; i++)
 		loader->tasks[i].committed = loader->tasks[i].partition->position;
-	load_batch_clear(&loader->batch);
-	loader->batch_started_us = 0;
+	drop_batch(loader);
 }
 
 /* After a deadlock or a lock time-out (classes 40 and 55) the same transaction often succeeds at
@@ -347,8 +327,7 @@ static enum step rebalance_step(struct loader *loader, struct err *err)
 	    !rd_kafka_assignment_lost(intake_client(loader->intake)) &&
 	    !commit(loader, &waiting_for, err))
 		step = wait_for(loader, waiting_for, err);
-	load_batch_clear(&loader->batch);
-	loader->batch_started_us = 0;
+	drop_batch(loader);
 	if (!loader_rebalance(loader, err))
 		return STEP_FAILED;
 	if (loader->task_count == 0)
@@ -409,6 +388,7 @@ enum step loader_step(void *state, bool stopping, struct err *err)
 
 	if (loader->wait)
 		return wait_idle_step(loader->wait, stopping, err);
+	loader_report_step(loader);
 	if (stopping)
 		return stop_step(loader, err);
 	if (loader->phase != LOADER_RUNNING && !backoff_is_due(&loader->backoff, monotonic_us())) {
@@ -424,37 +404,6 @@ enum step loader_step(void *state, bool stopping, struct err *err)
 }
 
 /* ---- open and close */
-
-static void open_metrics(struct loader *loader)
-{
-	for (int t = 0; t < TARGET_COUNT; t++) {
-		char labels[80];
-
-		snprintf(labels, sizeof(labels), "table=\"%s\"", targets[t].table);
-		loader->rows[t] = metric_get(
-			METRIC_COUNTER, "loader_rows_total", labels,
-			"rows sent to PostgreSQL; of several with one key in a batch, one");
-	}
-	loader->controls = metric_get(METRIC_COUNTER, "loader_controls_total", "",
-	                              "control records read; they are not events");
-	loader->duplicates =
-		metric_get(METRIC_COUNTER, "loader_duplicate_events_total", "",
-	                   "bronze records, read for the first time, whose event was already "
-	                   "stored");
-	loader->staged = metric_get(METRIC_COUNTER, "loader_staged_events_total", "",
-	                            "events sent through the staging table, because some of their "
-	                            "batch, or of one before it, were stored already");
-	loader->batches =
-		metric_get(METRIC_COUNTER, "loader_batches_total", "", "transactions committed");
-	loader->reconnects = metric_get(METRIC_COUNTER, "loader_connects_total", "",
-	                                "connections made to PostgreSQL");
-	loader->rewinds = metric_get(METRIC_COUNTER, "loader_rewinds_total", "",
-	                             "batches dropped and read again");
-	loader->up = metric_get(METRIC_GAUGE, "loader_postgres_up", "",
-	                        "1 while connected to PostgreSQL");
-	loader->seconds = histogram_get("loader_batch_seconds", "",
-	                                "time to write one batch, including retries");
-}
 
 bool loader_open(void *config, void **state, struct err *err)
 {
@@ -472,7 +421,7 @@ bool loader_open(void *config, void **state, struct err *err)
 	loader->store = load_store_new(loader->pg);
 	loader->reporting =
 		reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
-	open_metrics(loader);
+	loader_report_open(loader);
 	health_ready("connecting to PostgreSQL");
 	loader->registry = registry_new(loader->config->registry_urls, REGISTRY_TIMEOUT_MS, err);
 	return loader->registry != NULL;
@@ -485,6 +434,7 @@ void loader_close(void *state)
 	if (!loader)
 		return;
 	wait_idle_free(loader->wait);
+	loader_report_close(loader);
 	loader_input_close(loader);
 	reporting_free(loader->reporting);
 	alert_sender_free(loader->alerts_to_topic);

@@ -16,6 +16,7 @@
 #include "kafka/stored_start.h"
 #include "load_batch.h"
 #include "loader_offsets.h"
+#include "loader_report.h"
 #include "service/health.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -79,6 +80,7 @@ static void take_record(struct loader *loader, struct loader_task *task,
 	if (load_batch_add(&loader->batch, kind, record, intake_keep(loader->intake)) ==
 	    LOAD_CONTROL)
 		metric_add(loader->controls, 1);
+	task->batch_records++;
 	task->last =
 		record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
 }
@@ -109,7 +111,7 @@ bool loader_poll(struct loader *loader, int wait_ms, size_t *count, struct err *
 static void forget_tasks(struct loader *loader)
 {
 	for (size_t i = 0; i < loader->task_count; i++)
-		metric_set(loader->tasks[i].lag, 0);
+		loader_report_task_stop(&loader->tasks[i]);
 	free(loader->tasks);
 	free(loader->moved);
 	loader->tasks = NULL;
@@ -121,13 +123,9 @@ static void forget_tasks(struct loader *loader)
 static void add_task(struct loader *loader, struct assigned_partition *partition)
 {
 	struct loader_task *task = &loader->tasks[loader->task_count++];
-	char labels[320];
 
-	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"",
-	         partition->topic->name, partition->partition);
 	*task = (struct loader_task){.partition = partition, .last = RECORD_MARK_NONE};
-	task->lag = metric_get(METRIC_GAUGE, "loader_lag_records", labels,
-	                       "records up to the partition's end that are not in PostgreSQL");
+	loader_report_task_init(loader, task);
 	partition->last = &task->last;
 }
 
@@ -212,12 +210,8 @@ void loader_watch(struct loader *loader)
 		return;
 	loader->next_watch_us = now_us + WATCH_EVERY_US;
 	intake_watch(loader->intake, loader->config->idle_timeout_us);
-	for (size_t i = 0; i < loader->task_count; i++) {
-		const struct loader_task *task = &loader->tasks[i];
-		int64_t high = task->partition->high;
-
-		metric_set(task->lag, high > task->committed ? high - task->committed : 0);
-	}
+	for (size_t i = 0; i < loader->task_count; i++)
+		loader_report_lag(&loader->tasks[i]);
 	len = intake_watch_text(loader->intake, text, 0, sizeof(text));
 	if (len || schema_reason || loader->watch_reported)
 		health_ready(len ? text : schema_reason);

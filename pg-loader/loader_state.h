@@ -17,10 +17,19 @@
 
 struct loader_task {
 	struct assigned_partition *partition;
-	struct metric *lag;
+	struct metric *records, *lag, *group_lag;
+	int64_t batch_records; /* records of the open batch */
 	int64_t committed;
 	struct record_mark last;   /* the newest record before the partition's position */
 	int64_t past_end_since_us; /* 0: the stored offset is not past the log end */
+};
+
+/* What was committed in a period. */
+struct loader_sums {
+	int64_t began_us; /* monotonic */
+	int64_t records, duplicates, batches;
+	int64_t rows[TARGET_COUNT], rejects[REASON_COUNT];
+	int64_t rewinds_before; /* value of the metric when it began */
 };
 
 struct wait_idle;
@@ -52,8 +61,10 @@ struct loader {
 	int64_t batch_rows;          /* limit; below BATCH_ROWS after a batch that timed out */
 
 	struct metric *rows[TARGET_COUNT], *controls, *duplicates, *staged, *batches;
-	struct metric *reconnects, *rewinds, *up;
-	struct histogram *seconds;
+	struct metric *reconnects, *rewinds, *up, *event_time;
+	struct histogram *seconds, *batch_rows_seen, *latency;
+	struct loader_sums minute, run;
+	int64_t newest_event_us; /* of all committed events */
 };
 
 #endif

@@ -158,6 +158,7 @@ static void put_value(struct line *line, struct log_field field)
 		snprintf(number, sizeof(number), "%s", field.value.truth ? "true" : "false");
 		break;
 	case LOG_SECONDS:
+	case LOG_PERCENT:
 		snprintf(number, sizeof(number), "%.3f", (double)field.value.integer / 1e6);
 		break;
 	}

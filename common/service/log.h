@@ -42,6 +42,7 @@ enum log_type {
 	LOG_UNSIGNED,
 	LOG_BOOLEAN,
 	LOG_SECONDS, /* microseconds, written as seconds with three decimals */
+	LOG_PERCENT, /* millionths of a percent, written as percent with three decimals */
 };
 
 struct log_field {
@@ -94,6 +95,14 @@ static inline struct log_field log_bool(const char *key, bool truth)
 static inline struct log_field log_seconds(const char *key, int64_t us)
 {
 	return (struct log_field){key, LOG_SECONDS, {.integer = us}};
+}
+
+/* The share of part in whole; 0 if whole is 0. */
+static inline struct log_field log_percent(const char *key, int64_t part, int64_t whole)
+{
+	double share = whole > 0 ? (double)part / (double)whole : 0;
+
+	return (struct log_field){key, LOG_PERCENT, {.integer = (int64_t)(share * 1e8)}};
 }
 
 /* Two fields: topic and partition. */

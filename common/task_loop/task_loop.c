@@ -33,6 +33,7 @@
 #include "task_loop/task_loop_history.h"
 #include "task_loop/task_loop_idle.h"
 #include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_state.h"
 #include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
@@ -153,6 +154,10 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 	loop->commit_histogram =
 		histogram_get("commit_seconds", "",
 	                      "duration of a commit, from flush to acknowledgement");
+	loop->producers_metric = metric_get(
+		METRIC_COUNTER, "kafka_producers_total", "",
+		"transactional producers created; each after the first has replaced one");
+	report_open(loop);
 	context->service = service_name;
 	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
 	/* Register nothing with a registry that has lost its data: our schemas would get ids that
@@ -238,7 +243,7 @@ static bool fold_record(struct task_loop *loop, struct assigned_task *assigned,
 		return false;
 	assigned->moved |= !assigned->task.restoring;
 	idle_task_moved(assigned);
-	metric_add(assigned->records_metric, 1);
+	metric_add(assigned->metrics.records, 1);
 	return true;
 }
 
@@ -427,6 +432,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			return after_error(loop, err);
 	}
 	assignment_report_health(loop);
+	report_step(loop);
 	return stopping && !loop->committing && !loop->first_uncommitted_us ? STEP_DONE : STEP_MORE;
 }
 
@@ -450,6 +456,7 @@ void task_loop_close(struct task_loop *loop)
 {
 	if (!loop)
 		return;
+	report_close(loop);
 	end_producer(loop);
 	if (loop->trim_results)
 		rd_kafka_queue_destroy(loop->trim_results);

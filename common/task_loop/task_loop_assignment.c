@@ -26,6 +26,7 @@
 #include "task_loop/task_loop_idle.h"
 #include "task_loop/task_loop_producer.h"
 #include "task_loop/task_loop_refused.h"
+#include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
 #include "wire/topics.h"
@@ -288,16 +289,6 @@ static struct assigned_task *unpark(struct task_loop *loop,
 	return NULL;
 }
 
-static void task_metrics(struct assigned_task *assigned)
-{
-	char labels[TOPIC_NAME_MAX + 64];
-
-	snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%" PRId32 "\"", assigned->topic,
-	         assigned->task.params.partition);
-	assigned->records_metric = metric_get(METRIC_COUNTER, "records_in_total", labels,
-	                                      "records folded, including those of a restore");
-}
-
 /* Continues the parked task, starts a new one, or prepares a restore. */
 static bool task_open(struct task_loop *loop, struct assigned_task *assigned,
                       struct assigned_task *parked, const rd_kafka_topic_partition_t *committed,
@@ -348,7 +339,7 @@ static bool add_task(struct task_loop *loop, const rd_kafka_topic_partition_t *c
 		return false;
 	partition->position = assigned->task.position;
 	partition->last = &assigned->task.last;
-	task_metrics(assigned);
+	report_task_init(loop, assigned);
 	idle_task_init(assigned);
 	log_info("partition_positioned", log_partition(assigned->topic, committed->partition),
 	         log_int("committed", committed->offset),
@@ -420,6 +411,8 @@ static bool revoke(struct task_loop *loop, struct err *err)
 	if (!lost && (loop->committing || loop->first_uncommitted_us || loop->outbox.count) &&
 	    !transaction_commit(loop, err) && err->class != ERR_RETRY)
 		return false;
+	for (size_t i = 0; i < loop->task_count; i++)
+		report_task_stop(&loop->tasks[i]);
 	park_tasks(loop);
 	/* One of our requests may arrive late. So the broker must fence the epoch of our last
 	 * transaction before another member continues from our offsets. */

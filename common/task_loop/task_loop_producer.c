@@ -71,8 +71,10 @@ bool txn_producer_open(struct task_loop *loop, struct err *err)
 		return false;
 	loop->doubt = txn_doubt_new();
 	loop->producer = txn_doubt_client_new(loop->doubt, conf, err);
-	if (loop->producer)
+	if (loop->producer) {
+		metric_add(loop->producers_metric, 1);
 		return open_topics(loop, err);
+	}
 	txn_doubt_free(loop->doubt);
 	loop->doubt = NULL;
 	return false;

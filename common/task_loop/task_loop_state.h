@@ -22,6 +22,13 @@ enum announced {
 	ANNOUNCED_IDLE,
 };
 
+/* The series of one partition; those of rows only if the input has rows. */
+struct task_metrics {
+	char labels[TOPIC_NAME_MAX + 64];
+	struct metric *records, *in, *out, *duplicates, *late, *dead;
+	struct metric *restore, *entries, *bytes, *clock, *watermark, *event_time_lag, *lag;
+};
+
 /* The task of one assigned partition. */
 struct assigned_task {
 	struct assigned_partition *partition; /* of the intake; NULL while the task is parked */
@@ -38,7 +45,23 @@ struct assigned_task {
 	/* Commit the offset even if no record was folded: the coordinator's offset was wrong, and
 	 * ours is from the log; or the partition has an announcement. */
 	bool commit_again;
-	struct metric *records_metric; /* records folded */
+	struct task_metrics metrics;
+	struct counts reported; /* the counts that the metrics have */
+};
+
+/* What was committed in a period. */
+struct report_sums {
+	int64_t began_us; /* monotonic */
+	int64_t records;
+	struct counts counts;
+	int64_t commits_before, aborts_before; /* values of the metrics when it began */
+};
+
+struct task_loop_report {
+	struct report_sums minute, run;
+	int64_t next_gauges_us; /* monotonic */
+	int64_t batch;          /* input records of the commit that has begun */
+	struct histogram *batch_seconds, *batch_records;
 };
 
 enum transaction_phase {
@@ -98,7 +121,8 @@ struct task_loop {
 	 * next log line if brokers do not answer it. */
 	int64_t next_watch_us, next_idle_check_us, next_unanswered_log_us;
 
-	struct metric *commits_metric, *aborts_metric, *doubts_metric;
+	struct task_loop_report report;
+	struct metric *commits_metric, *aborts_metric, *doubts_metric, *producers_metric;
 	struct histogram *commit_histogram;
 };
 

@@ -24,6 +24,7 @@
 #include "stream/outputs.h"
 #include "stream/task.h"
 #include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_trim.h"
 
 #define CALL_TIMEOUT_MS 5000
@@ -283,6 +284,7 @@ static void log_committed(const struct task_loop *loop)
 static void committed(struct task_loop *loop)
 {
 	log_committed(loop);
+	report_committed(loop);
 	for (size_t i = 0; i < loop->task_count; i++) {
 		struct assigned_task *assigned = &loop->tasks[i];
 
@@ -311,6 +313,7 @@ bool transaction_commit(struct task_loop *loop, struct err *err)
 		if (!intake_recognises(loop->intake, err))
 			return false;
 		loop->commit_started_us = monotonic_us();
+		report_commit_begins(loop);
 		flush_tasks(loop);
 		loop->committing = true;
 	}

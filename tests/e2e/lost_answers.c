@@ -17,6 +17,7 @@
 #include "base/span.h"
 #include "kafka/kafka_error.h"
 #include "task_loop/task_loop_producer.h"
+#include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_state.h"
 #include "task_loop/task_loop_transaction.h"
 
@@ -124,7 +125,9 @@ int main(int argc, char **argv)
 	loop.commits_metric = metric_get(METRIC_COUNTER, "commits_total", "", "");
 	loop.aborts_metric = metric_get(METRIC_COUNTER, "aborts_total", "", "");
 	loop.doubts_metric = metric_get(METRIC_COUNTER, "doubtful_transactions_total", "", "");
+	loop.producers_metric = metric_get(METRIC_COUNTER, "kafka_producers_total", "", "");
 	loop.commit_histogram = histogram_get("commit_seconds", "", "");
+	report_open(&loop);
 	config.stale = metric_get(METRIC_COUNTER, "stale_records_total", "", "");
 	loop.intake = intake_new(&config, &err);
 	done = loop.intake && run(&loop, strcmp(argv[1], "library") == 0, &err);

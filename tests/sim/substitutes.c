@@ -173,6 +173,7 @@ static void print_field(const struct log_field *field, char *out, size_t cap)
 		snprintf(out, cap, " %s=%s", field->key, field->value.truth ? "true" : "false");
 		break;
 	case LOG_SECONDS:
+	case LOG_PERCENT:
 		snprintf(out, cap, " %s=%" PRId64 "us", field->key, field->value.integer);
 		break;
 	}
@@ -247,6 +248,21 @@ struct histogram *histogram_get(const char *name, const char *labels, const char
 void histogram_observe_us(struct histogram *histogram, int64_t duration_us)
 {
 	(void)histogram, (void)duration_us;
+}
+
+struct histogram *number_histogram_get(const char *name, const char *labels, const char *help)
+{
+	return histogram_get(name, labels, help);
+}
+
+void histogram_observe_number(struct histogram *histogram, int64_t number)
+{
+	(void)histogram, (void)number;
+}
+
+int64_t metric_value(const struct metric *metric)
+{
+	return metric->value;
 }
 
 /* ---- registry */

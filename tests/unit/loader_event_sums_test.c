@@ -734,6 +734,8 @@ Test(loader_event_sums, a_pseudonym_takes_the_place_of_a_user)
 		event.event.user_session = i % 2 ? SPAN(SESSION_A) : SPAN_NULL;
 		len = (size_t)(event_row_write(row, &event, 0) - row);
 		cr_expect_eq(event_row_user(row), INT64_C(541312140));
+		cr_expect_eq(event_row_raw_time_us(row), event.lineage.raw_time_ms * 1000);
+		cr_expect_eq(event_row_event_time_us(row), event.event.event_time_us);
 		event.event.user_id = pseudonym;
 		event_row_write(want, &event, 0);
 		if (i % 2 == 0) { /* event_session_key writes ids of sources, which are positive */

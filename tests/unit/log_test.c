@@ -44,6 +44,13 @@ static json_t *parsed(const char *line)
 	return root;
 }
 
+Test(log, a_percentage_is_the_share_of_a_part_and_0_of_nothing)
+{
+	cr_expect_eq(log_percent("k", 1, 8).value.integer, 12500000);
+	cr_expect_eq(log_percent("k", 3, 3).value.integer, 100000000);
+	cr_expect_eq(log_percent("k", 1, 0).value.integer, 0);
+}
+
 Test(log, the_head_has_the_time_the_level_the_service_the_instance_and_the_event)
 {
 	char line[1024];
@@ -112,6 +119,7 @@ Test(log, each_type_has_one_form_and_fields_keep_their_order)
 		{"true", {"k", LOG_BOOLEAN, {.truth = true}}, "k=true", "true"},
 		{"false", {"k", LOG_BOOLEAN, {.truth = false}}, "k=false", "false"},
 		{"seconds", {"k", LOG_SECONDS, {.integer = 12345678}}, "k=12.346", "12.346"},
+		{"a percentage", {"k", LOG_PERCENT, {.integer = 12500000}}, "k=12.500", "12.500"},
 		{"no seconds", {"k", LOG_SECONDS, {.integer = 0}}, "k=0.000", "0.000"},
 		{"longest time",
 	         {"k", LOG_SECONDS, {.integer = INT64_MAX}},
