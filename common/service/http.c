@@ -54,11 +54,24 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned s
 	              MHD_RESPMEM_MUST_COPY);
 }
 
+/* Both are what the other two paths answer, so that an alert needs no second kind of check. */
+static void set_health_metrics(void)
+{
+	char body[600];
+
+	metric_set(metric_get(METRIC_GAUGE, "ready", "", "1: /readyz answers 200; 0: 503"),
+	           health_is_ready(body, sizeof(body)));
+	metric_set(metric_get(METRIC_GAUGE, "live", "", "1: /livez answers 200; 0: 503"),
+	           health_is_live(body, sizeof(body)));
+}
+
 static enum MHD_Result answer_metrics(struct MHD_Connection *connection)
 {
 	size_t len;
-	char *text = metrics_render(&len);
+	char *text;
 
+	set_health_metrics();
+	text = metrics_render(&len);
 	if (!text)
 		return answer_text(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory\n");
 	return answer(connection, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text,

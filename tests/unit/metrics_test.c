@@ -275,6 +275,8 @@ Test(http, paths_answer_with_their_status)
 	} table[] = {
 		{"GET", "/metrics", 200, "funnel_seen 5\n"},
 		{"GET", "/metrics", 200, "text/plain; version=0.0.4"},
+		{"GET", "/metrics", 200, "\nfunnel_ready 0\n"},
+		{"GET", "/metrics", 200, "\nfunnel_live 1\n"},
 		{"HEAD", "/metrics", 200, "Content-Length: "},
 		{"GET", "/livez", 200, "ok\n"},
 		{"GET", "/readyz", 503, "no database\nno registry\n"},
