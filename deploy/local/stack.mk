@@ -3,10 +3,13 @@
 # REPLICAS_bronze_sink=2.
 STACK := deploy/local/stack
 
+# Commands read them from the environment, so that no shell reads their contents.
+export Q ID FILE ROW
+
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait tail demo download dsn brokers registry lake-dir env rebuild-from-lake clean-local
+.PHONY: deps up down status logs services stop-services reset wait tail psql topics lag why demo download dsn brokers registry lake-dir env rebuild-from-lake clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
@@ -28,6 +31,14 @@ wait: ## wait until all rows sent so far are in PostgreSQL and in the reports
 	@$(STACK) wait
 tail: ## the live funnel of this stack in the terminal (q quits); records of a topic: TOPIC=bronze
 	@eval "$$($(STACK) env)" && exec "$${BIN_DIR:-build/$(FLAVOUR)/bin}/funnel-tail" $(if $(TOPIC),--topic $(TOPIC))
+psql: ## open the database of this stack; Q='SELECT ...' runs one query
+	@exec psql "$$($(STACK) dsn)" $(if $(Q),-c "$$Q")
+topics: ## list the topics of this stack
+	@$(STACK) topics
+lag: ## what each consumer group has not read yet
+	@$(STACK) lag
+why: ## what became of an event (ID=event id) or of a row (FILE=name ROW=number): stored, late, refused and why
+	@deploy/local/why
 demo: ## build, start everything, replay events and show numbers (DATA=file|folder|URL, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
 	@deploy/local/demo
 download: ## download the public months (MONTHS="2019-Oct 2019-Nov", DATA_DIR=data); continues if interrupted

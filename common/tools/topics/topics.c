@@ -1,4 +1,4 @@
-/* topics create|delete|reset|list: creates and removes the topics of one set (one TOPIC_PREFIX), as
+/* topics create|delete|reset|list|lag: creates and removes the topics of one set (one TOPIC_PREFIX), as
  * listed in wire/topics.h.
  *
  * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
@@ -9,6 +9,7 @@
  *          otherwise point into a log that no longer exists. Groups first: the broker refuses to
  *          delete a group that still has a member, and then no topic has been deleted.
  * reset    delete, wait until the topics are gone from all brokers, create.
+ * lag      shows what each consumer group has not read yet (topics_lag.c).
  *
  * Limits: the settings of existing topics are not changed. Reads the topic list of the complete
  * cluster, because a request for a topic by name may create it on some brokers. */
@@ -29,6 +30,7 @@
 #include "service/monotime.h"
 #include "service/service.h"
 #include "service/stop.h"
+#include "topics_lag.h"
 #include "wire/topics.h"
 
 enum {
@@ -54,7 +56,7 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
          "the command; can also be the first word, as in: topics create",
-         "create|delete|reset|list", NULL},
+         "create|delete|reset|list|lag", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
          PARTITIONS_MAX,
          "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set",
@@ -473,12 +475,23 @@ static bool list(struct admin *admin, const struct topics_config *config, struct
 	return true;
 }
 
+static bool lag(struct admin *admin, const struct topics_config *config, struct err *err)
+{
+	struct set set;
+
+	return read_set(admin, config, &set, err) &&
+	       topics_lag_print(admin->client, config->kafka.topic_prefix, set.partitions, CALL_MS,
+	                        err);
+}
+
 static bool run(struct admin *admin, const struct topics_config *config, struct err *err)
 {
 	if (strcmp(config->command, "create") == 0)
 		return create(admin, config, err);
 	if (strcmp(config->command, "list") == 0)
 		return list(admin, config, err);
+	if (strcmp(config->command, "lag") == 0)
+		return lag(admin, config, err);
 	if (!delete_groups(admin, err) || !delete_topics(admin, config, err))
 		return false;
 	return strcmp(config->command, "delete") == 0 || create(admin, config, err);
@@ -560,7 +573,7 @@ static const struct service topics_program = {
 	.name = "topics",
 	.summary =
 		"creates (create), removes (delete, reset) or shows (list) the topics of one set, "
-		"which have one TOPIC_PREFIX",
+		"which have one TOPIC_PREFIX, or what its consumer groups have not read yet (lag)",
 	.tables = tables,
 	.config_size = sizeof(struct topics_config),
 	.open = topics_open,

@@ -1,0 +1,202 @@
+#!/usr/bin/env bash
+# Our services, a real Kafka with its exporter, PostgreSQL with its exporter, and a Prometheus that scrapes all
+# of them with the rules of deploy/observability. The numbers in Prometheus are those of a recount; each metric
+# that a rule or a dashboard reads exists; alerts fire and end. Also: trace headers, and the summaries in the log.
+source "$(dirname "$0")/../e2e/lib.sh"
+
+OBSERVABILITY=$ROOT/deploy/observability
+ROWS=$E2E_WORK/replay.csv
+LATE=$E2E_WORK/late.csv # 20 hours before the end of ROWS: too late for every open window
+KAFKA_METRICS=127.0.0.1:$((HTTP_BASE_PORT + 45))
+POSTGRES_METRICS=127.0.0.1:$((HTTP_BASE_PORT + 46))
+PROMETHEUS=127.0.0.1:$((HTTP_BASE_PORT + 47))
+STARTED=() # process ids
+PARENT=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01
+
+ended() {
+    local status=$?
+    ((${#STARTED[@]} == 0)) || kill "${STARTED[@]}" 2>/dev/null || true
+    ((${#STARTED[@]} == 0)) || wait "${STARTED[@]}" || true
+    (exit "$status")
+    scenario_ended
+}
+trap ended EXIT
+
+# ---- files
+
+check "the rules are valid" promtool check rules "$OBSERVABILITY/rules/funnel.yml"
+check "each alert fires on its series, and a healthy stream fires none" promtool test rules "$OBSERVABILITY/rules/funnel_test.yml"
+check "the dashboards are those of the tables in deploy/observability/dashboards" "$OBSERVABILITY/dashboards" --check
+# each NAME COMMAND...: the lines that it prints, and that there are some
+alerts_of_rules() { sed -n 's/^ *- alert: //p' "$OBSERVABILITY/rules/funnel.yml" | sort; }
+alerts_of_runbook() { sed -n 's/^### \(\(Funnel\|Kafka\|Postgres\)[A-Za-z]*\)$/\1/p' "$OBSERVABILITY/README.md" | sort; }
+each_alert_is_in_the_runbook() {
+    local alert part section
+    [[ -n "$(alerts_of_rules)" ]]
+    same "alerts of the runbook" "$(alerts_of_rules)" "$(alerts_of_runbook)"
+    for alert in $(alerts_of_rules); do
+        section=$(sed -n "/^### $alert\$/,/^##/p" "$OBSERVABILITY/README.md")
+        for part in Meaning Look Do; do
+            [[ $section == *"**$part.** "* ]] || { warn "$alert has no $part"; return 1; }
+        done
+        grep -qx "          runbook: deploy/observability/README.md#${alert,,}" "$OBSERVABILITY/rules/funnel.yml" ||
+            { warn "$alert does not name its entry"; return 1; }
+    done
+}
+check "each alert has an entry in the runbook: meaning, how to look, what to do" each_alert_is_in_the_runbook
+
+# ---- the stack, with exporters
+
+"$BIN_DIR/producer" --source synthetic --events 30 --seed 31 --start-time "2019-10-01 02:00:00" --output "$LATE"
+stack stop kafka
+KAFKA_JAVA_OPTIONS=$("$OBSERVABILITY/kafka-agent" "$KAFKA_METRICS") start kafka
+fresh
+services
+DATA_SOURCE_NAME="$DSN sslmode=disable" prometheus-postgres-exporter "--web.listen-address=$POSTGRES_METRICS" \
+    >"$LOG_DIR/postgres-exporter.log" 2>&1 3>&- 9>&- &
+STARTED+=($!)
+export KAFKA_METRICS POSTGRES_METRICS
+SCRAPE_INTERVAL=1s "$OBSERVABILITY/scrape-config" >"$E2E_WORK/prometheus.yml"
+check "the scrape configuration is valid" promtool check config "$E2E_WORK/prometheus.yml"
+prometheus "--config.file=$E2E_WORK/prometheus.yml" "--storage.tsdb.path=$E2E_WORK/prometheus" \
+    "--web.listen-address=$PROMETHEUS" >"$LOG_DIR/prometheus.log" 2>&1 3>&- 9>&- &
+STARTED+=($!)
+
+api() { curl -fsS -m 20 -G "http://$PROMETHEUS/api/v1/$1" "${@:2}"; }
+# Values of an instant query, one a line.
+values() { api query --data-urlencode "query=$1" | jq -r '.data.result[].value[1]'; }
+is() { [[ "$(values "$1")" == "$2" ]]; } # QUERY VALUE
+wait_until "Prometheus scrapes five targets" is 'sum(up)' 5
+
+# ---- rows: good, malformed, duplicate, late, traced; and bytes that pg-loader rejects
+
+replay --input "$ROWS"
+drain
+send_rows "$LATE"
+late_rows_are_loaded() { (($(count raw.late_events) > 0)); }
+wait_until "late events are loaded" late_rows_are_loaded
+raw_row() { # EVENT_TIME
+    printf '{"event_time":"%s UTC","event_type":"view","product_id":7,"price":"1.00","user_id":77,"user_session":"traced"}' "$1"
+}
+raw_row "2019-10-02 05:00:00" >"$E2E_WORK/good"
+raw_row "yesterday" >"$E2E_WORK/bad"
+for file in good bad; do
+    send_file raw_events "$E2E_WORK/$file" -k traced -H "tracestate=v=$file" -H "traceparent=$PARENT"
+done
+printf 'not avro' >"$E2E_WORK/bytes"
+send_file bronze_events "$E2E_WORK/bytes" -p 1 -k s
+rejects_are_stored() { (($(count "raw.dead_letters WHERE stage = 'loader'") == 1)); }
+wait_until "the bytes in bronze are rejected" rejects_are_stored
+drain
+
+headers_of() { committed "$1" '%k|%h\n' | grep '^traced|' | tr ',|' '\n\n' | grep '^trace[ps]' | sort | xargs; } # TOPIC
+check "traceparent and tracestate are in the bronze record" \
+    same headers "traceparent=$PARENT tracestate=v=good" "$(headers_of bronze_events)"
+check "and in the dead letter" same headers "traceparent=$PARENT tracestate=v=bad" "$(headers_of dead_letter)"
+check "the event of the traced record is stored" same events 1 "$(count "raw.events WHERE user_session = 'traced'")"
+
+# ---- the numbers in Prometheus, against a recount of topics and tables
+
+RAW="topic=\"$(topic raw_events)\""
+BRONZE="topic=\"$(topic bronze_events)\""
+wait_until "the loader's count is scraped" is 'sum(funnel_end_to_end_seconds_count)' "$(count raw.events)"
+wait_until "the aggregator's count is scraped" is "sum(funnel_rows_in_total{$BRONZE})" "$(($(count raw.events) + 1))"
+equals() { same "$1" "$3" "$(values "$2")"; } # WHAT QUERY EXPECTED
+check "rows in: the records of the raw topic" equals rows "sum(funnel_rows_in_total{$RAW})" "$(records_of raw_events)"
+check "rows out: the stored events" equals rows "sum(funnel_rows_out_total{$RAW})" "$(count raw.events)"
+per_partition() {
+    local partition
+    for partition in 0 1 2 3; do
+        equals "partition $partition" "sum(funnel_rows_out_total{$RAW,partition=\"$partition\"})" \
+            "$(count "raw.events WHERE raw_partition = $partition")"
+    done
+}
+check "and by partition" per_partition
+check "in = out + duplicates + dead, in each partition" same "partitions that differ" "" "$(values "
+    funnel_rows_in_total{$RAW} != funnel_rows_out_total + funnel_rows_duplicate_total + funnel_rows_dead_total")"
+check "some duplicates" is "sum(funnel_rows_duplicate_total{$RAW}) > bool 0" 1
+dead_by_reason() {
+    api query --data-urlencode "query=sum by (reason) (funnel_dead_letters_total{$RAW})" |
+        jq -r '.data.result[] | "\(.metric.reason) \(.value[1])"' | sort >"$E2E_WORK/reasons.metrics"
+    sql "SELECT reason || ' ' || count(*) FROM raw.dead_letters WHERE stage = 'bronze-sink' GROUP BY reason" |
+        LC_ALL=C sort >"$E2E_WORK/reasons.table"
+    [[ -s $E2E_WORK/reasons.table ]]
+    diff "$E2E_WORK/reasons.table" <(LC_ALL=C sort "$E2E_WORK/reasons.metrics")
+}
+check "dead letters by reason: those of the table" dead_by_reason
+check "late rows: the stored late events" equals rows "sum(funnel_rows_late_total{$BRONZE})" "$(count raw.late_events)"
+check "rejects of pg-loader" equals rejects "sum(funnel_loader_rejects_total)" 1
+check "event ids in the state of bronze-sink: the stored events" \
+    equals entries "sum(funnel_state_entries{$RAW})" "$(count raw.events)"
+check "the newest stored event time" equals time "max(funnel_loader_event_timestamp_seconds)" \
+    "$(sql "SELECT extract(epoch FROM max(event_time))::bigint FROM raw.events")"
+watermark_is_before_the_clock() {
+    equals partitions "count(funnel_clock_timestamp_seconds{$BRONZE} - funnel_watermark_timestamp_seconds{$BRONZE} == 5)" 4
+}
+check "the watermark is the clock less the allowed disorder" watermark_is_before_the_clock
+no_lag() { [[ "$(values 'sum(kafka_consumergroup_lag)')" == 0 ]]; }
+wait_until "nothing lags" no_lag
+check "three groups show their lag in each partition of what they read" equals series "count(kafka_consumergroup_lag)" \
+    "$(sql "SELECT 4 + 4 + 4 + count(*) FROM processed.loader_offsets")"
+
+# ---- each metric that is read exists
+
+metric_names() { # reads expressions; without labels, durations and functions
+    sed -E 's/\{[^}]*\}//g; s/\[[^]]*\]//g; s/"[^"]*"//g; s/(by|on|group_right|without) *\([^)]*\)//g' |
+        grep -oE '\b(up|ALERTS|(funnel|kafka|pg|process)_[a-z0-9_]+)\b' | sort -u
+}
+expressions_of_rules() { api rules | jq -r '.data.groups[].rules[].query'; }
+# These exist only when something is wrong. Unit tests have them.
+RARE="funnel_alerts_open funnel_metrics_refused_total"
+metrics_exist() { # EXPRESSIONS...
+    local name missing=""
+    api label/__name__/values | jq -r '.data[]' | sort >"$E2E_WORK/names"
+    for name in $("$@" | metric_names); do
+        [[ " $RARE " == *" $name "* ]] || grep -qx "$name" "$E2E_WORK/names" || missing+=" $name"
+    done
+    same "metrics that no target has" "" "$missing"
+}
+check "each metric of the rules exists" metrics_exist expressions_of_rules
+check "each metric of the dashboards exists" metrics_exist "$OBSERVABILITY/dashboards" --list
+each_panel_has_values() {
+    local board panel expression rows=0
+    while IFS=$'\t' read -r board panel expression; do
+        rows=$((rows + 1))
+        (($(values "${expression//\$__rate_interval/5m}" | wc -l) > 0)) ||
+            { warn "$board, $panel: no value: $expression"; return 1; }
+    done < <("$OBSERVABILITY/dashboards" --list)
+    ((rows > 50))
+}
+check "each expression of the dashboards has a value" each_panel_has_values
+check "no rule fails" same "rules that fail" "" "$(api rules | jq -r '.data.groups[].rules[] | select(.health != "ok") | .name')"
+
+# ---- alerts fire and end; the runbook's commands find and remove the cause
+
+firing() { is "count(ALERTS{alertname=\"$1\",alertstate=\"firing\"})" 1; }
+silent() { [[ -z "$(values "ALERTS{alertname=\"$1\"}")" ]]; }
+wait_until "the reject fires an alert" firing FunnelLoaderRejects
+check "the alert names the reason" same reason "$(sql "SELECT reason FROM raw.dead_letters WHERE stage = 'loader'")" \
+    "$(api query --data-urlencode 'query=ALERTS{alertname="FunnelLoaderRejects"}' | jq -r '.data.result[].metric.reason')"
+check "nothing else fires" same alerts FunnelLoaderRejects \
+    "$(api query --data-urlencode 'query=ALERTS{alertstate="firing",severity="critical"}' | jq -r '.data.result[].metric.alertname')"
+crash pg-loader-1
+wait_until "a killed service fires an alert" firing FunnelServiceDown
+check "the alert names the instance" same instance pg-loader-1 \
+    "$(api query --data-urlencode 'query=ALERTS{alertname="FunnelServiceDown"}' | jq -r '.data.result[].metric.instance')"
+stack status >"$E2E_WORK/status" || true
+check "the runbook's look shows the cause" grep -E '^pg-loader-1 +died' "$E2E_WORK/status"
+services
+wait_until "the alert ends after the runbook's action" silent FunnelServiceDown
+
+# ---- summaries in the log
+
+stop_services
+# summary INSTANCE KEY: of the complete run, of the newest process that counted rows.
+summary() { grep -h 'event=summary period=run' "$LOG_DIR/$1.log" | tail -n 1 | tr ' ' '\n' | sed -n "s/^$2=//p"; }
+check "bronze-sink logs its rows at its end" same rows "$(records_of raw_events)" "$(summary bronze-sink-1 rows_in)"
+check "and its dead letters" same letters "$(count "raw.dead_letters WHERE stage = 'bronze-sink'")" \
+    "$(summary bronze-sink-1 dead_letters)"
+listed() { summary bronze-sink-1 reasons | tr , '\n' | tr : ' ' | LC_ALL=C sort | diff "$E2E_WORK/reasons.table" -; }
+check "by reason" listed
+check "funnel-aggregator logs its late rows" same rows "$(count raw.late_events)" "$(summary funnel-aggregator-1 late)"
+check "a running service logs a line each minute" grep -q 'event=summary period=minute' "$LOG_DIR/bronze-sink-1.log"
