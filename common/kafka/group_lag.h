@@ -1,4 +1,4 @@
-/* The lag of a consumer group in one partition, under the name and labels of kafka_exporter, so that
+/* The lag of a consumer group in one partition, under the name and labels of kafka_exporter. So
  * dashboards for that program show our groups too. The same formula: the high watermark minus the
  * committed offset. Only the instance that has the partition shows it. */
 #ifndef FUNNEL_GROUP_LAG_H
