@@ -36,7 +36,7 @@ each_alert_is_in_the_runbook() {
     same "alerts of the runbook" "$(alerts_of_rules)" "$(alerts_of_runbook)"
     for alert in $(alerts_of_rules); do
         section=$(sed -n "/^### $alert\$/,/^##/p" "$OBSERVABILITY/README.md")
-        for part in Meaning Look Do; do
+        for part in Meaning Look "Do"; do
             [[ $section == *"**$part.** "* ]] || { warn "$alert has no $part"; return 1; }
         done
         grep -qx "          runbook: deploy/observability/README.md#${alert,,}" "$OBSERVABILITY/rules/funnel.yml" ||
@@ -89,7 +89,7 @@ rejects_are_stored() { (($(count "raw.dead_letters WHERE stage = 'loader'") == 1
 wait_until "the bytes in bronze are rejected" rejects_are_stored
 drain
 
-headers_of() { committed "$1" '%k|%h\n' | grep '^traced|' | tr ',|' '\n\n' | grep '^trace[ps]' | sort | xargs; } # TOPIC
+headers_of() { committed "$1" '%k|%h\n' | grep '^traced|' | tr '|' , | tr , '\n' | grep '^trace[ps]' | sort | xargs; } # TOPIC
 check "traceparent and tracestate are in the bronze record" \
     same headers "traceparent=$PARENT tracestate=v=good" "$(headers_of bronze_events)"
 check "and in the dead letter" same headers "traceparent=$PARENT tracestate=v=bad" "$(headers_of dead_letter)"
