@@ -5,8 +5,9 @@
 -- A duplicate leaves no trace in the database: only its first copy is stored. So a row that is
 -- neither stored nor refused is a duplicate, or was not read yet.
 --
--- Each day is looked at in a statement of its own: see functions/days.sql. By event id that is one
--- look into an index per day; by file and row it reads the days until one has the row.
+-- Each day is looked at in a statement of its own, whose locks are released: see
+-- functions/days.sql. By event id that is one look into an index per day; by file and row it reads
+-- the days until one has the row.
 
 -- The rollups that the aggregates have. The table is large, and its key begins with the rollup: so
 -- each step finds the next rollup by the index.
@@ -31,8 +32,12 @@ DECLARE
     event raw.events;
 BEGIN
     FOR day IN SELECT event_date FROM mart.event_days ORDER BY 1 DESC LOOP
-        SELECT * INTO event FROM raw.events e WHERE e.event_id = id AND e.event_date = day;
-        IF FOUND THEN
+        BEGIN
+            SELECT * INTO event FROM raw.events e WHERE e.event_id = id AND e.event_date = day;
+            PERFORM mart.release_locks();
+        EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
+        END;
+        IF event.event_id IS NOT NULL THEN
             RETURN NEXT event;
             RETURN;
         END IF;
@@ -54,12 +59,16 @@ BEGIN
         RETURN;
     END IF;
     FOR day IN SELECT event_date FROM mart.event_days ORDER BY 1 DESC LOOP
-        SELECT e.* INTO event
-        FROM raw.event_rows r
-        JOIN raw.events e ON e.event_id = r.event_id AND e.event_date = day
-        WHERE r.event_date = day AND r.source_id = ANY (sources) AND r.source_row = number
-        LIMIT 1;
-        IF FOUND THEN
+        BEGIN
+            SELECT e.* INTO event
+            FROM raw.event_rows r
+            JOIN raw.events e ON e.event_id = r.event_id AND e.event_date = day
+            WHERE r.event_date = day AND r.source_id = ANY (sources) AND r.source_row = number
+            LIMIT 1;
+            PERFORM mart.release_locks();
+        EXCEPTION WHEN SQLSTATE 'FNL01' THEN NULL;
+        END;
+        IF event.event_id IS NOT NULL THEN
             RETURN NEXT event;
             RETURN;
         END IF;

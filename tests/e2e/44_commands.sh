@@ -50,6 +50,15 @@ start pg-loader-1
 drain
 check "make psql runs a query" same answer 42 "$(mk psql Q='SELECT 6 * 7 AS answer' | sed -n 3p | tr -d ' ')"
 
+# ---- what the services show of their work (tests/observability has the rest)
+
+metric() { http_get "$1" metrics | awk -v name="$2" -F '[{ ]' '$1 == name { sum += $NF } END { print sum + 0 }'; } # INSTANCE NAME
+check "bronze-sink counts the rows of the raw topic" same rows "$(records_of raw_events)" "$(metric bronze-sink-1 funnel_rows_in_total)"
+check "and its dead letters" same letters "$(count "raw.dead_letters WHERE stage = 'bronze-sink'")" \
+    "$(metric bronze-sink-1 funnel_dead_letters_total)"
+check "funnel-aggregator counts late rows" same rows "$(count raw.late_events)" "$(metric funnel-aggregator-1 funnel_rows_late_total)"
+check "a service is ready" same ready 1 "$(metric pg-loader-1 funnel_ready)"
+
 # ---- why
 
 why() { mk why "$@"; }
@@ -84,7 +93,9 @@ TIME=$(sql "SET timezone = 'UTC'; SELECT event_time FROM raw.events WHERE event_
 check "make why ID: stored, and counted in six windows" same findings "6 counted 1 stored" "$(findings "ID=$ID")"
 check "in the windows of its time" windows_are_those "$TIME" "ID=$ID"
 check "by file and row: the same answer" diff <(why "ID=$ID") <(why "FILE=$FILE_NAME" "ROW=$ROW")
-LATE_ID=$(sql "SELECT event_id FROM raw.late_events WHERE cardinality(late_for) = 5 ORDER BY 1 LIMIT 1")
+# Late for some rollups, and in time for those of the day.
+LATE_ID=$(sql "SELECT event_id FROM raw.late_events WHERE '1m:all' = ANY (late_for) AND '1d:all' <> ALL (late_for)
+    ORDER BY 1 LIMIT 1")
 late_is_explained() {
     local rollup entries
     [[ -n $LATE_ID ]]
@@ -93,6 +104,7 @@ late_is_explained() {
         why "ID=$LATE_ID" | grep -qE "^ not counted +\| ${rollup%%<=*} " || { warn "$rollup is not there"; return 1; }
     done
     same "windows that do not count it" "$(wc -l <<<"$entries")" "$(why "ID=$LATE_ID" | grep -c '^ not counted ')"
+    why "ID=$LATE_ID" | grep -qE '^ counted +\| 1d:all '
     why "ID=$LATE_ID" | grep -q '^ late '
 }
 check "make why ID of a late event: the windows that do not count it" late_is_explained
