@@ -154,7 +154,8 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION raw.why_event(uuid) IS
-    'What became of the event with this id: stored or not, late for what, counted in which windows.';
+    'What became of the event with this id: stored or not, late for what, counted in which '
+    'windows.';
 
 CREATE OR REPLACE FUNCTION raw.why_refused(file text, number bigint)
     RETURNS TABLE (finding text, subject text, detail text)
