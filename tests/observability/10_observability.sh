@@ -49,7 +49,7 @@ check "each alert has an entry in the runbook: meaning, how to look, what to do"
 
 "$BIN_DIR/producer" --source synthetic --events 30 --seed 31 --start-time "2019-10-01 02:00:00" --output "$LATE"
 stack stop kafka
-KAFKA_JAVA_OPTIONS=$("$OBSERVABILITY/kafka-agent" "$KAFKA_METRICS") start kafka
+KAFKA_JVM_OPTIONS="${KAFKA_JVM_OPTIONS:-} $("$OBSERVABILITY/kafka-agent" "$KAFKA_METRICS")" start kafka
 fresh
 services
 DATA_SOURCE_NAME="$DSN sslmode=disable" prometheus-postgres-exporter "--web.listen-address=$POSTGRES_METRICS" \
