@@ -53,7 +53,7 @@ KAFKA_JVM_OPTIONS="${KAFKA_JVM_OPTIONS:-} $("$OBSERVABILITY/kafka-agent" "$KAFKA
 fresh
 services
 # The exporter's library knows the file of passwords only by this variable.
-PGPASSFILE=$(pass_file) DATA_SOURCE_NAME="$DSN sslmode=disable" prometheus-postgres-exporter "--web.listen-address=$POSTGRES_METRICS" \
+PGPASSFILE=$(pass_file) DATA_SOURCE_NAME="${DSN% passfile=*} sslmode=disable" prometheus-postgres-exporter "--web.listen-address=$POSTGRES_METRICS" \
     >"$LOG_DIR/postgres-exporter.log" 2>&1 3>&- 9>&- &
 STARTED+=($!)
 export KAFKA_METRICS POSTGRES_METRICS
