@@ -25,6 +25,7 @@ static const struct reader {
          6,
          {TOPIC_BRONZE_EVENTS, TOPIC_AGGREGATED_EVENTS, TOPIC_SESSION_FUNNELS, TOPIC_DEAD_LETTER,
           TOPIC_LATE_EVENTS, TOPIC_COUNTS}},
+	{"lake", 4, {TOPIC_BRONZE_EVENTS, TOPIC_DEAD_LETTER, TOPIC_LATE_EVENTS, TOPIC_COUNTS}},
 };
 
 static rd_kafka_topic_partition_list_t *partitions_of(const struct reader *reader,
