@@ -3,8 +3,8 @@
 # REPLICAS_bronze_sink=2.
 STACK := deploy/local/stack
 
-# Commands read them from the environment, so that no shell reads their contents.
-export Q ID FILE ROW
+# Variables of the command line (Q, ID, FILE, ROW) are in the environment of a recipe, so no shell reads their
+# contents.
 
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
