@@ -32,6 +32,9 @@
 #define WATCH_EVERY_US INT64_C(100000)
 
 #define LOADER_TOPICS 6
+#define LOST_RECORDS_ADVICE                                                                      \
+	"to continue without them, set next_offset of this row to the first offset of the log; " \
+	"to load them, process into a fresh set (another TOPIC_PREFIX and another database)"
 
 /* All others have the same number of partitions as the first. */
 static const struct {
@@ -174,8 +177,8 @@ static bool find_start(struct loader *loader, struct stored_offset *at, struct e
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
 		if (!stored_start(loader->tasks[i].partition, "processed.loader_offsets",
-		                  at[i].committed, &loader->tasks[i].past_end_since_us,
-		                  &at[i].position, err))
+		                  LOST_RECORDS_ADVICE, at[i].committed,
+		                  &loader->tasks[i].past_end_since_us, &at[i].position, err))
 			return false;
 	return loader_offsets_insert(loader->pg, at, loader->task_count, err);
 }

@@ -12,16 +12,32 @@ struct duck {
 	duckdb_connection connection;
 };
 
-/* The engine has no error codes for these. */
+/* The engine has no error codes for these. With the same rows it would lack memory again. */
 static enum err_class class_of(const char *text)
 {
-	static const char *const temporary[] = {"No space left", "Out of Memory",
-	                                        "Could not write"};
+	static const struct {
+		const char *part;
+		enum err_class class;
+	} known[] = {{"Out of Memory", ERR_OPERATOR},
+	             {"Permission denied", ERR_OPERATOR},
+	             {"No space left", ERR_RETRY},
+	             {"IO Error", ERR_RETRY}};
 
-	for (size_t i = 0; text && i < sizeof(temporary) / sizeof(*temporary); i++)
-		if (strstr(text, temporary[i]))
-			return ERR_RETRY;
+	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
+		if (strstr(text, known[i].part))
+			return known[i].class;
 	return ERR_FATAL;
+}
+
+bool duck_failed(const char *text, struct err *err)
+{
+	if (!text)
+		text = "no reason given";
+	return err_set(err, class_of(text), "DuckDB: %.700s%s", text,
+	               strstr(text, "Out of Memory")
+	                       ? "; raise LAKE_MEMORY, or lower LAKE_BATCH_ROWS and "
+	                         "LAKE_BATCH_BYTES"
+	                       : "");
 }
 
 static bool connect(struct duck *duck, int64_t memory_bytes, int threads, struct err *err)
@@ -72,12 +88,9 @@ duckdb_connection duck_connection(const struct duck *duck)
 
 bool duck_query(struct duck *duck, const char *sql, duckdb_result *result, struct err *err)
 {
-	const char *why;
-
 	if (duckdb_query(duck->connection, sql, result) == DuckDBSuccess)
 		return true;
-	why = duckdb_result_error(result);
-	err_set(err, class_of(why), "DuckDB: %.800s", why ? why : "no reason given");
+	duck_failed(duckdb_result_error(result), err);
 	duckdb_destroy_result(result);
 	return false;
 }

@@ -1,6 +1,6 @@
 /* DuckDB in this process: one database in memory, one connection. It writes and reads Parquet.
- * Errors: ERR_RETRY for a full disk or memory limit, ERR_FATAL otherwise; the message has the
- * engine's text. One thread at a time. */
+ * Errors: ERR_RETRY for a failing or full disk, ERR_OPERATOR for too little memory or a missing
+ * right, ERR_FATAL otherwise; the message has the engine's text. One thread at a time. */
 #ifndef FUNNEL_DUCK_H
 #define FUNNEL_DUCK_H
 
@@ -17,6 +17,8 @@ struct duck *duck_open(int64_t memory_bytes, int threads, struct err *err);
 void duck_close(struct duck *duck); /* takes NULL */
 duckdb_connection duck_connection(const struct duck *duck);
 
+/* Sets err from a text of DuckDB, which may be NULL. Returns false. */
+bool duck_failed(const char *text, struct err *err);
 /* Runs statements without a result. */
 MUST_USE bool duck_run(struct duck *duck, const char *sql, struct err *err);
 /* Runs one statement; the caller frees the result with duckdb_destroy_result. */

@@ -102,14 +102,15 @@ static bool store_file(struct lake_writer *writer, const struct lake_day *day,
 	lake_storage_scratch(writer->storage, local, sizeof(local));
 	ok = lake_parquet_write(writer->duck, day, local, pairs, file, err);
 	FAULT_POINT("after_write");
-	ok = ok && lake_storage_put(writer->storage, local, file->path, err);
+	if (ok && !lake_storage_put(writer->storage, local, file->path, err)) {
+		if (err->class == ERR_FATAL) /* fsync: the rows are read and written again */
+			err->class = ERR_RETRY;
+		ok = false;
+	}
 	FAULT_POINT("after_put");
-	if (ok)
-		return true;
-	unlink(local);
-	if (err->class == ERR_FATAL) /* a failed fsync: the rows are read and written again */
-		err->class = ERR_RETRY;
-	return false;
+	if (!ok)
+		unlink(local);
+	return ok;
 }
 
 /* days: those of this batch. */

@@ -49,9 +49,15 @@ struct lake_catalogue;
 struct lake_catalogue *lake_catalogue_new(const struct postgres_config *config,
                                           struct lake_storage *storage);
 void lake_catalogue_free(struct lake_catalogue *catalogue);
-/* Connects and checks that the schema is there; registers the data path of the lake, or compares
- * it: ERR_OPERATOR, the catalogue belongs to another folder or bucket. */
+/* Connects and checks that the schema is there; an empty catalogue becomes that of this lake, if
+ * the lake is empty too. ERR_OPERATOR: the catalogue belongs to another folder or bucket, or it is
+ * empty and the lake has files. */
 MUST_USE bool lake_catalogue_open(struct lake_catalogue *catalogue, struct err *err);
+/* For lake register: the same without the claim, which it makes when it has registered all files.
+ * PostgreSQL only. *claimed: the catalogue is that of this lake already. */
+MUST_USE bool lake_catalogue_connect(struct lake_catalogue *catalogue, bool *claimed,
+                                     struct err *err);
+MUST_USE bool lake_catalogue_claim(struct lake_catalogue *catalogue, struct err *err);
 
 /* Its connection, for questions between two commits; NULL: manifests. */
 struct postgres *lake_catalogue_postgres(struct lake_catalogue *catalogue);
@@ -59,6 +65,11 @@ struct postgres *lake_catalogue_postgres(struct lake_catalogue *catalogue);
 /* Fills all but topic and partition. */
 MUST_USE bool lake_catalogue_read(struct lake_catalogue *catalogue, struct lake_position *at,
                                   size_t count, struct err *err);
+/* Keeps the position where it is until lake_catalogue_let_go; nobody else commits meanwhile. With
+ * PostgreSQL. ERR_CONFLICT: it is not at->next any more. */
+MUST_USE bool lake_catalogue_hold(struct lake_catalogue *catalogue, const struct lake_position *at,
+                                  struct err *err);
+void lake_catalogue_let_go(struct lake_catalogue *catalogue);
 /* Stores the batches, their files and the new positions, all or nothing: one transaction that takes
  * the lake's lock first, then the positions in the order of topic and partition, then the newest
  * snapshot. ERR_CONFLICT: a position is not `from.next` any more. ERR_RETRY: call again; if the

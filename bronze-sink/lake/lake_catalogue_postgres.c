@@ -118,23 +118,28 @@ static bool check_schema(struct postgres *pg, struct err *err)
 	               "pg-loader, which applies the SQL files (MIGRATE=only: then stops)");
 }
 
-/* The first lake of a catalogue becomes its own. */
-static bool claim(struct postgres *pg, const char *root, struct err *err)
+bool lake_pg_claim(struct postgres *pg, const char *root, struct err *err)
+{
+	return run(pg,
+	           "INSERT INTO lake.ducklake_metadata (key, value) SELECT 'data_path', $1"
+	           " WHERE NOT EXISTS (SELECT FROM lake.ducklake_metadata"
+	           "                   WHERE key = 'data_path' AND scope IS NULL)",
+	           1, &root, err);
+}
+
+/* *claimed: the catalogue has a lake, and it is this one. */
+static bool check_root(struct postgres *pg, const char *root, bool *claimed, struct err *err)
 {
 	PGresult *result = NULL;
 	bool ok;
 
-	if (!run(pg,
-	         "INSERT INTO lake.ducklake_metadata (key, value) SELECT 'data_path', $1"
-	         " WHERE NOT EXISTS (SELECT FROM lake.ducklake_metadata"
-	         "                   WHERE key = 'data_path' AND scope IS NULL)",
-	         1, &root, err) ||
-	    !postgres_query(pg,
+	if (!postgres_query(pg,
 	                    "SELECT value FROM lake.ducklake_metadata"
 	                    " WHERE key = 'data_path' AND scope IS NULL",
 	                    0, NULL, &result, err))
 		return false;
-	ok = strcmp(PQgetvalue(result, 0, 0), root) == 0 ||
+	*claimed = PQntuples(result) > 0;
+	ok = !*claimed || strcmp(PQgetvalue(result, 0, 0), root) == 0 ||
 	     err_set(err, ERR_OPERATOR,
 	             "the catalogue in PostgreSQL is that of the lake %s, but LAKE_URL is %s: set "
 	             "LAKE_URL to the former, or use another database; if you have moved the lake, "
@@ -144,10 +149,10 @@ static bool claim(struct postgres *pg, const char *root, struct err *err)
 	return ok;
 }
 
-bool lake_pg_open(struct postgres *pg, const char *root, struct err *err)
+bool lake_pg_open(struct postgres *pg, const char *root, bool *claimed, struct err *err)
 {
 	return postgres_connect(pg, NULL, err) && check_schema(pg, err) &&
-	       lake_pg_end(pg, lake_pg_begin(pg, err) && claim(pg, root, err), err);
+	       check_root(pg, root, claimed, err);
 }
 
 /* ---- read */
@@ -206,6 +211,16 @@ static bool read_all(struct postgres *pg, struct lake_position *at, struct store
 		ok = read_state(pg, &at[i], err);
 	}
 	return lake_pg_end(pg, ok, err);
+}
+
+bool lake_pg_read_next(struct postgres *pg, struct lake_position *at, struct err *err)
+{
+	struct stored_offset offset = {.topic = at->topic, .partition = at->partition};
+
+	if (!stored_offsets_read(pg, &positions, &offset, 1, err))
+		return false;
+	at->next = offset.committed;
+	return true;
 }
 
 bool lake_pg_read(struct postgres *pg, struct lake_position *at, size_t count, struct err *err)
@@ -351,6 +366,36 @@ static bool store_batch(struct postgres *pg, const struct lake_commit *batch, in
 	return ok;
 }
 
+static bool is_there(struct lake_storage *storage, const char *path, bool *there, struct err *err)
+{
+	struct lake_listing found = {0};
+	bool ok = lake_storage_list(storage, path, &found, err);
+
+	*there = found.count > 0;
+	lake_listing_free(&found);
+	return ok;
+}
+
+static bool files_are_there(struct lake_storage *storage, const struct lake_commit *batches,
+                            size_t count, struct err *err)
+{
+	bool there = true;
+
+	if (lake_storage_is_folder(storage))
+		return true;
+	for (size_t i = 0; i < count; i++)
+		for (size_t f = 0; f < batches[i].file_count; f++) {
+			const char *path = batches[i].files[f].path;
+
+			if (!is_there(storage, path, &there, err))
+				return false;
+			if (!there)
+				return err_set(err, ERR_CONFLICT,
+				               "%s: another lake writer has removed it", path);
+		}
+	return true;
+}
+
 static bool store(struct postgres *pg, const struct lake_commit *batches,
                   struct stored_offset *moved, size_t count, struct err *err)
 {
@@ -365,14 +410,15 @@ static bool store(struct postgres *pg, const struct lake_commit *batches,
 	return ok;
 }
 
-bool lake_pg_commit(struct postgres *pg, const struct lake_commit *batches, size_t count,
-                    struct err *err)
+bool lake_pg_commit(struct postgres *pg, struct lake_storage *storage,
+                    const struct lake_commit *batches, size_t count, struct err *err)
 {
 	struct stored_offset *moved = xrealloc(NULL, (count + 1) * sizeof(*moved));
 	bool ok = lake_pg_begin(pg, err);
 
 	FAULT_POINT("after_lock");
-	ok = ok && store(pg, batches, moved, count, err);
+	ok = ok && files_are_there(storage, batches, count, err) &&
+	     store(pg, batches, moved, count, err);
 	FAULT_POINT("before_commit");
 	ok = lake_pg_end(pg, ok, err);
 	FAULT_POINT("after_commit");

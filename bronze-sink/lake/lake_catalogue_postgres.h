@@ -5,12 +5,19 @@
 
 #include "lake_catalogue.h"
 
-/* root: lake_storage_root. ERR_RETRY: among others, the database does not have the schema yet. */
-MUST_USE bool lake_pg_open(struct postgres *pg, const char *root, struct err *err);
+/* root: lake_storage_root. ERR_RETRY: among others, the database does not have the schema yet.
+ * *claimed: the catalogue is that of the lake `root`. ERR_OPERATOR: it is that of another one. */
+MUST_USE bool lake_pg_open(struct postgres *pg, const char *root, bool *claimed, struct err *err);
+/* The catalogue becomes that of this lake, if it is that of none. */
+MUST_USE bool lake_pg_claim(struct postgres *pg, const char *root, struct err *err);
 MUST_USE bool lake_pg_read(struct postgres *pg, struct lake_position *at, size_t count,
                            struct err *err);
-MUST_USE bool lake_pg_commit(struct postgres *pg, const struct lake_commit *batches, size_t count,
-                             struct err *err);
+/* In the open transaction: the next offset alone. */
+MUST_USE bool lake_pg_read_next(struct postgres *pg, struct lake_position *at, struct err *err);
+/* Of a bucket, it checks that the files are there: another writer may have taken them for
+ * left-overs. */
+MUST_USE bool lake_pg_commit(struct postgres *pg, struct lake_storage *storage,
+                             const struct lake_commit *batches, size_t count, struct err *err);
 
 /* ---- parts of a transaction, for the commands */
 

@@ -48,8 +48,16 @@ static bool take_lock(struct lake_command *command, struct err *err)
 	                        "run this command again when it has ended");
 }
 
-bool lake_command_open(const struct lake_config *config, struct lake_command **command,
-                       struct err *err)
+static bool open_catalogue(struct lake_command *command, bool may_be_empty, struct err *err)
+{
+	bool claimed = false;
+
+	return may_be_empty ? lake_catalogue_connect(command->catalogue, &claimed, err)
+	                    : lake_catalogue_open(command->catalogue, err);
+}
+
+static bool open_command(const struct lake_config *config, bool may_be_empty,
+                         struct lake_command **command, struct err *err)
 {
 	struct lake_command *c = xrealloc(NULL, sizeof(*c));
 
@@ -65,7 +73,19 @@ bool lake_command_open(const struct lake_config *config, struct lake_command **c
 	lake_storage_clear_scratch(c->storage);
 	c->catalogue = lake_catalogue_new(&config->postgres, c->storage);
 	c->pg = lake_catalogue_postgres(c->catalogue);
-	return lake_catalogue_open(c->catalogue, err) && take_lock(c, err) && open_duck(c, err);
+	return open_catalogue(c, may_be_empty, err) && take_lock(c, err) && open_duck(c, err);
+}
+
+bool lake_command_open(const struct lake_config *config, struct lake_command **command,
+                       struct err *err)
+{
+	return open_command(config, false, command, err);
+}
+
+bool lake_command_open_unclaimed(const struct lake_config *config, struct lake_command **command,
+                                 struct err *err)
+{
+	return open_command(config, true, command, err);
 }
 
 void lake_command_close(struct lake_command *command)

@@ -24,6 +24,9 @@ struct lake_command {
  * is empty. ERR_RETRY: another command of this kind is running. */
 MUST_USE bool lake_command_open(const struct lake_config *config, struct lake_command **command,
                                 struct err *err);
+/* The same for a catalogue that is empty, although the lake has files. */
+MUST_USE bool lake_command_open_unclaimed(const struct lake_config *config,
+                                          struct lake_command **command, struct err *err);
 void lake_command_close(struct lake_command *command); /* takes NULL */
 
 /* Local copies of files of the lake, or the files themselves. Zero-initialised: empty. */

@@ -26,6 +26,9 @@
 
 #define WATCH_EVERY_US INT64_C(100000)
 #define LAKE_TOPICS    4
+#define LOST_RECORDS_ADVICE                                                                     \
+	"they are lost to this lake: to continue with what is there, set LAKE_URL to an empty " \
+	"place, and use another database or empty the schema lake"
 
 /* The first has the number of partitions of the set. */
 static const struct {
@@ -50,6 +53,17 @@ static void raise_alarm(struct lake_writer *writer, const struct input_record *r
 		log_error("schema_refused", log_str("error", writer->schema_alarm.message));
 }
 
+/* Of the headers that were read for the row. */
+static int64_t bytes_of(const struct input_record *record)
+{
+	struct header_list headers = record_headers(record);
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < headers.count; i++)
+		bytes += headers.at[i].name.len + headers.at[i].value.len;
+	return (int64_t)bytes;
+}
+
 static bool take_record(struct lake_writer *writer, size_t number,
                         const struct input_record *record, struct err *err)
 {
@@ -64,7 +78,7 @@ static bool take_record(struct lake_writer *writer, size_t number,
 	task->rows[table]++;
 	task->last =
 		record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
-	writer->batch_bytes += (int64_t)(record->key.len + record->value.len);
+	writer->batch_bytes += (int64_t)(record->key.len + record->value.len) + bytes_of(record);
 	return true;
 }
 
@@ -188,6 +202,8 @@ static bool lock_partitions(struct lake_writer *writer, struct err *err)
 static bool read_positions(struct lake_writer *writer, struct err *err)
 {
 	struct lake_position *at = xrealloc(NULL, (writer->task_count + 1) * sizeof(*at));
+	const char *place =
+		lake_catalogue_postgres(writer->catalogue) ? "lake.positions" : "the manifest";
 	bool ok;
 
 	for (size_t i = 0; i < writer->task_count; i++)
@@ -199,7 +215,7 @@ static bool read_positions(struct lake_writer *writer, struct err *err)
 		struct lake_task *task = &writer->tasks[i];
 		int64_t start = at[i].next;
 
-		ok = stored_start(task->partition, "lake.positions", at[i].next,
+		ok = stored_start(task->partition, place, LOST_RECORDS_ADVICE, at[i].next,
 		                  &task->past_end_since_us, &start, err);
 		task->from = at[i];
 		task->partition->position = start;
@@ -216,7 +232,7 @@ static bool begin_stream(struct lake_task *task, struct err *err)
 	task->last = task->from.last;
 	if (*task->from.clock && !clock_parse(span_of(task->from.clock), &task->stream.clock))
 		return err_set(err, ERR_OPERATOR,
-		               "%s/%" PRId32 ": invalid clock \"%s\" in lake.positions",
+		               "%s/%" PRId32 ": invalid clock \"%s\" in the catalogue of the lake",
 		               task->from.topic, task->from.partition, task->from.clock);
 	return true;
 }
@@ -234,10 +250,59 @@ static const struct lake_task *task_of(const struct lake_writer *writer,
 	return NULL;
 }
 
+/* In a bucket nothing keeps another writer out. So the position is compared once more, and kept
+ * where it is until the file is removed. */
+static bool remove_file(struct lake_writer *writer, const struct lake_task *task, const char *path,
+                        struct err *err)
+{
+	bool ok;
+
+	if (lake_storage_is_folder(writer->storage))
+		return lake_storage_remove(writer->storage, path, err);
+	ok = lake_catalogue_hold(writer->catalogue, &task->from, err) &&
+	     lake_storage_remove(writer->storage, path, err);
+	lake_catalogue_let_go(writer->catalogue);
+	return ok;
+}
+
+/* A partition without a position has at most the files of one batch, which was not registered. */
+static bool check_partition(const struct lake_writer *writer, const struct lake_task *task,
+                            const struct lake_listing *files, struct err *err)
+{
+	struct lake_path path;
+	int64_t first = OFFSET_NONE;
+
+	for (size_t i = 0; task->from.next == OFFSET_NONE && i < files->count; i++) {
+		if (!lake_path_parse(files->at[i].path, &path) || !path.topic.at ||
+		    task_of(writer, &path) != task)
+			continue;
+		if (first != OFFSET_NONE && first != path.first)
+			return err_set(err, ERR_OPERATOR,
+			               "%s/%" PRId32 ": the catalogue has no position, but the "
+			               "lake has files of several batches: restore the catalogue "
+			               "(with PostgreSQL: lake register), or set LAKE_URL to an "
+			               "empty place",
+			               task->from.topic, task->from.partition);
+		first = path.first;
+	}
+	return true;
+}
+
+/* Before anything is removed. */
+static bool check_partitions(const struct lake_writer *writer, const struct lake_listing *files,
+                             struct err *err)
+{
+	for (size_t i = 0; i < writer->task_count; i++)
+		if (!check_partition(writer, &writer->tasks[i], files, err))
+			return false;
+	return true;
+}
+
 static bool remove_unknown(struct lake_writer *writer, struct err *err)
 {
 	struct lake_listing files = {0};
-	bool ok = lake_storage_list(writer->storage, "", &files, err);
+	bool ok = lake_storage_list(writer->storage, "", &files, err) &&
+	          check_partitions(writer, &files, err);
 
 	for (size_t i = 0; ok && i < files.count; i++) {
 		const struct lake_task *task;
@@ -251,7 +316,7 @@ static bool remove_unknown(struct lake_writer *writer, struct err *err)
 		log_warn("file_removed", log_str("path", files.at[i].path),
 		         log_str("detail",
 		                 "an interrupted writer left it; its rows are read again"));
-		ok = lake_storage_remove(writer->storage, files.at[i].path, err);
+		ok = remove_file(writer, task, files.at[i].path, err);
 		metric_add(writer->removed, ok);
 	}
 	lake_listing_free(&files);

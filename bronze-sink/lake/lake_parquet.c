@@ -113,6 +113,8 @@ static json_t *statistics_of_column(duckdb_vector map, duckdb_list_entry entry)
 
 			if (!span_is(text_of(keys, i), kept[k].of_duck))
 				continue;
+			if (memchr(value.at, '\0', value.len))
+				continue; /* PostgreSQL's JSON has no NUL: there is no bound */
 			json = kept[k].is_number ? json_integer(strtoll(value.at, NULL, 10))
 			                         : json_stringn(value.at, value.len);
 			/* NULL: a text that was cut in the middle of a character. */

@@ -368,7 +368,7 @@ static bool register_open(void *config, void **state, struct err *err)
 
 	*new = (struct register_state){0};
 	*state = new;
-	return lake_command_open(config, &new->command, err);
+	return lake_command_open_unclaimed(config, &new->command, err);
 }
 
 static enum step register_step(void *opaque, bool stopping, struct err *err)
@@ -385,6 +385,8 @@ static enum step register_step(void *opaque, bool stopping, struct err *err)
 	}
 	if (state->next < duckdb_row_count(&state->batches))
 		return register_batch(state, state->next++, err) ? STEP_MORE : STEP_FAILED;
+	if (!lake_catalogue_claim(state->command->catalogue, err))
+		return STEP_FAILED;
 	log_info("register_finished", log_int("batches", state->stored_batches),
 	         log_int("files", state->stored_files));
 	return STEP_DONE;

@@ -127,13 +127,35 @@ static bool is_file(const char *name)
 	return name[NAME_BYTES] == '-';
 }
 
+/* A file, or a folder of files: DuckDB sorts with the help of one. */
+static void remove_entry(int folder, const char *name)
+{
+	struct dirent *entry;
+	DIR *inner;
+	int fd;
+
+	if (unlinkat(folder, name, 0) == 0 || (errno != EISDIR && errno != EPERM))
+		return;
+	fd = openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	inner = fd < 0 ? NULL : fdopendir(fd);
+	if (!inner) {
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(inner)) != NULL)
+		unlinkat(dirfd(inner), entry->d_name, 0);
+	closedir(inner);
+	unlinkat(folder, name, AT_REMOVEDIR);
+}
+
 static void remove_unclaimed(const struct lake_scratch *scratch, DIR *folder, const char *name)
 {
 	int fd;
 
 	if (!claim(scratch, name, &fd))
 		return;
-	unlinkat(dirfd(folder), name, 0);
+	remove_entry(dirfd(folder), name);
 	if (fd >= 0)
 		close(fd);
 }
@@ -154,7 +176,7 @@ static void remove_files(const struct lake_scratch *scratch, bool (*matches)(con
 		if (!owner)
 			remove_unclaimed(scratch, folder, name);
 		else if (strncmp(name, owner, NAME_BYTES) == 0)
-			unlinkat(dirfd(folder), name, 0);
+			remove_entry(dirfd(folder), name);
 	}
 	if (folder)
 		closedir(folder);

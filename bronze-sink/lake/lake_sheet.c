@@ -97,8 +97,7 @@ static bool append_chunk(struct lake_sheet *sheet, struct err *err)
 {
 	duckdb_data_chunk_set_size(sheet->chunk, sheet->row);
 	if (duckdb_append_data_chunk(sheet->appender, sheet->chunk) != DuckDBSuccess)
-		return err_set(err, ERR_RETRY, "DuckDB: %.800s",
-		               duckdb_appender_error(sheet->appender));
+		return duck_failed(duckdb_appender_error(sheet->appender), err);
 	duckdb_data_chunk_reset(sheet->chunk);
 	find_arrays(sheet);
 	sheet->row = 0;
@@ -110,8 +109,7 @@ bool lake_sheet_flush(struct lake_sheet *sheet, struct err *err)
 	if (sheet->row > 0 && !append_chunk(sheet, err))
 		return false;
 	if (duckdb_appender_flush(sheet->appender) != DuckDBSuccess)
-		return err_set(err, ERR_RETRY, "DuckDB: %.800s",
-		               duckdb_appender_error(sheet->appender));
+		return duck_failed(duckdb_appender_error(sheet->appender), err);
 	return true;
 }
 

@@ -245,7 +245,7 @@ static enum step run_step(struct lake_writer *writer, struct err *err)
 	    position_step(writer, err) == STEP_FAILED)
 		return STEP_FAILED;
 	if (!lake_poll(writer, wait_ms, &taken, err))
-		return rewind_and_wait(writer, "schema registry", err);
+		return rewind_and_wait(writer, "records", err);
 	if (intake_change(writer->intake) != INTAKE_SAME)
 		return rebalance_step(writer, err);
 	if (!intake_verify_client(writer->intake, monotonic_us(), err))

@@ -237,7 +237,7 @@ static bool take_batch(struct rebuild_files *files, const json_t *item, const ch
 		.file = file,
 	};
 
-	if (!topic || json_array_size(item) != 4 || batch.next <= batch.first)
+	if (!topic || json_array_size(item) < 4 || batch.next <= batch.first)
 		return false;
 	if (!topic_of_name(prefix, topic, &batch.topic))
 		return true;

@@ -145,7 +145,7 @@ static void redact(const struct s3_client *client, char *text)
 	const char *const keys[] = {client->config.access_key, client->config.secret_key};
 
 	for (size_t i = 0; i < sizeof(keys) / sizeof(*keys); i++)
-		for (char *at; (at = strstr(text, keys[i])) != NULL;)
+		for (char *at = text; (at = strstr(at, keys[i])) != NULL; at += strlen(keys[i]))
 			memset(at, '*', strlen(keys[i]));
 }
 

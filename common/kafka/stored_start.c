@@ -37,8 +37,8 @@ static bool is_past_end(const struct assigned_partition *partition, const char *
 		ERR_ADVICE_FRESH_SET, err);
 }
 
-bool stored_start(const struct assigned_partition *partition, const char *place, int64_t stored,
-                  int64_t *past_end_since_us, int64_t *start, struct err *err)
+bool stored_start(const struct assigned_partition *partition, const char *place, const char *advice,
+                  int64_t stored, int64_t *past_end_since_us, int64_t *start, struct err *err)
 {
 	switch (start_check(stored, stored, partition->low, partition->high)) {
 	case START_RESUME: *past_end_since_us = 0; return true;
@@ -52,13 +52,9 @@ bool stored_start(const struct assigned_partition *partition, const char *place,
 			                 "retention removed earlier records; reading from here"));
 		return true;
 	case START_LOST_RECORDS:
-		return cannot_start(
-			partition, place, stored,
-			"retention has removed records that were never loaded",
-			"to continue without them, set next_offset of this row to the first offset "
-			"of the log; to load them, process into a fresh set (another TOPIC_PREFIX "
-			"and another database)",
-			err);
+		return cannot_start(partition, place, stored,
+		                    "retention has removed records that were never loaded", advice,
+		                    err);
 	case START_BEYOND_END: break;
 	}
 	return is_past_end(partition, place, stored, past_end_since_us, err);

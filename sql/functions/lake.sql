@@ -237,7 +237,10 @@ BEGIN
     FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)
     WHERE f.end_snapshot IS NULL AND table_name IN ('bronze', 'late_events')
           AND f.path ~ '^event_date=[0-9-]{10}/';
-    first_kept := (SELECT max(day) FROM pg_temp.lake_old WHERE table_name = 'bronze') - keep + 1;
+    -- Days that have files: one event with a date far ahead does not end all others.
+    first_kept := (SELECT min(day) FROM (SELECT DISTINCT day FROM pg_temp.lake_old
+                                         WHERE table_name = 'bronze'
+                                         ORDER BY day DESC LIMIT keep) AS newest);
     DELETE FROM pg_temp.lake_old WHERE day >= first_kept OR first_kept IS NULL;
     SELECT count(DISTINCT day), count(*), coalesce(sum(record_count), 0) INTO days, files, rows
     FROM pg_temp.lake_old;
@@ -255,5 +258,5 @@ BEGIN
 END
 $body$;
 COMMENT ON FUNCTION lake.expire_days(integer) IS
-    'Ends the files of bronze and late_events of all days but the newest: keep of them, counted '
-    'back from the newest day of bronze. Returns how many days, files and rows that were.';
+    'Ends the files of bronze and late_events of all days before the newest `keep` days of bronze '
+    'that have files. Returns how many days, files and rows that were.';

@@ -62,5 +62,16 @@ compacted() {
     verified
 }
 check "after lake compact the rows are the same" compacted
+# The catalogue is lost, the files are not.
+empty_catalogue_is_refused() {
+    local root files
+    root=$(sql "DELETE FROM lake.ducklake_metadata WHERE key = 'data_path' RETURNING value")
+    files=$(find "$LAKE_URL" -name '*.parquet' | LC_ALL=C sort | sha256sum)
+    refused 78 "lake register LAKE_URL" lake UNTIL_END=true write
+    refused 78 "lake register LAKE_URL" lake compact
+    same "files" "$files" "$(find "$LAKE_URL" -name '*.parquet' | LC_ALL=C sort | sha256sum)"
+    sql "INSERT INTO lake.ducklake_metadata (key, value) VALUES ('data_path', '$root')"
+}
+check "with an empty catalogue no file of a lake is removed" empty_catalogue_is_refused
 examples_run() { lake_readers examples <"$ROOT/bronze-sink/README.md"; }
 check "the examples of bronze-sink/README.md find rows, the same as in PostgreSQL" examples_run
