@@ -163,14 +163,14 @@ BEGIN
                 'lake.ducklake_snapshot_changes, lake.ducklake_data_file, '
                 'lake.ducklake_file_column_stats, lake.ducklake_table_stats, '
                 'lake.ducklake_table_column_stats, '
-                'lake.ducklake_files_scheduled_for_deletion'),
+                'lake.ducklake_files_scheduled_for_deletion, lake.forgotten_checks'),
             ('funnel_lake', 'EXECUTE', 'FUNCTION lake.lock(), '
                 'lake.begin_snapshot(bigint, text, jsonb), lake.table_id(text), '
                 'lake.path_in_table(text, text), lake.is_less(text, text, text), '
                 'lake.add_file(bigint, bigint, text, text, bigint, bigint, bigint, jsonb), '
                 'lake.widen(bigint, bigint), lake.end_file(bigint, text, text), '
-                'lake.forget_files(timestamptz), '
-                'lake.expire_days(integer), '
+                'lake.narrow(bigint), lake.forget_files(timestamptz), '
+                'lake.expire_days(integer), processed.newest_forget_request(), '
                 'processed.somebody_forgotten(), processed.forgotten(text[]), '
                 'raw.user_ids_in(bytea), raw.user_ids_of(bytea, bytea, text)'),
 

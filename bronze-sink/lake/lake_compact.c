@@ -1,6 +1,8 @@
-/* A step compacts one group of files of one day. The new file is stored first, and then registered
- * in the transaction that ends the old ones. A crash between the two leaves a file that the
- * catalogue does not know; the next run removes it before it does anything else. */
+/* First, each file that may have a forgotten user is searched, and written again if it has one: a
+ * step for each file. Then a step compacts one group of files of one day. Both write a new file in
+ * the same way. It is stored first, and then registered in the transaction that ends the old ones.
+ * A crash between the two leaves a file that the catalogue does not know; the next run removes it
+ * before it does anything else. */
 #include "lake_compact.h"
 
 #include <inttypes.h>
@@ -15,6 +17,7 @@
 #include "lake_catalogue_postgres.h"
 #include "lake_command.h"
 #include "lake_file.h"
+#include "lake_forgotten_files.h"
 #include "lake_listing.h"
 #include "service/fault.h"
 #include "service/log.h"
@@ -39,60 +42,83 @@ static const struct config_option options[] = {
 struct compact {
 	const struct compact_config *config;
 	struct lake_command *command;
-	bool cleared; /* of leftovers */
+	bool cleared;      /* of leftovers */
+	bool all_searched; /* for forgotten users */
+	int64_t request;   /* the newest one at the start; -1: nobody is forgotten */
+	PGresult *to_find; /* files to be searched for forgotten users; NULL: not listed yet */
+	int searched, rewritten;
 	int64_t old_files, new_files, bytes_before, bytes_after;
 };
 
-/* The files of one group. */
+/* Files that one new file replaces: rows of `files` from the first on. */
 struct group {
-	PGresult *files; /* table, folder, path, bytes, rows */
-	int count;
+	const PGresult *files;
+	int first, count;
 	enum lake_table table;
 	int64_t rows, bytes;
+	struct lake_locals locals;
+	int64_t request;   /* the new file has no user of this request or one before; -1: none */
+	int64_t forgotten; /* users or dead letters that were found in the files */
 	char path[LAKE_RELATIVE_MAX]; /* of the new file */
 };
 
-enum { FILE_TABLE, FILE_FOLDER, FILE_PATH, FILE_BYTES, FILE_ROWS };
+/* CHECKED: no file of the group has a user of the newest request or of one before. */
+enum { FILE_TABLE, FILE_FOLDER, FILE_PATH, FILE_BYTES, FILE_ROWS, FILE_ID, FILE_CHECKED };
+#define FILE_OURS FILE_CHECKED /* of SEARCH_SQL */
+
+static const char *file_value(const struct group *group, int file, int column)
+{
+	return PQgetvalue(group->files, group->first + file, column);
+}
+
+static bool group_init(struct group *group, const PGresult *files, int first, int count,
+                       struct err *err)
+{
+	*group = (struct group){.files = files, .first = first, .count = count, .request = -1};
+	for (int i = 0; i < count; i++) {
+		group->table = lake_table_by_name(span_of(file_value(group, i, FILE_TABLE)));
+		group->rows += strtoll(file_value(group, i, FILE_ROWS), NULL, 10);
+		group->bytes += strtoll(file_value(group, i, FILE_BYTES), NULL, 10);
+	}
+	return group->table != LAKE_TABLE_COUNT ||
+	       err_set(err, ERR_OPERATOR, "unknown table \"%s\" in lake.ducklake_table",
+	               file_value(group, 0, FILE_TABLE));
+}
+
+#define IS_OURS                                                    \
+	"f.path ~ '^(event|record)_date=[0-9-]+/'"                 \
+	" AND NOT EXISTS (SELECT FROM lake.ducklake_delete_file d" \
+	"                 WHERE d.data_file_id = f.data_file_id)"
 
 /* Files with deleted rows and files of other programs stay as they are. A group has up to twice the
  * bytes of LAKE_COMPACT_BYTES. */
 static const char CHOOSE_SQL[] =
 	"WITH file AS ("
 	"    SELECT t.table_name AS name, split_part(f.path, '/', 1) AS folder, f.path,"
-	"           f.file_size_bytes AS bytes, f.record_count AS rows,"
+	"           f.data_file_id AS id, f.file_size_bytes AS bytes, f.record_count AS rows,"
 	"           sum(f.file_size_bytes) OVER ("
 	"               PARTITION BY f.table_id, split_part(f.path, '/', 1)"
 	"               ORDER BY f.path) AS running"
 	"    FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
 	"    WHERE f.end_snapshot IS NULL AND f.path_is_relative AND f.file_size_bytes < $1::bigint"
-	"          AND f.path ~ '^(event|record)_date=[0-9-]+/'"
-	"          AND NOT EXISTS (SELECT FROM lake.ducklake_delete_file d"
-	"                          WHERE d.data_file_id = f.data_file_id)"
+	"          AND " IS_OURS
 	"), chosen AS (SELECT * FROM file WHERE running - bytes < $1::bigint"
 	"), day AS (SELECT name, folder FROM chosen GROUP BY 1, 2 HAVING count(*) >= $2::bigint"
 	"           ORDER BY 1, 2 LIMIT 1)"
-	" SELECT name, folder, name || '/' || path, bytes, rows"
+	" SELECT name, folder, name || '/' || path, bytes, rows, id, bool_and("
+	"        EXISTS (SELECT FROM lake.forgotten_checks c"
+	"                WHERE c.data_file_id = id AND c.request >= $3::bigint)) OVER ()"
 	" FROM chosen JOIN day USING (name, folder) ORDER BY path";
 
-static bool choose(struct compact *compact, struct group *group, struct err *err)
+static bool choose(struct compact *compact, int64_t request, PGresult **files, struct err *err)
 {
-	char bytes[32], files[32];
-	const char *params[] = {bytes, files};
+	char bytes[32], count[32], number[32];
+	const char *params[] = {bytes, count, number};
 
-	*group = (struct group){0};
 	snprintf(bytes, sizeof(bytes), "%" PRId64, compact->config->file_bytes);
-	snprintf(files, sizeof(files), "%" PRId64, compact->config->min_files);
-	if (!postgres_query(compact->command->pg, CHOOSE_SQL, 2, params, &group->files, err))
-		return false;
-	group->count = PQntuples(group->files);
-	for (int i = 0; i < group->count; i++) {
-		group->table = lake_table_by_name(span_of(PQgetvalue(group->files, i, FILE_TABLE)));
-		group->rows += strtoll(PQgetvalue(group->files, i, FILE_ROWS), NULL, 10);
-		group->bytes += strtoll(PQgetvalue(group->files, i, FILE_BYTES), NULL, 10);
-	}
-	return group->table != LAKE_TABLE_COUNT ||
-	       err_set(err, ERR_OPERATOR, "unknown table \"%s\" in lake.ducklake_table",
-	               PQgetvalue(group->files, 0, FILE_TABLE));
+	snprintf(count, sizeof(count), "%" PRId64, compact->config->min_files);
+	snprintf(number, sizeof(number), "%" PRId64, request);
+	return postgres_query(compact->command->pg, CHOOSE_SQL, 3, params, files, err);
 }
 
 /* compacted-<newest snapshot>-<n>. No file of the catalogue has had this name: after lake register,
@@ -112,9 +138,8 @@ static bool name_file(struct compact *compact, struct group *group, struct err *
 
 	if (!postgres_query(compact->command->pg, NAME_SQL, 0, NULL, &result, err))
 		return false;
-	snprintf(group->path, sizeof(group->path), "%s/%s/%s",
-	         PQgetvalue(group->files, 0, FILE_TABLE), PQgetvalue(group->files, 0, FILE_FOLDER),
-	         PQgetvalue(result, 0, 0));
+	snprintf(group->path, sizeof(group->path), "%s/%s/%s", file_value(group, 0, FILE_TABLE),
+	         file_value(group, 0, FILE_FOLDER), PQgetvalue(result, 0, 0));
 	PQclear(result);
 	return true;
 }
@@ -166,7 +191,7 @@ static char *replaced_json(const struct group *group)
 	char *text;
 
 	for (int i = 0; i < group->count; i++)
-		json_array_append_new(json, json_string(PQgetvalue(group->files, i, FILE_PATH)));
+		json_array_append_new(json, json_string(file_value(group, i, FILE_PATH)));
 	text = json_dumps(json, JSON_COMPACT);
 	json_decref(json);
 	if (!text)
@@ -174,24 +199,22 @@ static char *replaced_json(const struct group *group)
 	return text;
 }
 
-static bool write_locals(struct compact *compact, const struct group *group,
-                         const struct lake_locals *locals, char *local, struct lake_file *file,
-                         struct err *err)
+static bool write_locals(struct compact *compact, const struct group *group, char *local,
+                         struct lake_file *file, struct err *err)
 {
 	const struct lake_table_def *def = lake_table_def(group->table);
 	bool events = strcmp(def->date_from, "event_time") == 0;
 	char *replaced, *batches = NULL;
 	struct buffer query = {0};
-	bool ok = read_batches(compact, group->path, locals, &batches, err);
+	bool ok = read_batches(compact, group->path, &group->locals, &batches, err);
 
 	if (!ok)
 		return false;
 	replaced = replaced_json(group);
-	append(&query, "SELECT * FROM read_parquet(");
-	buffer_append(&query, locals->list.at, locals->list.len);
-	append(&query, "], hive_partitioning = false) ORDER BY ");
-	append(&query, events ? "category_code, event_time, record_partition, record_offset"
-	                      : "record_partition, record_offset");
+	lake_forgotten_select(&query, group->table, &group->locals, group->forgotten);
+	append(&query, events ? " ORDER BY category_code, event_time, record_partition,"
+	                        " record_offset"
+	                      : " ORDER BY record_partition, record_offset");
 	buffer_append(&query, "", 1);
 	ok = lake_command_copy(compact->command, query.at,
 	                       (const char *const[]){"funnel.table", def->name, "funnel.batches",
@@ -203,25 +226,18 @@ static bool write_locals(struct compact *compact, const struct group *group,
 	return ok;
 }
 
-static bool write_file(struct compact *compact, struct group *group, char *local,
+static bool write_file(struct compact *compact, const struct group *group, char *local,
                        struct lake_file *file, struct err *err)
 {
-	struct lake_locals locals = {0};
-	bool ok = true;
-
-	for (int i = 0; ok && i < group->count; i++)
-		ok = lake_locals_add(compact->command, PQgetvalue(group->files, i, FILE_PATH),
-		                     &locals, err);
-	ok = ok && write_locals(compact, group, &locals, local, file, err);
-	lake_locals_free(&locals);
-	if (ok && file->rows != group->rows) {
-		unlink(local);
-		ok = err_set(err, ERR_FATAL,
-		             "%s: the new file has %" PRId64 " rows, but those that it replaces "
-		             "have %" PRId64 "; nothing was changed",
-		             group->path, file->rows, group->rows);
-	}
-	return ok;
+	if (!write_locals(compact, group, local, file, err))
+		return false;
+	if (file->rows == group->rows)
+		return true;
+	unlink(local);
+	return err_set(err, ERR_FATAL,
+	               "%s: the new file has %" PRId64 " rows, but those that it replaces have "
+	               "%" PRId64 "; nothing was changed",
+	               group->path, file->rows, group->rows);
 }
 
 static bool has_room(struct compact *compact, const struct group *group, struct err *err)
@@ -246,7 +262,7 @@ static bool end_files(struct compact *compact, const struct group *group, int64_
 	snprintf(number, sizeof(number), "%" PRId64, snapshot);
 	for (int i = 0; ok && i < group->count; i++) {
 		const char *params[] = {number, lake_table_def(group->table)->name,
-		                        PQgetvalue(group->files, i, FILE_PATH)};
+		                        file_value(group, i, FILE_PATH)};
 		PGresult *result = NULL;
 
 		ok = postgres_query(compact->command->pg,
@@ -269,7 +285,10 @@ static bool register_file(struct compact *compact, const struct group *group,
 	                   lake_pg_begin(pg, err) &&
 	                           lake_pg_snapshot(pg, 1, changes, "{}", &snapshot, err) &&
 	                           end_files(compact, group, snapshot.id, err) &&
-	                           lake_pg_add_file(pg, &snapshot, 0, file, err),
+	                           lake_pg_add_file(pg, &snapshot, 0, file, err) &&
+	                           (group->request < 0 ||
+	                            lake_forgotten_checked(pg, snapshot.first_file, group->request,
+	                                                   err)),
 	                   err);
 }
 
@@ -283,31 +302,153 @@ static bool put_file(struct compact *compact, const struct group *group, const c
 	return ok;
 }
 
-static bool compact_group(struct compact *compact, struct group *group, struct err *err)
+/* Fetches the files, so that they are fetched once only. */
+static bool fetch(struct compact *compact, struct group *group, struct err *err)
+{
+	for (int i = 0; i < group->count; i++)
+		if (!lake_locals_add(compact->command, file_value(group, i, FILE_PATH),
+		                     &group->locals, err))
+			return false;
+	return true;
+}
+
+static void count_group(struct compact *compact, const struct group *group, int64_t new_bytes)
+{
+	compact->old_files += group->count;
+	compact->new_files++;
+	compact->bytes_before += group->bytes;
+	compact->bytes_after += new_bytes;
+	log_info("compacted", log_str("file", group->path), log_int("files", group->count),
+	         log_int("rows", group->rows), log_int("forgotten", group->forgotten),
+	         log_int("bytes_before", group->bytes), log_int("bytes_after", new_bytes));
+}
+
+/* The files are local, and were searched. */
+static bool replace(struct compact *compact, struct group *group, struct err *err)
 {
 	struct lake_file file = {.table = group->table, .path = group->path};
 	char local[LAKE_PATH_MAX];
 	bool ok;
 
-	if (!name_file(compact, group, err) || !has_room(compact, group, err) ||
-	    !write_file(compact, group, local, &file, err))
+	if (!write_file(compact, group, local, &file, err))
 		return false;
 	FAULT_POINT("after_write");
 	ok = put_file(compact, group, local, err);
 	FAULT_POINT("after_put");
 	ok = ok && register_file(compact, group, &file, err);
 	FAULT_POINT("after_commit");
+	if (ok)
+		count_group(compact, group, file.bytes);
 	free(file.statistics);
-	if (!ok)
+	return ok;
+}
+
+/* ---- files with forgotten users */
+
+/* Also files that are not ours: if one has such a user, somebody has to know. */
+static const char SEARCH_SQL[] =
+	"SELECT t.table_name, split_part(f.path, '/', 1), t.table_name || '/' || f.path,"
+	"       f.file_size_bytes, f.record_count, f.data_file_id, " IS_OURS
+	" FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
+	"      LEFT JOIN lake.forgotten_checks c USING (data_file_id)"
+	" WHERE f.end_snapshot IS NULL AND f.path_is_relative"
+	"       AND t.table_name IN ('bronze', 'late_events', 'dead_letters')"
+	"       AND coalesce(c.request, -1) < $1::bigint ORDER BY f.data_file_id";
+
+/* The request is read before the list: a file that is registered later is new to the next run. */
+static bool list_files(struct compact *compact, struct err *err)
+{
+	char request[32];
+	const char *params[] = {request};
+
+	if (!lake_forgotten_newest(compact->command->pg, &compact->request, err))
 		return false;
-	compact->old_files += group->count;
-	compact->new_files++;
-	compact->bytes_before += group->bytes;
-	compact->bytes_after += file.bytes;
-	log_info("compacted", log_str("file", group->path), log_int("files", group->count),
-	         log_int("rows", group->rows), log_int("bytes_before", group->bytes),
-	         log_int("bytes_after", file.bytes));
+	snprintf(request, sizeof(request), "%" PRId64, compact->request);
+	return postgres_query(compact->command->pg, SEARCH_SQL, 1, params, &compact->to_find, err);
+}
+
+static bool rewrite(struct compact *compact, struct group *group, struct err *err)
+{
+	if (file_value(group, 0, FILE_OURS)[0] != 't') {
+		log_warn("forgotten_user_stays", log_str("file", file_value(group, 0, FILE_PATH)),
+		         log_str("reason", "rows of this file were deleted by another program, or "
+		                           "another program has written it"));
+		return true;
+	}
+	compact->rewritten++;
+	return name_file(compact, group, err) && has_room(compact, group, err) &&
+	       replace(compact, group, err);
+}
+
+static bool search_file(struct compact *compact, struct err *err)
+{
+	struct group group;
+	int64_t id;
+	bool ok = group_init(&group, compact->to_find, compact->searched++, 1, err) &&
+	          fetch(compact, &group, err) &&
+	          lake_forgotten_find(compact->command, group.table, &group.locals,
+	                              &group.forgotten, err);
+
+	group.request = compact->request;
+	id = strtoll(file_value(&group, 0, FILE_ID), NULL, 10);
+	if (ok && group.forgotten > 0)
+		ok = rewrite(compact, &group, err);
+	else if (ok)
+		ok = lake_forgotten_checked(compact->command->pg, id, group.request, err);
+	lake_locals_free(&group.locals);
+	return ok;
+}
+
+static bool search_step(struct compact *compact, struct err *err)
+{
+	if (!compact->to_find)
+		return list_files(compact, err);
+	if (compact->searched < PQntuples(compact->to_find))
+		return search_file(compact, err);
+	compact->all_searched = true;
+	if (compact->searched > 0)
+		log_info("forgotten_checked", log_int("files", compact->searched),
+		         log_int("rewritten", compact->rewritten),
+		         log_int("request", compact->request));
 	return true;
+}
+
+/* ---- files of a day */
+
+/* Users are searched again if a file is new since the search, or a request is. */
+static bool find(struct compact *compact, struct group *group, int64_t request, struct err *err)
+{
+	group->request = request;
+	return request < 0 || file_value(group, 0, FILE_CHECKED)[0] == 't' ||
+	       lake_forgotten_find(compact->command, group->table, &group->locals,
+	                           &group->forgotten, err);
+}
+
+static bool compact_files(struct compact *compact, const PGresult *files, int64_t request,
+                          struct err *err)
+{
+	struct group group;
+	bool ok = group_init(&group, files, 0, PQntuples(files), err) &&
+	          name_file(compact, &group, err) && has_room(compact, &group, err) &&
+	          fetch(compact, &group, err) && find(compact, &group, request, err) &&
+	          replace(compact, &group, err);
+
+	lake_locals_free(&group.locals);
+	return ok;
+}
+
+/* *more: there was a group. */
+static bool compact_group(struct compact *compact, bool *more, struct err *err)
+{
+	PGresult *files = NULL;
+	int64_t request = -1;
+	bool ok = lake_forgotten_newest(compact->command->pg, &request, err) &&
+	          choose(compact, request, &files, err);
+
+	*more = ok && PQntuples(files) > 0;
+	ok = ok && (!*more || compact_files(compact, files, request, err));
+	PQclear(files);
+	return ok;
 }
 
 /* ---- leftovers */
@@ -376,29 +517,27 @@ static enum step finish(struct compact *compact, struct err *err)
 static enum step compact_step(void *state, bool stopping, struct err *err)
 {
 	struct compact *compact = state;
-	struct group group;
-	enum step step = STEP_MORE;
+	bool more;
 
 	if (stopping)
 		return STEP_DONE;
 	if (!compact->cleared)
 		return clear_leftovers(compact, err) ? STEP_MORE : STEP_FAILED;
-	if (!choose(compact, &group, err))
-		step = STEP_FAILED;
-	else if (group.count == 0)
-		step = finish(compact, err);
-	else if (!compact_group(compact, &group, err))
-		step = STEP_FAILED;
-	PQclear(group.files);
-	return step;
+	if (!compact->all_searched)
+		return search_step(compact, err) ? STEP_MORE : STEP_FAILED;
+	if (!compact_group(compact, &more, err))
+		return STEP_FAILED;
+	return more ? STEP_MORE : finish(compact, err);
 }
 
 static void compact_close(void *state)
 {
 	struct compact *compact = state;
 
-	if (compact)
+	if (compact) {
+		PQclear(compact->to_find);
 		lake_command_close(compact->command);
+	}
 	free(compact);
 }
 

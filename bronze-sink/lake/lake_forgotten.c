@@ -8,7 +8,6 @@
 
 #include "base/buffer.h"
 #include "duck.h"
-#include "stream/dead_letter.h"
 
 static bool somebody_forgotten(struct postgres *pg, bool *somebody, struct err *err)
 {
@@ -91,16 +90,13 @@ static bool names_forgotten(struct postgres *pg, const char *const params[3], bo
 	return true;
 }
 
-/* Keeps the headers that say which record was refused and why, without the text for people, which
- * may quote the record. */
 static bool strip_letter(const struct lake_sheet *sheet, const char *row, struct err *err)
 {
 	char sql[512];
 
 	snprintf(sql, sizeof(sql),
-	         "UPDATE dead_letters SET key = NULL, value = NULL, detail = NULL, headers ="
-	         " list_filter(headers, lambda h: starts_with(h.name, '__connect.errors.') AND"
-	         " h.name <> '" DEAD_LETTER_HEADER_DETAIL "') WHERE rowid = %s",
+	         "UPDATE dead_letters SET key = NULL, value = NULL, detail = NULL,"
+	         " headers = " LAKE_FORGOTTEN_HEADERS " WHERE rowid = %s",
 	         row);
 	return duck_run(sheet->duck, sql, err);
 }

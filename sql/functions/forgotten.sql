@@ -12,6 +12,17 @@ COMMENT ON FUNCTION processed.somebody_forgotten() IS
     'that is forgotten before the load ends, first lock processed.loader_offsets in ROW SHARE mode '
     'or a row of it.';
 
+-- Numbers of requests are given out under a lock, so no lower one is committed later. Users that
+-- were restored without their requests count as request 0.
+CREATE OR REPLACE FUNCTION processed.newest_forget_request() RETURNS bigint
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+    SELECT coalesce((SELECT max(request) FROM reporting.forget_requests), 0)
+    WHERE EXISTS (SELECT FROM processed.forgotten_users)
+$$;
+COMMENT ON FUNCTION processed.newest_forget_request() IS
+    'The newest request of reporting.forget_user(); null: nobody is forgotten. Users of this '
+    'request and of all before are in processed.forgotten().';
+
 -- Ids are texts, as they may come from session names and bytes. The hash is in line for speed.
 CREATE OR REPLACE FUNCTION processed.forgotten(ids text[])
 RETURNS TABLE (user_id text, pseudonym bigint)

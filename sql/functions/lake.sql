@@ -163,7 +163,8 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $body$
     FROM change WHERE t.table_id = id AND t.column_id = change.column_id;
 $body$;
 
--- The statistics of the table stay as wide as they were, which is allowed.
+-- The statistics of the table stay as wide as they were until lake.forget_files(): older snapshots
+-- still read the file, and DuckDB has one set of statistics for all of them.
 CREATE OR REPLACE FUNCTION lake.end_file(snapshot bigint, table_name text, path text)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
@@ -192,30 +193,72 @@ COMMENT ON FUNCTION lake.end_file(bigint, text, text) IS
     'From this snapshot on, the file does not belong to its table. Older snapshots still read it, '
     'until lake.forget_files() removes it from the catalogue.';
 
+-- A column keeps its bounds if a file has no statistics of it. The caller has locked the statistics
+-- of files, so that no commit of DuckDB comes between.
+CREATE OR REPLACE FUNCTION lake.narrow(id bigint) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS $body$
+    WITH value AS (
+        SELECT f.column_id, f.value_count, f.null_count, f.min_value, f.max_value,
+               c.column_type ~ '^(u?int|decimal)' AS is_number,
+               c.column_type = 'timestamptz' AS is_time
+        FROM lake.ducklake_file_column_stats f
+        JOIN lake.ducklake_column c USING (table_id, column_id)
+        WHERE f.table_id = id AND c.end_snapshot IS NULL
+    ), bound AS (
+        SELECT column_id, count(*) AS files,
+               bool_or(null_count IS NULL OR null_count > 0) AS has_null,
+               bool_or(value_count > 0 AND min_value IS NULL) AS no_min,
+               bool_or(value_count > 0 AND max_value IS NULL) AS no_max,
+               (array_agg(min_value ORDER BY CASE WHEN is_number THEN min_value::numeric END,
+                    CASE WHEN is_time THEN min_value::timestamptz END, min_value COLLATE "C")
+                FILTER (WHERE value_count > 0))[1] AS least,
+               (array_agg(max_value ORDER BY CASE WHEN is_number THEN max_value::numeric END DESC,
+                    CASE WHEN is_time THEN max_value::timestamptz END DESC,
+                    max_value COLLATE "C" DESC)
+                FILTER (WHERE value_count > 0))[1] AS greatest
+        FROM value GROUP BY column_id
+    )
+    UPDATE lake.ducklake_table_column_stats t
+    SET contains_null = coalesce(has_null, false),
+        min_value = CASE WHEN NOT no_min THEN least END,
+        max_value = CASE WHEN NOT no_max THEN greatest END
+    FROM lake.ducklake_table_column_stats s LEFT JOIN bound USING (column_id)
+    WHERE s.table_id = id AND t.table_id = id AND t.column_id = s.column_id
+          AND coalesce(files, 0) = (SELECT count(*) FROM lake.ducklake_data_file f
+                                    WHERE f.table_id = id);
+$body$;
+COMMENT ON FUNCTION lake.narrow(bigint) IS
+    'Sets the statistics of a table to those of its files, also of the files that ended and that '
+    'older snapshots still read. They may have been wider, because of files that are gone.';
+
 -- A snapshot that reads a removed file is removed too: it would lack rows silently. So time travel
 -- goes back to the newest snapshot at which such a file ended.
 CREATE OR REPLACE FUNCTION lake.forget_files(ended_before timestamptz) RETURNS SETOF text
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
 DECLARE
     ids        bigint[];
+    tables     bigint[];
     keep_from  bigint;
 BEGIN
+    LOCK TABLE lake.ducklake_file_column_stats IN SHARE ROW EXCLUSIVE MODE;
     SELECT array_agg(data_file_id) INTO ids FROM lake.ducklake_files_scheduled_for_deletion
     WHERE schedule_start < ended_before;
-    SELECT max(end_snapshot) INTO keep_from FROM lake.ducklake_data_file
+    SELECT max(end_snapshot), array_agg(DISTINCT table_id) INTO keep_from, tables
+    FROM lake.ducklake_data_file
     WHERE data_file_id = ANY (ids);
     DELETE FROM lake.ducklake_snapshot WHERE snapshot_id < keep_from;
     DELETE FROM lake.ducklake_snapshot_changes WHERE snapshot_id < keep_from;
     DELETE FROM lake.ducklake_file_column_stats WHERE data_file_id = ANY (ids);
     DELETE FROM lake.ducklake_data_file WHERE data_file_id = ANY (ids);
+    PERFORM lake.narrow(t) FROM unnest(tables) AS t;
     RETURN QUERY SELECT path::text FROM lake.ducklake_files_scheduled_for_deletion
                  WHERE data_file_id = ANY (ids) ORDER BY path;
 END
 $body$;
 COMMENT ON FUNCTION lake.forget_files(timestamptz) IS
     'Removes files that ended before this time from the catalogue, with the snapshots that read '
-    'them. Returns their paths. They stay in ducklake_files_scheduled_for_deletion until the '
-    'caller has deleted them.';
+    'them, and narrows the statistics of their tables. Returns their paths. They stay in '
+    'ducklake_files_scheduled_for_deletion until the caller has deleted them.';
 
 -- Controls, dead letters and counts are few, and stay. Files with deleted rows count as the rows
 -- that they had.
