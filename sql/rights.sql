@@ -170,7 +170,8 @@ BEGIN
                 'lake.add_file(bigint, bigint, text, text, bigint, bigint, bigint, jsonb), '
                 'lake.widen(bigint, bigint), lake.end_file(bigint, text, text), '
                 'lake.narrow(bigint), lake.forget_files(timestamptz), '
-                'lake.expire_days(integer), processed.newest_forget_request(), '
+                'lake.expire_days(integer), lake.forget_in_clocks(text[]), '
+                'lake.forget_in_batches(), processed.newest_forget_request(), '
                 'processed.somebody_forgotten(), processed.forgotten(text[]), '
                 'raw.user_ids_in(bytea), raw.user_ids_of(bytea, bytea, text)'),
 

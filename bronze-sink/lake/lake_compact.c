@@ -165,9 +165,10 @@ static void append(struct buffer *sql, const char *text)
 	buffer_append(sql, text, strlen(text));
 }
 
-static bool read_batches(struct compact *compact, const char *path,
-                         const struct lake_locals *locals, char **batches, struct err *err)
+static bool list_batches(struct compact *compact, const struct group *group, char **batches,
+                         struct err *err)
 {
+	const struct lake_locals *locals = &group->locals;
 	struct buffer sql = {0};
 	duckdb_result result;
 	bool ok;
@@ -181,8 +182,20 @@ static bool read_batches(struct compact *compact, const char *path,
 		return false;
 	*batches = duck_text(&result, 0, 0);
 	duckdb_destroy_result(&result);
-	return *batches || err_set(err, ERR_OPERATOR,
-	                           "%s: the files that it would replace name no batches", path);
+	return *batches ||
+	       err_set(err, ERR_OPERATOR, "%s: the files that it would replace name no batches",
+	               group->path);
+}
+
+static bool read_batches(struct compact *compact, const struct group *group, char **batches,
+                         struct err *err)
+{
+	char *listed = NULL;
+	bool ok = list_batches(compact, group, &listed, err) &&
+	          lake_forgotten_batches(compact->command, listed, group->forgotten, batches, err);
+
+	duckdb_free(listed);
+	return ok;
 }
 
 static char *replaced_json(const struct group *group)
@@ -206,10 +219,12 @@ static bool write_locals(struct compact *compact, const struct group *group, cha
 	bool events = strcmp(def->date_from, "event_time") == 0;
 	char *replaced, *batches = NULL;
 	struct buffer query = {0};
-	bool ok = read_batches(compact, group->path, &group->locals, &batches, err);
+	bool ok = read_batches(compact, group, &batches, err);
 
-	if (!ok)
+	if (!ok) {
+		free(batches);
 		return false;
+	}
 	replaced = replaced_json(group);
 	lake_forgotten_select(&query, group->table, &group->locals, group->forgotten);
 	append(&query, events ? " ORDER BY category_code, event_time, record_partition,"
@@ -221,7 +236,7 @@ static bool write_locals(struct compact *compact, const struct group *group, cha
 	                                             batches, "funnel.replaces", replaced, NULL},
 	                       local, file, err);
 	buffer_free(&query);
-	duckdb_free(batches);
+	free(batches);
 	free(replaced);
 	return ok;
 }
@@ -352,7 +367,7 @@ static const char SEARCH_SQL[] =
 	" FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
 	"      LEFT JOIN lake.forgotten_checks c USING (data_file_id)"
 	" WHERE f.end_snapshot IS NULL AND f.path_is_relative"
-	"       AND t.table_name IN ('bronze', 'late_events', 'dead_letters')"
+	"       AND t.table_name <> 'counts'"
 	"       AND coalesce(c.request, -1) < $1::bigint ORDER BY f.data_file_id";
 
 /* The request is read before the list: a file that is registered later is new to the next run. */
@@ -364,6 +379,8 @@ static bool list_files(struct compact *compact, struct err *err)
 	if (!lake_forgotten_newest(compact->command->pg, &compact->request, err))
 		return false;
 	snprintf(request, sizeof(request), "%" PRId64, compact->request);
+	if (compact->request >= 0 && !lake_forgotten_catalogue(compact->command->pg, err))
+		return false;
 	return postgres_query(compact->command->pg, SEARCH_SQL, 1, params, &compact->to_find, err);
 }
 

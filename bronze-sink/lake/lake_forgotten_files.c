@@ -228,12 +228,129 @@ static bool find_letters(struct lake_command *command, const struct lake_locals 
 	return ok && duck_run(command->duck, "DROP TABLE letter", err);
 }
 
+/* ---- clocks */
+
+/* The clocks in the footers, as an array of PostgreSQL. A clock has no quotes. */
+static bool list_clocks(struct duck *duck, const struct lake_locals *locals, char **clocks,
+                        struct err *err)
+{
+	struct buffer sql = {0};
+	bool ok;
+
+	append(&sql, "WITH footer AS (SELECT decode(key) AS k, decode(value) AS v"
+	             " FROM parquet_kv_metadata(");
+	buffer_append(&sql, locals->list.at, locals->list.len);
+	append(&sql, "])), clock AS (SELECT v AS clock FROM footer WHERE k = 'funnel.clock' UNION"
+	             " SELECT unnest(json_extract_string(v, '$[*][5]')) FROM footer"
+	             " WHERE k = 'funnel.batches')"
+	             " SELECT '{\"' || string_agg(clock, '\",\"') || '\"}' FROM clock"
+	             " WHERE clock SIMILAR TO '[-0-9,]+'");
+	buffer_append(&sql, "", 1);
+	ok = ask_duck(duck, sql.at, clocks, err);
+	buffer_free(&sql);
+	return ok;
+}
+
+static bool note_clocks(struct duck *duck, const PGresult *clocks, struct err *err)
+{
+	bool ok = true;
+
+	for (int r = 0; ok && r < PQntuples(clocks); r++) {
+		struct buffer sql = {0};
+
+		append(&sql, "INSERT INTO forgotten_clock VALUES (");
+		duck_quote(&sql, PQgetvalue(clocks, r, 0));
+		append(&sql, ", ");
+		duck_quote(&sql, PQgetvalue(clocks, r, 1));
+		append(&sql, ")");
+		ok = run_and_free(duck, &sql, err);
+	}
+	return ok;
+}
+
+static bool find_clocks(struct lake_command *command, const struct lake_locals *locals,
+                        int64_t *found, struct err *err)
+{
+	const char *params[1];
+	PGresult *result = NULL;
+	char *clocks = NULL;
+	bool ok;
+
+	if (!duck_run(command->duck,
+	              "CREATE OR REPLACE TEMPORARY TABLE forgotten_clock (clock VARCHAR,"
+	              " pseudonymous VARCHAR)",
+	              err) ||
+	    !list_clocks(command->duck, locals, &clocks, err))
+		return false;
+	if (!clocks)
+		return true;
+	params[0] = clocks;
+	ok = postgres_query(command->pg,
+	                    "SELECT clock, pseudonymous FROM lake.forget_in_clocks($1::text[])", 1,
+	                    params, &result, err) &&
+	     note_clocks(command->duck, result, err);
+	*found += ok ? PQntuples(result) : 0;
+	PQclear(result);
+	duckdb_free(clocks);
+	return ok;
+}
+
+/* Appends the text with one clock replaced. In JSON it has quotes around it. */
+static void replace_clock(struct buffer *out, const char *text, const char *from, const char *to)
+{
+	size_t len = strlen(from);
+
+	for (const char *at = text; *at;) {
+		if (at > text && at[-1] == '"' && strncmp(at, from, len) == 0 && at[len] == '"') {
+			append(out, to);
+			at += len;
+		} else
+			buffer_append(out, at++, 1);
+	}
+	buffer_append(out, "", 1);
+}
+
+bool lake_forgotten_batches(struct lake_command *command, const char *batches, int64_t found,
+                            char **replaced, struct err *err)
+{
+	struct buffer copy = {0};
+	duckdb_result clocks;
+
+	buffer_append(&copy, batches, strlen(batches) + 1);
+	*replaced = copy.at;
+	if (found == 0)
+		return true;
+	if (!duck_query(command->duck, "SELECT clock, pseudonymous FROM forgotten_clock", &clocks,
+	                err))
+		return false;
+	for (idx_t r = 0; r < duckdb_row_count(&clocks); r++) {
+		char *from = duck_text(&clocks, 0, r), *to = duck_text(&clocks, 1, r);
+		struct buffer out = {0};
+
+		replace_clock(&out, *replaced, from, to);
+		free(*replaced);
+		*replaced = out.at;
+		duckdb_free(from);
+		duckdb_free(to);
+	}
+	duckdb_destroy_result(&clocks);
+	return true;
+}
+
+bool lake_forgotten_catalogue(struct postgres *pg, struct err *err)
+{
+	PGresult *result = NULL;
+	bool ok = postgres_query(pg, "SELECT lake.forget_in_batches()", 0, NULL, &result, err);
+
+	PQclear(result);
+	return ok;
+}
+
 /* ---- all */
 
-bool lake_forgotten_find(struct lake_command *command, enum lake_table table,
+static bool find_in_rows(struct lake_command *command, enum lake_table table,
                          const struct lake_locals *locals, int64_t *found, struct err *err)
 {
-	*found = 0;
 	switch (table) {
 	case LAKE_BRONZE:
 	case LAKE_LATE_EVENTS: return find_users(command, locals, found, err);
@@ -243,6 +360,21 @@ bool lake_forgotten_find(struct lake_command *command, enum lake_table table,
 	case LAKE_TABLE_COUNT: break; /* without users */
 	}
 	return true;
+}
+
+bool lake_forgotten_find(struct lake_command *command, enum lake_table table,
+                         const struct lake_locals *locals, int64_t *found, struct err *err)
+{
+	*found = 0;
+	return find_clocks(command, locals, found, err) &&
+	       find_in_rows(command, table, locals, found, err);
+}
+
+static void select_events(struct buffer *sql, const struct lake_locals *locals)
+{
+	append(sql, "SELECT r.* REPLACE (coalesce(f.pseudonym, r.user_id) AS user_id) FROM ");
+	append_files(sql, locals, "");
+	append(sql, " r LEFT JOIN forgotten_user f ON f.user_id = r.user_id");
 }
 
 static void select_letters(struct buffer *sql, const struct lake_locals *locals)
@@ -261,15 +393,14 @@ static void select_letters(struct buffer *sql, const struct lake_locals *locals)
 void lake_forgotten_select(struct buffer *sql, enum lake_table table,
                            const struct lake_locals *locals, int64_t found)
 {
-	if (found > 0 && table == LAKE_DEAD_LETTERS) {
+	if (found > 0 && table == LAKE_DEAD_LETTERS)
 		select_letters(sql, locals);
-		return;
+	else if (found > 0 && (table == LAKE_BRONZE || table == LAKE_LATE_EVENTS))
+		select_events(sql, locals);
+	else {
+		append(sql, "SELECT * FROM ");
+		append_files(sql, locals, "");
 	}
-	append(sql, found > 0 ? "SELECT r.* REPLACE (coalesce(f.pseudonym, r.user_id) AS user_id)"
-	                        " FROM "
-	                      : "SELECT r.* FROM ");
-	append_files(sql, locals, "");
-	append(sql, found > 0 ? " r LEFT JOIN forgotten_user f ON f.user_id = r.user_id" : " r");
 }
 
 bool lake_forgotten_checked(struct postgres *pg, int64_t file_id, int64_t request, struct err *err)

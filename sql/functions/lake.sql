@@ -303,3 +303,31 @@ $body$;
 COMMENT ON FUNCTION lake.expire_days(integer) IS
     'Ends the files of bronze and late_events of all days before the newest `keep` days of bronze '
     'that have files. Returns how many days, files and rows that were.';
+
+-- A clock is "first,user,second,announced,flags" and perhaps ",far,far_user" (common/event/clock.h).
+CREATE OR REPLACE FUNCTION lake.forget_in_clocks(clocks text[])
+RETURNS TABLE (clock text, pseudonymous text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
+    WITH given AS (
+        SELECT DISTINCT c, string_to_array(c, ',') AS part FROM unnest(clocks) AS c
+    ), hit AS MATERIALIZED (
+        SELECT user_id, pseudonym::text
+        FROM processed.forgotten(ARRAY(SELECT unnest(ARRAY[part[2], part[7]]) FROM given))
+    )
+    SELECT c, array_to_string(ARRAY[part[1], coalesce(a.pseudonym, part[2]), part[3], part[4],
+                                    part[5], part[6], coalesce(b.pseudonym, part[7])], ',')
+    FROM given LEFT JOIN hit a ON a.user_id = part[2] LEFT JOIN hit b ON b.user_id = part[7]
+    WHERE a.user_id IS NOT NULL OR b.user_id IS NOT NULL;
+$body$;
+COMMENT ON FUNCTION lake.forget_in_clocks(text[]) IS
+    'Of these clocks, those with a forgotten user, and the same with the pseudonym. Their users are '
+    'the last to move the clock, and one whose event was too far ahead.';
+
+CREATE OR REPLACE FUNCTION lake.forget_in_batches() RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $body$
+    UPDATE lake.batches b SET clock = f.pseudonymous
+    FROM lake.forget_in_clocks(ARRAY(SELECT clock FROM lake.batches)) f WHERE b.clock = f.clock;
+$body$;
+COMMENT ON FUNCTION lake.forget_in_batches() IS
+    'Replaces forgotten users in the clocks of batches. Clocks of positions stay: each is replaced '
+    'by the next batch of its partition.';
