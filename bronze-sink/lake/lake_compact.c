@@ -102,6 +102,9 @@ static const char CHOOSE_SQL[] =
 	"    FROM lake.ducklake_data_file f JOIN lake.ducklake_table t USING (table_id)"
 	"    WHERE f.end_snapshot IS NULL AND f.path_is_relative AND f.file_size_bytes < $1::bigint"
 	"          AND " IS_OURS
+	/* Rows have no topic: those of an unreadable bronze record stay in their own file. */
+	"          AND (t.table_name <> 'dead_letters' OR f.path ~ '/compacted-'"
+	"               OR f.path ~ 'dead_letter-[0-9]+-[0-9]+[.]parquet$')"
 	"), chosen AS (SELECT * FROM file WHERE running - bytes < $1::bigint"
 	"), day AS (SELECT name, folder FROM chosen GROUP BY 1, 2 HAVING count(*) >= $2::bigint"
 	"           ORDER BY 1, 2 LIMIT 1)"
@@ -198,17 +201,50 @@ static bool read_batches(struct compact *compact, const struct group *group, cha
 	return ok;
 }
 
-static char *replaced_json(const struct group *group)
+/* Adds the files that the compacted files of the group have replaced themselves: after these are
+ * removed, no other footer names them. */
+static bool add_replaced(struct compact *compact, const struct group *group, json_t *json,
+                         struct err *err)
+{
+	const struct buffer *list = &group->locals.list;
+	static const char rest[] = "]) WHERE decode(key) = 'funnel.replaces'";
+	struct buffer sql = {0};
+	duckdb_result result;
+	bool ok;
+
+	append(&sql, "SELECT decode(value) FROM parquet_kv_metadata(");
+	buffer_append(&sql, list->at, list->len);
+	buffer_append(&sql, rest, sizeof(rest));
+	ok = duck_query(compact->command->duck, sql.at, &result, err);
+	buffer_free(&sql);
+	if (!ok)
+		return false;
+	for (idx_t r = 0; r < duckdb_row_count(&result); r++) {
+		char *text = duck_text(&result, 0, r);
+		json_t *earlier = json_loads(text, 0, NULL);
+
+		if (earlier)
+			json_array_extend(json, earlier);
+		json_decref(earlier);
+		duckdb_free(text);
+	}
+	duckdb_destroy_result(&result);
+	return true;
+}
+
+static char *replaced_json(struct compact *compact, const struct group *group, struct err *err)
 {
 	json_t *json = json_array();
-	char *text;
+	char *text = NULL;
 
 	for (int i = 0; i < group->count; i++)
 		json_array_append_new(json, json_string(file_value(group, i, FILE_PATH)));
-	text = json_dumps(json, JSON_COMPACT);
+	if (add_replaced(compact, group, json, err)) {
+		text = json_dumps(json, JSON_COMPACT);
+		if (!text)
+			memory_exhausted();
+	}
 	json_decref(json);
-	if (!text)
-		memory_exhausted();
 	return text;
 }
 
@@ -225,7 +261,11 @@ static bool write_locals(struct compact *compact, const struct group *group, cha
 		free(batches);
 		return false;
 	}
-	replaced = replaced_json(group);
+	replaced = replaced_json(compact, group, err);
+	if (!replaced) {
+		free(batches);
+		return false;
+	}
 	lake_forgotten_select(&query, group->table, &group->locals, group->forgotten);
 	append(&query, events ? " ORDER BY category_code, event_time, record_partition,"
 	                        " record_offset"
@@ -470,8 +510,42 @@ static bool compact_group(struct compact *compact, bool *more, struct err *err)
 
 /* ---- leftovers */
 
+static bool is_listed(const struct lake_listing *listing, const char *path)
+{
+	for (size_t i = 0; i < listing->count; i++)
+		if (strcmp(listing->at[i].path, path) == 0)
+			return true;
+	return false;
+}
+
+/* The file is the only copy of its rows, if the catalogue is older than the lake: it was restored
+ * from a backup, and the files that it names are gone. */
+static bool check_day(struct compact *compact, const struct lake_listing *listing, const char *path,
+                      struct err *err)
+{
+	PGresult *result = NULL;
+	bool ok = postgres_query(
+		compact->command->pg,
+		"SELECT t.table_name || '/' || f.path FROM lake.ducklake_data_file f"
+		" JOIN lake.ducklake_table t USING (table_id)"
+		" WHERE f.end_snapshot IS NULL AND starts_with(t.table_name || '/' || f.path,"
+		"       substring($1 FROM '^.*/'))",
+		1, &path, &result, err);
+
+	for (int r = 0; ok && r < PQntuples(result); r++)
+		if (!is_listed(listing, PQgetvalue(result, r, 0)))
+			ok = err_set(err, ERR_OPERATOR,
+			             "%s is not in the catalogue, and the lake does not have %s of "
+			             "the catalogue: the catalogue is older than the lake; empty "
+			             "the schema lake, and run lake register",
+			             path, PQgetvalue(result, r, 0));
+	PQclear(result);
+	return ok;
+}
+
 /* Only a command with our lock stores files with such names. */
-static bool remove_unknown(struct compact *compact, const char *path, struct err *err)
+static bool remove_unknown(struct compact *compact, const struct lake_listing *listing,
+                           const char *path, struct err *err)
 {
 	PGresult *result = NULL;
 	bool known;
@@ -488,6 +562,8 @@ static bool remove_unknown(struct compact *compact, const char *path, struct err
 	PQclear(result);
 	if (known)
 		return true;
+	if (!check_day(compact, listing, path, err))
+		return false;
 	log_warn("leftover_removed", log_str("file", path));
 	return lake_storage_remove(compact->command->storage, path, err);
 }
@@ -500,7 +576,7 @@ static bool clear_leftovers(struct compact *compact, struct err *err)
 
 	for (size_t i = 0; ok && i < listing.count; i++)
 		if (lake_path_parse(listing.at[i].path, &parsed) && !parsed.topic.at)
-			ok = remove_unknown(compact, listing.at[i].path, err);
+			ok = remove_unknown(compact, &listing, listing.at[i].path, err);
 	lake_listing_free(&listing);
 	compact->cleared = ok;
 	return ok;

@@ -180,7 +180,9 @@ interrupted() {
 }
 check "Ctrl-C ends it between two transactions; the same command continues" interrupted
 
-# ---- the drill
+# ---- the drill, with files that were compacted twice
+lake compact "POSTGRES_DSN=$DSN" --lake-grace 0s --lake-compact-bytes 1m
+lake compact "POSTGRES_DSN=$DSN" --lake-grace 0s
 drill() {
     CONFIRM=yes timeout $((4 * LONG)) "$HERE/rebuild-from-lake"
     all_reported
