@@ -368,11 +368,16 @@ static bool store_batch(struct postgres *pg, const struct lake_commit *batch, in
 
 static bool is_there(struct lake_storage *storage, const char *path, bool *there, struct err *err)
 {
-	struct lake_listing found = {0};
-	bool ok = lake_storage_list(storage, path, &found, err);
+	struct lake_listing day = {0};
+	char folder[LAKE_RELATIVE_MAX];
+	bool ok;
 
-	*there = found.count > 0;
-	lake_listing_free(&found);
+	snprintf(folder, sizeof(folder), "%.*s", (int)(strrchr(path, '/') + 1 - path), path);
+	ok = lake_storage_list(storage, folder, &day, err);
+	*there = false;
+	for (size_t i = 0; ok && i < day.count; i++)
+		*there |= strcmp(day.at[i].path, path) == 0;
+	lake_listing_free(&day);
 	return ok;
 }
 
