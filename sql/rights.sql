@@ -159,7 +159,8 @@ BEGIN
             ('funnel_lake', 'USAGE', 'SCHEMA lake, processed, raw'),
             ('funnel_lake', 'TEMPORARY', 'DATABASE ' || quote_ident(current_database())),
             ('funnel_lake', 'SELECT, INSERT, UPDATE, DELETE', 'lake.positions, lake.batches, '
-                'lake.expired_days, lake.ducklake_metadata, lake.ducklake_snapshot, '
+                'lake.expired_days, lake.file_checksums, '
+                'lake.ducklake_metadata, lake.ducklake_snapshot, '
                 'lake.ducklake_snapshot_changes, lake.ducklake_data_file, '
                 'lake.ducklake_file_column_stats, lake.ducklake_table_stats, '
                 'lake.ducklake_table_column_stats, '

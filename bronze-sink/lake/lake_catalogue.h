@@ -11,6 +11,7 @@
 
 #include "base/err.h"
 #include "event/clock.h"
+#include "lake_file.h"
 #include "lake_storage.h"
 #include "lake_tables.h"
 #include "postgres/postgres.h"
@@ -33,6 +34,7 @@ struct lake_file {
 	/* Statistics of the columns, as JSON:
 	 * {"event_time":{"min":"…","max":"…","null_count":0,"bytes":123},…} in DuckLake's texts. */
 	char *statistics;
+	char sha256[LAKE_SHA256_MAX]; /* of the bytes of the file; "": not known */
 };
 
 /* One batch [first, to.next). Without rows it has no files. */

@@ -81,6 +81,16 @@ bool lake_pg_snapshot(struct postgres *pg, size_t files, const char *changes, co
 	return true;
 }
 
+static bool add_checksum(struct postgres *pg, const char *file_id, const char *sha256,
+                         struct err *err)
+{
+	const char *params[] = {file_id, sha256};
+
+	return run(pg,
+	           "INSERT INTO lake.file_checksums (data_file_id, sha256) VALUES ($1::bigint, $2)",
+	           2, params, err);
+}
+
 bool lake_pg_add_file(struct postgres *pg, const struct lake_snapshot *snapshot, size_t n,
                       const struct lake_file *file, struct err *err)
 {
@@ -97,7 +107,8 @@ bool lake_pg_add_file(struct postgres *pg, const struct lake_snapshot *snapshot,
 	return run(pg,
 	           "SELECT lake.add_file($1::bigint, $2::bigint, $3, $4, $5::bigint, $6::bigint,"
 	           " $7::bigint, $8::jsonb)",
-	           8, params, err);
+	           8, params, err) &&
+	       (!*file->sha256 || add_checksum(pg, numbers[1], file->sha256, err));
 }
 
 /* ---- open */

@@ -103,10 +103,10 @@ void lake_command_close(struct lake_command *command)
 bool lake_locals_add(struct lake_command *command, const char *path, struct lake_locals *locals,
                      struct err *err)
 {
-	char local[LAKE_PATH_MAX];
+	char *local = locals->last;
 	bool is_copy = false, missing = false;
 
-	if (!lake_storage_get(command->storage, path, local, sizeof(local), &is_copy, &missing,
+	if (!lake_storage_get(command->storage, path, local, LAKE_PATH_MAX, &is_copy, &missing,
 	                      err))
 		return false;
 	if (missing)
@@ -157,7 +157,7 @@ bool lake_command_copy(struct lake_command *command, const char *query, const ch
 		unlink(local);
 		return err_prefix(err, "cannot write %s", local);
 	}
-	ok = lake_parquet_result(&result, file, err);
+	ok = lake_parquet_result(&result, file, err) && lake_file_sha256(local, file->sha256, err);
 	duckdb_destroy_result(&result);
 	return ok;
 }

@@ -10,6 +10,7 @@
 #include "duck.h"
 #include "lake_catalogue.h"
 #include "lake_config.h"
+#include "lake_file.h"
 #include "lake_storage.h"
 
 struct lake_command {
@@ -34,6 +35,7 @@ struct lake_locals {
 	struct buffer list; /* "['/a','/b'": a list of DuckDB without its end */
 	char **copies;
 	size_t count, capacity;
+	char last[LAKE_PATH_MAX]; /* the local path of the file that was added last */
 };
 MUST_USE bool lake_locals_add(struct lake_command *command, const char *path,
                               struct lake_locals *locals, struct err *err);
@@ -41,7 +43,7 @@ MUST_USE bool lake_locals_add(struct lake_command *command, const char *path,
 void lake_locals_free(struct lake_locals *locals);
 
 /* Writes the rows of a query as a new local file of the table. local: LAKE_PATH_MAX bytes.
- * file: gets rows, bytes, footer_bytes and statistics; the caller frees statistics. */
+ * file: gets rows, bytes, footer_bytes, sha256 and statistics; the caller frees statistics. */
 MUST_USE bool lake_command_copy(struct lake_command *command, const char *query,
                                 const char *const *metadata, char *local, struct lake_file *file,
                                 struct err *err);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <sha2.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -196,6 +197,12 @@ static bool copy_bytes(int in, const char *from, int out, const char *to, struct
 			return lake_file_failed(err, errno, "write", to);
 	}
 	return true;
+}
+
+/* Reads, and does not map: a damaged disk is an error here, and a signal there. */
+bool lake_file_sha256(const char *path, char out[LAKE_SHA256_MAX], struct err *err)
+{
+	return SHA256File(path, out) || lake_file_failed(err, errno, "read", path);
 }
 
 bool lake_file_copy(const char *from, const char *to, struct err *err)

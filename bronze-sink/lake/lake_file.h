@@ -12,7 +12,8 @@
 
 #include "base/err.h"
 
-#define LAKE_PATH_MAX 4096
+#define LAKE_PATH_MAX   4096
+#define LAKE_SHA256_MAX 65 /* a SHA-256 as hex, with the NUL */
 
 /* Sets the error of a call that failed with errno `why`. action: "create", "write". */
 bool lake_file_failed(struct err *err, int why, const char *action, const char *path);
@@ -25,6 +26,8 @@ MUST_USE bool lake_file_make_folders(const char *path, struct err *err);
 /* Writes a durable new file. The entry in its folder is not durable yet. */
 MUST_USE bool lake_file_write(const char *path, const char *bytes, size_t len, struct err *err);
 MUST_USE bool lake_file_copy(const char *from, const char *to, struct err *err);
+/* Reads the file, and writes its SHA-256 as lower-case hex. */
+MUST_USE bool lake_file_sha256(const char *path, char out[LAKE_SHA256_MAX], struct err *err);
 
 /* Free bytes for us in the file system of the path, or of the nearest folder above it that is
  * there. -1: not known. */

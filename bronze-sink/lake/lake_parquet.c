@@ -10,6 +10,7 @@
 #include "base/buffer.h"
 #include "base/memory.h"
 #include "base/timetext.h"
+#include "lake_file.h"
 
 /* Rows of a group: enough that its columns compress well, and few enough that a reader of one hour
  * of a day leaves out the rest. */
@@ -254,7 +255,7 @@ bool lake_parquet_write(struct duck *duck, const struct lake_day *day, const cha
 	buffer_free(&sql);
 	if (!ok)
 		return err_prefix(err, "cannot write %s", local);
-	ok = lake_parquet_result(&result, file, err);
+	ok = lake_parquet_result(&result, file, err) && lake_file_sha256(local, file->sha256, err);
 	duckdb_destroy_result(&result);
 	if (ok && file->rows != day->rows)
 		ok = err_set(err, ERR_FATAL, "%s: wrote %" PRId64 " rows of %" PRId64, local,

@@ -25,7 +25,7 @@ MUST_USE bool lake_days_list(struct lake_sheet sheets[LAKE_TABLE_COUNT], struct 
                              struct err *err);
 
 /* Writes the file of one day to the local path.
- * file: gets rows, bytes, footer_bytes and statistics; the caller frees statistics.
+ * file: gets rows, bytes, footer_bytes, sha256 and statistics; the caller frees statistics.
  * metadata: pairs of key and value, then NULL. */
 MUST_USE bool lake_parquet_write(struct duck *duck, const struct lake_day *day, const char *local,
                                  const char *const *metadata, struct lake_file *file,

@@ -5,8 +5,9 @@
  * Statistics are not in the footer in the form that DuckLake has, so each file is written once
  * more, to the scratch folder.
  *
- * Limit: footers have no hash of the newest record. So the writer recognises a topic that was
- * deleted and created again only after it has written the next batch. */
+ * Limits: the checksums are those of the files as they are now. Footers have no hash of the newest
+ * record, so the writer recognises a topic that was deleted and created again only after it has
+ * written the next batch. */
 #include "lake_register.h"
 
 #include <inttypes.h>
@@ -208,7 +209,7 @@ static bool measure(struct register_state *state, const char *path, struct lake_
 	struct lake_locals locals = {0};
 	struct lake_path parsed;
 	struct buffer query = {0};
-	char local[LAKE_PATH_MAX];
+	char local[LAKE_PATH_MAX], sha256[LAKE_SHA256_MAX];
 	bool ok;
 
 	if (!lake_path_parse(path, &parsed))
@@ -216,7 +217,8 @@ static bool measure(struct register_state *state, const char *path, struct lake_
 	*file = (struct lake_file){.table = parsed.table, .path = strdup(path)};
 	if (!file->path)
 		memory_exhausted();
-	ok = lake_locals_add(state->command, path, &locals, err);
+	ok = lake_locals_add(state->command, path, &locals, err) &&
+	     lake_file_sha256(locals.last, sha256, err);
 	if (ok) {
 		append(&query, "SELECT * FROM read_parquet(");
 		buffer_append(&query, locals.list.at, locals.list.len);
@@ -224,8 +226,10 @@ static bool measure(struct register_state *state, const char *path, struct lake_
 		buffer_append(&query, "", 1);
 		ok = lake_command_copy(state->command, query.at, none, local, file, err);
 	}
-	if (ok)
+	if (ok) {
 		unlink(local);
+		memcpy(file->sha256, sha256, sizeof(sha256));
+	}
 	buffer_free(&query);
 	lake_locals_free(&locals);
 	return ok && read_sizes(state, path, file, err);

@@ -8,9 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/memory.h"
+#include "lake_balance.h"
 #include "lake_command.h"
+#include "lake_file.h"
 #include "lake_listing.h"
 #include "service/log.h"
 
@@ -25,17 +28,24 @@ static const struct config_option options[] = {
 	{"REPAIR", CONFIG_BOOLEAN, IN(repair), "false", 0, 0,
          "remove files that the catalogue does not know", NULL, NULL},
 	{"READ", CONFIG_BOOLEAN, IN(read), "false", 0, 0,
-         "read all values of all files, not only their footers", NULL, NULL},
+         "read all values and compare the checksums of all files, not only their footers", NULL,
+         NULL},
 	{0},
 };
 
 struct verify {
 	const struct verify_config *config;
 	struct lake_command *command;
-	PGresult *files; /* path, rows; NULL before the catalogue is checked */
+	PGresult *files; /* columns FILE_…; NULL before the catalogue is checked */
 	int next;
-	int64_t differences, removed;
+	duckdb_result again; /* files to read again, after is_chosen */
+	idx_t next_again;
+	bool is_chosen;
+	int64_t differences, removed, without_checksum;
+	int64_t counts; /* kinds of rows and partitions, compared with all that was counted */
 };
+
+enum { FILE_PATH, FILE_ROWS, FILE_TABLE, FILE_SHA256 };
 
 /* ---- the catalogue by itself */
 
@@ -68,6 +78,12 @@ static const char *const checks[] = {
 	" FROM counted c FULL JOIN stored s USING (name)"
 	" WHERE coalesce(c.rows, 0) <> coalesce(s.rows, 0)",
 };
+
+/* Partitions whose first record the lake does not have: it began when the log had lost it. */
+static const char BEGAN_LATE_SQL[] =
+	"SELECT topic LIKE '%bronze\\_events', partition FROM lake.batches"
+	" WHERE topic LIKE '%bronze\\_events' OR topic LIKE '%dead\\_letter' GROUP BY 1, 2"
+	" HAVING min(first_offset) > 0";
 
 static void report(struct verify *verify, const char *subject, const char *what)
 {
@@ -188,11 +204,12 @@ static bool check_catalogue(struct verify *verify, struct err *err)
 		ok = report_rows(verify, checks[i], 0, NULL, err);
 	ok = ok && check_list(verify, &listing, err) &&
 	     postgres_query(verify->command->pg,
-	                    "SELECT table_name || '/' || f.path, record_count"
+	                    "SELECT table_name || '/' || f.path, record_count, table_name, sha256"
 	                    " FROM lake.ducklake_data_file f JOIN lake.ducklake_table t"
-	                    " USING (table_id) WHERE f.end_snapshot IS NULL AND f.path_is_relative"
-	                    " ORDER BY 1",
-	                    0, NULL, &verify->files, err);
+	                    " USING (table_id) LEFT JOIN lake.file_checksums USING (data_file_id)"
+	                    " WHERE f.end_snapshot IS NULL AND f.path_is_relative ORDER BY 1",
+	                    0, NULL, &verify->files, err) &&
+	     lake_balance_open(verify->command->duck, err);
 	lake_listing_free(&listing);
 	return ok;
 }
@@ -200,8 +217,7 @@ static bool check_catalogue(struct verify *verify, struct err *err)
 /* ---- the content of files */
 
 /* hash(t) reads all values of a row. */
-static bool count_rows(struct verify *verify, const struct lake_locals *locals, int64_t *rows,
-                       struct err *err)
+static bool count_rows(struct verify *verify, const char *list, int64_t *rows, struct err *err)
 {
 	const char *select = verify->config->read
 	                             ? "SELECT count(hash(t)) FROM read_parquet("
@@ -212,7 +228,7 @@ static bool count_rows(struct verify *verify, const struct lake_locals *locals, 
 	bool ok;
 
 	buffer_append(&sql, select, strlen(select));
-	buffer_append(&sql, locals->list.at, locals->list.len);
+	buffer_append(&sql, list, strlen(list));
 	buffer_append(&sql, end, strlen(end) + 1);
 	ok = duck_query(verify->command->duck, sql.at, &result, err);
 	buffer_free(&sql);
@@ -223,25 +239,157 @@ static bool count_rows(struct verify *verify, const struct lake_locals *locals, 
 	return true;
 }
 
-/* A file that cannot be read is a difference. A missing one was reported already. */
-static bool check_file(struct verify *verify, const char *path, int64_t expected, struct err *err)
+static void compare_rows(struct verify *verify, const char *path, const char *expected,
+                         int64_t rows)
 {
-	struct lake_locals locals = {0};
-	char what[1100];
+	char what[128];
+
+	if (rows == strtoll(expected, NULL, 10))
+		return;
+	snprintf(what, sizeof(what), "the file has %" PRId64 " rows: expected %.30s", rows,
+	         expected);
+	report(verify, path, what);
+}
+
+/* expected: "" for a file of another program, or of a lake before there were checksums. */
+static bool compare_checksum(struct verify *verify, const char *path, const char *expected,
+                             const char *local, struct err *err)
+{
+	char sha256[LAKE_SHA256_MAX], what[256];
+
+	if (!verify->config->read)
+		return true;
+	if (!*expected) {
+		verify->without_checksum++;
+		return true;
+	}
+	if (!lake_file_sha256(local, sha256, err))
+		return false;
+	if (strcmp(sha256, expected) == 0)
+		return true;
+	snprintf(what, sizeof(what), "the file is damaged: its SHA-256 is %s, expected %.64s",
+	         sha256, expected);
+	report(verify, path, what);
+	return true;
+}
+
+static bool check_content(struct verify *verify, int row, const char *local, const char *list,
+                          struct err *err)
+{
+	const char *path = PQgetvalue(verify->files, row, FILE_PATH);
+	const char *table = PQgetvalue(verify->files, row, FILE_TABLE);
 	int64_t rows = 0;
+
+	if (!compare_checksum(verify, path, PQgetvalue(verify->files, row, FILE_SHA256), local,
+	                      err) ||
+	    !count_rows(verify, list, &rows, err))
+		return false;
+	compare_rows(verify, path, PQgetvalue(verify->files, row, FILE_ROWS), rows);
+	return lake_balance_add(verify->command->duck, lake_table_by_name(span_of(table)), path,
+	                        list, err);
+}
+
+/* A file that cannot be read is a difference. A missing one was reported already. */
+static bool check_file(struct verify *verify, int row, struct err *err)
+{
+	const char *path = PQgetvalue(verify->files, row, FILE_PATH);
+	char local[LAKE_PATH_MAX];
+	bool is_copy = false, missing = false;
+	struct buffer list = {0};
+
+	if (!lake_storage_get(verify->command->storage, path, local, sizeof(local), &is_copy,
+	                      &missing, err)) {
+		if (err->class != ERR_OPERATOR)
+			return false;
+		report(verify, path, err->message); /* damaged on its way to or in the bucket */
+		return true;
+	}
+	if (missing)
+		return true;
+	buffer_append(&list, "[", 1);
+	duck_quote(&list, local);
+	buffer_append(&list, "", 1);
+	if (!check_content(verify, row, local, list.at, err))
+		report(verify, path, err->message);
+	buffer_free(&list);
+	if (is_copy)
+		unlink(local);
+	return true;
+}
+
+/* ---- the counts of bronze-sink */
+
+static bool begin_balance(struct verify *verify, struct err *err)
+{
+	PGresult *late = NULL;
+	bool ok = postgres_query(verify->command->pg, BEGAN_LATE_SQL, 0, NULL, &late, err);
+
+	for (int r = 0; ok && r < PQntuples(late); r++)
+		ok = lake_balance_excuse(verify->command->duck,
+		                         *PQgetvalue(late, r, 0) == 't' ? LAKE_BRONZE
+		                                                        : LAKE_DEAD_LETTERS,
+		                         PQgetvalue(late, r, 1), err);
+	PQclear(late);
+	verify->is_chosen = ok && lake_balance_choose(verify->command->duck, &verify->again, err);
+	return verify->is_chosen;
+}
+
+static bool read_again(struct verify *verify, idx_t row, struct err *err)
+{
+	char *table = duck_text(&verify->again, 0, row), *path = duck_text(&verify->again, 1, row);
+	struct lake_locals locals = {0};
 	bool ok = lake_locals_add(verify->command, path, &locals, err);
 
-	if (!ok && err->class == ERR_OPERATOR)
-		return true;
-	if (ok && !count_rows(verify, &locals, &rows, err)) {
-		report(verify, path, err->message);
-	} else if (ok && rows != expected) {
-		snprintf(what, sizeof(what), "the file has %" PRId64 " rows: expected %" PRId64,
-		         rows, expected);
-		report(verify, path, what);
+	if (ok) {
+		buffer_append(&locals.list, "", 1);
+		ok = lake_balance_add_again(verify->command->duck,
+		                            lake_table_by_name(span_of(table)), locals.list.at,
+		                            err);
 	}
 	lake_locals_free(&locals);
+	duckdb_free(table);
+	duckdb_free(path);
 	return ok;
+}
+
+static bool expired_events(struct verify *verify, int64_t *expired, struct err *err)
+{
+	PGresult *result = NULL;
+
+	if (!postgres_query(verify->command->pg,
+	                    "SELECT coalesce(sum(rows), 0) FROM lake.expired_days"
+	                    " WHERE table_name = 'bronze'",
+	                    0, NULL, &result, err))
+		return false;
+	*expired = strtoll(PQgetvalue(result, 0, 0), NULL, 10);
+	PQclear(result);
+	return true;
+}
+
+static bool compare_counts(struct verify *verify, struct err *err)
+{
+	duckdb_result found;
+	int64_t expired;
+
+	if (!expired_events(verify, &expired, err) ||
+	    !lake_balance_compare(verify->command->duck, expired, &found, err))
+		return false;
+	for (idx_t r = 0; r < duckdb_row_count(&found); r++) {
+		char *subject = duck_text(&found, 0, r), *wrong = duck_text(&found, 1, r),
+		     *open = duck_text(&found, 2, r);
+
+		if (wrong)
+			report(verify, subject, wrong);
+		if (open)
+			log_info("not_compared", log_str("subject", subject),
+			         log_str("detail", open));
+		verify->counts += !open || wrong;
+		duckdb_free(subject);
+		duckdb_free(wrong);
+		duckdb_free(open);
+	}
+	duckdb_destroy_result(&found);
+	return true;
 }
 
 /* ---- the command */
@@ -258,15 +406,19 @@ static bool verify_open(void *config, void **state, struct err *err)
 
 static enum step finish(struct verify *verify, struct err *err)
 {
+	if (!compare_counts(verify, err))
+		return STEP_FAILED;
 	log_info("verify_finished", log_int("files", verify->next),
+	         log_int("files_without_checksum", verify->without_checksum),
+	         log_int("counts_compared", verify->counts),
 	         log_int("differences", verify->differences),
 	         log_int("removed_files", verify->removed));
 	if (verify->differences == 0)
 		return STEP_DONE;
 	err_set(err, ERR_OPERATOR,
 	        "%" PRId64
-	        " differences between the catalogue and the files of the lake: see the log "
-	        "lines event=difference",
+	        " differences between the catalogue, the files of the lake and what was counted: "
+	        "see the log lines event=difference",
 	        verify->differences);
 	return STEP_FAILED;
 }
@@ -274,19 +426,21 @@ static enum step finish(struct verify *verify, struct err *err)
 static enum step verify_step(void *state, bool stopping, struct err *err)
 {
 	struct verify *verify = state;
-	const char *rows;
+	bool ok;
 
 	if (stopping)
 		return STEP_DONE;
 	if (!verify->files)
 		return check_catalogue(verify, err) ? STEP_MORE : STEP_FAILED;
-	if (verify->next == PQntuples(verify->files))
+	if (verify->next < PQntuples(verify->files))
+		ok = check_file(verify, verify->next++, err);
+	else if (!verify->is_chosen)
+		ok = begin_balance(verify, err);
+	else if (verify->next_again < duckdb_row_count(&verify->again))
+		ok = read_again(verify, verify->next_again++, err);
+	else
 		return finish(verify, err);
-	rows = PQgetvalue(verify->files, verify->next, 1);
-	return check_file(verify, PQgetvalue(verify->files, verify->next++, 0),
-	                  strtoll(rows, NULL, 10), err)
-	               ? STEP_MORE
-	               : STEP_FAILED;
+	return ok ? STEP_MORE : STEP_FAILED;
 }
 
 static void verify_close(void *state)
@@ -296,6 +450,8 @@ static void verify_close(void *state)
 	if (!verify)
 		return;
 	PQclear(verify->files);
+	if (verify->is_chosen)
+		duckdb_destroy_result(&verify->again);
 	lake_command_close(verify->command);
 	free(verify);
 }
@@ -304,7 +460,7 @@ static const struct config_option *const tables[] = {lake_storage_options, optio
 
 const struct service lake_verify_service = {
 	.name = "lake verify",
-	.summary = "compares the catalogue with the files, and finds gaps and overlaps",
+	.summary = "compares the catalogue with the files and the counts; finds gaps and overlaps",
 	.tables = tables,
 	.config_size = sizeof(struct verify_config),
 	.open = verify_open,

@@ -249,6 +249,7 @@ BEGIN
     DELETE FROM lake.ducklake_snapshot WHERE snapshot_id < keep_from;
     DELETE FROM lake.ducklake_snapshot_changes WHERE snapshot_id < keep_from;
     DELETE FROM lake.ducklake_file_column_stats WHERE data_file_id = ANY (ids);
+    DELETE FROM lake.file_checksums WHERE data_file_id = ANY (ids);
     DELETE FROM lake.ducklake_data_file WHERE data_file_id = ANY (ids);
     PERFORM lake.narrow(t) FROM unnest(tables) AS t;
     RETURN QUERY SELECT path::text FROM lake.ducklake_files_scheduled_for_deletion
