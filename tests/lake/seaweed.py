@@ -50,12 +50,12 @@ class Client:
     def __init__(self, port):
         self.port = port
 
-    def request(self, method, key='', query=None, body=b'', identity=WRITER):
+    def request(self, method, key='', query=None, body=b'', identity=WRITER, more=None):
         """The answer of a signed request; HTTPError for a failure."""
         now = datetime.datetime.now(datetime.timezone.utc).strftime('%Y%m%dT%H%M%SZ')
         path = urllib.parse.quote(f'/{BUCKET}/{key}')
         text = '&'.join(f'{urllib.parse.quote(name, safe="")}={urllib.parse.quote(value, safe="")}' for name, value in sorted((query or {}).items()))
-        headers = {'host': f'127.0.0.1:{self.port}', 'x-amz-content-sha256': hashlib.sha256(body).hexdigest(), 'x-amz-date': now}
+        headers = {'host': f'127.0.0.1:{self.port}', 'x-amz-content-sha256': hashlib.sha256(body).hexdigest(), 'x-amz-date': now, **(more or {})}
         signed = ';'.join(sorted(headers))
         canonical = '\n'.join([method, path, text, *(f'{name}:{headers[name]}' for name in sorted(headers)), '', signed, headers['x-amz-content-sha256']])
         scope = f'{now[:8]}/{REGION}/s3/aws4_request'
