@@ -143,7 +143,8 @@ static const char GOAL_SQL[] =
 	"        coalesce(t.rows, 0) = n.wanted AND coalesce(t.last, -1) <= n.revision AS is_equal,"
 	"        CASE WHEN is_equal THEN n.revision ELSE r.revision END AS revision,"
 	"        CASE WHEN is_equal THEN n.wanted ELSE r.wanted END AS wanted"
-	" FROM newest n LEFT JOIN total t USING (kind, part) LEFT JOIN reached r USING (kind, part)";
+	" FROM newest n LEFT JOIN total t USING (kind, part)"
+	" LEFT JOIN reached r USING (kind, part)";
 
 bool lake_balance_choose(struct duck *duck, duckdb_result *again, struct err *err)
 {

@@ -1,7 +1,7 @@
 /* Compares the events and dead letters in the lake with what bronze-sink has counted, from the
  * files of the lake alone.
  *
- * Counts are cumulative: so many events and dead letters of a raw partition, up to a raw offset.
+ * Counts are cumulative: the events and dead letters of a raw partition up to a raw offset.
  * The lake reads each topic on its own, so it may have counts whose events it does not have yet,
  * and the other way round. So a kind of rows (events, or dead letters) of a partition is compared
  *

@@ -62,7 +62,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
          WHERE coalesce(p.next_offset, 0) < l.value::bigint ORDER BY l.key::int LIMIT 1),
         (SELECT format('the lake has %s rows of this day: expected %s or more%s', found, k.stored,
                        (SELECT format('; lake expire has removed %s', e.rows)
-                        FROM lake.expired_days e WHERE e.table_name = 'bronze' AND e.day = k.event_date))
+                        FROM lake.expired_days e
+                        WHERE e.table_name = 'bronze' AND e.day = k.event_date))
          FROM mart.lake_rows(k.event_date) AS found WHERE found < k.stored))
     FROM mart.kept_days k WHERE k.event_date = day
 $$;

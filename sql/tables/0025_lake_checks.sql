@@ -34,7 +34,7 @@ COMMENT ON COLUMN mart.kept_days.reason IS 'What the lake lacked at checked_at.'
 COMMENT ON COLUMN mart.kept_days.checked_at IS 'When retention looked last.';
 
 -- From a row of the source to its event (sql/README.md, "Lineage"). Rows come nearly in the order
--- of the source, so each range of pages has few of its rows. A filled table is read once, 0.2 s for
--- a million events, and a day takes four more locks until the end of the upgrade.
+-- of the source, so a row can be in few ranges of pages. A filled table is read once, which takes
+-- about a second for a million events, and two locks more per day until the end of the upgrade.
 CREATE INDEX event_rows_source_row_brin ON raw.event_rows USING brin (source_row)
     WITH (pages_per_range = 32, autosummarize = on);
