@@ -305,7 +305,8 @@ COMMENT ON FUNCTION lake.expire_days(integer) IS
     'Ends the files of bronze and late_events of all days before the newest `keep` days of bronze '
     'that have files. Returns how many days, files and rows that were.';
 
--- A clock is "first,user,second,announced,flags" and perhaps ",far,far_user" (common/event/clock.h).
+-- A clock is "first,user,second,announced,flags" and perhaps ",far,far_user"
+-- (common/event/clock.h).
 CREATE OR REPLACE FUNCTION lake.forget_in_clocks(clocks text[])
 RETURNS TABLE (clock text, pseudonymous text)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
@@ -321,8 +322,8 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $body$
     WHERE a.user_id IS NOT NULL OR b.user_id IS NOT NULL;
 $body$;
 COMMENT ON FUNCTION lake.forget_in_clocks(text[]) IS
-    'Of these clocks, those with a forgotten user, and the same with the pseudonym. Their users are '
-    'the last to move the clock, and one whose event was too far ahead.';
+    'Of these clocks, those with a forgotten user, and the same with the pseudonym. Their users '
+    'are the last to move the clock, and one whose event was too far ahead.';
 
 CREATE OR REPLACE FUNCTION lake.forget_in_batches() RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $body$
