@@ -6,8 +6,8 @@
 -- neither stored nor refused is a duplicate, or was not read yet.
 --
 -- Each day is looked at in a statement of its own, whose locks are released: see
--- functions/days.sql. By event id, and by file and row, that is one look into an index per day, from
--- the newest day until one has the row.
+-- functions/days.sql. By event id, and by file and row, that is one look into an index per day,
+-- from the newest day until one has the row.
 
 -- The rollups that the aggregates have. The table is large, and its key begins with the rollup: so
 -- each step finds the next rollup by the index.

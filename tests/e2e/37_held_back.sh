@@ -108,10 +108,15 @@ nothing_final() {
     same "final minutes" "$FINAL_BEFORE" "$(final_minutes)"
     same "end of the last final minute" "$LAST_BEFORE" "$(last_final)"
 }
-no_final_changed() {
+changed_finals() { # FILE: the keys that were final and changed
     committed aggregated_events '%K %k%R%s' |
-        "$E2E/last_values" --changed "$ROOT/schemas/aggregated_events.avsc" >"$E2E_WORK/changed"
-    same "keys that were final and changed" 0 "$(wc -l <"$E2E_WORK/changed")"
+        "$E2E/last_values" --changed "$ROOT/schemas/aggregated_events.avsc" | LC_ALL=C sort >"$1"
+}
+# Since the first transaction was opened. Before that, a replay at full speed may pass the grace between two
+# checks for idle partitions, which is a limit of idleness (common/task_loop/task_loop_idle.c).
+no_final_changed() {
+    changed_finals "$E2E_WORK/changed"
+    same "keys that were final and changed" 0 "$(LC_ALL=C comm -13 "$E2E_WORK/changed.before" "$E2E_WORK/changed" | wc -l)"
 }
 recount_agrees() { oracle --exact-counts --max-late 0 "$FIRST" "$SECOND"; }
 
@@ -125,6 +130,7 @@ drain
 wait_until "what is over is final" all_over_are_final
 becomes "after the first half all partitions are idle" idle_are 1 0 1 2 3
 drain
+changed_finals "$E2E_WORK/changed.before"
 LAST_BEFORE=$(last_final) FINAL_BEFORE=$(final_minutes) LOADED_BEFORE=$(count raw.events)
 
 # The partitions are idle when the transaction is opened. With its record they are not.
