@@ -30,7 +30,8 @@ topics_of_kafka() {
 topics_are_listed() { diff <(topics_of_kafka) <(mk topics | awk '{ print $1, $2 }' | LC_ALL=C sort); }
 check "make topics lists the topics and their partitions" topics_are_listed
 lag_of() { mk lag | awk -v group="$TOPIC_PREFIX$1" -v topic="$(topic "$2")" '$1 == group && $2 == topic { print $5 }'; } # GROUP TOPIC
-nothing_lags() { [[ "$(mk lag | awk 'NR > 1 { sum += $5 } END { print sum + 0, NR }')" == "0 10" ]]; }
+# The lake does not run here: its four lines lag.
+nothing_lags() { [[ "$(mk lag | awk -v lake="${TOPIC_PREFIX}lake" 'NR > 1 && $1 != lake { sum += $5; n++ } END { print sum + 0, n, NR }')" == "0 9 14" ]]; }
 wait_until "nothing lags" nothing_lags
 check "make lag: nothing lags, in nine lines" nothing_lags
 stack stop pg-loader-1
