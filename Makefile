@@ -5,7 +5,8 @@ GEN     := build/gen
 
 SERVICES := producer bronze-sink funnel-aggregator pg-loader
 TOOLS    := topics redrive schemas funnel-tail
-LAKE     ?= yes# no: without the program lake, which needs DuckDB
+# no: without the program lake, which needs DuckDB and librdkafka 2.3 or newer (Debian 12 has 2.0).
+LAKE     ?= $(if $(filter system,$(LIBRDKAFKA)),no,yes)
 
 CC       ?= cc
 AR       ?= ar
@@ -174,7 +175,7 @@ dictionary: ## write sql/DICTIONARY.md from the comments in the database (a priv
 	@tests/sql/reporting_test --write-dictionary
 PREFIX ?= /usr/local
 install: all ## copy programs, SQL and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS) $(if $(filter yes,$(LAKE)),lake)
 uninstall: ## remove the files of make install
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall
 clean: ## delete the build
