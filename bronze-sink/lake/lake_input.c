@@ -53,17 +53,6 @@ static void raise_alarm(struct lake_writer *writer, const struct input_record *r
 		log_error("schema_refused", log_str("error", writer->schema_alarm.message));
 }
 
-/* Of the headers that were read for the row. */
-static int64_t bytes_of(const struct input_record *record)
-{
-	struct header_list headers = record_headers(record);
-	size_t bytes = 0;
-
-	for (size_t i = 0; i < headers.count; i++)
-		bytes += headers.at[i].name.len + headers.at[i].value.len;
-	return (int64_t)bytes;
-}
-
 static bool take_record(struct lake_writer *writer, size_t number,
                         const struct input_record *record, struct err *err)
 {
@@ -78,11 +67,11 @@ static bool take_record(struct lake_writer *writer, size_t number,
 	task->rows[table]++;
 	task->last =
 		record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
-	writer->batch_bytes += (int64_t)(record->key.len + record->value.len) + bytes_of(record);
+	writer->batch_bytes += (int64_t)(record->key.len + record->value.len);
 	return true;
 }
 
-static int64_t rows_of(const struct lake_writer *writer)
+int64_t lake_waiting_rows(const struct lake_writer *writer)
 {
 	int64_t rows = 0;
 
@@ -93,7 +82,7 @@ static int64_t rows_of(const struct lake_writer *writer)
 
 bool lake_poll(struct lake_writer *writer, int wait_ms, size_t *count, struct err *err)
 {
-	int64_t room = writer->config->batch_rows - rows_of(writer);
+	int64_t room = writer->config->batch_rows - lake_waiting_rows(writer);
 	struct intake_item item;
 	bool ok = true;
 

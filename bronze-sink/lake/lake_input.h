@@ -14,6 +14,8 @@ MUST_USE bool lake_subscribe(struct lake_writer *writer, struct err *err);
 /* Takes the records that have arrived; waits up to wait_ms for the first one. *count: records and
  * partition ends. Any error: drop the rows, and read them again. */
 MUST_USE bool lake_poll(struct lake_writer *writer, int wait_ms, size_t *count, struct err *err);
+/* Rows that are in no file yet. */
+int64_t lake_waiting_rows(const struct lake_writer *writer);
 /* Carries out a rebalance that the intake has noted; there must be no rows. ERR_OPERATOR: a topic
  * has more partitions than before. */
 MUST_USE bool lake_rebalance(struct lake_writer *writer, struct err *err);

@@ -72,7 +72,7 @@ static void forget_rows(struct lake_sheet *sheet)
 	if (sheet->appender)
 		duckdb_appender_destroy(&sheet->appender);
 	sheet->row = sheet->column = 0;
-	sheet->rows = 0;
+	sheet->rows = sheet->header_bytes = 0;
 }
 
 bool lake_sheet_open(struct lake_sheet *sheet, struct duck *duck, enum lake_table table,
@@ -178,6 +178,7 @@ void lake_sheet_headers(struct lake_sheet *sheet, const struct header *headers, 
 	value = duckdb_struct_vector_get_child(pair, 1);
 	duckdb_vector_ensure_validity_writable(value);
 	for (size_t i = 0; i < count; i++) {
+		sheet->header_bytes += (int64_t)(headers[i].name.len + headers[i].value.len);
 		duckdb_vector_assign_string_element_len(name, size + i, headers[i].name.at,
 		                                        headers[i].name.len);
 		if (headers[i].value.at)

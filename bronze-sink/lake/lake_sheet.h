@@ -23,9 +23,10 @@ struct lake_sheet {
 	duckdb_vector vectors[LAKE_EVENT_COLUMNS + 1];
 	void *values[LAKE_EVENT_COLUMNS + 1];
 	uint64_t *valid[LAKE_EVENT_COLUMNS + 1];
-	idx_t row;     /* in the chunk */
-	size_t column; /* the next one of the row */
-	int64_t rows;  /* since the last lake_sheet_clear */
+	idx_t row;            /* in the chunk */
+	size_t column;        /* the next one of the row */
+	int64_t rows;         /* since the last lake_sheet_clear */
+	int64_t header_bytes; /* of the same rows */
 };
 
 /* Creates the table. */

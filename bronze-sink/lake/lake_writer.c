@@ -170,13 +170,14 @@ static bool commit(struct lake_writer *writer, const char **waiting_for, struct 
 	return ok && clear_rows(writer, err);
 }
 
-static int64_t waiting_rows(const struct lake_writer *writer)
+/* Of the input. Only the sheets have seen the headers, which are read once. */
+static int64_t waiting_bytes(const struct lake_writer *writer)
 {
-	int64_t rows = 0;
+	int64_t bytes = writer->batch_bytes;
 
 	for (int t = 0; t < LAKE_TABLE_COUNT; t++)
-		rows += writer->sheets[t].rows;
-	return rows;
+		bytes += writer->sheets[t].header_bytes;
+	return bytes;
 }
 
 static bool commit_is_due(const struct lake_writer *writer)
@@ -185,8 +186,8 @@ static bool commit_is_due(const struct lake_writer *writer)
 
 	return writer->batch_started_us != 0 &&
 	       (monotonic_us() - writer->batch_started_us >= config->batch_interval_us ||
-	        waiting_rows(writer) >= config->batch_rows ||
-	        writer->batch_bytes >= config->batch_bytes ||
+	        lake_waiting_rows(writer) >= config->batch_rows ||
+	        waiting_bytes(writer) >= config->batch_bytes ||
 	        (config->until_end && lake_at_end(writer)));
 }
 
