@@ -52,18 +52,13 @@ static const char *source_of(enum lake_table table)
 	return NULL;
 }
 
-static void append(struct buffer *sql, const char *text)
-{
-	buffer_append(sql, text, strlen(text));
-}
-
 static void append_source(struct buffer *sql, enum lake_table table, const char *list)
 {
 	const char *source = source_of(table), *hole = strstr(source, "%s");
 
 	buffer_append(sql, source, (size_t)(hole - source));
-	append(sql, list);
-	append(sql, hole + 2);
+	buffer_text(sql, list);
+	buffer_text(sql, hole + 2);
 }
 
 static bool run(struct duck *duck, struct buffer *sql, struct err *err)
@@ -84,17 +79,17 @@ bool lake_balance_add(struct duck *duck, enum lake_table table, const char *path
 	if (!source_of(table))
 		return true;
 	if (table == LAKE_COUNTS) {
-		append(&sql, "INSERT INTO counted ");
+		buffer_text(&sql, "INSERT INTO counted ");
 		append_source(&sql, table, list);
 		return run(duck, &sql, err);
 	}
-	append(&sql, "INSERT INTO piece SELECT ");
+	buffer_text(&sql, "INSERT INTO piece SELECT ");
 	duck_quote(&sql, lake_table_def(table)->name);
-	append(&sql, ", ");
+	buffer_text(&sql, ", ");
 	duck_quote(&sql, path);
-	append(&sql, ", part, count(*), max(place) FROM (");
+	buffer_text(&sql, ", part, count(*), max(place) FROM (");
 	append_source(&sql, table, list);
-	append(&sql, ") GROUP BY part");
+	buffer_text(&sql, ") GROUP BY part");
 	return run(duck, &sql, err);
 }
 
@@ -103,11 +98,11 @@ bool lake_balance_add_again(struct duck *duck, enum lake_table table, const char
 {
 	struct buffer sql = {0};
 
-	append(&sql, "INSERT INTO again SELECT kind, part, count(*) FROM (");
+	buffer_text(&sql, "INSERT INTO again SELECT kind, part, count(*) FROM (");
 	append_source(&sql, table, list);
-	append(&sql, ") JOIN goal USING (part) WHERE place <= revision AND kind = ");
+	buffer_text(&sql, ") JOIN goal USING (part) WHERE place <= revision AND kind = ");
 	duck_quote(&sql, lake_table_def(table)->name);
-	append(&sql, " GROUP BY ALL");
+	buffer_text(&sql, " GROUP BY ALL");
 	return run(duck, &sql, err);
 }
 
@@ -116,11 +111,11 @@ bool lake_balance_excuse(struct duck *duck, enum lake_table table, const char *p
 {
 	struct buffer sql = {0};
 
-	append(&sql, "INSERT INTO excused VALUES (");
+	buffer_text(&sql, "INSERT INTO excused VALUES (");
 	duck_quote(&sql, lake_table_def(table)->name);
-	append(&sql, ", CAST(");
+	buffer_text(&sql, ", CAST(");
 	duck_quote(&sql, partition);
-	append(&sql, " AS INTEGER))");
+	buffer_text(&sql, " AS INTEGER))");
 	return run(duck, &sql, err);
 }
 

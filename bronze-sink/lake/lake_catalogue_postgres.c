@@ -6,7 +6,6 @@
 #include "lake_catalogue_postgres.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,19 +30,6 @@ static bool run(struct postgres *pg, const char *sql, int count, const char *con
 		return false;
 	PQclear(result);
 	return true;
-}
-
-__attribute__((format(printf, 2, 3))) static void append(struct buffer *text, const char *format,
-                                                         ...)
-{
-	char part[512];
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vsnprintf(part, sizeof(part), format, args);
-	va_end(args);
-	buffer_append(text, part, (size_t)len < sizeof(part) ? (size_t)len : sizeof(part) - 1);
 }
 
 /* ---- transactions */
@@ -275,12 +261,12 @@ static bool lock_positions(struct postgres *pg, const struct lake_commit *batche
 /* {"batches": [["topic", partition, first, next], ...]}. Topics need no escapes. */
 static void format_info(const struct lake_commit *batches, size_t count, struct buffer *info)
 {
-	append(info, "{\"batches\": [");
+	buffer_format(info, "{\"batches\": [");
 	for (size_t i = 0; i < count; i++)
-		append(info, "%s[\"%s\", %" PRId32 ", %" PRId64 ", %" PRId64 "]", i > 0 ? ", " : "",
-		       batches[i].to.topic, batches[i].to.partition, batches[i].first,
-		       batches[i].to.next);
-	append(info, "]}");
+		buffer_format(info, "%s[\"%s\", %" PRId32 ", %" PRId64 ", %" PRId64 "]",
+		              i > 0 ? ", " : "", batches[i].to.topic, batches[i].to.partition,
+		              batches[i].first, batches[i].to.next);
+	buffer_format(info, "]}");
 	buffer_append(info, "", 1);
 }
 
@@ -294,8 +280,8 @@ static void format_changes(const struct lake_commit *batches, size_t count, stru
 			has_files[batches[i].files[f].table] = true;
 	for (int t = 0; t < LAKE_TABLE_COUNT; t++)
 		if (has_files[t])
-			append(changes, "%sinserted_into_table:%d", changes->len > 0 ? "," : "",
-			       t + 1);
+			buffer_format(changes, "%sinserted_into_table:%d",
+			              changes->len > 0 ? "," : "", t + 1);
 	buffer_append(changes, "", 1);
 }
 
@@ -333,12 +319,12 @@ static bool add_files(struct postgres *pg, const struct lake_commit *batches, si
 
 static void format_rows(const int64_t rows[LAKE_TABLE_COUNT], struct buffer *json)
 {
-	append(json, "{");
+	buffer_format(json, "{");
 	for (int t = 0; t < LAKE_TABLE_COUNT; t++)
 		if (rows[t] > 0)
-			append(json, "%s\"%s\": %" PRId64, json->len > 1 ? ", " : "",
-			       lake_table_def((enum lake_table)t)->name, rows[t]);
-	append(json, "}");
+			buffer_format(json, "%s\"%s\": %" PRId64, json->len > 1 ? ", " : "",
+			              lake_table_def((enum lake_table)t)->name, rows[t]);
+	buffer_format(json, "}");
 	buffer_append(json, "", 1);
 }
 

@@ -163,11 +163,6 @@ static const char BATCHES_SQL[] =
 	"                          max(v) FILTER (k = 'funnel.segment')) AS VARCHAR)) AS part"
 	" FROM (SELECT file_name, decode(key) AS k, decode(value) AS v FROM parquet_kv_metadata(";
 
-static void append(struct buffer *sql, const char *text)
-{
-	buffer_append(sql, text, strlen(text));
-}
-
 static bool list_batches(struct compact *compact, const struct group *group, char **batches,
                          struct err *err)
 {
@@ -176,7 +171,7 @@ static bool list_batches(struct compact *compact, const struct group *group, cha
 	duckdb_result result;
 	bool ok;
 
-	append(&sql, BATCHES_SQL);
+	buffer_text(&sql, BATCHES_SQL);
 	buffer_append(&sql, locals->list.at, locals->list.len);
 	buffer_append(&sql, "])) GROUP BY file_name)", sizeof("])) GROUP BY file_name)"));
 	ok = duck_query(compact->command->duck, sql.at, &result, err);
@@ -212,7 +207,7 @@ static bool add_replaced(struct compact *compact, const struct group *group, jso
 	duckdb_result result;
 	bool ok;
 
-	append(&sql, "SELECT decode(value) FROM parquet_kv_metadata(");
+	buffer_text(&sql, "SELECT decode(value) FROM parquet_kv_metadata(");
 	buffer_append(&sql, list->at, list->len);
 	buffer_append(&sql, rest, sizeof(rest));
 	ok = duck_query(compact->command->duck, sql.at, &result, err);
@@ -267,9 +262,9 @@ static bool write_locals(struct compact *compact, const struct group *group, cha
 		return false;
 	}
 	lake_forgotten_select(&query, group->table, &group->locals, group->forgotten);
-	append(&query, events ? " ORDER BY category_code, event_time, record_partition,"
-	                        " record_offset"
-	                      : " ORDER BY record_partition, record_offset");
+	buffer_text(&query, events ? " ORDER BY category_code, event_time, record_partition,"
+	                             " record_offset"
+	                           : " ORDER BY record_partition, record_offset");
 	buffer_append(&query, "", 1);
 	ok = lake_command_copy(compact->command, query.at,
 	                       (const char *const[]){"funnel.table", def->name, "funnel.batches",

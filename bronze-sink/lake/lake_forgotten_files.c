@@ -15,18 +15,13 @@
 #define USERS_PER_QUESTION 100000
 #define BYTES_PER_PORTION  4000000
 
-static void append(struct buffer *sql, const char *text)
-{
-	buffer_append(sql, text, strlen(text));
-}
-
 static void append_files(struct buffer *sql, const struct lake_locals *locals, const char *options)
 {
-	append(sql, "read_parquet(");
+	buffer_text(sql, "read_parquet(");
 	buffer_append(sql, locals->list.at, locals->list.len);
-	append(sql, "], hive_partitioning = false");
-	append(sql, options);
-	append(sql, ")");
+	buffer_text(sql, "], hive_partitioning = false");
+	buffer_text(sql, options);
+	buffer_text(sql, ")");
 }
 
 static bool run_and_free(struct duck *duck, struct buffer *sql, struct err *err)
@@ -71,12 +66,12 @@ static bool list_users(struct duck *duck, const struct lake_locals *locals, stru
 {
 	struct buffer sql = {0};
 
-	append(&sql, "CREATE OR REPLACE TEMPORARY TABLE forgotten_user (user_id BIGINT,"
-	             " pseudonym BIGINT);"
-	             " CREATE OR REPLACE TEMPORARY TABLE file_user AS"
-	             " SELECT DISTINCT user_id FROM ");
+	buffer_text(&sql, "CREATE OR REPLACE TEMPORARY TABLE forgotten_user (user_id BIGINT,"
+	                  " pseudonym BIGINT);"
+	                  " CREATE OR REPLACE TEMPORARY TABLE file_user AS"
+	                  " SELECT DISTINCT user_id FROM ");
 	append_files(&sql, locals, "");
-	append(&sql, " WHERE user_id > 0");
+	buffer_text(&sql, " WHERE user_id > 0");
 	return run_and_free(duck, &sql, err);
 }
 
@@ -145,18 +140,18 @@ static bool list_letters(struct duck *duck, const struct lake_locals *locals, st
 	char portion[64];
 
 	snprintf(portion, sizeof(portion), " // %d AS INTEGER) AS portion", BYTES_PER_PORTION);
-	append(&sql, "CREATE OR REPLACE TEMPORARY TABLE forgotten_letter (file VARCHAR,"
-	             " place BIGINT);"
-	             " CREATE OR REPLACE TEMPORARY TABLE letter AS"
-	             " SELECT filename AS file, file_row_number AS place, key, value, detail,"
-	             " CAST(sum(200 + coalesce(octet_length(key), 0)"
-	             "          + coalesce(octet_length(value), 0)"
-	             "          + coalesce(strlen(detail), 0))"
-	             " OVER (ORDER BY filename, file_row_number)");
-	append(&sql, portion);
-	append(&sql, " FROM ");
+	buffer_text(&sql, "CREATE OR REPLACE TEMPORARY TABLE forgotten_letter (file VARCHAR,"
+	                  " place BIGINT);"
+	                  " CREATE OR REPLACE TEMPORARY TABLE letter AS"
+	                  " SELECT filename AS file, file_row_number AS place, key, value, detail,"
+	                  " CAST(sum(200 + coalesce(octet_length(key), 0)"
+	                  "          + coalesce(octet_length(value), 0)"
+	                  "          + coalesce(strlen(detail), 0))"
+	                  " OVER (ORDER BY filename, file_row_number)");
+	buffer_text(&sql, portion);
+	buffer_text(&sql, " FROM ");
 	append_files(&sql, locals, PLACES);
-	append(&sql, " WHERE coalesce(key, value, encode(detail)) IS NOT NULL");
+	buffer_text(&sql, " WHERE coalesce(key, value, encode(detail)) IS NOT NULL");
 	return run_and_free(duck, &sql, err);
 }
 
@@ -177,10 +172,10 @@ static bool note_letters(struct duck *duck, const PGresult *hits, int64_t *found
 	if (PQgetisnull(hits, 0, 0))
 		return true;
 	*found += strtoll(PQgetvalue(hits, 0, 1), NULL, 10);
-	append(&sql, "INSERT INTO forgotten_letter SELECT file, place FROM letter"
-	             " WHERE rowid IN (");
-	append(&sql, PQgetvalue(hits, 0, 0));
-	append(&sql, ")");
+	buffer_text(&sql, "INSERT INTO forgotten_letter SELECT file, place FROM letter"
+	                  " WHERE rowid IN (");
+	buffer_text(&sql, PQgetvalue(hits, 0, 0));
+	buffer_text(&sql, ")");
 	return run_and_free(duck, &sql, err);
 }
 
@@ -237,14 +232,15 @@ static bool list_clocks(struct duck *duck, const struct lake_locals *locals, cha
 	struct buffer sql = {0};
 	bool ok;
 
-	append(&sql, "WITH footer AS (SELECT decode(key) AS k, decode(value) AS v"
-	             " FROM parquet_kv_metadata(");
+	buffer_text(&sql, "WITH footer AS (SELECT decode(key) AS k, decode(value) AS v"
+	                  " FROM parquet_kv_metadata(");
 	buffer_append(&sql, locals->list.at, locals->list.len);
-	append(&sql, "])), clock AS (SELECT v AS clock FROM footer WHERE k = 'funnel.clock' UNION"
-	             " SELECT unnest(json_extract_string(v, '$[*][5]')) FROM footer"
-	             " WHERE k = 'funnel.batches')"
-	             " SELECT '{\"' || string_agg(clock, '\",\"') || '\"}' FROM clock"
-	             " WHERE clock SIMILAR TO '[-0-9,]+'");
+	buffer_text(&sql,
+	            "])), clock AS (SELECT v AS clock FROM footer WHERE k = 'funnel.clock' UNION"
+	            " SELECT unnest(json_extract_string(v, '$[*][5]')) FROM footer"
+	            " WHERE k = 'funnel.batches')"
+	            " SELECT '{\"' || string_agg(clock, '\",\"') || '\"}' FROM clock"
+	            " WHERE clock SIMILAR TO '[-0-9,]+'");
 	buffer_append(&sql, "", 1);
 	ok = ask_duck(duck, sql.at, clocks, err);
 	buffer_free(&sql);
@@ -258,11 +254,11 @@ static bool note_clocks(struct duck *duck, const PGresult *clocks, struct err *e
 	for (int r = 0; ok && r < PQntuples(clocks); r++) {
 		struct buffer sql = {0};
 
-		append(&sql, "INSERT INTO forgotten_clock VALUES (");
+		buffer_text(&sql, "INSERT INTO forgotten_clock VALUES (");
 		duck_quote(&sql, PQgetvalue(clocks, r, 0));
-		append(&sql, ", ");
+		buffer_text(&sql, ", ");
 		duck_quote(&sql, PQgetvalue(clocks, r, 1));
-		append(&sql, ")");
+		buffer_text(&sql, ")");
 		ok = run_and_free(duck, &sql, err);
 	}
 	return ok;
@@ -302,7 +298,7 @@ static void replace_clock(struct buffer *out, const char *text, const char *from
 
 	for (const char *at = text; *at;) {
 		if (at > text && at[-1] == '"' && strncmp(at, from, len) == 0 && at[len] == '"') {
-			append(out, to);
+			buffer_text(out, to);
 			at += len;
 		} else
 			buffer_append(out, at++, 1);
@@ -372,22 +368,22 @@ bool lake_forgotten_find(struct lake_command *command, enum lake_table table,
 
 static void select_events(struct buffer *sql, const struct lake_locals *locals)
 {
-	append(sql, "SELECT r.* REPLACE (coalesce(f.pseudonym, r.user_id) AS user_id) FROM ");
+	buffer_text(sql, "SELECT r.* REPLACE (coalesce(f.pseudonym, r.user_id) AS user_id) FROM ");
 	append_files(sql, locals, "");
-	append(sql, " r LEFT JOIN forgotten_user f ON f.user_id = r.user_id");
+	buffer_text(sql, " r LEFT JOIN forgotten_user f ON f.user_id = r.user_id");
 }
 
 static void select_letters(struct buffer *sql, const struct lake_locals *locals)
 {
-	append(sql, "SELECT r.* EXCLUDE (filename, file_row_number) REPLACE ("
-	            "CASE WHEN f.place IS NULL THEN r.key END AS key,"
-	            " CASE WHEN f.place IS NULL THEN r.value END AS value,"
-	            " CASE WHEN f.place IS NULL THEN r.detail END AS detail,"
-	            " CASE WHEN f.place IS NULL THEN r.headers"
-	            " ELSE " LAKE_FORGOTTEN_HEADERS " END AS headers) FROM ");
+	buffer_text(sql, "SELECT r.* EXCLUDE (filename, file_row_number) REPLACE ("
+	                 "CASE WHEN f.place IS NULL THEN r.key END AS key,"
+	                 " CASE WHEN f.place IS NULL THEN r.value END AS value,"
+	                 " CASE WHEN f.place IS NULL THEN r.detail END AS detail,"
+	                 " CASE WHEN f.place IS NULL THEN r.headers"
+	                 " ELSE " LAKE_FORGOTTEN_HEADERS " END AS headers) FROM ");
 	append_files(sql, locals, PLACES);
-	append(sql, " r LEFT JOIN forgotten_letter f"
-	            " ON f.file = r.filename AND f.place = r.file_row_number");
+	buffer_text(sql, " r LEFT JOIN forgotten_letter f"
+	                 " ON f.file = r.filename AND f.place = r.file_row_number");
 }
 
 void lake_forgotten_select(struct buffer *sql, enum lake_table table,
@@ -398,7 +394,7 @@ void lake_forgotten_select(struct buffer *sql, enum lake_table table,
 	else if (found > 0 && (table == LAKE_BRONZE || table == LAKE_LATE_EVENTS))
 		select_events(sql, locals);
 	else {
-		append(sql, "SELECT * FROM ");
+		buffer_text(sql, "SELECT * FROM ");
 		append_files(sql, locals, "");
 	}
 }

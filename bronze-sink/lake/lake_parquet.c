@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +14,6 @@
 /* Rows of a group: enough that its columns compress well, and few enough that a reader of one hour
  * of a day leaves out the rest. */
 #define ROW_GROUP_ROWS 65536
-
-__attribute__((format(printf, 2, 3))) static void append(struct buffer *sql, const char *format,
-                                                         ...)
-{
-	char text[1024];
-	va_list args;
-	int len;
-
-	va_start(args, format);
-	len = vsnprintf(text, sizeof(text), format, args);
-	va_end(args);
-	buffer_append(sql, text, (size_t)len);
-}
 
 /* ---- days */
 
@@ -198,44 +184,45 @@ static void append_field_ids(struct buffer *sql, const struct lake_table_def *de
 {
 	size_t id = def->column_count;
 
-	append(sql, ", FIELD_IDS {");
+	buffer_format(sql, ", FIELD_IDS {");
 	for (size_t i = 0; i < id; i++) {
 		const char *name = def->columns[i].name;
 
 		if (strcmp(name, "headers") == 0)
-			append(sql,
-			       "headers: {__duckdb_field_id: %zu, element: "
-			       "{__duckdb_field_id: %zu, name: %zu, value: %zu}}",
-			       i + 1, id + 1, id + 2, id + 3);
+			buffer_format(sql,
+			              "headers: {__duckdb_field_id: %zu, element: "
+			              "{__duckdb_field_id: %zu, name: %zu, value: %zu}}",
+			              i + 1, id + 1, id + 2, id + 3);
 		else
-			append(sql, "\"%s\": %zu, ", name, i + 1);
+			buffer_format(sql, "\"%s\": %zu, ", name, i + 1);
 	}
-	append(sql, "}");
+	buffer_format(sql, "}");
 }
 
 void lake_parquet_options(struct buffer *sql, enum lake_table table, const char *const *metadata)
 {
-	append(sql, "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, RETURN_STATS",
-	       ROW_GROUP_ROWS);
+	buffer_format(sql, "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %d, RETURN_STATS",
+	              ROW_GROUP_ROWS);
 	append_field_ids(sql, lake_table_def(table));
-	append(sql, ", KV_METADATA {");
+	buffer_format(sql, ", KV_METADATA {");
 	for (size_t i = 0; metadata[i]; i += 2) {
-		append(sql, i > 0 ? ", \"%s\": " : "\"%s\": ", metadata[i]);
+		buffer_format(sql, i > 0 ? ", \"%s\": " : "\"%s\": ", metadata[i]);
 		duck_quote(sql, metadata[i + 1]);
 	}
-	append(sql, "})");
+	buffer_format(sql, "})");
 }
 
 static void append_select(struct buffer *sql, const struct lake_day *day)
 {
 	const struct lake_table_def *def = lake_table_def(day->table);
 
-	append(sql,
-	       "COPY (SELECT * EXCLUDE (" LAKE_SHEET_BATCH ") FROM %s WHERE " LAKE_SHEET_BATCH
-	       " = %" PRId32 " AND %s >= make_timestamptz(%" PRId64
-	       ") AND %s < make_timestamptz(%" PRId64 ") ORDER BY %s) TO ",
-	       def->name, day->batch, def->date_from, day->day * US_PER_DAY, def->date_from,
-	       (day->day + 1) * US_PER_DAY, def->order);
+	buffer_format(sql,
+	              "COPY (SELECT * EXCLUDE (" LAKE_SHEET_BATCH
+	              ") FROM %s WHERE " LAKE_SHEET_BATCH " = %" PRId32
+	              " AND %s >= make_timestamptz(%" PRId64 ") AND %s < make_timestamptz(%" PRId64
+	              ") ORDER BY %s) TO ",
+	              def->name, day->batch, def->date_from, day->day * US_PER_DAY, def->date_from,
+	              (day->day + 1) * US_PER_DAY, def->order);
 }
 
 bool lake_parquet_write(struct duck *duck, const struct lake_day *day, const char *local,
@@ -248,7 +235,7 @@ bool lake_parquet_write(struct duck *duck, const struct lake_day *day, const cha
 	file->table = day->table;
 	append_select(&sql, day);
 	duck_quote(&sql, local);
-	append(&sql, " ");
+	buffer_format(&sql, " ");
 	lake_parquet_options(&sql, day->table, metadata);
 	buffer_append(&sql, "", 1);
 	ok = duck_query(duck, sql.at, &result, err);

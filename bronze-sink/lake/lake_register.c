@@ -102,11 +102,6 @@ enum {
 	B_PARTIAL
 };
 
-static void append(struct buffer *sql, const char *text)
-{
-	buffer_append(sql, text, strlen(text));
-}
-
 /* ---- footers */
 
 static void append_read(struct buffer *sql, const char *path, const struct lake_locals *locals)
@@ -188,7 +183,7 @@ static bool read_sizes(struct register_state *state, const char *path, struct la
 	duckdb_result result;
 	bool ok;
 
-	append(&sql, "SELECT bytes, footer_bytes, rows FROM footer WHERE path = ");
+	buffer_text(&sql, "SELECT bytes, footer_bytes, rows FROM footer WHERE path = ");
 	duck_quote(&sql, path);
 	buffer_append(&sql, "", 1);
 	ok = duck_query(state->command->duck, sql.at, &result, err);
@@ -220,9 +215,9 @@ static bool measure(struct register_state *state, const char *path, struct lake_
 	ok = lake_locals_add(state->command, path, &locals, err) &&
 	     lake_file_sha256(locals.last, sha256, err);
 	if (ok) {
-		append(&query, "SELECT * FROM read_parquet(");
+		buffer_text(&query, "SELECT * FROM read_parquet(");
 		buffer_append(&query, locals.list.at, locals.list.len);
-		append(&query, "], hive_partitioning = false)");
+		buffer_text(&query, "], hive_partitioning = false)");
 		buffer_append(&query, "", 1);
 		ok = lake_command_copy(state->command, query.at, none, local, file, err);
 	}

@@ -48,11 +48,6 @@ void s3_md5(struct span body, char out[S3_MD5_BYTES])
 	buffer_free(&text);
 }
 
-static void append(struct buffer *out, const char *text)
-{
-	buffer_append(out, text, strlen(text));
-}
-
 void s3_encode(struct buffer *out, const char *text, bool keep_slash)
 {
 	char escaped[4];
@@ -63,16 +58,16 @@ void s3_encode(struct buffer *out, const char *text, bool keep_slash)
 			continue;
 		}
 		snprintf(escaped, sizeof(escaped), "%%%02X", (unsigned char)*text);
-		append(out, escaped);
+		buffer_text(out, escaped);
 	}
 }
 
 void s3_query(struct buffer *out, const struct s3_pair *pairs, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		append(out, i == 0 ? "" : "&");
+		buffer_text(out, i == 0 ? "" : "&");
 		s3_encode(out, pairs[i].name, false);
-		append(out, "=");
+		buffer_text(out, "=");
 		s3_encode(out, pairs[i].value, false);
 	}
 }
@@ -80,8 +75,8 @@ void s3_query(struct buffer *out, const struct s3_pair *pairs, size_t count)
 static void append_header_names(const struct s3_request *request, struct buffer *out)
 {
 	for (size_t i = 0; i < request->header_count; i++) {
-		append(out, i == 0 ? "" : ";");
-		append(out, request->headers[i].name);
+		buffer_text(out, i == 0 ? "" : ";");
+		buffer_text(out, request->headers[i].name);
 	}
 }
 
@@ -89,22 +84,22 @@ static void hash_canonical_request(const struct s3_request *request, char hash[S
 {
 	struct buffer text = {0};
 
-	append(&text, request->method);
-	append(&text, "\n");
-	append(&text, request->path);
-	append(&text, "\n");
-	append(&text, request->query);
-	append(&text, "\n");
+	buffer_text(&text, request->method);
+	buffer_text(&text, "\n");
+	buffer_text(&text, request->path);
+	buffer_text(&text, "\n");
+	buffer_text(&text, request->query);
+	buffer_text(&text, "\n");
 	for (size_t i = 0; i < request->header_count; i++) {
-		append(&text, request->headers[i].name);
-		append(&text, ":");
-		append(&text, request->headers[i].value);
-		append(&text, "\n");
+		buffer_text(&text, request->headers[i].name);
+		buffer_text(&text, ":");
+		buffer_text(&text, request->headers[i].value);
+		buffer_text(&text, "\n");
 	}
-	append(&text, "\n");
+	buffer_text(&text, "\n");
 	append_header_names(request, &text);
-	append(&text, "\n");
-	append(&text, request->body_hash);
+	buffer_text(&text, "\n");
+	buffer_text(&text, request->body_hash);
 	s3_hash((struct span){text.at, text.len}, hash);
 	buffer_free(&text);
 }
@@ -116,8 +111,8 @@ static void derive_key(const struct s3_signer *signer, struct span date, uint8_t
 	struct buffer secret = {0};
 	struct span with;
 
-	append(&secret, "AWS4");
-	append(&secret, signer->secret_key);
+	buffer_text(&secret, "AWS4");
+	buffer_text(&secret, signer->secret_key);
 	with = (struct span){secret.at, secret.len};
 	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
 		uint8_t next[SHA256_BYTES];
@@ -145,12 +140,12 @@ void s3_sign(const struct s3_signer *signer, const struct s3_request *request,
 	derive_key(signer, (struct span){time, DATE_BYTES}, key);
 	hmac_sha256_hex((struct span){(const char *)key, sizeof(key)}, parts,
 	                sizeof(parts) / sizeof(*parts), signature);
-	append(out, ALGORITHM " Credential=");
-	append(out, signer->access_key);
-	append(out, "/");
-	append(out, scope);
-	append(out, ",SignedHeaders=");
+	buffer_text(out, ALGORITHM " Credential=");
+	buffer_text(out, signer->access_key);
+	buffer_text(out, "/");
+	buffer_text(out, scope);
+	buffer_text(out, ",SignedHeaders=");
 	append_header_names(request, out);
-	append(out, ",Signature=");
-	append(out, signature);
+	buffer_text(out, ",Signature=");
+	buffer_text(out, signature);
 }

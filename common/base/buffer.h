@@ -14,5 +14,9 @@ void buffer_free(struct buffer *buffer);
 /* Makes room for `more` bytes after len. */
 void buffer_reserve(struct buffer *buffer, size_t more);
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
+/* Without the terminator of the text. */
+void buffer_text(struct buffer *buffer, const char *text);
+void buffer_format(struct buffer *buffer, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 #endif
