@@ -41,8 +41,9 @@
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define RETRY_US           INT64_C(5000000) /* after a failure; doubled for each further one */
 #define RETRY_DOUBLINGS    4
-#define FULL_EVENTS        500000            /* the default of reporting.refresh(max_events) */
+#define FULL_EVENTS        1500000           /* the default of reporting.refresh(max_events) */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
+#define PAUSE_RATIO        2                 /* of a pause while events wait, to the refresh */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
@@ -165,16 +166,22 @@ static int64_t number_at(const PGresult *result, int column)
 	                                      : strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
-static int64_t pause_after(const struct reporting *r, int64_t waiting)
+/* A refresh of many events takes less time for each event, because it changes a session, user or
+ * product once. So a slow refresh has a longer pause, up to the interval. */
+static int64_t pause_after(const struct reporting *r, int64_t waiting, int64_t took_us)
 {
+	int64_t pause_us = took_us * PAUSE_RATIO;
+
 	if (waiting >= FULL_EVENTS)
 		return 0;
-	return waiting > 0 && r->interval_us > PAUSE_US ? PAUSE_US : r->interval_us;
+	if (pause_us < PAUSE_US)
+		pause_us = PAUSE_US;
+	return waiting > 0 && r->interval_us > pause_us ? pause_us : r->interval_us;
 }
 
 static void refreshed(struct reporting *r, const PGresult *result)
 {
-	int64_t counted, waiting;
+	int64_t counted, waiting, took_us = monotonic_us() - r->sent_us;
 
 	if (PQgetvalue(result, 0, 3)[0] != 't') { /* another loader's refresh is running */
 		reporting_note_rows(r, false);
@@ -190,12 +197,12 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	metric_set(r->differences, number_at(result, 4));
 	alert_gauges_set(r->gauges, PQgetvalue(result, 0, 5));
 	metric_set(r->refreshed_at, wallclock_us() / 1000000);
-	histogram_observe_us(r->seconds, monotonic_us() - r->sent_us);
+	histogram_observe_us(r->seconds, took_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
-	          log_int("took_us", monotonic_us() - r->sent_us));
+	          log_int("took_us", took_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
-	schedule(r, pause_after(r, waiting));
+	schedule(r, pause_after(r, waiting, took_us));
 }
 
 static void answered(struct reporting *r, const PGresult *result)

@@ -24,7 +24,7 @@ CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMM
     SELECT hashtextextended('funnel reporting', 0) $$;
 
 CREATE OR REPLACE FUNCTION reporting.refresh(
-    max_events bigint DEFAULT 500000,
+    max_events bigint DEFAULT 1500000,
     OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
     OUT refreshed boolean, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER
