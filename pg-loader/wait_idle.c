@@ -153,22 +153,61 @@ static bool list_partitions(struct wait_idle *wait, struct err *err)
 
 /* ---- one check */
 
+/* The partitions that one client reads, each once. */
+static rd_kafka_topic_partition_list_t *partitions_of(const struct wait_idle *wait,
+                                                      const rd_kafka_t *client)
+{
+	rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)wait->count);
+
+	for (size_t i = 0; i < wait->count; i++)
+		if (client_of(wait, &wait->at[i]) == client &&
+		    !rd_kafka_topic_partition_list_find(list, wait->at[i].topic,
+		                                        wait->at[i].partition))
+			rd_kafka_topic_partition_list_add(list, wait->at[i].topic,
+			                                  wait->at[i].partition);
+	return list;
+}
+
+static void set_bounds(struct wait_idle *wait, rd_kafka_t *client,
+                       const rd_kafka_topic_partition_list_t *lows,
+                       const rd_kafka_topic_partition_list_t *ends, bool *same)
+{
+	for (size_t i = 0; i < wait->count; i++) {
+		struct watched *watched = &wait->at[i];
+		int64_t end;
+
+		if (client_of(wait, watched) != client)
+			continue;
+		end = rd_kafka_topic_partition_list_find(ends, watched->topic, watched->partition)
+		              ->offset;
+		*same &= watched->end == end;
+		watched->end = end;
+		watched->low =
+			rd_kafka_topic_partition_list_find(lows, watched->topic, watched->partition)
+				->offset;
+	}
+}
+
 /* *same: no log end has changed since the last call. */
 static bool read_ends(struct wait_idle *wait, bool *same, struct err *err)
 {
-	*same = true;
-	for (size_t i = 0; i < wait->count; i++) {
-		struct watched *watched = &wait->at[i];
-		int64_t low = 0, end = 0;
+	bool ok = true;
 
-		if (!kafka_offset_range(client_of(wait, watched), watched->topic,
-		                        watched->partition, CALL_TIMEOUT_MS, &low, &end, err))
-			return false;
-		*same &= watched->end == end;
-		watched->low = low;
-		watched->end = end;
+	*same = true;
+	for (int r = 0; ok && r < READER_LOADER; r++) {
+		rd_kafka_t *client = wait->clients[r];
+		rd_kafka_topic_partition_list_t *lows = partitions_of(wait, client),
+						*ends = partitions_of(wait, client);
+
+		ok = kafka_offsets_at(client, lows, RD_KAFKA_OFFSET_BEGINNING, CALL_TIMEOUT_MS,
+		                      err) &&
+		     kafka_offsets_at(client, ends, RD_KAFKA_OFFSET_END, CALL_TIMEOUT_MS, err);
+		if (ok)
+			set_bounds(wait, client, lows, ends, same);
+		rd_kafka_topic_partition_list_destroy(lows);
+		rd_kafka_topic_partition_list_destroy(ends);
 	}
-	return true;
+	return ok;
 }
 
 static bool read_group(struct wait_idle *wait, enum reader reader, struct err *err)

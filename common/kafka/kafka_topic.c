@@ -58,15 +58,39 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return true;
 }
 
+static bool offset_error(const char *topic, int32_t partition, rd_kafka_resp_err_t code,
+                         struct err *err)
+{
+	return err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
+	               "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+}
+
 bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
                         int64_t *low, int64_t *high, struct err *err)
 {
 	rd_kafka_resp_err_t code =
 		rd_kafka_query_watermark_offsets(client, topic, partition, low, high, timeout_ms);
 
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR || offset_error(topic, partition, code, err);
+}
+
+bool kafka_offsets_at(rd_kafka_t *client, rd_kafka_topic_partition_list_t *list, int64_t which,
+                      int timeout_ms, struct err *err)
+{
+	rd_kafka_resp_err_t code;
+	const rd_kafka_topic_partition_t *failed = &list->elems[0];
+
+	if (list->cnt == 0)
+		return true;
+	for (int i = 0; i < list->cnt; i++)
+		list->elems[i].offset = which;
+	code = rd_kafka_offsets_for_times(client, list, timeout_ms);
+	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+		failed = &list->elems[i];
+		code = failed->err;
+	}
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
-	               "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+	       offset_error(failed->topic, failed->partition, code, err);
 }
 
 static void log_partition_health(const char *topic, const rd_kafka_metadata_partition_t *partition)

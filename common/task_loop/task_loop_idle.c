@@ -108,9 +108,18 @@ static bool metadata_client_ready(struct task_loop *loop, const struct task_loop
 	return loop->metadata_client != NULL;
 }
 
-static bool list_answered(rd_kafka_resp_err_t code, const rd_kafka_topic_partition_list_t *list,
-                          const char *what, struct err *err)
+/* The client has isolation level read_uncommitted, so log ends include uncommitted records. */
+static bool query_ends(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                       struct err *err)
 {
+	return kafka_offsets_at(loop->metadata_client, list, RD_KAFKA_OFFSET_END, CALL_TIMEOUT_MS,
+	                        err);
+}
+
+static bool query_written(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
+                          struct err *err)
+{
+	rd_kafka_resp_err_t code = rd_kafka_committed(loop->metadata_client, list, CALL_TIMEOUT_MS);
 	const rd_kafka_topic_partition_t *first = &list->elems[0];
 
 	for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
@@ -118,28 +127,9 @@ static bool list_answered(rd_kafka_resp_err_t code, const rd_kafka_topic_partiti
 		code = first->err;
 	}
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, ERR_RETRY, "cannot read %s of %s/%" PRId32 ": %s", what, first->topic,
-	               first->partition, rd_kafka_err2str(code));
-}
-
-/* The client has isolation level read_uncommitted, so log ends include uncommitted records. */
-static bool query_ends(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
-                       struct err *err)
-{
-	rd_kafka_resp_err_t code;
-
-	for (int i = 0; i < list->cnt; i++)
-		list->elems[i].offset = RD_KAFKA_OFFSET_END;
-	code = rd_kafka_offsets_for_times(loop->metadata_client, list, CALL_TIMEOUT_MS);
-	return list_answered(code, list, "log end", err);
-}
-
-static bool query_written(struct task_loop *loop, rd_kafka_topic_partition_list_t *list,
-                          struct err *err)
-{
-	rd_kafka_resp_err_t code = rd_kafka_committed(loop->metadata_client, list, CALL_TIMEOUT_MS);
-
-	return list_answered(code, list, "the writer's committed offset", err);
+	       err_set(err, ERR_RETRY,
+	               "cannot read the writer's committed offset of %s/%" PRId32 ": %s",
+	               first->topic, first->partition, rd_kafka_err2str(code));
 }
 
 /* A writer that has committed no offset may have an empty source partition. */
