@@ -198,26 +198,27 @@ static enum reason check_ahead(struct bronze_fold *fold, const struct input_reco
 {
 	struct clock_event at = clock_event_of(record, event, announced_us);
 	enum clock_result result = clock_check(&fold->clock, &at);
+	bool refuted = record_header(record, CLOCK_HEADER_REFUTED).at != NULL;
 	char time[32], now[32];
 
+	if (result != CLOCK_AFTER_RECORD && !refuted && result != CLOCK_TOO_FAR)
+		return REASON_NONE;
 	time_format_iso(event->event_time_us, time);
 	if (result == CLOCK_AFTER_RECORD) {
 		time_format_iso(record->timestamp_ms * 1000, now);
 		snprintf(detail, cap,
 		         "event_time %s is more than 5 minutes after the record's own time %s",
 		         time, now);
-	} else if (record_header(record, CLOCK_HEADER_REFUTED).at) {
+	} else if (refuted) {
 		snprintf(detail, cap,
 		         "event_time %s, clock %s: most of the next rows of its source are more "
 		         "than a day before it",
 		         time, clock_text(fold, now));
-	} else if (result == CLOCK_TOO_FAR) {
+	} else {
 		snprintf(detail, cap,
 		         "event_time %s is more than 31 days after the partition's clock %s, and "
 		         "no other user confirms it",
 		         time, clock_text(fold, now));
-	} else {
-		return REASON_NONE;
 	}
 	return REASON_FUTURE_EVENT_TIME;
 }

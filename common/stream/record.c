@@ -18,9 +18,10 @@ struct header_list record_headers(const struct input_record *record)
 struct span record_header(const struct input_record *record, const char *name)
 {
 	struct header_list headers = record_headers(record);
+	struct span wanted = span_of(name);
 
 	for (size_t i = headers.count; i-- > 0;)
-		if (span_is(headers.at[i].name, name))
+		if (span_equal(headers.at[i].name, wanted))
 			return headers.at[i].value;
 	return SPAN_NULL;
 }
