@@ -54,12 +54,13 @@
 #include "wire/schemas.h"
 #include "wire/topics.h"
 
-#define SINCE_EVER      ROLLUP_SINCE_EVER
-#define SINCE_PENDING   INT64_MAX /* a rollup was added; fold_restored sets its start */
-#define BUYERS          "buyers"  /* not a rollup, whose name has a colon */
-#define NO_WATERMARK    INT64_MIN
-#define DISCARD_RECORDS 8192 /* a restore discards changes each time it has applied this many */
-#define LATE_FOR_MAX    1024
+#define SINCE_EVER        ROLLUP_SINCE_EVER
+#define SINCE_PENDING     INT64_MAX /* a rollup was added; fold_restored sets its start */
+#define BUYERS            "buyers"  /* not a rollup, whose name has a colon */
+#define NO_WATERMARK      INT64_MIN
+#define DISCARD_RECORDS   8192 /* a restore discards changes each time it has applied this many */
+#define LATE_FOR_MAX      1024
+#define SOURCE_SUFFIX_MAX 16
 
 struct accumulator_at {
 	struct open_window *window;
@@ -69,6 +70,8 @@ struct accumulator_at {
 struct session_fold {
 	const struct session_fold_config *config;
 	int32_t partition;
+	char source_suffix[SOURCE_SUFFIX_MAX]; /* "|3": the end of the keys of this source */
+	size_t source_suffix_len;
 	struct partition_clock clock;
 	int64_t watermark_us;
 	int64_t keep_from_us; /* texts whose last use is before this may be evicted */
@@ -111,6 +114,8 @@ static void *fold_new(const void *config, int32_t partition)
 	                              .progress_us = INT64_MIN,
 	                              .buyers_since_us = SINCE_EVER,
 	                              .next_close_us = INT64_MAX};
+	fold->source_suffix_len = (size_t)snprintf(fold->source_suffix, sizeof(fold->source_suffix),
+	                                           "|%" PRId32, partition);
 	clock_init(&fold->clock);
 	fold->visits = visits_new(&fold->config->stages, &fold->sessions, &fold->groups);
 	for (int r = 0; r < fold->config->rollups.count; r++) {
@@ -469,12 +474,12 @@ static void emit_partial(struct session_fold *fold, const struct accumulator_at 
 		.watermark_us = fold->watermark_us,
 		.source_partition = fold->partition,
 	};
-	char key[RECORD_KEY_MAX + 16];
+	char key[RECORD_KEY_MAX + SOURCE_SUFFIX_MAX];
 	size_t len = aggregate_key(partial.rollup, partial.window_start_us, partial.window_end_us,
 	                           partial.group_value, key);
-	size_t with_source =
-		len + (size_t)snprintf(key + len, sizeof(key) - len, "|%" PRId32, fold->partition);
+	size_t with_source = len + fold->source_suffix_len;
 
+	memcpy(key + len, fold->source_suffix, fold->source_suffix_len);
 	accumulator->changed = false;
 	fold->value.len = 0;
 	partial_encode(&fold->value, fold->config->outputs->schema_id[SCHEMA_PARTIAL], &partial);

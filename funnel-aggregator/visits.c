@@ -58,6 +58,8 @@ struct visits {
 	struct heap deadlines;
 	struct deletion *deletions;
 	uint32_t deletion_count, deletion_capacity;
+	struct closing *closing; /* of visits_close, kept for the next call */
+	uint32_t closing_capacity;
 };
 
 struct visits *visits_new(const struct stages *stages, struct interner *sessions,
@@ -86,6 +88,7 @@ void visits_free(struct visits *visits)
 	free(visits->changed);
 	heap_free(&visits->deadlines);
 	free(visits->deletions);
+	free(visits->closing);
 	free(visits);
 }
 
@@ -307,8 +310,7 @@ static int by_first_event(const void *a, const void *b)
 
 void visits_close(struct visits *visits, int64_t before_us)
 {
-	struct closing *closing = NULL;
-	uint32_t count = 0, capacity = 0;
+	uint32_t count = 0;
 
 	while (visits->deadlines.count &&
 	       visits->deadlines.entries[0].time_us + VISIT_GAP_US < before_us) {
@@ -325,17 +327,16 @@ void visits_close(struct visits *visits, int64_t before_us)
 		} else if (visit->end_us + VISIT_GAP_US >= before_us) {
 			heap_push(&visits->deadlines, visit->end_us, number);
 		} else {
-			GROW(closing, count, capacity);
-			closing[count++] = (struct closing){visits, number};
+			GROW(visits->closing, count, visits->closing_capacity);
+			visits->closing[count++] = (struct closing){visits, number};
 		}
 	}
 	if (count > 1)
-		qsort(closing, count, sizeof(*closing), by_first_event);
+		qsort(visits->closing, count, sizeof(*visits->closing), by_first_event);
 	for (uint32_t i = 0; i < count; i++) {
-		visits->at[closing[i].number].closed = true;
-		mark_changed(visits, closing[i].number);
+		visits->at[visits->closing[i].number].closed = true;
+		mark_changed(visits, visits->closing[i].number);
 	}
-	free(closing);
 }
 
 /* ---- output */

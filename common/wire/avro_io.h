@@ -103,24 +103,36 @@ static inline int64_t avro_fail(struct avro_in *in, const char *field)
 	return 0;
 }
 
+/* The bytes of a long, or false if it does not end within the bytes, or is above 64 bits. */
+static inline bool avro_take_raw(struct avro_in *in, uint64_t *raw)
+{
+	unsigned byte;
+	int shift = 0;
+
+	*raw = 0;
+	do {
+		if (in->at == in->end || shift > 63)
+			return false;
+		byte = (unsigned char)*in->at++;
+		if (shift == 63 && byte > 1)
+			return false;
+		*raw |= (uint64_t)(byte & 0x7f) << shift;
+		shift += 7;
+	} while (byte & 0x80);
+	return true;
+}
+
 /* Takes a value from min to max. */
 static inline int64_t avro_take_long(struct avro_in *in, int64_t min, int64_t max,
                                      const char *field)
 {
-	uint64_t raw = 0;
+	uint64_t raw;
 	int64_t value;
-	unsigned byte;
-	int shift = 0;
 
-	do {
-		if (in->at == in->end || shift > 63)
-			return avro_fail(in, field);
-		byte = (unsigned char)*in->at++;
-		if (shift == 63 && byte > 1)
-			return avro_fail(in, field);
-		raw |= (uint64_t)(byte & 0x7f) << shift;
-		shift += 7;
-	} while (byte & 0x80);
+	if (in->at < in->end && (unsigned char)*in->at < 0x80)
+		raw = (unsigned char)*in->at++; /* most are of one byte */
+	else if (!avro_take_raw(in, &raw))
+		return avro_fail(in, field);
 	value = (int64_t)(raw >> 1) ^ -(int64_t)(raw & 1);
 	return value < min || value > max ? avro_fail(in, field) : value;
 }
