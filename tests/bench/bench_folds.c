@@ -165,10 +165,14 @@ static void print(const char *step, const struct measure *measure, int64_t event
 
 /* ---- the steps */
 
-STEP static void step_generate(struct generator *generator, struct generated_row *made)
+/* False: there are no more rows. */
+STEP static bool step_generate(struct generator *generator, struct generated_row *made)
 {
-	if (generator_next(generator, made) == GENERATOR_NO_MEMORY)
+	enum generator_result result = generator_next(generator, made);
+
+	if (result == GENERATOR_NO_MEMORY)
 		memory_exhausted();
+	return result == GENERATOR_ROW;
 }
 
 STEP static void step_message(struct message *message, struct message_headers *headers,
@@ -196,26 +200,44 @@ STEP static void step_flush(struct task *tasks, struct outbox *out)
 		task_flush(&tasks[p], out);
 }
 
-/* Rows of a generator as raw records. The source clock is the newest time so far. */
-static void fill_raw(struct stream *raw, int64_t events)
+static struct generator *new_generator(int64_t events)
 {
 	struct generator_config config = {.events = events,
 	                                  .seed = 42,
 	                                  .start_us = START_US,
 	                                  .duplicates_ppm = 10000};
 	struct generator *generator = generator_new(&config);
+
+	if (!generator)
+		memory_exhausted();
+	return generator;
+}
+
+/* What the generator itself takes. */
+static struct measure measure_generator(int64_t events)
+{
+	struct generator *generator = new_generator(events);
+	struct generated_row made;
+	struct measure measure = {0, 0};
+
+	measure_begin(&measure);
+	while (step_generate(generator, &made))
+		;
+	measure_end(&measure);
+	generator_free(generator);
+	return measure;
+}
+
+/* Rows of a generator as raw records. The source clock is the newest time so far. */
+static void fill_raw(struct stream *raw, struct generator *generator)
+{
 	struct message *message = xzalloc(1, sizeof(*message));
 	struct message_headers headers;
-	struct measure measure = {0, 0};
+	struct generated_row made;
+	struct row row;
 	int64_t clock_us = INT64_MIN;
 
-	for (int64_t n = 1;; n++) {
-		struct generated_row made;
-		struct row row;
-
-		step_generate(generator, &made);
-		if (generator_made(generator) == events)
-			break;
+	for (int64_t n = 1; step_generate(generator, &made); n++) {
 		row_clear(&row);
 		memcpy(row.fields, made.fields, sizeof(row.fields));
 		row.event_time_us = made.event_time_us;
@@ -223,27 +245,37 @@ static void fill_raw(struct stream *raw, int64_t events)
 		row.position.row = n;
 		clock_us = made.event_time_us > clock_us ? made.event_time_us : clock_us;
 		message->source_clock_us = clock_us;
-		measure_begin(&measure);
 		step_message(message, &headers, &row);
-		measure_end(&measure);
 		outbox_add(&raw->partitions[message->partition], TOPIC_RAW_EVENTS,
 		           message->partition, message->key, message->value, headers.at,
 		           headers.count);
 	}
-	print("message", &measure, stream_count(raw));
-	generator_free(generator);
 	free(message);
+}
+
+/* The step "message" with the copy of each record; without the generator. */
+static void run_message(struct stream *raw, int64_t events)
+{
+	struct measure alone = measure_generator(events), measure = {0, 0};
+	struct generator *generator = new_generator(events);
+
+	measure_begin(&measure);
+	fill_raw(raw, generator);
+	measure_end(&measure);
+	generator_free(generator);
+	measure.cpu_s -= alone.cpu_s;
+	measure.allocations -= alone.allocations;
+	print("message", &measure, stream_count(raw));
 }
 
 /* One commit: up to `count` records of the partitions together, which take turns of 1,000 as the
  * client library returns them. False: there are no more. */
-static bool commit(const char *half, struct task *tasks, const struct stream *in, int64_t count,
-                   struct outbox *box, struct measure measures[2])
+static bool commit(struct task *tasks, const struct stream *in, int64_t count, struct outbox *box,
+                   struct measure measures[2])
 {
 	bool any = true;
 	int64_t left = count;
 
-	(void)half;
 	measure_begin(&measures[0]);
 	while (any && left > 0) {
 		any = false;
@@ -263,6 +295,21 @@ static bool commit(const char *half, struct task *tasks, const struct stream *in
 	return any;
 }
 
+static void start_tasks(struct task tasks[PARTITIONS], const struct fold_ops *ops,
+                        const void *config)
+{
+	for (int p = 0; p < PARTITIONS; p++) {
+		struct task_params params = {.ops = ops,
+		                             .fold_config = config,
+		                             .partition = p,
+		                             .partition_count = PARTITIONS,
+		                             .fingerprint = "bench",
+		                             .block_records = TASK_BLOCK_RECORDS};
+
+		task_start(&tasks[p], &params, 0);
+	}
+}
+
 static void run(const char *name, const struct fold_ops *ops, const void *config,
                 const struct stream *in, struct stream *next, int64_t commit_records,
                 int64_t events)
@@ -274,18 +321,9 @@ static void run(const char *name, const struct fold_ops *ops, const void *config
 	char flush[64];
 	bool more = true;
 
-	for (int p = 0; p < PARTITIONS; p++) {
-		struct task_params params = {.ops = ops,
-		                             .fold_config = config,
-		                             .partition = p,
-		                             .partition_count = PARTITIONS,
-		                             .fingerprint = "bench",
-		                             .block_records = TASK_BLOCK_RECORDS};
-
-		task_start(&tasks[p], &params, 0);
-	}
+	start_tasks(tasks, ops, config);
 	while (more) {
-		more = commit(name, tasks, in, commit_records, &box, measures);
+		more = commit(tasks, in, commit_records, &box, measures);
 		outputs += (int64_t)box.count;
 		if (next)
 			stream_take(next, &box);
@@ -302,21 +340,35 @@ static void run(const char *name, const struct fold_ops *ops, const void *config
 	outbox_free(&box);
 }
 
+static void run_folds(struct stream *raw, const struct session_fold_config *session,
+                      int64_t commit_records)
+{
+	struct bronze_fold_config bronze = {.outputs = &context,
+	                                    .partition_count = PARTITIONS,
+	                                    .dedup_horizon_us = 7 * US_PER_DAY};
+	struct merge_fold_config merge = {.outputs = &context,
+	                                  .source_count = PARTITIONS,
+	                                  .grace_us = session->grace_us};
+	struct stream events = {.topic = TOPIC_BRONZE_EVENTS},
+		      partials = {.topic = TOPIC_FUNNEL_PARTIALS};
+	int64_t count;
+
+	run("bronze", &bronze_fold_ops, &bronze, raw, &events, commit_records, stream_count(raw));
+	count = stream_count(&events);
+	run("session", &session_fold_ops, session, &events, &partials, commit_records, count);
+	run("merge", &merge_fold_ops, &merge, &partials, NULL, commit_records, count);
+	stream_free(&events);
+	stream_free(&partials);
+}
+
 int main(int argc, char **argv)
 {
 	int64_t events = argc > 1 ? strtoll(argv[1], NULL, 10) : 500000,
 		commit_records = argc > 2 ? strtoll(argv[2], NULL, 10) : 30000;
-	struct bronze_fold_config bronze = {.outputs = &context,
-	                                    .partition_count = PARTITIONS,
-	                                    .dedup_horizon_us = 7 * US_PER_DAY};
 	struct session_fold_config session = {.outputs = &context,
 	                                      .disorder_us = 5 * US_PER_SECOND,
 	                                      .grace_us = 10 * US_PER_MINUTE};
-	struct merge_fold_config merge = {.outputs = &context,
-	                                  .source_count = PARTITIONS,
-	                                  .grace_us = 10 * US_PER_MINUTE};
-	struct stream raw = {.topic = TOPIC_RAW_EVENTS}, events_in = {.topic = TOPIC_BRONZE_EVENTS},
-		      partials = {.topic = TOPIC_FUNNEL_PARTIALS};
+	struct stream raw = {.topic = TOPIC_RAW_EVENTS};
 	struct err err;
 
 	if (events < 1 || commit_records < 1) {
@@ -328,14 +380,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench_folds: %s\n", err.message);
 		return 70;
 	}
-	fill_raw(&raw, events);
-	run("bronze", &bronze_fold_ops, &bronze, &raw, &events_in, commit_records,
-	    stream_count(&raw));
-	events = stream_count(&events_in);
+	run_message(&raw, events);
+	run_folds(&raw, &session, commit_records);
 	stream_free(&raw);
-	run("session", &session_fold_ops, &session, &events_in, &partials, commit_records, events);
-	stream_free(&events_in);
-	run("merge", &merge_fold_ops, &merge, &partials, NULL, commit_records, events);
-	stream_free(&partials);
 	return 0;
 }
