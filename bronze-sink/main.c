@@ -29,6 +29,9 @@ struct bronze_config {
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct bronze_config, kafka);
 static const struct config_option loop_options[] = TASK_LOOP_OPTIONS(struct bronze_config, loop);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct bronze_config, loop.registry, REGISTRY_URL_DEFAULT,
+                         REGISTRY_URL_HELP);
 static const struct config_option rules_options[] =
 	EVENT_RULES_OPTIONS(struct bronze_config, rules);
 static const struct config_option options[] = {
@@ -42,8 +45,8 @@ static const struct config_option options[] = {
          "content|source", NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, loop_options, options,
-                                                     rules_options, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options, loop_options,
+                                                     options,       rules_options,    NULL};
 
 struct bronze {
 	struct task_loop *loop;

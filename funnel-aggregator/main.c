@@ -40,6 +40,9 @@ static bool stages_check(const char *text, struct err *err)
 }
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct aggregator_config, kafka);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct aggregator_config, loop.registry, REGISTRY_URL_DEFAULT,
+                         REGISTRY_URL_HELP);
 static const struct config_option loop_options[] =
 	TASK_LOOP_OPTIONS(struct aggregator_config, loop);
 static const struct config_option options[] = {
@@ -63,7 +66,8 @@ static const struct config_option options[] = {
          "salt of the pseudonyms in the topic of abandoned carts", NULL, NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, loop_options, options, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options, loop_options,
+                                                     options, NULL};
 
 struct aggregator {
 	struct task_loop *loop;

@@ -148,7 +148,7 @@ static bool open_reader(struct alert_topic *topic, struct err *err)
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       err_set(err, ERR_RETRY, "cannot read topic %s: %s", topic->topic,
-	               rd_kafka_err2str(code));
+	               kafka_err_text(code));
 }
 
 /* ---- what the topic has */
@@ -181,7 +181,7 @@ static bool take_message(struct alert_topic *topic, const rd_kafka_message_t *me
 		               topic->topic);
 	else if (kafka_err_missing_right(message->err))
 		return err_set(err, ERR_OPERATOR, "cannot read topic %s: %s", topic->topic,
-		               rd_kafka_err2str(message->err));
+		               kafka_err_text(message->err));
 	return true;
 }
 
@@ -221,7 +221,7 @@ static bool produce_row(struct alert_topic *topic, int row, struct err *err)
 	                         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       err_set(err, ERR_RETRY, "cannot write to topic %s: %s", topic->topic,
-	               rd_kafka_err2str(code));
+	               kafka_err_text(code));
 }
 
 static bool send_rows(struct alert_topic *topic, struct err *err)

@@ -423,7 +423,7 @@ bool loader_open(void *config, void **state, struct err *err)
 		reporting_new(&loader->config->postgres, loader->config->reporting_interval_us);
 	loader_report_open(loader);
 	health_ready("connecting to PostgreSQL");
-	loader->registry = registry_new(loader->config->registry_urls, REGISTRY_TIMEOUT_MS, err);
+	loader->registry = registry_new(&loader->config->registry, REGISTRY_TIMEOUT_MS, err);
 	return loader->registry != NULL;
 }
 

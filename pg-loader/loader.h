@@ -9,13 +9,14 @@
 #include "base/err.h"
 #include "kafka/kafka_conf.h"
 #include "postgres/postgres.h"
+#include "registry/registry.h"
 #include "service/service.h"
 
 struct loader_config {
 	struct service_config service;
 	struct kafka_config kafka;
 	struct postgres_config postgres;
-	const char *registry_urls;
+	struct registry_config registry;
 	const char *migrations_dir;
 	const char *migrate;
 	int64_t batch_rows, batch_bytes, batch_interval_us;

@@ -13,10 +13,9 @@
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct loader_config, kafka);
 static const struct config_option postgres_options[] =
 	POSTGRES_OPTIONS(struct loader_config, postgres);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct loader_config, registry, REGISTRY_URL_DEFAULT, REGISTRY_URL_HELP);
 static const struct config_option loader_options[] = {
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct loader_config, registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"MIGRATIONS_DIR", CONFIG_TEXT, offsetof(struct loader_config, migrations_dir), "", 0, 0,
          "folder of the SQL files; empty: that of the installation or checkout, else ./sql", NULL,
          NULL},
@@ -57,8 +56,8 @@ static const struct config_option loader_options[] = {
          INT64_C(86400000000), "longest time that WAIT_IDLE waits; then exit code 75", NULL, NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, postgres_options,
-                                                     loader_options, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options,
+                                                     postgres_options, loader_options, NULL};
 
 int main(int argc, char **argv)
 {

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
+#include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
 #include "loader_offsets.h"
 #include "postgres/postgres.h"
@@ -232,7 +233,7 @@ static bool read_group(struct wait_idle *wait, enum reader reader, struct err *e
 	rd_kafka_topic_partition_list_destroy(list);
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       err_set(err, ERR_RETRY, "cannot read the committed offsets of %s: %s",
-	               reader_names[reader], rd_kafka_err2str(code));
+	               reader_names[reader], kafka_err_text(code));
 }
 
 static bool read_loader(struct wait_idle *wait, struct err *err)

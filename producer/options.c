@@ -100,6 +100,11 @@ static bool speed_check(const char *text, struct err *err)
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct producer_config, kafka);
 
+static const struct config_option registry_options[] = REGISTRY_OPTIONS(
+	struct producer_config, registry, "",
+	"schema registry, where the producer registers the schema of the raw topic: one or more "
+	"base URLs, comma-separated; FRAMING=confluent needs it");
+
 static const struct config_option input_options[] = {
 	{"SOURCE", CONFIG_CHOICE, AT(source), "file", 0, 0,
          "where the rows come from: files, the generator (synthetic), or a shop that is polled "
@@ -190,10 +195,6 @@ static const struct config_option sending_options[] = {
 	{"FRAMING", CONFIG_CHOICE, AT(framing), "plain", 0, 0,
          "form of the values: plain JSON, or the wire format of Confluent's JSON Schema serializer",
          "plain|confluent", NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, AT(registry_url), "", 0, 0,
-         "schema registry, where the producer registers the schema of the raw topic: one or more "
-         "base URLs, comma-separated; FRAMING=confluent needs it",
-         NULL, registry_urls_check},
 	{"DRY_RUN", CONFIG_BOOLEAN, AT(dry_run), "false", 0, 0,
          "write the JSON values to standard output and send nothing", NULL, NULL},
 	{"OUTPUT", CONFIG_TEXT, AT(output), "", 0, 0,
@@ -340,10 +341,11 @@ static const struct config_option check_options[] = {
 	{0},
 };
 
-const struct config_option *const producer_tables[] = {
-	input_options,   reading_options, selection_options,
-	sending_options, order_options,   net_options,
-	check_options,   kafka_options,   NULL};
+const struct config_option *const producer_tables[] = {input_options,     reading_options,
+                                                       selection_options, sending_options,
+                                                       order_options,     net_options,
+                                                       check_options,     kafka_options,
+                                                       registry_options,  NULL};
 
 bool share_parse(struct span text, int64_t *ppm)
 {
@@ -455,7 +457,7 @@ bool producer_plan_read(const struct producer_config *config, struct producer_pl
 			"in a file");
 	if ((config->output[0] != 0) + (config->tee[0] != 0) + config->dry_run > 1)
 		return err_set(err, ERR_INPUT, "expected only one of OUTPUT, TEE and DRY_RUN");
-	if (strcmp(config->framing, "confluent") == 0 && !config->registry_url[0])
+	if (strcmp(config->framing, "confluent") == 0 && !config->registry.urls[0])
 		return err_set(err, ERR_INPUT,
 		               "FRAMING=confluent needs SCHEMA_REGISTRY_URL, which is not set");
 	return fail_above_read(config->fail_above, &plan->fail_above_ppm, err) &&

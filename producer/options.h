@@ -7,6 +7,7 @@
 #include "fakestore.h"
 #include "generator.h"
 #include "kafka/kafka_conf.h"
+#include "registry/registry.h"
 #include "selection.h"
 #include "service/config.h"
 #include "service/service.h"
@@ -15,7 +16,8 @@ struct producer_config {
 	struct service_config service;
 	struct kafka_config kafka;
 	const char *source, *input, *output, *tee, *state_file, *speed, *start_time, *framing,
-		*shape, *registry_url;
+		*shape;
+	struct registry_config registry;
 	const char *duplicates, *malformed, *late, *missing_sessions;
 	int64_t events, seed, rate, limit, duration_us, disorder_us, timeout_us;
 	bool dry_run, resume, restart, checkouts;

@@ -113,8 +113,8 @@ static bool open_kafka(struct producer *p, struct err *err)
 
 	if (!acks_init(&p->acks, ACKS_CAPACITY))
 		return err_set(err, ERR_FATAL, "out of memory");
-	if (config->registry_url[0]) {
-		p->registry = registry_new(config->registry_url, 5000, err);
+	if (config->registry.urls[0]) {
+		p->registry = registry_new(&config->registry, 5000, err);
 		if (!p->registry)
 			return false;
 	}

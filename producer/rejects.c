@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
 #include "kafka/topic_reader.h"
 #include "stream/dead_letter.h"
@@ -116,7 +117,7 @@ static bool read_lag(const struct rejects_reader *reader, const struct checkpoin
 	rd_kafka_topic_partition_list_destroy(list);
 	return !code ||
 	       err_set(err, ERR_RETRY, "cannot read the committed offsets of bronze-sink: %s",
-	               rd_kafka_err2str(code));
+	               kafka_err_text(code));
 }
 
 static bool take_letter(void *context, const struct input_record *record, bool *done,

@@ -44,7 +44,7 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 		return;
 	sender->failed = true;
 	if (rd_kafka_fatal_error(client, why, sizeof(why)) == RD_KAFKA_RESP_ERR_NO_ERROR)
-		snprintf(why, sizeof(why), "%s", rd_kafka_err2str(message->err));
+		snprintf(why, sizeof(why), "%s", kafka_err_text(message->err));
 	err_set(&sender->failure, kafka_err_class(message->err),
 	        "topic %s partition %d: a record was not delivered: %s",
 	        rd_kafka_topic_name(message->rkt), (int)message->partition, why);

@@ -7,6 +7,9 @@
 
 const struct config_option lake_kafka_options[] = KAFKA_OPTIONS(struct lake_config, kafka);
 
+const struct config_option lake_registry_options[] =
+	REGISTRY_OPTIONS(struct lake_config, registry, REGISTRY_URL_DEFAULT, REGISTRY_URL_HELP);
+
 #define IN(member) offsetof(struct lake_config, member)
 
 const struct config_option lake_storage_options[] = {
@@ -44,9 +47,6 @@ const struct config_option lake_storage_options[] = {
 };
 
 const struct config_option lake_write_options[] = {
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, IN(registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"LAKE_BATCH_ROWS", CONFIG_INTEGER, IN(batch_rows), "500000", 1, 10000000,
          "write files when this many rows wait, in all partitions", NULL, NULL},
 	{"LAKE_BATCH_BYTES", CONFIG_BYTES, IN(batch_bytes), "256m", 65536, INT64_C(1) << 33,
@@ -65,9 +65,6 @@ const struct config_option lake_write_options[] = {
 };
 
 const struct config_option lake_rebuild_options[] = {
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, IN(registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry, one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"SOURCE_PREFIX", CONFIG_TEXT, IN(source_prefix), "", 0, 0,
          "TOPIC_PREFIX of the topics in the lake; empty: the same as TOPIC_PREFIX", NULL, NULL},
 	{"WINDOW_RECORDS", CONFIG_INTEGER, IN(window_records), "250000", 1000, 10000000,

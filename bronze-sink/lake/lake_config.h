@@ -8,6 +8,7 @@
 #include "kafka/kafka_conf.h"
 #include "lake_storage.h"
 #include "postgres/postgres.h"
+#include "registry/registry.h"
 #include "service/config.h"
 #include "service/service.h"
 
@@ -16,7 +17,7 @@ struct lake_config {
 	struct kafka_config kafka;
 	struct postgres_config postgres; /* dsn "": the catalogue is in manifests */
 	struct lake_storage_config storage;
-	const char *registry_urls;
+	struct registry_config registry;
 	int64_t memory_bytes, threads; /* of DuckDB */
 	/* write */
 	int64_t batch_rows, batch_bytes, batch_interval_us, idle_timeout_us, min_free_bytes;
@@ -26,8 +27,9 @@ struct lake_config {
 	int64_t window_records;
 };
 
-extern const struct config_option lake_kafka_options[];   /* KAFKA_*, TOPIC_PREFIX, registry */
-extern const struct config_option lake_storage_options[]; /* LAKE_*, POSTGRES_* */
+extern const struct config_option lake_kafka_options[];    /* KAFKA_*, TOPIC_PREFIX, registry */
+extern const struct config_option lake_registry_options[]; /* SCHEMA_REGISTRY_* */
+extern const struct config_option lake_storage_options[];  /* LAKE_*, POSTGRES_* */
 extern const struct config_option lake_write_options[];
 extern const struct config_option lake_rebuild_options[];
 

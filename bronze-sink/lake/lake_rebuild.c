@@ -445,10 +445,9 @@ static bool rebuild_open(void *settings, void **state, struct err *err)
 	if (!rebuild->duck)
 		return false;
 	rebuild->rows = rebuild_rows_new(rebuild->duck);
-	rebuild->target_config =
-		(struct rebuild_target_config){.kafka = &config->kafka,
-	                                       .registry_urls = config->registry_urls,
-	                                       .source_prefix = source};
+	rebuild->target_config = (struct rebuild_target_config){.kafka = &config->kafka,
+	                                                        .registry = &config->registry,
+	                                                        .source_prefix = source};
 	return true;
 }
 
@@ -490,8 +489,9 @@ static void rebuild_close(void *state)
 	free(rebuild);
 }
 
-static const struct config_option *const tables[] = {lake_kafka_options, lake_storage_options,
-                                                     lake_rebuild_options, NULL};
+static const struct config_option *const tables[] = {lake_kafka_options, lake_registry_options,
+                                                     lake_storage_options, lake_rebuild_options,
+                                                     NULL};
 
 const struct service lake_rebuild_service = {
 	.name = "lake",

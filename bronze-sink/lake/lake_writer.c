@@ -341,7 +341,7 @@ static bool writer_open(void *config, void **state, struct err *err)
 	if (!writer->storage || !open_sheets(writer, err))
 		return false;
 	writer->catalogue = lake_catalogue_new(&writer->config->postgres, writer->storage);
-	writer->registry = registry_new(writer->config->registry_urls, REGISTRY_TIMEOUT_MS, err);
+	writer->registry = registry_new(&writer->config->registry, REGISTRY_TIMEOUT_MS, err);
 	return writer->registry != NULL;
 }
 
@@ -361,8 +361,9 @@ static void writer_close(void *state)
 	free(writer);
 }
 
-static const struct config_option *const tables[] = {lake_kafka_options, lake_storage_options,
-                                                     lake_write_options, NULL};
+static const struct config_option *const tables[] = {lake_kafka_options, lake_registry_options,
+                                                     lake_storage_options, lake_write_options,
+                                                     NULL};
 
 const struct service lake_write_service = {
 	.name = "lake",

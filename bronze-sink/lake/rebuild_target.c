@@ -182,7 +182,7 @@ bool rebuild_target_add(struct rebuild_target *target, enum topic_id topic, int6
 		return true;
 	rd_kafka_headers_destroy(headers);
 	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code),
-	               "produce to %s: %s", target->names[topic], rd_kafka_err2str(code));
+	               "produce to %s: %s", target->names[topic], kafka_err_text(code));
 }
 
 /* Repeats one transactional call until it succeeds or cannot succeed. */
@@ -296,7 +296,7 @@ static bool name_topics(struct rebuild_target *target, struct err *err)
 static bool register_schemas(struct rebuild_target *target, struct err *err)
 {
 	static const enum schema_kind kinds[] = {SCHEMA_BRONZE, SCHEMA_COUNTS};
-	struct registry *registry = registry_new(target->config->registry_urls, REGISTRY_MS, err);
+	struct registry *registry = registry_new(target->config->registry, REGISTRY_MS, err);
 	bool ok = registry != NULL;
 
 	for (size_t i = 0; ok && i < sizeof(kinds) / sizeof(*kinds); i++)
@@ -530,8 +530,7 @@ static bool read_positions(struct rebuild_target *target, struct err *err)
 		code = list->elems[i].err;
 	if (code)
 		ok = err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-		             "cannot read the positions of the rebuild: %s",
-		             rd_kafka_err2str(code));
+		             "cannot read the positions of the rebuild: %s", kafka_err_text(code));
 	for (int i = 0; i < list->cnt && ok; i++) {
 		const rd_kafka_topic_partition_t *at = &list->elems[i];
 		enum topic_id topic = topic_by_name(target, at->topic);

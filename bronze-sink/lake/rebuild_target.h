@@ -24,7 +24,7 @@
 
 struct rebuild_target_config {
 	const struct kafka_config *kafka;
-	const char *registry_urls;
+	const struct registry_config *registry;
 	const char *source_prefix; /* of the topics in the lake */
 	int32_t partitions;        /* lowest number that the lake fits to */
 };

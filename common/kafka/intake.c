@@ -156,7 +156,7 @@ bool intake_subscribe(struct intake *intake, struct err *err)
 	rd_kafka_topic_partition_list_destroy(list);
 	intake->without_since_us = intake->verified_us = monotonic_us();
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
-	       err_set(err, kafka_err_class(code), "cannot subscribe: %s", rd_kafka_err2str(code));
+	       err_set(err, kafka_err_class(code), "cannot subscribe: %s", kafka_err_text(code));
 }
 
 rd_kafka_t *intake_client(const struct intake *intake)
@@ -282,7 +282,9 @@ static bool take_error(struct intake *intake, const struct assigned_partition *f
 	}
 	if (message->err == RD_KAFKA_RESP_ERR__FATAL)
 		rd_kafka_fatal_error(intake->client, fatal, sizeof(fatal));
-	err_set(err, class, "consumer: %s", *fatal ? fatal : rd_kafka_message_errstr(message));
+	err_set(err, class, "consumer: %s%s%s", *fatal ? fatal : rd_kafka_message_errstr(message),
+	        kafka_err_missing_right(message->err) ? ": " : "",
+	        kafka_err_missing_right(message->err) ? kafka_err_text(message->err) : "");
 	if (!message->rkt)
 		return false;
 	return err_prefix(err, "%s/%" PRId32, rd_kafka_topic_name(message->rkt),
@@ -560,7 +562,7 @@ bool intake_start(struct intake *intake, struct err *err)
 	rd_kafka_topic_partition_list_destroy(list);
 	intake->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return intake->reading ||
-	       err_set(err, ERR_FATAL, "cannot assign partitions: %s", rd_kafka_err2str(code));
+	       err_set(err, ERR_FATAL, "cannot assign partitions: %s", kafka_err_text(code));
 }
 
 bool intake_is_reading(const struct intake *intake)

@@ -1,5 +1,6 @@
-/* Properties are set in four layers; a later one wins: tuning, guarded properties, those of the
- * program (extra), and KAFKA_PROPERTIES, which cannot contain guarded names or their aliases.
+/* Properties are set in layers; a later one wins: tuning, encryption and passwords, guarded
+ * properties, those of the program (extra), and KAFKA_PROPERTIES, which cannot contain guarded names
+ * or their aliases.
  *
  * The tuning is for small transactions in quick succession. The broker answers
  * CONCURRENT_TRANSACTIONS to the first request of the next transaction, and then the client waits
@@ -164,7 +165,7 @@ static bool check_user_property(const char *name, const char *value, struct err 
 				"could reorder messages",
 				value, name, IN_FLIGHT_MAX);
 	}
-	return true;
+	return kafka_security_check_property(name, value, err);
 }
 
 /* Ends the item at its comma. A part without = belongs to the value before it: debug=cgrp,topic
@@ -228,6 +229,13 @@ bool kafka_properties_check(const char *properties, struct err *err)
 	return good;
 }
 
+bool kafka_config_check(const char *config, struct err *err)
+{
+	const struct kafka_config *kafka = (const void *)config;
+
+	return kafka_security_check(&kafka->security, err);
+}
+
 static bool set_role(rd_kafka_conf_t *conf, enum kafka_role role, struct err *err)
 {
 	switch (role) {
@@ -266,7 +274,8 @@ rd_kafka_conf_t *kafka_conf_new(const struct kafka_config *config, enum kafka_ro
 	rd_kafka_conf_set_stats_cb(conf, kafka_on_stats);
 	good = set_properties(conf, tuning_all, err) &&
 	       set_property(conf, "bootstrap.servers", config->brokers, err) &&
-	       set_property(conf, "client.id", client_id, err) && set_role(conf, role, err) &&
+	       set_property(conf, "client.id", client_id, err) &&
+	       kafka_security_set(conf, &config->security, err) && set_role(conf, role, err) &&
 	       set_extra(conf, extra, err) &&
 	       (set_user_properties(conf, config->properties, err) ||
 	        err_prefix(err, "KAFKA_PROPERTIES"));

@@ -10,13 +10,18 @@
 #include <librdkafka/rdkafka.h>
 
 #include "base/err.h"
+#include "kafka/kafka_security.h"
 #include "service/config.h"
 
 struct kafka_config {
-	const char *brokers;      /* KAFKA_BROKERS */
-	const char *properties;   /* KAFKA_PROPERTIES */
-	const char *topic_prefix; /* TOPIC_PREFIX */
+	const char *brokers;            /* KAFKA_BROKERS */
+	const char *properties;         /* KAFKA_PROPERTIES */
+	const char *topic_prefix;       /* TOPIC_PREFIX */
+	struct kafka_security security; /* KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_*, KAFKA_SASL_* */
 };
+/* Whether the settings fit together, for the check of a table of settings. config: a struct
+ * kafka_config. ERR_INPUT. */
+MUST_USE bool kafka_config_check(const char *config, struct err *err);
 /* Whether KAFKA_PROPERTIES can be parsed and has no guarded name. ERR_INPUT. */
 MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
 /* A table of settings for the member of type struct kafka_config in the program's config struct:
@@ -46,7 +51,11 @@ MUST_USE bool kafka_properties_check(const char *properties, struct err *err);
 			.default_value = "ecommerce_",                           \
 			.help = "prefix of the names of all topics and groups",  \
 		},                                                               \
-		{0},                                                             \
+		KAFKA_SECURITY_ROWS(config, member.security),                    \
+		{                                                                \
+			.offset = offsetof(config, member),                      \
+			.check = kafka_config_check,                             \
+		},                                                               \
 	}
 /* clang-format on */
 

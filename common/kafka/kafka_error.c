@@ -69,22 +69,44 @@ static const struct {
 	{RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, ERR_OPERATOR},
 };
 
+#define GRANT "; deploy/kafka/acls grants what each program needs"
+
 /* Rights that an operator has to grant. */
-static const rd_kafka_resp_err_t missing_rights[] = {
-	RD_KAFKA_RESP_ERR__AUTHENTICATION,
-	RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
-	RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
-	RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
-	RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
-	RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+static const struct {
+	rd_kafka_resp_err_t code;
+	const char *text;
+} missing_rights[] = {
+	{RD_KAFKA_RESP_ERR__AUTHENTICATION, "the broker refuses the user or the password"},
+	{RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED,
+         "the broker refuses the user or the password"},
+	{RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+         "the user of this program lacks a right to this topic" GRANT},
+	{RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+         "the user of this program lacks a right to its consumer group" GRANT},
+	{RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED,
+         "the user of this program lacks a right to the cluster" GRANT},
+	{RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+         "the user of this program lacks the right to its transactional id" GRANT},
 };
+
+static const char *missing_right_text(rd_kafka_resp_err_t code)
+{
+	for (size_t i = 0; i < sizeof(missing_rights) / sizeof(*missing_rights); i++)
+		if (missing_rights[i].code == code)
+			return missing_rights[i].text;
+	return NULL;
+}
 
 bool kafka_err_missing_right(rd_kafka_resp_err_t code)
 {
-	for (size_t i = 0; i < sizeof(missing_rights) / sizeof(*missing_rights); i++)
-		if (missing_rights[i] == code)
-			return true;
-	return false;
+	return missing_right_text(code) != NULL;
+}
+
+const char *kafka_err_text(rd_kafka_resp_err_t code)
+{
+	const char *text = missing_right_text(code);
+
+	return text ? text : rd_kafka_err2str(code);
 }
 
 enum err_class kafka_err_class(rd_kafka_resp_err_t code)
@@ -98,12 +120,13 @@ enum err_class kafka_err_class(rd_kafka_resp_err_t code)
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context)
 {
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+	const char *right = missing_right_text(code);
 	enum err_class class = ERR_FATAL;
 
 	/* A client in a fatal state must be replaced (for example after a gap in its sequence
 	 * numbers, caused by a long outage). If a right is missing, no client can continue, even
 	 * if librdkafka calls the error fatal. */
-	if (kafka_err_missing_right(code))
+	if (right)
 		class = ERR_OPERATOR;
 	else if (kafka_err_class(code) == ERR_FENCED || rd_kafka_error_is_fatal(error))
 		class = ERR_FENCED;
@@ -111,8 +134,8 @@ bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *contex
 		class = ERR_ABORT;
 	else if (rd_kafka_error_is_retriable(error))
 		class = ERR_RETRY;
-	err_set(err, class, "%s: %s (%s)", context, rd_kafka_error_string(error),
-	        rd_kafka_error_name(error));
+	err_set(err, class, "%s: %s (%s)%s%s", context, rd_kafka_error_string(error),
+	        rd_kafka_error_name(error), right ? ": " : "", right ? right : "");
 	rd_kafka_error_destroy(error);
 	return false;
 }

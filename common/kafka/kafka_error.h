@@ -10,6 +10,8 @@
 enum err_class kafka_err_class(rd_kafka_resp_err_t code);
 /* True: authentication failed, or the client lacks a right. An operator has to act. */
 bool kafka_err_missing_right(rd_kafka_resp_err_t code);
+/* The text of a code. For a missing right it says what to grant. */
+const char *kafka_err_text(rd_kafka_resp_err_t code);
 /* Sets err from an error, which it takes and destroys. Checks in this order: missing right,
  * fenced or fatal, abortable, retriable. Always false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);

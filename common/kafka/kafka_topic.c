@@ -5,39 +5,57 @@
 #include <string.h>
 
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_refusal.h"
 #include "service/log.h"
 #include "service/monotime.h"
 #include "service/stop.h"
 
 #define PARTITIONS_LOG_US INT64_C(10000000)
 #define MISSING_TOPIC_MS  5000
+#define FIRST_TRY_MS      1000
 
 /* Requests the metadata of all topics: a request for one topic may create it, with the broker's
- * default number of partitions. */
+ * default number of partitions. Without an answer soon, the brokers may refuse this client. */
+static bool query_metadata(rd_kafka_t *client, int timeout_ms,
+                           const struct rd_kafka_metadata **metadata, struct err *err)
+{
+	int first_ms = timeout_ms < FIRST_TRY_MS ? timeout_ms : FIRST_TRY_MS;
+	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, metadata, first_ms);
+
+	if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
+	if (kafka_refused(client, err))
+		return false;
+	if (timeout_ms > first_ms)
+		code = rd_kafka_metadata(client, 1, NULL, metadata, timeout_ms - first_ms);
+	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
+	       err_set(err, ERR_RETRY, "no broker answered within %d ms: %s", timeout_ms,
+	               kafka_err_text(code));
+}
+
 static bool query_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
                                   int32_t *count, struct err *err)
 {
 	const struct rd_kafka_metadata *metadata = NULL;
-	rd_kafka_resp_err_t code = rd_kafka_metadata(client, 1, NULL, &metadata, timeout_ms);
 	const rd_kafka_metadata_topic_t *found = NULL;
 	bool good;
 
-	if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err_set(err, ERR_RETRY, "topic %s: no broker answered within %d ms: %s",
-		               topic, timeout_ms, rd_kafka_err2str(code));
+	if (!query_metadata(client, timeout_ms, &metadata, err))
+		return err_prefix(err, "topic %s", topic);
 	for (int i = 0; i < metadata->topic_cnt && !found; i++)
 		if (strcmp(metadata->topics[i].topic, topic) == 0)
 			found = &metadata->topics[i];
+	*count = found ? found->partition_cnt : 0;
 	if (!found)
-		good = err_set(err, ERR_OPERATOR,
-		               "topic %s does not exist: run \"topics create\", then start again",
-		               topic);
-	else if (found->partition_cnt <= 0)
-		good = err_set(err, ERR_RETRY, "topic %s: %s", topic, rd_kafka_err2str(found->err));
-	else {
-		*count = found->partition_cnt;
-		good = true;
-	}
+		good = err_set(
+			err, ERR_OPERATOR,
+			"topic %s does not exist: run \"topics create\", then start again; if "
+			"it does exist, the user of this program lacks a right to it: "
+			"deploy/kafka/acls grants what each program needs",
+			topic);
+	else
+		good = *count > 0 ||
+		       err_set(err, ERR_RETRY, "topic %s: %s", topic, kafka_err_text(found->err));
 	rd_kafka_metadata_destroy(metadata);
 	return good;
 }
@@ -50,8 +68,10 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 		monotonic_us() +
 		(timeout_ms < MISSING_TOPIC_MS ? timeout_ms : MISSING_TOPIC_MS) * INT64_C(1000);
 
+	*count = -1;
 	while (!query_partition_count(client, topic, timeout_ms, count, err)) {
-		if (err->class != ERR_OPERATOR || monotonic_us() > until_us || service_stopping())
+		if (err->class != ERR_OPERATOR || *count < 0 || monotonic_us() > until_us ||
+		    service_stopping())
 			return false;
 		poll(NULL, 0, 200);
 	}
@@ -62,7 +82,7 @@ static bool offset_error(const char *topic, int32_t partition, rd_kafka_resp_err
                          struct err *err)
 {
 	return err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
-	               "offsets of %s/%" PRId32 ": %s", topic, partition, rd_kafka_err2str(code));
+	               "offsets of %s/%" PRId32 ": %s", topic, partition, kafka_err_text(code));
 }
 
 bool kafka_offset_range(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,

@@ -7,7 +7,8 @@
 #include "base/err.h"
 
 /* Waits up to timeout_ms for the topic's metadata. ERR_RETRY: no broker answers. ERR_OPERATOR:
- * the topic does not exist; the function has asked again for 5 s (at most timeout_ms). */
+ * the topic does not exist, and *count is 0; the function has asked again for 5 s (at most
+ * timeout_ms). Or the brokers refuse the client (kafka_refusal.h), and *count is -1. */
 MUST_USE bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms,
                                     int32_t *count, struct err *err);
 

@@ -96,8 +96,8 @@ static bool take(rd_kafka_t *client, struct log_check *checks, size_t count,
 	}
 	return !kafka_err_missing_right(message->err) ||
 	       err_set(err, ERR_OPERATOR,
-	               "cannot check whether a topic is still the one that was read: %s",
-	               rd_kafka_message_errstr(message));
+	               "cannot check whether a topic is still the one that was read: %s: %s",
+	               rd_kafka_message_errstr(message), kafka_err_text(message->err));
 }
 
 static bool poll_all(rd_kafka_t *client, struct log_check *checks, size_t count, size_t left,

@@ -45,7 +45,7 @@ static bool is_retriable(const struct topic_reading *reading, const rd_kafka_mes
 		               reading->topic, message->partition);
 	return kafka_err_class(message->err) != ERR_OPERATOR ||
 	       err_set(err, ERR_OPERATOR, "reading %s/%" PRId32 ": %s", reading->topic,
-	               message->partition, rd_kafka_err2str(message->err));
+	               message->partition, kafka_err_text(message->err));
 }
 
 static bool take_message(const struct topic_reading *reading, const rd_kafka_message_t *message,
@@ -140,7 +140,7 @@ bool topic_read(const struct kafka_config *config, const struct topic_reading *r
 	if (reader) {
 		code = rd_kafka_assign(reader, list);
 		ok = code ? err_set(err, ERR_FATAL, "cannot assign partitions: %s",
-		                    rd_kafka_err2str(code))
+		                    kafka_err_text(code))
 		          : poll_records(reader, reading, &progress, err);
 		ok = kafka_destroy_within(reader, DESTROY_TIMEOUT_MS, err) && ok;
 	}

@@ -274,6 +274,30 @@ static void sqlstate_in_text(const char *message, char state[6])
 /* PgBouncer's error text. PostgreSQL accepts all startup parameters that it knows. */
 #define POOLER_REFUSES_PARAMETER "unsupported startup parameter"
 
+/* TLS failures have no SQLSTATE. libpq's texts are not translated, because no program sets a
+ * locale. A lost connection ("SSL SYSCALL error") is not among them. */
+static bool is_tls_failure(const char *text)
+{
+	static const char *const parts[] = {"certificate", "does not support SSL", "alert",
+	                                    "sslrootcert"};
+
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+		if (strstr(text, parts[i]))
+			return true;
+	return false;
+}
+
+static bool tls_failed(const char *text, struct err *err)
+{
+	return err_set(
+		err, ERR_OPERATOR,
+		"PostgreSQL: %s; check sslmode, sslrootcert, sslcert and sslkey in "
+		"POSTGRES_DSN: sslrootcert must name the CA of the server's certificate, and "
+		"with sslmode=verify-full the host must be a name in this certificate, which "
+		"must not have expired",
+		text);
+}
+
 static bool connect_failed(struct postgres *pg, struct err *err)
 {
 	char text[512];
@@ -289,6 +313,8 @@ static bool connect_failed(struct postgres *pg, struct err *err)
 			"add it to the pooler's ignore_startup_parameters, or connect to "
 			"PostgreSQL directly",
 			text);
+	if (!pg->sqlstate[0] && is_tls_failure(text))
+		return tls_failed(text, err);
 	return err_set(err, postgres_class(pg->sqlstate, true), "PostgreSQL: %s", text);
 }
 

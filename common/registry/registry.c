@@ -35,7 +35,8 @@ struct registry {
 	CURL *curl;
 	struct curl_slist *headers;
 	struct endpoints endpoints;
-	size_t current; /* index of the endpoint that answered last */
+	struct registry_config config; /* without urls */
+	size_t current;                /* index of the endpoint that answered last */
 	long timeout_ms;
 	struct buffer request, response, text;
 	char curl_error[CURL_ERROR_SIZE];
@@ -117,6 +118,43 @@ bool registry_urls_check(const char *urls, struct err *err)
 	return good;
 }
 
+static bool is_set(const char *text)
+{
+	return text && *text;
+}
+
+bool registry_config_check(const char *config, struct err *err)
+{
+	const struct registry_config *registry = (const void *)config;
+	struct endpoints endpoints = {.count = 0};
+	bool good = true;
+
+	if (is_set(registry->username) != is_set(registry->password))
+		return err_set(err, ERR_INPUT, "%s is set, but %s is not: expected both",
+		               is_set(registry->username) ? "SCHEMA_REGISTRY_USERNAME"
+		                                          : "SCHEMA_REGISTRY_PASSWORD",
+		               is_set(registry->username) ? "SCHEMA_REGISTRY_PASSWORD"
+		                                          : "SCHEMA_REGISTRY_USERNAME");
+	/* registry_urls_check reports an invalid URL. */
+	if (is_set(registry->urls) && !endpoints_read(&endpoints, registry->urls, NULL))
+		endpoints_free(&endpoints);
+	for (size_t i = 0; good && i < endpoints.count; i++) {
+		const struct endpoint *endpoint = &endpoints.at[i];
+
+		if (is_set(registry->username) && strcmp(endpoint->url, endpoint->name) != 0)
+			good = err_set(err, ERR_INPUT,
+			               "SCHEMA_REGISTRY_USERNAME is set, and SCHEMA_REGISTRY_URL "
+			               "has a user too: expected only one of them");
+		else if (is_set(registry->ca) && strncmp(endpoint->name, "https:", 6) != 0)
+			good = err_set(err, ERR_INPUT,
+			               "SCHEMA_REGISTRY_SSL_CA_LOCATION is set, but "
+			               "SCHEMA_REGISTRY_URL has %.200s: expected https",
+			               endpoint->name);
+	}
+	endpoints_free(&endpoints);
+	return good;
+}
+
 static bool headers_make(struct registry *registry)
 {
 	static const char *const lines[] = {
@@ -132,7 +170,8 @@ static bool headers_make(struct registry *registry)
 	return true;
 }
 
-struct registry *registry_new(const char *urls, long timeout_ms, struct err *err)
+struct registry *registry_new(const struct registry_config *config, long timeout_ms,
+                              struct err *err)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
 
@@ -142,10 +181,12 @@ struct registry *registry_new(const char *urls, long timeout_ms, struct err *err
 		return NULL;
 	}
 	registry->timeout_ms = timeout_ms;
+	registry->config = *config;
+	registry->config.urls = NULL;
 	registry->curl = curl_easy_init();
 	if (!registry->curl || !headers_make(registry))
 		err_set(err, ERR_FATAL, "out of memory for curl");
-	else if (endpoints_read(&registry->endpoints, urls ? urls : "", err))
+	else if (endpoints_read(&registry->endpoints, config->urls ? config->urls : "", err))
 		return registry;
 	registry_free(registry);
 	return NULL;
@@ -200,11 +241,49 @@ static CURLcode perform(struct registry *registry, const char *method, const cha
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_response);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, registry);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, registry->curl_error);
+	if (is_set(registry->config.ca))
+		curl_easy_setopt(curl, CURLOPT_CAINFO, registry->config.ca);
+	if (is_set(registry->config.username)) {
+		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
+		curl_easy_setopt(curl, CURLOPT_USERNAME, registry->config.username);
+		curl_easy_setopt(curl, CURLOPT_PASSWORD, registry->config.password);
+	}
 	if (body) {
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body->at);
 		curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)body->len);
 	}
 	return curl_easy_perform(curl);
+}
+
+/* A certificate that curl does not accept, or a CA file that it cannot use. */
+static bool is_untrusted(CURLcode code)
+{
+	return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE ||
+	       code == CURLE_SSL_ISSUER_ERROR;
+}
+
+static bool transfer_failed(const struct registry *registry, const struct endpoint *endpoint,
+                            const char *path, CURLcode code, struct err *err)
+{
+	return err_set(err, is_untrusted(code) ? ERR_OPERATOR : ERR_RETRY,
+	               "schema registry %.200s%.200s: %.200s%s", endpoint->name, path,
+	               registry->curl_error[0] ? registry->curl_error : curl_easy_strerror(code),
+	               is_untrusted(code)
+	                       ? "; SCHEMA_REGISTRY_SSL_CA_LOCATION must name the CA of the "
+	                         "registry's certificate, and SCHEMA_REGISTRY_URL a host name of "
+	                         "this certificate, which must not have expired"
+	                       : "");
+}
+
+static bool credentials_refused(const struct endpoint *endpoint, const char *path, long status,
+                                struct err *err)
+{
+	return err_set(err, ERR_OPERATOR, "schema registry %.200s%.200s: HTTP %ld: %s",
+	               endpoint->name, path, status,
+	               status == 401 ? "the registry refuses the user or the password: check "
+	                               "SCHEMA_REGISTRY_USERNAME and SCHEMA_REGISTRY_PASSWORD"
+	                             : "the registry does not let this user do that: check the "
+	                               "rights of SCHEMA_REGISTRY_USERNAME");
 }
 
 static bool call_endpoint(struct registry *registry, const struct endpoint *endpoint,
@@ -219,11 +298,10 @@ static bool call_endpoint(struct registry *registry, const struct endpoint *endp
 		               "the path %.200s of a schema registry request is too long", path);
 	code = perform(registry, method, url, body);
 	if (code != CURLE_OK)
-		return err_set(err, ERR_RETRY, "schema registry %.200s%.200s: %.200s",
-		               endpoint->name, path,
-		               registry->curl_error[0] ? registry->curl_error
-		                                       : curl_easy_strerror(code));
+		return transfer_failed(registry, endpoint, path, code, err);
 	curl_easy_getinfo(registry->curl, CURLINFO_RESPONSE_CODE, status);
+	if (*status == 401 || *status == 403)
+		return credentials_refused(endpoint, path, *status, err);
 	if (*status >= 200 && *status < 300)
 		return true;
 	if (registry_read_failure(*status, response_body(registry), reason, sizeof(reason)) !=

@@ -195,6 +195,21 @@ static void read_flags(struct load *load, int argc, char **argv)
 	}
 }
 
+/* The last row of a table checks whether its settings fit together. */
+static void check_tables(struct load *load, const void *config)
+{
+	struct err err;
+
+	for (const struct config_option *const *table = load->tables; *table; table++) {
+		const struct config_option *last = *table;
+
+		while (last->name)
+			last++;
+		if (last->check && !last->check((const char *)config + last->offset, &err))
+			report(load, "%s", err.message);
+	}
+}
+
 static enum config_result print_wanted(const struct load *load, const char *summary,
                                        const void *config)
 {
@@ -238,6 +253,8 @@ enum config_result config_load(const struct config_option *const *tables, const 
 	}
 	for (size_t i = 0; (option = config_option_at(tables, i)); i++)
 		load_option(&load, option, load.flags[i], config);
+	if (load.error_count == 0)
+		check_tables(&load, config);
 	if (load.error_count == 0)
 		result = load.check ? print_wanted(&load, summary, config) : CONFIG_OK;
 out:

@@ -38,7 +38,9 @@ struct config_option {
 	const char *choices;       /* for CONFIG_CHOICE */
 	/* Checks a text that has a grammar of its own; NULL: no check. Not called for an empty
 	 * text. ERR_INPUT: the message says what is wrong and what was expected. It does not name
-	 * the setting, nor any part of a secret. */
+	 * the setting, nor any part of a secret. In the last row of a table, which has no name:
+	 * checks whether settings fit together when each of them is valid. It gets the address of
+	 * `offset` in the config struct, and its message names the settings. */
 	bool (*check)(const char *text, struct err *err);
 };
 
@@ -48,7 +50,8 @@ enum config_result {
 	CONFIG_BAD,        /* errors were printed to stderr: exit 64 */
 };
 
-/* Fills `config`. tables: a NULL-terminated array of tables; a table ends with the row {0}.
+/* Fills `config`. tables: a NULL-terminated array of tables; a table ends with a row that has
+ * no name.
  * Texts live as long as the process. Unknown flags and left-over arguments are errors. */
 enum config_result config_load(const struct config_option *const *tables, const char *program,
                                const char *summary, int argc, char **argv, void *config);

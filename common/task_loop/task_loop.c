@@ -159,7 +159,7 @@ bool task_loop_open(struct task_loop **result, const struct service_config *serv
 		"transactional producers created; each after the first has replaced one");
 	report_open(loop);
 	context->service = service_name;
-	loop->registry = registry_new(config->registry_urls, REGISTRY_TIMEOUT_MS, err);
+	loop->registry = registry_new(&config->registry, REGISTRY_TIMEOUT_MS, err);
 	/* Register nothing with a registry that has lost its data: our schemas would get ids that
 	 * mean something else in the topics. */
 	return loop->registry && open_intake(loop, err) && wait_for(query_outputs, loop, err) &&

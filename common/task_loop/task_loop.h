@@ -20,7 +20,7 @@
 #include "wire/topics.h"
 
 struct task_loop_config {
-	const char *registry_urls;
+	struct registry_config registry;
 	int64_t commit_interval_us;
 	int64_t batch_records;
 	int64_t batch_bytes;
@@ -32,15 +32,6 @@ struct task_loop_config {
 /* clang-format off */
 #define TASK_LOOP_OPTIONS(config, member)                                                 \
 	{                                                                                 \
-		{                                                                         \
-			.name = "SCHEMA_REGISTRY_URL",                                    \
-			.type = CONFIG_URLS,                                              \
-			.offset = offsetof(config, member.registry_urls),                 \
-			.default_value = "http://127.0.0.1:18081/apis/ccompat/v7",        \
-			.help = "schema registry: one or more base URLs, "                \
-				"comma-separated",                                        \
-			.check = registry_urls_check,                                     \
-		},                                                                        \
 		{                                                                         \
 			.name = "COMMIT_INTERVAL",                                        \
 			.type = CONFIG_DURATION,                                          \

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "base/span.h"
 #include "kafka/intake.h"
+#include "kafka/kafka_error.h"
 #include "service/fault.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -94,13 +95,13 @@ static bool coordinator_offsets(struct task_loop *loop, rd_kafka_topic_partition
 		if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
 			return true;
 		log_warn("retrying", log_str("phase", "read_committed_offsets"),
-		         log_str("error", rd_kafka_err2str(code)));
+		         log_str("error", kafka_err_text(code)));
 		health_alive();
 		/* A starting broker answers "not coordinator" immediately. */
 		poll(NULL, 0, RETRY_PAUSE_MS);
 	} while (monotonic_us() < deadline_us && !service_stopping());
 	return err_set(err, ERR_RETRY, "cannot read the committed offsets of group %s%s: %s",
-	               loop->kafka.topic_prefix, loop->service_name, rd_kafka_err2str(code));
+	               loop->kafka.topic_prefix, loop->service_name, kafka_err_text(code));
 }
 
 /* The first partition whose committed offset is not past its last counted row; committed->cnt:

@@ -30,6 +30,7 @@
 #include "kafka/intake.h"
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
+#include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
 #include "service/log.h"
 #include "service/metrics.h"
@@ -129,7 +130,7 @@ static bool query_written(struct task_loop *loop, rd_kafka_topic_partition_list_
 	return code == RD_KAFKA_RESP_ERR_NO_ERROR ||
 	       err_set(err, ERR_RETRY,
 	               "cannot read the writer's committed offset of %s/%" PRId32 ": %s",
-	               first->topic, first->partition, rd_kafka_err2str(code));
+	               first->topic, first->partition, kafka_err_text(code));
 }
 
 /* A writer that has committed no offset may have an empty source partition. */

@@ -83,7 +83,7 @@ static bool produce_error(struct task_loop *loop, struct err *err, rd_kafka_resp
 	if (error)
 		return kafka_err_take(err, error, "produce");
 	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code),
-	               "produce: %s", rd_kafka_err2str(code));
+	               "produce: %s", kafka_err_text(code));
 }
 
 /* Waits while the local queue is full. */

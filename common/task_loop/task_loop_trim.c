@@ -5,6 +5,7 @@
 #include "task_loop/task_loop_trim.h"
 
 #include "kafka/intake.h"
+#include "kafka/kafka_error.h"
 #include "service/log.h"
 #include "service/monotime.h"
 
@@ -33,7 +34,7 @@ static void take_results(struct task_loop *loop)
 				log_warn("trim_failed",
 				         log_partition(list->elems[i].topic,
 				                       list->elems[i].partition),
-				         log_str("error", rd_kafka_err2str(list->elems[i].err)));
+				         log_str("error", kafka_err_text(list->elems[i].err)));
 		rd_kafka_event_destroy(event);
 	}
 }

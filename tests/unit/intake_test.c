@@ -75,7 +75,7 @@ Test(intake, topics_of_a_set_have_the_same_number_of_partitions)
 
 static rd_kafka_t *producer;
 static char brokers[256];
-static struct kafka_config kafka = {brokers, "", "p_"};
+static struct kafka_config kafka = {.brokers = brokers, .properties = "", .topic_prefix = "p_"};
 static struct metric *stale;
 static struct intake *intake;
 static struct record_mark last = {.offset = -1};
@@ -98,7 +98,9 @@ static void produce(int count)
 /* A topic of two partitions. The first has STORED records. */
 static void set_up(void)
 {
-	static const struct kafka_config mock = {"127.0.0.1:1", "test.mock.num.brokers=1", ""};
+	static const struct kafka_config mock = {.brokers = "127.0.0.1:1",
+	                                         .properties = "test.mock.num.brokers=1",
+	                                         .topic_prefix = ""};
 	const struct intake_topic topic = {.suffix = "input"};
 	struct err err = {ERR_NONE, ""};
 	rd_kafka_conf_t *conf =
@@ -310,7 +312,9 @@ Test(intake, with_partitions_its_client_is_not_checked, ON_MOCK)
 
 Test(intake, a_client_without_answers_is_given_up_if_a_new_client_gets_them)
 {
-	static const struct kafka_config mock = {"127.0.0.1:1", "test.mock.num.brokers=1", ""};
+	static const struct kafka_config mock = {.brokers = "127.0.0.1:1",
+	                                         .properties = "test.mock.num.brokers=1",
+	                                         .topic_prefix = ""};
 	const struct intake_topic topic = {.suffix = "input"};
 	struct kafka_config own = {.properties = "", .topic_prefix = ""};
 	struct intake_config config = {.kafka = &own, .group = "group", .client_id = "reader"};

@@ -6,6 +6,13 @@
 #include "base/err.h"
 #include "registry/registry.h"
 
+static struct registry *registry_of(const char *urls, struct err *err)
+{
+	const struct registry_config config = {.urls = urls};
+
+	return registry_new(&config, 100, err);
+}
+
 Test(registry_urls, accepts)
 {
 	static const char *const table[] = {
@@ -22,7 +29,7 @@ Test(registry_urls, accepts)
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
 		struct err err = {0};
-		struct registry *registry = registry_new(table[i], 100, &err);
+		struct registry *registry = registry_of(table[i], &err);
 
 		cr_expect(registry_urls_check(table[i], &err), "%s: %s", table[i], err.message);
 		cr_expect(registry, "%s: %s", table[i], err.message);
@@ -59,7 +66,7 @@ Test(registry_urls, refuses_as_a_wrong_setting_without_quoting_it)
 		cr_expect_eq(err.class, ERR_INPUT, "'%s'", table[i]);
 		cr_expect(strstr(err.message, "expected "), "'%s': %s", table[i], err.message);
 		cr_expect_null(strstr(err.message, "hunter2"), "'%s': %s", table[i], err.message);
-		cr_expect_null(registry_new(table[i], 100, &err), "'%s' is accepted", table[i]);
+		cr_expect_null(registry_of(table[i], &err), "'%s' is accepted", table[i]);
 		cr_expect_eq(err.class, ERR_INPUT, "'%s'", table[i]);
 	}
 }

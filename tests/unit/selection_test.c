@@ -545,7 +545,7 @@ static struct producer_config settings(void)
 	                                .start_time = "2019-10-01 00:00:00",
 	                                .shape = "sample",
 	                                .framing = "plain",
-	                                .registry_url = "",
+	                                .registry = {.urls = ""},
 	                                .duplicates = "0",
 	                                .malformed = "0",
 	                                .late = "0",

@@ -88,10 +88,9 @@ static bool time_check(const char *text, struct err *err)
 }
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct tail_config, kafka);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct tail_config, registry, REGISTRY_URL_DEFAULT, REGISTRY_URL_HELP);
 static const struct config_option options[] = {
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct tail_config, registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{"LOG_LEVEL", CONFIG_CHOICE, offsetof(struct tail_config, log_level), "error", 0, 0,
          "least severe level of the log lines on stderr, which are those of the Kafka client",
          "error|warn|info|debug", NULL},
@@ -147,7 +146,8 @@ static const struct config_option flags[] = {
          "auto|always|never", NULL},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, options, flags, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options, options,
+                                                     flags, NULL};
 
 static void forget_environment(void)
 {

@@ -7,6 +7,7 @@
 
 #include "base/err.h"
 #include "kafka/kafka_conf.h"
+#include "registry/registry.h"
 #include "service/config.h"
 #include "tail_filter.h"
 #include "tail_record.h"
@@ -17,7 +18,8 @@
 struct tail_config {
 	/* settings: environment or flags */
 	struct kafka_config kafka;
-	const char *registry_urls, *log_level;
+	struct registry_config registry;
+	const char *log_level;
 	/* of one call: flags only */
 	const char *topic, *from, *to, *format;
 	int64_t tail, records;

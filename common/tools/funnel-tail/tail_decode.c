@@ -15,10 +15,10 @@ struct tail_decode {
 	char detail[256];
 };
 
-struct tail_decode *tail_decode_new(const char *registry_urls, const char *topic_prefix,
+struct tail_decode *tail_decode_new(const struct registry_config *config, const char *topic_prefix,
                                     struct err *err)
 {
-	struct registry *registry = registry_new(registry_urls, REGISTRY_MS, err);
+	struct registry *registry = registry_new(config, REGISTRY_MS, err);
 	struct tail_decode *decode;
 
 	if (!registry)

@@ -10,8 +10,8 @@
 
 struct tail_decode;
 
-/* Borrows registry_urls and topic_prefix. NULL: invalid URLs. */
-struct tail_decode *tail_decode_new(const char *registry_urls, const char *topic_prefix,
+/* Borrows topic_prefix and the texts of config. NULL: invalid URLs. */
+struct tail_decode *tail_decode_new(const struct registry_config *config, const char *topic_prefix,
                                     struct err *err);
 void tail_decode_free(struct tail_decode *decode);
 

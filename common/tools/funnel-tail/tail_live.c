@@ -87,7 +87,7 @@ static bool open_topics(struct live *live, struct err *err)
 static bool live_open(struct live *live, struct err *err)
 {
 	live->decode =
-		tail_decode_new(live->config->registry_urls, live->config->kafka.topic_prefix, err);
+		tail_decode_new(&live->config->registry, live->config->kafka.topic_prefix, err);
 	live->reader = live->decode ? tail_reader_new(&live->config->kafka, err) : NULL;
 	return live->reader && open_topics(live, err);
 }

@@ -97,14 +97,13 @@ static void serve_errors(struct tail_reader *reader)
 		rd_kafka_message_destroy(message);
 }
 
-/* ERR_OPERATOR where waiting does not help. */
 static bool no_answer(struct tail_reader *reader, struct err *err)
 {
 	char why[256];
 
 	serve_errors(reader);
 	snprintf(why, sizeof(why), "%.255s", reader->reason[0] ? reader->reason : err->message);
-	return err_set(err, kafka_err_missing_right(reader->code) ? ERR_OPERATOR : ERR_RETRY,
+	return err_set(err, ERR_RETRY,
 	               "no answer from Kafka within %d s: expected a broker at "
 	               "KAFKA_BROKERS=%s: %s",
 	               (int)(ANSWER_US / 1000000), reader->config->brokers, why);
@@ -116,16 +115,19 @@ static bool count_partitions(struct tail_reader *reader, struct tail_topic *topi
 
 	while (!kafka_partition_count(reader->client, topic->name, CALL_MS, &topic->partitions,
 	                              err)) {
+		if (err->class == ERR_OPERATOR && topic->partitions < 0)
+			return false; /* the brokers refuse this client */
 		if (err->class == ERR_OPERATOR)
 			return err_set(err, ERR_OPERATOR,
 			               "topic %s does not exist: expected the topics of a set that "
 			               "begin with TOPIC_PREFIX=%s; correct it, or run \"topics "
-			               "create\"",
+			               "create\"; if the topic does exist, the user of this "
+			               "program lacks a right to it (deploy/kafka/acls)",
 			               topic->name, reader->config->topic_prefix);
 		serve_errors(reader);
 		if (service_stopping())
 			return false;
-		if (monotonic_us() > until_us || kafka_err_missing_right(reader->code))
+		if (monotonic_us() > until_us)
 			return no_answer(reader, err);
 	}
 	return true;
@@ -193,7 +195,7 @@ bool tail_topic_offsets_at(struct tail_reader *reader, const struct tail_topic *
 	rd_kafka_topic_partition_list_destroy(list);
 	return !code ||
 	       err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
-	               "offsets of %s by time: %s", topic->name, rd_kafka_err2str(code));
+	               "offsets of %s by time: %s", topic->name, kafka_err_text(code));
 }
 
 /* ---- records */
@@ -211,7 +213,7 @@ bool tail_reader_start(struct tail_reader *reader, const struct tail_topic *topi
 	code = rd_kafka_assign(reader->client, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	return !code ||
-	       err_set(err, ERR_FATAL, "cannot assign partitions: %s", rd_kafka_err2str(code));
+	       err_set(err, ERR_FATAL, "cannot assign partitions: %s", kafka_err_text(code));
 }
 
 /* librdkafka retries every error except a missing right. */
@@ -221,7 +223,7 @@ static enum tail_event take_error(const rd_kafka_message_t *message, struct err 
 		return TAIL_NOTHING;
 	err_set(err, ERR_OPERATOR, "reading %s: %s",
 	        message->rkt ? rd_kafka_topic_name(message->rkt) : "",
-	        rd_kafka_err2str(message->err));
+	        kafka_err_text(message->err));
 	return TAIL_FAILED;
 }
 

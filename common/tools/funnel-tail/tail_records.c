@@ -279,7 +279,7 @@ bool tail_records_run(const struct tail_config *config, const struct tail_reques
 	bool ok;
 
 	setvbuf(stdout, NULL, _IOLBF, 65536);
-	printer.decode = tail_decode_new(config->registry_urls, config->kafka.topic_prefix, err);
+	printer.decode = tail_decode_new(&config->registry, config->kafka.topic_prefix, err);
 	printer.reader = printer.decode ? tail_reader_new(&config->kafka, err) : NULL;
 	ok = printer.reader && run(&printer, err);
 	ok = (ok || service_stopping()) && flush(&printer, err);

@@ -35,6 +35,7 @@
 #include "base/span.h"
 #include "base/timetext.h"
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_refusal.h"
 #include "kafka/kafka_record.h"
 #include "kafka/kafka_topic.h"
 #include "redrive_plan.h"
@@ -89,6 +90,8 @@ static bool time_check(const char *text, struct err *err)
 /* ---- settings */
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct redrive_config, kafka);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct redrive_config, registry, REGISTRY_URL_DEFAULT, REGISTRY_URL_HELP);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct redrive_config, dry_run), "false", 0, 0,
          "print what would be sent, and send nothing", NULL, NULL},
@@ -113,14 +116,12 @@ static const struct config_option options[] = {
          100000, "largest number of dead letters per transaction", NULL, NULL},
 	{"RATE", CONFIG_INTEGER, offsetof(struct redrive_config, rate), "0", 0, 1000000,
          "largest number of dead letters per second; 0: no limit", NULL, NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct redrive_config, registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
 static const struct config_option rules_options[] =
 	EVENT_RULES_OPTIONS(struct redrive_config, rules);
-static const struct config_option *const tables[] = {kafka_options, options, rules_options, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options, options,
+                                                     rules_options, NULL};
 
 /* ---- opening */
 
@@ -174,7 +175,7 @@ static bool open_clients(struct redrive *redrive, struct err *err)
 
 	snprintf(sink, sizeof(sink), "%sbronze-sink", redrive->config->kafka.topic_prefix);
 	redrive->metadata_client = redrive_client(redrive, KAFKA_CONSUMER, extra, err);
-	return redrive->metadata_client &&
+	return redrive->metadata_client && !kafka_refused(redrive->metadata_client, err) &&
 	       (redrive->config->dry_run || open_producer(redrive, err));
 }
 
@@ -209,7 +210,7 @@ static bool redrive_open(void *settings, void **state, struct err *err)
 	    !event_rules_read(&redrive->config->rules, &rules, err) || !name_topics(redrive, err))
 		return false;
 	redrive->parser = event_parser_new(&rules);
-	redrive->registry = registry_new(redrive->config->registry_urls, REGISTRY_MS, err);
+	redrive->registry = registry_new(&redrive->config->registry, REGISTRY_MS, err);
 	if (!redrive->registry || !open_clients(redrive, err) ||
 	    !kafka_partition_count(redrive->metadata_client, redrive->raw, REDRIVE_CALL_MS,
 	                           &redrive->raw_partitions, err) ||
@@ -300,7 +301,7 @@ static bool produce(struct redrive *redrive, const struct output *output, struct
 		return true;
 	rd_kafka_headers_destroy(headers);
 	return err_set(err, code == RD_KAFKA_RESP_ERR__STATE ? ERR_ABORT : kafka_err_class(code),
-	               "produce: %s", rd_kafka_err2str(code));
+	               "produce: %s", kafka_err_text(code));
 }
 
 /* Repeats one transactional call until it succeeds or cannot succeed. */

@@ -8,6 +8,7 @@
 #include "event/clock.h"
 #include "event/reason.h"
 #include "kafka/kafka_client.h"
+#include "kafka/kafka_error.h"
 #include "kafka/kafka_topic.h"
 #include "redrive_rules.h"
 #include "registry/frame_decoder.h"
@@ -103,7 +104,7 @@ static bool read_sink_offsets(struct redrive *redrive, struct err *err)
 	rd_kafka_topic_partition_list_destroy(list);
 	return !code ||
 	       err_set(err, ERR_RETRY, "cannot read the committed offsets of bronze-sink: %s",
-	               rd_kafka_err2str(code));
+	               kafka_err_text(code));
 }
 
 bool redrive_read_clocks(struct redrive *redrive, struct err *err)

@@ -23,7 +23,7 @@
 struct redrive_config {
 	struct service_config service;
 	struct kafka_config kafka;
-	const char *registry_urls;
+	struct registry_config registry;
 	bool dry_run, yes, send_refused;
 	const char *reasons, *since, *until, *source, *dead_letters;
 	int64_t batch_records, rate;

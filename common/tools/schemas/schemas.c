@@ -43,12 +43,15 @@
 struct schemas_config {
 	struct service_config service;
 	struct kafka_config kafka;
-	const char *registry_urls, *leave_out;
+	struct registry_config registry;
+	const char *leave_out;
 	bool dry_run, yes;
 	int64_t fillers_max;
 };
 
 static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct schemas_config, kafka);
+static const struct config_option registry_options[] =
+	REGISTRY_OPTIONS(struct schemas_config, registry, REGISTRY_URL_DEFAULT, REGISTRY_URL_HELP);
 static const struct config_option options[] = {
 	{"DRY_RUN", CONFIG_BOOLEAN, offsetof(struct schemas_config, dry_run), "false", 0, 0,
          "print which schema ids the records have, and whether the registry knows them", NULL,
@@ -61,12 +64,10 @@ static const struct config_option options[] = {
          10000000,
          "largest number of filler schemas to register, which use up the ids between ours", NULL,
          NULL},
-	{"SCHEMA_REGISTRY_URL", CONFIG_URLS, offsetof(struct schemas_config, registry_urls),
-         "http://127.0.0.1:18081/apis/ccompat/v7", 0, 0,
-         "schema registry: one or more base URLs, comma-separated", NULL, registry_urls_check},
 	{0},
 };
-static const struct config_option *const tables[] = {kafka_options, options, NULL};
+static const struct config_option *const tables[] = {kafka_options, registry_options, options,
+                                                     NULL};
 
 /* The topics whose values have a schema id, or may have one. */
 static const struct {
@@ -126,7 +127,7 @@ static bool schemas_open(void *settings, void **state, struct err *err)
 	*state = schemas;
 	if (!parse_settings(schemas, err))
 		return false;
-	schemas->registry = registry_new(schemas->config->registry_urls, REGISTRY_MS, err);
+	schemas->registry = registry_new(&schemas->config->registry, REGISTRY_MS, err);
 	conf = schemas->registry ? kafka_conf_new(&schemas->config->kafka, KAFKA_CONSUMER,
 	                                          "schemas", extra, err)
 	                         : NULL;

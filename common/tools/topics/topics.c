@@ -24,6 +24,7 @@
 #include "kafka/kafka_client.h"
 #include "kafka/kafka_conf.h"
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_refusal.h"
 #include "service/config.h"
 #include "service/health.h"
 #include "service/log.h"
@@ -151,7 +152,7 @@ static bool read_set(struct admin *admin, const struct topics_config *config, st
 	*set = (struct set){0};
 	if (code)
 		return err_set(err, ERR_RETRY, "no answer from Kafka at %s: %s",
-		               config->kafka.brokers, rd_kafka_err2str(code));
+		               config->kafka.brokers, kafka_err_text(code));
 	for (int i = 0; i < metadata->topic_cnt; i++)
 		note_topic(set, config, &metadata->topics[i]);
 	rd_kafka_metadata_destroy(metadata);
@@ -523,7 +524,7 @@ static bool topics_open(void *settings, void **state, struct err *err)
 	if (!admin->client)
 		return false;
 	admin->queue = rd_kafka_queue_new(admin->client);
-	return true;
+	return !kafka_refused(admin->client, err);
 }
 
 static enum step topics_step(void *state, bool stopping, struct err *err)

@@ -105,7 +105,7 @@ static bool partition_lag(rd_kafka_t *client, const rd_kafka_topic_partition_t *
 
 	if (code)
 		return err_set(err, ERR_RETRY, "cannot read the bounds of %s/%" PRId32 ": %s",
-		               committed->topic, committed->partition, rd_kafka_err2str(code));
+		               committed->topic, committed->partition, kafka_err_text(code));
 	from = committed->offset >= 0 ? committed->offset : low;
 	*lag = high > from ? high - from : 0;
 	return true;
