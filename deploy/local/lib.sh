@@ -32,8 +32,10 @@ load_settings() {
     if [[ -r $RUN_DIR/settings ]]; then
         while IFS='=' read -r name value; do saved[$name]=$value; done <"$RUN_DIR/settings"
     fi
-    local -a defaults=(KAFKA_PORT=19092 KAFKA_CONTROLLER_PORT=19093 REGISTRY_PORT=18081 POSTGRES_PORT=15432
-                       HTTP_BASE_PORT=19100)
+    SECURE=${SECURE:-${saved[SECURE]:-0}}
+    [[ $SECURE == 0 || $SECURE == 1 ]] || die "invalid value \"$SECURE\" for SECURE: expected 1 or 0"
+    local -a defaults=(KAFKA_PORT=19092 KAFKA_CONTROLLER_PORT=19093 KAFKA_MTLS_PORT=19094 REGISTRY_PORT=18081
+                       REGISTRY_BACKEND_PORT=18082 POSTGRES_PORT=15432 HTTP_BASE_PORT=19100)
     for name in "${defaults[@]}"; do
         value=${name#*=} name=${name%%=*}
         declare -g "$name=${!name:-${saved[$name]:-$value}}"
@@ -46,11 +48,14 @@ load_settings() {
     KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
     # shellcheck disable=SC2034 # for the scripts that source this file
     SCHEMA_REGISTRY_URL=http://127.0.0.1:$REGISTRY_PORT/apis/ccompat/v7
+    [[ $SECURE != 1 ]] || SCHEMA_REGISTRY_URL=https${SCHEMA_REGISTRY_URL#http}
+    [[ $SECURE != 1 ]] || export KCAT_CONFIG=$SECRET_DIR/kcat.conf
 }
 
 save_settings() {
     local name
-    for name in KAFKA_PORT KAFKA_CONTROLLER_PORT REGISTRY_PORT POSTGRES_PORT HTTP_BASE_PORT; do
+    for name in SECURE KAFKA_PORT KAFKA_CONTROLLER_PORT KAFKA_MTLS_PORT REGISTRY_PORT REGISTRY_BACKEND_PORT POSTGRES_PORT \
+        HTTP_BASE_PORT; do
         printf '%s=%s\n' "$name" "${!name}"
     done >"$RUN_DIR/settings.new"
     mv "$RUN_DIR/settings.new" "$RUN_DIR/settings"
@@ -92,12 +97,18 @@ pass_file() {
     printf '%s\n' "$file"
 }
 
+# For the value of a connection string, between quotes.
+libpq_text() {
+    local text=${1//\\/\\\\}
+    printf '%s' "${text//\'/\\\'}"
+}
+
 dsn() { # [LOGIN]
-    local file
+    local file tls=
     file=$(pass_file)
-    file=${file//\\/\\\\}
-    printf "host=127.0.0.1 port=%s dbname=funnel user=%s passfile='%s'\n" \
-        "$POSTGRES_PORT" "${1:-funnel_owner}" "${file//\'/\\\'}"
+    [[ $SECURE != 1 ]] || tls=" sslmode=verify-full sslrootcert='$(libpq_text "$SECRET_DIR/tls/ca.pem")'"
+    printf "host=127.0.0.1 port=%s dbname=funnel user=%s passfile='%s'%s\n" \
+        "$POSTGRES_PORT" "${1:-funnel_owner}" "$(libpq_text "$file")" "$tls"
 }
 
 # The folder or bucket of the lake.
