@@ -12,7 +12,7 @@ take_ports() {
         # Else it is in use, or its owner has just removed it.
         { flock -n 9 && [[ $lock -ef /proc/self/fd/9 ]]; } || continue
         PORTS_LOCK=$lock
-        for port in {0..3} {11..59}; do
+        for port in {0..5} {11..62}; do
             if (exec 8<>"/dev/tcp/127.0.0.1/$((base + port))") 2>/dev/null; then
                 give_ports_back
                 continue 2
@@ -20,6 +20,7 @@ take_ports() {
         done
         export KAFKA_PORT=$base KAFKA_CONTROLLER_PORT=$((base + 1)) REGISTRY_PORT=$((base + 2))
         export POSTGRES_PORT=$((base + 3)) HTTP_BASE_PORT=$base
+        export KAFKA_MTLS_PORT=$((base + 4)) REGISTRY_BACKEND_PORT=$((base + 5)) # with SECURE=1
         return 0
     done
     return 1

@@ -28,6 +28,11 @@ $(B)/test/e2e-%: $(B)/obj/tests/e2e/%.o $(B)/lib/libcommon.a
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
+.PHONY: test-secure
+test-secure: all e2e-tools ## TLS, passwords and rights on real Kafka, registry and PostgreSQL, and what they refuse
+	@deploy/local/deps secure
+	@FLAVOUR=$(FLAVOUR) tests/secure/run $(S)
+
 .PHONY: lake-s3 lake-tools
 lake-tools: $(B)/test/lake-files
 lake-s3: $(B)/test/lake-files ## the lake in a bucket of a real S3 server (SeaweedFS), through a network that fails

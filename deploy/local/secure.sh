@@ -18,26 +18,27 @@ make_certificates() {
     local -a make=("$HERE/../kafka/certificates" "$TLS_DIR")
     "${make[@]}" ca
     for name in broker registry postgres; do "${make[@]}" server "$name" "${SERVER_NAMES[@]}"; done
-    for name in admin operator; do "${make[@]}" client "$name"; done
+    for name in admin "${KAFKA_USERS[@]}"; do "${make[@]}" client "$name"; done
 }
 
 # secure_settings USER: sets SETTINGS to the settings of a program, as NAME=value, for `env`. No value is a secret.
 secure_settings() {
-    # shellcheck disable=SC2034 # for deploy/local/stack
     SETTINGS=()
     is_secure || return 0
+    # shellcheck disable=SC2034 # deploy/local/stack uses it
     SETTINGS=(KAFKA_SECURITY_PROTOCOL=SASL_SSL "KAFKA_SSL_CA_LOCATION=$TLS_DIR/ca.pem"
         "KAFKA_SASL_USERNAME=$1" "KAFKA_SASL_PASSWORD_FILE=$SECRET_DIR/kafka-$1"
         "SCHEMA_REGISTRY_SSL_CA_LOCATION=$TLS_DIR/ca.pem" "SCHEMA_REGISTRY_USERNAME=$REGISTRY_USER"
         "SCHEMA_REGISTRY_PASSWORD_FILE=$SECRET_DIR/registry")
 }
 
-# For kcat, and for tools of Kafka as an administrator.
+# For kcat, and for tools of Kafka as an administrator. kcat of Debian 12, with librdkafka 2.0.2, was refused with
+# SCRAM-SHA-512 and the right password. So it has a certificate: kcat -b 127.0.0.1:$KAFKA_MTLS_PORT.
 write_client_files() {
     (
         umask 077
-        printf '%s\n' bootstrap.servers="$KAFKA_BROKERS" security.protocol=sasl_ssl ssl.ca.location="$TLS_DIR/ca.pem" \
-            sasl.mechanisms=SCRAM-SHA-512 sasl.username=operator "sasl.password=$(password_of kafka-operator)" >"$SECRET_DIR/kcat.conf"
+        printf '%s\n' security.protocol=ssl ssl.ca.location="$TLS_DIR/ca.pem" ssl.certificate.location="$TLS_DIR/operator.pem" \
+            ssl.key.location="$TLS_DIR/operator.key" >"$SECRET_DIR/kcat.conf"
         printf '%s\n' security.protocol=SSL ssl.truststore.type=PEM ssl.truststore.location="$TLS_DIR/ca.pem" \
             ssl.keystore.type=PEM ssl.keystore.location="$TLS_DIR/admin-chain.pem" \
             default.api.timeout.ms=300000 request.timeout.ms=120000 >"$SECRET_DIR/admin.properties"

@@ -12,8 +12,8 @@ stack_goal_before := $(.DEFAULT_GOAL)
 .PHONY: deps up down status logs services stop-services reset wait tail psql topics lag why demo download dsn brokers registry lake-dir env rebuild-from-lake clean-local
 
 deps: ## install missing Debian packages
-	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka)
-up: deps ## start Kafka, schema registry and PostgreSQL
+	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka) $(if $(filter 1,$(SECURE)),secure)
+up: deps ## start Kafka, schema registry and PostgreSQL (SECURE=1: with TLS, passwords and rights)
 	@$(STACK) up
 down: ## stop our services, then Kafka, schema registry and PostgreSQL
 	@$(STACK) down
@@ -39,7 +39,7 @@ lag: ## what each consumer group has not read yet
 	@$(STACK) lag
 why: ## what became of an event (ID=event id) or of a row (FILE=name ROW=number): stored, late, refused and why
 	@deploy/local/why
-demo: ## build, start everything, replay events and show numbers (DATA=file|folder|URL, EVENTS=n, FAIL_ABOVE=1%, RESET=1)
+demo: ## build, start everything, replay events and show numbers (DATA=file|folder|URL, EVENTS=n, FAIL_ABOVE=1%, RESET=1, SECURE=1)
 	@deploy/local/demo
 download: ## download the public months (MONTHS="2019-Oct 2019-Nov", DATA_DIR=data); continues if interrupted
 	@deploy/local/download "$(or $(DATA_DIR),data)" $(MONTHS)
