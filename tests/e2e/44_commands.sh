@@ -49,6 +49,22 @@ lag_is_that_of_the_table() {
 check "make lag: of a stopped loader, the log ends less the offsets in PostgreSQL" lag_is_that_of_the_table
 start pg-loader-1
 drain
+positions() { "$BIN_DIR/topics" positions --kafka-brokers "$KAFKA_BROKERS" --topic-prefix "$TOPIC_PREFIX" 2>/dev/null; }
+positions_agree() { # with other clients, while bronze-sink and pg-loader stand still
+    local name
+    diff <(positions | awk -F'\t' '$1 == "topic" { print $2, $3 }' | LC_ALL=C sort) <(topics_of_kafka)
+    for name in raw_events bronze_events; do
+        diff <(positions | awk -F'\t' -v t="$(topic "$name")" '$1 == "log" && $2 == t { print $3, $5 }') \
+            <(for partition in 0 1 2 3; do printf '%s %s\n' "$partition" "$(end_of "$(topic "$name")" "$partition")"; done)
+    done
+    # The loader copies its offsets to the group.
+    diff <(positions | awk -F'\t' -v OFS='|' -v g="$(topic pg-loader)" '$1 == "committed" && $2 == g { print $3, $4, $5 }' | LC_ALL=C sort) \
+        <(sql "SELECT topic, partition, next_offset FROM processed.loader_offsets WHERE next_offset > 0" | LC_ALL=C sort)
+    positions | grep -qP "^setting\t$(topic counts)\tcleanup.policy\tcompact$"
+}
+check "topics positions: settings, bounds and committed offsets" positions_agree
+nothing_of_other_sets() { same lines "" "$("$BIN_DIR/topics" positions --kafka-brokers "$KAFKA_BROKERS" --topic-prefix nothing_ 2>/dev/null)"; }
+check "topics positions of a set without topics: nothing" nothing_of_other_sets
 check "make psql runs a query" same answer 42 "$(mk psql Q='SELECT 6 * 7 AS answer' | sed -n 3p | tr -d ' ')"
 
 # ---- what the services show of their work (tests/observability has the rest)

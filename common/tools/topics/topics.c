@@ -1,4 +1,4 @@
-/* topics create|delete|reset|list|lag: creates and removes the topics of one set (one
+/* topics create|delete|reset|list|lag|positions: creates and removes the topics of one set (one
  * TOPIC_PREFIX), as listed in wire/topics.h.
  *
  * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
@@ -10,6 +10,7 @@
  *          delete a group that still has a member, and then no topic has been deleted.
  * reset    delete, wait until the topics are gone from all brokers, create.
  * lag      shows what each consumer group has not read yet (topics_lag.c).
+ * positions  prints settings, bounds and committed offsets for programs (topics_positions.c).
  *
  * Limits: the settings of existing topics are not changed. Reads the topic list of the complete
  * cluster, because a request for a topic by name may create it on some brokers. */
@@ -32,6 +33,7 @@
 #include "service/service.h"
 #include "service/stop.h"
 #include "topics_lag.h"
+#include "topics_positions.h"
 #include "wire/topics.h"
 
 enum {
@@ -57,7 +59,7 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
          "the command; can also be the first word, as in: topics create",
-         "create|delete|reset|list|lag", NULL},
+         "create|delete|reset|list|lag|positions", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
          PARTITIONS_MAX,
          "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set",
@@ -485,6 +487,15 @@ static bool lag(struct admin *admin, const struct topics_config *config, struct 
 	                        err);
 }
 
+static bool positions(struct admin *admin, const struct topics_config *config, struct err *err)
+{
+	struct set set;
+
+	return read_set(admin, config, &set, err) &&
+	       topics_positions_print(admin->client, config->kafka.topic_prefix, set.partitions,
+	                              CALL_MS, err);
+}
+
 static bool run(struct admin *admin, const struct topics_config *config, struct err *err)
 {
 	if (strcmp(config->command, "create") == 0)
@@ -493,6 +504,8 @@ static bool run(struct admin *admin, const struct topics_config *config, struct 
 		return list(admin, config, err);
 	if (strcmp(config->command, "lag") == 0)
 		return lag(admin, config, err);
+	if (strcmp(config->command, "positions") == 0)
+		return positions(admin, config, err);
 	if (!delete_groups(admin, err) || !delete_topics(admin, config, err))
 		return false;
 	return strcmp(config->command, "delete") == 0 || create(admin, config, err);
