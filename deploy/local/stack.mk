@@ -9,7 +9,7 @@ STACK := deploy/local/stack
 # Reading this file must not change what a bare `make` does.
 stack_goal_before := $(.DEFAULT_GOAL)
 
-.PHONY: deps up down status logs services stop-services reset wait tail psql topics lag why demo download dsn brokers registry lake-dir env rebuild-from-lake clean-local
+.PHONY: deps up down status logs services stop-services reset wait tail psql topics lag why demo download dsn brokers registry lake-dir env rebuild-from-lake backup restore clean-local
 
 deps: ## install missing Debian packages
 	@deploy/local/deps $(if $(filter system,$(LIBRDKAFKA)),librdkafka) $(if $(filter 1,$(SECURE)),secure)
@@ -55,6 +55,10 @@ env: ## print all addresses for a shell: eval "$$(make -s env)"
 	@$(STACK) env
 rebuild-from-lake: ## disaster drill: empty topics and database, and fill them from the lake (CONFIRM=yes, LAKE_URL=...)
 	@deploy/local/rebuild-from-lake
+backup: ## back up PostgreSQL, schemas and positions while all runs (TO=folder KEEP=n LAKE_FILES=copy)
+	@deploy/backup/backup
+restore: ## restore a backup (FROM=folder; FORCE=yes replaces a filled database; CHECK=only changes nothing)
+	@deploy/backup/restore
 clean-local: ## stop everything and delete its data (keeps downloads)
 	@$(STACK) clean
 
@@ -64,6 +68,7 @@ services: | bins tools $(if $(filter yes,$(LAKE)),lake)
 reset: | tools
 rebuild-from-lake: | bins tools lake
 tail: | tools
+backup restore: | tools
 endif
 
 .DEFAULT_GOAL := $(stack_goal_before)

@@ -333,3 +333,28 @@ $body$;
 COMMENT ON FUNCTION lake.forget_in_batches() IS
     'Replaces forgotten users in the clocks of batches. Clocks of positions stay: each is replaced '
     'by the next batch of its partition.';
+
+-- For a catalogue that is older than its files, after a restore. Snapshots and their numbers stay,
+-- so that names of compacted files are not given again. lake register then fills it.
+CREATE OR REPLACE FUNCTION lake.empty_catalogue() RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $body$
+DECLARE
+    files bigint;
+BEGIN
+    PERFORM lake.lock();
+    DELETE FROM lake.ducklake_file_column_stats;
+    DELETE FROM lake.ducklake_table_column_stats;
+    DELETE FROM lake.ducklake_table_stats;
+    DELETE FROM lake.ducklake_files_scheduled_for_deletion;
+    DELETE FROM lake.file_checksums;
+    DELETE FROM lake.ducklake_data_file;
+    GET DIAGNOSTICS files = ROW_COUNT;
+    DELETE FROM lake.batches;
+    DELETE FROM lake.positions;
+    DELETE FROM lake.ducklake_metadata WHERE key = 'data_path' AND scope IS NULL;
+    RETURN files;
+END
+$body$;
+COMMENT ON FUNCTION lake.empty_catalogue() IS
+    'Removes all files, batches and positions from the catalogue, and returns the number of files. '
+    'Files of the lake stay. lake register makes the catalogue again from them.';

@@ -1,0 +1,69 @@
+# shellcheck shell=bash
+# Shared by deploy/backup/backup and deploy/backup/restore: settings, and the programs that they call.
+# Sourced, never run.
+#
+# Everything is reached by its address: without settings the parts of the local stack, else what
+# POSTGRES_DSN, KAFKA_BROKERS, SCHEMA_REGISTRY_URL, TOPIC_PREFIX and LAKE_URL name. PG_RUN and TOPICS_RUN
+# run the programs in another place, such as a container; data go through their standard input and output.
+
+# shellcheck source=../local/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../local/lib.sh"
+
+# shellcheck disable=SC2034 # for the scripts that source this file
+FORMAT=1 # of the folder of a backup; restore refuses another one
+# shellcheck disable=SC2034 # for the scripts that source this file
+SCHEMAS=(reporting mart processed raw lake)
+
+fail() { warn "$(basename "$0"): $2"; exit "$1"; } # EXIT_CODE TEXT
+
+# step TEXT COMMAND...: with the seconds that it took.
+step() {
+    local text=$1 began=$SECONDS
+    shift
+    "$@"
+    printf '%6d s  %s\n' $((SECONDS - began)) "$text"
+}
+
+load_places() {
+    load_settings
+    DSN=${POSTGRES_DSN:-$(dsn)}
+    BROKERS=${BROKERS_GIVEN:-$KAFKA_BROKERS}
+    REGISTRY=${REGISTRY_GIVEN:-$SCHEMA_REGISTRY_URL}
+    REGISTRY=${REGISTRY%%,*}
+    LAKE=$(lake_url)
+    LAKE=${LAKE#file://}
+}
+# load_settings sets these two to the addresses of the local stack.
+BROKERS_GIVEN=${KAFKA_BROKERS:-} REGISTRY_GIVEN=${SCHEMA_REGISTRY_URL:-}
+
+# shellcheck disable=SC2086 # PG_RUN is a command with arguments
+pg() { ${PG_RUN:-} "$@"; } # PROGRAM ARGUMENTS...: psql, pg_dump, pg_restore
+query() { pg psql -X -q -A -t -F $'\t' -v ON_ERROR_STOP=1 -d "$DSN" "$@"; }
+
+topics_positions() {
+    # shellcheck disable=SC2086 # TOPICS_RUN is a command with arguments
+    if [[ -n ${TOPICS_RUN:-} ]]; then
+        $TOPICS_RUN positions
+    else
+        [[ -x $BIN_DIR/topics ]] || die "$BIN_DIR/topics does not exist; run: make"
+        LOG_LEVEL=warn "$BIN_DIR/topics" positions --brokers "$BROKERS" --prefix "$TOPIC_PREFIX"
+    fi
+}
+
+lake_program() { # COMMAND [NAME=VALUE...]
+    env "LAKE_URL=$LAKE" "POSTGRES_DSN=$DSN" HTTP_PORT=0 RESTART_IN_PLACE=false "${@:2}" "$BIN_DIR/lake" "$1"
+}
+
+registry_get() { curl -fsS -m 20 "$REGISTRY/$1"; }
+
+need_programs() {
+    local name
+    for name in curl jq sha256sum flock; do
+        command -v "$name" >/dev/null || die "the program $name is missing; run: make deps"
+    done
+}
+
+# Rows that the lake has of each partition, up to its position.
+# shellcheck disable=SC2034 # for the scripts that source this file
+LAKE_BATCHES="SELECT b.topic, b.partition, p.next_offset, sum(v.value::bigint) FROM lake.batches b
+JOIN lake.positions p USING (topic, partition) CROSS JOIN jsonb_each_text(b.rows) v GROUP BY 1, 2, 3 ORDER BY 1, 2;"
