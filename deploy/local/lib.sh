@@ -44,6 +44,9 @@ load_settings() {
     done
     TOPIC_PREFIX=${TOPIC_PREFIX:-ecommerce_}
     PARTITIONS=${PARTITIONS:-}
+    POSTGRES_DB=${POSTGRES_DB:-funnel}
+    [[ $POSTGRES_DB =~ ^[a-z_][a-z0-9_]{0,62}$ ]] ||
+        fail 64 "invalid value \"$POSTGRES_DB\" for POSTGRES_DB: expected lower-case letters, digits and _"
     # shellcheck disable=SC2034 # for the scripts that source this file
     KAFKA_BROKERS=127.0.0.1:$KAFKA_PORT
     # shellcheck disable=SC2034 # for the scripts that source this file
@@ -107,8 +110,8 @@ dsn() { # [LOGIN]
     local file tls=
     file=$(pass_file)
     [[ $SECURE != 1 ]] || tls=" sslmode=verify-full sslrootcert='$(libpq_text "$SECRET_DIR/tls/ca.pem")'"
-    printf "host=127.0.0.1 port=%s dbname=funnel user=%s passfile='%s'%s\n" \
-        "$POSTGRES_PORT" "${1:-funnel_owner}" "$(libpq_text "$file")" "$tls"
+    printf "host=127.0.0.1 port=%s dbname=%s user=%s passfile='%s'%s\n" \
+        "$POSTGRES_PORT" "$POSTGRES_DB" "${1:-funnel_owner}" "$(libpq_text "$file")" "$tls"
 }
 
 # The folder or bucket of the lake.
