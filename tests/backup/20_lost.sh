@@ -50,7 +50,8 @@ drain
 
 lake_catches_up
 stop_services
-backup
+# The programs in another place, as with Docker.
+backup "PG_RUN=env LC_ALL=C" "TOPICS_RUN=env KAFKA_BROKERS=$KAFKA_BROKERS TOPIC_PREFIX=$TOPIC_PREFIX LOG_LEVEL=warn $BIN_DIR/topics"
 lost_registry() {
     lose_registry
     refused 78 "schema id" bronze-sink
