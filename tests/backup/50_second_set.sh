@@ -90,14 +90,16 @@ refused_switch() {
     grep -q "POSTGRES_DB is not set" <<<"$out"
 }
 check "a switch while services run, or without a second set, is refused" refused_switch
+reader_is_connected() { [[ "$(sql "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'reader'")" == 1 ]]; }
 switched() {
     local reader before after
     before=$(psql -X -q -A -t -d "$AGAIN_DSN" -c "SELECT sum(events) FROM reporting.segment_days")
     stop_services
-    psql -X -q -d "$DSN" -c "SELECT pg_sleep(600)" 2>/dev/null &
-    reader=$! # its session ends
+    PGAPPNAME=reader psql -X -q -d "$DSN" -c "SELECT pg_sleep(600)" &
+    reader=$!
+    wait_until "the reader is connected" reader_is_connected
     second_stack switch
-    wait "$reader" || true
+    wait "$reader" && { warn "the session of the reader has not ended"; return 1; }
     after=$(sql "SELECT sum(events) FROM reporting.segment_days")
     same "events in the reports" "$before" "$after"
 }
