@@ -104,7 +104,7 @@ merged() {
     lose_postgres
     restore "FROM=$BACKUPS" | tee "$E2E_WORK/restore.log"
     grep -q "the lake has changed since the backup" "$E2E_WORK/restore.log"
-    lake verify --read true
+    lake verify --read=true
 }
 check "files were merged and removed since the backup: the catalogue is made again from the files" merged
 services
@@ -124,7 +124,7 @@ lost_file() {
     mv "$E2E_WORK/kept.parquet" "$LAKE_URL/$file"
     sql "SELECT lake.empty_catalogue()"
     lake register
-    lake verify --read true && return "$status"
+    lake verify --read=true && return "$status"
 }
 check "a file of the lake that is lost is reported, and not replaced by a gap" lost_file
 
