@@ -144,9 +144,9 @@ snapshot "$E2E_WORK/before"
 lost_topics() {
     mv "$LAKE_URL" "$E2E_WORK/lake.before"
     stack reset
-    restore_refused 78 "it was deleted and created again" "FROM=$BACKUPS" "PARTS=registry database"
+    restore_refused 78 "it was deleted and created again" "FROM=$BACKUPS" "PARTS=registry database" FORCE=yes
     same "tables" 0 "$(sql "SELECT count(*) FROM pg_tables WHERE schemaname = 'raw'")"
-    restore "FROM=$BACKUPS" TOPICS=lost
+    restore "FROM=$BACKUPS" TOPICS=lost FORCE=yes # a reset leaves the schema mart
     after_restore
     "$ROOT/tests/lake/tables" save "$DSN" "$E2E_WORK/tables.after"
     "$ROOT/tests/lake/tables" compare "$E2E_WORK/tables.before" "$E2E_WORK/tables.after"
