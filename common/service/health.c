@@ -2,7 +2,8 @@
  * not ready.
  *
  * Before the loop's first step the service counts as alive: it may wait in open for a server, and
- * a restart would not help. Limits: a reason has at most 511 bytes. */
+ * a restart would not help. Each change of readiness is also reported to systemd. Limits: a reason
+ * has at most 511 bytes. */
 #include "service/health.h"
 
 #include <pthread.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "service/monotime.h"
+#include "service/supervisor.h"
 
 static struct {
 	pthread_mutex_t lock;
@@ -20,11 +22,23 @@ static struct {
 	_Atomic int64_t limit_us;
 } health = {.lock = PTHREAD_MUTEX_INITIALIZER, .reason = "starting", .limit_us = INT64_C(60000000)};
 
+/* Under the lock, so that the supervisor gets the changes in their order. */
+static void set_reason(const char *reason)
+{
+	char now[sizeof(health.reason)];
+
+	snprintf(now, sizeof(now), "%s", reason ? reason : "");
+	if (strcmp(now, health.reason) == 0)
+		return;
+	memcpy(health.reason, now, sizeof(now));
+	supervisor_report(now[0] ? now : NULL);
+}
+
 void health_ready(const char *reason)
 {
 	pthread_mutex_lock(&health.lock);
 	health.reported = true;
-	snprintf(health.reason, sizeof(health.reason), "%s", reason ? reason : "");
+	set_reason(reason);
 	pthread_mutex_unlock(&health.lock);
 }
 
@@ -32,7 +46,7 @@ void health_opened(void)
 {
 	pthread_mutex_lock(&health.lock);
 	if (!health.reported)
-		health.reason[0] = '\0';
+		set_reason(NULL);
 	pthread_mutex_unlock(&health.lock);
 }
 
