@@ -175,7 +175,7 @@ dictionary: ## write sql/DICTIONARY.md from the comments in the database (a priv
 	@tests/sql/reporting_test --write-dictionary
 PREFIX ?= /usr/local
 install: all ## copy programs, SQL and schemas below PREFIX=/usr/local (DESTDIR=folder for a package)
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install $(B) $(SERVICES) $(TOOLS) $(if $(filter yes,$(LAKE)),lake)
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' PROGRAM_PREFIX='$(PROGRAM_PREFIX)' deploy/install $(B) $(SERVICES) $(TOOLS) $(if $(filter yes,$(LAKE)),lake)
 uninstall: ## remove the files of make install
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' deploy/install --uninstall
 clean: ## delete the build
@@ -188,4 +188,5 @@ help: ## show this list
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 -include deploy/local/stack.mk
 -include deploy/metabase/metabase.mk
+-include deploy/dist/dist.mk
 -include tests/tests.mk
