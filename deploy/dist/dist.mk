@@ -1,10 +1,13 @@
-# What is released: the archive of the sources, the Debian package, the list of its parts. DIST=folder.
+# What is released: the archive of the sources, and the Debian package. DIST=folder.
 DIST ?= build/dist
 
-.PHONY: dist
+.PHONY: dist test-dist
 dist: deps ## archive of the sources and Debian package, with checksums: build/dist (DIST=folder)
 	@deploy/local/deps package
 	@deploy/dist/source $(DIST)
 	@deploy/dist/package $(DIST)
 	@cd $(DIST) && sha256sum funnel* >SHA256SUMS
 	@cd $(DIST) && ls -1 funnel* SHA256SUMS
+test-dist: all ## the Debian package in a clean Debian 12 with systemd: install, run, upgrade, remove, purge (root)
+	@deploy/local/deps package box
+	@tests/dist/run
