@@ -1,4 +1,4 @@
-/* topics create|delete|reset|list|lag|positions: creates and removes the topics of one set (one
+/* topics create|delete|reset|list|lag|plan|positions: creates and removes the topics of one set (one
  * TOPIC_PREFIX), as listed in wire/topics.h.
  *
  * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
@@ -10,6 +10,8 @@
  *          delete a group that still has a member, and then no topic has been deleted.
  * reset    delete, wait until the topics are gone from all brokers, create.
  * lag      shows what each consumer group has not read yet (topics_lag.c).
+ * plan     prints what `create` would make of nothing, for those who create topics by other means.
+ *          It asks no broker.
  * positions  prints settings, bounds and committed offsets for programs (topics_positions.c).
  *
  * Limits: the settings of existing topics are not changed. Reads the topic list of the complete
@@ -59,7 +61,7 @@ static const struct config_option kafka_options[] = KAFKA_OPTIONS(struct topics_
 static const struct config_option options[] = {
 	{"TOPICS_COMMAND", CONFIG_CHOICE, offsetof(struct topics_config, command), NULL, 0, 0,
          "the command; can also be the first word, as in: topics create",
-         "create|delete|reset|list|lag|positions", NULL},
+         "create|delete|reset|list|lag|plan|positions", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
          PARTITIONS_MAX,
          "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set",
@@ -496,8 +498,34 @@ static bool positions(struct admin *admin, const struct topics_config *config, s
 	                              CALL_MS, err);
 }
 
+static bool is_plan(const struct topics_config *config)
+{
+	return strcmp(config->command, "plan") == 0;
+}
+
+/* One line for each topic of a new set: name, partitions, settings. */
+static void plan(const struct topics_config *config)
+{
+	int32_t partitions =
+		config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
+
+	for (int id = 0; id < TOPIC_COUNT; id++) {
+		const struct topic *topic = topic_of((enum topic_id)id);
+
+		printf("%s%s %d", config->kafka.topic_prefix, topic->suffix,
+		       (int)topic_partitions((enum topic_id)id, partitions));
+		for (size_t i = 0; i < TOPIC_SETTINGS_MAX && topic->settings[i].name; i++)
+			printf(" %s=%s", topic->settings[i].name, topic->settings[i].value);
+		printf("\n");
+	}
+}
+
 static bool run(struct admin *admin, const struct topics_config *config, struct err *err)
 {
+	if (is_plan(config)) {
+		plan(config);
+		return true;
+	}
 	if (strcmp(config->command, "create") == 0)
 		return create(admin, config, err);
 	if (strcmp(config->command, "list") == 0)
@@ -532,6 +560,8 @@ static bool topics_open(void *settings, void **state, struct err *err)
 				err, ERR_INPUT,
 				"TOPIC_PREFIX is too long: topic names have at most %d bytes",
 				TOPIC_NAME_MAX);
+	if (is_plan(config))
+		return true;
 	conf = kafka_conf_new(&config->kafka, KAFKA_ADMIN, "topics", NULL, err);
 	admin->client = conf ? kafka_client_new(conf, KAFKA_ADMIN, err) : NULL;
 	if (!admin->client)
@@ -587,7 +617,8 @@ static const struct service topics_program = {
 	.name = "topics",
 	.summary =
 		"creates (create), removes (delete, reset) or shows (list) the topics of one set, "
-		"which have one TOPIC_PREFIX, or what its consumer groups have not read yet (lag)",
+		"which have one TOPIC_PREFIX, what its consumer groups have not read yet (lag), or "
+		"what create makes (plan)",
 	.tables = tables,
 	.config_size = sizeof(struct topics_config),
 	.open = topics_open,
