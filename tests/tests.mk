@@ -42,6 +42,6 @@ $(B)/test/lake-%: $(B)/obj/tests/lake/%.o $(B)/lib/libfold.a $(B)/lib/libcommon.
 	$(say) LINK $@
 	$(Q)$(LINK) $^ $(LIBS) -o $@
 
--include tests/backup/backup.mk tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/sim/sim.mk tests/airflow/airflow.mk tests/observability/observability.mk tests/checks.mk
+-include tests/backup/backup.mk tests/compose/compose.mk tests/bench/bench.mk tests/chaos/chaos.mk tests/trouble.mk tests/soak/soak.mk tests/fuzz/fuzz.mk tests/sim/sim.mk tests/airflow/airflow.mk tests/observability/observability.mk tests/kubernetes/kubernetes.mk tests/checks.mk
 
 .DEFAULT_GOAL := $(tests_goal_before)
