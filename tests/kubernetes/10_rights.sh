@@ -1,0 +1,107 @@
+#!/usr/bin/env bash
+# The rights of deploy/kubernetes/kafka/users.yaml are enough for each program, and refuse what it must not do. Kafka
+# denies everything else. Only the way to log in differs from Strimzi's (a password instead of a certificate): the
+# authorizer is the same class.
+source "$(dirname "$0")/../e2e/lib.sh"
+
+USERS=(producer bronze-sink funnel-aggregator pg-loader lake operator keda)
+CLIENTS=127.0.0.1:$((HTTP_BASE_PORT + 48))
+PYTHON=$("$ROOT/tests/kubernetes/tools" python)
+PIDS=()
+
+ended() {
+    local status=$?
+    ((${#PIDS[@]} == 0)) || kill "${PIDS[@]}" 2>/dev/null || true
+    ((${#PIDS[@]} == 0)) || wait "${PIDS[@]}" || true
+    (exit "$status")
+    scenario_ended
+}
+trap ended EXIT
+
+# ---- a Kafka with two listeners: ours, whose clients may do everything, and one whose clients log in
+
+logins() { local user; for user in "${USERS[@]}"; do printf ' user_%s="%s"' "$user" "$user"; done; }
+broker_settings() {
+    cat <<SETTINGS
+listeners=BROKER://127.0.0.1:$KAFKA_PORT,CONTROLLER://127.0.0.1:$KAFKA_CONTROLLER_PORT,CLIENT://$CLIENTS
+advertised.listeners=BROKER://127.0.0.1:$KAFKA_PORT,CLIENT://$CLIENTS
+listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENT:SASL_PLAINTEXT
+listener.name.client.sasl.enabled.mechanisms=PLAIN
+listener.name.client.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required$(logins);
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:ANONYMOUS
+SETTINGS
+}
+stack stop kafka
+KAFKA_SETTINGS=$(broker_settings) start kafka
+fresh
+"$PYTHON" "$ROOT/tests/kubernetes/grant" "$KAFKA_BROKERS" "$TOPIC_PREFIX" "$ROOT"/deploy/kubernetes/kafka/users.yaml \
+    "$ROOT/deploy/kubernetes/components/keda/user.yaml" >"$E2E_WORK/granted"
+check "the users of the manifests are those of this test" same users "$(printf '%s\n' "${USERS[@]}" | sort)" "$(sort "$E2E_WORK/granted")"
+
+# ---- the programs, each as its user
+
+properties() { printf 'security.protocol=sasl_plaintext,sasl.mechanism=PLAIN,sasl.username=%s,sasl.password=%s' "$1" "$1"; }
+as_user() { # USER PROGRAM [NAME=VALUE...] [--flags]: sets PROGRAM
+    program "$2" "KAFKA_BROKERS=$CLIENTS" "KAFKA_PROPERTIES=$(properties "$1")" "TOPIC_PREFIX=$TOPIC_PREFIX" "${@:3}"
+}
+service() { # NAME [NAME=VALUE...] [WORD]
+    as_user "$@"
+    "${PROGRAM[@]}" >>"$LOG_DIR/$1.log" 2>&1 3>&- 9>&- &
+    PIDS+=($!)
+}
+begin() {
+    service bronze-sink bronze-sink
+    service funnel-aggregator funnel-aggregator
+    service pg-loader pg-loader "POSTGRES_DSN=$(dsn loader)" MIGRATE=false
+    service lake lake "LAKE_URL=$E2E_WORK/lake" write
+}
+end() {
+    kill "${PIDS[@]}"
+    local pid
+    for pid in "${PIDS[@]}"; do wait "$pid" || return 1; done
+    PIDS=()
+}
+send() { # FILE
+    as_user producer producer --input "$1" --state-file none --timeout "${LONG}s"
+    timeout "$LONG" "${PROGRAM[@]}"
+}
+idle() {
+    program pg-loader WAIT_IDLE=true "WAIT_TIMEOUT=${LONG}s" WAIT_REPORTS=false "TOPIC_PREFIX=$TOPIC_PREFIX"
+    "${PROGRAM[@]}"
+}
+
+in_halves "$E2E_WORK/replay.csv"
+begin
+check "the producer sends as its user" send "$FIRST"
+check "all rows are loaded" idle
+check "all services end with 0" end
+# A start with committed offsets reads more: counts, and the log of the offsets if it must.
+begin
+send "$SECOND"
+check "all rows are loaded after a second start" idle
+check "the recount agrees" oracle --exact-counts "$FIRST" "$SECOND"
+check "all services end with 0 again" end
+rights_missing() { ! grep -h -i 'authorization' "$LOG_DIR"/{bronze-sink,funnel-aggregator,pg-loader,lake}.log; }
+check "no service lacks a right" rights_missing
+as_user operator topics list
+check "the operator sees all topics" "${PROGRAM[@]}"
+
+# ---- refused
+
+may_not_read() { # USER TOPIC
+    ! timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
+        -C -q -e -o beginning -c 1 -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1
+    grep -qi 'authorization' "$E2E_WORK/refused"
+}
+may_not_write() { # USER TOPIC
+    ! printf 'x' | timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
+        -P -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1
+    grep -qi 'authorization' "$E2E_WORK/refused"
+}
+check "the producer cannot read bronze events" may_not_read producer bronze_events
+check "bronze-sink cannot write aggregates" may_not_write bronze-sink aggregated_events
+check "pg-loader cannot write aggregates" may_not_write pg-loader aggregated_events
+check "pg-loader cannot read raw events" may_not_read pg-loader raw_events
+check "the lake cannot write bronze events" may_not_write lake bronze_events
+check "KEDA cannot read anything" may_not_read keda raw_events
