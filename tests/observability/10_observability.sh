@@ -24,26 +24,7 @@ trap ended EXIT
 
 # ---- files
 
-check "the rules are valid" promtool check rules "$OBSERVABILITY/rules/funnel.yml"
-check "each alert fires on its series, and a healthy stream fires none" promtool test rules "$OBSERVABILITY/rules/funnel_test.yml"
-check "the dashboards are those of the tables in deploy/observability/dashboards" "$OBSERVABILITY/dashboards" --check
-# each NAME COMMAND...: the lines that it prints, and that there are some
-alerts_of_rules() { sed -n 's/^ *- alert: //p' "$OBSERVABILITY/rules/funnel.yml" | sort; }
-alerts_of_runbook() { sed -n 's/^### \(\(Funnel\|Kafka\|Postgres\)[A-Za-z]*\)$/\1/p' "$OBSERVABILITY/README.md" | sort; }
-each_alert_is_in_the_runbook() {
-    local alert part section
-    [[ -n "$(alerts_of_rules)" ]]
-    same "alerts of the runbook" "$(alerts_of_rules)" "$(alerts_of_runbook)"
-    for alert in $(alerts_of_rules); do
-        section=$(sed -n "/^### $alert\$/,/^##/p" "$OBSERVABILITY/README.md")
-        for part in Meaning Look "Do"; do
-            [[ $section == *"**$part.** "* ]] || { warn "$alert has no $part"; return 1; }
-        done
-        grep -qx "          runbook: deploy/observability/README.md#${alert,,}" "$OBSERVABILITY/rules/funnel.yml" ||
-            { warn "$alert does not name its entry"; return 1; }
-    done
-}
-check "each alert has an entry in the runbook: meaning, how to look, what to do" each_alert_is_in_the_runbook
+check "rules, dashboards and runbook are valid without a Prometheus" "$ROOT/tests/observability/files"
 
 # ---- the stack, with exporters
 
