@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kafka/kafka_error.h"
 #include "topics_groups.h"
 
 struct lag_context {
