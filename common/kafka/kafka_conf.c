@@ -1,6 +1,6 @@
 /* Properties are set in layers; a later one wins: tuning, encryption and passwords, guarded
- * properties, those of the program (extra), and KAFKA_PROPERTIES, which cannot contain guarded names
- * or their aliases.
+ * properties, those of the program (extra), and KAFKA_PROPERTIES, which cannot contain guarded
+ * names or their aliases.
  *
  * The tuning is for small transactions in quick succession. The broker answers
  * CONCURRENT_TRANSACTIONS to the first request of the next transaction, and then the client waits

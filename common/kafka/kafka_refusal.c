@@ -171,7 +171,7 @@ static bool explain(const rd_kafka_conf_t *conf, struct refusal *refusal, struct
 	} else {
 		err_set(err, ERR_OPERATOR,
 		        "Kafka refuses the encrypted connection: %.400s; check "
-		        "KAFKA_SECURITY_PROTOCOL, which must be that of the listener, and, for mutual "
+		        "KAFKA_SECURITY_PROTOCOL, which must be that of the listener; for mutual "
 		        "TLS, KAFKA_SSL_CERTIFICATE_LOCATION, whose CA the brokers must trust",
 		        refusal->reason);
 	}

@@ -1,5 +1,5 @@
-/* topics create|delete|reset|list|lag|plan|positions: creates and removes the topics of one set (one
- * TOPIC_PREFIX), as listed in wire/topics.h.
+/* topics create|delete|reset|list|lag|plan|positions: creates and removes the topics of one set
+ * (one TOPIC_PREFIX), as listed in wire/topics.h.
  *
  * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
  *          because bronze_events mirrors raw_events partition for partition, and committed offsets
