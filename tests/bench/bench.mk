@@ -1,5 +1,5 @@
 # Benchmarks of the running system. tests/bench/bench describes them and their settings.
-.PHONY: bench bench-folds bench-pipeline bench-loading bench-lake bench-latency bench-reporting bench-peers
+.PHONY: bench bench-folds bench-pipeline bench-loading bench-lake bench-latency bench-reporting bench-peers bench-month
 bench: all bench-bins ## events per CPU second and peak memory of each service alone (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench throughput
 bench-folds: $(B)/bench/bench_folds ## the folds without Kafka: instructions and allocations per event (EVENTS=20000)

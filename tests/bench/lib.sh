@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# Sourced by the benchmarks that start a private stack: tests/bench/bench and tests/bench/peers/run.
-# It has its own folder in $TMPDIR and its own ports. bench_begin deletes both at the end of the
-# script.
+# Sourced by the benchmarks that start a private stack: tests/bench/bench, tests/bench/month and
+# tests/bench/peers/run. It has its own folder in $TMPDIR and its own ports. bench_begin deletes both
+# at the end of the script. With KEEP=true, the stack runs on.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd -P)
 EVENTS=${EVENTS:-2000000}
@@ -9,6 +9,7 @@ RUNS=${RUNS:-1}
 BENCH_BIN=${BENCH_BIN:-$ROOT/build/release/bench}
 export BIN_DIR=${BIN_DIR:-$ROOT/build/release/bin}
 PRIORITY=${PRIORITY:-0}
+KEEP=${KEEP:-false}
 export REPLICAS_lake=${REPLICAS_lake:-0} # the lake is measured by itself
 
 export CACHE_DIR=${CACHE_DIR:-$ROOT/.local/cache}
@@ -25,15 +26,21 @@ STACK=$ROOT/deploy/local/stack
 RESULTS=$LOCAL_DIR/results
 
 finish() {
-    local code=$?
-    "$STACK" clean >/dev/null 2>&1 || true
-    rm -rf "$LOCAL_DIR"
+    local code=$? job
+    for job in $(jobs -p); do kill -TERM "$job" 2>/dev/null || true; done
+    if [[ $KEEP == true ]]; then
+        printf 'the stack still runs; to delete it: LOCAL_DIR=%s %s clean\n' "$LOCAL_DIR" "$STACK"
+    else
+        "$STACK" clean >/dev/null 2>&1 || true
+        rm -rf "$LOCAL_DIR"
+    fi
     give_ports_back
     exit "$code"
 }
 
 # Checks the settings, and arranges the end.
 bench_begin() {
+    [[ $KEEP == true || $KEEP == false ]] || die "invalid value '$KEEP' for KEEP: expected true or false"
     [[ $EVENTS =~ ^[1-9][0-9]*$ && $RUNS =~ ^[1-9][0-9]*$ && $PRIORITY =~ ^-?[0-9]+$ ]] ||
         die "invalid EVENTS '$EVENTS', RUNS '$RUNS' or PRIORITY '$PRIORITY': expected numbers"
     trap finish EXIT
@@ -78,3 +85,58 @@ result() {
 }
 
 wall_since() { awk -v ms=$(($(now_ms) - $1)) 'BEGIN {printf "%.3f\n", ms / 1000}'; }
+
+# ---- the database
+
+# ask SQL: needs POSTGRES_DSN.
+ask() { psql -XqAt -v ON_ERROR_STOP=1 -d "$POSTGRES_DSN" -c "$1"; }
+
+# The reports have all rows that are final.
+reports_wait() {
+    until [[ $(ask "SELECT coalesce(sum(events), 0) FROM processed.load_batches") == 0 ]]; do
+        sleep 0.2
+    done
+}
+
+# ---- parts: CPU time and memory of each
+
+# Lets the owner of the database see the names of other logins' sessions.
+show_sessions() {
+    local -a as=()
+    ((EUID != 0)) || as=(setpriv --reuid=postgres --regid=postgres --init-groups)
+    "${as[@]}" psql -XqAt -v ON_ERROR_STOP=1 -h "$LOCAL_DIR/postgres/socket" -p "$POSTGRES_PORT" \
+        -U postgres -d postgres -c 'GRANT pg_read_all_stats TO funnel_owner' ||
+        die "the owner of the database cannot see the sessions of pg-loader"
+}
+
+parts_begin() {
+    show_sessions
+    "$ROOT/tests/bench/cpu_parts" "$RUN_DIR" "$POSTGRES_DSN" >"$LOCAL_DIR/parts" &
+    PARTS_PID=$!
+}
+
+parts_end() {
+    kill -TERM "$PARTS_PID"
+    wait "$PARTS_PID"
+}
+
+parts_print() {
+    awk -F'\t' -v n="$EVENTS" '
+        {
+            all += $2
+            peak = $3 > 0 ? sprintf(" %8.0f MiB", $3 / 1024) : ""
+            printf "%-40s %9.2f CPU s %8.2f us per event%s\n", $1, $2, $2 * 1e6 / n, peak
+        }
+        END {printf "%-40s %9.2f CPU s %8.2f us per event\n", "all", all, all * 1e6 / n}
+    ' "$LOCAL_DIR/parts"
+}
+
+# Bytes per event of each table, with its indexes. The days of a table are one.
+table_sizes() {
+    ask "SELECT name || ' ' || round(sum(pg_total_relation_size(oid))::numeric / $EVENTS, 1) || ' bytes per event'
+         FROM (SELECT coalesce(i.inhparent, c.oid)::regclass::text AS name, c.oid
+               FROM pg_class c LEFT JOIN pg_inherits i ON i.inhrelid = c.oid
+               WHERE c.relkind = 'r') AS t
+         WHERE name !~ '^pg_' GROUP BY name HAVING sum(pg_total_relation_size(oid)) >= $EVENTS
+         ORDER BY name" | sed 's/^/    /'
+}
