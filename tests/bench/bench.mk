@@ -1,11 +1,15 @@
 # Benchmarks of the running system. tests/bench/bench describes them and their settings.
-.PHONY: bench bench-folds bench-pipeline bench-loading bench-lake bench-latency bench-reporting bench-peers bench-month
+.PHONY: bench bench-folds bench-pipeline bench-loading bench-lake bench-latency bench-reporting bench-peers bench-month bench-month-selftest
 bench: all bench-bins ## events per CPU second and peak memory of each service alone (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench throughput
 bench-folds: $(B)/bench/bench_folds ## the folds without Kafka: instructions and allocations per event (EVENTS=20000)
 	@tests/bench/instructions $(B)/bench/bench_folds
 bench-pipeline: all bench-bins ## CPU time of each part, from rows to reports, all together (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench pipeline
+bench-month: all bench-bins ## a month of events, file to reports, recounted with DuckDB: time, memory, disk (EVENTS=42448764 KEEP=false)
+	@BIN_DIR=$(abspath $(B)/bin) tests/bench/month
+bench-month-selftest: all ## the recount of bench-month reports each of some changed rows (EVENTS=50000)
+	@BIN_DIR=$(abspath $(B)/bin) EVENTS=$(or $(EVENTS),50000) SELFTEST=true tests/bench/month
 bench-loading: all bench-bins ## pg-loader compared with COPY of the same rows, one and two at a time (EVENTS=2000000 RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench loading
 bench-lake: all bench-bins ## the lake: rows per CPU second, bytes per event, compaction (EVENTS=2000000)

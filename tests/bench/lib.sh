@@ -62,6 +62,24 @@ prioritise_daemons() {
     local name pid
     for name in "$@"; do
         if pid=$(pid_of "$name"); then prioritise "$pid"; fi
+        [[ $name != postgres || $PRIORITY == 0 ]] || prioritise_backends "$pid" &
+    done
+}
+
+# prioritise_backends PID: every process of PostgreSQL begins a session, so it does not inherit the
+# priority of the session of the first one.
+prioritise_backends() {
+    local -A seen=()
+    local -a pids=()
+    local pid
+    while [[ -d /proc/$1 ]]; do
+        # The list has no end of line, so read fails.
+        { read -r -a pids <"/proc/$1/task/$1/children" || true; } 2>/dev/null
+        for pid in "${pids[@]}"; do
+            [[ -n ${seen[$pid]:-} ]] || prioritise "$pid"
+            seen[$pid]=1
+        done
+        sleep 1
     done
 }
 
