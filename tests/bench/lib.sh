@@ -112,7 +112,7 @@ ask() { psql -XqAt -v ON_ERROR_STOP=1 -d "$POSTGRES_DSN" -c "$1"; }
 # The reports have all rows that are final.
 reports_wait() {
     until [[ $(ask "SELECT coalesce(sum(events), 0) FROM processed.load_batches") == 0 ]]; do
-        sleep 0.2
+        sleep 0.5
     done
 }
 
