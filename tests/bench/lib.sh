@@ -107,6 +107,7 @@ wall_since() { awk -v ms=$(($(now_ms) - $1)) 'BEGIN {printf "%.3f\n", ms / 1000}
 # ---- the database
 
 # ask SQL: needs POSTGRES_DSN.
+# shellcheck disable=SC2153 # set by the script that sources this
 ask() { psql -XqAt -v ON_ERROR_STOP=1 -d "$POSTGRES_DSN" -c "$1"; }
 
 # The reports have all rows that are final.
