@@ -51,6 +51,7 @@ check "PostgreSQL was away: the lake has all" lake_catches_up
 stack stop lake-1
 check "every record is in the lake once, its rows are those of PostgreSQL, and others read the same" lake_is_right
 check "batches have neither gaps nor overlaps" lake_batches_fit
+# shellcheck disable=SC2317 # check calls it
 verified() {
     program lake verify
     "${PROGRAM[@]}"
@@ -78,6 +79,7 @@ examples_run() { lake_readers examples <"$ROOT/bronze-sink/README.md"; }
 check "the examples of bronze-sink/README.md find rows, the same as in PostgreSQL" examples_run
 
 # All files have the bytes that were written, and events and dead letters are those that bronze-sink has counted.
+# shellcheck disable=SC2317 # check calls it
 verified() {
     program lake READ=true verify
     timeout "$LONG" "${PROGRAM[@]}" 2>"$E2E_WORK/verify.log" || { tail -n 20 "$E2E_WORK/verify.log"; return 1; }

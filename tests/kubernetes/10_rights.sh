@@ -90,13 +90,17 @@ check "the operator sees all topics" "${PROGRAM[@]}"
 # ---- refused
 
 may_not_read() { # USER TOPIC
-    ! timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
-        -C -q -e -o beginning -c 1 -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1
+    if timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
+        -C -q -e -o beginning -c 1 -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1; then
+        return 1
+    fi
     grep -qi 'authorization' "$E2E_WORK/refused"
 }
 may_not_write() { # USER TOPIC
-    ! printf 'x' | timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
-        -P -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1
+    if printf 'x' | timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
+        -P -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1; then
+        return 1
+    fi
     grep -qi 'authorization' "$E2E_WORK/refused"
 }
 check "the producer cannot read bronze events" may_not_read producer bronze_events
