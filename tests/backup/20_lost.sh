@@ -6,7 +6,7 @@ source "$(dirname "$0")/../e2e/lib.sh"
 source "$ROOT/tests/lake/lib.sh"
 source "$ROOT/tests/backup/lib.sh"
 
-export LAKE_URL=$E2E_WORK/lake LAKE_MIN_FREE=1m LAKE_BATCH_INTERVAL=700ms LAKE_BATCH_ROWS=2500
+small_batches
 
 tail -n +2 "$E2E_WORK/replay.csv" >"$E2E_WORK/rows"
 parts=()

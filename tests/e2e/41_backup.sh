@@ -6,7 +6,7 @@ source "$(dirname "$0")/lib.sh"
 source "$ROOT/tests/lake/lib.sh"
 source "$ROOT/tests/backup/lib.sh"
 
-export LAKE_URL=$E2E_WORK/lake LAKE_MIN_FREE=1m LAKE_BATCH_INTERVAL=700ms LAKE_BATCH_ROWS=2500
+small_batches
 
 fresh
 in_halves "$E2E_WORK/replay.csv"

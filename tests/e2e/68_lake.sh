@@ -5,7 +5,7 @@
 source "$(dirname "$0")/lib.sh"
 source "$ROOT/tests/lake/lib.sh"
 
-export LAKE_URL=$E2E_WORK/lake LAKE_MIN_FREE=1m LAKE_BATCH_INTERVAL=700ms LAKE_BATCH_ROWS=2500
+small_batches
 has_files() { [[ -n "$(find "$LAKE_URL" -name '*.parquet' -not -path '*/_*' -print -quit 2>/dev/null)" ]]; }
 
 # ---- a writer that is killed

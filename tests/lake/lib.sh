@@ -1,6 +1,12 @@
 # shellcheck shell=bash
 # Checks of a lake that scenarios share. Sourced after tests/e2e/lib.sh; LAKE_URL is the folder.
 
+# An empty lake, in batches that are small and frequent. A scenario before this one in the same run may have left files.
+small_batches() {
+    export LAKE_URL=$E2E_WORK/lake LAKE_MIN_FREE=1m LAKE_BATCH_INTERVAL=700ms LAKE_BATCH_ROWS=2500
+    rm -rf "$LAKE_URL"
+}
+
 # Rows of every kind, over midnight, as the files FIRST and SECOND.
 lake_rows() {
     "$BIN_DIR/producer" --source synthetic --events 16000 --seed 67 --start-time "2019-10-01 20:00:00" --late 0.02 \
