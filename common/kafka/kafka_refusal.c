@@ -112,8 +112,11 @@ static void value_of(const rd_kafka_conf_t *conf, const char *name, char out[256
 
 static rd_kafka_t *asking_client(rd_kafka_t *client, struct refusal *refusal)
 {
-	static const char *const left_out[] = {"transactional.id", "enable.idempotence",
-	                                       "statistics.interval.ms"};
+	static const char *const left_out[][2] = {
+		{"transactional.id", ""},
+		{"enable.idempotence", "false"},
+		{"statistics.interval.ms", "0"},
+	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(client)); /* a copy */
 	rd_kafka_t *asking = NULL;
 	char why[512];
@@ -125,11 +128,7 @@ static rd_kafka_t *asking_client(rd_kafka_t *client, struct refusal *refusal)
 	rd_kafka_conf_set_dr_msg_cb(conf, NULL);
 	rd_kafka_conf_set_rebalance_cb(conf, NULL);
 	for (size_t i = 0; i < sizeof(left_out) / sizeof(*left_out); i++)
-		rd_kafka_conf_set(conf, left_out[i],
-		                  i == 0   ? ""
-		                  : i == 1 ? "false"
-		                           : "0",
-		                  why, sizeof(why));
+		rd_kafka_conf_set(conf, left_out[i][0], left_out[i][1], why, sizeof(why));
 	if (rd_kafka_conf_set_ssl_cert_verify_cb(conf, on_certificate) == RD_KAFKA_CONF_OK)
 		asking = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof(why));
 	if (!asking)

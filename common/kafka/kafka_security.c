@@ -8,10 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool is_set(const char *text)
-{
-	return text && *text;
-}
+#include "service/config_pair.h"
 
 static bool uses_tls(const struct kafka_security *security)
 {
@@ -28,7 +25,7 @@ static bool uses_password(const struct kafka_security *security)
 static bool check_unused(const char *name, const char *value, bool used, const char *needed,
                          const struct kafka_security *security, struct err *err)
 {
-	return used || !is_set(value) ||
+	return used || !config_is_set(value) ||
 	       err_set(err, ERR_INPUT,
 	               "%s is set, but KAFKA_SECURITY_PROTOCOL is %s: expected %s as "
 	               "KAFKA_SECURITY_PROTOCOL",
@@ -50,26 +47,16 @@ static bool check_used(const struct kafka_security *security, struct err *err)
 	                    err);
 }
 
-/* True: both are set, or none is. */
-static bool check_pair(const char *name, const char *value, const char *other_name,
-                       const char *other, struct err *err)
-{
-	if (is_set(value) == is_set(other))
-		return true;
-	return err_set(err, ERR_INPUT, "%s is set, but %s is not: expected both",
-	               is_set(value) ? name : other_name, is_set(value) ? other_name : name);
-}
-
 static bool check_password(const struct kafka_security *security, struct err *err)
 {
 	if (!uses_password(security))
 		return true;
-	if (!is_set(security->username) || !is_set(security->password))
+	if (!config_is_set(security->username) || !config_is_set(security->password))
 		return err_set(err, ERR_INPUT,
 		               "KAFKA_SECURITY_PROTOCOL is %s, but %s is not set: expected a user "
 		               "and a password",
 		               security->protocol,
-		               is_set(security->username)
+		               config_is_set(security->username)
 		                       ? "KAFKA_SASL_PASSWORD (or KAFKA_SASL_PASSWORD_FILE)"
 		                       : "KAFKA_SASL_USERNAME");
 	return uses_tls(security) || strcmp(security->mechanism, "PLAIN") != 0 ||
@@ -84,10 +71,10 @@ bool kafka_security_check(const struct kafka_security *security, struct err *err
 	if (!security->protocol)
 		return true;
 	if (!check_used(security, err) ||
-	    !check_pair("KAFKA_SSL_CERTIFICATE_LOCATION", security->certificate,
-	                "KAFKA_SSL_KEY_LOCATION", security->key, err))
+	    !config_pair_check("KAFKA_SSL_CERTIFICATE_LOCATION", security->certificate,
+	                       "KAFKA_SSL_KEY_LOCATION", security->key, err))
 		return false;
-	if (is_set(security->key_password) && !is_set(security->key))
+	if (config_is_set(security->key_password) && !config_is_set(security->key))
 		return err_set(err, ERR_INPUT,
 		               "KAFKA_SSL_KEY_PASSWORD is set, but KAFKA_SSL_KEY_LOCATION is not: "
 		               "expected both, or no password");
@@ -99,7 +86,7 @@ static bool set(rd_kafka_conf_t *conf, const char *name, const char *value, stru
 {
 	char why[512];
 
-	return !is_set(value) ||
+	return !config_is_set(value) ||
 	       rd_kafka_conf_set(conf, name, value, why, sizeof(why)) == RD_KAFKA_CONF_OK ||
 	       err_set(err, ERR_INPUT, "Kafka property %s: %s", name, why);
 }
@@ -109,7 +96,7 @@ bool kafka_security_set(rd_kafka_conf_t *conf, const struct kafka_security *secu
 {
 	bool sasl;
 
-	if (!is_set(security->protocol) || strcmp(security->protocol, "PLAINTEXT") == 0)
+	if (!config_is_set(security->protocol) || strcmp(security->protocol, "PLAINTEXT") == 0)
 		return true;
 	sasl = uses_password(security);
 	return set(conf, "security.protocol", security->protocol, err) &&

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "base/buffer.h"
+#include "service/config_pair.h"
 #include "wire/registry_messages.h"
 
 #define URLS_MAX           8
@@ -118,34 +119,26 @@ bool registry_urls_check(const char *urls, struct err *err)
 	return good;
 }
 
-static bool is_set(const char *text)
-{
-	return text && *text;
-}
-
 bool registry_config_check(const char *config, struct err *err)
 {
 	const struct registry_config *registry = (const void *)config;
 	struct endpoints endpoints = {.count = 0};
 	bool good = true;
 
-	if (is_set(registry->username) != is_set(registry->password))
-		return err_set(err, ERR_INPUT, "%s is set, but %s is not: expected both",
-		               is_set(registry->username) ? "SCHEMA_REGISTRY_USERNAME"
-		                                          : "SCHEMA_REGISTRY_PASSWORD",
-		               is_set(registry->username) ? "SCHEMA_REGISTRY_PASSWORD"
-		                                          : "SCHEMA_REGISTRY_USERNAME");
+	if (!config_pair_check("SCHEMA_REGISTRY_USERNAME", registry->username,
+	                       "SCHEMA_REGISTRY_PASSWORD", registry->password, err))
+		return false;
 	/* registry_urls_check reports an invalid URL. */
-	if (is_set(registry->urls) && !endpoints_read(&endpoints, registry->urls, NULL))
+	if (config_is_set(registry->urls) && !endpoints_read(&endpoints, registry->urls, NULL))
 		endpoints_free(&endpoints);
 	for (size_t i = 0; good && i < endpoints.count; i++) {
 		const struct endpoint *endpoint = &endpoints.at[i];
 
-		if (is_set(registry->username) && strcmp(endpoint->url, endpoint->name) != 0)
+		if (config_is_set(registry->username) && strcmp(endpoint->url, endpoint->name) != 0)
 			good = err_set(err, ERR_INPUT,
 			               "SCHEMA_REGISTRY_USERNAME is set, and SCHEMA_REGISTRY_URL "
 			               "has a user too: expected only one of them");
-		else if (is_set(registry->ca) && strncmp(endpoint->name, "https:", 6) != 0)
+		else if (config_is_set(registry->ca) && strncmp(endpoint->name, "https:", 6) != 0)
 			good = err_set(err, ERR_INPUT,
 			               "SCHEMA_REGISTRY_SSL_CA_LOCATION is set, but "
 			               "SCHEMA_REGISTRY_URL has %.200s: expected https",
@@ -241,9 +234,9 @@ static CURLcode perform(struct registry *registry, const char *method, const cha
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take_response);
 	curl_easy_setopt(curl, CURLOPT_WRITEDATA, registry);
 	curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, registry->curl_error);
-	if (is_set(registry->config.ca))
+	if (config_is_set(registry->config.ca))
 		curl_easy_setopt(curl, CURLOPT_CAINFO, registry->config.ca);
-	if (is_set(registry->config.username)) {
+	if (config_is_set(registry->config.username)) {
 		curl_easy_setopt(curl, CURLOPT_HTTPAUTH, (long)CURLAUTH_BASIC);
 		curl_easy_setopt(curl, CURLOPT_USERNAME, registry->config.username);
 		curl_easy_setopt(curl, CURLOPT_PASSWORD, registry->config.password);

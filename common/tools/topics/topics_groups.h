@@ -1,4 +1,4 @@
-/* The committed offsets of the consumer groups of a set. */
+/* The committed offsets of the consumer groups of a set, and the bounds of its partitions. */
 #ifndef FUNNEL_TOPICS_GROUPS_H
 #define FUNNEL_TOPICS_GROUPS_H
 
@@ -17,5 +17,9 @@ typedef bool topics_group_visit(void *context, const char *group,
 MUST_USE bool topics_groups_visit(rd_kafka_t *client, const char *prefix,
                                   const int32_t partitions[TOPIC_COUNT], int timeout_ms,
                                   topics_group_visit *visit, void *context, struct err *err);
+
+/* The first offset of a partition, and the one after its last. ERR_RETRY. */
+MUST_USE bool topics_bounds(rd_kafka_t *client, const char *topic, int32_t partition,
+                            int timeout_ms, int64_t *first, int64_t *end, struct err *err);
 
 #endif

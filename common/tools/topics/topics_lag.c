@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "kafka/kafka_error.h"
 #include "topics_groups.h"
 
 struct lag_context {
@@ -21,13 +20,10 @@ static bool partition_lag(rd_kafka_t *client, const rd_kafka_topic_partition_t *
                           int timeout_ms, int64_t *lag, struct err *err)
 {
 	int64_t low, high, from;
-	rd_kafka_resp_err_t code =
-		rd_kafka_query_watermark_offsets(client, committed->topic, committed->partition,
-	                                         &low, &high, timeout_ms);
 
-	if (code)
-		return err_set(err, ERR_RETRY, "cannot read the bounds of %s/%" PRId32 ": %s",
-		               committed->topic, committed->partition, kafka_err_text(code));
+	if (!topics_bounds(client, committed->topic, committed->partition, timeout_ms, &low, &high,
+	                   err))
+		return false;
 	from = committed->offset >= 0 ? committed->offset : low;
 	*lag = high > from ? high - from : 0;
 	return true;

@@ -116,12 +116,9 @@ static bool print_log(rd_kafka_t *client, const char *name, int32_t partition, i
                       struct err *err)
 {
 	int64_t first, end;
-	rd_kafka_resp_err_t code =
-		rd_kafka_query_watermark_offsets(client, name, partition, &first, &end, timeout_ms);
 
-	if (code)
-		return err_set(err, ERR_RETRY, "cannot read the bounds of %s/%" PRId32 ": %s", name,
-		               partition, rd_kafka_err2str(code));
+	if (!topics_bounds(client, name, partition, timeout_ms, &first, &end, err))
+		return false;
 	printf("log\t%s\t%" PRId32 "\t%" PRId64 "\t%" PRId64 "\n", name, partition, first, end);
 	return true;
 }
