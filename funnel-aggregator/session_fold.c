@@ -73,6 +73,9 @@ struct session_fold {
 	char source_suffix[SOURCE_SUFFIX_MAX]; /* "|3": the end of the keys of this source */
 	size_t source_suffix_len;
 	struct partition_clock clock;
+	/* Newest time of an event. The clock may be before it. A restore finds it again: the
+	 * windows of such an event are open, so the restore applies its record. */
+	int64_t newest_us;
 	int64_t watermark_us;
 	int64_t keep_from_us; /* texts whose last use is before this may be evicted */
 	int64_t boundary_us;  /* a progress record goes out when the watermark crosses a multiple */
@@ -109,6 +112,7 @@ static void *fold_new(const void *config, int32_t partition)
 
 	*fold = (struct session_fold){.config = config,
 	                              .partition = partition,
+	                              .newest_us = CLOCK_NONE,
 	                              .watermark_us = NO_WATERMARK,
 	                              .keep_from_us = INT64_MIN,
 	                              .progress_us = INT64_MIN,
@@ -396,6 +400,8 @@ static int64_t apply_event(struct session_fold *fold, const struct input_record 
 	arrival_init(&arrival, &bronze->event);
 	clock_follow(&fold->clock, &at);
 	advance(fold);
+	if (bronze->event.event_time_us > fold->newest_us)
+		fold->newest_us = bronze->event.event_time_us;
 	fold->idle_announced = false;
 	arrival.session =
 		interner_put(&fold->sessions, event_session_key(&bronze->event, key_buffer),
@@ -664,9 +670,8 @@ static void set_start_times(struct session_fold *fold, int64_t seen_us)
 static void fold_restored(void *state)
 {
 	struct session_fold *fold = state;
-	int64_t seen_us = fold->clock.first_us > fold->clock.announced_us
-	                          ? fold->clock.first_us
-	                          : fold->clock.announced_us;
+	int64_t now_us = clock_now(&fold->clock),
+		seen_us = fold->newest_us > now_us ? fold->newest_us : now_us;
 	char start_times[FOLD_START_TIMES_MAX];
 
 	discard_changes(fold);

@@ -49,6 +49,7 @@ struct pipeline {
 	size_t event_count, event_capacity;
 	int64_t granule_us; /* event times are multiples of this; 0: any time */
 	bool idles;         /* sources announce at random that they are idle */
+	bool announced;     /* events have the clock of their source, as those of our producer */
 };
 
 static inline void pipe_init(struct pipeline *pipe, uint64_t seed, int source_count,
@@ -119,7 +120,7 @@ static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t
 	for (int i = 0; i < count; i++) {
 		struct pipe_event event = {.partition = partition};
 		int session;
-		int64_t time_us;
+		int64_t time_us, clock_us;
 
 		do
 			session = 1 + i / 25 * 3 + (int)rng_below(rng, KIT_SESSIONS);
@@ -130,9 +131,11 @@ static inline void pipe_generate(struct pipeline *pipe, struct rng *rng, int32_t
 		                                          : time_us,
 		                         session);
 		event.offset = offset;
-		event.watermark_us = slow_clock_take(&clock, event.bronze.event.event_time_us,
-		                                     event.bronze.event.user_id) -
-		                     pipe->session.disorder_us;
+		clock_us = slow_clock_take(&clock, event.bronze.event.event_time_us,
+		                           event.bronze.event.user_id);
+		event.watermark_us = clock_us - pipe->session.disorder_us;
+		if (pipe->announced)
+			event.bronze.lineage.source_clock_us = clock_us;
 		kit_log_event(&pipe->sources[partition], offset, &event.bronze);
 		GROW(pipe->events, pipe->event_count, pipe->event_capacity);
 		pipe->events[pipe->event_count++] = event;

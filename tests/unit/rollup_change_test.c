@@ -183,6 +183,7 @@ static void change_init(uint64_t seed, struct rng *rng)
 
 	memset(&change, 0, sizeof(change));
 	pipe_init(&change.pipe, seed, SOURCES, KEPT, "view,cart,purchase");
+	change.pipe.announced = seed % 2;
 	change.lists[0] = change.lists[1] = change.pipe.session;
 	cr_assert(rollups_parse(KEPT " " REMOVED, &change.lists[0].rollups, &err));
 	cr_assert(rollups_parse(ADDED " " KEPT, &change.lists[1].rollups, &err));
