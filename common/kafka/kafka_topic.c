@@ -78,10 +78,11 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return true;
 }
 
+/* librdkafka calls a partition unknown also while a busy broker has lost its leader for a moment. */
 static bool offset_error(const char *topic, int32_t partition, rd_kafka_resp_err_t code,
                          struct err *err)
 {
-	return err_set(err, kafka_err_class(code) == ERR_OPERATOR ? ERR_OPERATOR : ERR_RETRY,
+	return err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
 	               "offsets of %s/%" PRId32 ": %s", topic, partition, kafka_err_text(code));
 }
 

@@ -125,13 +125,3 @@ bool topics_groups_visit(rd_kafka_t *client, const char *prefix,
 			return false;
 	return true;
 }
-
-bool topics_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int timeout_ms,
-                   int64_t *first, int64_t *end, struct err *err)
-{
-	rd_kafka_resp_err_t code =
-		rd_kafka_query_watermark_offsets(client, topic, partition, first, end, timeout_ms);
-
-	return !code || err_set(err, ERR_RETRY, "cannot read the bounds of %s/%" PRId32 ": %s",
-	                        topic, partition, kafka_err_text(code));
-}

@@ -18,8 +18,4 @@ MUST_USE bool topics_groups_visit(rd_kafka_t *client, const char *prefix,
                                   const int32_t partitions[TOPIC_COUNT], int timeout_ms,
                                   topics_group_visit *visit, void *context, struct err *err);
 
-/* The first offset of a partition, and the one after its last. ERR_RETRY. */
-MUST_USE bool topics_bounds(rd_kafka_t *client, const char *topic, int32_t partition,
-                            int timeout_ms, int64_t *first, int64_t *end, struct err *err);
-
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "kafka/kafka_topic.h"
 #include "topics_groups.h"
 
 struct lag_context {
@@ -21,8 +22,8 @@ static bool partition_lag(rd_kafka_t *client, const rd_kafka_topic_partition_t *
 {
 	int64_t low, high, from;
 
-	if (!topics_bounds(client, committed->topic, committed->partition, timeout_ms, &low, &high,
-	                   err))
+	if (!kafka_offset_range(client, committed->topic, committed->partition, timeout_ms, &low,
+	                        &high, err))
 		return false;
 	from = committed->offset >= 0 ? committed->offset : low;
 	*lag = high > from ? high - from : 0;

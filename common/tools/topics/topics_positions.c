@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "kafka/kafka_error.h"
+#include "kafka/kafka_topic.h"
 #include "topics_groups.h"
 
 /* ---- settings */
@@ -117,7 +118,7 @@ static bool print_log(rd_kafka_t *client, const char *name, int32_t partition, i
 {
 	int64_t first, end;
 
-	if (!topics_bounds(client, name, partition, timeout_ms, &first, &end, err))
+	if (!kafka_offset_range(client, name, partition, timeout_ms, &first, &end, err))
 		return false;
 	printf("log\t%s\t%" PRId32 "\t%" PRId64 "\t%" PRId64 "\n", name, partition, first, end);
 	return true;
