@@ -172,8 +172,9 @@ static bool find_start(struct loader *loader, struct stored_offset *at, struct e
 		at[i] = (struct stored_offset){partition->topic->name, partition->partition,
 		                               OFFSET_NONE, OFFSET_NONE, RECORD_MARK_NONE};
 	}
-	if (!loader_offsets_read(loader->pg, at, loader->task_count, err) ||
-	    !intake_bounds(loader->intake, err))
+	if (!intake_log_starts(loader->intake, err) ||
+	    !loader_offsets_read(loader->pg, at, loader->task_count, err) ||
+	    !intake_log_ends(loader->intake, err))
 		return false;
 	for (size_t i = 0; i < loader->task_count; i++)
 		if (!stored_start(loader->tasks[i].partition, "processed.loader_offsets",

@@ -198,8 +198,9 @@ static bool read_positions(struct lake_writer *writer, struct err *err)
 	for (size_t i = 0; i < writer->task_count; i++)
 		at[i] = (struct lake_position){.topic = writer->tasks[i].partition->topic->name,
 		                               .partition = writer->tasks[i].partition->partition};
-	ok = lake_catalogue_read(writer->catalogue, at, writer->task_count, err) &&
-	     intake_bounds(writer->intake, err);
+	ok = intake_log_starts(writer->intake, err) &&
+	     lake_catalogue_read(writer->catalogue, at, writer->task_count, err) &&
+	     intake_log_ends(writer->intake, err);
 	for (size_t i = 0; ok && i < writer->task_count; i++) {
 		struct lake_task *task = &writer->tasks[i];
 		int64_t start = at[i].next;

@@ -494,17 +494,39 @@ rd_kafka_topic_partition_list_t *intake_list(const struct intake *intake)
 	return list;
 }
 
-bool intake_bounds(struct intake *intake, struct err *err)
+/* Asks for the first or the end offset of each partition. */
+static rd_kafka_topic_partition_list_t *query_offsets(struct intake *intake, int64_t which,
+                                                      struct err *err)
 {
-	for (size_t i = 0; i < intake->partition_count; i++) {
-		struct assigned_partition *partition = &intake->partitions[i];
+	rd_kafka_topic_partition_list_t *list = intake_list(intake);
 
-		if (!kafka_offset_range(intake->client, partition->topic->name,
-		                        partition->partition, CALL_TIMEOUT_MS, &partition->low,
-		                        &partition->high, err))
-			return false;
-	}
-	return true;
+	if (kafka_offsets_at(intake->client, list, which, CALL_TIMEOUT_MS, err))
+		return list;
+	rd_kafka_topic_partition_list_destroy(list);
+	return NULL;
+}
+
+bool intake_log_starts(struct intake *intake, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list =
+		query_offsets(intake, RD_KAFKA_OFFSET_BEGINNING, err);
+
+	for (int i = 0; list && i < list->cnt; i++)
+		intake->partitions[i].low = list->elems[i].offset;
+	if (list)
+		rd_kafka_topic_partition_list_destroy(list);
+	return list;
+}
+
+bool intake_log_ends(struct intake *intake, struct err *err)
+{
+	rd_kafka_topic_partition_list_t *list = query_offsets(intake, RD_KAFKA_OFFSET_END, err);
+
+	for (int i = 0; list && i < list->cnt; i++)
+		intake->partitions[i].high = list->elems[i].offset;
+	if (list)
+		rd_kafka_topic_partition_list_destroy(list);
+	return list;
 }
 
 static bool recognise(struct intake *intake, struct err *err)

@@ -4,8 +4,9 @@
  *
  *   intake_new, intake_set_topics, intake_subscribe. Then in a loop:
  *     intake_poll; intake_peek and intake_next until nothing is left; then, by intake_change:
- *       INTAKE_ASSIGNED  intake_accept: the partitions are held. Read where to start,
- *                        intake_bounds, set position and last of each, intake_start.
+ *       INTAKE_ASSIGNED  intake_accept: the partitions are held. intake_log_starts; read where
+ *                        to start; intake_log_ends; set position and last of each,
+ *                        intake_start.
  *       INTAKE_REVOKED   commit, intake_release.
  *
  * The rules:
@@ -66,7 +67,7 @@ struct assigned_partition {
 	const struct intake_topic *topic;
 	size_t input; /* number of the topic */
 	int32_t partition;
-	/* Log start and end, of intake_bounds. intake_watch updates high; -1: not known. */
+	/* Log start and end, of the functions below. intake_watch updates high; -1: not known. */
 	int64_t low, high;
 	int64_t position; /* the next offset to deliver; the user sets the first */
 	/* The newest record that the user has taken. The user sets this before intake_start, and
@@ -145,9 +146,12 @@ struct assigned_partition *intake_partition(const struct intake *intake, size_t 
 /* The partitions as a new list, without offsets. The caller destroys it. */
 rd_kafka_topic_partition_list_t *intake_list(const struct intake *intake);
 
-/* Queries low and high of each partition. Read the start positions before: a position that another
- * member commits between the two would seem to be past the end. ERR_RETRY: call again. */
-MUST_USE bool intake_bounds(struct intake *intake, struct err *err);
+/* Query low and high of each partition: low before the start positions are read, high after it.
+ * Between the two, another member may still commit a position and delete the records before it. In
+ * the other order, an old position would seem to be before the log start, or a new one past the
+ * log end. Classes of errors: as kafka_offset_range. */
+MUST_USE bool intake_log_starts(struct intake *intake, struct err *err);
+MUST_USE bool intake_log_ends(struct intake *intake, struct err *err);
 /* Checks the logs as intake_recognises does, and starts reading at each partition's position. */
 MUST_USE bool intake_start(struct intake *intake, struct err *err);
 bool intake_is_reading(const struct intake *intake);

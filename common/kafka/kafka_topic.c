@@ -78,7 +78,7 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return true;
 }
 
-/* librdkafka calls a partition unknown also while a busy broker has lost its leader for a moment. */
+/* Also a partition without a leader for a moment is unknown to librdkafka. */
 static bool offset_error(const char *topic, int32_t partition, rd_kafka_resp_err_t code,
                          struct err *err)
 {

@@ -353,9 +353,9 @@ static bool add_tasks(struct task_loop *loop, rd_kafka_topic_partition_list_t *l
 {
 	bool from_log = false;
 
-	if (list->cnt && !committed_offsets(loop, list, &from_log, err))
-		return false;
-	if (!intake_bounds(loop->intake, err))
+	if (!intake_log_starts(loop->intake, err) ||
+	    (list->cnt && !committed_offsets(loop, list, &from_log, err)) ||
+	    !intake_log_ends(loop->intake, err))
 		return false;
 	loop->tasks = xrealloc(NULL, ((size_t)list->cnt + 1) * sizeof(*loop->tasks));
 	for (int i = 0; i < list->cnt; i++)

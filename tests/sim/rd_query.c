@@ -160,10 +160,15 @@ rd_kafka_resp_err_t rd_kafka_offsets_for_times(rd_kafka_t *client,
 		entry->err = list_offsets(client, entry->topic, entry->partition, until_us, &log);
 		if (entry->err == RD_KAFKA_RESP_ERR__TIMED_OUT)
 			return entry->err;
-		if (!entry->err) {
-			entry->offset = end_for(client, log);
-			saw_end(entry);
+		if (entry->err)
+			continue;
+		if (entry->offset == RD_KAFKA_OFFSET_BEGINNING) {
+			entry->offset = log->start;
+			continue;
 		}
+		entry->offset = end_for(client, log);
+		if (client->conf.read_uncommitted)
+			saw_end(entry);
 	}
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -178,7 +178,8 @@ Test(intake, records_are_delivered_from_the_position_to_the_end, ON_MOCK)
 	struct intake_item item;
 
 	accept_partitions();
-	cr_assert(intake_bounds(intake, &err), "%s", err.message);
+	cr_assert(intake_log_starts(intake, &err), "%s", err.message);
+	cr_assert(intake_log_ends(intake, &err), "%s", err.message);
 	cr_expect_eq(first_partition()->low, 0);
 	cr_expect_eq(first_partition()->high, STORED);
 	start(2);
