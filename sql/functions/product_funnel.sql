@@ -25,11 +25,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
                    OR s.product_id IN (SELECT w.product_id FROM wanted w))
         GROUP BY 1
     ), top AS (
-        SELECT row_number() OVER (ORDER BY s.revenue DESC, s.purchases DESC, s.product_id) AS rank,
-               s.*
-        FROM sold s ORDER BY 1 LIMIT how_many
+        SELECT * FROM sold s
+        ORDER BY s.revenue DESC, s.purchases DESC, s.product_id LIMIT how_many
     )
-    SELECT t.rank, t.product_id, p.category, p.brand, d.views::bigint, d.carts::bigint,
+    SELECT row_number() OVER (ORDER BY t.revenue DESC, t.purchases DESC, t.product_id),
+           t.product_id, p.category, p.brand, d.views::bigint, d.carts::bigint,
            t.purchases::bigint, round(t.revenue, 2), round(d.carts / nullif(d.views, 0), 4),
            round(t.purchases / nullif(d.carts, 0), 4), round(t.purchases / nullif(d.views, 0), 4)
     FROM top t LEFT JOIN mart.dim_products p USING (product_id),

@@ -61,11 +61,11 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
                    + coalesce(sum(s.revenue) FILTER (WHERE cents IS NULL), 0) AS revenue
         FROM mart.product_sales s WHERE event_date BETWEEN from_day AND to_day GROUP BY 1
     ), top AS (
-        SELECT row_number() OVER (ORDER BY s.revenue DESC, s.purchases DESC, s.product_id) AS rank,
-               s.*
-        FROM sums s ORDER BY 1 LIMIT how_many
+        SELECT * FROM sums s
+        ORDER BY s.revenue DESC, s.purchases DESC, s.product_id LIMIT how_many
     )
-    SELECT t.rank, t.product_id, p.brand, p.category, round(t.revenue, 2), t.purchases::bigint,
+    SELECT row_number() OVER (ORDER BY t.revenue DESC, t.purchases DESC, t.product_id),
+           t.product_id, p.brand, p.category, round(t.revenue, 2), t.purchases::bigint,
            b.revenue, reporting.change(t.revenue, b.revenue)
     FROM top t LEFT JOIN mart.dim_products p USING (product_id),
          LATERAL (SELECT coalesce(sum(s.revenue), 0.00) AS revenue

@@ -107,8 +107,7 @@ COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
     'First event of the day with this price; last_seen: the last.';
 
 CREATE OR REPLACE VIEW reporting.product_prices AS
-SELECT product_id, count(*) AS prices, min(price) AS lowest, max(price) AS highest
-FROM mart.product_prices GROUP BY product_id;
+SELECT product_id, prices, lowest, highest FROM mart.product_price_ranges;
 COMMENT ON VIEW reporting.product_prices IS
     'How many prices each product has had, the lowest and the highest of them.';
 
