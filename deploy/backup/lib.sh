@@ -3,11 +3,15 @@
 # Sourced, never run.
 #
 # Everything is reached by its address: without settings the parts of the local stack, else what
-# POSTGRES_DSN, KAFKA_BROKERS, SCHEMA_REGISTRY_URL, TOPIC_PREFIX and LAKE_URL name. PG_RUN and TOPICS_RUN
-# run the programs in another place, such as a container; data go through their standard input and output.
+# POSTGRES_DSN, KAFKA_BROKERS, SCHEMA_REGISTRY_URL, TOPIC_PREFIX and LAKE_URL name. Logins are the settings of
+# our programs (KAFKA_SASL_..., SCHEMA_REGISTRY_PASSWORD_FILE, ...); with SECURE=1 those of the user `topics`,
+# unless an address is set. PG_RUN and TOPICS_RUN run the programs in another place, such as a container; data
+# go through their standard input and output.
 
 # shellcheck source=../local/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local/lib.sh"
+# shellcheck source=../local/secure.sh
+source "$HERE/secure.sh"
 
 # shellcheck disable=SC2034 # for the scripts that source this file
 FORMAT=1 # of the folder of a backup; restore refuses another one
@@ -32,6 +36,10 @@ load_places() {
     REGISTRY=${REGISTRY%%,*}
     LAKE=$(lake_url)
     LAKE=${LAKE#file://}
+    if is_secure && [[ -z $BROKERS_GIVEN$REGISTRY_GIVEN ]]; then
+        secure_settings topics
+        export "${SETTINGS[@]}"
+    fi
 }
 # load_settings sets these two to the addresses of the local stack.
 BROKERS_GIVEN=${KAFKA_BROKERS:-} REGISTRY_GIVEN=${SCHEMA_REGISTRY_URL:-}
@@ -54,7 +62,20 @@ lake_program() { # COMMAND [NAME=VALUE...]
     env "LAKE_URL=$LAKE" "POSTGRES_DSN=$DSN" HTTP_PORT=0 RESTART_IN_PLACE=false "${@:2}" "$BIN_DIR/lake" "$1"
 }
 
-registry_get() { curl -fsS -m 20 "$REGISTRY/$1"; }
+# curl with the settings of our programs. The password is in no command line.
+registry_curl() { # ARGUMENTS
+    local login=${SCHEMA_REGISTRY_USERNAME:-}
+    local -a with=()
+    [[ -z ${SCHEMA_REGISTRY_SSL_CA_LOCATION:-} ]] || with=(--cacert "$SCHEMA_REGISTRY_SSL_CA_LOCATION")
+    if [[ -n $login ]]; then
+        login+=:${SCHEMA_REGISTRY_PASSWORD:-$(cat "${SCHEMA_REGISTRY_PASSWORD_FILE:-/dev/null}")}
+        login=${login//\\/\\\\}
+        curl -fsS -K <(printf 'user = "%s"\n' "${login//\"/\\\"}") "${with[@]}" "$@"
+    else
+        curl -fsS "${with[@]}" "$@"
+    fi
+}
+registry_get() { registry_curl -m 20 "$REGISTRY/$1"; }
 
 need_programs() {
     local name
