@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stream/dead_letter.h"
+
 static const char CREATE_SQL[] =
 	"CREATE TABLE counted (part INTEGER, revision BIGINT, bronze BIGINT, dead_letters BIGINT);"
 	"CREATE TABLE piece (kind VARCHAR, path VARCHAR, part INTEGER, rows BIGINT,"
@@ -37,7 +39,8 @@ static const char *source_of(enum lake_table table)
 		       " AS part,"
 		       " CAST(header(headers, '__connect.errors.offset') AS BIGINT) AS place"
 		       " FROM read_parquet(%s], hive_partitioning = false)"
-		       " WHERE header(headers, '__connect.errors.connector.name') = 'bronze-sink'";
+		       " WHERE header(headers, '__connect.errors.connector.name') = 'bronze-sink'"
+		       " AND kind IS DISTINCT FROM '" REDRIVE_HEADER_MARKER "'";
 	case LAKE_COUNTS:
 		return "SELECT CAST(detail ->> 'partition' AS INTEGER),"
 		       " CAST(detail ->> 'revision' AS BIGINT),"
