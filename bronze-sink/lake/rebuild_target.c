@@ -424,10 +424,9 @@ static bool await_altered(rd_kafka_queue_t *queue, struct err *err)
 	for (size_t i = 0; ok && i < count; i++) {
 		rd_kafka_resp_err_t code = rd_kafka_ConfigResource_error(resources[i]);
 
-		ok = !code || err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-		                      "cannot change the settings of topic %s: %s",
-		                      rd_kafka_ConfigResource_name(resources[i]),
-		                      rd_kafka_ConfigResource_error_string(resources[i]));
+		ok = !code || kafka_err_answer(err, code, "cannot change the settings of topic",
+		                               rd_kafka_ConfigResource_name(resources[i]),
+		                               rd_kafka_ConfigResource_error_string(resources[i]));
 	}
 	if (event)
 		rd_kafka_event_destroy(event);

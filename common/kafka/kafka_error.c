@@ -117,6 +117,15 @@ enum err_class kafka_err_class(rd_kafka_resp_err_t code)
 	return kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_FATAL;
 }
 
+bool kafka_err_answer(struct err *err, rd_kafka_resp_err_t code, const char *what, const char *name,
+                      const char *text)
+{
+	const char *right = missing_right_text(code);
+
+	return err_set(err, right ? ERR_OPERATOR : ERR_RETRY, "%s %s: %s", what, name,
+	               right ? right : text);
+}
+
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context)
 {
 	rd_kafka_resp_err_t code = rd_kafka_error_code(error);

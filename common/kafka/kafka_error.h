@@ -16,6 +16,12 @@ const char *kafka_err_text(rd_kafka_resp_err_t code);
  * fenced or fatal, abortable, retriable. Always false. */
 bool kafka_err_take(struct err *err, rd_kafka_error_t *error, const char *context);
 
+/* Sets err to "what name: text" from the answer to a request of an administrator. `text`: the
+ * broker's words. A missing right is ERR_OPERATOR, and its text says what to grant; all others are
+ * ERR_RETRY. Always false. */
+bool kafka_err_answer(struct err *err, rd_kafka_resp_err_t code, const char *what, const char *name,
+                      const char *text);
+
 /* True: the broker has dropped our transactional id, because it was unused for
  * transactional.id.expiration.ms. A new client can continue. */
 bool kafka_err_is_expired_id(const struct err *err);

@@ -79,6 +79,22 @@ Test(err, every_class_is_reached)
 	}
 }
 
+Test(err, an_answer_that_names_a_missing_right_says_what_to_grant)
+{
+	struct err err = {0};
+
+	cr_expect_not(kafka_err_answer(&err, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+	                               "cannot create topic", "t", "Authorization failed."));
+	cr_expect_eq(err.class, ERR_OPERATOR);
+	cr_expect_str_eq(err.message,
+	                 "cannot create topic t: the user of this program lacks a right to this "
+	                 "topic; deploy/kafka/acls grants what each program needs");
+	cr_expect_not(kafka_err_answer(&err, RD_KAFKA_RESP_ERR_NOT_CONTROLLER,
+	                               "cannot create topic", "t", "not the controller"));
+	cr_expect_eq(err.class, ERR_RETRY);
+	cr_expect_str_eq(err.message, "cannot create topic t: not the controller");
+}
+
 Test(err, every_class_has_a_name_of_its_own)
 {
 	for (int class = ERR_NONE; class <= ERR_REFUSED; class ++) {

@@ -273,9 +273,9 @@ static bool all_created(rd_kafka_event_t *event, struct err *err)
 		/* Another client may create the same set: wait_visible and the check after it
 		 * decide. */
 		if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-			return err_set(err, ERR_RETRY, "cannot create topic %s: %s",
-			               rd_kafka_topic_result_name(results[i]),
-			               rd_kafka_topic_result_error_string(results[i]));
+			return kafka_err_answer(err, code, "cannot create topic",
+			                        rd_kafka_topic_result_name(results[i]),
+			                        rd_kafka_topic_result_error_string(results[i]));
 	}
 	return true;
 }
@@ -346,8 +346,8 @@ static bool note_result(const rd_kafka_group_result_t *result, struct group_roun
 	}
 	round->deleted += code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return !code || code == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND ||
-	       err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-	               "cannot delete consumer group %s: %s", name, rd_kafka_error_string(error));
+	       kafka_err_answer(err, code, "cannot delete consumer group", name,
+	                        rd_kafka_error_string(error));
 }
 
 /* Deletes each group by its name. The list of groups is not enough: a broker (4.2.2) that has just
@@ -421,9 +421,9 @@ static bool all_deleted(rd_kafka_event_t *event, struct err *err)
 		rd_kafka_resp_err_t code = rd_kafka_topic_result_error(results[i]);
 
 		if (code && code != RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-			return err_set(err, ERR_RETRY, "cannot delete topic %s: %s",
-			               rd_kafka_topic_result_name(results[i]),
-			               rd_kafka_topic_result_error_string(results[i]));
+			return kafka_err_answer(err, code, "cannot delete topic",
+			                        rd_kafka_topic_result_name(results[i]),
+			                        rd_kafka_topic_result_error_string(results[i]));
 	}
 	return true;
 }

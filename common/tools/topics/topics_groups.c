@@ -61,8 +61,8 @@ static rd_kafka_event_t *ask_group(rd_kafka_t *client, const char *group,
 static bool cannot_read(const char *group, rd_kafka_resp_err_t code, const char *why,
                         struct err *err)
 {
-	return err_set(err, kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-	               "cannot read the committed offsets of group %s: %s", group, why);
+	return kafka_err_answer(err, code, "cannot read the committed offsets of group", group,
+	                        why);
 }
 
 /* The offsets in the event; they belong to it. NULL: err is set. */

@@ -45,11 +45,9 @@ static bool print_answer(rd_kafka_event_t *event, struct err *err)
 	for (size_t i = 0; i < count; i++) {
 		code = rd_kafka_ConfigResource_error(resources[i]);
 		if (code)
-			return err_set(err,
-			               kafka_err_missing_right(code) ? ERR_OPERATOR : ERR_RETRY,
-			               "cannot read the settings of topic %s: %s",
-			               rd_kafka_ConfigResource_name(resources[i]),
-			               rd_kafka_ConfigResource_error_string(resources[i]));
+			return kafka_err_answer(err, code, "cannot read the settings of topic",
+			                        rd_kafka_ConfigResource_name(resources[i]),
+			                        rd_kafka_ConfigResource_error_string(resources[i]));
 		print_settings(resources[i]);
 	}
 	return true;
