@@ -8,6 +8,8 @@
 # unless an address is set. PG_RUN and TOPICS_RUN run the programs in another place, such as a container; data
 # go through their standard input and output.
 
+# The library of the local stack sets these two to its own addresses.
+BROKERS_GIVEN=${KAFKA_BROKERS:-} REGISTRY_GIVEN=${SCHEMA_REGISTRY_URL:-}
 # shellcheck source=../local/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/../local/lib.sh"
 # shellcheck source=../local/secure.sh
@@ -29,7 +31,6 @@ step() {
 }
 
 load_places() {
-    load_settings
     DSN=${POSTGRES_DSN:-$(dsn)}
     BROKERS=${BROKERS_GIVEN:-$KAFKA_BROKERS}
     REGISTRY=${REGISTRY_GIVEN:-$SCHEMA_REGISTRY_URL}
@@ -41,8 +42,6 @@ load_places() {
         export "${SETTINGS[@]}"
     fi
 }
-# load_settings sets these two to the addresses of the local stack.
-BROKERS_GIVEN=${KAFKA_BROKERS:-} REGISTRY_GIVEN=${SCHEMA_REGISTRY_URL:-}
 
 # shellcheck disable=SC2086 # PG_RUN is a command with arguments
 pg() { ${PG_RUN:-} "$@"; } # PROGRAM ARGUMENTS...: psql, pg_dump, pg_restore
@@ -56,6 +55,13 @@ topics_positions() {
         [[ -x $BIN_DIR/topics ]] || die "$BIN_DIR/topics does not exist; run: make"
         LOG_LEVEL=warn "$BIN_DIR/topics" positions --brokers "$BROKERS" --prefix "$TOPIC_PREFIX"
     fi
+}
+
+# Prints them, or ends with the code of `topics`, which has logged the reason.
+read_positions() { # HINT
+    local status=0
+    topics_positions || status=$?
+    ((status == 0)) || fail "$((status == 64 || status == 78 ? status : 75))" "cannot read the positions of the topics $TOPIC_PREFIX*$1"
 }
 
 lake_program() { # COMMAND [NAME=VALUE...]
