@@ -6,6 +6,7 @@
 # Brokers, proxy and database are real. Where a server must have another certificate, it is `openssl s_server`: the
 # handshake fails before a byte of another protocol is sent.
 source "$(dirname "$0")/../e2e/lib.sh"
+source "$ROOT/tests/backup/lib.sh"
 
 [[ $SECURE == 1 ]] || { record FAIL "the stack is secure" 0 "run tests/secure/run"; exit 1; }
 TLS=$SECRET_DIR/tls
@@ -20,16 +21,17 @@ as() { (be "$1"; shift; "$@"); }
 
 # ---- everything works
 
+export LAKE_URL=$E2E_WORK/lake
 fresh
 services
 ROWS=$E2E_WORK/few.csv
 head -n 3001 "$E2E_WORK/replay.csv" >"$ROWS"
 all_rows() {
-    as producer replay --input "$ROWS"
+    as producer replay --input "$ROWS" --fail-above 50%
     as operator drain
     oracle --exact-counts "$ROWS"
 }
-check "with TLS, passwords and least rights, the recount agrees" all_rows
+check "with TLS, passwords and least rights, the recount agrees; FAIL_ABOVE counts the dead letters" all_rows
 
 # works USER NAME [SETTINGS]: ends with 0.
 works() {
@@ -39,17 +41,65 @@ works() {
     program "$@"
     timeout "$LONG" "${PROGRAM[@]}"
 }
-check "topics lists and measures lag" works topics topics TOPICS_COMMAND=lag
-check "funnel-tail prints records" works funnel-tail funnel-tail TOPIC=bronze RECORDS=3
-check "redrive plans" works operator redrive DRY_RUN=true
+topics_shown() { local command; for command in list lag plan positions create; do works topics topics "$command"; done; }
+check "topics: list, lag, plan, positions, create; reset was called before" topics_shown
+alert_sent() { [[ "$(sql "SELECT count(topic_sent_at) FROM processed.alert_outbox")" == 1 ]]; }
+alerts_come() {
+    sql "INSERT INTO reporting.alert_rules (rule, metric, subject, compared_with, direction, bound, hold)
+        VALUES ('always', 'freshness', 'events', 'fixed', 'above', 0, '0')"
+    sql "SELECT refreshed FROM reporting.refresh()"
+    wait_until "pg-loader has sent the alert" alert_sent
+    works funnel-tail funnel-tail TOPIC=alerts RECORDS=1
+}
+check "pg-loader sends an alert to its topic" alerts_come
+topics_tailed() {
+    local name
+    for name in raw bronze aggregates visits late dead-letter counts alerts abandoned-carts; do
+        works funnel-tail funnel-tail "TOPIC=$name" EXIT=true TAIL=2
+    done
+}
+check "funnel-tail prints records of each topic" topics_tailed
+redriven() {
+    works operator redrive SEND_REFUSED=true YES=true | tee "$E2E_WORK/redrive"
+    grep -q '^sent: [1-9]' "$E2E_WORK/redrive"
+    as operator drain
+}
+check "redrive sends dead letters again" redriven
 check "schemas reads the topics" works operator schemas DRY_RUN=true
 check "a client certificate is a login" works operator topics TOPICS_COMMAND=list "KAFKA_BROKERS=127.0.0.1:$KAFKA_MTLS_PORT" \
     KAFKA_SECURITY_PROTOCOL=SSL KAFKA_SASL_USERNAME= KAFKA_SASL_PASSWORD_FILE= \
     "KAFKA_SSL_CERTIFICATE_LOCATION=$TLS/operator.pem" "KAFKA_SSL_KEY_LOCATION=$TLS/operator.key"
 
+events() { count raw.events; }
+EVENTS=$(events)
+check "a backup is made as the user topics, while the services run" backup
+lake_as_lake() { # COMMAND...
+    works lake lake "POSTGRES_DSN=$(dsn lake)" "$@"
+}
+lake_commands() {
+    stack stop lake-1
+    lake_as_lake write --until-end=true
+    lake_as_lake compact --lake-grace=0s
+    lake_as_lake expire --days=9999
+    lake_as_lake register
+    lake_as_lake verify --read=true
+}
+check "lake writes, compacts, expires, registers, and verifies with the markers of redrive" lake_commands
+restored() {
+    stop_services
+    restore "FROM=$BACKUPS" FORCE=yes
+    same "events" "$EVENTS" "$(events)"
+}
+check "the backup is restored" restored
+rebuilt() {
+    CONFIRM=yes timeout "$LONG" "$HERE/rebuild-from-lake"
+    same "events" "$EVENTS" "$(events)"
+}
+check "the topics and the database are rebuilt from the lake, as the operator" rebuilt
+
 # ---- Kafka refuses
 
-stop_services
+fresh
 "$MAKE" "$OTHER" ca
 DAYS=-1 "$MAKE" "$TLS" server expired 127.0.0.1
 "$MAKE" "$TLS" server elsewhere elsewhere.example
@@ -108,6 +158,10 @@ check "bronze-sink as the producer: 78, and the message names the right" \
     as producer refused 78 "right deploy/kafka/acls" bronze-sink
 check "funnel-aggregator as pg-loader: 78, and the message names the right" \
     as pg-loader refused 78 "right deploy/kafka/acls" funnel-aggregator
+check "topics as the lake cannot create: 78, and the message names the right" \
+    as lake refused 78 "right topic other_raw_events deploy/kafka/acls" topics TOPIC_PREFIX=other_ create
+check "a backup as the lake: 78, and the message names the right" \
+    as lake backup_refused 78 "lacks a right to this topic; deploy/kafka/acls"
 
 # ---- registry
 
