@@ -13,6 +13,7 @@ ended() {
     local status=$?
     ((${#PIDS[@]} == 0)) || kill "${PIDS[@]}" 2>/dev/null || true
     ((${#PIDS[@]} == 0)) || wait "${PIDS[@]}" || true
+    set +e
     (exit "$status")
     scenario_ended
 }

@@ -62,9 +62,9 @@ check "funnel-tail prints records of each topic" topics_tailed
 redriven() {
     works operator redrive SEND_REFUSED=true YES=true | tee "$E2E_WORK/redrive"
     grep -q '^sent: [1-9]' "$E2E_WORK/redrive"
-    as operator drain
+    works pg-loader pg-loader "POSTGRES_DSN=$(dsn loader)" MIGRATE=false WAIT_IDLE=true "WAIT_TIMEOUT=${LONG}s" WAIT_REPORTS=false
 }
-check "redrive sends dead letters again" redriven
+check "redrive sends dead letters again; pg-loader waits for them" redriven
 check "schemas reads the topics" works operator schemas DRY_RUN=true
 check "a client certificate is a login" works operator topics TOPICS_COMMAND=list "KAFKA_BROKERS=127.0.0.1:$KAFKA_MTLS_PORT" \
     KAFKA_SECURITY_PROTOCOL=SSL KAFKA_SASL_USERNAME= KAFKA_SASL_PASSWORD_FILE= \
@@ -96,6 +96,9 @@ rebuilt() {
     same "events" "$EVENTS" "$(events)"
 }
 check "the topics and the database are rebuilt from the lake, as the operator" rebuilt
+# It reads the bronze topic for this, and the offsets topic.
+check "bronze-sink without offsets finds that bronze has records" \
+    as bronze-sink refused 78 "no committed offsets bronze_events is not empty" bronze-sink
 
 # ---- Kafka refuses
 
