@@ -98,7 +98,7 @@ rebuilt() {
 check "the topics and the database are rebuilt from the lake, as the operator" rebuilt
 # It reads the bronze topic for this, and the offsets topic.
 check "bronze-sink without offsets finds that bronze has records" \
-    as bronze-sink refused 78 "no committed offsets bronze_events is not empty" bronze-sink
+    as bronze-sink refused 78 "no committed offsets raw_events counted" bronze-sink
 
 # ---- Kafka refuses
 
