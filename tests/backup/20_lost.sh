@@ -138,6 +138,23 @@ drain
 all_reported
 lake_catches_up
 stop_services
+lost_batch() { # all of its files; the backup is older than the newest rows, which must not hide the loss
+    local file status=0
+    file=$(awk -F'\t' '$1 ~ /_counts-0-[0-9]+[.]parquet$/ { print $1; exit }' "$(newest)/lake_files.tsv")
+    printf 'lost: %s\n' "$file"
+    mv "$LAKE_URL/$file" "$E2E_WORK/kept.parquet"
+    restore_refused 78 "  ${TOPIC_PREFIX}counts/0: " "FROM=$BACKUPS" FORCE=yes PARTS=database || status=1
+    mv "$E2E_WORK/kept.parquet" "$LAKE_URL/$file"
+    lake register
+    lake verify --read=true && return "$status"
+}
+check "a batch that is lost is reported, although more rows came since the backup" lost_batch
+services
+start lake-1
+drain
+all_reported
+lake_catches_up
+stop_services
 sql "SELECT reporting.measure_quality()"
 backup LAKE_FILES=copy
 snapshot "$E2E_WORK/before"
