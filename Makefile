@@ -189,4 +189,5 @@ help: ## show this list
 -include deploy/local/stack.mk
 -include deploy/metabase/metabase.mk
 -include deploy/dist/dist.mk
+-include deploy/sbom/sbom.mk
 -include tests/tests.mk

@@ -12,8 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 RDKAFKA = 'deploy/librdkafka/build'
 DUCKDB = 'deploy/duckdb/build'
-DOCKERFILE = 'deploy/docker/Dockerfile'
-COMPOSE = 'docker-compose.yml'
 AIRFLOW = 'deploy/airflow/requirements.txt'
 KAFKA_AGENT = 'deploy/observability/kafka-agent'
 STRIMZI = 'deploy/kubernetes/kafka/cluster.yaml'
@@ -51,6 +49,10 @@ class Component:
 
 def text(path):
     return (ROOT / path).read_text()
+
+
+def files(folder, pattern):
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(pattern))
 
 
 def found(path, pattern, what):
@@ -125,41 +127,44 @@ def image(reference, delivery, path):
 
 
 def compose_images():
-    names = (re.sub(r'\$\{\w+:-([^}]*)\}', r'\1', name) for name in all_found(COMPOSE, r'^ *image: *(\S+)', 'image')
-             if not OUR_IMAGE.match(name))
-    return [image(name, 'image of docker compose', COMPOSE) for name in dict.fromkeys(names)]
+    """Of all compose files. An image that is never pulled is not of another project."""
+    components = []
+    for path in ['docker-compose.yml', *files('deploy/docker', '*.yml')]:
+        for name, never in re.findall(r'^ *image: *(\S+)\n( *pull_policy: never$)?', text(path), re.MULTILINE):
+            name = re.sub(r'\$\{(?!FUNNEL_IMAGE)\w+:-([^}]*)\}', r'\1', name)
+            if not never and not OUR_IMAGE.match(name):
+                components.append(image(name, 'image of docker compose', path))
+    if not components:
+        raise BadPin('docker-compose.yml has no image')
+    return components
 
 
-def stages():
-    """The stages of the Dockerfile: pairs of name and instructions."""
-    lines = re.sub(r'\\\n', ' ', text(DOCKERFILE))
-    split = re.split(r'^FROM ', lines, flags=re.MULTILINE)[1:]
-    return [(re.search(r'^\S+ AS (\S+)', one), one) for one in split]
-
-
-def dockerfile():
-    names = {match.group(1) for match, _ in stages() if match}
-    bases = dict.fromkeys(one.split()[0] for _, one in stages())
-    found_here = [image(base, 'base of our image', DOCKERFILE) for base in bases if base not in names]
-    packages = {}
-    for match, one in stages():
-        if not (match and match.group(1) == BUILD_STAGE):
-            for words in re.findall(r'apt-get install ([^&]*)', one):
-                packages.update(dict.fromkeys(word for word in words.split() if not word.startswith('-')))
-    if not packages:
-        raise BadPin(f'{DOCKERFILE} installs no package')
-    return found_here + [Component(f'pkg:deb/debian/{name}', '', 'package of Debian in our image', DOCKERFILE)
-                         for name in packages]
+def dockerfiles():
+    """Base images, and the packages that reach an image: those of every stage but the one that builds."""
+    components = []
+    for path in files('deploy/docker', '*Dockerfile'):
+        instructions = re.sub(r'\\\n', ' ', text(path))
+        stages = re.findall(r'^FROM (\S+)(?: AS (\S+))?((?:\n(?!FROM ).*)*)', instructions, re.MULTILINE)
+        named = {name for _, name, _ in stages}
+        for base, name, body in stages:
+            if base not in named:
+                components.append(image(base, 'base of our images', path))
+            if name != BUILD_STAGE:
+                packages = [word for words in re.findall(r'apt-get install ([^&]*)', body) for word in words.split()]
+                components += [Component(f'pkg:deb/debian/{word}', '', 'package of Debian in our images', path)
+                               for word in packages if not word.startswith('-')]
+    if not any(one.key.startswith('pkg:deb/') for one in components):
+        raise BadPin('deploy/docker has no Dockerfile that installs packages')
+    return components
 
 
 def kubernetes():
     components = [Component('pkg:github/apache/kafka', found(STRIMZI, r'^    version: (\S+)', 'version of Kafka'),
                             'run by Strimzi on Kubernetes', STRIMZI, 'application')]
-    for path in sorted((ROOT / 'deploy/kubernetes').rglob('kustomization.yaml')):
-        for name, image_name, tag in re.findall(r'- name: (\S+).*\n +newName: (\S+)\n +newTag: "?([^"\s]+)', path.read_text()):
-            if name != 'funnel':
-                components.append(image(f'{image_name}:{tag}', 'image of the Kubernetes manifests',
-                                        str(path.relative_to(ROOT))))
+    pattern = r'- name: (\S+).*\n +newName: (\S+)\n +newTag: "?([^"\s]+)'
+    for path in files('deploy/kubernetes', '**/kustomization.yaml'):
+        components += [image(f'{image_name}:{tag}', 'image of the Kubernetes manifests', path)
+                       for name, image_name, tag in re.findall(pattern, text(path)) if name != 'funnel']
     return components
 
 
@@ -194,7 +199,7 @@ def python_packages():
 
 
 def everything(licences):
-    return linked() + dockerfile() + compose_images() + kubernetes() + maven(licences) + python_packages()
+    return linked() + dockerfiles() + compose_images() + kubernetes() + maven(licences) + python_packages()
 
 
 # ---- packages of Debian on this machine

@@ -1,4 +1,4 @@
-"""What registries tell about known vulnerabilities. One class per source, with the same two functions:
+"""What registries publish about known vulnerabilities. One class per source, with the same two functions:
 
   knows(component)     whether the source can be asked about this component
   ask(components)      returns findings, and a reason for each component that it gave no answer about; raises
