@@ -194,7 +194,7 @@ def maven(licences):
 
 
 def python_packages():
-    return [Component(f'pkg:pypi/{name.lower()}', version, 'installed by pip for deploy/airflow', AIRFLOW)
+    return [Component(f'pkg:pypi/{name.lower().replace("_", "-")}', version, 'installed by pip for deploy/airflow', AIRFLOW)
             for name, version in all_found(AIRFLOW, r'^([A-Za-z0-9._-]+)==(\S+)$', 'line NAME==VERSION')]
 
 

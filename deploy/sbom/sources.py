@@ -153,7 +153,10 @@ class Debian:
 
     @staticmethod
     def older(one, other):
-        return one != other and subprocess.run(['dpkg', '--compare-versions', one, 'lt', other], check=False).returncode == 0
+        try:
+            return one != other and subprocess.run(['dpkg', '--compare-versions', one, 'lt', other], check=False).returncode == 0
+        except FileNotFoundError:
+            raise Unreachable('dpkg, which compares versions, is not installed') from None
 
 
 class PyPI:
