@@ -130,7 +130,8 @@ class Fake:
         closed(body, 'database', {'name': filled, 'engine': any_of('postgres'), 'details': mapping},
                {'is_full_sync': flag, 'is_on_demand': flag, 'auto_run_queries': flag})
         closed(body['details'], 'details', {'host': filled, 'port': positive, 'dbname': filled, 'user': filled},
-               {'password': text, 'ssl': flag, 'schema-filters-type': any_of('inclusion', 'exclusion', 'all'), 'schema-filters-patterns': filled})
+               {'password': text, 'ssl': flag, 'ssl-mode': any_of('verify-full'), 'ssl-root-cert-options': any_of('local'),
+                'ssl-root-cert-path': filled, 'schema-filters-type': any_of('inclusion', 'exclusion', 'all'), 'schema-filters-patterns': filled})
         done = psql(body['details'], 'SELECT 1')
         need(done.returncode == 0, json.dumps({'message': done.stderr.strip()}))
 
