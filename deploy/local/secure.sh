@@ -115,7 +115,11 @@ start_proxy() {
     chmod 711 "$NGINX_DIR"
     printf '%s:%s\n' "$REGISTRY_USER" "$(password_of registry | openssl passwd -6 -stdin)" >"$NGINX_DIR/users"
     chmod 644 "$NGINX_DIR/users"
-    fill "$HERE/nginx/nginx.conf.in" NGINX_DIR TLS_DIR REGISTRY_PORT REGISTRY_BACKEND_PORT >"$NGINX_DIR/nginx.conf"
+    # shellcheck disable=SC2034 # fill reads them by their names
+    local CERTIFICATE=$TLS_DIR/registry USERS=$NGINX_DIR/users RESOLVER=127.0.0.1
+    # shellcheck disable=SC2034 # as above
+    local LISTEN=127.0.0.1:$REGISTRY_PORT BACKEND=127.0.0.1:$REGISTRY_BACKEND_PORT
+    fill "$HERE/nginx/nginx.conf.in" NGINX_DIR CERTIFICATE USERS RESOLVER LISTEN BACKEND >"$NGINX_DIR/nginx.conf"
     spawn registry-proxy nginx -p "$NGINX_DIR" -c "$NGINX_DIR/nginx.conf"
     wait_ready registry-proxy "$READY_TIMEOUT" proxy_ready
 }
