@@ -13,7 +13,6 @@ ended() {
     local status=$?
     ((${#PIDS[@]} == 0)) || kill "${PIDS[@]}" 2>/dev/null || true
     ((${#PIDS[@]} == 0)) || wait "${PIDS[@]}" || true
-    set +e
     (exit "$status")
     scenario_ended
 }
@@ -57,63 +56,72 @@ begin() {
     service pg-loader pg-loader "POSTGRES_DSN=$(dsn loader)" MIGRATE=false
     service lake lake "LAKE_URL=$E2E_WORK/lake" write
 }
-# Sets CODES to the exit codes. Not in a check, whose shell is not their parent.
+# Stops the services. Sets CODES, their exit codes. Not in a check: only this shell can wait for them.
 end() {
-    local pid status
+    local pid code
+    CODES=""
     kill "${PIDS[@]}" || true
-    CODES=
     for pid in "${PIDS[@]}"; do
-        status=0
-        wait "$pid" || status=$?
-        CODES+=" $status"
+        code=0
+        wait "$pid" || code=$?
+        CODES+="$code "
     done
     PIDS=()
 }
+ended_well() { same "exit codes of bronze-sink, funnel-aggregator, pg-loader and lake" "0 0 0 0 " "$CODES"; }
 send() { # FILE
-    as_user producer producer --input "$1" --state-file none --timeout "${LONG}s"
-    timeout "$LONG" "${PROGRAM[@]}"
+    as_user producer producer FAIL_ABOVE=5% --input "$1" --state-file none --timeout "${LONG}s"
+    timeout "$LONG" "${PROGRAM[@]}" >>"$LOG_DIR/producer.log" 2>&1
 }
 idle() {
     program pg-loader WAIT_IDLE=true "WAIT_TIMEOUT=${LONG}s" WAIT_REPORTS=false "TOPIC_PREFIX=$TOPIC_PREFIX"
     "${PROGRAM[@]}"
 }
 
-in_halves "$E2E_WORK/replay.csv"
-program pg-loader --migrate only
+program pg-loader MIGRATE=only
 "${PROGRAM[@]}"
+in_halves "$E2E_WORK/replay.csv"
 begin
 check "the producer sends as its user" send "$FIRST"
 check "all rows are loaded" idle
 end
-check "all services end with 0" same "exit codes" " 0 0 0 0" "$CODES"
-# A start with committed offsets reads more: counts, and the log of the offsets if it must.
+check "all services end with 0" ended_well
+# A start with committed offsets reads more: counts, outputs, and the log of the offsets if it must.
 begin
-send "$SECOND"
+check "the producer sends again" send "$SECOND"
 check "all rows are loaded after a second start" idle
 check "the recount agrees" oracle --exact-counts "$FIRST" "$SECOND"
 end
-check "all services end with 0 again" same "exit codes" " 0 0 0 0" "$CODES"
-rights_missing() { ! grep -h -i 'authorization' "$LOG_DIR"/{bronze-sink,funnel-aggregator,pg-loader,lake}.log; }
-check "no service lacks a right" rights_missing
-as_user operator topics list
-check "the operator sees all topics" "${PROGRAM[@]}"
+check "all services end with 0 again" ended_well
+DENIED='authorization|lacks a right'
+no_right_is_missing() {
+    local name
+    for name in producer bronze-sink funnel-aggregator pg-loader lake; do
+        same "runs of $name" 2 "$(grep -c 'event=stopped' "$LOG_DIR/$name.log")" || return 1
+        if grep -iE "$DENIED" "$LOG_DIR/$name.log"; then return 1; fi
+    done
+}
+check "no program lacks a right" no_right_is_missing
+operate() { # PROGRAM [SETTINGS...]
+    as_user operator "$@"
+    timeout "$LONG" "${PROGRAM[@]}"
+}
+check "the operator sees all topics" operate topics list
+check "the operator reads records" operate funnel-tail TOPIC=bronze RECORDS=3
+check "the operator plans a replay of dead letters" operate redrive DRY_RUN=true
+check "the operator reads the schemas of the topics" operate schemas DRY_RUN=true
 
 # ---- refused
 
-may_not_read() { # USER TOPIC
-    if timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
-        -C -q -e -o beginning -c 1 -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1; then
-        return 1
-    fi
-    grep -qi 'authorization' "$E2E_WORK/refused"
+as_kcat() { # USER TOPIC FLAGS...: must be refused
+    local status=0
+    timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" \
+        -X "sasl.password=$1" -t "$(topic "$2")" "${@:3}" >"$E2E_WORK/refused" 2>&1 <<<x || status=$?
+    cat "$E2E_WORK/refused"
+    ((status != 0)) && grep -qi 'authorization' "$E2E_WORK/refused"
 }
-may_not_write() { # USER TOPIC
-    if printf 'x' | timeout "$LONG" kcat -b "$CLIENTS" -X security.protocol=sasl_plaintext -X sasl.mechanism=PLAIN -X "sasl.username=$1" -X "sasl.password=$1" \
-        -P -t "$(topic "$2")" >"$E2E_WORK/refused" 2>&1; then
-        return 1
-    fi
-    grep -qi 'authorization' "$E2E_WORK/refused"
-}
+may_not_read() { as_kcat "$1" "$2" -C -q -e -o beginning -c 1; }
+may_not_write() { as_kcat "$1" "$2" -P; }
 check "the producer cannot read bronze events" may_not_read producer bronze_events
 check "bronze-sink cannot write aggregates" may_not_write bronze-sink aggregated_events
 check "pg-loader cannot write aggregates" may_not_write pg-loader aggregated_events
