@@ -1,5 +1,5 @@
 # Checks with tools that `make test` does not need. Each target installs its tool (deploy/local/deps).
-.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins shellcheck format check-format
+.PHONY: tsan valgrind analyze tidy tidy-files coverage valgrind-bins shellcheck check-workflows format check-format
 
 # Programs are many times slower here, so there are few scenarios, few events and long deadlines.
 TSAN_SCENARIOS     := 20 31 50
@@ -53,6 +53,9 @@ shellcheck: deps ## shellcheck over every shell script; exceptions are in .shell
 	@git ls-files -co --exclude-standard | xargs grep -lE '^#!.*[/ ](ba)?sh$$|^# shellcheck shell=' | \
 	  xargs shellcheck
 	@echo "shellcheck: ok"
+
+check-workflows: ## actionlint over the workflows of .github; builds it with go if it is missing
+	@tests/workflows
 
 # One version of clang-format: each version formats differently.
 format: deps ## format all C sources as .clang-format says
