@@ -58,7 +58,7 @@ finish() {
         say "kept: project $PROJECT, folder $tmp"
     else
         if ((${#compose[@]} > 0)); then
-            "${compose[@]}" --profile load down -v --remove-orphans -t 15 >>"$tmp/all.log" 2>&1 || {
+            "${compose[@]}" --profile load --profile observability down -v --remove-orphans -t 15 >>"$tmp/all.log" 2>&1 || {
                 say "down failed:"
                 tail -n 5 "$tmp/all.log"
                 failed=$((failed + 1))
@@ -132,11 +132,14 @@ free_port() {
 make_settings() {
     mkdir -m 755 "$tmp/data"
     KAFKA_PORT=$(free_port) REGISTRY_PORT=$(free_port) POSTGRES_PORT=$(free_port) METABASE_PORT=$(free_port)
+    PROMETHEUS_PORT=$(free_port) GRAFANA_PORT=$(free_port)
     cat >"$tmp/.env" <<SETTINGS
 KAFKA_PORT=$KAFKA_PORT
 REGISTRY_PORT=$REGISTRY_PORT
 POSTGRES_PORT=$POSTGRES_PORT
 METABASE_PORT=$METABASE_PORT
+PROMETHEUS_PORT=$PROMETHEUS_PORT
+GRAFANA_PORT=$GRAFANA_PORT
 EVENTS=$EVENTS
 SETTINGS
     export PGHOST=127.0.0.1 PGPORT=$POSTGRES_PORT PGPASSFILE=$tmp/pgpass
