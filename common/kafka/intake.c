@@ -494,39 +494,29 @@ rd_kafka_topic_partition_list_t *intake_list(const struct intake *intake)
 	return list;
 }
 
-/* Asks for the first or the end offset of each partition. */
-static rd_kafka_topic_partition_list_t *query_offsets(struct intake *intake, int64_t which,
-                                                      struct err *err)
+static bool query_offsets(struct intake *intake, int64_t which, struct err *err)
 {
 	rd_kafka_topic_partition_list_t *list = intake_list(intake);
+	bool ok = kafka_offsets_at(intake->client, list, which, CALL_TIMEOUT_MS, err);
 
-	if (kafka_offsets_at(intake->client, list, which, CALL_TIMEOUT_MS, err))
-		return list;
+	for (int i = 0; ok && i < list->cnt; i++) {
+		struct assigned_partition *partition = &intake->partitions[i];
+
+		*(which == RD_KAFKA_OFFSET_END ? &partition->high : &partition->low) =
+			list->elems[i].offset;
+	}
 	rd_kafka_topic_partition_list_destroy(list);
-	return NULL;
+	return ok;
 }
 
 bool intake_log_starts(struct intake *intake, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list =
-		query_offsets(intake, RD_KAFKA_OFFSET_BEGINNING, err);
-
-	for (int i = 0; list && i < list->cnt; i++)
-		intake->partitions[i].low = list->elems[i].offset;
-	if (list)
-		rd_kafka_topic_partition_list_destroy(list);
-	return list;
+	return query_offsets(intake, RD_KAFKA_OFFSET_BEGINNING, err);
 }
 
 bool intake_log_ends(struct intake *intake, struct err *err)
 {
-	rd_kafka_topic_partition_list_t *list = query_offsets(intake, RD_KAFKA_OFFSET_END, err);
-
-	for (int i = 0; list && i < list->cnt; i++)
-		intake->partitions[i].high = list->elems[i].offset;
-	if (list)
-		rd_kafka_topic_partition_list_destroy(list);
-	return list;
+	return query_offsets(intake, RD_KAFKA_OFFSET_END, err);
 }
 
 static bool recognise(struct intake *intake, struct err *err)
