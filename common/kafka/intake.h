@@ -146,10 +146,10 @@ struct assigned_partition *intake_partition(const struct intake *intake, size_t 
 /* The partitions as a new list, without offsets. The caller destroys it. */
 rd_kafka_topic_partition_list_t *intake_list(const struct intake *intake);
 
-/* Query low and high of each partition: low before the start positions are read, high after it.
- * Between the two, another member may still commit a position and delete the records before it. In
- * the other order, an old position would seem to be before the log start, or a new one past the
- * log end. Classes of errors: as kafka_offset_range. */
+/* Query low and high of each partition. Call intake_log_starts before you read the start positions,
+ * and intake_log_ends after that. Between the two, another member may commit a position and delete
+ * the records before it. In the other order, an old position would seem to be before the log start,
+ * or a new one past the log end. Classes of errors: as kafka_offset_range. */
 MUST_USE bool intake_log_starts(struct intake *intake, struct err *err);
 MUST_USE bool intake_log_ends(struct intake *intake, struct err *err);
 /* Checks the logs as intake_recognises does, and starts reading at each partition's position. */

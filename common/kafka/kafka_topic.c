@@ -78,7 +78,8 @@ bool kafka_partition_count(rd_kafka_t *client, const char *topic, int timeout_ms
 	return true;
 }
 
-/* Also a partition without a leader for a moment is unknown to librdkafka. */
+/* For librdkafka, a partition that has no leader for a moment is unknown too. So that is
+ * ERR_RETRY. */
 static bool offset_error(const char *topic, int32_t partition, rd_kafka_resp_err_t code,
                          struct err *err)
 {

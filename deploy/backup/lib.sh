@@ -58,10 +58,14 @@ topics_positions() {
 }
 
 # Prints them, or ends with the code of `topics`, which has logged the reason.
-read_positions() { # HINT
+read_positions() { # [HINT]
     local status=0
     topics_positions || status=$?
-    ((status == 0)) || fail "$((status == 64 || status == 78 ? status : 75))" "cannot read the positions of the topics $TOPIC_PREFIX*$1"
+    case $status in
+        0) ;;
+        64 | 78) fail "$status" "cannot read the positions of the topics $TOPIC_PREFIX*${1:-}" ;;
+        *) fail 75 "cannot read the positions of the topics $TOPIC_PREFIX*; is Kafka up?${1:-}" ;;
+    esac
 }
 
 lake_program() { # COMMAND [NAME=VALUE...]

@@ -6,7 +6,7 @@ TLS_DIR=$SECRET_DIR/tls
 NGINX_DIR=$LOCAL_DIR/nginx
 KAFKA_USERS=(producer bronze-sink funnel-aggregator pg-loader lake topics funnel-tail operator)
 REGISTRY_USER=funnel
-# Files of ours that say whom clients may trust. Their host names are those that the stack uses.
+# The names in the certificates of the servers: those that the stack uses.
 SERVER_NAMES=(127.0.0.1 localhost)
 
 is_secure() { [[ $SECURE == 1 ]]; }

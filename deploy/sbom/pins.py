@@ -135,7 +135,7 @@ def compose_images():
             if not never and not OUR_IMAGE.match(name):
                 components.append(image(name, 'image of docker compose', path))
     if not components:
-        raise BadPin('docker-compose.yml has no image')
+        raise BadPin('the compose files have no image')
     return components
 
 

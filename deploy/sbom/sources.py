@@ -207,16 +207,26 @@ class OSV:
         return {'package': {'purl': component.purl.partition('?')[0]}}
 
     def ask(self, components):
-        findings, known = [], {}
+        findings, known, unanswered = [], {}, {}
         for start in range(0, len(components), OSV_BATCH):
             batch = components[start:start + OSV_BATCH]
             for component, ids in self.batch(batch):
                 for number in ids:
                     if number not in known:
-                        known[number] = fetch_json(f'{self.url}/v1/vulns/{urllib.parse.quote(number)}')
-                    if not known[number].get('withdrawn'):
+                        known[number] = self.record(number)
+                    if isinstance(known[number], Unreachable):
+                        findings.append(Finding(component, number, 'a version that is not known', self.name))
+                        unanswered[component.purl] = str(known[number])
+                    elif not known[number].get('withdrawn'):
                         findings.append(self.finding(component, known[number]))
-        return findings, {}
+        return findings, unanswered
+
+    def record(self, number):
+        """What is known of a number, or why it could not be asked."""
+        try:
+            return fetch_json(f'{self.url}/v1/vulns/{urllib.parse.quote(number)}')
+        except Unreachable as failure:
+            return failure
 
     def batch(self, components):
         """Pairs of a component and an id; an answer that continues on a further page is asked for again."""

@@ -46,7 +46,7 @@ refusals() {
     restore_refused 78 "Stop the services first" "FROM=$BACKUPS" FORCE=yes
     backup_refused 64 'invalid value "x" for KEEP' KEEP=x
     backup_refused 64 'invalid value "all" for LAKE_FILES' LAKE_FILES=all
-    backup_refused 78 "the registry at http://127.0.0.1:1 does not answer" SCHEMA_REGISTRY_URL=http://127.0.0.1:1
+    backup_refused 75 "the registry at http://127.0.0.1:1 does not answer" SCHEMA_REGISTRY_URL=http://127.0.0.1:1
 }
 check "wrong settings, another registry, a database with rows and running services are refused" refusals
 stop_services

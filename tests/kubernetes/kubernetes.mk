@@ -2,4 +2,4 @@
 .PHONY: test-kubernetes
 test-kubernetes: deps all ## the manifests of Kubernetes: schemas, rules, settings, topics, rights (no cluster)
 	@BIN_DIR=$(B)/bin tests/kubernetes/run
-	@tests/kubernetes/rights_test
+	@BIN_DIR=$(B)/bin tests/kubernetes/rights_test

@@ -29,4 +29,4 @@ is() { [[ "$(values "$1")" == "$2" ]]; } # QUERY VALUE
 
 firing() { is "count(ALERTS{alertname=\"$1\",alertstate=\"firing\"})" 1; }
 silent() { [[ -z "$(values "ALERTS{alertname=\"$1\"}")" ]]; }
-label_of() { api query --data-urlencode "query=ALERTS{alertname=\"$1\"}" | jq -r ".data.result[].metric.$2"; } # ALERT LABEL
+label_of() { api query --data-urlencode "query=ALERTS{alertname=\"$1\",alertstate=\"firing\"}" | jq -r ".data.result[].metric.$2"; } # ALERT LABEL
