@@ -294,8 +294,8 @@ static bool tls_failed(const char *text, struct err *err)
 		"PostgreSQL: %s; check sslmode, sslrootcert, sslcert and sslkey in "
 		"POSTGRES_DSN: sslrootcert must name the CA of the server's certificate, and "
 		"with sslmode=verify-full the host must be a name in this certificate, which "
-		"must not have expired; to see the certificate: openssl s_client -starttls postgres "
-		"-connect HOST:PORT",
+		"must not have expired; to see the certificate: "
+		"openssl s_client -starttls postgres -connect HOST:PORT",
 		text);
 }
 
