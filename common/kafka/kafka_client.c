@@ -1,4 +1,4 @@
-#define _GNU_SOURCE /* pthread_timedjoin_np */
+#define _GNU_SOURCE /* pthread_clockjoin_np */
 #include "kafka/kafka_client.h"
 
 #include <pthread.h>
@@ -68,9 +68,9 @@ bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
 
 	if (pthread_create(&thread, NULL, destroy_client, client) != 0)
 		return err_set(err, ERR_FENCED, "cannot create a thread to destroy a Kafka client");
-	clock_gettime(CLOCK_REALTIME, &deadline);
+	clock_gettime(CLOCK_MONOTONIC, &deadline); /* the wall clock may be set back meanwhile */
 	deadline.tv_sec += timeout_ms / 1000;
-	if (pthread_timedjoin_np(thread, NULL, &deadline) == 0)
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
 		return true;
 	pthread_detach(thread);
 	return err_set(err, ERR_FENCED, "a Kafka client did not end within %d ms", timeout_ms);

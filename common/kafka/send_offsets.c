@@ -3,7 +3,7 @@
  * allocated.
  *
  * Rejected: a patched librdkafka, because the distribution's library does not have the patch. */
-#define _GNU_SOURCE /* pthread_timedjoin_np */
+#define _GNU_SOURCE /* pthread_clockjoin_np */
 #include "kafka/send_offsets.h"
 
 #include <pthread.h>
@@ -48,14 +48,14 @@ bool send_offsets_within(rd_kafka_t *producer, rd_kafka_topic_partition_list_t *
 	pthread_t thread;
 
 	*call = (struct call){producer, offsets, group, timeout_ms, NULL};
-	clock_gettime(CLOCK_REALTIME, &deadline);
+	clock_gettime(CLOCK_MONOTONIC, &deadline); /* the wall clock may be set back meanwhile */
 	deadline.tv_sec += timeout_ms / 1000 + GRACE_S;
 	if (pthread_create(&thread, NULL, run, call) != 0) {
 		call_free(call);
 		return err_set(err, ERR_FENCED,
 		               "send offsets to transaction: cannot create a thread");
 	}
-	if (pthread_timedjoin_np(thread, NULL, &deadline) != 0) {
+	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
 		pthread_detach(thread);
 		return err_set(
 			err, ERR_FENCED,

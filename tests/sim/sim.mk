@@ -4,7 +4,7 @@ SIM_DEFINES = -DFAULT_POINTS -DTASK_BLOCK_RECORDS=16 -DCATCH_UP_RECORDS=4 -DTRIM
               -DSEND_EVERY_OUTPUTS=8
 SIM_BUILD = FLAVOUR=sim OPT_sim='-O2 -g $(SIM_DEFINES) $(SIM_OPT)'
 SIM_COVERAGE = FLAVOUR=simcov OPT_simcov='-O0 -g --coverage $(SIM_DEFINES)'
-SIM_WRAP  = clock_gettime usleep poll pthread_create pthread_timedjoin_np pthread_detach task_loop_open \
+SIM_WRAP  = clock_gettime usleep poll pthread_create pthread_clockjoin_np pthread_detach task_loop_open \
             task_loop_partition_count task_loop_start task_flush task_free task_start task_resume event_parse_json
 sim_o     = $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/sim/*.c))
 

@@ -34,7 +34,8 @@ int __wrap_usleep(useconds_t us);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int timeout_ms);
 int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
                           void *(*body)(void *), void *argument);
-int __wrap_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until);
+int __wrap_pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                                const struct timespec *until);
 int __wrap_pthread_detach(pthread_t thread);
 
 int __wrap_clock_gettime(clockid_t clock, struct timespec *now)
@@ -95,14 +96,16 @@ int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes,
 	return 0;
 }
 
-int __wrap_pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
+int __wrap_pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                                const struct timespec *until)
 {
 	int64_t until_us = until->tv_sec * INT64_C(1000000) + until->tv_nsec / 1000;
 
 	(void)result;
 	if (thread == THREAD_ENDS)
 		return 0;
-	process_sleep(until_us - sim_wallclock_us());
+	process_sleep(until_us -
+	              (clock == CLOCK_MONOTONIC ? sim_monotonic_us() : sim_wallclock_us()));
 	return ETIMEDOUT;
 }
 
