@@ -7,10 +7,12 @@
  *
  * glibc's types allow this: mtx_t and cnd_t are as large as the POSIX types, and thrd_t is
  * pthread_t. */
+#define _GNU_SOURCE /* pthread_timedjoin_np */
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <threads.h>
+#include <time.h>
 
 _Static_assert(sizeof(mtx_t) == sizeof(pthread_mutex_t), "glibc's mtx_t holds a pthread_mutex_t");
 _Static_assert(sizeof(cnd_t) == sizeof(pthread_cond_t), "glibc's cnd_t holds a pthread_cond_t");
@@ -119,4 +121,16 @@ int cnd_timedwait(cnd_t *condition, mtx_t *mutex, const struct timespec *until)
 void cnd_destroy(cnd_t *condition)
 {
 	pthread_cond_destroy((pthread_cond_t *)condition);
+}
+
+/* The sanitizer knows pthread_timedjoin_np only. */
+int pthread_clockjoin_np(pthread_t thread, void **result, clockid_t clock,
+                         const struct timespec *until)
+{
+	struct timespec now, deadline;
+
+	clock_gettime(clock, &now);
+	clock_gettime(CLOCK_REALTIME, &deadline);
+	deadline.tv_sec += until->tv_sec - now.tv_sec;
+	return pthread_timedjoin_np(thread, result, &deadline);
 }
