@@ -1,10 +1,9 @@
-#define _GNU_SOURCE /* pthread_clockjoin_np */
 #include "kafka/kafka_client.h"
 
 #include <pthread.h>
-#include <time.h>
 
 #include "service/log.h"
+#include "service/thread_deadline.h"
 
 #define CONSUMER_END_MS 2000
 /* librdkafka 2.2.0 to 2.13.1: see kafka_library_check. */
@@ -63,17 +62,12 @@ static void *destroy_client(void *client)
 /* Runs in a thread of its own, because rd_kafka_destroy has no timeout. */
 bool kafka_destroy_within(rd_kafka_t *client, int timeout_ms, struct err *err)
 {
-	struct timespec deadline;
 	pthread_t thread;
 
 	if (pthread_create(&thread, NULL, destroy_client, client) != 0)
 		return err_set(err, ERR_FENCED, "cannot create a thread to destroy a Kafka client");
-	clock_gettime(CLOCK_MONOTONIC, &deadline); /* the wall clock may be set back meanwhile */
-	deadline.tv_sec += timeout_ms / 1000;
-	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
-		return true;
-	pthread_detach(thread);
-	return err_set(err, ERR_FENCED, "a Kafka client did not end within %d ms", timeout_ms);
+	return thread_join_by(thread, thread_deadline(timeout_ms / 1000)) ||
+	       err_set(err, ERR_FENCED, "a Kafka client did not end within %d ms", timeout_ms);
 }
 
 /* librdkafka 2.0.2 may never end: a thread remains for a topic that was away and came back. */

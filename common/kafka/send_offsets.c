@@ -3,15 +3,14 @@
  * allocated.
  *
  * Rejected: a patched librdkafka, because the distribution's library does not have the patch. */
-#define _GNU_SOURCE /* pthread_clockjoin_np */
 #include "kafka/send_offsets.h"
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/memory.h"
 #include "kafka/kafka_error.h"
+#include "service/thread_deadline.h"
 
 #define GRACE_S 10 /* librdkafka may return a little after its timeout */
 
@@ -44,25 +43,21 @@ bool send_offsets_within(rd_kafka_t *producer, rd_kafka_topic_partition_list_t *
 {
 	struct call *call = xrealloc(NULL, sizeof(*call));
 	rd_kafka_error_t *error;
-	struct timespec deadline;
+	struct timespec deadline = thread_deadline(timeout_ms / 1000 + GRACE_S);
 	pthread_t thread;
 
 	*call = (struct call){producer, offsets, group, timeout_ms, NULL};
-	clock_gettime(CLOCK_MONOTONIC, &deadline); /* the wall clock may be set back meanwhile */
-	deadline.tv_sec += timeout_ms / 1000 + GRACE_S;
 	if (pthread_create(&thread, NULL, run, call) != 0) {
 		call_free(call);
 		return err_set(err, ERR_FENCED,
 		               "send offsets to transaction: cannot create a thread");
 	}
-	if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) != 0) {
-		pthread_detach(thread);
+	if (!thread_join_by(thread, deadline))
 		return err_set(
 			err, ERR_FENCED,
 			"send offsets to transaction: librdkafka %s did not return within %d s "
 			"after its timeout of %d ms (upstream #5456); the process has to restart",
 			rd_kafka_version_str(), GRACE_S, timeout_ms);
-	}
 	error = call->error;
 	call_free(call);
 	return !error || kafka_err_take(err, error, "send offsets to transaction");
