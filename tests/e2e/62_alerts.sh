@@ -33,14 +33,7 @@ printf '%s\n' "$SECRET" >"$ALERT_WEBHOOK_SECRET_FILE"
 hook_mode() { printf '%s\n' "$1" >"$HOOK/mode.new" && mv "$HOOK/mode.new" "$HOOK/mode"; }
 hook_mode 500
 "$E2E/hook_server" "$HOOK_PORT" "$HOOK" "$SECRET" 3>&- 9>&- &
-HOOK_SERVER=$!
-hook_ended() {
-    local status=$?
-    kill "$HOOK_SERVER"
-    (exit "$status")
-    scenario_ended
-}
-trap hook_ended EXIT
+STARTED+=($!)
 touch "$HOOK/requests"
 # asked MODE [CONDITION]: requests that the hook got in this mode.
 asked() { jq -c "select(.mode == \"$1\" and (${2:-true}))" "$HOOK/requests" | wc -l; }

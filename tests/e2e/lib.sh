@@ -64,9 +64,12 @@ end_of_log() {
         tr '\n' ' ' | cut -c1-1200
 }
 
+STARTED=() # process ids of the scenario's own servers and programs: they end with it
 # A scenario that ends early leaves no proxy to the next one.
 scenario_ended() {
     local status=$?
+    ((${#STARTED[@]} == 0)) || kill "${STARTED[@]}" 2>/dev/null || true
+    ((${#STARTED[@]} == 0)) || wait "${STARTED[@]}" || true
     ((status == 0)) || record FAIL "runs to its end" 0 \
         "line ${E2E_LINE:-?}: ${E2E_COMMAND:-?} (exit $status): $(end_of_log)"
     [[ -z ${PROXY:-} ]] || proxy_end || record FAIL "Kafka has its own port again" 0 "$(end_of_log)"

@@ -6,14 +6,7 @@ WEB=$E2E_WORK/web
 WEB_URL=http://127.0.0.1:$((HTTP_BASE_PORT + 65))
 mkdir -p "$WEB"
 "$E2E/web_server" "${WEB_URL##*:}" "$WEB" 3>&- 9>&- &
-WEB_SERVER=$!
-web_ended() {
-    local status=$?
-    kill "$WEB_SERVER"
-    (exit "$status")
-    scenario_ended
-}
-trap web_ended EXIT
+STARTED+=($!)
 
 web_mode() { printf '%s\n' "$1" >"$WEB/mode.new" && mv "$WEB/mode.new" "$WEB/mode"; }
 web_answers() { curl -fsS -m 5 -o /dev/null "$WEB_URL/mode"; }

@@ -7,16 +7,6 @@ source "$(dirname "$0")/../e2e/lib.sh"
 USERS=(producer bronze-sink funnel-aggregator pg-loader lake operator keda)
 CLIENTS=127.0.0.1:$((HTTP_BASE_PORT + 48))
 PYTHON=$("$ROOT/tests/kubernetes/tools" python)
-PIDS=()
-
-ended() {
-    local status=$?
-    ((${#PIDS[@]} == 0)) || kill "${PIDS[@]}" 2>/dev/null || true
-    ((${#PIDS[@]} == 0)) || wait "${PIDS[@]}" || true
-    (exit "$status")
-    scenario_ended
-}
-trap ended EXIT
 
 # ---- a Kafka with two listeners: ours, whose clients may do everything, and one whose clients log in
 
@@ -48,7 +38,7 @@ as_user() { # USER PROGRAM [NAME=VALUE...] [--flags]: sets PROGRAM
 service() { # NAME [NAME=VALUE...] [WORD]
     as_user "$@"
     "${PROGRAM[@]}" >>"$LOG_DIR/$1.log" 2>&1 3>&- 9>&- &
-    PIDS+=($!)
+    STARTED+=($!)
 }
 begin() {
     service bronze-sink bronze-sink
@@ -60,13 +50,13 @@ begin() {
 end() {
     local pid code
     CODES=""
-    kill "${PIDS[@]}" || true
-    for pid in "${PIDS[@]}"; do
+    kill "${STARTED[@]}" || true
+    for pid in "${STARTED[@]}"; do
         code=0
         wait "$pid" || code=$?
         CODES+="$code "
     done
-    PIDS=()
+    STARTED=()
 }
 ended_well() { same "exit codes of bronze-sink, funnel-aggregator, pg-loader and lake" "0 0 0 0 " "$CODES"; }
 send() { # FILE

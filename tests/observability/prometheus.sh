@@ -1,20 +1,9 @@
 # shellcheck shell=bash
 # Sourced by the scenarios of this folder after e2e/lib.sh: a Prometheus of their own, its answers, and its alerts.
-# A scenario adds the process ids of its own servers to STARTED; they end with it.
 
 # shellcheck disable=SC2034 # scenarios use it
 OBSERVABILITY=$ROOT/deploy/observability
 PROMETHEUS=127.0.0.1:$((HTTP_BASE_PORT + 47))
-STARTED=()
-
-ended() {
-    local status=$?
-    ((${#STARTED[@]} == 0)) || kill "${STARTED[@]}" 2>/dev/null || true
-    ((${#STARTED[@]} == 0)) || wait "${STARTED[@]}" || true
-    (exit "$status")
-    scenario_ended
-}
-trap ended EXIT
 
 begin_prometheus() { # CONFIGURATION
     prometheus "--config.file=$1" "--storage.tsdb.path=$E2E_WORK/$SCENARIO.prometheus" "--web.listen-address=$PROMETHEUS" \
