@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <time.h>
 
-/* The monotonic time in so many seconds. */
+/* This number of seconds from now, by the monotonic clock. */
 struct timespec thread_deadline(int seconds);
 /* Joins the thread. Returns false if it has not ended by the deadline: then it is detached, and
  * what it uses must stay allocated. */
