@@ -8,7 +8,9 @@
  * traffic lies in the future, so a producer's wrong clock must not matter.
  *
  * Sizes: an event may have 4 MiB, and the dead letter must take it with additional headers.
- * Compacted topics have small segments, as the active segment is never compacted. */
+ * Compacted topics have small segments, as the active segment is never compacted. Those of visits
+ * and aggregates are compacted an hour after the write: while many events are replayed, the broker
+ * would read and write each segment several times, because its values change soon again. */
 #include "wire/topics.h"
 
 #include <inttypes.h>
@@ -16,6 +18,7 @@
 #include <string.h>
 
 #define DAYS_90_MS "7776000000"
+#define HOUR_MS    "3600000"
 #define MIB_4      "4194304"
 #define MIB_8      "8388608"
 #define MIB_32     "33554432"
@@ -51,6 +54,7 @@ static const struct topic topics[TOPIC_COUNT] = {
 	[TOPIC_SESSION_FUNNELS] = {"session_funnels", 0, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
+		{"min.compaction.lag.ms", HOUR_MS},
 	}},
 	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", 0, {
 		{"cleanup.policy", "delete"},
@@ -61,6 +65,7 @@ static const struct topic topics[TOPIC_COUNT] = {
 	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
+		{"min.compaction.lag.ms", HOUR_MS},
 	}},
 	[TOPIC_ABANDONED_CARTS] = {"abandoned_carts", 0, {
 		{"cleanup.policy", "delete"},
