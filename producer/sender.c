@@ -53,11 +53,13 @@ static void on_delivery(rd_kafka_t *client, const rd_kafka_message_t *message, v
 }
 
 struct sender *sender_new(const struct kafka_config *config, const char *client_id,
-                          int64_t timeout_us, struct err *err)
+                          int64_t timeout_us, int linger_ms, struct err *err)
 {
-	char timeout_ms[24];
+	char timeout_ms[24], linger[12];
 	const char *extra[] = {"message.timeout.ms",
 	                       timeout_ms,
+	                       "linger.ms",
+	                       linger,
 	                       "queue.buffering.max.messages",
 	                       "50000",
 	                       "queue.buffering.max.kbytes",
@@ -72,6 +74,7 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 	}
 	sender->config = config;
 	snprintf(timeout_ms, sizeof(timeout_ms), "%lld", (long long)(timeout_us / 1000));
+	snprintf(linger, sizeof(linger), "%d", linger_ms);
 	if (!topic_name(config->topic_prefix, TOPIC_RAW_EVENTS, sender->topic,
 	                sizeof(sender->topic)))
 		err_set(err, ERR_OPERATOR,

@@ -13,9 +13,10 @@
 #include "stream/outbox.h"
 
 struct sender;
-/* timeout_us: how long a message may wait for a broker; 0: no limit. */
+/* timeout_us: how long a message may wait for a broker; 0: no limit. linger_ms: how long a message
+ * waits for others of its partition, which are sent with it. */
 struct sender *sender_new(const struct kafka_config *config, const char *client_id,
-                          int64_t timeout_us, struct err *err);
+                          int64_t timeout_us, int linger_ms, struct err *err);
 /* Drops all messages that are not delivered yet. */
 void sender_free(struct sender *sender);
 
