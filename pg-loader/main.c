@@ -21,7 +21,7 @@ static const struct config_option loader_options[] = {
          NULL},
 	{"MIGRATE", CONFIG_CHOICE, offsetof(struct loader_config, migrate), "true", 0, 0,
          "apply the SQL files at start; only: then stop", "true|false|only", NULL},
-	{"BATCH_ROWS", CONFIG_INTEGER, offsetof(struct loader_config, batch_rows), "20000", 1,
+	{"BATCH_ROWS", CONFIG_INTEGER, offsetof(struct loader_config, batch_rows), "50000", 1,
          1000000, "commit when a batch has about this many rows", NULL, NULL},
 	{"BATCH_BYTES", CONFIG_BYTES, offsetof(struct loader_config, batch_bytes), "32m", 65536,
          1073741824, "commit when a batch has about this many bytes of input", NULL, NULL},
