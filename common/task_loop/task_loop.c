@@ -3,9 +3,12 @@
  * catch_up.h has the limits.
  *
  * "Drained" means that a poll of 1 ms returned nothing. While catching up, it does not cause a
- * commit: the broker is slow. Transaction markers of the input's producers take offsets too. A
- * position that moved only over markers is committed 300 ms after the last commit, so that lag
- * becomes 0 and idle partitions cost nothing. */
+ * commit: the broker is slow. While commits are slow, transactions collect more records
+ * (commit_pace.h).
+ *
+ * Transaction markers of the input's producers take offsets too. A position that moved only over
+ * markers is committed 300 ms after the last commit, so that lag becomes 0 and idle partitions cost
+ * nothing. */
 #include "task_loop/task_loop.h"
 
 #include <inttypes.h>
@@ -308,14 +311,20 @@ static bool is_behind(const struct task_loop *loop)
 	return behind;
 }
 
-static bool batch_is_full(const struct task_loop *loop)
+/* Records of this transaction, and markers between them. */
+static int64_t uncommitted_records(const struct task_loop *loop)
 {
 	int64_t records = 0;
 
 	for (size_t i = 0; i < loop->task_count; i++)
 		if (!loop->tasks[i].task.restoring)
 			records += loop->tasks[i].task.position - loop->tasks[i].task.committed;
-	return records >= loop->config.batch_records ||
+	return records;
+}
+
+static bool batch_is_full(const struct task_loop *loop)
+{
+	return uncommitted_records(loop) >= loop->config.batch_records ||
 	       (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
@@ -334,21 +343,32 @@ static bool markers_to_commit(const struct task_loop *loop)
 	return false;
 }
 
-static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
+/* From the first record of the transaction to its commit. */
+static int64_t longest_wait_us(const struct task_loop *loop, bool drained, int64_t now_us)
 {
 	const struct task_loop_config *config = &loop->config;
-	bool behind;
+	int64_t pace_us = commit_pace_us(&loop->pace, uncommitted_records(loop),
+	                                 now_us - loop->commit_started_us);
+	bool behind = is_behind(loop);
+	int64_t interval_us = commit_interval_us(config->commit_interval_us,
+	                                         config->transaction_timeout_us, behind);
+
+	if (drained && !behind)
+		return pace_us;
+	return pace_us > interval_us ? pace_us : interval_us;
+}
+
+static bool commit_is_due(struct task_loop *loop, bool drained, bool stopping)
+{
+	int64_t now_us = monotonic_us();
 
 	/* A position that markers alone have moved by a full batch is committed too: the step does
 	 * not poll until then. */
 	if (!loop->first_uncommitted_us)
 		return drained &&
 		       (loop->outbox.count || batch_is_full(loop) || markers_to_commit(loop));
-	behind = is_behind(loop);
-	return stopping || batch_is_full(loop) || (drained && !behind) ||
-	       monotonic_us() - loop->first_uncommitted_us >=
-	               commit_interval_us(config->commit_interval_us,
-	                                  config->transaction_timeout_us, behind);
+	return stopping || batch_is_full(loop) ||
+	       now_us - loop->first_uncommitted_us >= longest_wait_us(loop, drained, now_us);
 }
 
 /* ---- the step */

@@ -8,6 +8,7 @@
 #include "registry/frame_decoder.h"
 #include "registry/registry.h"
 #include "service/metrics.h"
+#include "stream/commit_pace.h"
 #include "stream/outbox.h"
 #include "stream/outputs.h"
 #include "stream/task.h"
@@ -110,6 +111,7 @@ struct task_loop {
 	/* Monotonic times. first_uncommitted_us is 0 if no record was folded since the last
 	 * commit. */
 	int64_t first_uncommitted_us, last_commit_us, commit_started_us;
+	struct commit_pace pace;
 	int failures_in_row; /* number of ERR_RETRY since the last success */
 	bool fold_failed;    /* the last polled records were not all folded */
 

@@ -301,6 +301,7 @@ static void committed(struct task_loop *loop)
 	loop->failing_since_us = 0;
 	loop->first_uncommitted_us = 0;
 	loop->last_commit_us = monotonic_us();
+	commit_pace_took(&loop->pace, loop->last_commit_us - loop->commit_started_us);
 	trim_inputs(loop);
 	metric_add(loop->commits_metric, 1);
 	histogram_observe_us(loop->commit_histogram,

@@ -1,0 +1,23 @@
+#include "stream/commit_pace.h"
+
+void commit_pace_took(struct commit_pace *pace, int64_t took_us)
+{
+	if (took_us < 1)
+		took_us = 1;
+	if (pace->fastest_us == 0)
+		pace->fastest_us = pace->mean_us = took_us;
+	if (took_us < pace->fastest_us)
+		pace->fastest_us = took_us;
+	pace->mean_us += (took_us - pace->mean_us) / COMMIT_PACE_MEAN;
+}
+
+int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us)
+{
+	int64_t too_long_us = pace->mean_us - 2 * pace->fastest_us;
+	int64_t worth_us = COMMIT_PACE_RATE_US * 1000 * records / (since_us > 0 ? since_us : 1);
+	int64_t wait_us = too_long_us > 0 ? COMMIT_PACE_FACTOR * too_long_us : 0;
+
+	if (wait_us > worth_us)
+		wait_us = worth_us;
+	return wait_us < COMMIT_PACE_MAX_US ? wait_us : COMMIT_PACE_MAX_US;
+}

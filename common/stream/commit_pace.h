@@ -1,0 +1,36 @@
+/* How long a transaction collects records before it is committed, although no more records wait.
+ *
+ * Usually not at all: near the log end, a commit without a wait makes records visible soonest. But
+ * each transaction has costs of its own, here and in the brokers, and small ones have more outputs
+ * for an event. On a machine without free CPU time, commits become slow, and many small ones make
+ * it slower still. So if commits take more than twice the time of the fastest one, transactions
+ * collect for COMMIT_PACE_FACTOR times as long as commits take too long. A single slow commit
+ * changes little, because the mean counts.
+ *
+ * Only many records are worth a wait. So it is at most COMMIT_PACE_RATE_US for each record in a
+ * millisecond: 25 ms at 5,000 records a second, 150 ms at 30,000. It may be longer than
+ * COMMIT_INTERVAL, and is at most a quarter of the shortest TRANSACTION_TIMEOUT. Pure. */
+#ifndef FUNNEL_COMMIT_PACE_H
+#define FUNNEL_COMMIT_PACE_H
+
+#include <stdint.h>
+
+#define COMMIT_PACE_FACTOR  10
+#define COMMIT_PACE_RATE_US 5000
+#define COMMIT_PACE_MAX_US  250000
+/* The mean moves by this part of the difference to each new time. */
+#define COMMIT_PACE_MEAN 8
+
+/* All 0: nothing was committed yet. */
+struct commit_pace {
+	int64_t fastest_us, mean_us;
+};
+
+/* A commit has succeeded, took_us after its start. */
+void commit_pace_took(struct commit_pace *pace, int64_t took_us);
+
+/* From the first record of a transaction to its commit. records: those of the transaction so far,
+ * which have arrived since the last commit began, since_us ago. */
+int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us);
+
+#endif

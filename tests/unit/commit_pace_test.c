@@ -1,0 +1,85 @@
+#include "stream/commit_pace.h"
+
+#include <criterion/criterion.h>
+#include <stdint.h>
+
+#define MS     INT64_C(1000)
+#define SECOND (1000 * MS)
+
+static void take(struct commit_pace *pace, int64_t took_us, int times)
+{
+	for (int i = 0; i < times; i++)
+		commit_pace_took(pace, took_us);
+}
+
+/* Of 1 million records a second. */
+static int64_t longest(const struct commit_pace *pace)
+{
+	return commit_pace_us(pace, 1000000, SECOND);
+}
+
+Test(commit_pace, does_not_wait_at_first)
+{
+	struct commit_pace pace = {0};
+
+	cr_assert_eq(longest(&pace), 0);
+	take(&pace, 40 * MS, 1);
+	cr_assert_eq(longest(&pace), 0, "the first commit is the fastest one");
+	take(&pace, 4 * MS, 1);
+	cr_assert_eq(pace.fastest_us, 4 * MS);
+}
+
+Test(commit_pace, does_not_wait_while_commits_take_their_usual_time)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 1);
+	take(&pace, 8 * MS, 1000);
+	cr_assert_eq(longest(&pace), 0);
+}
+
+Test(commit_pace, ignores_one_slow_commit)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 20);
+	take(&pace, 30 * MS, 1);
+	cr_assert_eq(longest(&pace), 0);
+}
+
+Test(commit_pace, waits_while_commits_are_slow)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 1);
+	take(&pace, 18 * MS, 100);
+	cr_assert_gt(longest(&pace), COMMIT_PACE_FACTOR * 9 * MS);
+	cr_assert_leq(longest(&pace), COMMIT_PACE_FACTOR * 10 * MS);
+	take(&pace, 200 * MS, 100);
+	cr_assert_eq(longest(&pace), COMMIT_PACE_MAX_US);
+	take(&pace, 5 * MS, 100);
+	cr_assert_eq(longest(&pace), 0, "commits are quick again");
+}
+
+Test(commit_pace, waits_for_many_records_only)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 1);
+	take(&pace, 1 * SECOND, 100);
+	cr_assert_eq(commit_pace_us(&pace, 0, SECOND), 0);
+	cr_assert_eq(commit_pace_us(&pace, 5000, SECOND), 25 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 150 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 300, 60 * SECOND), 25, "the first ones after a pause");
+}
+
+Test(commit_pace, takes_times_that_are_not_measurable)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 0, 3);
+	cr_assert_eq(pace.fastest_us, 1);
+	cr_assert_eq(longest(&pace), 0);
+	take(&pace, 1 * MS, 100);
+	cr_assert_gt(commit_pace_us(&pace, 1, 0), 0);
+}
