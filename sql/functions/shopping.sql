@@ -3,30 +3,35 @@
 --
 -- A day that has new events is noted, and all of its events are counted again. All counts of a day
 -- follow from its events alone, except mart.return_days: it also has the day before on which each
--- user had an event, up to 30 days before. So new events of a day also change the 30 days after it.
+-- user had an event, up to 30 days before. So new events of a day also change mart.return_days of
+-- the 30 days after it.
 --
 -- Bounds. Of a session and day: the first 100 products viewed in a row, and the first 20 products
 -- bought. Of a day: 1000 pairs of each step of the paths.
 
 CREATE OR REPLACE FUNCTION mart.note_shopping_days() RETURNS void LANGUAGE sql AS $$
-    INSERT INTO mart.stale_shopping_days (event_date)
-    SELECT DISTINCT h.event_date
+    INSERT INTO mart.stale_shopping_days AS d (event_date, only_returns)
+    SELECT h.event_date, bool_and(h.event_date <> n.event_date)
     FROM (SELECT DISTINCT event_date FROM mart.new_batches) AS n
     JOIN mart.hour_totals h ON h.event_date BETWEEN n.event_date AND n.event_date + 30
     WHERE h.event_date >= (SELECT raw_from FROM mart.state)
-    ON CONFLICT DO NOTHING
+    GROUP BY h.event_date
+    ON CONFLICT (event_date) DO UPDATE SET only_returns = false
+    WHERE d.only_returns AND NOT excluded.only_returns
 $$;
 
--- The events of a day, in a scratch table, because several statements read them.
-CREATE OR REPLACE FUNCTION mart.take_shopping_day(day date) RETURNS void LANGUAGE plpgsql AS $body$
+-- The views and purchases of the sessions that bought on a day, and the ids of its sessions.
+CREATE OR REPLACE FUNCTION mart.take_shopping_orders(day date) RETURNS void
+LANGUAGE plpgsql AS $body$
 BEGIN
-    TRUNCATE mart.shopping_events;
+    TRUNCATE mart.shopping_orders;
     EXECUTE format($sql$
-        INSERT INTO mart.shopping_events
-        SELECT e.session_id, e.event_type, e.product_id, e.event_time, e.event_id, e.user_id,
-               coalesce(l.category_code, 'unknown'), coalesce(l.brand, 'unknown'), e.price
-        FROM raw.event_rows e LEFT JOIN raw.event_labels l ON l.label_id = e.label_id
-        WHERE e.event_date = %1$L
+        INSERT INTO mart.shopping_orders
+        SELECT e.session_id, e.event_type, e.product_id, e.event_time
+        FROM raw.event_rows e
+        WHERE e.event_date = %1$L AND e.event_type IN ('v', 'p') AND e.session_id IN (
+                  SELECT o.session_id FROM raw.event_rows o
+                  WHERE o.event_date = %1$L AND o.event_type = 'p')
     $sql$, day);
     EXECUTE format($sql$
         INSERT INTO mart.session_texts
@@ -34,7 +39,47 @@ BEGIN
         WHERE e.event_date = %1$L AND e.session_form = 't'
         ON CONFLICT DO NOTHING
     $sql$, day);
-    ANALYZE mart.shopping_events;
+    ANALYZE mart.shopping_orders;
+END
+$body$;
+
+-- The views of a day in the order of their sessions. Numbers stand for texts and sessions, because
+-- they are faster to sort: a category, its first level and a brand are the smallest label that has
+-- it. The table is written in the order of session, so sorting by it again costs little.
+CREATE OR REPLACE FUNCTION mart.take_shopping_views(day date) RETURNS void
+LANGUAGE plpgsql AS $body$
+BEGIN
+    TRUNCATE mart.shopping_views;
+    EXECUTE format($sql$
+        INSERT INTO mart.shopping_views
+        WITH text AS MATERIALIZED (
+            SELECT label_id, coalesce(category_code, 'unknown') AS category,
+                   split_part(coalesce(category_code, 'unknown'), '.', 1) AS category1,
+                   coalesce(brand, 'unknown') AS brand
+            FROM raw.event_labels
+        ), label AS MATERIALIZED (
+            SELECT t.label_id, c.label_id AS category, c1.label_id AS category1,
+                   b.label_id AS brand
+            FROM text t
+            JOIN (SELECT category, min(label_id) AS label_id FROM text GROUP BY 1) AS c
+                USING (category)
+            JOIN (SELECT category1, min(label_id) AS label_id FROM text GROUP BY 1) AS c1
+                USING (category1)
+            JOIN (SELECT brand, min(label_id) AS label_id FROM text GROUP BY 1) AS b USING (brand)
+        )
+        SELECT v.session, v.view, v.session_id IN (SELECT session_id FROM mart.shopping_orders),
+               v.product_id, v.before,
+               CASE WHEN v.view = 1 THEN extract(hour FROM v.event_time AT TIME ZONE 'UTC') END,
+               l.category, l.category1, l.brand, mart.price_band(v.price)
+        FROM (SELECT e.session_id, e.product_id, e.label_id, e.price, e.event_time,
+                     rank() OVER (ORDER BY e.session_id) AS session,
+                     row_number() OVER own AS view,
+                     lag(e.product_id) OVER own AS before, lag(e.price) OVER own AS price_before
+              FROM raw.event_rows e WHERE e.event_date = %1$L AND e.event_type = 'v'
+              WINDOW own AS (PARTITION BY e.session_id ORDER BY e.event_time, e.event_id)) AS v
+        JOIN label l USING (label_id)
+        WHERE v.view = 1 OR v.before <> v.product_id OR v.price IS DISTINCT FROM v.price_before
+    $sql$, day);
 END
 $body$;
 
@@ -42,56 +87,56 @@ CREATE OR REPLACE FUNCTION mart.count_lift_day(day date) RETURNS void LANGUAGE p
 BEGIN
     DELETE FROM mart.lift_days WHERE event_date = day;
     INSERT INTO mart.lift_days
-    WITH session AS MATERIALIZED (
-        SELECT session_id, bool_or(event_type = 'p') AS buys,
-               min(event_time) FILTER (WHERE event_type = 'v') AS first_view
-        FROM mart.shopping_events GROUP BY session_id HAVING bool_or(event_type = 'v')
+    WITH begun AS MATERIALIZED (
+        SELECT hour, count(*) AS sessions, count(*) FILTER (WHERE buys) AS buying
+        FROM mart.shopping_views WHERE view = 1 GROUP BY hour
     ), seen AS MATERIALIZED (
-        SELECT DISTINCT session_id, s.buys, e.category, e.brand, mart.price_band(e.price) AS band
-        FROM mart.shopping_events e JOIN session s USING (session_id) WHERE e.event_type = 'v'
+        SELECT category, category1, brand, band, count(DISTINCT session) AS sessions,
+               count(DISTINCT session) FILTER (WHERE buys) AS buying
+        FROM mart.shopping_views
+        GROUP BY GROUPING SETS ((category), (category1), (brand), (band))
     ), value AS (
-        SELECT 'all' AS dimension, 'all' AS value, buys FROM session
+        SELECT 'all' AS dimension, 'all' AS value, sum(sessions)::bigint AS sessions,
+               sum(buying)::bigint AS buying
+        FROM begun HAVING count(*) > 0
         UNION ALL
-        SELECT 'hour', to_char(first_view AT TIME ZONE 'UTC', 'HH24:00'), buys FROM session
+        SELECT 'hour', to_char(hour, 'FM00') || ':00', sessions, buying FROM begun
         UNION ALL
-        SELECT 'category', category, buys FROM (SELECT DISTINCT session_id, buys, category
-                                                FROM seen) AS s
+        SELECT 'category', coalesce(l.category_code, 'unknown'), sessions, buying
+        FROM seen s JOIN raw.event_labels l ON l.label_id = s.category
         UNION ALL
-        SELECT 'category1', level1, buys
-        FROM (SELECT DISTINCT session_id, buys, split_part(category, '.', 1) AS level1
-              FROM seen) AS s
+        SELECT 'category1', split_part(coalesce(l.category_code, 'unknown'), '.', 1), sessions,
+               buying
+        FROM seen s JOIN raw.event_labels l ON l.label_id = s.category1
         UNION ALL
-        SELECT 'brand', brand, buys FROM (SELECT DISTINCT session_id, buys, brand FROM seen) AS s
+        SELECT 'brand', coalesce(l.brand, 'unknown'), sessions, buying
+        FROM seen s JOIN raw.event_labels l ON l.label_id = s.brand
         UNION ALL
-        SELECT 'price band', b.label, buys
-        FROM (SELECT DISTINCT session_id, buys, band FROM seen) AS s
-        JOIN mart.price_bands b USING (band)
+        SELECT 'price band', b.label, sessions, buying
+        FROM seen s JOIN mart.price_bands b USING (band)
     )
-    SELECT dimension, day, value, count(*) FILTER (WHERE buys), count(*) FILTER (WHERE NOT buys)
-    FROM value GROUP BY 1, 3;
+    SELECT dimension, day, value, buying, sessions - buying FROM value;
 END
 $body$;
 
+-- most: of a session with more steps than count, the view that ends the last one that counts. Such
+-- a session has a view after its 100th.
 CREATE OR REPLACE FUNCTION mart.count_path_day(day date) RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     DELETE FROM mart.product_path_days WHERE event_date = day;
     INSERT INTO mart.product_path_days
-    WITH viewed AS (
-        SELECT session_id, product_id, event_time, event_id,
-               lag(product_id) OVER (PARTITION BY session_id
-                                     ORDER BY event_time, event_id) AS before
-        FROM mart.shopping_events WHERE event_type = 'v'
-    ), stepped AS (
-        SELECT session_id, product_id, lead(product_id) OVER own AS next,
-               row_number() OVER own AS place
-        FROM viewed WHERE before IS DISTINCT FROM product_id
-        WINDOW own AS (PARTITION BY session_id ORDER BY event_time, event_id)
+    WITH long AS (
+        SELECT session, (array_agg(view ORDER BY view))[99] AS most
+        FROM mart.shopping_views
+        WHERE before <> product_id
+              AND session IN (SELECT session FROM mart.shopping_views WHERE view > 100)
+        GROUP BY session
     )
-    SELECT day, 'viewed next', product_id, next, count(*)
-    FROM (SELECT DISTINCT session_id, product_id, next FROM stepped
-          WHERE next IS NOT NULL AND place < 100) AS pair
-    GROUP BY product_id, next HAVING count(*) > 1
-    ORDER BY count(*) DESC, product_id, next LIMIT 1000;
+    SELECT day, 'viewed next', before, product_id, count(DISTINCT session)
+    FROM mart.shopping_views LEFT JOIN long USING (session)
+    WHERE before <> product_id AND (most IS NULL OR view <= most)
+    GROUP BY before, product_id HAVING count(DISTINCT session) > 1
+    ORDER BY 5 DESC, before, product_id LIMIT 1000;
 
     INSERT INTO mart.product_path_days
     WITH product AS (
@@ -99,10 +144,7 @@ BEGIN
                min(event_time) FILTER (WHERE event_type = 'v') AS first_view,
                min(event_time) FILTER (WHERE event_type = 'p') AS first_purchase,
                max(event_time) FILTER (WHERE event_type = 'p') AS last_purchase
-        FROM mart.shopping_events
-        WHERE session_id IN (SELECT session_id FROM mart.shopping_events
-                             WHERE event_type = 'p')
-        GROUP BY session_id, product_id
+        FROM mart.shopping_orders GROUP BY session_id, product_id
     ), placed AS (
         SELECT *,
                row_number() OVER (PARTITION BY session_id ORDER BY first_view, product_id) AS view,
@@ -125,12 +167,12 @@ BEGIN
     DELETE FROM mart.basket_product_days WHERE event_date = day;
     INSERT INTO mart.basket_product_days
     SELECT product_id, day, count(DISTINCT session_id)
-    FROM mart.shopping_events WHERE event_type = 'p' GROUP BY product_id;
+    FROM mart.shopping_orders WHERE event_type = 'p' GROUP BY product_id;
     INSERT INTO mart.basket_days
     WITH bought AS (
         SELECT session_id, product_id, row_number() OVER (
                    PARTITION BY session_id ORDER BY min(event_time), product_id) AS place
-        FROM mart.shopping_events WHERE event_type = 'p' GROUP BY session_id, product_id
+        FROM mart.shopping_orders WHERE event_type = 'p' GROUP BY session_id, product_id
     )
     SELECT day, a.product_id, b.product_id, count(*)
     FROM bought a JOIN bought b USING (session_id)
@@ -146,7 +188,9 @@ $$ SELECT CASE WHEN purchases > 0 THEN 'bought' WHEN carts + checkouts > 0 THEN 
 COMMENT ON FUNCTION mart.user_outcome(bigint, bigint, bigint) IS
     'What a user did on a day: bought; cart (a cart or checkout, no purchase); viewed (neither).';
 
--- The day before is a single probe of the index of session_days for each user.
+-- Users are those of mart.session_days, because it has fewer rows than events. Events that it does
+-- not have yet wait for a refresh, and that refresh notes the day again. The day before is a single
+-- probe of its index for each user.
 CREATE OR REPLACE FUNCTION mart.count_return_day(day date) RETURNS void LANGUAGE plpgsql
     SET enable_hashjoin = off SET enable_mergejoin = off AS $body$
 BEGIN
@@ -154,17 +198,15 @@ BEGIN
     DELETE FROM mart.return_days WHERE event_date = day;
     TRUNCATE mart.shopping_users;
     INSERT INTO mart.shopping_users
-    SELECT user_id, mart.user_outcome(count(*) FILTER (WHERE event_type = 'c'),
-                                      count(*) FILTER (WHERE event_type = 'k'),
-                                      count(*) FILTER (WHERE event_type = 'p'))
-    FROM mart.shopping_events GROUP BY user_id;
+    SELECT user_id, mart.user_outcome(sum(carts), sum(checkouts), sum(purchases))
+    FROM mart.session_days WHERE event_date = day GROUP BY user_id;
     INSERT INTO mart.user_outcome_days
     SELECT day, outcome, count(*) FROM mart.shopping_users GROUP BY outcome;
     INSERT INTO mart.return_days
     SELECT day, p.event_date, p.outcome, u.outcome, count(*)
     FROM mart.shopping_users u CROSS JOIN LATERAL (
-        SELECT d.event_date, mart.user_outcome(sum(d.carts)::bigint, sum(d.checkouts)::bigint,
-                                               sum(d.purchases)::bigint) AS outcome
+        SELECT d.event_date,
+               mart.user_outcome(sum(d.carts), sum(d.checkouts), sum(d.purchases)) AS outcome
         FROM mart.session_days d
         WHERE d.user_id = u.user_id AND d.event_date < day AND d.event_date >= day - 30
         GROUP BY d.event_date ORDER BY d.event_date DESC LIMIT 1) AS p
@@ -173,14 +215,18 @@ END
 $body$;
 
 CREATE OR REPLACE FUNCTION mart.count_shopping_day(day date) RETURNS void LANGUAGE plpgsql
-    SET work_mem = '128MB' AS $body$
+    SET work_mem = '256MB' AS $body$
 BEGIN
-    PERFORM mart.take_shopping_day(day);
-    PERFORM mart.count_lift_day(day);
-    PERFORM mart.count_path_day(day);
-    PERFORM mart.count_basket_day(day);
+    IF NOT EXISTS (SELECT FROM mart.stale_shopping_days
+                   WHERE event_date = day AND only_returns) THEN
+        PERFORM mart.take_shopping_orders(day);
+        PERFORM mart.take_shopping_views(day);
+        PERFORM mart.count_lift_day(day);
+        PERFORM mart.count_path_day(day);
+        PERFORM mart.count_basket_day(day);
+    END IF;
     PERFORM mart.count_return_day(day);
-    TRUNCATE mart.shopping_events, mart.shopping_users;
+    TRUNCATE mart.shopping_views, mart.shopping_orders, mart.shopping_users;
     DELETE FROM mart.stale_shopping_days WHERE event_date = day;
 END
 $body$;
