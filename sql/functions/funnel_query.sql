@@ -6,7 +6,8 @@
 -- event as step k: its place and time, then the times of the later steps. The chain goes on with
 -- the next event of step k + 1. This is the minimum of the chains so far, because places ascend
 -- with time. In open order no later event would lead further. A step that is not reached has the
--- greatest bigint as its time.
+-- greatest bigint as its time. If the first step is any view, most units need no events of it
+-- (funnel_first_views.sql).
 
 -- The expressions on e, a row of the source, by which a unit is known.
 CREATE OR REPLACE FUNCTION mart.funnel_unit(unit text) RETURNS text
@@ -15,9 +16,19 @@ CREATE OR REPLACE FUNCTION mart.funnel_unit(unit text) RETURNS text
                      WHEN 'visit' THEN 'e.session_id, e.event_date, e.visit' END
 $$;
 
--- The query that finds the units with an event of a step. Without filters, and if most of its days
--- are asked, mart.session_days is faster to read: it has one row for several events. Days with
--- events that the reports have not counted yet are read from raw.event_rows.
+-- Whether mart.session_days can answer for the events of a step, and is faster to read: it has one
+-- row for several events.
+CREATE OR REPLACE FUNCTION mart.funnel_reads_sessions(
+    step jsonb, first_day date, last_day date, unit text)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT unit <> 'visit' AND step - 'type' = '{}'
+           AND pg_relation_size('mart.session_days') <= (
+               SELECT coalesce(sum(pg_relation_size(partition)), 0) FROM mart.event_days
+               WHERE event_date BETWEEN first_day AND last_day)
+$$;
+
+-- The query that finds the units with an event of a step. Days with events that the reports have
+-- not counted yet are read from raw.event_rows.
 CREATE OR REPLACE FUNCTION mart.funnel_units(
     step jsonb, first_day date, last_day date, unit text, source text)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
@@ -28,10 +39,7 @@ DECLARE
                                      WHERE event_date BETWEEN first_day AND last_day);
     found   text;
 BEGIN
-    IF unit = 'visit' OR step - 'type' <> '{}'
-       OR pg_relation_size('mart.session_days') > (
-           SELECT coalesce(sum(pg_relation_size(partition)), 0) FROM mart.event_days
-           WHERE event_date BETWEEN first_day AND last_day) THEN
+    IF NOT mart.funnel_reads_sessions(step, first_day, last_day, unit) THEN
         RETURN format('SELECT %s FROM %s WHERE %s AND %s', own, source, days,
                       mart.funnel_condition(step));
     END IF;
@@ -128,6 +136,25 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
         inner_query)
 $$;
 
+-- The chains that begin with a step, from the query of the events.
+CREATE OR REPLACE FUNCTION mart.funnel_chains(
+    event_query text, first_step int, steps int, strict boolean)
+RETURNS text LANGUAGE plpgsql IMMUTABLE AS $body$
+DECLARE
+    chain text := format($sql$
+        SELECT *, CASE WHEN mask & %s <> 0 THEN ARRAY[place, us] END AS s%s
+        FROM (SELECT *, -row_number() OVER (PARTITION BY unit ORDER BY us DESC, event_id DESC)
+                         AS place
+              FROM (%s) AS event) AS placed
+    $sql$, 1 << (steps - 1), steps, event_query);
+BEGIN
+    FOR k IN REVERSE steps - 1 .. first_step LOOP
+        chain := mart.funnel_chain(chain, k, steps, strict);
+    END LOOP;
+    RETURN chain;
+END
+$body$;
+
 -- One row per name of the breakdown and step: name, place, step, converted, and the medians of the
 -- time since the step before and since the first step, in microseconds.
 CREATE OR REPLACE FUNCTION mart.funnel_query(
@@ -154,6 +181,10 @@ DECLARE
     split  constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
     source text := 'raw.event_rows e';
     visits text := '';
+    early  text := '';
+    sure   text := '';
+    units  text;
+    event  text;
     chain  text;
 BEGIN
     IF unit = 'visit' THEN
@@ -171,25 +202,29 @@ BEGIN
                 WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)),
         $sql$, days);
     END IF;
-    chain := format($sql$
-        SELECT *, CASE WHEN mask & %s <> 0 THEN ARRAY[place, us] END AS s%s
-        FROM (SELECT *, -row_number() OVER (PARTITION BY unit ORDER BY us DESC, event_id DESC)
-                         AS place
-              FROM (SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept,
-                           %s AS starts
-                    FROM %s
-                    WHERE %s AND (%s) AND (%s) IN (%s)) AS event) AS placed
-    $sql$, 1 << (n - 1), n, one, us, mask, split.kept, period, source, days,
-        array_to_string(wanted, ' OR '), own,
-        mart.funnel_units(steps[2], first_day, until, unit, source));
-    FOR k IN REVERSE n - 1 .. 1 LOOP
-        chain := mart.funnel_chain(chain, k, n, step_order = 'strict');
-    END LOOP;
+    units := mart.funnel_units(steps[2], first_day, until, unit, source);
+    event := format('SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept, '
+                    '%s AS starts FROM %s WHERE %s AND ', one, us, mask, split.kept, period, source,
+                    days);
+    IF mart.funnel_has_first_views(steps, first_day, last_day, unit, step_order, breakdown) THEN
+        early := mart.funnel_first_views(
+            mart.funnel_chains(event || format('(%s)', array_to_string(wanted[2:], ' OR ')), 2, n,
+                               false),
+            first_day, last_day, unit, n, within);
+        units := 'SELECT unit FROM early WHERE unsure';
+        sure := format('SELECT unit, NULL::bigint AS kept, us, %s AS level, s1 FROM sure '
+                       'UNION ALL ', level);
+    END IF;
+    chain := mart.funnel_chains(
+        event || format('(%s) AND (%s) IN (%s)', array_to_string(wanted, ' OR '), own, units), 1, n,
+        step_order = 'strict');
     RETURN format($sql$
-        WITH %8$s best AS MATERIALIZED (
-            SELECT DISTINCT ON (unit) unit, kept, us, level, s1
-            FROM (SELECT *, %1$s AS level FROM (%2$s) AS c WHERE starts AND s1 IS NOT NULL) AS start
-            ORDER BY unit, level DESC, us, event_id
+        WITH %8$s %9$s best AS MATERIALIZED (
+            %10$s
+            (SELECT DISTINCT ON (unit) unit, kept, us, level, s1
+             FROM (SELECT *, %1$s AS level FROM (%2$s) AS c WHERE starts AND s1 IS NOT NULL)
+                  AS start
+             ORDER BY unit, level DESC, us, event_id)
         ), reached AS (
             SELECT kept, us, level, s1, 1 AS units FROM best
             UNION ALL
@@ -218,6 +253,6 @@ BEGIN
                   ORDER BY %1$s, e.event_time, e.event_id) AS entered
             WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
         $sql$, own, one, split.kept, us, source, period, wanted[1]) END,
-        split.name, split.place, split.tables, n, visits);
+        split.name, split.place, split.tables, n, visits, early, sure);
 END
 $body$;
