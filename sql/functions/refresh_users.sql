@@ -75,36 +75,48 @@ $body$;
 -- cohort: the period of the user's first event. A user with a new first event in an earlier period
 -- leaves the old cohort, with all earlier periods.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
-    WITH user_day AS (
+    WITH several AS (
+        SELECT user_id, event_date,
+               lag(event_date) OVER (PARTITION BY user_id ORDER BY event_date) AS previous_day
+        FROM (SELECT DISTINCT user_id, event_date
+              FROM mart.new_users JOIN mart.new_sessions USING (user_id)
+              WHERE first_day < last_day) AS d
+    ), user_day AS (
         SELECT user_id, place IS NOT NULL AS known, first_seen, last_seen,
                least(first_seen, first_time) AS begins, first_day AS event_date,
-               first_day = last_day AS only_day
+               NULL::date AS previous_day, true AS only_day
         FROM mart.new_users WHERE first_day = last_day
         UNION ALL
-        SELECT DISTINCT user_id, place IS NOT NULL, n.first_seen, n.last_seen,
-               least(n.first_seen, n.first_time), event_date, false
-        FROM mart.new_users n JOIN mart.new_sessions USING (user_id) WHERE first_day < last_day
+        SELECT user_id, place IS NOT NULL, first_seen, last_seen, least(first_seen, first_time),
+               event_date, previous_day, false
+        FROM several JOIN mart.new_users USING (user_id)
     ), first_visit AS (
         SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
         FROM (SELECT event_date, count(*) AS users FROM user_day WHERE NOT known AND only_day
               GROUP BY event_date) AS d
         CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
+    ), period AS MATERIALIZED (
+        SELECT event_date, grain, starts, starts AT TIME ZONE 'UTC' AS from_time,
+               (starts + ('1 ' || grain)::interval) AT TIME ZONE 'UTC' AS to_time
+        FROM (SELECT event_date, grain, date_trunc(grain, event_date::timestamp) AS starts
+              FROM (SELECT DISTINCT event_date FROM mart.new_batches) AS d
+              CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain) AS p
     ), active AS (
-        SELECT DISTINCT user_id, known, first_seen AT TIME ZONE 'UTC' AS first_seen,
-               last_seen AT TIME ZONE 'UTC' AS last_seen, grain,
-               date_trunc(grain, begins AT TIME ZONE 'UTC') AS cohort,
-               date_trunc(grain, event_date::timestamp) AS starts
-        FROM user_day CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
-        WHERE known OR NOT only_day
+        SELECT user_id, known, first_seen, last_seen, begins, grain, starts, from_time, to_time
+        FROM user_day JOIN period USING (event_date)
+        WHERE (known OR NOT only_day) AND coalesce(previous_day < starts, true)
     ), returning_user AS (
-        SELECT grain, cohort, starts, count(*) AS users
-        FROM (SELECT *, starts + ('1 ' || grain)::interval AS ends FROM active) AS a
-        WHERE NOT known OR last_seen < starts OR first_seen >= ends
-              OR (first_seen < starts AND last_seen >= ends
+        SELECT grain, CASE WHEN begins >= from_time THEN starts
+                           ELSE date_trunc(grain, begins AT TIME ZONE 'UTC') END AS cohort,
+               starts, count(*) AS users
+        FROM active a
+        WHERE NOT known OR last_seen < from_time OR first_seen >= to_time
+              OR (first_seen < from_time AND last_seen >= to_time
                   AND NOT EXISTS (SELECT FROM mart.session_days d
                                   WHERE d.user_id = a.user_id AND d.event_date >= a.starts
-                                        AND d.event_date < a.ends))
-        GROUP BY grain, cohort, starts
+                                        AND d.event_date < a.starts
+                                                           + ('1 ' || a.grain)::interval))
+        GROUP BY 1, 2, 3
     ), moved_user AS MATERIALIZED (
         SELECT user_id, grain, date_trunc(grain, first_time AT TIME ZONE 'UTC') AS cohort,
                date_trunc(grain, first_seen AT TIME ZONE 'UTC') AS cohort_before
