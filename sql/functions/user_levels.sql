@@ -16,27 +16,49 @@ CREATE OR REPLACE FUNCTION mart.rebuild_user_levels() RETURNS void LANGUAGE sql 
     SELECT event_date, level, count(*) FROM mart.user_levels GROUP BY 1, 2;
 $$;
 
--- Refresh: the users of sessions with steps that have new events, and users that had reached no
--- stage and have a new session, which may have views.
-CREATE OR REPLACE FUNCTION mart.merge_user_levels() RETURNS void LANGUAGE sql
-SET enable_hashjoin = off AS $$
-    WITH asked AS MATERIALIZED (
-        SELECT d.user_id, d.event_date
-        FROM mart.touched_steps t JOIN mart.session_days d USING (session_id, event_date)
+-- Refresh: the users of sessions with steps that have new events. The level of such a user is the
+-- greatest of the level before and of the levels that these sessions have now, with two exceptions,
+-- for which all sessions of the user and day are read: a session that has lost a level, because an
+-- early step has moved another one out of its first 500; and the level 0, because then a session
+-- with only views counts. So users at level 0 that have a new session are asked too.
+CREATE OR REPLACE FUNCTION mart.merge_user_levels() RETURNS void LANGUAGE sql AS $$
+    WITH reached AS MATERIALIZED (
+        SELECT user_id, event_date, max(coalesce(reached, stage)) AS level,
+               bool_or(coalesce(reached, stage) < reached_before) AS lowered
+        FROM mart.touched_steps JOIN (
+            SELECT session_id, event_date, user_id FROM mart.new_sessions
+            UNION ALL
+            SELECT session_id, event_date, user_id FROM mart.prior_sessions) AS member
+            USING (session_id, event_date)
+        GROUP BY user_id, event_date
+    ), known AS MATERIALIZED (
+        SELECT r.user_id, r.event_date, greatest(r.level, l.level) AS level, l.level AS before,
+               r.lowered IS NOT TRUE AND greatest(r.level, l.level) > 0
+               AND l.level IS DISTINCT FROM 0 AS is_sure
+        FROM reached r
+        LEFT JOIN LATERAL (SELECT u.level FROM mart.user_levels u
+                           WHERE u.user_id = r.user_id AND u.event_date = r.event_date
+                           OFFSET 0) AS l ON true
+    ), asked AS (
+        SELECT user_id, event_date, before FROM known WHERE NOT is_sure
         UNION
-        SELECT l.user_id, l.event_date
+        SELECT l.user_id, l.event_date, l.level
         FROM mart.new_sessions n JOIN mart.user_levels l USING (user_id, event_date)
         WHERE l.level = 0
+              AND l.event_date = ANY (ARRAY(SELECT DISTINCT event_date FROM mart.new_batches))
     ), changed AS MATERIALIZED (
-        SELECT n.user_id, n.event_date, n.level, l.level AS before
-        FROM (SELECT a.user_id, a.event_date,
-                     max(coalesce(s.reached, s.stage, (c.stages[1] = 'view')::int)) AS level
-              FROM asked a JOIN mart.session_days d USING (user_id, event_date)
-              LEFT JOIN mart.session_steps s USING (session_id, event_date)
-              CROSS JOIN mart.state c
-              GROUP BY a.user_id, a.event_date) AS n
-        LEFT JOIN mart.user_levels l USING (user_id, event_date)
-        WHERE l.level IS DISTINCT FROM n.level
+        SELECT user_id, event_date, level, before FROM known
+        WHERE is_sure AND level IS DISTINCT FROM before
+        UNION ALL
+        SELECT a.user_id, a.event_date, n.level, a.before
+        FROM asked a, LATERAL (
+            SELECT max(coalesce(s.reached, s.stage, (c.stages[1] = 'view')::int))::smallint AS level
+            FROM mart.state c, mart.session_days d
+            LEFT JOIN LATERAL (SELECT t.reached, t.stage FROM mart.session_steps t
+                               WHERE t.session_id = d.session_id AND t.event_date = d.event_date
+                               OFFSET 0) AS s ON true
+            WHERE d.user_id = a.user_id AND d.event_date = a.event_date OFFSET 0) AS n
+        WHERE n.level IS DISTINCT FROM a.before
     ), stored AS (
         INSERT INTO mart.user_levels SELECT user_id, event_date, level FROM changed
         ON CONFLICT (user_id, event_date) DO UPDATE SET level = excluded.level
