@@ -13,7 +13,8 @@ CREATE OR REPLACE FUNCTION mart.product_hours_from() RETURNS timestamptz LANGUAG
     FROM mart.hour_totals ORDER BY event_date DESC, hour DESC LIMIT 1
 $$;
 
--- Refresh: after mart.count_hours(), which knows the newest hour.
+-- Refresh: after mart.count_hours(), which knows the newest hour. The sums of loaders are stored as
+-- they are. A loader has few sums of the same hour and product, and readers add up anyway.
 CREATE OR REPLACE FUNCTION mart.count_product_hours() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     keep_from timestamptz := mart.product_hours_from();
@@ -21,14 +22,12 @@ BEGIN
     INSERT INTO mart.product_hours
     SELECT mart.hour_of(event_date, hour), array_agg(product_id), array_agg(views),
            array_agg(purchases)
-    FROM (SELECT event_date, hour, product_id, sum(views)::bigint AS views,
-                 sum(purchases)::bigint AS purchases
-          FROM (SELECT event_date, unnest(product_hour) AS hour, unnest(product_id) AS product_id,
-                       unnest(product_views) AS views, unnest(product_purchases) AS purchases
-                FROM mart.batch_sums WHERE product_hour IS NOT NULL) AS batch
-          GROUP BY event_date, hour, product_id) AS sums
-    WHERE views + purchases > 0 AND mart.hour_of(event_date, hour) >= keep_from
-    GROUP BY event_date, hour;
+    FROM (SELECT event_date, unnest(product_hour) AS hour, unnest(product_id) AS product_id,
+                 unnest(product_views)::bigint AS views,
+                 unnest(product_purchases)::bigint AS purchases
+          FROM mart.batch_sums WHERE product_hour IS NOT NULL) AS batch
+    WHERE views + purchases > 0
+    GROUP BY event_date, hour HAVING mart.hour_of(event_date, hour) >= keep_from;
 
     INSERT INTO mart.category_hours AS t
     SELECT mart.hour_of(event_date, hour), category, views, purchases
