@@ -1,5 +1,6 @@
 -- Products with their views and conversion. The products that sold most come from
--- mart.product_sales, which is small; only their views are read from mart.product_days.
+-- mart.product_sales, which is small; only their views are read from mart.product_days, by day and
+-- product.
 
 CREATE OR REPLACE FUNCTION reporting.funnel_by_product(
     from_day date, to_day date, of_category text DEFAULT NULL, of_brand text DEFAULT NULL,
@@ -34,9 +35,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
            round(t.purchases / nullif(d.carts, 0), 4), round(t.purchases / nullif(d.views, 0), 4)
     FROM top t LEFT JOIN mart.dim_products p USING (product_id),
          LATERAL (SELECT coalesce(sum(n.views), 0) AS views, coalesce(sum(n.carts), 0) AS carts
-                  FROM mart.product_days n
+                  FROM mart.day_totals y JOIN mart.product_days n USING (event_date)
                   WHERE n.product_id = t.product_id
-                        AND n.event_date BETWEEN from_day AND to_day) AS d
+                        AND y.event_date BETWEEN from_day AND to_day) AS d
     ORDER BY 1
 $$;
 COMMENT ON FUNCTION reporting.funnel_by_product(date, date, text, text, int) IS

@@ -21,8 +21,8 @@ END
 $body$;
 
 -- The rows are in the order of session_id, so that their places in its index are near to each
--- other. Nearly every entry is a group of its own. So sorting is cheaper than a hash table, here and
--- in the next two functions, which find the rows sorted.
+-- other. Nearly every entry is a group of its own. So sorting is cheaper than a hash table, here
+-- and in the next two functions, which find the rows sorted.
 CREATE OR REPLACE FUNCTION mart.find_new_sessions() RETURNS void LANGUAGE sql
 SET enable_hashagg = off AS $$
     INSERT INTO mart.new_sessions

@@ -20,10 +20,12 @@ FROM mart.category_brand_days;
 COMMENT ON VIEW reporting.category_brand_days IS
     'Events by type and revenue of each UTC day, category code and brand. Adds up.';
 
+-- The index of mart.product_days begins with the day. The list of days lets a query for one product
+-- use it.
 CREATE OR REPLACE VIEW reporting.product_days AS
 SELECT event_date AS day, product_id, category, split_part(category, '.', 1) AS category_level1,
        brand, price, views, carts, removes, checkouts, purchases, revenue
-FROM mart.product_days;
+FROM mart.day_totals JOIN mart.product_days USING (event_date);
 COMMENT ON VIEW reporting.product_days IS
     'Events by type and revenue of each UTC day, product, category, brand and price. Adds up.';
 

@@ -95,12 +95,14 @@ COMMENT ON COLUMN reporting.dim_products.category IS
 COMMENT ON COLUMN reporting.dim_products.price_band IS
     'Number of the band in reporting.price_bands(...), -1 without a price.';
 
+-- The list of days: as in reporting.product_days.
 CREATE OR REPLACE VIEW reporting.dim_product_prices AS
 SELECT product_id, event_date AS date_key, price, min(first_time) AS first_seen,
        max(last_time) AS last_seen,
        sum(views + carts + removes + checkouts + purchases)::bigint AS events,
        sum(purchases)::bigint AS purchases
-FROM mart.product_days GROUP BY product_id, event_date, price;
+FROM mart.day_totals JOIN mart.product_days USING (event_date)
+GROUP BY product_id, event_date, price;
 COMMENT ON VIEW reporting.dim_product_prices IS
     'Each price that a product had on each UTC day: its price changes.';
 COMMENT ON COLUMN reporting.dim_product_prices.first_seen IS
