@@ -21,6 +21,9 @@ struct u64_map {
 void u64_map_free(struct u64_map *map);
 /* Removes all entries. Keeps the memory, unless the map is far too big for what it held. */
 void u64_map_clear(struct u64_map *map);
+/* Makes room for a number of entries, so that the map need not grow while it has fewer. count: at
+ * most 2^30. */
+void u64_map_reserve(struct u64_map *map, uint32_t count);
 /* The value of a key. A new key is added with the value `initial`, and *added is true. */
 uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *added);
 /* Allocated bytes. */

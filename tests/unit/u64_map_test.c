@@ -120,3 +120,27 @@ Test(u64_map, ids_that_collide_without_a_key_do_not_with_one)
 	}
 	hash_key = 0;
 }
+
+Test(u64_map, a_reserved_map_does_not_grow_while_it_has_no_more_entries_than_that)
+{
+	static const uint32_t counts[] = {0, 1, 6, 7, 12, 13, 1000, 4096};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct u64_map map = {0};
+		size_t bytes;
+
+		u64_map_reserve(&map, counts[i]);
+		bytes = u64_map_bytes(&map);
+		cr_assert(bytes / sizeof(*map.slots) * 3 / 4 >= counts[i]);
+		for (uint32_t put = 0; put < 2 * counts[i]; put++) {
+			bool added;
+
+			u64_map_put(&map, put % counts[i], put, &added);
+			cr_assert_eq(added, put < counts[i]);
+		}
+		cr_assert_eq(u64_map_bytes(&map), bytes, "%u entries", counts[i]);
+		u64_map_reserve(&map, 1);
+		cr_assert_eq(u64_map_bytes(&map), bytes, "%u entries", counts[i]);
+		u64_map_free(&map);
+	}
+}
