@@ -1,5 +1,8 @@
 /* Open addressing with linear probing, at most 3/4 full. Slots are not freed one by one: if the
- * table is full, old texts are removed and the table is built again. */
+ * table is full, old texts are removed and the table is built again.
+ *
+ * The bytes of the texts are in chunks, one after the other, so that a text takes no allocation of
+ * its own. If texts were removed, the others are copied into new chunks. */
 #include "base/interner.h"
 
 #include <stdlib.h>
@@ -7,17 +10,56 @@
 #include "base/hash.h"
 #include "base/memory.h"
 
-#define FIRST_SLOTS 64
+#define FIRST_SLOTS     64
+#define CHUNK_BYTES     512 /* of the first one; the next ones double */
+#define CHUNK_MAX_BYTES 65536
 
-static void free_texts(struct interner *interner)
+struct text_chunk {
+	struct text_chunk *next; /* an older one */
+	size_t used, size;
+	char bytes[];
+};
+
+static void free_chunks(struct text_chunk *chunk)
 {
-	for (uint32_t i = 0; i < interner->count; i++)
-		free((void *)(uintptr_t)interner->at[i].at);
+	while (chunk) {
+		struct text_chunk *next = chunk->next;
+
+		free(chunk);
+		chunk = next;
+	}
+}
+
+static struct text_chunk *new_chunk(struct text_chunk *last, size_t room)
+{
+	size_t size = !last                               ? CHUNK_BYTES
+	              : last->size * 2 <= CHUNK_MAX_BYTES ? last->size * 2
+	                                                  : CHUNK_MAX_BYTES;
+	struct text_chunk *chunk;
+
+	size = room > size ? room : size;
+	chunk = xrealloc(NULL, sizeof(*chunk) + size);
+	*chunk = (struct text_chunk){.next = last, .size = size};
+	return chunk;
+}
+
+static const char *keep_text(struct interner *interner, struct span text)
+{
+	struct text_chunk *chunk = interner->chunks;
+	char *copy;
+
+	if (!chunk || chunk->size - chunk->used < text.len)
+		chunk = interner->chunks = new_chunk(chunk, text.len);
+	copy = chunk->bytes + chunk->used;
+	chunk->used += text.len;
+	if (text.len)
+		memcpy(copy, text.at, text.len);
+	return copy;
 }
 
 void interner_free(struct interner *interner)
 {
-	free_texts(interner);
+	free_chunks(interner->chunks);
 	free(interner->at);
 	free(interner->slots);
 	free(interner->unused);
@@ -26,7 +68,11 @@ void interner_free(struct interner *interner)
 
 void interner_clear(struct interner *interner)
 {
-	free_texts(interner);
+	if (interner->chunks) { /* keeps the newest chunk */
+		free_chunks(interner->chunks->next);
+		interner->chunks->next = NULL;
+		interner->chunks->used = 0;
+	}
 	if (interner->slots)
 		memset(interner->slots, 0, ((size_t)interner->mask + 1) * sizeof(*interner->slots));
 	interner->count = interner->live = interner->unused_count = 0;
@@ -41,17 +87,32 @@ static void insert(struct interner *interner, uint32_t number)
 	interner->slots[at] = number + 1;
 }
 
+/* Copies the texts that are left, and frees the memory of the removed ones. */
+static void move_texts(struct interner *interner)
+{
+	struct text_chunk *old = interner->chunks;
+
+	interner->chunks = NULL;
+	for (uint32_t i = 0; i < interner->count; i++)
+		if (interner->at[i].at)
+			interner->at[i].at = keep_text(interner, interner_text(interner, i));
+	free_chunks(old);
+}
+
 static void sweep(struct interner *interner, int64_t keep_from_us)
 {
+	uint32_t before = interner->live;
+
 	for (uint32_t i = 0; i < interner->count; i++) {
 		if (!interner->at[i].at || interner->at[i].last_us >= keep_from_us)
 			continue;
-		free((void *)(uintptr_t)interner->at[i].at);
 		interner->at[i].at = NULL;
 		GROW(interner->unused, interner->unused_count, interner->unused_capacity);
 		interner->unused[interner->unused_count++] = i;
 		interner->live--;
 	}
+	if (interner->live < before)
+		move_texts(interner);
 }
 
 /* Removes old texts. Doubles the table if it is still half full, so that sweeps stay rare. */
@@ -72,18 +133,16 @@ static void make_room(struct interner *interner, int64_t keep_from_us)
 
 static uint32_t add(struct interner *interner, struct span text, uint32_t hash, int64_t time_us)
 {
-	char *copy = xrealloc(NULL, text.len ? text.len : 1);
 	uint32_t number;
 
-	memcpy(copy, text.at, text.len);
 	if (interner->unused_count) {
 		number = interner->unused[--interner->unused_count];
 	} else {
 		GROW(interner->at, interner->count, interner->capacity);
 		number = interner->count++;
 	}
-	interner->at[number] =
-		(struct interned){copy, (uint32_t)text.len, hash, time_us, INTERNED_NONE};
+	interner->at[number] = (struct interned){keep_text(interner, text), (uint32_t)text.len,
+	                                         hash, time_us, INTERNED_NONE};
 	interner->live++;
 	insert(interner, number);
 	return number;

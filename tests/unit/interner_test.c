@@ -47,6 +47,33 @@ Test(interner, older_use_does_not_make_a_text_older)
 	interner_free(&interner);
 }
 
+/* Of texts of all sizes up to more than a chunk, those that are left keep their bytes. */
+Test(interner, texts_keep_their_bytes_when_others_are_removed)
+{
+	static char bytes[70000];
+	struct interner interner = {0};
+
+	memset(bytes, 'x', sizeof(bytes));
+	for (int64_t now = 0; now < 600; now++) {
+		size_t len = now % 100 == 99 ? sizeof(bytes) : (size_t)now % 100 + 8;
+		uint32_t number;
+
+		snprintf(bytes, sizeof(bytes), "%07" PRId64, now);
+		number = interner_put(&interner, (struct span){bytes, len}, now, now - 100);
+		cr_assert_eq(interner_text(&interner, number).len, len);
+	}
+	for (uint32_t i = 0; i < interner.count; i++) {
+		struct span text = interner_text(&interner, i);
+
+		if (!text.at)
+			continue;
+		snprintf(bytes, sizeof(bytes), "%07" PRId64, interner.at[i].last_us);
+		cr_assert(memcmp(text.at, bytes, text.len) == 0, "text %u", i);
+	}
+	cr_assert(interner.live < 600, "no text was removed");
+	interner_free(&interner);
+}
+
 Test(interner, an_empty_text_has_a_number_and_no_number_has_no_text)
 {
 	struct interner interner = {0};
