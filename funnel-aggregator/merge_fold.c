@@ -53,7 +53,10 @@ struct source {
 	bool idle;
 };
 
+#define NO_CONTRIBUTION UINT32_MAX
+
 struct contribution {
+	uint32_t next; /* of the same total; or NO_CONTRIBUTION */
 	int32_t source;
 	struct measures measures;
 };
@@ -61,8 +64,7 @@ struct contribution {
 struct total {
 	struct measures measures;
 	int64_t revision;
-	struct contribution *from;
-	uint32_t from_count, from_capacity;
+	uint32_t from; /* index of the newest contribution in the window */
 	uint32_t group;
 	bool final, changed;
 	bool suppressed; /* its last change was not emitted: the window was not complete */
@@ -75,6 +77,8 @@ struct merge_window {
 	uint32_t total_count, total_capacity, not_final_count;
 	struct u64_map total_of_group;
 	struct total *totals;
+	struct contribution *contributions; /* of all totals */
+	uint32_t contribution_count, contribution_capacity;
 };
 
 struct changed_total {
@@ -120,9 +124,8 @@ static struct merge_window **bucket_of(struct merge_fold *fold, uint32_t rollup,
 
 static void merge_window_free(struct merge_window *window)
 {
-	for (uint32_t i = 0; i < window->total_count; i++)
-		free(window->totals[i].from);
 	free(window->totals);
+	free(window->contributions);
 	u64_map_free(&window->total_of_group);
 	free(window);
 }
@@ -239,17 +242,22 @@ static struct merge_window *find_window(struct merge_fold *fold, const struct pa
 	return *bucket = window;
 }
 
-static struct contribution *contribution_of(struct total *total, int32_t source)
+static struct contribution *contribution_of(struct merge_window *window, struct total *total,
+                                            int32_t source)
 {
-	for (uint32_t i = 0; i < total->from_count; i++)
-		if (total->from[i].source == source)
-			return &total->from[i];
-	if (total->from_count == total->from_capacity) {
-		total->from_capacity = total->from_capacity ? total->from_capacity * 2 : 2;
-		total->from = xrealloc(total->from, total->from_capacity * sizeof(*total->from));
+	uint32_t number = total->from;
+
+	while (number != NO_CONTRIBUTION && window->contributions[number].source != source)
+		number = window->contributions[number].next;
+	if (number == NO_CONTRIBUTION) {
+		GROW(window->contributions, window->contribution_count,
+		     window->contribution_capacity);
+		number = window->contribution_count++;
+		window->contributions[number] =
+			(struct contribution){.next = total->from, .source = source};
+		total->from = number;
 	}
-	total->from[total->from_count] = (struct contribution){.source = source};
-	return &total->from[total->from_count++];
+	return &window->contributions[number];
 }
 
 static void add_partial(struct merge_fold *fold, const struct partial *partial, int64_t offset)
@@ -264,13 +272,13 @@ static void add_partial(struct merge_fold *fold, const struct partial *partial, 
 	if (added) {
 		GROW(window->totals, window->total_count, window->total_capacity);
 		window->totals[window->total_count++] =
-			(struct total){.group = group, .final = true};
+			(struct total){.from = NO_CONTRIBUTION, .group = group, .final = true};
 	}
 	total = &window->totals[number];
-	contribution_of(total, partial->source_partition)->measures = partial->measures;
+	contribution_of(window, total, partial->source_partition)->measures = partial->measures;
 	total->measures = (struct measures){0};
-	for (uint32_t i = 0; i < total->from_count; i++)
-		measures_add(&total->measures, &total->from[i].measures);
+	for (uint32_t i = total->from; i != NO_CONTRIBUTION; i = window->contributions[i].next)
+		measures_add(&total->measures, &window->contributions[i].measures);
 	total->revision = offset;
 	window->not_final_count += total->final;
 	total->final = false;
@@ -550,6 +558,7 @@ static void fold_measure(const void *state, struct fold_measures *out)
 
 		out->entries += window->total_count;
 		out->bytes += sizeof(*window) + window->total_capacity * sizeof(*window->totals) +
+		              window->contribution_capacity * sizeof(*window->contributions) +
 		              u64_map_bytes(&window->total_of_group);
 	}
 }
