@@ -17,6 +17,8 @@
 #include "base/number.h"
 #include "base/span.h"
 
+#define EXPECTED_MAX 4096
+
 enum seen {
 	SEEN_VIEW = 1,
 	SEEN_CART = 2,
@@ -32,13 +34,34 @@ struct session_entry {
 	uint8_t seen;
 };
 
-struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers)
+/* Growth costs more than one allocation of the right size. Large windows grow: a wrong estimate
+ * would waste much memory, and the cost of growth is divided among many entries. */
+static uint32_t expected(uint32_t count)
+{
+	return count < EXPECTED_MAX ? count : EXPECTED_MAX;
+}
+
+static void reserve(struct open_window *window, const struct open_window *like)
+{
+	window->accumulator_capacity = expected(like->accumulator_count);
+	window->entry_capacity = expected(like->entry_count);
+	window->accumulators =
+		xrealloc(NULL, window->accumulator_capacity * sizeof(*window->accumulators));
+	window->entries = xrealloc(NULL, window->entry_capacity * sizeof(*window->entries));
+	u64_map_reserve(&window->accumulator_of_group, window->accumulator_capacity);
+	u64_map_reserve(&window->entry_of_session, window->entry_capacity);
+}
+
+struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers,
+                                    const struct open_window *like)
 {
 	struct open_window *window = xrealloc(NULL, sizeof(*window));
 
 	*window = (struct open_window){.bounds = bounds,
 	                               .rollup = rollup,
 	                               .counts_buyers = counts_buyers};
+	if (like && like->entry_count)
+		reserve(window, like);
 	return window;
 }
 

@@ -35,7 +35,9 @@ struct open_window {
 	uint32_t purchase_funnel_capacity;
 };
 
-struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers);
+/* like: a window that probably gets about as many groups and sessions; NULL: none is known. */
+struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers,
+                                    const struct open_window *like);
 void open_window_free(struct open_window *window, const struct stages *stages);
 
 /* Index of the accumulator of a group. Creates it if the group is new. */

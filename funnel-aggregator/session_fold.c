@@ -214,7 +214,8 @@ static struct open_window *find_window(struct session_fold *fold, int rollup, st
 		    window->bounds.end_us == bounds.end_us)
 			return fold->recent[rollup] = window;
 	}
-	window = open_window_new(rollup, bounds, bounds.start_us >= fold->buyers_since_us);
+	window = open_window_new(rollup, bounds, bounds.start_us >= fold->buyers_since_us,
+	                         fold->recent[rollup]);
 	GROW(fold->windows, fold->window_count, fold->window_capacity);
 	fold->windows[fold->window_count++] = window;
 	if (bounds.end_us + fold->config->grace_us < fold->next_close_us)

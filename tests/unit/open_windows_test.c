@@ -95,11 +95,13 @@ static struct measures without_buyers(struct measures m)
 	return m;
 }
 
-static void expect_recount(const char *list, uint64_t seed, bool counts_buyers)
+static void expect_recount(const char *list, uint64_t seed, bool counts_buyers,
+                           const struct open_window *like)
 {
 	struct rng rng = {seed};
 	struct seen_event events[80];
-	struct open_window *window = open_window_new(0, (struct window){0, 100}, counts_buyers);
+	struct open_window *window =
+		open_window_new(0, (struct window){0, 100}, counts_buyers, like);
 	struct stages stages;
 	struct err err;
 
@@ -137,14 +139,62 @@ Test(open_windows, accumulators_equal_a_recount_after_every_event)
 {
 	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)
 		for (uint64_t seed = 1; seed <= 60; seed++)
-			expect_recount(lists[l], seed, true);
+			expect_recount(lists[l], seed, true, NULL);
 }
 
 Test(open_windows, window_from_before_buyers_were_counted_counts_all_but_them)
 {
 	for (size_t l = 0; l < sizeof(lists) / sizeof(lists[0]); l++)
 		for (uint64_t seed = 1; seed <= 10; seed++)
-			expect_recount(lists[l], seed, false);
+			expect_recount(lists[l], seed, false, NULL);
+}
+
+static struct open_window *new_with(uint32_t groups, uint32_t sessions, const struct stages *stages,
+                                    const struct open_window *like)
+{
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, true, like);
+	struct event event = {.type = EVENT_VIEW};
+
+	for (uint32_t i = 0; i < sessions; i++)
+		cr_assert(open_window_count(window, open_window_group(window, i % groups), i,
+		                            &event, stages));
+	return window;
+}
+
+Test(open_windows, window_like_another_takes_as_many_groups_and_sessions_without_growing)
+{
+	static const uint32_t sizes[][2] = {{1, 1}, {1, 7}, {6, 500}, {300, 4096}};
+	struct stages stages;
+	struct err err;
+
+	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct open_window *first = new_with(sizes[i][0], sizes[i][1], &stages, NULL),
+				   *empty =
+					   open_window_new(0, (struct window){0, 100}, true, first),
+				   *full = new_with(sizes[i][0], sizes[i][1], &stages, first);
+
+		cr_assert_eq(open_window_bytes(empty), open_window_bytes(full), "case %zu", i);
+		cr_assert_eq(full->entry_count, sizes[i][1]);
+		expect_recount("view,cart,purchase", i + 1, true, first);
+		open_window_free(first, &stages);
+		open_window_free(empty, &stages);
+		open_window_free(full, &stages);
+	}
+}
+
+Test(open_windows, window_like_a_large_one_takes_no_more_than_1_mib_at_first)
+{
+	struct stages stages;
+	struct err err;
+	struct open_window *large, *window;
+
+	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
+	large = new_with(5000, 200000, &stages, NULL);
+	window = open_window_new(0, (struct window){0, 100}, true, large);
+	cr_assert(open_window_bytes(window) < 1024 * 1024, "%zu bytes", open_window_bytes(window));
+	open_window_free(large, &stages);
+	open_window_free(window, &stages);
 }
 
 Test(open_windows, buyers_of_a_total_are_not_counted_if_those_of_a_part_are_not)
@@ -165,7 +215,7 @@ Test(open_windows, purchase_without_a_price_adds_nothing_to_revenue)
 {
 	struct stages stages;
 	struct err err;
-	struct open_window *window = open_window_new(0, (struct window){0, 100}, true);
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, true, NULL);
 	struct event event = {.type = EVENT_PURCHASE, .price_cents = -1};
 	uint32_t accumulator = open_window_group(window, 1);
 
@@ -201,7 +251,7 @@ Test(open_windows, revenue_stops_at_the_largest_number)
 {
 	struct stages stages;
 	struct err err;
-	struct open_window *window = open_window_new(0, (struct window){0, 100}, true);
+	struct open_window *window = open_window_new(0, (struct window){0, 100}, true, NULL);
 	struct event event = {.type = EVENT_PURCHASE,
 	                      .price_cents =
 	                              INT64_C(99999999999999999)}; /* the highest valid price */
