@@ -318,6 +318,17 @@ static bool decode_frame(struct intake *intake, const struct intake_topic *topic
 	                    intake->detail, DETAIL_MAX, err);
 }
 
+/* The next message of this poll is a record of the same partition. */
+static bool is_followed(const struct intake *intake, const rd_kafka_message_t *message)
+{
+	const rd_kafka_message_t *next = intake->next_message + 1 < intake->message_count
+	                                         ? intake->messages[intake->next_message + 1]
+	                                         : NULL;
+
+	return next && !next->err && next->rkt == message->rkt &&
+	       next->partition == message->partition;
+}
+
 /* INTAKE_NOTHING: skip the next message. */
 static bool peek_message(struct intake *intake, const rd_kafka_message_t *message,
                          struct intake_item *item, struct err *err)
@@ -337,6 +348,7 @@ static bool peek_message(struct intake *intake, const rd_kafka_message_t *messag
 		item->record = from->topic->kind == SCHEMA_RAW
 		                       ? kafka_record(message, intake->headers)
 		                       : kafka_record_unread(message, intake->headers);
+		item->record.followed = is_followed(intake, message);
 		if (!decode_frame(intake, from->topic, &item->record, err))
 			return false;
 	}

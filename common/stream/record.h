@@ -2,6 +2,7 @@
 #ifndef FUNNEL_RECORD_H
 #define FUNNEL_RECORD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/span.h"
@@ -39,6 +40,9 @@ struct input_record {
 	header_reader *read_headers;
 	const void *message;
 	struct header *header_room;
+	/* The reader already has the next record of this partition. So nothing is committed before
+	 * that one, unless an error comes between. */
+	bool followed;
 	enum earlier_result earlier;
 	enum reason earlier_reason; /* of EARLIER_REFUSED */
 };

@@ -7,8 +7,9 @@
  *              u=<unreadable> f=<record mark> v=<xxh64 of the rules>@<since>,<dead letters>
  *              t=<start times> h=<snapshot> x=<xxh32 of all before>
  *
- * f is the mark of the newest record folded, which recognises the log. It is missing before the
- * first record, and in metadata of older versions. The metadata is text because the broker keeps it
+ * f is the mark of the newest record folded, which recognises the log. After an error in the middle
+ * of a poll, it is the mark of an earlier record. It is missing before the first record, and in
+ * metadata of older versions. The metadata is text because the broker keeps it
  * as a string, and because people look at it. The counts are those at the commit, not at
  * restore_from: a restore may classify records beyond the horizon differently, and the counts must
  * not change by that.
@@ -185,6 +186,16 @@ static int64_t fold_record(struct task *task, const struct input_record *record,
 	return task->params.ops->apply(task->fold, &known, &task->counts, NULL);
 }
 
+/* Only the last record before a commit needs a mark. A record that is followed gets none, because
+ * its hash costs much. If an error comes between, the mark is that of an earlier record. */
+static void mark(struct task *task, const struct input_record *record)
+{
+	if (record->offset <= task->last.offset || (record->followed && task->last.offset >= 0))
+		return;
+	task->last =
+		record_mark_of(record->offset, record->timestamp_ms, record->key, record->value);
+}
+
 void task_apply(struct task *task, const struct input_record *record, struct outbox *out)
 {
 	struct task_block *block;
@@ -206,9 +217,7 @@ void task_apply(struct task *task, const struct input_record *record, struct out
 		task->counts_changed = true;
 		task->last_counted = record->offset;
 	}
-	if (record->offset > task->last.offset)
-		task->last = record_mark_of(record->offset, record->timestamp_ms, record->key,
-		                            record->value);
+	mark(task, record);
 	task->position = record->offset + 1;
 }
 

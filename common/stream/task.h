@@ -46,9 +46,10 @@ struct task {
 	int64_t unreadable_before; /* while restoring: unreadable records before restore_from */
 	int64_t last_counted;      /* offset of the last record counted; -1: none */
 	int64_t stale_count;       /* discarded records before position */
-	struct record_mark last;   /* newest record folded; while restoring that of the metadata */
-	int64_t rules_since;       /* today's rules have applied to all records from here on */
-	bool rules_changed;        /* the metadata has other rules, or none */
+	/* The newest record folded that was not followed; while restoring that of the metadata. */
+	struct record_mark last;
+	int64_t rules_since; /* today's rules have applied to all records from here on */
+	bool rules_changed;  /* the metadata has other rules, or none */
 	/* While restoring: dead letters of records before restore_from; -1: not known. */
 	int64_t dead_before;
 	int64_t refused_seen; /* while restoring: records folded that are in refused */

@@ -190,6 +190,7 @@ STEP static void step_apply(struct task *task, const struct stream *in, size_t f
 	for (size_t i = from; i < to; i++) {
 		struct input_record record = record_at(in, task->params.partition, i);
 
+		record.followed = i + 1 < to;
 		task_apply(task, &record, out);
 	}
 }

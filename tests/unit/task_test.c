@@ -1300,6 +1300,33 @@ Test(task, the_last_record_folded_comes_back_with_the_metadata)
 	}
 }
 
+Test(task, a_record_that_is_followed_is_marked_only_if_none_was_before)
+{
+	static const struct {
+		bool followed;
+		size_t marked; /* the record that is marked then */
+	} steps[] = {{true, 0}, {true, 0}, {false, 2}, {true, 2}, {false, 4}};
+	struct scenario s;
+	struct outbox out = {0};
+	struct task task;
+
+	scenario_of(&s, 0, 7);
+	task_start(&task, &s.params, 0);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct input_record record = kit_log_record(&s.log, i),
+				    marked = kit_log_record(&s.log, steps[i].marked);
+		struct record_mark want = record_mark_of(marked.offset, marked.timestamp_ms,
+		                                         marked.key, marked.value);
+
+		record.followed = steps[i].followed;
+		task_apply(&task, &record, &out);
+		cr_assert(record_mark_equal(&task.last, &want), "after record %zu", i);
+	}
+	task_free(&task);
+	outbox_free(&out);
+	scenario_free(&s);
+}
+
 Test(task, metadata_of_older_versions_without_a_record_mark_is_read)
 {
 	struct scenario s;
