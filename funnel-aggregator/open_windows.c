@@ -1,7 +1,7 @@
 /* An event updates the entry of its session, and the accumulator by the difference. So emitting an
  * accumulator needs no walk over sessions.
  *
- * Session entries have 40 bytes and are in an array of their window. Freeing a window frees all of
+ * Session entries have 32 bytes and are in an array of their window. Freeing a window frees all of
  * them at once.
  *
  * Buyers are counted whatever STAGES are. The funnel of most lists has what this takes (stages.h).
@@ -19,6 +19,7 @@
 
 #define EXPECTED_MAX 4096
 
+/* The flags of an entry's funnel. */
 enum seen {
 	SEEN_VIEW = 1,
 	SEEN_CART = 2,
@@ -27,11 +28,6 @@ enum seen {
 	COUNTED_BUYER = 8,
 	COUNTED_AFTER_VIEW = 16,
 	COUNTED_AFTER_CART = 32,
-};
-
-struct session_entry {
-	struct funnel funnel;
-	uint8_t seen;
 };
 
 /* Growth costs more than one allocation of the right size. Large windows grow: a wrong estimate
@@ -68,7 +64,8 @@ struct open_window *open_window_new(int rollup, struct window bounds, bool count
 void open_window_free(struct open_window *window, const struct stages *stages)
 {
 	for (uint32_t i = 0; i < window->entry_count; i++)
-		funnel_free(&window->entries[i].funnel, stages);
+		if (window->entries[i].middle) /* few have one */
+			funnel_free(&window->entries[i], stages);
 	for (uint32_t i = 0; window->purchase_funnels && i < window->entry_count; i++)
 		funnel_free(&window->purchase_funnels[i], &purchase_stages);
 	free(window->entries);
@@ -118,8 +115,8 @@ void open_window_prefetch(const struct open_window *window, uint32_t accumulator
 	u64_map_prefetch(&window->entry_of_session, entry_key(accumulator, session));
 }
 
-static struct session_entry *entry_of(struct open_window *window, uint32_t accumulator,
-                                      uint32_t session, const struct stages *stages, bool *added)
+static struct funnel *entry_of(struct open_window *window, uint32_t accumulator, uint32_t session,
+                               const struct stages *stages, bool *added)
 {
 	uint32_t number = u64_map_put(&window->entry_of_session, entry_key(accumulator, session),
 	                              window->entry_count, added);
@@ -128,22 +125,21 @@ static struct session_entry *entry_of(struct open_window *window, uint32_t accum
 		GROW(window->entries, window->entry_count, window->entry_capacity);
 		if (window->counts_buyers && !stages->has_purchases)
 			add_purchase_funnel(window);
-		window->entries[window->entry_count] = (struct session_entry){.seen = 0};
-		funnel_init(&window->entries[window->entry_count++].funnel);
+		funnel_init(&window->entries[window->entry_count++]);
 	}
 	return &window->entries[number];
 }
 
-static void count_seen(struct measures *measures, struct session_entry *entry, enum event_type type)
+static void count_seen(struct measures *measures, struct funnel *entry, enum event_type type)
 {
 	uint8_t bit = type == EVENT_VIEW       ? SEEN_VIEW
 	              : type == EVENT_CART     ? SEEN_CART
 	              : type == EVENT_PURCHASE ? SEEN_PURCHASE
 	                                       : 0;
 
-	if (!bit || entry->seen & bit)
+	if (!bit || entry->flags & bit)
 		return;
-	entry->seen |= bit;
+	entry->flags |= bit;
 	if (bit == SEEN_VIEW)
 		measures->view_sessions++;
 	else if (bit == SEEN_CART)
@@ -167,20 +163,20 @@ static void count_reached(struct measures *measures, const struct stages *stages
 }
 
 /* Counts what is newly true of a session with a view and a purchase. None of it becomes false. */
-static void count_buyer(struct measures *measures, struct session_entry *entry, enum bought bought)
+static void count_buyer(struct measures *measures, struct funnel *entry, enum bought bought)
 {
 	uint8_t now = COUNTED_BUYER | (bought >= BOUGHT_AFTER_VIEW ? COUNTED_AFTER_VIEW : 0) |
 	              (bought >= BOUGHT_AFTER_CART ? COUNTED_AFTER_CART : 0);
-	uint8_t added = now & (uint8_t)~entry->seen;
+	uint8_t added = now & (uint8_t)~entry->flags;
 
-	entry->seen |= added;
+	entry->flags |= added;
 	measures->buying_view_sessions += (added & COUNTED_BUYER) != 0;
 	measures->view_purchase_sessions += (added & COUNTED_AFTER_VIEW) != 0;
 	measures->view_cart_purchase_sessions += (added & COUNTED_AFTER_CART) != 0;
 }
 
 /* Adds an event to the second funnel of an entry, if it has one. */
-static bool follow_purchases(struct open_window *window, const struct session_entry *entry,
+static bool follow_purchases(struct open_window *window, const struct funnel *entry,
                              const struct event *event)
 {
 	int stage = purchase_stages.of_type[event->type];
@@ -191,14 +187,14 @@ static bool follow_purchases(struct open_window *window, const struct session_en
 }
 
 static void follow_buyer(struct open_window *window, struct measures *measures,
-                         struct session_entry *entry, const struct stages *stages)
+                         struct funnel *entry, const struct stages *stages)
 {
 	if (window->purchase_funnels)
 		count_buyer(measures, entry,
 		            funnel_bought(&window->purchase_funnels[entry - window->entries],
 		                          &purchase_stages));
 	else
-		count_buyer(measures, entry, funnel_bought(&entry->funnel, stages));
+		count_buyer(measures, entry, funnel_bought(entry, stages));
 }
 
 bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
@@ -206,8 +202,8 @@ bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_
 {
 	struct measures *measures = &window->accumulators[accumulator].measures;
 	bool added, kept = true;
-	struct session_entry *entry = entry_of(window, accumulator, session, stages, &added);
-	int stage = stages->of_type[event->type], before = entry->funnel.reached;
+	struct funnel *entry = entry_of(window, accumulator, session, stages, &added);
+	int stage = stages->of_type[event->type], before = entry->reached;
 
 	measures->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
@@ -215,11 +211,11 @@ bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_
 	measures->sessions += added;
 	count_seen(measures, entry, event->type);
 	if (stage >= 0) {
-		kept = funnel_add(&entry->funnel, stages, stage, event->event_time_us);
-		count_reached(measures, stages, before, entry->funnel.reached);
+		kept = funnel_add(entry, stages, stage, event->event_time_us);
+		count_reached(measures, stages, before, entry->reached);
 	}
 	kept &= follow_purchases(window, entry, event);
-	if (window->counts_buyers && (entry->seen & SEEN_BUYER) == SEEN_BUYER)
+	if (window->counts_buyers && (entry->flags & SEEN_BUYER) == SEEN_BUYER)
 		follow_buyer(window, measures, entry, stages);
 	return kept;
 }

@@ -29,7 +29,7 @@ struct open_window {
 	uint32_t accumulator_count, accumulator_capacity, entry_count, entry_capacity;
 	struct u64_map accumulator_of_group, entry_of_session;
 	struct accumulator *accumulators;
-	struct session_entry *entries;
+	struct funnel *entries; /* one per accumulator and session */
 	/* By number of entry: the funnel view, cart, purchase. NULL: the entry's funnel has it. */
 	struct funnel *purchase_funnels;
 	uint32_t purchase_funnel_capacity;
