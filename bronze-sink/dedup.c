@@ -1,6 +1,7 @@
 /* A ring of buckets, one per hour, each an open-addressing set of 16-byte slots. The ids are md5
- * sums, so their first bytes are the hash. The ring covers the horizon and the 31 days that live
- * traffic may be ahead of the clock, so two hours never share a bucket while both matter.
+ * sums, so their first bytes are the hash: the slot is hash * slots / 2^32. The ring covers the
+ * horizon and the 31 days that live traffic may be ahead of the clock, so two hours never share a
+ * bucket while both matter.
  *
  * A slot has 96 bits of the id, and 32 bits for the price of the first copy. Two different ids
  * count as one only if they are in the same hour and have the same 96 bits. At 10 million events an
@@ -8,7 +9,11 @@
  * an hour and 5 * 10^-12 for a year. The price is kept modulo 2^32 cents. So only prices that
  * differ by a multiple of 42,949,672.96 look equal, and such a repeat is still a duplicate.
  *
- * Memory: 21 to 43 bytes per event within the horizon.
+ * A table grows when it is 3/4 full. When the clock has left the hour of a bucket, few new ids
+ * come. So it is packed once: 7/8 full. A look-up then reads 32 slots one after the other on
+ * average if the id is new, and 5 if it is known.
+ *
+ * Memory per event within the horizon: 18 bytes, and 21 to 43 in the current hours.
  *
  * Rejected: base/u64_map with one half of an id as key and the other halves in an array. It took
  * 1.2 to 1.4 times the time and 1.4 to 1.75 times the memory. */
@@ -31,7 +36,8 @@ struct slot {
 struct bucket {
 	int64_t hour;
 	struct slot *slots; /* an id of zeros: a free slot */
-	uint32_t mask, used;
+	uint32_t slot_count, used;
+	bool packed;
 	bool has_zero;       /* the set has the id of zeros, */
 	uint32_t zero_price; /* with this price */
 };
@@ -39,6 +45,7 @@ struct bucket {
 struct dedup {
 	struct bucket *ring;
 	uint32_t ring_mask;
+	int64_t horizon_us;
 	int64_t oldest_hour; /* buckets of earlier hours are dropped */
 };
 
@@ -57,6 +64,7 @@ struct dedup *dedup_new(int64_t horizon_us)
 	dedup->ring = xrealloc(NULL, size * sizeof(*dedup->ring));
 	memset(dedup->ring, 0, size * sizeof(*dedup->ring));
 	dedup->ring_mask = size - 1;
+	dedup->horizon_us = horizon_us;
 	dedup->oldest_hour = INT64_MIN;
 	return dedup;
 }
@@ -82,24 +90,40 @@ static uint32_t price_of(int64_t price_cents)
 	return price_cents < 0 ? 0 : (uint32_t)((uint64_t)price_cents + 1);
 }
 
+/* The slot that has the id of `wanted`, or the free one that is for it. */
+static struct slot *slot_of(const struct bucket *bucket, const struct slot *wanted)
+{
+	uint32_t at = (uint32_t)((wanted->id_high & UINT32_MAX) * bucket->slot_count >> 32);
+
+	for (;; at = at + 1 < bucket->slot_count ? at + 1 : 0) {
+		struct slot *slot = &bucket->slots[at];
+
+		if (is_free(slot) ||
+		    (slot->id_high == wanted->id_high && slot->id_low == wanted->id_low))
+			return slot;
+	}
+}
+
 static void bucket_resize(struct bucket *bucket, uint32_t slot_count)
 {
 	struct slot *old = bucket->slots;
-	uint32_t old_mask = bucket->mask;
+	uint32_t old_count = bucket->slot_count;
 
-	bucket->slots = xrealloc(NULL, slot_count * sizeof(*bucket->slots));
-	memset(bucket->slots, 0, slot_count * sizeof(*bucket->slots));
-	bucket->mask = slot_count - 1;
-	for (uint32_t i = 0; old && i <= old_mask; i++) {
-		uint32_t at = (uint32_t)old[i].id_high & bucket->mask;
-
-		if (is_free(&old[i]))
-			continue;
-		while (!is_free(&bucket->slots[at]))
-			at = (at + 1) & bucket->mask;
-		bucket->slots[at] = old[i];
-	}
+	bucket->slots = xzalloc(slot_count, sizeof(*bucket->slots));
+	bucket->slot_count = slot_count;
+	for (uint32_t i = 0; i < old_count; i++)
+		if (!is_free(&old[i]))
+			*slot_of(bucket, &old[i]) = old[i];
 	free(old);
+}
+
+/* Once, because an input in no order would resize all buckets again and again. */
+static void bucket_pack(struct bucket *bucket)
+{
+	if (bucket->packed || !bucket->slots)
+		return;
+	bucket->packed = true;
+	bucket_resize(bucket, bucket->used + bucket->used / 7 + 1);
 }
 
 static void bucket_clear(struct bucket *bucket, int64_t hour)
@@ -128,7 +152,6 @@ enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
 	int64_t hour = hour_of(event_time_us);
 	struct bucket *bucket = &dedup->ring[(uint64_t)hour & dedup->ring_mask];
 	struct slot new = {.price = price_of(price_cents)}, *slot;
-	uint32_t at;
 
 	memcpy(&new.id_high, id, sizeof(new.id_high));
 	memcpy(&new.id_low, id + sizeof(new.id_high), sizeof(new.id_low));
@@ -136,14 +159,14 @@ enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
 		bucket_clear(bucket, hour);
 	if (is_free(&new))
 		return add_zero(bucket, new.price);
-	if (!bucket->slots || bucket->used >= bucket->mask / 4 * 3)
-		bucket_resize(bucket, bucket->slots ? (bucket->mask + 1) * 2 : FIRST_SLOTS);
-	for (at = (uint32_t) new.id_high & bucket->mask;; at = (at + 1) & bucket->mask) {
-		slot = &bucket->slots[at];
-		if (is_free(slot))
-			break;
-		if (slot->id_high == new.id_high && slot->id_low == new.id_low)
-			return repeat_of(slot->price, new.price);
+	if (!bucket->slots)
+		bucket_resize(bucket, FIRST_SLOTS);
+	slot = slot_of(bucket, &new);
+	if (!is_free(slot))
+		return repeat_of(slot->price, new.price);
+	if (bucket->used >= bucket->slot_count / 4 * 3) {
+		bucket_resize(bucket, bucket->slot_count * 2);
+		slot = slot_of(bucket, &new);
 	}
 	*slot = new;
 	bucket->used++;
@@ -152,14 +175,18 @@ enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
 
 void dedup_forget(struct dedup *dedup, int64_t before_us)
 {
-	int64_t oldest = hour_of(before_us);
+	int64_t oldest = hour_of(before_us), current = hour_of(before_us + dedup->horizon_us);
 
 	if (oldest <= dedup->oldest_hour)
 		return;
-	for (uint32_t i = 0; i <= dedup->ring_mask; i++)
-		if (dedup->ring[i].hour < oldest &&
-		    (dedup->ring[i].slots || dedup->ring[i].has_zero))
-			bucket_clear(&dedup->ring[i], 0);
+	for (uint32_t i = 0; i <= dedup->ring_mask; i++) {
+		struct bucket *bucket = &dedup->ring[i];
+
+		if (bucket->hour < oldest && (bucket->slots || bucket->has_zero))
+			bucket_clear(bucket, 0);
+		else if (bucket->hour < current - 1)
+			bucket_pack(bucket);
+	}
 	dedup->oldest_hour = oldest;
 }
 
@@ -178,7 +205,7 @@ size_t dedup_bytes(const struct dedup *dedup)
 
 	for (uint32_t i = 0; i <= dedup->ring_mask; i++)
 		if (dedup->ring[i].slots)
-			bytes += ((size_t)dedup->ring[i].mask + 1) * sizeof(struct slot);
+			bytes += (size_t)dedup->ring[i].slot_count * sizeof(struct slot);
 	return bytes;
 }
 
@@ -191,7 +218,7 @@ uint64_t dedup_digest(const struct dedup *dedup, int64_t from_us)
 
 		if (!bucket->slots || bucket->hour < hour_of(from_us))
 			continue;
-		for (uint32_t s = 0; s <= bucket->mask; s++)
+		for (uint32_t s = 0; s < bucket->slot_count; s++)
 			digest += bucket->slots[s].id_high * 3 + bucket->slots[s].id_low * 5 +
 			          (uint64_t)bucket->slots[s].price * bucket->slots[s].id_high;
 	}

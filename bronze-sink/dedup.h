@@ -22,7 +22,9 @@ enum dedup_result {
  * none, which differs from every price. */
 enum dedup_result dedup_add(struct dedup *dedup, int64_t event_time_us,
                             const uint8_t id[EVENT_ID_BYTES], int64_t price_cents);
-/* Drops the buckets of the hours before the hour of this time. */
+/* Drops the buckets of the hours before the hour of this time, which is the horizon before the
+ * clock. Packs those that the clock has left: look-ups in them take longer, and they need less
+ * memory. */
 void dedup_forget(struct dedup *dedup, int64_t before_us);
 
 /* Allocated bytes. */

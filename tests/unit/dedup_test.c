@@ -75,6 +75,31 @@ Test(dedup, forgetting_gives_memory_back_and_keeps_the_rest)
 	dedup_free(dedup);
 }
 
+Test(dedup, hours_that_the_clock_has_left_are_packed_and_still_take_new_ids)
+{
+	struct dedup *dedup = dedup_new(US_PER_DAY);
+	int64_t now_us = KIT_DAY0_US + 5 * US_PER_HOUR, empty = (int64_t)dedup_bytes(dedup);
+	uint8_t id[EVENT_ID_BYTES];
+	int64_t full;
+
+	for (uint64_t i = 0; i < 50000; i++) {
+		id_of(i, id);
+		cr_assert(is_new(dedup, KIT_DAY0_US, id));
+	}
+	dedup_forget(dedup, KIT_DAY0_US + US_PER_HOUR - US_PER_DAY);
+	full = (int64_t)dedup_bytes(dedup) - empty;
+	cr_assert(full >= 50000 * 21, "%" PRId64 " bytes in the current hours", full);
+	dedup_forget(dedup, now_us - US_PER_DAY);
+	cr_assert((int64_t)dedup_bytes(dedup) - empty < 50000 * 19);
+	for (uint64_t i = 0; i < 100000; i++) {
+		id_of(i, id);
+		cr_assert_eq(is_new(dedup, KIT_DAY0_US, id), i >= 50000, "id %" PRIu64, i);
+	}
+	dedup_forget(dedup, now_us + US_PER_HOUR - US_PER_DAY);
+	cr_assert((int64_t)dedup_bytes(dedup) - empty >= 100000 * 21, "packed a second time");
+	dedup_free(dedup);
+}
+
 Test(dedup, id_of_zeros_is_an_id_like_any_other)
 {
 	struct dedup *dedup = dedup_new(US_PER_HOUR);
