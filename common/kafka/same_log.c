@@ -126,10 +126,17 @@ static bool poll_all(rd_kafka_t *client, struct log_check *checks, size_t count,
 
 static rd_kafka_t *client_new(const struct kafka_config *config, struct err *err)
 {
-	/* librdkafka requires a group.id, although this client joins no group. */
-	const char *const extra[] = {
-		"group.id", "reader", "statistics.interval.ms", "0", "queued.min.messages",
-		"1",        NULL};
+	/* librdkafka requires a group.id, although this client joins no group. One record of each
+	 * partition is needed. The broker returns a larger batch if it is the first of a fetch. */
+	const char *const extra[] = {"group.id",
+	                             "reader",
+	                             "statistics.interval.ms",
+	                             "0",
+	                             "queued.min.messages",
+	                             "1",
+	                             "fetch.message.max.bytes",
+	                             "65536",
+	                             NULL};
 	rd_kafka_conf_t *conf = kafka_conf_new(config, KAFKA_CONSUMER, "reader", extra, err);
 
 	return conf ? kafka_client_new(conf, KAFKA_CONSUMER, err) : NULL;
