@@ -46,8 +46,9 @@ static const struct property tuning_consumer[] = {
 	{"fetch.message.max.bytes", "1048576"},
 	{"fetch.max.bytes", "33554432"},
 	{"queued.max.messages.kbytes", "65536"},
-	/* Per partition. Measured: with librdkafka's default of 100,000, a backlog takes twice the
-	 * memory, and most of it is new to the process, so the kernel clears it. */
+	/* Of all partitions together, because their queues are forwarded to one. Measured: with
+	 * librdkafka's default of 100,000, a backlog takes twice the memory, and most of it is new
+	 * to the process, so the kernel clears it. */
 	{"queued.min.messages", "20000"},
 	{"session.timeout.ms", "10000"},
 	{"heartbeat.interval.ms", "1000"},
