@@ -14,7 +14,7 @@ bench-loading: all bench-bins ## pg-loader compared with COPY of the same rows, 
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench loading
 bench-lake: all bench-bins ## the lake: rows per CPU second, bytes per event, compaction (EVENTS=2000000)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench lake
-bench-latency: all bench-bins ## time from append to raw topic to visible aggregate, all services (RATE=5000 MEASURE=20s RUNS=1)
+bench-latency: all bench-bins ## time from append to raw topic to visible aggregate, all services (RATE=5000 or RATES='1000 5000', MEASURE=20s RUNS=1)
 	@BIN_DIR=$(abspath $(B)/bin) BENCH_BIN=$(abspath $(B)/bench) tests/bench/bench latency
 bench-reporting: all ## every tile, question and refresh on many events in PostgreSQL alone (EVENTS=20000000 RUNS=5)
 	@FLAVOUR=$(FLAVOUR) tests/bench/reporting
