@@ -9,8 +9,8 @@
  * an hour and 5 * 10^-12 for a year. The price is kept modulo 2^32 cents. So only prices that
  * differ by a multiple of 42,949,672.96 look equal, and such a repeat is still a duplicate.
  *
- * A table grows when it is 3/4 full. When the clock has left the hour of a bucket, few new ids
- * come. So it is packed once: 7/8 full. A look-up then reads 32 slots one after the other on
+ * A table grows when it is 3/4 full. An hour after the clock has left the hour of a bucket, few new
+ * ids come. So it is packed once: 7/8 full. A look-up then reads 32 slots one after the other on
  * average if the id is new, and 5 if it is known.
  *
  * Memory per event within the horizon: 18 bytes, and 21 to 43 in the current hours.

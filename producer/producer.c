@@ -112,13 +112,15 @@ static bool open_source(struct producer *p, struct err *err)
 }
 
 /* A replay at full speed sends fewer and larger requests, which saves CPU time of the brokers. Rows
- * that arrive now, or are paced, are sent soon. */
+ * that arrive now, or are paced, are sent soon. librdkafka requires a longer TIMEOUT. */
 static int linger_ms(const struct producer *p)
 {
-	bool paced = p->config->rate > 0 || p->plan.speed_milli > 0;
+	const struct producer_config *config = p->config;
+	bool at_full_speed = config->rate == 0 && p->plan.speed_milli == 0 && !p->plan.live &&
+	                     strcmp(config->input, "-") != 0;
+	bool in_time = config->timeout_us == 0 || config->timeout_us > FULL_SPEED_LINGER_MS * 2000;
 
-	return paced || p->plan.live || strcmp(p->config->input, "-") == 0 ? LINGER_MS
-	                                                                   : FULL_SPEED_LINGER_MS;
+	return at_full_speed && in_time ? FULL_SPEED_LINGER_MS : LINGER_MS;
 }
 
 static bool open_kafka(struct producer *p, struct err *err)

@@ -4,6 +4,8 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 {
 	if (took_us < 1)
 		took_us = 1;
+	if (took_us > COMMIT_PACE_MAX_US)
+		took_us = COMMIT_PACE_MAX_US;
 	if (pace->fastest_us == 0)
 		pace->fastest_us = pace->mean_us = took_us;
 	if (took_us < pace->fastest_us)
@@ -13,7 +15,9 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 
 int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us)
 {
-	int64_t too_long_us = pace->mean_us - 2 * pace->fastest_us;
+	int64_t usual_us = 2 * pace->fastest_us > COMMIT_PACE_QUICK_US ? 2 * pace->fastest_us
+	                                                               : COMMIT_PACE_QUICK_US;
+	int64_t too_long_us = pace->mean_us - usual_us;
 	int64_t worth_us = COMMIT_PACE_RATE_US * 1000 * records / (since_us > 0 ? since_us : 1);
 	int64_t wait_us = too_long_us > 0 ? COMMIT_PACE_FACTOR * too_long_us : 0;
 

@@ -3,9 +3,9 @@
  * Usually not at all: near the log end, a commit without a wait makes records visible soonest. But
  * each transaction has costs of its own, here and in the brokers, and small ones have more outputs
  * for an event. On a machine without free CPU time, commits become slow, and many small ones make
- * it slower still. So if commits take more than twice the time of the fastest one, transactions
- * collect for COMMIT_PACE_FACTOR times as long as commits take too long. A single slow commit
- * changes little, because the mean counts.
+ * the machine slower. So if commits take more than twice the time of the fastest one, and more than
+ * COMMIT_PACE_QUICK_US, transactions collect for COMMIT_PACE_FACTOR times as long as commits take
+ * too long. A single slow commit changes little, because the mean counts.
  *
  * Only many records are worth a wait. So it is at most COMMIT_PACE_RATE_US for each record in a
  * millisecond: 25 ms at 5,000 records a second, 150 ms at 30,000. It may be longer than
@@ -15,9 +15,10 @@
 
 #include <stdint.h>
 
-#define COMMIT_PACE_FACTOR  10
-#define COMMIT_PACE_RATE_US 5000
-#define COMMIT_PACE_MAX_US  250000
+#define COMMIT_PACE_FACTOR   10
+#define COMMIT_PACE_QUICK_US 10000
+#define COMMIT_PACE_RATE_US  5000
+#define COMMIT_PACE_MAX_US   250000
 /* The mean moves by this part of the difference to each new time. */
 #define COMMIT_PACE_MEAN 8
 
@@ -26,7 +27,8 @@ struct commit_pace {
 	int64_t fastest_us, mean_us;
 };
 
-/* A commit has succeeded, took_us after its start. */
+/* A commit with outputs has succeeded, took_us after its start. A time above COMMIT_PACE_MAX_US
+ * counts as that: it may include retries. */
 void commit_pace_took(struct commit_pace *pace, int64_t took_us);
 
 /* From the first record of a transaction to its commit. records: those of the transaction so far,

@@ -46,7 +46,8 @@ struct task {
 	int64_t unreadable_before; /* while restoring: unreadable records before restore_from */
 	int64_t last_counted;      /* offset of the last record counted; -1: none */
 	int64_t stale_count;       /* discarded records before position */
-	/* The newest record folded that was not followed; while restoring that of the metadata. */
+	/* The newest record folded that was not followed, at first the first one; while restoring
+	 * that of the metadata. */
 	struct record_mark last;
 	int64_t rules_since; /* today's rules have applied to all records from here on */
 	bool rules_changed;  /* the metadata has other rules, or none */

@@ -294,14 +294,15 @@ static void committed(struct task_loop *loop)
 		assigned->restore_from = task_restore_from(&assigned->task);
 		assigned->moved = assigned->commit_again = false;
 	}
+	loop->last_commit_us = monotonic_us();
+	if (loop->outbox.count)
+		commit_pace_took(&loop->pace, loop->last_commit_us - loop->commit_started_us);
 	outbox_clear(&loop->outbox);
 	loop->phase = TRANSACTION_NONE;
 	loop->committing = false;
 	loop->failures_in_row = 0;
 	loop->failing_since_us = 0;
 	loop->first_uncommitted_us = 0;
-	loop->last_commit_us = monotonic_us();
-	commit_pace_took(&loop->pace, loop->last_commit_us - loop->commit_started_us);
 	trim_inputs(loop);
 	metric_add(loop->commits_metric, 1);
 	histogram_observe_us(loop->commit_histogram,

@@ -10,7 +10,7 @@
  * Sizes: an event may have 4 MiB, and the dead letter must take it with additional headers.
  * Compacted topics have small segments, as the active segment is never compacted. Those of visits
  * and aggregates are compacted an hour after the write: while many events are replayed, the broker
- * would read and write each segment several times, because its values change soon again. */
+ * would read and write each segment several times, because their values soon change again. */
 #include "wire/topics.h"
 
 #include <inttypes.h>

@@ -281,6 +281,23 @@ BEGIN
         DELETE FROM mart.user_levels WHERE user_id = id;
         DELETE FROM mart.dim_users WHERE user_id = id;
     END IF;
+    -- Days before raw_from: rows of the user and of the pseudonym become one.
+    WITH gone AS (
+        DELETE FROM mart.session_days o USING mart.session_days t
+        WHERE o.user_id = id AND t.user_id = alias AND t.event_date = o.event_date
+              AND t.session_id = CASE o.session_id WHEN own THEN later ELSE o.session_id END
+        RETURNING o.*, t.ctid AS place
+    )
+    UPDATE mart.session_days t
+    SET views = t.views + g.views, carts = t.carts + g.carts, removes = t.removes + g.removes,
+        checkouts = t.checkouts + g.checkouts, purchases = t.purchases + g.purchases,
+        revenue = t.revenue + g.revenue,
+        first_time = least(t.first_time, g.first_time),
+        last_time = greatest(t.last_time, g.last_time),
+        first_view = least(t.first_view, g.first_view),
+        last_view = greatest(t.last_view, g.last_view),
+        last_purchase = greatest(t.last_purchase, g.last_purchase)
+    FROM gone g WHERE t.ctid = g.place;
     UPDATE mart.dim_users SET user_id = alias, user_key = mart.pseudonym('user', alias::text)
     WHERE user_id = id;
     GET DIAGNOSTICS found = ROW_COUNT;

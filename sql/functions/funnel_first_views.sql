@@ -4,10 +4,16 @@
 -- A chain of k steps may begin with any view in one of the ranges [s(k) - window, s(2)), where s(2)
 -- is the time of an event of step 2, and s(k) that of step k in the chain from this event. Of all
 -- such views, the first one begins the chain that counts. A session and day gives its first view to
--- a range that has it. Two cases leave the view open: a range begins between the first and the last
--- view, or the first view and the event of step 2 have the same time, so that event_id decides. A
--- unit is unsure if such a view could begin a longer or an earlier chain. The events of unsure
--- units are read, as for all other funnels.
+-- a range that has it. In two cases the view is unknown: a range begins between the first and the
+-- last view, or the first view and the event of step 2 have the same time, so that event_id decides.
+-- A unit is unsure if such a view could begin a longer or an earlier chain. A unit with many events
+-- of step 2 is unsure too, because each of them would be compared with each session and day. The
+-- events of unsure units are read, as for all other funnels.
+
+CREATE OR REPLACE FUNCTION mart.funnel_many() RETURNS int LANGUAGE sql IMMUTABLE PARALLEL SAFE
+AS $$ SELECT 1000 $$;
+COMMENT ON FUNCTION mart.funnel_many() IS
+    'With more events of step 2, the events of a unit are read (mart.funnel_first_views).';
 
 CREATE OR REPLACE FUNCTION mart.funnel_has_first_views(
     steps jsonb[], first_day date, last_day date, unit text, step_order text, breakdown text)
@@ -45,9 +51,9 @@ END
 $body$;
 
 -- Common table expressions: early, the units of the chains from step 2 and the time of their first
--- view, with unsure; and sure, the chains of the others. fK is the first view known to begin a
--- chain of K steps, oK the earliest that a view left open could be. OFFSET 0: the times of a row
--- are computed once, and only the rows that remain are joined.
+-- view, with unsure; and sure, the chains of the others. fK: time of the first view that
+-- certainly begins a chain of K steps. oK: the earliest time at which an unknown view could begin
+-- one. OFFSET 0: the times of a row are computed once, and only the rows that remain are joined.
 CREATE OR REPLACE FUNCTION mart.funnel_first_views(
     chains text, first_day date, last_day date, unit text, steps int, within bigint)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
@@ -70,14 +76,18 @@ BEGIN
     END LOOP;
     RETURN format($sql$
         later AS MATERIALIZED (
-            SELECT unit, us, s2 FROM (%1$s) AS c WHERE s2 IS NOT NULL
+            SELECT unit, us, s2, count(*) OVER (PARTITION BY unit) > mart.funnel_many() AS many
+            FROM (%1$s) AS c WHERE s2 IS NOT NULL
         ), early AS MATERIALIZED (
             SELECT unit, coalesce(%2$s NULL) AS us, (%3$s) IS TRUE AS unsure
             FROM (SELECT unit%4$s
                   FROM later
-                  JOIN (SELECT * FROM (%5$s) AS r WHERE unit IN (SELECT unit FROM later)
+                  JOIN (SELECT * FROM (%5$s) AS r
+                        WHERE unit IN (SELECT unit FROM later WHERE NOT many)
                         OFFSET 0) AS v USING (unit)
                   WHERE first <= us AND last >= s2[2] - %6$s GROUP BY unit) AS found
+            UNION ALL
+            SELECT DISTINCT unit, NULL::bigint, true FROM later WHERE many
         ), sure AS MATERIALIZED (
             SELECT e.unit, e.us, ARRAY[0, e.us] || (min(l.s2))[2:] AS s1
             FROM early e JOIN later l ON l.unit = e.unit AND l.us > e.us

@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION mart.product_hours_from() RETURNS timestamptz LANGUAG
 $$;
 
 -- Refresh: after mart.count_hours(), which knows the newest hour. The sums of loaders are stored as
--- they are. A loader has few sums of the same hour and product, and readers add up anyway.
+-- they are. One load rarely has two sums of the same hour and product. Readers add up the sums.
 CREATE OR REPLACE FUNCTION mart.count_product_hours() RETURNS void LANGUAGE plpgsql AS $body$
 DECLARE
     keep_from timestamptz := mart.product_hours_from();

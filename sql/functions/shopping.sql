@@ -6,6 +6,10 @@
 -- user had an event, up to 30 days before. So new events of a day also change mart.return_days of
 -- the 30 days after it.
 --
+-- The events of a day may have come a moment ago, before ANALYZE. The planner then expects few rows,
+-- and would join them by nested loops: one day of 20,000 events took more than four minutes. So
+-- these are switched off.
+--
 -- Bounds. Of a session and day: the first 100 products viewed in a row, and the first 20 products
 -- bought. Of a day: 1000 pairs of each step of the paths.
 
@@ -22,7 +26,7 @@ $$;
 
 -- The views and purchases of the sessions that bought on a day, and the ids of its sessions.
 CREATE OR REPLACE FUNCTION mart.take_shopping_orders(day date) RETURNS void
-LANGUAGE plpgsql AS $body$
+LANGUAGE plpgsql SET enable_nestloop = off AS $body$
 BEGIN
     TRUNCATE mart.shopping_orders;
     EXECUTE format($sql$
@@ -47,7 +51,7 @@ $body$;
 -- they are faster to sort: a category, its first level and a brand are the smallest label that has
 -- it. The table is written in the order of session, so sorting by it again costs little.
 CREATE OR REPLACE FUNCTION mart.take_shopping_views(day date) RETURNS void
-LANGUAGE plpgsql AS $body$
+LANGUAGE plpgsql SET enable_nestloop = off AS $body$
 BEGIN
     TRUNCATE mart.shopping_views;
     EXECUTE format($sql$
@@ -74,16 +78,19 @@ BEGIN
         FROM (SELECT e.session_id, e.product_id, e.label_id, e.price, e.event_time,
                      rank() OVER (ORDER BY e.session_id) AS session,
                      row_number() OVER own AS view,
-                     lag(e.product_id) OVER own AS before, lag(e.price) OVER own AS price_before
+                     lag(e.product_id) OVER own AS before, lag(e.label_id) OVER own AS label_before,
+                     lag(e.price) OVER own AS price_before
               FROM raw.event_rows e WHERE e.event_date = %1$L AND e.event_type = 'v'
               WINDOW own AS (PARTITION BY e.session_id ORDER BY e.event_time, e.event_id)) AS v
         JOIN label l USING (label_id)
-        WHERE v.view = 1 OR v.before <> v.product_id OR v.price IS DISTINCT FROM v.price_before
+        WHERE v.view = 1 OR v.before <> v.product_id OR v.label_id <> v.label_before
+              OR v.price IS DISTINCT FROM v.price_before
     $sql$, day);
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.count_lift_day(day date) RETURNS void LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION mart.count_lift_day(day date) RETURNS void
+LANGUAGE plpgsql SET enable_nestloop = off AS $body$
 BEGIN
     DELETE FROM mart.lift_days WHERE event_date = day;
     INSERT INTO mart.lift_days
@@ -121,7 +128,8 @@ $body$;
 
 -- most: of a session with more steps than count, the view that ends the last one that counts. Such
 -- a session has a view after its 100th.
-CREATE OR REPLACE FUNCTION mart.count_path_day(day date) RETURNS void LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION mart.count_path_day(day date) RETURNS void
+LANGUAGE plpgsql SET enable_nestloop = off AS $body$
 BEGIN
     DELETE FROM mart.product_path_days WHERE event_date = day;
     INSERT INTO mart.product_path_days
@@ -161,7 +169,8 @@ BEGIN
 END
 $body$;
 
-CREATE OR REPLACE FUNCTION mart.count_basket_day(day date) RETURNS void LANGUAGE plpgsql AS $body$
+CREATE OR REPLACE FUNCTION mart.count_basket_day(day date) RETURNS void
+LANGUAGE plpgsql SET enable_nestloop = off AS $body$
 BEGIN
     DELETE FROM mart.basket_days WHERE event_date = day;
     DELETE FROM mart.basket_product_days WHERE event_date = day;

@@ -12,7 +12,7 @@ CREATE UNLOGGED TABLE mart.shopping_views (
 );
 COMMENT ON TABLE mart.shopping_views IS
     'Working table of mart.refresh_shopping(): views of the day that it counts, without those that '
-    'repeat product and price of the view before.';
+    'repeat product, category, brand and price of the view before.';
 CREATE UNLOGGED TABLE mart.shopping_orders (
     session_id uuid NOT NULL, event_type "char" NOT NULL, product_id bigint NOT NULL,
     event_time timestamptz NOT NULL

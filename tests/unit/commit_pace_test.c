@@ -25,16 +25,25 @@ Test(commit_pace, does_not_wait_at_first)
 	cr_assert_eq(longest(&pace), 0);
 	take(&pace, 40 * MS, 1);
 	cr_assert_eq(longest(&pace), 0, "the first commit is the fastest one");
-	take(&pace, 4 * MS, 1);
-	cr_assert_eq(pace.fastest_us, 4 * MS);
+	take(&pace, 14 * MS, 1);
+	cr_assert_eq(pace.fastest_us, 14 * MS);
 }
 
 Test(commit_pace, does_not_wait_while_commits_take_their_usual_time)
 {
 	struct commit_pace pace = {0};
 
-	take(&pace, 4 * MS, 1);
-	take(&pace, 8 * MS, 1000);
+	take(&pace, 14 * MS, 1);
+	take(&pace, 28 * MS, 1000);
+	cr_assert_eq(longest(&pace), 0);
+}
+
+Test(commit_pace, does_not_wait_while_commits_are_quick)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 1 * MS, 1);
+	take(&pace, COMMIT_PACE_QUICK_US, 1000);
 	cr_assert_eq(longest(&pace), 0);
 }
 
@@ -43,7 +52,7 @@ Test(commit_pace, ignores_one_slow_commit)
 	struct commit_pace pace = {0};
 
 	take(&pace, 4 * MS, 20);
-	take(&pace, 30 * MS, 1);
+	take(&pace, 50 * MS, 1);
 	cr_assert_eq(longest(&pace), 0);
 }
 
@@ -52,13 +61,23 @@ Test(commit_pace, waits_while_commits_are_slow)
 	struct commit_pace pace = {0};
 
 	take(&pace, 4 * MS, 1);
-	take(&pace, 18 * MS, 100);
+	take(&pace, 20 * MS, 100);
 	cr_assert_gt(longest(&pace), COMMIT_PACE_FACTOR * 9 * MS);
 	cr_assert_leq(longest(&pace), COMMIT_PACE_FACTOR * 10 * MS);
 	take(&pace, 200 * MS, 100);
 	cr_assert_eq(longest(&pace), COMMIT_PACE_MAX_US);
 	take(&pace, 5 * MS, 100);
 	cr_assert_eq(longest(&pace), 0, "commits are quick again");
+}
+
+Test(commit_pace, forgets_a_commit_of_minutes_soon)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 1);
+	take(&pace, 600 * SECOND, 1);
+	take(&pace, 4 * MS, 14);
+	cr_assert_eq(longest(&pace), 0);
 }
 
 Test(commit_pace, waits_for_many_records_only)
@@ -80,6 +99,6 @@ Test(commit_pace, takes_times_that_are_not_measurable)
 	take(&pace, 0, 3);
 	cr_assert_eq(pace.fastest_us, 1);
 	cr_assert_eq(longest(&pace), 0);
-	take(&pace, 1 * MS, 100);
+	take(&pace, 20 * MS, 100);
 	cr_assert_gt(commit_pace_us(&pace, 1, 0), 0);
 }
