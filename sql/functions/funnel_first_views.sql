@@ -24,29 +24,18 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- The query of the views with which a chain may begin: unit, and the first and last of a session
--- and day. Days with events that the reports have not counted yet are read from raw.event_rows.
+-- and day.
 CREATE OR REPLACE FUNCTION mart.funnel_view_ranges(first_day date, last_day date, unit text)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
-    own     constant text := mart.funnel_unit(unit);
-    days    constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
-    us      constant text := '(date_part(''epoch'', e.%I) * 1000000)::bigint';
-    waiting constant date[] := ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
-                                     WHERE event_date BETWEEN first_day AND last_day);
-    found   text;
+    own constant text := mart.funnel_unit(unit);
+    us  constant text := '(date_part(''epoch'', e.%I) * 1000000)::bigint';
 BEGIN
-    found := format('SELECT %s AS unit, %s AS first, %s AS last FROM mart.session_days e '
-                    'WHERE %s AND e.views > 0', own, format(us, 'first_view'),
-                    format(us, 'last_view'), days);
-    IF waiting <> '{}' THEN
-        found := found || format($sql$ AND e.event_date <> ALL (%1$L::date[])
-            UNION ALL
-            SELECT %2$s, %3$s, %3$s FROM raw.event_rows e
-            WHERE e.event_date IN (%4$s) AND e.event_type = 'v'$sql$,
-            waiting, own, format(us, 'event_time'),
-            (SELECT string_agg(quote_literal(d), ', ') FROM unnest(waiting) AS d));
-    END IF;
-    RETURN found;
+    RETURN mart.funnel_session_rows(
+        format('%s AS unit, %s AS first, %s AS last', own, format(us, 'first_view'),
+               format(us, 'last_view')),
+        'e.views > 0', format('%1$s, %2$s, %2$s', own, format(us, 'event_time')),
+        'raw.event_rows e', 'e.event_type = ''v''', first_day, last_day);
 END
 $body$;
 

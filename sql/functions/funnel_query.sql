@@ -27,35 +27,47 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
                WHERE event_date BETWEEN first_day AND last_day)
 $$;
 
--- The query that finds the units with an event of a step. Days with events that the reports have
--- not counted yet are read from raw.event_rows.
+-- The query of some rows of mart.session_days. For days with events that the reports have not
+-- counted yet, it reads the events instead. Columns and conditions are expressions on e.
+CREATE OR REPLACE FUNCTION mart.funnel_session_rows(
+    columns text, condition text, event_columns text, event_source text, event_condition text,
+    first_day date, last_day date)
+RETURNS text LANGUAGE plpgsql STABLE AS $body$
+DECLARE
+    waiting constant date[] := ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
+                                     WHERE event_date BETWEEN first_day AND last_day);
+    found   text := format('SELECT %s FROM mart.session_days e '
+                           'WHERE e.event_date BETWEEN %L AND %L AND %s',
+                           columns, first_day, last_day, condition);
+BEGIN
+    IF waiting <> '{}' THEN
+        found := found || format(' AND e.event_date <> ALL (%1$L::date[]) UNION ALL '
+                                 'SELECT %2$s FROM %3$s WHERE e.event_date IN (%4$s) AND %5$s',
+                                 waiting, event_columns, event_source,
+                                 (SELECT string_agg(quote_literal(d), ', ') FROM unnest(waiting) d),
+                                 event_condition);
+    END IF;
+    RETURN found;
+END
+$body$;
+
+-- The query that finds the units with an event of a step.
 CREATE OR REPLACE FUNCTION mart.funnel_units(
     step jsonb, first_day date, last_day date, unit text, source text)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
-    own     constant text := mart.funnel_unit(unit);
-    days    constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
-    waiting constant date[] := ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
-                                     WHERE event_date BETWEEN first_day AND last_day);
-    found   text;
+    own constant text := mart.funnel_unit(unit);
 BEGIN
     IF NOT mart.funnel_reads_sessions(step, first_day, last_day, unit) THEN
-        RETURN format('SELECT %s FROM %s WHERE %s AND %s', own, source, days,
-                      mart.funnel_condition(step));
+        RETURN format('SELECT %s FROM %s WHERE e.event_date BETWEEN %L AND %L AND %s', own, source,
+                      first_day, last_day, mart.funnel_condition(step));
     END IF;
-    found := format('SELECT %s FROM mart.session_days e WHERE %s AND e.%I > 0', own, days,
-                    CASE step->>'type' WHEN 'view' THEN 'views' WHEN 'cart' THEN 'carts'
-                                       WHEN 'remove_from_cart' THEN 'removes'
-                                       WHEN 'checkout' THEN 'checkouts'
-                                       WHEN 'purchase' THEN 'purchases' END);
-    IF waiting <> '{}' THEN
-        found := found || format(' AND e.event_date <> ALL (%1$L::date[]) UNION ALL '
-                                 'SELECT %2$s FROM %3$s WHERE e.event_date IN (%4$s) AND %5$s',
-                                 waiting, own, source,
-                                 (SELECT string_agg(quote_literal(d), ', ') FROM unnest(waiting) d),
-                                 mart.funnel_condition(step));
-    END IF;
-    RETURN found;
+    RETURN mart.funnel_session_rows(
+        own, format('e.%I > 0', CASE step->>'type' WHEN 'view' THEN 'views' WHEN 'cart' THEN 'carts'
+                                                   WHEN 'remove_from_cart' THEN 'removes'
+                                                   WHEN 'checkout' THEN 'checkouts'
+                                                   WHEN 'purchase' THEN 'purchases' END),
+        own, source, mart.funnel_condition(step), first_day, last_day);
 END
 $body$;
 
@@ -202,7 +214,6 @@ BEGIN
                 WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)),
         $sql$, days);
     END IF;
-    units := mart.funnel_units(steps[2], first_day, until, unit, source);
     event := format('SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept, '
                     '%s AS starts FROM %s WHERE %s AND ', one, us, mask, split.kept, period, source,
                     days);
@@ -214,6 +225,8 @@ BEGIN
         units := 'SELECT unit FROM early WHERE unsure';
         sure := format('SELECT unit, NULL::bigint AS kept, us, %s AS level, s1 FROM sure '
                        'UNION ALL ', level);
+    ELSE
+        units := mart.funnel_units(steps[2], first_day, until, unit, source);
     END IF;
     chain := mart.funnel_chains(
         event || format('(%s) AND (%s) IN (%s)', array_to_string(wanted, ' OR '), own, units), 1, n,
