@@ -5,7 +5,7 @@
 -- is the time of an event of step 2, and s(k) that of step k in the chain from this event. Of all
 -- such views, the first one begins the chain that counts. A session and day gives its first view to
 -- a range that has it. In two cases the view is unknown: a range begins between the first and the
--- last view, or the first view and the event of step 2 have the same time, so that event_id decides.
+-- last view, or the first view and the event of step 2 have the same time, and event_id decides.
 -- A unit is unsure if such a view could begin a longer or an earlier chain. A unit with many events
 -- of step 2 is unsure too, because each of them would be compared with each session and day. The
 -- events of unsure units are read, as for all other funnels.

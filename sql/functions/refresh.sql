@@ -13,8 +13,8 @@
 -- It adds up the sums that loaders have stored with their events (new_products, new_sessions), and
 -- merges them into cubes, dimensions and totals. product_days, category_brand_days and session_days
 -- have no unique key: MERGE or a look-up finds their rows. Every merge is a sum, a minimum, a
--- maximum, a union, or the latest by a total order. So neither the order of events nor their division into
--- batches and refreshes matters. Distinct sessions, paths, stages and abandoned carts
+-- maximum, a union, or the latest by a total order. So neither the order of events nor their
+-- division into batches and refreshes matters. Distinct sessions, paths, stages and abandoned carts
 -- cannot be merged like this. For them, the refresh subtracts what each touched session and day
 -- contributed before the merge, and adds what it contributes after it.
 --

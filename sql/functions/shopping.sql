@@ -6,9 +6,9 @@
 -- user had an event, up to 30 days before. So new events of a day also change mart.return_days of
 -- the 30 days after it.
 --
--- The events of a day may have come a moment ago, before ANALYZE. The planner then expects few rows,
--- and would join them by nested loops: one day of 20,000 events took more than four minutes. So
--- these are switched off.
+-- The events of a day may have come a moment ago, before ANALYZE. The planner then expects few
+-- rows, and would join them by nested loops: one day of 20,000 events took more than four minutes.
+-- So these are switched off.
 --
 -- Bounds. Of a session and day: the first 100 products viewed in a row, and the first 20 products
 -- bought. Of a day: 1000 pairs of each step of the paths.
