@@ -439,7 +439,7 @@ enum step task_loop_step(struct task_loop *loop, bool stopping, struct err *err)
 			/* The group may have expelled this member. Only a poll shows that. */
 			return after_error(loop, err);
 		}
-		if (!transaction_send(loop, err) || !assignment_apply(loop, stopping, err))
+		if (!transaction_send_early(loop, err) || !assignment_apply(loop, stopping, err))
 			return after_error(loop, err);
 		if (!stopping) {
 			if (!intake_verify_client(loop->intake, monotonic_us(), err))

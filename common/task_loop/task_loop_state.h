@@ -68,7 +68,8 @@ struct task_loop_report {
 enum transaction_phase {
 	TRANSACTION_NONE,         /* not begun */
 	TRANSACTION_OPEN,         /* begun; the producer may have outputs */
-	TRANSACTION_OFFSETS_SENT, /* outputs and offsets are sent; the commit is missing */
+	TRANSACTION_OFFSETS_SENT, /* the offsets are sent, perhaps before the outputs */
+	TRANSACTION_ENDING,       /* all is sent, and the commit was called */
 };
 
 struct task_loop {

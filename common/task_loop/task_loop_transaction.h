@@ -8,6 +8,8 @@
 /* Gives unsent outputs to the producer. Begins a transaction if there is none. ERR_RETRY: as
  * below. */
 MUST_USE bool transaction_send(struct task_loop *loop, struct err *err);
+/* The same, but only if the broker has had the time to complete the last transaction. */
+MUST_USE bool transaction_send_early(struct task_loop *loop, struct err *err);
 /* Commits outputs and offsets. ERR_RETRY with loop->committing: fold nothing, and call again
  * later. That includes a lost transaction: its outputs stay in the outbox, and the next call
  * sends them again. ERR_RETRY without loop->committing: folding may continue. Either no commit
