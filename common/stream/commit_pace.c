@@ -18,10 +18,13 @@ int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t 
 	int64_t usual_us = 2 * pace->fastest_us > COMMIT_PACE_QUICK_US ? 2 * pace->fastest_us
 	                                                               : COMMIT_PACE_QUICK_US;
 	int64_t too_long_us = pace->mean_us - usual_us;
-	int64_t worth_us = COMMIT_PACE_RATE_US * 1000 * records / (since_us > 0 ? since_us : 1);
-	int64_t wait_us = too_long_us > 0 ? COMMIT_PACE_FACTOR * too_long_us : 0;
+	int64_t rate_us = COMMIT_PACE_RATE_US * 1000 * records / (since_us > 0 ? since_us : 1);
+	int64_t worth_us = rate_us - COMMIT_PACE_RATE_US * COMMIT_PACE_FROM;
+	int64_t wait_us = COMMIT_PACE_FACTOR * too_long_us;
 
 	if (wait_us > worth_us)
 		wait_us = worth_us;
+	if (wait_us < 0)
+		return 0;
 	return wait_us < COMMIT_PACE_MAX_US ? wait_us : COMMIT_PACE_MAX_US;
 }

@@ -1,6 +1,7 @@
 #include "stream/commit_pace.h"
 
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define MS     INT64_C(1000)
@@ -29,31 +30,24 @@ Test(commit_pace, does_not_wait_at_first)
 	cr_assert_eq(pace.fastest_us, 14 * MS);
 }
 
-Test(commit_pace, does_not_wait_while_commits_take_their_usual_time)
+/* Whether there is a wait after a commit of first_ms, and then `times` commits of then_ms. */
+static bool waits_after(int64_t first_ms, int64_t then_ms, int times)
 {
 	struct commit_pace pace = {0};
 
-	take(&pace, 14 * MS, 1);
-	take(&pace, 28 * MS, 1000);
-	cr_assert_eq(longest(&pace), 0);
+	take(&pace, first_ms * MS, 1);
+	take(&pace, then_ms * MS, times);
+	return longest(&pace) > 0;
 }
 
-Test(commit_pace, does_not_wait_while_commits_are_quick)
+Test(commit_pace, does_not_wait_while_commits_are_as_usual_or_quick)
 {
-	struct commit_pace pace = {0};
-
-	take(&pace, 1 * MS, 1);
-	take(&pace, COMMIT_PACE_QUICK_US, 1000);
-	cr_assert_eq(longest(&pace), 0);
-}
-
-Test(commit_pace, ignores_one_slow_commit)
-{
-	struct commit_pace pace = {0};
-
-	take(&pace, 4 * MS, 20);
-	take(&pace, 50 * MS, 1);
-	cr_assert_eq(longest(&pace), 0);
+	cr_assert_not(waits_after(14, 28, 1000), "their usual time");
+	cr_assert(waits_after(14, 29, 1000));
+	cr_assert_not(waits_after(1, COMMIT_PACE_QUICK_US / MS, 1000), "quick");
+	cr_assert(waits_after(1, COMMIT_PACE_QUICK_US / MS + 1, 1000));
+	cr_assert_not(waits_after(4, 50, 1), "one slow commit");
+	cr_assert(waits_after(4, 50, 2));
 }
 
 Test(commit_pace, waits_while_commits_are_slow)
@@ -87,9 +81,10 @@ Test(commit_pace, waits_for_many_records_only)
 	take(&pace, 4 * MS, 1);
 	take(&pace, 1 * SECOND, 100);
 	cr_assert_eq(commit_pace_us(&pace, 0, SECOND), 0);
-	cr_assert_eq(commit_pace_us(&pace, 5000, SECOND), 25 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 150 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 300, 60 * SECOND), 25, "the first ones after a pause");
+	cr_assert_eq(commit_pace_us(&pace, 25000, SECOND), 0);
+	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 50 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS), 50 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 5000, 60 * SECOND), 0, "the first ones after a pause");
 }
 
 Test(commit_pace, takes_times_that_are_not_measurable)
@@ -100,5 +95,5 @@ Test(commit_pace, takes_times_that_are_not_measurable)
 	cr_assert_eq(pace.fastest_us, 1);
 	cr_assert_eq(longest(&pace), 0);
 	take(&pace, 20 * MS, 100);
-	cr_assert_gt(commit_pace_us(&pace, 1, 0), 0);
+	cr_assert_gt(commit_pace_us(&pace, 26, 0), 0);
 }
