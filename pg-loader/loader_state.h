@@ -56,9 +56,10 @@ struct loader {
 	struct schema_alarm schema_alarm;
 
 	struct load_batch batch;
-	struct stored_offset *moved; /* room for task_count */
-	int64_t batch_started_us;    /* 0: nothing to commit */
-	int64_t batch_rows;          /* limit; below BATCH_ROWS after a batch that timed out */
+	struct stored_offset *moved;          /* room for task_count */
+	int64_t batch_started_us;             /* 0: nothing to commit */
+	int64_t commit_took_us, committed_us; /* of the last commit: its time, its end */
+	int64_t batch_rows; /* limit; below BATCH_ROWS after a batch that timed out */
 
 	struct metric *rows[TARGET_COUNT], *controls, *duplicates, *staged, *batches;
 	struct metric *reconnects, *rewinds, *up, *event_time;
