@@ -27,7 +27,7 @@ static const struct config_option loader_options[] = {
          1073741824, "commit when a batch has about this many bytes of input", NULL, NULL},
 	{"BATCH_INTERVAL", CONFIG_DURATION, offsetof(struct loader_config, batch_interval_us),
          "200ms", 1000, 60000000,
-         "commit this long after the first record of a batch; at once when no more "
+         "commit this long after the first record of a batch; sooner when no more "
          "records wait",
          NULL, NULL},
 	{"IDLE_TIMEOUT", CONFIG_DURATION, offsetof(struct loader_config, idle_timeout_us), "30s",
