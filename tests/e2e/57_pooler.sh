@@ -163,9 +163,11 @@ session() {
 }
 check "session pooling: all rows are loaded, and other clients see no change" session
 
-# Another client gets pg-loader's connection, and pg-loader gets one without its staging tables.
+# Other clients take all connections of the pool, among them that of pg-loader. So pg-loader gets one
+# without its staging tables.
 changed_meanwhile() {
-    local other
+    local i
+    local -a others=()
     loader_begin "POSTGRES_DSN=$POOLED" REPORTING_INTERVAL=0s MIGRATE=false
     pooler_conf transaction 20
     kill -HUP "$POOLER"
@@ -174,12 +176,14 @@ changed_meanwhile() {
     { head -n 1 "$FIRST"; tail -n 100 "$FIRST"; } >"$E2E_WORK/again.csv"
     replay --input "$E2E_WORK/again.csv"
     wait_until "pg-loader has loaded them, or has noticed the change" loaded_or_ended
-    psql -X -q -d "$POOLED" -c "BEGIN" -c "SELECT pg_sleep($LONG)" >/dev/null 3>&- 9>&- &
-    other=$!
-    wait_until "another client has the connection" others_transaction
+    for ((i = $(count "pg_stat_activity WHERE datname = 'funnel'"); i > 0; i--)); do
+        psql -X -q -d "$POOLED" -c "BEGIN" -c "SELECT pg_sleep($LONG)" >/dev/null 3>&- 9>&- &
+        others+=($!)
+    done
+    wait_until "other clients have all connections" transactions_sleep "${#others[@]}"
     replay --input "$SECOND"
     loader_ends 78
-    kill "$other"
+    kill "${others[@]}"
     grep -F "transaction or statement mode" "$E2E_WORK/loader.log"
 }
 # A second connection of pg-loader itself may already take the first one's place.
@@ -187,7 +191,7 @@ loaded_or_ended() {
     grep -q event=stopped "$E2E_WORK/loader.log" ||
         stack wait --wait-timeout 0s --wait-reports=false
 }
-others_transaction() { [[ $(count "pg_stat_activity WHERE wait_event = 'PgSleep'") == 1 ]]; }
+transactions_sleep() { [[ $(count "pg_stat_activity WHERE wait_event = 'PgSleep'") == "$1" ]]; }
 check "a pooler that changes to transaction pooling during a run is named, exit 78" changed_meanwhile
 pooler_end
 caught_up() {
