@@ -21,7 +21,6 @@ LOAD="after_entries before_copy after_copy after_load_batches after_bronze_loads
 COLLISION="after_collision:1 after_copy:2 after_upsert:1 before_pg_commit:2 after_pg_commit:2"
 LAKE="after_write after_put after_lock after_files before_commit after_commit"
 SEND="before_send before_save after_save before_end"
-CHUNK=600
 chunk=0 parts=() exact=(--exact-counts)
 export LAKE_URL=$E2E_WORK/fault-lake LAKE_BATCH_INTERVAL=300ms LAKE_MIN_FREE=1m
 export KAFKA_PROPERTIES=session.timeout.ms=4000 # a killed client keeps its partitions for this time
@@ -34,6 +33,11 @@ faults() {
     for point in $COLLISION; do printf 'pg-loader:%s ' "collision:$point"; done
     for point in $SEND; do printf 'producer:%s ' "$point"; done
 }
+
+# Each fault gets as many rows as all others, at most 600.
+read -r -a FAULT_LIST <<<"${FAULTS:-$(faults)}"
+CHUNK=$(($(rows_of "$E2E_WORK/replay.csv") / (${#FAULT_LIST[@]} + 1)))
+((CHUNK <= 600)) || CHUNK=600
 
 # The next rows as a file of their own.
 next_chunk() {
@@ -107,10 +111,10 @@ survives() { # SERVICE POINT
 
 fresh
 services
-[[ " ${FAULTS:-lake:}" != *" lake:"* ]] || start lake-1
+[[ " ${FAULT_LIST[*]}" != *" lake:"* ]] || start lake-1
 next_chunk
 replay --input "${parts[0]}"
-for fault in ${FAULTS:-$(faults)}; do
+for fault in "${FAULT_LIST[@]}"; do
     next_chunk
     # A row that was sent and not saved yet comes twice.
     [[ $fault != producer:* ]] || exact=(--resent)
