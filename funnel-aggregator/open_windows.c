@@ -1,11 +1,13 @@
 /* An event updates the entry of its session, and the accumulator by the difference. So emitting an
  * accumulator needs no walk over sessions.
  *
- * Session entries have 32 bytes and are in an array of their window. Freeing a window frees all of
- * them at once.
+ * Most sessions only have views. The entry of a session is 64 bits: flags, and the earliest time of
+ * the first stage, from the start of the window. With the first event that this cannot hold, the
+ * entry gets a funnel, and has its number instead of the time. Freeing a window frees all of them
+ * at once.
  *
  * Buyers are counted whatever STAGES are. The funnel of most lists has what this takes (stages.h).
- * With another list, such as view,cart, a window keeps a second funnel per entry. Few sessions both
+ * With another list, such as view,cart, a window keeps a second funnel per funnel. Few sessions both
  * view and buy, so only their events cost more than one comparison. */
 #include "open_windows.h"
 
@@ -19,7 +21,7 @@
 
 #define EXPECTED_MAX 4096
 
-/* The flags of an entry's funnel. */
+/* The low bits of an entry. The others are a time or a number. */
 enum seen {
 	SEEN_VIEW = 1,
 	SEEN_CART = 2,
@@ -28,7 +30,11 @@ enum seen {
 	COUNTED_BUYER = 8,
 	COUNTED_AFTER_VIEW = 16,
 	COUNTED_AFTER_CART = 32,
+	HAS_TIME = 64,    /* of the first stage; never together with HAS_FUNNEL */
+	HAS_FUNNEL = 128, /* its number in the window's funnels */
+	FLAGS = 255,
 };
+#define FLAG_BITS 8 /* 56 are left: a time in a window of at most 31 days takes 42 */
 
 /* Growth costs more than one allocation of the right size. Large windows grow: a wrong estimate
  * would waste much memory, and the cost of growth is divided among many entries. */
@@ -40,12 +46,10 @@ static uint32_t expected(uint32_t count)
 static void reserve(struct open_window *window, const struct open_window *like)
 {
 	window->accumulator_capacity = expected(like->accumulator_count);
-	window->entry_capacity = expected(like->entry_count);
 	window->accumulators =
 		xrealloc(NULL, window->accumulator_capacity * sizeof(*window->accumulators));
-	window->entries = xrealloc(NULL, window->entry_capacity * sizeof(*window->entries));
 	u64_map_reserve(&window->accumulator_of_group, window->accumulator_capacity);
-	u64_map_reserve(&window->entry_of_session, window->entry_capacity);
+	session_table_reserve(&window->sessions, expected(like->sessions.used));
 }
 
 struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers,
@@ -56,23 +60,23 @@ struct open_window *open_window_new(int rollup, struct window bounds, bool count
 	*window = (struct open_window){.bounds = bounds,
 	                               .rollup = rollup,
 	                               .counts_buyers = counts_buyers};
-	if (like && like->entry_count)
+	if (like && like->accumulator_count)
 		reserve(window, like);
 	return window;
 }
 
 void open_window_free(struct open_window *window, const struct stages *stages)
 {
-	for (uint32_t i = 0; i < window->entry_count; i++)
-		if (window->entries[i].middle) /* few have one */
-			funnel_free(&window->entries[i], stages);
-	for (uint32_t i = 0; window->purchase_funnels && i < window->entry_count; i++)
-		funnel_free(&window->purchase_funnels[i], &purchase_stages);
-	free(window->entries);
+	for (uint32_t i = 0; i < window->funnel_count; i++) {
+		funnel_free(&window->funnels[i], stages);
+		if (window->purchase_funnels)
+			funnel_free(&window->purchase_funnels[i], &purchase_stages);
+	}
+	free(window->funnels);
 	free(window->purchase_funnels);
 	free(window->accumulators);
 	u64_map_free(&window->accumulator_of_group);
-	u64_map_free(&window->entry_of_session);
+	session_table_free(&window->sessions);
 	free(window);
 }
 
@@ -99,47 +103,21 @@ uint32_t open_window_group(struct open_window *window, uint32_t group)
 	return number;
 }
 
-static void add_purchase_funnel(struct open_window *window)
-{
-	GROW(window->purchase_funnels, window->entry_count, window->purchase_funnel_capacity);
-	funnel_init(&window->purchase_funnels[window->entry_count]);
-}
-
-static uint64_t entry_key(uint32_t accumulator, uint32_t session)
-{
-	return (uint64_t)accumulator << 32 | session;
-}
-
 void open_window_prefetch(const struct open_window *window, uint32_t accumulator, uint32_t session)
 {
-	u64_map_prefetch(&window->entry_of_session, entry_key(accumulator, session));
+	session_table_prefetch(&window->sessions, accumulator, session);
 }
 
-static struct funnel *entry_of(struct open_window *window, uint32_t accumulator, uint32_t session,
-                               const struct stages *stages, bool *added)
+static void count_seen(struct measures *measures, uint64_t *entry, enum event_type type)
 {
-	uint32_t number = u64_map_put(&window->entry_of_session, entry_key(accumulator, session),
-	                              window->entry_count, added);
+	uint64_t bit = type == EVENT_VIEW       ? SEEN_VIEW
+	               : type == EVENT_CART     ? SEEN_CART
+	               : type == EVENT_PURCHASE ? SEEN_PURCHASE
+	                                        : 0;
 
-	if (*added) {
-		GROW(window->entries, window->entry_count, window->entry_capacity);
-		if (window->counts_buyers && !stages->has_purchases)
-			add_purchase_funnel(window);
-		funnel_init(&window->entries[window->entry_count++]);
-	}
-	return &window->entries[number];
-}
-
-static void count_seen(struct measures *measures, struct funnel *entry, enum event_type type)
-{
-	uint8_t bit = type == EVENT_VIEW       ? SEEN_VIEW
-	              : type == EVENT_CART     ? SEEN_CART
-	              : type == EVENT_PURCHASE ? SEEN_PURCHASE
-	                                       : 0;
-
-	if (!bit || entry->flags & bit)
+	if (!bit || *entry & bit)
 		return;
-	entry->flags |= bit;
+	*entry |= bit;
 	if (bit == SEEN_VIEW)
 		measures->view_sessions++;
 	else if (bit == SEEN_CART)
@@ -163,61 +141,123 @@ static void count_reached(struct measures *measures, const struct stages *stages
 }
 
 /* Counts what is newly true of a session with a view and a purchase. None of it becomes false. */
-static void count_buyer(struct measures *measures, struct funnel *entry, enum bought bought)
+static void count_buyer(struct measures *measures, uint64_t *entry, enum bought bought)
 {
-	uint8_t now = COUNTED_BUYER | (bought >= BOUGHT_AFTER_VIEW ? COUNTED_AFTER_VIEW : 0) |
-	              (bought >= BOUGHT_AFTER_CART ? COUNTED_AFTER_CART : 0);
-	uint8_t added = now & (uint8_t)~entry->flags;
+	uint64_t now = COUNTED_BUYER | (bought >= BOUGHT_AFTER_VIEW ? COUNTED_AFTER_VIEW : 0) |
+	               (bought >= BOUGHT_AFTER_CART ? COUNTED_AFTER_CART : 0);
+	uint64_t added = now & ~*entry;
 
-	entry->flags |= added;
+	*entry |= added;
 	measures->buying_view_sessions += (added & COUNTED_BUYER) != 0;
 	measures->view_purchase_sessions += (added & COUNTED_AFTER_VIEW) != 0;
 	measures->view_cart_purchase_sessions += (added & COUNTED_AFTER_CART) != 0;
 }
 
-/* Adds an event to the second funnel of an entry, if it has one. */
-static bool follow_purchases(struct open_window *window, const struct funnel *entry,
-                             const struct event *event)
-{
-	int stage = purchase_stages.of_type[event->type];
+/* ---- entries with a time */
 
-	return !window->purchase_funnels || stage < 0 ||
-	       funnel_add(&window->purchase_funnels[entry - window->entries], &purchase_stages,
-	                  stage, event->event_time_us);
+static bool has_purchase_funnels(const struct open_window *window, const struct stages *stages)
+{
+	return window->counts_buyers && !stages->has_purchases;
 }
 
-static void follow_buyer(struct open_window *window, struct measures *measures,
-                         struct funnel *entry, const struct stages *stages)
+/* Whether an event only needs the time of the first stage, or none, in all funnels. */
+static bool fits_time(const struct open_window *window, const struct stages *stages,
+                      enum event_type type)
 {
-	if (window->purchase_funnels)
+	int stage = stages->of_type[type];
+
+	return stage <= 0 &&
+	       (!has_purchase_funnels(window, stages) || purchase_stages.of_type[type] < 0 ||
+	        (stage == 0 && type == EVENT_VIEW));
+}
+
+static void take_time(const struct open_window *window, uint64_t *entry, int64_t time_us)
+{
+	uint64_t since_us = (uint64_t)(time_us - window->bounds.start_us);
+
+	if (!(*entry & HAS_TIME) || since_us < *entry >> FLAG_BITS)
+		*entry = since_us << FLAG_BITS | (*entry & FLAGS) | HAS_TIME;
+}
+
+/* ---- entries with a funnel */
+
+/* A new funnel. first_us: INT64_MAX: none. */
+static struct funnel funnel_from(int64_t first_us)
+{
+	struct funnel funnel;
+
+	funnel_init(&funnel);
+	funnel.first_us = first_us;
+	funnel.reached = first_us != INT64_MAX;
+	return funnel;
+}
+
+/* Gives an entry a funnel, which begins with the time of the entry. */
+static void add_funnel(struct open_window *window, uint64_t *entry, const struct stages *stages)
+{
+	uint32_t number = window->funnel_count;
+	int64_t first_us = *entry & HAS_TIME
+	                           ? window->bounds.start_us + (int64_t)(*entry >> FLAG_BITS)
+	                           : INT64_MAX;
+
+	GROW(window->funnels, number, window->funnel_capacity);
+	window->funnels[number] = funnel_from(first_us);
+	if (has_purchase_funnels(window, stages)) {
+		GROW(window->purchase_funnels, number, window->purchase_funnel_capacity);
+		window->purchase_funnels[number] =
+			funnel_from(stages->at[0] == EVENT_VIEW ? first_us : INT64_MAX);
+	}
+	window->funnel_count++;
+	*entry = (uint64_t)number << FLAG_BITS | (*entry & (FLAGS & ~HAS_TIME)) | HAS_FUNNEL;
+}
+
+/* Adds an event to the funnels of an entry. Returns false as funnel_add does. */
+static bool follow(struct open_window *window, struct measures *measures, uint64_t *entry,
+                   const struct event *event, const struct stages *stages)
+{
+	uint32_t number = (uint32_t)(*entry >> FLAG_BITS);
+	struct funnel *funnel = &window->funnels[number],
+		      *purchase =
+			      window->purchase_funnels ? &window->purchase_funnels[number] : NULL;
+	int stage = stages->of_type[event->type], before = funnel->reached,
+	    purchase_stage = purchase_stages.of_type[event->type];
+	bool kept = true;
+
+	if (stage >= 0) {
+		kept = funnel_add(funnel, stages, stage, event->event_time_us);
+		count_reached(measures, stages, before, funnel->reached);
+	}
+	if (purchase && purchase_stage >= 0)
+		kept &= funnel_add(purchase, &purchase_stages, purchase_stage,
+		                   event->event_time_us);
+	if (window->counts_buyers && (*entry & SEEN_BUYER) == SEEN_BUYER)
 		count_buyer(measures, entry,
-		            funnel_bought(&window->purchase_funnels[entry - window->entries],
-		                          &purchase_stages));
-	else
-		count_buyer(measures, entry, funnel_bought(entry, stages));
+		            purchase ? funnel_bought(purchase, &purchase_stages)
+		                     : funnel_bought(funnel, stages));
+	return kept;
 }
 
+/* A buyer always has a funnel: a purchase is a stage after the first one in one of the funnels. */
 bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
                        const struct event *event, const struct stages *stages)
 {
 	struct measures *measures = &window->accumulators[accumulator].measures;
-	bool added, kept = true;
-	struct funnel *entry = entry_of(window, accumulator, session, stages, &added);
-	int stage = stages->of_type[event->type], before = entry->reached;
+	bool added;
+	uint64_t *entry = session_table_put(&window->sessions, accumulator, session, &added);
 
 	measures->events[event->type]++;
 	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
 		measures->revenue_cents = sum_capped(measures->revenue_cents, event->price_cents);
 	measures->sessions += added;
 	count_seen(measures, entry, event->type);
-	if (stage >= 0) {
-		kept = funnel_add(entry, stages, stage, event->event_time_us);
-		count_reached(measures, stages, before, entry->reached);
+	if (!(*entry & HAS_FUNNEL) && fits_time(window, stages, event->type)) {
+		if (stages->of_type[event->type] == 0)
+			take_time(window, entry, event->event_time_us);
+		return true;
 	}
-	kept &= follow_purchases(window, entry, event);
-	if (window->counts_buyers && (entry->flags & SEEN_BUYER) == SEEN_BUYER)
-		follow_buyer(window, measures, entry, stages);
-	return kept;
+	if (!(*entry & HAS_FUNNEL))
+		add_funnel(window, entry, stages);
+	return follow(window, measures, entry, event, stages);
 }
 
 static int64_t add_counted(int64_t a, int64_t b)
@@ -227,16 +267,16 @@ static int64_t add_counted(int64_t a, int64_t b)
 
 size_t open_window_entries(const struct open_window *window)
 {
-	return (size_t)window->accumulator_count + window->entry_count;
+	return (size_t)window->accumulator_count + window->sessions.used;
 }
 
 size_t open_window_bytes(const struct open_window *window)
 {
 	return sizeof(*window) + window->accumulator_capacity * sizeof(*window->accumulators) +
-	       window->entry_capacity * sizeof(*window->entries) +
+	       window->funnel_capacity * sizeof(*window->funnels) +
 	       window->purchase_funnel_capacity * sizeof(*window->purchase_funnels) +
 	       u64_map_bytes(&window->accumulator_of_group) +
-	       u64_map_bytes(&window->entry_of_session);
+	       session_table_bytes(&window->sessions);
 }
 
 void measures_add(struct measures *measures, const struct measures *other)

@@ -1,6 +1,7 @@
 /* Open windows of one bronze partition. Each window has one accumulator per group: its measures.
  *
- * Counts of distinct sessions are exact: a window keeps one entry per group and session. */
+ * Counts of distinct sessions are exact: a window keeps one entry per group and session, of 16 to 32
+ * bytes, and a funnel for those that have more than a first stage. */
 #ifndef FUNNEL_OPEN_WINDOWS_H
 #define FUNNEL_OPEN_WINDOWS_H
 
@@ -10,6 +11,7 @@
 #include "base/u64_map.h"
 #include "event/event.h"
 #include "event/window.h"
+#include "session_table.h"
 #include "stages.h"
 #include "wire/records_measures.h"
 
@@ -26,11 +28,12 @@ struct open_window {
 	bool closed; /* takes no more events; freed after its last changes went out */
 	/* Counts sessions that bought after a view. If false, these measures are NOT_COUNTED. */
 	bool counts_buyers;
-	uint32_t accumulator_count, accumulator_capacity, entry_count, entry_capacity;
-	struct u64_map accumulator_of_group, entry_of_session;
+	uint32_t accumulator_count, accumulator_capacity, funnel_count, funnel_capacity;
+	struct u64_map accumulator_of_group;
 	struct accumulator *accumulators;
-	struct funnel *entries; /* one per accumulator and session */
-	/* By number of entry: the funnel view, cart, purchase. NULL: the entry's funnel has it. */
+	struct session_table sessions; /* one entry per accumulator and session */
+	struct funnel *funnels;        /* of the entries that have one */
+	/* The funnel view, cart, purchase of each funnel's entry. NULL: that funnel has it. */
 	struct funnel *purchase_funnels;
 	uint32_t purchase_funnel_capacity;
 };

@@ -45,7 +45,6 @@ struct funnel {
 	int64_t last_us;      /* latest time of the last stage; INT64_MIN: none */
 	struct times *middle; /* of the count - 2 stages between; NULL: no event of any yet */
 	uint8_t reached;      /* stages reached in order */
-	uint8_t flags;        /* for the owner of the funnel; funnel_init sets 0 */
 };
 
 void funnel_init(struct funnel *funnel);

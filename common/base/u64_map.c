@@ -86,12 +86,6 @@ uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *
 	return map->slots[at].value;
 }
 
-void u64_map_prefetch(const struct u64_map *map, uint64_t key)
-{
-	if (map->slots)
-		__builtin_prefetch(&map->slots[(uint32_t)hash_u64(key) & map->mask], 1);
-}
-
 size_t u64_map_bytes(const struct u64_map *map)
 {
 	return map->slots ? ((size_t)map->mask + 1) * sizeof(*map->slots) : 0;

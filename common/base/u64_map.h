@@ -28,7 +28,5 @@ void u64_map_reserve(struct u64_map *map, uint32_t count);
 uint32_t u64_map_put(struct u64_map *map, uint64_t key, uint32_t initial, bool *added);
 /* Allocated bytes. */
 size_t u64_map_bytes(const struct u64_map *map);
-/* Begins to load the memory of a key, for a u64_map_put that comes soon. Changes nothing. */
-void u64_map_prefetch(const struct u64_map *map, uint64_t key);
 
 #endif

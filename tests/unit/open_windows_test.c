@@ -10,6 +10,7 @@
 
 #define SESSIONS 5
 #define GROUPS   2
+#define BEGIN_US INT64_C(1569888000000000)
 
 struct seen_event {
 	struct event event;
@@ -101,13 +102,13 @@ static void expect_recount(const char *list, uint64_t seed, bool counts_buyers,
 	struct rng rng = {seed};
 	struct seen_event events[80];
 	struct open_window *window =
-		open_window_new(0, (struct window){0, 100}, counts_buyers, like);
+		open_window_new(0, (struct window){BEGIN_US, BEGIN_US + 100}, counts_buyers, like);
 	struct stages stages;
 	struct err err;
 
 	cr_assert(stages_parse(list, &stages, &err));
 	for (int i = 0; i < 80; i++) {
-		struct event event = {.event_time_us = rng_below(&rng, 20),
+		struct event event = {.event_time_us = BEGIN_US + rng_below(&rng, 20),
 		                      .type = (enum event_type)rng_below(&rng, EVENT_TYPE_COUNT),
 		                      .price_cents = rng_below(&rng, 1000)};
 		uint32_t group = (uint32_t)rng_below(&rng, GROUPS) + 7,
@@ -175,7 +176,7 @@ Test(open_windows, window_like_another_takes_as_many_groups_and_sessions_without
 				   *full = new_with(sizes[i][0], sizes[i][1], &stages, first);
 
 		cr_assert_eq(open_window_bytes(empty), open_window_bytes(full), "case %zu", i);
-		cr_assert_eq(full->entry_count, sizes[i][1]);
+		cr_assert_eq(full->sessions.used, sizes[i][1]);
 		expect_recount("view,cart,purchase", i + 1, true, first);
 		open_window_free(first, &stages);
 		open_window_free(empty, &stages);
@@ -195,6 +196,22 @@ Test(open_windows, window_like_a_large_one_takes_no_more_than_1_mib_at_first)
 	cr_assert(open_window_bytes(window) < 1024 * 1024, "%zu bytes", open_window_bytes(window));
 	open_window_free(large, &stages);
 	open_window_free(window, &stages);
+}
+
+Test(open_windows, session_with_views_only_takes_at_most_32_bytes)
+{
+	static const uint32_t counts[] = {10000, 50000, 100000, 150000, 200000};
+	struct stages stages;
+	struct err err;
+
+	cr_assert(stages_parse("view,cart,purchase", &stages, &err));
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		struct open_window *window = new_with(1, counts[i], &stages, NULL);
+
+		cr_assert(open_window_bytes(window) < 32 * counts[i] + 4096, "%zu bytes for %u",
+		          open_window_bytes(window), counts[i]);
+		open_window_free(window, &stages);
+	}
 }
 
 Test(open_windows, buyers_of_a_total_are_not_counted_if_those_of_a_part_are_not)
