@@ -48,7 +48,6 @@
 #define ACKS_CAPACITY 131072
 
 /* How long a row waits for others of its partition. */
-#define LINGER_MS            5
 #define FULL_SPEED_LINGER_MS 50
 
 /* ---- opening */
@@ -111,7 +110,7 @@ static bool open_source(struct producer *p, struct err *err)
 	return open_feed(p, err);
 }
 
-/* A replay at full speed sends fewer and larger requests, which saves CPU time of the brokers. Rows
+/* See sender_new. A replay at full speed sends fewer and larger requests, which saves CPU time of the brokers. Rows
  * that arrive now, or are paced, are sent soon. librdkafka requires a longer TIMEOUT. */
 static int linger_ms(const struct producer *p)
 {
@@ -120,7 +119,7 @@ static int linger_ms(const struct producer *p)
 	                     strcmp(config->input, "-") != 0;
 	bool in_time = config->timeout_us == 0 || config->timeout_us > FULL_SPEED_LINGER_MS * 2000;
 
-	return at_full_speed && in_time ? FULL_SPEED_LINGER_MS : LINGER_MS;
+	return at_full_speed && in_time ? FULL_SPEED_LINGER_MS : 0;
 }
 
 static bool open_kafka(struct producer *p, struct err *err)

@@ -58,12 +58,12 @@ struct sender *sender_new(const struct kafka_config *config, const char *client_
 	char timeout_ms[24], linger[12];
 	const char *extra[] = {"message.timeout.ms",
 	                       timeout_ms,
-	                       "linger.ms",
-	                       linger,
 	                       "queue.buffering.max.messages",
 	                       "50000",
 	                       "queue.buffering.max.kbytes",
 	                       "262144",
+	                       linger_ms ? "linger.ms" : NULL,
+	                       linger,
 	                       NULL};
 	struct sender *sender = calloc(1, sizeof(*sender));
 	rd_kafka_conf_t *conf = NULL;

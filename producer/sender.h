@@ -14,7 +14,7 @@
 
 struct sender;
 /* timeout_us: how long a message may wait for a broker; 0: no limit. linger_ms: how long a message
- * waits for others of its partition, which are sent with it. */
+ * waits for others of its partition, which are sent with it; 0: as in all services. */
 struct sender *sender_new(const struct kafka_config *config, const char *client_id,
                           int64_t timeout_us, int linger_ms, struct err *err);
 /* Drops all messages that are not delivered yet. */

@@ -32,7 +32,7 @@ static rd_kafka_mock_cluster_t *mock_new(void)
 static bool verified(const char *own, const char *others, struct err *err)
 {
 	struct kafka_config config = {.brokers = own, .properties = "", .topic_prefix = "t_"};
-	struct sender *sender = sender_new(&config, "producer", 0, 5, err);
+	struct sender *sender = sender_new(&config, "producer", 0, 0, err);
 	bool ok;
 
 	cr_assert_not_null(sender, "%s", err->message);
