@@ -1,5 +1,6 @@
 #include "kafka/kafka_client.h"
 
+#include <malloc.h>
 #include <pthread.h>
 
 #include "service/log.h"
@@ -47,7 +48,10 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 }
 
 /* The owner has given up the records that a producer still holds. Without the purge, and without
- * polling their delivery reports, librdkafka logs warnings about them. */
+ * polling their delivery reports, librdkafka logs warnings about them.
+ *
+ * glibc keeps the memory of the client's threads for later threads: several MiB of each client that
+ * has fetched. The trim returns it to the system. */
 static void *destroy_client(void *client)
 {
 	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {
@@ -56,6 +60,7 @@ static void *destroy_client(void *client)
 			;
 	}
 	rd_kafka_destroy(client);
+	malloc_trim(0);
 	return NULL;
 }
 
