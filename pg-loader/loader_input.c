@@ -226,14 +226,10 @@ void loader_watch(struct loader *loader)
 
 static bool open_intake(struct loader *loader, struct err *err)
 {
-	/* PostgreSQL is slower than Kafka, so fetching far ahead only takes memory. */
-	static const char *const properties[] = {"queued.max.messages.kbytes", "16384",
-	                                         "queued.min.messages", "20000", NULL};
 	struct intake_config config = {
 		.kafka = &loader->config->kafka,
 		.group = "pg-loader",
 		.client_id = loader->config->service.instance_id,
-		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "",
 	                            "records before the position, discarded"),
 	};

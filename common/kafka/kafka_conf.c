@@ -44,8 +44,11 @@ static const struct property tuning_consumer[] = {
 	{"fetch.error.backoff.ms", "20"},
 	/* Of one partition. A larger batch of records is returned too, if it is the first. */
 	{"fetch.message.max.bytes", "1048576"},
-	{"fetch.max.bytes", "33554432"},
-	{"queued.max.messages.kbytes", "65536"},
+	/* Bounds the queue and each response: librdkafka derives fetch.max.bytes from it, and from
+	 * message.max.bytes if that is larger. Measured: with 64 MiB, a response has 1 MiB of each
+	 * partition, and takes more memory than the state of most services. */
+	{"message.max.bytes", "1048576"}, /* of a consumer: its requests; records may be larger */
+	{"queued.max.messages.kbytes", "2048"},
 	/* Of all partitions together, because their queues are forwarded to one. Measured: with
 	 * librdkafka's default of 100,000, a backlog takes twice the memory, and most of it is new
 	 * to the process, so the kernel clears it. */
