@@ -55,7 +55,7 @@ static bool put_staged_events(struct postgres *pg, const struct load_batch *batc
 {
 	for (uint32_t i = 0; i < count; i++) {
 		const struct load_row *row = &batch->rows.at[rows[i]];
-		const struct input_record *record = &batch->sources[row->source].record;
+		const struct load_source *record = &batch->sources[row->source];
 
 		event_row_stage(piece, copy_row_bytes(batch, row), record->partition,
 		                record->offset);

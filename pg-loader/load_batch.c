@@ -38,6 +38,27 @@ static void add_reject(struct load_batch *batch, const struct input_record *reco
 	batch->rows.at[batch->rows.count - 1].form = (uint8_t)form;
 }
 
+static struct load_source source_of(const struct input_record *record, void *message)
+{
+	return (struct load_source){.topic = record->topic,
+	                            .key = record->key,
+	                            .value = record->value,
+	                            .message = message,
+	                            .offset = record->offset,
+	                            .timestamp_ms = record->timestamp_ms,
+	                            .partition = record->partition};
+}
+
+static struct input_record record_of(const struct load_source *source)
+{
+	return (struct input_record){.topic = source->topic,
+	                             .key = source->key,
+	                             .value = source->value,
+	                             .offset = source->offset,
+	                             .timestamp_ms = source->timestamp_ms,
+	                             .partition = source->partition};
+}
+
 enum load_result load_batch_add(struct load_batch *batch, enum topic_id topic,
                                 const struct input_record *record, void *message)
 {
@@ -45,11 +66,7 @@ enum load_result load_batch_add(struct load_batch *batch, enum topic_id topic,
 	enum reason reason;
 
 	GROW(batch->sources, batch->source_count, batch->source_capacity);
-	batch->sources[batch->source_count] = (struct load_source){*record, message};
-	batch->sources[batch->source_count].record.read_headers = NULL;
-	batch->sources[batch->source_count].record.headers = NULL;
-	batch->sources[batch->source_count].record.header_count = 0;
-	batch->source_count++;
+	batch->sources[batch->source_count++] = source_of(record, message);
 	batch->input_bytes += record->key.len + record->value.len;
 	if (topic == TOPIC_BRONZE_EVENTS && !record->value.at &&
 	    record_header(record, "control").at) {
@@ -70,7 +87,7 @@ bool load_batch_reject_row(struct load_batch *batch, uint32_t number, const char
 {
 	struct load_row row = batch->rows.at[number];
 	struct load_source *source = &batch->sources[row.source];
-	struct input_record record = source->record;
+	struct input_record record = record_of(source);
 
 	if (row.form == REJECT_BARE)
 		return false;

@@ -19,10 +19,12 @@
 
 struct load_batch {
 	struct row_buffers rows;
+	/* What is kept of a record. */
 	struct load_source {
-		struct input_record
-			record; /* topic, key and value borrow from message; no headers */
-		void *message;  /* NULL: nothing to release */
+		struct span topic, key, value; /* borrow from message */
+		void *message;                 /* NULL: nothing to release */
+		int64_t offset, timestamp_ms;
+		int32_t partition;
 	} * sources;
 	size_t input_bytes;
 	uint32_t source_count, source_capacity;
@@ -41,7 +43,7 @@ struct load_batch {
 };
 
 void load_batch_free(struct load_batch *batch);
-/* Releases the messages and empties the batch; keeps its memory. */
+/* Releases the messages and empties the batch; keeps most of its memory. */
 void load_batch_clear(struct load_batch *batch);
 
 enum load_result {

@@ -59,7 +59,7 @@ static bool copy_events(struct load_events *events, struct postgres *pg,
 
 /* ---- how far bronze is loaded */
 
-static void note_offset(struct load_events *events, const struct input_record *record)
+static void note_offset(struct load_events *events, const struct load_source *record)
 {
 	size_t partition = (size_t)record->partition;
 
@@ -109,7 +109,7 @@ static bool note_progress(struct load_events *events, struct postgres *pg,
 
 	events->partition_count = 0;
 	for (uint32_t i = 0; i < count; i++)
-		note_offset(events, &batch->sources[batch->rows.at[rows[i]].source].record);
+		note_offset(events, &batch->sources[batch->rows.at[rows[i]].source]);
 	events->bytes.len = 0;
 	second = progress_text(events, &events->bytes);
 	params[0] = events->bytes.at;

@@ -6,6 +6,8 @@
 #include "base/memory.h"
 #include "wire/record_keys.h"
 
+#define KEPT_BYTES 1048576 /* of a buffer, however little the batch needed */
+
 void row_buffers_free(struct row_buffers *rows)
 {
 	for (int i = 0; i < TARGET_COUNT; i++)
@@ -19,10 +21,19 @@ void row_buffers_free(struct row_buffers *rows)
 	*rows = (struct row_buffers){0};
 }
 
+/* After a backlog of events comes one of visits, and then none: without this, the buffer of each
+ * target would keep the memory of its largest batch. */
+static void clear_bytes(struct buffer *bytes)
+{
+	if (bytes->cap > KEPT_BYTES && bytes->len < bytes->cap / 4)
+		buffer_free(bytes);
+	bytes->len = 0;
+}
+
 void row_buffers_clear(struct row_buffers *rows)
 {
 	for (int i = 0; i < TARGET_COUNT; i++) {
-		rows->bytes[i].len = 0;
+		clear_bytes(&rows->bytes[i]);
 		rows->live[i] = 0;
 	}
 	rows->count = rows->day_count = 0;

@@ -47,7 +47,8 @@ struct row_buffers {
 };
 
 void row_buffers_free(struct row_buffers *rows);
-/* Empties the buffers; keeps their memory, and the entries unless there are too many. */
+/* Empties the buffers. Keeps the entries, unless there are too many, and the memory, except of
+ * buffers above 1 MiB of which less than a quarter was used. */
 void row_buffers_clear(struct row_buffers *rows);
 
 /* Returns where the next row of a target begins, with room for `room` bytes. */

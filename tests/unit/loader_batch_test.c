@@ -265,6 +265,39 @@ static bool contains(const struct buffer *bytes, const char *text)
 	return false;
 }
 
+static void fill(struct load_batch *batch, int aggregates, int visits)
+{
+	char name[16];
+
+	for (int i = 0; i < aggregates; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		add_aggregate(batch, name, 1, false);
+	}
+	for (int i = 0; i < visits; i++) {
+		snprintf(name, sizeof(name), "%d", i);
+		add_visit(batch, name, 1, false);
+	}
+}
+
+Test(loader_batch, a_clear_returns_the_memory_of_a_target_that_the_batch_did_not_need)
+{
+	struct load_batch batch = {.release = release};
+	const struct buffer *bytes = batch.rows.bytes;
+
+	fill(&batch, 20000, 0);
+	load_batch_clear(&batch);
+	cr_expect_gt(bytes[TARGET_AGGREGATES].cap, 2000000, "the next batch may need it too");
+	fill(&batch, 10, 20000);
+	load_batch_clear(&batch);
+	cr_expect_eq(bytes[TARGET_AGGREGATES].cap, 0);
+	cr_expect_gt(bytes[TARGET_VISITS].cap, 1000000);
+	fill(&batch, 10, 0);
+	load_batch_clear(&batch);
+	cr_expect_eq(bytes[TARGET_VISITS].cap, 0);
+	cr_expect_gt(bytes[TARGET_AGGREGATES].cap, 0, "a small buffer stays");
+	load_batch_free(&batch);
+}
+
 Test(loader_batch, records_that_cannot_be_rows_become_dead_letters_of_the_loader)
 {
 	static const struct {
