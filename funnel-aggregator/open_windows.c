@@ -7,8 +7,8 @@
  * at once.
  *
  * Buyers are counted whatever STAGES are. The funnel of most lists has what this takes (stages.h).
- * With another list, such as view,cart, a window keeps a second funnel per funnel. Few sessions both
- * view and buy, so only their events cost more than one comparison. */
+ * With another list, such as view,cart, a window keeps a second funnel per funnel. Few sessions
+ * both view and buy, so only their events cost more than one comparison. */
 #include "open_windows.h"
 
 #include <inttypes.h>

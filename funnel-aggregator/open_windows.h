@@ -1,7 +1,7 @@
 /* Open windows of one bronze partition. Each window has one accumulator per group: its measures.
  *
- * Counts of distinct sessions are exact: a window keeps one entry per group and session, of 16 to 32
- * bytes, and a funnel for those that have more than a first stage. */
+ * Counts of distinct sessions are exact: a window keeps one entry per group and session, of 21 to
+ * 32 bytes, and a funnel for those that have more than a first stage. */
 #ifndef FUNNEL_OPEN_WINDOWS_H
 #define FUNNEL_OPEN_WINDOWS_H
 
