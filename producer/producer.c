@@ -110,8 +110,8 @@ static bool open_source(struct producer *p, struct err *err)
 	return open_feed(p, err);
 }
 
-/* For sender_new. A replay at full speed sends fewer and larger requests, which saves CPU time of the
- * brokers. Rows that arrive now, or are paced, are sent soon. librdkafka requires a longer
+/* For sender_new. A replay at full speed sends fewer and larger requests, which saves CPU time of
+ * the brokers. Rows that arrive now, or are paced, are sent soon. librdkafka requires a longer
  * TIMEOUT. */
 static int linger_ms(const struct producer *p)
 {
