@@ -116,8 +116,8 @@ DECLARE
     changed jsonb;
     rebuild boolean;
 BEGIN
-    rebuild := EXISTS (SELECT FROM mart.session_days WHERE user_id = alias)
-               AND EXISTS (SELECT FROM mart.session_days WHERE user_id = id);
+    rebuild := EXISTS (SELECT FROM mart.dim_users WHERE user_id = alias)
+               AND EXISTS (SELECT FROM mart.dim_users WHERE user_id = id);
     changed := mart.forget_in_raw(id, alias) || mart.forget_in_processed(id, alias)
                || mart.forget_in_mart(id, alias, rebuild);
     -- Rows of both: an earlier call has failed after its first part, or somebody has stored the id
@@ -165,7 +165,8 @@ DECLARE
 BEGIN
     FOR day IN
         SELECT event_date FROM mart.event_days
-        WHERE event_date IN (SELECT d.event_date FROM mart.session_days d WHERE d.user_id = id)
+        WHERE event_date IN (SELECT unnest(mart.days_of(u.days, u.first_seen))
+                             FROM mart.dim_users u WHERE u.user_id = id)
               OR event_date IN (SELECT b.event_date FROM processed.load_batches b
                                 WHERE id = ANY (b.session_user_id))
         ORDER BY 1
@@ -260,7 +261,8 @@ $body$;
 -- ---------------------------------------------------------------- mart
 
 -- Tables with users or sessions. All others have sums only. to_rebuild: rows of days that
--- raw.events has are deleted, and reporting.rebuild() makes them again.
+-- raw.events has are deleted, and reporting.rebuild() makes them again. mart.session_days has no
+-- index on users: it is read twice, or three times.
 CREATE OR REPLACE FUNCTION mart.forget_in_mart(id bigint, alias bigint, to_rebuild boolean)
 RETURNS jsonb LANGUAGE plpgsql AS $body$
 DECLARE

@@ -190,11 +190,13 @@ BEGIN
 
     DELETE FROM mart.dim_users;
     INSERT INTO mart.dim_users (user_id, user_key, first_seen, last_seen, events, carts, purchases,
-                                spend, sessions, orders, last_purchase)
+                                spend, sessions, orders, last_purchase, days)
     SELECT user_id, mart.pseudonym('user', user_id::text), min(first_time), max(last_time),
            sum(views + carts + removes + checkouts + purchases),
            sum(carts), sum(purchases), sum(revenue), count(DISTINCT session_id),
-           count(DISTINCT session_id) FILTER (WHERE purchases > 0), max(last_purchase)
+           count(DISTINCT session_id) FILTER (WHERE purchases > 0), max(last_purchase),
+           CASE WHEN min(event_date) < max(event_date)
+                THEN array_agg(DISTINCT event_date ORDER BY event_date) END
     FROM mart.session_days GROUP BY user_id;
 
     DELETE FROM mart.day_totals;

@@ -11,9 +11,14 @@ CREATE OR REPLACE FUNCTION mart.user_segment(sessions bigint, carts bigint, orde
             ELSE 'one-session visitor' END
 $$;
 
+-- The days of a user of mart.dim_users.
+CREATE OR REPLACE FUNCTION mart.days_of(days date[], first_seen timestamptz) RETURNS date[]
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT coalesce(days, ARRAY[(first_seen AT TIME ZONE 'UTC')::date]) $$;
+
 -- earlier: what the same user did in the same session before a session day, in an earlier refresh
--- or on an earlier day of this one. OFFSET 0 forces a search by key for each user; otherwise the
--- planner may read all of mart.dim_users.
+-- or on an earlier day of this one. Few sessions are mixed, and only these can have it. OFFSET 0
+-- forces a search by key for each user; otherwise the planner may read all of mart.dim_users.
 CREATE OR REPLACE FUNCTION mart.find_new_users() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     INSERT INTO mart.new_users
@@ -34,22 +39,47 @@ SET enable_nestloop = off AS $$
                min(event_date) AS first_day, max(event_date) AS last_day,
                sum(views + carts + removes + checkouts + purchases) AS events,
                sum(carts) AS carts, sum(purchases) AS purchases, mart.total(revenue) AS spend,
-               count(*) FILTER (WHERE e.ordered IS NULL) AS sessions,
-               count(*) FILTER (WHERE purchases > 0 AND e.ordered IS NOT TRUE) AS orders,
+               count(*) FILTER (WHERE ordered IS NULL) AS sessions,
+               count(*) FILTER (WHERE purchases > 0 AND ordered IS NOT TRUE) AS orders,
                max(last_purchase) AS last_purchase
-        FROM mart.new_sessions LEFT JOIN earlier e USING (session_id, event_date, user_id)
+        FROM (SELECT n.*, NULL AS ordered FROM mart.new_sessions n
+              WHERE NOT EXISTS (SELECT FROM mart.mixed_sessions m
+                                WHERE m.session_id = n.session_id)
+              UNION ALL
+              SELECT m.*, e.ordered
+              FROM mixed m LEFT JOIN earlier e USING (session_id, event_date, user_id)) AS own
         GROUP BY user_id
     )
     SELECT a.*, u.place, u.segment, u.first_seen, u.last_seen, coalesce(u.carts, 0),
-           coalesce(u.sessions, 0), coalesce(u.orders, 0), coalesce(u.spend, 0)
+           coalesce(u.sessions, 0), coalesce(u.orders, 0), coalesce(u.spend, 0),
+           u.days, NULL
     FROM added a
     LEFT JOIN LATERAL (SELECT ctid AS place, * FROM mart.dim_users d WHERE d.user_id = a.user_id
                        OFFSET 0) AS u ON true
 $$;
 
+-- A refresh of two days has no user whose days do not follow from the first and the last one.
+CREATE OR REPLACE FUNCTION mart.find_days_between() RETURNS void LANGUAGE sql
+SET enable_nestloop = off AS $$
+    UPDATE mart.new_users t SET days = d.days
+    FROM (SELECT user_id, array_agg(event_date ORDER BY event_date) AS days
+          FROM (SELECT DISTINCT user_id, event_date FROM mart.new_sessions
+                WHERE user_id IN (SELECT user_id FROM mart.new_users
+                                  WHERE first_day + 1 < last_day)) AS own
+          GROUP BY user_id) AS d
+    WHERE t.user_id = d.user_id
+$$;
+
+-- The days of the new events of a user of mart.new_users.
+CREATE OR REPLACE FUNCTION mart.days_added(days date[], first_day date, last_day date)
+RETURNS date[] LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$ SELECT CASE WHEN days IS NOT NULL THEN days WHEN first_day = last_day THEN ARRAY[first_day]
+               ELSE ARRAY[first_day, last_day] END $$;
+
 CREATE OR REPLACE FUNCTION mart.merge_users() RETURNS void LANGUAGE plpgsql AS $body$
 BEGIN
     PERFORM mart.find_new_users();
+    PERFORM mart.find_days_between();
     PERFORM mart.merge_active_users();
     PERFORM mart.add_users();
     INSERT INTO mart.segment_totals AS t
@@ -75,21 +105,16 @@ $body$;
 -- cohort: the period of the user's first event. A user with a new first event in an earlier period
 -- leaves the old cohort, with all earlier periods.
 CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql AS $$
-    WITH several AS (
-        SELECT user_id, event_date,
-               lag(event_date) OVER (PARTITION BY user_id ORDER BY event_date) AS previous_day
-        FROM (SELECT DISTINCT user_id, event_date
-              FROM mart.new_users JOIN mart.new_sessions USING (user_id)
-              WHERE first_day < last_day) AS d
-    ), user_day AS (
-        SELECT user_id, place IS NOT NULL AS known, first_seen, last_seen,
+    WITH user_day AS (
+        SELECT place IS NOT NULL AS known, first_seen, last_seen, days_before,
                least(first_seen, first_time) AS begins, first_day AS event_date,
                NULL::date AS previous_day, true AS only_day
         FROM mart.new_users WHERE first_day = last_day
         UNION ALL
-        SELECT user_id, place IS NOT NULL, first_seen, last_seen, least(first_seen, first_time),
-               event_date, previous_day, false
-        FROM several JOIN mart.new_users USING (user_id)
+        SELECT place IS NOT NULL, first_seen, last_seen, days_before, least(first_seen, first_time),
+               added[n], added[n - 1], false
+        FROM (SELECT *, mart.days_added(days, first_day, last_day) AS added FROM mart.new_users
+              WHERE first_day < last_day) AS u, generate_subscripts(added, 1) AS n
     ), first_visit AS (
         SELECT grain, date_trunc(grain, event_date::timestamp) AS starts, users
         FROM (SELECT event_date, count(*) AS users FROM user_day WHERE NOT known AND only_day
@@ -102,7 +127,7 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
               FROM (SELECT DISTINCT event_date FROM mart.new_batches) AS d
               CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain) AS p
     ), active AS (
-        SELECT user_id, known, first_seen, last_seen, begins, grain, starts, from_time, to_time
+        SELECT known, first_seen, last_seen, days_before, begins, grain, starts, from_time, to_time
         FROM user_day JOIN period USING (event_date)
         WHERE (known OR NOT only_day) AND coalesce(previous_day < starts, true)
     ), returning_user AS (
@@ -112,23 +137,22 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
         FROM active a
         WHERE NOT known OR last_seen < from_time OR first_seen >= to_time
               OR (first_seen < from_time AND last_seen >= to_time
-                  AND NOT EXISTS (SELECT FROM mart.session_days d
-                                  WHERE d.user_id = a.user_id AND d.event_date >= a.starts
-                                        AND d.event_date < a.starts
-                                                           + ('1 ' || a.grain)::interval))
+                  AND NOT EXISTS (SELECT FROM unnest(a.days_before) AS day
+                                  WHERE day >= a.starts
+                                        AND day < a.starts + ('1 ' || a.grain)::interval))
         GROUP BY 1, 2, 3
     ), moved_user AS MATERIALIZED (
         SELECT user_id, grain, date_trunc(grain, first_time AT TIME ZONE 'UTC') AS cohort,
-               date_trunc(grain, first_seen AT TIME ZONE 'UTC') AS cohort_before
+               date_trunc(grain, first_seen AT TIME ZONE 'UTC') AS cohort_before,
+               mart.days_of(days_before, first_seen) AS days
         FROM mart.new_users CROSS JOIN unnest(ARRAY['day', 'week', 'month']) AS grain
         WHERE first_time < first_seen
               AND date_trunc(grain, first_time AT TIME ZONE 'UTC')
                   < date_trunc(grain, first_seen AT TIME ZONE 'UTC')
     ), moved AS (
         SELECT DISTINCT m.user_id, m.grain, m.cohort, m.cohort_before,
-               date_trunc(m.grain, d.event_date::timestamp) AS starts
-        FROM moved_user m, LATERAL (SELECT s.event_date FROM mart.session_days s
-                                    WHERE s.user_id = m.user_id OFFSET 0) AS d
+               date_trunc(m.grain, day::timestamp) AS starts
+        FROM moved_user m, unnest(m.days) AS day
     ), change AS (
         SELECT grain, cohort, starts, sum(users) AS users
         FROM (SELECT grain, starts AS cohort, starts, users FROM first_visit
@@ -151,7 +175,8 @@ CREATE OR REPLACE FUNCTION mart.merge_active_users() RETURNS void LANGUAGE sql A
     DELETE FROM mart.cohorts WHERE users = 0
 $$;
 
--- The list of places and the setting make the UPDATE read only these rows.
+-- The list of places and the setting make the UPDATE read only these rows. Days usually arrive in
+-- order.
 CREATE OR REPLACE FUNCTION mart.add_users() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     UPDATE mart.dim_users t
@@ -161,18 +186,29 @@ SET enable_nestloop = off AS $$
         purchases = t.purchases + n.purchases,
         spend = t.spend + n.spend, sessions = t.sessions + n.sessions,
         orders = t.orders + n.orders,
-        last_purchase = greatest(t.last_purchase, n.last_purchase)
+        last_purchase = greatest(t.last_purchase, n.last_purchase),
+        days = CASE
+            WHEN n.first_day > (t.last_seen AT TIME ZONE 'UTC')::date
+                THEN mart.days_of(t.days, t.first_seen)
+                     || mart.days_added(n.days, n.first_day, n.last_day)
+            WHEN mart.days_added(n.days, n.first_day, n.last_day)
+                 <@ mart.days_of(t.days, t.first_seen) THEN t.days
+            ELSE ARRAY(SELECT DISTINCT day
+                       FROM unnest(mart.days_of(t.days, t.first_seen)
+                                   || mart.days_added(n.days, n.first_day, n.last_day)) AS day
+                       ORDER BY day) END
     FROM mart.new_users n
     WHERE t.ctid = ANY (ARRAY(SELECT place FROM mart.new_users WHERE place IS NOT NULL))
           AND t.user_id = n.user_id;
 
     INSERT INTO mart.dim_users
         (user_id, user_key, first_seen, last_seen, events, carts, purchases, spend, sessions,
-         orders, last_purchase)
+         orders, last_purchase, days)
     SELECT user_id,
            -- mart.pseudonym, in line for speed
            encode(substring(sha256(convert_to((SELECT salt FROM mart.secret) || 'user:' || user_id,
                                               'UTF8')) FOR 10), 'hex'),
-           first_time, last_time, events, carts, purchases, spend, sessions, orders, last_purchase
+           first_time, last_time, events, carts, purchases, spend, sessions, orders, last_purchase,
+           CASE WHEN first_day < last_day THEN mart.days_added(days, first_day, last_day) END
     FROM mart.new_users WHERE place IS NULL ORDER BY user_id
 $$;

@@ -198,8 +198,8 @@ COMMENT ON FUNCTION mart.user_outcome(bigint, bigint, bigint) IS
     'What a user did on a day: bought; cart (a cart or checkout, no purchase); viewed (neither).';
 
 -- Users are those of mart.session_days, because it has fewer rows than events. Events that it does
--- not have yet wait for a refresh, and that refresh notes the day again. The day before is a single
--- probe of its index for each user.
+-- not have yet wait for a refresh, and that refresh notes the day again. Two searches by key find
+-- the last day before, and what the user did then: mart.session_days_cart has all but the views.
 CREATE OR REPLACE FUNCTION mart.count_return_day(day date) RETURNS void LANGUAGE plpgsql
     SET enable_hashjoin = off SET enable_mergejoin = off AS $body$
 BEGIN
@@ -208,18 +208,21 @@ BEGIN
     TRUNCATE mart.shopping_users;
     INSERT INTO mart.shopping_users
     SELECT user_id, mart.user_outcome(sum(carts), sum(checkouts), sum(purchases))
-    FROM mart.session_days WHERE event_date = day GROUP BY user_id;
+    FROM mart.session_days WHERE event_date = day GROUP BY user_id ORDER BY user_id;
     INSERT INTO mart.user_outcome_days
     SELECT day, outcome, count(*) FROM mart.shopping_users GROUP BY outcome;
     INSERT INTO mart.return_days
-    SELECT day, p.event_date, p.outcome, u.outcome, count(*)
-    FROM mart.shopping_users u CROSS JOIN LATERAL (
-        SELECT d.event_date,
-               mart.user_outcome(sum(d.carts), sum(d.checkouts), sum(d.purchases)) AS outcome
-        FROM mart.session_days d
-        WHERE d.user_id = u.user_id AND d.event_date < day AND d.event_date >= day - 30
-        GROUP BY d.event_date ORDER BY d.event_date DESC LIMIT 1) AS p
-    GROUP BY 2, 3, 4;
+    SELECT day, p.event_date, d.outcome, p.outcome, count(*)
+    FROM (SELECT u.user_id, u.outcome, (SELECT max(one) FROM unnest(k.days) AS one
+                                        WHERE one < day AND one >= day - 30) AS event_date
+          FROM mart.shopping_users u, LATERAL (SELECT days FROM mart.dim_users
+                                               WHERE user_id = u.user_id AND days IS NOT NULL
+                                               OFFSET 0) AS k OFFSET 0) AS p,
+         LATERAL (SELECT mart.user_outcome(sum(carts), sum(checkouts), sum(purchases)) AS outcome
+                  FROM mart.session_days
+                  WHERE user_id = p.user_id AND event_date = p.event_date
+                        AND carts + checkouts + purchases > 0) AS d
+    WHERE p.event_date IS NOT NULL GROUP BY 2, 3, 4;
 END
 $body$;
 

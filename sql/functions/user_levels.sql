@@ -16,15 +16,35 @@ CREATE OR REPLACE FUNCTION mart.rebuild_user_levels() RETURNS void LANGUAGE sql 
     SELECT event_date, level, count(*) FROM mart.user_levels GROUP BY 1, 2;
 $$;
 
+-- The levels of these users on these days, from all of their sessions.
+CREATE OR REPLACE FUNCTION mart.read_user_levels(users bigint[], user_days date[])
+RETURNS TABLE (user_id bigint, event_date date, level smallint) LANGUAGE plpgsql STABLE AS $body$
+BEGIN
+    RETURN QUERY
+    SELECT d.user_id, d.event_date,
+           max(coalesce(s.reached, s.stage, (c.stages[1] = 'view')::int))::smallint
+    FROM mart.state c, mart.session_days d
+    LEFT JOIN LATERAL (SELECT t.reached, t.stage FROM mart.session_steps t
+                       WHERE t.session_id = d.session_id AND t.event_date = d.event_date
+                       OFFSET 0) AS s ON true
+    WHERE d.event_date = ANY (user_days)
+          AND (d.user_id, d.event_date) IN (SELECT * FROM unnest(users, user_days))
+    GROUP BY d.user_id, d.event_date;
+END
+$body$;
+
 -- Refresh: the users of sessions with steps that have new events. The level of such a user is the
--- greatest of the level before and of the levels that these sessions have now, with two exceptions,
--- for which all sessions of the user and day are read: a session that has lost a level, because an
--- early step has moved another one out of its first 500; and the level 0, because then a session
--- with only views counts. So users at level 0 that have a new session are asked too.
+-- greatest of the level before and of the levels that these sessions have now, with two exceptions:
+--
+--  - A session has lost a level, because an early step has moved another one out of its first 500.
+--    This is rare, and all sessions of the day are read.
+--  - The level is 0, and view is the first stage. Then a session with only views counts: a new one,
+--    or one of before. The user had none of before if it had no event on this day, or if it had the
+--    level 0.
 CREATE OR REPLACE FUNCTION mart.merge_user_levels() RETURNS void LANGUAGE sql AS $$
     WITH reached AS MATERIALIZED (
         SELECT user_id, event_date, max(coalesce(reached, stage)) AS level,
-               bool_or(coalesce(reached, stage) < reached_before) AS lowered
+               bool_or(coalesce(reached, stage) < reached_before) IS TRUE AS lowered
         FROM mart.touched_steps JOIN (
             SELECT session_id, event_date, user_id FROM mart.new_sessions
             UNION ALL
@@ -33,32 +53,46 @@ CREATE OR REPLACE FUNCTION mart.merge_user_levels() RETURNS void LANGUAGE sql AS
         GROUP BY user_id, event_date
     ), known AS MATERIALIZED (
         SELECT r.user_id, r.event_date, greatest(r.level, l.level) AS level, l.level AS before,
-               r.lowered IS NOT TRUE AND greatest(r.level, l.level) > 0
-               AND l.level IS DISTINCT FROM 0 AS is_sure
+               r.lowered
         FROM reached r
         LEFT JOIN LATERAL (SELECT u.level FROM mart.user_levels u
                            WHERE u.user_id = r.user_id AND u.event_date = r.event_date
                            OFFSET 0) AS l ON true
-    ), asked AS (
-        SELECT user_id, event_date, before FROM known WHERE NOT is_sure
+    ), without_level AS MATERIALIZED (
+        SELECT user_id, event_date, before FROM known WHERE level = 0 AND NOT lowered
         UNION
-        SELECT l.user_id, l.event_date, l.level
-        FROM mart.new_sessions n JOIN mart.user_levels l USING (user_id, event_date)
-        WHERE l.level = 0
-              AND l.event_date = ANY (ARRAY(SELECT DISTINCT event_date FROM mart.new_batches))
+        SELECT user_id, event_date, level
+        FROM (SELECT l.*
+              FROM mart.new_sessions n JOIN mart.user_levels l USING (user_id, event_date)
+              WHERE l.level = 0
+                    AND l.event_date = ANY (ARRAY(SELECT DISTINCT event_date FROM mart.new_batches))
+              OFFSET 0) AS l
+        WHERE NOT EXISTS (SELECT FROM known k
+                          WHERE k.user_id = l.user_id AND k.event_date = l.event_date)
+    ), viewing AS (
+        SELECT user_id, event_date
+        FROM without_level JOIN mart.new_sessions n USING (user_id, event_date)
+        WHERE NOT EXISTS (SELECT FROM mart.touched_steps t
+                          WHERE t.session_id = n.session_id AND t.event_date = n.event_date)
+        UNION
+        SELECT user_id, event_date FROM without_level JOIN mart.new_users u USING (user_id)
+        WHERE before IS NULL AND event_date = ANY (mart.days_of(u.days_before, u.first_seen))
     ), changed AS MATERIALIZED (
         SELECT user_id, event_date, level, before FROM known
-        WHERE is_sure AND level IS DISTINCT FROM before
+        WHERE level > 0 AND level IS DISTINCT FROM before AND NOT lowered
         UNION ALL
-        SELECT a.user_id, a.event_date, n.level, a.before
-        FROM asked a, LATERAL (
-            SELECT max(coalesce(s.reached, s.stage, (c.stages[1] = 'view')::int))::smallint AS level
-            FROM mart.state c, mart.session_days d
-            LEFT JOIN LATERAL (SELECT t.reached, t.stage FROM mart.session_steps t
-                               WHERE t.session_id = d.session_id AND t.event_date = d.event_date
-                               OFFSET 0) AS s ON true
-            WHERE d.user_id = a.user_id AND d.event_date = a.event_date OFFSET 0) AS n
-        WHERE n.level IS DISTINCT FROM a.before
+        SELECT n.user_id, n.event_date, n.level, k.before
+        FROM (SELECT array_agg(user_id) AS users, array_agg(event_date) AS days
+              FROM known WHERE lowered HAVING count(*) > 0) AS l,
+             LATERAL mart.read_user_levels(l.users, l.days) AS n
+        JOIN known k USING (user_id, event_date) WHERE n.level IS DISTINCT FROM k.before
+        UNION ALL
+        SELECT user_id, event_date, n.level, before
+        FROM (SELECT user_id, event_date, before, CASE
+                         WHEN v.user_id IS NOT NULL AND c.stages[1] = 'view' THEN 1
+                         ELSE 0 END::smallint AS level
+              FROM mart.state c, without_level LEFT JOIN viewing v USING (user_id, event_date)) AS n
+        WHERE n.level IS DISTINCT FROM before
     ), stored AS (
         INSERT INTO mart.user_levels SELECT user_id, event_date, level FROM changed
         ON CONFLICT (user_id, event_date) DO UPDATE SET level = excluded.level
