@@ -11,6 +11,10 @@
  * one refresh, and the other calls return at once. Retention is applied after the first refresh,
  * and then once an hour.
  *
+ * A refresh is two calls, each in a transaction of its own: the sums, and then what takes long. So
+ * readers see the sums without waiting for the second one. It does not follow a call that counted
+ * as many events as one call counts.
+ *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns. */
 #include "reporting.h"
 
@@ -29,7 +33,8 @@
 
 #define REFRESH_SQL                                                                \
 	"SELECT events_counted, events_waiting, breaches, refreshed, differences," \
-	" processed.open_alerts() FROM reporting.refresh()"
+	" processed.open_alerts() FROM reporting.refresh_sums()"
+#define SLOW_SQL      "SELECT reporting.refresh_slow()"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
 /* SET LOCAL, because this connection is not checked for a pooler (postgres_pooler.c): one query
  * string is one transaction, and no setting outlives it. The time-out is long because the batch
@@ -41,17 +46,33 @@
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define RETRY_US           INT64_C(5000000) /* after a failure; doubled for each further one */
 #define RETRY_DOUBLINGS    4
-#define FULL_EVENTS        1500000           /* the default of reporting.refresh(max_events) */
+#define FULL_EVENTS        1500000           /* the default of refresh_sums(max_events) */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
 #define PAUSE_RATIO        2                 /* of a pause while events wait, to the refresh */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
 #define REBUILD_TIMEOUT_US (INT64_C(24) * 3600 * 1000000)
 
+enum query {
+	QUERY_SUMS,
+	QUERY_SLOW,
+	QUERY_RETENTION,
+};
+
+static const struct {
+	const char *sql, *name;
+} queries[] = {
+	[QUERY_SUMS] = {REFRESH_SQL, "reporting.refresh_sums"},
+	[QUERY_SLOW] = {SLOW_SQL, "reporting.refresh_slow"},
+	[QUERY_RETENTION] = {RETENTION_SQL, "reporting.apply_retention"},
+};
+
 struct reporting {
 	struct async_postgres *pg;
-	bool running;   /* a query was begun, and has no answer yet */
-	bool retention; /* that query: retention, else refresh */
+	bool running;     /* a query was begun, and has no answer yet */
+	enum query query; /* that query, or the last one */
+	bool slow_is_due; /* the next query is QUERY_SLOW */
 	int64_t interval_us, next_us, sent_us;
+	int64_t pause_us;     /* after the refresh */
 	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
 	int64_t refresh_us;   /* the last refresh began; 0: none */
 	int64_t retry_us;     /* after a failure: no call for an idle stream before that */
@@ -144,17 +165,26 @@ static bool is_due(const struct reporting *r)
 
 /* ---- the query */
 
+static enum query next_query(const struct reporting *r)
+{
+	if (r->slow_is_due)
+		return QUERY_SLOW;
+	if (r->retention_us != 0 && monotonic_us() >= r->retention_us)
+		return QUERY_RETENTION;
+	return QUERY_SUMS;
+}
+
 static void begin_query(struct reporting *r)
 {
 	char sql[512];
 
-	r->retention = r->retention_us != 0 && monotonic_us() >= r->retention_us;
-	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL,
-	         r->retention ? RETENTION_SQL : REFRESH_SQL);
+	r->query = next_query(r);
+	r->slow_is_due = false;
+	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL, queries[r->query].sql);
 	async_postgres_query(r->pg, sql, ANSWER_TIMEOUT_US);
 	r->running = true;
 	r->sent_us = monotonic_us();
-	if (!r->retention) {
+	if (r->query == QUERY_SUMS) {
 		r->rows_us = 0;
 		r->refresh_us = r->sent_us;
 	}
@@ -202,22 +232,29 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	          log_int("took_us", took_us));
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
-	schedule(r, pause_after(r, waiting, took_us));
+	r->pause_us = pause_after(r, waiting, took_us);
+	r->slow_is_due = counted < FULL_EVENTS;
+	schedule(r, r->slow_is_due ? 0 : r->pause_us);
 }
 
-static void answered(struct reporting *r, const PGresult *result)
+static void retained(struct reporting *r, const PGresult *result)
 {
-	r->failures_in_row = 0;
-	if (!r->retention) {
-		refreshed(r, result);
-		return;
-	}
 	int64_t days = number_at(result, 0);
 
 	if (days > 0) /* a call drops a limited number of days: more may wait */
 		log_info("retention_applied", log_int("days", days));
 	r->retention_us = monotonic_us() + (days > 0 ? 0 : RETENTION_EVERY_US);
 	schedule(r, r->interval_us);
+}
+
+static void answered(struct reporting *r, const PGresult *result)
+{
+	r->failures_in_row = 0;
+	switch (r->query) {
+	case QUERY_SUMS: refreshed(r, result); return;
+	case QUERY_SLOW: schedule(r, r->pause_us); return;
+	case QUERY_RETENTION: retained(r, result); return;
+	}
 }
 
 void reporting_step(struct reporting *r)
@@ -235,7 +272,7 @@ void reporting_step(struct reporting *r)
 	switch (async_postgres_poll(r->pg, &answer, &err)) {
 	case ASYNC_WAITING: return;
 	case ASYNC_FAILED:
-		err_prefix(&err, r->retention ? "reporting.apply_retention" : "reporting.refresh");
+		err_prefix(&err, "%s", queries[r->query].name);
 		give_up(r, err.message);
 		return;
 	case ASYNC_ANSWERED:

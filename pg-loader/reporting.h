@@ -1,6 +1,7 @@
-/* Keeps the reports up to date while rows are loaded. It calls reporting.refresh() in the database
- * at an interval, on a connection of its own, and never waits for the answer. The server does the
- * work in one transaction, so a loader that is killed leaves nothing half done.
+/* Keeps the reports up to date while rows are loaded. It calls reporting.refresh_sums() and
+ * reporting.refresh_slow() in the database at an interval, on a connection of its own, and never
+ * waits for the answer. The server does the work of a call in one transaction, so a loader that is
+ * killed leaves nothing half done.
  *
  * A failure (no connection, an error) is logged, counted and retried. It does not stop loading. */
 #ifndef FUNNEL_REPORTING_H

@@ -153,7 +153,8 @@ BEGIN
                 'processed.stages_reached(text[], text[], timestamptz[]), '
                 'processed.stages(), processed.are_stages(text[]), '
                 'processed.fold_late(text[]), '
-                'reporting.refresh(bigint), reporting.apply_retention(), reporting.waiting(), '
+                'reporting.refresh(bigint), reporting.refresh_sums(bigint), '
+                'reporting.refresh_slow(), reporting.apply_retention(), reporting.waiting(), '
                 'processed.open_alerts()'),
 
             ('funnel_lake', 'USAGE', 'SCHEMA lake, processed, raw'),

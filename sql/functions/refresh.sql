@@ -20,25 +20,19 @@
 --
 -- reporting.rebuild() (rebuild.sql) computes the same in another way. Both must give the same
 -- rows.
+--
+-- Reports that are not sums take long, up to a minute after a month of events. refresh_slow()
+-- counts them, in a transaction of its own, so that readers see the sums before.
 
 CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT hashtextextended('funnel reporting', 0) $$;
 
-CREATE OR REPLACE FUNCTION reporting.refresh(
-    max_events bigint DEFAULT 1500000,
-    OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
-    OUT refreshed boolean, OUT differences bigint)
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning
-SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
-AS $body$
+-- What reporting.waiting() names: sums and segments.
+CREATE OR REPLACE FUNCTION mart.refresh_sums(
+    max_events bigint, OUT events_counted bigint, OUT events_waiting bigint)
+LANGUAGE plpgsql AS $body$
 BEGIN
     events_counted := 0;
-    refreshed := pg_try_advisory_xact_lock(mart.lock_reporting());
-    IF NOT refreshed THEN -- another call is running
-        RETURN;
-    END IF;
     PERFORM mart.follow_stages();
     PERFORM mart.count_visits();
     IF EXISTS (SELECT FROM processed.load_batches) THEN
@@ -57,27 +51,102 @@ BEGIN
     UPDATE mart.state SET refreshed_at = now();
     IF events_waiting = 0 THEN
         PERFORM mart.refresh_segments();
+    END IF;
+END
+$body$;
+
+-- What takes long: named funnels; buyers, paths and baskets; measures that read complete tables. A
+-- breach may be temporary (counts that arrive before their dead letters), so the measures are taken
+-- again after a minute.
+CREATE OR REPLACE FUNCTION mart.refresh_slow() RETURNS void LANGUAGE plpgsql AS $body$
+DECLARE
+    nothing_waits constant boolean := NOT EXISTS (SELECT FROM processed.load_batches);
+BEGIN
+    IF nothing_waits THEN
         PERFORM mart.refresh_funnels();
     END IF;
-    IF events_counted < max_events THEN -- on a steady stream, some events always wait
-        PERFORM mart.refresh_shopping();
+    PERFORM mart.refresh_shopping();
+    IF nothing_waits AND (
+            SELECT coalesce(quality_at < now() - CASE
+                WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
+                ELSE interval '1 hour' END, true)
+            FROM mart.state) THEN
+        PERFORM reporting.measure_quality(true);
     END IF;
+END
+$body$;
+
+CREATE OR REPLACE FUNCTION reporting.refresh_sums(
+    max_events bigint DEFAULT 1500000,
+    OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
+    OUT refreshed boolean, OUT differences bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
+AS $body$
+BEGIN
+    events_counted := 0;
+    refreshed := pg_try_advisory_xact_lock(mart.lock_reporting());
+    IF NOT refreshed THEN -- another call is running
+        RETURN;
+    END IF;
+    SELECT s.events_counted, s.events_waiting INTO events_counted, events_waiting
+    FROM mart.refresh_sums(max_events) s;
     PERFORM mart.reconcile(false);
-    -- A breach may be temporary (counts that arrive before their dead letters), so it is checked
-    -- again after a minute.
-    PERFORM reporting.measure_quality(events_waiting = 0 AND (
-        SELECT coalesce(quality_at < now() - CASE
-            WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
-            ELSE interval '1 hour' END, true)
-        FROM mart.state));
+    PERFORM reporting.measure_quality(false);
     PERFORM mart.evaluate_alerts();
     breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
     differences := (SELECT count(*) FROM mart.reconciliations WHERE state = 'differs');
 END
 $body$;
-COMMENT ON FUNCTION reporting.refresh(bigint) IS
+COMMENT ON FUNCTION reporting.refresh_sums(bigint) IS
     'Counts up to max_events events that are stored and not yet in the reports, and all changes of '
     'visits, in one transaction. Call it again while events_waiting is not 0; the call that '
     'returns 0 also completes segments. breaches: rows of data_quality_breaches. differences: rows '
     'of reporting.reconciliation that differ. refreshed: false if another call was running, which '
-    'does the work.';
+    'does the work. Named funnels, and buyers, paths and baskets, follow by refresh_slow().';
+
+CREATE OR REPLACE FUNCTION reporting.refresh_slow() RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
+AS $body$
+BEGIN
+    IF NOT pg_try_advisory_xact_lock(mart.lock_reporting()) THEN
+        RETURN false;
+    END IF;
+    PERFORM mart.refresh_slow();
+    PERFORM mart.evaluate_alerts();
+    RETURN true;
+END
+$body$;
+COMMENT ON FUNCTION reporting.refresh_slow() IS
+    'Counts named funnels, and buyers, paths and baskets, if they are due: about a second, and the '
+    'day that it has begun. Once an hour, also measures the quality of complete tables. Returns '
+    'false if another refresh was running. Call it after refresh_sums().';
+
+CREATE OR REPLACE FUNCTION reporting.refresh(
+    max_events bigint DEFAULT 1500000,
+    OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
+    OUT refreshed boolean, OUT differences bigint)
+LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp
+SET client_min_messages = warning
+SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
+AS $body$
+BEGIN
+    SELECT s.* INTO events_counted, events_waiting, breaches, refreshed, differences
+    FROM reporting.refresh_sums(max_events) s;
+    -- On a steady stream, some events always wait.
+    IF refreshed AND (events_counted < max_events OR events_waiting = 0) THEN
+        PERFORM reporting.refresh_slow();
+        breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
+    END IF;
+END
+$body$;
+COMMENT ON FUNCTION reporting.refresh(bigint) IS
+    'Does refresh_sums(), with its result, and refresh_slow() unless max_events events were '
+    'counted, in one transaction. Call it again while events_waiting is not 0. pg-loader calls the '
+    'two in a transaction each, so that readers see the sums sooner.';
