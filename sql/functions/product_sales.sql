@@ -1,10 +1,17 @@
--- Products: what they sold on each day, and their prices. One function is for the refresh and reads
--- mart.new_products. The other is for the rebuild.
+-- Products: what they sold on each day and over all days, and their prices. One function is for the
+-- refresh and reads mart.new_products. The other is for the rebuild.
 
 CREATE OR REPLACE FUNCTION mart.merge_product_sales() RETURNS void LANGUAGE sql AS $$
+    WITH sold AS MATERIALIZED (
+        SELECT product_id, event_date, sum(purchases) AS purchases, mart.total(revenue) AS revenue
+        FROM mart.new_products WHERE purchases > 0 GROUP BY 1, 2
+    ), total AS (
+        INSERT INTO mart.product_totals AS t
+        SELECT product_id, sum(revenue) FROM sold GROUP BY product_id
+        ON CONFLICT (product_id) DO UPDATE SET revenue = t.revenue + excluded.revenue
+    )
     INSERT INTO mart.product_sales AS t (product_id, event_date, purchases, revenue)
-    SELECT product_id, event_date, sum(purchases), sum(revenue)
-    FROM mart.new_products WHERE purchases > 0 GROUP BY 1, 2
+    SELECT product_id, event_date, purchases, revenue FROM sold
     ON CONFLICT (product_id, event_date) DO UPDATE SET
         purchases = t.purchases + excluded.purchases, revenue = t.revenue + excluded.revenue;
     WITH new_price AS (
@@ -28,6 +35,9 @@ CREATE OR REPLACE FUNCTION mart.rebuild_product_sales() RETURNS void LANGUAGE sq
     INSERT INTO mart.product_sales (product_id, event_date, purchases, revenue)
     SELECT product_id, event_date, sum(purchases), sum(revenue)
     FROM mart.product_days WHERE purchases > 0 GROUP BY 1, 2;
+    DELETE FROM mart.product_totals;
+    INSERT INTO mart.product_totals
+    SELECT product_id, sum(revenue) FROM mart.product_days WHERE purchases > 0 GROUP BY 1;
     DELETE FROM mart.product_prices;
     INSERT INTO mart.product_prices
     SELECT DISTINCT product_id, price FROM mart.product_days WHERE price IS NOT NULL;

@@ -54,20 +54,10 @@ RETURNS TABLE (rank bigint, product_id bigint, brand text, category text, revenu
                purchases bigint, revenue_before numeric, change numeric)
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
     SET jit = off AS $$
-    WITH sums AS (
-        -- Times 0.01, because a division rounds to 16 digits.
-        SELECT s.product_id, sum(s.purchases) AS purchases,
-               coalesce(sum(cents), 0) * 0.01
-                   + coalesce(sum(s.revenue) FILTER (WHERE cents IS NULL), 0) AS revenue
-        FROM mart.product_sales s WHERE event_date BETWEEN from_day AND to_day GROUP BY 1
-    ), top AS (
-        SELECT * FROM sums s
-        ORDER BY s.revenue DESC, s.purchases DESC, s.product_id LIMIT how_many
-    )
     SELECT row_number() OVER (ORDER BY t.revenue DESC, t.purchases DESC, t.product_id),
-           t.product_id, p.brand, p.category, round(t.revenue, 2), t.purchases::bigint,
+           t.product_id, t.brand, t.category, round(t.revenue, 2), t.purchases::bigint,
            b.revenue, reporting.change(t.revenue, b.revenue)
-    FROM top t LEFT JOIN mart.dim_products p USING (product_id),
+    FROM mart.best_sellers(from_day, to_day, NULL, NULL, how_many) t,
          LATERAL (SELECT coalesce(sum(s.revenue), 0.00) AS revenue
                   FROM mart.product_sales s
                   WHERE s.product_id = t.product_id
