@@ -1,4 +1,5 @@
--- Buyers: the tables mart.buyer_days and mart.buyer_cells, and what follows from them.
+-- Buyers: the tables mart.buyer_days, mart.buyer_cells and mart.buyers, and what follows from
+-- them.
 --
 -- A row of buyer_days names the days before and after on which its user bought. So the first day of
 -- each buyer in a period is the row whose previous_day is before the period, and the distinct
@@ -26,6 +27,11 @@ CREATE OR REPLACE FUNCTION mart.rebuild_buyers() RETURNS void LANGUAGE sql AS $$
     INSERT INTO mart.buyer_cells
     SELECT event_date, previous_day, next_day, orders, spend_band, count(*), sum(revenue)
     FROM mart.buyer_days GROUP BY 1, 2, 3, 4, 5;
+    DELETE FROM mart.buyers;
+    INSERT INTO mart.buyers
+    SELECT user_id, min(event_date), max(event_date), sum(orders), mart.spend_band(sum(revenue)),
+           sum(revenue)
+    FROM mart.buyer_days GROUP BY user_id;
 $$;
 
 -- A purchase in a session that had one before, on the same day and by the same user, is not a new
@@ -61,6 +67,14 @@ CREATE OR REPLACE FUNCTION mart.merge_buyers() RETURNS void LANGUAGE sql AS $$
         WHERE (t.previous_day, t.next_day, t.orders, t.spend_band, t.revenue)
               <> (excluded.previous_day, excluded.next_day, excluded.orders, excluded.spend_band,
                   excluded.revenue)
+    ), buyer AS (
+        INSERT INTO mart.buyers AS t
+        SELECT user_id, min(event_date), max(event_date), sum(orders),
+               mart.spend_band(sum(revenue)), sum(revenue)
+        FROM now GROUP BY user_id
+        ON CONFLICT (user_id) DO UPDATE SET
+            first_day = excluded.first_day, last_day = excluded.last_day,
+            orders = excluded.orders, spend_band = excluded.spend_band, revenue = excluded.revenue
     ), period AS (
         SELECT DISTINCT sign, user_id, grain, date_trunc(grain, first_day::timestamp)::date
                    AS cohort_start,

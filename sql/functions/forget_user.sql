@@ -280,6 +280,7 @@ BEGIN
         DELETE FROM mart.long_orders WHERE session_id = own;
         DELETE FROM mart.long_sessions WHERE session_id = own;
         DELETE FROM mart.buyer_days WHERE user_id = id;
+        DELETE FROM mart.buyers WHERE user_id = id;
         DELETE FROM mart.user_levels WHERE user_id = id;
         DELETE FROM mart.dim_users WHERE user_id = id;
     END IF;
@@ -311,6 +312,7 @@ BEGIN
         ('mart.long_orders', 'session_id', own::text, later::text),
         ('mart.long_sessions', 'session_id', own::text, later::text),
         ('mart.buyer_days', 'user_id', id::text, alias::text),
+        ('mart.buyers', 'user_id', id::text, alias::text),
         ('mart.user_levels', 'user_id', id::text, alias::text)) AS t(name, col, was, now)
     LOOP
         EXECUTE format('UPDATE %s SET %2$I = %4$L WHERE %2$I = %3$L', one.name, one.col, one.was,

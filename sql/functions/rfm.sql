@@ -8,21 +8,61 @@ CREATE OR REPLACE FUNCTION mart.quintile(worse bigint, buyers bigint) RETURNS in
     LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
 $$ SELECT (1 + least(4, 5 * worse / greatest(buyers - 1, 1)))::int $$;
 
+-- The buyers of a period who bought outside of it too, by their days in it. All purchases of the
+-- other buyers are in the period, so that mart.buyers has their sums.
+CREATE OR REPLACE FUNCTION mart.partly_buyers(from_day date, to_day date)
+RETURNS TABLE (user_id bigint, last_day date, orders bigint, revenue numeric)
+LANGUAGE sql STABLE AS $$
+    WITH partly AS MATERIALIZED (
+        SELECT u.user_id FROM mart.buyers u
+        WHERE u.first_day < u.last_day AND (u.first_day < from_day OR u.last_day > to_day)
+              AND u.first_day <= to_day AND u.last_day >= from_day
+    )
+    SELECT b.user_id, max(b.event_date), sum(b.orders::int), mart.total(b.revenue)
+    FROM mart.buyer_days b JOIN partly USING (user_id)
+    WHERE b.spend_band = -1 AND b.event_date BETWEEN from_day AND to_day
+    GROUP BY b.user_id
+$$;
+
+-- Where the greatest values of the first four quintiles are, as arguments of percentile_disc(). A
+-- value that is above n of these four is in quintile n + 1, as by mart.quintile(). This takes less
+-- time than rank() over all buyers. percentile_disc() rounds up, so half a place is subtracted.
+CREATE OR REPLACE FUNCTION mart.quintile_shares(buyers bigint) RETURNS float8[]
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT array_agg((ceil(n * greatest(buyers - 1, 1) / 5.0) - 0.5) / greatest(buyers, 1))
+    FROM generate_series(1, 4) AS n
+$$;
+
+CREATE OR REPLACE FUNCTION mart.quintile_above(value anyelement, limits anyarray) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+    SELECT 1 + (value > limits[1])::int + (value > limits[2])::int + (value > limits[3])::int
+           + (value > limits[4])::int
+$$;
+
 CREATE OR REPLACE FUNCTION mart.rfm(from_day date, to_day date)
 RETURNS TABLE (user_id bigint, recency int, frequency bigint, monetary numeric, r int, f int, m int)
 LANGUAGE sql STABLE AS $$
-    WITH buyer AS (
-        SELECT b.user_id, max(b.event_date) AS last_day,
-               (sum(b.orders) - coalesce(min(t.repeats), 0))::bigint AS frequency,
-               sum(b.revenue) AS monetary
-        FROM mart.buyer_days b LEFT JOIN mart.repeated_orders(from_day, to_day) t USING (user_id)
-        WHERE b.event_date BETWEEN from_day AND to_day GROUP BY b.user_id
+    WITH buyer AS MATERIALIZED (
+        SELECT s.user_id, s.last_day, s.orders - coalesce(t.repeats, 0) AS orders, s.revenue
+        FROM (SELECT b.user_id, b.last_day, b.orders, b.revenue
+              FROM mart.buyers b WHERE b.first_day >= from_day AND b.last_day <= to_day
+              UNION ALL
+              SELECT p.user_id, p.last_day, p.orders, p.revenue
+              FROM mart.partly_buyers(from_day, to_day) p) AS s
+        LEFT JOIN mart.repeated_orders(from_day, to_day) t USING (user_id)
+    ), share AS MATERIALIZED (
+        SELECT mart.quintile_shares(count(*)) AS shares FROM buyer
+    ), limits AS MATERIALIZED (
+        SELECT percentile_disc((SELECT shares FROM share)) WITHIN GROUP (ORDER BY last_day) AS days,
+               percentile_disc((SELECT shares FROM share)) WITHIN GROUP (ORDER BY orders) AS orders,
+               percentile_disc((SELECT shares FROM share)) WITHIN GROUP (ORDER BY revenue)
+                   AS revenues
+        FROM buyer
     )
-    SELECT b.user_id, to_day - b.last_day, b.frequency, b.monetary,
-           mart.quintile(rank() OVER (ORDER BY last_day) - 1, count(*) OVER ()),
-           mart.quintile(rank() OVER (ORDER BY frequency) - 1, count(*) OVER ()),
-           mart.quintile(rank() OVER (ORDER BY monetary) - 1, count(*) OVER ())
-    FROM buyer b
+    SELECT b.user_id, to_day - b.last_day, b.orders, b.revenue,
+           mart.quintile_above(b.last_day, l.days), mart.quintile_above(b.orders, l.orders),
+           mart.quintile_above(b.revenue, l.revenues)
+    FROM buyer b, limits l
 $$;
 
 -- The same, but buyers with equal days, orders and quintile of spend together. Users who bought on
@@ -32,13 +72,13 @@ CREATE OR REPLACE FUNCTION mart.rfm_cells(from_day date, to_day date)
 RETURNS TABLE (last_day date, frequency bigint, m int, buyers bigint, revenue numeric)
 LANGUAGE sql STABLE AS $$
     WITH often AS MATERIALIZED (
-        SELECT s.last_day, (s.orders - coalesce(t.repeats, 0))::bigint AS frequency,
-               mart.spend_band(s.revenue) AS band, s.revenue
-        FROM (SELECT user_id, max(event_date) AS last_day, sum(orders) AS orders,
-                     sum(b.revenue) AS revenue
-              FROM mart.buyer_days b
-              WHERE spend_band = -1 AND event_date BETWEEN from_day AND to_day
-              GROUP BY user_id) AS s
+        SELECT s.last_day, s.orders - coalesce(t.repeats, 0) AS frequency, s.band, s.revenue
+        FROM (SELECT b.user_id, b.last_day, b.orders, b.spend_band AS band, b.revenue
+              FROM mart.buyers b
+              WHERE b.first_day >= from_day AND b.last_day <= to_day AND b.first_day < b.last_day
+              UNION ALL
+              SELECT p.user_id, p.last_day, p.orders, mart.spend_band(p.revenue), p.revenue
+              FROM mart.partly_buyers(from_day, to_day) p) AS s
         LEFT JOIN mart.repeated_orders(from_day, to_day) t USING (user_id)
     ), cell AS MATERIALIZED (
         SELECT event_date AS last_day, orders AS frequency, spend_band AS band, c.buyers, c.revenue
@@ -95,7 +135,9 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET w
     SET jit = off AS $$
     SELECT CASE WHEN (SELECT mart.shows_true_ids()) THEN s.user_id::text ELSE u.user_key END,
            s.recency, s.frequency, s.monetary, s.r, s.f, s.m, mart.rfm_segment(s.r, s.f, s.m)
-    FROM mart.rfm(from_day, to_day) s LEFT JOIN mart.dim_users u USING (user_id)
+    FROM mart.rfm(from_day, to_day) s
+    LEFT JOIN (SELECT d.user_id, d.user_key FROM mart.dim_users d WHERE d.purchases > 0
+               OFFSET 0) AS u USING (user_id)
 $$;
 COMMENT ON FUNCTION reporting.rfm(date, date) IS
     'Buyers of the period: days from their last purchase to the last day, orders, spend, and the '
