@@ -11,13 +11,14 @@
  * one refresh, and the other calls return at once. Retention is applied after the first refresh,
  * and then once an hour.
  *
- * A refresh is two calls, each in a transaction of its own: the sums, and then what takes long. So
- * readers see the sums without waiting for the second one. It does not follow a call that counted
- * as many events as one call counts.
+ * A refresh is two calls, each in a transaction of its own: the sums, and then the reports that
+ * take long. So readers see the sums before the second call ends. While a backlog is counted, the
+ * second call waits for its end. If the second call fails, the sums go on.
  *
  * Rejected: a call on the loader's own connection, which would stop loading until it returns. */
 #include "reporting.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,9 @@
 #define REFRESH_SQL                                                                \
 	"SELECT events_counted, events_waiting, breaches, refreshed, differences," \
 	" processed.open_alerts() FROM reporting.refresh_sums()"
-#define SLOW_SQL      "SELECT reporting.refresh_slow()"
+#define SLOW_SQL                                                                                   \
+	"SELECT refreshed, breaches, processed.open_alerts() FROM reporting.refresh_slow(%" PRId64 \
+	")"
 #define RETENTION_SQL "SELECT reporting.apply_retention()"
 /* SET LOCAL, because this connection is not checked for a pooler (postgres_pooler.c): one query
  * string is one transaction, and no setting outlives it. The time-out is long because the batch
@@ -58,12 +61,10 @@ enum query {
 	QUERY_RETENTION,
 };
 
-static const struct {
-	const char *sql, *name;
-} queries[] = {
-	[QUERY_SUMS] = {REFRESH_SQL, "reporting.refresh_sums"},
-	[QUERY_SLOW] = {SLOW_SQL, "reporting.refresh_slow"},
-	[QUERY_RETENTION] = {RETENTION_SQL, "reporting.apply_retention"},
+static const char *const query_names[] = {
+	[QUERY_SUMS] = "reporting.refresh_sums",
+	[QUERY_SLOW] = "reporting.refresh_slow",
+	[QUERY_RETENTION] = "reporting.apply_retention",
 };
 
 struct reporting {
@@ -72,16 +73,19 @@ struct reporting {
 	enum query query; /* that query, or the last one */
 	bool slow_is_due; /* the next query is QUERY_SLOW */
 	int64_t interval_us, next_us, sent_us;
-	int64_t pause_us;     /* after the refresh */
-	int64_t rows_us;      /* last commit of rows that no call has reported; 0: none */
-	int64_t refresh_us;   /* the last refresh began; 0: none */
-	int64_t retry_us;     /* after a failure: no call for an idle stream before that */
-	int failures_in_row;  /* at most RETRY_DOUBLINGS are counted */
+	int64_t events_waiting; /* after the last sums */
+	int64_t slow_retry_us;  /* after a failure: no QUERY_SLOW before that */
+	int64_t pause_us;       /* after the refresh */
+	int64_t rows_us;        /* last commit of rows that no call has reported; 0: none */
+	int64_t refresh_us;     /* the last refresh began; 0: none */
+	int64_t retry_us;       /* after a failure: no call for an idle stream before that */
+	/* At most RETRY_DOUBLINGS are counted. */
+	int failures_in_row[QUERY_RETENTION + 1];
 	int64_t segment_us;   /* last begin or end of a segment; 0: none */
 	int64_t retention_us; /* when retention is due; 0: after the first refresh */
 	struct metric *refreshes, *failures, *events, *waiting, *breaches, *differences,
-		*refreshed_at;
-	struct histogram *seconds;
+		*refreshed_at, *slow_at;
+	struct histogram *seconds, *slow_seconds;
 	struct alert_gauges *gauges;
 };
 
@@ -106,7 +110,11 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	                            "rows of reporting.reconciliation that differ");
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "",
 	                             "time of the last refresh by this loader");
-	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh");
+	r->slow_at = metric_get(METRIC_GAUGE, "reporting_slow_refreshed_timestamp_seconds", "",
+	                        "time of the last reporting.refresh_slow() by this loader");
+	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh of sums");
+	r->slow_seconds = histogram_get("reporting_slow_refresh_seconds", "",
+	                                "time of one reporting.refresh_slow()");
 	r->gauges = alert_gauges_new();
 	return r;
 }
@@ -127,15 +135,25 @@ static void schedule(struct reporting *r, int64_t pause_us)
 	r->next_us = monotonic_us() + pause_us;
 }
 
+/* The failed query is repeated, later for each further failure. If it is QUERY_SLOW, the sums do
+ * not wait for that. */
 static void give_up(struct reporting *r, const char *error)
 {
+	int *failures = &r->failures_in_row[r->query];
+	int64_t pause_us = RETRY_US << *failures;
+
 	log_warn("reporting_failed", log_str("error", error));
 	metric_add(r->failures, 1);
 	async_postgres_close(r->pg);
-	schedule(r, RETRY_US << r->failures_in_row);
-	if (r->failures_in_row < RETRY_DOUBLINGS)
-		r->failures_in_row++;
-	r->retry_us = r->next_us;
+	if (*failures < RETRY_DOUBLINGS)
+		++*failures;
+	if (r->query == QUERY_SLOW) {
+		r->slow_retry_us = monotonic_us() + pause_us;
+		schedule(r, r->pause_us);
+	} else {
+		schedule(r, pause_us);
+		r->retry_us = r->next_us;
+	}
 }
 
 void reporting_note_rows(struct reporting *r, bool segment)
@@ -177,10 +195,16 @@ static enum query next_query(const struct reporting *r)
 static void begin_query(struct reporting *r)
 {
 	char sql[512];
+	int len;
 
 	r->query = next_query(r);
 	r->slow_is_due = false;
-	snprintf(sql, sizeof(sql), "%s%s", SETTINGS_SQL, queries[r->query].sql);
+	len = snprintf(sql, sizeof(sql), "%s", SETTINGS_SQL);
+	if (r->query == QUERY_SLOW)
+		snprintf(sql + len, sizeof(sql) - (size_t)len, SLOW_SQL, r->events_waiting);
+	else
+		snprintf(sql + len, sizeof(sql) - (size_t)len, "%s",
+		         r->query == QUERY_SUMS ? REFRESH_SQL : RETENTION_SQL);
 	async_postgres_query(r->pg, sql, ANSWER_TIMEOUT_US);
 	r->running = true;
 	r->sent_us = monotonic_us();
@@ -233,8 +257,27 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	if (r->retention_us == 0)
 		r->retention_us = monotonic_us();
 	r->pause_us = pause_after(r, waiting, took_us);
-	r->slow_is_due = counted < FULL_EVENTS;
+	r->events_waiting = waiting;
+	r->slow_is_due =
+		(counted < FULL_EVENTS || waiting == 0) && monotonic_us() >= r->slow_retry_us;
 	schedule(r, r->slow_is_due ? 0 : r->pause_us);
+}
+
+static void slow_refreshed(struct reporting *r, const PGresult *result)
+{
+	int64_t took_us = monotonic_us() - r->sent_us;
+
+	if (PQgetvalue(result, 0, 0)[0] != 't') { /* another refresh is running */
+		r->slow_is_due = true;
+		schedule(r, PAUSE_US);
+		return;
+	}
+	metric_set(r->breaches, number_at(result, 1));
+	alert_gauges_set(r->gauges, PQgetvalue(result, 0, 2));
+	metric_set(r->slow_at, wallclock_us() / 1000000);
+	histogram_observe_us(r->slow_seconds, took_us);
+	log_debug("reporting_slow_refreshed", log_int("took_us", took_us));
+	schedule(r, r->pause_us);
 }
 
 static void retained(struct reporting *r, const PGresult *result)
@@ -249,10 +292,10 @@ static void retained(struct reporting *r, const PGresult *result)
 
 static void answered(struct reporting *r, const PGresult *result)
 {
-	r->failures_in_row = 0;
+	r->failures_in_row[r->query] = 0;
 	switch (r->query) {
 	case QUERY_SUMS: refreshed(r, result); return;
-	case QUERY_SLOW: schedule(r, r->pause_us); return;
+	case QUERY_SLOW: slow_refreshed(r, result); return;
 	case QUERY_RETENTION: retained(r, result); return;
 	}
 }
@@ -272,7 +315,7 @@ void reporting_step(struct reporting *r)
 	switch (async_postgres_poll(r->pg, &answer, &err)) {
 	case ASYNC_WAITING: return;
 	case ASYNC_FAILED:
-		err_prefix(&err, "%s", queries[r->query].name);
+		err_prefix(&err, "%s", query_names[r->query]);
 		give_up(r, err.message);
 		return;
 	case ASYNC_ANSWERED:

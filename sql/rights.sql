@@ -154,7 +154,7 @@ BEGIN
                 'processed.stages(), processed.are_stages(text[]), '
                 'processed.fold_late(text[]), '
                 'reporting.refresh(bigint), reporting.refresh_sums(bigint), '
-                'reporting.refresh_slow(), reporting.apply_retention(), reporting.waiting(), '
+                'reporting.refresh_slow(bigint), reporting.apply_retention(), reporting.waiting(), '
                 'processed.open_alerts()'),
 
             ('funnel_lake', 'USAGE', 'SCHEMA lake, processed, raw'),

@@ -355,13 +355,10 @@ void lake_watch(struct lake_writer *writer)
 
 static bool open_intake(struct lake_writer *writer, struct err *err)
 {
-	static const char *const properties[] = {"queued.max.messages.kbytes", "16384",
-	                                         "queued.min.messages", "20000", NULL};
 	struct intake_config config = {
 		.kafka = &writer->config->kafka,
 		.group = "lake",
 		.client_id = writer->config->service.instance_id,
-		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "lake_stale_records_total", "",
 	                            "records before the position, discarded"),
 	};

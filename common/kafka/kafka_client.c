@@ -1,6 +1,5 @@
 #include "kafka/kafka_client.h"
 
-#include <malloc.h>
 #include <pthread.h>
 
 #include "service/log.h"
@@ -48,10 +47,7 @@ rd_kafka_t *kafka_client_new(rd_kafka_conf_t *conf, enum kafka_role role, struct
 }
 
 /* The owner has given up the records that a producer still holds. Without the purge, and without
- * polling their delivery reports, librdkafka logs warnings about them.
- *
- * glibc keeps the memory of the client's threads for later threads: several MiB of each client that
- * has fetched. The trim returns it to the system. */
+ * polling their delivery reports, librdkafka logs warnings about them. */
 static void *destroy_client(void *client)
 {
 	if (rd_kafka_type(client) == RD_KAFKA_PRODUCER) {
@@ -60,7 +56,6 @@ static void *destroy_client(void *client)
 			;
 	}
 	rd_kafka_destroy(client);
-	malloc_trim(0);
 	return NULL;
 }
 

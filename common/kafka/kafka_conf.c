@@ -2,9 +2,10 @@
  * properties, those of the program (extra), and KAFKA_PROPERTIES, which cannot contain guarded
  * names or their aliases.
  *
- * The tuning is for small transactions in quick succession. The broker answers
- * CONCURRENT_TRANSACTIONS to the first request of the next transaction, and then the client waits
- * for retry.backoff.ms (default 100 ms, here 5 ms). A flush ignores linger.ms. librdkafka warns
+ * The tuning is for small transactions in quick succession. The broker may answer
+ * CONCURRENT_TRANSACTIONS to the first request of the next transaction, AddOffsetsToTxn
+ * (task_loop_transaction.c). Then the client waits for retry.backoff.ms (default 100 ms, here 5
+ * ms). A flush ignores linger.ms. librdkafka warns
  * of a property of the other role; our log shows that warning at level debug.
  * Limits: KAFKA_PROPERTIES has at most 4 KiB. */
 #include "kafka/kafka_conf.h"
@@ -47,7 +48,7 @@ static const struct property tuning_consumer[] = {
 	/* Bounds the queue and each response: librdkafka derives fetch.max.bytes from it, and from
 	 * message.max.bytes if that is larger. Measured: with 64 MiB, a response has 1 MiB of each
 	 * partition, and takes more memory than the state of most services. */
-	{"message.max.bytes", "1048576"}, /* of a consumer: its requests; records may be larger */
+	{"message.max.bytes", "1048576"}, /* limits what a consumer sends, not what it reads */
 	{"queued.max.messages.kbytes", "2048"},
 	/* Of all partitions together, because their queues are forwarded to one. Measured: with
 	 * librdkafka's default of 100,000, a backlog takes twice the memory, and most of it is new

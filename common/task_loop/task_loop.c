@@ -1,10 +1,10 @@
-/* The loop: poll, fold, and commit when the input is drained and commits are quick, when
- * COMMIT_INTERVAL has passed, or when a batch is full. So a short queue gives low latency, and a
- * long queue gives large batches; catch_up.h and commit_pace.h have the limits.
+/* The loop: poll, fold, and commit when the input is drained, when COMMIT_INTERVAL has passed, or
+ * when a batch is full. So a short queue gives low latency, and a long queue gives large batches;
+ * catch_up.h and commit_pace.h have the limits.
  *
  * "Drained" means that a poll of 1 ms returned nothing. While catching up, it does not cause a
- * commit: the broker is slow. While commits are slow, transactions collect more records
- * (commit_pace.h).
+ * commit: the broker is slow. While commits are slow and many records arrive, transactions collect
+ * more of them (commit_pace.h).
  *
  * Transaction markers of the input's producers take offsets too. A position that moved only over
  * markers is committed 300 ms after the last commit, so that lag becomes 0 and idle partitions cost

@@ -40,10 +40,10 @@ struct task_loop_config {
 			.min = 1000,                                                      \
 			.max = 60000000,                                                  \
 			.help = "longest time from the first uncommitted record to "      \
-				"the commit; sooner if the input is drained and commits " \
-				"are quick; 1 s, if that is longer, while many records "  \
-				"wait; up to 250 ms while commits are slow and many "     \
-				"records arrive",                                         \
+				"the commit; sooner if the input is drained; 1 s, if "    \
+				"that is longer, while many records wait; up to 250 ms "  \
+				"while commits are slow and more than 25,000 records a "  \
+				"second arrive",                                          \
 		},                                                                        \
 		{                                                                         \
 			.name = "BATCH_RECORDS",                                          \

@@ -32,11 +32,11 @@ LANGUAGE sql STABLE AS $$
     ), lowest AS MATERIALIZED (
         SELECT s.revenue
         FROM (SELECT w.product_id FROM wanted w
-              ORDER BY w.revenue DESC LIMIT 5 * how_many + 50) AS first,
+              ORDER BY w.revenue DESC LIMIT 5::bigint * how_many + 50) AS first,
              LATERAL (SELECT sum(d.revenue) AS revenue FROM mart.product_sales d
                       WHERE d.product_id = first.product_id
                             AND d.event_date BETWEEN from_day AND to_day) AS s
-        WHERE s.revenue IS NOT NULL AND how_many > 0
+        WHERE s.revenue IS NOT NULL AND how_many BETWEEN 1 AND mart.best_sellers_many()
         ORDER BY s.revenue DESC OFFSET how_many - 1 LIMIT 1
     ), few AS MATERIALIZED (
         SELECT w.product_id FROM wanted w

@@ -27,7 +27,7 @@
 CREATE OR REPLACE FUNCTION mart.lock_reporting() RETURNS bigint LANGUAGE sql IMMUTABLE AS $$
     SELECT hashtextextended('funnel reporting', 0) $$;
 
--- What reporting.waiting() names: sums and segments.
+-- Sums and segments, of which reporting.waiting() says how much is left.
 CREATE OR REPLACE FUNCTION mart.refresh_sums(
     max_events bigint, OUT events_counted bigint, OUT events_waiting bigint)
 LANGUAGE plpgsql AS $body$
@@ -55,18 +55,17 @@ BEGIN
 END
 $body$;
 
--- What takes long: named funnels; buyers, paths and baskets; measures that read complete tables. A
+-- These take long: named funnels; buyers, paths and baskets; measures that read complete tables. A
 -- breach may be temporary (counts that arrive before their dead letters), so the measures are taken
 -- again after a minute.
-CREATE OR REPLACE FUNCTION mart.refresh_slow() RETURNS void LANGUAGE plpgsql AS $body$
-DECLARE
-    nothing_waits constant boolean := NOT EXISTS (SELECT FROM processed.load_batches);
+CREATE OR REPLACE FUNCTION mart.refresh_slow(events_waiting bigint) RETURNS void
+LANGUAGE plpgsql AS $body$
 BEGIN
-    IF nothing_waits THEN
+    IF events_waiting = 0 THEN
         PERFORM mart.refresh_funnels();
     END IF;
     PERFORM mart.refresh_shopping();
-    IF nothing_waits AND (
+    IF events_waiting = 0 AND (
             SELECT coalesce(quality_at < now() - CASE
                 WHEN EXISTS (SELECT FROM reporting.data_quality_breaches) THEN interval '1 minute'
                 ELSE interval '1 hour' END, true)
@@ -107,25 +106,28 @@ COMMENT ON FUNCTION reporting.refresh_sums(bigint) IS
     'of reporting.reconciliation that differ. refreshed: false if another call was running, which '
     'does the work. Named funnels, and buyers, paths and baskets, follow by refresh_slow().';
 
-CREATE OR REPLACE FUNCTION reporting.refresh_slow() RETURNS boolean
+CREATE OR REPLACE FUNCTION reporting.refresh_slow(
+    events_waiting bigint DEFAULT 0, OUT refreshed boolean, OUT breaches bigint)
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
 SET client_min_messages = warning
 SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
 AS $body$
 BEGIN
-    IF NOT pg_try_advisory_xact_lock(mart.lock_reporting()) THEN
-        RETURN false;
+    refreshed := pg_try_advisory_xact_lock(mart.lock_reporting());
+    IF NOT refreshed THEN -- another call is running
+        RETURN;
     END IF;
-    PERFORM mart.refresh_slow();
+    PERFORM mart.refresh_slow(events_waiting);
     PERFORM mart.evaluate_alerts();
-    RETURN true;
+    breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
 END
 $body$;
-COMMENT ON FUNCTION reporting.refresh_slow() IS
-    'Counts named funnels, and buyers, paths and baskets, if they are due: about a second, and the '
-    'day that it has begun. Once an hour, also measures the quality of complete tables. Returns '
-    'false if another refresh was running. Call it after refresh_sums().';
+COMMENT ON FUNCTION reporting.refresh_slow(bigint) IS
+    'Call it after refresh_sums(), with its events_waiting. Counts named funnels, unless events '
+    'waited, and buyers, paths and baskets, if they are due: about a second, and the day that it '
+    'has begun. Once an hour, also measures the quality of complete tables, unless events waited. '
+    'refreshed: false if another refresh was running; then call it again.';
 
 CREATE OR REPLACE FUNCTION reporting.refresh(
     max_events bigint DEFAULT 1500000,
@@ -141,12 +143,11 @@ BEGIN
     FROM reporting.refresh_sums(max_events) s;
     -- On a steady stream, some events always wait.
     IF refreshed AND (events_counted < max_events OR events_waiting = 0) THEN
-        PERFORM reporting.refresh_slow();
-        breaches := (SELECT count(*) FROM reporting.data_quality_breaches);
+        SELECT s.breaches INTO breaches FROM reporting.refresh_slow(events_waiting) s;
     END IF;
 END
 $body$;
 COMMENT ON FUNCTION reporting.refresh(bigint) IS
-    'Does refresh_sums(), with its result, and refresh_slow() unless max_events events were '
-    'counted, in one transaction. Call it again while events_waiting is not 0. pg-loader calls the '
-    'two in a transaction each, so that readers see the sums sooner.';
+    'Does refresh_sums(), with its result, and then refresh_slow(), unless max_events events were '
+    'counted and more wait, in one transaction. Call it again while events_waiting is not 0. '
+    'pg-loader calls the two in a transaction each, so that readers see the sums sooner.';
