@@ -111,7 +111,8 @@ struct reporting *reporting_new(const struct postgres_config *config, int64_t in
 	r->refreshed_at = metric_get(METRIC_GAUGE, "reporting_refreshed_timestamp_seconds", "",
 	                             "time of the last refresh by this loader");
 	r->slow_at = metric_get(METRIC_GAUGE, "reporting_slow_refreshed_timestamp_seconds", "",
-	                        "time of the last reporting.refresh_slow() by this loader");
+	                        "time of the last reporting.refresh_slow() by this loader, or of "
+	                        "its first refresh");
 	r->seconds = histogram_get("reporting_refresh_seconds", "", "time of one refresh of sums");
 	r->slow_seconds = histogram_get("reporting_slow_refresh_seconds", "",
 	                                "time of one reporting.refresh_slow()");
@@ -254,8 +255,10 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	histogram_observe_us(r->seconds, took_us);
 	log_debug("reporting_refreshed", log_int("events", counted), log_int("waiting", waiting),
 	          log_int("took_us", took_us));
-	if (r->retention_us == 0)
+	if (r->retention_us == 0) { /* the first refresh */
 		r->retention_us = monotonic_us();
+		metric_set(r->slow_at, wallclock_us() / 1000000);
+	}
 	r->pause_us = pause_after(r, waiting, took_us);
 	r->events_waiting = waiting;
 	r->slow_is_due =
