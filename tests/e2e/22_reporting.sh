@@ -150,6 +150,29 @@ idle_stream_is_reported() {
         "SELECT 1 / (sum(events) = $before + 200)::int FROM mart.hour_totals"
 }
 
+slow_calls() { metric funnel_reporting_slow_refresh_seconds_count; }
+slow_call_failed() { (($(metric funnel_reporting_failures_total) > 0)); }
+slow_call_succeeds() { (($(slow_calls) > $1)); }
+# The sums go on while reporting.refresh_slow() fails, and it is called again.
+sums_go_on() {
+    local before calls definition
+    stack stop pg-loader-1
+    start pg-loader-1
+    wait_until "the first slow call" slow_call_succeeds 0
+    definition=$(sql "SELECT pg_get_functiondef('mart.refresh_slow(bigint)'::regprocedure)")
+    sql "CREATE OR REPLACE FUNCTION mart.refresh_slow(events_waiting bigint) RETURNS void
+        LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''broken''; END'"
+    wait_until "the slow call fails" slow_call_failed
+    before=$(sql "SELECT sum(events) FROM mart.hour_totals")
+    replay --source synthetic --events 200 --seed 24 --start-time "2019-11-06 00:00:00"
+    wait_until "the reports have all new events" sql \
+        "SELECT 1 / (sum(events) = $before + 200)::int FROM mart.hour_totals"
+    grep -q 'event=reporting_failed error="reporting.refresh_slow: .*broken' "$LOG_DIR/pg-loader-1.log"
+    calls=$(slow_calls)
+    sql "$definition"
+    wait_until "the slow call succeeds again" slow_call_succeeds "$calls"
+}
+
 # ---- the sums that pg-loader stores with the events
 
 # Compares processed.load_batches with what processed.note_events() makes of the stored events. Prints
@@ -263,3 +286,4 @@ mart "$E2E_WORK/refreshed"
 check "pg-loader rebuild makes the same tables, row for row" rebuilt
 check "a breach, and its end, are shown by a row and a metric" breach_is_shown
 check "an idle stream is reported soon" idle_stream_is_reported
+check "sums are refreshed while the reports that take long fail" sums_go_on
