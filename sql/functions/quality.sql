@@ -171,6 +171,8 @@ CREATE OR REPLACE FUNCTION reporting.measure_quality(deep boolean DEFAULT true) 
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 SET enable_hashjoin = on SET enable_mergejoin = on SET jit = off AS $body$
 BEGIN
+    -- Otherwise, this call and a refresh could wait for each other's rows.
+    PERFORM pg_advisory_xact_lock(mart.lock_reporting());
     PERFORM mart.measure_cheap();
     PERFORM mart.measure_values();
     IF deep THEN

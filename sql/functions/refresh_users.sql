@@ -58,7 +58,7 @@ SET enable_nestloop = off AS $$
                        OFFSET 0) AS u ON true
 $$;
 
--- A refresh of two days has no user whose days do not follow from the first and the last one.
+-- If the new events are of at most two days, the first and the last day of a user are all.
 CREATE OR REPLACE FUNCTION mart.find_days_between() RETURNS void LANGUAGE sql
 SET enable_nestloop = off AS $$
     UPDATE mart.new_users t SET days = d.days

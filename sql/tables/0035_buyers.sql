@@ -16,6 +16,7 @@ COMMENT ON COLUMN mart.buyers.first_day IS
 COMMENT ON COLUMN mart.buyers.orders IS
     'Sessions and days with a purchase. A session with purchases on several days counts on each.';
 COMMENT ON COLUMN mart.buyers.spend_band IS 'mart.spend_band() of revenue.';
+-- As mart.spend_band(), which does not exist yet when all files run in a new database.
 INSERT INTO mart.buyers
 SELECT user_id, min(event_date), max(event_date), sum(orders),
        floor(32 * sqrt(sqrt(sum(revenue)::float8)))::int, sum(revenue)
