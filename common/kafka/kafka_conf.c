@@ -5,8 +5,8 @@
  * The tuning is for small transactions in quick succession. The broker may answer
  * CONCURRENT_TRANSACTIONS to the first request of the next transaction, AddOffsetsToTxn
  * (task_loop_transaction.c). Then the client waits for retry.backoff.ms (default 100 ms, here 5
- * ms). A flush ignores linger.ms. librdkafka warns
- * of a property of the other role; our log shows that warning at level debug.
+ * ms). A flush ignores linger.ms. librdkafka warns of a property of the other role; our log shows
+ * that warning at level debug.
  * Limits: KAFKA_PROPERTIES has at most 4 KiB. */
 #include "kafka/kafka_conf.h"
 

@@ -133,11 +133,7 @@ CREATE OR REPLACE FUNCTION reporting.refresh(
     max_events bigint DEFAULT 1500000,
     OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
     OUT refreshed boolean, OUT differences bigint)
-LANGUAGE plpgsql SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp
-SET client_min_messages = warning
-SET enable_hashjoin = on SET enable_mergejoin = off SET jit = off SET work_mem = '64MB'
-AS $body$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     SELECT s.* INTO events_counted, events_waiting, breaches, refreshed, differences
     FROM reporting.refresh_sums(max_events) s;
