@@ -139,7 +139,9 @@ static inline bool take_value(struct scanner *s, struct event_field *field)
 		field->kind = FIELD_MISSING;
 		return true;
 	}
-	return take_number(s, field) || take_nan(s, field);
+	if (s->at < s->end && *s->at == 'N')
+		return take_nan(s, field);
+	return take_number(s, field);
 }
 
 static bool scan_object(struct scanner *s, struct event_field fields[EVENT_FIELD_COUNT])
