@@ -11,10 +11,8 @@
  * there. So memory is bounded during the wait, and a commit without an answer is not a special
  * case. A deadlock or a lock time-out is first retried with the same batch.
  *
- * The loader commits when no more records wait, or when a limit of time, rows or bytes is reached.
- * So short queues give low latency, and long queues give big batches. But a commit of few rows
- * takes almost as much CPU time as one of hundreds. So commits before a limit is reached take at
- * most a quarter of the time. */
+ * The loader commits when no more records wait, or when a limit of time, rows or bytes is reached
+ * (batch_due.h). So short queues give low latency, and long queues give big batches. */
 #include "loader.h"
 
 #include <poll.h>
@@ -26,6 +24,7 @@
 #include "alert_webhook.h"
 #include "base/backoff.h"
 #include "base/memory.h"
+#include "batch_due.h"
 #include "event/reason.h"
 #include "kafka/intake.h"
 #include "load_batch.h"
@@ -43,6 +42,7 @@
 #include "service/metrics.h"
 #include "service/monotime.h"
 #include "service/stop.h"
+#include "stream/catch_up.h"
 #include "stream/moved_offsets.h"
 #include "stream/partition_end.h"
 #include "targets.h"
@@ -50,7 +50,6 @@
 
 #define IDLE_WAIT_MS        100     /* for the first record of a batch */
 #define MORE_WAIT_MS        3       /* for one more record */
-#define REST_RATIO          3       /* of the pause before a small commit, to the last commit */
 #define QUERY_CANCELED      "57014" /* statement_timeout */
 #define OUT_OF_MEMORY       "53200" /* also of the table of locks */
 #define WRITE_TRIES         4
@@ -229,18 +228,39 @@ static bool drained(const struct loader *loader, size_t taken)
 	return true;
 }
 
+/* A partition is catching up. The aggregates of others may then be up to a second later, but events
+ * are later than that anyway. */
+static bool is_catching_up(const struct loader *loader)
+{
+	for (size_t i = 0; i < loader->task_count; i++) {
+		const struct loader_task *task = &loader->tasks[i];
+
+		if (catching_up(task->batch_records, intake_readable(task->partition)))
+			return true;
+	}
+	return false;
+}
+
+static bool is_full(const struct loader *loader)
+{
+	const struct load_batch *batch = &loader->batch;
+
+	return batch->rows.count >= loader->batch_rows || batch->rows.day_count >= LOAD_DAYS_MAX ||
+	       (int64_t)batch->input_bytes >= loader->config->batch_bytes;
+}
+
 static bool commit_is_due(const struct loader *loader, size_t taken)
 {
-	const struct loader_config *config = loader->config;
 	int64_t now_us = monotonic_us();
-	bool rested = now_us - loader->committed_us >= REST_RATIO * loader->commit_took_us;
+	struct batch_state batch = {.age_us = now_us - loader->batch_started_us,
+	                            .rested_us = now_us - loader->committed_us,
+	                            .last_commit_took_us = loader->commit_took_us,
+	                            .full = is_full(loader),
+	                            .drained = drained(loader, taken),
+	                            .catching_up = is_catching_up(loader)};
 
 	return loader->batch_started_us != 0 &&
-	       ((rested && drained(loader, taken)) ||
-	        now_us - loader->batch_started_us >= config->batch_interval_us ||
-	        loader->batch.rows.count >= loader->batch_rows ||
-	        loader->batch.rows.day_count >= LOAD_DAYS_MAX ||
-	        (int64_t)loader->batch.input_bytes >= config->batch_bytes);
+	       batch_is_due(&batch, loader->config->batch_interval_us);
 }
 
 /* ---- phases */

@@ -28,7 +28,7 @@ static const struct config_option loader_options[] = {
 	{"BATCH_INTERVAL", CONFIG_DURATION, offsetof(struct loader_config, batch_interval_us),
          "200ms", 1000, 60000000,
          "commit this long after the first record of a batch; sooner when no more "
-         "records wait",
+         "records wait; 1s, if that is longer, while many records wait",
          NULL, NULL},
 	{"IDLE_TIMEOUT", CONFIG_DURATION, offsetof(struct loader_config, idle_timeout_us), "30s",
          100000, 3600000000,

@@ -614,6 +614,14 @@ void intake_watch(struct intake *intake, int64_t limit_us)
 		                                                  intake->client, limit_us);
 }
 
+int64_t intake_readable(const struct assigned_partition *partition)
+{
+	return partition->watch.end.offset != PARTITION_END_NONE ||
+	                       partition->high < partition->position
+	               ? 0
+	               : partition->high - partition->position;
+}
+
 size_t intake_watch_text(const struct intake *intake, char *text, size_t len, size_t cap)
 {
 	for (size_t i = 0; i < intake->partition_count; i++)

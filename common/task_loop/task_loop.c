@@ -280,18 +280,6 @@ static bool fold_batch(struct task_loop *loop, struct err *err)
 
 /* ---- when to commit */
 
-/* Up to the high watermark of the last fetch. After an end of partition there is nothing to read,
- * although an open transaction may hold back records before the high watermark. */
-static int64_t readable_records(const struct assigned_task *assigned)
-{
-	const struct assigned_partition *from = assigned->partition;
-	int64_t position = assigned->task.position;
-
-	return from->watch.end.offset != PARTITION_END_NONE || from->high < position
-	               ? 0
-	               : from->high - position;
-}
-
 /* Every partition of this transaction is catching up. So records of a partition near its log end
  * do not wait for those of others. */
 static bool is_behind(const struct task_loop *loop)
@@ -304,7 +292,7 @@ static bool is_behind(const struct task_loop *loop)
 
 		if (assigned->task.restoring || folded == 0)
 			continue;
-		if (!catching_up(folded, readable_records(assigned)))
+		if (!catching_up(folded, intake_readable(assigned->partition)))
 			return false;
 		behind = true;
 	}
