@@ -17,7 +17,7 @@ struct batch_state {
 };
 
 /* interval_us: longest time from the first record to the commit. While catching up, it is at least
- * a second, and a poll without records is no reason to commit: a broker or the network is slow. */
+ * a second, and a poll without records does not end it: a broker or the network is slow. */
 bool batch_is_due(const struct batch_state *batch, int64_t interval_us);
 
 #endif

@@ -27,6 +27,7 @@
 #include "kafka/kafka_record.h"
 #include "kafka/kafka_topic.h"
 #include "kafka/lost_client.h"
+#include "kafka/partition_queues.h"
 #include "kafka/same_log.h"
 #include "service/log.h"
 #include "service/monotime.h"
@@ -44,7 +45,7 @@ struct intake {
 	const struct kafka_config *kafka;
 	struct metric *stale;
 	rd_kafka_t *client;
-	rd_kafka_queue_t *queue;
+	struct partition_queues *queues;
 	struct intake_topic topics[INTAKE_TOPICS_MAX];
 	size_t topic_count;
 
@@ -115,7 +116,7 @@ struct intake *intake_new(const struct intake_config *config, struct err *err)
 		free(intake);
 		return NULL;
 	}
-	intake->queue = rd_kafka_queue_get_consumer(intake->client);
+	intake->queues = partition_queues_new(intake->client);
 	return intake;
 }
 
@@ -191,7 +192,7 @@ void intake_close(struct intake *intake)
 	if (intake->rebalance) /* not carried out yet: the client waits for an answer */
 		rd_kafka_assign(intake->client, NULL);
 	clear_rebalance(intake);
-	rd_kafka_queue_destroy(intake->queue);
+	partition_queues_free(intake->queues);
 	if (!kafka_consumer_end(intake->client))
 		return; /* the client may still call back */
 	clear_partitions(intake);
@@ -202,22 +203,14 @@ void intake_close(struct intake *intake)
 
 /* ---- records */
 
-/* rd_kafka_consume_batch_queue waits until its array is full, so we wait for one message only. */
 size_t intake_poll(struct intake *intake, int wait_ms, int64_t max)
 {
 	size_t room = max < 1 ? 1 : max < MESSAGES_MAX ? (size_t)max : MESSAGES_MAX;
-	ssize_t got, more = 0;
 
 	if (intake->next_message < intake->message_count)
 		return 0;
-	got = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages, room);
-	if (got <= 0 && wait_ms > 0) {
-		got = rd_kafka_consume_batch_queue(intake->queue, wait_ms, intake->messages, 1);
-		if (got == 1 && room > 1)
-			more = rd_kafka_consume_batch_queue(intake->queue, 0, intake->messages + 1,
-			                                    room - 1);
-	}
-	intake->message_count = (got > 0 ? (size_t)got : 0) + (more > 0 ? (size_t)more : 0);
+	intake->message_count =
+		partition_queues_poll(intake->queues, wait_ms, intake->messages, room);
 	intake->next_message = 0;
 	intake->polled_us = monotonic_us();
 	return intake->message_count;
@@ -465,6 +458,7 @@ void intake_release(struct intake *intake)
 	clear_rebalance(intake);
 	intake->without_since_us = intake->verified_us = monotonic_us();
 	rd_kafka_assign(intake->client, NULL);
+	partition_queues_assign(intake->queues, NULL);
 }
 
 bool intake_verify_client(struct intake *intake, int64_t now_us, struct err *err)
@@ -583,6 +577,7 @@ bool intake_start(struct intake *intake, struct err *err)
 		partition_end_left(&intake->partitions[i].watch.end);
 	}
 	code = rd_kafka_assign(intake->client, list);
+	partition_queues_assign(intake->queues, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	intake->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return intake->reading ||
@@ -600,6 +595,7 @@ void intake_hold(struct intake *intake)
 
 	intake_forget(intake);
 	rd_kafka_assign(intake->client, none);
+	partition_queues_assign(intake->queues, NULL);
 	rd_kafka_topic_partition_list_destroy(none);
 	intake->reading = false;
 	/* The client may free these objects and reuse their memory. */

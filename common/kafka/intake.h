@@ -171,9 +171,9 @@ MUST_USE bool intake_recognises(struct intake *intake, struct err *err);
 MUST_USE bool intake_verify_client(struct intake *intake, int64_t now_us, struct err *err);
 /* Call several times a second; makes no request. limit_us: see partition_watch.h. */
 void intake_watch(struct intake *intake, int64_t limit_us);
-/* Records from the position up to the high watermark that intake_watch saw last. 0: none, not known,
- * or at the end of the partition. Then there is nothing to read, although an open transaction may
- * hold back records before the high watermark. */
+/* Records from the position up to the high watermark that intake_watch saw last. 0: none, not
+ * known, or at the end of the partition. Then there is nothing to read, although an open
+ * transaction may hold back records before the high watermark. */
 int64_t intake_readable(const struct assigned_partition *partition);
 /* Appends lines about held records, as partition_watch_text does. */
 size_t intake_watch_text(const struct intake *intake, char *text, size_t len, size_t cap);

@@ -44,15 +44,12 @@ static const struct property tuning_consumer[] = {
 	{"fetch.wait.max.ms", "50"},
 	{"fetch.error.backoff.ms", "20"},
 	/* Of one partition. A larger batch of records is returned too, if it is the first. */
-	{"fetch.message.max.bytes", "1048576"},
-	/* Bounds the queue and each response: librdkafka derives fetch.max.bytes from it, and from
-	 * message.max.bytes if that is larger. Measured: with 64 MiB, a response has 1 MiB of each
-	 * partition, and takes more memory than the state of most services. */
-	{"message.max.bytes", "1048576"}, /* limits what a consumer sends, not what it reads */
-	{"queued.max.messages.kbytes", "2048"},
-	/* Of all partitions together, because their queues are forwarded to one. Measured: with
-	 * librdkafka's default of 100,000, a backlog takes twice the memory, and most of it is new
-	 * to the process, so the kernel clears it. */
+	{"fetch.message.max.bytes", "524288"},
+	/* Bounds each response: librdkafka derives fetch.max.bytes from this, if it is larger than
+	 * queued.max.messages.kbytes. It limits what a consumer sends, not what it reads. */
+	{"message.max.bytes", "1048576"},
+	/* Of each queue: partition_queues.h. */
+	{"queued.max.messages.kbytes", "512"},
 	{"queued.min.messages", "20000"},
 	{"session.timeout.ms", "10000"},
 	{"heartbeat.interval.ms", "1000"},

@@ -53,12 +53,24 @@ struct sim_message {
 	struct sim_message *next;
 };
 
+struct sim_messages {
+	struct sim_message *first, *last;
+};
+
 /* One partition that a consumer reads. */
 struct rd_reading {
 	char topic[64];
 	int32_t partition;
 	int64_t position, begin, high;
 	bool end_reported, stopped;
+	bool separate;               /* its messages go into its own queue */
+	struct sim_messages fetched; /* of its own queue */
+};
+
+/* A partition whose queue the application has taken from the client's. New assignments keep it. */
+struct rd_separated {
+	char topic[64];
+	int32_t partition;
 };
 
 /* One partition that a producer writes. */
@@ -102,7 +114,9 @@ struct rd_kafka_s {
 	/* A consumer. */
 	struct rd_reading readings[GROUP_ASSIGNED_MAX];
 	size_t reading_count, next_reading;
-	struct sim_message *first, *last; /* fetched, not delivered */
+	struct rd_separated separated[GROUP_ASSIGNED_MAX];
+	size_t separated_count;
+	struct sim_messages fetched; /* of all partitions that are not separate */
 	bool subscribed, closed, assigned, lost, rebalance_open;
 	const char *subscription[8];
 	size_t subscription_count;
@@ -128,6 +142,8 @@ struct rd_kafka_s {
 
 struct rd_kafka_queue_s {
 	rd_kafka_t *client;
+	char topic[64]; /* empty: the queue of the client */
+	int32_t partition;
 	rd_kafka_event_t *event; /* of DeleteRecords */
 };
 

@@ -1,5 +1,6 @@
 /* The consumer: group membership, fetches, and the end of a partition. A fetch puts records into
- * the client's queue, and a poll delivers them. A new assignment drops the queue. */
+ * the client's queue, or into that of the partition if it is not forwarded, and a poll delivers
+ * them. A new assignment drops the queues. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,13 +16,15 @@
 
 #define FETCH_RECORDS 200
 #define STALE_RECORDS 3
+#define POLL_RECORDS  32 /* so that records stay in the queue of the client */
 
 /* ---- the queue */
 
 /* reading NULL: the message is about the client. */
-static struct sim_message *message_new(rd_kafka_t *client, const struct rd_reading *reading,
-                                       size_t bytes)
+static struct sim_message *message_new(rd_kafka_t *client, struct rd_reading *reading, size_t bytes)
 {
+	struct sim_messages *list =
+		reading && reading->separate ? &reading->fetched : &client->fetched;
 	struct sim_message *m = xzalloc(1, sizeof(*m) + bytes);
 
 	m->bytes = bytes;
@@ -29,16 +32,16 @@ static struct sim_message *message_new(rd_kafka_t *client, const struct rd_readi
 	m->message.partition = reading ? reading->partition : RD_KAFKA_PARTITION_UA;
 	if (reading)
 		m->message.rkt->messages++;
-	if (client->last)
-		client->last->next = m;
+	if (list->last)
+		list->last->next = m;
 	else
-		client->first = m;
-	client->last = m;
+		list->first = m;
+	list->last = m;
 	return m;
 }
 
-static void push_error(rd_kafka_t *client, const struct rd_reading *reading,
-                       rd_kafka_resp_err_t code, int64_t offset)
+static void push_error(rd_kafka_t *client, struct rd_reading *reading, rd_kafka_resp_err_t code,
+                       int64_t offset)
 {
 	struct sim_message *m = message_new(client, reading, 0);
 
@@ -46,7 +49,7 @@ static void push_error(rd_kafka_t *client, const struct rd_reading *reading,
 	m->message.offset = offset;
 }
 
-static void push_record(rd_kafka_t *client, const struct rd_reading *reading, int64_t offset)
+static void push_record(rd_kafka_t *client, struct rd_reading *reading, int64_t offset)
 {
 	const struct sim_record *record =
 		&cluster_log(reading->topic, reading->partition)->records[offset];
@@ -69,29 +72,36 @@ static void push_record(rd_kafka_t *client, const struct rd_reading *reading, in
 	                                  record->header_count, 0};
 }
 
-static struct sim_message *pop(rd_kafka_t *client)
+static struct sim_message *pop(struct sim_messages *list)
 {
-	struct sim_message *m = client->first;
+	struct sim_message *m = list->first;
 
 	if (!m)
 		return NULL;
-	client->first = m->next;
-	if (!client->first)
-		client->last = NULL;
+	list->first = m->next;
+	if (!list->first)
+		list->last = NULL;
 	return m;
 }
 
-static void drop_queue(rd_kafka_t *client)
+static void drop(struct sim_messages *list)
 {
 	struct sim_message *m;
 
-	while ((m = pop(client)))
+	while ((m = pop(list)))
 		rd_kafka_message_destroy(&m->message);
+}
+
+static void drop_queues(rd_kafka_t *client)
+{
+	drop(&client->fetched);
+	for (size_t i = 0; i < client->reading_count; i++)
+		drop(&client->readings[i].fetched);
 }
 
 void rd_consumer_destroy(rd_kafka_t *client)
 {
-	drop_queue(client);
+	drop_queues(client);
 	for (size_t i = 0; i < client->subscription_count; i++)
 		free((void *)(uintptr_t)client->subscription[i]);
 }
@@ -123,7 +133,7 @@ static bool is_delivered(const rd_kafka_t *client, const struct sim_record *reco
 	       (record->fate != FATE_MARKER && client->conf.read_uncommitted);
 }
 
-static void push_stale(rd_kafka_t *client, const struct rd_reading *reading,
+static void push_stale(rd_kafka_t *client, struct rd_reading *reading,
                        const struct partition_log *log)
 {
 	uint32_t count = client->subscribed
@@ -176,21 +186,28 @@ static void fetch_partition(rd_kafka_t *client, struct rd_reading *reading)
 	}
 }
 
+/* The queue of a partition is empty, or else the client does not fetch it. */
+static bool has_room(const struct rd_reading *reading, bool shared)
+{
+	return reading->separate ? reading->fetched.first == NULL : shared;
+}
+
 static void fetch(rd_kafka_t *client)
 {
-	bool news = false;
+	bool shared = client->fetched.first == NULL, news = false;
 
 	if (client->rebalance_open || cluster_is_down() || client->silence == RD_NO_BROKER)
 		return;
 	for (size_t i = 0; i < client->reading_count; i++)
-		news |= has_news(client, &client->readings[i]);
+		news |= has_room(&client->readings[i], shared) &&
+		        has_news(client, &client->readings[i]);
 	if (!news || !rd_ask(client, "Fetch"))
 		return;
 	for (size_t n = 0; n < client->reading_count; n++) {
 		struct rd_reading *reading =
 			&client->readings[(client->next_reading + n) % client->reading_count];
 
-		if (has_news(client, reading))
+		if (has_room(reading, shared) && has_news(client, reading))
 			fetch_partition(client, reading);
 	}
 	client->next_reading++;
@@ -224,7 +241,7 @@ static void call_back(rd_kafka_t *client, rd_kafka_resp_err_t kind)
 	      kind == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? "assigned" : "revoked",
 	      client->lost ? " (lost)" : "");
 	client->rebalance_open = true;
-	drop_queue(client);
+	drop_queues(client);
 	client->conf.rebalance_cb(client, kind, list, client->conf.opaque);
 	rd_kafka_topic_partition_list_destroy(list);
 }
@@ -316,6 +333,29 @@ rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client,
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static size_t find_separated(const rd_kafka_t *client, const char *topic, int32_t partition)
+{
+	size_t i = 0;
+
+	while (i < client->separated_count && (client->separated[i].partition != partition ||
+	                                       strcmp(client->separated[i].topic, topic) != 0))
+		i++;
+	return i;
+}
+
+static void set_separated(rd_kafka_t *client, const char *topic, int32_t partition, bool separate)
+{
+	size_t at = find_separated(client, topic, partition);
+
+	if (at == client->separated_count && separate && at < GROUP_ASSIGNED_MAX) {
+		snprintf(client->separated[at].topic, sizeof(client->separated[at].topic), "%s",
+		         topic);
+		client->separated[client->separated_count++].partition = partition;
+	} else if (at < client->separated_count && !separate) {
+		client->separated[at] = client->separated[--client->separated_count];
+	}
+}
+
 static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
 {
 	client->reading_count = 0;
@@ -327,6 +367,8 @@ static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list
 		                               .begin = list->elems[i].offset,
 		                               .high = -1};
 		snprintf(reading->topic, sizeof(reading->topic), "%s", list->elems[i].topic);
+		reading->separate = find_separated(client, reading->topic, reading->partition) <
+		                    client->separated_count;
 	}
 }
 
@@ -334,7 +376,7 @@ rd_kafka_resp_err_t rd_kafka_assign(rd_kafka_t *client, const rd_kafka_topic_par
 {
 	if (list && list->cnt && rd_local_fails("rd_kafka_assign"))
 		return RD_KAFKA_RESP_ERR__INVALID_ARG;
-	drop_queue(client);
+	drop_queues(client);
 	rd_topics_free_unused(client);
 	set_readings(client, list);
 	client->rebalance_open = false;
@@ -396,15 +438,14 @@ static bool wait_for_message(rd_kafka_t *client, int timeout_ms)
 {
 	if (serve_group(client))
 		return false;
-	if (!client->first)
-		fetch(client);
-	if (client->first || timeout_ms <= 0)
-		return client->first != NULL;
+	fetch(client);
+	if (client->fetched.first || timeout_ms <= 0)
+		return client->fetched.first != NULL;
 	process_sleep((int64_t)timeout_ms * 1000);
 	if (serve_group(client))
 		return false;
 	fetch(client);
-	return client->first != NULL;
+	return client->fetched.first != NULL;
 }
 
 rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *client)
@@ -413,6 +454,56 @@ rd_kafka_queue_t *rd_kafka_queue_get_consumer(rd_kafka_t *client)
 
 	queue->client = client;
 	return queue;
+}
+
+rd_kafka_queue_t *rd_kafka_queue_get_partition(rd_kafka_t *client, const char *topic,
+                                               int32_t partition)
+{
+	rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(client);
+
+	snprintf(queue->topic, sizeof(queue->topic), "%s", topic);
+	queue->partition = partition;
+	return queue;
+}
+
+static struct rd_reading *reading_of(const rd_kafka_queue_t *queue)
+{
+	for (size_t i = 0; i < queue->client->reading_count; i++) {
+		struct rd_reading *reading = &queue->client->readings[i];
+
+		if (reading->partition == queue->partition &&
+		    strcmp(reading->topic, queue->topic) == 0)
+			return reading;
+	}
+	return NULL;
+}
+
+void rd_kafka_queue_forward(rd_kafka_queue_t *queue, rd_kafka_queue_t *target)
+{
+	struct sim_messages *shared = &queue->client->fetched;
+	struct rd_reading *reading = reading_of(queue);
+
+	set_separated(queue->client, queue->topic, queue->partition, target == NULL);
+	if (!reading)
+		return;
+	reading->separate = target == NULL;
+	if (!target || !reading->fetched.first)
+		return;
+	if (shared->last)
+		shared->last->next = reading->fetched.first;
+	else
+		shared->first = reading->fetched.first;
+	shared->last = reading->fetched.last;
+	reading->fetched = (struct sim_messages){0};
+}
+
+size_t rd_kafka_queue_length(rd_kafka_queue_t *queue)
+{
+	size_t length = 0;
+
+	for (const struct sim_message *m = queue->client->fetched.first; m; m = m->next)
+		length++;
+	return length;
 }
 
 /* A stop that finds a batch which is not complete. */
@@ -427,25 +518,37 @@ static void stop_now(void)
 	sim_leave(before);
 }
 
-ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
-                                     rd_kafka_message_t **messages, size_t size)
+static ssize_t take(struct sim_messages *list, rd_kafka_message_t **messages, size_t size)
 {
 	size_t count = 0;
 
+	for (; count < size && count < POLL_RECORDS && list->first; count++)
+		messages[count] = &pop(list)->message;
+	return (ssize_t)count;
+}
+
+/* The queue of a partition is filled by the polls of the client's queue. */
+ssize_t rd_kafka_consume_batch_queue(rd_kafka_queue_t *queue, int timeout_ms,
+                                     rd_kafka_message_t **messages, size_t size)
+{
+	struct rd_reading *reading = *queue->topic ? reading_of(queue) : NULL;
+	ssize_t count;
+
+	if (*queue->topic)
+		return reading ? take(&reading->fetched, messages, size) : 0;
 	process_current()->polled_us = sim_now_us();
 	if (queue->client->subscribed && queue->client->reading_count)
 		flushes_check_tasks(queue->client->reading_count);
 	if (!wait_for_message(queue->client, timeout_ms))
 		return 0;
-	for (; count < size && queue->client->first; count++)
-		messages[count] = &pop(queue->client)->message;
+	count = take(&queue->client->fetched, messages, size);
 	stop_now();
-	return (ssize_t)count;
+	return count;
 }
 
 rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *client, int timeout_ms)
 {
-	return wait_for_message(client, timeout_ms) ? &pop(client)->message : NULL;
+	return wait_for_message(client, timeout_ms) ? &pop(&client->fetched)->message : NULL;
 }
 
 rd_kafka_resp_err_t rd_kafka_get_watermark_offsets(rd_kafka_t *client, const char *topic,

@@ -1,7 +1,7 @@
 # The simulation: the real task loop, intake and folds against a simulated Kafka, in virtual time.
 # A build of its own: with fault points, and with small blocks so that short inputs reach them.
 SIM_DEFINES = -DFAULT_POINTS -DTASK_BLOCK_RECORDS=16 -DCATCH_UP_RECORDS=4 -DTRIM_RECORDS_MIN=2 -DTRIM_INTERVAL_US=1000000 -DFIRST_PART=4 \
-              -DSEND_EVERY_OUTPUTS=8
+              -DSEND_EVERY_OUTPUTS=8 -DSEPARATE_RECORDS=24
 SIM_BUILD = FLAVOUR=sim OPT_sim='-O2 -g $(SIM_DEFINES) $(SIM_OPT)'
 SIM_COVERAGE = FLAVOUR=simcov OPT_simcov='-O0 -g --coverage $(SIM_DEFINES)'
 SIM_WRAP  = clock_gettime usleep poll pthread_create pthread_clockjoin_np pthread_detach task_loop_open \
