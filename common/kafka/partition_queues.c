@@ -1,10 +1,15 @@
-/* Order within a partition: its queue is polled only if the shared queue was found empty after the
- * partition was separated. From then on, librdkafka's thread adds none of its records to the shared
- * queue, not even after a new assignment, because we have set the target of its queue
- * (RD_KAFKA_Q_F_FWD_APP). If a partition is joined again, librdkafka moves what its queue has to
- * the end of the shared queue.
+/* A partition is in one of two states. It has its own queue, or librdkafka forwards that to the
+ * shared queue of the client.
  *
- * Records of an earlier assignment are obsolete, and librdkafka drops them. */
+ * librdkafka ends an earlier assignment in its own thread, at some later time, and takes the
+ * forwarding away then. When a partition starts again, it is forwarded only if the application has
+ * never set its forwarding (RD_KAFKA_Q_F_FWD_APP). So a partition may have its own queue although
+ * we have joined it. For this reason own queues are polled in both states. Whether they are joined
+ * decides only what is waited for.
+ *
+ * Order within a partition: its own queue is polled only when the shared queue is empty. If a
+ * partition gets its own queue, its earlier records are in the shared queue, and no more are added
+ * there. If it is joined, librdkafka moves what its queue has to the end of the shared queue. */
 #include "kafka/partition_queues.h"
 
 #include <stdbool.h>
@@ -21,13 +26,14 @@
 #define SEPARATE_BYTES (256 * 1024)
 #define JOIN_AFTER_US  20000 /* all queues were empty for this time */
 #define SLICE_MS       1     /* of a wait while partitions are separate */
+#define DROP_MAX       64
 
 struct partition_queues {
 	rd_kafka_queue_t *shared;
 	rd_kafka_t *client;
 	rd_kafka_queue_t **own; /* of each assigned partition */
 	size_t count, next;     /* next: the first to be polled */
-	bool separate;
+	bool separate;          /* no partition was joined since they got their own queues */
 	int64_t empty_since_us; /* all queues were empty since then; 0: they were not */
 };
 
@@ -49,25 +55,45 @@ static void forward(struct partition_queues *queues, rd_kafka_queue_t *target)
 		rd_kafka_queue_forward(queues->own[i], target);
 }
 
+static size_t take(rd_kafka_queue_t *queue, int wait_ms, rd_kafka_message_t **messages, size_t room)
+{
+	ssize_t got = rd_kafka_consume_batch_queue(queue, wait_ms, messages, room);
+
+	return got > 0 ? (size_t)got : 0;
+}
+
+/* Drops what the queues still have of an earlier assignment. */
+static void release(struct partition_queues *queues)
+{
+	rd_kafka_message_t *messages[DROP_MAX];
+	size_t got;
+
+	for (size_t i = 0; i < queues->count; i++) {
+		while (queues->separate && (got = take(queues->own[i], 0, messages, DROP_MAX)) > 0)
+			while (got > 0)
+				rd_kafka_message_destroy(messages[--got]);
+		rd_kafka_queue_destroy(queues->own[i]);
+	}
+	queues->count = queues->next = 0;
+}
+
 void partition_queues_assign(struct partition_queues *queues,
                              const rd_kafka_topic_partition_list_t *list)
 {
 	size_t count = list ? (size_t)list->cnt : 0;
 
-	forward(queues, queues->shared);
-	for (size_t i = 0; i < queues->count; i++)
-		rd_kafka_queue_destroy(queues->own[i]);
-	queues->count = queues->next = 0;
+	release(queues);
 	queues->own = xrealloc(queues->own, (count + 1) * sizeof(*queues->own));
 	for (size_t i = 0; i < count; i++) {
 		const rd_kafka_topic_partition_t *partition = &list->elems[i];
-		rd_kafka_queue_t *own =
+		rd_kafka_queue_t *queue =
 			rd_kafka_queue_get_partition(queues->client, partition->topic,
 		                                     partition->partition);
 
-		if (own)
-			queues->own[queues->count++] = own;
+		if (queue)
+			queues->own[queues->count++] = queue;
 	}
+	forward(queues, NULL);
 }
 
 void partition_queues_free(struct partition_queues *queues)
@@ -80,13 +106,6 @@ void partition_queues_free(struct partition_queues *queues)
 	free(queues);
 }
 
-static size_t take(rd_kafka_queue_t *queue, int wait_ms, rd_kafka_message_t **messages, size_t room)
-{
-	ssize_t got = rd_kafka_consume_batch_queue(queue, wait_ms, messages, room);
-
-	return got > 0 ? (size_t)got : 0;
-}
-
 /* rd_kafka_consume_batch_queue waits until its array is full, so we wait for one message only. */
 static size_t wait_for(rd_kafka_queue_t *queue, int wait_ms, rd_kafka_message_t **messages,
                        size_t room)
@@ -96,6 +115,7 @@ static size_t wait_for(rd_kafka_queue_t *queue, int wait_ms, rd_kafka_message_t 
 	return got == 1 && room > 1 ? 1 + take(queue, 0, messages + 1, room - 1) : got;
 }
 
+/* More messages than those that were polled wait in the shared queue, or these are large. */
 static bool many_wait(const struct partition_queues *queues, rd_kafka_message_t *const *messages,
                       size_t count)
 {
@@ -108,14 +128,7 @@ static bool many_wait(const struct partition_queues *queues, rd_kafka_message_t 
 	return bytes >= SEPARATE_BYTES;
 }
 
-static size_t shared_messages(struct partition_queues *queues, rd_kafka_message_t **messages,
-                              size_t count)
-{
-	if (count > 0 && !queues->separate && many_wait(queues, messages, count))
-		forward(queues, NULL);
-	return count;
-}
-
+/* In turn. Records in an own queue are the reason to separate all partitions. */
 static size_t take_own(struct partition_queues *queues, rd_kafka_message_t **messages, size_t room)
 {
 	size_t got = 0;
@@ -124,50 +137,35 @@ static size_t take_own(struct partition_queues *queues, rd_kafka_message_t **mes
 		got = take(queues->own[queues->next], 0, messages, room);
 		queues->next = (queues->next + 1) % queues->count;
 	}
+	if (got > 0 && !queues->separate)
+		forward(queues, NULL);
 	if (got > 0)
 		queues->empty_since_us = 0;
 	return got;
 }
 
-static bool stays_empty(struct partition_queues *queues, int64_t now_us)
+/* Joins the partitions if all queues have been empty for some time. Only one queue can be waited
+ * for. So while partitions are separate, a wait has slices. Returns the length of the next one. */
+static int slice_ms(struct partition_queues *queues, int64_t now_us, int64_t until_us)
 {
 	if (queues->empty_since_us == 0)
 		queues->empty_since_us = now_us;
-	return now_us - queues->empty_since_us >= JOIN_AFTER_US;
-}
-
-/* Only one queue can be waited for. So a wait has slices, and the other queues are polled between
- * them, until all of them have been empty for some time. */
-static size_t poll_separate(struct partition_queues *queues, int wait_ms,
-                            rd_kafka_message_t **messages, size_t room)
-{
-	int64_t now_us = monotonic_us(), until_us = now_us + (int64_t)wait_ms * 1000;
-	size_t got;
-
-	while ((got = take_own(queues, messages, room)) == 0 && !stays_empty(queues, now_us)) {
-		if (now_us >= until_us)
-			return 0;
-		got = wait_for(queues->shared, SLICE_MS, messages, room);
-		if (got > 0)
-			return shared_messages(queues, messages, got);
-		now_us = monotonic_us();
-	}
-	if (got > 0)
-		return got;
-	forward(queues, queues->shared);
-	return shared_messages(queues, messages,
-	                       wait_for(queues->shared, (int)((until_us - now_us) / 1000), messages,
-	                                room));
+	if (queues->separate && now_us - queues->empty_since_us >= JOIN_AFTER_US)
+		forward(queues, queues->shared);
+	return queues->separate ? SLICE_MS : (int)((until_us - now_us + 999) / 1000);
 }
 
 size_t partition_queues_poll(struct partition_queues *queues, int wait_ms,
                              rd_kafka_message_t **messages, size_t room)
 {
+	int64_t now_us = monotonic_us(), until_us = now_us + (int64_t)wait_ms * 1000;
 	size_t got = take(queues->shared, 0, messages, room);
 
-	if (got > 0)
-		return shared_messages(queues, messages, got);
-	if (queues->separate)
-		return poll_separate(queues, wait_ms, messages, room);
-	return shared_messages(queues, messages, wait_for(queues->shared, wait_ms, messages, room));
+	while (got == 0 && (got = take_own(queues, messages, room)) == 0 && now_us < until_us) {
+		got = wait_for(queues->shared, slice_ms(queues, now_us, until_us), messages, room);
+		now_us = monotonic_us();
+	}
+	if (got > 0 && !queues->separate && many_wait(queues, messages, got))
+		forward(queues, NULL);
+	return got;
 }

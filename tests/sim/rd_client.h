@@ -62,13 +62,13 @@ struct rd_reading {
 	char topic[64];
 	int32_t partition;
 	int64_t position, begin, high;
-	bool end_reported, stopped;
+	bool started, end_reported, stopped;
 	bool separate;               /* its messages go into its own queue */
 	struct sim_messages fetched; /* of its own queue */
 };
 
-/* A partition whose queue the application has taken from the client's. New assignments keep it. */
-struct rd_separated {
+/* A partition whose forwarding the application has set. */
+struct rd_forwarded {
 	char topic[64];
 	int32_t partition;
 };
@@ -114,8 +114,8 @@ struct rd_kafka_s {
 	/* A consumer. */
 	struct rd_reading readings[GROUP_ASSIGNED_MAX];
 	size_t reading_count, next_reading;
-	struct rd_separated separated[GROUP_ASSIGNED_MAX];
-	size_t separated_count;
+	struct rd_forwarded forwarded[GROUP_ASSIGNED_MAX];
+	size_t forwarded_count;
 	struct sim_messages fetched; /* of all partitions that are not separate */
 	bool subscribed, closed, assigned, lost, rebalance_open;
 	const char *subscription[8];

@@ -149,6 +149,24 @@ static void push_stale(rd_kafka_t *client, struct rd_reading *reading,
 			push_record(client, reading, offset);
 }
 
+static bool is_forwarded(const rd_kafka_t *client, const char *topic, int32_t partition)
+{
+	for (size_t i = 0; i < client->forwarded_count; i++)
+		if (client->forwarded[i].partition == partition &&
+		    strcmp(client->forwarded[i].topic, topic) == 0)
+			return true;
+	return false;
+}
+
+/* The end of an earlier assignment has taken the forwarding away. It comes back only if the
+ * application has never set it. */
+static void start_reading(const rd_kafka_t *client, struct rd_reading *reading)
+{
+	if (!reading->started && is_forwarded(client, reading->topic, reading->partition))
+		reading->separate = true;
+	reading->started = true;
+}
+
 static void fetch_partition(rd_kafka_t *client, struct rd_reading *reading)
 {
 	const struct partition_log *log = cluster_log(reading->topic, reading->partition);
@@ -207,8 +225,10 @@ static void fetch(rd_kafka_t *client)
 		struct rd_reading *reading =
 			&client->readings[(client->next_reading + n) % client->reading_count];
 
-		if (has_room(reading, shared) && has_news(client, reading))
-			fetch_partition(client, reading);
+		if (!has_room(reading, shared) || !has_news(client, reading))
+			continue;
+		start_reading(client, reading);
+		fetch_partition(client, reading);
 	}
 	client->next_reading++;
 }
@@ -333,29 +353,6 @@ rd_kafka_resp_err_t rd_kafka_subscribe(rd_kafka_t *client,
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static size_t find_separated(const rd_kafka_t *client, const char *topic, int32_t partition)
-{
-	size_t i = 0;
-
-	while (i < client->separated_count && (client->separated[i].partition != partition ||
-	                                       strcmp(client->separated[i].topic, topic) != 0))
-		i++;
-	return i;
-}
-
-static void set_separated(rd_kafka_t *client, const char *topic, int32_t partition, bool separate)
-{
-	size_t at = find_separated(client, topic, partition);
-
-	if (at == client->separated_count && separate && at < GROUP_ASSIGNED_MAX) {
-		snprintf(client->separated[at].topic, sizeof(client->separated[at].topic), "%s",
-		         topic);
-		client->separated[client->separated_count++].partition = partition;
-	} else if (at < client->separated_count && !separate) {
-		client->separated[at] = client->separated[--client->separated_count];
-	}
-}
-
 static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list_t *list)
 {
 	client->reading_count = 0;
@@ -367,8 +364,6 @@ static void set_readings(rd_kafka_t *client, const rd_kafka_topic_partition_list
 		                               .begin = list->elems[i].offset,
 		                               .high = -1};
 		snprintf(reading->topic, sizeof(reading->topic), "%s", list->elems[i].topic);
-		reading->separate = find_separated(client, reading->topic, reading->partition) <
-		                    client->separated_count;
 	}
 }
 
@@ -478,12 +473,23 @@ static struct rd_reading *reading_of(const rd_kafka_queue_t *queue)
 	return NULL;
 }
 
+static void note_forwarded(rd_kafka_t *client, const char *topic, int32_t partition)
+{
+	struct rd_forwarded *forwarded = &client->forwarded[client->forwarded_count];
+
+	if (is_forwarded(client, topic, partition) || client->forwarded_count == GROUP_ASSIGNED_MAX)
+		return;
+	snprintf(forwarded->topic, sizeof(forwarded->topic), "%s", topic);
+	forwarded->partition = partition;
+	client->forwarded_count++;
+}
+
 void rd_kafka_queue_forward(rd_kafka_queue_t *queue, rd_kafka_queue_t *target)
 {
 	struct sim_messages *shared = &queue->client->fetched;
 	struct rd_reading *reading = reading_of(queue);
 
-	set_separated(queue->client, queue->topic, queue->partition, target == NULL);
+	note_forwarded(queue->client, queue->topic, queue->partition);
 	if (!reading)
 		return;
 	reading->separate = target == NULL;
