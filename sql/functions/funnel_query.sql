@@ -27,6 +27,13 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
                WHERE event_date BETWEEN first_day AND last_day)
 $$;
 
+-- Days with events that the reports have not counted yet.
+CREATE OR REPLACE FUNCTION mart.funnel_waiting_days(first_day date, last_day date) RETURNS date[]
+    LANGUAGE sql STABLE AS $$
+    SELECT ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
+                 WHERE event_date BETWEEN first_day AND last_day)
+$$;
+
 -- The query of some rows of mart.session_days. For days with events that the reports have not
 -- counted yet, it reads the events instead. Columns and conditions are expressions on e.
 CREATE OR REPLACE FUNCTION mart.funnel_session_rows(
@@ -34,8 +41,7 @@ CREATE OR REPLACE FUNCTION mart.funnel_session_rows(
     first_day date, last_day date)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
-    waiting constant date[] := ARRAY(SELECT DISTINCT event_date FROM processed.load_batches
-                                     WHERE event_date BETWEEN first_day AND last_day);
+    waiting constant date[] := mart.funnel_waiting_days(first_day, last_day);
     found   text := format('SELECT %s FROM mart.session_days e '
                            'WHERE e.event_date BETWEEN %L AND %L AND %s',
                            columns, first_day, last_day, condition);
@@ -148,9 +154,9 @@ RETURNS text LANGUAGE sql IMMUTABLE AS $$
         inner_query)
 $$;
 
--- The chains that begin with a step, from the query of the events.
+-- The chains that begin with step 1, from the query of the events.
 CREATE OR REPLACE FUNCTION mart.funnel_chains(
-    event_query text, first_step int, steps int, strict boolean)
+    event_query text, steps int, strict boolean)
 RETURNS text LANGUAGE plpgsql IMMUTABLE AS $body$
 DECLARE
     chain text := format($sql$
@@ -160,7 +166,7 @@ DECLARE
               FROM (%s) AS event) AS placed
     $sql$, 1 << (steps - 1), steps, event_query);
 BEGIN
-    FOR k IN REVERSE steps - 1 .. first_step LOOP
+    FOR k IN REVERSE steps - 1 .. 1 LOOP
         chain := mart.funnel_chain(chain, k, steps, strict);
     END LOOP;
     RETURN chain;
@@ -175,7 +181,7 @@ CREATE OR REPLACE FUNCTION mart.funnel_query(
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
     n      constant int := cardinality(steps);
-    us     constant text := '(date_part(''epoch'', e.event_time) * 1000000)::bigint';
+    us     constant text := mart.funnel_us('e.event_time');
     until  constant date := last_day + mart.funnel_reach(conversion_window, unit);
     days   constant text := format('e.event_date BETWEEN %L AND %L', first_day, until);
     period constant text := format('e.event_date BETWEEN %L AND %L', first_day, last_day);
@@ -192,16 +198,14 @@ DECLARE
         FROM generate_series(2, n) AS k);
     split  constant record := mart.funnel_breakdown(breakdown, first_day, last_day);
     source text := 'raw.event_rows e';
-    visits text := '';
-    early  text := '';
+    tables text := '';
     sure   text := '';
-    units  text;
-    event  text;
-    chain  text;
+    starts text;
+    entered text;
 BEGIN
     IF unit = 'visit' THEN
         source := 'visit_event e';
-        visits := format($sql$
+        tables := format($sql$
             visit_event AS MATERIALIZED (
                 SELECT e.*, count(*) FILTER (WHERE begins) OVER own AS visit
                 FROM (SELECT session_id, event_date, event_time, event_id, event_type, user_id,
@@ -214,29 +218,46 @@ BEGIN
                 WINDOW own AS (PARTITION BY session_id, event_date ORDER BY event_time, event_id)),
         $sql$, days);
     END IF;
-    event := format('SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept, '
-                    '%s AS starts FROM %s WHERE %s AND ', one, us, mask, split.kept, period, source,
-                    days);
     IF mart.funnel_has_first_views(steps, first_day, last_day, unit, step_order, breakdown) THEN
-        early := mart.funnel_first_views(
-            mart.funnel_chains(event || format('(%s)', array_to_string(wanted[2:], ' OR ')), 2, n,
-                               false),
-            first_day, last_day, unit, n, within);
-        units := 'SELECT unit FROM early WHERE unsure';
-        sure := format('SELECT unit, NULL::bigint AS kept, us, %s AS level, s1 FROM sure '
-                       'UNION ALL ', level);
+        tables := mart.funnel_first_views(
+            format('SELECT %s AS unit, e.event_time AS at, e.event_id, %s AS mask FROM %s '
+                   'WHERE %s AND (%s)', own, mask, source, days,
+                   array_to_string(wanted[2:], ' OR ')),
+            n, within, first_day, last_day, unit);
+        sure := format('SELECT unit, NULL::bigint AS kept, us, %s AS level, s1 FROM (%s) AS c '
+                       'UNION ALL ', level, mart.funnel_sure_chains(n));
+        starts := mart.funnel_unsure_chains(n);
     ELSE
-        units := mart.funnel_units(steps[2], first_day, until, unit, source);
+        starts := format(
+            'SELECT * FROM (%s) AS c WHERE starts AND s1 IS NOT NULL',
+            mart.funnel_chains(
+                format('SELECT %s AS unit, %s AS us, e.event_id, %s AS mask, %s AS kept, '
+                       '%s AS starts FROM %s WHERE %s AND (%s) AND (%s) IN (%s)', one, us, mask,
+                       split.kept, period, source, days, array_to_string(wanted, ' OR '), own,
+                       mart.funnel_units(steps[2], first_day, until, unit, source)),
+                n, step_order = 'strict'));
     END IF;
-    chain := mart.funnel_chains(
-        event || format('(%s) AND (%s) IN (%s)', array_to_string(wanted, ' OR '), own, units), 1, n,
-        step_order = 'strict');
+    IF breakdown IS NOT NULL THEN
+        entered := format($sql$
+            SELECT kept, us, 1, NULL, 1
+            FROM (SELECT DISTINCT ON (%1$s) %2$s AS unit, %3$s AS kept, %4$s AS us
+                  FROM %5$s WHERE %6$s AND %7$s
+                  ORDER BY %1$s, e.event_time, e.event_id) AS entered
+            WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
+        $sql$, own, one, split.kept, us, source, period, wanted[1]);
+    ELSE
+        entered := format(
+            'SELECT NULL, NULL, 1, NULL, %s - (SELECT count(*) FROM best)',
+            CASE WHEN sure <> '' AND mart.funnel_counts_users(first_day, last_day, unit)
+                 THEN mart.funnel_entered(first_day, last_day)
+                 ELSE format('(SELECT count(*) FROM (SELECT DISTINCT * FROM (%s) AS e) AS entered)',
+                             mart.funnel_units(steps[1], first_day, last_day, unit, source)) END);
+    END IF;
     RETURN format($sql$
-        WITH %8$s %9$s best AS MATERIALIZED (
-            %10$s
+        WITH %7$s best AS MATERIALIZED (
+            %8$s
             (SELECT DISTINCT ON (unit) unit, kept, us, level, s1
-             FROM (SELECT *, %1$s AS level FROM (%2$s) AS c WHERE starts AND s1 IS NOT NULL)
-                  AS start
+             FROM (SELECT *, %1$s AS level FROM (%2$s) AS c) AS start
              ORDER BY unit, level DESC, us, event_id)
         ), reached AS (
             SELECT kept, us, level, s1, 1 AS units FROM best
@@ -244,28 +265,16 @@ BEGIN
             %3$s
         ), named AS (
             SELECT %4$s AS name, %5$s AS place, level, s1, units FROM reached s %6$s
+        ), step AS (
+            SELECT name, place, step, CASE WHEN level >= step THEN units END AS units,
+                   CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[step] END AS since,
+                   CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[2] END AS since_first
+            FROM named CROSS JOIN generate_series(1, %9$s) AS step OFFSET 0
         )
-        SELECT name, min(place) AS place, step,
-               coalesce(sum(units) FILTER (WHERE level >= step), 0)::bigint AS converted,
-               percentile_cont(0.5) WITHIN GROUP (
-                   ORDER BY CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[step] END)
-                   AS median,
-               percentile_cont(0.5) WITHIN GROUP (
-                   ORDER BY CASE WHEN level >= step AND step > 1 THEN s1[step + 1] - s1[2] END)
-                   AS median_from_first
-        FROM named CROSS JOIN generate_series(1, %7$s) AS step GROUP BY name, step
-    $sql$, level, chain,
-        CASE WHEN breakdown IS NULL THEN format($sql$
-            SELECT NULL, NULL, 1, NULL, count(*) - (SELECT count(*) FROM best)
-            FROM (SELECT DISTINCT * FROM (%s) AS e) AS entered
-        $sql$, mart.funnel_units(steps[1], first_day, last_day, unit, source))
-        ELSE format($sql$
-            SELECT kept, us, 1, NULL, 1
-            FROM (SELECT DISTINCT ON (%1$s) %2$s AS unit, %3$s AS kept, %4$s AS us
-                  FROM %5$s WHERE %6$s AND %7$s
-                  ORDER BY %1$s, e.event_time, e.event_id) AS entered
-            WHERE NOT EXISTS (SELECT FROM best b WHERE b.unit = entered.unit)
-        $sql$, own, one, split.kept, us, source, period, wanted[1]) END,
-        split.name, split.place, split.tables, n, visits, early, sure);
+        SELECT name, min(place) AS place, step, coalesce(sum(units), 0)::bigint AS converted,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY since) AS median,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY since_first) AS median_from_first
+        FROM step GROUP BY name, step
+    $sql$, level, starts, entered, split.name, split.place, split.tables, tables, sure, n);
 END
 $body$;
