@@ -142,29 +142,31 @@ $body$;
 -- with the time of the first view of their chain, unless unsure; sure, the chains of those that are
 -- not unsure; and read_view, the views that are read for the others. fK: time of the first view
 -- that certainly begins a chain of K steps. oK: the earliest time at which an unknown view could
--- begin one. low, high: the first and the last time of unknown views. OFFSET 0: views are joined with their units before
--- they are joined with all chains.
+-- begin one. low, high: the first and the last time of unknown views. OFFSET 0: sessions are joined
+-- with their units before they are joined with all chains, and the conditions of a pair are
+-- computed once.
 CREATE OR REPLACE FUNCTION mart.funnel_first_views(
     event_query text, steps int, within bigint, first_day date, last_day date, unit text)
 RETURNS text LANGUAGE plpgsql STABLE AS $body$
 DECLARE
     reach   constant text := format('%s * interval ''1 microsecond''', within);
     lows    text := format('at - %s AS low2', reach);
+    pairs   text := '';
     firsts  text := '';
-    unknown text := 'false';
+    asked   text := '';
     us      text := '';
     unsure  text := 'false';
     longer  text := '';
-    one     text;
 BEGIN
     FOR k IN REVERSE steps .. 2 LOOP
-        one := format('(low%1$s <= least(last, at) AND (low%1$s > first OR first = at))', k);
-        firsts := firsts || format($sql$,
-            min(first) FILTER (WHERE first >= low%1$s AND first < at) AS f%1$s,
-            min(greatest(first, low%1$s)) FILTER (WHERE %2$s) AS o%1$s$sql$, k, one);
+        pairs := pairs || format($sql$,
+                         CASE WHEN first >= low%1$s AND first < at THEN first END AS f%1$s,
+                         CASE WHEN low%1$s <= least(last, at) AND (low%1$s > first OR first = at)
+                              THEN greatest(first, low%1$s) END AS o%1$s$sql$, k);
+        firsts := firsts || format(', min(f%1$s) AS f%1$s, min(o%1$s) AS o%1$s', k);
+        asked := asked || format('o%s, ', k);
         lows := lows || CASE WHEN k > 2 THEN format(', s2_%1$s - %2$s AS low%1$s', k, reach)
                              ELSE '' END;
-        unknown := unknown || ' OR ' || one;
         us := us || format('f%s, ', k);
         unsure := unsure || format(' OR %so%s <= coalesce(f%s, o%s)', longer, k, k, k);
         longer := longer || format('f%s IS NULL AND ', k);
@@ -173,23 +175,25 @@ BEGIN
         early AS MATERIALIZED (
             SELECT unit, coalesce(%1$s NULL) AS at, ARRAY[%2$s] AS certain, low, high,
                    (%3$s) IS TRUE AS unsure
-            FROM (SELECT unit, min(first) FILTER (WHERE %4$s) AS low,
-                         max(least(last, at)) FILTER (WHERE %4$s) AS high%5$s
-                  FROM (SELECT unit, at, at - %6$s AS since, %7$s FROM later
-                        WHERE unit NOT IN (SELECT unit FROM many)
-                        UNION ALL
-                        SELECT unit, 'infinity', '-infinity'%8$s FROM viewless) AS l
-                  JOIN (SELECT v.*
-                        FROM (SELECT unit, min(since) AS since, max(at) AS at
-                              FROM (SELECT unit, at - %6$s AS since, at FROM later
-                                    WHERE unit NOT IN (SELECT unit FROM many)
-                                    UNION ALL
-                                    SELECT unit, '-infinity', 'infinity' FROM viewless) AS l
-                              GROUP BY unit) AS u
-                        JOIN (%9$s) AS v
-                             ON v.unit = u.unit AND v.first <= u.at AND v.last >= u.since
-                        OFFSET 0) AS v USING (unit)
-                  WHERE first <= at AND last >= since GROUP BY unit) AS found
+            FROM (SELECT unit, min(first) FILTER (WHERE coalesce(%4$s NULL) IS NOT NULL) AS low,
+                         max(until) FILTER (WHERE coalesce(%4$s NULL) IS NOT NULL) AS high%5$s
+                  FROM (SELECT unit, first, least(last, at) AS until%14$s
+                        FROM (SELECT unit, at, at - %6$s AS since, %7$s FROM later
+                              WHERE unit NOT IN (SELECT unit FROM many)
+                              UNION ALL
+                              SELECT unit, 'infinity', '-infinity'%8$s FROM viewless) AS l
+                        JOIN (SELECT v.*
+                              FROM (SELECT unit, min(since) AS since, max(at) AS at
+                                    FROM (SELECT unit, at - %6$s AS since, at FROM later
+                                          WHERE unit NOT IN (SELECT unit FROM many)
+                                          UNION ALL
+                                          SELECT unit, '-infinity', 'infinity' FROM viewless) AS l
+                                    GROUP BY unit) AS u
+                              JOIN (%9$s) AS v
+                                   ON v.unit = u.unit AND v.first <= u.at AND v.last >= u.since
+                              OFFSET 0) AS v USING (unit)
+                        WHERE first <= at AND last >= since OFFSET 0) AS pair
+                  GROUP BY unit) AS found
             UNION ALL
             SELECT unit, NULL, NULL, %11$L, %12$L, true FROM many
         ), sure AS MATERIALIZED (
@@ -205,12 +209,12 @@ BEGIN
         ), read_view AS MATERIALIZED (
             SELECT v.* FROM asked a, mart.funnel_views(a.day, a.units, a.times, %13$L) AS v
         ),
-    $sql$, us, rtrim(us, ', '), unsure, unknown, firsts, reach, lows,
+    $sql$, us, rtrim(us, ', '), unsure, asked, firsts, reach, lows,
         repeat(', NULL', steps - 1), mart.funnel_view_ranges(first_day, last_day, unit),
         (SELECT coalesce(string_agg(format(', min(l.s2_%1$s) AS s1_%1$s', j), '' ORDER BY j), '')
          FROM generate_series(3, steps) AS j),
         first_day::timestamp AT TIME ZONE 'UTC',
-        (last_day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 us', unit);
+        (last_day + 1)::timestamp AT TIME ZONE 'UTC' - interval '1 us', unit, pairs);
 END
 $body$;
 
