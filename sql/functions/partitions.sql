@@ -11,6 +11,7 @@ SET client_min_messages = warning
 AS $body$
 DECLARE
     partition_name text := 'events_' || to_char(day, 'YYYY_MM_DD');
+    one            record;
 BEGIN
     IF day IS NULL OR NOT isfinite(day) THEN
         RAISE EXCEPTION 'raw.ensure_event_partition: a day is needed, not %',
@@ -29,6 +30,13 @@ BEGIN
     END IF;
     EXECUTE format('CREATE TABLE raw.%I (LIKE raw.event_rows INCLUDING DEFAULTS '
                    'INCLUDING CONSTRAINTS INCLUDING INDEXES)', partition_name);
+    -- LIKE does not copy them.
+    FOR one IN SELECT attname, attstattarget FROM pg_attribute
+               WHERE attrelid = 'raw.event_rows'::regclass AND attnum > 0 AND NOT attisdropped
+                     AND attstattarget >= 0 LOOP
+        EXECUTE format('ALTER TABLE raw.%I ALTER %I SET STATISTICS %s', partition_name,
+                       one.attname, one.attstattarget);
+    END LOOP;
     EXECUTE format('ALTER TABLE raw.event_rows ATTACH PARTITION raw.%I FOR VALUES FROM (%L) TO '
                    '(%L)', partition_name, day, day + 1);
 END
