@@ -60,7 +60,8 @@ struct evidence {
 	uint32_t life;
 	int64_t source_end, written; /* of the check that has begun; -1: not asked */
 	int64_t idle_us, active_us;  /* virtual times of the last checks that show it */
-	int64_t idle_end;            /* where this topic ended then */
+	/* Where this topic ended then, and in the first such check since the last commit. */
+	int64_t idle_end, first_idle_end;
 };
 
 /* A record of a transaction, or one that the shadows expect. */
@@ -306,7 +307,7 @@ static struct evidence *evidence_of(struct shadow *shadow, uint32_t life)
 		if (shadow->evidence[i].life == life)
 			return &shadow->evidence[i];
 	GROW(shadow->evidence, shadow->evidence_count, shadow->evidence_capacity);
-	shadow->evidence[shadow->evidence_count] = (struct evidence){life, -1, -1, -1, -1, -1};
+	shadow->evidence[shadow->evidence_count] = (struct evidence){life, -1, -1, -1, -1, -1, -1};
 	return &shadow->evidence[shadow->evidence_count++];
 }
 
@@ -336,6 +337,10 @@ static void conclude(struct shadow *shadow, uint32_t life, int64_t end)
 	     asked_again = evidence->written < 0 && evidence->source_end > 0;
 
 	if (written) {
+		/* What the first check since the last commit has shown may be sent after the
+		 * second one, with the outputs of a lost transaction. */
+		if (evidence->idle_us <= shadow->committed_us)
+			evidence->first_idle_end = end;
 		evidence->idle_us = sim_now_us();
 		evidence->idle_end = end;
 	}
@@ -370,17 +375,14 @@ void oracle_saw_committed(uint32_t life, const char *group, const char *topic, i
 	}
 }
 
-/* NULL: the process may announce that the partition is idle. */
-static const char *not_idle(struct shadow *shadow, uint32_t life)
+/* NULL: a check that found this log end has shown it. */
+static const char *not_idle_at(const struct shadow *shadow, int64_t end)
 {
-	const struct evidence *evidence = evidence_of(shadow, life);
 	const struct partition_log *log = cluster_log(shadow->topic, shadow->partition);
 
-	if (evidence->idle_us <= shadow->committed_us)
-		return "no check has shown it since the last commit";
-	if (evidence->idle_end < shadow->committed)
+	if (end < shadow->committed)
 		return "the check is from before the last commit";
-	for (int64_t i = evidence->idle_end; i-- > log->start;) {
+	for (int64_t i = end; i-- > log->start;) {
 		if (!is_delivered(&log->records[i]))
 			continue;
 		if (i >= shadow->committed)
@@ -390,6 +392,18 @@ static const char *not_idle(struct shadow *shadow, uint32_t life)
 		               : NULL;
 	}
 	return NULL;
+}
+
+/* NULL: the process may announce that the partition is idle. */
+static const char *not_idle(struct shadow *shadow, uint32_t life)
+{
+	const struct evidence *evidence = evidence_of(shadow, life);
+	const char *why;
+
+	if (evidence->idle_us <= shadow->committed_us)
+		return "no check has shown it since the last commit";
+	why = not_idle_at(shadow, evidence->idle_end);
+	return why ? not_idle_at(shadow, evidence->first_idle_end) : NULL;
 }
 
 /* Adds the announcements that the process may make of the partition. The fold makes both, because
