@@ -83,7 +83,7 @@ void visits_free(struct visits *visits)
 {
 	for (uint32_t i = 0; i < visits->count; i++)
 		visit_fini(visits, &visits->at[i]);
-	free(visits->at);
+	table_free(visits->at, visits->capacity * sizeof(*visits->at));
 	free(visits->unused);
 	free(visits->changed);
 	heap_free(&visits->deadlines);
@@ -101,7 +101,7 @@ static uint32_t visit_open(struct visits *visits, uint32_t session)
 	if (visits->unused_count) {
 		number = visits->unused[--visits->unused_count];
 	} else {
-		GROW(visits->at, visits->count, visits->capacity);
+		GROW_TABLE(visits->at, visits->count, visits->capacity);
 		number = visits->count++;
 	}
 	visits->at[number] = (struct open_visit){.session = session,

@@ -57,11 +57,16 @@ static const char *keep_text(struct interner *interner, struct span text)
 	return copy;
 }
 
+static size_t slot_bytes(const struct interner *interner)
+{
+	return interner->slots ? ((size_t)interner->mask + 1) * sizeof(*interner->slots) : 0;
+}
+
 void interner_free(struct interner *interner)
 {
 	free_chunks(interner->chunks);
-	free(interner->at);
-	free(interner->slots);
+	table_free(interner->at, interner->capacity * sizeof(*interner->at));
+	table_free(interner->slots, slot_bytes(interner));
 	free(interner->unused);
 	*interner = (struct interner){0};
 }
@@ -74,7 +79,7 @@ void interner_clear(struct interner *interner)
 		interner->chunks->used = 0;
 	}
 	if (interner->slots)
-		memset(interner->slots, 0, ((size_t)interner->mask + 1) * sizeof(*interner->slots));
+		memset(interner->slots, 0, slot_bytes(interner));
 	interner->count = interner->live = interner->unused_count = 0;
 }
 
@@ -123,8 +128,8 @@ static void make_room(struct interner *interner, int64_t keep_from_us)
 	sweep(interner, keep_from_us);
 	if (interner->live >= slot_count / 2)
 		slot_count *= 2;
-	free(interner->slots);
-	interner->slots = xzalloc(slot_count, sizeof(*interner->slots));
+	table_free(interner->slots, slot_bytes(interner));
+	interner->slots = table_grow(NULL, 0, slot_count * sizeof(*interner->slots));
 	interner->mask = slot_count - 1;
 	for (uint32_t i = 0; i < interner->count; i++)
 		if (interner->at[i].at)
@@ -138,7 +143,7 @@ static uint32_t add(struct interner *interner, struct span text, uint32_t hash, 
 	if (interner->unused_count) {
 		number = interner->unused[--interner->unused_count];
 	} else {
-		GROW(interner->at, interner->count, interner->capacity);
+		GROW_TABLE(interner->at, interner->count, interner->capacity);
 		number = interner->count++;
 	}
 	interner->at[number] = (struct interned){keep_text(interner, text), (uint32_t)text.len,
@@ -185,7 +190,6 @@ uint32_t interner_put(struct interner *interner, struct span text, int64_t time_
 
 size_t interner_bytes(const struct interner *interner)
 {
-	return interner->capacity * sizeof(*interner->at) +
-	       (interner->slots ? ((size_t)interner->mask + 1) * sizeof(*interner->slots) : 0) +
+	return interner->capacity * sizeof(*interner->at) + slot_bytes(interner) +
 	       interner->unused_capacity * sizeof(*interner->unused);
 }
