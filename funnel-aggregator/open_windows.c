@@ -1,7 +1,7 @@
 /* An event updates the entry of its session, and the accumulator by the difference. So emitting an
  * accumulator needs no walk over sessions.
  *
- * Most sessions only have views. The entry of a session is 64 bits: flags, and the earliest time of
+ * Most sessions only have views. The entry of a session is 50 bits: flags, and the earliest time of
  * the first stage, from the start of the window. With the first event that this cannot hold, the
  * entry gets a funnel, and has its number instead of the time. Freeing a window frees all of them
  * at once.
@@ -34,7 +34,7 @@ enum seen {
 	HAS_FUNNEL = 128, /* its number in the window's funnels */
 	FLAGS = 255,
 };
-#define FLAG_BITS 8 /* 56 are left: a time in a window of at most 31 days takes 42 */
+#define FLAG_BITS 8 /* 42 are left: enough for a time in a window of at most 31 days */
 
 /* Growth costs more than one allocation of the right size. Large windows grow: a wrong estimate
  * would waste much memory, and the cost of growth is divided among many entries. */
@@ -49,7 +49,7 @@ static void reserve(struct open_window *window, const struct open_window *like)
 	window->accumulators =
 		xrealloc(NULL, window->accumulator_capacity * sizeof(*window->accumulators));
 	u64_map_reserve(&window->accumulator_of_group, window->accumulator_capacity);
-	session_table_reserve(&window->sessions, expected(like->sessions.used));
+	session_table_reserve(&window->sessions, expected(like->sessions.first.used));
 }
 
 struct open_window *open_window_new(int rollup, struct window bounds, bool counts_buyers,
@@ -237,18 +237,11 @@ static bool follow(struct open_window *window, struct measures *measures, uint64
 	return kept;
 }
 
-/* A buyer always has a funnel: a purchase is a stage after the first one in one of the funnels. */
-bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
-                       const struct event *event, const struct stages *stages)
+/* Updates the entry of the event's session. A buyer always has a funnel: a purchase is a stage
+ * after the first one in one of the funnels. Returns false as funnel_add does. */
+static bool count_in_entry(struct open_window *window, struct measures *measures, uint64_t *entry,
+                           const struct event *event, const struct stages *stages)
 {
-	struct measures *measures = &window->accumulators[accumulator].measures;
-	bool added;
-	uint64_t *entry = session_table_put(&window->sessions, accumulator, session, &added);
-
-	measures->events[event->type]++;
-	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
-		measures->revenue_cents = sum_capped(measures->revenue_cents, event->price_cents);
-	measures->sessions += added;
 	count_seen(measures, entry, event->type);
 	if (!(*entry & HAS_FUNNEL) && fits_time(window, stages, event->type)) {
 		if (stages->of_type[event->type] == 0)
@@ -260,6 +253,25 @@ bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_
 	return follow(window, measures, entry, event, stages);
 }
 
+bool open_window_count(struct open_window *window, uint32_t accumulator, uint32_t session,
+                       const struct event *event, const struct stages *stages)
+{
+	struct measures *measures = &window->accumulators[accumulator].measures;
+	bool added, kept;
+	struct session_slot *slot =
+		session_table_put(&window->sessions, accumulator, session, &added);
+	uint64_t before = session_entry(slot), entry = before;
+
+	measures->events[event->type]++;
+	if (event->type == EVENT_PURCHASE && event->price_cents > 0)
+		measures->revenue_cents = sum_capped(measures->revenue_cents, event->price_cents);
+	measures->sessions += added;
+	kept = count_in_entry(window, measures, &entry, event, stages);
+	if (entry != before)
+		session_entry_set(slot, entry);
+	return kept;
+}
+
 static int64_t add_counted(int64_t a, int64_t b)
 {
 	return a == NOT_COUNTED || b == NOT_COUNTED ? NOT_COUNTED : sum_capped(a, b);
@@ -267,7 +279,7 @@ static int64_t add_counted(int64_t a, int64_t b)
 
 size_t open_window_entries(const struct open_window *window)
 {
-	return (size_t)window->accumulator_count + window->sessions.used;
+	return window->accumulator_count + session_table_count(&window->sessions);
 }
 
 size_t open_window_bytes(const struct open_window *window)

@@ -1,7 +1,7 @@
 /* Open windows of one bronze partition. Each window has one accumulator per group: its measures.
  *
- * Counts of distinct sessions are exact: a window keeps one entry per group and session, of 21 to
- * 32 bytes. Sessions with more than a first stage also have a funnel of 32 bytes. If view is a
+ * Counts of distinct sessions are exact: a window keeps one entry per group and session, of 16 to
+ * 24 bytes. Sessions with more than a first stage also have a funnel of 32 bytes. If view is a
  * stage but not the first one, or no stage while buyers are counted, so do all sessions with a
  * view. */
 #ifndef FUNNEL_OPEN_WINDOWS_H

@@ -176,7 +176,7 @@ Test(open_windows, window_like_another_takes_as_many_groups_and_sessions_without
 				   *full = new_with(sizes[i][0], sizes[i][1], &stages, first);
 
 		cr_assert_eq(open_window_bytes(empty), open_window_bytes(full), "case %zu", i);
-		cr_assert_eq(full->sessions.used, sizes[i][1]);
+		cr_assert_eq(session_table_count(&full->sessions), sizes[i][1]);
 		expect_recount("view,cart,purchase", i + 1, true, first);
 		open_window_free(first, &stages);
 		open_window_free(empty, &stages);
