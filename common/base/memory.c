@@ -1,5 +1,5 @@
-/* glibc maps large blocks too. But whenever it frees a mapped block, it stops mapping blocks of that
- * size, up to 32 MiB. Then tables of a few MiB leave holes in the heap as they grow. */
+/* glibc maps large blocks too. But whenever it frees a mapped block, it stops mapping blocks of
+ * that size, up to 32 MiB. Then tables of a few MiB leave holes in the heap as they grow. */
 #define _GNU_SOURCE /* mremap */
 #include "base/memory.h"
 
