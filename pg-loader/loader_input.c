@@ -226,10 +226,13 @@ void loader_watch(struct loader *loader)
 
 static bool open_intake(struct loader *loader, struct err *err)
 {
+	/* Of each queue, and there is one for each partition of six topics. */
+	static const char *const properties[] = {"queued.max.messages.kbytes", "256", NULL};
 	struct intake_config config = {
 		.kafka = &loader->config->kafka,
 		.group = "pg-loader",
 		.client_id = loader->config->service.instance_id,
+		.properties = properties,
 		.stale = metric_get(METRIC_COUNTER, "loader_stale_records_total", "",
 	                            "records before the position, discarded"),
 	};

@@ -7,9 +7,9 @@ source "$E2E/trouble.sh"
 
 AWAY=${E2E_MEMORY_AWAY:-10}
 EVENTS=${E2E_MEMORY_EVENTS:-200000}
-# MiB of resident memory, at default settings. They are the sum of: messages fetched in advance and the current
-# fetch (2 MiB compressed each, so up to 16 MiB; librdkafka adds 0.7 KiB to each message, which is more than
-# an event has), a batch (64 MiB of outputs; 32 MiB of rows and their binary form, and their messages), and
+# MiB of resident memory, at default settings. They are the sum of: messages fetched in advance (512 KiB of each
+# partition) and the current fetch (1 MiB compressed; librdkafka adds 0.7 KiB to each message, which is more
+# than an event has), a batch (64 MiB of outputs; 32 MiB of rows and their binary form, and their messages), and
 # the state. The state grows with the keys of open windows and of the de-duplication horizon, not with time or
 # backlog.
 declare -A CAP=([bronze-sink-1]=320 [funnel-aggregator-1]=320 [pg-loader-1]=256)
