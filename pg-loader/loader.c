@@ -228,8 +228,8 @@ static bool drained(const struct loader *loader, size_t taken)
 	return true;
 }
 
-/* A partition is catching up. The aggregates of others may then be up to a second later, but events
- * are later than that anyway. */
+/* A partition is catching up. The aggregates of others may then be as late as BATCH_INTERVAL, and
+ * at least a second, but the records of that partition are later anyway. */
 static bool is_catching_up(const struct loader *loader)
 {
 	for (size_t i = 0; i < loader->task_count; i++) {

@@ -4,8 +4,8 @@
  * librdkafka ends an earlier assignment in its own thread, at some later time, and takes the
  * forwarding away then. When a partition starts again, it is forwarded only if the application has
  * never set its forwarding (RD_KAFKA_Q_F_FWD_APP). So a partition may have its own queue although
- * we have joined it. For this reason own queues are polled in both states. Whether they are joined
- * decides only what is waited for.
+ * we have joined it. For this reason own queues are also polled while partitions are joined, ten
+ * times a second. A poll of a queue that is forwarded polls the shared queue.
  *
  * Order within a partition: its own queue is polled only when the shared queue is empty. If a
  * partition gets its own queue, its earlier records are in the shared queue, and no more are added
@@ -24,8 +24,10 @@
 #define SEPARATE_RECORDS 1000
 #endif
 #define SEPARATE_BYTES (256 * 1024)
-#define JOIN_AFTER_US  20000 /* all queues were empty for this time */
-#define SLICE_MS       1     /* of a wait while partitions are separate */
+#define FEW_RECORDS    (SEPARATE_RECORDS / 4)
+#define JOIN_AFTER_US  20000 /* no poll of an own queue had more than few records for this time */
+#define JOINED_POLL_US 100000
+#define SLICE_MS       1 /* of a wait while partitions are separate */
 #define DROP_MAX       64
 
 struct partition_queues {
@@ -34,7 +36,8 @@ struct partition_queues {
 	rd_kafka_queue_t **own; /* of each assigned partition */
 	size_t count, next;     /* next: the first to be polled */
 	bool separate;          /* no partition was joined since they got their own queues */
-	int64_t empty_since_us; /* all queues were empty since then; 0: they were not */
+	int64_t few_since_us; /* no poll of an own queue had many records since then; 0: one had */
+	int64_t own_polled_us;
 };
 
 struct partition_queues *partition_queues_new(rd_kafka_t *client)
@@ -50,7 +53,7 @@ struct partition_queues *partition_queues_new(rd_kafka_t *client)
 static void forward(struct partition_queues *queues, rd_kafka_queue_t *target)
 {
 	queues->separate = target == NULL;
-	queues->empty_since_us = 0;
+	queues->few_since_us = 0;
 	for (size_t i = 0; i < queues->count; i++)
 		rd_kafka_queue_forward(queues->own[i], target);
 }
@@ -62,7 +65,8 @@ static size_t take(rd_kafka_queue_t *queue, int wait_ms, rd_kafka_message_t **me
 	return got > 0 ? (size_t)got : 0;
 }
 
-/* Drops what the queues still have of an earlier assignment. */
+/* Drops what own queues still have of an earlier assignment, to free the memory. librdkafka never
+ * returns it after a new assignment. */
 static void release(struct partition_queues *queues)
 {
 	rd_kafka_message_t *messages[DROP_MAX];
@@ -128,29 +132,34 @@ static bool many_wait(const struct partition_queues *queues, rd_kafka_message_t 
 	return bytes >= SEPARATE_BYTES;
 }
 
-/* In turn. Records in an own queue are the reason to separate all partitions. */
-static size_t take_own(struct partition_queues *queues, rd_kafka_message_t **messages, size_t room)
+/* In turn. Records in the queue of a joined partition are the reason to separate all. */
+static size_t take_own(struct partition_queues *queues, int64_t now_us,
+                       rd_kafka_message_t **messages, size_t room)
 {
 	size_t got = 0;
 
+	if (!queues->separate && now_us - queues->own_polled_us < JOINED_POLL_US)
+		return 0;
+	queues->own_polled_us = now_us;
 	for (size_t i = 0; i < queues->count && got == 0; i++) {
 		got = take(queues->own[queues->next], 0, messages, room);
 		queues->next = (queues->next + 1) % queues->count;
 	}
 	if (got > 0 && !queues->separate)
 		forward(queues, NULL);
-	if (got > 0)
-		queues->empty_since_us = 0;
+	if (got > FEW_RECORDS)
+		queues->few_since_us = 0;
 	return got;
 }
 
-/* Joins the partitions if all queues have been empty for some time. Only one queue can be waited
- * for. So while partitions are separate, a wait has slices. Returns the length of the next one. */
+/* Called when all queues are empty. Joins the partitions if few records have come for some time.
+ * Only one queue can be waited for. So while partitions are separate, a wait has slices. Returns
+ * the length of the next one. */
 static int slice_ms(struct partition_queues *queues, int64_t now_us, int64_t until_us)
 {
-	if (queues->empty_since_us == 0)
-		queues->empty_since_us = now_us;
-	if (queues->separate && now_us - queues->empty_since_us >= JOIN_AFTER_US)
+	if (queues->few_since_us == 0)
+		queues->few_since_us = now_us;
+	if (queues->separate && now_us - queues->few_since_us >= JOIN_AFTER_US)
 		forward(queues, queues->shared);
 	return queues->separate ? SLICE_MS : (int)((until_us - now_us + 999) / 1000);
 }
@@ -161,7 +170,8 @@ size_t partition_queues_poll(struct partition_queues *queues, int wait_ms,
 	int64_t now_us = monotonic_us(), until_us = now_us + (int64_t)wait_ms * 1000;
 	size_t got = take(queues->shared, 0, messages, room);
 
-	while (got == 0 && (got = take_own(queues, messages, room)) == 0 && now_us < until_us) {
+	while (got == 0 && (got = take_own(queues, now_us, messages, room)) == 0 &&
+	       now_us < until_us) {
 		got = wait_for(queues->shared, slice_ms(queues, now_us, until_us), messages, room);
 		now_us = monotonic_us();
 	}

@@ -7,8 +7,8 @@
  * their log ends. Responses with room for all, and batches of any size, would take much memory.
  *
  * So while many records wait, each partition has its own queue with its own limit: a partition
- * whose queue is full is not in the request. These queues are polled in turn. Near the log end, all
- * partitions share the queue of the client, because only one queue can be waited for. */
+ * whose queue is full is not in the request. These queues are polled in turn. While few records
+ * come, all partitions share the queue of the client, because only one queue can be waited for. */
 #ifndef FUNNEL_PARTITION_QUEUES_H
 #define FUNNEL_PARTITION_QUEUES_H
 
@@ -21,7 +21,8 @@ struct partition_queues *partition_queues_new(rd_kafka_t *client);
 /* Before the client is closed. NULL is allowed. */
 void partition_queues_free(struct partition_queues *queues);
 
-/* Call this after each rd_kafka_assign, with the same list. NULL: no partitions. */
+/* Call this after each rd_kafka_assign, with the same list. NULL: no partitions. Between two lists
+ * there must be a call without partitions: records that come before this call are dropped. */
 void partition_queues_assign(struct partition_queues *queues,
                              const rd_kafka_topic_partition_list_t *list);
 
