@@ -457,7 +457,6 @@ void intake_release(struct intake *intake)
 	clear_partitions(intake);
 	clear_rebalance(intake);
 	intake->without_since_us = intake->verified_us = monotonic_us();
-	rd_kafka_assign(intake->client, NULL);
 	partition_queues_assign(intake->queues, NULL);
 }
 
@@ -576,8 +575,7 @@ bool intake_start(struct intake *intake, struct err *err)
 		list->elems[i].offset = intake->partitions[i].position;
 		partition_end_left(&intake->partitions[i].watch.end);
 	}
-	code = rd_kafka_assign(intake->client, list);
-	partition_queues_assign(intake->queues, list);
+	code = partition_queues_assign(intake->queues, list);
 	rd_kafka_topic_partition_list_destroy(list);
 	intake->reading = code == RD_KAFKA_RESP_ERR_NO_ERROR;
 	return intake->reading ||
@@ -594,8 +592,7 @@ void intake_hold(struct intake *intake)
 	rd_kafka_topic_partition_list_t *none = rd_kafka_topic_partition_list_new(0);
 
 	intake_forget(intake);
-	rd_kafka_assign(intake->client, none);
-	partition_queues_assign(intake->queues, NULL);
+	partition_queues_assign(intake->queues, none);
 	rd_kafka_topic_partition_list_destroy(none);
 	intake->reading = false;
 	/* The client may free these objects and reuse their memory. */

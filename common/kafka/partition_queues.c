@@ -25,9 +25,9 @@
 #endif
 #define SEPARATE_BYTES (256 * 1024)
 #define FEW_RECORDS    (SEPARATE_RECORDS / 4)
-#define JOIN_AFTER_US  20000 /* no poll of an own queue had more than few records for this time */
-#define JOINED_POLL_US 100000
-#define SLICE_MS       1 /* of a wait while partitions are separate */
+#define JOIN_AFTER_US  20000  /* no poll of an own queue had more than few records for this time */
+#define JOINED_POLL_US 100000 /* between polls of own queues while they are joined */
+#define SLICE_MS       1      /* of a wait while partitions are separate */
 #define DROP_MAX       64
 
 struct partition_queues {
@@ -81,9 +81,10 @@ static void release(struct partition_queues *queues)
 	queues->count = queues->next = 0;
 }
 
-void partition_queues_assign(struct partition_queues *queues,
-                             const rd_kafka_topic_partition_list_t *list)
+rd_kafka_resp_err_t partition_queues_assign(struct partition_queues *queues,
+                                            const rd_kafka_topic_partition_list_t *list)
 {
+	rd_kafka_resp_err_t code = rd_kafka_assign(queues->client, list);
 	size_t count = list ? (size_t)list->cnt : 0;
 
 	release(queues);
@@ -98,13 +99,14 @@ void partition_queues_assign(struct partition_queues *queues,
 			queues->own[queues->count++] = queue;
 	}
 	forward(queues, NULL);
+	return code;
 }
 
 void partition_queues_free(struct partition_queues *queues)
 {
 	if (!queues)
 		return;
-	partition_queues_assign(queues, NULL);
+	release(queues);
 	free(queues->own);
 	rd_kafka_queue_destroy(queues->shared);
 	free(queues);

@@ -21,10 +21,10 @@ struct partition_queues *partition_queues_new(rd_kafka_t *client);
 /* Before the client is closed. NULL is allowed. */
 void partition_queues_free(struct partition_queues *queues);
 
-/* Call this after each rd_kafka_assign, with the same list. NULL: no partitions. Between two lists
- * there must be a call without partitions: records that come before this call are dropped. */
-void partition_queues_assign(struct partition_queues *queues,
-                             const rd_kafka_topic_partition_list_t *list);
+/* Does rd_kafka_assign, and returns its result. Between two lists with partitions there must be one
+ * without, or NULL: records that come before their queues are taken would be dropped. */
+rd_kafka_resp_err_t partition_queues_assign(struct partition_queues *queues,
+                                            const rd_kafka_topic_partition_list_t *list);
 
 /* Takes up to `room` messages that have arrived, those of a partition in their order. If there are
  * none, waits up to wait_ms for the first. Returns their number; the caller destroys them. The
