@@ -4,7 +4,7 @@
 #include "copy_binary.h"
 #include "event_row.h"
 
-#define PIECE_BYTES 65536 /* of staged events */
+#define PIECE_BYTES 65536 /* of events */
 
 struct span copy_row_bytes(const struct load_batch *batch, const struct load_row *row)
 {
@@ -49,16 +49,20 @@ bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *b
 	       put_trailer(pg, err);
 }
 
-static bool put_staged_events(struct postgres *pg, const struct load_batch *batch,
-                              const uint32_t *rows, uint32_t count, struct buffer *piece,
-                              struct err *err)
+/* Gathers rows that are not next to each other in pieces. stage: in the form of the staging
+ * table. */
+static bool put_events(struct postgres *pg, const struct load_batch *batch, const uint32_t *rows,
+                       uint32_t count, bool stage, struct buffer *piece, struct err *err)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		const struct load_row *row = &batch->rows.at[rows[i]];
 		const struct load_source *record = &batch->sources[row->source];
+		struct span bytes = copy_row_bytes(batch, row);
 
-		event_row_stage(piece, copy_row_bytes(batch, row), record->partition,
-		                record->offset);
+		if (stage)
+			event_row_stage(piece, bytes, record->partition, record->offset);
+		else
+			buffer_append(piece, bytes.at, bytes.len);
 		if (piece->len < PIECE_BYTES && i + 1 < count)
 			continue;
 		if (!postgres_copy_put(pg, piece->at, piece->len, err))
@@ -68,15 +72,27 @@ static bool put_staged_events(struct postgres *pg, const struct load_batch *batc
 	return true;
 }
 
-bool copy_staged_events(struct postgres *pg, const char *copy, const struct load_batch *batch,
-                        const uint32_t *rows, uint32_t count, struct err *err)
+static bool copy_pieces(struct postgres *pg, const char *copy, const struct load_batch *batch,
+                        const uint32_t *rows, uint32_t count, bool stage, struct err *err)
 {
 	struct buffer piece = {0};
-	bool ok = begin(pg, copy, err) && put_staged_events(pg, batch, rows, count, &piece, err) &&
+	bool ok = begin(pg, copy, err) && put_events(pg, batch, rows, count, stage, &piece, err) &&
 	          put_trailer(pg, err);
 
 	buffer_free(&piece);
 	return ok;
+}
+
+bool copy_sorted_events(struct postgres *pg, const char *copy, const struct load_batch *batch,
+                        const uint32_t *rows, uint32_t count, struct err *err)
+{
+	return copy_pieces(pg, copy, batch, rows, count, false, err);
+}
+
+bool copy_staged_events(struct postgres *pg, const char *copy, const struct load_batch *batch,
+                        const uint32_t *rows, uint32_t count, struct err *err)
+{
+	return copy_pieces(pg, copy, batch, rows, count, true, err);
 }
 
 bool copy_bytes(struct postgres *pg, const char *copy, struct span bytes, struct err *err)

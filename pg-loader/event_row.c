@@ -34,7 +34,8 @@ enum {
 	AT_PRODUCT_ID = AT_USER_ID + 8 + 4,
 	AT_RAW_OFFSET = AT_PRODUCT_ID + 8 + 4,
 	AT_RAW_TIME = AT_RAW_OFFSET + 8 + 4,
-	AT_EVENT_TYPE = AT_RAW_TIME + 8 + 4 + 4 + 4,
+	AT_EVENT_DATE = AT_RAW_TIME + 8 + 4,
+	AT_EVENT_TYPE = AT_EVENT_DATE + 4 + 4,
 	AT_SESSION_FORM = AT_EVENT_TYPE + 1 + 4,
 	AT_SOURCE_ROW = AT_SESSION_FORM + 1, /* its length */
 };
@@ -161,6 +162,18 @@ void event_row_read(struct span row, const struct event_label *label,
 	event->brand = label->brand;
 	bronze->lineage.raw_partition = source->raw_partition;
 	bronze->lineage.raw_offset = read8(row.at + AT_RAW_OFFSET);
+}
+
+/* ---- order */
+
+int32_t event_row_day(const char *row)
+{
+	return (int32_t)read4(row + AT_EVENT_DATE);
+}
+
+uint64_t event_row_id_head(const char *row)
+{
+	return (uint64_t)read8(row + AT_EVENT_ID);
 }
 
 /* ---- forgotten users */

@@ -20,6 +20,10 @@ size_t event_row_room(const struct bronze_event *bronze);
 char *event_row_write(char *at, const struct bronze_event *bronze, int64_t day);
 void event_row_set_ids(char *row, int32_t label_id, int32_t source_id);
 
+/* What rows are sorted by (event_order.h): the UTC day of the event, counted from 2000, and the
+ * first 8 bytes of its id as a number. */
+int32_t event_row_day(const char *row);
+uint64_t event_row_id_head(const char *row);
 int64_t event_row_user(const char *row);
 /* The time at which the raw record was appended, in microseconds. */
 int64_t event_row_raw_time_us(const char *row);

@@ -19,6 +19,7 @@ void load_events_free(struct load_events *events)
 {
 	event_sums_free(events->sums);
 	buffer_free(&events->bytes);
+	event_order_free(&events->order);
 	free(events->loaded_up_to);
 	*events = (struct load_events){0};
 }
@@ -47,7 +48,8 @@ static bool copy_events(struct load_events *events, struct postgres *pg,
                         const struct load_batch *batch, const uint32_t *rows, uint32_t count,
                         bool *collided, struct err *err)
 {
-	bool ok = copy_rows(pg, direct_events.copy, batch, rows, count, err);
+	const uint32_t *sorted = event_order_sort(&events->order, batch, rows, count);
+	bool ok = copy_sorted_events(pg, direct_events.copy, batch, sorted, count, err);
 
 	if (ok) {
 		sum_up(events, batch, rows, count);

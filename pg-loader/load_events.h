@@ -5,6 +5,7 @@
 
 #include "base/buffer.h"
 #include "base/err.h"
+#include "event_order.h"
 #include "event_sums.h"
 #include "load_batch.h"
 #include "postgres/postgres.h"
@@ -12,6 +13,7 @@
 struct load_events { /* zero-initialised: empty */
 	struct event_sums *sums;
 	struct buffer bytes;
+	struct event_order order;
 	int64_t *loaded_up_to; /* by bronze partition; 0: not in the batch */
 	size_t partition_count, partition_capacity;
 };
