@@ -14,7 +14,7 @@
 #include "wire/topics.h"
 
 #define LOAD_HEADERS_MAX 64
-/* Days of a batch. A transaction takes four locks for each: its partition and three indexes. */
+/* Days of a batch. A transaction takes three locks for each: its partition and two indexes. */
 #define LOAD_DAYS_MAX 500
 
 struct load_batch {
