@@ -4,8 +4,8 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 {
 	if (took_us < 1)
 		took_us = 1;
-	if (took_us > COMMIT_PACE_MAX_US)
-		took_us = COMMIT_PACE_MAX_US;
+	if (took_us > COMMIT_PACE_TOOK_MAX_US)
+		took_us = COMMIT_PACE_TOOK_MAX_US;
 	if (pace->fastest_us == 0)
 		pace->fastest_us = pace->mean_us = took_us;
 	if (took_us < pace->fastest_us)

@@ -337,10 +337,13 @@ static int64_t longest_wait_us(const struct task_loop *loop, bool drained, int64
 	const struct task_loop_config *config = &loop->config;
 	int64_t pace_us = commit_pace_us(&loop->pace, uncommitted_records(loop),
 	                                 now_us - loop->commit_started_us);
+	int64_t longest_us = config->transaction_timeout_us / 4;
 	bool behind = is_behind(loop);
 	int64_t interval_us = commit_interval_us(config->commit_interval_us,
 	                                         config->transaction_timeout_us, behind);
 
+	if (pace_us > longest_us)
+		pace_us = longest_us;
 	if (drained && !behind)
 		return pace_us;
 	return pace_us > interval_us ? pace_us : interval_us;

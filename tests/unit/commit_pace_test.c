@@ -82,8 +82,8 @@ Test(commit_pace, waits_for_many_records_only)
 	take(&pace, 1 * SECOND, 100);
 	cr_assert_eq(commit_pace_us(&pace, 0, SECOND), 0);
 	cr_assert_eq(commit_pace_us(&pace, 25000, SECOND), 0);
-	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 50 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS), 50 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 100 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS), 100 * MS);
 	cr_assert_eq(commit_pace_us(&pace, 5000, 60 * SECOND), 0, "the first ones after a pause");
 }
 
