@@ -49,7 +49,7 @@
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define RETRY_US           INT64_C(5000000) /* after a failure; doubled for each further one */
 #define RETRY_DOUBLINGS    4
-#define FULL_EVENTS        1500000           /* the default of refresh_sums(max_events) */
+#define MANY_EVENTS        1500000           /* a stream that the reports can hardly follow */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
 #define PAUSE_RATIO        2                 /* of a pause while events wait, to the refresh */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
@@ -227,7 +227,7 @@ static int64_t pause_after(const struct reporting *r, int64_t waiting, int64_t t
 {
 	int64_t pause_us = took_us * PAUSE_RATIO;
 
-	if (waiting >= FULL_EVENTS)
+	if (waiting >= MANY_EVENTS)
 		return 0;
 	if (pause_us < PAUSE_US)
 		pause_us = PAUSE_US;
@@ -262,7 +262,7 @@ static void refreshed(struct reporting *r, const PGresult *result)
 	r->pause_us = pause_after(r, waiting, took_us);
 	r->events_waiting = waiting;
 	r->slow_is_due =
-		(counted < FULL_EVENTS || waiting == 0) && monotonic_us() >= r->slow_retry_us;
+		(counted < MANY_EVENTS || waiting == 0) && monotonic_us() >= r->slow_retry_us;
 	schedule(r, r->slow_is_due ? 0 : r->pause_us);
 }
 

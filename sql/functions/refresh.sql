@@ -76,7 +76,7 @@ END
 $body$;
 
 CREATE OR REPLACE FUNCTION reporting.refresh_sums(
-    max_events bigint DEFAULT 1500000,
+    max_events bigint DEFAULT 3000000,
     OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
     OUT refreshed boolean, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER
@@ -130,7 +130,7 @@ COMMENT ON FUNCTION reporting.refresh_slow(bigint) IS
     'refreshed: false if another refresh was running; then call it again.';
 
 CREATE OR REPLACE FUNCTION reporting.refresh(
-    max_events bigint DEFAULT 1500000,
+    max_events bigint DEFAULT 3000000,
     OUT events_counted bigint, OUT events_waiting bigint, OUT breaches bigint,
     OUT refreshed boolean, OUT differences bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $body$
