@@ -8,8 +8,8 @@
 LOCK TABLE processed.loader_offsets IN EXCLUSIVE MODE;
 
 -- Recent days are read by hour ("since 10:00"), and rows of the source are looked up
--- (sql/README.md, "Lineage"). Rows come nearly in the order of all three columns. A range of 32 pages has about
--- 1,900 events. A filled table is read once, about a second for a million events.
+-- (sql/README.md, "Lineage"). Rows come nearly in the order of all three columns. A range of 32
+-- pages has about 1,900 events. A filled table is read once, about a second for a million events.
 DROP INDEX raw.event_rows_event_time_brin, raw.event_rows_loaded_at_brin,
            raw.event_rows_source_row_brin;
 CREATE INDEX event_rows_brin ON raw.event_rows USING brin (event_time, loaded_at, source_row)
