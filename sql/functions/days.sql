@@ -1,9 +1,9 @@
 -- Reads raw.events without locking all of its days at once.
 --
 -- raw.events is a view of raw.event_rows, which has a partition per day. A statement over a
--- partitioned table locks each partition that it plans to read, and the three indexes of the
--- partition: four locks per day, until the transaction ends. The server has room for some 20,000
--- locks, so a table of more than about 5,000 days cannot be read in one statement. So every report
+-- partitioned table locks each partition that it plans to read, and the two indexes of the
+-- partition: three locks per day, until the transaction ends. The server has room for some 20,000
+-- locks, so a table of more than about 6,500 days cannot be read in one statement. So every report
 -- and proof names its days as constants, or as parameters of EXECUTE. To read many days, it reads
 -- them in pieces, each in a subtransaction that it rolls back: only a rollback releases locks
 -- before the transaction ends. Variables of PL/pgSQL keep their values, so the results stay.

@@ -1,5 +1,5 @@
 -- The newest event is at or after the start of the newest minute with events, which the BRIN index
--- on event_time finds. Visits are searched from three hours before that minute. If none of them
+-- of the events finds. Visits are searched from three hours before that minute. If none of them
 -- reaches the minute, they are searched from a day before, because a visit ends within its day.
 -- This is a function so that the planner knows the times, and so that JIT is off.
 CREATE OR REPLACE FUNCTION reporting.freshness_of_layers()
