@@ -13,8 +13,11 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 	pace->mean_us += (took_us - pace->mean_us) / COMMIT_PACE_MEAN;
 }
 
-int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us)
+int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us,
+                       int64_t timeout_us)
 {
+	int64_t longest_us =
+		timeout_us / 4 < COMMIT_PACE_MAX_US ? timeout_us / 4 : COMMIT_PACE_MAX_US;
 	int64_t usual_us = 2 * pace->fastest_us > COMMIT_PACE_QUICK_US ? 2 * pace->fastest_us
 	                                                               : COMMIT_PACE_QUICK_US;
 	int64_t too_long_us = pace->mean_us - usual_us;
@@ -26,5 +29,5 @@ int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t 
 		wait_us = worth_us;
 	if (wait_us < 0)
 		return 0;
-	return wait_us < COMMIT_PACE_MAX_US ? wait_us : COMMIT_PACE_MAX_US;
+	return wait_us < longest_us ? wait_us : longest_us;
 }

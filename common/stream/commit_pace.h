@@ -10,7 +10,7 @@
  * Only many records are worth a wait. So there is none below COMMIT_PACE_FROM records in a
  * millisecond, and at most COMMIT_PACE_RATE_US for each one above that: 100 ms at 30,000 records a
  * second, a second at 75,000. At 5,000 records a second, waits had doubled the time until a record
- * was visible. A wait may be longer than COMMIT_INTERVAL. The caller keeps it well below
+ * was visible. A wait may be longer than COMMIT_INTERVAL, and is at most a quarter of
  * TRANSACTION_TIMEOUT. Pure. */
 #ifndef FUNNEL_COMMIT_PACE_H
 #define FUNNEL_COMMIT_PACE_H
@@ -36,7 +36,8 @@ struct commit_pace {
 void commit_pace_took(struct commit_pace *pace, int64_t took_us);
 
 /* From the first record of a transaction to its commit. records: those of the transaction so far,
- * which have arrived since the last commit began, since_us ago. */
-int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us);
+ * which have arrived since the last commit began, since_us ago. timeout_us: TRANSACTION_TIMEOUT. */
+int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us,
+                       int64_t timeout_us);
 
 #endif

@@ -335,15 +335,13 @@ static bool markers_to_commit(const struct task_loop *loop)
 static int64_t longest_wait_us(const struct task_loop *loop, bool drained, int64_t now_us)
 {
 	const struct task_loop_config *config = &loop->config;
-	int64_t pace_us = commit_pace_us(&loop->pace, uncommitted_records(loop),
-	                                 now_us - loop->commit_started_us);
-	int64_t longest_us = config->transaction_timeout_us / 4;
+	int64_t pace_us =
+		commit_pace_us(&loop->pace, uncommitted_records(loop),
+	                       now_us - loop->commit_started_us, config->transaction_timeout_us);
 	bool behind = is_behind(loop);
 	int64_t interval_us = commit_interval_us(config->commit_interval_us,
 	                                         config->transaction_timeout_us, behind);
 
-	if (pace_us > longest_us)
-		pace_us = longest_us;
 	if (drained && !behind)
 		return pace_us;
 	return pace_us > interval_us ? pace_us : interval_us;

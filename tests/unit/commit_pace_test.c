@@ -16,7 +16,7 @@ static void take(struct commit_pace *pace, int64_t took_us, int times)
 /* Of 1 million records a second. */
 static int64_t longest(const struct commit_pace *pace)
 {
-	return commit_pace_us(pace, 1000000, SECOND);
+	return commit_pace_us(pace, 1000000, SECOND, 10 * SECOND);
 }
 
 Test(commit_pace, does_not_wait_at_first)
@@ -80,11 +80,22 @@ Test(commit_pace, waits_for_many_records_only)
 
 	take(&pace, 4 * MS, 1);
 	take(&pace, 1 * SECOND, 100);
-	cr_assert_eq(commit_pace_us(&pace, 0, SECOND), 0);
-	cr_assert_eq(commit_pace_us(&pace, 25000, SECOND), 0);
-	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND), 100 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS), 100 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 5000, 60 * SECOND), 0, "the first ones after a pause");
+	cr_assert_eq(commit_pace_us(&pace, 0, SECOND, 10 * SECOND), 0);
+	cr_assert_eq(commit_pace_us(&pace, 25000, SECOND, 10 * SECOND), 0);
+	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND, 10 * SECOND), 100 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS, 10 * SECOND), 100 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 5000, 60 * SECOND, 10 * SECOND), 0,
+	             "the first ones after a pause");
+}
+
+Test(commit_pace, waits_for_a_quarter_of_a_short_transaction_timeout)
+{
+	struct commit_pace pace = {0};
+
+	take(&pace, 4 * MS, 1);
+	take(&pace, 1 * SECOND, 100);
+	cr_assert_eq(commit_pace_us(&pace, 1000000, SECOND, SECOND), 250 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 1000000, SECOND, 900 * SECOND), COMMIT_PACE_MAX_US);
 }
 
 Test(commit_pace, takes_times_that_are_not_measurable)
@@ -95,5 +106,5 @@ Test(commit_pace, takes_times_that_are_not_measurable)
 	cr_assert_eq(pace.fastest_us, 1);
 	cr_assert_eq(longest(&pace), 0);
 	take(&pace, 20 * MS, 100);
-	cr_assert_gt(commit_pace_us(&pace, 26, 0), 0);
+	cr_assert_gt(commit_pace_us(&pace, 26, 0, 10 * SECOND), 0);
 }
