@@ -10,11 +10,11 @@
  * ends the COPY (postgres_copy_end). */
 MUST_USE bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *batch,
                         const uint32_t *rows, uint32_t count, struct err *err);
-/* The same for rows of TARGET_EVENTS in any order (event_order.h), and in the form of the staging
- * table. */
+/* The same for rows of TARGET_EVENTS that event_order.h has sorted: gathers them in pieces. */
 MUST_USE bool copy_sorted_events(struct postgres *pg, const char *copy,
                                  const struct load_batch *batch, const uint32_t *rows,
                                  uint32_t count, struct err *err);
+/* The same in the form of the staging table. */
 MUST_USE bool copy_staged_events(struct postgres *pg, const char *copy,
                                  const struct load_batch *batch, const uint32_t *rows,
                                  uint32_t count, struct err *err);
