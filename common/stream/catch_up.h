@@ -12,8 +12,8 @@
 #ifndef CATCH_UP_RECORDS
 #define CATCH_UP_RECORDS 5000
 #endif
-#define CATCH_UP_FACTOR      10
-#define CATCH_UP_INTERVAL_US INT64_C(1000000)
+#define CATCH_UP_FACTOR   10
+#define COLLECTING_MAX_US INT64_C(1000000)
 
 /* Of one partition. folded: input records of this transaction so far. readable: records in the log
  * after them. True: at this speed, these need more than CATCH_UP_FACTOR times as long as the
@@ -21,9 +21,12 @@
  * than a tenth of the time that it waits anyway. */
 bool catching_up(int64_t folded, int64_t readable);
 
+/* How long a transaction may collect records to divide its costs among more of them:
+ * COLLECTING_MAX_US, but at most a quarter of the time after which the brokers abort it. */
+int64_t longest_collecting_us(int64_t timeout_us);
+
 /* Longest time from the first uncommitted record to the commit. interval_us: the setting.
- * timeout_us: the brokers abort a transaction after this time; catching up takes at most a quarter
- * of it. */
+ * timeout_us: as above. */
 int64_t commit_interval_us(int64_t interval_us, int64_t timeout_us, bool catching_up);
 
 #endif

@@ -1,5 +1,7 @@
 #include "stream/commit_pace.h"
 
+#include "stream/catch_up.h"
+
 void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 {
 	if (took_us < 1)
@@ -16,8 +18,7 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us,
                        int64_t timeout_us)
 {
-	int64_t longest_us =
-		timeout_us / 4 < COMMIT_PACE_MAX_US ? timeout_us / 4 : COMMIT_PACE_MAX_US;
+	int64_t longest_us = longest_collecting_us(timeout_us);
 	int64_t usual_us = 2 * pace->fastest_us > COMMIT_PACE_QUICK_US ? 2 * pace->fastest_us
 	                                                               : COMMIT_PACE_QUICK_US;
 	int64_t too_long_us = pace->mean_us - usual_us;

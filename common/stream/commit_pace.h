@@ -10,8 +10,8 @@
  * Only many records are worth a wait. So there is none below COMMIT_PACE_FROM records in a
  * millisecond, and at most COMMIT_PACE_RATE_US for each one above that: 100 ms at 30,000 records a
  * second, a second at 75,000. At 5,000 records a second, waits had doubled the time until a record
- * was visible. A wait may be longer than COMMIT_INTERVAL, and is at most a quarter of
- * TRANSACTION_TIMEOUT. Pure. */
+ * was visible. A wait may be longer than COMMIT_INTERVAL; catch_up.h has the longest.
+ * Pure. */
 #ifndef FUNNEL_COMMIT_PACE_H
 #define FUNNEL_COMMIT_PACE_H
 
@@ -21,7 +21,6 @@
 #define COMMIT_PACE_QUICK_US    10000
 #define COMMIT_PACE_FROM        25
 #define COMMIT_PACE_RATE_US     20000
-#define COMMIT_PACE_MAX_US      1000000
 #define COMMIT_PACE_TOOK_MAX_US 250000
 /* The mean moves by this part of the difference to each new time. */
 #define COMMIT_PACE_MEAN 8

@@ -41,9 +41,9 @@ struct task_loop_config {
 			.max = 60000000,                                                  \
 			.help = "longest time from the first uncommitted record to "      \
 				"the commit; sooner if the input is drained; 1 s, if "    \
-				"that is longer, while many records wait; up to 1 s while " \
-				"commits are slow and more than 25,000 records a second " \
-				"arrive",                                                 \
+				"that is longer, while many records wait; up to 1 s "      \
+				"while commits are slow and more than 25,000 records a "  \
+				"second arrive",                                          \
 		},                                                                        \
 		{                                                                         \
 			.name = "BATCH_RECORDS",                                          \

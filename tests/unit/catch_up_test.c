@@ -23,7 +23,7 @@ Test(catch_up, needs_more_than_ten_times_the_folded_records)
 Test(catch_up, makes_the_interval_a_second)
 {
 	cr_assert_eq(commit_interval_us(SETTING, 10000000, false), SETTING);
-	cr_assert_eq(commit_interval_us(SETTING, 10000000, true), CATCH_UP_INTERVAL_US);
+	cr_assert_eq(commit_interval_us(SETTING, 10000000, true), COLLECTING_MAX_US);
 }
 
 Test(catch_up, takes_a_quarter_of_a_short_transaction_timeout)

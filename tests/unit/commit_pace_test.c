@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "stream/catch_up.h"
+
 #define MS     INT64_C(1000)
 #define SECOND (1000 * MS)
 
@@ -59,7 +61,7 @@ Test(commit_pace, waits_while_commits_are_slow)
 	cr_assert_gt(longest(&pace), COMMIT_PACE_FACTOR * 9 * MS);
 	cr_assert_leq(longest(&pace), COMMIT_PACE_FACTOR * 10 * MS);
 	take(&pace, 200 * MS, 100);
-	cr_assert_eq(longest(&pace), COMMIT_PACE_MAX_US);
+	cr_assert_eq(longest(&pace), COLLECTING_MAX_US);
 	take(&pace, 5 * MS, 100);
 	cr_assert_eq(longest(&pace), 0, "commits are quick again");
 }
@@ -95,7 +97,7 @@ Test(commit_pace, waits_for_a_quarter_of_a_short_transaction_timeout)
 	take(&pace, 4 * MS, 1);
 	take(&pace, 1 * SECOND, 100);
 	cr_assert_eq(commit_pace_us(&pace, 1000000, SECOND, SECOND), 250 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 1000000, SECOND, 900 * SECOND), COMMIT_PACE_MAX_US);
+	cr_assert_eq(commit_pace_us(&pace, 1000000, SECOND, 900 * SECOND), COLLECTING_MAX_US);
 }
 
 Test(commit_pace, takes_times_that_are_not_measurable)
