@@ -4,7 +4,8 @@
 #include "copy_binary.h"
 #include "event_row.h"
 
-#define PIECE_BYTES 65536 /* of events */
+/* Rows are sent in pieces of this size. The client library keeps a buffer for the largest one. */
+#define PIECE_BYTES 65536
 
 struct span copy_row_bytes(const struct load_batch *batch, const struct load_row *row)
 {
@@ -22,44 +23,16 @@ static bool put_trailer(struct postgres *pg, struct err *err)
 	return postgres_copy_put(pg, copy_trailer, sizeof(copy_trailer), err);
 }
 
-/* Sends rows that are next to each other in the buffer in one piece. */
+/* Gathers rows in pieces. staged: events in the form of the staging table. */
 static bool put_rows(struct postgres *pg, const struct load_batch *batch, const uint32_t *rows,
-                     uint32_t count, struct err *err)
-{
-	struct span piece = SPAN_NULL;
-
-	for (uint32_t i = 0; i < count; i++) {
-		struct span row = copy_row_bytes(batch, &batch->rows.at[rows[i]]);
-
-		if (piece.at && row.at == piece.at + piece.len) {
-			piece.len += row.len;
-			continue;
-		}
-		if (piece.at && !postgres_copy_put(pg, piece.at, piece.len, err))
-			return false;
-		piece = row;
-	}
-	return !piece.at || postgres_copy_put(pg, piece.at, piece.len, err);
-}
-
-bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *batch,
-               const uint32_t *rows, uint32_t count, struct err *err)
-{
-	return begin(pg, copy, err) && put_rows(pg, batch, rows, count, err) &&
-	       put_trailer(pg, err);
-}
-
-/* Gathers rows that are not next to each other in pieces. stage: in the form of the staging
- * table. */
-static bool put_events(struct postgres *pg, const struct load_batch *batch, const uint32_t *rows,
-                       uint32_t count, bool stage, struct buffer *piece, struct err *err)
+                     uint32_t count, bool staged, struct buffer *piece, struct err *err)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		const struct load_row *row = &batch->rows.at[rows[i]];
 		const struct load_source *record = &batch->sources[row->source];
 		struct span bytes = copy_row_bytes(batch, row);
 
-		if (stage)
+		if (staged)
 			event_row_stage(piece, bytes, record->partition, record->offset);
 		else
 			buffer_append(piece, bytes.at, bytes.len);
@@ -73,18 +46,18 @@ static bool put_events(struct postgres *pg, const struct load_batch *batch, cons
 }
 
 static bool copy_pieces(struct postgres *pg, const char *copy, const struct load_batch *batch,
-                        const uint32_t *rows, uint32_t count, bool stage, struct err *err)
+                        const uint32_t *rows, uint32_t count, bool staged, struct err *err)
 {
 	struct buffer piece = {0};
-	bool ok = begin(pg, copy, err) && put_events(pg, batch, rows, count, stage, &piece, err) &&
+	bool ok = begin(pg, copy, err) && put_rows(pg, batch, rows, count, staged, &piece, err) &&
 	          put_trailer(pg, err);
 
 	buffer_free(&piece);
 	return ok;
 }
 
-bool copy_sorted_events(struct postgres *pg, const char *copy, const struct load_batch *batch,
-                        const uint32_t *rows, uint32_t count, struct err *err)
+bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *batch,
+               const uint32_t *rows, uint32_t count, struct err *err)
 {
 	return copy_pieces(pg, copy, batch, rows, count, false, err);
 }

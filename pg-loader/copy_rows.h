@@ -6,15 +6,11 @@
 #include "load_batch.h"
 #include "postgres/postgres.h"
 
-/* Sends these rows of one target with the statement `copy`, and the end of the data. The caller
- * ends the COPY (postgres_copy_end). */
+/* Sends these rows of one target, in this order, with the statement `copy`, and the end of the
+ * data. The caller ends the COPY (postgres_copy_end). */
 MUST_USE bool copy_rows(struct postgres *pg, const char *copy, const struct load_batch *batch,
                         const uint32_t *rows, uint32_t count, struct err *err);
-/* The same for rows of TARGET_EVENTS that event_order.h has sorted: gathers them in pieces. */
-MUST_USE bool copy_sorted_events(struct postgres *pg, const char *copy,
-                                 const struct load_batch *batch, const uint32_t *rows,
-                                 uint32_t count, struct err *err);
-/* The same in the form of the staging table. */
+/* The same for rows of TARGET_EVENTS, in the form of the staging table. */
 MUST_USE bool copy_staged_events(struct postgres *pg, const char *copy,
                                  const struct load_batch *batch, const uint32_t *rows,
                                  uint32_t count, struct err *err);

@@ -49,7 +49,7 @@ static bool copy_events(struct load_events *events, struct postgres *pg,
                         bool *collided, struct err *err)
 {
 	const uint32_t *sorted = event_order_sort(&events->order, batch, rows, count);
-	bool ok = copy_sorted_events(pg, direct_events.copy, batch, sorted, count, err);
+	bool ok = copy_rows(pg, direct_events.copy, batch, sorted, count, err);
 
 	if (ok) {
 		sum_up(events, batch, rows, count);
