@@ -2,14 +2,14 @@
  * the answer to the one that runs (async_postgres.h).
  *
  * While events wait, the next call follows after a pause: a call that counts more events at once
- * costs less per event. If MANY_EVENTS wait, it follows at once. It also follows
- * when no rows have come for a second, but not within that pause after the last call, and not
- * before the retry of a call that failed. So an idle stream is reported soon, and a stream of few
- * rows causes few calls. After the begin or end of a segment the pause is a second: the last totals
- * and visits of a segment arrive in several batches. The reports are computed in another server
- * process, in parallel with loading. If several loaders call at the same time, the database runs
- * one refresh, and the other calls return at once. Retention is applied after the first refresh,
- * and then once an hour.
+ * costs less per event. If MANY_EVENTS wait, it follows at once. It also follows when no rows have
+ * come for a second, but not within that pause after the last call, and not before the retry of a
+ * call that failed. So an idle stream is reported soon, and a stream of few rows causes few calls.
+ * After the begin or end of a segment the pause is a second: the last totals and visits of a
+ * segment arrive in several batches. The reports are computed in another server process, in
+ * parallel with loading. If several loaders call at the same time, the database runs one refresh,
+ * and the other calls return at once. Retention is applied after the first refresh, and then once
+ * an hour.
  *
  * A refresh is two calls, each in a transaction of its own: the sums, and then the reports that
  * take long. So readers see the sums before the second call ends. While a backlog is counted, the
@@ -49,7 +49,7 @@
 #define RETENTION_EVERY_US INT64_C(3600000000)
 #define RETRY_US           INT64_C(5000000) /* after a failure; doubled for each further one */
 #define RETRY_DOUBLINGS    4
-#define MANY_EVENTS        1500000           /* that wait: the next call follows at once */
+#define MANY_EVENTS        1500000           /* that wait, or were counted at once: a backlog */
 #define PAUSE_US           INT64_C(10000000) /* while events wait, or the stream is idle */
 #define PAUSE_RATIO        2                 /* of a pause while events wait, to the refresh */
 #define IDLE_US            INT64_C(1000000)  /* without rows, the stream is idle */
