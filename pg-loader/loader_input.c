@@ -36,7 +36,6 @@
 	"to continue without them, set next_offset of this row to the first offset of the log; " \
 	"to load them, process into a fresh set (another TOPIC_PREFIX and another database)"
 
-/* All others have the same number of partitions as the first. */
 static const struct {
 	enum topic_id kind;
 	enum schema_kind slot;
@@ -245,17 +244,17 @@ static bool open_intake(struct loader *loader, struct err *err)
 	return loader->intake != NULL;
 }
 
-/* All topics of a set have the same number of partitions. */
 static bool counts_fit(struct loader *loader, struct err *err)
 {
 	const struct intake_topic *bronze = intake_topic(loader->intake, 0);
+	struct set_partitions set = {.all = bronze->partition_count};
 
 	loader->batch.bronze_partition_count = bronze->partition_count;
 	for (size_t i = 0; i < LOADER_TOPICS; i++) {
 		const struct intake_topic *topic = intake_topic(loader->intake, i);
 
 		if (!topic_partitions_fit(topic_kinds[i].kind, topic->name, topic->partition_count,
-		                          bronze->name, bronze->partition_count, err))
+		                          bronze->name, &set, err))
 			return false;
 	}
 	return true;

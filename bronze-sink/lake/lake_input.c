@@ -371,12 +371,13 @@ static bool open_intake(struct lake_writer *writer, struct err *err)
 static bool counts_fit(struct lake_writer *writer, struct err *err)
 {
 	const struct intake_topic *bronze = intake_topic(writer->intake, 0);
+	struct set_partitions set = {.all = bronze->partition_count};
 
 	for (size_t i = 0; i < LAKE_TOPICS; i++) {
 		const struct intake_topic *topic = intake_topic(writer->intake, i);
 
 		if (!topic_partitions_fit(topic_kinds[i].kind, topic->name, topic->partition_count,
-		                          bronze->name, bronze->partition_count, err))
+		                          bronze->name, &set, err))
 			return false;
 	}
 	return true;

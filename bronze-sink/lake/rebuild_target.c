@@ -327,6 +327,7 @@ static bool belongs(enum topic_id id)
 static bool count_partitions(struct rebuild_target *target, struct err *err)
 {
 	int32_t *count = target->partitions, bronze;
+	struct set_partitions set = {0};
 
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (belongs((enum topic_id)id) &&
@@ -335,11 +336,11 @@ static bool count_partitions(struct rebuild_target *target, struct err *err)
 			return err->class == ERR_OPERATOR
 			               ? err_prefix(err, "create the topics first (topics create)")
 			               : false;
-	bronze = count[TOPIC_BRONZE_EVENTS];
+	set.all = bronze = count[TOPIC_BRONZE_EVENTS];
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (belongs((enum topic_id)id) &&
 		    !topic_partitions_fit((enum topic_id)id, target->names[id], count[id],
-		                          target->names[TOPIC_BRONZE_EVENTS], bronze, err))
+		                          target->names[TOPIC_BRONZE_EVENTS], &set, err))
 			return false;
 	return bronze >= target->config->partitions ||
 	       err_set(err, ERR_OPERATOR,

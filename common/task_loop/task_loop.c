@@ -180,17 +180,18 @@ bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix,
 	                             err);
 }
 
-/* All topics of a set have the same number of partitions, which never changes. So all values of a
- * key are in the same partition. */
+/* The number of partitions of a topic never changes. So all values of a key are in the same
+ * partition. */
 static bool outputs_fit(const struct task_loop *loop, struct err *err)
 {
 	const struct intake_topic *input = intake_topic(loop->intake, 0);
+	struct set_partitions set = {.all = input->partition_count};
 
 	for (enum topic_id output = 0; output < TOPIC_COUNT; output++)
 		if (loop->output_topics[output] &&
 		    !topic_partitions_fit(output, rd_kafka_topic_name(loop->output_topics[output]),
-		                          loop->context->partition_count[output], input->name,
-		                          input->partition_count, err))
+		                          loop->context->partition_count[output], input->name, &set,
+		                          err))
 			return false;
 	return true;
 }

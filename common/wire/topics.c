@@ -25,57 +25,57 @@
 
 /* clang-format off */
 static const struct topic topics[TOPIC_COUNT] = {
-	[TOPIC_RAW_EVENTS] = {"raw_events", 0, {
+	[TOPIC_RAW_EVENTS] = {"raw_events", SHARE_ALL, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 		{"max.message.bytes", MIB_4},
 		{"message.timestamp.type", "LogAppendTime"},
 	}},
-	[TOPIC_BRONZE_EVENTS] = {"bronze_events", 0, {
+	[TOPIC_BRONZE_EVENTS] = {"bronze_events", SHARE_ALL, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 		{"max.message.bytes", MIB_4},
 		{"message.timestamp.type", "LogAppendTime"},
 	}},
-	[TOPIC_DEAD_LETTER] = {"dead_letter", 0, {
+	[TOPIC_DEAD_LETTER] = {"dead_letter", SHARE_ALL, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 		{"max.message.bytes", MIB_8},
 	}},
-	[TOPIC_LATE_EVENTS] = {"late_events", 0, {
+	[TOPIC_LATE_EVENTS] = {"late_events", SHARE_QUARTER, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 		{"max.message.bytes", MIB_4},
 	}},
-	[TOPIC_COUNTS] = {"counts", 1, {
+	[TOPIC_COUNTS] = {"counts", SHARE_ONE, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_8},
 	}},
-	[TOPIC_SESSION_FUNNELS] = {"session_funnels", 0, {
+	[TOPIC_SESSION_FUNNELS] = {"session_funnels", SHARE_QUARTER, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
 		{"min.compaction.lag.ms", HOUR_MS},
 	}},
-	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", 0, {
+	[TOPIC_FUNNEL_PARTIALS] = {"funnel_partials", SHARE_QUARTER, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", "-1"},
 		{"retention.bytes", "-1"},
 		{"segment.bytes", MIB_32},
 	}},
-	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", 0, {
+	[TOPIC_AGGREGATED_EVENTS] = {"aggregated_events", SHARE_QUARTER, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_32},
 		{"min.compaction.lag.ms", HOUR_MS},
 	}},
-	[TOPIC_ABANDONED_CARTS] = {"abandoned_carts", 0, {
+	[TOPIC_ABANDONED_CARTS] = {"abandoned_carts", SHARE_QUARTER, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 	}},
-	[TOPIC_ALERTS] = {"alerts", 1, {
+	[TOPIC_ALERTS] = {"alerts", SHARE_ONE, {
 		{"cleanup.policy", "delete"},
 		{"retention.ms", DAYS_90_MS},
 	}},
-	[TOPIC_PRODUCER_STATE] = {"producer_state", 1, {
+	[TOPIC_PRODUCER_STATE] = {"producer_state", SHARE_ONE, {
 		{"cleanup.policy", "compact"},
 		{"segment.bytes", MIB_8},
 	}},
@@ -96,20 +96,35 @@ bool topic_is_compacted(enum topic_id id)
 	return false;
 }
 
-int32_t topic_partitions(enum topic_id id, int32_t set_partitions)
+struct set_partitions set_partitions_new(int32_t all)
 {
-	return topics[id].fixed_partitions ? topics[id].fixed_partitions : set_partitions;
+	return (struct set_partitions){all, (all + 3) / 4};
+}
+
+int32_t topic_partitions(enum topic_id id, struct set_partitions set)
+{
+	switch (topics[id].share) {
+	case SHARE_ALL: return set.all;
+	case SHARE_QUARTER: return set.quarter ? set.quarter : set_partitions_new(set.all).quarter;
+	case SHARE_ONE: break;
+	}
+	return 1;
 }
 
 bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions, const char *like,
-                          int32_t set_partitions, struct err *err)
+                          struct set_partitions *set, struct err *err)
 {
-	int32_t want = topic_partitions(id, set_partitions);
+	int32_t want;
 
+	if (topics[id].share == SHARE_QUARTER && !set->quarter && partitions == set->all)
+		set->quarter = set->all; /* an older set */
+	want = topic_partitions(id, *set);
+	if (topics[id].share == SHARE_QUARTER)
+		set->quarter = want;
 	return partitions == want || err_set(err, ERR_OPERATOR,
 	                                     "%s has %" PRId32 " partitions, expected %" PRId32
 	                                     ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,
-	                                     name, partitions, want, like, set_partitions);
+	                                     name, partitions, want, like, set->all);
 }
 
 bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap)

@@ -1,8 +1,16 @@
 /* The topics of the pipeline: names, partitions and settings. A pure table; the program `topics`
  * (common/tools/topics) applies it.
  *
- * A topic's name is <prefix><suffix>. All topics of a set have the same number of partitions,
- * except counts, alerts and producer_state: each has one, as it has few records. */
+ * A topic's name is <prefix><suffix>. The number of partitions of a set is that of raw_events:
+ *
+ *   raw_events, bronze_events, dead_letter      that number
+ *   the topics that funnel-aggregator writes    a quarter of it, rounded up: its transactions send
+ *                                               one request for each partition that they write, and
+ *                                               the number of requests decides the latency
+ *   counts, alerts, producer_state              1, as they have few records
+ *
+ * Sets of before 2026-12-01 have all partitions for the topics of funnel-aggregator too, and keep
+ * them. */
 #ifndef FUNNEL_TOPICS_H
 #define FUNNEL_TOPICS_H
 
@@ -35,9 +43,12 @@ struct topic_setting {
 	const char *name, *value;
 };
 
+/* How many partitions of a set a topic has. */
+enum topic_share { SHARE_ALL, SHARE_QUARTER, SHARE_ONE };
+
 struct topic {
 	const char *suffix;
-	int32_t fixed_partitions; /* 0: the number of the set */
+	enum topic_share share;
 	/* The list ends before the first setting without a name. */
 	struct topic_setting settings[TOPIC_SETTINGS_MAX];
 };
@@ -47,16 +58,26 @@ const struct topic *topic_of(enum topic_id id);
 /* Whether compaction removes older records of a key from the log. */
 bool topic_is_compacted(enum topic_id id);
 
-/* Number of the topic's partitions in a set with set_partitions. */
-int32_t topic_partitions(enum topic_id id, int32_t set_partitions);
+/* The numbers of partitions of one set, by share. */
+struct set_partitions {
+	int32_t all;
+	int32_t quarter; /* 0: not known yet, and either of the two that topics.h names above */
+};
+
+/* Those of a new set. */
+struct set_partitions set_partitions_new(int32_t all);
+
+/* Number of the topic's partitions. If that of its share is not known yet: as in a new set. */
+int32_t topic_partitions(enum topic_id id, struct set_partitions set);
 
 #define TOPIC_KEEPS_PARTITIONS                                                      \
 	"the number of partitions must not change, since keys would move to others" \
 	"; " ERR_ADVICE_FRESH_SET
-/* Checks the number of partitions of the topic `name`. It must fit set_partitions, which is the
- * number of the topic `like`. ERR_OPERATOR if it does not. */
+/* Checks the number of partitions of the topic `name`. It must fit the set, whose number is that of
+ * the topic `like`. ERR_OPERATOR if it does not. set->quarter becomes known with the first topic of
+ * this share. */
 MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,
-                                   const char *like, int32_t set_partitions, struct err *err);
+                                   const char *like, struct set_partitions *set, struct err *err);
 
 /* Writes <prefix><suffix>, terminated. False if it is longer than cap or TOPIC_NAME_MAX allows. */
 MUST_USE bool topic_name(const char *prefix, enum topic_id id, char *buf, size_t cap);

@@ -5,6 +5,7 @@
 source "$(dirname "$0")/lib.sh"
 source "$E2E/trouble.sh"
 
+export PARTITIONS=5 # then funnel_partials has two
 # The time without a new record after which a partition counts as idle, or as held.
 export IDLE_TIMEOUT=2s
 in_halves "$E2E_WORK/replay.csv"

@@ -34,13 +34,13 @@ thorough "funnel-aggregator ends when partitions are added to bronze_events" \
 thorough "pg-loader ends when partitions are added to aggregated_events" \
     grown_under aggregated_events pg-loader
 
-grown_between() { # TOPIC SERVICE
+grown_between() { # TOPIC SERVICE [PARTITIONS]
     fresh
     services
     replay --input "$ROWS"
     drain
     stop_services
-    broker grow-topic "$(topic "$1")" 6
+    broker grow-topic "$(topic "$1")" "${3:-6}"
     refused 78 "$1 partitions fresh set TOPIC_PREFIX" "$2"
 }
 thorough "bronze-sink refuses to start after partitions were added to raw_events" \
@@ -51,3 +51,6 @@ check "funnel-aggregator refuses to start after partitions were added to aggrega
     grown_between aggregated_events funnel-aggregator
 thorough "pg-loader refuses to start after partitions were added to aggregated_events" \
     grown_between aggregated_events pg-loader
+# Before, such a topic had the partitions of raw_events.
+check "funnel-aggregator refuses one topic with the partitions of an older set" \
+    grown_between session_funnels funnel-aggregator 4

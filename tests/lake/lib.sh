@@ -25,7 +25,8 @@ lake_lags() {
     done < <(sql "SELECT topic, partition, next_offset FROM lake.positions ORDER BY 1, 2")
 }
 lake_has_all() {
-    local partitions=$((3 * ${PARTITIONS:-4} + 1))
+    local all=${PARTITIONS:-4}
+    local partitions=$((2 * all + (all + 3) / 4 + 1)) # bronze, dead letters; late events; counts
     same "partitions in the lake" "$partitions" "$(count lake.positions)" && same "partitions that lag" "" "$(lake_lags)"
 }
 lake_catches_up() { wait_until "the lake has all records" lake_has_all; }

@@ -78,10 +78,17 @@ static void note_log(struct writer *writer, struct partition_log *log)
 	writer->logs[writer->log_count++] = log;
 }
 
+static int32_t home(enum topic_id id, struct span key)
+{
+	return partition_of(key, topic_named(id)->partition_count);
+}
+
+/* partition: modulo the number of the topic's partitions. */
 static void append(enum topic_id id, int32_t partition, struct span key, struct span value,
                    const struct header *headers, size_t header_count)
 {
-	struct partition_log *log = &topic_named(id)->logs[partition];
+	struct sim_topic *topic = topic_named(id);
+	struct partition_log *log = &topic->logs[partition % topic->partition_count];
 	struct header *kept = calloc(header_count + 1, sizeof(*kept));
 	struct sim_record record = {.key = key,
 	                            .value = value,
@@ -241,7 +248,7 @@ static void append_aggregate(void)
 	aggregate.measures.events[0] = (int64_t)draw(1000);
 	aggregate.measures.revenue_cents = (int64_t)draw(100000);
 	aggregate_encode(&value, schema_id(SCHEMA_AGGREGATE), &aggregate);
-	append(TOPIC_AGGREGATED_EVENTS, partition_of(group, in.partitions), SPAN("k"),
+	append(TOPIC_AGGREGATED_EVENTS, home(TOPIC_AGGREGATED_EVENTS, group), SPAN("k"),
 	       value_of(&value), NULL, 0);
 }
 
@@ -276,7 +283,7 @@ static void append_visit(void)
 	visit.last_category = text_or_bad(draw(2) ? SPAN("a.b") : SPAN_NULL);
 	visit.events[0] = (int64_t)draw(50);
 	visit_encode(&value, schema_id(SCHEMA_VISIT), &visit);
-	append(TOPIC_SESSION_FUNNELS, partition_of(session, in.partitions), session,
+	append(TOPIC_SESSION_FUNNELS, home(TOPIC_SESSION_FUNNELS, session), session,
 	       value_of(&value), NULL, 0);
 }
 

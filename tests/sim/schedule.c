@@ -52,7 +52,7 @@ enum loss {
 struct world {
 	uint64_t seed;
 	enum loss loss;
-	int32_t partitions;
+	struct set_partitions partitions;
 	int tuning; /* of the services */
 	int sinks, aggregators, loaders;
 	const char *grown; /* the topic that gets more partitions */
@@ -121,11 +121,13 @@ static void draw_world(uint64_t seed, struct world *world)
 {
 	*world = (struct world){
 		.seed = seed,
-		.partitions = 1 + (int32_t)(choice_hash(seed, 1) % 3),
+		.partitions = set_partitions_new(1 + (int32_t)(choice_hash(seed, 1) % 3)),
 		.sinks = 1 + (int)(choice_hash(seed, 2) % 3),
 		.aggregators = (int)(choice_hash(seed, 3) % 3),
 		.faults_us = (8 + (int64_t)(choice_hash(seed, 4) % 20)) * SECOND_US,
 	};
+	if (choice_hash(seed, 14) % 2) /* an older set */
+		world->partitions.quarter = world->partitions.all;
 	world->tuning = choice_hash(seed, 12) % 2 ? (int)(choice_hash(seed, 13) % SIM_TUNINGS) : 0;
 	world->grown =
 		choice_hash(seed, 11) % 2 ? SIM_PREFIX "raw_events" : SIM_PREFIX "bronze_events";

@@ -15,7 +15,6 @@
 #include "service/monotime.h"
 #include "stream/record.h"
 #include "stream/record_mark.h"
-#include "wire/topics.h"
 
 Test(intake, a_consumer_error_ends_the_service_only_if_waiting_does_not_help)
 {
@@ -51,19 +50,6 @@ Test(intake, a_consumer_error_ends_the_service_only_if_waiting_does_not_help)
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
 		cr_expect_eq(intake_error_class(table[i].code), table[i].want, "%s",
 		             rd_kafka_err2name(table[i].code));
-}
-
-Test(intake, topics_of_a_set_have_the_same_number_of_partitions)
-{
-	struct err err = {ERR_NONE, ""};
-
-	cr_expect(topic_partitions_fit(TOPIC_BRONZE_EVENTS, "bronze", 6, "raw", 6, &err));
-	cr_expect(topic_partitions_fit(TOPIC_COUNTS, "counts", 1, "raw", 6, &err));
-	cr_expect_not(topic_partitions_fit(TOPIC_COUNTS, "counts", 6, "raw", 6, &err));
-	cr_expect_not(topic_partitions_fit(TOPIC_BRONZE_EVENTS, "bronze", 5, "raw", 6, &err));
-	cr_expect_eq(err.class, ERR_OPERATOR);
-	cr_expect(strstr(err.message, "bronze has 5 partitions, expected 6, as raw has 6"), "%s",
-	          err.message);
 }
 
 /* ---- with the mock cluster of librdkafka */

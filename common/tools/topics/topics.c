@@ -1,10 +1,10 @@
 /* topics create|delete|reset|list|lag|plan|positions: creates and removes the topics of one set
  * (one TOPIC_PREFIX), as listed in wire/topics.h.
  *
- * create   creates the missing topics; safe to repeat. The partition count of a set is fixed,
+ * create   creates the missing topics; safe to repeat. The partition counts of a set are fixed,
  *          because bronze_events mirrors raw_events partition for partition, and committed offsets
- *          belong to partitions. If the counts of a set differ from each other or from PARTITIONS,
- *          the command refuses (exit 78).
+ *          belong to partitions. If the counts do not fit each other or PARTITIONS, the command
+ *          refuses (exit 78).
  * delete   removes the topics and the committed offsets of our consumer groups, which would
  *          otherwise point into a log that no longer exists. Groups first: the broker refuses to
  *          delete a group that still has a member, and then no topic has been deleted.
@@ -64,7 +64,8 @@ static const struct config_option options[] = {
          "create|delete|reset|list|lag|plan|positions", NULL},
 	{"PARTITIONS", CONFIG_INTEGER, offsetof(struct topics_config, partitions), "0", 0,
          PARTITIONS_MAX,
-         "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set",
+         "partitions of raw_events and of bronze_events; 0: those of the set, or 4 for a new set; "
+         "the topics that funnel-aggregator writes have a quarter of them",
          NULL, NULL},
 	{"REPLICATION_FACTOR", CONFIG_INTEGER, offsetof(struct topics_config, replication), "-1",
          -1, 100, "replicas of each partition; -1: the broker's default", NULL, NULL},
@@ -194,9 +195,24 @@ static bool wait_visible(struct admin *admin, const struct topics_config *config
 
 /* ---- create */
 
-/* The partition count that the set has or will have. Refuses topics that cannot be one set. */
+static int32_t wanted_partitions(const struct topics_config *config)
+{
+	return config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
+}
+
+static bool topic_fits(const struct topics_config *config, enum topic_id id, int32_t count,
+                       struct set_partitions *set, struct err *err)
+{
+	char name[TOPIC_NAME_MAX + 1], raw[TOPIC_NAME_MAX + 1];
+
+	return topic_name(config->kafka.topic_prefix, id, name, sizeof(name)) &&
+	       topic_name(config->kafka.topic_prefix, TOPIC_RAW_EVENTS, raw, sizeof(raw)) &&
+	       topic_partitions_fit(id, name, count, raw, set, err);
+}
+
+/* The partition counts that the set has or will have. Refuses topics that cannot be one set. */
 static bool plan_partitions(const struct topics_config *config, const struct set *set,
-                            int32_t *partitions, struct err *err)
+                            struct set_partitions *partitions, struct err *err)
 {
 	int32_t raw = set->partitions[TOPIC_RAW_EVENTS],
 		bronze = set->partitions[TOPIC_BRONZE_EVENTS];
@@ -218,25 +234,16 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 			"partitions. Start a fresh set with another TOPIC_PREFIX, or empty this "
 			"set (topics reset)",
 			config->kafka.topic_prefix, (int)have, (int)config->partitions);
-	*partitions = have                 ? have
-	              : config->partitions ? (int32_t)config->partitions
-	                                   : TOPIC_DEFAULT_PARTITIONS;
-	for (int id = 0; id < TOPIC_COUNT; id++) {
-		int32_t want = topic_partitions((enum topic_id)id, *partitions);
-
-		if (set->partitions[id] && set->partitions[id] != want)
-			return err_set(
-				err, ERR_OPERATOR,
-				"%s%s has %d partitions, expected %d. Start a fresh set with "
-				"another TOPIC_PREFIX, or empty this set (topics reset)",
-				config->kafka.topic_prefix, topic_of((enum topic_id)id)->suffix,
-				(int)set->partitions[id], (int)want);
-	}
+	*partitions = (struct set_partitions){.all = have ? have : wanted_partitions(config)};
+	for (enum topic_id id = 0; id < TOPIC_COUNT; id++)
+		if (set->partitions[id] &&
+		    !topic_fits(config, id, set->partitions[id], partitions, err))
+			return false;
 	return true;
 }
 
 static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum topic_id id,
-                                      int32_t partitions, struct err *err)
+                                      struct set_partitions partitions, struct err *err)
 {
 	char name[TOPIC_NAME_MAX + 1], why[256];
 	const struct topic *topic = topic_of(id);
@@ -281,7 +288,7 @@ static bool all_created(rd_kafka_event_t *event, struct err *err)
 }
 
 static bool create_missing(struct admin *admin, const struct topics_config *config,
-                           const struct set *set, int32_t partitions, struct err *err)
+                           const struct set *set, struct set_partitions partitions, struct err *err)
 {
 	rd_kafka_NewTopic_t *missing[TOPIC_COUNT];
 	rd_kafka_AdminOptions_t *call = NULL;
@@ -303,8 +310,8 @@ static bool create_missing(struct admin *admin, const struct topics_config *conf
 	event = await_result(admin, "cannot create topics", err);
 	ok = event && all_created(event, err);
 	if (ok)
-		printf("created %zu topics %s* with %d partitions\n", count,
-		       config->kafka.topic_prefix, (int)partitions);
+		printf("created %zu topics %s*; raw_events has %d partitions\n", count,
+		       config->kafka.topic_prefix, (int)partitions.all);
 out:
 	if (event)
 		rd_kafka_event_destroy(event);
@@ -317,7 +324,7 @@ out:
 static bool create(struct admin *admin, const struct topics_config *config, struct err *err)
 {
 	struct set set;
-	int32_t partitions, after;
+	struct set_partitions partitions, after;
 
 	return read_set(admin, config, &set, err) &&
 	       plan_partitions(config, &set, &partitions, err) &&
@@ -506,8 +513,7 @@ static bool is_plan(const struct topics_config *config)
 /* One line for each topic of a new set: name, partitions, settings. */
 static void plan(const struct topics_config *config)
 {
-	int32_t partitions =
-		config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
+	struct set_partitions partitions = set_partitions_new(wanted_partitions(config));
 
 	for (int id = 0; id < TOPIC_COUNT; id++) {
 		const struct topic *topic = topic_of((enum topic_id)id);
