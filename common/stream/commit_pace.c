@@ -15,14 +15,14 @@ void commit_pace_took(struct commit_pace *pace, int64_t took_us)
 	pace->mean_us += (took_us - pace->mean_us) / COMMIT_PACE_MEAN;
 }
 
-int64_t commit_pace_us(const struct commit_pace *pace, int64_t records, int64_t since_us,
+int64_t commit_pace_us(const struct commit_pace *pace, int64_t rows, int64_t since_us,
                        int64_t timeout_us)
 {
 	int64_t longest_us = longest_collecting_us(timeout_us);
 	int64_t usual_us = 2 * pace->fastest_us > COMMIT_PACE_QUICK_US ? 2 * pace->fastest_us
 	                                                               : COMMIT_PACE_QUICK_US;
 	int64_t too_long_us = pace->mean_us - usual_us;
-	int64_t rate_us = COMMIT_PACE_RATE_US * 1000 * records / (since_us > 0 ? since_us : 1);
+	int64_t rate_us = COMMIT_PACE_RATE_US * 1000 * rows / (since_us > 0 ? since_us : 1);
 	int64_t worth_us = rate_us - COMMIT_PACE_RATE_US * COMMIT_PACE_FROM;
 	int64_t wait_us = COMMIT_PACE_FACTOR * too_long_us;
 

@@ -301,14 +301,28 @@ static bool is_behind(const struct task_loop *loop)
 }
 
 /* Records of this transaction, and markers between them. */
+static int64_t uncommitted_of(const struct assigned_task *assigned)
+{
+	return assigned->task.restoring ? 0 : assigned->task.position - assigned->task.committed;
+}
+
 static int64_t uncommitted_records(const struct task_loop *loop)
 {
 	int64_t records = 0;
 
 	for (size_t i = 0; i < loop->task_count; i++)
-		if (!loop->tasks[i].task.restoring)
-			records += loop->tasks[i].task.position - loop->tasks[i].task.committed;
+		records += uncommitted_of(&loop->tasks[i]);
 	return records;
+}
+
+static int64_t uncommitted_rows(const struct task_loop *loop)
+{
+	int64_t rows = 0;
+
+	for (size_t i = 0; i < loop->task_count; i++)
+		if (loop->tasks[i].input->rows)
+			rows += uncommitted_of(&loop->tasks[i]);
+	return rows;
 }
 
 static bool batch_is_full(const struct task_loop *loop)
@@ -337,7 +351,7 @@ static int64_t longest_wait_us(const struct task_loop *loop, bool drained, int64
 {
 	const struct task_loop_config *config = &loop->config;
 	int64_t pace_us =
-		commit_pace_us(&loop->pace, uncommitted_records(loop),
+		commit_pace_us(&loop->pace, uncommitted_rows(loop),
 	                       now_us - loop->commit_started_us, config->transaction_timeout_us);
 	bool behind = is_behind(loop);
 	int64_t interval_us = commit_interval_us(config->commit_interval_us,

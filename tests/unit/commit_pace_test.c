@@ -15,7 +15,7 @@ static void take(struct commit_pace *pace, int64_t took_us, int times)
 		commit_pace_took(pace, took_us);
 }
 
-/* Of 1 million records a second. */
+/* Of 1 million rows a second. */
 static int64_t longest(const struct commit_pace *pace)
 {
 	return commit_pace_us(pace, 1000000, SECOND, 10 * SECOND);
@@ -76,7 +76,7 @@ Test(commit_pace, forgets_a_commit_of_minutes_soon)
 	cr_assert_eq(longest(&pace), 0);
 }
 
-Test(commit_pace, waits_for_many_records_only)
+Test(commit_pace, waits_for_many_rows_only)
 {
 	struct commit_pace pace = {0};
 
@@ -84,8 +84,8 @@ Test(commit_pace, waits_for_many_records_only)
 	take(&pace, 1 * SECOND, 100);
 	cr_assert_eq(commit_pace_us(&pace, 0, SECOND, 10 * SECOND), 0);
 	cr_assert_eq(commit_pace_us(&pace, 25000, SECOND, 10 * SECOND), 0);
-	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND, 10 * SECOND), 100 * MS);
-	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS, 10 * SECOND), 100 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 30000, SECOND, 10 * SECOND), 200 * MS);
+	cr_assert_eq(commit_pace_us(&pace, 900, 30 * MS, 10 * SECOND), 200 * MS);
 	cr_assert_eq(commit_pace_us(&pace, 5000, 60 * SECOND, 10 * SECOND), 0,
 	             "the first ones after a pause");
 }
