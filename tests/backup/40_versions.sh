@@ -26,7 +26,7 @@ replace() { # BIN_DIR HOW NAME: by stop, or by kill
 table_files() { find "$1/../../../sql/tables" -name '*.sql' -printf '%f\n' | LC_ALL=C sort; } # BIN_DIR
 say "$SCENARIO: $("$OLD_BIN_DIR/pg-loader" --version), then $("$NEW_BIN_DIR/pg-loader" --version)" >&3
 
-fresh
+BIN_DIR=$OLD_BIN_DIR fresh
 BIN_DIR=$OLD_BIN_DIR services
 replay_begin "$FIRST" 600
 in_the_middle "$E2E_WORK/replay.csv"
