@@ -20,7 +20,7 @@ struct tail_source {
 
 struct tail_flow {
 	struct tail_source *sources;
-	int source_count; /* partitions of the set */
+	int source_count; /* partitions of bronze_events */
 	struct tail_counts *counts;
 	size_t counts_count, counts_capacity;
 	struct tail_sample {

@@ -1,6 +1,6 @@
-/* Reads at most the last 2 million records of each partition of aggregates, and the last 20,000 of
- * partials: these have the newest windows and watermarks. counts has one record per partition and
- * service, and is read completely.
+/* Reads at most the last 8 million records of aggregates and the last 80,000 of partials, an equal
+ * part of each partition: these have the newest windows and watermarks. counts has one record per
+ * partition and service, and is read completely.
  *
  * A record whose schema is not known while the registry does not answer is kept and tried again, so
  * none is left out.
@@ -26,8 +26,8 @@
 #include "tail_signals.h"
 #include "tail_terminal.h"
 
-#define AGGREGATES_MAX 2000000
-#define PARTIALS_MAX   20000
+#define AGGREGATES_MAX 8000000
+#define PARTIALS_MAX   80000
 #define KEYS_US        INT64_C(50000)
 #define SAMPLE_US      INT64_C(1000000)
 #define RETRY_US       INT64_C(1000000)
@@ -35,7 +35,7 @@
 
 static const struct {
 	enum topic_id id;
-	int64_t max; /* records of each partition */
+	int64_t max; /* records of the topic */
 } sources[] = {
 	{TOPIC_AGGREGATED_EVENTS, AGGREGATES_MAX},
 	{TOPIC_FUNNEL_PARTIALS, PARTIALS_MAX},
@@ -63,24 +63,37 @@ struct live {
 
 /* ---- opening */
 
+/* Each partition of bronze_events has a watermark. */
+static bool open_model(struct live *live, struct err *err)
+{
+	struct tail_topic bronze;
+	bool ok = tail_topic_open(live->reader, TOPIC_BRONZE_EVENTS, &bronze, err);
+
+	if (ok)
+		tail_model_init(&live->model, bronze.partitions);
+	tail_topic_close(&bronze);
+	return ok;
+}
+
 static bool open_topics(struct live *live, struct err *err)
 {
 	for (int t = 0; t < SOURCE_COUNT; t++) {
 		struct tail_topic *topic = &live->topics[t];
+		int64_t max;
 
 		if (!tail_topic_open(live->reader, sources[t].id, topic, err))
 			return false;
 		live->position[t] = xzalloc((size_t)topic->partitions, sizeof(int64_t));
+		max = sources[t].max / topic->partitions;
 		for (int32_t p = 0; p < topic->partitions; p++) {
-			if (topic->to[p] - topic->from[p] > sources[t].max)
-				topic->from[p] = topic->to[p] - sources[t].max;
+			if (topic->to[p] - topic->from[p] > max)
+				topic->from[p] = topic->to[p] - max;
 			live->position[t][p] = topic->from[p];
 			live->wanted += topic->to[p] - topic->from[p];
 		}
 	}
 	live->left = live->wanted;
 	live->moved_us = monotonic_us();
-	tail_model_init(&live->model, live->topics[1].partitions);
 	return tail_reader_start(live->reader, live->topics, SOURCE_COUNT, err);
 }
 
@@ -89,7 +102,7 @@ static bool live_open(struct live *live, struct err *err)
 	live->decode =
 		tail_decode_new(&live->config->registry, live->config->kafka.topic_prefix, err);
 	live->reader = live->decode ? tail_reader_new(&live->config->kafka, err) : NULL;
-	return live->reader && open_topics(live, err);
+	return live->reader && open_model(live, err) && open_topics(live, err);
 }
 
 static void live_close(struct live *live)

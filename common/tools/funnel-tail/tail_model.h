@@ -53,7 +53,7 @@ struct tail_model {
 	int64_t unreadable, refused_totals;
 };
 
-/* source_count: partitions of the set. */
+/* source_count: partitions of bronze_events. */
 void tail_model_init(struct tail_model *model, int source_count);
 void tail_model_free(struct tail_model *model);
 
