@@ -7,8 +7,8 @@
  * COMMIT_PACE_QUICK_US, transactions collect for COMMIT_PACE_FACTOR times as long as commits take
  * too long. A single slow commit changes little, because the mean counts.
  *
- * Only many rows are worth a wait: records of the topic that a service was made for, not the
- * partials that funnel-aggregator sends to itself. So there is no wait below COMMIT_PACE_FROM rows
+ * Only many rows are worth a wait: records of inputs with `rows` (task_loop.h), not the partials
+ * that funnel-aggregator sends to itself. So there is no wait below COMMIT_PACE_FROM rows
  * in a millisecond, and one of at most COMMIT_PACE_RATE_US for each row above that: 200 ms at
  * 30,000 rows a second, a second at 50,000. At 5,000 and at 20,000 rows a second, waits had doubled
  * the time until an aggregate was visible. A wait may be longer than COMMIT_INTERVAL; catch_up.h

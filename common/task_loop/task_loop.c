@@ -38,6 +38,7 @@
 #include "task_loop/task_loop_producer.h"
 #include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_state.h"
+#include "task_loop/task_loop_uncommitted.h"
 #include "task_loop/task_loop_transaction.h"
 #include "wire/schema_loss.h"
 
@@ -180,7 +181,7 @@ bool task_loop_partition_count(struct task_loop *loop, const char *topic_suffix,
 	                             err);
 }
 
-/* The number of partitions of a topic never changes. So all values of a key are in the same
+/* The numbers must fit that of the input. They never change, so all values of a key are in the same
  * partition. */
 static bool outputs_fit(const struct task_loop *loop, struct err *err)
 {
@@ -300,34 +301,9 @@ static bool is_behind(const struct task_loop *loop)
 	return behind;
 }
 
-/* Records of this transaction, and markers between them. */
-static int64_t uncommitted_of(const struct assigned_task *assigned)
-{
-	return assigned->task.restoring ? 0 : assigned->task.position - assigned->task.committed;
-}
-
-static int64_t uncommitted_records(const struct task_loop *loop)
-{
-	int64_t records = 0;
-
-	for (size_t i = 0; i < loop->task_count; i++)
-		records += uncommitted_of(&loop->tasks[i]);
-	return records;
-}
-
-static int64_t uncommitted_rows(const struct task_loop *loop)
-{
-	int64_t rows = 0;
-
-	for (size_t i = 0; i < loop->task_count; i++)
-		if (loop->tasks[i].input->rows)
-			rows += uncommitted_of(&loop->tasks[i]);
-	return rows;
-}
-
 static bool batch_is_full(const struct task_loop *loop)
 {
-	return uncommitted_records(loop) >= loop->config.batch_records ||
+	return task_loop_uncommitted_records(loop) >= loop->config.batch_records ||
 	       (int64_t)loop->outbox.bytes >= loop->config.batch_bytes;
 }
 
@@ -351,7 +327,7 @@ static int64_t longest_wait_us(const struct task_loop *loop, bool drained, int64
 {
 	const struct task_loop_config *config = &loop->config;
 	int64_t pace_us =
-		commit_pace_us(&loop->pace, uncommitted_rows(loop),
+		commit_pace_us(&loop->pace, task_loop_uncommitted_rows(loop),
 	                       now_us - loop->commit_started_us, config->transaction_timeout_us);
 	bool behind = is_behind(loop);
 	int64_t interval_us = commit_interval_us(config->commit_interval_us,
