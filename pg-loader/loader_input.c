@@ -36,6 +36,7 @@
 	"to continue without them, set next_offset of this row to the first offset of the log; " \
 	"to load them, process into a fresh set (another TOPIC_PREFIX and another database)"
 
+/* The first has the number of partitions of the set. */
 static const struct {
 	enum topic_id kind;
 	enum schema_kind slot;

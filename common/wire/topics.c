@@ -98,7 +98,7 @@ bool topic_is_compacted(enum topic_id id)
 
 struct set_partitions set_partitions_new(int32_t all)
 {
-	return (struct set_partitions){all, (all + 3) / 4};
+	return (struct set_partitions){.all = all, .quarter = (all + 3) / 4};
 }
 
 int32_t topic_partitions(enum topic_id id, struct set_partitions set)
@@ -111,16 +111,31 @@ int32_t topic_partitions(enum topic_id id, struct set_partitions set)
 	return 1;
 }
 
+static bool quarter_fits(const char *name, int32_t partitions, struct set_partitions *set)
+{
+	if (set->quarter)
+		return partitions == set->quarter;
+	if (partitions != set->all && partitions != set_partitions_new(set->all).quarter)
+		return false;
+	set->quarter = partitions;
+	snprintf(set->quarter_of, sizeof(set->quarter_of), "%s", name);
+	return true;
+}
+
 bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions, const char *like,
                           struct set_partitions *set, struct err *err)
 {
-	int32_t want;
+	int32_t want = topic_partitions(id, *set);
 
-	if (topics[id].share == SHARE_QUARTER && !set->quarter && partitions == set->all)
-		set->quarter = set->all; /* an older set */
-	want = topic_partitions(id, *set);
-	if (topics[id].share == SHARE_QUARTER)
-		set->quarter = want;
+	if (topics[id].share == SHARE_QUARTER) {
+		if (quarter_fits(name, partitions, set))
+			return true;
+		if (*set->quarter_of)
+			return err_set(err, ERR_OPERATOR,
+			               "%s has %" PRId32 " partitions and %s has %" PRId32
+			               ", expected the same number: " TOPIC_KEEPS_PARTITIONS,
+			               name, partitions, set->quarter_of, set->quarter);
+	}
 	return partitions == want || err_set(err, ERR_OPERATOR,
 	                                     "%s has %" PRId32 " partitions, expected %" PRId32
 	                                     ", as %s has %" PRId32 ": " TOPIC_KEEPS_PARTITIONS,

@@ -9,8 +9,10 @@
  *                                               the number of requests decides the latency
  *   counts, alerts, producer_state              1, as they have few records
  *
- * Sets of before 2026-12-01 have all partitions for the topics of funnel-aggregator too, and keep
- * them. */
+ * In sets that earlier versions created, the topics of funnel-aggregator have as many partitions as
+ * raw_events, and keep them. A mixture is refused. But if raw_events, bronze_events and dead_letter
+ * of such a set grow to four times as many, the set looks like a new one; then bronze-sink and
+ * funnel-aggregator refuse their restore metadata. */
 #ifndef FUNNEL_TOPICS_H
 #define FUNNEL_TOPICS_H
 
@@ -61,7 +63,9 @@ bool topic_is_compacted(enum topic_id id);
 /* The numbers of partitions of one set, by share. */
 struct set_partitions {
 	int32_t all;
-	int32_t quarter; /* 0: not known yet, and either of the two that topics.h names above */
+	int32_t quarter; /* 0: not known yet, and one of the two numbers above */
+	/* The topic that quarter is from; "": none, as in a new set. */
+	char quarter_of[TOPIC_NAME_MAX + 1];
 };
 
 /* Those of a new set. */
@@ -75,7 +79,7 @@ int32_t topic_partitions(enum topic_id id, struct set_partitions set);
 	"; " ERR_ADVICE_FRESH_SET
 /* Checks the number of partitions of the topic `name`. It must fit the set, whose number is that of
  * the topic `like`. ERR_OPERATOR if it does not. set->quarter becomes known with the first topic of
- * this share. */
+ * SHARE_QUARTER that fits. */
 MUST_USE bool topic_partitions_fit(enum topic_id id, const char *name, int32_t partitions,
                                    const char *like, struct set_partitions *set, struct err *err);
 

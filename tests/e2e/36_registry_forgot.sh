@@ -31,7 +31,7 @@ ends() { # the log ends of all our topics
     local name p
     for name in bronze_events dead_letter late_events session_funnels funnel_partials \
         aggregated_events; do
-        for p in 0 1 2 3; do
+        for p in $(partitions_of_topic "$(topic "$name")"); do
             printf '%s %s %s\n' "$name" "$p" "$(end_of "$(topic "$name")" "$p")"
         done
     done

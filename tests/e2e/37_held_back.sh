@@ -129,7 +129,7 @@ replay --input "$FIRST"
 drain
 # Every partition is idle, so the highest watermark counts.
 wait_until "what is over is final" all_over_are_final
-becomes "after the first half all partitions are idle" idle_are 1 0 1 2 3
+becomes "after the first half all partitions are idle" idle_are 1 0 1 2 3 4
 drain
 changed_finals "$E2E_WORK/changed.before"
 LAST_BEFORE=$(last_final) FINAL_BEFORE=$(final_minutes) LOADED_BEFORE=$(count raw.events)
@@ -141,7 +141,7 @@ replay --input "$SECOND"
 HELD=$(($(rows_of "$SECOND") / 5))
 # The records of the other partitions are read; they are ahead by more than an hour of event time.
 wait_until "they are loaded" loaded_at_least $((LOADED_BEFORE + HELD))
-becomes "transaction on raw: the other partitions become idle" idle_are 1 2 3
+becomes "transaction on raw: the other partitions become idle" idle_are 1 2 3 4
 check "transaction on raw: the held partitions do not become idle" idle_are 0 0 1
 becomes "transaction on raw: funnel-aggregator logs why" idle_is_held_back
 becomes "bronze-sink reports the partitions, records, time and what to do" \

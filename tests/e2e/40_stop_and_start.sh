@@ -47,7 +47,7 @@ idle() {
 }
 
 # Public topics have not one record more. In the internal topic each idle partition announces again
-# to the merge half that it is idle, as this depends on the wall clock: 4 progress records, without
+# to the one merge partition that it is idle, as this depends on the wall clock: 4 progress records, without
 # values.
 nothing_new() {
     local grown

@@ -18,7 +18,7 @@ registry() { # METHOD PATH [BODY]
 }
 ends_of() { # TOPIC: the sum of the log ends of its partitions
     local p sum=0
-    for p in 0 1 2 3; do sum=$((sum + $(end_of "$1" "$p"))); done
+    for p in $(partitions_of_topic "$1"); do sum=$((sum + $(end_of "$1" "$p"))); done
     printf '%d\n' "$sum"
 }
 

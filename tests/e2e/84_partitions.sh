@@ -51,6 +51,48 @@ check "funnel-aggregator refuses to start after partitions were added to aggrega
     grown_between aggregated_events funnel-aggregator
 thorough "pg-loader refuses to start after partitions were added to aggregated_events" \
     grown_between aggregated_events pg-loader
-# Before, such a topic had the partitions of raw_events.
+# In the sets that earlier versions created, these topics have the partitions of raw_events.
 check "funnel-aggregator refuses one topic with the partitions of an older set" \
     grown_between session_funnels funnel-aggregator 4
+names_both() { # the topic that differs comes first
+    grown_between late_events funnel-aggregator 4
+    refused 78 "$(topic late_events) has 4" funnel-aggregator
+}
+thorough "the refusal names both topics that differ" names_both
+
+OF_AGGREGATOR="funnel_partials session_funnels aggregated_events late_events abandoned_carts"
+older_set() {
+    local name
+    fresh
+    for name in $OF_AGGREGATOR; do broker grow-topic "$(topic "$name")" 4; done
+    broker delete-topic "$(topic aggregated_events)"
+    wait_until "the topic is gone" gone aggregated_events
+    "$BIN_DIR/topics" create --brokers "$KAFKA_BROKERS" --prefix "$TOPIC_PREFIX"
+    same "partitions of the new topic" 4 \
+        "$(partitions_of_topic "$(topic aggregated_events)" | wc -l)"
+    services
+    replay --input "$ROWS"
+    drain
+    oracle --exact-counts --max-late 0 "$ROWS"
+}
+gone() { # TOPIC
+    local all
+    all=$(kcat -b "$KAFKA_BROKERS" -L -J | jq -r '.topics[].topic')
+    if grep -qx "$(topic "$1")" <<<"$all"; then return 1; fi
+}
+check "an older set gets a missing topic with all partitions, and the recount agrees" older_set
+
+four_times() { # only the restore metadata shows it
+    local name
+    fresh
+    for name in $OF_AGGREGATOR; do broker grow-topic "$(topic "$name")" 4; done
+    services
+    replay --input "$ROWS"
+    drain
+    stop_services
+    for name in raw_events bronze_events dead_letter; do broker grow-topic "$(topic "$name")" 16; done
+    refused 78 "4 partitions" bronze-sink
+    refused 78 "4 partitions" funnel-aggregator
+}
+thorough "an older set with four times the partitions does not pass for a new set" four_times
+fresh

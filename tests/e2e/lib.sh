@@ -239,6 +239,9 @@ committed() { # TOPIC FORMAT
 }
 
 records_of() { committed "$1" '%S\n' | awk '$1 >= 0' | wc -l; } # TOPIC: those with a value
+partitions_of_topic() { # FULL_TOPIC: their numbers
+    kcat -b "$KAFKA_BROKERS" -L -J -t "$1" | jq '.topics[0].partitions[].partition' | sort -n
+}
 end_of() { kcat -b "$KAFKA_BROKERS" -Q -t "$1:$2:-1" | sed 's/.* offset //'; } # FULL_TOPIC PARTITION
 
 # From now on clients reach Kafka through a proxy of this folder. Files in PROXY_CONTROL control it.

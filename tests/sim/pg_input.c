@@ -83,7 +83,7 @@ static int32_t home(enum topic_id id, struct span key)
 	return partition_of(key, topic_named(id)->partition_count);
 }
 
-/* partition: modulo the number of the topic's partitions. */
+/* The record goes to `partition` modulo the number of partitions of the topic. */
 static void append(enum topic_id id, int32_t partition, struct span key, struct span value,
                    const struct header *headers, size_t header_count)
 {

@@ -22,7 +22,11 @@ Test(topics, a_new_set_has_a_quarter_of_its_partitions_for_what_the_aggregator_w
 		cr_expect_eq(topic_partitions(TOPIC_FUNNEL_PARTIALS, set), table[i].quarter);
 		cr_expect_eq(topic_partitions(TOPIC_SESSION_FUNNELS, set), table[i].quarter);
 		cr_expect_eq(topic_partitions(TOPIC_AGGREGATED_EVENTS, set), table[i].quarter);
+		cr_expect_eq(topic_partitions(TOPIC_LATE_EVENTS, set), table[i].quarter);
+		cr_expect_eq(topic_partitions(TOPIC_ABANDONED_CARTS, set), table[i].quarter);
 		cr_expect_eq(topic_partitions(TOPIC_COUNTS, set), 1);
+		cr_expect_eq(topic_partitions(TOPIC_ALERTS, set), 1);
+		cr_expect_eq(topic_partitions(TOPIC_PRODUCER_STATE, set), 1);
 	}
 }
 
@@ -54,10 +58,11 @@ Test(topics, a_topic_with_another_number_is_refused)
 		const char *want;
 	} table[] = {
 		{3, 2, 2, "late has 3 partitions, expected 2, as raw has 6"},
-		{2, 2, 6, "partials has 6 partitions, expected 2, as raw has 6"},
-		{2, 6, 2, "visits has 6 partitions, expected 2, as raw has 6"},
-		{6, 6, 2, "partials has 2 partitions, expected 6, as raw has 6"},
-		{6, 7, 6, "visits has 7 partitions, expected 6, as raw has 6"},
+		{2, 2, 6, "partials has 6 partitions and late has 2, expected the same number"},
+		{2, 6, 2, "visits has 6 partitions and late has 2, expected the same number"},
+		{6, 2, 2, "visits has 2 partitions and late has 6, expected the same number"},
+		{6, 6, 2, "partials has 2 partitions and late has 6, expected the same number"},
+		{6, 7, 6, "visits has 7 partitions and late has 6, expected the same number"},
 	};
 
 	for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {

@@ -200,14 +200,18 @@ static int32_t wanted_partitions(const struct topics_config *config)
 	return config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
 }
 
+/* like: the topic that has the number of the set. */
 static bool topic_fits(const struct topics_config *config, enum topic_id id, int32_t count,
-                       struct set_partitions *set, struct err *err)
+                       enum topic_id like, struct set_partitions *set, struct err *err)
 {
-	char name[TOPIC_NAME_MAX + 1], raw[TOPIC_NAME_MAX + 1];
+	char name[TOPIC_NAME_MAX + 1], like_name[TOPIC_NAME_MAX + 1];
+	struct err why;
 
-	return topic_name(config->kafka.topic_prefix, id, name, sizeof(name)) &&
-	       topic_name(config->kafka.topic_prefix, TOPIC_RAW_EVENTS, raw, sizeof(raw)) &&
-	       topic_partitions_fit(id, name, count, raw, set, err);
+	snprintf(name, sizeof(name), "%s%s", config->kafka.topic_prefix, topic_of(id)->suffix);
+	snprintf(like_name, sizeof(like_name), "%s%s", config->kafka.topic_prefix,
+	         topic_of(like)->suffix);
+	return topic_partitions_fit(id, name, count, like_name, set, &why) ||
+	       err_set(err, why.class, "%s; or empty this set (topics reset)", why.message);
 }
 
 /* The partition counts that the set has or will have. Refuses topics that cannot be one set. */
@@ -237,7 +241,8 @@ static bool plan_partitions(const struct topics_config *config, const struct set
 	*partitions = (struct set_partitions){.all = have ? have : wanted_partitions(config)};
 	for (enum topic_id id = 0; id < TOPIC_COUNT; id++)
 		if (set->partitions[id] &&
-		    !topic_fits(config, id, set->partitions[id], partitions, err))
+		    !topic_fits(config, id, set->partitions[id],
+		                raw ? TOPIC_RAW_EVENTS : TOPIC_BRONZE_EVENTS, partitions, err))
 			return false;
 	return true;
 }
