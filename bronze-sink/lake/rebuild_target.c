@@ -326,7 +326,7 @@ static bool belongs(enum topic_id id)
 
 static bool count_partitions(struct rebuild_target *target, struct err *err)
 {
-	int32_t *count = target->partitions, bronze;
+	int32_t *count = target->partitions;
 	struct set_partitions set = {0};
 
 	for (int id = 0; id < TOPIC_COUNT; id++)
@@ -336,19 +336,19 @@ static bool count_partitions(struct rebuild_target *target, struct err *err)
 			return err->class == ERR_OPERATOR
 			               ? err_prefix(err, "create the topics first (topics create)")
 			               : false;
-	set.all = bronze = count[TOPIC_BRONZE_EVENTS];
+	set.all = count[TOPIC_BRONZE_EVENTS];
 	for (int id = 0; id < TOPIC_COUNT; id++)
 		if (belongs((enum topic_id)id) &&
 		    !topic_partitions_fit((enum topic_id)id, target->names[id], count[id],
 		                          target->names[TOPIC_BRONZE_EVENTS], &set, err))
 			return false;
-	return bronze >= target->config->partitions ||
+	return set.all >= target->config->partitions ||
 	       err_set(err, ERR_OPERATOR,
 	               "%s has %" PRId32
 	               " partitions, but the lake has records of partition %" PRId32
 	               ": a set keeps its number of partitions; create the topics with that of the "
 	               "lake (topics reset --partitions N empties them)",
-	               target->names[TOPIC_BRONZE_EVENTS], bronze, target->config->partitions - 1);
+	               target->names[TOPIC_BRONZE_EVENTS], set.all, target->config->partitions - 1);
 }
 
 /* A topic that was just created may not have leaders yet. */

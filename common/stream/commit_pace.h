@@ -8,11 +8,11 @@
  * too long. A single slow commit changes little, because the mean counts.
  *
  * Only many rows are worth a wait: records of inputs with `rows` (task_loop.h), not the partials
- * that funnel-aggregator sends to itself. So there is no wait below COMMIT_PACE_FROM rows
- * in a millisecond, and one of at most COMMIT_PACE_RATE_US for each row above that: 200 ms at
- * 30,000 rows a second, a second at 50,000. At 5,000 and at 20,000 rows a second, waits had doubled
- * the time until an aggregate was visible. A wait may be longer than COMMIT_INTERVAL; catch_up.h
- * has the longest.
+ * that funnel-aggregator sends to itself. So transactions with fewer rows in a millisecond than
+ * COMMIT_PACE_FROM do not wait, and others at most COMMIT_PACE_RATE_US for each row above that:
+ * 200 ms at 30,000 rows a second, a second at 50,000. At 5,000 and at 20,000 rows a second, waits
+ * had doubled the time until an aggregate was visible. A wait may be longer than COMMIT_INTERVAL;
+ * catch_up.h has the longest.
  * Pure. */
 #ifndef FUNNEL_COMMIT_PACE_H
 #define FUNNEL_COMMIT_PACE_H

@@ -38,8 +38,8 @@
 #include "task_loop/task_loop_producer.h"
 #include "task_loop/task_loop_report.h"
 #include "task_loop/task_loop_state.h"
-#include "task_loop/task_loop_uncommitted.h"
 #include "task_loop/task_loop_transaction.h"
+#include "task_loop/task_loop_uncommitted.h"
 #include "wire/schema_loss.h"
 
 #define OPEN_TIMEOUT_MS     10000

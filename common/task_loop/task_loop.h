@@ -42,7 +42,7 @@ struct task_loop_config {
 			.help = "longest time from the first uncommitted record to "      \
 				"the commit; sooner if the input is drained; 1 s, if "    \
 				"that is longer, while many records wait; up to 1 s "      \
-				"while commits are slow and more than 25,000 rows a "  \
+				"while commits are slow and more than 25,000 rows a "     \
 				"second arrive",                                          \
 		},                                                                        \
 		{                                                                         \

@@ -200,6 +200,15 @@ static int32_t wanted_partitions(const struct topics_config *config)
 	return config->partitions ? (int32_t)config->partitions : TOPIC_DEFAULT_PARTITIONS;
 }
 
+static bool full_name(const struct topics_config *config, enum topic_id id,
+                      char name[TOPIC_NAME_MAX + 1], struct err *err)
+{
+	return topic_name(config->kafka.topic_prefix, id, name, TOPIC_NAME_MAX + 1) ||
+	       err_set(err, ERR_FATAL,
+	               "TOPIC_PREFIX is too long: topic names have at most %d bytes",
+	               TOPIC_NAME_MAX);
+}
+
 /* like: the topic that has the number of the set. */
 static bool topic_fits(const struct topics_config *config, enum topic_id id, int32_t count,
                        enum topic_id like, struct set_partitions *set, struct err *err)
@@ -207,9 +216,8 @@ static bool topic_fits(const struct topics_config *config, enum topic_id id, int
 	char name[TOPIC_NAME_MAX + 1], like_name[TOPIC_NAME_MAX + 1];
 	struct err why;
 
-	snprintf(name, sizeof(name), "%s%s", config->kafka.topic_prefix, topic_of(id)->suffix);
-	snprintf(like_name, sizeof(like_name), "%s%s", config->kafka.topic_prefix,
-	         topic_of(like)->suffix);
+	if (!full_name(config, id, name, err) || !full_name(config, like, like_name, err))
+		return false;
 	return topic_partitions_fit(id, name, count, like_name, set, &why) ||
 	       err_set(err, why.class, "%s; or empty this set (topics reset)", why.message);
 }
@@ -254,12 +262,8 @@ static rd_kafka_NewTopic_t *new_topic(const struct topics_config *config, enum t
 	const struct topic *topic = topic_of(id);
 	rd_kafka_NewTopic_t *new;
 
-	if (!topic_name(config->kafka.topic_prefix, id, name, sizeof(name))) {
-		err_set(err, ERR_FATAL,
-		        "TOPIC_PREFIX is too long: topic names have at most %d bytes",
-		        TOPIC_NAME_MAX);
+	if (!full_name(config, id, name, err))
 		return NULL;
-	}
 	new = rd_kafka_NewTopic_new(name, topic_partitions(id, partitions),
 	                            (int)config->replication, why, sizeof(why));
 	if (!new) {
